@@ -1,0 +1,225 @@
+"""What can go wrong, whose fault it is, and what to tell the people concerned.
+
+    VncproxyError                 never raised itself
+    ├── ConfigError               the configuration is wrong (exit status 78)
+    ├── LedgerError               the reconnect ledger can't be read or written
+    ├── AccessError               a request is refused at the door (401, 403, 404, 421, 429, 503)
+    ├── LocalError                a fault of the daemon itself, such as an impossible transition
+    ├── ViewerError               the viewer broke RFB or WebSocket rules
+    ├── CloudError                the ECS API said no, or could not be asked
+    └── UpstreamError             the VNC connection to the cloud
+        ├── UpstreamProtocolError     it broke RFB or WebSocket rules
+        ├── UpstreamLost              it ended, or could not be opened
+        └── VncPasswordError          the VNC password is missing or wrong
+
+Every error has a text for the public: no host name, no URL, no request id, no secret, at most
+`REASON_MAX_BYTES` of UTF-8 once it is a close reason. Details go to the log by `__cause__`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import ClassVar
+
+REASON_MAX_BYTES = 123
+"""Room for the reason in a WebSocket close frame. Source: RFC 6455, sections 5.5 and 5.5.1."""
+
+_CLOUD_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Side(Enum):
+    """Whose side a session ended on."""
+
+    VIEWER = "viewer"
+    DAEMON = "daemon"
+    CLOUD = "cloud"
+
+
+class CloudErrorKind(Enum):
+    """What to do about an answer of the ECS API."""
+
+    PERMANENT = "permanent"
+    WAITS = "waits"
+    CREDENTIALS = "credentials"
+    TRANSIENT = "transient"
+    CLOCK = "clock"
+
+
+class CloseCode(IntEnum):
+    """WebSocket close codes towards viewers; the member's `word` starts the close reason."""
+
+    INTERNAL = 1011
+    RESTARTING = 1012
+    VIEWER_PROTOCOL = 4400
+    VNC_PASSWORD = 4401
+    KICKED = 4403
+    PIXEL_FORMAT = 4406
+    IDLE = 4408
+    IN_USE = 4409
+    SESSION_LIMIT = 4410
+    TOO_SLOW = 4413
+    ELSEWHERE = 4421
+    THROTTLED = 4429
+    UPSTREAM_PROTOCOL = 4500
+    UPSTREAM_REFUSED = 4502
+    UPSTREAM_LOST = 4504
+
+    @property
+    def word(self) -> str:
+        """The reason word, as in `upstream-lost`."""
+        return self.name.lower().replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class CloseReason:
+    """Why a viewer's WebSocket is closed.
+
+    Args: code - the close code; side - whose side it ended on; detail - a cloud's error code, which
+    follows the reason word if it is harmless; text - one plain sentence for logs and the page.
+    """
+
+    code: CloseCode
+    side: Side
+    text: str = ""
+    detail: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The text of the close frame: at most `REASON_MAX_BYTES`."""
+        code = safe_cloud_code(self.detail)
+        return f"{self.code.word}: {code}" if code else self.code.word
+
+
+def safe_cloud_code(code: str | None) -> str:
+    """A cloud's error code, if it is harmless to repeat, else an empty string."""
+    return code if code and _CLOUD_CODE.fullmatch(code) else ""
+
+
+class VncproxyError(Exception):
+    """The base; `public_text` may be shown to anybody who may use the console."""
+
+    side: ClassVar[Side] = Side.DAEMON
+    close_code: ClassVar[CloseCode] = CloseCode.INTERNAL
+
+    def __init__(self, public_text: str) -> None:
+        """Keep the sentence for people."""
+        super().__init__(public_text)
+        self.public_text = public_text
+
+    def close_reason(self) -> CloseReason:
+        """How a viewer's WebSocket ends because of this error."""
+        return CloseReason(self.close_code, self.side, self.public_text)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigProblem:
+    """One mistake in the configuration: where it is, what was found, what is expected."""
+
+    where: str
+    key: str
+    found: str
+    expected: str
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return f"{self.where}: {self.key}: found {self.found}; expected {self.expected}"
+
+
+class ConfigError(VncproxyError):
+    """The configuration is wrong; `problems` lists every mistake of the file at once."""
+
+    def __init__(self, problems: list[ConfigProblem]) -> None:
+        """Join the problems, one a line."""
+        super().__init__("\n".join(str(p) for p in problems))
+        self.problems = problems
+
+
+class LedgerError(VncproxyError):
+    """The reconnect ledger can't be read or written, so nothing may be dialled."""
+
+
+class AccessError(VncproxyError):
+    """A request is refused at the door.
+
+    Args: status - HTTP status; word - a short machine-readable name for it; retry_after_s - for 429.
+    """
+
+    side = Side.VIEWER
+
+    def __init__(
+        self, status: int, word: str, public_text: str, retry_after_s: float | None = None
+    ) -> None:
+        """Keep the status and the sentence."""
+        super().__init__(public_text)
+        self.status = status
+        self.word = word
+        self.retry_after_s = retry_after_s
+
+
+class LocalError(VncproxyError):
+    """A fault of the daemon itself."""
+
+
+class ViewerError(VncproxyError):
+    """The viewer broke RFB or WebSocket rules; nothing of the bad message was passed on."""
+
+    side = Side.VIEWER
+    close_code = CloseCode.VIEWER_PROTOCOL
+
+
+class CloudError(VncproxyError):
+    """The ECS API said no, or could not be asked.
+
+    Args: kind - what to do about it; code - the cloud's error code, or "" where there was none;
+    request_id - for the log only; retry_after_s - what the cloud asked to wait;
+    clock_offset_s - the cloud's clock minus ours, where it showed.
+    """
+
+    side = Side.CLOUD
+    close_code = CloseCode.UPSTREAM_REFUSED
+
+    def __init__(
+        self,
+        public_text: str,
+        kind: CloudErrorKind,
+        code: str = "",
+        request_id: str = "",
+        retry_after_s: float | None = None,
+        clock_offset_s: float | None = None,
+    ) -> None:
+        """Keep the facts."""
+        super().__init__(public_text)
+        self.kind = kind
+        self.code = code
+        self.request_id = request_id
+        self.retry_after_s = retry_after_s
+        self.clock_offset_s = clock_offset_s
+
+    def close_reason(self) -> CloseReason:
+        """4502 with the cloud's code."""
+        return CloseReason(self.close_code, self.side, self.public_text, self.code)
+
+
+class UpstreamError(VncproxyError):
+    """The VNC connection to the cloud."""
+
+    side = Side.CLOUD
+    close_code = CloseCode.UPSTREAM_LOST
+
+
+class UpstreamProtocolError(UpstreamError):
+    """The upstream broke RFB or WebSocket rules."""
+
+    close_code = CloseCode.UPSTREAM_PROTOCOL
+
+
+class UpstreamLost(UpstreamError):  # noqa: N818 - the contract's word
+    """The upstream ended, or could not be opened."""
+
+
+class VncPasswordError(UpstreamError):
+    """The VNC password is missing or wrong."""
+
+    close_code = CloseCode.VNC_PASSWORD
