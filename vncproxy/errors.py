@@ -143,7 +143,7 @@ class LedgerError(VncproxyError):
 class AccessError(VncproxyError):
     """A request is refused at the door.
 
-    Args: status - HTTP status; word - a short machine-readable name for it; retry_after_s - for 429.
+    Args: status - HTTP status; word - a short machine-readable name; retry_after_s - for 429.
     """
 
     side = Side.VIEWER
@@ -184,6 +184,7 @@ class CloudError(VncproxyError):
         self,
         public_text: str,
         kind: CloudErrorKind,
+        *,
         code: str = "",
         request_id: str = "",
         retry_after_s: float | None = None,
