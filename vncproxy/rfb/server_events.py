@@ -1,0 +1,133 @@
+"""What an upstream says, one event for each message or rectangle.
+
+Source: RFC 6143, section 7.6; rfbproto, Server to Client Messages.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+
+_RECTANGLE = struct.Struct(">HHHHi")
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateStarted:
+    """A FramebufferUpdate begins; `count` rectangles follow, or, where None, any up to LastRect."""
+
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RectangleReceived:
+    """A complete, valid rectangle of the current update.
+
+    A Raw rectangle comes as several, each a strip of whole rows that is a Raw rectangle of its
+    own, so an update may hold more of these than its count says. Pseudo-rectangles (cursors, sizes,
+    names, confirmations) come the same way; LastRect doesn't.
+
+    Args: data - everything after the 12-byte header.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    encoding: int
+    data: bytes = field(repr=False)
+
+    @property
+    def message_bytes(self) -> bytes:
+        """The rectangle as on the wire: 12-byte header and data."""
+        return _RECTANGLE.pack(self.x, self.y, self.width, self.height, self.encoding) + self.data
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateEnded:
+    """The current update is complete.
+
+    Args: rectangles - RectangleReceived events since UpdateStarted; picture - at least one of them
+    changed pixels of the framebuffer (no pseudo-encoding, and not empty).
+    """
+
+    rectangles: int
+    picture: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BellRung:
+    """Bell."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutTextReceived:
+    """ServerCutText, also in its extended form; `raw` is the whole message."""
+
+    raw: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CutTextSkipped:
+    """A ServerCutText over the limit was read and thrown away; `size` is its text's length."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ColourMapSet:
+    """SetColourMapEntries; `raw` is the whole message."""
+
+    raw: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FenceReceived:
+    """ServerFence. Source: rfbproto, ServerFence."""
+
+    flags: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuousUpdatesEnded:
+    """EndOfContinuousUpdates."""
+
+
+@dataclass(frozen=True, slots=True)
+class XvpReceived:
+    """Xvp; `raw` is the whole message."""
+
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AudioReceived:
+    """A QEMU audio message was read and thrown away; `size` is the length of its samples."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamBroken:
+    """The bytes can't be RFB, or name what the daemon doesn't know; nothing follows.
+
+    Args: reason - plain words for the log, never payload.
+    """
+
+    reason: str
+
+
+ServerEvent = (
+    UpdateStarted
+    | RectangleReceived
+    | UpdateEnded
+    | BellRung
+    | CutTextReceived
+    | CutTextSkipped
+    | ColourMapSet
+    | FenceReceived
+    | ContinuousUpdatesEnded
+    | XvpReceived
+    | AudioReceived
+    | StreamBroken
+)
