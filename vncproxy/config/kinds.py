@@ -1,0 +1,154 @@
+"""Kinds of values: what a key accepts, and the words in which an error says so.
+
+`description` is what an error calls expected. `extra["valid"]` is a further test of a value that
+already has the right type.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from vncproxy.config.address import is_door, is_host
+from vncproxy.config.url import are_origins, is_endpoint, is_page
+
+_DAY_S = 86400
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z"
+"""An alias, and the name of a door. Source: design.md, Commands."""
+
+
+def _are_hosts(texts: tuple[str, ...]) -> bool:
+    return all(is_host(text) for text in texts)
+
+
+def _is_path(path: Path) -> bool:
+    return str(path) != "." and "\0" not in str(path)
+
+
+Flag = Annotated[bool, Meta(description="true or false")]
+Text = Annotated[str, Meta(min_length=1, max_length=255, description="a text, not empty")]
+FilePath = Annotated[Path, Meta(description="the path of a file", extra={"valid": _is_path})]
+FolderPath = Annotated[Path, Meta(description="the path of a folder", extra={"valid": _is_path})]
+
+Duration = Annotated[float, Meta(gt=0, le=_DAY_S, description="seconds, above 0 and at most 86400")]
+OptionalDuration = Annotated[
+    float, Meta(ge=0, le=365 * _DAY_S, description="seconds, 0 (off) to 31536000")
+]
+LongDuration = Annotated[
+    float, Meta(gt=0, le=365 * _DAY_S, description="seconds, above 0 and at most 31536000")
+]
+UrlTtl = Annotated[float, Meta(gt=0, le=300, description="seconds, above 0 and at most 300")]
+Linger = Annotated[float, Meta(ge=0, le=3600, description="seconds, 0 to 3600")]
+DrainTimeout = Annotated[
+    float,
+    # SIGTERM has to end the daemon within 10 s.
+    Meta(ge=0, lt=10, description="seconds, 0 or more and less than 10"),
+]
+Keysym = Annotated[
+    int, Meta(ge=0, le=0xFFFFFFFF, description="an X11 keysym, 1 to 4294967295, or 0 for never")
+]
+DialsPerMinute = Annotated[
+    int,
+    # The cloud allows 30; one stays in reserve. Source: ECS API reference, DescribeInstanceVncUrl.
+    Meta(ge=1, le=29, description="a whole number, 1 to 29 (the cloud allows 30)"),
+]
+QueueBytes = Annotated[
+    int, Meta(ge=65536, le=1 << 30, description="bytes, a whole number, 65536 to 1073741824")
+]
+ViewerCount = Annotated[int, Meta(ge=1, le=1000, description="a whole number, 1 to 1000")]
+ConsoleCount = Annotated[int, Meta(ge=1, le=100000, description="a whole number, 1 to 100000")]
+RecordingBytes = Annotated[
+    int, Meta(ge=1 << 20, le=1 << 50, description="bytes, a whole number, 1048576 or more")
+]
+Port = Annotated[int, Meta(ge=1, le=65535, description="a port, 1 to 65535")]
+
+Name = Annotated[
+    str,
+    Meta(
+        pattern=NAME_PATTERN,
+        description="1 to 63 letters, digits, '.', '_' or '-', the first a letter or digit",
+    ),
+]
+InstanceId = Annotated[
+    str,
+    Meta(
+        pattern=r"^i-[A-Za-z0-9-]{1,62}\Z",
+        description="an instance id such as i-bp1xxxxxxxxxxxxxxxxx",
+    ),
+]
+RegionId = Annotated[
+    str,
+    Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}\Z", description="a region id such as cn-hangzhou"),
+]
+RegionIds = Annotated[
+    tuple[RegionId, ...], Meta(description='a list of region ids such as ["cn-hangzhou"]')
+]
+Door = Annotated[
+    str,
+    Meta(
+        description='an IP address and a port ("127.0.0.1:6080", "[::1]:6080"), '
+        '"localhost:PORT" or "unix:/absolute/path"',
+        extra={"valid": is_door},
+    ),
+]
+SocketMode = Annotated[
+    str, Meta(pattern=r"^0?[0-7]{3}\Z", description='a mode in octal as text, such as "0660"')
+]
+Host = Annotated[
+    str,
+    Meta(description="a host name or an IP address, without a port", extra={"valid": is_host}),
+]
+Hosts = Annotated[
+    tuple[str, ...],
+    Meta(
+        description='a list of host names without ports, such as ["bastion.example.com"]',
+        extra={"valid": _are_hosts},
+    ),
+]
+Origins = Annotated[
+    tuple[str, ...],
+    Meta(
+        description='a list of origins, such as ["https://bastion.example.com:8443"]',
+        extra={"valid": are_origins},
+    ),
+]
+Endpoint = Annotated[
+    str,
+    Meta(
+        description="https://HOST[:PORT] without path, query or user; http:// only for loopback",
+        extra={"valid": is_endpoint},
+    ),
+]
+Page = Annotated[
+    str,
+    Meta(description="an https:// URL without query, fragment or user", extra={"valid": is_page}),
+]
+Store = Annotated[
+    str,
+    Meta(pattern=r"^(sqlite|memory|valkeys?://[^\s]+)\Z", description='"sqlite" or "memory"'),
+]
+Texts = Annotated[tuple[Text, ...], Meta(min_length=1, description="a list of texts, not empty")]
+Addresses = Annotated[
+    tuple[str, ...],
+    Meta(description="a list of IP addresses", extra={"valid": _are_hosts}),
+]
+
+AccessKind = Annotated[
+    Literal["token", "users", "peer", "header", "open"],
+    Meta(description='"token" or "open"'),
+]
+BudgetKey = Annotated[Literal["instance", "account"], Meta(description='"instance" or "account"')]
+LogFormat = Annotated[
+    Literal["auto", "console", "json"], Meta(description='"auto", "console" or "json"')
+]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"],
+    Meta(description='"debug", "info", "warning" or "error"'),
+]
+MetricsAccess = Annotated[Literal["listener", "open"], Meta(description='"listener" or "open"')]
+Role = Annotated[
+    Literal["watch", "control", "admin"], Meta(description='"watch", "control" or "admin"')
+]

@@ -1,0 +1,230 @@
+"""Every setting of the daemon: its name, unit, default and where the default comes from.
+
+The names are the keys of the TOML file. Values are frozen and do nothing; `kinds` says what each
+accepts, `relations` what goes with what. Durations are seconds, sizes are bytes. A default of None
+means that the key is absent. "Cloud" as a source is the ECS API reference, DescribeInstanceVncUrl,
+as read in 2026-08; "ours" is a choice of this project.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from vncproxy.config import kinds
+from vncproxy.config.address import Address, parse_address
+
+
+class Listen(Struct, frozen=True, kw_only=True):
+    """One door: where viewers come in and how they show who they are ([[listen]])."""
+
+    name: kinds.Name = "local"
+    """Unique among the doors; the FileDescriptorName under socket activation."""
+    address: kinds.Door = "127.0.0.1:6080"
+    """IP address and port, or unix: and an absolute path. 6080 is noVNC's customary port."""
+    access: kinds.AccessKind = "token"
+    """Who may enter: token (one owner), open (everybody on this machine; loopback only)."""
+    certificate: kinds.FilePath | None = None
+    """PEM with the chain, together with key: https and wss."""
+    key: kinds.FilePath | None = None
+    """PEM, together with certificate."""
+    insecure: kinds.Flag = False
+    """Allows a non-loopback TCP address without TLS."""
+    socket_mode: kinds.SocketMode = "0660"
+    """Mode of a Unix socket, octal."""
+    socket_group: kinds.Text | None = None
+    """Group of a Unix socket; default: the daemon's own."""
+    trusted_proxies: kinds.Addresses = ()
+    """For access = "header": the proxies' addresses."""
+    user_header: kinds.Text = "X-Forwarded-User"
+    """For access = "header": who the user is."""
+    header_secret_file: kinds.FilePath | None = None
+    """For access = "header": what the proxy sends as X-Vncproxy-Secret."""
+
+    @property
+    def parsed_address(self) -> Address:
+        """The address in parts. Raises: ValueError on an address that `load` would refuse."""
+        return parse_address(self.address)
+
+    @property
+    def mode(self) -> int:
+        """`socket_mode` as a number."""
+        return int(self.socket_mode, 8)
+
+
+class Access(Struct, frozen=True, kw_only=True):
+    """Who is let in, for all doors ([access])."""
+
+    token_file: kinds.FilePath | None = None
+    """The owner's token; default: token in the state directory, made when missing."""
+    users_file: kinds.FilePath | None = None
+    """For access = "users": the users and the hashes of their tokens."""
+    allowed_hosts: kinds.Hosts = ()
+    """Names in a request's Host besides loopback names and the door's own, any port."""
+    allowed_origins: kinds.Origins = ()
+    """Origins of pages that may open consoles, besides the daemon's own."""
+    session_lifetime: kinds.LongDuration = 43200.0
+    """s, how long a log-in lasts: 12 h, a working day (ours)."""
+
+
+class Aliyun(Struct, frozen=True, kw_only=True):
+    """The cloud's API ([aliyun])."""
+
+    region: kinds.RegionId = "cn-hangzhou"
+    """Where an instance names none."""
+    endpoint: kinds.Endpoint | None = None
+    """The ECS API for every region; default: ecs.REGION.aliyuncs.com over https."""
+    connect_host: kinds.Host | None = None
+    """Dialled instead of the VncUrl's host; TLS still verifies the URL's host."""
+    ca_file: kinds.FilePath | None = None
+    """PEM certificates trusted besides the system's, for the API and the VNC connection."""
+    official_page: kinds.Page = "https://g.alicdn.com/aliyun/ecs-console-vnc2/0.0.8/index.html"
+    """The cloud's own console page, for `vncproxy url --official` (cloud)."""
+    discover: kinds.Flag = False
+    """List all instances that DescribeInstances shows in `regions` (or `region`)."""
+    regions: kinds.RegionIds = ()
+    """Where to discover; empty: in `region`."""
+    call_timeout: kinds.Duration = 10.0
+    """s, for one call of the API (ours: leaves 5 s of a VncUrl's life for the dial)."""
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """The cloud's limits, and the daemon's own ([limits])."""
+
+    url_ttl: kinds.UrlTtl = 15.0
+    """s, a VncUrl's life, counted from when it was asked for (cloud)."""
+    idle_timeout: kinds.Duration = 60.0
+    """s without interaction after which the cloud closes (cloud; newer pages say 300)."""
+    keepalive_interval: kinds.Duration = 20.0
+    """s between messages that count as interaction; at most idle_timeout / 2 (ours)."""
+    keepalive_key: kinds.Keysym = 0
+    """Keysym pressed and released when nothing else keeps the link; 0: never (ours)."""
+    reconnects_per_minute: kinds.DialsPerMinute = 29
+    """Dials in any 60 s; the cloud allows 30 (cloud, less one)."""
+    reconnects_key: kinds.BudgetKey = "instance"
+    """What those are counted for; the cloud's pages don't say."""
+    linger: kinds.Linger = 30.0
+    """s, a link is kept after its last viewer left; 0: closed at once (ours)."""
+    max_wait: kinds.Duration = 120.0
+    """s, a viewer waits for a link before it is closed (ours: two windows of the budget)."""
+    control_request_timeout: kinds.Duration = 15.0
+    """s, then an unanswered request for control is granted (ours)."""
+    viewer_idle_timeout: kinds.OptionalDuration = 0.0
+    """s without input before a viewer is closed; 0: never (ours)."""
+    session_max_age: kinds.OptionalDuration = 0.0
+    """s, a viewer's longest stay; 0: no limit (ours)."""
+    ping_interval: kinds.Duration = 20.0
+    """s between pings to a viewer (ours: below common proxies' idle limits)."""
+    ping_timeout: kinds.Duration = 20.0
+    """s, a viewer may leave a ping unanswered (ours)."""
+    viewer_queue: kinds.QueueBytes = 8388608
+    """bytes that may wait for one viewer (ours: two of the largest Tight rectangles)."""
+    slow_viewer_timeout: kinds.Duration = 30.0
+    """s, a viewer may read nothing (ours)."""
+    drain_timeout: kinds.DrainTimeout = 8.0
+    """s from SIGTERM until the last viewer is closed; less than 10 (ours)."""
+    max_viewers: kinds.ViewerCount = 16
+    """Viewers of one console (ours)."""
+    max_consoles: kinds.ConsoleCount = 1024
+    """Consoles open at once (ours)."""
+
+
+class Throttle(Struct, frozen=True, kw_only=True):
+    """The record of dials ([throttle])."""
+
+    store: kinds.Store = "sqlite"
+    """sqlite (in the state directory) or memory (forgotten at a restart)."""
+
+
+class State(Struct, frozen=True, kw_only=True):
+    """What outlives a restart ([state])."""
+
+    directory: kinds.FolderPath | None = None
+    """Default: $STATE_DIRECTORY, then ~/.local/state/vncproxy (XDG base directories)."""
+
+
+class Log(Struct, frozen=True, kw_only=True):
+    """What is told to whoever runs the daemon ([log])."""
+
+    format: kinds.LogFormat = "auto"
+    """auto: console on a terminal, json otherwise."""
+    level: kinds.LogLevel = "info"
+    """The least level that is written."""
+
+
+class Audit(Struct, frozen=True, kw_only=True):
+    """Who did what ([audit])."""
+
+    file: kinds.FilePath | None = None
+    """Default: audit.jsonl in the state directory."""
+
+
+class Recording(Struct, frozen=True, kw_only=True):
+    """What the screens showed ([recording])."""
+
+    directory: kinds.FolderPath | None = None
+    """Where recordings go; default: recordings in the state directory."""
+    max_bytes: kinds.RecordingBytes = 1073741824
+    """bytes of one recording: 1 GiB (ours)."""
+    max_age: kinds.LongDuration = 2592000.0
+    """s, a recording is kept: 30 days (ours)."""
+
+
+class Metrics(Struct, frozen=True, kw_only=True):
+    """GET /metrics ([metrics])."""
+
+    access: kinds.MetricsAccess = "listener"
+    """listener: whoever the door lets in; open: anybody who reaches it."""
+
+
+class Instance(Struct, frozen=True, kw_only=True):
+    """One ECS instance that may be opened ([[instance]])."""
+
+    id: kinds.InstanceId
+    """The instance's id; required."""
+    alias: kinds.Name | None = None
+    """A name to open it by; unique, and not like an instance id."""
+    region: kinds.RegionId | None = None
+    """Default: [aliyun] region."""
+    windows: kinds.Flag = False
+    """Whether it runs Windows; told to the cloud's own page."""
+    password_file: kinds.FilePath | None = None
+    """The VNC password: Aliyun's are six letters or digits. Default: the page asks."""
+    tcp_port: kinds.Port | None = None
+    """Loopback port for native viewers, together with tcp_password_file."""
+    tcp_password_file: kinds.FilePath | None = None
+    """What native viewers are asked for."""
+
+    @property
+    def name(self) -> str:
+        """What people call it: the alias, else the id."""
+        return self.alias or self.id
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """Who may do what with which instances ([[rule]])."""
+
+    users: kinds.Texts
+    """Names; @NAME is a Unix group or a group of users_file; required."""
+    instances: kinds.Texts
+    """Patterns of aliases or ids, or tag:KEY=VALUE; required."""
+    role: kinds.Role = "control"
+    """watch, control or admin."""
+    record: kinds.Flag = False
+    """Whether such sessions are recorded."""
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """The whole configuration; `Config()` is what an absent file means."""
+
+    listen: tuple[Listen, ...] = (Listen(),)
+    access: Access = Access()
+    aliyun: Aliyun = Aliyun()
+    limits: Limits = Limits()
+    throttle: Throttle = Throttle()
+    state: State = State()
+    log: Log = Log()
+    audit: Audit = Audit()
+    recording: Recording = Recording()
+    metrics: Metrics = Metrics()
+    instance: tuple[Instance, ...] = ()
+    rule: tuple[Rule, ...] = ()
