@@ -1,0 +1,34 @@
+"""A stand-in for Aliyun that enforces its documented rules, for the demo and the tests.
+
+It imports nothing of the package but itself, so that it can't share a mistake with what it tests.
+"""
+
+from vncproxy.simulator.faults import (
+    ANY,
+    ApiFault,
+    ApiFaultKind,
+    FaultQueue,
+    GatewayFault,
+    GatewayFaultKind,
+    Step,
+)
+from vncproxy.simulator.record import Breach, Call, Dial, PointerReport, TypedKey
+from vncproxy.simulator.settings import AccessKey, SimulatedInstance, SimulatorSettings
+
+__all__ = [
+    "ANY",
+    "AccessKey",
+    "ApiFault",
+    "ApiFaultKind",
+    "Breach",
+    "Call",
+    "Dial",
+    "FaultQueue",
+    "GatewayFault",
+    "GatewayFaultKind",
+    "PointerReport",
+    "SimulatedInstance",
+    "SimulatorSettings",
+    "Step",
+    "TypedKey",
+]

@@ -1,0 +1,132 @@
+"""What the simulated cloud is: its keys, its instances, and the rules it enforces.
+
+The rules' defaults are those that the ECS API reference documents for DescribeInstanceVncUrl; what
+it leaves open (which message counts as interaction, what becomes of a second session) is a setting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+STATUSES = ("Pending", "Running", "Starting", "Stopping", "Stopped")
+"""Values of an instance's Status. Source: ECS API reference, DescribeInstances."""
+
+DEMO_KEY_ID = "SIMULATOR-demo-key-id"
+DEMO_KEY_SECRET = "simulator-demo-key-secret"  # noqa: S105 - made up, printed for everybody
+DEMO_INSTANCE_ID = "i-bp1demo0000000000001"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """A key that may sign calls.
+
+    Args: key_id, secret - the pair; security_token - makes it an STS key, whose calls carry it;
+    expired - an STS key past its life: InvalidSecurityToken.Expired; denied_actions - API actions
+    answered with Forbidden.RAM.
+    """
+
+    key_id: str = DEMO_KEY_ID
+    secret: str = field(default=DEMO_KEY_SECRET, repr=False)
+    security_token: str = field(default="", repr=False)
+    expired: bool = False
+    denied_actions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedInstance:
+    """One ECS instance.
+
+    Args: status - one of `STATUSES`; os_type - "linux" or "windows"; vnc_password - six letters or
+    digits, or None for security type None; screen - "host:port" of a real VNC server to show, or
+    None for the built-in screen; tags - (key, value) pairs.
+    """
+
+    instance_id: str = DEMO_INSTANCE_ID
+    name: str = "demo"
+    region: str = "cn-hangzhou"
+    status: str = "Running"
+    os_type: str = "linux"
+    os_name: str = "Debian 12 64-bit"
+    vnc_password: str | None = field(default=None, repr=False)
+    screen: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorSettings:
+    """Everything that a simulator is told at its start.
+
+    Args:
+        host, port: where it listens, for the API and the gateway; port 0 takes a free one.
+        gateway_host: the name in a VncUrl, if not `host`.
+        keys, instances: who may call, and what there is.
+        regions: regions that exist besides those of the instances.
+        url_ttl_s: a VncUrl's life, from its answer.
+        idle_timeout_s: without interaction for so long, a session is closed.
+        counts: which client messages are interaction: "rfb", every whole one; "input", key and
+            pointer only.
+        idle_ending, second_session, refusal: how an idle session ends (a bare TCP end, or a close
+            frame before it), what becomes of a second session (refused, or the first is thrown
+            out), how a dial is refused (an HTTP status, or a close right after the upgrade).
+        reconnects_per_minute, window_s: more dials than this for one instance in any `window_s`
+            seconds are refused.
+        half_open_s: how long a session whose client vanished without a close frame blocks its slot.
+        clock_offset_s: the cloud's clock minus this machine's.
+        timestamp_window_s: how far x-acs-date may be off.
+        calls_per_minute: API calls of one key before Throttling.User; 0: no limit.
+        vnc_url_encoding: "quoted", percent-encoded once as documented, or "plain".
+        seed: makes tokens and garbage repeatable; None: random.
+        certificate, key: PEM files; with them, https and wss.
+        width, height: of built-in screens, pixels. animated: clock and chart move; a still screen
+            changes by input only.
+        frame_bytes: server bytes in one WebSocket frame, which align with no RFB message.
+        max_sessions: open sessions of all instances.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    gateway_host: str = ""
+    keys: tuple[AccessKey, ...] = (AccessKey(),)
+    instances: tuple[SimulatedInstance, ...] = (SimulatedInstance(),)
+    regions: tuple[str, ...] = ("cn-hangzhou", "cn-beijing")
+    url_ttl_s: float = 15.0
+    idle_timeout_s: float = 60.0
+    counts: Literal["rfb", "input"] = "rfb"
+    idle_ending: Literal["drop", "close"] = "drop"
+    second_session: Literal["refuse", "throw-out"] = "refuse"
+    refusal: Literal["http", "close"] = "http"
+    reconnects_per_minute: int = 30
+    window_s: float = 60.0
+    half_open_s: float = 0.0
+    clock_offset_s: float = 0.0
+    timestamp_window_s: float = 900.0
+    calls_per_minute: int = 0
+    vnc_url_encoding: Literal["quoted", "plain"] = "quoted"
+    seed: int | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    width: int = 1024
+    height: int = 768
+    animated: bool = True
+    frame_bytes: int = 8192
+    max_sessions: int = 256
+
+    def rules(self) -> list[str]:
+        """The rules enforced, one plain sentence each."""
+        kinds = "any whole RFB message" if self.counts == "rfb" else "only key and pointer events"
+        second = (
+            "a second one is refused"
+            if self.second_session == "refuse"
+            else "a second one throws the first out"
+        )
+        return [
+            f"a VncUrl is valid once, for {self.url_ttl_s:g} s",
+            f"a session without interaction for {self.idle_timeout_s:g} s is closed; "
+            f"{kinds} counts, WebSocket pings do not",
+            f"one session per instance; {second}",
+            f"at most {self.reconnects_per_minute} dials per instance in any {self.window_s:g} s",
+            f"calls are signed with ACS3-HMAC-SHA256, at most {self.timestamp_window_s / 60:g} min "
+            "off the clock, each nonce once",
+        ]
