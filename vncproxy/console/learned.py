@@ -1,0 +1,202 @@
+"""What was learned about an instance's upstream, kept over restarts: `learned.json`.
+
+A cache, not a record: a file that can't be read, or isn't ours, means starting fresh, and one that
+can't be written costs nothing but learning again. Both are logged, neither is an error. The shape::
+
+    {"version": 1, "instances": {"i-…": {
+        "keepalive": {"class": "input", "evidence": 2, "earlier_ts_s": [60.1]},
+        "opaque": false, "learned_at": 1790000000.0}}}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import structlog
+
+FILE_NAME = "learned.json"
+MAX_AGE_S = 7 * 86400.0
+"""How long a lesson holds. Source: design.md, rule 9."""
+MAX_INSTANCES = 4096
+MAX_EARLIER = 16
+MAX_FILE_BYTES = 8 * 1024 * 1024
+"""Above what `MAX_INSTANCES` entries can take: a larger file isn't ours."""
+LOCK_TIMEOUT_S = 5.0
+LOCK_RETRY_INTERVAL_S = 0.02
+_VERSION = 1
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What is known of one instance.
+
+    Args: keepalive_class - the class of message believed to count; evidence - closes in a row that
+    speak against it; earlier_s - unexplained idle times seen before, the newest last; opaque - open
+    the instance opaque; learned_at - seconds of the wall clock.
+    """
+
+    keepalive_class: str
+    evidence: int
+    earlier_s: tuple[float, ...]
+    opaque: bool
+    learned_at: float
+
+
+_Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class _Keepalive(msgspec.Struct, frozen=True):
+    class_: Annotated[str, msgspec.Meta(min_length=1, max_length=32)] = msgspec.field(name="class")
+    evidence: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+    earlier_ts_s: Annotated[tuple[_Seconds, ...], msgspec.Meta(max_length=MAX_EARLIER)]
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    keepalive: _Keepalive
+    opaque: bool
+    learned_at: _Seconds
+
+
+class _Document(msgspec.Struct, frozen=True):
+    version: int
+    instances: dict[str, msgspec.Raw]
+
+
+class LearnedStore:
+    """Lessons by instance id, shared by the processes that share the state directory.
+
+    Args: path - the file, made with mode 0600; wall_clock - seconds, as time.time gives them;
+    max_age_s - counted from `Learned.learned_at`, in both directions, since the wall clock may have
+    been set back; max_instances - beyond it the oldest are dropped.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        wall_clock: Callable[[], float],
+        max_age_s: float = MAX_AGE_S,
+        max_instances: int = MAX_INSTANCES,
+    ) -> None:
+        """Remember where; nothing is read yet."""
+        self._path = path
+        self._wall_clock = wall_clock
+        self._max_age_s = max_age_s
+        self._max_instances = max_instances
+
+    async def get(self, instance_id: str) -> Learned | None:
+        """What is known of the instance and hasn't expired; raises nothing."""
+        return (await asyncio.to_thread(self._read)).get(instance_id)
+
+    async def put(self, instance_id: str, learned: Learned) -> None:
+        """Keep this for the instance, in place of what was known; raises nothing."""
+        await asyncio.to_thread(self._put, instance_id, learned)
+
+    def _put(self, instance_id: str, learned: Learned) -> None:
+        try:
+            with self._locked():
+                instances = self._read()
+                instances[instance_id] = learned
+                newest = sorted(instances.items(), key=lambda item: -item[1].learned_at)
+                self._write(dict(newest[: self._max_instances]))
+        except OSError as error:
+            _log.warning("learned.not_saved", instance_id=instance_id, reason=error.strerror)
+
+    def _read(self) -> dict[str, Learned]:
+        """What the file holds that is valid and hasn't expired."""
+        try:
+            with self._path.open("rb") as file:
+                content = file.read(MAX_FILE_BYTES + 1)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            _log.warning("learned.started_fresh", reason=error.strerror)
+            return {}
+        try:
+            if len(content) > MAX_FILE_BYTES:
+                raise msgspec.ValidationError("too large")
+            document = msgspec.json.decode(content, type=_Document)
+            if document.version != _VERSION:
+                raise msgspec.ValidationError("another version")
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            # The message isn't logged: it may quote a file that isn't ours.
+            _log.warning("learned.started_fresh", reason="the file isn't one of this version")
+            return {}
+        now = self._wall_clock()
+        instances: dict[str, Learned] = {}
+        for instance_id, raw in document.instances.items():
+            try:
+                learned = _from_entry(msgspec.json.decode(raw, type=_Entry))
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                _log.warning("learned.entry_dropped", reason="it isn't valid")
+                continue
+            if abs(now - learned.learned_at) < self._max_age_s:
+                instances[instance_id] = learned
+        return instances
+
+    def _write(self, instances: dict[str, Learned]) -> None:
+        """Replace the file in one step, so that a reader sees the old one or the new one."""
+        content = msgspec.json.encode(
+            {
+                "version": _VERSION,
+                "instances": {key: _to_entry(learned) for key, learned in instances.items()},
+            }
+        )
+        # The name is fixed: only the holder of the lock writes it.
+        draft = self._path.with_name(f"{self._path.name}.new")
+        draft.unlink(missing_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._path)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep the other writers out; raises OSError if they don't let go in time."""
+        lock = self._path.with_name(f"{self._path.name}.lock")
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            deadline = time.monotonic() + LOCK_TIMEOUT_S
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() >= deadline:
+                        raise
+                    time.sleep(LOCK_RETRY_INTERVAL_S)
+            yield
+        finally:
+            os.close(descriptor)  # which lets go of the lock
+
+
+def _from_entry(entry: _Entry) -> Learned:
+    keepalive = entry.keepalive
+    return Learned(
+        keepalive.class_,
+        keepalive.evidence,
+        keepalive.earlier_ts_s,
+        entry.opaque,
+        entry.learned_at,
+    )
+
+
+def _to_entry(learned: Learned) -> _Entry:
+    keepalive = _Keepalive(
+        class_=learned.keepalive_class,
+        evidence=learned.evidence,
+        earlier_ts_s=learned.earlier_s[-MAX_EARLIER:],
+    )
+    return _Entry(keepalive, learned.opaque, learned.learned_at)

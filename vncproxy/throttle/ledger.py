@@ -1,0 +1,81 @@
+"""What the ledger of reconnections offers: permits to dial, in order, over all processes.
+
+The way of a permit::
+
+    answer = await ledger.book(key, max_wait_s)    # TooLong: tell the viewer, nothing was booked
+    await asyncio.sleep(answer.wait_s)
+    url = await client.vnc_url(...)                # failed: await ledger.cancel(answer)
+    if await ledger.spend(answer):                 # False: the permit lapsed; book again
+        ...                                        # dial now; from here on it has counted
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """A permit to dial once, `wait_s` seconds from when it was given, for `Budget.hold_s`."""
+
+    id: str
+    key: str
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TooLong:
+    """No permit was booked: the wait would be `wait_s` seconds."""
+
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How full a key's budget is.
+
+    `used` of `limit` dials in `window_s` (margin included) are made or promised, which may exceed
+    the limit while some wait; a newcomer would wait `next_free_s` seconds.
+    """
+
+    used: int
+    limit: int
+    window_s: float
+    next_free_s: float
+
+
+class Ledger(Protocol):
+    """Permits to dial the upstream. Every method raises LedgerError if the record can't be kept."""
+
+    async def book(self, key: str, max_wait_s: float) -> Booking | TooLong:
+        """Take the next free permit of `key`, first come first served, unless it is too far off.
+
+        The booking is on record before this returns. If the caller is cancelled meanwhile, it is
+        given back. One whose process dies stays booked and lapses.
+        """
+        ...
+
+    async def spend(self, booking: Booking) -> bool:
+        """Whether the dial may begin now; if so, it has counted and must begin at once.
+
+        False: the permit has lapsed (later than `Budget.hold_s` after its time), was spent or
+        cancelled, isn't due yet, or the machine was too slow to record it: book again.
+        """
+        ...
+
+    async def cancel(self, booking: Booking) -> None:
+        """Give back a permit that wasn't spent; nothing happens if it was, or is unknown."""
+        ...
+
+    async def usage(self, key: str) -> Usage:
+        """How full the key's budget is; changes nothing."""
+        ...
+
+    async def check_writable(self) -> None:
+        """Prove that bookings can be recorded, by recording; raises LedgerError if not."""
+        ...
+
+    async def close(self) -> None:
+        """Release what the ledger holds; bookings stay on record."""
+        ...

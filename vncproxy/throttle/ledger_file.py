@@ -1,0 +1,195 @@
+"""The ledger's SQLite file: each method is one transaction; to be used from one thread.
+
+Times are CLOCK_BOOTTIME of the boot (the *epoch*) in which they were booked, so no setting of the
+wall clock, back or forward, has any effect; the wall clock isn't recorded at all.
+
+The law for rows of another epoch. How long ago they were can't be known for sure, but whoever
+booked them can't dial any more: `spend` accepts rows of the own epoch only. So their dials lie in
+the past, and the first process of the new epoch that books adopts them as if they had been
+dialled at that very moment. That errs to the safe side, by at most one window after a reboot, and
+only for the rows of the last minute in use, since older ones are deleted with each booking. A row
+further in the future than anything that can be booked is damage and is adopted in the same way.
+
+Safe against SIGKILL and loss of power: a rollback journal with synchronous=FULL, BEGIN IMMEDIATE,
+and the clock read inside the transaction, so that the order of the rows is the order of the
+commits. A rollback journal rather than WAL: nearly every access writes, so WAL's readers gain
+nothing; no file but the one is left behind; and there is no switch of journal that several
+starting processes could collide on.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vncproxy.errors import LedgerError
+from vncproxy.throttle.boot_clock import EpochClock
+from vncproxy.throttle.budget import MAX_AHEAD_S, Budget, Claim
+from vncproxy.throttle.ledger import Booking, TooLong, Usage
+from vncproxy.throttle.ledger_faults import in_plain_words
+
+BUSY_TIMEOUT_S = 5.0
+"""How long a transaction waits for another process's to end."""
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE booking (
+    id TEXT PRIMARY KEY,
+    key TEXT NOT NULL,
+    epoch TEXT NOT NULL,
+    at REAL NOT NULL,
+    spent INTEGER NOT NULL
+) STRICT
+"""
+
+
+class LedgerFile:
+    """Bookings in a file shared by processes. Every method raises LedgerError in plain words.
+
+    Args: path - made with mode 0600 when missing; its folder must exist.
+    """
+
+    def __init__(self, path: Path, budget: Budget, clock: EpochClock) -> None:
+        """Remember where; the file is opened at the first use."""
+        self._path = path
+        self._budget = budget
+        self._clock = clock
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+
+    def book(self, key: str, max_wait_s: float) -> Booking | TooLong:
+        """See `Ledger.book`."""
+        with self._transaction() as db:
+            now = self._clock.now()
+            self._tidy(db, now)
+            at = self._budget.next_free(self._claims(db, key, now), now)
+            if at - now > min(max_wait_s, MAX_AHEAD_S):
+                return TooLong(at - now)
+            booking = Booking(secrets.token_hex(8), key, at - now)
+            db.execute(
+                "INSERT INTO booking (id, key, epoch, at, spent) VALUES (?, ?, ?, ?, 0)",
+                (booking.id, key, self._clock.epoch, at),
+            )
+        return booking
+
+    def spend(self, booking_id: str) -> float | None:
+        """The instant at which the booking was recorded as dialled; None if it must not be."""
+        with self._transaction() as db:
+            now = self._clock.now()
+            row = db.execute(
+                "SELECT at, spent FROM booking WHERE id = ? AND epoch = ?",
+                (booking_id, self._clock.epoch),
+            ).fetchone()
+            if row is None or not self._budget.may_spend(Claim(row[0], bool(row[1])), now):
+                return None
+            db.execute("UPDATE booking SET at = ?, spent = 1 WHERE id = ?", (now, booking_id))
+        return now
+
+    def cancel(self, booking_id: str) -> None:
+        """See `Ledger.cancel`."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM booking WHERE id = ? AND spent = 0", (booking_id,))
+
+    def usage(self, key: str) -> Usage:
+        """See `Ledger.usage`."""
+        with in_plain_words():
+            db = self._opened()
+            now = self._clock.now()
+            claims = self._claims(db, key, now)
+        budget = self._budget
+        free = budget.next_free(claims, now)
+        return Usage(budget.used(claims, now), budget.limit, budget.span_s, free - now)
+
+    def check_writable(self) -> None:
+        """See `Ledger.check_writable`: rewrites the schema's version, journal and all."""
+        with self._transaction() as db:
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _claims(self, db: sqlite3.Connection, key: str, now: float) -> list[Claim]:
+        """The key's claims, with those that the law adopts seen as dialled now."""
+        rows = db.execute("SELECT epoch, at, spent FROM booking WHERE key = ?", (key,))
+        horizon = now + MAX_AHEAD_S
+        return [
+            Claim(now, spent=True)
+            if epoch != self._clock.epoch or at > horizon
+            else Claim(at, bool(spent))
+            for epoch, at, spent in rows
+        ]
+
+    def _tidy(self, db: sqlite3.Connection, now: float) -> None:
+        """Delete what can't matter any more and adopt what another epoch or damage left."""
+        epoch = self._clock.epoch
+        db.execute(
+            "DELETE FROM booking WHERE epoch = ? AND at <= ?",
+            (epoch, self._budget.forgettable_until(now)),
+        )
+        db.execute(
+            "UPDATE booking SET epoch = ?, at = ?, spent = 1 WHERE epoch <> ? OR at > ?",
+            (epoch, now, epoch, now + MAX_AHEAD_S),
+        )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction, committed when the block ends without an exception."""
+        with in_plain_words():
+            db = self._opened()
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                # Closing rolls back, and after a fault the next use starts from the file.
+                self.close()
+                raise
+
+    def _opened(self) -> sqlite3.Connection:
+        """The open file; opened again when another file has taken its place."""
+        if self._connection is not None and self._identity != self._file_identity():
+            # Else this process would count in a deleted file, and the others in the new one.
+            self.close()
+        if self._connection is None:
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._identity = self._file_identity()
+            connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            try:
+                _prepare(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _file_identity(self) -> tuple[int, int] | None:
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Set the connection up, and make the table in a new file."""
+    connection.execute("PRAGMA journal_mode = DELETE")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("BEGIN IMMEDIATE")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        raise LedgerError(
+            "the reconnect ledger (ledger.sqlite in the state directory) was written by a newer "
+            "version of vncproxy; run that version, or stop it, wait a minute and delete the file"
+        )
+    if version == 0:
+        connection.execute(_SCHEMA)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")

@@ -1,0 +1,75 @@
+"""The ledger for one process that never restarts: tests, the demo, `store = "memory"`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+from vncproxy.throttle.budget import MAX_AHEAD_S, Budget, Claim
+from vncproxy.throttle.ledger import Booking, TooLong, Usage
+
+
+class MemoryLedger:
+    """Keeps the claims in memory, so a restart may overrun the budget.
+
+    Args: budget - the law; clock - seconds of a clock that never jumps, such as time.monotonic.
+    """
+
+    def __init__(self, budget: Budget, clock: Callable[[], float]) -> None:
+        """Start with nothing booked."""
+        self._budget = budget
+        self._clock = clock
+        self._ids = count(1)
+        self._claims: dict[str, dict[str, Claim]] = {}
+
+    async def book(self, key: str, max_wait_s: float) -> Booking | TooLong:
+        """See `Ledger.book`."""
+        now = self._clock()
+        self._forget(now)
+        claims = self._claims.get(key, {})
+        at = self._budget.next_free(claims.values(), now)
+        if at - now > min(max_wait_s, MAX_AHEAD_S):
+            return TooLong(at - now)
+        booking = Booking(str(next(self._ids)), key, at - now)
+        self._claims.setdefault(key, {})[booking.id] = Claim(at)
+        return booking
+
+    async def spend(self, booking: Booking) -> bool:
+        """See `Ledger.spend`."""
+        now = self._clock()
+        claims = self._claims.get(booking.key, {})
+        claim = claims.get(booking.id)
+        if claim is None or not self._budget.may_spend(claim, now):
+            return False
+        claims[booking.id] = Claim(now, spent=True)
+        return True
+
+    async def cancel(self, booking: Booking) -> None:
+        """See `Ledger.cancel`."""
+        claims = self._claims.get(booking.key, {})
+        claim = claims.get(booking.id)
+        if claim is not None and not claim.spent:
+            del claims[booking.id]
+
+    async def usage(self, key: str) -> Usage:
+        """See `Ledger.usage`."""
+        now = self._clock()
+        claims = self._claims.get(key, {}).values()
+        budget = self._budget
+        free = budget.next_free(claims, now)
+        return Usage(budget.used(claims, now), budget.limit, budget.span_s, free - now)
+
+    async def check_writable(self) -> None:
+        """See `Ledger.check_writable`: memory always is."""
+
+    async def close(self) -> None:
+        """See `Ledger.close`: there is nothing to release."""
+
+    def _forget(self, now: float) -> None:
+        """Drop what can't matter any more, so that memory follows the rate of dials."""
+        for key, claims in list(self._claims.items()):
+            for booking_id, claim in list(claims.items()):
+                if self._budget.is_forgettable(claim, now):
+                    del claims[booking_id]
+            if not claims:
+                del self._claims[key]
