@@ -1,0 +1,337 @@
+"""The upstream's bytes, after ServerInit, as events.
+
+Three laws. Any split of the bytes gives the same events. No input raises: what can't be RFB ends
+the stream with one StreamBroken. Memory is bounded by `rectangles.MAX_RECTANGLE_BYTES`, and time is
+linear in the input: nothing is read twice but a few bytes of a header.
+
+Source: RFC 6143, section 7.6; rfbproto, Server to Client Messages.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from vncproxy.rfb import rectangles, server_messages
+from vncproxy.rfb.encodings import (
+    COPY_RECT,
+    CURSOR_WITH_ALPHA,
+    DESKTOP_SIZE,
+    EXTENDED_DESKTOP_SIZE,
+    HEXTILE,
+    LAST_RECT,
+    RAW,
+)
+from vncproxy.rfb.hextile import HextileWalk
+from vncproxy.rfb.pixel_format import PixelFormat
+from vncproxy.rfb.server_events import (
+    AudioReceived,
+    BellRung,
+    ColourMapSet,
+    ContinuousUpdatesEnded,
+    CutTextReceived,
+    CutTextSkipped,
+    FenceReceived,
+    RectangleReceived,
+    ServerEvent,
+    StreamBroken,
+    UpdateEnded,
+    UpdateStarted,
+    XvpReceived,
+)
+from vncproxy.rfb.tight import ALPHA_PIXEL_BYTES
+from vncproxy.rfb.wire_error import WireError
+
+STRIP_BYTES = 256 << 10
+"""A Raw rectangle is delivered in strips of at most this many bytes, or one row."""
+
+OPEN_COUNT = 0xFFFF
+"""A count of rectangles that stands for any number up to LastRect."""
+
+_UPDATE_BYTES = 4
+_RECTANGLE_BYTES = 12
+_AUDIO_HEADER_BYTES = 8
+_CUT_TEXT_HEADER_BYTES = 8
+_U16 = struct.Struct(">H")
+_U32 = struct.Struct(">I")
+_RECTANGLE = struct.Struct(">HHHHi")
+
+_Buffer = bytes | memoryview
+
+
+class ServerStream:
+    """Feed it bytes, get events; it follows the framebuffer's size for its bounds.
+
+    Args: width, height, pixel_format - as agreed at ServerInit, or by the daemon's SetPixelFormat;
+    max_cut_text_bytes - a longer ServerCutText is skipped. A framebuffer that is too large breaks
+    the stream at its first feed.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        pixel_format: PixelFormat,
+        *,
+        max_cut_text_bytes: int = 1 << 20,
+    ) -> None:
+        """Stand before the first message."""
+        self.width = width
+        self.height = height
+        self._max_cut_text_bytes = max_cut_text_bytes
+        self._events: list[ServerEvent] = []
+        self._broken = False
+        # Each step takes what it can from the bytes given, at least one, and returns where it
+        # stopped; or it takes nothing and returns minus the bytes without which it can't go on.
+        self._step: Callable[[_Buffer, int, int], int] = self._message
+        self._held = bytearray()
+        self._needed = 0
+        self._body = bytearray()
+        self._body_left = 0
+        self._finish: Callable[[bytes], None] = self._finish_message
+        self._skip_left = 0
+        self._skipped: ServerEvent = BellRung()
+        self._rectangles_left = 0
+        self._delivered = 0
+        self._picture = False
+        self._header = (0, 0, 0, 0, 0)
+        self._row_bytes = 0
+        self._rows_left = 0
+        self._hextile_walk = HextileWalk(0, 0, 1)
+        self.set_pixel_format(pixel_format)
+
+    @property
+    def at_boundary(self) -> bool:
+        """Whether the bytes so far end with a whole message."""
+        return self._step == self._message and not self._held and not self._broken
+
+    def set_pixel_format(self, pixel_format: PixelFormat) -> None:
+        """From the next rectangle on, pixels have this format."""
+        self._pixel_bytes = pixel_format.bytes_per_pixel
+        self._tpixel_bytes = pixel_format.tpixel_bytes
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[ServerEvent]:
+        """The events that these bytes complete; nothing of `data` is kept. Never raises."""
+        if self._broken:
+            return []
+        events = self._events = []
+        buffer = data if isinstance(data, bytes) else memoryview(data)
+        try:
+            rectangles.check_framebuffer(self.width, self.height)
+            self._run(buffer, len(buffer))
+        except WireError as error:
+            self._broken = True
+            self._held.clear()
+            self._body.clear()
+            events.append(StreamBroken(str(error)))
+        self._events = []
+        return events
+
+    def _run(self, buffer: _Buffer, end: int) -> None:
+        at = 0
+        held = self._held
+        while at < end:
+            if held:
+                taken = min(self._needed - len(held), end - at)
+                held += buffer[at : at + taken]
+                at += taken
+                if len(held) < self._needed:
+                    return
+                used = self._step(bytes(held), 0, len(held))
+                if used >= 0:
+                    # Exactly the bytes needed were held, so a step that goes on takes them all.
+                    held.clear()
+            else:
+                used = self._step(buffer, at, end)
+                if used >= 0:
+                    at = used
+                else:
+                    held += buffer[at:end]
+                    at = end
+            self._needed = -used
+
+    def _message(self, buffer: _Buffer, at: int, end: int) -> int:
+        kind = buffer[at]
+        if kind == server_messages.UPDATE:
+            if end - at < _UPDATE_BYTES:
+                return -_UPDATE_BYTES
+            self._start_update(_U16.unpack_from(buffer, at + 2)[0])
+            return at + _UPDATE_BYTES
+        length = server_messages.measure(buffer, at, end)
+        if length < 0:
+            return length
+        if kind == server_messages.QEMU:
+            size = max(length - _AUDIO_HEADER_BYTES, 0)
+            return self._skip(at, end, length, AudioReceived(size))
+        size = length - _CUT_TEXT_HEADER_BYTES
+        if kind == server_messages.CUT_TEXT and size > self._max_cut_text_bytes:
+            return self._skip(at, end, length, CutTextSkipped(size))
+        return self._collect(buffer, at, end, length, self._finish_message)
+
+    def _finish_message(self, raw: bytes) -> None:
+        self._step = self._message
+        kind = raw[0]
+        event: ServerEvent
+        if kind == server_messages.BELL:
+            event = BellRung()
+        elif kind == server_messages.CUT_TEXT:
+            event = CutTextReceived(raw)
+        elif kind == server_messages.COLOUR_MAP:
+            event = ColourMapSet(raw)
+        elif kind == server_messages.FENCE:
+            event = FenceReceived(_U32.unpack_from(raw, 4)[0], raw[9:])
+        elif kind == server_messages.XVP:
+            event = XvpReceived(raw)
+        elif kind == server_messages.END_OF_CONTINUOUS_UPDATES:
+            event = ContinuousUpdatesEnded()
+        else:
+            raise AssertionError("only messages that could be measured get here")
+        self._events.append(event)
+
+    def _start_update(self, count: int) -> None:
+        self._events.append(UpdateStarted(None if count == OPEN_COUNT else count))
+        self._rectangles_left = count
+        self._delivered = 0
+        self._picture = False
+        self._next_rectangle()
+
+    def _next_rectangle(self) -> None:
+        if self._rectangles_left:
+            self._step = self._rectangle
+        else:
+            self._step = self._message
+            self._events.append(UpdateEnded(self._delivered, self._picture))
+
+    def _rectangle(self, buffer: _Buffer, at: int, end: int) -> int:
+        if end - at < _RECTANGLE_BYTES:
+            return -_RECTANGLE_BYTES
+        header = _RECTANGLE.unpack_from(buffer, at)
+        x, y, width, height, encoding = header
+        start = at + _RECTANGLE_BYTES
+        if encoding == LAST_RECT:
+            self._rectangles_left = 0
+            self._next_rectangle()
+            return start
+        if encoding in rectangles.PICTURES and (x + width > self.width or y + height > self.height):
+            raise WireError(
+                f"a rectangle of {width} by {height} at {x}, {y}"
+                f" outside the framebuffer of {self.width} by {self.height}"
+            )
+        self._header = header
+        if encoding == HEXTILE:
+            return self._start_hextile(buffer, start, end, self._pixel_bytes)
+        if encoding == RAW and width and height:
+            self._row_bytes = width * self._pixel_bytes
+            self._rows_left = height
+            self._step = self._strip
+            return start
+        if encoding == CURSOR_WITH_ALPHA and end - start >= 4:
+            inner = rectangles.alpha_encoding(buffer, start)
+            if inner == HEXTILE:
+                self._body += buffer[start : start + 4]
+                return self._start_hextile(buffer, start + 4, end, ALPHA_PIXEL_BYTES)
+        length = rectangles.measure(
+            encoding, width, height, self._pixel_bytes, self._tpixel_bytes, buffer, start, end
+        )
+        if length < 0:
+            return length - _RECTANGLE_BYTES
+        if length > rectangles.MAX_RECTANGLE_BYTES:
+            raise WireError(f"a rectangle of {length} bytes in encoding {encoding}")
+        return self._collect(buffer, start, end, length, self._finish_rectangle)
+
+    def _finish_rectangle(self, data: bytes) -> None:
+        x, y, width, height, encoding = self._header
+        if encoding == COPY_RECT:
+            rectangles.check_copy(data, width, height, self.width, self.height)
+        self._deliver(RectangleReceived(x, y, width, height, encoding, data))
+        if encoding == DESKTOP_SIZE or (encoding == EXTENDED_DESKTOP_SIZE and y == 0):
+            rectangles.check_framebuffer(width, height)
+            self.width, self.height = width, height
+        self._rectangles_left -= 1
+        self._next_rectangle()
+
+    def _deliver(self, rectangle: RectangleReceived) -> None:
+        self._events.append(rectangle)
+        self._delivered += 1
+        if rectangle.encoding in rectangles.PICTURES and rectangle.width and rectangle.height:
+            self._picture = True
+
+    def _strip(self, buffer: _Buffer, at: int, end: int) -> int:
+        rows = min(max(STRIP_BYTES // self._row_bytes, 1), self._rows_left)
+        return self._collect(buffer, at, end, rows * self._row_bytes, self._finish_strip)
+
+    def _finish_strip(self, data: bytes) -> None:
+        x, y, width, height, _ = self._header
+        rows = len(data) // self._row_bytes
+        strip_y = y + height - self._rows_left
+        self._deliver(RectangleReceived(x, strip_y, width, rows, RAW, data))
+        self._rows_left -= rows
+        self._step = self._strip
+        if not self._rows_left:
+            self._rectangles_left -= 1
+            self._next_rectangle()
+
+    def _start_hextile(self, buffer: _Buffer, at: int, end: int, pixel_bytes: int) -> int:
+        _, _, width, height, _ = self._header
+        self._hextile_walk = HextileWalk(width, height, pixel_bytes)
+        self._step = self._hextile
+        return self._hextile(buffer, at, end)
+
+    def _hextile(self, buffer: _Buffer, at: int, end: int) -> int:
+        stop = self._hextile_walk.walk(buffer, at, end)
+        body = self._body
+        if self._hextile_walk.done and not body:
+            self._finish_rectangle(bytes(buffer[at:stop]))
+            return stop
+        body += buffer[at:stop]
+        if len(body) > rectangles.MAX_RECTANGLE_BYTES:
+            raise WireError("a Hextile rectangle of more bytes than are held")
+        if self._hextile_walk.done:
+            self._finish_body(self._finish_rectangle)
+        return stop
+
+    def _collect(
+        self,
+        buffer: _Buffer,
+        at: int,
+        end: int,
+        length: int,
+        finish: Callable[[bytes], None],
+    ) -> int:
+        """Take `length` bytes, over as many feeds as it needs, and give them to `finish`."""
+        stop = at + length
+        if stop <= end:
+            finish(bytes(buffer[at:stop]))
+            return stop
+        self._finish = finish
+        self._body += buffer[at:end]
+        self._body_left = stop - end
+        self._step = self._collect_on
+        return end
+
+    def _collect_on(self, buffer: _Buffer, at: int, end: int) -> int:
+        stop = min(at + self._body_left, end)
+        self._body += buffer[at:stop]
+        self._body_left -= stop - at
+        if not self._body_left:
+            self._finish_body(self._finish)
+        return stop
+
+    def _finish_body(self, finish: Callable[[bytes], None]) -> None:
+        data = bytes(self._body)
+        self._body = bytearray()
+        finish(data)
+
+    def _skip(self, at: int, end: int, length: int, event: ServerEvent) -> int:
+        self._skip_left = length
+        self._skipped = event
+        self._step = self._skip_on
+        return self._skip_on(b"", at, end)
+
+    def _skip_on(self, _buffer: _Buffer, at: int, end: int) -> int:
+        stop = min(at + self._skip_left, end)
+        self._skip_left -= stop - at
+        if not self._skip_left:
+            self._step = self._message
+            self._events.append(self._skipped)
+        return stop
