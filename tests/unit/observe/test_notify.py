@@ -1,0 +1,56 @@
+"""What the service manager is told."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from vncproxy.observe.notify import Notifier
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, socket.socket]]:
+    """A datagram socket like the service manager's, and the address as it is announced."""
+    name = f"vncproxy-test-{uuid.uuid4()}"
+    address = f"@{name}" if request.param == "abstract" else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
+        bound.bind(address.replace("@", "\0"))
+        bound.settimeout(5)
+        yield address, bound
+
+
+def test_the_states_arrive(manager: tuple[str, socket.socket]) -> None:
+    """Ready, a status and stopping are each one datagram of assignments."""
+    address, bound = manager
+    notifier = Notifier.from_environ({"NOTIFY_SOCKET": address})
+    assert notifier.ready("Serving on 127.0.0.1:6080")
+    assert notifier.status("3 consoles\nWATCHDOG=1")
+    assert notifier.stopping()
+    assert [bound.recv(500).decode() for _ in range(3)] == [
+        "READY=1\nSTATUS=Serving on 127.0.0.1:6080",
+        "STATUS=3 consoles WATCHDOG=1",
+        "STOPPING=1",
+    ]
+
+
+@pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "vsock:2:1"}])
+def test_without_a_service_manager_nothing_happens(environ: dict[str, str]) -> None:
+    """No socket, no message, no error."""
+    assert Notifier.from_environ(environ).ready() is False
+
+
+def test_a_vanished_service_manager_is_survived(tmp_path: Path) -> None:
+    """A socket that is gone, or full, is told by the result."""
+    assert Notifier(str(tmp_path / "gone")).status("x") is False
+
+
+def test_a_full_socket_never_blocks(manager: tuple[str, socket.socket]) -> None:
+    """When nobody reads, the message is dropped instead of stopping the daemon."""
+    notifier = Notifier(manager[0])
+    results = [notifier.status("x") for _ in range(5000)]
+    assert results[0] is True
+    assert results[-1] is False

@@ -1,0 +1,163 @@
+"""Secrets are hidden by type, by name, by registration and by look."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from enum import Enum
+from urllib.parse import quote
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vncproxy.observe import redaction
+from vncproxy.observe.redaction import Redactor
+from vncproxy.observe.secret_patterns import HIDDEN
+
+
+@dataclass
+class Sealed:
+    """Something like a VncUrl, but careless about its repr."""
+
+    text: str
+
+    def reveal(self) -> str:
+        """The secret."""
+        return self.text
+
+
+class Colour(Enum):
+    """An enumeration with a plain value."""
+
+    RED = "red"
+
+
+def test_a_registered_secret_is_hidden_in_the_forms_it_travels_in() -> None:
+    """Plain, percent-encoded, in JSON and in base64."""
+    secret = 'pa/ss "wo" rd'
+    redactor = Redactor([secret])
+    for text in (
+        secret,
+        quote(secret, safe=""),
+        json.dumps(secret)[1:-1],
+        base64.b64encode(secret.encode()).decode().rstrip("="),
+    ):
+        assert redactor.clean(f"<{text}>") == f"<{HIDDEN}>"
+
+
+def test_a_longer_form_is_hidden_whole() -> None:
+    """Of two secrets where one starts the other, no tail is left over."""
+    assert Redactor(["abcdef", "abcdefghij"]).clean("x abcdefghij y") == f"x {HIDDEN} y"
+
+
+def test_an_unregistered_secret_is_no_longer_sought() -> None:
+    """A used ticket costs nothing any more; a secret that shares a form with it stays hidden."""
+    redactor = Redactor(["a+b/c1"])
+    redactor.register(quote("a+b/c1", safe=""), short_lived=True)
+    redactor.register("ticket-77", short_lived=True)
+    redactor.unregister("ticket-77")
+    redactor.unregister(quote("a+b/c1", safe=""))
+    redactor.unregister("never registered")
+    assert redactor.clean("ticket-77") == "ticket-77"
+    assert redactor.clean("a+b/c1") == HIDDEN
+
+
+def test_memory_is_bounded_and_tickets_push_out_no_password() -> None:
+    """However many tickets come, the newest are hidden, and so is the password."""
+    redactor = Redactor(["hunter22"])
+    for number in range(redaction.SHORT_LIVED_MAX * 2):
+        redactor.register(f"ticket{number:06}x", short_lived=True)
+    assert redactor.clean(f"ticket{0:06}x") == f"ticket{0:06}x"
+    assert redactor.clean(f"ticket{redaction.SHORT_LIVED_MAX * 2 - 1:06}x") == HIDDEN
+    assert redactor.clean("hunter22") == HIDDEN
+    assert len(redactor._short_lived) == redaction.SHORT_LIVED_MAX
+    for number in range(redaction.KEPT_MAX * 2):
+        redactor.register(f"secret{number:06}x")
+    assert len(redactor._kept) == redaction.KEPT_MAX
+    assert len(redactor._uses) < 40 * (redaction.KEPT_MAX + redaction.SHORT_LIVED_MAX)
+
+
+def test_registering_again_keeps_a_secret_longest() -> None:
+    """The order of leaving is by the latest registration."""
+    redactor = Redactor(["first-one"])
+    for number in range(redaction.KEPT_MAX - 1):
+        redactor.register(f"secret{number:06}x")
+    redactor.register("first-one")
+    redactor.register("the-last-one")
+    assert redactor.clean("first-one secret000000x") == f"{HIDDEN} secret000000x"
+
+
+def test_very_short_secrets_are_ignored() -> None:
+    """A secret of three characters would hide half of every line."""
+    assert Redactor(["abc", ""]).clean("abc") == "abc"
+
+
+def test_values_are_made_plain() -> None:
+    """Types that could render a secret by themselves don't get the chance."""
+
+    class Broken:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    hidden = Redactor(["123456"]).hide(
+        {
+            "url": Sealed("x"),
+            "raw": b"typed",
+            "pin": 123456,
+            "other": 17,
+            "ratio": 0.5,
+            "nan": float("nan"),
+            "colour": Colour.RED,
+            "none": None,
+            "yes": True,
+            "password": "whatever",
+            "empty": {"token": ""},
+            "list": [Sealed("y"), ("a", {"b"})],
+            "broken": Broken(),
+            "123456": "as a key",
+        }
+    )
+    assert hidden == {
+        "url": HIDDEN,
+        "raw": "[5 bytes]",
+        "pin": HIDDEN,
+        "other": 17,
+        "ratio": 0.5,
+        "nan": "nan",
+        "colour": "red",
+        "none": None,
+        "yes": True,
+        "password": HIDDEN,
+        "empty": {"token": ""},
+        "list": [HIDDEN, ["a", ["b"]]],
+        "broken": "<Broken>",
+        HIDDEN: "as a key",
+    }
+
+
+def test_endless_nesting_ends() -> None:
+    """A value that contains itself is cut, and still clean where it is cut."""
+    loop: list[object] = ["planted-secret"]
+    loop.append(loop)
+    assert "planted-secret" not in repr(Redactor(["planted-secret"]).hide(loop))
+
+
+SECRETS = st.text("abcdefghijkABC0123456789+/%-_=. \"'\\é中", min_size=6, max_size=30)
+
+
+@given(SECRETS, st.text(max_size=10), st.text(max_size=10), st.integers(0, 3))
+@settings(max_examples=200)
+def test_no_surroundings_bring_a_secret_back(
+    secret: str, before: str, after: str, depth: int
+) -> None:
+    """Whatever stands around it and however deep it lies, a registered secret is gone."""
+    redactor = Redactor([secret])
+    value: object = f"{before}{secret}{after}"
+    for _ in range(depth):
+        value = {secret: [value, Sealed(secret)]}
+    if secret not in HIDDEN * 2:
+        assert secret not in redactor.clean(f"{before}{secret}{after}")
+        assert secret not in json.dumps(redactor.hide(value), ensure_ascii=False).replace(
+            HIDDEN, ""
+        )

@@ -1,0 +1,197 @@
+"""One way out for every log line, the daemon's own and its libraries'.
+
+structlog's events and the records of aiohttp, websockets and asyncio run through the same
+processors into one handler, which cleans the finished text once more.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import threading
+from collections.abc import Iterable, MutableMapping
+from types import TracebackType
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.typing import Processor, WrappedLogger
+
+from vncproxy.observe.redaction import Redactor
+
+Format = Literal["auto", "console", "json"]
+EventDict = MutableMapping[str, Any]
+
+_OWN_LOGGER = "vncproxy"
+_LEADING_KEYS = ("timestamp", "level", "event")
+_LONG_TEXTS = frozenset({"exception", "stack"})
+# Everything that moves a terminal's cursor or starts a line: peers choose some of the texts.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_RAW_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029]")
+_CONTROL_BUT_LAYOUT = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)
+
+
+def configure(
+    *,
+    format: Format = "auto",  # noqa: A002 - the configuration's word
+    level: str = "info",
+    stream: TextIO | None = None,
+    extra_secrets: Iterable[str] = (),
+    redactor: Redactor | None = None,
+) -> Redactor:
+    """Send all logging to one stream, redacted; may be called again, as on a reload.
+
+    Args: format - "auto" is console on a terminal and JSON otherwise; level - of the daemon's own
+    events; libraries are never more talkative than info, since their debug lines hold frames, that
+    is keystrokes; stream - default standard error; extra_secrets - registered with the redactor;
+    redactor - the one of an earlier call, to keep what it knows. Returns: the redactor in use.
+    Raises: ValueError - unknown level.
+    """
+    wanted = logging.getLevelNamesMapping().get(level.upper())
+    if wanted is None:
+        raise ValueError(f"unknown log level {level!r}")
+    stream = sys.stderr if stream is None else stream
+    redactor = Redactor() if redactor is None else redactor
+    for secret in extra_secrets:
+        redactor.register(secret)
+
+    on_terminal = stream.isatty()
+    console = format == "console" or (format == "auto" and on_terminal)
+    before: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+    ]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[structlog.stdlib.add_logger_name, *before],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _Hide(redactor, escape=console),
+            structlog.dev.ConsoleRenderer(
+                colors=on_terminal, exception_formatter=structlog.dev.plain_traceback
+            )
+            if console
+            else _render_json,
+        ],
+    )
+    handler = _CleanHandler(stream, redactor)
+    handler.setFormatter(formatter)
+
+    root = logging.getLogger()
+    for old in [h for h in root.handlers if isinstance(h, _CleanHandler)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(max(wanted, logging.INFO))
+    logging.getLogger(_OWN_LOGGER).setLevel(wanted)
+    logging.captureWarnings(True)
+
+    structlog.configure(
+        processors=[*before, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(wanted),
+        logger_factory=lambda *_: logging.getLogger(_OWN_LOGGER),
+        # Off, so that a reload changes the level of loggers that are in use.
+        cache_logger_on_first_use=False,
+    )
+    return redactor
+
+
+def adopt(*names: str) -> None:
+    """Take away the handlers that libraries gave their own loggers, which would write unredacted.
+
+    Args: names - loggers, such as "credentials"; call it after importing the library.
+    """
+    for name in names:
+        logger = logging.getLogger(name)
+        for handler in list(logger.handlers):
+            logger.removeHandler(handler)
+        logger.propagate = True
+
+
+def capture_uncaught() -> None:
+    """Log what nobody caught, in any thread, instead of printing it unredacted."""
+
+    def uncaught(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+            return
+        _log_uncaught(error)
+
+    def uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+        _log_uncaught(args.exc_value)
+
+    def unraisable(args: sys.UnraisableHookArgs) -> None:
+        _log_uncaught(args.exc_value)
+
+    sys.excepthook = uncaught
+    threading.excepthook = uncaught_in_thread
+    sys.unraisablehook = unraisable
+
+
+def _log_uncaught(error: BaseException | None) -> None:
+    logging.getLogger(_OWN_LOGGER).critical("daemon.uncaught", exc_info=error)
+
+
+class _Hide:
+    """The processor that makes an event of plain, clean values."""
+
+    def __init__(self, redactor: Redactor, *, escape: bool) -> None:
+        self._redactor = redactor
+        self._escape = escape
+
+    def __call__(self, _logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+        hidden: dict[str, Any] = {}
+        for name, value in event.items():
+            key = self._redactor.clean(str(name))
+            clean = self._redactor.hide_item(name, value)
+            hidden[_escape(key)] = _escape_deep(clean, key) if self._escape else clean
+        return hidden
+
+
+def _escape_deep(value: object, key: str = "") -> object:
+    if isinstance(value, str):
+        return _escape(value, _CONTROL_BUT_LAYOUT if key in _LONG_TEXTS else _CONTROL)
+    if isinstance(value, list):
+        return [_escape_deep(item) for item in value]
+    if isinstance(value, dict):
+        return {_escape(str(name)): _escape_deep(item) for name, item in value.items()}
+    return value
+
+
+def _escape(text: str, what: re.Pattern[str] = _CONTROL) -> str:
+    return what.sub(lambda m: m[0].encode("unicode_escape").decode(), text)
+
+
+def _render_json(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
+    first = {key: event[key] for key in _LEADING_KEYS if key in event}
+    text = json.dumps({**first, **event}, ensure_ascii=False, separators=(",", ":"))
+    # JSON allows these raw, but some readers end a line at them.
+    return _RAW_IN_JSON.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
+
+
+class _CleanHandler(logging.StreamHandler[TextIO]):
+    """The sink: whatever the processors made, the text is searched for secrets once more."""
+
+    def __init__(self, stream: TextIO, redactor: Redactor) -> None:
+        super().__init__(stream)
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = self._redactor.clean(super().format(record))
+        encoding = getattr(self.stream, "encoding", None) or "utf-8"
+        return text.encode(encoding, "backslashreplace").decode(encoding)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        # The library's own version prints the record's arguments, which may hold a secret.
+        try:
+            self.stream.write(
+                f"a log line of {record.levelname} was lost: it could not be formatted\n"
+            )
+        except (OSError, ValueError):
+            return  # The stream is gone; there is nowhere left to say so.

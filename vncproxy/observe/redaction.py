@@ -1,0 +1,164 @@
+"""Keeping secrets out of everything that is written for people.
+
+Three nets, each for what slips through the one before:
+
+1. by type and by name: a value with a `reveal` method, a value under a secret's name (`token`,
+   `password`), and bytes, which may be what somebody typed, are replaced before rendering;
+2. registered literals: a secret that the daemon holds is found in the forms in which it travels;
+3. patterns: what looks like a credential is hidden even if nobody registered it.
+
+The last two also run over the finished line, so that a traceback or a key holds nothing either.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Mapping
+from enum import Enum
+
+from vncproxy.observe.secret_patterns import HIDDEN, hide_lookalikes, is_secret_key
+from vncproxy.observe.spellings import spellings
+
+SECRET_MIN_LENGTH = 4
+"""Shorter secrets are not searched for: they would hide every other word of the log."""
+
+KEPT_MAX = 128
+"""Secrets of the configuration and credentials; the one registered longest ago goes first."""
+
+SHORT_LIVED_MAX = 512
+"""Tickets and VncUrls, valid for seconds; the one registered longest ago goes first."""
+
+_DEPTH_MAX = 6
+_PREFIX = SECRET_MIN_LENGTH
+
+
+class Redactor:
+    """Hides secrets in texts and values; bounded in what it remembers, and cheap to ask.
+
+    Asking costs one look-up a character, however many secrets are registered. Change it from one
+    thread only; reading is safe from any.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        """Start with the secrets that are known already."""
+        self._kept: OrderedDict[str, frozenset[str]] = OrderedDict()
+        self._short_lived: OrderedDict[str, frozenset[str]] = OrderedDict()
+        self._uses: Counter[str] = Counter()
+        self._by_prefix: dict[str, tuple[str, ...]] = {}
+        for secret in secrets:
+            self.register(secret)
+
+    def register(self, secret: str, *, short_lived: bool = False) -> None:
+        """Hide this secret from now on, in every form in which it may travel.
+
+        Args: secret - as held; one shorter than `SECRET_MIN_LENGTH` is ignored; short_lived - it
+        expires within minutes: counted apart, so that many tickets never push out a password.
+        """
+        if len(secret) < SECRET_MIN_LENGTH:
+            return
+        pool, limit = (
+            (self._short_lived, SHORT_LIVED_MAX) if short_lived else (self._kept, KEPT_MAX)
+        )
+        if secret in pool:
+            pool.move_to_end(secret)
+            return
+        if len(pool) >= limit:
+            self._forget(pool.popitem(last=False)[1])
+        pool[secret] = frozenset(f for f in spellings(secret) if len(f) >= SECRET_MIN_LENGTH)
+        for form in pool[secret]:
+            self._uses[form] += 1
+            known = self._by_prefix.get(form[:_PREFIX], ())
+            # Longest first: a form that is the start of another must not leave the other's tail.
+            self._by_prefix[form[:_PREFIX]] = tuple(
+                sorted({*known, form}, key=lambda f: (-len(f), f))
+            )
+
+    def unregister(self, secret: str) -> None:
+        """Stop looking for a secret that is no longer valid; unknown ones are ignored."""
+        for pool in (self._kept, self._short_lived):
+            forms = pool.pop(secret, None)
+            if forms is not None:
+                self._forget(forms)
+
+    def clean(self, text: str) -> str:
+        """The text with everything secret replaced by `[hidden]`."""
+        return hide_lookalikes(self._without_literals(text))
+
+    def hide(self, value: object) -> object:
+        """The value made of plain, clean parts: str, int, float, bool, None, list and dict.
+
+        Anything else is represented by its cleaned repr; an object with `reveal`, and bytes, by
+        what they are.
+        """
+        return self._hide(value, _DEPTH_MAX)
+
+    def hide_item(self, key: object, value: object) -> object:
+        """The value of a mapping's item: a telling name hides it whatever it is."""
+        return self._hide_item(key, value, _DEPTH_MAX)
+
+    def _hide_item(self, key: object, value: object, depth: int) -> object:
+        return HIDDEN if value and is_secret_key(key) else self._hide(value, depth)
+
+    def _hide(self, value: object, depth: int) -> object:
+        if value is None or isinstance(value, bool):
+            return value
+        if hasattr(type(value), "reveal"):
+            return HIDDEN
+        if isinstance(value, Enum):
+            value = value.value
+        if isinstance(value, str):
+            return self.clean(str(value))
+        if isinstance(value, int | float):
+            text = _repr(value)
+            clean = self._without_literals(text)
+            # JSON knows no NaN, and a subclass may render itself in its own way.
+            return +value if clean == text and math.isfinite(value) else clean
+        if isinstance(value, bytes | bytearray | memoryview):
+            return f"[{len(value)} bytes]"
+        if depth and isinstance(value, Mapping):
+            return {
+                self.clean(str(key)): self._hide_item(key, item, depth - 1)
+                for key, item in value.items()
+            }
+        if depth and isinstance(value, list | tuple | set | frozenset):
+            return [self._hide(item, depth - 1) for item in value]
+        return self.clean(_repr(value))
+
+    def _without_literals(self, text: str) -> str:
+        if not self._by_prefix:
+            return text
+        parts: list[str] = []
+        done = position = 0
+        last = len(text) - _PREFIX
+        get = self._by_prefix.get
+        while position <= last:
+            for form in get(text[position : position + _PREFIX], ()):
+                if text.startswith(form, position):
+                    parts += (text[done:position], HIDDEN)
+                    done = position = position + len(form)
+                    break
+            else:
+                position += 1
+        return "".join((*parts, text[done:])) if parts else text
+
+    def _forget(self, forms: Iterable[str]) -> None:
+        for form in forms:
+            self._uses[form] -= 1
+            if self._uses[form]:
+                continue
+            del self._uses[form]
+            prefix = form[:_PREFIX]
+            left = tuple(f for f in self._by_prefix[prefix] if f != form)
+            if left:
+                self._by_prefix[prefix] = left
+            else:
+                del self._by_prefix[prefix]
+
+
+def _repr(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:
+        # A broken repr must not cost the log line.
+        return f"<{type(value).__name__}>"
