@@ -17,7 +17,7 @@ from vncproxy.config.url import are_origins, is_endpoint, is_page
 _DAY_S = 86400
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z"
-"""An alias, and the name of a door. Source: design.md, Commands."""
+"""An alias, and the name of a door. An instance id would fit too: `relations` refuses it."""
 
 
 def _are_hosts(texts: tuple[str, ...]) -> bool:
@@ -128,7 +128,10 @@ Page = Annotated[
 ]
 Store = Annotated[
     str,
-    Meta(pattern=r"^(sqlite|memory|valkeys?://[^\s]+)\Z", description='"sqlite" or "memory"'),
+    Meta(
+        pattern=r"^(sqlite|memory|valkeys?://[^\s]+)\Z",
+        description='"sqlite", "memory" or "valkey://…"',
+    ),
 ]
 Texts = Annotated[tuple[Text, ...], Meta(min_length=1, description="a list of texts, not empty")]
 Addresses = Annotated[
@@ -138,7 +141,7 @@ Addresses = Annotated[
 
 AccessKind = Annotated[
     Literal["token", "users", "peer", "header", "open"],
-    Meta(description='"token" or "open"'),
+    Meta(description='"token", "users", "peer", "header" or "open"'),
 ]
 BudgetKey = Annotated[Literal["instance", "account"], Meta(description='"instance" or "account"')]
 LogFormat = Annotated[

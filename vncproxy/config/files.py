@@ -1,0 +1,66 @@
+"""The files that settings name: whether they are there, and whether their secrets are safe."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from vncproxy.config.lines import Path as KeyPath
+from vncproxy.config.model import Config
+from vncproxy.config.report import Report
+from vncproxy.config.secrets import read_secret, read_vnc_password
+from vncproxy.errors import ConfigError
+
+
+def check_files(config: Config, report: Report) -> None:
+    """Note every file that a setting names and that can't serve."""
+    for index, door in enumerate(config.listen):
+        _check(report, ("listen", index, "certificate"), door.certificate, _check_readable)
+        _check(report, ("listen", index, "key"), door.key, read_secret)
+    _check(report, ("access", "token_file"), config.access.token_file, _check_token)
+    _check(report, ("aliyun", "ca_file"), config.aliyun.ca_file, _check_readable)
+    _check(report, ("state", "directory"), config.state.directory, _check_folder)
+    for index, instance in enumerate(config.instance):
+        path = ("instance", index, "password_file")
+        _check(report, path, instance.password_file, read_vnc_password)
+
+
+def _check(
+    report: Report, path: KeyPath, file: Path | None, test: Callable[[Path], object]
+) -> None:
+    if file is None or not report.usable(path):
+        return
+    try:
+        test(file)
+    except ConfigError as error:
+        for problem in error.problems:
+            report.add(path, f"{report.written(path)}: {problem.found}", problem.expected)
+    except OSError as error:
+        reason = (error.strerror or "an error").lower()
+        report.add(path, f"{report.written(path)}: {reason}", "a file that can be read")
+    except _WrongTypeError as error:
+        report.add(path, f"{report.written(path)}: not {error}", str(error))
+
+
+class _WrongTypeError(Exception):
+    """There is something, but not what is wanted; the text says what that is."""
+
+
+def _check_readable(file: Path) -> None:
+    if not stat.S_ISREG(file.stat().st_mode):
+        raise _WrongTypeError("a regular file")
+    with file.open("rb"):
+        pass
+
+
+def _check_token(file: Path) -> None:
+    """A token is made when it is missing; a link that leads nowhere isn't a missing token."""
+    if file.exists() or file.is_symlink():
+        read_secret(file)
+
+
+def _check_folder(folder: Path) -> None:
+    """The state folder is made when it is missing."""
+    if folder.exists() and not folder.is_dir():
+        raise _WrongTypeError("a folder")

@@ -1,0 +1,139 @@
+"""What goes with what: checks between values, each naming both keys."""
+
+from __future__ import annotations
+
+import grp
+
+from vncproxy.config.address import Address, TcpAddress, UnixAddress
+from vncproxy.config.found import shown
+from vncproxy.config.model import Config, Instance, Limits, Listen
+from vncproxy.config.report import Report
+
+
+def check_relations(config: Config, report: Report) -> None:
+    """Note every value that doesn't go with another; faulty values are left out."""
+    _check_keepalive(config.limits, report)
+    _check_doors(config.listen, report)
+    _check_instances(config.instance, report)
+
+
+def _check_keepalive(limits: Limits, report: Report) -> None:
+    interval, idle = ("limits", "keepalive_interval"), ("limits", "idle_timeout")
+    if not report.usable(interval, idle):
+        return
+    if limits.keepalive_interval > limits.idle_timeout / 2:
+        # Half: one lost or late message must not cost the link.
+        report.add(
+            interval if report.is_set(interval) else idle,
+            f"keepalive_interval = {limits.keepalive_interval:g} "
+            f"with idle_timeout = {limits.idle_timeout:g}",
+            "keepalive_interval at most half of idle_timeout",
+        )
+
+
+def _check_doors(doors: tuple[Listen, ...], report: Report) -> None:
+    if not doors:
+        report.add(("listen",), "no block", "at least one [[listen]] block, or none mentioned")
+    names: dict[str, int] = {}
+    addresses: dict[Address, int] = {}
+    for index, door in enumerate(doors):
+        if report.usable(("listen", index, "name")):
+            first = names.setdefault(door.name, index)
+            if first != index:
+                report.add(
+                    ("listen", index, "name"),
+                    f"{shown(door.name)}, the name of [[listen]] {first + 1} too",
+                    "a name of its own",
+                )
+        _check_certificate(index, door, report)
+        if not report.usable(("listen", index, "address")):
+            continue
+        address = door.parsed_address
+        first = addresses.setdefault(address, index)
+        if first != index:
+            report.add(
+                ("listen", index, "address"),
+                f"{shown(door.address)}, the address of [[listen]] {first + 1} too",
+                "an address of its own",
+            )
+        match address:
+            case TcpAddress():
+                _check_tcp(index, door, address, report)
+            case UnixAddress():
+                _check_unix(index, door, report)
+
+
+def _check_certificate(index: int, door: Listen, report: Report) -> None:
+    certificate, key = ("listen", index, "certificate"), ("listen", index, "key")
+    if report.usable(certificate, key) and (door.certificate is None) is not (door.key is None):
+        alone, missing = (certificate, "key") if door.certificate else (key, "certificate")
+        report.add(alone, f"{alone[2]} without {missing}", "certificate and key together")
+
+
+def _check_tcp(index: int, door: Listen, address: TcpAddress, report: Report) -> None:
+    path = ("listen", index, "address")
+    access = ("listen", index, "access")
+    if not address.loopback:
+        if report.usable(access) and door.access == "open":
+            report.add(
+                access,
+                f"access = 'open' with address = {shown(door.address)}",
+                "another access, or a loopback address (127.0.0.1, [::1])",
+            )
+        tls = report.is_set(("listen", index, "certificate")) or report.is_set(
+            ("listen", index, "key")
+        )
+        if not tls and not door.insecure and report.usable(("listen", index, "insecure")):
+            report.add(
+                path,
+                f"{shown(door.address)} without certificate and key",
+                "certificate and key, a loopback address, or insecure = true",
+            )
+    for key in ("socket_mode", "socket_group"):
+        if report.is_set(("listen", index, key)):
+            report.add(
+                ("listen", index, key),
+                f"{key} with address = {shown(door.address)}",
+                "no such key: it is for unix: addresses",
+            )
+
+
+def _check_unix(index: int, door: Listen, report: Report) -> None:
+    for key in ("certificate", "key", "insecure"):
+        if report.is_set(("listen", index, key)):
+            report.add(
+                ("listen", index, key),
+                f"{key} with address = {shown(door.address)}",
+                "no such key: it is for TCP addresses",
+            )
+    access, mode = ("listen", index, "access"), ("listen", index, "socket_mode")
+    if report.usable(access, mode) and door.access == "open" and door.mode & 0o077:
+        report.add(
+            access,
+            f"access = 'open' with socket_mode = {shown(door.socket_mode)}",
+            'another access, or socket_mode = "0600": only the socket\'s owner may come in unasked',
+        )
+    group = ("listen", index, "socket_group")
+    if door.socket_group is not None and report.usable(group):
+        try:
+            grp.getgrnam(door.socket_group)
+        except (KeyError, ValueError):
+            report.add(group, shown(door.socket_group), "a group of this machine")
+
+
+def _check_instances(instances: tuple[Instance, ...], report: Report) -> None:
+    first_of: dict[tuple[str, str], int] = {}
+    for index, instance in enumerate(instances):
+        for key, value in (("id", instance.id), ("alias", instance.alias)):
+            path = ("instance", index, key)
+            if value is None or not report.usable(path):
+                continue
+            if key == "alias" and value.startswith("i-"):
+                report.add(path, shown(value), "an alias that doesn't look like an instance id")
+            first = first_of.setdefault((key, value), index)
+            if first != index:
+                report.add(
+                    path,
+                    f"{shown(value)}, the {key} of [[instance]] {first + 1} too",
+                    f"each {key} once",
+                )

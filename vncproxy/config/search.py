@@ -1,0 +1,76 @@
+"""Which file the configuration comes from, and the folders that depend on the user."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping
+from pathlib import Path
+
+from vncproxy.config.model import Config
+from vncproxy.errors import ConfigError, ConfigProblem
+
+SYSTEM_FILE = Path("/etc/vncproxy/vncproxy.toml")
+USER_FILE = ".config/vncproxy/vncproxy.toml"
+USER_STATE = ".local/state/vncproxy"
+
+
+def find_file(named: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """The file to read: the one named on the command line, else the first that there is.
+
+    The order: --config, $VNCPROXY_CONFIG, ~/.config/vncproxy/vncproxy.toml, then
+    /etc/vncproxy/vncproxy.toml. None means the defaults. A named file is answered unseen: reading
+    it tells whether it is there.
+    """
+    if named is not None:
+        return named
+    if variable := environ.get("VNCPROXY_CONFIG"):
+        return Path(variable)
+    home = home_folder(environ)
+    candidates = [SYSTEM_FILE] if home is None else [home / USER_FILE, SYSTEM_FILE]
+    return next((file for file in candidates if _is_there(file)), None)
+
+
+def home_folder(environ: Mapping[str, str]) -> Path | None:
+    """The user's home: $HOME, else the account's; None for an account without one."""
+    if home := environ.get("HOME"):
+        return Path(home)
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return None
+
+
+def state_folder(config: Config, environ: Mapping[str, str]) -> Path:
+    """Where the ledger, the token and what was learned are kept; it need not exist yet.
+
+    The setting, else the first folder of $STATE_DIRECTORY (systemd sets it: systemd.exec(5)), else
+    ~/.local/state/vncproxy.
+
+    Raises: ConfigError for an account that has none of them.
+    """
+    if config.state.directory is not None:
+        return config.state.directory
+    if first := environ.get("STATE_DIRECTORY", "").split(":")[0]:
+        return Path(first)
+    home = home_folder(environ)
+    if home is None:
+        problem = ConfigProblem(
+            "defaults", "[state] directory", "an account without a home", "a folder to be named"
+        )
+        raise ConfigError([problem])
+    return home / USER_STATE
+
+
+def token_path(config: Config, state: Path) -> Path:
+    """Where the owner's token is: the setting, else `token` in the state folder."""
+    return config.access.token_file or state / "token"
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:
+        # Behind a folder that this user may not enter: reading it says so, where going on without
+        # it would use other settings than meant.
+        return True

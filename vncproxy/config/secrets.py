@@ -1,0 +1,154 @@
+"""Secrets in files: read with care, made when missing, hidden when printed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from vncproxy.errors import ConfigError, ConfigProblem
+
+MAX_SECRET_BYTES = 65536
+"""Room for a private key with a long chain; a secret file longer than this is a mistake."""
+
+VNC_PASSWORD = "1 to 8 printable ASCII characters (Aliyun's are exactly six letters or digits)"  # noqa: S105 - words, not a password
+"""What a VNC password is. VncAuth uses 8 bytes as its key: RFC 6143, section 7.2.2. Six letters or
+digits: ECS API reference, ModifyInstanceVncPasswd."""
+
+_FORBIDDEN_MODE = stat.S_IWGRP | stat.S_IRWXO
+_TOKEN_BYTES = 32
+
+
+class Secret:
+    """A text that shows only when asked: neither `str`, `repr` nor a format tells it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        """Hide the text."""
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        """Nothing of the text, not even its length."""
+        return "Secret(…)"
+
+    def __eq__(self, other: object) -> bool:
+        """Compare in constant time."""
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return secrets.compare_digest(
+            self._text.encode(errors="surrogatepass"), other._text.encode(errors="surrogatepass")
+        )
+
+    def __hash__(self) -> int:
+        """Equal secrets hash alike."""
+        return hash((Secret, self._text))
+
+
+def read_secret(path: Path) -> str:
+    """The text of a secret file, without one trailing line end.
+
+    The file may be a symbolic link (systemd and Kubernetes hand out secrets that way); what counts
+    is the file it leads to, which has to be a regular one that others can't read, write or run and
+    its group can't write: 0600, or 0640 with root:vncproxy.
+
+    Raises: ConfigError, whose texts hold the path but nothing of the content.
+    """
+    text = _read(path)
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise _error(path, "an empty file", "a file with one secret in it")
+    return text
+
+
+def read_vnc_password(path: Path) -> Secret:
+    """A VNC password from a file. Raises: ConfigError as `read_secret`, or if it isn't one."""
+    password = read_secret(path)
+    if not is_vnc_password(password):
+        raise _error(path, "a text that can't be a VNC password (not shown)", VNC_PASSWORD)
+    return Secret(password)
+
+
+def is_vnc_password(text: str) -> bool:
+    """Whether it may be a VNC password; `VNC_PASSWORD` says what one is."""
+    return 1 <= len(text) <= 8 and text.isascii() and text.isprintable()
+
+
+def ensure_token(path: Path) -> str:
+    """The token in a file; makes one of 256 random bits, URL-safe, where there is none.
+
+    A new file has mode 0600 and appears with its whole content or not at all, so that two processes
+    starting together agree on one token. Missing parent folders get mode 0700.
+
+    Raises: ConfigError, also where the file can't be written.
+    """
+    try:
+        if not path.exists():
+            _make(path)
+    except (OSError, ValueError) as error:
+        raise _error(path, _reason(error), "a token file that can be made") from error
+    return read_secret(path)
+
+
+def _make(path: Path) -> None:
+    for folder in reversed(path.parents):
+        # Not mkdir(parents=True), which gives the folders between the default mode.
+        if not folder.exists():
+            folder.mkdir(mode=0o700, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(_TOKEN_BYTES) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            # Fails if the name exists, where a rename would replace another process's token.
+            path.hardlink_to(draft)
+        except FileExistsError:
+            return
+    finally:
+        draft.unlink()
+
+
+def _read(path: Path) -> str:
+    try:
+        # Non-blocking: opening a named pipe would otherwise wait for its writer.
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as file:
+            # The open file is what is judged, so that it can't be exchanged in between.
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise _error(path, "something else than a regular file", "a regular file")
+            if status.st_mode & _FORBIDDEN_MODE:
+                raise _error(
+                    path,
+                    f"mode {stat.S_IMODE(status.st_mode):04o}",
+                    "a secret that others can't read or write: mode 0600, or 0640",
+                )
+            content = file.read(MAX_SECRET_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise _error(path, _reason(error), "a file that can be read") from error
+    if len(content) > MAX_SECRET_BYTES:
+        raise _error(path, "a long file", f"a secret of at most {MAX_SECRET_BYTES} bytes")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        # Without the cause, which holds the bytes.
+        raise _error(path, "bytes that aren't UTF-8", "a text in UTF-8") from None
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """What the system says, without the path: that stands in the problem already."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return "a path that can't exist"
+
+
+def _error(path: Path, found: str, expected: str) -> ConfigError:
+    return ConfigError([ConfigProblem(str(path), "secret file", found, expected)])
