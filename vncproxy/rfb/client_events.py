@@ -2,8 +2,7 @@
 
 `raw` is the whole message as it came, ready to be passed on; it never shows in a repr, since a
 message may hold keys or clipboard text. A stream ends with `StreamBroken`, as the upstream's does.
-Source: RFC 6143, section 7.5; rfbproto, Client to Server
-Messages.
+Source: RFC 6143, section 7.5; rfbproto, Client to Server Messages.
 """
 
 from __future__ import annotations
@@ -12,7 +11,24 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from vncproxy.rfb.pixel_format import PixelFormat
-from vncproxy.rfb.server_events import StreamBroken as StreamBroken
+from vncproxy.rfb.server_events import StreamBroken
+
+__all__ = [
+    "ClientEvent",
+    "ContinuousUpdatesEnabled",
+    "CutTextSent",
+    "DesktopSizeSet",
+    "EncodingsSet",
+    "FenceSent",
+    "KeySent",
+    "PixelFormatSet",
+    "PointerSent",
+    "QemuAudioSent",
+    "QemuKeySent",
+    "StreamBroken",
+    "UpdateRequested",
+    "XvpSent",
+]
 
 
 @dataclass(frozen=True, slots=True)

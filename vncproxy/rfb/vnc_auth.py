@@ -1,0 +1,44 @@
+"""VNC Authentication: proving that one knows a password of up to eight bytes.
+
+Weak by today's measure (DES, nothing encrypted): for loopback and for what the cloud demands.
+Source: RFC 6143, section 7.2.2; rfbproto, VNC Authentication.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
+
+CHALLENGE_BYTES = 16
+"""Length of a challenge and of its answer."""
+
+
+def response(password: str, challenge: bytes) -> bytes:
+    """The 16 bytes that answer a challenge. Raises: ValueError for another length than 16."""
+    if len(challenge) != CHALLENGE_BYTES:
+        raise ValueError(f"a challenge of {len(challenge)} bytes")
+    key = password.encode("utf-8", "replace")[:8].ljust(8, b"\0")
+    mirrored = bytes(int(f"{byte:08b}"[::-1], 2) for byte in key)
+    # DES is Triple DES with one key three times. ECB on purpose: RFC 6143 says so.
+    cipher = Cipher(TripleDES(mirrored * 3), modes.ECB())  # noqa: S305
+    encryptor = cipher.encryptor()
+    return encryptor.update(challenge) + encryptor.finalize()
+
+
+class PasswordVerifier:
+    """Checks one viewer's answer to one challenge.
+
+    Args: password - an empty one verifies nobody; challenge - 16 random bytes, fresh for each
+    viewer. Raises: ValueError for another length than 16.
+    """
+
+    def __init__(self, password: str, challenge: bytes) -> None:
+        """Work the right answer out, so that the password need not be kept."""
+        self.challenge = bytes(challenge)
+        self._expected = response(password, self.challenge) if password else None
+
+    def accepts(self, answer: bytes) -> bool:
+        """Whether the answer is right, compared in constant time."""
+        return self._expected is not None and hmac.compare_digest(self._expected, answer)
