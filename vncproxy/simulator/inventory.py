@@ -1,0 +1,133 @@
+"""The instances of the simulated cloud, whose status may change while it runs."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from vncproxy.simulator.settings import STATUSES, SimulatedInstance
+from vncproxy.simulator.signature import Refused
+
+MAX_RESULTS = 100
+"""Source: ECS API reference, DescribeInstances: MaxResults and the ids of one call."""
+
+_DEFAULT_RESULTS = 10
+
+
+class Inventory:
+    """Instances by id."""
+
+    def __init__(self, instances: Iterable[SimulatedInstance], regions: Iterable[str]) -> None:
+        """Keep them, and the regions that exist."""
+        self._instances = {instance.instance_id: instance for instance in instances}
+        self._regions = set(regions) | {i.region for i in self._instances.values()}
+
+    def __getitem__(self, instance_id: str) -> SimulatedInstance:
+        """The instance. Raises: KeyError."""
+        return self._instances[instance_id]
+
+    def __iter__(self) -> Iterable[SimulatedInstance]:
+        """All of them."""
+        yield from self._instances.values()
+
+    def set_status(self, instance_id: str, status: str) -> None:
+        """Change an instance's status. Raises: KeyError, ValueError."""
+        if status not in STATUSES:
+            raise ValueError(f"status is one of {', '.join(STATUSES)}")
+        self._instances[instance_id] = replace(self._instances[instance_id], status=status)
+
+    def for_vnc(self, parameters: Mapping[str, str]) -> SimulatedInstance:
+        """The instance whose VncUrl is asked for. Raises: Refused."""
+        region = self._region(parameters)
+        instance_id = _required(parameters, "InstanceId")
+        instance = self._instances.get(instance_id)
+        if instance is None:
+            raise Refused("InvalidInstanceId.NotFound")
+        if instance.region != region:
+            raise Refused("InvalidRegionInstance")
+        if instance.status in {"Pending", "Starting"}:
+            raise Refused("InstanceNotReady")
+        if instance.status != "Running":
+            raise Refused("IncorrectInstanceStatus")
+        return instance
+
+    def page(self, parameters: Mapping[str, str]) -> dict[str, object]:
+        """One page of DescribeInstances: the answer without RequestId. Raises: Refused."""
+        region = self._region(parameters)
+        found = [i for i in self._instances.values() if i.region == region]
+        ids = parameters.get("InstanceIds")
+        if ids is not None:
+            wanted = _instance_ids(ids)
+            found = [i for i in found if i.instance_id in wanted]
+        size = _max_results(parameters.get("MaxResults", str(_DEFAULT_RESULTS)))
+        start = _decode_token(parameters.get("NextToken", ""))
+        end = start + size
+        return {
+            "TotalCount": len(found),
+            "NextToken": _encode_token(end) if end < len(found) else "",
+            "PageSize": size,
+            "Instances": {"Instance": [_describe(i) for i in found[start:end]]},
+        }
+
+    def _region(self, parameters: Mapping[str, str]) -> str:
+        region = _required(parameters, "RegionId")
+        if region not in self._regions:
+            raise Refused("InvalidRegionId.NotFound")
+        return region
+
+
+def _required(parameters: Mapping[str, str], name: str) -> str:
+    value = parameters.get(name, "")
+    if not value:
+        raise Refused("MissingParameter", f"The parameter {name} is missing.")
+    return value
+
+
+def _instance_ids(text: str) -> set[str]:
+    try:
+        ids = json.loads(text)
+    except ValueError as error:
+        raise Refused("InvalidParameter", "InstanceIds is not a JSON array.") from error
+    if not isinstance(ids, list) or not all(isinstance(i, str) for i in ids):
+        raise Refused("InvalidParameter", "InstanceIds is not a JSON array of strings.")
+    if len(ids) > MAX_RESULTS:
+        raise Refused("InvalidParameter", f"InstanceIds names more than {MAX_RESULTS}.")
+    return set(ids)
+
+
+def _max_results(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_RESULTS:
+        raise Refused("InvalidParameter", f"MaxResults is not between 1 and {MAX_RESULTS}.")
+    return int(text)
+
+
+def _encode_token(start: int) -> str:
+    return base64.b64encode(f"from {start}".encode()).decode()
+
+
+def _decode_token(token: str) -> int:
+    if not token:
+        return 0
+    try:
+        word, _, start = base64.b64decode(token, validate=True).decode().partition(" ")
+        if word != "from":
+            raise ValueError(token)
+        return max(int(start), 0)
+    except ValueError as error:
+        raise Refused("InvalidParameter", "NextToken is not one that was given out.") from error
+
+
+def _describe(instance: SimulatedInstance) -> dict[str, object]:
+    return {
+        "InstanceId": instance.instance_id,
+        "InstanceName": instance.name,
+        "HostName": instance.name,
+        "Status": instance.status,
+        "OSType": instance.os_type,
+        "OSName": instance.os_name,
+        "RegionId": instance.region,
+        "ZoneId": f"{instance.region}-a",
+        "Tags": {"Tag": [{"TagKey": key, "TagValue": value} for key, value in instance.tags]},
+    }
