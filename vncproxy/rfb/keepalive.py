@@ -1,0 +1,229 @@
+"""Which message keeps the upstream from closing an idle connection, and when to send it.
+
+What the cloud counts as interaction isn't documented, so a console starts with what disturbs least
+and learns from links that were closed all the same. The classes hold each other, the widest first:
+
+    ANY      any message; sent: an incremental update request, which has no visible effect
+    POINTER  input: pointer or key; sent: the last real pointer message again
+    KEY      keys only; sent: press and release of a configured key
+
+The timer runs from the last upstream message of the class in use. Evidence against that class is a
+link that the upstream closed, unexplained by a reboot or stop, when
+
+- T, the time since the last message of the next class (since the link opened if there was none),
+  is near a known limit: 60 s, 300 s, the configured idle_timeout, or an earlier unexplained T; and
+- messages of the class in use did go out meanwhile, so that they evidently didn't count.
+
+Two in a row switch to the next class. An unexplained close at a T near no limit breaks the row and
+is remembered; so does a link that outlives every known limit without a message of the next class,
+however it ends, since that proves the class in use. A T shorter than the keepalive interval says
+nothing: somebody was typing. Near means within 3 s, or a quarter of the limit where that is less.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from vncproxy.rfb.client_messages import key_event, update_request
+from vncproxy.rfb.held_input import HeldInput
+
+KNOWN_LIMITS_S = (60.0, 300.0)
+"""Idle limits that the cloud documents. Source: ECS API reference, DescribeInstanceVncUrl, 2017 to
+2026."""
+
+EVIDENCE_TO_SWITCH = 2
+MAX_EARLIER = 8
+_NEAR_S = 3.0
+_NEAR_SHARE = 0.25
+
+
+class KeepaliveClass(Enum):
+    """A kind of message, by what it may count as; see the module."""
+
+    ANY = "any"
+    POINTER = "pointer"
+    KEY = "key"
+
+
+_ORDER = list(KeepaliveClass)
+_MESSAGES = {
+    KeepaliveClass.ANY: "update requests",
+    KeepaliveClass.POINTER: "pointer messages",
+    KeepaliveClass.KEY: "key presses",
+}
+
+
+def class_of(raw: bytes) -> KeepaliveClass:
+    """The narrowest class that a whole client message belongs to."""
+    if raw[0] == 5:
+        return KeepaliveClass.POINTER
+    if raw[0] == 4 or (raw[0] == 255 and raw[1] == 0):
+        return KeepaliveClass.KEY
+    return KeepaliveClass.ANY
+
+
+@dataclass(frozen=True, slots=True)
+class KeepaliveMemory:
+    """What was learned of an instance, to be stored and given back.
+
+    Args: kind - the class in use; evidence - closes in a row that speak against it; earlier_ts -
+    seconds, unexplained idle times seen before, the newest last.
+    """
+
+    kind: KeepaliveClass = KeepaliveClass.ANY
+    evidence: int = 0
+    earlier_ts: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """The memory changed: store it. `switched`: another class is in use from now on."""
+
+    memory: KeepaliveMemory
+    switched: bool
+
+
+class Keepalive:
+    """One console's keepalive. All times are monotonic seconds.
+
+    Args: held - what went upstream as input, for the pointer's place; interval_s - between
+    messages of the class in use; idle_timeout_s - the configured limit; keysym - 0: KEY is never
+    used; memory - what was learned before.
+    """
+
+    def __init__(
+        self,
+        held: HeldInput,
+        *,
+        interval_s: float,
+        idle_timeout_s: float,
+        keysym: int = 0,
+        memory: KeepaliveMemory | None = None,
+    ) -> None:
+        """Start without a link."""
+        self._held = held
+        self._interval_s = interval_s
+        self._limits_s = (*KNOWN_LIMITS_S, idle_timeout_s)
+        self._keysym = keysym
+        self._memory = memory or KeepaliveMemory()
+        if self._memory.kind is KeepaliveClass.KEY and not keysym:
+            self._memory = replace(self._memory, kind=KeepaliveClass.POINTER, evidence=0)
+        self._last: dict[KeepaliveClass, float] = {}
+        self._off_screen = False
+
+    @property
+    def memory(self) -> KeepaliveMemory:
+        """What is known now."""
+        return self._memory
+
+    @property
+    def kind(self) -> KeepaliveClass:
+        """The class whose message is sent: ANY in place of POINTER while there is none to repeat."""
+        if self._memory.kind is KeepaliveClass.POINTER and (
+            self._held.last_pointer is None or self._off_screen
+        ):
+            return KeepaliveClass.ANY
+        return self._memory.kind
+
+    @property
+    def next_at(self) -> float | None:
+        """When the next keepalive is due; None without a link."""
+        return self._last[self.kind] + self._interval_s if self._last else None
+
+    def link_started(self, now: float) -> None:
+        """A link opened: its idle time counts from here for every class."""
+        self._last = dict.fromkeys(KeepaliveClass, now)
+        self._off_screen = False
+
+    def sent(self, kind: KeepaliveClass, now: float) -> None:
+        """A message of this class (see `class_of`) went upstream, a keepalive or any other.
+
+        HeldInput has to have tracked it before, if it is input.
+        """
+        for each in _ORDER[: _ORDER.index(kind) + 1]:
+            self._last[each] = now
+        if kind is KeepaliveClass.POINTER:
+            self._off_screen = False
+
+    def message(self, width: int, height: int) -> bytes:
+        """What to send now: one whole message, or a key's press and release.
+
+        Args: width, height - of the screen, in pixels. A remembered pointer outside of it is not
+        repeated: the guest would move the pointer to an edge.
+        """
+        self._off_screen = not self._held.pointer_within(width, height)
+        pointer = self._held.last_pointer
+        if self.kind is KeepaliveClass.KEY:
+            return key_event(True, self._keysym) + key_event(False, self._keysym)
+        if self.kind is KeepaliveClass.POINTER and pointer is not None:
+            return pointer
+        return update_request(True, 0, 0, width, height)
+
+    def link_closed(self, now: float, *, by_upstream: bool, explained: bool) -> Learned | None:
+        """The link ended: learn from it, if it teaches something.
+
+        Args: by_upstream - the upstream ended it, cleanly or not; explained - the API saw a reboot
+        or stop, or the daemon knows another cause, such as a takeover.
+        """
+        if not self._last:
+            return None
+        kind = self._memory.kind
+        idle_s = now - self._last[_after(kind)]
+        quiet_s = now - self._last[kind]
+        self._last = {}
+        if kind is KeepaliveClass.KEY or idle_s < self._interval_s:
+            return None
+        before = self._memory
+        limits_s = (*self._limits_s, *before.earlier_ts)
+        if not _near(quiet_s, idle_s):
+            if by_upstream and not explained:
+                self._memory = self._learn(idle_s, any(_near(idle_s, x) for x in limits_s))
+            elif idle_s > max(limits_s) + _NEAR_S:
+                self._memory = replace(before, evidence=0)
+        if self._memory == before:
+            return None
+        return Learned(self._memory, switched=self._memory.kind is not before.kind)
+
+    def _learn(self, idle_s: float, at_a_limit: bool) -> KeepaliveMemory:
+        earlier = (*self._memory.earlier_ts, round(idle_s, 1))[-MAX_EARLIER:]
+        if not at_a_limit:
+            return KeepaliveMemory(self._memory.kind, 0, earlier)
+        evidence = min(self._memory.evidence + 1, EVIDENCE_TO_SWITCH)
+        following = _after(self._memory.kind)
+        usable = following is not KeepaliveClass.KEY or self._keysym != 0
+        if evidence < EVIDENCE_TO_SWITCH or not usable:
+            return KeepaliveMemory(self._memory.kind, evidence, earlier)
+        return KeepaliveMemory(following, 0, earlier)
+
+    @property
+    def why(self) -> str:
+        """One sentence for the log and the page: which kind is in use, and why."""
+        kind, evidence = self._memory.kind, self._memory.evidence
+        if kind is KeepaliveClass.ANY:
+            text = "Update requests are sent: nothing has shown that only input counts."
+        else:
+            wider = _MESSAGES[_ORDER[_ORDER.index(kind) - 1]]
+            text = f"{_MESSAGES[kind].capitalize()} are sent: links kept by {wider} were closed."
+        if self.kind is not kind:
+            text += " Until the pointer was moved on this screen, update requests take their place."
+        if evidence:
+            missing = "input" if kind is KeepaliveClass.ANY else "key"
+            following = _MESSAGES[_after(kind)]
+            text += (
+                f" A link was closed {self._memory.earlier_ts[-1]:.0f} s after the last {missing}"
+            )
+            if evidence < EVIDENCE_TO_SWITCH:
+                text += f" all the same; a second in a row speaks for {following}."
+            else:
+                text += f" twice in a row: only {following} may count, but keepalive_key is 0."
+        return text
+
+
+def _after(kind: KeepaliveClass) -> KeepaliveClass:
+    """The next narrower class; KEY has none and is its own."""
+    return _ORDER[min(_ORDER.index(kind) + 1, len(_ORDER) - 1)]
+
+
+def _near(seconds: float, limit_s: float) -> bool:
+    return abs(seconds - limit_s) <= min(_NEAR_S, _NEAR_SHARE * limit_s)
