@@ -106,11 +106,20 @@ class Keepalive:
         self._interval_s = interval_s
         self._limits_s = (*KNOWN_LIMITS_S, idle_timeout_s)
         self._keysym = keysym
-        self._memory = memory or KeepaliveMemory()
-        if self._memory.kind is KeepaliveClass.KEY and not keysym:
-            self._memory = replace(self._memory, kind=KeepaliveClass.POINTER, evidence=0)
+        self._memory = self._fitting(memory or KeepaliveMemory())
         self._last: dict[KeepaliveClass, float] = {}
         self._off_screen = False
+
+    def _fitting(self, memory: KeepaliveMemory) -> KeepaliveMemory:
+        """The memory as this configuration allows it: the key may have come or gone."""
+        if memory.kind is KeepaliveClass.KEY and not self._keysym:
+            return replace(memory, kind=KeepaliveClass.POINTER, evidence=0)
+        if memory.evidence >= EVIDENCE_TO_SWITCH and self._usable(_after(memory.kind)):
+            return replace(memory, kind=_after(memory.kind), evidence=0)
+        return memory
+
+    def _usable(self, kind: KeepaliveClass) -> bool:
+        return kind is not KeepaliveClass.KEY or self._keysym != 0
 
     @property
     def memory(self) -> KeepaliveMemory:
@@ -119,7 +128,7 @@ class Keepalive:
 
     @property
     def kind(self) -> KeepaliveClass:
-        """The class whose message is sent: ANY in place of POINTER while there is none to repeat."""
+        """The class whose message is sent: ANY while POINTER is in use with none to repeat."""
         if self._memory.kind is KeepaliveClass.POINTER and (
             self._held.last_pointer is None or self._off_screen
         ):
@@ -190,11 +199,7 @@ class Keepalive:
         if not at_a_limit:
             return KeepaliveMemory(self._memory.kind, 0, earlier)
         evidence = min(self._memory.evidence + 1, EVIDENCE_TO_SWITCH)
-        following = _after(self._memory.kind)
-        usable = following is not KeepaliveClass.KEY or self._keysym != 0
-        if evidence < EVIDENCE_TO_SWITCH or not usable:
-            return KeepaliveMemory(self._memory.kind, evidence, earlier)
-        return KeepaliveMemory(following, 0, earlier)
+        return self._fitting(KeepaliveMemory(self._memory.kind, evidence, earlier))
 
     @property
     def why(self) -> str:
@@ -207,7 +212,7 @@ class Keepalive:
             text = f"{_MESSAGES[kind].capitalize()} are sent: links kept by {wider} were closed."
         if self.kind is not kind:
             text += " Until the pointer was moved on this screen, update requests take their place."
-        if evidence:
+        if evidence and self._memory.earlier_ts:
             missing = "input" if kind is KeepaliveClass.ANY else "key"
             following = _MESSAGES[_after(kind)]
             text += (
