@@ -1,0 +1,90 @@
+"""The proxy for a connection, from the environment."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+
+import pytest
+
+from vncproxy.aliyun.proxies import METADATA_HOST, EnvironmentProxies, Proxy, is_loopback
+from vncproxy.errors import CloudError, CloudErrorKind
+
+ENVIRON = {"HTTPS_PROXY": "http://user:p%40ss@proxy.corp:3128", "http_proxy": "plain.corp:8080"}
+
+
+def test_https_and_wss_take_https_proxy() -> None:
+    """User and password become a header, hidden from what prints."""
+    proxy = EnvironmentProxies(ENVIRON).proxy_for("ecs.x.aliyuncs.com", 443, secure=True)
+    assert proxy is not None
+    assert (proxy.host, proxy.port, proxy.url) == ("proxy.corp", 3128, "http://proxy.corp:3128")
+    assert proxy.authorization is not None
+    assert b64decode(proxy.authorization.removeprefix("Basic ")) == b"user:p@ss"
+    assert proxy.authorization not in repr(proxy)
+
+
+def test_http_and_ws_take_http_proxy() -> None:
+    """A value without a scheme is an http:// proxy."""
+    proxies = EnvironmentProxies(ENVIRON)
+    assert proxies.proxy_for("a.b", 80, secure=False) == Proxy("plain.corp", 8080)
+
+
+def test_lower_case_wins_and_nothing_means_direct() -> None:
+    """As other programs do it."""
+    both = {"https_proxy": "http://a:1", "HTTPS_PROXY": "http://b:2"}
+    assert EnvironmentProxies(both).proxy_for("x.y", 443, secure=True) == Proxy("a", 1)
+    assert EnvironmentProxies({}).proxy_for("x.y", 443, secure=True) is None
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "a.localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]", METADATA_HOST]
+)
+def test_loopback_and_metadata_are_never_proxied(host: str) -> None:
+    """Whatever the environment says."""
+    assert EnvironmentProxies(ENVIRON).proxy_for(host, 443, secure=True) is None
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "proxied"),
+    [
+        ("*", False),
+        ("aliyuncs.com", False),
+        (".aliyuncs.com", False),
+        ("ecs.x.aliyuncs.com:443", False),
+        ("ecs.x.aliyuncs.com:80", True),
+        ("other.com, ecs.x.aliyuncs.com", False),
+        ("yuncs.com", True),
+        ("", True),
+    ],
+)
+def test_no_proxy_is_honoured(no_proxy: str, proxied: bool) -> None:
+    """Names, suffixes, ports and the star."""
+    proxies = EnvironmentProxies({**ENVIRON, "NO_PROXY": no_proxy})
+    found = proxies.proxy_for("ecs.x.aliyuncs.com", 443, secure=True)
+    assert (found is not None) == proxied
+
+
+@pytest.mark.parametrize("value", ["socks5://u:secret@p:1", "http://", "http://secret:x@p:port"])
+def test_an_unusable_proxy_is_told_without_its_password(value: str) -> None:
+    """It is an error at once and not at the first call."""
+    with pytest.raises(CloudError) as caught:
+        EnvironmentProxies({"HTTPS_PROXY": value})
+    assert caught.value.kind is CloudErrorKind.PERMANENT
+    assert "HTTPS_PROXY" in caught.value.public_text
+    assert "secret" not in caught.value.public_text
+    assert caught.value.__context__ is None
+
+
+def test_proxies_by_tls_and_on_ipv6() -> None:
+    """https:// proxies are spoken to by TLS; IPv6 addresses go in brackets."""
+    proxies = EnvironmentProxies({"HTTPS_PROXY": "https://[fd00::1]"})
+    proxy = proxies.proxy_for("a.b", 443, secure=True)
+    assert proxy == Proxy("fd00::1", 443, secure=True)
+    assert proxy is not None
+    assert proxy.url == "https://[fd00::1]:443"
+
+
+def test_loopback_is_told_by_form() -> None:
+    """Nothing is resolved."""
+    assert is_loopback("LOCALHOST".lower())
+    assert not is_loopback("10.0.0.1")
+    assert not is_loopback("localhost.example.com")

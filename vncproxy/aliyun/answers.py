@@ -1,0 +1,82 @@
+"""What an HTTP answer of the API says: its fields, or an error."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from vncproxy.aliyun.errors import refused, unreadable
+from vncproxy.errors import CloudError
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+RETRY_AFTER_MAX_S = 3600.0
+"""A longer wait than this is taken for a mistake of the answer and cut to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer. Args: headers - by lower-case name; body - may hold a secret."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    def fields(self, action: str) -> dict[str, Any] | CloudError:
+        """The JSON object of a success, else the error. Args: action - the action that was called.
+
+        A redirect is followed by nobody: the API has none, so it comes from something in between.
+        """
+        retry_after_s = self.retry_after_s
+        parsed = _json_object(self.body)
+        if parsed is None or 300 <= self.status < 400:
+            return unreadable(self.status, retry_after_s)
+        if 200 <= self.status < 300:
+            return parsed
+        code = parsed.get("Code", parsed.get("code"))
+        if not isinstance(code, str) and self.status < 500:
+            return unreadable(self.status, retry_after_s)
+        return refused(
+            self.status,
+            code if isinstance(code, str) else "",
+            action=action,
+            request_id=_request_id(parsed),
+            retry_after_s=retry_after_s,
+        )
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """How long the cloud asked to wait, or None.
+
+        x-acs-retry-after counts milliseconds: the SDKs sleep for it as such.
+        """
+        text = self.headers.get("x-acs-retry-after", "").strip()
+        if not text.isascii() or not text.isdigit() or int(text[:12]) == 0:
+            return None
+        return min(int(text[:12]) / 1000.0, RETRY_AFTER_MAX_S)
+
+    @property
+    def date_unix_s(self) -> float | None:
+        """The server's clock, in seconds since 1970, or None if the Date header isn't one."""
+        try:
+            date = parsedate_to_datetime(self.headers.get("date", ""))
+        except ValueError:
+            return None
+        return date.replace(tzinfo=date.tzinfo or UTC).timestamp()
+
+
+def _json_object(body: bytes) -> dict[str, Any] | None:
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _request_id(parsed: dict[str, Any]) -> str:
+    value = parsed.get("RequestId", parsed.get("requestId"))
+    return value if isinstance(value, str) and _REQUEST_ID.fullmatch(value) else ""

@@ -1,0 +1,149 @@
+"""What an error of the ECS API means: which kind, and what to tell people.
+
+The table is design.md's, "Errors of the cloud". Codes are matched by prefix and not by status:
+throttling, for one, is mostly a 400. Source: ECS API reference, error codes of
+DescribeInstanceVncUrl and the public error codes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vncproxy.errors import CloudError, CloudErrorKind, safe_cloud_code
+
+NONCE_USED = "SignatureNonceUsed"
+DRY_RUN = "DryRunOperation"
+NO_CREDENTIALS = "NoCredentials"
+CERTIFICATE = "CertificateUnverified"
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    prefixes: tuple[str, ...]
+    kind: CloudErrorKind
+    text: str
+
+
+_ROWS = (
+    _Row(
+        ("InvalidInstanceId.NotFound",),
+        CloudErrorKind.PERMANENT,
+        "The cloud knows no instance of this id in this region. "
+        "Check id and region in the configuration; the instance may have been released.",
+    ),
+    _Row(
+        ("InvalidRegionId.NotFound", "InvalidRegionInstance"),
+        CloudErrorKind.PERMANENT,
+        "The cloud doesn't know this region, or the instance is in another one. "
+        "Correct the region in the configuration.",
+    ),
+    _Row(
+        ("MissingParameter", "InvalidParameter"),
+        CloudErrorKind.PERMANENT,
+        "The cloud refused the parameters of ecs:{action}. "
+        "Check id and region of the instance in the configuration.",
+    ),
+    _Row(
+        ("Forbidden",),
+        CloudErrorKind.PERMANENT,
+        "The RAM user may not call ecs:{action} on this instance; "
+        "grant it this action in a RAM policy that names the instance.",
+    ),
+    _Row(
+        ("InvalidAccessKeyId",),
+        CloudErrorKind.PERMANENT,
+        "The cloud doesn't know the AccessKey, or it is disabled. "
+        "Give a valid one, in ALIBABA_CLOUD_ACCESS_KEY_ID for instance.",
+    ),
+    _Row(
+        ("SignatureDoesNotMatch", "IncompleteSignature"),
+        CloudErrorKind.PERMANENT,
+        "The cloud refused the signature: the AccessKey secret doesn't belong to the AccessKey id. "
+        "Correct it, in ALIBABA_CLOUD_ACCESS_KEY_SECRET for instance.",
+    ),
+    _Row(
+        ("IncorrectInstanceStatus",),
+        CloudErrorKind.WAITS,
+        "The instance is in a state in which it has no console. Start it, or wait until it runs.",
+    ),
+    _Row(
+        ("InstanceNotReady",),
+        CloudErrorKind.WAITS,
+        "The instance isn't ready yet. Wait until it runs.",
+    ),
+    _Row(
+        ("InvalidSecurityToken", "SecurityTokenExpired"),
+        CloudErrorKind.CREDENTIALS,
+        "The STS token has expired or isn't valid, and a new one didn't help. "
+        "Renew the credentials.",
+    ),
+    _Row(
+        ("Throttling",),
+        CloudErrorKind.TRANSIENT,
+        "The cloud limits how often its API is called. It is tried again.",
+    ),
+    _Row(
+        ("ServiceUnavailable", "InternalError"),
+        CloudErrorKind.TRANSIENT,
+        "The ECS API has a fault. It is tried again.",
+    ),
+    _Row(
+        ("InvalidTimeStamp.Expired",),
+        CloudErrorKind.CLOCK,
+        "This machine's clock differs too much from the cloud's. Set it, by NTP for instance.",
+    ),
+    _Row(
+        (NONCE_USED,),
+        CloudErrorKind.TRANSIENT,
+        "The cloud took the call for a repeated one. It is tried again.",
+    ),
+)
+
+
+def refused(
+    status: int,
+    code: str,
+    *,
+    action: str,
+    request_id: str = "",
+    retry_after_s: float | None = None,
+) -> CloudError:
+    """The error for an answer of the API that carries a code.
+
+    Args: status - HTTP status, which decides only where the code doesn't; code - as answered: it is
+    repeated only if it is harmless; action - the API action, as the RAM policy names it;
+    retry_after_s - what the cloud asked to wait.
+    """
+    safe = safe_cloud_code(code)
+    for row in _ROWS:
+        if code.startswith(row.prefixes):
+            kind, text = row.kind, row.text.format(action=action)
+            break
+    else:
+        named = f" ({safe})" if safe else ""
+        if status >= 500:
+            kind = CloudErrorKind.TRANSIENT
+            text = f"The ECS API has a fault{named}. It is tried again."
+        else:
+            kind = CloudErrorKind.PERMANENT
+            text = f"The cloud refused ecs:{action}{named}. The log has the request id."
+    return CloudError(text, kind, code=safe, request_id=request_id, retry_after_s=retry_after_s)
+
+
+def unreadable(status: int, retry_after_s: float | None = None) -> CloudError:
+    """The error for an answer that isn't what the API answers, such as a proxy's HTML page."""
+    return transient(
+        f"The ECS API, or something in between, gave an answer (HTTP {status}) "
+        "that isn't the API's. It is tried again.",
+        retry_after_s,
+    )
+
+
+def transient(text: str, retry_after_s: float | None = None) -> CloudError:
+    """An error without a code that is worth trying again."""
+    return CloudError(text, CloudErrorKind.TRANSIENT, retry_after_s=retry_after_s)
+
+
+def permanent(text: str, code: str = "") -> CloudError:
+    """An error that trying again doesn't help. Args: code - a word of ours for the close reason."""
+    return CloudError(text, CloudErrorKind.PERMANENT, code=code)
