@@ -9,12 +9,12 @@ The law. A new claim is booked no earlier than `span_s` after the limit-th large
 all claims of its key, where `span_s` is the window plus a margin.
 
 Why that is enough. Take any `limit + 1` dials, and of their claims the one booked last, N. When N
-was booked the other `limit` claims were on record, and their latest instants only ever move
-towards the past (by being spent). So the smallest of them, L, was at most the limit-th largest of
-all, and the law put N at `L + span_s` or later. That claim's dial was at L or before, N's dial at
-its `at` or after: the two are `span_s` apart and no window holds all of them. This needs no order
-between the dials, and stays true when claims are cancelled, since a cancelled claim can't be
-dialled.
+was booked the other `limit` claims were on record (or forgotten: `span_s` past already), and
+their latest instants only ever move towards the past (by being spent). So the smallest of them,
+L, was at most the limit-th largest of all, and the law put N at `L + span_s` or later. That
+claim's dial was at L or before, N's dial at its `at` or after: the two are `span_s` apart and no
+window holds all of them. This needs no order between the dials, and stays true when claims are
+cancelled, since a cancelled claim can't be dialled.
 
 The margin covers what lies outside the record: waking up a little early (`EARLY_S`), and the time
 from being spent to arriving at the cloud.

@@ -1,0 +1,172 @@
+"""Whatever callers, crashes and reboots do: never more than the limit in any true window."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from vncproxy.throttle.budget import Budget, Claim
+from vncproxy.throttle.ledger import Booking
+from vncproxy.throttle.ledger_file import LedgerFile
+
+LIMIT = 29
+WINDOW_S = 60.0
+BUDGET = Budget(limit=LIMIT, window_s=WINDOW_S, margin_s=1.0, hold_s=10.0)
+
+
+def worst(dials: list[float], window_s: float) -> int:
+    """The most dials in any half-open window."""
+    dials = sorted(dials)
+    return max((sum(first <= d < first + window_s for d in dials) for first in dials), default=0)
+
+
+@dataclass
+class Waiting:
+    """A booking whose owner will dial, unless it leaves."""
+
+    due: float
+    late_s: float
+    travel_s: float
+    claim: int
+
+
+ARRIVALS = st.lists(
+    st.tuples(
+        st.one_of(st.just(0.0), st.floats(0.0, 3.0), st.floats(0.0, 80.0)),  # until the arrival
+        st.integers(1, 40),  # how many arrive at once
+        st.floats(0.0, 12.0),  # how late each dials: beyond the hold it lapses
+        st.floats(0.0, 0.95),  # from the record to the dial
+        st.sampled_from(["dial", "dial", "dial", "cancel", "die"]),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ARRIVALS)
+def test_the_law_holds_for_any_arrivals(
+    arrivals: list[tuple[float, int, float, float, str]],
+) -> None:
+    """Late dials, lapsed permits, leavers, dead callers: at most 29 in any 60 s, in order."""
+    now = 0.0
+    claims: dict[int, Claim] = {}
+    waiting: list[Waiting] = []
+    dials: list[float] = []
+    promised: dict[int, float] = {}
+
+    def dial_until(instant: float) -> None:
+        for one in sorted(waiting, key=lambda w: w.due + w.late_s):
+            at = one.due + one.late_s
+            if at > instant:
+                continue
+            waiting.remove(one)
+            promised.pop(one.claim)
+            if BUDGET.may_spend(claims[one.claim], at):
+                claims[one.claim] = Claim(at, spent=True)
+                dials.append(at + one.travel_s)
+
+    for number, (gap_s, crowd, late_s, travel_s, fate) in enumerate(arrivals):
+        dial_until(now + gap_s)
+        now += gap_s
+        for member in range(crowd):
+            due = BUDGET.next_free(claims.values(), now)
+            assert due >= max([now, *promised.values()])  # nobody overtakes
+            name = number * 100 + member
+            claims[name] = Claim(due)
+            promised[name] = due
+            if fate == "cancel" and member % 2:
+                del claims[name], promised[name]
+            elif fate != "die":
+                waiting.append(Waiting(due, late_s * member / crowd, travel_s, name))
+        for name in [n for n, claim in claims.items() if BUDGET.is_forgettable(claim, now)]:
+            del claims[name]
+    dial_until(float("inf"))
+    assert worst(dials, WINDOW_S) <= LIMIT
+
+
+@dataclass
+class Machine:
+    """True time, and a boot clock that starts again somewhere at each boot."""
+
+    true: float = 0.0
+    offset: float = 500.0
+    boots: int = 0
+    epoch: str = field(default="boot-0")
+
+    def now(self) -> float:
+        return self.true + self.offset
+
+    def reboot(self, down_s: float, clock: float) -> None:
+        self.true += down_s
+        self.offset = clock - self.true
+        self.boots += 1
+        self.epoch = f"boot-{self.boots}"
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("book"), st.integers(0, 1), st.integers(2, 6), st.floats(0.0, 200.0)),
+        st.tuples(st.just("wait"), st.one_of(st.floats(0.0, 2.0), st.floats(0.0, 70.0))),
+        st.tuples(st.just("cancel"), st.integers(0, 20)),
+        st.tuples(st.just("restart"), st.integers(0, 1)),
+        st.tuples(st.just("reboot"), st.floats(0.0, 20.0), st.sampled_from([0.0, 9.0, 1e7])),
+    ),
+    min_size=8,
+    max_size=30,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.data_too_large])
+@given(STEPS)
+def test_the_file_keeps_the_law_over_restarts_and_reboots(steps: list[tuple[object, ...]]) -> None:
+    """Two processes on one file, killed and rebooted at will, never overrun in true time."""
+    budget = Budget(limit=4, window_s=60.0, margin_s=1.0, hold_s=10.0)
+    machine = Machine()
+    dials: list[float] = []
+    waiting: list[tuple[float, int, Booking]] = []
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "ledger.sqlite"
+        files = [LedgerFile(path, budget, machine) for _ in range(2)]
+
+        def pass_time(until: float) -> None:
+            while waiting and (due := min(waiting, key=lambda w: w[0]))[0] <= until:
+                waiting.remove(due)
+                machine.true = max(machine.true, due[0])
+                if files[due[1]].spend(due[2].id) is not None:
+                    dials.append(machine.true)
+            machine.true = until
+
+        def kill(process: int) -> None:
+            files[process].close()
+            files[process] = LedgerFile(path, budget, machine)
+            waiting[:] = [one for one in waiting if one[1] != process]
+
+        for step in steps:
+            match step:
+                case ("book", int(process), int(crowd), float(max_wait_s)):
+                    for member in range(crowd):
+                        answer = files[process].book("i-1", max_wait_s)
+                        if isinstance(answer, Booking):
+                            late_s = member * 0.7
+                            due = machine.true + answer.wait_s + late_s
+                            waiting.append((due, process, answer))
+                case ("wait", float(seconds)):
+                    pass_time(machine.true + seconds)
+                case ("cancel", int(which)) if waiting:
+                    _, process, booking = waiting.pop(which % len(waiting))
+                    files[process].cancel(booking.id)
+                case ("restart", int(process)):
+                    kill(process)
+                case ("reboot", float(down_s), float(clock)):
+                    pass_time(machine.true + 3.0)
+                    kill(0)
+                    kill(1)
+                    machine.reboot(down_s, clock)
+        pass_time(machine.true + 500.0)
+        for file in files:
+            file.close()
+    assert worst(dials, 60.0) <= 4

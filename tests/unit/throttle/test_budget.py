@@ -1,0 +1,94 @@
+"""The law of the budget, by hand-made cases; tests/property has the random ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from vncproxy.throttle.budget import EARLY_S, Budget, Claim
+
+BUDGET = Budget(limit=3, window_s=60.0, margin_s=1.0, hold_s=10.0)
+
+
+def spent(*instants: float) -> list[Claim]:
+    return [Claim(at, spent=True) for at in instants]
+
+
+def test_an_empty_budget_is_free_at_once() -> None:
+    """A key that was never used may dial now."""
+    assert BUDGET.next_free([], 5.0) == 5.0
+
+
+def test_the_last_permit_of_the_window_is_free_at_once() -> None:
+    """Below the limit nobody waits."""
+    assert BUDGET.next_free(spent(4.0, 4.5), 5.0) == 5.0
+
+
+def test_the_limit_makes_the_next_wait_for_the_window_and_its_margin() -> None:
+    """With the limit used up, the next dial is window and margin after the oldest that counts."""
+    assert BUDGET.next_free(spent(1.0, 2.0, 3.0), 5.0) == 62.0
+    assert BUDGET.next_free(spent(0.0, 1.0, 2.0, 3.0), 5.0) == 62.0
+
+
+def test_a_claim_that_was_not_dialled_yet_may_be_dialled_late() -> None:
+    """An unspent claim counts as if it were dialled at the end of its hold."""
+    claims = [Claim(1.0), Claim(1.0), Claim(1.0)]
+    assert BUDGET.next_free(claims, 1.0) == 1.0 + 10.0 + 61.0
+
+
+def test_the_order_of_the_record_does_not_matter() -> None:
+    """Claims may come in any order."""
+    assert BUDGET.next_free(spent(3.0, 1.0, 2.0), 5.0) == 62.0
+
+
+def test_nobody_overtakes_one_who_waits() -> None:
+    """A permit given back in the middle of the queue doesn't let a newcomer pass."""
+    claims = [*spent(0.0), Claim(61.0)]
+    assert BUDGET.next_free(claims, 5.0) == 61.0
+
+
+def test_old_claims_free_the_budget() -> None:
+    """Once the window has passed, the key is free again."""
+    assert BUDGET.next_free(spent(1.0, 2.0, 3.0), 62.0) == 62.0
+
+
+def test_used_counts_those_made_and_those_promised() -> None:
+    """A claim counts until window and margin have passed since its latest instant."""
+    claims = [*spent(0.0), Claim(0.0), Claim(70.0)]
+    assert BUDGET.used(claims, 60.9) == 3
+    assert BUDGET.used(claims, 61.0) == 2
+    assert BUDGET.used(claims, 71.0) == 1
+
+
+@pytest.mark.parametrize(
+    ("now", "may"),
+    [(99.9, False), (100.0 - EARLY_S, True), (100.0, True), (110.0, True), (110.1, False)],
+)
+def test_a_claim_is_spent_in_its_time(now: float, may: bool) -> None:
+    """A dial begins when its time has come (a timer's earliness aside) and before it lapses."""
+    assert BUDGET.may_spend(Claim(100.0), now) is may
+
+
+def test_a_claim_is_spent_once() -> None:
+    """A claim that was dialled can't be dialled again."""
+    assert not BUDGET.may_spend(Claim(100.0, spent=True), 100.0)
+
+
+def test_only_what_can_not_matter_is_forgotten() -> None:
+    """A claim is forgotten when even its latest dial is a window and a margin ago."""
+    assert not BUDGET.is_forgettable(Claim(0.0), 70.9)
+    assert BUDGET.is_forgettable(Claim(0.0), 71.0)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"limit": 0}, {"window_s": 0.0}, {"margin_s": 0.0}, {"hold_s": -1.0}],
+)
+def test_an_impossible_budget_is_refused(values: dict[str, float]) -> None:
+    """Values with which the law can't hold are refused."""
+    with pytest.raises(ValueError, match="impossible budget"):
+        Budget(**values)  # type: ignore[arg-type]
+
+
+def test_the_default_stays_below_the_cloud_s_limit() -> None:
+    """Out of the box: 29 in 60 s, with a margin."""
+    assert Budget() == Budget(limit=29, window_s=60.0, margin_s=1.0, hold_s=10.0)

@@ -1,0 +1,176 @@
+"""The contract of `Ledger`, kept by every store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.throttle.fake_clock import FakeClock
+from vncproxy.throttle.budget import MAX_AHEAD_S, Budget
+from vncproxy.throttle.ledger import Booking, Ledger, TooLong, Usage
+from vncproxy.throttle.memory import MemoryLedger
+from vncproxy.throttle.sqlite import SqliteLedger
+
+BUDGET = Budget(limit=3, window_s=60.0, margin_s=1.0, hold_s=10.0)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def ledger(
+    request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path
+) -> AsyncIterator[Ledger]:
+    made: Ledger
+    if request.param == "memory":
+        made = MemoryLedger(BUDGET, clock)
+    else:
+        made = SqliteLedger(tmp_path / "ledger.sqlite", BUDGET, clock)
+    yield made
+    await made.close()
+
+
+async def booked(ledger: Ledger, key: str = "i-1", max_wait_s: float = 1000.0) -> Booking:
+    answer = await ledger.book(key, max_wait_s)
+    assert isinstance(answer, Booking)
+    return answer
+
+
+async def dialled(ledger: Ledger, key: str = "i-1") -> None:
+    booking = await booked(ledger, key)
+    assert booking.wait_s == 0.0
+    assert await ledger.spend(booking)
+
+
+async def test_the_limit_is_granted_at_once_and_the_next_waits(ledger: Ledger) -> None:
+    """With all dials made at once, the next permit is a window and a margin away."""
+    for _ in range(3):
+        await dialled(ledger)
+    assert (await booked(ledger)).wait_s == 61.0
+
+
+async def test_each_key_has_its_own_budget(ledger: Ledger) -> None:
+    """A key that is used up costs another nothing."""
+    for _ in range(3):
+        await dialled(ledger, "i-1")
+    assert (await booked(ledger, "i-2")).wait_s == 0.0
+
+
+async def test_too_long_a_wait_books_nothing(ledger: Ledger) -> None:
+    """The answer names the wait and leaves the budget as it was."""
+    for _ in range(3):
+        await dialled(ledger)
+    before = await ledger.usage("i-1")
+    assert await ledger.book("i-1", 60.9) == TooLong(61.0)
+    assert await ledger.usage("i-1") == before
+    assert (await booked(ledger, max_wait_s=61.0)).wait_s == 61.0
+
+
+async def test_nothing_is_booked_absurdly_far_ahead(ledger: Ledger) -> None:
+    """However patient the caller, the queue ends somewhere."""
+    for _ in range(1000):
+        answer = await ledger.book("i-1", 1e9)
+        if isinstance(answer, TooLong):
+            break
+    assert isinstance(answer, TooLong)
+    assert answer.wait_s > MAX_AHEAD_S
+
+
+async def test_a_permit_lapses(ledger: Ledger, clock: FakeClock) -> None:
+    """A permit whose hold has passed can't be spent, and a fresh one must be booked."""
+    booking = await booked(ledger)
+    clock.seconds += 10.5
+    assert not await ledger.spend(booking)
+
+
+async def test_a_permit_is_not_spent_before_its_time(ledger: Ledger, clock: FakeClock) -> None:
+    """Whoever has to wait can't dial at once."""
+    for _ in range(3):
+        await dialled(ledger)
+    booking = await booked(ledger)
+    assert not await ledger.spend(booking)
+    clock.seconds += booking.wait_s
+    assert await ledger.spend(booking)
+
+
+async def test_a_permit_is_spent_once(ledger: Ledger) -> None:
+    """The second dial with the same permit is refused."""
+    booking = await booked(ledger)
+    assert await ledger.spend(booking)
+    assert not await ledger.spend(booking)
+
+
+async def test_a_late_dial_moves_the_window(ledger: Ledger, clock: FakeClock) -> None:
+    """The window counts from the dial, not from the permit."""
+    bookings = [await booked(ledger) for _ in range(3)]
+    clock.seconds += 8.0
+    for booking in bookings:
+        assert await ledger.spend(booking)
+    assert (await booked(ledger)).wait_s == 61.0
+
+
+async def test_a_cancelled_permit_is_given_back(ledger: Ledger) -> None:
+    """A permit that wasn't dialled costs nothing once cancelled, also after its time has come."""
+    for _ in range(3):
+        await ledger.cancel(await booked(ledger))
+    for _ in range(3):
+        await dialled(ledger)
+
+
+async def test_a_cancelled_permit_is_void(ledger: Ledger) -> None:
+    """Who gave a permit back can't dial with it."""
+    booking = await booked(ledger)
+    await ledger.cancel(booking)
+    assert not await ledger.spend(booking)
+
+
+async def test_a_dial_can_not_be_taken_back(ledger: Ledger) -> None:
+    """Cancelling after the dial changes nothing."""
+    for _ in range(3):
+        booking = await booked(ledger)
+        assert await ledger.spend(booking)
+        await ledger.cancel(booking)
+    assert (await booked(ledger)).wait_s == 61.0
+
+
+async def test_cancelling_the_unknown_does_nothing(ledger: Ledger) -> None:
+    """A permit of another ledger, or one long forgotten, may be cancelled without harm."""
+    await ledger.cancel(Booking("no such id", "i-1", 0.0))
+    assert not await ledger.spend(Booking("no such id", "i-1", 0.0))
+
+
+async def test_first_come_first_served(ledger: Ledger) -> None:
+    """Permits are never earlier than those booked before, also when one in between is cancelled."""
+    bookings = [await booked(ledger) for _ in range(8)]
+    waits = [booking.wait_s for booking in bookings]
+    assert waits == sorted(waits)
+    await ledger.cancel(bookings[4])
+    assert (await booked(ledger)).wait_s >= waits[-1]
+
+
+async def test_usage_tells_how_full_the_budget_is(ledger: Ledger, clock: FakeClock) -> None:
+    """Used, limit, window and the next free time, without changing anything."""
+    assert await ledger.usage("i-1") == Usage(used=0, limit=3, window_s=61.0, next_free_s=0.0)
+    for _ in range(3):
+        await dialled(ledger)
+    clock.seconds += 20.0
+    for _ in range(2):
+        assert await ledger.usage("i-1") == Usage(3, 3, 61.0, 41.0)
+    clock.seconds += 41.0
+    assert await ledger.usage("i-1") == Usage(0, 3, 61.0, 0.0)
+
+
+async def test_check_writable_passes(ledger: Ledger) -> None:
+    """A ledger that works says so, and nothing is booked by asking."""
+    await ledger.check_writable()
+    assert (await ledger.usage("i-1")).used == 0
+
+
+async def test_closing_twice_is_harmless(ledger: Ledger) -> None:
+    """The drain may close what was closed."""
+    await ledger.close()
+    await ledger.close()

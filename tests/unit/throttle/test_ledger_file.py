@@ -1,0 +1,225 @@
+"""The ledger's file: epochs, damage, and what is left on the disk."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.unit.throttle.fake_clock import FakeClock
+from vncproxy.errors import LedgerError
+from vncproxy.throttle import ledger_file
+from vncproxy.throttle.budget import MAX_AHEAD_S, Budget
+from vncproxy.throttle.ledger import Booking, TooLong
+from vncproxy.throttle.ledger_file import LedgerFile
+
+BUDGET = Budget(limit=3, window_s=60.0, margin_s=1.0, hold_s=10.0)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite"
+
+
+@pytest.fixture
+def file(path: Path, clock: FakeClock) -> Iterator[LedgerFile]:
+    made = LedgerFile(path, BUDGET, clock)
+    yield made
+    made.close()
+
+
+def booked(file: LedgerFile, key: str = "i-1") -> Booking:
+    answer = file.book(key, 1000.0)
+    assert isinstance(answer, Booking)
+    return answer
+
+
+def dialled(file: LedgerFile, clock: FakeClock) -> None:
+    assert file.spend(booked(file).id) == clock.seconds
+
+
+def rows(path: Path) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT key, epoch, at, spent FROM booking ORDER BY at").fetchall()
+
+
+def test_the_file_is_private_and_alone(file: LedgerFile, path: Path) -> None:
+    """The file has mode 0600, and nothing lies beside it between transactions."""
+    booked(file)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [entry.name for entry in path.parent.iterdir()] == ["ledger.sqlite"]
+
+
+def test_a_booking_is_on_record_at_once(file: LedgerFile, path: Path) -> None:
+    """One row for each booking, committed when the call returns."""
+    booked(file)
+    assert rows(path) == [("i-1", "boot-1", 1000.0, 0)]
+
+
+def test_a_restart_forgets_nothing(file: LedgerFile, path: Path, clock: FakeClock) -> None:
+    """Another process, or the same one restarted, sees the dials and the promises."""
+    for _ in range(3):
+        dialled(file, clock)
+    with closing(LedgerFile(path, BUDGET, clock)) as restarted:
+        assert restarted.book("i-1", 0.0) == TooLong(61.0)
+
+
+def test_two_processes_share_the_budget(file: LedgerFile, path: Path, clock: FakeClock) -> None:
+    """What one books, the other counts; what one booked, the other may give back."""
+    with closing(LedgerFile(path, BUDGET, clock)) as other:
+        bookings = [booked(file), booked(other), booked(file)]
+        assert isinstance(other.book("i-1", 0.0), TooLong)
+        other.cancel(bookings[0].id)
+        assert booked(file).wait_s == 0.0
+
+
+def test_after_a_reboot_earlier_dials_count_as_made_now(
+    file: LedgerFile, path: Path, clock: FakeClock
+) -> None:
+    """The clock starts again at each boot: what came before it is taken to be as late as it can."""
+    for _ in range(3):
+        dialled(file, clock)
+    clock.epoch, clock.seconds = "boot-2", 15.0
+    with closing(LedgerFile(path, BUDGET, clock)) as rebooted:
+        assert rebooted.usage("i-1").next_free_s == 61.0
+        assert rebooted.book("i-1", 0.0) == TooLong(61.0)
+        clock.seconds += 61.0
+        assert booked(rebooted).wait_s == 0.0
+
+
+def test_on_another_machine_that_has_run_for_long_nothing_is_lost(
+    file: LedgerFile, path: Path, clock: FakeClock
+) -> None:
+    """A state directory that moved to a machine with a later clock keeps its dials."""
+    for _ in range(3):
+        dialled(file, clock)
+    clock.epoch, clock.seconds = "boot-2", 9_000_000.0
+    with closing(LedgerFile(path, BUDGET, clock)) as moved:
+        assert moved.book("i-1", 0.0) == TooLong(61.0)
+
+
+def test_a_permit_of_an_earlier_boot_is_void(
+    file: LedgerFile, path: Path, clock: FakeClock
+) -> None:
+    """What counts as dialled in the past can't be dialled now."""
+    booking = booked(file)
+    clock.epoch = "boot-2"
+    with closing(LedgerFile(path, BUDGET, clock)) as rebooted:
+        assert rebooted.spend(booking.id) is None
+
+
+def test_a_row_from_an_impossible_future_blocks_for_one_window_only(
+    file: LedgerFile, path: Path, clock: FakeClock
+) -> None:
+    """Damage that names a far instant is taken as a dial made now, and ages from there."""
+    for _ in range(3):
+        booked(file)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("UPDATE booking SET at = ?", (clock.seconds + MAX_AHEAD_S * 1000,))
+    assert file.usage("i-1").next_free_s == 61.0
+    assert file.book("i-1", 0.0) == TooLong(61.0)
+    clock.seconds += 61.0
+    assert booked(file).wait_s == 0.0
+
+
+def test_old_rows_are_deleted(file: LedgerFile, path: Path, clock: FakeClock) -> None:
+    """The file doesn't grow: what can't matter any more is deleted with the next booking."""
+    for number in range(20):
+        booked(file, f"i-{number}")
+    clock.seconds += 100.0
+    booked(file, "i-last")
+    assert [row[0] for row in rows(path)] == ["i-last"]
+
+
+def test_a_replaced_file_is_noticed(file: LedgerFile, path: Path) -> None:
+    """When the file was deleted, all go on in the same new one instead of counting apart."""
+    booked(file)
+    path.unlink()
+    booked(file, "i-2")
+    assert [row[0] for row in rows(path)] == ["i-2"]
+
+
+def test_a_transaction_cut_off_by_a_fault_leaves_nothing(file: LedgerFile, path: Path) -> None:
+    """A fault in the middle rolls back, and the ledger works again afterwards."""
+    booked(file)
+    with pytest.raises(ZeroDivisionError), file._transaction() as db:
+        db.execute("DELETE FROM booking")
+        raise ZeroDivisionError
+    assert len(rows(path)) == 1
+    booked(file)
+    assert len(rows(path)) == 2
+
+
+def test_a_lock_held_for_too_long_is_an_error_and_passes(
+    file: LedgerFile, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait for another process is bounded; once it lets go, booking works."""
+    monkeypatch.setattr(ledger_file, "BUSY_TIMEOUT_S", 0.05)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(LedgerError, match="locked by another process"):
+            file.book("i-1", 0.0)
+    booked(file)
+
+
+def test_a_damaged_file_is_an_error_each_time(file: LedgerFile, path: Path) -> None:
+    """The ledger never starts afresh by itself: that would forget the dials."""
+    path.write_bytes(b"damage " * 1000)
+    for _ in range(2):
+        with pytest.raises(LedgerError, match="damaged or isn't a ledger"):
+            file.book("i-1", 0.0)
+        with pytest.raises(LedgerError, match="damaged or isn't a ledger"):
+            file.check_writable()
+    assert path.read_bytes().startswith(b"damage")
+
+
+def test_a_database_of_somebody_else_is_refused(file: LedgerFile, path: Path) -> None:
+    """A database with another table of the same name isn't written to."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("CREATE TABLE booking (hotel TEXT)")
+    with pytest.raises(LedgerError, match="damaged or isn't a ledger"):
+        file.book("i-1", 0.0)
+
+
+def test_a_newer_schema_is_refused(file: LedgerFile, path: Path) -> None:
+    """A file of a newer version is left alone, and the error says so."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(LedgerError, match="newer version"):
+        file.check_writable()
+
+
+def test_a_missing_directory_is_an_error(tmp_path: Path, clock: FakeClock) -> None:
+    """The ledger doesn't make its directory."""
+    with pytest.raises(LedgerError, match="no such file or directory"):
+        LedgerFile(tmp_path / "missing" / "x", BUDGET, clock).check_writable()
+
+
+def test_a_file_in_the_place_of_the_directory_is_an_error(tmp_path: Path, clock: FakeClock) -> None:
+    """A directory in the file's place is told plainly too."""
+    with pytest.raises(LedgerError, match="is a directory"):
+        LedgerFile(tmp_path, BUDGET, clock).check_writable()
+
+
+def test_the_wall_clock_is_never_asked(
+    file: LedgerFile, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Setting the wall clock back or forward can't matter, since nothing reads it."""
+
+    def ask() -> float:
+        raise AssertionError("the wall clock was asked")
+
+    for name in ("time", "time_ns"):
+        monkeypatch.setattr(time, name, ask)
+    dialled(file, clock)
+    file.cancel(booked(file).id)
+    assert file.usage("i-1").used == 1

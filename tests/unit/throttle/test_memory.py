@@ -1,0 +1,20 @@
+"""What only the ledger in memory does; test_ledger.py has the contract."""
+
+from __future__ import annotations
+
+from tests.unit.throttle.fake_clock import FakeClock
+from vncproxy.throttle.budget import Budget
+from vncproxy.throttle.ledger import Booking
+from vncproxy.throttle.memory import MemoryLedger
+
+
+async def test_memory_is_given_back() -> None:
+    """Keys that nobody dials any more leave nothing behind."""
+    clock = FakeClock()
+    ledger = MemoryLedger(Budget(), clock)
+    for number in range(100):
+        answer = await ledger.book(f"i-{number}", 0.0)
+        assert isinstance(answer, Booking)
+    clock.seconds += 100.0
+    await ledger.book("i-last", 0.0)
+    assert list(ledger._claims) == ["i-last"]
