@@ -1,0 +1,247 @@
+"""ServerStream: bounds, limits, and what it follows by itself."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from vncproxy.rfb.pixel_format import PixelFormat
+from vncproxy.rfb.server_events import (
+    AudioReceived,
+    BellRung,
+    ColourMapSet,
+    ContinuousUpdatesEnded,
+    CutTextReceived,
+    CutTextSkipped,
+    FenceReceived,
+    RectangleReceived,
+    ServerEvent,
+    StreamBroken,
+    UpdateEnded,
+    UpdateStarted,
+    XvpReceived,
+)
+from vncproxy.rfb.server_stream import STRIP_BYTES, ServerStream
+
+
+def new_stream(width: int = 100, height: int = 50) -> ServerStream:
+    return ServerStream(width, height, PixelFormat())
+
+
+def update(*rectangles: bytes, count: int | None = None) -> bytes:
+    count = len(rectangles) if count is None else count
+    return struct.pack(">BxH", 0, count) + b"".join(rectangles)
+
+
+def rectangle(x: int, y: int, width: int, height: int, encoding: int, data: bytes = b"") -> bytes:
+    return struct.pack(">HHHHi", x, y, width, height, encoding) + data
+
+
+def broken(events: list[ServerEvent]) -> str:
+    event = events[-1]
+    assert isinstance(event, StreamBroken)
+    return event.reason
+
+
+LAST = rectangle(0, 0, 0, 0, -224)
+FILL = rectangle(1, 2, 3, 4, 7, b"\x80abc")
+
+
+def test_short_messages() -> None:
+    """Each message that isn't an update is one event."""
+    wire = (
+        b"\x02\x96\xfa\x00\x01\x01\xff\x01\x00\x00\xff\x01\x00\x02\x00\x00\x00\x02ab"
+        b"\x03\x00\x00\x00\x00\x00\x00\x02hi\xf8\x00\x00\x00\x00\x00\x00\x05\x01z"
+        b"\x01\x00\x00\x00\x00\x01rrggbb"
+    )
+    assert new_stream().feed(wire) == [
+        BellRung(),
+        ContinuousUpdatesEnded(),
+        XvpReceived(b"\xfa\x00\x01\x01"),
+        AudioReceived(0),
+        AudioReceived(2),
+        CutTextReceived(b"\x03\x00\x00\x00\x00\x00\x00\x02hi"),
+        FenceReceived(5, b"z"),
+        ColourMapSet(b"\x01\x00\x00\x00\x00\x01rrggbb"),
+    ]
+
+
+def test_clipboard_and_pixels_stay_out_of_reprs() -> None:
+    """An event can be logged without giving away what it carries."""
+    events = new_stream().feed(
+        b"\x03\x00\x00\x00\x00\x00\x00\x06secret" + update(rectangle(0, 0, 1, 1, 0, b"pixl"))
+    )
+    assert "secret" not in repr(events)
+    assert "pixl" not in repr(events)
+
+
+def test_counted_open_and_cut_short_updates() -> None:
+    """An update ends by its count or by LastRect, whichever comes first."""
+    shape = RectangleReceived(1, 2, 3, 4, 7, b"\x80abc")
+    end = UpdateEnded(1, True)
+    assert new_stream().feed(update(FILL)) == [UpdateStarted(1), shape, end]
+    assert new_stream().feed(update(FILL, LAST, count=0xFFFF)) == [UpdateStarted(None), shape, end]
+    assert new_stream().feed(update(FILL, LAST, count=7)) == [UpdateStarted(7), shape, end]
+    assert new_stream().feed(update()) == [UpdateStarted(0), UpdateEnded(0, False)]
+
+
+def test_pseudo_and_empty_rectangles_are_no_picture() -> None:
+    """Only a rectangle with pixels makes an update a picture."""
+    wire = update(rectangle(9, 9, 0, 5, 0), rectangle(0, 0, 100, 50, -258))
+    assert new_stream().feed(wire)[-1] == UpdateEnded(2, False)
+
+
+def test_raw_comes_in_strips_of_whole_rows() -> None:
+    """A large Raw rectangle is delivered as Raw rectangles that together are the same picture."""
+    width, height = 1000, 200
+    pixels = bytes(range(256)) * (width * height * 4 // 256)
+    stream = new_stream(1100, 300)
+    events = stream.feed(update(rectangle(70, 80, width, height, 0, pixels)))
+    strips = [event for event in events if isinstance(event, RectangleReceived)]
+    assert len(strips) == 4
+    assert b"".join(strip.data for strip in strips) == pixels
+    y = 80
+    for strip in strips:
+        assert (strip.x, strip.y, strip.width, strip.encoding) == (70, y, width, 0)
+        assert len(strip.data) == strip.height * width * 4 <= STRIP_BYTES
+        y += strip.height
+    assert y == 280
+    assert events[-1] == UpdateEnded(4, True)
+
+
+def test_a_strip_goes_out_before_the_rectangle_is_complete() -> None:
+    """The first rows of a large Raw rectangle don't wait for the last."""
+    stream = new_stream(1024, 1024)
+    wire = update(rectangle(0, 0, 1024, 1024, 0, bytes(1024 * 64 * 4)))
+    assert len(stream.feed(wire)) == 2
+    assert not stream.at_boundary
+
+
+def test_nothing_of_the_input_is_kept() -> None:
+    """The caller may reuse its buffer as soon as feed returns."""
+    buffer = bytearray(update(FILL))
+    stream = new_stream()
+    first = stream.feed(memoryview(buffer)[:20])
+    rest = bytes(buffer[20:])
+    buffer[:] = bytes(len(buffer))
+    events = first + stream.feed(rest)
+    assert events == new_stream().feed(update(FILL))
+
+
+@pytest.mark.parametrize("encoding", [0, 1, 2, 5, 6, 7, 16, -260])
+def test_a_picture_outside_the_framebuffer_breaks_the_stream(encoding: int) -> None:
+    """The bounds are checked before any data is waited for."""
+    for x, y, width, height in ((1, 0, 100, 5), (0, 1, 5, 50), (65535, 0, 65535, 1)):
+        stream = new_stream()
+        assert "outside" in broken(stream.feed(update(rectangle(x, y, width, height, encoding))))
+
+
+def test_a_copy_from_outside_breaks_the_stream() -> None:
+    """CopyRect's source lies within the framebuffer too."""
+    wire = update(rectangle(0, 0, 10, 10, 1, struct.pack(">HH", 91, 0)))
+    assert "CopyRect" in broken(new_stream().feed(wire))
+
+
+def test_sizes_are_followed() -> None:
+    """DesktopSize and a successful ExtendedDesktopSize move the bounds; a refused one doesn't."""
+    stream = new_stream()
+    stream.feed(update(rectangle(0, 0, 300, 200, -223)))
+    assert (stream.width, stream.height) == (300, 200)
+    assert stream.feed(update(rectangle(290, 190, 10, 10, 7, b"\x80abc")))[-1] == UpdateEnded(
+        1, True
+    )
+    stream.feed(update(rectangle(1, 3, 7, 7, -308, bytes(4))))
+    assert (stream.width, stream.height) == (300, 200)
+    stream.feed(update(rectangle(1, 0, 20, 30, -308, b"\x01" + bytes(19))))
+    assert (stream.width, stream.height) == (20, 30)
+    assert "outside" in broken(stream.feed(update(rectangle(0, 0, 21, 1, 0))))
+
+
+def test_too_large_framebuffers_break_the_stream() -> None:
+    """At ServerInit and at a change of size."""
+    assert "16385" in broken(new_stream(16385, 1).feed(b"\x02"))
+    assert "16385" in broken(new_stream().feed(update(rectangle(0, 0, 16385, 1, -223))))
+
+
+def test_a_long_cut_text_is_skipped() -> None:
+    """Text over the limit is read past, and only its size is told."""
+    stream = ServerStream(10, 10, PixelFormat(), max_cut_text_bytes=100)
+    head = b"\x03\x00\x00\x00"
+    assert stream.feed(head + struct.pack(">i", 100) + bytes(100)) == [
+        CutTextReceived(head + struct.pack(">i", 100) + bytes(100))
+    ]
+    assert stream.feed(head + struct.pack(">i", -101) + bytes(60)) == []
+    assert not stream.at_boundary
+    assert stream.feed(bytes(41) + b"\x02") == [CutTextSkipped(101), BellRung()]
+
+
+def test_too_long_rectangles_break_the_stream() -> None:
+    """A rectangle that would have to be held is refused by its announced length."""
+    for encoding, announced in ((16, 1 << 31), (2, 1 << 27)):
+        wire = update(rectangle(0, 0, 1, 1, encoding, struct.pack(">I", announced)))
+        assert f"encoding {encoding}" in broken(new_stream().feed(wire))
+
+
+def test_nothing_follows_a_broken_stream() -> None:
+    """What was valid before the fault is delivered, then the reason, then nothing."""
+    stream = new_stream()
+    assert stream.feed(b"\x02\x07\x02") == [BellRung(), StreamBroken("unknown message type 7")]
+    assert stream.feed(b"\x02") == []
+    assert not stream.at_boundary
+
+
+def test_an_unknown_encoding_is_named() -> None:
+    """The reason has the number."""
+    assert "encoding 50" in broken(new_stream().feed(update(rectangle(0, 0, 1, 1, 50))))
+
+
+def test_a_new_pixel_format_counts_from_the_next_rectangle() -> None:
+    """Lengths follow set_pixel_format; a rectangle under way keeps its format."""
+    stream = new_stream()
+    stream.feed(update(rectangle(0, 0, 2, 2, 0, bytes(9)), count=2))
+    stream.set_pixel_format(PixelFormat(8, 8, red_max=7, green_max=7, blue_max=3))
+    events = stream.feed(bytes(7) + rectangle(0, 0, 2, 2, 0, b"abcd") + b"\x02")
+    assert events == [
+        RectangleReceived(0, 0, 2, 2, 0, bytes(16)),
+        RectangleReceived(0, 0, 2, 2, 0, b"abcd"),
+        UpdateEnded(2, True),
+        BellRung(),
+    ]
+
+
+def test_a_cursor_with_alpha_may_hold_hextile() -> None:
+    """Its tiles are walked over like any others, cut anywhere."""
+    data = struct.pack(">i", 5) + b"\x02ABCD" + b"\x00"
+    wire = update(rectangle(3, 4, 17, 16, -314, data)) + b"\x02"
+    expected = [
+        UpdateStarted(1),
+        RectangleReceived(3, 4, 17, 16, -314, data),
+        UpdateEnded(1, False),
+        BellRung(),
+    ]
+    assert new_stream().feed(wire) == expected
+    stream = new_stream()
+    assert [event for byte in wire for event in stream.feed(bytes((byte,)))] == expected
+
+
+def test_a_hextile_rectangle_byte_by_byte_costs_as_much_as_its_bytes() -> None:
+    """The walk doesn't start over: a megabyte of single bytes is done in one sweep."""
+    tile = b"\x1a" + b"ABCD" + b"\xff" + b"CCCCxy" * 255
+    data = tile * 600
+    stream = new_stream(16 * 600, 16)
+    stream.feed(update(rectangle(0, 0, 16 * 600, 16, 5)))
+    looked = 0
+
+    class Counting(bytes):
+        def __getitem__(self, key):  # type: ignore[no-untyped-def]
+            nonlocal looked
+            looked += 1
+            return super().__getitem__(key)
+
+    events: list[ServerEvent] = []
+    for at in range(0, len(data), 7):
+        events += stream.feed(Counting(data[at : at + 7]))
+    assert events[0] == RectangleReceived(0, 0, 16 * 600, 16, 5, data)
+    # Two bytes decide a tile's length, and each piece is copied once.
+    assert looked <= 2 * 600 + len(data) // 7 + 1

@@ -1,0 +1,192 @@
+"""Viewers that missed a part of Tight's streams can decode what follows."""
+
+from __future__ import annotations
+
+import random
+import zlib
+
+import pytest
+
+from vncproxy.rfb.pixel_format import PixelFormat
+from vncproxy.rfb.tight import TightLayout, compact_length, layout
+from vncproxy.rfb.tight_streams import InflatedTight, StatelessTight, StreamResets
+
+FORMAT = PixelFormat()
+SIDE = 20
+SIZE = SIDE * SIDE * 3
+
+
+class Server:
+    """Sends basic rectangles whose zlib streams go on from one to the next."""
+
+    def __init__(self) -> None:
+        self.streams = [zlib.compressobj() for _ in range(4)]
+
+    def rectangle(self, stream: int, pixels: bytes, resets: int = 0) -> bytes:
+        for number in range(4):
+            if resets >> number & 1:
+                self.streams[number] = zlib.compressobj()
+        deflater = self.streams[stream]
+        data = deflater.compress(pixels) + deflater.flush(zlib.Z_SYNC_FLUSH)
+        return bytes((stream << 4 | resets,)) + compact_length(len(data)) + data
+
+
+class Viewer:
+    """Decodes basic rectangles as a viewer does."""
+
+    def __init__(self) -> None:
+        self.streams = [zlib.decompressobj() for _ in range(4)]
+
+    def pixels(self, data: bytes) -> bytes:
+        for number in range(4):
+            if data[0] >> number & 1:
+                self.streams[number] = zlib.decompressobj()
+        start = seen(data).data_at
+        return self.streams[data[0] >> 4].decompress(data[start:])
+
+
+def seen(data: bytes) -> TightLayout:
+    found = layout(7, SIDE, SIDE, data, FORMAT)
+    assert found is not None
+    return found
+
+
+def picture(seed: int) -> bytes:
+    rng = random.Random(seed)
+    return bytes(rng.choices(range(20), k=SIZE))
+
+
+def test_a_renewed_viewer_resets_each_stream_once() -> None:
+    """After a change of link the first use of each stream carries its reset bit, and no other."""
+    server, viewer, resets = Server(), Viewer(), StreamResets()
+    for seed in range(4):
+        viewer.pixels(server.rectangle(seed, picture(seed)))
+    server = Server()
+    resets.renewed()
+    controls = []
+    for seed, stream in enumerate((0, 0, 2, 1, 2, 3, 3)):
+        data = server.rectangle(stream, picture(seed))
+        data = resets.apply(data, seen(data))
+        controls.append(data[0] & 15)
+        assert viewer.pixels(data) == picture(seed)
+    assert controls == [1, 0, 4, 2, 0, 8, 0]
+
+
+def test_the_servers_own_resets_count() -> None:
+    """A stream that the server resets, even by a rectangle without zlib data, needs no more."""
+    resets = StreamResets()
+    resets.renewed()
+    fill = b"\x85abc"
+    assert resets.apply(fill, seen(fill)) is fill
+    for stream, expected in ((0, 0), (1, 2), (2, 0), (3, 8)):
+        data = Server().rectangle(stream, picture(1))
+        assert resets.apply(data, seen(data))[0] & 15 == expected
+
+
+def test_a_new_viewer_needs_no_resets() -> None:
+    """Before a change of link data passes untouched."""
+    data = Server().rectangle(1, picture(1))
+    assert StreamResets().apply(data, seen(data)) is data
+
+
+def test_small_and_image_rectangles_are_no_first_use() -> None:
+    """The reset bit waits for zlib data."""
+    resets = StreamResets()
+    resets.renewed()
+    small = b"\x10" + bytes(3)
+    found = layout(7, 1, 1, small, FORMAT)
+    assert found is not None
+    assert resets.apply(small, found) is small
+    data = Server().rectangle(1, picture(1))
+    assert resets.apply(data, seen(data))[0] & 15 == 2
+
+
+def test_a_late_viewer_decodes_restarted_rectangles() -> None:
+    """Any rectangle, started afresh, gives its pixels to a viewer that saw none before."""
+    rng = random.Random(2)
+    server, stateless = Server(), StatelessTight()
+    for seed in range(40):
+        resets = rng.choice((0, 0, 0, rng.randrange(16)))
+        data = server.rectangle(rng.randrange(4), picture(seed), resets)
+        taken = stateless.take(data, seen(data))
+        if seed % 3 == 0:
+            restarted = taken.restart()
+            assert taken.restart() is restarted
+            assert Viewer().pixels(restarted) == picture(seed)
+
+
+def test_what_precedes_the_pixels_is_kept() -> None:
+    """Filter and palette go into the restarted rectangle unchanged."""
+    deflater = zlib.compressobj()
+    bits = bytes(range(60))
+    zdata = deflater.compress(bits) + deflater.flush(zlib.Z_SYNC_FLUSH)
+    head = b"\x50\x01\x01abcdef"
+    data = head + compact_length(len(zdata)) + zdata
+    restarted = StatelessTight().take(data, seen(data)).restart()
+    assert restarted[:9] == b"\x52\x01\x01abcdef"
+    assert zlib.decompressobj().decompress(restarted[seen(restarted).data_at :]) == bits
+
+
+def test_rectangles_without_zlib_data_restart_as_they_are() -> None:
+    """A fill needs nothing; its resets are obeyed all the same."""
+    server, stateless = Server(), StatelessTight()
+    first = server.rectangle(0, picture(1))
+    stateless.take(first, seen(first))
+    fill = b"\x81abc"
+    assert stateless.take(fill, seen(fill)).restart() is fill
+    again = Server().rectangle(0, picture(2))
+    assert isinstance(stateless.take(again, seen(again)), InflatedTight)
+
+
+@pytest.mark.parametrize("pixels", [SIZE - 1, SIZE + 1, 100 * SIZE])
+def test_another_size_is_an_error(pixels: int) -> None:
+    """Data must inflate to exactly the rectangle's pixels; a bomb is cut off."""
+    data = Server().rectangle(0, bytes(pixels))
+    with pytest.raises(ValueError, match=f"{SIZE} bytes"):
+        StatelessTight().take(data, seen(data))
+
+
+def test_broken_zlib_is_an_error() -> None:
+    """Damaged data raises, in plain words."""
+    data = b"\x00" + compact_length(9) + b"no zlib!!"
+    with pytest.raises(ValueError, match="inflated"):
+        StatelessTight().take(data, seen(data))
+
+
+def test_a_missed_rectangle_is_noticed() -> None:
+    """Taking a rectangle out of order can't pass for right."""
+    server = Server()
+    server.rectangle(0, picture(1))
+    data = server.rectangle(0, picture(2))
+    with pytest.raises(ValueError, match="inflate"):
+        StatelessTight().take(data, seen(data))
+
+
+def test_huge_rectangles_are_refused() -> None:
+    """A rectangle that would inflate to more than 64 MiB isn't tried."""
+    data = Server().rectangle(0, bytes(100))
+    found = layout(7, 16384, 4096, data, FORMAT)
+    assert found is not None
+    with pytest.raises(ValueError, match="bytes"):
+        StatelessTight().take(data, found)
+
+
+def test_pixels_that_do_not_deflate_can_not_be_restarted() -> None:
+    """A compact length ends below 4 MiB."""
+    found = layout(7, 1200, 1200, b"\x00\x01z", FORMAT)
+    assert found is not None
+    taken = InflatedTight(b"\x00\x01z", found, random.Random(1).randbytes(1200 * 1200 * 3))
+    with pytest.raises(ValueError, match="4 MiB"):
+        taken.restart()
+
+
+@pytest.mark.parametrize("size", [12, 13, 255, 256, 257, 511, 512, 513, 32767, 32768, 40000])
+def test_windows_of_any_size_inflate(size: int) -> None:
+    """A restarted rectangle inflates with the window that viewers use, whatever its size."""
+    pixels = random.Random(size).randbytes(size // 2) * 2 + bytes(size % 2)
+    found = layout(7, size, 1, b"\x40\x01\x02" + bytes(9) + b"\x01z", FORMAT)
+    assert found is not None
+    restarted = InflatedTight(b"\x60\x01\x02" + bytes(9) + b"\x01z", found, pixels).restart()
+    at = layout(7, size, 1, restarted, FORMAT)
+    assert at is not None
+    assert zlib.decompressobj().decompress(restarted[at.data_at :]) == pixels
