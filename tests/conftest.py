@@ -1,0 +1,77 @@
+"""What every test may use, and the surroundings that no test may depend on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.authority import Authority
+from tests.real.peers.process import free_port
+
+_FOREIGN = ("ALIBABA_CLOUD_", "ALICLOUD_", "VNCPROXY_", "NOTIFY_", "LISTEN_")
+_FOREIGN_NAMES = frozenset(
+    {
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+        "STATE_DIRECTORY",
+        "CREDENTIALS_DIRECTORY",
+    }
+)
+# What runs the tests, rather than what the tests are about.
+_KEPT = frozenset({"VNCPROXY_REQUIRE_PEERS", "VNCPROXY_VENV", "VNCPROXY_NOVNC"})
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The marks that the fixtures here look at."""
+    config.addinivalue_line("markers", "needs_network: installs packages; keeps the proxies")
+
+
+@pytest.fixture(autouse=True)
+def clean_surroundings(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No credentials, proxies or settings of the developer; no question to a metadata service.
+
+    A test marked `needs_network`, which installs packages, keeps the proxies.
+    """
+    online = request.node.get_closest_marker("needs_network") is not None
+    for name in list(os.environ):
+        proxy = name.upper() in _FOREIGN_NAMES
+        if name not in _KEPT and ((proxy and not online) or name.startswith(_FOREIGN)):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def port() -> int:
+    """A TCP port on loopback that was free a moment ago."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority of this run's own."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def short_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose path leaves room for a Unix socket's name (108 bytes)."""
+    return tmp_path_factory.mktemp("s")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say aloud what was not tested, and why."""
+    reasons = sorted(
+        {
+            str(report.longrepr[2])
+            for report in terminalreporter.stats.get("skipped", [])
+            if isinstance(report.longrepr, tuple)
+        }
+    )
+    if reasons:
+        terminalreporter.section("NOT TESTED", sep="=", red=True)
+        for reason in reasons:
+            terminalreporter.line(reason)

@@ -1,0 +1,106 @@
+"""A program that a test runs: what it says is kept, and it never outlives the test."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 5.0
+POLL_INTERVAL_S = 0.05
+
+
+def free_port() -> int:
+    """A TCP port on loopback that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def running(
+    *command: str, log: Path, env: Mapping[str, str] | None = None, stdin: bytes | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The program as a process group of its own, ended with all its children afterwards.
+
+    Args: command - program and arguments; log - gets its output; env - its environment, default
+    ours; stdin - given to it at once, default nothing.
+    """
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            env=None if env is None else dict(env),
+            start_new_session=True,
+        )
+    try:
+        if stdin is not None and process.stdin is not None:
+            process.stdin.write(stdin)
+            process.stdin.close()
+        yield process
+    finally:
+        await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.returncode is not None:
+            break
+        process.send_signal(number)
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await process.wait()
+        except TimeoutError:
+            continue
+    # Children that outlived it, such as a browser's or an X server's.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+async def until(
+    condition: Callable[[], Awaitable[bool]],
+    what: str,
+    *,
+    process: asyncio.subprocess.Process | None = None,
+    log: Path | None = None,
+    timeout_s: float = START_TIMEOUT_S,
+) -> None:
+    """Wait until the condition holds.
+
+    Raises: AssertionError - it took longer than timeout_s, or the process ended before; with the
+    end of its log.
+    """
+
+    def told() -> str:
+        return "" if log is None else f"\n{log.read_text(errors='replace')[-2000:]}"
+
+    try:
+        async with asyncio.timeout(timeout_s):
+            while not await condition():
+                if process is not None and process.returncode is not None:
+                    raise AssertionError(f"{what}: it ended with {process.returncode}{told()}")
+                await asyncio.sleep(POLL_INTERVAL_S)
+    except TimeoutError:
+        raise AssertionError(f"{what}: not within {timeout_s} s{told()}") from None
+
+
+async def answers(port: int) -> bool:
+    """Whether somebody accepts connections on this loopback port."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    try:
+        await writer.wait_closed()
+    except OSError:
+        return False
+    return True
