@@ -1,0 +1,305 @@
+"""Calls to the ECS API: signed, bounded in time and size, with typed errors.
+
+What can be put right within a call is (design.md, "Errors of the cloud"): a refused STS token is
+renewed, a wrong clock is corrected by the server's, a nonce is replaced; each once. Everything else
+is raised; pauses and retries are the caller's.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import ssl
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, assert_never
+
+import aiohttp
+import structlog
+
+from vncproxy.aliyun.answers import Answer
+from vncproxy.aliyun.credentials import Credentials, CredentialsSource
+from vncproxy.aliyun.endpoint import Endpoint
+from vncproxy.aliyun.errors import DRY_RUN, NONCE_USED, transient, unreadable
+from vncproxy.aliyun.instances import EcsInstance, check_instance_id, check_region, instance_of
+from vncproxy.aliyun.proxies import EnvironmentProxies
+from vncproxy.aliyun.signing import canonical_query, signed_headers, timestamp
+from vncproxy.aliyun.transport import Failure, exchange
+from vncproxy.aliyun.vncurl import VncUrl
+from vncproxy.errors import CloudError, CloudErrorKind
+
+EVENT_CALL = "aliyun.call"
+EVENT_CLOCK = "aliyun.clock"
+
+API_VERSION = "2014-05-26"
+VNC_URL_MAX_BYTES = 1024 * 1024
+INSTANCES_MAX_BYTES = 8 * 1024 * 1024
+PAGE_INSTANCES = 100
+"""The most that DescribeInstances takes, for MaxResults as for InstanceIds."""
+MAX_PAGES = 1000
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Whether an action is permitted, and a sentence that says so. Args: action - as in RAM."""
+
+    action: str
+    granted: bool
+    text: str
+
+
+class _Mend(Enum):
+    """What a call can put right by itself, each once."""
+
+    CREDENTIALS = 1
+    CLOCK = 2
+    NONCE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    action: str
+    region: str
+    parameters: dict[str, str]
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    fields: dict[str, Any] = field(repr=False)
+    asked_at: float
+
+
+class EcsClient:
+    """The part of the ECS API that vncproxy needs. One for the daemon; calls may overlap."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        credentials: CredentialsSource,
+        *,
+        endpoint: str | None,
+        call_timeout_s: float,
+        ssl_context: ssl.SSLContext,
+        proxies: EnvironmentProxies,
+        on_call: Callable[[str, str, float], None] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Nothing is sent yet.
+
+        Args: session - the owner's, with trust_env off; endpoint - None: by region;
+        call_timeout_s - at most for one HTTP exchange, of which a call has at most four;
+        on_call - told of each exchange: action, code ("OK", the cloud's, or a word of ours),
+        seconds; wall_clock - seconds since 1970.
+        Raises: ValueError for an endpoint that isn't https://, or http:// on loopback.
+        """
+        self._session = session
+        self._credentials = credentials
+        self._endpoint = Endpoint.parse(endpoint) if endpoint else None
+        self._call_timeout_s = call_timeout_s
+        self._ssl_context = ssl_context
+        self._proxies = proxies
+        self._on_call = on_call
+        self._monotonic = monotonic
+        self._wall_clock = wall_clock
+        self._clock_offset_s = 0.0
+
+    async def vnc_url(self, instance_id: str, region: str) -> VncUrl:
+        """A fresh VncUrl, to be dialled at once and once only.
+
+        Raises: CloudError. Cancelling it is safe: a VncUrl that nobody dials lapses by itself.
+        Source: ECS API reference, DescribeInstanceVncUrl.
+        """
+        check_instance_id(instance_id)
+        reply = await self._call(
+            "DescribeInstanceVncUrl", region, {"InstanceId": instance_id}, VNC_URL_MAX_BYTES
+        )
+        return VncUrl.decode(reply.fields.get("VncUrl"), reply.asked_at)
+
+    async def instances(self, region: str, ids: Iterable[str] | None = None) -> list[EcsInstance]:
+        """All instances of a region that the credentials may see, or those of these ids.
+
+        Ids that the cloud doesn't know are left out. Raises: CloudError.
+        Source: ECS API reference, DescribeInstances.
+        """
+        if ids is None:
+            return await self._listed(region, {})
+        wanted = list(dict.fromkeys(ids))
+        for instance_id in wanted:
+            check_instance_id(instance_id)
+        found: list[EcsInstance] = []
+        for start in range(0, len(wanted), PAGE_INSTANCES):
+            chunk = json.dumps(wanted[start : start + PAGE_INSTANCES])
+            found += await self._listed(region, {"InstanceIds": chunk})
+        return found
+
+    async def may_open(self, instance_id: str, region: str) -> Permission:
+        """Whether the credentials may ask for this instance's VncUrl.
+
+        DescribeInstanceVncUrl documents no DryRun, so it is called for good, and the VncUrl dropped
+        undialled: that costs nothing of the reconnect budget. DryRun is sent along all the same: a
+        cloud that knows it answers DryRunOperation. The permission comes before the instance's
+        state, so an instance that isn't running is no obstacle.
+        Raises: CloudError for what says nothing about the permission.
+        """
+        check_instance_id(instance_id)
+        return await self._permission(
+            "DescribeInstanceVncUrl", region, {"InstanceId": instance_id}, VNC_URL_MAX_BYTES
+        )
+
+    async def may_list(self, region: str) -> Permission:
+        """Whether the credentials may list instances, which discovery and states need.
+
+        Raises: CloudError for what says nothing about the permission.
+        """
+        return await self._permission("DescribeInstances", region, {}, INSTANCES_MAX_BYTES)
+
+    async def server_time_offset(self, region: str) -> float:
+        """The cloud's clock minus this machine's, in seconds, to about one second.
+
+        An unsigned request: it needs no credentials. Raises: CloudError.
+        """
+        check_region(region)
+        asked = self._wall_clock()
+        outcome = await self._exchange("GET", region, "/", {}, VNC_URL_MAX_BYTES)
+        if isinstance(outcome, Failure):
+            raise outcome.error
+        server = outcome.date_unix_s
+        if server is None:
+            raise unreadable(outcome.status)
+        # The header has whole seconds, cut off.
+        return server + 0.5 - (asked + self._wall_clock()) / 2
+
+    async def _permission(
+        self, action: str, region: str, parameters: dict[str, str], max_bytes: int
+    ) -> Permission:
+        try:
+            await self._call(action, region, {**parameters, "DryRun": "true"}, max_bytes)
+        except CloudError as error:
+            if error.code.startswith("Forbidden"):
+                return Permission(action, False, error.public_text)
+            if error.code != DRY_RUN and error.kind is not CloudErrorKind.WAITS:
+                raise
+        return Permission(action, True, f"ecs:{action} is permitted.")
+
+    async def _listed(self, region: str, parameters: dict[str, str]) -> list[EcsInstance]:
+        parameters = {**parameters, "MaxResults": str(PAGE_INSTANCES)}
+        found: list[EcsInstance] = []
+        seen: set[str] = set()
+        for _ in range(MAX_PAGES):
+            reply = await self._call("DescribeInstances", region, parameters, INSTANCES_MAX_BYTES)
+            holder = reply.fields.get("Instances")
+            rows = holder.get("Instance") if isinstance(holder, dict) else None
+            if not isinstance(rows, list):
+                raise unreadable(200)
+            found += [one for row in rows if (one := instance_of(row, region)) is not None]
+            token = reply.fields.get("NextToken")
+            if not token or not isinstance(token, str):
+                return found
+            if token in seen:
+                break
+            seen.add(token)
+            parameters = {**parameters, "NextToken": token}
+        raise transient("The cloud's list of instances doesn't end. It is tried again.")
+
+    async def _call(
+        self, action: str, region: str, parameters: dict[str, str], max_bytes: int
+    ) -> _Reply:
+        check_region(region)
+        call = _Call(action, region, {**parameters, "RegionId": region}, max_bytes)
+        credentials = await self._credentials.get()
+        mended: set[_Mend] = set()
+        while True:
+            outcome = await self._attempt(call, credentials)
+            if isinstance(outcome, _Reply):
+                return outcome
+            mend = _mend(outcome)
+            if mend is None or mend in mended:
+                raise outcome
+            mended.add(mend)
+            match mend:
+                case _Mend.CREDENTIALS:
+                    credentials = await self._credentials.refresh(credentials)
+                case _Mend.CLOCK:
+                    if outcome.clock_offset_s is None:
+                        raise outcome
+                    self._clock_offset_s = outcome.clock_offset_s
+                    _log.warning(EVENT_CLOCK, cloud_ahead_s=round(outcome.clock_offset_s, 1))
+                case _Mend.NONCE:
+                    pass  # Every attempt has a nonce of its own.
+                case _:
+                    assert_never(mend)
+
+    async def _attempt(self, call: _Call, credentials: Credentials) -> _Reply | CloudError:
+        asked_at = self._monotonic()
+        query = canonical_query(call.parameters)
+        headers = signed_headers(
+            method="POST",
+            host=self._endpoint_of(call.region).host_header,
+            action=call.action,
+            version=API_VERSION,
+            parameters=call.parameters,
+            access_key_id=credentials.access_key_id,
+            access_key_secret=credentials.access_key_secret,
+            security_token=credentials.security_token,
+            date=timestamp(self._wall_clock() + self._clock_offset_s),
+            nonce=secrets.token_hex(16),
+        )
+        outcome = await self._exchange("POST", call.region, f"/?{query}", headers, call.max_bytes)
+        if isinstance(outcome, Failure):
+            self._report(call, outcome.word, asked_at)
+            return outcome.error
+        fields = outcome.fields(call.action)
+        if isinstance(fields, CloudError):
+            self._report(call, fields.code or f"HTTP-{outcome.status}", asked_at, fields.request_id)
+            if fields.kind is CloudErrorKind.CLOCK and outcome.date_unix_s is not None:
+                fields.clock_offset_s = outcome.date_unix_s - self._wall_clock()
+            return fields
+        self._report(call, "OK", asked_at)
+        return _Reply(fields, asked_at)
+
+    async def _exchange(
+        self, method: str, region: str, target: str, headers: dict[str, str], max_bytes: int
+    ) -> Answer | Failure:
+        endpoint = self._endpoint_of(region)
+        return await exchange(
+            self._session,
+            method,
+            endpoint.origin + target,
+            headers=headers,
+            ssl_context=self._ssl_context,
+            proxy=self._proxies.proxy_for(endpoint.host, endpoint.port, secure=endpoint.secure),
+            timeout_s=self._call_timeout_s,
+            max_bytes=max_bytes,
+        )
+
+    def _endpoint_of(self, region: str) -> Endpoint:
+        return self._endpoint or Endpoint.of_region(region)
+
+    def _report(self, call: _Call, code: str, asked_at: float, request_id: str = "") -> None:
+        seconds = self._monotonic() - asked_at
+        log = _log.debug if code in {"OK", DRY_RUN} else _log.warning
+        log(
+            EVENT_CALL,
+            action=call.action,
+            region=call.region,
+            code=code,
+            ms=round(seconds * 1000),
+            request_id=request_id,
+        )
+        if self._on_call is not None:
+            self._on_call(call.action, code, seconds)
+
+
+def _mend(error: CloudError) -> _Mend | None:
+    """What may put the call right without a pause, or None."""
+    if error.kind is CloudErrorKind.CREDENTIALS:
+        return _Mend.CREDENTIALS
+    if error.kind is CloudErrorKind.CLOCK:
+        return _Mend.CLOCK
+    return _Mend.NONCE if error.code.startswith(NONCE_USED) else None
