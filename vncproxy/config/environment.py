@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from vncproxy.config.found import named
 from vncproxy.config.schema import BLOCKS, SECTIONS, Shape, nearest, shape
 from vncproxy.errors import ConfigProblem
 
@@ -78,4 +79,4 @@ def _wrong_name(variable: str, section: str, key: str) -> ConfigProblem:
         expected = "VNCPROXY_SECTION__KEY of a key that exists"
         if guess:
             expected += f"; the nearest is {PREFIX}{guess.upper()}"
-    return ConfigProblem(WHERE, variable, "an unknown variable", expected)
+    return ConfigProblem(WHERE, named(variable), "an unknown variable", expected)

@@ -6,6 +6,7 @@ import re
 
 _LONGEST = 80
 
+_BARE_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}\Z")
 _KEY_ID = re.compile(r"LTAI[A-Za-z0-9]{8}|STS\.[A-Za-z0-9]{8}")
 """An AccessKey id of Alibaba Cloud, or the temporary one of STS."""
 _RUN = re.compile(r"[A-Za-z0-9+=_-]{16,}")
@@ -32,6 +33,12 @@ def shown(value: object, *, key: str = "") -> str:
     if isinstance(value, list | tuple):
         return f"a list of {len(value)}"
     return "a table" if isinstance(value, dict) else "a date or time"
+
+
+def named(name: str | int) -> str:
+    """A key's or variable's name for an error text: as it is, unless it is strange or a secret."""
+    text = str(name)
+    return text if _BARE_NAME.match(text) and not looks_secret(text) else shown(text)
 
 
 def looks_secret(text: str) -> bool:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 
 from vncproxy.config.environment import WHERE as ENVIRONMENT
-from vncproxy.config.found import looks_secret, shown
+from vncproxy.config.found import named
 from vncproxy.config.lines import Path as KeyPath
 from vncproxy.config.lines import line_of
 from vncproxy.errors import ConfigError, ConfigProblem
-
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,60}\Z")
 
 
 class Report:
@@ -83,12 +80,8 @@ def key_name(path: KeyPath) -> str:
     """A path for people: `[limits] linger`, `[[instance]] 2 alias` (counted from 1)."""
     match path:
         case (str(block), int(index), *rest):
-            return " ".join([f"[[{block}]] {index + 1}", *map(_name, rest)])
+            return " ".join([f"[[{block}]] {index + 1}", *map(named, rest)])
         case (section, *rest):
-            return " ".join([f"[{_name(section)}]", *map(_name, rest)])
+            return " ".join([f"[{named(section)}]", *map(named, rest)])
         case _:
             return "the file"
-
-
-def _name(part: str | int) -> str:
-    return str(part) if _BARE_KEY.match(str(part)) and not looks_secret(str(part)) else shown(part)

@@ -120,18 +120,13 @@ def _read(path: Path) -> str:
     try:
         # Non-blocking: opening a named pipe would otherwise wait for its writer.
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(handle, "rb") as file:
+        try:
             # The open file is what is judged, so that it can't be exchanged in between.
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise _error(path, "something else than a regular file", "a regular file")
-            if status.st_mode & _FORBIDDEN_MODE:
-                raise _error(
-                    path,
-                    f"mode {stat.S_IMODE(status.st_mode):04o}",
-                    "a secret that others can't read or write: mode 0600, or 0640",
-                )
-            content = file.read(MAX_SECRET_BYTES + 1)
+            _check_mode(path, os.fstat(handle).st_mode)
+            with os.fdopen(handle, "rb", closefd=False) as file:
+                content = file.read(MAX_SECRET_BYTES + 1)
+        finally:
+            os.close(handle)
     except (OSError, ValueError) as error:
         raise _error(path, _reason(error), "a file that can be read") from error
     if len(content) > MAX_SECRET_BYTES:
@@ -141,6 +136,17 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError:
         # Without the cause, which holds the bytes.
         raise _error(path, "bytes that aren't UTF-8", "a text in UTF-8") from None
+
+
+def _check_mode(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise _error(path, "something else than a regular file", "a regular file")
+    if mode & _FORBIDDEN_MODE:
+        raise _error(
+            path,
+            f"mode {stat.S_IMODE(mode):04o}",
+            "a secret that others can't read or write: mode 0600, or 0640",
+        )
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -1,0 +1,111 @@
+"""Files that settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vncproxy.config.files import check_files
+from vncproxy.config.model import Access, Aliyun, Config, Instance, Listen, State
+from vncproxy.config.report import Report
+from vncproxy.errors import ConfigError
+
+LISTEN = ("listen", 0)
+
+
+def _check(config: Config, *paths: tuple[str | int, ...]) -> list[str]:
+    report = Report(None, {})
+    for path in paths:
+        report.remember(path, "'as written'")
+    check_files(config, report)
+    try:
+        report.raise_if_any()
+    except ConfigError as error:
+        return [f"{problem.key}: {problem.found}" for problem in error.problems]
+    return []
+
+
+def _secret(path: Path, text: str = "abc123\n", mode: int = 0o600) -> Path:
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def test_no_files_no_mistakes() -> None:
+    """The defaults name none."""
+    assert _check(Config()) == []
+
+
+def test_good_files(tmp_path: Path) -> None:
+    """Public files may be readable by all, secret ones are the owner's, a token may be missing."""
+    public, secret = _secret(tmp_path / "public", mode=0o644), _secret(tmp_path / "secret")
+    config = Config(
+        listen=(Listen(certificate=public, key=secret),),
+        access=Access(token_file=tmp_path / "missing" / "token"),
+        aliyun=Aliyun(ca_file=public),
+        state=State(directory=tmp_path / "missing"),
+        instance=(Instance(id="i-1", password_file=secret),),
+    )
+    assert _check(config) == []
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["public", "secret"]
+
+
+def test_secrets_that_others_can_read(tmp_path: Path) -> None:
+    """Each kind of secret file is refused with its mode."""
+    loose = _secret(tmp_path / "loose", mode=0o644)
+    key, token, password = (
+        (*LISTEN, "key"),
+        ("access", "token_file"),
+        ("instance", 0, "password_file"),
+    )
+    config = Config(
+        listen=(Listen(certificate=loose, key=loose),),
+        access=Access(token_file=loose),
+        instance=(Instance(id="i-1", password_file=loose),),
+    )
+    assert _check(config, key, token, password) == [
+        "[[listen]] 1 key: 'as written': mode 0644",
+        "[access] token_file: 'as written': mode 0644",
+        "[[instance]] 1 password_file: 'as written': mode 0644",
+    ]
+
+
+@pytest.mark.parametrize(("name", "found"), [("none", "no such file"), (".", "not a regular file")])
+def test_public_files_that_cannot_serve(tmp_path: Path, name: str, found: str) -> None:
+    """A certificate or authority that is missing or a folder is told."""
+    path = tmp_path / name
+    config = Config(listen=(Listen(certificate=path),), aliyun=Aliyun(ca_file=path))
+    problems = _check(config, (*LISTEN, "certificate"), ("aliyun", "ca_file"))
+    assert len(problems) == 2
+    assert all(found in problem for problem in problems)
+
+
+def test_a_password_that_is_none(tmp_path: Path) -> None:
+    """What can't be a VNC password is told at the start, without its text."""
+    file = _secret(tmp_path / "p", "planted-99")
+    config = Config(instance=(Instance(id="i-1", password_file=file),))
+    [problem] = _check(config, ("instance", 0, "password_file"))
+    assert "can't be a VNC password" in problem
+    assert "planted" not in problem
+
+
+def test_token_links_and_state_files(tmp_path: Path) -> None:
+    """A token's link that leads nowhere and a state folder that is a file are mistakes."""
+    (tmp_path / "link").symlink_to(tmp_path / "none")
+    file = _secret(tmp_path / "file")
+    config = Config(access=Access(token_file=tmp_path / "link"), state=State(directory=file))
+    assert _check(config, ("access", "token_file"), ("state", "directory")) == [
+        "[access] token_file: 'as written': no such file or directory",
+        "[state] directory: 'as written': not a folder",
+    ]
+
+
+def test_faulty_paths_are_left_out(tmp_path: Path) -> None:
+    """A path that was refused already isn't looked for."""
+    report = Report(None, {})
+    report.add(("aliyun", "ca_file"), "''", "a path")
+    check_files(Config(aliyun=Aliyun(ca_file=tmp_path / "none")), report)
+    with pytest.raises(ConfigError) as caught:
+        report.raise_if_any()
+    assert len(caught.value.problems) == 1

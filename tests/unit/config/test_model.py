@@ -1,0 +1,162 @@
+"""The model, and the example files that show it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from vncproxy.config.availability import BLOCKS as BLOCKS_NOT_AVAILABLE
+from vncproxy.config.availability import KEYS as KEYS_NOT_AVAILABLE
+from vncproxy.config.load import load
+from vncproxy.config.model import Config, Instance, Limits, Listen
+from vncproxy.config.schema import BLOCKS, SECTIONS
+from vncproxy.errors import ConfigError
+
+EXAMPLES = Path(__file__).parents[3] / "config"
+EXAMPLE = EXAMPLES / "vncproxy.example.toml"
+HOME = {"HOME": "/nonexistent"}
+
+_SETTING = re.compile(r"(?P<off>#{0,2})(?P<key>[a-z_]+) = (?P<value>.+)")
+_HEADER = re.compile(r"(?P<off>#{0,2})\[\[?(?P<name>[a-z]+)\]?\]")
+
+Setting = tuple[str, str, str, Any]
+"""Section, key, how it is commented out, value."""
+
+
+def _settings() -> list[Setting]:
+    """Every setting that the example mentions, in the order of its lines."""
+    section = ""
+    found: list[Setting] = []
+    for line in EXAMPLE.read_text().splitlines():
+        if header := _HEADER.fullmatch(line):
+            section = header["name"]
+        elif setting := _SETTING.fullmatch(line):
+            value = tomllib.loads(f"value = {setting['value']}")["value"]
+            found.append((section, setting["key"], setting["off"], value))
+    return found
+
+
+def test_frozen() -> None:
+    """Nobody can change a setting after it was checked."""
+    with pytest.raises(AttributeError):
+        Config().limits.linger = 1.0  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        Config().limits = Limits()  # type: ignore[misc]
+
+
+def test_parts_of_a_door_and_an_instance() -> None:
+    """Addresses, modes and names are given in the form that is used."""
+    assert str(Listen().parsed_address) == "127.0.0.1:6080"
+    assert Listen(socket_mode="0600").mode == 0o600
+    assert Instance(id="i-1").name == "i-1"
+    assert Instance(id="i-1", alias="a").name == "a"
+
+
+def test_every_default_is_a_value_that_the_file_could_hold() -> None:
+    """A default obeys the limits of its own kind."""
+    for fields in (*SECTIONS.values(), *BLOCKS.values()):
+        for field in fields.values():
+            if not field.required and field.default is not None and field.default != ():
+                converted = msgspec.convert(field.default, field.type, strict=True)
+                assert converted == field.default
+
+
+@pytest.mark.parametrize("name", ["vncproxy.example.toml", "minimal.toml"])
+def test_examples_load(name: str) -> None:
+    """Both files are valid as they are and name one instance."""
+    [instance] = load(EXAMPLES / name, HOME).config.instance
+    assert instance.alias == "web-1"
+
+
+def test_minimal_is_the_defaults_besides_its_instance() -> None:
+    """The least needs nothing but an instance."""
+    config = load(EXAMPLES / "minimal.toml", HOME).config
+    assert msgspec.structs.replace(config, instance=()) == Config()
+
+
+def test_the_example_is_the_defaults_besides_its_instance() -> None:
+    """What the example sets is what holds without it."""
+    config = load(EXAMPLE, HOME).config
+    assert msgspec.structs.replace(config, instance=()) == Config()
+
+
+def test_the_example_holds_every_key() -> None:
+    """No key of the model is missing, and none is there that the model doesn't have."""
+    model = {(section, key) for section, fields in (SECTIONS | BLOCKS).items() for key in fields}
+    assert {(section, key) for section, key, _, _ in _settings()} == model
+
+
+def test_the_example_holds_every_default() -> None:
+    """Each key stands once with its default; one without a default is commented out or required."""
+    fields = SECTIONS | BLOCKS
+    first: dict[tuple[str, str], tuple[str, Any]] = {}
+    for section, key, off, value in _settings():
+        first.setdefault((section, key), (off, value))
+    for (section, key), (off, value) in first.items():
+        field = fields[section][key]
+        if field.required or section == "instance":
+            continue
+        if field.default is None:
+            assert off, f"{section}.{key} has no default"
+        else:
+            shown = tuple(value) if isinstance(value, list) else value
+            assert shown == field.default, f"{section}.{key}"
+
+
+def test_the_example_marks_what_is_not_available() -> None:
+    """Two signs stand before exactly those keys that this version refuses."""
+    marked = {(section, key) for section, key, off, _ in _settings() if off == "##"}
+    blocks = {(section, key) for section in BLOCKS_NOT_AVAILABLE for key in BLOCKS[section]}
+    assert marked == KEYS_NOT_AVAILABLE | blocks
+
+
+def _with_files(tmp_path: Path, text: str) -> Path:
+    """The text as a file, what it names in /etc made in a folder of the test's own."""
+    for name in re.findall(r'"/etc/vncproxy/([a-z0-9.-]+)"', text):
+        (tmp_path / name).write_text("abc123\n")
+        (tmp_path / name).chmod(0o600)
+    file = tmp_path / "vncproxy.toml"
+    file.write_text(text.replace("/etc/vncproxy/", f"{tmp_path}/"))
+    return file
+
+
+def test_the_example_with_everything_on(tmp_path: Path) -> None:
+    """Taking away every single # gives a valid file, in which all available keys are set."""
+    text = re.sub(r"^#(?=[a-z_]+ = |\[)", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    # The one name that depends on the machine.
+    text = text.replace('socket_group = "vncproxy"', 'socket_group = "root"')
+    file = _with_files(tmp_path, text)
+    config = load(file, HOME).config
+    assert [door.name for door in config.listen] == ["local", "bastion"]
+    assert config.listen[0].certificate == tmp_path / "certificate.pem"
+    assert config.instance[0].password_file == tmp_path / "web-1.password"
+    assert config.state.directory == Path("/var/lib/vncproxy")
+    unset = {
+        (section, key)
+        for section, fields in SECTIONS.items()
+        for key in fields
+        if getattr(getattr(config, section), key) is None
+    }
+    assert unset <= KEYS_NOT_AVAILABLE
+
+
+def test_the_example_with_what_is_not_available(tmp_path: Path) -> None:
+    """Taking away both signs is told for each such setting whose value isn't the default."""
+    text = re.sub(r"^##(?=[a-z_]+ = |\[)", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    with pytest.raises(ConfigError) as caught:
+        load(_with_files(tmp_path, text), HOME)
+    assert all("not available" in problem.expected for problem in caught.value.problems)
+    assert [problem.key for problem in caught.value.problems] == [
+        "[[listen]] 1 header_secret_file",
+        "[access] users_file",
+        "[audit] file",
+        "[recording] directory",
+        "[[instance]] 1 tcp_port",
+        "[[instance]] 1 tcp_password_file",
+        "[[rule]] 1",
+    ]

@@ -1,0 +1,161 @@
+"""What goes with what."""
+
+from __future__ import annotations
+
+import grp
+import os
+from pathlib import Path
+
+import pytest
+
+from vncproxy.config.model import Config, Instance, Limits, Listen
+from vncproxy.config.relations import check_relations
+from vncproxy.config.report import Report
+from vncproxy.errors import ConfigError, ConfigProblem
+
+
+def _problems(config: Config, report: Report | None = None) -> list[ConfigProblem]:
+    report = report or Report(None, {})
+    check_relations(config, report)
+    try:
+        report.raise_if_any()
+    except ConfigError as error:
+        return error.problems
+    return []
+
+
+def _doors(*doors: Listen, keys: tuple[str, ...] = ()) -> list[str]:
+    """The mistakes of doors, of which the first one's keys stand in the file."""
+    lines: dict[tuple[str | int, ...], int] = {("listen", 0, key): 1 for key in keys}
+    found = _problems(Config(listen=doors), Report(None, lines))
+    return [f"{problem.key}: {problem.found}" for problem in found]
+
+
+def test_defaults_go_together() -> None:
+    """The configuration without a file is a valid one."""
+    assert _problems(Config()) == []
+
+
+def test_keepalive_is_at_most_half_of_idle() -> None:
+    """Half is fine, more is told with both keys, on the one that was set."""
+    assert _problems(Config(limits=Limits(keepalive_interval=30.0))) == []
+    limits = Limits(keepalive_interval=20.0, idle_timeout=39.0)
+    [problem] = _problems(Config(limits=limits))
+    assert problem.key == "[limits] idle_timeout"
+    assert problem.found == "keepalive_interval = 20 with idle_timeout = 39"
+    assert problem.expected == "keepalive_interval at most half of idle_timeout"
+    report = Report(None, {("limits", "keepalive_interval"): 1})
+    assert _problems(Config(limits=limits), report)[0].key == "[limits] keepalive_interval"
+
+
+def test_faulty_values_are_left_out() -> None:
+    """A relation to a value that is wrong anyway would only confuse."""
+    report = Report(None, {})
+    report.add(("limits", "idle_timeout"), "nan", "seconds")
+    report.add(("listen", 0, "address"), "'x'", "an address")
+    report.add(("instance", 0, "id"), "''", "an id")
+    config = Config(
+        limits=Limits(keepalive_interval=40.0),
+        listen=(Listen(address="x"),),
+        instance=(Instance(id=""), Instance(id="")),
+    )
+    check_relations(config, report)
+    with pytest.raises(ConfigError) as caught:
+        report.raise_if_any()
+    assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1"])
+def test_open_on_loopback(address: str) -> None:
+    """Access without identity is possible where only this machine reaches it."""
+    assert _doors(Listen(address=address, access="open")) == []
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "[::ffff:127.0.0.1]:1"])
+def test_open_elsewhere(address: str) -> None:
+    """Not even insecure = true opens a door to the network."""
+    [found] = _doors(Listen(address=address, access="open", insecure=True))
+    assert found == f"[[listen]] 1 access: access = 'open' with address = '{address}'"
+
+
+def test_the_network_needs_tls_or_insecure() -> None:
+    """A token must not travel in the clear unless somebody says so."""
+    [found] = _doors(Listen(address="10.0.0.1:1"))
+    assert found == "[[listen]] 1 address: '10.0.0.1:1' without certificate and key"
+    assert _doors(Listen(address="10.0.0.1:1", insecure=True)) == []
+
+
+def test_certificate_and_key_together() -> None:
+    """TLS with half of what it needs is told on the half that is there."""
+    some = Path("/x")
+    for address in ("127.0.0.1:1", "10.0.0.1:1"):
+        both = Listen(address=address, certificate=some, key=some)
+        assert _doors(both, keys=("certificate", "key")) == []
+        alone = Listen(address=address, certificate=some)
+        assert _doors(alone, keys=("certificate",)) == [
+            "[[listen]] 1 certificate: certificate without key"
+        ]
+        alone = Listen(address=address, key=some)
+        assert _doors(alone, keys=("key",)) == ["[[listen]] 1 key: key without certificate"]
+
+
+def test_names_and_addresses_are_unique() -> None:
+    """Two doors can share neither their name nor, in any spelling, their address."""
+    assert _doors(Listen(), Listen()) == [
+        "[[listen]] 2 name: 'local', the name of [[listen]] 1 too",
+        "[[listen]] 2 address: '127.0.0.1:6080', the address of [[listen]] 1 too",
+    ]
+    first = Listen(name="a", address="[::1]:1")
+    assert len(_doors(first, Listen(name="b", address="[0:0::1]:1"))) == 1
+    assert _doors(first, Listen(name="b", address="[::1]:2")) == []
+
+
+def test_at_least_one_door() -> None:
+    """A daemon that nobody can reach is a mistake."""
+    assert len(_doors()) == 1
+
+
+def test_keys_of_the_other_kind_of_address() -> None:
+    """What would have no effect on this kind of address is refused."""
+    unix = Listen(address="unix:/x")
+    for key in ("certificate", "key", "insecure"):
+        assert f"[[listen]] 1 {key}: {key} with address = 'unix:/x'" in _doors(unix, keys=(key,))
+    for key in ("socket_mode", "socket_group"):
+        [found] = _doors(Listen(), keys=(key,))
+        assert found == f"[[listen]] 1 {key}: {key} with address = '127.0.0.1:6080'"
+
+
+def test_open_unix_sockets_are_the_owners_alone() -> None:
+    """Without an identity only the owner's processes may connect."""
+    assert _doors(Listen(address="unix:/x")) == []
+    assert _doors(Listen(address="unix:/x", access="open", socket_mode="0600")) == []
+    for mode in ("0660", "0606", "0610", "0601", "777"):
+        [found] = _doors(Listen(address="unix:/x", access="open", socket_mode=mode))
+        assert found == f"[[listen]] 1 access: access = 'open' with socket_mode = '{mode}'"
+
+
+def test_the_group_exists() -> None:
+    """A group that this machine doesn't know would fail only when the socket is made."""
+    mine = grp.getgrgid(os.getgid()).gr_name
+    assert _doors(Listen(address="unix:/x", socket_group=mine)) == []
+    for strange in ("no such group", "a\0b"):
+        [found] = _doors(Listen(address="unix:/x", socket_group=strange))
+        assert found.startswith("[[listen]] 1 socket_group")
+
+
+def test_instances_are_unique() -> None:
+    """An id and an alias lead to one instance each."""
+    two = (Instance(id="i-1", alias="a"), Instance(id="i-2", alias="b"), Instance(id="i-3"))
+    assert _problems(Config(instance=two)) == []
+    same = (Instance(id="i-1", alias="a"), Instance(id="i-1", alias="a"), Instance(id="i-4"))
+    assert [problem.key for problem in _problems(Config(instance=same))] == [
+        "[[instance]] 2 id",
+        "[[instance]] 2 alias",
+    ]
+
+
+def test_an_alias_is_no_id() -> None:
+    """What looks like an instance id always means the instance with that id."""
+    [problem] = _problems(Config(instance=(Instance(id="i-1", alias="i-web"),)))
+    assert problem.key == "[[instance]] 1 alias"
+    assert _problems(Config(instance=(Instance(id="i-1", alias="in-1"),))) == []
