@@ -233,7 +233,7 @@ class UpstreamHandshake:
         return True
 
     def _refuse(self, reason: bytes) -> None:
-        text = _clean(reason[:REASON_MAX_BYTES])
+        text = _clean(reason[:REASON_MAX_BYTES], REASON_MAX_BYTES)
         tried = self._security == _VNC_AUTH
         self._end(AuthenticationFailed(text) if tried else Refused(text))
 
@@ -259,15 +259,17 @@ class UpstreamHandshake:
         self._name += piece[: NAME_MAX_BYTES - len(self._name)]
         if self._name_rest:
             return False
-        trailing = bytes(self._pending)
-        self._end(Ready(*self._size, self._pixel_format, _clean(self._name), trailing))
+        name, trailing = _clean(self._name, NAME_MAX_BYTES), bytes(self._pending)
+        self._end(Ready(*self._size, self._pixel_format, name, trailing))
         return True
 
 
-def _clean(data: bytes) -> str:
-    """The text in these bytes, one line, without control characters or the end that was cut off."""
+def _clean(data: bytes, limit_bytes: int) -> str:
+    """The text as one line without control characters; UTF-8, or Latin-1 as in old servers."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(data.rstrip(b"\0"), final=False)
+        # What was cut at the limit may end within a letter, which is then dropped.
+        text = decoder.decode(data, final=len(data) < limit_bytes)
     except UnicodeDecodeError:
         text = data.decode("latin-1")
     return "".join(c if c.isprintable() else " " for c in text).strip()

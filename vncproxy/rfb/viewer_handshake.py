@@ -106,10 +106,10 @@ class ViewerHandshake:
             message = bytes(self._pending[:size])
             del self._pending[:size]
             events += self._take(message)
+        if len(self._pending) > TRAILING_MAX_BYTES and not self.finished:
+            events.append(self._broken("a viewer that sends much before it was let in"))
         if self.finished:
             self._pending.clear()
-        elif len(self._pending) > TRAILING_MAX_BYTES:
-            events.append(self._broken("a viewer that sends much before it was let in"))
         return events
 
     def admit(self) -> bytes:

@@ -1,0 +1,213 @@
+"""Laws of both handshakes: the cuts don't matter, they understand each other, nothing raises."""
+
+from __future__ import annotations
+
+import struct
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.property.client_messages import pieces
+from vncproxy.rfb.handshake_events import (
+    AuthenticationFailed,
+    FailureTold,
+    HandshakeBroken,
+    PasswordAccepted,
+    PasswordNeeded,
+    PasswordRejected,
+    Ready,
+    Refused,
+    Send,
+    UnknownSecurity,
+    UpstreamHandshakeEvent,
+    ViewerHandshakeEvent,
+    ViewerReady,
+)
+from vncproxy.rfb.pixel_format import PixelFormat
+from vncproxy.rfb.protocol_version import ProtocolVersion
+from vncproxy.rfb.upstream_handshake import UpstreamHandshake
+from vncproxy.rfb.viewer_handshake import ViewerHandshake
+from vncproxy.rfb.viewer_messages import server_init
+from vncproxy.rfb.vnc_auth import PasswordVerifier, response
+
+CHALLENGE = bytes(range(16))
+VIEWER_ENDS = (PasswordRejected, FailureTold, HandshakeBroken)
+UPSTREAM_ENDS = (AuthenticationFailed, Refused, UnknownSecurity, Ready, HandshakeBroken)
+
+cuts = st.lists(st.integers(0, 4096), max_size=30)
+versions = st.sampled_from([version.line for version in ProtocolVersion])
+lines = st.one_of(
+    versions, st.sampled_from([b"RFB 003.005\n", b"RFB 003.889\n", b"SSH-2.0-Op\r\n"])
+)
+passwords = st.sampled_from([None, "secret", "guess"])
+
+
+def viewer_events(
+    parts: list[bytes], password: str | None
+) -> tuple[list[ViewerHandshakeEvent], bytes]:
+    """All events of a handshake with such a viewer, admitted when it may be, and the rest."""
+    verifier = PasswordVerifier(password, CHALLENGE) if password else None
+    handshake = ViewerHandshake(verifier)
+    handshake.start()
+    events: list[ViewerHandshakeEvent] = []
+    for part in parts:
+        events += handshake.feed(part)
+        if events and events[-1] == PasswordAccepted():
+            events.append(Send(handshake.admit()))
+            events += handshake.feed(b"")
+    return events, handshake.trailing
+
+
+def upstream_events(parts: list[bytes], password: str | None) -> list[UpstreamHandshakeEvent]:
+    """All events of a handshake with such an upstream, whose password is known, or found out."""
+    handshake = UpstreamHandshake(password)
+    events: list[UpstreamHandshakeEvent] = []
+    for part in parts:
+        events += handshake.feed(part)
+        if events and isinstance(events[-1], PasswordNeeded):
+            events += handshake.answer("found out")
+    return events
+
+
+said_by_viewers = st.tuples(
+    lines,
+    st.one_of(st.just(b"\x01"), st.just(b"\x02"), st.binary(max_size=2)),
+    st.one_of(st.just(response("secret", CHALLENGE)), st.binary(max_size=17)),
+    st.binary(max_size=20),
+).map(b"".join)
+reasons = st.binary(max_size=40).map(lambda words: struct.pack(">I", len(words)) + words)
+said_by_upstreams = st.tuples(
+    lines,
+    st.one_of(
+        st.sampled_from([b"\x01\x01", b"\x02\x01\x02", b"\x01\x02", b"\x01\x13", b"\0", b"\0\0\0"]),
+        st.binary(max_size=5),
+    ),
+    st.one_of(st.just(b""), st.just(CHALLENGE), reasons),
+    st.one_of(st.just(bytes(4)), st.just(b"\0\0\0\1"), st.binary(max_size=5)),
+    st.one_of(reasons, st.just(server_init(640, 480, PixelFormat(), "a name"))),
+    st.binary(max_size=20),
+).map(b"".join)
+
+
+@given(said_by_viewers, passwords, cuts)
+@settings(max_examples=200, deadline=None)
+def test_any_viewer_in_any_pieces(said: bytes, password: str | None, places: list[int]) -> None:
+    """Right, wrong or garbage at any step: the cuts don't matter, and an end is the end."""
+    whole = viewer_events([said], password)
+    assert viewer_events(pieces(said, places), password) == whole
+    events, _ = whole
+    assert not any(isinstance(event, VIEWER_ENDS) for event in events[:-1])
+    if password:
+        let_in = any(isinstance(event, ViewerReady) for event in events)
+        assert not let_in or response(password, CHALLENGE) in said
+
+
+@given(said_by_upstreams, passwords, cuts)
+@settings(max_examples=200, deadline=None)
+def test_any_upstream_in_any_pieces(said: bytes, password: str | None, places: list[int]) -> None:
+    """Right, wrong or garbage at any step: the cuts don't matter but for what follows the end."""
+    whole = upstream_events([said], password)
+    cut = upstream_events(pieces(said, places), password)
+    assert not any(isinstance(event, UPSTREAM_ENDS) for event in whole[:-1])
+    match whole[-1:], cut[-1:]:
+        case [Ready() as ready], [Ready() as other]:
+            assert ready.trailing.startswith(other.trailing)
+            assert (ready.width, ready.height, ready.name) == (
+                other.width,
+                other.height,
+                other.name,
+            )
+            assert whole[:-1] == cut[:-1]
+        case [UnknownSecurity() as unknown], [UnknownSecurity() as other]:
+            assert (unknown.types, unknown.sent) == (other.types, other.sent)
+            assert said == unknown.received
+            assert said.startswith(other.received)
+            assert whole[:-1] == cut[:-1]
+        case _:
+            assert whole == cut
+
+
+@given(st.binary(max_size=200), cuts)
+@settings(max_examples=100, deadline=None)
+def test_pure_noise_never_raises(noise: bytes, places: list[int]) -> None:
+    """Neither handshake takes noise for a peer."""
+    events, _ = viewer_events(pieces(noise, places), None)
+    assert all(isinstance(event, HandshakeBroken) for event in events) or b"RFB" in noise
+    others = upstream_events(pieces(noise, places), None)
+    assert all(isinstance(event, HandshakeBroken) for event in others) or b"RFB" in noise
+
+
+class Conversation:
+    """Both handshakes talking to each other, the upstream side offering one version."""
+
+    def __init__(self, version: bytes, known: str | None, asked: str | None) -> None:
+        """The server asks for `asked`, the client knows `known`."""
+        verifier = PasswordVerifier(asked, CHALLENGE) if asked else None
+        self.server = ViewerHandshake(verifier)
+        self.client = UpstreamHandshake(known)
+        assert self.server.start() == ProtocolVersion.V3_8.line
+        # A client answers the version that it is offered: so an older server is played.
+        self.to_client = version
+        self.server_events: list[ViewerHandshakeEvent] = []
+        self.client_events: list[UpstreamHandshakeEvent] = []
+
+    def run(self, sizes: list[int], init: bytes) -> None:
+        """Carry bytes to and fro, in pieces of these sizes, until both are quiet."""
+        to_client, to_server, turn = self.to_client, b"", 0
+        while to_client or to_server:
+            size = sizes[turn % len(sizes)]
+            turn += 1
+            piece, to_client = to_client[:size], to_client[size:]
+            for event in self.client.feed(piece):
+                self.client_events.append(event)
+                if isinstance(event, Send):
+                    to_server += event.data
+            piece, to_server = to_server[:size], to_server[size:]
+            for answer in self.server.feed(piece):
+                self.server_events.append(answer)
+                match answer:
+                    case Send(data):
+                        to_client += data
+                    case PasswordAccepted():
+                        to_client += self.server.admit()
+                    case ViewerReady():
+                        to_client += init
+                    case _:
+                        pass
+
+
+@given(
+    versions,
+    st.sampled_from([None, "secret"]),
+    st.sampled_from(["secret", "guess"]),
+    st.lists(st.integers(1, 20), min_size=1, max_size=5),
+)
+@settings(max_examples=200, deadline=None)
+def test_the_two_handshakes_understand_each_other(
+    version: bytes, asked: str | None, known: str, sizes: list[int]
+) -> None:
+    """In every version and with both securities the client ends ready, or with a wrong password."""
+    talk = Conversation(version, known, asked)
+    talk.run(sizes, server_init(1024, 768, PixelFormat(), "a näme"))
+    if asked in (None, known):
+        assert talk.server_events[-1] == ViewerReady(shared=True)
+        last = talk.client_events[-1]
+        assert isinstance(last, Ready)
+        assert (last.width, last.height, last.name) == (1024, 768, "a näme")
+        assert last.pixel_format == PixelFormat()
+    else:
+        assert talk.server_events[-1] == PasswordRejected()
+        words = "The password is wrong." if version == ProtocolVersion.V3_8.line else ""
+        assert talk.client_events[-1] == AuthenticationFailed(words)
+
+
+@given(versions, st.lists(st.integers(1, 20), min_size=1, max_size=5))
+@settings(max_examples=60, deadline=None)
+def test_a_failure_arrives_as_a_refusal(version: bytes, sizes: list[int]) -> None:
+    """What the daemon tells a viewer before anything was offered is what a client reads."""
+    talk = Conversation(version, None, None)
+    talk.server.fail("The instance is stopped.")
+    talk.run(sizes, b"")
+    assert talk.client_events[-1] == Refused("The instance is stopped.")
+    assert talk.server_events[-1] == FailureTold()
+    assert talk.server.finished
