@@ -18,7 +18,7 @@ Fields = dict[str, FieldInfo]
 
 
 class Shape(Enum):
-    """How a value is written in the environment, and whether it is a path."""
+    """How a value is written in the environment."""
 
     TEXT = "text"
     NUMBER = "number or flag"
