@@ -13,7 +13,9 @@ from vncproxy.simulator.faults import (
     Step,
 )
 from vncproxy.simulator.record import Breach, Call, Dial, PointerReport, TypedKey
+from vncproxy.simulator.sabotage import Ending
 from vncproxy.simulator.settings import AccessKey, SimulatedInstance, SimulatorSettings
+from vncproxy.simulator.simulator import Simulator
 
 __all__ = [
     "ANY",
@@ -23,11 +25,13 @@ __all__ = [
     "Breach",
     "Call",
     "Dial",
+    "Ending",
     "FaultQueue",
     "GatewayFault",
     "GatewayFaultKind",
     "PointerReport",
     "SimulatedInstance",
+    "Simulator",
     "SimulatorSettings",
     "Step",
     "TypedKey",
