@@ -10,7 +10,9 @@
     └── UpstreamError             the VNC connection to the cloud
         ├── UpstreamProtocolError     it broke RFB or WebSocket rules
         ├── UpstreamLost              it ended, or could not be opened
-        └── VncPasswordError          the VNC password is missing or wrong
+        │   └── CertificateRefused    the gateway's certificate fails verification
+        ├── VncPasswordError          the VNC password is missing or wrong
+        └── Throttled                 the wait for the reconnect budget would be too long
 
 Every error has a text for the public: no host name, no URL, no request id, no secret, at most
 `REASON_MAX_BYTES` of UTF-8 once it is a close reason. Details go to the log by `__cause__`.
@@ -18,6 +20,7 @@ Every error has a text for the public: no host name, no URL, no request id, no s
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from enum import Enum, IntEnum
@@ -48,8 +51,12 @@ class CloudErrorKind(Enum):
 
 
 class CloseCode(IntEnum):
-    """WebSocket close codes towards viewers; the member's `word` starts the close reason."""
+    """WebSocket close codes towards viewers; the member's `word` starts the close reason.
 
+    `VIEWER_LEFT` is never sent: it is how a session is booked that the viewer itself ended.
+    """
+
+    VIEWER_LEFT = 1000
     INTERNAL = 1011
     RESTARTING = 1012
     VIEWER_PROTOCOL = 4400
@@ -224,3 +231,27 @@ class VncPasswordError(UpstreamError):
     """The VNC password is missing or wrong."""
 
     close_code = CloseCode.VNC_PASSWORD
+
+
+class CertificateRefused(UpstreamLost):
+    """The gateway's TLS certificate fails verification: trying again changes nothing."""
+
+    close_code = CloseCode.UPSTREAM_REFUSED
+
+
+class Throttled(UpstreamError):  # noqa: N818 - the contract's word
+    """The wait for the reconnect budget would be longer than max_wait.
+
+    Args: wait_s - how long it would be.
+    """
+
+    side = Side.DAEMON
+    close_code = CloseCode.THROTTLED
+
+    def __init__(self, wait_s: float) -> None:
+        """Say when to come back."""
+        super().__init__(
+            "this instance was opened too often in the last minute; "
+            f"the next connection is allowed in {math.ceil(wait_s)} s"
+        )
+        self.wait_s = wait_s

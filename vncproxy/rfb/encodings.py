@@ -44,7 +44,9 @@ SUBSAMPLING_LEVELS = range(-768, -762)
 PICTURE = frozenset({RAW, COPY_RECT, RRE, HEXTILE, TIGHT, TIGHT_PNG})
 """Picture encodings that survive a change of link."""
 
-CURSORS = frozenset({CURSOR, X_CURSOR, CURSOR_WITH_ALPHA, VMWARE_CURSOR})
+CURSORS = frozenset({CURSOR, X_CURSOR, VMWARE_CURSOR})
+"""Cursor shapes that stand alone. Cursor with alpha doesn't: its pixels may use any encoding, also
+Tight's zlib streams, so it can't be repeated to a viewer that joins later."""
 
 CARRIED_PSEUDO = frozenset(
     {
@@ -52,7 +54,6 @@ CARRIED_PSEUDO = frozenset(
         LAST_RECT,
         CURSOR,
         X_CURSOR,
-        CURSOR_WITH_ALPHA,
         VMWARE_CURSOR,
         DESKTOP_NAME,
         EXTENDED_DESKTOP_SIZE,

@@ -30,7 +30,7 @@ from vncproxy.rfb.encodings import (
     ZLIB,
     ZRLE,
 )
-from vncproxy.rfb.wire_error import WireError
+from vncproxy.rfb.wire_error import UnknownError, WireError
 
 MAX_RECTANGLE_BYTES = 64 << 20
 """The longest rectangle that is held whole; a raw 4K screen has 32 MiB."""
@@ -89,7 +89,7 @@ def measure(
         return _cursor(encoding, width, height, pixel_bytes, buffer, at, end)
     if end - at < 4:
         if encoding not in (RRE, ZLIB, ZRLE, DESKTOP_NAME, EXTENDED_DESKTOP_SIZE):
-            raise WireError(f"unknown encoding {encoding}")
+            raise UnknownError(f"unknown encoding {encoding}")
         return -4
     return _counted(encoding, pixel_bytes, buffer, at)
 
@@ -156,4 +156,4 @@ def _counted(encoding: int, pixel_bytes: int, buffer: bytes | memoryview, at: in
         if count > MAX_NAME_BYTES:
             raise WireError(f"a desktop name of {count} bytes")
         return 4 + count
-    raise WireError(f"unknown encoding {encoding}")
+    raise UnknownError(f"unknown encoding {encoding}")

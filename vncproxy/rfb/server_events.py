@@ -111,10 +111,12 @@ class AudioReceived:
 class StreamBroken:
     """The bytes can't be RFB, or name what the daemon doesn't know; nothing follows.
 
-    Args: reason - plain words for the log, never payload.
+    Args: reason - plain words for the log, never payload; unknown - it may be RFB that the daemon
+    doesn't know, rather than a broken rule.
     """
 
     reason: str
+    unknown: bool = False
 
 
 ServerEvent = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from vncproxy.rfb.wire_error import WireError
+from vncproxy.rfb.wire_error import UnknownError, WireError
 
 UPDATE = 0
 COLOUR_MAP = 1
@@ -47,7 +47,7 @@ def measure(buffer: bytes | memoryview, at: int, end: int) -> int:
         return -9 if have < 9 else 9 + _fence_payload(buffer[at + 8])
     if kind == QEMU:
         return _qemu(buffer, at, have)
-    raise WireError(f"unknown message type {kind}")
+    raise UnknownError(f"unknown message type {kind}")
 
 
 def _fence_payload(length: int) -> int:
@@ -60,12 +60,12 @@ def _qemu(buffer: bytes | memoryview, at: int, have: int) -> int:
     if have < 2:
         return -2
     if buffer[at + 1] != _QEMU_AUDIO:
-        raise WireError(f"unknown QEMU message {buffer[at + 1]}")
+        raise UnknownError(f"unknown QEMU message {buffer[at + 1]}")
     if have < 4:
         return -4
     operation: int = _U16.unpack_from(buffer, at + 2)[0]
     if operation in _AUDIO_ENDS_OR_BEGINS:
         return 4
     if operation != _AUDIO_DATA:
-        raise WireError(f"unknown QEMU audio operation {operation}")
+        raise UnknownError(f"unknown QEMU audio operation {operation}")
     return -8 if have < 8 else 8 + int(_U32.unpack_from(buffer, at + 4)[0])

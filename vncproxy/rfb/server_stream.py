@@ -40,7 +40,7 @@ from vncproxy.rfb.server_events import (
     XvpReceived,
 )
 from vncproxy.rfb.tight import ALPHA_PIXEL_BYTES
-from vncproxy.rfb.wire_error import WireError
+from vncproxy.rfb.wire_error import UnknownError, WireError
 
 STRIP_BYTES = 256 << 10
 """A Raw rectangle is delivered in strips of at most this many bytes, or one row."""
@@ -123,7 +123,7 @@ class ServerStream:
             self._broken = True
             self._held.clear()
             self._body.clear()
-            events.append(StreamBroken(str(error)))
+            events.append(StreamBroken(str(error), unknown=isinstance(error, UnknownError)))
         self._events = []
         return events
 

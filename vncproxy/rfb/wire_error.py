@@ -8,3 +8,7 @@ class WireError(ValueError):
 
     Raised and caught within `rfb`: a stream turns it into its StreamBroken event.
     """
+
+
+class UnknownError(WireError):
+    """What the peer said may well be RFB, but the daemon doesn't know it, so nor its length."""

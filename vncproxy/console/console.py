@@ -1,0 +1,261 @@
+"""The live thing for one instance: at most one link, any number of viewers and pages.
+
+It lives from its first viewer until nobody has been on for `linger`, or until it can't be had.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import structlog
+
+from vncproxy.console.control import Control
+from vncproxy.console.control_desk import ControlDesk
+from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.lifecycle import Event, State
+from vncproxy.console.opaque_relay import OpaqueRelay
+from vncproxy.console.report import Message, Subscriber
+from vncproxy.console.runner import ConsoleParts, Runner
+from vncproxy.console.stage import Stage
+from vncproxy.console.tasks import Tasks
+from vncproxy.console.viewer import Phase, Viewer
+from vncproxy.errors import CloseCode, CloseReason, Side, VncproxyError
+from vncproxy.rfb.client_events import ClientEvent
+
+_log = structlog.get_logger("vncproxy.console")
+_IN_USE = CloseReason(CloseCode.IN_USE, Side.DAEMON, "this console can have one viewer only")
+
+
+class Console:
+    """See the module. Made by `Console.prepared`; none of its methods blocks the event loop."""
+
+    def __init__(
+        self, instance: ConsoleInstance, parts: ConsoleParts, closed: Callable[[Console], None]
+    ) -> None:
+        """For `prepared` only."""
+        self.instance = instance
+        self.since = time.time()
+        self.dials_avoided = 0
+        self.control = Control()
+        self.desk = ControlDesk(
+            self.control, self, request_timeout_s=parts.limits.control_request_timeout
+        )
+        self.runner = Runner(instance, parts, self)
+        self.stage: Stage
+        self._parts = parts
+        self._closed = closed
+        self._tasks = Tasks()
+        self._subscribers: set[Subscriber] = set()
+        self._metrics = ExitStack()
+        self._kind_metric = ExitStack()
+        self._kind = ""
+        self._linger: asyncio.TimerHandle | None = None
+        self._started = False
+
+    @classmethod
+    async def prepared(
+        cls, instance: ConsoleInstance, parts: ConsoleParts, closed: Callable[[Console], None]
+    ) -> Console:
+        """A console that waits for its first viewer. Args: closed - called once, at its end."""
+        console = cls(instance, parts, closed)
+        await console.runner.prepare()
+        console.stage = console.runner.stage = Stage(
+            console.control,
+            console.runner.held,
+            console.runner.keepalive,
+            changed=console.changed,
+            keepalive_sent=parts.metrics.keepalive_sent,
+        )
+        return console
+
+    # For the door
+
+    @property
+    def state(self) -> State:
+        """Where it is."""
+        return self.runner.life.state
+
+    @property
+    def viewers(self) -> list[Viewer]:
+        """Who is on."""
+        return list(self.stage.viewers.values())
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further viewer may join."""
+        return len(self.stage.viewers) >= self._parts.limits.max_viewers
+
+    def join(self, viewer: Viewer) -> None:
+        """A viewer comes; it is served until `viewer.ended`."""
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+        viewer.open(self)
+        if self.state is State.CLOSED or viewer.phase is Phase.CLOSED:
+            viewer.close(self.runner.closing_failure())
+            return
+        if self.state in (State.RUNNING, State.OPAQUE):
+            self.dials_avoided += 1
+            self._parts.metrics.dial_avoided()
+        else:
+            viewer.wait_at_most(self._parts.limits.max_wait, self.runner.closing_failure)
+        self.stage.add(viewer)
+        relay = self.runner.relay
+        if relay is not None and not relay.take(viewer):
+            viewer.close(_IN_USE)
+        if not self._started:
+            self._started = True
+            self._metrics.enter_context(self._parts.metrics.console())
+            self._tasks.start(self._run(), f"console-{self.instance.id}")
+        self.changed()
+
+    def subscribe(self, viewer_id: str) -> Subscriber:
+        """A mailbox for the page of this viewer; `unsubscribe` gives it back."""
+        subscriber = Subscriber(viewer_id)
+        self._subscribers.add(subscriber)
+        return subscriber
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """The page is gone."""
+        self._subscribers.discard(subscriber)
+
+    async def close(self, reason: CloseReason) -> None:
+        """End it: first the link, or the cloud's one slot stays taken; then the viewers."""
+        if self.state is State.CLOSED:
+            return
+        self.runner.advance(Event.ENDED)
+        if self._linger is not None:
+            self._linger.cancel()
+        self.desk.close()
+        await self.runner.close_link()
+        leaving = self.viewers
+        for viewer in leaving:
+            viewer.close(reason)
+        await self._tasks.close()
+        self.stage.link_down()
+        self._kind_metric.close()
+        self._metrics.close()
+        self.changed()
+        self._closed(self)
+
+    async def _run(self) -> None:
+        try:
+            await self.runner.run()
+        except VncproxyError as fault:
+            self.gave_up(fault)
+            raise
+        except Exception:
+            self._end(CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon"))
+            raise
+
+    def _end(self, reason: CloseReason) -> None:
+        self._tasks.start(self.close(reason), f"close-{self.instance.id}")
+
+    # What viewers tell
+
+    def viewer_ready(self, viewer: Viewer) -> None:
+        """Its handshake is done."""
+        self.stage.welcome(viewer)
+
+    def viewer_said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
+        """Messages came."""
+        before = self.stage.discarded_keys
+        self.stage.said(viewer, events)
+        if lost := self.stage.discarded_keys - before:
+            self._parts.metrics.keys_discarded(lost)
+
+    def viewer_opaque(self, viewer: Viewer, data: bytes) -> None:
+        """Bytes of the viewer of an opaque console."""
+        if self.runner.relay is not None:
+            self.runner.relay.from_viewer(data)
+
+    def viewer_caught_up(self, viewer: Viewer) -> None:
+        """All that was sent has been taken."""
+        if self.runner.relay is not None:
+            self.runner.relay.viewer_caught_up()
+        else:
+            self.stage.caught_up(viewer)
+
+    def viewer_ended(self, viewer: Viewer) -> None:
+        """The viewer is gone."""
+        if viewer.id not in self.stage.viewers:
+            return
+        self.stage.remove(viewer)
+        self.changed()
+        if self.stage.viewers or self.state is State.CLOSED:
+            return
+        # An opaque link can't be taken up by another viewer: its RFB began with the one that left.
+        linger_s = self._parts.limits.linger if self.state is State.RUNNING else 0.0
+        self._linger = asyncio.get_running_loop().call_later(linger_s, self._deserted)
+
+    def _deserted(self) -> None:
+        self._linger = None
+        self._end(CloseReason(CloseCode.VIEWER_LEFT, Side.DAEMON, "nobody is on"))
+
+    # What the runner and the desk tell
+
+    def changed(self) -> None:
+        """What pages show has changed."""
+        for subscriber in self._subscribers:
+            subscriber.changed()
+        kind = self.runner.keepalive.kind.value if self.state is State.RUNNING else ""
+        if kind != self._kind:
+            self._kind = kind
+            self._kind_metric.close()
+            if kind:
+                self._kind_metric.enter_context(self._parts.metrics.keepalive_class(kind))
+                _log.info(
+                    "keepalive.kind",
+                    instance=self.instance.id,
+                    kind=kind,
+                    why=self.runner.keepalive.why,
+                )
+
+    def tell(self, viewer_id: str | None, message: Message) -> None:
+        """Show something once on the page of one viewer."""
+        for subscriber in self._subscribers:
+            if subscriber.viewer_id == viewer_id:
+                subscriber.notify(message)
+
+    def tell_all(self, message: Message) -> None:
+        """Show something once on every page."""
+        for subscriber in self._subscribers:
+            subscriber.notify(message)
+
+    def has_page(self) -> bool:
+        """Whether a page is on that could ask its user for a password."""
+        return bool(self._subscribers)
+
+    def patience(self) -> float:
+        """Seconds that the most patient viewer will still wait."""
+        return max((viewer.patience_s for viewer in self.viewers), default=0.0)
+
+    def begin_waiting(self, gave_up: Callable[[], CloseReason]) -> None:
+        """The viewers wait for a link from now on."""
+        for viewer in self.viewers:
+            viewer.waiting_is_over()
+            viewer.wait_at_most(self._parts.limits.max_wait, gave_up)
+
+    def went_opaque(self, relay: OpaqueRelay) -> None:
+        """One viewer has the relay, the others must go."""
+        self._metrics.enter_context(self._parts.metrics.opaque())
+        taken = next((viewer for viewer in self.viewers if relay.take(viewer)), None)
+        for viewer in self.viewers:
+            if viewer is not taken:
+                viewer.close(_IN_USE)
+
+    def gave_up(self, error: VncproxyError) -> None:
+        """The console can't be had."""
+        self._end(error.close_reason())
+
+    def controller_changed(self, before: str | None) -> None:
+        """Control may have moved away from `before`."""
+        self.stage.controller_changed(before)
+
+    def user_of(self, viewer_id: str) -> str:
+        """The name behind a viewer."""
+        viewer = self.stage.viewers.get(viewer_id)
+        return viewer.identity.user if viewer is not None else ""

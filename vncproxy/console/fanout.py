@@ -1,0 +1,265 @@
+"""One upstream's picture for all viewers of a console, and the requests that drive it.
+
+Pure: events in, bytes out; `now` is monotonic seconds. The console is its only shell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import reduce
+
+from vncproxy.console.format_switch import FormatSwitch
+from vncproxy.console.screen_memory import ScreenMemory
+from vncproxy.console.viewer_screen import Area, TightPart, ViewerScreen, union
+from vncproxy.rfb import client_messages
+from vncproxy.rfb import encodings as enc
+from vncproxy.rfb.pixel_format import PixelFormat
+from vncproxy.rfb.server_events import (
+    BellRung,
+    ColourMapSet,
+    CutTextReceived,
+    RectangleReceived,
+    ServerEvent,
+    UpdateEnded,
+)
+from vncproxy.rfb.tight import layout as tight_layout
+from vncproxy.rfb.tight_streams import StatelessTight
+
+FULL_UPDATE_PAUSE_S = 1.0
+"""Between two full updates that the daemon itself asks for to complete a viewer's picture."""
+
+
+class Fanout:
+    """The screen of one console, over any number of links and viewers."""
+
+    def __init__(self, memory: ScreenMemory) -> None:
+        """Begin with the first link's ServerInit."""
+        self.memory = memory
+        self.viewers: dict[str, ViewerScreen] = {}
+        self._zlib = StatelessTight()
+        self._zlib_seen = False
+        self._outstanding = False
+        self._full_outstanding = False
+        self._full_at = float("-inf")
+        self._asked: tuple[int, ...] | None = None
+        self._switch: FormatSwitch | None = None
+        self.next_request_at: float | None = None
+
+    # Viewers
+
+    def join(self, viewer_id: str) -> ViewerScreen:
+        """A viewer that is sent this console's ServerInit now."""
+        screen = ViewerScreen(self.memory, in_step=not self._zlib_seen)
+        self.viewers[viewer_id] = screen
+        return screen
+
+    def leave(self, viewer_id: str) -> None:
+        """The viewer is gone."""
+        self.viewers.pop(viewer_id, None)
+
+    def became_ready(self, viewer_id: str) -> None:
+        """A viewer that was behind has read all it was sent."""
+        if (screen := self.viewers.get(viewer_id)) is not None:
+            screen.ready = True
+            screen.caught_up()
+
+    # The upstream
+
+    def link_renewed(self, memory: ScreenMemory) -> list[bytes]:
+        """Another link has replaced the lost one; what to send upstream first.
+
+        The console's pixel format stays, since the viewers' decoders rely on it.
+        """
+        native = memory.pixel_format
+        wanted = self.pixel_format
+        self.memory = replace(memory, pixel_format=wanted)
+        self._zlib = StatelessTight()
+        self._zlib_seen = self._outstanding = self._full_outstanding = False
+        self._full_at = float("-inf")
+        self._asked = self._switch = None
+        for screen in self.viewers.values():
+            screen.link_renewed(self.memory)
+        return [client_messages.set_pixel_format(wanted)] if wanted != native else []
+
+    @property
+    def pixel_format(self) -> PixelFormat:
+        """The format that the viewers were promised: `memory`'s, or the one being switched to."""
+        return self._switch.pixel_format if self._switch else self.memory.pixel_format
+
+    def set_pixel_format(self, pixel_format: PixelFormat) -> list[bytes]:
+        """The sole viewer wants another format; what to send upstream now.
+
+        `pixel_format` of `memory` changes at the moment at which the upstream is told.
+        """
+        if self._switch is None and pixel_format == self.memory.pixel_format:
+            return []
+        if not self._outstanding:
+            return self._reformat(pixel_format)
+        if self._switch is not None:
+            self._switch.pixel_format = pixel_format
+            return []
+        self._switch = FormatSwitch(pixel_format, self.memory.width, self.memory.height)
+        return [self._switch.probe()]
+
+    def _reformat(self, pixel_format: PixelFormat) -> list[bytes]:
+        self._switch = None
+        self._outstanding = self._full_outstanding = False
+        self.memory.reformat(pixel_format)
+        for screen in self.viewers.values():
+            screen.forget_picture()
+        return [client_messages.set_pixel_format(pixel_format)]
+
+    def upstream(self, event: ServerEvent) -> list[bytes]:
+        """Take one event of the upstream; what to send upstream because of it.
+
+        Raises: ValueError - a Tight rectangle's zlib data is broken.
+        """
+        match event:
+            case RectangleReceived():
+                self._rectangle(event)
+            case UpdateEnded():
+                return self._update_ended(picture=event.picture)
+            case BellRung():
+                self._to_all(b"\x02")
+            case CutTextReceived():
+                # The extended clipboard was never confirmed to a viewer, so it isn't passed on.
+                if event.raw[4] < 0x80:
+                    self._to_all(event.raw)
+            case ColourMapSet():
+                self.memory.colour_map = event.raw
+                for screen in self.viewers.values():
+                    screen.introduce()
+            case _:
+                # Nothing else was asked for; what an upstream says unasked is for nobody.
+                pass
+        return []
+
+    def _to_all(self, raw: bytes) -> None:
+        for screen in self.viewers.values():
+            screen.message(raw)
+
+    def _rectangle(self, rect: RectangleReceived) -> None:
+        if self.memory.take(rect):
+            for screen in self.viewers.values():
+                screen.introduce()
+            return
+        if rect.encoding == enc.EXTENDED_DESKTOP_SIZE:
+            for screen in self.viewers.values():
+                screen.resize_refused(rect)
+            return
+        if rect.encoding not in enc.PICTURE or not (rect.width and rect.height):
+            return
+        tight = None
+        layout = tight_layout(
+            rect.encoding, rect.width, rect.height, rect.data, self.memory.pixel_format
+        )
+        if layout is not None:
+            # Always inflated, since a stream's past can't be had later, when a viewer joins.
+            tight = TightPart(layout, self._zlib.take(rect.data, layout))
+            self._zlib_seen = self._zlib_seen or tight.moves_streams
+        if self._switch is not None:
+            self._switch.rectangle(rect)
+        wire = rect.message_bytes
+        for screen in self.viewers.values():
+            if self._switch is None:
+                screen.rectangle(rect, wire, tight)
+            else:
+                # The viewer has named its new format already and could not decode the old one.
+                screen.missed(rect, tight)
+
+    def _update_ended(self, *, picture: bool) -> list[bytes]:
+        for screen in self.viewers.values():
+            screen.update_ended()
+        if self._switch is not None:
+            if not self._switch.update_ended():
+                return []
+            if not self._switch.done:
+                return [self._switch.probe()]
+            return self._reformat(self._switch.pixel_format)
+        if picture:
+            self._outstanding = self._full_outstanding = False
+        return []
+
+    # What drives it
+
+    def requests(self, now: float) -> list[bytes]:
+        """The messages that are due upstream: encodings that changed, and one frame request.
+
+        A full update that a viewer asked for goes out at once; one that the daemon asks for, to
+        complete the picture of a viewer that was behind, is rationed: `next_request_at` says when.
+        """
+        if self._switch is not None:
+            return []
+        out: list[bytes] = []
+        encodings = self.encodings()
+        if encodings and encodings != self._asked:
+            self._asked = encodings
+            out.append(client_messages.set_encodings(encodings))
+        self.next_request_at = None
+        area = self._area_due(now)
+        if area is not None:
+            x, y, width, height = area
+            self._outstanding = self._full_outstanding = True
+            self._full_at = now
+            out.append(
+                client_messages.update_request(
+                    incremental=False, x=x, y=y, width=width, height=height
+                )
+            )
+        elif not self._outstanding and any(s.wants for s in self.viewers.values()):
+            self._outstanding = True
+            out.append(self._frame_request())
+        return out
+
+    def repeat_request(self) -> bytes:
+        """The outstanding request once more, as a keepalive: servers merge it."""
+        if self._switch is not None:
+            return self._switch.probe()
+        self._outstanding = True
+        return self._frame_request()
+
+    def _frame_request(self) -> bytes:
+        return client_messages.update_request(
+            incremental=True, x=0, y=0, width=self.memory.width, height=self.memory.height
+        )
+
+    def _area_due(self, now: float) -> Area | None:
+        ready = [s for s in self.viewers.values() if s.ready]
+        asked = [s.take_asked_area() for s in ready]
+        areas = [area for area in asked if area is not None]
+        if not areas and not self._full_outstanding:
+            missing = [area for s in ready if (area := s.missing) is not None]
+            if missing and now < self._full_at + FULL_UPDATE_PAUSE_S:
+                self.next_request_at = self._full_at + FULL_UPDATE_PAUSE_S
+                return None
+            areas = missing
+        if not areas:
+            return None
+        x, y, width, height = reduce(union, areas)
+        width, height = min(width, self.memory.width - x), min(height, self.memory.height - y)
+        return (x, y, width, height) if width > 0 and height > 0 else None
+
+    def encodings(self) -> tuple[int, ...]:
+        """What to ask the upstream for: what all viewers can show, in the first one's order.
+
+        Confirmations and names are filtered for each viewer, so one that asks is enough; a cursor
+        that only some can show must be drawn by the upstream.
+        """
+        lists = [s.encodings for s in self.viewers.values() if s.has_chosen]
+        if not lists:
+            return ()
+        common = frozenset(lists[0]).intersection(*lists[1:])
+        anybody = frozenset(lists[0]).union(*lists[1:])
+        chosen = [
+            code
+            for code in lists[0]
+            if enc.may_be_asked(code) and (code in common or code in enc.CARRIED_PSEUDO)
+        ]
+        chosen = [code for code in chosen if code not in enc.CURSORS or code in common]
+        others = sorted(
+            code
+            for code in anybody
+            if code in enc.CARRIED_PSEUDO and code not in enc.CURSORS and code not in lists[0]
+        )
+        wanted = dict.fromkeys([*chosen, *others, enc.LAST_RECT])
+        return tuple(wanted)

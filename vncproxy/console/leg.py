@@ -1,0 +1,71 @@
+"""The narrow interface behind which both WebSockets hide.
+
+Nothing above a leg knows a frame: received bytes come in slices of any size whose ends mean
+nothing, bytes go out as lists of slices, reading can be paused, and a leg reports its end once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from vncproxy.errors import CloseReason, Side
+
+ABNORMAL = 1006
+"""No close frame came. Source: RFC 6455, section 7.1.5."""
+
+CLOSE_TIMEOUT_S = 2.0
+"""How long a peer may take to answer a close before its connection is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegEnd:
+    """How a leg ended: on whose side, with which WebSocket close code.
+
+    Args: broke_rules - the peer broke WebSocket rules, and what it sent was thrown away.
+    """
+
+    side: Side
+    code: int = ABNORMAL
+    broke_rules: bool = False
+
+
+class LegReceiver(Protocol):
+    """What a leg calls, always on the event loop's thread."""
+
+    def leg_received(self, data: bytes) -> None:
+        """Bytes came; the end of `data` means nothing."""
+
+    def leg_drained(self) -> None:
+        """The backlog has fallen to nothing after having been more."""
+
+    def leg_ended(self, end: LegEnd) -> None:
+        """The leg is over; called once, nothing follows."""
+
+
+class Leg(Protocol):
+    """One WebSocket or TCP connection."""
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes handed to `send` that the operating system hasn't taken yet."""
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes that the operating system has taken since the start; grows while a peer reads."""
+
+    def attach(self, receiver: LegReceiver) -> None:
+        """Start delivering to `receiver`; called once."""
+
+    def send(self, slices: Sequence[bytes]) -> None:
+        """Queue slices for sending, in order; after the end they are thrown away."""
+
+    def pause(self) -> None:
+        """Stop reading until `resume`; at most what is already read is still delivered."""
+
+    def resume(self) -> None:
+        """Read again."""
+
+    async def close(self, reason: CloseReason | None = None) -> None:
+        """Send what is queued and a close frame, then drop: within `CLOSE_TIMEOUT_S`."""

@@ -1,0 +1,84 @@
+"""A console's life as a table.
+
+Laws:
+1. Nothing is dialled but after a permit: `FETCHING_URL` is entered from `WAITING_BUDGET` only.
+2. A VncUrl is used at once or never: `CONNECTING` is entered from `FETCHING_URL` only.
+3. `CLOSED` is the end: nothing leads out of it.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from vncproxy.errors import LocalError
+
+
+class State(Enum):
+    """Where a console is; the value is its name in the API."""
+
+    IDLE = "idle"
+    WAITING_BUDGET = "waiting-budget"
+    FETCHING_URL = "fetching-url"
+    CONNECTING = "connecting"
+    HANDSHAKE = "handshake"
+    PASSWORD = "password"  # noqa: S105 - a state's name
+    RUNNING = "running"
+    RESUMING = "resuming"
+    OPAQUE = "opaque"
+    CLOSED = "closed"
+
+
+class Event(Enum):
+    """What moves a console on."""
+
+    WANTED = "a viewer wants the console"
+    PERMIT_GRANTED = "the ledger granted a permit"
+    URL_OBTAINED = "the cloud gave a VncUrl"
+    CONNECTED = "the WebSocket is open"
+    READY = "ServerInit came"
+    UNKNOWN_SECURITY = "the upstream's security is unknown"
+    PASSWORD_WANTED = "the upstream wants a VNC password that nobody gave"  # noqa: S105
+    PASSWORD_GIVEN = "somebody gave the VNC password"  # noqa: S105
+    ATTEMPT_FAILED = "this attempt failed, another may do better"
+    LINK_LOST = "a link that had worked is gone"
+    ENDED = "nobody wants it any more, or it can't be had"
+
+
+TRANSITIONS: dict[tuple[State, Event], State] = {
+    (State.IDLE, Event.WANTED): State.WAITING_BUDGET,
+    (State.WAITING_BUDGET, Event.PERMIT_GRANTED): State.FETCHING_URL,
+    (State.WAITING_BUDGET, Event.ATTEMPT_FAILED): State.RESUMING,
+    (State.FETCHING_URL, Event.URL_OBTAINED): State.CONNECTING,
+    (State.FETCHING_URL, Event.ATTEMPT_FAILED): State.RESUMING,
+    (State.CONNECTING, Event.CONNECTED): State.HANDSHAKE,
+    (State.CONNECTING, Event.ATTEMPT_FAILED): State.RESUMING,
+    (State.HANDSHAKE, Event.READY): State.RUNNING,
+    (State.HANDSHAKE, Event.UNKNOWN_SECURITY): State.OPAQUE,
+    (State.HANDSHAKE, Event.PASSWORD_WANTED): State.PASSWORD,
+    (State.HANDSHAKE, Event.ATTEMPT_FAILED): State.RESUMING,
+    (State.PASSWORD, Event.PASSWORD_GIVEN): State.WAITING_BUDGET,
+    (State.RUNNING, Event.LINK_LOST): State.RESUMING,
+    (State.RESUMING, Event.WANTED): State.WAITING_BUDGET,
+    **{(state, Event.ENDED): State.CLOSED for state in State if state is not State.CLOSED},
+}
+
+
+class Lifecycle:
+    """Where one console is, and the only way to move it."""
+
+    def __init__(self) -> None:
+        """Begin idle."""
+        self.state = State.IDLE
+
+    def advance(self, event: Event) -> State:
+        """The state after `event`.
+
+        Raises: LocalError - the table has no such transition.
+        """
+        try:
+            self.state = TRANSITIONS[self.state, event]
+        except KeyError:
+            raise LocalError(
+                f"a console that is {self.state.value} can't be told: {event.value}"
+            ) from None
+        return self.state

@@ -1,0 +1,185 @@
+"""One upstream connection: its handshake, its stream of messages, its end.
+
+Only whole, valid messages go upstream, in the order in which they are handed to `send`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
+
+from vncproxy.console.leg import Leg, LegEnd
+from vncproxy.errors import UpstreamLost, UpstreamProtocolError, VncPasswordError
+from vncproxy.rfb.handshake_events import (
+    AuthenticationFailed,
+    HandshakeBroken,
+    PasswordNeeded,
+    Ready,
+    Refused,
+    Send,
+    UnknownSecurity,
+    UpstreamHandshakeEvent,
+)
+from vncproxy.rfb.pixel_format import PixelFormat
+from vncproxy.rfb.server_events import ServerEvent
+from vncproxy.rfb.server_stream import ServerStream
+from vncproxy.rfb.upstream_handshake import UpstreamHandshake
+
+Outcome: TypeAlias = Ready | UnknownSecurity | PasswordNeeded
+
+
+class LinkHost(Protocol):
+    """The console, as a link sees it."""
+
+    def link_said(self, link: Link, events: list[ServerEvent]) -> None:
+        """Messages came."""
+
+    def link_opaque(self, link: Link, data: bytes) -> None:
+        """Bytes came on an opaque link."""
+
+    def link_caught_up(self, link: Link) -> None:
+        """All that was sent has been taken."""
+
+    def link_ended(self, link: Link, end: LegEnd) -> None:
+        """It is over."""
+
+
+class Link:
+    """An open WebSocket to the cloud, from the first byte on.
+
+    Args: opaque - relay from the first byte, with no handshake of the daemon's.
+    """
+
+    def __init__(self, leg: Leg, host: LinkHost, password: str | None, *, opaque: bool) -> None:
+        """Own `leg`; nothing is read before `shake_hands` or `relay`."""
+        self.opened_at = time.monotonic()
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.opaque = opaque
+        self.refusal = ""
+        self.end: LegEnd | None = None
+        self._leg = leg
+        self._host = host
+        self._handshake: UpstreamHandshake | None = UpstreamHandshake(password)
+        self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._stream: ServerStream | None = None
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was opened."""
+        return time.monotonic() - self.opened_at
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes that the upstream hasn't taken."""
+        return self._leg.backlog_bytes
+
+    async def shake_hands(self, timeout_s: float) -> Outcome:
+        """The upstream's ServerInit, or why the daemon can't have it.
+
+        Raises: UpstreamLost - it ended, refused or took longer than `timeout_s`;
+        UpstreamProtocolError - it doesn't speak RFB; VncPasswordError - the password is wrong.
+        """
+        self._leg.attach(self)
+        try:
+            async with asyncio.timeout(timeout_s):
+                outcome = await self._outcome
+        except TimeoutError:
+            raise UpstreamLost("the cloud's VNC server didn't finish its handshake") from None
+        self._handshake = None
+        if isinstance(outcome, Ready):
+            self._stream = ServerStream(outcome.width, outcome.height, outcome.pixel_format)
+        return outcome
+
+    def read_on(self, outcome: Ready) -> None:
+        """Take what came together with ServerInit; to be called once the console is set up."""
+        if outcome.trailing and self._stream is not None:
+            self._host.link_said(self, self._stream.feed(outcome.trailing))
+        self._leg.resume()
+
+    def relay(self) -> None:
+        """Relay bytes from now on; a fresh link starts reading."""
+        self.opaque = True
+        if self._outcome.done():
+            self._leg.resume()
+        else:
+            self._handshake = None
+            self._leg.attach(self)
+
+    def set_pixel_format(self, pixel_format: PixelFormat) -> None:
+        """SetPixelFormat was handed to `send`, with no request outstanding."""
+        if self._stream is not None:
+            self._stream.set_pixel_format(pixel_format)
+
+    def send(self, messages: Sequence[bytes]) -> None:
+        """Send whole messages upstream (or any bytes, if opaque)."""
+        if messages and self.end is None:
+            self.bytes_out += sum(map(len, messages))
+            self._leg.send(messages)
+
+    def pause(self) -> None:
+        """Stop reading: no viewer can take more."""
+        self._leg.pause()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._leg.resume()
+
+    async def close(self) -> None:
+        """Close it properly, so that the cloud's one slot is free."""
+        await self._leg.close(None)
+
+    # The leg's side
+
+    def leg_received(self, data: bytes) -> None:
+        """Bytes came."""
+        self.bytes_in += len(data)
+        if self._handshake is not None:
+            self._settle(self._handshake.feed(data))
+        elif self._stream is not None:
+            self._host.link_said(self, self._stream.feed(data))
+        elif self.opaque:
+            self._host.link_opaque(self, data)
+
+    def leg_drained(self) -> None:
+        """All was taken."""
+        self._host.link_caught_up(self)
+
+    def leg_ended(self, end: LegEnd) -> None:
+        """The connection is gone."""
+        self.end = end
+        if self._outcome.done() or self._handshake is None:
+            self._host.link_ended(self, end)
+            return
+        self._settle(self._handshake.ended())
+
+    def _settle(self, events: list[UpstreamHandshakeEvent]) -> None:
+        for event in events:
+            match event:
+                case Send(data):
+                    self.send([data])
+                case Ready() | UnknownSecurity() | PasswordNeeded():
+                    # Whoever waits for the outcome sets up first: no byte may overtake that.
+                    self._leg.pause()
+                    self._conclude(event)
+                case AuthenticationFailed(reason):
+                    self.refusal = reason
+                    self._fail(VncPasswordError("the VNC password is wrong"))
+                case Refused(reason):
+                    self.refusal = reason
+                    self._fail(UpstreamLost("the cloud's VNC server refused the connection"))
+                case HandshakeBroken(reason):
+                    if self.end is not None and not self.end.broke_rules:
+                        self._fail(UpstreamLost(reason))
+                    else:
+                        self._fail(UpstreamProtocolError(reason))
+
+    def _conclude(self, outcome: Outcome) -> None:
+        if not self._outcome.done():
+            self._outcome.set_result(outcome)
+
+    def _fail(self, error: UpstreamLost | UpstreamProtocolError | VncPasswordError) -> None:
+        if not self._outcome.done():
+            self._outcome.set_exception(error)

@@ -1,0 +1,89 @@
+"""An opaque console: bytes relayed untouched between one viewer and the upstream (rule 11).
+
+No keepalive, no resume, no sharing, no recording: what is said isn't RFB as the daemon knows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vncproxy.console.link import Link
+from vncproxy.console.viewer import Viewer
+from vncproxy.rfb.handshake_events import UnknownSecurity
+from vncproxy.rfb.opaque_start import Mismatch, OpaqueStart, Relay
+
+QUEUE_BYTES = 1024 * 1024
+"""More than this waiting for one side, and the other is read no further."""
+
+
+class OpaqueRelay:
+    """Both directions of one opaque link.
+
+    Args: found - how the daemon's own handshake ended, which the viewer takes over; None: the link
+    is fresh and the viewer speaks to it from the first byte; mismatch - called when the viewer
+    can't take the connection over.
+    """
+
+    def __init__(
+        self, link: Link, found: UnknownSecurity | None, mismatch: Callable[[], None]
+    ) -> None:
+        """Wait for a viewer."""
+        self._link = link
+        self._start = OpaqueStart(found) if found is not None else None
+        self._mismatch = mismatch
+        self._viewer: Viewer | None = None
+        self._early: list[bytes] = []
+
+    def take(self, viewer: Viewer) -> bool:
+        """Whether this viewer is the one; it is told what the upstream said first."""
+        if self._viewer is not None or not viewer.identity.may_control:
+            return False
+        self._viewer = viewer
+        viewer.waiting_is_over()
+        first = [self._start.start()] if self._start is not None else self._early
+        self._early = []
+        viewer.go_opaque(first)
+        self._link.resume()
+        return True
+
+    def from_link(self, data: bytes) -> None:
+        """Bytes of the upstream."""
+        if self._viewer is None or self._start is not None:
+            self._early.append(data)
+            self._link.pause()
+            return
+        self._viewer.send([data])
+        if self._viewer.behind_by(QUEUE_BYTES):
+            self._link.pause()
+
+    def from_viewer(self, data: bytes) -> None:
+        """Bytes of the viewer."""
+        if self._start is None:
+            self._to_link(data)
+            return
+        match self._start.feed(data):
+            case Relay(to_viewer, to_upstream):
+                self._start = None
+                early, self._early = self._early, []
+                if self._viewer is not None:
+                    self._viewer.send([to_viewer, *early])
+                self._to_link(to_upstream)
+                self._link.resume()
+            case Mismatch():
+                self._mismatch()
+            case None:
+                pass
+
+    def _to_link(self, data: bytes) -> None:
+        self._link.send([data] if data else [])
+        if self._viewer is not None and self._link.backlog_bytes > QUEUE_BYTES:
+            self._viewer.pause()
+
+    def viewer_caught_up(self) -> None:
+        """The viewer has taken all that was sent."""
+        self._link.resume()
+
+    def link_caught_up(self) -> None:
+        """The upstream has taken all that was sent."""
+        if self._viewer is not None:
+            self._viewer.resume()

@@ -1,0 +1,108 @@
+"""Opens a link: permit, fresh VncUrl, dial; in this order, and nothing is kept for another time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from vncproxy.aliyun.vncurl import VncUrl
+from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.leg import Leg
+from vncproxy.console.lifecycle import Event
+from vncproxy.errors import Throttled, UpstreamLost
+from vncproxy.throttle.ledger import Booking, Ledger, TooLong
+
+ACCOUNT_KEY = "account"
+"""The ledger's key where the budget counts for the whole account."""
+
+
+class Cloud(Protocol):
+    """What a console asks of the ECS API."""
+
+    async def vnc_url(self, instance_id: str, region: str) -> VncUrl:
+        """A fresh VncUrl. Raises: CloudError."""
+
+    async def status(self, instance_id: str, region: str) -> str:
+        """The instance's Status, "" if the cloud doesn't show it. Raises: CloudError."""
+
+
+class Dialler(Protocol):
+    """Opens the WebSocket of a VncUrl."""
+
+    async def __call__(self, url: VncUrl, timeout_s: float) -> Leg:
+        """Raises: UpstreamLost, UpstreamProtocolError."""
+
+
+class Progress(Protocol):
+    """Whoever wants to know how far an opening has come."""
+
+    def advance(self, event: Event) -> None:
+        """A step is done."""
+
+    def waiting(self, wait_s: float) -> None:
+        """The permit's time is `wait_s` away."""
+
+    def dialled(self) -> None:
+        """A permit was spent."""
+
+
+class Opener:
+    """Opens the links of one instance."""
+
+    def __init__(
+        self,
+        instance: ConsoleInstance,
+        ledger: Ledger,
+        cloud: Cloud,
+        dial: Dialler,
+        *,
+        url_ttl_s: float,
+        by_account: bool,
+    ) -> None:
+        """Keep the parts."""
+        self._instance = instance
+        self._ledger = ledger
+        self._cloud = cloud
+        self._dial = dial
+        self._url_ttl_s = url_ttl_s
+        self._key = ACCOUNT_KEY if by_account else instance.id
+
+    async def open(self, progress: Progress, patience: Callable[[], float]) -> Leg:
+        """One open WebSocket to the cloud.
+
+        Args: patience - seconds that the most patient viewer will still wait.
+        Raises: Throttled, CloudError, LedgerError, UpstreamLost, UpstreamProtocolError.
+        """
+        booking = await self._permit(progress, patience)
+        spent = False
+        try:
+            progress.advance(Event.PERMIT_GRANTED)
+            url = await self._cloud.vnc_url(self._instance.id, self._instance.region)
+            # From here on the VncUrl ages: nothing but the ledger stands before the dial.
+            spent = await self._ledger.spend(booking)
+        finally:
+            if not spent:
+                await self._ledger.cancel(booking)
+        if not spent:
+            raise UpstreamLost("the permit lapsed while the cloud was asked for the VncUrl")
+        progress.advance(Event.URL_OBTAINED)
+        progress.dialled()
+        rest_s = url.expires_at(self._url_ttl_s) - time.monotonic()
+        if rest_s <= 0:
+            raise UpstreamLost("the VncUrl expired before it could be used")
+        return await self._dial(url, rest_s)
+
+    async def _permit(self, progress: Progress, patience: Callable[[], float]) -> Booking:
+        answer = await self._ledger.book(self._key, patience())
+        if isinstance(answer, TooLong):
+            raise Throttled(answer.wait_s)
+        if answer.wait_s > 0:
+            progress.waiting(answer.wait_s)
+            try:
+                await asyncio.sleep(answer.wait_s)
+            except asyncio.CancelledError:
+                await self._ledger.cancel(answer)
+                raise
+        return answer

@@ -1,0 +1,47 @@
+"""What a console tells the pages and the API about itself; JSON-ready, without secrets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any, TypeAlias
+
+Message: TypeAlias = dict[str, Any]
+
+_NOTICES_MAX = 16
+
+
+class Subscriber:
+    """One control WebSocket's mailbox: the newest state, and a bounded row of notices.
+
+    A page that reads slowly misses states that are out of date anyway, and the oldest notices.
+    """
+
+    def __init__(self, viewer_id: str) -> None:
+        """A mailbox for the page of this viewer."""
+        self.viewer_id = viewer_id
+        self._notices: deque[Message] = deque(maxlen=_NOTICES_MAX)
+        self._news = asyncio.Event()
+        self._news.set()
+
+    def changed(self) -> None:
+        """The console's state is another."""
+        self._news.set()
+
+    def notify(self, message: Message) -> None:
+        """Something that happened, to be shown once."""
+        self._notices.append(message)
+        self._news.set()
+
+    async def news(self) -> list[Message]:
+        """Wait for a change; the notices since the last call."""
+        await self._news.wait()
+        self._news.clear()
+        notices = list(self._notices)
+        self._notices.clear()
+        return notices
+
+
+def notice(text: str, level: str = "info") -> Message:
+    """A sentence for the page to show once."""
+    return {"type": "notice", "level": level, "text": text}

@@ -1,0 +1,423 @@
+"""The life of a console's links: open one, serve it, learn from its end, replace it.
+
+The loop runs as long as its console wants a link. What goes wrong is sorted here: what another try
+may mend is retried with growing, scattered pauses inside the budget; the rest is handed back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from vncproxy.config.model import Limits
+from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.learned import LearnedStore
+from vncproxy.console.leg import LegEnd
+from vncproxy.console.lessons import to_lesson, to_memory
+from vncproxy.console.lifecycle import Event, Lifecycle, State
+from vncproxy.console.link import Link
+from vncproxy.console.opaque_relay import OpaqueRelay
+from vncproxy.console.opener import Cloud, Dialler, Opener
+from vncproxy.console.report import Message, notice
+from vncproxy.console.stage import Stage
+from vncproxy.errors import (
+    CertificateRefused,
+    CloseReason,
+    CloudError,
+    CloudErrorKind,
+    Side,
+    UpstreamError,
+    UpstreamLost,
+    UpstreamProtocolError,
+    VncPasswordError,
+    VncproxyError,
+)
+from vncproxy.observe.metrics import LinkOutcome, Metrics
+from vncproxy.rfb.handshake_events import PasswordNeeded, Ready, UnknownSecurity
+from vncproxy.rfb.held_input import HeldInput
+from vncproxy.rfb.keepalive import Keepalive
+from vncproxy.rfb.server_events import ServerEvent
+from vncproxy.throttle.backoff import Backoff
+from vncproxy.throttle.ledger import Ledger
+
+_log = structlog.get_logger("vncproxy.console")
+
+HANDSHAKE_TIMEOUT_S = 10.0
+"""From the open WebSocket to ServerInit."""
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 15.0
+HEALTHY_AGE_S = 30.0
+"""A link that lived this long was no failure: the back-off begins anew."""
+_EXPLAIN = frozenset({"Stopped", "Stopping", "Starting", "Pending"})
+"""Statuses of an instance that explain why its link was closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleParts:
+    """What every console of a daemon shares."""
+
+    limits: Limits
+    ledger: Ledger
+    cloud: Cloud
+    dial: Dialler
+    learned: LearnedStore
+    metrics: Metrics
+    handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S
+    first_pause_s: float = FIRST_PAUSE_S
+
+
+class RunnerHost(Protocol):
+    """The console, as its runner sees it."""
+
+    def changed(self) -> None:
+        """What pages show has changed."""
+
+    def tell_all(self, message: Message) -> None:
+        """Show something once on every page."""
+
+    def has_page(self) -> bool:
+        """Whether a page is on that could ask its user for a password."""
+
+    def patience(self) -> float:
+        """Seconds that the most patient viewer will still wait."""
+
+    def begin_waiting(self, gave_up: Callable[[], CloseReason]) -> None:
+        """The viewers wait for a link from now on, at most max_wait, then close as it says."""
+
+    def went_opaque(self, relay: OpaqueRelay) -> None:
+        """One viewer may have the relay, the others must go."""
+
+    def gave_up(self, error: VncproxyError) -> None:
+        """The console can't be had: end it."""
+
+
+class Runner:
+    """See the module. It is the links' host and the opener's audience."""
+
+    def __init__(self, instance: ConsoleInstance, parts: ConsoleParts, host: RunnerHost) -> None:
+        """Nothing runs before `run`."""
+        self.life = Lifecycle()
+        self.stage: Stage
+        self.held = HeldInput()
+        self.keepalive: Keepalive
+        self.relay: OpaqueRelay | None = None
+        self.link: Link | None = None
+        self.state_since = time.time()
+        self.wait_until: float | None = None
+        self.attempt = 0
+        self.failure: VncproxyError | None = None
+        self.status = instance.status
+        self.losses_survived = 0
+        self._instance = instance
+        self._parts = parts
+        self._host = host
+        self._opaque = False
+        self._password = instance.password
+        self._password_given = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._link_over = asyncio.Event()
+        self._link_fault: UpstreamError | None = None
+        self._backoff = Backoff(parts.first_pause_s, 2.0, LONGEST_PAUSE_S)
+        self._opener = Opener(
+            instance,
+            parts.ledger,
+            parts.cloud,
+            parts.dial,
+            url_ttl_s=parts.limits.url_ttl,
+            by_account=parts.limits.reconnects_key == "account",
+        )
+
+    async def prepare(self) -> None:
+        """Recall what was learned of this instance; to be awaited before anything else."""
+        learned = await self._parts.learned.get(self._instance.id)
+        self._opaque = learned is not None and learned.opaque
+        limits = self._parts.limits
+        self.keepalive = Keepalive(
+            self.held,
+            interval_s=limits.keepalive_interval,
+            idle_timeout_s=limits.idle_timeout,
+            keysym=limits.keepalive_key,
+            memory=to_memory(learned),
+        )
+
+    async def run(self) -> None:
+        """Open links and serve them until cancelled, or until the console can't be had."""
+        self.advance(Event.WANTED)
+        while True:
+            self.attempt += 1
+            pause_s = 0.0
+            try:
+                await self._one_link()
+            except VncPasswordError as error:
+                if not self._host.has_page():
+                    self._give_up(error)
+                    return
+                await self._password_from_page(error)
+                continue
+            except VncproxyError as error:
+                least_s = self._least_pause(error)
+                if least_s is None:
+                    self._give_up(error)
+                    return
+                pause_s = self._backoff.next(random.random, least_s)
+                self.advance(Event.ATTEMPT_FAILED)
+                if isinstance(error, CloudError) and error.kind is CloudErrorKind.WAITS:
+                    self.status = await self._current_status()
+            await self._pause(pause_s)
+            self.advance(Event.WANTED)
+
+    def give_password(self, password: str) -> None:
+        """The VNC password from the page; it stays in memory for the console's life only."""
+        self._password = password
+        self._password_given.set()
+
+    def hurry(self) -> None:
+        """Somebody doesn't want to wait for the next try; the budget still counts."""
+        self._hurry.set()
+
+    async def close_link(self) -> None:
+        """Close the link properly, so that the cloud's one slot is free."""
+        if self.link is not None:
+            await self.link.close()
+
+    def closing_failure(self) -> CloseReason:
+        """How a viewer is closed that waited long enough."""
+        match self.failure:
+            case CloudError(code=code) if code:
+                return self.failure.close_reason()
+            case VncPasswordError():
+                return self.failure.close_reason()
+            case None:
+                return UpstreamLost("no connection within max_wait").close_reason()
+            case failure:
+                return UpstreamLost(failure.public_text).close_reason()
+
+    # The opener's audience
+
+    def advance(self, event: Event) -> None:
+        """A step is done."""
+        self.life.advance(event)
+        self.state_since = time.time()
+        self.wait_until = None
+        self._host.changed()
+
+    def waiting(self, wait_s: float) -> None:
+        """The permit's time is `wait_s` away."""
+        self.wait_until = time.time() + wait_s
+        self._parts.metrics.budget_waited(wait_s)
+        _log.info("budget.waiting", instance=self._instance.id, seconds=round(wait_s, 1))
+        self._host.changed()
+
+    def dialled(self) -> None:
+        """A permit was spent."""
+        self._parts.metrics.dialled()
+
+    # The link's host
+
+    def link_said(self, link: Link, events: list[ServerEvent]) -> None:
+        """Messages came."""
+        if link is not self.link or self._link_fault is not None:
+            return
+        try:
+            self.stage.link_said(events)
+        except UpstreamProtocolError as fault:
+            self._link_fault = fault
+            self._link_over.set()
+
+    def link_opaque(self, link: Link, data: bytes) -> None:
+        """Bytes came on an opaque link."""
+        if self.relay is not None:
+            self.relay.from_link(data)
+
+    def link_caught_up(self, link: Link) -> None:
+        """All that was sent has been taken."""
+        if self.relay is not None:
+            self.relay.link_caught_up()
+        else:
+            self.stage.link_caught_up()
+
+    def link_ended(self, link: Link, end: LegEnd) -> None:
+        """It is over."""
+        if end.broke_rules:
+            self._link_fault = UpstreamProtocolError(
+                "the cloud's VNC gateway broke WebSocket rules"
+            )
+        self._link_over.set()
+
+    # One link
+
+    async def _one_link(self) -> None:
+        """Open a link and serve it until it is lost.
+
+        Raises: VncproxyError - it couldn't be opened, or broke the rules.
+        """
+        self._link_over = asyncio.Event()
+        self._link_fault = None
+        leg = await self._opener.open(self, self._host.patience)
+        link = self.link = Link(leg, self, self._password, opaque=self._opaque)
+        outcome: LinkOutcome = "unreachable"
+        try:
+            self.advance(Event.CONNECTED)
+            if self._opaque:
+                self._go_opaque(link, None)
+            else:
+                await self._shake_hands(link)
+            outcome = "closed"
+            _log.info("link.opened", instance=self._instance.id, attempt=self.attempt)
+            self.failure = None
+            await self._link_over.wait()
+            outcome = "protocol" if self._link_fault is not None else "lost"
+        except VncPasswordError:
+            outcome = "vnc-password"
+            raise
+        finally:
+            self._parts.metrics.link(outcome)
+            await self._finish(link)
+        if self._link_fault is not None:
+            await self._remember_unknown(self._link_fault)
+            raise self._link_fault
+        self.attempt = 0
+        self._lost()
+
+    async def _shake_hands(self, link: Link) -> None:
+        found = await link.shake_hands(self._parts.handshake_timeout_s)
+        match found:
+            case Ready():
+                self.advance(Event.READY)
+                resumed = self.stage.screen is not None
+                self.stage.link_up(link, found)
+                link.read_on(found)
+                if resumed:
+                    self._resumed()
+            case UnknownSecurity(types=types):
+                _log.warning(
+                    "console.opaque", instance=self._instance.id, security_types=list(types)
+                )
+                self._opaque = True
+                await self._store()
+                self._go_opaque(link, found)
+            case PasswordNeeded():
+                raise VncPasswordError("this instance asks for its VNC password")
+
+    def _resumed(self) -> None:
+        self.losses_survived += 1
+        self._parts.metrics.resumed()
+        self._parts.metrics.loss_survived()
+        self._host.tell_all(notice("The connection to the cloud was lost and has been replaced."))
+
+    def _go_opaque(self, link: Link, found: UnknownSecurity | None) -> None:
+        self.relay = OpaqueRelay(link, found, self._mismatch)
+        self.advance(Event.UNKNOWN_SECURITY)
+        link.relay()
+        self._host.went_opaque(self.relay)
+
+    def _mismatch(self) -> None:
+        self._link_fault = UpstreamLost("the viewer speaks another RFB version than the daemon")
+        self._link_over.set()
+
+    async def _finish(self, link: Link) -> None:
+        self.link = self.relay = None
+        self.stage.link_down()
+        by_upstream = link.end is not None and link.end.side is Side.CLOUD
+        await link.close()
+        self._parts.metrics.passed("to_viewers", link.bytes_in)
+        self._parts.metrics.passed("to_upstream", link.bytes_out)
+        _log.info(
+            "link.closed",
+            instance=self._instance.id,
+            side=(Side.CLOUD if by_upstream else Side.DAEMON).value,
+            code=link.end.code if link.end is not None else None,
+            upstream_said=link.refusal,
+            seconds=round(link.age_s, 1),
+            bytes_down=link.bytes_in,
+            bytes_up=link.bytes_out,
+        )
+        if link.age_s >= HEALTHY_AGE_S:
+            self._backoff.reset()
+        if not self._opaque:
+            await self._learn(by_upstream=by_upstream)
+
+    async def _learn(self, *, by_upstream: bool) -> None:
+        """What the link's end says about which keepalive counts (design, rule 9)."""
+        now = time.monotonic()
+        explained = self._link_fault is not None
+        if by_upstream and not explained and self.stage.screen is not None:
+            self.status = await self._current_status()
+            explained = self.status in _EXPLAIN
+        lesson = self.keepalive.link_closed(now, by_upstream=by_upstream, explained=explained)
+        if lesson is not None:
+            _log.info("keepalive.learned", instance=self._instance.id, why=self.keepalive.why)
+            await self._store()
+
+    async def _remember_unknown(self, fault: UpstreamError) -> None:
+        """An upstream that says what the daemon doesn't know is opened opaque the next time."""
+        if self.stage.unknown_message:
+            _log.warning("console.opaque_next", instance=self._instance.id, why=fault.public_text)
+            self._opaque = True
+            await self._store()
+
+    async def _store(self) -> None:
+        lesson = to_lesson(self.keepalive.memory, opaque=self._opaque, learned_at=time.time())
+        await self._parts.learned.put(self._instance.id, lesson)
+
+    def _lost(self) -> None:
+        self.advance(Event.LINK_LOST)
+        self.failure = UpstreamLost("the connection to the cloud was lost")
+        self._host.begin_waiting(self.closing_failure)
+
+    def _least_pause(self, error: VncproxyError) -> float | None:
+        """How long to wait at least before another try, in seconds; None: it would be no use."""
+        self.failure = error
+        _log.warning(
+            "link.failed",
+            instance=self._instance.id,
+            error=error.public_text,
+            code=error.code if isinstance(error, CloudError) else "",
+            attempt=self.attempt,
+        )
+        match error:
+            case CertificateRefused():
+                return None
+            case CloudError(kind=CloudErrorKind.WAITS | CloudErrorKind.TRANSIENT):
+                return error.retry_after_s or 0.0
+            case UpstreamLost() if self.life.state is not State.OPAQUE:
+                return 0.0
+            case _:
+                return None
+
+    def _give_up(self, error: VncproxyError) -> None:
+        self.failure = error
+        self._host.gave_up(error)
+
+    async def _pause(self, pause_s: float) -> None:
+        self.wait_until = time.time() + pause_s
+        self._host.changed()
+        self._hurry.clear()
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._hurry.wait()
+        except TimeoutError:
+            pass
+
+    async def _password_from_page(self, error: VncPasswordError) -> None:
+        """Wait for the password, as long as the viewers do: without any, the console ends."""
+        self.failure = error
+        self._password_given.clear()
+        self.advance(Event.PASSWORD_WANTED)
+        self._host.begin_waiting(error.close_reason)
+        await self._password_given.wait()
+        self.advance(Event.PASSWORD_GIVEN)
+        self._host.begin_waiting(self.closing_failure)
+
+    async def _current_status(self) -> str:
+        try:
+            return await self._parts.cloud.status(self._instance.id, self._instance.region)
+        except CloudError as error:
+            _log.info("status.unknown", instance=self._instance.id, code=error.code)
+            return ""

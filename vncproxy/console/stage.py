@@ -1,0 +1,332 @@
+"""What happens on a console while it has a screen: messages from viewers to the link and back.
+
+One writer upstream: everything passes `_send`, which also keeps the keepalive's clock and what the
+guest believes to be held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from vncproxy.console.control import Control
+from vncproxy.console.fanout import Fanout
+from vncproxy.console.link import Link
+from vncproxy.console.screen_memory import ScreenMemory
+from vncproxy.console.translation import is_input, is_key, plain_key, plain_pointer, upstream_form
+from vncproxy.console.viewer import Phase, Viewer
+from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamProtocolError
+from vncproxy.rfb.client_events import (
+    ClientEvent,
+    EncodingsSet,
+    PixelFormatSet,
+    UpdateRequested,
+)
+from vncproxy.rfb.handshake_events import Ready
+from vncproxy.rfb.held_input import HeldInput
+from vncproxy.rfb.keepalive import Keepalive, KeepaliveClass, class_of
+from vncproxy.rfb.server_events import ServerEvent, StreamBroken
+from vncproxy.rfb.viewer_messages import server_init
+
+UPSTREAM_QUEUE_BYTES = 256 * 1024
+"""More input than this waiting for the upstream, and the viewers are read no further."""
+
+
+class Stage:
+    """The screen, the viewers on it, the controller, and the link while there is one."""
+
+    def __init__(
+        self,
+        control: Control,
+        held: HeldInput,
+        keepalive: Keepalive,
+        *,
+        changed: Callable[[], None],
+        keepalive_sent: Callable[[str], None],
+    ) -> None:
+        """Start without a screen.
+
+        Args: changed - what the pages show has changed; keepalive_sent - for the metrics.
+        """
+        self.control = control
+        self.keepalive = keepalive
+        self.held = held
+        self.link: Link | None = None
+        self.fanout: Fanout | None = None
+        self.viewers: dict[str, Viewer] = {}
+        self.discarded_keys = 0
+        self.unknown_message = False
+        self._changed = changed
+        self._keepalive_sent = keepalive_sent
+        self._timer: asyncio.TimerHandle | None = None
+        self._paused = False
+
+    @property
+    def screen(self) -> ScreenMemory | None:
+        """What is known of the screen."""
+        return self.fanout.memory if self.fanout is not None else None
+
+    # The link
+
+    def link_up(self, link: Link, ready: Ready) -> None:
+        """A link has its ServerInit: the first of this console, or one that replaces a lost one."""
+        memory = ScreenMemory(ready.width, ready.height, ready.name, ready.pixel_format)
+        self.link = link
+        self.keepalive.link_started(time.monotonic())
+        if self.fanout is None:
+            self.fanout = Fanout(memory)
+        else:
+            messages = self.fanout.link_renewed(memory)
+            self._follow_format()
+            # What the lost link left pressed would stick in the guest.
+            self._send(messages + self._releases())
+            self.held.clear()
+        for viewer in list(self.viewers.values()):
+            viewer.waiting_is_over()
+            if viewer.phase is Phase.WAITING:
+                viewer.greet()
+            elif viewer.phase is Phase.WELCOME:
+                self.welcome(viewer)
+        self._pump()
+
+    def link_down(self) -> None:
+        """The link is gone; the viewers stay."""
+        self.link = None
+        self._paused = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for viewer in self.viewers.values():
+            viewer.resume()
+
+    def link_said(self, events: list[ServerEvent]) -> None:
+        """Messages of the upstream.
+
+        Raises: UpstreamProtocolError - it broke RFB; what was whole before that has been passed on.
+        """
+        fanout = self.fanout
+        assert fanout is not None, "a link that has a stream has a screen"
+        try:
+            for event in events:
+                if isinstance(event, StreamBroken):
+                    self.unknown_message = event.unknown
+                    raise UpstreamProtocolError(f"the cloud's VNC server sent {event.reason}")
+                messages = fanout.upstream(event)
+                self._follow_format()
+                self._send(messages)
+        except ValueError as fault:
+            raise UpstreamProtocolError(f"the cloud's VNC server sent {fault}") from None
+        finally:
+            self._pump()
+
+    def _follow_format(self) -> None:
+        if self.link is not None and self.fanout is not None:
+            self.link.set_pixel_format(self.fanout.memory.pixel_format)
+
+    # Viewers
+
+    def add(self, viewer: Viewer) -> None:
+        """A viewer came."""
+        self.viewers[viewer.id] = viewer
+        before = self.control.controller
+        identity = viewer.identity
+        self.control.join(viewer.id, may_control=identity.may_control, take=identity.take)
+        self.controller_changed(before)
+        if self.fanout is not None:
+            viewer.greet()
+
+    def remove(self, viewer: Viewer) -> None:
+        """A viewer is gone; what its user held is released."""
+        self.viewers.pop(viewer.id, None)
+        before = self.control.controller
+        self.control.leave(viewer.id)
+        self.controller_changed(before)
+        if self.fanout is not None:
+            self.fanout.leave(viewer.id)
+            self._pump()
+
+    def controller_changed(self, before: str | None) -> None:
+        """If another controls now than `before`, what the old one held is released first."""
+        if self.control.controller != before:
+            if self.link is not None and before is not None:
+                self._send(self._releases())
+                self.held.clear()
+            self._changed()
+
+    def welcome(self, viewer: Viewer) -> None:
+        """Give ServerInit to a viewer whose handshake is done, if there is a link."""
+        if self.fanout is None or self.link is None:
+            return
+        memory = self.fanout.memory
+        self.fanout.join(viewer.id)
+        viewer.welcome(server_init(memory.width, memory.height, memory.pixel_format, memory.name))
+
+    def said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
+        """Messages of a viewer."""
+        fanout = self.fanout
+        if fanout is None or (screen := fanout.viewers.get(viewer.id)) is None:
+            return
+        input_: list[bytes] = []
+        for event in events:
+            match event:
+                case PixelFormatSet():
+                    self._send(input_)
+                    input_ = []
+                    self._set_pixel_format(viewer, event)
+                case EncodingsSet(encodings=encodings):
+                    screen.set_encodings(encodings)
+                case UpdateRequested():
+                    screen.requested(
+                        incremental=event.incremental,
+                        x=event.x,
+                        y=event.y,
+                        width=event.width,
+                        height=event.height,
+                    )
+                case _ if is_input(event):
+                    viewer.touched()
+                    if viewer.id == self.control.controller:
+                        input_ += self._input(fanout, event)
+                case _:
+                    # Fences, continuous updates and the like were never offered to it.
+                    pass
+        self._send(input_)
+        self._pump()
+        if self.link is not None and self.link.backlog_bytes > UPSTREAM_QUEUE_BYTES:
+            viewer.pause()
+
+    def _input(self, fanout: Fanout, event: ClientEvent) -> list[bytes]:
+        if self.link is None:
+            if is_key(event):
+                self.discarded_keys += 1
+                self._changed()
+            return []
+        message = upstream_form(event, fanout.memory)
+        return [message] if message is not None else []
+
+    def _set_pixel_format(self, viewer: Viewer, event: PixelFormatSet) -> None:
+        assert self.fanout is not None, "only a viewer on a screen has a stream"
+        if event.pixel_format == self.fanout.pixel_format:
+            return
+        if len(self.fanout.viewers) > 1:
+            viewer.close(
+                CloseReason(
+                    CloseCode.PIXEL_FORMAT,
+                    Side.DAEMON,
+                    "the console is shared with viewers of another pixel format",
+                )
+            )
+            return
+        messages = self.fanout.set_pixel_format(event.pixel_format)
+        self._follow_format()
+        self._send(messages)
+
+    def caught_up(self, viewer: Viewer) -> None:
+        """A viewer has taken all that was sent."""
+        if self.fanout is not None:
+            self.fanout.became_ready(viewer.id)
+            self._let_link_flow()
+            self._pump()
+
+    def link_caught_up(self) -> None:
+        """The upstream has taken all that was sent."""
+        for viewer in self.viewers.values():
+            viewer.resume()
+
+    # Towards the link and the viewers
+
+    def _releases(self) -> list[bytes]:
+        """What releases everything that is held, in a form that this upstream understands."""
+        assert self.fanout is not None, "input is held only on a screen"
+        forms: list[bytes] = []
+        for raw in self.held.release():
+            plain = plain_key(raw) if raw[0] == 255 else plain_pointer(raw) if raw[0] == 5 else raw
+            native = raw if raw[0] == 255 and self.fanout.memory.qemu_keys else plain
+            if native is not None:
+                forms.append(native)
+        return forms
+
+    def _send(self, messages: list[bytes]) -> None:
+        if self.link is None or not messages:
+            return
+        now = time.monotonic()
+        for raw in messages:
+            self.held.track(raw)
+            self.keepalive.sent(class_of(raw), now)
+        self.link.send(messages)
+
+    def _pump(self) -> None:
+        """Send what is due, upstream and to the viewers, and set the clock for the next."""
+        fanout = self.fanout
+        if fanout is None:
+            return
+        if self.link is not None:
+            self._send(fanout.requests(time.monotonic()))
+        for viewer_id, screen in list(fanout.viewers.items()):
+            viewer = self.viewers.get(viewer_id)
+            if viewer is None:
+                continue
+            viewer.stream.extended_buttons = screen.extended_buttons
+            viewer.send(screen.take())
+            if screen.lost:
+                viewer.close(
+                    CloseReason(
+                        CloseCode.PIXEL_FORMAT,
+                        Side.VIEWER,
+                        "the viewer can't follow the screen's new size",
+                    )
+                )
+        self._hold_back()
+        self._set_timer()
+
+    def _hold_back(self) -> None:
+        """A viewer that is behind skips; if all are, the upstream isn't read any further."""
+        assert self.fanout is not None, "only called with a screen"
+        on = [v for v in self.viewers.values() if v.phase is Phase.STREAMING]
+        behind = [v for v in on if v.behind]
+        if len(behind) < len(on) or not on:
+            for viewer in behind:
+                self.fanout.viewers[viewer.id].ready = False
+            self._let_link_flow()
+        elif self.link is not None and not self._paused:
+            self._paused = True
+            self.link.pause()
+
+    def _let_link_flow(self) -> None:
+        if self._paused and self.link is not None:
+            self._paused = False
+            self.link.resume()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self.link is None or self.fanout is None:
+            return
+        due = [at for at in (self.keepalive.next_at, self.fanout.next_request_at) if at is not None]
+        if due:
+            delay_s = max(0.0, min(due) - time.monotonic())
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._due)
+
+    def _due(self) -> None:
+        """The timer's time has come: a keepalive, a rationed full update, or both."""
+        self._timer = None
+        next_at = self.keepalive.next_at
+        if next_at is not None and self.fanout is not None and time.monotonic() >= next_at:
+            memory = self.fanout.memory
+            message = self.keepalive.message(memory.width, memory.height)
+            kind = self.keepalive.kind
+            if kind is KeepaliveClass.ANY:
+                message = self.fanout.repeat_request()
+            self._keepalive_sent(kind.value)
+            self._send(_messages(message, kind))
+        self._pump()
+
+
+def _messages(message: bytes, kind: KeepaliveClass) -> list[bytes]:
+    """A key's press and release are two messages."""
+    if kind is not KeepaliveClass.KEY:
+        return [message]
+    half = len(message) // 2
+    return [message[:half], message[half:]]

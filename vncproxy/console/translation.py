@@ -1,0 +1,62 @@
+"""Which of the controller's messages go upstream, and in what form.
+
+An upstream is sent only what it announced: QEMU drops the connection on anything else.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from vncproxy.console.screen_memory import ScreenMemory
+from vncproxy.rfb.client_events import (
+    ClientEvent,
+    CutTextSent,
+    DesktopSizeSet,
+    KeySent,
+    PointerSent,
+    QemuKeySent,
+)
+from vncproxy.rfb.client_messages import key_event
+
+_QEMU_KEY = struct.Struct(">BBHII")
+_POINTER_BYTES = 6
+
+
+def upstream_form(event: ClientEvent, screen: ScreenMemory) -> bytes | None:
+    """The message to send upstream for this input, or None if it isn't for the upstream."""
+    match event:
+        case KeySent(raw):
+            return raw
+        case PointerSent(raw):
+            return raw if screen.extended_buttons else plain_pointer(raw)
+        case QemuKeySent(raw):
+            return raw if screen.qemu_keys else plain_key(raw)
+        case CutTextSent(raw, extended=False):
+            return raw
+        case DesktopSizeSet(raw):
+            return raw if screen.layout is not None else None
+        case _:
+            return None
+
+
+def is_input(event: ClientEvent) -> bool:
+    """Whether only the controller may send this."""
+    return isinstance(event, KeySent | PointerSent | QemuKeySent | CutTextSent | DesktopSizeSet)
+
+
+def is_key(event: ClientEvent) -> bool:
+    """Whether a keystroke is lost if this isn't passed on."""
+    return isinstance(event, KeySent | QemuKeySent)
+
+
+def plain_key(raw: bytes) -> bytes | None:
+    """A QEMU extended key event as a KeyEvent; None if it names no keysym."""
+    _, _, down, keysym, _ = _QEMU_KEY.unpack(raw)
+    return key_event(bool(down), keysym) if keysym else None
+
+
+def plain_pointer(raw: bytes) -> bytes:
+    """A pointer event without the extended buttons."""
+    if len(raw) == _POINTER_BYTES:
+        return raw
+    return bytes((raw[0], raw[1] & 0x7F)) + raw[2:_POINTER_BYTES]

@@ -1,0 +1,260 @@
+"""The WebSocket to the cloud, by the websockets library, behind the leg interface.
+
+The library's pings stay off: the cloud doesn't count them as interaction, and a gateway that
+answered none would lose a good link. A dead line is noticed by TCP itself (`DEAD_LINE_S`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidStatus,
+    InvalidURI,
+)
+from websockets.typing import Subprotocol
+
+from vncproxy.console.leg import ABNORMAL, CLOSE_TIMEOUT_S, LegEnd, LegReceiver
+from vncproxy.console.tasks import Tasks
+from vncproxy.errors import (
+    CertificateRefused,
+    CloseReason,
+    Side,
+    UpstreamLost,
+    UpstreamProtocolError,
+)
+
+MESSAGE_MAX_BYTES = 64 * 1024 * 1024
+"""Above a raw 4K screen in one message (33 MiB)."""
+_FEED_BYTES = 256 * 1024
+_QUEUED_MESSAGES = 4
+DEAD_LINE_S = 30
+"""Unacknowledged data for this long ends the connection (TCP_USER_TIMEOUT)."""
+_NORMAL_CLOSE = 1000
+
+# The library logs request lines, which hold the VncUrl.
+_silent = logging.getLogger("vncproxy.websockets")
+_silent.disabled = True
+
+
+class DialledUrl(Protocol):
+    """What of a VncUrl a dial needs."""
+
+    @property
+    def host(self) -> str:
+        """The gateway's host name."""
+
+    @property
+    def secure(self) -> bool:
+        """Whether it is wss."""
+
+    def reveal(self) -> str:
+        """The URL itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class DialSettings:
+    """How to reach the cloud's gateways.
+
+    Args: tls - verifies the gateway's certificate; connect_host - dial this address instead of the
+    URL's host, directly and never by a proxy; TLS still verifies the URL's host; proxy - from a
+    host and whether TLS is used to a proxy's URL or None.
+    """
+
+    tls: ssl.SSLContext
+    connect_host: str | None
+    proxy: ProxyChoice
+
+
+class ProxyChoice(Protocol):
+    """Which proxy the environment names for a host."""
+
+    def __call__(self, host: str, *, secure: bool) -> str | None:
+        """The proxy's URL, or None for a direct connection."""
+
+
+class _DirectConnect(connect):
+    """Follows no redirect: it would carry the secret to another host."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+async def dial(url: DialledUrl, timeout_s: float, settings: DialSettings) -> UpstreamLeg:
+    """Open the WebSocket of a VncUrl, at once.
+
+    Args: timeout_s - the rest of the VncUrl's life.
+    Raises: UpstreamLost - no connection; the text says at which step; UpstreamProtocolError - the
+    answer isn't a WebSocket's.
+    """
+    direct: dict[str, object] = {"ssl": settings.tls} if url.secure else {}
+    proxy = None
+    if settings.connect_host is not None:
+        direct["host"] = settings.connect_host
+    else:
+        proxy = settings.proxy(url.host, secure=url.secure)
+    try:
+        connection = await _DirectConnect(
+            url.reveal(),
+            subprotocols=[Subprotocol("binary")],
+            compression=None,
+            user_agent_header=None,
+            proxy=proxy,
+            open_timeout=timeout_s,
+            ping_interval=None,
+            close_timeout=CLOSE_TIMEOUT_S,
+            max_size=MESSAGE_MAX_BYTES,
+            max_queue=_QUEUED_MESSAGES,
+            logger=_silent,
+            **direct,  # type: ignore[arg-type]
+        )
+    # `from None` everywhere: the library's exceptions hold the URL.
+    except TimeoutError:
+        raise UpstreamLost("the cloud's VNC gateway didn't answer in time") from None
+    except ssl.SSLCertVerificationError:
+        raise CertificateRefused(
+            "the certificate of the cloud's VNC gateway isn't trusted; if a proxy here inspects "
+            "TLS, name its authority in [aliyun] ca_file"
+        ) from None
+    except InvalidStatus as refusal:
+        status = refusal.response.status_code
+        raise UpstreamLost(
+            f"the cloud's VNC gateway refused the connection (HTTP status {status})"
+        ) from None
+    except (InvalidMessage, EOFError):
+        raise UpstreamLost(
+            "the cloud's VNC gateway closed the connection before the WebSocket was open"
+        ) from None
+    except (InvalidHandshake, InvalidURI):
+        raise UpstreamProtocolError(
+            "the cloud's VNC gateway gave an answer that is no WebSocket's"
+        ) from None
+    except OSError as fault:
+        word = fault.strerror or type(fault).__name__
+        raise UpstreamLost(f"the cloud's VNC gateway can't be reached: {word}") from None
+    return UpstreamLeg(connection)
+
+
+class UpstreamLeg:
+    """One open WebSocket to the cloud."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        """Own an open connection."""
+        self._connection = connection
+        self._tasks = Tasks()
+        self._queue: deque[bytes] = deque()
+        self._queued_bytes = 0
+        self.sent_bytes = 0
+        self._work = asyncio.Event()
+        self._reading = asyncio.Event()
+        self._reading.set()
+        self._receiver: LegReceiver | None = None
+        self._closing = False
+        self._ended = False
+        _watch_line(connection.transport.get_extra_info("socket"))
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes not yet taken by the operating system."""
+        return self._queued_bytes + self._connection.transport.get_write_buffer_size()
+
+    def attach(self, receiver: LegReceiver) -> None:
+        """Start delivering."""
+        self._receiver = receiver
+        self._tasks.start(self._read(), "upstream-read")
+        self._tasks.start(self._write(), "upstream-write")
+
+    def send(self, slices: Sequence[bytes]) -> None:
+        """Queue whole messages for the one writer."""
+        if self._closing:
+            return
+        self._queue.extend(slices)
+        self._queued_bytes += sum(map(len, slices))
+        self._work.set()
+
+    def pause(self) -> None:
+        """Stop reading."""
+        self._reading.clear()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._reading.set()
+
+    async def close(self, reason: CloseReason | None = None) -> None:
+        """Close properly, so that the cloud's one slot is free again."""
+        if not self._closing:
+            self._closing = True
+            self._reading.set()
+            await self._connection.close(_NORMAL_CLOSE)
+        await self._tasks.close()
+        self._end(LegEnd(Side.DAEMON, _NORMAL_CLOSE))
+
+    async def _read(self) -> None:
+        end = LegEnd(Side.CLOUD)
+        try:
+            while True:
+                await self._reading.wait()
+                message = await self._connection.recv(decode=False)
+                for start in range(0, len(message), _FEED_BYTES):
+                    # A pause holds back the rest of a large message too.
+                    await self._reading.wait()
+                    self._deliver(message[start : start + _FEED_BYTES])
+        except ConnectionClosed as closed:
+            code = closed.rcvd.code if closed.rcvd else ABNORMAL
+            if self._closing:
+                end = LegEnd(Side.DAEMON, code)
+            else:
+                # Nobody here closed it: a close frame of ours is the library's word on bad frames.
+                end = LegEnd(Side.CLOUD, code, broke_rules=closed.rcvd_then_sent is False)
+        self._end(end)
+
+    def _deliver(self, data: bytes) -> None:
+        if self._receiver is not None and not self._ended:
+            self._receiver.leg_received(data)
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._work.wait()
+                self._work.clear()
+                while self._queue:
+                    batch = b"".join(self._queue)
+                    self._queue.clear()
+                    await self._connection.send(batch)
+                    self._queued_bytes -= len(batch)
+                    self.sent_bytes += len(batch)
+                if self._receiver is not None and not self._ended:
+                    self._receiver.leg_drained()
+        except ConnectionClosed:
+            # The reader reports the end, once it has delivered what came before it.
+            pass
+
+    def _end(self, end: LegEnd) -> None:
+        if self._ended:
+            return
+        self._ended = self._closing = True
+        self._queue.clear()
+        self._queued_bytes = 0
+        if self._receiver is not None:
+            self._receiver.leg_ended(end)
+
+
+def _watch_line(sock: socket.socket | None) -> None:
+    if sock is None:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, DEAD_LINE_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, DEAD_LINE_S // 3)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_LINE_S * 1000)

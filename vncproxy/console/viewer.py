@@ -1,0 +1,323 @@
+"""One client of a console: its leg, its handshake, its stream of messages, and its time limits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol
+
+from vncproxy.console.leg import Leg, LegEnd
+from vncproxy.console.tasks import Tasks
+from vncproxy.errors import CloseCode, CloseReason, Side
+from vncproxy.rfb.client_events import ClientEvent, StreamBroken
+from vncproxy.rfb.client_stream import ClientStream
+from vncproxy.rfb.handshake_events import (
+    FailureTold,
+    HandshakeBroken,
+    PasswordAccepted,
+    PasswordRejected,
+    Send,
+    ViewerReady,
+)
+from vncproxy.rfb.viewer_handshake import ViewerHandshake
+from vncproxy.rfb.vnc_auth import PasswordVerifier
+
+HANDSHAKE_TIMEOUT_S = 30.0
+"""A native viewer's user may have to type a password meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerIdentity:
+    """Who is behind a viewer.
+
+    Args: id - the viewer's, unique in the daemon; user - as the door knows it; address - where the
+    connection came from; door - the listener's name; may_control - else it only watches; take -
+    asks for control over whoever has it.
+    """
+
+    id: str
+    user: str
+    address: str
+    door: str
+    may_control: bool = True
+    take: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerLimits:
+    """How long a viewer may stay, in seconds; 0 means no limit, but for `slow_timeout_s`."""
+
+    idle_timeout_s: float
+    max_age_s: float
+    slow_timeout_s: float
+    queue_bytes: int
+
+
+class ViewerHost(Protocol):
+    """The console, as a viewer sees it."""
+
+    def viewer_ready(self, viewer: Viewer) -> None:
+        """The handshake is done: ServerInit is wanted."""
+
+    def viewer_said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
+        """Messages came."""
+
+    def viewer_opaque(self, viewer: Viewer, data: bytes) -> None:
+        """Bytes came from the viewer of an opaque console."""
+
+    def viewer_caught_up(self, viewer: Viewer) -> None:
+        """All that was sent has been taken."""
+
+    def viewer_ended(self, viewer: Viewer) -> None:
+        """The viewer is gone."""
+
+
+class Phase(Enum):
+    """How far a viewer has come."""
+
+    WAITING = auto()
+    HANDSHAKE = auto()
+    WELCOME = auto()
+    STREAMING = auto()
+    OPAQUE = auto()
+    CLOSED = auto()
+
+
+class Viewer:
+    """A browser's WebSocket or a native viewer's connection, on one console."""
+
+    def __init__(
+        self,
+        identity: ViewerIdentity,
+        leg: Leg,
+        limits: ViewerLimits,
+        verifier: PasswordVerifier | None = None,
+    ) -> None:
+        """Own `leg`; nothing is read before `open`."""
+        self.identity = identity
+        self.phase = Phase.WAITING
+        self.since = time.time()
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.end: CloseReason | None = None
+        self.ended = asyncio.Event()
+        self.stream = ClientStream()
+        self._leg = leg
+        self._limits = limits
+        self._handshake = ViewerHandshake(verifier)
+        self._host: ViewerHost | None = None
+        self._tasks = Tasks()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._opened_at = time.monotonic()
+        self._input_at = self._opened_at
+
+    @property
+    def id(self) -> str:
+        """The viewer's id."""
+        return self.identity.id
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it came."""
+        return time.monotonic() - self._opened_at
+
+    @property
+    def behind(self) -> bool:
+        """Whether more waits for it than it may have waiting."""
+        return self.behind_by(self._limits.queue_bytes)
+
+    def open(self, host: ViewerHost) -> None:
+        """Begin: the viewer waits until the console starts its handshake."""
+        self._host = host
+        self._leg.attach(self)
+        if self._limits.max_age_s:
+            self._after("age", self._limits.max_age_s, self._too_old)
+        if self._limits.idle_timeout_s:
+            self._after("idle", self._limits.idle_timeout_s, self._maybe_idle)
+
+    def greet(self) -> None:
+        """Send the version line: from here on the daemon speaks RFB with it."""
+        self.phase = Phase.HANDSHAKE
+        self._after("handshake", HANDSHAKE_TIMEOUT_S, self._handshake_hangs)
+        self.send([self._handshake.start()])
+
+    def welcome(self, server_init: bytes) -> None:
+        """Send ServerInit; messages that came early are taken now."""
+        self.phase = Phase.STREAMING
+        self.send([server_init])
+        if trailing := self._handshake.trailing:
+            self._messages(trailing)
+
+    def go_opaque(self, first: Sequence[bytes]) -> None:
+        """Relay bytes untouched from now on."""
+        self.phase = Phase.OPAQUE
+        self.send(first)
+
+    def behind_by(self, size_bytes: int) -> bool:
+        """Whether more than this waits for it."""
+        return self._leg.backlog_bytes > size_bytes
+
+    def wait_at_most(self, wait_s: float, gave_up: Callable[[], CloseReason]) -> None:
+        """Close it as `gave_up` says unless `waiting_is_over` is called within `wait_s`."""
+        if "wait" not in self._timers:
+            self._after("wait", wait_s, lambda: self.close(gave_up()))
+
+    @property
+    def patience_s(self) -> float:
+        """How much longer it will wait for a link; 0 if it doesn't."""
+        timer = self._timers.get("wait")
+        return max(0.0, timer.when() - asyncio.get_running_loop().time()) if timer else 0.0
+
+    def waiting_is_over(self) -> None:
+        """The console runs again."""
+        if timer := self._timers.pop("wait", None):
+            timer.cancel()
+
+    def send(self, slices: Sequence[bytes]) -> None:
+        """Queue for this viewer."""
+        if self.phase is Phase.CLOSED or not slices:
+            return
+        self.bytes_out += sum(map(len, slices))
+        self._leg.send(slices)
+        if "slow" not in self._timers and self._leg.backlog_bytes:
+            self._watch_progress()
+
+    def pause(self) -> None:
+        """Stop reading from it: the upstream can't take more input now."""
+        self._leg.pause()
+
+    def resume(self) -> None:
+        """Read from it again."""
+        self._leg.resume()
+
+    def close(self, reason: CloseReason) -> None:
+        """End it; before ServerInit a native viewer is told why in RFB's own words."""
+        if self.phase is Phase.CLOSED:
+            return
+        if self.phase in (Phase.HANDSHAKE, Phase.WELCOME):
+            told = self._handshake.fail(reason.text or reason.reason)
+            if told:
+                self.send([told])
+        self._tasks.start(self._leg.close(reason), f"close-{self.id}")
+        self._finish(reason)
+
+    async def closed(self) -> None:
+        """Wait until the connection is closed and nothing of it runs any more."""
+        await self.ended.wait()
+        await self._leg.close()
+        await self._tasks.close()
+
+    # The leg's side
+
+    def leg_received(self, data: bytes) -> None:
+        """Bytes came."""
+        self.bytes_in += len(data)
+        match self.phase:
+            case Phase.STREAMING:
+                self._messages(data)
+            case Phase.HANDSHAKE | Phase.WELCOME:
+                self._shake_hands(data)
+            case Phase.OPAQUE:
+                self._input_at = time.monotonic()
+                if self._host is not None:
+                    self._host.viewer_opaque(self, data)
+            case Phase.WAITING:
+                self._broke_rules("it spoke before the server did")
+            case Phase.CLOSED:
+                pass
+
+    def leg_drained(self) -> None:
+        """All was taken."""
+        if timer := self._timers.pop("slow", None):
+            timer.cancel()
+        if self._host is not None and self.phase is not Phase.CLOSED:
+            self._host.viewer_caught_up(self)
+
+    def leg_ended(self, end: LegEnd) -> None:
+        """The connection is gone."""
+        if self.phase is Phase.CLOSED:
+            return
+        if end.broke_rules:
+            self._broke_rules("it broke WebSocket rules")
+            return
+        self._finish(CloseReason(CloseCode.VIEWER_LEFT, Side.VIEWER, "the viewer left"))
+
+    def _shake_hands(self, data: bytes) -> None:
+        for event in self._handshake.feed(data):
+            match event:
+                case Send(sent):
+                    self.send([sent])
+                case PasswordAccepted():
+                    self.send([self._handshake.admit()])
+                    self._shake_hands(b"")
+                case ViewerReady():
+                    self.phase = Phase.WELCOME
+                    if timer := self._timers.pop("handshake", None):
+                        timer.cancel()
+                    if self._host is not None:
+                        self._host.viewer_ready(self)
+                case HandshakeBroken(reason):
+                    self._broke_rules(reason)
+                case PasswordRejected() | FailureTold():
+                    self.close(
+                        CloseReason(CloseCode.VNC_PASSWORD, Side.VIEWER, "a wrong viewer password")
+                    )
+
+    def _messages(self, data: bytes) -> None:
+        events = self.stream.feed(data)
+        broken = events.pop() if events and isinstance(events[-1], StreamBroken) else None
+        if events and self._host is not None:
+            self._host.viewer_said(self, events)
+        if isinstance(broken, StreamBroken):
+            self._broke_rules(broken.reason)
+
+    def touched(self) -> None:
+        """The viewer's user did something: the idle time begins anew."""
+        self._input_at = time.monotonic()
+
+    def _broke_rules(self, how: str) -> None:
+        self.close(CloseReason(CloseCode.VIEWER_PROTOCOL, Side.VIEWER, f"the viewer: {how}"))
+
+    # Time limits
+
+    def _after(self, name: str, delay_s: float, call: Callable[[], None]) -> None:
+        self._timers[name] = asyncio.get_running_loop().call_later(delay_s, call)
+
+    def _too_old(self) -> None:
+        self.close(CloseReason(CloseCode.SESSION_LIMIT, Side.DAEMON, "session_max_age is reached"))
+
+    def _maybe_idle(self) -> None:
+        rest_s = self._input_at + self._limits.idle_timeout_s - time.monotonic()
+        if rest_s > 0:
+            self._after("idle", rest_s, self._maybe_idle)
+        else:
+            self.close(CloseReason(CloseCode.IDLE, Side.VIEWER, "no input for too long"))
+
+    def _handshake_hangs(self) -> None:
+        self._broke_rules("it didn't finish its handshake in time")
+
+    def _watch_progress(self) -> None:
+        sent_bytes = self._leg.sent_bytes
+        self._after("slow", self._limits.slow_timeout_s, lambda: self._check_progress(sent_bytes))
+
+    def _check_progress(self, sent_bytes: int) -> None:
+        self._timers.pop("slow", None)
+        if not self._leg.backlog_bytes:
+            return
+        if self._leg.sent_bytes != sent_bytes:
+            self._watch_progress()
+        else:
+            self.close(CloseReason(CloseCode.TOO_SLOW, Side.VIEWER, "it reads nothing"))
+
+    def _finish(self, reason: CloseReason) -> None:
+        self.phase = Phase.CLOSED
+        self.end = reason
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        if self._host is not None:
+            self._host.viewer_ended(self)
+        self.ended.set()

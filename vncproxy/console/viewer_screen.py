@@ -1,0 +1,296 @@
+"""What one viewer sees: cuts the upstream's updates to what this viewer asked for and can decode.
+
+The viewer's updates are framed anew, so that it stands at a message boundary after each call, no
+matter where a link breaks. Laws (design, rules 3, 4, 5 and 8):
+
+1. What the viewer didn't ask for is never sent to it; the picture under it counts as uncovered.
+2. CopyRect goes only to a viewer that has the whole picture.
+3. A viewer that missed a zlib rectangle of Tight gets them deflated afresh, each with its reset
+   bit, until the next link.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from vncproxy.console.screen_memory import ScreenMemory
+from vncproxy.rfb import encodings as enc
+from vncproxy.rfb import viewer_messages
+from vncproxy.rfb.region import Uncovered
+from vncproxy.rfb.server_events import RectangleReceived
+from vncproxy.rfb.tight import TightLayout
+from vncproxy.rfb.tight_streams import InflatedTight, StreamResets
+
+_HEADER = struct.Struct(">HHHHi")
+_FLUSH_BYTES = 64 * 1024
+Area: TypeAlias = tuple[int, int, int, int]
+"""x, y, width, height in pixels."""
+_MAX_RECTANGLES = 0xFFFE
+"""0xFFFF means an open count. Source: rfbproto, LastRect."""
+
+
+@dataclass(frozen=True, slots=True)
+class TightPart:
+    """What all viewers share of a Tight rectangle."""
+
+    layout: TightLayout
+    inflated: InflatedTight
+
+    @property
+    def moves_streams(self) -> bool:
+        """Whether a viewer that misses it is out of step with the link's zlib streams."""
+        return self.layout.zlib or self.layout.resets != 0
+
+
+class ViewerScreen:
+    """One viewer's view of the console's screen."""
+
+    def __init__(self, memory: ScreenMemory, *, in_step: bool) -> None:
+        """A viewer that got ServerInit from `memory` just now.
+
+        Args: in_step - no zlib rectangle of this link has passed yet.
+        """
+        self._memory = memory
+        self._size = (memory.width, memory.height)
+        self._name = memory.name
+        self._told_cursor: RectangleReceived | None = None
+        self._told_led: RectangleReceived | None = None
+        self._told_layout: RectangleReceived | None = None
+        self._told_qemu_keys = False
+        self._told_buttons = False
+        self._told_map = b""
+        self._in_step = in_step
+        self._resets = StreamResets()
+        self._uncovered = Uncovered(memory.width, memory.height)
+        self._pending: list[bytes] = []
+        self._pending_count = 0
+        self._pending_bytes = 0
+        self._outbox: list[bytes] = []
+        self._sent_in_update = False
+        self.encodings: tuple[int, ...] = (enc.RAW,)
+        self._known = frozenset(self.encodings)
+        self._asked_area: Area | None = None
+        self.has_chosen = False
+        self.started = False
+        self.wants = False
+        self.ready = True
+        self.lost = False
+
+    @property
+    def synced(self) -> bool:
+        """Whether the viewer has the whole picture."""
+        return self._uncovered.complete
+
+    @property
+    def missing(self) -> Area | None:
+        """The smallest area that holds all that the viewer lacks."""
+        if not self.started:
+            return None
+        area = None
+        for box in self._uncovered.boxes:
+            area = union(area, box)
+        return area
+
+    @property
+    def extended_buttons(self) -> bool:
+        """Whether the viewer was told that it may send 7-byte pointer events."""
+        return self._told_buttons
+
+    def set_encodings(self, encodings: tuple[int, ...]) -> None:
+        """The viewer's SetEncodings; what it may now be told is told."""
+        self.encodings = encodings
+        self._known = frozenset(encodings) | {enc.RAW}
+        self.has_chosen = True
+        self.introduce()
+        self._flush()
+
+    def requested(self, *, incremental: bool, x: int, y: int, width: int, height: int) -> None:
+        """The viewer's FramebufferUpdateRequest."""
+        self.started = True
+        self.wants = True
+        if incremental:
+            return
+        width = max(0, min(width, self._size[0] - x))
+        height = max(0, min(height, self._size[1] - y))
+        if width and height:
+            self._uncovered.uncover(x, y, width, height)
+            self._asked_area = union(self._asked_area, (x, y, width, height))
+
+    def rectangle(self, rect: RectangleReceived, wire: bytes, tight: TightPart | None) -> None:
+        """A picture rectangle came from the upstream; `wire` is it with its header."""
+        if not self._takes(rect):
+            self.missed(rect, tight)
+            return
+        if tight is not None and tight.moves_streams:
+            if self._in_step:
+                data = self._resets.apply(rect.data, tight.layout)
+            else:
+                data = tight.inflated.restart()
+            wire = wire[: _HEADER.size] + data
+        self._uncovered.cover(rect.x, rect.y, rect.width, rect.height)
+        self._queue(wire)
+
+    def _takes(self, rect: RectangleReceived) -> bool:
+        return (
+            self.ready
+            and self.started
+            and rect.encoding in self._known
+            and (rect.encoding != enc.COPY_RECT or self.synced)
+        )
+
+    def missed(self, rect: RectangleReceived, tight: TightPart | None) -> None:
+        """A picture rectangle isn't for this viewer."""
+        self._uncovered.uncover(rect.x, rect.y, rect.width, rect.height)
+        if tight is not None and tight.moves_streams:
+            self._in_step = False
+
+    def resize_refused(self, rect: RectangleReceived) -> None:
+        """The answer to this viewer's SetDesktopSize: it was refused."""
+        if self.ready and enc.EXTENDED_DESKTOP_SIZE in self._known:
+            self._queue(rect.message_bytes)
+
+    def update_ended(self) -> None:
+        """The upstream's update is over: what is pending goes out."""
+        self._flush()
+        if self._sent_in_update:
+            self.wants = False
+            self._sent_in_update = False
+
+    def message(self, raw: bytes) -> None:
+        """A whole message between updates, such as a bell."""
+        if self.ready:
+            self._outbox.append(raw)
+
+    def link_renewed(self, memory: ScreenMemory) -> None:
+        """The link was replaced: the decoder is told to begin anew, and nothing is taken as known.
+
+        Source: rfbproto, Tight Encoding (the four reset bits).
+        """
+        self._memory = memory
+        self._flush()
+        self._in_step = True
+        self._resets.renewed()
+        self._uncovered.reset(memory.width, memory.height)
+        self.wants = self.started
+        self.introduce()
+        self._flush()
+
+    def introduce(self) -> None:
+        """Tell what the viewer asked to be told and doesn't know yet."""
+        if not self.ready:
+            return
+        memory = self._memory
+        self._tell_size()
+        if memory.name != self._name and enc.DESKTOP_NAME in self._known:
+            self._name = memory.name
+            self._queue(_desktop_name(memory.name))
+        cursor = memory.cursor
+        if (
+            cursor is not None
+            and cursor is not self._told_cursor
+            and cursor.encoding in self._known
+        ):
+            self._told_cursor = cursor
+            self._queue(cursor.message_bytes)
+        led = memory.led_state
+        if led is not None and led is not self._told_led and enc.QEMU_LED_STATE in self._known:
+            self._told_led = led
+            self._queue(led.message_bytes)
+        if memory.qemu_keys and not self._told_qemu_keys and enc.QEMU_EXTENDED_KEY in self._known:
+            self._told_qemu_keys = True
+            self._queue(_confirmation(enc.QEMU_EXTENDED_KEY))
+        if (
+            memory.extended_buttons
+            and not self._told_buttons
+            and enc.EXTENDED_MOUSE_BUTTONS in self._known
+        ):
+            self._told_buttons = True
+            self._queue(_confirmation(enc.EXTENDED_MOUSE_BUTTONS))
+        if memory.colour_map and memory.colour_map is not self._told_map:
+            self._told_map = memory.colour_map
+            self._flush()
+            self._outbox.append(memory.colour_map)
+
+    def _tell_size(self) -> None:
+        """A size must end its update. Source: rfbproto, DesktopSize."""
+        memory = self._memory
+        size = (memory.width, memory.height)
+        knows_layouts = enc.EXTENDED_DESKTOP_SIZE in self._known
+        news = size != self._size
+        if not news and (memory.layout is self._told_layout or memory.layout is None):
+            return
+        if knows_layouts and (news or memory.layout is not None):
+            self._told_layout = memory.layout
+            layout = memory.layout
+            self._queue(
+                layout.message_bytes if layout else viewer_messages.extended_desktop_size(*size)
+            )
+        elif news and enc.DESKTOP_SIZE in self._known:
+            self._queue(viewer_messages.desktop_size(*size))
+        elif news:
+            self.lost = True
+            return
+        else:
+            return
+        self._flush()
+        if news:
+            self._size = size
+            self._uncovered.reset(*size)
+
+    def take_asked_area(self) -> Area | None:
+        """The area whose full update the viewer asked for since the last call."""
+        area, self._asked_area = self._asked_area, None
+        return area
+
+    def caught_up(self) -> None:
+        """The viewer has read all that was sent: tell it what it wasn't told meanwhile."""
+        self.introduce()
+        self._flush()
+
+    def forget_picture(self) -> None:
+        """The pixel format changed: nothing that was drawn counts any more."""
+        self._uncovered.reset(*self._size)
+        self.wants = self.started
+
+    def take(self) -> list[bytes]:
+        """What is to be sent to the viewer now, whole messages only."""
+        outbox, self._outbox = self._outbox, []
+        return outbox
+
+    def _queue(self, wire: bytes) -> None:
+        self._pending.append(wire)
+        self._pending_count += 1
+        self._pending_bytes += len(wire)
+        self._sent_in_update = True
+        if self._pending_bytes >= _FLUSH_BYTES or self._pending_count == _MAX_RECTANGLES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._pending_count:
+            return
+        self._outbox.append(viewer_messages.framebuffer_update(self._pending_count))
+        self._outbox += self._pending
+        self._pending = []
+        self._pending_count = self._pending_bytes = 0
+
+
+def _desktop_name(name: str) -> bytes:
+    """Source: rfbproto, DesktopName Pseudo-encoding."""
+    text = name.encode()
+    return _HEADER.pack(0, 0, 0, 0, enc.DESKTOP_NAME) + struct.pack(">I", len(text)) + text
+
+
+def _confirmation(encoding: int) -> bytes:
+    return _HEADER.pack(0, 0, 0, 0, encoding)
+
+
+def union(first: Area | None, second: Area) -> Area:
+    """The smallest area that holds both."""
+    if first is None:
+        return second
+    left, top = min(first[0], second[0]), min(first[1], second[1])
+    right = max(first[0] + first[2], second[0] + second[2])
+    bottom = max(first[1] + first[3], second[1] + second[3])
+    return left, top, right - left, bottom - top

@@ -1,0 +1,180 @@
+"""A browser's WebSocket, by aiohttp, behind the leg interface."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from aiohttp import ClientConnectionResetError, WSMsgType, web
+
+from vncproxy.console.leg import ABNORMAL, CLOSE_TIMEOUT_S, LegEnd, LegReceiver
+from vncproxy.console.tasks import Tasks
+from vncproxy.errors import CloseReason, Side
+
+_BATCH_BYTES = 256 * 1024
+_UNSUPPORTED_DATA = 1003
+"""Close code for a text message where bytes are meant. Source: RFC 6455, section 7.4.1."""
+
+
+class ViewerLeg:
+    """One open WebSocket from a viewer, pinged so that a dead one is noticed."""
+
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport,
+        *,
+        ping_interval_s: float,
+        ping_timeout_s: float,
+    ) -> None:
+        """Own a WebSocket that was prepared with autoping off, and its transport."""
+        self._socket = socket
+        self._transport = transport
+        self._ping_interval_s = ping_interval_s
+        self._ping_timeout_s = ping_timeout_s
+        self._tasks = Tasks()
+        self._queue: deque[bytes] = deque()
+        self._queued_bytes = 0
+        self._work = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._reading = asyncio.Event()
+        self._reading.set()
+        self._heard = asyncio.Event()
+        self._receiver: LegReceiver | None = None
+        self._closing = False
+        self._reported = False
+        self._over = asyncio.Event()
+        self.sent_bytes = 0
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes not yet taken by the operating system."""
+        return self._queued_bytes + self._transport.get_write_buffer_size()
+
+    def attach(self, receiver: LegReceiver) -> None:
+        """Start delivering."""
+        self._receiver = receiver
+        self._tasks.start(self._read(), "viewer-read")
+        self._tasks.start(self._write(), "viewer-write")
+        self._tasks.start(self._ping(), "viewer-ping")
+
+    async def over(self) -> None:
+        """Wait until the WebSocket is closed and its tasks have ended; the handler stays here."""
+        await self._over.wait()
+        await self._tasks.close()
+
+    def send(self, slices: Sequence[bytes]) -> None:
+        """Queue for the one writer."""
+        if self._closing or not slices:
+            return
+        self._queue.extend(slices)
+        self._queued_bytes += sum(map(len, slices))
+        self._idle.clear()
+        self._work.set()
+
+    def pause(self) -> None:
+        """Stop reading."""
+        self._reading.clear()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._reading.set()
+
+    async def close(self, reason: CloseReason | None = None) -> None:
+        """Say what is still queued and why it ends, then drop the connection."""
+        if self._closing or self._over.is_set():
+            return
+        self._closing = True
+        self._reading.set()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._idle.wait()
+        except TimeoutError:
+            # It reads too slowly for a farewell: the close frame would stand behind the backlog.
+            self._transport.abort()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                if reason is None:
+                    await self._socket.close()
+                else:
+                    await self._socket.close(code=reason.code, message=reason.reason.encode())
+        except (TimeoutError, ClientConnectionResetError):
+            self._transport.abort()
+        self._report(LegEnd(Side.DAEMON, reason.code if reason else 1000))
+        self._over.set()
+
+    async def _read(self) -> None:
+        end = LegEnd(Side.VIEWER)
+        while True:
+            await self._reading.wait()
+            message = await self._socket.receive()
+            self._heard.set()
+            if message.type is WSMsgType.BINARY:
+                if self._receiver is not None and not self._closing:
+                    self._receiver.leg_received(message.data)
+            elif message.type is WSMsgType.PING:
+                await self._socket.pong(message.data)
+            elif message.type is WSMsgType.PONG:
+                pass
+            elif message.type is WSMsgType.TEXT:
+                # The receiver closes it, with a reason of its own.
+                self._report(LegEnd(Side.VIEWER, _UNSUPPORTED_DATA, broke_rules=True))
+                return
+            else:
+                code = self._socket.close_code or ABNORMAL
+                end = LegEnd(Side.VIEWER, code, broke_rules=message.type is WSMsgType.ERROR)
+                break
+        self._report(end)
+        self._over.set()
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._work.wait()
+                self._work.clear()
+                while self._queue:
+                    batch = self._batch()
+                    await self._socket.send_bytes(batch)
+                    self._queued_bytes -= len(batch)
+                    self.sent_bytes += len(batch)
+                self._idle.set()
+                if self._receiver is not None and not self._closing:
+                    self._receiver.leg_drained()
+        except (ClientConnectionResetError, ConnectionError):
+            self._queue.clear()
+            self._queued_bytes = 0
+            self._idle.set()
+
+    def _batch(self) -> bytes:
+        parts = [self._queue.popleft()]
+        size = len(parts[0])
+        while self._queue and size + len(self._queue[0]) <= _BATCH_BYTES:
+            parts.append(self._queue.popleft())
+            size += len(parts[-1])
+        return b"".join(parts) if len(parts) > 1 else parts[0]
+
+    async def _ping(self) -> None:
+        """A viewer that sends nothing and answers no ping is gone, whatever TCP believes."""
+        while True:
+            await asyncio.sleep(self._ping_interval_s)
+            self._heard.clear()
+            try:
+                async with asyncio.timeout(self._ping_timeout_s):
+                    await self._socket.ping()
+                    while self._reading.is_set() and not self._heard.is_set():
+                        await self._heard.wait()
+            except TimeoutError:
+                if self._reading.is_set():
+                    self._transport.abort()
+                    return
+            except ClientConnectionResetError:
+                return
+
+    def _report(self, end: LegEnd) -> None:
+        if self._reported:
+            return
+        self._reported = True
+        if self._receiver is not None:
+            self._receiver.leg_ended(end)
