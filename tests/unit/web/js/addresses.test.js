@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { admissionPath, instanceOf, safeNext, socketUrl, wishesOf, withoutTake } from "./addresses.js";
+
+const page = new URL("http://localhost:6080/console/web-1?take=1&view=1&junk=2");
+
+test("the instance is the path's, and only the path's", () => {
+  assert.equal(instanceOf("/console/web-1"), "web-1");
+  assert.equal(instanceOf("/console/a%20b/"), "a b");
+  assert.equal(instanceOf("/console/a/b"), "");
+  assert.equal(instanceOf("/console/%"), "");
+});
+
+test("wishes are passed on, anything else of the query isn't", () => {
+  const wishes = wishesOf(page.search);
+  assert.deepEqual(wishes, { view: true, take: true });
+  assert.equal(admissionPath("web-1", wishes), "/api/v1/consoles/web-1/admission?view=1&take=1");
+  assert.equal(withoutTake(page), "/console/web-1?view=1");
+});
+
+test("the sockets are on the page's own host, encrypted if the page is", () => {
+  const none = { view: false, take: false };
+  assert.equal(
+    socketUrl(page, "websockify", "web-1", "t/1", none),
+    "ws://localhost:6080/websockify/web-1?ticket=t%2F1",
+  );
+  const secure = new URL("https://vnc.example/console/web-1");
+  assert.equal(
+    socketUrl(secure, "control", "web-1", "t", { view: true, take: false }),
+    "wss://vnc.example/control/web-1?ticket=t&view=1",
+  );
+});
+
+test("an answer can't send the page to another site", () => {
+  assert.equal(safeNext("/console/web-1"), "/console/web-1");
+  assert.equal(safeNext("/"), "/");
+  for (const bad of ["//evil.example", "/\\evil.example", "https://evil.example", "javascript:0", "", null, 3]) {
+    assert.equal(safeNext(bad), "/");
+  }
+});

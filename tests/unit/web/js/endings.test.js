@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { endOfAdmission, endOfSession } from "./endings.js";
+
+test("a refusal of the cloud says the code, what to do, and the instance's state first", () => {
+  const close = { code: 4502, reason: "upstream-refused: IncorrectInstanceStatus" };
+  const ending = endOfSession(close, { state: "closed", instance_status: "Stopped" });
+  assert.match(ending.text, /^The instance is Stopped\./);
+  assert.match(ending.text, /IncorrectInstanceStatus/);
+  assert.equal(ending.retry, "never");
+});
+
+test("the daemon's wait is kept for a throttled console", () => {
+  const ending = endOfSession({ code: 4429, reason: "throttled" }, { state: "closed", wait_s: 41 });
+  assert.equal(ending.after_s, 41);
+  assert.equal(ending.retry, "after");
+});
+
+test("an end without any message still has words", () => {
+  const ending = endOfSession({ code: 1006, reason: "" }, null);
+  assert.ok(ending.title && ending.text);
+  assert.equal(ending.retry, "backoff");
+});
+
+test("an unknown instance leads back to the list, a limit is waited out", () => {
+  const error = { text: "", retryAfter_s: null };
+  assert.equal(endOfAdmission({ ...error, status: 404 }).action, "list");
+  const limited = endOfAdmission({ ...error, status: 429, retryAfter_s: 7 });
+  assert.deepEqual([limited.retry, limited.after_s, limited.button], ["after", 7, "Try now"]);
+});

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { cloudErrorText, counted, refusalWords, stateWords, timeLeft } from "./words.js";
+
+test("a running or opaque console shows the screen, not words", () => {
+  assert.equal(stateWords({ state: "running" }), null);
+  assert.equal(stateWords({ state: "opaque" }), null);
+});
+
+test("a waiting state says the daemon's sentence, the cloud's error and the instance's state", () => {
+  const words = stateWords({
+    state: "fetching-url",
+    text: "It is asked again.",
+    attempt: 3,
+    error: { code: "IncorrectInstanceStatus", text: "" },
+    instance_status: "Stopped",
+  });
+  assert.equal(words.text, "It is asked again.");
+  assert.match(words.detail, /IncorrectInstanceStatus/);
+  assert.match(words.detail, /Stopped/);
+  assert.match(words.detail, /number 3/);
+});
+
+test("a cloud's code is matched by its beginning", () => {
+  assert.match(cloudErrorText("Forbidden.RAM"), /RAM policy/);
+  assert.match(cloudErrorText("Throttling.User"), /too often/);
+  assert.match(cloudErrorText("Brand.New", "The daemon's words."), /The daemon's words\. The cloud’s code is Brand\.New/);
+});
+
+test("only refusals that pass are retried", () => {
+  const retries = [0, 400, 401, 403, 404, 421, 429, 500, 502, 503].map(
+    (status) => refusalWords({ status, text: "" }).retry,
+  );
+  assert.deepEqual(retries, [
+    "backoff", "never", "never", "never", "never", "never", "after", "backoff", "backoff", "after",
+  ]);
+});
+
+test("times and counts read well", () => {
+  assert.equal(timeLeft(0.2), "1 s");
+  assert.equal(timeLeft(65), "1 min 05 s");
+  assert.equal(timeLeft(-3), "0 s");
+  assert.equal(counted(1, "key"), "1 key");
+  assert.equal(counted(2, "key"), "2 keys");
+});

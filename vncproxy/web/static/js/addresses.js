@@ -1,0 +1,68 @@
+/** The addresses that the console page uses. Pure: the page's own address comes in. */
+
+/**
+ * The instance that a page address names: `/console/web-1` is web-1.
+ * @param {string} pathname
+ * @returns {string} empty where there is none
+ */
+export function instanceOf(pathname) {
+  const found = /^\/console\/([^/]+)\/?$/.exec(pathname);
+  try {
+    return found ? decodeURIComponent(found[1]) : "";
+  } catch {
+    return "";
+  }
+}
+
+/**
+ * What the page's query asks for.
+ * @param {string} search
+ * @returns {{view: boolean, take: boolean}}
+ */
+export function wishesOf(search) {
+  const query = new URLSearchParams(search);
+  return { view: query.get("view") === "1", take: query.get("take") === "1" };
+}
+
+function query(values) {
+  const text = new URLSearchParams(values).toString();
+  return text ? `?${text}` : "";
+}
+
+function wishQuery({ view, take }) {
+  return { ...(view ? { view: "1" } : {}), ...(take ? { take: "1" } : {}) };
+}
+
+/** The page's own address without `take`, which counts once. @param {Location|URL} location */
+export function withoutTake({ pathname, search }) {
+  const { view } = wishesOf(search);
+  return pathname + query(wishQuery({ view, take: false }));
+}
+
+/** Where admission is asked for. @param {string} instance @param {{view: boolean, take: boolean}} wishes */
+export function admissionPath(instance, wishes) {
+  const name = encodeURIComponent(instance);
+  return `/api/v1/consoles/${name}/admission${query(wishQuery(wishes))}`;
+}
+
+/**
+ * A WebSocket's address on the page's own host.
+ * @param {Location|URL} location
+ * @param {"control"|"websockify"} door
+ * @param {string} instance
+ * @param {string} ticket
+ * @param {{view: boolean, take: boolean}} wishes
+ */
+export function socketUrl(location, door, instance, ticket, wishes) {
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  const name = encodeURIComponent(instance);
+  return `${scheme}//${location.host}/${door}/${name}${query({ ticket, ...wishQuery(wishes) })}`;
+}
+
+/**
+ * A path on this site that a server's answer may send the page to; anything else becomes "/".
+ * @param {unknown} next
+ */
+export function safeNext(next) {
+  return typeof next === "string" && /^\/(?![/\\])[^\\]*$/.test(next) ? next : "/";
+}

@@ -1,0 +1,310 @@
+/**
+ * The console page: asks for admission, opens a session, tells what is going on, comes back.
+ *
+ * One attempt = one admission = one session. What the page shows follows from three facts: the
+ * attempt's step, the daemon's last state message, and whether the picture is there.
+ */
+
+import { admissionPath, instanceOf, wishesOf, withoutTake } from "./addresses.js";
+import { call } from "./api.js";
+import { retryPause } from "./backoff.js";
+import { askCredentials } from "./credentials.js";
+import { byId, setText } from "./elements.js";
+import { endOfAdmission, endOfSession } from "./endings.js";
+import { buildGuestClipboard } from "./guestclip.js";
+import { buildKeysPanel } from "./keyspanel.js";
+import { loginForm } from "./login.js";
+import { MessageCard } from "./message.js";
+import { notice } from "./notices.js";
+import { closePanels } from "./panels.js";
+import { PasswordDesk } from "./password.js";
+import { buildPasteDialog } from "./paste.js";
+import { People } from "./people.js";
+import { Screen } from "./screen.js";
+import { Session } from "./session.js";
+import { StatusBar } from "./statusbar.js";
+import { buildToolbar, enableTools } from "./toolbar.js";
+import { buildWakeHint } from "./wake.js";
+import { stateWords } from "./words.js";
+
+/** After so long with a picture, the next loss starts again with the shortest pause. */
+const STEADY_MS = 30_000;
+
+const CLOSED_FOR_PASSWORD = 4401;
+
+class ConsolePage {
+  #instance = instanceOf(location.pathname);
+  #wishes = wishesOf(location.search);
+  #card = new MessageCard();
+  #screen = new Screen(byId("screen"), byId("ghost"));
+  #status = new StatusBar();
+  #people = new People((message) => this.#session?.send(message));
+  #password = new PasswordDesk(this.#card, (message) => this.#session?.send(message));
+  #hideWakeHint;
+
+  #session = null;
+  #state = null;
+  #mayControl = true;
+  #controls = true;
+  #attempt = 0;
+  #steadyTimer = 0;
+  #discarded = 0;
+  #wasOpaque = false;
+  #retryNow = null;
+  #turn = 0;
+
+  constructor() {
+    setText(byId("name"), this.#instance || "Console");
+    document.title = `${this.#instance} · vncproxy`;
+    buildToolbar(this.#screen, notice);
+    buildKeysPanel(this.#screen);
+    buildPasteDialog(this.#screen, () => this.#linkIsUp());
+    buildGuestClipboard(this.#screen);
+    this.#hideWakeHint = buildWakeHint(this.#screen, () => this.#linkIsUp());
+    this.#screen.addEventListener("picture", () => this.#pictureCame());
+    this.#screen.addEventListener("desktopname", ({ detail }) => this.#status.fact("Desktop", detail));
+    this.#screen.addEventListener("dimensions", () => this.#refreshTools());
+    this.#screen.addEventListener("credentials", ({ detail }) => {
+      askCredentials(this.#card, detail, (values) => {
+        this.#screen.sendCredentials(values);
+        this.#showState();
+      });
+    });
+    this.#screen.addEventListener("securityfailure", ({ detail }) => {
+      notice("warning", `The log-in to the screen failed${detail ? `: ${detail}` : "."}`);
+    });
+    document.addEventListener("focusin", () => this.#showTyping());
+    document.addEventListener("focusout", () => this.#showTyping());
+    window.addEventListener("online", () => this.#retryNow?.());
+    // A page that goes away says so, instead of leaving a half-open viewer behind.
+    window.addEventListener("pagehide", () => this.#session?.end());
+    window.addEventListener("pageshow", ({ persisted }) => persisted && this.start());
+  }
+
+  #linkIsUp() {
+    return this.#screen.hasPicture && (!this.#state || ["running", "opaque"].includes(this.#state.state));
+  }
+
+  /** Begin an attempt. */
+  async start() {
+    this.#turn += 1;
+    const turn = this.#turn;
+    this.#retryNow = null;
+    this.#session?.end();
+    this.#session = null;
+    this.#state = null;
+    this.#status.state("connecting", "Opening");
+    this.#card.show({ tone: "wait", title: "Opening the console", text: "Asking vncproxy for admission." });
+    this.#refreshTools();
+    const wishes = this.#wishes;
+    let admission;
+    try {
+      admission = await call("GET", admissionPath(this.#instance, wishes));
+    } catch (error) {
+      if (turn === this.#turn) {
+        this.#refused(error);
+      }
+      return;
+    }
+    if (turn !== this.#turn) {
+      return;
+    }
+    // Taking control over counts once: neither a reconnect nor a reload repeats it.
+    this.#wishes = { ...wishes, take: false };
+    history.replaceState(null, "", withoutTake(location));
+    this.#admitted(admission);
+    const session = new Session(this.#screen, this.#instance, admission.ticket, wishes);
+    this.#session = session;
+    session.addEventListener("control", ({ detail }) => this.#told(detail));
+    session.addEventListener("ended", ({ detail }) => this.#ended(detail));
+    this.#showState();
+  }
+
+  #admitted({ instance, viewer, may_control: mayControl }) {
+    const name = instance.alias || instance.id;
+    setText(byId("name"), name);
+    document.title = `${name} · vncproxy`;
+    const place = [instance.alias ? instance.id : null, instance.region, instance.windows ? "Windows" : null];
+    setText(byId("place"), place.filter(Boolean).join(" · "));
+    this.#mayControl = mayControl !== false;
+    this.#controls = this.#mayControl && !this.#wishes.view;
+    this.#people.mayControl = this.#controls;
+    this.#screen.mayType = this.#controls;
+    this.#status.fact("Instance", `${instance.id}, ${instance.region}`);
+    this.#status.fact("Viewer", viewer);
+  }
+
+  // What the daemon says on the control channel.
+
+  #told(message) {
+    switch (message.type) {
+      case "state":
+        this.#stateChanged(message);
+        break;
+      case "viewers":
+        this.#controls = this.#mayControl && message.controller === message.you;
+        this.#screen.mayType = this.#controls;
+        this.#people.update(message);
+        this.#refreshTools();
+        break;
+      case "control-request":
+        this.#people.request(message);
+        break;
+      case "notice":
+        notice(message.level, message.text);
+        break;
+      default:
+        // A later daemon may say more than this page knows.
+        break;
+    }
+  }
+
+  #stateChanged(message) {
+    const before = this.#state?.state;
+    this.#state = message;
+    this.#status.update(message);
+    if (before === "resuming" && message.state === "running") {
+      const dropped = (message.discarded_keys ?? 0) - this.#discarded;
+      notice(
+        dropped > 0 ? "warning" : "info",
+        dropped > 0
+          ? `The link is back. ${dropped} key events in between were not passed on.`
+          : "The link is back.",
+      );
+    }
+    this.#discarded = message.discarded_keys ?? this.#discarded;
+    if (message.state === "opaque" && !this.#wasOpaque) {
+      notice(
+        "warning",
+        "Opaque mode: the cloud uses something that vncproxy doesn’t know, so bytes are passed on unread, without keepalive, resuming or sharing.",
+      );
+    }
+    this.#wasOpaque = message.state === "opaque";
+    this.#showState();
+  }
+
+  #pictureCame() {
+    this.#password.accepted();
+    clearTimeout(this.#steadyTimer);
+    this.#steadyTimer = setTimeout(() => {
+      this.#attempt = 0;
+    }, STEADY_MS);
+    this.#showState();
+  }
+
+  /** Show the card or the screen, as the state says. */
+  #showState() {
+    this.#refreshTools();
+    const message = this.#state ?? { state: "idle" };
+    if (message.state === "password") {
+      this.#password.wanted(message);
+      return;
+    }
+    if (message.state === "closed") {
+      return;
+    }
+    const passing = ["running", "opaque"].includes(message.state);
+    if (passing && this.#screen.hasPicture) {
+      if (this.#card.hide()) {
+        this.#screen.focus();
+      }
+      return;
+    }
+    const words = stateWords(passing ? { state: "handshake" } : message);
+    const waits = message.wait_s > 0;
+    const actions = waits && message.state !== "waiting-budget"
+      ? [{ label: "Try now", run: () => this.#session?.send({ type: "retry" }) }]
+      : [];
+    this.#card.show({
+      tone: "wait",
+      ...words,
+      countdown: waits ? { seconds: message.wait_s, words: "Next try in" } : undefined,
+      actions,
+    });
+  }
+
+  // Ends.
+
+  #ended(close) {
+    const last = this.#state;
+    this.#over();
+    if (close.code === CLOSED_FOR_PASSWORD) {
+      this.#password.wantedAfterEnd(() => this.start());
+    } else {
+      this.#stop(endOfSession(close, last));
+    }
+  }
+
+  #over() {
+    this.#session = null;
+    this.#state = null;
+    clearTimeout(this.#steadyTimer);
+    this.#people.clear();
+    this.#hideWakeHint();
+    closePanels();
+    this.#status.over();
+    this.#refreshTools();
+  }
+
+  #refused(error) {
+    this.#status.state("closed", "Not open");
+    if (error.status === 401) {
+      this.#card.show({
+        tone: "ask",
+        title: "Log in first",
+        text: "Your log-in is missing or has run out.",
+        form: loginForm(() => this.start()),
+        formKey: "log-in",
+      });
+      return;
+    }
+    this.#stop(endOfAdmission(error));
+  }
+
+  /** Say why it is over, and try again by itself where that makes sense. */
+  #stop({ title, text, detail, retry, after_s, action, button }) {
+    const run = {
+      again: () => this.start(),
+      reload: () => location.reload(),
+      list: () => location.assign("/"),
+    }[action];
+    const pause_s = retryPause(retry, { attempt: this.#attempt, after_s, chance: Math.random() });
+    this.#attempt += 1;
+    const again = pause_s !== null;
+    this.#retryNow = again ? run : null;
+    if (again) {
+      this.#status.state("resuming", "Waiting to reconnect");
+    }
+    this.#card.show({
+      tone: again ? "wait" : "stop",
+      title,
+      text,
+      detail,
+      countdown: again ? { seconds: pause_s, words: "Next try in", done: run } : undefined,
+      actions: [{ label: button, run, primary: true }],
+    });
+  }
+
+  // Small things that follow from the facts.
+
+  #refreshTools() {
+    const hasPicture = this.#screen.hasPicture;
+    enableTools({ mayType: this.#controls, hasPicture });
+    this.#status.dimensions(this.#screen.dimensions);
+    this.#showTyping();
+  }
+
+  #showTyping() {
+    let text = "";
+    if (this.#screen.hasPicture) {
+      if (!this.#controls) {
+        text = "Watching only";
+      } else {
+        text = this.#screen.hasFocus ? "Keys go to the instance" : "Click the screen to type";
+      }
+    }
+    this.#status.typing(text);
+  }
+}
+
+new ConsolePage().start();

@@ -1,0 +1,46 @@
+/** Finds and makes elements of the page. */
+
+/** The element with this id; a missing one is a fault of the page. @param {string} id */
+export function byId(id) {
+  const found = document.getElementById(id);
+  if (!found) {
+    throw new Error(`the page has no #${id}`);
+  }
+  return found;
+}
+
+/**
+ * A new element. Text is set as text, never as HTML.
+ * @param {string} tag
+ * @param {Record<string, unknown>} [traits] `class`, `text`, `on` (event handlers), else attributes;
+ *   a value of false, null or undefined leaves the attribute out
+ * @param {...(Node|null|undefined|false)} children
+ */
+export function element(tag, traits = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(traits)) {
+    if (value === false || value === null || value === undefined) {
+      continue;
+    }
+    if (name === "class") {
+      made.className = String(value);
+    } else if (name === "text") {
+      made.textContent = String(value);
+    } else if (name === "on") {
+      for (const [event, handler] of Object.entries(value)) {
+        made.addEventListener(event, handler);
+      }
+    } else {
+      made.setAttribute(name, value === true ? "" : String(value));
+    }
+  }
+  made.append(...children.filter(Boolean));
+  return made;
+}
+
+/** Set an element's text only if it changed, so that screen readers don't repeat it. */
+export function setText(target, text) {
+  if (target.textContent !== text) {
+    target.textContent = text;
+  }
+}

@@ -1,0 +1,50 @@
+/** Why an attempt is over, in words, and what comes next. Pure. */
+
+import { closeCode, cloudCodeOf } from "./closecodes.js";
+import { cloudErrorText, refusalWords } from "./words.js";
+
+/**
+ * @typedef {object} Ending
+ * @property {string} title
+ * @property {string} text
+ * @property {string} detail
+ * @property {"never"|"pause"|"backoff"|"after"} retry
+ * @property {number|null} after_s what the daemon said to wait
+ * @property {"again"|"reload"|"list"} action
+ * @property {string} button
+ */
+
+/**
+ * The end of a session.
+ * @param {{code: number, reason: string}} close
+ * @param {{state: string, text?: string, wait_s?: number|null, instance_status?: string|null,
+ *   error?: {code: string, text: string}|null}|null} last the daemon's last state message
+ * @returns {Ending}
+ */
+export function endOfSession({ code, reason }, last) {
+  const entry = closeCode(code);
+  const status = last?.instance_status ? `The instance is ${last.instance_status}.` : "";
+  const after_s = last?.wait_s ?? null;
+  const cloudCode = cloudCodeOf(reason) || (code === 4502 ? (last?.error?.code ?? "") : "");
+  if (cloudCode) {
+    const text = [status, cloudErrorText(cloudCode, last?.error?.text)].filter(Boolean).join(" ");
+    return { ...entry, text, detail: entry.text, after_s };
+  }
+  const said = last?.state === "closed" ? (last.text ?? "") : "";
+  return { ...entry, detail: [said, status].filter(Boolean).join(" "), after_s };
+}
+
+/**
+ * A refused admission.
+ * @param {{status: number, text: string, retryAfter_s: number|null}} error
+ * @returns {Ending}
+ */
+export function endOfAdmission(error) {
+  const words = refusalWords(error);
+  const action = error.status === 403 || error.status === 404 ? "list" : "again";
+  let button = "All instances";
+  if (action === "again") {
+    button = words.retry === "never" ? "Try again" : "Try now";
+  }
+  return { ...words, detail: "", after_s: error.retryAfter_s, action, button };
+}

@@ -1,0 +1,165 @@
+/** The list of instances: what may be opened, its state, who is on it. */
+
+import { call } from "./api.js";
+import { byId, element, setText } from "./elements.js";
+import { loginForm } from "./login.js";
+import { counted, refusalWords } from "./words.js";
+
+const REFRESH_INTERVAL_MS = 15_000;
+
+const STATUS_TONE = { Running: "good", Starting: "warn", Stopping: "warn", Pending: "warn" };
+
+const EXAMPLE = `[[instance]]
+alias = "web-1"
+id = "i-bp1xxxxxxxxxxxxxxxxx"
+region = "cn-hangzhou"`;
+
+let shown = "";
+
+/** Put `nodes` on the page unless what they show is there already, so that focus isn't lost. */
+function show(key, nodes) {
+  if (key !== shown) {
+    shown = key;
+    byId("content").replaceChildren(...nodes());
+  }
+}
+
+function whoIsOn(viewers) {
+  if (!viewers?.length) {
+    return element("span", { class: "who nobody", text: "Nobody is on" });
+  }
+  const names = viewers.map(({ user, role }) => (role === "control" ? user : `${user} (watching)`));
+  return element("span", { class: "who", text: `On: ${names.join(", ")}` });
+}
+
+function row({ alias, id, region, status, windows, viewers }) {
+  const name = alias || id;
+  const place = [alias ? id : null, region, windows ? "Windows" : null].filter(Boolean);
+  return element(
+    "li",
+    { class: "instance" },
+    element(
+      "div",
+      { class: "instance-name" },
+      element("h2", { text: name }),
+      element("p", { class: "place" }, element("code", { text: place.join(" · ") })),
+    ),
+    element(
+      "div",
+      { class: "instance-state" },
+      element("span", { class: `pill ${STATUS_TONE[status] ?? "calm"}`, text: status || "Status unknown" }),
+      whoIsOn(viewers),
+    ),
+    element("a", {
+      class: "button primary",
+      href: `/console/${encodeURIComponent(name)}`,
+      target: "_blank",
+      rel: "noopener",
+      text: "Open",
+      "aria-label": `Open the console of ${name} in a new tab`,
+    }),
+  );
+}
+
+function emptyState() {
+  return element(
+    "section",
+    { class: "card empty" },
+    element("h2", { text: "No instance to open yet" }),
+    element("p", { text: "Name your instances in vncproxy’s configuration, one block for each:" }),
+    element("pre", {}, element("code", { text: EXAMPLE })),
+    element(
+      "p",
+      {},
+      "Then restart vncproxy. With ",
+      element("code", { text: "discover = true" }),
+      " under ",
+      element("code", { text: "[aliyun]" }),
+      " it lists every instance that the account shows. If others see instances here and you don’t, no rule lets you open one.",
+    ),
+  );
+}
+
+function showInstances(answer) {
+  const instances = Array.isArray(answer) ? answer : (answer?.instances ?? []);
+  const count = instances.length;
+  setText(byId("lead"), count ? `${counted(count, "instance")} you may open` : "");
+  show(JSON.stringify(instances), () =>
+    count ? [element("ul", { class: "instances" }, ...instances.map(row))] : [emptyState()],
+  );
+  const account = byId("account");
+  account.hidden = !answer?.user;
+  setText(account, answer?.user ?? "");
+  byId("log-out").hidden = answer?.session === false;
+}
+
+function showLogin() {
+  setText(byId("lead"), "");
+  byId("log-out").hidden = true;
+  byId("account").hidden = true;
+  show("login", () => {
+    const form = loginForm(refresh);
+    queueMicrotask(() => form.querySelector("input").focus());
+    return [
+      element(
+        "section",
+        { class: "card" },
+        element("h2", { text: "Log in" }),
+        element("p", { text: "Whoever has the access token may open the consoles listed here." }),
+        form,
+      ),
+    ];
+  });
+}
+
+function tell(title, text) {
+  const banner = byId("banner");
+  banner.hidden = !title;
+  banner.replaceChildren(
+    ...(title ? [element("strong", { text: `${title}. ` }), document.createTextNode(text)] : []),
+  );
+}
+
+async function refresh() {
+  try {
+    showInstances(await call("GET", "/api/v1/instances"));
+    tell("");
+  } catch (error) {
+    if (error.status === 401) {
+      showLogin();
+      tell("");
+      return;
+    }
+    const { title, text } = refusalWords(error);
+    if (!shown) {
+      setText(byId("lead"), "");
+    }
+    tell(title, text);
+  }
+}
+
+async function logOut() {
+  try {
+    await call("DELETE", "/api/v1/session");
+  } catch (error) {
+    if (error.status !== 401) {
+      const { title, text } = refusalWords(error);
+      tell(title, text);
+      return;
+    }
+  }
+  await refresh();
+}
+
+byId("log-out").addEventListener("click", logOut);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) {
+    refresh();
+  }
+});
+setInterval(() => {
+  if (!document.hidden && shown !== "login") {
+    refresh();
+  }
+}, REFRESH_INTERVAL_MS);
+refresh();

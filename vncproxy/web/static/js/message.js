@@ -1,0 +1,127 @@
+/** The card over the screen: what is going on, what to do, and the last picture darkened behind. */
+
+import { Countdown } from "./countdown.js";
+import { byId, element, setText } from "./elements.js";
+import { timeLeft } from "./words.js";
+
+/**
+ * @typedef {object} Message
+ * @property {"wait"|"ask"|"stop"} tone wait: it goes on by itself; ask: the person is needed; stop
+ * @property {string} title
+ * @property {string} text
+ * @property {string} [detail]
+ * @property {{seconds: number, words: string, done?: () => void}} [countdown] `words` come before the time
+ * @property {{label: string, run: () => void, primary?: boolean}[]} [actions]
+ * @property {HTMLElement} [form]
+ * @property {string} [formKey] the same key keeps a form that is already there, with what was typed
+ */
+
+export class MessageCard {
+  #countdown = new Countdown();
+  #formKey = "";
+
+  /** @param {Message} message */
+  show({ tone, title, text, detail = "", countdown, actions = [], form, formKey = "" }) {
+    const veil = byId("veil");
+    const card = byId("message");
+    const appeared = veil.hidden;
+    veil.hidden = false;
+    veil.dataset.tone = tone;
+    byId("message-spinner").hidden = tone !== "wait";
+    setText(byId("message-title"), title);
+    setText(byId("message-text"), text);
+    byId("message-text").hidden = !text;
+    setText(byId("message-detail"), detail);
+    byId("message-detail").hidden = !detail;
+    this.#showForm(form, formKey);
+    byId("message-actions").replaceChildren(
+      ...actions.map(({ label, run, primary }) =>
+        element("button", { type: "button", class: primary ? "primary" : "", text: label, on: { click: run } }),
+      ),
+    );
+    this.#count(countdown);
+    setText(byId("announce"), [title, text, detail].filter(Boolean).join(". "));
+    if (form) {
+      if (appeared || this.#formKey !== formKey) {
+        form.querySelector("input")?.focus();
+      }
+    } else if (appeared) {
+      // Not the button: somebody in the middle of a line must not press it by Return.
+      card.focus({ preventScroll: true });
+    }
+    this.#formKey = form ? formKey : "";
+  }
+
+  #showForm(form, formKey) {
+    const slot = byId("message-form");
+    slot.hidden = !form;
+    if (!form) {
+      slot.replaceChildren();
+    } else if (formKey !== this.#formKey || !slot.hasChildNodes()) {
+      slot.replaceChildren(form);
+    }
+  }
+
+  #count(countdown) {
+    const line = byId("message-countdown");
+    line.hidden = !countdown;
+    if (!countdown) {
+      this.#countdown.stop();
+      return;
+    }
+    const { seconds, words, done } = countdown;
+    const tick = (left_s) => setText(line, `${words} ${timeLeft(left_s)}`);
+    this.#countdown.start(seconds, tick, done);
+  }
+
+  /** Show the screen; says whether the card was there. */
+  hide() {
+    this.#countdown.stop();
+    this.#formKey = "";
+    if (byId("veil").hidden) {
+      return false;
+    }
+    byId("veil").hidden = true;
+    byId("message-form").replaceChildren();
+    setText(byId("announce"), "The screen is shown.");
+    return true;
+  }
+}
+
+/**
+ * A form for secrets; `submit` gets the values by name, and the fields are emptied.
+ * @param {{name: string, label: string, secret: boolean}[]} fields
+ * @param {string} button
+ * @param {(values: Record<string, string>) => void} submit
+ * @param {string} [problem]
+ */
+export function secretForm(fields, button, submit, problem = "") {
+  const inputs = fields.map(({ name, label, secret }) => ({
+    name,
+    label,
+    input: element("input", {
+      id: `secret-${name}`,
+      type: secret ? "password" : "text",
+      autocomplete: "off",
+      autocapitalize: "off",
+      spellcheck: "false",
+      required: true,
+    }),
+  }));
+  const form = element(
+    "form",
+    { class: "secret" },
+    problem && element("p", { class: "problem", role: "alert", text: problem }),
+    ...inputs.flatMap(({ label, input }) => [element("label", { for: input.id, text: label }), input]),
+    element("button", { class: "primary", type: "submit", text: button }),
+  );
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const values = Object.fromEntries(inputs.map(({ name, input }) => [name, input.value]));
+    for (const { input } of inputs) {
+      input.value = "";
+    }
+    submit(values);
+  });
+  return form;
+}

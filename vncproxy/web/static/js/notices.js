@@ -1,0 +1,24 @@
+/** Short notices at the edge of the screen. */
+
+import { byId, element } from "./elements.js";
+
+const INFO_MS = 8_000;
+const AT_MOST = 4;
+
+/** @param {"info"|"warning"} level @param {string} text */
+export function notice(level, text) {
+  const holder = byId("notices");
+  const shown = element(
+    "div",
+    { class: `notice ${level === "warning" ? "warning" : "info"}` },
+    element("p", { text }),
+    element("button", { type: "button", class: "quiet small", text: "Dismiss", on: { click: () => shown.remove() } }),
+  );
+  holder.append(shown);
+  while (holder.children.length > AT_MOST) {
+    holder.firstElementChild.remove();
+  }
+  if (level !== "warning") {
+    setTimeout(() => shown.remove(), INFO_MS);
+  }
+}

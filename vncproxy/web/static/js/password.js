@@ -1,0 +1,70 @@
+/** The VNC password: asked for, sent on the control channel once, and forgotten. */
+
+import { secretForm } from "./message.js";
+
+const FIELDS = [{ name: "password", label: "VNC password", secret: true }];
+const TITLE = "The VNC password is needed";
+const EXPLAINED =
+  "It has six letters or digits and is set in the cloud’s console. It is not the password of the operating system. vncproxy keeps it in memory while this console is open.";
+
+export class PasswordDesk {
+  #card;
+  #send;
+  #kept = null;
+  #triedSince = null;
+  #asked = 0;
+
+  /**
+   * @param {import("./message.js").MessageCard} card
+   * @param {(message: object) => void} send
+   */
+  constructor(card, send) {
+    this.#card = card;
+    this.#send = send;
+  }
+
+  /** A picture came: whatever was tried was right. */
+  accepted() {
+    this.#triedSince = null;
+  }
+
+  /** The daemon waits for the password. @param {{since: number, text?: string, error?: {text: string}|null}} state */
+  wanted({ since, text, error }) {
+    if (this.#kept !== null) {
+      const password = this.#kept;
+      this.#kept = null;
+      this.#give(password, since);
+    } else if (this.#triedSince !== since) {
+      const problem = error?.text || (this.#triedSince === null ? "" : "The password was not accepted.");
+      this.#ask(text ?? "", problem, (password) => this.#give(password, since));
+    }
+  }
+
+  /** The session ended for want of the right password: `again` starts the next one. */
+  wantedAfterEnd(again) {
+    const problem = this.#triedSince === null ? "" : "The password was not accepted.";
+    this.#triedSince = null;
+    this.#ask("", problem, (password) => {
+      this.#kept = password;
+      again();
+    });
+  }
+
+  #give(password, since) {
+    this.#triedSince = since;
+    this.#send({ type: "password", password });
+    this.#card.show({ tone: "wait", title: "Checking the password", text: "The instance is being asked." });
+  }
+
+  #ask(text, problem, submit) {
+    this.#asked += 1;
+    this.#card.show({
+      tone: "ask",
+      title: TITLE,
+      text: text || EXPLAINED,
+      detail: text ? EXPLAINED : "",
+      form: secretForm(FIELDS, "Connect", ({ password }) => submit(password), problem),
+      formKey: `password ${this.#asked}`,
+    });
+  }
+}

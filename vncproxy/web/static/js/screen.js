@@ -1,0 +1,227 @@
+/** The instance's screen: noVNC on a WebSocket of the page's own, its size, its keys. */
+
+import RFB from "/static/novnc/core/rfb.js";
+import { KEYS } from "./keysyms.js";
+
+const BLACK_STRIP_PX = 64;
+const BLACK_AT_MOST = 12;
+
+/** How the picture is fitted into the window, by the names of the size menu. */
+const SIZES = {
+  fit: { scale: true, drag: false },
+  scroll: { scale: false, drag: false },
+  drag: { scale: false, drag: true },
+};
+
+/**
+ * Events: `picture` (the handshake is done), `dimensions` (they may have changed), `cuttext` (detail: text), `desktopname` (detail: name),
+ * `credentials` (detail: the kinds asked for), `securityfailure` (detail: reason or empty).
+ */
+export class Screen extends EventTarget {
+  #target;
+  #ghost;
+  #rfb = null;
+  #stream = null;
+  #size = "fit";
+  #mayType = true;
+  #hasPicture = false;
+  #sticky = new Set();
+  #sizeWatch = new MutationObserver(() => this.dispatchEvent(new CustomEvent("dimensions")));
+  #scratch = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+
+  /** @param {HTMLElement} target @param {HTMLCanvasElement} ghost takes the last picture */
+  constructor(target, ghost) {
+    super();
+    this.#target = target;
+    this.#ghost = ghost;
+  }
+
+  /** Draw what `stream` sends; it must still be connecting, in the turn in which it was made. */
+  attach(stream) {
+    this.detach();
+    this.#stream = stream;
+    this.#hasPicture = false;
+    const rfb = new RFB(this.#target, stream, { shared: true });
+    this.#rfb = rfb;
+    rfb.background = "transparent";
+    rfb.viewOnly = !this.#mayType;
+    this.#applySize();
+    const canvas = this.#canvas;
+    canvas.tabIndex = 0;
+    canvas.setAttribute("role", "application");
+    canvas.setAttribute("aria-label", "Screen of the instance");
+    canvas.setAttribute("aria-describedby", "keyboard-help");
+    this.#sizeWatch.observe(canvas, { attributeFilter: ["width", "height"] });
+    const pass = (name, what) => this.dispatchEvent(new CustomEvent(name, { detail: what }));
+    rfb.addEventListener("connect", () => {
+      this.#hasPicture = true;
+      this.#ghost.hidden = true;
+      this.focus();
+      pass("picture", null);
+    });
+    rfb.addEventListener("disconnect", () => {
+      if (this.#rfb === rfb) {
+        this.#forget();
+      }
+    });
+    rfb.addEventListener("clipboard", (event) => pass("cuttext", event.detail.text));
+    rfb.addEventListener("desktopname", (event) => pass("desktopname", event.detail.name));
+    rfb.addEventListener("credentialsrequired", (event) => pass("credentials", event.detail.types));
+    rfb.addEventListener("securityfailure", (event) => pass("securityfailure", event.detail.reason ?? ""));
+  }
+
+  /** Let go of noVNC and its socket. */
+  detach() {
+    const rfb = this.#rfb;
+    this.#forget();
+    rfb?.disconnect();
+  }
+
+  #forget() {
+    this.#sticky.clear();
+    this.#sizeWatch.disconnect();
+    this.#hasPicture = false;
+    this.#rfb = null;
+    this.#stream = null;
+  }
+
+  get #canvas() {
+    return this.#target.querySelector("canvas");
+  }
+
+  /** Whether a picture is there. */
+  get hasPicture() {
+    return this.#hasPicture;
+  }
+
+  /** Whether keys go to the instance at this moment. */
+  get hasFocus() {
+    return this.#canvas !== null && document.activeElement === this.#canvas;
+  }
+
+  /** Bytes that wait to be sent. */
+  get backlog_bytes() {
+    return this.#stream?.bufferedAmount ?? 0;
+  }
+
+  /** Keep the last picture on the page after noVNC is gone. */
+  keepPicture() {
+    const canvas = this.#canvas;
+    if (!canvas || !this.#hasPicture || canvas.width === 0) {
+      return;
+    }
+    this.#ghost.width = canvas.width;
+    this.#ghost.height = canvas.height;
+    this.#ghost.getContext("2d").drawImage(canvas, 0, 0);
+    this.#ghost.hidden = false;
+  }
+
+  /** Width and height of the picture, or null. */
+  get dimensions() {
+    const canvas = this.#canvas;
+    return canvas && this.#hasPicture ? { width: canvas.width, height: canvas.height } : null;
+  }
+
+  /** @param {"fit"|"scroll"|"drag"} size */
+  set size(size) {
+    this.#size = size;
+    this.#applySize();
+  }
+
+  #applySize() {
+    if (this.#rfb) {
+      const { scale, drag } = SIZES[this.#size];
+      this.#rfb.scaleViewport = scale;
+      this.#rfb.clipViewport = drag;
+      this.#rfb.dragViewport = drag;
+    }
+  }
+
+  /** Whether keyboard and pointer are passed on. Held keys are let go before they stop. */
+  set mayType(allowed) {
+    if (allowed === this.#mayType) {
+      return;
+    }
+    if (!allowed) {
+      this.releaseAll();
+    }
+    this.#mayType = allowed;
+    if (this.#rfb) {
+      this.#rfb.viewOnly = !allowed;
+    }
+  }
+
+  get mayType() {
+    return this.#mayType;
+  }
+
+  focus() {
+    this.#rfb?.focus({ preventScroll: true });
+  }
+
+  sendCredentials(credentials) {
+    this.#rfb?.sendCredentials(credentials);
+  }
+
+  /** One key going down or up. @param {number} keysym @param {string|null} code */
+  press(keysym, code, down) {
+    this.#rfb?.sendKey(keysym, code, down);
+  }
+
+  /** Press keys by name together, then let go of them in reverse. @param {...string} names */
+  tap(...names) {
+    for (const name of names) {
+      this.press(...KEYS[name], true);
+    }
+    for (const name of [...names].reverse()) {
+      if (!this.#sticky.has(name)) {
+        this.press(...KEYS[name], false);
+      }
+    }
+  }
+
+  /** Hold a key down until it is let go. @param {string} name */
+  hold(name, down) {
+    if (down) {
+      this.#sticky.add(name);
+    } else {
+      this.#sticky.delete(name);
+    }
+    this.press(...KEYS[name], down);
+  }
+
+  /** Let go of a key if it is held. @param {string} name */
+  letGo(name) {
+    if (this.#sticky.has(name)) {
+      this.hold(name, false);
+    }
+  }
+
+  /** Let go of every key that is down; noVNC does so with its own when the window loses focus. */
+  releaseAll() {
+    window.dispatchEvent(new Event("blur"));
+  }
+
+  /** Whether every pixel is (nearly) black; looks strip by strip and stops at the first that isn't. */
+  isBlack() {
+    const canvas = this.#canvas;
+    if (!canvas || !this.#hasPicture || canvas.width === 0) {
+      return false;
+    }
+    const { width, height } = canvas;
+    const scratch = this.#scratch;
+    scratch.canvas.width = width;
+    scratch.canvas.height = BLACK_STRIP_PX;
+    for (let top = 0; top < height; top += BLACK_STRIP_PX) {
+      const rows = Math.min(BLACK_STRIP_PX, height - top);
+      scratch.drawImage(canvas, 0, top, width, rows, 0, 0, width, rows);
+      const pixels = scratch.getImageData(0, 0, width, rows).data;
+      for (let at = 0; at < pixels.length; at += 4) {
+        if (pixels[at] > BLACK_AT_MOST || pixels[at + 1] > BLACK_AT_MOST || pixels[at + 2] > BLACK_AT_MOST) {
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+}

@@ -1,0 +1,95 @@
+/** One admission's pair of WebSockets: the screen's bytes and the control channel. */
+
+import { socketUrl } from "./addresses.js";
+import { CLOSE_CODES } from "./closecodes.js";
+
+const SECOND_END_TIMEOUT_MS = 1_000;
+
+/** Codes that say nothing of the reason: the other socket may know better. */
+const SILENT = new Set([1000, 1001, 1005, 1006]);
+
+function tells({ code }) {
+  return !SILENT.has(code) && CLOSE_CODES.some((entry) => entry.code === code);
+}
+
+/**
+ * Events: `control` (detail: the daemon's message), `ended` (detail: {code, reason}), once.
+ * Both sockets live and die together; the one that ends with a reason speaks for both.
+ */
+export class Session extends EventTarget {
+  #screen;
+  #control;
+  #stream;
+  #ends = [];
+  #over = false;
+  #timer = 0;
+
+  /**
+   * @param {import("./screen.js").Screen} screen
+   * @param {string} instance
+   * @param {string} ticket good once for each of the two sockets
+   * @param {{view: boolean, take: boolean}} wishes
+   */
+  constructor(screen, instance, ticket, wishes) {
+    super();
+    this.#screen = screen;
+    this.#control = new WebSocket(socketUrl(location, "control", instance, ticket, wishes));
+    this.#stream = new WebSocket(socketUrl(location, "websockify", instance, ticket, wishes), ["binary"]);
+    this.#control.addEventListener("message", ({ data }) => this.#received(data));
+    // Before noVNC attaches: its own close handler takes the picture away.
+    this.#stream.addEventListener("close", () => screen.keepPicture());
+    for (const socket of [this.#control, this.#stream]) {
+      socket.addEventListener("close", ({ code, reason }) => this.#closed({ code, reason }));
+    }
+    screen.attach(this.#stream);
+  }
+
+  #received(data) {
+    let message;
+    try {
+      message = JSON.parse(data);
+    } catch {
+      return;
+    }
+    if (!this.#over) {
+      this.dispatchEvent(new CustomEvent("control", { detail: message }));
+    }
+  }
+
+  #closed(end) {
+    if (this.#over) {
+      return;
+    }
+    this.#ends.push(end);
+    if (tells(end) || this.#ends.length === 2) {
+      this.#finish();
+    } else {
+      this.#timer = setTimeout(() => this.#finish(), SECOND_END_TIMEOUT_MS);
+    }
+  }
+
+  #finish() {
+    const end = this.#ends.find(tells) ?? this.#ends.find(({ code }) => code === 1006) ?? this.#ends[0];
+    this.end();
+    this.dispatchEvent(new CustomEvent("ended", { detail: end }));
+  }
+
+  /** Tell the daemon something; nothing happens once the session is over. */
+  send(message) {
+    if (this.#control.readyState === WebSocket.OPEN) {
+      this.#control.send(JSON.stringify(message));
+    }
+  }
+
+  /** Close both sockets without an event. */
+  end() {
+    if (this.#over) {
+      return;
+    }
+    this.#over = true;
+    clearTimeout(this.#timer);
+    this.#screen.keepPicture();
+    this.#screen.detach();
+    this.#control.close();
+  }
+}

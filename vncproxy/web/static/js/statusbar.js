@@ -1,0 +1,95 @@
+/** The line under the screen, and the panel with the details of the link. */
+
+import { byId, element, setText } from "./elements.js";
+import { dropPanel } from "./panels.js";
+import { counted, keepaliveName, stateName } from "./words.js";
+
+const TONE = { running: "good", opaque: "warn", resuming: "warn", closed: "bad", password: "warn" };
+
+/** Facts that end with the session. */
+const LINK_FACTS = ["State", "Try", "Kept open by", "Desktop"];
+
+/** @param {number} epoch_s */
+function clock(epoch_s) {
+  return new Date(epoch_s * 1000).toLocaleTimeString();
+}
+
+export class StatusBar {
+  #facts = new Map();
+
+  constructor() {
+    dropPanel("details-button", "details-panel", () => this.#drawDetails());
+  }
+
+  /** A fact for the details; null takes it away. @param {string} name @param {string|null} value */
+  fact(name, value) {
+    if (value === null || value === undefined || value === "") {
+      this.#facts.delete(name);
+    } else {
+      this.#facts.set(name, String(value));
+    }
+    if (!byId("details-panel").hidden) {
+      this.#drawDetails();
+    }
+  }
+
+  /** The state in one or two words. @param {string} state @param {string} [name] */
+  state(state, name = stateName(state)) {
+    const pill = byId("state");
+    pill.className = `pill ${TONE[state] ?? "calm"}`;
+    setText(pill, name);
+  }
+
+  /** The session is over: what was said of its link no longer holds. */
+  over() {
+    setText(byId("keepalive"), "");
+    setText(byId("survived"), "");
+    for (const name of LINK_FACTS) {
+      this.fact(name, null);
+    }
+    this.dimensions(null);
+    this.state("closed");
+  }
+
+  /** A state message of the control channel. */
+  update({ state, since, attempt, keepalive, saved, discarded_keys, screen }) {
+    this.state(state);
+    this.fact("State", `${stateName(state)}${since ? `, since ${clock(since)}` : ""}`);
+    this.fact("Try", attempt > 1 ? attempt : null);
+    const kind = keepaliveName(keepalive?.kind);
+    setText(byId("keepalive"), kind ? `Kept open by ${kind}` : "");
+    byId("keepalive").title = keepalive?.why ?? "";
+    this.fact("Kept open by", kind ? [kind, keepalive?.why].filter(Boolean).join(": ") : null);
+    const survived = saved?.losses_survived ?? 0;
+    setText(byId("survived"), survived ? `${counted(survived, "lost link")} replaced` : "");
+    this.fact("Lost links replaced", saved ? survived : null);
+    this.fact("Reconnections saved", saved ? saved.dials_avoided : null);
+    this.fact("Keys dropped while away", discarded_keys || null);
+    this.fact("Desktop", screen?.name ?? null);
+  }
+
+  /** @param {{width: number, height: number}|null} size */
+  dimensions(size) {
+    const text = size ? `${size.width} × ${size.height}` : "";
+    setText(byId("dimensions"), text);
+    this.fact("Screen", text);
+  }
+
+  /** Where the keys go. @param {string} text */
+  typing(text) {
+    setText(byId("typing"), text);
+  }
+
+  #drawDetails() {
+    byId("details-panel").replaceChildren(
+      element("h2", { text: "The link" }),
+      element(
+        "dl",
+        {},
+        ...[...this.#facts].map(([name, value]) =>
+          element("div", {}, element("dt", { text: name }), element("dd", { text: value })),
+        ),
+      ),
+    );
+  }
+}

@@ -1,0 +1,50 @@
+/** Types a list of strokes at a bounded pace. Time and keys come in as functions. */
+
+import { KEYS } from "./keysyms.js";
+
+/** Why typing stopped before its end. */
+export class TypingStopped extends Error {}
+
+const READY_POLL_S = 0.05;
+
+/**
+ * Type `strokes`; resolves with the number typed once all are.
+ *
+ * @param {import("./keysyms.js").Stroke[]} strokes
+ * @param {object} how
+ * @param {(keysym: number, code: string|null, down: boolean) => void} how.press
+ * @param {number} how.perSecond strokes a second, at most
+ * @param {() => "yes"|"wait"|"no"} how.ready "wait": the way out is full; "no": the link is gone
+ * @param {(seconds: number) => Promise<void>} how.sleep
+ * @param {(done: number) => void} how.progress
+ * @param {AbortSignal} how.signal
+ * @throws {TypingStopped} when cancelled or when the link went away; `typed` says how far it came
+ */
+export async function typeStrokes(strokes, { press, perSecond, ready, sleep, progress, signal }) {
+  const pause_s = 1 / perSecond;
+  let typed = 0;
+  const stopped = (why) => Object.assign(new TypingStopped(why), { typed });
+  for (const { keysym, code, shift } of strokes) {
+    for (let state = ready(); state !== "yes"; state = ready()) {
+      if (state === "no" || signal.aborted) {
+        throw stopped(signal.aborted ? "cancelled" : "link");
+      }
+      await sleep(READY_POLL_S);
+    }
+    if (signal.aborted) {
+      throw stopped("cancelled");
+    }
+    if (shift) {
+      press(...KEYS.Shift, true);
+    }
+    press(keysym, code, true);
+    press(keysym, code, false);
+    if (shift) {
+      press(...KEYS.Shift, false);
+    }
+    typed += 1;
+    progress(typed);
+    await sleep(pause_s);
+  }
+  return typed;
+}

@@ -1,0 +1,154 @@
+/** What the page says about the console's states, the cloud's errors and refusals. Pure. */
+
+/** Titles of the states of the control channel; a state without one shows the screen. */
+const STATES = {
+  idle: {
+    title: "Getting the console ready",
+    text: "vncproxy is about to open the link to the instance.",
+  },
+  "waiting-budget": {
+    title: "Waiting for a free reconnection",
+    text: "The cloud allows 30 reconnections in a minute. vncproxy connects as soon as one is free.",
+  },
+  "fetching-url": {
+    title: "Asking the cloud for the console",
+    text: "vncproxy fetches a fresh address for this instance, valid for 15 seconds.",
+  },
+  connecting: {
+    title: "Connecting to the instance",
+    text: "vncproxy opens the link to the cloud’s VNC server.",
+  },
+  handshake: {
+    title: "Starting the screen",
+    text: "The link is up; the first picture is on its way.",
+  },
+  resuming: {
+    title: "Bringing the link back",
+    text: "The cloud closed it. What you see is the last picture, and what you type now isn’t passed on.",
+  },
+};
+
+/** Short names of all states, for the status bar. */
+const SHORT = {
+  idle: "Getting ready",
+  "waiting-budget": "Waiting for a reconnection",
+  "fetching-url": "Asking the cloud",
+  connecting: "Connecting",
+  handshake: "Starting the screen",
+  password: "Password needed",
+  running: "Connected",
+  resuming: "Resuming",
+  opaque: "Connected, opaque",
+  closed: "Closed",
+};
+
+/**
+ * The words for a state message of the control channel, or null where the screen is to be seen.
+ * @param {{state: string, text?: string, instance_status?: string|null,
+ *   error?: {code: string, text: string}|null, attempt?: number}} message
+ * @returns {{title: string, text: string, detail: string}|null}
+ */
+export function stateWords(message) {
+  const known = STATES[message.state];
+  if (!known) {
+    return null;
+  }
+  const details = [];
+  if (message.error) {
+    details.push(cloudErrorText(message.error.code, message.error.text));
+  }
+  if (message.instance_status) {
+    details.push(`The instance is ${message.instance_status}.`);
+  }
+  if (message.attempt > 1) {
+    details.push(`This is try number ${message.attempt}.`);
+  }
+  return { title: known.title, text: message.text || known.text, detail: details.join(" ") };
+}
+
+/** A state's short name. @param {string} state */
+export function stateName(state) {
+  return SHORT[state] ?? state;
+}
+
+/** Beginnings of the cloud's error codes, the longer ones first, and what to do about them. */
+const CLOUD = [
+  ["InvalidInstanceId.NotFound", "There is no such instance in this region: check its id and region in the configuration."],
+  ["InvalidRegionInstance", "The instance is in another region than the configuration says."],
+  ["InvalidRegionId", "There is no such region: check the region in the configuration."],
+  ["IncorrectInstanceStatus", "The instance isn’t in a state that has a console: start it, then try again."],
+  ["InstanceNotReady", "The instance is still being prepared: try again in a minute."],
+  ["Forbidden", "The account may not do this: its RAM policy must allow ecs:DescribeInstanceVncUrl for this instance."],
+  ["InvalidAccessKeyId", "The AccessKey is unknown or disabled: check the credentials that vncproxy uses."],
+  ["SignatureDoesNotMatch", "The AccessKey secret doesn’t belong to its id: check the credentials that vncproxy uses."],
+  ["IncompleteSignature", "The AccessKey secret doesn’t belong to its id: check the credentials that vncproxy uses."],
+  ["InvalidSecurityToken", "The temporary credentials have expired."],
+  ["Throttling", "The cloud is asked too often just now: try again in a minute."],
+  ["InvalidTimeStamp", "The clock of the machine that runs vncproxy is wrong."],
+  ["ServiceUnavailable", "The cloud’s service is out of order just now: try again in a minute."],
+  ["InternalError", "The cloud’s service had a fault: try again in a minute."],
+];
+
+/**
+ * A sentence on a cloud's error code and what to do about it.
+ * @param {string} code
+ * @param {string} [text] what the daemon says of it
+ */
+export function cloudErrorText(code, text = "") {
+  const hint = CLOUD.find(([start]) => code.startsWith(start))?.[1] ?? "";
+  const named = code ? `The cloud’s code is ${code}.` : "";
+  const fallback = "“vncproxy check” tells more.";
+  return [hint || text || fallback, named].filter(Boolean).join(" ");
+}
+
+const REFUSALS = {
+  0: ["vncproxy can’t be reached", "See whether “vncproxy serve” is running and, with a tunnel, whether the tunnel is up."],
+  400: ["The request was wrong", "Reload the page; it may be from another version of vncproxy."],
+  401: ["Log in first", "Your log-in is missing or has run out."],
+  403: ["Not allowed", "You may not open this console, or the page was opened from a foreign site."],
+  404: ["No such instance", "There is no instance of this name that you may open."],
+  421: ["Wrong host name", "vncproxy isn’t meant to be reached under this name: add it to allowed_hosts, or open it by localhost."],
+  429: ["Too many at once", "A limit of vncproxy is reached."],
+  503: ["Not possible just now", "vncproxy is stopping, or it can’t write its records."],
+};
+
+/**
+ * The words for a refused request.
+ * @param {{status: number, text: string}} error
+ * @returns {{title: string, text: string, retry: "never"|"backoff"|"after"}}
+ */
+export function refusalWords({ status, text }) {
+  const [title, fallback] = REFUSALS[status] ?? ["vncproxy answered with an error", `The status was ${status}.`];
+  let retry = "never";
+  if (status === 429 || status === 503) {
+    retry = "after";
+  } else if (status === 0 || status === 408 || status >= 500) {
+    retry = "backoff";
+  }
+  return { title, text: text || fallback, retry };
+}
+
+const KEEPALIVE = {
+  any: "any message",
+  pointer: "pointer messages",
+  key: "key presses",
+};
+
+/** What keeps the link open, in a few words. @param {string|undefined} kind */
+export function keepaliveName(kind) {
+  return KEEPALIVE[kind] ?? kind ?? "";
+}
+
+/** A number of things. @param {number} count @param {string} one @param {string} [many] */
+export function counted(count, one, many = `${one}s`) {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+/** Seconds left, for people: `7 s`, `1 min 05 s`. @param {number} seconds */
+export function timeLeft(seconds) {
+  const whole = Math.max(0, Math.ceil(seconds));
+  if (whole < 60) {
+    return `${whole} s`;
+  }
+  return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`;
+}
