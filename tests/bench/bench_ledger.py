@@ -94,7 +94,7 @@ def _many_processes(rounds: int, path: Path) -> None:
 
 def main() -> None:
     """Measure and print."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 500
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     with tempfile.TemporaryDirectory() as directory:
         asyncio.run(_one_process(rounds, Path(directory)))
         _many_processes(rounds, Path(directory) / "shared.sqlite")
