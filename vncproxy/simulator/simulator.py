@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import ssl
 import time
@@ -69,7 +68,7 @@ class Simulator:
             self.settings, self._tickets, self._record, self._open_screen, clock, self._random
         )
         self._runner: web.AppRunner | None = None
-        self._ticking: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Simulator:
         """Listen. Raises: OSError where the port is taken, ssl.SSLError for a bad certificate."""
@@ -90,7 +89,8 @@ class Simulator:
             await self.close()
             raise
         self.port = runner.addresses[0][1]
-        self._ticking = asyncio.create_task(self._tick())
+        if self.settings.animated:
+            self._timer = asyncio.get_running_loop().call_later(_TICK_INTERVAL_S, self._tick)
         return self
 
     async def __aexit__(
@@ -106,11 +106,8 @@ class Simulator:
         """End every session and call, stop listening. May be called again."""
         self._api.close()
         await self._gateway.close()
-        ticking, self._ticking = self._ticking, None
-        if ticking is not None:
-            ticking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await ticking
+        if self._timer is not None:
+            self._timer.cancel()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
@@ -250,11 +247,10 @@ class Simulator:
             self._desktops[instance.instance_id] = desktop
         return desktop
 
-    async def _tick(self) -> None:
-        while self.settings.animated:
-            await asyncio.sleep(_TICK_INTERVAL_S)
-            for desktop in list(self._desktops.values()):
-                desktop.tick()
+    def _tick(self) -> None:
+        for desktop in self._desktops.values():
+            desktop.tick()
+        self._timer = asyncio.get_running_loop().call_later(_TICK_INTERVAL_S, self._tick)
 
     def _tls(self) -> ssl.SSLContext | None:
         if self.settings.certificate is None:
