@@ -28,10 +28,6 @@ class Inventory:
         """The instance. Raises: KeyError."""
         return self._instances[instance_id]
 
-    def __iter__(self) -> Iterable[SimulatedInstance]:
-        """All of them."""
-        yield from self._instances.values()
-
     def set_status(self, instance_id: str, status: str) -> None:
         """Change an instance's status. Raises: KeyError, ValueError."""
         if status not in STATUSES:
