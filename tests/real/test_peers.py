@@ -14,6 +14,7 @@ from aiohttp import ClientSession, web
 
 from tests.authority import Authority
 from tests.real.peers.browser import Browser, picture, pixels
+from tests.real.peers.presence import REQUIRED_VARIABLE, need
 from tests.real.peers.process import answers, running
 from tests.real.peers.qemu import Qemu
 from tests.real.peers.qemu import qemu as start_qemu
@@ -243,6 +244,20 @@ async def test_the_authority_is_trusted_by_those_who_know_it(authority: Authorit
             writer.close()
         finally:
             server.close()
+
+
+@pytest.mark.parametrize("variable", [("CI", "true"), (REQUIRED_VARIABLE, "1"), None])
+def test_a_missing_program_is_told(
+    variable: tuple[str, str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It skips the test with what to install; where peers are required, the test fails."""
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.delenv(REQUIRED_VARIABLE, raising=False)
+    if variable:
+        monkeypatch.setenv(*variable)
+    ending = pytest.fail.Exception if variable else pytest.skip.Exception
+    with pytest.raises(ending, match="apt-get install such-a-package"):
+        need("no-such-program", "such-a-package")
 
 
 def test_the_surroundings_are_clean() -> None:
