@@ -138,6 +138,14 @@ class EcsClient:
             found += await self._listed(region, {"InstanceIds": chunk})
         return found
 
+    async def status(self, instance_id: str, region: str) -> str:
+        """The instance's Status, such as Running; empty if the cloud doesn't show the instance.
+
+        Raises: CloudError. Source: ECS API reference, DescribeInstances.
+        """
+        found = await self.instances(region, [instance_id])
+        return found[0].status if found else ""
+
     async def may_open(self, instance_id: str, region: str) -> Permission:
         """Whether the credentials may ask for this instance's VncUrl.
 

@@ -53,7 +53,7 @@ class Console:
         self._kind_metric = ExitStack()
         self._kind = ""
         self._linger: asyncio.TimerHandle | None = None
-        self._started = False
+        self.started = False
 
     @classmethod
     async def prepared(
@@ -106,8 +106,8 @@ class Console:
         relay = self.runner.relay
         if relay is not None and not relay.take(viewer):
             viewer.close(_IN_USE)
-        if not self._started:
-            self._started = True
+        if not self.started:
+            self.started = True
             self._metrics.enter_context(self._parts.metrics.console())
             self._tasks.start(self._run(), f"console-{self.instance.id}")
         self.changed()
@@ -227,7 +227,7 @@ class Console:
 
     def has_page(self) -> bool:
         """Whether a page is on that could ask its user for a password."""
-        return bool(self._subscribers)
+        return any(viewer.identity.has_page for viewer in self.viewers)
 
     def patience(self) -> float:
         """Seconds that the most patient viewer will still wait."""

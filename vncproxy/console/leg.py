@@ -68,4 +68,7 @@ class Leg(Protocol):
         """Read again."""
 
     async def close(self, reason: CloseReason | None = None) -> None:
-        """Send what is queued and a close frame, then drop: within `CLOSE_TIMEOUT_S`."""
+        """Send what is queued and a close frame, then drop: each within `CLOSE_TIMEOUT_S`."""
+
+    async def shut(self) -> None:
+        """End what runs for the leg; after `close` or its end."""

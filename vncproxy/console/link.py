@@ -129,7 +129,8 @@ class Link:
 
     async def close(self) -> None:
         """Close it properly, so that the cloud's one slot is free."""
-        await self._leg.close(None)
+        await self._leg.close()
+        await self._leg.shut()
 
     # The leg's side
 

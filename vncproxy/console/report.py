@@ -1,4 +1,4 @@
-"""What a console tells the pages and the API about itself; JSON-ready, without secrets."""
+"""How a console tells its pages what has changed."""
 
 from __future__ import annotations
 

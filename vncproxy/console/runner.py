@@ -114,6 +114,7 @@ class Runner:
         self.failure: VncproxyError | None = None
         self.status = instance.status
         self.losses_survived = 0
+        self.links_opened = 0
         self._instance = instance
         self._parts = parts
         self._host = host
@@ -269,6 +270,7 @@ class Runner:
             else:
                 await self._shake_hands(link)
             outcome = "closed"
+            self.links_opened += 1
             _log.info("link.opened", instance=self._instance.id, attempt=self.attempt)
             self.failure = None
             await self._link_over.wait()

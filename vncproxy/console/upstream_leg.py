@@ -197,8 +197,11 @@ class UpstreamLeg:
             self._closing = True
             self._reading.set()
             await self._connection.close(_NORMAL_CLOSE)
-        await self._tasks.close()
         self._end(LegEnd(Side.DAEMON, _NORMAL_CLOSE))
+
+    async def shut(self) -> None:
+        """End the tasks."""
+        await self._tasks.close()
 
     async def _read(self) -> None:
         end = LegEnd(Side.CLOUD)

@@ -34,14 +34,16 @@ class ViewerIdentity:
     """Who is behind a viewer.
 
     Args: id - the viewer's, unique in the daemon; user - as the door knows it; address - where the
-    connection came from; door - the listener's name; may_control - else it only watches; take -
-    asks for control over whoever has it.
+    connection came from; door - the listener's name; has_page - a page belongs to it, which can ask
+    its user for a password; may_control - else it only watches; take - asks for control over
+    whoever has it.
     """
 
     id: str
     user: str
     address: str
     door: str
+    has_page: bool = False
     may_control: bool = True
     take: bool = False
 
@@ -109,6 +111,7 @@ class Viewer:
         self._limits = limits
         self._handshake = ViewerHandshake(verifier)
         self._host: ViewerHost | None = None
+        self._farewell: asyncio.Task[None] | None = None
         self._tasks = Tasks()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._opened_at = time.monotonic()
@@ -201,14 +204,21 @@ class Viewer:
             told = self._handshake.fail(reason.text or reason.reason)
             if told:
                 self.send([told])
-        self._tasks.start(self._leg.close(reason), f"close-{self.id}")
+        self._farewell = self._tasks.start(self._leg.close(reason), f"close-{self.id}")
         self._finish(reason)
 
     async def closed(self) -> None:
-        """Wait until the connection is closed and nothing of it runs any more."""
+        """Wait until the connection is closed and its farewell is said."""
         await self.ended.wait()
-        await self._leg.close()
+        if self._farewell is not None:
+            await asyncio.wait([self._farewell])
+
+    async def abandon(self) -> None:
+        """End whatever still runs of it, as when the server stops; nothing is left behind."""
+        if self.phase is not Phase.CLOSED:
+            self._finish(CloseReason(CloseCode.VIEWER_LEFT, Side.VIEWER, "the viewer left"))
         await self._tasks.close()
+        await self._leg.shut()
 
     # The leg's side
 

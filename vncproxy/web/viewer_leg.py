@@ -60,11 +60,6 @@ class ViewerLeg:
         self._tasks.start(self._write(), "viewer-write")
         self._tasks.start(self._ping(), "viewer-ping")
 
-    async def over(self) -> None:
-        """Wait until the WebSocket is closed and its tasks have ended; the handler stays here."""
-        await self._over.wait()
-        await self._tasks.close()
-
     def send(self, slices: Sequence[bytes]) -> None:
         """Queue for the one writer."""
         if self._closing or not slices:
@@ -104,6 +99,10 @@ class ViewerLeg:
             self._transport.abort()
         self._report(LegEnd(Side.DAEMON, reason.code if reason else 1000))
         self._over.set()
+
+    async def shut(self) -> None:
+        """End the tasks."""
+        await self._tasks.close()
 
     async def _read(self) -> None:
         end = LegEnd(Side.VIEWER)

@@ -1,0 +1,7 @@
+"""`python -m vncproxy`."""
+
+import sys
+
+from vncproxy.cli import main
+
+sys.exit(main())

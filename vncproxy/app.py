@@ -1,0 +1,323 @@
+"""The one composition root: builds every part from the configuration, starts and stops them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import signal
+import stat
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import aiohttp
+import structlog
+
+from vncproxy import __version__
+from vncproxy.aliyun.client import EcsClient
+from vncproxy.aliyun.credentials import CredentialsSource, credentials_source
+from vncproxy.aliyun.proxies import EnvironmentProxies
+from vncproxy.aliyun.tls import client_context
+from vncproxy.config.model import Config
+from vncproxy.config.search import state_folder, token_path
+from vncproxy.config.secrets import ensure_token, read_vnc_password
+from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.inventory import Inventory
+from vncproxy.console.learned import FILE_NAME as LEARNED_FILE
+from vncproxy.console.learned import LearnedStore
+from vncproxy.console.registry import Registry
+from vncproxy.console.runner import ConsoleParts
+from vncproxy.console.tasks import Tasks
+from vncproxy.console.upstream_leg import DialSettings, dial
+from vncproxy.errors import (
+    CloseCode,
+    CloseReason,
+    CloudError,
+    ConfigError,
+    ConfigProblem,
+    LedgerError,
+    Side,
+)
+from vncproxy.observe.lag import watch_lag
+from vncproxy.observe.logging import capture_uncaught, configure
+from vncproxy.observe.metrics import Metrics
+from vncproxy.observe.notify import Notifier
+from vncproxy.observe.redaction import Redactor
+from vncproxy.throttle.budget import Budget
+from vncproxy.throttle.ledger import Ledger
+from vncproxy.throttle.memory import MemoryLedger
+from vncproxy.throttle.sqlite import FILE_NAME as LEDGER_FILE
+from vncproxy.throttle.sqlite import SqliteLedger
+from vncproxy.web import pages
+from vncproxy.web.context import Services
+from vncproxy.web.door import Door, Token
+from vncproxy.web.server import Server, application
+from vncproxy.web.sessions import Sessions
+from vncproxy.web.tickets import Tickets
+
+_log = structlog.get_logger("vncproxy.app")
+
+_RESTARTING = CloseReason(CloseCode.RESTARTING, Side.DAEMON, "the daemon is restarting")
+CLOSE_MARGIN_S = 1.0
+"""On top of drain_timeout, for what is left after the viewers were told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """The way to the cloud, which the daemon and the commands share."""
+
+    client: EcsClient
+    credentials: CredentialsSource
+    dial_settings: DialSettings
+
+
+def budget_of(config: Config) -> Budget:
+    """The law of the reconnect ledger, by the configuration."""
+    return Budget(limit=config.limits.reconnects_per_minute, hold_s=config.aliyun.call_timeout)
+
+
+def open_ledger(config: Config, state: Path) -> Ledger:
+    """The ledger that [throttle] names. Raises: LedgerError."""
+    budget = budget_of(config)
+    if config.throttle.store == "memory":
+        return MemoryLedger(budget, time.monotonic)
+    return SqliteLedger(state / LEDGER_FILE, budget)
+
+
+def make_state_folder(folder: Path) -> None:
+    """Make the state directory, for this user only.
+
+    Raises: ConfigError - it can't be made, or others may write to it.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = folder.stat().st_mode
+    except OSError as fault:
+        raise _state_problem(folder, fault.strerror or str(fault)) from fault
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise _state_problem(folder, f"mode {stat.S_IMODE(mode):04o}")
+
+
+def _state_problem(folder: Path, found: str) -> ConfigError:
+    expected = "a folder that only this user may write to"
+    return ConfigError([ConfigProblem("[state]", "directory", f"{folder} ({found})", expected)])
+
+
+def instances_of(config: Config) -> list[ConsoleInstance]:
+    """The instances of the configuration, with their VNC passwords. Raises: ConfigError."""
+    return [
+        ConsoleInstance(
+            id=one.id,
+            region=one.region or config.aliyun.region,
+            alias=one.name,
+            windows=one.windows,
+            password=read_vnc_password(one.password_file).reveal() if one.password_file else None,
+        )
+        for one in config.instance
+    ]
+
+
+@asynccontextmanager
+async def cloud_of(
+    config: Config, environ: Mapping[str, str], metrics: Metrics | None = None
+) -> AsyncIterator[Cloud]:
+    """The way to the cloud, as long as the block lasts. Raises: ConfigError, CloudError."""
+    tls = client_context(config.aliyun.ca_file)
+    proxies = EnvironmentProxies(environ)
+    credentials = credentials_source(environ, fetch_timeout_s=config.aliyun.call_timeout)
+
+    def on_call(action: str, code: str, seconds: float) -> None:
+        if metrics is not None:
+            metrics.api_called(action, "ok" if code == "OK" else code)
+
+    def proxy(host: str, *, secure: bool) -> str | None:
+        found = proxies.proxy_for(host, 443 if secure else 80, secure=secure)
+        return None if found is None else _with_login(found.url, found.authorization)
+
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield Cloud(
+            EcsClient(
+                session,
+                credentials,
+                endpoint=config.aliyun.endpoint,
+                call_timeout_s=config.aliyun.call_timeout,
+                ssl_context=tls,
+                proxies=proxies,
+                on_call=on_call,
+            ),
+            credentials,
+            DialSettings(tls, config.aliyun.connect_host, proxy),
+        )
+
+
+def _with_login(url: str, authorization: str | None) -> str:
+    """A proxy's address with its user and password, as the websockets library wants it."""
+    if authorization is None:
+        return url
+    user, _, password = (
+        base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
+    )
+    parts = urlsplit(url)
+    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc}"))
+
+
+class Daemon:
+    """`vncproxy serve`: everything, from start to stop."""
+
+    def __init__(
+        self,
+        config: Config,
+        environ: Mapping[str, str],
+        *,
+        log_to: TextIO | None = None,
+    ) -> None:
+        """Args: log_to - default standard error. Raises: ConfigError before any effect."""
+        self.config = config
+        self.state = state_folder(config, environ)
+        self.servers: list[Server] = []
+        self.redactor: Redactor = configure(
+            format=config.log.format, level=config.log.level, stream=log_to
+        )
+        self.metrics = Metrics(__version__)
+        self._environ = environ
+        self._instances = instances_of(config)
+        self._tasks = Tasks()
+        self._stopping = asyncio.Event()
+
+    async def run(self, started: Callable[[], None] | None = None) -> None:
+        """Serve until `stop` is called or a signal comes, then drain.
+
+        Args: started - called once everything listens.
+
+        Raises: ConfigError, CloudError, LedgerError - it can't start.
+        """
+        config = self.config
+        notifier = Notifier.from_environ(self._environ)
+        make_state_folder(self.state)
+        token = Token.of(self._token())
+        for instance in self._instances:
+            if instance.password:
+                self.redactor.register(instance.password)
+        ledger = open_ledger(config, self.state)
+        async with cloud_of(config, self._environ, self.metrics) as cloud:
+            await ledger.check_writable()
+            registry = Registry(
+                ConsoleParts(
+                    limits=config.limits,
+                    ledger=ledger,
+                    cloud=cloud.client,
+                    dial=partial(dial, settings=cloud.dial_settings),
+                    learned=LearnedStore(self.state / LEARNED_FILE, time.time),
+                    metrics=self.metrics,
+                )
+            )
+            sessions = Sessions(self.state, config.access.session_lifetime, self.redactor)
+            services = Services(
+                limits=config.limits,
+                inventory=Inventory(self._instances, cloud.client, self._discover_in()),
+                registry=registry,
+                tickets=Tickets(self.redactor),
+                sessions=sessions,
+                metrics=self.metrics,
+                tasks=self._tasks,
+                problems=partial(_problems, registry, ledger, cloud.credentials),
+                metrics_open=config.metrics.access == "open",
+            )
+            try:
+                for listen in config.listen:
+                    door = Door(listen, config.access, token, sessions)
+                    server = Server(listen, application(door, services))
+                    await server.start()
+                    self.servers.append(server)
+                    _warn_of(door)
+                self._tasks.start(watch_lag(self.metrics.lagged), "lag")
+                _log.info(
+                    "daemon.started",
+                    version=__version__,
+                    doors=[listen.address for listen in config.listen],
+                    instances=len(self._instances),
+                )
+                notifier.ready(f"{len(self._instances)} instances may be opened")
+                if started is not None:
+                    started()
+                await self._stopping.wait()
+            finally:
+                notifier.stopping("telling the viewers")
+                await self._drain(registry)
+                await ledger.close()
+                _log.info("daemon.stopped")
+
+    def stop(self) -> None:
+        """Drain and end `run`."""
+        self._stopping.set()
+
+    def handle_signals(self) -> None:
+        """SIGTERM and SIGINT drain; SIGHUP is answered in the log."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(
+            signal.SIGHUP,
+            lambda: _log.warning("reload.unavailable", text="restart to apply a configuration"),
+        )
+
+    def _token(self) -> str:
+        token = ensure_token(token_path(self.config, self.state))
+        self.redactor.register(token)
+        return token
+
+    def _discover_in(self) -> tuple[str, ...]:
+        aliyun = self.config.aliyun
+        return (aliyun.regions or (aliyun.region,)) if aliyun.discover else ()
+
+    async def _drain(self, registry: Registry) -> None:
+        """Links are closed properly first, then viewers are told to come back."""
+        for server in self.servers:
+            await server.stop_listening()
+        try:
+            await registry.drain(_RESTARTING, self.config.limits.drain_timeout)
+        except TimeoutError:
+            _log.warning("drain.cut_short", seconds=self.config.limits.drain_timeout)
+        await self._tasks.close()
+        for server in self.servers:
+            await server.close()
+
+
+def _warn_of(door: Door) -> None:
+    if door.open:
+        _log.warning("door.open", door=door.name, text="every account of this machine may enter")
+    if not pages.is_complete():
+        _log.error("page.incomplete", text="noVNC is missing from this installation")
+
+
+async def _problems(
+    registry: Registry, ledger: Ledger, credentials: CredentialsSource
+) -> list[str]:
+    """Why no console could be opened right now."""
+    problems = []
+    if registry.draining:
+        problems.append("The daemon is stopping.")
+    try:
+        await ledger.check_writable()
+    except LedgerError as error:
+        problems.append(error.public_text)
+    try:
+        await credentials.get()
+    except CloudError as error:
+        problems.append(error.public_text)
+    return problems
+
+
+async def serve(config: Config, environ: Mapping[str, str]) -> None:
+    """Run the daemon until it is told to stop. Raises: as `Daemon.run`."""
+    daemon = Daemon(config, environ, log_to=sys.stderr)
+    capture_uncaught()
+    daemon.handle_signals()
+    await daemon.run()

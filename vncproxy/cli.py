@@ -1,0 +1,288 @@
+"""The command line: parse, call, print; and the exit statuses.
+
+Nothing heavy is imported before a command is known, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vncproxy import __version__
+from vncproxy.errors import ConfigError, VncproxyError
+
+if TYPE_CHECKING:
+    from vncproxy.config.load import Loaded
+
+DONE = 0
+FAILED = 1
+USAGE = 2
+BAD_CONFIG = 78
+"""EX_CONFIG of sysexits.h: a service manager must not restart on it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.command(options)
+    except ConfigError as error:
+        _complain(error.public_text)
+        return BAD_CONFIG
+    except VncproxyError as error:
+        _complain(error.public_text)
+        return FAILED
+    except KeyboardInterrupt:
+        return FAILED
+    except BrokenPipeError:
+        # Whoever read the output has left; the interpreter must not complain at exit either.
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - it lives to the end
+        return FAILED
+    return status
+
+
+def _complain(text: str) -> None:
+    for line in text.splitlines():
+        print(f"vncproxy: {line}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vncproxy",
+        description="Open the VNC console of an Alibaba Cloud ECS instance in a browser, "
+        "and keep it open.",
+    )
+    parser.add_argument("--version", action="version", version=f"vncproxy {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Any, text: str, *, config: bool = True) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=command)
+        if config:
+            sub.add_argument(
+                "--config",
+                metavar="FILE",
+                type=Path,
+                help="default: $VNCPROXY_CONFIG, ~/.config/vncproxy/vncproxy.toml, "
+                "/etc/vncproxy/vncproxy.toml",
+            )
+        return sub
+
+    add("serve", _serve, "run the daemon")
+    demo = add("demo", _demo, "run it with a simulated cloud; no account needed", config=False)
+    demo.add_argument("--port", type=_port, default=6080, help="of the page (default: 6080)")
+    _add_screen(demo)
+    simulate = add("simulate", _simulate, "run the simulated cloud alone", config=False)
+    simulate.add_argument("--config", metavar="FILE", type=Path, help="the simulator's settings")
+    simulate.add_argument("--port", type=_port, help="default: the settings', else a free one")
+    _add_screen(simulate)
+    check = add("check", _check, "tell what would stop it from working")
+    check.add_argument("instance", nargs="?", metavar="INSTANCE", help="alias or id; default: all")
+    check.add_argument("--json", action="store_true", help="for programs")
+    url = add("url", _url, "print a console's address with a single-use ticket, valid 60 s")
+    url.add_argument("instance", metavar="INSTANCE", help="alias or id")
+    url.add_argument("--base-url", metavar="URL", type=_base_url, help="how the browser gets here")
+    url.add_argument(
+        "--official",
+        action="store_true",
+        help="the cloud's own page instead, with a fresh VncUrl: a secret, valid 15 s",
+    )
+    url.add_argument("--force", action="store_true", help="official: also while it is open here")
+    url.add_argument(
+        "--with-password", action="store_true", help="official: with the VNC password in it"
+    )
+    instances = add("instances", _instances, "list what may be opened")
+    instances.add_argument("--json", action="store_true", help="for programs")
+    return parser
+
+
+def _add_screen(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--screen",
+        metavar="HOST:PORT",
+        type=_host_port,
+        help="put this real VNC server behind the simulator",
+    )
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdecimal() and int(text) <= 65535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
+
+
+def _host_port(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if host and port.isascii() and port.isdecimal() and 0 < int(port) <= 65535:
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} isn't HOST:PORT, such as 127.0.0.1:5901")
+
+
+def _base_url(text: str) -> str:
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(text)
+    if parts.scheme in ("http", "https") and parts.hostname and not parts.query:
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is no http:// or https:// address")
+
+
+def _load(options: argparse.Namespace) -> Loaded:
+    from vncproxy.config.load import load
+
+    return load(options.config, os.environ)
+
+
+def _run(work: Coroutine[Any, Any, int]) -> int:
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def _quiet() -> None:
+    """Commands speak by what they print; warnings go to standard error."""
+    from vncproxy.observe.logging import configure
+
+    configure(format="console", level="error")
+
+
+def _serve(options: argparse.Namespace) -> int:
+    loaded = _load(options)
+
+    async def work() -> int:
+        from vncproxy.app import serve
+
+        await serve(loaded.config, os.environ)
+        return DONE
+
+    return _run(work())
+
+
+def _demo(options: argparse.Namespace) -> int:
+    async def work() -> int:
+        from vncproxy.commands.demo import demo
+
+        await demo(options.port, options.screen, _announce)
+        return DONE
+
+    return _run(work())
+
+
+def _announce(line: str) -> None:
+    print(line, flush=True)
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from vncproxy.simulator.command import run
+    from vncproxy.simulator.settings import SimulatorSettings
+    from vncproxy.simulator.settings_file import SettingsError, load
+
+    try:
+        settings = load(options.config) if options.config else SimulatorSettings()
+    except SettingsError as error:
+        _complain(str(error))
+        return BAD_CONFIG
+    if options.port is not None:
+        settings = replace(settings, port=options.port)
+    if options.screen is not None:
+        instances = tuple(replace(one, screen=options.screen) for one in settings.instances)
+        settings = replace(settings, instances=instances)
+
+    async def work() -> int:
+        import signal
+
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        try:
+            await run(settings, _announce, stop)
+        except OSError as fault:
+            _complain(f"can't listen on {settings.host}:{settings.port}: {fault.strerror}")
+            return FAILED
+        return DONE
+
+    return _run(work())
+
+
+def _check(options: argparse.Namespace) -> int:
+    loaded = _load(options)
+    _quiet()
+
+    async def work() -> int:
+        from vncproxy.commands.check import check
+
+        findings = []
+        async for finding in check(loaded, os.environ, options.instance):
+            findings.append(finding)
+            if not options.json:
+                _announce(str(finding))
+        if options.json:
+            _print_json([{"what": f.what, "ok": f.ok, "text": f.text} for f in findings])
+        return DONE if all(finding.ok for finding in findings) else FAILED
+
+    return _run(work())
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _url(options: argparse.Namespace) -> int:
+    if not options.official and (options.force or options.with_password):
+        _complain("--force and --with-password go with --official")
+        return USAGE
+    if options.official and options.base_url:
+        _complain("--base-url doesn't go with --official")
+        return USAGE
+    loaded = _load(options)
+    _quiet()
+
+    async def work() -> int:
+        from vncproxy.commands.url import console_url, official_url
+
+        if options.official:
+            url = await official_url(
+                loaded.config,
+                os.environ,
+                options.instance,
+                force=options.force,
+                with_password=options.with_password,
+                say=lambda text: print(text, file=sys.stderr, flush=True),
+            )
+        else:
+            url = await console_url(loaded.config, os.environ, options.instance, options.base_url)
+        print(url)
+        return DONE
+
+    return _run(work())
+
+
+def _instances(options: argparse.Namespace) -> int:
+    loaded = _load(options)
+    _quiet()
+
+    async def work() -> int:
+        from vncproxy.commands.listing import instances, table
+
+        answer = await instances(loaded.config, os.environ)
+        if options.json:
+            _print_json(answer["instances"])
+        else:
+            for line in table(answer["instances"]):
+                print(line)
+        if answer["problem"]:
+            _complain(f"the state is unknown: {answer['problem']['text']}")
+        return DONE
+
+    return _run(work())

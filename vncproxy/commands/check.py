@@ -1,0 +1,161 @@
+"""`vncproxy check`: what would stop it from working, one line each."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from vncproxy.app import Cloud, cloud_of, instances_of, make_state_folder, open_ledger
+from vncproxy.config.load import Loaded
+from vncproxy.config.model import Config
+from vncproxy.config.search import state_folder
+from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.inventory import Inventory
+from vncproxy.errors import CloudError, VncproxyError
+from vncproxy.web import pages
+
+CONNECT_TIMEOUT_S = 10.0
+CLOCK_TOLERANCE_S = 600.0
+"""The API refuses calls that are 15 minutes off; warn before that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: what was looked at, whether it is well, and what to know or do."""
+
+    what: str
+    ok: bool
+    text: str
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{'ok  ' if self.ok else 'FAIL'}  {self.what}: {self.text}"
+
+
+async def check(
+    loaded: Loaded, environ: Mapping[str, str], name: str | None
+) -> AsyncIterator[Finding]:
+    """Look at everything, or what one instance needs; nothing is dialled, no permit is used."""
+    config = loaded.config
+    yield Finding("configuration", True, str(loaded.path or "none found, so the defaults"))
+    yield _page()
+    yield await _state(config, environ)
+    try:
+        async with cloud_of(config, environ) as cloud:
+            async for finding in _cloud(config, cloud, name):
+                yield finding
+    except VncproxyError as error:
+        yield Finding("cloud settings", False, error.public_text)
+
+
+def _page() -> Finding:
+    if pages.is_complete():
+        return Finding("page", True, "noVNC is packed in")
+    return Finding("page", False, "noVNC is missing from this installation; install it again")
+
+
+async def _state(config: Config, environ: Mapping[str, str]) -> Finding:
+    try:
+        folder = state_folder(config, environ)
+        make_state_folder(folder)
+        ledger = open_ledger(config, folder)
+        try:
+            await ledger.check_writable()
+        finally:
+            await ledger.close()
+    except VncproxyError as error:
+        return Finding("state and ledger", False, error.public_text)
+    return Finding("state and ledger", True, f"{folder} can be written")
+
+
+async def _cloud(config: Config, cloud: Cloud, name: str | None) -> AsyncIterator[Finding]:
+    try:
+        credentials = await cloud.credentials.get()
+        yield Finding("credentials", True, f"found ({credentials.provider})")
+    except CloudError as error:
+        yield Finding("credentials", False, error.public_text)
+        return
+    try:
+        configured = instances_of(config)
+    except VncproxyError as error:
+        yield Finding("instances", False, error.public_text)
+        return
+    for region in sorted({config.aliyun.region, *(one.region for one in configured)}):
+        yield await _clock(cloud, region)
+    aliyun = config.aliyun
+    discover_in = (aliyun.regions or (aliyun.region,)) if aliyun.discover else ()
+    inventory = Inventory(configured, cloud.client, discover_in)
+    wanted = await inventory.all()
+    if inventory.problem is not None:
+        yield Finding("list of instances", not discover_in, inventory.problem.public_text)
+    if name is not None:
+        found = await inventory.find(name)
+        if found is None:
+            yield Finding(name, False, "no instance of this alias or id is configured")
+            return
+        wanted = [found]
+    if not wanted:
+        yield Finding("instances", False, "none is configured: add an [[instance]] block")
+    for instance in wanted:
+        async for finding in _instance(config, cloud, instance):
+            yield finding
+
+
+async def _clock(cloud: Cloud, region: str) -> Finding:
+    try:
+        offset_s = await cloud.client.server_time_offset(region)
+    except CloudError as error:
+        return Finding(f"endpoint of {region}", False, error.public_text)
+    off = f"the clocks differ by {abs(offset_s):.0f} s"
+    if abs(offset_s) > CLOCK_TOLERANCE_S:
+        return Finding(f"endpoint of {region}", False, f"reached, but {off}: set this clock")
+    return Finding(f"endpoint of {region}", True, f"reached; {off}")
+
+
+async def _instance(
+    config: Config, cloud: Cloud, instance: ConsoleInstance
+) -> AsyncIterator[Finding]:
+    if instance.status not in ("", "Running"):
+        yield Finding(
+            f"{instance.alias} status", False, f"{instance.status}; a console needs it Running"
+        )
+    try:
+        permission = await cloud.client.may_open(instance.id, instance.region)
+    except CloudError as error:
+        yield Finding(f"{instance.alias} permission", False, error.public_text)
+        return
+    yield Finding(f"{instance.alias} permission", permission.granted, permission.text)
+    if not permission.granted or instance.status not in ("", "Running"):
+        return
+    try:
+        url = await cloud.client.vnc_url(instance.id, instance.region)
+    except CloudError as error:
+        yield Finding(f"{instance.alias} VncUrl", False, error.public_text)
+        return
+    host = config.aliyun.connect_host or url.host
+    yield await _reach(cloud, instance, host, url.host, url.port, secure=url.secure)
+
+
+async def _reach(
+    cloud: Cloud, instance: ConsoleInstance, host: str, name: str, port: int, *, secure: bool
+) -> Finding:
+    """Open a connection to the gateway, and say no more: the VncUrl isn't used."""
+    what = f"{instance.alias} gateway"
+    if cloud.dial_settings.connect_host is None and cloud.dial_settings.proxy(name, secure=secure):
+        return Finding(what, True, f"{name} is reached by the proxy; not tried")
+    tls = cloud.dial_settings.tls if secure else None
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(
+                host, port, ssl=tls, server_hostname=name if tls else None
+            )
+    except TimeoutError:
+        return Finding(what, False, f"{host}:{port} doesn't answer; is it let through here?")
+    except ssl.SSLCertVerificationError:
+        return Finding(what, False, f"the certificate of {name} isn't trusted; see ca_file")
+    except OSError as fault:
+        return Finding(what, False, f"{host}:{port}: {fault.strerror or type(fault).__name__}")
+    writer.close()
+    return Finding(what, True, f"{host}:{port} can be reached")

@@ -1,0 +1,113 @@
+"""`vncproxy url`: a link to a console; or, officially, the cloud's own page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from vncproxy.aliyun.vncurl import official_page_url
+from vncproxy.app import cloud_of, instances_of, make_state_folder, open_ledger
+from vncproxy.commands.daemon_client import NoDaemonError, base_url, daemon_client
+from vncproxy.config.model import Config
+from vncproxy.config.search import state_folder
+from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.inventory import Inventory
+from vncproxy.console.opener import ACCOUNT_KEY
+from vncproxy.errors import AccessError, ConfigError, ConfigProblem, LedgerError, LocalError
+from vncproxy.throttle.ledger import TooLong
+
+
+async def console_url(
+    config: Config, environ: Mapping[str, str], instance: str, base: str | None
+) -> str:
+    """A console's address with a single-use ticket, valid 60 s.
+
+    Args: base - how the browser reaches the daemon; None: the first TCP door.
+    Raises: ConfigError, NoDaemonError, AccessError.
+    """
+    start = base or next((url for one in config.listen if (url := base_url(one))), None)
+    if start is None:
+        raise ConfigError(
+            [ConfigProblem("[[listen]]", "address", "Unix doors only", "--base-url with this")]
+        )
+    async with daemon_client(config, environ) as daemon:
+        answer = await daemon.call("POST", "/api/v1/tickets", {"instance": instance})
+    return start.rstrip("/") + str(answer["path"])
+
+
+async def official_url(
+    config: Config,
+    environ: Mapping[str, str],
+    name: str,
+    *,
+    force: bool,
+    with_password: bool,
+    say: Callable[[str], None],
+) -> str:
+    """The cloud's own page with a fresh VncUrl: the one place where secrets are printed on purpose.
+
+    It takes a permit like any dial, since opening the page is one. Args: force - also while the
+    console is open here, which ends it or is refused by the cloud; say - tells of a wait.
+    Raises: ConfigError, AccessError, CloudError, LedgerError, LocalError.
+    """
+    if config.throttle.store == "memory":
+        raise LedgerError(
+            "the ledger is in the daemon's memory ([throttle] store), so this command can't book a "
+            "permit in it"
+        )
+    async with cloud_of(config, environ) as cloud:
+        aliyun = config.aliyun
+        discover_in = (aliyun.regions or (aliyun.region,)) if aliyun.discover else ()
+        inventory = Inventory(instances_of(config), cloud.client, discover_in)
+        instance = await inventory.find(name)
+        if instance is None:
+            raise AccessError(404, "unknown-instance", f"no instance {name} is configured")
+        if not force and await _is_open(config, environ, instance):
+            raise LocalError(
+                f"the console of {instance.alias} is open here and the cloud allows one at a time; "
+                "close it first, or say --force"
+            )
+        if with_password and instance.password is None:
+            raise LocalError(f"no password_file is configured for {instance.alias}")
+        state = state_folder(config, environ)
+        make_state_folder(state)
+        ledger = open_ledger(config, state)
+        try:
+            key = ACCOUNT_KEY if config.limits.reconnects_key == "account" else instance.id
+            booking = await ledger.book(key, config.limits.max_wait)
+            if isinstance(booking, TooLong):
+                raise LocalError(
+                    f"{instance.alias} was opened too often in the last minute; "
+                    f"the next time is in {booking.wait_s:.0f} s"
+                )
+            if booking.wait_s > 0:
+                say(f"waiting {booking.wait_s:.0f} s for the reconnect budget")
+                await asyncio.sleep(booking.wait_s)
+            spent = False
+            try:
+                url = await cloud.client.vnc_url(instance.id, instance.region)
+                spent = await ledger.spend(booking)
+            finally:
+                if not spent:
+                    await ledger.cancel(booking)
+            if not spent:
+                raise LocalError("the permit lapsed while the cloud was asked; try again")
+        finally:
+            await ledger.close()
+        return official_page_url(
+            aliyun.official_page,
+            url,
+            instance.id,
+            windows=instance.windows,
+            password=instance.password if with_password else None,
+        )
+
+
+async def _is_open(config: Config, environ: Mapping[str, str], instance: ConsoleInstance) -> bool:
+    try:
+        async with daemon_client(config, environ) as daemon:
+            answer = await daemon.call("GET", "/api/v1/consoles")
+    except (NoDaemonError, ConfigError):
+        # No daemon, or none that has ever made its token: nothing is open here.
+        return False
+    return any(row["instance"] == instance.id for row in answer["consoles"])

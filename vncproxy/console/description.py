@@ -1,0 +1,99 @@
+"""What a console tells the pages and the API about itself; JSON-ready, without secrets."""
+
+from __future__ import annotations
+
+import time
+
+from vncproxy.console.console import Console
+from vncproxy.console.lifecycle import State
+from vncproxy.console.report import Message
+from vncproxy.errors import CloudError, VncproxyError, safe_cloud_code
+
+
+def state_of(console: Console) -> Message:
+    """The console's state, for its pages."""
+    runner, stage = console.runner, console.stage
+    screen = stage.screen
+    until = runner.wait_until
+    return {
+        "type": "state",
+        "state": console.state.value,
+        "since": round(runner.state_since, 3),
+        "wait_s": None if until is None else round(max(0.0, until - time.time()), 1),
+        "text": _text(console),
+        "attempt": runner.attempt,
+        "keepalive": {"kind": runner.keepalive.kind.value, "why": runner.keepalive.why},
+        "screen": screen and {"width": screen.width, "height": screen.height, "name": screen.name},
+        "error": _error(runner.failure),
+        "instance_status": runner.status or None,
+        "discarded_keys": stage.discarded_keys,
+        "saved": {
+            "dials_avoided": console.dials_avoided,
+            "losses_survived": runner.losses_survived,
+        },
+    }
+
+
+def viewers_of(console: Console) -> list[Message]:
+    """Who is on, for pages and the API."""
+    return [
+        {
+            "id": viewer.id,
+            "user": viewer.identity.user,
+            "from": viewer.identity.address,
+            "role": "control" if viewer.id == console.control.controller else "watch",
+            "asks": viewer.id in console.control.asking,
+            "since": round(viewer.since, 3),
+        }
+        for viewer in console.viewers
+    ]
+
+
+def summary_of(console: Console) -> Message:
+    """One row of the list of open consoles."""
+    instance, runner = console.instance, console.runner
+    return {
+        "instance": instance.id,
+        "alias": instance.alias,
+        "region": instance.region,
+        "state": console.state.value,
+        "since": round(console.since, 3),
+        "link_age_s": round(runner.link.age_s, 1) if runner.link is not None else None,
+        "keepalive": runner.keepalive.kind.value,
+        "controller": console.control.controller,
+        "viewers": viewers_of(console),
+        "saved": {
+            "dials_avoided": console.dials_avoided,
+            "losses_survived": runner.losses_survived,
+        },
+    }
+
+
+_TEXTS = {
+    State.IDLE: "Getting ready.",
+    State.WAITING_BUDGET: "Waiting for a permit: the cloud allows 30 connections a minute.",
+    State.FETCHING_URL: "Asking the cloud for the console's address.",
+    State.CONNECTING: "Connecting to the cloud's VNC gateway.",
+    State.HANDSHAKE: "Connected; agreeing on how to talk.",
+    State.PASSWORD: "The instance asks for its VNC password.",
+    State.RUNNING: "Connected.",
+    State.RESUMING: "The connection is down; the next try follows.",
+    State.OPAQUE: (
+        "Connected, but the server speaks a kind of VNC that vncproxy doesn't know: bytes are "
+        "passed on as they are, without keepalive, resume or sharing."
+    ),
+    State.CLOSED: "Closed.",
+}
+
+
+def _text(console: Console) -> str:
+    if console.state is State.WAITING_BUDGET and console.runner.wait_until is None:
+        return "Taking a permit from the reconnect budget."
+    return _TEXTS[console.state]
+
+
+def _error(failure: VncproxyError | None) -> Message | None:
+    if failure is None:
+        return None
+    code = safe_cloud_code(failure.code) if isinstance(failure, CloudError) else ""
+    return {"code": code or None, "text": failure.public_text}

@@ -1,0 +1,74 @@
+"""JSON answers, and refusals that people and scripts can read."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from vncproxy.errors import AccessError, VncproxyError
+
+_WORDS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+
+
+def json_answer(body: Any, status: int = 200) -> web.Response:
+    """A JSON answer that no cache keeps."""
+    return web.Response(
+        body=msgspec.json.encode(body), status=status, content_type="application/json"
+    )
+
+
+def refusal(request: web.Request, error: AccessError) -> web.Response:
+    """A refusal as JSON, or as plain text where a person opened a page."""
+    headers = {}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    if error.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="vncproxy"'
+    if "text/html" in request.headers.get("Accept", ""):
+        answer = web.Response(text=f"{error.public_text}\n", status=error.status)
+    else:
+        answer = json_answer(
+            {
+                "error": {
+                    "status": error.status,
+                    "word": error.word,
+                    "text": error.public_text,
+                    "retry_after_s": error.retry_after_s,
+                }
+            },
+            error.status,
+        )
+    answer.headers.update(headers)
+    return answer
+
+
+def http_refusal(status: int, reason: str) -> AccessError:
+    """What aiohttp itself refused, in our form."""
+    return AccessError(status, _WORDS.get(status, "refused"), f"{reason}.")
+
+
+async def json_body(request: web.Request) -> dict[str, Any]:
+    """The JSON object in a request. Raises: AccessError 400, 415."""
+    if request.content_type != "application/json":
+        # A form of another site can't send this type without asking first.
+        raise AccessError(415, "not-json", "Send JSON, with Content-Type: application/json.")
+    try:
+        body = msgspec.json.decode(await request.read())
+    except msgspec.MsgspecError:
+        body = None
+    if not isinstance(body, dict):
+        raise AccessError(400, "bad-json", "The body is no JSON object.")
+    return body
+
+
+def server_error() -> AccessError:
+    """A fault of the daemon; the log has it."""
+    return AccessError(500, "internal", "A fault of the daemon; its log says more.")
+
+
+def unavailable(error: VncproxyError) -> AccessError:
+    """The daemon can't do this now."""
+    return AccessError(503, "unavailable", error.public_text)

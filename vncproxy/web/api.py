@@ -1,0 +1,174 @@
+"""The JSON routes. Source: design.md, HTTP."""
+
+from __future__ import annotations
+
+import secrets
+
+import structlog
+from aiohttp import web
+
+from vncproxy.console.description import summary_of, viewers_of
+from vncproxy.console.instance import ConsoleInstance
+from vncproxy.errors import AccessError, CloseCode, CloseReason, Side
+from vncproxy.web.answers import json_answer, json_body
+from vncproxy.web.context import Services, door, instance_named_in, services
+from vncproxy.web.identity import Identity
+from vncproxy.web.tickets import LIFE_S, EntryTicket, ViewerTicket
+
+_log = structlog.get_logger("vncproxy.web")
+
+_KICKED = CloseReason(CloseCode.KICKED, Side.DAEMON, "an administrator ended it")
+
+
+async def instances(request: web.Request) -> web.Response:
+    """`GET /api/v1/instances`: what this user may open, its state, who is on."""
+    identity = door(request).identify(request)
+    parts = services(request)
+    listed = await parts.inventory.all()
+    problem = parts.inventory.problem
+    return json_answer(
+        {
+            "user": identity.user,
+            "session": identity.how == "cookie",
+            "instances": [_row(parts, instance) for instance in listed],
+            "problem": problem and {"code": problem.code, "text": problem.public_text},
+        }
+    )
+
+
+def _row(parts: Services, instance: ConsoleInstance) -> dict[str, object]:
+    console = parts.registry.get(instance.id)
+    return {
+        "alias": instance.alias,
+        "id": instance.id,
+        "name": instance.name,
+        "region": instance.region,
+        "windows": instance.windows,
+        "os": instance.os_name,
+        "status": instance.status or None,
+        "state": console.state.value if console is not None else None,
+        "viewers": viewers_of(console) if console is not None else [],
+    }
+
+
+async def consoles(request: web.Request) -> web.Response:
+    """`GET /api/v1/consoles`: what is open."""
+    door(request).identify(request)
+    open_now = services(request).registry.consoles
+    return json_answer({"consoles": [summary_of(console) for console in open_now]})
+
+
+async def close_console(request: web.Request) -> web.Response:
+    """`DELETE /api/v1/consoles/{instance}`: end a console with all its viewers."""
+    identity = door(request).identify(request)
+    console = services(request).registry.get((await instance_named_in(request)).id)
+    if console is None:
+        raise AccessError(404, "not-open", "This console isn't open.")
+    _log.info("console.kicked", instance=console.instance.id, user=identity.user)
+    await console.close(_KICKED)
+    return web.Response(status=204)
+
+
+async def close_viewer(request: web.Request) -> web.Response:
+    """`DELETE /api/v1/consoles/{instance}/viewers/{id}`: end one viewer."""
+    identity = door(request).identify(request)
+    console = services(request).registry.get((await instance_named_in(request)).id)
+    viewer_id = request.match_info["id"]
+    viewer = next((v for v in console.viewers if v.id == viewer_id), None) if console else None
+    if viewer is None:
+        raise AccessError(404, "no-viewer", "This viewer isn't on.")
+    _log.info("viewer.kicked", viewer=viewer.id, user=identity.user)
+    viewer.close(_KICKED)
+    return web.Response(status=204)
+
+
+async def admission(request: web.Request) -> web.Response:
+    """`GET /api/v1/consoles/{instance}/admission`: may this page open the console?
+
+    The WebSockets make the same checks, but a page can't read a WebSocket's refusal.
+    """
+    identity = door(request).identify(request)
+    parts = services(request)
+    instance = await instance_named_in(request)
+    parts.registry.admit(instance.id)
+    view = request.query.get("view") == "1"
+    ticket = ViewerTicket(
+        identity=identity,
+        viewer_id=new_viewer_id(),
+        instance_id=instance.id,
+        view=view,
+        take=request.query.get("take") == "1" and not view,
+    )
+    return json_answer(
+        {
+            "instance": {
+                "alias": instance.alias,
+                "id": instance.id,
+                "region": instance.region,
+                "windows": instance.windows,
+            },
+            "viewer": ticket.viewer_id,
+            "ticket": parts.tickets.issue(ticket),
+            "may_control": not view,
+        }
+    )
+
+
+def new_viewer_id() -> str:
+    """An id that is unique in the daemon's life."""
+    return f"v-{secrets.token_hex(5)}"
+
+
+async def issue_ticket(request: web.Request) -> web.Response:
+    """`POST /api/v1/tickets`: a single-use link, for `vncproxy url`. Body: {"instance": NAME}."""
+    identity = door(request).identify(request)
+    parts = services(request)
+    name = (await json_body(request)).get("instance")
+    page = "/"
+    if name is not None:
+        instance = await parts.inventory.find(name) if isinstance(name, str) else None
+        if instance is None:
+            raise AccessError(404, "unknown-instance", "No instance of this name or id is here.")
+        page = f"/console/{instance.alias}"
+    ticket = parts.tickets.issue(EntryTicket(Identity(identity.user, "ticket"), page))
+    return json_answer({"ticket": ticket, "path": f"/enter#{ticket}", "valid_s": LIFE_S})
+
+
+async def log_in(request: web.Request) -> web.Response:
+    """`POST /api/v1/session`: a token or a ticket for a cookie."""
+    parts = services(request)
+    body = await json_body(request)
+    page = None
+    if isinstance(token := body.get("token"), str):
+        identity = door(request).owner_by_token(token)
+        if identity is None:
+            raise AccessError(401, "wrong-token", "The token is wrong.")
+    elif isinstance(text := body.get("ticket"), str):
+        ticket = parts.tickets.enter(text)
+        if ticket is None:
+            raise AccessError(401, "used-ticket", "This link was used, or is older than 60 s.")
+        identity, page = ticket.identity, ticket.next
+    else:
+        raise AccessError(400, "bad-json", 'Send {"token": …} or {"ticket": …}.')
+    answer = json_answer({"next": page}) if page else web.Response(status=204)
+    answer.set_cookie(
+        parts.sessions.cookie_name,
+        await parts.sessions.begin(identity),
+        max_age=int(parts.sessions.life_s),
+        httponly=True,
+        samesite="Strict",
+        secure=door(request).secure,
+        path="/",
+    )
+    _log.info("session.opened", user=identity.user, door=door(request).name)
+    return answer
+
+
+async def log_out(request: web.Request) -> web.Response:
+    """`DELETE /api/v1/session`: forget the cookie, here and in the browser."""
+    parts = services(request)
+    if (text := door(request).cookie(request)) is not None:
+        await parts.sessions.end(text)
+    answer = web.Response(status=204)
+    answer.del_cookie(parts.sessions.cookie_name, path="/", httponly=True, samesite="Strict")
+    return answer

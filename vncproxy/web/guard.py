@@ -1,0 +1,64 @@
+"""What every request passes on its way in and every answer on its way out."""
+
+from __future__ import annotations
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from vncproxy.errors import AccessError, VncproxyError
+from vncproxy.web.answers import http_refusal, refusal, server_error, unavailable
+from vncproxy.web.context import door, services
+
+_log = structlog.get_logger("vncproxy.web")
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Server": "vncproxy",
+}
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what comes from elsewhere; turn refusals and faults into answers."""
+    try:
+        door(request).check_browser(request)
+        return await handler(request)
+    except AccessError as error:
+        services(request).metrics.refused(error.word)
+        _log.info("request.refused", word=error.word, status=error.status, door=door(request).name)
+        return refusal(request, error)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return refusal(request, http_refusal(error.status, error.reason))
+    except VncproxyError as error:
+        _log.error("request.failed", error=error.public_text)
+        return refusal(request, unavailable(error))
+    except ConnectionError:
+        raise
+    except Exception:
+        _log.exception("request.fault", route=_route(request))
+        return refusal(request, server_error())
+
+
+def _route(request: web.Request) -> str:
+    """The route's pattern: the address itself may hold a ticket."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "none"
+
+
+async def finish_headers(request: web.Request, answer: web.StreamResponse) -> None:
+    """Put the security headers on every answer; nothing is cached unless it says so itself."""
+    answer.headers.update(_HEADERS)
+    answer.headers.setdefault("Cache-Control", "no-store")

@@ -1,0 +1,35 @@
+"""Whether the daemon is alive and able, and its numbers."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from vncproxy.errors import AccessError
+from vncproxy.observe.metrics import CONTENT_TYPE
+from vncproxy.web.answers import json_answer
+from vncproxy.web.context import door, services
+
+
+async def healthz(request: web.Request) -> web.Response:
+    """`GET /healthz`: alive; no identity needed."""
+    return web.Response(text="ok\n")
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """`GET /readyz`: able to open consoles; the reasons are told only to somebody known."""
+    problems = await services(request).problems()
+    try:
+        known = door(request).find(request) is not None
+    except AccessError:
+        known = False
+    body = {"ready": not problems, **({"problems": problems} if known else {})}
+    return json_answer(body, 503 if problems else 200)
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """`GET /metrics`: Prometheus."""
+    if not services(request).metrics_open:
+        door(request).identify(request)
+    return web.Response(
+        body=services(request).metrics.render(), headers={"Content-Type": CONTENT_TYPE}
+    )

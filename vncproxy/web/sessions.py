@@ -1,0 +1,118 @@
+"""Log-ins by cookie: they outlive the daemon, and a log-out is for good.
+
+The cookie's text is random; only its SHA-256 is kept, in `sessions.json` of the state directory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from vncproxy.observe.redaction import Redactor
+from vncproxy.web.identity import Identity
+
+FILE_NAME = "sessions.json"
+ID_FILE_NAME = "daemon-id"
+MAX_SESSIONS = 1024
+"""The oldest goes when there are more."""
+
+_log = structlog.get_logger("vncproxy.sessions")
+
+
+class _Session(msgspec.Struct, frozen=True):
+    user: str
+    until: float
+
+
+class Sessions:
+    """Who is logged in.
+
+    Args: folder - the state directory; life_s - of a log-in; clock - seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        life_s: float,
+        redactor: Redactor,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Read what there is; a file that isn't ours counts as none: everybody logs in again."""
+        self.life_s = life_s
+        self._path = folder / FILE_NAME
+        self._redactor = redactor
+        self._clock = clock
+        self._saving = asyncio.Lock()
+        self._sessions: dict[str, _Session] = {}
+        try:
+            self._sessions = msgspec.json.decode(self._path.read_bytes(), type=dict[str, _Session])
+        except FileNotFoundError:
+            pass
+        except (OSError, msgspec.MsgspecError):
+            _log.warning("sessions.started_fresh")
+        # Cookies ignore ports: daemons on one host must not share a name.
+        self.cookie_name = f"vncproxy-{_daemon_id(folder / ID_FILE_NAME)}"
+
+    async def begin(self, identity: Identity) -> str:
+        """Log in; gives the cookie's value."""
+        text = secrets.token_urlsafe(32)
+        self._redactor.register(text, short_lived=True)
+        self._sessions[_digest(text)] = _Session(identity.user, self._clock() + self.life_s)
+        await self._save()
+        return text
+
+    def find(self, text: str) -> Identity | None:
+        """Who has this cookie."""
+        session = self._sessions.get(_digest(text))
+        if session is None or session.until <= self._clock():
+            return None
+        return Identity(session.user, "cookie")
+
+    async def end(self, text: str) -> None:
+        """Log out."""
+        if self._sessions.pop(_digest(text), None) is not None:
+            await self._save()
+
+    async def _save(self) -> None:
+        now = self._clock()
+        live = [(k, s) for k, s in self._sessions.items() if s.until > now]
+        self._sessions = dict(sorted(live, key=lambda item: item[1].until)[-MAX_SESSIONS:])
+        async with self._saving:
+            await asyncio.to_thread(_replace, self._path, msgspec.json.encode(self._sessions))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
+
+
+def _daemon_id(path: Path) -> str:
+    try:
+        found = path.read_text().strip()
+        if found.isalnum():
+            return found
+    except (OSError, UnicodeDecodeError):
+        pass
+    made = secrets.token_hex(6)
+    _replace(path, made.encode())
+    return made
+
+
+def _replace(path: Path, content: bytes) -> None:
+    draft = path.with_name(f"{path.name}.new-{secrets.token_hex(4)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        draft.replace(path)
+    except OSError as fault:
+        # A log-in that isn't kept ends with the daemon; that is no reason to refuse it now.
+        _log.warning("state.not_saved", file=path.name, reason=fault.strerror)
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,243 @@
+"""The two WebSockets of a viewer: RFB, and the console's state for the page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import structlog
+from aiohttp import ClientConnectionResetError, WSMsgType, web
+
+from vncproxy.config.secrets import VNC_PASSWORD, is_vnc_password
+from vncproxy.console.console import Console
+from vncproxy.console.description import state_of, viewers_of
+from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.leg import CLOSE_TIMEOUT_S
+from vncproxy.console.lifecycle import State
+from vncproxy.console.report import Subscriber, notice
+from vncproxy.console.upstream_leg import MESSAGE_MAX_BYTES
+from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
+from vncproxy.errors import AccessError
+from vncproxy.web.api import new_viewer_id
+from vncproxy.web.context import Services, door, instance_named_in, services
+from vncproxy.web.identity import Identity
+from vncproxy.web.viewer_leg import ViewerLeg
+
+_log = structlog.get_logger("vncproxy.viewer")
+
+CONTROL_MESSAGE_MAX_BYTES = 16 * 1024
+STATE_INTERVAL_S = 0.1
+"""A page is told of changes at most this often."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """What a WebSocket request proved."""
+
+    identity: Identity
+    viewer_id: str
+    view: bool
+    take: bool
+    has_page: bool
+
+
+def _admitted(request: web.Request, instance: ConsoleInstance, purpose: str) -> _Pass:
+    """Raises: AccessError 401 - neither a good ticket nor the token."""
+    parts = services(request)
+    view = request.query.get("view") == "1"
+    take = request.query.get("take") == "1" and not view
+    text = request.query.get("ticket")
+    if text is not None and (door(request).open or "Origin" in request.headers):
+        ticket = parts.tickets.use(text, purpose, instance.id)
+        if ticket is None:
+            raise AccessError(401, "used-ticket", "This ticket was used, or is older than 60 s.")
+        return _Pass(
+            ticket.identity,
+            ticket.viewer_id,
+            view=ticket.view or view,
+            take=ticket.take and take,
+            has_page=True,
+        )
+    # Cookies don't count here: the admission that a page asks for first gives it a ticket.
+    identity = door(request).find(request) if door(request).open else door(request).bearer(request)
+    if identity is None:
+        raise AccessError(
+            401, "log-in", "A WebSocket needs a ticket of its page, or the token as a Bearer."
+        )
+    return _Pass(identity, new_viewer_id(), view=view, take=take, has_page=False)
+
+
+async def websockify(request: web.Request) -> web.StreamResponse:
+    """`GET /websockify/{instance}`: the RFB stream."""
+    parts = services(request)
+    instance = await instance_named_in(request)
+    admitted = _admitted(request, instance, "websockify")
+    parts.registry.admit(instance.id)
+    socket = web.WebSocketResponse(
+        protocols=("binary",),
+        compress=False,
+        autoping=False,
+        timeout=CLOSE_TIMEOUT_S,
+        max_msg_size=MESSAGE_MAX_BYTES,
+    )
+    await socket.prepare(request)
+    transport = request.transport
+    if transport is None:
+        return socket
+    limits = parts.limits
+    leg = ViewerLeg(
+        socket,
+        transport,
+        ping_interval_s=limits.ping_interval,
+        ping_timeout_s=limits.ping_timeout,
+    )
+    viewer = Viewer(
+        ViewerIdentity(
+            id=admitted.viewer_id,
+            user=admitted.identity.user,
+            address=request.remote or "unix",
+            door=door(request).name,
+            has_page=admitted.has_page,
+            may_control=not admitted.view,
+            take=admitted.take,
+        ),
+        leg,
+        ViewerLimits(
+            idle_timeout_s=limits.viewer_idle_timeout,
+            max_age_s=limits.session_max_age,
+            slow_timeout_s=limits.slow_viewer_timeout,
+            queue_bytes=limits.viewer_queue,
+        ),
+    )
+    await _serve(parts, instance, viewer)
+    return socket
+
+
+async def _serve(parts: Services, instance: ConsoleInstance, viewer: Viewer) -> None:
+    """One viewer from its first to its last byte: one line in the log for each."""
+    identity = viewer.identity
+    names = {"instance": instance.id, "viewer": viewer.id, "user": identity.user}
+    console = await parts.registry.console(instance)
+    _log.info("viewer.opened", **names, address=identity.address, door=identity.door)
+    links_before = console.runner.links_opened
+    with parts.metrics.viewer():
+        try:
+            console.join(viewer)
+            await viewer.closed()
+        finally:
+            await viewer.abandon()
+            end = viewer.end
+            assert end is not None, "abandon leaves an end"
+            parts.metrics.viewer_closed(end.code)
+            _log.info(
+                "viewer.closed",
+                **names,
+                code=int(end.code),
+                reason=end.reason,
+                text=end.text,
+                side=end.side.value,
+                bytes_in=viewer.bytes_in,
+                bytes_out=viewer.bytes_out,
+                seconds=round(viewer.age_s, 1),
+                links=max(1, console.runner.links_opened - links_before),
+            )
+
+
+async def control(request: web.Request) -> web.StreamResponse:
+    """`GET /control/{instance}`: the console's state for its page, and the page's wishes."""
+    parts = services(request)
+    instance = await instance_named_in(request)
+    admitted = _admitted(request, instance, "control")
+    socket = web.WebSocketResponse(
+        compress=False,
+        heartbeat=parts.limits.ping_interval,
+        timeout=CLOSE_TIMEOUT_S,
+        max_msg_size=CONTROL_MESSAGE_MAX_BYTES,
+    )
+    console = await parts.registry.console(instance)
+    subscriber = console.subscribe(admitted.viewer_id)
+    try:
+        await socket.prepare(request)
+        telling = parts.tasks.start(_tell(socket, console, subscriber), "control-tell")
+        try:
+            await _listen(socket, console, admitted)
+        finally:
+            telling.cancel()
+            await asyncio.wait([telling])
+    finally:
+        console.unsubscribe(subscriber)
+        parts.registry.release(console)
+    return socket
+
+
+async def _tell(socket: web.WebSocketResponse, console: Console, subscriber: Subscriber) -> None:
+    """Send what changed until the console is closed."""
+    shown: dict[str, Any] = {}
+    try:
+        while True:
+            notices = await subscriber.news()
+            viewers: dict[str, Any] = {
+                "type": "viewers",
+                "you": subscriber.viewer_id,
+                "controller": console.control.controller,
+                "viewers": viewers_of(console),
+            }
+            for message in (state_of(console), viewers):
+                if shown.get(message["type"]) != message:
+                    shown[message["type"]] = message
+                    await socket.send_str(_text(message))
+            for message in notices:
+                await socket.send_str(_text(message))
+            if console.state is State.CLOSED:
+                await socket.close()
+                return
+            await asyncio.sleep(STATE_INTERVAL_S)
+    except ClientConnectionResetError:
+        # The listener notices the same and ends the handler.
+        pass
+
+
+def _text(message: dict[str, Any]) -> str:
+    return msgspec.json.encode(message).decode()
+
+
+async def _listen(socket: web.WebSocketResponse, console: Console, admitted: _Pass) -> None:
+    async for message in socket:
+        if message.type is not WSMsgType.TEXT:
+            break
+        try:
+            wish = json.loads(message.data)
+        except ValueError:
+            wish = None
+        if isinstance(wish, dict):
+            _grant(console, admitted, wish)
+
+
+def _grant(console: Console, admitted: _Pass, wish: dict[str, Any]) -> None:
+    """Carry out one wish of a page; what isn't understood, or isn't its to wish, is ignored."""
+    viewer_id = admitted.viewer_id
+    if viewer_id not in console.stage.viewers:
+        return
+    other = wish.get("viewer")
+    match wish.get("type"):
+        case "retry":
+            console.runner.hurry()
+        case "password" if not admitted.view:
+            password = wish.get("password")
+            if isinstance(password, str) and is_vnc_password(password):
+                console.runner.give_password(password)
+            else:
+                console.tell(viewer_id, notice(f"A VNC password is {VNC_PASSWORD}.", "warning"))
+        case "request-control":
+            console.desk.request(viewer_id)
+        case "grant" | "refuse" as kind if isinstance(other, str):
+            console.desk.answer(viewer_id, other, grant=kind == "grant")
+        case "release":
+            console.desk.release(viewer_id)
+        case "take" if not admitted.view:
+            console.desk.take(viewer_id)
+        case _:
+            pass

@@ -1,0 +1,94 @@
+"""Single-use tickets: they stand for a log-in for a minute, where a token must not show."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from vncproxy.observe.redaction import Redactor
+from vncproxy.web.identity import Identity
+
+LIFE_S = 60.0
+MAX_TICKETS = 512
+"""The oldest goes when there are more; the redactor keeps as many."""
+
+
+@dataclass(slots=True)
+class EntryTicket:
+    """Exchanged for a cookie by `/enter`; then the browser goes on to `next`."""
+
+    identity: Identity
+    next: str
+
+
+@dataclass(slots=True)
+class ViewerTicket:
+    """Given to a console page for its two WebSockets, each once.
+
+    Args: wishes - what the page asked for at admission, so that a WebSocket can't ask for more.
+    """
+
+    identity: Identity
+    viewer_id: str
+    instance_id: str
+    view: bool
+    take: bool
+    uses: set[str] = field(default_factory=lambda: {"websockify", "control"})
+
+
+class Tickets:
+    """Tickets of both kinds, in memory: a restart makes them void."""
+
+    def __init__(self, redactor: Redactor, clock: Callable[[], float] = time.monotonic) -> None:
+        """Args: clock - monotonic seconds."""
+        self._redactor = redactor
+        self._clock = clock
+        self._held: OrderedDict[str, tuple[float, EntryTicket | ViewerTicket]] = OrderedDict()
+
+    def issue(self, ticket: EntryTicket | ViewerTicket) -> str:
+        """The ticket's text, valid for `LIFE_S`."""
+        self._prune()
+        text = secrets.token_urlsafe(24)
+        self._redactor.register(text, short_lived=True)
+        self._held[text] = (self._clock() + LIFE_S, ticket)
+        while len(self._held) > MAX_TICKETS:
+            self._drop(next(iter(self._held)))
+        return text
+
+    def enter(self, text: str) -> EntryTicket | None:
+        """Use up an entry ticket."""
+        self._prune()
+        held = self._held.get(text)
+        if held is None or not isinstance(held[1], EntryTicket):
+            return None
+        self._drop(text)
+        return held[1]
+
+    def use(self, text: str, purpose: str, instance_id: str) -> ViewerTicket | None:
+        """Use a viewer's ticket for one of its two WebSockets; None if it isn't good for it."""
+        self._prune()
+        held = self._held.get(text)
+        if held is None or not isinstance(held[1], ViewerTicket):
+            return None
+        ticket = held[1]
+        if purpose not in ticket.uses or ticket.instance_id != instance_id:
+            return None
+        ticket.uses.discard(purpose)
+        if not ticket.uses:
+            self._drop(text)
+        return ticket
+
+    def _prune(self) -> None:
+        now = self._clock()
+        while self._held:
+            text, (until, _) = next(iter(self._held.items()))
+            if until > now:
+                break
+            self._drop(text)
+
+    def _drop(self, text: str) -> None:
+        del self._held[text]
+        self._redactor.unregister(text)
