@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 from aiohttp import WSCloseCode, web
 
@@ -180,10 +180,13 @@ class Gateway:
 
 
 def _token(request: web.Request) -> str:
-    """The wire's `s=`, decoded once; a "+" is a plus."""
+    """The wire's `s=`, read as web servers read a query: a bare "+" is a space.
+
+    So a client that has decoded the VncUrl twice, and sends the token as it is, isn't let in.
+    """
     for part in request.raw_path.partition("?")[2].split("&"):
         if part.startswith("s="):
-            return unquote(part[2:])
+            return unquote_plus(part[2:])
     return ""
 
 
