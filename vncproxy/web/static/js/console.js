@@ -290,13 +290,14 @@ class ConsolePage {
   #refreshTools() {
     const hasPicture = this.#screen.hasPicture;
     enableTools({ mayType: this.#controls, hasPicture });
-    this.#status.dimensions(this.#screen.dimensions);
+    const told = hasPicture && this.#state?.screen?.width ? this.#state.screen : null;
+    this.#status.dimensions(this.#screen.dimensions ?? told);
     this.#showTyping();
   }
 
   #showTyping() {
     let text = "";
-    if (this.#screen.hasPicture) {
+    if (this.#linkIsUp()) {
       if (!this.#controls) {
         text = "Watching only";
       } else {

@@ -134,7 +134,7 @@ async function refresh() {
     if (!shown) {
       setText(byId("lead"), "");
     }
-    tell(title, text);
+    tell(title, `${text} This page asks again by itself.`);
   }
 }
 

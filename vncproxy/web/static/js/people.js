@@ -152,17 +152,17 @@ export class People {
     if (!this.#mayControl) {
       return [];
     }
-    if (this.#wishing) {
-      return [element("p", { class: "hint", text: "Asked for control…" })];
-    }
     const ask = () => {
       this.#wishing = true;
       this.#tell("request-control");
       this.#draw();
     };
+    const { controller } = this.#last;
     return [
-      this.#button(this.#last.controller ? "Request control" : "Get control", ask, true),
-      ...(this.#last.controller ? [this.#button("Take it now", () => this.#tell("take"))] : []),
+      this.#wishing
+        ? element("p", { class: "hint", text: "Asked for control…" })
+        : this.#button(controller ? "Request control" : "Get control", ask, true),
+      ...(controller ? [this.#button("Take it now", () => this.#tell("take"))] : []),
     ];
   }
 }

@@ -116,10 +116,10 @@ export class Screen extends EventTarget {
     this.#ghost.hidden = false;
   }
 
-  /** Width and height of the picture, or null. */
+  /** Width and height of the picture, or null; when dragged, the canvas shows only a part of it. */
   get dimensions() {
     const canvas = this.#canvas;
-    return canvas && this.#hasPicture ? { width: canvas.width, height: canvas.height } : null;
+    return canvas && this.#hasPicture && !SIZES[this.#size].drag ? { width: canvas.width, height: canvas.height } : null;
   }
 
   /** @param {"fit"|"scroll"|"drag"} size */

@@ -6,6 +6,9 @@ import { counted, keepaliveName, stateName } from "./words.js";
 
 const TONE = { running: "good", opaque: "warn", resuming: "warn", closed: "bad", password: "warn" };
 
+/** States in which there is a link that is kept open. */
+const KEPT_OPEN = new Set(["running", "resuming"]);
+
 /** Facts that end with the session. */
 const LINK_FACTS = ["State", "Try", "Kept open by", "Desktop"];
 
@@ -56,7 +59,7 @@ export class StatusBar {
     this.state(state);
     this.fact("State", `${stateName(state)}${since ? `, since ${clock(since)}` : ""}`);
     this.fact("Try", attempt > 1 ? attempt : null);
-    const kind = keepaliveName(keepalive?.kind);
+    const kind = KEPT_OPEN.has(state) ? keepaliveName(keepalive?.kind) : "";
     setText(byId("keepalive"), kind ? `Kept open by ${kind}` : "");
     byId("keepalive").title = keepalive?.why ?? "";
     this.fact("Kept open by", kind ? [kind, keepalive?.why].filter(Boolean).join(": ") : null);

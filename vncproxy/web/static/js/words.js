@@ -76,7 +76,7 @@ const CLOUD = [
   ["InvalidInstanceId.NotFound", "There is no such instance in this region: check its id and region in the configuration."],
   ["InvalidRegionInstance", "The instance is in another region than the configuration says."],
   ["InvalidRegionId", "There is no such region: check the region in the configuration."],
-  ["IncorrectInstanceStatus", "The instance isn’t in a state that has a console: start it, then try again."],
+  ["IncorrectInstanceStatus", "The instance isn’t in a state that has a console: start it, if it doesn’t start by itself."],
   ["InstanceNotReady", "The instance is still being prepared: try again in a minute."],
   ["Forbidden", "The account may not do this: its RAM policy must allow ecs:DescribeInstanceVncUrl for this instance."],
   ["InvalidAccessKeyId", "The AccessKey is unknown or disabled: check the credentials that vncproxy uses."],

@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { peopleOn } from "./people.js";
+
+const viewer = (id, user) => ({ id, user, from: "127.0.0.1", role: "watch" });
+
+test("the bar is hidden while the only viewer has control", () => {
+  const on = peopleOn({ you: "v-1", controller: "v-1", viewers: [viewer("v-1", "ann")] });
+  assert.equal(on.visible, false);
+});
+
+test("the bar is shown to one who only watches, and names who has control", () => {
+  const viewers = [viewer("v-1", "ann"), viewer("v-2", "bob")];
+  const on = peopleOn({ you: "v-1", controller: "v-2", viewers });
+  assert.equal(on.visible, true);
+  assert.equal(on.youControl, false);
+  assert.equal(on.controllerName, "bob");
+  assert.deepEqual(on.others.map(({ id }) => id), ["v-2"]);
+});
+
+test("a console without a controller has no name for it", () => {
+  const on = peopleOn({ you: "v-1", controller: null, viewers: [viewer("v-1", "ann")] });
+  assert.equal(on.visible, true);
+  assert.equal(on.controllerName, null);
+});

@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { beforeEach, mock, test } from "node:test";
+import { Session } from "./session.js";
+
+/** What a test sees of the two sockets that a session opens. */
+let sockets = [];
+
+class FakeSocket extends EventTarget {
+  static OPEN = 1;
+  readyState = 1;
+  sent = [];
+  closed = false;
+
+  constructor(url, protocols) {
+    super();
+    this.url = url;
+    this.protocols = protocols;
+    sockets.push(this);
+  }
+
+  send(text) {
+    this.sent.push(text);
+  }
+
+  close() {
+    this.closed = true;
+    this.readyState = 3;
+  }
+
+  endWith(code, reason = "") {
+    this.readyState = 3;
+    this.dispatchEvent(Object.assign(new Event("close"), { code, reason }));
+  }
+
+  say(text) {
+    this.dispatchEvent(Object.assign(new Event("message"), { data: text }));
+  }
+}
+
+const screen = () => ({ attached: null, kept: 0, detached: 0,
+  attach(stream) { this.attached = stream; },
+  keepPicture() { this.kept += 1; },
+  detach() { this.detached += 1; } });
+
+function opened() {
+  const on = screen();
+  const session = new Session(on, "web-1", "T", { view: false, take: false });
+  const ends = [];
+  session.addEventListener("ended", ({ detail }) => ends.push(detail));
+  const [control, stream] = sockets;
+  return { on, session, ends, control, stream };
+}
+
+beforeEach(() => {
+  sockets = [];
+  globalThis.WebSocket = FakeSocket;
+  globalThis.location = new URL("http://localhost:6080/console/web-1");
+  mock.timers.reset();
+});
+
+test("both sockets open at once with the ticket, the screen's with the subprotocol binary", () => {
+  const { on, control, stream } = opened();
+  assert.equal(control.url, "ws://localhost:6080/control/web-1?ticket=T");
+  assert.equal(stream.url, "ws://localhost:6080/websockify/web-1?ticket=T");
+  assert.deepEqual(stream.protocols, ["binary"]);
+  assert.equal(on.attached, stream);
+});
+
+test("a code with a meaning ends the session at once, and only once", () => {
+  const { on, ends, control, stream } = opened();
+  stream.endWith(4504, "upstream-lost");
+  control.endWith(1006);
+  assert.deepEqual(ends, [{ code: 4504, reason: "upstream-lost" }]);
+  assert.ok(control.closed);
+  assert.equal(on.detached, 1);
+  assert.ok(on.kept >= 1);
+});
+
+test("a silent end waits for the other socket, which may know why", () => {
+  const { ends, control, stream } = opened();
+  control.endWith(1006);
+  assert.deepEqual(ends, []);
+  stream.endWith(1012, "restarting");
+  assert.deepEqual(ends, [{ code: 1012, reason: "restarting" }]);
+});
+
+test("a silent end is reported after a second when the other socket stays", () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const { ends, control, stream } = opened();
+  stream.endWith(1005);
+  mock.timers.tick(1000);
+  assert.deepEqual(ends, [{ code: 1005, reason: "" }]);
+  assert.ok(control.closed);
+});
+
+test("messages are passed on as objects, and nonsense is not", () => {
+  const { session, control } = opened();
+  const heard = [];
+  session.addEventListener("control", ({ detail }) => heard.push(detail));
+  control.say("{");
+  control.say('{"type":"state","state":"running"}');
+  assert.deepEqual(heard, [{ type: "state", state: "running" }]);
+});
+
+test("nothing is sent and nothing reported after the page has ended it", () => {
+  const { session, ends, control, stream } = opened();
+  session.send({ type: "retry" });
+  session.end();
+  session.send({ type: "retry" });
+  stream.endWith(1006);
+  assert.equal(control.sent.length, 1);
+  assert.deepEqual(ends, []);
+});
