@@ -229,7 +229,8 @@ class ConsolePage {
     const last = this.#state;
     this.#over();
     if (close.code === CLOSED_FOR_PASSWORD) {
-      this.#password.wantedAfterEnd(() => this.start());
+      const said = last?.state === "closed" ? (last.text ?? "") : "";
+      this.#password.wantedAfterEnd(() => this.start(), said);
     } else {
       this.#stop(endOfSession(close, last));
     }

@@ -40,9 +40,9 @@ export class PasswordDesk {
     }
   }
 
-  /** The session ended for want of the right password: `again` starts the next one. */
-  wantedAfterEnd(again) {
-    const problem = this.#triedSince === null ? "" : "The password was not accepted.";
+  /** The session ended for want of the right password: `again` starts the next one. @param {string} said by the daemon */
+  wantedAfterEnd(again, said) {
+    const problem = said || (this.#triedSince === null ? "" : "The password was not accepted.");
     this.#triedSince = null;
     this.#ask("", problem, (password) => {
       this.#kept = password;
