@@ -53,7 +53,7 @@ class Console:
         self._kind_metric = ExitStack()
         self._kind = ""
         self._linger: asyncio.TimerHandle | None = None
-        self.started = False
+        self._running: asyncio.Task[None] | None = None
 
     @classmethod
     async def prepared(
@@ -72,6 +72,11 @@ class Console:
         return console
 
     # For the door
+
+    @property
+    def started(self) -> bool:
+        """Whether a viewer has ever joined."""
+        return self._running is not None
 
     @property
     def state(self) -> State:
@@ -106,10 +111,9 @@ class Console:
         relay = self.runner.relay
         if relay is not None and not relay.take(viewer):
             viewer.close(_IN_USE)
-        if not self.started:
-            self.started = True
+        if self._running is None:
             self._metrics.enter_context(self._parts.metrics.console())
-            self._tasks.start(self._run(), f"console-{self.instance.id}")
+            self._running = self._tasks.start(self._run(), f"console-{self.instance.id}")
         self.changed()
 
     def subscribe(self, viewer_id: str) -> Subscriber:
@@ -130,9 +134,11 @@ class Console:
         if self._linger is not None:
             self._linger.cancel()
         self.desk.close()
-        await self.runner.close_link()
-        leaving = self.viewers
-        for viewer in leaving:
+        if self._running is not None:
+            # The run loop closes its link properly on its way out.
+            self._running.cancel()
+            await asyncio.wait([self._running])
+        for viewer in self.viewers:
             viewer.close(reason)
         await self._tasks.close()
         self.stage.link_down()

@@ -182,11 +182,6 @@ class Runner:
         """Somebody doesn't want to wait for the next try; the budget still counts."""
         self._hurry.set()
 
-    async def close_link(self) -> None:
-        """Close the link properly, so that the cloud's one slot is free."""
-        if self.link is not None:
-            await self.link.close()
-
     def closing_failure(self) -> CloseReason:
         """How a viewer is closed that waited long enough."""
         match self.failure:

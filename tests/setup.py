@@ -1,0 +1,246 @@
+"""The whole daemon with the simulator behind it, in this process, and a viewer that decodes."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import struct
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import aiohttp
+import msgspec
+
+from tests.decoder import Decoder
+from vncproxy.app import Daemon
+from vncproxy.config.model import Aliyun, Config, Instance, Limits, Listen, Log, State
+from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
+from vncproxy.simulator.simulator import Simulator
+
+WAIT_S = 20.0
+"""How long a test waits for what must happen; reached only when it fails."""
+
+RAW, COPY_RECT, HEXTILE, TIGHT, TIGHT_PNG = 0, 1, 5, 7, -260
+CURSOR, DESKTOP_SIZE, LAST_RECT, EXTENDED_SIZE = -239, -223, -224, -308
+USUAL = (COPY_RECT, TIGHT, HEXTILE, RAW, CURSOR, DESKTOP_SIZE, LAST_RECT, EXTENDED_SIZE)
+PIXELS = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 0, 8, 16)
+"""What noVNC asks for."""
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    """Wait until `condition` holds. Raises: AssertionError naming `what`."""
+    try:
+        async with asyncio.timeout(WAIT_S):
+            while not condition():
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError(f"never came: {what}") from None
+
+
+class Viewer:
+    """An RFB 3.8 client over a WebSocket, with a decoder of the tests' own."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Own an open WebSocket."""
+        self.socket = socket
+        self.name = ""
+        self.decoder = Decoder(0, 0)
+        self._early = bytearray()
+        self._reading: asyncio.Task[None] | None = None
+        self.requests_itself = True
+
+    async def _exactly(self, size: int) -> bytes:
+        while len(self._early) < size:
+            async with asyncio.timeout(WAIT_S):
+                message = await self.socket.receive()
+            if message.type is not aiohttp.WSMsgType.BINARY:
+                raise Closed(self.socket.close_code, str(message.extra or ""))
+            self._early += message.data
+        data = bytes(self._early[:size])
+        del self._early[:size]
+        return data
+
+    async def shake_hands(self) -> None:
+        """Up to ServerInit. Raises: Closed."""
+        assert await self._exactly(12) == b"RFB 003.008\n"
+        await self.socket.send_bytes(b"RFB 003.008\n")
+        assert await self._exactly(2) == b"\x01\x01"
+        await self.socket.send_bytes(b"\x01")
+        assert await self._exactly(4) == bytes(4)
+        await self.socket.send_bytes(b"\x01")
+        head = await self._exactly(24)
+        width, height = struct.unpack_from(">HH", head)
+        self.name = (await self._exactly(int.from_bytes(head[20:], "big"))).decode()
+        self.decoder = Decoder(width, height, (0, 8, 16))
+
+    async def begin(self, encodings: Sequence[int] = USUAL) -> None:
+        """Ask as noVNC does, and keep reading and asking in the background."""
+        await self.shake_hands()
+        await self.send(b"\0\0\0\0" + PIXELS, set_encodings(encodings), self.request(0))
+        self.read_on()
+
+    def read_on(self) -> None:
+        """Read and decode in the background, asking for more after each update."""
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        self.decoder.feed(bytes(self._early))
+        asked = 0
+        async for message in self.socket:
+            if message.type is aiohttp.WSMsgType.BINARY:
+                self.decoder.feed(message.data)
+            if self.requests_itself and self.decoder.at_boundary and self.decoder.updates > asked:
+                asked = self.decoder.updates
+                await self.send(self.request(1))
+
+    def request(self, incremental: int) -> bytes:
+        """A FramebufferUpdateRequest for the whole screen."""
+        return struct.pack(">BBHHHH", 3, incremental, 0, 0, *self.decoder.size)
+
+    async def send(self, *messages: bytes) -> None:
+        """Send whole messages in one frame."""
+        await self.socket.send_bytes(b"".join(messages))
+
+    async def type(self, text: str) -> None:
+        """Press and release a key for each character."""
+        for character in text:
+            await self.send(key(1, ord(character)), key(0, ord(character)))
+
+    async def ended(self) -> int:
+        """The close code, once the daemon has closed it."""
+        async with asyncio.timeout(WAIT_S):
+            if self._reading is not None:
+                await self._reading
+            else:
+                while not self.socket.closed:
+                    await self.socket.receive()
+        return self.socket.close_code or 0
+
+    async def close(self) -> None:
+        """Leave."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+        await self.socket.close()
+
+
+class Closed(Exception):  # noqa: N818 - what happened
+    """The daemon closed the WebSocket: code and reason."""
+
+
+def set_encodings(encodings: Sequence[int]) -> bytes:
+    """SetEncodings."""
+    return struct.pack(f">BxH{len(encodings)}i", 2, len(encodings), *encodings)
+
+
+def key(down: int, keysym: int) -> bytes:
+    """KeyEvent."""
+    return struct.pack(">BBxxI", 4, down, keysym)
+
+
+def pointer(buttons: int, x: int, y: int) -> bytes:
+    """PointerEvent."""
+    return struct.pack(">BBHH", 5, buttons, x, y)
+
+
+@dataclass
+class Running:
+    """A daemon that serves, and the cloud behind it."""
+
+    daemon: Daemon
+    cloud: Simulator
+    http: aiohttp.ClientSession
+    log: io.StringIO
+    alias: str = "demo"
+    viewers: list[Viewer] = field(default_factory=list)
+
+    @property
+    def base(self) -> str:
+        """The address of the first door."""
+        return f"http://127.0.0.1:{self.daemon.servers[0].port}"
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The log so far."""
+        return [msgspec.json.decode(line) for line in self.log.getvalue().splitlines()]
+
+    async def connect(self, query: str = "", **how: Any) -> Viewer:
+        """A WebSocket to the console, before its handshake."""
+        socket = await self.http.ws_connect(
+            f"{self.base}/websockify/{self.alias}{query}",
+            protocols=("binary",),
+            max_msg_size=0,
+            **how,
+        )
+        viewer = Viewer(socket)
+        self.viewers.append(viewer)
+        return viewer
+
+    async def viewer(self, query: str = "", encodings: Sequence[int] = USUAL) -> Viewer:
+        """A viewer that shows the console's picture."""
+        viewer = await self.connect(query)
+        await viewer.begin(encodings)
+        return viewer
+
+    async def state(self) -> dict[str, Any]:
+        """The console's row in `GET /api/v1/consoles`, {} if it isn't open."""
+        async with self.http.get(f"{self.base}/api/v1/consoles") as answer:
+            rows = (await answer.json())["consoles"]
+        return rows[0] if rows else {}
+
+
+@asynccontextmanager
+async def running(
+    folder: Path,
+    *,
+    cloud: SimulatorSettings | None = None,
+    limits: Limits | None = None,
+    access: Literal["open", "token"] = "open",
+    **config: Any,
+) -> AsyncIterator[Running]:
+    """Start both, give them, and drain; instances of the simulator are configured by their name.
+
+    Args: folder - for the state directory; config - more sections of `Config`.
+    """
+    settings = cloud or SimulatorSettings(animated=False)
+    log = io.StringIO()
+    async with Simulator(settings) as simulator, aiohttp.ClientSession() as http:
+        aliyun = config.pop("aliyun", Aliyun(endpoint=simulator.endpoint))
+        whole = Config(
+            listen=config.pop("listen", (Listen(address="127.0.0.1:0", access=access),)),
+            aliyun=aliyun,
+            limits=limits or Limits(),
+            state=State(directory=folder / "state"),
+            log=Log(format="json", level="debug"),
+            instance=config.pop("instance", tuple(_configured(one) for one in settings.instances)),
+            **config,
+        )
+        keys = settings.keys[0]
+        environ = {
+            "ALIBABA_CLOUD_ACCESS_KEY_ID": keys.key_id,
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": keys.secret,
+            "ALIBABA_CLOUD_SECURITY_TOKEN": keys.security_token,
+        }
+        daemon = Daemon(whole, environ, log_to=log)
+        started = asyncio.Event()
+        serving = asyncio.create_task(daemon.run(started.set))
+        waiting = asyncio.create_task(started.wait())
+        await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not started.is_set():
+            await serving
+        setup = Running(daemon, simulator, http, log, settings.instances[0].name)
+        try:
+            yield setup
+        finally:
+            for viewer in setup.viewers:
+                await viewer.close()
+            daemon.stop()
+            await serving
+
+
+def _configured(one: SimulatedInstance) -> Instance:
+    return Instance(id=one.instance_id, alias=one.name, region=one.region)
