@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "vncproxy"
 
-# What each part may import, besides itself. cli -> app -> web -> console -> the rest.
+# What each part may import, besides itself. cli -> commands -> app -> web -> console -> the rest.
 ALLOWED: dict[str, frozenset[str]] = {
     "": frozenset(),
     "errors": frozenset(),
@@ -26,15 +26,26 @@ ALLOWED: dict[str, frozenset[str]] = {
     "console": frozenset({"errors", "observe", "config", "aliyun", "throttle", "rfb"}),
     "web": frozenset({"errors", "observe", "config", "console", "aliyun", "throttle", "rfb"}),
     "app": frozenset(
-        {"errors", "observe", "config", "console", "aliyun", "throttle", "rfb", "web", "simulator"}
-    ),
-    "cli": frozenset(
         {
             "",
+            "errors",
+            "observe",
+            "config",
+            "console",
+            "aliyun",
+            "throttle",
+            "rfb",
+            "web",
+            "simulator",
+        }
+    ),
+    "commands": frozenset(
+        {
             *("app", "errors", "observe", "config", "console", "aliyun", "throttle", "rfb"),
             *("web", "simulator"),
         }
     ),
+    "cli": frozenset({"", "commands", "app", "errors", "observe", "config", "simulator"}),
     "__main__": frozenset({"cli"}),
 }
 

@@ -248,12 +248,15 @@ class Fanout:
         lists = [s.encodings for s in self.viewers.values() if s.has_chosen]
         if not lists:
             return ()
+        unsafe = _unsafe_with(self.pixel_format)
         common = frozenset(lists[0]).intersection(*lists[1:])
         anybody = frozenset(lists[0]).union(*lists[1:])
         chosen = [
             code
             for code in lists[0]
-            if enc.may_be_asked(code) and (code in common or code in enc.CARRIED_PSEUDO)
+            if enc.may_be_asked(code)
+            and code not in unsafe
+            and (code in common or code in enc.CARRIED_PSEUDO)
         ]
         chosen = [code for code in chosen if code not in enc.CURSORS or code in common]
         others = sorted(
@@ -263,3 +266,16 @@ class Fanout:
         )
         wanted = dict.fromkeys([*chosen, *others, enc.LAST_RECT])
         return tuple(wanted)
+
+
+def _unsafe_with(pixel_format: PixelFormat) -> frozenset[int]:
+    """Encodings whose lengths servers count in different ways with this format.
+
+    Tight's 3-byte pixels are meant for depth 24, but QEMU looks at the 32 bits only, and with 8
+    bits it puts basic rectangles into TightPNG.
+    """
+    if pixel_format.bits_per_pixel == 32 and pixel_format.tpixel_bytes != 3:
+        return frozenset({enc.TIGHT, enc.TIGHT_PNG})
+    if pixel_format.bits_per_pixel == 8:
+        return frozenset({enc.TIGHT_PNG})
+    return frozenset()

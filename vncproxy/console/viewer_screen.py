@@ -124,13 +124,22 @@ class ViewerScreen:
             self.missed(rect, tight)
             return
         if tight is not None and tight.moves_streams:
-            if self._in_step:
-                data = self._resets.apply(rect.data, tight.layout)
-            else:
-                data = tight.inflated.restart()
+            data = self._tight_data(rect, tight)
+            if data is None:
+                self.missed(rect, tight)
+                return
             wire = wire[: _HEADER.size] + data
         self._uncovered.cover(rect.x, rect.y, rect.width, rect.height)
         self._queue(wire)
+
+    def _tight_data(self, rect: RectangleReceived, tight: TightPart) -> bytes | None:
+        if self._in_step:
+            return self._resets.apply(rect.data, tight.layout)
+        try:
+            return tight.inflated.restart()
+        except ValueError:
+            # Deflated afresh it would be larger than Tight can say; it is missed like any other.
+            return None
 
     def _takes(self, rect: RectangleReceived) -> bool:
         return (
