@@ -22,7 +22,7 @@ _FOREIGN_NAMES = frozenset(
     }
 )
 # What runs the tests, rather than what the tests are about.
-_KEPT = frozenset({"VNCPROXY_REQUIRE_PEERS", "VNCPROXY_VENV", "VNCPROXY_NOVNC"})
+_KEPT = frozenset({"VNCPROXY_REQUIRE_PEERS", "VNCPROXY_VENV", "VNCPROXY_NOVNC", "VNCPROXY_SHOTS"})
 
 
 def pytest_configure(config: pytest.Config) -> None:

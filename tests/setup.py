@@ -6,7 +6,7 @@ import asyncio
 import io
 import struct
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -196,18 +196,24 @@ class Running:
 async def running(
     folder: Path,
     *,
-    cloud: SimulatorSettings | None = None,
+    cloud: SimulatorSettings | Simulator | None = None,
     limits: Limits | None = None,
     access: Literal["open", "token"] = "open",
     **config: Any,
 ) -> AsyncIterator[Running]:
     """Start both, give them, and drain; instances of the simulator are configured by their name.
 
-    Args: folder - for the state directory; config - more sections of `Config`.
+    Args: folder - for the state directory; cloud - to be started, or one that already runs and goes
+    on afterwards; config - more sections of `Config`.
     """
-    settings = cloud or SimulatorSettings(animated=False)
+    started = (
+        nullcontext(cloud)
+        if isinstance(cloud, Simulator)
+        else Simulator(cloud or SimulatorSettings(animated=False))
+    )
     log = io.StringIO()
-    async with Simulator(settings) as simulator, aiohttp.ClientSession() as http:
+    async with started as simulator, aiohttp.ClientSession() as http:
+        settings = simulator.settings
         aliyun = config.pop("aliyun", Aliyun(endpoint=simulator.endpoint))
         whole = Config(
             listen=config.pop("listen", (Listen(address="127.0.0.1:0", access=access),)),
@@ -225,12 +231,12 @@ async def running(
             "ALIBABA_CLOUD_SECURITY_TOKEN": keys.security_token,
         }
         daemon = Daemon(whole, environ, log_to=log)
-        started = asyncio.Event()
-        serving = asyncio.create_task(daemon.run(started.set))
-        waiting = asyncio.create_task(started.wait())
+        listens = asyncio.Event()
+        serving = asyncio.create_task(daemon.run(listens.set))
+        waiting = asyncio.create_task(listens.wait())
         await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
-        if not started.is_set():
+        if not listens.is_set():
             await serving
         setup = Running(daemon, simulator, http, log, settings.instances[0].name)
         try:
