@@ -28,3 +28,8 @@ test("an unknown instance leads back to the list, a limit is waited out", () => 
   const limited = endOfAdmission({ ...error, status: 429, retryAfter_s: 7 });
   assert.deepEqual([limited.retry, limited.after_s, limited.button], ["after", 7, "Try now"]);
 });
+
+test("what the daemon says of the last failure is told with the end", () => {
+  const last = { state: "closed", error: { code: null, text: "The gateway refused the connection." } };
+  assert.equal(endOfSession({ code: 4504, reason: "upstream-lost" }, last).detail, "The gateway refused the connection.");
+});

@@ -84,11 +84,11 @@ test("a silent end waits for the other socket, which may know why", () => {
   assert.deepEqual(ends, [{ code: 1012, reason: "restarting" }]);
 });
 
-test("a silent end is reported after a second when the other socket stays", () => {
+test("a silent end is reported after three seconds when the other socket stays", () => {
   mock.timers.enable({ apis: ["setTimeout"] });
   const { ends, control, stream } = opened();
   stream.endWith(1005);
-  mock.timers.tick(1000);
+  mock.timers.tick(3000);
   assert.deepEqual(ends, [{ code: 1005, reason: "" }]);
   assert.ok(control.closed);
 });

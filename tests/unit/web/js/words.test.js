@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cloudErrorText, counted, refusalWords, stateWords, timeLeft } from "./words.js";
+import { cloudErrorText, counted, placeOf, refusalWords, sentence, stateWords, timeLeft } from "./words.js";
 
 test("a running or opaque console shows the screen, not words", () => {
   assert.equal(stateWords({ state: "running" }), null);
@@ -18,7 +18,7 @@ test("a waiting state says the daemon's sentence, the cloud's error and the inst
   assert.equal(words.text, "It is asked again.");
   assert.match(words.detail, /IncorrectInstanceStatus/);
   assert.match(words.detail, /Stopped/);
-  assert.match(words.detail, /number 3/);
+  assert.match(words.detail, /3 tries/);
 });
 
 test("a cloud's code is matched by its beginning", () => {
@@ -42,4 +42,26 @@ test("times and counts read well", () => {
   assert.equal(timeLeft(-3), "0 s");
   assert.equal(counted(1, "key"), "1 key");
   assert.equal(counted(2, "key"), "2 keys");
+});
+
+test("an error without a code of the cloud is told in the daemon's words", () => {
+  assert.equal(cloudErrorText(null, "the gateway closed the connection"), "The gateway closed the connection.");
+  assert.equal(sentence("Done."), "Done.");
+  assert.equal(sentence(""), "");
+});
+
+test("while a link is replaced the page says that typing isn't passed on", () => {
+  assert.match(stateWords({ state: "resuming", text: "The next try follows." }, true).detail, /isn’t passed on/);
+});
+
+test("a place doesn't repeat the name", () => {
+  const instance = { alias: "web-1", id: "i-1", region: "cn-hangzhou", windows: true, name: "web-1" };
+  assert.equal(placeOf(instance), "i-1 · cn-hangzhou · Windows");
+  assert.equal(placeOf({ ...instance, alias: "i-1", windows: false }), "web-1 · cn-hangzhou");
+});
+
+test("without a picture there is nothing to bring back", () => {
+  const words = stateWords({ state: "resuming", text: "The next try follows." });
+  assert.match(words.title, /Not connected yet/);
+  assert.doesNotMatch(words.detail, /last picture/);
 });

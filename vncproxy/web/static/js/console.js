@@ -8,6 +8,7 @@
 import { admissionPath, instanceOf, wishesOf, withoutTake } from "./addresses.js";
 import { call } from "./api.js";
 import { retryPause } from "./backoff.js";
+import { Changes } from "./changes.js";
 import { askCredentials } from "./credentials.js";
 import { byId, setText } from "./elements.js";
 import { endOfAdmission, endOfSession } from "./endings.js";
@@ -25,7 +26,7 @@ import { Session } from "./session.js";
 import { StatusBar } from "./statusbar.js";
 import { buildToolbar, enableTools } from "./toolbar.js";
 import { buildWakeHint } from "./wake.js";
-import { stateWords } from "./words.js";
+import { placeOf, stateWords } from "./words.js";
 
 /** After so long with a picture, the next loss starts again with the shortest pause. */
 const STEADY_MS = 30_000;
@@ -48,8 +49,7 @@ class ConsolePage {
   #controls = true;
   #attempt = 0;
   #steadyTimer = 0;
-  #discarded = 0;
-  #wasOpaque = false;
+  #changes = new Changes();
   #retryNow = null;
   #turn = 0;
 
@@ -93,6 +93,7 @@ class ConsolePage {
     this.#session?.end();
     this.#session = null;
     this.#state = null;
+    this.#changes = new Changes();
     this.#status.state("connecting", "Opening");
     this.#card.show({ tone: "wait", title: "Opening the console", text: "Asking vncproxy for admission." });
     this.#refreshTools();
@@ -124,8 +125,7 @@ class ConsolePage {
     const name = instance.alias || instance.id;
     setText(byId("name"), name);
     document.title = `${name} · vncproxy`;
-    const place = [instance.alias ? instance.id : null, instance.region, instance.windows ? "Windows" : null];
-    setText(byId("place"), place.filter(Boolean).join(" · "));
+    setText(byId("place"), placeOf(instance));
     this.#mayControl = mayControl !== false;
     this.#controls = this.#mayControl && !this.#wishes.view;
     this.#people.mayControl = this.#controls;
@@ -142,10 +142,7 @@ class ConsolePage {
         this.#stateChanged(message);
         break;
       case "viewers":
-        this.#controls = this.#mayControl && message.controller === message.you;
-        this.#screen.mayType = this.#controls;
-        this.#people.update(message);
-        this.#refreshTools();
+        this.#viewersChanged(message);
         break;
       case "control-request":
         this.#people.request(message);
@@ -159,27 +156,23 @@ class ConsolePage {
     }
   }
 
+  #viewersChanged(message) {
+    // The control channel may be quicker than the screen's: until this viewer is on, nobody has
+    // taken control from it.
+    if (message.viewers.some(({ id }) => id === message.you)) {
+      this.#controls = this.#mayControl && message.controller === message.you;
+      this.#screen.mayType = this.#controls;
+      this.#people.update(message);
+      this.#refreshTools();
+    }
+  }
+
   #stateChanged(message) {
-    const before = this.#state?.state;
+    for (const { level, text } of this.#changes.next(message)) {
+      notice(level, text);
+    }
     this.#state = message;
-    this.#status.update(message);
-    if (before === "resuming" && message.state === "running") {
-      const dropped = (message.discarded_keys ?? 0) - this.#discarded;
-      notice(
-        dropped > 0 ? "warning" : "info",
-        dropped > 0
-          ? `The link is back. ${dropped} key events in between were not passed on.`
-          : "The link is back.",
-      );
-    }
-    this.#discarded = message.discarded_keys ?? this.#discarded;
-    if (message.state === "opaque" && !this.#wasOpaque) {
-      notice(
-        "warning",
-        "Opaque mode: the cloud uses something that vncproxy doesn’t know, so bytes are passed on unread, without keepalive, resuming or sharing.",
-      );
-    }
-    this.#wasOpaque = message.state === "opaque";
+    this.#status.update(message, this.#screen.hasPicture);
     this.#showState();
   }
 
@@ -210,7 +203,7 @@ class ConsolePage {
       }
       return;
     }
-    const words = stateWords(passing ? { state: "handshake" } : message);
+    const words = stateWords(passing ? { state: "handshake" } : message, this.#screen.hasPicture);
     const waits = message.wait_s > 0;
     const actions = waits && message.state !== "waiting-budget"
       ? [{ label: "Try now", run: () => this.#session?.send({ type: "retry" }) }]
@@ -229,8 +222,7 @@ class ConsolePage {
     const last = this.#state;
     this.#over();
     if (close.code === CLOSED_FOR_PASSWORD) {
-      const said = last?.state === "closed" ? (last.text ?? "") : "";
-      this.#password.wantedAfterEnd(() => this.start(), said);
+      this.#password.wantedAfterEnd(() => this.start(), last?.error?.text);
     } else {
       this.#stop(endOfSession(close, last));
     }

@@ -1,7 +1,7 @@
 /** Why an attempt is over, in words, and what comes next. Pure. */
 
 import { closeCode, cloudCodeOf } from "./closecodes.js";
-import { cloudErrorText, refusalWords } from "./words.js";
+import { cloudErrorText, refusalWords, sentence } from "./words.js";
 
 /**
  * @typedef {object} Ending
@@ -17,8 +17,8 @@ import { cloudErrorText, refusalWords } from "./words.js";
 /**
  * The end of a session.
  * @param {{code: number, reason: string}} close
- * @param {{state: string, text?: string, wait_s?: number|null, instance_status?: string|null,
- *   error?: {code: string, text: string}|null}|null} last the daemon's last state message
+ * @param {{state: string, wait_s?: number|null, instance_status?: string|null,
+ *   error?: {code: string|null, text: string}|null}|null} last the daemon's last state message
  * @returns {Ending}
  */
 export function endOfSession({ code, reason }, last) {
@@ -30,7 +30,7 @@ export function endOfSession({ code, reason }, last) {
     const text = [status, cloudErrorText(cloudCode, last?.error?.text)].filter(Boolean).join(" ");
     return { ...entry, text, detail: entry.text, after_s };
   }
-  const said = last?.state === "closed" ? (last.text ?? "") : "";
+  const said = sentence(last?.error?.text ?? "");
   return { ...entry, detail: [said, status].filter(Boolean).join(" "), after_s };
 }
 

@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { byId, element, setText } from "./elements.js";
 import { loginForm } from "./login.js";
-import { counted, refusalWords } from "./words.js";
+import { cloudErrorText, counted, placeOf, refusalWords } from "./words.js";
 
 const REFRESH_INTERVAL_MS = 15_000;
 
@@ -32,9 +32,9 @@ function whoIsOn(viewers) {
   return element("span", { class: "who", text: `On: ${names.join(", ")}` });
 }
 
-function row({ alias, id, region, status, windows, viewers }) {
+function row(instance) {
+  const { alias, id, status, viewers } = instance;
   const name = alias || id;
-  const place = [alias ? id : null, region, windows ? "Windows" : null].filter(Boolean);
   return element(
     "li",
     { class: "instance" },
@@ -42,7 +42,7 @@ function row({ alias, id, region, status, windows, viewers }) {
       "div",
       { class: "instance-name" },
       element("h2", { text: name }),
-      element("p", { class: "place" }, element("code", { text: place.join(" · ") })),
+      element("p", { class: "place" }, element("code", { text: placeOf(instance) })),
     ),
     element(
       "div",
@@ -122,8 +122,10 @@ function tell(title, text) {
 
 async function refresh() {
   try {
-    showInstances(await call("GET", "/api/v1/instances"));
-    tell("");
+    const answer = await call("GET", "/api/v1/instances");
+    showInstances(answer);
+    const problem = answer?.problem;
+    tell(problem ? "The cloud couldn’t be asked" : "", problem && cloudErrorText(problem.code, problem.text));
   } catch (error) {
     if (error.status === 401) {
       showLogin();

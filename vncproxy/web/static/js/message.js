@@ -90,13 +90,14 @@ export class MessageCard {
 
 /**
  * A form for secrets; `submit` gets the values by name, and the fields are emptied.
- * @param {{name: string, label: string, secret: boolean}[]} fields
+ * @param {{name: string, label: string, secret: boolean, pattern?: string, hint?: string}[]} fields
+ *   pattern: what the browser lets through; hint: says so
  * @param {string} button
  * @param {(values: Record<string, string>) => void} submit
  * @param {string} [problem]
  */
 export function secretForm(fields, button, submit, problem = "") {
-  const inputs = fields.map(({ name, label, secret }) => ({
+  const inputs = fields.map(({ name, label, secret, pattern, hint }) => ({
     name,
     label,
     input: element("input", {
@@ -106,6 +107,8 @@ export function secretForm(fields, button, submit, problem = "") {
       autocapitalize: "off",
       spellcheck: "false",
       required: true,
+      pattern,
+      title: hint,
     }),
   }));
   const form = element(

@@ -2,7 +2,15 @@
 
 import { secretForm } from "./message.js";
 
-const FIELDS = [{ name: "password", label: "VNC password", secret: true }];
+const FIELDS = [
+  {
+    name: "password",
+    label: "VNC password",
+    secret: true,
+    pattern: "[\\x20-\\x7e]{1,8}",
+    hint: "One to eight plain characters; Aliyun’s have six letters or digits",
+  },
+];
 const TITLE = "The VNC password is needed";
 const EXPLAINED =
   "It has six letters or digits and is set in the cloud’s console. It is not the password of the operating system. vncproxy keeps it in memory while this console is open.";
@@ -12,7 +20,6 @@ export class PasswordDesk {
   #send;
   #kept = null;
   #triedSince = null;
-  #asked = 0;
 
   /**
    * @param {import("./message.js").MessageCard} card
@@ -36,7 +43,8 @@ export class PasswordDesk {
       this.#give(password, since);
     } else if (this.#triedSince !== since) {
       const problem = error?.text || (this.#triedSince === null ? "" : "The password was not accepted.");
-      this.#ask(text ?? "", problem, (password) => this.#give(password, since));
+      // The same question keeps its form, with what was typed so far.
+      this.#ask(`${since} ${problem}`, text ?? "", problem, (password) => this.#give(password, since));
     }
   }
 
@@ -44,7 +52,7 @@ export class PasswordDesk {
   wantedAfterEnd(again, said) {
     const problem = said || (this.#triedSince === null ? "" : "The password was not accepted.");
     this.#triedSince = null;
-    this.#ask("", problem, (password) => {
+    this.#ask("after end", "", problem, (password) => {
       this.#kept = password;
       again();
     });
@@ -56,15 +64,14 @@ export class PasswordDesk {
     this.#card.show({ tone: "wait", title: "Checking the password", text: "The instance is being asked." });
   }
 
-  #ask(text, problem, submit) {
-    this.#asked += 1;
+  #ask(question, text, problem, submit) {
     this.#card.show({
       tone: "ask",
       title: TITLE,
       text: text || EXPLAINED,
       detail: text ? EXPLAINED : "",
       form: secretForm(FIELDS, "Connect", ({ password }) => submit(password), problem),
-      formKey: `password ${this.#asked}`,
+      formKey: `password ${question}`,
     });
   }
 }

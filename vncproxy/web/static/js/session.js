@@ -3,7 +3,7 @@
 import { socketUrl } from "./addresses.js";
 import { CLOSE_CODES } from "./closecodes.js";
 
-const SECOND_END_TIMEOUT_MS = 1_000;
+const SECOND_END_TIMEOUT_MS = 3_000;
 
 /** Codes that say nothing of the reason: the other socket may know better. */
 const SILENT = new Set([1000, 1001, 1005, 1006]);

@@ -2,9 +2,9 @@
 
 import { byId, element, setText } from "./elements.js";
 import { dropPanel } from "./panels.js";
-import { counted, keepaliveName, stateName } from "./words.js";
+import { counted, keepaliveName, shownState, stateName } from "./words.js";
 
-const TONE = { running: "good", opaque: "warn", resuming: "warn", closed: "bad", password: "warn" };
+const TONE = { running: "good", opaque: "warn", resuming: "warn", retrying: "warn", closed: "bad", password: "warn" };
 
 /** States in which there is a link that is kept open. */
 const KEPT_OPEN = new Set(["running", "resuming"]);
@@ -54,8 +54,9 @@ export class StatusBar {
     this.state("closed");
   }
 
-  /** A state message of the control channel. */
-  update({ state, since, attempt, keepalive, saved, discarded_keys, screen }) {
+  /** A state message of the control channel. @param {object} message @param {boolean} hasPicture */
+  update({ state: told, since, attempt, keepalive, saved, discarded_keys, screen }, hasPicture) {
+    const state = shownState(told, hasPicture);
     this.state(state);
     this.fact("State", `${stateName(state)}${since ? `, since ${clock(since)}` : ""}`);
     this.fact("Try", attempt > 1 ? attempt : null);

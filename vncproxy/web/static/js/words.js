@@ -22,11 +22,17 @@ const STATES = {
     title: "Starting the screen",
     text: "The link is up; the first picture is on its way.",
   },
+  retrying: {
+    title: "Not connected yet",
+    text: "The last try failed; the next one follows.",
+  },
   resuming: {
     title: "Bringing the link back",
-    text: "The cloud closed it. What you see is the last picture, and what you type now isn’t passed on.",
+    text: "The link to the cloud is down; vncproxy replaces it.",
   },
 };
+
+const LAST_PICTURE = "What you see is the last picture. What you type now isn’t passed on.";
 
 /** Short names of all states, for the status bar. */
 const SHORT = {
@@ -37,6 +43,7 @@ const SHORT = {
   handshake: "Starting the screen",
   password: "Password needed",
   running: "Connected",
+  retrying: "Trying again",
   resuming: "Resuming",
   opaque: "Connected, opaque",
   closed: "Closed",
@@ -45,15 +52,17 @@ const SHORT = {
 /**
  * The words for a state message of the control channel, or null where the screen is to be seen.
  * @param {{state: string, text?: string, instance_status?: string|null,
- *   error?: {code: string, text: string}|null, attempt?: number}} message
+ *   error?: {code: string|null, text: string}|null, attempt?: number}} message
+ * @param {boolean} [hasPicture] whether a picture from before is behind the words
  * @returns {{title: string, text: string, detail: string}|null}
  */
-export function stateWords(message) {
-  const known = STATES[message.state];
+export function stateWords(message, hasPicture = false) {
+  const shown = shownState(message.state, hasPicture);
+  const known = STATES[shown];
   if (!known) {
     return null;
   }
-  const details = [];
+  const details = hasPicture ? [LAST_PICTURE] : [];
   if (message.error) {
     details.push(cloudErrorText(message.error.code, message.error.text));
   }
@@ -61,9 +70,18 @@ export function stateWords(message) {
     details.push(`The instance is ${message.instance_status}.`);
   }
   if (message.attempt > 1) {
-    details.push(`This is try number ${message.attempt}.`);
+    details.push(`${message.attempt} tries so far.`);
   }
-  return { title: known.title, text: message.text || known.text, detail: details.join(" ") };
+  const text = shown === message.state ? message.text || known.text : known.text;
+  return { title: known.title, text, detail: details.join(" ") };
+}
+
+/**
+ * The state as a person sees it: without a picture there is nothing to resume.
+ * @param {string} state @param {boolean} hasPicture
+ */
+export function shownState(state, hasPicture) {
+  return state === "resuming" && !hasPicture ? "retrying" : state;
 }
 
 /** A state's short name. @param {string} state */
@@ -91,14 +109,24 @@ const CLOUD = [
 
 /**
  * A sentence on a cloud's error code and what to do about it.
- * @param {string} code
+ * @param {string|null} code null where the cloud gave none
  * @param {string} [text] what the daemon says of it
  */
 export function cloudErrorText(code, text = "") {
-  const hint = CLOUD.find(([start]) => code.startsWith(start))?.[1] ?? "";
+  const hint = CLOUD.find(([start]) => code?.startsWith(start))?.[1] ?? "";
   const named = code ? `The cloud’s code is ${code}.` : "";
   const fallback = "“vncproxy check” tells more.";
-  return [hint || text || fallback, named].filter(Boolean).join(" ");
+  return [hint || sentence(text) || fallback, named].filter(Boolean).join(" ");
+}
+
+/** The daemon's words as a sentence: with a capital and a full stop. @param {string} text */
+export function sentence(text) {
+  const said = text.trim();
+  if (!said) {
+    return "";
+  }
+  const whole = said[0].toUpperCase() + said.slice(1);
+  return /[.!?…]$/.test(whole) ? whole : `${whole}.`;
 }
 
 const REFUSALS = {
@@ -151,4 +179,14 @@ export function timeLeft(seconds) {
     return `${whole} s`;
   }
   return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`;
+}
+
+/**
+ * Where an instance is, besides its name.
+ * @param {{alias: string|null, id: string, region: string, windows: boolean, name?: string}} instance
+ */
+export function placeOf({ alias, id, region, windows, name }) {
+  const shown = alias || id;
+  const more = [name === shown ? "" : name, id === shown ? "" : id, region, windows ? "Windows" : ""];
+  return more.filter(Boolean).join(" · ");
 }

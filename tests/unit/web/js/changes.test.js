@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Changes } from "./changes.js";
+
+function notices(...messages) {
+  const changes = new Changes();
+  return messages.flatMap((message) => changes.next(message));
+}
+
+test("the first connection is no news", () => {
+  assert.deepEqual(notices({ state: "connecting" }, { state: "handshake" }, { state: "running" }), []);
+});
+
+test("a link that is back says so, with what was dropped since it was lost", () => {
+  const [back] = notices(
+    { state: "running", discarded_keys: 2 },
+    { state: "resuming", discarded_keys: 2 },
+    { state: "waiting-budget", discarded_keys: 8 },
+    { state: "running", discarded_keys: 8 },
+  );
+  assert.equal(back.level, "warning");
+  assert.match(back.text, /6 key events/);
+});
+
+test("nothing dropped is plain good news, told once", () => {
+  const all = notices({ state: "running" }, { state: "resuming" }, { state: "running" }, { state: "running" });
+  assert.deepEqual(all.map(({ level }) => level), ["info"]);
+});
+
+test("opaque mode is explained once", () => {
+  assert.equal(notices({ state: "opaque" }, { state: "opaque" }).length, 1);
+});
