@@ -117,7 +117,7 @@ class GatewayFault:
 
     Args: kind; status - HTTP status of STATUS; step - CLOSE_AT ends the session where the server
     would send this; after_bytes - of the server's stream, for the kinds that end in AFTER;
-    delay_s - how long HANG takes before it refuses.
+    delay_s - how long HANG takes before it refuses. UNKNOWN_SECURITY is for built-in screens only.
     """
 
     kind: GatewayFaultKind

@@ -7,6 +7,7 @@ from typing import Protocol
 
 _CHUNK_BYTES = 65536
 _DIAL_TIMEOUT_S = 10.0
+_CLOSE_TIMEOUT_S = 2.0
 
 
 class ScreenLink(Protocol):
@@ -63,7 +64,8 @@ class RealScreen:
         """Close the connection."""
         self._writer.close()
         try:
-            async with asyncio.timeout(_DIAL_TIMEOUT_S):
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await self._writer.wait_closed()
         except OSError:
-            return
+            # A server that reads nothing more isn't waited for.
+            self._writer.transport.abort()

@@ -105,12 +105,14 @@ class Simulator:
     async def close(self) -> None:
         """End every session and call, stop listening. May be called again."""
         self._api.close()
-        await self._gateway.close()
         if self._timer is not None:
             self._timer.cancel()
         runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+        try:
+            await self._gateway.close()
+        finally:
+            if runner is not None:
+                await runner.cleanup()
 
     @property
     def endpoint(self) -> str:

@@ -11,7 +11,7 @@ from tests.unit.simulator.conftest import StartCloud
 from tests.unit.simulator.viewer import dialled
 from vncproxy.simulator import Breach, GatewayFault, Simulator
 
-IDLE_S = 0.5
+IDLE_S = 1.0
 INCREMENTAL = struct.pack(">BBHHHH", 3, 1, 0, 0, 8, 8)
 POINTER = struct.pack(">BBHH", 5, 0, 10, 20)
 
@@ -50,8 +50,8 @@ async def test_what_counts_keeps_a_session_open(
     cloud = await start_cloud(idle_timeout_s=IDLE_S, counts=counts)
     async with dialled(cloud) as viewer:
         await viewer.enter()
-        for _ in range(15):
-            await asyncio.sleep(IDLE_S / 5)
+        for _ in range(17):
+            await asyncio.sleep(IDLE_S / 10)
             if not cloud.sessions:
                 break
             await viewer.send(message)
@@ -66,8 +66,8 @@ async def test_half_a_message_is_no_interaction(start_cloud: StartCloud) -> None
     async with dialled(cloud) as viewer:
         await viewer.enter()
         await viewer.send(text)
-        for _ in range(15):
-            await asyncio.sleep(IDLE_S / 5)
+        for _ in range(17):
+            await asyncio.sleep(IDLE_S / 10)
             if not cloud.sessions:
                 break
             await viewer.send(b"x")

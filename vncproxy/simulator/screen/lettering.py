@@ -60,8 +60,8 @@ def _distance(x: float, y: float, a: tuple[float, float], b: tuple[float, float]
 @lru_cache(maxsize=64)
 def _ramp(ink: str) -> bytes:
     """Coverage to palette index, for bytes.translate."""
-    first = palette.index(ink)
-    return bytes(first + min(step, palette.RAMP_STEPS - 1) for step in range(256))
+    last = palette.RAMP_STEPS - 1
+    return bytes(palette.shade(ink, min(step, last)) for step in range(256))
 
 
 def write(canvas: Canvas, x: int, y: int, text: str, ink: str, face: Face = TERMINAL) -> int:

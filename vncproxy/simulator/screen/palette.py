@@ -60,6 +60,7 @@ def _build() -> tuple[list[Colour], dict[str, int]]:
 
 
 COLOURS, _FIRST = _build()
+_GROUND = {ink: COLOURS.index(low) for ink, (low, _) in _INKS.items()}
 
 
 def index(name: str) -> int:
@@ -73,8 +74,11 @@ def solid(ink: str) -> int:
 
 
 def shade(ink: str, step: int) -> int:
-    """The index of an ink at a strength from 0 (background) to RAMP_STEPS - 1."""
-    return _FIRST[ink] + step
+    """The index of an ink at a strength from 0 (background) to RAMP_STEPS - 1.
+
+    Inks on one background share its index, so that plain text has few colours to pack.
+    """
+    return _FIRST[ink] + step if step else _GROUND[ink]
 
 
 def _plane(channel: int) -> bytes:

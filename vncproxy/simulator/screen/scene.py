@@ -165,7 +165,7 @@ class Scene:
         line(("", "text"))
         line((f"Welcome to {self._caption.name}.", "text"))
         for rule in self._caption.rules:
-            line(("· ", "amber"), (rule, "dim"))
+            self._terminal.bullet(rule)
         line(("", "text"))
         self._shell.prompt()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 
 from vncproxy.simulator.screen import palette
@@ -48,6 +49,11 @@ class Terminal:
         """A line of its own."""
         self.put(pieces)
         self.new_line()
+
+    def bullet(self, text: str) -> None:
+        """A point of a list, broken between words."""
+        for number, piece in enumerate(textwrap.wrap(text, max(self._columns - 2, 1))):
+            self.line(("  " if number else "· ", "amber"), (piece, "dim"))
 
     def new_line(self) -> None:
         """Go to the next line; at the bottom everything moves up by one."""
@@ -154,7 +160,7 @@ class Shell:
                 line(("help  rules  date  echo TEXT  clear", "cyan"))
             case "rules":
                 for rule in self._rules:
-                    line(("· ", "amber"), (rule, "dim"))
+                    self._terminal.bullet(rule)
             case "date":
                 line((self._now(), "text"))
             case "echo":

@@ -8,7 +8,8 @@ from vncproxy.simulator.screen import palette
 def test_a_ramp_leads_from_background_to_ink() -> None:
     """Its ends are the named colours, and it never steps back."""
     shades = [palette.COLOURS[palette.shade("text", n)] for n in range(palette.RAMP_STEPS)]
-    assert palette.shade("text", 0) == palette.index("text")
+    assert palette.shade("text", 0) == palette.shade("dim", 0) == palette.index("text")
+    assert palette.shade("bar-dim", 0) == palette.index("bar-text")
     assert shades[-1] == palette.COLOURS[palette.solid("text")] == (214, 222, 240)
     assert shades == sorted(shades)
 

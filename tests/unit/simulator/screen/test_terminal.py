@@ -54,6 +54,15 @@ def test_at_the_bottom_the_picture_moves_up() -> None:
     assert row(canvas, ROWS - 1) == pixels_of("")
 
 
+def test_a_bullet_breaks_between_words() -> None:
+    """And goes on below its text."""
+    canvas, terminal = screen()
+    terminal.bullet("twenty characters ab and more")
+    plain = Canvas(canvas.width, TERMINAL.height)
+    write(plain, write(plain, 0, 0, "  ", "amber"), 0, "more".ljust(COLUMNS - 2), "dim")
+    assert row(canvas, 1) == plain.pixels
+
+
 def test_back_takes_characters_over_the_edge() -> None:
     """Also those of the line above."""
     canvas, terminal = screen()
