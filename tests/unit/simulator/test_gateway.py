@@ -145,11 +145,14 @@ async def test_a_refusal_may_come_after_the_upgrade(start_cloud: StartCloud) -> 
 
 
 async def test_a_fault_refuses_the_upgrade(cloud: Simulator) -> None:
-    """With the status asked for, once."""
+    """With the status asked for, once; a dial that is refused anyhow doesn't use it up."""
+    url = fresh(cloud)
+    assert await status_of(url) == 101
     cloud.gateway_faults.next("i-one", GatewayFault.refuse(503))
+    assert await status_of(url) == 403
     assert await status_of(fresh(cloud)) == 503
     assert await status_of(fresh(cloud)) == 101
-    assert cloud.breaches == {}
+    assert cloud.breaches == {Breach.REUSED_URL: 1}
 
 
 async def test_a_fault_hangs_before_the_upgrade(cloud: Simulator) -> None:

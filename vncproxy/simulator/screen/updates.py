@@ -102,7 +102,7 @@ class Updates:
             moved.area.within(asked) == moved.area and source.within(asked) == source
             for asked in self._incremental
         )
-        if self._forced or not whole:
+        if not whole:
             self._damage.give_up_copy()
             return
         self._damage.moved = None
