@@ -124,6 +124,20 @@ def test_a_copy_that_does_not_fit_the_request_is_sent_as_pixels(request_area: Ar
     assert client.decoder.encodings[1] == 0
 
 
+def test_what_a_client_lacks_is_not_copied() -> None:
+    """A change that moved before the client saw it comes as pixels."""
+    client = Client(7, 1)
+    client.updates.request(WHOLE, incremental=False)
+    client.receive()
+    client.canvas.fill(Area(0, 64, 30, 16), palette.index("white"))
+    client.changed()
+    client.canvas.move_up(WHOLE, 40)
+    client.changed()
+    client.updates.request(WHOLE, incremental=True)
+    client.receive()
+    assert client.right
+
+
 def test_wide_pictures_are_split() -> None:
     """No rectangle is wider than Tight allows."""
     client = Client(7, width=2100, height=40)
@@ -137,7 +151,7 @@ def test_random_drawing_is_followed() -> None:
     """Whatever is drawn, moved and asked for, the client ends up with the picture."""
     rng = random.Random(7)
     client = Client(7, 1, -224)
-    for _ in range(60):
+    for _ in range(300):
         x, y = rng.randrange(WIDTH), rng.randrange(HEIGHT)
         area = Area(x, y, rng.randint(1, WIDTH - x), rng.randint(1, HEIGHT - y))
         if rng.random() < 0.3 and area.height > 2:
