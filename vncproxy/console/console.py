@@ -66,6 +66,7 @@ class Console:
             console.control,
             console.runner.held,
             console.runner.keepalive,
+            viewer_queue_bytes=parts.limits.viewer_queue,
             changed=console.changed,
             keepalive_sent=parts.metrics.keepalive_sent,
         )

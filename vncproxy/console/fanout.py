@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import reduce
 
 from vncproxy.console.format_switch import FormatSwitch
+from vncproxy.console.pace import Pace
 from vncproxy.console.screen_memory import ScreenMemory
 from vncproxy.console.viewer_screen import Area, TightPart, ViewerScreen, union
 from vncproxy.rfb import client_messages
@@ -21,6 +22,7 @@ from vncproxy.rfb.server_events import (
     RectangleReceived,
     ServerEvent,
     UpdateEnded,
+    UpdateStarted,
 )
 from vncproxy.rfb.tight import layout as tight_layout
 from vncproxy.rfb.tight_streams import StatelessTight
@@ -32,9 +34,13 @@ FULL_UPDATE_PAUSE_S = 1.0
 class Fanout:
     """The screen of one console, over any number of links and viewers."""
 
-    def __init__(self, memory: ScreenMemory) -> None:
-        """Begin with the first link's ServerInit."""
+    def __init__(self, memory: ScreenMemory, *, viewer_window_bytes: int) -> None:
+        """Begin with the first link's ServerInit.
+
+        Args: viewer_window_bytes - no more than this is under way to a viewer, however fast.
+        """
         self.memory = memory
+        self._viewer_window_bytes = viewer_window_bytes
         self.viewers: dict[str, ViewerScreen] = {}
         self._zlib = StatelessTight()
         self._zlib_seen = False
@@ -49,7 +55,8 @@ class Fanout:
 
     def join(self, viewer_id: str) -> ViewerScreen:
         """A viewer that is sent this console's ServerInit now."""
-        screen = ViewerScreen(self.memory, in_step=not self._zlib_seen)
+        pace = Pace(self._viewer_window_bytes)
+        screen = ViewerScreen(self.memory, pace, in_step=not self._zlib_seen)
         self.viewers[viewer_id] = screen
         return screen
 
@@ -109,7 +116,7 @@ class Fanout:
             screen.forget_picture()
         return [client_messages.set_pixel_format(pixel_format)]
 
-    def upstream(self, event: ServerEvent) -> list[bytes]:
+    def upstream(self, event: ServerEvent, now: float) -> list[bytes]:
         """Take one event of the upstream; what to send upstream because of it.
 
         Raises: ValueError - a Tight rectangle's zlib data is broken.
@@ -117,8 +124,11 @@ class Fanout:
         match event:
             case RectangleReceived():
                 self._rectangle(event)
+            case UpdateStarted():
+                for screen in self.viewers.values():
+                    screen.update_started()
             case UpdateEnded():
-                return self._update_ended(picture=event.picture)
+                return self._update_ended(now, picture=event.picture)
             case BellRung():
                 self._to_all(b"\x02")
             case CutTextReceived():
@@ -167,9 +177,9 @@ class Fanout:
                 # The viewer has named its new format already and could not decode the old one.
                 screen.missed(rect, tight)
 
-    def _update_ended(self, *, picture: bool) -> list[bytes]:
+    def _update_ended(self, now: float, *, picture: bool) -> list[bytes]:
         for screen in self.viewers.values():
-            screen.update_ended()
+            screen.update_ended(now)
         if self._switch is not None:
             if not self._switch.update_ended():
                 return []
@@ -206,7 +216,7 @@ class Fanout:
                     incremental=False, x=x, y=y, width=width, height=height
                 )
             )
-        elif not self._outstanding and any(s.wants for s in self.viewers.values()):
+        elif not self._outstanding and any(s.drives for s in self.viewers.values()):
             self._outstanding = True
             out.append(self._frame_request())
         return out
@@ -224,11 +234,11 @@ class Fanout:
         )
 
     def _area_due(self, now: float) -> Area | None:
-        ready = [s for s in self.viewers.values() if s.ready]
-        asked = [s.take_asked_area() for s in ready]
+        able = [s for s in self.viewers.values() if s.drives]
+        asked = [s.take_asked_area() for s in able]
         areas = [area for area in asked if area is not None]
         if not areas and not self._full_outstanding:
-            missing = [area for s in ready if (area := s.missing) is not None]
+            missing = [area for s in able if (area := s.missing) is not None]
             if missing and now < self._full_at + FULL_UPDATE_PAUSE_S:
                 self.next_request_at = self._full_at + FULL_UPDATE_PAUSE_S
                 return None

@@ -19,7 +19,9 @@ from vncproxy.console.viewer import Phase, Viewer
 from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamProtocolError
 from vncproxy.rfb.client_events import (
     ClientEvent,
+    ContinuousUpdatesEnabled,
     EncodingsSet,
+    FenceSent,
     PixelFormatSet,
     UpdateRequested,
 )
@@ -29,6 +31,8 @@ from vncproxy.rfb.keepalive import Keepalive, KeepaliveClass, class_of
 from vncproxy.rfb.server_events import ServerEvent, StreamBroken
 from vncproxy.rfb.viewer_messages import server_init
 
+FENCE_REQUEST = 1 << 31
+"""The flag of a fence that asks for an answer. Source: rfbproto, ClientFence."""
 UPSTREAM_QUEUE_BYTES = 256 * 1024
 """More input than this waiting for the upstream, and the viewers are read no further."""
 
@@ -42,12 +46,14 @@ class Stage:
         held: HeldInput,
         keepalive: Keepalive,
         *,
+        viewer_queue_bytes: int,
         changed: Callable[[], None],
         keepalive_sent: Callable[[str], None],
     ) -> None:
         """Start without a screen.
 
-        Args: changed - what the pages show has changed; keepalive_sent - for the metrics.
+        Args: viewer_queue_bytes - limits.viewer_queue; changed - what the pages show has changed;
+        keepalive_sent - for the metrics.
         """
         self.control = control
         self.keepalive = keepalive
@@ -57,6 +63,7 @@ class Stage:
         self.viewers: dict[str, Viewer] = {}
         self.discarded_keys = 0
         self.unknown_message = False
+        self._viewer_queue_bytes = viewer_queue_bytes
         self._changed = changed
         self._keepalive_sent = keepalive_sent
         self._timer: asyncio.TimerHandle | None = None
@@ -75,7 +82,7 @@ class Stage:
         self.link = link
         self.keepalive.link_started(time.monotonic())
         if self.fanout is None:
-            self.fanout = Fanout(memory)
+            self.fanout = Fanout(memory, viewer_window_bytes=self._viewer_queue_bytes)
         else:
             messages = self.fanout.link_renewed(memory)
             self._follow_format()
@@ -107,12 +114,13 @@ class Stage:
         """
         fanout = self.fanout
         assert fanout is not None, "a link that has a stream has a screen"
+        now = time.monotonic()
         try:
             for event in events:
                 if isinstance(event, StreamBroken):
                     self.unknown_message = event.unknown
                     raise UpstreamProtocolError(f"the cloud's VNC server sent {event.reason}")
-                messages = fanout.upstream(event)
+                messages = fanout.upstream(event, now)
                 self._follow_format()
                 self._send(messages)
         except ValueError as fault:
@@ -167,6 +175,7 @@ class Stage:
         fanout = self.fanout
         if fanout is None or (screen := fanout.viewers.get(viewer.id)) is None:
             return
+        now = time.monotonic()
         input_: list[bytes] = []
         for event in events:
             match event:
@@ -175,7 +184,7 @@ class Stage:
                     input_ = []
                     self._set_pixel_format(viewer, event)
                 case EncodingsSet(encodings=encodings):
-                    screen.set_encodings(encodings)
+                    screen.set_encodings(encodings, now)
                 case UpdateRequested():
                     screen.requested(
                         incremental=event.incremental,
@@ -184,16 +193,24 @@ class Stage:
                         width=event.width,
                         height=event.height,
                     )
+                case ContinuousUpdatesEnabled(enable=enable):
+                    screen.enable_continuous(enable=enable)
+                case FenceSent(flags=flags, payload=payload) if flags & FENCE_REQUEST:
+                    screen.fence_asked(flags, payload)
+                case FenceSent(payload=payload):
+                    screen.fence_answered(payload, now)
                 case _ if is_input(event):
                     viewer.touched()
                     if viewer.id == self.control.controller:
                         input_ += self._input(fanout, event)
                 case _:
-                    # Fences, continuous updates and the like were never offered to it.
+                    # Nothing else was ever offered to it.
                     pass
         self._send(input_)
         self._pump()
-        if self.link is not None and self.link.backlog_bytes > UPSTREAM_QUEUE_BYTES:
+        if viewer.behind or (
+            self.link is not None and self.link.backlog_bytes > UPSTREAM_QUEUE_BYTES
+        ):
             viewer.pause()
 
     def _input(self, fanout: Fanout, event: ClientEvent) -> list[bytes]:
@@ -224,6 +241,8 @@ class Stage:
 
     def caught_up(self, viewer: Viewer) -> None:
         """A viewer has taken all that was sent."""
+        if self.link is None or self.link.backlog_bytes <= UPSTREAM_QUEUE_BYTES:
+            viewer.resume()
         if self.fanout is not None:
             self.fanout.became_ready(viewer.id)
             self._let_link_flow()
@@ -232,7 +251,8 @@ class Stage:
     def link_caught_up(self) -> None:
         """The upstream has taken all that was sent."""
         for viewer in self.viewers.values():
-            viewer.resume()
+            if not viewer.behind:
+                viewer.resume()
 
     # Towards the link and the viewers
 

@@ -7,6 +7,7 @@ matter where a link breaks. Laws (design, rules 3, 4, 5 and 8):
 2. CopyRect goes only to a viewer that has the whole picture.
 3. A viewer that missed a zlib rectangle of Tight gets them deflated afresh, each with its reset
    bit, until the next link.
+4. An update is for a viewer that has asked for it or, with continuous updates, whose line has room.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import struct
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from vncproxy.console.pace import Pace
 from vncproxy.console.screen_memory import ScreenMemory
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import viewer_messages
@@ -24,6 +26,9 @@ from vncproxy.rfb.tight import TightLayout
 from vncproxy.rfb.tight_streams import InflatedTight, StreamResets
 
 _HEADER = struct.Struct(">HHHHi")
+_FENCE_BLOCKS = 0b11
+"""BlockBefore and BlockAfter, the flags that the daemon honours. Source: rfbproto, ServerFence."""
+_FENCE_REQUEST = 1 << 31 | 1
 _FLUSH_BYTES = 64 * 1024
 Area: TypeAlias = tuple[int, int, int, int]
 """x, y, width, height in pixels."""
@@ -47,12 +52,17 @@ class TightPart:
 class ViewerScreen:
     """One viewer's view of the console's screen."""
 
-    def __init__(self, memory: ScreenMemory, *, in_step: bool) -> None:
+    def __init__(self, memory: ScreenMemory, pace: Pace, *, in_step: bool) -> None:
         """A viewer that got ServerInit from `memory` just now.
 
-        Args: in_step - no zlib rectangle of this link has passed yet.
+        Args: pace - of the viewer's line; in_step - no zlib rectangle of this link has passed yet.
         """
         self._memory = memory
+        self._pace = pace
+        self._offered = False
+        self._continuous = False
+        self._taking = False
+        self._unmarked_bytes = 0
         self._size = (memory.width, memory.height)
         self._name = memory.name
         self._told_cursor: RectangleReceived | None = None
@@ -69,6 +79,7 @@ class ViewerScreen:
         self._pending_bytes = 0
         self._outbox: list[bytes] = []
         self._sent_in_update = False
+        self._answered = False
         self.encodings: tuple[int, ...] = (enc.RAW,)
         self._known = frozenset(self.encodings)
         self._asked_area: Area | None = None
@@ -98,13 +109,18 @@ class ViewerScreen:
         """Whether the viewer was told that it may send 7-byte pointer events."""
         return self._told_buttons
 
-    def set_encodings(self, encodings: tuple[int, ...]) -> None:
+    def set_encodings(self, encodings: tuple[int, ...], now: float) -> None:
         """The viewer's SetEncodings; what it may now be told is told."""
         self.encodings = encodings
         self._known = frozenset(encodings) | {enc.RAW}
         self.has_chosen = True
         self.introduce()
         self._flush()
+        if not self._offered and {enc.FENCE, enc.CONTINUOUS_UPDATES} <= self._known:
+            self._offered = True
+            # The first of each tells the viewer that the daemon knows them.
+            self._fence(now)
+            self._outbox.append(viewer_messages.end_of_continuous_updates())
 
     def requested(self, *, incremental: bool, x: int, y: int, width: int, height: int) -> None:
         """The viewer's FramebufferUpdateRequest."""
@@ -118,6 +134,35 @@ class ViewerScreen:
             self._uncovered.uncover(x, y, width, height)
             self._asked_area = union(self._asked_area, (x, y, width, height))
 
+    def enable_continuous(self, *, enable: bool) -> None:
+        """The viewer's EnableContinuousUpdates; the area is taken to be the whole screen."""
+        if not self._offered:
+            return
+        self.started = self.started or enable
+        if self._continuous and not enable:
+            self._outbox.append(viewer_messages.end_of_continuous_updates())
+        self._continuous = enable
+
+    def fence_asked(self, flags: int, payload: bytes) -> None:
+        """A fence of the viewer's: answered in its place, since everything is sent in order."""
+        if self._offered:
+            self._outbox.append(viewer_messages.server_fence(flags & _FENCE_BLOCKS, payload))
+
+    def fence_answered(self, payload: bytes, now: float) -> None:
+        """The viewer has read and decoded everything up to a fence."""
+        self._pace.answered(payload, now)
+
+    @property
+    def drives(self) -> bool:
+        """Whether the upstream is to be asked for a frame for this viewer's sake."""
+        if not (self.ready and self.started):
+            return False
+        return self._pace.open if self._continuous else self.wants
+
+    def update_started(self) -> None:
+        """The upstream begins an update: this viewer takes part in the whole of it, or not."""
+        self._taking = self.drives
+
     def rectangle(self, rect: RectangleReceived, wire: bytes, tight: TightPart | None) -> None:
         """A picture rectangle came from the upstream; `wire` is it with its header."""
         if not self._takes(rect):
@@ -130,6 +175,7 @@ class ViewerScreen:
                 return
             wire = wire[: _HEADER.size] + data
         self._uncovered.cover(rect.x, rect.y, rect.width, rect.height)
+        self._answered = True
         self._queue(wire)
 
     def _tight_data(self, rect: RectangleReceived, tight: TightPart) -> bytes | None:
@@ -143,8 +189,8 @@ class ViewerScreen:
 
     def _takes(self, rect: RectangleReceived) -> bool:
         return (
-            self.ready
-            and self.started
+            self._taking
+            and self.ready
             and rect.encoding in self._known
             and (rect.encoding != enc.COPY_RECT or self.synced)
         )
@@ -160,12 +206,22 @@ class ViewerScreen:
         if self.ready and enc.EXTENDED_DESKTOP_SIZE in self._known:
             self._queue(rect.message_bytes)
 
-    def update_ended(self) -> None:
+    def update_ended(self, now: float) -> None:
         """The upstream's update is over: what is pending goes out."""
         self._flush()
+        self._taking = False
+        if self._answered:
+            # A cursor or a size alone, which some servers send first, is no answer to a request.
+            self.wants = self._answered = False
         if self._sent_in_update:
-            self.wants = False
             self._sent_in_update = False
+            if self._offered:
+                self._fence(now)
+
+    def _fence(self, now: float) -> None:
+        payload = self._pace.mark(self._unmarked_bytes, now)
+        self._unmarked_bytes = 0
+        self._outbox.append(viewer_messages.server_fence(_FENCE_REQUEST, payload))
 
     def message(self, raw: bytes) -> None:
         """A whole message between updates, such as a bell."""
@@ -281,6 +337,7 @@ class ViewerScreen:
             return
         self._outbox.append(viewer_messages.framebuffer_update(self._pending_count))
         self._outbox += self._pending
+        self._unmarked_bytes += self._pending_bytes
         self._pending = []
         self._pending_count = self._pending_bytes = 0
 
