@@ -37,8 +37,8 @@ _PATTERNS = re.compile(
             # VncUrl's own parameter, but "duration_s" isn't
             rf"((?:{_NAMES}|{_PARAMETER})(?:=|%(?:25)*3d)b?(?:{_QUOTE})?+)"
             rf"{_NOT_YET}[^&;,)}}\]{_END}]+",
-            # "name": "value" in JSON or in the repr of a mapping
-            rf"({_QUOTE}(?:[a-z0-9_-]{{0,40}}(?:{_NAMES})|s){_QUOTE}\s*[:,]\s*+b?{_QUOTE})"
+            # "name": "value" in JSON or in the repr of a mapping; the API's action is no name
+            rf"({_QUOTE}(?!DescribeInstanceVncUrl)(?:[a-z0-9_-]{{0,40}}(?:{_NAMES})|s){_QUOTE}\s*[:,]\s*+b?{_QUOTE})"
             rf"{_NOT_YET}[^\"'\\]+",
             rf"(\bbearer\s++){_NOT_YET}[^,{_END}]+",
             # AccessKey ids, permanent and temporary, and STS tokens. Source: RAM and STS references
