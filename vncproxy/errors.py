@@ -10,6 +10,7 @@
     └── UpstreamError             the VNC connection to the cloud
         ├── UpstreamProtocolError     it broke RFB or WebSocket rules
         ├── UpstreamLost              it ended, or could not be opened
+        │   ├── UrlExpired            the VncUrl's life was over before the connection was open
         │   └── CertificateRefused    the gateway's certificate fails verification
         ├── VncPasswordError          the VNC password is missing or wrong
         └── Throttled                 the wait for the reconnect budget would be too long
@@ -233,10 +234,19 @@ class VncPasswordError(UpstreamError):
     close_code = CloseCode.VNC_PASSWORD
 
 
+class UrlExpired(UpstreamLost):
+    """The VncUrl's life was over before the connection was open: a fresh one may do better."""
+
+
 class CertificateRefused(UpstreamLost):
     """The gateway's TLS certificate fails verification: trying again changes nothing."""
 
     close_code = CloseCode.UPSTREAM_REFUSED
+    code = "CertificateUnverified"
+
+    def close_reason(self) -> CloseReason:
+        """4502 with a code of ours, the same as for the API's certificate."""
+        return CloseReason(self.close_code, self.side, self.public_text, self.code)
 
 
 class Throttled(UpstreamError):  # noqa: N818 - the contract's word

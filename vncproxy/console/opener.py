@@ -7,12 +7,16 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+import structlog
+
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.leg import Leg
 from vncproxy.console.lifecycle import Event
-from vncproxy.errors import Throttled, UpstreamLost
+from vncproxy.errors import LedgerError, Throttled, UpstreamLost, UrlExpired
 from vncproxy.throttle.ledger import Booking, Ledger, TooLong
+
+_log = structlog.get_logger("vncproxy.opener")
 
 ACCOUNT_KEY = "account"
 """The ledger's key where the budget counts for the whole account."""
@@ -81,18 +85,16 @@ class Opener:
             progress.advance(Event.PERMIT_GRANTED)
             url = await self._cloud.vnc_url(self._instance.id, self._instance.region)
             # From here on the VncUrl ages: nothing but the ledger stands before the dial.
+            self._rest_s(url)
             spent = await self._ledger.spend(booking)
         finally:
             if not spent:
-                await self._ledger.cancel(booking)
+                await self._give_back(booking)
         if not spent:
             raise UpstreamLost("the permit lapsed while the cloud was asked for the VncUrl")
-        progress.advance(Event.URL_OBTAINED)
         progress.dialled()
-        rest_s = url.expires_at(self._url_ttl_s) - time.monotonic()
-        if rest_s <= 0:
-            raise UpstreamLost("the VncUrl expired before it could be used")
-        return await self._dial(url, rest_s)
+        progress.advance(Event.URL_OBTAINED)
+        return await self._dial(url, self._rest_s(url))
 
     async def _permit(self, progress: Progress, patience: Callable[[], float]) -> Booking:
         answer = await self._ledger.book(self._key, patience())
@@ -103,6 +105,20 @@ class Opener:
             try:
                 await asyncio.sleep(answer.wait_s)
             except asyncio.CancelledError:
-                await self._ledger.cancel(answer)
+                await self._give_back(answer)
                 raise
         return answer
+
+    async def _give_back(self, booking: Booking) -> None:
+        try:
+            await self._ledger.cancel(booking)
+        except LedgerError as fault:
+            # It lapses by itself, and whatever ended the opening says more than this.
+            _log.warning("booking.not_given_back", why=fault.public_text)
+
+    def _rest_s(self, url: VncUrl) -> float:
+        """What is left of the VncUrl's life, in seconds. Raises: UrlExpired."""
+        rest_s = url.expires_at(self._url_ttl_s) - time.monotonic()
+        if rest_s <= 0:
+            raise UrlExpired("the VncUrl expired before it could be used")
+        return rest_s

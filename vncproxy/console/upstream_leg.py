@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import ssl
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
     ConnectionClosed,
-    InvalidHandshake,
     InvalidMessage,
+    InvalidProxy,
+    InvalidProxyStatus,
     InvalidStatus,
     InvalidURI,
+    ProxyError,
+    WebSocketException,
 )
 from websockets.typing import Subprotocol
 
@@ -31,8 +36,10 @@ from vncproxy.errors import (
     CertificateRefused,
     CloseReason,
     Side,
+    UpstreamError,
     UpstreamLost,
     UpstreamProtocolError,
+    UrlExpired,
 )
 
 MESSAGE_MAX_BYTES = 64 * 1024 * 1024
@@ -95,8 +102,9 @@ async def dial(url: DialledUrl, timeout_s: float, settings: DialSettings) -> Ups
     """Open the WebSocket of a VncUrl, at once.
 
     Args: timeout_s - the rest of the VncUrl's life.
-    Raises: UpstreamLost - no connection; the text says at which step; UpstreamProtocolError - the
-    answer isn't a WebSocket's.
+    Raises: UpstreamLost - no connection; the text says at which step, and it is a UrlExpired when
+    the time ran out, a CertificateRefused when TLS trusts no such gateway; UpstreamProtocolError -
+    the answer isn't a WebSocket's.
     """
     direct: dict[str, object] = {"ssl": settings.tls} if url.secure else {}
     proxy = None
@@ -119,31 +127,53 @@ async def dial(url: DialledUrl, timeout_s: float, settings: DialSettings) -> Ups
             logger=_silent,
             **direct,  # type: ignore[arg-type]
         )
-    # `from None` everywhere: the library's exceptions hold the URL.
-    except TimeoutError:
-        raise UpstreamLost("the cloud's VNC gateway didn't answer in time") from None
-    except ssl.SSLCertVerificationError:
-        raise CertificateRefused(
-            "the certificate of the cloud's VNC gateway isn't trusted; if a proxy here inspects "
-            "TLS, name its authority in [aliyun] ca_file"
-        ) from None
-    except InvalidStatus as refusal:
-        status = refusal.response.status_code
-        raise UpstreamLost(
-            f"the cloud's VNC gateway refused the connection (HTTP status {status})"
-        ) from None
-    except (InvalidMessage, EOFError):
-        raise UpstreamLost(
-            "the cloud's VNC gateway closed the connection before the WebSocket was open"
-        ) from None
-    except (InvalidHandshake, InvalidURI):
-        raise UpstreamProtocolError(
-            "the cloud's VNC gateway gave an answer that is no WebSocket's"
-        ) from None
-    except OSError as fault:
-        word = fault.strerror or type(fault).__name__
-        raise UpstreamLost(f"the cloud's VNC gateway can't be reached: {word}") from None
-    return UpstreamLeg(connection)
+    except (OSError, EOFError, UnicodeError, WebSocketException) as fault:
+        failure = _failure(fault)
+    else:
+        return UpstreamLeg(connection)
+    # Raised out here, since the library's exceptions hold the URL and the proxy's password: they
+    # are no part of this one, not even as its context.
+    raise failure
+
+
+def _failure(fault: Exception) -> UpstreamError:
+    """What went wrong, in words without a host, an address or a secret."""
+    match fault:
+        case TimeoutError():
+            return UrlExpired("the cloud's VNC gateway didn't answer in time")
+        case ssl.SSLCertVerificationError():
+            return CertificateRefused(
+                "the certificate of the cloud's VNC gateway isn't trusted; if a proxy here "
+                "inspects TLS, name its authority in [aliyun] ca_file"
+            )
+        case ssl.SSLError():
+            return UpstreamLost("the cloud's VNC gateway can't be reached: TLS failed")
+        case InvalidProxyStatus():
+            status = fault.response.status_code
+            return UpstreamLost(f"the proxy refused to connect (HTTP status {status})")
+        case ProxyError() | InvalidProxy():
+            return UpstreamLost("the proxy that the environment names can't be used")
+        case InvalidStatus():
+            status = fault.response.status_code
+            return UpstreamLost(
+                f"the cloud's VNC gateway refused the connection (HTTP status {status})"
+            )
+        case EOFError() | InvalidMessage(__cause__=EOFError()):
+            return UpstreamLost(
+                "the cloud's VNC gateway closed the connection before the WebSocket was open"
+            )
+        case socket.gaierror() | UnicodeError() | InvalidURI():
+            return UpstreamLost("the name of the cloud's VNC gateway can't be resolved")
+        case OSError(errno=int(number)):
+            # Not its own text: asyncio puts the address there.
+            word = os.strerror(number)
+            return UpstreamLost(f"the cloud's VNC gateway can't be reached: {word}")
+        case OSError():
+            return UpstreamLost("the cloud's VNC gateway can't be reached")
+        case _:
+            return UpstreamProtocolError(
+                "the cloud's VNC gateway gave an answer that is no WebSocket's"
+            )
 
 
 class UpstreamLeg:
@@ -157,6 +187,8 @@ class UpstreamLeg:
         self._queued_bytes = 0
         self.sent_bytes = 0
         self._work = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._reading = asyncio.Event()
         self._reading.set()
         self._receiver: LegReceiver | None = None
@@ -177,10 +209,11 @@ class UpstreamLeg:
 
     def send(self, slices: Sequence[bytes]) -> None:
         """Queue whole messages for the one writer."""
-        if self._closing:
+        if self._closing or not slices:
             return
         self._queue.extend(slices)
         self._queued_bytes += sum(map(len, slices))
+        self._idle.clear()
         self._work.set()
 
     def pause(self) -> None:
@@ -192,11 +225,21 @@ class UpstreamLeg:
         self._reading.set()
 
     async def close(self, reason: CloseReason | None = None) -> None:
-        """Close properly, so that the cloud's one slot is free again."""
-        if not self._closing:
-            self._closing = True
-            self._reading.set()
-            await self._connection.close(_NORMAL_CLOSE)
+        """Close properly, so that the cloud's one slot is free again.
+
+        A gateway that takes nothing any more is dropped without a close frame.
+        """
+        self._closing = True
+        self._reading.set()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await self._idle.wait()
+                # The library limits the wait for the answer, but not that for room to send.
+                async with asyncio.timeout(2 * CLOSE_TIMEOUT_S):
+                    await self._connection.close(_NORMAL_CLOSE)
+        finally:
+            self._connection.transport.abort()
         self._end(LegEnd(Side.DAEMON, _NORMAL_CLOSE))
 
     async def shut(self) -> None:
@@ -204,7 +247,6 @@ class UpstreamLeg:
         await self._tasks.close()
 
     async def _read(self) -> None:
-        end = LegEnd(Side.CLOUD)
         try:
             while True:
                 await self._reading.wait()
@@ -214,13 +256,19 @@ class UpstreamLeg:
                     await self._reading.wait()
                     self._deliver(message[start : start + _FEED_BYTES])
         except ConnectionClosed as closed:
-            code = closed.rcvd.code if closed.rcvd else ABNORMAL
-            if self._closing:
-                end = LegEnd(Side.DAEMON, code)
-            else:
-                # Nobody here closed it: a close frame of ours is the library's word on bad frames.
-                end = LegEnd(Side.CLOUD, code, broke_rules=closed.rcvd_then_sent is False)
-        self._end(end)
+            self._end(self._end_of(closed))
+        except Exception:
+            # A fault of whoever receives: the link can't go on, and the owner's log has it.
+            self._end(LegEnd(Side.DAEMON))
+            raise
+
+    def _end_of(self, closed: ConnectionClosed) -> LegEnd:
+        code = closed.rcvd.code if closed.rcvd else ABNORMAL
+        if self._closing:
+            return LegEnd(Side.DAEMON, code)
+        # Nobody here closed it: a close frame of ours that answers none is the library's word on
+        # bad frames, after which it reads no further.
+        return LegEnd(Side.CLOUD, code, broke_rules=closed.sent is not None and closed.rcvd is None)
 
     def _deliver(self, data: bytes) -> None:
         if self._receiver is not None and not self._ended:
@@ -234,14 +282,18 @@ class UpstreamLeg:
                 while self._queue:
                     batch = b"".join(self._queue)
                     self._queue.clear()
+                    # From here on the transport counts it.
+                    self._queued_bytes = 0
                     await self._connection.send(batch)
-                    self._queued_bytes -= len(batch)
                     self.sent_bytes += len(batch)
+                self._idle.set()
                 if self._receiver is not None and not self._ended:
                     self._receiver.leg_drained()
         except ConnectionClosed:
             # The reader reports the end, once it has delivered what came before it.
             pass
+        finally:
+            self._idle.set()
 
     def _end(self, end: LegEnd) -> None:
         if self._ended:
