@@ -22,10 +22,15 @@ from vncproxy.console.runner import ConsoleParts, Runner
 from vncproxy.console.stage import Stage
 from vncproxy.console.tasks import Tasks
 from vncproxy.console.viewer import Phase, Viewer
-from vncproxy.errors import CloseCode, CloseReason, Side, VncproxyError
+from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamLost, VncproxyError
 from vncproxy.rfb.client_events import ClientEvent
 
 _log = structlog.get_logger("vncproxy.console")
+LINK_CLOSE_TIMEOUT_S = 6.0
+"""How long the viewers' farewell may wait for the link to be closed; less than drain_timeout."""
+_LINGERS = frozenset({State.CONNECTING, State.HANDSHAKE, State.PASSWORD, State.RUNNING})
+"""A dial was spent: who comes back soon, as a page that reloads, must not cost another one."""
+_CLOSED = UpstreamLost("the console was closed just now; open it again").close_reason()
 _IN_USE = CloseReason(CloseCode.IN_USE, Side.DAEMON, "this console can have one viewer only")
 
 
@@ -54,6 +59,7 @@ class Console:
         self._kind = ""
         self._linger: asyncio.TimerHandle | None = None
         self._running: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
 
     @classmethod
     async def prepared(
@@ -75,9 +81,9 @@ class Console:
     # For the door
 
     @property
-    def started(self) -> bool:
-        """Whether a viewer has ever joined."""
-        return self._running is not None
+    def is_forsaken(self) -> bool:
+        """Whether no viewer has ever joined, and no page waits to see one do so."""
+        return self._running is None and not self._subscribers
 
     @property
     def state(self) -> State:
@@ -96,17 +102,17 @@ class Console:
 
     def join(self, viewer: Viewer) -> None:
         """A viewer comes; it is served until `viewer.ended`."""
+        viewer.open(self)
+        if self.state is State.CLOSED or viewer.phase is Phase.CLOSED:
+            viewer.close(_CLOSED)
+            return
         if self._linger is not None:
             self._linger.cancel()
             self._linger = None
-        viewer.open(self)
-        if self.state is State.CLOSED or viewer.phase is Phase.CLOSED:
-            viewer.close(self.runner.closing_failure())
-            return
-        if self.state in (State.RUNNING, State.OPAQUE):
+        if self.state is State.RUNNING:
             self.dials_avoided += 1
             self._parts.metrics.dial_avoided()
-        else:
+        elif self.state is not State.OPAQUE:
             viewer.wait_at_most(self._parts.limits.max_wait, self.runner.closing_failure)
         self.stage.add(viewer)
         relay = self.runner.relay
@@ -128,25 +134,37 @@ class Console:
         self._subscribers.discard(subscriber)
 
     async def close(self, reason: CloseReason) -> None:
-        """End it: first the link, or the cloud's one slot stays taken; then the viewers."""
+        """End it: first the link, or the cloud's one slot stays taken; then the viewers.
+
+        Who asks for it again waits until it is done.
+        """
         if self.state is State.CLOSED:
+            await self.closed()
             return
         self.runner.advance(Event.ENDED)
         if self._linger is not None:
             self._linger.cancel()
         self.desk.close()
-        if self._running is not None:
-            # The run loop closes its link properly on its way out.
-            self._running.cancel()
-            await asyncio.wait([self._running])
-        for viewer in self.viewers:
-            viewer.close(reason)
+        try:
+            if self._running is not None:
+                # The run loop closes its link properly on its way out.
+                self._running.cancel()
+                await asyncio.wait([self._running], timeout=LINK_CLOSE_TIMEOUT_S)
+        finally:
+            # Also when a drain is cut short.
+            for viewer in self.viewers:
+                viewer.close(reason)
+            self.stage.link_down()
+            self._kind_metric.close()
+            self._metrics.close()
+            self.changed()
+            self._closed(self)
+            self._over.set()
         await self._tasks.close()
-        self.stage.link_down()
-        self._kind_metric.close()
-        self._metrics.close()
-        self.changed()
-        self._closed(self)
+
+    async def closed(self) -> None:
+        """Wait for the end; once `state` is CLOSED that is a matter of seconds."""
+        await self._over.wait()
 
     async def _run(self) -> None:
         try:
@@ -195,7 +213,7 @@ class Console:
         if self.stage.viewers or self.state is State.CLOSED:
             return
         # An opaque link can't be taken up by another viewer: its RFB began with the one that left.
-        linger_s = self._parts.limits.linger if self.state is State.RUNNING else 0.0
+        linger_s = self._parts.limits.linger if self.state in _LINGERS else 0.0
         self._linger = asyncio.get_running_loop().call_later(linger_s, self._deserted)
 
     def _deserted(self) -> None:
@@ -234,7 +252,12 @@ class Console:
 
     def has_page(self) -> bool:
         """Whether a page is on that could ask its user for a password."""
-        return any(viewer.identity.has_page for viewer in self.viewers)
+        who = (viewer.identity for viewer in self.viewers)
+        return any(identity.has_page and identity.may_control for identity in who)
+
+    def is_wanted(self) -> bool:
+        """Whether anybody is on who would wait for another link."""
+        return bool(self.stage.viewers)
 
     def patience(self) -> float:
         """Seconds that the most patient viewer will still wait."""

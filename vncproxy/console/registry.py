@@ -6,6 +6,7 @@ import asyncio
 
 from vncproxy.console.console import Console
 from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.lifecycle import State
 from vncproxy.console.runner import ConsoleParts
 from vncproxy.errors import AccessError, CloseReason
 
@@ -44,7 +45,8 @@ class Registry:
         if self._draining:
             raise AccessError(503, "draining", "The daemon is restarting. Try again in a moment.")
         console = self._open.get(instance_id)
-        if console is not None and console.is_full:
+        closing = console is not None and console.state is State.CLOSED
+        if console is not None and console.is_full and not closing:
             raise AccessError(
                 429,
                 "too-many-viewers",
@@ -64,17 +66,23 @@ class Registry:
 
         Raises: AccessError as `admit`.
         """
-        async with self._lock:
-            self.admit(instance.id)
-            console = self._open.get(instance.id)
-            if console is None:
-                console = await Console.prepared(instance, self._parts, self._closed)
-                self._open[instance.id] = console
-            return console
+        while True:
+            async with self._lock:
+                self.admit(instance.id)
+                console = self._open.get(instance.id)
+                if console is None:
+                    console = await Console.prepared(instance, self._parts, self._closed)
+                    # A drain may have begun meanwhile.
+                    self.admit(instance.id)
+                    self._open[instance.id] = console
+                if console.state is not State.CLOSED:
+                    return console
+            # The cloud has one slot for each instance: the old link must have left it.
+            await console.closed()
 
     def release(self, console: Console) -> None:
-        """Forget a console that no viewer ever joined."""
-        if not console.started:
+        """Forget a console that no viewer ever joined and no page waits for."""
+        if console.is_forsaken:
             self._closed(console)
 
     def _closed(self, console: Console) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +19,7 @@ import structlog
 from vncproxy.config.model import Limits
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.learned import LearnedStore
-from vncproxy.console.leg import LegEnd
+from vncproxy.console.leg import Leg, LegEnd
 from vncproxy.console.lessons import to_lesson, to_memory
 from vncproxy.console.lifecycle import Event, Lifecycle, State
 from vncproxy.console.link import Link
@@ -26,15 +27,16 @@ from vncproxy.console.opaque_relay import OpaqueRelay
 from vncproxy.console.opener import Cloud, Dialler, Opener
 from vncproxy.console.report import Message, notice
 from vncproxy.console.stage import Stage
+from vncproxy.console.verdict import after_waiting, least_pause_s
 from vncproxy.errors import (
-    CertificateRefused,
     CloseReason,
     CloudError,
     CloudErrorKind,
+    LocalError,
     Side,
-    UpstreamError,
     UpstreamLost,
     UpstreamProtocolError,
+    UrlExpired,
     VncPasswordError,
     VncproxyError,
 )
@@ -54,6 +56,8 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 15.0
 HEALTHY_AGE_S = 30.0
 """A link that lived this long was no failure: the back-off begins anew."""
+STATUS_TIMEOUT_S = 5.0
+"""For the question what state an instance is in: the next try doesn't wait longer for an answer."""
 _EXPLAIN = frozenset({"Stopped", "Stopping", "Starting", "Pending"})
 """Statuses of an instance that explain why its link was closed."""
 
@@ -70,6 +74,8 @@ class ConsoleParts:
     metrics: Metrics
     handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S
     first_pause_s: float = FIRST_PAUSE_S
+    scatter: Callable[[], float] = random.random
+    """Draws from [0, 1), for the pauses."""
 
 
 class RunnerHost(Protocol):
@@ -83,6 +89,9 @@ class RunnerHost(Protocol):
 
     def has_page(self) -> bool:
         """Whether a page is on that could ask its user for a password."""
+
+    def is_wanted(self) -> bool:
+        """Whether anybody is on who would wait for another link."""
 
     def patience(self) -> float:
         """Seconds that the most patient viewer will still wait."""
@@ -123,7 +132,7 @@ class Runner:
         self._password_given = asyncio.Event()
         self._hurry = asyncio.Event()
         self._link_over = asyncio.Event()
-        self._link_fault: UpstreamError | None = None
+        self._link_fault: VncproxyError | None = None
         self._backoff = Backoff(parts.first_pause_s, 2.0, LONGEST_PAUSE_S)
         self._opener = Opener(
             instance,
@@ -152,7 +161,6 @@ class Runner:
         self.advance(Event.WANTED)
         while True:
             self.attempt += 1
-            pause_s = 0.0
             try:
                 await self._one_link()
             except VncPasswordError as error:
@@ -163,20 +171,29 @@ class Runner:
                 continue
             except VncproxyError as error:
                 least_s = self._least_pause(error)
-                if least_s is None:
+                if least_s is None or not self._host.is_wanted():
                     self._give_up(error)
                     return
-                pause_s = self._backoff.next(random.random, least_s)
                 self.advance(Event.ATTEMPT_FAILED)
                 if isinstance(error, CloudError) and error.kind is CloudErrorKind.WAITS:
                     self.status = await self._current_status()
-            await self._pause(pause_s)
+            else:
+                least_s = 0.0
+                lost = self._lost()
+                if not self._host.is_wanted():
+                    self._give_up(lost)
+                    return
+            await self._pause(least_s, self._backoff.next(self._parts.scatter))
             self.advance(Event.WANTED)
 
     def give_password(self, password: str) -> None:
-        """The VNC password from the page; it stays in memory for the console's life only."""
-        self._password = password
-        self._password_given.set()
+        """The VNC password from the page; it stays in memory for the console's life only.
+
+        Unasked it means nothing: it must not replace one that works.
+        """
+        if self.life.state is State.PASSWORD:
+            self._password = password
+            self._password_given.set()
 
     def hurry(self) -> None:
         """Somebody doesn't want to wait for the next try; the budget still counts."""
@@ -184,15 +201,7 @@ class Runner:
 
     def closing_failure(self) -> CloseReason:
         """How a viewer is closed that waited long enough."""
-        match self.failure:
-            case CloudError(code=code) if code:
-                return self.failure.close_reason()
-            case VncPasswordError():
-                return self.failure.close_reason()
-            case None:
-                return UpstreamLost("no connection within max_wait").close_reason()
-            case failure:
-                return UpstreamLost(failure.public_text).close_reason()
+        return after_waiting(self.failure)
 
     # The opener's audience
 
@@ -244,6 +253,9 @@ class Runner:
             self._link_fault = UpstreamProtocolError(
                 "the cloud's VNC gateway broke WebSocket rules"
             )
+        elif link is self.link and end.side is Side.DAEMON:
+            # Nobody here closed it: whoever received its bytes had a fault, which the log has.
+            self._link_fault = LocalError("a fault of the daemon")
         self._link_over.set()
 
     # One link
@@ -255,8 +267,7 @@ class Runner:
         """
         self._link_over = asyncio.Event()
         self._link_fault = None
-        leg = await self._opener.open(self, self._host.patience)
-        link = self.link = Link(leg, self, self._password, opaque=self._opaque)
+        link = self.link = Link(await self._leg(), self, self._password, opaque=self._opaque)
         outcome: LinkOutcome = "unreachable"
         try:
             self.advance(Event.CONNECTED)
@@ -264,23 +275,43 @@ class Runner:
                 self._go_opaque(link, None)
             else:
                 await self._shake_hands(link)
+            self._parts.metrics.link("opaque" if self._opaque else "running")
             outcome = "closed"
             self.links_opened += 1
             _log.info("link.opened", instance=self._instance.id, attempt=self.attempt)
             self.failure = None
             await self._link_over.wait()
-            outcome = "protocol" if self._link_fault is not None else "lost"
+            if self._link_fault is not None:
+                raise self._link_fault
+            outcome = "lost"
+            if self.life.state is State.OPAQUE:
+                raise UpstreamLost("the connection to the cloud was lost")
         except VncPasswordError:
             outcome = "vnc-password"
+            raise
+        except UpstreamProtocolError as fault:
+            outcome = "protocol"
+            await self._remember_unknown(fault)
             raise
         finally:
             self._parts.metrics.link(outcome)
             await self._finish(link)
-        if self._link_fault is not None:
-            await self._remember_unknown(self._link_fault)
-            raise self._link_fault
-        self.attempt = 0
-        self._lost()
+
+    async def _leg(self) -> Leg:
+        try:
+            return await self._opener.open(self, self._host.patience)
+        except CloudError:
+            self._parts.metrics.link("refused")
+            raise
+        except UrlExpired:
+            self._parts.metrics.link("expired")
+            raise
+        except UpstreamProtocolError:
+            self._parts.metrics.link("protocol")
+            raise
+        except UpstreamLost:
+            self._parts.metrics.link("unreachable")
+            raise
 
     async def _shake_hands(self, link: Link) -> None:
         found = await link.shake_hands(self._parts.handshake_timeout_s)
@@ -298,6 +329,10 @@ class Runner:
                 )
                 self._opaque = True
                 await self._store()
+                if self.stage.screen is not None:
+                    raise UpstreamProtocolError(
+                        "the cloud's VNC server asks for a security that vncproxy doesn't know"
+                    )
                 self._go_opaque(link, found)
             case PasswordNeeded():
                 raise VncPasswordError("this instance asks for its VNC password")
@@ -352,7 +387,7 @@ class Runner:
             _log.info("keepalive.learned", instance=self._instance.id, why=self.keepalive.why)
             await self._store()
 
-    async def _remember_unknown(self, fault: UpstreamError) -> None:
+    async def _remember_unknown(self, fault: UpstreamProtocolError) -> None:
         """An upstream that says what the daemon doesn't know is opened opaque the next time."""
         if self.stage.unknown_message:
             _log.warning("console.opaque_next", instance=self._instance.id, why=fault.public_text)
@@ -363,10 +398,12 @@ class Runner:
         lesson = to_lesson(self.keepalive.memory, opaque=self._opaque, learned_at=time.time())
         await self._parts.learned.put(self._instance.id, lesson)
 
-    def _lost(self) -> None:
+    def _lost(self) -> UpstreamLost:
+        self.attempt = 0
+        self.failure = lost = UpstreamLost("the connection to the cloud was lost")
         self.advance(Event.LINK_LOST)
-        self.failure = UpstreamLost("the connection to the cloud was lost")
         self._host.begin_waiting(self.closing_failure)
+        return lost
 
     def _least_pause(self, error: VncproxyError) -> float | None:
         """How long to wait at least before another try, in seconds; None: it would be no use."""
@@ -378,29 +415,22 @@ class Runner:
             code=error.code if isinstance(error, CloudError) else "",
             attempt=self.attempt,
         )
-        match error:
-            case CertificateRefused():
-                return None
-            case CloudError(kind=CloudErrorKind.WAITS | CloudErrorKind.TRANSIENT):
-                return error.retry_after_s or 0.0
-            case UpstreamLost() if self.life.state is not State.OPAQUE:
-                return 0.0
-            case _:
-                return None
+        # No other link can take an opaque one's place: what was said on it isn't known here.
+        return None if self.life.state is State.OPAQUE else least_pause_s(error)
 
     def _give_up(self, error: VncproxyError) -> None:
         self.failure = error
         self._host.gave_up(error)
 
-    async def _pause(self, pause_s: float) -> None:
-        self.wait_until = time.time() + pause_s
+    async def _pause(self, asked_s: float, own_s: float) -> None:
+        """Wait what the cloud asked for, then what is the daemon's own to cut short."""
+        self.wait_until = time.time() + asked_s + own_s
         self._host.changed()
+        await asyncio.sleep(asked_s)
         self._hurry.clear()
-        try:
-            async with asyncio.timeout(pause_s):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(own_s):
                 await self._hurry.wait()
-        except TimeoutError:
-            pass
 
     async def _password_from_page(self, error: VncPasswordError) -> None:
         """Wait for the password, as long as the viewers do: without any, the console ends."""
@@ -414,7 +444,10 @@ class Runner:
 
     async def _current_status(self) -> str:
         try:
-            return await self._parts.cloud.status(self._instance.id, self._instance.region)
+            async with asyncio.timeout(STATUS_TIMEOUT_S):
+                return await self._parts.cloud.status(self._instance.id, self._instance.region)
         except CloudError as error:
             _log.info("status.unknown", instance=self._instance.id, code=error.code)
-            return ""
+        except TimeoutError:
+            _log.info("status.unknown", instance=self._instance.id, code="timeout")
+        return ""

@@ -1,0 +1,43 @@
+"""What a failed link means: whether another try may mend it, and how a viewer that waited is told.
+
+The table of the cloud's errors is design.md's; the call itself has already renewed credentials and
+corrected the clock once, so such an error that is left is for good.
+"""
+
+from __future__ import annotations
+
+from vncproxy.errors import (
+    CertificateRefused,
+    CloseReason,
+    CloudError,
+    CloudErrorKind,
+    UpstreamLost,
+    VncPasswordError,
+    VncproxyError,
+)
+
+
+def least_pause_s(error: VncproxyError) -> float | None:
+    """How long to wait at least before another try, in seconds; None: it would be no use."""
+    match error:
+        case CertificateRefused():
+            return None
+        case CloudError(kind=CloudErrorKind.WAITS | CloudErrorKind.TRANSIENT):
+            return error.retry_after_s or 0.0
+        case UpstreamLost():
+            return 0.0
+        case _:
+            return None
+
+
+def after_waiting(failure: VncproxyError | None) -> CloseReason:
+    """How a viewer is closed that waited for max_wait. Args: failure - the last one."""
+    match failure:
+        case CloudError(code=code) if code:
+            return failure.close_reason()
+        case VncPasswordError():
+            return failure.close_reason()
+        case None:
+            return UpstreamLost("no connection within max_wait").close_reason()
+        case _:
+            return UpstreamLost(failure.public_text).close_reason()
