@@ -21,7 +21,7 @@ from vncproxy.console.report import Message, Subscriber
 from vncproxy.console.runner import ConsoleParts, Runner
 from vncproxy.console.stage import Stage
 from vncproxy.console.tasks import Tasks
-from vncproxy.console.viewer import Phase, Viewer
+from vncproxy.console.viewer import Viewer
 from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamLost, VncproxyError
 from vncproxy.rfb.client_events import ClientEvent
 
@@ -103,7 +103,7 @@ class Console:
     def join(self, viewer: Viewer) -> None:
         """A viewer comes; it is served until `viewer.ended`."""
         viewer.open(self)
-        if self.state is State.CLOSED or viewer.phase is Phase.CLOSED:
+        if self.state is State.CLOSED or viewer.end is not None:
             viewer.close(_CLOSED)
             return
         if self._linger is not None:
@@ -180,6 +180,10 @@ class Console:
         self._tasks.start(self.close(reason), f"close-{self.instance.id}")
 
     # What viewers tell
+
+    def viewer_proved(self, viewer: Viewer) -> None:
+        """It knows its password."""
+        self.stage.proved(viewer)
 
     def viewer_ready(self, viewer: Viewer) -> None:
         """Its handshake is done."""

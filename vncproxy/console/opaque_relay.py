@@ -36,7 +36,8 @@ class OpaqueRelay:
 
     def take(self, viewer: Viewer) -> bool:
         """Whether this viewer is the one; it is told what the upstream said first."""
-        if self._viewer is not None or not viewer.identity.may_control:
+        if self._viewer is not None or not viewer.identity.may_control or viewer.identity.native:
+            # A native viewer proves itself within the RFB that isn't spoken here.
             return False
         self._viewer = viewer
         viewer.waiting_is_over()

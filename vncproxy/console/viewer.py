@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
+from vncproxy.config.model import Limits
 from vncproxy.console.leg import Leg, LegEnd
 from vncproxy.console.tasks import Tasks
 from vncproxy.errors import CloseCode, CloseReason, Side
@@ -25,6 +26,8 @@ from vncproxy.rfb.handshake_events import (
 from vncproxy.rfb.viewer_handshake import ViewerHandshake
 from vncproxy.rfb.vnc_auth import PasswordVerifier
 
+FAREWELL_TIMEOUT_S = 3.0
+"""How long a native viewer may take to reach the point where RFB lets it be told why it failed."""
 HANDSHAKE_TIMEOUT_S = 30.0
 """A native viewer's user may have to type a password meanwhile."""
 
@@ -35,8 +38,8 @@ class ViewerIdentity:
 
     Args: id - the viewer's, unique in the daemon; user - as the door knows it; address - where the
     connection came from; door - the listener's name; has_page - a page belongs to it, which can ask
-    its user for a password; may_control - else it only watches; take - asks for control over
-    whoever has it.
+    its user for a password; native - it speaks RFB over TCP, and proves itself within RFB;
+    may_control - else it only watches; take - asks for control over whoever has it.
     """
 
     id: str
@@ -44,6 +47,7 @@ class ViewerIdentity:
     address: str
     door: str
     has_page: bool = False
+    native: bool = False
     may_control: bool = True
     take: bool = False
 
@@ -57,9 +61,22 @@ class ViewerLimits:
     slow_timeout_s: float
     queue_bytes: int
 
+    @classmethod
+    def of(cls, limits: Limits) -> ViewerLimits:
+        """Those of the configuration."""
+        return cls(
+            idle_timeout_s=limits.viewer_idle_timeout,
+            max_age_s=limits.session_max_age,
+            slow_timeout_s=limits.slow_viewer_timeout,
+            queue_bytes=limits.viewer_queue,
+        )
+
 
 class ViewerHost(Protocol):
     """The console, as a viewer sees it."""
+
+    def viewer_proved(self, viewer: Viewer) -> None:
+        """It knows the password and waits for `admit`, or to be told why not."""
 
     def viewer_ready(self, viewer: Viewer) -> None:
         """The handshake is done: ServerInit is wanted."""
@@ -82,9 +99,11 @@ class Phase(Enum):
 
     WAITING = auto()
     HANDSHAKE = auto()
+    ADMISSION = auto()
     WELCOME = auto()
     STREAMING = auto()
     OPAQUE = auto()
+    LEAVING = auto()
     CLOSED = auto()
 
 
@@ -112,6 +131,8 @@ class Viewer:
         self._handshake = ViewerHandshake(verifier)
         self._host: ViewerHost | None = None
         self._farewell: asyncio.Task[None] | None = None
+        self._told: asyncio.Event | None = None
+        self.gave_wrong_password = False
         self._tasks = Tasks()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._opened_at = time.monotonic()
@@ -147,6 +168,12 @@ class Viewer:
         self._after("handshake", HANDSHAKE_TIMEOUT_S, self._handshake_hangs)
         self.send([self._handshake.start()])
 
+    def admit(self) -> None:
+        """Let in a viewer that has proved itself; from here on RFB can't tell it of a failure."""
+        self.phase = Phase.HANDSHAKE
+        self.send([self._handshake.admit()])
+        self._shake_hands(b"")
+
     def welcome(self, server_init: bytes) -> None:
         """Send ServerInit; messages that came early are taken now."""
         self.phase = Phase.STREAMING
@@ -181,7 +208,7 @@ class Viewer:
 
     def send(self, slices: Sequence[bytes]) -> None:
         """Queue for this viewer."""
-        if self.phase is Phase.CLOSED or not slices:
+        if self.end is not None or not slices:
             return
         self.bytes_out += sum(map(len, slices))
         self._leg.send(slices)
@@ -198,14 +225,36 @@ class Viewer:
 
     def close(self, reason: CloseReason) -> None:
         """End it; before ServerInit a native viewer is told why in RFB's own words."""
-        if self.phase is Phase.CLOSED:
+        if self.phase in (Phase.LEAVING, Phase.CLOSED):
             return
-        if self.phase in (Phase.HANDSHAKE, Phase.WELCOME):
-            told = self._handshake.fail(reason.text or reason.reason)
-            if told:
-                self.send([told])
-        self._farewell = self._tasks.start(self._leg.close(reason), f"close-{self.id}")
-        self._finish(reason)
+        told = asyncio.Event()
+        if self.identity.native and self.phase in (
+            Phase.WAITING,
+            Phase.HANDSHAKE,
+            Phase.ADMISSION,
+        ):
+            self._leg.send([self._handshake.fail(reason.text or reason.reason)])
+            self._told = told
+        if self._told is None or self._handshake.finished:
+            told.set()
+        self._farewell = self._tasks.start(self._leave(reason, told), f"close-{self.id}")
+        self._finish(reason, Phase.LEAVING)
+
+    async def _leave(self, reason: CloseReason, told: asyncio.Event) -> None:
+        try:
+            async with asyncio.timeout(FAREWELL_TIMEOUT_S):
+                await told.wait()
+        except TimeoutError:
+            # It didn't come far enough to be told; the log has the reason.
+            pass
+        await self._leg.close(reason)
+
+    async def turn_away(self, reason: CloseReason) -> None:
+        """End a viewer that no console is to see, told why."""
+        self._leg.attach(self)
+        self.close(reason)
+        await self.closed()
+        await self.abandon()
 
     async def closed(self) -> None:
         """Wait until the connection is closed and its farewell is said."""
@@ -215,8 +264,8 @@ class Viewer:
 
     async def abandon(self) -> None:
         """End whatever still runs of it, as when the server stops; nothing is left behind."""
-        if self.phase is not Phase.CLOSED:
-            self._finish(CloseReason(CloseCode.VIEWER_LEFT, Side.VIEWER, "the viewer left"))
+        if self.end is None:
+            self._finish(_LEFT, Phase.CLOSED)
         await self._tasks.close()
         await self._leg.shut()
 
@@ -228,7 +277,7 @@ class Viewer:
         match self.phase:
             case Phase.STREAMING:
                 self._messages(data)
-            case Phase.HANDSHAKE | Phase.WELCOME:
+            case Phase.HANDSHAKE | Phase.ADMISSION | Phase.WELCOME | Phase.LEAVING:
                 self._shake_hands(data)
             case Phase.OPAQUE:
                 self._input_at = time.monotonic()
@@ -243,26 +292,33 @@ class Viewer:
         """All was taken."""
         if timer := self._timers.pop("slow", None):
             timer.cancel()
-        if self._host is not None and self.phase is not Phase.CLOSED:
+        if self._host is not None and self.end is None:
             self._host.viewer_caught_up(self)
 
     def leg_ended(self, end: LegEnd) -> None:
         """The connection is gone."""
-        if self.phase is Phase.CLOSED:
+        if self._told is not None:
+            self._told.set()
+        if self.end is not None:
             return
         if end.broke_rules:
             self._broke_rules("it broke WebSocket rules")
             return
-        self._finish(CloseReason(CloseCode.VIEWER_LEFT, Side.VIEWER, "the viewer left"))
+        if end.side is Side.DAEMON:
+            fault = CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon")
+            self._finish(fault, Phase.CLOSED)
+            return
+        self._finish(_LEFT, Phase.CLOSED)
 
     def _shake_hands(self, data: bytes) -> None:
         for event in self._handshake.feed(data):
             match event:
                 case Send(sent):
-                    self.send([sent])
+                    self._leg.send([sent])
                 case PasswordAccepted():
-                    self.send([self._handshake.admit()])
-                    self._shake_hands(b"")
+                    self.phase = Phase.ADMISSION
+                    if self._host is not None:
+                        self._host.viewer_proved(self)
                 case ViewerReady():
                     self.phase = Phase.WELCOME
                     if timer := self._timers.pop("handshake", None):
@@ -270,11 +326,17 @@ class Viewer:
                     if self._host is not None:
                         self._host.viewer_ready(self)
                 case HandshakeBroken(reason):
+                    if self._told is not None:
+                        self._told.set()
                     self._broke_rules(reason)
-                case PasswordRejected() | FailureTold():
+                case PasswordRejected():
+                    self.gave_wrong_password = True
                     self.close(
                         CloseReason(CloseCode.VNC_PASSWORD, Side.VIEWER, "a wrong viewer password")
                     )
+                case FailureTold():
+                    if self._told is not None:
+                        self._told.set()
 
     def _messages(self, data: bytes) -> None:
         events = self.stream.feed(data)
@@ -322,8 +384,8 @@ class Viewer:
         else:
             self.close(CloseReason(CloseCode.TOO_SLOW, Side.VIEWER, "it reads nothing"))
 
-    def _finish(self, reason: CloseReason) -> None:
-        self.phase = Phase.CLOSED
+    def _finish(self, reason: CloseReason, phase: Phase) -> None:
+        self.phase = phase
         self.end = reason
         for timer in self._timers.values():
             timer.cancel()
@@ -331,3 +393,6 @@ class Viewer:
         if self._host is not None:
             self._host.viewer_ended(self)
         self.ended.set()
+
+
+_LEFT = CloseReason(CloseCode.VIEWER_LEFT, Side.VIEWER, "the viewer left")
