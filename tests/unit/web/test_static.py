@@ -122,6 +122,8 @@ def test_the_pure_modules_under_node(tmp_path: Path) -> None:
         pytest.skip("node isn't installed")
     for module in [*(STATIC / "js").glob("*.js"), *MODULE_TESTS.glob("*.test.js")]:
         shutil.copy(module, tmp_path / module.name)
+    if (STATIC / "novnc").is_dir():
+        shutil.copytree(STATIC / "novnc", tmp_path / "novnc")
     (tmp_path / "package.json").write_text('{"type": "module"}')
     # One process for all of them: node would start one for each file.
     names = sorted(test.name for test in MODULE_TESTS.glob("*.test.js"))

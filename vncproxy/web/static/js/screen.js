@@ -1,7 +1,11 @@
 /** The instance's screen: noVNC on a WebSocket of the page's own, its size, its keys. */
 
+import Inflate from "/static/novnc/core/inflator.js";
 import RFB from "/static/novnc/core/rfb.js";
+import { mendReset } from "./inflatereset.js";
 import { KEYS } from "./keysyms.js";
+
+mendReset(Inflate);
 
 const BLACK_STRIP_PX = 64;
 const BLACK_AT_MOST = 12;
