@@ -14,7 +14,14 @@ from vncproxy.console.control import Control
 from vncproxy.console.fanout import Fanout
 from vncproxy.console.link import Link
 from vncproxy.console.screen_memory import ScreenMemory
-from vncproxy.console.translation import is_input, is_key, plain_key, plain_pointer, upstream_form
+from vncproxy.console.translation import (
+    is_input,
+    is_key,
+    plain_key,
+    plain_pointer,
+    pointer_form,
+    upstream_form,
+)
 from vncproxy.console.viewer import Phase, Viewer
 from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamProtocolError
 from vncproxy.rfb.client_events import (
@@ -93,6 +100,8 @@ class Stage:
             viewer.waiting_is_over()
             if viewer.phase is Phase.WAITING:
                 viewer.greet()
+            elif viewer.phase is Phase.ADMISSION:
+                viewer.admit()
             elif viewer.phase is Phase.WELCOME:
                 self.welcome(viewer)
         self._pump()
@@ -161,6 +170,14 @@ class Stage:
                 self._send(self._releases())
                 self.held.clear()
             self._changed()
+
+    def proved(self, viewer: Viewer) -> None:
+        """Let in a viewer that knows its password, once there is a link: till then it can be told.
+
+        Source: RFC 6143, section 7.1.3.
+        """
+        if self.link is not None:
+            viewer.admit()
 
     def welcome(self, viewer: Viewer) -> None:
         """Give ServerInit to a viewer whose handshake is done, if there is a link."""
@@ -339,6 +356,9 @@ class Stage:
             kind = self.keepalive.kind
             if kind is KeepaliveClass.ANY:
                 message = self.fanout.repeat_request()
+            elif kind is KeepaliveClass.POINTER:
+                # Extended buttons may have been agreed on since it was sent.
+                message = pointer_form(message, memory)
             self._keepalive_sent(kind.value)
             self._send(_messages(message, kind))
         self._pump()

@@ -28,7 +28,7 @@ def upstream_form(event: ClientEvent, screen: ScreenMemory) -> bytes | None:
         case KeySent(raw):
             return raw
         case PointerSent(raw):
-            return raw if screen.extended_buttons else plain_pointer(raw)
+            return pointer_form(raw, screen)
         case QemuKeySent(raw):
             return raw if screen.qemu_keys else plain_key(raw)
         case CutTextSent(raw, extended=False):
@@ -53,6 +53,18 @@ def plain_key(raw: bytes) -> bytes | None:
     """A QEMU extended key event as a KeyEvent; None if it names no keysym."""
     _, _, down, keysym, _ = _QEMU_KEY.unpack(raw)
     return key_event(bool(down), keysym) if keysym else None
+
+
+def pointer_form(raw: bytes, screen: ScreenMemory) -> bytes:
+    """A pointer event as this upstream reads it.
+
+    Bit 7 of the mask is the eighth button where extended buttons weren't agreed on, as with a
+    viewer that doesn't know them, and else the mark of a seventh byte, whose lowest bit is that
+    button. Source: rfbproto, Extended Mouse Buttons.
+    """
+    if not screen.extended_buttons:
+        return plain_pointer(raw)
+    return raw + b"\1" if len(raw) == _POINTER_BYTES and raw[1] & 0x80 else raw
 
 
 def plain_pointer(raw: bytes) -> bytes:
