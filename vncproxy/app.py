@@ -57,15 +57,14 @@ from vncproxy.throttle.sqlite import SqliteLedger
 from vncproxy.web import pages
 from vncproxy.web.context import Services
 from vncproxy.web.door import Door, Token
-from vncproxy.web.server import Server, application
+from vncproxy.web.presence import Presence
+from vncproxy.web.server import Server, application, server_tls
 from vncproxy.web.sessions import Sessions
 from vncproxy.web.tickets import Tickets
 
 _log = structlog.get_logger("vncproxy.app")
 
 _RESTARTING = CloseReason(CloseCode.RESTARTING, Side.DAEMON, "the daemon is restarting")
-CLOSE_MARGIN_S = 1.0
-"""On top of drain_timeout, for what is left after the viewers were told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +187,9 @@ class Daemon:
         self.metrics = Metrics(__version__)
         self._environ = environ
         self._instances = instances_of(config)
+        self._tls = [server_tls(listen) for listen in config.listen]
         self._tasks = Tasks()
+        self._presence = Presence()
         self._stopping = asyncio.Event()
 
     async def run(self, started: Callable[[], None] | None = None) -> None:
@@ -196,63 +197,72 @@ class Daemon:
 
         Args: started - called once everything listens.
 
-        Raises: ConfigError, CloudError, LedgerError - it can't start.
+        Raises: ConfigError, CloudError, LedgerError, LocalError - it can't start.
         """
         config = self.config
-        notifier = Notifier.from_environ(self._environ)
         make_state_folder(self.state)
         token = Token.of(self._token())
         for instance in self._instances:
             if instance.password:
                 self.redactor.register(instance.password)
         ledger = open_ledger(config, self.state)
-        async with cloud_of(config, self._environ, self.metrics) as cloud:
-            await ledger.check_writable()
-            registry = Registry(
-                ConsoleParts(
-                    limits=config.limits,
-                    ledger=ledger,
-                    cloud=cloud.client,
-                    dial=partial(dial, settings=cloud.dial_settings),
-                    learned=LearnedStore(self.state / LEARNED_FILE, time.time),
-                    metrics=self.metrics,
-                )
-            )
-            sessions = Sessions(self.state, config.access.session_lifetime, self.redactor)
-            services = Services(
+        try:
+            async with cloud_of(config, self._environ, self.metrics) as cloud:
+                await ledger.check_writable()
+                await self._serve(token, ledger, cloud, started)
+        finally:
+            await ledger.close()
+            _log.info("daemon.stopped")
+
+    async def _serve(
+        self, token: Token, ledger: Ledger, cloud: Cloud, started: Callable[[], None] | None
+    ) -> None:
+        config = self.config
+        notifier = Notifier.from_environ(self._environ)
+        registry = Registry(
+            ConsoleParts(
                 limits=config.limits,
-                inventory=Inventory(self._instances, cloud.client, self._discover_in()),
-                registry=registry,
-                tickets=Tickets(self.redactor),
-                sessions=sessions,
+                ledger=ledger,
+                cloud=cloud.client,
+                dial=partial(dial, settings=cloud.dial_settings),
+                learned=LearnedStore(self.state / LEARNED_FILE, time.time),
                 metrics=self.metrics,
-                tasks=self._tasks,
-                problems=partial(_problems, registry, ledger, cloud.credentials),
-                metrics_open=config.metrics.access == "open",
             )
-            try:
-                for listen in config.listen:
-                    door = Door(listen, config.access, token, sessions)
-                    server = Server(listen, application(door, services))
-                    await server.start()
-                    self.servers.append(server)
-                    _warn_of(door)
-                self._tasks.start(watch_lag(self.metrics.lagged), "lag")
-                _log.info(
-                    "daemon.started",
-                    version=__version__,
-                    doors=[listen.address for listen in config.listen],
-                    instances=len(self._instances),
-                )
-                notifier.ready(f"{len(self._instances)} instances may be opened")
-                if started is not None:
-                    started()
-                await self._stopping.wait()
-            finally:
-                notifier.stopping("telling the viewers")
-                await self._drain(registry)
-                await ledger.close()
-                _log.info("daemon.stopped")
+        )
+        sessions = Sessions(self.state, config.access.session_lifetime, token.digest, self.redactor)
+        services = Services(
+            limits=config.limits,
+            inventory=Inventory(self._instances, cloud.client, self._discover_in()),
+            registry=registry,
+            tickets=Tickets(self.redactor),
+            sessions=sessions,
+            metrics=self.metrics,
+            tasks=self._tasks,
+            presence=self._presence,
+            problems=partial(_problems, registry, ledger, cloud.credentials),
+            metrics_open=config.metrics.access == "open",
+        )
+        try:
+            for listen, tls in zip(config.listen, self._tls, strict=True):
+                door = Door(listen, config.access, token, sessions)
+                server = Server(listen, application(door, services), tls)
+                self.servers.append(server)
+                await server.start()
+                _warn_of(door)
+            self._tasks.start(watch_lag(self.metrics.lagged), "lag")
+            _log.info(
+                "daemon.started",
+                version=__version__,
+                doors=[listen.address for listen in config.listen],
+                instances=len(self._instances),
+            )
+            notifier.ready(f"{len(self._instances)} instances may be opened")
+            if started is not None:
+                started()
+            await self._stopping.wait()
+        finally:
+            notifier.stopping("telling the viewers")
+            await self._drain(registry)
 
     def stop(self) -> None:
         """Drain and end `run`."""
@@ -281,13 +291,16 @@ class Daemon:
         """Links are closed properly first, then viewers are told to come back."""
         for server in self.servers:
             await server.stop_listening()
+        timeout_s = self.config.limits.drain_timeout
         try:
-            await registry.drain(_RESTARTING, self.config.limits.drain_timeout)
+            async with asyncio.timeout(timeout_s):
+                await registry.drain(_RESTARTING, timeout_s)
+                # The farewells take as long as their readers do.
+                await self._presence.nobody()
         except TimeoutError:
-            _log.warning("drain.cut_short", seconds=self.config.limits.drain_timeout)
+            _log.warning("drain.cut_short", seconds=timeout_s)
         await self._tasks.close()
-        for server in self.servers:
-            await server.close()
+        await asyncio.gather(*(server.close() for server in self.servers))
 
 
 def _warn_of(door: Door) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Any
 
@@ -9,6 +10,9 @@ import msgspec
 from aiohttp import web
 
 from vncproxy.errors import AccessError, VncproxyError
+
+BODY_TIMEOUT_S = 10.0
+"""How long a client may take to send a body."""
 
 _WORDS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
@@ -51,13 +55,18 @@ def http_refusal(status: int, reason: str) -> AccessError:
 
 
 async def json_body(request: web.Request) -> dict[str, Any]:
-    """The JSON object in a request. Raises: AccessError 400, 415."""
+    """The JSON object in a request. Raises: AccessError 400, 408, 415; HTTPException 413."""
     if request.content_type != "application/json":
         # A form of another site can't send this type without asking first.
         raise AccessError(415, "not-json", "Send JSON, with Content-Type: application/json.")
     try:
-        body = msgspec.json.decode(await request.read())
-    except msgspec.MsgspecError:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            content = await request.read()
+    except TimeoutError:
+        raise AccessError(408, "too-slow", "The body didn't come in time.") from None
+    try:
+        body = msgspec.json.decode(content)
+    except (msgspec.MsgspecError, RecursionError):
         body = None
     if not isinstance(body, dict):
         raise AccessError(400, "bad-json", "The body is no JSON object.")

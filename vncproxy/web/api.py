@@ -152,7 +152,7 @@ async def log_in(request: web.Request) -> web.Response:
         raise AccessError(400, "bad-json", 'Send {"token": …} or {"ticket": …}.')
     answer = json_answer({"next": page}) if page else web.Response(status=204)
     answer.set_cookie(
-        parts.sessions.cookie_name,
+        door(request).cookie_name,
         await parts.sessions.begin(identity),
         max_age=int(parts.sessions.life_s),
         httponly=True,
@@ -170,5 +170,11 @@ async def log_out(request: web.Request) -> web.Response:
     if (text := door(request).cookie(request)) is not None:
         await parts.sessions.end(text)
     answer = web.Response(status=204)
-    answer.del_cookie(parts.sessions.cookie_name, path="/", httponly=True, samesite="Strict")
+    answer.del_cookie(
+        door(request).cookie_name,
+        path="/",
+        httponly=True,
+        samesite="Strict",
+        secure=door(request).secure,
+    )
     return answer

@@ -15,6 +15,7 @@ from vncproxy.console.tasks import Tasks
 from vncproxy.errors import AccessError
 from vncproxy.observe.metrics import Metrics
 from vncproxy.web.door import Door
+from vncproxy.web.presence import Presence
 from vncproxy.web.sessions import Sessions
 from vncproxy.web.tickets import Tickets
 
@@ -33,6 +34,7 @@ class Services:
     sessions: Sessions
     metrics: Metrics
     tasks: Tasks
+    presence: Presence
     problems: Callable[[], Awaitable[list[str]]]
     metrics_open: bool = False
 

@@ -12,7 +12,7 @@ from vncproxy.config.address import TcpAddress
 from vncproxy.config.model import Access, Listen
 from vncproxy.errors import AccessError
 from vncproxy.web.identity import ANYONE, OWNER, Identity
-from vncproxy.web.origin import check_fetch_site, check_host, check_origin
+from vncproxy.web.origin import check_fetch_site, check_host, check_origin, parse_origins
 from vncproxy.web.sessions import Sessions
 
 _BEARER = "bearer "
@@ -45,17 +45,22 @@ class Door:
         self.secure = listen.certificate is not None
         self._token = token
         self._sessions = sessions
+        # Browsers don't let a plain page replace a cookie that came by TLS: each has its own name.
+        self.cookie_name = f"{'__Host-' if self.secure else ''}{sessions.cookie_name}"
         address = listen.parsed_address
         own = {address.host.lower()} if isinstance(address, TcpAddress) else set()
         self._hosts = frozenset(own | {host.lower() for host in access.allowed_hosts})
-        self._origins = frozenset(access.allowed_origins)
+        self._origins = parse_origins(access.allowed_origins)
 
     def check_browser(self, request: web.Request) -> None:
         """Raises: AccessError 421 or 403 - see `origin`."""
-        check_host(request.headers.get("Host"), self._hosts)
-        check_origin(request.headers.get("Origin"), request.headers["Host"], self._origins)
+        headers = request.headers
+        # A target with a host of its own counts before Host, and only proxies are sent one.
+        hosts = headers.getall("Host", []) if request.raw_path.startswith("/") else []
+        host = check_host(hosts, self._hosts)
+        check_origin(headers.getall("Origin", []), host, self._origins)
         if request.path != "/enter":
-            check_fetch_site(request.headers.get("Sec-Fetch-Site"))
+            check_fetch_site(headers.getall("Sec-Fetch-Site", []))
 
     def bearer(self, request: web.Request) -> Identity | None:
         """The owner, if the request carries the token."""
@@ -72,7 +77,7 @@ class Door:
 
     def cookie(self, request: web.Request) -> str | None:
         """The log-in cookie's value, right or wrong."""
-        return request.cookies.get(self._sessions.cookie_name)
+        return request.cookies.get(self.cookie_name)
 
     def identify(self, request: web.Request) -> Identity:
         """Who asks. Raises: AccessError 401."""

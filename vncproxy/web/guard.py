@@ -16,7 +16,7 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-_HEADERS = {
+SECURITY_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -41,7 +41,10 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return refusal(request, http_refusal(error.status, error.reason))
+        answer = refusal(request, http_refusal(error.status, error.reason))
+        if "Allow" in error.headers:
+            answer.headers["Allow"] = error.headers["Allow"]
+        return answer
     except VncproxyError as error:
         _log.error("request.failed", error=error.public_text)
         return refusal(request, unavailable(error))
@@ -60,5 +63,5 @@ def _route(request: web.Request) -> str:
 
 async def finish_headers(request: web.Request, answer: web.StreamResponse) -> None:
     """Put the security headers on every answer; nothing is cached unless it says so itself."""
-    answer.headers.update(_HEADERS)
+    answer.headers.update(SECURITY_HEADERS)
     answer.headers.setdefault("Cache-Control", "no-store")

@@ -1,37 +1,76 @@
 """Whether a request may come from where it comes: Host, Origin, Sec-Fetch-Site. Pure.
 
 Against DNS rebinding (a foreign name that resolves to this machine), cross-site requests and
-cross-site WebSockets. Source: design.md, HTTP; Fetch Metadata Request Headers (W3C).
+cross-site WebSockets. Each check gets all values of its header: one that comes twice is foreign,
+since a program before this one may have looked at the other. Source: design.md, HTTP; Fetch
+Metadata Request Headers (W3C).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from vncproxy.errors import AccessError
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+Origin = tuple[str, str, int]
+"""Scheme, host without brackets, port."""
 
 
 def host_name(host: str) -> str | None:
     """The name in a Host header, in lower case, without port and brackets; None if it is odd."""
+    parts = _host_and_port(host)
+    return None if parts is None else parts[0]
+
+
+def _host_and_port(host: str) -> tuple[str, int | None] | None:
     if host.startswith("["):
         name, bracket, rest = host[1:].partition("]")
         well_formed = bool(bracket) and (not rest or _is_port(rest))
+        port = rest[1:]
     else:
         name, colon, port = host.partition(":")
         well_formed = not colon or _is_port(colon + port)
-    return name.lower() if name and well_formed else None
+    if not name or not well_formed:
+        return None
+    return name.lower(), int(port) if port else None
 
 
 def _is_port(text: str) -> bool:
-    return text[:1] == ":" and text[1:].isdecimal() and text.isascii()
+    return text[:1] == ":" and text[1:].isdecimal() and text.isascii() and len(text) <= 6
 
 
-def check_host(host: str | None, allowed: frozenset[str]) -> None:
-    """Raises: AccessError 421 - the Host isn't a name of this daemon."""
-    name = host_name(host) if host else None
+def parse_origin(text: str) -> Origin | None:
+    """An origin as browsers write it, the default port made explicit; None for `null` and others.
+
+    Source: RFC 6454, section 6.2.
+    """
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    scheme = parts.scheme
+    host = _host_and_port(parts.netloc)
+    if scheme not in _DEFAULT_PORTS or host is None or text.lower() != f"{scheme}://{parts.netloc}":
+        return None
+    name, port = host
+    return scheme, name, _DEFAULT_PORTS[scheme] if port is None else port
+
+
+def parse_origins(texts: Iterable[str]) -> frozenset[Origin]:
+    """Those of the settings, which are origins for sure."""
+    return frozenset(origin for text in texts if (origin := parse_origin(text)) is not None)
+
+
+def check_host(hosts: Sequence[str], allowed: frozenset[str]) -> str:
+    """The one Host.
+
+    Raises: AccessError 421 - it isn't a name of this daemon.
+    """
+    name = host_name(hosts[0]) if len(hosts) == 1 else None
     if name is None or (name not in LOOPBACK_NAMES and name not in allowed):
         raise AccessError(
             421,
@@ -39,30 +78,32 @@ def check_host(host: str | None, allowed: frozenset[str]) -> None:
             "This daemon isn't known by that name. Open it as localhost, or add the name to "
             "allowed_hosts under [access].",
         )
+    return hosts[0]
 
 
-def check_origin(origin: str | None, host: str, allowed: frozenset[str]) -> None:
+def check_origin(origins: Sequence[str], host: str, allowed: frozenset[Origin]) -> None:
     """Raises: AccessError 403 - a page of another site asks."""
-    if origin is None or origin in allowed:
+    if not origins:
         return
-    parts = urlsplit(origin)
-    default = _DEFAULT_PORTS.get(parts.scheme)
-    if default is None or _with_port(parts.netloc.lower(), default) != _with_port(
-        host.lower(), default
-    ):
+    origin = parse_origin(origins[0]) if len(origins) == 1 else None
+    if origin is None or (origin not in allowed and not _is_own(origin, host)):
         raise AccessError(
             403, "foreign-origin", "A page of another site asked for this; it was refused."
         )
 
 
-def _with_port(netloc: str, default: str) -> str:
-    has_port = netloc.rpartition(":")[2].isdecimal() and not netloc.endswith("]")
-    return netloc if has_port else f"{netloc}:{default}"
+def _is_own(origin: Origin, host: str) -> bool:
+    scheme, name, port = origin
+    own = _host_and_port(host)
+    if own is None:
+        return False
+    # Behind a proxy that ends TLS the schemes differ: the port left out is the Origin's default.
+    return (name, port) == (own[0], _DEFAULT_PORTS[scheme] if own[1] is None else own[1])
 
 
-def check_fetch_site(site: str | None) -> None:
+def check_fetch_site(sites: Sequence[str]) -> None:
     """Raises: AccessError 403 - a browser says that another site asks. Its absence is no fault."""
-    if site in ("cross-site", "same-site"):
+    if not {"cross-site", "same-site"}.isdisjoint(sites):
         raise AccessError(
             403,
             "cross-site",

@@ -30,8 +30,13 @@ async def console(request: web.Request) -> web.StreamResponse:
 
 async def static_file(request: web.Request) -> web.StreamResponse:
     """`GET /static/…`: files of the package; checked anew by the browser after an upgrade."""
-    path = (_STATIC / request.match_info["path"]).resolve()
-    if not path.is_relative_to(_STATIC.resolve()) or not path.is_file():
+    try:
+        path = (_STATIC / request.match_info["path"]).resolve()
+        found = path.is_relative_to(_STATIC.resolve()) and path.is_file()
+    except (OSError, ValueError):
+        # A name that no file can have: too long, or with a NUL.
+        found = False
+    if not found:
         raise web.HTTPNotFound
     return web.FileResponse(path, headers={"Cache-Control": "no-cache"})
 

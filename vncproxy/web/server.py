@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import grp
+import logging
 import os
 import socket
 import ssl
@@ -13,14 +15,21 @@ from aiohttp import web
 
 from vncproxy.config.address import TcpAddress, UnixAddress
 from vncproxy.config.model import Listen
-from vncproxy.errors import ConfigError, ConfigProblem
+from vncproxy.errors import ConfigError, ConfigProblem, LocalError
 from vncproxy.web import api, health, pages, sockets
+from vncproxy.web.connection import KEEPALIVE_TIMEOUT_S, Connection
 from vncproxy.web.context import DOOR, SERVICES, Services
 from vncproxy.web.door import Door
 from vncproxy.web.guard import finish_headers, guard
 
 BODY_MAX_BYTES = 16 * 1024
+CLOSE_TIMEOUT_S = 1.0
+"""How long requests that still run may take once the daemon stops."""
 _BACKLOG = 128
+_PROBE_TIMEOUT_S = 1.0
+
+# Lines of addresses would hold tickets; what matters is logged by the handlers.
+_NO_ACCESS_LOG = logging.Logger("vncproxy.access", logging.CRITICAL)
 
 
 def application(door: Door, services: Services) -> web.Application:
@@ -57,38 +66,68 @@ def application(door: Door, services: Services) -> web.Application:
 class Server:
     """One door that listens, from `start` to `close`."""
 
-    def __init__(self, listen: Listen, app: web.Application) -> None:
-        """Nothing listens yet."""
+    def __init__(self, listen: Listen, app: web.Application, tls: ssl.SSLContext | None) -> None:
+        """Nothing listens yet. Args: tls - as `server_tls` gives it."""
         self._listen = listen
-        # Access logs would hold tickets; what matters is logged by the handlers.
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._tls = tls
+        # Half: aiohttp waits twice, for a handler's end and then for that of its cancellation.
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_TIMEOUT_S / 2
+        )
+        self._listening: asyncio.Server | None = None
+        self._file: tuple[int, int] | None = None
         self.port = 0
 
     async def start(self) -> None:
-        """Listen. Raises: ConfigError - the address can't be had, or the certificate not read."""
-        tls = _tls(self._listen)
+        """Listen. Raises: LocalError - the address can't be had."""
         sock = _bound(self._listen)
-        if sock.family != socket.AF_UNIX:
-            self.port = sock.getsockname()[1]
-        await self._runner.setup()
-        site = web.SockSite(self._runner, sock, ssl_context=tls, backlog=_BACKLOG)
-        await site.start()
+        try:
+            if sock.family == socket.AF_UNIX:
+                self._file = _identity(Path(sock.getsockname()))
+            else:
+                self.port = sock.getsockname()[1]
+            await self._runner.setup()
+            loop = asyncio.get_running_loop()
+            self._listening = await loop.create_server(
+                self._connection, sock=sock, ssl=self._tls, backlog=_BACKLOG
+            )
+        except BaseException:
+            sock.close()
+            raise
+
+    def _connection(self) -> Connection:
+        server = self._runner.server
+        assert server is not None, "start sets the runner up before anything listens"
+        return Connection(
+            server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=KEEPALIVE_TIMEOUT_S,
+            access_log=_NO_ACCESS_LOG,
+        )
 
     async def stop_listening(self) -> None:
-        """Take no new connections."""
-        for site in list(self._runner.sites):
-            await site.stop()
+        """Take no new connections; a Unix socket's file goes, if it is still this one's."""
+        if self._listening is not None:
+            self._listening.close()
+        address = self._listen.parsed_address
+        # Compared first: a daemon that was started meanwhile may own the path already.
+        if isinstance(address, UnixAddress) and self._file == _identity(address.path):
+            address.path.unlink(missing_ok=True)
+        self._file = None
 
     async def close(self) -> None:
-        """End everything; a Unix socket's file goes too."""
+        """End everything, within about `CLOSE_TIMEOUT_S`."""
+        await self.stop_listening()
         await self._runner.cleanup()
-        address = self._listen.parsed_address
-        if isinstance(address, UnixAddress):
-            address.path.unlink(missing_ok=True)
 
 
-def _problem(listen: Listen, found: str, expected: str) -> ConfigError:
-    return ConfigError([ConfigProblem(f"[[listen]] {listen.name}", "address", found, expected)])
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells one file from another of the same name; None if there is none."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _bound(listen: Listen) -> socket.socket:
@@ -96,10 +135,11 @@ def _bound(listen: Listen) -> socket.socket:
     try:
         return _bound_unix(listen, address) if isinstance(address, UnixAddress) else _tcp(address)
     except OSError as fault:
-        raise _problem(
-            listen,
-            f"{listen.address} ({fault.strerror or fault})",
-            "an address that is free and allowed here",
+        # Not a fault of the configuration: the next start may find the address free, or there.
+        hint = "; is vncproxy running already?" if fault.errno == errno.EADDRINUSE else ""
+        raise LocalError(
+            f"[[listen]] {listen.name}: can't listen on {listen.address}: "
+            f"{fault.strerror or fault}{hint}"
         ) from fault
 
 
@@ -144,13 +184,16 @@ def _clear_stale(path: Path) -> None:
     if not path.is_socket():
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # A living daemon with many callers waiting must not hold up this one.
+        probe.settimeout(_PROBE_TIMEOUT_S)
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink()
 
 
-def _tls(listen: Listen) -> ssl.SSLContext | None:
+def server_tls(listen: Listen) -> ssl.SSLContext | None:
+    """TLS for a door, None for one without. Raises: ConfigError - the certificate can't be used."""
     if listen.certificate is None or listen.key is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

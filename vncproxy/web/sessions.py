@@ -1,12 +1,14 @@
 """Log-ins by cookie: they outlive the daemon, and a log-out is for good.
 
-The cookie's text is random; only its SHA-256 is kept, in `sessions.json` of the state directory.
+The cookie's text is random; only its digest is kept, in `sessions.json` of the state directory.
+The digest is keyed with the owner's token: whoever exchanges that ends all log-ins.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import hmac
 import os
 import secrets
 import time
@@ -16,6 +18,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from vncproxy.errors import LocalError
 from vncproxy.observe.redaction import Redactor
 from vncproxy.web.identity import Identity
 
@@ -35,19 +38,22 @@ class _Session(msgspec.Struct, frozen=True):
 class Sessions:
     """Who is logged in.
 
-    Args: folder - the state directory; life_s - of a log-in; clock - seconds since 1970.
+    Args: folder - the state directory; life_s - of a log-in; key - for the digests: another one
+    makes all log-ins void; clock - seconds since 1970.
     """
 
     def __init__(
         self,
         folder: Path,
         life_s: float,
+        key: bytes,
         redactor: Redactor,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Read what there is; a file that isn't ours counts as none: everybody logs in again."""
         self.life_s = life_s
         self._path = folder / FILE_NAME
+        self._key = key
         self._redactor = redactor
         self._clock = clock
         self._saving = asyncio.Lock()
@@ -65,32 +71,36 @@ class Sessions:
         """Log in; gives the cookie's value."""
         text = secrets.token_urlsafe(32)
         self._redactor.register(text, short_lived=True)
-        self._sessions[_digest(text)] = _Session(identity.user, self._clock() + self.life_s)
+        self._sessions[self._digest(text)] = _Session(identity.user, self._clock() + self.life_s)
         await self._save()
         return text
 
     def find(self, text: str) -> Identity | None:
         """Who has this cookie."""
-        session = self._sessions.get(_digest(text))
+        session = self._sessions.get(self._digest(text))
         if session is None or session.until <= self._clock():
             return None
         return Identity(session.user, "cookie")
 
     async def end(self, text: str) -> None:
-        """Log out."""
-        if self._sessions.pop(_digest(text), None) is not None:
-            await self._save()
+        """Log out, for good. Raises: LocalError - a restart would bring the log-in back."""
+        if self._sessions.pop(self._digest(text), None) is not None and not await self._save():
+            raise LocalError(
+                "You are logged out, but that can't be written to the state directory: a restart "
+                "of the daemon would log you in again."
+            )
 
-    async def _save(self) -> None:
+    def _digest(self, text: str) -> str:
+        return hmac.new(self._key, text.encode(errors="replace"), hashlib.sha256).hexdigest()
+
+    async def _save(self) -> bool:
+        """Whether it could be written."""
         now = self._clock()
         live = [(k, s) for k, s in self._sessions.items() if s.until > now]
         self._sessions = dict(sorted(live, key=lambda item: item[1].until)[-MAX_SESSIONS:])
         async with self._saving:
-            await asyncio.to_thread(_replace, self._path, msgspec.json.encode(self._sessions))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
+            content = msgspec.json.encode(self._sessions)
+            return await asyncio.to_thread(_replace, self._path, content)
 
 
 def _daemon_id(path: Path) -> str:
@@ -105,14 +115,20 @@ def _daemon_id(path: Path) -> str:
     return made
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: bytes) -> bool:
+    """Whether the file has this content now."""
     draft = path.with_name(f"{path.name}.new-{secrets.token_hex(4)}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        draft.replace(path)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            draft.replace(path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
     except OSError as fault:
         # A log-in that isn't kept ends with the daemon; that is no reason to refuse it now.
         _log.warning("state.not_saved", file=path.name, reason=fault.strerror)
-        draft.unlink(missing_ok=True)
+        return False
+    return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,17 +19,20 @@ from vncproxy.console.lifecycle import State
 from vncproxy.console.report import Subscriber, notice
 from vncproxy.console.upstream_leg import MESSAGE_MAX_BYTES
 from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
-from vncproxy.errors import AccessError
+from vncproxy.errors import AccessError, CloseCode, CloseReason, Side
 from vncproxy.web.api import new_viewer_id
-from vncproxy.web.context import Services, door, instance_named_in, services
+from vncproxy.web.context import door, instance_named_in, services
 from vncproxy.web.identity import Identity
-from vncproxy.web.viewer_leg import ViewerLeg
+from vncproxy.web.session import serve
+from vncproxy.web.viewer_leg import ViewerLeg, ViewerSocket
 
 _log = structlog.get_logger("vncproxy.viewer")
 
 CONTROL_MESSAGE_MAX_BYTES = 16 * 1024
 STATE_INTERVAL_S = 0.1
 """A page is told of changes at most this often."""
+
+_INTERNAL = CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +46,23 @@ class _Pass:
     has_page: bool
 
 
-def _admitted(request: web.Request, instance: ConsoleInstance, purpose: str) -> _Pass:
-    """Raises: AccessError 401 - neither a good ticket nor the token."""
+async def _admitted(request: web.Request, purpose: str) -> tuple[ConsoleInstance, _Pass]:
+    """Who asks, then for which instance: a stranger doesn't learn which there are.
+
+    Raises: AccessError 401 - neither a good ticket nor the token; 404 - no such instance.
+    """
     parts = services(request)
     view = request.query.get("view") == "1"
     take = request.query.get("take") == "1" and not view
     text = request.query.get("ticket")
     if text is not None and (door(request).open or "Origin" in request.headers):
+        if not parts.tickets.holds(text):
+            raise _used()
+        instance = await instance_named_in(request)
         ticket = parts.tickets.use(text, purpose, instance.id)
         if ticket is None:
-            raise AccessError(401, "used-ticket", "This ticket was used, or is older than 60 s.")
-        return _Pass(
+            raise _used()
+        return instance, _Pass(
             ticket.identity,
             ticket.viewer_id,
             view=ticket.view or view,
@@ -67,34 +75,51 @@ def _admitted(request: web.Request, instance: ConsoleInstance, purpose: str) -> 
         raise AccessError(
             401, "log-in", "A WebSocket needs a ticket of its page, or the token as a Bearer."
         )
-    return _Pass(identity, new_viewer_id(), view=view, take=take, has_page=False)
+    instance = await instance_named_in(request)
+    return instance, _Pass(identity, new_viewer_id(), view=view, take=take, has_page=False)
+
+
+def _used() -> AccessError:
+    return AccessError(401, "used-ticket", "This ticket was used, or is older than 60 s.")
 
 
 async def websockify(request: web.Request) -> web.StreamResponse:
     """`GET /websockify/{instance}`: the RFB stream."""
     parts = services(request)
-    instance = await instance_named_in(request)
-    admitted = _admitted(request, instance, "websockify")
-    parts.registry.admit(instance.id)
-    socket = web.WebSocketResponse(
+    instance, admitted = await _admitted(request, "websockify")
+    # All refusals come before the upgrade: afterwards there are only close codes.
+    console = await parts.registry.console(instance)
+    # Keeps the console in its place until the viewer has joined.
+    place = console.subscribe(admitted.viewer_id)
+    socket = ViewerSocket(
         protocols=("binary",),
         compress=False,
         autoping=False,
         timeout=CLOSE_TIMEOUT_S,
         max_msg_size=MESSAGE_MAX_BYTES,
     )
-    await socket.prepare(request)
-    transport = request.transport
-    if transport is None:
-        return socket
-    limits = parts.limits
-    leg = ViewerLeg(
-        socket,
-        transport,
-        ping_interval_s=limits.ping_interval,
-        ping_timeout_s=limits.ping_timeout,
-    )
-    viewer = Viewer(
+    try:
+        await socket.prepare(request)
+        transport = request.transport
+        if transport is not None:
+            limits = parts.limits
+            leg = ViewerLeg(
+                socket,
+                transport,
+                ping_interval_s=limits.ping_interval,
+                ping_timeout_s=limits.ping_timeout,
+            )
+            viewer = _viewer(request, admitted, leg)
+            await serve(console, viewer, parts.metrics, parts.presence)
+    finally:
+        console.unsubscribe(place)
+        parts.registry.release(console)
+    return socket
+
+
+def _viewer(request: web.Request, admitted: _Pass, leg: ViewerLeg) -> Viewer:
+    limits = services(request).limits
+    return Viewer(
         ViewerIdentity(
             id=admitted.viewer_id,
             user=admitted.identity.user,
@@ -105,52 +130,14 @@ async def websockify(request: web.Request) -> web.StreamResponse:
             take=admitted.take,
         ),
         leg,
-        ViewerLimits(
-            idle_timeout_s=limits.viewer_idle_timeout,
-            max_age_s=limits.session_max_age,
-            slow_timeout_s=limits.slow_viewer_timeout,
-            queue_bytes=limits.viewer_queue,
-        ),
+        ViewerLimits.of(limits),
     )
-    await _serve(parts, instance, viewer)
-    return socket
-
-
-async def _serve(parts: Services, instance: ConsoleInstance, viewer: Viewer) -> None:
-    """One viewer from its first to its last byte: one line in the log for each."""
-    identity = viewer.identity
-    names = {"instance": instance.id, "viewer": viewer.id, "user": identity.user}
-    console = await parts.registry.console(instance)
-    _log.info("viewer.opened", **names, address=identity.address, door=identity.door)
-    links_before = console.runner.links_opened
-    with parts.metrics.viewer():
-        try:
-            console.join(viewer)
-            await viewer.closed()
-        finally:
-            await viewer.abandon()
-            end = viewer.end
-            assert end is not None, "abandon leaves an end"
-            parts.metrics.viewer_closed(end.code)
-            _log.info(
-                "viewer.closed",
-                **names,
-                code=int(end.code),
-                reason=end.reason,
-                text=end.text,
-                side=end.side.value,
-                bytes_in=viewer.bytes_in,
-                bytes_out=viewer.bytes_out,
-                seconds=round(viewer.age_s, 1),
-                links=max(1, console.runner.links_opened - links_before),
-            )
 
 
 async def control(request: web.Request) -> web.StreamResponse:
     """`GET /control/{instance}`: the console's state for its page, and the page's wishes."""
     parts = services(request)
-    instance = await instance_named_in(request)
-    admitted = _admitted(request, instance, "control")
+    instance, admitted = await _admitted(request, "control")
     socket = web.WebSocketResponse(
         compress=False,
         heartbeat=parts.limits.ping_interval,
@@ -162,11 +149,15 @@ async def control(request: web.Request) -> web.StreamResponse:
     try:
         await socket.prepare(request)
         telling = parts.tasks.start(_tell(socket, console, subscriber), "control-tell")
-        try:
-            await _listen(socket, console, admitted)
-        finally:
-            telling.cancel()
-            await asyncio.wait([telling])
+        with parts.presence.here():
+            try:
+                await _listen(socket, console, admitted)
+            except Exception:
+                _log.exception("control.fault", instance=instance.id)
+                await socket.close(code=_INTERNAL.code, message=_INTERNAL.reason.encode())
+            finally:
+                telling.cancel()
+                await asyncio.wait([telling])
     finally:
         console.unsubscribe(subscriber)
         parts.registry.release(console)
@@ -209,8 +200,8 @@ async def _listen(socket: web.WebSocketResponse, console: Console, admitted: _Pa
         if message.type is not WSMsgType.TEXT:
             break
         try:
-            wish = json.loads(message.data)
-        except ValueError:
+            wish = msgspec.json.decode(message.data)
+        except (msgspec.MsgspecError, RecursionError):
             wish = None
         if isinstance(wish, dict):
             _grant(console, admitted, wish)

@@ -67,6 +67,12 @@ class Tickets:
         self._drop(text)
         return held[1]
 
+    def holds(self, text: str) -> bool:
+        """Whether this is a viewer's ticket that may be good for something still."""
+        self._prune()
+        held = self._held.get(text)
+        return held is not None and isinstance(held[1], ViewerTicket)
+
     def use(self, text: str, purpose: str, instance_id: str) -> ViewerTicket | None:
         """Use a viewer's ticket for one of its two WebSockets; None if it isn't good for it."""
         self._prune()

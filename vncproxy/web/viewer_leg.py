@@ -5,16 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
+import structlog
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 from vncproxy.console.leg import ABNORMAL, CLOSE_TIMEOUT_S, LegEnd, LegReceiver
 from vncproxy.console.tasks import Tasks
-from vncproxy.errors import CloseReason, Side
+from vncproxy.errors import CloseCode, CloseReason, Side
+
+_log = structlog.get_logger("vncproxy.viewer")
 
 _BATCH_BYTES = 256 * 1024
 _UNSUPPORTED_DATA = 1003
 """Close code for a text message where bytes are meant. Source: RFC 6455, section 7.4.1."""
+
+_BROKEN_RULES = frozenset({1002, 1003, 1007, 1009})
+"""Codes with which aiohttp itself closes: broken frames, text that isn't UTF-8, too long."""
+
+
+class ViewerSocket(web.WebSocketResponse):
+    """A WebSocket that says in the contract's words that the other side broke the rules."""
+
+    async def close(self, *, code: int = 1000, message: bytes = b"", drain: bool = True) -> bool:
+        """As the library's, but for the codes that it chooses itself."""
+        if code in _BROKEN_RULES:
+            code, message = CloseCode.VIEWER_PROTOCOL, CloseCode.VIEWER_PROTOCOL.word.encode()
+        return await super().close(code=code, message=message, drain=drain)
 
 
 class ViewerLeg:
@@ -105,6 +122,17 @@ class ViewerLeg:
         await self._tasks.close()
 
     async def _read(self) -> None:
+        try:
+            await self._receive()
+        except Exception:
+            # Whoever receives is at fault; the viewer must hear of it, and its place become free.
+            _log.exception("viewer_leg.fault")
+            reason = CloseReason(CloseCode.INTERNAL, Side.DAEMON)
+            await self._socket.close(code=reason.code, message=reason.reason.encode())
+            self._report(LegEnd(Side.DAEMON, reason.code))
+            self._over.set()
+
+    async def _receive(self) -> None:
         end = LegEnd(Side.VIEWER)
         while True:
             await self._reading.wait()
@@ -114,7 +142,9 @@ class ViewerLeg:
                 if self._receiver is not None and not self._closing:
                     self._receiver.leg_received(message.data)
             elif message.type is WSMsgType.PING:
-                await self._socket.pong(message.data)
+                # One that left without waiting is noticed by the next look.
+                with suppress(ClientConnectionResetError):
+                    await self._socket.pong(message.data)
             elif message.type is WSMsgType.PONG:
                 pass
             elif message.type is WSMsgType.TEXT:

@@ -1,0 +1,43 @@
+"""One HTTP connection: what isn't HTTP is answered and logged without repeating it."""
+
+from __future__ import annotations
+
+import structlog
+from aiohttp import web
+
+from vncproxy.web.guard import SECURITY_HEADERS
+
+_log = structlog.get_logger("vncproxy.web")
+
+KEEPALIVE_TIMEOUT_S = 75.0
+"""How long an idle connection stays open for another request."""
+
+
+class Connection(web.RequestHandler):
+    """aiohttp's connection, which by itself repeats a broken request in the log and the answer."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what never reached a handler, or to a fault outside of one.
+
+        Raises: ConnectionError - an answer has begun, so that there can't be another.
+        """
+        if status < 500:
+            _log.info("request.unreadable", status=status, address=request.remote)
+        else:
+            _log.error("request.fault", exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun already")
+        text = "This isn't a request that vncproxy can read.\n"
+        answer = web.Response(status=status, text=text if status < 500 else "An internal fault.\n")
+        answer.headers.update(SECURITY_HEADERS)
+        answer.headers["Cache-Control"] = "no-store"
+        answer.force_close()
+        return answer
