@@ -16,8 +16,6 @@ KEYS = frozenset(
         ("access", "users_file"),
         ("audit", "file"),
         ("recording", "directory"),
-        ("instance", "tcp_port"),
-        ("instance", "tcp_password_file"),
     }
 )
 """Keys that may only have their default."""

@@ -137,3 +137,17 @@ def _check_instances(instances: tuple[Instance, ...], report: Report) -> None:
                     f"{shown(value)}, the {key} of [[instance]] {first + 1} too",
                     f"each {key} once",
                 )
+        _check_native(index, instance, first_of, report)
+
+
+def _check_native(
+    index: int, instance: Instance, first_of: dict[tuple[str, str], int], report: Report
+) -> None:
+    """A port without a password would let in everybody on the machine."""
+    port, file = instance.tcp_port, instance.tcp_password_file
+    for key, here, other in (("tcp_port", port, file), ("tcp_password_file", file, port)):
+        if here is not None and other is None:
+            path = ("instance", index, key)
+            report.add(path, shown(here), "tcp_port and tcp_password_file, or none of them")
+    if port is not None and first_of.setdefault(("tcp_port", str(port)), index) != index:
+        report.add(("instance", index, "tcp_port"), shown(port), "each tcp_port once")

@@ -29,8 +29,6 @@ def test_every_name_exists() -> None:
         ("access", "users_file", "x"),
         ("audit", "file", "x"),
         ("recording", "directory", "x"),
-        ("instance", "tcp_port", 5901),
-        ("instance", "tcp_password_file", "x"),
         ("throttle", "store", "valkey://h"),
         ("throttle", "store", "valkeys://h"),
     ],

@@ -156,7 +156,5 @@ def test_the_example_with_what_is_not_available(tmp_path: Path) -> None:
         "[access] users_file",
         "[audit] file",
         "[recording] directory",
-        "[[instance]] 1 tcp_port",
-        "[[instance]] 1 tcp_password_file",
         "[[rule]] 1",
     ]

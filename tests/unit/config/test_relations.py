@@ -159,3 +159,15 @@ def test_an_alias_is_no_id() -> None:
     [problem] = _problems(Config(instance=(Instance(id="i-1", alias="i-web"),)))
     assert problem.key == "[[instance]] 1 alias"
     assert _problems(Config(instance=(Instance(id="i-1", alias="in-1"),))) == []
+
+
+def test_a_port_for_native_viewers_has_a_password() -> None:
+    """tcp_port and tcp_password_file come together, and each port once."""
+    file = Path("/x")
+    [alone] = _problems(Config(instance=(Instance(id="i-1", tcp_port=5901),)))
+    assert alone.key == "[[instance]] 1 tcp_port"
+    [alone] = _problems(Config(instance=(Instance(id="i-1", tcp_password_file=file),)))
+    assert alone.key == "[[instance]] 1 tcp_password_file"
+    both = [Instance(id=f"i-{n}", tcp_port=5901, tcp_password_file=file) for n in (1, 2)]
+    [twice] = _problems(Config(instance=tuple(both)))
+    assert twice.key == "[[instance]] 2 tcp_port"
