@@ -8,7 +8,7 @@ import signal
 import stat
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -57,6 +57,7 @@ from vncproxy.throttle.sqlite import SqliteLedger
 from vncproxy.web import pages
 from vncproxy.web.context import Services
 from vncproxy.web.door import Door, Token
+from vncproxy.web.native_door import NativeDoor
 from vncproxy.web.presence import Presence
 from vncproxy.web.server import Server, application, server_tls
 from vncproxy.web.sessions import Sessions
@@ -122,6 +123,15 @@ def instances_of(config: Config) -> list[ConsoleInstance]:
     ]
 
 
+def native_passwords_of(config: Config) -> dict[str, str]:
+    """What native viewers are asked for, by instance id. Raises: ConfigError."""
+    return {
+        one.id: read_vnc_password(one.tcp_password_file).reveal()
+        for one in config.instance
+        if one.tcp_password_file is not None
+    }
+
+
 @asynccontextmanager
 async def cloud_of(
     config: Config, environ: Mapping[str, str], metrics: Metrics | None = None
@@ -181,12 +191,14 @@ class Daemon:
         self.config = config
         self.state = state_folder(config, environ)
         self.servers: list[Server] = []
+        self.native_doors: list[NativeDoor] = []
         self.redactor: Redactor = configure(
             format=config.log.format, level=config.log.level, stream=log_to
         )
         self.metrics = Metrics(__version__)
         self._environ = environ
         self._instances = instances_of(config)
+        self._native_passwords = native_passwords_of(config)
         self._tls = [server_tls(listen) for listen in config.listen]
         self._tasks = Tasks()
         self._presence = Presence()
@@ -249,6 +261,9 @@ class Daemon:
                 self.servers.append(server)
                 await server.start()
                 _warn_of(door)
+            for native in self._native(registry):
+                self.native_doors.append(native)
+                await native.start()
             self._tasks.start(watch_lag(self.metrics.lagged), "lag")
             _log.info(
                 "daemon.started",
@@ -263,6 +278,22 @@ class Daemon:
         finally:
             notifier.stopping("telling the viewers")
             await self._drain(registry)
+
+    def _native(self, registry: Registry) -> Iterator[NativeDoor]:
+        by_id = {instance.id: instance for instance in self._instances}
+        for one in self.config.instance:
+            if one.tcp_port is not None:
+                password = self._native_passwords[one.id]
+                self.redactor.register(password)
+                yield NativeDoor(
+                    by_id[one.id],
+                    one.tcp_port,
+                    password,
+                    registry,
+                    self.config.limits,
+                    self.metrics,
+                    self._presence,
+                )
 
     def stop(self) -> None:
         """Drain and end `run`."""
@@ -289,8 +320,9 @@ class Daemon:
 
     async def _drain(self, registry: Registry) -> None:
         """Links are closed properly first, then viewers are told to come back."""
-        for server in self.servers:
-            await server.stop_listening()
+        doors: list[Server | NativeDoor] = [*self.servers, *self.native_doors]
+        for door in doors:
+            await door.stop_listening()
         timeout_s = self.config.limits.drain_timeout
         try:
             async with asyncio.timeout(timeout_s):
@@ -300,7 +332,7 @@ class Daemon:
         except TimeoutError:
             _log.warning("drain.cut_short", seconds=timeout_s)
         await self._tasks.close()
-        await asyncio.gather(*(server.close() for server in self.servers))
+        await asyncio.gather(*(door.close() for door in doors))
 
 
 def _warn_of(door: Door) -> None:

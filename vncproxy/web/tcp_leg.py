@@ -1,0 +1,102 @@
+"""A native viewer's TCP connection behind the leg interface."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from vncproxy.console.leg import ABNORMAL, CLOSE_TIMEOUT_S, LegEnd, LegReceiver
+from vncproxy.errors import CloseReason, Side
+
+
+class TcpLeg(asyncio.Protocol):
+    """One accepted connection; RFB itself is all that is spoken on it."""
+
+    def __init__(self, connected: Callable[[TcpLeg], None]) -> None:
+        """Args: connected - called once the connection is there."""
+        self._connected = connected
+        self._transport: asyncio.Transport | None = None
+        self._receiver: LegReceiver | None = None
+        self._closing = False
+        self._over = asyncio.Event()
+        self._queued_bytes = 0
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is there; nothing is read before `attach`."""
+        assert isinstance(transport, asyncio.Transport), "a TCP connection"
+        self._transport = transport
+        # So that `resume_writing` tells when all was taken.
+        transport.set_write_buffer_limits(high=0)
+        transport.pause_reading()
+        self._connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        if self._receiver is not None and not self._over.is_set():
+            self._receiver.leg_received(data)
+
+    def resume_writing(self) -> None:
+        """All was taken."""
+        if self._receiver is not None and not self._over.is_set():
+            self._receiver.leg_drained()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over."""
+        if self._over.is_set():
+            return
+        self._over.set()
+        if self._receiver is not None:
+            self._receiver.leg_ended(
+                LegEnd(Side.DAEMON if self._closing else Side.VIEWER, ABNORMAL)
+            )
+
+    # The viewer's side
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes not yet taken by the operating system."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes taken by the operating system."""
+        return self._queued_bytes - self.backlog_bytes
+
+    def attach(self, receiver: LegReceiver) -> None:
+        """Start delivering."""
+        self._receiver = receiver
+        self.resume()
+
+    def send(self, slices: Sequence[bytes]) -> None:
+        """Write; asyncio queues what isn't taken at once."""
+        if self._transport is not None and not self._closing and slices:
+            self._queued_bytes += sum(map(len, slices))
+            self._transport.writelines(slices)
+
+    def pause(self) -> None:
+        """Stop reading."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    async def close(self, reason: CloseReason | None = None) -> None:
+        """Close once what is queued has been taken; TCP has no words for a reason."""
+        if self._transport is None:
+            return
+        self._closing = True
+        self._transport.close()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._over.wait()
+        except TimeoutError:
+            self._transport.abort()
+            await self._over.wait()
+
+    async def shut(self) -> None:
+        """Nothing runs for it."""
