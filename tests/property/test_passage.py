@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -42,6 +42,7 @@ from tests.property.passage import (
     Passage,
     input_for,
     is_release,
+    pointer_for,
 )
 from tests.unit.console.fakes import PIXEL_FORMAT, VIEWER_HANDSHAKE
 
@@ -57,10 +58,10 @@ STEPS = ["say", "say", "say", "other says", "turn", "answer"]
 EVENTS = [*STEPS, "lose", "connect", "grab", "other grabs", "other leaves", "leave"]
 
 
-on_screen = st.tuples(st.integers(0, 0x7F), st.integers(0, 63), st.integers(0, 47)).map(
-    lambda f: struct.pack(">BBHH", 5, *f)
-)
-"""Where a keepalive may repeat it."""
+def on_screen(buttons: int) -> st.SearchStrategy[bytes]:
+    """A pointer message that a keepalive may repeat, with a mask of at most `buttons`."""
+    place = st.tuples(st.integers(0, buttons), st.integers(0, 63), st.integers(0, 47))
+    return place.map(lambda f: struct.pack(">BBHH", 5, *f))
 
 
 def shared(extended_buttons: bool) -> st.SearchStrategy[bytes]:
@@ -71,7 +72,7 @@ def shared(extended_buttons: bool) -> st.SearchStrategy[bytes]:
         update_requests,
         keys,
         pointers,
-        on_screen,
+        on_screen(0x7F if extended_buttons else 0xFF),
         buttons,
         cut_texts,
         extended_clipboards,
@@ -231,7 +232,9 @@ class Scene:
         rest = [m for m in got if m[0] not in DRIVING]
         for message in rest:
             if message[0] == 5 and self.pointer is not None:
-                assert message == self.pointer
+                upstream = self.passage.upstream
+                confirmed = upstream is not None and upstream.confirmed
+                assert message == pointer_for(self.pointer, confirmed=confirmed)
             elif message[0] == 5:
                 assert message[1] == 0
             else:
@@ -253,7 +256,9 @@ def asks_for_buttons(message: bytes) -> bool:
 
 
 @given(
-    st.lists(on_screen | messages(False).filter(lambda m: not asks_for_buttons(m)), max_size=15),
+    st.lists(
+        on_screen(0xFF) | messages(False).filter(lambda m: not asks_for_buttons(m)), max_size=15
+    ),
     cuts,
     st.lists(st.sampled_from([*STEPS, "lose", "connect"]), max_size=40),
     kinds,
@@ -274,6 +279,14 @@ def test_the_only_viewer_is_passed_on_whole(
     cuts,
     st.lists(st.sampled_from(EVENTS), max_size=60),
     kinds,
+)
+@example(
+    # The eighth button is pressed before the guest tells of extended buttons.
+    sent=[],
+    other=[b"\x05\x80\x00\x01\x00\x01"],
+    places=[len(HANDSHAKE + ASKS)],
+    events=["lose", "connect", "other says", "other grabs", "other says", "answer", "turn"],
+    kind="pointer",
 )
 @settings(max_examples=200, deadline=None)
 def test_only_the_controller_is_passed_on(
