@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.command(options)
+        sys.stdout.flush()
     except ConfigError as error:
         _complain(error.public_text)
         return BAD_CONFIG
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except BrokenPipeError:
         # Whoever read the output has left; the interpreter must not complain at exit either.
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - it lives to the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return status
 

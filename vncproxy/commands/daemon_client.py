@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -27,16 +29,19 @@ class NoDaemonError(VncproxyError):
 class DaemonClient:
     """Calls of the daemon's JSON interface."""
 
-    def __init__(self, session: aiohttp.ClientSession, base: str, headers: dict[str, str]) -> None:
-        """For `daemon_client` only."""
+    def __init__(
+        self, session: aiohttp.ClientSession, base: str, headers: dict[str, str], door: str
+    ) -> None:
+        """For `daemon_client` only. Args: door - as people know it."""
         self._session = session
         self._base = base
+        self._door = door
         self._headers = headers
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON answer, None if it is empty.
 
-        Raises: NoDaemonError - nobody answers; AccessError - the daemon refused.
+        Raises: NoDaemonError - nobody answers, or something else; AccessError - the daemon refused.
         """
         try:
             async with self._session.request(
@@ -44,19 +49,37 @@ class DaemonClient:
             ) as answer:
                 content = await answer.read()
                 status = answer.status
-        except (aiohttp.ClientError, TimeoutError) as fault:
+        except (aiohttp.ClientError, OSError, TimeoutError) as fault:
             raise NoDaemonError(
-                f"no vncproxy daemon answers at {self._base}; start it with: vncproxy serve"
+                f"no vncproxy daemon answers at {self._door} ({_reason(fault)}); "
+                "start it with: vncproxy serve"
             ) from fault
-        try:
-            decoded = msgspec.json.decode(content) if content else None
-        except msgspec.MsgspecError:
-            decoded = None
-        if status >= 400:
-            error = decoded.get("error", {}) if isinstance(decoded, dict) else {}
-            text = error.get("text") or f"The daemon answered with status {status}."
-            raise AccessError(status, error.get("word", ""), text)
-        return decoded
+        if not content and status < 300:
+            return None
+        decoded: Any = None
+        with suppress(msgspec.MsgspecError, RecursionError):
+            decoded = msgspec.json.decode(content)
+        if isinstance(decoded, dict) and status < 300:
+            return decoded
+        error = decoded.get("error") if isinstance(decoded, dict) else None
+        if not isinstance(error, dict):
+            raise NoDaemonError(
+                f"what answers at {self._door} is no vncproxy daemon (status {status}); "
+                "look at [[listen]], and at what else uses this address"
+            )
+        text = str(error.get("text") or f"The daemon answered with status {status}.")
+        raise AccessError(status, str(error.get("word", "")), text)
+
+
+def _reason(fault: Exception) -> str:
+    if isinstance(fault, aiohttp.ClientConnectorCertificateError):
+        return "its certificate isn't the configured one"
+    if isinstance(fault, TimeoutError):
+        return "no answer in time"
+    system = fault.os_error if isinstance(fault, aiohttp.ClientConnectorError) else fault
+    if isinstance(system, OSError) and system.errno:
+        return os.strerror(system.errno).lower()
+    return "the connection broke"
 
 
 def base_url(listen: Listen) -> str | None:
@@ -77,11 +100,20 @@ def preferred_door(config: Config) -> Listen:
 
 @asynccontextmanager
 async def daemon_client(config: Config, environ: Mapping[str, str]) -> AsyncIterator[DaemonClient]:
-    """A client, as long as the block lasts. Raises: ConfigError - the token can't be read."""
+    """A client, as long as the block lasts.
+
+    Raises: NoDaemonError - no daemon has made its token yet; ConfigError - it can't be read.
+    """
     listen = preferred_door(config)
     headers = {}
     if listen.access == "token":
-        token = read_secret(token_path(config, state_folder(config, environ)))
+        path = token_path(config, state_folder(config, environ))
+        if not _is_there(path):
+            raise NoDaemonError(
+                f"no vncproxy daemon has run with this configuration: there is no token at {path}; "
+                "start it with: vncproxy serve"
+            )
+        token = read_secret(path)
         headers["Authorization"] = f"Bearer {token}"
     address = listen.parsed_address
     connector: aiohttp.BaseConnector
@@ -95,7 +127,15 @@ async def daemon_client(config: Config, environ: Mapping[str, str]) -> AsyncIter
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
     ) as session:
-        yield DaemonClient(session, base, headers)
+        yield DaemonClient(session, base, headers, listen.address)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        # In a folder that this user may not enter: reading it says so.
+        return True
 
 
 def _tls(listen: Listen) -> ssl.SSLContext | bool:
@@ -103,5 +143,7 @@ def _tls(listen: Listen) -> ssl.SSLContext | bool:
         return True
     # The door's own certificate is the one to expect; its names are those of the outside.
     context = ssl.create_default_context(cafile=str(listen.certificate))
+    # Trusted as it is, also where the authority that signed it isn't in the file.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.check_hostname = False
     return context

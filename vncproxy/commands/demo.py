@@ -8,7 +8,6 @@ from pathlib import Path
 
 from vncproxy.app import Daemon
 from vncproxy.config.model import Aliyun, Config, Instance, Listen, Log, State
-from vncproxy.errors import ConfigError, ConfigProblem
 from vncproxy.simulator.settings import (
     DEMO_KEY_ID,
     DEMO_KEY_SECRET,
@@ -25,19 +24,15 @@ async def demo(port: int, screen: str | None, announce: Callable[[str], None]) -
     """Run until SIGINT or SIGTERM.
 
     Args: port - of the page; screen - "host:port" of a real VNC server to show instead of the
-    built-in picture. Raises: ConfigError - the port is taken.
+    built-in picture. Raises: LocalError - the port is taken.
     """
     shown = SimulatedInstance(name=ALIAS, screen=screen)
     stopped = SimulatedInstance(
         instance_id="i-bp1demo0000000000002", name=_STOPPED_ALIAS, status="Stopped"
     )
-    try:
-        async with Simulator(SimulatorSettings(instances=(shown, stopped))) as cloud:
-            with tempfile.TemporaryDirectory(prefix="vncproxy-demo-") as folder:
-                await _serve(port, cloud, (shown, stopped), Path(folder), announce)
-    except OSError as fault:
-        problem = ConfigProblem("demo", "simulator", str(fault.strerror), "a free port")
-        raise ConfigError([problem]) from fault
+    async with Simulator(SimulatorSettings(instances=(shown, stopped))) as cloud:
+        with tempfile.TemporaryDirectory(prefix="vncproxy-demo-") as folder:
+            await _serve(port, cloud, (shown, stopped), Path(folder), announce)
 
 
 async def _serve(

@@ -22,7 +22,7 @@ async def instances(config: Config, environ: Mapping[str, str]) -> dict[str, Any
             answer: dict[str, Any] = await daemon.call("GET", "/api/v1/instances")
             return {"instances": answer["instances"], "problem": answer["problem"]}
     except (NoDaemonError, ConfigError):
-        # Also without a daemon that has ever run, and so without its token.
+        # Also for a user who may not read the daemon's token.
         pass
     async with cloud_of(config, environ) as cloud:
         aliyun = config.aliyun

@@ -107,7 +107,6 @@ async def _is_open(config: Config, environ: Mapping[str, str], instance: Console
     try:
         async with daemon_client(config, environ) as daemon:
             answer = await daemon.call("GET", "/api/v1/consoles")
-    except (NoDaemonError, ConfigError):
-        # No daemon, or none that has ever made its token: nothing is open here.
+    except NoDaemonError:
         return False
     return any(row["instance"] == instance.id for row in answer["consoles"])
