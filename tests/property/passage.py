@@ -42,7 +42,6 @@ DRIVING = frozenset({SET_PIXEL_FORMAT, SET_ENCODINGS, UPDATE_REQUEST})
 """Messages of the daemon's own that drive the picture."""
 
 _METRICS = Metrics("test")
-_LINK_LOST = "the upstream"
 
 
 class Lessons(LearnedStore):
@@ -69,6 +68,19 @@ class NoCloud:
         return ""
 
 
+def whole_messages(data: bytes, *, extended_buttons: bool = False) -> list[bytes]:
+    """Client messages, cut by the simulator's table. Raises: AssertionError for half a one."""
+    out = []
+    while data:
+        measured = lengths.measure(data, extended_buttons=extended_buttons)
+        assert measured is not None, f"half a message: {data.hex()}"
+        kind, size = measured
+        message, data = data[:size], data[size:]
+        assert len(message) == size, f"half a {kind}: {message.hex()}"
+        out.append(message)
+    return out
+
+
 class Upstream:
     """The far end of one link: takes whole messages only, and answers requests when told to."""
 
@@ -86,24 +98,17 @@ class Upstream:
 
     def messages(self) -> list[bytes]:
         """The messages since the last call. Raises: AssertionError where one isn't whole."""
-        data = self.leg.take()
-        out = []
-        while data:
-            measured = lengths.measure(data, extended_buttons=self.confirmed)
-            assert measured is not None, f"half a message: {data.hex()}"
-            kind, size = measured
-            message, data = data[:size], data[size:]
-            assert len(message) == size, f"half a {kind}: {message.hex()}"
-            self._note(kind, message)
-            out.append(message)
+        out = whole_messages(self.leg.take(), extended_buttons=self.confirmed)
+        for message in out:
+            self._note(message)
         return out
 
-    def _note(self, kind: str, message: bytes) -> None:
-        if kind == "set-encodings":
+    def _note(self, message: bytes) -> None:
+        if message[0] == SET_ENCODINGS:
             self._asked = frozenset(struct.unpack_from(f">{len(message) // 4 - 1}i", message, 4))
-        elif kind == "update-request":
+        elif message[0] == UPDATE_REQUEST:
             self._wanted = True
-        elif kind == "set-pixel-format":
+        elif message[0] == SET_PIXEL_FORMAT:
             assert not self._wanted, "a new pixel format while a request is outstanding"
             self._pixel_bytes = message[4] // 8
 

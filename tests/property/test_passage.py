@@ -10,9 +10,11 @@ import asyncio
 import struct
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -43,8 +45,13 @@ from tests.property.passage import (
     input_for,
     is_release,
     pointer_for,
+    whole_messages,
 )
+from tests.recording_screen import recording_screen
+from tests.setup import running, until
 from tests.unit.console.fakes import PIXEL_FORMAT, VIEWER_HANDSHAKE
+from vncproxy.config.model import Limits
+from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 
 HANDSHAKE = b"".join(VIEWER_HANDSHAKE)
 PLAIN = b"\0\0\0\0" + PIXEL_FORMAT
@@ -304,3 +311,62 @@ def test_only_the_controller_is_passed_on(
     two = Speaker.of("two", [HANDSHAKE, ASKS], other, places)
     scene = Scene(Passage(kind, confirms=True), {"one": one, "two": two})
     play(scene, ["say", "answer", *events])
+
+
+def sayable(message: bytes) -> bytes:
+    """The message with a down-flag of 0 or 1, which is all that the simulator lets pass."""
+    match message[0]:
+        case 4:
+            return bytes([4, message[1] & 1]) + message[2:]
+        case 255 if message[1] == 0:
+            return b"\xff\0\0" + bytes([message[3] & 1]) + message[4:]
+        case _:
+            return message
+
+
+pauses = st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.01, 0.06]), min_size=1, max_size=12)
+
+
+@given(
+    st.lists(on_screen(0xFF) | shared(False).map(sayable), min_size=20, max_size=60),
+    st.lists(st.integers(0, 1 << 20), min_size=20, max_size=60),
+    pauses,
+)
+@settings(
+    max_examples=15,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+def test_through_the_whole_daemon(sent: list[bytes], places: list[int], waits: list[float]) -> None:
+    """Over real WebSockets, whose frames end anywhere, with keepalives on their own timer."""
+    with TemporaryDirectory() as folder:
+        asyncio.run(through_the_daemon(Path(folder), sent, places, waits))
+
+
+async def through_the_daemon(
+    folder: Path, sent: list[bytes], places: list[int], waits: list[float]
+) -> None:
+    expected = [form for m in sent if (form := input_for(m, confirmed=False)) is not None]
+    last = bytes.fromhex("0401000000000061")
+    async with recording_screen() as screen:
+        instance = SimulatedInstance(screen=screen.address)
+        cloud = SimulatorSettings(instances=(instance,))
+        limits = Limits(keepalive_interval=0.02)
+        async with running(folder, cloud=cloud, limits=limits) as setup:
+            viewer = await setup.connect()
+            await viewer.shake_hands()
+            parts = pieces(b"".join([*sent, last]), places)
+            for part, wait_s in zip(parts, cycle(waits), strict=False):
+                await viewer.socket.send_bytes(part)
+                if wait_s:
+                    await asyncio.sleep(wait_s)
+            received = screen.received[0]
+            await until(lambda: last in received, "the last message")
+            data = bytes(received[: received.index(last) + len(last)])
+            await until(lambda: setup.cloud.messages["update-request"] > 2, "a keepalive")
+            assert not setup.cloud.breaches
+            assert len(setup.cloud.dials) == 1
+        assert not setup.cloud.breaches
+    got = [m for m in whole_messages(data) if m[0] not in DRIVING]
+    assert got == [*expected, last]
