@@ -44,8 +44,10 @@ class Fanout:
         self.viewers: dict[str, ViewerScreen] = {}
         self._zlib = StatelessTight()
         self._zlib_seen = False
+        self._ever_asked = False
         self._outstanding = False
         self._full_outstanding = False
+        self._size_told = False
         self._full_at = float("-inf")
         self._asked: tuple[int, ...] | None = None
         self._switch: FormatSwitch | None = None
@@ -82,6 +84,7 @@ class Fanout:
         self.memory = replace(memory, pixel_format=wanted)
         self._zlib = StatelessTight()
         self._zlib_seen = self._outstanding = self._full_outstanding = False
+        self._ever_asked = self._size_told = False
         self._full_at = float("-inf")
         self._asked = self._switch = None
         for screen in self.viewers.values():
@@ -100,17 +103,23 @@ class Fanout:
         """
         if self._switch is None and pixel_format == self.memory.pixel_format:
             return []
-        if not self._outstanding:
+        if not self._ever_asked:
             return self._reformat(pixel_format)
         if self._switch is not None:
             self._switch.pixel_format = pixel_format
             return []
+        return self._probe_for(pixel_format)
+
+    def _probe_for(self, pixel_format: PixelFormat) -> list[bytes]:
         self._switch = FormatSwitch(pixel_format, self.memory.width, self.memory.height)
+        self.memory.cursor = None
         return [self._switch.probe()]
 
     def _reformat(self, pixel_format: PixelFormat) -> list[bytes]:
         self._switch = None
-        self._outstanding = self._full_outstanding = False
+        self._ever_asked = self._outstanding = self._full_outstanding = False
+        # Encodings named anew make QEMU send the cursor again, which is in the new format then.
+        self._asked = None
         self.memory.reformat(pixel_format)
         for screen in self.viewers.values():
             screen.forget_picture()
@@ -149,6 +158,11 @@ class Fanout:
             screen.message(raw)
 
     def _rectangle(self, rect: RectangleReceived) -> None:
+        if rect.encoding in (enc.DESKTOP_SIZE, enc.EXTENDED_DESKTOP_SIZE):
+            self._size_told = True
+        if self._switch is not None and rect.encoding in enc.CURSORS:
+            # It is in the old format; after the switch it is asked for anew.
+            return
         if self.memory.take(rect):
             for screen in self.viewers.values():
                 screen.introduce()
@@ -181,13 +195,19 @@ class Fanout:
         for screen in self.viewers.values():
             screen.update_ended(now)
         if self._switch is not None:
+            if self._size_told:
+                # The probes were for the old size, and may lie outside the new one.
+                self._size_told = False
+                return self._probe_for(self._switch.pixel_format)
             if not self._switch.update_ended():
                 return []
             if not self._switch.done:
                 return [self._switch.probe()]
             return self._reformat(self._switch.pixel_format)
-        if picture:
-            self._outstanding = self._full_outstanding = False
+        if picture or self._size_told:
+            # TigerVNC's server takes a size for the answer, QEMU sends the picture all the same;
+            # one request too many is merged, one too few would leave the screen still.
+            self._outstanding = self._full_outstanding = self._size_told = False
         return []
 
     # What drives it
@@ -209,7 +229,7 @@ class Fanout:
         area = self._area_due(now)
         if area is not None:
             x, y, width, height = area
-            self._outstanding = self._full_outstanding = True
+            self._ever_asked = self._outstanding = self._full_outstanding = True
             self._full_at = now
             out.append(
                 client_messages.update_request(
@@ -217,7 +237,6 @@ class Fanout:
                 )
             )
         elif not self._outstanding and any(s.drives for s in self.viewers.values()):
-            self._outstanding = True
             out.append(self._frame_request())
         return out
 
@@ -225,10 +244,10 @@ class Fanout:
         """The outstanding request once more, as a keepalive: servers merge it."""
         if self._switch is not None:
             return self._switch.probe()
-        self._outstanding = True
         return self._frame_request()
 
     def _frame_request(self) -> bytes:
+        self._ever_asked = self._outstanding = True
         return client_messages.update_request(
             incremental=True, x=0, y=0, width=self.memory.width, height=self.memory.height
         )
@@ -253,9 +272,10 @@ class Fanout:
         """What to ask the upstream for: what all viewers can show, in the first one's order.
 
         Confirmations and names are filtered for each viewer, so one that asks is enough; a cursor
-        that only some can show must be drawn by the upstream.
+        that only some can show must be drawn by the upstream. A viewer that asks for a picture
+        before it has named any encoding can show Raw only.
         """
-        lists = [s.encodings for s in self.viewers.values() if s.has_chosen]
+        lists = [s.encodings for s in self.viewers.values() if s.has_chosen or s.started]
         if not lists:
             return ()
         unsafe = _unsafe_with(self.pixel_format)

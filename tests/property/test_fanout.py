@@ -1,0 +1,458 @@
+"""Whatever happens, in whatever order: once all is quiet, every viewer sees the right picture."""
+
+from __future__ import annotations
+
+import random
+import struct
+from unittest import mock
+
+import numpy as np
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.decoder import Decoder
+from tests.property.model_server import (
+    COPY_RECT,
+    CURSOR,
+    CURSOR_COLOUR,
+    DESKTOP_SIZE,
+    EXTENDED_SIZE,
+    HEXTILE,
+    LAST_RECT,
+    NATIVE,
+    RAW,
+    RRE,
+    TIGHT,
+    TIGHT_PNG,
+    ModelServer,
+    Shifts,
+    packed,
+)
+from vncproxy.console import viewer_screen
+from vncproxy.console.fanout import Fanout
+from vncproxy.console.screen_memory import ScreenMemory
+from vncproxy.console.viewer_screen import ViewerScreen
+from vncproxy.rfb.pixel_format import PixelFormat
+from vncproxy.rfb.server_events import StreamBroken
+from vncproxy.rfb.server_stream import ServerStream
+
+FENCE, CONTINUOUS = -312, -313
+END = 150
+"""EndOfContinuousUpdates."""
+QUEUE_BYTES = 4000
+"""More than this waiting for a viewer, and it is behind."""
+FLUSH_BYTES = 1500
+WINDOW_BYTES = 6000
+MAX_WIDTH, MAX_HEIGHT = 40, 36
+SCREEN_BYTES = MAX_WIDTH * MAX_HEIGHT * 4
+CUT_BYTES = 2048
+"""At most this many of the upstream's bytes come at once."""
+
+ENCODINGS = (
+    (COPY_RECT, TIGHT, HEXTILE, RAW, CURSOR, DESKTOP_SIZE, LAST_RECT, EXTENDED_SIZE),
+    (COPY_RECT, TIGHT, TIGHT_PNG, RRE, CURSOR, EXTENDED_SIZE, FENCE, CONTINUOUS),
+    (TIGHT, COPY_RECT, DESKTOP_SIZE),
+    (TIGHT_PNG, COPY_RECT, DESKTOP_SIZE, CURSOR, LAST_RECT, FENCE, CONTINUOUS),
+    (HEXTILE, RRE, COPY_RECT, EXTENDED_SIZE, DESKTOP_SIZE),
+    (RAW, EXTENDED_SIZE),
+    (COPY_RECT, TIGHT),
+    None,
+)
+"""What viewers ask for; None: one that never says, and so may be sent Raw only."""
+
+
+class ModelViewer:
+    """A viewer that asks for the next update when it has decoded one, or has them unasked."""
+
+    def __init__(self, screen: ViewerScreen, size: tuple[int, int], shifts: Shifts) -> None:
+        """It has just had ServerInit."""
+        self.screen = screen
+        self.decoder = Decoder(*size, shifts)
+        self.may_get = {RAW}
+        self.line = bytearray()
+        self.reads = True
+        self.was_behind = False
+        self.has_asked = False
+        self.continuous = False
+        self.ends = 0
+        self.wished_shifts: Shifts | None = None
+        self.next_shifts: Shifts | None = None
+        self.cursors_seen: object = None
+        self._answered = 0
+        self._fences = 0
+
+    def choose(self, encodings: tuple[int, ...], now: float) -> None:
+        """SetEncodings."""
+        self.may_get |= set(encodings)
+        self.screen.set_encodings(encodings, now)
+
+    def ask(self, *, incremental: bool, area: tuple[int, int, int, int] | None = None) -> None:
+        """FramebufferUpdateRequest."""
+        self.has_asked = True
+        x, y, width, height = area or (0, 0, *self.decoder.size)
+        self.screen.requested(incremental=incremental, x=x, y=y, width=width, height=height)
+
+    def read(self, size: int, now: float) -> bool:
+        """Take some bytes off the line and decode them; whether an update has become complete."""
+        data = bytes(self.line[:size])
+        del self.line[:size]
+        self.decoder.feed(data)
+        self._check_cursor()
+        for flags, payload in self.decoder.fences[self._fences :]:
+            if flags >> 31:
+                self.screen.fence_answered(payload, now)
+        self._fences = len(self.decoder.fences)
+        if self.next_shifts and self.decoder.messages[END] > self.ends:
+            # Nothing unasked comes any more: this is the place at which the format changes.
+            self.change_format()
+        if not self.decoder.at_boundary or self.decoder.updates == self._answered:
+            return False
+        self._answered = self.decoder.updates
+        return True
+
+    def change_format(self) -> None:
+        """From here on all is decoded in the format that SetPixelFormat named."""
+        assert self.next_shifts is not None
+        if self.decoder.shifts != self.next_shifts:
+            self.decoder.painted[:] = False
+        self.decoder.shifts, self.next_shifts = self.next_shifts, None
+
+    def go_on(self) -> None:
+        """After an update: ask for the next, or to have them unasked where that is offered."""
+        if self.decoder.messages[END] and CONTINUOUS in self.may_get:
+            if not self.continuous:
+                self.continuous = True
+                self.screen.enable_continuous(enable=True)
+        elif self.has_asked:
+            self.ask(incremental=True)
+
+    def _check_cursor(self) -> None:
+        """A cursor comes in the pixel format that the viewer decodes it with."""
+        cursor = self.decoder.cursor
+        if cursor is not None and cursor is not self.cursors_seen:
+            self.cursors_seen = cursor
+            _, _, _, width, height, data = cursor
+            pixel = packed(np.array(CURSOR_COLOUR, np.uint8), self.decoder.shifts)
+            assert data[: 4 * width * height] == pixel * (width * height)
+
+
+def _memory(server: ModelServer) -> ScreenMemory:
+    return ScreenMemory(*server.size, "model", _pixel_format(NATIVE))
+
+
+def _pixel_format(shifts: Shifts) -> PixelFormat:
+    red, green, blue = shifts
+    return PixelFormat(red_shift=red, green_shift=green, blue_shift=blue)
+
+
+_BOXES = st.tuples(*[st.integers(0, 63)] * 4)
+_SIZES = st.tuples(st.integers(1, MAX_WIDTH), st.integers(1, MAX_HEIGHT))
+_WHICH = st.integers(0, 7)
+
+
+class Everything(RuleBasedStateMachine):
+    """One console: its fan-out, a model upstream, model viewers. It plays the stage's part."""
+
+    @initialize(
+        seed=st.integers(0, 1 << 32), size=_SIZES, by_area=st.booleans(), small=st.booleans()
+    )
+    def begin(self, seed: int, size: tuple[int, int], by_area: bool, small: bool) -> None:
+        """The first link is up."""
+        self._patch = mock.patch.object(
+            viewer_screen, "_FLUSH_BYTES", FLUSH_BYTES if small else viewer_screen._FLUSH_BYTES
+        )
+        self._patch.start()
+        self.rng = random.Random(seed)
+        self.by_area = by_area
+        self.now = 1000.0
+        self.joined = 0
+        self.viewers: dict[str, ModelViewer] = {}
+        self.held = False
+        self.server: ModelServer | None = ModelServer(self.rng, *size, by_area=by_area)
+        self.fanout = Fanout(_memory(self.server), viewer_window_bytes=WINDOW_BYTES)
+        self.stream = ServerStream(*size, _pixel_format(NATIVE))
+
+    def teardown(self) -> None:
+        """However it ended, it must come to rest with the right picture."""
+        if hasattr(self, "fanout"):
+            try:
+                if self.server is None:
+                    self.link_comes((20, 20))
+                self.come_to_rest()
+            finally:
+                self._patch.stop()
+
+    def viewer(self, which: int) -> ModelViewer:
+        """One of those that are on."""
+        return list(self.viewers.values())[which % len(self.viewers)]
+
+    # Viewers
+
+    @precondition(lambda self: self.server is not None and len(self.viewers) < 4)
+    @rule(encodings=st.sampled_from(ENCODINGS), asks=st.booleans())
+    def joins(self, encodings: tuple[int, ...] | None, asks: bool) -> None:
+        """A viewer is sent ServerInit and says what it wants."""
+        self.joined += 1
+        name = f"v{self.joined}"
+        screen = self.fanout.join(name)
+        memory = self.fanout.memory
+        promised = self.fanout.pixel_format
+        shifts = (promised.red_shift, promised.green_shift, promised.blue_shift)
+        viewer = self.viewers[name] = ModelViewer(screen, (memory.width, memory.height), shifts)
+        if encodings is not None:
+            viewer.choose(encodings, self.now)
+        if asks:
+            viewer.ask(incremental=False)
+        self.pump()
+
+    @precondition(lambda self: self.viewers)
+    @rule(which=_WHICH)
+    def leaves(self, which: int) -> None:
+        """A viewer goes."""
+        name = list(self.viewers)[which % len(self.viewers)]
+        del self.viewers[name]
+        self.fanout.leave(name)
+        self.pump()
+
+    @precondition(lambda self: self.viewers)
+    @rule(which=_WHICH, incremental=st.booleans(), area=st.none() | _BOXES)
+    def asks(self, which: int, incremental: bool, area: tuple[int, int, int, int] | None) -> None:
+        """A viewer asks out of turn, perhaps for a part, perhaps beyond the edge."""
+        self.viewer(which).ask(incremental=incremental, area=area)
+        self.pump()
+
+    @precondition(lambda self: self.viewers)
+    @rule(which=_WHICH, encodings=st.sampled_from(ENCODINGS))
+    def chooses_anew(self, which: int, encodings: tuple[int, ...] | None) -> None:
+        """A viewer changes its mind about encodings, but for the size."""
+        viewer = self.viewer(which)
+        if encodings is not None:
+            kept = tuple({DESKTOP_SIZE, EXTENDED_SIZE} & viewer.may_get)
+            viewer.choose(encodings + kept, self.now)
+            self.pump()
+
+    @precondition(lambda self: self.viewers)
+    @rule(which=_WHICH, reads=st.booleans())
+    def turns_slow(self, which: int, reads: bool) -> None:
+        """A viewer stops reading, or begins again."""
+        self.viewer(which).reads = reads
+
+    @precondition(lambda self: self.viewers)
+    @rule(which=_WHICH, size=st.integers(1, 3000))
+    def reads_a_little(self, which: int, size: int) -> None:
+        """A slow viewer reads some of what waits for it."""
+        self.read(self.viewer(which), size)
+        self.pump()
+
+    @precondition(lambda self: len(self.viewers) == 1)
+    @rule(shifts=st.sampled_from([NATIVE, (0, 8, 16), (8, 16, 24)]))
+    def wants_another_format(self, shifts: Shifts) -> None:
+        """The only viewer will name another pixel format once it may."""
+        self.viewer(0).wished_shifts = shifts
+
+    def name_format(self, viewer: ModelViewer) -> None:
+        """At a place where no request is outstanding, or continuous updates are stopped before."""
+        shifts, viewer.wished_shifts = viewer.wished_shifts, None
+        if shifts is None or len(self.viewers) > 1:
+            return
+        viewer.next_shifts = shifts
+        if viewer.continuous:
+            viewer.continuous = False
+            viewer.ends = viewer.decoder.messages[END]
+            viewer.screen.enable_continuous(enable=False)
+        else:
+            viewer.change_format()
+        self.to_server(self.fanout.set_pixel_format(_pixel_format(shifts)))
+
+    # The upstream
+
+    @precondition(lambda self: self.server is not None)
+    @rule(box=_BOXES)
+    def draws(self, box: tuple[int, int, int, int]) -> None:
+        """The screen changes."""
+        assert self.server is not None
+        self.server.draw(box)
+
+    @precondition(lambda self: self.server is not None)
+    @rule(box=_BOXES, source=st.tuples(st.integers(0, 63), st.integers(0, 63)))
+    def scrolls(self, box: tuple[int, int, int, int], source: tuple[int, int]) -> None:
+        """A part of the screen is moved."""
+        assert self.server is not None
+        self.server.scroll(box, *source)
+
+    @precondition(lambda self: self.server is not None)
+    @rule(width=st.integers(0, 12), height=st.integers(0, 12))
+    def points(self, width: int, height: int) -> None:
+        """Another cursor."""
+        assert self.server is not None
+        self.server.point(width, height)
+
+    @precondition(lambda self: self.server is not None)
+    @rule(size=_SIZES)
+    def resizes(self, size: tuple[int, int]) -> None:
+        """Another screen size."""
+        assert self.server is not None
+        self.server.resize(*size)
+
+    @precondition(lambda self: self.server is not None)
+    @rule()
+    def rings(self) -> None:
+        """A message that is no update."""
+        assert self.server is not None
+        self.server.ring()
+
+    @precondition(lambda self: self.server is not None)
+    @rule()
+    def answers(self) -> None:
+        """The upstream sends what it owes; it is on its way."""
+        assert self.server is not None
+        self.server.answer()
+
+    @precondition(lambda self: self.server is not None and self.server.wire)
+    @rule(size=st.integers(1, CUT_BYTES))
+    def arrives(self, size: int) -> None:
+        """Some of what is on its way arrives, cut anywhere."""
+        self.deliver(size)
+
+    @rule(seconds=st.floats(0.001, 2.0))
+    def time_passes(self, seconds: float) -> None:
+        """The stage's timer."""
+        self.now += seconds
+        self.pump()
+
+    @precondition(lambda self: self.server is not None)
+    @rule()
+    def link_goes(self) -> None:
+        """The link is lost, with all that was on its way."""
+        self.server = None
+        self.held = False
+
+    @precondition(lambda self: self.server is None)
+    @rule(size=_SIZES)
+    def link_comes(self, size: tuple[int, int]) -> None:
+        """Another link replaces it."""
+        self.server = ModelServer(self.rng, *size, by_area=self.by_area)
+        self.stream = ServerStream(*size, _pixel_format(NATIVE))
+        self.to_server(self.fanout.link_renewed(_memory(self.server)))
+        self.pump()
+
+    @precondition(lambda self: self.server is not None and self.viewers)
+    @rule()
+    def rests(self) -> None:
+        """Nothing new happens for a while: the pictures must be right."""
+        self.come_to_rest()
+
+    # The stage's part
+
+    def deliver(self, size: int) -> None:
+        """Bytes of the upstream, unless it isn't read."""
+        server = self.server
+        if server is None or self.held:
+            return
+        data = bytes(server.wire[:size])
+        del server.wire[:size]
+        for event in self.stream.feed(data):
+            assert not isinstance(event, StreamBroken), event
+            self.to_server(self.fanout.upstream(event, self.now))
+        self.pump()
+
+    def to_server(self, messages: list[bytes]) -> None:
+        """Upstream, unless there is no link."""
+        if self.server is not None:
+            self.stream.set_pixel_format(self.fanout.memory.pixel_format)
+            self.server.take(messages)
+
+    def pump(self) -> None:
+        """As the stage does after anything happened."""
+        self.now += 0.001
+        while True:
+            if self.server is not None:
+                self.to_server(self.fanout.requests(self.now))
+            for name, viewer in list(self.viewers.items()):
+                viewer.line += b"".join(viewer.screen.take())
+                if viewer.screen.lost:
+                    assert not {DESKTOP_SIZE, EXTENDED_SIZE} & viewer.may_get
+                    del self.viewers[name]
+                    self.fanout.leave(name)
+            self.hold_back()
+            readers = [v for v in self.viewers.values() if v.reads and v.line]
+            if not readers:
+                return
+            for viewer in readers:
+                self.read(viewer, len(viewer.line))
+
+    def hold_back(self) -> None:
+        """Who is behind skips; if all are, the upstream isn't read."""
+        behind = [n for n, v in self.viewers.items() if len(v.line) > QUEUE_BYTES]
+        self.held = bool(behind) and len(behind) == len(self.viewers)
+        if not self.held:
+            for name in behind:
+                self.fanout.viewers[name].ready = False
+
+    def read(self, viewer: ModelViewer, size: int) -> None:
+        """The viewer takes bytes; one that has them all is caught up."""
+        had = bool(viewer.line)
+        if viewer.read(size, self.now):
+            self.name_format(viewer)
+            viewer.go_on()
+        if had and not viewer.line:
+            for name, each in self.viewers.items():
+                if each is viewer:
+                    self.fanout.became_ready(name)
+                    self.held = False
+
+    # What must hold
+
+    @invariant()
+    def lines_are_bounded(self) -> None:
+        """A viewer that reads nothing costs no more than its queue and one batch."""
+        for viewer in getattr(self, "viewers", {}).values():
+            assert len(viewer.line) <= QUEUE_BYTES + 3 * SCREEN_BYTES + 2 * CUT_BYTES
+
+    def come_to_rest(self) -> None:
+        """Everybody reads, the upstream answers, time passes, until nothing is left to do."""
+        assert self.server is not None
+        for viewer in self.viewers.values():
+            viewer.reads = True
+            if not viewer.has_asked:
+                viewer.ask(incremental=False)
+        self.pump()
+        for _ in range(100):
+            if self.server.wire:
+                self.deliver(CUT_BYTES)
+            elif not self.server.answer():
+                if self.fanout.next_request_at is None:
+                    break
+                self.now = max(self.now, self.fanout.next_request_at)
+                asked = dict(self.server.requests)
+                self.pump()
+                assert self.server.requests != asked, "the timer went off for nothing"
+        else:
+            raise AssertionError("it never comes to rest")
+        for name, viewer in self.viewers.items():
+            self.check(name, viewer, self.server)
+        if self.viewers:
+            assert self.server.is_asked, "no request is outstanding: the next change goes unseen"
+
+    def check(self, name: str, viewer: ModelViewer, server: ModelServer) -> None:
+        """Its picture is the upstream's, and came only in ways that it knows."""
+        decoder = viewer.decoder
+        assert decoder.at_boundary, f"{name} was sent half a message"
+        assert decoder.size == server.size
+        assert decoder.painted.all(), f"{name} lacks a part of the picture"
+        assert np.array_equal(decoder.frame, server.frame), f"{name} sees another picture"
+        assert set(decoder.encodings) <= viewer.may_get
+        if CURSOR in server.encodings and CURSOR in viewer.may_get and server.cursor is not None:
+            assert decoder.cursor is not None
+            header = struct.unpack(">HHHHi", server.cursor[:12])
+            assert decoder.cursor[1:5] == header[:4]
+
+
+TestEverything = Everything.TestCase
+TestEverything.settings = settings(
+    max_examples=150,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
