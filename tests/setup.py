@@ -16,7 +16,7 @@ import msgspec
 
 from tests.decoder import Decoder
 from vncproxy.app import Daemon
-from vncproxy.config.model import Aliyun, Config, Instance, Limits, Listen, Log, State
+from vncproxy.config.model import Access, Aliyun, Config, Instance, Limits, Listen, Log, State
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
 
@@ -198,13 +198,14 @@ async def running(
     *,
     cloud: SimulatorSettings | Simulator | None = None,
     limits: Limits | None = None,
-    access: Literal["open", "token"] = "open",
+    access: Literal["open", "token"] | Access = "open",
     **config: Any,
 ) -> AsyncIterator[Running]:
     """Start both, give them, and drain; instances of the simulator are configured by their name.
 
     Args: folder - for the state directory; cloud - to be started, or one that already runs and goes
-    on afterwards; config - more sections of `Config`.
+    on afterwards; access - of the door, or the section, with a `token` door; config - more sections
+    of `Config`.
     """
     started = (
         nullcontext(cloud)
@@ -212,11 +213,13 @@ async def running(
         else Simulator(cloud or SimulatorSettings(animated=False))
     )
     log = io.StringIO()
+    kind: Literal["open", "token"] = "token" if isinstance(access, Access) else access
     async with started as simulator, aiohttp.ClientSession() as http:
         settings = simulator.settings
         aliyun = config.pop("aliyun", Aliyun(endpoint=simulator.endpoint))
         whole = Config(
-            listen=config.pop("listen", (Listen(address="127.0.0.1:0", access=access),)),
+            listen=config.pop("listen", (Listen(address="127.0.0.1:0", access=kind),)),
+            access=access if isinstance(access, Access) else Access(),
             aliyun=aliyun,
             limits=limits or Limits(),
             state=State(directory=folder / "state"),
