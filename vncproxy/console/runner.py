@@ -25,7 +25,6 @@ from vncproxy.console.lifecycle import Event, Lifecycle, State
 from vncproxy.console.link import Link
 from vncproxy.console.opaque_relay import OpaqueRelay
 from vncproxy.console.opener import Cloud, Dialler, Opener
-from vncproxy.console.report import Message, notice
 from vncproxy.console.stage import Stage
 from vncproxy.console.verdict import after_waiting, least_pause_s
 from vncproxy.errors import (
@@ -83,9 +82,6 @@ class RunnerHost(Protocol):
 
     def changed(self) -> None:
         """What pages show has changed."""
-
-    def tell_all(self, message: Message) -> None:
-        """Show something once on every page."""
 
     def has_page(self) -> bool:
         """Whether a page is on that could ask its user for a password."""
@@ -341,7 +337,6 @@ class Runner:
         self.losses_survived += 1
         self._parts.metrics.resumed()
         self._parts.metrics.loss_survived()
-        self._host.tell_all(notice("The connection to the cloud was lost and has been replaced."))
 
     def _go_opaque(self, link: Link, found: UnknownSecurity | None) -> None:
         self.relay = OpaqueRelay(link, found, self._mismatch)

@@ -27,6 +27,12 @@ test("nothing dropped is plain good news, told once", () => {
   assert.deepEqual(all.map(({ level }) => level), ["info"]);
 });
 
+test("a loss that was over before it was told of shows by its count, but not one from before", () => {
+  const running = (losses_survived) => ({ state: "running", saved: { losses_survived } });
+  assert.equal(notices(running(3)).length, 0);
+  assert.equal(notices(running(3), running(4), running(4)).length, 1);
+});
+
 test("opaque mode is explained once", () => {
   assert.equal(notices({ state: "opaque" }, { state: "opaque" }).length, 1);
 });

@@ -8,21 +8,25 @@ export class Changes {
   #away = false;
   #opaque = false;
   #discarded = 0;
+  #survived = 0;
 
   /**
-   * The notices for the next state message.
-   * @param {{state: string, discarded_keys?: number}} message
+   * The notices for the next state message. A loss may be over before a message told of it: then
+   * only the count of losses survived shows it.
+   * @param {{state: string, discarded_keys?: number, saved?: {losses_survived: number}}} message
    * @returns {{level: "info"|"warning", text: string}[]}
    */
-  next({ state, discarded_keys: discarded = 0 }) {
+  next({ state, discarded_keys: discarded = 0, saved }) {
     const notices = [];
     if (state === "running") {
-      if (this.#away) {
+      const survived = saved?.losses_survived ?? 0;
+      if (this.#ran && (this.#away || survived > this.#survived)) {
         notices.push(this.#back(discarded - this.#discarded));
       }
       this.#ran = true;
       this.#away = false;
       this.#discarded = discarded;
+      this.#survived = survived;
     } else if (state !== "closed") {
       this.#away = this.#ran;
     }
@@ -35,7 +39,7 @@ export class Changes {
 
   #back(dropped) {
     return dropped > 0
-      ? { level: "warning", text: `The link is back. ${dropped} key events in between were not passed on.` }
-      : { level: "info", text: "The link is back." };
+      ? { level: "warning", text: `The link was lost and is back. ${dropped} key events in between were not passed on.` }
+      : { level: "info", text: "The link was lost and is back." };
   }
 }

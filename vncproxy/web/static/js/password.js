@@ -1,6 +1,7 @@
 /** The VNC password: asked for, sent on the control channel once, and forgotten. */
 
 import { secretForm } from "./message.js";
+import { sentence } from "./words.js";
 
 const FIELDS = [
   {
@@ -42,7 +43,7 @@ export class PasswordDesk {
       this.#kept = null;
       this.#give(password, since);
     } else if (this.#triedSince !== since) {
-      const problem = error?.text || (this.#triedSince === null ? "" : "The password was not accepted.");
+      const problem = sentence(error?.text ?? "") || (this.#triedSince === null ? "" : "The password was not accepted.");
       // The same question keeps its form, with what was typed so far.
       this.#ask(`${since} ${problem}`, text ?? "", problem, (password) => this.#give(password, since));
     }
@@ -50,7 +51,7 @@ export class PasswordDesk {
 
   /** The session ended for want of the right password: `again` starts the next one. @param {string} said by the daemon */
   wantedAfterEnd(again, said) {
-    const problem = said || (this.#triedSince === null ? "" : "The password was not accepted.");
+    const problem = sentence(said ?? "") || (this.#triedSince === null ? "" : "The password was not accepted.");
     this.#triedSince = null;
     this.#ask("after end", "", problem, (password) => {
       this.#kept = password;

@@ -63,7 +63,7 @@ export class StatusBar {
     const kind = KEPT_OPEN.has(state) ? keepaliveName(keepalive?.kind) : "";
     setText(byId("keepalive"), kind ? `Kept open by ${kind}` : "");
     byId("keepalive").title = keepalive?.why ?? "";
-    this.fact("Kept open by", kind ? [kind, keepalive?.why].filter(Boolean).join(": ") : null);
+    this.fact("Kept open by", kind ? keepalive.why || kind : null);
     const survived = saved?.losses_survived ?? 0;
     setText(byId("survived"), survived ? `${counted(survived, "lost link")} replaced` : "");
     this.fact("Lost links replaced", saved ? survived : null);
