@@ -116,8 +116,9 @@ class GatewayFault:
     """One fault of the gateway.
 
     Args: kind; status - HTTP status of STATUS; step - CLOSE_AT ends the session where the server
-    would send this; after_bytes - of the server's stream, for the kinds that end in AFTER;
-    delay_s - how long HANG takes before it refuses. UNKNOWN_SECURITY is for built-in screens only.
+    would send this, GARBAGE takes its place; after_bytes - of the server's stream, for the kinds
+    that end in AFTER; delay_s - how long HANG takes before it refuses. UNKNOWN_SECURITY is for
+    built-in screens only.
     """
 
     kind: GatewayFaultKind
@@ -140,6 +141,11 @@ class GatewayFault:
     def close_at(cls, step: Step) -> GatewayFault:
         """The connection ends where the server would send `step`."""
         return cls(GatewayFaultKind.CLOSE_AT, step=step)
+
+    @classmethod
+    def garbage_at(cls, step: Step) -> GatewayFault:
+        """Random bytes where the server would send `step`, then silence."""
+        return cls(GatewayFaultKind.GARBAGE, step=step)
 
     @classmethod
     def reset_after(cls, after_bytes: int) -> GatewayFault:

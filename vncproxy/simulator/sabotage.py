@@ -54,7 +54,7 @@ class Sabotage:
         match fault.kind:
             case GatewayFaultKind.CLOSE_AT if watch.step is fault.step:
                 return Passed(b"", Ending.DROP)
-            case GatewayFaultKind.GARBAGE:
+            case GatewayFaultKind.GARBAGE if watch.step is fault.step:
                 return Passed(self._random.randbytes(_GARBAGE_BYTES), Ending.STALL)
             case GatewayFaultKind.RESET_AFTER:
                 return self._end_after(data, fault.after_bytes, Ending.RESET)

@@ -1,0 +1,65 @@
+"""The daemon under a fault, and what must hold once it is over, whatever the fault was."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.setup import WAIT_S, Running, Viewer, running
+from vncproxy.errors import REASON_MAX_BYTES
+
+
+@asynccontextmanager
+async def under_fault(folder: Path, **how: Any) -> AsyncIterator[Running]:
+    """`running`, which leaves nothing behind.
+
+    Raises: AssertionError - a rule of the cloud was broken, the daemon logged a fault of its own,
+    or a task is left.
+    """
+    before = asyncio.all_tasks()
+    async with running(folder, **how) as setup:
+        yield setup
+        assert not setup.cloud.breaches
+    assert not setup.cloud.breaches
+    own_faults = [
+        e for e in setup.events if e["level"] in ("error", "critical") or "exception" in e
+    ]
+    assert own_faults == []
+    left = {task for task in asyncio.all_tasks() - before if not task.done()}
+    assert not left, left
+
+
+async def farewell(viewer: Viewer) -> tuple[int, str]:
+    """Close code and reason, once the daemon has closed a viewer that nobody reads otherwise."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            message = await viewer.socket.receive()
+            if message.type is aiohttp.WSMsgType.CLOSE:
+                assert isinstance(message.extra, str)
+                assert len(message.extra.encode()) <= REASON_MAX_BYTES
+                return int(message.data), message.extra
+            assert message.type is aiohttp.WSMsgType.BINARY, message
+
+
+async def shows(viewer: Viewer) -> bool:
+    """Whether the console has come: the handshake goes through, and the picture is painted."""
+    await viewer.begin()
+    async with asyncio.timeout(WAIT_S):
+        while not viewer.decoder.painted.all():
+            await asyncio.sleep(0.01)
+    return True
+
+
+def url_calls(setup: Running) -> list[str]:
+    """How each call for a VncUrl ended at the cloud, oldest first."""
+    return [c.outcome for c in setup.cloud.calls if c.action == "DescribeInstanceVncUrl"]
+
+
+def dials(setup: Running) -> list[str]:
+    """How each dial ended at the cloud, oldest first."""
+    return [dial.outcome for dial in setup.cloud.dials]
