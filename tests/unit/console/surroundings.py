@@ -29,6 +29,7 @@ from vncproxy.throttle.memory import MemoryLedger
 
 TOKEN = "Dvh%2FIA%2BYc73gWO48"
 INSTANCE = ConsoleInstance(id="i-one", region="cn-test", alias="one")
+LEFT = CloseReason(CloseCode.VIEWER_LEFT, Side.VIEWER, "the viewer left")
 KICKED = CloseReason(CloseCode.KICKED, Side.DAEMON, "an administrator ended it")
 _WATCHES = ViewerLimits(idle_timeout_s=0, max_age_s=0, slow_timeout_s=60, queue_bytes=1 << 20)
 
@@ -152,7 +153,10 @@ class GatewayLeg(FakeLeg):
 
 
 class Gateway:
-    """The dialler. `faults` are raised first; every link says `first`."""
+    """The dialler. `faults` are raised first; every link says `first`.
+
+    While `hanging`, dials wait until `released`.
+    """
 
     def __init__(self, notes: Notes) -> None:
         """A gateway with a server behind it that wants no password."""
@@ -161,6 +165,7 @@ class Gateway:
         self.legs: list[GatewayLeg] = []
         self.timeouts_s: list[float] = []
         self.hanging = False
+        self.released = asyncio.Event()
         self._notes = notes
 
     async def __call__(self, url: VncUrl, timeout_s: float) -> Leg:
@@ -169,7 +174,7 @@ class Gateway:
         self._notes.append("dial")
         self.timeouts_s.append(timeout_s)
         if self.hanging:
-            await asyncio.Event().wait()
+            await self.released.wait()
         if self.faults:
             raise self.faults.popleft()
         leg = GatewayLeg(self.first, self._notes)
@@ -232,7 +237,12 @@ class Surroundings:
         """A viewer that has joined nothing yet, and its far end."""
         leg = ViewerLeg(self.notes)
         identity = ViewerIdentity(
-            f"v{next(self._ids)}", user, "127.0.0.1", "local", page, may_control
+            f"v{next(self._ids)}",
+            user,
+            "127.0.0.1",
+            "local",
+            has_page=page,
+            may_control=may_control,
         )
         viewer = Viewer(identity, leg, _WATCHES)
         self._viewers.append(viewer)
