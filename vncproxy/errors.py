@@ -3,6 +3,7 @@
     VncproxyError                 never raised itself
     ├── ConfigError               the configuration is wrong (exit status 78)
     ├── LedgerError               the reconnect ledger can't be read or written
+    ├── AuditError                the audit can't be written
     ├── AccessError               a request is refused at the door (401, 403, 404, 421, 429, 503)
     ├── LocalError                a fault of the daemon itself, such as an impossible transition
     ├── ViewerError               the viewer broke RFB or WebSocket rules
@@ -146,6 +147,10 @@ class ConfigError(VncproxyError):
 
 class LedgerError(VncproxyError):
     """The reconnect ledger can't be read or written, so nothing may be dialled."""
+
+
+class AuditError(VncproxyError):
+    """The audit can't be written, so nothing may be opened and control can't change hands."""
 
 
 class AccessError(VncproxyError):
