@@ -37,9 +37,10 @@ _PATTERNS = re.compile(
             # VncUrl's own parameter, but "duration_s" isn't
             rf"((?:{_NAMES}|{_PARAMETER})(?:=|%(?:25)*3d)b?(?:{_QUOTE})?+)"
             rf"{_NOT_YET}[^&;,)}}\]{_END}]+",
-            # "name": "value" in JSON or in the repr of a mapping; the API's action is no name
+            # "name": "value" in JSON or in the repr of a mapping; the API's action is no name, and
+            # what follows a value such as "vnc-password" may be the next name, not a secret
             rf"({_QUOTE}(?!DescribeInstanceVncUrl)(?:[a-z0-9_-]{{0,40}}(?:{_NAMES})|s){_QUOTE}\s*[:,]\s*+b?{_QUOTE})"
-            rf"{_NOT_YET}[^\"'\\]+",
+            rf"{_NOT_YET}[^\"'\\]++(?!{_QUOTE}\s*:)",
             rf"(\bbearer\s++){_NOT_YET}[^,{_END}]+",
             # AccessKey ids, permanent and temporary, and STS tokens. Source: RAM and STS references
             r"((?<![a-z0-9]))(?:LTAI|STS\.|CAIS)[a-z0-9+/=_-]{4,}",

@@ -115,3 +115,13 @@ def test_the_action_of_the_api_hides_nothing() -> None:
     """DescribeInstanceVncUrl ends like a secret's name, but what follows it is no secret."""
     line = '{"action":"DescribeInstanceVncUrl","region":"cn-hangzhou"}'
     assert hide_lookalikes(line) == line
+
+
+def test_a_value_that_reads_like_a_name_hides_nothing() -> None:
+    """After "used-ticket" or "vnc-password" comes the next name of the line, which must stay."""
+    line = '{"word":"used-ticket","status":401,"reason":"vnc-password","text":"wrong"}'
+    assert hide_lookalikes(line) == line
+    assert (
+        hide_lookalikes("[('token', 'abc'), ('x', 'y')]") == "[('token', '[hidden]'), ('x', 'y')]"
+    )
+    assert hide_lookalikes('{"token":"abc","x":"y"}') == '{"token":"[hidden]","x":"y"}'
