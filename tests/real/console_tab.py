@@ -1,0 +1,162 @@
+"""A browser tab on the daemon's pages: what it shows, and what its WebSockets carried."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from playwright.async_api import Locator, Page, WebSocket, expect
+
+from tests.real.peers.browser import Browser, pixels
+from tests.real.peers.process import until
+from tests.setup import Running, running
+
+SHOTS_VARIABLE = "VNCPROXY_SHOTS"
+CANVAS = "#screen canvas"
+KEY_PAUSE_MS = 40
+
+
+@dataclass
+class Heard:
+    """One WebSocket of the page: its address and all its frames."""
+
+    url: str
+    sent: list[bytes] = field(default_factory=list)
+    received: list[bytes] = field(default_factory=list)
+
+
+@dataclass
+class Tab:
+    """One page, with what its WebSockets carried; a text is found with `says`."""
+
+    page: Page
+    browser: Browser
+    shots: Path
+    sockets: list[Heard] = field(default_factory=list)
+
+    @classmethod
+    async def opened(cls, browser: Browser, folder: Path) -> Tab:
+        """A new tab. Args: folder - for pictures, unless VNCPROXY_SHOTS names another."""
+        shots = Path(os.environ.get(SHOTS_VARIABLE) or folder)
+        shots.mkdir(parents=True, exist_ok=True)
+        tab = cls(await browser.page(), browser, shots)
+        tab.page.on("websocket", tab._heard)
+        return tab
+
+    def _heard(self, socket: WebSocket) -> None:
+        heard = Heard(socket.url)
+        self.sockets.append(heard)
+        socket.on("framesent", lambda data: heard.sent.append(_bytes(data)))
+        socket.on("framereceived", lambda data: heard.received.append(_bytes(data)))
+
+    @property
+    def streams(self) -> list[Heard]:
+        """The RFB streams."""
+        return [socket for socket in self.sockets if "/websockify/" in socket.url]
+
+    @property
+    def card(self) -> Locator:
+        """The card over the screen."""
+        return self.page.locator("#message")
+
+    def button(self, name: str) -> Locator:
+        """A button by what is written on it."""
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    async def open(self, address: str) -> None:
+        """Go there."""
+        await self.page.goto(address)
+
+    @asynccontextmanager
+    async def on_a_console(self, folder: Path, **how: Any) -> AsyncIterator[Running]:
+        """A daemon (see `tests.setup.running`) whose console this tab shows, until the end."""
+        async with running(folder, **how) as setup:
+            await self.open(f"{setup.base}/console/{setup.alias}")
+            try:
+                yield setup
+            finally:
+                # Before the daemon: the page would miss it, and complain.
+                await self.open("about:blank")
+
+    async def says(self, title: str, *more: str) -> None:
+        """Wait until the card has this title, and holds the other texts."""
+        await expect(self.page.locator("#message-title")).to_have_text(title)
+        for text in more:
+            await expect(self.card).to_contain_text(text)
+
+    async def runs(self) -> None:
+        """Wait until the screen is shown, with no card over it."""
+        await expect(self.page.locator("#veil")).to_be_hidden()
+        await expect(self.page.locator(CANVAS)).to_be_visible()
+        await expect(self.page.locator("#state")).to_contain_text("Connected")
+
+    async def picture(self) -> NDArray[np.uint8]:
+        """The instance's screen in the page, in its own pixels."""
+        return await pixels(self.page, CANVAS)
+
+    async def shows(self, truth: Callable[[], Awaitable[NDArray[np.uint8]]]) -> None:
+        """Wait until the screen in the page is `truth`, every pixel."""
+
+        async def same() -> bool:
+            return np.array_equal(await self.picture(), await truth())
+
+        await until(same, "the page shows the same picture")
+
+    async def type(self, text: str) -> None:
+        """Press the keys of a text, at a pace that a guest keeps up with; a capital with Shift."""
+        for character in text:
+            shifted = character.isupper()
+            await self.page.keyboard.press(
+                f"Shift+{character}" if shifted else character, delay=KEY_PAUSE_MS
+            )
+
+    async def at(self, x: int, y: int) -> tuple[float, float]:
+        """Where in the window a pixel of the instance's screen is."""
+        box = await self.page.locator(CANVAS).bounding_box()
+        assert box is not None, "the canvas is shown"
+        height, width = (await self.picture()).shape[:2]
+        return box["x"] + (x + 0.5) * box["width"] / width, box["y"] + (y + 0.5) * box[
+            "height"
+        ] / height
+
+    async def shoot(self, name: str) -> None:
+        """Keep a picture of the window, light and dark."""
+        for scheme in ("light", "dark"):
+            await self.page.emulate_media(color_scheme=scheme)
+            path = self.shots / f"{name}-{scheme}.png"
+            await self.page.screenshot(path=path, animations="disabled")
+        await self.page.emulate_media(color_scheme="light")
+
+    async def addresses(self) -> list[str]:
+        """The addresses in the tab's history, its present one too."""
+        session = await self.page.context.new_cdp_session(self.page)
+        history = await session.send("Page.getNavigationHistory")
+        await session.detach()
+        return [entry[key] for entry in history["entries"] for key in ("url", "userTypedURL")]
+
+
+def _bytes(data: Any) -> bytes:
+    return data.encode() if isinstance(data, str) else bytes(data)
+
+
+# noVNC itself reads a canvas back whenever its size changes, and Chromium would do that elsewhere.
+_ITS_OWN = ("willReadFrequently",)
+
+
+@contextmanager
+def no_complaints(browser: Browser, *expected: str) -> Iterator[None]:
+    """In this block nothing goes wrong in the browser, but for complaints that hold an `expected`.
+
+    A refused request and a broken WebSocket are told by the browser itself, whatever a page does.
+    """
+    browser.complaints.clear()
+    yield
+    known = (*_ITS_OWN, *expected)
+    unexpected = [text for text in browser.complaints if not any(part in text for part in known)]
+    assert not unexpected, unexpected
