@@ -128,12 +128,16 @@ class Cloud:
 
 
 class GatewayLeg(FakeLeg):
-    """A link's far end: says `first` when somebody listens; notes when its close is complete."""
+    """A link's far end: says `first` when somebody listens; notes when its close is complete.
+
+    With `close_hangs` that is when it is `released`.
+    """
 
     def __init__(self, first: bytes, notes: Notes) -> None:
         """Open."""
         super().__init__()
         self.close_hangs = False
+        self.released = asyncio.Event()
         self._first = first
         self._notes = notes
 
@@ -146,7 +150,7 @@ class GatewayLeg(FakeLeg):
     async def close(self, reason: CloseReason | None = None) -> None:
         """Note it once it is done."""
         if self.close_hangs:
-            await asyncio.Event().wait()
+            await self.released.wait()
         if not self.closed:
             await super().close(reason)
             self._notes.append("link closed")

@@ -1,0 +1,199 @@
+"""Which consoles are open: one for each instance, and no more than allowed."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.unit.console.fakes import settle, until
+from tests.unit.console.surroundings import INSTANCE, KICKED, Surroundings, code_of, surroundings
+from vncproxy.console.console import Console
+from vncproxy.console.lifecycle import State
+from vncproxy.console.registry import Registry
+from vncproxy.errors import AccessError, CloseCode, CloseReason, Side
+
+OTHER = replace(INSTANCE, id="i-two", alias="two")
+RESTARTING = CloseReason(CloseCode.RESTARTING, Side.DAEMON, "the daemon is restarting")
+
+
+async def closed(registry: Registry) -> None:
+    """Close whatever is open."""
+    for console in registry.consoles:
+        await console.close(KICKED)
+
+
+def refusal(registry: Registry, instance_id: str) -> tuple[int, str, bool]:
+    """Status, word, and whether it says when to come back."""
+    with pytest.raises(AccessError) as caught:
+        registry.admit(instance_id)
+    return caught.value.status, caught.value.word, caught.value.retry_after_s is not None
+
+
+async def test_two_viewers_at_once_make_one_console(around: Surroundings) -> None:
+    """However they race, an instance has one console, and one dial."""
+    registry = Registry(around.parts)
+    first, second = await asyncio.gather(registry.console(INSTANCE), registry.console(INSTANCE))
+    assert first is second is registry.get(INSTANCE.id)
+    around.join(first)
+    around.join(second)
+    await until(lambda: first.state is State.RUNNING)
+    assert around.count("dial") == 1
+    await closed(registry)
+
+
+async def test_a_closed_console_is_forgotten(around: Surroundings) -> None:
+    """The next viewer gets a new one."""
+    registry = Registry(around.parts)
+    console = await registry.console(INSTANCE)
+    around.join(console)
+    await console.close(KICKED)
+    assert (registry.consoles, registry.get(INSTANCE.id)) == ([], None)
+    assert await registry.console(INSTANCE) is not console
+
+
+async def test_who_comes_while_a_console_closes_waits_for_the_slot(around: Surroundings) -> None:
+    """The old link is closed before a new console may dial."""
+    registry = Registry(around.parts)
+    console = await registry.console(INSTANCE)
+    around.join(console)
+    await until(lambda: console.state is State.RUNNING)
+    around.leg.close_hangs = True
+    closing = asyncio.create_task(console.close(KICKED))
+    await until(lambda: console.state is State.CLOSED)
+    coming = asyncio.create_task(registry.console(INSTANCE))
+    other = await registry.console(OTHER)
+    await settle()
+    assert not coming.done()
+    closing.cancel()
+    fresh = await coming
+    assert fresh not in (console, other)
+    assert fresh.state is State.IDLE
+
+
+async def test_a_console_nobody_joined_is_released(around: Surroundings) -> None:
+    """A page that asked for its state and left leaves nothing behind."""
+    registry = Registry(around.parts)
+    console = await registry.console(INSTANCE)
+    page = console.subscribe("v1")
+    registry.release(console)
+    assert registry.get(INSTANCE.id) is console
+    console.unsubscribe(page)
+    registry.release(console)
+    assert registry.get(INSTANCE.id) is None
+
+
+async def test_a_console_somebody_joined_isnt_released(around: Surroundings) -> None:
+    """Only its own end makes it forgotten."""
+    registry = Registry(around.parts)
+    console = await registry.console(INSTANCE)
+    around.join(console)
+    registry.release(console)
+    assert registry.get(INSTANCE.id) is console
+    await closed(registry)
+
+
+async def test_releasing_an_old_console_leaves_the_new_one(around: Surroundings) -> None:
+    """The place may have been taken meanwhile."""
+    registry = Registry(around.parts)
+    old = await registry.console(INSTANCE)
+    registry.release(old)
+    new = await registry.console(INSTANCE)
+    registry.release(old)
+    assert registry.get(INSTANCE.id) is new
+
+
+async def test_a_full_console_lets_nobody_in(tmp_path: Path) -> None:
+    """max_viewers: 429 with the time to come back; not while it closes, since a new one follows."""
+    async with surroundings(tmp_path, max_viewers=1) as around:
+        registry = Registry(around.parts)
+        console = await registry.console(INSTANCE)
+        around.join(console)
+        assert refusal(registry, INSTANCE.id) == (429, "too-many-viewers", True)
+        with pytest.raises(AccessError):
+            await registry.console(INSTANCE)
+        registry.admit(OTHER.id)
+        await until(lambda: console.state is State.RUNNING)
+        around.leg.close_hangs = True
+        closing = asyncio.create_task(console.close(KICKED))
+        await until(lambda: console.state is State.CLOSED)
+        registry.admit(INSTANCE.id)
+        around.leg.close_hangs = False
+        closing.cancel()
+        await asyncio.wait([closing])
+
+
+async def test_too_many_consoles_are_refused(tmp_path: Path) -> None:
+    """max_consoles counts instances; a further viewer on an open console is welcome."""
+    async with surroundings(tmp_path, max_consoles=1) as around:
+        registry = Registry(around.parts)
+        console = await registry.console(INSTANCE)
+        assert refusal(registry, OTHER.id) == (429, "too-many-consoles", True)
+        registry.admit(INSTANCE.id)
+        registry.release(console)
+        registry.admit(OTHER.id)
+
+
+async def test_a_drain_closes_everything_and_lets_nobody_in(around: Surroundings) -> None:
+    """Viewers hear 1012 after their links were closed; newcomers get 503."""
+    registry = Registry(around.parts)
+    console = await registry.console(INSTANCE)
+    viewer = around.join(console)
+    await until(lambda: console.state is State.RUNNING)
+    assert not registry.draining
+    await registry.drain(RESTARTING, 5.0)
+    assert registry.draining
+    assert code_of(viewer) == (1012, "restarting")
+    assert around.leg.closed
+    assert registry.consoles == []
+    assert refusal(registry, INSTANCE.id)[:2] == (503, "draining")
+
+
+async def test_a_drain_waits_for_a_console_that_is_closing(around: Surroundings) -> None:
+    """Its link must be gone too before the daemon ends."""
+    registry = Registry(around.parts)
+    console = await registry.console(INSTANCE)
+    around.join(console)
+    await until(lambda: console.state is State.RUNNING)
+    around.leg.close_hangs = True
+    closing = asyncio.create_task(console.close(KICKED))
+    await until(lambda: console.state is State.CLOSED)
+    draining = asyncio.create_task(registry.drain(RESTARTING, 5.0))
+    await settle()
+    assert not draining.done()
+    around.leg.released.set()
+    await draining
+    assert around.leg.closed
+    await closing
+
+
+async def test_a_drain_has_a_limit(around: Surroundings) -> None:
+    """A link that won't close can't hold up the end of the daemon."""
+    registry = Registry(around.parts)
+    console = await registry.console(INSTANCE)
+    viewer = around.join(console)
+    await until(lambda: console.state is State.RUNNING)
+    around.leg.close_hangs = True
+    with pytest.raises(TimeoutError):
+        await registry.drain(RESTARTING, 0.02)
+    assert code_of(viewer) == (1012, "restarting")
+
+
+async def test_a_console_made_during_a_drain_is_refused(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would dial after everything was closed."""
+    registry = Registry(around.parts)
+    usual = Console.prepared
+
+    async def slowly(*how: object) -> Console:
+        await registry.drain(RESTARTING, 5.0)
+        return await usual(*how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Console, "prepared", slowly)
+    with pytest.raises(AccessError) as caught:
+        await registry.console(INSTANCE)
+    assert caught.value.status == 503
+    assert registry.consoles == []
