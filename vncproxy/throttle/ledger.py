@@ -45,6 +45,18 @@ class Usage:
     next_free_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """A dial as another ledger may take it over: made `age_s` seconds ago, on the permit `id`.
+
+    Below zero it may still be made until then.
+    """
+
+    id: str
+    key: str
+    age_s: float
+
+
 class Ledger(Protocol):
     """Permits to dial the upstream. Every method raises LedgerError if the record can't be kept."""
 

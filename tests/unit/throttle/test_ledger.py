@@ -12,6 +12,8 @@ from vncproxy.throttle.budget import MAX_AHEAD_S, Budget
 from vncproxy.throttle.ledger import Booking, Ledger, TooLong, Usage
 from vncproxy.throttle.memory import MemoryLedger
 from vncproxy.throttle.sqlite import SqliteLedger
+from vncproxy.throttle.valkey import ValkeyLedger
+from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
 
 BUDGET = Budget(limit=3, window_s=60.0, margin_s=1.0, hold_s=10.0)
 
@@ -21,13 +23,16 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("valkey", marks=pytest.mark.real)])
 async def ledger(
     request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path
 ) -> AsyncIterator[Ledger]:
     made: Ledger
     if request.param == "memory":
         made = MemoryLedger(BUDGET, clock)
+    elif request.param == "valkey":
+        address: StoreAddress = request.getfixturevalue("store_address")
+        made = ValkeyLedger(ValkeyStore(address), BUDGET, steady=clock, clock=clock)
     else:
         made = SqliteLedger(tmp_path / "ledger.sqlite", BUDGET, clock)
     yield made

@@ -1,0 +1,124 @@
+"""A Valkey or Redis server of a test's own: on loopback and a Unix socket, ended with the test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.real.peers.presence import need
+from tests.real.peers.process import START_TIMEOUT_S, STOP_TIMEOUT_S, free_port
+
+
+class ValkeyServer:
+    """A server that can be stopped, frozen and started again on the same port."""
+
+    def __init__(self, folder: Path, *settings: str) -> None:
+        """Args: folder - a new one, for its data; settings - more of its arguments."""
+        self.program = shutil.which("valkey-server") or need("redis-server", "redis-server")
+        self.folder = folder
+        self.port = free_port()
+        self.socket = folder / "s"
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """How a daemon's configuration names it."""
+        return f"valkey://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Run it until it answers. Raises: AssertionError - it doesn't."""
+        self.folder.mkdir(exist_ok=True)
+        log = self.folder / "log"
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                (
+                    *(self.program, "--port", str(self.port), "--bind", "127.0.0.1"),
+                    *("--unixsocket", str(self.socket), "--dir", str(self.folder)),
+                    *("--save", "", "--appendonly", "no", "--daemonize", "no"),
+                    *self._settings,
+                ),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        until = time.monotonic() + START_TIMEOUT_S
+        while not self._answers():
+            assert self._process.poll() is None, log.read_text()[-2000:]
+            assert time.monotonic() < until, "the server doesn't answer"
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(1.0)
+                probe.connect(str(self.socket))
+                probe.sendall(b"PING\r\n")
+                # A server with a password answers too, that it wants it.
+                return probe.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+        except OSError:
+            return False
+
+    def command(self, *words: str) -> bytes:
+        """The start of the answer to one command, as on the wire."""
+        with socket.socket(socket.AF_UNIX) as link:
+            link.settimeout(5.0)
+            link.connect(str(self.socket))
+            link.sendall(
+                f"*{len(words)}\r\n".encode()
+                + b"".join(f"${len(w.encode())}\r\n{w}\r\n".encode() for w in words)
+            )
+            return link.recv(65536)
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        self._signal(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Let it hold its connections and answer nothing."""
+        os.kill(self._pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self._pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it, if it runs."""
+        if self._process is not None:
+            os.kill(self._pid, signal.SIGCONT)
+            self._signal(signal.SIGTERM)
+
+    @property
+    def _pid(self) -> int:
+        assert self._process is not None, "it runs"
+        return self._process.pid
+
+    def _signal(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(number)
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_TIMEOUT_S)
+
+
+@contextmanager
+def valkey_server(folder: Path, *settings: str) -> Iterator[ValkeyServer]:
+    """A running server. Args: as `ValkeyServer`."""
+    server = ValkeyServer(folder, *settings)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

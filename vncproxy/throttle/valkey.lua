@@ -1,0 +1,176 @@
+-- One step of the shared reconnect ledger, as the law in budget.py has it. All times are whole
+-- microseconds of the ledger's own clock.
+--
+-- KEYS: 1 the clock; 2 the claims of one budget key, or the daemons
+-- ARGV: 1 the step; 2 limit; 3 span; 4 hold; 5 early; 6 ahead;
+--       7 the latest instant that the caller thinks possible now, or ""; 8 a test's clock, or "";
+--       9 and on: what the step takes
+-- Returns: a number and another by the step, now, then what the step adds.
+
+local KEEP_MS = 86400000 -- keys expire a day after they were last of use
+
+local clock_key, subject = KEYS[1], KEYS[2]
+local step = ARGV[1]
+local limit, span, hold = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local early, ahead = tonumber(ARGV[5]), tonumber(ARGV[6])
+
+local function whole(number)
+  return string.format('%.0f', number) -- tostring would keep 14 digits only
+end
+
+-- The server's wall clock, made to stand still where it was set back, and where it is later than
+-- the caller, who has a steady clock, can believe.
+local function read_clock()
+  local time = redis.call('TIME')
+  local wall = tonumber(ARGV[8]) or time[1] * 1000000 + time[2]
+  local kept = redis.call('HMGET', clock_key, 'last', 'shift', 'born')
+  local now, born = wall, kept[3]
+  if kept[1] then
+    local last = tonumber(kept[1])
+    now = math.min(wall + tonumber(kept[2]), tonumber(ARGV[7]) or math.huge)
+    now = math.max(now, last)
+  else
+    born = whole(wall)
+  end
+  redis.call('HSET', clock_key, 'last', whole(now), 'shift', whole(now - wall), 'born', born)
+  redis.call('PEXPIRE', clock_key, KEEP_MS)
+  return now, born
+end
+
+local now, born = read_clock()
+
+-- A claim on record is "AT LATEST SPENT". One that can't be read, or lies further ahead than
+-- anything is booked, is damage: it counts as dialled at this moment.
+local function claim_of(id, text)
+  local at, latest, spent = string.match(text, '^(%-?%d+) (%-?%d+) ([01])$')
+  at, latest = tonumber(at), tonumber(latest)
+  if not at or at > now + ahead + hold or latest > now + ahead + hold then
+    return { id = id, at = now, latest = now, spent = true, damaged = true }
+  end
+  return { id = id, at = at, latest = latest, spent = spent == '1' }
+end
+
+local function put(id, at, latest, spent)
+  redis.call('HSET', subject, id, whole(at) .. ' ' .. whole(latest) .. ' ' .. spent)
+  redis.call('PEXPIRE', subject, KEEP_MS)
+end
+
+local function read_claims()
+  local flat = redis.call('HGETALL', subject)
+  local claims = {}
+  for i = 1, #flat, 2 do
+    claims[#claims + 1] = claim_of(flat[i], flat[i + 1])
+  end
+  table.sort(claims, function(a, b) return a.latest > b.latest end)
+  return claims
+end
+
+local function next_free(claims)
+  local free = now
+  for _, claim in ipairs(claims) do
+    if not claim.spent and claim.at > free then
+      free = claim.at
+    end
+  end
+  if #claims >= limit then
+    free = math.max(free, claims[limit].latest + span)
+  end
+  return free
+end
+
+-- What may still count, newest first: as many as a law with this limit can look at.
+local function counted(claims)
+  local seen = {}
+  for i = 1, math.min(#claims, limit) do
+    if claims[i].latest > now - span then
+      seen[#seen + 1] = claims[i].id
+      seen[#seen + 1] = now - claims[i].latest
+    end
+  end
+  return seen
+end
+
+local function tidy(claims)
+  for _, claim in ipairs(claims) do
+    if claim.latest <= now - span then
+      redis.call('HDEL', subject, claim.id)
+    elseif claim.damaged then
+      put(claim.id, now, now, 1)
+    end
+  end
+end
+
+if step == 'book' then -- id, longest wait
+  local claims = read_claims()
+  tidy(claims)
+  local at = next_free(claims)
+  if at - now > tonumber(ARGV[10]) then
+    return { 0, at - now, now, counted(claims) }
+  end
+  put(ARGV[9], at, at + hold, 0)
+  return { 1, at - now, now, counted(read_claims()) }
+end
+
+if step == 'spend' then -- id
+  local text = redis.call('HGET', subject, ARGV[9])
+  local claim = text and claim_of(ARGV[9], text)
+  local may = claim and not claim.spent and claim.at - early <= now and now <= claim.latest
+  if may then
+    put(claim.id, now, now, 1)
+  end
+  return { may and 1 or 0, 0, now, counted(read_claims()) }
+end
+
+if step == 'cancel' then -- ids
+  for i = 9, #ARGV do
+    local text = redis.call('HGET', subject, ARGV[i])
+    if text and not claim_of(ARGV[i], text).spent then
+      redis.call('HDEL', subject, ARGV[i])
+    end
+  end
+  return { 1, 0, now, counted(read_claims()) }
+end
+
+if step == 'usage' then
+  local claims = read_claims()
+  local used = 0
+  for _, claim in ipairs(claims) do
+    if claim.latest > now - span then
+      used = used + 1
+    end
+  end
+  return { used, next_free(claims) - now, now, counted(claims) }
+end
+
+if step == 'record' then -- id and age of each dial, in pairs
+  for i = 9, #ARGV, 2 do
+    if redis.call('HEXISTS', subject, ARGV[i]) == 0 then
+      local at = now - tonumber(ARGV[i + 1])
+      put(ARGV[i], at, at, 1)
+    end
+  end
+  return { 1, 0, now, counted(read_claims()) }
+end
+
+-- Which data this is: another server, a restarted one or one that lost its data has another name.
+local function identity()
+  local info = redis.pcall('INFO', 'server')
+  local run = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
+  return born .. ' ' .. run
+end
+
+if step == 'attend' then -- a daemon's id, or "" to look only; how long one counts
+  if ARGV[9] ~= '' then
+    redis.call('ZADD', subject, whole(now), ARGV[9])
+    redis.call('PEXPIRE', subject, KEEP_MS)
+  end
+  redis.call('ZREMRANGEBYSCORE', subject, '-inf', whole(now - tonumber(ARGV[10])))
+  return { redis.call('ZCARD', subject), 0, now, identity() }
+end
+
+if step == 'leave' then -- a daemon's id
+  redis.call('ZREM', subject, ARGV[9])
+  return { 1, 0, now, identity() }
+end
+
+return redis.error_reply('unknown step')

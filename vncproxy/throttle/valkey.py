@@ -1,0 +1,241 @@
+"""The ledger that several daemons, on several machines, share by a Valkey or Redis 7 server.
+
+The law is budget.py's, written once more in valkey.lua, which the server runs as one step: the
+order of the steps is the order of the bookings, whoever asks.
+
+Time is the server's (TIME), since nothing else is common to all. It is a wall clock, so it may
+jump. Set back, the ledger's clock stands still at the jump and runs on from there: whoever waits,
+waits a little longer. Set forward, dials would seem older than they are; but every daemon tells, by
+its own steady clock, which instant is the latest possible now, and the ledger's clock doesn't pass
+that by more than `CLOCK_TOLERANCE_S`, which the margin covers. Only if the first to call after the
+jump is a process that has never called before does the jump count, and one window may hold the
+dials of two. A daemon whose own clock stood still (a paused machine) makes the others wait for as
+long as nobody else called meanwhile. Keys live for a day after their last use, in the server's
+time: a jump by more than that forgets them.
+
+What the server loses (a restart without its data, a failover) is told by `attend`, and put
+back by `record`; what came last before the loss may be missing until then.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from time import CLOCK_BOOTTIME, clock_gettime
+from typing import Any
+
+from vncproxy.errors import LedgerError
+from vncproxy.throttle.budget import EARLY_S, MAX_AHEAD_S, Budget
+from vncproxy.throttle.ledger import Booking, Dial, TooLong, Usage
+from vncproxy.throttle.valkey_store import Script, ValkeyStore
+
+ID_PREFIX = "v-"
+"""Begins the ids of this ledger's bookings, and of no other's."""
+
+LATELY_S = 60.0
+"""A daemon counts for this long after it was last heard of."""
+
+CLOCK_TOLERANCE_S = 0.25
+"""How far the server's clock may be ahead of what a caller expects: the call's own travel time."""
+
+CLOCK_DRIFT = 1e-3
+"""By which part two machines' clocks may differ in rate: ten times what NTP corrects at most."""
+
+MAX_ORPHANS = 1024
+"""Bookings of callers who left that wait to be given back; further ones lapse by themselves."""
+
+_SCRIPT = Script(files("vncproxy.throttle").joinpath("valkey.lua").read_text("utf-8"))
+_CLOCK_KEY = "clock"
+_DAEMONS_KEY = "daemons"
+_DIALS_PER_CALL = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """What a daemon learns by showing itself.
+
+    Args: daemons - how many were heard of lately; identity - of the server's data: another one
+    means that what was recorded may be lost.
+    """
+
+    daemons: int
+    identity: str
+
+
+def _steady() -> float:
+    """Seconds since boot, suspend included; nobody can set them."""
+    return clock_gettime(CLOCK_BOOTTIME)
+
+
+class ValkeyLedger:
+    """See `Ledger` and the module.
+
+    Args: store - closed with the ledger; budget - this daemon's law; steady - seconds of this
+    machine's clock that never jumps; clock - stands in for the server's, in seconds, for tests.
+    """
+
+    def __init__(
+        self,
+        store: ValkeyStore,
+        budget: Budget,
+        *,
+        steady: Callable[[], float] = _steady,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        """Ask nothing yet."""
+        self._store = store
+        self._budget = budget
+        self._steady = steady
+        self._clock = clock
+        self._now: tuple[int, float] | None = None
+        self._orphans: deque[tuple[str, str]] = deque(maxlen=MAX_ORPHANS)
+        self._seen: dict[str, tuple[float, list[Dial]]] = {}
+        self._used_at: dict[str, float] = {}
+
+    async def book(self, key: str, max_wait_s: float) -> Booking | TooLong:
+        """See `Ledger.book`."""
+        booking_id = ID_PREFIX + secrets.token_hex(8)
+        longest = _micros(min(max_wait_s, MAX_AHEAD_S))
+        try:
+            booked, wait, *_ = await self._claims("book", key, booking_id, str(longest))
+        except BaseException:
+            # Nobody knows whether it was booked: who left, or heard nothing, gives it back.
+            self._orphans.append((key, booking_id))
+            raise
+        wait_s = wait / 1e6
+        return Booking(booking_id, key, wait_s) if booked else TooLong(wait_s)
+
+    async def spend(self, booking: Booking) -> bool:
+        """See `Ledger.spend`."""
+        began = self._steady()
+        spent, *_ = await self._claims("spend", booking.key, booking.id)
+        # A slow answer must not use up the margin between the record and the dial.
+        return bool(spent) and self._steady() - began <= self._budget.margin_s / 2
+
+    async def cancel(self, booking: Booking) -> None:
+        """See `Ledger.cancel`."""
+        await self._claims("cancel", booking.key, booking.id)
+
+    async def usage(self, key: str) -> Usage:
+        """See `Ledger.usage`."""
+        used, free, *_ = await self._claims("usage", key)
+        return Usage(used, self._budget.limit, self._budget.span_s, free / 1e6)
+
+    async def check_writable(self) -> None:
+        """See `Ledger.check_writable`: each step writes the ledger's clock."""
+        await self._step("attend", _DAEMONS_KEY, "", str(_micros(LATELY_S)))
+
+    async def record(self, dials: Sequence[Dial]) -> None:
+        """Put dials on record that were made without the server; those it knows stay as they are.
+
+        Raises: LedgerError - some may not be recorded; again is harmless.
+        """
+        by_key: dict[str, list[str]] = {}
+        for dial in dials:
+            by_key.setdefault(dial.key, []).extend((dial.id, str(_micros(dial.age_s))))
+        for key, values in by_key.items():
+            for start in range(0, len(values), 2 * _DIALS_PER_CALL):
+                await self._claims("record", key, *values[start : start + 2 * _DIALS_PER_CALL])
+
+    async def attend(self, daemon_id: str | None) -> Attendance:
+        """Show that a daemon is there, to be repeated within `LATELY_S`; None: only look.
+
+        Raises: LedgerError.
+        """
+        lately = str(_micros(LATELY_S))
+        daemons, _, _, identity = await self._step("attend", _DAEMONS_KEY, daemon_id or "", lately)
+        return Attendance(daemons, identity)
+
+    async def leave(self, daemon_id: str) -> None:
+        """The daemon stops. Raises: LedgerError."""
+        await self._step("leave", _DAEMONS_KEY, daemon_id)
+
+    def seen(self) -> list[Dial]:
+        """What the server last said of the `recent_keys`.
+
+        Permits that weren't dialled then count as if they were dialled at their latest.
+        """
+        self._forget()
+        now = self._steady()
+        return [
+            Dial(dial.id, dial.key, dial.age_s + now - at)
+            for at, dials in self._seen.values()
+            for dial in dials
+        ]
+
+    def recent_keys(self) -> list[str]:
+        """The keys that were dialled for lately, the latest last."""
+        self._forget()
+        return list(self._used_at)
+
+    async def close(self) -> None:
+        """See `Ledger.close`."""
+        try:
+            await self._give_back()
+        except LedgerError:
+            # They lapse by themselves.
+            self._orphans.clear()
+        await self._store.close()
+
+    async def _claims(self, step: str, key: str, *values: str) -> tuple[int, int]:
+        """One step about a key's claims; what it says of them is kept for `seen`."""
+        await self._give_back()
+        number, other, _, seen = await self._step(step, f"claims:{key}", *values)
+        now = self._steady()
+        if step in ("book", "spend"):
+            # Among the last again.
+            self._used_at.pop(key, None)
+            self._used_at[key] = now
+            self._forget()
+        if key in self._used_at:
+            dials = [Dial(seen[n], key, int(seen[n + 1]) / 1e6) for n in range(0, len(seen), 2)]
+            self._seen[key] = (now, dials)
+        return number, other
+
+    async def _give_back(self) -> None:
+        while self._orphans:
+            key, booking_id = self._orphans[0]
+            await self._step("cancel", f"claims:{key}", booking_id)
+            # Another caller may have done the same meanwhile.
+            if self._orphans and self._orphans[0] == (key, booking_id):
+                self._orphans.popleft()
+
+    async def _step(self, step: str, subject: str, *values: str) -> Any:
+        budget = self._budget
+        began = self._steady()
+        latest = ""
+        if self._now is not None:
+            then, at = self._now
+            elapsed_s = (began - at) * (1 + CLOCK_DRIFT) + CLOCK_TOLERANCE_S
+            latest = str(then + _micros(elapsed_s))
+        answer = await self._store.run(
+            _SCRIPT,
+            (_CLOCK_KEY, subject),
+            step,
+            str(budget.limit),
+            str(_micros(budget.span_s)),
+            str(_micros(budget.hold_s)),
+            str(_micros(EARLY_S)),
+            str(_micros(MAX_AHEAD_S)),
+            latest,
+            "" if self._clock is None else str(_micros(self._clock())),
+            *values,
+        )
+        if self._now is None or began >= self._now[1]:
+            self._now = (answer[2], began)
+        return answer
+
+    def _forget(self) -> None:
+        """Drop keys that weren't used for so long that nothing of theirs can count any more."""
+        horizon = self._steady() - self._budget.span_s - self._budget.hold_s
+        for key in [key for key, at in self._used_at.items() if at <= horizon]:
+            del self._used_at[key]
+            self._seen.pop(key, None)
+
+
+def _micros(seconds: float) -> int:
+    """Whole microseconds."""
+    return round(seconds * 1e6)

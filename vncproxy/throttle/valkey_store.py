@@ -1,0 +1,183 @@
+"""The Valkey or Redis 7 server that several daemons share: connections, scripts, faults."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from vncproxy.errors import ConfigError, ConfigProblem, LedgerError
+
+PREFIX = "vncproxy:"
+"""Every key of ours on the server begins so."""
+
+ANSWER_TIMEOUT_S = 2.0
+"""How long one call may take, connecting included: a server nearby answers in a millisecond."""
+
+MAX_CONNECTIONS = 8
+"""Calls under way at once; further ones wait their turn, within their `ANSWER_TIMEOUT_S`."""
+
+_NAME = "the shared store ([throttle] store)"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAddress:
+    """Where the server is and how to log in; neither `repr` nor `str` tells the password.
+
+    Args: socket - a Unix socket's path, instead of host and port; tls - the certificate must be
+    good for `host`; ca_file - PEM certificates trusted besides the system's.
+    """
+
+    host: str = "localhost"
+    port: int = 6379
+    socket: str | None = None
+    database: int = 0
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: bool = False
+    ca_file: Path | None = None
+
+
+class Script:
+    """A text in Lua that the server runs as one step: nobody sees it half done."""
+
+    def __init__(self, text: str) -> None:
+        """Name it as the server does."""
+        self.text = text
+        self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class ValkeyStore:
+    """Calls of one server. Each ends within `ANSWER_TIMEOUT_S`, or raises LedgerError.
+
+    Raises: ConfigError - the Python package `valkey` isn't installed.
+    """
+
+    def __init__(self, address: StoreAddress) -> None:
+        """Connect to nothing yet: each call connects when it has to."""
+        self._pool = _pool(address)
+
+    async def run(self, script: Script, keys: Sequence[str], *values: str) -> Any:
+        """What the script returns. Args: keys - without `PREFIX`; values - its ARGV."""
+        words: tuple[str | int, ...] = (len(keys), *(PREFIX + key for key in keys), *values)
+        try:
+            return await self.call("EVALSHA", script.digest, *words)
+        except _ScriptUnknownError:
+            # A new server, or one that was restarted.
+            return await self.call("EVAL", script.text, *words)
+
+    async def call(self, *words: str | int) -> Any:
+        """The answer to one command, texts decoded."""
+        with _in_plain_words():
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                connection = await self._pool.get_connection(words[0])
+                # One whose call was cut short is disconnected by the library, so that a late answer
+                # can't be taken for the next call's.
+                try:
+                    await connection.send_command(*words)
+                    return await connection.read_response()
+                finally:
+                    await self._pool.release(connection)
+
+    async def close(self) -> None:
+        """Close the connections; a later call opens them again."""
+        with _in_plain_words():
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                await self._pool.disconnect()
+
+
+class _ScriptUnknownError(Exception):
+    """The server hasn't seen the script yet."""
+
+
+def _pool(address: StoreAddress) -> Any:
+    """The library's connections; it is typed in part only."""
+    try:
+        from valkey.asyncio import (  # noqa: PLC0415 - the package is needed for such a store only
+            BlockingConnectionPool,
+            Connection,
+            SSLConnection,
+            UnixDomainSocketConnection,
+        )
+    except ImportError as error:
+        raise ConfigError(
+            [
+                ConfigProblem(
+                    "[throttle]",
+                    "store",
+                    "a valkey address, without the Python package for it",
+                    "the package: pip install 'vncproxy[valkey]'",
+                )
+            ]
+        ) from error
+    settings: dict[str, Any] = {
+        "db": address.database,
+        "username": address.user,
+        "password": address.password,
+        "socket_timeout": ANSWER_TIMEOUT_S,
+        "socket_connect_timeout": ANSWER_TIMEOUT_S,
+        "decode_responses": True,
+        # Else each connection begins with commands that say so, which not every user may give.
+        "lib_name": None,
+        "lib_version": None,
+    }
+    if address.socket is not None:
+        settings |= {"connection_class": UnixDomainSocketConnection, "path": address.socket}
+    else:
+        settings |= {"host": address.host, "port": address.port, "socket_keepalive": True}
+        settings["connection_class"] = Connection
+    if address.tls:
+        settings |= {
+            "connection_class": SSLConnection,
+            "ssl_cert_reqs": "required",
+            "ssl_check_hostname": True,
+            "ssl_ca_certs": str(address.ca_file) if address.ca_file is not None else None,
+        }
+    # Without a time limit of its own for a free connection: each call has one for the whole.
+    return BlockingConnectionPool(max_connections=MAX_CONNECTIONS, timeout=None, **settings)
+
+
+@contextmanager
+def _in_plain_words() -> Iterator[None]:
+    """Turn faults of the server and the way to it into LedgerError, with the cause chained."""
+    from valkey import exceptions as faults  # noqa: PLC0415
+
+    try:
+        yield
+    except faults.NoScriptError:
+        raise _ScriptUnknownError from None
+    except (faults.AuthenticationError, faults.AuthorizationError) as error:
+        raise _error("refuses the user or the password") from error
+    except faults.NoPermissionError as error:
+        raise _error(f"denies this user a command, or keys that begin with {PREFIX}") from error
+    except faults.ReadOnlyError as error:
+        raise _error("is a read-only replica: name its primary") from error
+    except faults.OutOfMemoryError as error:
+        raise _error("is out of memory: raise its maxmemory") from error
+    except faults.BusyLoadingError as error:
+        raise _error("is still loading its data") from error
+    except (TimeoutError, faults.TimeoutError) as error:
+        raise _error("doesn't answer in time") from error
+    except faults.ResponseError as error:
+        raise _error(_words_of(str(error))) from error
+    except (faults.ValkeyError, OSError) as error:
+        raise _error("can't be reached") from error
+
+
+def _words_of(answer: str) -> str:
+    """What to do about an error of the server, by its first word."""
+    if "NOAUTH" in answer or "WRONGPASS" in answer:
+        return "refuses the user or the password"
+    if "MISCONF" in answer:
+        return "can't save to its disk, and so refuses to write"
+    if "MOVED" in answer or "CROSSSLOT" in answer:
+        return "is a cluster: a single server is needed"
+    return "answers with an error: the log has it"
+
+
+def _error(words: str) -> LedgerError:
+    return LedgerError(f"{_NAME} {words}")
