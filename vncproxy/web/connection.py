@@ -11,6 +11,8 @@ _log = structlog.get_logger("vncproxy.web")
 
 KEEPALIVE_TIMEOUT_S = 75.0
 """How long an idle connection stays open for another request."""
+LINGERING_TIME_S = 1.0
+"""How long the rest of a refused body is taken and thrown away, so that its sender reads why."""
 
 
 class Connection(web.RequestHandler):

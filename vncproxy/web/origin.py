@@ -8,13 +8,14 @@ Metadata Request Headers (W3C).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from urllib.parse import urlsplit
 
 from vncproxy.errors import AccessError
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_ORIGIN = re.compile(r"(https?)://([^\s/?#@\\]+)")
 
 Origin = tuple[str, str, int]
 """Scheme, host without brackets, port."""
@@ -48,16 +49,12 @@ def parse_origin(text: str) -> Origin | None:
 
     Source: RFC 6454, section 6.2.
     """
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return None
-    scheme = parts.scheme
-    host = _host_and_port(parts.netloc)
-    if scheme not in _DEFAULT_PORTS or host is None or text.lower() != f"{scheme}://{parts.netloc}":
+    found = _ORIGIN.fullmatch(text.lower())
+    host = _host_and_port(found[2]) if found else None
+    if found is None or host is None:
         return None
     name, port = host
-    return scheme, name, _DEFAULT_PORTS[scheme] if port is None else port
+    return found[1], name, _DEFAULT_PORTS[found[1]] if port is None else port
 
 
 def parse_origins(texts: Iterable[str]) -> frozenset[Origin]:

@@ -17,7 +17,7 @@ from vncproxy.config.address import TcpAddress, UnixAddress
 from vncproxy.config.model import Listen
 from vncproxy.errors import ConfigError, ConfigProblem, LocalError
 from vncproxy.web import api, health, pages, sockets
-from vncproxy.web.connection import KEEPALIVE_TIMEOUT_S, Connection
+from vncproxy.web.connection import KEEPALIVE_TIMEOUT_S, LINGERING_TIME_S, Connection
 from vncproxy.web.context import DOOR, SERVICES, Services
 from vncproxy.web.door import Door
 from vncproxy.web.guard import finish_headers, guard
@@ -102,6 +102,7 @@ class Server:
             server,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=KEEPALIVE_TIMEOUT_S,
+            lingering_time=LINGERING_TIME_S,
             access_log=_NO_ACCESS_LOG,
         )
 

@@ -1,0 +1,61 @@
+"""Answers in JSON, and refusals for people and programs."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from vncproxy.errors import AccessError, LedgerError
+from vncproxy.web.answers import http_refusal, json_answer, refusal, server_error, unavailable
+
+
+def decoded(answer: web.Response) -> object:
+    """The answer's JSON."""
+    assert isinstance(answer.body, bytes)
+    return msgspec.json.decode(answer.body)
+
+
+def test_json() -> None:
+    """The body is JSON and says so."""
+    answer = json_answer({"a": [1, None]}, 202)
+    assert (answer.status, answer.content_type) == (202, "application/json")
+    assert decoded(answer) == {"a": [1, None]}
+
+
+def test_a_refusal_for_programs() -> None:
+    """Status, word, sentence and how long to wait; whole seconds, rounded up, in the header."""
+    error = AccessError(429, "too-many-viewers", "Too many.", 2.2)
+    answer = refusal(make_mocked_request("GET", "/"), error)
+    assert answer.status == 429
+    assert answer.headers["Retry-After"] == "3"
+    assert decoded(answer) == {
+        "error": {
+            "status": 429,
+            "word": "too-many-viewers",
+            "text": "Too many.",
+            "retry_after_s": 2.2,
+        }
+    }
+
+
+def test_a_refusal_for_people() -> None:
+    """Who navigates to a page reads a sentence, as plain text."""
+    request = make_mocked_request("GET", "/", {"Accept": "text/html"})
+    answer = refusal(request, AccessError(401, "log-in", "Log in <first>."))
+    assert (answer.content_type, answer.text) == ("text/plain", "Log in <first>.\n")
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="vncproxy"'
+    assert "Retry-After" not in answer.headers
+
+
+def test_the_librarys_refusals_have_words() -> None:
+    """Known statuses have their word, the others a common one."""
+    found = [(http_refusal(status, "Why").word) for status in (404, 405, 413, 400)]
+    assert found == ["not-found", "method-not-allowed", "too-large", "refused"]
+
+
+def test_faults_have_statuses() -> None:
+    """500 tells nothing, 503 tells the public text."""
+    assert (server_error().status, server_error().word) == (500, "internal")
+    error = unavailable(LedgerError("the ledger can't be written"))
+    assert (error.status, error.public_text) == (503, "the ledger can't be written")

@@ -1,0 +1,346 @@
+"""The JSON routes: what they give to whom."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.setup import running, until
+from tests.unit.web.conftest import JSON, House, house
+from vncproxy.config.model import Access, Aliyun, Limits, Listen
+from vncproxy.simulator.faults import ApiFault
+from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
+
+SESSION = "/api/v1/session"
+DEMO = "/api/v1/consoles/demo"
+
+
+async def test_everything_wants_an_identity(home: House) -> None:
+    """401 without one and with a wrong one, before anything about the instance is told."""
+    routes = [
+        ("GET", "/api/v1/instances"),
+        ("GET", "/api/v1/consoles"),
+        ("GET", f"{DEMO}/admission"),
+        ("GET", "/api/v1/consoles/unknown/admission"),
+        ("DELETE", DEMO),
+        ("DELETE", "/api/v1/consoles/unknown"),
+        ("DELETE", f"{DEMO}/viewers/v-1"),
+        ("POST", "/api/v1/tickets"),
+        ("GET", "/metrics"),
+    ]
+    for method, target in routes:
+        answer = await home.ask(target, method=method)
+        assert (answer.status, answer.word) == (401, "log-in"), target
+        assert answer.headers["www-authenticate"] == 'Bearer realm="vncproxy"'
+        for proof, word in (
+            ("Authorization: Bearer wrong", "wrong-token"),
+            ("Authorization: Bearer", "log-in"),
+            (f"Authorization: Basic {home.token}", "log-in"),
+            (f"Cookie: {home.cookie_name}=x", "log-in"),
+            (f"Cookie: {home.cookie_name}", "log-in"),
+            ('Cookie: =;;; \xff="', "log-in"),
+        ):
+            answer = await home.ask(target, proof, method=method)
+            assert (answer.status, answer.word) == (401, word), (target, proof)
+    assert not home.setup.cloud.calls
+
+
+async def test_instances(home: House) -> None:
+    """What may be opened, its state in the cloud, and who is on."""
+    answer = (await home.ask("/api/v1/instances", home.bearer)).json
+    assert answer["user"] == "owner"
+    assert answer["session"] is False
+    assert answer["problem"] is None
+    (row,) = answer["instances"]
+    assert row == {
+        "alias": "demo",
+        "id": "i-bp1demo0000000000001",
+        "name": "demo",
+        "region": "cn-hangzhou",
+        "windows": False,
+        "os": "Debian 12 64-bit",
+        "status": "Running",
+        "state": None,
+        "viewers": [],
+    }
+    await home.viewer()
+    (row,) = (await home.ask("/api/v1/instances", await home.log_in())).json["instances"]
+    assert row["state"] == "running"
+    assert [viewer["user"] for viewer in row["viewers"]] == ["owner"]
+
+
+async def test_instances_without_the_cloud(home: House) -> None:
+    """The configured ones are listed all the same, with the reason why no state is known."""
+    home.setup.cloud.faults.next("DescribeInstances", ApiFault.error("Forbidden.RAM"))
+    answer = (await home.ask("/api/v1/instances", home.bearer)).json
+    assert [(row["alias"], row["status"]) for row in answer["instances"]] == [("demo", None)]
+    assert answer["problem"]["code"] == "Forbidden.RAM"
+    assert answer["problem"]["text"]
+
+
+async def test_discovered_instances(tmp_path: Path) -> None:
+    """With discover, what the cloud shows may be opened by its id, and only that."""
+    found = SimulatedInstance(instance_id="i-bp1found000000000001", name="../odd name")
+    cloud = SimulatorSettings(instances=(found,), animated=False)
+    async with running(tmp_path, cloud=cloud, access="token") as setup:
+        endpoint = setup.cloud.endpoint
+        aliyun = Aliyun(endpoint=endpoint, discover=True)
+        async with running(
+            tmp_path / "b", cloud=setup.cloud, access="token", aliyun=aliyun, instance=()
+        ) as discovering:
+            home = house(discovering)
+            target = f"/api/v1/consoles/{found.instance_id}/admission"
+            assert (await home.ask(target, home.bearer)).status == 200
+            (row,) = (await home.ask("/api/v1/instances", home.bearer)).json["instances"]
+            assert (row["alias"], row["name"]) == (found.instance_id, found.name)
+            unknown = await home.ask("/api/v1/consoles/i-x/admission", home.bearer)
+            assert (unknown.status, unknown.word) == (404, "unknown-instance")
+
+
+async def test_consoles_and_their_end(home: House) -> None:
+    """An open console is listed; DELETE ends it with 4403 for all who are on."""
+    assert (await home.ask("/api/v1/consoles", home.bearer)).json == {"consoles": []}
+    viewer = await home.viewer()
+    await until(lambda: viewer.decoder.updates, "a picture")
+    (row,) = (await home.ask("/api/v1/consoles", home.bearer)).json["consoles"]
+    assert (row["instance"], row["alias"]) == ("i-bp1demo0000000000001", "demo")
+    assert (row["state"], row["region"]) == ("running", "cn-hangzhou")
+    assert [one["role"] for one in row["viewers"]] == ["control"]
+    assert row["controller"] == row["viewers"][0]["id"]
+    answer = await home.ask(DEMO, home.bearer, method="DELETE")
+    assert (answer.status, answer.body) == (204, b"")
+    assert await viewer.ended() == 4403
+    again = await home.ask(DEMO, home.bearer, method="DELETE")
+    assert (again.status, again.word) == (404, "not-open")
+    assert (await home.ask("/api/v1/consoles", home.bearer)).json == {"consoles": []}
+
+
+async def test_one_viewer_is_ended(home: House) -> None:
+    """The named viewer gets 4403, the other stays."""
+    first, second = await home.viewer(), await home.viewer("?view=1")
+    await until(lambda: second.decoder.updates, "a picture")
+    (row,) = (await home.ask("/api/v1/consoles", home.bearer)).json["consoles"]
+    watcher = next(one["id"] for one in row["viewers"] if one["role"] == "watch")
+    unknown = await home.ask(f"{DEMO}/viewers/v-0", home.bearer, method="DELETE")
+    assert (unknown.status, unknown.word) == (404, "no-viewer")
+    target = f"{DEMO}/viewers/{watcher}"
+    assert (await home.ask(target, home.bearer, method="DELETE")).status == 204
+    assert await second.ended() == 4403
+    assert not first.socket.closed
+    assert (await home.ask(target, home.bearer, method="DELETE")).status == 404
+
+
+async def test_admission(home: House) -> None:
+    """A page learns what it opens, and gets an id and a ticket of its own."""
+    first, second = await home.admission(), await home.admission("?view=1&take=1")
+    assert first["instance"] == {
+        "alias": "demo",
+        "id": "i-bp1demo0000000000001",
+        "region": "cn-hangzhou",
+        "windows": False,
+    }
+    assert (first["may_control"], second["may_control"]) == (True, False)
+    assert first["viewer"] != second["viewer"]
+    assert first["ticket"] != second["ticket"]
+    by_id = "/api/v1/consoles/i-bp1demo0000000000001/admission"
+    assert (await home.ask(by_id, home.bearer)).json["instance"] == first["instance"]
+
+
+@pytest.mark.parametrize(
+    "name", ["unknown", "DEMO", "i-bp1demo0000000000002", "demo%00", "%ff", "d%65mo%20", "x" * 5000]
+)
+async def test_unknown_instances(home: House, name: str) -> None:
+    """404, and the cloud isn't asked about names that somebody made up."""
+    answer = await home.ask(f"/api/v1/consoles/{name}/admission", home.bearer)
+    assert (answer.status, answer.word) == (404, "unknown-instance")
+    assert not home.setup.cloud.calls
+
+
+async def test_admission_at_the_daemons_limits(tmp_path: Path) -> None:
+    """429 with Retry-After and a word, for viewers as for consoles."""
+    instances = (
+        SimulatedInstance(),
+        SimulatedInstance(instance_id="i-bp1demo0000000000002", name="other"),
+    )
+    cloud = SimulatorSettings(instances=instances, animated=False)
+    limits = Limits(max_viewers=1, max_consoles=1)
+    async with running(tmp_path, cloud=cloud, limits=limits, access="token") as setup:
+        home = house(setup)
+        await home.viewer()
+        for name, word in (("demo", "too-many-viewers"), ("other", "too-many-consoles")):
+            answer = await home.ask(f"/api/v1/consoles/{name}/admission", home.bearer)
+            assert (answer.status, answer.word) == (429, word)
+            assert int(answer.headers["retry-after"]) == answer.json["error"]["retry_after_s"] > 0
+            assert await home.refused(f"/websockify/{name}", bearer=True) == 429
+
+
+async def test_log_in_by_token(home: House) -> None:
+    """The token for a cookie that scripts can't read and other sites don't send."""
+    answer = await home.post(SESSION, {"token": home.token}, home.origin)
+    assert (answer.status, answer.body) == (204, b"")
+    (cookie,) = answer.cookies
+    name_value, *attributes = cookie.split("; ")
+    assert {a.lower() for a in attributes} == {
+        "httponly",
+        "max-age=43200",
+        "path=/",
+        "samesite=strict",
+    }
+    name, _, value = name_value.partition("=")
+    assert name == home.cookie_name
+    assert home.token not in value
+    who = await home.ask("/api/v1/instances", f"Cookie: {name_value}")
+    assert (who.json["user"], who.json["session"]) == ("owner", True)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "word"),
+    [
+        ({"token": "wrong"}, 401, "wrong-token"),
+        ({"token": ""}, 401, "wrong-token"),
+        ({"token": "😀"}, 401, "wrong-token"),
+        ({"ticket": "wrong"}, 401, "used-ticket"),
+        ({"token": 1}, 400, "bad-json"),
+        ({"token": None, "ticket": ["x"]}, 400, "bad-json"),
+        ({}, 400, "bad-json"),
+        ([], 400, "bad-json"),
+        (None, 400, "bad-json"),
+    ],
+)
+async def test_log_ins_that_fail(home: House, body: object, status: int, word: str) -> None:
+    """No cookie, and the reason in a word."""
+    answer = await home.post(SESSION, body, home.origin)
+    assert (answer.status, answer.word) == (status, word)
+    assert answer.cookies == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 16_000, b'{"a":' * 3000])
+async def test_bodies_that_are_no_json(home: House, content: bytes) -> None:
+    """400, also for nesting that would exhaust a parser; no fault is logged."""
+    answer = await home.ask(SESSION, JSON, method="POST", body=content)
+    assert (answer.status, answer.word) == (400, "bad-json")
+    assert not [e for e in home.setup.events if e["level"] == "error"]
+
+
+async def test_forms_of_other_sites_are_not_json(home: House) -> None:
+    """415: a page elsewhere can send a form without asking, but not JSON."""
+    content = msgspec.json.encode({"token": home.token})
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        answer = await home.ask(SESSION, f"Content-Type: {kind}", method="POST", body=content)
+        assert (answer.status, answer.word) == (415, "not-json")
+        assert answer.cookies == []
+    assert (await home.ask(SESSION, method="POST", body=content)).status == 415
+
+
+async def test_bodies_that_are_too_large(home: House) -> None:
+    """413, whatever the length says."""
+    answer = await home.post(SESSION, {"token": "x" * 20_000})
+    assert (answer.status, answer.word) == (413, "too-large")
+    chunk = b"5000\r\n" + b"x" * 0x5000 + b"\r\n0\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", home.port)
+    head = f"POST {SESSION} HTTP/1.1\r\nHost: localhost\r\n{JSON}\r\nTransfer-Encoding: chunked"
+    writer.write(f"{head}\r\n\r\n".encode() + chunk)
+    assert b" 413 " in await asyncio.wait_for(reader.readline(), 10)
+    writer.close()
+
+
+async def test_bodies_that_never_come(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """408: a client that stops in the middle doesn't hold its connection for ever."""
+    monkeypatch.setattr("vncproxy.web.answers.BODY_TIMEOUT_S", 0.05)
+    head = f"POST {SESSION} HTTP/1.1\r\nHost: localhost\r\n{JSON}\r\nContent-Length: 9\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", home.port)
+    writer.write(f"{head}\r\n{{".encode())
+    assert b" 408 " in await asyncio.wait_for(reader.readline(), 10)
+    writer.close()
+
+
+async def test_log_out_is_for_good(home: House) -> None:
+    """The cookie is taken back, and doesn't open anything any more; another log-in stays."""
+    cookie, other = await home.log_in(), await home.log_in()
+    answer = await home.ask(SESSION, cookie, home.origin, method="DELETE")
+    assert answer.status == 204
+    (gone,) = answer.cookies
+    assert "max-age=0" in gone.lower() and gone.startswith("vncproxy-")
+    assert (await home.ask("/api/v1/instances", cookie)).status == 401
+    assert (await home.ask("/api/v1/instances", other)).status == 200
+    assert (await home.ask(SESSION, method="DELETE")).status == 204
+
+
+async def test_cookies_over_a_restart(tmp_path: Path) -> None:
+    """A log-in goes on after a restart, a log-out too; another token ends them."""
+    async with running(tmp_path, access="token") as setup:
+        home = house(setup)
+        kept, ended = await home.log_in(), await home.log_in()
+        await home.ask(SESSION, ended, method="DELETE")
+    async with running(tmp_path, access="token") as setup:
+        home = house(setup)
+        assert (await home.ask("/api/v1/instances", kept)).status == 200
+        assert (await home.ask("/api/v1/instances", ended)).status == 401
+    (tmp_path / "state" / "token").unlink()
+    async with running(tmp_path, access="token") as setup:
+        assert (await house(setup).ask("/api/v1/instances", kept)).status == 401
+
+
+async def test_a_log_in_ends_by_itself(tmp_path: Path) -> None:
+    """After session_lifetime the cookie is no good, even if a browser still sends it."""
+    async with running(tmp_path, access=Access(session_lifetime=1.0)) as setup:
+        home = house(setup)
+        cookie = await home.log_in()
+        assert (await home.ask("/api/v1/instances", cookie)).status == 200
+        await asyncio.sleep(1.05)
+        assert (await home.ask("/api/v1/instances", cookie)).status == 401
+
+
+async def test_links_with_a_ticket(home: House) -> None:
+    """`vncproxy url` gets a link, which makes a cookie once and leads to the console."""
+    answer = (await home.post("/api/v1/tickets", {"instance": "demo"}, home.bearer)).json
+    assert answer["path"] == f"/enter#{answer['ticket']}"
+    assert answer["valid_s"] == 60
+    entered = await home.post(SESSION, {"ticket": answer["ticket"]}, home.origin)
+    assert (entered.status, entered.json) == (200, {"next": "/console/demo"})
+    cookie = f"Cookie: {entered.cookies[0].partition(';')[0]}"
+    assert (await home.ask("/api/v1/instances", cookie)).json["user"] == "owner"
+    again = await home.post(SESSION, {"ticket": answer["ticket"]}, home.origin)
+    assert (again.status, again.word) == (401, "used-ticket")
+
+
+async def test_links_to_the_list(home: House) -> None:
+    """Without an instance the link leads to the list; one that isn't there is 404."""
+    ticket = (await home.post("/api/v1/tickets", {}, home.bearer)).json["ticket"]
+    assert (await home.post(SESSION, {"ticket": ticket})).json == {"next": "/"}
+    names: list[object] = ["unknown", 1, [], "//evil.example", "x" * 1000]
+    for name in names:
+        answer = await home.post("/api/v1/tickets", {"instance": name}, home.bearer)
+        assert (answer.status, answer.word) == (404, "unknown-instance")
+
+
+async def test_tickets_of_the_kinds_are_not_exchangeable(home: House) -> None:
+    """A page's ticket makes no cookie; a link's opens no WebSocket."""
+    page = (await home.admission())["ticket"]
+    assert (await home.post(SESSION, {"ticket": page})).status == 401
+    link = (await home.post("/api/v1/tickets", {"instance": "demo"}, home.bearer)).json["ticket"]
+    assert await home.refused(f"/websockify/demo?ticket={link}", origin=True) == 401
+
+
+async def test_an_open_door_asks_for_nothing(tmp_path: Path) -> None:
+    """Everybody is "anyone" there; Host and Origin are checked all the same."""
+    async with running(tmp_path) as setup:
+        home = house(setup)
+        answer = (await home.ask("/api/v1/instances")).json
+        assert (answer["user"], answer["session"]) == ("anyone", False)
+        assert (await home.ask("/metrics")).status == 200
+        assert (await home.ask("/api/v1/instances", "Origin: http://evil.example")).status == 403
+        assert (await home.ask("/api/v1/instances", host="evil.example")).status == 421
+
+
+async def test_a_cookie_counts_at_every_door_of_its_kind(tmp_path: Path) -> None:
+    """Two doors of one daemon share the log-in."""
+    doors = tuple(Listen(name=name, address="127.0.0.1:0", access="token") for name in "ab")
+    async with running(tmp_path, listen=doors) as setup:
+        home = house(setup)
+        cookie = await home.log_in()
+        setup.daemon.servers.reverse()
+        assert (await home.ask("/api/v1/instances", cookie)).json["session"]

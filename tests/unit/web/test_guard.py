@@ -1,0 +1,178 @@
+"""What every request passes, and what every answer carries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.setup import running
+from tests.unit.web.conftest import House, house
+from tests.unit.web.raw_http import send
+from vncproxy.config.model import Access, Listen
+from vncproxy.web.guard import SECURITY_HEADERS
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+"""Source: the facts about noVNC, which runs under it."""
+
+
+async def test_security_headers_on_every_answer(home: House) -> None:
+    """Pages, files, JSON, refusals, mistakes and faults: all carry them, and none is cached."""
+    answers = {
+        "page": await home.ask("/"),
+        "file": await home.ask("/static/js/api.js"),
+        "json": await home.ask("/api/v1/instances", home.bearer),
+        "401": await home.ask("/api/v1/instances"),
+        "403": await home.ask("/", "Origin: null"),
+        "404": await home.ask("/nothing"),
+        "405": await home.ask("/", method="POST"),
+        "421": await home.ask("/", host="evil.example"),
+        "400, no WebSocket": await home.ask("/websockify/demo", home.bearer),
+        "400, no HTTP": await send(home.port, b"GARBAGE <script>\r\n\r\n"),
+        "400, too long": await home.ask("/", f"X: {'x' * 70_000}"),
+        "HEAD": await home.ask("/", method="HEAD"),
+    }
+    for name, answer in answers.items():
+        assert answer.headers["content-security-policy"] == POLICY, name
+        assert answer.headers["x-content-type-options"] == "nosniff", name
+        assert answer.headers["x-frame-options"] == "DENY", name
+        assert answer.headers["referrer-policy"] == "no-referrer", name
+        assert answer.headers["server"] == "vncproxy", name
+        assert answer.headers["cache-control"] in {"no-store", "no-cache"}, name
+        for header in SECURITY_HEADERS:
+            assert header.lower() in answer.headers, name
+    socket = await home.socket("/websockify/demo", bearer=True)
+    assert socket._response.headers["Content-Security-Policy"] == POLICY
+    await socket.close()
+
+
+async def test_hosts(home: House) -> None:
+    """Loopback names with any port are ours; foreign ones are 421 on every route."""
+    for host in ("localhost", "127.0.0.1:1", "[::1]:9999", "LOCALHOST:65535"):
+        assert (await home.ask("/healthz", host=host)).status == 200, host
+    for host in ("evil.example", "localhost.evil.example", "192.0.2.1:6080", "[::2]", ""):
+        answer = await home.ask("/healthz", host=host)
+        assert (answer.status, answer.word) == (421, "foreign-host"), host
+    for target in ("/", "/enter", "/static/js/api.js", "/metrics", "/nothing"):
+        assert (await home.ask(target, home.bearer, host="evil.example")).status == 421, target
+    assert await home.refused("/websockify/demo", bearer=True, host="evil.example:6080") == 421
+
+
+async def test_no_host_and_two_hosts(home: House) -> None:
+    """A request must say once for whom it is."""
+    assert (await home.ask("/healthz", host=None)).status == 400
+    assert (await send(home.port, b"GET /healthz HTTP/1.0\r\n\r\n")).status == 421
+    two = await home.ask("/healthz", "Host: localhost", host="evil.example")
+    assert two.status == 400
+
+
+async def test_a_target_with_a_host_of_its_own(home: House) -> None:
+    """Only a proxy is asked so, and there the target counts before Host."""
+    for target in ("http://evil.example/healthz", "http://localhost/healthz"):
+        assert (await home.ask(target)).status == 421
+
+
+async def test_hosts_and_origins_that_the_settings_allow(tmp_path: Path) -> None:
+    """allowed_hosts and allowed_origins add to what is ours; nothing else does."""
+    door = Listen(address="127.0.0.1:0", access="token")
+    access = Access(
+        allowed_hosts=("Bastion.Example", "fd00::1"), allowed_origins=("https://portal.example",)
+    )
+    async with running(tmp_path, listen=(door,), access=access) as setup:
+        home = house(setup)
+        for host in ("bastion.example", "BASTION.example:6080", "[fd00::1]:6080"):
+            assert (await home.ask("/healthz", host=host)).status == 200, host
+        assert (await home.ask("/healthz", host="www.bastion.example")).status == 421
+        for origin in ("https://portal.example", "https://portal.example:443"):
+            assert (await home.ask("/healthz", f"Origin: {origin}")).status == 200
+        for origin in ("http://portal.example", "https://portal.example:8443"):
+            assert (await home.ask("/healthz", f"Origin: {origin}")).status == 403
+
+
+async def test_origins(home: House) -> None:
+    """Our own page may ask; others, null and nonsense are 403, with a token too."""
+    assert (await home.ask("/healthz", home.origin)).status == 200
+    for origin in (
+        "null",
+        "",
+        "http://evil.example",
+        f"http://127.0.0.1:{home.port}",
+        "http://localhost",
+        "http://[::1",
+        f"http://localhost:{home.port}.evil.example",
+        f"http://localhost:{home.port}@evil.example",
+    ):
+        answer = await home.ask("/healthz", f"Origin: {origin}", home.bearer)
+        assert (answer.status, answer.word) == (403, "foreign-origin"), origin
+    twice = await home.ask("/healthz", home.origin, "Origin: http://evil.example")
+    assert twice.status == 403
+
+
+async def test_the_hosts_default_port(home: House) -> None:
+    """Behind a tunnel on port 80 the browser leaves the port out on both sides."""
+    assert (await home.ask("/healthz", "Origin: http://localhost", host="localhost")).status == 200
+    answer = await home.ask("/healthz", "Origin: http://localhost:8080", host="localhost")
+    assert answer.status == 403
+
+
+async def test_other_sites_may_lead_to_the_ticket_only(home: House) -> None:
+    """Sec-Fetch-Site: cross-site and same-site are refused, but for /enter."""
+    for site in ("cross-site", "same-site"):
+        header = f"Sec-Fetch-Site: {site}"
+        for target in ("/", "/console/demo", "/healthz", "/api/v1/instances", "/static/js/api.js"):
+            answer = await home.ask(target, header, home.bearer)
+            assert (answer.status, answer.word) == (403, "cross-site"), target
+        assert (await home.ask("/enter", header)).status == 200
+        assert (await home.ask("/enter/x", header)).status == 403
+    for site in ("same-origin", "none"):
+        assert (await home.ask("/", f"Sec-Fetch-Site: {site}")).status == 200
+
+
+async def test_people_get_words_and_programs_json(home: House) -> None:
+    """A refused navigation shows a sentence, a refused call has a word to go by."""
+    people = await home.ask("/", "Accept: text/html,*/*", "Sec-Fetch-Site: cross-site")
+    assert people.headers["content-type"].startswith("text/plain")
+    assert people.body.startswith(b"Another site led here.")
+    assert (await home.ask("/", "Sec-Fetch-Site: cross-site")).word == "cross-site"
+
+
+async def test_a_fault_is_told_and_logged(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """500 without any detail; the log has the traceback and the route, not the address."""
+
+    async def fails() -> None:
+        raise ZeroDivisionError("planted-detail")
+
+    monkeypatch.setattr(
+        "vncproxy.console.inventory.Inventory.all", lambda self: fails(), raising=True
+    )
+    answer = await home.ask("/api/v1/instances?planted-query", home.bearer)
+    assert (answer.status, answer.word) == (500, "internal")
+    assert b"planted" not in answer.body
+    (event,) = [e for e in home.setup.events if e["event"] == "request.fault"]
+    assert event["route"] == "/api/v1/instances"
+    assert "planted-detail" in event["exception"]
+    assert "planted-query" not in home.setup.log.getvalue()
+
+
+async def test_what_may_be_done_instead(home: House) -> None:
+    """405 names the methods. Source: RFC 9110, section 15.5.6."""
+    answer = await home.ask("/api/v1/session", method="PUT")
+    assert (answer.status, answer.word) == (405, "method-not-allowed")
+    assert answer.headers["allow"] == "DELETE,POST"
+
+
+async def test_refusals_are_counted_and_logged(home: House) -> None:
+    """By their word; the log has no address, which may hold a ticket."""
+    await home.ask("/websockify/demo?ticket=planted-ticket", home.origin)
+    await home.ask("/", host="evil.example")
+    events = [e for e in home.setup.events if e["event"] == "request.refused"]
+    assert [(e["word"], e["status"]) for e in events] == [
+        ("used-ticket", 401),
+        ("foreign-host", 421),
+    ]
+    metrics = (await home.ask("/metrics", home.bearer)).body.decode()
+    assert 'vncproxy_refusals_total{word="foreign-host"} 1.0' in metrics
+    assert "planted-ticket" not in home.setup.log.getvalue()
