@@ -19,6 +19,9 @@ class RecordingScreen:
         """Nobody has come."""
         self.received: list[bytearray] = []
         self.address = ""
+        self.reading = asyncio.Event()
+        """Cleared, nothing is read."""
+        self.reading.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Shake hands, then listen to the end."""
@@ -28,7 +31,11 @@ class RecordingScreen:
             writer.write(server_init())
             received = bytearray()
             self.received.append(received)
-            while data := await reader.read(65536):
+            while True:
+                await self.reading.wait()
+                data = await reader.read(65536)
+                if not data:
+                    return
                 received += data
         except (asyncio.IncompleteReadError, ConnectionError):
             pass

@@ -10,6 +10,7 @@ import pytest
 from tests.fault.aftermath import dials, farewell, shows, under_fault, url_calls
 from tests.setup import until
 from vncproxy.config.model import Aliyun, Limits
+from vncproxy.console.runner import FIRST_PAUSE_S
 from vncproxy.simulator.faults import ANY, ApiFault
 from vncproxy.simulator.settings import AccessKey, SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
@@ -151,7 +152,10 @@ async def test_max_wait_ends_a_wait_in_vain(tmp_path: Path) -> None:
     """The viewer is closed with the cloud's last word, and then nobody asks the cloud any more."""
     stopped = (SimulatedInstance(status="Stopped"),)
     async with under_fault(
-        tmp_path, cloud=replace(STILL, instances=stopped), limits=Limits(max_wait=1.5)
+        tmp_path,
+        cloud=replace(STILL, instances=stopped),
+        limits=Limits(max_wait=1.5),
+        first_pause_s=FIRST_PAUSE_S,
     ) as setup:
         viewer = await setup.connect()
         assert await farewell(viewer) == (4502, "upstream-refused: IncorrectInstanceStatus")
@@ -166,7 +170,10 @@ async def test_max_wait_ends_a_wait_in_vain(tmp_path: Path) -> None:
 
 async def test_an_api_that_is_down_is_not_hammered(tmp_path: Path) -> None:
     """Many viewers wait for one console: the calls are those of one, and grow rare."""
-    async with under_fault(tmp_path, cloud=STILL, limits=Limits(max_wait=3.0)) as setup:
+    limits = Limits(max_wait=3.0)
+    async with under_fault(
+        tmp_path, cloud=STILL, limits=limits, first_pause_s=FIRST_PAUSE_S
+    ) as setup:
         setup.cloud.faults.next(ANY, ApiFault.http_500(), times=500)
         viewers = [await setup.connect() for _ in range(8)]
         for viewer in viewers:
