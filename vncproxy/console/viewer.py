@@ -271,7 +271,7 @@ class Viewer:
 
     # The leg's side
 
-    def leg_received(self, data: bytes) -> None:
+    def leg_received(self, data: bytes | memoryview) -> None:
         """Bytes came."""
         self.bytes_in += len(data)
         match self.phase:
@@ -282,7 +282,7 @@ class Viewer:
             case Phase.OPAQUE:
                 self._input_at = time.monotonic()
                 if self._host is not None:
-                    self._host.viewer_opaque(self, data)
+                    self._host.viewer_opaque(self, bytes(data))
             case Phase.WAITING:
                 self._broke_rules("it spoke before the server did")
             case Phase.CLOSED:
@@ -310,10 +310,11 @@ class Viewer:
             return
         self._finish(_LEFT, Phase.CLOSED)
 
-    def _shake_hands(self, data: bytes) -> None:
+    def _shake_hands(self, data: bytes | memoryview) -> None:
         for event in self._handshake.feed(data):
             match event:
                 case Send(sent):
+                    self.bytes_out += len(sent)
                     self._leg.send([sent])
                 case PasswordAccepted():
                     self.phase = Phase.ADMISSION
@@ -338,7 +339,7 @@ class Viewer:
                     if self._told is not None:
                         self._told.set()
 
-    def _messages(self, data: bytes) -> None:
+    def _messages(self, data: bytes | memoryview) -> None:
         events = self.stream.feed(data)
         broken = events.pop() if events and isinstance(events[-1], StreamBroken) else None
         if events and self._host is not None:
