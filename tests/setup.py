@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import aiohttp
 import msgspec
+import numpy as np
 
 from tests.decoder import Decoder
 from vncproxy.app import Daemon
@@ -26,6 +27,9 @@ WAIT_S = 20.0
 RAW, COPY_RECT, HEXTILE, TIGHT, TIGHT_PNG = 0, 1, 5, 7, -260
 CURSOR, DESKTOP_SIZE, LAST_RECT, EXTENDED_SIZE = -239, -223, -224, -308
 USUAL = (COPY_RECT, TIGHT, HEXTILE, RAW, CURSOR, DESKTOP_SIZE, LAST_RECT, EXTENDED_SIZE)
+FENCE, CONTINUOUS_UPDATES = -312, -313
+_FENCE_REQUEST = 1 << 31
+_END_OF_CONTINUOUS_UPDATES = 150
 PIXELS = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 0, 8, 16)
 """What noVNC asks for."""
 
@@ -41,7 +45,11 @@ async def until(condition: Callable[[], object], what: str) -> None:
 
 
 class Viewer:
-    """An RFB 3.8 client over a WebSocket, with a decoder of the tests' own."""
+    """An RFB 3.8 client over a WebSocket, with a decoder of the tests' own.
+
+    It asks for the next update after each one while `requests_itself`. Where fences and continuous
+    updates are offered to it, as to one that names them among its encodings, it uses them.
+    """
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Own an open WebSocket."""
@@ -51,6 +59,8 @@ class Viewer:
         self._early = bytearray()
         self._reading: asyncio.Task[None] | None = None
         self.requests_itself = True
+        self.continuous = False
+        self._fences = 0
 
     async def _exactly(self, size: int) -> bytes:
         while len(self._early) < size:
@@ -92,9 +102,21 @@ class Viewer:
         async for message in self.socket:
             if message.type is aiohttp.WSMsgType.BINARY:
                 self.decoder.feed(message.data)
-            if self.requests_itself and self.decoder.at_boundary and self.decoder.updates > asked:
+            await self._answer_fences()
+            if self.continuous or not self.requests_itself:
+                continue
+            if self.decoder.at_boundary and self.decoder.updates > asked:
                 asked = self.decoder.updates
                 await self.send(self.request(1))
+
+    async def _answer_fences(self) -> None:
+        news, self._fences = self.decoder.fences[self._fences :], len(self.decoder.fences)
+        answers = [fence(flags & 3, data) for flags, data in news if flags & _FENCE_REQUEST]
+        if answers:
+            await self.send(*answers)
+        if self.decoder.messages[_END_OF_CONTINUOUS_UPDATES] and not self.continuous:
+            self.continuous = True
+            await self.send(struct.pack(">BBHHHH", 150, 1, 0, 0, *self.decoder.size))
 
     def request(self, incremental: int) -> bytes:
         """A FramebufferUpdateRequest for the whole screen."""
@@ -120,11 +142,14 @@ class Viewer:
         return self.socket.close_code or 0
 
     async def close(self) -> None:
-        """Leave."""
+        """Leave. Raises: DecodeError - it was sent what no viewer could decode."""
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait([self._reading])
         await self.socket.close()
+        reading, self._reading = self._reading, None
+        if reading is not None and not reading.cancelled() and (fault := reading.exception()):
+            raise fault
 
 
 class Closed(Exception):  # noqa: N818 - what happened
@@ -134,6 +159,11 @@ class Closed(Exception):  # noqa: N818 - what happened
 def set_encodings(encodings: Sequence[int]) -> bytes:
     """SetEncodings."""
     return struct.pack(f">BxH{len(encodings)}i", 2, len(encodings), *encodings)
+
+
+def fence(flags: int, payload: bytes) -> bytes:
+    """ClientFence."""
+    return struct.pack(">BxxxIB", 248, flags, len(payload)) + payload
 
 
 def key(down: int, keysym: int) -> bytes:
@@ -146,6 +176,13 @@ def pointer(buttons: int, x: int, y: int) -> bytes:
     return struct.pack(">BBHH", 5, buttons, x, y)
 
 
+class Leaves(Protocol):
+    """Something that is on a console."""
+
+    async def leave(self) -> None:
+        """Go."""
+
+
 @dataclass
 class Running:
     """A daemon that serves, and the cloud behind it."""
@@ -156,6 +193,7 @@ class Running:
     log: io.StringIO
     alias: str = "demo"
     viewers: list[Viewer] = field(default_factory=list)
+    pages: list[Leaves] = field(default_factory=list)
 
     @property
     def base(self) -> str:
@@ -167,10 +205,10 @@ class Running:
         """The log so far."""
         return [msgspec.json.decode(line) for line in self.log.getvalue().splitlines()]
 
-    async def connect(self, query: str = "", **how: Any) -> Viewer:
-        """A WebSocket to the console, before its handshake."""
+    async def connect(self, query: str = "", *, base: str = "", **how: Any) -> Viewer:
+        """A WebSocket to the console, before its handshake. Args: base - another way to it."""
         socket = await self.http.ws_connect(
-            f"{self.base}/websockify/{self.alias}{query}",
+            f"{base or self.base}/websockify/{self.alias}{query}",
             protocols=("binary",),
             max_msg_size=0,
             **how,
@@ -179,11 +217,21 @@ class Running:
         self.viewers.append(viewer)
         return viewer
 
-    async def viewer(self, query: str = "", encodings: Sequence[int] = USUAL) -> Viewer:
-        """A viewer that shows the console's picture."""
-        viewer = await self.connect(query)
+    async def viewer(
+        self, query: str = "", encodings: Sequence[int] = USUAL, *, base: str = ""
+    ) -> Viewer:
+        """A viewer that shows the console's picture. Args: base - another way to the daemon."""
+        viewer = await self.connect(query, base=base)
         await viewer.begin(encodings)
         return viewer
+
+    def shows(self, viewer: Viewer) -> bool:
+        """Whether the viewer has been sent the built-in screen's every pixel, as it is now."""
+        width, height = self.cloud.screen_size()
+        if viewer.decoder.size != (width, height) or not viewer.decoder.at_boundary:
+            return False
+        truth = np.frombuffer(self.cloud.framebuffer(), np.uint8).reshape(height, width, 3)
+        return bool(viewer.decoder.painted.all() and np.array_equal(viewer.decoder.frame, truth))
 
     async def state(self) -> dict[str, Any]:
         """The console's row in `GET /api/v1/consoles`, {} if it isn't open."""
@@ -245,10 +293,14 @@ async def running(
         try:
             yield setup
         finally:
-            for viewer in setup.viewers:
-                await viewer.close()
-            daemon.stop()
-            await serving
+            try:
+                for page in setup.pages:
+                    await page.leave()
+                for viewer in setup.viewers:
+                    await viewer.close()
+            finally:
+                daemon.stop()
+                await serving
 
 
 def _configured(one: SimulatedInstance) -> Instance:

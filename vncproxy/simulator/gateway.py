@@ -91,6 +91,14 @@ class Gateway:
         session.end("dropped", ending)
         return True
 
+    def strike(self, instance_id: str, fault: GatewayFault) -> bool:
+        """Let this befall the open session of this instance; whether there is one."""
+        session = self.sessions.get(instance_id)
+        if session is None or not session.alive:
+            return False
+        session.strike(Sabotage(fault, session.watch, self._random))
+        return True
+
     async def close(self) -> None:
         """End all sessions, and wait for their end."""
         self._closing.set()

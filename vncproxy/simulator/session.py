@@ -44,7 +44,7 @@ class Session:
         self._transport = transport
         self._settings = settings
         self._record = record
-        self._watch = watch
+        self.watch = watch
         self._sabotage = sabotage
         self._ending = Ending.DROP
         self._ended = asyncio.Event()
@@ -66,6 +66,10 @@ class Session:
             self.ending_reason = reason
             self._ending = ending
             self._ended.set()
+
+    def strike(self, sabotage: Sabotage) -> None:
+        """Let something go wrong from now on, instead of what was to go wrong."""
+        self._sabotage = sabotage
 
     async def run(self, link: ScreenLink) -> None:
         """Serve the session until someone ends it."""
@@ -106,7 +110,7 @@ class Session:
                 self._record.breaches[Breach.TEXT_FRAME] += 1
                 self.end(Breach.TEXT_FRAME, Ending.CLOSE)
             else:
-                if self._watch.mid_message and not self._ended.is_set():
+                if self.watch.mid_message and not self._ended.is_set():
                     self._record.breaches[Breach.PARTIAL_MESSAGE] += 1
                 self.client_closed = message.type is WSMsgType.CLOSE
                 if self.client_closed:
@@ -116,16 +120,16 @@ class Session:
                 return
 
     async def _pass_to_screen(self, link: ScreenLink, data: bytes) -> None:
-        self._watch.announced = link.announced
-        for seen in self._watch.feed_client(data):
+        self.watch.announced = link.announced
+        for seen in self.watch.feed_client(data):
             if isinstance(seen, ClientMessage):
                 self._record.messages[seen.kind] += 1
                 if self._settings.counts == "rfb" or seen.kind in INPUT_KINDS:
                     self._last_interaction_s = asyncio.get_running_loop().time()
             else:
                 self._record.breaches[seen] += 1
-        if self._watch.broken:
-            self.end(f"broken: {self._watch.broken}", Ending.DROP)
+        if self.watch.broken:
+            self.end(f"broken: {self.watch.broken}", Ending.DROP)
         else:
             await link.write(data)
 
@@ -136,7 +140,7 @@ class Session:
                 self.end("screen-ended", Ending.DROP)
                 return
             passed = self._sabotage.pass_on(data)
-            self._watch.feed_server(data)
+            self.watch.feed_server(data)
             step = self._settings.frame_bytes
             for start in range(0, len(passed.data), step):
                 try:

@@ -203,6 +203,13 @@ class Simulator:
         """End an instance's session now; whether there was one."""
         return self._gateway.drop(self.instance(instance_id).instance_id, ending)
 
+    def strike(self, fault: GatewayFault, instance_id: str | None = None) -> bool:
+        """Let a fault befall an instance's open session, its bytes counted from now.
+
+        Whether there was a session; what would have befallen it otherwise is forgotten.
+        """
+        return self._gateway.strike(self.instance(instance_id).instance_id, fault)
+
     def framebuffer(self, instance_id: str | None = None) -> bytes:
         """A built-in screen's pixels, row by row: red, green, blue. Raises: KeyError."""
         return self._desktop(self.instance(instance_id)).rgb()

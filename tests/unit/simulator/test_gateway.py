@@ -196,6 +196,17 @@ async def test_drop_ends_the_session_as_told(cloud: Simulator) -> None:
             assert await viewer.ended() == code
 
 
+async def test_a_fault_strikes_an_open_session(cloud: Simulator) -> None:
+    """Its bytes are counted from then on, to the byte."""
+    assert not cloud.strike(GatewayFault.close_after(5), "i-one")
+    async with dialled(cloud) as viewer:
+        await viewer.enter()
+        assert cloud.strike(GatewayFault.close_after(5), "i-one")
+        await viewer.request()
+        assert len(await viewer.receive()) == 5
+        assert await viewer.ended() == 1000
+
+
 async def test_no_more_sessions_than_told(start_cloud: StartCloud) -> None:
     """The next dial is refused with 503."""
     cloud = await start_cloud(max_sessions=1)
