@@ -50,6 +50,8 @@ class Fanout:
         self._size_told = False
         self._full_at = float("-inf")
         self._asked: tuple[int, ...] | None = None
+        self._asked_by: tuple[PixelFormat, list[tuple[int, ...]]] | None = None
+        self._common: tuple[int, ...] = ()
         self._switch: FormatSwitch | None = None
         self.next_request_at: float | None = None
 
@@ -278,6 +280,13 @@ class Fanout:
         lists = [s.encodings for s in self.viewers.values() if s.has_chosen or s.started]
         if not lists:
             return ()
+        asked_by = (self.pixel_format, lists)
+        if asked_by != self._asked_by:
+            self._asked_by = asked_by
+            self._common = self._common_encodings(lists)
+        return self._common
+
+    def _common_encodings(self, lists: list[tuple[int, ...]]) -> tuple[int, ...]:
         unsafe = _unsafe_with(self.pixel_format)
         common = frozenset(lists[0]).intersection(*lists[1:])
         anybody = frozenset(lists[0]).union(*lists[1:])

@@ -15,6 +15,9 @@ from vncproxy.errors import CloseReason, Side
 ABNORMAL = 1006
 """No close frame came. Source: RFC 6455, section 7.1.5."""
 
+MESSAGE_MAX_BYTES = 64 * 1024 * 1024
+"""Where a library wants a limit for one message: above a raw 4K screen (33 MiB)."""
+
 CLOSE_TIMEOUT_S = 2.0
 """How long a peer may take to answer a close before its connection is dropped."""
 
@@ -34,8 +37,8 @@ class LegEnd:
 class LegReceiver(Protocol):
     """What a leg calls, always on the event loop's thread."""
 
-    def leg_received(self, data: bytes) -> None:
-        """Bytes came; the end of `data` means nothing."""
+    def leg_received(self, data: bytes | memoryview) -> None:
+        """Bytes came; the end of `data` means nothing. It may be kept, it won't change."""
 
     def leg_drained(self) -> None:
         """The backlog has fallen to nothing after having been more."""

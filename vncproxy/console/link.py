@@ -134,7 +134,7 @@ class Link:
 
     # The leg's side
 
-    def leg_received(self, data: bytes) -> None:
+    def leg_received(self, data: bytes | memoryview) -> None:
         """Bytes came."""
         self.bytes_in += len(data)
         if self._handshake is not None:
@@ -142,7 +142,7 @@ class Link:
         elif self._stream is not None:
             self._host.link_said(self, self._stream.feed(data))
         elif self.opaque:
-            self._host.link_opaque(self, data)
+            self._host.link_opaque(self, bytes(data))
 
     def leg_drained(self) -> None:
         """All was taken."""

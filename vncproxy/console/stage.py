@@ -74,6 +74,7 @@ class Stage:
         self._changed = changed
         self._keepalive_sent = keepalive_sent
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._paused = False
 
     @property
@@ -123,15 +124,17 @@ class Stage:
         """
         fanout = self.fanout
         assert fanout is not None, "a link that has a stream has a screen"
+        if not events:
+            return
         now = time.monotonic()
         try:
             for event in events:
                 if isinstance(event, StreamBroken):
                     self.unknown_message = event.unknown
                     raise UpstreamProtocolError(f"the cloud's VNC server sent {event.reason}")
-                messages = fanout.upstream(event, now)
-                self._follow_format()
-                self._send(messages)
+                if messages := fanout.upstream(event, now):
+                    self._follow_format()
+                    self._send(messages)
         except ValueError as fault:
             raise UpstreamProtocolError(f"the cloud's VNC server sent {fault}") from None
         finally:
@@ -336,15 +339,20 @@ class Stage:
             self.link.resume()
 
     def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Wake up when something is due. A timer that is early stays: it sets the next one."""
         if self.link is None or self.fanout is None:
             return
-        due = [at for at in (self.keepalive.next_at, self.fanout.next_request_at) if at is not None]
-        if due:
-            delay_s = max(0.0, min(due) - time.monotonic())
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._due)
+        due = self.keepalive.next_at
+        request = self.fanout.next_request_at
+        if request is not None and (due is None or request < due):
+            due = request
+        if due is None or (self._timer is not None and self._timer_at <= due):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = due
+        delay_s = max(0.0, due - time.monotonic())
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._due)
 
     def _due(self) -> None:
         """The timer's time has come: a keepalive, a rationed full update, or both."""

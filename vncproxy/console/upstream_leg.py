@@ -17,7 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from websockets.asyncio.client import ClientConnection, connect
+import structlog
+from websockets.asyncio.client import connect
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidMessage,
@@ -30,6 +31,7 @@ from websockets.exceptions import (
 )
 from websockets.typing import Subprotocol
 
+from vncproxy.console.gateway_connection import GatewayConnection
 from vncproxy.console.leg import ABNORMAL, CLOSE_TIMEOUT_S, LegEnd, LegReceiver
 from vncproxy.console.tasks import Tasks
 from vncproxy.errors import (
@@ -42,13 +44,11 @@ from vncproxy.errors import (
     UrlExpired,
 )
 
-MESSAGE_MAX_BYTES = 64 * 1024 * 1024
-"""Above a raw 4K screen in one message (33 MiB)."""
-_FEED_BYTES = 256 * 1024
-_QUEUED_MESSAGES = 4
 DEAD_LINE_S = 30
 """Unacknowledged data for this long ends the connection (TCP_USER_TIMEOUT)."""
 _NORMAL_CLOSE = 1000
+
+_log = structlog.get_logger("vncproxy.upstream")
 
 # The library logs request lines, which hold the VncUrl.
 _silent = logging.getLogger("vncproxy.websockets")
@@ -122,14 +122,14 @@ async def dial(url: DialledUrl, timeout_s: float, settings: DialSettings) -> Ups
             open_timeout=timeout_s,
             ping_interval=None,
             close_timeout=CLOSE_TIMEOUT_S,
-            max_size=MESSAGE_MAX_BYTES,
-            max_queue=_QUEUED_MESSAGES,
             logger=_silent,
+            create_connection=GatewayConnection,
             **direct,  # type: ignore[arg-type]
         )
     except (OSError, EOFError, UnicodeError, WebSocketException) as fault:
         failure = _failure(fault)
     else:
+        assert isinstance(connection, GatewayConnection), "made by create_connection"
         return UpstreamLeg(connection)
     # Raised out here, since the library's exceptions hold the URL and the proxy's password: they
     # are no part of this one, not even as its context.
@@ -179,7 +179,7 @@ def _failure(fault: Exception) -> UpstreamError:
 class UpstreamLeg:
     """One open WebSocket to the cloud."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: GatewayConnection) -> None:
         """Own an open connection."""
         self._connection = connection
         self._tasks = Tasks()
@@ -189,8 +189,6 @@ class UpstreamLeg:
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._reading = asyncio.Event()
-        self._reading.set()
         self._receiver: LegReceiver | None = None
         self._closing = False
         self._ended = False
@@ -204,7 +202,7 @@ class UpstreamLeg:
     def attach(self, receiver: LegReceiver) -> None:
         """Start delivering."""
         self._receiver = receiver
-        self._tasks.start(self._read(), "upstream-read")
+        self._connection.listen(self)
         self._tasks.start(self._write(), "upstream-write")
 
     def send(self, slices: Sequence[bytes]) -> None:
@@ -218,11 +216,11 @@ class UpstreamLeg:
 
     def pause(self) -> None:
         """Stop reading."""
-        self._reading.clear()
+        self._connection.pause()
 
     def resume(self) -> None:
         """Read again."""
-        self._reading.set()
+        self._connection.resume()
 
     async def close(self, reason: CloseReason | None = None) -> None:
         """Close properly, so that the cloud's one slot is free again.
@@ -230,7 +228,7 @@ class UpstreamLeg:
         A gateway that takes nothing any more is dropped without a close frame.
         """
         self._closing = True
-        self._reading.set()
+        self._connection.resume()
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
@@ -246,33 +244,31 @@ class UpstreamLeg:
         """End the tasks."""
         await self._tasks.close()
 
-    async def _read(self) -> None:
+    def gateway_sent(self, data: memoryview) -> None:
+        """A slice of the stream came."""
+        if self._receiver is None or self._ended or self._closing:
+            return
         try:
-            while True:
-                await self._reading.wait()
-                message = await self._connection.recv(decode=False)
-                for start in range(0, len(message), _FEED_BYTES):
-                    # A pause holds back the rest of a large message too.
-                    await self._reading.wait()
-                    self._deliver(message[start : start + _FEED_BYTES])
-        except ConnectionClosed as closed:
-            self._end(self._end_of(closed))
-        except Exception:
-            # A fault of whoever receives: the link can't go on, and the owner's log has it.
-            self._end(LegEnd(Side.DAEMON))
-            raise
-
-    def _end_of(self, closed: ConnectionClosed) -> LegEnd:
-        code = closed.rcvd.code if closed.rcvd else ABNORMAL
-        if self._closing:
-            return LegEnd(Side.DAEMON, code)
-        # Nobody here closed it: a close frame of ours that answers none is the library's word on
-        # bad frames, after which it reads no further.
-        return LegEnd(Side.CLOUD, code, broke_rules=closed.sent is not None and closed.rcvd is None)
-
-    def _deliver(self, data: bytes) -> None:
-        if self._receiver is not None and not self._ended:
             self._receiver.leg_received(data)
+        except Exception:
+            # A fault of whoever receives: the link can't go on.
+            _log.exception("upstream.fault")
+            self._end(LegEnd(Side.DAEMON))
+            self._connection.transport.abort()
+
+    def gateway_ended(self) -> None:
+        """The connection is closed or closing."""
+        closed = self._connection.protocol.close_rcvd
+        code = closed.code if closed is not None else ABNORMAL
+        if self._closing:
+            self._end(LegEnd(Side.DAEMON, code))
+        else:
+            self._end(LegEnd(Side.CLOUD, code, broke_rules=self._broke_rules()))
+
+    def _broke_rules(self) -> bool:
+        """A close frame of ours that answers none is the library's word on bad frames."""
+        protocol = self._connection.protocol
+        return protocol.close_sent is not None and protocol.close_rcvd is None
 
     async def _write(self) -> None:
         try:

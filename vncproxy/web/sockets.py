@@ -14,10 +14,9 @@ from vncproxy.config.secrets import VNC_PASSWORD, is_vnc_password
 from vncproxy.console.console import Console
 from vncproxy.console.description import state_of, viewers_of
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.leg import CLOSE_TIMEOUT_S
+from vncproxy.console.leg import CLOSE_TIMEOUT_S, MESSAGE_MAX_BYTES
 from vncproxy.console.lifecycle import State
 from vncproxy.console.report import Subscriber, notice
-from vncproxy.console.upstream_leg import MESSAGE_MAX_BYTES
 from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
 from vncproxy.errors import AccessError, CloseCode, CloseReason, Side
 from vncproxy.web.api import new_viewer_id
