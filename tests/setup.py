@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import struct
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -247,13 +247,14 @@ async def running(
     cloud: SimulatorSettings | Simulator | None = None,
     limits: Limits | None = None,
     access: Literal["open", "token"] | Access = "open",
+    environ: Mapping[str, str] | None = None,
     **config: Any,
 ) -> AsyncIterator[Running]:
     """Start both, give them, and drain; instances of the simulator are configured by their name.
 
     Args: folder - for the state directory; cloud - to be started, or one that already runs and goes
-    on afterwards; access - of the door, or the section, with a `token` door; config - more sections
-    of `Config`.
+    on afterwards; access - of the door, or the section, with a `token` door; environ - besides the
+    credentials; config - more sections of `Config`.
     """
     started = (
         nullcontext(cloud)
@@ -271,17 +272,18 @@ async def running(
             aliyun=aliyun,
             limits=limits or Limits(),
             state=State(directory=folder / "state"),
-            log=Log(format="json", level="debug"),
+            log=config.pop("log", Log(format="json", level="debug")),
             instance=config.pop("instance", tuple(_configured(one) for one in settings.instances)),
             **config,
         )
         keys = settings.keys[0]
-        environ = {
+        surroundings = {
             "ALIBABA_CLOUD_ACCESS_KEY_ID": keys.key_id,
             "ALIBABA_CLOUD_ACCESS_KEY_SECRET": keys.secret,
             "ALIBABA_CLOUD_SECURITY_TOKEN": keys.security_token,
+            **(environ or {}),
         }
-        daemon = Daemon(whole, environ, log_to=log)
+        daemon = Daemon(whole, surroundings, log_to=log)
         listens = asyncio.Event()
         serving = asyncio.create_task(daemon.run(listens.set))
         waiting = asyncio.create_task(listens.wait())
