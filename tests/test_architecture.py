@@ -57,6 +57,8 @@ PURE = (
     "throttle.backoff",
     "aliyun.signing",
     "aliyun.vncurl",
+    "observe.audit_record",
+    "observe.audit_verdict",
     "console.lifecycle",
 )
 IMPURE = frozenset({"asyncio", "aiohttp", "websockets", "structlog", "time"})

@@ -99,6 +99,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     instances = add("instances", _instances, "list what may be opened")
     instances.add_argument("--json", action="store_true", help="for programs")
+    audit = add("audit", None, "look at the audit", config=False)
+    acts = audit.add_subparsers(required=True, metavar="ACT")
+    text = "tell whether an audit file is what the daemon wrote"
+    verify = acts.add_parser("verify", help=text, description=text)
+    verify.set_defaults(command=_audit_verify)
+    verify.add_argument("file", metavar="FILE", type=Path)
+    verify.add_argument(
+        "--head",
+        metavar="HASH",
+        type=_hash,
+        help="of a record that must be there: the newest audit.head in the daemon's log",
+    )
+    verify.add_argument("--json", action="store_true", help="for programs")
     return parser
 
 
@@ -122,6 +135,12 @@ def _host_port(text: str) -> str:
     if host and port.isascii() and port.isdecimal() and 0 < int(port) <= 65535:
         return text
     raise argparse.ArgumentTypeError(f"{text!r} isn't HOST:PORT, such as 127.0.0.1:5901")
+
+
+def _hash(text: str) -> str:
+    if len(text) == 64 and set(text.lower()) <= set("0123456789abcdef"):
+        return text.lower()
+    raise argparse.ArgumentTypeError(f"{text!r} is no SHA-256: 64 hexadecimal digits")
 
 
 def _base_url(text: str) -> str:
@@ -287,3 +306,15 @@ def _instances(options: argparse.Namespace) -> int:
         return DONE
 
     return _run(work())
+
+
+def _audit_verify(options: argparse.Namespace) -> int:
+    from vncproxy.commands.audit import as_json, in_words, verify_file
+
+    verdict = verify_file(options.file, options.head)
+    if options.json:
+        _print_json(as_json(verdict))
+    else:
+        for line in in_words(options.file, verdict):
+            print(line)
+    return DONE if verdict.intact else FAILED

@@ -1,0 +1,122 @@
+"""`vncproxy audit verify`, as a user calls it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vncproxy.cli import main
+from vncproxy.observe.audit_file import AuditFile
+from vncproxy.observe.audit_record import LINE_MAX_BYTES, Entry, Event, Head
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the file will be."""
+    return tmp_path / "audit.jsonl"
+
+
+@pytest.fixture
+def heads(path: Path) -> list[Head]:
+    """A file of five records."""
+    file = AuditFile(path)
+    found = []
+    for number in range(5):
+        file.append(Entry(event=Event.OPEN, user=f"u{number}"), 0.0)
+        found.append(file.head)
+    file.sync()
+    file.close()
+    return found
+
+
+def test_an_intact_file(path: Path, heads: list[Head], capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 0; it says what a chain can't show, and the head for the next time."""
+    assert main(["audit", "verify", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{path} is intact: 5 records, the last is 5"
+    assert "shows only with --head" in lines[1]
+    assert lines[-1] == f"head {heads[-1].hash}"
+
+
+def test_an_intact_file_with_a_head(
+    path: Path, heads: list[Head], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Upper case is fine too, as are records that came after it."""
+    assert main(["audit", "verify", str(path), "--head", heads[-1].hash.upper()]) == 0
+    assert "--head" not in capsys.readouterr().out
+    assert main(["audit", "verify", str(path), "--head", heads[2].hash]) == 0
+    assert "2 of them came after the head that was given." in capsys.readouterr().out
+
+
+def test_a_cut_file(path: Path, heads: list[Head], capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 1, and the reason."""
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:3]))
+    assert main(["audit", "verify", str(path), "--head", heads[-1].hash]) == 1
+    out = capsys.readouterr().out
+    assert "BROKEN  no record has the head that was given" in out
+    assert f"{path} isn't what was written: 3 records" in out
+
+
+def test_an_altered_file(path: Path, heads: list[Head], capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 1, and the line."""
+    path.write_bytes(path.read_bytes().replace(b"u1", b"xx"))
+    assert main(["audit", "verify", str(path)]) == 1
+    assert "BROKEN  line 2: record 2 was changed" in capsys.readouterr().out
+
+
+def test_for_programs(path: Path, heads: list[Head], capsys: pytest.CaptureFixture[str]) -> None:
+    """The same as JSON, with the same status."""
+    assert main(["audit", "verify", str(path), "--json", "--head", heads[3].hash]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "intact": True,
+        "records": 5,
+        "head": {"seq": 5, "hash": heads[-1].hash},
+        "behind_head": 1,
+        "problems": [],
+        "untold": 0,
+        "notes": [],
+    }
+    path.write_bytes(path.read_bytes() + b"x\n")
+    assert main(["audit", "verify", str(path), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["problems"] == [{"line": 6, "text": "what stands here is no record"}]
+
+
+def test_a_file_that_can_not_be_read(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 1, and one sentence."""
+    assert main(["audit", "verify", str(path)]) == 1
+    assert (
+        capsys.readouterr().err == f"vncproxy: {path} can't be read: No such file or directory.\n"
+    )
+
+
+@pytest.mark.parametrize("head", ["", "abc", "g" * 64, "a" * 63])
+def test_a_head_that_is_none(path: Path, head: str) -> None:
+    """A usage error, before anything is read."""
+    with pytest.raises(SystemExit) as stopped:
+        main(["audit", "verify", str(path), "--head", head])
+    assert stopped.value.code == 2
+
+
+def test_an_endless_line_is_read_in_pieces(
+    path: Path, heads: list[Head], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is one line that is no record, however long; the next has the right number."""
+    good = path.read_bytes().splitlines(keepends=True)
+    long = b"x" * (3 * LINE_MAX_BYTES) + b"\n"
+    path.write_bytes(b"".join([*good[:2], long, good[3]]))
+    assert main(["audit", "verify", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert "line 3: what stands here is no record" in out
+    assert "line 4: record 3 is missing above" in out
+
+
+def test_many_breaks_are_summed_up(
+    path: Path, heads: list[Head], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wholly wrong file doesn't fill the screen."""
+    path.write_bytes(path.read_bytes() * 30)
+    assert main(["audit", "verify", str(path)]) == 1
+    assert len(capsys.readouterr().out.splitlines()) < 110
