@@ -24,7 +24,7 @@ import random
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from typing import Any
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.boot_clock import EpochClock
 from vncproxy.throttle.budget import MAX_AHEAD_S, Budget, Claim
-from vncproxy.throttle.ledger import Booking, TooLong, Usage
+from vncproxy.throttle.ledger import Booking, Dial, TooLong, Usage
 from vncproxy.throttle.ledger_faults import in_plain_words
 
 BUSY_TIMEOUT_S = 5.0
@@ -58,13 +58,14 @@ CREATE TABLE booking (
 class LedgerFile:
     """Bookings in a file shared by processes. Every method raises LedgerError in plain words.
 
-    Args: path - made with mode 0600 when missing; its folder must exist.
+    Args: path - made with mode 0600 when missing; its folder must exist. `budget` may be exchanged
+    for one of another limit: it counts from the next call on.
     """
 
     def __init__(self, path: Path, budget: Budget, clock: EpochClock) -> None:
         """Remember where; the file is opened at the first use."""
         self._path = path
-        self._budget = budget
+        self.budget = budget
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
@@ -74,7 +75,7 @@ class LedgerFile:
         with self._transaction() as db:
             now = self._clock.now()
             self._tidy(db, now)
-            at = self._budget.next_free(self._claims(db, key, now), now)
+            at = self.budget.next_free(self._claims(db, key, now), now)
             if at - now > min(max_wait_s, MAX_AHEAD_S):
                 return TooLong(at - now)
             booking = Booking(secrets.token_hex(8), key, at - now)
@@ -92,7 +93,7 @@ class LedgerFile:
                 "SELECT at, spent FROM booking WHERE id = ? AND epoch = ?",
                 (booking_id, self._clock.epoch),
             ).fetchone()
-            if row is None or not self._budget.may_spend(Claim(row[0], bool(row[1])), now):
+            if row is None or not self.budget.may_spend(Claim(row[0], bool(row[1])), now):
                 return None
             db.execute("UPDATE booking SET at = ?, spent = 1 WHERE id = ?", (now, booking_id))
         return now
@@ -108,9 +109,35 @@ class LedgerFile:
             db = self._opened()
             now = self._clock.now()
             claims = self._claims(db, key, now)
-        budget = self._budget
+        budget = self.budget
         free = budget.next_free(claims, now)
         return Usage(budget.used(claims, now), budget.limit, budget.span_s, free - now)
+
+    def record(self, dials: Sequence[Dial]) -> None:
+        """Put dials on record that another ledger gave the permits for; known ids stay as they are.
+
+        One that may still be made, some seconds from now, counts from then.
+        """
+        with self._transaction() as db:
+            now = self._clock.now()
+            self._tidy(db, now)
+            db.executemany(
+                "INSERT OR IGNORE INTO booking (id, key, epoch, at, spent) VALUES (?, ?, ?, ?, 1)",
+                [(dial.id, dial.key, self._clock.epoch, now - dial.age_s) for dial in dials],
+            )
+
+    def dials(self) -> list[Dial]:
+        """The dials on record that still count, of all keys."""
+        with in_plain_words():
+            now = self._clock.now()
+            rows = _patiently(
+                self._opened(), "SELECT id, key, epoch, at FROM booking WHERE spent = 1"
+            )
+        found = [
+            Dial(row[0], row[1], now - row[3] if row[2] == self._clock.epoch else 0.0)
+            for row in rows
+        ]
+        return [dial for dial in found if dial.age_s < self.budget.span_s]
 
     def check_writable(self) -> None:
         """See `Ledger.check_writable`: rewrites the schema's version, journal and all."""
@@ -139,7 +166,7 @@ class LedgerFile:
         epoch = self._clock.epoch
         db.execute(
             "DELETE FROM booking WHERE epoch = ? AND at <= ?",
-            (epoch, self._budget.forgettable_until(now)),
+            (epoch, self.budget.forgettable_until(now)),
         )
         db.execute(
             "UPDATE booking SET epoch = ?, at = ?, spent = 1 WHERE epoch <> ? OR at > ?",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TypeVar
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.boot_clock import EpochClock, this_boot
 from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.ledger import Booking, TooLong, Usage
+from vncproxy.throttle.ledger import Booking, Dial, TooLong, Usage
 from vncproxy.throttle.ledger_faults import no_answer
 from vncproxy.throttle.ledger_file import LedgerFile
 
@@ -37,7 +37,6 @@ class SqliteLedger:
 
     def __init__(self, path: Path, budget: Budget, clock: EpochClock | None = None) -> None:
         """Make the thread; it starts with the first call."""
-        self._budget = budget
         self._clock = clock or this_boot()
         self._file = LedgerFile(path, budget, self._clock)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
@@ -52,7 +51,7 @@ class SqliteLedger:
         """See `Ledger.spend`."""
         at = await self._call(lambda: self._file.spend(booking.id))
         # A slow disk or a busy loop must not use up the margin between the record and the dial.
-        return at is not None and self._clock.now() - at <= self._budget.margin_s / 2
+        return at is not None and self._clock.now() - at <= self._file.budget.margin_s / 2
 
     async def cancel(self, booking: Booking) -> None:
         """See `Ledger.cancel`."""
@@ -61,6 +60,23 @@ class SqliteLedger:
     async def usage(self, key: str) -> Usage:
         """See `Ledger.usage`."""
         return await self._call(lambda: self._file.usage(key))
+
+    @property
+    def budget(self) -> Budget:
+        """The law; it may be exchanged for one of another limit, which counts from then on."""
+        return self._file.budget
+
+    @budget.setter
+    def budget(self, budget: Budget) -> None:
+        self._file.budget = budget
+
+    async def record(self, dials: Sequence[Dial]) -> None:
+        """Put dials on record that another ledger gave the permits for. Raises: LedgerError."""
+        await self._call(lambda: self._file.record(dials))
+
+    async def dials(self) -> list[Dial]:
+        """The dials on record that still count, of all keys. Raises: LedgerError."""
+        return await self._call(self._file.dials)
 
     async def check_writable(self) -> None:
         """See `Ledger.check_writable`."""

@@ -78,13 +78,14 @@ local function next_free(claims)
   return free
 end
 
--- What may still count, newest first: as many as a law with this limit can look at.
+-- What may have been dialled and still counts, or may be soon: newest first, within a bound. Those
+-- who wait aren't listed: without this server they can't dial.
 local function counted(claims)
   local seen = {}
-  for i = 1, math.min(#claims, limit) do
-    if claims[i].latest > now - span then
-      seen[#seen + 1] = claims[i].id
-      seen[#seen + 1] = now - claims[i].latest
+  for _, claim in ipairs(claims) do
+    if claim.latest > now - span and claim.at <= now + hold and #seen < 8 * limit then
+      seen[#seen + 1] = claim.id
+      seen[#seen + 1] = now - claim.latest
     end
   end
   return seen

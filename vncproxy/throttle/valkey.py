@@ -154,17 +154,19 @@ class ValkeyLedger:
         await self._step("leave", _DAEMONS_KEY, daemon_id)
 
     def seen(self) -> list[Dial]:
-        """What the server last said of the `recent_keys`.
+        """The dials of the `recent_keys` that the server knew of, others' too.
 
-        Permits that weren't dialled then count as if they were dialled at their latest.
+        A permit whose time has come counts as dialled at its latest: its owner may have done so
+        since. One whose time has not come can't be dialled without the server.
         """
         self._forget()
         now = self._steady()
-        return [
+        found = [
             Dial(dial.id, dial.key, dial.age_s + now - at)
             for at, dials in self._seen.values()
             for dial in dials
         ]
+        return [dial for dial in found if dial.age_s >= -self._budget.hold_s]
 
     def recent_keys(self) -> list[str]:
         """The keys that were dialled for lately, the latest last."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -165,7 +166,16 @@ def _in_plain_words() -> Iterator[None]:
     except faults.ResponseError as error:
         raise _error(_words_of(str(error))) from error
     except (faults.ValkeyError, OSError) as error:
+        if _is_about_certificate(error):
+            raise _error("has a certificate that fails verification: see ca_file") from error
         raise _error("can't be reached") from error
+
+
+def _is_about_certificate(error: BaseException | None) -> bool:
+    """Whether it goes back to a certificate; the library doesn't name it as the cause."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _words_of(answer: str) -> str:

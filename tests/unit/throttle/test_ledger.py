@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.unit.throttle.fake_clock import FakeClock
+from tests.unit.throttle.switched_store import SwitchedStore
 from vncproxy.throttle.budget import MAX_AHEAD_S, Budget
+from vncproxy.throttle.fallback import FallbackLedger
 from vncproxy.throttle.ledger import Booking, Ledger, TooLong, Usage
 from vncproxy.throttle.memory import MemoryLedger
+from vncproxy.throttle.roll import Roll
 from vncproxy.throttle.sqlite import SqliteLedger
 from vncproxy.throttle.valkey import ValkeyLedger
 from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
@@ -23,7 +26,12 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=["memory", "sqlite", pytest.param("valkey", marks=pytest.mark.real)])
+REAL = [
+    pytest.param(name, marks=pytest.mark.real) for name in ("valkey", "fallback", "fallback, away")
+]
+
+
+@pytest.fixture(params=["memory", "sqlite", *REAL])
 async def ledger(
     request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path
 ) -> AsyncIterator[Ledger]:
@@ -33,10 +41,27 @@ async def ledger(
     elif request.param == "valkey":
         address: StoreAddress = request.getfixturevalue("store_address")
         made = ValkeyLedger(ValkeyStore(address), BUDGET, steady=clock, clock=clock)
-    else:
+    elif request.param == "sqlite":
         made = SqliteLedger(tmp_path / "ledger.sqlite", BUDGET, clock)
+    else:
+        made = _fallback(request, clock, tmp_path)
     yield made
     await made.close()
+
+
+def _fallback(request: pytest.FixtureRequest, clock: FakeClock, folder: Path) -> FallbackLedger:
+    """One whose server answers, or is away; a single daemon's share is the whole budget."""
+    store = SwitchedStore(request.getfixturevalue("store_address"))
+    store.cut = request.param == "fallback, away"
+    (folder / "daemons").write_text("1")
+    return FallbackLedger(
+        ValkeyLedger(store, BUDGET, steady=clock, clock=clock),
+        SqliteLedger(folder / "ledger.sqlite", BUDGET, clock),
+        BUDGET,
+        Roll(folder / "daemons"),
+        daemon_id="d-1",
+        steady=clock,
+    )
 
 
 async def booked(ledger: Ledger, key: str = "i-1", max_wait_s: float = 1000.0) -> Booking:

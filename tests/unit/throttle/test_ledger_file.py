@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tests.unit.throttle.fake_clock import FakeClock
 from vncproxy.errors import LedgerError
 from vncproxy.throttle import ledger_file
 from vncproxy.throttle.budget import MAX_AHEAD_S, Budget
-from vncproxy.throttle.ledger import Booking, TooLong
+from vncproxy.throttle.ledger import Booking, Dial, TooLong
 from vncproxy.throttle.ledger_file import LedgerFile
 
 BUDGET = Budget(limit=3, window_s=60.0, margin_s=1.0, hold_s=10.0)
@@ -196,6 +197,44 @@ def test_a_newer_schema_is_refused(file: LedgerFile, path: Path) -> None:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(LedgerError, match="newer version"):
         file.check_writable()
+
+
+def test_dials_of_another_ledger_count(file: LedgerFile, clock: FakeClock) -> None:
+    """They are counted from when they were made, or may still be, and recorded once."""
+    dials = [Dial("a", "i-1", 50.0), Dial("b", "i-1", -5.0), Dial("c", "i-2", 1.0)]
+    file.record(dials)
+    file.record(dials)
+    assert file.usage("i-1").used == 2
+    clock.seconds += 12.0
+    assert file.usage("i-1").used == 1
+    assert file.spend("b") is None
+    assert {(dial.id, dial.age_s) for dial in file.dials()} == {("b", 7.0), ("c", 13.0)}
+
+
+def test_dials_are_told_until_they_don_t_count(file: LedgerFile, clock: FakeClock) -> None:
+    """Neither permits that weren't dialled nor old dials are."""
+    dialled(file, clock)
+    booked(file)
+    clock.seconds += 60.0
+    assert [(dial.key, dial.age_s) for dial in file.dials()] == [("i-1", 60.0)]
+    clock.seconds += 1.0
+    assert file.dials() == []
+
+
+def test_dials_of_another_boot_are_told_as_made_now(file: LedgerFile, clock: FakeClock) -> None:
+    """How long ago they were can't be known, so they count for a whole window."""
+    dialled(file, clock)
+    clock.epoch = "boot-2"
+    clock.seconds = 5.0
+    assert [dial.age_s for dial in file.dials()] == [0.0]
+
+
+def test_the_law_may_be_exchanged(file: LedgerFile, clock: FakeClock) -> None:
+    """A smaller limit counts what is on record."""
+    dialled(file, clock)
+    file.budget = replace(BUDGET, limit=1)
+    assert isinstance(file.book("i-1", 0.0), TooLong)
+    assert file.usage("i-1").limit == 1
 
 
 def test_a_missing_directory_is_an_error(tmp_path: Path, clock: FakeClock) -> None:

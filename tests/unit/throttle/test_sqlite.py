@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.unit.throttle.fake_clock import FakeClock
 from vncproxy.errors import LedgerError
 from vncproxy.throttle import sqlite
 from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.ledger import Booking
+from vncproxy.throttle.ledger import Booking, Dial, TooLong
 from vncproxy.throttle.sqlite import SqliteLedger
 
 BUDGET = Budget(limit=3, window_s=60.0, margin_s=1.0, hold_s=10.0)
@@ -156,6 +157,14 @@ async def test_after_close_nothing_is_booked(ledger: SqliteLedger) -> None:
         await ledger.book("i-1", 0.0)
     ledger._thread.shutdown(wait=True)
     assert not any(thread.is_alive() for thread in ledger._thread._threads)
+
+
+async def test_dials_of_another_ledger_and_another_law(ledger: SqliteLedger) -> None:
+    """Both are taken over by the file, and counted there."""
+    await ledger.record([Dial("a", "i-1", 1.0)])
+    assert await ledger.dials() == [Dial("a", "i-1", 1.0)]
+    ledger.budget = replace(ledger.budget, limit=1)
+    assert isinstance(await ledger.book("i-1", 0.0), TooLong)
 
 
 async def test_the_machine_s_clock_is_the_default(tmp_path: Path) -> None:

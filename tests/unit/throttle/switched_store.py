@@ -1,0 +1,28 @@
+"""A way to a real server that a test can cut and mend."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from vncproxy.errors import LedgerError
+from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
+
+
+class SwitchedStore(ValkeyStore):
+    """Raises, while `cut`, what a store raises whose server is away."""
+
+    def __init__(self, address: StoreAddress) -> None:
+        super().__init__(address)
+        self.cut = False
+        self.calls = 0
+        self.before_answer: Callable[[], Awaitable[None]] | None = None
+
+    async def call(self, *words: str | int) -> Any:
+        self.calls += 1
+        if self.cut:
+            raise LedgerError("the shared store is away")
+        answer = await super().call(*words)
+        if self.before_answer is not None:
+            await self.before_answer()
+        return answer

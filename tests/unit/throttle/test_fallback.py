@@ -1,0 +1,432 @@
+"""The shared ledger and its substitute: what holds while the server is away, and at the change."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.real.peers.valkey import ValkeyServer
+from tests.unit.throttle.fake_clock import FakeClock
+from tests.unit.throttle.switched_store import SwitchedStore
+from vncproxy.errors import LedgerError
+from vncproxy.throttle import fallback
+from vncproxy.throttle.budget import Budget
+from vncproxy.throttle.fallback import SETTLE_S, FallbackLedger
+from vncproxy.throttle.ledger import Booking, Dial, TooLong
+from vncproxy.throttle.roll import Roll
+from vncproxy.throttle.sqlite import SqliteLedger
+from vncproxy.throttle.valkey import ValkeyLedger
+from vncproxy.throttle.valkey_store import StoreAddress
+
+pytestmark = pytest.mark.real
+
+BUDGET = Budget(limit=6, window_s=60.0, margin_s=1.0, hold_s=10.0)
+
+
+@dataclass
+class Daemon:
+    """One daemon's ledger, and the way to its server."""
+
+    ledger: FallbackLedger
+    store: SwitchedStore
+    local: SqliteLedger
+    said: list[bool] = field(default_factory=list)
+
+    async def dial(self, key: str = "i-1") -> bool:
+        """Whether a dial is allowed at once."""
+        answer = await self.ledger.book(key, 0.0)
+        return isinstance(answer, Booking) and await self.ledger.spend(answer)
+
+    async def dial_on(self, key: str = "i-1") -> int:
+        """How many dials are allowed at once, one after the other."""
+        count = 0
+        while await self.dial(key):
+            count += 1
+        return count
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+Maker = Callable[..., Daemon]
+
+
+@pytest.fixture
+async def make(
+    store_address: StoreAddress, clock: FakeClock, tmp_path: Path
+) -> AsyncIterator[Maker]:
+    """Makes daemons, each with a state directory of its own."""
+    made: list[Daemon] = []
+    numbers = itertools.count(1)
+
+    def make(*, folder: Path | None = None, counted: bool = True) -> Daemon:
+        number = next(numbers)
+        folder = folder or tmp_path / f"d{number}"
+        folder.mkdir(exist_ok=True)
+        store = SwitchedStore(store_address)
+        said: list[bool] = []
+        local = SqliteLedger(folder / "ledger.sqlite", BUDGET, clock)
+        ledger = FallbackLedger(
+            ValkeyLedger(store, BUDGET, steady=clock, clock=clock),
+            local,
+            BUDGET,
+            Roll(folder / "daemons"),
+            daemon_id=f"d-{number}" if counted else None,
+            said=said.append,
+            steady=clock,
+        )
+        made.append(Daemon(ledger, store, local, said))
+        return made[-1]
+
+    yield make
+    for daemon in made:
+        daemon.store.cut = False
+        await daemon.ledger.close()
+
+
+async def beat(*daemons: Daemon) -> None:
+    """Each looks at the server once."""
+    for daemon in daemons:
+        await daemon.ledger._beat()
+
+
+async def back(clock: FakeClock, *daemons: Daemon) -> None:
+    """The server is back, and the time of settling is over."""
+    for daemon in daemons:
+        daemon.store.cut = False
+    await beat(*daemons)
+    clock.seconds += SETTLE_S
+    await beat(*daemons)
+
+
+async def test_while_the_server_answers_the_budget_is_shared(make: Maker) -> None:
+    """Two daemons dial as often as one may, and nothing is said."""
+    one, two = make(), make()
+    assert await one.dial_on() == 6
+    assert await two.dial_on() == 0
+    assert one.ledger.degraded is two.ledger.degraded is None
+    assert one.said == two.said == []
+
+
+async def test_without_the_server_each_has_its_share(make: Maker, clock: FakeClock) -> None:
+    """Three daemons make a third of the dials each, together no more than the budget."""
+    daemons = [make() for _ in range(3)]
+    await beat(*daemons)
+    await beat(*daemons)
+    for daemon in daemons:
+        daemon.store.cut = True
+    assert [await daemon.dial_on() for daemon in daemons] == [2, 2, 2]
+    clock.seconds += 61.0
+    assert [await daemon.dial_on() for daemon in daemons] == [2, 2, 2]
+
+
+async def test_falling_back_is_said_once(make: Maker) -> None:
+    """The log has the reason and the share; the daemon's owner is told of the change."""
+    one, two = make(), make()
+    await beat(one, two, one)
+    one.store.cut = True
+    with capture_logs() as events:
+        assert await one.dial()
+        assert await one.dial()
+        await beat(one)
+    [event] = [event for event in events if event["event"] == "throttle.fallback"]
+    assert event["log_level"] == "warning"
+    assert (event["why"], event["share"], event["limit"], event["daemons"]) == (
+        "the shared store is away",
+        3,
+        6,
+        2,
+    )
+    assert one.said == [True]
+    assert one.ledger.degraded == (
+        "the shared store is away; this daemon alone makes at most 3 of the 6 connections in 60 s, "
+        "its share among 2"
+    )
+
+
+async def test_dials_before_the_loss_count_afterwards(make: Maker) -> None:
+    """What was dialled by the shared ledger is known to the local one."""
+    one, two = make(), make()
+    await beat(one, two, one)
+    assert await one.dial()
+    assert await one.dial()
+    one.store.cut = True
+    assert await one.dial_on() == 1
+
+
+async def test_the_others_dials_before_the_loss_count_too(make: Maker) -> None:
+    """What the server had said of a key is known to the local ledger."""
+    one, two = make(), make()
+    await beat(one, two, one)
+    for _ in range(2):
+        assert await two.dial()
+    assert await one.dial()
+    one.store.cut = two.store.cut = True
+    assert await one.dial_on() == 0
+    # The last thing that the second heard was that there were two dials.
+    assert await two.dial_on() == 1
+
+
+async def test_a_heartbeat_brings_the_others_dials(make: Maker) -> None:
+    """A key in use is looked up with each heartbeat."""
+    one, two = make(), make()
+    await beat(one, two, one)
+    assert await one.dial()
+    for _ in range(2):
+        assert await two.dial()
+    await beat(one)
+    one.store.cut = True
+    assert await one.dial_on() == 0
+
+
+async def test_a_permit_of_the_lost_server_has_lapsed(make: Maker) -> None:
+    """Who booked before the loss books again, and giving it back does nothing."""
+    one = make()
+    booking = await one.ledger.book("i-1", 0.0)
+    assert isinstance(booking, Booking)
+    one.store.cut = True
+    assert not await one.ledger.spend(booking)
+    assert one.said == [True]
+    assert not await one.ledger.spend(booking)
+    await one.ledger.cancel(booking)
+
+
+async def test_losing_the_server_while_giving_back(make: Maker) -> None:
+    """A permit that can't be given back is no error: it lapses."""
+    one = make()
+    booking = await one.ledger.book("i-1", 0.0)
+    assert isinstance(booking, Booking)
+    one.store.cut = True
+    await one.ledger.cancel(booking)
+    assert one.said == [True]
+
+
+async def test_the_server_is_used_again_after_a_time_of_settling(
+    make: Maker, clock: FakeClock
+) -> None:
+    """First the dials are told, then the share still holds, then the whole budget is back."""
+    one, two = make(), make()
+    await beat(one, two, one)
+    one.store.cut = two.store.cut = True
+    assert await one.dial_on() == 3
+    one.store.cut = False
+    await beat(one)
+    assert one.ledger.degraded is not None
+    assert "is back since a moment" in one.ledger.degraded
+    assert await one.dial_on() == 0
+    with capture_logs() as events:
+        clock.seconds += SETTLE_S
+        await beat(one)
+    assert [event["event"] for event in events] == ["throttle.shared_again"]
+    assert one.ledger.degraded is None
+    assert one.said == [True, False]
+    # Three were made without the server: three are left.
+    assert await one.dial_on() == 3
+
+
+async def test_dials_while_settling_are_told_at_once(make: Maker, clock: FakeClock) -> None:
+    """A daemon that uses the server already knows of those that one makes by its share."""
+    one, two = make(), make()
+    await beat(one, two, one)
+    one.store.cut = True
+    assert not isinstance(await one.ledger.book("i-9", 0.0), TooLong)
+    one.store.cut = False
+    await beat(one)
+    assert await one.dial_on() == 3
+    assert await two.dial_on() == 3
+
+
+async def test_losing_it_again_while_settling(make: Maker, clock: FakeClock) -> None:
+    """A server that comes and goes stays unused, and it is one time of falling back."""
+    one = make()
+    await beat(one)
+    one.store.cut = True
+    await beat(one)
+    one.store.cut = False
+    await beat(one)
+    one.store.cut = True
+    assert await one.dial()
+    await beat(one)
+    clock.seconds += SETTLE_S
+    await beat(one)
+    assert one.ledger.degraded is not None
+    assert one.said == [True]
+    await back(clock, one)
+    assert one.said == [True, False]
+
+
+async def test_a_local_permit_lapses_when_the_server_is_back(make: Maker, clock: FakeClock) -> None:
+    """Who booked by the share books again by the budget, and may give the first one back."""
+    one = make()
+    one.store.cut = True
+    booking = await one.ledger.book("i-1", 0.0)
+    assert isinstance(booking, Booking)
+    await back(clock, one)
+    assert not await one.ledger.spend(booking)
+    await one.ledger.cancel(booking)
+    assert await one.local.dials() == []
+
+
+async def test_a_start_without_the_server(make: Maker, tmp_path: Path) -> None:
+    """A daemon that never met the others takes half; one that did remembers how many they are."""
+    one = make()
+    one.store.cut = True
+    assert await one.dial_on() == 3
+    folder = tmp_path / "known"
+    known = make(folder=folder)
+    others = [make(), make()]
+    await beat(*others, known)
+    await known.ledger.close()
+    restarted = make(folder=folder)
+    restarted.store.cut = True
+    assert await restarted.dial_on() == 2
+
+
+async def test_dials_before_a_restart_are_told_when_the_server_is_back(
+    make: Maker, clock: FakeClock, tmp_path: Path
+) -> None:
+    """What was dialled without the server outlives the daemon that did it."""
+    folder = tmp_path / "restarted"
+    before, other = make(folder=folder), make()
+    await beat(other)
+    before.store.cut = True
+    assert await before.dial_on() == 3
+    await before.ledger.close()
+    after = make(folder=folder)
+    await beat(after)
+    assert await other.dial_on() == 3
+
+
+async def test_a_server_that_lost_its_data_is_told_again(
+    make: Maker, valkey_server: ValkeyServer, clock: FakeClock
+) -> None:
+    """Each daemon puts its own dials back with the next heartbeat."""
+    one, two = make(), make()
+    await beat(one, two)
+    assert await one.dial()
+    assert await two.dial()
+    valkey_server.command("FLUSHALL")
+    clock.seconds += 1.0
+    await beat(one, two)
+    assert (await one.ledger.usage("i-1")).used == 2
+    assert one.said == []
+
+
+async def test_a_command_is_not_counted(make: Maker) -> None:
+    """`vncproxy url` uses the budget, and no share is made smaller for it."""
+    one, command = make(), make(counted=False)
+    assert await one.dial()
+    assert await command.dial()
+    await beat(one)
+    one.store.cut = True
+    assert one.ledger.share == 6
+    assert await one.dial_on() == 4
+
+
+async def test_a_daemon_that_stops_leaves(make: Maker) -> None:
+    """The others' shares grow at once."""
+    one, two = make(), make()
+    await beat(one, two, one)
+    assert one.ledger.share == 3
+    await two.ledger.close()
+    await beat(one)
+    assert one.ledger.share == 6
+
+
+async def test_usage_and_the_check_work_without_the_server(make: Maker) -> None:
+    """Both tell of the local ledger, with the share as the limit."""
+    one, two = make(), make()
+    await beat(one, two, one)
+    await one.ledger.check_writable()
+    one.store.cut = True
+    await one.ledger.check_writable()
+    assert one.said == [True]
+    assert (await one.ledger.usage("i-1")).limit == 3
+    two.store.cut = True
+    assert (await two.ledger.usage("i-1")).limit == 3
+
+
+async def test_a_local_ledger_that_fails_is_told(make: Maker, tmp_path: Path) -> None:
+    """With the server the dial counts there; without it nothing may be dialled."""
+    folder = tmp_path / "spoiled"
+    one = make(folder=folder)
+    await beat(one)
+    (folder / "ledger.sqlite").unlink(missing_ok=True)
+    (folder / "ledger.sqlite").mkdir()
+    with capture_logs() as events:
+        assert await one.dial()
+    assert "throttle.dial_not_mirrored" in [event["event"] for event in events]
+    with pytest.raises(LedgerError):
+        await one.ledger.check_writable()
+    one.store.cut = True
+    with pytest.raises(LedgerError):
+        await one.dial()
+
+
+async def test_recording_that_takes_long_is_no_permit(make: Maker, clock: FakeClock) -> None:
+    """The two records together must leave the rest of the margin to the dial."""
+    one = make()
+    booking = await one.ledger.book("i-1", 0.0)
+    assert isinstance(booking, Booking)
+    record = one.local.record
+
+    async def slow(dials: list[Dial]) -> None:
+        await record(dials)
+        clock.seconds += 0.6
+
+    one.local.record = slow  # type: ignore[method-assign, assignment]
+    assert not await one.ledger.spend(booking)
+    assert (await one.ledger.usage("i-1")).used == 1
+
+
+async def test_watching_brings_the_server_back_by_itself(
+    make: Maker, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pings go on with pauses of a bounded length, then the heartbeat does."""
+    pauses: list[float] = []
+    one = make()
+    enough = asyncio.Event()
+    sleep = asyncio.sleep
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        clock.seconds += seconds
+        if len(pauses) == 10:
+            one.store.cut = False
+        if one.ledger.degraded is None:
+            enough.set()
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    one.store.cut = True
+    watching = asyncio.create_task(one.ledger.watch())
+    async with asyncio.timeout(20):
+        await enough.wait()
+    watching.cancel()
+    await asyncio.wait([watching])
+    away, settling = pauses[:10], pauses[10:-1]
+    longest = fallback.LEAST_PAUSE_S + fallback.LONGEST_PAUSE_S
+    assert all(fallback.LEAST_PAUSE_S <= seconds <= longest for seconds in away)
+    assert settling == [fallback.SETTLE_INTERVAL_S] * len(settling)
+    assert SETTLE_S - 1 <= sum(settling) <= SETTLE_S + 1
+    assert pauses[-1] == fallback.HEARTBEAT_INTERVAL_S
+
+
+async def test_closing_while_the_server_is_away(make: Maker) -> None:
+    """The drain isn't held up, and afterwards nothing is booked."""
+    one = make()
+    await beat(one)
+    one.store.cut = True
+    await one.ledger.close()
+    await one.ledger.close()
+    assert one.said == []
+    with pytest.raises(LedgerError, match="is closed"):
+        await one.ledger.book("i-1", 0.0)

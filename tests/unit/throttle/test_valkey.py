@@ -1,0 +1,332 @@
+"""What only the shared ledger does; test_ledger.py has the contract."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.real.peers.valkey import ValkeyServer
+from tests.unit.throttle.fake_clock import FakeClock
+from tests.unit.throttle.switched_store import SwitchedStore
+from vncproxy.errors import LedgerError
+from vncproxy.throttle.budget import Budget
+from vncproxy.throttle.ledger import Booking, Dial, TooLong
+from vncproxy.throttle.valkey import ID_PREFIX, LATELY_S, ValkeyLedger
+from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
+
+pytestmark = pytest.mark.real
+
+BUDGET = Budget(limit=3, window_s=60.0, margin_s=1.0, hold_s=10.0)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """True time, as each machine's steady clock has it."""
+    return FakeClock()
+
+
+@pytest.fixture
+def wall() -> FakeClock:
+    """The server's clock."""
+    return FakeClock(1_795_000_000.0)
+
+
+@pytest.fixture
+def store(store_address: StoreAddress) -> SwitchedStore:
+    return SwitchedStore(store_address)
+
+
+@pytest.fixture
+async def ledger(
+    store: SwitchedStore, clock: FakeClock, wall: FakeClock
+) -> AsyncIterator[ValkeyLedger]:
+    made = ValkeyLedger(store, BUDGET, steady=clock, clock=wall)
+    yield made
+    store.cut = False
+    await made.close()
+
+
+@pytest.fixture
+async def other(
+    store_address: StoreAddress, clock: FakeClock, wall: FakeClock
+) -> AsyncIterator[ValkeyLedger]:
+    made = ValkeyLedger(ValkeyStore(store_address), BUDGET, steady=clock, clock=wall)
+    yield made
+    await made.close()
+
+
+async def booked(ledger: ValkeyLedger, key: str = "i-1") -> Booking:
+    answer = await ledger.book(key, 1000.0)
+    assert isinstance(answer, Booking)
+    return answer
+
+
+async def dialled(ledger: ValkeyLedger, key: str = "i-1") -> None:
+    assert await ledger.spend(await booked(ledger, key))
+
+
+async def test_the_server_s_own_clock_is_the_default(store_address: StoreAddress) -> None:
+    """Without a clock of the tests, a permit is booked and spent by the server's time."""
+    ledger = ValkeyLedger(ValkeyStore(store_address), BUDGET)
+    for _ in range(3):
+        booking = await booked(ledger)
+        assert booking.wait_s == 0.0
+        assert booking.id.startswith(ID_PREFIX)
+        assert await ledger.spend(booking)
+    answer = await ledger.book("i-1", 1.0)
+    assert isinstance(answer, TooLong)
+    assert 60.0 < answer.wait_s <= 61.0
+    await ledger.close()
+
+
+async def test_two_daemons_share_the_budget(ledger: ValkeyLedger, other: ValkeyLedger) -> None:
+    """Twenty who book at once through two ledgers get the permits of one budget."""
+    ledgers = (ledger, other)
+    answers = await asyncio.gather(*(ledgers[n % 2].book("i-1", 0.0) for n in range(20)))
+    assert sum(isinstance(answer, Booking) for answer in answers) == 3
+
+
+async def test_a_permit_is_known_by_every_daemon(ledger: ValkeyLedger, other: ValkeyLedger) -> None:
+    """What one booked, another may cancel."""
+    for _ in range(3):
+        await other.cancel(await booked(ledger))
+    assert (await other.usage("i-1")).used == 0
+
+
+async def test_daemons_with_other_limits_each_keep_their_own(
+    ledger: ValkeyLedger, store_address: StoreAddress, clock: FakeClock, wall: FakeClock
+) -> None:
+    """A smaller limit counts the dials of all, and a shorter hold believes the longer one."""
+    small = ValkeyLedger(
+        ValkeyStore(store_address), Budget(limit=1, hold_s=2.0), steady=clock, clock=wall
+    )
+    await booked(ledger)
+    assert (await booked(small)).wait_s == 10.0 + 61.0
+    await small.close()
+
+
+async def test_everything_on_the_server_is_ours_and_expires(
+    ledger: ValkeyLedger, valkey_server: ValkeyServer
+) -> None:
+    """Keys have the prefix, and go by themselves about a day after the last use."""
+    await dialled(ledger)
+    await ledger.attend("d-1")
+    listed = valkey_server.command("KEYS", "*").decode().split("\r\n")[2::2]
+    assert sorted(listed) == ["vncproxy:claims:i-1", "vncproxy:clock", "vncproxy:daemons"]
+    for key in listed:
+        assert 86_000 < int(valkey_server.command("TTL", key)[1:]) <= 86_400
+
+
+async def test_old_claims_are_deleted(
+    ledger: ValkeyLedger, valkey_server: ValkeyServer, clock: FakeClock, wall: FakeClock
+) -> None:
+    """The record of a busy key doesn't grow."""
+    for _ in range(10):
+        await dialled(ledger)
+        clock.seconds += 61.0
+        wall.seconds += 61.0
+    assert valkey_server.command("HLEN", "vncproxy:claims:i-1") == b":1\r\n"
+
+
+async def test_a_damaged_claim_counts_as_dialled_just_now(
+    ledger: ValkeyLedger, valkey_server: ValkeyServer, clock: FakeClock, wall: FakeClock
+) -> None:
+    """What can't be read, or lies absurdly far ahead, costs one window and no more."""
+    valkey_server.command("HSET", "vncproxy:claims:i-1", "x", "garbage", "y", f"{2**52} {2**52} 1")
+    assert (await ledger.usage("i-1")).used == 2
+    assert (await booked(ledger)).wait_s == 0.0
+    clock.seconds += 71.0
+    wall.seconds += 71.0
+    assert (await ledger.usage("i-1")).used == 0
+
+
+async def test_a_clock_set_back_makes_nobody_wait_longer(
+    ledger: ValkeyLedger, clock: FakeClock, wall: FakeClock
+) -> None:
+    """The ledger's clock stands still at the jump and runs on from there."""
+    for _ in range(3):
+        await dialled(ledger)
+    wall.seconds -= 7200.0
+    assert (await booked(ledger)).wait_s == 61.0
+    clock.seconds += 30.0
+    wall.seconds += 30.0
+    assert (await ledger.usage("i-1")).next_free_s < 61.0 + 71.0
+
+
+async def test_a_clock_set_forward_frees_nothing(
+    ledger: ValkeyLedger, other: ValkeyLedger, clock: FakeClock, wall: FakeClock
+) -> None:
+    """A daemon that called before knows that no hour has passed; all others profit from it."""
+    for _ in range(3):
+        await dialled(ledger)
+    clock.seconds += 5.0
+    wall.seconds += 3600.0
+    answer = await ledger.book("i-1", 0.0)
+    assert isinstance(answer, TooLong)
+    assert 55.0 < answer.wait_s <= 56.0
+    assert isinstance(await other.book("i-1", 0.0), TooLong)
+
+
+async def test_a_paused_machine_makes_the_others_wait_at_most(
+    ledger: ValkeyLedger, other: ValkeyLedger, wall: FakeClock
+) -> None:
+    """A daemon whose own clock stood still holds the ledger's clock back, not its record."""
+    await dialled(ledger)
+    wall.seconds += 50.0  # the steady clock didn't move
+    assert (await ledger.usage("i-1")).used == 1
+    assert (await other.usage("i-1")).used == 1
+
+
+async def test_a_slow_answer_is_no_permit_to_dial(
+    ledger: ValkeyLedger, store: SwitchedStore, clock: FakeClock
+) -> None:
+    """When the answer took up the margin, the dial is refused although it counts."""
+    booking = await booked(ledger)
+
+    async def take_long() -> None:
+        clock.seconds += 0.6
+
+    store.before_answer = take_long
+    assert not await ledger.spend(booking)
+    store.before_answer = None
+    assert (await ledger.usage("i-1")).used == 1
+
+
+async def test_a_caller_who_leaves_in_the_middle_gives_its_booking_back(
+    ledger: ValkeyLedger, other: ValkeyLedger, store: SwitchedStore
+) -> None:
+    """A booking whose caller was cancelled is cancelled with the next call."""
+    made, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        made.set()
+        await go_on.wait()
+
+    store.before_answer = hold
+    booking = asyncio.create_task(ledger.book("i-1", 0.0))
+    await made.wait()
+    booking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await booking
+    store.before_answer = None
+    assert (await other.usage("i-1")).used == 1
+    await ledger.usage("i-2")
+    assert (await other.usage("i-1")).used == 0
+
+
+async def test_a_booking_whose_answer_is_lost_is_given_back_at_the_end(
+    ledger: ValkeyLedger, other: ValkeyLedger, store: SwitchedStore
+) -> None:
+    """Closing gives back what nobody asked for since."""
+
+    async def lose() -> None:
+        raise LedgerError("lost")
+
+    store.before_answer = lose
+    with pytest.raises(LedgerError):
+        await ledger.book("i-1", 0.0)
+    store.before_answer = None
+    assert (await other.usage("i-1")).used == 1
+    await ledger.close()
+    assert (await other.usage("i-1")).used == 0
+
+
+async def test_dials_made_elsewhere_are_recorded_once(
+    ledger: ValkeyLedger, other: ValkeyLedger
+) -> None:
+    """Telling them again, or by two daemons, changes nothing; their age is kept."""
+    dials = [Dial("a", "i-1", 50.0), Dial("b", "i-1", 10.0), Dial("c", "i-2", 0.0)]
+    await ledger.record(dials)
+    await other.record(dials)
+    assert (await ledger.usage("i-1")).used == 2
+    assert (await ledger.usage("i-2")).used == 1
+    await dialled(ledger)
+    assert (await booked(ledger)).wait_s == 11.0
+
+
+async def test_many_dials_are_recorded(ledger: ValkeyLedger) -> None:
+    """A whole window of a large site fits."""
+    await ledger.record([Dial(f"d-{n}", "account", 1.0) for n in range(1200)])
+    assert (await ledger.usage("account")).used == 1200
+
+
+async def test_daemons_are_counted_while_they_show_themselves(
+    ledger: ValkeyLedger, other: ValkeyLedger, clock: FakeClock, wall: FakeClock
+) -> None:
+    """Each id counts once, until it leaves or is silent for long."""
+    assert (await ledger.attend("d-1")).daemons == 1
+    assert (await ledger.attend("d-1")).daemons == 1
+    assert (await other.attend("d-2")).daemons == 2
+    assert (await other.attend(None)).daemons == 2
+    await other.leave("d-2")
+    assert (await ledger.attend("d-1")).daemons == 1
+    await other.attend("d-2")
+    clock.seconds += LATELY_S + 1
+    wall.seconds += LATELY_S + 1
+    assert (await ledger.attend("d-1")).daemons == 1
+
+
+async def test_a_server_without_its_data_has_another_identity(
+    ledger: ValkeyLedger, other: ValkeyLedger, valkey_server: ValkeyServer, wall: FakeClock
+) -> None:
+    """Whoever recorded something learns that it is lost."""
+    before = await ledger.attend("d-1")
+    assert (await other.attend("d-2")).identity == before.identity
+    valkey_server.command("FLUSHALL")
+    wall.seconds += 1.0
+    assert (await ledger.attend("d-1")).identity != before.identity
+
+
+async def test_what_was_seen_last_is_known_without_the_server(
+    ledger: ValkeyLedger, other: ValkeyLedger, clock: FakeClock, wall: FakeClock
+) -> None:
+    """The others' dials of a key in use are known, those that still might be made too."""
+    await dialled(other)
+    clock.seconds += 5.0
+    wall.seconds += 5.0
+    await booked(other)
+    mine = await booked(ledger)
+    assert await ledger.spend(mine)
+    for _ in range(2):
+        await booked(other)
+    await ledger.usage("i-1")
+    clock.seconds += 20.0
+    seen = ledger.seen()
+    ages = sorted(round(dial.age_s, 3) for dial in seen)
+    # Those whose time hadn't come aren't among them: nobody can dial them without the server.
+    assert ages == [10.0, 20.0, 25.0]
+    assert mine.id in {dial.id for dial in seen}
+    clock.seconds += 100.0
+    assert ledger.seen() == []
+    assert ledger.recent_keys() == []
+
+
+async def test_keys_that_were_only_looked_at_are_not_remembered(ledger: ValkeyLedger) -> None:
+    """A page that shows the budget doesn't make a key one in use."""
+    await ledger.usage("i-1")
+    assert ledger.recent_keys() == []
+    await dialled(ledger, "i-2")
+    await dialled(ledger, "i-3")
+    await dialled(ledger, "i-2")
+    assert ledger.recent_keys() == ["i-3", "i-2"]
+
+
+async def test_a_server_that_is_away_is_told(ledger: ValkeyLedger, store: SwitchedStore) -> None:
+    """Every method raises, and closing is harmless."""
+    booking = await booked(ledger)
+    store.cut = True
+    for call in (
+        ledger.book("i-1", 0.0),
+        ledger.spend(booking),
+        ledger.cancel(booking),
+        ledger.usage("i-1"),
+        ledger.check_writable(),
+        ledger.attend("d"),
+        ledger.leave("d"),
+        ledger.record([Dial("a", "i-1", 0.0)]),
+    ):
+        with pytest.raises(LedgerError, match="away"):
+            await call
+    await ledger.close()

@@ -1,0 +1,283 @@
+"""The shared ledger while its server answers, and a share of its budget while it doesn't.
+
+Every dial of this daemon is recorded in its local ledger too. When the server is lost, that
+ledger goes on alone with `limit // daemons` (at least 1; the last known number of daemons), and
+counts what the server had said of the keys in use, the others' dials too. When the server is back,
+what was dialled without it is recorded there; the share still holds for `SETTLE_S`, until every
+other daemon must have noticed and done the same.
+
+So the law holds while all daemons lose and find the server together, for the keys that each knew.
+What it can't cover: a daemon that is cut off while others are not (those may use the whole budget,
+and it uses its share), a key that somebody else dialled for just before the loss and this daemon
+had never asked for, and more daemons than the budget has dials. Each of these costs at most the
+shares of those concerned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from enum import Enum, auto
+
+import structlog
+
+from vncproxy.errors import LedgerError
+from vncproxy.throttle.backoff import Backoff
+from vncproxy.throttle.budget import Budget
+from vncproxy.throttle.ledger import Booking, Dial, TooLong, Usage
+from vncproxy.throttle.roll import Roll
+from vncproxy.throttle.sqlite import SqliteLedger
+from vncproxy.throttle.valkey import ID_PREFIX, ValkeyLedger
+
+_log = structlog.get_logger("vncproxy.throttle")
+
+HEARTBEAT_INTERVAL_S = 5.0
+"""A daemon shows itself so often; also how old the knowledge of the others' dials may be."""
+
+LEAST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 8.0
+"""Between pings of a server that is away; they grow."""
+
+SETTLE_S = 12.0
+"""The share is kept so long after the server is back: the longest pause, and a slow ping."""
+
+SETTLE_INTERVAL_S = 1.0
+
+MAX_REFRESHED_KEYS = 32
+"""Keys whose dials are looked up with a heartbeat, those used last."""
+
+
+class _Mode(Enum):
+    UNTRIED = auto()
+    SHARED = auto()
+    AWAY = auto()
+    SETTLING = auto()
+    CLOSED = auto()
+
+
+class FallbackLedger:
+    """See `Ledger` and the module. The owner runs `watch`, or else what is lost stays lost.
+
+    Args: shared, local - closed with this one; budget - of all daemons together; roll - how many
+    share it; daemon_id - this one's, stable over restarts; None: a command, which isn't counted;
+    said - called with True when it falls back and with False when it is over.
+    """
+
+    def __init__(
+        self,
+        shared: ValkeyLedger,
+        local: SqliteLedger,
+        budget: Budget,
+        roll: Roll,
+        *,
+        daemon_id: str | None = None,
+        said: Callable[[bool], None] = lambda degraded: None,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Ask nothing yet."""
+        self._shared = shared
+        self._local = local
+        self._budget = budget
+        self._roll = roll
+        self._daemon_id = daemon_id
+        self._said = said
+        self._steady = steady
+        self._mode = _Mode.UNTRIED
+        self._why = ""
+        self._identity = ""
+        self._back_at = 0.0
+        self._seeds: list[Dial] = []
+        self._lock = asyncio.Lock()
+        self._backoff = Backoff(LEAST_PAUSE_S, 2.0, LONGEST_PAUSE_S)
+
+    @property
+    def share(self) -> int:
+        """Dials in a window that this daemon makes without the server."""
+        return max(1, self._budget.limit // self._roll.daemons)
+
+    @property
+    def degraded(self) -> str | None:
+        """What doesn't work as it should, in words; None: all is well."""
+        if self._mode not in (_Mode.AWAY, _Mode.SETTLING):
+            return None
+        why = self._why if self._mode is _Mode.AWAY else "the shared store is back since a moment"
+        return (
+            f"{why}; this daemon alone makes at most {self.share} of the {self._budget.limit} "
+            f"connections in {self._budget.window_s:g} s, its share among {self._roll.daemons}"
+        )
+
+    async def book(self, key: str, max_wait_s: float) -> Booking | TooLong:
+        """See `Ledger.book`."""
+        if await self._is_shared():
+            try:
+                return await self._shared.book(key, max_wait_s)
+            except LedgerError as fault:
+                self._lose(fault)
+        return await (await self._alone()).book(key, max_wait_s)
+
+    async def spend(self, booking: Booking) -> bool:
+        """See `Ledger.spend`: a permit of the ledger that isn't in use any more has lapsed."""
+        if self._is_of_shared(booking) is not (self._mode is _Mode.SHARED):
+            return False
+        began = self._steady()
+        spend = self._spend_shared if self._mode is _Mode.SHARED else self._spend_local
+        # Two records must not use up the margin between them and the dial.
+        return await spend(booking) and self._steady() - began <= self._budget.margin_s / 2
+
+    async def _spend_shared(self, booking: Booking) -> bool:
+        try:
+            if not await self._shared.spend(booking):
+                return False
+        except LedgerError as fault:
+            self._lose(fault)
+            return False
+        try:
+            await self._local.record([Dial(booking.id, booking.key, 0.0)])
+        except LedgerError as fault:
+            # The dial is on record where it counts now.
+            _log.warning("throttle.dial_not_mirrored", why=fault.public_text)
+        return True
+
+    async def _spend_local(self, booking: Booking) -> bool:
+        if not await self._local.spend(booking):
+            return False
+        if self._mode is _Mode.SETTLING:
+            try:
+                await self._shared.record([Dial(booking.id, booking.key, 0.0)])
+            except LedgerError as fault:
+                self._lose(fault)
+        return True
+
+    async def cancel(self, booking: Booking) -> None:
+        """See `Ledger.cancel`; what a lost server has booked lapses by itself."""
+        if not self._is_of_shared(booking):
+            await self._local.cancel(booking)
+        elif self._mode is _Mode.SHARED:
+            try:
+                await self._shared.cancel(booking)
+            except LedgerError as fault:
+                self._lose(fault)
+
+    async def usage(self, key: str) -> Usage:
+        """See `Ledger.usage`."""
+        if await self._is_shared():
+            try:
+                return await self._shared.usage(key)
+            except LedgerError as fault:
+                self._lose(fault)
+        return await (await self._alone()).usage(key)
+
+    async def check_writable(self) -> None:
+        """See `Ledger.check_writable`: the local one must be; the shared one may be away."""
+        if await self._is_shared():
+            try:
+                await self._shared.check_writable()
+            except LedgerError as fault:
+                self._lose(fault)
+        await self._local.check_writable()
+
+    async def close(self) -> None:
+        """See `Ledger.close`."""
+        mode, self._mode = self._mode, _Mode.CLOSED
+        with suppress(LedgerError):
+            if self._daemon_id is not None and mode in (_Mode.SHARED, _Mode.SETTLING):
+                await self._shared.leave(self._daemon_id)
+        with suppress(LedgerError):
+            await self._shared.close()
+        await self._local.close()
+
+    async def watch(self) -> None:
+        """Show this daemon to the others and bring the server back into use, until cancelled."""
+        while True:
+            pause_s = await self._beat()
+            await asyncio.sleep(pause_s)
+
+    async def _beat(self) -> float:
+        """One look at the server. Returns: the pause until the next, in seconds."""
+        try:
+            await self._meet()
+        except LedgerError as fault:
+            self._lose(fault)
+            return LEAST_PAUSE_S + self._backoff.next(random.random)
+        self._backoff.reset()
+        return HEARTBEAT_INTERVAL_S if self._mode is _Mode.SHARED else SETTLE_INTERVAL_S
+
+    async def _meet(self) -> None:
+        """Show itself, tell what the server doesn't know, hear what it does.
+
+        Raises: LedgerError - the server can't be used.
+        """
+        attendance = await self._shared.attend(self._daemon_id)
+        if self._daemon_id is not None:
+            await self._roll.note(attendance.daemons)
+        if self._mode is not _Mode.SHARED or attendance.identity != self._identity:
+            await self._shared.record(await self._own_dials())
+            self._identity = attendance.identity
+        for key in self._shared.recent_keys()[-MAX_REFRESHED_KEYS:]:
+            await self._shared.usage(key)
+        match self._mode:
+            case _Mode.UNTRIED:
+                self._mode = _Mode.SHARED
+            case _Mode.AWAY:
+                self._mode = _Mode.SETTLING
+                self._back_at = self._steady()
+            case _Mode.SETTLING if self._steady() - self._back_at >= SETTLE_S:
+                self._mode = _Mode.SHARED
+                _log.info("throttle.shared_again", daemons=self._roll.daemons)
+                self._said(False)
+            case _:
+                pass
+
+    def _lose(self, fault: LedgerError) -> None:
+        """The server can't be used: go on alone."""
+        if self._mode is _Mode.CLOSED:
+            return
+        self._why = fault.public_text
+        if self._mode is _Mode.AWAY:
+            return
+        # While settling, the local ledger knows them already.
+        self._seeds = self._shared.seen() if self._mode is _Mode.SHARED else []
+        fell = self._mode is not _Mode.SETTLING
+        self._mode = _Mode.AWAY
+        _log.warning(
+            "throttle.fallback",
+            why=self._why,
+            share=self.share,
+            limit=self._budget.limit,
+            daemons=self._roll.daemons,
+            exc_info=fault.__cause__,
+        )
+        if fell:
+            self._said(True)
+
+    async def _is_shared(self) -> bool:
+        """Whether the server is in use; the first who asks tries it."""
+        if self._mode is _Mode.UNTRIED:
+            async with self._lock:
+                if self._mode is _Mode.UNTRIED:
+                    await self._beat()
+        return self._mode is _Mode.SHARED
+
+    async def _alone(self) -> SqliteLedger:
+        """The local ledger with this daemon's share. Raises: LedgerError."""
+        async with self._lock:
+            if self._seeds:
+                await self._local.record(self._seeds)
+                self._seeds = []
+        self._local.budget = replace(self._budget, limit=self.share)
+        return self._local
+
+    async def _own_dials(self) -> list[Dial]:
+        try:
+            return await self._local.dials()
+        except LedgerError as fault:
+            _log.warning("throttle.dials_not_told", why=fault.public_text)
+            return []
+
+    @staticmethod
+    def _is_of_shared(booking: Booking) -> bool:
+        return booking.id.startswith(ID_PREFIX)

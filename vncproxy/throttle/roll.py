@@ -1,0 +1,65 @@
+"""How many daemons share the budget, remembered for times when nobody can be asked."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import structlog
+
+_log = structlog.get_logger("vncproxy.throttle")
+
+FILE_NAME = "daemons"
+
+UNKNOWN = 2
+"""What is assumed before any count: who shares a budget does so with somebody."""
+
+MAX_DAEMONS = 1000
+"""A count above this is damage: every daemon's share would be the least anyway."""
+
+
+class Roll:
+    """The last known number of daemons, kept in a file of the state directory.
+
+    Args: path - made when a count is noted; its folder must exist by then.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read what there is; a file that isn't ours counts as none."""
+        self._path = path
+        self._daemons = _read(path)
+
+    @property
+    def daemons(self) -> int:
+        """How many, this one included."""
+        return self._daemons or UNKNOWN
+
+    async def note(self, daemons: int) -> None:
+        """Remember a count; where the file can't be written, only until the restart."""
+        count = min(max(1, daemons), MAX_DAEMONS)
+        if count == self._daemons:
+            return
+        self._daemons = count
+        try:
+            await asyncio.to_thread(_write, self._path, count)
+        except OSError as error:
+            _log.warning("throttle.roll_not_kept", why=error.strerror)
+
+
+def _read(path: Path) -> int | None:
+    try:
+        with path.open("rb") as file:
+            text = file.read(8)
+        count = int(text)
+    except (OSError, ValueError):
+        return None
+    return count if 1 <= count <= MAX_DAEMONS else None
+
+
+def _write(path: Path, count: int) -> None:
+    draft = path.with_name(f".{path.name}.new")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(f"{count}\n")
+    draft.replace(path)
