@@ -62,7 +62,7 @@ class Entry:
     """What one record says; absent fields aren't written.
 
     Args: user, identity, door, address, rule - who, by which proof, through which listener, from
-    where, allowed by what; instance, alias, region, viewer - which session; by, by_viewer - who
+    where, allowed by what; instance, alias, region, viewer - which session; other, other_viewer - who
     else had a part in it; links - the upstream connections that a session used; bytes_in - from the
     viewer; bytes_out - to it; seconds - how long it lasted; side, code, reason, text - how it
     ended, or why something was refused; count, size_bytes, sha256 - about the file itself.
@@ -78,8 +78,8 @@ class Entry:
     alias: str | None = None
     region: str | None = None
     viewer: str | None = None
-    by: str | None = None
-    by_viewer: str | None = None
+    other: str | None = None
+    other_viewer: str | None = None
     links: tuple[str, ...] | None = None
     bytes_in: int | None = None
     bytes_out: int | None = None

@@ -77,7 +77,7 @@ def test_no_field_has_room_for_what_is_typed_or_secret() -> None:
     """The list of fields is closed: a new one has to be thought about here."""
     assert [field.name for field in fields(Entry)] == [
         *("event", "user", "identity", "door", "address", "rule"),
-        *("instance", "alias", "region", "viewer", "by", "by_viewer", "links"),
+        *("instance", "alias", "region", "viewer", "other", "other_viewer", "links"),
         *("bytes_in", "bytes_out", "seconds", "side", "code", "reason", "text"),
         *("version", "count", "size_bytes", "sha256"),
     ]
