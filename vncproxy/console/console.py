@@ -43,7 +43,7 @@ class Console:
         """For `prepared` only."""
         self.instance = instance
         self.since = time.time()
-        self.dials_avoided = 0
+        self.saved = parts.savings.of(instance.id)
         self.control = Control()
         self.desk = ControlDesk(
             self.control, self, request_timeout_s=parts.limits.control_request_timeout
@@ -110,7 +110,7 @@ class Console:
             self._linger.cancel()
             self._linger = None
         if self.state is State.RUNNING:
-            self.dials_avoided += 1
+            self.saved.dials_avoided += 1
             self._parts.metrics.dial_avoided()
         elif self.state is not State.OPAQUE:
             viewer.wait_at_most(self._parts.limits.max_wait, self.runner.closing_failure)

@@ -28,8 +28,8 @@ def state_of(console: Console) -> Message:
         "instance_status": runner.status or None,
         "discarded_keys": stage.discarded_keys,
         "saved": {
-            "dials_avoided": console.dials_avoided,
-            "losses_survived": runner.losses_survived,
+            "dials_avoided": console.saved.dials_avoided,
+            "losses_survived": console.saved.losses_survived,
         },
     }
 
@@ -63,8 +63,8 @@ def summary_of(console: Console) -> Message:
         "controller": console.control.controller,
         "viewers": viewers_of(console),
         "saved": {
-            "dials_avoided": console.dials_avoided,
-            "losses_survived": runner.losses_survived,
+            "dials_avoided": console.saved.dials_avoided,
+            "losses_survived": console.saved.losses_survived,
         },
     }
 

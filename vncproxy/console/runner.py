@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -25,6 +25,7 @@ from vncproxy.console.lifecycle import Event, Lifecycle, State
 from vncproxy.console.link import Link
 from vncproxy.console.opaque_relay import OpaqueRelay
 from vncproxy.console.opener import Cloud, Dialler, Opener
+from vncproxy.console.savings import Savings
 from vncproxy.console.stage import Stage
 from vncproxy.console.verdict import after_waiting, least_pause_s
 from vncproxy.errors import (
@@ -71,6 +72,7 @@ class ConsoleParts:
     dial: Dialler
     learned: LearnedStore
     metrics: Metrics
+    savings: Savings = field(default_factory=Savings)
     handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S
     first_pause_s: float = FIRST_PAUSE_S
     scatter: Callable[[], float] = random.random
@@ -118,7 +120,6 @@ class Runner:
         self.attempt = 0
         self.failure: VncproxyError | None = None
         self.status = instance.status
-        self.losses_survived = 0
         self.links_opened = 0
         self._instance = instance
         self._parts = parts
@@ -334,7 +335,7 @@ class Runner:
                 raise VncPasswordError("this instance asks for its VNC password")
 
     def _resumed(self) -> None:
-        self.losses_survived += 1
+        self._parts.savings.of(self._instance.id).losses_survived += 1
         self._parts.metrics.resumed()
         self._parts.metrics.loss_survived()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +30,7 @@ def payload(pieces: list[Piece]) -> bytes:
 def cut(data: bytes, at: list[int]) -> list[bytes]:
     """The data in pieces."""
     marks = [0, *sorted(mark % (len(data) + 1) for mark in at), len(data)]
-    return [data[a:b] for a, b in zip(marks, marks[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(marks)]
 
 
 FRAGMENTS = st.lists(st.binary(max_size=300), min_size=1, max_size=4)

@@ -538,7 +538,7 @@ async def test_an_opaque_console_has_one_viewer(around: Surroundings) -> None:
     for refused in (watcher, second, late):
         assert code_of(refused) == (4409, "in-use")
     assert first.end is None
-    assert console.dials_avoided == 0
+    assert console.saved.dials_avoided == 0
 
 
 async def test_a_lost_opaque_link_ends_the_console(around: Surroundings) -> None:
@@ -682,7 +682,7 @@ async def test_a_lost_link_is_replaced_under_its_viewer(around: Surroundings) ->
     await lose(around, console)
     assert key(False, 0x61) in bytes(around.leg.taken)
     assert viewer.end is None
-    assert console.runner.losses_survived == 1
+    assert console.saved.losses_survived == 1
     assert console.runner.links_opened == 2
     assert around.gateway.legs[0].is_shut
 
