@@ -115,7 +115,13 @@ class Fanout:
     def _probe_for(self, pixel_format: PixelFormat) -> list[bytes]:
         self._switch = FormatSwitch(pixel_format, self.memory.width, self.memory.height)
         self.memory.cursor = None
-        return [self._switch.probe()]
+        out = []
+        if self._asked is not None and not enc.CURSORS.isdisjoint(self._asked):
+            # Cursors come unasked, so one in the old format could follow the last probe's answer.
+            self._asked = tuple(code for code in self._asked if code not in enc.CURSORS)
+            out.append(client_messages.set_encodings(self._asked))
+        out.append(self._switch.probe())
+        return out
 
     def _reformat(self, pixel_format: PixelFormat) -> list[bytes]:
         self._switch = None
@@ -206,10 +212,12 @@ class Fanout:
             if not self._switch.done:
                 return [self._switch.probe()]
             return self._reformat(self._switch.pixel_format)
+        # TigerVNC's server takes any update for the answer, one that has a cursor or a size only,
+        # too; QEMU sends the picture all the same. One request too many is merged, one too few
+        # would leave the screen still.
+        self._outstanding = False
         if picture or self._size_told:
-            # TigerVNC's server takes a size for the answer, QEMU sends the picture all the same;
-            # one request too many is merged, one too few would leave the screen still.
-            self._outstanding = self._full_outstanding = self._size_told = False
+            self._full_outstanding = self._size_told = False
         return []
 
     # What drives it
@@ -226,6 +234,7 @@ class Fanout:
         encodings = self.encodings()
         if encodings and encodings != self._asked:
             self._asked = encodings
+            self._ever_asked = True
             out.append(client_messages.set_encodings(encodings))
         self.next_request_at = None
         area = self._area_due(now)
