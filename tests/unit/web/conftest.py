@@ -81,8 +81,9 @@ class House:
             headers["Origin"] = f"http://{self.host}"
         if bearer:
             headers["Authorization"] = f"Bearer {self.token}"
+        protocols = ("binary",) if path.startswith("/websockify/") else ()
         return await self.setup.http.ws_connect(
-            f"{self.setup.base}{path}", headers=headers, protocols=("binary",)
+            f"{self.setup.base}{path}", headers=headers, protocols=protocols
         )
 
     async def refused(self, path: str, **how: Any) -> int:
