@@ -24,6 +24,10 @@ class Control:
         """Who asked for control, the longest waiting first."""
         return tuple(self._asking)
 
+    def may(self, viewer_id: str) -> bool:
+        """Whether this viewer is here and may have control."""
+        return viewer_id in self._may
+
     def join(self, viewer_id: str, *, may_control: bool, take: bool) -> None:
         """A viewer came; it gets control if that is free, or if it takes it."""
         if may_control:

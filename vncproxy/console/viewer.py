@@ -39,7 +39,8 @@ class ViewerIdentity:
     Args: id - the viewer's, unique in the daemon; user - as the door knows it; address - where the
     connection came from; door - the listener's name; has_page - a page belongs to it, which can ask
     its user for a password; native - it speaks RFB over TCP, and proves itself within RFB;
-    may_control - else it only watches; take - asks for control over whoever has it.
+    may_control - else it only watches; take - asks for control over whoever has it; how, rule - by
+    which proof, and allowed by what, for the audit.
     """
 
     id: str
@@ -50,6 +51,8 @@ class ViewerIdentity:
     native: bool = False
     may_control: bool = True
     take: bool = False
+    how: str = ""
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,10 +62,11 @@ class Entry:
     """What one record says; absent fields aren't written.
 
     Args: user, identity, door, address, rule - who, by which proof, through which listener, from
-    where, allowed by what; instance, alias, region, viewer - which session; other, other_viewer - who
-    else had a part in it; links - the upstream connections that a session used; bytes_in - from the
-    viewer; bytes_out - to it; seconds - how long it lasted; side, code, reason, text - how it
-    ended, or why something was refused; count, size_bytes, sha256 - about the file itself.
+    where, allowed by what; instance, alias, region, viewer - which session; other, other_viewer -
+    who had control before or after, or was sent away; links - the upstream connections that a
+    session used; bytes_in - from the viewer; bytes_out - to it; seconds - how long it lasted; side,
+    code, reason, text - how it ended, or why something was refused; count - how often, or how many;
+    size_bytes, sha256 - of what stands in the file itself.
     """
 
     event: Event

@@ -1,0 +1,97 @@
+"""What the audit is told of sessions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.console.fakes import FakeLeg
+from vncproxy.console.evidence import closed, got_control, never_began, opened
+from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
+from vncproxy.errors import CloseCode, CloseReason, Side
+from vncproxy.observe.audit_record import Event
+
+INSTANCE = ConsoleInstance("i-1", "cn-hangzhou", "web-1", password="abc123")
+ANN = ViewerIdentity("v-1", "ann", "127.0.0.1", "local", has_page=True, how="cookie", rule="rule 2")
+BOB = ViewerIdentity("v-2", "bob", "unix", "bastion")
+SESSION = {
+    "instance": "i-1",
+    "alias": "web-1",
+    "region": "cn-hangzhou",
+    "viewer": "v-1",
+    "user": "ann",
+    "identity": "cookie",
+    "door": "local",
+    "address": "127.0.0.1",
+    "rule": "rule 2",
+}
+KICKED = CloseReason(CloseCode.KICKED, Side.DAEMON, "an administrator ended it")
+
+
+def test_who_opens_what_from_where_by_which_identity_and_rule() -> None:
+    """Watching is told from controlling."""
+    assert opened(INSTANCE, ANN).given() == {"event": "open", **SESSION}
+    watching = opened(INSTANCE, replace(ANN, may_control=False))
+    assert watching.given() == {"event": "view", **SESSION}
+
+
+def test_what_the_door_does_not_know_is_left_out() -> None:
+    """No empty words in the record."""
+    assert set(opened(INSTANCE, BOB).given()) == {
+        *("event", "instance", "alias", "region", "viewer", "user", "door", "address")
+    }
+
+
+async def test_how_a_session_ended() -> None:
+    """With what it used: links, bytes, time; and the reason in the contract's words."""
+    viewer = Viewer(ANN, FakeLeg(), ViewerLimits(0.0, 0.0, 30.0, 1 << 20))
+    viewer.bytes_in, viewer.bytes_out = 5, 700
+    viewer.close(KICKED)
+    await viewer.abandon()
+    entry = closed(INSTANCE, viewer, ("l-1", "l-2")).given()
+    assert entry.pop("seconds") == pytest.approx(0.0, abs=5.0)
+    assert entry == {
+        "event": "close",
+        **SESSION,
+        "links": ["l-1", "l-2"],
+        "bytes_in": 5,
+        "bytes_out": 700,
+        "side": "daemon",
+        "code": 4403,
+        "reason": "kicked",
+        "text": "an administrator ended it",
+    }
+
+
+def test_a_session_that_did_not_come_about_ends_too() -> None:
+    """Every opening has its end."""
+    left = CloseReason(CloseCode.VIEWER_LEFT, Side.VIEWER)
+    assert never_began(INSTANCE, ANN, left).given() == {
+        "event": "close",
+        **SESSION,
+        "side": "viewer",
+        "code": 1000,
+        "reason": "viewer-left",
+    }
+
+
+def test_who_got_control_and_over_whom() -> None:
+    """Also of a viewer that has left, of which only the id is known."""
+    entry = got_control(Event.CONTROL_TAKEN, INSTANCE, "v-1", ANN, BOB, "why")
+    assert entry.given() == {
+        "event": "control-taken",
+        **SESSION,
+        "other": "bob",
+        "other_viewer": "v-2",
+        "text": "why",
+    }
+    gone = got_control(Event.CONTROL_LOST, INSTANCE, "v-9", None, None).given()
+    assert gone == {
+        "event": "control-lost",
+        "instance": "i-1",
+        "alias": "web-1",
+        "region": "cn-hangzhou",
+        "viewer": "v-9",
+    }
