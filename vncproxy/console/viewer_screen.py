@@ -126,6 +126,8 @@ class ViewerScreen:
         """The viewer's FramebufferUpdateRequest."""
         self.started = True
         self.wants = True
+        # In the middle of an update: it has the first part of it, and asks for what follows.
+        self._answered = False
         if incremental:
             return
         width = max(0, min(width, self._size[0] - x))
