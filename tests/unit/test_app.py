@@ -1,0 +1,254 @@
+"""The whole daemon: what it makes, how it starts, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.setup import running, until
+from tests.unit.web.conftest import JSON, house
+from vncproxy.app import Daemon, budget_of, instances_of, make_state_folder, open_ledger
+from vncproxy.config.model import Aliyun, Config, Instance, Limits, Listen, State, Throttle
+from vncproxy.errors import ConfigError, LedgerError, LocalError
+from vncproxy.observe.notify import Notifier
+from vncproxy.simulator.settings import SimulatorSettings
+from vncproxy.throttle.memory import MemoryLedger
+from vncproxy.throttle.sqlite import SqliteLedger
+from vncproxy.web import pages
+
+
+def order(events: list[dict[str, Any]], *names: str) -> list[str]:
+    """These events of the log, as they came."""
+    return [event["event"] for event in events if event["event"] in names]
+
+
+async def test_what_it_leaves_in_the_state_folder(tmp_path: Path) -> None:
+    """Token, id and ledger, all for its user alone; the same token at the next start."""
+    async with running(tmp_path, access="token") as setup:
+        token = house(setup).token
+        await house(setup).log_in()
+    state = tmp_path / "state"
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    found = {file.name: stat.S_IMODE(file.stat().st_mode) for file in state.iterdir()}
+    assert {"token", "daemon-id", "sessions.json", "ledger.sqlite"} <= set(found)
+    assert {mode & 0o077 for mode in found.values()} == {0}
+    async with running(tmp_path, access="token") as setup:
+        assert house(setup).token == token
+        assert token not in setup.log.getvalue()
+
+
+async def test_its_end_closes_links_first(tmp_path: Path) -> None:
+    """Viewers get 1012 once the link is closed: the cloud's slot is free for the next daemon."""
+    async with running(tmp_path) as setup:
+        viewer = await setup.viewer()
+        await until(lambda: viewer.decoder.updates, "a picture")
+        setup.daemon.stop()
+        assert await viewer.ended() == 1012
+        assert setup.cloud.sessions == []
+        await until(lambda: "daemon.stopped" in setup.log.getvalue(), "the end")
+        assert order(setup.events, "link.closed", "viewer.closed", "daemon.stopped") == [
+            "link.closed",
+            "viewer.closed",
+            "daemon.stopped",
+        ]
+        (event,) = [e for e in setup.events if e["event"] == "viewer.closed"]
+        assert (event["code"], event["reason"], event["side"]) == (1012, "restarting", "daemon")
+    assert not setup.cloud.breaches
+
+
+async def test_its_end_is_bounded(tmp_path: Path) -> None:
+    """Neither a body that never comes nor a viewer that doesn't answer holds it up for long."""
+    limits = Limits(drain_timeout=1.0)
+    cloud = SimulatorSettings(animated=False)
+    async with running(tmp_path, cloud=cloud, limits=limits, access="token") as setup:
+        home = house(setup)
+        loop = asyncio.get_running_loop()
+        silent = await asyncio.open_connection("127.0.0.1", home.port)
+        body = await asyncio.open_connection("127.0.0.1", home.port)
+        head = f"POST /api/v1/session HTTP/1.1\r\nHost: localhost\r\n{JSON}\r\nContent-Length: 9"
+        body[1].write(f"{head}\r\n\r\n".encode())
+        viewer = await home.viewer()
+        await until(lambda: viewer.decoder.updates, "a picture")
+        deaf = await home.socket("/websockify/demo", bearer=True)
+        page = await home.socket("/control/demo", bearer=True)
+        started = loop.time()
+        setup.daemon.stop()
+        await until(lambda: "daemon.stopped" in setup.log.getvalue(), "the end")
+        assert loop.time() - started < 6.0
+        await viewer.close()
+        for _, writer in (silent, body):
+            writer.close()
+        for one in (deaf, page):
+            await one.close()
+
+
+async def test_nobody_comes_in_while_it_ends(tmp_path: Path) -> None:
+    """What is open already is told that the daemon is restarting: 503."""
+    async with running(tmp_path, access="token") as setup:
+        home = house(setup)
+        reader, writer = await asyncio.open_connection("127.0.0.1", home.port)
+        request = (
+            f"GET /api/v1/consoles/demo/admission HTTP/1.1\r\nHost: localhost\r\n{home.bearer}\r\n"
+        )
+        viewer = await home.viewer()
+        await until(lambda: viewer.decoder.updates, "a picture")
+        writer.write(f"{request}\r\n".encode())
+        assert b" 200 " in await reader.readline()
+        setup.daemon.stop()
+        with pytest.raises(OSError):
+            while True:
+                await asyncio.sleep(0.01)
+                _, late = await asyncio.open_connection("127.0.0.1", home.port)
+                late.close()
+        writer.close()
+
+
+async def test_a_start_that_fails_leaves_nothing_open(tmp_path: Path) -> None:
+    """A taken address is told; ledger and doors are closed again."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        door = Listen(address=f"127.0.0.1:{other.getsockname()[1]}")
+        with pytest.raises(LocalError, match="can't listen"):
+            async with running(tmp_path, listen=(door,)):
+                pass
+
+
+async def test_a_ledger_that_cannot_be_written(tmp_path: Path) -> None:
+    """The daemon doesn't start: without the ledger it may not dial."""
+    (tmp_path / "state").mkdir(mode=0o700)
+    (tmp_path / "state" / "ledger.sqlite").mkdir()
+    with pytest.raises(LedgerError):
+        async with running(tmp_path):
+            pass
+
+
+def config(folder: Path, **sections: Any) -> Config:
+    """A configuration whose state folder doesn't exist yet."""
+    return Config(state=State(directory=folder / "state"), **sections)
+
+
+async def test_mistakes_are_found_before_any_effect(tmp_path: Path) -> None:
+    """A password file that isn't one stops it before the state folder is made."""
+    instance = Instance(id="i-bp1", alias="web", password_file=tmp_path / "missing")
+    with pytest.raises(ConfigError, match="missing"):
+        Daemon(config(tmp_path, instance=(instance,)), {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o777, 0o702])
+def test_a_state_folder_that_others_may_write_to(tmp_path: Path, mode: int) -> None:
+    """Whoever may write there could plant a token."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state").chmod(mode)
+    with pytest.raises(ConfigError, match=f"mode {mode:04o}"):
+        make_state_folder(tmp_path / "state")
+
+
+def test_a_state_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """The reason is the system's."""
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=os.strerror(20)):
+        make_state_folder(tmp_path / "file" / "state")
+
+
+def test_instances(tmp_path: Path) -> None:
+    """The region's default is the cloud's; the alias's is the id; the password is read."""
+    secret = tmp_path / "password"
+    secret.touch(mode=0o600)
+    secret.write_text("abc123\n")
+    found = instances_of(
+        Config(
+            aliyun=Aliyun(region="cn-beijing"),
+            instance=(
+                Instance(id="i-1", password_file=secret, windows=True),
+                Instance(id="i-2", alias="web", region="cn-hangzhou"),
+            ),
+        )
+    )
+    assert [(i.alias, i.region, i.windows, i.password) for i in found] == [
+        ("i-1", "cn-beijing", True, "abc123"),
+        ("web", "cn-hangzhou", False, None),
+    ]
+
+
+async def test_the_ledger_of_the_settings(tmp_path: Path) -> None:
+    """SQLite in the state folder or memory, with the limit of the settings."""
+    limits = Limits(reconnects_per_minute=7)
+    assert budget_of(Config(limits=limits)).limit == 7
+    for store, kind in (("sqlite", SqliteLedger), ("memory", MemoryLedger)):
+        ledger = open_ledger(Config(throttle=Throttle(store=store)), tmp_path)
+        assert isinstance(ledger, kind)
+        await ledger.close()
+
+
+async def test_an_incomplete_installation_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without noVNC the daemon starts, for other viewers, and says what is missing."""
+    monkeypatch.setattr(pages, "is_complete", lambda: False)
+    async with running(tmp_path) as setup:
+        assert order(setup.events, "page.incomplete", "door.open") == [
+            "door.open",
+            "page.incomplete",
+        ]
+
+
+async def test_an_sighup_is_answered(tmp_path: Path) -> None:
+    """The log says what to do, and the daemon goes on."""
+    async with running(tmp_path) as setup:
+        setup.daemon.handle_signals()
+        os.kill(os.getpid(), 1)
+        await until(lambda: "reload.unavailable" in setup.log.getvalue(), "the answer")
+        assert (await house_health(setup)) == 200
+        for number in (1, 2, 15):
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+
+async def house_health(setup: Any) -> int:
+    """The status of /healthz."""
+    async with setup.http.get(f"{setup.base}/healthz") as answer:
+        return int(answer.status)
+
+
+async def test_the_service_manager_is_told(
+    tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """READY once every door listens, STOPPING before the viewers are told."""
+    path = short_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.setblocking(False)
+        original = Notifier.from_environ
+        monkeypatch.setattr(
+            Notifier, "from_environ", lambda environ: original({"NOTIFY_SOCKET": str(path)})
+        )
+        async with running(tmp_path) as setup:
+            assert manager.recv(4096).startswith(b"READY=1\n")
+            assert (await house_health(setup)) == 200
+        assert manager.recv(4096).startswith(b"STOPPING=1\n")
+
+
+async def test_the_log_names_no_secret(tmp_path: Path) -> None:
+    """Tokens, cookies, tickets, keys and VncUrls of a whole session: none is in the log."""
+    async with running(tmp_path, access="token") as setup:
+        home = house(setup)
+        cookie = (await home.log_in()).partition("=")[2]
+        ticket = (await home.admission())["ticket"]
+        link = (await home.post("/api/v1/tickets", {}, home.bearer)).json["ticket"]
+        await (await home.socket(f"/websockify/demo?ticket={ticket}", origin=True)).close()
+        await home.ask(f"/enter?{link}")
+        viewer = await home.viewer()
+        await until(lambda: viewer.decoder.updates, "a picture")
+    log = setup.log.getvalue()
+    key = setup.cloud.settings.keys[0]
+    for secret in (home.token, cookie, ticket, link, key.secret, "websockify/?s", "s%3D"):
+        assert secret not in log
+    assert all(json.loads(line)["event"] for line in log.splitlines())
