@@ -252,9 +252,9 @@ class Passage:
         self.viewers.pop(name).end(Side.VIEWER)
         return self.take()
 
-    def grab(self, name: str) -> list[bytes]:
+    async def grab(self, name: str) -> list[bytes]:
         """A viewer takes control."""
-        self.console.desk.take(name)
+        await self.console.desk.take(name)
         return self.take()
 
     async def close(self) -> None:

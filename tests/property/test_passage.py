@@ -166,7 +166,7 @@ class Scene:
                 name = "one" if step == "grab" else "two"
                 if name in passage.viewers:
                     before, self.controller = self.controller, name
-                    self.allowed(passage.grab(name), releases=before not in (None, name))
+                    self.allowed(await passage.grab(name), releases=before not in (None, name))
             case "leave" | "other leaves":
                 name = "one" if step == "leave" else "two"
                 if name in passage.viewers:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
+from typing import Any
 
 import structlog
 
@@ -21,7 +22,8 @@ from vncproxy.console.report import Message, Subscriber
 from vncproxy.console.runner import ConsoleParts, Runner
 from vncproxy.console.stage import Stage
 from vncproxy.console.tasks import Tasks
-from vncproxy.console.viewer import Viewer
+from vncproxy.console.viewer import Viewer, ViewerIdentity
+from vncproxy.console.witness import Witness
 from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamLost, VncproxyError
 from vncproxy.rfb.client_events import ClientEvent
 
@@ -45,8 +47,12 @@ class Console:
         self.since = time.time()
         self.saved = parts.savings.of(instance.id)
         self.control = Control()
+        self._witness = Witness(instance, parts.audit, self._identity_of)
         self.desk = ControlDesk(
-            self.control, self, request_timeout_s=parts.limits.control_request_timeout
+            self.control,
+            self,
+            self._witness,
+            request_timeout_s=parts.limits.control_request_timeout,
         )
         self.runner = Runner(instance, parts, self)
         self.stage: Stage
@@ -54,6 +60,7 @@ class Console:
         self._closed = closed
         self._tasks = Tasks()
         self._subscribers: set[Subscriber] = set()
+        self._entering: dict[str, ViewerIdentity] = {}
         self._metrics = ExitStack()
         self._kind_metric = ExitStack()
         self._kind = ""
@@ -100,8 +107,25 @@ class Console:
         """Whether no further viewer may join."""
         return len(self.stage.viewers) >= self._parts.limits.max_viewers
 
+    async def enter(self, viewer: Viewer) -> None:
+        """A viewer comes, and joins once it is recorded if control moves with that.
+
+        Raises: AuditError - it can't be recorded, so the viewer may not join.
+        """
+        who = viewer.identity
+        self._entering[who.id] = who
+        try:
+            await self.desk.admit(
+                who.id,
+                may_control=who.may_control,
+                take=who.take,
+                join=lambda: self.join(viewer),
+            )
+        finally:
+            del self._entering[who.id]
+
     def join(self, viewer: Viewer) -> None:
-        """A viewer comes; it is served until `viewer.ended`."""
+        """A viewer is on; it is served until `viewer.ended`."""
         viewer.open(self)
         if self.state is State.CLOSED or viewer.end is not None:
             viewer.close(_CLOSED)
@@ -212,7 +236,10 @@ class Console:
         """The viewer is gone."""
         if viewer.id not in self.stage.viewers:
             return
+        before = self.control.controller
         self.stage.remove(viewer)
+        if before == viewer.id:
+            self._witness.left(viewer.identity, self.control.controller)
         self.changed()
         if self.stage.viewers or self.state is State.CLOSED:
             return
@@ -288,3 +315,11 @@ class Console:
         """The name behind a viewer."""
         viewer = self.stage.viewers.get(viewer_id)
         return viewer.identity.user if viewer is not None else ""
+
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> object:
+        """Run something until the console ends."""
+        return self._tasks.start(work, name)
+
+    def _identity_of(self, viewer_id: str) -> ViewerIdentity | None:
+        viewer = self.stage.viewers.get(viewer_id)
+        return viewer.identity if viewer is not None else self._entering.get(viewer_id)

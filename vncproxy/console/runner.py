@@ -40,6 +40,7 @@ from vncproxy.errors import (
     VncPasswordError,
     VncproxyError,
 )
+from vncproxy.observe.audit import Audit, NullAudit
 from vncproxy.observe.metrics import LinkOutcome, Metrics
 from vncproxy.rfb.handshake_events import PasswordNeeded, Ready, UnknownSecurity
 from vncproxy.rfb.held_input import HeldInput
@@ -73,6 +74,7 @@ class ConsoleParts:
     learned: LearnedStore
     metrics: Metrics
     savings: Savings = field(default_factory=Savings)
+    audit: Audit = field(default_factory=NullAudit)
     handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S
     first_pause_s: float = FIRST_PAUSE_S
     scatter: Callable[[], float] = random.random

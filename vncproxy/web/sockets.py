@@ -203,10 +203,10 @@ async def _listen(socket: web.WebSocketResponse, console: Console, admitted: _Pa
         except (msgspec.MsgspecError, RecursionError):
             wish = None
         if isinstance(wish, dict):
-            _grant(console, admitted, wish)
+            await _grant(console, admitted, wish)
 
 
-def _grant(console: Console, admitted: _Pass, wish: dict[str, Any]) -> None:
+async def _grant(console: Console, admitted: _Pass, wish: dict[str, Any]) -> None:
     """Carry out one wish of a page; what isn't understood, or isn't its to wish, is ignored."""
     viewer_id = admitted.viewer_id
     if viewer_id not in console.stage.viewers:
@@ -222,12 +222,12 @@ def _grant(console: Console, admitted: _Pass, wish: dict[str, Any]) -> None:
             else:
                 console.tell(viewer_id, notice(f"A VNC password is {VNC_PASSWORD}.", "warning"))
         case "request-control":
-            console.desk.request(viewer_id)
+            await console.desk.request(viewer_id)
         case "grant" | "refuse" as kind if isinstance(other, str):
-            console.desk.answer(viewer_id, other, grant=kind == "grant")
+            await console.desk.answer(viewer_id, other, grant=kind == "grant")
         case "release":
-            console.desk.release(viewer_id)
+            await console.desk.release(viewer_id)
         case "take" if not admitted.view:
-            console.desk.take(viewer_id)
+            await console.desk.take(viewer_id)
         case _:
             pass
