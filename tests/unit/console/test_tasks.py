@@ -1,0 +1,88 @@
+"""Tasks have an owner."""
+
+from __future__ import annotations
+
+import asyncio
+
+from structlog.testing import capture_logs
+
+from vncproxy.console.tasks import Tasks
+
+
+async def test_closing_ends_what_runs() -> None:
+    """What still runs is cancelled, and has ended when `close` returns."""
+    tasks, ended = Tasks(), []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append(True)
+
+    task = tasks.start(work(), "work")
+    await asyncio.sleep(0)
+    await tasks.close()
+    assert task.cancelled()
+    assert ended == [True]
+
+
+async def test_a_failure_is_logged_once() -> None:
+    """It is told with the task's name, and neither gets lost nor stops the closing."""
+    tasks = Tasks()
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    with capture_logs() as logs:
+        tasks.start(fail(), "divider")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await tasks.close()
+    assert [(line["event"], line["task"]) for line in logs] == [("task.failed", "divider")]
+
+
+async def test_a_failure_while_closing_is_logged_too() -> None:
+    """A task that fails because it was cancelled is told of, and the others still end."""
+    tasks = Tasks()
+
+    async def fail() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ZeroDivisionError
+
+    other = tasks.start(asyncio.Event().wait(), "other")
+    tasks.start(fail(), "divider")
+    await asyncio.sleep(0)
+    with capture_logs() as logs:
+        await tasks.close()
+    assert other.cancelled()
+    assert [line["task"] for line in logs] == ["divider"]
+
+
+async def test_a_task_may_close_its_owner() -> None:
+    """The calling task goes on."""
+    tasks, after = Tasks(), []
+
+    async def closer() -> None:
+        await tasks.close()
+        after.append(True)
+
+    other = tasks.start(asyncio.Event().wait(), "other")
+    await asyncio.sleep(0)
+    await tasks.start(closer(), "closer")
+    assert other.cancelled()
+    assert after == [True]
+
+
+async def test_what_has_ended_is_not_kept() -> None:
+    """A task gives its result; a long-lived owner doesn't collect the dead."""
+    tasks = Tasks()
+
+    async def give() -> int:
+        return 7
+
+    assert [await tasks.start(give(), "give") for _ in range(3)] == [7, 7, 7]
+    await asyncio.sleep(0)
+    assert not tasks._tasks
