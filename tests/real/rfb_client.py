@@ -39,6 +39,10 @@ class RfbClient:
         count = len(encodings)
         self._writer.write(struct.pack(f">BxH{count}i", 2, count, *encodings))
 
+    def send(self, message: bytes) -> None:
+        """A whole message."""
+        self._writer.write(message)
+
     def request(self, *, incremental: bool) -> None:
         """A FramebufferUpdateRequest of the whole screen."""
         width, height = self.decoder.size
