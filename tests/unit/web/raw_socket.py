@@ -105,10 +105,11 @@ class RawSocket:
             return Frame(first & 0x0F, await self.reader.readexactly(size))
 
     async def closed(self) -> Frame:
-        """The close frame, whatever came before it."""
+        """The close frame, whatever came before it; it is answered."""
         while True:
             found = await self.receive()
             if found.opcode == CLOSE:
+                self.send(CLOSE, found.payload)
                 return found
 
     async def dropped(self) -> None:
