@@ -142,6 +142,9 @@ class ViewerScreen:
             return
         self.started = self.started or enable
         if self._continuous and not enable:
+            # The viewer may change its pixel format at the end: no update of before may follow it.
+            self._flush()
+            self._taking = False
             self._outbox.append(viewer_messages.end_of_continuous_updates())
         self._continuous = enable
 
