@@ -16,7 +16,7 @@ from vncproxy.console.link import Link
 from vncproxy.console.screen_memory import ScreenMemory
 from vncproxy.console.translation import (
     is_input,
-    is_key,
+    is_key_press,
     plain_key,
     plain_pointer,
     pointer_form,
@@ -94,8 +94,8 @@ class Stage:
         else:
             messages = self.fanout.link_renewed(memory)
             self._follow_format()
-            # What the lost link left pressed would stick in the guest.
-            self._send(messages + self._releases())
+            # First of all, since what the lost link left pressed would stick in the guest.
+            self._send(self._releases() + messages)
             self.held.clear()
         for viewer in list(self.viewers.values()):
             viewer.waiting_is_over()
@@ -186,9 +186,9 @@ class Stage:
         """Give ServerInit to a viewer whose handshake is done, if there is a link."""
         if self.fanout is None or self.link is None:
             return
-        memory = self.fanout.memory
+        memory, pixel_format = self.fanout.memory, self.fanout.pixel_format
         self.fanout.join(viewer.id)
-        viewer.welcome(server_init(memory.width, memory.height, memory.pixel_format, memory.name))
+        viewer.welcome(server_init(memory.width, memory.height, pixel_format, memory.name))
 
     def said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
         """Messages of a viewer."""
@@ -235,7 +235,7 @@ class Stage:
 
     def _input(self, fanout: Fanout, event: ClientEvent) -> list[bytes]:
         if self.link is None:
-            if is_key(event):
+            if is_key_press(event):
                 self.discarded_keys += 1
                 self._changed()
             return []

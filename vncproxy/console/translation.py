@@ -44,9 +44,18 @@ def is_input(event: ClientEvent) -> bool:
     return isinstance(event, KeySent | PointerSent | QemuKeySent | CutTextSent | DesktopSizeSet)
 
 
-def is_key(event: ClientEvent) -> bool:
-    """Whether a keystroke is lost if this isn't passed on."""
-    return isinstance(event, KeySent | QemuKeySent)
+def is_key_press(event: ClientEvent) -> bool:
+    """Whether a keystroke is lost if this isn't passed on; its release types nothing.
+
+    Source: RFC 6143, section 7.5.4; rfbproto, QEMU Extended Key Event.
+    """
+    match event:
+        case KeySent(raw):
+            return raw[1] != 0
+        case QemuKeySent(raw):
+            return raw[2:4] != b"\0\0"
+        case _:
+            return False
 
 
 def plain_key(raw: bytes) -> bytes | None:

@@ -1,5 +1,7 @@
 /** What is worth a notice when the console's state changes in the course of a session. Pure. */
 
+import { counted } from "./words.js";
+
 const OPAQUE =
   "Opaque mode: the cloud uses something that vncproxy doesn’t know, so bytes are passed on unread, without keepalive, resuming or sharing.";
 
@@ -39,7 +41,7 @@ export class Changes {
 
   #back(dropped) {
     return dropped > 0
-      ? { level: "warning", text: `The link was lost and is back. ${dropped} key events in between were not passed on.` }
+      ? { level: "warning", text: `The link was lost and is back. ${counted(dropped, "key")} pressed in between went nowhere.` }
       : { level: "info", text: "The link was lost and is back." };
   }
 }
