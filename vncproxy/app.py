@@ -21,9 +21,15 @@ import structlog
 
 from vncproxy import __version__
 from vncproxy.aliyun.client import EcsClient
-from vncproxy.aliyun.credentials import CredentialsSource, credentials_source
+from vncproxy.aliyun.credentials import (
+    Credentials,
+    CredentialsSource,
+    WatchedCredentials,
+    credentials_source,
+)
 from vncproxy.aliyun.proxies import EnvironmentProxies
 from vncproxy.aliyun.tls import client_context
+from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Config
 from vncproxy.config.search import state_folder, token_path
 from vncproxy.config.secrets import ensure_token, read_vnc_password
@@ -31,6 +37,7 @@ from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.inventory import Inventory
 from vncproxy.console.learned import FILE_NAME as LEARNED_FILE
 from vncproxy.console.learned import LearnedStore
+from vncproxy.console.leg import Leg
 from vncproxy.console.registry import Registry
 from vncproxy.console.runner import ConsoleParts
 from vncproxy.console.tasks import Tasks
@@ -134,12 +141,28 @@ def native_passwords_of(config: Config) -> dict[str, str]:
 
 @asynccontextmanager
 async def cloud_of(
-    config: Config, environ: Mapping[str, str], metrics: Metrics | None = None
+    config: Config,
+    environ: Mapping[str, str],
+    metrics: Metrics | None = None,
+    redactor: Redactor | None = None,
 ) -> AsyncIterator[Cloud]:
-    """The way to the cloud, as long as the block lasts. Raises: ConfigError, CloudError."""
+    """The way to the cloud, as long as the block lasts.
+
+    Args: redactor - hides all that it takes to get there, whoever may repeat it.
+    Raises: ConfigError, CloudError.
+    """
+    hidden = redactor or Redactor()
     tls = client_context(config.aliyun.ca_file)
     proxies = EnvironmentProxies(environ)
-    credentials = credentials_source(environ, fetch_timeout_s=config.aliyun.call_timeout)
+
+    def hide(found: Credentials) -> None:
+        hidden.register(found.access_key_secret)
+        if found.security_token is not None:
+            hidden.register(found.security_token)
+
+    credentials = WatchedCredentials(
+        credentials_source(environ, fetch_timeout_s=config.aliyun.call_timeout), hide
+    )
 
     def on_call(action: str, code: str, seconds: float) -> None:
         if metrics is not None:
@@ -149,6 +172,8 @@ async def cloud_of(
         found = proxies.proxy_for(host, 443 if secure else 80, secure=secure)
         return None if found is None else _with_login(found.url, found.authorization)
 
+    for password in proxies.passwords:
+        hidden.register(password)
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         yield Cloud(
             EcsClient(
@@ -219,7 +244,7 @@ class Daemon:
                 self.redactor.register(instance.password)
         ledger = open_ledger(config, self.state)
         try:
-            async with cloud_of(config, self._environ, self.metrics) as cloud:
+            async with cloud_of(config, self._environ, self.metrics, self.redactor) as cloud:
                 await ledger.check_writable()
                 await self._serve(token, ledger, cloud, started)
         finally:
@@ -236,7 +261,7 @@ class Daemon:
                 limits=config.limits,
                 ledger=ledger,
                 cloud=cloud.client,
-                dial=partial(dial, settings=cloud.dial_settings),
+                dial=partial(self._dial, settings=cloud.dial_settings),
                 learned=LearnedStore(self.state / LEARNED_FILE, time.time),
                 metrics=self.metrics,
             )
@@ -252,6 +277,7 @@ class Daemon:
             tasks=self._tasks,
             presence=self._presence,
             problems=partial(_problems, registry, ledger, cloud.credentials),
+            hide=self.redactor.register,
             metrics_open=config.metrics.access == "open",
         )
         try:
@@ -278,6 +304,12 @@ class Daemon:
         finally:
             notifier.stopping("telling the viewers")
             await self._drain(registry)
+
+    async def _dial(self, url: VncUrl, timeout_s: float, *, settings: DialSettings) -> Leg:
+        """`dial`, with the VncUrl's secret hidden before anybody could repeat it."""
+        for parameter in urlsplit(url.reveal()).query.split("&"):
+            self.redactor.register(parameter.partition("=")[2], short_lived=True)
+        return await dial(url, timeout_s, settings=settings)
 
     def _native(self, registry: Registry) -> Iterator[NativeDoor]:
         by_id = {instance.id: instance for instance in self._instances}

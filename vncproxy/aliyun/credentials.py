@@ -6,7 +6,7 @@ Static keys in the environment come first, as in the official chain, and need no
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -84,6 +84,27 @@ class StaticCredentials:
     async def refresh(self, stale: Credentials | None = None) -> Credentials:
         """The keys again: a process's environment doesn't change. Raises: nothing."""
         return self._credentials
+
+
+class WatchedCredentials:
+    """A source of which somebody is told all that it gives, such as who hides it in the log."""
+
+    def __init__(self, source: CredentialsSource, tell: Callable[[Credentials], None]) -> None:
+        """Args: tell - called with every set before it is given, also with one given before."""
+        self._source = source
+        self._tell = tell
+
+    async def get(self) -> Credentials:
+        """See `CredentialsSource.get`."""
+        credentials = await self._source.get()
+        self._tell(credentials)
+        return credentials
+
+    async def refresh(self, stale: Credentials | None = None) -> Credentials:
+        """See `CredentialsSource.refresh`."""
+        credentials = await self._source.refresh(stale)
+        self._tell(credentials)
+        return credentials
 
 
 def credentials_source(

@@ -6,7 +6,7 @@ through a proxy, whatever the environment says.
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -51,6 +51,13 @@ class EnvironmentProxies:
         self._secure = _proxy(environ, "https_proxy")
         self._plain = _proxy(environ, "http_proxy")
         self._no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+
+    @property
+    def passwords(self) -> set[str]:
+        """What the proxies are logged in to with, for whoever hides it."""
+        logins = [p.authorization for p in (self._secure, self._plain) if p and p.authorization]
+        decoded = [b64decode(login.removeprefix("Basic ")).decode() for login in logins]
+        return {pair.partition(":")[2] for pair in decoded}
 
     def proxy_for(self, host: str, port: int, *, secure: bool) -> Proxy | None:
         """The proxy for a connection to this host, or None to connect directly.

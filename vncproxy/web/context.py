@@ -24,7 +24,8 @@ from vncproxy.web.tickets import Tickets
 class Services:
     """The daemon's parts, as the routes see them.
 
-    Args: problems - why no console could be opened right now, in words; empty: ready.
+    Args: problems - why no console could be opened right now, in words; empty: ready; hide - a
+    secret, from the log.
     """
 
     limits: Limits
@@ -36,6 +37,7 @@ class Services:
     tasks: Tasks
     presence: Presence
     problems: Callable[[], Awaitable[list[str]]]
+    hide: Callable[[str], None]
     metrics_open: bool = False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,7 +151,7 @@ async def control(request: web.Request) -> web.StreamResponse:
         telling = parts.tasks.start(_tell(socket, console, subscriber), "control-tell")
         with parts.presence.here():
             try:
-                await _listen(socket, console, admitted)
+                await _listen(socket, console, admitted, parts.hide)
             except Exception:
                 _log.exception("control.fault", instance=instance.id)
                 await socket.close(code=_INTERNAL.code, message=_INTERNAL.reason.encode())
@@ -194,7 +195,9 @@ def _text(message: dict[str, Any]) -> str:
     return msgspec.json.encode(message).decode()
 
 
-async def _listen(socket: web.WebSocketResponse, console: Console, admitted: _Pass) -> None:
+async def _listen(
+    socket: web.WebSocketResponse, console: Console, admitted: _Pass, hide: Callable[[str], None]
+) -> None:
     async for message in socket:
         if message.type is not WSMsgType.TEXT:
             break
@@ -203,10 +206,12 @@ async def _listen(socket: web.WebSocketResponse, console: Console, admitted: _Pa
         except (msgspec.MsgspecError, RecursionError):
             wish = None
         if isinstance(wish, dict):
-            await _grant(console, admitted, wish)
+            await _grant(console, admitted, wish, hide)
 
 
-async def _grant(console: Console, admitted: _Pass, wish: dict[str, Any]) -> None:
+async def _grant(
+    console: Console, admitted: _Pass, wish: dict[str, Any], hide: Callable[[str], None]
+) -> None:
     """Carry out one wish of a page; what isn't understood, or isn't its to wish, is ignored."""
     viewer_id = admitted.viewer_id
     if viewer_id not in console.stage.viewers:
@@ -218,6 +223,7 @@ async def _grant(console: Console, admitted: _Pass, wish: dict[str, Any]) -> Non
         case "password" if not admitted.view:
             password = wish.get("password")
             if isinstance(password, str) and is_vnc_password(password):
+                hide(password)
                 console.runner.give_password(password)
             else:
                 console.tell(viewer_id, notice(f"A VNC password is {VNC_PASSWORD}.", "warning"))

@@ -13,6 +13,7 @@ from vncproxy.aliyun.credentials import (
     TOKEN,
     Credentials,
     StaticCredentials,
+    WatchedCredentials,
     credentials_source,
 )
 from vncproxy.aliyun.credentials_chain import ChainCredentials
@@ -67,3 +68,14 @@ def test_nothing_prints_the_keys() -> None:
         assert "the-" not in text
         assert "env" in text
     assert "the-" not in repr(StaticCredentials(credentials))
+
+
+async def test_whoever_hides_credentials_is_told_of_them() -> None:
+    """Each set is told before it is given, a renewed one too."""
+    told: list[Credentials] = []
+    credentials = Credentials("id", "secret", "token", "env")
+    source = WatchedCredentials(StaticCredentials(credentials), told.append)
+    assert await source.get() is credentials
+    assert told == [credentials]
+    assert await source.refresh(credentials) is credentials
+    assert told == [credentials] * 2

@@ -88,3 +88,11 @@ def test_loopback_is_told_by_form() -> None:
     assert is_loopback("LOCALHOST".lower())
     assert not is_loopback("10.0.0.1")
     assert not is_loopback("localhost.example.com")
+
+
+def test_passwords_are_told_to_whoever_hides_them() -> None:
+    """Of both proxies, decoded; a user without one counts for nothing to be hidden."""
+    assert EnvironmentProxies(ENVIRON).passwords == {"p@ss"}
+    assert EnvironmentProxies({"HTTP_PROXY": "http://a:b:c@x", **ENVIRON}).passwords == {"p@ss"}
+    assert EnvironmentProxies({"HTTP_PROXY": "http://a:b%3Ac@x"}).passwords == {"b:c"}
+    assert EnvironmentProxies({}).passwords == set()
