@@ -25,6 +25,7 @@ from vncproxy.console.tasks import Tasks
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.console.witness import Witness
 from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamLost, VncproxyError
+from vncproxy.observe.audit import Audit
 from vncproxy.rfb.client_events import ClientEvent
 
 _log = structlog.get_logger("vncproxy.console")
@@ -91,6 +92,11 @@ class Console:
     def is_forsaken(self) -> bool:
         """Whether no viewer has ever joined, and no page waits to see one do so."""
         return self._running is None and not self._subscribers
+
+    @property
+    def audit(self) -> Audit:
+        """Where its sessions are recorded."""
+        return self._parts.audit
 
     @property
     def state(self) -> State:

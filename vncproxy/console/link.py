@@ -58,6 +58,8 @@ class Link:
         self.bytes_in = 0
         self.bytes_out = 0
         self.opaque = opaque
+        self.name = ""
+        """For the log and the audit; given once the link runs."""
         self.refusal = ""
         self.end: LegEnd | None = None
         self._leg = leg

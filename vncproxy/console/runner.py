@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -123,6 +124,7 @@ class Runner:
         self.failure: VncproxyError | None = None
         self.status = instance.status
         self.links_opened = 0
+        self._links_name = secrets.token_hex(4)
         self._instance = instance
         self._parts = parts
         self._host = host
@@ -197,6 +199,19 @@ class Runner:
     def hurry(self) -> None:
         """Somebody doesn't want to wait for the next try; the budget still counts."""
         self._hurry.set()
+
+    @property
+    def next_link(self) -> int:
+        """The number of the link that serves first whoever joins now."""
+        is_up = self.life.state in (State.RUNNING, State.OPAQUE)
+        return self.links_opened if is_up else self.links_opened + 1
+
+    def links_since(self, first: int) -> tuple[str, ...]:
+        """The names of the links from number `first` on, as in the log."""
+        return tuple(map(self._link_name, range(first, self.links_opened + 1)))
+
+    def _link_name(self, number: int) -> str:
+        return f"{self._links_name}-{number}"
 
     def closing_failure(self) -> CloseReason:
         """How a viewer is closed that waited long enough."""
@@ -277,7 +292,10 @@ class Runner:
             self._parts.metrics.link("opaque" if self._opaque else "running")
             outcome = "closed"
             self.links_opened += 1
-            _log.info("link.opened", instance=self._instance.id, attempt=self.attempt)
+            link.name = self._link_name(self.links_opened)
+            _log.info(
+                "link.opened", instance=self._instance.id, link=link.name, attempt=self.attempt
+            )
             self.failure = None
             await self._link_over.wait()
             if self._link_fault is not None:
@@ -361,6 +379,7 @@ class Runner:
         _log.info(
             "link.closed",
             instance=self._instance.id,
+            link=link.name or None,
             side=(Side.CLOUD if by_upstream else Side.DAEMON).value,
             code=link.end.code if link.end is not None else None,
             upstream_said=link.refusal,

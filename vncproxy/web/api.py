@@ -9,7 +9,8 @@ from aiohttp import web
 
 from vncproxy.console.description import summary_of, viewers_of
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.errors import AccessError, CloseCode, CloseReason, Side
+from vncproxy.errors import AccessError, AuditError, CloseCode, CloseReason, Side
+from vncproxy.web import evidence
 from vncproxy.web.answers import json_answer, json_body
 from vncproxy.web.context import Services, door, instance_named_in, services
 from vncproxy.web.identity import Identity
@@ -65,6 +66,7 @@ async def close_console(request: web.Request) -> web.Response:
     if console is None:
         raise AccessError(404, "not-open", "This console isn't open.")
     _log.info("console.kicked", instance=console.instance.id, user=identity.user)
+    evidence.kicked(request, identity, console.instance)
     await console.close(_KICKED)
     return web.Response(status=204)
 
@@ -75,9 +77,10 @@ async def close_viewer(request: web.Request) -> web.Response:
     console = services(request).registry.get((await instance_named_in(request)).id)
     viewer_id = request.match_info["id"]
     viewer = next((v for v in console.viewers if v.id == viewer_id), None) if console else None
-    if viewer is None:
+    if console is None or viewer is None:
         raise AccessError(404, "no-viewer", "This viewer isn't on.")
     _log.info("viewer.kicked", viewer=viewer.id, user=identity.user)
+    evidence.kicked(request, identity, console.instance, viewer)
     viewer.close(_KICKED)
     return web.Response(status=204)
 
@@ -91,6 +94,9 @@ async def admission(request: web.Request) -> web.Response:
     parts = services(request)
     instance = await instance_named_in(request)
     parts.registry.admit(instance.id)
+    if parts.audit.problem is not None:
+        # Its WebSocket would be refused, which a page can't tell from a lost connection.
+        raise AuditError(parts.audit.problem)
     view = request.query.get("view") == "1"
     ticket = ViewerTicket(
         identity=identity,
@@ -161,6 +167,7 @@ async def log_in(request: web.Request) -> web.Response:
         path="/",
     )
     _log.info("session.opened", user=identity.user, door=door(request).name)
+    evidence.logged_in(request, identity)
     return answer
 
 
@@ -168,6 +175,8 @@ async def log_out(request: web.Request) -> web.Response:
     """`DELETE /api/v1/session`: forget the cookie, here and in the browser."""
     parts = services(request)
     if (text := door(request).cookie(request)) is not None:
+        if (identity := parts.sessions.find(text)) is not None:
+            evidence.logged_out(request, identity)
         await parts.sessions.end(text)
     answer = web.Response(status=204)
     answer.del_cookie(

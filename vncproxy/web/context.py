@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -13,7 +13,9 @@ from vncproxy.console.inventory import Inventory
 from vncproxy.console.registry import Registry
 from vncproxy.console.tasks import Tasks
 from vncproxy.errors import AccessError
+from vncproxy.observe.audit import Audit, NullAudit
 from vncproxy.observe.metrics import Metrics
+from vncproxy.observe.repeats import Repeats
 from vncproxy.web.door import Door
 from vncproxy.web.presence import Presence
 from vncproxy.web.sessions import Sessions
@@ -39,8 +41,12 @@ class Services:
     problems: Callable[[], Awaitable[list[str]]]
     hide: Callable[[str], None]
     metrics_open: bool = False
+    audit: Audit = field(default_factory=NullAudit)
+    refusals: Repeats = field(default_factory=Repeats)
 
 
+INSTANCE = web.RequestKey("instance", ConsoleInstance)
+"""A request's instance, once it is known."""
 SERVICES = web.AppKey("services", Services)
 DOOR = web.AppKey("door", Door)
 
@@ -65,4 +71,5 @@ async def instance_named_in(request: web.Request) -> ConsoleInstance:
             "unknown-instance",
             "No instance of this name or id is configured here, or it isn't yours to open.",
         )
+    request[INSTANCE] = instance
     return instance

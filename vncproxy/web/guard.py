@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler
 from vncproxy.errors import AccessError, VncproxyError
 from vncproxy.web.answers import http_refusal, refusal, server_error, unavailable
 from vncproxy.web.context import door, services
+from vncproxy.web.evidence import refused
 
 _log = structlog.get_logger("vncproxy.web")
 
@@ -37,6 +38,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     except AccessError as error:
         services(request).metrics.refused(error.word)
         _log.info("request.refused", word=error.word, status=error.status, door=door(request).name)
+        refused(request, error)
         return refusal(request, error)
     except web.HTTPException as error:
         if error.status < 400:
@@ -47,6 +49,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return answer
     except VncproxyError as error:
         _log.error("request.failed", error=error.public_text)
+        refused(request, unavailable(error))
         return refusal(request, unavailable(error))
     except ConnectionError:
         raise

@@ -19,11 +19,19 @@ from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.registry import Registry
 from vncproxy.console.tasks import Tasks
 from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
-from vncproxy.errors import AccessError, CloseCode, CloseReason, ConfigError, ConfigProblem, Side
+from vncproxy.errors import (
+    AccessError,
+    AuditError,
+    CloseCode,
+    CloseReason,
+    ConfigError,
+    ConfigProblem,
+    Side,
+)
 from vncproxy.observe.metrics import Metrics
 from vncproxy.rfb.vnc_auth import CHALLENGE_BYTES, PasswordVerifier
 from vncproxy.web.presence import Presence
-from vncproxy.web.session import serve
+from vncproxy.web.session import announce, serve
 from vncproxy.web.tcp_leg import TcpLeg
 
 _log = structlog.get_logger("vncproxy.native")
@@ -103,6 +111,7 @@ class NativeDoor:
                 address=HOST,
                 door=f"tcp_port {self.port}",
                 native=True,
+                how="vnc-password",
             ),
             leg,
             ViewerLimits.of(self._limits),
@@ -113,14 +122,19 @@ class NativeDoor:
             refusal = self._refusal()
             if refusal is None:
                 console = await self._registry.console(self._instance)
-                await serve(console, viewer, self._metrics, self._presence)
-                self._registry.release(console)
+                try:
+                    await announce(console, viewer.identity)
+                    await serve(console, viewer, self._metrics, self._presence)
+                finally:
+                    self._registry.release(console)
             else:
                 await viewer.turn_away(refusal)
         except AccessError as error:
             await viewer.turn_away(
                 CloseReason(CloseCode.RESTARTING, Side.DAEMON, error.public_text)
             )
+        except AuditError as error:
+            await viewer.turn_away(error.close_reason())
         finally:
             self._connections -= 1
             if viewer.gave_wrong_password:

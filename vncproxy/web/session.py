@@ -5,8 +5,9 @@ from __future__ import annotations
 import structlog
 
 from vncproxy.console.console import Console
-from vncproxy.console.viewer import Viewer
-from vncproxy.errors import CloseCode, CloseReason, Side
+from vncproxy.console.evidence import closed, never_began, opened
+from vncproxy.console.viewer import Viewer, ViewerIdentity
+from vncproxy.errors import AuditError, CloseCode, CloseReason, Side
 from vncproxy.observe.metrics import Metrics
 from vncproxy.web.presence import Presence
 
@@ -14,8 +15,24 @@ _INTERNAL = CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon"
 _log = structlog.get_logger("vncproxy.viewer")
 
 
+async def announce(console: Console, who: ViewerIdentity) -> None:
+    """Record that somebody comes, before anything is opened.
+
+    Raises: AuditError - nothing may be opened.
+    """
+    try:
+        await console.audit.record(opened(console.instance, who))
+    except AuditError as error:
+        # It may have reached the file all the same: every opening has its end.
+        console.audit.record_later(never_began(console.instance, who, error.close_reason()))
+        raise
+
+
 async def serve(console: Console, viewer: Viewer, metrics: Metrics, presence: Presence) -> None:
-    """One viewer from its first to its last byte: one line in the log for each."""
+    """One viewer from its first to its last byte: one line in the log for each.
+
+    It was announced already; its end is recorded here.
+    """
     with presence.here(), metrics.viewer():
         await _serve(console, viewer, metrics)
 
@@ -24,10 +41,12 @@ async def _serve(console: Console, viewer: Viewer, metrics: Metrics) -> None:
     identity = viewer.identity
     names = {"instance": console.instance.id, "viewer": viewer.id, "user": identity.user}
     _log.info("viewer.opened", **names, address=identity.address, door=identity.door)
-    links_before = console.runner.links_opened
+    first_link = console.runner.next_link
     try:
-        console.join(viewer)
+        await console.enter(viewer)
         await viewer.closed()
+    except AuditError as error:
+        await viewer.turn_away(error.close_reason())
     except Exception:
         # An answer in HTTP, as the guard makes it, has no place on a WebSocket.
         _log.exception("viewer.fault", **names)
@@ -37,6 +56,8 @@ async def _serve(console: Console, viewer: Viewer, metrics: Metrics) -> None:
         await viewer.abandon()
         end = viewer.end
         assert end is not None, "abandon leaves an end"
+        links = console.runner.links_since(first_link)
+        console.audit.record_later(closed(console.instance, viewer, links))
         metrics.viewer_closed(end.code)
         _log.info(
             "viewer.closed",
@@ -48,5 +69,5 @@ async def _serve(console: Console, viewer: Viewer, metrics: Metrics) -> None:
             bytes_in=viewer.bytes_in,
             bytes_out=viewer.bytes_out,
             seconds=round(viewer.age_s, 1),
-            links=max(1, console.runner.links_opened - links_before),
+            links=len(links),
         )

@@ -14,6 +14,7 @@ from aiohttp import ClientConnectionResetError, WSMsgType, web
 from vncproxy.config.secrets import VNC_PASSWORD, is_vnc_password
 from vncproxy.console.console import Console
 from vncproxy.console.description import state_of, viewers_of
+from vncproxy.console.evidence import never_began
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.leg import CLOSE_TIMEOUT_S, MESSAGE_MAX_BYTES
 from vncproxy.console.lifecycle import State
@@ -22,8 +23,9 @@ from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
 from vncproxy.errors import AccessError, CloseCode, CloseReason, Side
 from vncproxy.web.api import new_viewer_id
 from vncproxy.web.context import door, instance_named_in, services
+from vncproxy.web.evidence import address_of
 from vncproxy.web.identity import Identity
-from vncproxy.web.session import serve
+from vncproxy.web.session import announce, serve
 from vncproxy.web.viewer_leg import ViewerLeg, ViewerSocket
 
 _log = structlog.get_logger("vncproxy.viewer")
@@ -33,6 +35,7 @@ STATE_INTERVAL_S = 0.1
 """A page is told of changes at most this often."""
 
 _INTERNAL = CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon")
+_LEFT = CloseReason(CloseCode.VIEWER_LEFT, Side.VIEWER, "it left before the upgrade")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +101,14 @@ async def websockify(request: web.Request) -> web.StreamResponse:
         timeout=CLOSE_TIMEOUT_S,
         max_msg_size=MESSAGE_MAX_BYTES,
     )
+    who = _who(request, admitted)
     try:
-        await socket.prepare(request)
-        transport = request.transport
+        await announce(console, who)
+        try:
+            await socket.prepare(request)
+        finally:
+            if (transport := request.transport) is None or not socket.prepared:
+                console.audit.record_later(never_began(instance, who, _LEFT))
         if transport is not None:
             limits = parts.limits
             leg = ViewerLeg(
@@ -109,7 +117,7 @@ async def websockify(request: web.Request) -> web.StreamResponse:
                 ping_interval_s=limits.ping_interval,
                 ping_timeout_s=limits.ping_timeout,
             )
-            viewer = _viewer(request, admitted, leg)
+            viewer = Viewer(who, leg, ViewerLimits.of(limits))
             await serve(console, viewer, parts.metrics, parts.presence)
     finally:
         console.unsubscribe(place)
@@ -117,20 +125,16 @@ async def websockify(request: web.Request) -> web.StreamResponse:
     return socket
 
 
-def _viewer(request: web.Request, admitted: _Pass, leg: ViewerLeg) -> Viewer:
-    limits = services(request).limits
-    return Viewer(
-        ViewerIdentity(
-            id=admitted.viewer_id,
-            user=admitted.identity.user,
-            address=request.remote or "unix",
-            door=door(request).name,
-            has_page=admitted.has_page,
-            may_control=not admitted.view,
-            take=admitted.take,
-        ),
-        leg,
-        ViewerLimits.of(limits),
+def _who(request: web.Request, admitted: _Pass) -> ViewerIdentity:
+    return ViewerIdentity(
+        id=admitted.viewer_id,
+        user=admitted.identity.user,
+        address=address_of(request),
+        door=door(request).name,
+        has_page=admitted.has_page,
+        may_control=not admitted.view,
+        take=admitted.take,
+        how=admitted.identity.how,
     )
 
 
