@@ -46,7 +46,8 @@ async def _serve(
         listen=(Listen(name="demo", address=f"127.0.0.1:{port}", access="open"),),
         aliyun=Aliyun(endpoint=cloud.endpoint),
         state=State(directory=folder),
-        log=Log(level="warning"),
+        # What a demo must know is said in words below.
+        log=Log(level="error"),
         instance=tuple(
             Instance(id=one.instance_id, alias=one.name, region=one.region) for one in instances
         ),
