@@ -141,16 +141,20 @@ class Decoder:
         channels = [(values >> shift & 255).astype(np.uint8) for shift in self.shifts]
         return np.stack(channels, axis=-1)
 
+    def _colour(self, data: bytes) -> Pixels:
+        value = int.from_bytes(data, "little")
+        return np.array([value >> shift & 255 for shift in self.shifts], np.uint8)
+
     def _rre(self, width: int, height: int) -> Generator[int, bytes, Pixels]:
         (count,) = struct.unpack(">I", (yield 4))
         pixels = np.empty((height, width, 3), np.uint8)
-        pixels[:] = self._rgb((yield 4))[0]
+        pixels[:] = self._colour((yield 4))
         for _ in range(count):
             data = yield 12
             x, y, w, h = struct.unpack(">HHHH", data[4:])
             if x + w > width or y + h > height:
                 raise DecodeError("RRE subrectangle outside")
-            pixels[y : y + h, x : x + w] = self._rgb(data[:4])[0]
+            pixels[y : y + h, x : x + w] = self._colour(data[:4])
         return pixels
 
     def _hextile(self, width: int, height: int) -> Generator[int, bytes, Pixels]:
@@ -170,15 +174,15 @@ class Decoder:
                     background = foreground = None
                     continue
                 if mask & 2:
-                    background = self._rgb((yield 4))[0]
+                    background = self._colour((yield 4))
                 if mask & 4:
-                    foreground = self._rgb((yield 4))[0]
+                    foreground = self._colour((yield 4))
                 if background is None:
                     raise DecodeError("Hextile tile without a background")
                 tile[:] = background
                 if mask & 8:
                     for _ in range((yield 1)[0]):
-                        colour = self._rgb((yield 4))[0] if mask & 16 else foreground
+                        colour = self._colour((yield 4)) if mask & 16 else foreground
                         if colour is None:
                             raise DecodeError("Hextile tile without a foreground")
                         where, extent = yield 2
