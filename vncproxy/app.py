@@ -31,7 +31,7 @@ from vncproxy.aliyun.proxies import EnvironmentProxies
 from vncproxy.aliyun.tls import client_context
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Config
-from vncproxy.config.search import state_folder, token_path
+from vncproxy.config.search import audit_path, state_folder, token_path
 from vncproxy.config.secrets import ensure_token, read_vnc_password
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.inventory import Inventory
@@ -43,6 +43,7 @@ from vncproxy.console.runner import ConsoleParts
 from vncproxy.console.tasks import Tasks
 from vncproxy.console.upstream_leg import DialSettings, dial
 from vncproxy.errors import (
+    AuditError,
     CloseCode,
     CloseReason,
     CloudError,
@@ -51,6 +52,9 @@ from vncproxy.errors import (
     LedgerError,
     Side,
 )
+from vncproxy.observe.audit import Audit, AuditLog
+from vncproxy.observe.audit_record import Entry
+from vncproxy.observe.audit_record import Event as AuditEvent
 from vncproxy.observe.lag import watch_lag
 from vncproxy.observe.logging import capture_uncaught, configure
 from vncproxy.observe.metrics import Metrics
@@ -73,6 +77,9 @@ from vncproxy.web.tickets import Tickets
 _log = structlog.get_logger("vncproxy.app")
 
 _RESTARTING = CloseReason(CloseCode.RESTARTING, Side.DAEMON, "the daemon is restarting")
+
+AUDIT_CLOSE_TIMEOUT_S = 2.0
+"""For the records that still wait when all else has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +234,7 @@ class Daemon:
         self._tls = [server_tls(listen) for listen in config.listen]
         self._tasks = Tasks()
         self._presence = Presence()
+        self._audit = AuditLog(audit_path(config, self.state))
         self._stopping = asyncio.Event()
 
     async def run(self, started: Callable[[], None] | None = None) -> None:
@@ -234,14 +242,24 @@ class Daemon:
 
         Args: started - called once everything listens.
 
-        Raises: ConfigError, CloudError, LedgerError, LocalError - it can't start.
+        Raises: ConfigError, CloudError, LedgerError, AuditError, LocalError - it can't start.
         """
-        config = self.config
         make_state_folder(self.state)
         token = Token.of(self._token())
         for instance in self._instances:
             if instance.password:
                 self.redactor.register(instance.password)
+        await self._audit.open()
+        try:
+            self._audit.record_later(Entry(event=AuditEvent.START, version=__version__))
+            await self._run(token, started)
+        finally:
+            self._audit.record_later(Entry(event=AuditEvent.STOP))
+            await self._audit.close(AUDIT_CLOSE_TIMEOUT_S)
+            _log.info("daemon.stopped")
+
+    async def _run(self, token: Token, started: Callable[[], None] | None) -> None:
+        config = self.config
         ledger = open_ledger(config, self.state)
         try:
             async with cloud_of(config, self._environ, self.metrics, self.redactor) as cloud:
@@ -249,7 +267,6 @@ class Daemon:
                 await self._serve(token, ledger, cloud, started)
         finally:
             await ledger.close()
-            _log.info("daemon.stopped")
 
     async def _serve(
         self, token: Token, ledger: Ledger, cloud: Cloud, started: Callable[[], None] | None
@@ -264,6 +281,7 @@ class Daemon:
                 dial=partial(self._dial, settings=cloud.dial_settings),
                 learned=LearnedStore(self.state / LEARNED_FILE, time.time),
                 metrics=self.metrics,
+                audit=self._audit,
             )
         )
         sessions = Sessions(self.state, config.access.session_lifetime, token.digest, self.redactor)
@@ -276,9 +294,10 @@ class Daemon:
             metrics=self.metrics,
             tasks=self._tasks,
             presence=self._presence,
-            problems=partial(_problems, registry, ledger, cloud.credentials),
+            problems=partial(_problems, registry, ledger, cloud.credentials, self._audit),
             hide=self.redactor.register,
             metrics_open=config.metrics.access == "open",
+            audit=self._audit,
         )
         try:
             for listen, tls in zip(config.listen, self._tls, strict=True):
@@ -332,14 +351,18 @@ class Daemon:
         self._stopping.set()
 
     def handle_signals(self) -> None:
-        """SIGTERM and SIGINT drain; SIGHUP is answered in the log."""
+        """SIGTERM and SIGINT drain; SIGHUP begins a new audit file if the old one was moved."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(
-            signal.SIGHUP,
-            lambda: _log.warning("reload.unavailable", text="restart to apply a configuration"),
-        )
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._tasks.start(self._reload(), "reload"))
+
+    async def _reload(self) -> None:
+        _log.warning("reload.unavailable", text="restart to apply a configuration")
+        try:
+            await self._audit.reopen()
+        except AuditError as error:
+            _log.error("audit.not_reopened", text=error.public_text)
 
     def _token(self) -> str:
         token = ensure_token(token_path(self.config, self.state))
@@ -375,12 +398,14 @@ def _warn_of(door: Door) -> None:
 
 
 async def _problems(
-    registry: Registry, ledger: Ledger, credentials: CredentialsSource
+    registry: Registry, ledger: Ledger, credentials: CredentialsSource, audit: Audit
 ) -> list[str]:
     """Why no console could be opened right now."""
     problems = []
     if registry.draining:
         problems.append("The daemon is stopping.")
+    if audit.problem is not None:
+        problems.append(audit.problem)
     try:
         await ledger.check_writable()
     except LedgerError as error:

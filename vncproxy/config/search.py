@@ -67,6 +67,11 @@ def token_path(config: Config, state: Path) -> Path:
     return config.access.token_file or state / "token"
 
 
+def audit_path(config: Config, state: Path) -> Path:
+    """Where the audit is: the setting, else `audit.jsonl` in the state folder."""
+    return config.audit.file or state / "audit.jsonl"
+
+
 def _is_there(file: Path) -> bool:
     try:
         return file.exists()

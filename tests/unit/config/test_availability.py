@@ -27,7 +27,6 @@ def test_every_name_exists() -> None:
         ("listen", "user_header", "X-User"),
         ("listen", "header_secret_file", "x"),
         ("access", "users_file", "x"),
-        ("audit", "file", "x"),
         ("recording", "directory", "x"),
         ("throttle", "store", "valkey://h"),
         ("throttle", "store", "valkeys://h"),

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from vncproxy.config import search
-from vncproxy.config.model import Access, Config, State
-from vncproxy.config.search import find_file, home_folder, state_folder, token_path
+from vncproxy.config.model import Access, Audit, Config, State
+from vncproxy.config.search import audit_path, find_file, home_folder, state_folder, token_path
 from vncproxy.errors import ConfigError
 
 
@@ -84,3 +84,10 @@ def test_token_path() -> None:
     assert token_path(Config(), Path("/s")) == Path("/s/token")
     given = Config(access=Access(token_file=Path("/t")))
     assert token_path(given, Path("/s")) == Path("/t")
+
+
+def test_audit_path() -> None:
+    """The setting, else `audit.jsonl` in the state folder."""
+    assert audit_path(Config(), Path("/s")) == Path("/s/audit.jsonl")
+    given = Config(audit=Audit(file=Path("/a")))
+    assert audit_path(given, Path("/s")) == Path("/a")
