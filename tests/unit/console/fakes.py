@@ -82,7 +82,7 @@ class FakeLeg:
         """Whether somebody listens."""
         return self._receiver is not None
 
-    def deliver(self, data: bytes) -> None:
+    def deliver(self, data: bytes | memoryview) -> None:
         """The far end sent this, in one piece; a paused leg may still have read it."""
         assert self._receiver is not None, "nobody listens yet"
         if not self.closed and not self._ended:
