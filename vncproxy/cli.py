@@ -6,7 +6,6 @@ Nothing heavy is imported before a command is known, so that --help answers at o
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 from collections.abc import Coroutine, Sequence
@@ -147,7 +146,7 @@ def _base_url(text: str) -> str:
     from urllib.parse import urlsplit
 
     parts = urlsplit(text)
-    if parts.scheme in ("http", "https") and parts.hostname and not parts.query:
+    if parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment):
         return text
     raise argparse.ArgumentTypeError(f"{text!r} is no http:// or https:// address")
 
@@ -159,6 +158,8 @@ def _load(options: argparse.Namespace) -> Loaded:
 
 
 def _run(work: Coroutine[Any, Any, int]) -> int:
+    import asyncio
+
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -217,6 +218,7 @@ def _simulate(options: argparse.Namespace) -> int:
         settings = replace(settings, instances=instances)
 
     async def work() -> int:
+        import asyncio
         import signal
 
         stop = asyncio.Event()

@@ -1,0 +1,181 @@
+"""How commands reach the daemon, and what they say when they don't."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from tests.authority import Authority
+from tests.setup import running
+from tests.unit.commands.surroundings import Desk
+from vncproxy.commands.daemon_client import (
+    NoDaemonError,
+    base_url,
+    daemon_client,
+    preferred_door,
+)
+from vncproxy.config.model import Config, Listen
+from vncproxy.errors import AccessError, ConfigError
+
+
+async def user(config: Config) -> str:
+    """Who the daemon says that we are."""
+    async with daemon_client(config, {}) as daemon:
+        answer = await daemon.call("GET", "/api/v1/instances")
+    return str(answer["user"])
+
+
+@asynccontextmanager
+async def something_else(port: int, body: bytes, status: int = 200) -> AsyncIterator[None]:
+    """Another program on the daemon's port, which answers everything like this."""
+
+    async def handle(request: web.BaseRequest) -> web.Response:
+        return web.Response(body=body, status=status, content_type="application/json")
+
+    runner = web.ServerRunner(web.Server(handle))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def with_token(desk: Desk) -> Config:
+    """A configuration whose daemon has run before."""
+    (desk.folder / "state").mkdir(mode=0o700)
+    (desk.folder / "state" / "token").touch(mode=0o600)
+    (desk.folder / "state" / "token").write_text("planted-token\n")
+    return desk.config()
+
+
+async def test_the_tcp_door(desk: Desk) -> None:
+    """With the token of the state folder."""
+    config = desk.config()
+    async with running(desk.folder, cloud=desk.cloud, listen=config.listen):
+        assert await user(config) == "owner"
+
+
+async def test_the_unix_door_comes_first(desk: Desk, short_path: Path) -> None:
+    """Also when it stands after a TCP one that is somebody else's."""
+    unix = Listen(name="unix", address=f"unix:{short_path}/d.sock", access="token")
+    async with running(desk.folder, cloud=desk.cloud, listen=(unix,)):
+        config = desk.config(listen=(Listen(address=f"127.0.0.1:{desk.port}"), unix))
+        assert preferred_door(config) is unix
+        assert await user(config) == "owner"
+
+
+async def test_an_open_unix_door_needs_no_token(desk: Desk, short_path: Path) -> None:
+    """Who may connect to the socket is somebody already."""
+    unix = Listen(address=f"unix:{short_path}/d.sock", access="open", socket_mode="0600")
+    async with running(desk.folder, cloud=desk.cloud, listen=(unix,)):
+        assert await user(desk.config(listen=(unix,))) == "anyone"
+
+
+async def test_a_door_with_tls(desk: Desk, authority: Authority) -> None:
+    """The configured certificate is trusted whoever signed it; another one isn't."""
+    files, others = authority.issue("console.example"), authority.issue("console.example")
+    door, other = (
+        Listen(address=f"127.0.0.1:{desk.port}", certificate=f.certificate, key=f.key)
+        for f in (files, others)
+    )
+    async with running(desk.folder, cloud=desk.cloud, listen=(door,)):
+        assert await user(desk.config(listen=(door,))) == "owner"
+        with pytest.raises(NoDaemonError, match="certificate"):
+            await user(desk.config(listen=(other,)))
+
+
+async def test_a_daemon_that_never_ran(desk: Desk) -> None:
+    """There is no token yet: the way to start it is told, not a missing file."""
+    with pytest.raises(NoDaemonError, match="vncproxy serve"):
+        await user(desk.config())
+
+
+async def test_a_daemon_that_does_not_run(desk: Desk, short_path: Path) -> None:
+    """The door and the system's reason are named."""
+    config = with_token(desk)
+    with pytest.raises(NoDaemonError, match=f"at 127.0.0.1:{desk.port} .connection refused.*serve"):
+        await user(config)
+    path = short_path / "d.sock"
+    unix = (Listen(address=f"unix:{path}", access="token"),)
+    with pytest.raises(NoDaemonError, match=f"at unix:{path} .no such file"):
+        await user(desk.config(listen=unix))
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    with pytest.raises(NoDaemonError, match=f"at unix:{path} .connection refused"):
+        await user(desk.config(listen=unix))
+
+
+async def test_a_token_that_others_can_read(desk: Desk) -> None:
+    """It isn't used."""
+    config = with_token(desk)
+    (desk.folder / "state" / "token").chmod(0o644)
+    with pytest.raises(ConfigError, match="mode 0644"):
+        await user(config)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 404),
+        (b"<html>", 200),
+        (b"[]", 200),
+        (b"[" * 5000, 200),
+        (b'{"error": "x"}', 500),
+        (b'{"user": "x"}', 302),
+        (b"\xff", 200),
+    ],
+)
+async def test_another_program_on_the_port(desk: Desk, body: bytes, status: int) -> None:
+    """It is recognised as not being the daemon; nothing it says breaks the command."""
+    config = with_token(desk)
+    async with something_else(desk.port, body, status):
+        with pytest.raises(NoDaemonError, match="is no vncproxy daemon"):
+            await user(config)
+
+
+async def test_a_daemon_that_refuses(desk: Desk) -> None:
+    """With another token: the daemon's own words and word."""
+    config = desk.config()
+    async with running(desk.folder, cloud=desk.cloud, listen=config.listen):
+        (desk.folder / "state" / "token").write_text("another-token")
+        with pytest.raises(AccessError) as refusal:
+            await user(config)
+        assert (refusal.value.status, refusal.value.word) == (401, "wrong-token")
+
+
+async def test_answers_without_a_body(desk: Desk) -> None:
+    """204 gives None."""
+    config = desk.config()
+    async with (
+        running(desk.folder, cloud=desk.cloud, listen=config.listen),
+        daemon_client(config, {}) as daemon,
+    ):
+        assert await daemon.call("DELETE", "/api/v1/session") is None
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("127.0.0.1:6080", "http://127.0.0.1:6080"),
+        ("localhost:80", "http://localhost:80"),
+        ("[::1]:6080", "http://[::1]:6080"),
+        ("0.0.0.0:6080", "http://127.0.0.1:6080"),
+        ("[::]:6080", "http://[::1]:6080"),
+        ("unix:/run/d.sock", None),
+    ],
+)
+def test_the_address_for_a_browser(address: str, url: str | None) -> None:
+    """A door on every address is reached by loopback; a Unix door by no browser."""
+    assert base_url(Listen(address=address)) == url
+
+
+def test_the_address_with_tls(tmp_path: Path) -> None:
+    """It is https then."""
+    door = Listen(address="192.0.2.1:443", certificate=tmp_path / "c", key=tmp_path / "k")
+    assert base_url(door) == "https://192.0.2.1:443"

@@ -1,0 +1,92 @@
+"""`vncproxy instances`, with and without a daemon."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.setup import running
+from tests.unit.commands.surroundings import DENIED, Desk, environ
+from vncproxy.commands.listing import instances, table
+from vncproxy.errors import AccessError
+from vncproxy.simulator.faults import ApiFault
+
+
+async def test_from_the_daemon(desk: Desk) -> None:
+    """With who is on, and without a call of one's own: the keys aren't needed."""
+    config = desk.config("demo", "stopped")
+    async with running(
+        desk.folder, cloud=desk.cloud, listen=config.listen, instance=config.instance
+    ) as setup:
+        socket = await setup.http.ws_connect(
+            f"{setup.base}/websockify/demo", headers={"Authorization": f"Bearer {token(desk)}"}
+        )
+        calls = len(desk.cloud.calls)
+        answer = await instances(config, {})
+        assert answer["problem"] is None
+        rows = {row["alias"]: row for row in answer["instances"]}
+        assert [row["status"] for row in rows.values()] == ["Running", "Stopped"]
+        assert [viewer["user"] for viewer in rows["demo"]["viewers"]] == ["owner"]
+        assert {call.action for call in list(desk.cloud.calls)[calls:]} <= {
+            "DescribeInstances",
+            "DescribeInstanceVncUrl",
+        }
+        await socket.close()
+
+
+def token(desk: Desk) -> str:
+    """The daemon's."""
+    return (desk.folder / "state" / "token").read_text().strip()
+
+
+async def test_without_a_daemon(desk: Desk) -> None:
+    """The cloud is asked directly; the rows have the same keys, and no state folder is made."""
+    config = desk.config("demo", "stopped")
+    alone = await instances(config, environ())
+    assert not (desk.folder / "state").exists()
+    assert [(row["alias"], row["status"]) for row in alone["instances"]] == [
+        ("demo", "Running"),
+        ("stopped", "Stopped"),
+    ]
+    async with running(
+        desk.folder, cloud=desk.cloud, listen=config.listen, instance=config.instance
+    ):
+        assert await instances(config, environ()) == alone
+
+
+async def test_without_permission_to_list(desk: Desk) -> None:
+    """The configured ones are listed, and why no state is known."""
+    desk.cloud.faults.next("DescribeInstances", ApiFault.error("Forbidden.RAM"))
+    answer = await instances(desk.config(), environ(DENIED))
+    assert [(row["alias"], row["status"]) for row in answer["instances"]] == [("demo", None)]
+    assert answer["problem"]["code"] == "Forbidden.RAM"
+
+
+async def test_a_daemon_that_refuses_is_believed(desk: Desk) -> None:
+    """With a wrong token there is no second way round the daemon."""
+    config = desk.config()
+    async with running(desk.folder, cloud=desk.cloud, listen=config.listen):
+        (desk.folder / "state" / "token").write_text("wrong")
+        with pytest.raises(AccessError):
+            await instances(config, environ())
+
+
+def test_the_table() -> None:
+    """Columns line up, and no line ends in blanks."""
+    rows: list[dict[str, Any]] = [
+        {"alias": "web-1", "id": "i-1", "region": "cn-hangzhou", "status": None, "viewers": []},
+        {
+            "alias": "a",
+            "id": "i-22",
+            "region": "r",
+            "status": "Running",
+            "viewers": [{"user": "ann"}, {"user": "ben"}],
+        },
+    ]
+    assert table(rows) == [
+        "ALIAS  ID    REGION       STATUS   ON",
+        "web-1  i-1   cn-hangzhou  unknown  -",
+        "a      i-22  r            Running  ann, ben",
+    ]
+    assert table([]) == ["ALIAS  ID  REGION  STATUS  ON"]

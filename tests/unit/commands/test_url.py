@@ -1,0 +1,222 @@
+"""`vncproxy url`: links to consoles, and the cloud's own page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import aiohttp
+import pytest
+
+from tests.setup import running
+from tests.unit.commands.surroundings import DEMO, SETTINGS, Desk, environ
+from vncproxy.app import open_ledger
+from vncproxy.commands.daemon_client import NoDaemonError
+from vncproxy.commands.url import console_url, official_url
+from vncproxy.config.model import Aliyun, Config, Instance, Limits, Listen, State, Throttle
+from vncproxy.errors import AccessError, CloudError, ConfigError, LedgerError, LocalError
+from vncproxy.simulator.faults import ApiFault
+from vncproxy.simulator.simulator import Simulator
+
+
+async def official(config: Config, name: str = "demo", **how: Any) -> str:
+    """The cloud's own page, for whoever has the keys."""
+    options = {"force": False, "with_password": False, "say": lambda text: None, **how}
+    return await official_url(config, environ(), name, **options)
+
+
+async def used(desk: Desk, key: str = DEMO.instance_id) -> int:
+    """Permits of the reconnect ledger that are spent or booked."""
+    ledger = open_ledger(desk.config(), desk.folder / "state")
+    try:
+        return (await ledger.usage(key)).used
+    finally:
+        await ledger.close()
+
+
+async def test_a_link_opens_once(desk: Desk) -> None:
+    """It leads to the page with a ticket in its fragment, which makes a cookie once."""
+    config = desk.config()
+    async with running(desk.folder, cloud=desk.cloud, listen=config.listen) as setup:
+        link = await console_url(config, {}, "demo", None)
+        parts = urlsplit(link)
+        assert (parts.netloc, parts.path) == (f"127.0.0.1:{desk.port}", "/enter")
+        async with setup.http.get(link) as page:
+            assert page.status == 200
+        body = {"ticket": parts.fragment}
+        async with setup.http.post(f"{setup.base}/api/v1/session", json=body) as answer:
+            assert await answer.json() == {"next": "/console/demo"}
+        async with setup.http.post(f"{setup.base}/api/v1/session", json=body) as answer:
+            assert answer.status == 401
+
+
+async def test_links_for_another_base(desk: Desk, short_path: Path) -> None:
+    """As the browser reaches the daemon; with a Unix door only, it must be said."""
+    unix = (Listen(address=f"unix:{short_path}/d.sock", access="token"),)
+    async with running(desk.folder, cloud=desk.cloud, listen=unix):
+        config = desk.config(listen=unix)
+        with pytest.raises(ConfigError, match="--base-url"):
+            await console_url(config, {}, "demo", None)
+        link = await console_url(config, {}, "demo", "https://bastion.example/vnc/")
+        assert link.startswith("https://bastion.example/vnc/enter#")
+
+
+async def test_links_that_cannot_be(desk: Desk) -> None:
+    """No daemon, or no such instance."""
+    config = desk.config()
+    with pytest.raises(NoDaemonError):
+        await console_url(config, {}, "demo", None)
+    async with running(desk.folder, cloud=desk.cloud, listen=config.listen):
+        with pytest.raises(AccessError) as refusal:
+            await console_url(config, {}, "unknown", None)
+        assert refusal.value.status == 404
+
+
+async def test_the_official_page(desk: Desk) -> None:
+    """A fresh VncUrl in the cloud's own address, and one permit less; nothing is dialled."""
+    config = desk.config()
+    address = await official(config)
+    start, _, query = address.partition("?")
+    assert start == config.aliyun.official_page
+    found = parse_qs(query, strict_parsing=True)
+    assert set(found) == {"vncUrl", "instanceId", "isWindows"}
+    assert found["instanceId"] == [DEMO.instance_id]
+    assert found["isWindows"] == ["false"]
+    assert await used(desk) == 1
+    assert len(desk.cloud.dials) == 0
+    # The page decodes it once and dials it.
+    async with (
+        aiohttp.ClientSession() as http,
+        http.ws_connect(found["vncUrl"][0], protocols=("binary",)) as socket,
+    ):
+        assert (await socket.receive_bytes()).startswith(b"RFB ")
+    assert not desk.cloud.breaches
+
+
+async def test_the_official_page_is_refused_while_it_is_open(desk: Desk) -> None:
+    """The cloud allows one at a time; --force does it all the same."""
+    config = desk.config()
+    async with running(desk.folder, cloud=desk.cloud, listen=config.listen) as setup:
+        token = (desk.folder / "state" / "token").read_text().strip()
+        socket = await setup.http.ws_connect(
+            f"{setup.base}/websockify/demo", headers={"Authorization": f"Bearer {token}"}
+        )
+        await socket.receive()
+        for name in ("demo", DEMO.instance_id):
+            with pytest.raises(LocalError, match="--force"):
+                await official(config, name)
+        assert await used(desk) == 1
+        assert "vncUrl=" in await official(config, force=True)
+        assert await used(desk) == 2
+        await socket.close()
+
+
+async def test_the_password_goes_with_it_on_request(desk: Desk, tmp_path: Path) -> None:
+    """Only then is it in the address, and only if there is one."""
+    secret = tmp_path / "password"
+    secret.touch(mode=0o600)
+    secret.write_text("abc123\n")
+    instance = Instance(id=DEMO.instance_id, alias="demo", password_file=secret, windows=True)
+    config = desk.config(instance=(instance,))
+    assert "abc123" not in await official(config)
+    found = parse_qs((await official(config, with_password=True)).partition("?")[2])
+    assert (found["password"], found["isWindows"]) == (["abc123"], ["true"])
+    with pytest.raises(LocalError, match="password_file"):
+        await official(desk.config(), with_password=True)
+    assert await used(desk) == 2
+
+
+async def test_the_budget_counts(desk: Desk) -> None:
+    """With no permit left it says when there is one, and asks the cloud for nothing."""
+    limits = Limits(reconnects_per_minute=2, max_wait=1.0)
+    config = desk.config(limits=limits)
+    for _ in range(2):
+        await official(config)
+    calls = len(desk.cloud.calls)
+    with pytest.raises(LocalError, match=r"the next time is in \d+ s"):
+        await official(config)
+    assert len(desk.cloud.calls) == calls
+
+
+class _EnoughError(Exception):
+    """What the test wanted has happened."""
+
+
+async def test_a_wait_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within max_wait it waits for the permit, and says for how long."""
+    slept: list[float] = []
+
+    async def sleep(delay_s: float) -> None:
+        slept.append(delay_s)
+        raise _EnoughError
+
+    config = desk.config(limits=Limits(reconnects_per_minute=1))
+    await official(config)
+    monkeypatch.setattr("vncproxy.commands.url.asyncio", SimpleNamespace(sleep=sleep))
+    said: list[str] = []
+    with pytest.raises(_EnoughError):
+        await official(config, say=said.append)
+    assert said == [f"waiting {slept[0]:.0f} s for the reconnect budget"]
+    assert 50 < slept[0] < 70
+
+
+async def test_the_account_as_the_budgets_key(desk: Desk) -> None:
+    """The permit is booked where the daemon books it."""
+    await official(desk.config(limits=Limits(reconnects_key="account")))
+    assert await used(desk) == 0
+    assert await used(desk, "account") == 1
+
+
+async def test_a_refusal_of_the_cloud_costs_no_permit(desk: Desk) -> None:
+    """There is nothing to dial then."""
+    with pytest.raises(CloudError) as refusal:
+        await official(desk.config("stopped"), "stopped")
+    assert refusal.value.code == "IncorrectInstanceStatus"
+    assert await used(desk, "i-bp1demo0000000000002") == 0
+
+
+async def test_without_a_ledger_it_refuses(desk: Desk) -> None:
+    """One that is in the daemon's memory, or can't be written: nothing may be dialled."""
+    with pytest.raises(LedgerError, match="memory"):
+        await official(desk.config(throttle=Throttle(store="memory")))
+    (desk.folder / "state").mkdir(mode=0o700)
+    (desk.folder / "state" / "ledger.sqlite").mkdir()
+    with pytest.raises(LedgerError):
+        await official(desk.config())
+    (desk.folder / "file").touch()
+    with pytest.raises(ConfigError):
+        await official(desk.config(state=State(directory=desk.folder / "file" / "state")))
+    assert not [call for call in desk.cloud.calls if call.action == "DescribeInstanceVncUrl"]
+
+
+async def test_an_unknown_instance(desk: Desk) -> None:
+    """Nothing is made or booked for it."""
+    with pytest.raises(AccessError, match="unknown"):
+        await official(desk.config(), "unknown")
+    assert not (desk.folder / "state").exists()
+
+
+async def test_a_throttled_api_is_told(desk: Desk) -> None:
+    """The command doesn't try for long by itself."""
+    desk.cloud.faults.next("DescribeInstanceVncUrl", ApiFault.error("Throttling.User"))
+    with pytest.raises(CloudError) as refusal:
+        await official(desk.config())
+    assert refusal.value.code == "Throttling.User"
+    assert await used(desk) == 0
+
+
+async def test_discovered_instances(desk: Desk) -> None:
+    """They are found by id, without being configured."""
+    aliyun = Aliyun(endpoint=desk.cloud.endpoint, discover=True)
+    address = await official(desk.config(instance=(), aliyun=aliyun), DEMO.instance_id)
+    assert DEMO.instance_id in address
+
+
+async def test_plain_vncurls(desk: Desk) -> None:
+    """An answer that isn't percent-encoded gives the same page."""
+    async with Simulator(replace(SETTINGS, vnc_url_encoding="plain")) as cloud:
+        address = await official(Desk(cloud, desk.folder, desk.port).config())
+    assert parse_qs(address.partition("?")[2])["vncUrl"][0].startswith("ws://127.0.0.1:")

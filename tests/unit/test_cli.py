@@ -1,0 +1,519 @@
+"""The commands as programs: what they print, and with which status they end."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.real.peers.process import free_port
+from vncproxy import __version__
+from vncproxy.cli import main
+
+PROGRAM = (sys.executable, "-m", "vncproxy")
+WAIT_S = 30.0
+HEAVY = (
+    *("aiohttp", "websockets", "structlog", "msgspec", "alibabacloud_credentials", "uvloop"),
+    *("prometheus_client", "cryptography", "asyncio", "ssl", "tomllib"),
+)
+DEMO_ID = "i-bp1demo0000000000001"
+DENIED = {
+    "ALIBABA_CLOUD_ACCESS_KEY_ID": "denied-key",
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "planted-denied-secret",
+}
+
+SIMULATOR = """\
+animated = false
+
+[[access_key]]
+key_id = "the-key"
+secret = "planted-key-secret"
+
+[[access_key]]
+key_id = "denied-key"
+secret = "planted-denied-secret"
+denied_actions = ["DescribeInstanceVncUrl"]
+
+[[instance]]
+instance_id = "i-bp1demo0000000000001"
+name = "demo"
+
+[[instance]]
+instance_id = "i-bp1demo0000000000002"
+name = "stopped"
+status = "Stopped"
+"""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A program that has ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+def run(*arguments: str, env: Mapping[str, str] | None = None) -> Done:
+    """Run a command to its end, as a program of its own."""
+    done = subprocess.run(
+        [*PROGRAM, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+        env={**os.environ, **(env or {})},
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+class Program:
+    """A program that runs, and what it has said so far."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        """Read along in threads, so that it never waits for us."""
+        self.process = process
+        self.lines: list[str] = []
+        for stream in (process.stdout, process.stderr):
+            threading.Thread(target=self._read, args=(stream,), daemon=True).start()
+
+    def _read(self, stream: Any) -> None:
+        with stream:
+            for line in stream:
+                self.lines.append(line)
+
+    @property
+    def said(self) -> str:
+        """Everything so far."""
+        return "".join(self.lines)
+
+    def until(self, pattern: str) -> re.Match[str]:
+        """Wait until it says this."""
+        deadline = time.monotonic() + WAIT_S
+        while time.monotonic() < deadline:
+            if found := re.search(pattern, self.said):
+                return found
+            time.sleep(0.02)
+        raise AssertionError(f"it never said {pattern}: {self.said}")
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Its status after this signal, and the seconds that it took are few."""
+        self.process.send_signal(number)
+        return self.process.wait(WAIT_S)
+
+
+@contextmanager
+def program(*arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Program]:
+    """A program in the background, ended in any case."""
+    with subprocess.Popen(
+        [*PROGRAM, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(env or {})},
+    ) as process:
+        try:
+            yield Program(process)
+        finally:
+            process.kill()
+
+
+@dataclass(frozen=True)
+class Place:
+    """A simulated cloud as a program, and a configuration for it."""
+
+    endpoint: str
+    config: Path
+    state: Path
+    port: int
+    env: dict[str, str]
+
+    def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> Done:
+        """A command with this configuration, as a program of its own."""
+        return run(*self.with_config(arguments), env=env or self.env)
+
+    def call(self, *arguments: str, env: Mapping[str, str] | None = None) -> Done:
+        """The same in this process, which is faster."""
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            for name, value in (env or self.env).items():
+                patch.setenv(name, value)
+            status = main(self.with_config(arguments))
+        # What the command's own logging writes to is gone now.
+        root = logging.getLogger()
+        for handler in [h for h in root.handlers if type(h).__module__.startswith("vncproxy")]:
+            root.removeHandler(handler)
+        return Done(status, out.getvalue(), err.getvalue())
+
+    def with_config(self, arguments: Sequence[str]) -> list[str]:
+        """The arguments, with the file."""
+        return [arguments[0], "--config", str(self.config), *arguments[1:]]
+
+    def cloud(self) -> Any:
+        """What the simulator has seen."""
+        with urllib.request.urlopen(f"{self.endpoint}/_simulator/state") as answer:
+            return json.load(answer)
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`vncproxy simulate`, for all tests here."""
+    settings = tmp_path_factory.mktemp("simulator") / "simulator.toml"
+    settings.write_text(SIMULATOR)
+    with program("simulate", "--config", str(settings)) as simulator:
+        yield simulator.until(r"listens at (http://\S+)")[1]
+
+
+@pytest.fixture
+def place(endpoint: str, tmp_path: Path) -> Place:
+    """A configuration of its own for each test; nothing runs."""
+    port = free_port()
+    state = tmp_path / "state"
+    config = tmp_path / "vncproxy.toml"
+    config.write_text(
+        f"""\
+[[listen]]
+address = "127.0.0.1:{port}"
+
+[aliyun]
+endpoint = "{endpoint}"
+
+[state]
+directory = "{state}"
+
+[[instance]]
+alias = "demo"
+id = "{DEMO_ID}"
+
+[[instance]]
+alias = "stopped"
+id = "i-bp1demo0000000000002"
+"""
+    )
+    keys = {
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": "the-key",
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "planted-key-secret",
+        "HOME": str(tmp_path),
+    }
+    return Place(endpoint, config, state, port, keys)
+
+
+# Without any cloud
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """--help and --version answer at once, with the standard library's lightest parts."""
+    script = (
+        "import sys\nfrom vncproxy.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    for arguments in (["--help"], ["--version"], ["serve", "--help"], ["url", "--help"]):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == "[]", arguments
+
+
+def test_help_tells_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command of this version has its line, and help of its own."""
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    assert end.value.code == 0
+    told = capsys.readouterr().out
+    for command in ("serve", "demo", "simulate", "check", "url", "instances"):
+        assert re.search(rf"^    {command}\s", told, re.MULTILINE)
+        with pytest.raises(SystemExit) as end:
+            main([command, "--help"])
+        assert end.value.code == 0
+        assert command in capsys.readouterr().out
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is the package's."""
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"vncproxy {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["unknown"],
+        ["serve", "extra"],
+        ["serve", "--port", "1"],
+        ["demo", "--port", "x"],
+        ["demo", "--port", "65536"],
+        ["demo", "--port", "-1"],
+        ["demo", "--port", "٣"],
+        ["demo", "--screen", "5901"],
+        ["demo", "--screen", "host:0"],
+        ["simulate", "--screen", ":5901"],
+        ["url"],
+        ["url", "demo", "--base-url", "bastion.example"],
+        ["url", "demo", "--base-url", "javascript:alert(1)"],
+        ["url", "demo", "--base-url", "https://h/?x=1"],
+        ["url", "demo", "--base-url", "https://h/#x"],
+        ["url", "demo", "--base-url", "http://[::1"],
+        ["url", "demo", "--force"],
+        ["url", "demo", "--with-password"],
+        ["url", "demo", "--official", "--base-url", "https://h"],
+    ],
+)
+def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 2, and a sentence."""
+    try:
+        status = main(arguments)
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else -1
+    assert status == 2
+    assert capsys.readouterr().err
+
+
+def test_wrong_configurations(place: Place) -> None:
+    """Status 78 from every command, all mistakes at once, and nothing is made or asked."""
+    place.config.write_text('[limits]\nidle_timout = 3\nkeepalive_interval = "x"\n[[rule]]\n')
+    calls = len(place.cloud()["calls"])
+    for command in (["serve"], ["check"], ["url", "demo"], ["url", "demo", "--official"]):
+        done = place.call(*command)
+        assert (done.status, done.out) == (78, ""), command
+        lines = done.err.splitlines()
+        assert len(lines) == 3
+        assert all(line.startswith("vncproxy: ") for line in lines)
+        assert "idle_timeout" in done.err
+    assert place.run("instances", "--json").status == 78
+    assert main(["check", "--config", str(place.config.with_name("none.toml"))]) == 78
+    assert sorted(file.name for file in place.config.parent.iterdir()) == ["vncproxy.toml"]
+    assert len(place.cloud()["calls"]) == calls
+
+
+def test_certificates_that_do_not_load_are_found_first(place: Place) -> None:
+    """Status 78 before the state folder is made."""
+    for name in ("c.pem", "k.pem"):
+        (place.config.parent / name).touch(mode=0o600)
+        (place.config.parent / name).write_text("rubbish")
+    text = place.config.read_text().replace(
+        "[aliyun]", 'certificate = "c.pem"\nkey = "k.pem"\n[aliyun]'
+    )
+    place.config.write_text(text)
+    done = place.call("serve")
+    assert done.status == 78
+    assert "certificate" in done.err
+    assert not place.state.exists()
+
+
+# With the cloud, and without a daemon
+
+
+def test_check_when_all_is_well(place: Place) -> None:
+    """Status 0 and a line for each thing; with --json the same for programs."""
+    done = place.run("check", "demo")
+    assert (done.status, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert len(lines) == 7
+    assert all(line.startswith("ok    ") for line in lines)
+    found = json.loads(place.call("check", "demo", "--json").out)
+    assert [f"ok    {f['what']}: {f['text']}" for f in found if f["ok"]] == lines
+
+
+def test_check_when_something_is_wrong(place: Place) -> None:
+    """Status 1; the failures stand out, also in JSON, and hold no secret."""
+    done = place.run("check")
+    assert done.status == 1
+    assert [line for line in done.out.splitlines() if line.startswith("FAIL")] == [
+        "FAIL  stopped status: Stopped; a console needs it Running"
+    ]
+    done = place.call("check", "demo", "--json", env={**place.env, **DENIED})
+    assert done.status == 1
+    assert [f["what"] for f in json.loads(done.out) if not f["ok"]] == ["demo permission"]
+    assert "planted" not in done.out + done.err
+
+
+def test_instances_without_a_daemon(place: Place) -> None:
+    """The cloud is asked; a table for people, JSON for programs."""
+    done = place.call("instances")
+    assert (done.status, done.err) == (0, "")
+    assert [line.split()[0] for line in done.out.splitlines()] == ["ALIAS", "demo", "stopped"]
+    rows = json.loads(place.run("instances", "--json").out)
+    assert [(row["alias"], row["status"]) for row in rows] == [
+        ("demo", "Running"),
+        ("stopped", "Stopped"),
+    ]
+    assert not place.state.exists()
+
+
+def test_url_without_a_daemon(place: Place) -> None:
+    """Status 1, and how to start one."""
+    done = place.call("url", "demo")
+    assert (done.status, done.out) == (1, "")
+    assert "vncproxy serve" in done.err
+
+
+def test_url_official(place: Place) -> None:
+    """The one output with a secret in it is the address alone; permits are counted over runs."""
+    place.config.write_text(
+        place.config.read_text() + "\n[limits]\nreconnects_per_minute = 2\nmax_wait = 1.0\n"
+    )
+    for _ in range(2):
+        done = place.run("url", "demo", "--official")
+        assert (done.status, done.err) == (0, "")
+        (line,) = done.out.splitlines()
+        assert re.fullmatch(r"https://g\.alicdn\.com/\S+\?vncUrl=ws%3A\S+&instanceId=i-\S+", line)
+    done = place.call("url", "demo", "--official")
+    assert (done.status, done.out) == (1, "")
+    assert "opened too often" in done.err
+    done = place.call("url", "stopped", "--official")
+    assert (done.status, done.out) == (1, "")
+    assert place.call("url", "unknown", "--official").status == 1
+    assert "password_file" in place.call("url", "demo", "--official", "--with-password").err
+
+
+def test_a_reader_that_leaves(place: Place) -> None:
+    """`vncproxy instances | head -0` ends quietly."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(
+            [*PROGRAM, "instances", "--config", str(place.config)],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **place.env},
+            timeout=WAIT_S,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+# With a daemon
+
+
+def ask(place: Place, target: str, **how: Any) -> Any:
+    """A call of the daemon with its token."""
+    token = (place.state / "token").read_text().strip()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{place.port}{target}",
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+        **how,
+    )
+    with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
+        content = answer.read()
+        return json.loads(content) if content else dict(answer.headers)
+
+
+def test_a_daemon_and_its_commands(place: Place) -> None:
+    """serve, then url, instances and check beside it, and its end by SIGTERM."""
+    with program("serve", "--config", str(place.config), env=place.env) as daemon:
+        daemon.until("daemon.started")
+        link = place.run("url", "demo")
+        assert (link.status, link.err) == (0, "")
+        found = re.fullmatch(rf"http://127\.0\.0\.1:{place.port}/enter#(\S+)\n", link.out)
+        assert found
+        ticket = json.dumps({"ticket": found[1]}).encode()
+        assert ask(place, "/api/v1/session", data=ticket) == {"next": "/console/demo"}
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            ask(place, "/api/v1/session", data=ticket)
+        other = place.call("url", "demo", "--base-url", "https://bastion.example")
+        assert other.out.startswith("https://bastion.example/enter#")
+        done = place.call("url", "unknown")
+        assert (done.status, done.out) == (1, "")
+        rows = json.loads(place.call("instances", "--json", env={"HOME": "/"}).out)
+        assert [row["alias"] for row in rows] == ["demo", "stopped"]
+        assert place.call("check", "demo").status == 0
+        second = place.run("serve")
+        assert second.status == 1
+        assert re.search("already|in use", second.err)
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.until("reload.unavailable")
+        assert daemon.end() == 0
+        daemon.until("daemon.stopped")
+        for secret in (found[1], (place.state / "token").read_text().strip(), "planted"):
+            assert secret not in daemon.said
+    assert [json.loads(line)["event"] for line in daemon.lines][-1] == "daemon.stopped"
+
+
+def test_sigterm_with_a_viewer(place: Place) -> None:
+    """1012 for the viewer once the link is closed, the end within 10 s with status 0."""
+    with program("serve", "--config", str(place.config), env=place.env) as daemon:
+        daemon.until("daemon.started")
+        token = (place.state / "token").read_text().strip()
+        with socket.create_connection(("127.0.0.1", place.port), WAIT_S) as viewer:
+            viewer.sendall(
+                b"GET /websockify/demo HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+                b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+                + f"Authorization: Bearer {token}\r\n\r\n".encode()
+            )
+            daemon.until("link.opened")
+            started = time.monotonic()
+            daemon.process.send_signal(signal.SIGTERM)
+            received = b""
+            while chunk := viewer.recv(65536):
+                received += chunk
+                if b"restarting" in received:
+                    break
+            assert received.endswith(b"\x88\x0c\x03\xf4restarting")
+        assert daemon.process.wait(WAIT_S) == 0
+        assert time.monotonic() - started < 10
+        daemon.until("daemon.stopped")
+        events = [json.loads(line)["event"] for line in daemon.lines]
+    assert events.index("link.closed") < events.index("viewer.closed")
+    assert place.cloud()["sessions"] == {}
+    assert place.cloud()["breaches"] == {}
+
+
+def test_sigint_ends_it_too(place: Place) -> None:
+    """Ctrl+C in a terminal is a proper end."""
+    with program("serve", "--config", str(place.config), env=place.env) as daemon:
+        daemon.until("daemon.started")
+        assert daemon.end(signal.SIGINT) == 0
+
+
+def test_a_state_that_cannot_be_written(place: Place) -> None:
+    """Without a ledger there is no daemon: status 1, or 78 where the setting is at fault."""
+    place.state.mkdir(mode=0o700)
+    (place.state / "ledger.sqlite").mkdir()
+    assert place.run("serve").status == 1
+    place.state.chmod(0o777)
+    assert place.call("serve").status == 78
+
+
+def test_demo_and_simulate_say_what_they_are() -> None:
+    """The demo prints where to look; a taken port is status 1."""
+    with program("demo", "--port", "0") as demo:
+        page = demo.until(r"Open (http://127\.0\.0\.1:(\d+)/console/demo)")
+        with urllib.request.urlopen(page[1], timeout=WAIT_S) as answer:
+            assert answer.status == 200
+        taken = run("demo", "--port", page[2])
+        assert taken.status == 1
+        assert "already" in taken.err
+        taken = run("simulate", "--port", page[2])
+        assert taken.status == 1
+        assert f"can't listen on 127.0.0.1:{page[2]}" in taken.err
+        assert demo.end() == 0
+
+
+def test_simulate_with_wrong_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 78, as for any configuration."""
+    (tmp_path / "s.toml").write_text("url_tl_s = 1\n")
+    assert main(["simulate", "--config", str(tmp_path / "s.toml")]) == 78
+    assert "url_ttl_s" in capsys.readouterr().err
