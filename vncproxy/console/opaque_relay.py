@@ -41,9 +41,12 @@ class OpaqueRelay:
             return False
         self._viewer = viewer
         viewer.waiting_is_over()
-        first = [self._start.start()] if self._start is not None else self._early
-        self._early = []
-        viewer.go_opaque(first)
+        if self._start is not None:
+            # What came early follows once the viewer has taken over.
+            viewer.go_opaque([self._start.start()])
+        else:
+            early, self._early = self._early, []
+            viewer.go_opaque(early)
         self._link.resume()
         return True
 
