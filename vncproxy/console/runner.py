@@ -35,6 +35,7 @@ from vncproxy.errors import (
     CloudErrorKind,
     LocalError,
     Side,
+    Throttled,
     UpstreamLost,
     UpstreamProtocolError,
     UrlExpired,
@@ -224,6 +225,9 @@ class Runner:
         self.life.advance(event)
         self.state_since = time.time()
         self.wait_until = None
+        if event is Event.ENDED and isinstance(self.failure, Throttled):
+            # When it makes sense to come back.
+            self.wait_until = self.state_since + self.failure.wait_s
         self._host.changed()
 
     def waiting(self, wait_s: float) -> None:

@@ -243,14 +243,16 @@ async def test_a_ledger_that_cannot_be_written_ends_the_console(around: Surround
 
 
 async def test_a_budget_that_is_too_full_ends_the_console(tmp_path: Path) -> None:
-    """4429: the wait would be longer than the viewer waits."""
+    """4429: the wait would be longer than the viewer waits; the page is told how long it is."""
     async with surroundings(tmp_path, limit=1, max_wait=30.0) as around:
         await around.ledger.spend(await around.ledger.book(INSTANCE.id, 0))  # type: ignore[arg-type]
-        viewer = around.join(await around.console())
+        console = await around.console()
+        viewer = around.join(console)
         await until(ended(viewer))
         assert code_of(viewer) == (4429, "throttled")
         assert viewer.end is not None
         assert "61 s" in viewer.end.text
+        assert state_of(console)["wait_s"] == pytest.approx(61.0, abs=5.0)
 
 
 async def test_a_wait_for_the_budget_is_shown_as_a_countdown(

@@ -10,7 +10,9 @@ from enum import Enum, auto
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 
-NONE, VNC_AUTH, UNKNOWN = 1, 2, 113
+NONE, VNC_AUTH = 1, 2
+UNKNOWN = 100
+"""Assigned to nobody, so that no client knows it. Source: rfbproto, Security Types."""
 _VERSIONS = {b"RFB 003.003\n": 3, b"RFB 003.007\n": 7, b"RFB 003.008\n": 8}
 _WRONG = b"Authentication failed"
 

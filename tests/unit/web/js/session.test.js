@@ -66,14 +66,29 @@ test("both sockets open at once with the ticket, the screen's with the subprotoc
   assert.equal(on.attached, stream);
 });
 
-test("a code with a meaning ends the session at once, and only once", () => {
-  const { on, ends, control, stream } = opened();
+test("a code with a meaning ends the session once, after the control channel's last words", () => {
+  const { on, session, ends, control, stream } = opened();
+  const heard = [];
+  session.addEventListener("control", ({ detail }) => heard.push(detail));
   stream.endWith(4504, "upstream-lost");
+  assert.deepEqual(ends, []);
+  control.say('{"type":"state","state":"closed"}');
+  assert.equal(heard.length, 1);
   control.endWith(1006);
   assert.deepEqual(ends, [{ code: 4504, reason: "upstream-lost" }]);
   assert.ok(control.closed);
   assert.equal(on.detached, 1);
   assert.ok(on.kept >= 1);
+});
+
+test("a code with a meaning waits half a second for the last words", () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const { ends, stream } = opened();
+  stream.endWith(4403, "kicked");
+  mock.timers.tick(499);
+  assert.deepEqual(ends, []);
+  mock.timers.tick(1);
+  assert.deepEqual(ends, [{ code: 4403, reason: "kicked" }]);
 });
 
 test("a silent end waits for the other socket, which may know why", () => {

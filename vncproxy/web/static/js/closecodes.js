@@ -11,7 +11,7 @@ export const CLOSE_CODES = [
     "code": 1000,
     "word": "viewer-left",
     "title": "The console was closed",
-    "text": "This page let go of it. vncproxy keeps the link for a while, so that coming back is quick.",
+    "text": "The screen in this page (noVNC) stopped by itself: it met something that it can’t show. vncproxy keeps the link for a while, so that coming back is quick.",
     "retry": "never",
     "action": "again",
     "button": "Connect again"

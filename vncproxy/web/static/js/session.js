@@ -5,6 +5,9 @@ import { CLOSE_CODES } from "./closecodes.js";
 
 const SECOND_END_TIMEOUT_MS = 3_000;
 
+/** How long the control channel may take to say more of an end whose reason is known. */
+const LAST_WORDS_TIMEOUT_MS = 500;
+
 /** Codes that say nothing of the reason: the other socket may know better. */
 const SILENT = new Set([1000, 1001, 1005, 1006]);
 
@@ -61,10 +64,12 @@ export class Session extends EventTarget {
       return;
     }
     this.#ends.push(end);
-    if (tells(end) || this.#ends.length === 2) {
+    clearTimeout(this.#timer);
+    if (this.#ends.length === 2) {
       this.#finish();
     } else {
-      this.#timer = setTimeout(() => this.#finish(), SECOND_END_TIMEOUT_MS);
+      const timeout_ms = tells(end) ? LAST_WORDS_TIMEOUT_MS : SECOND_END_TIMEOUT_MS;
+      this.#timer = setTimeout(() => this.#finish(), timeout_ms);
     }
   }
 
