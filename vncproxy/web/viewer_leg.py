@@ -60,6 +60,7 @@ class ViewerLeg:
         self._reading.set()
         self._heard = asyncio.Event()
         self._receiver: LegReceiver | None = None
+        self._receiving: asyncio.Task[None] | None = None
         self._closing = False
         self._reported = False
         self._over = asyncio.Event()
@@ -73,7 +74,7 @@ class ViewerLeg:
     def attach(self, receiver: LegReceiver) -> None:
         """Start delivering."""
         self._receiver = receiver
-        self._tasks.start(self._read(), "viewer-read")
+        self._receiving = self._tasks.start(self._read(), "viewer-read")
         self._tasks.start(self._write(), "viewer-write")
         self._tasks.start(self._ping(), "viewer-ping")
 
@@ -106,6 +107,11 @@ class ViewerLeg:
         except TimeoutError:
             # It reads too slowly for a farewell: the close frame would stand behind the backlog.
             self._transport.abort()
+        if self._receiving is not None:
+            # While somebody receives, the library hangs up right after its close frame, and what
+            # the viewer still sends then resets the connection before the frame is read.
+            self._receiving.cancel()
+            await asyncio.wait([self._receiving])
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 if reason is None:
