@@ -1,0 +1,101 @@
+"""What a console tells pages and the API about itself."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from tests.unit.console.fakes import until
+from tests.unit.console.surroundings import INSTANCE, Surroundings
+from vncproxy.console.description import state_of, summary_of, viewers_of
+from vncproxy.console.lifecycle import State
+from vncproxy.errors import CloudError, CloudErrorKind, UpstreamLost
+
+
+async def test_a_console_that_nobody_opened(around: Surroundings) -> None:
+    """Everything has a value that a page can show."""
+    console = await around.console()
+    state = state_of(console)
+    assert (state["type"], state["state"], state["text"]) == ("state", "idle", "Getting ready.")
+    assert (state["screen"], state["error"], state["wait_s"]) == (None, None, None)
+    assert state["saved"] == {"dials_avoided": 0, "losses_survived": 0}
+    summary = summary_of(console)
+    assert (summary["instance"], summary["alias"], summary["region"]) == (
+        INSTANCE.id,
+        INSTANCE.alias,
+        INSTANCE.region,
+    )
+    assert (summary["link_age_s"], summary["controller"], summary["viewers"]) == (None, None, [])
+
+
+async def test_a_console_that_runs(around: Surroundings) -> None:
+    """Its screen, its keepalive in words, who is on and who controls."""
+    console = await around.console()
+    ann = around.join(console)
+    await until(lambda: console.state is State.RUNNING)
+    bob = around.join(console, user="bob")
+    console.control.ask(bob.id)
+    state = state_of(console)
+    assert (state["state"], state["text"]) == ("running", "Connected.")
+    assert state["screen"] == {"width": 64, "height": 48, "name": "guest"}
+    assert state["keepalive"]["kind"] == "any"
+    assert state["keepalive"]["why"] == console.runner.keepalive.why
+    assert state["saved"]["dials_avoided"] == 1
+    rows = viewers_of(console)
+    assert [(row["id"], row["user"], row["role"], row["asks"]) for row in rows] == [
+        (ann.id, "ann", "control", False),
+        (bob.id, "bob", "watch", True),
+    ]
+    assert abs(rows[0]["since"] - time.time()) < 60
+    summary = summary_of(console)
+    assert summary["controller"] == ann.id
+    assert summary["viewers"] == rows
+    assert 0 <= summary["link_age_s"] < 60
+
+
+async def test_it_is_json_and_holds_no_secret(around: Surroundings) -> None:
+    """Neither the VncUrl nor the password."""
+    console = await around.console(password="geheim77")
+    around.join(console)
+    await until(lambda: console.state is State.RUNNING)
+    text = json.dumps([state_of(console), viewers_of(console), summary_of(console)])
+    for secret in ("geheim77", "gateway.test", "websockify", "token"):
+        assert secret not in text
+
+
+@pytest.mark.parametrize("state", list(State))
+async def test_every_state_has_words(around: Surroundings, state: State) -> None:
+    """A page is never left without a sentence."""
+    console = await around.console()
+    console.runner.life.state = state
+    assert state_of(console)["text"].endswith(".")
+    assert state_of(console)["state"] == summary_of(console)["state"] == state.value
+    console.runner.life.state = State.IDLE
+
+
+async def test_a_wait_is_counted_down(around: Surroundings) -> None:
+    """In seconds, never below 0; without a wait the permit is only being taken."""
+    console = await around.console()
+    console.runner.life.state = State.WAITING_BUDGET
+    taking = state_of(console)["text"]
+    console.runner.wait_until = time.time() + 30
+    assert 29 < state_of(console)["wait_s"] <= 30
+    assert state_of(console)["text"] != taking
+    console.runner.wait_until = time.time() - 5
+    assert state_of(console)["wait_s"] == 0
+    console.runner.life.state = State.IDLE
+
+
+async def test_a_failure_is_told_in_words(around: Surroundings) -> None:
+    """With the cloud's code, if there is one and it is harmless."""
+    console = await around.console()
+    console.runner.failure = UpstreamLost("the connection to the cloud was lost")
+    assert state_of(console)["error"] == {
+        "code": None,
+        "text": "the connection to the cloud was lost",
+    }
+    for code, shown in (("IncorrectInstanceStatus", "IncorrectInstanceStatus"), ("<b>", None)):
+        console.runner.failure = CloudError("it is stopped", CloudErrorKind.WAITS, code=code)
+        assert state_of(console)["error"] == {"code": shown, "text": "it is stopped"}
