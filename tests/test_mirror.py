@@ -7,7 +7,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 # Modules whose tests are elsewhere, and where; a test file may stand for several modules.
-ELSEWHERE: dict[str, str] = {}
+ELSEWHERE: dict[str, str] = {
+    "__main__.py": "tests/unit/test_cli.py",  # which runs `python -m vncproxy`
+    "web/context.py": "tests/unit/web/test_api.py",  # the keys by which handlers find their parts
+    "web/identity.py": "tests/unit/web/test_door.py",  # who is asking, without behaviour of its own
+}
 
 # Tests of files that aren't Python, and what they are about.
 OF_OTHER_FILES: dict[str, str] = {"tests/unit/web/test_static.py": "vncproxy/web/static"}

@@ -259,29 +259,29 @@ async def test_a_watching_page_has_no_say(home: House) -> None:
         await socket.close()
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{",
-        "null",
-        "[]",
-        '"take"',
-        "{}",
-        '{"type": "unknown"}',
-        '{"type": {"a": 1}}',
-        '{"type": "grant"}',
-        '{"type": "grant", "viewer": 1}',
-        '{"type": "password"}',
-        "[" * 16_000,
-        '{"a":' * 3_000,
-    ],
+MEANINGLESS = (
+    "",
+    "{",
+    "null",
+    "[]",
+    '"take"',
+    "{}",
+    '{"type": "unknown"}',
+    '{"type": {"a": 1}}',
+    '{"type": "grant"}',
+    '{"type": "grant", "viewer": 1}',
+    '{"type": "password"}',
+    "[" * 16_000,
+    '{"a":' * 3_000,
 )
-async def test_wishes_that_mean_nothing(home: House, text: str) -> None:
+
+
+async def test_wishes_that_mean_nothing(home: House) -> None:
     """They are ignored: the page stays connected, and no fault is logged."""
     control, screen = await page(home)
     await control.told("viewers", lambda m: m["controller"])
-    await control.socket.send_str(text)
+    for text in MEANINGLESS:
+        await control.socket.send_str(text)
     await control.wish(type="release")
     await control.told("viewers", lambda m: m["controller"] is None)
     assert not [e for e in home.setup.events if e["level"] == "error"]
