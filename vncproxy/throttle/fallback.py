@@ -2,15 +2,14 @@
 
 Every dial of this daemon is recorded in its local ledger too. When the server is lost, that
 ledger goes on alone with `limit // daemons` (at least 1; the last known number of daemons), and
-counts what the server had said of the keys in use, the others' dials too. When the server is back,
+counts what the last heartbeat had told of the others' dials too. When the server is back,
 what was dialled without it is recorded there; the share still holds for `SETTLE_S`, until every
 other daemon must have noticed and done the same.
 
-So the law holds while all daemons lose and find the server together, for the keys that each knew.
-What it can't cover: a daemon that is cut off while others are not (those may use the whole budget,
-and it uses its share), a key that somebody else dialled for just before the loss and this daemon
-had never asked for, and more daemons than the budget has dials. Each of these costs at most the
-shares of those concerned.
+So the law holds while all daemons lose and find the server together. What it can't cover: a daemon
+that is cut off while others are not (those may use the whole budget, and it uses its share), what
+the others dialled between the last heartbeat and the loss, and more daemons than the budget has
+dials. Each of these costs at most the shares of those concerned.
 """
 
 from __future__ import annotations
@@ -46,9 +45,6 @@ SETTLE_S = 12.0
 """The share is kept so long after the server is back: the longest pause, and a slow ping."""
 
 SETTLE_INTERVAL_S = 1.0
-
-MAX_REFRESHED_KEYS = 32
-"""Keys whose dials are looked up with a heartbeat, those used last."""
 
 
 class _Mode(Enum):
@@ -217,7 +213,7 @@ class FallbackLedger:
         if self._mode is not _Mode.SHARED or attendance.identity != self._identity:
             await self._shared.record(await self._own_dials())
             self._identity = attendance.identity
-        for key in self._shared.recent_keys()[-MAX_REFRESHED_KEYS:]:
+        for key in attendance.keys:
             await self._shared.usage(key)
         match self._mode:
             case _Mode.UNTRIED:

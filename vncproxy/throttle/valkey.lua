@@ -1,7 +1,7 @@
 -- One step of the shared reconnect ledger, as the law in budget.py has it. All times are whole
 -- microseconds of the ledger's own clock.
 --
--- KEYS: 1 the clock; 2 the claims of one budget key, or the daemons
+-- KEYS: 1 the clock; 2 the claims of one budget key, or the daemons; 3 which claims are in use
 -- ARGV: 1 the step; 2 limit; 3 span; 4 hold; 5 early; 6 ahead;
 --       7 the latest instant that the caller thinks possible now, or ""; 8 a test's clock, or "";
 --       9 and on: what the step takes
@@ -9,7 +9,9 @@
 
 local KEEP_MS = 86400000 -- keys expire a day after they were last of use
 
-local clock_key, subject = KEYS[1], KEYS[2]
+local MAX_LISTED = 256 -- claims in use that a daemon is told of
+
+local clock_key, subject, index = KEYS[1], KEYS[2], KEYS[3]
 local step = ARGV[1]
 local limit, span, hold = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local early, ahead = tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -53,6 +55,8 @@ end
 local function put(id, at, latest, spent)
   redis.call('HSET', subject, id, whole(at) .. ' ' .. whole(latest) .. ' ' .. spent)
   redis.call('PEXPIRE', subject, KEEP_MS)
+  redis.call('ZADD', index, whole(now), subject)
+  redis.call('PEXPIRE', index, KEEP_MS)
 end
 
 local function read_claims()
@@ -166,7 +170,10 @@ if step == 'attend' then -- a daemon's id, or "" to look only; how long one coun
     redis.call('PEXPIRE', subject, KEEP_MS)
   end
   redis.call('ZREMRANGEBYSCORE', subject, '-inf', whole(now - tonumber(ARGV[10])))
-  return { redis.call('ZCARD', subject), 0, now, identity() }
+  local idle = whole(now - span - hold)
+  redis.call('ZREMRANGEBYSCORE', index, '-inf', idle)
+  local used = redis.call('ZREVRANGEBYSCORE', index, '+inf', idle, 'LIMIT', 0, MAX_LISTED)
+  return { redis.call('ZCARD', subject), 0, now, identity(), used }
 end
 
 if step == 'leave' then -- a daemon's id

@@ -30,7 +30,7 @@ from typing import Any
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.budget import EARLY_S, MAX_AHEAD_S, Budget
 from vncproxy.throttle.ledger import Booking, Dial, TooLong, Usage
-from vncproxy.throttle.valkey_store import Script, ValkeyStore
+from vncproxy.throttle.valkey_store import PREFIX, Script, ValkeyStore
 
 ID_PREFIX = "v-"
 """Begins the ids of this ledger's bookings, and of no other's."""
@@ -50,6 +50,8 @@ MAX_ORPHANS = 1024
 _SCRIPT = Script(files("vncproxy.throttle").joinpath("valkey.lua").read_text("utf-8"))
 _CLOCK_KEY = "clock"
 _DAEMONS_KEY = "daemons"
+_INDEX_KEY = "keys"
+_CLAIMS = "claims:"
 _DIALS_PER_CALL = 500
 
 
@@ -58,11 +60,13 @@ class Attendance:
     """What a daemon learns by showing itself.
 
     Args: daemons - how many were heard of lately; identity - of the server's data: another one
-    means that what was recorded may be lost.
+    means that what was recorded may be lost; keys - those that anybody dialled for lately, the
+    last first, within a bound.
     """
 
     daemons: int
     identity: str
+    keys: tuple[str, ...]
 
 
 def _steady() -> float:
@@ -93,7 +97,6 @@ class ValkeyLedger:
         self._now: tuple[int, float] | None = None
         self._orphans: deque[tuple[str, str]] = deque(maxlen=MAX_ORPHANS)
         self._seen: dict[str, tuple[float, list[Dial]]] = {}
-        self._used_at: dict[str, float] = {}
 
     async def book(self, key: str, max_wait_s: float) -> Booking | TooLong:
         """See `Ledger.book`."""
@@ -146,32 +149,31 @@ class ValkeyLedger:
         Raises: LedgerError.
         """
         lately = str(_micros(LATELY_S))
-        daemons, _, _, identity = await self._step("attend", _DAEMONS_KEY, daemon_id or "", lately)
-        return Attendance(daemons, identity)
+        daemons, _, _, identity, used = await self._step(
+            "attend", _DAEMONS_KEY, daemon_id or "", lately
+        )
+        keys = tuple(name.removeprefix(PREFIX + _CLAIMS) for name in used)
+        self._seen = {key: seen for key, seen in self._seen.items() if key in keys}
+        return Attendance(daemons, identity, keys)
 
     async def leave(self, daemon_id: str) -> None:
         """The daemon stops. Raises: LedgerError."""
         await self._step("leave", _DAEMONS_KEY, daemon_id)
 
     def seen(self) -> list[Dial]:
-        """The dials of the `recent_keys` that the server knew of, others' too.
+        """The dials that the server told of last, others' too, of every key that was asked for.
 
         A permit whose time has come counts as dialled at its latest: its owner may have done so
         since. One whose time has not come can't be dialled without the server.
         """
-        self._forget()
         now = self._steady()
         found = [
             Dial(dial.id, dial.key, dial.age_s + now - at)
             for at, dials in self._seen.values()
             for dial in dials
         ]
-        return [dial for dial in found if dial.age_s >= -self._budget.hold_s]
-
-    def recent_keys(self) -> list[str]:
-        """The keys that were dialled for lately, the latest last."""
-        self._forget()
-        return list(self._used_at)
+        budget = self._budget
+        return [dial for dial in found if -budget.hold_s <= dial.age_s < budget.span_s]
 
     async def close(self) -> None:
         """See `Ledger.close`."""
@@ -185,22 +187,15 @@ class ValkeyLedger:
     async def _claims(self, step: str, key: str, *values: str) -> tuple[int, int]:
         """One step about a key's claims; what it says of them is kept for `seen`."""
         await self._give_back()
-        number, other, _, seen = await self._step(step, f"claims:{key}", *values)
-        now = self._steady()
-        if step in ("book", "spend"):
-            # Among the last again.
-            self._used_at.pop(key, None)
-            self._used_at[key] = now
-            self._forget()
-        if key in self._used_at:
-            dials = [Dial(seen[n], key, int(seen[n + 1]) / 1e6) for n in range(0, len(seen), 2)]
-            self._seen[key] = (now, dials)
+        number, other, _, seen = await self._step(step, _CLAIMS + key, *values)
+        dials = [Dial(seen[n], key, int(seen[n + 1]) / 1e6) for n in range(0, len(seen), 2)]
+        self._seen[key] = (self._steady(), dials)
         return number, other
 
     async def _give_back(self) -> None:
         while self._orphans:
             key, booking_id = self._orphans[0]
-            await self._step("cancel", f"claims:{key}", booking_id)
+            await self._step("cancel", _CLAIMS + key, booking_id)
             # Another caller may have done the same meanwhile.
             if self._orphans and self._orphans[0] == (key, booking_id):
                 self._orphans.popleft()
@@ -215,7 +210,7 @@ class ValkeyLedger:
             latest = str(then + _micros(elapsed_s))
         answer = await self._store.run(
             _SCRIPT,
-            (_CLOCK_KEY, subject),
+            (_CLOCK_KEY, subject, _INDEX_KEY),
             step,
             str(budget.limit),
             str(_micros(budget.span_s)),
@@ -229,13 +224,6 @@ class ValkeyLedger:
         if self._now is None or began >= self._now[1]:
             self._now = (answer[2], began)
         return answer
-
-    def _forget(self) -> None:
-        """Drop keys that weren't used for so long that nothing of theirs can count any more."""
-        horizon = self._steady() - self._budget.span_s - self._budget.hold_s
-        for key in [key for key, at in self._used_at.items() if at <= horizon]:
-            del self._used_at[key]
-            self._seen.pop(key, None)
 
 
 def _micros(seconds: float) -> int:

@@ -114,7 +114,12 @@ async def test_everything_on_the_server_is_ours_and_expires(
     await dialled(ledger)
     await ledger.attend("d-1")
     listed = valkey_server.command("KEYS", "*").decode().split("\r\n")[2::2]
-    assert sorted(listed) == ["vncproxy:claims:i-1", "vncproxy:clock", "vncproxy:daemons"]
+    assert sorted(listed) == [
+        "vncproxy:claims:i-1",
+        "vncproxy:clock",
+        "vncproxy:daemons",
+        "vncproxy:keys",
+    ]
     for key in listed:
         assert 86_000 < int(valkey_server.command("TTL", key)[1:]) <= 86_400
 
@@ -300,17 +305,35 @@ async def test_what_was_seen_last_is_known_without_the_server(
     assert mine.id in {dial.id for dial in seen}
     clock.seconds += 100.0
     assert ledger.seen() == []
-    assert ledger.recent_keys() == []
 
 
-async def test_keys_that_were_only_looked_at_are_not_remembered(ledger: ValkeyLedger) -> None:
-    """A page that shows the budget doesn't make a key one in use."""
+async def test_keys_in_use_are_told_to_everybody(
+    ledger: ValkeyLedger, other: ValkeyLedger, clock: FakeClock, wall: FakeClock
+) -> None:
+    """Those that anybody dialled for lately, the last first; a look alone is no use."""
     await ledger.usage("i-1")
-    assert ledger.recent_keys() == []
     await dialled(ledger, "i-2")
-    await dialled(ledger, "i-3")
-    await dialled(ledger, "i-2")
-    assert ledger.recent_keys() == ["i-3", "i-2"]
+    clock.seconds += 1.0
+    wall.seconds += 1.0
+    await dialled(other, "i-3")
+    assert (await other.attend("d-2")).keys == ("i-3", "i-2")
+    assert (await ledger.attend(None)).keys == ("i-3", "i-2")
+    clock.seconds += 70.5
+    wall.seconds += 70.5
+    assert (await ledger.attend(None)).keys == ("i-3",)
+
+
+async def test_what_is_out_of_use_is_forgotten(
+    ledger: ValkeyLedger, clock: FakeClock, wall: FakeClock
+) -> None:
+    """Memory follows the keys in use."""
+    for number in range(50):
+        await dialled(ledger, f"i-{number}")
+    assert len(ledger.seen()) == 50
+    clock.seconds += 72.0
+    wall.seconds += 72.0
+    await ledger.attend(None)
+    assert ledger._seen == {}
 
 
 async def test_a_server_that_is_away_is_told(ledger: ValkeyLedger, store: SwitchedStore) -> None:
