@@ -12,11 +12,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.decoder import Decoder
 from tests.property.model_server import (
     COPY_RECT,
     CURSOR,
-    CURSOR_COLOUR,
     DESKTOP_SIZE,
     EXTENDED_SIZE,
     HEXTILE,
@@ -28,19 +26,15 @@ from tests.property.model_server import (
     TIGHT_PNG,
     ModelServer,
     Shifts,
-    packed,
 )
+from tests.property.model_viewer import CONTINUOUS, END, FENCE, ModelViewer
 from vncproxy.console import viewer_screen
 from vncproxy.console.fanout import Fanout
 from vncproxy.console.screen_memory import ScreenMemory
-from vncproxy.console.viewer_screen import ViewerScreen
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import StreamBroken
 from vncproxy.rfb.server_stream import ServerStream
 
-FENCE, CONTINUOUS = -312, -313
-END = 150
-"""EndOfContinuousUpdates."""
 QUEUE_BYTES = 4000
 """More than this waiting for a viewer, and it is behind."""
 FLUSH_BYTES = 1500
@@ -64,81 +58,6 @@ WITHOUT = (
     None,
 )
 """What viewers ask for; None: one that never says, and so may be sent Raw only."""
-
-
-class ModelViewer:
-    """A viewer that asks for the next update when it has decoded one, or has them unasked."""
-
-    def __init__(self, screen: ViewerScreen, size: tuple[int, int], shifts: Shifts) -> None:
-        """It has just had ServerInit."""
-        self.screen = screen
-        self.decoder = Decoder(*size, shifts)
-        self.may_get = {RAW}
-        self.line = bytearray()
-        self.reads = True
-        self.was_behind = False
-        self.has_asked = False
-        self.continuous = False
-        self.ends = 0
-        self.wished_shifts: Shifts | None = None
-        self.next_shifts: Shifts | None = None
-        self.cursors_seen: object = None
-        self._answered = 0
-        self._fences = 0
-
-    def choose(self, encodings: tuple[int, ...], now: float) -> None:
-        """SetEncodings."""
-        self.may_get |= set(encodings)
-        self.screen.set_encodings(encodings, now)
-
-    def ask(self, *, incremental: bool, area: tuple[int, int, int, int] | None = None) -> None:
-        """FramebufferUpdateRequest."""
-        self.has_asked = True
-        x, y, width, height = area or (0, 0, *self.decoder.size)
-        self.screen.requested(incremental=incremental, x=x, y=y, width=width, height=height)
-
-    def read(self, size: int, now: float) -> bool:
-        """Take some bytes off the line and decode them; whether an update has become complete."""
-        data = bytes(self.line[:size])
-        del self.line[:size]
-        self.decoder.feed(data)
-        self._check_cursor()
-        for flags, payload in self.decoder.fences[self._fences :]:
-            if flags >> 31:
-                self.screen.fence_answered(payload, now)
-        self._fences = len(self.decoder.fences)
-        if self.next_shifts and self.decoder.messages[END] > self.ends:
-            # Nothing unasked comes any more: this is the place at which the format changes.
-            self.change_format()
-        if not self.decoder.at_boundary or self.decoder.updates == self._answered:
-            return False
-        self._answered = self.decoder.updates
-        return True
-
-    def change_format(self) -> None:
-        """From here on all is decoded in the format that SetPixelFormat named."""
-        assert self.next_shifts is not None
-        if self.decoder.shifts != self.next_shifts:
-            self.decoder.painted[:] = False
-        self.decoder.shifts, self.next_shifts = self.next_shifts, None
-
-    def go_on(self) -> None:
-        """After an update: ask for the next, or to have them unasked where that is offered."""
-        if self.decoder.messages[END] and CONTINUOUS in self.may_get:
-            if not self.continuous:
-                self.continuous = True
-                self.screen.enable_continuous(enable=True)
-        elif self.has_asked:
-            self.ask(incremental=True)
-
-    def _check_cursor(self) -> None:
-        """A cursor comes in the pixel format that the viewer decodes it with."""
-        cursor = self.decoder.cursor
-        if cursor is not None and cursor is not self.cursors_seen:
-            self.cursors_seen = cursor
-            _, _, _, width, height, data = cursor
-            pixel = packed(np.array(CURSOR_COLOUR, np.uint8), self.decoder.shifts)
-            assert data[: 4 * width * height] == pixel * (width * height)
 
 
 def _memory(server: ModelServer) -> ScreenMemory:
@@ -424,7 +343,7 @@ class Everything(RuleBasedStateMachine):
             return
         for event in self.stream.feed(server.arrive(size)):
             assert not isinstance(event, StreamBroken), event
-            self.to_server(self.fanout.upstream(event, self.now))
+            self.to_server(self.fanout.upstream(event))
         self.pump()
 
     def to_server(self, messages: list[bytes]) -> None:
@@ -440,11 +359,13 @@ class Everything(RuleBasedStateMachine):
             if self.server is not None:
                 self.to_server(self.fanout.requests(self.now))
             for name, viewer in list(self.viewers.items()):
-                viewer.line += b"".join(viewer.screen.take())
+                viewer.line += b"".join(viewer.screen.take(self.now))
                 if viewer.screen.lost:
                     assert not {DESKTOP_SIZE, EXTENDED_SIZE} & viewer.may_get
                     del self.viewers[name]
                     self.fanout.leave(name)
+            if self.server is not None:
+                self.to_server(self.fanout.requests(self.now))
             self.hold_back()
             readers = [v for v in self.viewers.values() if v.reads and v.line]
             if not readers:

@@ -133,7 +133,7 @@ class Fanout:
             screen.forget_picture()
         return [client_messages.set_pixel_format(pixel_format)]
 
-    def upstream(self, event: ServerEvent, now: float) -> list[bytes]:
+    def upstream(self, event: ServerEvent) -> list[bytes]:
         """Take one event of the upstream; what to send upstream because of it.
 
         Raises: ValueError - a Tight rectangle's zlib data is broken.
@@ -145,7 +145,7 @@ class Fanout:
                 for screen in self.viewers.values():
                     screen.update_started()
             case UpdateEnded():
-                return self._update_ended(now, picture=event.picture)
+                return self._update_ended(picture=event.picture)
             case BellRung():
                 self._to_all(b"\x02")
             case CutTextReceived():
@@ -199,9 +199,9 @@ class Fanout:
                 # The viewer has named its new format already and could not decode the old one.
                 screen.missed(rect, tight)
 
-    def _update_ended(self, now: float, *, picture: bool) -> list[bytes]:
+    def _update_ended(self, *, picture: bool) -> list[bytes]:
         for screen in self.viewers.values():
-            screen.update_ended(now)
+            screen.update_ended()
         if self._switch is not None:
             if self._size_told:
                 # The probes were for the old size, and may lie outside the new one.

@@ -1,10 +1,17 @@
 """How much may be on its way to one viewer: enough to fill its line, little enough to stay fresh.
 
-A fence follows each update; its answer says that everything before it was read and decoded. From
-that come the shortest round trip and the rate at which bytes arrive. What may be under way is what
-the line delivers in that round trip and a little more, so no backlog builds up on a slow line, and
-a long one is kept full. Pure; `now` is monotonic seconds. Source: rfbproto, ServerFence; the window
-follows the idea of BBR (Cardwell and others, ACM Queue 14.5).
+Fences follow what is sent; an answer says that everything before it was read and decoded. From that
+come the rate at which bytes arrive and, by a fence that nothing is ahead of, the line's own round
+trip. What may be under way is what the line delivers in that round trip and a little more, so no
+backlog builds up on a slow line, and a long one is kept full. Pure; `now` is monotonic seconds.
+Source: rfbproto, ServerFence; the window follows the idea of BBR (Cardwell and others, ACM Queue
+14.5).
+
+Laws:
+1. A round trip is measured by a fence sent while nothing else is under way. Else it would hold the
+   daemon's own backlog, and the window would grow by what it had let through.
+2. Every few seconds the window shuts until all has arrived, so that law 1 comes to its measure.
+3. Without an answer nothing more is sent than the window holds.
 """
 
 from __future__ import annotations
@@ -17,23 +24,31 @@ FIRST_WINDOW_BYTES = 128 * 1024
 FLOOR_BYTES = 32 * 1024
 SLACK_S = 0.1
 """Of what the line delivers, this much more than a round trip may be under way."""
+ROUND_TRIP_AGE_S = 10.0
+"""After so long the round trip is measured anew, even if the line must run dry for it."""
+IDLE_ROUND_TRIP_AGE_S = 1.0
+"""After so long it is measured anew where nothing is under way anyhow."""
 _GAIN = 1.25
-_MAX_MARKS = 64
-_ROUND_TRIP_AGE_S = 10.0
-_RATE_AGE_S = 5.0
+_MAX_MARKS = 256
+_ROUND_TRIPS = 3
+_RATE_AGE_S = 2.0
 _PAYLOAD_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """A fence under way: its number, the bytes up to it, and what had arrived when it was sent."""
+    """A fence under way: its number, the bytes up to it, and what had arrived when it was sent.
+
+    `bare`: nothing was under way before it.
+    """
 
     number: int
     end_bytes: int
     sent_at: float
     arrived_bytes: int
     arrived_at: float
-    filled_window: bool
+    filled_window: bool = False
+    bare: bool = False
 
 
 class Pace:
@@ -47,8 +62,10 @@ class Pace:
         self._arrived_bytes = 0
         self._arrived_at = 0.0
         self._marks: deque[_Mark] = deque()
-        self._round_trips: deque[tuple[float, float]] = deque()
-        self._rates: deque[tuple[float, float]] = deque()
+        self._round_trips: deque[float] = deque(maxlen=_ROUND_TRIPS)
+        self._round_trip_at = float("-inf")
+        self._draining = False
+        self._rates: deque[tuple[float, float]] = deque(maxlen=_MAX_MARKS)
 
     @property
     def in_flight_bytes(self) -> int:
@@ -58,22 +75,39 @@ class Pace:
     @property
     def window_bytes(self) -> int:
         """How much may be in flight."""
-        if not self._rates:
+        if not self._rates or not self._round_trips:
             return min(FIRST_WINDOW_BYTES, self._max_bytes)
         rate = max(rate for _, rate in self._rates)
-        shortest_s = min(trip for _, trip in self._round_trips)
-        wanted = int(_GAIN * rate * (shortest_s + SLACK_S))
+        wanted = int(_GAIN * rate * (min(self._round_trips) + SLACK_S))
         return min(max(FLOOR_BYTES, wanted), self._max_bytes)
 
     @property
     def open(self) -> bool:
         """Whether another update may be sent now."""
-        return self.in_flight_bytes < self.window_bytes and len(self._marks) < _MAX_MARKS
+        return (
+            not self._draining
+            and self.in_flight_bytes < self.window_bytes
+            and len(self._marks) < _MAX_MARKS
+        )
+
+    @property
+    def unanswered_since(self) -> float | None:
+        """Since when nothing that was sent is known to have arrived; None: nothing is under way."""
+        return max(self._marks[0].sent_at, self._arrived_at) if self._marks else None
+
+    def probe(self, now: float) -> bytes | None:
+        """The payload of a fence to send before anything else, if it would measure a round trip."""
+        if self._marks or now - self._round_trip_at < IDLE_ROUND_TRIP_AGE_S:
+            return None
+        return self._mark(now, bare=True)
 
     def mark(self, size_bytes: int, now: float) -> bytes:
         """`size_bytes` were sent; gives the payload of the fence that is to follow them."""
-        self._number += 1
         self._sent_bytes += size_bytes
+        return self._mark(now)
+
+    def _mark(self, now: float, *, bare: bool = False) -> bytes:
+        self._number += 1
         if not self._marks:
             # Nothing was under way: the time before this says nothing about the line.
             self._arrived_at = now
@@ -84,7 +118,8 @@ class Pace:
                 now,
                 self._arrived_bytes,
                 self._arrived_at,
-                self.in_flight_bytes >= self.window_bytes,
+                filled_window=self.in_flight_bytes >= self.window_bytes,
+                bare=bare,
             )
         )
         return self._number.to_bytes(_PAYLOAD_BYTES, "big")
@@ -100,13 +135,15 @@ class Pace:
                 break
         self._arrived_bytes = mark.end_bytes
         self._arrived_at = now
-        self._measure(mark, now)
+        if mark.bare:
+            self._round_trips.append(now - mark.sent_at)
+            self._round_trip_at = now
+        else:
+            self._measure_rate(mark, now)
+        self._draining = bool(self._marks) and now - self._round_trip_at > ROUND_TRIP_AGE_S
         return True
 
-    def _measure(self, mark: _Mark, now: float) -> None:
-        self._round_trips.append((now, now - mark.sent_at))
-        while len(self._round_trips) > 1 and self._round_trips[0][0] < now - _ROUND_TRIP_AGE_S:
-            self._round_trips.popleft()
+    def _measure_rate(self, mark: _Mark, now: float) -> None:
         span_s = now - mark.arrived_at
         if span_s <= 0:
             return
@@ -114,11 +151,10 @@ class Pace:
         # With little to send, a low rate is no measure of the line: it counts only if it is a high
         # one, and pushes nothing older out.
         best = max((rate for _, rate in self._rates), default=0.0)
-        if mark.filled_window:
+        late = now - mark.sent_at > min(self._round_trips, default=0.0) + SLACK_S
+        if mark.filled_window or late:
             while self._rates and self._rates[0][0] < now - _RATE_AGE_S:
                 self._rates.popleft()
         elif rate <= best:
             return
         self._rates.append((now, rate))
-        if len(self._rates) > _MAX_MARKS:
-            self._rates.popleft()

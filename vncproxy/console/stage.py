@@ -126,13 +126,12 @@ class Stage:
         assert fanout is not None, "a link that has a stream has a screen"
         if not events:
             return
-        now = time.monotonic()
         try:
             for event in events:
                 if isinstance(event, StreamBroken):
                     self.unknown_message = event.unknown
                     raise UpstreamProtocolError(f"the cloud's VNC server sent {event.reason}")
-                if messages := fanout.upstream(event, now):
+                if messages := fanout.upstream(event):
                     self._follow_format()
                     self._send(messages)
         except ValueError as fault:
@@ -301,14 +300,14 @@ class Stage:
         fanout = self.fanout
         if fanout is None:
             return
-        if self.link is not None:
-            self._send(fanout.requests(time.monotonic()))
+        now = time.monotonic()
         for viewer_id, screen in list(fanout.viewers.items()):
             viewer = self.viewers.get(viewer_id)
             if viewer is None:
                 continue
             viewer.stream.extended_buttons = screen.extended_buttons
-            viewer.send(screen.take())
+            viewer.send(screen.take(now))
+            viewer.owes_answer_since(screen.unanswered_since)
             if screen.lost:
                 viewer.close(
                     CloseReason(
@@ -317,6 +316,9 @@ class Stage:
                         "the viewer can't follow the screen's new size",
                     )
                 )
+        if self.link is not None:
+            # Once it is known how much is on its way to whom.
+            self._send(fanout.requests(now))
         self._hold_back()
         self._set_timer()
 

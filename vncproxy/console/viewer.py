@@ -140,6 +140,7 @@ class Viewer:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._opened_at = time.monotonic()
         self._input_at = self._opened_at
+        self._owes_since: float | None = None
 
     @property
     def id(self) -> str:
@@ -217,6 +218,15 @@ class Viewer:
         self._leg.send(slices)
         if "slow" not in self._timers and self._leg.backlog_bytes:
             self._watch_progress()
+
+    def owes_answer_since(self, since: float | None) -> None:
+        """Since when it has answered no fence, in monotonic seconds; None: none is unanswered.
+
+        One that reads nothing isn't noticed otherwise while its system's buffers take everything.
+        """
+        self._owes_since = since
+        if since is not None and "answer" not in self._timers and self.end is None:
+            self._watch_answers(since)
 
     def pause(self) -> None:
         """Stop reading from it: the upstream can't take more input now."""
@@ -385,6 +395,19 @@ class Viewer:
             return
         if self._leg.sent_bytes != sent_bytes:
             self._watch_progress()
+        else:
+            self.close(CloseReason(CloseCode.TOO_SLOW, Side.VIEWER, "it reads nothing"))
+
+    def _watch_answers(self, since: float) -> None:
+        rest_s = since + self._limits.slow_timeout_s - time.monotonic()
+        self._after("answer", max(0.0, rest_s), self._check_answers)
+
+    def _check_answers(self) -> None:
+        self._timers.pop("answer", None)
+        if (since := self._owes_since) is None:
+            return
+        if since + self._limits.slow_timeout_s > time.monotonic():
+            self._watch_answers(since)
         else:
             self.close(CloseReason(CloseCode.TOO_SLOW, Side.VIEWER, "it reads nothing"))
 

@@ -78,7 +78,6 @@ class ViewerScreen:
         self._pending_count = 0
         self._pending_bytes = 0
         self._outbox: list[bytes] = []
-        self._sent_in_update = False
         self._answered = False
         self.encodings: tuple[int, ...] = (enc.RAW,)
         self._known = frozenset(self.encodings)
@@ -119,7 +118,7 @@ class ViewerScreen:
         if not self._offered and {enc.FENCE, enc.CONTINUOUS_UPDATES} <= self._known:
             self._offered = True
             # The first of each tells the viewer that the daemon knows them.
-            self._fence(now)
+            self._outbox.append(_fence(self._mark(now)))
             self._outbox.append(viewer_messages.end_of_continuous_updates())
 
     def requested(self, *, incremental: bool, x: int, y: int, width: int, height: int) -> None:
@@ -211,22 +210,13 @@ class ViewerScreen:
         if self.ready and enc.EXTENDED_DESKTOP_SIZE in self._known:
             self._queue(rect.message_bytes)
 
-    def update_ended(self, now: float) -> None:
+    def update_ended(self) -> None:
         """The upstream's update is over: what is pending goes out."""
         self._flush()
         self._taking = False
         if self._answered:
             # A cursor or a size alone, which some servers send first, is no answer to a request.
             self.wants = self._answered = False
-        if self._sent_in_update:
-            self._sent_in_update = False
-            if self._offered:
-                self._fence(now)
-
-    def _fence(self, now: float) -> None:
-        payload = self._pace.mark(self._unmarked_bytes, now)
-        self._unmarked_bytes = 0
-        self._outbox.append(viewer_messages.server_fence(_FENCE_REQUEST, payload))
 
     def message(self, raw: bytes) -> None:
         """A whole message between updates, such as a bell."""
@@ -324,16 +314,29 @@ class ViewerScreen:
         self._uncovered.reset(*self._size)
         self.wants = self.started
 
-    def take(self) -> list[bytes]:
-        """What is to be sent to the viewer now, whole messages only."""
+    def take(self, now: float) -> list[bytes]:
+        """What is to be sent to the viewer now, whole messages only, and fences that measure it."""
         outbox, self._outbox = self._outbox, []
+        if self._offered and self._unmarked_bytes:
+            probe = self._pace.probe(now)
+            if probe is not None:
+                outbox.insert(0, _fence(probe))
+            outbox.append(_fence(self._mark(now)))
         return outbox
+
+    @property
+    def unanswered_since(self) -> float | None:
+        """Since when the viewer has shown by no answer that it reads; None: none is due."""
+        return self._pace.unanswered_since
+
+    def _mark(self, now: float) -> bytes:
+        size_bytes, self._unmarked_bytes = self._unmarked_bytes, 0
+        return self._pace.mark(size_bytes, now)
 
     def _queue(self, wire: bytes) -> None:
         self._pending.append(wire)
         self._pending_count += 1
         self._pending_bytes += len(wire)
-        self._sent_in_update = True
         if self._pending_bytes >= _FLUSH_BYTES or self._pending_count == _MAX_RECTANGLES:
             self._flush()
 
@@ -345,6 +348,10 @@ class ViewerScreen:
         self._unmarked_bytes += self._pending_bytes
         self._pending = []
         self._pending_count = self._pending_bytes = 0
+
+
+def _fence(payload: bytes) -> bytes:
+    return viewer_messages.server_fence(_FENCE_REQUEST, payload)
 
 
 def _desktop_name(name: str) -> bytes:

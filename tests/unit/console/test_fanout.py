@@ -37,14 +37,14 @@ def test_the_next_frame_is_asked_for_after_any_update(rectangle: RectangleReceiv
     screen.requested(incremental=False, x=0, y=0, width=1, height=1)
     fanout.requests(0.0)
     for event in (UpdateStarted(1), RAW_PIXEL, UpdateEnded(1, picture=True)):
-        fanout.upstream(event, 0.0)
+        fanout.upstream(event)
     screen.requested(incremental=True, x=0, y=0, width=1, height=1)
     assert fanout.requests(0.0) == [NEXT_FRAME]
     assert fanout.requests(0.0) == []
 
     picture = rectangle is RAW_PIXEL
     for event in (UpdateStarted(1), rectangle, UpdateEnded(1, picture=picture)):
-        fanout.upstream(event, 0.0)
+        fanout.upstream(event)
     screen.requested(incremental=True, x=0, y=0, width=1, height=1)
     assert fanout.requests(0.0) == [NEXT_FRAME]
 
@@ -78,13 +78,13 @@ def ask(screen: ViewerScreen, *, incremental: bool = True) -> None:
     screen.requested(incremental=incremental, x=0, y=0, width=WIDTH, height=HEIGHT)
 
 
-def update(console: Fanout, *rects: RectangleReceived, now: float = 0.0) -> list[bytes]:
+def update(console: Fanout, *rects: RectangleReceived) -> list[bytes]:
     """One update of the upstream; what goes upstream because of it."""
     picture = any(rect.encoding in enc.PICTURE for rect in rects)
     out: list[bytes] = []
     events: list[ServerEvent] = [UpdateStarted(len(rects)), *rects]
     for event in (*events, UpdateEnded(len(rects), picture)):
-        out += console.upstream(event, now)
+        out += console.upstream(event)
     return out
 
 
@@ -229,12 +229,12 @@ def test_what_the_daemon_asks_for_itself_is_rationed() -> None:
     for screen in (slow, fast):
         ask(screen, incremental=False)
     console.requests(10.0)
-    update(console, FULL, now=10.0)
+    update(console, FULL)
     slow.ready = False
     for screen in (slow, fast):
         ask(screen)
     console.requests(10.1)
-    update(console, FULL, now=10.1)
+    update(console, FULL)
     console.became_ready("slow")
     ask(fast)
     assert console.requests(10.2) == [FRAME]
@@ -267,9 +267,9 @@ def test_bells_and_texts_go_to_all() -> None:
     screens = [on(console, f"v-{number}", enc.RAW) for number in range(3)]
     screens[2].ready = False
     text = b"\x03\0\0\0" + bytes((0, 0, 0, 2)) + b"hi"
-    console.upstream(BellRung(), 0.0)
-    console.upstream(CutTextReceived(text), 0.0)
-    assert [screen.take() for screen in screens] == [[b"\x02", text], [b"\x02", text], []]
+    console.upstream(BellRung())
+    console.upstream(CutTextReceived(text))
+    assert [screen.take(0.0) for screen in screens] == [[b"\x02", text], [b"\x02", text], []]
 
 
 def test_what_was_never_asked_for_goes_to_nobody() -> None:
@@ -278,8 +278,8 @@ def test_what_was_never_asked_for_goes_to_nobody() -> None:
     screen = on(console, "v-1", enc.RAW)
     extended = b"\x03\0\0\0" + b"\xff\xff\xff\xfc" + bytes(4)
     for event in (CutTextReceived(extended), CutTextSkipped(9), FenceReceived(0, b"x")):
-        assert console.upstream(event, 0.0) == []
-    assert screen.take() == []
+        assert console.upstream(event) == []
+    assert screen.take(0.0) == []
 
 
 def test_a_colour_map_is_kept_for_who_comes_later() -> None:
@@ -287,9 +287,9 @@ def test_a_colour_map_is_kept_for_who_comes_later() -> None:
     console = fanout()
     screen = on(console, "v-1", enc.RAW)
     colours = b"\x01\0\0\0\0\1" + bytes(6)
-    console.upstream(ColourMapSet(colours), 0.0)
-    assert screen.take() == [colours]
-    assert on(console, "v-2", enc.RAW).take() == [colours]
+    console.upstream(ColourMapSet(colours))
+    assert screen.take(0.0) == [colours]
+    assert on(console, "v-2", enc.RAW).take(0.0) == [colours]
 
 
 def test_broken_tight_data_is_told() -> None:
@@ -297,11 +297,11 @@ def test_broken_tight_data_is_told() -> None:
     console = fanout()
     screen = on(console, "v-1", enc.TIGHT)
     ask(screen)
-    console.upstream(UpdateStarted(1), 0.0)
+    console.upstream(UpdateStarted(1))
     broken = RectangleReceived(0, 0, 8, 8, enc.TIGHT, b"\x00\x04abcd")
     with pytest.raises(ValueError, match="inflated"):
-        console.upstream(broken, 0.0)
-    assert screen.take() == []
+        console.upstream(broken)
+    assert screen.take(0.0) == []
 
 
 # The pixel format
@@ -324,7 +324,7 @@ def test_later_the_format_changes_once_nothing_is_outstanding() -> None:
     ask(screen, incremental=False)
     console.requests(0.0)
     update(console, FULL)
-    screen.take()
+    screen.take(0.0)
     assert console.set_pixel_format(OTHER_FORMAT) == [FIRST_PROBE]
     assert console.pixel_format == OTHER_FORMAT
     assert console.memory.pixel_format == FORMAT
@@ -334,7 +334,7 @@ def test_later_the_format_changes_once_nothing_is_outstanding() -> None:
     assert update(console, FULL) == [SECOND_PROBE]
     assert update(console, FULL) == [client_messages.set_pixel_format(OTHER_FORMAT)]
     assert console.memory.pixel_format == OTHER_FORMAT
-    assert screen.take() == []
+    assert screen.take(0.0) == []
     assert console.requests(5.0)[-1] == WHOLE
 
 
@@ -358,12 +358,12 @@ def test_no_cursor_comes_while_the_format_changes() -> None:
     ask(screen, incremental=False)
     console.requests(0.0)
     update(console, FULL, CURSOR_SHAPE)
-    screen.take()
+    screen.take(0.0)
     without = client_messages.set_encodings((enc.RAW, enc.LAST_RECT))
     assert console.set_pixel_format(OTHER_FORMAT) == [without, FIRST_PROBE]
     update(console, CURSOR_SHAPE)
     screen.set_encodings((enc.RAW, enc.CURSOR), 0.0)
-    assert screen.take() == []
+    assert screen.take(0.0) == []
     update(console, FULL)
     update(console, FULL)
     named = client_messages.set_encodings((enc.RAW, enc.CURSOR, enc.LAST_RECT))

@@ -47,11 +47,11 @@ class Seen:
         self.screen.update_started()
         for rect in rects:
             self.screen.rectangle(rect, rect.message_bytes, tight)
-        self.screen.update_ended(0.0)
+        self.screen.update_ended()
 
     def look(self) -> Decoder:
         """What the viewer sees now; each time it stands between messages."""
-        self.decoder.feed(b"".join(self.screen.take()))
+        self.decoder.feed(b"".join(self.screen.take(0.0)))
         assert self.decoder.at_boundary
         return self.decoder
 
@@ -112,8 +112,8 @@ def test_nothing_is_sent_before_the_first_request() -> None:
     screen.set_encodings(USUAL, 0.0)
     screen.update_started()
     screen.rectangle(FULL, FULL.message_bytes, None)
-    screen.update_ended(0.0)
-    assert screen.take() == []
+    screen.update_ended()
+    assert screen.take(0.0) == []
     assert screen.missing is None
     screen.requested(incremental=True, x=0, y=0, width=WIDTH, height=HEIGHT)
     assert screen.missing == (0, 0, WIDTH, HEIGHT)
@@ -135,7 +135,7 @@ def test_who_asks_in_the_middle_of_an_update_gets_the_next() -> None:
     viewer.screen.update_started()
     viewer.ask()
     viewer.screen.rectangle(FULL, FULL.message_bytes, None)
-    viewer.screen.update_ended(0.0)
+    viewer.screen.update_ended()
     assert viewer.look().updates == 1
     assert viewer.screen.wants
 
@@ -148,7 +148,7 @@ def test_an_encoding_that_it_did_not_ask_for_is_missed(encoding: int) -> None:
     viewer.ask()
     viewer.look()
     viewer.update(RectangleReceived(1, 1, 2, 2, encoding, b"?"))
-    assert viewer.screen.take() == []
+    assert viewer.screen.take(0.0) == []
     assert viewer.screen.missing == (1, 1, 2, 2)
     assert viewer.screen.wants, "its request is still open"
 
@@ -200,7 +200,7 @@ def test_a_large_update_leaves_in_parts(monkeypatch: pytest.MonkeyPatch) -> None
         strip = raw(0, y, WIDTH, 4)
         viewer.screen.rectangle(strip, strip.message_bytes, None)
         assert viewer.look().painted[y : y + 4].all()
-    viewer.screen.update_ended(0.0)
+    viewer.screen.update_ended()
     assert viewer.look().updates == HEIGHT // 4
 
 
@@ -212,7 +212,7 @@ def test_a_request_between_the_parts_of_an_update_is_kept(monkeypatch: pytest.Mo
     viewer.screen.rectangle(FULL, FULL.message_bytes, None)
     assert viewer.look().updates == 1
     viewer.ask()
-    viewer.screen.update_ended(0.0)
+    viewer.screen.update_ended()
     assert viewer.screen.wants
     assert viewer.look().updates == 1
 
@@ -227,7 +227,7 @@ def test_who_was_on_from_the_start_gets_tight_as_it_came() -> None:
         rect, part = server.rectangle(grey)
         viewer.ask()
         viewer.update(rect, tight=part)
-        assert rect.message_bytes in viewer.screen.take()
+        assert rect.message_bytes in viewer.screen.take(0.0)
 
 
 @pytest.mark.parametrize("missed", ["late", "behind", "not asked"])
@@ -265,7 +265,7 @@ def test_another_link_begins_each_stream_anew() -> None:
         rect, part = server.rectangle(grey)
         viewer.ask()
         viewer.update(rect, tight=part)
-        sent = b"".join(viewer.screen.take())
+        sent = b"".join(viewer.screen.take(0.0))
         controls.append(sent[4 + 12])
         viewer.decoder.feed(sent)
         assert (viewer.decoder.frame == grey).all()
@@ -283,7 +283,7 @@ def test_who_was_out_of_step_is_in_step_on_another_link() -> None:
     rect, part = server.rectangle(8)
     viewer.look()
     viewer.update(rect, tight=part)
-    sent = viewer.screen.take()
+    sent = viewer.screen.take(0.0)
     assert rect.message_bytes in sent
     viewer.decoder.feed(b"".join(sent))
     assert (viewer.decoder.frame == 8).all()
@@ -308,7 +308,7 @@ def test_a_viewer_that_never_asked_wants_nothing_of_the_new_link() -> None:
     memory = ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat())
     screen = ViewerScreen(memory, Pace(1 << 20), in_step=True)
     screen.link_renewed(ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat()))
-    assert (screen.wants, screen.take()) == (False, [])
+    assert (screen.wants, screen.take(0.0)) == (False, [])
 
 
 # What isn't picture
@@ -345,7 +345,7 @@ def test_who_can_not_be_told_of_a_size_is_lost() -> None:
     viewer.memory.take(RectangleReceived(0, 0, 20, 10, enc.DESKTOP_SIZE, b""))
     viewer.screen.introduce()
     assert viewer.screen.lost
-    assert viewer.screen.take() == []
+    assert viewer.screen.take(0.0) == []
 
 
 def test_a_size_ends_its_update() -> None:
@@ -357,7 +357,7 @@ def test_a_size_ends_its_update() -> None:
     viewer.screen.introduce()
     small = raw(0, 0, 20, 10, grey=5)
     viewer.screen.rectangle(small, small.message_bytes, None)
-    viewer.screen.update_ended(0.0)
+    viewer.screen.update_ended()
     assert (viewer.look().frame == 5).all()
     assert viewer.decoder.size == (20, 10)
     assert viewer.decoder.updates == 2
@@ -375,11 +375,11 @@ def test_who_joins_is_told_all_that_it_asks_for_and_no_more() -> None:
     assert dict(viewer.decoder.encodings) == dict.fromkeys(wishes, 1)
     assert viewer.screen.extended_buttons
     viewer.screen.introduce()
-    viewer.screen.update_ended(0.0)
+    viewer.screen.update_ended()
     assert viewer.look().encodings.total() == len(wishes)
     memory.take(RectangleReceived(0, 0, 0, 0, enc.DESKTOP_NAME, struct.pack(">I", 3) + b"new"))
     viewer.screen.introduce()
-    viewer.screen.update_ended(0.0)
+    viewer.screen.update_ended()
     assert viewer.look().name == b"new"
 
     plain = Seen(enc.RAW, memory=memory)
@@ -393,7 +393,7 @@ def test_a_cursor_alone_answers_no_request() -> None:
     viewer.screen.update_started()
     viewer.memory.take(RectangleReceived(0, 0, 1, 1, enc.CURSOR, bytes(5)))
     viewer.screen.introduce()
-    viewer.screen.update_ended(0.0)
+    viewer.screen.update_ended()
     assert viewer.look().updates == 1
     assert viewer.screen.wants
 
@@ -407,7 +407,7 @@ def test_what_a_viewer_was_not_told_while_behind_is_told_once_it_caught_up() -> 
         viewer.screen.introduce()
     viewer.memory.take(RectangleReceived(0, 0, 30, 20, enc.DESKTOP_SIZE, b""))
     viewer.screen.introduce()
-    assert viewer.screen.take() == []
+    assert viewer.screen.take(0.0) == []
     viewer.screen.ready = True
     viewer.screen.caught_up()
     assert viewer.look().size == (30, 20)
@@ -424,7 +424,7 @@ def test_a_colour_map_stands_between_updates() -> None:
     viewer.memory.colour_map = b"\x01\x00\x00\x00\x00\x01" + bytes(6)
     viewer.screen.introduce()
     viewer.screen.introduce()
-    viewer.screen.update_ended(0.0)
+    viewer.screen.update_ended()
     assert viewer.look().messages[1] == 1
     assert viewer.decoder.painted.all()
 
@@ -436,7 +436,7 @@ def test_a_refused_resize_is_told_to_who_knows_layouts() -> None:
         viewer = Seen(enc.RAW, asked)
         viewer.screen.update_started()
         viewer.screen.resize_refused(refused)
-        viewer.screen.update_ended(0.0)
+        viewer.screen.update_ended()
         assert viewer.look().encodings[enc.EXTENDED_DESKTOP_SIZE] == times
         assert viewer.decoder.size == (WIDTH, HEIGHT)
 
@@ -453,6 +453,7 @@ def test_another_format_forgets_the_picture() -> None:
 # Continuous updates and fences
 
 CONTINUOUS = (enc.RAW, enc.FENCE, enc.CONTINUOUS_UPDATES)
+FENCE_MESSAGE = 248
 END = 150
 
 
@@ -517,11 +518,12 @@ def test_updates_that_are_pending_precede_the_end_of_continuous_ones() -> None:
     strip = raw(0, 0, WIDTH, 10)
     viewer.screen.rectangle(strip, strip.message_bytes, None)
     viewer.screen.enable_continuous(enable=False)
-    sent = viewer.screen.take()
-    assert sent[-1] == bytes((END,))
-    assert strip.message_bytes in sent
+    sent = viewer.screen.take(0.0)
+    end = sent.index(bytes((END,)))
+    assert strip.message_bytes in sent[:end]
+    assert {message[0] for message in sent[end + 1 :]} <= {FENCE_MESSAGE}
     viewer.screen.rectangle(FULL, FULL.message_bytes, None)
-    viewer.screen.update_ended(0.0)
+    viewer.screen.update_ended()
     viewer.decoder.feed(b"".join(sent))
     assert viewer.look().updates == 1
     assert viewer.screen.missing is not None
