@@ -1,0 +1,54 @@
+"""One viewer from its first to its last byte."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.setup import Running, running, until
+from vncproxy.console.console import Console
+
+
+def lines(setup: Running) -> list[dict[str, Any]]:
+    """What the log says of viewers."""
+    return [e for e in setup.events if e["event"] in ("viewer.opened", "viewer.closed")]
+
+
+async def test_one_line_when_it_opens_and_one_when_it_closes(tmp_path: Path) -> None:
+    """Who, where, by which door; then why, on whose side, how much, how long, by which links."""
+    async with running(tmp_path) as setup:
+        viewer = await setup.viewer()
+        await until(lambda: viewer.decoder.updates, "a picture")
+        await viewer.close()
+        await until(lambda: len(lines(setup)) == 2, "the end")
+        opened, closed = lines(setup)
+        assert (opened["instance"], opened["user"]) == ("i-bp1demo0000000000001", "anyone")
+        assert (opened["address"], opened["door"]) == ("127.0.0.1", "local")
+        for name in ("instance", "viewer", "user"):
+            assert closed[name] == opened[name]
+        assert (closed["code"], closed["side"], closed["links"]) == (1000, "viewer", 1)
+        assert closed["text"]
+        assert closed["bytes_in"] > 12
+        assert closed["bytes_out"] > 1000
+        assert closed["seconds"] >= 0
+
+
+async def test_a_fault_at_the_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1011 on the WebSocket, never an HTTP answer in the middle of it; the log has the rest."""
+
+    async def fails(*_: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    async with running(tmp_path) as setup:
+        monkeypatch.setattr(Console, "enter", fails)
+        viewer = await setup.connect()
+        async with asyncio.timeout(20):
+            message = await viewer.socket.receive()
+        assert (message.data, message.extra) == (1011, "internal")
+        await until(lambda: len(lines(setup)) == 2, "the end")
+        assert (lines(setup)[1]["code"], lines(setup)[1]["side"]) == (1011, "daemon")
+        (fault,) = [e for e in setup.events if e["event"] == "viewer.fault"]
+        assert "planted" in fault["exception"]
