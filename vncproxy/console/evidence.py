@@ -37,6 +37,13 @@ def never_began(instance: ConsoleInstance, who: ViewerIdentity, end: CloseReason
     return Entry(event=Event.CLOSE, **_session(instance, who.id, who), **_end(end))
 
 
+def turned_away(
+    instance: ConsoleInstance, who: ViewerIdentity, end: CloseReason, count: int
+) -> Entry:
+    """A native viewer is refused. Args: count - how often, since that was recorded last."""
+    return Entry(event=Event.REFUSAL, **_session(instance, who.id, who), **_end(end), count=count)
+
+
 def got_control(
     event: Event,
     instance: ConsoleInstance,

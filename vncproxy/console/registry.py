@@ -9,6 +9,7 @@ from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import State
 from vncproxy.console.runner import ConsoleParts
 from vncproxy.errors import AccessError, CloseReason
+from vncproxy.observe.audit import Audit
 
 _RETRY_AFTER_S = 10.0
 
@@ -27,6 +28,11 @@ class Registry:
     def consoles(self) -> list[Console]:
         """What is open."""
         return list(self._open.values())
+
+    @property
+    def audit(self) -> Audit:
+        """Where the consoles' sessions are recorded."""
+        return self._parts.audit
 
     @property
     def draining(self) -> bool:

@@ -161,7 +161,7 @@ class AuditLog:
 
         Raises: AuditError - what is in its place can't be used; the old one stays in use.
         """
-        reopening: asyncio.Future[None] = self._loop.create_future()
+        reopening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._wake:
             if self._closing:
                 raise AuditError(_cannot(_STOPPING))

@@ -15,6 +15,7 @@ from collections import deque
 import structlog
 
 from vncproxy.config.model import Limits
+from vncproxy.console.evidence import turned_away
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.registry import Registry
 from vncproxy.console.tasks import Tasks
@@ -29,6 +30,7 @@ from vncproxy.errors import (
     Side,
 )
 from vncproxy.observe.metrics import Metrics
+from vncproxy.observe.repeats import Repeats
 from vncproxy.rfb.vnc_auth import CHALLENGE_BYTES, PasswordVerifier
 from vncproxy.web.presence import Presence
 from vncproxy.web.session import announce, serve
@@ -65,6 +67,7 @@ class NativeDoor:
         self._presence = presence
         self._tasks = Tasks()
         self._connections = 0
+        self._refusals = Repeats()
         self._wrong: deque[float] = deque(maxlen=WRONG_LIMIT)
         self._server: asyncio.Server | None = None
 
@@ -128,11 +131,10 @@ class NativeDoor:
                 finally:
                     self._registry.release(console)
             else:
-                await viewer.turn_away(refusal)
+                await self._turn_away(viewer, refusal)
         except AccessError as error:
-            await viewer.turn_away(
-                CloseReason(CloseCode.RESTARTING, Side.DAEMON, error.public_text)
-            )
+            reason = CloseReason(CloseCode.RESTARTING, Side.DAEMON, error.public_text)
+            await self._turn_away(viewer, reason)
         except AuditError as error:
             await viewer.turn_away(error.close_reason())
         finally:
@@ -140,6 +142,12 @@ class NativeDoor:
             if viewer.gave_wrong_password:
                 self._wrong.append(time.monotonic())
                 _log.warning("native.wrong_password", instance=self._instance.id)
+
+    async def _turn_away(self, viewer: Viewer, reason: CloseReason) -> None:
+        if count := self._refusals.seen(reason.code, time.monotonic()):
+            entry = turned_away(self._instance, viewer.identity, reason, count)
+            self._registry.audit.record_later(entry)
+        await viewer.turn_away(reason)
 
     def _refusal(self) -> CloseReason | None:
         now = time.monotonic()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.console.fakes import FakeLeg
-from vncproxy.console.evidence import closed, got_control, never_began, opened
+from vncproxy.console.evidence import closed, got_control, never_began, opened, turned_away
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, Side
@@ -75,6 +75,13 @@ def test_a_session_that_did_not_come_about_ends_too() -> None:
         "code": 1000,
         "reason": "viewer-left",
     }
+
+
+def test_a_native_viewer_that_is_refused() -> None:
+    """With the count of those that weren't recorded meanwhile."""
+    entry = turned_away(INSTANCE, ANN, KICKED, 7).given()
+    assert (entry["event"], entry["code"], entry["count"]) == ("refusal", 4403, 7)
+    assert entry["instance"] == "i-1"
 
 
 def test_who_got_control_and_over_whom() -> None:
