@@ -4,6 +4,7 @@
     ├── ConfigError               the configuration is wrong (exit status 78)
     ├── LedgerError               the reconnect ledger can't be read or written
     ├── AuditError                the audit can't be written
+    ├── RecordingError            a recording can't be written, or read
     ├── AccessError               a request is refused at the door (401, 403, 404, 421, 429, 503)
     ├── LocalError                a fault of the daemon itself, such as an impossible transition
     ├── ViewerError               the viewer broke RFB or WebSocket rules
@@ -151,6 +152,10 @@ class LedgerError(VncproxyError):
 
 class AuditError(VncproxyError):
     """The audit can't be written, so nothing may be opened and control can't change hands."""
+
+
+class RecordingError(VncproxyError):
+    """A session that must be recorded can't be, or a recording can't be played."""
 
 
 class AccessError(VncproxyError):

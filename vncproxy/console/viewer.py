@@ -40,7 +40,8 @@ class ViewerIdentity:
     connection came from; door - the listener's name; has_page - a page belongs to it, which can ask
     its user for a password; native - it speaks RFB over TCP, and proves itself within RFB;
     may_control - else it only watches; take - asks for control over whoever has it; how, rule - by
-    which proof, and allowed by what, for the audit.
+    which proof, and allowed by what, for the audit; record - what the screen shows while it is on
+    has to be recorded.
     """
 
     id: str
@@ -53,6 +54,7 @@ class ViewerIdentity:
     take: bool = False
     how: str = ""
     rule: str = ""
+    record: bool = False
 
 
 @dataclass(frozen=True, slots=True)
