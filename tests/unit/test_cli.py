@@ -330,7 +330,7 @@ def test_check_when_all_is_well(place: Place) -> None:
     done = place.run("check", "demo")
     assert (done.status, done.err) == (0, "")
     lines = done.out.splitlines()
-    assert len(lines) == 7
+    assert len(lines) == 8
     assert all(line.startswith("ok    ") for line in lines)
     found = json.loads(place.call("check", "demo", "--json").out)
     assert [f"ok    {f['what']}: {f['text']}" for f in found if f["ok"]] == lines

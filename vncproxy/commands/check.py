@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
+import aiohttp
+
 from vncproxy.app import Cloud, cloud_of, instances_of, make_state_folder, open_ledger
+from vncproxy.commands.daemon_client import base_url
+from vncproxy.config.address import UnixAddress
 from vncproxy.config.load import Loaded
-from vncproxy.config.model import Config
+from vncproxy.config.model import Config, Listen
 from vncproxy.config.search import state_folder
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.inventory import Inventory
 from vncproxy.errors import CloudError, VncproxyError
 from vncproxy.web import pages
+from vncproxy.web.guard import SERVER_NAME
+from vncproxy.web.server import tcp_socket
 
 CONNECT_TIMEOUT_S = 10.0
 CLOCK_TOLERANCE_S = 600.0
@@ -42,6 +50,8 @@ async def check(
     yield Finding("configuration", True, str(loaded.path or "none found, so the defaults"))
     yield _page()
     yield await _state(config, environ)
+    for listen in config.listen:
+        yield await _door(listen)
     try:
         async with cloud_of(config, environ) as cloud:
             async for finding in _cloud(config, cloud, name):
@@ -68,6 +78,40 @@ async def _state(config: Config, environ: Mapping[str, str]) -> Finding:
     except VncproxyError as error:
         return Finding("state and ledger", False, error.public_text)
     return Finding("state and ledger", True, f"{folder} can be written")
+
+
+async def _door(listen: Listen) -> Finding:
+    """Whether a daemon could listen there, or does already."""
+    what = f"door {listen.name}"
+    address = listen.parsed_address
+    if isinstance(address, UnixAddress):
+        folder = address.path.parent
+        if os.access(folder, os.W_OK | os.X_OK):
+            return Finding(what, True, f"{listen.address} can be made")
+        return Finding(what, False, f"{folder} isn't a folder that this user may write to")
+    try:
+        tcp_socket(address).close()
+    except OSError as fault:
+        if fault.errno != errno.EADDRINUSE:
+            return Finding(what, False, f"{listen.address}: {fault.strerror}")
+    else:
+        return Finding(what, True, f"{listen.address} is free")
+    if await _is_daemon(base_url(listen) or ""):
+        return Finding(what, True, f"a daemon listens on {listen.address}")
+    return Finding(what, False, f"another program listens on {listen.address}; choose another port")
+
+
+async def _is_daemon(base: str) -> bool:
+    timeout = aiohttp.ClientTimeout(total=CONNECT_TIMEOUT_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as http,
+            # No secret is sent, so that it doesn't matter whose certificate it is.
+            http.get(f"{base}/healthz", ssl=False, allow_redirects=False) as answer,
+        ):
+            return answer.headers.get("Server") == SERVER_NAME
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return False
 
 
 async def _cloud(config: Config, cloud: Cloud, name: str | None) -> AsyncIterator[Finding]:

@@ -134,7 +134,11 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def _bound(listen: Listen) -> socket.socket:
     address = listen.parsed_address
     try:
-        return _bound_unix(listen, address) if isinstance(address, UnixAddress) else _tcp(address)
+        return (
+            _bound_unix(listen, address)
+            if isinstance(address, UnixAddress)
+            else tcp_socket(address)
+        )
     except OSError as fault:
         # Not a fault of the configuration: the next start may find the address free, or there.
         hint = "; is vncproxy running already?" if fault.errno == errno.EADDRINUSE else ""
@@ -144,7 +148,8 @@ def _bound(listen: Listen) -> socket.socket:
         ) from fault
 
 
-def _tcp(address: TcpAddress) -> socket.socket:
+def tcp_socket(address: TcpAddress) -> socket.socket:
+    """A socket bound to this address; it doesn't listen yet. Raises: OSError."""
     host = "127.0.0.1" if address.host == "localhost" else address.host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)

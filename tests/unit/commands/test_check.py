@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import pytest
 
 from tests.authority import Authority
 from tests.real.peers.process import free_port
+from tests.setup import running
 from tests.unit.commands.surroundings import DEMO, DENIED, KEY, SETTINGS, Desk, environ
 from vncproxy.commands.check import Finding, check
 from vncproxy.config.load import Loaded
-from vncproxy.config.model import Aliyun, Instance, State
+from vncproxy.config.model import Aliyun, Instance, Listen, State
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.settings import AccessKey, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
@@ -39,6 +41,7 @@ async def test_all_is_well(desk: Desk) -> None:
         "configuration",
         "page",
         "state and ledger",
+        "door local",
         "credentials",
         "endpoint of cn-hangzhou",
         "demo permission",
@@ -180,6 +183,33 @@ async def test_a_state_folder_that_cannot_be(desk: Desk) -> None:
     (desk.folder / "state").mkdir(mode=0o700)
     (desk.folder / "state" / "ledger.sqlite").mkdir()
     assert failures(await found(desk.loaded())) == ["state and ledger"]
+
+
+async def test_doors(desk: Desk, short_path: Path, authority: Authority) -> None:
+    """One that is free or is the daemon's own is well, one of another program isn't."""
+    files = authority.issue()
+    plain = Listen(name="plain", address=f"127.0.0.1:{desk.port}")
+    secure = Listen(
+        name="secure",
+        address=f"127.0.0.1:{free_port()}",
+        certificate=files.certificate,
+        key=files.key,
+    )
+    unix = Listen(name="unix", address=f"unix:{short_path}/d.sock")
+    doors = (plain, secure, unix)
+    assert failures(await found(desk.loaded(listen=doors))) == []
+    async with running(desk.folder / "other", cloud=desk.cloud, listen=doors):
+        findings = await found(desk.loaded(listen=doors))
+        assert failures(findings) == []
+        assert "a daemon listens" in findings["door plain"].text
+        assert "a daemon listens" in findings["door secure"].text
+    nowhere = Listen(name="nowhere", address=f"unix:{short_path}/missing/d.sock")
+    foreign = Listen(name="foreign", address="192.0.2.1:6080", insecure=True)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", desk.port))
+        findings = await found(desk.loaded(listen=(plain, nowhere, foreign)))
+    assert failures(findings) == ["door plain", "door nowhere", "door foreign"]
+    assert "another program" in findings["door plain"].text
 
 
 async def test_a_gateway_that_does_not_answer(desk: Desk) -> None:
