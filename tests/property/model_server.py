@@ -52,8 +52,9 @@ def painting(rng: random.Random, width: int, height: int) -> Pixels:
 class ModelServer:
     """The upstream of one link, after ServerInit.
 
-    Args: by_area - answers a request within its area only, and takes a new size for an answer, as
-    TigerVNC's server does; else the whole damage is sent at any request, as QEMU does.
+    Args: by_area - answers a request within its area only, and takes a new size or a cursor alone
+    for an answer, as TigerVNC's server does; else the whole damage is sent at any request, and what
+    isn't picture unasked, as QEMU does.
 
     `frame` is what a client must see; `wire` is what was sent and hasn't arrived; `requests` counts
     full and incremental ones.
@@ -73,6 +74,7 @@ class ModelServer:
         self._by_area = by_area
         self._damage = np.zeros((height, width), np.bool_)
         self._wanted = np.zeros((height, width), np.bool_)
+        self._cursor_is_news = False
         self._new_size: tuple[int, int] | None = None
         self._scrolls: list[tuple[Box, int, int]] = []
         self._deflaters = [zlib.compressobj() for _ in range(4)]
@@ -150,7 +152,13 @@ class ModelServer:
         self._tell_cursor()
 
     def _tell_cursor(self) -> None:
-        if self.cursor is not None and CURSOR in self.encodings:
+        self._cursor_is_news = self.cursor is not None and CURSOR in self.encodings
+        if not self._by_area:
+            self._send_cursor()
+
+    def _send_cursor(self) -> None:
+        if self.cursor is not None and self._cursor_is_news:
+            self._cursor_is_news = False
             _, _, width, height, _ = struct.unpack_from(">HHHHi", self.cursor)
             mask = self.cursor[12 + 4 * width * height :]
             colour = np.full((height, width, 3), CURSOR_COLOUR, np.uint8)
@@ -169,9 +177,13 @@ class ModelServer:
     # What it sends
 
     def answer(self) -> bool:
-        """Whether there was something to send: an update, or a new size."""
+        """Whether there was something to send."""
         if self._new_size is not None and (self._wanted.any() or not self._by_area):
             self._tell_size(*self._new_size)
+            return True
+        if self._cursor_is_news and self._wanted.any():
+            self._wanted[:] = False
+            self._send_cursor()
             return True
         if not self._wanted.any() or not (self._scrolls or (self._damage & self._wanted).any()):
             return False
