@@ -21,7 +21,6 @@ KEYS = frozenset(
 
 BEGINNINGS = {
     ("listen", "access"): ("users", "peer", "header"),
-    ("throttle", "store"): ("valkey",),
 }
 """Keys of which some values may not be written; what those start with."""
 

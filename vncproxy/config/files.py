@@ -9,7 +9,8 @@ from pathlib import Path
 from vncproxy.config.lines import Path as KeyPath
 from vncproxy.config.model import Config
 from vncproxy.config.report import Report
-from vncproxy.config.secrets import read_secret, read_vnc_password
+from vncproxy.config.secrets import FORBIDDEN_MODE, read_secret, read_vnc_password
+from vncproxy.config.store_url import is_shared, parse_store_url
 from vncproxy.errors import ConfigError
 
 
@@ -20,6 +21,8 @@ def check_files(config: Config, report: Report) -> None:
         _check(report, ("listen", index, "key"), door.key, read_secret)
     _check(report, ("access", "token_file"), config.access.token_file, _check_token)
     _check(report, ("aliyun", "ca_file"), config.aliyun.ca_file, _check_readable)
+    _check(report, ("throttle", "ca_file"), config.throttle.ca_file, _check_readable)
+    _check_store(report, config.throttle.store)
     _check(report, ("state", "directory"), config.state.directory, _check_folder)
     for index, instance in enumerate(config.instance):
         path = ("instance", index, "password_file")
@@ -41,6 +44,23 @@ def _check(
         report.add(path, f"{report.written(path)}: {reason}", "a file that can be read")
     except _WrongTypeError as error:
         report.add(path, f"{report.written(path)}: not {error}", str(error))
+
+
+def _check_store(report: Report, store: str) -> None:
+    """A password in the store's address makes the configuration itself a secret file."""
+    path = ("throttle", "store")
+    file = report.file_of(path)
+    if file is None or not report.usable(path) or not is_shared(store):
+        return
+    if parse_store_url(store).password is None:
+        return
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if mode & FORBIDDEN_MODE:
+        report.add(
+            path,
+            f"a password, in a file of mode {mode:04o}",
+            "mode 0600, or 0640, for the file; or VNCPROXY_THROTTLE__STORE in the environment",
+        )
 
 
 class _WrongTypeError(Exception):

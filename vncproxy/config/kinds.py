@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from vncproxy.config.address import is_door, is_host
-from vncproxy.config.url import are_origins, is_endpoint, is_page
+from vncproxy.config.store_url import is_store
+from vncproxy.config.url import are_origins, is_endpoint, is_origin_or_empty, is_page
 
 _DAY_S = 86400
 
@@ -129,8 +130,24 @@ Page = Annotated[
 Store = Annotated[
     str,
     Meta(
-        pattern=r"^(sqlite|memory|valkeys?://[^\s]+)\Z",
-        description='"sqlite", "memory" or "valkey://…"',
+        description='"sqlite", "memory" or "valkey://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]" '
+        '(valkeys:// with TLS, "valkey+unix:///PATH" for a socket)',
+        extra={"valid": is_store},
+    ),
+]
+OptionalName = Annotated[
+    str,
+    Meta(
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,62})?\Z",
+        description="1 to 63 letters, digits, '.', '_' or '-', the first a letter or digit, "
+        'or "" for the host name',
+    ),
+]
+OptionalOrigin = Annotated[
+    str,
+    Meta(
+        description='an origin such as "https://bastion-2.example.com", or ""',
+        extra={"valid": is_origin_or_empty},
     ),
 ]
 Texts = Annotated[tuple[Text, ...], Meta(min_length=1, description="a list of texts, not empty")]

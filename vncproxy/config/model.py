@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from vncproxy.config import kinds
 from vncproxy.config.address import Address, parse_address
+from vncproxy.config.store_url import without_login
 
 
 class Listen(Struct, frozen=True, kw_only=True):
@@ -132,7 +133,19 @@ class Throttle(Struct, frozen=True, kw_only=True):
     """The record of dials ([throttle])."""
 
     store: kinds.Store = "sqlite"
-    """sqlite (in the state directory) or memory (forgotten at a restart)."""
+    """sqlite (in the state directory), memory (forgotten at a restart), or a server's address,
+    which several daemons share."""
+    ca_file: kinds.FilePath | None = None
+    """PEM certificates trusted besides the system's, for a store of valkeys://."""
+    name: kinds.OptionalName = ""
+    """What the other daemons' users are told has a console; default: the host name."""
+    url: kinds.OptionalOrigin = ""
+    """Where those users reach this daemon; "": they aren't told."""
+
+    def __repr__(self) -> str:
+        """Without the store's password."""
+        rest = f"ca_file={self.ca_file!r}, name={self.name!r}, url={self.url!r}"
+        return f"Throttle(store={without_login(self.store)!r}, {rest})"
 
 
 class State(Struct, frozen=True, kw_only=True):

@@ -60,6 +60,10 @@ class Report:
         """Whether the file or the environment names the key."""
         return path in self._from_environment or path in self._lines
 
+    def file_of(self, path: KeyPath) -> Path | None:
+        """The file that sets the key; None if the environment or nothing does."""
+        return self._file if path in self._lines and path not in self._from_environment else None
+
     def where(self, path: KeyPath) -> str:
         """`FILE:LINE`, `environment`, or `defaults` where no file was read."""
         if path in self._from_environment:

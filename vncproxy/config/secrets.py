@@ -16,7 +16,8 @@ VNC_PASSWORD = "1 to 8 printable ASCII characters (Aliyun's are exactly six lett
 """What a VNC password is. VncAuth uses 8 bytes as its key: RFC 6143, section 7.2.2. Six letters or
 digits: ECS API reference, ModifyInstanceVncPasswd."""
 
-_FORBIDDEN_MODE = stat.S_IWGRP | stat.S_IRWXO
+FORBIDDEN_MODE = stat.S_IWGRP | stat.S_IRWXO
+"""Bits that a file with a secret must not have."""
 _TOKEN_BYTES = 32
 
 
@@ -141,7 +142,7 @@ def _read(path: Path) -> str:
 def _check_mode(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
         raise _error(path, "something else than a regular file", "a regular file")
-    if mode & _FORBIDDEN_MODE:
+    if mode & FORBIDDEN_MODE:
         raise _error(
             path,
             f"mode {stat.S_IMODE(mode):04o}",

@@ -32,6 +32,11 @@ def are_origins(texts: tuple[str, ...]) -> bool:
     return all(_is_origin(text) for text in texts)
 
 
+def is_origin_or_empty(text: str) -> bool:
+    """Whether it is an origin as in `are_origins`, or no text at all."""
+    return not text or _is_origin(text)
+
+
 def _is_origin(text: str) -> bool:
     url = _split(text)
     return url is not None and url.path == ""

@@ -28,8 +28,6 @@ def test_every_name_exists() -> None:
         ("listen", "header_secret_file", "x"),
         ("access", "users_file", "x"),
         ("recording", "directory", "x"),
-        ("throttle", "store", "valkey://h"),
-        ("throttle", "store", "valkeys://h"),
     ],
 )
 def test_refused(section: str, key: str, value: object) -> None:
@@ -44,6 +42,6 @@ def test_defaults_and_other_settings_are_free() -> None:
     """The default of a missing function is no wish for it, and everything else works."""
     assert refusal("listen", "trusted_proxies", (), ()) is None
     assert refusal("listen", "access", "open", "token") is None
-    assert refusal("throttle", "store", "memory", "sqlite") is None
+    assert refusal("throttle", "store", "valkey://h", "sqlite") is None
     assert refusal("aliyun", "discover", True, False) is None
     assert refusal("limits", "viewer_idle_timeout", 60.0, 0.0) is None

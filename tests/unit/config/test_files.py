@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vncproxy.config.files import check_files
-from vncproxy.config.model import Access, Aliyun, Config, Instance, Listen, State
+from vncproxy.config.model import Access, Aliyun, Config, Instance, Listen, State, Throttle
 from vncproxy.config.report import Report
 from vncproxy.errors import ConfigError
 
@@ -109,3 +109,45 @@ def test_faulty_paths_are_left_out(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         report.raise_if_any()
     assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("store", "mode", "found"),
+    [
+        ("valkey://:hunter2@h", 0o644, ["[throttle] store: a password, in a file of mode 0644"]),
+        ("valkey://:hunter2@h", 0o660, ["[throttle] store: a password, in a file of mode 0660"]),
+        ("valkey://:hunter2@h", 0o640, []),
+        ("valkey://h", 0o644, []),
+        ("sqlite", 0o644, []),
+    ],
+)
+def test_a_password_in_the_store_makes_the_file_a_secret(
+    tmp_path: Path, store: str, mode: int, found: list[str]
+) -> None:
+    """Others must not be able to read it, nor the group to write it."""
+    file = _secret(tmp_path / "vncproxy.toml", "", mode)
+    report = Report(file, {("throttle", "store"): 1})
+    check_files(Config(throttle=Throttle(store=store)), report)
+    try:
+        report.raise_if_any()
+        told = []
+    except ConfigError as error:
+        assert "hunter2" not in str(error)
+        told = [f"{problem.key}: {problem.found}" for problem in error.problems]
+    assert told == found
+
+
+def test_a_password_from_the_environment_is_no_matter_of_the_file(tmp_path: Path) -> None:
+    """What the file says then doesn't count."""
+    file = _secret(tmp_path / "vncproxy.toml", "", 0o644)
+    report = Report(file, {("throttle", "store"): 1})
+    report.overridden(("throttle", "store"))
+    check_files(Config(throttle=Throttle(store="valkey://:hunter2@h")), report)
+    report.raise_if_any()
+
+
+def test_the_store_s_certificates_must_be_there(tmp_path: Path) -> None:
+    """A missing ca_file is told."""
+    path = ("throttle", "ca_file")
+    config = Config(throttle=Throttle(ca_file=tmp_path / "missing.pem"))
+    assert _check(config, path) == ["[throttle] ca_file: 'as written': no such file or directory"]

@@ -28,7 +28,7 @@ ACCEPTED: list[tuple[Any, list[object]]] = [
     (kinds.InstanceId, ["i-bp1xxxxxxxxxxxxxxxxx", "i-1", "i-2ze-A"]),
     (kinds.RegionId, ["cn-hangzhou", "us-east-1", "ap-southeast-1", "cn-hangzhou-finance"]),
     (kinds.SocketMode, ["0660", "660", "0600"]),
-    (kinds.Store, ["sqlite", "memory", "valkey://h:1/0", "valkeys://h"]),
+    (kinds.OptionalName, ["", "bastion-1", "bastion-1.example.com"]),
     (kinds.LogFormat, ["auto", "console", "json"]),
 ]
 REFUSED: list[tuple[Any, list[object]]] = [
@@ -50,7 +50,7 @@ REFUSED: list[tuple[Any, list[object]]] = [
     (kinds.InstanceId, ["", "i-", "web-1", "i-a b", "i-a\n", "I-1", "i-" + "a" * 63]),
     (kinds.RegionId, ["", "CN-Hangzhou", "cn/hangzhou", "-cn", "cn.evil.example", "cn\n"]),
     (kinds.SocketMode, ["", "888", "07777", "rw-rw----", 660]),
-    (kinds.Store, ["", "redis", "valkey://", "sqlite3"]),
+    (kinds.OptionalName, ["-a", "a b", "a" * 64, "a\n"]),
     (kinds.LogFormat, ["AUTO", ""]),
 ]
 

@@ -13,7 +13,7 @@ import pytest
 from vncproxy.config.availability import BLOCKS as BLOCKS_NOT_AVAILABLE
 from vncproxy.config.availability import KEYS as KEYS_NOT_AVAILABLE
 from vncproxy.config.load import load
-from vncproxy.config.model import Config, Instance, Limits, Listen
+from vncproxy.config.model import Config, Instance, Limits, Listen, Throttle
 from vncproxy.config.schema import BLOCKS, SECTIONS
 from vncproxy.errors import ConfigError
 
@@ -55,6 +55,16 @@ def test_parts_of_a_door_and_an_instance() -> None:
     assert Listen(socket_mode="0600").mode == 0o600
     assert Instance(id="i-1").name == "i-1"
     assert Instance(id="i-1", alias="a").name == "a"
+
+
+def test_the_store_s_password_is_not_shown() -> None:
+    """Neither the section nor the whole configuration tells it."""
+    throttle = Throttle(store="valkeys://ops:hunter2@store.example.com/1", name="b1")
+    config = Config(throttle=throttle)
+    for text in (repr(throttle), str(throttle), repr(config), str(config)):
+        assert "hunter2" not in text
+        assert "valkeys://store.example.com/1" in text
+        assert "b1" in text
 
 
 def test_every_default_is_a_value_that_the_file_could_hold() -> None:

@@ -80,3 +80,13 @@ def test_key_names() -> None:
     assert key_name(()) == "the file"
     assert key_name(("limits", "a\nb")) == r"[limits] 'a\nb'"
     assert "LTAI" not in key_name(("aliyun", "LTAI5tPlantedKeyId000000"))
+
+
+def test_which_file_sets_a_key(tmp_path: Path) -> None:
+    """None where the environment or a default does."""
+    file = tmp_path / "x.toml"
+    report = Report(file, {("throttle", "store"): 3})
+    assert report.file_of(("throttle", "store")) == file
+    assert report.file_of(("throttle", "name")) is None
+    report.overridden(("throttle", "store"))
+    assert report.file_of(("throttle", "store")) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vncproxy.config.url import are_origins, is_endpoint, is_page
+from vncproxy.config.url import are_origins, is_endpoint, is_origin_or_empty, is_page
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,10 @@ def test_origins() -> None:
     assert are_origins(("https://bastion.example.com:8443", "http://localhost:3000"))
     for bad in ("null", "*", "https://a/", "https://a/x", "bastion:8443", "", "ws://a"):
         assert not are_origins(("https://a", bad))
+
+
+def test_an_origin_or_nothing() -> None:
+    """An address that people are told may be missing, but not be something else."""
+    assert is_origin_or_empty("")
+    assert is_origin_or_empty("https://bastion-2.example.com:8443")
+    assert not is_origin_or_empty("https://bastion-2.example.com/console")
