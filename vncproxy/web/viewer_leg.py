@@ -64,7 +64,12 @@ class ViewerLeg:
         self._closing = False
         self._reported = False
         self._over = asyncio.Event()
-        self.sent_bytes = 0
+        self._handed_bytes = 0
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes taken by the operating system, of a large slice as well while it is being taken."""
+        return self._handed_bytes - self._transport.get_write_buffer_size()
 
     @property
     def backlog_bytes(self) -> int:
@@ -171,9 +176,10 @@ class ViewerLeg:
                 self._work.clear()
                 while self._queue:
                     batch = self._batch()
-                    await self._socket.send_bytes(batch)
+                    # From here on the transport counts it.
                     self._queued_bytes -= len(batch)
-                    self.sent_bytes += len(batch)
+                    self._handed_bytes += len(batch)
+                    await self._socket.send_bytes(batch)
                 self._idle.set()
                 if self._receiver is not None and not self._closing:
                     self._receiver.leg_drained()
