@@ -1,0 +1,121 @@
+"""What the audit is told of requests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.setup import running, until
+from tests.unit.web.conftest import House, house
+from vncproxy.config.model import Listen
+
+
+@dataclass
+class Audited:
+    """A daemon behind a token, and its audit."""
+
+    home: House
+    path: Path
+
+    async def told(self, event: str, count: int = 1) -> list[dict[str, Any]]:
+        """The records of this kind, once there are so many."""
+
+        def found() -> list[dict[str, Any]]:
+            whole = self.path.read_bytes().rpartition(b"\n")[0]
+            lines = [json.loads(line) for line in whole.splitlines()]
+            return [line for line in lines if line["event"] == event]
+
+        await until(lambda: len(found()) >= count, f"{count} records of {event}")
+        return found()
+
+
+@pytest.fixture
+async def audited(tmp_path: Path) -> AsyncIterator[Audited]:
+    """See the class."""
+    async with running(tmp_path, access="token") as setup:
+        yield Audited(house(setup), setup.daemon.state / "audit.jsonl")
+
+
+async def test_a_log_in_names_its_proof(audited: Audited) -> None:
+    """The token, or a ticket that was given to somebody."""
+    home = audited.home
+    await home.log_in()
+    made = await home.post("/api/v1/tickets", {}, home.bearer)
+    used = await home.post("/api/v1/session", {"ticket": made.json["ticket"]}, home.origin)
+    assert used.status == 200
+    first, second = await audited.told("login", 2)
+    assert (first["user"], first["identity"]) == ("owner", "bearer")
+    assert (second["user"], second["identity"]) == ("owner", "ticket")
+    assert {first["door"], second["door"]} == {"local"}
+    assert {first["address"], second["address"]} == {"127.0.0.1"}
+
+
+async def test_a_log_out_counts_where_somebody_was_logged_in(audited: Audited) -> None:
+    """Once."""
+    home = audited.home
+    cookie = await home.log_in()
+    for _ in range(2):
+        await home.ask("/api/v1/session", cookie, home.origin, method="DELETE")
+    await home.log_in()
+    await audited.told("login", 2)
+    assert [record["identity"] for record in await audited.told("logout")] == ["cookie"]
+
+
+async def test_a_wrong_token_is_a_refusal(audited: Audited) -> None:
+    """Without a user, since nobody knows who it was, and without the token."""
+    home = audited.home
+    assert (await home.post("/api/v1/session", {"token": "planted-wrong"})).status == 401
+    assert (await home.ask("/api/v1/consoles", "Authorization: Bearer planted")).status == 401
+    first, *_ = await audited.told("refusal")
+    assert (first["code"], first["reason"], first["text"]) == (
+        401,
+        "wrong-token",
+        "The token is wrong.",
+    )
+    assert "user" not in first
+    assert "planted" not in audited.path.read_text()
+
+
+async def test_the_same_refusal_is_not_recorded_each_time(audited: Audited) -> None:
+    """Whoever knocks without end doesn't fill the disk; other refusals are recorded."""
+    home = audited.home
+    for _ in range(20):
+        assert (await home.ask("/api/v1/consoles")).status == 401
+    assert (await home.ask("/api/v1/consoles", host="evil.example")).status == 421
+    assert [r["reason"] for r in await audited.told("refusal", 2)] == ["log-in", "foreign-host"]
+
+
+async def test_a_refused_path_is_not_repeated(audited: Audited) -> None:
+    """What somebody put into an address may be anything; an instance is named if it is known."""
+    home = audited.home
+    unknown = await home.ask("/api/v1/consoles/planted-name/admission", home.bearer)
+    assert unknown.status == 404
+    closed = await home.ask("/api/v1/consoles/demo", home.bearer, method="DELETE")
+    assert closed.status == 404
+    first, second = await audited.told("refusal", 2)
+    assert "instance" not in first
+    assert (first["user"], second["user"]) == ("owner", "owner")
+    assert second["alias"] == "demo"
+    assert "planted" not in audited.path.read_text()
+
+
+async def test_whoever_comes_through_a_unix_socket(tmp_path: Path, short_path: Path) -> None:
+    """Has no address but that."""
+    socket = short_path / "s"
+    listen = (Listen(address=f"unix:{socket}", access="token"),)
+    async with running(tmp_path, listen=listen) as setup:
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket))) as http,
+            http.get("http://localhost/api/v1/consoles") as answer,
+        ):
+            assert answer.status == 401
+        path = setup.daemon.state / "audit.jsonl"
+        await until(lambda: b'"refusal"' in path.read_bytes(), "the record")
+    record = json.loads(path.read_bytes().splitlines()[1])
+    assert record["address"] == "unix"
