@@ -6,6 +6,7 @@
     ├── AuditError                the audit can't be written
     ├── RecordingError            a recording can't be written, or read
     ├── AccessError               a request is refused at the door (401, 403, 404, 421, 429, 503)
+    │   └── ConsoleElsewhere          another daemon has this console (409)
     ├── LocalError                a fault of the daemon itself, such as an impossible transition
     ├── ViewerError               the viewer broke RFB or WebSocket rules
     ├── CloudError                the ECS API said no, or could not be asked
@@ -174,6 +175,23 @@ class AccessError(VncproxyError):
         self.status = status
         self.word = word
         self.retry_after_s = retry_after_s
+
+
+class ConsoleElsewhere(AccessError):  # noqa: N818 - the contract's word
+    """Another daemon has this console.
+
+    Args: name - that daemon's, as its configuration has it; url - where its pages are, or "".
+    """
+
+    side = Side.DAEMON
+    close_code = CloseCode.ELSEWHERE
+
+    def __init__(self, name: str, url: str = "") -> None:
+        """Say which, and where."""
+        where = f" Open it there: {url}" if url else " Open it there."
+        super().__init__(
+            409, self.close_code.word, f"Another vncproxy has this console: {name}.{where}"
+        )
 
 
 class LocalError(VncproxyError):

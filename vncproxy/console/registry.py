@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
+
 from vncproxy.console.console import Console
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import State
+from vncproxy.console.ownership import RENEW_INTERVAL_S, LocalOwnership, Ownership
 from vncproxy.console.runner import ConsoleParts
+from vncproxy.console.tasks import Tasks
 from vncproxy.errors import AccessError, CloseReason
 from vncproxy.observe.audit import Audit
+
+_log = structlog.get_logger("vncproxy.console")
 
 _RETRY_AFTER_S = 10.0
 
@@ -17,9 +23,11 @@ _RETRY_AFTER_S = 10.0
 class Registry:
     """The open consoles, by instance id: at most one for each, at most `max_consoles`."""
 
-    def __init__(self, parts: ConsoleParts) -> None:
-        """Nothing is open."""
+    def __init__(self, parts: ConsoleParts, ownership: Ownership | None = None) -> None:
+        """Nothing is open. Args: ownership - default: no other daemon opens these consoles."""
         self._parts = parts
+        self._ownership: Ownership = ownership or LocalOwnership()
+        self._tasks = Tasks()
         self._open: dict[str, Console] = {}
         self._lock = asyncio.Lock()
         self._draining = False
@@ -67,24 +75,64 @@ class Registry:
                 _RETRY_AFTER_S,
             )
 
+    async def approach(self, instance_id: str) -> None:
+        """Check as `admit` does, and that no other daemon has the console.
+
+        Raises: AccessError as `admit`; ConsoleElsewhere.
+        """
+        self.admit(instance_id)
+        if instance_id in self._open:
+            return
+        if (owner := await self._ownership.owner(instance_id)) is not None:
+            raise owner.refusal()
+
     async def console(self, instance: ConsoleInstance) -> Console:
         """The open console of an instance, or a new one that waits for its first viewer.
 
-        Raises: AccessError as `admit`.
+        Raises: AccessError as `admit`; ConsoleElsewhere.
         """
         while True:
             async with self._lock:
                 self.admit(instance.id)
                 console = self._open.get(instance.id)
                 if console is None:
-                    console = await Console.prepared(instance, self._parts, self._closed)
-                    # A drain may have begun meanwhile.
-                    self.admit(instance.id)
-                    self._open[instance.id] = console
+                    console = self._open[instance.id] = await self._new(instance)
                 if console.state is not State.CLOSED:
                     return console
             # The cloud has one slot for each instance: the old link must have left it.
             await console.closed()
+
+    async def _new(self, instance: ConsoleInstance) -> Console:
+        if (owner := await self._ownership.claim(instance.id)) is not None:
+            raise owner.refusal()
+        try:
+            console = await Console.prepared(instance, self._parts, self._closed)
+            # A drain may have begun meanwhile.
+            self.admit(instance.id)
+        except BaseException:
+            self._give_back(instance.id)
+            raise
+        return console
+
+    async def watch_claims(self) -> None:
+        """Keep what is open this daemon's own, until cancelled."""
+        while True:
+            await asyncio.sleep(RENEW_INTERVAL_S)
+            await self.renew_claims()
+
+    async def renew_claims(self) -> None:
+        """Renew the claims of what is open; close what another daemon has taken meanwhile."""
+        held = list(self._open)
+        lost = await self._ownership.renew(held)
+        for instance_id in held:
+            console = self._open.get(instance_id)
+            if console is None:
+                # Closed while it was renewed.
+                self._give_back(instance_id)
+            elif (owner := lost.get(instance_id)) is not None:
+                _log.warning("console.taken_elsewhere", instance=instance_id, by=owner.name)
+                reason = owner.refusal().close_reason()
+                self._tasks.start(console.close(reason), f"close-{instance_id}")
 
     def release(self, console: Console) -> None:
         """Forget a console that no viewer ever joined and no page waits for."""
@@ -95,9 +143,21 @@ class Registry:
         # A newer console may own the place already.
         if self._open.get(console.instance.id) is console:
             del self._open[console.instance.id]
+            self._give_back(console.instance.id)
+
+    def _give_back(self, instance_id: str) -> None:
+        self._tasks.start(self._give_back_unless_open(instance_id), f"release-{instance_id}")
+
+    async def _give_back_unless_open(self, instance_id: str) -> None:
+        # Who opens it at this moment has the claim already, or will ask for it afterwards.
+        async with self._lock:
+            if instance_id not in self._open:
+                await self._ownership.release(instance_id)
 
     async def drain(self, reason: CloseReason, timeout_s: float) -> None:
         """Close every console, and let in nobody any more; at most `timeout_s`."""
         self._draining = True
         async with asyncio.timeout(timeout_s):
             await asyncio.gather(*(console.close(reason) for console in self.consoles))
+            await self._tasks.close()
+            await self._ownership.close()

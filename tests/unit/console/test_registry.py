@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 
 from tests.unit.console.fakes import settle, until
 from tests.unit.console.surroundings import INSTANCE, KICKED, Surroundings, code_of, surroundings
+from vncproxy.console import registry as registry_module
 from vncproxy.console.console import Console
 from vncproxy.console.lifecycle import State
+from vncproxy.console.ownership import Owner
 from vncproxy.console.registry import Registry
-from vncproxy.errors import AccessError, CloseCode, CloseReason, Side
+from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewhere, Side
 
 OTHER = replace(INSTANCE, id="i-two", alias="two")
 RESTARTING = CloseReason(CloseCode.RESTARTING, Side.DAEMON, "the daemon is restarting")
@@ -197,3 +200,156 @@ async def test_a_console_made_during_a_drain_is_refused(
         await registry.console(INSTANCE)
     assert caught.value.status == 503
     assert registry.consoles == []
+
+
+class FakeOwnership:
+    """Other daemons, as a test has it: `others` have these consoles; the calls are noted."""
+
+    def __init__(self) -> None:
+        self.others: dict[str, Owner] = {}
+        self.calls: list[tuple[str, str]] = []
+        self.renewing = asyncio.Event()
+        self.renewing.set()
+
+    async def claim(self, instance_id: str) -> Owner | None:
+        self.calls.append(("claim", instance_id))
+        return self.others.get(instance_id)
+
+    async def owner(self, instance_id: str) -> Owner | None:
+        return self.others.get(instance_id)
+
+    async def renew(self, instance_ids: Collection[str]) -> dict[str, Owner]:
+        self.calls += [("renew", one) for one in instance_ids]
+        await self.renewing.wait()
+        return {one: self.others[one] for one in instance_ids if one in self.others}
+
+    async def release(self, instance_id: str) -> None:
+        self.calls.append(("release", instance_id))
+
+    async def close(self) -> None:
+        self.calls.append(("close", ""))
+
+
+BASTION_2 = Owner("bastion-2", "https://b2.example.com")
+
+
+async def test_another_daemon_s_console_is_not_opened(around: Surroundings) -> None:
+    """Whoever comes for it is told who has it; nothing is dialled, nothing is open."""
+    ownership = FakeOwnership()
+    registry = Registry(around.parts, ownership)
+    ownership.others[INSTANCE.id] = BASTION_2
+    for call in (registry.approach(INSTANCE.id), registry.console(INSTANCE)):
+        with pytest.raises(ConsoleElsewhere, match="bastion-2"):
+            await call
+    assert registry.consoles == []
+    await registry.approach(OTHER.id)
+    del ownership.others[INSTANCE.id]
+    assert await registry.console(INSTANCE) is registry.get(INSTANCE.id)
+
+
+async def test_an_open_console_needs_no_second_claim(around: Surroundings) -> None:
+    """Who joins it is not asked about other daemons."""
+    ownership = FakeOwnership()
+    registry = Registry(around.parts, ownership)
+    first = await registry.console(INSTANCE)
+    ownership.others[INSTANCE.id] = BASTION_2
+    await registry.approach(INSTANCE.id)
+    assert await registry.console(INSTANCE) is first
+    assert ownership.calls == [("claim", INSTANCE.id)]
+
+
+async def test_a_claim_ends_with_the_console(around: Surroundings) -> None:
+    """It is given back once the link has left the cloud's slot, or when nobody ever joined."""
+    ownership = FakeOwnership()
+    registry = Registry(around.parts, ownership)
+    console = await registry.console(INSTANCE)
+    around.join(console)
+    await until(lambda: console.state is State.RUNNING)
+    await console.close(KICKED)
+    await until(lambda: ownership.calls[-1] == ("release", INSTANCE.id))
+    assert "link closed" in around.notes
+    registry.release(await registry.console(OTHER))
+    await until(lambda: ownership.calls[-1] == ("release", OTHER.id))
+
+
+async def test_who_comes_at_the_end_keeps_the_claim(around: Surroundings) -> None:
+    """A console that is opened again at once isn't given back behind its back."""
+    ownership = FakeOwnership()
+    registry = Registry(around.parts, ownership)
+    registry.release(await registry.console(INSTANCE))
+    again = await registry.console(INSTANCE)
+    await settle()
+    assert ownership.calls[-1] == ("claim", INSTANCE.id)
+    assert registry.get(INSTANCE.id) is again
+
+
+async def test_a_console_that_can_not_be_made_is_given_back(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails between claim and console holds nothing."""
+    ownership = FakeOwnership()
+    registry = Registry(around.parts, ownership)
+
+    async def fails(*_: object) -> Console:
+        raise OSError("planted")
+
+    monkeypatch.setattr(Console, "prepared", fails)
+    with pytest.raises(OSError, match="planted"):
+        await registry.console(INSTANCE)
+    await until(lambda: ownership.calls[-1] == ("release", INSTANCE.id))
+
+
+async def test_a_console_that_another_daemon_took_is_closed(around: Surroundings) -> None:
+    """Its viewers are told who has it; the other consoles stay."""
+    ownership = FakeOwnership()
+    registry = Registry(around.parts, ownership)
+    console, other = await registry.console(INSTANCE), await registry.console(OTHER)
+    viewer = around.join(console)
+    await registry.renew_claims()
+    assert ownership.calls[-2:] == [("renew", INSTANCE.id), ("renew", OTHER.id)]
+    assert registry.consoles == [console, other]
+    ownership.others[INSTANCE.id] = BASTION_2
+    await registry.renew_claims()
+    await until(lambda: registry.consoles == [other])
+    assert viewer.end is not None
+    assert viewer.end.code is CloseCode.ELSEWHERE
+    assert "https://b2.example.com" in viewer.end.text
+    await closed(registry)
+
+
+async def test_a_console_closed_while_it_was_renewed_is_given_back(around: Surroundings) -> None:
+    """The renewal may have set the claim anew after it was released."""
+    ownership = FakeOwnership()
+    registry = Registry(around.parts, ownership)
+    console = await registry.console(INSTANCE)
+    ownership.renewing.clear()
+    renewing = asyncio.create_task(registry.renew_claims())
+    await settle()
+    registry.release(console)
+    await until(lambda: ("release", INSTANCE.id) in ownership.calls)
+    ownership.renewing.set()
+    await renewing
+    await until(lambda: ownership.calls.count(("release", INSTANCE.id)) == 2)
+
+
+async def test_claims_are_renewed_in_time(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as the daemon runs."""
+    monkeypatch.setattr(registry_module, "RENEW_INTERVAL_S", 0.001)
+    ownership = FakeOwnership()
+    registry = Registry(around.parts, ownership)
+    await registry.console(INSTANCE)
+    watching = asyncio.create_task(registry.watch_claims())
+    await until(lambda: ownership.calls.count(("renew", INSTANCE.id)) > 2)
+    watching.cancel()
+    await asyncio.wait([watching])
+
+
+async def test_a_drain_gives_everything_back(around: Surroundings) -> None:
+    """The other daemons needn't wait until the claims end."""
+    ownership = FakeOwnership()
+    registry = Registry(around.parts, ownership)
+    around.join(await registry.console(INSTANCE))
+    await registry.drain(RESTARTING, 5.0)
+    assert ownership.calls[-1] == ("close", "")
