@@ -211,6 +211,17 @@ async def test_control_may_be_taken_over() -> None:
     assert house.moves == ["ann"], "it has it already"
 
 
+async def test_a_settled_request_does_not_stand_in_the_way_of_the_next() -> None:
+    """Whoever asks again is asked for again, with the whole time to answer."""
+    house = House("ann", "bob")
+    await house.desk.request("bob")
+    await house.desk.take("bob")
+    await house.desk.take("ann")
+    await house.desk.request("bob")
+    assert house.told == [("ann", REQUEST)] * 2
+    house.desk.close()
+
+
 async def test_control_given_back_goes_to_who_asked_first() -> None:
     """Its own request is settled; those of others stay."""
     house = House("ann", "bob", "cid")
