@@ -23,8 +23,11 @@ ALLOWED: dict[str, frozenset[str]] = {
     "config": frozenset({"errors"}),
     "throttle": frozenset({"errors", "observe"}),
     "aliyun": frozenset({"errors", "observe"}),
-    "console": frozenset({"errors", "observe", "config", "aliyun", "throttle", "rfb"}),
-    "web": frozenset({"errors", "observe", "config", "console", "aliyun", "throttle", "rfb"}),
+    "recording": frozenset({"errors", "rfb"}),
+    "console": frozenset({"errors", "observe", "config", "aliyun", "throttle", "recording", "rfb"}),
+    "web": frozenset(
+        {"errors", "observe", "config", "console", "aliyun", "throttle", "recording", "rfb"}
+    ),
     "app": frozenset(
         {
             "",
@@ -34,6 +37,7 @@ ALLOWED: dict[str, frozenset[str]] = {
             "console",
             "aliyun",
             "throttle",
+            "recording",
             "rfb",
             "web",
             "simulator",
@@ -42,7 +46,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "commands": frozenset(
         {
             *("app", "errors", "observe", "config", "console", "aliyun", "throttle", "rfb"),
-            *("web", "simulator"),
+            *("recording", "web", "simulator"),
         }
     ),
     "cli": frozenset({"", "commands", "app", "errors", "observe", "config", "simulator"}),
@@ -60,6 +64,7 @@ PURE = (
     "observe.audit_record",
     "observe.audit_verdict",
     "console.lifecycle",
+    "recording.layout",
 )
 IMPURE = frozenset({"asyncio", "aiohttp", "websockets", "structlog", "time"})
 

@@ -5,11 +5,14 @@ Pure: events in, bytes out; `now` is monotonic seconds. The console is its only 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import reduce
+from itertools import chain
 
 from vncproxy.console.format_switch import FormatSwitch
 from vncproxy.console.pace import Pace
+from vncproxy.console.recorder import Recorder
 from vncproxy.console.screen_memory import ScreenMemory
 from vncproxy.console.viewer_screen import Area, TightPart, ViewerScreen, union
 from vncproxy.rfb import client_messages
@@ -42,6 +45,7 @@ class Fanout:
         self.memory = memory
         self._viewer_window_bytes = viewer_window_bytes
         self.viewers: dict[str, ViewerScreen] = {}
+        self.recorders: dict[str, Recorder] = {}
         self._zlib = StatelessTight()
         self._zlib_seen = False
         self._ever_asked = False
@@ -67,6 +71,7 @@ class Fanout:
     def leave(self, viewer_id: str) -> None:
         """The viewer is gone."""
         self.viewers.pop(viewer_id, None)
+        self.recorders.pop(viewer_id, None)
 
     def became_ready(self, viewer_id: str) -> None:
         """A viewer that was behind has read all it was sent."""
@@ -89,7 +94,7 @@ class Fanout:
         self._ever_asked = self._size_told = False
         self._full_at = float("-inf")
         self._asked = self._switch = None
-        for screen in self.viewers.values():
+        for screen in self._screens():
             screen.link_renewed(self.memory)
         return [client_messages.set_pixel_format(wanted)] if wanted != native else []
 
@@ -129,7 +134,7 @@ class Fanout:
         # Encodings named anew make QEMU send the cursor again, which is in the new format then.
         self._asked = None
         self.memory.reformat(pixel_format)
-        for screen in self.viewers.values():
+        for screen in self._screens():
             screen.forget_picture()
         return [client_messages.set_pixel_format(pixel_format)]
 
@@ -142,7 +147,7 @@ class Fanout:
             case RectangleReceived():
                 self._rectangle(event)
             case UpdateStarted():
-                for screen in self.viewers.values():
+                for screen in self._screens():
                     screen.update_started()
             case UpdateEnded():
                 return self._update_ended(picture=event.picture)
@@ -151,18 +156,23 @@ class Fanout:
             case CutTextReceived():
                 # The extended clipboard was never confirmed to a viewer, so it isn't passed on.
                 if event.raw[4] < 0x80:
-                    self._to_all(event.raw)
+                    # Never recorded: it may hold a password that somebody copied.
+                    for viewer in self.viewers.values():
+                        viewer.message(event.raw)
             case ColourMapSet():
                 self.memory.colour_map = event.raw
-                for screen in self.viewers.values():
+                for screen in self._screens():
                     screen.introduce()
             case _:
                 # Nothing else was asked for; what an upstream says unasked is for nobody.
                 pass
         return []
 
+    def _screens(self) -> Iterable[ViewerScreen | Recorder]:
+        return chain(self.viewers.values(), self.recorders.values())
+
     def _to_all(self, raw: bytes) -> None:
-        for screen in self.viewers.values():
+        for screen in self._screens():
             screen.message(raw)
 
     def _rectangle(self, rect: RectangleReceived) -> None:
@@ -172,11 +182,11 @@ class Fanout:
             # It is in the old format; after the switch it is asked for anew.
             return
         if self.memory.take(rect):
-            for screen in self.viewers.values():
+            for screen in self._screens():
                 screen.introduce()
             return
         if rect.encoding == enc.EXTENDED_DESKTOP_SIZE:
-            for screen in self.viewers.values():
+            for screen in self._screens():
                 screen.resize_refused(rect)
             return
         if rect.encoding not in enc.PICTURE or not (rect.width and rect.height):
@@ -192,7 +202,7 @@ class Fanout:
         if self._switch is not None:
             self._switch.rectangle(rect)
         wire = rect.message_bytes
-        for screen in self.viewers.values():
+        for screen in self._screens():
             if self._switch is None:
                 screen.rectangle(rect, wire, tight)
             else:
@@ -200,7 +210,7 @@ class Fanout:
                 screen.missed(rect, tight)
 
     def _update_ended(self, *, picture: bool) -> list[bytes]:
-        for screen in self.viewers.values():
+        for screen in self._screens():
             screen.update_ended()
         if self._switch is not None:
             if self._size_told:
@@ -265,15 +275,21 @@ class Fanout:
 
     def _area_due(self, now: float) -> Area | None:
         able = [s for s in self.viewers.values() if s.drives]
+        # Nothing is asked for a recording alone, and a key picture at best when all get it.
+        recorders = self.recorders.values() if able else ()
+        all_take_part = len(able) == sum(s.started for s in self.viewers.values())
         asked = [s.take_asked_area() for s in able]
+        asked += [r.take_asked_area(now, all_take_part=all_take_part) for r in recorders]
         areas = [area for area in asked if area is not None]
         if not areas and not self._full_outstanding:
-            missing = [area for s in able if (area := s.missing) is not None]
+            missing = [area for s in (*able, *recorders) if (area := s.missing) is not None]
             if missing and now < self._full_at + FULL_UPDATE_PAUSE_S:
                 self.next_request_at = self._full_at + FULL_UPDATE_PAUSE_S
                 return None
             areas = missing
         if not areas:
+            times = [r.asks_at(now, all_take_part=all_take_part) for r in recorders]
+            self.next_request_at = min((at for at in times if at is not None), default=None)
             return None
         x, y, width, height = reduce(union, areas)
         width, height = min(width, self.memory.width - x), min(height, self.memory.height - y)

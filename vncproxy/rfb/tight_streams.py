@@ -12,6 +12,8 @@ from vncproxy.rfb.tight import COMPACT_LIMIT, TightLayout, compact_length, with_
 MAX_PIXELS_BYTES = 64 << 20
 """The largest rectangle, inflated, that StatelessTight takes."""
 
+MAX_STORED_BYTES = COMPACT_LIMIT - (8 << 10)
+"""What still fits uncompressed: each block of some KiB adds 5 bytes."""
 _STREAMS = 4
 _ALL = (1 << _STREAMS) - 1
 _FAST = 1
@@ -61,12 +63,26 @@ class InflatedTight:
         """
         if self._pixels is None:
             return self._data
-        layout = self._layout
-        deflated = _deflate(self._pixels)
-        head = with_resets(self._data[: layout.length_at], 1 << layout.stream, layout.control_at)
-        self._data = b"".join((head, compact_length(len(deflated)), deflated))
+        self._data = self._with_zlib(_deflate(self._pixels))
         self._pixels = None
         return self._data
+
+    def stored(self) -> bytes:
+        """As `restart`, but with zlib data that isn't compressed where that is known and fits.
+
+        It costs hardly anything, and what comes out compresses better than compressed data does.
+        Source: RFC 1951, section 3.2.4.
+        """
+        if self._pixels is None or len(self._pixels) > MAX_STORED_BYTES:
+            return self.restart()
+        compressor = zlib.compressobj(0)
+        data = compressor.compress(self._pixels) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        return self._with_zlib(data)
+
+    def _with_zlib(self, data: bytes) -> bytes:
+        layout = self._layout
+        head = with_resets(self._data[: layout.length_at], 1 << layout.stream, layout.control_at)
+        return b"".join((head, compact_length(len(data)), data))
 
 
 class StatelessTight:

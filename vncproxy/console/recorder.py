@@ -1,0 +1,283 @@
+"""Records a console's screen: a viewer of the fan-out that is always there and never slows anybody.
+
+It gets what every viewer gets, takes part in every update, and is never asked what encodings it
+knows. Pure but for the clock it is given; what it makes goes to a reel, which writes it.
+
+Laws:
+1. The recording can be read from each key block on. A key block is made as a viewer is that joins:
+   a second screen begins with nothing, is told what a new viewer is told, and once it has the whole
+   picture, all that was told it is the block's beginning, and it goes on in the first one's place.
+2. Tight rectangles reset their streams, so nothing that was left out is missed later.
+3. When the reel has no room, all is left out until there is; then a key block begins anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from vncproxy.console.pace import Pace
+from vncproxy.console.screen_memory import ScreenMemory
+from vncproxy.console.viewer_screen import Area, TightPart, ViewerScreen, union
+from vncproxy.recording.layout import GAP, LINK_LOST, LINK_RENEWED, Kind
+from vncproxy.rfb import encodings as enc
+from vncproxy.rfb.server_events import RectangleReceived
+from vncproxy.rfb.viewer_messages import server_init
+
+KEY_INTERVAL_S = 30.0
+"""Of what was recorded since a whole picture, this much is replayed at most to seek in it."""
+KEY_PATIENCE_S = 15.0
+"""A key picture waits so long for a moment at which it reaches every viewer: one that misses it has
+to be sent another."""
+KEY_MAX_BYTES = 40 << 20
+"""A key picture of more, uncompressed, is given up."""
+BLOCK_MAX_BYTES = 64 << 20
+"""After so much, uncompressed, another key picture is due."""
+_KNOWN = (
+    *sorted(enc.PICTURE),
+    *sorted(enc.CURSORS),
+    enc.DESKTOP_SIZE,
+    enc.DESKTOP_NAME,
+    enc.LAST_RECT,
+)
+
+
+class Reel(Protocol):
+    """What writes a recording; nothing of it waits."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a block that begins now would be written."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether something since the last `begin` wasn't written."""
+
+    def begin(self, time_ms: int, opening: bytes, *, whole: bool, continues: bool) -> None:
+        """A block begins. Args: opening - a ServerInit."""
+
+    def add(self, time_ms: int, kind: Kind, slices: Sequence[bytes]) -> None:
+        """A record of the block."""
+
+    def note(self, time_ms: int, what: str) -> None:
+        """Something happened."""
+
+
+class _RecordedScreen(ViewerScreen):
+    """A viewer that knows every encoding and has always asked."""
+
+    def __init__(self, memory: ScreenMemory, now: float) -> None:
+        super().__init__(memory, Pace(1), in_step=False)
+        self.set_encodings(_KNOWN, now)
+
+    def update_started(self) -> None:
+        """It takes part in every update."""
+        self.requested(incremental=True, x=0, y=0, width=0, height=0)
+        super().update_started()
+
+    def _tight_data(self, rect: RectangleReceived, tight: TightPart) -> bytes | None:
+        try:
+            return tight.inflated.stored()
+        except ValueError:
+            return None
+
+
+class Recorder:
+    """Of one session."""
+
+    def __init__(
+        self,
+        memory: ScreenMemory,
+        reel: Reel,
+        clock: Callable[[], float],
+        *,
+        began_at: float,
+        key_interval_s: float = KEY_INTERVAL_S,
+    ) -> None:
+        """Begin with what the screen shows from now on.
+
+        Args: clock - monotonic seconds; began_at - when the session did, by that clock.
+        """
+        self._memory = memory
+        self._reel = reel
+        self._clock = clock
+        self._began_at = began_at
+        self._key_interval_s = key_interval_s
+        self._live: _RecordedScreen | None = _RecordedScreen(memory, clock())
+        self._next: _RecordedScreen | None = None
+        self._key: list[bytes] = []
+        self._key_bytes = 0
+        self._key_opening = b""
+        self._begin_with: bytes | None = self._opening()
+        self._first = True
+        self._block_bytes = 0
+        self._key_at: float | None = None
+
+    # As a viewer's screen
+
+    def update_started(self) -> None:
+        """The upstream begins an update."""
+        for screen in self._screens():
+            screen.update_started()
+
+    def rectangle(self, rect: RectangleReceived, wire: bytes, tight: TightPart | None) -> None:
+        """A picture rectangle came; see `ViewerScreen`."""
+        for screen in self._screens():
+            screen.rectangle(rect, wire, tight)
+        self._store()
+
+    def missed(self, rect: RectangleReceived, tight: TightPart | None) -> None:
+        """A picture rectangle came that nobody can use."""
+        for screen in self._screens():
+            screen.missed(rect, tight)
+
+    def introduce(self) -> None:
+        """There may be something to tell."""
+        for screen in self._screens():
+            screen.introduce()
+        self._store()
+
+    def resize_refused(self, rect: RectangleReceived) -> None:
+        """Nothing that is seen."""
+
+    def update_ended(self) -> None:
+        """The upstream's update is over."""
+        for screen in self._screens():
+            screen.update_ended()
+        self._store()
+        if self._next is not None and self._next.synced:
+            self._begin_key_block(self._next)
+
+    def message(self, raw: bytes) -> None:
+        """A whole message between updates; only what is seen or heard is ever given here."""
+        for screen in self._screens():
+            screen.message(raw)
+        self._store()
+
+    def link_lost(self) -> None:
+        """The upstream is gone; another may follow."""
+        self._reel.note(self._time_ms(), LINK_LOST)
+
+    def link_renewed(self, memory: ScreenMemory) -> None:
+        """Another link has replaced the lost one."""
+        self._store_unfinished()
+        self._reel.note(self._time_ms(), LINK_RENEWED)
+        reformatted = memory.pixel_format != self._memory.pixel_format
+        self._memory = memory
+        self._drop_key()
+        if self._live is not None:
+            self._live.link_renewed(memory)
+        if reformatted:
+            self._begin_with = self._opening()
+        self._store()
+        self._key_at = self._clock()
+
+    def forget_picture(self) -> None:
+        """The pixel format is another: a block begins, since a block has only one."""
+        self._store_unfinished()
+        self._drop_key()
+        if self._live is not None:
+            self._live.forget_picture()
+        self._begin_with = self._opening()
+        self._key_at = self._clock()
+
+    # What it asks for
+
+    def take_asked_area(self, now: float, *, all_take_part: bool) -> Area | None:
+        """The whole screen, when a key picture is due.
+
+        Args: all_take_part - no viewer would miss it.
+        """
+        at = self._ask_at(all_take_part=all_take_part)
+        if at is None or now < at or not self._reel.has_room:
+            return None
+        self._key_at = None
+        self._next = _RecordedScreen(self._memory, now)
+        self._key_opening = self._opening()
+        self._store()
+        return 0, 0, self._memory.width, self._memory.height
+
+    def asks_at(self, now: float, *, all_take_part: bool) -> float | None:
+        """When a key picture will be due; None if none is in sight."""
+        at = self._ask_at(all_take_part=all_take_part)
+        return at if at is not None and now < at and self._reel.has_room else None
+
+    def _ask_at(self, *, all_take_part: bool) -> float | None:
+        self._notice_gap()
+        if self._key_at is None or self._next is not None:
+            return None
+        return self._key_at + (0.0 if all_take_part else KEY_PATIENCE_S)
+
+    @property
+    def missing(self) -> Area | None:
+        """The smallest area that holds all that was asked for and hasn't come."""
+        area = None
+        for screen in self._screens():
+            if (lacking := screen.missing) is not None:
+                area = union(area, lacking)
+        return area
+
+    # What is written
+
+    def _screens(self) -> list[_RecordedScreen]:
+        return [screen for screen in (self._live, self._next) if screen is not None]
+
+    def _time_ms(self) -> int:
+        return max(0, round((self._clock() - self._began_at) * 1000))
+
+    def _opening(self) -> bytes:
+        memory = self._memory
+        return server_init(memory.width, memory.height, memory.pixel_format, memory.name)
+
+    def _store_unfinished(self) -> None:
+        """What came of an update whose end won't come, before anything changes."""
+        if self._live is not None:
+            self._live.update_ended()
+            self._store()
+
+    def _store(self) -> None:
+        """Give what the screens were told to where it belongs."""
+        self._notice_gap()
+        now = self._clock()
+        if self._live is not None and (slices := self._live.take(now)):
+            if self._begin_with is not None:
+                self._begin(self._begin_with, whole=False, continues=not self._first)
+            self._reel.add(self._time_ms(), Kind.LIVE, slices)
+            self._block_bytes += sum(map(len, slices))
+            if self._key_at is None and self._next is None:
+                self._key_at = now + self._key_interval_s
+            if self._block_bytes > BLOCK_MAX_BYTES and self._key_at is not None:
+                self._key_at = min(self._key_at, now)
+        if self._next is not None and (slices := self._next.take(now)):
+            self._key += slices
+            self._key_bytes += sum(map(len, slices))
+            if self._key_bytes > KEY_MAX_BYTES:
+                self._drop_key()
+                self._key_at = now + self._key_interval_s
+
+    def _begin(self, opening: bytes, *, whole: bool, continues: bool) -> None:
+        self._reel.begin(self._time_ms(), opening, whole=whole, continues=continues)
+        self._begin_with = None
+        self._first = False
+        self._block_bytes = 0
+
+    def _begin_key_block(self, screen: _RecordedScreen) -> None:
+        gap = self._live is None
+        if gap:
+            self._reel.note(self._time_ms(), GAP)
+        self._begin(self._key_opening, whole=True, continues=not gap and not self._first)
+        self._reel.add(self._time_ms(), Kind.KEY, self._key)
+        self._live = screen
+        self._drop_key()
+
+    def _drop_key(self) -> None:
+        self._next = None
+        self._key = []
+        self._key_bytes = 0
+
+    def _notice_gap(self) -> None:
+        """What was written no longer leads to what is shown: begin anew, once there is room."""
+        if self._live is not None and (self._reel.lost or not self._reel.has_room):
+            self._live = None
+            self._drop_key()
+            self._key_at = self._clock()

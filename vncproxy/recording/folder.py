@@ -1,0 +1,200 @@
+"""The folder of the recordings: who may reach it, how much it may hold, and what goes first.
+
+Files are found by their form of name and only regular ones are touched; those that are being
+written are locked, by whichever daemon. May be used from several threads.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import secrets
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from vncproxy.errors import RecordingError
+from vncproxy.recording.layout import SUFFIX
+
+PROBE_BYTES = 4096
+OVER_LIMIT = "recordings that still run have reached max_bytes"
+_NAME = re.compile(rf"\d{{8}}T\d{{6}}Z-[A-Za-z0-9._-]+{re.escape(SUFFIX)}")
+_ODD = re.compile(r"[^A-Za-z0-9._-]+")
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A recording in the folder."""
+
+    name: str
+    size_bytes: int
+    changed_at: float
+
+
+class RecordingFolder:
+    """Where recordings are kept."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_bytes: int,
+        max_age_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Nothing is touched yet.
+
+        Args: max_bytes - of all recordings together; max_age_s - of one, from its last byte on.
+        """
+        self.path = path
+        self._max_bytes = max_bytes
+        self._max_age_s = max_age_s
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """Find out whether a recording could begin now: by writing something.
+
+        Raises: RecordingError - it couldn't.
+        """
+        name = f".probe-{secrets.token_hex(8)}"
+        try:
+            with self._opened(make=True) as folder:
+                descriptor = _created(name, folder)
+                try:
+                    if os.write(descriptor, bytes(PROBE_BYTES)) < PROBE_BYTES:
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                finally:
+                    os.close(descriptor)
+                    os.unlink(name, dir_fd=folder)
+            if not self.tidy():
+                raise OSError(errno.EDQUOT, OVER_LIMIT)
+        except OSError as fault:
+            raise self.cannot(fault) from fault
+
+    def create(self, started_at: float, instance: str, viewer: str) -> tuple[str, int]:
+        """A new, empty, locked file's name and descriptor.
+
+        Args: started_at - seconds since 1970. Raises: OSError; RecordingError - the folder can't be
+        used.
+        """
+        moment = datetime.fromtimestamp(started_at, UTC)
+        name = f"{moment:%Y%m%dT%H%M%SZ}-{_plain(instance)}-{_plain(viewer)}{SUFFIX}"
+        with self._opened(make=True) as folder:
+            descriptor = _created(name, folder)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return name, descriptor
+
+    def remove(self, name: str) -> None:
+        """Take away a recording that didn't come about."""
+        with suppress(OSError, RecordingError), self._opened() as folder:
+            os.unlink(name, dir_fd=folder)
+
+    def tidy(self) -> bool:
+        """Delete what is too old, then the oldest until the rest fits; whether it fits now.
+
+        Raises: OSError; RecordingError - the folder can't be used.
+        """
+        with self._lock, self._opened() as folder:
+            found = sorted(_recordings(folder), key=lambda one: (one.changed_at, one.name))
+            oldest = self._clock() - self._max_age_s
+            left_bytes = sum(one.size_bytes for one in found)
+            for one in found:
+                if one.changed_at >= oldest and left_bytes <= self._max_bytes:
+                    break
+                if _removed(one.name, folder):
+                    left_bytes -= one.size_bytes
+            return left_bytes <= self._max_bytes
+
+    def cannot(self, fault: OSError) -> RecordingError:
+        """Why nothing can be recorded, in words."""
+        return RecordingError(
+            f"This session has to be recorded, and it can't be: {_in_words(fault)}."
+        )
+
+    @contextmanager
+    def _opened(self, *, make: bool = False) -> Iterator[int]:
+        """The folder's descriptor: it can't be exchanged while something is done in it.
+
+        Raises: OSError; RecordingError - others may write to it, or it is a link.
+        """
+        if make:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                self.path.mkdir(mode=0o700)
+        try:
+            folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError as fault:
+            if fault.errno in (errno.ELOOP, errno.ENOTDIR):
+                raise self._refused("it is a link, or no folder") from fault
+            raise
+        try:
+            status = os.fstat(folder)
+            if status.st_mode & _OTHERS_WRITE:
+                mode = stat.S_IMODE(status.st_mode)
+                raise self._refused(f"others may write to it (mode {mode:04o})")
+            if status.st_uid not in (os.geteuid(), 0):
+                raise self._refused("it belongs to another user")
+            yield folder
+        finally:
+            os.close(folder)
+
+    def _refused(self, why: str) -> RecordingError:
+        return RecordingError(f"The folder for recordings, {self.path}, can't be used: {why}.")
+
+
+def _created(name: str, folder: int) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(name, flags, 0o600, dir_fd=folder)
+
+
+def _plain(text: str) -> str:
+    return _ODD.sub("_", text)[:80] or "_"
+
+
+def _recordings(folder: int) -> Iterator[_Found]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if _NAME.fullmatch(entry.name) is None:
+                continue
+            with suppress(FileNotFoundError):
+                status = entry.stat(follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode):
+                    yield _Found(entry.name, status.st_size, status.st_mtime)
+
+
+def _removed(name: str, folder: int) -> bool:
+    """Delete a recording unless it is being written; whether it is gone."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(name, dir_fd=folder)
+    except BlockingIOError:
+        return False
+    except FileNotFoundError:
+        return True
+    finally:
+        os.close(descriptor)
+    return True
+
+
+_WORDS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "this user may not write to the folder for recordings",
+}
+
+
+def _in_words(fault: OSError) -> str:
+    return _WORDS.get(fault.errno or 0, fault.strerror or "writing fails")

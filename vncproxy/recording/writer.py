@@ -1,0 +1,275 @@
+"""Writes one recording in a thread of its own: the event loop never waits for the disk.
+
+What waits is bounded in bytes. When the disk is too slow, full or broken, `has_room` says so; what
+comes then must be left out, and when there is room again the recording goes on with a new block.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from vncproxy.errors import RecordingError
+from vncproxy.recording.file import RecordingFile
+from vncproxy.recording.folder import OVER_LIMIT, RecordingFolder
+from vncproxy.recording.layout import Kind
+
+QUEUE_BYTES = 64 << 20
+"""More than this waiting for the disk, and there is no room. One batch may go beyond."""
+ROOM_PART = 8
+"""There is room again once no more than this part of it waits."""
+FLUSH_INTERVAL_S = 1.0
+"""What was shown is in the file after this time at the latest."""
+TIDY_BYTES = 8 << 20
+"""After so much was written, the folder's limits are looked at."""
+FIRST_PAUSE_S = 5.0
+LONGEST_PAUSE_S = 300.0
+"""Between two tries to go on after the disk has failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Begin:
+    """A block begins. Args: opening - see `layout`."""
+
+    time_ms: int
+    opening: bytes
+    whole: bool
+    continues: bool
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes while it waits."""
+        return len(self.opening)
+
+
+@dataclass(frozen=True, slots=True)
+class _Add:
+    """A record."""
+
+    time_ms: int
+    kind: Kind
+    slices: Sequence[bytes]
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes while it waits."""
+        return sum(map(len, self.slices))
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """Something that happened."""
+
+    time_ms: int
+    what: str
+    size_bytes = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a recording. Args: problem - why it has no proper end, in words."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+    problem: str | None
+
+
+class WriterListener(Protocol):
+    """Who made the writer; called on the event loop's thread."""
+
+    def recording_has_room(self) -> None:
+        """There is room again."""
+
+    def recording_troubled(self, problem: str | None) -> None:
+        """Nothing can be written any more, and why; None: it can again."""
+
+    def recording_ended(self, result: Result) -> None:
+        """The file is closed; nothing follows."""
+
+
+class RecordingWriter:
+    """One recording, from an open file to `close`. Its calls come from the event loop's thread."""
+
+    def __init__(
+        self,
+        name: str,
+        file: RecordingFile,
+        folder: RecordingFolder,
+        listener: WriterListener,
+        *,
+        call: Callable[..., object],
+        queue_bytes: int = QUEUE_BYTES,
+        first_pause_s: float = FIRST_PAUSE_S,
+    ) -> None:
+        """Own `file` and start the thread.
+
+        Args: call - runs a function with arguments on the event loop's thread; first_pause_s -
+        before going on after the disk has failed, then growing to `LONGEST_PAUSE_S`.
+        """
+        self.name = name
+        self._file = file
+        self._folder = folder
+        self._listener = listener
+        self._call = call
+        self._queue_bytes = queue_bytes
+        self._first_pause_s = first_pause_s
+        self._flush_at: float | None = None
+        self._tidied_at_bytes = file.written_bytes
+        self._problem: str | None = None
+        # Below: shared with the thread, under the condition's lock.
+        self._wake = threading.Condition()
+        self._queue: deque[_Begin | _Add | _Note] = deque()
+        self._waiting_bytes = 0
+        self._full = self._failed = self._lost = False
+        self._end_ms: int | None = None
+        self._thread = threading.Thread(target=self._run, name=f"recording {name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a block that begins now would be written."""
+        return not (self._full or self._failed)
+
+    @property
+    def lost(self) -> bool:
+        """Whether something since the last `begin` isn't in the file: only another one helps."""
+        return self._lost
+
+    def begin(self, time_ms: int, opening: bytes, *, whole: bool, continues: bool) -> None:
+        """A block begins."""
+        with self._wake:
+            self._lost = self._failed
+        self._put(_Begin(time_ms, opening, whole, continues))
+
+    def add(self, time_ms: int, kind: Kind, slices: Sequence[bytes]) -> None:
+        """A record of the block; it is left out while something is `lost`."""
+        self._put(_Add(time_ms, kind, slices))
+
+    def note(self, time_ms: int, what: str) -> None:
+        """Something happened."""
+        self._put(_Note(time_ms, what))
+
+    def close(self, time_ms: int) -> None:
+        """The recording is over: what waits is written, then the listener is told the result."""
+        with self._wake:
+            if self._end_ms is None:
+                self._end_ms = time_ms
+                self._wake.notify()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end; whether it came. For a thread other than the event loop's."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _put(self, job: _Begin | _Add | _Note) -> None:
+        with self._wake:
+            if self._failed or self._end_ms is not None or (self._lost and isinstance(job, _Add)):
+                return
+            self._queue.append(job)
+            self._waiting_bytes += job.size_bytes
+            self._full = self._full or self._waiting_bytes > self._queue_bytes
+            self._wake.notify()
+
+    # The thread
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException:
+            # Whoever trusts in the recording must know.
+            with self._wake:
+                self._failed = self._lost = True
+            self._say("This session isn't recorded any more: a fault of the daemon.")
+            raise
+
+    def _work(self) -> None:
+        pause_s = self._first_pause_s
+        while True:
+            job = self._next()
+            try:
+                if job is not None:
+                    self._write(job)
+                if self._flush_at is not None and time.monotonic() >= self._flush_at:
+                    self._flush_at = None
+                    self._file.flush()
+                    self._say(None)
+                    pause_s = self._first_pause_s
+            except (OSError, RecordingError) as fault:
+                self._fail(fault)
+                self._rest(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                continue
+            if job is None and self._end_ms is not None:
+                break
+        self._finish(self._end_ms)
+
+    def _next(self) -> _Begin | _Add | _Note | None:
+        """What to write next; None when it is time to flush, or to end."""
+        with self._wake:
+            timeout_s = None
+            if self._flush_at is not None:
+                timeout_s = max(0.0, self._flush_at - time.monotonic())
+            self._wake.wait_for(lambda: self._queue or self._end_ms is not None, timeout_s)
+            if not self._queue:
+                return None
+            job = self._queue.popleft()
+            self._waiting_bytes -= job.size_bytes
+            if self._full and self._waiting_bytes <= self._queue_bytes // ROOM_PART:
+                self._full = False
+                self._call(self._listener.recording_has_room)
+            return job
+
+    def _write(self, job: _Begin | _Add | _Note) -> None:
+        """Raises: OSError, RecordingError."""
+        match job:
+            case _Begin():
+                if self._file.unsynced:
+                    self._file.sync()
+                self._file.begin(job.time_ms, job.opening, whole=job.whole, continues=job.continues)
+            case _Add():
+                self._file.add(job.time_ms, job.kind, job.slices)
+            case _Note():
+                self._file.note(job.time_ms, job.what)
+        if self._flush_at is None:
+            self._flush_at = time.monotonic() + FLUSH_INTERVAL_S
+        if self._file.written_bytes - self._tidied_at_bytes > TIDY_BYTES:
+            self._tidied_at_bytes = self._file.written_bytes
+            if not self._folder.tidy():
+                raise OSError(errno.EDQUOT, OVER_LIMIT)
+
+    def _fail(self, fault: OSError | RecordingError) -> None:
+        """Nothing can be written: what waits is thrown away."""
+        with self._wake:
+            self._failed = self._lost = True
+            self._full = False
+            self._queue.clear()
+            self._waiting_bytes = 0
+        self._flush_at = None
+        if isinstance(fault, OSError):
+            fault = self._folder.cannot(fault)
+        self._say(fault.public_text)
+
+    def _rest(self, pause_s: float) -> None:
+        with self._wake:
+            self._wake.wait_for(lambda: self._end_ms is not None, pause_s)
+            self._failed = False
+        self._call(self._listener.recording_has_room)
+
+    def _say(self, problem: str | None) -> None:
+        if problem is None and self._problem is None:
+            return
+        if problem is None or self._problem is None:
+            self._call(self._listener.recording_troubled, problem)
+        self._problem = problem
+
+    def _finish(self, end_ms: int) -> None:
+        problem = self._file.close(end_ms)
+        file = self._file
+        result = Result(self.name, file.written_bytes, file.sha256, problem or self._problem)
+        self._call(self._listener.recording_ended, result)
