@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ async def test_from_the_daemon(desk: Desk) -> None:
         socket = await setup.http.ws_connect(
             f"{setup.base}/websockify/demo", headers={"Authorization": f"Bearer {token(desk)}"}
         )
+        async with asyncio.timeout(20):
+            assert await socket.receive_bytes() == b"RFB 003.008\n"
         calls = len(desk.cloud.calls)
         answer = await instances(config, {})
         assert answer["problem"] is None
