@@ -33,6 +33,7 @@ from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Config
 from vncproxy.config.search import audit_path, state_folder, token_path
 from vncproxy.config.secrets import ensure_token, read_vnc_password
+from vncproxy.console.bastion import Bastion, bastion_of, store_password
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.inventory import Inventory
 from vncproxy.console.learned import FILE_NAME as LEARNED_FILE
@@ -62,16 +63,13 @@ from vncproxy.observe.notify import Notifier
 from vncproxy.observe.redaction import Redactor
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.ledger import Ledger
-from vncproxy.throttle.memory import MemoryLedger
-from vncproxy.throttle.sqlite import FILE_NAME as LEDGER_FILE
-from vncproxy.throttle.sqlite import SqliteLedger
 from vncproxy.web import pages
 from vncproxy.web.context import Services
 from vncproxy.web.door import Door, Token
 from vncproxy.web.native_door import NativeDoor
 from vncproxy.web.presence import Presence
 from vncproxy.web.server import Server, application, server_tls
-from vncproxy.web.sessions import Sessions
+from vncproxy.web.sessions import Sessions, daemon_id
 from vncproxy.web.tickets import Tickets
 
 _log = structlog.get_logger("vncproxy.app")
@@ -97,11 +95,8 @@ def budget_of(config: Config) -> Budget:
 
 
 def open_ledger(config: Config, state: Path) -> Ledger:
-    """The ledger that [throttle] names. Raises: LedgerError."""
-    budget = budget_of(config)
-    if config.throttle.store == "memory":
-        return MemoryLedger(budget, time.monotonic)
-    return SqliteLedger(state / LEDGER_FILE, budget)
+    """The ledger that [throttle] names, for a command. Raises: ConfigError, LedgerError."""
+    return bastion_of(config.throttle, budget_of(config), state).ledger
 
 
 def make_state_folder(folder: Path) -> None:
@@ -249,6 +244,8 @@ class Daemon:
         for instance in self._instances:
             if instance.password:
                 self.redactor.register(instance.password)
+        if password := store_password(self.config.throttle):
+            self.redactor.register(password)
         await self._audit.open()
         try:
             self._audit.record_later(Entry(event=AuditEvent.START, version=__version__))
@@ -260,29 +257,36 @@ class Daemon:
 
     async def _run(self, token: Token, started: Callable[[], None] | None) -> None:
         config = self.config
-        ledger = open_ledger(config, self.state)
+        bastion = bastion_of(
+            config.throttle,
+            budget_of(config),
+            self.state,
+            daemon_id=daemon_id(self.state),
+            said=self.metrics.throttle_degraded,
+        )
         try:
             async with cloud_of(config, self._environ, self.metrics, self.redactor) as cloud:
-                await ledger.check_writable()
-                await self._serve(token, ledger, cloud, started)
+                await bastion.ledger.check_writable()
+                await self._serve(token, bastion, cloud, started)
         finally:
-            await ledger.close()
+            await bastion.ledger.close()
 
     async def _serve(
-        self, token: Token, ledger: Ledger, cloud: Cloud, started: Callable[[], None] | None
+        self, token: Token, bastion: Bastion, cloud: Cloud, started: Callable[[], None] | None
     ) -> None:
         config = self.config
         notifier = Notifier.from_environ(self._environ)
         registry = Registry(
             ConsoleParts(
                 limits=config.limits,
-                ledger=ledger,
+                ledger=bastion.ledger,
                 cloud=cloud.client,
                 dial=partial(self._dial, settings=cloud.dial_settings),
                 learned=LearnedStore(self.state / LEARNED_FILE, time.time),
                 metrics=self.metrics,
                 audit=self._audit,
-            )
+            ),
+            bastion.ownership,
         )
         sessions = Sessions(self.state, config.access.session_lifetime, token.digest, self.redactor)
         services = Services(
@@ -294,7 +298,8 @@ class Daemon:
             metrics=self.metrics,
             tasks=self._tasks,
             presence=self._presence,
-            problems=partial(_problems, registry, ledger, cloud.credentials, self._audit),
+            problems=partial(_problems, registry, bastion.ledger, cloud.credentials, self._audit),
+            degraded=lambda: bastion.degraded,
             hide=self.redactor.register,
             metrics_open=config.metrics.access == "open",
             audit=self._audit,
@@ -310,6 +315,8 @@ class Daemon:
                 self.native_doors.append(native)
                 await native.start()
             self._tasks.start(watch_lag(self.metrics.lagged), "lag")
+            self._tasks.start(bastion.watch(), "bastion")
+            self._tasks.start(registry.watch_claims(), "claims")
             _log.info(
                 "daemon.started",
                 version=__version__,

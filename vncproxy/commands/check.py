@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from vncproxy.app import Cloud, cloud_of, instances_of, make_state_folder, open_ledger
+from vncproxy.app import Cloud, budget_of, cloud_of, instances_of, make_state_folder
 from vncproxy.commands.daemon_client import base_url
 from vncproxy.config.address import UnixAddress
 from vncproxy.config.load import Loaded
 from vncproxy.config.model import Config, Listen
 from vncproxy.config.search import state_folder
+from vncproxy.config.store_url import is_shared
+from vncproxy.console.bastion import bastion_of
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.inventory import Inventory
 from vncproxy.errors import CloudError, VncproxyError
@@ -70,14 +72,18 @@ async def _state(config: Config, environ: Mapping[str, str]) -> Finding:
     try:
         folder = state_folder(config, environ)
         make_state_folder(folder)
-        ledger = open_ledger(config, folder)
+        bastion = bastion_of(config.throttle, budget_of(config), folder)
         try:
-            await ledger.check_writable()
+            await bastion.ledger.check_writable()
+            degraded = bastion.degraded
         finally:
-            await ledger.close()
+            await bastion.ledger.close()
     except VncproxyError as error:
         return Finding("state and ledger", False, error.public_text)
-    return Finding("state and ledger", True, f"{folder} can be written")
+    if degraded is not None:
+        return Finding("state and ledger", False, degraded)
+    shared = ", and so can the store of [throttle]" if is_shared(config.throttle.store) else ""
+    return Finding("state and ledger", True, f"{folder} can be written{shared}")
 
 
 async def _door(listen: Listen) -> Finding:

@@ -113,6 +113,9 @@ class Metrics:
         self._waits = histogram(
             "budget_wait_seconds", "Wait for the reconnect budget", _WAIT_BUCKETS_S
         )
+        self._throttle_degraded = gauge(
+            "throttle_degraded", "1 while the shared ledger is away and a share of it is used"
+        )
         self._api_calls = counter("api_calls", "Calls of the cloud's API", "action", "code")
         self._bytes = counter("rfb_bytes", "Bytes of RFB passed on", "direction")
         self._keepalives = counter("keepalives", "Keepalive messages sent upstream", "kind")
@@ -178,6 +181,10 @@ class Metrics:
     def budget_waited(self, wait_s: float) -> None:
         """A link waited so long for its permit, in seconds."""
         self._waits.observe(wait_s)
+
+    def throttle_degraded(self, degraded: bool) -> None:
+        """The shared ledger is away, or back."""
+        self._throttle_degraded.set(degraded)
 
     def api_called(self, action: str, code: str) -> None:
         """The cloud's API was asked. Args: code - "ok", "timeout", "unreachable" or its code."""

@@ -93,7 +93,7 @@ async def admission(request: web.Request) -> web.Response:
     identity = door(request).identify(request)
     parts = services(request)
     instance = await instance_named_in(request)
-    parts.registry.admit(instance.id)
+    await parts.registry.approach(instance.id)
     if parts.audit.problem is not None:
         # Its WebSocket would be refused, which a page can't tell from a lost connection.
         raise AuditError(parts.audit.problem)

@@ -26,8 +26,8 @@ from vncproxy.web.tickets import Tickets
 class Services:
     """The daemon's parts, as the routes see them.
 
-    Args: problems - why no console could be opened right now, in words; empty: ready; hide - a
-    secret, from the log.
+    Args: problems - why no console could be opened right now, in words; empty: ready; degraded -
+    what doesn't work as it should all the same; hide - a secret, from the log.
     """
 
     limits: Limits
@@ -39,6 +39,7 @@ class Services:
     tasks: Tasks
     presence: Presence
     problems: Callable[[], Awaitable[list[str]]]
+    degraded: Callable[[], str | None]
     hide: Callable[[str], None]
     metrics_open: bool = False
     audit: Audit = field(default_factory=NullAudit)

@@ -22,7 +22,12 @@ async def readyz(request: web.Request) -> web.Response:
         known = door(request).find(request) is not None
     except AccessError:
         known = False
-    body = {"ready": not problems, **({"problems": problems} if known else {})}
+    body: dict[str, object] = {"ready": not problems}
+    if known:
+        body["problems"] = problems
+        # No reason to send viewers elsewhere: the others have lost the same store.
+        if (degraded := services(request).degraded()) is not None:
+            body["degraded"] = degraded
     return json_answer(body, 503 if problems else 200)
 
 

@@ -27,6 +27,7 @@ from vncproxy.errors import (
     CloseReason,
     ConfigError,
     ConfigProblem,
+    ConsoleElsewhere,
     Side,
 )
 from vncproxy.observe.metrics import Metrics
@@ -124,14 +125,18 @@ class NativeDoor:
         try:
             refusal = self._refusal()
             if refusal is None:
-                console = await self._registry.console(self._instance)
+                console = await self._registry.console(self._instance, viewer.id)
+                console.expect(viewer.id)
                 try:
                     await announce(console, viewer.identity)
                     await serve(console, viewer, self._metrics, self._presence)
                 finally:
+                    console.unexpect(viewer.id)
                     self._registry.release(console)
             else:
                 await self._turn_away(viewer, refusal)
+        except ConsoleElsewhere as error:
+            await self._turn_away(viewer, error.close_reason())
         except AccessError as error:
             reason = CloseReason(CloseCode.RESTARTING, Side.DAEMON, error.public_text)
             await self._turn_away(viewer, reason)

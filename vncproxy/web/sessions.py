@@ -65,7 +65,7 @@ class Sessions:
         except (OSError, msgspec.MsgspecError):
             _log.warning("sessions.started_fresh")
         # Cookies ignore ports: daemons on one host must not share a name.
-        self.cookie_name = f"vncproxy-{_daemon_id(folder / ID_FILE_NAME)}"
+        self.cookie_name = f"vncproxy-{daemon_id(folder)}"
 
     async def begin(self, identity: Identity) -> str:
         """Log in; gives the cookie's value."""
@@ -103,7 +103,9 @@ class Sessions:
             return await asyncio.to_thread(_replace, self._path, content)
 
 
-def _daemon_id(path: Path) -> str:
+def daemon_id(folder: Path) -> str:
+    """What tells this daemon from others, made when it is missing. Args: folder - the state's."""
+    path = folder / ID_FILE_NAME
     try:
         found = path.read_text().strip()
         if found.isalnum():

@@ -20,10 +20,10 @@ from vncproxy.console.leg import CLOSE_TIMEOUT_S, MESSAGE_MAX_BYTES
 from vncproxy.console.lifecycle import State
 from vncproxy.console.report import Subscriber, notice
 from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
-from vncproxy.errors import AccessError, CloseCode, CloseReason, Side
+from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewhere, Side
 from vncproxy.web.api import new_viewer_id
 from vncproxy.web.context import door, instance_named_in, services
-from vncproxy.web.evidence import address_of
+from vncproxy.web.evidence import address_of, refused
 from vncproxy.web.identity import Identity
 from vncproxy.web.session import announce, serve
 from vncproxy.web.viewer_leg import ViewerLeg, ViewerSocket
@@ -90,10 +90,6 @@ async def websockify(request: web.Request) -> web.StreamResponse:
     """`GET /websockify/{instance}`: the RFB stream."""
     parts = services(request)
     instance, admitted = await _admitted(request, "websockify")
-    # All refusals come before the upgrade: afterwards there are only close codes.
-    console = await parts.registry.console(instance)
-    # Keeps the console in its place until the viewer has joined.
-    place = console.subscribe(admitted.viewer_id)
     socket = ViewerSocket(
         protocols=("binary",),
         compress=False,
@@ -101,6 +97,15 @@ async def websockify(request: web.Request) -> web.StreamResponse:
         timeout=CLOSE_TIMEOUT_S,
         max_msg_size=MESSAGE_MAX_BYTES,
     )
+    # All refusals but one come before the upgrade: afterwards there are only close codes.
+    try:
+        console = await parts.registry.console(instance, admitted.viewer_id)
+    except ConsoleElsewhere as error:
+        await _send_elsewhere(request, socket, error)
+        return socket
+    console.expect(admitted.viewer_id)
+    # Keeps the console in its place until the viewer has joined.
+    place = console.subscribe(admitted.viewer_id)
     who = _who(request, admitted)
     try:
         await announce(console, who)
@@ -120,9 +125,23 @@ async def websockify(request: web.Request) -> web.StreamResponse:
             viewer = Viewer(who, leg, ViewerLimits.of(limits))
             await serve(console, viewer, parts.metrics, parts.presence)
     finally:
+        console.unexpect(admitted.viewer_id)
         console.unsubscribe(place)
         parts.registry.release(console)
     return socket
+
+
+async def _send_elsewhere(
+    request: web.Request, socket: ViewerSocket, error: ConsoleElsewhere
+) -> None:
+    """Say by close code that another daemon has the console."""
+    parts = services(request)
+    parts.metrics.refused(error.word)
+    refused(request, error)
+    await socket.prepare(request)
+    reason = error.close_reason()
+    parts.metrics.viewer_closed(reason.code)
+    await socket.close(code=reason.code, message=reason.reason.encode())
 
 
 def _who(request: web.Request, admitted: _Pass) -> ViewerIdentity:
@@ -148,7 +167,7 @@ async def control(request: web.Request) -> web.StreamResponse:
         timeout=CLOSE_TIMEOUT_S,
         max_msg_size=CONTROL_MESSAGE_MAX_BYTES,
     )
-    console = await parts.registry.console(instance)
+    console = await parts.registry.console(instance, admitted.viewer_id)
     subscriber = console.subscribe(admitted.viewer_id)
     try:
         await socket.prepare(request)

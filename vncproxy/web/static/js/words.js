@@ -135,6 +135,7 @@ const REFUSALS = {
   401: ["Log in first", "Your log-in is missing or has run out."],
   403: ["Not allowed", "You may not open this console, or the page was opened from a foreign site."],
   404: ["No such instance", "There is no instance of this name that you may open."],
+  409: ["Another vncproxy has this console", "The cloud allows one VNC session for an instance, and another daemon holds it."],
   421: ["Wrong host name", "vncproxy isn’t meant to be reached under this name: add it to allowed_hosts, or open it by localhost."],
   429: ["Too many at once", "A limit of vncproxy is reached."],
   503: ["Not possible just now", "vncproxy is stopping, or it can’t write its records."],
