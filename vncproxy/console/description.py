@@ -21,6 +21,7 @@ def state_of(console: Console) -> Message:
         "since": round(runner.state_since, 3),
         "wait_s": None if until is None else round(max(0.0, until - time.time()), 1),
         "text": _text(console),
+        "opaque": runner.opaque,
         "attempt": runner.attempt,
         "keepalive": {"kind": runner.keepalive.kind.value, "why": runner.keepalive.why},
         "screen": screen and {"width": screen.width, "height": screen.height, "name": screen.name},

@@ -129,7 +129,7 @@ class Runner:
         self._instance = instance
         self._parts = parts
         self._host = host
-        self._opaque = False
+        self.opaque = False
         self._password = instance.password
         self._password_given = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -148,7 +148,7 @@ class Runner:
     async def prepare(self) -> None:
         """Recall what was learned of this instance; to be awaited before anything else."""
         learned = await self._parts.learned.get(self._instance.id)
-        self._opaque = learned is not None and learned.opaque
+        self.opaque = learned is not None and learned.opaque
         limits = self._parts.limits
         self.keepalive = Keepalive(
             self.held,
@@ -285,15 +285,15 @@ class Runner:
         """
         self._link_over = asyncio.Event()
         self._link_fault = None
-        link = self.link = Link(await self._leg(), self, self._password, opaque=self._opaque)
+        link = self.link = Link(await self._leg(), self, self._password, opaque=self.opaque)
         outcome: LinkOutcome = "unreachable"
         try:
             self.advance(Event.CONNECTED)
-            if self._opaque:
+            if self.opaque:
                 self._go_opaque(link, None)
             else:
                 await self._shake_hands(link)
-            self._parts.metrics.link("opaque" if self._opaque else "running")
+            self._parts.metrics.link("opaque" if self.opaque else "running")
             outcome = "closed"
             self.links_opened += 1
             link.name = self._link_name(self.links_opened)
@@ -348,7 +348,7 @@ class Runner:
                 _log.warning(
                     "console.opaque", instance=self._instance.id, security_types=list(types)
                 )
-                self._opaque = True
+                self.opaque = True
                 await self._store()
                 if self.stage.screen is not None:
                     raise UpstreamProtocolError(
@@ -393,7 +393,7 @@ class Runner:
         )
         if link.age_s >= HEALTHY_AGE_S:
             self._backoff.reset()
-        if not self._opaque:
+        if not self.opaque:
             await self._learn(by_upstream=by_upstream)
 
     async def _learn(self, *, by_upstream: bool) -> None:
@@ -412,11 +412,11 @@ class Runner:
         """An upstream that says what the daemon doesn't know is opened opaque the next time."""
         if self.stage.unknown_message:
             _log.warning("console.opaque_next", instance=self._instance.id, why=fault.public_text)
-            self._opaque = True
+            self.opaque = True
             await self._store()
 
     async def _store(self) -> None:
-        lesson = to_lesson(self.keepalive.memory, opaque=self._opaque, learned_at=time.time())
+        lesson = to_lesson(self.keepalive.memory, opaque=self.opaque, learned_at=time.time())
         await self._parts.learned.put(self._instance.id, lesson)
 
     def _lost(self) -> UpstreamLost:

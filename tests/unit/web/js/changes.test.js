@@ -19,7 +19,7 @@ test("a link that is back says so, with what was dropped since it was lost", () 
     { state: "running", discarded_keys: 8 },
   );
   assert.equal(back.level, "warning");
-  assert.match(back.text, /6 key events/);
+  assert.match(back.text, /6 keys pressed/);
 });
 
 test("nothing dropped is plain good news, told once", () => {

@@ -16,6 +16,12 @@ test("the daemon's wait is kept for a throttled console", () => {
   assert.equal(ending.retry, "after");
 });
 
+test("a silent end of an opaque console is noVNC's own, which knows the server no better", () => {
+  const ending = endOfSession({ code: 1000, reason: "" }, { state: "closed", opaque: true });
+  assert.match(ending.title, /can’t be shown/);
+  assert.notEqual(endOfSession({ code: 1000, reason: "" }, { state: "closed", opaque: false }).title, ending.title);
+});
+
 test("an end without any message still has words", () => {
   const ending = endOfSession({ code: 1006, reason: "" }, null);
   assert.ok(ending.title && ending.text);

@@ -14,10 +14,22 @@ import { cloudErrorText, refusalWords, sentence } from "./words.js";
  * @property {string} button
  */
 
+/** Codes of a close that nobody gave a reason for. */
+const SILENT = new Set([1000, 1005]);
+
+/** noVNC let go while the daemon passed everything on unread. */
+const UNSUPPORTED = {
+  title: "This screen can’t be shown here",
+  text: "The cloud’s server asks for a log-in, or speaks a kind of VNC, that neither vncproxy nor the screen in this page (noVNC) knows. The browser’s console says which.",
+  retry: "never",
+  action: "again",
+  button: "Try again",
+};
+
 /**
  * The end of a session.
  * @param {{code: number, reason: string}} close
- * @param {{state: string, wait_s?: number|null, instance_status?: string|null,
+ * @param {{state: string, opaque?: boolean, wait_s?: number|null, instance_status?: string|null,
  *   error?: {code: string|null, text: string}|null}|null} last the daemon's last state message
  * @returns {Ending}
  */
@@ -25,6 +37,9 @@ export function endOfSession({ code, reason }, last) {
   const entry = closeCode(code);
   const status = last?.instance_status ? `The instance is ${last.instance_status}.` : "";
   const after_s = last?.wait_s ?? null;
+  if (last?.opaque && SILENT.has(code)) {
+    return { ...UNSUPPORTED, detail: "", after_s };
+  }
   const cloudCode = cloudCodeOf(reason) || (code === 4502 ? (last?.error?.code ?? "") : "");
   if (cloudCode) {
     const text = [status, cloudErrorText(cloudCode, last?.error?.text)].filter(Boolean).join(" ");
