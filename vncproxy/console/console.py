@@ -61,6 +61,7 @@ class Console:
         self._closed = closed
         self._tasks = Tasks()
         self._subscribers: set[Subscriber] = set()
+        self._expected: set[str] = set()
         self._entering: dict[str, ViewerIdentity] = {}
         self._metrics = ExitStack()
         self._kind_metric = ExitStack()
@@ -108,10 +109,18 @@ class Console:
         """Who is on."""
         return list(self.stage.viewers.values())
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no further viewer may join."""
-        return len(self.stage.viewers) >= self._parts.limits.max_viewers
+    def has_room_for(self, viewer_id: str) -> bool:
+        """Whether this viewer may join, or has joined; "" stands for any other."""
+        taken = self._expected | self.stage.viewers.keys()
+        return viewer_id in taken or len(taken) < self._parts.limits.max_viewers
+
+    def expect(self, viewer_id: str) -> None:
+        """Keep a place for a viewer until it joins; `unexpect` gives it back."""
+        self._expected.add(viewer_id)
+
+    def unexpect(self, viewer_id: str) -> None:
+        """The viewer has joined, or won't."""
+        self._expected.discard(viewer_id)
 
     async def enter(self, viewer: Viewer) -> None:
         """A viewer comes, and joins once it is recorded if control moves with that.
@@ -132,6 +141,7 @@ class Console:
 
     def join(self, viewer: Viewer) -> None:
         """A viewer is on; it is served until `viewer.ended`."""
+        self.unexpect(viewer.id)
         viewer.open(self)
         if self.state is State.CLOSED or viewer.end is not None:
             viewer.close(_CLOSED)

@@ -51,7 +51,7 @@ class Registry:
         """The open console of an instance."""
         return self._open.get(instance_id)
 
-    def admit(self, instance_id: str) -> None:
+    def admit(self, instance_id: str, viewer_id: str = "") -> None:
         """Check that a viewer may come to this instance now.
 
         Raises: AccessError - 503 while the daemon drains; 429 when a limit is reached.
@@ -60,7 +60,7 @@ class Registry:
             raise AccessError(503, "draining", "The daemon is restarting. Try again in a moment.")
         console = self._open.get(instance_id)
         closing = console is not None and console.state is State.CLOSED
-        if console is not None and console.is_full and not closing:
+        if console is not None and not closing and not console.has_room_for(viewer_id):
             raise AccessError(
                 429,
                 "too-many-viewers",
@@ -86,14 +86,14 @@ class Registry:
         if (owner := await self._ownership.owner(instance_id)) is not None:
             raise owner.refusal()
 
-    async def console(self, instance: ConsoleInstance) -> Console:
+    async def console(self, instance: ConsoleInstance, viewer_id: str = "") -> Console:
         """The open console of an instance, or a new one that waits for its first viewer.
 
         Raises: AccessError as `admit`; ConsoleElsewhere.
         """
         while True:
             async with self._lock:
-                self.admit(instance.id)
+                self.admit(instance.id, viewer_id)
                 console = self._open.get(instance.id)
                 if console is None:
                     console = self._open[instance.id] = await self._new(instance)
