@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from playwright.async_api import Locator, Page, WebSocket, expect
 
 from tests.real.peers.browser import Browser, pixels
 from tests.real.peers.process import until
-from tests.setup import Running, running
+from tests.setup import WAIT_S, Running, running
 
 SHOTS_VARIABLE = "VNCPROXY_SHOTS"
 CANVAS = "#screen canvas"
+expect.set_options(timeout=WAIT_S * 1000)
 KEY_PAUSE_MS = 40
 
 
@@ -39,6 +40,7 @@ class Tab:
     browser: Browser
     shots: Path
     sockets: list[Heard] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
 
     @classmethod
     async def opened(cls, browser: Browser, folder: Path) -> Tab:
@@ -138,7 +140,7 @@ class Tab:
         session = await self.page.context.new_cdp_session(self.page)
         history = await session.send("Page.getNavigationHistory")
         await session.detach()
-        return [entry[key] for entry in history["entries"] for key in ("url", "userTypedURL")]
+        return [entry["url"] for entry in history["entries"]]
 
 
 def _bytes(data: Any) -> bytes:
@@ -149,14 +151,19 @@ def _bytes(data: Any) -> bytes:
 _ITS_OWN = ("willReadFrequently",)
 
 
-@contextmanager
-def no_complaints(browser: Browser, *expected: str) -> Iterator[None]:
-    """In this block nothing goes wrong in the browser, but for complaints that hold an `expected`.
+@asynccontextmanager
+async def fresh_tab(browser: Browser, folder: Path) -> AsyncIterator[Tab]:
+    """A new tab in which nothing goes wrong, but for complaints that hold a text of `expected`.
 
     A refused request and a broken WebSocket are told by the browser itself, whatever a page does.
     """
     browser.complaints.clear()
-    yield
-    known = (*_ITS_OWN, *expected)
+    tab = await Tab.opened(browser, folder)
+    try:
+        yield tab
+    finally:
+        for page in browser.context.pages:
+            await page.close()
+    known = (*_ITS_OWN, *tab.expected)
     unexpected = [text for text in browser.complaints if not any(part in text for part in known)]
     assert not unexpected, unexpected

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.real.console_tab import Tab, no_complaints
+from tests.real.console_tab import Tab, fresh_tab
 from tests.real.peers.browser import Browser
 from tests.real.peers.browser import chromium as start_chromium
 from tests.real.peers.process import until as until_async
@@ -70,10 +70,8 @@ async def locked_qemu(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 @pytest_asyncio.fixture(loop_scope="module")
 async def tab(chromium: Browser, tmp_path: Path) -> AsyncIterator[Tab]:
     """A new tab, without complaints at its end."""
-    with no_complaints(chromium):
-        tab = await Tab.opened(chromium, tmp_path)
+    async with fresh_tab(chromium, tmp_path) as tab:
         yield tab
-        await tab.page.close()
 
 
 def screen_of(qemu: Qemu, **rules: object) -> SimulatorSettings:

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.real.console_tab import Tab, no_complaints
+from tests.real.console_tab import Tab, fresh_tab
 from tests.real.peers.browser import Browser
 from tests.real.peers.browser import chromium as start_chromium
 from tests.real.peers.process import until as until_async
@@ -68,10 +68,8 @@ async def locked_xvnc(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 @pytest_asyncio.fixture(loop_scope="module")
 async def tab(chromium: Browser, tmp_path: Path) -> AsyncIterator[Tab]:
     """A new tab, without complaints at its end."""
-    with no_complaints(chromium):
-        tab = await Tab.opened(chromium, tmp_path)
+    async with fresh_tab(chromium, tmp_path) as tab:
         yield tab
-        await tab.page.close()
 
 
 def screen_of(server: Xvnc, **rules: object) -> SimulatorSettings:

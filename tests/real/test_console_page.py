@@ -1,0 +1,515 @@
+"""Every state of the pages in Chromium: what they say, what comes next, what they never show."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from numpy.typing import NDArray
+from playwright.async_api import expect
+
+from tests.real.console_tab import Tab, fresh_tab
+from tests.real.peers.browser import Browser
+from tests.real.peers.browser import chromium as start_chromium
+from tests.real.rfb_client import PIXELS_16
+from tests.setup import Running, running, set_encodings, until
+from vncproxy.config.model import Aliyun, Limits, Listen
+from vncproxy.console.registry import Registry
+from vncproxy.console.runner import ConsoleParts
+from vncproxy.errors import CloseCode, CloseReason, Side
+from vncproxy.simulator import Simulator
+from vncproxy.simulator.faults import ANY, ApiFault, GatewayFault, GatewayFaultKind
+from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+STILL = SimulatorSettings(animated=False)
+SCRIPTS = Path(__file__).resolve().parents[2] / "vncproxy" / "web" / "static" / "js"
+REFUSED = "status of 401"
+GONE = "ERR_CONNECTION_REFUSED"
+NOVNC_CLOSED = "Failed when connecting: Connection closed"
+MANY = 1000
+BROKEN = 1006
+"""Made by the browser itself."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def chromium(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    """One browser for this file."""
+    async with start_chromium(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def tab(chromium: Browser, tmp_path: Path) -> AsyncIterator[Tab]:
+    """A new tab, without complaints at its end but for those that a test expects."""
+    async with fresh_tab(chromium, tmp_path) as tab:
+        yield tab
+
+
+def close_codes() -> list[dict[str, Any]]:
+    """The page's own list; that it fits the daemon's is tested in tests/unit/web."""
+    text = (SCRIPTS / "closecodes.js").read_text("utf-8")
+    found = re.search(r"export const CLOSE_CODES = (\[.*?\n\]);", text, re.DOTALL)
+    assert found
+    codes: list[dict[str, Any]] = json.loads(found[1])
+    return codes
+
+
+def title_of(code: int) -> str:
+    """The page's title for a close code."""
+    return next(str(entry["title"]) for entry in close_codes() if entry["code"] == code)
+
+
+async def shows(tab: Tab, setup: Running) -> None:
+    """Wait until the page shows the built-in screen, every pixel."""
+
+    async def truth() -> NDArray[np.uint8]:
+        width, height = setup.cloud.screen_size()
+        pixels = np.frombuffer(setup.cloud.framebuffer(), np.uint8)
+        return pixels.reshape(height, width, 3)
+
+    await tab.shows(truth)
+
+
+async def seconds_left(tab: Tab) -> int:
+    """What the countdown says."""
+    text = await tab.page.locator("#message-countdown").inner_text()
+    found = re.fullmatch(r"Next try in (?:(\d+) min )?(\d+) s", text)
+    assert found, text
+    return 60 * int(found[1] or 0) + int(found[2])
+
+
+async def counts_down(tab: Tab) -> int:
+    """See the countdown lose seconds; the number that it began with."""
+    await expect(tab.page.locator("#message-countdown")).to_have_text(re.compile(r"min|\d\d s"))
+    first = await seconds_left(tab)
+    await expect(tab.page.locator("#message-countdown")).not_to_have_text(
+        await tab.page.locator("#message-countdown").inner_text()
+    )
+    assert first - 5 < await seconds_left(tab) < first
+    return first
+
+
+def kept(setup: Running) -> None:
+    """No rule of the cloud was broken."""
+    assert not setup.cloud.breaches
+
+
+def token_of(setup: Running) -> str:
+    """The owner's token."""
+    return (setup.daemon.state / "token").read_text().strip()
+
+
+async def kept_nowhere(tab: Tab, *secrets: str) -> None:
+    """No secret is in the tab's addresses, what it stores, what the page holds or what it fetched.
+
+    A viewer's ticket is in a WebSocket's address by contract; it is used up when it is there.
+    """
+    stored = await tab.page.evaluate(
+        "JSON.stringify([localStorage, sessionStorage, document.cookie])"
+    )
+    places = [*await tab.addresses(), *tab.browser.requests, stored, await tab.page.content()]
+    for secret in secrets:
+        assert len(secret) >= 6
+        assert not [place for place in places if secret in place]
+
+
+async def test_the_list_asks_for_the_token_first(tab: Tab, tmp_path: Path) -> None:
+    """A wrong token is told; the right one shows what may be opened, its state, and who is on."""
+    tab.expected.append(REFUSED)
+    settings = SimulatorSettings(
+        animated=False,
+        instances=(
+            SimulatedInstance(name="web-1"),
+            SimulatedInstance("i-bp1windows00000001", "erp", os_type="windows", os_name="Windows"),
+            SimulatedInstance("i-bp1stopped00000001", "batch", status="Stopped"),
+            SimulatedInstance("i-bp1starting0000001", "new-one", status="Starting"),
+        ),
+    )
+    async with Simulator(settings) as cloud:
+        aliyun = Aliyun(endpoint=cloud.endpoint, discover=True)
+        async with running(
+            tmp_path, cloud=cloud, access="token", aliyun=aliyun, instance=()
+        ) as setup:
+            setup.alias = DEMO_INSTANCE_ID
+            await tab.open(setup.base)
+            field = tab.page.get_by_label("Access token")
+            await expect(field).to_be_focused()
+            await tab.shoot("log-in")
+            await field.fill("not-the-token")
+            await tab.button("Log in").click()
+            await expect(tab.page.get_by_role("alert").filter(has_text="token")).to_be_visible()
+            await tab.shoot("log-in-wrong")
+            await field.fill(token_of(setup))
+            await tab.page.keyboard.press("Enter")
+            rows = tab.page.get_by_role("listitem")
+            await expect(rows).to_have_count(4)
+            await expect(rows.filter(has_text="batch")).to_contain_text("Stopped")
+            await expect(rows.filter(has_text="erp")).to_contain_text("Windows")
+            await expect(rows.filter(has_text="web-1")).to_contain_text("Nobody is on")
+            headers = {"Authorization": f"Bearer {token_of(setup)}"}
+            viewer = await setup.connect(headers=headers)
+            await viewer.begin()
+            await tab.page.reload()
+            await expect(rows.filter(has_text="web-1")).to_contain_text("On: owner")
+            await tab.shoot("list")
+
+            async with tab.page.context.expect_page() as opened:
+                await tab.page.get_by_role("link", name=re.compile("console of .*windows")).click()
+            console = await opened.value
+            await expect(console.locator("#place")).to_contain_text("Windows")
+            await console.close()
+            await kept_nowhere(tab, token_of(setup))
+            await tab.button("Log out").click()
+            await expect(tab.page.get_by_label("Access token")).to_be_visible()
+            await tab.open("about:blank")
+
+
+async def test_the_list_says_what_to_do_when_it_is_empty(tab: Tab, tmp_path: Path) -> None:
+    """No instance: how to name one. The cloud can't be asked: why."""
+    async with running(tmp_path / "empty", cloud=STILL, instance=()) as setup:
+        await tab.open(setup.base)
+        await expect(tab.page.locator(".empty")).to_contain_text("[[instance]]")
+        await tab.shoot("list-empty")
+        await tab.open("about:blank")
+    async with Simulator(STILL) as cloud:
+        aliyun = Aliyun(endpoint=cloud.endpoint, discover=True)
+        cloud.faults.next(ANY, ApiFault.error("Forbidden.RAM"), MANY)
+        async with running(tmp_path, cloud=cloud, aliyun=aliyun) as setup:
+            await tab.open(setup.base)
+            await expect(tab.page.get_by_role("alert")).to_contain_text("Forbidden.RAM")
+            await tab.shoot("list-problem")
+            await tab.open("about:blank")
+
+
+async def test_a_link_opens_the_console_once(tab: Tab, tmp_path: Path) -> None:
+    """Its ticket is in no address afterwards, and good for nothing any more."""
+    tab.expected.append(REFUSED)
+    async with running(tmp_path, cloud=STILL, access="token") as setup:
+        headers = {"Authorization": f"Bearer {token_of(setup)}"}
+        async with setup.http.post(
+            f"{setup.base}/api/v1/tickets", json={"instance": "demo"}, headers=headers
+        ) as answer:
+            path = (await answer.json())["path"]
+        await tab.open(setup.base + path)
+        await tab.runs()
+        assert tab.page.url == f"{setup.base}/console/demo"
+        _, _, ticket = path.partition("#")
+        tickets = [ticket, *(socket.url.partition("ticket=")[2] for socket in tab.sockets)]
+        assert len(tickets) == 3
+        await kept_nowhere(tab, token_of(setup), *tickets)
+        assert ticket not in setup.log.getvalue()
+
+        await tab.page.context.clear_cookies()
+        await tab.open(setup.base + path)
+        title = tab.page.get_by_role("heading", name="This link can’t be used any more")
+        await expect(title).to_be_visible()
+        await tab.shoot("enter-used")
+        await kept_nowhere(tab, ticket)
+        await tab.open(f"{setup.base}/console/demo")
+        await tab.says("Log in first")
+        await tab.shoot("console-log-in")
+        await tab.page.get_by_label("Access token").fill(token_of(setup))
+        await tab.button("Log in").click()
+        await tab.runs()
+        await kept_nowhere(tab, token_of(setup))
+        await tab.open("about:blank")
+
+
+async def test_the_way_to_the_screen_is_told_step_by_step(tab: Tab, tmp_path: Path) -> None:
+    """Asking the cloud, connecting, the screen; panels and dialogs over it."""
+    async with Simulator(STILL) as cloud:
+        cloud.faults.next(ANY, ApiFault.slow(1.5))
+        cloud.gateway_faults.next(ANY, GatewayFault.hang(1.5))
+        async with tab.on_a_console(tmp_path, cloud=cloud) as setup:
+            await tab.says("Asking the cloud for the console")
+            await tab.shoot("fetching-url")
+            await tab.says("Connecting to the instance")
+            await tab.shoot("connecting")
+            await tab.runs()
+            await shows(tab, setup)
+            await tab.shoot("running")
+            await tab.button("Keys").click()
+            await expect(tab.page.locator("#keys-panel")).to_be_visible()
+            await tab.shoot("panel-keys")
+            await tab.page.keyboard.press("Escape")
+            await tab.button("Type text").click()
+            await tab.page.get_by_role("textbox", name="Text to type").fill("uname -a\n")
+            await tab.shoot("dialog-paste")
+            await tab.button("Type it").click()
+            await until(lambda: "uname -a" in cloud.typed_text, "the pasted text")
+            cloud.broadcast(b"\x03\0\0\0\0\0\0\x09from here")
+            await tab.button("Guest’s clipboard").click()
+            await expect(tab.page.locator("#clip-text")).to_have_value("from here")
+            await tab.shoot("dialog-clipboard")
+            await tab.page.locator("#clip-close").click()
+            await tab.button("Details").click()
+            await expect(tab.page.locator("#details-panel")).to_contain_text(DEMO_INSTANCE_ID)
+            await tab.shoot("panel-details")
+            await tab.page.keyboard.press("Escape")
+            await tab.page.set_viewport_size({"width": 420, "height": 700})
+            await tab.shoot("running-narrow")
+            await tab.page.set_viewport_size({"width": 1000, "height": 800})
+            kept(setup)
+
+
+async def test_two_pages_share_a_console_and_pass_control(
+    tab: Tab, chromium: Browser, tmp_path: Path
+) -> None:
+    """Both see the picture; the second types once the first has granted it."""
+    async with tab.on_a_console(tmp_path, cloud=STILL) as setup:
+        await tab.runs()
+        second = await Tab.opened(chromium, tmp_path)
+        await second.open(f"{setup.base}/console/demo")
+        await second.runs()
+        await shows(second, setup)
+        await expect(second.page.locator("#typing")).to_have_text("Watching only")
+        await second.type("no")
+        await second.shoot("watching")
+        await second.button("Request control").click()
+        await expect(tab.page.locator("#people")).to_contain_text("anyone asks for control.")
+        await tab.shoot("control-asked")
+        await tab.button("Grant").click()
+        await expect(second.page.locator("#typing")).not_to_have_text("Watching only")
+        await second.page.locator("#screen canvas").click()
+        await second.type("yes")
+        await until(lambda: setup.cloud.typed_text == "yes", "the second page's keys")
+        await second.page.close()
+        kept(setup)
+
+
+async def test_an_exhausted_budget_is_counted_down(tab: Tab, tmp_path: Path) -> None:
+    """The picture stays behind the card, and the seconds go down."""
+    limits = Limits(reconnects_per_minute=1)
+    async with tab.on_a_console(tmp_path, cloud=STILL, limits=limits) as setup:
+        await tab.runs()
+        setup.cloud.drop()
+        await tab.says("Waiting for a free reconnection", "What you see is the last picture.")
+        assert 50 < await counts_down(tab) <= 61
+        await shows(tab, setup)
+        await tab.shoot("waiting-budget")
+        kept(setup)
+
+
+async def test_a_lost_link_comes_back_under_the_page(tab: Tab, tmp_path: Path) -> None:
+    """While it is away the card says so over the last picture; a button shortens the wait."""
+    async with tab.on_a_console(tmp_path, cloud=STILL) as setup:
+        await tab.runs()
+        await shows(tab, setup)
+        setup.cloud.gateway_faults.next(DEMO_INSTANCE_ID, GatewayFault.refuse(), 5)
+        setup.cloud.drop()
+        await tab.says("Bringing the link back", "3 tries so far.")
+        await tab.shoot("resuming")
+        await shows(tab, setup)
+        setup.cloud.gateway_faults.clear()
+        await tab.button("Try now").click()
+        await tab.runs()
+        await expect(tab.page.locator("#notices")).to_contain_text("The link was lost and is back.")
+        await tab.shoot("resumed")
+        await tab.type("back")
+        await until(lambda: setup.cloud.typed_text == "back", "the keys")
+        await shows(tab, setup)
+        assert len(tab.streams) == 1
+        kept(setup)
+
+
+async def test_a_link_that_stays_away_is_given_up(tab: Tab, tmp_path: Path) -> None:
+    """4504 after max_wait; the page goes on trying by itself."""
+    tab.expected.append(NOVNC_CLOSED)
+    limits = Limits(max_wait=1.5)
+    async with tab.on_a_console(tmp_path, cloud=STILL, limits=limits) as setup:
+        await tab.runs()
+        setup.cloud.gateway_faults.next(DEMO_INSTANCE_ID, GatewayFault.refuse(), MANY)
+        setup.cloud.drop()
+        await tab.says(title_of(CloseCode.UPSTREAM_LOST), "Next try in")
+        await tab.shoot("code-4504-real")
+        setup.cloud.gateway_faults.clear()
+        await tab.runs()
+        await shows(tab, setup)
+        kept(setup)
+
+
+async def test_a_wait_beyond_max_wait_is_refused(tab: Tab, tmp_path: Path) -> None:
+    """4429 with the time at which it makes sense to come back."""
+    limits = Limits(reconnects_per_minute=1, max_wait=5.0)
+    async with tab.on_a_console(tmp_path, cloud=STILL, limits=limits) as setup:
+        await tab.runs()
+        setup.cloud.drop()
+        await tab.says(title_of(CloseCode.THROTTLED), "the next connection is allowed in")
+        assert await counts_down(tab) > 50
+        await tab.shoot("code-4429-real")
+        kept(setup)
+
+
+async def test_a_stopped_instance_is_told_and_waited_for(tab: Tab, tmp_path: Path) -> None:
+    """Retried while it may start, then 4502; the button opens it once it runs."""
+    tab.expected.append(NOVNC_CLOSED)
+    limits = Limits(max_wait=3.0)
+    async with Simulator(STILL) as cloud:
+        cloud.set_status("Stopped")
+        async with tab.on_a_console(tmp_path, cloud=cloud, limits=limits) as setup:
+            await tab.says(
+                "Not connected yet", "The instance is Stopped.", "start it", "Next try in"
+            )
+            await tab.shoot("stopped-waiting")
+            await tab.says(title_of(CloseCode.UPSTREAM_REFUSED), "IncorrectInstanceStatus")
+            await expect(tab.card).to_contain_text("The instance is Stopped.")
+            await tab.shoot("code-4502-stopped")
+            assert not cloud.dials
+            cloud.set_status("Running")
+            await tab.button("Try again").click()
+            await tab.runs()
+            kept(setup)
+
+
+async def test_a_refusal_of_the_cloud_says_what_to_do(tab: Tab, tmp_path: Path) -> None:
+    """4502 at once, with the RAM policy's action."""
+    tab.expected.append(NOVNC_CLOSED)
+    async with Simulator(STILL) as cloud:
+        cloud.faults.next(ANY, ApiFault.error("Forbidden.RAM"), MANY)
+        async with tab.on_a_console(tmp_path, cloud=cloud):
+            await tab.says(title_of(CloseCode.UPSTREAM_REFUSED), "ecs:DescribeInstanceVncUrl")
+            await tab.shoot("code-4502-forbidden")
+            assert len(cloud.calls) == 1
+
+
+async def test_an_administrator_ends_a_page(tab: Tab, tmp_path: Path) -> None:
+    """4403: the page says so and doesn't come back by itself."""
+    async with tab.on_a_console(tmp_path, cloud=STILL) as setup:
+        await tab.runs()
+        async with setup.http.delete(f"{setup.base}/api/v1/consoles/demo") as answer:
+            assert answer.status == 204
+        await tab.says(title_of(CloseCode.KICKED))
+        await tab.shoot("code-4403-real")
+        await expect(tab.page.locator("#message-countdown")).to_be_hidden()
+        assert not setup.cloud.sessions
+        kept(setup)
+
+
+async def test_a_restart_of_the_daemon_is_survived(tab: Tab, tmp_path: Path) -> None:
+    """1012, then the daemon is away, then the page is back by itself."""
+    tab.expected.append(GONE)
+    async with Simulator(STILL) as cloud:
+        async with running(tmp_path, cloud=cloud) as setup:
+            port = setup.daemon.servers[0].port
+            await tab.open(f"{setup.base}/console/demo")
+            await tab.runs()
+        await tab.says(title_of(CloseCode.RESTARTING), "Next try in")
+        await tab.shoot("code-1012-real")
+        await tab.says("vncproxy can’t be reached", "Next try in")
+        await tab.shoot("unreachable")
+        door = Listen(address=f"127.0.0.1:{port}", access="open")
+        async with running(tmp_path, cloud=cloud, listen=(door,)) as setup:
+            await tab.runs()
+            await shows(tab, setup)
+            await tab.type("again")
+            await until(lambda: cloud.typed_text == "again", "the keys")
+            kept(setup)
+            await tab.open("about:blank")
+
+
+async def test_an_unknown_message_is_passed_on_unread_the_next_time(
+    tab: Tab, tmp_path: Path
+) -> None:
+    """4500 first; then the console is opaque, works, says so, and carries no second viewer."""
+    async with Simulator(STILL) as cloud:
+        cloud.gateway_faults.next(ANY, GatewayFault(GatewayFaultKind.UNKNOWN_MESSAGE))
+        async with tab.on_a_console(tmp_path, cloud=cloud) as setup:
+            await tab.says(title_of(CloseCode.UPSTREAM_PROTOCOL))
+            await tab.shoot("code-4500-real")
+            await tab.button("Try again").click()
+            await tab.runs()
+            await expect(tab.page.locator("#state")).to_have_text("Connected, opaque")
+            await shows(tab, setup)
+            await tab.shoot("opaque")
+            await tab.type("unread")
+            await until(lambda: cloud.typed_text == "unread", "the keys")
+            second = await setup.connect()
+            assert await second.ended() == CloseCode.IN_USE
+            kept(setup)
+
+
+async def test_unknown_security_is_told(tab: Tab, tmp_path: Path) -> None:
+    """The console turns opaque, and noVNC can't log in either: the page says why."""
+    tab.expected.append("Unsupported security types")
+    async with Simulator(STILL) as cloud:
+        cloud.gateway_faults.next(ANY, GatewayFault(GatewayFaultKind.UNKNOWN_SECURITY), MANY)
+        async with tab.on_a_console(tmp_path, cloud=cloud) as setup:
+            await tab.says("This screen can’t be shown here", "a log-in")
+            await tab.shoot("opaque-unsupported")
+            kept(setup)
+
+
+async def test_another_pixel_format_is_told(tab: Tab, tmp_path: Path) -> None:
+    """4406 where a viewer of 16 bits has the console."""
+    async with running(tmp_path, cloud=STILL) as setup:
+        viewer = await setup.connect()
+        await viewer.shake_hands()
+        await viewer.send(b"\0\0\0\0" + PIXELS_16, set_encodings((0,)), viewer.request(0))
+        await tab.open(f"{setup.base}/console/demo")
+        await tab.says(title_of(CloseCode.PIXEL_FORMAT))
+        await tab.shoot("code-4406-real")
+        await tab.open("about:blank")
+        kept(setup)
+
+
+async def test_an_unknown_instance_is_told(tab: Tab, tmp_path: Path) -> None:
+    """404 in words, with the way to the list."""
+    tab.expected.append("status of 404")
+    async with running(tmp_path, cloud=STILL) as setup:
+        await tab.open(f"{setup.base}/console/nobody-has-this")
+        await tab.says("No such instance")
+        await tab.shoot("no-such-instance")
+        await tab.button("All instances").click()
+        await expect(tab.page.get_by_role("heading", name="Instances")).to_be_visible()
+        await tab.open("about:blank")
+
+
+async def test_every_close_code_has_its_sentence(
+    tab: Tab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Title, what to do, a countdown where it comes back by itself, a button where it doesn't."""
+    registries: list[Registry] = []
+
+    def kept_registry(parts: ConsoleParts) -> Registry:
+        registries.append(Registry(parts))
+        return registries[0]
+
+    monkeypatch.setattr("vncproxy.app.Registry", kept_registry)
+    titles = set()
+    async with running(tmp_path, cloud=STILL) as setup:
+        for entry in close_codes():
+            if entry["code"] == BROKEN:
+                continue
+            code = CloseCode(entry["code"])
+            await tab.open(f"{setup.base}/console/demo")
+            await tab.runs()
+            console = registries[0].get(DEMO_INSTANCE_ID)
+            assert console is not None
+            [viewer] = console.viewers
+            viewer.close(CloseReason(code, Side.DAEMON))
+            await tab.says(entry["title"])
+            titles.add(entry["title"])
+            if code is CloseCode.VNC_PASSWORD:
+                await expect(tab.page.get_by_role("textbox", name="VNC password")).to_be_visible()
+            else:
+                await expect(tab.card).to_contain_text(entry["text"])
+                await expect(tab.button(entry["button"])).to_be_visible()
+                countdown = tab.page.locator("#message-countdown")
+                if entry["retry"] == "never":
+                    await expect(countdown).to_be_hidden()
+                else:
+                    await expect(countdown).to_contain_text("Next try in")
+            await tab.shoot(f"code-{code}")
+            await tab.open("about:blank")
+            await viewer.closed()
+        assert len(titles) == len(CloseCode)
+        assert len(setup.cloud.dials) == 1
+        kept(setup)
