@@ -94,11 +94,6 @@ def budget_of(config: Config) -> Budget:
     return Budget(limit=config.limits.reconnects_per_minute, hold_s=config.aliyun.call_timeout)
 
 
-def open_ledger(config: Config, state: Path) -> Ledger:
-    """The ledger that [throttle] names, for a command. Raises: ConfigError, LedgerError."""
-    return bastion_of(config.throttle, budget_of(config), state).ledger
-
-
 def make_state_folder(folder: Path) -> None:
     """Make the state directory, for this user only.
 

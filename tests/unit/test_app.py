@@ -14,13 +14,12 @@ import pytest
 
 from tests.setup import running, until
 from tests.unit.web.conftest import JSON, house
-from vncproxy.app import Daemon, budget_of, instances_of, make_state_folder, open_ledger
-from vncproxy.config.model import Aliyun, Config, Instance, Limits, Listen, State, Throttle
+from vncproxy.app import Daemon, budget_of, instances_of, make_state_folder
+from vncproxy.config.model import Aliyun, Config, Instance, Limits, Listen, State
 from vncproxy.errors import ConfigError, LedgerError, LocalError
 from vncproxy.observe.notify import Notifier
 from vncproxy.simulator.settings import SimulatorSettings
-from vncproxy.throttle.memory import MemoryLedger
-from vncproxy.throttle.sqlite import SqliteLedger
+from vncproxy.throttle.budget import Budget
 from vncproxy.web import pages
 
 
@@ -179,14 +178,10 @@ def test_instances(tmp_path: Path) -> None:
     ]
 
 
-async def test_the_ledger_of_the_settings(tmp_path: Path) -> None:
-    """SQLite in the state folder or memory, with the limit of the settings."""
-    limits = Limits(reconnects_per_minute=7)
-    assert budget_of(Config(limits=limits)).limit == 7
-    for store, kind in (("sqlite", SqliteLedger), ("memory", MemoryLedger)):
-        ledger = open_ledger(Config(throttle=Throttle(store=store)), tmp_path)
-        assert isinstance(ledger, kind)
-        await ledger.close()
+def test_the_budget_of_the_settings() -> None:
+    """The limit, and a hold that the call for the VncUrl fits in."""
+    config = Config(limits=Limits(reconnects_per_minute=7), aliyun=Aliyun(call_timeout=3.0))
+    assert budget_of(config) == Budget(limit=7, hold_s=3.0)
 
 
 async def test_an_incomplete_installation_is_told(

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from vncproxy.aliyun.vncurl import official_page_url
-from vncproxy.app import cloud_of, instances_of, make_state_folder, open_ledger
+from vncproxy.app import budget_of, cloud_of, instances_of, make_state_folder
 from vncproxy.commands.daemon_client import NoDaemonError, base_url, daemon_client
 from vncproxy.config.model import Config
 from vncproxy.config.search import state_folder
+from vncproxy.console.bastion import bastion_of
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.inventory import Inventory
 from vncproxy.console.opener import ACCOUNT_KEY
@@ -71,8 +72,11 @@ async def official_url(
             raise LocalError(f"no password_file is configured for {instance.alias}")
         state = state_folder(config, environ)
         make_state_folder(state)
-        ledger = open_ledger(config, state)
+        bastion = bastion_of(config.throttle, budget_of(config), state)
+        ledger = bastion.ledger
         try:
+            if not force and (owner := await bastion.ownership.owner(instance.id)) is not None:
+                raise LocalError(f"{owner.refusal().public_text} Or say --force.")
             key = ACCOUNT_KEY if config.limits.reconnects_key == "account" else instance.id
             booking = await ledger.book(key, config.limits.max_wait)
             if isinstance(booking, TooLong):

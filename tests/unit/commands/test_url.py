@@ -13,13 +13,14 @@ import pytest
 
 from tests.setup import running
 from tests.unit.commands.surroundings import DEMO, SETTINGS, Desk, environ
-from vncproxy.app import open_ledger
 from vncproxy.commands.daemon_client import NoDaemonError
 from vncproxy.commands.url import console_url, official_url
 from vncproxy.config.model import Aliyun, Config, Instance, Limits, Listen, State, Throttle
 from vncproxy.errors import AccessError, CloudError, ConfigError, LedgerError, LocalError
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.simulator import Simulator
+from vncproxy.throttle.budget import Budget
+from vncproxy.throttle.sqlite import FILE_NAME, SqliteLedger
 
 
 async def official(config: Config, name: str = "demo", **how: Any) -> str:
@@ -30,7 +31,7 @@ async def official(config: Config, name: str = "demo", **how: Any) -> str:
 
 async def used(desk: Desk, key: str = DEMO.instance_id) -> int:
     """Permits of the reconnect ledger that are spent or booked."""
-    ledger = open_ledger(desk.config(), desk.folder / "state")
+    ledger = SqliteLedger(desk.folder / "state" / FILE_NAME, Budget())
     try:
         return (await ledger.usage(key)).used
     finally:
