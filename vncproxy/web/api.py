@@ -151,7 +151,7 @@ async def log_in(request: web.Request) -> web.Response:
             raise AccessError(401, "wrong-token", "The token is wrong.")
     elif isinstance(text := body.get("ticket"), str):
         ticket = parts.tickets.enter(text)
-        if ticket is None:
+        if ticket is None or not door(request).knows(ticket.identity):
             raise AccessError(401, "used-ticket", "This link was used, or is older than 60 s.")
         identity, page = ticket.identity, ticket.next
     else:

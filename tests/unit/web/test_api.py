@@ -346,3 +346,23 @@ async def test_a_cookie_counts_at_every_door_of_its_kind(tmp_path: Path) -> None
         cookie = await home.log_in()
         setup.daemon.servers.reverse()
         assert (await home.ask("/api/v1/instances", cookie)).json["session"]
+
+
+async def test_what_an_open_door_gives_counts_at_no_other(tmp_path: Path) -> None:
+    """Neither link, cookie nor page's ticket of an open door lets anybody in at a token door."""
+    doors = (
+        Listen(name="inside", address="127.0.0.1:0", access="open"),
+        Listen(name="outside", address="127.0.0.1:0", access="token"),
+    )
+    async with running(tmp_path, listen=doors) as setup:
+        home = house(setup)
+        link = (await home.post("/api/v1/tickets", {"instance": "demo"})).json["ticket"]
+        page = (await home.admission())["ticket"]
+        other = (await home.post("/api/v1/tickets", {"instance": "demo"})).json["ticket"]
+        entered = await home.post(SESSION, {"ticket": other})
+        cookie = f"Cookie: {entered.cookies[0].partition(';')[0]}"
+        setup.daemon.servers.reverse()
+        refused = await home.post(SESSION, {"ticket": link})
+        assert (refused.status, refused.word) == (401, "used-ticket")
+        assert (await home.ask("/api/v1/instances", cookie)).status == 401
+        assert await home.refused(f"/websockify/demo?ticket={page}", origin=True) == 401
