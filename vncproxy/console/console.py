@@ -18,7 +18,8 @@ from vncproxy.console.control_desk import ControlDesk
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import Event, State
 from vncproxy.console.opaque_relay import OpaqueRelay
-from vncproxy.console.report import Message, Subscriber
+from vncproxy.console.recording_desk import OPAQUE, RecordingDesk
+from vncproxy.console.report import Message, Subscriber, notice
 from vncproxy.console.runner import ConsoleParts, Runner
 from vncproxy.console.stage import Stage
 from vncproxy.console.tasks import Tasks
@@ -34,6 +35,7 @@ LINK_CLOSE_TIMEOUT_S = 6.0
 _LINGERS = frozenset({State.CONNECTING, State.HANDSHAKE, State.PASSWORD, State.RUNNING})
 """A dial was spent: who comes back soon, as a page that reloads, must not cost another one."""
 _CLOSED = UpstreamLost("the console was closed just now; open it again").close_reason()
+_UNRECORDABLE = CloseReason(CloseCode.KICKED, Side.DAEMON, OPAQUE)
 _IN_USE = CloseReason(CloseCode.IN_USE, Side.DAEMON, "this console can have one viewer only")
 
 
@@ -55,6 +57,7 @@ class Console:
             self._witness,
             request_timeout_s=parts.limits.control_request_timeout,
         )
+        self.recordings = RecordingDesk(instance, parts.recordings, parts.audit, self)
         self.runner = Runner(instance, parts, self)
         self.stage: Stage
         self._parts = parts
@@ -125,11 +128,12 @@ class Console:
     async def enter(self, viewer: Viewer) -> None:
         """A viewer comes, and joins once it is recorded if control moves with that.
 
-        Raises: AuditError - it can't be recorded, so the viewer may not join.
+        Raises: AuditError, RecordingError - it can't be recorded, so the viewer may not join.
         """
         who = viewer.identity
         self._entering[who.id] = who
         try:
+            await self.recordings.begin(who)
             await self.desk.admit(
                 who.id,
                 may_control=who.may_control,
@@ -138,6 +142,8 @@ class Console:
             )
         finally:
             del self._entering[who.id]
+            if who.id not in self.stage.viewers:
+                self.recordings.end(who.id)
 
     def join(self, viewer: Viewer) -> None:
         """A viewer is on; it is served until `viewer.ended`."""
@@ -155,8 +161,11 @@ class Console:
         elif self.state is not State.OPAQUE:
             viewer.wait_at_most(self._parts.limits.max_wait, self.runner.closing_failure)
         self.stage.add(viewer)
+        self.recordings.joined(viewer.id)
         relay = self.runner.relay
-        if relay is not None and not relay.take(viewer):
+        if relay is not None and viewer.identity.record:
+            self._close_unrecordable(viewer)
+        elif relay is not None and not relay.take(viewer):
             viewer.close(_IN_USE)
         if self._running is None:
             self._metrics.enter_context(self._parts.metrics.console())
@@ -254,6 +263,7 @@ class Console:
             return
         before = self.control.controller
         self.stage.remove(viewer)
+        self.recordings.end(viewer.id)
         if before == viewer.id:
             self._witness.left(viewer.identity, self.control.controller)
         self.changed()
@@ -314,10 +324,17 @@ class Console:
     def went_opaque(self, relay: OpaqueRelay) -> None:
         """One viewer has the relay, the others must go."""
         self._metrics.enter_context(self._parts.metrics.opaque())
+        for viewer in self.viewers:
+            if viewer.identity.record:
+                self._close_unrecordable(viewer)
         taken = next((viewer for viewer in self.viewers if relay.take(viewer)), None)
         for viewer in self.viewers:
             if viewer is not taken:
                 viewer.close(_IN_USE)
+
+    def _close_unrecordable(self, viewer: Viewer) -> None:
+        self.tell(viewer.id, notice(OPAQUE, "warning"))
+        viewer.close(_UNRECORDABLE)
 
     def gave_up(self, error: VncproxyError) -> None:
         """The console can't be had."""

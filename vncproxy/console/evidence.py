@@ -8,6 +8,7 @@ from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.errors import CloseReason
 from vncproxy.observe.audit_record import Entry, Event
+from vncproxy.recording.writer import Result
 
 
 def opened(instance: ConsoleInstance, who: ViewerIdentity) -> Entry:
@@ -42,6 +43,33 @@ def turned_away(
 ) -> Entry:
     """A native viewer is refused. Args: count - how often, since that was recorded last."""
     return Entry(event=Event.REFUSAL, **_session(instance, who.id, who), **_end(end), count=count)
+
+
+def recorded(
+    instance: ConsoleInstance, who: ViewerIdentity, result: Result, seconds: float
+) -> Entry:
+    """A session's recording is complete: whether it was changed since shows by its hash."""
+    return Entry(
+        event=Event.RECORDED,
+        **_session(instance, who.id, who),
+        file=result.name,
+        size_bytes=result.size_bytes,
+        sha256=result.sha256,
+        seconds=round(seconds, 1),
+        text=result.problem,
+    )
+
+
+def recording_changed(
+    instance: ConsoleInstance, who: ViewerIdentity, file: str, problem: str | None
+) -> Entry:
+    """A session that has to be recorded isn't, because of a problem; or without one, is again."""
+    return Entry(
+        event=Event.RECORDING_FAILED if problem else Event.RECORDING_RESUMED,
+        **_session(instance, who.id, who),
+        file=file,
+        text=problem,
+    )
 
 
 def got_control(

@@ -44,6 +44,7 @@ from vncproxy.errors import (
 )
 from vncproxy.observe.audit import Audit, NullAudit
 from vncproxy.observe.metrics import LinkOutcome, Metrics
+from vncproxy.recording.recordings import Recordings
 from vncproxy.rfb.handshake_events import PasswordNeeded, Ready, UnknownSecurity
 from vncproxy.rfb.held_input import HeldInput
 from vncproxy.rfb.keepalive import Keepalive
@@ -77,6 +78,7 @@ class ConsoleParts:
     metrics: Metrics
     savings: Savings = field(default_factory=Savings)
     audit: Audit = field(default_factory=NullAudit)
+    recordings: Recordings | None = None
     handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S
     first_pause_s: float = FIRST_PAUSE_S
     scatter: Callable[[], float] = random.random

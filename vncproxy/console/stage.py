@@ -13,6 +13,7 @@ from collections.abc import Callable
 from vncproxy.console.control import Control
 from vncproxy.console.fanout import Fanout
 from vncproxy.console.link import Link
+from vncproxy.console.recorder import Recorder
 from vncproxy.console.screen_memory import ScreenMemory
 from vncproxy.console.translation import (
     is_input,
@@ -40,6 +41,8 @@ from vncproxy.rfb.viewer_messages import server_init
 
 FENCE_REQUEST = 1 << 31
 """The flag of a fence that asks for an answer. Source: rfbproto, ClientFence."""
+RECORDED_PREFIX = "[recorded] "
+"""Before the desktop's name, as a recorded viewer without a page sees it."""
 UPSTREAM_QUEUE_BYTES = 256 * 1024
 """More input than this waiting for the upstream, and the viewers are read no further."""
 
@@ -70,6 +73,7 @@ class Stage:
         self.viewers: dict[str, Viewer] = {}
         self.discarded_keys = 0
         self.unknown_message = False
+        self._recorded: dict[str, Callable[[ScreenMemory], Recorder]] = {}
         self._viewer_queue_bytes = viewer_queue_bytes
         self._changed = changed
         self._keepalive_sent = keepalive_sent
@@ -91,6 +95,7 @@ class Stage:
         self.keepalive.link_started(time.monotonic())
         if self.fanout is None:
             self.fanout = Fanout(memory, viewer_window_bytes=self._viewer_queue_bytes)
+            self.fanout.recorders = {name: made(memory) for name, made in self._recorded.items()}
         else:
             messages = self.fanout.link_renewed(memory)
             self._follow_format()
@@ -114,6 +119,9 @@ class Stage:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self.fanout is not None:
+            for recorder in self.fanout.recorders.values():
+                recorder.link_lost()
         for viewer in self.viewers.values():
             viewer.resume()
 
@@ -155,9 +163,20 @@ class Stage:
         if self.fanout is not None:
             viewer.greet()
 
+    def record(self, viewer_id: str, made: Callable[[ScreenMemory], Recorder]) -> None:
+        """Record what is seen while this viewer is on. Args: made - gives a recorder for it."""
+        self._recorded[viewer_id] = made
+        if self.fanout is not None:
+            self.fanout.recorders[viewer_id] = made(self.fanout.memory)
+
+    def look_again(self) -> None:
+        """Something else than a message may have made something due."""
+        self._pump()
+
     def remove(self, viewer: Viewer) -> None:
         """A viewer is gone; what its user held is released."""
         self.viewers.pop(viewer.id, None)
+        self._recorded.pop(viewer.id, None)
         before = self.control.controller
         self.control.leave(viewer.id)
         self.controller_changed(before)
@@ -186,8 +205,12 @@ class Stage:
         if self.fanout is None or self.link is None:
             return
         memory, pixel_format = self.fanout.memory, self.fanout.pixel_format
-        self.fanout.join(viewer.id)
-        viewer.welcome(server_init(memory.width, memory.height, pixel_format, memory.name))
+        screen = self.fanout.join(viewer.id)
+        if viewer.identity.record and not viewer.identity.has_page:
+            # Its name is all that a viewer without a page shows to whoever is in front of it.
+            screen.name_prefix = RECORDED_PREFIX
+        name = screen.name_prefix + memory.name
+        viewer.welcome(server_init(memory.width, memory.height, pixel_format, name))
 
     def said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
         """Messages of a viewer."""

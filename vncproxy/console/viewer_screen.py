@@ -65,6 +65,7 @@ class ViewerScreen:
         self._unmarked_bytes = 0
         self._size = (memory.width, memory.height)
         self._name = memory.name
+        self.name_prefix = ""
         self._told_cursor: RectangleReceived | None = None
         self._told_led: RectangleReceived | None = None
         self._told_layout: RectangleReceived | None = None
@@ -245,7 +246,7 @@ class ViewerScreen:
         self._tell_size()
         if memory.name != self._name and enc.DESKTOP_NAME in self._known:
             self._name = memory.name
-            self._queue(_desktop_name(memory.name))
+            self._queue(_desktop_name(self.name_prefix + memory.name))
         cursor = memory.cursor
         if (
             cursor is not None

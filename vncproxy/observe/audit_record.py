@@ -49,6 +49,9 @@ class Event(StrEnum):
     CONTROL_GRANTED = "control-granted"
     CONTROL_LOST = "control-lost"
     KICK = "kick"
+    RECORDED = "recorded"
+    RECORDING_FAILED = "recording-failed"
+    RECORDING_RESUMED = "recording-resumed"
     # About the file itself.
     ROTATED = "rotated"
     TORN = "torn"
@@ -66,7 +69,7 @@ class Entry:
     who had control before or after, or was sent away; links - the upstream connections that a
     session used; bytes_in - from the viewer; bytes_out - to it; seconds - how long it lasted; side,
     code, reason, text - how it ended, or why something was refused; count - how often, or how many;
-    size_bytes, sha256 - of what stands in the file itself.
+    size_bytes, sha256 - of what stands in the file itself, or of `file`; file - a recording's name.
     """
 
     event: Event
@@ -93,6 +96,7 @@ class Entry:
     count: int | None = None
     size_bytes: int | None = None
     sha256: str | None = None
+    file: str | None = None
 
     def given(self) -> dict[str, object]:
         """The fields that say something, texts cut to `TEXT_MAX_LENGTH`."""

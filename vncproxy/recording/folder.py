@@ -114,6 +114,15 @@ class RecordingFolder:
                     left_bytes -= one.size_bytes
             return left_bytes <= self._max_bytes
 
+    def tidy_if_there(self) -> None:
+        """`tidy`, without making a folder that nobody needs. Raises: RecordingError."""
+        try:
+            self.tidy()
+        except FileNotFoundError:
+            return
+        except OSError as fault:
+            raise self.cannot(fault) from fault
+
     def cannot(self, fault: OSError) -> RecordingError:
         """Why nothing can be recorded, in words."""
         return RecordingError(

@@ -162,10 +162,15 @@ class RecordingWriter:
                 self._end_ms = time_ms
                 self._wake.notify()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the file is closed."""
+        return not self._thread.is_alive()
+
     def join(self, timeout_s: float) -> bool:
         """Wait for the end; whether it came. For a thread other than the event loop's."""
         self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return self.ended
 
     def _put(self, job: _Begin | _Add | _Note) -> None:
         with self._wake:

@@ -28,6 +28,7 @@ from vncproxy.errors import (
     ConfigError,
     ConfigProblem,
     ConsoleElsewhere,
+    RecordingError,
     Side,
 )
 from vncproxy.observe.metrics import Metrics
@@ -140,7 +141,7 @@ class NativeDoor:
         except AccessError as error:
             reason = CloseReason(CloseCode.RESTARTING, Side.DAEMON, error.public_text)
             await self._turn_away(viewer, reason)
-        except AuditError as error:
+        except (AuditError, RecordingError) as error:
             await viewer.turn_away(error.close_reason())
         finally:
             self._connections -= 1

@@ -6,8 +6,9 @@ import structlog
 
 from vncproxy.console.console import Console
 from vncproxy.console.evidence import closed, never_began, opened
+from vncproxy.console.lifecycle import State
 from vncproxy.console.viewer import Viewer, ViewerIdentity
-from vncproxy.errors import AuditError, CloseCode, CloseReason, Side
+from vncproxy.errors import AuditError, CloseCode, CloseReason, RecordingError, Side
 from vncproxy.observe.metrics import Metrics
 from vncproxy.web.presence import Presence
 
@@ -18,11 +19,13 @@ _log = structlog.get_logger("vncproxy.viewer")
 async def announce(console: Console, who: ViewerIdentity) -> None:
     """Record that somebody comes, before anything is opened.
 
-    Raises: AuditError - nothing may be opened.
+    Raises: AuditError - nothing may be opened; RecordingError - this session has to be recorded,
+    and can't be.
     """
     try:
         await console.audit.record(opened(console.instance, who))
-    except AuditError as error:
+        await console.recordings.check(who, opaque=console.state is State.OPAQUE)
+    except (AuditError, RecordingError) as error:
         # It may have reached the file all the same: every opening has its end.
         console.audit.record_later(never_began(console.instance, who, error.close_reason()))
         raise
@@ -45,7 +48,7 @@ async def _serve(console: Console, viewer: Viewer, metrics: Metrics) -> None:
     try:
         await console.enter(viewer)
         await viewer.closed()
-    except AuditError as error:
+    except (AuditError, RecordingError) as error:
         await viewer.turn_away(error.close_reason())
     except Exception:
         # An answer in HTTP, as the guard makes it, has no place on a WebSocket.

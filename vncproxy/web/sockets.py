@@ -199,7 +199,8 @@ async def _tell(socket: web.WebSocketResponse, console: Console, subscriber: Sub
                 "controller": console.control.controller,
                 "viewers": viewers_of(console),
             }
-            for message in (state_of(console), viewers):
+            state = state_of(console) | {"recorded": console.recordings.is_recording}
+            for message in (state, viewers):
                 if shown.get(message["type"]) != message:
                     shown[message["type"]] = message
                     await socket.send_str(_text(message))

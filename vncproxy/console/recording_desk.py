@@ -1,0 +1,178 @@
+"""The recordings of one console: one for each session that has to be recorded.
+
+What happens to them is told to whoever must know: the viewer's page, the log and the audit.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+import structlog
+
+from vncproxy.console.evidence import recorded, recording_changed
+from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.recorder import Recorder
+from vncproxy.console.report import Message, notice
+from vncproxy.console.screen_memory import ScreenMemory
+from vncproxy.console.stage import Stage
+from vncproxy.console.viewer import ViewerIdentity
+from vncproxy.errors import RecordingError
+from vncproxy.observe.audit import Audit
+from vncproxy.recording.layout import Header
+from vncproxy.recording.recordings import Recordings
+from vncproxy.recording.writer import RecordingWriter, Result
+
+_log = structlog.get_logger("vncproxy.recording")
+
+OPAQUE = (
+    "This session has to be recorded, and it can't be: the instance speaks a kind of VNC that "
+    "vncproxy doesn't know."
+)
+_AGAIN = "This session is recorded again."
+
+
+class RecordingHost(Protocol):
+    """The console, as the desk sees it."""
+
+    stage: Stage
+
+    def tell(self, viewer_id: str | None, message: Message) -> None:
+        """Show something once on the page of one viewer."""
+
+    def changed(self) -> None:
+        """What pages show has changed."""
+
+
+class RecordingDesk:
+    """See the module."""
+
+    def __init__(
+        self,
+        instance: ConsoleInstance,
+        recordings: Recordings | None,
+        audit: Audit,
+        host: RecordingHost,
+    ) -> None:
+        """Nothing is recorded. Args: recordings - the daemon's; None: it has no place for any."""
+        self.instance = instance
+        self.audit = audit
+        self.host = host
+        self._recordings = recordings
+        self._running: dict[str, _SessionRecording] = {}
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether what the screen shows is being recorded, for whichever viewer."""
+        return any(one.works for one in self._running.values())
+
+    async def check(self, who: ViewerIdentity, *, opaque: bool) -> None:
+        """Find out whether this session could begin. Raises: RecordingError - it couldn't."""
+        if who.record:
+            if opaque:
+                raise RecordingError(OPAQUE)
+            await self._place().check()
+
+    async def begin(self, who: ViewerIdentity) -> None:
+        """Make the file of a session that has to be recorded. Raises: RecordingError."""
+        if who.record:
+            session = _SessionRecording(self, who)
+            session.writer = await self._place().begin(_header(self.instance, who), session)
+            self._running[who.id] = session
+            _log.info(
+                "recording.began",
+                instance=self.instance.id,
+                viewer=who.id,
+                user=who.user,
+                file=session.writer.name,
+            )
+
+    def joined(self, viewer_id: str) -> None:
+        """The viewer is on: record what it sees."""
+        if (session := self._running.get(viewer_id)) is not None:
+            self.host.stage.record(viewer_id, session.recorder)
+
+    def end(self, viewer_id: str) -> None:
+        """The session is over."""
+        if (session := self._running.pop(viewer_id, None)) is not None:
+            session.end()
+
+    def _place(self) -> Recordings:
+        if self._recordings is None:
+            raise RecordingError("This session has to be recorded, and there is no place for it.")
+        return self._recordings
+
+
+class _SessionRecording:
+    """One of them; it listens to its writer."""
+
+    def __init__(self, desk: RecordingDesk, who: ViewerIdentity) -> None:
+        self.works = True
+        self.writer: RecordingWriter
+        self._desk = desk
+        self._who = who
+        self._began_at = time.monotonic()
+
+    def recorder(self, memory: ScreenMemory) -> Recorder:
+        """What watches the screen for it."""
+        return Recorder(memory, self.writer, time.monotonic, began_at=self._began_at)
+
+    def end(self) -> None:
+        """Write what is left."""
+        self.writer.close(round(self._seconds * 1000))
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began_at
+
+    # What the writer tells
+
+    def recording_has_room(self) -> None:
+        """It can go on: the screen may have to be asked for its picture."""
+        self._desk.host.stage.look_again()
+
+    def recording_troubled(self, problem: str | None) -> None:
+        """The disk is full, or has room again; the session goes on whatever it is."""
+        self.works = problem is None
+        desk, who = self._desk, self._who
+        tell = _log.error if problem else _log.info
+        tell(
+            "recording.failed" if problem else "recording.resumed",
+            instance=desk.instance.id,
+            viewer=who.id,
+            user=who.user,
+            file=self.writer.name,
+            text=problem,
+        )
+        desk.audit.record_later(recording_changed(desk.instance, who, self.writer.name, problem))
+        said = f"What you see isn't recorded at the moment. {problem}" if problem else _AGAIN
+        desk.host.tell(who.id, notice(said, "warning" if problem else "info"))
+        desk.host.changed()
+
+    def recording_ended(self, result: Result) -> None:
+        """The file is closed."""
+        desk, who = self._desk, self._who
+        _log.info(
+            "recording.ended",
+            instance=desk.instance.id,
+            viewer=who.id,
+            user=who.user,
+            file=result.name,
+            bytes=result.size_bytes,
+            sha256=result.sha256,
+            text=result.problem,
+        )
+        desk.audit.record_later(recorded(desk.instance, who, result, self._seconds))
+
+
+def _header(instance: ConsoleInstance, who: ViewerIdentity) -> Header:
+    return Header(
+        instance=instance.id,
+        viewer=who.id,
+        user=who.user,
+        started_at="",
+        alias=instance.alias,
+        region=instance.region,
+        address=who.address,
+        door=who.door,
+    )

@@ -1,0 +1,153 @@
+"""The recordings of one daemon: begins them, and waits for their ends.
+
+Every touch of the disk is in a thread: a disk that doesn't answer must not hold up the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+
+from vncproxy.errors import RecordingError
+from vncproxy.recording.file import RecordingFile
+from vncproxy.recording.folder import RecordingFolder
+from vncproxy.recording.layout import Header
+from vncproxy.recording.writer import RecordingWriter, WriterListener
+
+DISK_TIMEOUT_S = 5.0
+"""How long whoever opens a console waits for the disk."""
+MAX_PENDING = 8
+"""Questions to a disk that doesn't answer; beyond, nobody need ask."""
+_SLOW = "This session has to be recorded, and it can't be: the disk doesn't answer."
+
+_T = TypeVar("_T")
+
+
+class Recordings:
+    """See the module. To be used from one event loop."""
+
+    def __init__(
+        self,
+        folder: RecordingFolder,
+        *,
+        version: str = "",
+        clock: Callable[[], float] = time.time,
+        disk_timeout_s: float = DISK_TIMEOUT_S,
+    ) -> None:
+        """Nothing is touched yet. Args: version - of vncproxy; clock - seconds since 1970."""
+        self.folder = folder
+        self._version = version
+        self._clock = clock
+        self._disk_timeout_s = disk_timeout_s
+        self._pending = 0
+        self._writers: set[RecordingWriter] = set()
+
+    async def check(self) -> None:
+        """Find out whether a recording could begin now. Raises: RecordingError - it couldn't."""
+        await self._in_thread(self.folder.check, _nothing)
+
+    async def tidy(self) -> None:
+        """Delete what is too old or too much; trouble with that shows when something is written."""
+        await self._in_thread(self.folder.tidy_if_there, _nothing)
+
+    async def begin(self, header: Header, listener: WriterListener) -> RecordingWriter:
+        """A recording that waits for its first block.
+
+        Args: header - its version and time are set here. Raises: RecordingError - it can't be had.
+        """
+        now = self._clock()
+        moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
+        whole = msgspec.structs.replace(
+            header, started_at=moment.replace("+00:00", "Z"), version=self._version
+        )
+        name, file = await self._in_thread(partial(self._create, whole, now), _thrown_away)
+        writer = RecordingWriter(
+            name, file, self.folder, listener, call=_caller(asyncio.get_running_loop())
+        )
+        self._writers = {one for one in self._writers if not one.ended} | {writer}
+        return writer
+
+    async def close(self, timeout_s: float) -> bool:
+        """Wait until all that were closed are written; whether they are."""
+        deadline = time.monotonic() + timeout_s
+        for writer in self._writers:
+            if not writer.ended:
+                left_s = max(0.0, deadline - time.monotonic())
+                await asyncio.to_thread(writer.join, left_s)
+        return all(writer.ended for writer in self._writers)
+
+    def _create(self, header: Header, now: float) -> tuple[str, RecordingFile]:
+        """Raises: RecordingError."""
+        try:
+            name, descriptor = self.folder.create(now, header.instance, header.viewer)
+            try:
+                return name, RecordingFile(descriptor, header)
+            except OSError:
+                os.close(descriptor)
+                self.folder.remove(name)
+                raise
+        except OSError as fault:
+            raise self.folder.cannot(fault) from fault
+
+    async def _in_thread(self, work: Callable[[], _T], late: Callable[[_T], object]) -> _T:
+        """What `work` gives. Args: late - takes it if nobody waits for it any more.
+
+        Raises: RecordingError - as `work`, or it takes too long.
+        """
+        if self._pending >= MAX_PENDING:
+            raise RecordingError(_SLOW)
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[_T] = loop.create_future()
+
+        def settle(result: _T | None, fault: Exception | None) -> None:
+            self._pending -= 1
+            if not waiting.done():
+                if fault is None:
+                    waiting.set_result(result)  # type: ignore[arg-type]
+                else:
+                    waiting.set_exception(fault)
+            elif fault is None:
+                late(result)  # type: ignore[arg-type]
+
+        def run() -> None:
+            try:
+                result = work()
+            except Exception as fault:
+                _caller(loop)(settle, None, fault)
+            else:
+                _caller(loop)(settle, result, None)
+
+        self._pending += 1
+        threading.Thread(target=run, name="recordings", daemon=True).start()
+        try:
+            async with asyncio.timeout(self._disk_timeout_s):
+                return await waiting
+        except TimeoutError:
+            raise RecordingError(_SLOW) from None
+
+
+def _caller(loop: asyncio.AbstractEventLoop) -> Callable[..., object]:
+    def call(function: Callable[..., object], *arguments: object) -> None:
+        try:
+            loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:
+            # The disk answered so late that the daemon has ended meanwhile.
+            return
+
+    return call
+
+
+def _nothing(_: object) -> None:
+    return
+
+
+def _thrown_away(made: tuple[str, RecordingFile]) -> None:
+    made[1].close(0)
