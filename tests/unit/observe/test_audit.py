@@ -138,6 +138,20 @@ async def test_with_a_full_disk_openings_are_refused_and_ends_wait(
     assert verdict(path).intact
 
 
+async def test_what_waits_keeps_its_order(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What failed comes before what came meanwhile."""
+    disk = Disk(monkeypatch, path, room=0)
+    async with opened(path) as audit:
+        disk.hanging.clear()
+        audit.record_later(OPEN)
+        await asyncio.sleep(0.05)
+        audit.record_later(CLOSE)
+        disk.hanging.set()
+        await until(lambda: audit.problem)
+        disk.room = 10**6
+    assert events(path) == ["open", "close"]
+
+
 async def test_more_than_the_bound_is_told_and_counted(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
