@@ -1,8 +1,9 @@
 """A viewer's eyes: decodes what a server sends after ServerInit into a picture.
 
 Written from the specifications, with no code in common with `vncproxy.rfb`, so that the two can't
-share a mistake. 32 bits per pixel, depth 24, little-endian. Slow and strict: anything that a viewer
-couldn't decode for sure raises DecodeError. Source: RFC 6143; rfbproto.
+share a mistake. Little-endian, 32 bits per pixel of depth 24, or 16 bits, for which Tight isn't
+known here. Slow and strict: anything that a viewer couldn't decode for sure raises DecodeError.
+Source: RFC 6143; rfbproto.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Decoder:
     def __init__(self, width: int, height: int, shifts: tuple[int, int, int] = (16, 8, 0)) -> None:
         """Start with a black, unpainted framebuffer."""
         self.shifts = shifts
+        self.maxima = 255, 255, 255
+        self.pixel_bytes = 4
         self.frame: Pixels = np.zeros((height, width, 3), np.uint8)
         self.painted = np.zeros((height, width), np.bool_)
         self.encodings: Counter[int] = Counter()
@@ -56,6 +59,13 @@ class Decoder:
         self._waiting = bytearray()
         self._messages = self._decode()
         self._wanted = next(self._messages)
+
+    def set_format(self, pixels: bytes) -> None:
+        """What comes from here on is in the format of these 16 bytes of a SetPixelFormat."""
+        bits, _, _, _, *rest = struct.unpack(">BBBBHHHBBBxxx", pixels)
+        self.pixel_bytes = bits // 8
+        self.maxima = rest[0], rest[1], rest[2]
+        self.shifts = rest[3], rest[4], rest[5]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -120,7 +130,7 @@ class Decoder:
         self, encoding: int, x: int, y: int, width: int, height: int
     ) -> Generator[int, bytes, Pixels]:
         if encoding == 0:
-            return self._rgb((yield width * height * 4)).reshape(height, width, 3)
+            return self._rgb((yield width * height * self.pixel_bytes)).reshape(height, width, 3)
         if encoding == 1:
             from_x, from_y = struct.unpack(">HH", (yield 4))
             source = slice(from_y, from_y + height), slice(from_x, from_x + width)
@@ -137,24 +147,28 @@ class Decoder:
         return (yield from self._tight(width, height, encoding == -260))
 
     def _rgb(self, data: bytes) -> Pixels:
-        values = np.frombuffer(data, "<u4")
-        channels = [(values >> shift & 255).astype(np.uint8) for shift in self.shifts]
+        values = np.frombuffer(data, f"<u{self.pixel_bytes}").astype(np.uint32)
+        pairs = zip(self.shifts, self.maxima, strict=True)
+        channels = [
+            ((values >> shift & most) * 255 // most).astype(np.uint8) for shift, most in pairs
+        ]
         return np.stack(channels, axis=-1)
 
     def _colour(self, data: bytes) -> Pixels:
         value = int.from_bytes(data, "little")
-        return np.array([value >> shift & 255 for shift in self.shifts], np.uint8)
+        pairs = zip(self.shifts, self.maxima, strict=True)
+        return np.array([(value >> shift & most) * 255 // most for shift, most in pairs], np.uint8)
 
     def _rre(self, width: int, height: int) -> Generator[int, bytes, Pixels]:
         (count,) = struct.unpack(">I", (yield 4))
         pixels = np.empty((height, width, 3), np.uint8)
-        pixels[:] = self._colour((yield 4))
+        pixels[:] = self._colour((yield self.pixel_bytes))
         for _ in range(count):
-            data = yield 12
-            x, y, w, h = struct.unpack(">HHHH", data[4:])
+            data = yield self.pixel_bytes + 8
+            x, y, w, h = struct.unpack(">HHHH", data[self.pixel_bytes :])
             if x + w > width or y + h > height:
                 raise DecodeError("RRE subrectangle outside")
-            pixels[y : y + h, x : x + w] = self._colour(data[:4])
+            pixels[y : y + h, x : x + w] = self._colour(data[: self.pixel_bytes])
         return pixels
 
     def _hextile(self, width: int, height: int) -> Generator[int, bytes, Pixels]:
@@ -168,21 +182,20 @@ class Decoder:
                 if mask > 31:
                     raise DecodeError(f"Hextile mask {mask}")
                 if mask & 1:
-                    tile[:] = self._rgb((yield tile.shape[0] * tile.shape[1] * 4)).reshape(
-                        tile.shape
-                    )
+                    size = tile.shape[0] * tile.shape[1] * self.pixel_bytes
+                    tile[:] = self._rgb((yield size)).reshape(tile.shape)
                     background = foreground = None
                     continue
                 if mask & 2:
-                    background = self._colour((yield 4))
+                    background = self._colour((yield self.pixel_bytes))
                 if mask & 4:
-                    foreground = self._colour((yield 4))
+                    foreground = self._colour((yield self.pixel_bytes))
                 if background is None:
                     raise DecodeError("Hextile tile without a background")
                 tile[:] = background
                 if mask & 8:
                     for _ in range((yield 1)[0]):
-                        colour = self._colour((yield 4)) if mask & 16 else foreground
+                        colour = self._colour((yield self.pixel_bytes)) if mask & 16 else foreground
                         if colour is None:
                             raise DecodeError("Hextile tile without a foreground")
                         where, extent = yield 2
@@ -195,6 +208,8 @@ class Decoder:
         return pixels
 
     def _tight(self, width: int, height: int, png: bool) -> Generator[int, bytes, Pixels]:
+        if self.pixel_bytes != 4:
+            raise DecodeError(f"Tight with {self.pixel_bytes} bytes a pixel")
         control = (yield 1)[0]
         for stream in range(4):
             if control >> stream & 1:
@@ -254,7 +269,7 @@ class Decoder:
     def _pseudo(self, encoding: int, x: int, y: int, width: int, height: int) -> Run:
         mask = (width + 7) // 8 * height
         if encoding == -239:
-            data = yield width * height * 4 + mask
+            data = yield width * height * self.pixel_bytes + mask
         elif encoding == -240:
             data = (yield 6 + 2 * mask) if mask else b""
         elif encoding == -314:

@@ -39,7 +39,11 @@ class Line:
         return f"http://127.0.0.1:{self.port}"
 
     async def serve(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
-        """One connection to its end."""
+        """One connection to its end; asyncio's server takes a cancelled one for a fault."""
+        with suppress(asyncio.CancelledError):
+            await self._serve(near_in, near_out)
+
+    async def _serve(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)

@@ -59,8 +59,10 @@ class Viewer:
         self._early = bytearray()
         self._reading: asyncio.Task[None] | None = None
         self.requests_itself = True
+        self.answers_fences = True
         self.continuous = False
         self._fences = 0
+        self._asked = 0
 
     async def _exactly(self, size: int) -> bytes:
         while len(self._early) < size:
@@ -98,25 +100,29 @@ class Viewer:
 
     async def _read(self) -> None:
         self.decoder.feed(bytes(self._early))
-        asked = 0
         async for message in self.socket:
             if message.type is aiohttp.WSMsgType.BINARY:
                 self.decoder.feed(message.data)
             await self._answer_fences()
             if self.continuous or not self.requests_itself:
                 continue
-            if self.decoder.at_boundary and self.decoder.updates > asked:
-                asked = self.decoder.updates
+            if self.decoder.at_boundary and self.decoder.updates > self._asked:
+                self._asked = self.decoder.updates
                 await self.send(self.request(1))
 
     async def _answer_fences(self) -> None:
         news, self._fences = self.decoder.fences[self._fences :], len(self.decoder.fences)
         answers = [fence(flags & 3, data) for flags, data in news if flags & _FENCE_REQUEST]
-        if answers:
+        if answers and self.answers_fences:
             await self.send(*answers)
         if self.decoder.messages[_END_OF_CONTINUOUS_UPDATES] and not self.continuous:
             self.continuous = True
             await self.send(struct.pack(">BBHHHH", 150, 1, 0, 0, *self.decoder.size))
+
+    @property
+    def idle(self) -> bool:
+        """Whether all updates that it asked for have come."""
+        return self.decoder.at_boundary and self.decoder.updates > self._asked
 
     def request(self, incremental: int) -> bytes:
         """A FramebufferUpdateRequest for the whole screen."""
