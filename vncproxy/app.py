@@ -31,7 +31,7 @@ from vncproxy.aliyun.proxies import EnvironmentProxies
 from vncproxy.aliyun.tls import client_context
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Config
-from vncproxy.config.search import audit_path, state_folder, token_path
+from vncproxy.config.search import audit_path, recordings_path, state_folder, token_path
 from vncproxy.config.secrets import ensure_token, read_vnc_password
 from vncproxy.console.bastion import Bastion, bastion_of, store_password
 from vncproxy.console.instance import ConsoleInstance
@@ -51,6 +51,7 @@ from vncproxy.errors import (
     ConfigError,
     ConfigProblem,
     LedgerError,
+    RecordingError,
     Side,
 )
 from vncproxy.observe.audit import Audit, AuditLog
@@ -61,6 +62,8 @@ from vncproxy.observe.logging import capture_uncaught, configure
 from vncproxy.observe.metrics import Metrics
 from vncproxy.observe.notify import Notifier
 from vncproxy.observe.redaction import Redactor
+from vncproxy.recording.folder import RecordingFolder
+from vncproxy.recording.recordings import Recordings
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.ledger import Ledger
 from vncproxy.web import pages
@@ -76,6 +79,8 @@ _log = structlog.get_logger("vncproxy.app")
 
 _RESTARTING = CloseReason(CloseCode.RESTARTING, Side.DAEMON, "the daemon is restarting")
 
+RECORDINGS_CLOSE_TIMEOUT_S = 3.0
+"""For the ends of recordings, once nobody is on any more."""
 AUDIT_CLOSE_TIMEOUT_S = 2.0
 """For the records that still wait when all else has ended."""
 
@@ -111,6 +116,30 @@ def make_state_folder(folder: Path) -> None:
 def _state_problem(folder: Path, found: str) -> ConfigError:
     expected = "a folder that only this user may write to"
     return ConfigError([ConfigProblem("[state]", "directory", f"{folder} ({found})", expected)])
+
+
+def records(config: Config) -> bool:
+    """Whether sessions may have to be recorded, or it is said where."""
+    return config.recording.directory is not None or any(rule.record for rule in config.rule)
+
+
+def recordings_of(config: Config, state: Path) -> Recordings:
+    """Where sessions are recorded.
+
+    Raises: ConfigError - sessions have to be, or a folder is named, and it can't be used.
+    """
+    settings = config.recording
+    folder = RecordingFolder(
+        recordings_path(config, state), max_bytes=settings.max_bytes, max_age_s=settings.max_age
+    )
+    if records(config):
+        try:
+            folder.check_place()
+        except RecordingError as error:
+            expected = "a folder that only this user may write to, and no link to one"
+            problem = ConfigProblem("[recording]", "directory", error.public_text, expected)
+            raise ConfigError([problem]) from error
+    return Recordings(folder, version=__version__)
 
 
 def instances_of(config: Config) -> list[ConsoleInstance]:
@@ -224,6 +253,7 @@ class Daemon:
         self._tls = [server_tls(listen) for listen in config.listen]
         self._tasks = Tasks()
         self._presence = Presence()
+        self._recordings: Recordings
         self._audit = AuditLog(audit_path(config, self.state))
         self._stopping = asyncio.Event()
 
@@ -235,6 +265,7 @@ class Daemon:
         Raises: ConfigError, CloudError, LedgerError, AuditError, LocalError - it can't start.
         """
         make_state_folder(self.state)
+        self._recordings = recordings_of(self.config, self.state)
         token = Token.of(self._token())
         for instance in self._instances:
             if instance.password:
@@ -280,6 +311,7 @@ class Daemon:
                 learned=LearnedStore(self.state / LEARNED_FILE, time.time),
                 metrics=self.metrics,
                 audit=self._audit,
+                recordings=self._recordings,
             ),
             bastion.ownership,
         )
@@ -311,6 +343,7 @@ class Daemon:
                 await native.start()
             self._tasks.start(watch_lag(self.metrics.lagged), "lag")
             self._tasks.start(bastion.watch(), "bastion")
+            self._tasks.start(self._recordings.watch(), "recordings")
             self._tasks.start(registry.watch_claims(), "claims")
             _log.info(
                 "daemon.started",
@@ -388,6 +421,8 @@ class Daemon:
                 await self._presence.nobody()
         except TimeoutError:
             _log.warning("drain.cut_short", seconds=timeout_s)
+        if not await self._recordings.close(RECORDINGS_CLOSE_TIMEOUT_S):
+            _log.error("recordings.unfinished", text="they can be played up to what is written")
         await self._tasks.close()
         await asyncio.gather(*(door.close() for door in doors))
 

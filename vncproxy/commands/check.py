@@ -11,7 +11,15 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from vncproxy.app import Cloud, budget_of, cloud_of, instances_of, make_state_folder
+from vncproxy.app import (
+    Cloud,
+    budget_of,
+    cloud_of,
+    instances_of,
+    make_state_folder,
+    recordings_of,
+    records,
+)
 from vncproxy.commands.daemon_client import base_url
 from vncproxy.config.address import UnixAddress
 from vncproxy.config.load import Loaded
@@ -52,6 +60,8 @@ async def check(
     yield Finding("configuration", True, str(loaded.path or "none found, so the defaults"))
     yield _page()
     yield await _state(config, environ)
+    if records(config):
+        yield await _recordings(config, environ)
     for listen in config.listen:
         yield await _door(listen)
     try:
@@ -84,6 +94,15 @@ async def _state(config: Config, environ: Mapping[str, str]) -> Finding:
         return Finding("state and ledger", False, degraded)
     shared = ", and so can the store of [throttle]" if is_shared(config.throttle.store) else ""
     return Finding("state and ledger", True, f"{folder} can be written{shared}")
+
+
+async def _recordings(config: Config, environ: Mapping[str, str]) -> Finding:
+    try:
+        recordings = recordings_of(config, state_folder(config, environ))
+        await recordings.check()
+    except VncproxyError as error:
+        return Finding("recordings", False, error.public_text)
+    return Finding("recordings", True, f"{recordings.folder.path} can be written")
 
 
 async def _door(listen: Listen) -> Finding:

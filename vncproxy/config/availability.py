@@ -14,7 +14,6 @@ KEYS = frozenset(
         ("listen", "user_header"),
         ("listen", "header_secret_file"),
         ("access", "users_file"),
-        ("recording", "directory"),
     }
 )
 """Keys that may only have their default."""

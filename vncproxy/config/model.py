@@ -175,11 +175,11 @@ class Recording(Struct, frozen=True, kw_only=True):
     """What the screens showed ([recording])."""
 
     directory: kinds.FolderPath | None = None
-    """Where recordings go; default: recordings in the state directory."""
+    """Only this user may write to it; default: recordings in the state directory."""
     max_bytes: kinds.RecordingBytes = 1073741824
-    """bytes of one recording: 1 GiB (ours)."""
+    """bytes of all recordings together; the oldest go first: 1 GiB (ours)."""
     max_age: kinds.LongDuration = 2592000.0
-    """s, a recording is kept: 30 days (ours)."""
+    """s, a recording is kept after its end: 30 days (ours)."""
 
 
 class Metrics(Struct, frozen=True, kw_only=True):

@@ -72,6 +72,11 @@ def audit_path(config: Config, state: Path) -> Path:
     return config.audit.file or state / "audit.jsonl"
 
 
+def recordings_path(config: Config, state: Path) -> Path:
+    """Where recordings are: the setting, else `recordings` in the state folder."""
+    return config.recording.directory or state / "recordings"
+
+
 def _is_there(file: Path) -> bool:
     try:
         return file.exists()

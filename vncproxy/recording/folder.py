@@ -60,6 +60,14 @@ class RecordingFolder:
         self._clock = clock
         self._lock = threading.Lock()
 
+    def check_place(self) -> None:
+        """Make the folder if it is missing. Raises: RecordingError - it can't be used."""
+        try:
+            with self._opened(make=True):
+                return
+        except OSError as fault:
+            raise self._refused(fault.strerror or "it fails") from fault
+
     def check(self) -> None:
         """Find out whether a recording could begin now: by writing something.
 

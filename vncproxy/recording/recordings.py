@@ -15,6 +15,7 @@ from functools import partial
 from typing import TypeVar
 
 import msgspec
+import structlog
 
 from vncproxy.errors import RecordingError
 from vncproxy.recording.file import RecordingFile
@@ -24,11 +25,14 @@ from vncproxy.recording.writer import RecordingWriter, WriterListener
 
 DISK_TIMEOUT_S = 5.0
 """How long whoever opens a console waits for the disk."""
+TIDY_INTERVAL_S = 600.0
+"""Between two looks at what has become too old."""
 MAX_PENDING = 8
 """Questions to a disk that doesn't answer; beyond, nobody need ask."""
 _SLOW = "This session has to be recorded, and it can't be: the disk doesn't answer."
 
 _T = TypeVar("_T")
+_log = structlog.get_logger("vncproxy.recording")
 
 
 class Recordings:
@@ -57,6 +61,15 @@ class Recordings:
     async def tidy(self) -> None:
         """Delete what is too old or too much; trouble with that shows when something is written."""
         await self._in_thread(self.folder.tidy_if_there, _nothing)
+
+    async def watch(self) -> None:
+        """Delete what is too old, every so often, until cancelled."""
+        while True:
+            try:
+                await self.tidy()
+            except RecordingError as error:
+                _log.error("recordings.not_tidied", text=error.public_text)
+            await asyncio.sleep(TIDY_INTERVAL_S)
 
     async def begin(self, header: Header, listener: WriterListener) -> RecordingWriter:
         """A recording that waits for its first block.

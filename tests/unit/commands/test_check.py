@@ -14,7 +14,7 @@ from tests.setup import running
 from tests.unit.commands.surroundings import DEMO, DENIED, KEY, SETTINGS, Desk, environ
 from vncproxy.commands.check import Finding, check
 from vncproxy.config.load import Loaded
-from vncproxy.config.model import Aliyun, Instance, Listen, State
+from vncproxy.config.model import Aliyun, Instance, Listen, Recording, State
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.settings import AccessKey, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
@@ -259,3 +259,15 @@ async def test_a_password_that_cannot_be_read(desk: Desk, tmp_path: Path) -> Non
     instance = Instance(id=DEMO.instance_id, password_file=tmp_path / "missing")
     findings = await found(desk.loaded(instance=(instance,)))
     assert failures(findings) == ["instances"]
+
+
+async def test_where_sessions_are_recorded(desk: Desk, tmp_path: Path) -> None:
+    """A folder for recordings is looked at by writing to it; one that others may write to fails."""
+    place = tmp_path / "seen"
+    loaded = Loaded(desk.config(recording=Recording(directory=place)), None)
+    assert (await found(loaded))["recordings"].ok
+    assert list(place.iterdir()) == []
+    place.chmod(0o777)
+    finding = (await found(loaded))["recordings"]
+    assert not finding.ok
+    assert "0777" in finding.text

@@ -27,7 +27,6 @@ def test_every_name_exists() -> None:
         ("listen", "user_header", "X-User"),
         ("listen", "header_secret_file", "x"),
         ("access", "users_file", "x"),
-        ("recording", "directory", "x"),
     ],
 )
 def test_refused(section: str, key: str, value: object) -> None:

@@ -164,6 +164,5 @@ def test_the_example_with_what_is_not_available(tmp_path: Path) -> None:
     assert [problem.key for problem in caught.value.problems] == [
         "[[listen]] 1 header_secret_file",
         "[access] users_file",
-        "[recording] directory",
         "[[rule]] 1",
     ]

@@ -10,8 +10,15 @@ import msgspec
 import pytest
 
 from vncproxy.config import search
-from vncproxy.config.model import Access, Audit, Config, State
-from vncproxy.config.search import audit_path, find_file, home_folder, state_folder, token_path
+from vncproxy.config.model import Access, Audit, Config, Recording, State
+from vncproxy.config.search import (
+    audit_path,
+    find_file,
+    home_folder,
+    recordings_path,
+    state_folder,
+    token_path,
+)
 from vncproxy.errors import ConfigError
 
 
@@ -91,3 +98,10 @@ def test_audit_path() -> None:
     assert audit_path(Config(), Path("/s")) == Path("/s/audit.jsonl")
     given = Config(audit=Audit(file=Path("/a")))
     assert audit_path(given, Path("/s")) == Path("/a")
+
+
+def test_recordings_path() -> None:
+    """The setting, else `recordings` in the state folder."""
+    assert recordings_path(Config(), Path("/s")) == Path("/s/recordings")
+    given = Config(recording=Recording(directory=Path("/r")))
+    assert recordings_path(given, Path("/s")) == Path("/r")
