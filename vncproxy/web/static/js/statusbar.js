@@ -45,6 +45,7 @@ export class StatusBar {
 
   /** The session is over: what was said of its link no longer holds. */
   over() {
+    this.#recorded(false);
     setText(byId("keepalive"), "");
     setText(byId("survived"), "");
     for (const name of LINK_FACTS) {
@@ -55,7 +56,8 @@ export class StatusBar {
   }
 
   /** A state message of the control channel. @param {object} message @param {boolean} hasPicture */
-  update({ state: told, since, attempt, keepalive, saved, discarded_keys, screen }, hasPicture) {
+  update({ state: told, since, attempt, keepalive, saved, discarded_keys, screen, recorded }, hasPicture) {
+    this.#recorded(recorded === true);
     const state = shownState(told, hasPicture);
     this.state(state);
     this.fact("State", `${stateName(state)}${since ? `, since ${clock(since)}` : ""}`);
@@ -70,6 +72,13 @@ export class StatusBar {
     this.fact("Reconnections saved", saved ? saved.dials_avoided : null);
     this.fact("Keys dropped while away", discarded_keys || null);
     this.fact("Desktop", screen?.name ?? null);
+  }
+
+  /** The mark in the toolbar, and over the picture where the toolbar is away. @param {boolean} is */
+  #recorded(is) {
+    byId("recorded").hidden = !is;
+    document.body.classList.toggle("is-recorded", is);
+    this.fact("Recorded", is ? "what the screen shows, not what is typed" : null);
   }
 
   /** @param {{width: number, height: number}|null} size */
