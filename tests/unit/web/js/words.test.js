@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cloudErrorText, counted, placeOf, refusalWords, sentence, stateWords, timeLeft } from "./words.js";
+import { cloudErrorText, counted, placeOf, refusalWords, sentence, stateWords, timeLeft, titleOf } from "./words.js";
 
 test("a running or opaque console shows the screen, not words", () => {
   assert.equal(stateWords({ state: "running" }), null);
@@ -22,7 +22,8 @@ test("a waiting state says the daemon's sentence, the cloud's error and the inst
 });
 
 test("a cloud's code is matched by its beginning", () => {
-  assert.match(cloudErrorText("Forbidden.RAM"), /RAM policy/);
+  assert.match(cloudErrorText("Forbidden.RAM"), /RAM policy must allow ecs:DescribeInstanceVncUrl for/);
+  assert.match(cloudErrorText("Forbidden.RAM", "", "ecs:DescribeInstances"), /must allow ecs:DescribeInstances\./);
   assert.match(cloudErrorText("Throttling.User"), /too often/);
   assert.match(cloudErrorText("Brand.New", "The daemon's words."), /The daemon's words\. The cloud’s code is Brand\.New/);
 });
@@ -57,7 +58,9 @@ test("while a link is replaced the page says that typing isn't passed on", () =>
 test("a place doesn't repeat the name", () => {
   const instance = { alias: "web-1", id: "i-1", region: "cn-hangzhou", windows: true, name: "web-1" };
   assert.equal(placeOf(instance), "i-1 · cn-hangzhou · Windows");
-  assert.equal(placeOf({ ...instance, alias: "i-1", windows: false }), "web-1 · cn-hangzhou");
+  // A discovered instance's alias is its id.
+  assert.equal(titleOf({ ...instance, alias: "i-1" }), instance.name);
+  assert.equal(placeOf({ ...instance, alias: "i-1", windows: false }), "i-1 · cn-hangzhou");
 });
 
 test("without a picture there is nothing to bring back", () => {

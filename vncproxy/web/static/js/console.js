@@ -282,7 +282,7 @@ class ConsolePage {
 
   #refreshTools() {
     const hasPicture = this.#screen.hasPicture;
-    enableTools({ mayType: this.#controls, hasPicture });
+    enableTools({ mayType: this.#controls && this.#linkIsUp(), hasPicture });
     const told = hasPicture && this.#state?.screen?.width ? this.#state.screen : null;
     this.#status.dimensions(this.#screen.dimensions ?? told);
     this.#showTyping();

@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { byId, element, setText } from "./elements.js";
 import { loginForm } from "./login.js";
-import { cloudErrorText, counted, placeOf, refusalWords } from "./words.js";
+import { cloudErrorText, counted, placeOf, refusalWords, titleOf } from "./words.js";
 
 const REFRESH_INTERVAL_MS = 15_000;
 
@@ -34,7 +34,7 @@ function whoIsOn(viewers) {
 
 function row(instance) {
   const { alias, id, status, viewers } = instance;
-  const name = alias || id;
+  const name = titleOf(instance);
   return element(
     "li",
     { class: "instance" },
@@ -52,7 +52,7 @@ function row(instance) {
     ),
     element("a", {
       class: "button primary",
-      href: `/console/${encodeURIComponent(name)}`,
+      href: `/console/${encodeURIComponent(alias || id)}`,
       target: "_blank",
       rel: "noopener",
       text: "Open",
@@ -125,7 +125,10 @@ async function refresh() {
     const answer = await call("GET", "/api/v1/instances");
     showInstances(answer);
     const problem = answer?.problem;
-    tell(problem ? "The cloud couldn’t be asked" : "", problem && cloudErrorText(problem.code, problem.text));
+    tell(
+      problem ? "The cloud couldn’t be asked" : "",
+      problem && cloudErrorText(problem.code, problem.text, "ecs:DescribeInstances"),
+    );
   } catch (error) {
     if (error.status === 401) {
       showLogin();

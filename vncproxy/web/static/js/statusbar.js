@@ -9,6 +9,8 @@ const TONE = { running: "good", opaque: "warn", resuming: "warn", retrying: "war
 /** States in which there is a link that is kept open. */
 const KEPT_OPEN = new Set(["running", "resuming"]);
 
+const CONNECTED = new Set(["running", "opaque"]);
+
 /** Facts that end with the session. */
 const LINK_FACTS = ["State", "Try", "Kept open by", "Desktop"];
 
@@ -61,7 +63,7 @@ export class StatusBar {
     const state = shownState(told, hasPicture);
     this.state(state);
     this.fact("State", `${stateName(state)}${since ? `, since ${clock(since)}` : ""}`);
-    this.fact("Try", attempt > 1 ? attempt : null);
+    this.fact("Try", attempt > 1 && !CONNECTED.has(state) ? attempt : null);
     const kind = KEPT_OPEN.has(state) ? keepaliveName(keepalive?.kind) : "";
     setText(byId("keepalive"), kind ? `Kept open by ${kind}` : "");
     byId("keepalive").title = keepalive?.why ?? "";

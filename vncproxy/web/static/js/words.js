@@ -89,6 +89,9 @@ export function stateName(state) {
   return SHORT[state] ?? state;
 }
 
+/** What the cloud is asked for a console. */
+const OPENING = "ecs:DescribeInstanceVncUrl for this instance";
+
 /** Beginnings of the cloud's error codes, the longer ones first, and what to do about them. */
 const CLOUD = [
   ["InvalidInstanceId.NotFound", "There is no such instance in this region: check its id and region in the configuration."],
@@ -96,7 +99,7 @@ const CLOUD = [
   ["InvalidRegionId", "There is no such region: check the region in the configuration."],
   ["IncorrectInstanceStatus", "The instance isn’t in a state that has a console: start it, if it doesn’t start by itself."],
   ["InstanceNotReady", "The instance is still being prepared: try again in a minute."],
-  ["Forbidden", "The account may not do this: its RAM policy must allow ecs:DescribeInstanceVncUrl for this instance."],
+  ["Forbidden", "The account may not do this: its RAM policy must allow ACTION."],
   ["InvalidAccessKeyId", "The AccessKey is unknown or disabled: check the credentials that vncproxy uses."],
   ["SignatureDoesNotMatch", "The AccessKey secret doesn’t belong to its id: check the credentials that vncproxy uses."],
   ["IncompleteSignature", "The AccessKey secret doesn’t belong to its id: check the credentials that vncproxy uses."],
@@ -111,9 +114,10 @@ const CLOUD = [
  * A sentence on a cloud's error code and what to do about it.
  * @param {string|null} code null where the cloud gave none
  * @param {string} [text] what the daemon says of it
+ * @param {string} [action] what the cloud was asked to do
  */
-export function cloudErrorText(code, text = "") {
-  const hint = CLOUD.find(([start]) => code?.startsWith(start))?.[1] ?? "";
+export function cloudErrorText(code, text = "", action = OPENING) {
+  const hint = (CLOUD.find(([start]) => code?.startsWith(start))?.[1] ?? "").replace("ACTION", action);
   const named = code ? `The cloud’s code is ${code}.` : "";
   const fallback = "“vncproxy check” tells more.";
   return [hint || sentence(text) || fallback, named].filter(Boolean).join(" ");
@@ -183,11 +187,19 @@ export function timeLeft(seconds) {
 }
 
 /**
- * Where an instance is, besides its name.
+ * What people call an instance: the alias of the configuration, else its name in the cloud.
+ * @param {{alias: string|null, id: string, name?: string}} instance the alias may be the id
+ */
+export function titleOf({ alias, id, name }) {
+  return alias && alias !== id ? alias : name || id;
+}
+
+/**
+ * Where an instance is, besides its title.
  * @param {{alias: string|null, id: string, region: string, windows: boolean, name?: string}} instance
  */
 export function placeOf({ alias, id, region, windows, name }) {
-  const shown = alias || id;
+  const shown = titleOf({ alias, id, name });
   const more = [name === shown ? "" : name, id === shown ? "" : id, region, windows ? "Windows" : ""];
   return more.filter(Boolean).join(" · ");
 }
