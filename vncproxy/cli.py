@@ -111,6 +111,12 @@ def _parser() -> argparse.ArgumentParser:
         help="of a record that must be there: the newest audit.head in the daemon's log",
     )
     verify.add_argument("--json", action="store_true", help="for programs")
+    text = "play a recording on a page, on this machine only"
+    replay = add("replay", _replay, text, config=False)
+    replay.add_argument("file", metavar="FILE", type=Path)
+    replay.add_argument("--port", type=_port, default=6081, help="of the page (default: 6081)")
+    replay.add_argument("--info", action="store_true", help="say what is in it instead")
+    replay.add_argument("--json", action="store_true", help="what is in it, for programs")
     return parser
 
 
@@ -320,3 +326,22 @@ def _audit_verify(options: argparse.Namespace) -> int:
         for line in in_words(options.file, verdict):
             print(line)
     return DONE if verdict.intact else FAILED
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from vncproxy.commands.replay import describe, in_words, replay
+
+    if options.info or options.json:
+        found = describe(options.file)
+        if options.json:
+            _print_json(found)
+        else:
+            for line in in_words(found):
+                print(line)
+        return DONE
+
+    async def work() -> int:
+        await replay(options.file, options.port, _announce)
+        return DONE
+
+    return _run(work())

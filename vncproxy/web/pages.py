@@ -9,23 +9,24 @@ from aiohttp import web
 _STATIC = Path(__file__).parent / "static"
 
 
-def _page(name: str) -> web.FileResponse:
+def page(name: str) -> web.FileResponse:
+    """One of the pages."""
     return web.FileResponse(_STATIC / name, headers={"Cache-Control": "no-cache"})
 
 
 async def index(request: web.Request) -> web.StreamResponse:
     """`GET /`: the list of instances, or the log-in."""
-    return _page("index.html")
+    return page("index.html")
 
 
 async def enter(request: web.Request) -> web.StreamResponse:
     """`GET /enter#TICKET`: the fragment stays in the browser until its script sends it."""
-    return _page("enter.html")
+    return page("enter.html")
 
 
 async def console(request: web.Request) -> web.StreamResponse:
     """`GET /console/{instance}`: which instance it is, the script reads from its address."""
-    return _page("console.html")
+    return page("console.html")
 
 
 async def static_file(request: web.Request) -> web.StreamResponse:

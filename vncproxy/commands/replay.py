@@ -1,0 +1,151 @@
+"""`vncproxy replay`: what is in a recording, and a page that plays it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import signal
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from vncproxy.errors import LocalError, RecordingError
+from vncproxy.recording.layout import GAP, LINK_RENEWED
+from vncproxy.recording.reader import Recording
+from vncproxy.web.replay import application
+
+HOST = "127.0.0.1"
+CLOSE_TIMEOUT_S = 1.0
+_PIECE_BYTES = 1 << 20
+_SIZE = struct.Struct(">HH")
+"""How a ServerInit begins. Source: RFC 6143, section 7.3.2."""
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """What is in a recording, for programs. Raises: RecordingError."""
+    recording = Recording(path)
+    try:
+        header = recording.header
+        screen = _screen(recording)
+        return {
+            "file": str(path),
+            "instance": header.instance,
+            "alias": header.alias,
+            "region": header.region,
+            "user": header.user,
+            "viewer": header.viewer,
+            "address": header.address,
+            "door": header.door,
+            "started_at": header.started_at,
+            "duration_s": recording.duration_ms / 1000,
+            "screen": screen,
+            "complete": recording.whole,
+            "key_blocks": len(recording.blocks),
+            "gaps": sum(note.what == GAP for note in recording.notes),
+            "links_renewed": sum(note.what == LINK_RENEWED for note in recording.notes),
+            "size_bytes": recording.size_bytes,
+            "sha256": _sha256(path),
+        }
+    finally:
+        recording.close()
+
+
+def _screen(recording: Recording) -> dict[str, int] | None:
+    """Its size at the beginning."""
+    opening = next(recording.records(0), None) if recording.blocks else None
+    if opening is None or len(opening.data) < _SIZE.size:
+        return None
+    width, height = _SIZE.unpack_from(opening.data)
+    return {"width": width, "height": height}
+
+
+def in_words(found: dict[str, Any]) -> list[str]:
+    """The same for people, one line each."""
+    seconds = round(found["duration_s"])
+    length = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    screen = found["screen"]
+    name = found["alias"] or found["instance"]
+    lines = [
+        f"instance   {name} ({found['instance']}, {found['region']})",
+        f"user       {found['user']} from {found['address']} through {found['door']}",
+        f"viewer     {found['viewer']}",
+        f"started    {found['started_at']}",
+        f"length     {length}",
+        f"screen     {screen['width']} x {screen['height']}" if screen else "screen     none",
+        f"file       {found['size_bytes']} bytes, {found['key_blocks']} places to begin at",
+        f"sha256     {found['sha256']}",
+    ]
+    if found["links_renewed"]:
+        lines.append(f"links      {found['links_renewed']} lost and replaced meanwhile")
+    if found["gaps"]:
+        lines.append(f"MISSING    {found['gaps']} times something couldn't be written")
+    if not found["complete"]:
+        lines.append("CUT        it has no proper end: it still runs, or the daemon crashed")
+    return lines
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE_BYTES):
+                digest.update(piece)
+    except OSError as fault:
+        raise RecordingError(f"{path} can't be read: {fault.strerror}.") from fault
+    return digest.hexdigest()
+
+
+async def replay(
+    path: Path, port: int, announce: Callable[[str], None], stop: asyncio.Event | None = None
+) -> None:
+    """Serve the page until SIGINT or SIGTERM, or `stop`.
+
+    Raises: RecordingError - there is nothing to play; LocalError - the port can't be had.
+    """
+    recording = Recording(path)
+    try:
+        if not recording.blocks:
+            raise RecordingError(f"Nothing was shown in {path}.")
+        await _serve(recording, path, port, announce, stop or _stopped_by_signals())
+    finally:
+        recording.close()
+
+
+async def _serve(
+    recording: Recording,
+    path: Path,
+    port: int,
+    announce: Callable[[str], None],
+    stop: asyncio.Event,
+) -> None:
+    key = secrets.token_urlsafe(16)
+    runner = web.AppRunner(
+        application(recording, key),
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=CLOSE_TIMEOUT_S,
+    )
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, HOST, port).start()
+        except OSError as fault:
+            raise LocalError(
+                f"can't listen on {HOST}:{port}: {fault.strerror}; choose another with --port"
+            ) from fault
+        bound = runner.addresses[0][1]
+        announce(f"{path.name}: open http://{HOST}:{bound}/#{key}")
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def _stopped_by_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
