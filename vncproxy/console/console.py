@@ -23,6 +23,7 @@ from vncproxy.console.report import Message, Subscriber, notice
 from vncproxy.console.runner import ConsoleParts, Runner
 from vncproxy.console.stage import Stage
 from vncproxy.console.tasks import Tasks
+from vncproxy.console.translation import is_press
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.console.witness import Witness
 from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamLost, VncproxyError
@@ -244,6 +245,11 @@ class Console:
         self.stage.said(viewer, events)
         if lost := self.stage.discarded_keys - before:
             self._parts.metrics.keys_discarded(lost)
+        who = viewer.identity
+        # One without a page has no button to ask for control with.
+        asks = who.may_control and not who.has_page and any(map(is_press, events))
+        if asks and self.control.controller is None:
+            self.start(self.desk.request(who.id), f"control-{who.id}")
 
     def viewer_opaque(self, viewer: Viewer, data: bytes) -> None:
         """Bytes of the viewer of an opaque console."""

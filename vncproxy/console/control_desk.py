@@ -79,8 +79,11 @@ class ControlDesk:
         if plan() is not None:
             await self._carry_out(viewer_id, plan)
             return
-        if not self._control.ask(viewer_id) or viewer_id in self._timers:
+        waits = viewer_id in self._control.asking
+        if not self._control.ask(viewer_id) or waits:
             return
+        # One that is left is of a request that was settled when a controller left.
+        self._forget(viewer_id)
         self._timers[viewer_id] = asyncio.get_running_loop().call_later(
             self._request_timeout_s, self._unanswered, viewer_id
         )
@@ -95,16 +98,27 @@ class ControlDesk:
         self._host.changed()
 
     async def answer(self, controller: str, viewer_id: str, *, grant: bool) -> None:
-        """The controller's answer; from anybody else it means nothing."""
+        """The controller's answer; from anybody else it means nothing.
+
+        Args: grant - also hands control to a viewer that hasn't asked for it, but may have it.
+        """
 
         def plan() -> Move | None:
-            asked = self._control.controller == controller and viewer_id in self._control.asking
-            return Move(controller, viewer_id, why="its request was granted") if asked else None
+            asks = viewer_id in self._control.asking
+            if self._control.controller != controller or viewer_id == controller:
+                return None
+            if not self._control.may(viewer_id):
+                return None
+            return Move(
+                controller,
+                viewer_id,
+                why="its request was granted" if asks else "it was handed over",
+            )
 
-        if plan() is None:
-            return
         if grant:
             await self._carry_out(controller, plan)
+            return
+        if self._control.controller != controller or viewer_id not in self._control.asking:
             return
         self._forget(viewer_id)
         self._control.refuse(viewer_id)

@@ -58,6 +58,11 @@ def is_key_press(event: ClientEvent) -> bool:
             return False
 
 
+def is_press(event: ClientEvent) -> bool:
+    """Whether this presses something, a key or a button: the user means to do something."""
+    return is_key_press(event) or (isinstance(event, PointerSent) and event.raw[1] != 0)
+
+
 def plain_key(raw: bytes) -> bytes | None:
     """A QEMU extended key event as a KeyEvent; None if it names no keysym."""
     _, _, down, keysym, _ = _QEMU_KEY.unpack(raw)

@@ -408,16 +408,21 @@ async def test_which_pages_can_give_a_password(
     assert console.has_page() is has
 
 
-async def test_it_says_when_it_is_full(tmp_path: Path) -> None:
-    """max_viewers counts those who are on."""
+async def test_it_says_for_whom_it_has_room(tmp_path: Path) -> None:
+    """max_viewers counts those who are on and those who are expected; nobody counts twice."""
     async with surroundings(tmp_path, max_viewers=2) as around:
         console = await around.console()
         first = around.join(console)
-        assert not console.is_full
-        around.join(console)
-        assert console.is_full
+        assert console.has_room_for("another")
+        console.expect("second")
+        assert not console.has_room_for("another")
+        assert console.has_room_for("second")
+        assert console.has_room_for(first.id)
         first.close(LEFT)
-        assert not console.is_full
+        assert console.has_room_for("another")
+        console.unexpect("second")
+        around.join(console)
+        assert console.has_room_for("another")
 
 
 async def test_it_knows_its_users(around: Surroundings) -> None:

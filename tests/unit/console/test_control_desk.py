@@ -170,12 +170,35 @@ async def test_only_the_controllers_answer_counts(who: str, grant: bool) -> None
     house.desk.close()
 
 
-async def test_an_answer_to_a_question_that_was_not_asked_means_nothing() -> None:
+async def test_a_refusal_of_what_was_not_asked_means_nothing() -> None:
     """A page may be slow."""
     house = House("ann", "bob")
-    await house.desk.answer("ann", "bob", grant=True)
+    await house.desk.answer("ann", "bob", grant=False)
     assert house.control.controller == "ann"
     assert house.told == []
+
+
+async def test_control_is_handed_over_unasked() -> None:
+    """To one that may have it, by the controller only."""
+    house = House("ann", "bob", "cid", watcher="cid")
+    for who, whom in (("bob", "bob"), ("ann", "cid"), ("ann", "ann"), ("ann", "nobody")):
+        await house.desk.answer(who, whom, grant=True)
+        assert house.control.controller == "ann"
+    assert house.record.told == []
+    await house.desk.answer("ann", "bob", grant=True)
+    assert house.control.controller == "bob"
+    assert house.moves == ["ann"]
+
+
+async def test_a_request_settled_by_a_leave_can_be_made_again() -> None:
+    """The time of the old one doesn't count for it."""
+    house = House("ann", "bob", "cid")
+    await house.desk.request("bob")
+    house.control.leave("ann")
+    await house.desk.take("cid")
+    await house.desk.request("bob")
+    assert [who for who, _ in house.told] == ["ann", "cid"]
+    house.desk.close()
 
 
 async def test_control_that_is_free_is_had_by_asking() -> None:

@@ -11,6 +11,7 @@ from vncproxy.console.screen_memory import ScreenMemory
 from vncproxy.console.translation import (
     is_input,
     is_key_press,
+    is_press,
     plain_key,
     plain_pointer,
     pointer_form,
@@ -114,6 +115,14 @@ def test_what_counts_as_input(event: ClientEvent, counts: bool, loses: bool) -> 
     """Only the controller may send it; a press that isn't passed on is a keystroke lost."""
     assert is_input(event) == counts
     assert is_key_press(event) == loses
+
+
+def test_what_shows_that_a_user_means_to_do_something() -> None:
+    """A key or a button that goes down; no release, and no move."""
+    assert is_press(KeySent(key(True, 0x61)))
+    assert is_press(PointerSent(pointer(1, 2, 3)))
+    assert not is_press(KeySent(key(False, 0x61)))
+    assert not is_press(PointerSent(pointer(0, 2, 3)))
 
 
 def test_a_qemu_key_without_a_keysym_has_no_plain_form() -> None:
