@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.real.peers.valkey import ValkeyServer
 from tests.real.peers.valkey import valkey_server as start_valkey_server
 from tests.setup import Running, Viewer, running, until
-from vncproxy.config.model import Limits, Throttle
+from vncproxy.config.model import Instance, Limits, Throttle
 from vncproxy.console import registry
 from vncproxy.console.shared_ownership import SharedOwnership
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
@@ -172,6 +172,29 @@ async def test_the_wrong_daemon_tells_which_has_it(tmp_path: Path, server: Valke
         assert (await opened(daemons.two, NAMES[0])).decoder.updates
         assert await code_of(daemons.one, NAMES[0]) == 4421
         assert not daemons.cloud.breaches
+
+
+async def test_a_native_viewer_is_told_in_its_own_words(
+    tmp_path: Path, server: ValkeyServer, port: int
+) -> None:
+    """RFB's failure text names the daemon that has the console."""
+    password = tmp_path / "native.password"
+    password.write_text("native1")
+    password.chmod(0o600)
+    instance_id = SETTINGS.instances[0].instance_id
+    instance = Instance(id=instance_id, alias=NAMES[0], tcp_port=port, tcp_password_file=password)
+    store = ValkeyStore(StoreAddress(host="127.0.0.1", port=server.port))
+    other = SharedOwnership(store, "other", "bastion-2", "")
+    await other.claim(instance_id)
+    throttle = Throttle(store=server.url)
+    async with running(tmp_path, cloud=SETTINGS, throttle=throttle, instance=(instance,)):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"RFB 003.008\n")
+        async with asyncio.timeout(20):
+            said = await reader.read()
+        writer.close()
+    await store.close()
+    assert said.endswith(b"Another vncproxy has this console: bastion-2. Open it there.")
 
 
 @pytest.mark.usefixtures("quick")

@@ -10,11 +10,12 @@ import pytest
 
 from tests.authority import Authority
 from tests.real.peers.process import free_port
+from tests.real.peers.valkey import ValkeyServer
 from tests.setup import running
 from tests.unit.commands.surroundings import DEMO, DENIED, KEY, SETTINGS, Desk, environ
 from vncproxy.commands.check import Finding, check
 from vncproxy.config.load import Loaded
-from vncproxy.config.model import Aliyun, Instance, Listen, Recording, State
+from vncproxy.config.model import Aliyun, Instance, Listen, Recording, State, Throttle
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.settings import AccessKey, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
@@ -271,3 +272,16 @@ async def test_where_sessions_are_recorded(desk: Desk, tmp_path: Path) -> None:
     finding = (await found(loaded))["recordings"]
     assert not finding.ok
     assert "0777" in finding.text
+
+
+@pytest.mark.real
+async def test_a_shared_store(desk: Desk, valkey_server: ValkeyServer, port: int) -> None:
+    """It is looked at by writing to it; one that is away fails, without its password."""
+    here = await found(desk.loaded(throttle=Throttle(store=valkey_server.url)))
+    assert here["state and ledger"].ok
+    assert "so can the store" in here["state and ledger"].text
+    away = Throttle(store=f"valkey://:hunter2@127.0.0.1:{port}")
+    finding = (await found(desk.loaded(throttle=away)))["state and ledger"]
+    assert not finding.ok
+    assert "can't be reached" in finding.text
+    assert "hunter2" not in str(finding)

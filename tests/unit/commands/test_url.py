@@ -11,16 +11,20 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import pytest
 
+from tests.real.peers.valkey import ValkeyServer
 from tests.setup import running
 from tests.unit.commands.surroundings import DEMO, SETTINGS, Desk, environ
 from vncproxy.commands.daemon_client import NoDaemonError
 from vncproxy.commands.url import console_url, official_url
 from vncproxy.config.model import Aliyun, Config, Instance, Limits, Listen, State, Throttle
+from vncproxy.console.shared_ownership import SharedOwnership
 from vncproxy.errors import AccessError, CloudError, ConfigError, LedgerError, LocalError
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.simulator import Simulator
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.sqlite import FILE_NAME, SqliteLedger
+from vncproxy.throttle.valkey import ValkeyLedger
+from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
 
 
 async def official(config: Config, name: str = "demo", **how: Any) -> str:
@@ -113,6 +117,27 @@ async def test_the_official_page_is_refused_while_it_is_open(desk: Desk) -> None
         assert "vncUrl=" in await official(config, force=True)
         assert await used(desk) == 2
         await socket.close()
+
+
+@pytest.mark.real
+async def test_the_official_page_is_refused_while_another_daemon_has_it(
+    desk: Desk, valkey_server: ValkeyServer
+) -> None:
+    """The command says which; --force does it all the same, and counts for all daemons."""
+    config = desk.config(throttle=Throttle(store=valkey_server.url))
+    store = ValkeyStore(StoreAddress(host="127.0.0.1", port=valkey_server.port))
+    other = SharedOwnership(store, "other", "bastion-2", "https://b2.example.com")
+    await other.claim(DEMO.instance_id)
+    with pytest.raises(LocalError, match="bastion-2") as caught:
+        await official(config)
+    assert caught.value.public_text.endswith("https://b2.example.com Or say --force.")
+    shared = ValkeyLedger(store, Budget())
+    assert (await shared.usage(DEMO.instance_id)).used == 0
+    assert "vncUrl=" in await official(config, force=True)
+    assert (await shared.usage(DEMO.instance_id)).used == 1
+    await other.close()
+    assert "vncUrl=" in await official(config)
+    await shared.close()
 
 
 async def test_the_password_goes_with_it_on_request(desk: Desk, tmp_path: Path) -> None:

@@ -37,6 +37,16 @@ def test_gauges_fall_again_even_after_an_error() -> None:
     assert after["vncproxy_keepalive_class_consoles", ("pointer",)] == 0
 
 
+def test_a_shared_ledger_that_is_away_shows() -> None:
+    """1 until it is back."""
+    metrics = Metrics()
+    assert samples(metrics)["vncproxy_throttle_degraded", ()] == 0
+    metrics.throttle_degraded(True)
+    assert samples(metrics)["vncproxy_throttle_degraded", ()] == 1
+    metrics.throttle_degraded(False)
+    assert samples(metrics)["vncproxy_throttle_degraded", ()] == 0
+
+
 def test_everything_is_counted_under_its_name() -> None:
     """Each method raises its own sample by what happened."""
     metrics = Metrics("1.2.3")
