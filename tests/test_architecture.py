@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "vncproxy"
 
-# What each part may import, besides itself. cli -> commands -> app -> web -> console -> the rest.
+# What each part may import, besides itself.
+# cli -> commands -> app -> service -> web -> console -> the rest.
 ALLOWED: dict[str, frozenset[str]] = {
     "": frozenset(),
     "errors": frozenset(),
@@ -28,9 +29,17 @@ ALLOWED: dict[str, frozenset[str]] = {
     "web": frozenset(
         {"errors", "observe", "config", "console", "aliyun", "throttle", "recording", "rfb"}
     ),
+    # What the composition root puts together, and what it does for the service manager.
+    "service": frozenset(
+        {
+            *("", "errors", "observe", "config", "console", "aliyun", "throttle", "recording"),
+            *("rfb", "web"),
+        }
+    ),
     "app": frozenset(
         {
             "",
+            "service",
             "errors",
             "observe",
             "config",
@@ -46,7 +55,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "commands": frozenset(
         {
             *("app", "errors", "observe", "config", "console", "aliyun", "throttle", "rfb"),
-            *("recording", "web", "simulator"),
+            *("recording", "service", "web", "simulator"),
         }
     ),
     "cli": frozenset({"", "commands", "app", "errors", "observe", "config", "simulator"}),

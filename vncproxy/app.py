@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import signal
-import stat
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TextIO
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
-import aiohttp
 import structlog
 
 from vncproxy import __version__
-from vncproxy.aliyun.client import EcsClient
 from vncproxy.aliyun.credentials import (
-    Credentials,
     CredentialsSource,
-    WatchedCredentials,
-    credentials_source,
 )
-from vncproxy.aliyun.proxies import EnvironmentProxies
-from vncproxy.aliyun.tls import client_context
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Config
-from vncproxy.config.search import audit_path, recordings_path, state_folder, token_path
-from vncproxy.config.secrets import ensure_token, read_vnc_password
+from vncproxy.config.search import audit_path, state_folder, token_path
+from vncproxy.config.secrets import ensure_token
 from vncproxy.console.bastion import Bastion, bastion_of, store_password
-from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.inventory import Inventory
 from vncproxy.console.learned import FILE_NAME as LEARNED_FILE
 from vncproxy.console.learned import LearnedStore
@@ -48,10 +35,7 @@ from vncproxy.errors import (
     CloseCode,
     CloseReason,
     CloudError,
-    ConfigError,
-    ConfigProblem,
     LedgerError,
-    RecordingError,
     Side,
 )
 from vncproxy.observe.audit import Audit, AuditLog
@@ -62,9 +46,10 @@ from vncproxy.observe.logging import capture_uncaught, configure
 from vncproxy.observe.metrics import Metrics
 from vncproxy.observe.notify import Notifier
 from vncproxy.observe.redaction import Redactor
-from vncproxy.recording.folder import RecordingFolder
 from vncproxy.recording.recordings import Recordings
-from vncproxy.throttle.budget import Budget
+from vncproxy.service.cloud import Cloud, budget_of, cloud_of
+from vncproxy.service.instances import instances_of, native_passwords_of
+from vncproxy.service.state import make_state_folder, recordings_of
 from vncproxy.throttle.ledger import Ledger
 from vncproxy.web import pages
 from vncproxy.web.context import Services
@@ -83,149 +68,6 @@ RECORDINGS_CLOSE_TIMEOUT_S = 3.0
 """For the ends of recordings, once nobody is on any more."""
 AUDIT_CLOSE_TIMEOUT_S = 2.0
 """For the records that still wait when all else has ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cloud:
-    """The way to the cloud, which the daemon and the commands share."""
-
-    client: EcsClient
-    credentials: CredentialsSource
-    dial_settings: DialSettings
-
-
-def budget_of(config: Config) -> Budget:
-    """The law of the reconnect ledger, by the configuration."""
-    return Budget(limit=config.limits.reconnects_per_minute, hold_s=config.aliyun.call_timeout)
-
-
-def make_state_folder(folder: Path) -> None:
-    """Make the state directory, for this user only.
-
-    Raises: ConfigError - it can't be made, or others may write to it.
-    """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mode = folder.stat().st_mode
-    except OSError as fault:
-        raise _state_problem(folder, fault.strerror or str(fault)) from fault
-    if mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise _state_problem(folder, f"mode {stat.S_IMODE(mode):04o}")
-
-
-def _state_problem(folder: Path, found: str) -> ConfigError:
-    expected = "a folder that only this user may write to"
-    return ConfigError([ConfigProblem("[state]", "directory", f"{folder} ({found})", expected)])
-
-
-def records(config: Config) -> bool:
-    """Whether sessions may have to be recorded, or it is said where."""
-    return config.recording.directory is not None or any(rule.record for rule in config.rule)
-
-
-def recordings_of(config: Config, state: Path) -> Recordings:
-    """Where sessions are recorded.
-
-    Raises: ConfigError - sessions have to be, or a folder is named, and it can't be used.
-    """
-    settings = config.recording
-    folder = RecordingFolder(
-        recordings_path(config, state), max_bytes=settings.max_bytes, max_age_s=settings.max_age
-    )
-    if records(config):
-        try:
-            folder.check_place()
-        except RecordingError as error:
-            expected = "a folder that only this user may write to, and no link to one"
-            problem = ConfigProblem("[recording]", "directory", error.public_text, expected)
-            raise ConfigError([problem]) from error
-    return Recordings(folder, version=__version__)
-
-
-def instances_of(config: Config) -> list[ConsoleInstance]:
-    """The instances of the configuration, with their VNC passwords. Raises: ConfigError."""
-    return [
-        ConsoleInstance(
-            id=one.id,
-            region=one.region or config.aliyun.region,
-            alias=one.name,
-            windows=one.windows,
-            password=read_vnc_password(one.password_file).reveal() if one.password_file else None,
-        )
-        for one in config.instance
-    ]
-
-
-def native_passwords_of(config: Config) -> dict[str, str]:
-    """What native viewers are asked for, by instance id. Raises: ConfigError."""
-    return {
-        one.id: read_vnc_password(one.tcp_password_file).reveal()
-        for one in config.instance
-        if one.tcp_password_file is not None
-    }
-
-
-@asynccontextmanager
-async def cloud_of(
-    config: Config,
-    environ: Mapping[str, str],
-    metrics: Metrics | None = None,
-    redactor: Redactor | None = None,
-) -> AsyncIterator[Cloud]:
-    """The way to the cloud, as long as the block lasts.
-
-    Args: redactor - hides all that it takes to get there, whoever may repeat it.
-    Raises: ConfigError, CloudError.
-    """
-    hidden = redactor or Redactor()
-    tls = client_context(config.aliyun.ca_file)
-    proxies = EnvironmentProxies(environ)
-
-    def hide(found: Credentials) -> None:
-        hidden.register(found.access_key_secret)
-        if found.security_token is not None:
-            hidden.register(found.security_token)
-
-    credentials = WatchedCredentials(
-        credentials_source(environ, fetch_timeout_s=config.aliyun.call_timeout), hide
-    )
-
-    def on_call(action: str, code: str, seconds: float) -> None:
-        if metrics is not None:
-            metrics.api_called(action, "ok" if code == "OK" else code)
-
-    def proxy(host: str, *, secure: bool) -> str | None:
-        found = proxies.proxy_for(host, 443 if secure else 80, secure=secure)
-        return None if found is None else _with_login(found.url, found.authorization)
-
-    for password in proxies.passwords:
-        hidden.register(password)
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        yield Cloud(
-            EcsClient(
-                session,
-                credentials,
-                endpoint=config.aliyun.endpoint,
-                call_timeout_s=config.aliyun.call_timeout,
-                ssl_context=tls,
-                proxies=proxies,
-                on_call=on_call,
-            ),
-            credentials,
-            DialSettings(tls, config.aliyun.connect_host, proxy),
-        )
-
-
-def _with_login(url: str, authorization: str | None) -> str:
-    """A proxy's address with its user and password, as the websockets library wants it."""
-    if authorization is None:
-        return url
-    user, _, password = (
-        base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
-    )
-    parts = urlsplit(url)
-    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
-    return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc}"))
 
 
 class Daemon:

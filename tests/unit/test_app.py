@@ -14,12 +14,11 @@ import pytest
 
 from tests.setup import running, until
 from tests.unit.web.conftest import JSON, house
-from vncproxy.app import Daemon, budget_of, instances_of, make_state_folder
-from vncproxy.config.model import Aliyun, Config, Instance, Limits, Listen, State
+from vncproxy.app import Daemon
+from vncproxy.config.model import Config, Instance, Limits, Listen, State
 from vncproxy.errors import ConfigError, LedgerError, LocalError
 from vncproxy.observe.notify import Notifier
 from vncproxy.simulator.settings import SimulatorSettings
-from vncproxy.throttle.budget import Budget
 from vncproxy.web import pages
 
 
@@ -140,48 +139,6 @@ async def test_mistakes_are_found_before_any_effect(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="missing"):
         Daemon(config(tmp_path, instance=(instance,)), {})
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("mode", [0o770, 0o777, 0o702])
-def test_a_state_folder_that_others_may_write_to(tmp_path: Path, mode: int) -> None:
-    """Whoever may write there could plant a token."""
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state").chmod(mode)
-    with pytest.raises(ConfigError, match=f"mode {mode:04o}"):
-        make_state_folder(tmp_path / "state")
-
-
-def test_a_state_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    """The reason is the system's."""
-    (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=os.strerror(20)):
-        make_state_folder(tmp_path / "file" / "state")
-
-
-def test_instances(tmp_path: Path) -> None:
-    """The region's default is the cloud's; the alias's is the id; the password is read."""
-    secret = tmp_path / "password"
-    secret.touch(mode=0o600)
-    secret.write_text("abc123\n")
-    found = instances_of(
-        Config(
-            aliyun=Aliyun(region="cn-beijing"),
-            instance=(
-                Instance(id="i-1", password_file=secret, windows=True),
-                Instance(id="i-2", alias="web", region="cn-hangzhou"),
-            ),
-        )
-    )
-    assert [(i.alias, i.region, i.windows, i.password) for i in found] == [
-        ("i-1", "cn-beijing", True, "abc123"),
-        ("web", "cn-hangzhou", False, None),
-    ]
-
-
-def test_the_budget_of_the_settings() -> None:
-    """The limit, and a hold that the call for the VncUrl fits in."""
-    config = Config(limits=Limits(reconnects_per_minute=7), aliyun=Aliyun(call_timeout=3.0))
-    assert budget_of(config) == Budget(limit=7, hold_s=3.0)
 
 
 async def test_an_incomplete_installation_is_told(

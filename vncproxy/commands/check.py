@@ -11,15 +11,6 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from vncproxy.app import (
-    Cloud,
-    budget_of,
-    cloud_of,
-    instances_of,
-    make_state_folder,
-    recordings_of,
-    records,
-)
 from vncproxy.commands.daemon_client import base_url
 from vncproxy.config.address import UnixAddress
 from vncproxy.config.load import Loaded
@@ -30,6 +21,9 @@ from vncproxy.console.bastion import bastion_of
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.inventory import Inventory
 from vncproxy.errors import CloudError, VncproxyError
+from vncproxy.service.cloud import Cloud, budget_of, cloud_of
+from vncproxy.service.instances import instances_of
+from vncproxy.service.state import make_state_folder, recordings_of, records
 from vncproxy.web import pages
 from vncproxy.web.guard import SERVER_NAME
 from vncproxy.web.server import tcp_socket

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vncproxy.app import cloud_of, instances_of
 from vncproxy.commands.daemon_client import NoDaemonError, daemon_client
 from vncproxy.config.model import Config
 from vncproxy.console.inventory import Inventory
 from vncproxy.errors import ConfigError
+from vncproxy.service.cloud import cloud_of
+from vncproxy.service.instances import instances_of
 
 
 async def instances(config: Config, environ: Mapping[str, str]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from vncproxy.aliyun.vncurl import official_page_url
-from vncproxy.app import budget_of, cloud_of, instances_of, make_state_folder
 from vncproxy.commands.daemon_client import NoDaemonError, base_url, daemon_client
 from vncproxy.config.model import Config
 from vncproxy.config.search import state_folder
@@ -15,6 +14,9 @@ from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.inventory import Inventory
 from vncproxy.console.opener import ACCOUNT_KEY
 from vncproxy.errors import AccessError, ConfigError, ConfigProblem, LedgerError, LocalError
+from vncproxy.service.cloud import budget_of, cloud_of
+from vncproxy.service.instances import instances_of
+from vncproxy.service.state import make_state_folder
 from vncproxy.throttle.ledger import TooLong
 
 

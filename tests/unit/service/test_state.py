@@ -1,0 +1,27 @@
+"""The folders that the daemon writes to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from vncproxy.errors import ConfigError
+from vncproxy.service.state import make_state_folder
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o777, 0o702])
+def test_a_state_folder_that_others_may_write_to(tmp_path: Path, mode: int) -> None:
+    """Whoever may write there could plant a token."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state").chmod(mode)
+    with pytest.raises(ConfigError, match=f"mode {mode:04o}"):
+        make_state_folder(tmp_path / "state")
+
+
+def test_a_state_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """The reason is the system's."""
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=os.strerror(20)):
+        make_state_folder(tmp_path / "file" / "state")
