@@ -23,3 +23,11 @@ test("a console without a controller has no name for it", () => {
   assert.equal(on.visible, true);
   assert.equal(on.controllerName, null);
 });
+
+test("who asks for control is told apart from who doesn't", () => {
+  const viewers = [viewer("v-1", "ann"), { ...viewer("v-2", "bob"), asks: true }, viewer("v-3", "cid")];
+  const on = peopleOn({ you: "v-1", controller: "v-1", viewers });
+  assert.deepEqual(on.asking.map(({ id }) => id), ["v-2"]);
+  assert.equal(on.youAsk, false);
+  assert.equal(peopleOn({ you: "v-2", controller: "v-1", viewers }).youAsk, true);
+});

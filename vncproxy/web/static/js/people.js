@@ -6,14 +6,17 @@ import { timeLeft } from "./words.js";
 
 /**
  * What the bar shows. Pure.
- * @param {{you: string, controller: string|null, viewers: {id: string, user: string, from: string, role: string}[]}} on
+ * @param {{you: string, controller: string|null, viewers: {id: string, user: string, from: string, role: string, asks?: boolean}[]}} on
  */
 export function peopleOn({ you, controller, viewers }) {
   const youControl = controller === you;
+  const others = viewers.filter(({ id }) => id !== you);
   return {
     youControl,
     visible: viewers.length > 1 || !youControl,
-    others: viewers.filter(({ id }) => id !== you),
+    others,
+    asking: others.filter(({ asks }) => asks),
+    youAsk: viewers.some(({ id, asks }) => id === you && asks),
     controllerName: viewers.find(({ id }) => id === controller)?.user ?? null,
   };
 }
@@ -22,8 +25,9 @@ export class People {
   #send;
   #mayControl = true;
   #last = null;
-  #asked = null;
   #wishing = false;
+  #answered = new Set();
+  #deadlines = new Map();
   #countdown = new Countdown();
 
   /** @param {(message: object) => void} send */
@@ -37,42 +41,39 @@ export class People {
 
   /** A `viewers` message. */
   update(message) {
-    const { youControl } = peopleOn(message);
-    if (youControl || message.controller !== this.#last?.controller) {
-      this.#wishing = false;
+    const { asking, youControl, youAsk } = peopleOn(message);
+    const still = new Set(asking.map(({ id }) => id));
+    for (const known of [this.#answered, this.#deadlines]) {
+      for (const id of [...known.keys()].filter((id) => !still.has(id))) {
+        known.delete(id);
+      }
     }
-    if (!youControl) {
-      this.#answered();
-    }
+    // The daemon knows of the wish by now, or of its end.
+    this.#wishing = this.#wishing && !youControl && !youAsk && message.controller === this.#last?.controller;
     this.#last = message;
     this.#draw();
   }
 
   /** A `control-request` message: somebody asks for control. */
   request({ from, timeout_s }) {
-    this.#asked = from;
+    this.#answered.delete(from.id);
+    this.#deadlines.set(from.id, performance.now() + timeout_s * 1000);
     this.#draw();
-    const left = byId("people").querySelector(".asked-left");
-    this.#countdown.start(
-      timeout_s,
-      (left_s) => {
-        left.textContent = `Without an answer it is granted in ${timeLeft(left_s)}.`;
-      },
-      () => this.#answered(),
-    );
   }
 
   /** Nobody is on: the session is over. */
   clear() {
     this.#last = null;
     this.#wishing = false;
-    this.#answered();
+    this.#answered.clear();
+    this.#deadlines.clear();
+    this.#draw();
   }
 
-  #answered() {
-    this.#asked = null;
-    this.#countdown.stop();
-    this.#draw();
+  /** Who is to be answered: of several that ask, one after the other. */
+  #asker() {
+    const { youControl, asking } = peopleOn(this.#last);
+    return youControl ? asking.find(({ id }) => !this.#answered.has(id)) ?? null : null;
   }
 
   #tell(type, more = {}) {
@@ -90,17 +91,19 @@ export class People {
 
   #draw() {
     const bar = byId("people");
+    this.#countdown.stop();
     if (!this.#last) {
       bar.hidden = true;
       return;
     }
     const { youControl, visible, others, controllerName } = peopleOn(this.#last);
+    const asker = this.#asker();
     bar.hidden = !visible;
     if (visible) {
       bar.replaceChildren(
-        this.#asked ? this.#question() : this.#sentence(youControl, controllerName),
-        element("ul", { class: "viewers" }, ...this.#last.viewers.map((viewer) => this.#chip(viewer, youControl))),
-        ...(this.#asked ? [] : this.#wishes(youControl, others)),
+        asker ? this.#question(asker) : this.#sentence(youControl, controllerName),
+        element("ul", { class: "viewers" }, ...this.#last.viewers.map((viewer) => this.#chip(viewer, youControl && !asker))),
+        ...(asker ? [] : this.#wishes(youControl, others)),
       );
     }
   }
@@ -115,32 +118,38 @@ export class People {
     return element("p", { class: "people-say", text });
   }
 
-  #question() {
-    const { id, user } = this.#asked;
+  #question({ id, user }) {
     const answer = (type) => () => {
       this.#tell(type, { viewer: id });
-      this.#answered();
+      this.#answered.add(id);
+      this.#draw();
     };
+    const left = element("p", { class: "asked-left hint" });
+    const deadline = this.#deadlines.get(id);
+    if (deadline !== undefined) {
+      this.#countdown.start((deadline - performance.now()) / 1000, (left_s) => {
+        left.textContent = `Without an answer it is granted in ${timeLeft(left_s)}.`;
+      });
+    }
     return element(
       "div",
       { class: "asked", role: "alert" },
       element("p", { class: "people-say", text: `${user} asks for control.` }),
-      element("p", { class: "asked-left hint" }),
+      left,
       this.#button("Grant", answer("grant"), true),
       this.#button("Refuse", answer("refuse")),
     );
   }
 
-  #chip({ id, user, from, role }, youControl) {
+  #chip({ id, user, from, role, asks }, mayGive) {
     const { you } = this.#last;
     const name = id === you ? `${user} (you)` : user;
     return element(
       "li",
       { class: `viewer ${role === "control" ? "controls" : ""}`, title: `from ${from}` },
-      element("span", { text: role === "control" ? `${name}, in control` : name }),
-      youControl &&
+      element("span", { text: role === "control" ? `${name}, in control` : asks ? `${name}, asks for control` : name }),
+      mayGive &&
         id !== you &&
-        !this.#asked &&
         this.#button("Give control", () => this.#tell("grant", { viewer: id })),
     );
   }
@@ -159,7 +168,7 @@ export class People {
     };
     const { controller } = this.#last;
     return [
-      this.#wishing
+      this.#wishing || peopleOn(this.#last).youAsk
         ? element("p", { class: "hint", text: "Asked for control…" })
         : this.#button(controller ? "Request control" : "Get control", ask, true),
       ...(controller ? [this.#button("Take it now", () => this.#tell("take"))] : []),
