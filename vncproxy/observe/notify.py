@@ -6,7 +6,9 @@ Source: sd_notify(3): newline-separated assignments in one datagram to the socke
 
 from __future__ import annotations
 
+import os
 import socket
+import time
 from collections.abc import Mapping
 
 
@@ -31,6 +33,18 @@ class Notifier:
         """One line for `systemctl status`. Returns: whether it was handed over."""
         return self._send(_status(text))
 
+    def reloading(self) -> bool:
+        """The configuration is being read; to be ended by `ready`. Returns: as the others.
+
+        The time tells this reload from earlier ones. Source: sd_notify(3), MONOTONIC_USEC.
+        """
+        now_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        return self._send(["RELOADING=1", f"MONOTONIC_USEC={now_us}"])
+
+    def alive(self) -> bool:
+        """The watchdog needn't bite. Returns: whether the message was handed over."""
+        return self._send(["WATCHDOG=1"])
+
     def stopping(self, status: str = "") -> bool:
         """The daemon is on its way out. Returns: whether the message was handed over."""
         return self._send(["STOPPING=1", *_status(status)])
@@ -45,6 +59,17 @@ class Notifier:
         except OSError:
             return False
         return True
+
+
+def watchdog_interval_s(environ: Mapping[str, str]) -> float | None:
+    """Seconds within which the service manager wants to hear `alive`; None: it doesn't watch.
+
+    Source: sd_watchdog_enabled(3): $WATCHDOG_USEC, meant for the process in $WATCHDOG_PID.
+    """
+    text = environ.get("WATCHDOG_USEC", "")
+    if environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    return int(text) / 1e6 if text.isascii() and text.isdecimal() and int(text) > 0 else None
 
 
 def _status(text: str) -> list[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from vncproxy.observe.notify import Notifier
+from vncproxy.observe.notify import Notifier, watchdog_interval_s
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -35,6 +37,30 @@ def test_the_states_arrive(manager: tuple[str, socket.socket]) -> None:
         "STATUS=3 consoles WATCHDOG=1",
         "STOPPING=1",
     ]
+
+
+def test_a_reload_and_a_sign_of_life_arrive(manager: tuple[str, socket.socket]) -> None:
+    """A reload carries the monotonic time in microseconds, by which systemd orders reloads."""
+    address, bound = manager
+    notifier = Notifier.from_environ({"NOTIFY_SOCKET": address})
+    before_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    assert notifier.reloading()
+    assert notifier.alive()
+    first, _, second = bound.recv(500).decode().partition("\n")
+    assert first == "RELOADING=1"
+    assert before_us <= int(second.removeprefix("MONOTONIC_USEC=")) <= before_us + 60_000_000
+    assert bound.recv(500) == b"WATCHDOG=1"
+
+
+def test_how_often_the_service_manager_wants_a_sign_of_life() -> None:
+    """Its microseconds as seconds; nothing where it doesn't watch, or watches another process."""
+    pid = str(os.getpid())
+    assert watchdog_interval_s({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": pid}) == 30.0
+    assert watchdog_interval_s({"WATCHDOG_USEC": "500000"}) == 0.5
+    assert watchdog_interval_s({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}) is None
+    for text in ("", "0", "-1", "soon"):
+        assert watchdog_interval_s({"WATCHDOG_USEC": text}) is None
+    assert watchdog_interval_s({}) is None
 
 
 @pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "vsock:2:1"}])
