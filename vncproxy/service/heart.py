@@ -12,7 +12,7 @@ from vncproxy.observe.notify import Notifier
 _log = structlog.get_logger("vncproxy.service")
 
 BEATS = 3
-"""Signs of life in each of the watchdog's intervals. Source: sd_watchdog_enabled(3) asks for two."""
+"""Signs of life in each of the watchdog's intervals; sd_watchdog_enabled(3) asks for two."""
 STATUS_INTERVAL_S = 1.0
 """Least time between two lines of status, however much comes and goes."""
 
