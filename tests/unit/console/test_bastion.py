@@ -60,6 +60,47 @@ async def test_daemons_that_share_a_server(tmp_path: Path, valkey_server: Valkey
         await bastion.ledger.close()
 
 
+RIGHTS = (
+    "~vncproxy:* -@all +evalsha +eval +time +info +select +get +set +del +pexpire "
+    "+hset +hget +hmget +hgetall +hexists +hdel "
+    "+zadd +zcard +zrem +zremrangebyscore +zrevrangebyscore"
+)
+"""What a user of the server must be allowed, as the README has it."""
+
+
+@pytest.mark.real
+async def test_the_rights_that_are_enough(tmp_path: Path, valkey_server: ValkeyServer) -> None:
+    """A user of the server that may do just this can do everything for a daemon."""
+    answer = valkey_server.command(
+        "ACL", "SETUSER", "bastion", "reset", "on", ">hunter2", *RIGHTS.split()
+    )
+    assert answer == b"+OK\r\n"
+    url = f"valkey://bastion:hunter2@127.0.0.1:{valkey_server.port}/1"
+    one, two = (shared(Throttle(store=url), tmp_path / name) for name in ("d1", "d2"))
+    assert isinstance(one.ledger, FallbackLedger)
+    assert isinstance(two.ledger, FallbackLedger)
+    for bastion in (one.ledger, two.ledger, one.ledger):
+        await bastion._beat()
+        await bastion.check_writable()
+        answers = [await bastion.book("i-1", 0.0) for _ in range(2)]
+        first, second = (a for a in answers if isinstance(a, Booking))
+        assert await bastion.spend(first)
+        await bastion.cancel(second)
+        assert (await bastion.usage("i-1")).used > 0
+    assert await one.ownership.claim("i-1") is None
+    assert await two.ownership.claim("i-1") is not None
+    assert await one.ownership.renew(["i-1"]) == {}
+    assert await two.ownership.owner("i-1") is not None
+    await one.ownership.release("i-1")
+    assert one.degraded is two.degraded is None
+    for bastion in (one.ledger, two.ledger):
+        await bastion.close()
+    refused = bastion_of(Throttle(store=url.replace("hunter2", "hunter3")), BUDGET, tmp_path)
+    await refused.ledger.check_writable()
+    assert "refuses the user" in (refused.degraded or "")
+    await refused.ledger.close()
+
+
 async def test_without_the_server_it_says_what_is_degraded(tmp_path: Path, port: int) -> None:
     """Consoles can be opened all the same, by a share of the budget."""
     said: list[bool] = []

@@ -158,24 +158,6 @@ async def test_what_a_user_may_not_do(valkey_server: ValkeyServer) -> None:
     assert "denies this user a command" in fault.public_text
 
 
-async def test_the_rights_that_the_readme_names_are_enough(valkey_server: ValkeyServer) -> None:
-    """A script of ours runs with these rights and no others."""
-    valkey_server.command(
-        *("ACL", "SETUSER", "vncproxy", "on", f">{PASSWORD}", "resetkeys", "~vncproxy:*"),
-        *("-@all", "+@read", "+@write", "+@scripting", "+time", "+info", "+select"),
-    )
-    store = ValkeyStore(
-        StoreAddress(host="127.0.0.1", port=valkey_server.port, user="vncproxy", password=PASSWORD)
-    )
-    script = Script(
-        "redis.call('TIME'); redis.call('HSET', KEYS[1], 'a', 1)"
-        " redis.call('ZADD', KEYS[2], 1, 'b'); redis.call('PEXPIRE', KEYS[1], 1000)"
-        " return redis.call('INFO', 'server')"
-    )
-    assert "run_id:" in await store.run(script, ["h", "z"])
-    await store.close()
-
-
 async def test_faults_of_the_server_are_told(valkey_server: ValkeyServer) -> None:
     """A replica, a full memory and a strange error each have words of their own."""
     address = StoreAddress(host="127.0.0.1", port=valkey_server.port)
