@@ -179,7 +179,8 @@ class Recorder:
         if self._live is not None:
             self._live.forget_picture()
         self._begin_with = self._opening()
-        self._key_at = self._clock()
+        if not self._first:
+            self._key_at = self._clock()
 
     # What it asks for
 

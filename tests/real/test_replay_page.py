@@ -1,0 +1,156 @@
+"""A recorded session, played in Chromium: the same pixels as the machine showed then."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from numpy.typing import NDArray
+from playwright.async_api import Page, expect
+
+from tests.real.console_tab import CANVAS, Tab, fresh_tab
+from tests.real.peers.browser import Browser, pixels
+from tests.real.peers.browser import chromium as start_chromium
+from tests.real.peers.process import until
+from tests.real.peers.qemu import Qemu
+from tests.real.peers.qemu import qemu as start_qemu
+from tests.recorded import everything, record_everybody, recordings
+from tests.setup import running
+from tests.setup import until as until_sync
+from vncproxy.commands.replay import replay
+from vncproxy.recording.reader import Recording
+from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MARKER = "wqxz"
+"""Typed, and echoed by nobody in this order of messages: keys are eight bytes each."""
+REFUSED = "status of 401"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def chromium(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    """One browser for this file."""
+    async with start_chromium(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def tab(chromium: Browser, tmp_path: Path) -> AsyncIterator[Tab]:
+    """A new tab, without complaints at its end but for those that a test expects."""
+    async with fresh_tab(chromium, tmp_path) as tab:
+        yield tab
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def qemu(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Qemu]:
+    """One machine for this file."""
+    async with start_qemu(tmp_path_factory.mktemp("s") / "q") as machine:
+        yield machine
+
+
+@asynccontextmanager
+async def replayed(path: Path) -> AsyncIterator[str]:
+    """The address at which a recording is played."""
+    said: list[str] = []
+    stop = asyncio.Event()
+    serving = asyncio.ensure_future(replay(path, 0, said.append, stop))
+    await until_sync(lambda: said or serving.done(), "the address")
+    try:
+        yield said[0].split("open ")[1]
+    finally:
+        stop.set()
+        await serving
+
+
+async def seek(page: Page, time_ms: float) -> None:
+    """Move the seek bar there, and wait for the picture."""
+    await page.eval_on_selector(
+        "#seek",
+        "(bar, at) => { bar.value = at; bar.dispatchEvent(new Event('input')) }",
+        time_ms,
+    )
+    await expect(page.locator("#stage")).not_to_have_class("stage waits")
+
+
+async def shows(page: Page, truth: NDArray[np.uint8], what: str) -> None:
+    """Wait until the page shows this picture, every pixel."""
+
+    async def same() -> bool:
+        return np.array_equal(await pixels(page, CANVAS), truth)
+
+    await until(same, what)
+
+
+async def test_a_machine_is_seen_again(
+    tab: Tab, qemu: Qemu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sought in any order, each moment has the pixels that QEMU had; what was typed isn't there."""
+    record_everybody(monkeypatch, key_interval_s=0.5)
+    cloud = SimulatorSettings(instances=(SimulatedInstance(screen=f"127.0.0.1:{qemu.vnc_port}"),))
+    moments: list[tuple[float, NDArray[np.uint8]]] = []
+    async with tab.on_a_console(tmp_path, cloud=cloud) as setup:
+        await tab.runs()
+        began = time.monotonic()
+        await expect(tab.page.locator("#recorded")).to_be_visible()
+        await tab.shoot("recorded-console")
+        for text in ("ab", MARKER, "cd"):
+            await tab.type(text)
+            await qemu.wait_typed(text.encode())
+            await tab.shows(qemu.pixels)
+            moments.append((time.monotonic() - began, await qemu.pixels()))
+            await asyncio.sleep(1.2)
+    [path] = recordings(tmp_path / "state")
+    recording = Recording(path)
+    assert recording.whole
+    assert len(recording.blocks) > 2
+    recording.close()
+    held = everything(path)
+    # As messages, and as keysyms in a row.
+    typed = [b"\x04\1\0\0" + ord(c).to_bytes(4, "big") for c in MARKER]
+    assert not any(message in held for message in typed)
+    assert MARKER.encode() not in held
+    assert "recording.ended" in setup.log.getvalue()
+
+    async with replayed(path) as address:
+        page = tab.page
+        await tab.open(address)
+        await expect(page.locator("#veil")).to_be_hidden()
+        await page.locator("#play").click()
+        await expect(page.locator("#play")).to_have_attribute("aria-label", "Play")
+        for number in (1, 0, 2, 1):
+            at_s, truth = moments[number]
+            await seek(page, at_s * 1000 + 600)
+            await shows(page, truth, f"moment {number}")
+            await tab.shoot(f"replay-{number}")
+        # Played on from the first moment, at speed, it gets to the last picture.
+        await seek(page, moments[0][0] * 1000)
+        await page.locator("#speed").select_option("16")
+        await page.locator("#play").click()
+        await expect(page.locator("#play")).to_have_attribute("aria-label", "Play")
+        await shows(page, moments[2][1], "the end")
+        await tab.open("about:blank")
+
+
+async def test_only_whoever_has_the_address_sees_it(
+    tab: Tab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another account of the machine gets the page, and nothing of the recording."""
+    record_everybody(monkeypatch)
+    async with running(tmp_path) as setup:
+        viewer = await setup.viewer()
+        await until_sync(lambda: setup.shows(viewer), "the picture")
+    [path] = recordings(tmp_path / "state")
+    tab.expected.append(REFUSED)
+    async with replayed(path) as address:
+        await tab.open(address.split("#", maxsplit=1)[0])
+        await tab.says("The recording can’t be opened", "the whole address")
+        await tab.shoot("replay-refused")
+        assert await tab.page.locator(CANVAS).count() == 0
+        await tab.open("about:blank")

@@ -1,0 +1,212 @@
+/** The page that plays one recording. */
+
+import { byId, element, setText } from "./elements.js";
+import { Player } from "./player.js";
+import { FrameCutter } from "./recordframes.js";
+import { ReplayScreen } from "./replayscreen.js";
+import { lengthText, noteText, spokenLength } from "./timeline.js";
+import { placeOf } from "./words.js";
+
+const STEP_MS = 10_000;
+const PLAY_PATH = "M8 5.5v13l10.5-6.5z";
+const PAUSE_PATH = "M7 5.5h3.5v13H7zM13.5 5.5H17v13h-3.5z";
+const PATH = "/api/v1/recording";
+
+/** The key from the address: other accounts of the machine don't have it. */
+const key = location.hash.slice(1);
+
+async function ask(path, signal) {
+  const answer = await fetch(path, { headers: { Authorization: `Bearer ${key}` }, cache: "no-store", signal });
+  if (!answer.ok) {
+    const told = await answer.json().catch(() => null);
+    throw new Error(told?.error?.text ?? `vncproxy replay answered with status ${answer.status}.`);
+  }
+  return answer;
+}
+
+/** The frames of a block, as they are read. */
+async function* frames(number, live, signal) {
+  const answer = await ask(`${PATH}/blocks/${number}${live ? "?live=1" : ""}`, signal);
+  const reader = answer.body.getReader();
+  const cutter = new FrameCutter();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) {
+        return;
+      }
+      yield* cutter.feed(value);
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+function say(tone, title, text) {
+  byId("veil").hidden = false;
+  byId("veil").dataset.tone = tone;
+  setText(byId("message-title"), title);
+  setText(byId("message-text"), text);
+  byId("message").focus({ preventScroll: true });
+}
+
+class ReplayPage {
+  #player;
+  #startedAt;
+  #wasPlaying = false;
+  #screen = new ReplayScreen(byId("screen"), byId("ghost"));
+
+  /** @param {object} contents the server's answer */
+  constructor(contents) {
+    this.#startedAt = Date.parse(contents.started_at);
+    this.#player = new Player(this.#screen, contents, frames);
+    this.#introduce(contents);
+    this.#mark(contents);
+    this.#screen.addEventListener("fault", () => this.#player.broke());
+    this.#screen.addEventListener("dimensions", () => this.#drawDimensions());
+    this.#player.addEventListener("change", () => this.#draw());
+    this.#player.addEventListener("time", () => this.#drawTime());
+    this.#player.addEventListener("fault", ({ detail }) => {
+      say("stop", "It can’t be played any further", detail);
+    });
+    this.#listen();
+    this.#player.seek(0);
+    this.#player.play();
+  }
+
+  #introduce(contents) {
+    const name = contents.alias || contents.instance;
+    setText(byId("name"), name);
+    document.title = `${name}, recorded · vncproxy`;
+    setText(byId("place"), placeOf({ ...contents, id: contents.instance }));
+    setText(byId("who"), `${contents.user}${contents.address ? ` from ${contents.address}` : ""}`);
+    byId("cut").hidden = contents.complete;
+    setText(byId("duration"), lengthText(contents.duration_ms));
+    const seek = byId("seek");
+    seek.max = contents.duration_ms;
+    seek.disabled = byId("play").disabled = false;
+    byId("deck").hidden = false;
+  }
+
+  #mark({ notes, duration_ms: duration }) {
+    const marks = notes.map(({ time_ms: at, what }) => {
+      const mark = element("i", { class: `mark ${what}`, title: `${lengthText(at)}: ${noteText(what)}` });
+      mark.style.left = `${duration ? (100 * at) / duration : 0}%`;
+      return mark;
+    });
+    byId("marks").replaceChildren(...marks);
+  }
+
+  #listen() {
+    const player = this.#player;
+    const seek = byId("seek");
+    byId("play").addEventListener("click", () => this.#toggle());
+    // On its way down: noVNC lets no click out of its canvas.
+    byId("screen").addEventListener("click", () => this.#toggle(), { capture: true });
+    byId("back").addEventListener("click", () => player.seek(player.position_ms - STEP_MS));
+    byId("on").addEventListener("click", () => player.seek(player.position_ms + STEP_MS));
+    seek.addEventListener("input", () => player.seek(Number(seek.value)));
+    byId("speed").addEventListener("change", ({ target }) => {
+      player.speed = Number(target.value);
+    });
+    byId("skip").addEventListener("change", ({ target }) => {
+      player.skipIdle = target.checked;
+    });
+    byId("full-button").addEventListener("click", () => this.#toggleFull());
+    document.addEventListener("fullscreenchange", () => {
+      document.body.classList.toggle("full", document.fullscreenElement !== null);
+    });
+    document.addEventListener("keydown", (event) => this.#pressed(event));
+    window.addEventListener("pagehide", () => player.end());
+  }
+
+  #toggle() {
+    if (this.#player.playing) {
+      this.#player.pause();
+    } else {
+      this.#player.play();
+    }
+  }
+
+  #toggleFull() {
+    if (document.fullscreenElement) {
+      document.exitFullscreen();
+    } else {
+      document.documentElement.requestFullscreen().catch(() => {});
+    }
+  }
+
+  #pressed(event) {
+    const player = this.#player;
+    const ours = {
+      " ": () => this.#toggle(),
+      k: () => this.#toggle(),
+      ArrowLeft: () => player.seek(player.position_ms - STEP_MS),
+      ArrowRight: () => player.seek(player.position_ms + STEP_MS),
+      Home: () => player.seek(0),
+      End: () => player.seek(player.duration_ms),
+      "<": () => this.#faster(-1),
+      ">": () => this.#faster(1),
+      s: () => byId("skip").click(),
+      f: () => this.#toggleFull(),
+    }[event.key];
+    const elsewhere = event.target instanceof HTMLSelectElement || event.target instanceof HTMLButtonElement;
+    const onButton = elsewhere || event.target === byId("skip");
+    if (!ours || event.ctrlKey || event.metaKey || event.altKey || (onButton && [" ", "Home", "End"].includes(event.key))) {
+      return;
+    }
+    event.preventDefault();
+    ours();
+  }
+
+  #faster(by) {
+    const speed = byId("speed");
+    const next = speed.selectedIndex + by;
+    if (next >= 0 && next < speed.options.length) {
+      speed.selectedIndex = next;
+      this.#player.speed = Number(speed.value);
+    }
+  }
+
+  #draw() {
+    const { playing, busy } = this.#player;
+    byId("play-icon").setAttribute("d", playing ? PAUSE_PATH : PLAY_PATH);
+    byId("play").setAttribute("aria-label", playing ? "Pause" : "Play");
+    byId("stage").classList.toggle("waits", busy);
+    document.body.classList.toggle("paused", !playing);
+    if (!busy) {
+      byId("veil").hidden = true;
+    }
+    if (playing !== this.#wasPlaying) {
+      this.#wasPlaying = playing;
+      setText(byId("announce"), playing ? "Playing" : `Paused at ${spokenLength(this.#player.position_ms)}`);
+    }
+    this.#drawTime();
+    this.#drawDimensions();
+  }
+
+  #drawTime() {
+    const at_ms = this.#player.position_ms;
+    setText(byId("position"), lengthText(at_ms));
+    const seek = byId("seek");
+    seek.value = at_ms;
+    seek.setAttribute("aria-valuetext", `${spokenLength(at_ms)} of ${spokenLength(this.#player.duration_ms)}`);
+    if (!Number.isNaN(this.#startedAt)) {
+      const clock = new Date(this.#startedAt + at_ms);
+      setText(byId("clock"), clock.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }));
+    }
+  }
+
+  #drawDimensions() {
+    const size = this.#screen.dimensions;
+    setText(byId("dimensions"), size ? `${size.width} × ${size.height}` : "");
+  }
+}
+
+try {
+  const answer = await ask(PATH);
+  new ReplayPage(await answer.json());
+} catch (fault) {
+  const lost = fault instanceof TypeError;
+  say("stop", "The recording can’t be opened", lost ? "vncproxy replay doesn’t answer." : fault.message);
+}

@@ -1,0 +1,51 @@
+/** Where a moment of a recording is, and how it is said. Pure. */
+
+/**
+ * The block from which to play to see the picture at a moment.
+ * @param {{time_ms: number, whole: boolean}[]} blocks in order of time
+ * @param {number} at_ms
+ */
+export function blockAt(blocks, at_ms) {
+  let number = 0;
+  for (const [index, block] of blocks.entries()) {
+    if (block.time_ms > at_ms) {
+      break;
+    }
+    if (block.whole) {
+      number = index;
+    }
+  }
+  return number;
+}
+
+/** A length of time: `0:07`, `12:30`, `1:02:03`. @param {number} time_ms */
+export function lengthText(time_ms) {
+  const whole = Math.max(0, Math.floor(time_ms / 1000));
+  const [hours, minutes, seconds] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const two = (number) => String(number).padStart(2, "0");
+  return hours ? `${hours}:${two(minutes)}:${two(seconds)}` : `${minutes}:${two(seconds)}`;
+}
+
+/** A length of time for a screen reader. @param {number} time_ms */
+export function spokenLength(time_ms) {
+  const whole = Math.max(0, Math.floor(time_ms / 1000));
+  const parts = [
+    [Math.floor(whole / 3600), "hour"],
+    [Math.floor(whole / 60) % 60, "minute"],
+    [whole % 60, "second"],
+  ];
+  const said = parts.filter(([count]) => count).map(([count, unit]) => `${count} ${unit}${count === 1 ? "" : "s"}`);
+  return said.join(" ") || "0 seconds";
+}
+
+/** What happened, in words, for the marks of the seek bar. */
+const NOTES = {
+  "link-lost": "The link to the cloud was lost",
+  "link-renewed": "Another link took its place",
+  gap: "Up to here something couldn’t be recorded",
+};
+
+/** @param {string} what */
+export function noteText(what) {
+  return NOTES[what] ?? what;
+}
