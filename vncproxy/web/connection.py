@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import structlog
 from aiohttp import web
 
+from vncproxy.web.crowd import Place
 from vncproxy.web.guard import SECURITY_HEADERS
 
 _log = structlog.get_logger("vncproxy.web")
@@ -18,7 +21,23 @@ LINGERING_TIME_S = 1.0
 class Connection(web.RequestHandler):
     """aiohttp's connection, which by itself repeats a broken request in the log and the answer."""
 
-    __slots__ = ()
+    __slots__ = ("_place",)
+
+    def __init__(self, manager: web.Server, place: Place, **settings: Any) -> None:
+        """Args: place - settled by the first request, left at the end; settings - aiohttp's."""
+        super().__init__(manager, **settings)
+        self._place = place
+
+    def data_received(self, data: bytes) -> None:
+        """As the library's; what isn't HTTP counts as asked: it gets an answer."""
+        super().data_received(data)
+        if self._request_count:
+            self._place.settle()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """As the library's."""
+        self._place.leave()
+        super().connection_lost(exc)
 
     def handle_error(
         self,

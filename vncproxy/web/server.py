@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -17,15 +18,16 @@ from vncproxy.config.address import TcpAddress, UnixAddress
 from vncproxy.config.model import Listen
 from vncproxy.errors import ConfigError, ConfigProblem, LocalError
 from vncproxy.web import api, health, pages, sockets
+from vncproxy.web.acceptor import Acceptor
 from vncproxy.web.connection import KEEPALIVE_TIMEOUT_S, LINGERING_TIME_S, Connection
 from vncproxy.web.context import DOOR, SERVICES, Services
+from vncproxy.web.crowd import Crowd, Place
 from vncproxy.web.door import Door
 from vncproxy.web.guard import finish_headers, guard
 
 BODY_MAX_BYTES = 16 * 1024
 CLOSE_TIMEOUT_S = 1.0
 """How long requests that still run may take once the daemon stops."""
-_BACKLOG = 128
 _PROBE_TIMEOUT_S = 1.0
 
 # Lines of addresses would hold tickets; what matters is logged by the handlers.
@@ -66,40 +68,68 @@ def application(door: Door, services: Services) -> web.Application:
 class Server:
     """One door that listens, from `start` to `close`."""
 
-    def __init__(self, listen: Listen, app: web.Application, tls: ssl.SSLContext | None) -> None:
-        """Nothing listens yet. Args: tls - as `server_tls` gives it."""
+    def __init__(
+        self,
+        listen: Listen,
+        app: web.Application,
+        tls: ssl.SSLContext | None,
+        *,
+        sock: socket.socket | None = None,
+        refused: Callable[[str], None] = lambda word: None,
+    ) -> None:
+        """Nothing listens yet.
+
+        Args: tls - as `server_tls` gives it; sock - one that the service manager passed, whose
+        place is its to remove; refused - told a word for each connection that isn't taken.
+        """
         self._listen = listen
-        self._tls = tls
+        self.tls = tls
+        """For the handshakes from now on; may be replaced, but not by None or the other way."""
+        self._sock = sock
+        self._refused = refused
         # Half: aiohttp waits twice, for a handler's end and then for that of its cancellation.
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_TIMEOUT_S / 2
         )
-        self._listening: asyncio.Server | None = None
+        self._acceptor: Acceptor | None = None
         self._file: tuple[int, int] | None = None
         self.port = 0
 
     async def start(self) -> None:
         """Listen. Raises: LocalError - the address can't be had."""
-        sock = _bound(self._listen)
+        sock = self._sock or _bound(self._listen)
         try:
-            if sock.family == socket.AF_UNIX:
-                self._file = _identity(Path(sock.getsockname()))
-            else:
+            if sock.family != socket.AF_UNIX:
                 self.port = sock.getsockname()[1]
+            elif self._sock is None:
+                self._file = _identity(Path(sock.getsockname()))
             await self._runner.setup()
-            loop = asyncio.get_running_loop()
-            self._listening = await loop.create_server(
-                self._connection, sock=sock, ssl=self._tls, backlog=_BACKLOG
+            self._acceptor = Acceptor(
+                sock, self._connection, tls=lambda: self.tls, refused=self._refused
             )
+            self._listen_on(self._acceptor)
         except BaseException:
             sock.close()
             raise
 
-    def _connection(self) -> Connection:
+    def _listen_on(self, acceptor: Acceptor) -> None:
+        try:
+            acceptor.start()
+        except OSError as fault:
+            raise _cannot_listen(self._listen, fault) from fault
+
+    @property
+    def crowd(self) -> Crowd:
+        """Who is here; for a door that was started."""
+        assert self._acceptor is not None, "start comes first"
+        return self._acceptor.crowd
+
+    def _connection(self, place: Place) -> Connection:
         server = self._runner.server
         assert server is not None, "start sets the runner up before anything listens"
         return Connection(
             server,
+            place,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=KEEPALIVE_TIMEOUT_S,
             lingering_time=LINGERING_TIME_S,
@@ -108,8 +138,8 @@ class Server:
 
     async def stop_listening(self) -> None:
         """Take no new connections; a Unix socket's file goes, if it is still this one's."""
-        if self._listening is not None:
-            self._listening.close()
+        if self._acceptor is not None:
+            self._acceptor.stop()
         address = self._listen.parsed_address
         # Compared first: a daemon that was started meanwhile may own the path already.
         if isinstance(address, UnixAddress) and self._file == _identity(address.path):
@@ -119,6 +149,8 @@ class Server:
     async def close(self) -> None:
         """End everything, within about `CLOSE_TIMEOUT_S`."""
         await self.stop_listening()
+        if self._acceptor is not None:
+            await self._acceptor.close()
         await self._runner.cleanup()
 
 
@@ -140,12 +172,16 @@ def _bound(listen: Listen) -> socket.socket:
             else tcp_socket(address)
         )
     except OSError as fault:
-        # Not a fault of the configuration: the next start may find the address free, or there.
-        hint = "; is vncproxy running already?" if fault.errno == errno.EADDRINUSE else ""
-        raise LocalError(
-            f"[[listen]] {listen.name}: can't listen on {listen.address}: "
-            f"{fault.strerror or fault}{hint}"
-        ) from fault
+        raise _cannot_listen(listen, fault) from fault
+
+
+def _cannot_listen(listen: Listen, fault: OSError) -> LocalError:
+    # Not a fault of the configuration: the next start may find the address free, or there.
+    hint = "; is vncproxy running already?" if fault.errno == errno.EADDRINUSE else ""
+    return LocalError(
+        f"[[listen]] {listen.name}: can't listen on {listen.address}: "
+        f"{fault.strerror or fault}{hint}"
+    )
 
 
 def tcp_socket(address: TcpAddress) -> socket.socket:

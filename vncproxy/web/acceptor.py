@@ -1,0 +1,155 @@
+"""Takes the connections of one listening socket, within the limits of a crowd.
+
+asyncio's own servers tell nobody of a connection before its TLS handshake is done, so that nobody
+could count or end those that never finish one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+import time
+from collections.abc import Callable
+
+import structlog
+
+from vncproxy.console.tasks import Tasks
+from vncproxy.observe.repeats import Repeats
+from vncproxy.web.crowd import Crowd, Place, peer_of
+
+_log = structlog.get_logger("vncproxy.web")
+
+HEAD_TIMEOUT_S = 10.0
+"""From when a connection is accepted until its first request's head is there, TLS included."""
+BACKLOG = 1024
+"""Connections that wait in the kernel, as while the daemon restarts under socket activation."""
+BATCH = 64
+"""Connections taken in one turn of the event loop."""
+PAUSE_S = 0.5
+"""Before the next try when the system has no descriptor left."""
+
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class Acceptor:
+    """Accepts from `start` to `stop`."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        protocol: Callable[[Place], asyncio.Protocol],
+        *,
+        tls: Callable[[], ssl.SSLContext | None],
+        refused: Callable[[str], None],
+        crowd: Crowd | None = None,
+        head_timeout_s: float = HEAD_TIMEOUT_S,
+    ) -> None:
+        """Own a bound, non-blocking socket; nothing is accepted yet.
+
+        Args: protocol - for one connection, which settles its place and leaves it; tls - asked for
+        each connection, so that it can be renewed; refused - told a word for the metrics.
+        """
+        self.crowd = crowd or Crowd()
+        self._sock = sock
+        self._protocol = protocol
+        self._tls = tls
+        self._refused = refused
+        self._head_timeout_s = head_timeout_s
+        self._tasks = Tasks()
+        self._repeats = Repeats()
+        self._accepting = False
+        self._again: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Listen. Raises: OSError."""
+        self._sock.listen(BACKLOG)
+        self._accepting = True
+        self._watch()
+
+    def stop(self) -> None:
+        """Accept no more; what waits in the kernel is left to whoever shares the socket."""
+        if not self._accepting:
+            return
+        self._accepting = False
+        if self._again is not None:
+            self._again.cancel()
+        asyncio.get_running_loop().remove_reader(self._sock)
+        self._sock.close()
+
+    async def close(self) -> None:
+        """Stop, and end the handshakes that are under way."""
+        self.stop()
+        await self._tasks.close()
+
+    def _watch(self) -> None:
+        self._again = None
+        asyncio.get_running_loop().add_reader(self._sock, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(BATCH):
+            try:
+                connection, address = self._sock.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as fault:
+                if fault.errno in _EXHAUSTED:
+                    self._pause(fault)
+                    return
+                # The peer has gone meanwhile. Source: accept(2), error handling.
+                continue
+            self._take(connection, address)
+
+    def _pause(self, fault: OSError) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._sock)
+        self._again = loop.call_later(PAUSE_S, self._watch)
+        if count := self._repeats.seen("exhausted", time.monotonic()):
+            _log.error("door.exhausted", reason=fault.strerror, count=count)
+
+    def _take(self, connection: socket.socket, address: object) -> None:
+        connection.setblocking(False)
+        peer = peer_of(address)
+        place = self.crowd.enter(peer)
+        if place is None:
+            connection.close()
+            self._refused("too-many-connections")
+            if count := self._repeats.seen("crowded", time.monotonic()):
+                _log.warning("door.crowded", address=peer, count=count)
+            return
+        opening = self._tasks.start(self._open(connection, place), "accept")
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if task.cancelled():
+                # Perhaps before it had begun.
+                connection.close()
+                place.leave()
+
+        opening.add_done_callback(ended)
+        place.cut = opening.cancel
+
+    async def _open(self, connection: socket.socket, place: Place) -> None:
+        loop = asyncio.get_running_loop()
+        tls = self._tls()
+        deadline = loop.time() + self._head_timeout_s
+        opening = loop.connect_accepted_socket(
+            lambda: self._protocol(place),
+            connection,
+            ssl=tls,
+            ssl_handshake_timeout=None if tls is None else self._head_timeout_s,
+        )
+        try:
+            transport, _ = await opening
+        except OSError:
+            # No TLS, or none in time; the library has closed it.
+            connection.close()
+            place.leave()
+            return
+        place.cut = transport.abort
+        loop.call_at(deadline, self._hurry, place)
+
+    def _hurry(self, place: Place) -> None:
+        if self.crowd.is_stranger(place):
+            self._refused("slow-head")
+            place.cut()
