@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
+import uvloop
 
 from tests.authority import Authority
 from tests.setup import until
@@ -30,8 +32,8 @@ class Echo(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep it."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # uvloop's transports are of no common class.
+        self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """Send it back."""
@@ -201,3 +203,18 @@ async def test_its_end_ends_handshakes(authority: Authority) -> None:
     with pytest.raises(ConnectionRefusedError):
         await silent(setup.port)
     writer.close()
+
+
+def test_the_same_on_uvloop(authority: Authority, caplog: pytest.LogCaptureFixture) -> None:
+    """The daemon's own event loop keeps the same limits, and logs nothing of those who fail."""
+
+    async def all_of_them() -> None:
+        await test_whoever_says_nothing_is_cut_off(True, authority)
+        await test_whoever_says_nothing_is_cut_off(False, authority)
+        await test_a_crowd_that_says_nothing_keeps_out_nobody(authority)
+        await test_a_full_door_closes_at_once()
+        await test_its_end_ends_handshakes(authority)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(all_of_them())
+    assert caplog.text == ""
