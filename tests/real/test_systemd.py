@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.real.peers.presence import need
+from vncproxy.config.model import Listen
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE = ROOT / "systemd" / "vncproxy.service"
+SOCKET = ROOT / "systemd" / "vncproxy.socket"
 PROGRAM = "/opt/vncproxy/bin/vncproxy"
 
 # systemd's exposure, 0 to 10, times ten; a unit without any hardening gets 96.
@@ -26,10 +28,10 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def settings() -> dict[str, list[str]]:
+def settings(file: Path = SERVICE) -> dict[str, list[str]]:
     """The unit's settings, all values of each."""
     found: dict[str, list[str]] = {}
-    for line in SERVICE.read_text().splitlines():
+    for line in file.read_text().splitlines():
         if "=" in line and not line.startswith("#"):
             name, value = line.split("=", 1)
             found.setdefault(name, []).append(value)
@@ -45,12 +47,22 @@ def unit(tmp_path: Path) -> Path:
     copy = tmp_path / "units" / SERVICE.name
     copy.parent.mkdir()
     copy.write_text(SERVICE.read_text().replace(PROGRAM, str(program)))
+    shutil.copy(SOCKET, copy.parent)
     return copy
 
 
+def verified(*units: Path) -> subprocess.CompletedProcess[str]:
+    """What systemd says of these units."""
+    return run(need("systemd-analyze", "systemd"), "verify", "--man=no", *map(str, units))
+
+
 def test_systemd_understands_the_unit(unit: Path) -> None:
-    """`systemd-analyze verify` finds nothing to say."""
-    result = run(need("systemd-analyze", "systemd"), "verify", "--man=no", str(unit))
+    """`systemd-analyze verify` finds nothing to say, with the socket and without it."""
+    result = verified(unit, unit.with_name(SOCKET.name))
+    assert result.stderr.strip() == ""
+    assert result.returncode == 0
+    unit.with_name(SOCKET.name).unlink()
+    result = verified(unit)
     assert result.stderr.strip() == ""
     assert result.returncode == 0
 
@@ -58,8 +70,7 @@ def test_systemd_understands_the_unit(unit: Path) -> None:
 def test_a_mistake_in_the_unit_would_be_found(unit: Path) -> None:
     """The check above isn't blind."""
     unit.write_text(unit.read_text().replace("Type=notify", "Type=notfiy"))
-    result = run(need("systemd-analyze", "systemd"), "verify", "--man=no", str(unit))
-    assert "notfiy" in result.stderr
+    assert "notfiy" in verified(unit).stderr
 
 
 def test_the_unit_is_hardened(unit: Path) -> None:
@@ -80,9 +91,23 @@ def test_the_unit_keeps_the_contract() -> None:
     assert (unit["StateDirectory"], unit["StateDirectoryMode"]) == (["vncproxy"], ["0700"])
     assert "PrivateUsers" not in unit
     assert "ProcSubset" not in unit
+    assert unit["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    assert float(unit["WatchdogSec"][0]) >= 10.0
+    assert "AF_NETLINK" in unit["RestrictAddressFamilies"][0].split()
     example = tomllib.loads((ROOT / "config" / "vncproxy.example.toml").read_text())
     drain_timeout_s = example.get("limits", {}).get("drain_timeout", 8.0)
     assert float(unit["TimeoutStopSec"][0]) > drain_timeout_s + 1
+
+
+def test_the_socket_fits_the_service_and_the_default_door() -> None:
+    """The door without any configuration, by its name and address; systemd takes connections."""
+    door = Listen()
+    unit = settings(SOCKET)
+    assert unit["FileDescriptorName"] == [door.name]
+    assert unit["ListenStream"] == [door.address]
+    assert unit["Service"] == [SERVICE.name]
+    assert unit["Accept"] == ["no"]
+    assert settings()["Sockets"] == [SOCKET.name]
 
 
 def test_the_user_and_the_folder_can_be_made(tmp_path: Path) -> None:
@@ -98,10 +123,19 @@ def test_the_user_and_the_folder_can_be_made(tmp_path: Path) -> None:
     assert user.startswith("vncproxy:")
     if os.geteuid() != 0:
         pytest.skip("only root can give the folder to its owner")
+    for file, mode in (("vncproxy.toml", 0o644), ("key.pem", 0o600)):
+        path = tmp_path / "etc" / "vncproxy" / file
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        path.chmod(mode)
     made = run(
         need("systemd-tmpfiles", "systemd"), "--create", f"--root={tmp_path}", "vncproxy.conf"
     )
     assert made.returncode == 0, made.stderr
     made_folder = (tmp_path / "etc" / "vncproxy").stat()
     assert stat.S_IMODE(made_folder.st_mode) == 0o750
-    assert made_folder.st_gid == int(user.split(":")[3])
+    group = int(user.split(":")[3])
+    assert made_folder.st_gid == group
+    for path in (tmp_path / "etc" / "vncproxy").iterdir():
+        found = path.stat()
+        assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o640, 0, group)
