@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { peopleOn } from "./people.js";
+import { namesOf, peopleOn } from "./people.js";
 
 const viewer = (id, user) => ({ id, user, from: "127.0.0.1", role: "watch" });
 
@@ -30,4 +30,9 @@ test("who asks for control is told apart from who doesn't", () => {
   assert.deepEqual(on.asking.map(({ id }) => id), ["v-2"]);
   assert.equal(on.youAsk, false);
   assert.equal(peopleOn({ you: "v-2", controller: "v-1", viewers }).youAsk, true);
+});
+
+test("viewers of one user are told apart", () => {
+  const names = namesOf([viewer("v-1", "ann"), viewer("v-2", "bob"), viewer("v-3", "ann")]);
+  assert.deepEqual([...names.values()], ["ann 1", "bob", "ann 2"]);
 });

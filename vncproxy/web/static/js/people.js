@@ -17,8 +17,26 @@ export function peopleOn({ you, controller, viewers }) {
     others,
     asking: others.filter(({ asks }) => asks),
     youAsk: viewers.some(({ id, asks }) => id === you && asks),
-    controllerName: viewers.find(({ id }) => id === controller)?.user ?? null,
+    controllerName: namesOf(viewers).get(controller) ?? null,
   };
+}
+
+/**
+ * What to call each viewer, by its id; those of one user are told apart by a number, in the order
+ * in which they came. Pure.
+ * @param {{id: string, user: string}[]} viewers
+ * @returns {Map<string, string>}
+ */
+export function namesOf(viewers) {
+  const seen = new Map();
+  return new Map(
+    viewers.map(({ id, user }) => {
+      const number = (seen.get(user) ?? 0) + 1;
+      seen.set(user, number);
+      const alone = viewers.filter((other) => other.user === user).length === 1;
+      return [id, alone ? user : `${user} ${number}`];
+    }),
+  );
 }
 
 export class People {
@@ -118,7 +136,7 @@ export class People {
     return element("p", { class: "people-say", text });
   }
 
-  #question({ id, user }) {
+  #question({ id }) {
     const answer = (type) => () => {
       this.#tell(type, { viewer: id });
       this.#answered.add(id);
@@ -134,16 +152,17 @@ export class People {
     return element(
       "div",
       { class: "asked", role: "alert" },
-      element("p", { class: "people-say", text: `${user} asks for control.` }),
+      element("p", { class: "people-say", text: `${namesOf(this.#last.viewers).get(id)} asks for control.` }),
       left,
       this.#button("Grant", answer("grant"), true),
       this.#button("Refuse", answer("refuse")),
     );
   }
 
-  #chip({ id, user, from, role, asks }, mayGive) {
-    const { you } = this.#last;
-    const name = id === you ? `${user} (you)` : user;
+  #chip({ id, from, role, asks }, mayGive) {
+    const { you, viewers } = this.#last;
+    const called = namesOf(viewers).get(id);
+    const name = id === you ? `${called} (you)` : called;
     return element(
       "li",
       { class: `viewer ${role === "control" ? "controls" : ""}`, title: `from ${from}` },
