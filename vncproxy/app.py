@@ -52,13 +52,17 @@ from vncproxy.service.instances import instances_of, native_passwords_of
 from vncproxy.service.state import make_state_folder, recordings_of
 from vncproxy.throttle.ledger import Ledger
 from vncproxy.web import pages
+from vncproxy.web.attempts import Attempts
+from vncproxy.web.authority import Authority
 from vncproxy.web.context import Services
 from vncproxy.web.door import Door, Token
+from vncproxy.web.header import header_secret_of
 from vncproxy.web.native_door import NativeDoor
 from vncproxy.web.presence import Presence
 from vncproxy.web.server import Server, application, server_tls
 from vncproxy.web.sessions import Sessions, daemon_id
 from vncproxy.web.tickets import Tickets
+from vncproxy.web.users import Users
 
 _log = structlog.get_logger("vncproxy.app")
 
@@ -93,6 +97,9 @@ class Daemon:
         self._instances = instances_of(config)
         self._native_passwords = native_passwords_of(config)
         self._tls = [server_tls(listen) for listen in config.listen]
+        self._users = Users(config.access.users_file)
+        self._header_secrets = [header_secret_of(listen) for listen in config.listen]
+        self._authority = Authority(config.rule, self._users)
         self._tasks = Tasks()
         self._presence = Presence()
         self._recordings: Recordings
@@ -172,10 +179,22 @@ class Daemon:
             hide=self.redactor.register,
             metrics_open=config.metrics.access == "open",
             audit=self._audit,
+            authority=self._authority,
         )
+        attempts = Attempts()
         try:
-            for listen, tls in zip(config.listen, self._tls, strict=True):
-                door = Door(listen, config.access, token, sessions)
+            parts = zip(config.listen, self._tls, self._header_secrets, strict=True)
+            for listen, tls, header_secret in parts:
+                self.redactor.register(header_secret)
+                door = Door(
+                    listen,
+                    config.access,
+                    token,
+                    sessions,
+                    users=self._users,
+                    attempts=attempts,
+                    header_secret=header_secret,
+                )
                 server = Server(listen, application(door, services), tls)
                 self.servers.append(server)
                 await server.start()

@@ -37,6 +37,7 @@ _LINGERS = frozenset({State.CONNECTING, State.HANDSHAKE, State.PASSWORD, State.R
 """A dial was spent: who comes back soon, as a page that reloads, must not cost another one."""
 _CLOSED = UpstreamLost("the console was closed just now; open it again").close_reason()
 _UNRECORDABLE = CloseReason(CloseCode.KICKED, Side.DAEMON, OPAQUE)
+WITHDRAWN = CloseReason(CloseCode.KICKED, Side.DAEMON, "the access was withdrawn")
 _IN_USE = CloseReason(CloseCode.IN_USE, Side.DAEMON, "this console can have one viewer only")
 
 
@@ -67,6 +68,7 @@ class Console:
         self._subscribers: set[Subscriber] = set()
         self._expected: set[str] = set()
         self._entering: dict[str, ViewerIdentity] = {}
+        self._withdrawn: set[str] = set()
         self._metrics = ExitStack()
         self._kind_metric = ExitStack()
         self._kind = ""
@@ -143,6 +145,7 @@ class Console:
             )
         finally:
             del self._entering[who.id]
+            self._withdrawn.discard(who.id)
             if who.id not in self.stage.viewers:
                 self.recordings.end(who.id)
 
@@ -152,6 +155,9 @@ class Console:
         viewer.open(self)
         if self.state is State.CLOSED or viewer.end is not None:
             viewer.close(_CLOSED)
+            return
+        if viewer.id in self._withdrawn:
+            viewer.close(WITHDRAWN)
             return
         if self._linger is not None:
             self._linger.cancel()
@@ -172,6 +178,16 @@ class Console:
             self._metrics.enter_context(self._parts.metrics.console())
             self._running = self._tasks.start(self._run(), f"console-{self.instance.id}")
         self.changed()
+
+    def recheck(self, may_stay: Callable[[ViewerIdentity, ConsoleInstance], bool]) -> int:
+        """End the sessions of those who may no longer stay; gives how many."""
+        for who in self._entering.values():
+            if not may_stay(who, self.instance):
+                self._withdrawn.add(who.id)
+        ended = [one for one in self.viewers if not may_stay(one.identity, self.instance)]
+        for viewer in ended:
+            viewer.close(WITHDRAWN)
+        return len(ended)
 
     def subscribe(self, viewer_id: str) -> Subscriber:
         """A mailbox for the page of this viewer; `unsubscribe` gives it back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -12,6 +13,7 @@ from vncproxy.console.lifecycle import State
 from vncproxy.console.ownership import RENEW_INTERVAL_S, LocalOwnership, Ownership
 from vncproxy.console.runner import ConsoleParts
 from vncproxy.console.tasks import Tasks
+from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
 from vncproxy.observe.audit import Audit
 
@@ -153,6 +155,13 @@ class Registry:
         async with self._lock:
             if instance_id not in self._open:
                 await self._ownership.release(instance_id)
+
+    def recheck(self, may_stay: Callable[[ViewerIdentity, ConsoleInstance], bool]) -> int:
+        """End the sessions that aren't allowed any more (4403); gives how many."""
+        ended = sum(console.recheck(may_stay) for console in self.consoles)
+        if ended:
+            _log.info("viewers.withdrawn", viewers=ended)
+        return ended
 
     async def drain(self, reason: CloseReason, timeout_s: float) -> None:
         """Close every console, and let in nobody any more; at most `timeout_s`."""

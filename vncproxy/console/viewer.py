@@ -41,7 +41,7 @@ class ViewerIdentity:
     its user for a password; native - it speaks RFB over TCP, and proves itself within RFB;
     may_control - else it only watches; take - asks for control over whoever has it; how, rule - by
     which proof, and allowed by what, for the audit; record - what the screen shows while it is on
-    has to be recorded.
+    has to be recorded; kind - of the door: the same user of another kind is somebody else.
     """
 
     id: str
@@ -55,6 +55,7 @@ class ViewerIdentity:
     how: str = ""
     rule: str = ""
     record: bool = False
+    kind: str = "token"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 
 import structlog
 from aiohttp import web
@@ -12,8 +13,8 @@ from vncproxy.console.instance import ConsoleInstance
 from vncproxy.errors import AccessError, AuditError, CloseCode, CloseReason, Side
 from vncproxy.web import evidence
 from vncproxy.web.answers import json_answer, json_body
-from vncproxy.web.context import Services, door, instance_named_in, services
-from vncproxy.web.identity import Identity
+from vncproxy.web.context import Services, door, permitted, services, visible
+from vncproxy.web.rules import Decision, Role
 from vncproxy.web.tickets import LIFE_S, EntryTicket, ViewerTicket
 
 _log = structlog.get_logger("vncproxy.web")
@@ -31,13 +32,17 @@ async def instances(request: web.Request) -> web.Response:
         {
             "user": identity.user,
             "session": identity.how == "cookie",
-            "instances": [_row(parts, instance) for instance in listed],
+            "instances": [
+                _row(parts, instance, decision)
+                for instance in listed
+                if (decision := parts.authority.decide(identity, instance)).role is not None
+            ],
             "problem": problem and {"code": problem.code, "text": problem.public_text},
         }
     )
 
 
-def _row(parts: Services, instance: ConsoleInstance) -> dict[str, object]:
+def _row(parts: Services, instance: ConsoleInstance, decision: Decision) -> dict[str, object]:
     console = parts.registry.get(instance.id)
     return {
         "alias": instance.alias,
@@ -47,22 +52,29 @@ def _row(parts: Services, instance: ConsoleInstance) -> dict[str, object]:
         "windows": instance.windows,
         "os": instance.os_name,
         "status": instance.status or None,
+        "role": decision.role and decision.role.name.lower(),
         "state": console.state.value if console is not None else None,
         "viewers": viewers_of(console) if console is not None else [],
     }
 
 
 async def consoles(request: web.Request) -> web.Response:
-    """`GET /api/v1/consoles`: what is open."""
-    door(request).identify(request)
-    open_now = services(request).registry.consoles
-    return json_answer({"consoles": [summary_of(console) for console in open_now]})
+    """`GET /api/v1/consoles`: what is open, of what this user may see."""
+    identity = door(request).identify(request)
+    parts = services(request)
+    rows = []
+    for console in parts.registry.consoles:
+        role = parts.authority.decide(identity, console.instance).role
+        if role is not None:
+            rows.append(summary_of(console) | {"role": role.name.lower()})
+    return json_answer({"consoles": rows})
 
 
 async def close_console(request: web.Request) -> web.Response:
     """`DELETE /api/v1/consoles/{instance}`: end a console with all its viewers."""
     identity = door(request).identify(request)
-    console = services(request).registry.get((await instance_named_in(request)).id)
+    instance, _ = await permitted(request, identity, Role.ADMIN)
+    console = services(request).registry.get(instance.id)
     if console is None:
         raise AccessError(404, "not-open", "This console isn't open.")
     _log.info("console.kicked", instance=console.instance.id, user=identity.user)
@@ -72,13 +84,17 @@ async def close_console(request: web.Request) -> web.Response:
 
 
 async def close_viewer(request: web.Request) -> web.Response:
-    """`DELETE /api/v1/consoles/{instance}/viewers/{id}`: end one viewer."""
+    """`DELETE /api/v1/consoles/{instance}/viewers/{id}`: end one viewer; one's own without more."""
     identity = door(request).identify(request)
-    console = services(request).registry.get((await instance_named_in(request)).id)
+    instance, decision = await permitted(request, identity)
+    console = services(request).registry.get(instance.id)
     viewer_id = request.match_info["id"]
     viewer = next((v for v in console.viewers if v.id == viewer_id), None) if console else None
     if console is None or viewer is None:
         raise AccessError(404, "no-viewer", "This viewer isn't on.")
+    own = (viewer.identity.user, viewer.identity.kind) == (identity.user, identity.kind)
+    if not own and not decision.allows(Role.ADMIN):
+        raise AccessError(403, "not-allowed", "Only an administrator may end another's session.")
     _log.info("viewer.kicked", viewer=viewer.id, user=identity.user)
     evidence.kicked(request, identity, console.instance, viewer)
     viewer.close(_KICKED)
@@ -92,12 +108,12 @@ async def admission(request: web.Request) -> web.Response:
     """
     identity = door(request).identify(request)
     parts = services(request)
-    instance = await instance_named_in(request)
+    instance, decision = await permitted(request, identity)
     await parts.registry.approach(instance.id)
     if parts.audit.problem is not None:
         # Its WebSocket would be refused, which a page can't tell from a lost connection.
         raise AuditError(parts.audit.problem)
-    view = request.query.get("view") == "1"
+    view = request.query.get("view") == "1" or not decision.allows(Role.CONTROL)
     ticket = ViewerTicket(
         identity=identity,
         viewer_id=new_viewer_id(),
@@ -132,11 +148,9 @@ async def issue_ticket(request: web.Request) -> web.Response:
     name = (await json_body(request)).get("instance")
     page = "/"
     if name is not None:
-        instance = await parts.inventory.find(name) if isinstance(name, str) else None
-        if instance is None:
-            raise AccessError(404, "unknown-instance", "No instance of this name or id is here.")
+        instance, _ = await visible(request, identity, name if isinstance(name, str) else "")
         page = f"/console/{instance.alias}"
-    ticket = parts.tickets.issue(EntryTicket(Identity(identity.user, "ticket"), page))
+    ticket = parts.tickets.issue(EntryTicket(replace(identity, how="ticket"), page))
     return json_answer({"ticket": ticket, "path": f"/enter#{ticket}", "valid_s": LIFE_S})
 
 
@@ -146,17 +160,18 @@ async def log_in(request: web.Request) -> web.Response:
     body = await json_body(request)
     page = None
     if isinstance(token := body.get("token"), str):
-        identity = door(request).owner_by_token(token)
-        if identity is None:
-            raise AccessError(401, "wrong-token", "The token is wrong.")
+        identity = door(request).by_token(request, token)
     elif isinstance(text := body.get("ticket"), str):
         ticket = parts.tickets.enter(text)
-        if ticket is None or not door(request).knows(ticket.identity):
+        if ticket is None or not door(request).knows(ticket.identity, request):
             raise AccessError(401, "used-ticket", "This link was used, or is older than 60 s.")
         identity, page = ticket.identity, ticket.next
     else:
         raise AccessError(400, "bad-json", 'Send {"token": …} or {"ticket": …}.')
     answer = json_answer({"next": page}) if page else web.Response(status=204)
+    if door(request).by_connection:
+        # Who asks shows at every request.
+        return answer
     answer.set_cookie(
         door(request).cookie_name,
         await parts.sessions.begin(identity),

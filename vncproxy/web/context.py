@@ -16,10 +16,14 @@ from vncproxy.errors import AccessError
 from vncproxy.observe.audit import Audit, NullAudit
 from vncproxy.observe.metrics import Metrics
 from vncproxy.observe.repeats import Repeats
+from vncproxy.web.authority import Authority
 from vncproxy.web.door import Door
+from vncproxy.web.identity import Identity
 from vncproxy.web.presence import Presence
+from vncproxy.web.rules import Decision, Role
 from vncproxy.web.sessions import Sessions
 from vncproxy.web.tickets import Tickets
+from vncproxy.web.users import Users
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class Services:
     metrics_open: bool = False
     audit: Audit = field(default_factory=NullAudit)
     refusals: Repeats = field(default_factory=Repeats)
+    authority: Authority = field(default_factory=lambda: Authority((), Users(None)))
 
 
 INSTANCE = web.RequestKey("instance", ConsoleInstance)
@@ -62,15 +67,40 @@ def door(request: web.Request) -> Door:
     return request.app[DOOR]
 
 
-async def instance_named_in(request: web.Request) -> ConsoleInstance:
-    """The instance that the path names. Raises: AccessError 404."""
-    name = request.match_info["instance"]
-    instance = await services(request).inventory.find(name)
-    if instance is None:
+async def permitted(
+    request: web.Request, who: Identity, role: Role = Role.WATCH
+) -> tuple[ConsoleInstance, Decision]:
+    """The instance that the path names, and what this user may do with it.
+
+    Raises: AccessError - 404: there is none, or the user may not even see it; 403: `role` is more
+    than the user may do.
+    """
+    instance, decision = await visible(request, who, request.match_info["instance"])
+    request[INSTANCE] = instance
+    if not decision.allows(role):
+        raise AccessError(
+            403, "not-allowed", f"You may {_MAY[decision.role]} this console, and no more."
+        )
+    return instance, decision
+
+
+_MAY = {None: "not see", Role.WATCH: "watch", Role.CONTROL: "control", Role.ADMIN: "administer"}
+
+
+async def visible(
+    request: web.Request, who: Identity, name: str
+) -> tuple[ConsoleInstance, Decision]:
+    """The instance of this alias or id, if this user may see it. Raises: AccessError 404."""
+    parts = services(request)
+    if parts.authority.need_tags:
+        # Tags are known once the cloud was asked, and change there.
+        await parts.inventory.all()
+    instance = await parts.inventory.find(name)
+    decision = parts.authority.decide(who, instance) if instance is not None else None
+    if instance is None or decision is None or decision.role is None:
         raise AccessError(
             404,
             "unknown-instance",
             "No instance of this name or id is configured here, or it isn't yours to open.",
         )
-    request[INSTANCE] = instance
-    return instance
+    return instance, decision

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+import math
+import time
+from dataclasses import dataclass, replace
 
+import structlog
 from aiohttp import web
 
 from vncproxy.config.address import TcpAddress
 from vncproxy.config.model import Access, Listen
 from vncproxy.errors import AccessError
-from vncproxy.web.identity import ANYONE, OWNER, Identity
+from vncproxy.web.accounts import account_name
+from vncproxy.web.attempts import Attempts
+from vncproxy.web.header import ProxyHeaders
+from vncproxy.web.identity import ANYONE, OWNER, Identity, Kind
 from vncproxy.web.origin import check_fetch_site, check_host, check_origin, parse_origins
+from vncproxy.web.peer import place, uid_behind
 from vncproxy.web.sessions import Sessions
+from vncproxy.web.users import Users
+
+_log = structlog.get_logger("vncproxy.door")
 
 _BEARER = "bearer "
+_PROXIED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-User", "X-Real-IP")
+"""Who sends one of these speaks for somebody else, whom the kernel doesn't know."""
+_GIVEN = web.RequestKey("given", object)
+"""What came of a request's token: looked at once, since a wrong one is counted."""
+
+_LOG_IN = {
+    "token": "Log in first: use the link of vncproxy url, or the token.",
+    "users": "Log in first, with your token.",
+    "peer": "This door knows you by your account on this machine, and it sees none: root, a proxy "
+    "and another machine don't count.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +59,46 @@ class Token:
 class Door:
     """The checks of one [[listen]] block."""
 
-    def __init__(self, listen: Listen, access: Access, token: Token, sessions: Sessions) -> None:
-        """Keep what the checks need."""
+    def __init__(
+        self,
+        listen: Listen,
+        access: Access,
+        token: Token,
+        sessions: Sessions,
+        *,
+        users: Users | None = None,
+        attempts: Attempts | None = None,
+        header_secret: str = "",
+    ) -> None:
+        """Keep what the checks need. Args: attempts - shared by all doors."""
         self.name = listen.name
+        self.kind: Kind = listen.access
         self.open = listen.access == "open"
         self.secure = listen.certificate is not None
         self._token = token
         self._sessions = sessions
+        self._users = users or Users(None)
+        self._attempts = attempts if attempts is not None else Attempts()
+        self._proxy = (
+            ProxyHeaders(listen.trusted_proxies, listen.user_header, header_secret)
+            if listen.access == "header"
+            else None
+        )
         # Browsers don't let a plain page replace a cookie that came by TLS: each has its own name.
-        self.cookie_name = f"{'__Host-' if self.secure else ''}{sessions.cookie_name}"
+        # So has each kind of log-in, or one would end the other.
+        self.cookie_name = (
+            f"{'__Host-' if self.secure else ''}{sessions.cookie_name}"
+            f"{'-users' if self.kind == 'users' else ''}"
+        )
         address = listen.parsed_address
         own = {address.host.lower()} if isinstance(address, TcpAddress) else set()
         self._hosts = frozenset(own | {host.lower() for host in access.allowed_hosts})
         self._origins = parse_origins(access.allowed_origins)
+
+    @property
+    def by_connection(self) -> bool:
+        """Whether each request tells by itself who asks, so that nobody logs in."""
+        return self.kind in ("peer", "header")
 
     def check_browser(self, request: web.Request) -> None:
         """Raises: AccessError 421 or 403 - see `origin`."""
@@ -63,43 +111,138 @@ class Door:
             check_fetch_site(headers.getall("Sec-Fetch-Site", []))
 
     def bearer(self, request: web.Request) -> Identity | None:
-        """The owner, if the request carries the token."""
-        header = request.headers.get("Authorization", "")
-        if header[: len(_BEARER)].lower() != _BEARER:
-            return None
-        if not self._token.matches(header[len(_BEARER) :].strip()):
-            raise AccessError(401, "wrong-token", "The token is wrong.")
-        return Identity(OWNER, "bearer")
+        """Whose token the request carries. Raises: AccessError 401 - it is wrong; 429."""
+        if (given := request.get(_GIVEN)) is None:
+            header = request.headers.get("Authorization", "")
+            if header[: len(_BEARER)].lower() != _BEARER:
+                return None
+            try:
+                given = self.by_token(request, header[len(_BEARER) :].strip())
+            except AccessError as error:
+                given = error
+            request[_GIVEN] = given
+        if isinstance(given, AccessError):
+            raise given
+        assert isinstance(given, Identity), "nothing else is put there"
+        return given
 
-    def owner_by_token(self, text: str) -> Identity | None:
-        """The owner, if `text` is the token."""
+    def by_token(self, request: web.Request, text: str) -> Identity:
+        """Whose token this is.
+
+        Raises: AccessError - 401: nobody's; 429: too many wrong ones came from there.
+        """
+        if self.by_connection:
+            raise AccessError(401, "no-tokens", "This door takes no token.")
+        now = time.monotonic()
+        source = self._source(request) if self._attempts else None
+        if source is not None and (wait_s := self._attempts.wait_s(source, now)) > 0:
+            raise AccessError(
+                429,
+                "too-many-attempts",
+                f"Too many wrong tokens came from there. Try again in {math.ceil(wait_s)} s.",
+                wait_s,
+            )
+        found = self._whose(text)
+        if found is None:
+            source = source or self._source(request)
+            wrong = self._attempts.failed(source, now)
+            _log.warning("login.failed", door=self.name, source=source, in_a_row=wrong)
+            raise AccessError(401, "wrong-token", "The token is wrong.")
+        if source is not None:
+            self._attempts.succeeded(source)
+        return found
+
+    def _whose(self, text: str) -> Identity | None:
+        if self.kind == "users":
+            user = self._users.by_token(text)
+            return Identity(user.name, "bearer", "users", user.id) if user is not None else None
         return Identity(OWNER, "bearer") if self._token.matches(text) else None
+
+    def _source(self, request: web.Request) -> str:
+        """Whom wrong tokens are counted for: an account of this machine, else an address.
+
+        A user's own address would be shared by everybody on the bastion.
+        """
+        if (uid := uid_behind(request.transport)) is not None:
+            return f"uid {uid}"
+        ip, _ = place(request.remote or "::", 0)
+        # Whoever has one IPv6 address has 2**64 of them.
+        return str(ip) if ip.version == 4 else f"{ip.exploded[:19]}::/64"
 
     def cookie(self, request: web.Request) -> str | None:
         """The log-in cookie's value, right or wrong."""
         return request.cookies.get(self.cookie_name)
 
     def identify(self, request: web.Request) -> Identity:
-        """Who asks. Raises: AccessError 401."""
+        """Who asks. Raises: AccessError 401, 429."""
         identity = self.find(request)
         if identity is None:
-            raise AccessError(
-                401, "log-in", "Log in first: use the link of vncproxy url, or the token."
-            )
+            raise AccessError(401, "no-account" if self.kind == "peer" else "log-in", self._log_in)
         return identity
 
+    @property
+    def _log_in(self) -> str:
+        return _LOG_IN.get(self.kind, _LOG_IN["token"])
+
     def find(self, request: web.Request) -> Identity | None:
-        """Who asks, or None. Raises: AccessError 401 - a token was given, and it is wrong."""
-        if self.open:
-            return ANYONE
+        """Who asks, or None. Raises: AccessError 401, 429 - what was given as proof is wrong."""
+        match self.kind:
+            case "open":
+                return ANYONE
+            case "peer":
+                return self._account(request)
+            case "header":
+                assert self._proxy is not None, "made with the door"
+                return Identity(
+                    self._proxy.user(self._remote(request), request.headers), "header", "header"
+                )
         found = self.bearer(request)
         if found is None and (text := self.cookie(request)) is not None:
             found = self._sessions.find(text)
-        return found if found is not None and self.knows(found) else None
+        return found if found is not None and self._is_known(found) else None
 
-    def knows(self, identity: Identity) -> bool:
-        """Whether somebody whom any door let in may enter by this one.
+    def program(self, request: web.Request) -> Identity | None:
+        """Who asks for a WebSocket without a ticket: pages have one, and cookies don't count.
 
-        What proved nothing at an open door, reached by this machine only, proves nothing here.
+        Raises: AccessError 401, 429.
         """
-        return self.open or identity.user == OWNER
+        if self.by_connection:
+            return None if "Origin" in request.headers else self.find(request)
+        return ANYONE if self.open else self.bearer(request)
+
+    def knows(self, identity: Identity, request: web.Request) -> bool:
+        """Whether a ticket of somebody whom any door let in is good for this request.
+
+        What proved nothing at an open door, reached by this machine only, proves nothing here; and
+        nobody comes in by another's ticket where it shows who asks.
+        """
+        if self.open:
+            return True
+        if self.by_connection:
+            asking = self.find(request)
+            return asking is not None and identity == replace(asking, how=identity.how)
+        return self._is_known(identity)
+
+    def _is_known(self, identity: Identity) -> bool:
+        if identity.kind != self.kind:
+            return False
+        if self.kind != "users":
+            return True
+        # Another token, or none any more, ends what began with the old one.
+        user = self._users.named(identity.user)
+        return user is not None and user.id == identity.token_id
+
+    def _account(self, request: web.Request) -> Identity | None:
+        if any(name in request.headers for name in _PROXIED):
+            return None
+        uid = uid_behind(request.transport)
+        name = account_name(uid) if uid is not None else None
+        return Identity(name, "peer", "peer") if name is not None else None
+
+    @staticmethod
+    def _remote(request: web.Request) -> str | None:
+        """The other end's address, None for a Unix socket."""
+        transport = request.transport
+        peer = transport.get_extra_info("peername") if transport is not None else None
+        # A connection that is gone has no address; no proxy has this one.
+        return peer[0] if isinstance(peer, tuple) else None if transport is not None else "::"

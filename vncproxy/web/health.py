@@ -32,9 +32,11 @@ async def readyz(request: web.Request) -> web.Response:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """`GET /metrics`: Prometheus."""
+    """`GET /metrics`: Prometheus; for administrators of everything, unless it is open."""
     if not services(request).metrics_open:
-        door(request).identify(request)
+        identity = door(request).identify(request)
+        if not services(request).authority.is_administrator(identity):
+            raise AccessError(403, "not-allowed", "The numbers are for administrators.")
     return web.Response(
         body=services(request).metrics.render(), headers={"Content-Type": CONTENT_TYPE}
     )

@@ -1,24 +1,30 @@
-"""Who is asking, and what they may do."""
+"""Who is asking, and by which proof."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-How = Literal["open", "bearer", "cookie", "ticket"]
+How = Literal["open", "bearer", "cookie", "ticket", "peer", "header"]
+Kind = Literal["token", "users", "peer", "header", "open"]
+"""How a door finds out who asks: `access` of [[listen]]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Somebody whom a door let in.
 
-    Args: user - the name in lists and logs; how - by which proof.
+    Args: user - the name in lists, rules and logs; how - by which proof; kind - of the door that
+    took it: the same name from a door of another kind is somebody else; token_id - which of a
+    user's tokens it began with, where users have some.
     """
 
     user: str
     how: How
+    kind: Kind = "token"
+    token_id: str = ""
 
 
-ANYONE = Identity("anyone", "open")
+ANYONE = Identity("anyone", "open", "open")
 OWNER = "owner"
 """The user of a `token` door: whoever has the token."""

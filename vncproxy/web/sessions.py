@@ -20,7 +20,7 @@ import structlog
 
 from vncproxy.errors import LocalError
 from vncproxy.observe.redaction import Redactor
-from vncproxy.web.identity import Identity
+from vncproxy.web.identity import Identity, Kind
 
 FILE_NAME = "sessions.json"
 ID_FILE_NAME = "daemon-id"
@@ -33,6 +33,8 @@ _log = structlog.get_logger("vncproxy.sessions")
 class _Session(msgspec.Struct, frozen=True):
     user: str
     until: float
+    kind: Kind = "token"
+    token_id: str = ""
 
 
 class Sessions:
@@ -71,7 +73,9 @@ class Sessions:
         """Log in; gives the cookie's value."""
         text = secrets.token_urlsafe(32)
         self._redactor.register(text, short_lived=True)
-        self._sessions[self._digest(text)] = _Session(identity.user, self._clock() + self.life_s)
+        until = self._clock() + self.life_s
+        session = _Session(identity.user, until, identity.kind, identity.token_id)
+        self._sessions[self._digest(text)] = session
         await self._save()
         return text
 
@@ -80,7 +84,7 @@ class Sessions:
         session = self._sessions.get(self._digest(text))
         if session is None or session.until <= self._clock():
             return None
-        return Identity(session.user, "cookie")
+        return Identity(session.user, "cookie", session.kind, session.token_id)
 
     async def end(self, text: str) -> None:
         """Log out, for good. Raises: LocalError - a restart would bring the log-in back."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ import structlog
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 from vncproxy.config.secrets import VNC_PASSWORD, is_vnc_password
-from vncproxy.console.console import Console
+from vncproxy.console.console import WITHDRAWN, Console
 from vncproxy.console.description import state_of, viewers_of
 from vncproxy.console.evidence import never_began
 from vncproxy.console.instance import ConsoleInstance
@@ -22,9 +23,10 @@ from vncproxy.console.report import Subscriber, notice
 from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
 from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewhere, Side
 from vncproxy.web.api import new_viewer_id
-from vncproxy.web.context import door, instance_named_in, services
+from vncproxy.web.context import door, permitted, services
 from vncproxy.web.evidence import address_of, refused
 from vncproxy.web.identity import Identity
+from vncproxy.web.rules import Decision, Role
 from vncproxy.web.session import announce, serve
 from vncproxy.web.viewer_leg import ViewerLeg, ViewerSocket
 
@@ -47,6 +49,7 @@ class _Pass:
     view: bool
     take: bool
     has_page: bool
+    decision: Decision
 
 
 async def _admitted(request: web.Request, purpose: str) -> tuple[ConsoleInstance, _Pass]:
@@ -59,27 +62,38 @@ async def _admitted(request: web.Request, purpose: str) -> tuple[ConsoleInstance
     take = request.query.get("take") == "1" and not view
     text = request.query.get("ticket")
     if text is not None and (door(request).open or "Origin" in request.headers):
-        if not parts.tickets.holds(text):
+        holder = parts.tickets.holder(text)
+        if holder is None or not door(request).knows(holder, request):
             raise _used()
-        instance = await instance_named_in(request)
+        instance, decision = await permitted(request, holder)
         ticket = parts.tickets.use(text, purpose, instance.id)
         if ticket is None:
             raise _used()
+        view = view or ticket.view or not decision.allows(Role.CONTROL)
         return instance, _Pass(
-            ticket.identity,
+            holder,
             ticket.viewer_id,
-            view=ticket.view or view,
-            take=ticket.take and take,
+            view=view,
+            take=ticket.take and take and not view,
             has_page=True,
+            decision=decision,
         )
     # Cookies don't count here: the admission that a page asks for first gives it a ticket.
-    identity = door(request).find(request) if door(request).open else door(request).bearer(request)
+    identity = door(request).program(request)
     if identity is None:
         raise AccessError(
             401, "log-in", "A WebSocket needs a ticket of its page, or the token as a Bearer."
         )
-    instance = await instance_named_in(request)
-    return instance, _Pass(identity, new_viewer_id(), view=view, take=take, has_page=False)
+    instance, decision = await permitted(request, identity)
+    view = view or not decision.allows(Role.CONTROL)
+    return instance, _Pass(
+        identity,
+        new_viewer_id(),
+        view=view,
+        take=take and not view,
+        has_page=False,
+        decision=decision,
+    )
 
 
 def _used() -> AccessError:
@@ -123,6 +137,11 @@ async def websockify(request: web.Request) -> web.StreamResponse:
                 ping_timeout_s=limits.ping_timeout,
             )
             viewer = Viewer(who, leg, ViewerLimits.of(limits))
+            if not parts.authority.may_stay(who, instance):
+                # The rules have changed since it was admitted; from here on `recheck` sees it.
+                console.audit.record_later(never_began(instance, who, WITHDRAWN))
+                await viewer.turn_away(WITHDRAWN)
+                return socket
             await serve(console, viewer, parts.metrics, parts.presence)
     finally:
         console.unexpect(admitted.viewer_id)
@@ -154,6 +173,9 @@ def _who(request: web.Request, admitted: _Pass) -> ViewerIdentity:
         may_control=not admitted.view,
         take=admitted.take,
         how=admitted.identity.how,
+        rule=admitted.decision.rule,
+        record=admitted.decision.record,
+        kind=admitted.identity.kind,
     )
 
 
@@ -171,7 +193,8 @@ async def control(request: web.Request) -> web.StreamResponse:
     subscriber = console.subscribe(admitted.viewer_id)
     try:
         await socket.prepare(request)
-        telling = parts.tasks.start(_tell(socket, console, subscriber), "control-tell")
+        may_watch = partial(_may_watch, request, admitted.identity, instance)
+        telling = parts.tasks.start(_tell(socket, console, subscriber, may_watch), "control-tell")
         with parts.presence.here():
             try:
                 await _listen(socket, console, admitted, parts.hide)
@@ -187,12 +210,24 @@ async def control(request: web.Request) -> web.StreamResponse:
     return socket
 
 
-async def _tell(socket: web.WebSocketResponse, console: Console, subscriber: Subscriber) -> None:
-    """Send what changed until the console is closed."""
+def _may_watch(request: web.Request, who: Identity, instance: ConsoleInstance) -> bool:
+    return services(request).authority.decide(who, instance).allows(Role.WATCH)
+
+
+async def _tell(
+    socket: web.WebSocketResponse,
+    console: Console,
+    subscriber: Subscriber,
+    may_watch: Callable[[], bool],
+) -> None:
+    """Send what changed until the console is closed, or the user's access is withdrawn."""
     shown: dict[str, Any] = {}
     try:
         while True:
             notices = await subscriber.news()
+            if not may_watch():
+                await socket.close(code=WITHDRAWN.code, message=WITHDRAWN.reason.encode())
+                return
             viewers: dict[str, Any] = {
                 "type": "viewers",
                 "you": subscriber.viewer_id,

@@ -67,11 +67,11 @@ class Tickets:
         self._drop(text)
         return held[1]
 
-    def holds(self, text: str) -> bool:
-        """Whether this is a viewer's ticket that may be good for something still."""
+    def holder(self, text: str) -> Identity | None:
+        """Whose viewer's ticket this is, if it may be good for something still."""
         self._prune()
         held = self._held.get(text)
-        return held is not None and isinstance(held[1], ViewerTicket)
+        return held[1].identity if held is not None and isinstance(held[1], ViewerTicket) else None
 
     def use(self, text: str, purpose: str, instance_id: str) -> ViewerTicket | None:
         """Use a viewer's ticket for one of its two WebSockets; None if it isn't good for it."""

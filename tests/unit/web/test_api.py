@@ -19,8 +19,9 @@ SESSION = "/api/v1/session"
 DEMO = "/api/v1/consoles/demo"
 
 
-async def test_everything_wants_an_identity(home: House) -> None:
+async def test_everything_wants_an_identity(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """401 without one and with a wrong one, before anything about the instance is told."""
+    monkeypatch.setattr("vncproxy.web.attempts.FREE", 100)
     routes = [
         ("GET", "/api/v1/instances"),
         ("GET", "/api/v1/consoles"),
@@ -64,6 +65,7 @@ async def test_instances(home: House) -> None:
         "windows": False,
         "os": "Debian 12 64-bit",
         "status": "Running",
+        "role": "admin",
         "state": None,
         "viewers": [],
     }

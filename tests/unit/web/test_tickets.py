@@ -48,7 +48,7 @@ def test_tickets_live_for_a_minute() -> None:
     clock.now += 0.001
     assert tickets.enter(late) is None
     assert tickets.use(page, "websockify", "i-1") is None
-    assert not tickets.holds(page)
+    assert tickets.holder(page) is None
 
 
 def test_a_viewers_ticket_is_good_once_for_each_socket() -> None:
@@ -56,10 +56,10 @@ def test_a_viewers_ticket_is_good_once_for_each_socket() -> None:
     tickets = Tickets(Redactor(), Clock())
     text = tickets.issue(viewer_ticket())
     for purpose in ("websockify", "control"):
-        assert tickets.holds(text)
+        assert tickets.holder(text) == OWNER
         assert tickets.use(text, purpose, "i-1") is not None
         assert tickets.use(text, purpose, "i-1") is None
-    assert not tickets.holds(text)
+    assert tickets.holder(text) is None
 
 
 def test_a_viewers_ticket_is_bound_to_its_instance() -> None:
@@ -76,7 +76,7 @@ def test_the_kinds_are_not_exchangeable() -> None:
     page, link = tickets.issue(viewer_ticket()), tickets.issue(EntryTicket(ANYONE, "/"))
     assert tickets.enter(page) is None
     assert tickets.use(link, "websockify", "i-1") is None
-    assert not tickets.holds(link)
+    assert tickets.holder(link) is None
     assert tickets.use(page, "elsewhere", "i-1") is None
 
 

@@ -1,0 +1,113 @@
+"""Who may do what right now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.unit.web.test_users import add
+from vncproxy.config.model import Rule
+from vncproxy.config.users_file import change_users
+from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.viewer import ViewerIdentity
+from vncproxy.web.accounts import UnixGroups
+from vncproxy.web.authority import Authority
+from vncproxy.web.identity import ANYONE, Identity
+from vncproxy.web.rules import Role
+from vncproxy.web.users import Users
+
+WEB = ConsoleInstance(id="i-1", region="cn-hangzhou", alias="web-1")
+OWNER = Identity("owner", "bearer")
+ANN = Identity("ann", "peer", "peer")
+CONTROL = Rule(users=("ann",), instances=("web-*",))
+VIEWER = ViewerIdentity("v-1", "ann", "unix", "bastion", how="peer", kind="peer")
+
+
+def authority(*rules: Rule, users: Users | None = None) -> Authority:
+    """Rules on a machine where everybody is in `ops`."""
+    groups = UnixGroups(lambda _: frozenset({"ops"}))
+    return Authority(rules, users or Users(None), groups)
+
+
+def test_other_rules_count_at_once() -> None:
+    """What a reload brings."""
+    ours = authority(CONTROL)
+    assert ours.decide(ANN, WEB).role is Role.CONTROL
+    ours.apply(())
+    assert ours.decide(ANN, WEB).role is None
+    assert not ours.need_tags
+    ours.apply((Rule(users=("ann",), instances=("tag:a=*",)),))
+    assert ours.need_tags
+
+
+def test_groups_are_those_of_the_door(tmp_path: Path) -> None:
+    """Unix groups for accounts and proxies' users, groups of users_file for its users."""
+    path = tmp_path / "users.json"
+    add(path, "ann", "team")
+    ours = authority(
+        Rule(users=("@ops",), instances=("*",), role="watch"),
+        Rule(users=("@team",), instances=("*",), role="admin"),
+        users=Users(path),
+    )
+    assert ours.decide(ANN, WEB).role is Role.WATCH
+    assert ours.decide(Identity("ann", "header", "header"), WEB).role is Role.WATCH
+    assert ours.decide(Identity("ann", "bearer", "users"), WEB).role is Role.ADMIN
+
+
+def test_a_removed_user_may_do_nothing(tmp_path: Path) -> None:
+    """Whatever the rules say of the name."""
+    path = tmp_path / "users.json"
+    add(path, "ann")
+    ours = authority(CONTROL, users=Users(path))
+    ann = Identity("ann", "cookie", "users")
+    assert ours.decide(ann, WEB).role is Role.CONTROL
+    change_users(path, lambda _: ())
+    assert ours.decide(ann, WEB).role is None
+    assert ours.decide(ANN, WEB).role is Role.CONTROL
+
+
+def test_administrators_of_everything() -> None:
+    """The owner, an open door without rules, and whom a rule of `*` makes one."""
+    assert authority().is_administrator(OWNER)
+    assert authority(CONTROL).is_administrator(OWNER)
+    assert authority().is_administrator(ANYONE)
+    assert not authority(CONTROL).is_administrator(ANYONE)
+    assert not authority().is_administrator(ANN)
+    some = Rule(users=("ann",), instances=("web-*",), role="admin")
+    everything = Rule(users=("ann",), instances=("*",), role="admin")
+    assert not authority(some).is_administrator(ANN)
+    assert authority(some, everything).is_administrator(ANN)
+    assert not authority(Rule(users=("ann",), instances=("*",))).is_administrator(ANN)
+
+
+@pytest.mark.parametrize(
+    ("rule", "stays"),
+    [
+        (CONTROL, True),
+        (Rule(users=("ann",), instances=("*",), role="admin"), True),
+        (Rule(users=("ann",), instances=("web-*",), role="watch"), False),
+        (Rule(users=("ann",), instances=("db-*",)), False),
+        (Rule(users=("bob",), instances=("web-*",)), False),
+        (Rule(users=("ann",), instances=("web-*",), record=True), False),
+    ],
+)
+def test_who_may_stay(rule: Rule, stays: bool) -> None:
+    """As long as the rules still give what the session has, and ask for no more."""
+    assert authority(rule).may_stay(VIEWER, WEB) is stays
+
+
+def test_watchers_and_the_recorded_stay_with_less() -> None:
+    """Who only watches needs no more than that; who is recorded may be."""
+    watch = Rule(users=("ann",), instances=("*",), role="watch", record=True)
+    watcher = replace(VIEWER, may_control=False, record=True)
+    assert authority(watch).may_stay(watcher, WEB)
+    assert not authority().may_stay(watcher, WEB)
+
+
+def test_owners_and_native_viewers_stay() -> None:
+    """No rule is about them."""
+    assert authority().may_stay(replace(VIEWER, user="owner", how="bearer", kind="token"), WEB)
+    native = replace(VIEWER, user="native", how="vnc-password", native=True)
+    assert authority().may_stay(native, WEB)

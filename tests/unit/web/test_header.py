@@ -1,0 +1,89 @@
+"""What a reverse proxy may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from multidict import CIMultiDict
+
+from vncproxy.config.model import Listen
+from vncproxy.errors import AccessError
+from vncproxy.web.header import ProxyHeaders, header_secret_of, is_user
+
+SECRET = "what-the-proxy-sends"
+PROXY = "10.0.0.5"
+
+
+def checks(*trusted: str) -> ProxyHeaders:
+    """A door's checks."""
+    return ProxyHeaders(trusted or (PROXY,), "X-Forwarded-User", SECRET)
+
+
+def headers(*pairs: tuple[str, str]) -> CIMultiDict[str]:
+    """Headers, possibly twice."""
+    return CIMultiDict(pairs)
+
+
+GOOD = (("X-Vncproxy-Secret", SECRET), ("X-Forwarded-User", "ann"))
+
+
+@pytest.mark.parametrize("remote", [PROXY, f"::ffff:{PROXY}", None])
+def test_a_proxy_names_the_user(remote: str | None) -> None:
+    """From its address in either spelling, or through the Unix socket."""
+    assert checks().user(remote, headers(*GOOD)) == "ann"
+
+
+@pytest.mark.parametrize(
+    ("remote", "given", "word"),
+    [
+        ("10.0.0.6", GOOD, "not-a-proxy"),
+        ("127.0.0.1", GOOD, "not-a-proxy"),
+        ("::", GOOD, "not-a-proxy"),
+        (PROXY, GOOD[1:], "wrong-secret"),
+        (None, GOOD[1:], "wrong-secret"),
+        (PROXY, (("X-Vncproxy-Secret", ""), GOOD[1]), "wrong-secret"),
+        (PROXY, (("X-Vncproxy-Secret", SECRET[:-1]), GOOD[1]), "wrong-secret"),
+        (PROXY, (("X-Vncproxy-Secret", "\udcff"), GOOD[1]), "wrong-secret"),
+        (PROXY, (("X-Vncproxy-Secret", "x"), *GOOD), "wrong-secret"),
+        (PROXY, (GOOD[0], *GOOD), "wrong-secret"),
+        (PROXY, GOOD[:1], "no-user"),
+        (PROXY, (GOOD[0], ("X-Forwarded-User", "")), "no-user"),
+        (PROXY, (GOOD[0], ("X-Forwarded-User", " ")), "no-user"),
+        (PROXY, (GOOD[0], ("X-Forwarded-User", "ann,root")), "no-user"),
+        (PROXY, (GOOD[0], ("X-Forwarded-User", "a\x7fb")), "no-user"),
+        (PROXY, (*GOOD, ("x-forwarded-user", "root")), "no-user"),
+        (PROXY, (GOOD[0], ("X-Real-User", "ann")), "no-user"),
+    ],
+)
+def test_attacks(remote: str | None, given: tuple[tuple[str, str], ...], word: str) -> None:
+    """Unlisted peers, missing, wrong and doubled headers give no identity."""
+    with pytest.raises(AccessError) as refusal:
+        checks().user(remote, headers(*given))
+    assert (refusal.value.status, refusal.value.word) == (401, word)
+    assert SECRET not in refusal.value.public_text
+
+
+def test_the_secret_is_kept_as_a_digest() -> None:
+    """It isn't in the object."""
+    ours = checks()
+    assert SECRET.encode() not in ours._digest
+    with pytest.raises(AssertionError):
+        ProxyHeaders((), "X-Forwarded-User", "")
+
+
+def test_the_secret_s_file(tmp_path: Path) -> None:
+    """Read without its line end; a door without one has none."""
+    file = tmp_path / "secret"
+    file.write_text(f"{SECRET}\n")
+    file.chmod(0o600)
+    assert header_secret_of(Listen(access="header", header_secret_file=file)) == SECRET
+    assert header_secret_of(Listen()) == ""
+
+
+@pytest.mark.parametrize("text", ["ann", "ann@example.com", "Ann Example", "é", "a" * 255])
+def test_names(text: str) -> None:
+    """What a directory may call people."""
+    assert is_user(text)
+    assert not is_user(f"{text}\n")
+    assert not is_user("a" * 256)

@@ -1,0 +1,134 @@
+"""The users of `users_file`: who they are, their groups, and digests of their tokens.
+
+A token is an id and 256 random bits; the file has only its SHA-256, which for a random text of that
+length is as good as a slow hash. It is JSON: {"users": [{"name", "id", "sha256", "groups"}]}.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from vncproxy.config.secrets import read_secret
+from vncproxy.errors import ConfigError, ConfigProblem, LocalError
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,62}")
+"""What users and groups may be called; `@` alone in front would read as a group."""
+_ID_BYTES, _TOKEN_BYTES = 6, 32
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """One user. Args: id - the token's, not secret; sha256 - of the whole token, hexadecimal."""
+
+    name: str
+    id: str
+    sha256: str
+    groups: tuple[str, ...] = ()
+
+
+class _Content(msgspec.Struct, frozen=True):
+    users: tuple[User, ...] = ()
+
+
+def new_user(name: str, groups: tuple[str, ...]) -> tuple[User, str]:
+    """A user and the token, which nothing keeps. Raises: LocalError - no such name is possible."""
+    for text in (name, *groups):
+        if NAME.fullmatch(text) is None:
+            raise LocalError(
+                f"{text!r} can't be a name: 1 to 63 letters, digits or . _ @ + -, "
+                "of which the first is a letter, a digit or _"
+            )
+    token_id = secrets.token_hex(_ID_BYTES)
+    token = f"{token_id}.{secrets.token_urlsafe(_TOKEN_BYTES)}"
+    return User(name=name, id=token_id, sha256=digest_of(token), groups=groups), token
+
+
+def digest_of(token: str) -> str:
+    """What is kept of a token."""
+    return hashlib.sha256(token.encode(errors="replace")).hexdigest()
+
+
+def read_users(path: Path) -> tuple[User, ...]:
+    """The users in a file, none where there is no file.
+
+    Raises: ConfigError - it isn't such a file, or others may read or write it.
+    """
+    if not path.exists() and not path.is_symlink():
+        return ()
+    text = read_secret(path)
+    try:
+        users = msgspec.json.decode(text, type=_Content).users
+    except (msgspec.MsgspecError, RecursionError):
+        # Without the cause, which may hold what stands there.
+        raise _error(path, "a text that isn't a list of users") from None
+    for user in users:
+        if NAME.fullmatch(user.name) is None or _DIGEST.fullmatch(user.sha256) is None:
+            raise _error(path, "a user without a possible name or digest")
+    if len({user.name for user in users}) != len(users) or len({u.id for u in users}) != len(users):
+        raise _error(path, "a name or an id twice")
+    return users
+
+
+def change_users(
+    path: Path, change: Callable[[tuple[User, ...]], tuple[User, ...]]
+) -> tuple[User, ...]:
+    """Read, change and write the file, one process at a time; gives what stands there now.
+
+    It appears with its whole content or not at all, keeps its owner and group if it may, and has
+    mode 0600, or 0640 if it had that.
+
+    Raises: ConfigError as `read_users`; LocalError - it can't be written, or `change` refuses.
+    """
+    try:
+        with _locked(path):
+            users = change(read_users(path))
+            _write(path, msgspec.json.format(msgspec.json.encode(_Content(users))) + b"\n")
+    except OSError as fault:
+        raise LocalError(f"{path} can't be written: {fault.strerror or fault}") from fault
+    return users
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """A lock on the folder, since the file itself is replaced."""
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: Path, content: bytes) -> None:
+    # What is replaced is the file that a link leads to.
+    path = path.resolve()
+    before = path.stat() if path.exists() else None
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            if before is not None and (before.st_uid, before.st_gid) != (os.getuid(), os.getgid()):
+                os.fchown(descriptor, before.st_uid, before.st_gid)
+            if before is not None:
+                os.fchmod(descriptor, before.st_mode & 0o640)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _error(path: Path, found: str) -> ConfigError:
+    expected = "what `vncproxy user add` writes"
+    return ConfigError([ConfigProblem(str(path), "users_file", found, expected)])

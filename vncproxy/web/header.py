@@ -1,0 +1,71 @@
+"""What a reverse proxy says about who is behind it, and whether it may say so. Pure.
+
+The proxy has to come from a listed address, or through the door's Unix socket, and to know the
+secret: on one machine every account reaches the same loopback address. A header that comes twice
+counts as none, since the proxy may have added its own to one that its client sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from vncproxy.config.model import Listen
+from vncproxy.config.secrets import read_secret
+from vncproxy.errors import AccessError
+from vncproxy.web.peer import place
+
+SECRET_HEADER = "X-Vncproxy-Secret"  # noqa: S105 - a header's name
+USER_MAX_LENGTH = 255
+
+Headers = CIMultiDict[str] | CIMultiDictProxy[str]
+
+
+class ProxyHeaders:
+    """The checks of one `header` door.
+
+    Args: trusted - the proxies' addresses; secret - what they have to send, not empty.
+    """
+
+    def __init__(self, trusted: Sequence[str], user_header: str, secret: str) -> None:
+        """Keep what is compared; of the secret its digest."""
+        self._trusted = frozenset(place(address, 0)[0] for address in trusted)
+        self._user_header = user_header
+        assert secret, "without one, everybody on a proxy's machine could be anybody"
+        self._digest = hashlib.sha256(secret.encode()).digest()
+
+    def user(self, remote: str | None, headers: Headers) -> str:
+        """Who is behind the proxy. Args: remote - its address; None: through a Unix socket.
+
+        Raises: AccessError 401 - it isn't a proxy of ours, or doesn't say.
+        """
+        if remote is not None and place(remote, 0)[0] not in self._trusted:
+            raise AccessError(
+                401, "not-a-proxy", "This door is for its proxies only; come through one of them."
+            )
+        secrets = headers.getall(SECRET_HEADER, [])
+        if len(secrets) != 1 or not self._is_secret(secrets[0]):
+            raise AccessError(401, "wrong-secret", "The proxy's secret is missing or wrong.")
+        users = headers.getall(self._user_header, [])
+        if len(users) != 1 or not is_user(users[0].strip()):
+            raise AccessError(
+                401, "no-user", f"The proxy has to name one user in {self._user_header}."
+            )
+        return users[0].strip()
+
+    def _is_secret(self, text: str) -> bool:
+        given = hashlib.sha256(text.encode(errors="replace")).digest()
+        return hmac.compare_digest(given, self._digest)
+
+
+def header_secret_of(listen: Listen) -> str:
+    """What the proxies of a door have to send, "" for a door without. Raises: ConfigError."""
+    return read_secret(listen.header_secret_file) if listen.header_secret_file is not None else ""
+
+
+def is_user(text: str) -> bool:
+    """Whether it can be one user's name: a comma would join two headers into one."""
+    return 0 < len(text) <= USER_MAX_LENGTH and text.isprintable() and "," not in text

@@ -1,0 +1,69 @@
+"""The users of `users_file` as a running daemon sees them: changed at once when the file is."""
+
+from __future__ import annotations
+
+import hmac
+from pathlib import Path
+
+import structlog
+
+from vncproxy.config.users_file import User, digest_of, read_users
+from vncproxy.errors import ConfigError
+
+_log = structlog.get_logger("vncproxy.users")
+
+_NOBODY = User(name="", id="", sha256="0" * 64)
+
+_State = tuple[int, int, int] | None
+"""What tells one version of a file from another; None: there is none."""
+
+
+class Users:
+    """Finds users by their tokens.
+
+    Args: path - None: there are no users.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        """Read the file. Raises: ConfigError - it can't be used."""
+        self.path = path
+        self._by_id: dict[str, User] = {}
+        self._by_name: dict[str, User] = {}
+        self._seen: _State = self._state()
+        self._take(read_users(path) if path is not None else ())
+
+    def by_token(self, token: str) -> User | None:
+        """Whose token this is. An unknown one takes as long as a wrong one."""
+        self.refresh()
+        user = self._by_id.get(token.partition(".")[0], _NOBODY)
+        matches = hmac.compare_digest(user.sha256, digest_of(token))
+        return user if matches and user is not _NOBODY else None
+
+    def named(self, name: str) -> User | None:
+        """The user of this name."""
+        self.refresh()
+        return self._by_name.get(name)
+
+    def refresh(self) -> None:
+        """Read the file again if it has changed; one that can't be used lets nobody in."""
+        state = self._state()
+        if state == self._seen or self.path is None:
+            return
+        self._seen = state
+        try:
+            self._take(read_users(self.path))
+            _log.info("users.read", users=len(self._by_name))
+        except ConfigError as error:
+            self._take(())
+            _log.error("users.unusable", text=error.public_text)
+
+    def _take(self, users: tuple[User, ...]) -> None:
+        self._by_id = {user.id: user for user in users}
+        self._by_name = {user.name: user for user in users}
+
+    def _state(self) -> _State:
+        try:
+            found = self.path.stat() if self.path is not None else None
+        except OSError:
+            return None
+        return found and (found.st_ino, found.st_ctime_ns, found.st_size)
