@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -17,8 +17,10 @@ from vncproxy.aliyun.credentials import (
     WatchedCredentials,
     credentials_source,
 )
+from vncproxy.aliyun.instances import EcsInstance
 from vncproxy.aliyun.proxies import EnvironmentProxies
 from vncproxy.aliyun.tls import client_context
+from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Config
 from vncproxy.console.upstream_leg import DialSettings
 from vncproxy.observe.metrics import Metrics
@@ -33,6 +35,27 @@ class Cloud:
     client: EcsClient
     credentials: CredentialsSource
     dial_settings: DialSettings
+    session: aiohttp.ClientSession
+
+
+class CurrentCloud:
+    """The way to the cloud that is in force: consoles go on with a new one at their next call."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        """Begin with this one; a reload sets `now`."""
+        self.now = cloud
+
+    async def vnc_url(self, instance_id: str, region: str) -> VncUrl:
+        """See `EcsClient.vnc_url`."""
+        return await self.now.client.vnc_url(instance_id, region)
+
+    async def status(self, instance_id: str, region: str) -> str:
+        """See `EcsClient.status`."""
+        return await self.now.client.status(instance_id, region)
+
+    async def instances(self, region: str, ids: Iterable[str] | None = None) -> list[EcsInstance]:
+        """See `EcsClient.instances`."""
+        return await self.now.client.instances(region, ids)
 
 
 def budget_of(config: Config) -> Budget:
@@ -51,6 +74,21 @@ async def cloud_of(
 
     Args: redactor - hides all that it takes to get there, whoever may repeat it.
     Raises: ConfigError, CloudError.
+    """
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield cloud_over(session, config, environ, metrics, redactor)
+
+
+def cloud_over(
+    session: aiohttp.ClientSession,
+    config: Config,
+    environ: Mapping[str, str],
+    metrics: Metrics | None = None,
+    redactor: Redactor | None = None,
+) -> Cloud:
+    """A way to the cloud that uses this session; credentials are looked for anew.
+
+    Args: see `cloud_of`. Raises: ConfigError, CloudError.
     """
     hidden = redactor or Redactor()
     tls = client_context(config.aliyun.ca_file)
@@ -75,20 +113,16 @@ async def cloud_of(
 
     for password in proxies.passwords:
         hidden.register(password)
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        yield Cloud(
-            EcsClient(
-                session,
-                credentials,
-                endpoint=config.aliyun.endpoint,
-                call_timeout_s=config.aliyun.call_timeout,
-                ssl_context=tls,
-                proxies=proxies,
-                on_call=on_call,
-            ),
-            credentials,
-            DialSettings(tls, config.aliyun.connect_host, proxy),
-        )
+    client = EcsClient(
+        session,
+        credentials,
+        endpoint=config.aliyun.endpoint,
+        call_timeout_s=config.aliyun.call_timeout,
+        ssl_context=tls,
+        proxies=proxies,
+        on_call=on_call,
+    )
+    return Cloud(client, credentials, DialSettings(tls, config.aliyun.connect_host, proxy), session)
 
 
 def _with_login(url: str, authorization: str | None) -> str:

@@ -1,0 +1,153 @@
+"""A reload as the service manager, the log and the audit see it; the daemon's is in test_app."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tests.setup import until
+from vncproxy.config.model import Config, Limits, Log, State
+from vncproxy.errors import ConfigError, ConfigProblem
+from vncproxy.observe.audit_record import Entry
+from vncproxy.observe.notify import Notifier
+from vncproxy.service.reload import Reloads, Source
+
+OLD = Config()
+
+
+class Manager(Notifier):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        super().__init__(None)
+        self.said: list[str] = []
+
+    def reloading(self) -> bool:
+        """Noted."""
+        self.said.append("reloading")
+        return True
+
+    def ready(self, status: str = "") -> bool:
+        """Noted."""
+        self.said.append(f"ready: {status}")
+        return True
+
+
+class Evidence:
+    """Keeps what is recorded."""
+
+    problem: str | None = None
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.entries: list[Entry] = []
+
+    async def record(self, *entries: Entry) -> None:
+        """Never asked here."""
+        raise NotImplementedError
+
+    def record_later(self, entry: Entry) -> None:
+        """Noted."""
+        self.entries.append(entry)
+
+
+class Setup:
+    """Reloads from what `found` says."""
+
+    def __init__(self, *, no_file: bool = False) -> None:
+        """The file says what is in force."""
+        self.found: Config | ConfigError = OLD
+        self.applied: list[Config] = []
+        self.notes: list[str] = []
+        self.manager, self.evidence = Manager(), Evidence()
+        source = None if no_file else Source(self.read, self.apply)
+        self.reloads = Reloads(source, self.manager, self.evidence)
+
+    def read(self) -> Config:
+        """As `load`."""
+        assert threading.current_thread() is not threading.main_thread()
+        if isinstance(self.found, ConfigError):
+            raise self.found
+        return self.found
+
+    async def apply(self, config: Config) -> list[str]:
+        """As the daemon."""
+        self.applied.append(config)
+        return self.notes
+
+    async def reload(self) -> None:
+        """Ask, and wait for the answer."""
+        count = len(self.manager.said)
+        self.reloads.ask()
+        await until(lambda: len(self.manager.said) == count + 2, "the answer")
+
+
+@asynccontextmanager
+async def watching(*, no_file: bool = False) -> AsyncIterator[Setup]:
+    """Reloads that are watched."""
+    setup = Setup(no_file=no_file)
+    task = asyncio.create_task(
+        setup.reloads.watch(lambda: OLD, lambda: "; ".join(["open", *setup.reloads.notes]))
+    )
+    try:
+        yield setup
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_a_new_configuration_is_taken() -> None:
+    """The manager hears of the begin and the end, the audit that it was done."""
+    async with watching() as setup:
+        setup.found = Config(limits=Limits(linger=1.0))
+        await setup.reload()
+        assert setup.applied == [setup.found]
+        assert setup.manager.said == ["reloading", "ready: open"]
+        (entry,) = setup.evidence.entries
+        assert (entry.event, entry.reason, entry.text) == ("reload", "done", None)
+
+
+async def test_what_needs_a_restart_is_told() -> None:
+    """In the status and the audit, with what the daemon itself had to say."""
+    async with watching() as setup:
+        setup.found = Config(state=State(directory=None), limits=Limits(reconnects_per_minute=3))
+        setup.notes = ["the old credentials stay"]
+        await setup.reload()
+        text = "the old credentials stay; a restart is needed for [limits] reconnects_per_minute"
+        assert setup.manager.said[-1] == f"ready: open; {text}"
+        assert setup.evidence.entries[0].text == text
+
+
+async def test_a_wrong_configuration_changes_nothing() -> None:
+    """Why is told in one line, until a reload succeeds."""
+    async with watching() as setup:
+        setup.found = ConfigError([ConfigProblem("[log]", "level", "'loud'", "a level")])
+        await setup.reload()
+        assert setup.applied == []
+        assert setup.manager.said[-1].startswith("ready: open; the reload was refused, all is as")
+        assert "'loud'" in setup.manager.said[-1]
+        (entry,) = setup.evidence.entries
+        assert (entry.reason, "'loud'" in str(entry.text)) == ("refused", True)
+        setup.found = Config(log=Log(level="debug"))
+        await setup.reload()
+        assert setup.manager.said[-1] == "ready: open"
+
+
+async def test_without_a_file() -> None:
+    """A demo has none: the manager isn't left waiting."""
+    async with watching(no_file=True) as setup:
+        await setup.reload()
+        assert setup.manager.said == ["reloading", "ready: open"]
+        assert setup.evidence.entries == []
+
+
+async def test_asked_while_it_reloads() -> None:
+    """Many signals at once are one reload more, not many."""
+    async with watching() as setup:
+        for _ in range(5):
+            setup.reloads.ask()
+        await until(lambda: setup.manager.said[-1:] == ["ready: open"], "the answer")
+        assert len(setup.applied) == 1
