@@ -11,8 +11,6 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import FieldInfo
 
-from vncproxy.config.availability import BLOCKS as BLOCKS_NOT_AVAILABLE
-from vncproxy.config.availability import NOT_AVAILABLE, refusal
 from vncproxy.config.environment import Override
 from vncproxy.config.found import shown
 from vncproxy.config.lines import Path as KeyPath
@@ -91,9 +89,6 @@ class Builder:
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             self.report.add((block,), shown(tables), f"blocks, each opened by [[{block}]]")
             return ()
-        if block in BLOCKS_NOT_AVAILABLE and tables:
-            self.report.add((block, 0), "a block", f"no such block: {NOT_AVAILABLE}")
-            return ()
         struct = BLOCK_STRUCTS[block]
         built = []
         for index, table in enumerate(tables):
@@ -125,9 +120,6 @@ class Builder:
         good = convert(value, field)
         if good is None:
             self.report.add(path, shown(value, key=field.name), expected(field))
-            return
-        if instead := refusal(str(path[0]), field.name, good, field.default):
-            self.report.add(path, shown(value, key=field.name), instead)
             return
         if is_path(field):
             self.report.remember(path, shown(value, key=field.name))

@@ -11,6 +11,7 @@ from vncproxy.config.model import Config
 from vncproxy.config.report import Report
 from vncproxy.config.secrets import FORBIDDEN_MODE, read_secret, read_vnc_password
 from vncproxy.config.store_url import is_shared, parse_store_url
+from vncproxy.config.users_file import read_users
 from vncproxy.errors import ConfigError
 
 
@@ -19,7 +20,10 @@ def check_files(config: Config, report: Report) -> None:
     for index, door in enumerate(config.listen):
         _check(report, ("listen", index, "certificate"), door.certificate, _check_readable)
         _check(report, ("listen", index, "key"), door.key, read_secret)
+        path = ("listen", index, "header_secret_file")
+        _check(report, path, door.header_secret_file, read_secret)
     _check(report, ("access", "token_file"), config.access.token_file, _check_token)
+    _check(report, ("access", "users_file"), config.access.users_file, read_users)
     _check(report, ("aliyun", "ca_file"), config.aliyun.ca_file, _check_readable)
     _check(report, ("throttle", "ca_file"), config.throttle.ca_file, _check_readable)
     _check_store(report, config.throttle.store)

@@ -6,6 +6,7 @@ already has the right type.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,6 +24,13 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z"
 
 def _are_hosts(texts: tuple[str, ...]) -> bool:
     return all(is_host(text) for text in texts)
+
+
+def _are_addresses(texts: tuple[str, ...]) -> bool:
+    try:
+        return all(ip_address(text) for text in texts)
+    except ValueError:
+        return False
 
 
 def _is_path(path: Path) -> bool:
@@ -153,7 +161,10 @@ OptionalOrigin = Annotated[
 Texts = Annotated[tuple[Text, ...], Meta(min_length=1, description="a list of texts, not empty")]
 Addresses = Annotated[
     tuple[str, ...],
-    Meta(description="a list of IP addresses", extra={"valid": _are_hosts}),
+    Meta(
+        description='a list of IP addresses, such as ["10.0.0.5"]',
+        extra={"valid": _are_addresses},
+    ),
 ]
 
 AccessKind = Annotated[

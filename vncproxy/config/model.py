@@ -23,7 +23,8 @@ class Listen(Struct, frozen=True, kw_only=True):
     address: kinds.Door = "127.0.0.1:6080"
     """IP address and port, or unix: and an absolute path. 6080 is noVNC's customary port."""
     access: kinds.AccessKind = "token"
-    """Who may enter: token (one owner), open (everybody on this machine; loopback only)."""
+    """Who may enter: token (one owner), users (those of users_file), peer (accounts of this
+    machine), header (whom a proxy names), open (everybody; loopback only)."""
     certificate: kinds.FilePath | None = None
     """PEM with the chain, together with key: https and wss."""
     key: kinds.FilePath | None = None
@@ -35,7 +36,7 @@ class Listen(Struct, frozen=True, kw_only=True):
     socket_group: kinds.Text | None = None
     """Group of a Unix socket; default: the daemon's own."""
     trusted_proxies: kinds.Addresses = ()
-    """For access = "header": the proxies' addresses."""
+    """For access = "header": the proxies' addresses; a Unix socket needs none."""
     user_header: kinds.Text = "X-Forwarded-User"
     """For access = "header": who the user is."""
     header_secret_file: kinds.FilePath | None = None
@@ -58,7 +59,7 @@ class Access(Struct, frozen=True, kw_only=True):
     token_file: kinds.FilePath | None = None
     """The owner's token; default: token in the state directory, made when missing."""
     users_file: kinds.FilePath | None = None
-    """For access = "users": the users and the hashes of their tokens."""
+    """For access = "users": the users and the hashes of their tokens; see `vncproxy user`."""
     allowed_hosts: kinds.Hosts = ()
     """Names in a request's Host besides loopback names and the door's own, any port."""
     allowed_origins: kinds.Origins = ()
@@ -214,12 +215,12 @@ class Instance(Struct, frozen=True, kw_only=True):
 
 
 class Rule(Struct, frozen=True, kw_only=True):
-    """Who may do what with which instances ([[rule]])."""
+    """Who may do what with which instances ([[rule]]); the first that names both decides."""
 
     users: kinds.Texts
     """Names; @NAME is a Unix group or a group of users_file; required."""
     instances: kinds.Texts
-    """Patterns of aliases or ids, or tag:KEY=VALUE; required."""
+    """Patterns of aliases or ids, region:PATTERN or tag:KEY=VALUE; required."""
     role: kinds.Role = "control"
     """watch, control or admin."""
     record: kinds.Flag = False

@@ -14,6 +14,7 @@ def check_relations(config: Config, report: Report) -> None:
     """Note every value that doesn't go with another; faulty values are left out."""
     _check_keepalive(config.limits, report)
     _check_doors(config.listen, report)
+    _check_users(config, report)
     _check_instances(config.instance, report)
 
 
@@ -46,6 +47,7 @@ def _check_doors(doors: tuple[Listen, ...], report: Report) -> None:
                     "a name of its own",
                 )
         _check_certificate(index, door, report)
+        _check_proxies(index, door, report)
         if not report.usable(("listen", index, "address")):
             continue
         address = door.parsed_address
@@ -70,6 +72,39 @@ def _check_certificate(index: int, door: Listen, report: Report) -> None:
         report.add(alone, f"{alone[2]} without {missing}", "certificate and key together")
 
 
+def _check_users(config: Config, report: Report) -> None:
+    file = ("access", "users_file")
+    for index, door in enumerate(config.listen):
+        access = ("listen", index, "access")
+        missing = door.access == "users" and config.access.users_file is None
+        if missing and report.usable(access, file):
+            report.add(access, "'users' without users_file", "users_file under [access]")
+
+
+def _check_proxies(index: int, door: Listen, report: Report) -> None:
+    """A header that anybody may send proves nothing."""
+    secret = ("listen", index, "header_secret_file")
+    proxies, access = ("listen", index, "trusted_proxies"), ("listen", index, "access")
+    if not report.usable(access):
+        return
+    if door.access != "header":
+        given = {
+            "trusted_proxies": door.trusted_proxies != (),
+            "user_header": door.user_header != Listen().user_header,
+            "header_secret_file": door.header_secret_file is not None,
+        }
+        for key in (key for key, is_given in given.items() if is_given):
+            path = ("listen", index, key)
+            expected = "no such key: it is for access = 'header'"
+            report.add(path, f"{key} with access = {shown(door.access)}", expected)
+        return
+    if door.header_secret_file is None and report.usable(secret):
+        report.add(access, "'header' without header_secret_file", "a file with a secret")
+    missing = not door.trusted_proxies and report.usable(("listen", index, "address"), proxies)
+    if missing and isinstance(door.parsed_address, TcpAddress):
+        report.add(access, "'header' without trusted_proxies", "the proxies' addresses")
+
+
 def _check_tcp(index: int, door: Listen, address: TcpAddress, report: Report) -> None:
     path = ("listen", index, "address")
     access = ("listen", index, "access")
@@ -79,6 +114,13 @@ def _check_tcp(index: int, door: Listen, address: TcpAddress, report: Report) ->
                 access,
                 f"access = 'open' with address = {shown(door.address)}",
                 "another access, or a loopback address (127.0.0.1, [::1])",
+            )
+        if report.usable(access) and door.access == "peer":
+            report.add(
+                access,
+                f"access = 'peer' with address = {shown(door.address)}",
+                "another access, or a loopback address or Unix socket: the accounts of other "
+                "machines aren't known here",
             )
         tls = report.is_set(("listen", index, "certificate")) or report.is_set(
             ("listen", index, "key")

@@ -146,25 +146,6 @@ def test_blocks_and_tables_are_not_mixed_up(text: str, expected: str) -> None:
     assert problem.expected == expected
 
 
-def test_what_is_not_available_is_refused() -> None:
-    """A function that is missing is told, instead of being left out in silence."""
-    text = """\
-[access]
-users_file = "a"
-[[listen]]
-access = "peer"
-user_header = "X-Forwarded-User"
-[[rule]]
-users = ["ann"]
-"""
-    assert _texts(text) == [
-        "2: [access] users_file: found 'a'; expected no such key: not available in this version",
-        "4: [[listen]] 1 access: found 'peer'; expected another value: "
-        "this one is not available in this version",
-        "6: [[rule]] 1: found a block; expected no such block: not available in this version",
-    ]
-
-
 def test_values_of_unknown_names_are_not_repeated() -> None:
     """A credential pasted into the file shows nowhere, and where it belongs is told."""
     secret = "LTAI5tPlantedKeyId000000"

@@ -151,3 +151,17 @@ def test_the_store_s_certificates_must_be_there(tmp_path: Path) -> None:
     path = ("throttle", "ca_file")
     config = Config(throttle=Throttle(ca_file=tmp_path / "missing.pem"))
     assert _check(config, path) == ["[throttle] ca_file: 'as written': no such file or directory"]
+
+
+def test_users_and_proxies_secrets(tmp_path: Path) -> None:
+    """A file of users is read whole, but may be missing; a proxy's secret may not."""
+    users, secret = _secret(tmp_path / "users", '{"users": []}'), _secret(tmp_path / "secret")
+    door = Listen(access="header", header_secret_file=secret)
+    assert _check(Config(listen=(door,), access=Access(users_file=users))) == []
+    assert _check(Config(access=Access(users_file=tmp_path / "missing"))) == []
+    users.write_text("hunter2")
+    secret.unlink()
+    paths = ((*LISTEN, "header_secret_file"), ("access", "users_file"))
+    found = _check(Config(listen=(door,), access=Access(users_file=users)), *paths)
+    assert len(found) == 2
+    assert "hunter2" not in "".join(found)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from vncproxy.config.model import Config, Instance, Limits, Listen
+from vncproxy.config.build import convert
+from vncproxy.config.model import Access, Config, Instance, Limits, Listen
 from vncproxy.config.relations import check_relations
 from vncproxy.config.report import Report
+from vncproxy.config.schema import BLOCKS
 from vncproxy.errors import ConfigError, ConfigProblem
 
 
@@ -171,3 +173,53 @@ def test_a_port_for_native_viewers_has_a_password() -> None:
     both = [Instance(id=f"i-{n}", tcp_port=5901, tcp_password_file=file) for n in (1, 2)]
     [twice] = _problems(Config(instance=tuple(both)))
     assert twice.key == "[[instance]] 2 tcp_port"
+
+
+def test_users_need_their_file() -> None:
+    """A door for users that nobody could be is a mistake."""
+    door = Listen(access="users")
+    assert _doors(door) == ["[[listen]] 1 access: 'users' without users_file"]
+    assert _problems(Config(listen=(door,), access=Access(users_file=Path("/x")))) == []
+
+
+def test_proxies_need_a_secret_and_an_address() -> None:
+    """A header that anybody may send proves nothing."""
+    secret = Path("/x")
+    assert _doors(Listen(access="header")) == [
+        "[[listen]] 1 access: 'header' without header_secret_file",
+        "[[listen]] 1 access: 'header' without trusted_proxies",
+    ]
+    good = Listen(access="header", header_secret_file=secret, trusted_proxies=("10.0.0.5",))
+    assert _doors(good) == []
+    assert _doors(Listen(address="unix:/x", access="header", header_secret_file=secret)) == []
+    assert _doors(Listen(address="unix:/x", access="header")) == [
+        "[[listen]] 1 access: 'header' without header_secret_file"
+    ]
+
+
+def test_what_is_for_proxies_is_for_header_doors() -> None:
+    """It would have no effect elsewhere."""
+    door = Listen(
+        trusted_proxies=("10.0.0.5",), user_header="X-User", header_secret_file=Path("/x")
+    )
+    assert _doors(door) == [
+        f"[[listen]] 1 {key}: {key} with access = 'token'"
+        for key in ("trusted_proxies", "user_header", "header_secret_file")
+    ]
+
+
+def test_accounts_are_known_on_this_machine_only() -> None:
+    """The kernel knows who owns the other end on loopback and of a Unix socket."""
+    for address in ("127.0.0.1:1", "[::1]:1", "unix:/x"):
+        assert _doors(Listen(address=address, access="peer")) == []
+    [found] = _doors(Listen(address="10.0.0.1:1", access="peer", insecure=True))
+    assert found == "[[listen]] 1 access: access = 'peer' with address = '10.0.0.1:1'"
+
+
+@pytest.mark.parametrize(
+    ("addresses", "good"),
+    [(["10.0.0.5", "::1"], True), (["proxy.example.com"], False), (["10.0.0.0/8"], False)],
+)
+def test_proxies_are_named_by_their_address(addresses: list[str], good: bool) -> None:
+    """What a name resolves to can change, and a whole network is no proxy."""
+    assert (convert(addresses, BLOCKS["listen"]["trusted_proxies"]) is not None) is good
