@@ -30,9 +30,9 @@ async def chromium(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Br
         yield browser
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def qemu(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Qemu]:
-    """A machine."""
+    """One machine for this file."""
     async with start_qemu(tmp_path_factory.mktemp("s") / "q") as machine:
         yield machine
 
@@ -138,7 +138,7 @@ async def test_control_goes_from_page_to_page(
         await first.shoot("sharing-nobody")
         await second.button("Get control").click()
         await says(second, "You have control")
-        assert qemu.typed() == b"thirdfirst"
+        assert qemu.typed().endswith(b"thirdfirst")
 
 
 async def test_taking_over_lets_go_of_what_the_other_held(
@@ -158,7 +158,7 @@ async def test_taking_over_lets_go_of_what_the_other_held(
         await qemu.wait_typed(b"small")
         await says(first, "you are watching")
         await page.keyboard.up("Shift")
-        assert qemu.typed() == b"small"
+        assert qemu.typed().endswith(b"small")
 
 
 async def test_an_address_with_take_takes_once(

@@ -50,7 +50,7 @@ class Xvnc:
 
     async def pixels(self) -> NDArray[np.uint8]:
         """The screen as an array of height × width × RGB, without the pointer."""
-        return _picture(await self.run(need("xwd", "x11-apps"), "-root", "-silent"))
+        return picture_of_dump(await self.run(need("xwd", "x11-apps"), "-root", "-silent"))
 
     async def pointer(self) -> tuple[int, int]:
         """Where the pointer is."""
@@ -95,7 +95,7 @@ async def xvnc(
     port = free_port()
     security: tuple[str, ...] = ("-SecurityTypes", "None")
     if password is not None:
-        stored = await _stored_password(password, folder)
+        stored = await stored_password(password, folder)
         security = ("-SecurityTypes", "VncAuth", "-PasswordFile", str(stored))
     log = folder / "log"
     # A port is free for one process only, so its number makes a display of our own.
@@ -131,7 +131,8 @@ async def xvnc(
         yield server
 
 
-async def _stored_password(password: str, folder: Path) -> Path:
+async def stored_password(password: str, folder: Path) -> Path:
+    """A file with a VNC password as TigerVNC's programs read it."""
     program = need("tigervncpasswd", "tigervnc-tools")
     maker = await asyncio.create_subprocess_exec(
         program, "-f", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
@@ -144,7 +145,7 @@ async def _stored_password(password: str, folder: Path) -> Path:
     return path
 
 
-def _picture(dump: bytes) -> NDArray[np.uint8]:
+def picture_of_dump(dump: bytes) -> NDArray[np.uint8]:
     """An X window dump of 32 bits a pixel as RGB. Source: XWDFile.h of libX11."""
     header = struct.unpack(">25I", dump[:100])
     size, width, height, least_first = header[0], header[4], header[5], header[7] == 0
