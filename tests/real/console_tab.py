@@ -22,7 +22,8 @@ SHOTS_VARIABLE = "VNCPROXY_SHOTS"
 CANVAS = "#screen canvas"
 _SAYS = """([title, ...more]) => {
     const card = document.querySelector('#message'), text = card?.textContent ?? '';
-    return card?.querySelector('h2').textContent === title && more.every(t => text.includes(t));
+    return document.querySelector('#veil')?.hidden === false
+        && card.querySelector('h2').textContent === title && more.every(t => text.includes(t));
 }"""
 _RUNS = """() => document.querySelector('#veil')?.hidden
     && document.querySelector('#state').textContent.startsWith('Connected')"""
