@@ -119,8 +119,10 @@ def _pool(address: StoreAddress) -> Any:
         "db": address.database,
         "username": address.user,
         "password": address.password,
-        "socket_timeout": ANSWER_TIMEOUT_S,
-        "socket_connect_timeout": ANSWER_TIMEOUT_S,
+        # The library would use asyncio.wait_for, which before Python 3.12 can lose a cancellation:
+        # `call` has the time limit for the whole.
+        "socket_timeout": None,
+        "socket_connect_timeout": None,
         "decode_responses": True,
         # Else each connection begins with commands that say so, which not every user may give.
         "lib_name": None,
@@ -138,7 +140,7 @@ def _pool(address: StoreAddress) -> Any:
             "ssl_check_hostname": True,
             "ssl_ca_certs": str(address.ca_file) if address.ca_file is not None else None,
         }
-    # Without a time limit of its own for a free connection: each call has one for the whole.
+    # No time limit for a free connection either.
     return BlockingConnectionPool(max_connections=MAX_CONNECTIONS, timeout=None, **settings)
 
 

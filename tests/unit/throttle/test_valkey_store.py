@@ -78,6 +78,23 @@ async def test_a_call_that_is_cut_short_leaves_no_answer_for_the_next(store: Val
     assert await store.call("ECHO", "mine") == "mine"
 
 
+async def test_a_cancellation_is_never_lost(store: ValkeyStore) -> None:
+    """Whoever asks again and again can be ended at any moment, also between sending and reading."""
+
+    async def ask_for_ever() -> None:
+        while True:
+            await store.call("PING")
+
+    await store.call("PING")
+    for moment in range(60):
+        asking = asyncio.create_task(ask_for_ever())
+        for _ in range(moment):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking], timeout=5.0)
+        assert asking.cancelled(), f"it goes on, cancelled after {moment} turns of the loop"
+
+
 async def test_a_unix_socket(valkey_server: ValkeyServer) -> None:
     """The server may be reached by its socket."""
     store = ValkeyStore(StoreAddress(socket=str(valkey_server.socket), database=3))
