@@ -29,11 +29,11 @@ test("a cloud's code is matched by its beginning", () => {
 });
 
 test("only refusals that pass are retried", () => {
-  const retries = [0, 400, 401, 403, 404, 421, 429, 500, 502, 503].map(
+  const retries = [0, 400, 401, 403, 404, 409, 421, 429, 500, 502, 503].map(
     (status) => refusalWords({ status, text: "" }).retry,
   );
   assert.deepEqual(retries, [
-    "backoff", "never", "never", "never", "never", "never", "after", "backoff", "backoff", "after",
+    "backoff", "never", "never", "never", "never", "never", "never", "after", "backoff", "backoff", "after",
   ]);
 });
 
