@@ -1,0 +1,186 @@
+"""A recording's thread: what it writes, when there is no room, and how it goes on."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.disks import Disk
+from tests.unit.recording.surroundings import MIB, contents, folder
+from vncproxy.recording import writer as module
+from vncproxy.recording.file import RecordingFile
+from vncproxy.recording.layout import LINK_LOST, Header, Kind
+from vncproxy.recording.writer import RecordingWriter, Result
+
+HEADER = Header(instance="i-1", viewer="v-1", user="ann", started_at="2026-01-01T00:00:00Z")
+WAIT_S = 20.0
+
+
+class Desk:
+    """Listens, in the test's thread: `heard` waits for what the writer says next."""
+
+    def __init__(self) -> None:
+        self.said: queue.Queue[tuple[str, object]] = queue.Queue()
+
+    def recording_has_room(self) -> None:
+        """There is room."""
+        self.said.put(("room", None))
+
+    def recording_troubled(self, problem: str | None) -> None:
+        """Or no longer."""
+        self.said.put(("trouble", problem))
+
+    def recording_ended(self, result: Result) -> None:
+        """It is over."""
+        self.said.put(("ended", result))
+
+    def heard(self) -> tuple[str, object]:
+        """The next word."""
+        return self.said.get(timeout=WAIT_S)
+
+
+@contextmanager
+def writing(path: Path, desk: Desk, **how: float) -> Iterator[tuple[RecordingWriter, Path]]:
+    """A writer and its file, closed at the end."""
+    place = folder(path, max_bytes=int(how.pop("max_bytes", 100 * MIB)))
+    name, descriptor = place.create(0.0, "i-1", "v-1")
+    call: Callable[..., object] = lambda function, *arguments: function(*arguments)  # noqa: E731
+    writer = RecordingWriter(
+        name,
+        RecordingFile(descriptor, HEADER),
+        place,
+        desk,
+        call=call,
+        **how,  # type: ignore[arg-type]
+    )
+    try:
+        yield writer, path / name
+    finally:
+        writer.close(99)
+        assert writer.join(WAIT_S)
+
+
+def test_what_is_given_is_written(tmp_path: Path) -> None:
+    """In order; at the end the result is told, and the file is whole."""
+    desk = Desk()
+    with writing(tmp_path, desk) as (writer, path):
+        writer.begin(1, b"opening", whole=False, continues=False)
+        writer.add(2, Kind.LIVE, [b"a", b"b"])
+        writer.note(3, LINK_LOST)
+        writer.add(4, Kind.LIVE, [b"c"])
+        assert writer.has_room
+        assert not writer.lost
+        writer.close(5)
+        kind, result = desk.heard()
+    assert kind == "ended"
+    assert isinstance(result, Result)
+    assert result.problem is None
+    assert result.size_bytes == path.stat().st_size
+    assert contents(path) == [(1, "OPENING", b"opening"), (2, "LIVE", b"ab"), (4, "LIVE", b"c")]
+    assert writer.ended
+
+
+def test_after_the_end_nothing_is_taken(tmp_path: Path) -> None:
+    """What comes too late is thrown away."""
+    desk = Desk()
+    with writing(tmp_path, desk) as (writer, path):
+        writer.begin(1, b"opening", whole=False, continues=False)
+        writer.close(5)
+        writer.add(6, Kind.LIVE, [b"late"])
+    assert [data for _, _, data in contents(path)] == [b"opening"]
+
+
+def test_it_is_in_the_file_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without anything else happening."""
+    monkeypatch.setattr(module, "FLUSH_INTERVAL_S", 0.01)
+    desk = Desk()
+    with writing(tmp_path, desk) as (writer, path):
+        writer.begin(1, b"opening", whole=False, continues=False)
+        writer.add(2, Kind.LIVE, [b"seen"])
+        deadline = threading.Event()
+        for _ in range(2000):
+            if len(contents(path)) == 2:
+                break
+            deadline.wait(0.01)
+        assert [data for _, _, data in contents(path)] == [b"opening", b"seen"]
+
+
+def test_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once too much waits there is no room, and it is told when there is again; nothing is lost."""
+    desk = Desk()
+    with writing(tmp_path, desk, queue_bytes=1000) as (writer, path):
+        disk = Disk(monkeypatch, path)
+        disk.hanging.clear()
+        writer.begin(1, b"opening", whole=False, continues=False)
+        count = 0
+        while writer.has_room:
+            writer.add(count, Kind.LIVE, [os.urandom(500)])
+            count += 1
+            if count > 1000:
+                break
+        assert not writer.has_room
+        assert not writer.lost
+        disk.hanging.set()
+        assert desk.heard() == ("room", None)
+        assert writer.has_room
+    assert len(contents(path)) == 1 + count
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told once; what comes is left out until a block begins that can be written."""
+    monkeypatch.setattr(module, "FLUSH_INTERVAL_S", 0.01)
+    desk = Desk()
+    with writing(tmp_path, desk, first_pause_s=0.01) as (writer, path):
+        disk = Disk(monkeypatch, path, room=0)
+        writer.begin(1, b"opening", whole=False, continues=False)
+        kind, problem = desk.heard()
+        assert kind == "trouble"
+        assert "the disk is full" in str(problem)
+        assert writer.lost
+        writer.add(2, Kind.LIVE, [b"left out"])
+        assert desk.heard() == ("room", None)
+        writer.begin(3, b"vain", whole=True, continues=False)
+        assert desk.heard() == ("room", None)
+        disk.room = 10**9
+        writer.begin(4, b"again", whole=True, continues=False)
+        writer.add(4, Kind.KEY, [b"key"])
+        assert desk.heard() == ("trouble", None)
+        assert not writer.lost
+    assert [data for _, _, data in contents(path)] == [b"again", b"key"]
+    kind, result = desk.heard()
+    assert isinstance(result, Result)
+    assert result.problem is None
+
+
+def test_the_end_while_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It doesn't wait for the disk; the result says that something is missing."""
+    desk = Desk()
+    with writing(tmp_path, desk, first_pause_s=1000.0) as (writer, path):
+        Disk(monkeypatch, path, room=0)
+        monkeypatch.setattr(module, "FLUSH_INTERVAL_S", 0.0)
+        writer.begin(1, b"opening", whole=False, continues=False)
+        assert desk.heard()[0] == "trouble"
+        writer.close(2)
+        words = [desk.heard(), desk.heard()]
+    [result] = [what for kind, what in words if kind == "ended"]
+    assert isinstance(result, Result)
+    assert result.problem
+
+
+def test_max_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A running recording that alone is too much goes no further."""
+    monkeypatch.setattr(module, "TIDY_BYTES", 1000)
+    desk = Desk()
+    with writing(tmp_path, desk, max_bytes=3000, first_pause_s=1000.0) as (writer, path):
+        writer.begin(1, b"opening", whole=False, continues=False)
+        writer.add(2, Kind.LIVE, [os.urandom(200_000)])
+        kind, problem = desk.heard()
+        assert kind == "trouble"
+        assert "max_bytes" in str(problem)
+    assert path.exists()
