@@ -8,6 +8,7 @@ import struct
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -254,13 +255,15 @@ async def running(
     limits: Limits | None = None,
     access: Literal["open", "token"] | Access = "open",
     environ: Mapping[str, str] | None = None,
+    reread: Callable[[Config], Config] | None = None,
     **config: Any,
 ) -> AsyncIterator[Running]:
     """Start both, give them, and drain; instances of the simulator are configured by their name.
 
     Args: folder - for the state directory; cloud - to be started, or one that already runs and goes
     on afterwards; access - of the door, or the section, with a `token` door; environ - besides the
-    credentials; config - more sections of `Config`.
+    credentials; reread - what a reload finds instead of the configuration that it began with;
+    config - more sections of `Config`.
     """
     started = (
         nullcontext(cloud)
@@ -289,7 +292,8 @@ async def running(
             "ALIBABA_CLOUD_SECURITY_TOKEN": keys.security_token,
             **(environ or {}),
         }
-        daemon = Daemon(whole, surroundings, log_to=log)
+        again = None if reread is None else partial(reread, whole)
+        daemon = Daemon(whole, surroundings, log_to=log, reread=again)
         listens = asyncio.Event()
         serving = asyncio.create_task(daemon.run(listens.set))
         waiting = asyncio.create_task(listens.wait())

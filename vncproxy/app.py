@@ -6,7 +6,8 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TextIO
 from urllib.parse import urlsplit
@@ -14,14 +15,12 @@ from urllib.parse import urlsplit
 import structlog
 
 from vncproxy import __version__
-from vncproxy.aliyun.credentials import (
-    CredentialsSource,
-)
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Config
+from vncproxy.config.reload import without_restart
 from vncproxy.config.search import audit_path, state_folder, token_path
 from vncproxy.config.secrets import ensure_token
-from vncproxy.console.bastion import Bastion, bastion_of, store_password
+from vncproxy.console.bastion import Bastion, bastion_of
 from vncproxy.console.inventory import Inventory
 from vncproxy.console.learned import FILE_NAME as LEARNED_FILE
 from vncproxy.console.learned import LearnedStore
@@ -29,7 +28,7 @@ from vncproxy.console.leg import Leg
 from vncproxy.console.registry import Registry
 from vncproxy.console.runner import ConsoleParts
 from vncproxy.console.tasks import Tasks
-from vncproxy.console.upstream_leg import DialSettings, dial
+from vncproxy.console.upstream_leg import dial
 from vncproxy.errors import (
     AuditError,
     CloseCode,
@@ -44,25 +43,25 @@ from vncproxy.observe.audit_record import Event as AuditEvent
 from vncproxy.observe.lag import watch_lag
 from vncproxy.observe.logging import capture_uncaught, configure
 from vncproxy.observe.metrics import Metrics
-from vncproxy.observe.notify import Notifier
+from vncproxy.observe.notify import Notifier, watchdog_interval_s
 from vncproxy.observe.redaction import Redactor
 from vncproxy.recording.recordings import Recordings
-from vncproxy.service.cloud import Cloud, budget_of, cloud_of
-from vncproxy.service.instances import instances_of, native_passwords_of
-from vncproxy.service.state import make_state_folder, recordings_of
+from vncproxy.service.activation import entrances
+from vncproxy.service.cloud import CurrentCloud, budget_of, cloud_of, cloud_over, renewed
+from vncproxy.service.doors import Doors
+from vncproxy.service.given import Given
+from vncproxy.service.heart import beat, open_in_words, tell_status
+from vncproxy.service.reload import Reloads, Source
+from vncproxy.service.state import make_state_folder, recording_folder_of, recordings_of
 from vncproxy.throttle.ledger import Ledger
-from vncproxy.web import pages
-from vncproxy.web.attempts import Attempts
 from vncproxy.web.authority import Authority
 from vncproxy.web.context import Services
-from vncproxy.web.door import Door, Token
-from vncproxy.web.header import header_secret_of
+from vncproxy.web.door import Token
 from vncproxy.web.native_door import NativeDoor
 from vncproxy.web.presence import Presence
-from vncproxy.web.server import Server, application, server_tls
+from vncproxy.web.server import Server
 from vncproxy.web.sessions import Sessions, daemon_id
 from vncproxy.web.tickets import Tickets
-from vncproxy.web.users import Users
 
 _log = structlog.get_logger("vncproxy.app")
 
@@ -83,28 +82,44 @@ class Daemon:
         environ: Mapping[str, str],
         *,
         log_to: TextIO | None = None,
+        reread: Callable[[], Config] | None = None,
     ) -> None:
-        """Args: log_to - default standard error. Raises: ConfigError before any effect."""
+        """Build what has no effect yet.
+
+        Args: log_to - default standard error; reread - gives the configuration once more, for
+        reloads; called in a thread, raises ConfigError. Raises: ConfigError.
+        """
         self.config = config
         self.state = state_folder(config, environ)
-        self.servers: list[Server] = []
-        self.native_doors: list[NativeDoor] = []
+        self._log_to = log_to
         self.redactor: Redactor = configure(
             format=config.log.format, level=config.log.level, stream=log_to
         )
         self.metrics = Metrics(__version__)
         self._environ = environ
-        self._instances = instances_of(config)
-        self._native_passwords = native_passwords_of(config)
-        self._tls = [server_tls(listen) for listen in config.listen]
-        self._users = Users(config.access.users_file)
-        self._header_secrets = [header_secret_of(listen) for listen in config.listen]
-        self._authority = Authority(config.rule, self._users)
+        self._doors = Doors(entrances(config.listen, environ), self.metrics)
+        self._given = Given.of(config, self._doors.entrances)
+        self._authority = Authority(config.rule, self._given.users)
         self._tasks = Tasks()
         self._presence = Presence()
         self._recordings: Recordings
         self._audit = AuditLog(audit_path(config, self.state))
         self._stopping = asyncio.Event()
+        self._notifier = Notifier.from_environ(environ)
+        source = Source(reread, self._apply) if reread is not None else None
+        self._reloads = Reloads(source, self._notifier, self._audit)
+        self._cloud: CurrentCloud
+        self._services: Services
+
+    @property
+    def servers(self) -> list[Server]:
+        """The doors of [[listen]] that are open, in their order."""
+        return self._doors.servers
+
+    @property
+    def native_doors(self) -> list[NativeDoor]:
+        """The doors of native viewers that are open."""
+        return self._doors.native
 
     async def run(self, started: Callable[[], None] | None = None) -> None:
         """Serve until `stop` is called or a signal comes, then drain.
@@ -115,12 +130,8 @@ class Daemon:
         """
         make_state_folder(self.state)
         self._recordings = recordings_of(self.config, self.state)
-        token = Token.of(self._token())
-        for instance in self._instances:
-            if instance.password:
-                self.redactor.register(instance.password)
-        if password := store_password(self.config.throttle):
-            self.redactor.register(password)
+        token = self._token(self.config)
+        self._given.hide(self.redactor)
         await self._audit.open()
         try:
             self._audit.record_later(Entry(event=AuditEvent.START, version=__version__))
@@ -142,21 +153,21 @@ class Daemon:
         try:
             async with cloud_of(config, self._environ, self.metrics, self.redactor) as cloud:
                 await bastion.ledger.check_writable()
-                await self._serve(token, bastion, cloud, started)
+                self._cloud = CurrentCloud(cloud)
+                await self._serve(token, bastion, started)
         finally:
             await bastion.ledger.close()
 
     async def _serve(
-        self, token: Token, bastion: Bastion, cloud: Cloud, started: Callable[[], None] | None
+        self, token: Token, bastion: Bastion, started: Callable[[], None] | None
     ) -> None:
         config = self.config
-        notifier = Notifier.from_environ(self._environ)
         registry = Registry(
             ConsoleParts(
                 limits=config.limits,
                 ledger=bastion.ledger,
-                cloud=cloud.client,
-                dial=partial(self._dial, settings=cloud.dial_settings),
+                cloud=self._cloud,
+                dial=self._dial,
                 learned=LearnedStore(self.state / LEARNED_FILE, time.time),
                 metrics=self.metrics,
                 audit=self._audit,
@@ -165,43 +176,24 @@ class Daemon:
             bastion.ownership,
         )
         sessions = Sessions(self.state, config.access.session_lifetime, token.digest, self.redactor)
-        services = Services(
+        services = self._services = Services(
             limits=config.limits,
-            inventory=Inventory(self._instances, cloud.client, self._discover_in()),
+            inventory=self._inventory(self._given),
             registry=registry,
             tickets=Tickets(self.redactor),
             sessions=sessions,
             metrics=self.metrics,
             tasks=self._tasks,
             presence=self._presence,
-            problems=partial(_problems, registry, bastion.ledger, cloud.credentials, self._audit),
+            problems=partial(_problems, registry, bastion.ledger, self._cloud, self._audit),
             degraded=lambda: bastion.degraded,
             hide=self.redactor.register,
             metrics_open=config.metrics.access == "open",
             audit=self._audit,
             authority=self._authority,
         )
-        attempts = Attempts()
         try:
-            parts = zip(config.listen, self._tls, self._header_secrets, strict=True)
-            for listen, tls, header_secret in parts:
-                self.redactor.register(header_secret)
-                door = Door(
-                    listen,
-                    config.access,
-                    token,
-                    sessions,
-                    users=self._users,
-                    attempts=attempts,
-                    header_secret=header_secret,
-                )
-                server = Server(listen, application(door, services), tls)
-                self.servers.append(server)
-                await server.start()
-                _warn_of(door)
-            for native in self._native(registry):
-                self.native_doors.append(native)
-                await native.start()
+            await self._doors.open(self._given, token, services)
             self._tasks.start(watch_lag(self.metrics.lagged), "lag")
             self._tasks.start(bastion.watch(), "bastion")
             self._tasks.start(self._recordings.watch(), "recordings")
@@ -209,71 +201,120 @@ class Daemon:
             _log.info(
                 "daemon.started",
                 version=__version__,
-                doors=[listen.address for listen in config.listen],
-                instances=len(self._instances),
+                doors=[entrance.listen.address for entrance in self._doors.entrances],
+                instances=len(self._given.instances),
             )
-            notifier.ready(f"{len(self._instances)} instances may be opened")
+            self._notifier.ready(self._status())
+            self._tell_service_manager()
             if started is not None:
                 started()
             await self._stopping.wait()
         finally:
-            notifier.stopping("telling the viewers")
+            self._notifier.stopping("telling the viewers")
             await self._drain(registry)
 
-    async def _dial(self, url: VncUrl, timeout_s: float, *, settings: DialSettings) -> Leg:
+    def _tell_service_manager(self) -> None:
+        """Keep it told of life, of what is open, and of reloads."""
+        if (interval_s := watchdog_interval_s(self._environ)) is not None:
+            self._tasks.start(beat(self._notifier, interval_s), "watchdog")
+        status = self._status()
+        self._tasks.start(tell_status(self._notifier, self._status, status), "status")
+        self._tasks.start(self._reloads.watch(lambda: self.config, self._status), "reloads")
+
+    def _status(self) -> str:
+        """One line for `systemctl status`."""
+        if self._stopping.is_set():
+            return "telling the viewers"
+        consoles = self._services.registry.consoles
+        opened = open_in_words(len(consoles), sum(len(one.viewers) for one in consoles))
+        return "; ".join([opened, *self._reloads.notes])
+
+    async def _dial(self, url: VncUrl, timeout_s: float) -> Leg:
         """`dial`, with the VncUrl's secret hidden before anybody could repeat it."""
         for parameter in urlsplit(url.reveal()).query.split("&"):
             self.redactor.register(parameter.partition("=")[2], short_lived=True)
-        return await dial(url, timeout_s, settings=settings)
+        return await dial(url, timeout_s, settings=self._cloud.now.dial_settings)
 
-    def _native(self, registry: Registry) -> Iterator[NativeDoor]:
-        by_id = {instance.id: instance for instance in self._instances}
-        for one in self.config.instance:
-            if one.tcp_port is not None:
-                password = self._native_passwords[one.id]
-                self.redactor.register(password)
-                yield NativeDoor(
-                    by_id[one.id],
-                    one.tcp_port,
-                    password,
-                    registry,
-                    self.config.limits,
-                    self.metrics,
-                    self._presence,
-                )
+    def _inventory(self, given: Given) -> Inventory:
+        return Inventory(given.instances, self._cloud, given.discover_in)
+
+    async def _apply(self, read: Config) -> list[str]:
+        """Go on by a new configuration; gives what couldn't be had, in words.
+
+        Raises: ConfigError, CloudError - all is as before.
+        """
+        config = without_restart(self.config, read)
+        given = Given.of(config, self._doors.entrances)
+        folder = recording_folder_of(config, self.state)
+        token = self._token(config)
+        given.hide(self.redactor)
+        build = partial(
+            cloud_over,
+            session=self._cloud.now.session,
+            config=config,
+            environ=self._environ,
+            metrics=self.metrics,
+            redactor=self.redactor,
+        )
+        cloud, notes = await renewed(self._cloud.now, build)
+        services = replace(
+            self._services,
+            limits=config.limits,
+            inventory=self._inventory(given),
+            metrics_open=config.metrics.access == "open",
+        )
+        fresh = await self._doors.prepare(given, services)
+        # From here on nothing fails, and nobody else has a turn.
+        configure(
+            format=config.log.format,
+            level=config.log.level,
+            stream=self._log_to,
+            redactor=self.redactor,
+        )
+        self.config, self._given, self._services = config, given, services
+        self._cloud.now = cloud
+        self._recordings.folder = folder
+        services.sessions.renew(config.access.session_lifetime, token.digest)
+        services.registry.renew(config.limits)
+        self._authority.users = given.users
+        self._authority.apply(config.rule)
+        self._doors.renew(given, token, services, fresh)
+        services.registry.recheck(self._authority.may_stay)
+        return notes
 
     def stop(self) -> None:
         """Drain and end `run`."""
         self._stopping.set()
 
     def handle_signals(self) -> None:
-        """SIGTERM and SIGINT drain; SIGHUP begins a new audit file if the old one was moved."""
+        """SIGTERM and SIGINT drain; SIGHUP reloads, and goes on in a new audit file if the old one
+        was moved.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._tasks.start(self._reload(), "reload"))
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
 
-    async def _reload(self) -> None:
-        _log.warning("reload.unavailable", text="restart to apply a configuration")
+    def reload(self) -> None:
+        """Read the configuration again soon; while the daemon starts, once it has."""
+        if not self._stopping.is_set():
+            self._tasks.start(self._reopen_audit(), "reopen-audit")
+            self._reloads.ask()
+
+    async def _reopen_audit(self) -> None:
         try:
             await self._audit.reopen()
         except AuditError as error:
             _log.error("audit.not_reopened", text=error.public_text)
 
-    def _token(self) -> str:
-        token = ensure_token(token_path(self.config, self.state))
+    def _token(self, config: Config) -> Token:
+        token = ensure_token(token_path(config, self.state))
         self.redactor.register(token)
-        return token
-
-    def _discover_in(self) -> tuple[str, ...]:
-        aliyun = self.config.aliyun
-        return (aliyun.regions or (aliyun.region,)) if aliyun.discover else ()
+        return Token.of(token)
 
     async def _drain(self, registry: Registry) -> None:
         """Links are closed properly first, then viewers are told to come back."""
-        doors: list[Server | NativeDoor] = [*self.servers, *self.native_doors]
-        for door in doors:
-            await door.stop_listening()
+        await self._doors.stop_listening()
         timeout_s = self.config.limits.drain_timeout
         try:
             async with asyncio.timeout(timeout_s):
@@ -285,18 +326,11 @@ class Daemon:
         if not await self._recordings.close(RECORDINGS_CLOSE_TIMEOUT_S):
             _log.error("recordings.unfinished", text="they can be played up to what is written")
         await self._tasks.close()
-        await asyncio.gather(*(door.close() for door in doors))
-
-
-def _warn_of(door: Door) -> None:
-    if door.open:
-        _log.warning("door.open", door=door.name, text="every account of this machine may enter")
-    if not pages.is_complete():
-        _log.error("page.incomplete", text="noVNC is missing from this installation")
+        await self._doors.close()
 
 
 async def _problems(
-    registry: Registry, ledger: Ledger, credentials: CredentialsSource, audit: Audit
+    registry: Registry, ledger: Ledger, cloud: CurrentCloud, audit: Audit
 ) -> list[str]:
     """Why no console could be opened right now."""
     problems = []
@@ -309,15 +343,17 @@ async def _problems(
     except LedgerError as error:
         problems.append(error.public_text)
     try:
-        await credentials.get()
+        await cloud.now.credentials.get()
     except CloudError as error:
         problems.append(error.public_text)
     return problems
 
 
-async def serve(config: Config, environ: Mapping[str, str]) -> None:
-    """Run the daemon until it is told to stop. Raises: as `Daemon.run`."""
-    daemon = Daemon(config, environ, log_to=sys.stderr)
+async def serve(
+    config: Config, environ: Mapping[str, str], reread: Callable[[], Config] | None = None
+) -> None:
+    """Run the daemon until it is told to stop. Args, Raises: as `Daemon`."""
+    daemon = Daemon(config, environ, log_to=sys.stderr, reread=reread)
     capture_uncaught()
     daemon.handle_signals()
     await daemon.run()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
+from vncproxy.config.model import Limits
 from vncproxy.console.console import Console
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import State
@@ -162,6 +164,10 @@ class Registry:
         if ended:
             _log.info("viewers.withdrawn", viewers=ended)
         return ended
+
+    def renew(self, limits: Limits) -> None:
+        """For consoles opened from now on; those that are open keep theirs."""
+        self._parts = replace(self._parts, limits=limits)
 
     async def drain(self, reason: CloseReason, timeout_s: float) -> None:
         """Close every console, and let in nobody any more; at most `timeout_s`."""

@@ -6,9 +6,11 @@ import base64
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import aiohttp
+import structlog
 
 from vncproxy.aliyun.client import EcsClient
 from vncproxy.aliyun.credentials import (
@@ -23,9 +25,12 @@ from vncproxy.aliyun.tls import client_context
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Config
 from vncproxy.console.upstream_leg import DialSettings
+from vncproxy.errors import CloudError
 from vncproxy.observe.metrics import Metrics
 from vncproxy.observe.redaction import Redactor
 from vncproxy.throttle.budget import Budget
+
+_log = structlog.get_logger("vncproxy.service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +90,12 @@ def cloud_over(
     environ: Mapping[str, str],
     metrics: Metrics | None = None,
     redactor: Redactor | None = None,
+    credentials: CredentialsSource | None = None,
 ) -> Cloud:
-    """A way to the cloud that uses this session; credentials are looked for anew.
+    """A way to the cloud that uses this session.
 
-    Args: see `cloud_of`. Raises: ConfigError, CloudError.
+    Args: see `cloud_of`; credentials - to go on with; None: they are looked for anew.
+    Raises: ConfigError, CloudError.
     """
     hidden = redactor or Redactor()
     tls = client_context(config.aliyun.ca_file)
@@ -99,9 +106,10 @@ def cloud_over(
         if found.security_token is not None:
             hidden.register(found.security_token)
 
-    credentials = WatchedCredentials(
-        credentials_source(environ, fetch_timeout_s=config.aliyun.call_timeout), hide
-    )
+    if credentials is None:
+        credentials = WatchedCredentials(
+            credentials_source(environ, fetch_timeout_s=config.aliyun.call_timeout), hide
+        )
 
     def on_call(action: str, code: str, seconds: float) -> None:
         if metrics is not None:
@@ -123,6 +131,33 @@ def cloud_over(
         on_call=on_call,
     )
     return Cloud(client, credentials, DialSettings(tls, config.aliyun.connect_host, proxy), session)
+
+
+class Builder(Protocol):
+    """`cloud_over`, but for the credentials."""
+
+    def __call__(self, *, credentials: CredentialsSource | None = None) -> Cloud:
+        """Raises: ConfigError, CloudError."""
+
+
+async def renewed(old: Cloud, build: Builder) -> tuple[Cloud, list[str]]:
+    """A new way to the cloud, with new credentials unless only the old ones can be had.
+
+    Gives besides what is to be said about that. Raises: ConfigError, CloudError.
+    """
+    new = build()
+    try:
+        await new.credentials.get()
+    except CloudError as error:
+        try:
+            await old.credentials.get()
+        except CloudError:
+            return new, []
+        _log.error("reload.credentials_kept", text=error.public_text)
+        return build(credentials=old.credentials), [
+            f"the old credentials stay: {error.public_text}"
+        ]
+    return new, []
 
 
 def _with_login(url: str, authorization: str | None) -> str:

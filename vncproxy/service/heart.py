@@ -39,10 +39,15 @@ async def beat(notifier: Notifier, interval_s: float) -> None:
 
 
 async def tell_status(
-    notifier: Notifier, status: Callable[[], str], interval_s: float = STATUS_INTERVAL_S
+    notifier: Notifier,
+    status: Callable[[], str],
+    told: str = "",
+    interval_s: float = STATUS_INTERVAL_S,
 ) -> None:
-    """Tell the service manager the status whenever it differs; runs until cancelled."""
-    told = ""
+    """Tell the service manager the status whenever it differs; runs until cancelled.
+
+    Args: told - what it has been told.
+    """
     while True:
         if (text := status()) != told:
             notifier.status(text)

@@ -38,9 +38,14 @@ def records(config: Config) -> bool:
 
 
 def recordings_of(config: Config, state: Path) -> Recordings:
-    """Where sessions are recorded.
+    """Where sessions are recorded. Raises: ConfigError as `recording_folder_of`."""
+    return Recordings(recording_folder_of(config, state), version=__version__)
 
-    Raises: ConfigError - sessions have to be, or a folder is named, and it can't be used.
+
+def recording_folder_of(config: Config, state: Path) -> RecordingFolder:
+    """The folder of recordings.
+
+    Raises: ConfigError - sessions have to be recorded, or a folder is named, and it can't be used.
     """
     settings = config.recording
     folder = RecordingFolder(
@@ -53,4 +58,4 @@ def recordings_of(config: Config, state: Path) -> Recordings:
             expected = "a folder that only this user may write to, and no link to one"
             problem = ConfigProblem("[recording]", "directory", error.public_text, expected)
             raise ConfigError([problem]) from error
-    return Recordings(folder, version=__version__)
+    return folder

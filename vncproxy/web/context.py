@@ -53,18 +53,27 @@ class Services:
 
 INSTANCE = web.RequestKey("instance", ConsoleInstance)
 """A request's instance, once it is known."""
-SERVICES = web.AppKey("services", Services)
-DOOR = web.AppKey("door", Door)
+
+
+@dataclass(slots=True)
+class Behind:
+    """What requests find behind one listener; a reload sets both anew."""
+
+    door: Door
+    services: Services
+
+
+BEHIND = web.AppKey("behind", Behind)
 
 
 def services(request: web.Request) -> Services:
     """The daemon's parts."""
-    return request.app[SERVICES]
+    return request.app[BEHIND].services
 
 
 def door(request: web.Request) -> Door:
     """The listener that this request came through."""
-    return request.app[DOOR]
+    return request.app[BEHIND].door
 
 
 async def permitted(

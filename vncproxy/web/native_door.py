@@ -73,6 +73,10 @@ class NativeDoor:
         self._wrong: deque[float] = deque(maxlen=WRONG_LIMIT)
         self._server: asyncio.Server | None = None
 
+    def renew(self, instance: ConsoleInstance, password: str, limits: Limits) -> None:
+        """Whoever comes from now on finds these."""
+        self._instance, self._password, self._limits = instance, password, limits
+
     async def start(self) -> None:
         """Listen. Raises: ConfigError - the port can't be had."""
         loop = asyncio.get_running_loop()
@@ -91,14 +95,14 @@ class NativeDoor:
             ) from fault
         self.port = self._server.sockets[0].getsockname()[1]
 
-    async def stop_listening(self) -> None:
+    def stop_listening(self) -> None:
         """Take no new connections."""
         if self._server is not None:
             self._server.close()
 
     async def close(self) -> None:
         """End what is left."""
-        await self.stop_listening()
+        self.stop_listening()
         await self._tasks.close()
 
     def _accept(self) -> TcpLeg:

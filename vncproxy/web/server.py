@@ -20,9 +20,8 @@ from vncproxy.errors import ConfigError, ConfigProblem, LocalError
 from vncproxy.web import api, health, pages, sockets
 from vncproxy.web.acceptor import Acceptor
 from vncproxy.web.connection import KEEPALIVE_TIMEOUT_S, LINGERING_TIME_S, Connection
-from vncproxy.web.context import DOOR, SERVICES, Services
+from vncproxy.web.context import BEHIND, Behind
 from vncproxy.web.crowd import Crowd, Place
-from vncproxy.web.door import Door
 from vncproxy.web.guard import finish_headers, guard
 
 BODY_MAX_BYTES = 16 * 1024
@@ -34,11 +33,10 @@ _PROBE_TIMEOUT_S = 1.0
 _NO_ACCESS_LOG = logging.Logger("vncproxy.access", logging.CRITICAL)
 
 
-def application(door: Door, services: Services) -> web.Application:
+def application(behind: Behind) -> web.Application:
     """The routes behind one door."""
     app = web.Application(middlewares=[guard], client_max_size=BODY_MAX_BYTES)
-    app[DOOR] = door
-    app[SERVICES] = services
+    app[BEHIND] = behind
     app.on_response_prepare.append(finish_headers)
     console = "/api/v1/consoles/{instance}"
     app.add_routes(
@@ -71,7 +69,7 @@ class Server:
     def __init__(
         self,
         listen: Listen,
-        app: web.Application,
+        behind: Behind,
         tls: ssl.SSLContext | None,
         *,
         sock: socket.socket | None = None,
@@ -79,17 +77,22 @@ class Server:
     ) -> None:
         """Nothing listens yet.
 
-        Args: tls - as `server_tls` gives it; sock - one that the service manager passed, whose
-        place is its to remove; refused - told a word for each connection that isn't taken.
+        Args: behind - may be changed while it listens; tls - as `server_tls` gives it; sock - one
+        that the service manager passed, whose place is its to remove; refused - told a word for
+        each connection that isn't taken.
         """
         self._listen = listen
+        self.behind = behind
         self.tls = tls
         """For the handshakes from now on; may be replaced, but not by None or the other way."""
         self._sock = sock
         self._refused = refused
         # Half: aiohttp waits twice, for a handler's end and then for that of its cancellation.
         self._runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_TIMEOUT_S / 2
+            application(behind),
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=CLOSE_TIMEOUT_S / 2,
         )
         self._acceptor: Acceptor | None = None
         self._file: tuple[int, int] | None = None

@@ -69,6 +69,10 @@ class Sessions:
         # Cookies ignore ports: daemons on one host must not share a name.
         self.cookie_name = f"vncproxy-{daemon_id(folder)}"
 
+    def renew(self, life_s: float, key: bytes) -> None:
+        """For log-ins from now on; another key makes those before void."""
+        self.life_s, self._key = life_s, key
+
     async def begin(self, identity: Identity) -> str:
         """Log in; gives the cookie's value."""
         text = secrets.token_urlsafe(32)

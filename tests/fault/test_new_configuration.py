@@ -1,0 +1,316 @@
+"""A reload of the running daemon: what is new counts at once, and no session notices."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from msgspec.structs import replace
+
+from tests.authority import Authority
+from tests.setup import Running, Viewer, running, until
+from tests.unit.web.conftest import house
+from vncproxy.config.model import (
+    Access,
+    Aliyun,
+    Config,
+    Instance,
+    Limits,
+    Listen,
+    Log,
+    Metrics,
+    Rule,
+    State,
+)
+from vncproxy.errors import ConfigError, ConfigProblem
+
+
+class File:
+    """The configuration file, as `change` left it."""
+
+    def __init__(self) -> None:
+        """As it was at the start."""
+        self.change: Callable[[Config], Config] = lambda config: config
+
+    def read(self, config: Config) -> Config:
+        """What stands in it now. Raises: what `change` raises."""
+        return self.change(config)
+
+
+@asynccontextmanager
+async def serving(folder: Path, **how: Any) -> AsyncIterator[tuple[Running, File]]:
+    """A daemon with a file, and a viewer's picture on its console."""
+    file = File()
+    async with running(folder, reread=file.read, **how) as setup:
+        yield setup, file
+
+
+async def reload(setup: Running) -> dict[str, Any]:
+    """Reload, and give the event that tells how it went."""
+    words = ("reload.done", "reload.refused")
+    before = sum(event["event"] in words for event in setup.events)
+    setup.daemon.reload()
+    await until(
+        lambda: sum(event["event"] in words for event in setup.events) > before, "the answer"
+    )
+    return [event for event in setup.events if event["event"] in words][-1]
+
+
+async def still_shows(setup: Running, viewer: Viewer) -> None:
+    """Whether the viewer goes on seeing what happens on the screen."""
+    updates = viewer.decoder.updates
+    await viewer.type("x")
+    await viewer.send(viewer.request(0))
+    await until(lambda: viewer.decoder.updates > updates, "another picture")
+    assert not viewer.socket.closed
+
+
+async def test_a_session_does_not_notice(tmp_path: Path) -> None:
+    """The instance is renamed, the limits and the log's level change: the viewer stays on."""
+    async with serving(tmp_path, log=Log(format="json", level="info")) as (setup, file):
+        viewer = await setup.viewer()
+        await until(lambda: setup.shows(viewer), "the picture")
+        file.change = lambda config: replace(
+            config,
+            limits=Limits(max_viewers=1),
+            log=Log(format="json", level="debug"),
+            instance=(replace(config.instance[0], alias="renamed"),),
+        )
+        assert (await reload(setup))["event"] == "reload.done"
+        await still_shows(setup, viewer)
+        assert len(setup.cloud.sessions) == 1
+        async with setup.http.get(f"{setup.base}/api/v1/instances") as answer:
+            (row,) = (await answer.json())["instances"]
+        assert row["alias"] == "renamed"
+        setup.alias = "renamed"
+        # The console that is open keeps its limits.
+        other = await setup.viewer()
+        await until(lambda: setup.shows(other), "a second viewer's picture")
+
+
+async def test_limits_of_new_consoles(tmp_path: Path) -> None:
+    """max_viewers counts for a console that is opened afterwards."""
+    async with serving(tmp_path) as (setup, file):
+        file.change = lambda config: replace(config, limits=Limits(max_viewers=1))
+        await reload(setup)
+        viewer = await setup.viewer()
+        await until(lambda: setup.shows(viewer), "the picture")
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
+            await setup.connect()
+        assert refusal.value.status == 429
+
+
+async def test_a_wrong_configuration_changes_nothing(tmp_path: Path) -> None:
+    """Neither one that can't be read nor one whose files can't; the reason is in the log."""
+    async with serving(tmp_path) as (setup, file):
+        viewer = await setup.viewer()
+        await until(lambda: setup.shows(viewer), "the picture")
+
+        def unreadable(config: Config) -> Config:
+            raise ConfigError([ConfigProblem("[limits]", "linger", "'long'", "seconds")])
+
+        def without_password(config: Config) -> Config:
+            missing = replace(config.instance[0], alias="new", password_file=tmp_path / "missing")
+            return replace(config, instance=(missing,))
+
+        for change, said in ((unreadable, "'long'"), (without_password, "missing")):
+            file.change = change
+            event = await reload(setup)
+            assert event["event"] == "reload.refused"
+            assert said in event["text"]
+        await still_shows(setup, viewer)
+        async with setup.http.get(f"{setup.base}/api/v1/instances") as answer:
+            (row,) = (await answer.json())["instances"]
+        assert row["alias"] == "demo"
+
+
+async def test_what_needs_a_restart(tmp_path: Path) -> None:
+    """It is named and stays; what else changed counts."""
+    async with serving(tmp_path) as (setup, file):
+        file.change = lambda config: replace(
+            config,
+            listen=(Listen(name="other"),),
+            state=State(directory=tmp_path / "elsewhere"),
+            metrics=Metrics(access="open"),
+        )
+        event = await reload(setup)
+        assert event["restart"] == ["[[listen]]", "[state]"]
+        assert not (tmp_path / "elsewhere").exists()
+        # Told again until somebody does it.
+        assert (await reload(setup))["restart"] == ["[[listen]]", "[state]"]
+
+
+async def test_the_door_is_another_on_connections_that_stay(tmp_path: Path) -> None:
+    """Allowed hosts, the metrics' access and the token count for the next request on the same
+    connection; an exchanged token ends log-ins.
+    """
+    token = tmp_path / "token"
+    token.touch(mode=0o600)
+    token.write_text("the-first-token-of-this-daemon-0000")
+    async with serving(tmp_path, access=Access(token_file=token)) as (setup, file):
+        home = house_of(setup, token)
+        cookie = await home.log_in()
+        assert (await home.ask("/api/v1/instances", cookie)).status == 200
+        bearer = home.bearer
+        reader, writer = await asyncio.open_connection("127.0.0.1", home.port)
+
+        async def status(*headers: str) -> int:
+            lines = ("GET /metrics HTTP/1.1", *headers)
+            writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            size = next(x for x in head.split(b"\r\n") if x.lower().startswith(b"content-length"))
+            await reader.readexactly(int(size.partition(b":")[2]))
+            return int(head.split()[1])
+
+        assert await status("Host: localhost") == 401
+        assert await status("Host: localhost", bearer) == 200
+        assert await status("Host: bastion.example", bearer) == 421
+        token.write_text("the-second-token-of-this-daemon-000")
+        file.change = lambda config: replace(
+            config, access=replace(config.access, allowed_hosts=("bastion.example",))
+        )
+        assert (await reload(setup))["event"] == "reload.done"
+        assert await status("Host: bastion.example", bearer) == 401
+        fresh = house_of(setup, token).bearer
+        assert await status("Host: bastion.example", fresh) == 200
+        assert (await home.ask("/api/v1/instances", cookie)).status == 401
+        file.change = lambda config: replace(config, metrics=Metrics(access="open"))
+        await reload(setup)
+        assert await status("Host: localhost") == 200
+        writer.close()
+
+
+def house_of(setup: Running, token: Path) -> Any:
+    """The house whose token is in a file of its own."""
+    (setup.daemon.state / "token").write_text(token.read_text())
+    return house(setup)
+
+
+async def test_a_renewed_certificate(tmp_path: Path, authority: Authority) -> None:
+    """The next handshake shows it, on a door that never closed; one that is wrong isn't taken."""
+    files, renewed, other = authority.issue(), authority.issue(), authority.issue()
+    door = Listen(address="127.0.0.1:0", certificate=files.certificate, key=files.key)
+    async with serving(tmp_path, listen=(door,)) as (setup, _):
+        port = setup.daemon.servers[0].port
+        context = authority.client_context()
+
+        async def serial() -> str:
+            _, writer = await asyncio.open_connection(
+                "127.0.0.1", port, ssl=context, server_hostname="localhost"
+            )
+            tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
+            shown = str((tls.getpeercert() or {})["serialNumber"])
+            writer.close()
+            await writer.wait_closed()
+            return shown
+
+        first = await serial()
+        stays = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=context, server_hostname="localhost"
+        )
+        files.certificate.write_bytes(renewed.certificate.read_bytes())
+        files.key.write_bytes(renewed.key.read_bytes())
+        assert await serial() == first
+        assert (await reload(setup))["event"] == "reload.done"
+        second = await serial()
+        assert second != first
+        files.key.write_bytes(other.key.read_bytes())
+        event = await reload(setup)
+        assert (event["event"], "certificate" in event["text"]) == ("reload.refused", True)
+        assert await serial() == second
+        stays[1].write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b" 200 " in await stays[0].readline()
+        stays[1].close()
+
+
+async def test_new_ways_to_the_cloud(tmp_path: Path) -> None:
+    """The endpoint counts for the next link, of a console that is open too."""
+    async with serving(tmp_path, limits=Limits(linger=0.0)) as (setup, file):
+        file.change = lambda config: replace(config, aliyun=Aliyun(endpoint="http://127.0.0.1:1"))
+        await reload(setup)
+        async with setup.http.get(f"{setup.base}/api/v1/instances") as answer:
+            assert (await answer.json())["problem"]["text"]
+        file.change = lambda config: config
+        await reload(setup)
+        viewer = await setup.viewer()
+        await until(lambda: setup.shows(viewer), "the picture")
+
+
+async def test_ports_of_native_viewers(tmp_path: Path) -> None:
+    """A new one opens, one that is gone closes; one that is taken refuses the reload."""
+    secret = tmp_path / "native"
+    secret.touch(mode=0o600)
+    secret.write_text("abc123")
+    with socket.socket() as taken, socket.socket() as probe:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        probe.bind(("127.0.0.1", 0))
+        free = probe.getsockname()[1]
+        probe.close()
+        async with serving(tmp_path) as (setup, file):
+
+            def on(port: int | None) -> Callable[[Config], Config]:
+                file_of = secret if port else None
+                return lambda config: replace(
+                    config,
+                    instance=(
+                        replace(config.instance[0], tcp_port=port, tcp_password_file=file_of),
+                        *config.instance[1:],
+                    ),
+                )
+
+            async def greets() -> bool:
+                try:
+                    reader, writer = await asyncio.open_connection("127.0.0.1", free)
+                except ConnectionRefusedError:
+                    return False
+                greeting = await reader.readexactly(12)
+                writer.close()
+                return greeting == b"RFB 003.008\n"
+
+            assert not await greets()
+            file.change = on(free)
+            assert (await reload(setup))["event"] == "reload.done"
+            assert await greets()
+            file.change = on(taken.getsockname()[1])
+            assert (await reload(setup))["event"] == "reload.refused"
+            assert await greets()
+            file.change = on(None)
+            assert (await reload(setup))["event"] == "reload.done"
+            assert not await greets()
+
+
+async def test_a_rule_that_is_gone_ends_its_sessions(tmp_path: Path) -> None:
+    """Whom a rule let in is closed with 4403; whom another one lets in stays."""
+    rules = (Rule(users=("anyone",), instances=("*",), role="control"),)
+    async with serving(tmp_path, rule=rules) as (setup, file):
+        viewer = await setup.viewer()
+        await until(lambda: setup.shows(viewer), "the picture")
+        file.change = lambda config: replace(config, limits=Limits(linger=1.0))
+        await reload(setup)
+        await still_shows(setup, viewer)
+        file.change = lambda config: replace(
+            config, rule=(Rule(users=("somebody",), instances=("*",)),)
+        )
+        await reload(setup)
+        assert await viewer.ended() == 4403
+
+
+async def test_an_instance_that_is_gone(tmp_path: Path) -> None:
+    """It can't be opened any more; who is on stays."""
+    async with serving(tmp_path) as (setup, file):
+        viewer = await setup.viewer()
+        await until(lambda: setup.shows(viewer), "the picture")
+        file.change = lambda config: replace(config, instance=(Instance(id="i-other"),))
+        await reload(setup)
+        await still_shows(setup, viewer)
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
+            await setup.connect()
+        assert refusal.value.status == 404

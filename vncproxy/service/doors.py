@@ -1,0 +1,132 @@
+"""All doors of a daemon: those of [[listen]], and the ports of native viewers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+import structlog
+
+from vncproxy.observe.metrics import Metrics
+from vncproxy.service.activation import Entrance
+from vncproxy.service.given import Given
+from vncproxy.web import pages
+from vncproxy.web.attempts import Attempts
+from vncproxy.web.context import Behind, Services
+from vncproxy.web.door import Door, Token
+from vncproxy.web.native_door import NativeDoor
+from vncproxy.web.server import Server
+
+_log = structlog.get_logger("vncproxy.app")
+
+
+class Doors:
+    """Opened once; renewed by reloads; what stays open keeps its connections."""
+
+    def __init__(self, entrances: Sequence[Entrance], metrics: Metrics) -> None:
+        """None is open."""
+        self.entrances = entrances
+        self.servers: list[Server] = []
+        self.native: list[NativeDoor] = []
+        self._left: list[NativeDoor] = []
+        self._metrics = metrics
+        self._attempts = Attempts()
+
+    async def open(self, given: Given, token: Token, services: Services) -> None:
+        """Listen everywhere. Raises: LocalError, ConfigError; what is open then is to be closed."""
+        doors = self._doors(given, token, services)
+        for entrance, tls, door in zip(self.entrances, given.tls, doors, strict=True):
+            server = Server(
+                entrance.listen,
+                Behind(door, services),
+                tls,
+                sock=entrance.socket,
+                refused=self._metrics.refused,
+            )
+            self.servers.append(server)
+            await server.start()
+            _warn_of(door)
+        for native in self._native(given, services):
+            self.native.append(native)
+            await native.start()
+
+    async def prepare(self, given: Given, services: Services) -> list[NativeDoor]:
+        """Doors at new ports, open. Raises: ConfigError - one can't be had; then none is open."""
+        here = {native.port for native in self.native}
+        fresh = [one for one in self._native(given, services) if one.port not in here]
+        try:
+            for native in fresh:
+                await native.start()
+        except BaseException:
+            await asyncio.gather(*(native.close() for native in fresh))
+            raise
+        return fresh
+
+    def renew(
+        self, given: Given, token: Token, services: Services, fresh: list[NativeDoor]
+    ) -> None:
+        """Everything that comes from now on finds this. Args: fresh - as `prepare` gave them."""
+        doors = self._doors(given, token, services)
+        for server, tls, door in zip(self.servers, given.tls, doors, strict=True):
+            server.behind.door, server.behind.services = door, services
+            server.tls = tls
+        by_id = {instance.id: instance for instance in given.instances}
+        by_port = {one.tcp_port: one for one in given.config.instance if one.tcp_port is not None}
+        kept = []
+        for native in self.native:
+            if (one := by_port.get(native.port)) is None:
+                # Who is on stays.
+                native.stop_listening()
+                self._left.append(native)
+                continue
+            password = given.native_passwords[one.id]
+            native.renew(by_id[one.id], password, given.config.limits)
+            kept.append(native)
+        self.native[:] = [*kept, *fresh]
+
+    async def stop_listening(self) -> None:
+        """Take no new connections."""
+        for server in self.servers:
+            await server.stop_listening()
+        for native in self.native:
+            native.stop_listening()
+
+    async def close(self) -> None:
+        """End everything."""
+        doors: list[Server | NativeDoor] = [*self.servers, *self.native, *self._left]
+        await asyncio.gather(*(door.close() for door in doors))
+
+    def _doors(self, given: Given, token: Token, services: Services) -> list[Door]:
+        return [
+            Door(
+                entrance.listen,
+                given.config.access,
+                token,
+                services.sessions,
+                users=given.users,
+                attempts=self._attempts,
+                header_secret=header_secret,
+            )
+            for entrance, header_secret in zip(self.entrances, given.header_secrets, strict=True)
+        ]
+
+    def _native(self, given: Given, services: Services) -> Iterator[NativeDoor]:
+        by_id = {instance.id: instance for instance in given.instances}
+        for one in given.config.instance:
+            if one.tcp_port is not None:
+                yield NativeDoor(
+                    by_id[one.id],
+                    one.tcp_port,
+                    given.native_passwords[one.id],
+                    services.registry,
+                    given.config.limits,
+                    self._metrics,
+                    services.presence,
+                )
+
+
+def _warn_of(door: Door) -> None:
+    if door.open:
+        _log.warning("door.open", door=door.name, text="every account of this machine may enter")
+    if not pages.is_complete():
+        _log.error("page.incomplete", text="noVNC is missing from this installation")
