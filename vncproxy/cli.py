@@ -185,7 +185,7 @@ def _serve(options: argparse.Namespace) -> int:
     async def work() -> int:
         from vncproxy.app import serve
 
-        await serve(loaded.config, os.environ)
+        await serve(loaded.config, os.environ, lambda: _load(options).config)
         return DONE
 
     return _run(work())
