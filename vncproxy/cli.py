@@ -83,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_screen(simulate)
     check = add("check", _check, "tell what would stop it from working")
     check.add_argument("instance", nargs="?", metavar="INSTANCE", help="alias or id; default: all")
+    check.add_argument(
+        "--as",
+        dest="user",
+        metavar="USER",
+        help="tell instead what this user may do, and the rule that decides",
+    )
     check.add_argument("--json", action="store_true", help="for programs")
     url = add("url", _url, "print a console's address with a single-use ticket, valid 60 s")
     url.add_argument("instance", metavar="INSTANCE", help="alias or id")
@@ -98,6 +104,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     instances = add("instances", _instances, "list what may be opened")
     instances.add_argument("--json", action="store_true", help="for programs")
+    consoles = add("consoles", _consoles, "list what is open, and who is on")
+    consoles.add_argument("--json", action="store_true", help="for programs")
+    consoles.add_argument("--watch", action="store_true", help="again every 2 s, until Ctrl+C")
+    kick = add("kick", _kick, "end a console, or one of its viewers")
+    kick.add_argument("instance", metavar="INSTANCE", help="alias or id")
+    kick.add_argument("viewer", nargs="?", metavar="VIEWER", help="id; default: the whole console")
+    user = add("user", None, "keep the users of users_file", config=False)
+    _add_user_acts(user)
     audit = add("audit", None, "look at the audit", config=False)
     acts = audit.add_subparsers(required=True, metavar="ACT")
     text = "tell whether an audit file is what the daemon wrote"
@@ -118,6 +132,24 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--info", action="store_true", help="say what is in it instead")
     replay.add_argument("--json", action="store_true", help="what is in it, for programs")
     return parser
+
+
+def _add_user_acts(parser: argparse.ArgumentParser) -> None:
+    acts = parser.add_subparsers(required=True, metavar="ACT")
+    for name, command, text in (
+        ("add", _user_add, "add a user and print the token, which nothing keeps"),
+        ("remove", _user_remove, "remove a user, whose token and log-ins are void at once"),
+        ("list", _user_list, "list the users"),
+    ):
+        act = acts.add_parser(name, help=text, description=text)
+        act.set_defaults(command=command)
+        act.add_argument("--config", metavar="FILE", type=Path, help="as for serve")
+        if name == "list":
+            act.add_argument("--json", action="store_true", help="for programs")
+        else:
+            act.add_argument("name", metavar="NAME")
+        if name == "add":
+            act.add_argument("--group", metavar="G", action="append", default=[], dest="groups")
 
 
 def _add_screen(parser: argparse.ArgumentParser) -> None:
@@ -247,9 +279,15 @@ def _check(options: argparse.Namespace) -> int:
 
     async def work() -> int:
         from vncproxy.commands.check import check
+        from vncproxy.commands.permission import permissions
 
+        found = (
+            check(loaded, os.environ, options.instance)
+            if options.user is None
+            else permissions(loaded.config, os.environ, options.user, options.instance)
+        )
         findings = []
-        async for finding in check(loaded, os.environ, options.instance):
+        async for finding in found:
             findings.append(finding)
             if not options.json:
                 _announce(str(finding))
@@ -314,6 +352,77 @@ def _instances(options: argparse.Namespace) -> int:
         return DONE
 
     return _run(work())
+
+
+def _consoles(options: argparse.Namespace) -> int:
+    loaded = _load(options)
+    _quiet()
+
+    def show(rows: list[dict[str, Any]]) -> None:
+        from vncproxy.commands.consoles import table
+
+        if options.json and options.watch:
+            import json
+
+            # One line each time, for programs that read lines.
+            _announce(json.dumps(rows, ensure_ascii=False))
+        elif options.json:
+            _print_json(rows)
+        else:
+            clear = "\x1b[H\x1b[2J" if options.watch and sys.stdout.isatty() else ""
+            _announce(clear + "\n".join(table(rows)))
+
+    async def work() -> int:
+        from vncproxy.commands.consoles import consoles, watch
+
+        if options.watch:
+            await watch(loaded.config, os.environ, show)
+        else:
+            show(await consoles(loaded.config, os.environ))
+        return DONE
+
+    return _run(work())
+
+
+def _kick(options: argparse.Namespace) -> int:
+    loaded = _load(options)
+    _quiet()
+
+    async def work() -> int:
+        from vncproxy.commands.consoles import kick
+
+        await kick(loaded.config, os.environ, options.instance, options.viewer)
+        return DONE
+
+    return _run(work())
+
+
+def _user_add(options: argparse.Namespace) -> int:
+    from vncproxy.commands.user import add
+
+    print(add(_load(options).config, options.name, options.groups))
+    return DONE
+
+
+def _user_remove(options: argparse.Namespace) -> int:
+    from vncproxy.commands.user import remove
+
+    remove(_load(options).config, options.name)
+    return DONE
+
+
+def _user_list(options: argparse.Namespace) -> int:
+    from vncproxy.commands.user import listed
+
+    users = listed(_load(options).config)
+    if options.json:
+        _print_json(users)
+    else:
+        for one in users:
+            groups = one["groups"]
+            assert isinstance(groups, list), "as it was read"
+            print(" ".join([str(one["name"]), *(f"@{group}" for group in groups)]))
+    return DONE
 
 
 def _audit_verify(options: argparse.Namespace) -> int:

@@ -298,7 +298,7 @@ def test_wrong_configurations(place: Place) -> None:
         done = place.call(*command)
         assert (done.status, done.out) == (78, ""), command
         lines = done.err.splitlines()
-        assert len(lines) == 3
+        assert len(lines) == 4
         assert all(line.startswith("vncproxy: ") for line in lines)
         assert "idle_timeout" in done.err
     assert place.run("instances", "--json").status == 78
@@ -514,3 +514,42 @@ def test_simulate_with_wrong_settings(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "s.toml").write_text("url_tl_s = 1\n")
     assert main(["simulate", "--config", str(tmp_path / "s.toml")]) == 78
     assert "url_ttl_s" in capsys.readouterr().err
+
+
+def test_users_and_what_they_may_do(tmp_path: Path) -> None:
+    """Added, listed, asked about and removed; the token is printed once and kept nowhere."""
+    config = tmp_path / "vncproxy.toml"
+    config.write_text(
+        '[access]\nusers_file = "users.json"\n[[listen]]\naccess = "users"\n'
+        '[[instance]]\nalias = "web-1"\nid = "i-1"\n'
+        '[[rule]]\nusers = ["@ops"]\ninstances = ["web-*"]\nrole = "watch"\n'
+    )
+    settings = ("--config", str(config))
+    added = run("user", "add", "ann", "--group", "ops", *settings)
+    assert (added.status, added.err) == (0, "")
+    token = added.out.strip()
+    assert token not in (tmp_path / "users.json").read_text()
+    again = run("user", "add", "ann", *settings)
+    assert (again.status, again.out) == (1, "")
+    assert "already" in again.err
+    assert run("user", "list", *settings).out == "ann @ops\n"
+    (row,) = json.loads(run("user", "list", "--json", *settings).out)
+    assert (row["name"], row["groups"]) == ("ann", ["ops"])
+    allowed = run("check", "--as", "ann", "web-1", *settings)
+    assert (allowed.status, "watch: rule 1" in allowed.out) == (0, True)
+    denied = run("check", "--as", "bob", "web-1", "--json", *settings)
+    assert (denied.status, json.loads(denied.out)[0]["ok"]) == (1, False)
+    assert run("user", "remove", "ann", *settings).status == 0
+    assert run("user", "list", *settings).out == ""
+
+
+def test_consoles_and_kick_without_a_daemon(tmp_path: Path) -> None:
+    """Both say how to start one."""
+    config = tmp_path / "vncproxy.toml"
+    config.write_text(
+        f'[[listen]]\naddress = "127.0.0.1:{free_port()}"\n[state]\ndirectory = "{tmp_path}"\n'
+    )
+    for command in (("consoles",), ("consoles", "--watch"), ("kick", "web-1")):
+        done = run(*command, "--config", str(config))
+        assert (done.status, done.out) == (1, "")
+        assert "vncproxy serve" in done.err

@@ -93,9 +93,16 @@ def base_url(listen: Listen) -> str | None:
 
 
 def preferred_door(config: Config) -> Listen:
-    """The door that commands use."""
-    unix = [one for one in config.listen if isinstance(one.parsed_address, UnixAddress)]
-    return (unix or list(config.listen))[0]
+    """The door that commands use: a Unix one first, of those that let a command in."""
+    doors = sorted(config.listen, key=lambda one: not isinstance(one.parsed_address, UnixAddress))
+    return next((one for one in doors if _lets_commands_in(one)), doors[0])
+
+
+def _lets_commands_in(listen: Listen) -> bool:
+    if listen.access == "peer":
+        # As an account root is nobody in particular there.
+        return os.getuid() != 0
+    return listen.access in ("token", "open")
 
 
 @asynccontextmanager

@@ -38,6 +38,7 @@ async def instances(config: Config, environ: Mapping[str, str]) -> dict[str, Any
                 "windows": one.windows,
                 "os": one.os_name,
                 "status": one.status or None,
+                "role": None,
                 "state": None,
                 "viewers": [],
             }

@@ -52,6 +52,11 @@ class Inventory:
                 await self._look()
         return [*self._merged().values()]
 
+    @property
+    def known(self) -> list[ConsoleInstance]:
+        """Those known without asking anybody."""
+        return [*self._merged().values()]
+
     async def find(self, name: str) -> ConsoleInstance | None:
         """The instance with this alias or id; the cloud is asked only about one not configured."""
         found = self._by_name(name)

@@ -179,3 +179,14 @@ def test_the_address_with_tls(tmp_path: Path) -> None:
     """It is https then."""
     door = Listen(address="192.0.2.1:443", certificate=tmp_path / "c", key=tmp_path / "k")
     assert base_url(door) == "https://192.0.2.1:443"
+
+
+def test_doors_that_let_no_command_in_come_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for users or a proxy's; one for accounts, where root is nobody in particular."""
+    peer = Listen(name="peer", address="unix:/x", access="peer")
+    users, token = Listen(name="users", access="users"), Listen(name="token")
+    monkeypatch.setattr("os.getuid", lambda: 1000)
+    assert preferred_door(Config(listen=(users, token, peer))) is peer
+    monkeypatch.setattr("os.getuid", lambda: 0)
+    assert preferred_door(Config(listen=(users, peer, token))) is token
+    assert preferred_door(Config(listen=(users,))) is users
