@@ -115,6 +115,35 @@ def test_a_late_viewer_decodes_restarted_rectangles() -> None:
             assert Viewer().pixels(restarted) == picture(seed)
 
 
+def test_stored_rectangles_need_no_past_either() -> None:
+    """They are as good as restarted ones, not compressed, and leave what is restarted as it is."""
+    server, stateless = Server(), StatelessTight()
+    for seed in range(8):
+        data = server.rectangle(seed % 4, picture(seed))
+        taken = stateless.take(data, seen(data))
+        stored = taken.stored()
+        assert Viewer().pixels(stored) == picture(seed)
+        assert picture(seed) in stored
+        assert Viewer().pixels(taken.restart()) == picture(seed)
+        assert taken.stored() == taken.restart()
+
+
+def test_too_much_to_be_stored() -> None:
+    """What wouldn't fit uncompressed is compressed."""
+    side = 1300
+    pixels = bytes(3 * side * side)
+    deflater = zlib.compressobj()
+    zdata = deflater.compress(pixels) + deflater.flush(zlib.Z_SYNC_FLUSH)
+    data = b"\0" + compact_length(len(zdata)) + zdata
+    found = layout(7, side, side, data, FORMAT)
+    assert found is not None
+    stored = StatelessTight().take(data, found).stored()
+    assert len(stored) < 1 << 20
+    again = layout(7, side, side, stored, FORMAT)
+    assert again is not None
+    assert zlib.decompressobj().decompress(stored[again.data_at :]) == pixels
+
+
 def test_what_precedes_the_pixels_is_kept() -> None:
     """Filter and palette go into the restarted rectangle unchanged."""
     deflater = zlib.compressobj()
