@@ -16,6 +16,8 @@ _CHUNK_BYTES = 16 * 1024
 _SOCKET_BYTES = 64 * 1024
 """For the sockets' own buffers, which would hide megabytes on loopback."""
 _FAST_BYTES_PER_S = 1e9
+_LEAST_DELAY_S = 0.02
+"""Of what it delivers, this much fits on any line: sleeping is no more exact than that."""
 
 
 class Line:
@@ -67,7 +69,7 @@ class Line:
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, down: bool
     ) -> None:
         loop = asyncio.get_running_loop()
-        room_bytes = _CHUNK_BYTES + self._bytes_per_s * self._delay_s
+        room_bytes = _CHUNK_BYTES + self._bytes_per_s * max(self._delay_s, _LEAST_DELAY_S)
         under_way: deque[tuple[float, bytes]] = deque()
         size_bytes = 0
         free_at = 0.0
