@@ -66,7 +66,7 @@ class RecordingFolder:
             with self._opened(make=True):
                 return
         except OSError as fault:
-            raise self._refused(fault.strerror or "it fails") from fault
+            raise _refused(fault.strerror or "it fails") from fault
 
     def check(self) -> None:
         """Find out whether a recording could begin now: by writing something.
@@ -151,21 +151,22 @@ class RecordingFolder:
             folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError as fault:
             if fault.errno in (errno.ELOOP, errno.ENOTDIR):
-                raise self._refused("it is a link, or no folder") from fault
+                raise _refused("it is a link, or no folder") from fault
             raise
         try:
             status = os.fstat(folder)
             if status.st_mode & _OTHERS_WRITE:
                 mode = stat.S_IMODE(status.st_mode)
-                raise self._refused(f"others may write to it (mode {mode:04o})")
+                raise _refused(f"others may write to it (mode {mode:04o})")
             if status.st_uid not in (os.geteuid(), 0):
-                raise self._refused("it belongs to another user")
+                raise _refused("it belongs to another user")
             yield folder
         finally:
             os.close(folder)
 
-    def _refused(self, why: str) -> RecordingError:
-        return RecordingError(f"The folder for recordings, {self.path}, can't be used: {why}.")
+
+def _refused(why: str) -> RecordingError:
+    return RecordingError(f"The folder for recordings can't be used: {why}.")
 
 
 def _created(name: str, folder: int) -> int:

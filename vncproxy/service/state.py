@@ -56,6 +56,7 @@ def recording_folder_of(config: Config, state: Path) -> RecordingFolder:
             folder.check_place()
         except RecordingError as error:
             expected = "a folder that only this user may write to, and no link to one"
-            problem = ConfigProblem("[recording]", "directory", error.public_text, expected)
+            found = f"{folder.path} ({error.public_text})"
+            problem = ConfigProblem("[recording]", "directory", found, expected)
             raise ConfigError([problem]) from error
     return folder

@@ -1,0 +1,188 @@
+"""Sessions that have to be recorded, on disks that are full, and in folders that aren't ours."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from tests.disks import Disk
+from tests.page import page
+from tests.recorded import everything, played_from, record_everybody, recordings
+from tests.setup import Running, running, until
+from vncproxy.config.model import Recording as Settings
+from vncproxy.errors import ConfigError
+from vncproxy.recording import writer as writing
+from vncproxy.recording.layout import GAP
+from vncproxy.recording.reader import Recording
+from vncproxy.simulator.faults import GatewayFault, GatewayFaultKind
+from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatorSettings
+
+MARKER = "wqxzj"
+
+
+@pytest.fixture(autouse=True)
+def recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody is."""
+    record_everybody(monkeypatch)
+
+
+def audited(folder: Path, event: str) -> list[dict[str, Any]]:
+    """The records of one kind."""
+    lines = (folder / "state" / "audit.jsonl").read_bytes().splitlines()
+    return [one for line in lines if (one := msgspec.json.decode(line))["event"] == event]
+
+
+async def refused(setup: Running) -> tuple[int, str]:
+    """How a program that wants a console is refused."""
+    async with setup.http.get(
+        f"{setup.base}/websockify/{setup.alias}",
+        headers={
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        },
+    ) as answer:
+        return answer.status, (await answer.json())["error"]["text"]
+
+
+async def test_a_session_leaves_a_file(tmp_path: Path) -> None:
+    """It shows what was seen, is for its owner alone, and its hash is in the audit."""
+    async with running(tmp_path) as setup:
+        seen = await page(setup)
+        await until(lambda: setup.shows(seen.viewer), "the picture")
+        assert seen.state["recorded"] is True
+        await seen.leave()
+        await until(lambda: "recording.ended" in setup.log.getvalue(), "the end")
+    [path] = recordings(tmp_path / "state")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.name.endswith(f"-i-bp1demo0000000000001-{seen.id}.vncrec")
+    [record] = audited(tmp_path, "recorded")
+    assert record["file"] == path.name
+    assert record["viewer"] == seen.id
+    assert record["size_bytes"] == path.stat().st_size
+    recording = Recording(path)
+    assert recording.whole
+    assert recording.header.viewer == seen.id
+    *_, last = played_from(recording, 0)
+    assert (last.decoder.frame == seen.viewer.decoder.frame).all()
+    recording.close()
+
+
+async def test_what_is_typed_is_not_in_it(tmp_path: Path) -> None:
+    """Neither keys, nor a text that is pasted, nor one that the guest copied."""
+    async with running(tmp_path) as setup:
+        viewer = await setup.viewer()
+        await until(lambda: setup.shows(viewer), "the picture")
+        await viewer.type(MARKER)
+        text = MARKER.encode()
+        await viewer.send(b"\x06\0\0\0" + len(text).to_bytes(4, "big") + text)
+        await until(lambda: MARKER in setup.cloud.typed_text, "it is typed")
+    [path] = recordings(tmp_path / "state")
+    held = everything(path)
+    assert len(held) > 1000
+    assert MARKER.encode() not in held
+    for character in MARKER:
+        assert b"\x04\1\0\0\0\0\0" + character.encode() not in held
+
+
+async def test_a_full_disk_at_the_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is opened, the answer says why, and the audit has that it didn't come about."""
+    real = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        if "recordings" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            raise OSError(28, "No space left on device")
+        return real(descriptor, data)
+
+    async with running(tmp_path) as setup:
+        monkeypatch.setattr(os, "write", full)
+        status, text = await refused(setup)
+        assert status == 503
+        assert "has to be recorded" in text
+        assert "the disk is full" in text
+        assert not setup.cloud.dials
+        assert await setup.state() == {}
+        await until(lambda: audited(tmp_path, "close"), "the record of the end")
+        monkeypatch.undo()
+        record_everybody(monkeypatch)
+        viewer = await setup.viewer()
+        await until(lambda: setup.shows(viewer), "the picture, with room again")
+
+
+async def test_a_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session goes on; page, log and audit say that it isn't recorded, and when it is again."""
+    monkeypatch.setattr(writing, "FLUSH_INTERVAL_S", 0.05)
+    defaults = writing.RecordingWriter.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "first_pause_s", 0.05)
+    async with running(tmp_path, cloud=SimulatorSettings(animated=True)) as setup:
+        seen = await page(setup)
+        await until(lambda: seen.viewer.decoder.updates > 3, "a picture")
+        [path] = recordings(tmp_path / "state")
+        disk = Disk(monkeypatch, path, room=0)
+        await until(lambda: seen.state.get("recorded") is False, "the page is told")
+        updates = seen.viewer.decoder.updates
+        await until(lambda: seen.viewer.decoder.updates > updates + 3, "it goes on")
+        notices = [m for m in seen.heard if m["type"] == "notice"]
+        assert "isn't recorded" in notices[-1]["text"]
+        assert "the disk is full" in notices[-1]["text"]
+        assert notices[-1]["level"] == "warning"
+        await until(lambda: audited(tmp_path, "recording-failed"), "the audit")
+        disk.room = 10**9
+        await until(lambda: seen.state.get("recorded") is True, "it is recorded again")
+        await until(lambda: audited(tmp_path, "recording-resumed"), "the audit")
+        await seen.leave()
+        await until(lambda: "recording.ended" in setup.log.getvalue(), "the end")
+        assert len(audited(tmp_path, "recording-failed")) == 1
+    recording = Recording(path)
+    assert recording.whole
+    assert [note.what for note in recording.notes] == [GAP]
+    assert not recording.blocks[-1].continues
+    *_, last = played_from(recording, 0)
+    assert last.decoder.painted.all()
+    recording.close()
+
+
+@pytest.mark.parametrize("kind", ["link", "writable"])
+async def test_a_folder_that_is_not_ours_alone(tmp_path: Path, kind: str) -> None:
+    """A daemon that is told to use it doesn't start; one whose own it has become opens nothing."""
+    folder = tmp_path / "state" / "recordings"
+    folder.parent.mkdir(mode=0o700)
+    if kind == "link":
+        folder.symlink_to(tmp_path)
+    else:
+        folder.mkdir()
+        folder.chmod(0o777)
+    with pytest.raises(ConfigError, match="recording"):
+        async with running(tmp_path, recording=Settings(directory=folder)):
+            pass
+    async with running(tmp_path) as setup:
+        status, text = await refused(setup)
+        assert status == 503
+        assert "can't be used" in text
+        assert not setup.cloud.dials
+
+
+async def test_a_screen_that_is_not_understood(tmp_path: Path) -> None:
+    """It can't be recorded, so whoever has to be is let out of it, and not in again."""
+    async with running(tmp_path) as setup:
+        fault = GatewayFault(GatewayFaultKind.UNKNOWN_SECURITY)
+        setup.cloud.gateway_faults.next(DEMO_INSTANCE_ID, fault)
+        viewer = await setup.connect()
+        message = await viewer.socket.receive(timeout=20)
+        assert message.type is aiohttp.WSMsgType.CLOSE
+        assert (message.data, message.extra) == (4403, "kicked")
+        await until(lambda: "recording.ended" in setup.log.getvalue(), "the end")
+    [path] = recordings(tmp_path / "state")
+    recording = Recording(path)
+    assert recording.blocks == ()
+    recording.close()
