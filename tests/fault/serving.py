@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -18,6 +19,11 @@ from tests.setup import WAIT_S
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID, DEMO_KEY_ID, DEMO_KEY_SECRET
 
 ROOT = Path(__file__).parents[2]
+# Becomes the daemon, and so has its process id.
+_ACTIVATE = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid()); "
+    "os.execv(sys.argv[2], sys.argv[2:])"
+)
 VNCPROXY = (sys.executable, "-m", "vncproxy")
 
 
@@ -26,13 +32,14 @@ class Served:
     """A daemon that may be killed and started again, on the same port and state directory.
 
     Args: endpoint - the cloud's; sections - more of the configuration, as TOML; environ - besides
-    the credentials.
+    the credentials; path - of the Unix socket that leads to it instead of the port.
     """
 
     folder: Path
     endpoint: str
     sections: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
+    path: Path | None = None
     port: int = field(default_factory=free_port)
 
     @property
@@ -45,9 +52,8 @@ class Served:
         """All that it printed, over all its lives."""
         return self.folder / "daemon.log"
 
-    @asynccontextmanager
-    async def life(self) -> AsyncIterator[asyncio.subprocess.Process]:
-        """One life of the daemon, from when it listens."""
+    def prepare(self) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Write its configuration; gives its command and environment."""
         file = self.folder / "vncproxy.toml"
         file.write_text(
             f'[[listen]]\naddress = "127.0.0.1:{self.port}"\naccess = "open"\n'
@@ -63,9 +69,24 @@ class Served:
             "PYTHONPATH": str(ROOT),
             **self.environ,
         }
-        command = (*VNCPROXY, "serve", "--config", str(file))
-        async with running(*command, log=self.log, env=environ) as process:
-            await answers(f"{self.base}/healthz", process, self.log)
+        return (*VNCPROXY, "serve", "--config", str(file)), environ
+
+    @asynccontextmanager
+    async def life(
+        self, listening: socket.socket | None = None, name: str = "local"
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        """One life of the daemon, from when it listens.
+
+        Args: listening - passed as a service manager passes its sockets, by this name.
+        """
+        command, environ = self.prepare()
+        passed: tuple[int, ...] = ()
+        if listening is not None:
+            passed = (listening.fileno(),)
+            environ |= {"LISTEN_FDS": "1", "LISTEN_FDNAMES": name}
+            command = (sys.executable, "-c", _ACTIVATE, str(passed[0]), *command)
+        async with running(*command, log=self.log, env=environ, pass_fds=passed) as process:
+            await answers(f"{self.base}/healthz", process, self.log, self.path)
             yield process
 
 
@@ -82,9 +103,15 @@ async def simulated(folder: Path, settings: str) -> AsyncIterator[str]:
         yield endpoint
 
 
-async def answers(url: str, process: asyncio.subprocess.Process, log: Path) -> None:
-    """Wait until an address answers. Raises: AssertionError where the program ended instead."""
-    async with asyncio.timeout(WAIT_S), aiohttp.ClientSession() as http:
+async def answers(
+    url: str, process: asyncio.subprocess.Process, log: Path, path: Path | None = None
+) -> None:
+    """Wait until an address answers. Raises: AssertionError where the program ended instead.
+
+    Args: path - of the Unix socket that leads there.
+    """
+    connector = None if path is None else aiohttp.UnixConnector(str(path))
+    async with asyncio.timeout(WAIT_S), aiohttp.ClientSession(connector=connector) as http:
         while True:
             with suppress(aiohttp.ClientConnectionError):
                 async with http.get(url):

@@ -12,6 +12,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -29,6 +30,8 @@ BATCH = 64
 """Connections taken in one turn of the event loop."""
 PAUSE_S = 0.5
 """Before the next try when the system has no descriptor left."""
+LAST_WORDS_TIMEOUT_S = 0.3
+"""At the end, for those that were accepted just now: their requests may be on the way."""
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
@@ -79,8 +82,11 @@ class Acceptor:
         self._sock.close()
 
     async def close(self) -> None:
-        """Stop, and end the handshakes that are under way."""
+        """Stop, hear who came just before, and end the handshakes that are still under way."""
         self.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_TIMEOUT_S):
+                await self.crowd.quiet()
         await self._tasks.close()
 
     def _watch(self) -> None:

@@ -7,6 +7,7 @@ crowd that says nothing never keeps out whoever asks at once.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -60,6 +61,8 @@ class Crowd:
         self._settled: set[Place] = set()
         self._settled_of: Counter[str] = Counter()
         self._strangers_of: Counter[str] = Counter()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
 
     @property
     def strangers(self) -> int:
@@ -70,6 +73,10 @@ class Crowd:
     def settled(self) -> int:
         """Connections that have."""
         return len(self._settled)
+
+    async def quiet(self) -> None:
+        """Wait until there is no stranger; the caller sets the time limit."""
+        await self._quiet.wait()
 
     def is_stranger(self, place: Place) -> bool:
         """Whether it still hasn't asked anything."""
@@ -86,6 +93,7 @@ class Crowd:
             return None
         place = Place(self, peer)
         self._strangers[place] = None
+        self._quiet.clear()
         if peer is not None:
             self._strangers_of[peer] += 1
             if self._strangers_of[peer] > self._most_strangers_of_one:
@@ -117,6 +125,8 @@ class Crowd:
 
     def _forget_stranger(self, place: Place) -> None:
         del self._strangers[place]
+        if not self._strangers:
+            self._quiet.set()
         _less(self._strangers_of, place.peer)
 
 

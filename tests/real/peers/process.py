@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -25,12 +25,17 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def running(
-    *command: str, log: Path, env: Mapping[str, str] | None = None, stdin: bytes | None = None
+    *command: str,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """The program as a process group of its own, ended with all its children afterwards.
 
     Args: command - program and arguments; log - gets its output; env - its environment, default
-    ours; stdin - given to it at once, default nothing.
+    ours; stdin - given to it at once, default nothing;
+    pass_fds - descriptors that it has too.
     """
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
@@ -40,6 +45,7 @@ async def running(
             stderr=output,
             env=None if env is None else dict(env),
             start_new_session=True,
+            pass_fds=pass_fds,
         )
     try:
         if stdin is not None and process.stdin is not None:
