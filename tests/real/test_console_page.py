@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -391,6 +392,42 @@ async def test_an_administrator_ends_a_page(tab: Tab, tmp_path: Path) -> None:
         await expect(tab.page.locator("#message-countdown")).to_be_hidden()
         assert not setup.cloud.sessions
         kept(setup)
+
+
+async def test_an_administrator_ends_a_session_on_the_list(tab: Tab, tmp_path: Path) -> None:
+    """Pressed twice, and only that session ends; the list has it no more."""
+    async with running(tmp_path, cloud=STILL) as setup:
+        first, second = await setup.viewer(), await setup.viewer()
+        await until(lambda: first.decoder.updates and second.decoder.updates, "pictures")
+        await tab.open(setup.base)
+        sessions = tab.page.locator(".session")
+        await expect(sessions).to_have_count(2)
+        await expect(sessions.last).to_contain_text("On: anyone 2 (watching), from 127.0.0.1")
+        await tab.shoot("list-sessions")
+        button = sessions.last.get_by_role("button")
+        await expect(button).to_have_accessible_name("End the session of anyone 2 on demo")
+        await button.click()
+        await expect(button).to_have_text("Really end?")
+        await tab.shoot("list-really-end")
+        await button.click()
+        await expect(sessions).to_have_count(1)
+        assert await second.ended() == CloseCode.KICKED
+        assert not first.socket.closed
+        await tab.open("about:blank")
+
+
+async def test_a_door_that_knows_nobody_asks_for_no_token(tab: Tab, tmp_path: Path) -> None:
+    """The page says why it lets nobody in: a form for a token would be of no use."""
+    tab.expected.append(REFUSED)
+    door = Listen(address="127.0.0.1:0", access="peer")
+    async with running(tmp_path, cloud=STILL, listen=(door,)) as setup:
+        if os.getuid() != 0:
+            pytest.skip("only as root is the browser nobody in particular")
+        await tab.open(setup.base)
+        await expect(tab.page.get_by_role("alert").first).to_contain_text("aren’t known here")
+        await expect(tab.page.get_by_label("Access token")).to_be_hidden()
+        await tab.shoot("list-unknown-here")
+        await tab.open("about:blank")
 
 
 async def test_a_restart_of_the_daemon_is_survived(tab: Tab, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cloudErrorText, counted, placeOf, refusalWords, sentence, stateWords, timeLeft, titleOf } from "./words.js";
+import { cloudErrorText, counted, placeOf, refusalWords, sentence, stateWords, timeLeft, titleOf, wantsLogin } from "./words.js";
 
 test("a running or opaque console shows the screen, not words", () => {
   assert.equal(stateWords({ state: "running" }), null);
@@ -67,4 +67,14 @@ test("without a picture there is nothing to bring back", () => {
   const words = stateWords({ state: "resuming", text: "The next try follows." });
   assert.match(words.title, /Not connected yet/);
   assert.doesNotMatch(words.detail, /last picture/);
+});
+
+test("only where a log-in helps is one asked for", () => {
+  assert.ok(wantsLogin({ status: 401, word: "log-in" }));
+  assert.ok(wantsLogin({ status: 401 }));
+  assert.ok(!wantsLogin({ status: 403 }));
+  for (const word of ["no-account", "not-a-proxy", "no-user"]) {
+    assert.ok(!wantsLogin({ status: 401, word }));
+    assert.match(refusalWords({ status: 401, word, text: "It sees none." }).title, /aren’t known/);
+  }
 });

@@ -26,7 +26,7 @@ import { Session } from "./session.js";
 import { StatusBar } from "./statusbar.js";
 import { buildToolbar, enableTools } from "./toolbar.js";
 import { buildWakeHint } from "./wake.js";
-import { placeOf, stateWords } from "./words.js";
+import { placeOf, stateWords, wantsLogin } from "./words.js";
 
 /** After so long with a picture, the next loss starts again with the shortest pause. */
 const STEADY_MS = 30_000;
@@ -241,7 +241,7 @@ class ConsolePage {
 
   #refused(error) {
     this.#status.state("closed", "Not open");
-    if (error.status === 401) {
+    if (wantsLogin(error)) {
       this.#card.show({
         tone: "ask",
         title: "Log in first",

@@ -3,7 +3,8 @@
 import { call } from "./api.js";
 import { byId, element, setText } from "./elements.js";
 import { loginForm } from "./login.js";
-import { cloudErrorText, counted, placeOf, refusalWords, titleOf } from "./words.js";
+import { namesOf } from "./people.js";
+import { cloudErrorText, counted, placeOf, refusalWords, titleOf, wantsLogin } from "./words.js";
 
 const REFRESH_INTERVAL_MS = 15_000;
 
@@ -24,16 +25,77 @@ function show(key, nodes) {
   }
 }
 
-function whoIsOn(viewers) {
+/** How long a button that ends a session waits to be pressed again. */
+const SURE_MS = 4_000;
+
+/** A button that ends somebody's session, once it was pressed twice. */
+function endButton(instance, viewer, name) {
+  const button = element("button", {
+    class: "quiet end",
+    type: "button",
+    text: "End",
+    "aria-label": `End the session of ${name} on ${titleOf(instance)}`,
+  });
+  let asked = false;
+  button.addEventListener("click", async () => {
+    if (!asked) {
+      asked = true;
+      button.textContent = "Really end?";
+      setTimeout(() => {
+        asked = false;
+        button.textContent = "End";
+      }, SURE_MS);
+      return;
+    }
+    button.disabled = true;
+    let problem = null;
+    try {
+      const path = `/api/v1/consoles/${encodeURIComponent(instance.id)}/viewers`;
+      await call("DELETE", `${path}/${encodeURIComponent(viewer.id)}`);
+    } catch (error) {
+      problem = error;
+    }
+    await refresh();
+    // Gone already is what was wanted.
+    if (problem && problem.status !== 404) {
+      button.disabled = false;
+      const { title, text } = refusalWords(problem);
+      tell(title, text);
+    }
+  });
+  return button;
+}
+
+/** What an administrator sees: each session on a line, with the means to end it. */
+function sessions(instance) {
+  const names = namesOf(instance.viewers);
+  const lines = instance.viewers.map((viewer) => {
+    const name = names.get(viewer.id);
+    const how = viewer.role === "control" ? "" : " (watching)";
+    return element(
+      "div",
+      { class: "session" },
+      element("span", { text: `On: ${name}${how}, from ${viewer.from}` }),
+      endButton(instance, viewer, name),
+    );
+  });
+  return element("div", { class: "who" }, ...lines);
+}
+
+function whoIsOn(instance) {
+  const { viewers, role } = instance;
   if (!viewers?.length) {
     return element("span", { class: "who nobody", text: "Nobody is on" });
+  }
+  if (role === "admin") {
+    return sessions(instance);
   }
   const names = viewers.map(({ user, role }) => (role === "control" ? user : `${user} (watching)`));
   return element("span", { class: "who", text: `On: ${names.join(", ")}` });
 }
 
 function row(instance) {
-  const { alias, id, status, viewers } = instance;
+  const { alias, id, status } = instance;
   const name = titleOf(instance);
   return element(
     "li",
@@ -48,7 +110,7 @@ function row(instance) {
       "div",
       { class: "instance-state" },
       element("span", { class: `pill ${STATUS_TONE[status] ?? "calm"}`, text: status || "Status unknown" }),
-      whoIsOn(viewers),
+      whoIsOn(instance),
     ),
     element("a", {
       class: "button primary",
@@ -130,7 +192,7 @@ async function refresh() {
       problem && cloudErrorText(problem.code, problem.text, "ecs:DescribeInstances"),
     );
   } catch (error) {
-    if (error.status === 401) {
+    if (wantsLogin(error)) {
       showLogin();
       tell("");
       return;

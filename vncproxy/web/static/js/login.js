@@ -35,7 +35,7 @@ export function loginForm(done) {
       { class: "hint", id: `token-hint-${made}` },
       "It is in the file ",
       element("code", { text: "token" }),
-      " of vncproxy’s state directory. Or run ",
+      " of vncproxy’s state directory, unless you were given one of your own. Or run ",
       element("code", { text: "vncproxy url INSTANCE" }),
       " there and open the link that it prints.",
     ),

@@ -133,6 +133,14 @@ export function sentence(text) {
   return /[.!?…]$/.test(whole) ? whole : `${whole}.`;
 }
 
+/** Refusals of doors that know their visitors by themselves: there is nothing to log in with. */
+const UNKNOWN_HERE = new Set(["no-account", "not-a-proxy", "wrong-secret", "no-user", "no-tokens"]);
+
+/** Whether a log-in is what a refusal asks for. @param {{status: number, word?: string}} error */
+export function wantsLogin({ status, word }) {
+  return status === 401 && !UNKNOWN_HERE.has(word);
+}
+
 const REFUSALS = {
   0: ["vncproxy can’t be reached", "See whether “vncproxy serve” is running and, with a tunnel, whether the tunnel is up."],
   400: ["The request was wrong", "Reload the page; it may be from another version of vncproxy."],
@@ -147,11 +155,13 @@ const REFUSALS = {
 
 /**
  * The words for a refused request.
- * @param {{status: number, text: string}} error
+ * @param {{status: number, text: string, word?: string}} error
  * @returns {{title: string, text: string, retry: "never"|"backoff"|"after"}}
  */
-export function refusalWords({ status, text }) {
-  const [title, fallback] = REFUSALS[status] ?? ["vncproxy answered with an error", `The status was ${status}.`];
+export function refusalWords({ status, text, word }) {
+  const [title, fallback] = UNKNOWN_HERE.has(word)
+    ? ["You aren’t known here", ""]
+    : (REFUSALS[status] ?? ["vncproxy answered with an error", `The status was ${status}.`]);
   let retry = "never";
   if (status === 429 || status === 503) {
     retry = "after";
