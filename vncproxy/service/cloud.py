@@ -17,8 +17,8 @@ from vncproxy.aliyun.credentials import (
     Credentials,
     CredentialsSource,
     WatchedCredentials,
-    credentials_source,
 )
+from vncproxy.aliyun.credentials_source import credentials_source
 from vncproxy.aliyun.instances import EcsInstance
 from vncproxy.aliyun.proxies import EnvironmentProxies
 from vncproxy.aliyun.tls import client_context
