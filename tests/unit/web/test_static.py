@@ -91,9 +91,10 @@ def test_a_page_has_nothing_inline_and_nothing_foreign(page: Path) -> None:
             assert (STATIC / address.removeprefix("/static/")).is_file(), address
 
 
-def test_there_are_three_pages() -> None:
-    """The list, the ticket's page and the console."""
-    assert [page.name for page in PAGES] == ["console.html", "enter.html", "index.html"]
+def test_the_pages() -> None:
+    """The console, the ticket's page, the list, and the player of recordings."""
+    names = ["console.html", "enter.html", "index.html", "replay.html"]
+    assert [page.name for page in PAGES] == names
 
 
 def test_the_modules_find_their_elements_and_each_other() -> None:

@@ -56,8 +56,8 @@ export class ReplayChannel {
     if (this.#unmarked_bytes >= MARK_BYTES) {
       this.#mark();
     }
-    while (this.#ahead_bytes > WINDOW_BYTES && this.readyState === OPEN) {
-      await this.#mark();
+    while (this.#ahead_bytes > WINDOW_BYTES && this.#marks.length) {
+      await this.#marks[0].answered;
     }
   }
 
@@ -74,9 +74,13 @@ export class ReplayChannel {
     const number = ++this.#number;
     const size_bytes = this.#unmarked_bytes;
     this.#unmarked_bytes = 0;
-    const answered = new Promise((resolve) => this.#marks.push({ number, size_bytes, resolve }));
+    const mark = { number, size_bytes };
+    mark.answered = new Promise((resolve) => {
+      mark.resolve = resolve;
+    });
+    this.#marks.push(mark);
     this.#deliver(Uint8Array.from(fence(number)));
-    return answered;
+    return mark.answered;
   }
 
   #deliver(bytes) {

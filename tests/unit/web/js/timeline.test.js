@@ -1,0 +1,32 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { blockAt, lengthText, noteText, spokenLength } from "./timeline.js";
+
+const blocks = [
+  { time_ms: 0, whole: false },
+  { time_ms: 100, whole: true },
+  { time_ms: 200, whole: false },
+  { time_ms: 300, whole: true },
+];
+
+test("playing begins at the last whole block before a moment, or at the first", () => {
+  const found = [-1, 0, 99, 100, 250, 299, 300, 9_999].map((at_ms) => blockAt(blocks, at_ms));
+  assert.deepEqual(found, [0, 0, 0, 1, 1, 1, 3, 3]);
+});
+
+test("lengths have hours only where there are some", () => {
+  assert.deepEqual([0, 7_999, 750_000, 3_723_000].map(lengthText), ["0:00", "0:07", "12:30", "1:02:03"]);
+});
+
+test("lengths are spoken in words", () => {
+  assert.equal(spokenLength(0), "0 seconds");
+  assert.equal(spokenLength(3_661_000), "1 hour 1 minute 1 second");
+  assert.equal(spokenLength(120_000), "2 minutes");
+});
+
+test("each note has a sentence", () => {
+  for (const what of ["link-lost", "link-renewed", "gap"]) {
+    assert.notEqual(noteText(what), what);
+  }
+  assert.equal(noteText("new-in-a-later-version"), "new-in-a-later-version");
+});
