@@ -17,6 +17,7 @@ from vncproxy.config.load import Loaded
 from vncproxy.config.model import Config, Listen
 from vncproxy.config.search import state_folder
 from vncproxy.config.store_url import is_shared
+from vncproxy.config.users_file import read_users
 from vncproxy.console.bastion import bastion_of
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.inventory import Inventory
@@ -58,6 +59,8 @@ async def check(
         yield await _recordings(config, environ)
     for listen in config.listen:
         yield await _door(listen)
+    if any(listen.access not in ("token", "open") for listen in config.listen):
+        yield _people(config)
     try:
         async with cloud_of(config, environ) as cloud:
             async for finding in _cloud(config, cloud, name):
@@ -70,6 +73,19 @@ def _page() -> Finding:
     if pages.is_complete():
         return Finding("page", True, "noVNC is packed in")
     return Finding("page", False, "noVNC is missing from this installation; install it again")
+
+
+def _people(config: Config) -> Finding:
+    """Whether anybody may do anything at doors that tell people apart."""
+    if not config.rule:
+        return Finding("rules", False, "there is no [[rule]], so nobody may open anything there")
+    rules = f"{len(config.rule)} rule{'' if len(config.rule) == 1 else 's'}"
+    if all(listen.access != "users" for listen in config.listen):
+        return Finding("rules", True, rules)
+    users = read_users(config.access.users_file) if config.access.users_file is not None else ()
+    if not users:
+        return Finding("rules", False, f"{rules}, but no users; see `vncproxy user add`")
+    return Finding("rules", True, f"{rules}; {len(users)} in users_file")
 
 
 async def _state(config: Config, environ: Mapping[str, str]) -> Finding:

@@ -19,7 +19,7 @@ from vncproxy.web.attempts import Attempts
 from vncproxy.web.header import ProxyHeaders
 from vncproxy.web.identity import ANYONE, OWNER, Identity, Kind
 from vncproxy.web.origin import check_fetch_site, check_host, check_origin, parse_origins
-from vncproxy.web.peer import place, uid_behind
+from vncproxy.web.peer import is_unix, place, uid_behind
 from vncproxy.web.sessions import Sessions
 from vncproxy.web.users import Users
 
@@ -243,6 +243,8 @@ class Door:
     def _remote(request: web.Request) -> str | None:
         """The other end's address, None for a Unix socket."""
         transport = request.transport
+        if transport is not None and is_unix(transport):
+            return None
         peer = transport.get_extra_info("peername") if transport is not None else None
         # A connection that is gone has no address; no proxy has this one.
-        return peer[0] if isinstance(peer, tuple) else None if transport is not None else "::"
+        return peer[0] if isinstance(peer, tuple) else "::"

@@ -40,11 +40,16 @@ def uid_behind(transport: asyncio.BaseTransport | None) -> int | None:
     theirs, ours = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
     if isinstance(theirs, tuple) and isinstance(ours, tuple):
         return tcp_uid(theirs[:2], ours[:2])
-    sock = transport.get_extra_info("socket")
     try:
-        return unix_uid(sock.fileno()) if sock is not None else None
+        return unix_uid(transport.get_extra_info("socket").fileno()) if is_unix(transport) else None
     except OSError:
         return None
+
+
+def is_unix(transport: asyncio.BaseTransport) -> bool:
+    """Whether a connection came through a Unix socket; a lost TCP one has no address either."""
+    sock = transport.get_extra_info("socket")
+    return sock is not None and sock.family == socket.AF_UNIX
 
 
 def unix_uid(descriptor: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,19 @@ from tests.real.peers.valkey import ValkeyServer
 from tests.setup import running
 from tests.unit.commands.surroundings import DEMO, DENIED, KEY, SETTINGS, Desk, environ
 from vncproxy.commands.check import Finding, check
+from vncproxy.commands.user import add
 from vncproxy.config.load import Loaded
-from vncproxy.config.model import Aliyun, Instance, Listen, Recording, State, Throttle
+from vncproxy.config.model import (
+    Access,
+    Aliyun,
+    Config,
+    Instance,
+    Listen,
+    Recording,
+    Rule,
+    State,
+    Throttle,
+)
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.settings import AccessKey, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
@@ -285,3 +297,31 @@ async def test_a_shared_store(desk: Desk, valkey_server: ValkeyServer, port: int
     assert not finding.ok
     assert "can't be reached" in finding.text
     assert "hunter2" not in str(finding)
+
+
+async def test_doors_that_tell_people_apart(desk: Desk) -> None:
+    """Without a rule, or without users, nobody may do anything there."""
+    door = Listen(address=f"127.0.0.1:{desk.port}", access="users")
+    access = Access(users_file=desk.folder / "users.json")
+    rule = Rule(users=("ann",), instances=("*",))
+
+    async def rules(**sections: Any) -> tuple[bool, str]:
+        loaded = desk.loaded(**sections)
+        (found,) = [one async for one in check(loaded, {}, None) if one.what == "rules"]
+        return found.ok, found.text
+
+    assert (await rules(listen=(door,), access=access))[0] is False
+    ok, text = await rules(listen=(door,), access=access, rule=(rule,))
+    assert (ok, "user add" in text) == (False, True)
+    add_user(access, "ann")
+    assert await rules(listen=(door,), access=access, rule=(rule,)) == (
+        True,
+        "1 rule; 1 in users_file",
+    )
+    peer = Listen(address=f"127.0.0.1:{desk.port}", access="peer")
+    assert await rules(listen=(peer,), rule=(rule, rule)) == (True, "2 rules")
+
+
+def add_user(access: Access, name: str) -> None:
+    """As `vncproxy user add` does."""
+    add(Config(access=access), name, [])

@@ -146,3 +146,13 @@ async def test_names_are_exact(name: str) -> None:
 async def test_a_password_is_never_printed() -> None:
     """Not even in an instance's repr."""
     assert "abc123" not in repr(await Inventory([WEB], Lister(), []).find("web-1"))
+
+
+async def test_what_is_known_without_asking() -> None:
+    """The configured ones, and what was seen before."""
+    cloud = Lister(cn_a=[seen("i-new", tags={"team": "shop"})])
+    inventory = Inventory([WEB], cloud, ["cn-a"])
+    assert [one.id for one in inventory.known] == ["i-web"]
+    assert not cloud.asked
+    await inventory.all()
+    assert {one.id for one in inventory.known} == {"i-web", "i-new"}

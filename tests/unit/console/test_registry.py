@@ -13,9 +13,11 @@ from tests.unit.console.fakes import settle, until
 from tests.unit.console.surroundings import INSTANCE, KICKED, Surroundings, code_of, surroundings
 from vncproxy.console import registry as registry_module
 from vncproxy.console.console import Console
+from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import State
 from vncproxy.console.ownership import Owner
 from vncproxy.console.registry import Registry
+from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewhere, Side
 
 OTHER = replace(INSTANCE, id="i-two", alias="two")
@@ -353,3 +355,25 @@ async def test_a_drain_gives_everything_back(around: Surroundings) -> None:
     around.join(await registry.console(INSTANCE))
     await registry.drain(RESTARTING, 5.0)
     assert ownership.calls[-1] == ("close", "")
+
+
+async def test_who_may_not_stay_is_sent_away(around: Surroundings) -> None:
+    """4403 for those, on every console; the others don't notice."""
+    registry = Registry(around.parts)
+    console, other = await registry.console(INSTANCE), await registry.console(OTHER)
+    leaving, staying = around.join(console), around.join(console)
+    elsewhere = around.join(other)
+    asked: list[tuple[str, str]] = []
+
+    def may_stay(who: ViewerIdentity, instance: ConsoleInstance) -> bool:
+        asked.append((who.id, instance.id))
+        return who.id not in (leaving.id, elsewhere.id)
+
+    assert registry.recheck(may_stay) == 2
+    assert leaving.end is not None
+    assert elsewhere.end is not None
+    assert leaving.end.code == elsewhere.end.code == CloseCode.KICKED
+    assert staying.end is None
+    assert (elsewhere.id, OTHER.id) in asked
+    assert registry.recheck(lambda *_: True) == 0
+    await closed(registry)

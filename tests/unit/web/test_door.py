@@ -8,12 +8,15 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from tests.unit.web.test_users import add
 from vncproxy.config.model import Access, Listen
 from vncproxy.errors import AccessError
 from vncproxy.observe.redaction import Redactor
+from vncproxy.web.attempts import FREE, Attempts
 from vncproxy.web.door import Door, Token
 from vncproxy.web.identity import ANYONE, Identity
 from vncproxy.web.sessions import Sessions
+from vncproxy.web.users import Users
 
 TOKEN = "the-owners-token"
 OWNER = Identity("owner", "bearer")
@@ -95,3 +98,78 @@ def test_the_doors_own_host(tmp_path: Path, address: str, host: str) -> None:
     door(tmp_path, listen).check_browser(request(Host=host))
     with pytest.raises(AccessError):
         door(tmp_path, listen).check_browser(request(Host="192.0.2.8"))
+
+
+async def test_users_and_the_owner_are_told_apart(tmp_path: Path) -> None:
+    """By the kind of door, whatever they are called, for tokens, cookies and tickets."""
+    file = tmp_path / "users.json"
+    text = add(file, "owner")
+    sessions = Sessions(tmp_path, 100.0, b"key", Redactor())
+    listen = Listen(access="users")
+    theirs = Door(listen, Access(), Token.of(TOKEN), sessions, users=Users(file))
+    ours = Door(Listen(), Access(), Token.of(TOKEN), sessions)
+    named = theirs.by_token(request(), text)
+    assert (named.user, named.kind) == ("owner", "users")
+    assert not ours.knows(named, request())
+    assert not theirs.knows(OWNER, request())
+    assert theirs.knows(named, request())
+    assert theirs.cookie_name != ours.cookie_name
+    cookie = await sessions.begin(named)
+    assert theirs.find(request(Cookie=f"{theirs.cookie_name}={cookie}")) is not None
+    assert ours.find(request(Cookie=f"{ours.cookie_name}={cookie}")) is None
+    for door_, wrong in ((theirs, TOKEN), (ours, text)):
+        with pytest.raises(AccessError):
+            door_.by_token(request(), wrong)
+
+
+def test_a_wrong_token_counts_once_for_each_request(tmp_path: Path) -> None:
+    """However often the request is looked at."""
+    attempts = Attempts()
+    sessions = Sessions(tmp_path, 100.0, b"key", Redactor())
+    ours = Door(Listen(), Access(), Token.of(TOKEN), sessions, attempts=attempts)
+    asking = request(Authorization="Bearer x")
+    for _ in range(FREE + 5):
+        with pytest.raises(AccessError) as refusal:
+            ours.find(asking)
+        assert refusal.value.status == 401
+    assert ours.find(request(Authorization=f"Bearer {TOKEN}")) == OWNER
+    for _ in range(FREE):
+        with pytest.raises(AccessError):
+            ours.find(request(Authorization="Bearer x"))
+    with pytest.raises(AccessError) as refusal:
+        ours.find(request(Authorization=f"Bearer {TOKEN}"))
+    assert (refusal.value.status, refusal.value.word) == (429, "too-many-attempts")
+    assert refusal.value.retry_after_s is not None
+
+
+def test_doors_that_know_by_the_connection_take_no_token(tmp_path: Path) -> None:
+    """Nor a ticket of anybody else; a connection that is gone is nobody's."""
+    ours = door(tmp_path, Listen(access="peer"))
+    assert ours.by_connection
+    with pytest.raises(AccessError) as refusal:
+        ours.by_token(request(), TOKEN)
+    assert refusal.value.word == "no-tokens"
+    assert ours.find(request(Authorization=f"Bearer {TOKEN}")) is None
+    assert not ours.knows(Identity("ann", "ticket", "peer"), request())
+    assert ours.program(request(Origin="http://localhost")) is None
+    with pytest.raises(AccessError) as refusal:
+        ours.identify(request())
+    assert refusal.value.word == "no-account"
+
+
+def test_whom_a_proxy_names(tmp_path: Path) -> None:
+    """On each request; a ticket is good for its user only."""
+    sessions = Sessions(tmp_path, 100.0, b"key", Redactor())
+    listen = Listen(access="header", trusted_proxies=("10.0.0.5",))
+    ours = Door(listen, Access(), Token.of(TOKEN), sessions, header_secret="planted")
+    with pytest.raises(AccessError) as refusal:
+        ours.find(request())
+    assert refusal.value.word == "not-a-proxy"
+    with pytest.raises(AccessError):
+        ours.knows(Identity("ann", "ticket", "header"), request())
+
+
+def test_a_ticket_of_an_open_door_is_good_there_only(tmp_path: Path) -> None:
+    """It proved nothing."""
+    assert door(tmp_path, Listen(access="open")).knows(ANYONE, request())
+    assert not door(tmp_path).knows(ANYONE, request())

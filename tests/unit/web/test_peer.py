@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import struct
@@ -14,6 +15,7 @@ import pytest
 from vncproxy.web.peer import (
     _diagnosed,
     _listed,
+    is_unix,
     owner_in,
     owner_listed,
     place,
@@ -124,3 +126,23 @@ def test_the_listing_of_connections() -> None:
     assert owner_listed(f"head\n{line % '0A'}\n", far, near) is None
     assert owner_listed(f"head\n{line % '01'}\n", near, far) is None
     assert owner_listed("head\nshort\n", far, near) is None
+
+
+async def test_the_kind_of_a_connection(tmp_path: Path) -> None:
+    """By the socket itself: a TCP connection that is lost has no address either."""
+    one, other = socket.socketpair(socket.AF_UNIX)
+    with one, other, connected() as (accepted, _):
+        for sock, unix in ((one, True), (accepted, False)):
+            transport = Known(socket=sock, peername=None, sockname=None)
+            assert is_unix(transport) is unix
+            assert uid_behind(transport) == (os.getuid() if unix else None)
+    assert not is_unix(Known())
+    assert uid_behind(Known()) is None
+
+
+class Known(asyncio.BaseTransport):
+    """A transport that knows these facts only."""
+
+    def __init__(self, **facts: object) -> None:
+        """Keep them."""
+        super().__init__(extra=facts)

@@ -142,3 +142,20 @@ async def test_log_ins_are_bounded(tmp_path: Path) -> None:
     last = await ours.begin(OWNER)
     assert len(ours._sessions) == MAX_SESSIONS
     assert ours.find(last) is not None
+
+
+async def test_a_session_keeps_who_it_is(tmp_path: Path) -> None:
+    """The kind of door and the token with which it began, also over a restart."""
+    ann = Identity("ann", "bearer", "users", "id-1")
+    text = await sessions(tmp_path).begin(ann)
+    assert sessions(tmp_path).find(text) == Identity("ann", "cookie", "users", "id-1")
+
+
+async def test_a_session_of_an_older_version_is_the_owner_s(tmp_path: Path) -> None:
+    """Its file has no kinds: there was one only."""
+    ours = sessions(tmp_path)
+    text = await ours.begin(OWNER)
+    file = tmp_path / FILE_NAME
+    file.write_text(file.read_text().replace(',"kind":"token"', "").replace(',"token_id":""', ""))
+    assert "kind" not in file.read_text()
+    assert sessions(tmp_path).find(text) == Identity("owner", "cookie", "token")
