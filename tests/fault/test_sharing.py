@@ -140,6 +140,50 @@ async def test_another_format_is_refused_while_others_are_on(tmp_path: Path) -> 
         assert dials(setup) == ["accepted"]
 
 
+NATIVE = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
+BIG_ENDIAN = struct.pack(">BBBBHHHBBBxxx", 32, 24, 1, 1, 255, 255, 255, 16, 8, 0)
+BIG_AS_LITTLE = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 8, 16, 24)
+"""How a decoder of little-endian pixels reads the same bytes."""
+
+
+@pytest.mark.parametrize(
+    "encodings", [(TIGHT, COPY_RECT, CURSOR), (HEXTILE, CURSOR), (RAW, CURSOR)]
+)
+async def test_the_same_colours_in_other_bytes_share(
+    tmp_path: Path, encodings: tuple[int, ...]
+) -> None:
+    """As native viewers and browsers ask for them: each sees every pixel, all at once or alone."""
+    async with under_fault(tmp_path, cloud=SMALL) as setup:
+        first = await setup.viewer(encodings=encodings)
+        await until(lambda: setup.shows(first), "the picture")
+        viewers = [first]
+        for pixels, read_as in ((NATIVE, NATIVE), (BIG_ENDIAN, BIG_AS_LITTLE), (PIXELS, PIXELS)):
+            other = await setup.connect()
+            await other.shake_hands()
+            other.decoder.set_format(read_as)
+            await other.send(b"\0\0\0\0" + pixels, set_encodings(encodings), other.request(0))
+            other.read_on()
+            viewers.append(other)
+            await until(lambda: all(map(setup.shows, viewers)), "the same picture for all")
+            await first.type("x")
+            await until(lambda: all(map(setup.shows, viewers)), "the same change for all")
+        await until(lambda: all(viewer.decoder.cursor for viewer in viewers), "the cursor")
+        assert setup.cloud.messages["set-pixel-format"] == 1
+        for viewer in viewers[1:]:
+            await viewer.close()
+        await first.type("y")
+        await until(lambda: setup.shows(first), "the picture of the one that stays")
+        assert first.decoder.encodings[encodings[0]]
+        await first.close()
+        last = await setup.connect()
+        await last.shake_hands()
+        last.decoder.set_format(NATIVE)
+        await last.send(b"\0\0\0\0" + NATIVE, set_encodings(encodings), last.request(0))
+        last.read_on()
+        await until(lambda: setup.shows(last), "the picture of one that is alone")
+        assert setup.cloud.messages["set-pixel-format"] == 2
+
+
 async def test_no_more_viewers_than_allowed(tmp_path: Path) -> None:
     """The next is refused with 429 before the upgrade; a place that is left can be had."""
     limits = Limits(max_viewers=3)

@@ -18,6 +18,7 @@ from vncproxy.console.viewer_screen import Area, TightPart, ViewerScreen, union
 from vncproxy.rfb import client_messages
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.pixel_format import PixelFormat
+from vncproxy.rfb.pixel_order import PixelOrder
 from vncproxy.rfb.server_events import (
     BellRung,
     ColourMapSet,
@@ -54,7 +55,7 @@ class Fanout:
         self._size_told = False
         self._full_at = float("-inf")
         self._asked: tuple[int, ...] | None = None
-        self._asked_by: tuple[PixelFormat, list[tuple[int, ...]]] | None = None
+        self._asked_by: tuple[PixelFormat, bool, list[tuple[int, ...]]] | None = None
         self._common: tuple[int, ...] = ()
         self._switch: FormatSwitch | None = None
         self.next_request_at: float | None = None
@@ -102,6 +103,27 @@ class Fanout:
     def pixel_format(self) -> PixelFormat:
         """The format that the viewers were promised: `memory`'s, or the one being switched to."""
         return self._switch.pixel_format if self._switch else self.memory.pixel_format
+
+    def choose_format(self, viewer_id: str, pixel_format: PixelFormat) -> list[bytes] | None:
+        """A viewer's SetPixelFormat; what to send upstream now, None if it can't have this format.
+
+        A sole viewer's becomes the console's. Beside others, one that wants the same colours in
+        other bytes has them rearranged.
+        """
+        screen = self.viewers[viewer_id]
+        if len(self.viewers) == 1:
+            # First, since it forgets the cursor where that is of an old format.
+            messages = self.set_pixel_format(pixel_format)
+            screen.reorder(None)
+            return messages
+        if pixel_format == self.pixel_format:
+            screen.reorder(None)
+            return []
+        order = PixelOrder.between(self.pixel_format, pixel_format)
+        if order is None:
+            return None
+        screen.reorder(order)
+        return []
 
     def set_pixel_format(self, pixel_format: PixelFormat) -> list[bytes]:
         """The sole viewer wants another format; what to send upstream now.
@@ -300,18 +322,20 @@ class Fanout:
 
         Confirmations and names are filtered for each viewer, so one that asks is enough; a cursor
         that only some can show must be drawn by the upstream. A viewer that asks for a picture
-        before it has named any encoding can show Raw only.
+        before it has named any encoding can show Raw only. While formats are mixed, nothing is
+        asked for whose pixels aren't easily rearranged.
         """
         lists = [s.encodings for s in self.viewers.values() if s.has_chosen or s.started]
         if not lists:
             return ()
-        asked_by = (self.pixel_format, lists)
+        mixed = any(s.reorders for s in self.viewers.values())
+        asked_by = (self.pixel_format, mixed, lists)
         if asked_by != self._asked_by:
             self._asked_by = asked_by
-            self._common = self._common_encodings(lists)
+            self._common = self._common_encodings(lists, mixed=mixed)
         return self._common
 
-    def _common_encodings(self, lists: list[tuple[int, ...]]) -> tuple[int, ...]:
+    def _common_encodings(self, lists: list[tuple[int, ...]], *, mixed: bool) -> tuple[int, ...]:
         unsafe = _unsafe_with(self.pixel_format)
         common = frozenset(lists[0]).intersection(*lists[1:])
         anybody = frozenset(lists[0]).union(*lists[1:])
@@ -320,6 +344,7 @@ class Fanout:
             for code in lists[0]
             if enc.may_be_asked(code)
             and code not in unsafe
+            and (PixelOrder.knows(code) or not mixed)
             and (code in common or code in enc.CARRIED_PSEUDO)
         ]
         chosen = [code for code in chosen if code not in enc.CURSORS or code in common]

@@ -266,9 +266,8 @@ class Stage:
 
     def _set_pixel_format(self, viewer: Viewer, event: PixelFormatSet) -> None:
         assert self.fanout is not None, "only a viewer on a screen has a stream"
-        if event.pixel_format == self.fanout.pixel_format:
-            return
-        if len(self.fanout.viewers) > 1:
+        messages = self.fanout.choose_format(viewer.id, event.pixel_format)
+        if messages is None:
             viewer.close(
                 CloseReason(
                     CloseCode.PIXEL_FORMAT,
@@ -277,7 +276,6 @@ class Stage:
                 )
             )
             return
-        messages = self.fanout.set_pixel_format(event.pixel_format)
         self._follow_format()
         self._send(messages)
 

@@ -8,6 +8,7 @@ matter where a link breaks. Laws (design, rules 3, 4, 5 and 8):
 3. A viewer that missed a zlib rectangle of Tight gets them deflated afresh, each with its reset
    bit, until the next link.
 4. An update is for a viewer that has asked for it or, with continuous updates, whose line has room.
+5. A viewer may want its pixels in another order of bytes than the console's.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from vncproxy.console.pace import Pace
 from vncproxy.console.screen_memory import ScreenMemory
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import viewer_messages
+from vncproxy.rfb.pixel_order import PixelOrder
 from vncproxy.rfb.region import Uncovered
 from vncproxy.rfb.server_events import RectangleReceived
 from vncproxy.rfb.tight import TightLayout
@@ -73,6 +75,7 @@ class ViewerScreen:
         self._told_buttons = False
         self._told_map = b""
         self._in_step = in_step
+        self._order: PixelOrder | None = None
         self._resets = StreamResets()
         self._uncovered = Uncovered(memory.width, memory.height)
         self._pending: list[bytes] = []
@@ -121,6 +124,21 @@ class ViewerScreen:
             # The first of each tells the viewer that the daemon knows them.
             self._outbox.append(_fence(self._mark(now)))
             self._outbox.append(viewer_messages.end_of_continuous_updates())
+
+    def reorder(self, order: PixelOrder | None) -> None:
+        """The viewer's SetPixelFormat, from here on. Args: order - None: the console's format."""
+        if order == self._order:
+            return
+        self._flush()
+        self._order = order
+        self._told_cursor = None
+        self.introduce()
+        self._flush()
+
+    @property
+    def reorders(self) -> bool:
+        """Whether it has another order of bytes than the console's."""
+        return self._order is not None
 
     def requested(self, *, incremental: bool, x: int, y: int, width: int, height: int) -> None:
         """The viewer's FramebufferUpdateRequest."""
@@ -179,6 +197,8 @@ class ViewerScreen:
                 self.missed(rect, tight)
                 return
             wire = wire[: _HEADER.size] + data
+        elif self._order is not None:
+            wire = self._reordered(rect)
         self._uncovered.cover(rect.x, rect.y, rect.width, rect.height)
         self._answered = True
         self._queue(wire)
@@ -198,7 +218,14 @@ class ViewerScreen:
             and self.ready
             and rect.encoding in self._known
             and (rect.encoding != enc.COPY_RECT or self.synced)
+            and (self._order is None or self._order.knows(rect.encoding))
         )
+
+    def _reordered(self, rect: RectangleReceived) -> bytes:
+        wire = rect.message_bytes
+        if self._order is None:
+            return wire
+        return wire[: _HEADER.size] + self._order.rectangle(rect)
 
     def missed(self, rect: RectangleReceived, tight: TightPart | None) -> None:
         """A picture rectangle isn't for this viewer."""
@@ -254,7 +281,7 @@ class ViewerScreen:
             and cursor.encoding in self._known
         ):
             self._told_cursor = cursor
-            self._queue(cursor.message_bytes)
+            self._queue(self._reordered(cursor))
         led = memory.led_state
         if led is not None and led is not self._told_led and enc.QEMU_LED_STATE in self._known:
             self._told_led = led

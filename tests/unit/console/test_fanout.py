@@ -395,3 +395,52 @@ def test_another_link_gets_the_format_that_the_viewers_decode() -> None:
     assert console.requests(0.0)[-1] == WHOLE
     assert console.link_renewed(ScreenMemory(WIDTH, HEIGHT, "guest", OTHER_FORMAT)) == []
     assert console.pixel_format == OTHER_FORMAT
+
+
+BROWSER = PixelFormat(red_shift=0, green_shift=8, blue_shift=16)
+SIXTEEN = PixelFormat(bits_per_pixel=16, depth=16, red_max=31, green_max=63, blue_max=31)
+
+
+def test_a_sole_viewers_format_is_the_consoles() -> None:
+    """The upstream is told at once while nothing was asked of it."""
+    console = fanout()
+    on(console, "v-1", enc.RAW)
+    assert console.choose_format("v-1", SIXTEEN) == [client_messages.set_pixel_format(SIXTEEN)]
+    assert console.choose_format("v-1", SIXTEEN) == []
+    assert console.pixel_format == SIXTEEN
+
+
+def test_beside_others_only_the_order_of_bytes_may_differ() -> None:
+    """Then nothing is asked for that can't be rearranged, until it differs no more."""
+    console = fanout()
+    first = on(console, "v-1", enc.HEXTILE, enc.TIGHT, enc.RAW)
+    second = on(console, "v-2", enc.HEXTILE, enc.TIGHT, enc.RAW)
+    assert console.choose_format("v-2", SIXTEEN) is None
+    assert console.choose_format("v-2", BROWSER) == []
+    assert console.encodings() == (enc.TIGHT, enc.RAW, enc.LAST_RECT)
+    for screen in (first, second):
+        ask(screen, incremental=False)
+        screen.take(0.0)
+    pixel = bytes((1, 2, 3, 0))
+    update(console, RectangleReceived(0, 0, 1, 1, enc.RAW, pixel))
+    assert pixel in first.take(0.0)[-1]
+    assert second.take(0.0)[-1].endswith(bytes((3, 2, 1, 0)))
+    ask(second)
+    update(console, RectangleReceived(0, 0, 1, 1, enc.HEXTILE, b"\1" + pixel))
+    assert second.take(0.0) == []
+    assert second.missing is not None
+    assert console.choose_format("v-2", PixelFormat()) == []
+    assert console.encodings() == (enc.HEXTILE, enc.TIGHT, enc.RAW, enc.LAST_RECT)
+
+
+def test_a_viewer_that_stays_alone_keeps_its_order() -> None:
+    """Until it names its format again, which then is the console's."""
+    console = fanout()
+    for name in ("v-1", "v-2"):
+        on(console, name, enc.RAW)
+    assert console.choose_format("v-2", BROWSER) == []
+    console.leave("v-1")
+    screen = console.viewers["v-2"]
+    assert screen.reorders
+    assert console.choose_format("v-2", BROWSER) == [client_messages.set_pixel_format(BROWSER)]
+    assert not screen.reorders
