@@ -7,11 +7,20 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.console.fakes import FakeLeg
-from vncproxy.console.evidence import closed, got_control, never_began, opened, turned_away
+from vncproxy.console.evidence import (
+    closed,
+    got_control,
+    never_began,
+    opened,
+    recorded,
+    recording_changed,
+    turned_away,
+)
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.observe.audit_record import Event
+from vncproxy.recording.writer import Result
 
 INSTANCE = ConsoleInstance("i-1", "cn-hangzhou", "web-1", password="abc123")
 ANN = ViewerIdentity("v-1", "ann", "127.0.0.1", "local", has_page=True, how="cookie", rule="rule 2")
@@ -102,3 +111,30 @@ def test_who_got_control_and_over_whom() -> None:
         "region": "cn-hangzhou",
         "viewer": "v-9",
     }
+
+
+def test_a_recording_with_its_hash() -> None:
+    """Whether the file was changed since can be told from the audit; so can what is missing."""
+    entry = recorded(INSTANCE, ANN, Result("x.vncrec", 123, "ab" * 32, "the disk is full"), 7.04)
+    assert entry.given() == {
+        "event": "recorded",
+        **SESSION,
+        "file": "x.vncrec",
+        "size_bytes": 123,
+        "sha256": "ab" * 32,
+        "seconds": 7.0,
+        "text": "the disk is full",
+    }
+
+
+def test_a_recording_that_stops_and_goes_on() -> None:
+    """Since when, which session, and why."""
+    failed = recording_changed(INSTANCE, ANN, "x.vncrec", "the disk is full")
+    assert failed.given() == {
+        "event": "recording-failed",
+        **SESSION,
+        "file": "x.vncrec",
+        "text": "the disk is full",
+    }
+    again = recording_changed(INSTANCE, ANN, "x.vncrec", None)
+    assert again.given() == {"event": "recording-resumed", **SESSION, "file": "x.vncrec"}
