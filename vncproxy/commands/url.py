@@ -6,7 +6,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from vncproxy.aliyun.vncurl import official_page_url
-from vncproxy.commands.daemon_client import NoDaemonError, base_url, daemon_client
+from vncproxy.commands.daemon_client import (
+    NoDaemonError,
+    base_url,
+    daemon_client,
+    preferred_door,
+)
 from vncproxy.config.model import Config
 from vncproxy.config.search import state_folder
 from vncproxy.console.bastion import bastion_of
@@ -28,7 +33,10 @@ async def console_url(
     Args: base - how the browser reaches the daemon; None: the first TCP door.
     Raises: ConfigError, NoDaemonError, AccessError.
     """
-    start = base or next((url for one in config.listen if (url := base_url(one))), None)
+    # A ticket is good at doors of the kind that gave it only, and where everybody may enter.
+    kinds = (preferred_door(config).access, "open")
+    doors = (one for one in config.listen if one.access in kinds)
+    start = base or next((url for one in doors if (url := base_url(one))), None)
     if start is None:
         raise ConfigError(
             [ConfigProblem("[[listen]]", "address", "Unix doors only", "--base-url with this")]

@@ -83,8 +83,9 @@ def change_users(
 ) -> tuple[User, ...]:
     """Read, change and write the file, one process at a time; gives what stands there now.
 
-    It appears with its whole content or not at all, keeps its owner and group if it may, and has
-    mode 0600, or 0640 if it had that.
+    It appears with its whole content or not at all, keeps its owner and group, and has mode 0600,
+    or 0640 if it had that. A new one that root makes is given to whom its folder belongs, so that
+    the daemon's own user can read it.
 
     Raises: ConfigError as `read_users`; LocalError - it can't be written, or `change` refuses.
     """
@@ -116,10 +117,10 @@ def _write(path: Path, content: bytes) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            if before is not None and (before.st_uid, before.st_gid) != (os.getuid(), os.getgid()):
-                os.fchown(descriptor, before.st_uid, before.st_gid)
-            if before is not None:
-                os.fchmod(descriptor, before.st_mode & 0o640)
+            owner = before or (path.parent.stat() if os.getuid() == 0 else None)
+            if owner is not None:
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+                os.fchmod(descriptor, before.st_mode & 0o640 if before else _new_mode(owner))
             file.write(content)
             file.flush()
             os.fsync(descriptor)
@@ -127,6 +128,11 @@ def _write(path: Path, content: bytes) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def _new_mode(folder: os.stat_result) -> int:
+    """For the group of a folder such as root:vncproxy, too."""
+    return 0o640 if folder.st_uid == 0 and folder.st_gid != 0 else 0o600
 
 
 def _error(path: Path, found: str) -> ConfigError:

@@ -69,6 +69,18 @@ async def test_links_for_another_base(desk: Desk, short_path: Path) -> None:
         assert link.startswith("https://bastion.example/vnc/enter#")
 
 
+async def test_links_lead_to_a_door_that_takes_them(desk: Desk, short_path: Path) -> None:
+    """A ticket of the token's owner is none at a door for users."""
+    users = Listen(name="users", address="127.0.0.1:1", access="users")
+    unix = Listen(name="unix", address=f"unix:{short_path}/d.sock", access="token")
+    tcp = Listen(name="tcp", address=f"127.0.0.1:{desk.port}")
+    async with running(desk.folder, cloud=desk.cloud, listen=(unix, tcp)):
+        link = await console_url(desk.config(listen=(users, unix, tcp)), {}, "demo", None)
+        assert urlsplit(link).netloc == f"127.0.0.1:{desk.port}"
+        with pytest.raises(ConfigError, match="--base-url"):
+            await console_url(desk.config(listen=(users, unix)), {}, "demo", None)
+
+
 async def test_links_that_cannot_be(desk: Desk) -> None:
     """No daemon, or no such instance."""
     config = desk.config()

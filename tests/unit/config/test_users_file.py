@@ -143,3 +143,15 @@ def test_the_owner_is_kept(tmp_path: Path) -> None:
     os.chown(path, 12345, 23456)
     add(path, "bob")
     assert (path.stat().st_uid, path.stat().st_gid) == (12345, 23456)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may give files away")
+@pytest.mark.parametrize(("owner", "mode"), [(0, 0o640), (12345, 0o600)])
+def test_a_new_file_can_be_read_by_the_daemon(tmp_path: Path, owner: int, mode: int) -> None:
+    """By the group of /etc/vncproxy, or by the owner of the state directory."""
+    os.chown(tmp_path, owner, 23456)
+    path = tmp_path / "users.json"
+    add(path, "ann")
+    found = path.stat()
+    assert (found.st_uid, found.st_gid) == (owner, 23456)
+    assert stat.S_IMODE(found.st_mode) == mode
