@@ -43,6 +43,8 @@ class Decoder:
         self.shifts = shifts
         self.maxima = 255, 255, 255
         self.pixel_bytes = 4
+        self.format_after_end: bytes | None = None
+        """Pixels are in this format from the next EndOfContinuousUpdates on."""
         self.frame: Pixels = np.zeros((height, width, 3), np.uint8)
         self.painted = np.zeros((height, width), np.bool_)
         self.encodings: Counter[int] = Counter()
@@ -104,7 +106,11 @@ class Decoder:
                 self.fences.append((flags, (yield length)))
             elif kind == 250:
                 yield 3
-            elif kind not in (2, 150):
+            elif kind == 150:
+                if self.format_after_end is not None:
+                    self.set_format(self.format_after_end)
+                    self.format_after_end = None
+            elif kind != 2:
                 raise DecodeError(f"message {kind}")
 
     def _update(self) -> Run:

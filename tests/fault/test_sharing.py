@@ -92,23 +92,34 @@ def shows_roughly(setup: Running, viewer: Viewer) -> bool:
 
 
 async def change_format(viewer: Viewer, pixels: bytes) -> None:
-    """SetPixelFormat of a viewer that is owed nothing, so that all that follows is in it."""
-    viewer.decoder.set_format(pixels)
+    """SetPixelFormat as TigerVNC sends it, at a point from which on all is in the new format."""
     viewer.decoder.painted[:] = False
-    await viewer.send(b"\0\0\0\0" + pixels, viewer.request(0))
+    change = b"\0\0\0\0" + pixels
+    if viewer.continuous:
+        area = (0, 0, *viewer.decoder.size)
+        off, on = (struct.pack(">BBHHHH", 150, enabled, *area) for enabled in (0, 1))
+        viewer.decoder.format_after_end = pixels
+        await viewer.send(off, change, on, viewer.request(0))
+        return
+    viewer.requests_itself = False
+    await until(lambda: viewer.idle, "an end of what was asked for")
+    viewer.decoder.set_format(pixels)
+    await viewer.send(change, viewer.request(0))
+    viewer.requests_itself = True
 
 
-async def test_the_sole_viewer_sets_the_format_in_mid_session(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [(), (FENCE, CONTINUOUS_UPDATES)])
+async def test_the_sole_viewer_sets_the_format_in_mid_session(
+    tmp_path: Path, more: tuple[int, ...]
+) -> None:
     """To 16 bits and back, while the screen changes; never with a request outstanding upstream."""
+    encodings = (HEXTILE, COPY_RECT, CURSOR, LAST_RECT, *more)
     async with under_fault(tmp_path, cloud=SMALL) as setup:
-        viewer = await setup.viewer(encodings=(HEXTILE, COPY_RECT, CURSOR, LAST_RECT))
+        viewer = await setup.viewer(encodings=encodings)
         await until(lambda: setup.shows(viewer), "the first picture")
         for pixels, shown in ((PIXELS_16, shows_roughly), (PIXELS, Running.shows)) * 3:
-            viewer.requests_itself = False
             await viewer.type("x")
-            await until(lambda: viewer.idle, "an end of what was asked for")
             await change_format(viewer, pixels)
-            viewer.requests_itself = True
             await until(lambda: shown(setup, viewer), "the picture")  # noqa: B023
             await viewer.type("y")
             await until(lambda: shown(setup, viewer), "a change")  # noqa: B023
