@@ -443,7 +443,7 @@ def test_a_daemon_and_its_commands(place: Place) -> None:
         assert second.status == 1
         assert re.search("already|in use", second.err)
         daemon.process.send_signal(signal.SIGHUP)
-        daemon.until("reload.unavailable")
+        daemon.until("reload.done")
         assert daemon.end() == 0
         daemon.until("daemon.stopped")
         for secret in (found[1], (place.state / "token").read_text().strip(), "planted"):
