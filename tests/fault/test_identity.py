@@ -19,7 +19,9 @@ from vncproxy.config.model import Access, Limits, Listen, Rule
 from vncproxy.config.users_file import change_users
 from vncproxy.console.console import Console
 from vncproxy.console.registry import Registry
+from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.web.attempts import FREE
+from vncproxy.web.session import announce
 
 DEMO = "/api/v1/consoles/demo"
 RULES = (
@@ -339,3 +341,36 @@ async def test_what_a_rule_records(people: People) -> None:
     opened = [msgspec.json.decode(line) for line in audit.read_text().splitlines()]
     (entry,) = [one for one in opened if one["event"] == "open"]
     assert (entry["user"], entry["rule"], entry["identity"]) == ("ann", "rule 2", "bearer")
+
+
+async def test_a_rule_taken_away_before_the_first_byte(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the admission and the first byte a reload may come; the audit has both ends."""
+    authority = people.setup.daemon._authority
+
+    async def announce_late(console: Console, who: Any) -> None:
+        await announce(console, who)
+        authority.apply(())
+
+    monkeypatch.setattr("vncproxy.web.sockets.announce", announce_late)
+    socket = await people.socket("/websockify/demo", "ann")
+    message = await socket.receive(20)
+    assert message.type is aiohttp.WSMsgType.CLOSE
+    assert socket.close_code == 4403
+    audit = people.setup.daemon.state / "audit.jsonl"
+    await until(lambda: '"close"' in audit.read_text(), "the end to be written")
+    assert not people.setup.cloud.sessions
+
+
+async def test_rules_about_tags(tmp_path: Path) -> None:
+    """What the cloud says of an instance decides, also before anybody listed them."""
+    shop = SimulatedInstance(name="demo", tags=(("team", "shop"),))
+    cloud = SimulatorSettings(instances=(shop,), animated=False)
+    rules = (
+        Rule(users=("ann",), instances=("tag:team=shop",)),
+        Rule(users=("wat",), instances=("tag:team=db",)),
+    )
+    async with people_of(tmp_path, cloud=cloud, rule=rules) as people:
+        assert (await people.ask(f"{DEMO}/admission", user="ann")).status == 200
+        assert (await people.ask(f"{DEMO}/admission", user="wat")).status == 404
