@@ -16,6 +16,7 @@ from tests.page import page
 from tests.recorded import everything, played_from, record_everybody, recordings
 from tests.setup import Running, running, until
 from vncproxy.config.model import Recording as Settings
+from vncproxy.config.model import Rule
 from vncproxy.errors import ConfigError
 from vncproxy.recording import writer as writing
 from vncproxy.recording.layout import GAP
@@ -116,6 +117,23 @@ async def test_a_full_disk_at_the_beginning(
         record_everybody(monkeypatch)
         viewer = await setup.viewer()
         await until(lambda: setup.shows(viewer), "the picture, with room again")
+
+
+async def test_what_a_rule_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With record = true a page is told before it opens anything if it can't be recorded."""
+    monkeypatch.undo()
+    rule = Rule(users=("anyone",), instances=("*",), record=True)
+    async with running(tmp_path, rule=(rule,)) as setup:
+        seen = await page(setup)
+        await until(lambda: setup.shows(seen.viewer), "the picture")
+        assert seen.state["recorded"] is True
+        [path] = recordings(tmp_path / "state")
+        path.parent.chmod(0o770)
+        address = f"{setup.base}/api/v1/consoles/{setup.alias}/admission"
+        async with setup.http.get(address) as answer:
+            assert answer.status == 503
+            assert "mode 0770" in (await answer.json())["error"]["text"]
+        path.parent.chmod(0o700)
 
 
 async def test_a_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

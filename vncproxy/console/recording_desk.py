@@ -32,6 +32,22 @@ OPAQUE = (
 _AGAIN = "This session is recorded again."
 
 
+async def check_recording(recordings: Recordings | None, *, opaque: bool) -> None:
+    """Find out whether a session could be recorded now. Raises: RecordingError - it couldn't.
+
+    Args: opaque - whether its console is.
+    """
+    if opaque:
+        raise RecordingError(OPAQUE)
+    await _place(recordings).check()
+
+
+def _place(recordings: Recordings | None) -> Recordings:
+    if recordings is None:
+        raise RecordingError("This session has to be recorded, and there is no place for it.")
+    return recordings
+
+
 class RecordingHost(Protocol):
     """The console, as the desk sees it."""
 
@@ -69,15 +85,14 @@ class RecordingDesk:
     async def check(self, who: ViewerIdentity, *, opaque: bool) -> None:
         """Find out whether this session could begin. Raises: RecordingError - it couldn't."""
         if who.record:
-            if opaque:
-                raise RecordingError(OPAQUE)
-            await self._place().check()
+            await check_recording(self._recordings, opaque=opaque)
 
     async def begin(self, who: ViewerIdentity) -> None:
         """Make the file of a session that has to be recorded. Raises: RecordingError."""
         if who.record:
             session = _SessionRecording(self, who)
-            session.writer = await self._place().begin(_header(self.instance, who), session)
+            place = _place(self._recordings)
+            session.writer = await place.begin(_header(self.instance, who), session)
             self._running[who.id] = session
             _log.info(
                 "recording.began",
@@ -96,11 +111,6 @@ class RecordingDesk:
         """The session is over."""
         if (session := self._running.pop(viewer_id, None)) is not None:
             session.end()
-
-    def _place(self) -> Recordings:
-        if self._recordings is None:
-            raise RecordingError("This session has to be recorded, and there is no place for it.")
-        return self._recordings
 
 
 class _SessionRecording:

@@ -13,6 +13,7 @@ from vncproxy.console.console import Console
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import State
 from vncproxy.console.ownership import RENEW_INTERVAL_S, LocalOwnership, Ownership
+from vncproxy.console.recording_desk import check_recording
 from vncproxy.console.runner import ConsoleParts
 from vncproxy.console.tasks import Tasks
 from vncproxy.console.viewer import ViewerIdentity
@@ -89,6 +90,15 @@ class Registry:
             return
         if (owner := await self._ownership.owner(instance_id)) is not None:
             raise owner.refusal()
+
+    async def check_recording(self, instance_id: str) -> None:
+        """Find out whether a session that has to be recorded could begin on this console.
+
+        Raises: RecordingError - it couldn't.
+        """
+        console = self._open.get(instance_id)
+        opaque = console is not None and console.state is State.OPAQUE
+        await check_recording(self._parts.recordings, opaque=opaque)
 
     async def console(self, instance: ConsoleInstance, viewer_id: str = "") -> Console:
         """The open console of an instance, or a new one that waits for its first viewer.

@@ -113,6 +113,8 @@ async def admission(request: web.Request) -> web.Response:
     if parts.audit.problem is not None:
         # Its WebSocket would be refused, which a page can't tell from a lost connection.
         raise AuditError(parts.audit.problem)
+    if decision.record:
+        await parts.registry.check_recording(instance.id)
     view = request.query.get("view") == "1" or not decision.allows(Role.CONTROL)
     ticket = ViewerTicket(
         identity=identity,
