@@ -74,6 +74,12 @@ class Reloads:
             _log.error("reload.refused", text=error.public_text)
             self._audit.record_later(Entry(event=Event.RELOAD, reason="refused", text=text))
             return
+        except Exception:
+            # The next one must still be heard.
+            _log.exception("reload.fault")
+            self.notes = ["the reload failed by a fault of the daemon; its log says more"]
+            self._audit.record_later(Entry(event=Event.RELOAD, reason="fault"))
+            return
         restart = changes_needing_restart(old, new)
         self.notes = [
             *notes,

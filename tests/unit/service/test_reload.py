@@ -62,6 +62,7 @@ class Setup:
         self.found: Config | ConfigError = OLD
         self.applied: list[Config] = []
         self.notes: list[str] = []
+        self.fault: Exception | None = None
         self.manager, self.evidence = Manager(), Evidence()
         source = None if no_file else Source(self.read, self.apply)
         self.reloads = Reloads(source, self.manager, self.evidence)
@@ -75,6 +76,8 @@ class Setup:
 
     async def apply(self, config: Config) -> list[str]:
         """As the daemon."""
+        if self.fault is not None:
+            raise self.fault
         self.applied.append(config)
         return self.notes
 
@@ -134,6 +137,19 @@ async def test_a_wrong_configuration_changes_nothing() -> None:
         setup.found = Config(log=Log(level="debug"))
         await setup.reload()
         assert setup.manager.said[-1] == "ready: open"
+
+
+async def test_a_fault_does_not_end_reloads() -> None:
+    """It is told, and the next reload is carried out."""
+    async with watching() as setup:
+        setup.fault = ZeroDivisionError("planted")
+        await setup.reload()
+        assert "a fault of the daemon" in setup.manager.said[-1]
+        assert "planted" not in setup.manager.said[-1]
+        setup.fault = None
+        await setup.reload()
+        assert setup.manager.said[-1] == "ready: open"
+        assert [entry.reason for entry in setup.evidence.entries] == ["fault", "done"]
 
 
 async def test_without_a_file() -> None:
