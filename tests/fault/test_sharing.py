@@ -20,6 +20,7 @@ from tests.setup import (
     COPY_RECT,
     CURSOR,
     DESKTOP_SIZE,
+    EXTENDED_SIZE,
     FENCE,
     HEXTILE,
     LAST_RECT,
@@ -113,7 +114,7 @@ async def test_the_sole_viewer_sets_the_format_in_mid_session(
     tmp_path: Path, more: tuple[int, ...]
 ) -> None:
     """To 16 bits and back, while the screen changes; never with a request outstanding upstream."""
-    encodings = (HEXTILE, COPY_RECT, CURSOR, LAST_RECT, *more)
+    encodings = (HEXTILE, COPY_RECT, CURSOR, LAST_RECT, EXTENDED_SIZE, *more)
     async with under_fault(tmp_path, cloud=SMALL) as setup:
         viewer = await setup.viewer(encodings=encodings)
         await until(lambda: setup.shows(viewer), "the first picture")

@@ -7,15 +7,21 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from playwright.async_api import expect
 
 from tests.fault.aftermath import dials, under_fault
+from tests.real.console_tab import fresh_tab
+from tests.real.peers.browser import Browser
 from tests.real.peers.process import until as until_async
+from tests.real.peers.qemu import Qemu
 from tests.real.peers.tigervnc import TigerVnc, tigervnc
 from tests.setup import Running, until
 from vncproxy.config.model import Instance
-from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatorSettings
+from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
 
 PASSWORD = "tiger12"
+COARSE = 64
+"""How far two bits of blue may be off eight, and a little more."""
 SMALL = SimulatorSettings(animated=False, width=640, height=480)
 
 
@@ -71,3 +77,59 @@ async def test_it_shows_the_screen_and_types(tmp_path: Path, port: int) -> None:
         await until(lambda: setup.cloud.typed_text.endswith("again"), "the text")
         await sees(viewer, truth)
         assert dials(setup) == ["accepted", "accepted"]
+
+
+async def test_it_shares_a_machine_with_a_page(
+    qemu: Qemu, chromium: Browser, tmp_path: Path, port: int
+) -> None:
+    """They want their pixels in different bytes; each shows every pixel, and one of them types."""
+    cloud = SimulatorSettings(instances=(SimulatedInstance(screen=f"127.0.0.1:{qemu.vnc_port}"),))
+    async with (
+        under_fault(tmp_path, cloud=cloud, instance=instance(tmp_path, port)) as setup,
+        fresh_tab(chromium, tmp_path) as tab,
+    ):
+        await tab.open(f"{setup.base}/console/demo")
+        await tab.runs()
+        await tab.shows(qemu.pixels)
+        async with tigervnc(tmp_path / "viewer", port, PASSWORD, "-NoJPEG") as viewer:
+            await sees(viewer, qemu.pixels)
+            await viewer.type("no")
+            await tab.type("page")
+            await qemu.wait_typed(b"page")
+            await tab.shows(qemu.pixels)
+            await sees(viewer, qemu.pixels)
+            # Control that is free goes to who does something.
+            await tab.button("Release control").click()
+            await expect(tab.page.locator("#people")).to_contain_text("Nobody has control")
+            await viewer.xdotool("mousemove", "300", "200", "click", "1")
+            await expect(tab.page.locator("#people")).to_contain_text("native has control")
+            await tab.shoot("sharing-native")
+            await viewer.type("tiger")
+            await qemu.wait_typed(b"pagetiger")
+            await tab.shows(qemu.pixels)
+            await sees(viewer, qemu.pixels)
+        assert dials(setup) == ["accepted"]
+        await tab.open("about:blank")
+
+
+async def test_few_colours_are_not_shared(tmp_path: Path, port: int) -> None:
+    """TigerVNC with 256 colours has them while it is alone; others are told why they can't join."""
+    few = ("-AutoSelect=0", "-FullColor=0", "-LowColorLevel=2", "-PreferredEncoding=Hextile")
+    async with under_fault(tmp_path, cloud=SMALL, instance=instance(tmp_path, port)) as setup:
+        async with tigervnc(tmp_path / "viewer", port, PASSWORD, *few) as viewer:
+            await sees(viewer, screen_of(setup), tolerance=COARSE)
+            await viewer.type("coarse")
+            await until(lambda: setup.cloud.typed_text == "coarse", "the text")
+            await sees(viewer, screen_of(setup), tolerance=COARSE)
+            other = await setup.viewer()
+            assert await other.ended() == 4406
+            await viewer.type("x")
+            await until(lambda: setup.cloud.typed_text == "coarsex", "the text")
+
+        async def gone() -> bool:
+            return not (await setup.state())["viewers"]
+
+        await until_async(gone, "its end")
+        alone = await setup.viewer()
+        await until(lambda: setup.shows(alone), "the picture of the next")
+        assert dials(setup) == ["accepted"]

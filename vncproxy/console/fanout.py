@@ -235,9 +235,10 @@ class Fanout:
         for screen in self._screens():
             screen.update_ended()
         if self._switch is not None:
-            if self._size_told:
-                # The probes were for the old size, and may lie outside the new one.
-                self._size_told = False
+            self._size_told = False
+            if self._switch.size != (self.memory.width, self.memory.height):
+                # The probes were for the old size, and may lie outside the new one. A size that
+                # is the same says nothing: QEMU tells it with each answer.
                 return self._probe_for(self._switch.pixel_format)
             if not self._switch.update_ended():
                 return []
@@ -261,7 +262,9 @@ class Fanout:
         complete the picture of a viewer that was behind, is rationed: `next_request_at` says when.
         """
         if self._switch is not None:
-            return []
+            overdue = self._switch.overdue(now)
+            self.next_request_at = self._switch.again_at
+            return [self._switch.probe()] if overdue else []
         out: list[bytes] = []
         encodings = self.encodings()
         if encodings and encodings != self._asked:

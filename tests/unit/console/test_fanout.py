@@ -444,3 +444,58 @@ def test_a_viewer_that_stays_alone_keeps_its_order() -> None:
     assert screen.reorders
     assert console.choose_format("v-2", BROWSER) == [client_messages.set_pixel_format(BROWSER)]
     assert not screen.reorders
+
+
+SAME_SIZE = RectangleReceived(
+    0, 0, WIDTH, HEIGHT, enc.EXTENDED_DESKTOP_SIZE, bytes((1, 0, 0, 0)) + bytes(16)
+)
+
+
+def switching() -> Fanout:
+    """A console whose sole viewer wants another format in the middle of its session."""
+    console = fanout()
+    ask(on(console, "v-1", enc.RAW, enc.EXTENDED_DESKTOP_SIZE), incremental=False)
+    console.requests(0.0)
+    assert console.choose_format("v-1", SIXTEEN) == [probe(0, 0)]
+    return console
+
+
+def probe(x: int, y: int) -> bytes:
+    """A request for one pixel."""
+    return client_messages.update_request(incremental=False, x=x, y=y, width=1, height=1)
+
+
+def test_a_size_told_again_does_not_begin_a_change_of_format_anew() -> None:
+    """QEMU tells it before each answer to a request that isn't incremental."""
+    console = switching()
+    assert update(console, SAME_SIZE) == []
+    assert update(console, FULL) == [probe(WIDTH - 1, HEIGHT - 1)]
+    assert update(console, SAME_SIZE) == []
+    assert update(console, FULL) == [client_messages.set_pixel_format(SIXTEEN)]
+
+
+def test_another_size_begins_a_change_of_format_anew() -> None:
+    """The corner that was asked for may be none any more."""
+    console = switching()
+    smaller = RectangleReceived(0, 0, 9, 8, enc.EXTENDED_DESKTOP_SIZE, SAME_SIZE.data)
+    assert update(console, FULL) == [probe(WIDTH - 1, HEIGHT - 1)]
+    assert update(console, smaller) == [probe(0, 0)]
+
+
+def test_a_probe_that_was_taken_for_answered_is_sent_again() -> None:
+    """By an update without a picture; not before its answer is long overdue."""
+    console = switching()
+    assert console.requests(1.0) == []
+    assert console.next_request_at is None
+    update(console, SAME_SIZE)
+    assert console.requests(1.0) == []
+    due = console.next_request_at
+    assert due is not None
+    assert due > 1.0
+    assert console.requests(due) == [probe(0, 0)]
+    assert console.requests(due) == []
+    assert console.next_request_at is None
+    update(console, SAME_SIZE)
+    assert console.requests(due) == []
+    assert update(console, FULL) == [probe(WIDTH - 1, HEIGHT - 1)]
+    assert console.requests(due + 10.0) == []
