@@ -129,6 +129,11 @@ async def test_a_machine_is_seen_again(
             await seek(page, at_s * 1000 + 600)
             await shows(page, truth, f"moment {number}")
             await tab.shoot(f"replay-{number}")
+        # A click on the picture plays and pauses, and so does the space bar.
+        await page.locator("#stage").click()
+        await expect(page.locator("#play")).to_have_attribute("aria-label", "Pause")
+        await page.keyboard.press(" ")
+        await expect(page.locator("#play")).to_have_attribute("aria-label", "Play")
         # Played on from the first moment, at speed, it gets to the last picture.
         await seek(page, moments[0][0] * 1000)
         await page.locator("#speed").select_option("16")

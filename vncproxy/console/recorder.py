@@ -278,7 +278,10 @@ class Recorder:
 
     def _notice_gap(self) -> None:
         """What was written no longer leads to what is shown: begin anew, once there is room."""
-        if self._live is not None and (self._reel.lost or not self._reel.has_room):
+        no_room = not self._reel.has_room
+        if (no_room or self._reel.lost) and self._live is not None:
             self._live = None
-            self._drop_key()
-            self._key_at = self._clock()
+        elif not no_room or self._next is None:
+            return
+        self._drop_key()
+        self._key_at = self._clock()

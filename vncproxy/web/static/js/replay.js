@@ -101,8 +101,11 @@ class ReplayPage {
     const player = this.#player;
     const seek = byId("seek");
     byId("play").addEventListener("click", () => this.#toggle());
-    // On its way down: noVNC lets no click out of its canvas.
-    byId("screen").addEventListener("click", () => this.#toggle(), { capture: true });
+    byId("stage").addEventListener("click", ({ target }) => {
+      if (target === byId("stage")) {
+        this.#toggle();
+      }
+    });
     byId("back").addEventListener("click", () => player.seek(player.position_ms - STEP_MS));
     byId("on").addEventListener("click", () => player.seek(player.position_ms + STEP_MS));
     seek.addEventListener("input", () => player.seek(Number(seek.value)));
