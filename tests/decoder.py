@@ -50,6 +50,8 @@ class Decoder:
         self.encodings: Counter[int] = Counter()
         self.messages: Counter[int] = Counter()
         self.updates = 0
+        self.pictures = 0
+        """Updates that held any pixels."""
         self.name: bytes | None = None
         self.cursor: tuple[int, int, int, int, int, bytes] | None = None
         self.leds: int | None = None
@@ -115,6 +117,7 @@ class Decoder:
 
     def _update(self) -> Run:
         (left,) = struct.unpack(">xH", (yield 3))
+        has_pixels = False
         while left:
             left -= 1
             x, y, width, height, encoding = struct.unpack(">HHHHi", (yield 12))
@@ -128,9 +131,11 @@ class Decoder:
                 pixels = yield from self._picture(encoding, x, y, width, height)
                 self.frame[y : y + height, x : x + width] = pixels
                 self.painted[y : y + height, x : x + width] = True
+                has_pixels = has_pixels or width * height > 0
             else:
                 yield from self._pseudo(encoding, x, y, width, height)
         self.updates += 1
+        self.pictures += has_pixels
 
     def _picture(
         self, encoding: int, x: int, y: int, width: int, height: int

@@ -63,7 +63,7 @@ class Viewer:
         self.answers_fences = True
         self.continuous = False
         self._fences = 0
-        self._asked = 0
+        self._asked = self._asked_at = 0
 
     async def _exactly(self, size: int) -> bytes:
         while len(self._early) < size:
@@ -109,6 +109,7 @@ class Viewer:
                 continue
             if self.decoder.at_boundary and self.decoder.updates > self._asked:
                 self._asked = self.decoder.updates
+                self._asked_at = self.decoder.pictures
                 await self.send(self.request(1))
 
     async def _answer_fences(self) -> None:
@@ -122,8 +123,8 @@ class Viewer:
 
     @property
     def idle(self) -> bool:
-        """Whether all updates that it asked for have come."""
-        return self.decoder.at_boundary and self.decoder.updates > self._asked
+        """Whether the picture that it asked for has come; a cursor alone isn't one."""
+        return self.decoder.at_boundary and self.decoder.pictures > self._asked_at
 
     def request(self, incremental: int) -> bytes:
         """A FramebufferUpdateRequest for the whole screen."""

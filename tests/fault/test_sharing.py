@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -92,20 +93,26 @@ def shows_roughly(setup: Running, viewer: Viewer) -> bool:
     return bool(viewer.decoder.painted.all() and off.max() <= ROUNDING)
 
 
-async def change_format(viewer: Viewer, pixels: bytes) -> None:
-    """SetPixelFormat as TigerVNC sends it, at a point from which on all is in the new format."""
+async def change_format(
+    viewer: Viewer, pixels: bytes, change: Callable[[], Awaitable[None]]
+) -> None:
+    """SetPixelFormat as TigerVNC sends it, at a point from which on all is in the new format.
+
+    Args: change - changes the screen, so that an update comes.
+    """
+    viewer.requests_itself = False
+    await change()
     viewer.decoder.painted[:] = False
-    change = b"\0\0\0\0" + pixels
+    wish = b"\0\0\0\0" + pixels
     if viewer.continuous:
         area = (0, 0, *viewer.decoder.size)
         off, on = (struct.pack(">BBHHHH", 150, enabled, *area) for enabled in (0, 1))
         viewer.decoder.format_after_end = pixels
-        await viewer.send(off, change, on, viewer.request(0))
+        await viewer.send(off, wish, on, viewer.request(0))
         return
-    viewer.requests_itself = False
     await until(lambda: viewer.idle, "an end of what was asked for")
     viewer.decoder.set_format(pixels)
-    await viewer.send(change, viewer.request(0))
+    await viewer.send(wish, viewer.request(0))
     viewer.requests_itself = True
 
 
@@ -119,8 +126,7 @@ async def test_the_sole_viewer_sets_the_format_in_mid_session(
         viewer = await setup.viewer(encodings=encodings)
         await until(lambda: setup.shows(viewer), "the first picture")
         for pixels, shown in ((PIXELS_16, shows_roughly), (PIXELS, Running.shows)) * 3:
-            await viewer.type("x")
-            await change_format(viewer, pixels)
+            await change_format(viewer, pixels, partial(viewer.type, "x"))
             await until(lambda: shown(setup, viewer), "the picture")  # noqa: B023
             await viewer.type("y")
             await until(lambda: shown(setup, viewer), "a change")  # noqa: B023
@@ -290,8 +296,12 @@ async def test_a_slow_viewer_skips_and_slows_nobody(
         assert dials(setup) == ["accepted"]
 
 
-async def test_a_viewer_that_reads_nothing_is_let_go(tmp_path: Path) -> None:
+async def test_a_viewer_that_reads_nothing_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """4413 after slow_viewer_timeout; the others go on all the while."""
+    # It won't read its farewell either.
+    monkeypatch.setattr("vncproxy.web.viewer_leg.CLOSE_TIMEOUT_S", 0.2)
     limits = Limits(slow_viewer_timeout=1.0, ping_interval=60.0, ping_timeout=60.0)
     async with (
         moving(tmp_path, limits) as (setup, screen),

@@ -34,6 +34,11 @@ from vncproxy.rfb.tight_streams import StatelessTight
 FULL_UPDATE_PAUSE_S = 1.0
 """Between two full updates that the daemon itself asks for to complete a viewer's picture."""
 
+_UNASKED = enc.CURSORS | {enc.EXTENDED_DESKTOP_SIZE}
+"""Not to be had while the format changes: cursors come unasked, so one in the old format could
+follow the last probe's answer; and TigerVNC's server answers a request that isn't incremental with
+the layout alone."""
+
 
 class Fanout:
     """The screen of one console, over any number of links and viewers."""
@@ -143,9 +148,11 @@ class Fanout:
         self._switch = FormatSwitch(pixel_format, self.memory.width, self.memory.height)
         self.memory.cursor = None
         out = []
-        if self._asked is not None and not enc.CURSORS.isdisjoint(self._asked):
-            # Cursors come unasked, so one in the old format could follow the last probe's answer.
-            self._asked = tuple(code for code in self._asked if code not in enc.CURSORS)
+        if self._asked is not None and not _UNASKED.isdisjoint(self._asked):
+            # A size of its own can be had all the same.
+            sizes = {enc.EXTENDED_DESKTOP_SIZE: enc.DESKTOP_SIZE}
+            codes = [sizes.get(code, code) for code in self._asked]
+            self._asked = tuple(dict.fromkeys(code for code in codes if code not in _UNASKED))
             out.append(client_messages.set_encodings(self._asked))
         out.append(self._switch.probe())
         return out
