@@ -73,9 +73,9 @@ def test_every_default_is_a_value_that_the_file_could_hold() -> None:
                 assert converted == field.default
 
 
-@pytest.mark.parametrize("name", ["vncproxy.example.toml", "minimal.toml"])
+@pytest.mark.parametrize("name", ["vncproxy.example.toml", "minimal.toml", "service.toml"])
 def test_examples_load(name: str) -> None:
-    """Both files are valid as they are and name one instance."""
+    """All files are valid as they are and name one instance."""
     [instance] = load(EXAMPLES / name, HOME).config.instance
     assert instance.alias == "web-1"
 
@@ -129,7 +129,7 @@ def test_the_example_with_everything_on(tmp_path: Path) -> None:
     """Taking away every single # gives a valid file, in which all keys are set."""
     text = re.sub(r"^#(?=[a-z_]+ = |\[)", "", EXAMPLE.read_text(), flags=re.MULTILINE)
     # The one name that depends on the machine.
-    text = text.replace('socket_group = "vncproxy"', 'socket_group = "root"')
+    text = text.replace('socket_group = "vncproxy-users"', 'socket_group = "root"')
     file = _with_files(tmp_path, text)
     config = load(file, HOME).config
     assert [door.name for door in config.listen] == ["local", "bastion", "proxy"]
