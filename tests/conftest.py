@@ -21,8 +21,6 @@ _FOREIGN_NAMES = frozenset(
         "CREDENTIALS_DIRECTORY",
     }
 )
-# What runs the tests, rather than what the tests are about.
-_KEPT = frozenset({"VNCPROXY_REQUIRE_PEERS", "VNCPROXY_VENV", "VNCPROXY_NOVNC", "VNCPROXY_SHOTS"})
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,7 +37,7 @@ def clean_surroundings(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
     online = request.node.get_closest_marker("needs_network") is not None
     for name in list(os.environ):
         proxy = name.upper() in _FOREIGN_NAMES
-        if name not in _KEPT and ((proxy and not online) or name.startswith(_FOREIGN)):
+        if (proxy and not online) or name.startswith(_FOREIGN):
             monkeypatch.delenv(name)
     monkeypatch.setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
 

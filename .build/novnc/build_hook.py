@@ -1,7 +1,7 @@
 """Puts noVNC into the package before a wheel, an sdist or an editable install is made.
 
 noVNC comes from npm, in the one version and with the one hash of package-lock.json. It is taken
-from elsewhere in two cases: `VNCPROXY_NOVNC` names a folder that holds it (a machine without npm),
+from elsewhere in two cases: `NOVNC_FOLDER` names a folder that holds it (a machine without npm),
 or the tree has the right version already (an unpacked sdist, a second build).
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 HERE = Path(__file__).resolve().parent
-FOLDER_VARIABLE = "VNCPROXY_NOVNC"
+FOLDER_VARIABLE = "NOVNC_FOLDER"
 NPM_TIMEOUT_S = 300.0
 
 TAKEN = ("core", "vendor", "docs/LICENSE.*", "LICENSE.txt", "AUTHORS", "package.json")

@@ -18,7 +18,7 @@ from tests.real.peers.browser import Browser, pixels
 from tests.real.peers.process import until
 from tests.setup import WAIT_S, Running, running
 
-SHOTS_VARIABLE = "VNCPROXY_SHOTS"
+SHOTS_VARIABLE = "TESTS_SHOTS"
 CANVAS = "#screen canvas"
 _SAYS = """([title, ...more]) => {
     const card = document.querySelector('#message'), text = card?.textContent ?? '';
@@ -52,7 +52,7 @@ class Tab:
 
     @classmethod
     async def opened(cls, browser: Browser, folder: Path) -> Tab:
-        """A new tab. Args: folder - for pictures, unless VNCPROXY_SHOTS names another."""
+        """A new tab. Args: folder - for pictures, unless TESTS_SHOTS names another."""
         shots = Path(os.environ.get(SHOTS_VARIABLE) or folder)
         shots.mkdir(parents=True, exist_ok=True)
         tab = cls(await browser.page(), browser, shots)

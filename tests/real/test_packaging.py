@@ -108,16 +108,16 @@ def test_the_sdist_needs_no_npm(built: Path, tmp_path: Path) -> None:
 def test_without_npm_the_error_is_plain(tmp_path: Path) -> None:
     """A fresh tree without npm fails with a sentence that names both ways out, no traceback."""
     tree = copy_of_the_tree(tmp_path)
-    done = build(tree, "--wheel", PATH=path_without_npm(tmp_path), VNCPROXY_NOVNC="")
+    done = build(tree, "--wheel", PATH=path_without_npm(tmp_path), NOVNC_FOLDER="")
     said = done.stdout + done.stderr
     assert done.returncode != 0
     assert "npm was not found" in said
-    assert "VNCPROXY_NOVNC" in said
+    assert "NOVNC_FOLDER" in said
     assert not list(tree.glob("dist/*.whl"))
 
 
 def test_a_given_folder_is_taken_instead_of_npm(tmp_path: Path) -> None:
-    """VNCPROXY_NOVNC names a folder with noVNC, whose files are packed."""
+    """NOVNC_FOLDER names a folder with noVNC, whose files are packed."""
     given = tmp_path / "given"
     for name in ("core/rfb.js", "vendor/pako/lib/zlib/inflate.js", "LICENSE.txt"):
         (given / name).parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ def test_a_given_folder_is_taken_instead_of_npm(tmp_path: Path) -> None:
         (given / name).parent.mkdir(parents=True, exist_ok=True)
         (given / name).write_text("text\n")
     tree = copy_of_the_tree(tmp_path)
-    done = build(tree, "--wheel", PATH=path_without_npm(tmp_path), VNCPROXY_NOVNC=str(given))
+    done = build(tree, "--wheel", PATH=path_without_npm(tmp_path), NOVNC_FOLDER=str(given))
     assert done.returncode == 0, done.stdout + done.stderr
     (wheel,) = (tree / "dist").glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -134,9 +134,9 @@ def test_a_given_folder_is_taken_instead_of_npm(tmp_path: Path) -> None:
 
 
 def test_a_given_folder_that_is_not_novnc_is_refused(tmp_path: Path) -> None:
-    """VNCPROXY_NOVNC with the wrong folder fails, and the error names what is missing."""
+    """NOVNC_FOLDER with the wrong folder fails, and the error names what is missing."""
     tree = copy_of_the_tree(tmp_path)
-    done = build(tree, "--wheel", VNCPROXY_NOVNC=str(tmp_path))
+    done = build(tree, "--wheel", NOVNC_FOLDER=str(tmp_path))
     assert done.returncode != 0
     assert "there is no core/rfb.js" in done.stdout + done.stderr
 

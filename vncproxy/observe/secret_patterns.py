@@ -32,7 +32,8 @@ _PATTERNS = re.compile(
             rf"(wss?(?::|%(?:25)*3a)(?:/|%(?:25)*2f){{2}}[^{_END}]{{0,300}}?(?:\?|%(?:25)*3f))"
             rf"{_NOT_YET}[^{_END}]+",
             # a header, as in b'Authorization: Bearer x' or {'Cookie': 'x'}: all of its value
-            rf"(\b(?:{_HEADERS})(?:{_QUOTE})?\s*[:=,]\s*+b?+(?:{_QUOTE})?+){_NOT_YET}[^\"'\r\n\\]+",
+            rf"(\b(?:{_HEADERS})(?:{_QUOTE})?\s*[:=,]\s*+b?+(?:{_QUOTE})?+){_NOT_YET}[^\"'\r\n\\]++"
+            rf"(?!{_QUOTE}\s*:)",
             # name=value in a query, a form or a log line, percent-encoded or not; "s" is the
             # VncUrl's own parameter, but "duration_s" isn't
             rf"((?:{_NAMES}|{_PARAMETER})(?:=|%(?:25)*3d)b?(?:{_QUOTE})?+)"

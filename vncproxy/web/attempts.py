@@ -1,6 +1,6 @@
-"""Wrong tokens by source: after a few in a minute the source has to wait, longer each time. Pure.
+"""Wrong tokens by source: after a few in a minute the next wrong one has to wait, longer each time.
 
-A token can't be guessed; this keeps guesses from costing anything, and tells of them.
+A token can't be guessed; this keeps guesses from costing anything, and tells of them. Pure.
 """
 
 from __future__ import annotations

@@ -52,6 +52,9 @@ class Connection(web.RequestHandler):
         """
         if status < 500:
             _log.info("request.unreadable", status=status, address=request.remote)
+        elif isinstance(exc, ConnectionError):
+            # Who asked has left in the midst of it.
+            _log.debug("request.left", address=request.remote)
         else:
             _log.error("request.fault", exc_info=exc)
         if request.writer.output_size > 0:

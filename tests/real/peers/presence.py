@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import pytest
 
-REQUIRED_VARIABLE = "VNCPROXY_REQUIRE_PEERS"
+REQUIRED_VARIABLE = "TESTS_REQUIRE_PEERS"
 
 
 def peers_are_required() -> bool:

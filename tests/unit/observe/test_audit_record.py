@@ -79,7 +79,7 @@ def test_no_field_has_room_for_what_is_typed_or_secret() -> None:
         *("event", "user", "identity", "door", "address", "rule"),
         *("instance", "alias", "region", "viewer", "other", "other_viewer", "links"),
         *("bytes_in", "bytes_out", "seconds", "side", "code", "reason", "text"),
-        *("version", "count", "size_bytes", "sha256"),
+        *("version", "count", "size_bytes", "sha256", "file"),
     ]
 
 

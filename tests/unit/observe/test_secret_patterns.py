@@ -111,6 +111,13 @@ def test_hostile_text_costs_no_more_than_its_length(piece: str) -> None:
     assert cost(65536 // len(piece)) < 5.0
 
 
+def test_a_name_after_a_value_that_is_a_headers_name_stays() -> None:
+    """The kind of a proof may be "cookie"; the next key is no cookie."""
+    line = '{"identity":"cookie","door":"local"}'
+    assert hide_lookalikes(line) == line
+    assert "abc" not in hide_lookalikes('{"cookie": "abc"}')
+
+
 def test_the_action_of_the_api_hides_nothing() -> None:
     """DescribeInstanceVncUrl ends like a secret's name, but what follows it is no secret."""
     line = '{"action":"DescribeInstanceVncUrl","region":"cn-hangzhou"}'
