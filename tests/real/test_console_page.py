@@ -223,6 +223,27 @@ async def test_a_link_opens_the_console_once(tab: Tab, tmp_path: Path) -> None:
         await tab.open("about:blank")
 
 
+async def test_a_fresh_link_in_the_tab_of_a_used_one_opens_the_console(
+    tab: Tab, tmp_path: Path
+) -> None:
+    """Only the fragment of the address changes; its ticket is taken out of it all the same."""
+    tab.expected.append(REFUSED)
+    async with running(tmp_path, cloud=STILL, access="token") as setup:
+        headers = {"Authorization": f"Bearer {token_of(setup)}"}
+        async with setup.http.post(
+            f"{setup.base}/api/v1/tickets", json={"instance": "demo"}, headers=headers
+        ) as answer:
+            path = (await answer.json())["path"]
+        await tab.open(f"{setup.base}/enter#used-up")
+        title = tab.page.get_by_role("heading", name="This link can’t be used any more")
+        await expect(title).to_be_visible()
+        await tab.open(setup.base + path)
+        await tab.runs()
+        assert tab.page.url == f"{setup.base}/console/demo"
+        await kept_nowhere(tab, path.partition("#")[2], "used-up")
+        await tab.open("about:blank")
+
+
 async def test_the_way_to_the_screen_is_told_step_by_step(tab: Tab, tmp_path: Path) -> None:
     """Asking the cloud, connecting, the screen; panels and dialogs over it."""
     async with Simulator(STILL) as cloud:

@@ -9,10 +9,21 @@ import { call } from "./api.js";
 import { byId, element } from "./elements.js";
 import { refusalWords } from "./words.js";
 
+/** How many links this tab was given: only what became of the last one counts. */
+let turn = 0;
+
 function takeTicket() {
   const ticket = decodeURIComponent(location.hash.slice(1));
   history.replaceState(null, "", location.pathname);
   return ticket;
+}
+
+function tellWaiting() {
+  document.title = "Opening… · vncproxy";
+  byId("title").textContent = "Opening the console";
+  byId("text").replaceChildren("Your ticket is being exchanged for a log-in.");
+  byId("spinner").hidden = false;
+  byId("actions").replaceChildren();
 }
 
 function tell(title, text, actions) {
@@ -36,21 +47,25 @@ function tellUnusable() {
 }
 
 async function exchange(ticket) {
+  turn += 1;
+  const mine = turn;
+  tellWaiting();
   try {
     const answer = await call("POST", "/api/v1/session", { ticket });
-    location.replace(safeNext(answer?.next));
+    if (mine === turn) {
+      location.replace(safeNext(answer?.next));
+    }
   } catch (error) {
+    if (mine !== turn) {
+      return;
+    }
     if ([400, 401, 404, 410].includes(error.status)) {
       tellUnusable();
       return;
     }
     const { title, text } = refusalWords(error);
     const again = element("button", { class: "primary", type: "button", text: "Try again" });
-    again.addEventListener("click", () => {
-      byId("spinner").hidden = false;
-      byId("actions").replaceChildren();
-      exchange(ticket);
-    });
+    again.addEventListener("click", () => exchange(ticket));
     tell(title, [text], [again]);
   }
 }
@@ -69,4 +84,6 @@ function start() {
   }
 }
 
+// Another link put into the address bar of this tab loads nothing: only the fragment changes.
+window.addEventListener("hashchange", start);
 start();
