@@ -328,12 +328,18 @@ async def test_a_lost_link_comes_back_under_the_page(tab: Tab, tmp_path: Path) -
         setup.cloud.drop()
         await tab.says("Bringing the link back", "3 tries so far.")
         await expect(tab.button("Ctrl+Alt+Del")).to_be_disabled()
+        await tab.type("lost")
+        await expect(tab.page.locator("#message-lost")).to_have_text(
+            "4 keys that you pressed went nowhere."
+        )
         await tab.shoot("resuming")
         await shows(tab, setup)
         setup.cloud.gateway_faults.clear()
         await tab.button("Try now").click()
         await tab.runs()
-        await expect(tab.page.locator("#notices")).to_contain_text("The link was lost and is back.")
+        await expect(tab.page.locator("#notices")).to_contain_text(
+            "The link was lost and is back. 4 keys that you pressed went nowhere in between."
+        )
         await tab.shoot("resumed")
         await tab.type("back")
         await until(lambda: setup.cloud.typed_text == "back", "the keys")

@@ -19,7 +19,21 @@ test("a link that is back says so, with what was dropped since it was lost", () 
     { state: "running", discarded_keys: 8 },
   );
   assert.equal(back.level, "warning");
-  assert.match(back.text, /6 keys pressed/);
+  assert.match(back.text, /6 keys that you pressed went nowhere/);
+});
+
+test("keys that the page kept to itself are told with those that the daemon dropped", () => {
+  const changes = new Changes();
+  changes.next({ state: "running", discarded_keys: 2 });
+  changes.next({ state: "resuming", discarded_keys: 3 });
+  const [back, ...more] = changes.next({ state: "running", discarded_keys: 3 }, 4);
+  assert.match(back.text, /5 keys that you pressed went nowhere in between/);
+  assert.equal(more.length, 0);
+});
+
+test("in a new session as well, where the link itself wasn’t lost", () => {
+  const [told] = new Changes().next({ state: "running" }, 1);
+  assert.deepEqual(told, { level: "warning", text: "1 key that you pressed went nowhere while the screen was away." });
 });
 
 test("nothing dropped is plain good news, told once", () => {

@@ -1,6 +1,6 @@
 /** What is worth a notice when the console's state changes in the course of a session. Pure. */
 
-import { counted } from "./words.js";
+import { wentNowhere } from "./words.js";
 
 const OPAQUE =
   "Opaque mode: the cloud uses something that vncproxy doesn’t know, so bytes are passed on unread, without keepalive, resuming or sharing.";
@@ -16,14 +16,17 @@ export class Changes {
    * The notices for the next state message. A loss may be over before a message told of it: then
    * only the count of losses survived shows it.
    * @param {{state: string, discarded_keys?: number, saved?: {losses_survived: number}}} message
+   * @param {number} [lost] keys that the page itself kept from an instance that is back now
    * @returns {{level: "info"|"warning", text: string}[]}
    */
-  next({ state, discarded_keys: discarded = 0, saved }) {
+  next({ state, discarded_keys: discarded = 0, saved }, lost = 0) {
     const notices = [];
+    let untold = lost;
     if (state === "running") {
       const survived = saved?.losses_survived ?? 0;
       if (this.#ran && (this.#away || survived > this.#survived)) {
-        notices.push(this.#back(discarded - this.#discarded));
+        notices.push(this.#back(discarded - this.#discarded + lost));
+        untold = 0;
       }
       this.#ran = true;
       this.#away = false;
@@ -31,6 +34,9 @@ export class Changes {
       this.#survived = survived;
     } else if (state !== "closed") {
       this.#away = this.#ran;
+    }
+    if (untold > 0) {
+      notices.push({ level: "warning", text: `${wentNowhere(untold)} while the screen was away.` });
     }
     if (state === "opaque" && !this.#opaque) {
       this.#opaque = true;
@@ -41,7 +47,7 @@ export class Changes {
 
   #back(dropped) {
     return dropped > 0
-      ? { level: "warning", text: `The link was lost and is back. ${counted(dropped, "key")} pressed in between went nowhere.` }
+      ? { level: "warning", text: `The link was lost and is back. ${wentNowhere(dropped)} in between.` }
       : { level: "info", text: "The link was lost and is back." };
   }
 }

@@ -15,6 +15,7 @@ import { endOfAdmission, endOfSession } from "./endings.js";
 import { buildGuestClipboard } from "./guestclip.js";
 import { buildKeysPanel } from "./keyspanel.js";
 import { loginForm } from "./login.js";
+import { LostKeys } from "./lostkeys.js";
 import { MessageCard } from "./message.js";
 import { notice } from "./notices.js";
 import { closePanels } from "./panels.js";
@@ -50,6 +51,11 @@ class ConsolePage {
   #attempt = 0;
   #steadyTimer = 0;
   #changes = new Changes();
+  #lostKeys = new LostKeys(
+    window,
+    () => this.#card.waits && this.#controls && this.#screen.showsPicture,
+    (count) => this.#card.lost(count),
+  );
   #retryNow = null;
   #turn = 0;
 
@@ -168,12 +174,22 @@ class ConsolePage {
   }
 
   #stateChanged(message) {
-    for (const { level, text } of this.#changes.next(message)) {
+    const lost = this.#isBack(message) ? this.#takeLostKeys() : 0;
+    for (const { level, text } of this.#changes.next(message, lost)) {
       notice(level, text);
     }
     this.#state = message;
     this.#status.update(message, this.#screen.hasPicture);
     this.#showState();
+  }
+
+  #isBack({ state }) {
+    return ["running", "opaque"].includes(state);
+  }
+
+  #takeLostKeys() {
+    this.#card.lost(0);
+    return this.#lostKeys.take();
   }
 
   #pictureCame() {
@@ -196,7 +212,7 @@ class ConsolePage {
     if (message.state === "closed") {
       return;
     }
-    const passing = ["running", "opaque"].includes(message.state);
+    const passing = this.#isBack(message);
     if (passing && this.#screen.hasPicture) {
       if (this.#card.hide()) {
         this.#screen.focus();

@@ -2,7 +2,7 @@
 
 import { Countdown } from "./countdown.js";
 import { byId, element, setText } from "./elements.js";
-import { timeLeft } from "./words.js";
+import { timeLeft, wentNowhere } from "./words.js";
 
 /**
  * @typedef {object} Message
@@ -72,6 +72,17 @@ export class MessageCard {
     const { seconds, words, done } = countdown;
     const tick = (left_s) => setText(line, `${words} ${timeLeft(left_s)}`);
     this.#countdown.start(seconds, tick, done);
+  }
+
+  /** Whether it is over the screen and goes away by itself. */
+  get waits() {
+    return !byId("veil").hidden && byId("veil").dataset.tone === "wait";
+  }
+
+  /** Say how many keys went nowhere meanwhile. @param {number} count */
+  lost(count) {
+    byId("message-lost").hidden = count === 0;
+    setText(byId("message-lost"), count ? `${wentNowhere(count)}.` : "");
   }
 
   /** Show the screen; says whether the card was there. */

@@ -98,6 +98,11 @@ export class Screen extends EventTarget {
     return this.#hasPicture;
   }
 
+  /** Whether a picture is to be seen, be it the last one of a link that is gone. */
+  get showsPicture() {
+    return this.#hasPicture || !this.#ghost.hidden;
+  }
+
   /** Whether keys go to the instance at this moment. */
   get hasFocus() {
     return this.#canvas !== null && document.activeElement === this.#canvas;

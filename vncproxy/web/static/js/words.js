@@ -187,6 +187,11 @@ export function counted(count, one, many = `${one}s`) {
   return `${count} ${count === 1 ? one : many}`;
 }
 
+/** What became of keys that were pressed while there was no link. @param {number} count */
+export function wentNowhere(count) {
+  return count === 1 ? "1 key that you pressed went nowhere" : `${count} keys that you pressed went nowhere`;
+}
+
 /** Seconds left, for people: `7 s`, `1 min 05 s`. @param {number} seconds */
 export function timeLeft(seconds) {
   const whole = Math.max(0, Math.ceil(seconds));
