@@ -51,6 +51,7 @@ from vncproxy.service.cloud import CurrentCloud, budget_of, cloud_of, cloud_over
 from vncproxy.service.doors import Doors
 from vncproxy.service.given import Given
 from vncproxy.service.heart import beat, open_in_words, tell_status
+from vncproxy.service.missing import tell_missing
 from vncproxy.service.reload import Reloads, Source
 from vncproxy.service.state import make_state_folder, recording_folder_of, recordings_of
 from vncproxy.throttle.ledger import Ledger
@@ -204,6 +205,7 @@ class Daemon:
                 doors=[entrance.listen.address for entrance in self._doors.entrances],
                 instances=len(self._given.instances),
             )
+            self._tasks.start(tell_missing(config, self._cloud.now.credentials), "missing")
             self._notifier.ready(self._status())
             self._tell_service_manager()
             if started is not None:

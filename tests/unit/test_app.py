@@ -42,6 +42,15 @@ async def test_what_it_leaves_in_the_state_folder(tmp_path: Path) -> None:
         assert token not in setup.log.getvalue()
 
 
+async def test_a_daemon_without_instances_says_so(tmp_path: Path) -> None:
+    """It starts all the same, and warns in words."""
+    async with running(tmp_path, instance=()) as setup:
+        await until(lambda: "instances.missing" in setup.log.getvalue(), "the warning")
+    (event,) = [one for one in setup.events if one["event"] == "instances.missing"]
+    assert event["level"] == "warning"
+    assert "[[instance]]" in event["text"]
+
+
 async def test_its_end_closes_links_first(tmp_path: Path) -> None:
     """Viewers get 1012 once the link is closed: the cloud's slot is free for the next daemon."""
     async with running(tmp_path) as setup:
