@@ -33,6 +33,7 @@ from typing import ClassVar
 REASON_MAX_BYTES = 123
 """Room for the reason in a WebSocket close frame. Source: RFC 6455, sections 5.5 and 5.5.1."""
 
+_TRIED_AGAIN = "It is tried again."
 _CLOUD_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -233,6 +234,11 @@ class CloudError(VncproxyError):
         self.request_id = request_id
         self.retry_after_s = retry_after_s
         self.clock_offset_s = clock_offset_s
+
+    @property
+    def final_text(self) -> str:
+        """The sentence where nobody tries again by himself, as at the end of a command."""
+        return self.public_text.replace(_TRIED_AGAIN, "Try again later.")
 
     def close_reason(self) -> CloseReason:
         """4502 with the cloud's code."""

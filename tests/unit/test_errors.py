@@ -108,3 +108,10 @@ def test_the_tree_in_the_docstring() -> None:
         if inspect.isclass(value) and issubclass(value, VncproxyError)
     ]
     assert [name for name in classes if name not in drawn] == []
+
+
+def test_what_is_said_where_nobody_tries_again() -> None:
+    """A promise of another try becomes an advice; everything else stays."""
+    busy = CloudError("The ECS API has a fault. It is tried again.", CloudErrorKind.TRANSIENT)
+    assert busy.final_text == "The ECS API has a fault. Try again later."
+    assert CloudError("No.", CloudErrorKind.PERMANENT).final_text == "No."

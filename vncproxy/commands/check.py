@@ -24,6 +24,7 @@ from vncproxy.console.inventory import Inventory
 from vncproxy.errors import CloudError, VncproxyError
 from vncproxy.service.cloud import Cloud, budget_of, cloud_of
 from vncproxy.service.instances import instances_of
+from vncproxy.service.missing import NO_INSTANCES
 from vncproxy.service.state import make_state_folder, recordings_of, records
 from vncproxy.web import pages
 from vncproxy.web.guard import SERVER_NAME
@@ -61,6 +62,9 @@ async def check(
         yield await _door(listen)
     if any(listen.access not in ("token", "open") for listen in config.listen):
         yield _people(config)
+    if not config.instance and not config.aliyun.discover:
+        # Said even where there are no credentials: a newcomer needs both.
+        yield Finding("instances", False, NO_INSTANCES)
     try:
         async with cloud_of(config, environ) as cloud:
             async for finding in _cloud(config, cloud, name):
@@ -154,7 +158,7 @@ async def _cloud(config: Config, cloud: Cloud, name: str | None) -> AsyncIterato
         credentials = await cloud.credentials.get()
         yield Finding("credentials", True, f"found ({credentials.provider})")
     except CloudError as error:
-        yield Finding("credentials", False, error.public_text)
+        yield Finding("credentials", False, error.final_text)
         return
     try:
         configured = instances_of(config)
@@ -168,28 +172,38 @@ async def _cloud(config: Config, cloud: Cloud, name: str | None) -> AsyncIterato
     inventory = Inventory(configured, cloud.client, discover_in)
     wanted = await inventory.all()
     if inventory.problem is not None:
-        yield Finding("list of instances", not discover_in, inventory.problem.public_text)
+        yield _unlisted(inventory.problem, needed=bool(discover_in))
     if name is not None:
         found = await inventory.find(name)
         if found is None:
             yield Finding(name, False, "no instance of this alias or id is configured")
             return
         wanted = [found]
-    if not wanted:
-        yield Finding("instances", False, "none is configured: add an [[instance]] block")
+    if not wanted and discover_in and inventory.problem is None:
+        none = f"none is configured, and the cloud shows none in {', '.join(discover_in)}"
+        yield Finding("instances", False, none)
     for instance in wanted:
         async for finding in _instance(config, cloud, instance):
             yield finding
+
+
+def _unlisted(problem: CloudError, *, needed: bool) -> Finding:
+    """A list that didn't come: only the permission for it may be missing, and only without need."""
+    if needed or not problem.code.startswith("Forbidden"):
+        return Finding("list of instances", False, problem.final_text)
+    text = "not permitted, so names and states stay unknown; consoles don't need it"
+    return Finding("list of instances", True, text)
 
 
 async def _clock(cloud: Cloud, region: str) -> Finding:
     try:
         offset_s = await cloud.client.server_time_offset(region)
     except CloudError as error:
-        return Finding(f"endpoint of {region}", False, error.public_text)
+        return Finding(f"endpoint of {region}", False, error.final_text)
     off = f"the clocks differ by {abs(offset_s):.0f} s"
     if abs(offset_s) > CLOCK_TOLERANCE_S:
-        return Finding(f"endpoint of {region}", False, f"reached, but {off}: set this clock")
+        # Calls that fail in spite of the correction say so themselves.
+        off = f"{off}, more than calls may; they are corrected for it, but set this clock"
     return Finding(f"endpoint of {region}", True, f"reached; {off}")
 
 
@@ -203,7 +217,7 @@ async def _instance(
     try:
         permission = await cloud.client.may_open(instance.id, instance.region)
     except CloudError as error:
-        yield Finding(f"{instance.alias} permission", False, error.public_text)
+        yield Finding(f"{instance.alias} permission", False, error.final_text)
         return
     yield Finding(f"{instance.alias} permission", permission.granted, permission.text)
     if not permission.granted or instance.status not in ("", "Running"):
@@ -211,7 +225,7 @@ async def _instance(
     try:
         url = await cloud.client.vnc_url(instance.id, instance.region)
     except CloudError as error:
-        yield Finding(f"{instance.alias} VncUrl", False, error.public_text)
+        yield Finding(f"{instance.alias} VncUrl", False, error.final_text)
         return
     host = config.aliyun.connect_host or url.host
     yield await _reach(cloud, instance, host, url.host, url.port, secure=url.secure)
