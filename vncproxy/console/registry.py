@@ -24,6 +24,11 @@ _log = structlog.get_logger("vncproxy.console")
 
 _RETRY_AFTER_S = 10.0
 
+DRAIN_GROUP = 8
+"""Consoles that a drain closes at once."""
+DRAIN_PAUSE_S = 0.2
+"""Between two groups, less if the time is short."""
+
 
 class Registry:
     """The open consoles, by instance id: at most one for each, at most `max_consoles`."""
@@ -180,9 +185,25 @@ class Registry:
         self._parts = replace(self._parts, limits=limits)
 
     async def drain(self, reason: CloseReason, timeout_s: float) -> None:
-        """Close every console, and let in nobody any more; at most `timeout_s`."""
+        """Close every console, and let in nobody any more; at most `timeout_s`.
+
+        In groups, spread over a part of that time, so that not all viewers come back at once.
+        """
         self._draining = True
+        groups = [at // DRAIN_GROUP for at in range(len(self._open))]
+        pause_s = min(DRAIN_PAUSE_S, timeout_s / 2 / (max(groups, default=0) + 1))
         async with asyncio.timeout(timeout_s):
-            await asyncio.gather(*(console.close(reason) for console in self.consoles))
+            await asyncio.gather(
+                *(
+                    _close_after(group * pause_s, console, reason)
+                    for group, console in zip(groups, self.consoles, strict=True)
+                )
+            )
             await self._tasks.close()
             await self._ownership.close()
+
+
+async def _close_after(pause_s: float, console: Console, reason: CloseReason) -> None:
+    if pause_s:
+        await asyncio.sleep(pause_s)
+    await console.close(reason)

@@ -156,6 +156,28 @@ async def test_a_drain_closes_everything_and_lets_nobody_in(around: Surroundings
     assert refusal(registry, INSTANCE.id)[:2] == (503, "draining")
 
 
+async def test_a_drain_closes_in_groups(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first group goes at once, the next a little later, all of them in time."""
+    monkeypatch.setattr("vncproxy.console.registry.DRAIN_GROUP", 2)
+    pauses: list[float] = []
+    usual = asyncio.sleep
+
+    async def noted(pause_s: float) -> None:
+        pauses.append(pause_s)
+        await usual(0)
+
+    registry = Registry(around.parts)
+    for number in range(5):
+        await registry.console(replace(INSTANCE, id=f"i-{number}", alias=f"a{number}"))
+    monkeypatch.setattr("vncproxy.console.registry.asyncio.sleep", noted)
+    await registry.drain(RESTARTING, 1.0)
+    assert registry.consoles == []
+    assert [round(pause_s / min(pauses)) for pause_s in pauses] == [1, 1, 2]
+    assert max(pauses) <= 0.5
+
+
 async def test_a_drain_waits_for_a_console_that_is_closing(around: Surroundings) -> None:
     """Its link must be gone too before the daemon ends."""
     registry = Registry(around.parts)
