@@ -19,6 +19,8 @@ test("the daemon's wait is kept for a throttled console", () => {
 test("a silent end of an opaque console is noVNC's own, which knows the server no better", () => {
   const ending = endOfSession({ code: 1000, reason: "" }, { state: "closed", opaque: true });
   assert.match(ending.title, /can’t be shown/);
+  assert.match(ending.detail, /console\.opaque/);
+  assert.doesNotMatch(ending.text, /browser’s console/);
   assert.notEqual(endOfSession({ code: 1000, reason: "" }, { state: "closed", opaque: false }).title, ending.title);
 });
 

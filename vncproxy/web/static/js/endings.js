@@ -20,7 +20,8 @@ const SILENT = new Set([1000, 1005]);
 /** noVNC let go while the daemon passed everything on unread. */
 const UNSUPPORTED = {
   title: "This screen can’t be shown here",
-  text: "The cloud’s server asks for a log-in, or speaks a kind of VNC, that neither vncproxy nor the screen in this page (noVNC) knows. The browser’s console says which.",
+  text: "The cloud’s server asks for a log-in, or speaks a kind of VNC, that neither vncproxy nor the screen in this page (noVNC) knows. A native VNC viewer, connected through vncproxy, may know it.",
+  detail: "Whoever runs vncproxy finds what the server offered in its log, under console.opaque.",
   retry: "never",
   action: "again",
   button: "Try again",
@@ -38,7 +39,7 @@ export function endOfSession({ code, reason }, last) {
   const status = last?.instance_status ? `The instance is ${last.instance_status}.` : "";
   const after_s = last?.wait_s ?? null;
   if (last?.opaque && SILENT.has(code)) {
-    return { ...UNSUPPORTED, detail: "", after_s };
+    return { ...UNSUPPORTED, after_s };
   }
   const cloudCode = cloudCodeOf(reason) || (code === 4502 ? (last?.error?.code ?? "") : "");
   if (cloudCode) {

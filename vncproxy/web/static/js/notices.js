@@ -5,9 +5,18 @@ import { byId, element } from "./elements.js";
 const INFO_MS = 8_000;
 const AT_MOST = 4;
 
-/** @param {"info"|"warning"} level @param {string} text */
+/**
+ * Show a notice; one that says the same goes.
+ * @param {"info"|"warning"} level
+ * @param {string} text
+ */
 export function notice(level, text) {
   const holder = byId("notices");
+  for (const earlier of [...holder.children]) {
+    if (earlier.querySelector("p").textContent === text) {
+      earlier.remove();
+    }
+  }
   const shown = element(
     "div",
     { class: `notice ${level === "warning" ? "warning" : "info"}` },
