@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cloudErrorText, counted, placeOf, refusalWords, sentence, stateWords, timeLeft, titleOf, wantsLogin } from "./words.js";
+import { cloudErrorText, counted, placeOf, refusalWords, sentence, spoken, stateWords, timeLeft, titleOf, wantsLogin } from "./words.js";
 
 test("a running or opaque console shows the screen, not words", () => {
   assert.equal(stateWords({ state: "running" }), null);
@@ -49,6 +49,11 @@ test("an error without a code of the cloud is told in the daemon's words", () =>
   assert.equal(cloudErrorText(null, "the gateway closed the connection"), "The gateway closed the connection.");
   assert.equal(sentence("Done."), "Done.");
   assert.equal(sentence(""), "");
+});
+
+test("what is read out has one full stop after each sentence", () => {
+  assert.equal(spoken("Connecting", "One moment.", ""), "Connecting. One moment.");
+  assert.equal(spoken("Really?", "why not"), "Really? Why not.");
 });
 
 test("while a link is replaced the page says that typing isn't passed on", () => {

@@ -2,7 +2,7 @@
 
 import { Countdown } from "./countdown.js";
 import { byId, element, setText } from "./elements.js";
-import { timeLeft, wentNowhere } from "./words.js";
+import { spoken, timeLeft, wentNowhere } from "./words.js";
 
 /**
  * @typedef {object} Message
@@ -40,7 +40,7 @@ export class MessageCard {
       ),
     );
     this.#count(countdown);
-    setText(byId("announce"), [title, text, detail].filter(Boolean).join(". "));
+    setText(byId("announce"), spoken(title, text, detail));
     if (form) {
       if (appeared || this.#formKey !== formKey) {
         form.querySelector("input")?.focus();

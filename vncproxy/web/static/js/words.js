@@ -133,6 +133,11 @@ export function sentence(text) {
   return /[.!?…]$/.test(whole) ? whole : `${whole}.`;
 }
 
+/** Several texts as one to be read out. @param {...string} texts */
+export function spoken(...texts) {
+  return texts.map(sentence).filter(Boolean).join(" ");
+}
+
 /** Refusals of doors that know their visitors by themselves: there is nothing to log in with. */
 const UNKNOWN_HERE = new Set(["no-account", "not-a-proxy", "wrong-secret", "no-user", "no-tokens"]);
 
