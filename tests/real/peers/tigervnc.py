@@ -13,11 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.real.peers.presence import need
-from tests.real.peers.process import answers, free_port, running, until
+from tests.real.peers.process import free_port, running, until
 from tests.real.peers.xvnc import picture_of_dump, stored_password
 
 COMMAND_TIMEOUT_S = 10.0
 KEY_DELAY_MS = "30"
+
+
+async def run_on(display: str, *command: str) -> bytes:
+    """The output of an X client on a display. Raises: AssertionError - it fails."""
+    async with asyncio.timeout(COMMAND_TIMEOUT_S):
+        client = await asyncio.create_subprocess_exec(
+            *command,
+            env={**os.environ, "DISPLAY": display},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, errors = await client.communicate()
+    assert client.returncode == 0, f"{command}: {errors.decode(errors='replace')}"
+    return output
 
 
 @dataclass
@@ -30,17 +45,7 @@ class TigerVnc:
 
     async def run(self, *command: str) -> bytes:
         """The output of an X client. Raises: AssertionError - it fails."""
-        async with asyncio.timeout(COMMAND_TIMEOUT_S):
-            client = await asyncio.create_subprocess_exec(
-                *command,
-                env={**os.environ, "DISPLAY": self.display},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-            output, errors = await client.communicate()
-        assert client.returncode == 0, f"{command}: {errors.decode(errors='replace')}"
-        return output
+        return await run_on(self.display, *command)
 
     async def pixels(self) -> NDArray[np.uint8]:
         """What is in its window, as an array of height × width × RGB. Raises: AssertionError."""
@@ -90,15 +95,19 @@ async def tigervnc(
     program, server = need("xtigervncviewer", "tigervnc-viewer"), need("Xvfb", "xvfb")
     folder.mkdir(parents=True, exist_ok=True)
     stored = await stored_password(password, folder)
-    x_port = free_port()
-    display = f":{x_port - 6000 if x_port >= 6000 else x_port}"
-    screen = ("-screen", "0", f"{width}x{height}x24", "-listen", "tcp", "-ac")
+    # A port is free for one process only, so its number makes a display of our own.
+    display = f":{free_port()}"
+    screen = ("-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp")
     async with running(server, display, *screen, log=folder / "xvfb") as x_server:
 
-        async def listens() -> bool:
-            return await answers(x_port)
+        async def opens() -> bool:
+            try:
+                await run_on(display, need("xdotool", "xdotool"), "getmouselocation")
+            except AssertionError:
+                return False
+            return True
 
-        await until(listens, "Xvfb starts", process=x_server, log=folder / "xvfb")
+        await until(opens, "Xvfb starts", process=x_server, log=folder / "xvfb")
         command = (
             *(program, "-display", display, "-SecurityTypes", "VncAuth", "-passwd", str(stored)),
             *("-RemoteResize=0", "-AlertOnFatalError=0", "-ReconnectOnError=0"),
