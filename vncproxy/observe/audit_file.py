@@ -183,8 +183,9 @@ def _lock(descriptor: int, path: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as fault:
         raise AuditError(
-            f"The audit file {path} is in use by another vncproxy. Each needs its own: set file "
-            "under [audit], or another state directory."
+            "Another vncproxy daemon is running already, with the same state directory or audit "
+            f"file: {path} is in use. Stop that one, or give this one a directory of its own under "
+            "[state] and, where file is set under [audit], another file."
         ) from fault
 
 

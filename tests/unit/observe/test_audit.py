@@ -284,7 +284,7 @@ async def test_reopening_goes_on_in_a_new_file(path: Path) -> None:
 async def test_a_second_daemon_is_refused(path: Path) -> None:
     """Two chains in one file would be none."""
     async with opened(path):
-        with pytest.raises(AuditError, match="in use by another vncproxy"):
+        with pytest.raises(AuditError, match="Another vncproxy daemon is running already"):
             await AuditLog(path).open()
 
 
