@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vncproxy import __version__
-from vncproxy.errors import ConfigError, VncproxyError
+from vncproxy.errors import CloudError, ConfigError, VncproxyError
 
 if TYPE_CHECKING:
     from vncproxy.config.load import Loaded
@@ -34,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         _complain(error.public_text)
         return BAD_CONFIG
+    except CloudError as error:
+        _complain(error.final_text)
+        return FAILED
     except VncproxyError as error:
         _complain(error.public_text)
         return FAILED
@@ -274,7 +277,13 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    loaded = _load(options)
+    try:
+        loaded = _load(options)
+    except ConfigError as error:
+        if options.json:
+            rows = [{"what": "configuration", "ok": False, "text": str(p)} for p in error.problems]
+            _print_json(rows)
+        raise
     _quiet()
 
     async def work() -> int:

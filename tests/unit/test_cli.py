@@ -307,6 +307,34 @@ def test_wrong_configurations(place: Place) -> None:
     assert len(place.cloud()["calls"]) == calls
 
 
+def test_check_of_a_wrong_configuration_for_programs(place: Place) -> None:
+    """Each mistake is a finding on standard output; people read the same on standard error."""
+    place.config.write_text('[limits]\nidle_timout = 3\nkeepalive_interval = "x"\n')
+    done = place.call("check", "--json")
+    found = json.loads(done.out)
+    assert done.status == 78
+    assert [(one["what"], one["ok"]) for one in found] == [("configuration", False)] * 2
+    assert [f"vncproxy: {one['text']}" for one in found] == done.err.splitlines()
+
+
+def test_a_command_does_not_promise_another_try(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """When the cloud has a fault the command ends, and says that it is up to the reader."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "b")
+    file = tmp_path / "vncproxy.toml"
+    file.write_text(
+        f'[aliyun]\nendpoint = "http://127.0.0.1:{free_port()}"\n'
+        f'[[instance]]\nalias = "demo"\nid = "{DEMO_ID}"\n'
+    )
+    assert main(["url", "demo", "--official", "--config", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert "Try again later." in said
+    assert "tried again" not in said
+
+
 def test_certificates_that_do_not_load_are_found_first(place: Place) -> None:
     """Status 78 before the state folder is made."""
     for name in ("c.pem", "k.pem"):
