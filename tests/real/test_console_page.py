@@ -544,6 +544,18 @@ async def test_an_unknown_instance_is_told(tab: Tab, tmp_path: Path) -> None:
         await tab.open("about:blank")
 
 
+async def test_an_unknown_address_is_told(tab: Tab, tmp_path: Path) -> None:
+    """A page in the style of the others, with the way to the list."""
+    tab.expected.append("status of 404")
+    async with running(tmp_path, cloud=STILL) as setup:
+        await tab.open(f"{setup.base}/nothing-here")
+        await expect(tab.page.get_by_role("heading", name="Not found")).to_be_visible()
+        await tab.shoot("not-found")
+        await tab.page.get_by_role("link", name="Start page").click()
+        await expect(tab.page.get_by_role("heading", name="Instances")).to_be_visible()
+        await tab.open("about:blank")
+
+
 async def says_its_sentence(tab: Tab, entry: dict[str, Any]) -> None:
     """Title, what to do, a countdown where it comes back by itself, a button where it doesn't."""
     code = entry["code"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+from html import escape
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,6 +17,16 @@ BODY_TIMEOUT_S = 10.0
 """How long a client may take to send a body."""
 
 _WORDS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+_SENTENCES = {404: "There is nothing at this address."}
+_TITLES = {
+    401: "Log in first",
+    403: "Not allowed",
+    404: "Not found",
+    421: "Wrong host name",
+    429: "Too many at once",
+    503: "Not possible just now",
+}
+_PAGE = (Path(__file__).parent / "static" / "refusal.html").read_text("utf-8")
 
 
 def json_answer(body: Any, status: int = 200) -> web.Response:
@@ -25,14 +37,16 @@ def json_answer(body: Any, status: int = 200) -> web.Response:
 
 
 def refusal(request: web.Request, error: AccessError) -> web.Response:
-    """A refusal as JSON, or as plain text where a person opened a page."""
+    """A refusal as JSON, or as a page where a person opened one."""
     headers = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     if error.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="vncproxy"'
     if "text/html" in request.headers.get("Accept", ""):
-        answer = web.Response(text=f"{error.public_text}\n", status=error.status)
+        answer = web.Response(
+            text=_page(error), status=error.status, content_type="text/html", charset="utf-8"
+        )
     else:
         answer = json_answer(
             {
@@ -49,9 +63,17 @@ def refusal(request: web.Request, error: AccessError) -> web.Response:
     return answer
 
 
+def _page(error: AccessError) -> str:
+    title = _TITLES.get(error.status, "This didn’t work")
+    page = _PAGE.replace("{{title}}", title).replace("{{status}}", str(error.status))
+    # Last: a text isn't looked at for the others' names.
+    return page.replace("{{text}}", escape(error.public_text))
+
+
 def http_refusal(status: int, reason: str) -> AccessError:
     """What aiohttp itself refused, in our form."""
-    return AccessError(status, _WORDS.get(status, "refused"), f"{reason}.")
+    text = _SENTENCES.get(status, f"{reason}.")
+    return AccessError(status, _WORDS.get(status, "refused"), text)
 
 
 async def json_body(request: web.Request) -> dict[str, Any]:

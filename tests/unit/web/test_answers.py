@@ -40,10 +40,15 @@ def test_a_refusal_for_programs() -> None:
 
 
 def test_a_refusal_for_people() -> None:
-    """Who navigates to a page reads a sentence, as plain text."""
+    """Who navigates to a page reads a sentence on one, with a way back; it can't become markup."""
     request = make_mocked_request("GET", "/", {"Accept": "text/html"})
     answer = refusal(request, AccessError(401, "log-in", "Log in <first>."))
-    assert (answer.content_type, answer.text) == ("text/plain", "Log in <first>.\n")
+    assert (answer.status, answer.content_type, answer.charset) == (401, "text/html", "utf-8")
+    assert answer.text is not None
+    assert "<h1>Log in first</h1>" in answer.text
+    assert "<p>Log in &lt;first&gt;.</p>" in answer.text
+    assert 'href="/"' in answer.text
+    assert "{{" not in answer.text
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="vncproxy"'
     assert "Retry-After" not in answer.headers
 

@@ -132,10 +132,11 @@ async def test_other_sites_may_lead_to_the_ticket_only(home: House) -> None:
 
 
 async def test_people_get_words_and_programs_json(home: House) -> None:
-    """A refused navigation shows a sentence, a refused call has a word to go by."""
+    """A refused navigation shows a page, a refused call has a word to go by."""
     people = await home.ask("/", "Accept: text/html,*/*", "Sec-Fetch-Site: cross-site")
-    assert people.headers["content-type"].startswith("text/plain")
-    assert people.body.startswith(b"Another site led here.")
+    assert people.headers["content-type"].startswith("text/html")
+    assert b"<p>Another site led here." in people.body
+    assert "default-src 'none'" in people.headers["content-security-policy"]
     assert (await home.ask("/", "Sec-Fetch-Site: cross-site")).word == "cross-site"
 
 

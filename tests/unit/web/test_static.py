@@ -92,8 +92,8 @@ def test_a_page_has_nothing_inline_and_nothing_foreign(page: Path) -> None:
 
 
 def test_the_pages() -> None:
-    """The console, the ticket's page, the list, and the player of recordings."""
-    names = ["console.html", "enter.html", "index.html", "replay.html"]
+    """The console, the ticket's page, the list, a refusal, and the player of recordings."""
+    names = ["console.html", "enter.html", "index.html", "refusal.html", "replay.html"]
     assert [page.name for page in PAGES] == names
 
 
