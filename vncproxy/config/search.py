@@ -12,6 +12,7 @@ from vncproxy.errors import ConfigError, ConfigProblem
 
 SYSTEM_FILE = Path("/etc/vncproxy/vncproxy.toml")
 USER_FILE = ".config/vncproxy/vncproxy.toml"
+AUDIT_NAME = "audit.jsonl"
 USER_STATE = ".local/state/vncproxy"
 
 
@@ -69,7 +70,7 @@ def token_path(config: Config, state: Path) -> Path:
 
 def audit_path(config: Config, state: Path) -> Path:
     """Where the audit is: the setting, else `audit.jsonl` in the state folder."""
-    return config.audit.file or state / "audit.jsonl"
+    return config.audit.file or state / AUDIT_NAME
 
 
 def recordings_path(config: Config, state: Path) -> Path:
