@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,8 +123,10 @@ class Builder:
             self.report.add(path, shown(value, key=field.name), expected(field))
             return
         if is_path(field):
-            self.report.remember(path, shown(value, key=field.name))
             good = self.folders.resolve(good, base)
+            # A file that is there is no secret that was put in the place of a file's name.
+            key = "" if os.path.lexists(good) else field.name
+            self.report.remember(path, shown(value, key=key))
         values[field.name] = good
 
     def _unknown(self, path: KeyPath, name: str, known: list[str]) -> None:

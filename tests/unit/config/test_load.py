@@ -101,3 +101,17 @@ def test_imports_nothing_heavy() -> None:
     names = set(run.stdout.split())
     assert "msgspec" in names
     assert names.isdisjoint({"asyncio", "aiohttp", "websockets", "structlog", "ssl", "pydantic"})
+
+
+def test_a_secret_file_that_is_there_is_named(tmp_path: Path) -> None:
+    """A bare name is shown where it is a file's, and hidden where it may be the secret itself."""
+    (tmp_path / "web1pw").write_text("abc123")
+    (tmp_path / "web1pw").chmod(0o644)
+    file = tmp_path / "vncproxy.toml"
+    file.write_text('[[instance]]\nid = "i-1"\npassword_file = "web1pw"\n')
+    with pytest.raises(ConfigError, match=r"password_file: found 'web1pw': mode 0644"):
+        load(file, {"HOME": str(tmp_path)})
+    file.write_text('[[instance]]\nid = "i-1"\npassword_file = "abc123"\n')
+    with pytest.raises(ConfigError, match="not shown") as caught:
+        load(file, {"HOME": str(tmp_path)})
+    assert "abc123" not in str(caught.value)
