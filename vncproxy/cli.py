@@ -187,7 +187,9 @@ def _base_url(text: str) -> str:
     from urllib.parse import urlsplit
 
     parts = urlsplit(text)
-    if parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment):
+    whole = text.isprintable() and " " not in text and not (parts.query or parts.fragment)
+    # Reading the port raises ValueError where it is none, which argparse takes for a refusal.
+    if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and whole:
         return text
     raise argparse.ArgumentTypeError(f"{text!r} is no http:// or https:// address")
 

@@ -72,7 +72,9 @@ def summary_of(console: Console) -> Message:
 
 _TEXTS = {
     State.IDLE: "Getting ready.",
-    State.WAITING_BUDGET: "Waiting for a permit: the cloud allows 30 connections a minute.",
+    State.WAITING_BUDGET: (
+        "Waiting for a permit: as many connections as may be were made in the last minute."
+    ),
     State.FETCHING_URL: "Asking the cloud for the console's address.",
     State.CONNECTING: "Connecting to the cloud's VNC gateway.",
     State.HANDSHAKE: "Connected; agreeing on how to talk.",

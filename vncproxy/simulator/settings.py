@@ -115,7 +115,11 @@ class SimulatorSettings:
 
     def rules(self) -> list[str]:
         """The rules enforced, one plain sentence each."""
-        kinds = "any whole RFB message" if self.counts == "rfb" else "only key and pointer events"
+        kinds = (
+            "any whole RFB message counts"
+            if self.counts == "rfb"
+            else "only key and pointer events count"
+        )
         second = (
             "a second one is refused"
             if self.second_session == "refuse"
@@ -124,7 +128,7 @@ class SimulatorSettings:
         return [
             f"a VncUrl is valid once, for {self.url_ttl_s:g} s",
             f"a session without interaction for {self.idle_timeout_s:g} s is closed; "
-            f"{kinds} counts, WebSocket pings do not",
+            f"{kinds}, WebSocket pings do not",
             f"one session per instance; {second}",
             f"at most {self.reconnects_per_minute} dials per instance in any {self.window_s:g} s",
             f"calls are signed with ACS3-HMAC-SHA256, at most {self.timestamp_window_s / 60:g} min "

@@ -35,7 +35,9 @@ def load(path: Path) -> SimulatorSettings:
     """Read a file. Raises: SettingsError."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise SettingsError(f"{path}: {(error.strerror or 'it cannot be read').lower()}") from error
+    except ValueError as error:
         raise SettingsError(f"{path}: {error}") from error
     problems: list[str] = []
     keys = [

@@ -83,6 +83,7 @@ async def test_a_wait_is_counted_down(around: Surroundings) -> None:
     console.runner.wait_until = time.time() + 30
     assert 29 < state_of(console)["wait_s"] <= 30
     assert state_of(console)["text"] != taking
+    assert "30" not in state_of(console)["text"], "how many is a setting"
     console.runner.wait_until = time.time() - 5
     assert state_of(console)["wait_s"] == 0
     console.runner.life.state = State.IDLE

@@ -17,7 +17,8 @@ def test_the_rules_are_stated_with_their_numbers() -> None:
     rules = "\n".join(SimulatorSettings(idle_timeout_s=7, counts="input", url_ttl_s=3).rules())
     assert "7 s" in rules
     assert "for 3 s" in rules
-    assert "only key and pointer" in rules
+    assert "only key and pointer events count, WebSocket pings do not" in rules
+    assert "any whole RFB message counts, WebSocket" in "\n".join(SimulatorSettings().rules())
 
 
 def test_secrets_are_not_in_a_repr() -> None:
