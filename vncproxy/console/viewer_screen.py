@@ -91,6 +91,7 @@ class ViewerScreen:
         self.wants = False
         self.ready = True
         self.lost = False
+        """The screen has a size that the viewer can't be told of: what follows isn't for it."""
 
     @property
     def synced(self) -> bool:
@@ -216,6 +217,7 @@ class ViewerScreen:
         return (
             self._taking
             and self.ready
+            and not self.lost
             and rect.encoding in self._known
             and (rect.encoding != enc.COPY_RECT or self.synced)
             and (self._order is None or self._order.knows(rect.encoding))
@@ -318,7 +320,8 @@ class ViewerScreen:
         elif news and enc.DESKTOP_SIZE in self._known:
             self._queue(viewer_messages.desktop_size(*size))
         elif news:
-            self.lost = True
+            # One that has just come may yet say that it knows sizes.
+            self.lost = self.has_chosen or self.started
             return
         else:
             return

@@ -13,6 +13,7 @@ from vncproxy.console.pace import Pace
 from vncproxy.console.screen_memory import ScreenMemory
 from vncproxy.console.viewer_screen import TightPart, ViewerScreen, union
 from vncproxy.rfb import encodings as enc
+from vncproxy.rfb import viewer_messages
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import RectangleReceived
 from vncproxy.rfb.tight import layout
@@ -345,7 +346,20 @@ def test_who_can_not_be_told_of_a_size_is_lost() -> None:
     viewer.memory.take(RectangleReceived(0, 0, 20, 10, enc.DESKTOP_SIZE, b""))
     viewer.screen.introduce()
     assert viewer.screen.lost
+    viewer.update(raw(0, 0, 20, 10))
     assert viewer.screen.take(0.0) == []
+
+
+def test_a_size_that_changes_before_a_viewer_has_said_anything_is_told_later() -> None:
+    """Whether it can follow isn't known before its encodings are."""
+    memory = ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat())
+    screen = ViewerScreen(memory, Pace(1 << 20), in_step=True)
+    memory.take(RectangleReceived(0, 0, 20, 10, enc.DESKTOP_SIZE, b""))
+    screen.introduce()
+    assert not screen.lost
+    screen.set_encodings((enc.RAW, enc.DESKTOP_SIZE), 0.0)
+    assert viewer_messages.desktop_size(20, 10) in screen.take(0.0)
+    assert not screen.lost
 
 
 def test_a_size_ends_its_update() -> None:
