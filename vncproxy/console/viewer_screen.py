@@ -143,7 +143,10 @@ class ViewerScreen:
 
     def requested(self, *, incremental: bool, x: int, y: int, width: int, height: int) -> None:
         """The viewer's FramebufferUpdateRequest."""
-        self.started = True
+        if not self.started:
+            self.started = True
+            # Of a size, say, that it can't follow without having named any encodings.
+            self.introduce()
         self.wants = True
         # In the middle of an update: it has the first part of it, and asks for what follows.
         self._answered = False
