@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +153,11 @@ async def test_the_list_asks_for_the_token_first(tab: Tab, tmp_path: Path) -> No
             await expect(rows).to_have_count(4)
             await expect(rows.filter(has_text="batch")).to_contain_text("Stopped")
             await expect(rows.filter(has_text="erp")).to_contain_text("Windows")
+            bright = re.compile(r"\bprimary\b")
+            await expect(rows.filter(has_text="batch").get_by_role("link")).not_to_have_class(
+                bright
+            )
+            await expect(rows.filter(has_text="erp").get_by_role("link")).to_have_class(bright)
             await expect(rows.filter(has_text="web-1")).to_contain_text("Nobody is on")
             headers = {"Authorization": f"Bearer {token_of(setup)}"}
             viewer = await setup.connect(headers=headers)
@@ -313,7 +317,7 @@ async def test_an_exhausted_budget_is_counted_down(tab: Tab, tmp_path: Path) -> 
     async with tab.on_a_console(tmp_path, cloud=STILL, limits=limits) as setup:
         await tab.runs()
         setup.cloud.drop()
-        await tab.says("Waiting for a free reconnection", "What you see is the last picture.")
+        await tab.says("Waiting for a free connection", "What you see is the last picture.")
         assert 50 < await counts_down(tab) <= 61
         await shows(tab, setup)
         await tab.shoot("waiting-budget")
@@ -502,21 +506,28 @@ async def test_an_unknown_message_is_passed_on_unread_the_next_time(
 
 
 async def test_unknown_security_is_told(tab: Tab, tmp_path: Path) -> None:
-    """The console turns opaque, and noVNC can't log in either: the page says why, once."""
+    """The console turns opaque, and noVNC can't log in either: the page says why."""
     tab.expected.append("Unsupported security types")
     async with Simulator(STILL) as cloud:
         cloud.gateway_faults.next(ANY, GatewayFault(GatewayFaultKind.UNKNOWN_SECURITY), MANY)
         async with tab.on_a_console(tmp_path, cloud=cloud) as setup:
             await tab.says("This screen can’t be shown here", "a log-in", "console.opaque")
-            for tries in (1, 2):
-                assert len(tab.streams) == tries
-                await tab.button("Try again").click()
-                await until(partial(lambda known: len(tab.streams) > known, tries), "another try")
-                await tab.says("This screen can’t be shown here")
-            await expect(tab.page.locator(".notice")).to_have_count(1)
             await tab.shoot("opaque-unsupported")
             assert '"console.opaque"' in setup.log.getvalue()
             kept(setup)
+
+
+async def test_what_is_said_again_replaces_what_was_said(tab: Tab, tmp_path: Path) -> None:
+    """A notice that a page has already is moved to the end, the others stay."""
+    async with tab.on_a_console(tmp_path, cloud=STILL):
+        await tab.runs()
+        await tab.page.evaluate(
+            """async () => {
+                const { notice } = await import('/static/js/notices.js');
+                for (const text of ['Once', 'Twice', 'Once']) notice('warning', text);
+            }"""
+        )
+        await expect(tab.page.locator(".notice p")).to_have_text(["Twice", "Once"])
 
 
 async def test_another_pixel_format_is_told(tab: Tab, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cloudErrorText, counted, placeOf, refusalWords, sentence, spoken, stateWords, timeLeft, titleOf, wantsLogin } from "./words.js";
+import { cloudErrorText, counted, keepaliveWords, placeOf, refusalWords, sentence, shownState, spoken, stateWords, timeLeft, titleOf, wantsLogin } from "./words.js";
 
 test("a running or opaque console shows the screen, not words", () => {
   assert.equal(stateWords({ state: "running" }), null);
@@ -72,6 +72,21 @@ test("without a picture there is nothing to bring back", () => {
   const words = stateWords({ state: "resuming", text: "The next try follows." });
   assert.match(words.title, /Not connected yet/);
   assert.doesNotMatch(words.detail, /last picture/);
+});
+
+test("a connection that need not be waited for is no wait", () => {
+  const asking = { state: "waiting-budget", wait_s: null, attempt: 1, text: "Asking." };
+  assert.equal(shownState(asking, false), "idle");
+  assert.equal(shownState({ ...asking, attempt: 2 }, false), "retrying");
+  assert.equal(shownState(asking, true), "resuming");
+  assert.equal(shownState({ ...asking, wait_s: 20 }, true), "waiting-budget");
+  assert.match(stateWords({ ...asking, wait_s: 20 }).title, /Waiting for a free connection/);
+});
+
+test("what keeps the link open is said for every kind", () => {
+  assert.equal(keepaliveWords("any"), "Kept open by vncproxy");
+  assert.match(keepaliveWords("pointer"), /pointer messages/);
+  assert.equal(keepaliveWords(undefined), "");
 });
 
 test("only where a log-in helps is one asked for", () => {

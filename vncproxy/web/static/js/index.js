@@ -15,6 +15,9 @@ alias = "web-1"
 id = "i-bp1xxxxxxxxxxxxxxxxx"
 region = "cn-hangzhou"`;
 
+/** States in which there is no console: opening one only makes sense for who is about to start it. */
+const WITHOUT_CONSOLE = new Set(["Stopped", "Stopping"]);
+
 let shown = "";
 
 /** Put `nodes` on the page unless what they show is there already, so that focus isn't lost. */
@@ -113,7 +116,7 @@ function row(instance) {
       whoIsOn(instance),
     ),
     element("a", {
-      class: "button primary",
+      class: WITHOUT_CONSOLE.has(status) ? "button" : "button primary",
       href: `/console/${encodeURIComponent(alias || id)}`,
       target: "_blank",
       rel: "noopener",

@@ -2,7 +2,7 @@
 
 import { byId, element, setText } from "./elements.js";
 import { dropPanel } from "./panels.js";
-import { counted, keepaliveName, shownState, stateName } from "./words.js";
+import { counted, keepaliveWords, shownState, stateName } from "./words.js";
 
 const TONE = { running: "good", opaque: "warn", resuming: "warn", retrying: "warn", closed: "bad", password: "warn" };
 
@@ -12,7 +12,7 @@ const KEPT_OPEN = new Set(["running", "resuming"]);
 const CONNECTED = new Set(["running", "opaque"]);
 
 /** Facts that end with the session. */
-const LINK_FACTS = ["State", "Try", "Kept open by", "Desktop"];
+const LINK_FACTS = ["State", "Try", "Keepalive", "Desktop"];
 
 /** @param {number} epoch_s */
 function clock(epoch_s) {
@@ -58,16 +58,17 @@ export class StatusBar {
   }
 
   /** A state message of the control channel. @param {object} message @param {boolean} hasPicture */
-  update({ state: told, since, attempt, keepalive, saved, discarded_keys, screen, recorded }, hasPicture) {
+  update(message, hasPicture) {
+    const { since, attempt, keepalive, saved, discarded_keys, screen, recorded } = message;
     this.#recorded(recorded === true);
-    const state = shownState(told, hasPicture);
+    const state = shownState(message, hasPicture);
     this.state(state);
     this.fact("State", `${stateName(state)}${since ? `, since ${clock(since)}` : ""}`);
     this.fact("Try", attempt > 1 && !CONNECTED.has(state) ? attempt : null);
-    const kind = KEPT_OPEN.has(state) ? keepaliveName(keepalive?.kind) : "";
-    setText(byId("keepalive"), kind ? `Kept open by ${kind}` : "");
+    const kept = KEPT_OPEN.has(state) ? keepaliveWords(keepalive?.kind) : "";
+    setText(byId("keepalive"), kept);
     byId("keepalive").title = keepalive?.why ?? "";
-    this.fact("Kept open by", kind ? keepalive.why || kind : null);
+    this.fact("Keepalive", kept ? keepalive.why || kept : null);
     const survived = saved?.losses_survived ?? 0;
     setText(byId("survived"), survived ? `${counted(survived, "lost link")} replaced` : "");
     this.fact("Lost links replaced", saved ? survived : null);

@@ -7,8 +7,8 @@ const STATES = {
     text: "vncproxy is about to open the link to the instance.",
   },
   "waiting-budget": {
-    title: "Waiting for a free reconnection",
-    text: "The cloud allows 30 reconnections in a minute. vncproxy connects as soon as one is free.",
+    title: "Waiting for a free connection",
+    text: "The connections that the cloud allows in a minute are used up. vncproxy takes the next one that becomes free.",
   },
   "fetching-url": {
     title: "Asking the cloud for the console",
@@ -37,7 +37,7 @@ const LAST_PICTURE = "What you see is the last picture. What you type now isn’
 /** Short names of all states, for the status bar. */
 const SHORT = {
   idle: "Getting ready",
-  "waiting-budget": "Waiting for a reconnection",
+  "waiting-budget": "Waiting for a connection",
   "fetching-url": "Asking the cloud",
   connecting: "Connecting",
   handshake: "Starting the screen",
@@ -57,7 +57,7 @@ const SHORT = {
  * @returns {{title: string, text: string, detail: string}|null}
  */
 export function stateWords(message, hasPicture = false) {
-  const shown = shownState(message.state, hasPicture);
+  const shown = shownState(message, hasPicture);
   const known = STATES[shown];
   if (!known) {
     return null;
@@ -77,11 +77,20 @@ export function stateWords(message, hasPicture = false) {
 }
 
 /**
- * The state as a person sees it: without a picture there is nothing to resume.
- * @param {string} state @param {boolean} hasPicture
+ * The state as a person sees it: without a picture there is nothing to resume, and where no
+ * connection has to be waited for, asking for it is but a step on the way.
+ * @param {{state: string, wait_s?: number|null, attempt?: number}} message
+ * @param {boolean} hasPicture
  */
-export function shownState(state, hasPicture) {
-  return state === "resuming" && !hasPicture ? "retrying" : state;
+export function shownState({ state, wait_s = null, attempt = 1 }, hasPicture) {
+  const passes = state === "waiting-budget" && !(wait_s > 0);
+  if (hasPicture) {
+    return passes ? "resuming" : state;
+  }
+  if (passes && attempt <= 1) {
+    return "idle";
+  }
+  return passes || state === "resuming" ? "retrying" : state;
 }
 
 /** A state's short name. @param {string} state */
@@ -177,14 +186,13 @@ export function refusalWords({ status, text, word }) {
 }
 
 const KEEPALIVE = {
-  any: "any message",
-  pointer: "pointer messages",
-  key: "key presses",
+  pointer: "Kept open by vncproxy’s pointer messages",
+  key: "Kept open by vncproxy’s key presses",
 };
 
 /** What keeps the link open, in a few words. @param {string|undefined} kind */
-export function keepaliveName(kind) {
-  return KEEPALIVE[kind] ?? kind ?? "";
+export function keepaliveWords(kind) {
+  return kind ? (KEEPALIVE[kind] ?? "Kept open by vncproxy") : "";
 }
 
 /** A number of things. @param {number} count @param {string} one @param {string} [many] */
