@@ -473,11 +473,15 @@ async def test_a_restart_of_the_daemon_is_survived(tab: Tab, tmp_path: Path) -> 
         await tab.says(title_of(CloseCode.RESTARTING), "Next try in")
         await tab.shoot("code-1012-real")
         await tab.says("vncproxy can’t be reached", "Next try in")
+        await tab.type("gone")
         await tab.shoot("unreachable")
         door = Listen(address=f"127.0.0.1:{port}", access="open")
         async with running(tmp_path, cloud=cloud, listen=(door,)) as setup:
             await tab.runs()
             await shows(tab, setup)
+            await expect(tab.page.locator("#notices")).to_contain_text(
+                "4 keys that you pressed went nowhere while the screen was away."
+            )
             await tab.type("again")
             await until(lambda: cloud.typed_text == "again", "the keys")
             kept(setup)
