@@ -331,7 +331,7 @@ async def test_a_lost_link_comes_back_under_the_page(tab: Tab, tmp_path: Path) -
         await shows(tab, setup)
         setup.cloud.gateway_faults.next(DEMO_INSTANCE_ID, GatewayFault.refuse(), 5)
         setup.cloud.drop()
-        await tab.says("Bringing the link back", "3 tries so far.")
+        await tab.says("Bringing the link back", "3 tries so far.", "Next try in")
         await expect(tab.button("Ctrl+Alt+Del")).to_be_disabled()
         await tab.type("lost")
         await expect(tab.page.locator("#message-lost")).to_have_text(
