@@ -327,6 +327,7 @@ class Stage:
             if viewer is None:
                 continue
             viewer.stream.extended_buttons = screen.extended_buttons
+            viewer.send(screen.probe(now))
             viewer.send(screen.take(now))
             viewer.owes_answer_since(screen.unanswered_since)
             if screen.lost:

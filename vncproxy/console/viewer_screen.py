@@ -348,13 +348,18 @@ class ViewerScreen:
         self._uncovered.reset(*self._size)
         self.wants = self.started
 
+    def probe(self, now: float) -> list[bytes]:
+        """A fence that measures the line, to be sent on its own before what `take` gives.
+
+        In one WebSocket message with more it would be seen only once all that has come.
+        """
+        payload = self._pace.probe(now) if self._offered and self._unmarked_bytes else None
+        return [] if payload is None else [_fence(payload)]
+
     def take(self, now: float) -> list[bytes]:
-        """What is to be sent to the viewer now, whole messages only, and fences that measure it."""
+        """What is to be sent to the viewer now, whole messages only, and a fence after pictures."""
         outbox, self._outbox = self._outbox, []
         if self._offered and self._unmarked_bytes:
-            probe = self._pace.probe(now)
-            if probe is not None:
-                outbox.insert(0, _fence(probe))
             outbox.append(_fence(self._mark(now)))
         return outbox
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import structlog
@@ -16,7 +16,8 @@ from vncproxy.errors import CloseCode, CloseReason, Side
 
 _log = structlog.get_logger("vncproxy.viewer")
 
-_BATCH_BYTES = 256 * 1024
+_FRAME_BYTES = 64 * 1024
+"""A browser sees a frame only once it is whole: it is to draw meanwhile, and answer fences."""
 _UNSUPPORTED_DATA = 1003
 """Close code for a text message where bytes are meant. Source: RFC 6455, section 7.4.1."""
 
@@ -87,7 +88,7 @@ class ViewerLeg:
         """Queue for the one writer."""
         if self._closing or not slices:
             return
-        self._queue.extend(slices)
+        self._queue.extend(_frames(slices))
         self._queued_bytes += sum(map(len, slices))
         self._idle.clear()
         self._work.set()
@@ -175,11 +176,11 @@ class ViewerLeg:
                 await self._work.wait()
                 self._work.clear()
                 while self._queue:
-                    batch = self._batch()
+                    frame = self._queue.popleft()
                     # From here on the transport counts it.
-                    self._queued_bytes -= len(batch)
-                    self._handed_bytes += len(batch)
-                    await self._socket.send_bytes(batch)
+                    self._queued_bytes -= len(frame)
+                    self._handed_bytes += len(frame)
+                    await self._socket.send_bytes(frame)
                 self._idle.set()
                 if self._receiver is not None and not self._closing:
                     self._receiver.leg_drained()
@@ -187,14 +188,6 @@ class ViewerLeg:
             self._queue.clear()
             self._queued_bytes = 0
             self._idle.set()
-
-    def _batch(self) -> bytes:
-        parts = [self._queue.popleft()]
-        size = len(parts[0])
-        while self._queue and size + len(self._queue[0]) <= _BATCH_BYTES:
-            parts.append(self._queue.popleft())
-            size += len(parts[-1])
-        return b"".join(parts) if len(parts) > 1 else parts[0]
 
     async def _ping(self) -> None:
         """A viewer that sends nothing and answers no ping is gone, whatever TCP believes."""
@@ -219,3 +212,10 @@ class ViewerLeg:
         self._reported = True
         if self._receiver is not None:
             self._receiver.leg_ended(end)
+
+
+def _frames(slices: Sequence[bytes]) -> Iterator[bytes]:
+    """What is sent together, in frames; what is sent for itself has frames of its own."""
+    whole = slices[0] if len(slices) == 1 else b"".join(slices)
+    for start in range(0, len(whole), _FRAME_BYTES):
+        yield whole[start : start + _FRAME_BYTES]

@@ -543,6 +543,22 @@ def test_updates_that_are_pending_precede_the_end_of_continuous_ones() -> None:
     assert viewer.screen.missing is not None
 
 
+def test_the_line_is_measured_before_anything_is_under_way() -> None:
+    """By a fence that stands alone, now and then; only of a viewer that has fences."""
+    viewer = Seen(*CONTINUOUS)
+    viewer.screen.enable_continuous(enable=True)
+    viewer.screen.fence_answered(fence(viewer), 1.0)
+    assert viewer.screen.probe(2.0) == []
+    viewer.update(FULL)
+    (probe,) = viewer.screen.probe(2.0)
+    assert probe[0] == FENCE_MESSAGE
+    assert viewer.screen.probe(2.0) == []
+    viewer.look()
+    plain = Seen(enc.RAW)
+    plain.update(FULL)
+    assert plain.screen.probe(2.0) == []
+
+
 def test_a_fence_is_answered_with_the_flags_that_are_honoured() -> None:
     """Without the request bit, in its place, with its payload; not where fences weren't offered."""
     viewer = Seen(*CONTINUOUS)
