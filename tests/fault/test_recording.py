@@ -58,7 +58,7 @@ async def test_a_session_leaves_a_file(tmp_path: Path) -> None:
     async with running(tmp_path) as setup:
         seen = await page(setup)
         await until(lambda: setup.shows(seen.viewer), "the picture")
-        assert seen.state["recorded"] is True
+        await until(lambda: seen.state["recorded"] is True, "the word that it is recorded")
         await seen.leave()
         await until(lambda: "recording.ended" in setup.log.getvalue(), "the end")
     [path] = recordings(tmp_path / "state")
@@ -126,7 +126,7 @@ async def test_what_a_rule_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     async with running(tmp_path, rule=(rule,)) as setup:
         seen = await page(setup)
         await until(lambda: setup.shows(seen.viewer), "the picture")
-        assert seen.state["recorded"] is True
+        await until(lambda: seen.state["recorded"] is True, "the word that it is recorded")
         [path] = recordings(tmp_path / "state")
         path.parent.chmod(0o770)
         address = f"{setup.base}/api/v1/consoles/{setup.alias}/admission"
