@@ -285,7 +285,7 @@ async def test_a_slow_viewer_skips_and_slows_nobody(
         slow = await setup.viewer(encodings=encodings, base=thin.base)
         await until(slow.decoder.painted.all, "the slow one's first picture")
         before, fast_before = slow.decoder.updates, fast.decoder.updates
-        await seen(fast, 100)
+        await seen(fast, 60)
         others = fast.decoder.updates - fast_before
         assert slow.decoder.updates - before < others / 2
         await seen(slow, 2)
@@ -313,7 +313,7 @@ async def test_a_viewer_that_reads_nothing_is_let_go(
         await until(lambda: stuck.continuous, "continuous updates")
         first_line.held = True
         await until(lambda: closings(setup) == [4413], "the end of who reads nothing")
-        await seen(fast, 30)
+        await seen(fast, 10)
         # One that asks for everything again and again fills its queue instead.
         greedy = await setup.viewer(encodings=(RAW,), base=second_line.base)
         await seen(greedy, 3)
@@ -324,7 +324,7 @@ async def test_a_viewer_that_reads_nothing_is_let_go(
             if closings(setup) == [4413, 4413]:
                 break
         await until(lambda: closings(setup) == [4413, 4413], "the end of the other")
-        await seen(fast, 30)
+        await seen(fast, 10)
         screen.freeze()
         await until(lambda: still(screen, fast), "the last picture")
 
@@ -364,7 +364,7 @@ async def test_a_long_line_is_kept_full(tmp_path: Path) -> None:
         ahead = await setup.viewer(encodings=AHEAD, base=far.base)
         await until(lambda: ahead.continuous and ahead.decoder.updates > 3, "a start")
         asked, had = asking.decoder.updates, ahead.decoder.updates
-        await seen(ahead, 60)
+        await seen(ahead, 40)
         by_requests, ahead_updates = asking.decoder.updates - asked, ahead.decoder.updates - had
         assert ahead_updates > 1.5 * by_requests
         assert screen.number - number_in(ahead.decoder.frame) < 20
