@@ -167,8 +167,7 @@ async def _cloud(config: Config, cloud: Cloud, name: str | None) -> AsyncIterato
         return
     for region in sorted({config.aliyun.region, *(one.region for one in configured)}):
         yield await _clock(cloud, region)
-    aliyun = config.aliyun
-    discover_in = (aliyun.regions or (aliyun.region,)) if aliyun.discover else ()
+    discover_in = config.aliyun.discover_in
     inventory = Inventory(configured, cloud.client, discover_in)
     wanted = await inventory.all()
     if inventory.problem is not None:

@@ -26,8 +26,7 @@ async def instances(config: Config, environ: Mapping[str, str]) -> dict[str, Any
         # Also for a user who may not read the daemon's token.
         pass
     async with cloud_of(config, environ) as cloud:
-        aliyun = config.aliyun
-        discover_in = (aliyun.regions or (aliyun.region,)) if aliyun.discover else ()
+        discover_in = config.aliyun.discover_in
         inventory = Inventory(instances_of(config), cloud.client, discover_in)
         rows: list[dict[str, Any]] = [
             {

@@ -32,8 +32,7 @@ async def permissions(
     try:
         authority = Authority(config.rule, Users(config.access.users_file))
         async with cloud_of(config, environ) as cloud:
-            aliyun = config.aliyun
-            discover_in = (aliyun.regions or (aliyun.region,)) if aliyun.discover else ()
+            discover_in = config.aliyun.discover_in
             inventory = Inventory(instances_of(config), cloud.client, discover_in)
             if authority.need_tags or (name is None and discover_in):
                 await inventory.all()

@@ -68,7 +68,7 @@ async def official_url(
         )
     async with cloud_of(config, environ) as cloud:
         aliyun = config.aliyun
-        discover_in = (aliyun.regions or (aliyun.region,)) if aliyun.discover else ()
+        discover_in = config.aliyun.discover_in
         inventory = Inventory(instances_of(config), cloud.client, discover_in)
         instance = await inventory.find(name)
         if instance is None:

@@ -88,6 +88,11 @@ class Aliyun(Struct, frozen=True, kw_only=True):
     call_timeout: kinds.Duration = 10.0
     """s, for one call of the API (ours: leaves 5 s of a VncUrl's life for the dial)."""
 
+    @property
+    def discover_in(self) -> tuple[str, ...]:
+        """The regions whose instances are all listed; none without `discover`."""
+        return (self.regions or (self.region,)) if self.discover else ()
+
 
 class Limits(Struct, frozen=True, kw_only=True):
     """The cloud's limits, and the daemon's own ([limits])."""

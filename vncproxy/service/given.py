@@ -46,8 +46,7 @@ class Given:
     @property
     def discover_in(self) -> tuple[str, ...]:
         """Regions whose instances are all listed."""
-        aliyun = self.config.aliyun
-        return (aliyun.regions or (aliyun.region,)) if aliyun.discover else ()
+        return self.config.aliyun.discover_in
 
     def hide(self, redactor: Redactor) -> None:
         """Register every secret that was read."""
