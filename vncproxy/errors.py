@@ -8,7 +8,6 @@
     ├── AccessError               a request is refused at the door (401, 403, 404, 421, 429, 503)
     │   └── ConsoleElsewhere          another daemon has this console (409)
     ├── LocalError                a fault of the daemon itself, such as an impossible transition
-    ├── ViewerError               the viewer broke RFB or WebSocket rules
     ├── CloudError                the ECS API said no, or could not be asked
     └── UpstreamError             the VNC connection to the cloud
         ├── UpstreamProtocolError     it broke RFB or WebSocket rules
@@ -197,13 +196,6 @@ class ConsoleElsewhere(AccessError):  # noqa: N818 - the contract's word
 
 class LocalError(VncproxyError):
     """A fault of the daemon itself."""
-
-
-class ViewerError(VncproxyError):
-    """The viewer broke RFB or WebSocket rules; nothing of the bad message was passed on."""
-
-    side = Side.VIEWER
-    close_code = CloseCode.VIEWER_PROTOCOL
 
 
 class CloudError(VncproxyError):

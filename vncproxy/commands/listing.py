@@ -7,10 +7,9 @@ from typing import Any
 
 from vncproxy.commands.daemon_client import NoDaemonError, daemon_client
 from vncproxy.config.model import Config
-from vncproxy.console.inventory import Inventory
 from vncproxy.errors import ConfigError
 from vncproxy.service.cloud import cloud_of
-from vncproxy.service.instances import instances_of
+from vncproxy.service.instances import inventory_of
 
 
 async def instances(config: Config, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -26,8 +25,7 @@ async def instances(config: Config, environ: Mapping[str, str]) -> dict[str, Any
         # Also for a user who may not read the daemon's token.
         pass
     async with cloud_of(config, environ) as cloud:
-        discover_in = config.aliyun.discover_in
-        inventory = Inventory(instances_of(config), cloud.client, discover_in)
+        inventory = inventory_of(config, cloud.client)
         rows: list[dict[str, Any]] = [
             {
                 "alias": one.alias,

@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator, Mapping
 from vncproxy.commands.check import Finding
 from vncproxy.config.model import Config, Listen
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.inventory import Inventory
 from vncproxy.errors import VncproxyError
 from vncproxy.service.cloud import cloud_of
-from vncproxy.service.instances import instances_of
+from vncproxy.service.instances import inventory_of
 from vncproxy.web.authority import Authority
 from vncproxy.web.identity import ANYONE, Identity
 from vncproxy.web.users import Users
@@ -32,9 +31,8 @@ async def permissions(
     try:
         authority = Authority(config.rule, Users(config.access.users_file))
         async with cloud_of(config, environ) as cloud:
-            discover_in = config.aliyun.discover_in
-            inventory = Inventory(instances_of(config), cloud.client, discover_in)
-            if authority.need_tags or (name is None and discover_in):
+            inventory = inventory_of(config, cloud.client)
+            if authority.need_tags or (name is None and config.aliyun.discover_in):
                 await inventory.all()
                 if inventory.problem is not None:
                     yield Finding("list of instances", False, inventory.problem.public_text)

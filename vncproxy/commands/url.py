@@ -16,11 +16,10 @@ from vncproxy.config.model import Config
 from vncproxy.config.search import state_folder
 from vncproxy.console.bastion import bastion_of
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.inventory import Inventory
 from vncproxy.console.opener import ACCOUNT_KEY
 from vncproxy.errors import AccessError, ConfigError, ConfigProblem, LedgerError, LocalError
 from vncproxy.service.cloud import budget_of, cloud_of
-from vncproxy.service.instances import instances_of
+from vncproxy.service.instances import inventory_of
 from vncproxy.service.state import make_state_folder
 from vncproxy.throttle.ledger import TooLong
 
@@ -68,8 +67,7 @@ async def official_url(
         )
     async with cloud_of(config, environ) as cloud:
         aliyun = config.aliyun
-        discover_in = config.aliyun.discover_in
-        inventory = Inventory(instances_of(config), cloud.client, discover_in)
+        inventory = inventory_of(config, cloud.client)
         instance = await inventory.find(name)
         if instance is None:
             raise AccessError(404, "unknown-instance", f"no instance {name} is configured")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vncproxy.config.model import Config
 from vncproxy.config.secrets import read_vnc_password
 from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.inventory import Inventory, Lister
 
 
 def instances_of(config: Config) -> list[ConsoleInstance]:
@@ -19,6 +20,11 @@ def instances_of(config: Config) -> list[ConsoleInstance]:
         )
         for one in config.instance
     ]
+
+
+def inventory_of(config: Config, cloud: Lister) -> Inventory:
+    """What may be opened by this configuration. Raises: ConfigError."""
+    return Inventory(instances_of(config), cloud, config.aliyun.discover_in)
 
 
 def native_passwords_of(config: Config) -> dict[str, str]:

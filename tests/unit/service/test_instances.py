@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from vncproxy.aliyun.instances import EcsInstance
 from vncproxy.config.model import Aliyun, Config, Instance
-from vncproxy.service.instances import instances_of
+from vncproxy.service.instances import instances_of, inventory_of
 
 
 def test_instances(tmp_path: Path) -> None:
@@ -26,3 +28,23 @@ def test_instances(tmp_path: Path) -> None:
         ("i-1", "cn-beijing", True, "abc123"),
         ("web", "cn-hangzhou", False, None),
     ]
+
+
+async def test_an_inventory_knows_the_configured_instances_and_the_regions_to_look_in() -> None:
+    """What may be opened is what the configuration names and what its regions show."""
+    asked: list[str] = []
+
+    class Cloud:
+        async def instances(
+            self, region: str, ids: Iterable[str] | None = None
+        ) -> list[EcsInstance]:
+            asked.append(region)
+            return []
+
+    config = Config(
+        aliyun=Aliyun(discover=True, regions=("cn-b",)),
+        instance=(Instance(id="i-bp1", alias="web-1", region="cn-a"),),
+    )
+    shown = await inventory_of(config, Cloud()).all()
+    assert [one.alias for one in shown] == ["web-1"]
+    assert "cn-b" in asked
