@@ -1,42 +1,28 @@
-"""The simulated cloud as a whole: one HTTP server with the API, the gateway and a state page."""
+"""The simulator: one HTTP server with the cloud's API, its gateway and a state page."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import ssl
 import time
-from collections import Counter, deque
 from collections.abc import Callable
 from types import TracebackType
 
 from aiohttp import web
 
-from vncproxy.simulator.api import Api
-from vncproxy.simulator.faults import ApiFault, FaultQueue, GatewayFault
-from vncproxy.simulator.gateway import Gateway
-from vncproxy.simulator.inventory import Inventory
-from vncproxy.simulator.record import Call, Dial, PointerReport, Record, TypedKey
-from vncproxy.simulator.sabotage import Ending
-from vncproxy.simulator.screen import keys
-from vncproxy.simulator.screen.desktop import Desktop
-from vncproxy.simulator.screen.scene import Caption
-from vncproxy.simulator.screens import RealScreen, ScreenLink
-from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
-from vncproxy.simulator.signature import SignatureCheck
+from vncproxy.simulator.cloud import Cloud
+from vncproxy.simulator.settings import SimulatorSettings
 from vncproxy.simulator.state import StatePage
-from vncproxy.simulator.tickets import Tickets, vnc_url
 
 _TICK_INTERVAL_S = 1.0
 _MAX_BODY_BYTES = 1 << 20
 _SHUTDOWN_TIMEOUT_S = 5.0
 
 
-class Simulator:
+class Simulator(Cloud):
     """A cloud to connect to: `async with Simulator(settings) as cloud: ... cloud.endpoint`.
 
-    Args: clock - monotonic seconds, for VncUrls, dials and throttling; a test may put its own.
-    Idle sessions go by the event loop's time.
+    Args: see `Cloud`.
     """
 
     def __init__(
@@ -46,27 +32,7 @@ class Simulator:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Nothing listens yet."""
-        self.settings = settings or SimulatorSettings()
-        self.port = 0
-        self._clock = clock
-        seed = self.settings.seed
-        self._random = random.SystemRandom() if seed is None else random.Random(seed)
-        self._record = Record()
-        self._inventory = Inventory(self.settings.instances, self.settings.regions)
-        self._desktops: dict[str, Desktop] = {}
-        self._tickets = Tickets(self.settings.url_ttl_s, self._random)
-        self._api = Api(
-            SignatureCheck(self.settings.keys, self.settings.timestamp_window_s),
-            self._inventory,
-            self._record,
-            self.make_url,
-            clock=clock,
-            wall_clock=lambda: time.time() + self.settings.clock_offset_s,
-            calls_per_minute=self.settings.calls_per_minute,
-        )
-        self._gateway = Gateway(
-            self.settings, self._tickets, self._record, self._open_screen, clock, self._random
-        )
+        super().__init__(settings, clock=clock)
         self._runner: web.AppRunner | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -114,148 +80,6 @@ class Simulator:
             if runner is not None:
                 await runner.cleanup()
 
-    @property
-    def endpoint(self) -> str:
-        """Where the API listens, such as http://127.0.0.1:8080."""
-        scheme = "https" if self.settings.certificate else "http"
-        return f"{scheme}://{_bracketed(self.settings.host)}:{self.port}"
-
-    @property
-    def faults(self) -> FaultQueue[ApiFault]:
-        """What goes wrong with the next calls: `faults.next(action, ApiFault.html())`."""
-        return self._api.faults
-
-    @property
-    def gateway_faults(self) -> FaultQueue[GatewayFault]:
-        """What goes wrong with the next dials: `gateway_faults.next(instance_id, ...)`."""
-        return self._gateway.faults
-
-    @property
-    def dials(self) -> deque[Dial]:
-        """Every dial, oldest first."""
-        return self._record.dials
-
-    @property
-    def calls(self) -> deque[Call]:
-        """Every API call, oldest first."""
-        return self._record.calls
-
-    @property
-    def breaches(self) -> Counter[str]:
-        """How often each rule was broken; empty if none was."""
-        return self._record.breaches
-
-    @property
-    def messages(self) -> Counter[str]:
-        """How many client messages of each kind arrived whole."""
-        return self._record.messages
-
-    @property
-    def endings(self) -> deque[tuple[str, str]]:
-        """(instance id, reason) of every session that ended."""
-        return self._record.endings
-
-    @property
-    def typed(self) -> deque[TypedKey]:
-        """Key events that reached built-in screens."""
-        return self._record.typed
-
-    @property
-    def typed_text(self) -> str:
-        """The characters among the key presses, in order."""
-        return "".join(keys.character(key.keysym) for key in self._record.typed if key.down)
-
-    @property
-    def pointed(self) -> deque[PointerReport]:
-        """Pointer events that reached built-in screens."""
-        return self._record.pointed
-
-    @property
-    def sessions(self) -> list[str]:
-        """Instances with an open session."""
-        return [name for name, s in self._gateway.sessions.items() if s.alive]
-
-    def idle_seconds(self) -> dict[str, float]:
-        """For each open session, seconds since its last interaction."""
-        return {name: s.idle_s for name, s in self._gateway.sessions.items() if s.alive}
-
-    def most_dials(self, window_s: float | None = None, instance_id: str | None = None) -> int:
-        """The largest number of dials in any window, by default the rule's."""
-        window = self.settings.window_s if window_s is None else window_s
-        return self._record.most_dials(window, instance_id)
-
-    def make_url(self, instance_id: str) -> str:
-        """A fresh VncUrl, as the API would answer it."""
-        scheme = "wss" if self.settings.certificate else "ws"
-        host = _bracketed(self.settings.gateway_host or self.settings.host)
-        token = self._tickets.make(instance_id, self._clock())
-        return vnc_url(scheme, f"{host}:{self.port}", token, self.settings.vnc_url_encoding)
-
-    def instance(self, instance_id: str | None = None) -> SimulatedInstance:
-        """An instance, by default the first. Raises: KeyError."""
-        return self._inventory[instance_id or self.settings.instances[0].instance_id]
-
-    def set_status(self, status: str, instance_id: str | None = None) -> None:
-        """Start or stop an instance; its session stays. Raises: KeyError, ValueError."""
-        self._inventory.set_status(self.instance(instance_id).instance_id, status)
-
-    def drop(self, instance_id: str | None = None, ending: Ending = Ending.DROP) -> bool:
-        """End an instance's session now; whether there was one."""
-        return self._gateway.drop(self.instance(instance_id).instance_id, ending)
-
-    def strike(self, fault: GatewayFault, instance_id: str | None = None) -> bool:
-        """Let a fault befall an instance's open session, its bytes counted from now.
-
-        Whether there was a session; what would have befallen it otherwise is forgotten.
-        """
-        return self._gateway.strike(self.instance(instance_id).instance_id, fault)
-
-    def framebuffer(self, instance_id: str | None = None) -> bytes:
-        """A built-in screen's pixels, row by row: red, green, blue. Raises: KeyError."""
-        return self._desktop(self.instance(instance_id)).rgb()
-
-    def screen_size(self, instance_id: str | None = None) -> tuple[int, int]:
-        """A built-in screen's width and height in pixels. Raises: KeyError."""
-        canvas = self._desktop(self.instance(instance_id)).canvas
-        return canvas.width, canvas.height
-
-    def resize(self, width: int, height: int, instance_id: str | None = None) -> bool:
-        """Change a built-in screen's size; whether that was possible."""
-        return self._desktop(self.instance(instance_id)).resize(width, height)
-
-    def broadcast(self, message: bytes, instance_id: str | None = None) -> None:
-        """Send a whole RFB server message, such as a bell, to a built-in screen's client."""
-        self._desktop(self.instance(instance_id)).broadcast(message)
-
-    async def _open_screen(self, instance_id: str, odd_security: bool) -> ScreenLink:
-        instance = self._inventory[instance_id]
-        if instance.screen is not None:
-            return await RealScreen.dial(instance.screen)
-        return self._desktop(instance).connect(
-            instance.vnc_password, self._random.randbytes, odd_security=odd_security
-        )
-
-    def _desktop(self, instance: SimulatedInstance) -> Desktop:
-        desktop = self._desktops.get(instance.instance_id)
-        if desktop is None:
-            caption = Caption(
-                instance.name,
-                instance.instance_id,
-                instance.region,
-                instance.os_name,
-                tuple(self.settings.rules()),
-            )
-            typed, pointed, name = self._record.typed, self._record.pointed, instance.instance_id
-            desktop = Desktop(
-                caption,
-                self.settings.width,
-                self.settings.height,
-                lambda keysym, down: typed.append(TypedKey(name, keysym, down)),
-                lambda x, y, buttons: pointed.append(PointerReport(name, x, y, buttons)),
-            )
-            self._desktops[instance.instance_id] = desktop
-        return desktop
-
     def _tick(self) -> None:
         for desktop in self._desktops.values():
             desktop.tick()
@@ -267,7 +91,3 @@ class Simulator:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.settings.certificate, self.settings.key)
         return context
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -10,10 +10,11 @@ import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
+from vncproxy.simulator.cloud import Cloud
 from vncproxy.simulator.faults import (
     ANY,
     ApiFault,
@@ -24,9 +25,6 @@ from vncproxy.simulator.faults import (
 )
 from vncproxy.simulator.sabotage import Ending
 
-if TYPE_CHECKING:
-    from vncproxy.simulator.simulator import Simulator
-
 _SHOWN = 2000
 """Entries of each journal in one answer, the newest."""
 
@@ -35,11 +33,11 @@ Wish = Mapping[str, Any]
 
 
 class StatePage:
-    """Shows and steers a simulator over HTTP; the bodies' keys are the arguments' names."""
+    """Shows and steers a cloud over HTTP; the bodies' keys are the arguments' names."""
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, cloud: Cloud) -> None:
         """Keep what to show."""
-        self._simulator = simulator
+        self._cloud = cloud
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
@@ -56,7 +54,7 @@ class StatePage:
             app.router.add_route("POST", f"/_simulator/{name}", _local(_wish(act)))
 
     async def _state(self, request: web.Request) -> web.StreamResponse:
-        cloud = self._simulator
+        cloud = self._cloud
         return web.json_response(
             {
                 "endpoint": cloud.endpoint,
@@ -85,8 +83,8 @@ class StatePage:
         """A built-in screen as a PPM picture (P6): `?instance_id=`, by default the first."""
         instance_id = request.query.get("instance_id")
         try:
-            width, height = self._simulator.screen_size(instance_id)
-            rgb = self._simulator.framebuffer(instance_id)
+            width, height = self._cloud.screen_size(instance_id)
+            rgb = self._cloud.framebuffer(instance_id)
         except KeyError as error:
             raise web.HTTPNotFound from error
         head = f"P6\n{width} {height}\n255\n".encode()
@@ -101,8 +99,8 @@ class StatePage:
             delay_s=float(wish.get("delay_s", 0.0)),
             date_offset_s=float(wish.get("date_offset_s", 0.0)),
         )
-        self._simulator.faults.next(wish.get("action", ANY), fault, int(wish.get("times", 1)))
-        return len(self._simulator.faults)
+        self._cloud.faults.next(wish.get("action", ANY), fault, int(wish.get("times", 1)))
+        return len(self._cloud.faults)
 
     def _gateway_fault(self, wish: Wish) -> object:
         fault = GatewayFault(
@@ -113,24 +111,24 @@ class StatePage:
             delay_s=float(wish.get("delay_s", 3600.0)),
         )
         target = wish.get("instance_id", ANY)
-        self._simulator.gateway_faults.next(target, fault, int(wish.get("times", 1)))
-        return len(self._simulator.gateway_faults)
+        self._cloud.gateway_faults.next(target, fault, int(wish.get("times", 1)))
+        return len(self._cloud.gateway_faults)
 
     def _clear_faults(self, wish: Wish) -> object:
-        self._simulator.faults.clear()
-        self._simulator.gateway_faults.clear()
+        self._cloud.faults.clear()
+        self._cloud.gateway_faults.clear()
         return 0
 
     def _drop(self, wish: Wish) -> object:
         ending = Ending(wish.get("ending", Ending.DROP))
-        return self._simulator.drop(wish.get("instance_id"), ending)
+        return self._cloud.drop(wish.get("instance_id"), ending)
 
     def _resize(self, wish: Wish) -> object:
         width, height = int(wish["width"]), int(wish["height"])
-        return self._simulator.resize(width, height, wish.get("instance_id"))
+        return self._cloud.resize(width, height, wish.get("instance_id"))
 
     def _status(self, wish: Wish) -> object:
-        self._simulator.set_status(wish["status"], wish.get("instance_id"))
+        self._cloud.set_status(wish["status"], wish.get("instance_id"))
         return wish["status"]
 
 
