@@ -67,5 +67,10 @@ def header_secret_of(listen: Listen) -> str:
 
 
 def is_user(text: str) -> bool:
-    """Whether it can be one user's name: a comma would join two headers into one."""
-    return 0 < len(text) <= USER_MAX_LENGTH and text.isprintable() and "," not in text
+    """Whether it can be one user's name.
+
+    A comma would join two headers into one; what begins with @ is a group in a rule.
+    """
+    if not 0 < len(text) <= USER_MAX_LENGTH or text.startswith("@"):
+        return False
+    return text.isprintable() and "," not in text

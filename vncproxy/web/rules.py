@@ -85,7 +85,8 @@ class Rules:
         for index, rule in enumerate(self._rules):
             if not any(covers(pattern, instance) for pattern in rule.instances):
                 continue
-            if who.user in rule.users:
+            # Somebody may be called what a rule calls a group.
+            if who.user in rule.users and not who.user.startswith("@"):
                 return index
             wanted = {name[1:] for name in rule.users if name.startswith("@")}
             if wanted and groups is None:

@@ -86,4 +86,5 @@ def test_names(text: str) -> None:
     """What a directory may call people."""
     assert is_user(text)
     assert not is_user(f"{text}\n")
+    assert not is_user(f"@{text}")
     assert not is_user("a" * 256)

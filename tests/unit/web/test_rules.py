@@ -100,6 +100,12 @@ def test_groups_are_looked_up_only_where_they_count() -> None:
     assert Rules((rule("@ops", "db-*"),), away).decide(named("ann"), WEB).role is None
 
 
+def test_a_user_called_like_a_group_is_not_in_it() -> None:
+    """A proxy passes on what people chose to be called."""
+    decision = rules(rule("@ops", role="admin")).decide(named("@ops", "header"), WEB)
+    assert decision.role is None
+
+
 def test_names_are_exact() -> None:
     """Neither case nor patterns make one user another."""
     for user in ("*", "an?", "Ann", "ann "):
