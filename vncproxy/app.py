@@ -199,6 +199,7 @@ class Daemon:
             self._tasks.start(bastion.watch(), "bastion")
             self._tasks.start(self._recordings.watch(), "recordings")
             self._tasks.start(registry.watch_claims(), "claims")
+            self._tasks.start(registry.watch_rates(), "rates")
             _log.info(
                 "daemon.started",
                 version=__version__,

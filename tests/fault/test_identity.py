@@ -149,6 +149,33 @@ async def test_who_may_end_whose_session(people: People) -> None:
         assert one.close_code == 4403
 
 
+async def test_only_administrators_see_rules_rates_and_budgets(people: People) -> None:
+    """Others see of a console what they saw before there was a page for administrators."""
+    socket = await people.socket("/websockify/demo", "ann")
+    async with asyncio.timeout(20):
+        assert await socket.receive_bytes() == b"RFB 003.008\n"
+    rows = {
+        user: (await people.ask("/api/v1/consoles", user=user)).json["consoles"][0]
+        for user in ("adm", "ann", "wat")
+    }
+    for user in ("ann", "wat"):
+        assert rows[user].keys() == {
+            *("instance", "alias", "region", "state", "since", "link_age_s", "keepalive"),
+            *("controller", "viewers", "saved", "role"),
+        }
+        (viewer,) = rows[user]["viewers"]
+        assert viewer.keys() == {"id", "user", "from", "role", "asks", "since"}
+    assert rows["adm"]["budget"]["used"] == 1
+    (viewer,) = rows["adm"]["viewers"]
+    assert (viewer["rule"], viewer["door"], viewer["identity"]) == ("rule 2", "users", "bearer")
+    told = {
+        user: (await people.ask("/api/v1/instances", user=user)).json["administrator"]
+        for user in ("adm", "ann", "wat", "nob")
+    }
+    assert told == {"adm": True, "ann": False, "wat": False, "nob": False}
+    await socket.close()
+
+
 async def test_proof_of_one_door_is_none_at_another(people: People) -> None:
     """Neither tokens, cookies nor tickets cross over, whatever the users are called."""
     token = (people.setup.daemon.state / "token").read_text().strip()

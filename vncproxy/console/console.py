@@ -115,6 +115,12 @@ class Console:
         """Who is on."""
         return list(self.stage.viewers.values())
 
+    def look(self, at_s: float) -> None:
+        """Note what was counted, for the rates. Args: at_s - monotonic seconds."""
+        self.runner.look(at_s)
+        for viewer in self.viewers:
+            viewer.look(at_s)
+
     def has_room_for(self, viewer_id: str) -> bool:
         """Whether this viewer may join, or has joined; "" stands for any other."""
         taken = self._expected | self.stage.viewers.keys()

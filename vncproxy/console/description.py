@@ -6,8 +6,12 @@ import time
 
 from vncproxy.console.console import Console
 from vncproxy.console.lifecycle import State
+from vncproxy.console.opener import ACCOUNT_KEY
+from vncproxy.console.rate import Rate
 from vncproxy.console.report import Message
+from vncproxy.console.viewer import Viewer
 from vncproxy.errors import CloudError, VncproxyError, safe_cloud_code
+from vncproxy.throttle.ledger import Usage
 
 
 def state_of(console: Console) -> Message:
@@ -67,6 +71,67 @@ def summary_of(console: Console) -> Message:
             "dials_avoided": console.saved.dials_avoided,
             "losses_survived": console.saved.losses_survived,
         },
+    }
+
+
+def details_of(console: Console, usage: Usage | str, at_s: float) -> Message:
+    """What administrators see of a row besides; its viewers hold more than `viewers_of` says.
+
+    Args: usage - how full the console's budget is, or in words why that isn't known; at_s - now, in
+    monotonic seconds.
+    """
+    runner = console.runner
+    state = state_of(console)
+    shared = runner.budget_key == ACCOUNT_KEY
+    return {
+        "name": console.instance.name,
+        "windows": console.instance.windows,
+        **{key: state[key] for key in ("text", "wait_s", "error", "opaque", "attempt")},
+        "state_since": state["since"],
+        "keepalive_why": runner.keepalive.why,
+        "recorded": console.recordings.is_recording,
+        "link": (runner.link.name or None) if runner.link is not None else None,
+        "links": runner.links_opened,
+        "from_cloud": _flow(runner.rate_in, runner.bytes_in, at_s),
+        "to_cloud": _flow(runner.rate_out, runner.bytes_out, at_s),
+        "budget": _budget(usage, shared=shared) if isinstance(usage, Usage) else None,
+        "budget_problem": usage if isinstance(usage, str) else None,
+        "viewers": [
+            row | _viewer_details(console, viewer, at_s)
+            for row, viewer in zip(viewers_of(console), console.viewers, strict=True)
+        ],
+    }
+
+
+def _viewer_details(console: Console, viewer: Viewer, at_s: float) -> Message:
+    who = viewer.identity
+    input_age_s = viewer.input_age_s
+    return {
+        "identity": who.how or None,
+        "door": who.door,
+        "rule": who.rule or None,
+        "native": who.native,
+        "may_control": who.may_control,
+        "record": who.record,
+        "recorded": console.recordings.records(who.id),
+        "input_age_s": None if input_age_s is None else round(input_age_s, 1),
+        "to_viewer": _flow(viewer.rate_out, viewer.bytes_out, at_s),
+        "from_viewer": _flow(viewer.rate_in, viewer.bytes_in, at_s),
+    }
+
+
+def _flow(rate: Rate, total_bytes: int, at_s: float) -> Message:
+    return {"bytes": total_bytes, "bytes_per_s": round(rate.per_s(at_s, total_bytes))}
+
+
+def _budget(usage: Usage, *, shared: bool) -> Message:
+    return {
+        "used": usage.used,
+        "limit": usage.limit,
+        "left": max(0, usage.limit - usage.used),
+        "window_s": usage.window_s,
+        "next_free_s": round(max(0.0, usage.next_free_s), 1),
+        "counts_for": "account" if shared else "instance",
     }
 
 

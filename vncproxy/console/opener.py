@@ -71,7 +71,8 @@ class Opener:
         self._cloud = cloud
         self._dial = dial
         self._url_ttl_s = url_ttl_s
-        self._key = ACCOUNT_KEY if by_account else instance.id
+        self.key = ACCOUNT_KEY if by_account else instance.id
+        """The ledger's, of the permits."""
 
     async def open(self, progress: Progress, patience: Callable[[], float]) -> Leg:
         """One open WebSocket to the cloud.
@@ -97,7 +98,7 @@ class Opener:
         return await self._dial(url, self._rest_s(url))
 
     async def _permit(self, progress: Progress, patience: Callable[[], float]) -> Booking:
-        answer = await self._ledger.book(self._key, patience())
+        answer = await self._ledger.book(self.key, patience())
         if isinstance(answer, TooLong):
             raise Throttled(answer.wait_s)
         if answer.wait_s > 0:

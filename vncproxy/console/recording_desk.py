@@ -82,6 +82,11 @@ class RecordingDesk:
         """Whether what the screen shows is being recorded, for whichever viewer."""
         return any(one.works for one in self._running.values())
 
+    def records(self, viewer_id: str) -> bool:
+        """Whether this viewer's session is being recorded."""
+        session = self._running.get(viewer_id)
+        return session is not None and session.works
+
     async def check(self, who: ViewerIdentity, *, opaque: bool) -> None:
         """Find out whether this session could begin. Raises: RecordingError - it couldn't."""
         if who.record:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import structlog
@@ -13,12 +14,15 @@ from vncproxy.console.console import Console
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import State
 from vncproxy.console.ownership import RENEW_INTERVAL_S, LocalOwnership, Ownership
+from vncproxy.console.rate import LOOK_INTERVAL_S
 from vncproxy.console.recording_desk import check_recording
 from vncproxy.console.runner import ConsoleParts
 from vncproxy.console.tasks import Tasks
 from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
 from vncproxy.observe.audit import Audit
+from vncproxy.throttle.ledger import Usage
+from vncproxy.throttle.usages import usages
 
 _log = structlog.get_logger("vncproxy.console")
 
@@ -132,6 +136,19 @@ class Registry:
             self._give_back(instance.id)
             raise
         return console
+
+    async def watch_rates(self) -> None:
+        """Look at what the consoles have counted, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_INTERVAL_S)
+            at_s = time.monotonic()
+            for console in self.consoles:
+                console.look(at_s)
+
+    async def usages(self, consoles: Iterable[Console]) -> dict[str, Usage | str]:
+        """How full these consoles' budgets are, by `Runner.budget_key`; as `throttle.usages`."""
+        keys = (console.runner.budget_key for console in consoles)
+        return await usages(self._parts.ledger, keys)
 
     async def watch_claims(self) -> None:
         """Keep what is open this daemon's own, until cancelled."""

@@ -26,6 +26,7 @@ from vncproxy.console.lifecycle import Event, Lifecycle, State
 from vncproxy.console.link import Link
 from vncproxy.console.opaque_relay import OpaqueRelay
 from vncproxy.console.opener import Cloud, Dialler, Opener
+from vncproxy.console.rate import Rate
 from vncproxy.console.savings import Savings
 from vncproxy.console.stage import Stage
 from vncproxy.console.verdict import after_waiting, least_pause_s
@@ -127,6 +128,10 @@ class Runner:
         self.failure: VncproxyError | None = None
         self.status = instance.status
         self.links_opened = 0
+        self.rate_in = Rate(time.monotonic())
+        self.rate_out = Rate(time.monotonic())
+        self._past_in = 0
+        self._past_out = 0
         self._links_name = secrets.token_hex(4)
         self._instance = instance
         self._parts = parts
@@ -202,6 +207,26 @@ class Runner:
     def hurry(self) -> None:
         """Somebody doesn't want to wait for the next try; the budget still counts."""
         self._hurry.set()
+
+    @property
+    def budget_key(self) -> str:
+        """The ledger's key of its dials."""
+        return self._opener.key
+
+    @property
+    def bytes_in(self) -> int:
+        """What came from the cloud, by all links so far."""
+        return self._past_in + (self.link.bytes_in if self.link is not None else 0)
+
+    @property
+    def bytes_out(self) -> int:
+        """What was sent to the cloud, by all links so far."""
+        return self._past_out + (self.link.bytes_out if self.link is not None else 0)
+
+    def look(self, at_s: float) -> None:
+        """Note what was counted, for the rates. Args: at_s - monotonic seconds."""
+        self.rate_in.note(at_s, self.bytes_in)
+        self.rate_out.note(at_s, self.bytes_out)
 
     @property
     def next_link(self) -> int:
@@ -377,6 +402,8 @@ class Runner:
 
     async def _finish(self, link: Link) -> None:
         self.link = self.relay = None
+        self._past_in += link.bytes_in
+        self._past_out += link.bytes_out
         self.stage.link_down()
         by_upstream = link.end is not None and link.end.side is Side.CLOUD
         await link.close()

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from vncproxy.config.model import Limits
 from vncproxy.console.leg import Leg, LegEnd
+from vncproxy.console.rate import Rate
 from vncproxy.console.tasks import Tasks
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.rfb.client_events import ClientEvent, StreamBroken
@@ -143,6 +144,8 @@ class Viewer:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._opened_at = time.monotonic()
         self._input_at = self._opened_at
+        self.rate_in = Rate(self._opened_at)
+        self.rate_out = Rate(self._opened_at)
         self._owes_since: float | None = None
 
     @property
@@ -154,6 +157,17 @@ class Viewer:
     def age_s(self) -> float:
         """Seconds since it came."""
         return time.monotonic() - self._opened_at
+
+    @property
+    def input_age_s(self) -> float | None:
+        """Seconds since its user last did something; None: nothing yet."""
+        has_done = self._input_at != self._opened_at
+        return time.monotonic() - self._input_at if has_done else None
+
+    def look(self, at_s: float) -> None:
+        """Note what was counted, for the rates. Args: at_s - monotonic seconds."""
+        self.rate_in.note(at_s, self.bytes_in)
+        self.rate_out.note(at_s, self.bytes_out)
 
     @property
     def behind(self) -> bool:

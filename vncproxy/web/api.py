@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import replace
 
 import structlog
 from aiohttp import web
 
-from vncproxy.console.description import summary_of, viewers_of
+from vncproxy.console.description import details_of, summary_of, viewers_of
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.errors import AccessError, AuditError, CloseCode, CloseReason, Side
 from vncproxy.web import evidence
@@ -28,15 +29,18 @@ async def instances(request: web.Request) -> web.Response:
     parts = services(request)
     listed = await parts.inventory.all()
     problem = parts.inventory.problem
+    rows = [
+        _row(parts, instance, decision)
+        for instance in listed
+        if (decision := parts.authority.decide(identity, instance)).role is not None
+    ]
     return json_answer(
         {
             "user": identity.user,
             "session": identity.how == "cookie",
-            "instances": [
-                _row(parts, instance, decision)
-                for instance in listed
-                if (decision := parts.authority.decide(identity, instance)).role is not None
-            ],
+            "administrator": any(row["role"] == "admin" for row in rows)
+            or parts.authority.is_administrator(identity),
+            "instances": rows,
             "problem": problem and {"code": problem.code, "text": problem.public_text},
         }
     )
@@ -59,14 +63,22 @@ def _row(parts: Services, instance: ConsoleInstance, decision: Decision) -> dict
 
 
 async def consoles(request: web.Request) -> web.Response:
-    """`GET /api/v1/consoles`: what is open, of what this user may see."""
+    """`GET /api/v1/consoles`: what is open, of what this user may see; more of it for admins."""
     identity = door(request).identify(request)
-    parts = services(request)
+    registry = services(request).registry
+    decide = services(request).authority.decide
+    roles = {one: decide(identity, one.instance).role for one in registry.consoles}
+    theirs = [console for console, role in roles.items() if role is Role.ADMIN]
+    usages = await registry.usages(theirs)
+    at_s = time.monotonic()
     rows = []
-    for console in parts.registry.consoles:
-        role = parts.authority.decide(identity, console.instance).role
-        if role is not None:
-            rows.append(summary_of(console) | {"role": role.name.lower()})
+    for console, role in roles.items():
+        # Some may have ended meanwhile.
+        if role is not None and registry.get(console.instance.id) is console:
+            row = summary_of(console) | {"role": role.name.lower()}
+            if role is Role.ADMIN:
+                row |= details_of(console, usages[console.runner.budget_key], at_s)
+            rows.append(row)
     return json_answer({"consoles": rows})
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
 from tests.unit.console.fakes import until
 from tests.unit.console.surroundings import INSTANCE, Surroundings
-from vncproxy.console.description import state_of, summary_of, viewers_of
+from vncproxy.config.model import Limits
+from vncproxy.console.description import details_of, state_of, summary_of, viewers_of
 from vncproxy.console.lifecycle import State
 from vncproxy.errors import CloudError, CloudErrorKind, UpstreamLost
+from vncproxy.throttle.ledger import Usage
 
 
 async def test_a_console_that_nobody_opened(around: Surroundings) -> None:
@@ -55,12 +58,63 @@ async def test_a_console_that_runs(around: Surroundings) -> None:
     assert 0 <= summary["link_age_s"] < 60
 
 
+USAGE = Usage(used=5, limit=29, window_s=61.0, next_free_s=0.0)
+
+
+async def test_what_administrators_see_besides(around: Surroundings) -> None:
+    """By what each viewer was let in and what it does, what flows, and what the budget has left."""
+    console = await around.console()
+    ann = around.join(console)
+    await until(lambda: console.state is State.RUNNING)
+    around.leg.deliver(bytes(100))
+    at_s = time.monotonic()
+    details = details_of(console, USAGE, at_s)
+    assert details["text"] == "Connected."
+    assert (details["wait_s"], details["error"], details["opaque"]) == (None, None, False)
+    assert details["keepalive_why"] == console.runner.keepalive.why
+    assert details["recorded"] is False
+    assert (details["link"], details["links"]) == (console.runner.links_since(1)[0], 1)
+    assert details["from_cloud"]["bytes"] == console.runner.bytes_in > 100
+    assert details["from_cloud"]["bytes_per_s"] > 0
+    assert details["to_cloud"]["bytes"] == console.runner.bytes_out > 0
+    assert details["budget"] == {
+        "used": 5,
+        "limit": 29,
+        "left": 24,
+        "window_s": 61.0,
+        "next_free_s": 0.0,
+        "counts_for": "instance",
+    }
+    assert details["budget_problem"] is None
+    (row,) = details["viewers"]
+    assert row.items() >= viewers_of(console)[0].items(), "what is there already stays as it is"
+    assert (row["door"], row["rule"], row["native"]) == ("local", None, False)
+    assert (row["record"], row["recorded"], row["may_control"]) == (False, False, True)
+    assert row["input_age_s"] is None
+    ann.touched()
+    assert 0 <= details_of(console, USAGE, at_s)["viewers"][0]["input_age_s"] < 60
+    assert row["to_viewer"]["bytes"] == ann.bytes_out > 0
+    assert row["from_viewer"] == {"bytes": 0, "bytes_per_s": 0}
+
+
+async def test_a_budget_that_is_used_up_or_unknown(around: Surroundings) -> None:
+    """More may be promised than there is, never less than nothing left; a fault is told."""
+    console = await around.console(limits=Limits(reconnects_key="account"))
+    full = details_of(console, replace(USAGE, used=31, next_free_s=12.34), time.monotonic())
+    assert (full["budget"]["left"], full["budget"]["next_free_s"]) == (0, 12.3)
+    assert full["budget"]["counts_for"] == "account"
+    unknown = details_of(console, "the disk is full", time.monotonic())
+    assert (unknown["budget"], unknown["budget_problem"]) == (None, "the disk is full")
+    assert (unknown["link"], unknown["links"]) == (None, 0)
+
+
 async def test_it_is_json_and_holds_no_secret(around: Surroundings) -> None:
     """Neither the VncUrl nor the password."""
     console = await around.console(password="geheim77")
     around.join(console)
     await until(lambda: console.state is State.RUNNING)
-    text = json.dumps([state_of(console), viewers_of(console), summary_of(console)])
+    details = details_of(console, USAGE, time.monotonic())
+    text = json.dumps([state_of(console), viewers_of(console), summary_of(console), details])
     for secret in ("geheim77", "gateway.test", "websockify", "token"):
         assert secret not in text
 

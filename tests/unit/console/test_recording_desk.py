@@ -79,6 +79,10 @@ async def test_whoever_is_on_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert controller.state["recorded"] is False
         watcher = await page(setup, view=True)
         await until(lambda: controller.state["recorded"], "it is told")
+        row = await setup.state()
+        assert row["recorded"] is True
+        recorded = {one["id"]: (one["record"], one["recorded"]) for one in row["viewers"]}
+        assert recorded == {controller.id: (False, False), watcher.id: (True, True)}
         await watcher.leave()
         await until(lambda: not controller.state["recorded"], "it is told of the end")
 

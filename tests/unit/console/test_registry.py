@@ -19,6 +19,7 @@ from vncproxy.console.ownership import Owner
 from vncproxy.console.registry import Registry
 from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewhere, Side
+from vncproxy.throttle.ledger import Usage
 
 OTHER = replace(INSTANCE, id="i-two", alias="two")
 RESTARTING = CloseReason(CloseCode.RESTARTING, Side.DAEMON, "the daemon is restarting")
@@ -354,6 +355,38 @@ async def test_a_console_closed_while_it_was_renewed_is_given_back(around: Surro
     ownership.renewing.set()
     await renewing
     await until(lambda: ownership.calls.count(("release", INSTANCE.id)) == 2)
+
+
+async def test_rates_follow_what_is_counted(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Links and viewers are looked at again and again, until that is cancelled."""
+    monkeypatch.setattr(registry_module, "LOOK_INTERVAL_S", 0.001)
+    registry = Registry(around.parts)
+    console = await registry.console(INSTANCE)
+    viewer = around.join(console)
+    await until(lambda: console.state is State.RUNNING)
+    looked: list[float] = []
+    monkeypatch.setattr(viewer.rate_out, "note", lambda at_s, total: looked.append(total))
+    watching = asyncio.create_task(registry.watch_rates())
+    await until(lambda: len(looked) > 2)
+    watching.cancel()
+    await asyncio.wait([watching])
+    assert looked[-1] == viewer.bytes_out > 0
+    await closed(registry)
+
+
+async def test_how_full_the_budgets_are(around: Surroundings) -> None:
+    """By the key that each console's dials count for."""
+    registry = Registry(around.parts)
+    console = await registry.console(INSTANCE)
+    around.join(console)
+    await until(lambda: console.state is State.RUNNING)
+    found = (await registry.usages([console]))[console.runner.budget_key]
+    assert isinstance(found, Usage)
+    assert (console.runner.budget_key, found.used) == (INSTANCE.id, 1)
+    assert await registry.usages([]) == {}
+    await closed(registry)
 
 
 async def test_claims_are_renewed_in_time(

@@ -689,6 +689,24 @@ async def test_a_lost_link_is_replaced_under_its_viewer(around: Surroundings) ->
     assert around.gateway.legs[0].is_shut
 
 
+async def test_bytes_are_counted_over_all_links(clock: Clock, around: Surroundings) -> None:
+    """So a link's end neither takes any away nor makes the rate fall below nothing."""
+    console = await around.console()
+    await running(around, console)
+    before = (console.runner.bytes_in, console.runner.bytes_out)
+    assert min(before) > 0
+    await lose(around, console)
+    runner = console.runner
+    assert runner.bytes_in == 2 * before[0]
+    assert runner.bytes_out > before[1]
+    await clock.forward(5.0)
+    console.look(clock())
+    assert runner.rate_in.per_s(clock(), runner.bytes_in) > 0
+    await clock.forward(60.0)
+    console.look(clock())
+    assert runner.rate_in.per_s(clock(), runner.bytes_in) == 0
+
+
 async def test_cancelling_closes_the_link(around: Surroundings) -> None:
     """The cloud's one slot isn't left taken."""
     console = await around.console()

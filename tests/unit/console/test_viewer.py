@@ -363,6 +363,18 @@ async def test_a_viewer_without_input_is_idle(make: Make, clock: Clock) -> None:
     assert code_of(setup.viewer) == (4408, "idle")
 
 
+async def test_how_long_ago_its_user_did_something(make: Make, clock: Clock) -> None:
+    """Nothing is told before the first time."""
+    viewer = make().viewer
+    await clock.forward(5.0)
+    assert viewer.input_age_s is None
+    viewer.touched()
+    await clock.forward(7.0)
+    age_s = viewer.input_age_s
+    assert age_s is not None
+    assert 7.0 <= age_s < 12.0
+
+
 async def test_an_opaque_viewers_bytes_count_as_input(make: Make, clock: Clock) -> None:
     """They can't be told apart."""
     setup = make(ViewerLimits(100, 0, 30, QUEUE_BYTES))

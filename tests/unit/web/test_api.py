@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -12,8 +13,12 @@ import pytest
 from tests.setup import running, until
 from tests.unit.web.conftest import JSON, House, house
 from vncproxy.config.model import Access, Aliyun, Limits, Listen
+from vncproxy.errors import LedgerError
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
+from vncproxy.throttle.ledger import Usage
+from vncproxy.throttle.sqlite import SqliteLedger
+from vncproxy.throttle.usages import LATE, usages
 
 SESSION = "/api/v1/session"
 DEMO = "/api/v1/consoles/demo"
@@ -119,6 +124,46 @@ async def test_consoles_and_their_end(home: House) -> None:
     again = await home.ask(DEMO, home.bearer, method="DELETE")
     assert (again.status, again.word) == (404, "not-open")
     assert (await home.ask("/api/v1/consoles", home.bearer)).json == {"consoles": []}
+
+
+async def test_what_an_administrator_sees(home: House) -> None:
+    """Rates, what each was let in by, and what the budget has left, of this very connection."""
+    viewer = await home.viewer()
+    await until(lambda: home.setup.shows(viewer), "the picture")
+    (row,) = (await home.ask("/api/v1/consoles", home.bearer)).json["consoles"]
+    assert row["from_cloud"]["bytes"] > 1000
+    assert row["from_cloud"]["bytes_per_s"] > 0
+    budget = row["budget"]
+    assert (budget["used"], budget["left"], budget["limit"]) == (1, 28, 29)
+    assert (budget["next_free_s"], row["budget_problem"]) == (0, None)
+    (one,) = row["viewers"]
+    assert (one["identity"], one["door"], one["rule"]) == ("bearer", "local", None)
+    assert one["to_viewer"]["bytes"] > 1000
+    assert one["input_age_s"] is None
+    await viewer.type("x")
+    while True:
+        (row,) = (await home.ask("/api/v1/consoles", home.bearer)).json["consoles"]
+        if (age_s := row["viewers"][0]["input_age_s"]) is not None:
+            break
+    assert 0 <= age_s < 60
+
+
+async def test_a_ledger_that_fails_or_hangs(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The consoles are listed all the same, with the reason why the budget isn't known."""
+    await home.viewer()
+
+    async def broken(ledger: SqliteLedger, key: str) -> Usage:
+        raise LedgerError("the disk is full")
+
+    async def hanging(ledger: SqliteLedger, key: str) -> Usage:
+        await asyncio.Event().wait()
+        raise AssertionError("it hangs")
+
+    monkeypatch.setattr("vncproxy.console.registry.usages", partial(usages, timeout_s=0.05))
+    for usage, said in ((broken, "the disk is full"), (hanging, LATE)):
+        monkeypatch.setattr(SqliteLedger, "usage", usage)
+        (row,) = (await home.ask("/api/v1/consoles", home.bearer)).json["consoles"]
+        assert (row["alias"], row["budget"], row["budget_problem"]) == ("demo", None, said)
 
 
 async def test_one_viewer_is_ended(home: House) -> None:
