@@ -141,7 +141,7 @@ async def house_of(folder: Path, place: Path, accounts: Accounts) -> AsyncIterat
         Rule(users=(f"@{accounts.group}",), instances=("*",), role="admin"),
         Rule(users=(accounts.one,), instances=("demo",), role="watch"),
         # These may never get in by being called so.
-        Rule(users=("root", "nobody", "owner"), instances=("*",), role="admin"),
+        Rule(users=("root", "nobody", "www-data", "owner"), instances=("*",), role="admin"),
     )
     async with running(folder, listen=doors, rule=rules) as setup:
         yield House(setup, socket)
@@ -176,6 +176,13 @@ async def test_each_account_has_its_own_rights(house: House, accounts: Accounts,
 async def test_root_is_nobody_in_particular(house: House, kind: str) -> None:
     """Port forwarders and proxies run as root: rules for that name give nothing."""
     status, answer = await house.ask(None, kind, "/api/v1/instances")
+    assert (status, "no-account" in str(answer)) == (401, True)
+
+
+@pytest.mark.parametrize("kind", ["unix", "tcp"])
+async def test_a_service_s_account_is_nobody_in_particular(house: House, kind: str) -> None:
+    """Most proxies don't say for whom they ask: Debian's web servers run as www-data."""
+    status, answer = await house.ask("www-data", kind, "/api/v1/instances")
     assert (status, "no-account" in str(answer)) == (401, True)
 
 

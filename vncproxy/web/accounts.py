@@ -7,6 +7,7 @@ import os
 import pwd
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 ROOT_UID = 0
@@ -15,7 +16,14 @@ FRESH_FOR_S = 30.0
 """An account's groups are looked up again after this long: the directory may be far away."""
 MAX_KEPT = 1024
 
+DYNAMIC_UIDS = range(61184, 65520)
+"""Accounts that systemd makes for a running service. Source: systemd, UIDS-GIDS."""
+UID_MIN = 1000
+"""Below it are the accounts of services, where /etc/login.defs says nothing else. Source:
+login.defs(5)."""
+
 _OVERFLOW = Path("/proc/sys/kernel/overflowuid")
+_LOGIN_DEFS = Path("/etc/login.defs")
 
 
 def overflow_uid() -> int:
@@ -26,14 +34,37 @@ def overflow_uid() -> int:
         return 65534
 
 
+@cache
+def least_uid(login_defs: Path = _LOGIN_DEFS) -> int:
+    """The first user id of people. Source: login.defs(5), UID_MIN."""
+    try:
+        lines = login_defs.read_text(errors="replace").splitlines()
+    except OSError:
+        return UID_MIN
+    for line in lines:
+        match line.split():
+            case ["UID_MIN", number, *_] if number.isdecimal():
+                return int(number)
+    return UID_MIN
+
+
 def account_name(uid: int) -> str | None:
-    """The account of a user id; None for those that stand for nobody in particular."""
-    if uid in (ROOT_UID, overflow_uid()):
+    """The account of a user id; None for those that stand for nobody in particular.
+
+    Behind root, and behind a service's account, anybody may be: most proxies don't say for whom
+    they ask.
+    """
+    if uid < max(least_uid(), ROOT_UID + 1) or uid == overflow_uid() or uid in DYNAMIC_UIDS:
         return None
     try:
         return pwd.getpwuid(uid).pw_name
     except (KeyError, OverflowError):
         return None
+
+
+def is_own(uid: int) -> bool:
+    """Whether it is the daemon's own account, unless that is root's: others run as root, too."""
+    return uid == os.geteuid() != ROOT_UID
 
 
 def look_up_groups(user: str) -> frozenset[str]:

@@ -14,7 +14,7 @@ from aiohttp import web
 from vncproxy.config.address import TcpAddress
 from vncproxy.config.model import Access, Listen
 from vncproxy.errors import AccessError
-from vncproxy.web.accounts import account_name
+from vncproxy.web.accounts import account_name, is_own
 from vncproxy.web.attempts import Attempts
 from vncproxy.web.header import ProxyHeaders
 from vncproxy.web.identity import ANYONE, OWNER, Identity, Kind
@@ -34,8 +34,8 @@ _GIVEN = web.RequestKey("given", object)
 _LOG_IN = {
     "token": "Log in first: use the link of vncproxy url, or the token.",
     "users": "Log in first, with your token.",
-    "peer": "This door knows you by your account on this machine, and it sees none: root, a proxy "
-    "and another machine don't count.",
+    "peer": "This door knows you by your account on this machine, and it sees none: root, the "
+    "account of a service or a proxy, and another machine don't count.",
 }
 
 
@@ -238,7 +238,10 @@ class Door:
             return None
         uid = uid_behind(request.transport)
         name = account_name(uid) if uid is not None else None
-        return Identity(name, "peer", "peer") if name is not None else None
+        if name is not None:
+            return Identity(name, "peer", "peer")
+        # The service's own account may read the token: commands come by it.
+        return Identity(OWNER, "peer") if uid is not None and is_own(uid) else None
 
     @staticmethod
     def _remote(request: web.Request) -> str | None:

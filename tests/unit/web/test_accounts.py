@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+from pathlib import Path
 
 import pytest
 
@@ -13,21 +14,63 @@ from vncproxy.web.accounts import (
     MAX_KEPT,
     UnixGroups,
     account_name,
+    is_own,
+    least_uid,
     look_up_groups,
     overflow_uid,
 )
 
 
-def test_accounts_have_names() -> None:
-    """An ordinary account is known by its name."""
-    found = next(one for one in pwd.getpwall() if one.pw_uid not in (0, overflow_uid()))
-    assert account_name(found.pw_uid) == found.pw_name
+def named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every user id has an account."""
+    root = pwd.getpwuid(0)
+    monkeypatch.setattr(
+        pwd, "getpwuid", lambda uid: type(root)((f"account-{uid}", *tuple(root)[1:]))
+    )
 
 
-@pytest.mark.parametrize("uid", [0, overflow_uid(), 4_000_000_001, -1, 1 << 40])
-def test_who_is_nobody_in_particular(uid: int) -> None:
-    """Root, accounts outside of a container, and numbers without an account give no name."""
+def test_people_have_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the first user id of people on."""
+    named(monkeypatch)
+    assert account_name(least_uid()) == f"account-{least_uid()}"
+    assert account_name(4_000_000_001) == "account-4000000001"
+
+
+@pytest.mark.parametrize("uid", [0, 1, 33, least_uid() - 1, overflow_uid(), 61184, 65519, -1])
+def test_who_is_nobody_in_particular(uid: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root, services such as a web server's, and accounts outside of a container."""
+    named(monkeypatch)
     assert account_name(uid) is None
+
+
+def test_whose_account_is_the_daemon_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own one, unless everybody's proxies run as it, too."""
+    monkeypatch.setattr("os.geteuid", lambda: 990)
+    assert (is_own(990), is_own(991), is_own(0)) == (True, False, False)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert not is_own(0)
+
+
+@pytest.mark.parametrize("uid", [4_000_000_001, 1 << 40])
+def test_a_number_without_an_account_has_no_name(uid: int) -> None:
+    """Nor one that can't be a user id."""
+    assert account_name(uid) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("UID_MIN\t\t\t 500\n", 500),
+        ("#UID_MIN 500\nSYS_UID_MIN 100\n", 1000),
+        ("UID_MIN many\nUID_MIN 2000 # ours\n", 2000),
+        ("", 1000),
+    ],
+)
+def test_where_people_begin(text: str, first: int, tmp_path: Path) -> None:
+    """As the machine's own settings say."""
+    (tmp_path / "login.defs").write_text(text)
+    assert least_uid(tmp_path / "login.defs") == first
+    assert least_uid(tmp_path / "none") == 1000
 
 
 def test_groups_are_those_of_the_system() -> None:

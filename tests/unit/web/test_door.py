@@ -158,6 +158,22 @@ def test_doors_that_know_by_the_connection_take_no_token(tmp_path: Path) -> None
     assert refusal.value.word == "no-account"
 
 
+def test_the_service_s_own_account_is_the_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may read the token; the account of another service, or root as a service, is nobody."""
+    ours = door(tmp_path, Listen(access="peer"))
+    monkeypatch.setattr("vncproxy.web.door.uid_behind", lambda _transport: 990)
+    monkeypatch.setattr("os.geteuid", lambda: 990)
+    assert ours.find(request()) == Identity("owner", "peer", "token")
+    assert ours.find(request(Via="1.1 proxy")) is None
+    for uid in (991, 0):
+        monkeypatch.setattr("os.geteuid", lambda uid=uid: uid)
+        assert ours.find(request()) is None
+    monkeypatch.setattr("vncproxy.web.door.uid_behind", lambda _transport: 0)
+    assert ours.find(request()) is None
+
+
 def test_whom_a_proxy_names(tmp_path: Path) -> None:
     """On each request; a ticket is good for its user only."""
     sessions = Sessions(tmp_path, 100.0, b"key", Redactor())
