@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.unit.throttle.fake_clock import FakeClock
 from vncproxy.throttle.budget import Budget, Claim
 from vncproxy.throttle.ledger import Booking
 from vncproxy.throttle.ledger_file import LedgerFile
+from vncproxy.throttle.memory import MemoryLedger
+from vncproxy.throttle.sqlite import SqliteLedger
 
 LIMIT = 29
 WINDOW_S = 60.0
@@ -65,8 +69,8 @@ def test_the_law_holds_for_any_arrivals(
                 continue
             waiting.remove(one)
             promised.pop(one.claim)
-            if BUDGET.may_spend(claims[one.claim], at):
-                claims[one.claim] = Claim(at, spent=True)
+            if claims[one.claim].may_be_spent(at):
+                claims[one.claim] = Claim.dialled(at)
                 dials.append(at + one.travel_s)
 
     for number, (gap_s, crowd, late_s, travel_s, fate) in enumerate(arrivals):
@@ -76,7 +80,7 @@ def test_the_law_holds_for_any_arrivals(
             due = BUDGET.next_free(claims.values(), now)
             assert due >= max([now, *promised.values()])  # nobody overtakes
             name = number * 100 + member
-            claims[name] = Claim(due)
+            claims[name] = BUDGET.booked(due)
             promised[name] = due
             if fate == "cancel" and member % 2:
                 del claims[name], promised[name]
@@ -86,6 +90,107 @@ def test_the_law_holds_for_any_arrivals(
             del claims[name]
     dial_until(float("inf"))
     assert worst(dials, WINDOW_S) <= LIMIT
+
+
+@dataclass(frozen=True)
+class Made:
+    """A dial, when its claim was booked among all, and by which budget."""
+
+    at: float
+    instance: str
+    order: int
+    budget: Budget
+
+    def follows(self, other: Made) -> bool:
+        """Whether it was booked after it, or is it, and counts for the same."""
+        counts = other.instance == self.instance or self.budget.by_account
+        return counts and other.order <= self.order
+
+
+def overrun(dials: list[Made]) -> Made | None:
+    """One whose window holds more dials, booked until it was, than its own limit."""
+    for first in dials:
+        window = [one for one in dials if first.at <= one.at < first.at + WINDOW_S]
+        for last in window:
+            if sum(last.follows(one) for one in window) > last.budget.limit:
+                return last
+    return None
+
+
+RENEWALS = st.lists(
+    st.one_of(
+        st.tuples(st.just("book"), st.integers(0, 1), st.sampled_from("ab"), st.floats(0.0, 12.0)),
+        st.tuples(
+            st.just("renew"),
+            st.integers(0, 1),
+            st.integers(1, 5),
+            st.sampled_from([0.0, 2.0, 10.0, 30.0]),
+            st.booleans(),
+        ),
+        st.tuples(st.just("cancel"), st.integers(0, 9)),
+        st.tuples(st.just("wait"), st.one_of(st.floats(0.0, 2.0), st.floats(0.0, 70.0))),
+    ),
+    min_size=15,
+    max_size=60,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.data_too_large])
+@given(RENEWALS, st.booleans())
+def test_the_law_holds_while_it_is_exchanged(steps: list[tuple[object, ...]], shared: bool) -> None:
+    """Any limit, hold and key, of each of two processes at any time: no window has more dials than
+    the limit by which the last of them was booked, counted for what it was booked for.
+    """
+    clock = FakeClock()
+    budgets = [Budget(limit=4, hold_s=10.0)] * 2
+    waiting: list[tuple[float, int, Booking, Made]] = []
+    dials: list[Made] = []
+    order = 0
+    with tempfile.TemporaryDirectory() as directory:
+        ledgers: list[MemoryLedger | SqliteLedger]
+        if shared:
+            path = Path(directory) / "ledger.sqlite"
+            ledgers = [SqliteLedger(path, budget, clock) for budget in budgets]
+        else:
+            ledgers = [MemoryLedger(budgets[0], clock)] * 2
+
+        async def pass_time(until: float) -> None:
+            while waiting and (due := min(waiting, key=lambda one: one[0]))[0] <= until:
+                waiting.remove(due)
+                clock.seconds = max(clock.seconds, due[0])
+                if await ledgers[due[1]].spend(due[2]):
+                    dials.append(replace(due[3], at=clock.seconds))
+            clock.seconds = until
+
+        async def scene() -> None:
+            nonlocal order
+            for step in steps:
+                match step:
+                    case ("book", int(which), str(instance), float(late_s)):
+                        for member in range(3):
+                            answer = await ledgers[which].book(instance, 200.0)
+                            if isinstance(answer, Booking):
+                                order += 1
+                                due = clock.seconds + answer.wait_s + late_s * member / 2
+                                made = Made(0.0, instance, order, budgets[which])
+                                waiting.append((due, which, answer, made))
+                    case ("renew", int(which), int(limit), float(hold_s), bool(by_account)):
+                        budget = Budget(limit=limit, hold_s=hold_s, by_account=by_account)
+                        ledgers[which].renew(budget)
+                        budgets[which] = budget
+                        if not shared:
+                            budgets[1 - which] = budget
+                    case ("cancel", int(which)) if waiting:
+                        _, process, booking, _ = waiting.pop(which % len(waiting))
+                        await ledgers[process].cancel(booking)
+                    case ("wait", float(seconds)):
+                        await pass_time(clock.seconds + seconds)
+            await pass_time(clock.seconds + 2000.0)
+            for ledger in ledgers:
+                await ledger.close()
+
+        asyncio.run(scene())
+    assert overrun(dials) is None
 
 
 @dataclass

@@ -65,6 +65,7 @@ CALLS = st.lists(
         st.tuples(st.just("spend"), st.integers(0, 30)),
         st.tuples(st.just("cancel"), st.integers(0, 30)),
         st.tuples(st.just("usage"), st.sampled_from(["a", "b"])),
+        st.tuples(st.just("renew"), st.integers(1, 5), st.integers(0, 30), st.booleans()),
         st.tuples(st.just("wait"), st.one_of(st.floats(0.0, 3.0), st.floats(0.0, 80.0))),
     ),
     min_size=20,
@@ -77,7 +78,7 @@ CALLS = st.lists(
 def test_the_script_answers_as_the_law_does(
     server: ValkeyServer, calls: list[tuple[object, ...]]
 ) -> None:
-    """Any calls get the answers of the ledger in memory, which is the law itself."""
+    """Any calls, changes of the law among them, get the answers of the ledger in memory."""
 
     async def scene(address: StoreAddress) -> None:
         clock = FakeClock()
@@ -106,6 +107,10 @@ def test_the_script_answers_as_the_law_does(
                     before, after = await model.usage(key), await shared.usage(key)
                     assert after.used == before.used
                     assert after.next_free_s == pytest.approx(before.next_free_s, abs=1e-5)
+                case ("renew", int(limit), int(hold_s), bool(by_account)):
+                    budget = Budget(limit=limit, hold_s=hold_s, by_account=by_account)
+                    model.renew(budget)
+                    shared.renew(budget)
                 case ("wait", float(seconds)):
                     clock.seconds = micros(clock.seconds + seconds)
         await shared.close()

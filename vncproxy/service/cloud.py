@@ -65,7 +65,11 @@ class CurrentCloud:
 
 def budget_of(config: Config) -> Budget:
     """The law of the reconnect ledger, by the configuration."""
-    return Budget(limit=config.limits.reconnects_per_minute, hold_s=config.aliyun.call_timeout)
+    return Budget(
+        limit=config.limits.reconnects_per_minute,
+        hold_s=config.aliyun.call_timeout,
+        by_account=config.limits.reconnects_key == "account",
+    )
 
 
 @asynccontextmanager

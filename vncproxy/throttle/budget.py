@@ -1,12 +1,12 @@
 """How many dials a key may make, and when the next one may be: the law of the reconnect budget.
 
 Words. A *claim* is the right to dial once. It is booked for an instant `at`; the dial may begin
-from `at` until `at + hold_s` (the VncUrl is fetched in between). Right before the dial the claim is
-*spent*, which fixes `at` to that instant. A claim that is neither spent nor cancelled might have
-been dialled as late as `at + hold_s`: its *latest* instant. A spent claim's latest instant is `at`.
+from `at` until `latest`, which is `at + hold_s` (the VncUrl is fetched in between). Right before
+the dial the claim is *spent*, which fixes both to that instant. Each claim keeps its own latest
+instant: a hold that changes afterwards, or another process's hold, means nothing to it.
 
 The law. A new claim is booked no earlier than `span_s` after the limit-th largest latest instant of
-all claims of its key, where `span_s` is the window plus a margin.
+all claims of its key, where `span_s` is the window plus a margin, the same for everybody.
 
 Why that is enough. Take any `limit + 1` dials, and of their claims the one booked last, N. When N
 was booked the other `limit` claims were on record (or forgotten: `span_s` past already), and
@@ -15,6 +15,18 @@ L, was at most the limit-th largest of all, and the law put N at `L + span_s` or
 claim's dial was at L or before, N's dial at its `at` or after: the two are `span_s` apart and no
 window holds all of them. This needs no order between the dials, and stays true when claims are
 cancelled, since a cancelled claim can't be dialled.
+
+What may change while claims are out. The proof uses one limit only, the one by which N was booked:
+a window's dials are never more than *the limit in force when the last of their claims was booked*.
+So a reload may set any other limit, and processes with different ones may share a record. After a
+change every window with a dial that was booked since keeps the new limit, whatever came before it;
+a window of dials that were all promised before keeps the old one: permits aren't taken back. The
+hold isn't in the proof at all.
+
+Keys. The key `ACCOUNT` overlaps every other: a claim of it may be for any instance. What counts for
+a booking is every claim whose key overlaps its own, so that a change of what is counted for frees
+nothing either: an instance's window holds no more than the limit whichever key its dials were
+booked for, and the whole account's no more once the last of them was booked for the account.
 
 The margin covers what lies outside the record: waking up a little early (`EARLY_S`), and the time
 from being spent to arriving at the cloud.
@@ -39,6 +51,9 @@ HOLD_S = 10.0
 """A claim must be spent within this time after its instant: room for the call that gets the VncUrl
 (`call_timeout`). A longer hold makes a full queue wait longer."""
 
+MAX_HOLD_S = 86400.0
+"""No claim is held for longer, so a record of one that is would be damage."""
+
 LIMIT = 29
 """One less than the cloud's 30."""
 
@@ -48,19 +63,33 @@ MAX_AHEAD_S = 3600.0
 EARLY_S = 0.05
 """A timer of the event loop may fire this much early (uvloop counts in milliseconds)."""
 
+ACCOUNT = "account"
+"""The key of a budget that counts for the whole account; it overlaps all others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to dial once: booked for the instant `at`, or dialled at it once `spent`."""
+    """The right to dial once, from `at` until `latest`; once `spent`, both are its instant."""
 
     at: float
+    latest: float
     spent: bool = False
+
+    @classmethod
+    def dialled(cls, at: float) -> Claim:
+        """One that is spent."""
+        return cls(at, at, spent=True)
+
+    def may_be_spent(self, now: float) -> bool:
+        """Whether the dial may begin at `now`: its time has come and hasn't lapsed."""
+        return not self.spent and self.at - EARLY_S <= now <= self.latest
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
     """At most `limit` dials in any `window_s`; all instants are seconds of one steady clock.
 
+    Args: by_account - they are counted for the whole account, not for each instance.
     Raises: ValueError for values with which the law can't hold.
     """
 
@@ -68,10 +97,12 @@ class Budget:
     window_s: float = WINDOW_S
     margin_s: float = MARGIN_S
     hold_s: float = HOLD_S
+    by_account: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what would break the law."""
-        if self.limit < 1 or self.window_s <= 0 or self.hold_s < 0 or self.margin_s < 2 * EARLY_S:
+        timely = self.window_s > 0 and self.margin_s >= 2 * EARLY_S
+        if self.limit < 1 or not timely or not 0 <= self.hold_s <= MAX_HOLD_S:
             raise ValueError(f"impossible budget: {self}")
 
     @property
@@ -79,34 +110,39 @@ class Budget:
         """The window with its margin."""
         return self.window_s + self.margin_s
 
-    def latest(self, claim: Claim) -> float:
-        """The last instant at which the claim's dial can have begun."""
-        return claim.at if claim.spent else claim.at + self.hold_s
+    def key_of(self, instance_id: str) -> str:
+        """What the dials of an instance are counted for."""
+        return ACCOUNT if self.by_account else instance_id
+
+    def booked(self, at: float) -> Claim:
+        """A new claim for the instant that `next_free` gave."""
+        return Claim(at, at + self.hold_s)
 
     def next_free(self, claims: Iterable[Claim], now: float) -> float:
         """The earliest instant, `now` or later, for which a newcomer may be booked.
 
-        Args: claims - all of the key that aren't cancelled, in any order; now - seconds.
+        Args: claims - all that aren't cancelled and whose key overlaps, in any order.
         """
         known = list(claims)
         free = max([now, *(claim.at for claim in known if not claim.spent)])
         if len(known) >= self.limit:
-            by_latest = sorted(map(self.latest, known))
+            by_latest = sorted(claim.latest for claim in known)
             free = max(free, by_latest[-self.limit] + self.span_s)
         return free
 
     def used(self, claims: Iterable[Claim], now: float) -> int:
         """How many claims count against a dial at `now`, those that wait included."""
-        return sum(self.latest(claim) > now - self.span_s for claim in claims)
-
-    def may_spend(self, claim: Claim, now: float) -> bool:
-        """Whether the claim's dial may begin at `now`: its time has come and hasn't lapsed."""
-        return not claim.spent and claim.at - EARLY_S <= now <= claim.at + self.hold_s
+        return sum(claim.latest > self.forgettable_until(now) for claim in claims)
 
     def is_forgettable(self, claim: Claim, now: float) -> bool:
         """Whether the claim can't matter to any dial from `now` on."""
-        return claim.at <= self.forgettable_until(now)
+        return claim.latest <= self.forgettable_until(now)
 
     def forgettable_until(self, now: float) -> float:
-        """Claims booked for this instant or before can't matter to any dial from `now` on."""
-        return now - self.hold_s - self.span_s
+        """Claims whose latest instant is this or before can't matter to a dial from `now` on."""
+        return now - self.span_s
+
+
+def overlap(key: str, other: str) -> bool:
+    """Whether claims of one key count for the other."""
+    return key == other or ACCOUNT in (key, other)

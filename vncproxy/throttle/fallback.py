@@ -106,14 +106,20 @@ class FallbackLedger:
             f"connections in {self._budget.window_s:g} s, its share among {self._roll.daemons}"
         )
 
-    async def book(self, key: str, max_wait_s: float) -> Booking | TooLong:
+    def renew(self, budget: Budget) -> None:
+        """See `Ledger.renew`; the share follows."""
+        self._budget = budget
+        self._shared.renew(budget)
+        self._local.renew(self._own_budget)
+
+    async def book(self, instance_id: str, max_wait_s: float) -> Booking | TooLong:
         """See `Ledger.book`."""
         if await self._is_shared():
             try:
-                return await self._shared.book(key, max_wait_s)
+                return await self._shared.book(instance_id, max_wait_s)
             except LedgerError as fault:
                 self._lose(fault)
-        return await (await self._alone()).book(key, max_wait_s)
+        return await (await self._alone()).book(instance_id, max_wait_s)
 
     async def spend(self, booking: Booking) -> bool:
         """See `Ledger.spend`: a permit of the ledger that isn't in use any more has lapsed."""
@@ -158,14 +164,14 @@ class FallbackLedger:
             except LedgerError as fault:
                 self._lose(fault)
 
-    async def usage(self, key: str) -> Usage:
+    async def usage(self, instance_id: str) -> Usage:
         """See `Ledger.usage`."""
         if await self._is_shared():
             try:
-                return await self._shared.usage(key)
+                return await self._shared.usage(instance_id)
             except LedgerError as fault:
                 self._lose(fault)
-        return await (await self._alone()).usage(key)
+        return await (await self._alone()).usage(instance_id)
 
     async def check_writable(self) -> None:
         """See `Ledger.check_writable`: the local one must be; the shared one may be away."""
@@ -214,7 +220,7 @@ class FallbackLedger:
             await self._shared.record(await self._own_dials())
             self._identity = attendance.identity
         for key in attendance.keys:
-            await self._shared.usage(key)
+            await self._shared.look(key)
         match self._mode:
             case _Mode.UNTRIED:
                 self._mode = _Mode.SHARED
@@ -264,8 +270,13 @@ class FallbackLedger:
             if self._seeds:
                 await self._local.record(self._seeds)
                 self._seeds = []
-        self._local.budget = replace(self._budget, limit=self.share)
+        # The number of daemons may have changed.
+        self._local.renew(self._own_budget)
         return self._local
+
+    @property
+    def _own_budget(self) -> Budget:
+        return replace(self._budget, limit=self.share)
 
     async def _own_dials(self) -> list[Dial]:
         try:

@@ -2,7 +2,7 @@
 
 The way of a permit::
 
-    answer = await ledger.book(key, max_wait_s)    # TooLong: tell the viewer, nothing was booked
+    answer = await ledger.book(id, max_wait_s)     # TooLong: tell the viewer, nothing was booked
     await asyncio.sleep(answer.wait_s)
     url = await client.vnc_url(...)                # failed: await ledger.cancel(answer)
     if await ledger.spend(answer):                 # False: the permit lapsed; book again
@@ -14,10 +14,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from vncproxy.throttle.budget import Budget
+
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """A permit to dial once, `wait_s` seconds from when it was given, for `Budget.hold_s`."""
+    """A permit to dial once, `wait_s` seconds from when it was given, for `Budget.hold_s`.
+
+    `key` is what it counts for: the instance, or the whole account.
+    """
 
     id: str
     key: str
@@ -33,7 +38,7 @@ class TooLong:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How full a key's budget is.
+    """How full a budget is.
 
     `used` of `limit` dials in `window_s` (margin included) are made or promised, which may exceed
     the limit while some wait; a newcomer would wait `next_free_s` seconds.
@@ -60,8 +65,12 @@ class Dial:
 class Ledger(Protocol):
     """Permits to dial the upstream. Every method raises LedgerError if the record can't be kept."""
 
-    async def book(self, key: str, max_wait_s: float) -> Booking | TooLong:
-        """Take the next free permit of `key`, first come first served, unless it is too far off.
+    def renew(self, budget: Budget) -> None:
+        """Go on by another law, of the same window and margin: see budget.py on what then holds."""
+        ...
+
+    async def book(self, instance_id: str, max_wait_s: float) -> Booking | TooLong:
+        """Take the next free permit, first come first served, unless it is too far off.
 
         The booking is on record before this returns. If the caller is cancelled meanwhile, it is
         given back. One whose process dies stays booked and lapses.
@@ -80,8 +89,8 @@ class Ledger(Protocol):
         """Give back a permit that wasn't spent; nothing happens if it was, or is unknown."""
         ...
 
-    async def usage(self, key: str) -> Usage:
-        """How full the key's budget is; changes nothing."""
+    async def usage(self, instance_id: str) -> Usage:
+        """How full the instance's budget is; changes nothing."""
         ...
 
     async def check_writable(self) -> None:

@@ -10,6 +10,9 @@ dialled at that very moment. That errs to the safe side, by at most one window a
 only for the rows of the last minute in use, since older ones are deleted with each booking. A row
 further in the future than anything that can be booked is damage and is adopted in the same way.
 
+Each row has the latest instant of its dial, so processes whose holds differ, as those with an older
+configuration's, believe each other.
+
 Safe against SIGKILL and loss of power: a rollback journal with synchronous=FULL, BEGIN IMMEDIATE,
 and the clock read inside the transaction, so that the order of the rows is the order of the
 commits. A rollback journal rather than WAL: nearly every access writes, so WAL's readers gain
@@ -24,14 +27,14 @@ import random
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.boot_clock import EpochClock
-from vncproxy.throttle.budget import MAX_AHEAD_S, Budget, Claim
+from vncproxy.throttle.budget import ACCOUNT, MAX_AHEAD_S, MAX_HOLD_S, Budget, Claim
 from vncproxy.throttle.ledger import Booking, Dial, TooLong, Usage
 from vncproxy.throttle.ledger_faults import in_plain_words
 
@@ -50,16 +53,21 @@ CREATE TABLE booking (
     key TEXT NOT NULL,
     epoch TEXT NOT NULL,
     at REAL NOT NULL,
+    latest REAL NOT NULL,
     spent INTEGER NOT NULL
 ) STRICT
 """
+_COUNTING = """
+SELECT epoch, at, latest, spent FROM booking WHERE key IN (:key, :account) OR :key = :account
+"""
+"""Rows of keys that overlap; see `budget.overlap`."""
 
 
 class LedgerFile:
     """Bookings in a file shared by processes. Every method raises LedgerError in plain words.
 
-    Args: path - made with mode 0600 when missing; its folder must exist. `budget` may be exchanged
-    for one of another limit: it counts from the next call on.
+    Args: path - made with mode 0600 when missing; its folder must exist. `budget` may be exchanged,
+    as `Ledger.renew` says, from another thread too.
     """
 
     def __init__(self, path: Path, budget: Budget, clock: EpochClock) -> None:
@@ -70,18 +78,20 @@ class LedgerFile:
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
 
-    def book(self, key: str, max_wait_s: float) -> Booking | TooLong:
+    def book(self, instance_id: str, max_wait_s: float) -> Booking | TooLong:
         """See `Ledger.book`."""
+        budget = self.budget
+        key = budget.key_of(instance_id)
         with self._transaction() as db:
             now = self._clock.now()
             self._tidy(db, now)
-            at = self.budget.next_free(self._claims(db, key, now), now)
+            at = budget.next_free(self._claims(db, key, now), now)
             if at - now > min(max_wait_s, MAX_AHEAD_S):
                 return TooLong(at - now)
             booking = Booking(secrets.token_hex(8), key, at - now)
             db.execute(
-                "INSERT INTO booking (id, key, epoch, at, spent) VALUES (?, ?, ?, ?, 0)",
-                (booking.id, key, self._clock.epoch, at),
+                "INSERT INTO booking VALUES (?, ?, ?, ?, ?, 0)",
+                (booking.id, key, self._clock.epoch, at, budget.booked(at).latest),
             )
         return booking
 
@@ -90,12 +100,15 @@ class LedgerFile:
         with self._transaction() as db:
             now = self._clock.now()
             row = db.execute(
-                "SELECT at, spent FROM booking WHERE id = ? AND epoch = ?",
+                "SELECT at, latest, spent FROM booking WHERE id = ? AND epoch = ?",
                 (booking_id, self._clock.epoch),
             ).fetchone()
-            if row is None or not self.budget.may_spend(Claim(row[0], bool(row[1])), now):
+            if row is None or not Claim(row[0], row[1], bool(row[2])).may_be_spent(now):
                 return None
-            db.execute("UPDATE booking SET at = ?, spent = 1 WHERE id = ?", (now, booking_id))
+            db.execute(
+                "UPDATE booking SET at = ?1, latest = ?1, spent = 1 WHERE id = ?2",
+                (now, booking_id),
+            )
         return now
 
     def cancel(self, booking_id: str) -> None:
@@ -103,13 +116,13 @@ class LedgerFile:
         with self._transaction() as db:
             db.execute("DELETE FROM booking WHERE id = ? AND spent = 0", (booking_id,))
 
-    def usage(self, key: str) -> Usage:
+    def usage(self, instance_id: str) -> Usage:
         """See `Ledger.usage`."""
+        budget = self.budget
         with in_plain_words():
             db = self._opened()
             now = self._clock.now()
-            claims = self._claims(db, key, now)
-        budget = self.budget
+            claims = self._claims(db, budget.key_of(instance_id), now)
         free = budget.next_free(claims, now)
         return Usage(budget.used(claims, now), budget.limit, budget.span_s, free - now)
 
@@ -122,7 +135,7 @@ class LedgerFile:
             now = self._clock.now()
             self._tidy(db, now)
             db.executemany(
-                "INSERT OR IGNORE INTO booking (id, key, epoch, at, spent) VALUES (?, ?, ?, ?, 1)",
+                "INSERT OR IGNORE INTO booking VALUES (?1, ?2, ?3, ?4, ?4, 1)",
                 [(dial.id, dial.key, self._clock.epoch, now - dial.age_s) for dial in dials],
             )
 
@@ -151,26 +164,27 @@ class LedgerFile:
             connection.close()
 
     def _claims(self, db: sqlite3.Connection, key: str, now: float) -> list[Claim]:
-        """The key's claims, with those that the law adopts seen as dialled now."""
-        rows = _patiently(db, "SELECT epoch, at, spent FROM booking WHERE key = ?", key)
+        """What counts for the key, with those that the law adopts seen as dialled now."""
+        rows = _patiently(db, _COUNTING, {"key": key, "account": ACCOUNT})
         horizon = now + MAX_AHEAD_S
         return [
-            Claim(now, spent=True)
-            if epoch != self._clock.epoch or at > horizon
-            else Claim(at, bool(spent))
-            for epoch, at, spent in rows
+            Claim.dialled(now)
+            if epoch != self._clock.epoch or at > horizon or latest > horizon + MAX_HOLD_S
+            else Claim(at, latest, bool(spent))
+            for epoch, at, latest, spent in rows
         ]
 
     def _tidy(self, db: sqlite3.Connection, now: float) -> None:
         """Delete what can't matter any more and adopt what another epoch or damage left."""
-        epoch = self._clock.epoch
+        epoch, horizon = self._clock.epoch, now + MAX_AHEAD_S
         db.execute(
-            "DELETE FROM booking WHERE epoch = ? AND at <= ?",
+            "DELETE FROM booking WHERE epoch = ? AND latest <= ?",
             (epoch, self.budget.forgettable_until(now)),
         )
         db.execute(
-            "UPDATE booking SET epoch = ?, at = ?, spent = 1 WHERE epoch <> ? OR at > ?",
-            (epoch, now, epoch, now + MAX_AHEAD_S),
+            "UPDATE booking SET epoch = ?1, at = ?2, latest = ?2, spent = 1 "
+            "WHERE epoch <> ?1 OR at > ?3 OR latest > ?4",
+            (epoch, now, horizon, horizon + MAX_HOLD_S),
         )
 
     @contextmanager
@@ -229,12 +243,14 @@ def _prepare(connection: sqlite3.Connection) -> None:
     _patiently(connection, "COMMIT")
 
 
-def _patiently(db: sqlite3.Connection, statement: str, *values: str) -> list[tuple[Any, ...]]:
+def _patiently(
+    db: sqlite3.Connection, statement: str, values: Mapping[str, str] | None = None
+) -> list[tuple[Any, ...]]:
     """Execute a statement that may find the file locked, for at most `BUSY_TIMEOUT_S`."""
     deadline = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
-            return db.execute(statement, values).fetchall()
+            return db.execute(statement, values or {}).fetchall()
         except sqlite3.OperationalError as error:
             busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
             if not busy or time.monotonic() >= deadline:

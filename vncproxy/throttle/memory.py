@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import count
 
-from vncproxy.throttle.budget import MAX_AHEAD_S, Budget, Claim
+from vncproxy.throttle.budget import MAX_AHEAD_S, Budget, Claim, overlap
 from vncproxy.throttle.ledger import Booking, TooLong, Usage
 
 
@@ -22,16 +22,20 @@ class MemoryLedger:
         self._ids = count(1)
         self._claims: dict[str, dict[str, Claim]] = {}
 
-    async def book(self, key: str, max_wait_s: float) -> Booking | TooLong:
+    def renew(self, budget: Budget) -> None:
+        """See `Ledger.renew`."""
+        self._budget = budget
+
+    async def book(self, instance_id: str, max_wait_s: float) -> Booking | TooLong:
         """See `Ledger.book`."""
         now = self._clock()
         self._forget(now)
-        claims = self._claims.get(key, {})
-        at = self._budget.next_free(claims.values(), now)
+        key = self._budget.key_of(instance_id)
+        at = self._budget.next_free(self._counting_for(key), now)
         if at - now > min(max_wait_s, MAX_AHEAD_S):
             return TooLong(at - now)
         booking = Booking(str(next(self._ids)), key, at - now)
-        self._claims.setdefault(key, {})[booking.id] = Claim(at)
+        self._claims.setdefault(key, {})[booking.id] = self._budget.booked(at)
         return booking
 
     async def spend(self, booking: Booking) -> bool:
@@ -39,9 +43,9 @@ class MemoryLedger:
         now = self._clock()
         claims = self._claims.get(booking.key, {})
         claim = claims.get(booking.id)
-        if claim is None or not self._budget.may_spend(claim, now):
+        if claim is None or not claim.may_be_spent(now):
             return False
-        claims[booking.id] = Claim(now, spent=True)
+        claims[booking.id] = Claim.dialled(now)
         return True
 
     async def cancel(self, booking: Booking) -> None:
@@ -51,11 +55,11 @@ class MemoryLedger:
         if claim is not None and not claim.spent:
             del claims[booking.id]
 
-    async def usage(self, key: str) -> Usage:
+    async def usage(self, instance_id: str) -> Usage:
         """See `Ledger.usage`."""
         now = self._clock()
-        claims = self._claims.get(key, {}).values()
         budget = self._budget
+        claims = self._counting_for(budget.key_of(instance_id))
         free = budget.next_free(claims, now)
         return Usage(budget.used(claims, now), budget.limit, budget.span_s, free - now)
 
@@ -64,6 +68,14 @@ class MemoryLedger:
 
     async def close(self) -> None:
         """See `Ledger.close`: there is nothing to release."""
+
+    def _counting_for(self, key: str) -> list[Claim]:
+        return [
+            claim
+            for other, claims in self._claims.items()
+            if overlap(key, other)
+            for claim in claims.values()
+        ]
 
     def _forget(self, now: float) -> None:
         """Drop what can't matter any more, so that memory follows the rate of dials."""

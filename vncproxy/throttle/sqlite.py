@@ -30,9 +30,10 @@ _T = TypeVar("_T")
 class SqliteLedger:
     """See `Ledger`. The file is worked on by one thread that the ledger owns.
 
-    Args: path - the file, in the state directory; budget - the law, the same for all processes of a
-    file; clock - shared by all processes of the machine. Raises: LedgerError where there is no such
-    clock; the file itself is opened at the first use (`check_writable`).
+    Args: path - the file, in the state directory; budget - the law, whose window and margin are the
+    same for all processes of a file; clock - shared by all processes of the machine. Raises:
+    LedgerError where there is no such clock; the file itself is opened at the first use
+    (`check_writable`).
     """
 
     def __init__(self, path: Path, budget: Budget, clock: EpochClock | None = None) -> None:
@@ -43,9 +44,13 @@ class SqliteLedger:
         self._waiting = 0
         self._closed = False
 
-    async def book(self, key: str, max_wait_s: float) -> Booking | TooLong:
+    def renew(self, budget: Budget) -> None:
+        """See `Ledger.renew`: it counts from the file's next turn on."""
+        self._file.budget = budget
+
+    async def book(self, instance_id: str, max_wait_s: float) -> Booking | TooLong:
         """See `Ledger.book`."""
-        return await self._call(lambda: self._file.book(key, max_wait_s), self._give_back)
+        return await self._call(lambda: self._file.book(instance_id, max_wait_s), self._give_back)
 
     async def spend(self, booking: Booking) -> bool:
         """See `Ledger.spend`."""
@@ -57,18 +62,9 @@ class SqliteLedger:
         """See `Ledger.cancel`."""
         await self._call(lambda: self._file.cancel(booking.id))
 
-    async def usage(self, key: str) -> Usage:
+    async def usage(self, instance_id: str) -> Usage:
         """See `Ledger.usage`."""
-        return await self._call(lambda: self._file.usage(key))
-
-    @property
-    def budget(self) -> Budget:
-        """The law; it may be exchanged for one of another limit, which counts from then on."""
-        return self._file.budget
-
-    @budget.setter
-    def budget(self, budget: Budget) -> None:
-        self._file.budget = budget
+        return await self._call(lambda: self._file.usage(instance_id))
 
     async def record(self, dials: Sequence[Dial]) -> None:
         """Put dials on record that another ledger gave the permits for. Raises: LedgerError."""

@@ -1,7 +1,8 @@
 -- One step of the shared reconnect ledger, as the law in budget.py has it. All times are whole
 -- microseconds of the ledger's own clock.
 --
--- KEYS: 1 the clock; 2 the claims of one budget key, or the daemons; 3 which claims are in use
+-- KEYS: 1 the clock; 2 the claims of one budget key, or the daemons; 3 which claims are in use;
+--       4 the claims of the whole account, whose key overlaps all others
 -- ARGV: 1 the step; 2 limit; 3 span; 4 hold; 5 early; 6 ahead;
 --       7 the latest instant that the caller thinks possible now, or ""; 8 a test's clock, or "";
 --       9 and on: what the step takes
@@ -11,7 +12,9 @@ local KEEP_MS = 86400000 -- keys expire a day after they were last of use
 
 local MAX_LISTED = 256 -- claims in use that a daemon is told of
 
-local clock_key, subject, index = KEYS[1], KEYS[2], KEYS[3]
+local MAX_HOLD = 86400000000 -- no daemon holds a claim for longer
+
+local clock_key, subject, index, account = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local step = ARGV[1]
 local limit, span, hold = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local early, ahead = tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -46,7 +49,7 @@ local now, born = read_clock()
 local function claim_of(id, text)
   local at, latest, spent = string.match(text, '^(%-?%d+) (%-?%d+) ([01])$')
   at, latest = tonumber(at), tonumber(latest)
-  if not at or at > now + ahead + hold or latest > now + ahead + hold then
+  if not at or at > now + ahead + MAX_HOLD or latest > now + ahead + MAX_HOLD then
     return { id = id, at = now, latest = now, spent = true, damaged = true }
   end
   return { id = id, at = at, latest = latest, spent = spent == '1' }
@@ -55,15 +58,35 @@ end
 local function put(id, at, latest, spent)
   redis.call('HSET', subject, id, whole(at) .. ' ' .. whole(latest) .. ' ' .. spent)
   redis.call('PEXPIRE', subject, KEEP_MS)
-  redis.call('ZADD', index, whole(now), subject)
+  -- In use for as long as any claim of it may count.
+  redis.call('ZADD', index, 'GT', whole(latest), subject)
   redis.call('PEXPIRE', index, KEEP_MS)
 end
 
+-- Those in use, but for the subject.
+local function overlapping()
+  local keys = { account }
+  if subject == account then
+    keys = redis.call('ZRANGEBYSCORE', index, whole(now - span), '+inf')
+  end
+  return keys
+end
+
 local function read_claims()
-  local flat = redis.call('HGETALL', subject)
   local claims = {}
-  for i = 1, #flat, 2 do
-    claims[#claims + 1] = claim_of(flat[i], flat[i + 1])
+  local function read(key, foreign)
+    local flat = redis.call('HGETALL', key)
+    for i = 1, #flat, 2 do
+      local claim = claim_of(flat[i], flat[i + 1])
+      claim.foreign = foreign
+      claims[#claims + 1] = claim
+    end
+  end
+  read(subject, false)
+  for _, key in ipairs(overlapping()) do
+    if key ~= subject then
+      read(key, true)
+    end
   end
   table.sort(claims, function(a, b) return a.latest > b.latest end)
   return claims
@@ -82,13 +105,16 @@ local function next_free(claims)
   return free
 end
 
--- What may have been dialled and still counts, or may be soon: newest first, within a bound. Those
--- who wait aren't listed: without this server they can't dial.
+-- What of the subject may have been dialled and still counts, or may be soon: newest first, within
+-- a bound; how long ago its first and its latest instant are. Those who wait for longer aren't
+-- listed: without this server they can't dial.
 local function counted(claims)
   local seen = {}
   for _, claim in ipairs(claims) do
-    if claim.latest > now - span and claim.at <= now + hold and #seen < 8 * limit then
+    local counts = claim.latest > now - span and claim.at <= now + hold and not claim.foreign
+    if counts and #seen < 12 * limit then
       seen[#seen + 1] = claim.id
+      seen[#seen + 1] = now - claim.at
       seen[#seen + 1] = now - claim.latest
     end
   end
@@ -97,7 +123,9 @@ end
 
 local function tidy(claims)
   for _, claim in ipairs(claims) do
-    if claim.latest <= now - span then
+    if claim.foreign then
+      -- Its own key's next booking does that.
+    elseif claim.latest <= now - span then
       redis.call('HDEL', subject, claim.id)
     elseif claim.damaged then
       put(claim.id, now, now, 1)
@@ -170,7 +198,7 @@ if step == 'attend' then -- a daemon's id, or "" to look only; how long one coun
     redis.call('PEXPIRE', subject, KEEP_MS)
   end
   redis.call('ZREMRANGEBYSCORE', subject, '-inf', whole(now - tonumber(ARGV[10])))
-  local idle = whole(now - span - hold)
+  local idle = whole(now - span)
   redis.call('ZREMRANGEBYSCORE', index, '-inf', idle)
   local used = redis.call('ZREVRANGEBYSCORE', index, '+inf', idle, 'LIMIT', 0, MAX_LISTED)
   return { redis.call('ZCARD', subject), 0, now, identity(), used }

@@ -28,7 +28,7 @@ from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Any
 
 from vncproxy.errors import LedgerError
-from vncproxy.throttle.budget import EARLY_S, MAX_AHEAD_S, Budget
+from vncproxy.throttle.budget import ACCOUNT, EARLY_S, MAX_AHEAD_S, Budget
 from vncproxy.throttle.ledger import Booking, Dial, TooLong, Usage
 from vncproxy.throttle.valkey_store import PREFIX, Script, ValkeyStore
 
@@ -69,6 +69,15 @@ class Attendance:
     keys: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A claim that the server told of: how long ago its instant was, and its latest one."""
+
+    id: str
+    age_s: float
+    latest_age_s: float
+
+
 def _steady() -> float:
     """Seconds since boot, suspend included; nobody can set them."""
     return clock_gettime(CLOCK_BOOTTIME)
@@ -96,10 +105,15 @@ class ValkeyLedger:
         self._clock = clock
         self._now: tuple[int, float] | None = None
         self._orphans: deque[tuple[str, str]] = deque(maxlen=MAX_ORPHANS)
-        self._seen: dict[str, tuple[float, list[Dial]]] = {}
+        self._seen: dict[str, tuple[float, list[_Seen]]] = {}
 
-    async def book(self, key: str, max_wait_s: float) -> Booking | TooLong:
+    def renew(self, budget: Budget) -> None:
+        """See `Ledger.renew`: each daemon books by its own, and each claim keeps its own hold."""
+        self._budget = budget
+
+    async def book(self, instance_id: str, max_wait_s: float) -> Booking | TooLong:
         """See `Ledger.book`."""
+        key = self._budget.key_of(instance_id)
         booking_id = ID_PREFIX + secrets.token_hex(8)
         longest = _micros(min(max_wait_s, MAX_AHEAD_S))
         try:
@@ -122,10 +136,15 @@ class ValkeyLedger:
         """See `Ledger.cancel`."""
         await self._claims("cancel", booking.key, booking.id)
 
-    async def usage(self, key: str) -> Usage:
+    async def usage(self, instance_id: str) -> Usage:
         """See `Ledger.usage`."""
-        used, free, *_ = await self._claims("usage", key)
-        return Usage(used, self._budget.limit, self._budget.span_s, free / 1e6)
+        budget = self._budget
+        used, free, *_ = await self._claims("usage", budget.key_of(instance_id))
+        return Usage(used, budget.limit, budget.span_s, free / 1e6)
+
+    async def look(self, key: str) -> None:
+        """Have the server tell for `seen` what counts for a key. Raises: LedgerError."""
+        await self._claims("usage", key)
 
     async def check_writable(self) -> None:
         """See `Ledger.check_writable`: each step writes the ledger's clock."""
@@ -167,13 +186,12 @@ class ValkeyLedger:
         since. One whose time has not come can't be dialled without the server.
         """
         now = self._steady()
-        found = [
-            Dial(dial.id, dial.key, dial.age_s + now - at)
-            for at, dials in self._seen.values()
-            for dial in dials
+        return [
+            Dial(one.id, key, one.latest_age_s + now - at)
+            for key, (at, seen) in self._seen.items()
+            for one in seen
+            if one.age_s + now - at >= 0 and one.latest_age_s + now - at < self._budget.span_s
         ]
-        budget = self._budget
-        return [dial for dial in found if -budget.hold_s <= dial.age_s < budget.span_s]
 
     async def close(self) -> None:
         """See `Ledger.close`."""
@@ -188,8 +206,9 @@ class ValkeyLedger:
         """One step about a key's claims; what it says of them is kept for `seen`."""
         await self._give_back()
         number, other, _, seen = await self._step(step, _CLAIMS + key, *values)
-        dials = [Dial(seen[n], key, int(seen[n + 1]) / 1e6) for n in range(0, len(seen), 2)]
-        self._seen[key] = (self._steady(), dials)
+        triples = zip(seen[::3], seen[1::3], seen[2::3], strict=True)
+        found = [_Seen(name, int(age) / 1e6, int(latest) / 1e6) for name, age, latest in triples]
+        self._seen[key] = (self._steady(), found)
         return number, other
 
     async def _give_back(self) -> None:
@@ -210,7 +229,7 @@ class ValkeyLedger:
             latest = str(then + _micros(elapsed_s))
         answer = await self._store.run(
             _SCRIPT,
-            (_CLOCK_KEY, subject, _INDEX_KEY),
+            (_CLOCK_KEY, subject, _INDEX_KEY, _CLAIMS + ACCOUNT),
             step,
             str(budget.limit),
             str(_micros(budget.span_s)),

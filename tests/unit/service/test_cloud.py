@@ -13,9 +13,11 @@ from vncproxy.throttle.budget import Budget
 
 
 def test_the_budget_of_the_settings() -> None:
-    """The limit, and a hold that the call for the VncUrl fits in."""
+    """The limit, a hold that the call for the VncUrl fits in, and what is counted for."""
     config = Config(limits=Limits(reconnects_per_minute=7), aliyun=Aliyun(call_timeout=3.0))
     assert budget_of(config) == Budget(limit=7, hold_s=3.0)
+    account = Config(limits=Limits(reconnects_key="account"))
+    assert budget_of(account) == Budget(by_account=True)
 
 
 async def test_a_new_way_to_the_cloud_is_used_at_once() -> None:

@@ -10,7 +10,7 @@ BUDGET = Budget(limit=3, window_s=60.0, margin_s=1.0, hold_s=10.0)
 
 
 def spent(*instants: float) -> list[Claim]:
-    return [Claim(at, spent=True) for at in instants]
+    return [Claim.dialled(at) for at in instants]
 
 
 def test_an_empty_budget_is_free_at_once() -> None:
@@ -31,7 +31,7 @@ def test_the_limit_makes_the_next_wait_for_the_window_and_its_margin() -> None:
 
 def test_a_claim_that_was_not_dialled_yet_may_be_dialled_late() -> None:
     """An unspent claim counts as if it were dialled at the end of its hold."""
-    claims = [Claim(1.0), Claim(1.0), Claim(1.0)]
+    claims = [BUDGET.booked(1.0), BUDGET.booked(1.0), BUDGET.booked(1.0)]
     assert BUDGET.next_free(claims, 1.0) == 1.0 + 10.0 + 61.0
 
 
@@ -42,7 +42,7 @@ def test_the_order_of_the_record_does_not_matter() -> None:
 
 def test_nobody_overtakes_one_who_waits() -> None:
     """A permit given back in the middle of the queue doesn't let a newcomer pass."""
-    claims = [*spent(0.0), Claim(61.0)]
+    claims = [*spent(0.0), BUDGET.booked(61.0)]
     assert BUDGET.next_free(claims, 5.0) == 61.0
 
 
@@ -53,7 +53,7 @@ def test_old_claims_free_the_budget() -> None:
 
 def test_used_counts_those_made_and_those_promised() -> None:
     """A claim counts until window and margin have passed since its latest instant."""
-    claims = [*spent(0.0), Claim(0.0), Claim(70.0)]
+    claims = [*spent(0.0), BUDGET.booked(0.0), BUDGET.booked(70.0)]
     assert BUDGET.used(claims, 60.9) == 3
     assert BUDGET.used(claims, 61.0) == 2
     assert BUDGET.used(claims, 71.0) == 1
@@ -65,18 +65,18 @@ def test_used_counts_those_made_and_those_promised() -> None:
 )
 def test_a_claim_is_spent_in_its_time(now: float, may: bool) -> None:
     """A dial begins when its time has come (a timer's earliness aside) and before it lapses."""
-    assert BUDGET.may_spend(Claim(100.0), now) is may
+    assert BUDGET.booked(100.0).may_be_spent(now) is may
 
 
 def test_a_claim_is_spent_once() -> None:
     """A claim that was dialled can't be dialled again."""
-    assert not BUDGET.may_spend(Claim(100.0, spent=True), 100.0)
+    assert not Claim.dialled(100.0).may_be_spent(100.0)
 
 
 def test_only_what_can_not_matter_is_forgotten() -> None:
     """A claim is forgotten when even its latest dial is a window and a margin ago."""
-    assert not BUDGET.is_forgettable(Claim(0.0), 70.9)
-    assert BUDGET.is_forgettable(Claim(0.0), 71.0)
+    assert not BUDGET.is_forgettable(BUDGET.booked(0.0), 70.9)
+    assert BUDGET.is_forgettable(BUDGET.booked(0.0), 71.0)
 
 
 @pytest.mark.parametrize(

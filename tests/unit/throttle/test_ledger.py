@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.unit.throttle.fake_clock import FakeClock
 from tests.unit.throttle.switched_store import SwitchedStore
-from vncproxy.throttle.budget import MAX_AHEAD_S, Budget
+from vncproxy.throttle.budget import ACCOUNT, MAX_AHEAD_S, Budget
 from vncproxy.throttle.fallback import FallbackLedger
 from vncproxy.throttle.ledger import Booking, Ledger, TooLong, Usage
 from vncproxy.throttle.memory import MemoryLedger
@@ -192,6 +193,53 @@ async def test_usage_tells_how_full_the_budget_is(ledger: Ledger, clock: FakeClo
         assert await ledger.usage("i-1") == Usage(3, 3, 61.0, 41.0)
     clock.seconds += 41.0
     assert await ledger.usage("i-1") == Usage(0, 3, 61.0, 0.0)
+
+
+async def test_another_limit_counts_at_once(ledger: Ledger) -> None:
+    """A smaller one counts what was dialled before, a larger one lets more dial."""
+    await dialled(ledger)
+    ledger.renew(replace(BUDGET, limit=1))
+    assert isinstance(await ledger.book("i-1", 0.0), TooLong)
+    assert (await ledger.usage("i-1")).limit == 1
+    ledger.renew(replace(BUDGET, limit=5))
+    for _ in range(4):
+        await dialled(ledger)
+    assert isinstance(await ledger.book("i-1", 0.0), TooLong)
+
+
+async def test_a_permit_keeps_the_hold_it_was_given_with(ledger: Ledger, clock: FakeClock) -> None:
+    """Whoever books by a shorter hold waits for it, and it can be spent until its own end."""
+    held = await booked(ledger)
+    ledger.renew(replace(BUDGET, limit=1, hold_s=1.0))
+    # Until the end of the longer hold, and a window more.
+    answer = await ledger.book("i-1", 0.0)
+    assert isinstance(answer, TooLong)
+    assert answer.wait_s == pytest.approx(10.0 + 61.0)
+    clock.seconds += 9.0
+    assert await ledger.spend(held)
+    short = await booked(ledger)
+    clock.seconds += short.wait_s + 2.0
+    assert not await ledger.spend(short)
+
+
+async def test_the_whole_account_s_budget_overlaps_the_instances(
+    ledger: Ledger, clock: FakeClock
+) -> None:
+    """A change of what is counted for frees nothing, in either direction."""
+    await dialled(ledger, "i-1")
+    await dialled(ledger, "i-2")
+    ledger.renew(replace(BUDGET, by_account=True))
+    assert (await booked(ledger, "i-3")).key == ACCOUNT
+    for instance_id in ("i-1", "i-4"):
+        assert isinstance(await ledger.book(instance_id, 0.0), TooLong)
+        assert (await ledger.usage(instance_id)).used == 3
+    ledger.renew(BUDGET)
+    assert (await ledger.usage("i-1")).used == 2
+    assert (await ledger.usage("i-4")).used == 1
+    await dialled(ledger, "i-1")
+    assert isinstance(await ledger.book("i-1", 0.0), TooLong)
+    clock.seconds += 71.0
+    assert (await ledger.usage("i-1")).used == 0
 
 
 async def test_check_writable_passes(ledger: Ledger) -> None:

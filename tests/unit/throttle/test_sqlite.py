@@ -163,7 +163,7 @@ async def test_dials_of_another_ledger_and_another_law(ledger: SqliteLedger) -> 
     """Both are taken over by the file, and counted there."""
     await ledger.record([Dial("a", "i-1", 1.0)])
     assert await ledger.dials() == [Dial("a", "i-1", 1.0)]
-    ledger.budget = replace(ledger.budget, limit=1)
+    ledger.renew(replace(BUDGET, limit=1))
     assert isinstance(await ledger.book("i-1", 0.0), TooLong)
 
 
