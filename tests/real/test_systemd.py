@@ -89,6 +89,9 @@ def test_the_unit_keeps_the_contract() -> None:
     assert unit["ExecStart"] == [f"{PROGRAM} serve --config /etc/vncproxy/vncproxy.toml"]
     assert unit["RestartPreventExitStatus"] == ["78"]
     assert (unit["StateDirectory"], unit["StateDirectoryMode"]) == (["vncproxy"], ["0700"])
+    # It would take a socket that systemd made there away from its group.
+    assert "RuntimeDirectory" not in unit
+    assert unit["ReadWritePaths"] == ["-/run/vncproxy"]
     assert "PrivateUsers" not in unit
     assert "ProcSubset" not in unit
     assert unit["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
@@ -135,6 +138,9 @@ def test_the_user_and_the_folder_can_be_made(tmp_path: Path) -> None:
     made_folder = (tmp_path / "etc" / "vncproxy").stat()
     assert stat.S_IMODE(made_folder.st_mode) == 0o750
     group = int(user.split(":")[3])
+    sockets = (tmp_path / "run" / "vncproxy").stat()
+    assert (stat.S_IMODE(sockets.st_mode), sockets.st_gid) == (0o755, group)
+    assert sockets.st_uid == int(user.split(":")[2])
     assert made_folder.st_gid == group
     for path in (tmp_path / "etc" / "vncproxy").iterdir():
         found = path.stat()
