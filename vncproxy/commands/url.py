@@ -16,7 +16,6 @@ from vncproxy.config.model import Config
 from vncproxy.config.search import state_folder
 from vncproxy.console.bastion import bastion_of
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.opener import ACCOUNT_KEY
 from vncproxy.errors import AccessError, ConfigError, ConfigProblem, LedgerError, LocalError
 from vncproxy.service.cloud import budget_of, cloud_of
 from vncproxy.service.instances import inventory_of
@@ -85,8 +84,7 @@ async def official_url(
         try:
             if not force and (owner := await bastion.ownership.owner(instance.id)) is not None:
                 raise LocalError(f"{owner.refusal().public_text} Or say --force.")
-            key = ACCOUNT_KEY if config.limits.reconnects_key == "account" else instance.id
-            booking = await ledger.book(key, config.limits.max_wait)
+            booking = await ledger.book(instance.id, config.limits.max_wait)
             if isinstance(booking, TooLong):
                 raise LocalError(
                     f"{instance.alias} was opened too often in the last minute; "

@@ -6,11 +6,11 @@ import time
 
 from vncproxy.console.console import Console
 from vncproxy.console.lifecycle import State
-from vncproxy.console.opener import ACCOUNT_KEY
 from vncproxy.console.rate import Rate
 from vncproxy.console.report import Message
 from vncproxy.console.viewer import Viewer
 from vncproxy.errors import CloudError, VncproxyError, safe_cloud_code
+from vncproxy.throttle.budget import ACCOUNT
 from vncproxy.throttle.ledger import Usage
 
 
@@ -82,7 +82,7 @@ def details_of(console: Console, usage: Usage | str, at_s: float) -> Message:
     """
     runner = console.runner
     state = state_of(console)
-    shared = runner.budget_key == ACCOUNT_KEY
+    shared = runner.budget_key == ACCOUNT
     return {
         "name": console.instance.name,
         "windows": console.instance.windows,

@@ -18,9 +18,6 @@ from vncproxy.throttle.ledger import Booking, Ledger, TooLong
 
 _log = structlog.get_logger("vncproxy.opener")
 
-ACCOUNT_KEY = "account"
-"""The ledger's key where the budget counts for the whole account."""
-
 
 class Cloud(Protocol):
     """What a console asks of the ECS API."""
@@ -63,7 +60,6 @@ class Opener:
         dial: Dialler,
         *,
         url_ttl_s: float,
-        by_account: bool,
     ) -> None:
         """Keep the parts."""
         self._instance = instance
@@ -71,8 +67,11 @@ class Opener:
         self._cloud = cloud
         self._dial = dial
         self._url_ttl_s = url_ttl_s
-        self.key = ACCOUNT_KEY if by_account else instance.id
-        """The ledger's, of the permits."""
+
+    @property
+    def key(self) -> str:
+        """The ledger's, of the permits; a reload may change it."""
+        return self._ledger.key_of(self._instance.id)
 
     async def open(self, progress: Progress, patience: Callable[[], float]) -> Leg:
         """One open WebSocket to the cloud.
@@ -98,7 +97,7 @@ class Opener:
         return await self._dial(url, self._rest_s(url))
 
     async def _permit(self, progress: Progress, patience: Callable[[], float]) -> Booking:
-        answer = await self._ledger.book(self.key, patience())
+        answer = await self._ledger.book(self._instance.id, patience())
         if isinstance(answer, TooLong):
             raise Throttled(answer.wait_s)
         if answer.wait_s > 0:

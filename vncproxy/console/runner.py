@@ -149,7 +149,6 @@ class Runner:
             parts.cloud,
             parts.dial,
             url_ttl_s=parts.limits.url_ttl,
-            by_account=parts.limits.reconnects_key == "account",
         )
 
     async def prepare(self) -> None:

@@ -112,6 +112,10 @@ class FallbackLedger:
         self._shared.renew(budget)
         self._local.renew(self._own_budget)
 
+    def key_of(self, instance_id: str) -> str:
+        """See `Ledger.key_of`."""
+        return self._budget.key_of(instance_id)
+
     async def book(self, instance_id: str, max_wait_s: float) -> Booking | TooLong:
         """See `Ledger.book`."""
         if await self._is_shared():

@@ -69,6 +69,10 @@ class Ledger(Protocol):
         """Go on by another law, of the same window and margin: see budget.py on what then holds."""
         ...
 
+    def key_of(self, instance_id: str) -> str:
+        """What the dials of an instance are counted for just now; a key's key is itself."""
+        ...
+
     async def book(self, instance_id: str, max_wait_s: float) -> Booking | TooLong:
         """Take the next free permit, first come first served, unless it is too far off.
 

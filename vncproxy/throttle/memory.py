@@ -26,6 +26,10 @@ class MemoryLedger:
         """See `Ledger.renew`."""
         self._budget = budget
 
+    def key_of(self, instance_id: str) -> str:
+        """See `Ledger.key_of`."""
+        return self._budget.key_of(instance_id)
+
     async def book(self, instance_id: str, max_wait_s: float) -> Booking | TooLong:
         """See `Ledger.book`."""
         now = self._clock()

@@ -48,6 +48,10 @@ class SqliteLedger:
         """See `Ledger.renew`: it counts from the file's next turn on."""
         self._file.budget = budget
 
+    def key_of(self, instance_id: str) -> str:
+        """See `Ledger.key_of`."""
+        return self._file.budget.key_of(instance_id)
+
     async def book(self, instance_id: str, max_wait_s: float) -> Booking | TooLong:
         """See `Ledger.book`."""
         return await self._call(lambda: self._file.book(instance_id, max_wait_s), self._give_back)

@@ -111,6 +111,10 @@ class ValkeyLedger:
         """See `Ledger.renew`: each daemon books by its own, and each claim keeps its own hold."""
         self._budget = budget
 
+    def key_of(self, instance_id: str) -> str:
+        """See `Ledger.key_of`."""
+        return self._budget.key_of(instance_id)
+
     async def book(self, instance_id: str, max_wait_s: float) -> Booking | TooLong:
         """See `Ledger.book`."""
         key = self._budget.key_of(instance_id)

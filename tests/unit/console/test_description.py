@@ -10,10 +10,10 @@ import pytest
 
 from tests.unit.console.fakes import until
 from tests.unit.console.surroundings import INSTANCE, Surroundings
-from vncproxy.config.model import Limits
 from vncproxy.console.description import details_of, state_of, summary_of, viewers_of
 from vncproxy.console.lifecycle import State
 from vncproxy.errors import CloudError, CloudErrorKind, UpstreamLost
+from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.ledger import Usage
 
 
@@ -99,7 +99,8 @@ async def test_what_administrators_see_besides(around: Surroundings) -> None:
 
 async def test_a_budget_that_is_used_up_or_unknown(around: Surroundings) -> None:
     """More may be promised than there is, never less than nothing left; a fault is told."""
-    console = await around.console(limits=Limits(reconnects_key="account"))
+    console = await around.console()
+    around.ledger.renew(Budget(by_account=True))
     full = details_of(console, replace(USAGE, used=31, next_free_s=12.34), time.monotonic())
     assert (full["budget"]["left"], full["budget"]["next_free_s"]) == (0, 12.3)
     assert full["budget"]["counts_for"] == "account"

@@ -18,7 +18,7 @@ from tests.unit.console.surroundings import (
     NotingLedger,
 )
 from vncproxy.console.lifecycle import Event
-from vncproxy.console.opener import ACCOUNT_KEY, Opener
+from vncproxy.console.opener import Opener
 from vncproxy.errors import (
     CloudError,
     CloudErrorKind,
@@ -27,6 +27,7 @@ from vncproxy.errors import (
     UpstreamLost,
     UrlExpired,
 )
+from vncproxy.throttle.budget import ACCOUNT, Budget
 
 DENIED = CloudError("may not", CloudErrorKind.PERMANENT, code="Forbidden.RAM")
 
@@ -56,20 +57,18 @@ class Steps:
 class Scene:
     """An opener and what is around it."""
 
-    def __init__(self, limit: int = 29, *, by_account: bool = False) -> None:
+    def __init__(self, limit: int = 29) -> None:
         """Everything works."""
         self.notes = Notes()
         self.ledger = NotingLedger(self.notes, limit)
         self.cloud = Cloud(self.notes)
         self.gateway = Gateway(self.notes)
         self.steps = Steps()
-        self._opener = Opener(
-            INSTANCE, self.ledger, self.cloud, self.gateway, url_ttl_s=15.0, by_account=by_account
-        )
+        self.opener = Opener(INSTANCE, self.ledger, self.cloud, self.gateway, url_ttl_s=15.0)
 
     async def open(self, patience_s: float = 120.0) -> object:
         """One link."""
-        return await self._opener.open(self.steps, lambda: patience_s)
+        return await self.opener.open(self.steps, lambda: patience_s)
 
     async def used(self) -> int:
         """How many dials the ledger has on record."""
@@ -222,9 +221,14 @@ async def test_without_its_ledger_nothing_is_dialled(step: str) -> None:
     assert "dial" not in scene.notes
 
 
-@pytest.mark.parametrize(("by_account", "key"), [(False, INSTANCE.id), (True, ACCOUNT_KEY)])
-async def test_the_budget_counts_for_what_is_configured(by_account: bool, key: str) -> None:
-    """reconnects_key: each instance has its own budget, or the account has one."""
-    scene = Scene(by_account=by_account)
+async def test_the_budget_counts_for_what_the_ledger_says_just_now() -> None:
+    """A reload may change that while the console is open: its next dial counts so."""
+    scene = Scene()
     await scene.open()
-    assert scene.ledger.keys == [key]
+    assert scene.opener.key == INSTANCE.id
+    scene.ledger.renew(Budget(limit=2, by_account=True))
+    assert scene.opener.key == ACCOUNT
+    await scene.open()
+    assert (await scene.ledger.usage("i-another")).used == 2
+    with pytest.raises(Throttled):
+        await scene.open(patience_s=1.0)
