@@ -42,7 +42,7 @@ from vncproxy.rfb.viewer_messages import server_init
 FENCE_REQUEST = 1 << 31
 """The flag of a fence that asks for an answer. Source: rfbproto, ClientFence."""
 RECORDED_PREFIX = "[recorded] "
-"""Before the desktop's name, as a recorded viewer without a page sees it."""
+"""Before the desktop's name, as viewers without a page see it while anything is recorded."""
 UPSTREAM_QUEUE_BYTES = 256 * 1024
 """More input than this waiting for the upstream, and the viewers are read no further."""
 
@@ -168,6 +168,7 @@ class Stage:
         self._recorded[viewer_id] = made
         if self.fanout is not None:
             self.fanout.recorders[viewer_id] = made(self.fanout.memory)
+        self._tell_recorded()
 
     def look_again(self) -> None:
         """Something else than a message may have made something due."""
@@ -176,13 +177,15 @@ class Stage:
     def remove(self, viewer: Viewer) -> None:
         """A viewer is gone; what its user held is released."""
         self.viewers.pop(viewer.id, None)
-        self._recorded.pop(viewer.id, None)
+        was_recorded = self._recorded.pop(viewer.id, None) is not None
         before = self.control.controller
         self.control.leave(viewer.id)
         self.controller_changed(before)
         if self.fanout is not None:
             self.fanout.leave(viewer.id)
             self._pump()
+        if was_recorded:
+            self._tell_recorded()
 
     def controller_changed(self, before: str | None) -> None:
         """If another controls now than `before`, what the old one held is released first."""
@@ -206,11 +209,23 @@ class Stage:
             return
         memory, pixel_format = self.fanout.memory, self.fanout.pixel_format
         screen = self.fanout.join(viewer.id)
-        if viewer.identity.record and not viewer.identity.has_page:
-            # Its name is all that a viewer without a page shows to whoever is in front of it.
-            screen.name_prefix = RECORDED_PREFIX
-        name = screen.name_prefix + memory.name
+        screen.name_prefix = self._name_prefix(viewer)
+        name = screen.first_name()
         viewer.welcome(server_init(memory.width, memory.height, pixel_format, name))
+
+    def _name_prefix(self, viewer: Viewer) -> str:
+        """The name is all that a viewer without a page shows to whoever is in front of it."""
+        return RECORDED_PREFIX if self._recorded and not viewer.identity.has_page else ""
+
+    def _tell_recorded(self) -> None:
+        """A recording began or ended: so say the names, to viewers that can be told of one."""
+        if self.fanout is None:
+            return
+        for viewer in self.viewers.values():
+            if (screen := self.fanout.viewers.get(viewer.id)) is not None:
+                screen.name_prefix = self._name_prefix(viewer)
+                screen.introduce()
+        self._pump()
 
     def said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
         """Messages of a viewer."""

@@ -66,7 +66,7 @@ class ViewerScreen:
         self._taking = False
         self._unmarked_bytes = 0
         self._size = (memory.width, memory.height)
-        self._name = memory.name
+        self._told_name = memory.name
         self.name_prefix = ""
         self._told_cursor: RectangleReceived | None = None
         self._told_led: RectangleReceived | None = None
@@ -270,15 +270,21 @@ class ViewerScreen:
         self.introduce()
         self._flush()
 
+    def first_name(self) -> str:
+        """The desktop's name for ServerInit."""
+        self._told_name = self.name_prefix + self._memory.name
+        return self._told_name
+
     def introduce(self) -> None:
         """Tell what the viewer asked to be told and doesn't know yet."""
         if not self.ready:
             return
         memory = self._memory
         self._tell_size()
-        if memory.name != self._name and enc.DESKTOP_NAME in self._known:
-            self._name = memory.name
-            self._queue(_desktop_name(self.name_prefix + memory.name))
+        name = self.name_prefix + memory.name
+        if name != self._told_name and enc.DESKTOP_NAME in self._known:
+            self._told_name = name
+            self._queue(_desktop_name(name))
         cursor = memory.cursor
         if (
             cursor is not None

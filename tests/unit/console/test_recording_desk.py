@@ -14,7 +14,7 @@ import pytest
 
 from tests.page import page
 from tests.recorded import record_everybody, recordings
-from tests.setup import Running, running, until
+from tests.setup import USUAL, Running, running, until
 from tests.unit.console.fakes import FakeLeg
 from tests.unit.console.surroundings import INSTANCE, surroundings
 from vncproxy.console.recording_desk import OPAQUE, RecordingDesk
@@ -23,6 +23,7 @@ from vncproxy.errors import RecordingError
 from vncproxy.observe.audit import NullAudit
 from vncproxy.recording.layout import LINK_LOST, LINK_RENEWED
 from vncproxy.recording.reader import Recording
+from vncproxy.rfb.encodings import DESKTOP_NAME
 from vncproxy.web import sockets
 from vncproxy.web.session import announce
 
@@ -96,6 +97,31 @@ async def test_a_viewer_without_a_page(tmp_path: Path, monkeypatch: pytest.Monke
         await until(lambda: viewer.name and with_page.viewer.name, "their names")
         assert viewer.name == f"[recorded] {with_page.viewer.name}"
         assert not with_page.viewer.name.startswith("[")
+
+
+async def test_an_unrecorded_viewer_without_a_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told by the name while another's session on the same screen is recorded."""
+    who = sockets._who
+
+    def only_watchers(*arguments: Any, **more: Any) -> ViewerIdentity:
+        made = who(*arguments, **more)
+        return replace(made, record=not made.may_control)
+
+    monkeypatch.setattr(sockets, "_who", only_watchers)
+    async with running(tmp_path) as setup:
+        viewer = await setup.viewer(encodings=(*USUAL, DESKTOP_NAME))
+        await until(lambda: setup.shows(viewer), "the picture")
+        plain = viewer.name
+        watcher = await page(setup, view=True)
+        told = f"[recorded] {plain}".encode()
+        await until(lambda: viewer.decoder.name == told, "its name says so")
+        late = await setup.viewer()
+        assert late.name == told.decode()
+        await watcher.leave()
+        await until(lambda: viewer.decoder.name == plain.encode(), "the old name is back")
+        assert not plain.startswith("[")
 
 
 async def test_a_lost_link_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
