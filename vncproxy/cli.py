@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
+import time
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -370,7 +372,7 @@ def _consoles(options: argparse.Namespace) -> int:
     _quiet()
 
     def show(rows: list[dict[str, Any]]) -> None:
-        from vncproxy.commands.consoles import table
+        from vncproxy.commands.console_table import frame, table
 
         if options.json and options.watch:
             import json
@@ -380,8 +382,11 @@ def _consoles(options: argparse.Namespace) -> int:
         elif options.json:
             _print_json(rows)
         else:
-            clear = "\x1b[H\x1b[2J" if options.watch and sys.stdout.isatty() else ""
-            _announce(clear + "\n".join(table(rows)))
+            lines = table(rows, time.time())
+            if options.watch and sys.stdout.isatty():
+                print(end=frame(lines, *shutil.get_terminal_size()), flush=True)
+            else:
+                _announce("\n".join(lines))
 
     async def work() -> int:
         from vncproxy.commands.consoles import consoles, watch

@@ -1,9 +1,8 @@
-"""`vncproxy consoles` and `vncproxy kick`: what is open, and its end."""
+"""`vncproxy consoles` and `vncproxy kick`: what is open, and its end. See `console_table`."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -46,35 +45,3 @@ async def kick(
         path += f"/viewers/{quote(viewer, safe='')}"
     async with daemon_client(config, environ) as daemon:
         await daemon.call("DELETE", path)
-
-
-def table(rows: Rows, now: float | None = None) -> list[str]:
-    """The rows for people: one line for each viewer. Args: now - seconds since 1970."""
-    now = time.time() if now is None else now
-    cells: list[tuple[str, ...]] = [
-        ("CONSOLE", "STATE", "LINK", "KEEPALIVE", "VIEWER", "USER", "FROM", "ROLE", "SINCE")
-    ]
-    for row in rows:
-        age_s = row["link_age_s"]
-        link = "-" if age_s is None else duration(age_s)
-        console = (row["alias"], row["state"], link, row["keepalive"])
-        viewers = [
-            (one["id"], one["user"], one["from"], one["role"], duration(now - one["since"]))
-            for one in row["viewers"]
-        ]
-        cells += [(*console, *viewer) for viewer in viewers or [("-",) * 5]]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    ]
-
-
-def duration(seconds: float) -> str:
-    """A time span in its two largest units."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02}m"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 
 from tests.setup import running, until
 from tests.unit.commands.surroundings import Desk
-from vncproxy.commands.consoles import consoles, duration, kick, table, watch
+from vncproxy.commands.console_table import table
+from vncproxy.commands.consoles import consoles, kick, watch
 from vncproxy.commands.daemon_client import NoDaemonError
 from vncproxy.errors import AccessError
 
@@ -29,7 +31,7 @@ async def test_what_is_open_and_its_end(desk: Desk) -> None:
         (row,) = await consoles(config, {})
         assert row["alias"] == "demo"
         assert len(row["viewers"]) == 2
-        assert len(table([row])) == 3
+        assert len(table([row], time.time())) == 5
         await kick(config, {}, "demo", row["viewers"][0]["id"])
         assert await first.ended() == 4403
         (row,) = await consoles(config, {})
@@ -60,26 +62,3 @@ async def test_without_a_daemon(desk: Desk) -> None:
     """Nothing is open, and that is told as what it is."""
     with pytest.raises(NoDaemonError):
         await consoles(desk.config(), {})
-
-
-def test_the_table() -> None:
-    """One line for each viewer, and one for a console without."""
-    viewer = {"id": "v-1", "user": "ann", "from": "unix", "role": "control", "since": 1000.0}
-    row = {"alias": "demo", "state": "running", "link_age_s": 61.0, "keepalive": "request"}
-    lines = table(
-        [row | {"viewers": [viewer]}, row | {"alias": "b", "link_age_s": None, "viewers": []}],
-        now=1010.0,
-    )
-    assert lines[0].split()[:3] == ["CONSOLE", "STATE", "LINK"]
-    assert lines[1].split() == [
-        *("demo", "running", "1m01s", "request", "v-1", "ann", "unix", "control", "10s")
-    ]
-    assert lines[2].split() == ["b", "running", "-", "request", "-", "-", "-", "-", "-"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(-1, "0s"), (59.4, "59s"), (61, "1m01s"), (3661, "1h01m")]
-)
-def test_durations(seconds: float, text: str) -> None:
-    """In their two largest units."""
-    assert duration(seconds) == text
