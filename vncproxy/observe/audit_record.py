@@ -20,9 +20,9 @@ NO_HASH = "0" * 64
 """`prev` of the first record of all."""
 TEXT_MAX_LENGTH = 200
 """Characters of one text: some, such as a user's name from a proxy, are chosen elsewhere."""
-LINKS_MAX = 100
-"""Links that one record names; a session rarely has more than a few."""
-LINE_MAX_BYTES = 64 * 1024
+LIST_MAX = 100
+"""Links, users or patterns that one record names; a session rarely has more than a few links."""
+LINE_MAX_BYTES = 1024 * 1024
 """More than any record can have, with every character of every text escaped."""
 
 SEQ_MAX = 2**53
@@ -39,6 +39,8 @@ class Event(StrEnum):
     START = "start"
     STOP = "stop"
     RELOAD = "reload"
+    RULE = "rule"
+    USERS = "users"
     LOGIN = "login"
     LOGOUT = "logout"
     REFUSAL = "refusal"
@@ -54,6 +56,7 @@ class Event(StrEnum):
     RECORDING_RESUMED = "recording-resumed"
     # About the file itself.
     ROTATED = "rotated"
+    CONTINUED = "continued"
     TORN = "torn"
     DAMAGED = "damaged"
     ALTERED = "altered"
@@ -69,7 +72,8 @@ class Entry:
     who had control before or after, or was sent away; links - the upstream connections that a
     session used; bytes_in - from the viewer; bytes_out - to it; seconds - how long it lasted; side,
     code, reason, text - how it ended, or why something was refused; count - how often, or how many;
-    size_bytes, sha256 - of what stands in the file itself, or of `file`; file - a recording's name.
+    size_bytes, sha256 - of what stands in the file itself, or of `file`; file - a recording's name;
+    users, instances, role, record, hours - as a rule has them.
     """
 
     event: Event
@@ -97,6 +101,11 @@ class Entry:
     size_bytes: int | None = None
     sha256: str | None = None
     file: str | None = None
+    users: tuple[str, ...] | None = None
+    instances: tuple[str, ...] | None = None
+    role: str | None = None
+    record: bool | None = None
+    hours: tuple[str, ...] | None = None
 
     def given(self) -> dict[str, object]:
         """The fields that say something, texts cut to `TEXT_MAX_LENGTH`."""
@@ -104,7 +113,7 @@ class Entry:
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, tuple):
-                found[field.name] = list(value[:LINKS_MAX])
+                found[field.name] = [one[:TEXT_MAX_LENGTH] for one in value[:LIST_MAX]]
             elif value is not None:
                 text = isinstance(value, str)
                 found[field.name] = str(value)[:TEXT_MAX_LENGTH] if text else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -18,6 +19,10 @@ _State = tuple[int, int, int] | None
 """What tells one version of a file from another; None: there is none."""
 
 
+def _unheard(before: tuple[User, ...], after: tuple[User, ...]) -> None:
+    """Nobody wants to know."""
+
+
 class Users:
     """Finds users by their tokens.
 
@@ -27,10 +32,17 @@ class Users:
     def __init__(self, path: Path | None) -> None:
         """Read the file. Raises: ConfigError - it can't be used."""
         self.path = path
+        self.changed: Callable[[tuple[User, ...], tuple[User, ...]], None] = _unheard
+        """Told of those before and those that count from now on, whenever the file changes them."""
         self._by_id: dict[str, User] = {}
         self._by_name: dict[str, User] = {}
         self._seen: _State = self._state()
         self._take(read_users(path) if path is not None else ())
+
+    @property
+    def all(self) -> tuple[User, ...]:
+        """Those that count, as the file was read last."""
+        return tuple(self._by_name.values())
 
     def by_token(self, token: str) -> User | None:
         """Whose token this is. An unknown one takes as long as a wrong one."""
@@ -50,12 +62,15 @@ class Users:
         if state == self._seen or self.path is None:
             return
         self._seen = state
+        before = self.all
         try:
             self._take(read_users(self.path))
             _log.info("users.read", users=len(self._by_name))
         except ConfigError as error:
             self._take(())
             _log.error("users.unusable", text=error.public_text)
+        if self.all != before:
+            self.changed(before, self.all)
 
     def _take(self, users: tuple[User, ...]) -> None:
         self._by_id = {user.id: user for user in users}

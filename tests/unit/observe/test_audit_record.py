@@ -10,7 +10,7 @@ import pytest
 
 from vncproxy.observe.audit_record import (
     LINE_MAX_BYTES,
-    LINKS_MAX,
+    LIST_MAX,
     NO_HASH,
     SEQ_MAX,
     TEXT_MAX_LENGTH,
@@ -63,14 +63,16 @@ def test_what_is_written_is_read_back() -> None:
 def test_the_longest_record_fits_a_line() -> None:
     """Texts chosen elsewhere are cut, so that no line grows beyond what a reader takes."""
     long = "\U0001f600" * 10_000
-    texts = {f.name: long for f in fields(Entry) if "str" in str(f.type) and f.name != "links"}
-    entry = Entry(**{**texts, "event": Event.CLOSE, "links": ("l-0123456789",) * 1000})  # type: ignore[arg-type]
+    texts = {f.name: long for f in fields(Entry) if f.type == "str | None"}
+    lists = {f.name: (long,) * 1000 for f in fields(Entry) if "tuple" in str(f.type)}
+    assert len(lists) == 4
+    entry = Entry(**{**texts, **lists, "event": Event.CLOSE})  # type: ignore[arg-type]
     line, _ = encode(entry, Head(), 0.0)
     assert len(line) < LINE_MAX_BYTES
     record = parse(line[:-1])
     assert record is not None
     assert record.content["user"] == long[:TEXT_MAX_LENGTH]
-    assert len(record.content["links"]) == LINKS_MAX  # type: ignore[arg-type]
+    assert len(record.content["links"]) == LIST_MAX  # type: ignore[arg-type]
 
 
 def test_no_field_has_room_for_what_is_typed_or_secret() -> None:
@@ -80,6 +82,7 @@ def test_no_field_has_room_for_what_is_typed_or_secret() -> None:
         *("instance", "alias", "region", "viewer", "other", "other_viewer", "links"),
         *("bytes_in", "bytes_out", "seconds", "side", "code", "reason", "text"),
         *("version", "count", "size_bytes", "sha256", "file"),
+        *("users", "instances", "role", "record", "hours"),
     ]
 
 

@@ -85,3 +85,21 @@ def test_an_unusable_file_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         Users(tmp_path / "users.json")
     assert Users(None).by_token("a.b") is None
+
+
+def test_whoever_wants_to_know_is_told_of_changes(tmp_path: Path) -> None:
+    """Once for each, with the users before and after; also when the file is gone."""
+    path = tmp_path / "users.json"
+    add(path, "ann")
+    users = Users(path)
+    told: list[tuple[list[str], list[str]]] = []
+    users.changed = lambda before, after: told.append(
+        ([one.name for one in before], [one.name for one in after])
+    )
+    users.refresh()
+    add(path, "bob")
+    users.refresh()
+    users.refresh()
+    path.unlink()
+    assert users.named("ann") is None
+    assert told == [(["ann"], ["ann", "bob"]), (["ann", "bob"], [])]
