@@ -53,6 +53,7 @@ from vncproxy.service.given import Given
 from vncproxy.service.heart import beat, open_in_words, tell_status
 from vncproxy.service.missing import tell_missing
 from vncproxy.service.reload import Reloads, Source
+from vncproxy.service.hours import PassingHours
 from vncproxy.service.state import make_state_folder, recording_folder_of, recordings_of
 from vncproxy.throttle.ledger import Ledger
 from vncproxy.web.authority import Authority
@@ -206,6 +207,7 @@ class Daemon:
                 doors=[entrance.listen.address for entrance in self._doors.entrances],
                 instances=len(self._given.instances),
             )
+            self._tasks.start(PassingHours(self._authority, registry).watch(), "hours")
             self._tasks.start(tell_missing(config, self._cloud.now.credentials), "missing")
             self._notifier.ready(self._status())
             self._tell_service_manager()
@@ -282,7 +284,7 @@ class Daemon:
         self._authority.users = given.users
         self._authority.apply(config.rule)
         self._doors.renew(given, token, services, fresh)
-        services.registry.recheck(self._authority.may_stay)
+        services.registry.recheck(self._authority.objection)
         return notes
 
     def stop(self) -> None:

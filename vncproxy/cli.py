@@ -18,6 +18,8 @@ from vncproxy import __version__
 from vncproxy.errors import CloudError, ConfigError, VncproxyError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from vncproxy.config.load import Loaded
 
 DONE = 0
@@ -93,6 +95,12 @@ def _parser() -> argparse.ArgumentParser:
         dest="user",
         metavar="USER",
         help="tell instead what this user may do, and the rule that decides",
+    )
+    check.add_argument(
+        "--at",
+        metavar="TIME",
+        type=_local_time,
+        help='with --as: at this local time, such as "2026-11-28 03:00"; default: now',
     )
     check.add_argument("--json", action="store_true", help="for programs")
     url = add("url", _url, "print a console's address with a single-use ticket, valid 60 s")
@@ -177,6 +185,17 @@ def _host_port(text: str) -> str:
     if host and port.isascii() and port.isdecimal() and 0 < int(port) <= 65535:
         return text
     raise argparse.ArgumentTypeError(f"{text!r} isn't HOST:PORT, such as 127.0.0.1:5901")
+
+
+def _local_time(text: str) -> datetime:
+    from datetime import datetime
+
+    try:
+        return datetime.strptime(text, "%Y-%m-%d %H:%M")
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time such as '2026-11-28 03:00'"
+        ) from None
 
 
 def _hash(text: str) -> str:
@@ -281,6 +300,9 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    if options.at is not None and options.user is None:
+        _complain("--at goes with --as")
+        return USAGE
     try:
         loaded = _load(options)
     except ConfigError as error:
@@ -297,7 +319,7 @@ def _check(options: argparse.Namespace) -> int:
         found = (
             check(loaded, os.environ, options.instance)
             if options.user is None
-            else permissions(loaded.config, os.environ, options.user, options.instance)
+            else permissions(loaded.config, os.environ, options.user, options.instance, options.at)
         )
         findings = []
         async for finding in found:

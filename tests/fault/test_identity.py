@@ -249,7 +249,7 @@ async def test_a_rule_taken_away_ends_what_it_allowed(
         control = await people.socket("/control/demo", "ann")
         authority = people.setup.daemon._authority
         authority.apply(RULES[:1])
-        assert registries[0].recheck(authority.may_stay) == 1
+        assert registries[0].recheck(authority.objection) == 1
         await ann.receive()
         assert ann.close_code == 4403
         async with asyncio.timeout(20):
@@ -275,7 +275,7 @@ async def test_a_rule_taken_away_on_the_way_in(
         async def withdraw(who: Any) -> None:
             await begin(who)
             authority.apply(())
-            console.recheck(authority.may_stay)
+            console.recheck(authority.objection)
 
         monkeypatch.setattr(console.recordings, "begin", withdraw)
         await enter(console, viewer)

@@ -28,6 +28,7 @@ from vncproxy.service.missing import NO_INSTANCES
 from vncproxy.service.state import make_state_folder, recordings_of, records
 from vncproxy.web import pages
 from vncproxy.web.guard import SERVER_NAME
+from vncproxy.web.peer import tells_owners
 from vncproxy.web.server import tcp_socket
 
 CONNECT_TIMEOUT_S = 10.0
@@ -62,6 +63,8 @@ async def check(
         yield await _door(listen)
     if any(listen.access not in ("token", "open") for listen in config.listen):
         yield _people(config)
+    if config.rule and any(one.tcp_port is not None for one in config.instance):
+        yield _native_viewers()
     if not config.instance and not config.aliyun.discover:
         # Said even where there are no credentials: a newcomer needs both.
         yield Finding("instances", False, NO_INSTANCES)
@@ -90,6 +93,18 @@ def _people(config: Config) -> Finding:
     if not users:
         return Finding("rules", False, f"{rules}, but no users; see `vncproxy user add`")
     return Finding("rules", True, f"{rules}; {len(users)} in users_file")
+
+
+def _native_viewers() -> Finding:
+    """Whether the ports of native viewers can tell whom the rules let in."""
+    if tells_owners():
+        return Finding("native viewers", True, "the kernel says which account connects")
+    return Finding(
+        "native viewers",
+        False,
+        "the kernel doesn't say which account connects, and there are rules: so nobody gets in by "
+        "tcp_port. Let the daemon use netlink sockets (AF_NETLINK), or read /proc/net/tcp",
+    )
 
 
 async def _state(config: Config, environ: Mapping[str, str]) -> Finding:

@@ -159,6 +159,13 @@ OptionalOrigin = Annotated[
     ),
 ]
 Texts = Annotated[tuple[Text, ...], Meta(min_length=1, description="a list of texts, not empty")]
+Hours = Annotated[
+    tuple[Text, ...],
+    Meta(
+        min_length=1,
+        description='a list of spans, not empty, such as ["mon-fri 08:00-18:00", "22:00-06:00"]',
+    ),
+]
 Addresses = Annotated[
     tuple[str, ...],
     Meta(

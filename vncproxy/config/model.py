@@ -230,6 +230,9 @@ class Rule(Struct, frozen=True, kw_only=True):
     """watch, control or admin."""
     record: kinds.Flag = False
     """Whether such sessions are recorded."""
+    hours: kinds.Hours | None = None
+    """When it counts, in local time; see `hours`. Outside of them the rule is as if it weren't
+    there; none: always."""
 
 
 class Config(Struct, frozen=True, kw_only=True):

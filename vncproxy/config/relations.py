@@ -6,7 +6,8 @@ import grp
 
 from vncproxy.config.address import Address, TcpAddress, UnixAddress
 from vncproxy.config.found import shown
-from vncproxy.config.model import Config, Instance, Limits, Listen
+from vncproxy.config.hours import parse_span
+from vncproxy.config.model import Config, Instance, Limits, Listen, Rule
 from vncproxy.config.report import Report
 
 
@@ -16,6 +17,7 @@ def check_relations(config: Config, report: Report) -> None:
     _check_doors(config.listen, report)
     _check_users(config, report)
     _check_instances(config.instance, report)
+    _check_hours(config.rule, report)
 
 
 def _check_keepalive(limits: Limits, report: Report) -> None:
@@ -193,3 +195,12 @@ def _check_native(
             report.add(path, shown(here), "tcp_port and tcp_password_file, or none of them")
     if port is not None and first_of.setdefault(("tcp_port", str(port)), index) != index:
         report.add(("instance", index, "tcp_port"), shown(port), "each tcp_port once")
+
+
+def _check_hours(rules: tuple[Rule, ...], report: Report) -> None:
+    for index, rule in enumerate(rules):
+        for text in rule.hours or ():
+            try:
+                parse_span(text)
+            except ValueError as expected:
+                report.add(("rule", index, "hours"), shown(text), str(expected))

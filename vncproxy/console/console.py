@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -37,8 +37,16 @@ _LINGERS = frozenset({State.CONNECTING, State.HANDSHAKE, State.PASSWORD, State.R
 """A dial was spent: who comes back soon, as a page that reloads, must not cost another one."""
 _CLOSED = UpstreamLost("the console was closed just now; open it again").close_reason()
 _UNRECORDABLE = CloseReason(CloseCode.KICKED, Side.DAEMON, OPAQUE)
-WITHDRAWN = CloseReason(CloseCode.KICKED, Side.DAEMON, "the access was withdrawn")
 _IN_USE = CloseReason(CloseCode.IN_USE, Side.DAEMON, "this console can have one viewer only")
+
+
+Objection: TypeAlias = Callable[[ViewerIdentity, ConsoleInstance], str | None]
+"""Why a viewer may no longer stay on an instance's console, in a sentence; None: it may."""
+
+
+def withdrawn(why: str) -> CloseReason:
+    """The end of a session that isn't allowed any more."""
+    return CloseReason(CloseCode.KICKED, Side.DAEMON, why)
 
 
 class Console:
@@ -68,7 +76,7 @@ class Console:
         self._subscribers: set[Subscriber] = set()
         self._expected: set[str] = set()
         self._entering: dict[str, ViewerIdentity] = {}
-        self._withdrawn: set[str] = set()
+        self._withdrawn: dict[str, str] = {}
         self._metrics = ExitStack()
         self._kind_metric = ExitStack()
         self._kind = ""
@@ -151,7 +159,7 @@ class Console:
             )
         finally:
             del self._entering[who.id]
-            self._withdrawn.discard(who.id)
+            self._withdrawn.pop(who.id, None)
             if who.id not in self.stage.viewers:
                 self.recordings.end(who.id)
 
@@ -162,8 +170,8 @@ class Console:
         if self.state is State.CLOSED or viewer.end is not None:
             viewer.close(_CLOSED)
             return
-        if viewer.id in self._withdrawn:
-            viewer.close(WITHDRAWN)
+        if (why := self._withdrawn.get(viewer.id)) is not None:
+            self._withdraw(viewer, why)
             return
         if self._linger is not None:
             self._linger.cancel()
@@ -185,15 +193,21 @@ class Console:
             self._running = self._tasks.start(self._run(), f"console-{self.instance.id}")
         self.changed()
 
-    def recheck(self, may_stay: Callable[[ViewerIdentity, ConsoleInstance], bool]) -> int:
+    def recheck(self, objection: Objection) -> int:
         """End the sessions of those who may no longer stay; gives how many."""
         for who in self._entering.values():
-            if not may_stay(who, self.instance):
-                self._withdrawn.add(who.id)
-        ended = [one for one in self.viewers if not may_stay(one.identity, self.instance)]
-        for viewer in ended:
-            viewer.close(WITHDRAWN)
-        return len(ended)
+            if (why := objection(who, self.instance)) is not None:
+                self._withdrawn[who.id] = why
+        ended = 0
+        for viewer in self.viewers:
+            if (why := objection(viewer.identity, self.instance)) is not None:
+                self._withdraw(viewer, why)
+                ended += 1
+        return ended
+
+    def _withdraw(self, viewer: Viewer, why: str) -> None:
+        self.tell(viewer.id, {"type": "withdrawn", "text": why})
+        viewer.close(withdrawn(why))
 
     def subscribe(self, viewer_id: str) -> Subscriber:
         """A mailbox for the page of this viewer; `unsubscribe` gives it back."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.viewer import Viewer, ViewerIdentity
-from vncproxy.errors import CloseReason
+from vncproxy.errors import AccessError, CloseReason
 from vncproxy.observe.audit_record import Entry, Event
 from vncproxy.recording.writer import Result
 
@@ -39,10 +39,17 @@ def never_began(instance: ConsoleInstance, who: ViewerIdentity, end: CloseReason
 
 
 def turned_away(
-    instance: ConsoleInstance, who: ViewerIdentity, end: CloseReason, count: int
+    instance: ConsoleInstance, who: ViewerIdentity, refusal: AccessError, count: int
 ) -> Entry:
     """A native viewer is refused. Args: count - how often, since that was recorded last."""
-    return Entry(event=Event.REFUSAL, **_session(instance, who.id, who), **_end(end), count=count)
+    return Entry(
+        event=Event.REFUSAL,
+        **_session(instance, who.id, who),
+        code=refusal.status,
+        reason=refusal.word,
+        text=refusal.public_text,
+        count=count,
+    )
 
 
 def recorded(

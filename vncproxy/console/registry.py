@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 import structlog
 
 from vncproxy.config.model import Limits
-from vncproxy.console.console import Console
+from vncproxy.console.console import Console, Objection
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import State
 from vncproxy.console.ownership import RENEW_INTERVAL_S, LocalOwnership, Ownership
@@ -18,7 +18,6 @@ from vncproxy.console.rate import LOOK_INTERVAL_S
 from vncproxy.console.recording_desk import check_recording
 from vncproxy.console.runner import ConsoleParts
 from vncproxy.console.tasks import Tasks
-from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
 from vncproxy.observe.audit import Audit
 from vncproxy.throttle.ledger import Usage
@@ -190,9 +189,9 @@ class Registry:
             if instance_id not in self._open:
                 await self._ownership.release(instance_id)
 
-    def recheck(self, may_stay: Callable[[ViewerIdentity, ConsoleInstance], bool]) -> int:
+    def recheck(self, objection: Objection) -> int:
         """End the sessions that aren't allowed any more (4403); gives how many."""
-        ended = sum(console.recheck(may_stay) for console in self.consoles)
+        ended = sum(console.recheck(objection) for console in self.consoles)
         if ended:
             _log.info("viewers.withdrawn", viewers=ended)
         return ended

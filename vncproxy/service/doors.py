@@ -80,7 +80,7 @@ class Doors:
                 self._left.append(native)
                 continue
             password = given.native_passwords[one.id]
-            native.renew(by_id[one.id], password, given.config.limits)
+            native.renew(by_id[one.id], password, services)
             kept.append(native)
         self.native[:] = [*kept, *fresh]
 
@@ -114,15 +114,8 @@ class Doors:
         by_id = {instance.id: instance for instance in given.instances}
         for one in given.config.instance:
             if one.tcp_port is not None:
-                yield NativeDoor(
-                    by_id[one.id],
-                    one.tcp_port,
-                    given.native_passwords[one.id],
-                    services.registry,
-                    given.config.limits,
-                    self._metrics,
-                    services.presence,
-                )
+                password = given.native_passwords[one.id]
+                yield NativeDoor(by_id[one.id], one.tcp_port, password, services)
 
 
 def _warn_of(door: Door) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import cast, get_args
 
 from vncproxy.config.model import Rule
@@ -20,12 +22,18 @@ class Authority:
     """Asked at every request; a reload gives it other rules."""
 
     def __init__(
-        self, rules: Sequence[Rule], users: Users, unix_groups: UnixGroups | None = None
+        self,
+        rules: Sequence[Rule],
+        users: Users,
+        unix_groups: UnixGroups | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """Begin with these rules."""
+        """Begin with these rules. Args: clock - seconds since 1970, for the rules' hours."""
         self.users = users
         self._unix_groups = unix_groups or UnixGroups()
+        self._clock = clock
         self._given: tuple[Rule, ...]
+        self._in_force: tuple[bool, ...]
         self._rules: Rules
         self.apply(rules)
 
@@ -35,6 +43,17 @@ class Authority:
         self.users.refresh()
         self._given = tuple(rules)
         self._rules = Rules(rules, self.groups_of)
+        self._in_force = self._rules.in_force(self.now())
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether there is any rule."""
+        return bool(self._rules)
+
+    @property
+    def has_hours(self) -> bool:
+        """Whether any rule counts at some times only."""
+        return self._rules.have_hours
 
     @property
     def need_tags(self) -> bool:
@@ -48,29 +67,56 @@ class Authority:
             return frozenset(user.groups) if user is not None else frozenset()
         return self._unix_groups.of(who.user)
 
-    def decide(self, who: Identity, instance: ConsoleInstance) -> Decision:
-        """What somebody may do with an instance."""
+    def now(self) -> datetime:
+        """Local time, without a zone: what the clock on the wall says, as the hours do."""
+        return datetime.fromtimestamp(self._clock())
+
+    def turned(self) -> bool:
+        """Whether hours of a rule began or ended since `apply`, or since this was asked."""
+        before, self._in_force = self._in_force, self._rules.in_force(self.now())
+        return self._in_force != before
+
+    def turns_within(self, minutes: int) -> list[datetime]:
+        """When hours of a rule begin or end next, at most so many minutes from now."""
+        minute_began = self._clock() // 60 * 60
+        times = [datetime.fromtimestamp(minute_began + 60 * n) for n in range(minutes + 1)]
+        in_force = list(map(self._rules.in_force, times))
+        changes = zip(times[1:], in_force, in_force[1:], strict=False)
+        return [at for at, before, after in changes if before != after]
+
+    def decide(
+        self, who: Identity, instance: ConsoleInstance, at: datetime | None = None
+    ) -> Decision:
+        """What somebody may do with an instance. Args: at - local time; default: now."""
         if who.kind == "users" and self.users.named(who.user) is None:
             return Decision(None, "", False, "there is no such user in users_file")
-        return self._rules.decide(who, instance)
+        return self._rules.decide(who, instance, at or self.now())
 
     def is_administrator(self, who: Identity) -> bool:
         """Whether somebody is an admin of all instances, whatever they are: by a rule of `*`."""
         everywhere = tuple(one for one in self._given if _EVERYTHING in one.instances)
         rules = Rules(everywhere or self._given[:1], self.groups_of)
-        return rules.decide(who, _ANY).allows(Role.ADMIN)
+        return rules.decide(who, _ANY, self.now()).allows(Role.ADMIN)
 
-    def may_stay(self, who: ViewerIdentity, instance: ConsoleInstance) -> bool:
-        """Whether what a viewer was let in for is still allowed.
+    def objection(
+        self, who: ViewerIdentity, instance: ConsoleInstance, at: datetime | None = None
+    ) -> str | None:
+        """Why what a viewer was let in for isn't allowed any more, in a sentence; None: it is.
 
-        A native viewer proved itself by the port's own password, which no rule is about.
+        Args: at - local time; default: now.
         """
-        if who.native:
-            return True
         identity = Identity(who.user, _how(who.how), _kind(who.kind))
-        decision = self.decide(identity, instance)
-        wanted = Role.CONTROL if who.may_control else Role.WATCH
-        return decision.allows(wanted) and (who.record or not decision.record)
+        decision = self.decide(identity, instance, at)
+        if not decision.allows(Role.CONTROL if who.may_control else Role.WATCH):
+            if decision.only:
+                may = "open" if decision.role is None else "control"
+                return f"You may {may} this console only {decision.only}."
+            if decision.role is None:
+                return "Your access to this console was withdrawn."
+            return f"You may watch this console, and no more: {decision.text}."
+        if decision.record and not who.record:
+            return f"Your session has to be recorded, so it must begin anew: {decision.text}."
+        return None
 
 
 _ANY = ConsoleInstance(id="", region="", alias="")

@@ -82,15 +82,30 @@ async def permitted(
     """The instance that the path names, and what this user may do with it.
 
     Raises: AccessError - 404: there is none, or the user may not even see it; 403: `role` is more
-    than the user may do.
+    than the user may do, or may do now.
     """
     instance, decision = await visible(request, who, request.match_info["instance"])
-    request[INSTANCE] = instance
     if not decision.allows(role):
         raise AccessError(
             403, "not-allowed", f"You may {_MAY[decision.role]} this console, and no more."
         )
     return instance, decision
+
+
+async def find(parts: Services, name: str) -> ConsoleInstance | None:
+    """The instance of this alias or id, with its tags where a rule is about some."""
+    if parts.authority.need_tags:
+        # Tags are known once the cloud was asked, and change there.
+        await parts.inventory.all()
+    return await parts.inventory.find(name)
+
+
+def outside_hours(decision: Decision) -> AccessError:
+    """The refusal of those who may do nothing now, but at other times. Args: decision - has `only`.
+
+    They know already that there is such an instance.
+    """
+    return AccessError(403, "outside-hours", f"Opening this console is {decision.text}.")
 
 
 _MAY = {None: "not see", Role.WATCH: "watch", Role.CONTROL: "control", Role.ADMIN: "administer"}
@@ -99,17 +114,20 @@ _MAY = {None: "not see", Role.WATCH: "watch", Role.CONTROL: "control", Role.ADMI
 async def visible(
     request: web.Request, who: Identity, name: str
 ) -> tuple[ConsoleInstance, Decision]:
-    """The instance of this alias or id, if this user may see it. Raises: AccessError 404."""
+    """The instance of this alias or id, if this user may see it.
+
+    Raises: AccessError - 404: there is none, or the user may not see it; 403: not at this time.
+    """
     parts = services(request)
-    if parts.authority.need_tags:
-        # Tags are known once the cloud was asked, and change there.
-        await parts.inventory.all()
-    instance = await parts.inventory.find(name)
+    instance = await find(parts, name)
     decision = parts.authority.decide(who, instance) if instance is not None else None
-    if instance is None or decision is None or decision.role is None:
+    if instance is None or decision is None or (decision.role is None and not decision.only):
         raise AccessError(
             404,
             "unknown-instance",
             "No instance of this name or id is configured here, or it isn't yours to open.",
         )
+    request[INSTANCE] = instance
+    if decision.role is None:
+        raise outside_hours(decision)
     return instance, decision

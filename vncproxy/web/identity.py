@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-How = Literal["open", "bearer", "cookie", "ticket", "peer", "header"]
+How = Literal[
+    "open", "bearer", "cookie", "ticket", "peer", "header", "vnc-password", "peer+vnc-password"
+]
+NATIVE: frozenset[How] = frozenset({"vnc-password", "peer+vnc-password"})
+"""Proofs at the ports of native viewers: the port's password, and the account if it is known."""
 Kind = Literal["token", "users", "peer", "header", "open"]
 """How a door finds out who asks: `access` of [[listen]]."""
 
@@ -28,3 +32,5 @@ class Identity:
 ANYONE = Identity("anyone", "open", "open")
 OWNER = "owner"
 """The user of a `token` door: whoever has the token."""
+UNKNOWN = Identity("native", "vnc-password", "open")
+"""Whoever has a native port's password, where the kernel doesn't say which account it is."""

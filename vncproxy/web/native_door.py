@@ -1,23 +1,22 @@
 """The door for native viewers of one instance: a loopback port that asks for a VNC password.
 
-VncAuth uses eight characters of the password and an old cipher, so wrong ones are counted: guessing
-gets five tries a minute.
+Where there are rules, the kernel has to say whose account connects, and a rule lets that account
+in; the password is asked for all the same. VncAuth uses eight characters of it and an old cipher,
+so wrong ones are counted: guessing gets five tries a minute.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import time
 from collections import deque
+from dataclasses import replace
 
 import structlog
 
-from vncproxy.config.model import Limits
 from vncproxy.console.evidence import turned_away
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.registry import Registry
 from vncproxy.console.tasks import Tasks
 from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
 from vncproxy.errors import (
@@ -27,14 +26,16 @@ from vncproxy.errors import (
     CloseReason,
     ConfigError,
     ConfigProblem,
-    ConsoleElsewhere,
     RecordingError,
     Side,
 )
-from vncproxy.observe.metrics import Metrics
 from vncproxy.observe.repeats import Repeats
 from vncproxy.rfb.vnc_auth import CHALLENGE_BYTES, PasswordVerifier
-from vncproxy.web.presence import Presence
+from vncproxy.web.accounts import account_name
+from vncproxy.web.api import new_viewer_id
+from vncproxy.web.context import Services, find, outside_hours
+from vncproxy.web.identity import OWNER, UNKNOWN, Identity
+from vncproxy.web.rules import Role
 from vncproxy.web.session import announce, serve
 from vncproxy.web.tcp_leg import TcpLeg
 
@@ -46,36 +47,40 @@ WRONG_LIMIT = 5
 WRONG_WINDOW_S = 60.0
 
 
+def identity_of(uid: int | None) -> Identity:
+    """Who connects, by the account that owns the other end; what remains to prove is the password.
+
+    The daemon's own account can read the token, so it is the token's owner. Args: uid - None: the
+    kernel doesn't say.
+    """
+    name = account_name(uid) if uid is not None else None
+    if name is None:
+        return UNKNOWN
+    if uid == os.geteuid():
+        return Identity(OWNER, "peer+vnc-password")
+    return Identity(name, "peer+vnc-password", "peer")
+
+
 class NativeDoor:
     """Listens from `start` to `close`."""
 
     def __init__(
-        self,
-        instance: ConsoleInstance,
-        port: int,
-        password: str,
-        registry: Registry,
-        limits: Limits,
-        metrics: Metrics,
-        presence: Presence,
+        self, instance: ConsoleInstance, port: int, password: str, parts: Services
     ) -> None:
         """Args: password - of the native viewers, not of the instance."""
         self.port = port
         self._instance = instance
         self._password = password
-        self._registry = registry
-        self._limits = limits
-        self._metrics = metrics
-        self._presence = presence
+        self._parts = parts
         self._tasks = Tasks()
         self._connections = 0
         self._refusals = Repeats()
         self._wrong: deque[float] = deque(maxlen=WRONG_LIMIT)
         self._server: asyncio.Server | None = None
 
-    def renew(self, instance: ConsoleInstance, password: str, limits: Limits) -> None:
+    def renew(self, instance: ConsoleInstance, password: str, parts: Services) -> None:
         """Whoever comes from now on finds these."""
-        self._instance, self._password, self._limits = instance, password, limits
+        self._instance, self._password, self._parts = instance, password, parts
 
     async def start(self) -> None:
         """Listen. Raises: ConfigError - the port can't be had."""
@@ -112,59 +117,97 @@ class NativeDoor:
         self._tasks.start(self._serve(leg), f"native-{self._instance.id}")
 
     async def _serve(self, leg: TcpLeg) -> None:
-        verifier = PasswordVerifier(self._password, os.urandom(CHALLENGE_BYTES))
-        viewer = Viewer(
-            ViewerIdentity(
-                id=f"v-{secrets.token_hex(5)}",
-                user="native",
-                address=HOST,
-                door=f"tcp_port {self.port}",
-                native=True,
-                how="vnc-password",
-            ),
-            leg,
-            ViewerLimits.of(self._limits),
-            verifier,
+        identity = identity_of(leg.peer_uid())
+        who = ViewerIdentity(
+            id=new_viewer_id(),
+            user=identity.user,
+            address=HOST,
+            door=f"tcp_port {self.port}",
+            native=True,
+            how=identity.how,
+            kind=identity.kind,
         )
         self._connections += 1
         try:
-            refusal = self._refusal()
-            if refusal is None:
-                console = await self._registry.console(self._instance, viewer.id)
-                console.expect(viewer.id)
-                try:
-                    await announce(console, viewer.identity)
-                    await serve(console, viewer, self._metrics, self._presence)
-                finally:
-                    console.unexpect(viewer.id)
-                    self._registry.release(console)
+            try:
+                self._check_limits()
+                instance, who = await self._permitted(identity, who)
+            except AccessError as refusal:
+                await self._turn_away(self._viewer(who, leg), refusal)
             else:
-                await self._turn_away(viewer, refusal)
-        except ConsoleElsewhere as error:
-            await self._turn_away(viewer, error.close_reason())
-        except AccessError as error:
-            reason = CloseReason(CloseCode.RESTARTING, Side.DAEMON, error.public_text)
-            await self._turn_away(viewer, reason)
+                await self._open(instance, self._viewer(who, leg))
+        finally:
+            self._connections -= 1
+
+    def _check_limits(self) -> None:
+        """Raises: AccessError."""
+        now = time.monotonic()
+        if len(self._wrong) == WRONG_LIMIT and self._wrong[0] > now - WRONG_WINDOW_S:
+            raise AccessError(429, "too-many-attempts", "Too many wrong passwords. Wait a minute.")
+        if self._connections > MAX_CONNECTIONS:
+            raise AccessError(429, "too-many-connections", "Too many connections to this port.")
+
+    async def _permitted(
+        self, identity: Identity, who: ViewerIdentity
+    ) -> tuple[ConsoleInstance, ViewerIdentity]:
+        """The instance as it is now, and the viewer with what the rules give it.
+
+        Raises: AccessError - nothing.
+        """
+        instance = await find(self._parts, self._instance.id) or self._instance
+        authority = self._parts.authority
+        if identity == UNKNOWN and authority.has_rules:
+            raise AccessError(
+                401,
+                "no-account",
+                "This port knows you by your account on this machine, and it sees none: root and "
+                "proxies don't count.",
+            )
+        decision = authority.decide(identity, instance)
+        if decision.role is None and decision.only:
+            raise outside_hours(decision)
+        if decision.role is None:
+            text = f"No rule lets the account {identity.user} open this console."
+            raise AccessError(403, "not-allowed", text)
+        return instance, replace(
+            who,
+            may_control=decision.allows(Role.CONTROL),
+            rule=decision.rule,
+            record=decision.record,
+        )
+
+    def _viewer(self, who: ViewerIdentity, leg: TcpLeg) -> Viewer:
+        verifier = PasswordVerifier(self._password, os.urandom(CHALLENGE_BYTES))
+        return Viewer(who, leg, ViewerLimits.of(self._parts.limits), verifier)
+
+    async def _open(self, instance: ConsoleInstance, viewer: Viewer) -> None:
+        parts = self._parts
+        try:
+            console = await parts.registry.console(instance, viewer.id)
+            console.expect(viewer.id)
+            try:
+                await announce(console, viewer.identity)
+                await serve(console, viewer, parts, instance)
+            finally:
+                console.unexpect(viewer.id)
+                parts.registry.release(console)
+        except AccessError as refusal:
+            await self._turn_away(viewer, refusal)
         except (AuditError, RecordingError) as error:
             await viewer.turn_away(error.close_reason())
         finally:
-            self._connections -= 1
             if viewer.gave_wrong_password:
                 self._wrong.append(time.monotonic())
-                _log.warning("native.wrong_password", instance=self._instance.id)
+                _log.warning(
+                    "native.wrong_password", instance=instance.id, user=viewer.identity.user
+                )
 
-    async def _turn_away(self, viewer: Viewer, reason: CloseReason) -> None:
-        if count := self._refusals.seen(reason.code, time.monotonic()):
-            entry = turned_away(self._instance, viewer.identity, reason, count)
-            self._registry.audit.record_later(entry)
-        await viewer.turn_away(reason)
-
-    def _refusal(self) -> CloseReason | None:
-        now = time.monotonic()
-        if len(self._wrong) == WRONG_LIMIT and self._wrong[0] > now - WRONG_WINDOW_S:
-            text = "Too many wrong passwords. Wait a minute."
-            return CloseReason(CloseCode.VNC_PASSWORD, Side.VIEWER, text)
-        if self._connections > MAX_CONNECTIONS:
-            text = "Too many connections to this port."
-            return CloseReason(CloseCode.IN_USE, Side.DAEMON, text)
-        return None
+    async def _turn_away(self, viewer: Viewer, refusal: AccessError) -> None:
+        who = viewer.identity
+        self._parts.metrics.refused(refusal.word)
+        _log.info("native.refused", word=refusal.word, instance=self._instance.id, user=who.user)
+        if count := self._refusals.seen((refusal.word, who.user), time.monotonic()):
+            entry = turned_away(self._instance, who, refusal, count)
+            self._parts.audit.record_later(entry)
+        # RFB has no codes: the text is what its user sees.
+        await viewer.turn_away(CloseReason(CloseCode.KICKED, Side.DAEMON, refusal.public_text))

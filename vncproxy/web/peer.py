@@ -74,6 +74,17 @@ def tcp_uid(theirs: tuple[str, int], ours: tuple[str, int]) -> int | None:
         return _listed(far, near)
 
 
+def tells_owners() -> bool:
+    """Whether the kernel tells whose a TCP connection is: tried on one to this process itself."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            ours = listening.getsockname()
+            with socket.create_connection(ours, DIAG_TIMEOUT_S) as client:
+                return tcp_uid(client.getsockname(), ours) == os.geteuid()
+    except OSError:
+        return False
+
+
 def place(host: str, port: int) -> Place:
     """An end of a connection, in one spelling."""
     ip = ip_address(host.partition("%")[0])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import structlog
 
-from vncproxy.console.console import Console
+from vncproxy.console.console import Console, withdrawn
 from vncproxy.console.evidence import closed, never_began, opened
+from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import State
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.errors import AuditError, CloseCode, CloseReason, RecordingError, Side
 from vncproxy.observe.metrics import Metrics
-from vncproxy.web.presence import Presence
+from vncproxy.web.context import Services
 
 _INTERNAL = CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon")
 _log = structlog.get_logger("vncproxy.viewer")
@@ -31,13 +32,22 @@ async def announce(console: Console, who: ViewerIdentity) -> None:
         raise
 
 
-async def serve(console: Console, viewer: Viewer, metrics: Metrics, presence: Presence) -> None:
+async def serve(
+    console: Console, viewer: Viewer, parts: Services, instance: ConsoleInstance
+) -> None:
     """One viewer from its first to its last byte: one line in the log for each.
 
-    It was announced already; its end is recorded here.
+    It was announced already; its end is recorded here. Args: instance - as the rules were asked
+    about it when the viewer was let in.
     """
-    with presence.here(), metrics.viewer():
-        await _serve(console, viewer, metrics)
+    # From when it was let in until it enters, `recheck` doesn't see it.
+    if (why := parts.authority.objection(viewer.identity, instance)) is not None:
+        reason = withdrawn(why)
+        console.audit.record_later(never_began(instance, viewer.identity, reason))
+        await viewer.turn_away(reason)
+        return
+    with parts.presence.here(), parts.metrics.viewer():
+        await _serve(console, viewer, parts.metrics)
 
 
 async def _serve(console: Console, viewer: Viewer, metrics: Metrics) -> None:

@@ -13,7 +13,7 @@ import structlog
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 from vncproxy.config.secrets import VNC_PASSWORD, is_vnc_password
-from vncproxy.console.console import WITHDRAWN, Console
+from vncproxy.console.console import Console, withdrawn
 from vncproxy.console.description import state_of, viewers_of
 from vncproxy.console.evidence import never_began
 from vncproxy.console.instance import ConsoleInstance
@@ -137,12 +137,7 @@ async def websockify(request: web.Request) -> web.StreamResponse:
                 ping_timeout_s=limits.ping_timeout,
             )
             viewer = Viewer(who, leg, ViewerLimits.of(limits))
-            if not parts.authority.may_stay(who, instance):
-                # The rules have changed since it was admitted; from here on `recheck` sees it.
-                console.audit.record_later(never_began(instance, who, WITHDRAWN))
-                await viewer.turn_away(WITHDRAWN)
-                return socket
-            await serve(console, viewer, parts.metrics, parts.presence)
+            await serve(console, viewer, parts, instance)
     finally:
         console.unexpect(admitted.viewer_id)
         console.unsubscribe(place)
@@ -226,7 +221,11 @@ async def _tell(
         while True:
             notices = await subscriber.news()
             if not may_watch():
-                await socket.close(code=WITHDRAWN.code, message=WITHDRAWN.reason.encode())
+                # What it was told of that is among them.
+                for message in notices:
+                    await socket.send_str(_text(message))
+                end = withdrawn("")
+                await socket.close(code=end.code, message=end.reason.encode())
                 return
             viewers: dict[str, Any] = {
                 "type": "viewers",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from vncproxy.console.leg import ABNORMAL, CLOSE_TIMEOUT_S, LegEnd, LegReceiver
 from vncproxy.errors import CloseReason, Side
+from vncproxy.web.peer import uid_behind
 
 
 class TcpLeg(asyncio.Protocol):
@@ -51,6 +52,10 @@ class TcpLeg(asyncio.Protocol):
             self._receiver.leg_ended(
                 LegEnd(Side.DAEMON if self._closing else Side.VIEWER, ABNORMAL)
             )
+
+    def peer_uid(self) -> int | None:
+        """The account at the other end, by its user id; None if it can't be told."""
+        return uid_behind(self._transport)
 
     # The viewer's side
 

@@ -18,7 +18,7 @@ from vncproxy.console.evidence import (
 )
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
-from vncproxy.errors import CloseCode, CloseReason, Side
+from vncproxy.errors import AccessError, CloseCode, CloseReason, Side
 from vncproxy.observe.audit_record import Event
 from vncproxy.recording.writer import Result
 
@@ -88,9 +88,15 @@ def test_a_session_that_did_not_come_about_ends_too() -> None:
 
 def test_a_native_viewer_that_is_refused() -> None:
     """With the count of those that weren't recorded meanwhile."""
-    entry = turned_away(INSTANCE, ANN, KICKED, 7).given()
-    assert (entry["event"], entry["code"], entry["count"]) == ("refusal", 4403, 7)
-    assert entry["instance"] == "i-1"
+    refusal = AccessError(403, "not-allowed", "No.")
+    assert turned_away(INSTANCE, ANN, refusal, 7).given() == {
+        "event": "refusal",
+        **SESSION,
+        "code": 403,
+        "reason": "not-allowed",
+        "text": "No.",
+        "count": 7,
+    }
 
 
 def test_who_got_control_and_over_whom() -> None:

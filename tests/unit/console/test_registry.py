@@ -420,15 +420,18 @@ async def test_who_may_not_stay_is_sent_away(around: Surroundings) -> None:
     elsewhere = around.join(other)
     asked: list[tuple[str, str]] = []
 
-    def may_stay(who: ViewerIdentity, instance: ConsoleInstance) -> bool:
+    def objection(who: ViewerIdentity, instance: ConsoleInstance) -> str | None:
         asked.append((who.id, instance.id))
-        return who.id not in (leaving.id, elsewhere.id)
+        return "Not any more." if who.id in (leaving.id, elsewhere.id) else None
 
-    assert registry.recheck(may_stay) == 2
+    page = console.subscribe(leaving.id)
+    assert registry.recheck(objection) == 2
+    assert await page.news() == [{"type": "withdrawn", "text": "Not any more."}]
     assert leaving.end is not None
     assert elsewhere.end is not None
     assert leaving.end.code == elsewhere.end.code == CloseCode.KICKED
     assert staying.end is None
     assert (elsewhere.id, OTHER.id) in asked
-    assert registry.recheck(lambda *_: True) == 0
+    assert leaving.end.text == "Not any more."
+    assert registry.recheck(lambda *_: None) == 0
     await closed(registry)

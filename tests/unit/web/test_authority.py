@@ -95,19 +95,41 @@ def test_administrators_of_everything() -> None:
 )
 def test_who_may_stay(rule: Rule, stays: bool) -> None:
     """As long as the rules still give what the session has, and ask for no more."""
-    assert authority(rule).may_stay(VIEWER, WEB) is stays
+    assert (authority(rule).objection(VIEWER, WEB) is None) is stays
 
 
 def test_watchers_and_the_recorded_stay_with_less() -> None:
     """Who only watches needs no more than that; who is recorded may be."""
     watch = Rule(users=("ann",), instances=("*",), role="watch", record=True)
     watcher = replace(VIEWER, may_control=False, record=True)
-    assert authority(watch).may_stay(watcher, WEB)
-    assert not authority().may_stay(watcher, WEB)
+    assert authority(watch).objection(watcher, WEB) is None
+    assert authority().objection(watcher, WEB) == "Your access to this console was withdrawn."
 
 
-def test_owners_and_native_viewers_stay() -> None:
-    """No rule is about them."""
-    assert authority().may_stay(replace(VIEWER, user="owner", how="bearer", kind="token"), WEB)
-    native = replace(VIEWER, user="native", how="vnc-password", native=True)
-    assert authority().may_stay(native, WEB)
+def test_who_loses_only_a_part_is_told_which() -> None:
+    """The rule that decides from then on is named."""
+    rule = Rule(users=("ann",), instances=("*",), role="watch")
+    said = authority(rule).objection(VIEWER, WEB)
+    assert said == "You may watch this console, and no more: rule 1 (watch) decides."
+    recorded = Rule(users=("ann",), instances=("*",), record=True)
+    assert "has to be recorded" in str(authority(recorded).objection(VIEWER, WEB))
+
+
+def test_the_owner_stays() -> None:
+    """No rule is about who has the token, or could read it."""
+    for how in ("bearer", "peer+vnc-password"):
+        owner = replace(VIEWER, user="owner", how=how, kind="token")
+        assert authority(CONTROL).objection(owner, WEB) is None
+
+
+def test_native_viewers_stay_by_rules_as_soon_as_there_are_any() -> None:
+    """Those whose account isn't known have none; without rules the port's password is enough."""
+    ann = replace(VIEWER, how="peer+vnc-password", native=True)
+    unknown = replace(VIEWER, user="native", how="vnc-password", native=True, kind="open")
+    for viewer in (ann, unknown):
+        assert authority().objection(viewer, WEB) is None
+    assert authority(CONTROL).objection(ann, WEB) is None
+    named_native = Rule(users=("native", "@ops"), instances=("*",))
+    assert authority(named_native).objection(unknown, WEB) is not None
+    bobs = Rule(users=("bob",), instances=("*",))
+    assert authority(bobs).objection(ann, WEB) is not None

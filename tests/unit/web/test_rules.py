@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from vncproxy.config.model import Rule
@@ -13,6 +15,8 @@ WEB = ConsoleInstance(
     id="i-bp1web", region="cn-hangzhou", alias="web-1", name="db-1", tags=(("team", "shop"),)
 )
 OWNER = Identity("owner", "bearer")
+NOW = datetime(2026, 11, 24, 19, 12)
+"""A Tuesday."""
 
 
 def named(user: str, kind: Kind = "peer") -> Identity:
@@ -34,7 +38,7 @@ def rule(users: str = "ann", instances: str = "web-*", **more: object) -> Rule:
 def test_without_a_rule_nobody_may_do_anything(kind: Kind) -> None:
     """Default deny; a name like the owner's is nothing."""
     for user in ("ann", "owner", "anyone"):
-        decision = rules().decide(named(user, kind), WEB)
+        decision = rules().decide(named(user, kind), WEB, NOW)
         assert decision.role is None
         assert not decision.allows(Role.WATCH)
 
@@ -42,14 +46,14 @@ def test_without_a_rule_nobody_may_do_anything(kind: Kind) -> None:
 def test_owner_and_open_without_rules() -> None:
     """On a machine of one's own nothing has to be written."""
     for who in (OWNER, ANYONE):
-        assert rules().decide(who, WEB).role is Role.ADMIN
+        assert rules().decide(who, WEB, NOW).role is Role.ADMIN
 
 
 def test_owner_and_open_with_rules() -> None:
     """The token still means everything; an open door's visitors need a rule."""
-    assert rules(rule()).decide(OWNER, WEB).role is Role.ADMIN
-    assert rules(rule()).decide(ANYONE, WEB).role is None
-    assert rules(rule("anyone", role="watch")).decide(ANYONE, WEB).role is Role.WATCH
+    assert rules(rule()).decide(OWNER, WEB, NOW).role is Role.ADMIN
+    assert rules(rule()).decide(ANYONE, WEB, NOW).role is None
+    assert rules(rule("anyone", role="watch")).decide(ANYONE, WEB, NOW).role is Role.WATCH
 
 
 @pytest.mark.parametrize(
@@ -62,7 +66,7 @@ def test_owner_and_open_with_rules() -> None:
 )
 def test_roles_include_the_ones_before(role: str, may: set[Role]) -> None:
     """Who may control may watch, who administers may control."""
-    decision = rules(rule(role=role)).decide(named("ann"), WEB)
+    decision = rules(rule(role=role)).decide(named("ann"), WEB, NOW)
     assert {one for one in Role if decision.allows(one)} == may
 
 
@@ -74,19 +78,19 @@ def test_the_first_rule_that_names_both_decides() -> None:
         rule("ann", role="watch", record=True),
         rule("ann", "*", role="admin"),
     )
-    decision = given.decide(named("ann"), WEB)
+    decision = given.decide(named("ann"), WEB, NOW)
     assert (decision.role, decision.rule, decision.record) == (Role.WATCH, "rule 3", True)
     assert "rule 3" in decision.text
-    assert given.decide(named("bob"), WEB).rule == "rule 2"
-    assert given.decide(named("cy"), WEB).rule == ""
+    assert given.decide(named("bob"), WEB, NOW).rule == "rule 2"
+    assert given.decide(named("cy"), WEB, NOW).rule == ""
 
 
 def test_groups() -> None:
     """`@` names a group, and a user called like one isn't in it."""
     given = (rule("@ops"),)
-    assert rules(*given, groups=frozenset({"ops"})).decide(named("ann"), WEB).role is Role.CONTROL
-    assert rules(*given).decide(named("ops"), WEB).role is None
-    assert rules(rule("ops"), groups=frozenset({"ops"})).decide(named("ann"), WEB).role is None
+    assert rules(*given, groups=frozenset({"ops"})).decide(named("ann"), WEB, NOW).role is Role.CONTROL
+    assert rules(*given).decide(named("ops"), WEB, NOW).role is None
+    assert rules(rule("ops"), groups=frozenset({"ops"})).decide(named("ann"), WEB, NOW).role is None
 
 
 def test_groups_are_looked_up_only_where_they_count() -> None:
@@ -96,20 +100,20 @@ def test_groups_are_looked_up_only_where_they_count() -> None:
         raise AssertionError("looked up")
 
     given = Rules((rule("ann"), rule("@ops")), away)
-    assert given.decide(named("ann"), WEB).rule == "rule 1"
-    assert Rules((rule("@ops", "db-*"),), away).decide(named("ann"), WEB).role is None
+    assert given.decide(named("ann"), WEB, NOW).rule == "rule 1"
+    assert Rules((rule("@ops", "db-*"),), away).decide(named("ann"), WEB, NOW).role is None
 
 
 def test_a_user_called_like_a_group_is_not_in_it() -> None:
     """A proxy passes on what people chose to be called."""
-    decision = rules(rule("@ops", role="admin")).decide(named("@ops", "header"), WEB)
+    decision = rules(rule("@ops", role="admin")).decide(named("@ops", "header"), WEB, NOW)
     assert decision.role is None
 
 
 def test_names_are_exact() -> None:
     """Neither case nor patterns make one user another."""
     for user in ("*", "an?", "Ann", "ann "):
-        assert rules(rule(user)).decide(named("ann"), WEB).role is None
+        assert rules(rule(user)).decide(named("ann"), WEB, NOW).role is None
 
 
 @pytest.mark.parametrize(
@@ -150,5 +154,5 @@ def test_an_instance_without_tags_has_none_to_match() -> None:
 
 def test_what_the_owner_does_can_be_recorded() -> None:
     """A rule can't take rights from the token's owner, but names the recording."""
-    decision = rules(rule("owner", "*", role="watch", record=True)).decide(OWNER, WEB)
+    decision = rules(rule("owner", "*", role="watch", record=True)).decide(OWNER, WEB, NOW)
     assert (decision.role, decision.record, decision.rule) == (Role.ADMIN, True, "rule 1")

@@ -46,6 +46,7 @@ class ConsolePage {
 
   #session = null;
   #state = null;
+  #withdrawn = "";
   #mayControl = true;
   #controls = true;
   #attempt = 0;
@@ -156,6 +157,9 @@ class ConsolePage {
       case "notice":
         notice(message.level, message.text);
         break;
+      case "withdrawn":
+        this.#withdrawn = message.text;
+        break;
       default:
         // A later daemon may say more than this page knows.
         break;
@@ -235,18 +239,19 @@ class ConsolePage {
   // Ends.
 
   #ended(close) {
-    const last = this.#state;
+    const [last, withdrawn] = [this.#state, this.#withdrawn];
     this.#over();
     if (close.code === CLOSED_FOR_PASSWORD) {
       this.#password.wantedAfterEnd(() => this.start(), last?.error?.text);
     } else {
-      this.#stop(endOfSession(close, last));
+      this.#stop(endOfSession(close, last, withdrawn));
     }
   }
 
   #over() {
     this.#session = null;
     this.#state = null;
+    this.#withdrawn = "";
     clearTimeout(this.#steadyTimer);
     this.#people.clear();
     this.#hideWakeHint();

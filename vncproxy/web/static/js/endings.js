@@ -27,15 +27,22 @@ const UNSUPPORTED = {
   button: "Try again",
 };
 
+/** The end of a session that the rules don't allow any more. */
+const WITHDRAWN = 4403;
+
 /**
  * The end of a session.
  * @param {{code: number, reason: string}} close
  * @param {{state: string, opaque?: boolean, wait_s?: number|null, instance_status?: string|null,
  *   error?: {code: string|null, text: string}|null}|null} last the daemon's last state message
+ * @param {string} [withdrawn] why the access is over, where the daemon said so
  * @returns {Ending}
  */
-export function endOfSession({ code, reason }, last) {
+export function endOfSession({ code, reason }, last, withdrawn = "") {
   const entry = closeCode(code);
+  if (withdrawn && code === WITHDRAWN) {
+    return { ...entry, text: withdrawn, detail: "", after_s: null };
+  }
   const status = last?.instance_status ? `The instance is ${last.instance_status}.` : "";
   const after_s = last?.wait_s ?? null;
   if (last?.opaque && SILENT.has(code)) {

@@ -1,0 +1,58 @@
+"""The hours of rules as they pass: whose session they end is warned, and sent away in time."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from vncproxy.console.registry import Registry
+from vncproxy.console.report import notice
+from vncproxy.web.authority import Authority
+
+LOOK_INTERVAL_S = 1.0
+WARN_MINUTES = 5
+"""How long before the end of their session people are told of it."""
+
+
+class PassingHours:
+    """Looks at the clock; does nothing while no rule has hours."""
+
+    def __init__(self, authority: Authority, registry: Registry) -> None:
+        """Nobody is warned yet."""
+        self._authority = authority
+        self._registry = registry
+        self._warned: set[str] = set()
+        self._looked_at: datetime | None = None
+
+    async def watch(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_INTERVAL_S)
+            self.look()
+
+    def look(self) -> None:
+        """End the sessions whose hours are over (4403); warn those whose hours end soon."""
+        if not self._authority.has_hours:
+            return
+        if self._authority.turned():
+            self._registry.recheck(self._authority.objection)
+        minute = self._authority.now().replace(second=0, microsecond=0)
+        if minute != self._looked_at:
+            # Whoever has come since the last minute is told, too.
+            self._looked_at = minute
+            self._warn()
+
+    def _warn(self) -> None:
+        turns = self._authority.turns_within(WARN_MINUTES)
+        self._warned &= {one.id for console in self._registry.consoles for one in console.viewers}
+        for console in self._registry.consoles if turns else ():
+            for viewer in console.viewers:
+                if viewer.id in self._warned:
+                    continue
+                for at in turns:
+                    why = self._authority.objection(viewer.identity, console.instance, at)
+                    if why is not None:
+                        self._warned.add(viewer.id)
+                        text = f"Your session ends at {at:%H:%M} (time of the bastion). {why}"
+                        console.tell(viewer.id, notice(text, "warning"))
+                        break
