@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TextIO
@@ -20,6 +20,7 @@ from vncproxy.config.model import Config
 from vncproxy.config.reload import without_restart
 from vncproxy.config.search import audit_path, state_folder, token_path
 from vncproxy.config.secrets import ensure_token
+from vncproxy.config.users_file import User
 from vncproxy.console.bastion import Bastion, bastion_of
 from vncproxy.console.inventory import Inventory
 from vncproxy.console.learned import FILE_NAME as LEARNED_FILE
@@ -46,10 +47,12 @@ from vncproxy.observe.metrics import Metrics
 from vncproxy.observe.notify import Notifier, watchdog_interval_s
 from vncproxy.observe.redaction import Redactor
 from vncproxy.recording.recordings import Recordings
+from vncproxy.service.accidents import refuse_accidents, worth_saying
 from vncproxy.service.activation import entrances
 from vncproxy.service.cloud import CurrentCloud, budget_of, cloud_of, cloud_over, renewed
 from vncproxy.service.doors import Doors
 from vncproxy.service.given import Given
+from vncproxy.service.grants import rules_in_force, users_changed, users_in_force
 from vncproxy.service.heart import beat, open_in_words, tell_status
 from vncproxy.service.missing import tell_missing
 from vncproxy.service.reload import Reloads, Source
@@ -137,6 +140,10 @@ class Daemon:
         await self._audit.open()
         try:
             self._audit.record_later(Entry(event=AuditEvent.START, version=__version__))
+            if self.config.rule:
+                self._record(rules_in_force(self.config.rule))
+            self._record(users_in_force(self._given.users.all))
+            self._given.users.changed = self._users_changed
             await self._run(token, started)
         finally:
             self._audit.record_later(Entry(event=AuditEvent.STOP))
@@ -250,6 +257,7 @@ class Daemon:
         """
         config = without_restart(self.config, read)
         given = Given.of(config, self._doors.entrances)
+        refuse_accidents(self._given, given)
         folder = recording_folder_of(config, self.state)
         token = self._token(config)
         given.hide(self.redactor)
@@ -262,6 +270,7 @@ class Daemon:
             redactor=self.redactor,
         )
         cloud, notes = await renewed(self._cloud.now, build)
+        notes += worth_saying(self._given, given)
         services = replace(
             self._services,
             limits=config.limits,
@@ -276,6 +285,10 @@ class Daemon:
             stream=self._log_to,
             redactor=self.redactor,
         )
+        if config.rule != self.config.rule:
+            self._record(rules_in_force(config.rule))
+        self._users_changed(self._given.users.all, given.users.all)
+        given.users.changed = self._users_changed
         self.config, self._given, self._services = config, given, services
         self._cloud.now = cloud
         self._recordings.folder = folder
@@ -286,6 +299,13 @@ class Daemon:
         self._doors.renew(given, token, services, fresh)
         services.registry.recheck(self._authority.objection)
         return notes
+
+    def _users_changed(self, before: Sequence[User], after: Sequence[User]) -> None:
+        self._record(users_changed(before, after))
+
+    def _record(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self._audit.record_later(entry)
 
     def stop(self) -> None:
         """Drain and end `run`."""

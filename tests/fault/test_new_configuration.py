@@ -15,8 +15,10 @@ import pytest
 from msgspec.structs import replace
 
 from tests.authority import Authority
+from tests.fault.test_audit import records
 from tests.setup import Running, Viewer, running, until
 from tests.unit.web.conftest import house
+from tests.unit.web.test_users import add
 from vncproxy.config.model import (
     Access,
     Aliyun,
@@ -314,3 +316,63 @@ async def test_an_instance_that_is_gone(tmp_path: Path) -> None:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
             await setup.connect()
         assert refusal.value.status == 404
+
+
+async def test_the_audit_has_the_rules_and_users_in_force(tmp_path: Path) -> None:
+    """At the start and after each change, so that "rule 2" says something years later."""
+    path = tmp_path / "users.json"
+    add(path, "ann", "ops")
+    ops = Rule(users=("@ops",), instances=("web-*",), role="watch")
+    bob = Rule(users=("bob",), instances=("*",), record=True)
+    doors = (Listen(address="127.0.0.1:0"), Listen(name="u", address="127.0.0.1:0", access="users"))
+    access = Access(users_file=path)
+    async with serving(tmp_path, listen=doors, access=access, rule=(ops,)) as (setup, file):
+        file.change = lambda config: replace(config, rule=(bob, ops))
+        assert (await reload(setup))["event"] == "reload.done"
+        add(path, "bob")
+        await reload(setup)
+        file.change = lambda config: replace(config, rule=())
+        await reload(setup)
+    told = [
+        (record["event"], record.get("rule") or record.get("reason"), record.get("users"))
+        for record in records(tmp_path)
+        if record["event"] in ("rule", "users")
+    ]
+    names = [
+        (*key, users and [one.partition(" token")[0] for one in users]) for *key, users in told
+    ]
+    assert names == [
+        ("rule", "rule 1", ["@ops"]),
+        ("users", "known", ["ann (ops)"]),
+        ("rule", "rule 1", ["bob"]),
+        ("rule", "rule 2", ["@ops"]),
+        ("users", "added", ["bob ()"]),
+        ("rule", None, None),
+    ]
+
+
+async def test_what_looks_like_an_accident_is_refused(tmp_path: Path) -> None:
+    """An empty file, or users that are gone: nobody's session ends by it."""
+    path = tmp_path / "users.json"
+    add(path, "ann")
+    doors = (Listen(address="127.0.0.1:0", access="open"),)
+    access = Access(users_file=path)
+    async with serving(tmp_path, listen=doors, access=access) as (setup, file):
+        viewer = await setup.viewer()
+        await until(lambda: setup.shows(viewer), "the picture")
+        file.change = lambda config: replace(config, instance=())
+        assert "at least one, as before" in (await reload(setup))["text"]
+        file.change = lambda config: config
+        path.unlink()
+        assert "it is gone" in (await reload(setup))["text"]
+        await still_shows(setup, viewer)
+
+
+async def test_an_open_door_that_loses_its_rules_is_said(tmp_path: Path) -> None:
+    """In the log, and so in the status and the audit."""
+    doors = (Listen(name="hall", address="127.0.0.1:0", access="open"),)
+    rule = Rule(users=("anyone",), instances=("*",))
+    async with serving(tmp_path, listen=doors, rule=(rule,)) as (setup, file):
+        file.change = lambda config: replace(config, rule=())
+        [note] = (await reload(setup))["notes"]
+        assert "open door (hall) may do everything" in note

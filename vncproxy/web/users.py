@@ -37,6 +37,8 @@ class Users:
         self._by_id: dict[str, User] = {}
         self._by_name: dict[str, User] = {}
         self._seen: _State = self._state()
+        self.had_file = self._seen is not None
+        """Whether there has ever been one."""
         self._take(read_users(path) if path is not None else ())
 
     @property
@@ -62,6 +64,7 @@ class Users:
         if state == self._seen or self.path is None:
             return
         self._seen = state
+        self.had_file = self.had_file or state is not None
         before = self.all
         try:
             self._take(read_users(self.path))
