@@ -269,6 +269,9 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
         ["demo", "--screen", "5901"],
         ["demo", "--screen", "host:0"],
         ["simulate", "--screen", ":5901"],
+        ["check", "--as", "ann", "--at", "tomorrow"],
+        ["check", "--as", "ann", "--at", "2026-02-30 03:00"],
+        ["check", "--at", "2026-11-28 03:00"],
         ["url"],
         ["url", "demo", "--base-url", "bastion.example"],
         ["url", "demo", "--base-url", "javascript:alert(1)"],
@@ -568,6 +571,11 @@ def test_users_and_what_they_may_do(tmp_path: Path) -> None:
     assert (row["name"], row["groups"]) == ("ann", ["ops"])
     allowed = run("check", "--as", "ann", "web-1", *settings)
     assert (allowed.status, "watch: rule 1" in allowed.out) == (0, True)
+    config.write_text(f'{config.read_text()}hours = ["mon-fri 08:00-18:00"]\n')
+    friday = run("check", "--as", "ann", "web-1", "--at", "2026-11-27 08:00", *settings)
+    assert (friday.status, "rule 1 (watch, mon-fri 08:00-18:00)" in friday.out) == (0, True)
+    saturday = run("check", "--as", "ann", "web-1", "--at", "2026-11-28 03:00", *settings)
+    assert (saturday.status, "and it is Sat 03:00" in saturday.out) == (1, True)
     denied = run("check", "--as", "bob", "web-1", "--json", *settings)
     assert (denied.status, json.loads(denied.out)[0]["ok"]) == (1, False)
     assert run("user", "remove", "ann", *settings).status == 0

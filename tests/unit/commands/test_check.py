@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.authority import Authority
@@ -357,3 +358,18 @@ async def test_doors_that_tell_people_apart(desk: Desk) -> None:
 def add_user(access: Access, name: str) -> None:
     """As `vncproxy user add` does."""
     add(Config(access=access), name, [])
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_native_viewers_that_no_rule_could_let_in(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    """Where there are rules the kernel has to say who connects; nothing is said without any."""
+    monkeypatch.setattr("vncproxy.commands.check.tells_owners", lambda: told)
+    port = (msgspec.structs.replace(desk.config("demo").instance[0], tcp_port=5901),)
+    rule = Rule(users=("ann",), instances=("*",))
+    findings = await found(desk.loaded(instance=port, rule=(rule,)))
+    assert failures(findings) == ([] if told else ["native viewers"])
+    assert "account" in findings["native viewers"].text
+    for sections in ({"rule": (rule,)}, {"instance": port}):
+        assert "native viewers" not in await found(desk.loaded(**sections))

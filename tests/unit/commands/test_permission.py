@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from tests.unit.commands.surroundings import Desk, environ
 from vncproxy.commands.permission import permissions
@@ -66,3 +69,32 @@ async def test_tags_are_asked_of_the_cloud(desk: Desk) -> None:
     ((ok, _),) = await found(desk, "ann", "demo", listen=(PEER,), rule=(rule,))
     assert not ok
     assert {call.action for call in desk.cloud.calls} == {"DescribeInstances"}
+
+
+async def test_the_hours_of_rules(desk: Desk) -> None:
+    """At the time that is asked about, whatever it is now."""
+    rule = Rule(users=("ann",), instances=("*",), hours=("mon-fri 08:00-18:00",))
+    config = desk.config("demo", listen=(PEER,), rule=(rule,))
+    for at, said in (
+        (datetime(2026, 11, 24, 19, 12), "nothing: allowed only mon-fri 08:00-18:00 (rule 1), and"),
+        (datetime(2026, 11, 24, 8), "control: rule 1 (control, mon-fri 08:00-18:00) decides"),
+    ):
+        (line,) = [one async for one in permissions(config, environ(), "ann", "demo", at)]
+        assert said in str(line)
+
+
+async def test_ports_of_native_viewers(desk: Desk) -> None:
+    """Rules count there for the account of that name; without any, the password is enough."""
+    demo = desk.config("demo").instance[0]
+    instances = (msgspec.structs.replace(demo, tcp_port=5901), *desk.config("stopped").instance)
+    watch = Rule(users=("ann",), instances=("demo",), role="watch")
+    for rules, user, said in (
+        ((watch,), "ann", "through tcp_port 5901, with its password: watch: rule 1"),
+        ((watch,), "bob", "nothing: no rule names both"),
+        ((), "bob", "control: there is no rule, so whoever has the port's password"),
+    ):
+        ((ok, text),) = await found(desk, user, "demo", instance=instances, rule=rules)
+        assert said in text
+        assert ok is ("nothing" not in text)
+    ((ok, text),) = await found(desk, "ann", "stopped", instance=instances)
+    assert (ok, "token" in text) == (False, True)

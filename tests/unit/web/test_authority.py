@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as replace_rule
 
 from tests.unit.web.test_users import add
 from vncproxy.config.model import Rule
@@ -133,3 +136,95 @@ def test_native_viewers_stay_by_rules_as_soon_as_there_are_any() -> None:
     assert authority(named_native).objection(unknown, WEB) is not None
     bobs = Rule(users=("bob",), instances=("*",))
     assert authority(bobs).objection(ann, WEB) is not None
+
+
+class Wall:
+    """A clock on the wall."""
+
+    def __init__(self, text: str) -> None:
+        """Args: text - local time."""
+        self.seconds = datetime.fromisoformat(text).timestamp()
+
+    def __call__(self) -> float:
+        """Seconds since 1970."""
+        return self.seconds
+
+
+WORK = replace_rule(CONTROL, hours=("mon-fri 08:00-18:00",))
+
+
+def at_work(text: str, *rules: Rule) -> tuple[Authority, Wall]:
+    """Rules, by default of working hours, at a time."""
+    wall = Wall(text)
+    return Authority(rules or (WORK,), Users(None), UnixGroups(lambda _: frozenset()), wall), wall
+
+
+def test_hours_count_at_the_time_of_the_question() -> None:
+    """Now, or at another time that is asked about."""
+    ours, wall = at_work("2026-11-24 17:59:59")
+    assert ours.has_hours
+    assert ours.decide(ANN, WEB).role is Role.CONTROL
+    assert ours.objection(VIEWER, WEB) is None
+    wall.seconds += 1
+    assert ours.decide(ANN, WEB).role is None
+    said = "You may open this console only mon-fri 08:00-18:00 (rule 1)."
+    assert ours.objection(VIEWER, WEB) == said
+    assert ours.decide(ANN, WEB, datetime(2026, 11, 25, 8)).role is Role.CONTROL
+    assert ours.objection(VIEWER, WEB, datetime(2026, 11, 28, 12)) == said
+
+
+def test_who_may_only_watch_from_then_on() -> None:
+    """Control ends with its hours, as by a reload."""
+    ours, _ = at_work("2026-11-24 18:00", WORK, replace_rule(CONTROL, role="watch"))
+    said = "You may control this console only mon-fri 08:00-18:00 (rule 1)."
+    assert ours.objection(VIEWER, WEB) == said
+    assert ours.objection(replace(VIEWER, may_control=False), WEB) is None
+
+
+def test_an_administrator_has_hours_as_well() -> None:
+    """Of everything, only while the rule counts."""
+    everything = Rule(users=("ann",), instances=("*",), role="admin", hours=("08:00-18:00",))
+    ours, wall = at_work("2026-11-24 17:00", everything)
+    assert ours.is_administrator(ANN)
+    wall.seconds += 3600
+    assert not ours.is_administrator(ANN)
+
+
+def test_what_turns_and_when() -> None:
+    """Each beginning and end once; other rules begin anew."""
+    ours, wall = at_work("2026-11-24 17:54:30")
+    assert (ours.turned(), ours.turns_within(5)) == (False, [])
+    wall.seconds += 30
+    assert ours.turns_within(5) == [datetime(2026, 11, 24, 18)] == ours.turns_within(60)
+    wall.seconds += 300
+    assert [ours.turned(), ours.turned()] == [True, False]
+    assert ours.turns_within(5) == []
+    wall.seconds += 14 * 3600
+    assert ours.turned()
+    wall.seconds += 12 * 3600
+    ours.apply((CONTROL,))
+    assert not ours.turned()
+    assert not ours.has_hours
+
+
+@pytest.mark.parametrize(
+    ("day", "length_s"), [("2026-03-28", 23 * 3600), ("2026-10-24", 25 * 3600)]
+)
+def test_a_night_with_a_change_of_the_clocks(
+    monkeypatch: pytest.MonkeyPatch, day: str, length_s: int
+) -> None:
+    """Hours end by the clock on the wall, sooner or later than on other nights."""
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    try:
+        night = replace_rule(CONTROL, hours=("sat 06:00-05:59",))
+        ours, wall = at_work(f"{day} 06:00", night)
+        assert ours.objection(VIEWER, WEB) is None
+        wall.seconds += length_s - 61
+        assert ours.objection(VIEWER, WEB) is None
+        assert ours.turns_within(5) == [ours.now().replace(minute=59, second=0)]
+        wall.seconds += 1
+        assert ours.objection(VIEWER, WEB) is not None
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -20,6 +20,7 @@ from vncproxy.web.peer import (
     owner_listed,
     place,
     tcp_uid,
+    tells_owners,
     uid_behind,
     unix_uid,
 )
@@ -53,6 +54,21 @@ def test_the_owner_of_a_connection(ours: str, theirs: str) -> None:
         assert tcp_uid(far, near) == os.getuid()
         assert _diagnosed(place(*far), place(*near)) == os.getuid()
         assert _listed(place(*far), place(*near)) == os.getuid()
+
+
+def test_whether_owners_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here they are; where neither the diagnostics nor /proc may be read they aren't."""
+    assert tells_owners()
+
+    def forbidden(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("vncproxy.web.peer._diagnosed", forbidden)
+    assert tells_owners()
+    monkeypatch.setattr("vncproxy.web.peer._listed", lambda *_: None)
+    assert not tells_owners()
+    monkeypatch.setattr("vncproxy.web.peer.socket.create_server", forbidden)
+    assert not tells_owners()
 
 
 def test_no_connection_has_no_owner() -> None:

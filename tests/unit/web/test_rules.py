@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
 from vncproxy.config.model import Rule
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.web.identity import ANYONE, Identity, Kind
+from vncproxy.web.identity import ANYONE, UNKNOWN, Identity, Kind
 from vncproxy.web.rules import Role, Rules, covers
 
 WEB = ConsoleInstance(
@@ -88,7 +89,9 @@ def test_the_first_rule_that_names_both_decides() -> None:
 def test_groups() -> None:
     """`@` names a group, and a user called like one isn't in it."""
     given = (rule("@ops"),)
-    assert rules(*given, groups=frozenset({"ops"})).decide(named("ann"), WEB, NOW).role is Role.CONTROL
+    assert (
+        rules(*given, groups=frozenset({"ops"})).decide(named("ann"), WEB, NOW).role is Role.CONTROL
+    )
     assert rules(*given).decide(named("ops"), WEB, NOW).role is None
     assert rules(rule("ops"), groups=frozenset({"ops"})).decide(named("ann"), WEB, NOW).role is None
 
@@ -156,3 +159,71 @@ def test_what_the_owner_does_can_be_recorded() -> None:
     """A rule can't take rights from the token's owner, but names the recording."""
     decision = rules(rule("owner", "*", role="watch", record=True)).decide(OWNER, WEB, NOW)
     assert (decision.role, decision.record, decision.rule) == (Role.ADMIN, True, "rule 1")
+
+
+WORK = ("mon-fri 08:00-18:00",)
+SATURDAY = NOW.replace(day=28, hour=10)
+
+
+def test_outside_its_hours_a_rule_is_as_if_it_were_not_there() -> None:
+    """The next one that names both decides, and what there would be at other times is told."""
+    given = rules(rule(role="admin", hours=WORK), rule(role="watch", hours=("tue 19:00-20:00",)))
+    evening = given.decide(named("ann"), WEB, NOW)
+    assert (evening.role, evening.rule) == (Role.WATCH, "rule 2")
+    assert evening.only == "mon-fri 08:00-18:00 (rule 1)"
+    assert evening.text == (
+        "rule 2 (watch, tue 19:00-20:00) decides; more only mon-fri 08:00-18:00 (rule 1)"
+    )
+    morning = given.decide(named("ann"), WEB, NOW.replace(hour=8, minute=0))
+    assert (morning.role, morning.only) == (Role.ADMIN, "")
+
+
+def test_who_may_do_nothing_now_is_told_when() -> None:
+    """All rules that would allow something, and what time it is."""
+    given = rules(rule(hours=WORK), rule("bob"), rule(role="watch", hours=("sun 22:00-06:00",)))
+    decision = given.decide(named("ann"), WEB, NOW)
+    assert decision.role is None
+    assert decision.text == (
+        "allowed only mon-fri 08:00-18:00 (rule 1) and sun 22:00-06:00 (rule 3), "
+        "and it is Tue 19:12"
+    )
+    assert given.decide(named("cy"), WEB, NOW).only == ""
+
+
+def test_more_generous_rules_that_come_later_do_not_count() -> None:
+    """Neither now nor as what would be at other times: the first one decides then, too."""
+    given = rules(rule(hours=WORK, role="watch"), rule(), rule(role="admin", hours=WORK))
+    decision = given.decide(named("ann"), WEB, NOW)
+    assert (decision.role, decision.only) == (Role.CONTROL, "")
+
+
+def test_recording_has_hours_too() -> None:
+    """Also the owner's, whom a rule can't take rights from."""
+    given = rules(rule("owner", "*", record=True, hours=("sat 09:00-12:00",)))
+    assert not given.decide(OWNER, WEB, NOW).record
+    assert given.decide(OWNER, WEB, SATURDAY).record
+
+
+def test_an_open_door_needs_a_rule_also_while_none_counts() -> None:
+    """Hours that are over don't make a machine one of somebody's own."""
+    given = rules(rule("anyone", hours=WORK))
+    assert given.decide(ANYONE, WEB, NOW).role is None
+    assert given.have_hours
+    assert (given.in_force(NOW), given.in_force(SATURDAY)) == ((False,), (False,))
+
+
+def test_native_ports_without_a_rule() -> None:
+    """Whoever has the port's password may control, known or not."""
+    for who in (UNKNOWN, Identity("ann", "peer+vnc-password", "peer")):
+        assert rules().decide(who, WEB, NOW).role is Role.CONTROL
+    assert rules().decide(named("ann"), WEB, NOW).role is None
+
+
+def test_native_ports_with_rules() -> None:
+    """An account needs one of its own; what isn't known to be one can't be named."""
+    given = rules(rule(role="watch"), rule("native", "*"), rule("anyone", "*"), rule("@ops", "*"))
+    ann = Identity("ann", "peer+vnc-password", "peer")
+    assert given.decide(ann, WEB, NOW).role is Role.WATCH
+    assert given.decide(replace(ann, user="bob"), WEB, NOW).role is None
+    assert given.decide(UNKNOWN, WEB, NOW).role is None
+    assert given.decide(Identity("owner", "peer+vnc-password"), WEB, NOW).role is Role.ADMIN

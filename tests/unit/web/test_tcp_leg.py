@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -112,3 +113,10 @@ async def test_closing_sends_what_is_queued() -> None:
         await leg.close()
         assert await reader.read() == b"farewell"
         assert [end.side for end in receiver.ends] == [Side.DAEMON]
+
+
+async def test_whose_the_other_end_is() -> None:
+    """The kernel knows, as long as it is there."""
+    async with connected() as (leg, _, _):
+        assert leg.peer_uid() == os.getuid()
+    assert TcpLeg(lambda _: None).peer_uid() is None

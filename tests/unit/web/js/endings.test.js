@@ -41,3 +41,12 @@ test("what the daemon says of the last failure is told with the end", () => {
   const last = { state: "closed", error: { code: null, text: "The gateway refused the connection." } };
   assert.equal(endOfSession({ code: 4504, reason: "upstream-lost" }, last).detail, "The gateway refused the connection.");
 });
+
+test("access that the rules don't give any more ends with the daemon's own words", () => {
+  const why = "You may open this console only mon-fri 08:00-18:00 (rule 2).";
+  const close = { code: 4403, reason: "kicked" };
+  const ending = endOfSession(close, { state: "running" }, why);
+  assert.deepEqual([ending.text, ending.retry, ending.title], [why, "never", "Your session was ended"]);
+  assert.match(endOfSession(close, null).text, /administrator/);
+  assert.doesNotMatch(endOfSession({ code: 1012, reason: "restarting" }, null, why).text, /rule 2/);
+});

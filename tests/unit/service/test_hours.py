@@ -1,0 +1,174 @@
+"""What happens when the hours of a rule pass."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.unit.console.fakes import until
+from tests.unit.console.surroundings import INSTANCE, Surroundings, surroundings
+from vncproxy.config.model import Rule
+from vncproxy.console.console import Console
+from vncproxy.console.registry import Registry
+from vncproxy.console.viewer import Viewer
+from vncproxy.errors import CloseCode, CloseReason, Side
+from vncproxy.service import hours as hours_module
+from vncproxy.service.hours import PassingHours
+from vncproxy.web.accounts import UnixGroups
+from vncproxy.web.authority import Authority
+from vncproxy.web.users import Users
+
+CONTROL = Rule(users=("ann",), instances=("*",), hours=("mon-fri 08:00-18:00",))
+WATCH = Rule(users=("ann", "bob"), instances=("*",), role="watch")
+END = CloseReason(CloseCode.RESTARTING, Side.DAEMON, "the test is over")
+
+
+class Bastion:
+    """A console, rules, and a clock on the wall."""
+
+    def __init__(self, around: Surroundings, console: Console, registry: Registry) -> None:
+        """It is a Tuesday, ten minutes before the end of working hours."""
+        self.seconds = datetime(2026, 11, 24, 17, 50).timestamp()
+        self.console = console
+        self.authority = Authority(
+            (CONTROL,), Users(None), UnixGroups(lambda _: frozenset()), lambda: self.seconds
+        )
+        self.passing = PassingHours(self.authority, registry)
+        self._around = around
+
+    def join(self, user: str, *, may_control: bool = True) -> Viewer:
+        """An account of this machine joins."""
+        viewer, _ = self._around.viewer(user=user, may_control=may_control)
+        viewer.identity = replace(viewer.identity, how="peer", kind="peer")
+        self.console.join(viewer)
+        return viewer
+
+    def look_at(self, hour: int, minute: int) -> None:
+        """It is so late."""
+        now = self.authority.now()
+        self.seconds += 60 * (hour * 60 + minute - now.hour * 60 - now.minute)
+        self.passing.look()
+
+
+@asynccontextmanager
+async def bastion_of(folder: Path) -> AsyncIterator[Bastion]:
+    """All of it."""
+    async with surroundings(folder) as around:
+        registry = Registry(around.parts)
+        yield Bastion(around, await registry.console(INSTANCE), registry)
+        await registry.drain(END, 5.0)
+
+
+@pytest.fixture
+async def bastion(tmp_path: Path) -> AsyncIterator[Bastion]:
+    """All of it."""
+    async with bastion_of(tmp_path) as found:
+        yield found
+
+
+async def test_a_session_ends_with_its_hours(bastion: Bastion) -> None:
+    """Not a minute before; and the page is told by which rule."""
+    ann = bastion.join("ann")
+    bastion.look_at(17, 59)
+    assert ann.end is None
+    page = bastion.console.subscribe(ann.id)
+    bastion.look_at(18, 0)
+    assert ann.end is not None
+    said = "You may open this console only mon-fri 08:00-18:00 (rule 1)."
+    assert (ann.end.code, ann.end.text) == (CloseCode.KICKED, said)
+    assert {"type": "withdrawn", "text": said} in await page.news()
+    bastion.console.unsubscribe(page)
+
+
+async def test_whom_another_rule_allows_as_much_stays(bastion: Bastion) -> None:
+    """Who only watches may go on, by the rule that decides then; who controls may not."""
+    bastion.authority.apply((CONTROL, WATCH))
+    ann, watching, bob = (
+        bastion.join("ann"),
+        bastion.join("ann", may_control=False),
+        bastion.join("bob", may_control=False),
+    )
+    bastion.look_at(18, 0)
+    assert ann.end is not None
+    assert ann.end.text == "You may control this console only mon-fri 08:00-18:00 (rule 1)."
+    assert watching.end is None
+    assert bob.end is None
+
+
+async def test_a_rule_whose_hours_begin_may_take_something_away(bastion: Bastion) -> None:
+    """If it comes first, as after a reload."""
+    evening = Rule(users=("ann",), instances=("*",), role="watch", hours=("18:00-20:00",))
+    bastion.authority.apply((evening, replace_hours(CONTROL)))
+    ann = bastion.join("ann")
+    bastion.look_at(17, 59)
+    assert ann.end is None
+    bastion.look_at(18, 0)
+    assert ann.end is not None
+    assert "rule 1 (watch, 18:00-20:00) decides" in ann.end.text
+
+
+def replace_hours(rule: Rule) -> Rule:
+    """The same, always."""
+    return Rule(users=rule.users, instances=rule.instances, role=rule.role)
+
+
+async def test_people_are_told_some_minutes_before(bastion: Bastion) -> None:
+    """Once each, also who comes in the last minutes; and nobody who may stay."""
+    bastion.authority.apply((CONTROL, WATCH))
+    ann, bob = bastion.join("ann"), bastion.join("bob", may_control=False)
+    pages = [bastion.console.subscribe(one.id) for one in (ann, bob)]
+    bastion.look_at(17, 54)
+    assert [await page.news() for page in pages] == [[], []]
+    for minute in (55, 56, 57):
+        bastion.look_at(17, minute)
+    (told,) = await pages[0].news()
+    assert told == {
+        "type": "notice",
+        "level": "warning",
+        "text": "Your session ends at 18:00 (time of the bastion). "
+        "You may control this console only mon-fri 08:00-18:00 (rule 1).",
+    }
+    late = bastion.join("ann")
+    pages.append(bastion.console.subscribe(late.id))
+    bastion.look_at(17, 58)
+    (told,) = await pages[2].news()
+    assert "18:00" in told["text"]
+    bastion.look_at(17, 59)
+    for page in pages:
+        bastion.console.changed()
+        assert await page.news() == []
+        bastion.console.unsubscribe(page)
+    assert ann.end is bob.end is late.end is None
+
+
+async def test_without_hours_nobody_is_asked_about(
+    bastion: Bastion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time passes, and nothing is done."""
+    bastion.authority.apply((replace_hours(CONTROL),))
+    bastion.join("ann")
+
+    def asked(*_: object) -> None:
+        raise AssertionError("asked")
+
+    for name in ("objection", "turned", "turns_within"):
+        monkeypatch.setattr(Authority, name, asked)
+    bastion.look_at(18, 0)
+
+
+async def test_it_looks_again_and_again(bastion: Bastion, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until it is cancelled."""
+    monkeypatch.setattr(hours_module, "LOOK_INTERVAL_S", 0.001)
+    ann = bastion.join("ann")
+    watching = asyncio.create_task(bastion.passing.watch())
+    bastion.seconds += 600
+    await until(lambda: ann.end is not None)
+    watching.cancel()
+    await asyncio.wait([watching])
+    assert watching.cancelled()
