@@ -1,12 +1,14 @@
-"""Real programs as fixtures: QEMU, Xvnc and Chromium, each new for every test."""
+"""Real programs as fixtures: QEMU, Xvnc and Chromium, each new for every test; accounts."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.real.peers.accounts import Accounts, made_accounts
 from tests.real.peers.browser import Browser
 from tests.real.peers.browser import chromium as start_chromium
 from tests.real.peers.qemu import Qemu
@@ -44,3 +46,19 @@ async def chromium(tmp_path: Path) -> AsyncIterator[Browser]:
     """A headless browser with a new profile."""
     async with start_chromium(tmp_path / "chromium") as browser:
         yield browser
+
+
+@pytest.fixture(scope="module")
+def accounts() -> Iterator[Accounts]:
+    """Made for the module, and gone afterwards."""
+    with made_accounts() as made:
+        yield made
+
+
+@pytest.fixture
+def meeting_place() -> Iterator[Path]:
+    """A folder that every account may enter."""
+    with tempfile.TemporaryDirectory(prefix="vp") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder

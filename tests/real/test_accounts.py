@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import grp
 import json
-import os
-import pwd
-import secrets
-import shutil
 import subprocess
-import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.real.peers.presence import miss
+from tests.real.peers.accounts import Accounts, as_account, python
 from tests.setup import Running, running
 from vncproxy.config.model import Listen, Rule
 
 WAIT_S = 30.0
-NEEDED = ("useradd", "userdel", "setpriv")
 
 ASK = """
 import http.client, json, socket, sys
@@ -42,58 +33,6 @@ print(json.dumps([answer.status, answer.read().decode()]))
 """
 
 
-def cannot() -> str | None:
-    """Why accounts can't be made here."""
-    if os.getuid() != 0:
-        return "accounts can be made by root only"
-    missing = [name for name in NEEDED if shutil.which(name) is None]
-    return f"{', '.join(missing)} missing" if missing else None
-
-
-@dataclass(frozen=True)
-class Accounts:
-    """Two accounts, the second of which is in a group with the rights of an administrator."""
-
-    one: str
-    other: str
-    group: str
-
-
-@pytest.fixture(scope="module")
-def accounts() -> Iterator[Accounts]:
-    """Made for the module, and gone afterwards."""
-    if (reason := cannot()) is not None:
-        miss(f"accounts aren't tested: {reason}")
-    tag = secrets.token_hex(3)
-    made = Accounts(f"vpa{tag}", f"vpb{tag}", f"vpg{tag}")
-    try:
-        _run("groupadd", made.group)
-        _run("useradd", "--no-create-home", "--shell", "/bin/sh", made.one)
-        _run("useradd", "--no-create-home", "--shell", "/bin/sh", "-G", made.group, made.other)
-        yield made
-    finally:
-        for account in (made.one, made.other):
-            with contextlib.suppress(KeyError):
-                pwd.getpwnam(account)
-                _run("userdel", account)
-        with contextlib.suppress(KeyError):
-            grp.getgrnam(made.group)
-            _run("groupdel", made.group)
-
-
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=WAIT_S)
-
-
-@pytest.fixture
-def meeting_place() -> Iterator[Path]:
-    """A folder that every account may enter."""
-    with tempfile.TemporaryDirectory(prefix="vp") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder
-
-
 @dataclass
 class House:
     """A daemon whose doors know accounts."""
@@ -106,13 +45,9 @@ class House:
     ) -> tuple[int, dict[str, object]]:
         """One request of a program that runs as an account; None: as the one that tests."""
         place = str(self.socket) if kind == "unix" else str(self.setup.daemon.servers[1].port)
-        command = [_python(), "-I", "-c", ASK, kind, place, method, target, *headers]
+        command = [python(), "-I", "-c", ASK, kind, place, method, target, *headers]
         if account is not None:
-            entry = pwd.getpwnam(account)
-            command = [
-                *("setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}"),
-                *("--clear-groups", *command),
-            ]
+            command = as_account(account, command)
         process = await asyncio.create_subprocess_exec(
             *command, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
@@ -121,12 +56,6 @@ class House:
         assert process.returncode == 0, err.decode()
         status, body = json.loads(out)
         return status, json.loads(body) if body else {}
-
-
-def _python() -> str:
-    """An interpreter that every account may run: the tests' own may be in somebody's home."""
-    system = Path("/usr/bin/python3")
-    return str(system) if system.exists() else sys.executable
 
 
 @asynccontextmanager

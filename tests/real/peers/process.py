@@ -98,10 +98,10 @@ async def until(
         raise AssertionError(f"{what}: not within {timeout_s} s{told()}") from None
 
 
-async def answers(port: int) -> bool:
+async def answers(port: int, address: str = "127.0.0.1") -> bool:
     """Whether somebody accepts connections on this loopback port."""
     try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        _, writer = await asyncio.open_connection(address, port)
     except OSError:
         return False
     writer.close()
