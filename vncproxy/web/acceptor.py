@@ -18,7 +18,9 @@ import structlog
 
 from vncproxy.console.tasks import Tasks
 from vncproxy.observe.repeats import Repeats
+from vncproxy.web.accounts import is_person
 from vncproxy.web.crowd import Crowd, Place, peer_of
+from vncproxy.web.peer import uid_of
 
 _log = structlog.get_logger("vncproxy.web")
 
@@ -116,13 +118,13 @@ class Acceptor:
 
     def _take(self, connection: socket.socket, address: object) -> None:
         connection.setblocking(False)
-        peer = peer_of(address)
+        peer = peer_of(address) or _account_of(connection)
         place = self.crowd.enter(peer)
         if place is None:
             connection.close()
             self._refused("too-many-connections")
             if count := self._repeats.seen("crowded", time.monotonic()):
-                _log.warning("door.crowded", address=peer, count=count)
+                _log.warning("door.crowded", peer=peer, count=count)
             return
         opening = self._tasks.start(self._open(connection, place), "accept")
 
@@ -159,3 +161,9 @@ class Acceptor:
         if self.crowd.is_stranger(place):
             self._refused("slow-head")
             place.cut()
+
+
+def _account_of(connection: socket.socket) -> str | None:
+    """Whose connection it is, at an address that many share; None: many people's, as a proxy's."""
+    uid = uid_of(connection)
+    return f"uid {uid}" if uid is not None and is_person(uid) else None

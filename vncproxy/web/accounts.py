@@ -48,13 +48,19 @@ def least_uid(login_defs: Path = _LOGIN_DEFS) -> int:
     return UID_MIN
 
 
+def is_person(uid: int) -> bool:
+    """Whether a user id is of the kind that people have."""
+    services = uid < max(least_uid(), ROOT_UID + 1) or uid in DYNAMIC_UIDS
+    return not services and uid != overflow_uid()
+
+
 def account_name(uid: int) -> str | None:
     """The account of a user id; None for those that stand for nobody in particular.
 
     Behind root, and behind a service's account, anybody may be: most proxies don't say for whom
     they ask.
     """
-    if uid < max(least_uid(), ROOT_UID + 1) or uid == overflow_uid() or uid in DYNAMIC_UIDS:
+    if not is_person(uid):
         return None
     try:
         return pwd.getpwuid(uid).pw_name

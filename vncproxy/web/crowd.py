@@ -14,10 +14,10 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 CONNECTIONS_MAX = 4096
 """Connections of one door that have asked something; each viewer's page has three."""
-CONNECTIONS_PER_ADDRESS_MAX = 512
+CONNECTIONS_PER_PEER_MAX = 512
 STRANGERS_MAX = 256
 """Connections of one door that haven't asked anything yet, TLS handshakes among them."""
-STRANGERS_PER_ADDRESS_MAX = 64
+STRANGERS_PER_PEER_MAX = 64
 _IPV6_NETWORK_BITS = 64
 """What one subscriber has: its addresses are one peer."""
 
@@ -48,11 +48,11 @@ class Crowd:
         self,
         *,
         most: int = CONNECTIONS_MAX,
-        most_of_one: int = CONNECTIONS_PER_ADDRESS_MAX,
+        most_of_one: int = CONNECTIONS_PER_PEER_MAX,
         most_strangers: int = STRANGERS_MAX,
-        most_strangers_of_one: int = STRANGERS_PER_ADDRESS_MAX,
+        most_strangers_of_one: int = STRANGERS_PER_PEER_MAX,
     ) -> None:
-        """Nobody is here. Args: of_one - from one address."""
+        """Nobody is here. Args: of_one - of one peer."""
         self._most = most
         self._most_of_one = most_of_one
         self._most_strangers = most_strangers
@@ -85,7 +85,7 @@ class Crowd:
     def enter(self, peer: str | None) -> Place | None:
         """A place for one more stranger, for which an older one may have to go; None: it is full.
 
-        Args: peer - as `peer_of` gives it.
+        Args: peer - whom it counts for: an address, or an account of this machine.
         """
         if len(self._settled) >= self._most:
             return None

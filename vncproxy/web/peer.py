@@ -46,6 +46,17 @@ def uid_behind(transport: asyncio.BaseTransport | None) -> int | None:
         return None
 
 
+def uid_of(sock: socket.socket) -> int | None:
+    """The user id at the other end of an accepted socket; None if it can't be told at once."""
+    try:
+        if sock.family == socket.AF_UNIX:
+            return unix_uid(sock.fileno())
+        theirs, ours = sock.getpeername()[:2], sock.getsockname()[:2]
+        return _diagnosed(place(*theirs), place(*ours)) if is_loopback(theirs[0]) else None
+    except OSError:
+        return None
+
+
 def is_unix(transport: asyncio.BaseTransport) -> bool:
     """Whether a connection came through a Unix socket; a lost TCP one has no address either."""
     sock = transport.get_extra_info("socket")

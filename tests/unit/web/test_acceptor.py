@@ -19,6 +19,7 @@ from tests.authority import Authority
 from tests.setup import until
 from vncproxy.config.model import Listen
 from vncproxy.web.acceptor import Acceptor
+from vncproxy.web.accounts import least_uid
 from vncproxy.web.crowd import Crowd, Place
 from vncproxy.web.server import server_tls
 
@@ -133,6 +134,33 @@ async def ended(reader: asyncio.StreamReader) -> None:
     async with asyncio.timeout(10):
         with suppress(ConnectionError):
             assert await reader.read() == b""
+
+
+async def test_an_account_has_its_own_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On this machine all have one address: who takes too much keeps out nobody else."""
+    uid = least_uid()
+    monkeypatch.setattr("vncproxy.web.acceptor.uid_of", lambda _sock: uid)
+    async with accepting(crowd=Crowd(most_of_one=2)) as setup:
+        held = []
+        for _ in range(2):
+            reader, writer = await silent(setup.port)
+            writer.write(b"hello")
+            assert await reader.readexactly(5) == b"hello"
+            held.append(writer)
+        reader, writer = await silent(setup.port)
+        await ended(reader)
+        assert setup.refused == ["too-many-connections"]
+        uid += 1
+        assert await setup.echo() == b"hello"
+        # Behind a proxy are many.
+        uid = 33
+        for _ in range(3):
+            reader, service = await silent(setup.port)
+            service.write(b"hello")
+            assert await reader.readexactly(5) == b"hello"
+            held.append(service)
+        for one in (*held, writer):
+            one.close()
 
 
 async def test_a_crowd_that_says_nothing_keeps_out_nobody(authority: Authority) -> None:

@@ -15,6 +15,7 @@ from vncproxy.web.accounts import (
     UnixGroups,
     account_name,
     is_own,
+    is_person,
     least_uid,
     look_up_groups,
     overflow_uid,
@@ -32,6 +33,7 @@ def named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_people_have_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the first user id of people on."""
     named(monkeypatch)
+    assert is_person(least_uid())
     assert account_name(least_uid()) == f"account-{least_uid()}"
     assert account_name(4_000_000_001) == "account-4000000001"
 
@@ -41,6 +43,7 @@ def test_who_is_nobody_in_particular(uid: int, monkeypatch: pytest.MonkeyPatch) 
     """Root, services such as a web server's, and accounts outside of a container."""
     named(monkeypatch)
     assert account_name(uid) is None
+    assert not is_person(uid)
 
 
 def test_whose_account_is_the_daemon_s(monkeypatch: pytest.MonkeyPatch) -> None:

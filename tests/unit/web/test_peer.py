@@ -22,6 +22,7 @@ from vncproxy.web.peer import (
     tcp_uid,
     tells_owners,
     uid_behind,
+    uid_of,
     unix_uid,
 )
 
@@ -56,19 +57,33 @@ def test_the_owner_of_a_connection(ours: str, theirs: str) -> None:
         assert _listed(place(*far), place(*near)) == os.getuid()
 
 
+def forbidden(*_: object) -> None:
+    """As where a sandbox allows no netlink sockets."""
+    raise PermissionError
+
+
 def test_whether_owners_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here they are; where neither the diagnostics nor /proc may be read they aren't."""
     assert tells_owners()
-
-    def forbidden(*_: object) -> None:
-        raise PermissionError
-
     monkeypatch.setattr("vncproxy.web.peer._diagnosed", forbidden)
     assert tells_owners()
     monkeypatch.setattr("vncproxy.web.peer._listed", lambda *_: None)
     assert not tells_owners()
     monkeypatch.setattr("vncproxy.web.peer.socket.create_server", forbidden)
     assert not tells_owners()
+
+
+def test_the_owner_of_an_accepted_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked of the kernel alone, since looking through all connections takes too long there."""
+    with connected() as (accepted, _):
+        assert uid_of(accepted) == os.getuid()
+        monkeypatch.setattr("vncproxy.web.peer._diagnosed", forbidden)
+        assert uid_of(accepted) is None
+    here, there = socket.socketpair()
+    with here, there:
+        assert uid_of(here) == os.getuid()
+    with socket.socket() as unconnected:
+        assert uid_of(unconnected) is None
 
 
 def test_no_connection_has_no_owner() -> None:
