@@ -158,4 +158,10 @@ async def test_only_whoever_has_the_address_sees_it(
         await tab.says("The recording can’t be opened", "the whole address")
         await tab.shoot("replay-refused")
         assert await tab.page.locator(CANVAS).count() == 0
+        # The right address in the same tab changes only the fragment.
+        await tab.page.goto(address)
+        await expect(tab.page.locator("#play")).to_be_enabled()
+        assert "#" not in tab.page.url
+        await tab.page.reload()
+        await expect(tab.page.locator("#play")).to_be_enabled()
         await tab.open("about:blank")

@@ -12,8 +12,27 @@ const PLAY_PATH = "M8 5.5v13l10.5-6.5z";
 const PAUSE_PATH = "M7 5.5h3.5v13H7zM13.5 5.5H17v13h-3.5z";
 const PATH = "/api/v1/recording";
 
-/** The key from the address: other accounts of the machine don't have it. */
-const key = location.hash.slice(1);
+const KEPT = "vncproxy-replay-key";
+
+/**
+ * The key from the address: other accounts of the machine don't have it.
+ *
+ * It leaves the address bar and the history, and stays with the tab for a reload.
+ */
+function takeKey() {
+  const given = location.hash.slice(1);
+  if (!given) {
+    return sessionStorage.getItem(KEPT) ?? "";
+  }
+  sessionStorage.setItem(KEPT, given);
+  history.replaceState(null, "", location.pathname);
+  return given;
+}
+
+const key = takeKey();
+
+// Another address put into this tab's bar loads nothing: only the fragment changes.
+window.addEventListener("hashchange", () => location.reload());
 
 async function ask(path, signal) {
   const answer = await fetch(path, { headers: { Authorization: `Bearer ${key}` }, cache: "no-store", signal });
