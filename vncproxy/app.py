@@ -54,9 +54,9 @@ from vncproxy.service.doors import Doors
 from vncproxy.service.given import Given
 from vncproxy.service.grants import rules_in_force, users_changed, users_in_force
 from vncproxy.service.heart import beat, open_in_words, tell_status
+from vncproxy.service.hours import PassingHours
 from vncproxy.service.missing import tell_missing
 from vncproxy.service.reload import Reloads, Source
-from vncproxy.service.hours import PassingHours
 from vncproxy.service.state import make_state_folder, recording_folder_of, recordings_of
 from vncproxy.throttle.ledger import Ledger
 from vncproxy.web.authority import Authority
@@ -113,6 +113,7 @@ class Daemon:
         self._notifier = Notifier.from_environ(environ)
         source = Source(reread, self._apply) if reread is not None else None
         self._reloads = Reloads(source, self._notifier, self._audit)
+        self._bastion: Bastion
         self._cloud: CurrentCloud
         self._services: Services
 
@@ -152,7 +153,7 @@ class Daemon:
 
     async def _run(self, token: Token, started: Callable[[], None] | None) -> None:
         config = self.config
-        bastion = bastion_of(
+        bastion = self._bastion = bastion_of(
             config.throttle,
             budget_of(config),
             self.state,
@@ -207,6 +208,7 @@ class Daemon:
             self._tasks.start(bastion.watch(), "bastion")
             self._tasks.start(self._recordings.watch(), "recordings")
             self._tasks.start(registry.watch_claims(), "claims")
+            self._tasks.start(PassingHours(self._authority, registry).watch(), "hours")
             self._tasks.start(registry.watch_rates(), "rates")
             _log.info(
                 "daemon.started",
@@ -214,7 +216,6 @@ class Daemon:
                 doors=[entrance.listen.address for entrance in self._doors.entrances],
                 instances=len(self._given.instances),
             )
-            self._tasks.start(PassingHours(self._authority, registry).watch(), "hours")
             self._tasks.start(tell_missing(config, self._cloud.now.credentials), "missing")
             self._notifier.ready(self._status())
             self._tell_service_manager()
@@ -253,7 +254,7 @@ class Daemon:
     async def _apply(self, read: Config) -> list[str]:
         """Go on by a new configuration; gives what couldn't be had, in words.
 
-        Raises: ConfigError, CloudError - all is as before.
+        Raises: ConfigError, CloudError, AuditError - all is as before.
         """
         config = without_restart(self.config, read)
         given = Given.of(config, self._doors.entrances)
@@ -278,6 +279,11 @@ class Daemon:
             metrics_open=config.metrics.access == "open",
         )
         fresh = await self._doors.prepare(given, services)
+        try:
+            await self._audit.go_on_in(audit_path(config, self.state))
+        except BaseException:
+            await self._doors.give_up(fresh)
+            raise
         # From here on nothing fails, and nobody else has a turn.
         configure(
             format=config.log.format,
@@ -291,6 +297,7 @@ class Daemon:
         given.users.changed = self._users_changed
         self.config, self._given, self._services = config, given, services
         self._cloud.now = cloud
+        self._bastion.ledger.renew(budget_of(config))
         self._recordings.folder = folder
         services.sessions.renew(config.access.session_lifetime, token.digest)
         services.registry.renew(config.limits)

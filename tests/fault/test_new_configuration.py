@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from msgspec.structs import replace
 
 from tests.authority import Authority
 from tests.fault.test_audit import records
-from tests.setup import Running, Viewer, running, until
+from tests.setup import Closed, Running, Viewer, running, until
 from tests.unit.web.conftest import house
 from tests.unit.web.test_users import add
 from vncproxy.config.model import (
     Access,
     Aliyun,
+    Audit,
     Config,
     Instance,
     Limits,
@@ -32,6 +34,8 @@ from vncproxy.config.model import (
     State,
 )
 from vncproxy.errors import ConfigError, ConfigProblem
+from vncproxy.observe.audit_verdict import verify
+from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 
 
 class File:
@@ -243,6 +247,93 @@ async def test_new_ways_to_the_cloud(tmp_path: Path) -> None:
         await reload(setup)
         viewer = await setup.viewer()
         await until(lambda: setup.shows(viewer), "the picture")
+
+
+async def test_a_new_budget(tmp_path: Path) -> None:
+    """It counts for the next dial, of whichever console, and so does what is counted for."""
+    instances = tuple(
+        SimulatedInstance(instance_id=f"i-bp1demo{name}", name=name) for name in "abc"
+    )
+    cloud = SimulatorSettings(instances=instances, animated=False)
+    limits = Limits(reconnects_per_minute=2, linger=0.0, max_wait=1.0)
+    async with serving(tmp_path, cloud=cloud, limits=limits) as (setup, file):
+
+        async def come(name: str) -> bool:
+            """Whether a viewer of this instance gets a picture."""
+            setup.alias = name
+            viewer = await setup.connect()
+            with suppress(Closed):
+                await viewer.begin()
+                await until(lambda: viewer.decoder.updates, "a picture")
+                await viewer.close()
+                await until(lambda: not setup.daemon._services.registry.consoles, "the end")
+                return True
+            assert viewer.socket.close_code == 4429
+            return False
+
+        async def with_limits(**new: Any) -> None:
+            file.change = lambda config: replace(config, limits=replace(limits, **new))
+            assert (await reload(setup))["event"] == "reload.done"
+
+        assert [await come(name) for name in "aaab"] == [True, True, False, True]
+        await with_limits(reconnects_per_minute=3)
+        assert [await come(name) for name in "aa"] == [True, False]
+        # Four dials of the account's six are made, whatever they were counted for then.
+        await with_limits(reconnects_per_minute=6, reconnects_key="account")
+        assert [await come(name) for name in "cbc"] == [True, True, False]
+        await with_limits(reconnects_per_minute=6)
+        # Those of the account may have been this instance's.
+        assert [await come(name) for name in "cccc"] == [True, True, True, True]
+        assert not await come("c")
+        assert not setup.cloud.breaches
+
+
+async def test_another_audit_file(tmp_path: Path) -> None:
+    """The chain goes on there before anything else counts; both files are whole."""
+    old, new = tmp_path / "state" / "audit.jsonl", tmp_path / "new.jsonl"
+    async with serving(tmp_path) as (setup, file):
+        file.change = lambda config: replace(config, audit=Audit(file=new))
+        assert (await reload(setup))["event"] == "reload.done"
+        await (await setup.viewer()).close()
+    first, second = (
+        [json.loads(line) for line in one.read_text().splitlines()] for one in (old, new)
+    )
+    kinds = [[record["event"] for record in records] for records in (first, second)]
+    assert kinds[0] == ["start", "continued"]
+    assert kinds[1][:3] == ["rotated", "reload", "open"]
+    assert kinds[1][-1] == "stop"
+    [end, *_] = [event["hash"] for event in setup.events if event["event"] == "audit.head"]
+    for one, head in ((old, end), (new, None)):
+        with one.open("rb") as lines:
+            assert verify(lines, head).intact
+    assert second[0]["prev"] == first[-1]["hash"] == end
+
+
+async def test_an_audit_file_that_can_not_be_had(tmp_path: Path) -> None:
+    """The reload is refused, and nothing of it counts; ports that it opened are closed again."""
+    secret = tmp_path / "native"
+    secret.touch(mode=0o600)
+    secret.write_text("abc123")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(tmp_path / "elsewhere")
+    async with serving(tmp_path) as (setup, file):
+        file.change = lambda config: replace(
+            config,
+            audit=Audit(file=link),
+            limits=Limits(max_viewers=1, reconnects_per_minute=1),
+            instance=(replace(config.instance[0], tcp_port=port, tcp_password_file=secret),),
+        )
+        event = await reload(setup)
+        assert (event["event"], "symbolic link" in event["text"]) == ("reload.refused", True)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+        viewers = [await setup.viewer() for _ in range(2)]
+        await until(lambda: all(setup.shows(one) for one in viewers), "both pictures")
+    with (tmp_path / "state" / "audit.jsonl").open("rb") as lines:
+        assert verify(lines).intact
 
 
 async def test_ports_of_native_viewers(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +23,7 @@ import structlog
 from vncproxy.errors import AuditError
 from vncproxy.observe.audit_file import AuditFile
 from vncproxy.observe.audit_record import Entry, Event, Head
-from vncproxy.observe.audit_writer import AuditWriter, Job, Outcome
+from vncproxy.observe.audit_writer import AuditWriter, Job, Move, Outcome
 
 _log = structlog.get_logger("vncproxy.audit")
 
@@ -63,6 +65,14 @@ class NullAudit:
         """Nothing is kept."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Move:
+    """A wish to go on in another file. Args: file - None: in a new one at the old one's place."""
+
+    file: AuditFile | None
+    done: asyncio.Future[None]
+
+
 class AuditLog:
     """The audit in a file, from `open` to `close`; to be used from one event loop."""
 
@@ -87,7 +97,8 @@ class AuditLog:
         """Records that could only be told to the log."""
         self.head = Head()
         self._head_told = self._unwritten_told = 0
-        self._path = path
+        self.path = path
+        """Of the file in use."""
         self._head_every = head_every
         self._queue_bound = queue_bound
         self._write_timeout_s = write_timeout_s
@@ -102,13 +113,13 @@ class AuditLog:
         self._later = 0
         self._fresh = False
         self._closing = False
-        self._reopening: asyncio.Future[None] | None = None
+        self._moves: deque[_Move] = deque()
 
     async def open(self) -> None:
         """Open the file and continue its chain. Raises: AuditError - it can't be used."""
         self._loop = asyncio.get_running_loop()
         self._over = self._loop.create_future()
-        file = await asyncio.to_thread(AuditFile, self._path)
+        file = await asyncio.to_thread(AuditFile, self.path)
         self.head = file.head
         self._head_told = self.head.seq
         for entry in file.notes:
@@ -161,17 +172,36 @@ class AuditLog:
 
         Raises: AuditError - what is in its place can't be used; the old one stays in use.
         """
-        reopening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await self._move(None)
+
+    async def go_on_in(self, path: Path) -> None:
+        """Continue the chain in another file, new or empty; where it is already, nothing happens.
+
+        Its first record names the old one's end. Raises: AuditError - the old file stays in use.
+        """
+        if path != self.path:
+            await self._move(await asyncio.to_thread(AuditFile.begun, path))
+
+    async def _move(self, file: AuditFile | None) -> None:
+        move = _Move(file, asyncio.get_running_loop().create_future())
         with self._wake:
             if self._closing:
+                _give_back(file)
                 raise AuditError(_cannot(_STOPPING))
-            self._reopening = reopening
+            self._moves.append(move)
             self._wake.notify()
         try:
             async with asyncio.timeout(self._write_timeout_s):
-                await reopening
+                await move.done
         except TimeoutError:
             raise AuditError(_cannot(_TOO_SLOW)) from None
+        finally:
+            if move.done.cancelled():
+                with self._wake:
+                    # Not if the thread has it in hand already.
+                    if move in self._moves:
+                        self._moves.remove(move)
+                        _give_back(file)
 
     async def close(self, timeout_s: float) -> None:
         """Write what still waits and tell the head; within `timeout_s`, else the log has it."""
@@ -198,13 +228,12 @@ class AuditLog:
         self.head = outcome.head
         for trouble in outcome.troubles:
             self._tell_trouble(trouble)
-        for seq, entry in outcome.written:
-            _log.info("audit.recorded", seq=seq, what=entry.event, **_shown(entry))
+        self._tell_records(outcome.written)
         if self.head.seq - self._head_told >= self._head_every:
             self._tell_head()
         problem = None if outcome.problem is None else _cannot(outcome.problem)
         if problem is not None and problem != self.problem:
-            _log.error("audit.failed", file=str(self._path), text=problem, exc_info=outcome.cause)
+            _log.error("audit.failed", file=str(self.path), text=problem, exc_info=outcome.cause)
         self.problem = problem
         for job in outcome.safe:
             if job.done is not None:
@@ -218,16 +247,27 @@ class AuditLog:
             text = f"{count} records are in the log only: too many waited for the disk"
             self.record_later(Entry(event=Event.UNWRITTEN, count=count, text=text))
 
+    def _went_on(self, move: Move, path: Path) -> None:
+        """The chain goes on in another file: the log has where the old one ends."""
+        self._tell_records(move.written)
+        self.head = move.ended
+        self._tell_head()
+        self.head, self.path = move.head, path
+
+    def _tell_records(self, written: list[tuple[int, Entry]]) -> None:
+        for seq, entry in written:
+            _log.info("audit.recorded", seq=seq, what=entry.event, **_shown(entry))
+
     def _tell_unwritten(self, entry: Entry) -> None:
         self.unwritten += 1
         _log.error("audit.unwritten", count=self.unwritten, what=entry.event, **_shown(entry))
 
     def _tell_trouble(self, text: str) -> None:
-        _log.error("audit.trouble", file=str(self._path), text=text)
+        _log.error("audit.trouble", file=str(self.path), text=text)
 
     def _tell_head(self) -> None:
         self._head_told = self.head.seq
-        _log.info("audit.head", file=str(self._path), seq=self.head.seq, hash=self.head.hash)
+        _log.info("audit.head", file=str(self.path), seq=self.head.seq, hash=self.head.hash)
 
     # The thread
 
@@ -240,14 +280,20 @@ class AuditLog:
                 self._queue.clear()
                 self._fresh = False
                 closing = self._closing
-                reopening, self._reopening = self._reopening, None
-            if reopening is not None:
-                self._reopen(reopening)
+                moves = list(self._moves)
+                self._moves.clear()
+            for move in moves:
+                if move.file is None:
+                    self._carry_out(move)
             outcome = self._writer.write(jobs)
             with self._wake:
                 self._queue.extendleft(reversed(outcome.left))
                 self._later = sum(job.done is None for job in self._queue)
             self._call(self._settle, outcome)
+            for move in moves:
+                if move.file is not None:
+                    # What happened before belongs into the old file.
+                    self._carry_out(move)
             if closing:
                 break
             if outcome.problem is not None:
@@ -258,15 +304,18 @@ class AuditLog:
         self._call(_conclude, self._over, None)
 
     def _is_wanted(self) -> bool:
-        return self._fresh or self._closing or self._reopening is not None
+        return self._fresh or self._closing or bool(self._moves)
 
-    def _reopen(self, reopening: asyncio.Future[None]) -> None:
+    def _carry_out(self, move: _Move) -> None:
         try:
-            self._writer.reopen()
+            if move.file is None:
+                self._writer.reopen()
+            else:
+                self._call(self._went_on, self._writer.go_on_in(move.file), move.file.path)
         except AuditError as fault:
-            self._call(_conclude, reopening, fault)
+            self._call(_conclude, move.done, fault)
         else:
-            self._call(_conclude, reopening, None)
+            self._call(_conclude, move.done, None)
 
     def _call(self, call: Callable[..., object], *arguments: object) -> None:
         try:
@@ -274,6 +323,12 @@ class AuditLog:
         except RuntimeError:
             # The disk answered so late that the daemon has ended meanwhile.
             return
+
+
+def _give_back(file: AuditFile | None) -> None:
+    if file is not None:
+        with suppress(OSError):
+            file.close()
 
 
 def _conclude(waiting: asyncio.Future[None], error: AuditError | None) -> None:

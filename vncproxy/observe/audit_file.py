@@ -60,6 +60,33 @@ class AuditFile:
             os.close(self._descriptor)
             raise
 
+    @classmethod
+    def begun(cls, path: Path) -> AuditFile:
+        """A file with nothing in it yet, for a chain that comes from another one: set `head`.
+
+        Raises: AuditError - something is in it already, or it can't be used.
+        """
+        file = cls(path)
+        if file.is_empty:
+            return file
+        file.close()
+        raise AuditError(
+            f"The audit can't go on in {path}: there is something in it already. Name a new file, "
+            "or move that one away."
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is in it."""
+        return os.fstat(self._descriptor).st_size == 0
+
+    def clear(self) -> None:
+        """Take back what a chain was to begin with here, and didn't; and close it."""
+        try:
+            os.ftruncate(self._descriptor, 0)
+        finally:
+            self.close()
+
     def append(self, entry: Entry, time_s: float) -> None:
         """Write one record after the others; it is safe only after `sync`.
 

@@ -1,7 +1,7 @@
 """Batches of records to the audit's file, and what became of each. For one thread, which may block.
 
-Also looks after the file: what others did to it is recorded, and a file that was moved away is
-exchanged for a new one when somebody asks for that.
+Also looks after the file: what others did to it is recorded, and a file that was moved away, or
+whose place is another one from now on, is exchanged for a new one when somebody asks for that.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from vncproxy.errors import AuditError
@@ -51,6 +52,18 @@ class Outcome:
     problem: str | None
     cause: Exception | None
     troubles: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What came of going on in another file.
+
+    Args: ended - in which the old file ends; head - of the new one; written - as in `Outcome`.
+    """
+
+    ended: Head
+    head: Head
+    written: list[tuple[int, Entry]]
 
 
 class AuditWriter:
@@ -107,11 +120,37 @@ class AuditWriter:
         old = self._file
         if old.is_in_place:
             return
-        try:
+        with _refusing("The audit goes on in the old file"):
             old.sync()
-        except OSError as fault:
-            raise AuditError(f"The audit goes on in the old file: {in_words(fault)}.") from fault
         self._exchange(Event.ROTATED, "this file continues the one that was moved away")
+
+    def go_on_in(self, file: AuditFile) -> Move:
+        """Exchange the file for another, empty one; the old one says so at its end.
+
+        The new one's first record is on the disk when this returns. Raises: AuditError - the old
+        file stays in use, and the new one is given back.
+        """
+        old = self._file
+        written: list[tuple[int, Entry]] = []
+        try:
+            with _refusing(f"The audit goes on in the old file, {old.path}"):
+                old.sync()
+                text = f"the audit is to go on in {file.path}"
+                self._append(Entry(event=Event.CONTINUED, text=text), self._clock(), written)
+                old.sync()
+            ended = file.head = old.head
+            with _refusing(f"The audit can't go on in {file.path}"):
+                entry = Entry(event=Event.ROTATED, text=f"this file continues {old.path}")
+                file.append(entry, self._clock())
+                file.sync()
+        except AuditError:
+            with suppress(OSError):
+                file.clear()
+            raise
+        written.append((file.head.seq, entry))
+        self._file, self._is_moved = file, False
+        old.close()
+        return Move(ended, file.head, written)
 
     def close(self) -> None:
         """Give the file back."""
@@ -143,6 +182,14 @@ class AuditWriter:
         self._is_moved = False
         # What the old file was still to be told has no place in the new one before this.
         self._notes.appendleft(Entry(event=event, text=text))
+
+
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as fault:
+        raise AuditError(f"{what}: {in_words(fault)}.") from fault
 
 
 def in_words(fault: OSError | AuditError) -> str:

@@ -58,9 +58,13 @@ class Doors:
             for native in fresh:
                 await native.start()
         except BaseException:
-            await asyncio.gather(*(native.close() for native in fresh))
+            await self.give_up(fresh)
             raise
         return fresh
+
+    async def give_up(self, fresh: list[NativeDoor]) -> None:
+        """Close doors that `prepare` opened: the rest of the reload failed."""
+        await asyncio.gather(*(native.close() for native in fresh))
 
     def renew(
         self, given: Given, token: Token, services: Services, fresh: list[NativeDoor]

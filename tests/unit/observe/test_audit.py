@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +279,82 @@ async def test_reopening_goes_on_in_a_new_file(path: Path) -> None:
         await audit.record(CLOSE)
     assert events(path.with_suffix(".2")) == ["rotated", "open", "close"]
     assert verdict(path.with_suffix(".2")).intact
+
+
+async def test_going_on_in_another_file(path: Path) -> None:
+    """What was recorded before is in the old one, whose end the log has; both verify."""
+    other = path.with_name("other.jsonl")
+    with capture_logs() as log:
+        async with opened(path) as audit:
+            audit.record_later(OPEN)
+            await audit.go_on_in(other)
+            assert audit.path == other
+            await audit.record(CLOSE)
+            await audit.go_on_in(other)
+    assert events(path) == ["open", "continued"]
+    assert events(other) == ["rotated", "close"]
+    assert verdict(other).intact
+    heads = [event for event in log if event["event"] == "audit.head"]
+    assert [event["file"] for event in heads] == [str(path), str(other)]
+    assert heads[0]["hash"] == verdict(path).head.hash
+
+
+async def test_another_file_that_can_not_be_used(path: Path) -> None:
+    """Neither a link nor one in use; the old one stays."""
+    link = path.with_name("link.jsonl")
+    link.symlink_to(path)
+    async with opened(path) as audit:
+        with pytest.raises(AuditError, match="symbolic link"):
+            await audit.go_on_in(link)
+        with pytest.raises(AuditError, match="can't be opened"):
+            await audit.go_on_in(path / "below")
+        await audit.record(OPEN)
+        assert audit.path == path
+    with pytest.raises(AuditError, match="is stopping"):
+        await audit.go_on_in(path.with_name("late.jsonl"))
+    assert events(path) == ["open"]
+
+
+async def test_a_disk_that_hangs_holds_up_another_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is given up in time, and then nothing comes of it."""
+    disk = Disk(monkeypatch, path)
+    async with opened(path, write_timeout_s=0.2) as audit:
+        disk.hanging.clear()
+        audit.record_later(OPEN)
+        other = path.with_name("other.jsonl")
+        with pytest.raises(AuditError, match="doesn't answer"):
+            await audit.go_on_in(other)
+        disk.hanging.set()
+        await until_recorded(audit, CLOSE)
+        assert audit.path == path
+    assert events(path) == ["open", "close"]
+    assert other.read_bytes() == b""
+
+
+async def test_another_file_whose_disk_hangs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it has begun it can't be taken back: it is refused, and used when the disk answers."""
+    other = path.with_name("other.jsonl")
+    disk = Disk(monkeypatch, other)
+    async with opened(path, write_timeout_s=0.2) as audit:
+        disk.hanging.clear()
+        with pytest.raises(AuditError, match="doesn't answer"):
+            await audit.go_on_in(other)
+        disk.hanging.set()
+        await until_recorded(audit, CLOSE)
+        assert audit.path == other
+        await audit.go_on_in(other)
+    assert events(other) == ["rotated", "close"]
+    assert verdict(other).intact
+
+
+async def until_recorded(audit: AuditLog, entry: Entry) -> None:
+    """Record it once the disk answers again."""
+    async with asyncio.timeout(20.0):
+        while True:
+            with suppress(AuditError):
+                return await audit.record(entry)
 
 
 async def test_a_second_daemon_is_refused(path: Path) -> None:

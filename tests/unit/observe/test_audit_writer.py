@@ -221,3 +221,50 @@ def test_faults_are_told_in_words() -> None:
     assert in_words(OSError(28, "x")) == "its disk is full"
     assert in_words(OSError(13, "Permission denied")) == "Permission denied"
     assert in_words(AuditError("It is so.")) == "It is so"
+
+
+def test_another_file_continues_the_chain(path: Path, writer: AuditWriter) -> None:
+    """The old one says at its end where it goes on; the new one begins with that end's hash."""
+    writer.write([later()])
+    other = path.with_name("other.jsonl")
+    move = writer.go_on_in(AuditFile.begun(other))
+    assert [(seq, entry.event) for seq, entry in move.written] == [(2, "continued"), (3, "rotated")]
+    assert writer.write([later()]).head.seq == 4
+    first, second = verdict(path), verdict(other)
+    assert (first.intact, second.intact, first.head) == (True, True, move.ended)
+    assert first.head.hash in str(second.notes[0])
+    assert str(other) in path.read_text()
+
+
+def test_a_file_with_something_in_it_is_refused(path: Path, writer: AuditWriter) -> None:
+    """Whatever it is: a chain that begins in the middle of a file would prove nothing."""
+    writer.write([later()])
+    other = path.with_name("other.jsonl")
+    AuditWriter(AuditFile(other), lambda: 0.0).write([later()])
+    with pytest.raises(AuditError, match="running already"):
+        AuditFile.begun(other)
+    third = path.with_name("third.jsonl")
+    third.write_bytes(other.read_bytes())
+    third.chmod(0o600)
+    with pytest.raises(AuditError, match="something in it already"):
+        AuditFile.begun(third)
+
+
+@pytest.mark.parametrize("which", ["old", "new"])
+def test_a_disk_that_fails_refuses_another_file(
+    path: Path, writer: AuditWriter, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    """Whichever it is: the chain goes on in the old file, and another try may succeed."""
+    writer.write([later()])
+    other = path.with_name("other.jsonl")
+    disk = Disk(monkeypatch, path if which == "old" else other)
+    disk.failing = True
+    said = "goes on in the old file" if which == "old" else "can't go on in"
+    with pytest.raises(AuditError, match=f"{said}.*its disk fails"):
+        writer.go_on_in(AuditFile.begun(other))
+    assert other.read_bytes() == b""
+    disk.failing = False
+    writer.write([later()])
+    writer.go_on_in(AuditFile.begun(other))
+    assert verdict(path).intact
+    assert verdict(other).intact

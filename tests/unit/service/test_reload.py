@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from tests.setup import until
 from vncproxy.config.model import Config, Limits, Log, State
@@ -116,10 +117,10 @@ async def test_a_new_configuration_is_taken() -> None:
 async def test_what_needs_a_restart_is_told() -> None:
     """In the status and the audit, with what the daemon itself had to say."""
     async with watching() as setup:
-        setup.found = Config(state=State(directory=None), limits=Limits(reconnects_per_minute=3))
+        setup.found = Config(state=State(directory=Path("/elsewhere")))
         setup.notes = ["the old credentials stay"]
         await setup.reload()
-        text = "the old credentials stay; a restart is needed for [limits] reconnects_per_minute"
+        text = "the old credentials stay; a restart is needed for [state]"
         assert setup.manager.said[-1] == f"ready: open; {text}"
         assert setup.evidence.entries[0].text == text
 
