@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from tests.fault.test_native import PASSWORD, instance, proved
+from tests.fault.test_native_rules import audited, let_in, refusal
 from tests.real.peers.accounts import Accounts
 from tests.real.peers.openssh import Forwarded, Sshd
 from tests.real.peers.openssh import sshd as start_sshd
@@ -206,4 +207,27 @@ async def test_a_native_viewer_comes_through(
         assert await reader.readexactly(24)
         writer.write(key(1, ord("n")) + key(0, ord("n")))
         await until(lambda: setup.cloud.typed_text == "n", "the key")
+        writer.close()
+
+
+async def test_native_viewers_come_under_the_rules_as_their_accounts(
+    tmp_path: Path, meeting_place: Path, accounts: Accounts, port: int
+) -> None:
+    """Whom a rule names controls; another account and root are refused before the password."""
+    rules = (
+        Rule(users=(accounts.one,), instances=("demo",)),
+        Rule(users=("root", "native"), instances=("*",)),
+    )
+    async with (
+        running(tmp_path, instance=instance(tmp_path, port), rule=rules) as setup,
+        start_sshd(meeting_place) as ssh,
+        ssh.forward(accounts.one, port) as ones,
+        ssh.forward(accounts.other, port) as others,
+    ):
+        assert f"No rule lets the account {accounts.other}" in await refusal(others.port)
+        assert "root and proxies don't count" in await refusal(port)
+        _, writer, _ = await let_in(ones.port)
+        # Whether the forwarded port is there yet was tried by connecting, too.
+        who = {(one["user"], one["identity"], one["rule"]) for one in audited(setup, "open")}
+        assert who == {(accounts.one, "peer+vnc-password", "rule 1")}
         writer.close()
