@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from vncproxy.config.lines import Path as KeyPath
@@ -14,29 +15,44 @@ from vncproxy.config.store_url import is_shared, parse_store_url
 from vncproxy.config.users_file import read_users
 from vncproxy.errors import ConfigError
 
+CREDENTIALS = Path("/run/credentials")
+"""Where systemd shows each service's credentials, in a folder of the service's name, to that
+service alone. Source: systemd.exec(5), LoadCredential=."""
 
-def check_files(config: Config, report: Report) -> None:
-    """Note every file that a setting names and that can't serve."""
+
+def check_files(config: Config, report: Report, environ: Mapping[str, str]) -> None:
+    """Note every file that a setting names and that can't serve.
+
+    Args: environ - says which of systemd's credentials this process sees; those of the service are
+    left out in a command beside it, which can't see them and doesn't need them.
+    """
+    check = partial(_check, report, environ.get("CREDENTIALS_DIRECTORY"))
     for index, door in enumerate(config.listen):
-        _check(report, ("listen", index, "certificate"), door.certificate, _check_readable)
-        _check(report, ("listen", index, "key"), door.key, read_secret)
-        path = ("listen", index, "header_secret_file")
-        _check(report, path, door.header_secret_file, read_secret)
-    _check(report, ("access", "token_file"), config.access.token_file, _check_token)
-    _check(report, ("access", "users_file"), config.access.users_file, read_users)
-    _check(report, ("aliyun", "ca_file"), config.aliyun.ca_file, _check_readable)
-    _check(report, ("throttle", "ca_file"), config.throttle.ca_file, _check_readable)
+        check(("listen", index, "certificate"), door.certificate, _check_readable)
+        check(("listen", index, "key"), door.key, read_secret)
+        check(("listen", index, "header_secret_file"), door.header_secret_file, read_secret)
+    check(("access", "token_file"), config.access.token_file, _check_token)
+    check(("access", "users_file"), config.access.users_file, read_users)
+    check(("aliyun", "ca_file"), config.aliyun.ca_file, _check_readable)
+    check(("throttle", "ca_file"), config.throttle.ca_file, _check_readable)
     _check_store(report, config.throttle.store)
-    _check(report, ("state", "directory"), config.state.directory, _check_folder)
+    check(("state", "directory"), config.state.directory, _check_folder)
     for index, instance in enumerate(config.instance):
-        path = ("instance", index, "password_file")
-        _check(report, path, instance.password_file, read_vnc_password)
+        check(("instance", index, "password_file"), instance.password_file, read_vnc_password)
 
 
 def _check(
-    report: Report, path: KeyPath, file: Path | None, test: Callable[[Path], object]
+    report: Report,
+    own_credentials: str | None,
+    path: KeyPath,
+    file: Path | None,
+    test: Callable[[Path], object],
 ) -> None:
     if file is None or not report.usable(path):
+        return
+    if CREDENTIALS in file.parents and (
+        own_credentials is None or Path(own_credentials) not in file.parents
+    ):
         return
     try:
         test(file)

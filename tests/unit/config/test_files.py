@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from vncproxy.config.files import check_files
+from vncproxy.config.files import CREDENTIALS, check_files
 from vncproxy.config.model import Access, Aliyun, Config, Instance, Listen, State, Throttle
 from vncproxy.config.report import Report
 from vncproxy.errors import ConfigError
@@ -14,11 +15,13 @@ from vncproxy.errors import ConfigError
 LISTEN = ("listen", 0)
 
 
-def _check(config: Config, *paths: tuple[str | int, ...]) -> list[str]:
+def _check(
+    config: Config, *paths: tuple[str | int, ...], environ: Mapping[str, str] | None = None
+) -> list[str]:
     report = Report(None, {})
     for path in paths:
         report.remember(path, "'as written'")
-    check_files(config, report)
+    check_files(config, report, environ or {})
     try:
         report.raise_if_any()
     except ConfigError as error:
@@ -105,7 +108,7 @@ def test_faulty_paths_are_left_out(tmp_path: Path) -> None:
     """A path that was refused already isn't looked for."""
     report = Report(None, {})
     report.add(("aliyun", "ca_file"), "''", "a path")
-    check_files(Config(aliyun=Aliyun(ca_file=tmp_path / "none")), report)
+    check_files(Config(aliyun=Aliyun(ca_file=tmp_path / "none")), report, {})
     with pytest.raises(ConfigError) as caught:
         report.raise_if_any()
     assert len(caught.value.problems) == 1
@@ -127,7 +130,7 @@ def test_a_password_in_the_store_makes_the_file_a_secret(
     """Others must not be able to read it, nor the group to write it."""
     file = _secret(tmp_path / "vncproxy.toml", "", mode)
     report = Report(file, {("throttle", "store"): 1})
-    check_files(Config(throttle=Throttle(store=store)), report)
+    check_files(Config(throttle=Throttle(store=store)), report, {})
     try:
         report.raise_if_any()
         told = []
@@ -142,7 +145,7 @@ def test_a_password_from_the_environment_is_no_matter_of_the_file(tmp_path: Path
     file = _secret(tmp_path / "vncproxy.toml", "", 0o644)
     report = Report(file, {("throttle", "store"): 1})
     report.overridden(("throttle", "store"))
-    check_files(Config(throttle=Throttle(store="valkey://:hunter2@h")), report)
+    check_files(Config(throttle=Throttle(store="valkey://:hunter2@h")), report, {})
     report.raise_if_any()
 
 
@@ -165,3 +168,23 @@ def test_users_and_proxies_secrets(tmp_path: Path) -> None:
     found = _check(Config(listen=(door,), access=Access(users_file=users)), *paths)
     assert len(found) == 2
     assert "hunter2" not in "".join(found)
+
+
+def test_a_command_can_t_see_the_service_s_credentials() -> None:
+    """They are shown to the service alone, which is told of a missing one; commands go on."""
+    secret = CREDENTIALS / "vncproxy.service" / "header"
+    config = Config(
+        listen=(Listen(access="header", key=secret, header_secret_file=secret),),
+        instance=(Instance(id="i-1", password_file=secret),),
+    )
+    keys = [(*LISTEN, "key"), (*LISTEN, "header_secret_file"), ("instance", 0, "password_file")]
+    assert _check(config, *keys) == []
+    other = {"CREDENTIALS_DIRECTORY": str(CREDENTIALS / "run-u1.service")}
+    assert _check(config, *keys, environ=other) == []
+    own = {"CREDENTIALS_DIRECTORY": str(secret.parent)}
+    missing = "'as written': no such file or directory"
+    assert _check(config, *keys, environ=own) == [
+        f"[[listen]] 1 key: {missing}",
+        f"[[listen]] 1 header_secret_file: {missing}",
+        f"[[instance]] 1 password_file: {missing}",
+    ]
