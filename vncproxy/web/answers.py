@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from vncproxy.errors import AccessError, VncproxyError
+from vncproxy.web.assets import ASSETS
 
 BODY_TIMEOUT_S = 10.0
 """How long a client may take to send a body."""
@@ -26,7 +26,7 @@ _TITLES = {
     429: "Too many at once",
     503: "Not possible just now",
 }
-_PAGE = (Path(__file__).parent / "static" / "refusal.html").read_text("utf-8")
+_PAGE = ASSETS.page("refusal.html").body.decode()
 
 
 def json_answer(body: Any, status: int = 200) -> web.Response:

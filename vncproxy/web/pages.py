@@ -2,46 +2,72 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from aiohttp import hdrs, web
 
-from aiohttp import web
+from vncproxy.web.assets import ASSETS, Asset
 
-_STATIC = Path(__file__).parent / "static"
+_ASK_EACH_TIME = "no-cache"
+_FOR_GOOD = "public, max-age=31536000, immutable"
 
 
-def page(name: str) -> web.FileResponse:
+def page(request: web.Request, name: str) -> web.Response:
     """One of the pages."""
-    return web.FileResponse(_STATIC / name, headers={"Cache-Control": "no-cache"})
+    return _answer(request, ASSETS.page(name), _ASK_EACH_TIME)
 
 
 async def index(request: web.Request) -> web.StreamResponse:
     """`GET /`: the list of instances, or the log-in."""
-    return page("index.html")
+    return page(request, "index.html")
 
 
 async def enter(request: web.Request) -> web.StreamResponse:
     """`GET /enter#TICKET`: the fragment stays in the browser until its script sends it."""
-    return page("enter.html")
+    return page(request, "enter.html")
 
 
 async def console(request: web.Request) -> web.StreamResponse:
     """`GET /console/{instance}`: which instance it is, the script reads from its address."""
-    return page("console.html")
+    return page(request, "console.html")
 
 
 async def static_file(request: web.Request) -> web.StreamResponse:
-    """`GET /static/…`: files of the package; checked anew by the browser after an upgrade."""
-    try:
-        path = (_STATIC / request.match_info["path"]).resolve()
-        found = path.is_relative_to(_STATIC.resolve()) and path.is_file()
-    except (OSError, ValueError):
-        # A name that no file can have: too long, or with a NUL.
-        found = False
-    if not found:
+    """`GET /static/…`: files of the package; kept for good by the browser if their version is named
+    in the address, else checked anew each time.
+    """
+    found = ASSETS.file(request.match_info["path"])
+    if found is None:
         raise web.HTTPNotFound
-    return web.FileResponse(path, headers={"Cache-Control": "no-cache"})
+    asset, lasting = found
+    return _answer(request, asset, _FOR_GOOD if lasting else _ASK_EACH_TIME)
 
 
 def is_complete() -> bool:
     """Whether noVNC was packed in."""
-    return (_STATIC / "novnc" / "core" / "rfb.js").is_file()
+    return ASSETS.has_novnc
+
+
+def _answer(request: web.Request, asset: Asset, cache: str) -> web.Response:
+    body, tag = asset.body, asset.tag
+    headers = {hdrs.CACHE_CONTROL: cache}
+    if asset.gzipped is not None:
+        headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
+        if _takes_gzip(request):
+            body, tag = asset.gzipped, f"{tag}-gzip"
+            headers[hdrs.CONTENT_ENCODING] = "gzip"
+    headers[hdrs.ETAG] = f'"{tag}"'
+    if any(known.value in ("*", tag) for known in request.if_none_match or ()):
+        headers.pop(hdrs.CONTENT_ENCODING, None)
+        return web.Response(status=304, headers=headers)
+    headers[hdrs.CONTENT_TYPE] = asset.content_type
+    if asset.content_type.startswith("text/"):
+        headers[hdrs.CONTENT_TYPE] += "; charset=utf-8"
+    return web.Response(body=body, headers=headers)
+
+
+def _takes_gzip(request: web.Request) -> bool:
+    """Source: RFC 9110, section 12.5.3."""
+    for offer in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower().split(","):
+        coding, _, weight = (part.strip() for part in offer.partition(";"))
+        if coding == "gzip":
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False

@@ -79,7 +79,7 @@ def _check_key(request: web.Request) -> None:
 
 
 async def _page(request: web.Request) -> web.StreamResponse:
-    return page("replay.html")
+    return page(request, "replay.html")
 
 
 async def _contents(request: web.Request) -> web.Response:

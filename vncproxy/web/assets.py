@@ -1,0 +1,110 @@
+"""The files of the pages, in memory from the start on: what a daemon serves is of its own version,
+whatever becomes of its installation meanwhile, as when pip puts another one in its place.
+
+Pages name their files below a folder that is called after the content of all of them, so no browser
+ever puts one version's scripts together with another's; and it may keep them for good.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import mimetypes
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PREFIX = "/static/"
+
+GZIP_LEAST_BYTES = 512
+"""Smaller files fit into a packet or two anyway."""
+
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+"""Those that browsers insist on, whatever the machine's own list says. Source: RFC 9239."""
+
+_COMPRESSIBLE = ("text/", "image/svg+xml", "application/json")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Asset:
+    """One file. Args: tag - the same for the same content; gzipped - None where it's no gain."""
+
+    body: bytes
+    gzipped: bytes | None
+    content_type: str
+    tag: str
+
+    @classmethod
+    def of(cls, name: str, body: bytes) -> Asset:
+        """A file of this name and content."""
+        content_type = _content_type(name)
+        return cls(body, _gzipped(body, content_type), content_type, _digest(body))
+
+
+class Assets:
+    """All files of a folder, by their paths in it; and the pages among them.
+
+    Args: folder - one that is missing has none.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Read everything. Raises: OSError."""
+        found = dict(_files(folder))
+        digests = (f"{name}\0{_digest(body)}\n" for name, body in sorted(found.items()))
+        self.version = f"v-{_digest(''.join(digests).encode())}"
+        self._files = {name: Asset.of(name, body) for name, body in found.items()}
+        self._pages = {
+            name: Asset.of(name, self._versioned(body))
+            for name, body in found.items()
+            if name.endswith(".html")
+        }
+
+    def file(self, path: str) -> tuple[Asset, bool] | None:
+        """The file at a path below `PREFIX`, and whether it can never be another; None: none is.
+
+        A path that begins with another version's folder has none.
+        """
+        folder, _, rest = path.partition("/")
+        lasting = folder == self.version
+        asset = self._files.get(rest if lasting else path)
+        return (asset, lasting) if asset is not None else None
+
+    def page(self, name: str) -> Asset:
+        """A page that names its files by this version. Raises: KeyError."""
+        return self._pages[name]
+
+    @property
+    def has_novnc(self) -> bool:
+        """Whether noVNC was packed in."""
+        return "novnc/core/rfb.js" in self._files
+
+    def _versioned(self, page: bytes) -> bytes:
+        return page.replace(f'"{PREFIX}'.encode(), f'"{PREFIX}{self.version}/'.encode())
+
+
+def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Those that are in the folder; a link is followed only within it."""
+    within = folder.resolve()
+    for path in folder.rglob("*"):
+        if path.is_file() and path.resolve().is_relative_to(within):
+            yield path.relative_to(folder).as_posix(), path.read_bytes()
+
+
+def _content_type(name: str) -> str:
+    known = _TYPES.get(Path(name).suffix)
+    return known or mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def _gzipped(body: bytes, content_type: str) -> bytes | None:
+    if len(body) < GZIP_LEAST_BYTES or not content_type.startswith(_COMPRESSIBLE):
+        return None
+    found = gzip.compress(body, mtime=0)
+    return found if len(found) < len(body) else None
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+ASSETS = Assets(Path(__file__).parent / "static")
+"""Of this installation, as it was when the process began."""
