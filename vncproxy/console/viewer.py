@@ -42,7 +42,8 @@ class ViewerIdentity:
     its user for a password; native - it speaks RFB over TCP, and proves itself within RFB;
     may_control - else it only watches; take - asks for control over whoever has it; how, rule - by
     which proof, and allowed by what, for the audit; record - what the screen shows while it is on
-    has to be recorded; kind - of the door: the same user of another kind is somebody else.
+    has to be recorded; kind - of the door: the same user of another kind is somebody else; login -
+    the log-in that its page came by, with which it ends.
     """
 
     id: str
@@ -57,6 +58,7 @@ class ViewerIdentity:
     rule: str = ""
     record: bool = False
     kind: str = "token"
+    login: str = ""
 
 
 @dataclass(frozen=True, slots=True)

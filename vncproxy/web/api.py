@@ -5,12 +5,14 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import replace
+from functools import partial
 
 import structlog
 from aiohttp import web
 
 from vncproxy.console.description import details_of, summary_of, viewers_of
 from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import AccessError, AuditError, CloseCode, CloseReason, Side
 from vncproxy.web import evidence
 from vncproxy.web.answers import json_answer, json_body
@@ -200,13 +202,23 @@ async def log_in(request: web.Request) -> web.Response:
     return answer
 
 
+def _logged_out(login: str, who: ViewerIdentity, _instance: ConsoleInstance) -> str | None:
+    return "You logged out." if who.login == login else None
+
+
 async def log_out(request: web.Request) -> web.Response:
-    """`DELETE /api/v1/session`: forget the cookie, here and in the browser."""
+    """`DELETE /api/v1/session`: forget the cookie, here and in the browser; end what it opened."""
     parts = services(request)
     if (text := door(request).cookie(request)) is not None:
-        if (identity := parts.sessions.find(text)) is not None:
+        identity = parts.sessions.find(text)
+        if identity is not None:
             evidence.logged_out(request, identity)
-        await parts.sessions.end(text)
+        try:
+            await parts.sessions.end(text)
+        finally:
+            if identity is not None:
+                # Whoever gets up from a shared desk leaves no console behind.
+                parts.registry.recheck(partial(_logged_out, identity.login))
     answer = web.Response(status=204)
     answer.del_cookie(
         door(request).cookie_name,

@@ -222,7 +222,7 @@ class Door:
         if self.by_connection:
             asking = self.find(request)
             return asking is not None and identity == replace(asking, how=identity.how)
-        return self._is_known(identity)
+        return not self._sessions.is_over(identity.login) and self._is_known(identity)
 
     def _is_known(self, identity: Identity) -> bool:
         if identity.kind != self.kind:

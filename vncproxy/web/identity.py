@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 How = Literal[
@@ -20,13 +20,14 @@ class Identity:
 
     Args: user - the name in lists, rules and logs; how - by which proof; kind - of the door that
     took it: the same name from a door of another kind is somebody else; token_id - which of a
-    user's tokens it began with, where users have some.
+    user's tokens it began with, where users have some; login - which log-in a cookie is of.
     """
 
     user: str
     how: How
     kind: Kind = "token"
     token_id: str = ""
+    login: str = field(default="", compare=False)
 
 
 ANYONE = Identity("anyone", "open", "open")

@@ -12,6 +12,7 @@ import hmac
 import os
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +61,7 @@ class Sessions:
         self._clock = clock
         self._saving = asyncio.Lock()
         self._sessions: dict[str, _Session] = {}
+        self._over: deque[str] = deque(maxlen=MAX_SESSIONS)
         try:
             self._sessions = msgspec.json.decode(self._path.read_bytes(), type=dict[str, _Session])
         except FileNotFoundError:
@@ -85,14 +87,23 @@ class Sessions:
 
     def find(self, text: str) -> Identity | None:
         """Who has this cookie."""
-        session = self._sessions.get(self._digest(text))
+        digest = self._digest(text)
+        session = self._sessions.get(digest)
         if session is None or session.until <= self._clock():
             return None
-        return Identity(session.user, "cookie", session.kind, session.token_id)
+        return Identity(session.user, "cookie", session.kind, session.token_id, digest)
+
+    def is_over(self, login: str) -> bool:
+        """Whether somebody has logged out of this log-in, as `find` names it."""
+        return login in self._over
 
     async def end(self, text: str) -> None:
         """Log out, for good. Raises: LocalError - a restart would bring the log-in back."""
-        if self._sessions.pop(self._digest(text), None) is not None and not await self._save():
+        digest = self._digest(text)
+        ended = self._sessions.pop(digest, None) is not None
+        if ended:
+            self._over.append(digest)
+        if ended and not await self._save():
             raise LocalError(
                 "You are logged out, but that can't be written to the state directory: a restart "
                 "of the daemon would log you in again."

@@ -171,6 +171,7 @@ def _who(request: web.Request, admitted: _Pass) -> ViewerIdentity:
         rule=admitted.decision.rule,
         record=admitted.decision.record,
         kind=admitted.identity.kind,
+        login=admitted.identity.login,
     )
 
 
@@ -206,7 +207,10 @@ async def control(request: web.Request) -> web.StreamResponse:
 
 
 def _may_watch(request: web.Request, who: Identity, instance: ConsoleInstance) -> bool:
-    return services(request).authority.decide(who, instance).allows(Role.WATCH)
+    parts = services(request)
+    if parts.sessions.is_over(who.login):
+        return False
+    return parts.authority.decide(who, instance).allows(Role.WATCH)
 
 
 async def _tell(

@@ -7,6 +7,7 @@ import gzip
 from functools import partial
 from pathlib import Path
 
+import aiohttp
 import msgspec
 import pytest
 
@@ -316,6 +317,34 @@ async def test_log_out_is_for_good(home: House) -> None:
     assert (await home.ask("/api/v1/instances", cookie)).status == 401
     assert (await home.ask("/api/v1/instances", other)).status == 200
     assert (await home.ask(SESSION, method="DELETE")).status == 204
+
+
+async def test_log_out_ends_what_the_log_in_opened(home: House) -> None:
+    """The console of another tab, too, and nothing of another log-in; a ticket is void, too."""
+    cookie, other = await home.log_in(), await home.log_in()
+    tickets = [(await home.admission("", one))["ticket"] for one in (cookie, cookie, other)]
+
+    async def opened(path: str, ticket: str) -> aiohttp.ClientWebSocketResponse:
+        return await home.setup.http.ws_connect(
+            f"{home.setup.base}/{path}/demo?ticket={ticket}", origin=home.setup.base
+        )
+
+    screen, channel = [await opened(path, tickets[0]) for path in ("websockify", "control")]
+    stays = await opened("websockify", tickets[2])
+    async with asyncio.timeout(10):
+        for one in (screen, stays):
+            assert await one.receive_bytes() == b"RFB 003.008\n"
+        assert (await home.ask(SESSION, cookie, home.origin, method="DELETE")).status == 204
+        told = [message async for message in channel]
+        assert "You logged out." in "".join(message.data for message in told)
+        async for _ in screen:
+            pass
+    assert (screen.close_code, channel.close_code) == (4403, 4403)
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
+        await opened("websockify", tickets[1])
+    assert refusal.value.status == 401
+    assert not stays.closed
+    await stays.close()
 
 
 async def test_cookies_over_a_restart(tmp_path: Path) -> None:
