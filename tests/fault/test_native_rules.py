@@ -148,7 +148,7 @@ async def test_the_daemon_s_own_account_is_the_owner(
 ) -> None:
     """It can read the token, so no rule could keep it out."""
     kernel.uid = 70002
-    monkeypatch.setattr("vncproxy.web.native_door.os.geteuid", lambda: 70002)
+    monkeypatch.setattr("vncproxy.web.accounts.os.geteuid", lambda: 70002)
     async with running(tmp_path, instance=instance(tmp_path, port), rule=rule()) as setup:
         _, writer, _ = await let_in(port)
         (opened,) = audited(setup, "open")

@@ -225,7 +225,7 @@ async def test_native_viewers_come_under_the_rules_as_their_accounts(
         ssh.forward(accounts.other, port) as others,
     ):
         assert f"No rule lets the account {accounts.other}" in await refusal(others.port)
-        assert "root and proxies don't count" in await refusal(port)
+        assert "services and proxies don't count" in await refusal(port)
         _, writer, _ = await let_in(ones.port)
         # Whether the forwarded port is there yet was tried by connecting, too.
         who = {(one["user"], one["identity"], one["rule"]) for one in audited(setup, "open")}

@@ -69,8 +69,11 @@ def account_name(uid: int) -> str | None:
 
 
 def is_own(uid: int) -> bool:
-    """Whether it is the daemon's own account, unless that is root's: others run as root, too."""
-    return uid == os.geteuid() != ROOT_UID
+    """Whether it is the daemon's own account, unless that is root's: others run as root, too.
+
+    Nor if it is the one that the kernel names for all accounts outside of this user namespace.
+    """
+    return uid == os.geteuid() and uid not in (ROOT_UID, overflow_uid())
 
 
 def look_up_groups(user: str) -> frozenset[str]:

@@ -31,7 +31,7 @@ from vncproxy.errors import (
 )
 from vncproxy.observe.repeats import Repeats
 from vncproxy.rfb.vnc_auth import CHALLENGE_BYTES, PasswordVerifier
-from vncproxy.web.accounts import account_name
+from vncproxy.web.accounts import account_name, is_own
 from vncproxy.web.api import new_viewer_id
 from vncproxy.web.context import Services, find, outside_hours
 from vncproxy.web.identity import OWNER, UNKNOWN, Identity
@@ -53,12 +53,10 @@ def identity_of(uid: int | None) -> Identity:
     The daemon's own account can read the token, so it is the token's owner. Args: uid - None: the
     kernel doesn't say.
     """
-    name = account_name(uid) if uid is not None else None
-    if name is None:
-        return UNKNOWN
-    if uid == os.geteuid():
+    if uid is not None and is_own(uid):
         return Identity(OWNER, "peer+vnc-password")
-    return Identity(name, "peer+vnc-password", "peer")
+    name = account_name(uid) if uid is not None else None
+    return Identity(name, "peer+vnc-password", "peer") if name is not None else UNKNOWN
 
 
 class NativeDoor:
@@ -160,8 +158,8 @@ class NativeDoor:
             raise AccessError(
                 401,
                 "no-account",
-                "This port knows you by your account on this machine, and it sees none: root and "
-                "proxies don't count.",
+                "This port knows you by your account on this machine, and it sees none: root, "
+                "services and proxies don't count.",
             )
         decision = authority.decide(identity, instance)
         if decision.role is None and decision.only:

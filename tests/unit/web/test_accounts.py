@@ -50,8 +50,9 @@ def test_whose_account_is_the_daemon_s(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own one, unless everybody's proxies run as it, too."""
     monkeypatch.setattr("os.geteuid", lambda: 990)
     assert (is_own(990), is_own(991), is_own(0)) == (True, False, False)
-    monkeypatch.setattr("os.geteuid", lambda: 0)
-    assert not is_own(0)
+    for shared in (0, overflow_uid()):
+        monkeypatch.setattr("os.geteuid", lambda shared=shared: shared)
+        assert not is_own(shared)
 
 
 @pytest.mark.parametrize("uid", [4_000_000_001, 1 << 40])
