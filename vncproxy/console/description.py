@@ -87,6 +87,7 @@ def details_of(console: Console, usage: Usage | str, at_s: float) -> Message:
         "name": console.instance.name,
         "windows": console.instance.windows,
         **{key: state[key] for key in ("text", "wait_s", "error", "opaque", "attempt")},
+        "age_s": round(time.time() - console.since, 1),
         "state_since": state["since"],
         "keepalive_why": runner.keepalive.why,
         "recorded": console.recordings.is_recording,
@@ -107,6 +108,7 @@ def _viewer_details(console: Console, viewer: Viewer, at_s: float) -> Message:
     who = viewer.identity
     input_age_s = viewer.input_age_s
     return {
+        "age_s": round(viewer.age_s, 1),
         "identity": who.how or None,
         "door": who.door,
         "rule": who.rule or None,

@@ -145,9 +145,10 @@ class Registry:
                 console.look(at_s)
 
     async def usages(self, consoles: Iterable[Console]) -> dict[str, Usage | str]:
-        """How full these consoles' budgets are, by `Runner.budget_key`; as `throttle.usages`."""
-        keys = (console.runner.budget_key for console in consoles)
-        return await usages(self._parts.ledger, keys)
+        """How full these consoles' budgets are, by instance id; else as `throttle.usages`."""
+        keys = {console.instance.id: console.runner.budget_key for console in consoles}
+        found = await usages(self._parts.ledger, keys.values())
+        return {instance_id: found[key] for instance_id, key in keys.items()}
 
     async def watch_claims(self) -> None:
         """Keep what is open this daemon's own, until cancelled."""

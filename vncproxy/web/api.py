@@ -79,7 +79,7 @@ async def consoles(request: web.Request) -> web.Response:
         if role is not None and registry.get(console.instance.id) is console:
             row = summary_of(console) | {"role": role.name.lower()}
             if role is Role.ADMIN:
-                row |= details_of(console, usages[console.runner.budget_key], at_s)
+                row |= details_of(console, usages[console.instance.id], at_s)
             rows.append(row)
     return json_answer({"consoles": rows})
 

@@ -30,6 +30,11 @@ async def console(request: web.Request) -> web.StreamResponse:
     return page(request, "console.html")
 
 
+async def admin(request: web.Request) -> web.StreamResponse:
+    """`GET /admin`: what is open; its script asks whether that is for whoever looks."""
+    return page(request, "admin.html")
+
+
 async def static_file(request: web.Request) -> web.StreamResponse:
     """`GET /static/…`: files of the package; kept for good by the browser if their version is named
     in the address, else checked anew each time.

@@ -43,6 +43,7 @@ def application(behind: Behind) -> web.Application:
         [
             web.get("/", pages.index),
             web.get("/enter", pages.enter),
+            web.get("/admin", pages.admin),
             web.get("/console/{instance}", pages.console),
             web.get("/static/{path:.+}", pages.static_file),
             web.get("/api/v1/instances", api.instances),

@@ -87,6 +87,7 @@ async def test_what_administrators_see_besides(around: Surroundings) -> None:
     }
     assert details["budget_problem"] is None
     (row,) = details["viewers"]
+    assert 0 <= row["age_s"] <= details["age_s"] + 0.2 < 60
     assert row.items() >= viewers_of(console)[0].items(), "what is there already stays as it is"
     assert (row["door"], row["rule"], row["native"]) == ("local", None, False)
     assert (row["record"], row["recorded"], row["may_control"]) == (False, False, True)

@@ -377,14 +377,14 @@ async def test_rates_follow_what_is_counted(
 
 
 async def test_how_full_the_budgets_are(around: Surroundings) -> None:
-    """By the key that each console's dials count for."""
+    """Of each console, by what its dials count for."""
     registry = Registry(around.parts)
     console = await registry.console(INSTANCE)
     around.join(console)
     await until(lambda: console.state is State.RUNNING)
-    found = (await registry.usages([console]))[console.runner.budget_key]
+    found = (await registry.usages([console]))[INSTANCE.id]
     assert isinstance(found, Usage)
-    assert (console.runner.budget_key, found.used) == (INSTANCE.id, 1)
+    assert found.used == 1
     assert await registry.usages([]) == {}
     await closed(registry)
 

@@ -17,6 +17,7 @@ STATIC = Path(pages.__file__).parent / "static"
 PAGES = (
     ("/", "index.html"),
     ("/enter", "enter.html"),
+    ("/admin", "admin.html"),
     ("/console/demo", "console.html"),
     ("/console/whatever?view=1", "console.html"),
 )

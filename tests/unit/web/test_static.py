@@ -86,14 +86,21 @@ def test_a_page_has_nothing_inline_and_nothing_foreign(page: Path) -> None:
     assert seen.refused == []
     assert len(seen.ids) == len(set(seen.ids))
     for address in seen.referred:
-        assert address == "/" or address.startswith("/static/"), address
+        assert address in ("/", "/admin") or address.startswith("/static/"), address
         if address.startswith("/static/") and not address.startswith("/static/novnc/"):
             assert (STATIC / address.removeprefix("/static/")).is_file(), address
 
 
 def test_the_pages() -> None:
-    """The console, the ticket's page, the list, a refusal, and the player of recordings."""
-    names = ["console.html", "enter.html", "index.html", "refusal.html", "replay.html"]
+    """Open consoles, the console, the ticket's, the list, a refusal, the player of recordings."""
+    names = [
+        "admin.html",
+        "console.html",
+        "enter.html",
+        "index.html",
+        "refusal.html",
+        "replay.html",
+    ]
     assert [page.name for page in PAGES] == names
 
 

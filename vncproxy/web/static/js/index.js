@@ -1,5 +1,6 @@
 /** The list of instances: what may be opened, its state, who is on it. */
 
+import { offerLogOut, showAccount } from "./account.js";
 import { call } from "./api.js";
 import { byId, element, setText } from "./elements.js";
 import { loginForm } from "./login.js";
@@ -152,16 +153,14 @@ function showInstances(answer) {
   show(JSON.stringify(instances), () =>
     count ? [element("ul", { class: "instances" }, ...instances.map(row))] : [emptyState()],
   );
-  const account = byId("account");
-  account.hidden = !answer?.user;
-  setText(account, answer?.user ?? "");
-  byId("log-out").hidden = answer?.session === false;
+  showAccount(answer ?? {});
+  byId("admin-link").hidden = !answer?.administrator;
 }
 
 function showLogin() {
   setText(byId("lead"), "");
-  byId("log-out").hidden = true;
-  byId("account").hidden = true;
+  showAccount(null);
+  byId("admin-link").hidden = true;
   show("login", () => {
     const form = loginForm(refresh);
     queueMicrotask(() => form.querySelector("input").focus());
@@ -208,20 +207,10 @@ async function refresh() {
   }
 }
 
-async function logOut() {
-  try {
-    await call("DELETE", "/api/v1/session");
-  } catch (error) {
-    if (error.status !== 401) {
-      const { title, text } = refusalWords(error);
-      tell(title, text);
-      return;
-    }
-  }
-  await refresh();
-}
-
-byId("log-out").addEventListener("click", logOut);
+offerLogOut(refresh, (error) => {
+  const { title, text } = refusalWords(error);
+  tell(title, text);
+});
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) {
     refresh();

@@ -1,0 +1,212 @@
+/** What is open, for administrators: who is on what, what flows, and the means to end it. */
+
+import { offerLogOut, showAccount } from "./account.js";
+import { call } from "./api.js";
+import { ConsoleCards } from "./consolecards.js";
+import { consoleView, endConsoleWords, endViewerWords, summary } from "./consoleview.js";
+import { byId, element, setText } from "./elements.js";
+import { loginForm } from "./login.js";
+import { refusalWords, wantsLogin } from "./words.js";
+
+const REFRESH_INTERVAL_MS = 3_000;
+
+/** How often it is asked whether this is an administrator still, and who it is. */
+const RIGHTS_INTERVAL_MS = 60_000;
+
+const content = byId("content");
+const list = element("div", { class: "open-consoles" });
+const cards = new ConsoleCards(list, { endConsole, endViewer });
+
+/** What the page shows: "consoles", "login", "refused", or "" at first. */
+let shown = "";
+let rightsAt_ms = -Infinity;
+let answeredAt = null;
+let timer = 0;
+let busy = false;
+
+function show(name, nodes) {
+  if (shown !== name) {
+    shown = name;
+    content.replaceChildren(...nodes());
+  }
+}
+
+function tell(title, text = "") {
+  const banner = byId("banner");
+  const key = title && `${title}. ${text}`;
+  if (banner.dataset.said !== key) {
+    banner.dataset.said = key;
+    banner.replaceChildren(
+      ...(title ? [element("strong", { text: `${title}. ` }), document.createTextNode(text)] : []),
+    );
+  }
+  banner.hidden = !title;
+}
+
+function showLogin() {
+  showAccount(null);
+  setText(byId("lead"), "");
+  show("login", () => {
+    const form = loginForm(refreshAll);
+    queueMicrotask(() => form.querySelector("input").focus());
+    return [
+      element(
+        "section",
+        { class: "card" },
+        element("h2", { text: "Log in" }),
+        element("p", { text: "This page is for administrators of this vncproxy." }),
+        form,
+      ),
+    ];
+  });
+}
+
+function showRefused() {
+  setText(byId("lead"), "");
+  show("refused", () => [
+    element(
+      "section",
+      { class: "card" },
+      element("h2", { text: "This page is for administrators" }),
+      element("p", { text: "No rule makes you the administrator of an instance. What you may open, and who is on it, the list of instances shows." }),
+      element("p", {}, element("a", { class: "button", href: "/", text: "All instances" })),
+    ),
+  ]);
+}
+
+const NOTHING = element("p", { class: "card nothing", text: "No console is open. As soon as somebody opens one, it is here." });
+
+function showConsoles(rows) {
+  const views = rows.filter(({ role }) => role === "admin").map(consoleView);
+  setText(byId("lead"), views.length ? summary(views) : "");
+  const hadFocus = list.contains(document.activeElement);
+  cards.update(views);
+  NOTHING.hidden = views.length > 0;
+  if (hadFocus && !list.contains(document.activeElement)) {
+    // What the keyboard was on is gone: from here on it goes on below the heading.
+    byId("heading").focus({ preventScroll: true });
+  }
+  show("consoles", () => [NOTHING, list]);
+}
+
+async function askRights() {
+  const answer = await call("GET", "/api/v1/instances");
+  rightsAt_ms = performance.now();
+  showAccount(answer);
+  return answer?.administrator === true;
+}
+
+async function ask() {
+  if (performance.now() - rightsAt_ms > RIGHTS_INTERVAL_MS && !(await askRights())) {
+    rightsAt_ms = -Infinity;
+    showRefused();
+    tell("");
+    return;
+  }
+  const answer = await call("GET", "/api/v1/consoles");
+  answeredAt = new Date();
+  showConsoles(answer?.consoles ?? []);
+  content.classList.remove("stale");
+  tell("");
+}
+
+function failed(error) {
+  if (wantsLogin(error)) {
+    rightsAt_ms = -Infinity;
+    showLogin();
+    tell("");
+    return;
+  }
+  const { title, text } = refusalWords(error);
+  const stale = answeredAt ? ` What is shown below is from ${answeredAt.toLocaleTimeString()}.` : "";
+  if (!shown) {
+    setText(byId("lead"), "");
+  }
+  content.classList.toggle("stale", shown === "consoles");
+  tell(title, `${text} This page asks again by itself.${stale}`);
+}
+
+async function refresh() {
+  clearTimeout(timer);
+  if (busy || document.hidden) {
+    return;
+  }
+  busy = true;
+  try {
+    await ask();
+  } catch (error) {
+    failed(error);
+  } finally {
+    busy = false;
+    if (!document.hidden && shown !== "login" && shown !== "refused") {
+      timer = setTimeout(refresh, REFRESH_INTERVAL_MS);
+    }
+  }
+}
+
+function refreshAll() {
+  rightsAt_ms = -Infinity;
+  return refresh();
+}
+
+// Ending
+
+let confirmed = null;
+
+function confirm(words, path) {
+  setText(byId("end-title"), words.title);
+  setText(byId("end-text"), words.text);
+  setText(byId("end-hint"), words.hint);
+  setText(byId("end-go"), words.button);
+  byId("end-go").disabled = false;
+  confirmed = { words, path };
+  setText(byId("said"), "");
+  byId("end-dialog").showModal();
+  // A Return too many must not end anything.
+  byId("end-cancel").focus();
+}
+
+function consolePath({ id }) {
+  return `/api/v1/consoles/${encodeURIComponent(id)}`;
+}
+
+function endConsole(view) {
+  confirm(endConsoleWords(view), consolePath(view));
+}
+
+function endViewer(view, viewer) {
+  confirm(endViewerWords(view, viewer), `${consolePath(view)}/viewers/${encodeURIComponent(viewer.id)}`);
+}
+
+async function carryOut({ words, path }) {
+  byId("end-go").disabled = true;
+  let said = words.done;
+  let problem = null;
+  try {
+    await call("DELETE", path);
+  } catch (error) {
+    if (error.status === 404) {
+      said = words.gone;
+    } else {
+      problem = error;
+    }
+  }
+  byId("end-dialog").close();
+  await refresh();
+  if (problem) {
+    const { title, text } = refusalWords(problem);
+    said = `Nothing was ended. ${title}. ${text}`;
+  }
+  setText(byId("said"), said);
+}
+
+byId("end-go").addEventListener("click", () => carryOut(confirmed));
+byId("end-cancel").addEventListener("click", () => byId("end-dialog").close());
+offerLogOut(refreshAll, failed);
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(timer);
+  if (!document.hidden) {
+    refresh();
+  }
+});
+refresh();
