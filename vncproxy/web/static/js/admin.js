@@ -166,8 +166,9 @@ function confirm(words, path) {
   byId("end-cancel").focus();
 }
 
-function consolePath({ id }) {
-  return `/api/v1/consoles/${encodeURIComponent(id)}`;
+/** By the name that opens it: a proxy before several daemons goes by that. */
+function consolePath({ alias, id }) {
+  return `/api/v1/consoles/${encodeURIComponent(alias || id)}`;
 }
 
 function endConsole(view) {

@@ -131,6 +131,7 @@ export function consoleView(row) {
   const known = { alias: row.alias, id: row.instance, name: row.name, region: row.region, windows: row.windows };
   return {
     id: row.instance,
+    alias: row.alias,
     title: titleOf(known),
     place: placeOf(known),
     state: stateName(row.state),

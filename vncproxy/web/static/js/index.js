@@ -54,7 +54,8 @@ function endButton(instance, viewer, name) {
     button.disabled = true;
     let problem = null;
     try {
-      const path = `/api/v1/consoles/${encodeURIComponent(instance.id)}/viewers`;
+      // By the name that opens it: a proxy before several daemons goes by that.
+      const path = `/api/v1/consoles/${encodeURIComponent(instance.alias || instance.id)}/viewers`;
       await call("DELETE", `${path}/${encodeURIComponent(viewer.id)}`);
     } catch (error) {
       problem = error;
