@@ -16,6 +16,11 @@ from pathlib import Path
 
 PREFIX = "/static/"
 
+LASTING = "js/loading.js"
+"""Not named by version: it is what loads a page anew whose version's files are gone."""
+
+LASTING_ADDRESS = f"{PREFIX}{LASTING}".encode()
+
 GZIP_LEAST_BYTES = 512
 """Smaller files fit into a packet or two anyway."""
 
@@ -74,12 +79,18 @@ class Assets:
         return self._pages[name]
 
     @property
+    def names(self) -> list[str]:
+        """The paths of all files."""
+        return sorted(self._files)
+
+    @property
     def has_novnc(self) -> bool:
         """Whether noVNC was packed in."""
         return "novnc/core/rfb.js" in self._files
 
     def _versioned(self, page: bytes) -> bytes:
-        return page.replace(f'"{PREFIX}'.encode(), f'"{PREFIX}{self.version}/'.encode())
+        named = page.replace(f'"{PREFIX}'.encode(), f'"{PREFIX}{self.version}/'.encode())
+        return named.replace(f"{PREFIX}{self.version}/{LASTING}".encode(), LASTING_ADDRESS)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -31,7 +31,9 @@ async def test_pages(home: House) -> None:
         assert answer.status == 200, target
         of_file = (STATIC / file).read_text()
         assert answer.body.decode().replace(f"/{ASSETS.version}/", "/") == of_file, target
-        assert answer.body.count(b'"/static/') == answer.body.count(ASSETS.version.encode()) > 3
+        named = answer.body.count(ASSETS.version.encode())
+        assert answer.body.count(b'"/static/') == named + 1 > 3, target
+        assert b'"/static/js/loading.js"' in answer.body, target
         assert answer.headers["cache-control"] == "no-cache", target
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
