@@ -85,7 +85,9 @@ async def test_outside_of_them_nobody_gets_in(tmp_path: Path) -> None:
             f"Opening this console is allowed {ONLY}, and it is Tue 19:12."
         )
         async with setup.http.get(f"{setup.base}/api/v1/instances") as listed:
-            assert (await listed.json())["instances"] == []
+            found = await listed.json()
+        assert found["instances"] == []
+        assert [(one["alias"], one["only"]) for one in found["later"]] == [("demo", ONLY[5:])]
         await until(lambda: audited(setup, "refusal"), "the record")
         assert audited(setup, "refusal")[0]["alias"] == "demo"
         wall.pass_by(13 * 60)

@@ -26,15 +26,17 @@ _KICKED = CloseReason(CloseCode.KICKED, Side.DAEMON, "an administrator ended it"
 
 
 async def instances(request: web.Request) -> web.Response:
-    """`GET /api/v1/instances`: what this user may open, its state, who is on."""
+    """`GET /api/v1/instances`: what this user may open, now or later, its state, who is on."""
     identity = door(request).identify(request)
     parts = services(request)
     listed = await parts.inventory.all()
     problem = parts.inventory.problem
-    rows = [
-        _row(parts, instance, decision)
-        for instance in listed
-        if (decision := parts.authority.decide(identity, instance)).role is not None
+    decided = [(one, parts.authority.decide(identity, one)) for one in listed]
+    rows = [_row(parts, one, decision) for one, decision in decided if decision.role is not None]
+    later = [
+        {"alias": one.alias, "id": one.id, "name": one.name, "only": decision.only}
+        for one, decision in decided
+        if decision.role is None and decision.only
     ]
     return json_answer(
         {
@@ -43,6 +45,7 @@ async def instances(request: web.Request) -> web.Response:
             "administrator": any(row["role"] == "admin" for row in rows)
             or parts.authority.is_administrator(identity),
             "instances": rows,
+            "later": later,
             "problem": problem and {"code": problem.code, "text": problem.public_text},
         }
     )

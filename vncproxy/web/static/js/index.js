@@ -128,6 +128,16 @@ function row(instance) {
   );
 }
 
+/** What may be opened at other times only. */
+function laterCard(later) {
+  return element(
+    "section",
+    { class: "card" },
+    element("h2", { text: "Not at this time" }),
+    ...later.map((one) => element("p", {}, element("strong", { text: titleOf(one) }), `: only ${one.only}`)),
+  );
+}
+
 function emptyState() {
   return element(
     "section",
@@ -149,11 +159,14 @@ function emptyState() {
 
 function showInstances(answer) {
   const instances = Array.isArray(answer) ? answer : (answer?.instances ?? []);
+  const later = answer?.later ?? [];
   const count = instances.length;
   setText(byId("lead"), count ? `${counted(count, "instance")} you may open` : "");
-  show(JSON.stringify(instances), () =>
-    count ? [element("ul", { class: "instances" }, ...instances.map(row))] : [emptyState()],
-  );
+  show(JSON.stringify([instances, later]), () => [
+    ...(count ? [element("ul", { class: "instances" }, ...instances.map(row))] : []),
+    ...(later.length ? [laterCard(later)] : []),
+    ...(count || later.length ? [] : [emptyState()]),
+  ]);
   showAccount(answer ?? {});
   byId("admin-link").hidden = !answer?.administrator;
 }
