@@ -134,6 +134,8 @@ def test_native_viewers_stay_by_rules_as_soon_as_there_are_any() -> None:
     assert authority(CONTROL).objection(ann, WEB) is None
     named_native = Rule(users=("native", "@ops"), instances=("*",))
     assert authority(named_native).objection(unknown, WEB) is not None
+    # By the Unix group.
+    assert authority(named_native).objection(ann, WEB) is None
     bobs = Rule(users=("bob",), instances=("*",))
     assert authority(bobs).objection(ann, WEB) is not None
 
