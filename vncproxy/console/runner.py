@@ -132,6 +132,8 @@ class Runner:
         self.rate_out = Rate(time.monotonic())
         self._past_in = 0
         self._past_out = 0
+        self._told_in = 0
+        self._told_out = 0
         self._links_name = secrets.token_hex(4)
         self._instance = instance
         self._parts = parts
@@ -223,9 +225,17 @@ class Runner:
         return self._past_out + (self.link.bytes_out if self.link is not None else 0)
 
     def look(self, at_s: float) -> None:
-        """Note what was counted, for the rates. Args: at_s - monotonic seconds."""
+        """Note what was counted, for rates and metrics. Args: at_s - monotonic seconds."""
         self.rate_in.note(at_s, self.bytes_in)
         self.rate_out.note(at_s, self.bytes_out)
+        self._tell_bytes()
+
+    def _tell_bytes(self) -> None:
+        """What was passed on since the last time."""
+        bytes_in, bytes_out = self.bytes_in, self.bytes_out
+        self._parts.metrics.passed("to_viewers", bytes_in - self._told_in)
+        self._parts.metrics.passed("to_upstream", bytes_out - self._told_out)
+        self._told_in, self._told_out = bytes_in, bytes_out
 
     @property
     def next_link(self) -> int:
@@ -403,11 +413,10 @@ class Runner:
         self.link = self.relay = None
         self._past_in += link.bytes_in
         self._past_out += link.bytes_out
+        self._tell_bytes()
         self.stage.link_down()
         by_upstream = link.end is not None and link.end.side is Side.CLOUD
         await link.close()
-        self._parts.metrics.passed("to_viewers", link.bytes_in)
-        self._parts.metrics.passed("to_upstream", link.bytes_out)
         _log.info(
             "link.closed",
             instance=self._instance.id,

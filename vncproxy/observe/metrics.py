@@ -109,7 +109,7 @@ class Metrics:
         )
         self._avoided = counter("dials_avoided", "Viewers that found a link in place")
         self._survived = counter("losses_survived", "Lost links replaced without losing a viewer")
-        self._resumes = counter("resumes", "Viewers that came back to the session they had")
+        self._resumes = counter("resumes", "Sessions that went on over a new link")
         self._waits = histogram(
             "budget_wait_seconds", "Wait for the reconnect budget", _WAIT_BUCKETS_S
         )
@@ -175,7 +175,7 @@ class Metrics:
         self._survived.inc()
 
     def resumed(self) -> None:
-        """A viewer came back to its session."""
+        """A session goes on over a new link."""
         self._resumes.inc()
 
     def budget_waited(self, wait_s: float) -> None:

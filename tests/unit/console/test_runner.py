@@ -707,6 +707,30 @@ async def test_bytes_are_counted_over_all_links(clock: Clock, around: Surroundin
     assert runner.rate_in.per_s(clock(), runner.bytes_in) == 0
 
 
+async def test_bytes_are_told_while_the_link_is_up(around: Surroundings) -> None:
+    """And each once, whenever they are looked at: a graph would show nothing for hours, else."""
+    console = await around.console()
+    await running(around, console)
+
+    def told() -> tuple[float, float]:
+        lines = around.metrics.render().decode().splitlines()
+        found = dict(line.rsplit(" ", 1) for line in lines if "rfb_bytes_total{" in line)
+        values = {name: float(value) for name, value in found.items()}
+        return (
+            values['vncproxy_rfb_bytes_total{direction="to_viewers"}'],
+            values['vncproxy_rfb_bytes_total{direction="to_upstream"}'],
+        )
+
+    assert told() == (0, 0)
+    console.look(time.monotonic())
+    console.look(time.monotonic())
+    assert told() == (console.runner.bytes_in, console.runner.bytes_out)
+    assert min(told()) > 0
+    await lose(around, console)
+    console.look(time.monotonic())
+    assert told() == (console.runner.bytes_in, console.runner.bytes_out)
+
+
 async def test_cancelling_closes_the_link(around: Surroundings) -> None:
     """The cloud's one slot isn't left taken."""
     console = await around.console()
