@@ -26,6 +26,7 @@ from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.simulator import Simulator
 from vncproxy.simulator.faults import ANY, ApiFault, GatewayFault, GatewayFaultKind
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
+from vncproxy.web.assets import ASSETS, Asset
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -486,6 +487,29 @@ async def test_a_restart_of_the_daemon_is_survived(tab: Tab, tmp_path: Path) -> 
             await until(lambda: cloud.typed_text == "again", "the keys")
             kept(setup)
             await tab.open("about:blank")
+
+
+async def test_a_page_that_met_an_upgrade_half_way_loads_anew(
+    tab: Tab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own version's scripts are gone when it asks for them: soon it is the new one, whole."""
+    tab.expected.append("status of 404")
+    asked: list[str] = []
+    current = ASSETS.page
+
+    def page(name: str) -> Asset:
+        asked.append(name)
+        now = current(name)
+        if len(asked) > 1:
+            return now
+        before = now.body.replace(ASSETS.version.encode(), b"v-0123456789abcdef")
+        return Asset.of(name, before)
+
+    monkeypatch.setattr(ASSETS, "page", page)
+    async with tab.on_a_console(tmp_path) as setup:
+        await tab.runs()
+        await shows(tab, setup)
+        assert asked == ["console.html", "console.html"]
 
 
 async def test_an_unknown_message_is_passed_on_unread_the_next_time(
