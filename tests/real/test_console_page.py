@@ -493,7 +493,7 @@ async def test_a_page_that_met_an_upgrade_half_way_loads_anew(
     tab: Tab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its own version's scripts are gone when it asks for them: soon it is the new one, whole."""
-    tab.expected.append("status of 404")
+    tab.expected += ["status of 404", "MIME type"]
     asked: list[str] = []
     current = ASSETS.page
 
