@@ -45,8 +45,9 @@ def frame(lines: Sequence[str], columns: int, height: int) -> str:
     if len(shown) > height - 1:
         shown = shown[: height - 2]
         shown.append(f"… and {len(lines) - len(shown)} more lines")
-    ends = "\x1b[K\r\n"
-    return "\x1b[H" + "".join(line[:columns] + ends for line in shown) + "\x1b[J"
+    # Not the last column: where it is filled, some terminals take what comes next for the line's.
+    ends = "\x1b[K\n"
+    return "\x1b[H" + "".join(line[: columns - 1] + ends for line in shown) + "\x1b[J"
 
 
 def _console(row: Row, now: float) -> tuple[str, ...]:

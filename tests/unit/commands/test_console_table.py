@@ -129,14 +129,14 @@ def test_a_budget_that_is_used_up() -> None:
 
 def test_a_frame_is_drawn_over_the_one_before() -> None:
     """From the top, each line to its end, and what is left below goes: nothing is cleared first."""
-    drawn = frame(["one", "a long line"], columns=6, height=10)
-    assert drawn == "\x1b[Hone\x1b[K\r\na long\x1b[K\r\n\x1b[J"
+    drawn = frame(["one", "a long line"], columns=7, height=10)
+    assert drawn == "\x1b[Hone\x1b[K\na long\x1b[K\n\x1b[J"
 
 
 def test_a_frame_that_is_too_high() -> None:
     """A terminal that scrolled would show the end of a list that it can't hold."""
     lines = [f"line {number}" for number in range(10)]
-    drawn = frame(lines, columns=80, height=5).removesuffix("\x1b[J").split("\r\n")
+    drawn = frame(lines, columns=80, height=5).removesuffix("\x1b[J").split("\n")
     assert drawn[:3] == ["\x1b[Hline 0\x1b[K", "line 1\x1b[K", "line 2\x1b[K"]
     assert drawn[3:] == ["… and 7 more lines\x1b[K", ""]
 
