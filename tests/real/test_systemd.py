@@ -97,6 +97,8 @@ def test_the_unit_keeps_the_contract() -> None:
     assert unit["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
     assert float(unit["WatchdogSec"][0]) >= 10.0
     assert "AF_NETLINK" in unit["RestrictAddressFamilies"][0].split()
+    # In this order: @privileged has chown in it.
+    assert unit["SystemCallFilter"][-2:] == ["~@privileged @resources", "@chown"]
     example = tomllib.loads((ROOT / "config" / "vncproxy.example.toml").read_text())
     drain_timeout_s = example.get("limits", {}).get("drain_timeout", 8.0)
     assert float(unit["TimeoutStopSec"][0]) > drain_timeout_s + 1
