@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from vncproxy.console.leg import ABNORMAL, CLOSE_TIMEOUT_S, LegEnd, LegReceiver
 from vncproxy.errors import CloseReason, Side
@@ -26,8 +27,8 @@ class TcpLeg(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is there; nothing is read before `attach`."""
-        assert isinstance(transport, asyncio.Transport), "a TCP connection"
-        self._transport = transport
+        # Not asserted: uvloop's transports are of classes of their own.
+        self._transport = transport = cast(asyncio.Transport, transport)
         # So that `resume_writing` tells when all was taken.
         transport.set_write_buffer_limits(high=0)
         transport.pause_reading()

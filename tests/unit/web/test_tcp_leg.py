@@ -7,6 +7,8 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import uvloop
+
 from tests.setup import until
 from vncproxy.console.leg import LegEnd
 from vncproxy.errors import Side
@@ -120,3 +122,22 @@ async def test_whose_the_other_end_is() -> None:
     async with connected() as (leg, _, _):
         assert leg.peer_uid() == os.getuid()
     assert TcpLeg(lambda _: None).peer_uid() is None
+
+
+def test_it_works_on_the_loop_that_the_daemon_runs_on() -> None:
+    """`vncproxy serve` uses uvloop, whose transports aren't asyncio's classes."""
+
+    async def scene() -> None:
+        async with connected() as (leg, reader, writer):
+            receiver = Receiver()
+            leg.attach(receiver)
+            writer.write(b"hello")
+            await until(lambda: receiver.data == b"hello", "the bytes")
+            size = 16 << 20
+            leg.send([b"welcome", bytes(size)])
+            assert leg.backlog_bytes > 0
+            assert await reader.readexactly(7 + size) == b"welcome" + bytes(size)
+            await until(lambda: receiver.drained, "all is taken")
+            assert (leg.backlog_bytes, leg.sent_bytes) == (0, 7 + size)
+
+    uvloop.run(scene())
