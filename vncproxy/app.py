@@ -18,7 +18,7 @@ from vncproxy import __version__
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Config
 from vncproxy.config.reload import without_restart
-from vncproxy.config.search import audit_path, state_folder, token_path
+from vncproxy.config.search import audit_path, control_path, state_folder, token_path
 from vncproxy.config.secrets import ensure_token
 from vncproxy.config.users_file import User
 from vncproxy.console.bastion import Bastion, bastion_of
@@ -102,7 +102,9 @@ class Daemon:
         )
         self.metrics = Metrics(__version__)
         self._environ = environ
-        self._doors = Doors(entrances(config.listen, environ), self.metrics)
+        self._doors = Doors(
+            entrances(config.listen, environ), self.metrics, control_path(self.state)
+        )
         self._given = Given.of(config, self._doors.entrances)
         self._authority = Authority(config.rule, self._given.users)
         self._tasks = Tasks()

@@ -1,8 +1,13 @@
-"""The way from a command to the running daemon: its Unix door first, else the first TCP one."""
+"""The way from a command to the running daemon.
+
+Its control socket, for its own account and root; else its Unix door, else the first TCP one.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -14,11 +19,12 @@ import msgspec
 
 from vncproxy.config.address import TcpAddress, UnixAddress
 from vncproxy.config.model import Config, Listen
-from vncproxy.config.search import state_folder, token_path
+from vncproxy.config.search import control_path, state_folder, token_path
 from vncproxy.config.secrets import read_secret
-from vncproxy.errors import AccessError, VncproxyError
+from vncproxy.errors import AccessError, ConfigError, VncproxyError
 
 CALL_TIMEOUT_S = 30.0
+PROBE_TIMEOUT_S = 2.0
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a wildcard door is met
 
 
@@ -30,9 +36,16 @@ class DaemonClient:
     """Calls of the daemon's JSON interface."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, base: str, headers: dict[str, str], door: str
+        self,
+        session: aiohttp.ClientSession,
+        base: str,
+        headers: dict[str, str],
+        door: str,
+        access: str,
     ) -> None:
         """For `daemon_client` only. Args: door - as people know it."""
+        self.access = access
+        """Doors of this kind, and open ones, take the tickets that it gets."""
         self._session = session
         self._base = base
         self._door = door
@@ -111,6 +124,11 @@ async def daemon_client(config: Config, environ: Mapping[str, str]) -> AsyncIter
 
     Raises: NoDaemonError - no daemon has made its token yet; ConfigError - it can't be read.
     """
+    control = await asyncio.to_thread(_control, config, environ)
+    if control is not None:
+        async with _session(aiohttp.UnixConnector(path=str(control))) as session:
+            yield DaemonClient(session, "http://localhost", {}, f"unix:{control}", "token")
+        return
     listen = preferred_door(config)
     headers = {}
     if listen.access == "token":
@@ -130,11 +148,28 @@ async def daemon_client(config: Config, environ: Mapping[str, str]) -> AsyncIter
     else:
         connector = aiohttp.TCPConnector(ssl=_tls(listen))
         base = base_url(listen) or ""
-    timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_S)
-    async with aiohttp.ClientSession(
-        connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
-    ) as session:
-        yield DaemonClient(session, base, headers, listen.address)
+    async with _session(connector) as session:
+        yield DaemonClient(session, base, headers, listen.address, listen.access)
+
+
+def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=CALL_TIMEOUT_S),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
+def _control(config: Config, environ: Mapping[str, str]) -> Path | None:
+    """The daemon's control socket, if it runs and this account may use that."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(PROBE_TIMEOUT_S)
+        try:
+            path = control_path(state_folder(config, environ))
+            probe.connect(str(path))
+        except (OSError, ConfigError):
+            return None
+    return path
 
 
 def _is_there(path: Path) -> bool:

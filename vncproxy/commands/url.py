@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 
 from vncproxy.aliyun.vncurl import official_page_url
 from vncproxy.commands.daemon_client import (
+    DaemonClient,
     NoDaemonError,
     base_url,
     daemon_client,
-    preferred_door,
 )
 from vncproxy.config.model import Config
 from vncproxy.config.search import state_folder
@@ -28,20 +28,33 @@ async def console_url(
 ) -> str:
     """A console's address with a single-use ticket, valid 60 s.
 
+    Without one where no door takes it, since people prove there themselves who they are.
     Args: base - how the browser reaches the daemon; None: the first TCP door.
     Raises: ConfigError, NoDaemonError, AccessError.
     """
-    # A ticket is good at doors of the kind that gave it only, and where everybody may enter.
-    kinds = (preferred_door(config).access, "open")
-    doors = (one for one in config.listen if one.access in kinds)
-    start = base or next((url for one in doors if (url := base_url(one))), None)
-    if start is None:
-        raise ConfigError(
-            [ConfigProblem("[[listen]]", "address", "Unix doors only", "--base-url with this")]
-        )
     async with daemon_client(config, environ) as daemon:
-        answer = await daemon.call("POST", "/api/v1/tickets", {"instance": instance})
-    return start.rstrip("/") + str(answer["path"])
+        # A ticket is good at doors of the kind that gave it only, and where everybody may enter.
+        takers = [one for one in config.listen if one.access in (daemon.access, "open")]
+        doors = takers or config.listen
+        start = base or next((url for one in doors if (url := base_url(one))), None)
+        if start is None:
+            raise ConfigError(
+                [ConfigProblem("[[listen]]", "address", "Unix doors only", "--base-url with this")]
+            )
+        if takers:
+            answer = await daemon.call("POST", "/api/v1/tickets", {"instance": instance})
+            path = str(answer["path"])
+        else:
+            path = f"/console/{await _alias(daemon, instance)}"
+    return start.rstrip("/") + path
+
+
+async def _alias(daemon: DaemonClient, instance: str) -> str:
+    rows = (await daemon.call("GET", "/api/v1/instances"))["instances"]
+    for row in rows:
+        if instance in (row["alias"], row["id"]):
+            return str(row["alias"])
+    raise AccessError(404, "unknown-instance", f"no instance {instance} is configured")
 
 
 async def official_url(

@@ -68,6 +68,11 @@ def token_path(config: Config, state: Path) -> Path:
     return config.access.token_file or state / "token"
 
 
+def control_path(state: Path) -> Path:
+    """Where commands of the daemon's own account, and of root, find it whatever its doors are."""
+    return state / "control.sock"
+
+
 def audit_path(config: Config, state: Path) -> Path:
     """Where the audit is: the setting, else `audit.jsonl` in the state folder."""
     return config.audit.file or state / AUDIT_NAME

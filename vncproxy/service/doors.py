@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import structlog
 
+from vncproxy.config.model import Listen
+from vncproxy.errors import LocalError
 from vncproxy.observe.metrics import Metrics
 from vncproxy.service.activation import Entrance
 from vncproxy.service.given import Given
@@ -23,10 +26,14 @@ _log = structlog.get_logger("vncproxy.app")
 class Doors:
     """Opened once; renewed by reloads; what stays open keeps its connections."""
 
-    def __init__(self, entrances: Sequence[Entrance], metrics: Metrics) -> None:
-        """None is open."""
+    def __init__(self, entrances: Sequence[Entrance], metrics: Metrics, control: Path) -> None:
+        """None is open. Args: control - the socket of the daemon's own commands."""
         self.entrances = entrances
         self.servers: list[Server] = []
+        self._control = Listen(
+            name="control", address=f"unix:{control}", access="peer", socket_mode="0600"
+        )
+        self._commands: Server | None = None
         self.native: list[NativeDoor] = []
         self._left: list[NativeDoor] = []
         self._metrics = metrics
@@ -46,9 +53,33 @@ class Doors:
             self.servers.append(server)
             await server.start()
             _warn_of(door)
+        await self._open_control(given, token, services)
         for native in self._native(given, services):
             self.native.append(native)
             await native.start()
+
+    async def _open_control(self, given: Given, token: Token, services: Services) -> None:
+        try:
+            door = self._control_door(given, token, services)
+            server = Server(
+                self._control, Behind(door, services), None, refused=self._metrics.refused
+            )
+            await server.start()
+        except (LocalError, ValueError) as error:
+            # Its path may be too long for a socket; commands have the other doors left.
+            _log.warning("door.no_control", text=str(error))
+            return
+        self._commands = server
+
+    def _control_door(self, given: Given, token: Token, services: Services) -> Door:
+        return Door(
+            self._control,
+            given.config.access,
+            token,
+            services.sessions,
+            attempts=self._attempts,
+            owners_only=True,
+        )
 
     async def prepare(self, given: Given, services: Services) -> list[NativeDoor]:
         """Doors at new ports, open. Raises: ConfigError - one can't be had; then none is open."""
@@ -74,6 +105,9 @@ class Doors:
         for server, tls, door in zip(self.servers, given.tls, doors, strict=True):
             server.behind.door, server.behind.services = door, services
             server.tls = tls
+        if self._commands is not None:
+            behind = self._commands.behind
+            behind.door, behind.services = self._control_door(given, token, services), services
         by_id = {instance.id: instance for instance in given.instances}
         by_port = {one.tcp_port: one for one in given.config.instance if one.tcp_port is not None}
         kept = []
@@ -90,15 +124,19 @@ class Doors:
 
     async def stop_listening(self) -> None:
         """Take no new connections."""
-        for server in self.servers:
+        for server in self._all_servers:
             await server.stop_listening()
         for native in self.native:
             native.stop_listening()
 
     async def close(self) -> None:
         """End everything."""
-        doors: list[Server | NativeDoor] = [*self.servers, *self.native, *self._left]
+        doors: list[Server | NativeDoor] = [*self._all_servers, *self.native, *self._left]
         await asyncio.gather(*(door.close() for door in doors))
+
+    @property
+    def _all_servers(self) -> list[Server]:
+        return [*self.servers, *([self._commands] if self._commands is not None else [])]
 
     def _doors(self, given: Given, token: Token, services: Services) -> list[Door]:
         return [

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import socket
+import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,14 +15,16 @@ from aiohttp import web
 
 from tests.authority import Authority
 from tests.setup import running
-from tests.unit.commands.surroundings import Desk
+from tests.unit.commands.surroundings import Desk, environ
+from vncproxy.app import Daemon
 from vncproxy.commands.daemon_client import (
     NoDaemonError,
     base_url,
     daemon_client,
     preferred_door,
 )
-from vncproxy.config.model import Config, Listen
+from vncproxy.config.model import Config, Listen, State
+from vncproxy.config.search import control_path
 from vncproxy.errors import AccessError, ConfigError
 
 
@@ -54,10 +59,56 @@ def with_token(desk: Desk) -> Config:
     return desk.config()
 
 
+def by_doors(desk: Desk) -> None:
+    """Leave the running daemon no control socket, as for another account."""
+    control_path(desk.folder / "state").unlink()
+
+
+async def test_the_control_socket_comes_first(desk: Desk) -> None:
+    """Whatever the doors are; it is the daemon's own account's, and goes with the daemon."""
+    users = (Listen(address=f"127.0.0.1:{desk.port}", access="users"),)
+    config = desk.config(listen=users)
+    control = control_path(desk.folder / "state")
+    async with running(desk.folder, cloud=desk.cloud, listen=users):
+        assert stat.S_IMODE(control.stat().st_mode) == 0o600
+        assert await user(config) == "owner"
+        async with daemon_client(config, {}) as daemon:
+            assert await daemon.call("DELETE", "/api/v1/session") is None
+    assert not control.exists()
+    with pytest.raises(NoDaemonError):
+        await user(config)
+
+
+async def test_a_control_socket_that_nobody_listens_on(desk: Desk) -> None:
+    """As a crash leaves it: the doors are tried, and the next daemon has its own."""
+    with socket.socket(socket.AF_UNIX) as stale:
+        (desk.folder / "state").mkdir(mode=0o700)
+        stale.bind(str(control_path(desk.folder / "state")))
+    config = desk.config()
+    with pytest.raises(NoDaemonError):
+        await user(config)
+    async with running(desk.folder, cloud=desk.cloud, listen=config.listen):
+        assert await user(config) == "owner"
+
+
+async def test_a_state_folder_whose_path_is_too_long(desk: Desk) -> None:
+    """A socket's path has 107 bytes: the daemon runs without one, and commands come by a door."""
+    state = State(directory=desk.folder / ("x" * 100))
+    config = desk.config(state=state)
+    daemon = Daemon(config, environ(), log_to=io.StringIO())
+    listens = asyncio.Event()
+    serving = asyncio.create_task(daemon.run(listens.set))
+    await listens.wait()
+    assert await user(config) == "owner"
+    daemon.stop()
+    await serving
+
+
 async def test_the_tcp_door(desk: Desk) -> None:
     """With the token of the state folder."""
     config = desk.config()
     async with running(desk.folder, cloud=desk.cloud, listen=config.listen):
+        by_doors(desk)
         assert await user(config) == "owner"
 
 
@@ -65,6 +116,7 @@ async def test_the_unix_door_comes_first(desk: Desk, short_path: Path) -> None:
     """Also when it stands after a TCP one that is somebody else's."""
     unix = Listen(name="unix", address=f"unix:{short_path}/d.sock", access="token")
     async with running(desk.folder, cloud=desk.cloud, listen=(unix,)):
+        by_doors(desk)
         config = desk.config(listen=(Listen(address=f"127.0.0.1:{desk.port}"), unix))
         assert preferred_door(config) is unix
         assert await user(config) == "owner"
@@ -74,6 +126,7 @@ async def test_an_open_unix_door_needs_no_token(desk: Desk, short_path: Path) ->
     """Who may connect to the socket is somebody already."""
     unix = Listen(address=f"unix:{short_path}/d.sock", access="open", socket_mode="0600")
     async with running(desk.folder, cloud=desk.cloud, listen=(unix,)):
+        by_doors(desk)
         assert await user(desk.config(listen=(unix,))) == "anyone"
 
 
@@ -85,6 +138,7 @@ async def test_a_door_with_tls(desk: Desk, authority: Authority) -> None:
         for f in (files, others)
     )
     async with running(desk.folder, cloud=desk.cloud, listen=(door,)):
+        by_doors(desk)
         assert await user(desk.config(listen=(door,))) == "owner"
         with pytest.raises(NoDaemonError, match="certificate"):
             await user(desk.config(listen=(other,)))
@@ -143,6 +197,7 @@ async def test_a_daemon_that_refuses(desk: Desk) -> None:
     """With another token: the daemon's own words and word."""
     config = desk.config()
     async with running(desk.folder, cloud=desk.cloud, listen=config.listen):
+        by_doors(desk)
         (desk.folder / "state" / "token").write_text("another-token")
         with pytest.raises(AccessError) as refusal:
             await user(config)

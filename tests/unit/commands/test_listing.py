@@ -74,6 +74,8 @@ async def test_a_daemon_that_refuses_is_believed(desk: Desk) -> None:
     """With a wrong token there is no second way round the daemon."""
     config = desk.config()
     async with running(desk.folder, cloud=desk.cloud, listen=config.listen):
+        # As another account, which the control socket doesn't let in.
+        (desk.folder / "state" / "control.sock").unlink()
         (desk.folder / "state" / "token").write_text("wrong")
         with pytest.raises(AccessError):
             await instances(config, environ())

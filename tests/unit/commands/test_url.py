@@ -81,6 +81,18 @@ async def test_links_lead_to_a_door_that_takes_them(desk: Desk, short_path: Path
             await console_url(desk.config(listen=(users, unix)), {}, "demo", None)
 
 
+async def test_links_to_doors_where_people_prove_who_they_are(desk: Desk) -> None:
+    """A plain address, of an instance that there is, by its alias."""
+    users = (Listen(address=f"127.0.0.1:{desk.port}", access="users"),)
+    config = desk.config(listen=users)
+    async with running(desk.folder, cloud=desk.cloud, listen=users):
+        for name in ("demo", DEMO.instance_id):
+            link = await console_url(config, {}, name, None)
+            assert link == f"http://127.0.0.1:{desk.port}/console/demo"
+        with pytest.raises(AccessError, match="nope"):
+            await console_url(config, {}, "nope", None)
+
+
 async def test_links_that_cannot_be(desk: Desk) -> None:
     """No daemon, or no such instance."""
     config = desk.config()
