@@ -158,6 +158,9 @@ async def test_two_daemons_share_29_dials(tmp_path: Path, server: ValkeyServer) 
         assert len(daemons.cloud.dials) == 29
         assert not daemons.cloud.breaches
         for daemon in daemons.both:
+            budget = (await daemon.state())["budget"]
+            assert (budget["left"], budget["counts_for"]) == (0, "account")
+            assert 0 < budget["next_free_s"] <= 61
             assert (await ready(daemon))[1] == {"ready": True, "problems": []}
             assert await degraded_metric(daemon) == 0.0
 
