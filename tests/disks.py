@@ -35,6 +35,8 @@ class Disk:
         assert self.hanging.wait(30.0)
         with memoryview(data) as view:
             if not self.room and view:
+                # File systems note the time before they find out.
+                os.utime(descriptor)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             written = _write(descriptor, view[: self.room])
         self.room -= written

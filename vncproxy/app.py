@@ -31,7 +31,6 @@ from vncproxy.console.runner import ConsoleParts
 from vncproxy.console.tasks import Tasks
 from vncproxy.console.upstream_leg import dial
 from vncproxy.errors import (
-    AuditError,
     CloseCode,
     CloseReason,
     CloudError,
@@ -332,14 +331,7 @@ class Daemon:
     def reload(self) -> None:
         """Read the configuration again soon; while the daemon starts, once it has."""
         if not self._stopping.is_set():
-            self._tasks.start(self._reopen_audit(), "reopen-audit")
             self._reloads.ask()
-
-    async def _reopen_audit(self) -> None:
-        try:
-            await self._audit.reopen()
-        except AuditError as error:
-            _log.error("audit.not_reopened", text=error.public_text)
 
     def _token(self, config: Config) -> Token:
         token = ensure_token(token_path(config, self.state))

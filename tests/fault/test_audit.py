@@ -339,6 +339,7 @@ async def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert third.id in ended
     opened = {record["viewer"] for record in records(tmp_path, "open", "view")}
     assert opened <= set(ended)
+    assert "altered" not in kinds(tmp_path)
     assert verdict(tmp_path, heads(setup)[-1]).intact
 
 

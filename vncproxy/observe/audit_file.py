@@ -39,6 +39,7 @@ class AuditFile:
         self.path = path
         self._descriptor = _opened(path)
         self._unfinished = b""
+        self._state = (0, 0)
         self.unsynced = False
         self.notes: list[Entry] = []
         """What has to be recorded before anything else."""
@@ -145,9 +146,19 @@ class AuditFile:
 
     def _write(self, data: bytes) -> int:
         """How many of the bytes, at least one, are written; short when the disk is nearly full."""
-        written = os.write(self._descriptor, data)
+        try:
+            written = os.write(self._descriptor, data)
+        except OSError:
+            self._note_time()
+            raise
         self._note_state()
         return written
+
+    def _note_time(self) -> None:
+        """A write that failed, as on a full disk, may have changed the time all the same."""
+        status = os.fstat(self._descriptor)
+        if status.st_size == self._state[0]:
+            self._state = (status.st_size, status.st_mtime_ns)
 
     def _note_state(self) -> None:
         status = os.fstat(self._descriptor)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
 from vncproxy.config.model import Config
 from vncproxy.config.reload import changes_needing_restart
-from vncproxy.errors import VncproxyError
+from vncproxy.errors import AuditError, VncproxyError
 from vncproxy.observe.audit import Audit
 from vncproxy.observe.audit_record import Entry, Event
 from vncproxy.observe.notify import Notifier
@@ -30,10 +31,17 @@ class Source:
     apply: Callable[[Config], Awaitable[list[str]]]
 
 
+class RotatingAudit(Audit, Protocol):
+    """An audit whose file may be moved away."""
+
+    async def reopen(self) -> None:
+        """See `AuditLog.reopen`."""
+
+
 class Reloads:
     """Carries out what SIGHUP asks for, one after the other."""
 
-    def __init__(self, source: Source | None, notifier: Notifier, audit: Audit) -> None:
+    def __init__(self, source: Source | None, notifier: Notifier, audit: RotatingAudit) -> None:
         """Args: source - None: there is no file to read again."""
         self.notes: list[str] = []
         """What the last reload left to be said, for the status."""
@@ -62,22 +70,37 @@ class Reloads:
                 self._notifier.ready(status())
 
     async def _reload(self, old: Config) -> None:
+        said = await self._follow_rotation()
         if self._source is None:
+            self.notes = said
             _log.warning("reload.unavailable", text="this daemon has no configuration file")
-            return
+        else:
+            await self._read_anew(self._source, old, said)
+
+    async def _follow_rotation(self) -> list[str]:
+        """Go on in a new audit file if the old one was moved; gives why not, in words."""
         try:
-            new = await asyncio.to_thread(self._source.read)
-            notes = await self._source.apply(new)
+            await self._audit.reopen()
+        except AuditError as error:
+            text = " ".join(error.public_text.split()).removesuffix(".")
+            _log.error("audit.not_reopened", text=text)
+            return [f"the audit goes on in the file that was moved away: {text}"]
+        return []
+
+    async def _read_anew(self, source: Source, old: Config, said: list[str]) -> None:
+        try:
+            new = await asyncio.to_thread(source.read)
+            notes = [*said, *await source.apply(new)]
         except VncproxyError as error:
             text = " ".join(error.public_text.split())
-            self.notes = [f"the reload was refused, all is as before: {text}"]
+            self.notes = [f"the reload was refused, all is as before: {text}", *said]
             _log.error("reload.refused", text=error.public_text)
             self._audit.record_later(Entry(event=Event.RELOAD, reason="refused", text=text))
             return
         except Exception:
             # The next one must still be heard.
             _log.exception("reload.fault")
-            self.notes = ["the reload failed by a fault of the daemon; its log says more"]
+            self.notes = ["the reload failed by a fault of the daemon; its log says more", *said]
             self._audit.record_later(Entry(event=Event.RELOAD, reason="fault"))
             return
         restart = changes_needing_restart(old, new)

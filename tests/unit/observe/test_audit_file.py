@@ -262,6 +262,7 @@ def test_a_record_cut_short_by_a_full_disk_is_finished_later(
     assert file.head.seq == 1
     assert path.stat().st_size == 100
     assert file.unsynced
+    assert file.changed() is None
     disk.room = 10**6
     file.append(OPEN, 0.0)
     file.sync()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.setup import until
 from vncproxy.config.model import Config, Limits, Log, State
-from vncproxy.errors import ConfigError, ConfigProblem
+from vncproxy.errors import AuditError, ConfigError, ConfigProblem
 from vncproxy.observe.audit_record import Entry
 from vncproxy.observe.notify import Notifier
 from vncproxy.service.reload import Reloads, Source
@@ -45,6 +45,12 @@ class Evidence:
     def __init__(self) -> None:
         """Nothing yet."""
         self.entries: list[Entry] = []
+        self.fault: AuditError | None = None
+
+    async def reopen(self) -> None:
+        """The file was moved, or is where it was."""
+        if self.fault is not None:
+            raise self.fault
 
     async def record(self, *entries: Entry) -> None:
         """Never asked here."""
@@ -168,3 +174,20 @@ async def test_asked_while_it_reloads() -> None:
             setup.reloads.ask()
         await until(lambda: setup.manager.said[-1:] == ["ready: open"], "the answer")
         assert len(setup.applied) == 1
+
+
+async def test_a_rotation_that_fails_is_told() -> None:
+    """In the status and the audit, or somebody throws away the file that is still in use."""
+    async with watching() as setup:
+        setup.evidence.fault = AuditError("it is a symbolic link.")
+        await setup.reload()
+        note = "the audit goes on in the file that was moved away: it is a symbolic link"
+        assert setup.manager.said[-1] == f"ready: open; {note}"
+        assert setup.evidence.entries[0].text == note
+        setup.found = ConfigError([ConfigProblem("[log]", "level", "'loud'", "a level")])
+        await setup.reload()
+        assert setup.manager.said[-1].endswith(note)
+    async with watching(no_file=True) as setup:
+        setup.evidence.fault = AuditError("it is a symbolic link.")
+        await setup.reload()
+        assert setup.manager.said[-1] == f"ready: open; {note}"
