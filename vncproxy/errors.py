@@ -180,14 +180,18 @@ class AccessError(VncproxyError):
 class ConsoleElsewhere(AccessError):  # noqa: N818 - the contract's word
     """Another daemon has this console.
 
-    Args: name - that daemon's, as its configuration has it; url - where its pages are, or "".
+    Args: name - that daemon's, as its configuration has it; url - where its pages are, or "";
+    pass_on - whether a page goes on there by itself.
     """
 
     side = Side.DAEMON
     close_code = CloseCode.ELSEWHERE
 
-    def __init__(self, name: str, url: str = "") -> None:
+    def __init__(self, name: str, url: str = "", *, pass_on: bool = False) -> None:
         """Say which, and where."""
+        self.name = name
+        self.url = url
+        self.pass_on = pass_on and url != ""
         where = f" Open it there: {url}" if url else " Open it there."
         super().__init__(
             409, self.close_code.word, f"Another vncproxy has this console: {name}.{where}"

@@ -8,11 +8,12 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from vncproxy.commands.daemon_client import base_url
-from vncproxy.config.address import UnixAddress
+from vncproxy.config.address import TcpAddress, UnixAddress
 from vncproxy.config.load import Loaded
 from vncproxy.config.model import Config, Listen
 from vncproxy.config.search import state_folder
@@ -28,6 +29,7 @@ from vncproxy.service.missing import NO_INSTANCES
 from vncproxy.service.state import make_state_folder, recordings_of, records
 from vncproxy.web import pages
 from vncproxy.web.guard import SERVER_NAME
+from vncproxy.web.origin import LOOPBACK_NAMES, host_name
 from vncproxy.web.peer import tells_owners
 from vncproxy.web.server import tcp_socket
 
@@ -59,6 +61,8 @@ async def check(
     yield await _state(config, environ)
     if records(config):
         yield await _recordings(config, environ)
+    if config.throttle.pass_on:
+        yield _passing_on(config)
     for listen in config.listen:
         yield await _door(listen)
     if any(listen.access not in ("token", "open") for listen in config.listen):
@@ -93,6 +97,34 @@ def _people(config: Config) -> Finding:
     if not users:
         return Finding("rules", False, f"{rules}, but no users; see `vncproxy user add`")
     return Finding("rules", True, f"{rules}; {len(users)} in users_file")
+
+
+def _passing_on(config: Config) -> Finding:
+    """Whether pages can go on to other daemons, and theirs come here."""
+    what, throttle = "passing on", config.throttle
+    wrong = []
+    if not is_shared(throttle.store):
+        wrong.append("without a shared store no other daemon is known: set store to valkey://…")
+    if not throttle.url:
+        wrong.append("without url under [throttle] the others' pages can't come here")
+    elif host_name(urlsplit(throttle.url).netloc) not in _own_hosts(config):
+        wrong.append("the host of url isn't among allowed_hosts under [access], so it is refused")
+    if not config.access.allowed_origins:
+        wrong.append(
+            "add the others' url to allowed_origins under [access]: who comes by a page "
+            "of theirs is refused without"
+        )
+    if wrong:
+        return Finding(what, False, f"pass_on is set, but {'; '.join(wrong)}")
+    return Finding(
+        what, True, f"pages go on to the daemon that has the console, or to {throttle.url}"
+    )
+
+
+def _own_hosts(config: Config) -> set[str | None]:
+    addresses = (listen.parsed_address for listen in config.listen)
+    own = {address.host.lower() for address in addresses if isinstance(address, TcpAddress)}
+    return {*LOOPBACK_NAMES, *own, *(host.lower() for host in config.access.allowed_hosts)}
 
 
 def _native_viewers() -> Finding:

@@ -147,11 +147,13 @@ class Throttle(Struct, frozen=True, kw_only=True):
     """What the other daemons' users are told has a console; default: the host name."""
     url: kinds.OptionalOrigin = ""
     """Where those users reach this daemon; "": they aren't told."""
+    pass_on: kinds.Flag = False
+    """Whether a page goes on by itself to the daemon that has its console."""
 
     def __repr__(self) -> str:
         """Without the store's password."""
         rest = f"ca_file={self.ca_file!r}, name={self.name!r}, url={self.url!r}"
-        return f"Throttle(store={without_login(self.store)!r}, {rest})"
+        return f"Throttle(store={without_login(self.store)!r}, {rest}, pass_on={self.pass_on!r})"
 
 
 class State(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from vncproxy.config.address import is_host, is_loopback
 
+BASE_MAX_LENGTH = 1024
+"""Of an address that others choose, and pages show."""
+
 _PLAIN = re.compile(r"[\x21-\x7e]+\Z")
 
 
@@ -35,6 +38,11 @@ def are_origins(texts: tuple[str, ...]) -> bool:
 def is_origin_or_empty(text: str) -> bool:
     """Whether it is an origin as in `are_origins`, or no text at all."""
     return not text or _is_origin(text)
+
+
+def is_base(text: str) -> bool:
+    """Whether it is where a daemon's pages are: an origin, and a path if need be."""
+    return len(text) <= BASE_MAX_LENGTH and _split(text) is not None
 
 
 def _is_origin(text: str) -> bool:

@@ -69,7 +69,8 @@ def bastion_of(
         said=said,
     )
     name = throttle.name or socket.gethostname()
-    return Bastion(ledger, SharedOwnership(store, daemon_id, name, throttle.url))
+    ownership = SharedOwnership(store, daemon_id, name, throttle.url, pass_on=throttle.pass_on)
+    return Bastion(ledger, ownership)
 
 
 def store_password(throttle: Throttle) -> str | None:

@@ -344,6 +344,11 @@ class Console:
             if subscriber.viewer_id == viewer_id:
                 subscriber.notify(message)
 
+    def tell_all(self, message: Message) -> None:
+        """Tell every page something once."""
+        for subscriber in self._subscribers:
+            subscriber.notify(message)
+
     def has_page(self) -> bool:
         """Whether a page is on that could ask its user for a password."""
         who = (viewer.identity for viewer in self.viewers)

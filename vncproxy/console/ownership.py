@@ -19,15 +19,17 @@ RENEW_INTERVAL_S = LEASE_S / 3
 class Owner:
     """The daemon that has a console, as its users know it.
 
-    Args: name - for people; url - where its pages are, "" if that isn't known.
+    Args: name - for people; url - where its pages are, "" if that isn't known; pass_on - whether
+    ours go on there by themselves.
     """
 
     name: str
     url: str = ""
+    pass_on: bool = False
 
     def refusal(self) -> ConsoleElsewhere:
         """What a viewer is told that came to the wrong daemon."""
-        return ConsoleElsewhere(self.name, self.url)
+        return ConsoleElsewhere(self.name, self.url, pass_on=self.pass_on)
 
 
 class Ownership(Protocol):

@@ -16,6 +16,7 @@ from vncproxy.console.lifecycle import State
 from vncproxy.console.ownership import RENEW_INTERVAL_S, LocalOwnership, Ownership
 from vncproxy.console.rate import LOOK_INTERVAL_S
 from vncproxy.console.recording_desk import check_recording
+from vncproxy.console.report import elsewhere
 from vncproxy.console.runner import ConsoleParts
 from vncproxy.console.tasks import Tasks
 from vncproxy.errors import AccessError, CloseReason
@@ -167,8 +168,9 @@ class Registry:
                 self._give_back(instance_id)
             elif (owner := lost.get(instance_id)) is not None:
                 _log.warning("console.taken_elsewhere", instance=instance_id, by=owner.name)
-                reason = owner.refusal().close_reason()
-                self._tasks.start(console.close(reason), f"close-{instance_id}")
+                refusal = owner.refusal()
+                console.tell_all(elsewhere(refusal))
+                self._tasks.start(console.close(refusal.close_reason()), f"close-{instance_id}")
 
     def release(self, console: Console) -> None:
         """Forget a console that no viewer ever joined and no page waits for."""

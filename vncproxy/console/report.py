@@ -6,6 +6,8 @@ import asyncio
 from collections import deque
 from typing import Any, TypeAlias
 
+from vncproxy.errors import ConsoleElsewhere
+
 Message: TypeAlias = dict[str, Any]
 
 _NOTICES_MAX = 16
@@ -40,6 +42,17 @@ class Subscriber:
         notices = list(self._notices)
         self._notices.clear()
         return notices
+
+
+def elsewhere(refusal: ConsoleElsewhere) -> Message:
+    """Which other daemon has the console now: the last that a page hears."""
+    return {
+        "type": "elsewhere",
+        "name": refusal.name,
+        "url": refusal.url or None,
+        "pass_on": refusal.pass_on,
+        "text": refusal.public_text,
+    }
 
 
 def notice(text: str, level: str = "info") -> Message:

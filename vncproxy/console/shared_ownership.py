@@ -6,12 +6,15 @@ server's time, so a jump of its clock ends claims early or late, never gives two
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from importlib.resources import files
 
 import msgspec
 import structlog
 
+from vncproxy.config.kinds import NAME_PATTERN
+from vncproxy.config.url import is_base
 from vncproxy.console.ownership import LEASE_S, Owner
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.valkey_store import Script, ValkeyStore
@@ -19,6 +22,8 @@ from vncproxy.throttle.valkey_store import Script, ValkeyStore
 _log = structlog.get_logger("vncproxy.ownership")
 
 _SCRIPT = Script(files("vncproxy.console").joinpath("ownership.lua").read_text("utf-8"))
+_NAME = re.compile(NAME_PATTERN)
+_UNNAMED = "another one"
 _LEASE_MS = str(round(LEASE_S * 1000))
 
 
@@ -34,12 +39,16 @@ class SharedOwnership:
     """See `Ownership`. While the server is away every claim is granted, and the log says so.
 
     Args: store - not closed by this; daemon_id - stable over restarts, so that a daemon that comes
-    back finds its own claims; name, url - of this daemon, for the others' users.
+    back finds its own claims; name, url - of this daemon, for the others' users; pass_on - whether
+    this one's pages go on to theirs.
     """
 
-    def __init__(self, store: ValkeyStore, daemon_id: str, name: str, url: str) -> None:
+    def __init__(
+        self, store: ValkeyStore, daemon_id: str, name: str, url: str, *, pass_on: bool = False
+    ) -> None:
         """Hold nothing."""
         self._store = store
+        self._pass_on = pass_on
         self._mine = msgspec.json.encode(_Claim(daemon_id, name, url)).decode()
         self._held: set[str] = set()
         self._away = False
@@ -94,13 +103,17 @@ class SharedOwnership:
             self._away = False
             _log.info("ownership.known_again")
         return {
-            one: _owner(text) for one, text in zip(instance_ids, texts, strict=True) if text != ""
+            one: self._owner(text)
+            for one, text in zip(instance_ids, texts, strict=True)
+            if text != ""
         }
 
-
-def _owner(text: str) -> Owner:
-    try:
-        claim = msgspec.json.decode(text, type=_Claim)
-    except msgspec.MsgspecError:
-        return Owner("another one")
-    return Owner(claim.name, claim.url)
+    def _owner(self, text: str) -> Owner:
+        """Whose claim it is. Others write there too: only what a page may safely show is taken."""
+        try:
+            claim = msgspec.json.decode(text, type=_Claim)
+        except (msgspec.MsgspecError, RecursionError):
+            return Owner(_UNNAMED)
+        name = claim.name if _NAME.match(claim.name) else _UNNAMED
+        url = claim.url if is_base(claim.url) else ""
+        return Owner(name, url, pass_on=self._pass_on)

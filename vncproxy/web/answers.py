@@ -6,11 +6,12 @@ import asyncio
 import math
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
 
-from vncproxy.errors import AccessError, VncproxyError
+from vncproxy.errors import AccessError, ConsoleElsewhere, VncproxyError
 from vncproxy.web.assets import ASSETS
 
 BODY_TIMEOUT_S = 10.0
@@ -48,19 +49,28 @@ def refusal(request: web.Request, error: AccessError) -> web.Response:
             text=_page(error), status=error.status, content_type="text/html", charset="utf-8"
         )
     else:
-        answer = json_answer(
-            {
-                "error": {
-                    "status": error.status,
-                    "word": error.word,
-                    "text": error.public_text,
-                    "retry_after_s": error.retry_after_s,
-                }
-            },
-            error.status,
-        )
+        body = {
+            "status": error.status,
+            "word": error.word,
+            "text": error.public_text,
+            "retry_after_s": error.retry_after_s,
+        }
+        if isinstance(error, ConsoleElsewhere):
+            body["elsewhere"] = _elsewhere(request, error)
+        answer = json_answer({"error": body}, error.status)
     answer.headers.update(headers)
     return answer
+
+
+def _elsewhere(request: web.Request, error: ConsoleElsewhere) -> dict[str, Any]:
+    """Which daemon has the console that was asked for, and its address there."""
+    name = quote(request.match_info.get("instance", ""), safe="")
+    return {
+        "name": error.name,
+        "url": error.url or None,
+        "console": f"{error.url.rstrip('/')}/console/{name}" if error.url else None,
+        "pass_on": error.pass_on,
+    }
 
 
 def _page(error: AccessError) -> str:

@@ -18,7 +18,13 @@ from vncproxy.web.accounts import account_name, is_own
 from vncproxy.web.attempts import Attempts
 from vncproxy.web.header import ProxyHeaders
 from vncproxy.web.identity import ANYONE, OWNER, Identity, Kind
-from vncproxy.web.origin import check_fetch_site, check_host, check_origin, parse_origins
+from vncproxy.web.origin import (
+    check_fetch_site,
+    check_host,
+    check_origin,
+    may_lead_here,
+    parse_origins,
+)
 from vncproxy.web.peer import is_unix, place, uid_behind
 from vncproxy.web.sessions import Sessions
 from vncproxy.web.users import Users
@@ -113,8 +119,18 @@ class Door:
         hosts = headers.getall("Host", []) if request.raw_path.startswith("/") else []
         host = check_host(hosts, self._hosts)
         check_origin(headers.getall("Origin", []), host, self._origins)
-        if request.path != "/enter":
+        if request.path != "/enter" and not self._is_led_here(request):
             check_fetch_site(headers.getall("Sec-Fetch-Site", []))
+
+    def _is_led_here(self, request: web.Request) -> bool:
+        """Whether a daemon of allowed_origins passes its page on to one of a console."""
+        headers = request.headers
+        return request.path.startswith("/console/") and may_lead_here(
+            headers.getall("Sec-Fetch-Mode", []),
+            headers.getall("Sec-Fetch-Dest", []),
+            headers.getall("Referer", []),
+            self._origins,
+        )
 
     def bearer(self, request: web.Request) -> Identity | None:
         """Whose token the request carries. Raises: AccessError 401 - it is wrong; 429."""

@@ -16,6 +16,7 @@ from vncproxy.errors import AccessError
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _ORIGIN = re.compile(r"(https?)://([^\s/?#@\\]+)")
+_BEGINNING = re.compile(r"https?://[^/]+")
 
 Origin = tuple[str, str, int]
 """Scheme, host without brackets, port."""
@@ -96,6 +97,23 @@ def _is_own(origin: Origin, host: str) -> bool:
         return False
     # Behind a proxy that ends TLS the schemes differ: the port left out is the Origin's default.
     return (name, port) == (own[0], _DEFAULT_PORTS[scheme] if own[1] is None else own[1])
+
+
+def may_lead_here(
+    modes: Sequence[str],
+    targets: Sequence[str],
+    referrers: Sequence[str],
+    allowed: frozenset[Origin],
+) -> bool:
+    """Whether a page of an allowed origin opened this address in its tab, as a link does.
+
+    Args: modes, targets, referrers - Sec-Fetch-Mode, Sec-Fetch-Dest and Referer: a page can leave
+    its own origin out of that, or name it, but no other's.
+    """
+    if list(modes) != ["navigate"] or list(targets) != ["document"] or len(referrers) != 1:
+        return False
+    found = _BEGINNING.match(referrers[0])
+    return found is not None and parse_origin(found[0]) in allowed
 
 
 def check_fetch_site(sites: Sequence[str]) -> None:

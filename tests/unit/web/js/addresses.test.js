@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admissionPath, instanceOf, safeNext, socketUrl, wishesOf, withoutTake } from "./addresses.js";
+import { admissionPath, instanceOf, onwardAddress, safeNext, socketUrl, wishesOf, withoutTake } from "./addresses.js";
 
 const page = new URL("http://localhost:6080/console/web-1?take=1&view=1&junk=2");
 
@@ -36,5 +36,38 @@ test("an answer can't send the page to another site", () => {
   assert.equal(safeNext("/"), "/");
   for (const bad of ["//evil.example", "/\\evil.example", "https://evil.example", "javascript:0", "", null, 3]) {
     assert.equal(safeNext(bad), "/");
+  }
+});
+
+test("a page goes on once, to an address that is one, and never out of https", () => {
+  const here = new URL("https://one.example/console/web-1?view=1");
+  const there = { url: "https://two.example", pass_on: true };
+  const none = { view: false };
+  assert.equal(onwardAddress(there, "web-1", { view: true }, here), "https://two.example/console/web-1?view=1&passed=1");
+  assert.equal(
+    onwardAddress({ ...there, url: "https://two.example:8443/vnc/" }, "a b/c", none, here),
+    "https://two.example:8443/vnc/console/a%20b%2Fc?passed=1",
+  );
+  const plain = new URL("http://localhost:1/console/web-1");
+  assert.equal(onwardAddress({ ...there, url: "http://h:2" }, "x", none, plain), "http://h:2/console/x?passed=1");
+  const passed = new URL("https://one.example/console/web-1?passed=1");
+  assert.equal(onwardAddress(there, "web-1", none, passed), "");
+  assert.equal(onwardAddress({ ...there, pass_on: false }, "web-1", none, here), "");
+  for (const nothing of [null, undefined, { pass_on: true, url: null }]) {
+    assert.equal(onwardAddress(nothing, "web-1", none, here), "");
+  }
+  for (const bad of [
+    "http://two.example",
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "//two.example",
+    "two.example",
+    "https://user@two.example",
+    "https://user:secret@two.example",
+    "https://two.example/?q",
+    "https://two.example/#f",
+    "https://",
+  ]) {
+    assert.equal(onwardAddress({ url: bad, pass_on: true }, "web-1", none, here), "", bad);
   }
 });

@@ -39,6 +39,32 @@ export function withoutTake({ pathname, search }) {
   return pathname + query(wishQuery({ view, take: false }));
 }
 
+/**
+ * The same console at the daemon that has it, or "" where the page must not go on there by itself:
+ * one daemon only passes it on, since two could do so for ever, and never from https to http.
+ * @param {{url: string|null, pass_on: boolean}|null|undefined} elsewhere as the daemon says
+ * @param {string} instance
+ * @param {{view: boolean}} wishes
+ * @param {Location|URL} location
+ */
+export function onwardAddress(elsewhere, instance, { view }, { search, protocol }) {
+  if (!elsewhere?.pass_on || !elsewhere.url || new URLSearchParams(search).get("passed") === "1") {
+    return "";
+  }
+  let base;
+  try {
+    base = new URL(elsewhere.url);
+  } catch {
+    return "";
+  }
+  const known = base.protocol === "https:" || (base.protocol === "http:" && protocol === "http:");
+  if (!known || base.username || base.password || base.search || base.hash) {
+    return "";
+  }
+  const path = `${base.pathname.replace(/\/$/, "")}/console/${encodeURIComponent(instance)}`;
+  return base.origin + path + query({ ...wishQuery({ view, take: false }), passed: "1" });
+}
+
 /** Where admission is asked for. @param {string} instance @param {{view: boolean, take: boolean}} wishes */
 export function admissionPath(instance, wishes) {
   const name = encodeURIComponent(instance);

@@ -2,14 +2,18 @@
 
 const CALL_TIMEOUT_MS = 20_000;
 
-/** A refused or failed call: `status` 0 means that the daemon wasn't reached. */
+/**
+ * A refused or failed call: `status` 0 means that the daemon wasn't reached; `elsewhere` is the
+ * daemon that has the console, if another one does.
+ */
 export class ApiError extends Error {
-  constructor(status, word, text, retryAfter_s = null) {
+  constructor(status, word, text, retryAfter_s = null, elsewhere = null) {
     super(text || word || `status ${status}`);
     this.status = status;
     this.word = word;
     this.text = text;
     this.retryAfter_s = retryAfter_s;
+    this.elsewhere = elsewhere;
   }
 }
 
@@ -54,6 +58,7 @@ export async function call(method, path, body) {
       error.word ?? "",
       error.text ?? "",
       error.retry_after_s ?? retryAfter(response),
+      error.elsewhere ?? null,
     );
   }
   return answer;

@@ -5,7 +5,7 @@
  * attempt's step, the daemon's last state message, and whether the picture is there.
  */
 
-import { admissionPath, instanceOf, wishesOf, withoutTake } from "./addresses.js";
+import { admissionPath, instanceOf, onwardAddress, wishesOf, withoutTake } from "./addresses.js";
 import { call } from "./api.js";
 import { retryPause } from "./backoff.js";
 import { Changes } from "./changes.js";
@@ -33,6 +33,10 @@ import { placeOf, stateWords, wantsLogin } from "./words.js";
 const STEADY_MS = 30_000;
 
 const CLOSED_FOR_PASSWORD = 4401;
+const CLOSED_FOR_ANOTHER_DAEMON = 4421;
+
+/** So long it is said where the page goes on, before it does. */
+const PASSING_MS = 1_200;
 
 class ConsolePage {
   #instance = instanceOf(location.pathname);
@@ -58,6 +62,7 @@ class ConsolePage {
     (count) => this.#card.lost(count),
   );
   #retryNow = null;
+  #elsewhere = null;
   #turn = 0;
 
   constructor() {
@@ -100,6 +105,7 @@ class ConsolePage {
     this.#session?.end();
     this.#session = null;
     this.#state = null;
+    this.#elsewhere = null;
     this.#changes = new Changes();
     this.#status.state("connecting", "Opening");
     this.#card.show({ tone: "wait", title: "Opening the console", text: "Asking vncproxy for admission." });
@@ -153,6 +159,9 @@ class ConsolePage {
         break;
       case "control-request":
         this.#people.request(message);
+        break;
+      case "elsewhere":
+        this.#elsewhere = message;
         break;
       case "notice":
         notice(message.level, message.text);
@@ -239,13 +248,38 @@ class ConsolePage {
   // Ends.
 
   #ended(close) {
-    const [last, withdrawn] = [this.#state, this.#withdrawn];
+    const elsewhere = close.code === CLOSED_FOR_ANOTHER_DAEMON ? this.#elsewhere : null;
+    const last = elsewhere ? { ...this.#state, error: elsewhere } : this.#state;
+    const withdrawn = this.#withdrawn;
     this.#over();
     if (close.code === CLOSED_FOR_PASSWORD) {
       this.#password.wantedAfterEnd(() => this.start(), last?.error?.text);
-    } else {
+    } else if (!this.#passOn(elsewhere)) {
       this.#stop(endOfSession(close, last, withdrawn));
     }
+  }
+
+  /** Go on to the daemon that has the console, if this one says so; says whether it does. */
+  #passOn(elsewhere) {
+    const address = onwardAddress(elsewhere, this.#instance, this.#wishes, location);
+    if (!address) {
+      return false;
+    }
+    this.#status.state("resuming", "Passing on");
+    this.#card.show({
+      tone: "wait",
+      title: `Passing you on to ${elsewhere.name}…`,
+      text: "The console is open there: the cloud allows one VNC session for an instance.",
+    });
+    const turn = this.#turn;
+    setTimeout(() => {
+      if (turn === this.#turn) {
+        // The other daemon takes pages from origins that it knows only; no more than that is told.
+        document.querySelector("meta[name=referrer]").content = "strict-origin";
+        location.replace(address);
+      }
+    }, PASSING_MS);
+    return true;
   }
 
   #over() {
@@ -272,7 +306,9 @@ class ConsolePage {
       });
       return;
     }
-    this.#stop(endOfAdmission(error));
+    if (!this.#passOn(error.elsewhere)) {
+      this.#stop(endOfAdmission(error));
+    }
   }
 
   /** Say why it is over, and try again by itself where that makes sense. */
