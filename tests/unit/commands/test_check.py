@@ -332,6 +332,22 @@ async def test_a_shared_store(desk: Desk, valkey_server: ValkeyServer, port: int
     assert "hunter2" not in str(finding)
 
 
+async def test_passing_on(desk: Desk) -> None:
+    """What it takes besides is told, all at once; without it nothing is said."""
+    assert "passing on" not in await found(desk.loaded())
+    alone = (await found(desk.loaded(throttle=Throttle(pass_on=True))))["passing on"]
+    assert not alone.ok
+    for part in ("without a shared store", "without url", "allowed_origins"):
+        assert part in alone.text
+    throttle = Throttle(store="valkey://127.0.0.1:1", url="https://b1.example.com", pass_on=True)
+    unknown = (await found(desk.loaded(throttle=throttle)))["passing on"]
+    assert "the host of url isn't among allowed_hosts" in unknown.text
+    access = Access(allowed_hosts=("b1.example.com",), allowed_origins=("https://b2.example.com",))
+    well = (await found(desk.loaded(throttle=throttle, access=access)))["passing on"]
+    assert well.ok
+    assert "https://b1.example.com" in well.text
+
+
 async def test_doors_that_tell_people_apart(desk: Desk) -> None:
     """Without a rule, or without users, nobody may do anything there."""
     door = Listen(address=f"127.0.0.1:{desk.port}", access="users")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vncproxy.config.url import are_origins, is_endpoint, is_origin_or_empty, is_page
+from vncproxy.config.url import are_origins, is_base, is_endpoint, is_origin_or_empty, is_page
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,24 @@ def test_an_origin_or_nothing() -> None:
     assert is_origin_or_empty("")
     assert is_origin_or_empty("https://bastion-2.example.com:8443")
     assert not is_origin_or_empty("https://bastion-2.example.com/console")
+
+
+def test_where_another_daemon_is() -> None:
+    """An address with a path if need be: nothing that a page could be sent astray with."""
+    for good in ("https://b2.example.com", "http://10.0.0.2:6080", "https://b.example.com/vnc/2/"):
+        assert is_base(good), good
+    for bad in (
+        "",
+        "javascript:alert(1)",
+        "//b2.example.com",
+        "b2.example.com",
+        "ftp://b2.example.com",
+        "https://user@b2.example.com",
+        "https://b2.example.com@evil.example",
+        "https://b2.example.com?q",
+        "https://b2.example.com/#f",
+        "https://b2.example.com\\@evil.example",
+        "https://b2.example.com/\n",
+        f"https://b2.example.com/{'a' * 1100}",
+    ):
+        assert not is_base(bad), bad

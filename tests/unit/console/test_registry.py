@@ -334,7 +334,11 @@ async def test_a_console_that_another_daemon_took_is_closed(around: Surroundings
     assert ownership.calls[-2:] == [("renew", INSTANCE.id), ("renew", OTHER.id)]
     assert registry.consoles == [console, other]
     ownership.others[INSTANCE.id] = BASTION_2
+    page = console.subscribe(viewer.id)
+    await page.news()
     await registry.renew_claims()
+    [told] = await page.news()
+    assert (told["type"], told["name"], told["pass_on"]) == ("elsewhere", "bastion-2", False)
     await until(lambda: registry.consoles == [other])
     assert viewer.end is not None
     assert viewer.end.code is CloseCode.ELSEWHERE

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from vncproxy.console.report import Subscriber, notice
+from vncproxy.console.report import Subscriber, elsewhere, notice
+from vncproxy.errors import ConsoleElsewhere
 
 
 async def test_a_new_page_has_news_at_once() -> None:
@@ -57,3 +58,16 @@ async def test_a_page_that_never_reads_costs_little() -> None:
         subscriber.notify(notice(str(number)))
     texts = [message["text"] for message in await subscriber.news()]
     assert texts == [str(number) for number in range(984, 1000)]
+
+
+def test_another_daemon_that_has_the_console() -> None:
+    """A page hears its name, its address if that is known, and whether to go on there."""
+    assert elsewhere(ConsoleElsewhere("b-2", "https://b2.example.com", pass_on=True)) == {
+        "type": "elsewhere",
+        "name": "b-2",
+        "url": "https://b2.example.com",
+        "pass_on": True,
+        "text": "Another vncproxy has this console: b-2. Open it there: https://b2.example.com",
+    }
+    nowhere = elsewhere(ConsoleElsewhere("b-2", pass_on=True))
+    assert (nowhere["url"], nowhere["pass_on"]) == (None, False)

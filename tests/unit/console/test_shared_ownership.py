@@ -191,3 +191,39 @@ async def test_a_strange_claim_is_somebody_s(
     """What can't be read was written by a daemon that isn't known."""
     valkey_server.command("SET", "vncproxy:console:i-1", "garbage")
     assert await one.claim("i-1") == Owner("another one")
+
+
+@pytest.mark.parametrize("pass_on", [True, False])
+async def test_whether_pages_go_on_is_this_daemon_s_own_choice(
+    one: SharedOwnership, store_address: StoreAddress, pass_on: bool
+) -> None:
+    """Whatever the other one has."""
+    assert await one.claim("i-1") is None
+    store = SwitchedStore(store_address)
+    mine = SharedOwnership(store, "d-3", "bastion-3", "", pass_on=pass_on)
+    found = await mine.claim("i-1")
+    assert found is not None
+    assert found.refusal().pass_on is pass_on
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ('{"daemon":"x","name":"b-9","url":"javascript:alert(1)"}', Owner("b-9")),
+        ('{"daemon":"x","name":"b-9","url":"https://b-9@evil.example"}', Owner("b-9")),
+        (
+            '{"daemon":"x","name":"b 9 <b>","url":"https://b9/"}',
+            Owner("another one", "https://b9/"),
+        ),
+        ('{"daemon":"x","name":"' + "b" * 64 + '"}', Owner("another one")),
+        ('{"daemon":"x"}', Owner("another one")),
+        ("[" * 100_000, Owner("another one")),
+    ],
+)
+async def test_what_others_wrote_is_shown_only_if_it_is_harmless(
+    two: SharedOwnership, valkey_server: ValkeyServer, written: str, shown: Owner
+) -> None:
+    """Names that are names, addresses that are addresses; the claim counts in any case."""
+    valkey_server.command("SET", "vncproxy:console:i-1", written)
+    assert await two.claim("i-1") == shown

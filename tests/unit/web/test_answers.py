@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from vncproxy.errors import AccessError, LedgerError
+from vncproxy.errors import AccessError, ConsoleElsewhere, LedgerError
 from vncproxy.web.answers import http_refusal, json_answer, refusal, server_error, unavailable
 
 
@@ -36,6 +36,28 @@ def test_a_refusal_for_programs() -> None:
             "text": "Too many.",
             "retry_after_s": 2.2,
         }
+    }
+
+
+def test_another_daemon_is_named_with_the_console_s_address() -> None:
+    """Where it is known; a name in it can't be anything but a name."""
+    request = make_mocked_request("GET", "/api/v1/consoles/x/admission")
+    request.match_info["instance"] = "web 1/../?"
+    there = ConsoleElsewhere("bastion-2", "https://b2.example.com/vnc/", pass_on=True)
+    body = msgspec.json.decode(refusal(request, there).body)  # type: ignore[arg-type]
+    assert body["error"]["elsewhere"] == {
+        "name": "bastion-2",
+        "url": "https://b2.example.com/vnc/",
+        "console": "https://b2.example.com/vnc/console/web%201%2F..%2F%3F",
+        "pass_on": True,
+    }
+    somewhere = ConsoleElsewhere("bastion-2", pass_on=True)
+    body = msgspec.json.decode(refusal(request, somewhere).body)  # type: ignore[arg-type]
+    assert body["error"]["elsewhere"] == {
+        "name": "bastion-2",
+        "url": None,
+        "console": None,
+        "pass_on": False,
     }
 
 

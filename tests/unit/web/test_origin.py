@@ -10,6 +10,7 @@ from vncproxy.web.origin import (
     check_host,
     check_origin,
     host_name,
+    may_lead_here,
     parse_origin,
     parse_origins,
 )
@@ -180,3 +181,43 @@ def test_fetch_sites_that_may_not(sites: list[str]) -> None:
     with pytest.raises(AccessError) as refusal:
         check_fetch_site(sites)
     assert (refusal.value.status, refusal.value.word) == (403, "cross-site")
+
+
+LED = ("https://one.example/", "https://one.example/console/web-1", "https://one.example")
+
+
+@pytest.mark.parametrize("referrer", LED)
+def test_a_known_origin_may_lead_here(referrer: str) -> None:
+    """In its tab, as a link does."""
+    allowed = parse_origins(["https://one.example"])
+    assert may_lead_here(["navigate"], ["document"], [referrer], allowed)
+    assert not may_lead_here(["navigate"], ["document"], [referrer], NONE)
+    for modes, targets in (
+        ([], ["document"]),
+        (["navigate"], []),
+        (["navigate"], ["iframe"]),
+        (["cors"], ["empty"]),
+        (["navigate", "navigate"], ["document"]),
+    ):
+        assert not may_lead_here(modes, targets, [referrer], allowed)
+
+
+@pytest.mark.parametrize(
+    "referrers",
+    [
+        [],
+        ["https://evil.example/"],
+        ["https://one.example.evil.example/"],
+        ["https://one.example@evil.example/"],
+        ["https://evil.example/https://one.example/"],
+        ["https://one.example:444/"],
+        ["http://one.example/"],
+        ["https://one.example/", "https://one.example/"],
+        ["null"],
+        ["about:client"],
+    ],
+)
+def test_an_unknown_origin_may_not(referrers: list[str]) -> None:
+    """Whoever doesn't say where it comes from isn't known either."""
+    allowed = parse_origins(["https://one.example"])
+    assert not may_lead_here(["navigate"], ["document"], referrers, allowed)
