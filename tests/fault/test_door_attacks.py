@@ -18,7 +18,7 @@ from tests.unit.web.conftest import House, house
 from tests.unit.web.raw_http import Answer, parse, send
 from tests.unit.web.raw_socket import RawSocket
 from vncproxy.config.load import load
-from vncproxy.config.model import Limits
+from vncproxy.config.model import Access, Limits
 from vncproxy.errors import AuditError, ConfigError
 from vncproxy.web.acceptor import Acceptor
 from vncproxy.web.crowd import STRANGERS_MAX
@@ -348,3 +348,24 @@ def test_a_secret_that_others_can_read(
         load(file, {"HOME": str(tmp_path)})
     assert f"{mode:04o}" in error.value.public_text
     assert "abc123" not in error.value.public_text
+
+
+async def test_only_a_known_origin_leads_to_a_console(tmp_path: Path) -> None:
+    """A foreign page's link is refused; a page of allowed_origins, as another daemon's, may lead to
+    a console's page, and to nothing else.
+    """
+    access = Access(allowed_origins=("https://b2.example.com",))
+    async with running(tmp_path, access=access) as setup:
+        home = house(setup)
+        followed = ["Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"]
+        known, foreign = "Referer: https://b2.example.com/", "Referer: https://evil.example/"
+        for site in ("cross-site", "same-site"):
+            led = [f"Sec-Fetch-Site: {site}", *followed]
+            assert (await home.ask("/console/demo", *led, known)).status == 200
+            assert (await home.ask("/console/demo", *led, foreign)).status == 403
+            assert (await home.ask("/console/demo", *led)).status == 403
+            for other in ("/", INSTANCES, SOCKET):
+                assert (await home.ask(other, *led, known)).status == 403, other
+            embedded = [f"Sec-Fetch-Site: {site}", "Sec-Fetch-Mode: navigate"]
+            frame = await home.ask("/console/demo", *embedded, "Sec-Fetch-Dest: iframe", known)
+            assert frame.status == 403
