@@ -26,8 +26,8 @@ from vncproxy.console.inventory import Inventory
 from vncproxy.console.learned import FILE_NAME as LEARNED_FILE
 from vncproxy.console.learned import LearnedStore
 from vncproxy.console.leg import Leg
+from vncproxy.console.parts import ConsoleParts
 from vncproxy.console.registry import Registry
-from vncproxy.console.runner import ConsoleParts
 from vncproxy.console.tasks import Tasks
 from vncproxy.console.upstream_leg import dial
 from vncproxy.errors import (

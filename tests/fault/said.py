@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from tests.fault.secret_search import Planted, told_by
-from vncproxy.console.runner import ConsoleParts
+from vncproxy.console.parts import ConsoleParts
 from vncproxy.errors import CloseReason, VncproxyError
 from vncproxy.simulator.gateway import Gateway
 from vncproxy.simulator.tickets import Tickets as GatewayTickets

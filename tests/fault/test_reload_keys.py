@@ -144,9 +144,9 @@ SHOWS: dict[str, Callable[[Seen], object]] = {
         (s.cloud.client._call_timeout_s, s.ledger._file.budget.hold_s) == (3.0, 3.0)
     ),
     "limits.url_ttl": lambda s: s.runner._opener._url_ttl_s == 14.0,
-    "limits.idle_timeout": lambda s: 50.0 in s.runner.keepalive._limits_s,
-    "limits.keepalive_interval": lambda s: s.runner.keepalive._interval_s == 10.0,
-    "limits.keepalive_key": lambda s: s.runner.keepalive._keysym == 0xFFE1,
+    "limits.idle_timeout": lambda s: 50.0 in s.runner.learner.keepalive._limits_s,
+    "limits.keepalive_interval": lambda s: s.runner.learner.keepalive._interval_s == 10.0,
+    "limits.keepalive_key": lambda s: s.runner.learner.keepalive._keysym == 0xFFE1,
     "limits.reconnects_per_minute": lambda s: s.ledger._file.budget.limit == 7,
     "limits.reconnects_key": lambda s: s.runner.budget_key == "account",
     "limits.linger": lambda s: s.console._parts.limits.linger == 1.0,

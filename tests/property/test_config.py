@@ -100,7 +100,7 @@ def test_any_values(tables: dict[str, object]) -> None:
         config = Builder(report, Folders(Path("/nonexistent"), None)).build(tables, [])
         assert isinstance(config, Config)
         check_relations(config, report)
-        check_files(config, report)
+        check_files(config, report, {})
         report.raise_if_any()
 
     _outcome(build)

@@ -18,9 +18,10 @@ from vncproxy.console.control_desk import ControlDesk
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import Event, State
 from vncproxy.console.opaque_relay import OpaqueRelay
+from vncproxy.console.parts import ConsoleParts
 from vncproxy.console.recording_desk import OPAQUE, RecordingDesk
 from vncproxy.console.report import Message, Subscriber, notice
-from vncproxy.console.runner import ConsoleParts, Runner
+from vncproxy.console.runner import Runner
 from vncproxy.console.stage import Stage
 from vncproxy.console.tasks import Tasks
 from vncproxy.console.translation import is_press
@@ -94,7 +95,7 @@ class Console:
         console.stage = console.runner.stage = Stage(
             console.control,
             console.runner.held,
-            console.runner.keepalive,
+            console.runner.learner.keepalive,
             viewer_queue_bytes=parts.limits.viewer_queue,
             changed=console.changed,
             keepalive_sent=parts.metrics.keepalive_sent,
@@ -125,7 +126,7 @@ class Console:
 
     def look(self, at_s: float) -> None:
         """Note what was counted, for the rates. Args: at_s - monotonic seconds."""
-        self.runner.look(at_s)
+        self.runner.traffic.look(at_s)
         for viewer in self.viewers:
             viewer.look(at_s)
 
@@ -325,7 +326,7 @@ class Console:
         """What pages show has changed."""
         for subscriber in self._subscribers:
             subscriber.changed()
-        kind = self.runner.keepalive.kind.value if self.state is State.RUNNING else ""
+        kind = self.runner.learner.keepalive.kind.value if self.state is State.RUNNING else ""
         if kind != self._kind:
             self._kind = kind
             self._kind_metric.close()
@@ -335,7 +336,7 @@ class Console:
                     "keepalive.kind",
                     instance=self.instance.id,
                     kind=kind,
-                    why=self.runner.keepalive.why,
+                    why=self.runner.learner.keepalive.why,
                 )
 
     def tell(self, viewer_id: str | None, message: Message) -> None:

@@ -14,10 +14,10 @@ from vncproxy.console.console import Console, Objection
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import State
 from vncproxy.console.ownership import RENEW_INTERVAL_S, LocalOwnership, Ownership
+from vncproxy.console.parts import ConsoleParts
 from vncproxy.console.rate import LOOK_INTERVAL_S
 from vncproxy.console.recording_desk import check_recording
 from vncproxy.console.report import elsewhere
-from vncproxy.console.runner import ConsoleParts
 from vncproxy.console.tasks import Tasks
 from vncproxy.errors import AccessError, CloseReason
 from vncproxy.observe.audit import Audit

@@ -7,28 +7,24 @@ may mend is retried with growing, scattered pauses inside the budget; the rest i
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 
-from vncproxy.config.model import Limits
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.learned import LearnedStore
+from vncproxy.console.learner import Learner
 from vncproxy.console.leg import Leg, LegEnd
-from vncproxy.console.lessons import to_lesson, to_memory
 from vncproxy.console.lifecycle import Event, Lifecycle, State
 from vncproxy.console.link import Link
 from vncproxy.console.opaque_relay import OpaqueRelay
-from vncproxy.console.opener import Cloud, Dialler, Opener
-from vncproxy.console.rate import Rate
-from vncproxy.console.savings import Savings
+from vncproxy.console.opener import Opener
+from vncproxy.console.parts import ConsoleParts
 from vncproxy.console.stage import Stage
+from vncproxy.console.traffic import Traffic
 from vncproxy.console.verdict import after_waiting, least_pause_s
 from vncproxy.errors import (
     CloseReason,
@@ -43,47 +39,17 @@ from vncproxy.errors import (
     VncPasswordError,
     VncproxyError,
 )
-from vncproxy.observe.audit import Audit, NullAudit
-from vncproxy.observe.metrics import LinkOutcome, Metrics
-from vncproxy.recording.recordings import Recordings
+from vncproxy.observe.metrics import LinkOutcome
 from vncproxy.rfb.handshake_events import PasswordNeeded, Ready, UnknownSecurity
 from vncproxy.rfb.held_input import HeldInput
-from vncproxy.rfb.keepalive import Keepalive
 from vncproxy.rfb.server_events import ServerEvent
 from vncproxy.throttle.backoff import Backoff
-from vncproxy.throttle.ledger import Ledger
 
 _log = structlog.get_logger("vncproxy.console")
 
-HANDSHAKE_TIMEOUT_S = 10.0
-"""From the open WebSocket to ServerInit."""
-FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 15.0
 HEALTHY_AGE_S = 30.0
 """A link that lived this long was no failure: the back-off begins anew."""
-STATUS_TIMEOUT_S = 5.0
-"""For the question what state an instance is in: the next try doesn't wait longer for an answer."""
-_EXPLAIN = frozenset({"Stopped", "Stopping", "Starting", "Pending"})
-"""Statuses of an instance that explain why its link was closed."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConsoleParts:
-    """What every console of a daemon shares."""
-
-    limits: Limits
-    ledger: Ledger
-    cloud: Cloud
-    dial: Dialler
-    learned: LearnedStore
-    metrics: Metrics
-    savings: Savings = field(default_factory=Savings)
-    audit: Audit = field(default_factory=NullAudit)
-    recordings: Recordings | None = None
-    handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S
-    first_pause_s: float = FIRST_PAUSE_S
-    scatter: Callable[[], float] = random.random
-    """Draws from [0, 1), for the pauses."""
 
 
 class RunnerHost(Protocol):
@@ -119,26 +85,19 @@ class Runner:
         self.life = Lifecycle()
         self.stage: Stage
         self.held = HeldInput()
-        self.keepalive: Keepalive
+        self.learner = Learner(instance, parts, self.held)
+        self.traffic = Traffic(time.monotonic(), parts.metrics)
         self.relay: OpaqueRelay | None = None
         self.link: Link | None = None
         self.state_since = time.time()
         self.wait_until: float | None = None
         self.attempt = 0
         self.failure: VncproxyError | None = None
-        self.status = instance.status
         self.links_opened = 0
-        self.rate_in = Rate(time.monotonic())
-        self.rate_out = Rate(time.monotonic())
-        self._past_in = 0
-        self._past_out = 0
-        self._told_in = 0
-        self._told_out = 0
         self._links_name = secrets.token_hex(4)
         self._instance = instance
         self._parts = parts
         self._host = host
-        self.opaque = False
         self._password = instance.password
         self._password_given = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -155,16 +114,7 @@ class Runner:
 
     async def prepare(self) -> None:
         """Recall what was learned of this instance; to be awaited before anything else."""
-        learned = await self._parts.learned.get(self._instance.id)
-        self.opaque = learned is not None and learned.opaque
-        limits = self._parts.limits
-        self.keepalive = Keepalive(
-            self.held,
-            interval_s=limits.keepalive_interval,
-            idle_timeout_s=limits.idle_timeout,
-            keysym=limits.keepalive_key,
-            memory=to_memory(learned),
-        )
+        await self.learner.recall()
 
     async def run(self) -> None:
         """Open links and serve them until cancelled, or until the console can't be had."""
@@ -186,7 +136,7 @@ class Runner:
                     return
                 self.advance(Event.ATTEMPT_FAILED)
                 if isinstance(error, CloudError) and error.kind is CloudErrorKind.WAITS:
-                    self.status = await self._current_status()
+                    await self.learner.ask_status()
             else:
                 least_s = 0.0
                 lost = self._lost()
@@ -213,29 +163,6 @@ class Runner:
     def budget_key(self) -> str:
         """The ledger's key of its dials."""
         return self._opener.key
-
-    @property
-    def bytes_in(self) -> int:
-        """What came from the cloud, by all links so far."""
-        return self._past_in + (self.link.bytes_in if self.link is not None else 0)
-
-    @property
-    def bytes_out(self) -> int:
-        """What was sent to the cloud, by all links so far."""
-        return self._past_out + (self.link.bytes_out if self.link is not None else 0)
-
-    def look(self, at_s: float) -> None:
-        """Note what was counted, for rates and metrics. Args: at_s - monotonic seconds."""
-        self.rate_in.note(at_s, self.bytes_in)
-        self.rate_out.note(at_s, self.bytes_out)
-        self._tell_bytes()
-
-    def _tell_bytes(self) -> None:
-        """What was passed on since the last time."""
-        bytes_in, bytes_out = self.bytes_in, self.bytes_out
-        self._parts.metrics.passed("to_viewers", bytes_in - self._told_in)
-        self._parts.metrics.passed("to_upstream", bytes_out - self._told_out)
-        self._told_in, self._told_out = bytes_in, bytes_out
 
     @property
     def next_link(self) -> int:
@@ -321,15 +248,17 @@ class Runner:
         """
         self._link_over = asyncio.Event()
         self._link_fault = None
-        link = self.link = Link(await self._leg(), self, self._password, opaque=self.opaque)
+        opaque = self.learner.opaque
+        link = self.link = Link(await self._leg(), self, self._password, opaque=opaque)
+        self.traffic.begin(link)
         outcome: LinkOutcome = "unreachable"
         try:
             self.advance(Event.CONNECTED)
-            if self.opaque:
+            if opaque:
                 self._go_opaque(link, None)
             else:
                 await self._shake_hands(link)
-            self._parts.metrics.link("opaque" if self.opaque else "running")
+            self._parts.metrics.link("opaque" if self.learner.opaque else "running")
             outcome = "closed"
             self.links_opened += 1
             link.name = self._link_name(self.links_opened)
@@ -348,7 +277,8 @@ class Runner:
             raise
         except UpstreamProtocolError as fault:
             outcome = "protocol"
-            await self._remember_unknown(fault)
+            if self.stage.unknown_message:
+                await self.learner.open_opaque_next(fault.public_text)
             raise
         finally:
             self._parts.metrics.link(outcome)
@@ -384,8 +314,7 @@ class Runner:
                 _log.warning(
                     "console.opaque", instance=self._instance.id, security_types=list(types)
                 )
-                self.opaque = True
-                await self._store()
+                await self.learner.remember_opaque()
                 if self.stage.screen is not None:
                     raise UpstreamProtocolError(
                         "the cloud's VNC server asks for a security that vncproxy doesn't know"
@@ -411,9 +340,7 @@ class Runner:
 
     async def _finish(self, link: Link) -> None:
         self.link = self.relay = None
-        self._past_in += link.bytes_in
-        self._past_out += link.bytes_out
-        self._tell_bytes()
+        self.traffic.end(link)
         self.stage.link_down()
         by_upstream = link.end is not None and link.end.side is Side.CLOUD
         await link.close()
@@ -430,31 +357,12 @@ class Runner:
         )
         if link.age_s >= HEALTHY_AGE_S:
             self._backoff.reset()
-        if not self.opaque:
-            await self._learn(by_upstream=by_upstream)
-
-    async def _learn(self, *, by_upstream: bool) -> None:
-        """What the link's end says about which keepalive counts (design, rule 9)."""
-        now = time.monotonic()
-        explained = self._link_fault is not None
-        if by_upstream and not explained and self.stage.screen is not None:
-            self.status = await self._current_status()
-            explained = self.status in _EXPLAIN
-        lesson = self.keepalive.link_closed(now, by_upstream=by_upstream, explained=explained)
-        if lesson is not None:
-            _log.info("keepalive.learned", instance=self._instance.id, why=self.keepalive.why)
-            await self._store()
-
-    async def _remember_unknown(self, fault: UpstreamProtocolError) -> None:
-        """An upstream that says what the daemon doesn't know is opened opaque the next time."""
-        if self.stage.unknown_message:
-            _log.warning("console.opaque_next", instance=self._instance.id, why=fault.public_text)
-            self.opaque = True
-            await self._store()
-
-    async def _store(self) -> None:
-        lesson = to_lesson(self.keepalive.memory, opaque=self.opaque, learned_at=time.time())
-        await self._parts.learned.put(self._instance.id, lesson)
+        if not self.learner.opaque:
+            await self.learner.link_closed(
+                by_upstream=by_upstream,
+                explained=self._link_fault is not None,
+                had_screen=self.stage.screen is not None,
+            )
 
     def _lost(self) -> UpstreamLost:
         self.attempt = 0
@@ -499,13 +407,3 @@ class Runner:
         await self._password_given.wait()
         self.advance(Event.PASSWORD_GIVEN)
         self._host.begin_waiting(self.closing_failure)
-
-    async def _current_status(self) -> str:
-        try:
-            async with asyncio.timeout(STATUS_TIMEOUT_S):
-                return await self._parts.cloud.status(self._instance.id, self._instance.region)
-        except CloudError as error:
-            _log.info("status.unknown", instance=self._instance.id, code=error.code)
-        except TimeoutError:
-            _log.info("status.unknown", instance=self._instance.id, code="timeout")
-        return ""

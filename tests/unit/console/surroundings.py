@@ -19,7 +19,7 @@ from vncproxy.console.console import Console
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.learned import LearnedStore
 from vncproxy.console.leg import Leg, LegReceiver
-from vncproxy.console.runner import ConsoleParts
+from vncproxy.console.parts import ConsoleParts
 from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, LedgerError, Side, VncproxyError
 from vncproxy.observe.metrics import Metrics

@@ -44,7 +44,7 @@ async def test_a_console_that_runs(around: Surroundings) -> None:
     assert (state["state"], state["text"]) == ("running", "Connected.")
     assert state["screen"] == {"width": 64, "height": 48, "name": "guest"}
     assert state["keepalive"]["kind"] == "any"
-    assert state["keepalive"]["why"] == console.runner.keepalive.why
+    assert state["keepalive"]["why"] == console.runner.learner.keepalive.why
     assert state["saved"]["dials_avoided"] == 1
     rows = viewers_of(console)
     assert [(row["id"], row["user"], row["role"], row["asks"]) for row in rows] == [
@@ -71,12 +71,12 @@ async def test_what_administrators_see_besides(around: Surroundings) -> None:
     details = details_of(console, USAGE, at_s)
     assert details["text"] == "Connected."
     assert (details["wait_s"], details["error"], details["opaque"]) == (None, None, False)
-    assert details["keepalive_why"] == console.runner.keepalive.why
+    assert details["keepalive_why"] == console.runner.learner.keepalive.why
     assert details["recorded"] is False
     assert (details["link"], details["links"]) == (console.runner.links_since(1)[0], 1)
-    assert details["from_cloud"]["bytes"] == console.runner.bytes_in > 100
+    assert details["from_cloud"]["bytes"] == console.runner.traffic.bytes_in > 100
     assert details["from_cloud"]["bytes_per_s"] > 0
-    assert details["to_cloud"]["bytes"] == console.runner.bytes_out > 0
+    assert details["to_cloud"]["bytes"] == console.runner.traffic.bytes_out > 0
     assert details["budget"] == {
         "used": 5,
         "limit": 29,

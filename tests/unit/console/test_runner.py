@@ -27,7 +27,7 @@ from tests.unit.console.surroundings import (
     ended,
     surroundings,
 )
-from vncproxy.console import runner as module
+from vncproxy.console import learner as module
 from vncproxy.console.console import Console
 from vncproxy.console.description import state_of
 from vncproxy.console.leg import Leg
@@ -142,7 +142,7 @@ async def test_the_page_is_shown_the_state_of_an_instance_that_isnt_ready(
     around.cloud.states = ["Starting"]
     console = await around.console(first_pause_s=10.0)
     around.join(console)
-    await until(lambda: console.runner.wait_until is not None and console.runner.status)
+    await until(lambda: console.runner.wait_until is not None and console.runner.learner.status)
     shown = state_of(console)
     assert shown["state"] == "resuming"
     assert shown["instance_status"] == "Starting"
@@ -610,7 +610,7 @@ async def idle(clock: Clock, seconds: float) -> None:
 
 def memory(console: Console) -> KeepaliveMemory:
     """What is known now."""
-    return console.runner.keepalive.memory
+    return console.runner.learner.keepalive.memory
 
 
 async def test_two_unexplained_losses_switch_the_keepalive(
@@ -631,7 +631,7 @@ async def test_two_unexplained_losses_switch_the_keepalive(
     assert requests.count(b"\x03\x01") >= 2
     await lose(around, console)
     assert memory(console).kind is KeepaliveClass.POINTER
-    assert console.runner.keepalive.kind is KeepaliveClass.POINTER
+    assert console.runner.learner.keepalive.kind is KeepaliveClass.POINTER
     around.leg.take()
     await idle(clock, 25.0)
     assert pointer(0, 7, 8) in around.leg.take()
@@ -648,7 +648,7 @@ async def test_a_loss_that_the_instances_state_explains_teaches_nothing(
     await idle(clock, 60.0)
     await lose(around, console)
     assert memory(console) == KeepaliveMemory()
-    assert console.runner.status == "Stopping"
+    assert console.runner.learner.status == "Stopping"
 
 
 @pytest.mark.parametrize("hangs", [False, True])
@@ -664,7 +664,7 @@ async def test_a_state_that_cannot_be_had_explains_nothing(
     await idle(clock, 60.0)
     await lose(around, console)
     assert memory(console).evidence == 1
-    assert console.runner.status == ""
+    assert console.runner.learner.status == ""
 
 
 async def test_a_link_closed_on_purpose_teaches_nothing(clock: Clock, around: Surroundings) -> None:
@@ -693,18 +693,18 @@ async def test_bytes_are_counted_over_all_links(clock: Clock, around: Surroundin
     """So a link's end neither takes any away nor makes the rate fall below nothing."""
     console = await around.console()
     await running(around, console)
-    before = (console.runner.bytes_in, console.runner.bytes_out)
+    before = (console.runner.traffic.bytes_in, console.runner.traffic.bytes_out)
     assert min(before) > 0
     await lose(around, console)
     runner = console.runner
-    assert runner.bytes_in == 2 * before[0]
-    assert runner.bytes_out > before[1]
+    assert runner.traffic.bytes_in == 2 * before[0]
+    assert runner.traffic.bytes_out > before[1]
     await clock.forward(5.0)
     console.look(clock())
-    assert runner.rate_in.per_s(clock(), runner.bytes_in) > 0
+    assert runner.traffic.rate_in.per_s(clock(), runner.traffic.bytes_in) > 0
     await clock.forward(60.0)
     console.look(clock())
-    assert runner.rate_in.per_s(clock(), runner.bytes_in) == 0
+    assert runner.traffic.rate_in.per_s(clock(), runner.traffic.bytes_in) == 0
 
 
 async def test_bytes_are_told_while_the_link_is_up(around: Surroundings) -> None:
@@ -724,11 +724,11 @@ async def test_bytes_are_told_while_the_link_is_up(around: Surroundings) -> None
     assert told() == (0, 0)
     console.look(time.monotonic())
     console.look(time.monotonic())
-    assert told() == (console.runner.bytes_in, console.runner.bytes_out)
+    assert told() == (console.runner.traffic.bytes_in, console.runner.traffic.bytes_out)
     assert min(told()) > 0
     await lose(around, console)
     console.look(time.monotonic())
-    assert told() == (console.runner.bytes_in, console.runner.bytes_out)
+    assert told() == (console.runner.traffic.bytes_in, console.runner.traffic.bytes_out)
 
 
 async def test_cancelling_closes_the_link(around: Surroundings) -> None:

@@ -1,0 +1,40 @@
+"""What every console of a daemon shares."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from vncproxy.config.model import Limits
+from vncproxy.console.learned import LearnedStore
+from vncproxy.console.opener import Cloud, Dialler
+from vncproxy.console.savings import Savings
+from vncproxy.observe.audit import Audit, NullAudit
+from vncproxy.observe.metrics import Metrics
+from vncproxy.recording.recordings import Recordings
+from vncproxy.throttle.ledger import Ledger
+
+HANDSHAKE_TIMEOUT_S = 10.0
+"""From the open WebSocket to ServerInit."""
+FIRST_PAUSE_S = 0.5
+"""Before the second try to get a link; the next ones are longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleParts:
+    """What it takes to open consoles."""
+
+    limits: Limits
+    ledger: Ledger
+    cloud: Cloud
+    dial: Dialler
+    learned: LearnedStore
+    metrics: Metrics
+    savings: Savings = field(default_factory=Savings)
+    audit: Audit = field(default_factory=NullAudit)
+    recordings: Recordings | None = None
+    handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S
+    first_pause_s: float = FIRST_PAUSE_S
+    scatter: Callable[[], float] = random.random
+    """Draws from [0, 1), for the pauses."""
