@@ -176,6 +176,12 @@ async def test_the_wrong_daemon_tells_which_has_it(tmp_path: Path, server: Valke
             "Another vncproxy has this console: bastion-1. "
             "Open it there: https://bastion-1.example.com"
         )
+        assert answer["error"]["elsewhere"] == {
+            "name": "bastion-1",
+            "url": "https://bastion-1.example.com",
+            "console": f"https://bastion-1.example.com/console/{NAMES[0]}",
+            "pass_on": False,
+        }
         assert await code_of(daemons.two, NAMES[0]) == 4421
         assert (await admission(daemons.one, NAMES[0]))[0] == 200
         assert (await admission(daemons.two, NAMES[1]))[0] == 200
