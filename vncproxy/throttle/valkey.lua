@@ -67,7 +67,7 @@ end
 local function overlapping()
   local keys = { account }
   if subject == account then
-    keys = redis.call('ZRANGEBYSCORE', index, whole(now - span), '+inf')
+    keys = redis.call('ZREVRANGEBYSCORE', index, '+inf', whole(now - span))
   end
   return keys
 end

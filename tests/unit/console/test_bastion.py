@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,9 @@ async def test_the_rights_that_are_enough(tmp_path: Path, valkey_server: ValkeyS
     one, two = (shared(Throttle(store=url), tmp_path / name) for name in ("d1", "d2"))
     assert isinstance(one.ledger, FallbackLedger)
     assert isinstance(two.ledger, FallbackLedger)
-    for bastion in (one.ledger, two.ledger, one.ledger):
+    account = replace(BUDGET, by_account=True)
+    for bastion, budget in ((one.ledger, BUDGET), (two.ledger, BUDGET), (one.ledger, account)):
+        bastion.renew(budget)
         await bastion._beat()
         await bastion.check_writable()
         answers = [await bastion.book("i-1", 0.0) for _ in range(2)]
