@@ -8,12 +8,14 @@ import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from tests.fault.serving import ROOT, Served, simulated
+from tests.real.peers.process import free_port
 from tests.setup import WAIT_S, Viewer, until
 from vncproxy.web.assets import ASSETS
 
@@ -28,6 +30,8 @@ class Tell:
 sys.meta_path.insert(0, Tell())
 """
 MORE = """
+tcp_port = {native}
+tcp_password_file = "{secret}"
 [[listen]]
 name = "second"
 address = "127.0.0.1:{port}"
@@ -90,10 +94,19 @@ async def watching(served: Served, http: aiohttp.ClientSession) -> Viewer:
     return viewer
 
 
+@dataclass(frozen=True)
+class Ports:
+    """Of the door that wants a token, and of native viewers."""
+
+    second: int
+    native: int
+
+
 async def everything_works(
-    served: Served, process: asyncio.subprocess.Process, second: str, http: aiohttp.ClientSession
+    served: Served, process: asyncio.subprocess.Process, ports: Ports, http: aiohttp.ClientSession
 ) -> None:
-    """Pages and all their files, the lists, a log-in, a console that is recorded, a reload."""
+    """Pages and all their files, a log-in, a console that is recorded, a native viewer, a reload."""
+    second = f"http://127.0.0.1:{ports.second}"
 
     async def get(url: str, **headers: str) -> bytes:
         async with http.get(url, headers=headers) as answer:
@@ -112,6 +125,11 @@ async def everything_works(
     async with http.post(f"{second}/api/v1/session", json={"token": token}) as answer:
         assert answer.status == 204
     await get(f"{second}/api/v1/consoles", Authorization=f"Bearer {token}")
+    # By uvloop, as everything of a daemon that isn't in the tests' own process.
+    native, writer = await asyncio.open_connection("127.0.0.1", ports.native)
+    async with asyncio.timeout(WAIT_S):
+        assert await native.readexactly(12) == b"RFB 003.008\n"
+    writer.close()
     viewer = await watching(served, http)
     before = served.log.read_text().count("reload.done")
     process.send_signal(signal.SIGHUP)
@@ -124,25 +142,21 @@ async def test_an_upgrade_at_noon(tmp_path: Path, endpoint: str) -> None:
     through the same socket, is of the new version whole.
     """
     installation = Installation(tmp_path / "installed")
-    with socket.socket() as door, socket.socket() as probe:
+    ports = Ports(free_port(), free_port())
+    secret = tmp_path / "native"
+    secret.touch(mode=0o600)
+    secret.write_text("abc123")
+    with socket.socket() as door:
         door.bind(("127.0.0.1", 0))
         door.listen(128)
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
-        served = Served(
-            tmp_path,
-            endpoint,
-            MORE.format(port=port),
-            installation.environ,
-            port=door.getsockname()[1],
-        )
-        second = f"http://127.0.0.1:{port}"
+        more = MORE.format(port=ports.second, native=ports.native, secret=secret)
+        port = door.getsockname()[1]
+        served = Served(tmp_path, endpoint, more, installation.environ, port=port)
         async with aiohttp.ClientSession() as http:
             async with served.life(door) as process:
                 # Nothing has been asked for yet but whether it lives.
                 installation.remove()
-                await everything_works(served, process, second, http)
+                await everything_works(served, process, ports, http)
                 assert not installation.late.exists(), installation.late.read_text()
                 installation.install()
                 script = installation.package / "web" / "static" / "js" / "console.js"

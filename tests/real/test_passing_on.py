@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.real.console_tab import Tab, fresh_tab
-from tests.real.peers.browser import chromium
+from tests.real.peers.browser import Browser, chromium
 from tests.real.peers.process import free_port
 from tests.real.peers.valkey import ValkeyServer, valkey_server
 from tests.setup import Running, running, until
@@ -21,6 +22,8 @@ from vncproxy.console.shared_ownership import SharedOwnership
 from vncproxy.simulator.settings import SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
 from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SETTINGS = SimulatorSettings(animated=False)
 INSTANCE = SETTINGS.instances[0]
@@ -46,15 +49,21 @@ class Scene:
         await store.close()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    """One browser for this file."""
+    async with chromium(tmp_path_factory.mktemp("chromium")) as started:
+        yield started
+
+
 @asynccontextmanager
-async def scene(folder: Path, short_path: Path) -> AsyncIterator[Scene]:
+async def scene(browser: Browser, folder: Path, short_path: Path) -> AsyncIterator[Scene]:
     """Both daemons pass pages on, and take each other's."""
     ports = (free_port(), free_port())
     urls = (f"http://127.0.0.1:{ports[0]}", f"http://localhost:{ports[1]}")
     async with AsyncExitStack() as stack:
         server = stack.enter_context(valkey_server(short_path / "v"))
         cloud = await stack.enter_async_context(Simulator(SETTINGS))
-        browser = await stack.enter_async_context(chromium(folder / "chromium"))
         tab = await stack.enter_async_context(fresh_tab(browser, folder))
         # The refused admission, and the connections of a page that goes away.
         tab.expected += ["status of 409", "WebSocket"]
@@ -81,10 +90,10 @@ async def scene(folder: Path, short_path: Path) -> AsyncIterator[Scene]:
 
 
 async def test_a_page_goes_on_to_the_daemon_that_has_its_console(
-    tmp_path: Path, short_path: Path
+    browser: Browser, tmp_path: Path, short_path: Path
 ) -> None:
     """It says where to, keeps ?view=1, and shows the console there."""
-    async with scene(tmp_path, short_path) as here:
+    async with scene(browser, tmp_path, short_path) as here:
         viewer = await here.one.viewer()
         await until(lambda: here.one.shows(viewer), "the picture")
         await here.tab.open(f"{here.urls[1]}/console/demo?view=1")
@@ -100,13 +109,13 @@ async def test_a_page_goes_on_to_the_daemon_that_has_its_console(
 
 
 async def test_a_page_is_passed_on_once_and_no_more(
-    tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A console that another daemon takes in mid-session is followed; where it isn't found, the
     page is told who has it, and stays.
     """
     monkeypatch.setattr(registry, "RENEW_INTERVAL_S", 0.1)
-    async with scene(tmp_path, short_path) as here:
+    async with scene(browser, tmp_path, short_path) as here:
         await here.tab.open(f"{here.urls[1]}/console/demo")
         await here.tab.runs()
         # It isn't there: that daemon would send the page on to itself, or back, for ever.

@@ -173,7 +173,7 @@ class _Reader:
 
     def _note(self, number: int, record: Record) -> None:
         match record.event:
-            case Event.DAMAGED | Event.ALTERED | Event.UNWRITTEN:
+            case Event.DAMAGED | Event.ALTERED | Event.UNWRITTEN | Event.CONTINUED:
                 # Who altered the file may have chosen the text too.
                 text = str(record.content.get("text", "")).encode("unicode_escape").decode()
                 self._add_note(number, f"record {record.seq} says: {record.event}: {text}")
