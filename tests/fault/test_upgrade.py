@@ -105,7 +105,7 @@ class Ports:
 async def everything_works(
     served: Served, process: asyncio.subprocess.Process, ports: Ports, http: aiohttp.ClientSession
 ) -> None:
-    """Pages and all their files, a log-in, a console that is recorded, a native viewer, a reload."""
+    """Pages, all their files, a log-in, a recorded console, a native viewer, a reload."""
     second = f"http://127.0.0.1:{ports.second}"
 
     async def get(url: str, **headers: str) -> bytes:
