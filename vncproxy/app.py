@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TextIO
 from urllib.parse import urlsplit
 
 import structlog
@@ -41,7 +40,8 @@ from vncproxy.observe.audit import Audit, AuditLog
 from vncproxy.observe.audit_record import Entry
 from vncproxy.observe.audit_record import Event as AuditEvent
 from vncproxy.observe.lag import watch_lag
-from vncproxy.observe.logging import capture_uncaught, configure
+from vncproxy.observe.line_writer import LineWriter
+from vncproxy.observe.logging import LogStream, capture_uncaught, configure
 from vncproxy.observe.metrics import Metrics
 from vncproxy.observe.notify import Notifier, watchdog_interval_s
 from vncproxy.observe.redaction import Redactor
@@ -85,7 +85,7 @@ class Daemon:
         config: Config,
         environ: Mapping[str, str],
         *,
-        log_to: TextIO | None = None,
+        log_to: LogStream | None = None,
         reread: Callable[[], Config] | None = None,
     ) -> None:
         """Build what has no effect yet.
@@ -379,7 +379,8 @@ async def serve(
     config: Config, environ: Mapping[str, str], reread: Callable[[], Config] | None = None
 ) -> None:
     """Run the daemon until it is told to stop. Args, Raises: as `Daemon`."""
-    daemon = Daemon(config, environ, log_to=sys.stderr, reread=reread)
-    capture_uncaught()
-    daemon.handle_signals()
-    await daemon.run()
+    with LineWriter(sys.stderr) as log:
+        daemon = Daemon(config, environ, log_to=log, reread=reread)
+        capture_uncaught()
+        daemon.handle_signals()
+        await daemon.run()

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Iterable, MutableMapping
 from types import TracebackType
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, Protocol
 
 import structlog
 from structlog.typing import Processor, WrappedLogger
@@ -34,11 +34,24 @@ _CONTROL_BUT_LAYOUT = re.compile(
 )
 
 
+class LogStream(Protocol):
+    """What logging writes to."""
+
+    def write(self, text: str, /) -> object:
+        """Take a text with its line end."""
+
+    def flush(self) -> object:
+        """Give on what was taken."""
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+
+
 def configure(
     *,
     format: Format = "auto",  # noqa: A002 - the configuration's word
     level: str = "info",
-    stream: TextIO | None = None,
+    stream: LogStream | None = None,
     extra_secrets: Iterable[str] = (),
     redactor: Redactor | None = None,
 ) -> Redactor:
@@ -175,10 +188,10 @@ def _render_json(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
     return _RAW_IN_JSON.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
 
 
-class _CleanHandler(logging.StreamHandler[TextIO]):
+class _CleanHandler(logging.StreamHandler[LogStream]):
     """The sink: whatever the processors made, the text is searched for secrets once more."""
 
-    def __init__(self, stream: TextIO, redactor: Redactor) -> None:
+    def __init__(self, stream: LogStream, redactor: Redactor) -> None:
         super().__init__(stream)
         self._redactor = redactor
 
