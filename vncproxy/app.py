@@ -136,7 +136,7 @@ class Daemon:
         Raises: ConfigError, CloudError, LedgerError, AuditError, LocalError - it can't start.
         """
         make_state_folder(self.state)
-        self._recordings = recordings_of(self.config, self.state)
+        self._recordings = recordings_of(self.config, self.state, self._audit)
         token = self._token(self.config)
         self._given.hide(self.redactor)
         await self._audit.open()
@@ -260,7 +260,7 @@ class Daemon:
         config = without_restart(self.config, read)
         given = Given.of(config, self._doors.entrances)
         refuse_accidents(self._given, given)
-        folder = recording_folder_of(config, self.state)
+        folder = recording_folder_of(config, self.state, self._audit)
         token = self._token(config)
         given.hide(self.redactor)
         build = partial(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from pathlib import Path
@@ -204,3 +205,52 @@ async def test_a_screen_that_is_not_understood(tmp_path: Path) -> None:
     recording = Recording(path)
     assert recording.blocks == ()
     recording.close()
+
+
+async def test_what_the_limits_take(tmp_path: Path) -> None:
+    """Audit and log say which recordings went, and why: nothing goes without a trace."""
+    seen = tmp_path / "seen"
+    seen.mkdir(mode=0o700)
+    for name, size, at in (
+        ("20200101T000000Z-i-1-v-1", 10, 0),
+        ("20260101T000000Z-i-1-v-2", 90_000, None),
+    ):
+        file = seen / f"{name}.vncrec"
+        file.write_bytes(bytes(size))
+        if at is not None:
+            os.utime(file, (at, at))
+    settings = Settings(directory=seen, max_bytes=80_000)
+    async with running(tmp_path, recording=settings) as setup:
+        await until(lambda: len(audited(tmp_path, "recording-removed")) == 2, "the records")
+        assert setup.log.getvalue().count('"recording.removed"') == 2
+    assert [
+        (r["file"][-10:], r["size_bytes"], r["reason"])
+        for r in audited(tmp_path, "recording-removed")
+    ] == [
+        ("v-1.vncrec", 10, "age"),
+        ("v-2.vncrec", 90_000, "room"),
+    ]
+
+
+async def test_a_session_that_goes_on_and_on(tmp_path: Path) -> None:
+    """It ends when its recording has its share, in words, and may begin anew with another one."""
+    cloud = SimulatorSettings(animated=True)
+    settings = Settings(max_bytes=100_000)
+    async with running(tmp_path, cloud=cloud, recording=settings) as setup:
+        first = await page(setup)
+        async with asyncio.timeout(30):
+            assert await first.viewer.ended() == 4410
+        await until(lambda: [m for m in first.heard if m["type"] == "ending"], "the words")
+        [said] = [m["text"] for m in first.heard if m["type"] == "ending"]
+        assert "Connect again" in said
+        await until(lambda: "recording.ended" in setup.log.getvalue(), "the end")
+        await first.leave()
+        [path] = recordings(tmp_path / "state")
+        recording = Recording(path)
+        assert recording.complete
+        assert recording.size_bytes > 25_000
+        recording.close()
+        again = await page(setup)
+        await until(lambda: again.viewer.decoder.updates > 3, "a picture")
+    [close, _] = audited(tmp_path, "close")
+    assert (close["code"], close["reason"]) == (4410, "session-limit")

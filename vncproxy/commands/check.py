@@ -160,7 +160,8 @@ async def _state(config: Config, environ: Mapping[str, str]) -> Finding:
 async def _recordings(config: Config, environ: Mapping[str, str]) -> Finding:
     try:
         recordings = recordings_of(config, state_folder(config, environ))
-        await recordings.check()
+        # Making room is the daemon's, which notes it in the audit.
+        await recordings.probe()
     except VncproxyError as error:
         return Finding("recordings", False, error.public_text)
     return Finding("recordings", True, f"{recordings.folder.path} can be written")

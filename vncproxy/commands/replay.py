@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from vncproxy.errors import LocalError, RecordingError
-from vncproxy.recording.layout import GAP, LINK_RENEWED
+from vncproxy.recording.layout import LINK_RENEWED
 from vncproxy.recording.reader import Recording
 from vncproxy.web.replay import application
 
@@ -43,9 +43,10 @@ def describe(path: Path) -> dict[str, Any]:
             "started_at": header.started_at,
             "duration_s": recording.duration_ms / 1000,
             "screen": screen,
-            "complete": recording.whole,
+            "complete": recording.complete,
+            "ended": recording.whole,
             "key_blocks": len(recording.blocks),
-            "gaps": sum(note.what == GAP for note in recording.notes),
+            "gaps": recording.gaps,
             "links_renewed": sum(note.what == LINK_RENEWED for note in recording.notes),
             "size_bytes": recording.size_bytes,
             "sha256": _sha256(path),
@@ -68,6 +69,7 @@ def in_words(found: dict[str, Any]) -> list[str]:
     seconds = round(found["duration_s"])
     length = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     screen = found["screen"]
+    places = _counted(found["key_blocks"], "place")
     name = found["alias"] or found["instance"]
     lines = [
         f"instance   {name} ({found['instance']}, {found['region']})",
@@ -75,17 +77,26 @@ def in_words(found: dict[str, Any]) -> list[str]:
         f"viewer     {found['viewer']}",
         f"started    {found['started_at']}",
         f"length     {length}",
-        f"screen     {screen['width']} x {screen['height']}" if screen else "screen     none",
-        f"file       {found['size_bytes']} bytes, {found['key_blocks']} places to begin at",
+        f"screen     {screen['width']} x {screen['height']}"
+        if screen
+        else "screen     none was shown",
+        f"file       {_counted(found['size_bytes'], 'byte')}, {places} to begin at",
         f"sha256     {found['sha256']}",
     ]
     if found["links_renewed"]:
         lines.append(f"links      {found['links_renewed']} lost and replaced meanwhile")
     if found["gaps"]:
-        lines.append(f"MISSING    {found['gaps']} times something couldn't be written")
-    if not found["complete"]:
-        lines.append("CUT        it has no proper end: it still runs, or the daemon crashed")
+        times = _counted(found["gaps"], "time")
+        lines.append(f"MISSING    {times} something was shown that couldn't be recorded")
+    if not found["ended"]:
+        lines.append(
+            "CUT        it has no proper end: it still runs, the daemon crashed or the disk was full"
+        )
     return lines
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _sha256(path: Path) -> str:

@@ -70,7 +70,7 @@ QueueBytes = Annotated[
 ViewerCount = Annotated[int, Meta(ge=1, le=1000, description="a whole number, 1 to 1000")]
 ConsoleCount = Annotated[int, Meta(ge=1, le=100000, description="a whole number, 1 to 100000")]
 RecordingBytes = Annotated[
-    int, Meta(ge=1 << 20, le=1 << 50, description="bytes, a whole number, 1048576 or more")
+    int, Meta(ge=64 << 20, le=1 << 50, description="bytes, a whole number, 67108864 or more")
 ]
 Port = Annotated[int, Meta(ge=1, le=65535, description="a port, 1 to 65535")]
 

@@ -20,7 +20,7 @@ from vncproxy.console.lifecycle import Event, State
 from vncproxy.console.opaque_relay import OpaqueRelay
 from vncproxy.console.parts import ConsoleParts
 from vncproxy.console.recording_desk import OPAQUE, RecordingDesk
-from vncproxy.console.report import Message, Subscriber, notice
+from vncproxy.console.report import Message, Subscriber, ending
 from vncproxy.console.runner import Runner
 from vncproxy.console.stage import Stage
 from vncproxy.console.tasks import Tasks
@@ -172,7 +172,7 @@ class Console:
             viewer.close(_CLOSED)
             return
         if (why := self._withdrawn.get(viewer.id)) is not None:
-            self._withdraw(viewer, why)
+            self.end_viewer(viewer, withdrawn(why))
             return
         if self._linger is not None:
             self._linger.cancel()
@@ -186,7 +186,7 @@ class Console:
         self.recordings.joined(viewer.id)
         relay = self.runner.relay
         if relay is not None and viewer.identity.record:
-            self._close_unrecordable(viewer)
+            self.end_viewer(viewer, _UNRECORDABLE)
         elif relay is not None and not relay.take(viewer):
             viewer.close(_IN_USE)
         if self._running is None:
@@ -202,13 +202,14 @@ class Console:
         ended = 0
         for viewer in self.viewers:
             if (why := objection(viewer.identity, self.instance)) is not None:
-                self._withdraw(viewer, why)
+                self.end_viewer(viewer, withdrawn(why))
                 ended += 1
         return ended
 
-    def _withdraw(self, viewer: Viewer, why: str) -> None:
-        self.tell(viewer.id, {"type": "withdrawn", "text": why})
-        viewer.close(withdrawn(why))
+    def end_viewer(self, viewer: Viewer, reason: CloseReason) -> None:
+        """End one viewer's session; its page says why."""
+        self.tell(viewer.id, ending(reason.text))
+        viewer.close(reason)
 
     def subscribe(self, viewer_id: str) -> Subscriber:
         """A mailbox for the page of this viewer; `unsubscribe` gives it back."""
@@ -374,15 +375,11 @@ class Console:
         self._metrics.enter_context(self._parts.metrics.opaque())
         for viewer in self.viewers:
             if viewer.identity.record:
-                self._close_unrecordable(viewer)
+                self.end_viewer(viewer, _UNRECORDABLE)
         taken = next((viewer for viewer in self.viewers if relay.take(viewer)), None)
         for viewer in self.viewers:
             if viewer is not taken:
                 viewer.close(_IN_USE)
-
-    def _close_unrecordable(self, viewer: Viewer) -> None:
-        self.tell(viewer.id, notice(OPAQUE, "warning"))
-        viewer.close(_UNRECORDABLE)
 
     def gave_up(self, error: VncproxyError) -> None:
         """The console can't be had."""

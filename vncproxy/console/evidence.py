@@ -8,6 +8,7 @@ from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
 from vncproxy.observe.audit_record import Entry, Event
+from vncproxy.recording.folder import Removed, Why
 from vncproxy.recording.writer import Result
 
 
@@ -77,6 +78,23 @@ def recording_changed(
         file=file,
         text=problem,
     )
+
+
+def recording_removed(gone: Removed) -> Entry:
+    """The daemon deleted a recording, as its limits ask."""
+    return Entry(
+        event=Event.RECORDING_REMOVED,
+        file=gone.name,
+        size_bytes=gone.size_bytes,
+        reason=gone.why.value,
+        text=_REMOVED[gone.why],
+    )
+
+
+_REMOVED = {
+    Why.AGE: "it was older than max_age",
+    Why.ROOM: "all recordings together were more than max_bytes",
+}
 
 
 def got_control(

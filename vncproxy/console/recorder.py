@@ -182,6 +182,11 @@ class Recorder:
         if not self._first:
             self._key_at = self._clock()
 
+    def session_ended(self) -> None:
+        """Nothing more is told: what was left out since there was no room won't come any more."""
+        if self._live is None and not self._reel.lost:
+            self._reel.note(self._time_ms(), GAP)
+
     # What it asks for
 
     def take_asked_area(self, now: float, *, all_take_part: bool) -> Area | None:

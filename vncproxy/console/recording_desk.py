@@ -16,8 +16,8 @@ from vncproxy.console.recorder import Recorder
 from vncproxy.console.report import Message, notice
 from vncproxy.console.screen_memory import ScreenMemory
 from vncproxy.console.stage import Stage
-from vncproxy.console.viewer import ViewerIdentity
-from vncproxy.errors import RecordingError
+from vncproxy.console.viewer import Viewer, ViewerIdentity
+from vncproxy.errors import CloseCode, CloseReason, RecordingError, Side
 from vncproxy.observe.audit import Audit
 from vncproxy.recording.layout import Header
 from vncproxy.recording.recordings import Recordings
@@ -28,6 +28,12 @@ _log = structlog.get_logger("vncproxy.recording")
 OPAQUE = (
     "This session has to be recorded, and it can't be: the instance speaks a kind of VNC that "
     "vncproxy doesn't know."
+)
+_TOO_LONG = CloseReason(
+    CloseCode.SESSION_LIMIT,
+    Side.DAEMON,
+    "The recording of this session is as long as one may be: a quarter of what all may take. "
+    "Connect again, and another one begins.",
 )
 _AGAIN = "This session is recorded again."
 
@@ -58,6 +64,9 @@ class RecordingHost(Protocol):
 
     def changed(self) -> None:
         """What pages show has changed."""
+
+    def end_viewer(self, viewer: Viewer, reason: CloseReason) -> None:
+        """End one viewer's session; its page says why."""
 
 
 class RecordingDesk:
@@ -127,13 +136,17 @@ class _SessionRecording:
         self._desk = desk
         self._who = who
         self._began_at = time.monotonic()
+        self._recorder: Recorder | None = None
 
     def recorder(self, memory: ScreenMemory) -> Recorder:
         """What watches the screen for it."""
-        return Recorder(memory, self.writer, time.monotonic, began_at=self._began_at)
+        self._recorder = Recorder(memory, self.writer, time.monotonic, began_at=self._began_at)
+        return self._recorder
 
     def end(self) -> None:
         """Write what is left."""
+        if self._recorder is not None:
+            self._recorder.session_ended()
         self.writer.close(round(self._seconds * 1000))
 
     @property
@@ -163,6 +176,11 @@ class _SessionRecording:
         said = f"What you see isn't recorded at the moment. {problem}" if problem else _AGAIN
         desk.host.tell(who.id, notice(said, "warning" if problem else "info"))
         desk.host.changed()
+
+    def recording_too_long(self) -> None:
+        """The session ends, and may begin anew: to go on unrecorded would be a way out."""
+        if (viewer := self._desk.host.stage.viewers.get(self._who.id)) is not None:
+            self._desk.host.end_viewer(viewer, _TOO_LONG)
 
     def recording_ended(self, result: Result) -> None:
         """The file is closed."""

@@ -55,6 +55,11 @@ def elsewhere(refusal: ConsoleElsewhere) -> Message:
     }
 
 
+def ending(text: str) -> Message:
+    """Why a session ends: the close code that follows has no room for it."""
+    return {"type": "ending", "text": text}
+
+
 def notice(text: str, level: str = "info") -> Message:
     """A sentence for the page to show once."""
     return {"type": "notice", "level": level, "text": text}

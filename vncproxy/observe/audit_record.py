@@ -54,6 +54,7 @@ class Event(StrEnum):
     RECORDED = "recorded"
     RECORDING_FAILED = "recording-failed"
     RECORDING_RESUMED = "recording-resumed"
+    RECORDING_REMOVED = "recording-removed"
     # About the file itself.
     ROTATED = "rotated"
     CONTINUED = "continued"

@@ -95,20 +95,29 @@ class RecordingFile:
         os.fsync(self._descriptor)
         self.unsynced = False
 
-    def close(self, time_ms: int) -> str | None:
-        """End the recording and close the file; why it has no index, if it has none."""
+    def close(self, time_ms: int, *, gap: bool = False) -> str | None:
+        """End the recording and close the file; what went wrong with that, if anything did.
+
+        Args: gap - what was shown up to here isn't all in the file. It is noted in the index; as it
+        is what the disk has no room for, the index may be missing then.
+        """
+        problem = None
         try:
-            self._end_block()
-            index = Index(time_ms, tuple(self._blocks), tuple(self._notes))
+            try:
+                self._end_block()
+            except OSError as fault:
+                problem, gap = _in_words(fault), True
+            notes = (*self._notes, *([Note(time_ms, layout.GAP)] if gap else []))
+            index = Index(time_ms, tuple(self._blocks), notes)
             offset = self.written_bytes
             self._chunk(layout.INDEX, 0, 0, time_ms, msgspec.json.encode(index))
             self._write(layout.end(offset))
             self.sync()
         except OSError as fault:
-            return fault.strerror or "it fails"
+            return _in_words(fault)
         finally:
             os.close(self._descriptor)
-        return None
+        return problem
 
     def _end_block(self) -> None:
         if self._gzip is not None:
@@ -149,3 +158,7 @@ class RecordingFile:
         self._hash.update(data)
         self.written_bytes += len(data)
         self.unsynced = True
+
+
+def _in_words(fault: OSError) -> str:
+    return fault.strerror or "it fails"

@@ -18,16 +18,39 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 
 from vncproxy.errors import RecordingError
 from vncproxy.recording.layout import SUFFIX
 
 PROBE_BYTES = 4096
+TIDY_BYTES = 8 << 20
+TIDY_PART = 16
+"""After so much of one recording, or this part of what all may take, the limits are looked at."""
+SESSION_PART = 4
+"""One session's recording takes no more than this part of what all may take, so that nobody pushes
+out what was recorded before by staying on."""
 OVER_LIMIT = "recordings that still run have reached max_bytes"
 _NAME = re.compile(rf"\d{{8}}T\d{{6}}Z-[A-Za-z0-9._-]+{re.escape(SUFFIX)}")
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+class Why(StrEnum):
+    """Why a recording was deleted."""
+
+    AGE = "age"
+    ROOM = "room"
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A recording that was deleted."""
+
+    name: str
+    size_bytes: int
+    why: Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +72,20 @@ class RecordingFolder:
         max_bytes: int,
         max_age_s: float,
         clock: Callable[[], float] = time.time,
+        removed: Callable[[Removed], object] | None = None,
     ) -> None:
         """Nothing is touched yet.
 
-        Args: max_bytes - of all recordings together; max_age_s - of one, from its last byte on.
+        Args: max_bytes - of all recordings together; max_age_s - of one, from its last byte on;
+        removed - is told of each that was deleted for one of these, in whichever thread.
         """
         self.path = path
+        self.tidy_bytes = min(TIDY_BYTES, max_bytes // TIDY_PART)
+        self.session_bytes = max_bytes // SESSION_PART
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
         self._clock = clock
+        self._told = removed
         self._lock = threading.Lock()
 
     def check_place(self) -> None:
@@ -69,10 +97,19 @@ class RecordingFolder:
             raise _refused(fault.strerror or "it fails") from fault
 
     def check(self) -> None:
-        """Find out whether a recording could begin now: by writing something.
+        """Find out whether a recording could begin now, and make room for it.
 
         Raises: RecordingError - it couldn't.
         """
+        self.probe()
+        try:
+            if not self.tidy():
+                raise OSError(errno.EDQUOT, OVER_LIMIT)
+        except OSError as fault:
+            raise self.cannot(fault) from fault
+
+    def probe(self) -> None:
+        """Find out whether it can be written to: by doing so. Raises: RecordingError - it can't."""
         name = f".probe-{secrets.token_hex(8)}"
         try:
             with self._opened(make=True) as folder:
@@ -83,8 +120,6 @@ class RecordingFolder:
                 finally:
                     os.close(descriptor)
                     os.unlink(name, dir_fd=folder)
-            if not self.tidy():
-                raise OSError(errno.EDQUOT, OVER_LIMIT)
         except OSError as fault:
             raise self.cannot(fault) from fault
 
@@ -116,10 +151,14 @@ class RecordingFolder:
             oldest = self._clock() - self._max_age_s
             left_bytes = sum(one.size_bytes for one in found)
             for one in found:
-                if one.changed_at >= oldest and left_bytes <= self._max_bytes:
+                too_old = one.changed_at < oldest
+                if not too_old and left_bytes <= self._max_bytes:
                     break
-                if _removed(one.name, folder):
+                gone = _removed(one.name, folder)
+                if gone is not None:
                     left_bytes -= one.size_bytes
+                if gone and self._told is not None:
+                    self._told(Removed(one.name, one.size_bytes, Why.AGE if too_old else Why.ROOM))
             return left_bytes <= self._max_bytes
 
     def tidy_if_there(self) -> None:
@@ -189,19 +228,19 @@ def _recordings(folder: int) -> Iterator[_Found]:
                     yield _Found(entry.name, status.st_size, status.st_mtime)
 
 
-def _removed(name: str, folder: int) -> bool:
-    """Delete a recording unless it is being written; whether it is gone."""
+def _removed(name: str, folder: int) -> bool | None:
+    """Delete a recording; whether it was this that did it, or None if it is being written."""
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)
     except FileNotFoundError:
-        return True
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.unlink(name, dir_fd=folder)
     except BlockingIOError:
-        return False
+        return None
     except FileNotFoundError:
-        return True
+        return False
     finally:
         os.close(descriptor)
     return True

@@ -25,7 +25,7 @@ _CHUNK_MAX_BYTES = 1 << 30
 
 
 class Recording:
-    """An open file. Args: whole - it has its end. `close` gives the file back."""
+    """An open file. `whole`: it has its end. `close` gives the file back."""
 
     def __init__(self, path: Path) -> None:
         """Open it. Raises: RecordingError - it can't be read, or is no recording."""
@@ -67,6 +67,16 @@ class Recording:
     def notes(self) -> tuple[Note, ...]:
         """What happened."""
         return self._contents.notes
+
+    @property
+    def gaps(self) -> int:
+        """How often something that was shown isn't in it."""
+        return sum(note.what == layout.GAP for note in self.notes)
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has its end, and all that was shown until then."""
+        return self.whole and self.gaps == 0
 
     def block_at(self, time_ms: int) -> int:
         """The number of the block from which to play to see the picture at `time_ms`."""

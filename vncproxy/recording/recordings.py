@@ -58,6 +58,13 @@ class Recordings:
         """Find out whether a recording could begin now. Raises: RecordingError - it couldn't."""
         await self._in_thread(self.folder.check, _nothing)
 
+    async def probe(self) -> None:
+        """Find out whether the folder can be written to; nothing in it is deleted.
+
+        Raises: RecordingError - it can't.
+        """
+        await self._in_thread(self.folder.probe, _nothing)
+
     async def tidy(self) -> None:
         """Delete what is too old or too much; trouble with that shows when something is written."""
         await self._in_thread(self.folder.tidy_if_there, _nothing)

@@ -25,8 +25,6 @@ ROOM_PART = 8
 """There is room again once no more than this part of it waits."""
 FLUSH_INTERVAL_S = 1.0
 """What was shown is in the file after this time at the latest."""
-TIDY_BYTES = 8 << 20
-"""After so much was written, the folder's limits are looked at."""
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 300.0
 """Between two tries to go on after the disk has failed."""
@@ -89,6 +87,9 @@ class WriterListener(Protocol):
     def recording_troubled(self, problem: str | None) -> None:
         """Nothing can be written any more, and why; None: it can again."""
 
+    def recording_too_long(self) -> None:
+        """It has its share of the folder, told once: it should end, and is written until then."""
+
     def recording_ended(self, result: Result) -> None:
         """The file is closed; nothing follows."""
 
@@ -122,6 +123,7 @@ class RecordingWriter:
         self._flush_at: float | None = None
         self._tidied_at_bytes = file.written_bytes
         self._problem: str | None = None
+        self._too_long = False
         # Below: shared with the thread, under the condition's lock.
         self._wake = threading.Condition()
         self._queue: deque[_Begin | _Add | _Note] = deque()
@@ -203,8 +205,9 @@ class RecordingWriter:
                 if self._flush_at is not None and time.monotonic() >= self._flush_at:
                     self._flush_at = None
                     self._file.flush()
-                    self._say(None)
-                    pause_s = self._first_pause_s
+                    if not self._lost:
+                        self._say(None)
+                        pause_s = self._first_pause_s
             except (OSError, RecordingError) as fault:
                 self._fail(fault)
                 self._rest(pause_s)
@@ -243,7 +246,10 @@ class RecordingWriter:
                 self._file.note(job.time_ms, job.what)
         if self._flush_at is None:
             self._flush_at = time.monotonic() + FLUSH_INTERVAL_S
-        if self._file.written_bytes - self._tidied_at_bytes > TIDY_BYTES:
+        if not self._too_long and self._file.written_bytes > self._folder.session_bytes:
+            self._too_long = True
+            self._call(self._listener.recording_too_long)
+        if self._file.written_bytes - self._tidied_at_bytes > self._folder.tidy_bytes:
             self._tidied_at_bytes = self._file.written_bytes
             if not self._folder.tidy():
                 raise OSError(errno.EDQUOT, OVER_LIMIT)
@@ -274,7 +280,8 @@ class RecordingWriter:
         self._problem = problem
 
     def _finish(self, end_ms: int) -> None:
-        problem = self._file.close(end_ms)
+        # The disk may be as full as it was: then the note is in the index alone, or nowhere.
         file = self._file
+        problem = file.close(end_ms, gap=self._lost)
         result = Result(self.name, file.written_bytes, file.sha256, problem or self._problem)
         self._call(self._listener.recording_ended, result)

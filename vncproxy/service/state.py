@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+import structlog
 
 from vncproxy import __version__
 from vncproxy.config.model import Config
 from vncproxy.config.search import recordings_path
+from vncproxy.console.evidence import recording_removed
 from vncproxy.errors import ConfigError, ConfigProblem, RecordingError
-from vncproxy.recording.folder import RecordingFolder
+from vncproxy.observe.audit import Audit
+from vncproxy.recording.folder import RecordingFolder, Removed
 from vncproxy.recording.recordings import Recordings
+
+_log = structlog.get_logger("vncproxy.recording")
 
 
 def make_state_folder(folder: Path) -> None:
@@ -37,19 +46,22 @@ def records(config: Config) -> bool:
     return config.recording.directory is not None or any(rule.record for rule in config.rule)
 
 
-def recordings_of(config: Config, state: Path) -> Recordings:
-    """Where sessions are recorded. Raises: ConfigError as `recording_folder_of`."""
-    return Recordings(recording_folder_of(config, state), version=__version__)
+def recordings_of(config: Config, state: Path, audit: Audit | None = None) -> Recordings:
+    """Where sessions are recorded. Args, raises: as `recording_folder_of`."""
+    return Recordings(recording_folder_of(config, state, audit), version=__version__)
 
 
-def recording_folder_of(config: Config, state: Path) -> RecordingFolder:
-    """The folder of recordings.
+def recording_folder_of(config: Config, state: Path, audit: Audit | None = None) -> RecordingFolder:
+    """The folder of recordings. Args: audit - is told of those that are deleted.
 
     Raises: ConfigError - sessions have to be recorded, or a folder is named, and it can't be used.
     """
     settings = config.recording
     folder = RecordingFolder(
-        recordings_path(config, state), max_bytes=settings.max_bytes, max_age_s=settings.max_age
+        recordings_path(config, state),
+        max_bytes=settings.max_bytes,
+        max_age_s=settings.max_age,
+        removed=None if audit is None else _noting(audit),
     )
     if records(config):
         try:
@@ -60,3 +72,19 @@ def recording_folder_of(config: Config, state: Path) -> RecordingFolder:
             problem = ConfigProblem("[recording]", "directory", found, expected)
             raise ConfigError([problem]) from error
     return folder
+
+
+def _noting(audit: Audit) -> Callable[[Removed], object]:
+    """What is told, in any thread, of a recording that was deleted."""
+    loop = asyncio.get_running_loop()
+
+    def note(gone: Removed) -> None:
+        _log.info("recording.removed", file=gone.name, bytes=gone.size_bytes, why=gone.why.value)
+        audit.record_later(recording_removed(gone))
+
+    def told(gone: Removed) -> None:
+        # The disk may answer so late that the daemon has ended meanwhile.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(note, gone)
+
+    return told

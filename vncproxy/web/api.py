@@ -13,6 +13,7 @@ from aiohttp import web
 
 from vncproxy.console.description import details_of, summary_of, viewers_of
 from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.report import ending
 from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import AccessError, AuditError, CloseCode, CloseReason, Side
 from vncproxy.web import evidence
@@ -25,7 +26,8 @@ _log = structlog.get_logger("vncproxy.web")
 
 _ROWS_AT_ONCE = 32
 
-_KICKED = CloseReason(CloseCode.KICKED, Side.DAEMON, "an administrator ended it")
+_KICKED = CloseReason(CloseCode.KICKED, Side.DAEMON, "An administrator ended it.")
+_ENDED = CloseReason(CloseCode.KICKED, Side.DAEMON, "You ended it from elsewhere.")
 
 
 async def instances(request: web.Request) -> web.Response:
@@ -103,6 +105,7 @@ async def close_console(request: web.Request) -> web.Response:
     evidence.kicked(request, identity, console.instance)
     await console.close(_KICKED)
     return web.Response(status=204)
+    console.tell_all(ending(_KICKED.text))
 
 
 async def close_viewer(request: web.Request) -> web.Response:
@@ -119,7 +122,7 @@ async def close_viewer(request: web.Request) -> web.Response:
         raise AccessError(403, "not-allowed", "Only an administrator may end another's session.")
     _log.info("viewer.kicked", viewer=viewer.id, user=identity.user)
     evidence.kicked(request, identity, console.instance, viewer)
-    viewer.close(_KICKED)
+    console.end_viewer(viewer, _ENDED if own else _KICKED)
     return web.Response(status=204)
 
 

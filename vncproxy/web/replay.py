@@ -95,7 +95,8 @@ async def _contents(request: web.Request) -> web.Response:
             "address": header.address,
             "started_at": header.started_at,
             "duration_ms": recording.duration_ms,
-            "complete": recording.whole,
+            "complete": recording.complete,
+            "ended": recording.whole,
             "size_bytes": recording.size_bytes,
             "blocks": [
                 {"time_ms": one.time_ms, "whole": one.whole, "continues": one.continues}

@@ -40,7 +40,7 @@ def test_what_is_in_a_recording(tmp_path: Path) -> None:
     assert found["user"] == "ann"
     assert found["duration_s"] == 3661.5
     assert found["screen"] == {"width": 1024, "height": 768}
-    assert found["complete"] is True
+    assert (found["complete"], found["ended"], found["gaps"]) == (True, True, 0)
     assert found["key_blocks"] == 2
     assert found["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -65,10 +65,14 @@ def test_what_is_missing(tmp_path: Path) -> None:
     file.note(2, GAP)
     file.flush()
     text = "\n".join(in_words(describe(path)))
-    assert "MISSING    1" in text
+    assert "MISSING    1 time something" in text
     assert "links      1" in text
+    assert "1 place to begin at" in text
     assert "CUT" in text
     file.close(3)
+    found = describe(path)
+    assert (found["complete"], found["ended"], found["gaps"]) == (False, True, 1)
+    assert "CUT" not in "\n".join(in_words(found))
     assert describe(made(tmp_path / "two", blocks=0))["screen"] is None
 
 

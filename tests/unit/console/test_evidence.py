@@ -14,12 +14,14 @@ from vncproxy.console.evidence import (
     opened,
     recorded,
     recording_changed,
+    recording_removed,
     turned_away,
 )
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
 from vncproxy.errors import AccessError, CloseCode, CloseReason, Side
 from vncproxy.observe.audit_record import Event
+from vncproxy.recording.folder import Removed, Why
 from vncproxy.recording.writer import Result
 
 INSTANCE = ConsoleInstance("i-1", "cn-hangzhou", "web-1", password="abc123")
@@ -144,3 +146,15 @@ def test_a_recording_that_stops_and_goes_on() -> None:
     }
     again = recording_changed(INSTANCE, ANN, "x.vncrec", None)
     assert again.given() == {"event": "recording-resumed", **SESSION, "file": "x.vncrec"}
+
+
+def test_a_recording_that_was_deleted() -> None:
+    """Which, how much it was, and which limit took it: else it could have been anybody."""
+    assert recording_removed(Removed("x.vncrec", 5, Why.AGE)).given() == {
+        "event": "recording-removed",
+        "file": "x.vncrec",
+        "size_bytes": 5,
+        "reason": "age",
+        "text": "it was older than max_age",
+    }
+    assert "max_bytes" in str(recording_removed(Removed("x", 5, Why.ROOM)).text)

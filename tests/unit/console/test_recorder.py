@@ -342,3 +342,17 @@ def test_a_viewer_that_leaves_ends_it() -> None:
     console.joins("v2")
     console.update(DOT)
     assert console.reel.news() == []
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_an_end_while_there_is_no_room(lost: bool) -> None:
+    """What was left out is noted, unless the reel knows better by itself."""
+    console = Console()
+    console.begun()
+    console.recorder.session_ended()
+    assert console.reel.news() == []
+    console.reel.has_room = False
+    console.reel.lost = lost
+    console.update(DOT)
+    console.recorder.session_ended()
+    assert console.reel.news() == ([] if lost else [f"1000 {GAP}"])

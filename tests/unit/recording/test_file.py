@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.disks import Disk
 from tests.unit.recording.surroundings import contents, new_file
-from vncproxy.recording.layout import LINK_LOST, Block, Kind, Note
+from vncproxy.recording.layout import GAP, LINK_LOST, Block, Kind, Note
 from vncproxy.recording.reader import Recording
 
 
@@ -102,6 +103,28 @@ def test_the_end_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     Disk(monkeypatch, path, room=0)
     assert "space" in str(file.close(1))
     assert [data for _, _, data in contents(path)] == [b"opening"]
+
+
+def test_an_end_that_did_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is room for the index but not for the pictures, it says that some are missing."""
+    path = tmp_path / "one"
+    file = new_file(path)
+    file.begin(0, b"opening", whole=False, continues=False)
+    file.flush()
+    write = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        if len(data) > 500:
+            raise OSError(28, "No space left on device")
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", full)
+    file.add(1, Kind.LIVE, [hashlib.shake_128(b"x").digest(1000)])
+    assert "space" in str(file.close(5))
+    recording = Recording(path)
+    assert recording.whole
+    assert recording.notes == (Note(5, GAP),)
+    recording.close()
 
 
 def test_much_is_written_before_it_is_flushed(tmp_path: Path) -> None:

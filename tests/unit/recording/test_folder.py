@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.recording.surroundings import folder, new_file
 from vncproxy.errors import RecordingError
-from vncproxy.recording.folder import RecordingFolder
+from vncproxy.recording.folder import TIDY_BYTES, RecordingFolder, Removed, Why
 
 NOW = 1_700_000_000.0
 
@@ -24,10 +24,15 @@ def recording(path: Path, size: int, age_s: float, viewer: str = "v-1") -> Path:
     return file
 
 
-def tidied(path: Path, **limits: float) -> RecordingFolder:
-    """A folder with a clock that stands still."""
-    settings = {"max_bytes": 1000, "max_age_s": 100.0, **limits}
-    return RecordingFolder(path, clock=lambda: NOW, **settings)  # type: ignore[arg-type]
+def tidied(path: Path, told: list[Removed] | None = None) -> RecordingFolder:
+    """A folder with a clock that stands still. Args: told - is given what was deleted."""
+    return RecordingFolder(
+        path,
+        max_bytes=1000,
+        max_age_s=100.0,
+        clock=lambda: NOW,
+        removed=None if told is None else told.append,
+    )
 
 
 def test_what_it_makes(tmp_path: Path) -> None:
@@ -111,6 +116,34 @@ def test_the_oldest_go_first(tmp_path: Path) -> None:
     files = [recording(tmp_path, 400, age, f"v-{age}") for age in (30, 10, 20, 5)]
     assert tidied(tmp_path).tidy()
     assert [file.exists() for file in files] == [False, True, False, True]
+
+
+def test_each_that_goes_is_told(tmp_path: Path) -> None:
+    """With its size, and whether it was too old or there was no room; what stays isn't."""
+    sizes = {150: 1, 50: 700, 20: 600, 10: 300}
+    files = {age: recording(tmp_path, size, age, f"v-{age}") for age, size in sizes.items()}
+    told: list[Removed] = []
+    place = tidied(tmp_path, told)
+    assert place.tidy()
+    assert place.tidy()
+    assert told == [Removed(files[150].name, 1, Why.AGE), Removed(files[50].name, 700, Why.ROOM)]
+
+
+def test_a_probe_deletes_nothing(tmp_path: Path) -> None:
+    """A command that only looks isn't what makes room."""
+    old = recording(tmp_path, 1, 101.0)
+    tidied(tmp_path).probe()
+    assert old.exists()
+    tidied(tmp_path).check()
+    assert not old.exists()
+
+
+@pytest.mark.parametrize("max_bytes", [64 << 20, 1 << 30, 1 << 50])
+def test_how_often_the_limits_are_looked_at(tmp_path: Path, max_bytes: int) -> None:
+    """Often enough for `max_bytes` not to be passed by much, for one session's share even less."""
+    place = folder(tmp_path, max_bytes=max_bytes)
+    assert place.tidy_bytes <= min(TIDY_BYTES, max_bytes / 16)
+    assert place.tidy_bytes < place.session_bytes <= max_bytes / 4
 
 
 def test_other_files_are_left_alone(tmp_path: Path) -> None:

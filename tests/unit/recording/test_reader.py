@@ -121,3 +121,20 @@ def test_a_large_block_takes_little_memory(tmp_path: Path) -> None:
     recording.close()
     assert count == 101
     assert peak < 8 << 20
+
+
+@pytest.mark.parametrize("gap", [False, True])
+def test_whether_all_is_in_it(tmp_path: Path, gap: bool) -> None:
+    """It needs an end, and no gap before it: what is counted is told by the notes."""
+    path = tmp_path / "one"
+    file = new_file(path)
+    file.begin(0, b"opening", whole=False, continues=False)
+    file.flush()
+    running = Recording(path)
+    assert not running.complete
+    running.close()
+    assert file.close(9, gap=gap) is None
+    ended = Recording(path)
+    assert ended.whole
+    assert (ended.complete, ended.gaps) == (not gap, int(gap))
+    ended.close()

@@ -15,7 +15,8 @@ from tests.disks import Disk
 from tests.unit.recording.surroundings import MIB, contents, folder
 from vncproxy.recording import writer as module
 from vncproxy.recording.file import RecordingFile
-from vncproxy.recording.layout import LINK_LOST, Header, Kind
+from vncproxy.recording.layout import GAP, LINK_LOST, Header, Kind
+from vncproxy.recording.reader import Recording
 from vncproxy.recording.writer import RecordingWriter, Result
 
 HEADER = Header(instance="i-1", viewer="v-1", user="ann", started_at="2026-01-01T00:00:00Z")
@@ -35,6 +36,10 @@ class Desk:
     def recording_troubled(self, problem: str | None) -> None:
         """Or no longer."""
         self.said.put(("trouble", problem))
+
+    def recording_too_long(self) -> None:
+        """It should end."""
+        self.said.put(("too long", None))
 
     def recording_ended(self, result: Result) -> None:
         """It is over."""
@@ -158,29 +163,75 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.problem is None
 
 
-def test_the_end_while_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It doesn't wait for the disk; the result says that something is missing."""
+@pytest.mark.parametrize("index_room", [0, 10**9])
+def test_the_end_while_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, index_room: int
+) -> None:
+    """It doesn't wait for the disk; result and file say that something is missing."""
     desk = Desk()
     with writing(tmp_path, desk, first_pause_s=1000.0) as (writer, path):
-        Disk(monkeypatch, path, room=0)
+        disk = Disk(monkeypatch, path, room=0)
         monkeypatch.setattr(module, "FLUSH_INTERVAL_S", 0.0)
         writer.begin(1, b"opening", whole=False, continues=False)
         assert desk.heard()[0] == "trouble"
+        disk.room = index_room
         writer.close(2)
         words = [desk.heard(), desk.heard()]
     [result] = [what for kind, what in words if kind == "ended"]
     assert isinstance(result, Result)
     assert result.problem
+    recording = Recording(path)
+    assert not recording.complete
+    assert (recording.whole, recording.gaps) == (index_room > 0, index_room > 0)
+    recording.close()
 
 
-def test_max_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A running recording that alone is too much goes no further."""
-    monkeypatch.setattr(module, "TIDY_BYTES", 1000)
+def test_a_note_does_not_mend_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is told that it is recorded again before a block has begun."""
+    monkeypatch.setattr(module, "FLUSH_INTERVAL_S", 0.0)
+    desk = Desk()
+    with writing(tmp_path, desk, first_pause_s=0.01) as (writer, path):
+        disk = Disk(monkeypatch, path, room=0)
+        writer.begin(1, b"opening", whole=False, continues=False)
+        assert desk.heard()[0] == "trouble"
+        assert desk.heard() == ("room", None)
+        disk.room = 10**9
+        writer.note(2, LINK_LOST)
+        writer.close(3)
+        kind, result = desk.heard()
+    assert kind == "ended"
+    assert isinstance(result, Result)
+    assert result.problem
+    recording = Recording(path)
+    assert [note.what for note in recording.notes] == [LINK_LOST, GAP]
+    recording.close()
+
+
+def test_max_bytes(tmp_path: Path) -> None:
+    """A running recording that alone is too much goes no further, however small max_bytes is."""
     desk = Desk()
     with writing(tmp_path, desk, max_bytes=3000, first_pause_s=1000.0) as (writer, path):
         writer.begin(1, b"opening", whole=False, continues=False)
         writer.add(2, Kind.LIVE, [os.urandom(200_000)])
+        assert desk.heard()[0] == "too long"
         kind, problem = desk.heard()
         assert kind == "trouble"
         assert "max_bytes" in str(problem)
     assert path.exists()
+
+
+def test_one_session_s_share(tmp_path: Path) -> None:
+    """It is told once that it should end, and all that is given until it does is written."""
+    desk = Desk()
+    with writing(tmp_path, desk, max_bytes=1_000_000) as (writer, path):
+        writer.begin(1, b"opening", whole=False, continues=False)
+        for at in range(2):
+            writer.add(at, Kind.LIVE, [os.urandom(260_000)])
+        assert desk.heard() == ("too long", None)
+        writer.add(3, Kind.LIVE, [b"last"])
+        writer.close(4)
+        kind, result = desk.heard()
+    assert kind == "ended"
+    assert isinstance(result, Result)
+    assert result.problem is None
+    assert contents(path)[-1][2] == b"last"

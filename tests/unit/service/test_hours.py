@@ -82,7 +82,7 @@ async def test_a_session_ends_with_its_hours(bastion: Bastion) -> None:
     assert ann.end is not None
     said = "You may open this console only mon-fri 08:00-18:00 (rule 1)."
     assert (ann.end.code, ann.end.text) == (CloseCode.KICKED, said)
-    assert {"type": "withdrawn", "text": said} in await page.news()
+    assert {"type": "ending", "text": said} in await page.news()
     bastion.console.unsubscribe(page)
 
 

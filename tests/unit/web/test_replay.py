@@ -93,7 +93,7 @@ async def test_what_is_in_it(tmp_path: Path) -> None:
     assert told["instance"] == "i-1"
     assert told["user"] == "ann"
     assert told["duration_ms"] == 100
-    assert told["complete"] is True
+    assert (told["complete"], told["ended"]) == (False, True)
     assert told["size_bytes"] == path.stat().st_size
     assert told["blocks"] == [
         {"time_ms": 0, "whole": False, "continues": False},

@@ -47,6 +47,13 @@ test("access that the rules don't give any more ends with the daemon's own words
   const close = { code: 4403, reason: "kicked" };
   const ending = endOfSession(close, { state: "running" }, why);
   assert.deepEqual([ending.text, ending.retry, ending.title], [why, "never", "Your session was ended"]);
-  assert.match(endOfSession(close, null).text, /administrator/);
+  assert.match(endOfSession(close, null).text, /whoever runs/);
   assert.doesNotMatch(endOfSession({ code: 1012, reason: "restarting" }, null, why).text, /rule 2/);
+});
+
+test("a session whose recording is as long as one may be says so, one that only lasted has its own words", () => {
+  const close = { code: 4410, reason: "session-limit" };
+  const why = "The recording of this session is as long as one may be.";
+  assert.deepEqual([endOfSession(close, null, why).text, endOfSession(close, null, why).action], [why, "again"]);
+  assert.match(endOfSession(close, null).text, /session_max_age/);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { blockAt, lengthText, noteText, spokenLength } from "./timeline.js";
+import { blockAt, lackOf, lengthText, noteText, spokenLength } from "./timeline.js";
 
 const blocks = [
   { time_ms: 0, whole: false },
@@ -22,6 +22,12 @@ test("lengths are spoken in words", () => {
   assert.equal(spokenLength(0), "0 seconds");
   assert.equal(spokenLength(3_661_000), "1 hour 1 minute 1 second");
   assert.equal(spokenLength(120_000), "2 minutes");
+});
+
+test("a recording says what it lacks", () => {
+  assert.equal(lackOf({ complete: true, ended: true }), null);
+  assert.match(lackOf({ complete: false, ended: true }).word, /missing/);
+  assert.match(lackOf({ complete: false, ended: false }).text, /still runs/);
 });
 
 test("each note has a sentence", () => {

@@ -65,7 +65,7 @@ export const CLOSE_CODES = [
     "code": 4403,
     "word": "kicked",
     "title": "Your session was ended",
-    "text": "An administrator closed it, or your access to this instance was withdrawn. Ask them before you open it again.",
+    "text": "Your access to this instance is over. Ask whoever runs this vncproxy.",
     "retry": "never",
     "action": "list",
     "button": "All instances"

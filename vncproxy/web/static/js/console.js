@@ -50,7 +50,7 @@ class ConsolePage {
 
   #session = null;
   #state = null;
-  #withdrawn = "";
+  #ending = "";
   #mayControl = true;
   #controls = true;
   #attempt = 0;
@@ -166,8 +166,8 @@ class ConsolePage {
       case "notice":
         notice(message.level, message.text);
         break;
-      case "withdrawn":
-        this.#withdrawn = message.text;
+      case "ending":
+        this.#ending = message.text;
         break;
       default:
         // A later daemon may say more than this page knows.
@@ -250,12 +250,12 @@ class ConsolePage {
   #ended(close) {
     const elsewhere = close.code === CLOSED_FOR_ANOTHER_DAEMON ? this.#elsewhere : null;
     const last = elsewhere ? { ...this.#state, error: elsewhere } : this.#state;
-    const withdrawn = this.#withdrawn;
+    const said = this.#ending;
     this.#over();
     if (close.code === CLOSED_FOR_PASSWORD) {
       this.#password.wantedAfterEnd(() => this.start(), last?.error?.text);
     } else if (!this.#passOn(elsewhere)) {
-      this.#stop(endOfSession(close, last, withdrawn));
+      this.#stop(endOfSession(close, last, said));
     }
   }
 
@@ -285,7 +285,7 @@ class ConsolePage {
   #over() {
     this.#session = null;
     this.#state = null;
-    this.#withdrawn = "";
+    this.#ending = "";
     clearTimeout(this.#steadyTimer);
     this.#people.clear();
     this.#hideWakeHint();

@@ -27,21 +27,21 @@ const UNSUPPORTED = {
   button: "Try again",
 };
 
-/** The end of a session that the rules don't allow any more. */
-const WITHDRAWN = 4403;
+/** Ends for which the daemon gives the reason in a sentence of its own. */
+const SAID = new Set([4403, 4410]);
 
 /**
  * The end of a session.
  * @param {{code: number, reason: string}} close
  * @param {{state: string, opaque?: boolean, wait_s?: number|null, instance_status?: string|null,
  *   error?: {code: string|null, text: string}|null}|null} last the daemon's last state message
- * @param {string} [withdrawn] why the access is over, where the daemon said so
+ * @param {string} [said] why it is over, where the daemon said so
  * @returns {Ending}
  */
-export function endOfSession({ code, reason }, last, withdrawn = "") {
+export function endOfSession({ code, reason }, last, said = "") {
   const entry = closeCode(code);
-  if (withdrawn && code === WITHDRAWN) {
-    return { ...entry, text: withdrawn, detail: "", after_s: null };
+  if (said && SAID.has(code)) {
+    return { ...entry, text: said, detail: "", after_s: null };
   }
   const status = last?.instance_status ? `The instance is ${last.instance_status}.` : "";
   const after_s = last?.wait_s ?? null;
@@ -53,8 +53,8 @@ export function endOfSession({ code, reason }, last, withdrawn = "") {
     const text = [status, cloudErrorText(cloudCode, last?.error?.text)].filter(Boolean).join(" ");
     return { ...entry, text, detail: entry.text, after_s };
   }
-  const said = sentence(last?.error?.text ?? "");
-  return { ...entry, detail: [said, status].filter(Boolean).join(" "), after_s };
+  const error = sentence(last?.error?.text ?? "");
+  return { ...entry, detail: [error, status].filter(Boolean).join(" "), after_s };
 }
 
 /**

@@ -4,7 +4,7 @@ import { byId, element, setText } from "./elements.js";
 import { Player } from "./player.js";
 import { FrameCutter } from "./recordframes.js";
 import { ReplayScreen } from "./replayscreen.js";
-import { lengthText, noteText, spokenLength } from "./timeline.js";
+import { lackOf, lengthText, noteText, spokenLength } from "./timeline.js";
 import { placeOf } from "./words.js";
 
 const STEP_MS = 10_000;
@@ -99,7 +99,10 @@ class ReplayPage {
     document.title = `${name}, recorded · vncproxy`;
     setText(byId("place"), placeOf({ ...contents, id: contents.instance }));
     setText(byId("who"), `${contents.user}${contents.address ? ` from ${contents.address}` : ""}`);
-    byId("cut").hidden = contents.complete;
+    const lack = lackOf(contents);
+    byId("cut").hidden = !lack;
+    setText(byId("cut"), lack?.word ?? "");
+    byId("cut").title = lack?.text ?? "";
     setText(byId("duration"), lengthText(contents.duration_ms));
     const seek = byId("seek");
     seek.max = contents.duration_ms;

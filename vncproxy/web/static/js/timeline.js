@@ -49,3 +49,19 @@ const NOTES = {
 export function noteText(what) {
   return NOTES[what] ?? what;
 }
+
+/**
+ * What a recording lacks, or null.
+ * @param {{complete: boolean, ended: boolean}} contents
+ */
+export function lackOf({ complete, ended }) {
+  if (!ended) {
+    return {
+      word: "No proper end",
+      text: "It still runs, the daemon crashed, or the disk was full: it goes as far as it was written.",
+    };
+  }
+  return complete
+    ? null
+    : { word: "Parts are missing", text: "Something was shown that couldn’t be recorded: see the marks of the seek bar." };
+}
