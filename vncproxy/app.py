@@ -71,6 +71,11 @@ _log = structlog.get_logger("vncproxy.app")
 
 _RESTARTING = CloseReason(CloseCode.RESTARTING, Side.DAEMON, "the daemon is restarting")
 
+_UNSURE = (
+    "this machine's directory of accounts doesn't answer, so nobody has to go yet for the groups "
+    "they are in; they are looked at again once it does"
+)
+
 RECORDINGS_CLOSE_TIMEOUT_S = 3.0
 """For the ends of recordings, once nobody is on any more."""
 AUDIT_CLOSE_TIMEOUT_S = 2.0
@@ -279,6 +284,9 @@ class Daemon:
             inventory=self._inventory(given),
             metrics_open=config.metrics.access == "open",
         )
+        await self._authority.learn_again(services.registry.present, config.rule)
+        if self._authority.unsure:
+            notes.append(_UNSURE)
         fresh = await self._doors.prepare(given, services)
         try:
             await self._audit.go_on_in(audit_path(config, self.state))

@@ -18,6 +18,7 @@ from tests.setup import WAIT_S, Running, key, running, until
 from vncproxy.config.model import Config, Rule
 from vncproxy.recording.reader import Recording
 from vncproxy.service import hours as hours_module
+from vncproxy.web.directory import Directory
 from vncproxy.web.tcp_leg import TcpLeg
 
 
@@ -66,7 +67,7 @@ class Kernel:
         self.uid: int | None = 70001
         accounts = {70001: "ann", 70002: "bob"}
         patch.setattr(TcpLeg, "peer_uid", lambda leg: self.uid)
-        patch.setattr("vncproxy.web.native_door.account_name", accounts.get)
+        patch.setattr(Directory, "name", lambda directory, uid: accounts.get(uid))
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ async def permissions(
                     native = Identity(user, "peer+vnc-password", "peer")
                     ways.append((f"tcp_port {port}, with its password", native))
                 for way, who in ways:
+                    await authority.learn(who)
                     decision = authority.decide(who, instance, at)
                     yield _finding(f"{user} on {instance.alias} through {way}", decision)
                 if not ways:

@@ -19,6 +19,7 @@ from vncproxy.console.rate import LOOK_INTERVAL_S
 from vncproxy.console.recording_desk import check_recording
 from vncproxy.console.report import elsewhere
 from vncproxy.console.tasks import Tasks
+from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
 from vncproxy.observe.audit import Audit
 from vncproxy.throttle.ledger import Usage
@@ -50,6 +51,11 @@ class Registry:
     def consoles(self) -> list[Console]:
         """What is open."""
         return list(self._open.values())
+
+    @property
+    def present(self) -> list[ViewerIdentity]:
+        """Who is on, on whichever console."""
+        return [viewer.identity for console in self.consoles for viewer in console.viewers]
 
     @property
     def audit(self) -> Audit:

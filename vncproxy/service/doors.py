@@ -146,6 +146,7 @@ class Doors:
                 token,
                 services.sessions,
                 users=given.users,
+                directory=services.authority.directory,
                 attempts=self._attempts,
                 header_secret=header_secret,
             )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from datetime import datetime
 
 from vncproxy.console.registry import Registry
@@ -10,6 +12,8 @@ from vncproxy.console.report import notice
 from vncproxy.web.authority import Authority
 
 LOOK_INTERVAL_S = 1.0
+UNSURE_INTERVAL_S = 30.0
+"""How often groups are asked for that the directory of accounts didn't give."""
 WARN_MINUTES = 5
 """How long before the end of their session people are told of it."""
 
@@ -17,30 +21,48 @@ WARN_MINUTES = 5
 class PassingHours:
     """Looks at the clock; does nothing while no rule has hours."""
 
-    def __init__(self, authority: Authority, registry: Registry) -> None:
-        """Nobody is warned yet."""
+    def __init__(
+        self,
+        authority: Authority,
+        registry: Registry,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Nobody is warned yet. Args: clock - monotonic seconds."""
         self._authority = authority
         self._registry = registry
         self._warned: set[str] = set()
         self._looked_at: datetime | None = None
+        self._clock = clock
+        self._again_at_s = float("-inf")
 
     async def watch(self) -> None:
         """Look again and again, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_INTERVAL_S)
-            self.look()
+            await self.look()
 
-    def look(self) -> None:
-        """End the sessions whose hours are over (4403); warn those whose hours end soon."""
+    async def look(self) -> None:
+        """End the sessions whose hours are over (4403); warn those whose hours end soon.
+
+        Those whose groups couldn't be looked up when it mattered are looked at once more.
+        """
+        now_s = self._clock()
+        if self._authority.unsure and now_s >= self._again_at_s:
+            self._again_at_s = now_s + UNSURE_INTERVAL_S
+            await self._recheck()
         if not self._authority.has_hours:
             return
         if self._authority.turned():
-            self._registry.recheck(self._authority.objection)
+            await self._recheck()
         minute = self._authority.now().replace(second=0, microsecond=0)
         if minute != self._looked_at:
             # Whoever has come since the last minute is told, too.
             self._looked_at = minute
             self._warn()
+
+    async def _recheck(self) -> None:
+        await self._authority.learn_again(self._registry.present)
+        self._registry.recheck(self._authority.objection)
 
     def _warn(self) -> None:
         turns = self._authority.turns_within(WARN_MINUTES)

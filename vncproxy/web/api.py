@@ -36,6 +36,7 @@ async def instances(request: web.Request) -> web.Response:
     parts = services(request)
     listed = await parts.inventory.all()
     problem = parts.inventory.problem
+    await parts.authority.learn(identity)
     decided = [(one, parts.authority.decide(identity, one)) for one in listed]
     rows = [_row(parts, one, decision) for one, decision in decided if decision.role is not None]
     later = [
@@ -76,6 +77,7 @@ async def consoles(request: web.Request) -> web.Response:
     """`GET /api/v1/consoles`: what is open, of what this user may see; more of it for admins."""
     identity = door(request).identify(request)
     registry = services(request).registry
+    await services(request).authority.learn(identity)
     decide = services(request).authority.decide
     roles = {one: decide(identity, one.instance).role for one in registry.consoles}
     theirs = [console for console, role in roles.items() if role is Role.ADMIN]

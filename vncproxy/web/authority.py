@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import cast, get_args
 
 from vncproxy.config.model import Rule
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.viewer import ViewerIdentity
-from vncproxy.web.accounts import UnixGroups
+from vncproxy.web.directory import Directory, DirectoryAway
 from vncproxy.web.identity import How, Identity, Kind
-from vncproxy.web.rules import Decision, Role, Rules
+from vncproxy.web.rules import Decision, Role, Rules, any_group
 from vncproxy.web.users import Users
 
 _EVERYTHING = "*"
+_OF_THIS_MACHINE: frozenset[Kind] = frozenset({"peer", "header"})
+"""The doors whose users are in the groups of this machine."""
 
 
 class Authority:
@@ -25,12 +28,14 @@ class Authority:
         self,
         rules: Sequence[Rule],
         users: Users,
-        unix_groups: UnixGroups | None = None,
+        directory: Directory | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Begin with these rules. Args: clock - seconds since 1970, for the rules' hours."""
         self.users = users
-        self._unix_groups = unix_groups or UnixGroups()
+        self.directory = directory or Directory()
+        self.unsure = False
+        """Whether somebody's stay was decided by groups that may be others by now."""
         self._clock = clock
         self._given: tuple[Rule, ...]
         self._in_force: tuple[bool, ...]
@@ -38,8 +43,7 @@ class Authority:
         self.apply(rules)
 
     def apply(self, rules: Sequence[Rule]) -> None:
-        """From now on these rules count; groups are looked up anew."""
-        self._unix_groups.forget()
+        """From now on these rules count."""
         self.users.refresh()
         self._given = tuple(rules)
         self._rules = Rules(rules, self.groups_of)
@@ -61,11 +65,36 @@ class Authority:
         return self._rules.need_tags
 
     def groups_of(self, who: Identity) -> frozenset[str]:
-        """The groups that count: those of users_file for its users, else Unix groups."""
+        """The groups that count: those of users_file for its users, else Unix groups.
+
+        Raises: DirectoryAway - `learn` comes first.
+        """
         if who.kind == "users":
             user = self.users.named(who.user)
             return frozenset(user.groups) if user is not None else frozenset()
-        return self._unix_groups.of(who.user)
+        return self.directory.groups(who.user)
+
+    async def learn(self, who: Identity) -> None:
+        """Let what is asked next know this one's groups, if any rule names one.
+
+        Raises: DirectoryAway - this machine's directory of accounts doesn't answer.
+        """
+        if self._rules.need_groups and who.kind in _OF_THIS_MACHINE:
+            await self.directory.learn_groups(who.user)
+
+    async def learn_again(
+        self, viewers: Iterable[ViewerIdentity], rules: Sequence[Rule] | None = None
+    ) -> None:
+        """Let `objection` know the groups of all of these as they are now.
+
+        It leaves `unsure` if the directory doesn't answer in time. Args: rules - those that are to
+        count soon; default: those that do.
+        """
+        needed = any_group(rules) if rules is not None else self._rules.need_groups
+        users = {one.user for one in viewers if needed and one.kind in _OF_THIS_MACHINE}
+        self.directory.expire()
+        answers = await asyncio.gather(*map(self.directory.renew_groups, users))
+        self.unsure = not all(answers)
 
     def now(self) -> datetime:
         """Local time, without a zone: what the clock on the wall says, as the hours do."""
@@ -87,13 +116,19 @@ class Authority:
     def decide(
         self, who: Identity, instance: ConsoleInstance, at: datetime | None = None
     ) -> Decision:
-        """What somebody may do with an instance. Args: at - local time; default: now."""
+        """What somebody may do with an instance.
+
+        Args: at - local time; default: now. Raises: DirectoryAway - `learn` comes first.
+        """
         if who.kind == "users" and self.users.named(who.user) is None:
             return Decision(None, "", False, "there is no such user in users_file")
         return self._rules.decide(who, instance, at or self.now())
 
     def is_administrator(self, who: Identity) -> bool:
-        """Whether somebody is an admin of all instances, whatever they are: by a rule of `*`."""
+        """Whether somebody is an admin of all instances, whatever they are: by a rule of `*`.
+
+        Raises: DirectoryAway - `learn` comes first.
+        """
         everywhere = tuple(one for one in self._given if _EVERYTHING in one.instances)
         rules = Rules(everywhere or self._given[:1], self.groups_of)
         return rules.decide(who, _ANY, self.now()).allows(Role.ADMIN)
@@ -103,10 +138,15 @@ class Authority:
     ) -> str | None:
         """Why what a viewer was let in for isn't allowed any more, in a sentence; None: it is.
 
-        Args: at - local time; default: now.
+        Nobody has to go since the directory is away: that leaves `unsure`. Args: at - local time;
+        default: now.
         """
         identity = Identity(who.user, _how(who.how), _kind(who.kind))
-        decision = self.decide(identity, instance, at)
+        try:
+            decision = self.decide(identity, instance, at)
+        except DirectoryAway:
+            self.unsure = True
+            return None
         if not decision.allows(Role.CONTROL if who.may_control else Role.WATCH):
             if decision.only:
                 may = "open" if decision.role is None else "control"

@@ -116,10 +116,13 @@ async def visible(
 ) -> tuple[ConsoleInstance, Decision]:
     """The instance of this alias or id, if this user may see it.
 
-    Raises: AccessError - 404: there is none, or the user may not see it; 403: not at this time.
+    Raises: AccessError - 404: there is none, or the user may not see it; 403: not at this time;
+    503: it isn't known which groups the user is in.
     """
     parts = services(request)
     instance = await find(parts, name)
+    if instance is not None:
+        await parts.authority.learn(who)
     decision = parts.authority.decide(who, instance) if instance is not None else None
     if instance is None or decision is None or (decision.role is None and not decision.only):
         raise AccessError(

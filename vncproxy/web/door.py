@@ -14,8 +14,9 @@ from aiohttp import web
 from vncproxy.config.address import TcpAddress
 from vncproxy.config.model import Access, Listen
 from vncproxy.errors import AccessError
-from vncproxy.web.accounts import account_name, is_own
+from vncproxy.web.accounts import is_own
 from vncproxy.web.attempts import Attempts
+from vncproxy.web.directory import Directory
 from vncproxy.web.header import ProxyHeaders
 from vncproxy.web.identity import ANYONE, OWNER, Identity, Kind
 from vncproxy.web.origin import (
@@ -73,6 +74,7 @@ class Door:
         sessions: Sessions,
         *,
         users: Users | None = None,
+        directory: Directory | None = None,
         attempts: Attempts | None = None,
         header_secret: str = "",
         owners_only: bool = False,
@@ -90,6 +92,7 @@ class Door:
         self._token = token
         self._sessions = sessions
         self._users = users or Users(None)
+        self._directory = directory or Directory()
         self._attempts = attempts if attempts is not None else Attempts()
         self._proxy = (
             ProxyHeaders(listen.trusted_proxies, listen.user_header, header_secret)
@@ -208,7 +211,10 @@ class Door:
         return _LOG_IN.get(self.kind, _LOG_IN["token"])
 
     def find(self, request: web.Request) -> Identity | None:
-        """Who asks, or None. Raises: AccessError 401, 429 - what was given as proof is wrong."""
+        """Who asks, or None.
+
+        Raises: AccessError - 401, 429: what was given as proof is wrong; 503: `learn` comes first.
+        """
         match self.kind:
             case "open":
                 return ANYONE
@@ -255,13 +261,23 @@ class Door:
         user = self._users.named(identity.user)
         return user is not None and user.id == identity.token_id
 
+    async def learn(self, request: web.Request) -> None:
+        """Let `find` know whose account asks.
+
+        Raises: AccessError 503 - this machine's directory of accounts doesn't answer.
+        """
+        if self.kind == "peer" and not self._owners_only and not _is_proxied(request):
+            uid = uid_behind(request.transport)
+            if uid is not None:
+                await self._directory.learn_name(uid)
+
     def _account(self, request: web.Request) -> Identity | None:
-        if any(name in request.headers for name in _PROXIED):
+        if _is_proxied(request):
             return None
         if self._owners_only:
             return Identity(OWNER, "peer")
         uid = uid_behind(request.transport)
-        name = account_name(uid) if uid is not None else None
+        name = self._directory.name(uid) if uid is not None else None
         if name is not None:
             return Identity(name, "peer", "peer")
         # The service's own account may read the token: commands come by it.
@@ -276,3 +292,7 @@ class Door:
         peer = transport.get_extra_info("peername") if transport is not None else None
         # A connection that is gone has no address; no proxy has this one.
         return peer[0] if isinstance(peer, tuple) else "::"
+
+
+def _is_proxied(request: web.Request) -> bool:
+    return any(name in request.headers for name in _PROXIED)

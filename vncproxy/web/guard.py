@@ -37,6 +37,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what comes from elsewhere; turn refusals and faults into answers."""
     try:
         door(request).check_browser(request)
+        if not _is_for_anybody(request):
+            await door(request).learn(request)
         return await handler(request)
     except AccessError as error:
         services(request).metrics.refused(error.word)
@@ -59,6 +61,11 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception:
         _log.exception("request.fault", route=_route(request))
         return refusal(request, server_error())
+
+
+def _is_for_anybody(request: web.Request) -> bool:
+    """What is answered at once, also while nobody can say whose account it is."""
+    return request.path in ("/healthz", "/readyz") or request.path.startswith("/static/")
 
 
 def _route(request: web.Request) -> str:

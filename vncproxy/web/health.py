@@ -19,6 +19,7 @@ async def readyz(request: web.Request) -> web.Response:
     """`GET /readyz`: able to open consoles; the reasons are told only to somebody known."""
     problems = await services(request).problems()
     try:
+        await door(request).learn(request)
         known = door(request).find(request) is not None
     except AccessError:
         known = False
@@ -35,6 +36,7 @@ async def metrics(request: web.Request) -> web.Response:
     """`GET /metrics`: Prometheus; for administrators of everything, unless it is open."""
     if not services(request).metrics_open:
         identity = door(request).identify(request)
+        await services(request).authority.learn(identity)
         if not services(request).authority.is_administrator(identity):
             raise AccessError(403, "not-allowed", "The numbers are for administrators.")
     return web.Response(

@@ -31,9 +31,10 @@ from vncproxy.errors import (
 )
 from vncproxy.observe.repeats import Repeats
 from vncproxy.rfb.vnc_auth import CHALLENGE_BYTES, PasswordVerifier
-from vncproxy.web.accounts import account_name, is_own
+from vncproxy.web.accounts import is_own
 from vncproxy.web.api import new_viewer_id
 from vncproxy.web.context import Services, find, outside_hours
+from vncproxy.web.directory import Directory
 from vncproxy.web.identity import OWNER, UNKNOWN, Identity
 from vncproxy.web.rules import Role
 from vncproxy.web.session import announce, serve
@@ -47,15 +48,18 @@ WRONG_LIMIT = 5
 WRONG_WINDOW_S = 60.0
 
 
-def identity_of(uid: int | None) -> Identity:
+async def identity_of(uid: int | None, directory: Directory) -> Identity:
     """Who connects, by the account that owns the other end; what remains to prove is the password.
 
     The daemon's own account can read the token, so it is the token's owner. Args: uid - None: the
-    kernel doesn't say.
+    kernel doesn't say. Raises: DirectoryAway - the directory doesn't.
     """
     if uid is not None and is_own(uid):
         return Identity(OWNER, "peer+vnc-password")
-    name = account_name(uid) if uid is not None else None
+    if uid is None:
+        return UNKNOWN
+    await directory.learn_name(uid)
+    name = directory.name(uid)
     return Identity(name, "peer+vnc-password", "peer") if name is not None else UNKNOWN
 
 
@@ -115,19 +119,12 @@ class NativeDoor:
         self._tasks.start(self._serve(leg), f"native-{self._instance.id}")
 
     async def _serve(self, leg: TcpLeg) -> None:
-        identity = identity_of(leg.peer_uid())
-        who = ViewerIdentity(
-            id=new_viewer_id(),
-            user=identity.user,
-            address=HOST,
-            door=f"tcp_port {self.port}",
-            native=True,
-            how=identity.how,
-            kind=identity.kind,
-        )
+        who = self._who(UNKNOWN)
         self._connections += 1
         try:
             try:
+                identity = await identity_of(leg.peer_uid(), self._parts.authority.directory)
+                who = self._who(identity)
                 self._check_limits()
                 instance, who = await self._permitted(identity, who)
             except AccessError as refusal:
@@ -136,6 +133,17 @@ class NativeDoor:
                 await self._open(instance, self._viewer(who, leg))
         finally:
             self._connections -= 1
+
+    def _who(self, identity: Identity) -> ViewerIdentity:
+        return ViewerIdentity(
+            id=new_viewer_id(),
+            user=identity.user,
+            address=HOST,
+            door=f"tcp_port {self.port}",
+            native=True,
+            how=identity.how,
+            kind=identity.kind,
+        )
 
     def _check_limits(self) -> None:
         """Raises: AccessError."""
@@ -161,6 +169,7 @@ class NativeDoor:
                 "This port knows you by your account on this machine, and it sees none: root, "
                 "services and proxies don't count.",
             )
+        await authority.learn(identity)
         decision = authority.decide(identity, instance)
         if decision.role is None and decision.only:
             raise outside_hours(decision)

@@ -74,6 +74,11 @@ class Rules:
         return any(one.startswith(_TAG) for rule in self._rules for one in rule.instances)
 
     @property
+    def need_groups(self) -> bool:
+        """Whether any rule names a group."""
+        return any_group(self._rules)
+
+    @property
     def have_hours(self) -> bool:
         """Whether any rule counts at some times only."""
         return any(hours.spans for hours in self._hours)
@@ -137,6 +142,11 @@ class Rules:
             for index in passed
             if Role[self._rules[index].role.upper()] > role
         )
+
+
+def any_group(rules: Sequence[Rule]) -> bool:
+    """Whether any rule names a group."""
+    return any(name.startswith("@") for rule in rules for name in rule.users)
 
 
 _NO_RULE = "no rule names both the user and the instance"

@@ -24,6 +24,7 @@ from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
 from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewhere, Side
 from vncproxy.web.api import new_viewer_id
 from vncproxy.web.context import door, permitted, services
+from vncproxy.web.directory import DirectoryAway
 from vncproxy.web.evidence import address_of, refused
 from vncproxy.web.identity import Identity
 from vncproxy.web.rules import Decision, Role
@@ -210,7 +211,11 @@ def _may_watch(request: web.Request, who: Identity, instance: ConsoleInstance) -
     parts = services(request)
     if parts.sessions.is_over(who.login):
         return False
-    return parts.authority.decide(who, instance).allows(Role.WATCH)
+    try:
+        return parts.authority.decide(who, instance).allows(Role.WATCH)
+    except DirectoryAway:
+        # Not known is not withdrawn.
+        return True
 
 
 async def _tell(

@@ -429,6 +429,7 @@ async def test_who_may_not_stay_is_sent_away(around: Surroundings) -> None:
         return "Not any more." if who.id in (leaving.id, elsewhere.id) else None
 
     page = console.subscribe(leaving.id)
+    assert {one.id for one in registry.present} == {leaving.id, staying.id, elsewhere.id}
     assert registry.recheck(objection) == 2
     assert await page.news() == [{"type": "ending", "text": "Not any more."}]
     assert leaving.end is not None

@@ -20,8 +20,8 @@ from vncproxy.console.viewer import Viewer
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.service import hours as hours_module
 from vncproxy.service.hours import PassingHours
-from vncproxy.web.accounts import UnixGroups
 from vncproxy.web.authority import Authority
+from vncproxy.web.directory import Directory
 from vncproxy.web.users import Users
 
 CONTROL = Rule(users=("ann",), instances=("*",), hours=("mon-fri 08:00-18:00",))
@@ -35,9 +35,9 @@ class Bastion:
     def __init__(self, around: Surroundings, console: Console, registry: Registry) -> None:
         """It is a Tuesday, ten minutes before the end of working hours."""
         self.seconds = datetime(2026, 11, 24, 17, 50).timestamp()
-        self.console = console
+        self.console, self.registry = console, registry
         self.authority = Authority(
-            (CONTROL,), Users(None), UnixGroups(lambda _: frozenset()), lambda: self.seconds
+            (CONTROL,), Users(None), Directory(lambda _: frozenset()), lambda: self.seconds
         )
         self.passing = PassingHours(self.authority, registry)
         self._around = around
@@ -49,11 +49,11 @@ class Bastion:
         self.console.join(viewer)
         return viewer
 
-    def look_at(self, hour: int, minute: int) -> None:
+    async def look_at(self, hour: int, minute: int) -> None:
         """It is so late."""
         now = self.authority.now()
         self.seconds += 60 * (hour * 60 + minute - now.hour * 60 - now.minute)
-        self.passing.look()
+        await self.passing.look()
 
 
 @asynccontextmanager
@@ -75,10 +75,10 @@ async def bastion(tmp_path: Path) -> AsyncIterator[Bastion]:
 async def test_a_session_ends_with_its_hours(bastion: Bastion) -> None:
     """Not a minute before; and the page is told by which rule."""
     ann = bastion.join("ann")
-    bastion.look_at(17, 59)
+    await bastion.look_at(17, 59)
     assert ann.end is None
     page = bastion.console.subscribe(ann.id)
-    bastion.look_at(18, 0)
+    await bastion.look_at(18, 0)
     assert ann.end is not None
     said = "You may open this console only mon-fri 08:00-18:00 (rule 1)."
     assert (ann.end.code, ann.end.text) == (CloseCode.KICKED, said)
@@ -94,7 +94,7 @@ async def test_whom_another_rule_allows_as_much_stays(bastion: Bastion) -> None:
         bastion.join("ann", may_control=False),
         bastion.join("bob", may_control=False),
     )
-    bastion.look_at(18, 0)
+    await bastion.look_at(18, 0)
     assert ann.end is not None
     assert ann.end.text == "You may control this console only mon-fri 08:00-18:00 (rule 1)."
     assert watching.end is None
@@ -106,9 +106,9 @@ async def test_a_rule_whose_hours_begin_may_take_something_away(bastion: Bastion
     evening = Rule(users=("ann",), instances=("*",), role="watch", hours=("18:00-20:00",))
     bastion.authority.apply((evening, replace_hours(CONTROL)))
     ann = bastion.join("ann")
-    bastion.look_at(17, 59)
+    await bastion.look_at(17, 59)
     assert ann.end is None
-    bastion.look_at(18, 0)
+    await bastion.look_at(18, 0)
     assert ann.end is not None
     assert "rule 1 (watch, 18:00-20:00) decides" in ann.end.text
 
@@ -123,10 +123,10 @@ async def test_people_are_told_some_minutes_before(bastion: Bastion) -> None:
     bastion.authority.apply((CONTROL, WATCH))
     ann, bob = bastion.join("ann"), bastion.join("bob", may_control=False)
     pages = [bastion.console.subscribe(one.id) for one in (ann, bob)]
-    bastion.look_at(17, 54)
+    await bastion.look_at(17, 54)
     assert [await page.news() for page in pages] == [[], []]
     for minute in (55, 56, 57):
-        bastion.look_at(17, minute)
+        await bastion.look_at(17, minute)
     (told,) = await pages[0].news()
     assert told == {
         "type": "notice",
@@ -136,10 +136,10 @@ async def test_people_are_told_some_minutes_before(bastion: Bastion) -> None:
     }
     late = bastion.join("ann")
     pages.append(bastion.console.subscribe(late.id))
-    bastion.look_at(17, 58)
+    await bastion.look_at(17, 58)
     (told,) = await pages[2].news()
     assert "18:00" in told["text"]
-    bastion.look_at(17, 59)
+    await bastion.look_at(17, 59)
     for page in pages:
         bastion.console.changed()
         assert await page.news() == []
@@ -159,7 +159,7 @@ async def test_without_hours_nobody_is_asked_about(
 
     for name in ("objection", "turned", "turns_within"):
         monkeypatch.setattr(Authority, name, asked)
-    bastion.look_at(18, 0)
+    await bastion.look_at(18, 0)
 
 
 async def test_it_looks_again_and_again(bastion: Bastion, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,3 +172,30 @@ async def test_it_looks_again_and_again(bastion: Bastion, monkeypatch: pytest.Mo
     watching.cancel()
     await asyncio.wait([watching])
     assert watching.cancelled()
+
+
+async def test_who_was_not_looked_up_is_looked_at_again(tmp_path: Path) -> None:
+    """Not at every look, but soon after the directory answers; then a session may have to end."""
+    away, groups, now_s = True, frozenset({"ops"}), 0.0
+
+    def groups_of(user: str) -> frozenset[str]:
+        if away:
+            raise OSError("no answer")
+        return groups
+
+    async with bastion_of(tmp_path) as bastion:
+        ops = Authority(
+            (Rule(users=("@ops",), instances=("*",)),), Users(None), Directory(groups_of)
+        )
+        passing = PassingHours(ops, bastion.registry, lambda: now_s)
+        ann = bastion.join("ann")
+        assert bastion.registry.recheck(ops.objection) == 0
+        await passing.look()
+        assert ops.unsure
+        away, groups = False, frozenset()
+        await passing.look()
+        assert ann.end is None
+        now_s = hours_module.UNSURE_INTERVAL_S
+        await passing.look()
+        assert not ops.unsure
+        assert ann.end is not None

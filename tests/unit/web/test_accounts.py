@@ -10,9 +10,6 @@ from pathlib import Path
 import pytest
 
 from vncproxy.web.accounts import (
-    FRESH_FOR_S,
-    MAX_KEPT,
-    UnixGroups,
     account_name,
     is_own,
     is_person,
@@ -93,27 +90,3 @@ def test_groups_are_those_of_the_system() -> None:
 def test_a_name_without_an_account_is_in_the_groups_that_list_it(name: str) -> None:
     """Here in none."""
     assert look_up_groups(name) == frozenset()
-
-
-def test_groups_are_kept_for_a_while() -> None:
-    """The directory isn't asked at every request, but again after its time or a reload."""
-    asked: list[str] = []
-    now = 0.0
-
-    def look_up(user: str) -> frozenset[str]:
-        asked.append(user)
-        return frozenset({f"of-{user}"})
-
-    groups = UnixGroups(look_up, lambda: now)
-    for _ in range(3):
-        assert groups.of("ann") == {"of-ann"}
-    assert groups.of("bob") == {"of-bob"}
-    assert asked == ["ann", "bob"]
-    now = FRESH_FOR_S + 1
-    groups.of("ann")
-    groups.forget()
-    groups.of("ann")
-    assert asked == ["ann", "bob", "ann", "ann"]
-    for number in range(MAX_KEPT + 5):
-        groups.of(f"{number}")
-    assert len(groups._kept) <= MAX_KEPT

@@ -15,8 +15,8 @@ from vncproxy.config.model import Rule
 from vncproxy.config.users_file import change_users
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.viewer import ViewerIdentity
-from vncproxy.web.accounts import UnixGroups
 from vncproxy.web.authority import Authority
+from vncproxy.web.directory import Directory, DirectoryAway
 from vncproxy.web.identity import ANYONE, Identity
 from vncproxy.web.rules import Role
 from vncproxy.web.users import Users
@@ -30,7 +30,7 @@ VIEWER = ViewerIdentity("v-1", "ann", "unix", "bastion", how="peer", kind="peer"
 
 def authority(*rules: Rule, users: Users | None = None) -> Authority:
     """Rules on a machine where everybody is in `ops`."""
-    groups = UnixGroups(lambda _: frozenset({"ops"}))
+    groups = Directory(lambda _: frozenset({"ops"}))
     return Authority(rules, users or Users(None), groups)
 
 
@@ -45,7 +45,7 @@ def test_other_rules_count_at_once() -> None:
     assert ours.need_tags
 
 
-def test_groups_are_those_of_the_door(tmp_path: Path) -> None:
+async def test_groups_are_those_of_the_door(tmp_path: Path) -> None:
     """Unix groups for accounts and proxies' users, groups of users_file for its users."""
     path = tmp_path / "users.json"
     add(path, "ann", "team")
@@ -54,6 +54,7 @@ def test_groups_are_those_of_the_door(tmp_path: Path) -> None:
         Rule(users=("@team",), instances=("*",), role="admin"),
         users=Users(path),
     )
+    await ours.learn(ANN)
     assert ours.decide(ANN, WEB).role is Role.WATCH
     assert ours.decide(Identity("ann", "header", "header"), WEB).role is Role.WATCH
     assert ours.decide(Identity("ann", "bearer", "users"), WEB).role is Role.ADMIN
@@ -158,7 +159,7 @@ WORK = replace_rule(CONTROL, hours=("mon-fri 08:00-18:00",))
 def at_work(text: str, *rules: Rule) -> tuple[Authority, Wall]:
     """Rules, by default of working hours, at a time."""
     wall = Wall(text)
-    return Authority(rules or (WORK,), Users(None), UnixGroups(lambda _: frozenset()), wall), wall
+    return Authority(rules or (WORK,), Users(None), Directory(lambda _: frozenset()), wall), wall
 
 
 def test_hours_count_at_the_time_of_the_question() -> None:
@@ -230,3 +231,46 @@ def test_a_night_with_a_change_of_the_clocks(
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+async def test_groups_are_learned_where_a_rule_names_one(tmp_path: Path) -> None:
+    """The directory isn't asked for users of users_file, nor without need."""
+    asked: list[str] = []
+    directory = Directory(lambda user: asked.append(user) or frozenset({"ops"}))  # type: ignore[func-returns-value]
+    ours = Authority((CONTROL,), Users(None), directory)
+    await ours.learn(ANN)
+    await ours.learn_again([VIEWER])
+    ours.apply((Rule(users=("@ops",), instances=("*",)),))
+    await ours.learn(replace(ANN, kind="users"))
+    assert asked == []
+    with pytest.raises(DirectoryAway):
+        ours.decide(ANN, WEB)
+    await ours.learn(ANN)
+    assert ours.decide(ANN, WEB).role is Role.CONTROL
+    assert asked == ["ann"]
+
+
+async def test_nobody_has_to_go_since_the_directory_is_away() -> None:
+    """It stays to be looked at again; then who isn't in the group any more goes."""
+
+    def groups_of(user: str) -> frozenset[str]:
+        if away:
+            raise OSError("no answer")
+        return groups
+
+    away, groups = True, frozenset({"ops"})
+    ours = Authority((Rule(users=("@ops",), instances=("*",)),), Users(None), Directory(groups_of))
+    assert ours.objection(VIEWER, WEB) is None
+    assert ours.unsure
+    away = False
+    await ours.learn_again([VIEWER])
+    assert not ours.unsure
+    assert ours.objection(VIEWER, WEB) is None
+    away, groups = True, frozenset()
+    await ours.learn_again([VIEWER], [Rule(users=("@ops",), instances=("*",))])
+    assert ours.unsure
+    assert ours.objection(VIEWER, WEB) is None
+    away = False
+    await ours.learn_again([VIEWER])
+    assert not ours.unsure
+    assert ours.objection(VIEWER, WEB) is not None
