@@ -21,6 +21,7 @@ from vncproxy.config.search import audit_path, control_path, state_folder, token
 from vncproxy.config.secrets import ensure_token
 from vncproxy.config.users_file import User
 from vncproxy.console.bastion import Bastion, bastion_of
+from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.inventory import Inventory
 from vncproxy.console.learned import FILE_NAME as LEARNED_FILE
 from vncproxy.console.learned import LearnedStore
@@ -29,6 +30,7 @@ from vncproxy.console.parts import ConsoleParts
 from vncproxy.console.registry import Registry
 from vncproxy.console.tasks import Tasks
 from vncproxy.console.upstream_leg import dial
+from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import (
     CloseCode,
     CloseReason,
@@ -61,6 +63,7 @@ from vncproxy.throttle.ledger import Ledger
 from vncproxy.web.authority import Authority
 from vncproxy.web.context import Services
 from vncproxy.web.door import Token
+from vncproxy.web.identity import BY_TOKEN
 from vncproxy.web.native_door import NativeDoor
 from vncproxy.web.presence import Presence
 from vncproxy.web.server import Server
@@ -308,12 +311,14 @@ class Daemon:
         self._cloud.now = cloud
         self._bastion.ledger.renew(budget_of(config))
         self._recordings.folder = folder
-        services.sessions.renew(config.access.session_lifetime, token.digest)
+        exchanged = services.sessions.renew(config.access.session_lifetime, token.digest)
         services.registry.renew(config.limits)
         self._authority.users = given.users
         self._authority.apply(config.rule)
         self._doors.renew(given, token, services, fresh)
         services.registry.recheck(self._authority.objection)
+        if exchanged:
+            services.registry.recheck(_by_the_old_token)
         return notes
 
     def _users_changed(self, before: Sequence[User], after: Sequence[User]) -> None:
@@ -361,6 +366,11 @@ class Daemon:
             _log.error("recordings.unfinished", text="they can be played up to what is written")
         await self._tasks.close()
         await self._doors.close()
+
+
+def _by_the_old_token(who: ViewerIdentity, _instance: ConsoleInstance) -> str | None:
+    by_token = who.kind == "token" and who.how in BY_TOKEN
+    return "The owner's token was exchanged." if by_token else None
 
 
 async def _problems(

@@ -165,6 +165,7 @@ async def test_the_door_is_another_on_connections_that_stay(tmp_path: Path) -> N
         cookie = await home.log_in()
         assert (await home.ask("/api/v1/instances", cookie)).status == 200
         bearer = home.bearer
+        viewer = await home.viewer()
         reader, writer = await asyncio.open_connection("127.0.0.1", home.port)
 
         async def status(*headers: str) -> int:
@@ -184,6 +185,8 @@ async def test_the_door_is_another_on_connections_that_stay(tmp_path: Path) -> N
         )
         assert (await reload(setup))["event"] == "reload.done"
         assert await status("Host: bastion.example", bearer) == 401
+        await until(lambda: viewer.socket.closed, "the end of what the old token opened")
+        assert viewer.socket.close_code == 4403
         fresh = house_of(setup, token).bearer
         assert await status("Host: bastion.example", fresh) == 200
         assert (await home.ask("/api/v1/instances", cookie)).status == 401

@@ -10,6 +10,8 @@ How = Literal[
 ]
 NATIVE: frozenset[How] = frozenset({"vnc-password", "peer+vnc-password"})
 """Proofs at the ports of native viewers: the port's password, and the account if it is known."""
+BY_TOKEN: frozenset[How] = frozenset({"bearer", "cookie", "ticket"})
+"""Proofs that began with a token."""
 Kind = Literal["token", "users", "peer", "header", "open"]
 """How a door finds out who asks: `access` of [[listen]]."""
 

@@ -27,6 +27,8 @@ FILE_NAME = "sessions.json"
 ID_FILE_NAME = "daemon-id"
 MAX_SESSIONS = 1024
 """The oldest goes when there are more."""
+MAX_SESSIONS_OF_ONE = 32
+"""A user's own oldest goes when that user has more: nobody's is pushed out by somebody else."""
 
 _log = structlog.get_logger("vncproxy.sessions")
 
@@ -71,9 +73,11 @@ class Sessions:
         # Cookies ignore ports: daemons on one host must not share a name.
         self.cookie_name = f"vncproxy-{daemon_id(folder)}"
 
-    def renew(self, life_s: float, key: bytes) -> None:
-        """For log-ins from now on; another key makes those before void."""
+    def renew(self, life_s: float, key: bytes) -> bool:
+        """For log-ins from now on; gives whether it is another key, which voids those before."""
+        exchanged = key != self._key
         self.life_s, self._key = life_s, key
+        return exchanged
 
     async def begin(self, identity: Identity) -> str:
         """Log in; gives the cookie's value."""
@@ -81,6 +85,7 @@ class Sessions:
         self._redactor.register(text, short_lived=True)
         until = self._clock() + self.life_s
         session = _Session(identity.user, until, identity.kind, identity.token_id)
+        self._make_room(session)
         self._sessions[self._digest(text)] = session
         await self._save()
         return text
@@ -108,6 +113,12 @@ class Sessions:
                 "You are logged out, but that can't be written to the state directory: a restart "
                 "of the daemon would log you in again."
             )
+
+    def _make_room(self, coming: _Session) -> None:
+        who = (coming.kind, coming.user)
+        own = [(s.until, k) for k, s in self._sessions.items() if (s.kind, s.user) == who]
+        for _, digest in sorted(own)[: max(0, len(own) - MAX_SESSIONS_OF_ONE + 1)]:
+            del self._sessions[digest]
 
     def _digest(self, text: str) -> str:
         return hmac.new(self._key, text.encode(errors="replace"), hashlib.sha256).hexdigest()

@@ -14,6 +14,8 @@ from vncproxy.web.identity import Identity
 LIFE_S = 60.0
 MAX_TICKETS = 512
 """The oldest goes when there are more; the redactor keeps as many."""
+MAX_TICKETS_OF_ONE = 64
+"""A user's own oldest goes when that user has more."""
 
 
 @dataclass(slots=True)
@@ -54,6 +56,10 @@ class Tickets:
         text = secrets.token_urlsafe(24)
         self._redactor.register(text, short_lived=True)
         self._held[text] = (self._clock() + LIFE_S, ticket)
+        who = _holder(ticket)
+        own = [held for held, (_, other) in self._held.items() if _holder(other) == who]
+        for held in own[:-MAX_TICKETS_OF_ONE]:
+            self._drop(held)
         while len(self._held) > MAX_TICKETS:
             self._drop(next(iter(self._held)))
         return text
@@ -98,3 +104,7 @@ class Tickets:
     def _drop(self, text: str) -> None:
         del self._held[text]
         self._redactor.unregister(text)
+
+
+def _holder(ticket: EntryTicket | ViewerTicket) -> tuple[str, str]:
+    return ticket.identity.kind, ticket.identity.user

@@ -6,11 +6,18 @@ import stat
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from vncproxy.errors import LocalError
 from vncproxy.observe.redaction import Redactor
 from vncproxy.web.identity import Identity
-from vncproxy.web.sessions import FILE_NAME, ID_FILE_NAME, MAX_SESSIONS, Sessions
+from vncproxy.web.sessions import (
+    FILE_NAME,
+    ID_FILE_NAME,
+    MAX_SESSIONS,
+    MAX_SESSIONS_OF_ONE,
+    Sessions,
+)
 
 OWNER = Identity("owner", "bearer")
 KEY = b"the owner's token, digested"
@@ -136,12 +143,30 @@ async def test_log_ins_are_bounded(tmp_path: Path) -> None:
         await ours.begin(OWNER)
     assert ours._digest(over) not in ours._sessions
     assert len(ours._sessions) == 4
-    ours._sessions.update(
-        {f"{n}": ours._sessions[ours._digest(first)] for n in range(MAX_SESSIONS)}
-    )
+    one = ours._sessions[ours._digest(first)]
+    ours._sessions.update({f"{n}": replace(one, user=f"user-{n}") for n in range(MAX_SESSIONS)})
     last = await ours.begin(OWNER)
     assert len(ours._sessions) == MAX_SESSIONS
     assert ours.find(last) is not None
+
+
+async def test_each_user_has_a_share_of_the_log_ins(tmp_path: Path) -> None:
+    """Whoever logs in again and again voids nobody's log-in but the own oldest."""
+    clock = Clock()
+    ours = sessions(tmp_path, clock)
+    bob, eve = Identity("bob", "bearer", "users"), Identity("eve", "bearer", "users")
+    other = await ours.begin(bob)
+    namesake = await ours.begin(Identity("eve", "bearer", "token"))
+    texts = []
+    for _ in range(MAX_SESSIONS_OF_ONE + 3):
+        clock.now += 1
+        texts.append(await ours.begin(eve))
+    assert [ours.find(text) is not None for text in texts] == [
+        *(False,) * 3,
+        *(True,) * MAX_SESSIONS_OF_ONE,
+    ]
+    assert ours.find(other) is not None
+    assert ours.find(namesake) is not None
 
 
 async def test_a_session_keeps_who_it_is(tmp_path: Path) -> None:

@@ -6,9 +6,21 @@ import io
 
 from vncproxy.observe.redaction import Redactor
 from vncproxy.web.identity import ANYONE, Identity
-from vncproxy.web.tickets import LIFE_S, MAX_TICKETS, EntryTicket, Tickets, ViewerTicket
+from vncproxy.web.tickets import (
+    LIFE_S,
+    MAX_TICKETS,
+    MAX_TICKETS_OF_ONE,
+    EntryTicket,
+    Tickets,
+    ViewerTicket,
+)
 
 OWNER = Identity("owner", "bearer")
+
+
+def named(user: str) -> Identity:
+    """One of many users."""
+    return Identity(user, "cookie", "users")
 
 
 class Clock:
@@ -92,10 +104,20 @@ def test_tickets_are_bounded() -> None:
     """When there are too many the oldest goes."""
     tickets = Tickets(Redactor(), Clock())
     first = tickets.issue(EntryTicket(OWNER, "/first"))
-    others = [tickets.issue(EntryTicket(OWNER, "/")) for _ in range(MAX_TICKETS)]
+    others = [tickets.issue(EntryTicket(named(f"user-{n}"), "/")) for n in range(MAX_TICKETS)]
     assert tickets.enter(first) is None
     assert tickets.enter(others[0]) is not None
     assert tickets.enter(others[-1]) is not None
+
+
+def test_each_user_has_a_share_of_the_tickets() -> None:
+    """Whoever asks for more and more makes nobody's void but the own oldest."""
+    tickets = Tickets(Redactor(), Clock())
+    other = tickets.issue(EntryTicket(named("bob"), "/"))
+    own = [tickets.issue(EntryTicket(named("eve"), "/")) for _ in range(MAX_TICKETS_OF_ONE + 1)]
+    assert tickets.enter(own[0]) is None
+    assert tickets.enter(own[1]) is not None
+    assert tickets.enter(other) is not None
 
 
 def test_a_ticket_never_shows_in_a_log() -> None:
