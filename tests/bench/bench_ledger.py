@@ -51,7 +51,7 @@ def _fill(path: Path, keys: int, each: int) -> None:
         db.execute("BEGIN")
         for key in range(keys):
             db.executemany(
-                "INSERT INTO booking VALUES (?, ?, ?, ?, 1)",
+                "INSERT INTO booking VALUES (?1, ?2, ?3, ?4, ?4, 1)",
                 [(f"{key}-{n}", f"full-{key}", clock.epoch, clock.now()) for n in range(each)],
             )
         db.execute("COMMIT")
