@@ -30,6 +30,7 @@ def labels() -> dict[str, set[str]]:
     metrics.keepalive_sent("pointer")
     metrics.refused("word")
     metrics.viewer_closed(1000)
+    metrics.recorded("login")
     with metrics.keepalive_class("pointer"):
         pass
     found: dict[str, set[str]] = {}

@@ -117,7 +117,8 @@ class Daemon:
         self._tasks = Tasks()
         self._presence = Presence()
         self._recordings: Recordings
-        self._audit = AuditLog(audit_path(config, self.state))
+        self._audit = AuditLog(audit_path(config, self.state), recorded=self._count_record)
+        self.metrics.watch_audit(lambda: self._audit.problem is None)
         self._stopping = asyncio.Event()
         self._notifier = Notifier.from_environ(environ)
         source = Source(reread, self._apply) if reread is not None else None
@@ -323,6 +324,10 @@ class Daemon:
 
     def _users_changed(self, before: Sequence[User], after: Sequence[User]) -> None:
         self._record(users_changed(before, after))
+
+    def _count_record(self, entry: Entry) -> None:
+        failed = entry.event is AuditEvent.RELOAD and entry.reason != "done"
+        self.metrics.recorded(f"{entry.event}-{entry.reason}" if failed else entry.event)
 
     def _record(self, entries: Iterable[Entry]) -> None:
         for entry in entries:

@@ -456,6 +456,8 @@ async def test_what_looks_like_an_accident_is_refused(tmp_path: Path) -> None:
         await until(lambda: setup.shows(viewer), "the picture")
         file.change = lambda config: replace(config, instance=())
         assert "at least one, as before" in (await reload(setup))["text"]
+        counted = 'vncproxy_audit_records_total{event="reload-refused"} 1.0'
+        await until(lambda: counted in setup.daemon.metrics.render().decode(), "the count")
         file.change = lambda config: config
         path.unlink()
         assert "it is gone" in (await reload(setup))["text"]

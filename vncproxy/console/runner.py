@@ -326,7 +326,6 @@ class Runner:
     def _resumed(self) -> None:
         self._parts.savings.of(self._instance.id).losses_survived += 1
         self._parts.metrics.resumed()
-        self._parts.metrics.loss_survived()
 
     def _go_opaque(self, link: Link, found: UnknownSecurity | None) -> None:
         self.relay = OpaqueRelay(link, found, self._mismatch)

@@ -85,12 +85,13 @@ class AuditLog:
         write_timeout_s: float = WRITE_TIMEOUT_S,
         first_pause_s: float = FIRST_PAUSE_S,
         clock: Callable[[], float] = time.time,
+        recorded: Callable[[Entry], None] = lambda entry: None,
     ) -> None:
         """Nothing is opened yet.
 
         Args: head_every - records between two heads in the log; queue_bound - of each of the two
         kinds of records that wait; first_pause_s - before a failed write is tried again, then
-        growing to `LONGEST_PAUSE_S`; clock - seconds since 1970.
+        growing to `LONGEST_PAUSE_S`; clock - seconds since 1970; recorded - told of each record.
         """
         self.problem: str | None = None
         self.unwritten = 0
@@ -104,6 +105,7 @@ class AuditLog:
         self._write_timeout_s = write_timeout_s
         self._first_pause_s = first_pause_s
         self._clock = clock
+        self._recorded = recorded
         self._loop: asyncio.AbstractEventLoop
         self._over: asyncio.Future[None]
         self._writer: AuditWriter
@@ -257,6 +259,7 @@ class AuditLog:
     def _tell_records(self, written: list[tuple[int, Entry]]) -> None:
         for seq, entry in written:
             _log.info("audit.recorded", seq=seq, what=entry.event, **_shown(entry))
+            self._recorded(entry)
 
     def _tell_unwritten(self, entry: Entry) -> None:
         self.unwritten += 1

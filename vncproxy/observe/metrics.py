@@ -6,7 +6,7 @@ Gauges are raised by context managers, so that they always fall again.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, get_args
 
@@ -86,7 +86,7 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        self._words = {"refusal": set[str](), "kind": set[str]()}
+        self._words = {"refusal": set[str](), "kind": set[str](), "event": set[str]()}
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"vncproxy_{name}", text, labels, registry=registry)
@@ -108,7 +108,6 @@ class Metrics:
             "dials", "Upstream connection attempts: what the cloud's limit counts"
         )
         self._avoided = counter("dials_avoided", "Viewers that found a link in place")
-        self._survived = counter("losses_survived", "Lost links replaced without losing a viewer")
         self._resumes = counter("resumes", "Sessions that went on over a new link")
         self._waits = histogram(
             "budget_wait_seconds", "Wait for the reconnect budget", _WAIT_BUCKETS_S
@@ -124,6 +123,10 @@ class Metrics:
         )
         self._refusals = counter("refusals", "Requests refused at the door", "word")
         self._closes = counter("viewer_closes", "Viewers' WebSockets closed", "code")
+        self._records = counter("audit_records", "Records of the audit by what happened", "event")
+        self._audit_writable = gauge(
+            "audit_writable", "0 while the audit can't be written, so that nothing is opened"
+        )
         self._discarded = counter(
             "discarded_keys", "Keys not passed on: there was no link to take them"
         )
@@ -170,10 +173,6 @@ class Metrics:
         """A viewer came, or came back, and needed no new link."""
         self._avoided.inc()
 
-    def loss_survived(self) -> None:
-        """A lost link was replaced under its viewers."""
-        self._survived.inc()
-
     def resumed(self) -> None:
         """A session goes on over a new link."""
         self._resumes.inc()
@@ -201,6 +200,14 @@ class Metrics:
     def refused(self, word: str) -> None:
         """A request was refused at the door for this reason."""
         self._refusals.labels(self._word("refusal", word)).inc()
+
+    def recorded(self, event: str) -> None:
+        """The audit has another record of this kind."""
+        self._records.labels(self._word("event", event)).inc()
+
+    def watch_audit(self, writable: Callable[[], bool]) -> None:
+        """Ask this at each look whether the audit can be written."""
+        self._audit_writable.set_function(lambda: float(writable()))
 
     def viewer_closed(self, code: int) -> None:
         """A viewer's WebSocket ended with this close code."""

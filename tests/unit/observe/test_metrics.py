@@ -53,7 +53,7 @@ def test_everything_is_counted_under_its_name() -> None:
     metrics.link("running")
     metrics.dialled()
     metrics.dial_avoided()
-    metrics.loss_survived()
+    metrics.recorded("login")
     metrics.resumed()
     metrics.budget_waited(1.5)
     metrics.api_called("DescribeInstanceVncUrl", "ok")
@@ -70,7 +70,7 @@ def test_everything_is_counted_under_its_name() -> None:
     assert now["vncproxy_links_total", ("lost",)] == 0
     assert now["vncproxy_dials_total", ()] == 1
     assert now["vncproxy_dials_avoided_total", ()] == 1
-    assert now["vncproxy_losses_survived_total", ()] == 1
+    assert now["vncproxy_audit_records_total", ("login",)] == 1
     assert now["vncproxy_resumes_total", ()] == 1
     assert now["vncproxy_budget_wait_seconds_sum", ()] == 1.5
     assert now["vncproxy_api_calls_total", ("DescribeInstanceVncUrl", "ok")] == 1
@@ -137,3 +137,13 @@ def test_no_label_names_an_instance_or_a_user() -> None:
         for label in sample.labels
     }
     assert labels <= {"version", "outcome", "action", "code", "direction", "kind", "word", "le"}
+
+
+def test_whether_the_audit_can_be_written_is_asked_at_each_look() -> None:
+    """Nobody has to tell of a change."""
+    metrics = Metrics()
+    full = False
+    metrics.watch_audit(lambda: not full)
+    assert "vncproxy_audit_writable 1.0" in metrics.render().decode()
+    full = True
+    assert "vncproxy_audit_writable 0.0" in metrics.render().decode()
