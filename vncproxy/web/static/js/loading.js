@@ -27,12 +27,19 @@
   }
 
   function giveUp() {
-    const said = document.createElement("p");
-    said.className = "card message";
-    said.setAttribute("role", "alert");
-    said.textContent =
-      "This page could not be loaded whole. Load it anew; if that doesn’t help, vncproxy’s installation lacks files.";
-    document.body.prepend(said);
+    const [card, title, text, button] = ["main", "h2", "p", "button"].map((name) => document.createElement(name));
+    title.textContent = "This page can’t be loaded whole";
+    text.textContent = "Files of it are missing. Load it anew; if that doesn’t help, vncproxy has to be installed again.";
+    button.textContent = "Load it anew";
+    button.className = "primary";
+    button.addEventListener("click", () => location.reload());
+    card.className = "card message";
+    card.setAttribute("role", "alert");
+    // The styles may be among what is missing.
+    card.style.margin = "15vh auto";
+    card.append(title, text, button);
+    document.body.className = "";
+    document.body.replaceChildren(card);
   }
 
   async function again() {
