@@ -164,7 +164,7 @@ async def test_only_administrators_see_rules_rates_and_budgets(people: People) -
             *("controller", "viewers", "saved", "role"),
         }
         (viewer,) = rows[user]["viewers"]
-        assert viewer.keys() == {"id", "user", "from", "role", "asks", "since"}
+        assert viewer.keys() == {"id", "user", "from", "role", "may_control", "asks", "since"}
     assert rows["adm"]["budget"]["used"] == 1
     (viewer,) = rows["adm"]["viewers"]
     assert (viewer["rule"], viewer["door"], viewer["identity"]) == ("rule 2", "users", "bearer")

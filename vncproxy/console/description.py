@@ -50,6 +50,7 @@ def viewers_of(console: Console) -> list[Message]:
             "user": viewer.identity.user,
             "from": viewer.identity.address,
             "role": "control" if viewer.id == console.control.controller else "watch",
+            "may_control": viewer.identity.may_control,
             "asks": viewer.id in console.control.asking,
             "since": round(viewer.since, 3),
         }
@@ -116,7 +117,6 @@ def _viewer_details(console: Console, viewer: Viewer, at_s: float) -> Message:
         "door": who.door,
         "rule": who.rule or None,
         "native": who.native,
-        "may_control": who.may_control,
         "record": who.record,
         "recorded": console.recordings.records(who.id),
         "input_age_s": None if input_age_s is None else round(input_age_s, 1),

@@ -45,6 +45,9 @@ _LOG_IN = {
     "account of a service or a proxy, and another machine don't count.",
 }
 
+_LOG_IN_WORDS = {"users": "user-log-in", "peer": "no-account"}
+"""Pages ask for the one token or the other by these."""
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -203,7 +206,7 @@ class Door:
         """Who asks. Raises: AccessError 401, 429."""
         identity = self.find(request)
         if identity is None:
-            raise AccessError(401, "no-account" if self.kind == "peer" else "log-in", self._log_in)
+            raise AccessError(401, _LOG_IN_WORDS.get(self.kind, "log-in"), self._log_in)
         return identity
 
     @property

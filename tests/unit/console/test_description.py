@@ -51,6 +51,7 @@ async def test_a_console_that_runs(around: Surroundings) -> None:
         (ann.id, "ann", "control", False),
         (bob.id, "bob", "watch", True),
     ]
+    assert all(row["may_control"] for row in rows)
     assert abs(rows[0]["since"] - time.time()) < 60
     summary = summary_of(console)
     assert summary["controller"] == ann.id

@@ -101,7 +101,9 @@ def test_the_doors_own_host(tmp_path: Path, address: str, host: str) -> None:
 
 
 async def test_users_and_the_owner_are_told_apart(tmp_path: Path) -> None:
-    """By the kind of door, whatever they are called, for tokens, cookies and tickets."""
+    """By the kind of door, whatever they are called, for tokens, cookies and tickets; each is asked
+    for the right token.
+    """
     file = tmp_path / "users.json"
     text = add(file, "owner")
     sessions = Sessions(tmp_path, 100.0, b"key", Redactor())
@@ -117,9 +119,12 @@ async def test_users_and_the_owner_are_told_apart(tmp_path: Path) -> None:
     cookie = await sessions.begin(named)
     assert theirs.find(request(Cookie=f"{theirs.cookie_name}={cookie}")) is not None
     assert ours.find(request(Cookie=f"{ours.cookie_name}={cookie}")) is None
-    for door_, wrong in ((theirs, TOKEN), (ours, text)):
+    for door_, wrong, word in ((theirs, TOKEN, "user-log-in"), (ours, text, "log-in")):
         with pytest.raises(AccessError):
             door_.by_token(request(), wrong)
+        with pytest.raises(AccessError) as refusal:
+            door_.identify(request())
+        assert refusal.value.word == word
 
 
 def test_a_wrong_token_counts_once_for_each_request(tmp_path: Path) -> None:

@@ -57,3 +57,12 @@ test("a session whose recording is as long as one may be says so, one that only 
   assert.deepEqual([endOfSession(close, null, why).text, endOfSession(close, null, why).action], [why, "again"]);
   assert.match(endOfSession(close, null).text, /session_max_age/);
 });
+
+test("the last picture stays where the same person goes on, and nowhere else", () => {
+  const kept = (code) => endOfSession({ code, reason: "" }, null).picture;
+  assert.deepEqual([4403, 4408, 4410].map(kept), [false, false, false]);
+  assert.deepEqual([1006, 1012, 4429, 4504].map(kept), [true, true, true, true]);
+  assert.equal(endOfSession({ code: 4403, reason: "" }, null, "You logged out.").picture, false);
+  const refused = (status) => endOfAdmission({ status, text: "", retryAfter_s: null }).picture;
+  assert.deepEqual([401, 403, 404, 429, 0].map(refused), [false, false, false, true, true]);
+});

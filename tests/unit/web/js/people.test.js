@@ -32,6 +32,13 @@ test("who asks for control is told apart from who doesn't", () => {
   assert.equal(peopleOn({ you: "v-2", controller: "v-1", viewers }).youAsk, true);
 });
 
+test("control can be given to others who may have it, by whoever has it", () => {
+  const may = (id, allowed) => ({ ...viewer(id, id), may_control: allowed });
+  const viewers = [may("v-1", true), may("v-2", false), may("v-3", true)];
+  assert.deepEqual(peopleOn({ you: "v-1", controller: "v-1", viewers }).mayGet, ["v-3"]);
+  assert.deepEqual(peopleOn({ you: "v-3", controller: "v-1", viewers }).mayGet, []);
+});
+
 test("viewers of one user are told apart", () => {
   const names = namesOf([viewer("v-1", "ann"), viewer("v-2", "bob"), viewer("v-3", "ann")]);
   assert.deepEqual([...names.values()], ["ann 1", "bob", "ann 2"]);

@@ -43,11 +43,11 @@ function tell(title, text = "") {
   banner.hidden = !title;
 }
 
-function showLogin() {
+function showLogin(word) {
   showAccount(null);
   setText(byId("lead"), "");
   show("login", () => {
-    const form = loginForm(refreshAll);
+    const form = loginForm(refreshAll, word);
     queueMicrotask(() => form.querySelector("input").focus());
     return [
       element(
@@ -113,7 +113,7 @@ async function ask() {
 function failed(error) {
   if (wantsLogin(error)) {
     rightsAt_ms = -Infinity;
-    showLogin();
+    showLogin(error.word);
     tell("");
     return;
   }

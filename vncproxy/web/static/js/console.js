@@ -297,12 +297,14 @@ class ConsolePage {
   #refused(error) {
     this.#status.state("closed", "Not open");
     if (wantsLogin(error)) {
+      this.#screen.forgetPicture();
       this.#card.show({
         tone: "ask",
         title: "Log in first",
         text: "Your log-in is missing or has run out.",
-        form: loginForm(() => this.start()),
+        form: loginForm(() => this.start(), error.word),
         formKey: "log-in",
+        actions: [{ label: "All instances", run: () => location.assign("/") }],
       });
       return;
     }
@@ -312,7 +314,10 @@ class ConsolePage {
   }
 
   /** Say why it is over, and try again by itself where that makes sense. */
-  #stop({ title, text, detail, retry, after_s, action, button }) {
+  #stop({ title, text, detail, retry, after_s, action, button, picture }) {
+    if (!picture) {
+      this.#screen.forgetPicture();
+    }
     const run = {
       again: () => this.start(),
       reload: () => location.reload(),

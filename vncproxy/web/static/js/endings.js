@@ -12,6 +12,7 @@ import { cloudErrorText, refusalWords, sentence } from "./words.js";
  * @property {number|null} after_s what the daemon said to wait
  * @property {"again"|"reload"|"list"} action
  * @property {string} button
+ * @property {boolean} picture whether the last picture may stay on the page
  */
 
 /** Codes of a close that nobody gave a reason for. */
@@ -31,6 +32,12 @@ const UNSUPPORTED = {
 const SAID = new Set([4403, 4410]);
 
 /**
+ * Ends after which nobody may be there to look, or somebody who mayn't: removed, idle, too old.
+ * A refusal with one of these statuses is the same: not logged in, not allowed, not found.
+ */
+const UNSEEN = new Set([4403, 4408, 4410, 401, 403, 404]);
+
+/**
  * The end of a session.
  * @param {{code: number, reason: string}} close
  * @param {{state: string, opaque?: boolean, wait_s?: number|null, instance_status?: string|null,
@@ -39,14 +46,14 @@ const SAID = new Set([4403, 4410]);
  * @returns {Ending}
  */
 export function endOfSession({ code, reason }, last, said = "") {
-  const entry = closeCode(code);
+  const entry = { ...closeCode(code), picture: !UNSEEN.has(code) };
   if (said && SAID.has(code)) {
     return { ...entry, text: said, detail: "", after_s: null };
   }
   const status = last?.instance_status ? `The instance is ${last.instance_status}.` : "";
   const after_s = last?.wait_s ?? null;
   if (last?.opaque && SILENT.has(code)) {
-    return { ...UNSUPPORTED, after_s };
+    return { ...UNSUPPORTED, picture: true, after_s };
   }
   const cloudCode = cloudCodeOf(reason) || (code === 4502 ? (last?.error?.code ?? "") : "");
   if (cloudCode) {
@@ -69,5 +76,5 @@ export function endOfAdmission(error) {
   if (action === "again") {
     button = words.retry === "never" ? "Try again" : "Try now";
   }
-  return { ...words, detail: "", after_s: error.retryAfter_s, action, button };
+  return { ...words, detail: "", after_s: error.retryAfter_s, action, button, picture: !UNSEEN.has(error.status) };
 }

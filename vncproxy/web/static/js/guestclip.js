@@ -13,6 +13,11 @@ export function buildGuestClipboard(screen) {
     button.hidden = text === "";
     setText(byId("clip-said"), "");
   });
+  screen.addEventListener("forgotten", () => {
+    area.value = "";
+    button.hidden = true;
+    dialog.close();
+  });
   button.addEventListener("click", () => {
     setText(byId("clip-said"), "");
     dialog.showModal();

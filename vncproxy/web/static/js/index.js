@@ -3,7 +3,7 @@
 import { offerLogOut, showAccount } from "./account.js";
 import { call } from "./api.js";
 import { byId, element, setText } from "./elements.js";
-import { loginForm } from "./login.js";
+import { asksUsers, loginForm } from "./login.js";
 import { namesOf } from "./people.js";
 import { cloudErrorText, counted, placeOf, refusalWords, titleOf, wantsLogin } from "./words.js";
 
@@ -138,7 +138,19 @@ function laterCard(later) {
   );
 }
 
-function emptyState() {
+/** For whoever can't change that. */
+function nothingForYou(user) {
+  return element(
+    "section",
+    { class: "card empty" },
+    element("h2", { text: "Nothing for you to open yet" }),
+    element("p", { text: "There is no instance here that a rule lets you open. Ask whoever runs this vncproxy." }),
+    user && element("p", {}, "You are known here as ", element("strong", { text: user }), "."),
+  );
+}
+
+/** For whoever can. */
+function nothingYet() {
   return element(
     "section",
     { class: "card empty" },
@@ -148,11 +160,13 @@ function emptyState() {
     element(
       "p",
       {},
-      "Then restart vncproxy. With ",
+      "Then reload it: ",
+      element("code", { text: "systemctl reload vncproxy" }),
+      ", or a SIGHUP. With ",
       element("code", { text: "discover = true" }),
       " under ",
       element("code", { text: "[aliyun]" }),
-      " it lists every instance that the account shows. If others see instances here and you don’t, no rule lets you open one.",
+      " it lists every instance that the account shows.",
     ),
   );
 }
@@ -162,28 +176,32 @@ function showInstances(answer) {
   const later = answer?.later ?? [];
   const count = instances.length;
   setText(byId("lead"), count ? `${counted(count, "instance")} you may open` : "");
-  show(JSON.stringify([instances, later]), () => [
+  show(JSON.stringify([instances, later, answer?.administrator, answer?.user]), () => [
     ...(count ? [element("ul", { class: "instances" }, ...instances.map(row))] : []),
     ...(later.length ? [laterCard(later)] : []),
-    ...(count || later.length ? [] : [emptyState()]),
+    ...(count || later.length ? [] : [answer?.administrator ? nothingYet() : nothingForYou(answer?.user)]),
   ]);
   showAccount(answer ?? {});
   byId("admin-link").hidden = !answer?.administrator;
 }
 
-function showLogin() {
+function showLogin(word) {
   setText(byId("lead"), "");
   showAccount(null);
   byId("admin-link").hidden = true;
   show("login", () => {
-    const form = loginForm(refresh);
+    const form = loginForm(refresh, word);
     queueMicrotask(() => form.querySelector("input").focus());
     return [
       element(
         "section",
         { class: "card" },
         element("h2", { text: "Log in" }),
-        element("p", { text: "Whoever has the access token may open the consoles listed here." }),
+        element("p", {
+          text: asksUsers(word)
+            ? "With it you see what you may open."
+            : "Whoever has the access token may open the consoles listed here.",
+        }),
         form,
       ),
     ];
@@ -209,7 +227,7 @@ async function refresh() {
     );
   } catch (error) {
     if (wantsLogin(error)) {
-      showLogin();
+      showLogin(error.word);
       tell("");
       return;
     }

@@ -1,4 +1,4 @@
-/** The log-in card: takes the access token and gets a cookie for it. */
+/** The log-in card: takes a token and gets a cookie for it. */
 
 import { call } from "./api.js";
 import { element } from "./elements.js";
@@ -6,12 +6,38 @@ import { refusalWords } from "./words.js";
 
 let made = 0;
 
+/** Where the owner's token is. */
+function ownersHint() {
+  return [
+    "It is in the file ",
+    element("code", { text: "token" }),
+    " of vncproxy’s state directory. Or run ",
+    element("code", { text: "vncproxy url INSTANCE" }),
+    " on its machine and open the link that it prints.",
+  ];
+}
+
+/** Where a user's own token comes from. */
+const USERS_HINT = [
+  "Whoever runs this vncproxy gave it to you. If you have none, or lost it, ask for a new one: nobody can look up the old one.",
+];
+
 /**
- * A form that asks for the access token; calls `done` once it was accepted.
+ * Whether a refusal asks for a user's own token, and not for the owner's.
+ * @param {string} word of the refusal
+ */
+export function asksUsers(word) {
+  return word === "user-log-in";
+}
+
+/**
+ * A form that asks for a token; calls `done` once it was accepted.
  * @param {() => void} done
+ * @param {string} word of the refusal that led here
  * @returns {HTMLFormElement}
  */
-export function loginForm(done) {
+export function loginForm(done, word) {
+  const users = asksUsers(word);
   made += 1;
   const field = element("input", {
     id: `token-${made}`,
@@ -27,18 +53,10 @@ export function loginForm(done) {
   const form = element(
     "form",
     { class: "login" },
-    element("label", { for: field.id, text: "Access token" }),
+    element("label", { for: field.id, text: users ? "Your token" : "Access token" }),
     element("div", { class: "field-row" }, field, submit),
     problem,
-    element(
-      "p",
-      { class: "hint", id: `token-hint-${made}` },
-      "It is in the file ",
-      element("code", { text: "token" }),
-      " of vncproxy’s state directory, unless you were given one of your own. Or run ",
-      element("code", { text: "vncproxy url INSTANCE" }),
-      " there and open the link that it prints.",
-    ),
+    element("p", { class: "hint", id: `token-hint-${made}` }, ...(users ? USERS_HINT : ownersHint())),
   );
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

@@ -6,7 +6,7 @@ import { timeLeft } from "./words.js";
 
 /**
  * What the bar shows. Pure.
- * @param {{you: string, controller: string|null, viewers: {id: string, user: string, from: string, role: string, asks?: boolean}[]}} on
+ * @param {{you: string, controller: string|null, viewers: {id: string, user: string, from: string, role: string, may_control: boolean, asks?: boolean}[]}} on
  */
 export function peopleOn({ you, controller, viewers }) {
   const youControl = controller === you;
@@ -16,6 +16,7 @@ export function peopleOn({ you, controller, viewers }) {
     visible: viewers.length > 1 || !youControl,
     others,
     asking: others.filter(({ asks }) => asks),
+    mayGet: youControl ? others.filter((other) => other.may_control).map(({ id }) => id) : [],
     youAsk: viewers.some(({ id, asks }) => id === you && asks),
     controllerName: namesOf(viewers).get(controller) ?? null,
   };
@@ -114,13 +115,13 @@ export class People {
       bar.hidden = true;
       return;
     }
-    const { youControl, visible, others, controllerName } = peopleOn(this.#last);
+    const { youControl, visible, others, mayGet, controllerName } = peopleOn(this.#last);
     const asker = this.#asker();
     bar.hidden = !visible;
     if (visible) {
       bar.replaceChildren(
         asker ? this.#question(asker) : this.#sentence(youControl, controllerName),
-        element("ul", { class: "viewers" }, ...this.#last.viewers.map((viewer) => this.#chip(viewer, youControl && !asker))),
+        element("ul", { class: "viewers" }, ...this.#last.viewers.map((viewer) => this.#chip(viewer, !asker && mayGet.includes(viewer.id)))),
         ...(asker ? [] : this.#wishes(youControl, others)),
       );
     }
@@ -159,7 +160,7 @@ export class People {
     );
   }
 
-  #chip({ id, from, role, asks }, mayGive) {
+  #chip({ id, from, role, asks }, mayGet) {
     const { you, viewers } = this.#last;
     const called = namesOf(viewers).get(id);
     const name = id === you ? `${called} (you)` : called;
@@ -167,9 +168,7 @@ export class People {
       "li",
       { class: `viewer ${role === "control" ? "controls" : ""}`, title: `from ${from}` },
       element("span", { text: role === "control" ? `${name}, in control` : asks ? `${name}, asks for control` : name }),
-      mayGive &&
-        id !== you &&
-        this.#button("Give control", () => this.#tell("grant", { viewer: id })),
+      mayGet && this.#button("Give control", () => this.#tell("grant", { viewer: id })),
     );
   }
 

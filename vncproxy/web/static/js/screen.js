@@ -19,6 +19,7 @@ const SIZES = {
 
 /**
  * Events: `picture` (the handshake is done), `dimensions` (they may have changed), `cuttext` (detail: text), `desktopname` (detail: name),
+ * `forgotten` (nothing of the guest may stay on the page),
  * `credentials` (detail: the kinds asked for), `securityfailure` (detail: reason or empty).
  */
 export class Screen extends EventTarget {
@@ -123,6 +124,13 @@ export class Screen extends EventTarget {
     this.#ghost.height = canvas.height;
     this.#ghost.getContext("2d").drawImage(canvas, 0, 0);
     this.#ghost.hidden = false;
+  }
+
+  /** Take away all that is left of the guest: who sits down here next mustn't read it. */
+  forgetPicture() {
+    this.#ghost.hidden = true;
+    this.#ghost.width = this.#ghost.height = 0;
+    this.dispatchEvent(new CustomEvent("forgotten"));
   }
 
   /** Width and height of the picture, or null; when dragged, the canvas shows only a part of it. */
