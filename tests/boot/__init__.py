@@ -1,0 +1,1 @@
+"""The service under a real systemd: what runs inside the machine that `tests/boot/run` boots."""

@@ -1,0 +1,55 @@
+"""Runs the checks of this boot and reports: `python -m tests.boot REPORT`, by a unit, as root.
+
+The first boot ends in a reboot, the second one in a poweroff.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tests.boot import first_boot, second_boot
+from tests.boot.machine import journal, run
+
+SEEN = Path("/opt/check/first-boot")
+Check = Callable[[], str | None]
+
+
+def carry_out(checks: Sequence[Check], report: Callable[[str], None]) -> None:
+    """Each in turn; one line for each, with what it says."""
+    for check in checks:
+        name = check.__name__.replace("_", " ")
+        began = time.monotonic()
+        try:
+            said = check()
+        except Exception as fault:
+            report(f"FAILED {name}: {type(fault).__name__}: {fault}")
+            for line in journal("--lines=8").splitlines():
+                report(f"    {line[:300]}")
+        else:
+            report(f"ok     {name} ({time.monotonic() - began:.0f} s){f': {said}' if said else ''}")
+
+
+def main(place: Path) -> None:
+    """Check, report, go on to the next boot."""
+    with place.open("w", buffering=1) as out:
+
+        def report(line: str) -> None:
+            out.write(f"{line.rstrip()}\n")
+
+        if not SEEN.exists():
+            SEEN.touch()
+            report(f"== first boot, {run('systemctl', '--version').said.splitlines()[0]}")
+            carry_out(first_boot.CHECKS, report)
+            run("systemctl", "reboot")
+        else:
+            report("== second boot")
+            carry_out(second_boot.CHECKS, report)
+            report("== done")
+            run("systemctl", "poweroff")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
