@@ -271,6 +271,7 @@ class Daemon:
         refuse_accidents(self._given, given)
         folder = recording_folder_of(config, self.state, self._audit)
         token = self._token(config)
+        make_state_folder(self.state)
         given.hide(self.redactor)
         build = partial(
             cloud_over,

@@ -142,7 +142,7 @@ def _native_viewers() -> Finding:
 async def _state(config: Config, environ: Mapping[str, str]) -> Finding:
     try:
         folder = state_folder(config, environ)
-        make_state_folder(folder)
+        make_state_folder(folder, beside=True)
         bastion = bastion_of(config.throttle, budget_of(config), folder)
         try:
             await bastion.ledger.check_writable()
@@ -154,7 +154,10 @@ async def _state(config: Config, environ: Mapping[str, str]) -> Finding:
     if degraded is not None:
         return Finding("state and ledger", False, degraded)
     shared = ", and so can the store of [throttle]" if is_shared(config.throttle.store) else ""
-    return Finding("state and ledger", True, f"{folder} can be written{shared}")
+    text = f"{folder} can be written{shared}"
+    if (owner := folder.stat().st_uid) not in (0, os.geteuid()):
+        text = f"{text}; the daemon has to run as uid {owner}, to whom it belongs"
+    return Finding("state and ledger", True, text)
 
 
 async def _recordings(config: Config, environ: Mapping[str, str]) -> Finding:

@@ -91,7 +91,7 @@ async def official_url(
         if with_password and instance.password is None:
             raise LocalError(f"no password_file is configured for {instance.alias}")
         state = state_folder(config, environ)
-        make_state_folder(state)
+        make_state_folder(state, beside=True)
         bastion = bastion_of(config.throttle, budget_of(config), state)
         ledger = bastion.ledger
         try:

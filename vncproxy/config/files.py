@@ -1,4 +1,6 @@
-"""The files that settings name: whether they are there, and whether their secrets are safe."""
+"""The files that settings name: whether they are there, their secrets are safe, and they belong to
+who may say what counts.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from pathlib import Path
 
 from vncproxy.config.lines import Path as KeyPath
 from vncproxy.config.model import Config
+from vncproxy.config.ownership import EXPECTED, foreign_hands, foreign_owner, trusted_uids
 from vncproxy.config.report import Report
+from vncproxy.config.search import state_folder
 from vncproxy.config.secrets import FORBIDDEN_MODE, read_secret, read_vnc_password
 from vncproxy.config.store_url import is_shared, parse_store_url
 from vncproxy.config.users_file import read_users
@@ -20,25 +24,42 @@ CREDENTIALS = Path("/run/credentials")
 service alone. Source: systemd.exec(5), LoadCredential=."""
 
 
-def check_files(config: Config, report: Report, environ: Mapping[str, str]) -> None:
+def check_files(
+    config: Config, report: Report, environ: Mapping[str, str], file: Path | None = None
+) -> None:
     """Note every file that a setting names and that can't serve.
 
     Args: environ - says which of systemd's credentials this process sees; those of the service are
-    left out in a command beside it, which can't see them and doesn't need them.
+    left out in a command beside it, which can't see them and doesn't need them; file - the
+    configuration's own, which is looked at, too.
     """
+    trusted = trusted_uids(environ, _state(config, environ))
+    if file is not None:
+        _check_own(report, file, trusted)
     check = partial(_check, report, environ.get("CREDENTIALS_DIRECTORY"))
+    secret = partial(_secret, read_secret, trusted)
     for index, door in enumerate(config.listen):
         check(("listen", index, "certificate"), door.certificate, _check_readable)
         check(("listen", index, "key"), door.key, read_secret)
-        check(("listen", index, "header_secret_file"), door.header_secret_file, read_secret)
-    check(("access", "token_file"), config.access.token_file, _check_token)
-    check(("access", "users_file"), config.access.users_file, read_users)
+        check(("listen", index, "header_secret_file"), door.header_secret_file, secret)
+    check(("access", "token_file"), config.access.token_file, partial(_check_token, secret))
+    check(("access", "users_file"), config.access.users_file, partial(_check_users, trusted))
     check(("aliyun", "ca_file"), config.aliyun.ca_file, _check_readable)
     check(("throttle", "ca_file"), config.throttle.ca_file, _check_readable)
     _check_store(report, config.throttle.store)
     check(("state", "directory"), config.state.directory, _check_folder)
+    password = partial(_secret, read_vnc_password, trusted)
     for index, instance in enumerate(config.instance):
-        check(("instance", index, "password_file"), instance.password_file, read_vnc_password)
+        check(("instance", index, "password_file"), instance.password_file, password)
+
+
+def _check_own(report: Report, file: Path, trusted: frozenset[int]) -> None:
+    try:
+        fault = foreign_hands(file, trusted)
+    except OSError as error:
+        fault = (error.strerror or "an error").lower()
+    if fault is not None:
+        report.add((), fault, EXPECTED)
 
 
 def _check(
@@ -64,6 +85,8 @@ def _check(
         report.add(path, f"{report.written(path)}: {reason}", "a file that can be read")
     except _WrongTypeError as error:
         report.add(path, f"{report.written(path)}: not {error}", str(error))
+    except _ForeignError as error:
+        report.add(path, f"{report.written(path)}: {error}", EXPECTED)
 
 
 def _check_store(report: Report, store: str) -> None:
@@ -83,6 +106,10 @@ def _check_store(report: Report, store: str) -> None:
         )
 
 
+class _ForeignError(Exception):
+    """Others than those who may could change it; the text says how."""
+
+
 class _WrongTypeError(Exception):
     """There is something, but not what is wanted; the text says what that is."""
 
@@ -94,10 +121,33 @@ def _check_readable(file: Path) -> None:
         pass
 
 
-def _check_token(file: Path) -> None:
+def _secret(read: Callable[[Path], object], trusted: frozenset[int], file: Path) -> None:
+    """What is known to whom it belongs proves nothing; a certificate's key proves nobody's rights,
+    and often belongs to what renews it.
+    """
+    read(file)
+    if (fault := foreign_owner(file, trusted)) is not None:
+        raise _ForeignError(fault)
+
+
+def _check_users(trusted: frozenset[int], file: Path) -> None:
+    read_users(file)
+    if file.exists() and (fault := foreign_hands(file, trusted)) is not None:
+        raise _ForeignError(fault)
+
+
+def _state(config: Config, environ: Mapping[str, str]) -> Path | None:
+    try:
+        return state_folder(config, environ)
+    except ConfigError:
+        # Told where it is needed.
+        return None
+
+
+def _check_token(secret: Callable[[Path], object], file: Path) -> None:
     """A token is made when it is missing; a link that leads nowhere isn't a missing token."""
     if file.exists() or file.is_symlink():
-        read_secret(file)
+        secret(file)
 
 
 def _check_folder(folder: Path) -> None:

@@ -46,7 +46,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     builder = Builder(report, Folders(base, home_folder(environ)))
     config = builder.build(document.tables, found)
     check_relations(config, report)
-    check_files(config, report, environ)
+    check_files(config, report, environ, file)
     for problem in problems:
         report.append(problem)
     report.raise_if_any()

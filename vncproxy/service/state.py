@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,18 +23,23 @@ from vncproxy.recording.recordings import Recordings
 _log = structlog.get_logger("vncproxy.recording")
 
 
-def make_state_folder(folder: Path) -> None:
+def make_state_folder(folder: Path, *, beside: bool = False) -> None:
     """Make the state directory, for this user only.
+
+    Args: beside - it may be a daemon's that runs as another user, if this one is root.
 
     Raises: ConfigError - it can't be made, or others may write to it.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mode = folder.stat().st_mode
+        status = folder.stat()
     except OSError as fault:
         raise _state_problem(folder, fault.strerror or str(fault)) from fault
-    if mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise _state_problem(folder, f"mode {stat.S_IMODE(mode):04o}")
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise _state_problem(folder, f"mode {stat.S_IMODE(status.st_mode):04o}")
+    own = os.geteuid()
+    if status.st_uid not in (0, own) and not (beside and own == 0):
+        raise _state_problem(folder, f"it belongs to uid {status.st_uid}")
 
 
 def _state_problem(folder: Path, found: str) -> ConfigError:

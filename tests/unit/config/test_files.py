@@ -188,3 +188,35 @@ def test_a_command_can_t_see_the_service_s_credentials() -> None:
         f"[[listen]] 1 header_secret_file: {missing}",
         f"[[instance]] 1 password_file: {missing}",
     ]
+
+
+def test_what_others_could_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose files decide who may do what is held to; a certificate's key may be anybody's."""
+    secret = _secret(tmp_path / "secret")
+    users = _secret(tmp_path / "users.json", '{"users": []}')
+    config = Config(
+        listen=(Listen(key=secret, header_secret_file=secret),),
+        access=Access(token_file=secret, users_file=users),
+        instance=(Instance(id="i-1", password_file=secret),),
+    )
+    keys = (
+        (*LISTEN, "header_secret_file"),
+        ("access", "token_file"),
+        ("access", "users_file"),
+        ("instance", 0, "password_file"),
+    )
+    assert _check(config, *keys) == []
+    tmp_path.chmod(0o777)
+    assert _check(config, *keys) == [
+        f"[access] users_file: 'as written': a file in {tmp_path}, which has mode 0777"
+    ]
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr("vncproxy.config.files.trusted_uids", lambda *_: frozenset({-1}))
+    said = _check(config, *keys)
+    assert [one.split(":")[0] for one in said] == [
+        "[[listen]] 1 header_secret_file",
+        "[access] token_file",
+        "[access] users_file",
+        "[[instance]] 1 password_file",
+    ]
+    assert all(": a file of " in one for one in said)

@@ -115,3 +115,18 @@ def test_a_secret_file_that_is_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not shown") as caught:
         load(file, {"HOME": str(tmp_path)})
     assert "abc123" not in str(caught.value)
+
+
+def test_a_file_that_others_may_change(tmp_path: Path) -> None:
+    """It decides who may do what: it is refused, as its folder is, and named."""
+    file = _write(tmp_path, "[limits]\nmax_viewers = 2\n")
+    assert load(file, HOME).config.limits.max_viewers == 2
+    file.chmod(0o666)
+    with pytest.raises(ConfigError) as caught:
+        load(file, HOME)
+    found = f"{file}: the file: found mode 0666; "
+    assert str(caught.value) == f"{found}expected {EXPECTED}"
+    file.chmod(0o600)
+    tmp_path.chmod(0o777)
+    with pytest.raises(ConfigError, match="which has mode 0777"):
+        load(file, HOME)

@@ -25,3 +25,20 @@ def test_a_state_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=os.strerror(20)):
         make_state_folder(tmp_path / "file" / "state")
+
+
+def test_a_state_folder_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner could plant a token; but root may run commands beside the daemon's user."""
+    folder = tmp_path / "state"
+    folder.mkdir(mode=0o700)
+    if folder.stat().st_uid == 0:
+        os.chown(folder, 33, 33)
+    monkeypatch.setattr("os.geteuid", lambda: 990)
+    with pytest.raises(ConfigError, match="it belongs to uid"):
+        make_state_folder(folder)
+    with pytest.raises(ConfigError, match="it belongs to uid"):
+        make_state_folder(folder, beside=True)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    with pytest.raises(ConfigError, match="it belongs to uid"):
+        make_state_folder(folder)
+    make_state_folder(folder, beside=True)
