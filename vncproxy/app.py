@@ -79,6 +79,7 @@ _UNSURE = (
     "they are in; they are looked at again once it does"
 )
 
+_CUT_OFF = "the daemon before recorded no stop: what was open then has no end here"
 RECORDINGS_CLOSE_TIMEOUT_S = 3.0
 """For the ends of recordings, once nobody is on any more."""
 AUDIT_CLOSE_TIMEOUT_S = 2.0
@@ -150,7 +151,8 @@ class Daemon:
         self._given.hide(self.redactor)
         await self._audit.open()
         try:
-            self._audit.record_later(Entry(event=AuditEvent.START, version=__version__))
+            text = _CUT_OFF if self._audit.was_cut_off else None
+            self._audit.record_later(Entry(event=AuditEvent.START, version=__version__, text=text))
             if self.config.rule:
                 self._record(rules_in_force(self.config.rule))
             self._record(users_in_force(self._given.users.all))
@@ -271,7 +273,6 @@ class Daemon:
         refuse_accidents(self._given, given)
         folder = recording_folder_of(config, self.state, self._audit)
         token = self._token(config)
-        make_state_folder(self.state)
         given.hide(self.redactor)
         build = partial(
             cloud_over,

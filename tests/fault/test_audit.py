@@ -23,6 +23,7 @@ from tests.setup import Running, running, until
 from tests.unit.web.conftest import house
 from vncproxy.config.model import Audit, Limits
 from vncproxy.errors import AuditError
+from vncproxy.observe.audit_record import parse
 from vncproxy.observe.audit_verdict import Verdict, verify
 
 FULL = (
@@ -374,6 +375,14 @@ async def test_a_daemon_killed_hard(tmp_path: Path) -> None:
     assert "60 bytes of a record that wasn't finished" in str(found.notes[0])
     told = [line["text"] for line in setup.events if line["event"] == "audit.trouble"]
     assert told == ["the file ended in a record that wasn't finished"]
+    # It was killed, so its last record isn't a stop: the next one and `verify` say so.
+    assert "crashed or was killed" in str(found.notes[1])
+    async with running(tmp_path):
+        pass
+    lines = [parse(line) for line in file_of(tmp_path).read_bytes().splitlines()]
+    starts = [one.content for one in lines if one is not None and one.event == "start"]
+    assert ["recorded no stop" in str(one.get("text")) for one in starts] == [False, True, False]
+    assert len(verdict(tmp_path).notes) == 2
 
 
 _HAMMERS = """

@@ -97,6 +97,8 @@ class AuditLog:
         self.unwritten = 0
         """Records that could only be told to the log."""
         self.head = Head()
+        self.was_cut_off = False
+        """Whether the daemon before this one didn't come to record its stop."""
         self._head_told = self._unwritten_told = 0
         self.path = path
         """Of the file in use."""
@@ -123,6 +125,7 @@ class AuditLog:
         self._over = self._loop.create_future()
         file = await asyncio.to_thread(AuditFile, self.path)
         self.head = file.head
+        self.was_cut_off = file.ended_with not in (None, Event.STOP, Event.CONTINUED)
         self._head_told = self.head.seq
         for entry in file.notes:
             self._tell_trouble(str(entry.text))

@@ -20,9 +20,10 @@ from vncproxy.observe.audit_verdict import RUBBLE_MAX_BYTES
 
 @dataclass(frozen=True, slots=True)
 class _Tail:
-    """The end of a file. Args: rubble - what follows the last record."""
+    """The end of a file. Args: event - of the last record; rubble - what follows that."""
 
     head: Head
+    event: str | None = None
     rubble: bytes = b""
     line_end_missing: bool = False
 
@@ -41,13 +42,15 @@ class AuditFile:
         self._unfinished = b""
         self._state = (0, 0)
         self.unsynced = False
+        self.ended_with: str | None = None
+        """The last event that was in it when it was opened."""
         self.notes: list[Entry] = []
         """What has to be recorded before anything else."""
         try:
             _lock(self._descriptor, path)
             if head is None:
                 tail = _tail_of(self._descriptor, path)
-                self.head = tail.head
+                self.head, self.ended_with = tail.head, tail.event
                 self._begin_after(tail)
             else:
                 self.head = head
@@ -236,14 +239,15 @@ def _tail_of(descriptor: int, path: Path) -> _Tail:
         record = parse(lines[index])
         if record is not None and record.sound:
             rubble = b"\n".join(lines[index + 1 :])
-            return _Tail(record.head, rubble, line_end_missing=index == len(lines) - 1)
+            end_missing = index == len(lines) - 1
+            return _Tail(record.head, record.event, rubble, line_end_missing=end_missing)
     if start or len(lines) > 1:
         raise AuditError(
             f"The audit file {path} doesn't end in records of vncproxy. Move it away, and look at "
             "what became of it."
         )
     # Nothing, or the very first record, cut short by a crash.
-    return _Tail(Head(), end)
+    return _Tail(Head(), rubble=end)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -77,6 +77,8 @@ class _Reader:
         self._rubble = b""
         self._rubble_line = 0
         self._cut_short = False
+        # A daemon that started has recorded no stop yet.
+        self._runs = False
 
     def take(self, number: int, line: bytes) -> None:
         whole = line.endswith(b"\n")
@@ -173,12 +175,25 @@ class _Reader:
 
     def _note(self, number: int, record: Record) -> None:
         match record.event:
+            case Event.START:
+                if self._runs:
+                    self._add_note(
+                        number,
+                        f"record {record.seq} starts a daemon, and the one before it recorded no "
+                        "stop: it crashed or was killed, and what was open then has no end here",
+                    )
+                self._runs = True
+            case Event.STOP:
+                self._runs = False
             case Event.DAMAGED | Event.ALTERED | Event.UNWRITTEN | Event.CONTINUED:
                 # Who altered the file may have chosen the text too.
                 text = str(record.content.get("text", "")).encode("unicode_escape").decode()
                 self._add_note(number, f"record {record.seq} says: {record.event}: {text}")
-            case _:
+                self._runs = self._runs and record.event != Event.CONTINUED
+            case Event.TORN:
                 pass
+            case _:
+                self._runs = True
 
     def _add_note(self, number: int, text: str) -> None:
         if len(self._notes) < FINDINGS_MAX:
