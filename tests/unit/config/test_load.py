@@ -11,6 +11,7 @@ import pytest
 from vncproxy.config import search
 from vncproxy.config.load import Loaded, load
 from vncproxy.config.model import Config
+from vncproxy.config.ownership import EXPECTED
 from vncproxy.errors import ConfigError
 
 HOME = {"HOME": "/nonexistent"}
