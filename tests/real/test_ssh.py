@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.fault.test_native import PASSWORD, instance, proved
-from tests.fault.test_native_rules import audited, let_in, refusal
+from tests.fault.test_native import instance, proved
+from tests.fault.test_native_rules import let_in, refusal
 from tests.real.peers.accounts import Accounts
 from tests.real.peers.openssh import Forwarded, Sshd
 from tests.real.peers.openssh import sshd as start_sshd
@@ -43,9 +44,15 @@ class Bastion:
 
 @asynccontextmanager
 async def bastion_of(
-    folder: Path, place: Path, accounts: Accounts, socket_group: str | None = None
+    folder: Path,
+    place: Path,
+    accounts: Accounts,
+    socket_group: str | None = None,
+    *,
+    cloud: SimulatorSettings | None = CLOUD,
+    **config: Any,
 ) -> AsyncIterator[Bastion]:
-    """Args: socket_group - whose the Unix socket is; default: everybody's."""
+    """Args: socket_group - whose the Unix socket is; default: everybody's; others as `running`."""
     socket = place / "vncproxy.sock"
     unix = Listen(name="bastion", address=f"unix:{socket}", access="peer", socket_mode="0666")
     if socket_group is not None:
@@ -64,7 +71,7 @@ async def bastion_of(
         Rule(users=("root",), instances=("*",), role="admin"),
     )
     async with (
-        running(folder, cloud=CLOUD, listen=doors, rule=rules) as setup,
+        running(folder, cloud=cloud, listen=doors, rule=rules, **config) as setup,
         start_sshd(place) as ssh,
     ):
         yield Bastion(setup, ssh, socket)
@@ -189,45 +196,25 @@ async def test_only_the_socket_s_group_comes_through(
         await until(lambda: "open failed" in ones.log.read_text(), "ssh's words")
 
 
-async def test_a_native_viewer_comes_through(
+async def test_native_viewers_are_the_accounts_too(
     tmp_path: Path, meeting_place: Path, accounts: Accounts, port: int
 ) -> None:
-    """The port of native viewers asks for its password whoever comes, and shows the console."""
+    """With the password, too: one watches, the other types; root is told why it may not."""
     async with (
-        running(tmp_path, instance=instance(tmp_path, port)) as setup,
-        start_sshd(meeting_place) as ssh,
-        ssh.forward(accounts.one, port) as way,
+        bastion_of(
+            tmp_path, meeting_place, accounts, cloud=None, instance=instance(tmp_path, port)
+        ) as bastion,
+        bastion.ssh.forward(accounts.one, port) as ones,
+        bastion.ssh.forward(accounts.other, port) as others,
+        bastion.ssh.forward("root", port) as roots,
     ):
-        reader, writer = await proved(way.port, "wrong")
+        _, watching, _ = await let_in(ones.port)
+        watching.write(key(1, ord("w")) + key(0, ord("w")))
+        _, controlling, _ = await let_in(others.port)
+        controlling.write(key(1, ord("n")) + key(0, ord("n")))
+        await until(lambda: bastion.setup.cloud.typed_text == "n", "the key")
+        reader, wrong = await proved(others.port, "wrong")
         assert await reader.readexactly(4) == b"\0\0\0\1"
-        writer.close()
-        reader, writer = await proved(way.port, PASSWORD)
-        assert await reader.readexactly(4) == bytes(4)
-        writer.write(b"\x01")
-        assert await reader.readexactly(24)
-        writer.write(key(1, ord("n")) + key(0, ord("n")))
-        await until(lambda: setup.cloud.typed_text == "n", "the key")
-        writer.close()
-
-
-async def test_native_viewers_come_under_the_rules_as_their_accounts(
-    tmp_path: Path, meeting_place: Path, accounts: Accounts, port: int
-) -> None:
-    """Whom a rule names controls; another account and root are refused before the password."""
-    rules = (
-        Rule(users=(accounts.one,), instances=("demo",)),
-        Rule(users=("root", "native"), instances=("*",)),
-    )
-    async with (
-        running(tmp_path, instance=instance(tmp_path, port), rule=rules) as setup,
-        start_sshd(meeting_place) as ssh,
-        ssh.forward(accounts.one, port) as ones,
-        ssh.forward(accounts.other, port) as others,
-    ):
-        assert f"No rule lets the account {accounts.other}" in await refusal(others.port)
-        assert "services and proxies don't count" in await refusal(port)
-        _, writer, _ = await let_in(ones.port)
-        # Whether the forwarded port is there yet was tried by connecting, too.
-        who = {(one["user"], one["identity"], one["rule"]) for one in audited(setup, "open")}
-        assert who == {(accounts.one, "peer+vnc-password", "rule 1")}
-        writer.close()
+        assert "your account on this machine" in await refusal(roots.port)
+        for writer in (watching, controlling, wrong):
+            writer.close()
