@@ -130,10 +130,15 @@ class Console:
         for viewer in self.viewers:
             viewer.look(at_s)
 
-    def has_room_for(self, viewer_id: str) -> bool:
-        """Whether this viewer may join, or has joined; "" stands for any other."""
+    def has_room_for(self, viewer_id: str, *, watches: bool = False) -> bool:
+        """Whether this viewer may join, or has joined; "" stands for any other.
+
+        Args: watches - it only does: the last place is kept for those who may control.
+        """
         taken = self._expected | self.stage.viewers.keys()
-        return viewer_id in taken or len(taken) < self._parts.limits.max_viewers
+        places = self._parts.limits.max_viewers
+        kept = 1 if watches and places > 1 else 0
+        return viewer_id in taken or len(taken) < places - kept
 
     def expect(self, viewer_id: str) -> None:
         """Keep a place for a viewer until it joins; `unexpect` gives it back."""

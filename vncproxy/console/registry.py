@@ -71,16 +71,21 @@ class Registry:
         """The open console of an instance."""
         return self._open.get(instance_id)
 
-    def admit(self, instance_id: str, viewer_id: str = "") -> None:
+    def admit(self, instance_id: str, viewer_id: str = "", *, watches: bool = False) -> None:
         """Check that a viewer may come to this instance now.
 
+        Args: viewer_id, watches - as `Console.has_room_for` takes them.
         Raises: AccessError - 503 while the daemon drains; 429 when a limit is reached.
         """
         if self._draining:
             raise AccessError(503, "draining", "The daemon is restarting. Try again in a moment.")
         console = self._open.get(instance_id)
         closing = console is not None and console.state is State.CLOSED
-        if console is not None and not closing and not console.has_room_for(viewer_id):
+        if (
+            console is not None
+            and not closing
+            and not console.has_room_for(viewer_id, watches=watches)
+        ):
             raise AccessError(
                 429,
                 "too-many-viewers",
@@ -95,12 +100,12 @@ class Registry:
                 _RETRY_AFTER_S,
             )
 
-    async def approach(self, instance_id: str) -> None:
+    async def approach(self, instance_id: str, *, watches: bool = False) -> None:
         """Check as `admit` does, and that no other daemon has the console.
 
         Raises: AccessError as `admit`; ConsoleElsewhere.
         """
-        self.admit(instance_id)
+        self.admit(instance_id, watches=watches)
         if instance_id in self._open:
             return
         if (owner := await self._ownership.owner(instance_id)) is not None:
@@ -115,14 +120,16 @@ class Registry:
         opaque = console is not None and console.state is State.OPAQUE
         await check_recording(self._parts.recordings, opaque=opaque)
 
-    async def console(self, instance: ConsoleInstance, viewer_id: str = "") -> Console:
+    async def console(
+        self, instance: ConsoleInstance, viewer_id: str = "", *, watches: bool = False
+    ) -> Console:
         """The open console of an instance, or a new one that waits for its first viewer.
 
         Raises: AccessError as `admit`; ConsoleElsewhere.
         """
         while True:
             async with self._lock:
-                self.admit(instance.id, viewer_id)
+                self.admit(instance.id, viewer_id, watches=watches)
                 console = self._open.get(instance.id)
                 if console is None:
                     console = self._open[instance.id] = await self._new(instance)

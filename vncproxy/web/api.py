@@ -136,13 +136,13 @@ async def admission(request: web.Request) -> web.Response:
     identity = door(request).identify(request)
     parts = services(request)
     instance, decision = await permitted(request, identity)
-    await parts.registry.approach(instance.id)
+    view = request.query.get("view") == "1" or not decision.allows(Role.CONTROL)
+    await parts.registry.approach(instance.id, watches=view)
     if parts.audit.problem is not None:
         # Its WebSocket would be refused, which a page can't tell from a lost connection.
         raise AuditError(parts.audit.problem)
     if decision.record:
         await parts.registry.check_recording(instance.id)
-    view = request.query.get("view") == "1" or not decision.allows(Role.CONTROL)
     ticket = ViewerTicket(
         identity=identity,
         viewer_id=new_viewer_id(),

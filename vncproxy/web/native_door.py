@@ -190,7 +190,9 @@ class NativeDoor:
     async def _open(self, instance: ConsoleInstance, viewer: Viewer) -> None:
         parts = self._parts
         try:
-            console = await parts.registry.console(instance, viewer.id)
+            console = await parts.registry.console(
+                instance, viewer.id, watches=not viewer.identity.may_control
+            )
             console.expect(viewer.id)
             try:
                 await announce(console, viewer.identity)

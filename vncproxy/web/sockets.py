@@ -114,7 +114,7 @@ async def websockify(request: web.Request) -> web.StreamResponse:
     )
     # All refusals but one come before the upgrade: afterwards there are only close codes.
     try:
-        console = await parts.registry.console(instance, admitted.viewer_id)
+        console = await parts.registry.console(instance, admitted.viewer_id, watches=admitted.view)
     except ConsoleElsewhere as error:
         await _send_elsewhere(request, socket, error)
         return socket
@@ -186,7 +186,7 @@ async def control(request: web.Request) -> web.StreamResponse:
         timeout=CLOSE_TIMEOUT_S,
         max_msg_size=CONTROL_MESSAGE_MAX_BYTES,
     )
-    console = await parts.registry.console(instance, admitted.viewer_id)
+    console = await parts.registry.console(instance, admitted.viewer_id, watches=admitted.view)
     subscriber = console.subscribe(admitted.viewer_id)
     try:
         await socket.prepare(request)

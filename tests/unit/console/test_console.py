@@ -425,6 +425,21 @@ async def test_it_says_for_whom_it_has_room(tmp_path: Path) -> None:
         assert console.has_room_for("another")
 
 
+async def test_the_last_place_is_for_those_who_may_control(tmp_path: Path) -> None:
+    """Or somebody who may only watch could keep out everybody who has to act."""
+    async with surroundings(tmp_path, max_viewers=3) as around:
+        console = await around.console()
+        for _ in range(2):
+            assert console.has_room_for("another", watches=True)
+            around.join(console, may_control=False)
+        assert not console.has_room_for("another", watches=True)
+        assert console.has_room_for("another")
+        around.join(console)
+        assert not console.has_room_for("another")
+    async with surroundings(tmp_path, max_viewers=1) as around:
+        assert (await around.console()).has_room_for("another", watches=True)
+
+
 async def test_it_knows_its_users(around: Surroundings) -> None:
     """By the viewer's id; nobody for a stranger."""
     console = await around.console()
