@@ -129,6 +129,12 @@ async def test_a_machine_is_seen_again(
             await seek(page, at_s * 1000 + 600)
             await shows(page, truth, f"moment {number}")
             await tab.shoot(f"replay-{number}")
+        # Also where there is little room.
+        await page.set_viewport_size({"width": 360, "height": 700})
+        await expect(page.locator("#clock")).to_be_visible()
+        await expect(page.locator("#clock")).to_contain_text("UTC")
+        await expect(page.locator("#who")).to_be_visible()
+        await tab.shoot("replay-narrow")
         # A click on the picture plays and pauses, and so does the space bar.
         await page.locator("#stage").click()
         await expect(page.locator("#play")).to_have_attribute("aria-label", "Pause")

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { blockAt, lackOf, lengthText, noteText, spokenLength } from "./timeline.js";
+import { blockAt, lackOf, lengthText, momentText, noteText, spokenLength } from "./timeline.js";
 
 const blocks = [
   { time_ms: 0, whole: false },
@@ -22,6 +22,10 @@ test("lengths are spoken in words", () => {
   assert.equal(spokenLength(0), "0 seconds");
   assert.equal(spokenLength(3_661_000), "1 hour 1 minute 1 second");
   assert.equal(spokenLength(120_000), "2 minutes");
+});
+
+test("moments are told in UTC, as in the audit", () => {
+  assert.equal(momentText(Date.parse("2026-11-24T05:31:55.900Z")), "2026-11-24 05:31:55 UTC");
 });
 
 test("a recording says what it lacks", () => {

@@ -199,7 +199,7 @@ function showLogin(word) {
         element("h2", { text: "Log in" }),
         element("p", {
           text: asksUsers(word)
-            ? "With it you see what you may open."
+            ? "Then you see what you may open."
             : "Whoever has the access token may open the consoles listed here.",
         }),
         form,

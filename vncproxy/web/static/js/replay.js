@@ -4,7 +4,7 @@ import { byId, element, setText } from "./elements.js";
 import { Player } from "./player.js";
 import { FrameCutter } from "./recordframes.js";
 import { ReplayScreen } from "./replayscreen.js";
-import { lackOf, lengthText, noteText, spokenLength } from "./timeline.js";
+import { lackOf, lengthText, momentText, noteText, spokenLength } from "./timeline.js";
 import { placeOf } from "./words.js";
 
 const STEP_MS = 10_000;
@@ -217,8 +217,7 @@ class ReplayPage {
     seek.value = at_ms;
     seek.setAttribute("aria-valuetext", `${spokenLength(at_ms)} of ${spokenLength(this.#player.duration_ms)}`);
     if (!Number.isNaN(this.#startedAt)) {
-      const clock = new Date(this.#startedAt + at_ms);
-      setText(byId("clock"), clock.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }));
+      setText(byId("clock"), momentText(this.#startedAt + at_ms));
     }
   }
 

@@ -38,6 +38,11 @@ export function spokenLength(time_ms) {
   return said.join(" ") || "0 seconds";
 }
 
+/** A moment as the audit has it: `2026-11-24 05:31:55 UTC`. @param {number} at_ms since 1970 */
+export function momentText(at_ms) {
+  return `${new Date(at_ms).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}
+
 /** What happened, in words, for the marks of the seek bar. */
 const NOTES = {
   "link-lost": "The link to the cloud was lost",
