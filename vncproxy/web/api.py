@@ -19,6 +19,7 @@ from vncproxy.errors import AccessError, AuditError, CloseCode, CloseReason, Sid
 from vncproxy.web import evidence
 from vncproxy.web.answers import json_answer, json_body
 from vncproxy.web.context import Services, door, permitted, services, visible
+from vncproxy.web.door import account_behind
 from vncproxy.web.rules import Decision, Role
 from vncproxy.web.tickets import LIFE_S, EntryTicket, ViewerTicket
 
@@ -203,7 +204,7 @@ async def log_in(request: web.Request) -> web.Response:
         return answer
     answer.set_cookie(
         door(request).cookie_name,
-        await parts.sessions.begin(identity),
+        await parts.sessions.begin(identity, account_behind(request)),
         max_age=int(parts.sessions.life_s),
         httponly=True,
         samesite="Strict",
@@ -223,7 +224,7 @@ async def log_out(request: web.Request) -> web.Response:
     """`DELETE /api/v1/session`: forget the cookie, here and in the browser; end what it opened."""
     parts = services(request)
     if (text := door(request).cookie(request)) is not None:
-        identity = parts.sessions.find(text)
+        identity = parts.sessions.find(text, account_behind(request))
         if identity is not None:
             evidence.logged_out(request, identity)
         try:

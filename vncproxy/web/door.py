@@ -7,6 +7,7 @@ import hmac
 import math
 import time
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import structlog
 from aiohttp import web
@@ -14,10 +15,10 @@ from aiohttp import web
 from vncproxy.config.address import TcpAddress
 from vncproxy.config.model import Access, Listen
 from vncproxy.errors import AccessError
-from vncproxy.web.accounts import is_own
+from vncproxy.web.accounts import is_own, is_person
 from vncproxy.web.attempts import Attempts
 from vncproxy.web.directory import Directory
-from vncproxy.web.header import ProxyHeaders
+from vncproxy.web.header import ProxyHeaders, WrongSecretError
 from vncproxy.web.identity import ANYONE, OWNER, Identity, Kind
 from vncproxy.web.origin import (
     check_fetch_site,
@@ -38,12 +39,17 @@ _PROXIED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-User", "X-Real-I
 _GIVEN = web.RequestKey("given", object)
 """What came of a request's token: looked at once, since a wrong one is counted."""
 
+_WRONG = web.RequestKey("wrong", AccessError)
+"""What somebody with a wrong secret is told: looked at once, too."""
+
 _LOG_IN = {
     "token": "Log in first: use the link of vncproxy url, or the token.",
     "users": "Log in first, with your token.",
     "peer": "This door knows you by your account on this machine, and it sees none: root, the "
     "account of a service or a proxy, and another machine don't count.",
 }
+
+_WHOSE = {"token": "token", "secret": "proxy's secret"}
 
 _LOG_IN_WORDS = {"users": "user-log-in", "peer": "no-account"}
 """Pages ask for the one token or the other by these."""
@@ -161,25 +167,27 @@ class Door:
         """
         if self.by_connection:
             raise AccessError(401, "no-tokens", "This door takes no token.")
-        now = time.monotonic()
-        source = self._source(request) if self._attempts else None
+        if (found := self._whose(text)) is None:
+            raise self._wrong(request, "token")
         # The right token always counts: else whoever shares an address with its owner, as all do
         # who come by a tunnel, could keep the owner out by sending wrong ones.
-        if (found := self._whose(text)) is not None:
-            if source is not None:
-                self._attempts.succeeded(source)
-            return found
-        if source is not None and (wait_s := self._attempts.wait_s(source, now)) > 0:
-            raise AccessError(
+        if self._attempts:
+            self._attempts.succeeded(self._source(request))
+        return found
+
+    def _wrong(self, request: web.Request, what: Literal["token", "secret"]) -> AccessError:
+        """What somebody is told who sent a wrong one; it is counted."""
+        now, source = time.monotonic(), self._source(request)
+        if (wait_s := self._attempts.wait_s(source, now)) > 0:
+            return AccessError(
                 429,
                 "too-many-attempts",
-                f"Too many wrong tokens came from there. Try again in {math.ceil(wait_s)} s.",
+                f"Too many wrong {what}s came from there. Try again in {math.ceil(wait_s)} s.",
                 wait_s,
             )
-        source = source or self._source(request)
         wrong = self._attempts.failed(source, now)
         _log.warning("login.failed", door=self.name, source=source, in_a_row=wrong)
-        raise AccessError(401, "wrong-token", "The token is wrong.")
+        return AccessError(401, f"wrong-{what}", f"The {_WHOSE[what]} is wrong.")
 
     def _whose(self, text: str) -> Identity | None:
         if self.kind == "users":
@@ -188,7 +196,7 @@ class Door:
         return Identity(OWNER, "bearer") if self._token.matches(text) else None
 
     def _source(self, request: web.Request) -> str:
-        """Whom wrong tokens are counted for: an account of this machine, else an address.
+        """Whom wrong tokens and secrets are counted for: an account of this machine, else an address.
 
         A user's own address would be shared by everybody on the bastion.
         """
@@ -224,14 +232,23 @@ class Door:
             case "peer":
                 return self._account(request)
             case "header":
-                assert self._proxy is not None, "made with the door"
-                return Identity(
-                    self._proxy.user(self._remote(request), request.headers), "header", "header"
-                )
+                return self._named(request)
         found = self.bearer(request)
         if found is None and (text := self.cookie(request)) is not None:
-            found = self._sessions.find(text)
+            found = self._sessions.find(text, account_behind(request))
         return found if found is not None and self._is_known(found) else None
+
+    def _named(self, request: web.Request) -> Identity:
+        """Whom a proxy names. Raises: AccessError 401, 429."""
+        assert self._proxy is not None, "made with the door"
+        if isinstance(known := request.get(_WRONG), AccessError):
+            raise known
+        try:
+            name = self._proxy.user(self._remote(request), request.headers)
+        except WrongSecretError as error:
+            request[_WRONG] = told = self._wrong(request, "secret")
+            raise told from error
+        return Identity(name, "header", "header")
 
     def program(self, request: web.Request) -> Identity | None:
         """Who asks for a WebSocket without a ticket: pages have one, and cookies don't count.
@@ -299,3 +316,9 @@ class Door:
 
 def _is_proxied(request: web.Request) -> bool:
     return any(name in request.headers for name in _PROXIED)
+
+
+def account_behind(request: web.Request) -> int | None:
+    """The user id of the person of this machine who asks, also through a tunnel; None: another."""
+    uid = uid_behind(request.transport)
+    return uid if uid is not None and is_person(uid) else None

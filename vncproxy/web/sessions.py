@@ -38,6 +38,7 @@ class _Session(msgspec.Struct, frozen=True):
     until: float
     kind: Kind = "token"
     token_id: str = ""
+    account: int | None = None
 
 
 class Sessions:
@@ -79,22 +80,32 @@ class Sessions:
         self.life_s, self._key = life_s, key
         return exchanged
 
-    async def begin(self, identity: Identity) -> str:
-        """Log in; gives the cookie's value."""
+    async def begin(self, identity: Identity, account: int | None = None) -> str:
+        """Log in; gives the cookie's value.
+
+        Args: account - the user id of the person of this machine who does, None for others.
+        """
         text = secrets.token_urlsafe(32)
         self._redactor.register(text, short_lived=True)
         until = self._clock() + self.life_s
-        session = _Session(identity.user, until, identity.kind, identity.token_id)
+        session = _Session(identity.user, until, identity.kind, identity.token_id, account)
         self._make_room(session)
         self._sessions[self._digest(text)] = session
         await self._save()
         return text
 
-    def find(self, text: str) -> Identity | None:
-        """Who has this cookie."""
+    def find(self, text: str, account: int | None = None) -> Identity | None:
+        """Who has this cookie.
+
+        Args: account - as for `begin`. A browser sends a cookie to every port of a host, so to
+        whichever program of another account listens there: it is no good from that account.
+        """
         digest = self._digest(text)
         session = self._sessions.get(digest)
         if session is None or session.until <= self._clock():
+            return None
+        if session.account is not None and session.account != account:
+            _log.warning("session.of_another_account", user=session.user, account=account)
             return None
         return Identity(session.user, "cookie", session.kind, session.token_id, digest)
 

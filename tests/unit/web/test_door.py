@@ -12,8 +12,9 @@ from tests.unit.web.test_users import add
 from vncproxy.config.model import Access, Listen
 from vncproxy.errors import AccessError
 from vncproxy.observe.redaction import Redactor
+from vncproxy.web.accounts import least_uid
 from vncproxy.web.attempts import FREE, Attempts
-from vncproxy.web.door import Door, Token
+from vncproxy.web.door import Door, Token, account_behind
 from vncproxy.web.identity import ANYONE, Identity
 from vncproxy.web.sessions import Sessions
 from vncproxy.web.users import Users
@@ -98,6 +99,23 @@ def test_the_doors_own_host(tmp_path: Path, address: str, host: str) -> None:
     door(tmp_path, listen).check_browser(request(Host=host))
     with pytest.raises(AccessError):
         door(tmp_path, listen).check_browser(request(Host="192.0.2.8"))
+
+
+async def test_a_cookie_of_another_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no log-in; a proxy's account, and whoever logged in from elsewhere, are many people."""
+    ours = door(tmp_path)
+    uid = least_uid()
+    monkeypatch.setattr("vncproxy.web.door.uid_behind", lambda _transport: uid)
+    asking = request(Cookie=f"{ours.cookie_name}=x")
+    assert account_behind(asking) == uid
+    cookie = await ours._sessions.begin(OWNER, account_behind(asking))
+    asking = request(Cookie=f"{ours.cookie_name}={cookie}")
+    assert ours.find(asking) is not None
+    uid += 1
+    assert ours.find(asking) is None
+    uid = 33
+    assert account_behind(asking) is None
+    assert ours.find(asking) is None
 
 
 async def test_users_and_the_owner_are_told_apart(tmp_path: Path) -> None:

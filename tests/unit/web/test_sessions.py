@@ -169,6 +169,17 @@ async def test_each_user_has_a_share_of_the_log_ins(tmp_path: Path) -> None:
     assert ours.find(namesake) is not None
 
 
+async def test_a_cookie_is_no_good_for_another_account_of_the_machine(tmp_path: Path) -> None:
+    """Browsers send it to all ports of a host, and so to what others let listen there."""
+    text = await sessions(tmp_path).begin(OWNER, account=1001)
+    for ours in (sessions(tmp_path), sessions(tmp_path)):
+        assert ours.find(text, account=1001) == Identity("owner", "cookie")
+        assert ours.find(text, account=1002) is None
+        assert ours.find(text) is None
+    elsewhere = await sessions(tmp_path).begin(OWNER)
+    assert sessions(tmp_path).find(elsewhere, account=1002) is not None
+
+
 async def test_a_session_keeps_who_it_is(tmp_path: Path) -> None:
     """The kind of door and the token with which it began, also over a restart."""
     ann = Identity("ann", "bearer", "users", "id-1")
@@ -181,6 +192,8 @@ async def test_a_session_of_an_older_version_is_the_owner_s(tmp_path: Path) -> N
     ours = sessions(tmp_path)
     text = await ours.begin(OWNER)
     file = tmp_path / FILE_NAME
-    file.write_text(file.read_text().replace(',"kind":"token"', "").replace(',"token_id":""', ""))
+    file.write_text(
+        file.read_text().replace(',"kind":"token"', "").replace(',"token_id":"","account":null', "")
+    )
     assert "kind" not in file.read_text()
     assert sessions(tmp_path).find(text) == Identity("owner", "cookie", "token")
