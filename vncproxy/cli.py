@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         "--as",
         dest="user",
         metavar="USER",
+        type=_user,
         help="tell instead what this user may do, and the rule that decides",
     )
     check.add_argument(
@@ -101,6 +102,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TIME",
         type=_local_time,
         help='with --as: at this local time, such as "2026-11-28 03:00"; default: now',
+    )
+    check.add_argument(
+        "--door",
+        metavar="NAME",
+        help='with --as: through this door only; its name, or "tcp_port 5901"',
     )
     check.add_argument("--json", action="store_true", help="for programs")
     url = add("url", _url, "print a console's address with a single-use ticket, valid 60 s")
@@ -185,6 +191,14 @@ def _host_port(text: str) -> str:
     if host and port.isascii() and port.isdecimal() and 0 < int(port) <= 65535:
         return text
     raise argparse.ArgumentTypeError(f"{text!r} isn't HOST:PORT, such as 127.0.0.1:5901")
+
+
+def _user(text: str) -> str:
+    from vncproxy.web.header import is_user
+
+    if is_user(text):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} can't be a user's name")
 
 
 def _local_time(text: str) -> datetime:
@@ -300,9 +314,10 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    if options.at is not None and options.user is None:
-        _complain("--at goes with --as")
-        return USAGE
+    for name in ("at", "door"):
+        if getattr(options, name) is not None and options.user is None:
+            _complain(f"--{name} goes with --as")
+            return USAGE
     try:
         loaded = _load(options)
     except ConfigError as error:
@@ -314,23 +329,40 @@ def _check(options: argparse.Namespace) -> int:
 
     async def work() -> int:
         from vncproxy.commands.check import check
-        from vncproxy.commands.permission import permissions
 
-        found = (
-            check(loaded, os.environ, options.instance)
-            if options.user is None
-            else permissions(loaded.config, os.environ, options.user, options.instance, options.at)
-        )
+        if options.user is not None:
+            return await _permissions(loaded, options)
         findings = []
         async for finding in found:
             findings.append(finding)
             if not options.json:
                 _announce(str(finding))
         if options.json:
-            _print_json([{"what": f.what, "ok": f.ok, "text": f.text} for f in findings])
+            _print_json([finding.row for finding in findings])
         return DONE if all(finding.ok for finding in findings) else FAILED
 
     return _run(work())
+
+
+async def _permissions(loaded: Loaded, options: argparse.Namespace) -> int:
+    """0: some door lets the user do something; 1: none does, or it can't be told; 2: no such."""
+    from vncproxy.commands.check import Finding
+    from vncproxy.commands.permission import doors_of, permissions
+
+    doors = doors_of(loaded.config)
+    if options.door is not None and options.door not in doors:
+        _complain(f"there is no door {options.door!r}; there are: {', '.join(doors)}")
+        return USAGE
+    asked = (options.user, options.instance, options.at, options.door)
+    told = await permissions(loaded.config, os.environ, *asked)
+    if options.json:
+        _print_json([one.row for one in told])
+    else:
+        for one in told:
+            _announce(str(one))
+    if any(isinstance(one, Finding) for one in told):
+        return FAILED
+    return DONE if any(one.ok for one in told) else FAILED
 
 
 def _print_json(value: Any) -> None:

@@ -578,6 +578,10 @@ def test_users_and_what_they_may_do(tmp_path: Path) -> None:
     assert (saturday.status, "and it is Sat 03:00" in saturday.out) == (1, True)
     denied = run("check", "--as", "bob", "web-1", "--json", *settings)
     assert (denied.status, json.loads(denied.out)[0]["ok"]) == (1, False)
+    assert run("check", "--as", "ann", "web-1", "--door", "listen", *settings).status == 2
+    assert run("check", "--door", "u", *settings).status == 2
+    for name in ("", "@ops", "a,b"):
+        assert run("check", "--as", name, "web-1", *settings).status == 2
     assert run("user", "remove", "ann", *settings).status == 0
     assert run("user", "list", *settings).out == ""
 

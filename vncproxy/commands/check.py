@@ -8,6 +8,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -49,6 +50,11 @@ class Finding:
     def __str__(self) -> str:
         """For people."""
         return f"{'ok  ' if self.ok else 'FAIL'}  {self.what}: {self.text}"
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """For programs."""
+        return {"what": self.what, "ok": self.ok, "text": self.text}
 
 
 async def check(

@@ -2,20 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from vncproxy.commands.check import Finding
-from vncproxy.config.model import Config, Listen
+from vncproxy.config.model import Config
+from vncproxy.console.instance import ConsoleInstance
 from vncproxy.errors import VncproxyError
 from vncproxy.service.cloud import cloud_of
 from vncproxy.service.instances import inventory_of
+from vncproxy.web.accounts import is_person, uid_of
 from vncproxy.web.authority import Authority
 from vncproxy.web.identity import ANYONE, Identity
-from vncproxy.web.rules import Decision
+from vncproxy.web.rules import Role
 from vncproxy.web.users import Users
 
-_OWNER_ONLY = 'every door has access = "token": whoever has the token may do everything'
+_OWNER_ONLY = 'access = "token": whoever has the token may do everything, and nobody else'
+_NO_ACCOUNT = "this machine has no account of this name"
+_NOBODY = "root and the accounts of services count as nobody, since anybody may be behind them"
+_NAMES_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What a user may do with some instances through some doors. Args: role - None: nothing."""
+
+    user: str
+    instances: tuple[str, ...]
+    doors: tuple[str, ...]
+    role: Role | None
+    text: str
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{'ok  ' if self.role else 'no  '}  {self._what}: {self._may}: {self.text}"
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is anything."""
+        return self.role is not None
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "what": self._what,
+            "ok": self.ok,
+            "text": f"{self._may}: {self.text}",
+            "role": self.role and self._may,
+            "instances": self.instances,
+            "doors": self.doors,
+        }
+
+    @property
+    def _may(self) -> str:
+        return self.role.name.lower() if self.role is not None else "nothing"
+
+    @property
+    def _what(self) -> str:
+        more = len(self.instances) - _NAMES_SHOWN
+        shown = ", ".join(self.instances[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        return f"{self.user} on {shown} through {', '.join(self.doors)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How somebody may come. Args: who - None: it tells no names; known - by the kernel."""
+
+    name: str
+    label: str
+    who: Identity | None
+    known: bool = False
 
 
 async def permissions(
@@ -24,18 +83,15 @@ async def permissions(
     user: str,
     name: str | None,
     at: datetime | None = None,
-) -> AsyncIterator[Finding]:
-    """What a user may do with an instance, or with each, through each door that names users.
+    door: str | None = None,
+) -> list[Permission | Finding]:
+    """What a user may do with an instance, or with each, through each door; same answers together.
 
     The same name may be somebody else at doors of another kind. Nothing is asked of the cloud but
-    tags that a rule is about, and instances that aren't configured. Args: at - local time; default:
-    now.
+    tags that a rule is about, and instances that aren't configured; what can't be told is a
+    finding. Args: at - local time; default: now; door - this one of `doors_of` only.
     """
-    doors = [one for one in config.listen if one.access != "token"]
-    ports = {one.id: one.tcp_port for one in config.instance if one.tcp_port is not None}
-    if not doors and not ports:
-        yield Finding(user, False, _OWNER_ONLY)
-        return
+    found: list[Permission | Finding] = []
     try:
         authority = Authority(config.rule, Users(config.access.users_file))
         async with cloud_of(config, environ) as cloud:
@@ -43,34 +99,91 @@ async def permissions(
             if authority.need_tags or (name is None and config.aliyun.discover_in):
                 await inventory.all()
                 if inventory.problem is not None:
-                    yield Finding("list of instances", False, inventory.problem.public_text)
+                    found.append(Finding("list of instances", False, inventory.problem.public_text))
+            wanted = inventory.known
             if name is not None:
-                found = await inventory.find(name)
-                wanted = [found] if found is not None else []
-                if found is None:
-                    yield Finding(name, False, "no instance of this alias or id is configured")
-            else:
-                wanted = inventory.known
-            for instance in wanted:
-                ways = [_way(door, user) for door in doors]
-                if (port := ports.get(instance.id)) is not None:
-                    native = Identity(user, "peer+vnc-password", "peer")
-                    ways.append((f"tcp_port {port}, with its password", native))
-                for way, who in ways:
-                    await authority.learn(who)
-                    decision = authority.decide(who, instance, at)
-                    yield _finding(f"{user} on {instance.alias} through {way}", decision)
-                if not ways:
-                    yield Finding(f"{user} on {instance.alias}", False, _OWNER_ONLY)
+                one = await inventory.find(name)
+                wanted = [one] if one is not None else []
+                if one is None:
+                    text = "no instance of this alias or id is configured"
+                    found.append(Finding(name, False, text))
+            told = [(one, await _told(config, authority, user, one, at, door)) for one in wanted]
+            found += _together(user, told)
     except VncproxyError as error:
-        yield Finding("settings", False, error.public_text)
+        found.append(Finding("settings", False, error.public_text))
+    return found
 
 
-def _way(door: Listen, user: str) -> tuple[str, Identity]:
-    who = ANYONE if door.access == "open" else Identity(user, "peer", door.access)
-    return f"{door.name} ({door.access})", who
+def doors_of(config: Config) -> list[str]:
+    """What all doors are called, as in the audit."""
+    ports = [_port_name(one.tcp_port) for one in config.instance if one.tcp_port is not None]
+    return [*(one.name for one in config.listen), *ports]
 
 
-def _finding(what: str, decision: Decision) -> Finding:
-    may = decision.role.name.lower() if decision.role is not None else "nothing"
-    return Finding(what, decision.role is not None, f"{may}: {decision.text}")
+def _port_name(port: int) -> str:
+    return f"tcp_port {port}"
+
+
+def _ways(config: Config, user: str, instance: ConsoleInstance) -> Iterator[_Way]:
+    for one in config.listen:
+        label = f"{one.name} ({one.access})"
+        match one.access:
+            case "token":
+                yield _Way(one.name, label, None)
+            case "open":
+                yield _Way(one.name, label, ANYONE)
+            case kind:
+                yield _Way(one.name, label, Identity(user, "peer", kind), known=kind == "peer")
+    for port in (one.tcp_port for one in config.instance if one.id == instance.id):
+        if port is not None:
+            label = f"{_port_name(port)} with its password"
+            native = Identity(user, "peer+vnc-password", "peer")
+            # Without a rule the password is enough, whose account it is doesn't matter.
+            yield _Way(_port_name(port), label, native, known=bool(config.rule))
+
+
+_Told = dict[tuple[Role | None, str], list[str]]
+"""The doors by what they say."""
+
+
+async def _told(
+    config: Config,
+    authority: Authority,
+    user: str,
+    instance: ConsoleInstance,
+    at: datetime | None,
+    door: str | None,
+) -> _Told:
+    told: _Told = {}
+    ways = [way for way in _ways(config, user, instance) if door in (None, way.name)]
+    if door is not None and not ways:
+        return {(None, "this port leads to another instance"): [door]}
+    # Doors for the owner alone are worth a line only if there are no others.
+    for way in [way for way in ways if way.who is not None] or ways:
+        fault = _why_nobody(user) if way.known else None
+        if way.who is None or fault is not None:
+            answer: tuple[Role | None, str] = (None, fault or _OWNER_ONLY)
+        else:
+            await authority.learn(way.who)
+            decision = authority.decide(way.who, instance, at)
+            answer = (decision.role, decision.text)
+        told.setdefault(answer, []).append(way.label)
+    return told
+
+
+def _why_nobody(user: str) -> str | None:
+    """Why the kernel never names this account, in words; None: it does."""
+    uid = uid_of(user)
+    if uid is None:
+        return _NO_ACCOUNT
+    return None if is_person(uid) else _NOBODY
+
+
+def _together(user: str, told: list[tuple[ConsoleInstance, _Told]]) -> Iterator[Permission]:
+    """One answer for all instances of which the same is to be said."""
+    by_answer: dict[tuple[Role | None, str, tuple[str, ...]], list[str]] = {}
+    for instance, answers in told:
+        for (role, text), doors in answers.items():
+            by_answer.setdefault((role, text, tuple(doors)), []).append(instance.alias)
+    for (role, text, labels), aliases in by_answer.items():
+        yield Permission(user, tuple(aliases), labels, role, text)

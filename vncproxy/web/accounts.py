@@ -66,6 +66,14 @@ def account_name(uid: int) -> str | None:
         return None
 
 
+def uid_of(name: str) -> int | None:
+    """The user id of an account, None where there is none."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except (KeyError, ValueError):
+        return None
+
+
 def is_own(uid: int) -> bool:
     """Whether it is the daemon's own account, unless that is root's: others run as root, too.
 

@@ -6,36 +6,48 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+import pytest
 
 from tests.unit.commands.surroundings import Desk, environ
-from vncproxy.commands.permission import permissions
+from vncproxy.commands.permission import Permission, doors_of, permissions
 from vncproxy.config.model import Access, Listen, Rule
+from vncproxy.web.accounts import least_uid
 
 PEER = Listen(name="bastion", access="peer")
+OWNERS = Listen(name="t")
 RULES = (
     Rule(users=("ann",), instances=("st*",), role="watch", record=True),
     Rule(users=("ann", "anyone"), instances=("*",), role="admin"),
 )
 
 
-async def found(desk: Desk, user: str, name: str | None, **sections: Any) -> list[tuple[bool, str]]:
-    """Whether each is allowed, and the line."""
+@pytest.fixture(autouse=True)
+def accounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of this machine: two people, root and a service."""
+    uids = {"ann": least_uid(), "bob": least_uid() + 1, "root": 0, "www-data": 33}
+    monkeypatch.setattr("vncproxy.commands.permission.uid_of", uids.get)
+
+
+async def found(
+    desk: Desk, user: str, name: str | None, door: str | None = None, **sections: Any
+) -> list[str]:
+    """The lines."""
     config = desk.config("demo", "stopped", **sections)
-    return [(one.ok, str(one)) async for one in permissions(config, environ(), user, name)]
+    told = await permissions(config, environ(), user, name, None, door)
+    assert all(one.ok is str(one).startswith("ok ") for one in told)
+    return [str(one) for one in told]
 
 
 async def test_the_rule_that_decides(desk: Desk) -> None:
     """Named with its role, for one instance or all; the cloud isn't asked for it."""
     (line,) = await found(desk, "ann", "stopped", listen=(PEER,), rule=RULES)
     assert line == (
-        True,
-        "ok    ann on stopped through bastion (peer): watch: rule 1 (watch, recorded) decides",
+        "ok    ann on stopped through bastion (peer): watch: rule 1 (watch, recorded) decides"
     )
     lines = await found(desk, "ann", None, listen=(PEER,), rule=RULES)
-    assert ["rule 2" in text for _, text in lines] == [True, False]
-    ((ok, text),) = await found(desk, "bob", "demo", listen=(PEER,), rule=RULES)
-    assert not ok
-    assert "nothing: no rule names both" in text
+    assert ["rule 2" in line for line in lines] == [True, False]
+    (line,) = await found(desk, "bob", "demo", listen=(PEER,), rule=RULES)
+    assert line.startswith("no    bob on demo through bastion (peer): nothing: no rule names both")
     assert not desk.cloud.calls
 
 
@@ -45,29 +57,71 @@ async def test_each_door_for_itself(desk: Desk) -> None:
     A door for the token has one user only.
     """
     access = Access(users_file=desk.folder / "users.json")
-    doors = (PEER, Listen(name="u", access="users"), Listen(name="o", access="open"), Listen())
-    lines = await found(desk, "ann", "demo", listen=doors, rule=RULES, access=access)
-    assert [ok for ok, _ in lines] == [True, False, True]
-    assert "no such user in users_file" in lines[1][1]
+    doors = (PEER, Listen(name="u", access="users"), Listen(name="o", access="open"), OWNERS)
+    ours: dict[str, Any] = {"listen": doors, "rule": RULES, "access": access}
+    lines = await found(desk, "ann", "demo", **ours)
+    assert lines == [
+        "ok    ann on demo through bastion (peer), o (open): admin: rule 2 (admin) decides",
+        "no    ann on demo through u (users): nothing: there is no such user in users_file",
+    ]
+    assert await found(desk, "ann", "demo", "u", **ours) == lines[1:]
+    (line,) = await found(desk, "ann", "demo", "t", **ours)
+    assert "nobody else" in line
+    assert doors_of(desk.config("demo", **ours)) == ["bastion", "u", "o", "t"]
+
+
+async def test_what_is_the_same_is_said_once(desk: Desk) -> None:
+    """For all doors and instances together; programs have it in parts."""
+    doors = (PEER, Listen(name="loopback", access="peer"))
+    config = desk.config("demo", "stopped", listen=doors, rule=RULES[1:])
+    (told,) = await permissions(config, environ(), "ann", None)
+    assert str(told) == (
+        "ok    ann on demo, stopped through bastion (peer), loopback (peer): "
+        "admin: rule 1 (admin) decides"
+    )
+    row = told.row
+    assert (row["ok"], row["role"], row["instances"]) == (True, "admin", ("demo", "stopped"))
+    assert row["doors"] == ("bastion (peer)", "loopback (peer)")
+    (told,) = await permissions(config, environ(), "bob", None)
+    assert (told.ok, told.row["role"]) == (False, None)
+    many = Permission("ann", tuple("abcdefghijk"), ("d",), None, "no rule")
+    assert "ann on a, b, c, d, e, f, g, h and 3 more through d" in str(many)
+
+
+async def test_accounts_that_no_peer_has(desk: Desk) -> None:
+    """Whatever the rules say of the name, the kernel never names it."""
+    rule = Rule(users=("root", "www-data", "eve"), instances=("*",))
+    for user, said in (
+        ("eve", "no account of this name"),
+        ("root", "nobody"),
+        ("www-data", "nobody"),
+    ):
+        (line,) = await found(desk, user, "demo", listen=(PEER,), rule=(rule,))
+        assert line.startswith("no ")
+        assert said in line
+    header = Listen(name="h", access="header", user_header="X-Forwarded-User")
+    (line,) = await found(desk, "eve", "demo", listen=(header,), rule=(rule,))
+    assert line.startswith("ok "), "a proxy's user needs no account here"
 
 
 async def test_what_cannot_be_told(desk: Desk) -> None:
-    """An unknown instance, doors without names, a file of users that can't be used."""
-    ((ok, text),) = await found(desk, "ann", "nowhere", listen=(PEER,))
-    assert (ok, "no instance" in text) == (False, True)
-    ((ok, text),) = await found(desk, "ann", "demo")
-    assert (ok, "token" in text) == (False, True)
+    """An unknown instance, and a file of users that can't be used, are faults."""
+    (line,) = await found(desk, "ann", "nowhere", listen=(PEER,))
+    assert line.startswith("FAIL  nowhere: no instance")
+    (line,) = await found(desk, "ann", "demo")
+    assert line.startswith("no ")
+    assert "token" in line
     (desk.folder / "users.json").write_text("x")
     access = Access(users_file=desk.folder / "users.json")
-    ((ok, _),) = await found(desk, "ann", "demo", listen=(PEER,), access=access)
-    assert not ok
+    (line,) = await found(desk, "ann", "demo", listen=(PEER,), access=access)
+    assert line.startswith("FAIL  settings")
 
 
 async def test_tags_are_asked_of_the_cloud(desk: Desk) -> None:
     """Only where a rule is about them."""
     rule = Rule(users=("ann",), instances=("tag:no=such",))
-    ((ok, _),) = await found(desk, "ann", "demo", listen=(PEER,), rule=(rule,))
-    assert not ok
+    (line,) = await found(desk, "ann", "demo", listen=(PEER,), rule=(rule,))
+    assert line.startswith("no ")
     assert {call.action for call in desk.cloud.calls} == {"DescribeInstances"}
 
 
@@ -79,7 +133,7 @@ async def test_the_hours_of_rules(desk: Desk) -> None:
         (datetime(2026, 11, 24, 19, 12), "nothing: allowed only mon-fri 08:00-18:00 (rule 1), and"),
         (datetime(2026, 11, 24, 8), "control: rule 1 (control, mon-fri 08:00-18:00) decides"),
     ):
-        (line,) = [one async for one in permissions(config, environ(), "ann", "demo", at)]
+        (line,) = await permissions(config, environ(), "ann", "demo", at)
         assert said in str(line)
 
 
@@ -89,12 +143,20 @@ async def test_ports_of_native_viewers(desk: Desk) -> None:
     instances = (msgspec.structs.replace(demo, tcp_port=5901), *desk.config("stopped").instance)
     watch = Rule(users=("ann",), instances=("demo",), role="watch")
     for rules, user, said in (
-        ((watch,), "ann", "through tcp_port 5901, with its password: watch: rule 1"),
+        (
+            (watch,),
+            "ann",
+            "ok    ann on demo through tcp_port 5901 with its password: watch: rule 1",
+        ),
         ((watch,), "bob", "nothing: no rule names both"),
-        ((), "bob", "control: there is no rule, so whoever has the port's password"),
+        ((watch,), "root", "count as nobody"),
+        ((), "eve", "control: there is no rule, so whoever has the port's password"),
     ):
-        ((ok, text),) = await found(desk, user, "demo", instance=instances, rule=rules)
-        assert said in text
-        assert ok is ("nothing" not in text)
-    ((ok, text),) = await found(desk, "ann", "stopped", instance=instances)
-    assert (ok, "token" in text) == (False, True)
+        (line,) = await found(desk, user, "demo", instance=instances, rule=rules)
+        assert said in line
+        (again,) = await found(desk, user, "demo", "tcp_port 5901", instance=instances, rule=rules)
+        assert again == line
+    (line,) = await found(desk, "ann", "stopped", instance=instances)
+    assert "token" in line
+    (line,) = await found(desk, "ann", "stopped", "tcp_port 5901", instance=instances)
+    assert "leads to another instance" in line

@@ -16,6 +16,7 @@ from vncproxy.web.accounts import (
     least_uid,
     look_up_groups,
     overflow_uid,
+    uid_of,
 )
 
 
@@ -56,6 +57,12 @@ def test_whose_account_is_the_daemon_s(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_number_without_an_account_has_no_name(uid: int) -> None:
     """Nor one that can't be a user id."""
     assert account_name(uid) is None
+
+
+def test_the_user_id_of_an_account() -> None:
+    """None for a name that has none, or can't be one."""
+    assert uid_of("root") == 0
+    assert uid_of("no-such-account") is uid_of("a\0b") is None
 
 
 @pytest.mark.parametrize(
