@@ -333,7 +333,7 @@ def _check(options: argparse.Namespace) -> int:
         if options.user is not None:
             return await _permissions(loaded, options)
         findings = []
-        async for finding in found:
+        async for finding in check(loaded, os.environ, options.instance):
             findings.append(finding)
             if not options.json:
                 _announce(str(finding))
