@@ -7,6 +7,7 @@ from pathlib import Path
 from playwright.async_api import Locator, Route, expect
 
 from tests.fault.test_identity import people_of
+from tests.fault.test_log_in_links import link_of
 from tests.real.console_tab import Tab, fresh_tab
 from tests.real.peers.browser import Browser
 from tests.setup import running, until
@@ -130,7 +131,7 @@ async def test_who_is_no_administrator(tmp_path: Path, chromium: Browser) -> Non
         address = f"{people.setup.base}/admin"
         socket = await people.socket("/websockify/demo", "ann")
         await tab.open(address)
-        await page.get_by_label("Access token").fill(people.tokens["ann"])
+        await page.locator("input[type=password]").fill(people.tokens["ann"])
         await page.keyboard.press("Enter")
         await expect(page.get_by_text("This page is for administrators")).to_be_visible()
         await tab.shoot("admin-refused")
@@ -146,3 +147,23 @@ async def test_who_is_no_administrator(tmp_path: Path, chromium: Browser) -> Non
         await tab.open(people.setup.base)
         await expect(page.get_by_role("link", name="Open consoles")).to_be_visible()
         await socket.close()
+
+
+async def test_somebody_else_s_link_is_asked_about(tmp_path: Path, chromium: Browser) -> None:
+    """Whoever clicks it stays who they are, unless they say that it is meant."""
+    async with fresh_tab(chromium, tmp_path) as tab, people_of(tmp_path) as people:
+        page, base = tab.page, people.setup.base
+        tab.expected.append("status of 401")
+        tab.expected.append("status of 409")
+        await tab.open(base)
+        await page.locator("input[type=password]").fill(people.tokens["ann"])
+        await tab.button("Log in").click()
+        await expect(page.get_by_text("1 instance you may open")).to_be_visible()
+        ticket = await link_of(people, "wat")
+        await tab.open(f"{base}/enter#{ticket}")
+        await expect(page.get_by_role("heading", name="Somebody else’s link")).to_be_visible()
+        assert "#" not in page.url
+        await tab.shoot("enter-other-user")
+        await tab.button("Log in by the link").click()
+        await expect(page.locator("#account")).to_have_text("wat")
+        await tab.open("about:blank")

@@ -20,6 +20,7 @@ from vncproxy.web import evidence
 from vncproxy.web.answers import json_answer, json_body
 from vncproxy.web.context import Services, door, permitted, services, visible
 from vncproxy.web.door import account_behind
+from vncproxy.web.identity import Identity
 from vncproxy.web.rules import Decision, Role
 from vncproxy.web.tickets import LIFE_S, EntryTicket, ViewerTicket
 
@@ -106,9 +107,9 @@ async def close_console(request: web.Request) -> web.Response:
         raise AccessError(404, "not-open", "This console isn't open.")
     _log.info("console.kicked", instance=console.instance.id, user=identity.user)
     evidence.kicked(request, identity, console.instance)
+    console.tell_all(ending(_KICKED.text))
     await console.close(_KICKED)
     return web.Response(status=204)
-    console.tell_all(ending(_KICKED.text))
 
 
 async def close_viewer(request: web.Request) -> web.Response:
@@ -185,16 +186,23 @@ async def issue_ticket(request: web.Request) -> web.Response:
 
 
 async def log_in(request: web.Request) -> web.Response:
-    """`POST /api/v1/session`: a token or a ticket for a cookie."""
+    """`POST /api/v1/session`: a token or a ticket for a cookie.
+
+    A ticket of somebody else than the cookie's user is refused (409) unless {"replace": true} says
+    that this is meant: whoever makes a link could have others act in the maker's name.
+    """
     parts = services(request)
     body = await json_body(request)
     page = None
     if isinstance(token := body.get("token"), str):
         identity = door(request).by_token(request, token)
     elif isinstance(text := body.get("ticket"), str):
-        ticket = parts.tickets.enter(text)
+        ticket = parts.tickets.entry(text)
         if ticket is None or not door(request).knows(ticket.identity, request):
             raise AccessError(401, "used-ticket", "This link was used, or is older than 60 s.")
+        if body.get("replace") is not True:
+            _check_same_user(request, ticket.identity)
+        parts.tickets.enter(text)
         identity, page = ticket.identity, ticket.next
     else:
         raise AccessError(400, "bad-json", 'Send {"token": …} or {"ticket": …}.')
@@ -214,6 +222,19 @@ async def log_in(request: web.Request) -> web.Response:
     _log.info("session.opened", user=identity.user, door=door(request).name)
     evidence.logged_in(request, identity)
     return answer
+
+
+def _check_same_user(request: web.Request, coming: Identity) -> None:
+    text = door(request).cookie(request)
+    present = (
+        None if text is None else services(request).sessions.find(text, account_behind(request))
+    )
+    if present is not None and (present.kind, present.user) != (coming.kind, coming.user):
+        raise AccessError(
+            409,
+            "other-user",
+            f"This link logs you in as {coming.user}, and you are logged in as {present.user}.",
+        )
 
 
 def _logged_out(login: str, who: ViewerIdentity, _instance: ConsoleInstance) -> str | None:

@@ -64,14 +64,18 @@ class Tickets:
             self._drop(next(iter(self._held)))
         return text
 
-    def enter(self, text: str) -> EntryTicket | None:
-        """Use up an entry ticket."""
+    def entry(self, text: str) -> EntryTicket | None:
+        """The entry ticket of this text, if it is good."""
         self._prune()
         held = self._held.get(text)
-        if held is None or not isinstance(held[1], EntryTicket):
-            return None
-        self._drop(text)
-        return held[1]
+        return held[1] if held is not None and isinstance(held[1], EntryTicket) else None
+
+    def enter(self, text: str) -> EntryTicket | None:
+        """Use up an entry ticket."""
+        ticket = self.entry(text)
+        if ticket is not None:
+            self._drop(text)
+        return ticket
 
     def holder(self, text: str) -> Identity | None:
         """Whose viewer's ticket this is, if it may be good for something still."""

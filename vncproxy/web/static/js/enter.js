@@ -46,17 +46,32 @@ function tellUnusable() {
   );
 }
 
-async function exchange(ticket) {
+/** A link may come from somebody who wants others to act in that name: so it isn't followed blindly. */
+function askWhetherMeant(ticket, text) {
+  const goOn = element("button", { type: "button", text: "Log in by the link" });
+  goOn.addEventListener("click", () => exchange(ticket, true));
+  tell(
+    "Somebody else’s link",
+    [`${text} Go on only if you expected that.`],
+    [element("a", { class: "button primary", href: "/", text: "Stay logged in" }), goOn],
+  );
+}
+
+async function exchange(ticket, replace = false) {
   turn += 1;
   const mine = turn;
   tellWaiting();
   try {
-    const answer = await call("POST", "/api/v1/session", { ticket });
+    const answer = await call("POST", "/api/v1/session", replace ? { ticket, replace } : { ticket });
     if (mine === turn) {
       location.replace(safeNext(answer?.next));
     }
   } catch (error) {
     if (mine !== turn) {
+      return;
+    }
+    if (error.word === "other-user") {
+      askWhetherMeant(ticket, error.text);
       return;
     }
     if ([400, 401, 404, 410].includes(error.status)) {
