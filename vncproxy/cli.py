@@ -194,9 +194,9 @@ def _host_port(text: str) -> str:
 
 
 def _user(text: str) -> str:
-    from vncproxy.web.header import is_user
+    from vncproxy.commands.permission import can_be_user
 
-    if is_user(text):
+    if can_be_user(text):
         return text
     raise argparse.ArgumentTypeError(f"{text!r} can't be a user's name")
 

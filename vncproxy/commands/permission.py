@@ -15,6 +15,7 @@ from vncproxy.service.cloud import cloud_of
 from vncproxy.service.instances import inventory_of
 from vncproxy.web.accounts import is_person, uid_of
 from vncproxy.web.authority import Authority
+from vncproxy.web.header import is_user
 from vncproxy.web.identity import ANYONE, Identity
 from vncproxy.web.rules import Role
 from vncproxy.web.users import Users
@@ -112,6 +113,11 @@ async def permissions(
     except VncproxyError as error:
         found.append(Finding("settings", False, error.public_text))
     return found
+
+
+def can_be_user(name: str) -> bool:
+    """Whether any door takes this for a user's name."""
+    return is_user(name)
 
 
 def doors_of(config: Config) -> list[str]:
