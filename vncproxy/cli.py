@@ -150,6 +150,8 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--port", type=_port, default=6081, help="of the page (default: 6081)")
     replay.add_argument("--info", action="store_true", help="say what is in it instead")
     replay.add_argument("--json", action="store_true", help="what is in it, for programs")
+    text = "with --info or --json: whether this audit file has its SHA-256"
+    replay.add_argument("--audit", metavar="AUDIT", type=Path, help=text)
     return parser
 
 
@@ -510,14 +512,18 @@ def _audit_verify(options: argparse.Namespace) -> int:
 def _replay(options: argparse.Namespace) -> int:
     from vncproxy.commands.replay import describe, in_words, replay
 
+    if options.audit is not None and not (options.info or options.json):
+        _complain("--audit goes with --info or --json")
+        return USAGE
     if options.info or options.json:
-        found = describe(options.file)
+        found = describe(options.file, options.audit)
         if options.json:
             _print_json(found)
         else:
             for line in in_words(found):
                 print(line)
-        return DONE
+        known = found["audit"]
+        return DONE if known is None or known["problem"] is None else FAILED
 
     async def work() -> int:
         await replay(options.file, options.port, _announce)

@@ -15,12 +15,12 @@ def verify_file(path: Path, head: str | None) -> Verdict:
     """Follow the chain in a file. Raises: AuditError - it can't be read."""
     try:
         with path.open("rb") as file:
-            return verify(_lines(file), head)
+            return verify(lines_of(file), head)
     except OSError as fault:
         raise AuditError(f"{path} can't be read: {fault.strerror}.") from fault
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
+def lines_of(file: BinaryIO) -> Iterator[bytes]:
     """The lines; of one that is too long to be a record only the beginning, as a line."""
     while line := file.readline(LINE_MAX_BYTES):
         yield line

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from vncproxy.observe.logging import escaped
+
 Row = dict[str, Any]
 
 NOTHING = "No console is open."
@@ -108,7 +110,8 @@ def _optional(seconds: float | None, after: str = "") -> str:
     return _UNKNOWN if seconds is None else duration(seconds) + after
 
 
-def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
+def _aligned(given: Sequence[Sequence[str]]) -> list[str]:
+    cells = [[escaped(cell) for cell in line] for line in given]
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 import signal
 import struct
@@ -13,24 +12,32 @@ from typing import Any
 
 from aiohttp import web
 
+from vncproxy.commands.provenance import as_json, look_up
+from vncproxy.commands.provenance import in_words as known_in_words
 from vncproxy.errors import LocalError, RecordingError
+from vncproxy.observe.logging import escaped
 from vncproxy.recording.layout import LINK_RENEWED
 from vncproxy.recording.reader import Recording
 from vncproxy.web.replay import application
 
 HOST = "127.0.0.1"
 CLOSE_TIMEOUT_S = 1.0
-_PIECE_BYTES = 1 << 20
 _SIZE = struct.Struct(">HH")
 """How a ServerInit begins. Source: RFC 6143, section 7.3.2."""
 
 
-def describe(path: Path) -> dict[str, Any]:
-    """What is in a recording, for programs. Raises: RecordingError."""
+def describe(path: Path, audit: Path | None = None) -> dict[str, Any]:
+    """What is in a recording, for programs.
+
+    Args: audit - where to look it up. Raises: RecordingError, AuditError.
+    """
     recording = Recording(path)
     try:
         header = recording.header
         screen = _screen(recording)
+        damaged_at_ms = recording.damaged_at_ms()
+        sha256 = recording.sha256()
+        known = None if audit is None else as_json(look_up(audit, sha256, header.viewer))
         return {
             "file": str(path),
             "instance": header.instance,
@@ -43,13 +50,15 @@ def describe(path: Path) -> dict[str, Any]:
             "started_at": header.started_at,
             "duration_s": recording.duration_ms / 1000,
             "screen": screen,
-            "complete": recording.complete,
+            "complete": recording.complete and damaged_at_ms is None,
             "ended": recording.whole,
             "key_blocks": len(recording.blocks),
             "gaps": recording.gaps,
+            "damaged_at_s": None if damaged_at_ms is None else damaged_at_ms / 1000,
             "links_renewed": sum(note.what == LINK_RENEWED for note in recording.notes),
             "size_bytes": recording.size_bytes,
-            "sha256": _sha256(path),
+            "sha256": sha256,
+            "audit": known,
         }
     finally:
         recording.close()
@@ -57,7 +66,10 @@ def describe(path: Path) -> dict[str, Any]:
 
 def _screen(recording: Recording) -> dict[str, int] | None:
     """Its size at the beginning."""
-    opening = next(recording.records(0), None) if recording.blocks else None
+    try:
+        opening = next(recording.records(0), None) if recording.blocks else None
+    except RecordingError:
+        opening = None
     if opening is None or len(opening.data) < _SIZE.size:
         return None
     width, height = _SIZE.unpack_from(opening.data)
@@ -66,8 +78,6 @@ def _screen(recording: Recording) -> dict[str, int] | None:
 
 def in_words(found: dict[str, Any]) -> list[str]:
     """The same for people, one line each."""
-    seconds = round(found["duration_s"])
-    length = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     screen = found["screen"]
     places = _counted(found["key_blocks"], "place")
     name = found["alias"] or found["instance"]
@@ -76,7 +86,7 @@ def in_words(found: dict[str, Any]) -> list[str]:
         f"user       {found['user']} from {found['address']} through {found['door']}",
         f"viewer     {found['viewer']}",
         f"started    {found['started_at']}",
-        f"length     {length}",
+        f"length     {_length(found['duration_s'])}",
         f"screen     {screen['width']} x {screen['height']}"
         if screen
         else "screen     none was shown",
@@ -88,26 +98,25 @@ def in_words(found: dict[str, Any]) -> list[str]:
     if found["gaps"]:
         times = _counted(found["gaps"], "time")
         lines.append(f"MISSING    {times} something was shown that couldn't be recorded")
+    if found["damaged_at_s"] is not None:
+        at = _length(found["damaged_at_s"])
+        lines.append(f"DAMAGED    from {at} on it isn't as it was written")
     if not found["ended"]:
         lines.append(
-            "CUT        it has no proper end: it still runs, the daemon crashed or the disk was full"
+            "CUT        it has no proper end: it still runs, or a crash or a full disk ended it"
         )
-    return lines
+    if found["audit"] is not None:
+        lines.append(known_in_words(found["audit"]))
+    return [escaped(line) for line in lines]
+
+
+def _length(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while piece := file.read(_PIECE_BYTES):
-                digest.update(piece)
-    except OSError as fault:
-        raise RecordingError(f"{path} can't be read: {fault.strerror}.") from fault
-    return digest.hexdigest()
 
 
 async def replay(
@@ -149,7 +158,7 @@ async def _serve(
                 f"can't listen on {HOST}:{port}: {fault.strerror}; choose another with --port"
             ) from fault
         bound = runner.addresses[0][1]
-        announce(f"{path.name}: open http://{HOST}:{bound}/#{key}")
+        announce(f"{escaped(path.name)}: open http://{HOST}:{bound}/#{key}")
         await stop.wait()
     finally:
         await runner.cleanup()

@@ -163,21 +163,22 @@ class _Hide:
         for name, value in event.items():
             key = self._redactor.clean(str(name))
             clean = self._redactor.hide_item(name, value)
-            hidden[_escape(key)] = _escape_deep(clean, key) if self._escape else clean
+            hidden[escaped(key)] = _escape_deep(clean, key) if self._escape else clean
         return hidden
 
 
 def _escape_deep(value: object, key: str = "") -> object:
     if isinstance(value, str):
-        return _escape(value, _CONTROL_BUT_LAYOUT if key in _LONG_TEXTS else _CONTROL)
+        return escaped(value, _CONTROL_BUT_LAYOUT if key in _LONG_TEXTS else _CONTROL)
     if isinstance(value, list):
         return [_escape_deep(item) for item in value]
     if isinstance(value, dict):
-        return {_escape(str(name)): _escape_deep(item) for name, item in value.items()}
+        return {escaped(str(name)): _escape_deep(item) for name, item in value.items()}
     return value
 
 
-def _escape(text: str, what: re.Pattern[str] = _CONTROL) -> str:
+def escaped(text: str, what: re.Pattern[str] = _CONTROL) -> str:
+    """A text of somebody else's with its control characters spelt out, fit for a terminal."""
     return what.sub(lambda m: m[0].encode("unicode_escape").decode(), text)
 
 

@@ -4,7 +4,8 @@ It holds what a server says to a viewer (RFB's server messages), with times. No 
 no clipboard text is ever in it. Times are milliseconds since the session began; numbers are
 big-endian.
 
-    file        SIGNATURE, version (U16), length (U32) and JSON of the `Header`, then chunks
+    file        SIGNATURE, version (U16), length and CRC-32 (U32 each) of the JSON of the `Header`,
+                which follows, then chunks
     chunk       tag (4 bytes), flags (U8), 3 zero bytes, time of its first and of its last record
                 (U64 each), length of what follows (U32), CRC-32 of what follows (U32), and that
       BLOK        begins a block: the first part of a gzip member; flags: see `Block`
@@ -54,7 +55,7 @@ NOTES = frozenset({LINK_LOST, LINK_RENEWED, GAP})
 BLOCK, MORE, NOTE, INDEX = b"BLOK", b"MORE", b"NOTE", b"INDX"
 WHOLE, CONTINUES = 1, 2
 
-_START = struct.Struct(">HI")
+_START = struct.Struct(">HII")
 _CHUNK = struct.Struct(">4sB3xQQII")
 _RECORD = struct.Struct(">QBI")
 _TRAILER = struct.Struct(">Q8s")
@@ -143,14 +144,14 @@ class Chunk:
 def start(header: Header) -> bytes:
     """The file's first bytes."""
     text = msgspec.json.encode(header)
-    return SIGNATURE + _START.pack(VERSION, len(text)) + text
+    return SIGNATURE + _START.pack(VERSION, len(text), zlib.crc32(text)) + text
 
 
 def header_length(beginning: bytes) -> int:
     """How long the JSON is that follows the first `START_BYTES`. Raises: RecordingError."""
     if len(beginning) < START_BYTES or not beginning.startswith(SIGNATURE):
         raise RecordingError("This is no recording of vncproxy, or it was damaged on its way here.")
-    version, length = _START.unpack_from(beginning, len(SIGNATURE))
+    version, length, _ = _START.unpack_from(beginning, len(SIGNATURE))
     if version != VERSION:
         raise RecordingError(
             f"This recording has version {version}; this vncproxy plays version {VERSION}."
@@ -160,9 +161,12 @@ def header_length(beginning: bytes) -> int:
     return int(length)
 
 
-def parse_header(text: bytes) -> Header:
-    """The header. Raises: RecordingError."""
+def parse_header(beginning: bytes, text: bytes) -> Header:
+    """The header. Args: beginning - the first `START_BYTES`. Raises: RecordingError."""
+    *_, crc = _START.unpack_from(beginning, len(SIGNATURE))
     try:
+        if zlib.crc32(text) != crc:
+            raise msgspec.ValidationError
         return msgspec.json.decode(text, type=Header)
     except msgspec.MsgspecError as fault:
         raise RecordingError("The beginning of this recording is damaged.") from fault

@@ -5,7 +5,9 @@ A file without its end, cut by a crash or still being written, is read as far as
 
 from __future__ import annotations
 
+import hashlib
 import os
+import stat
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -22,6 +24,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 _PIECE_BYTES = 256 * 1024
 """At most so much is inflated at a time."""
 _CHUNK_MAX_BYTES = 1 << 30
+_READ_BYTES = 1 << 20
 
 
 class Recording:
@@ -29,25 +32,34 @@ class Recording:
 
     def __init__(self, path: Path) -> None:
         """Open it. Raises: RecordingError - it can't be read, or is no recording."""
+        self._path = path
         try:
-            self._file: BinaryIO = path.open("rb")
+            # A pipe would let nobody read before somebody writes.
+            flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+            self._file: BinaryIO = os.fdopen(os.open(path, flags), "rb")
         except OSError as fault:
-            raise RecordingError(f"{path} can't be read: {fault.strerror}.") from fault
+            raise self._cannot_be_read(fault) from fault
         try:
-            self.size_bytes = os.fstat(self._file.fileno()).st_size
+            status = os.fstat(self._file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise RecordingError(f"{path} is no regular file.")
+            self.size_bytes = status.st_size
             beginning = self._file.read(layout.START_BYTES)
             length = layout.header_length(beginning)
-            self.header: Header = layout.parse_header(self._file.read(length))
+            self.header: Header = layout.parse_header(beginning, self._file.read(length))
             self._chunks_at = layout.START_BYTES + length
             index = self._index()
             self.whole = index is not None
             self._contents = index or self._scanned()
         except OSError as fault:
             self._file.close()
-            raise RecordingError(f"{path} can't be read: {fault.strerror}.") from fault
+            raise self._cannot_be_read(fault) from fault
         except RecordingError:
             self._file.close()
             raise
+
+    def _cannot_be_read(self, fault: OSError) -> RecordingError:
+        return RecordingError(f"{self._path} can't be read: {fault.strerror}.")
 
     def close(self) -> None:
         """Give the file back."""
@@ -77,6 +89,33 @@ class Recording:
     def complete(self) -> bool:
         """Whether it has its end, and all that was shown until then."""
         return self.whole and self.gaps == 0
+
+    def sha256(self) -> str:
+        """Of the file as long as it was when it was opened. Raises: RecordingError."""
+        digest = hashlib.sha256()
+        try:
+            for at in range(0, self.size_bytes, _READ_BYTES):
+                length = min(_READ_BYTES, self.size_bytes - at)
+                digest.update(os.pread(self._file.fileno(), length, at))
+        except OSError as fault:
+            raise self._cannot_be_read(fault) from fault
+        return digest.hexdigest()
+
+    def damaged_at_ms(self) -> int | None:
+        """From when on what it showed can't be relied upon; None: every part is as it was written.
+
+        Against accidents: whoever changes a file on purpose can make its parts fit again.
+        """
+        at_ms, after = 0, self._chunks_at
+        for offset, chunk in self._chunks(self._chunks_at):
+            try:
+                self._content(offset, chunk)
+            except RecordingError:
+                return at_ms
+            at_ms = max(at_ms, chunk.last_ms)
+            after = offset + layout.CHUNK_HEADER_BYTES + chunk.length
+        ends = self.size_bytes - layout.TRAILER_BYTES
+        return at_ms if self.whole and after != ends else None
 
     def block_at(self, time_ms: int) -> int:
         """The number of the block from which to play to see the picture at `time_ms`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -13,10 +14,13 @@ import pytest
 
 from tests.setup import until
 from tests.unit.recording.surroundings import new_file
-from vncproxy.cli import DONE, FAILED, main
+from vncproxy.cli import DONE, FAILED, USAGE, main
 from vncproxy.commands.replay import describe, in_words, replay
 from vncproxy.errors import LocalError, RecordingError
-from vncproxy.recording.layout import GAP, LINK_RENEWED, Kind
+from vncproxy.observe.audit_file import AuditFile
+from vncproxy.observe.audit_record import Entry, Event
+from vncproxy.recording.file import RecordingFile
+from vncproxy.recording.layout import CHUNK_HEADER_BYTES, GAP, LINK_RENEWED, Header, Kind
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.viewer_messages import server_init
 
@@ -128,3 +132,46 @@ async def test_a_port_that_is_taken(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(LocalError, match=rf"{port}.*--port"):
             await replay(made(tmp_path / "one"), port, print)
+
+
+def test_a_damaged_one_is_described(tmp_path: Path) -> None:
+    """Whose it is, and from when on it can't be relied upon."""
+    path = made(tmp_path / "one")
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"BLOK") + CHUNK_HEADER_BYTES + 4] ^= 1
+    path.write_bytes(raw)
+    found = describe(path)
+    assert (found["complete"], found["damaged_at_s"], found["screen"]) == (False, 0.0, None)
+    text = "\n".join(in_words(found))
+    assert "ann" in text
+    assert "DAMAGED    from 0:00:00" in text
+
+
+def test_a_name_that_would_draw_on_the_terminal(tmp_path: Path) -> None:
+    """Whatever stands in a file, it is printed on its own line, as text."""
+    header = Header(instance="i-1", viewer="v", user="ann\x1b[31m\r\nFAKE", started_at="")
+    path = tmp_path / "one"
+    RecordingFile(os.open(path, os.O_RDWR | os.O_CREAT), header).close(0)
+    lines = in_words(describe(path))
+    assert not any("\x1b" in line or "\r" in line or "\n" in line for line in lines)
+    assert any(r"ann\x1b[31m\r\nFAKE" in line for line in lines)
+
+
+def test_held_against_the_audit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit status says whether it is the one that the daemon wrote."""
+    path = made(tmp_path / "one")
+    audit = tmp_path / "audit.jsonl"
+    file = AuditFile(audit)
+    entry = Entry(event=Event.RECORDED, viewer="v-1", sha256=describe(path)["sha256"])
+    file.append(entry, 1.0)
+    file.close()
+    command = ["replay", str(path), "--audit", str(audit)]
+    assert main([*command, "--info"]) == DONE
+    assert "audit      record 1 of 1970-01-01T00:00:01.000Z" in capsys.readouterr().out
+    assert main([*command, "--json"]) == DONE
+    assert json.loads(capsys.readouterr().out)["audit"]["seq"] == 1
+    assert main(command) == USAGE
+    with path.open("ab") as more:
+        more.write(b"x")
+    assert main([*command, "--info"]) == FAILED
+    assert "NOT PROVEN record 1 has another SHA-256" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 
 import pytest
 
@@ -13,12 +14,16 @@ from vncproxy.recording.layout import Block, Header, Kind
 HEADER = Header(instance="i-1", viewer="v-1", user="ann", started_at="2026-01-01T00:00:00Z")
 
 
+def _start_of(text: bytes) -> bytes:
+    return layout.SIGNATURE + struct.pack(">HII", 1, len(text), zlib.crc32(text))
+
+
 def test_a_header_is_read_back() -> None:
     """What was written of the session comes back."""
     beginning = layout.start(HEADER)
     length = layout.header_length(beginning[: layout.START_BYTES])
     assert layout.START_BYTES + length == len(beginning)
-    assert layout.parse_header(beginning[layout.START_BYTES :]) == HEADER
+    assert layout.parse_header(beginning, beginning[layout.START_BYTES :]) == HEADER
 
 
 @pytest.mark.parametrize(
@@ -38,7 +43,7 @@ def test_what_is_no_recording(beginning: bytes) -> None:
 
 def test_another_version() -> None:
     """A later form is named, not misread."""
-    beginning = layout.SIGNATURE + struct.pack(">HI", 2, 10)
+    beginning = layout.SIGNATURE + struct.pack(">HII", 2, 10, 0)
     with pytest.raises(RecordingError, match="version 2"):
         layout.header_length(beginning)
 
@@ -46,9 +51,12 @@ def test_another_version() -> None:
 def test_a_header_too_long_or_wrong() -> None:
     """A length that can't be right isn't read, nor is JSON of another kind."""
     with pytest.raises(RecordingError, match="damaged"):
-        layout.header_length(layout.SIGNATURE + struct.pack(">HI", 1, 1 << 30))
+        layout.header_length(layout.SIGNATURE + struct.pack(">HII", 1, 1 << 30, 0))
     with pytest.raises(RecordingError, match="damaged"):
-        layout.parse_header(b'{"instance": 1}')
+        layout.parse_header(_start_of(b'{"instance": 1}'), b'{"instance": 1}')
+    text = layout.start(HEADER)[layout.START_BYTES :].replace(b"ann", b"bob")
+    with pytest.raises(RecordingError, match="damaged"):
+        layout.parse_header(layout.start(HEADER), text)
 
 
 def test_a_chunk_is_read_back() -> None:

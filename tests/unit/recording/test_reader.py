@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import tracemalloc
 from pathlib import Path
@@ -138,3 +139,33 @@ def test_whether_all_is_in_it(tmp_path: Path, gap: bool) -> None:
     assert ended.whole
     assert (ended.complete, ended.gaps) == (not gap, int(gap))
     ended.close()
+
+
+def test_what_is_damaged(tmp_path: Path) -> None:
+    """It is told from when on; the rest, and whose it is, can still be read."""
+    path = tmp_path / "one"
+    file = new_file(path)
+    for at in (0, 1000, 2000):
+        file.begin(at, b"opening", whole=True, continues=False)
+        file.add(at + 500, Kind.LIVE, [b"seen"])
+    assert file.close(3000) is None
+    whole = Recording(path)
+    assert whole.damaged_at_ms() is None
+    assert whole.sha256() == file.sha256
+    second = whole.blocks[1].offset
+    whole.close()
+    raw = bytearray(path.read_bytes())
+    raw[second + layout.CHUNK_HEADER_BYTES + 3] ^= 1
+    path.write_bytes(raw)
+    damaged = Recording(path)
+    assert damaged.header.user == "ann"
+    assert damaged.damaged_at_ms() == 500
+    damaged.close()
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    """A pipe is refused at once: nobody waits for its other end."""
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "."):
+        with pytest.raises(RecordingError):
+            Recording(tmp_path / name)
