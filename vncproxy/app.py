@@ -271,6 +271,7 @@ class Daemon:
         config = without_restart(self.config, read)
         given = Given.of(config, self._doors.entrances)
         refuse_accidents(self._given, given)
+        make_state_folder(self.state)
         folder = recording_folder_of(config, self.state, self._audit)
         token = self._token(config)
         given.hide(self.redactor)

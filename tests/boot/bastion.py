@@ -10,7 +10,7 @@ from tests.boot.cloud import ENDPOINT, ENVIRONMENT, INSTANCE
 from tests.boot.machine import DOOR, SERVICE, UNIX_DOOR, must
 
 SETTINGS = Path("/etc/vncproxy/vncproxy.toml")
-SECRET = "said-by-the-proxy-only"
+SECRET = "said-by-the-proxy-only-0123456789abcdef"
 UNITS = Path("/etc/systemd/system")
 DROP_INS = UNITS / f"{SERVICE}.d"
 CERTIFICATE, KEY = Path("/etc/vncproxy/door.pem"), Path("/etc/vncproxy/door.key")

@@ -67,9 +67,7 @@ async def test_a_session_ends_with_its_hours(tmp_path: Path) -> None:
         assert await seen.viewer.ended() == 4403
         await until(lambda: seen.channel.closed, "the end of the control channel")
         assert seen.channel.close_code == 4403
-        assert seen.heard[1:] == [
-            {"type": "ending", "text": f"You may open this console {ONLY}."}
-        ]
+        assert seen.heard[1:] == [{"type": "ending", "text": f"You may open this console {ONLY}."}]
         await until(lambda: audited(setup, "close"), "the record of the end")
         (record,) = audited(setup, "close")
         assert (record["code"], record["text"]) == (4403, f"You may open this console {ONLY}.")

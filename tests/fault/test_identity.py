@@ -29,7 +29,7 @@ RULES = (
     Rule(users=("ann",), instances=("demo",)),
     Rule(users=("@watchers",), instances=("d*",), role="watch"),
 )
-SECRET = "planted-proxy-secret"
+SECRET = "planted-proxy-secret-0123456789abcdef"
 
 
 class People:
@@ -229,6 +229,27 @@ async def test_wrong_tokens_are_slowed_down(people: People) -> None:
     assert '"wrong-token"' in audit.read_text()
 
 
+async def test_wrong_secrets_are_slowed_down(tmp_path: Path) -> None:
+    """As wrong tokens are; a missing one is no guess, and the right one always counts."""
+    user = "X-Forwarded-User: ann"
+    async with behind_a_proxy(tmp_path, "127.0.0.1") as setup:
+        port = setup.daemon.servers[0].port
+        for _ in range(FREE + 1):
+            assert (await ask(port, "/api/v1/instances", user)).word == "no-secret"
+        wrong = (f"X-Vncproxy-Secret: {SECRET}x", user)
+        for _ in range(FREE):
+            assert (await ask(port, "/api/v1/instances", *wrong)).word == "wrong-secret"
+        answer = await ask(port, "/api/v1/instances", *wrong)
+        assert (answer.status, answer.word) == (429, "too-many-attempts")
+        assert "secrets" in answer.json["error"]["text"]
+        right = await ask(port, "/api/v1/instances", f"X-Vncproxy-Secret: {SECRET}", user)
+        assert right.json["user"] == "ann"
+        assert (await ask(port, "/api/v1/instances", *wrong)).status == 429
+        failed = [event for event in setup.events if event["event"] == "login.failed"]
+        assert [event["in_a_row"] for event in failed] == list(range(1, FREE + 1))
+        assert SECRET not in setup.log.getvalue()
+
+
 async def test_a_rule_taken_away_ends_what_it_allowed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,9 +330,9 @@ async def test_a_proxy_names_the_user(tmp_path: Path) -> None:
         assert answer.json["user"] == "ann"
         assert [row["role"] for row in answer.json["instances"]] == ["control"]
         attacks = {
-            "missing secret": (good[1:], "wrong-secret"),
+            "missing secret": (good[1:], "no-secret"),
             "wrong secret": ((f"X-Vncproxy-Secret: {SECRET}x", good[1]), "wrong-secret"),
-            "secret twice": ((good[0], *good), "wrong-secret"),
+            "secret twice": ((good[0], *good), "no-secret"),
             "no user": (good[:1], "no-user"),
             "user twice": ((*good, "X-Forwarded-User: adm"), "no-user"),
             "user twice in one": ((good[0], "X-Forwarded-User: ann, adm"), "no-user"),

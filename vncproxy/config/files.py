@@ -14,7 +14,12 @@ from vncproxy.config.model import Config
 from vncproxy.config.ownership import EXPECTED, foreign_hands, foreign_owner, trusted_uids
 from vncproxy.config.report import Report
 from vncproxy.config.search import state_folder
-from vncproxy.config.secrets import FORBIDDEN_MODE, read_secret, read_vnc_password
+from vncproxy.config.secrets import (
+    FORBIDDEN_MODE,
+    read_header_secret,
+    read_secret,
+    read_vnc_password,
+)
 from vncproxy.config.store_url import is_shared, parse_store_url
 from vncproxy.config.users_file import read_users
 from vncproxy.errors import ConfigError
@@ -38,10 +43,11 @@ def check_files(
         _check_own(report, file, trusted)
     check = partial(_check, report, environ.get("CREDENTIALS_DIRECTORY"))
     secret = partial(_secret, read_secret, trusted)
+    proxy = partial(_secret, read_header_secret, trusted)
     for index, door in enumerate(config.listen):
         check(("listen", index, "certificate"), door.certificate, _check_readable)
         check(("listen", index, "key"), door.key, read_secret)
-        check(("listen", index, "header_secret_file"), door.header_secret_file, secret)
+        check(("listen", index, "header_secret_file"), door.header_secret_file, proxy)
     check(("access", "token_file"), config.access.token_file, partial(_check_token, secret))
     check(("access", "users_file"), config.access.users_file, partial(_check_users, trusted))
     check(("aliyun", "ca_file"), config.aliyun.ca_file, _check_readable)

@@ -16,6 +16,14 @@ VNC_PASSWORD = "1 to 8 printable ASCII characters (Aliyun's are exactly six lett
 """What a VNC password is. VncAuth uses 8 bytes as its key: RFC 6143, section 7.2.2. Six letters or
 digits: ECS API reference, ModifyInstanceVncPasswd."""
 
+MIN_HEADER_SECRET_LENGTH, MAX_HEADER_SECRET_LENGTH = 32, 4096
+"""Characters. The most leaves room for other headers beside it."""
+HEADER_SECRET = (
+    f"one line of at least {MIN_HEADER_SECRET_LENGTH} letters, digits or signs of ASCII, without "
+    "spaces: make one with `openssl rand -hex 32`"
+)
+"""What a proxy's secret is."""
+
 FORBIDDEN_MODE = stat.S_IWGRP | stat.S_IRWXO
 """Bits that a file with a secret must not have."""
 _TOKEN_BYTES = 32
@@ -73,6 +81,18 @@ def read_vnc_password(path: Path) -> Secret:
     if not is_vnc_password(password):
         raise _error(path, "a text that can't be a VNC password (not shown)", VNC_PASSWORD)
     return Secret(password)
+
+
+def read_header_secret(path: Path) -> str:
+    """What a reverse proxy has to send, from a file: it alone proves who everybody is.
+
+    Raises: ConfigError as `read_secret`, or if a header can't hold it or it could be guessed.
+    """
+    text = read_secret(path)
+    fits = MIN_HEADER_SECRET_LENGTH <= len(text) <= MAX_HEADER_SECRET_LENGTH
+    if not fits or not text.isascii() or not text.isprintable() or " " in text:
+        raise _error(path, "a text that can't be a proxy's secret (not shown)", HEADER_SECRET)
+    return text
 
 
 def is_vnc_password(text: str) -> bool:

@@ -1,6 +1,7 @@
-"""Wrong tokens by source: after a few in a minute the next wrong one has to wait, longer each time.
+"""Wrong tokens and proxies' secrets by source: after a few in a minute the next has to wait.
 
-A token can't be guessed; this keeps guesses from costing anything, and tells of them. Pure.
+Longer each time; the right one never has to. None can be guessed; this keeps guesses from costing
+anything, and tells of them. Pure.
 """
 
 from __future__ import annotations

@@ -196,7 +196,7 @@ class Door:
         return Identity(OWNER, "bearer") if self._token.matches(text) else None
 
     def _source(self, request: web.Request) -> str:
-        """Whom wrong tokens and secrets are counted for: an account of this machine, else an address.
+        """Whom what is wrong is counted for: an account of this machine, else an address.
 
         A user's own address would be shared by everybody on the bastion.
         """

@@ -14,12 +14,17 @@ from collections.abc import Sequence
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from vncproxy.config.model import Listen
-from vncproxy.config.secrets import read_secret
+from vncproxy.config.secrets import read_header_secret
 from vncproxy.errors import AccessError
 from vncproxy.web.peer import place
 
 SECRET_HEADER = "X-Vncproxy-Secret"  # noqa: S105 - a header's name
 USER_MAX_LENGTH = 255
+
+
+class WrongSecretError(Exception):
+    """It may have been a guess, so it has to be counted."""
+
 
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
@@ -40,15 +45,20 @@ class ProxyHeaders:
     def user(self, remote: str | None, headers: Headers) -> str:
         """Who is behind the proxy. Args: remote - its address; None: through a Unix socket.
 
-        Raises: AccessError 401 - it isn't a proxy of ours, or doesn't say.
+        Raises: AccessError 401 - it isn't a proxy of ours, or doesn't say; WrongSecretError - it
+        sent another secret than ours.
         """
         if remote is not None and place(remote, 0)[0] not in self._trusted:
             raise AccessError(
                 401, "not-a-proxy", "This door is for its proxies only; come through one of them."
             )
         secrets = headers.getall(SECRET_HEADER, [])
-        if len(secrets) != 1 or not self._is_secret(secrets[0]):
-            raise AccessError(401, "wrong-secret", "The proxy's secret is missing or wrong.")
+        if len(secrets) != 1:
+            raise AccessError(
+                401, "no-secret", f"The proxy has to send its secret in one {SECRET_HEADER}."
+            )
+        if not self._is_secret(secrets[0]):
+            raise WrongSecretError
         users = headers.getall(self._user_header, [])
         if len(users) != 1 or not is_user(users[0].strip()):
             raise AccessError(
@@ -63,7 +73,8 @@ class ProxyHeaders:
 
 def header_secret_of(listen: Listen) -> str:
     """What the proxies of a door have to send, "" for a door without. Raises: ConfigError."""
-    return read_secret(listen.header_secret_file) if listen.header_secret_file is not None else ""
+    file = listen.header_secret_file
+    return read_header_secret(file) if file is not None else ""
 
 
 def is_user(text: str) -> bool:

@@ -158,7 +158,7 @@ def test_the_store_s_certificates_must_be_there(tmp_path: Path) -> None:
 
 def test_users_and_proxies_secrets(tmp_path: Path) -> None:
     """A file of users is read whole, but may be missing; a proxy's secret may not."""
-    users, secret = _secret(tmp_path / "users", '{"users": []}'), _secret(tmp_path / "secret")
+    users, secret = _secret(tmp_path / "users", '{"users": []}'), _secret(tmp_path / "s", "x" * 32)
     door = Listen(access="header", header_secret_file=secret)
     assert _check(Config(listen=(door,), access=Access(users_file=users))) == []
     assert _check(Config(access=Access(users_file=tmp_path / "missing"))) == []
@@ -168,6 +168,10 @@ def test_users_and_proxies_secrets(tmp_path: Path) -> None:
     found = _check(Config(listen=(door,), access=Access(users_file=users)), *paths)
     assert len(found) == 2
     assert "hunter2" not in "".join(found)
+    _secret(secret, "hunter2")
+    (found_short,) = _check(Config(listen=(door,)), paths[0])
+    assert "can't be a proxy's secret" in found_short
+    assert "hunter2" not in found_short
 
 
 def test_a_command_can_t_see_the_service_s_credentials() -> None:
@@ -192,10 +196,10 @@ def test_a_command_can_t_see_the_service_s_credentials() -> None:
 
 def test_what_others_could_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whose files decide who may do what is held to; a certificate's key may be anybody's."""
-    secret = _secret(tmp_path / "secret")
+    secret, proxy = _secret(tmp_path / "secret"), _secret(tmp_path / "proxy", "x" * 32)
     users = _secret(tmp_path / "users.json", '{"users": []}')
     config = Config(
-        listen=(Listen(key=secret, header_secret_file=secret),),
+        listen=(Listen(key=secret, header_secret_file=proxy),),
         access=Access(token_file=secret, users_file=users),
         instance=(Instance(id="i-1", password_file=secret),),
     )

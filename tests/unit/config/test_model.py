@@ -117,8 +117,9 @@ def test_the_example_holds_every_default() -> None:
 
 def _with_files(tmp_path: Path, text: str) -> Path:
     """The text as a file, what it names in /etc made in a folder of the test's own."""
+    contents = {"users.json": '{"users": []}', "header.secret": "0123456789abcdef" * 4}
     for name in re.findall(r'"/etc/vncproxy/([a-z0-9.-]+)"', text):
-        (tmp_path / name).write_text('{"users": []}' if name == "users.json" else "abc123\n")
+        (tmp_path / name).write_text(contents.get(name, "abc123\n"))
         (tmp_path / name).chmod(0o600)
     file = tmp_path / "vncproxy.toml"
     file.write_text(text.replace("/etc/vncproxy/", f"{tmp_path}/"))

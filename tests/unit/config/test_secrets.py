@@ -14,6 +14,7 @@ from vncproxy.config.secrets import (
     Secret,
     ensure_token,
     is_vnc_password,
+    read_header_secret,
     read_secret,
     read_vnc_password,
 )
@@ -40,6 +41,33 @@ def _file(path: Path, content: bytes, mode: int = 0o600) -> Path:
 def test_reads_without_one_line_end(tmp_path: Path, content: bytes, secret: str) -> None:
     """One trailing line end is the editor's, everything else the secret's."""
     assert read_secret(_file(tmp_path / "s", content)) == secret
+
+
+@pytest.mark.parametrize("secret", ["x" * 32, "0123456789abcdef" * 4, "!~" * 2048])
+def test_a_proxy_s_secret(tmp_path: Path, secret: str) -> None:
+    """Long enough not to be guessed, and what a header can hold."""
+    assert read_header_secret(_file(tmp_path / "s", f"{secret}\n".encode())) == secret
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"x",
+        b"x" * 31,
+        b" " * 32,
+        b"planted " * 8,
+        b"planted\n" * 8,
+        b"planted\0" * 8,
+        "é".encode() * 32,
+        b"x" * 4097,
+    ],
+)
+def test_what_can_t_be_a_proxy_s_secret(tmp_path: Path, content: bytes) -> None:
+    """It is said how to make one, and nothing of what stands there."""
+    with pytest.raises(ConfigError) as error:
+        read_header_secret(_file(tmp_path / "s", content))
+    assert "openssl rand -hex 32" in error.value.public_text
+    assert "planted" not in error.value.public_text
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o640, 0o440, 0o700])

@@ -148,7 +148,7 @@ export function spoken(...texts) {
 }
 
 /** Refusals of doors that know their visitors by themselves: there is nothing to log in with. */
-const UNKNOWN_HERE = new Set(["no-account", "not-a-proxy", "wrong-secret", "no-user", "no-tokens"]);
+const UNKNOWN_HERE = new Set(["no-account", "not-a-proxy", "no-secret", "wrong-secret", "no-user", "no-tokens"]);
 
 /** Whether a log-in is what a refusal asks for. @param {{status: number, word?: string}} error */
 export function wantsLogin({ status, word }) {
