@@ -11,6 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Coroutine, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,8 @@ BAD_CONFIG = 78
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit status."""
-    options = _parser().parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         status: int = options.command(options)
         sys.stdout.flush()
     except ConfigError as error:
@@ -335,10 +336,12 @@ def _check(options: argparse.Namespace) -> int:
         if options.user is not None:
             return await _permissions(loaded, options)
         findings = []
-        async for finding in check(loaded, os.environ, options.instance):
-            findings.append(finding)
-            if not options.json:
-                _announce(str(finding))
+        # Closed here, or a reader that leaves early would leave it half-way.
+        async with aclosing(check(loaded, os.environ, options.instance)) as found:
+            async for finding in found:
+                findings.append(finding)
+                if not options.json:
+                    _announce(str(finding))
         if options.json:
             _print_json([finding.row for finding in findings])
         return DONE if all(finding.ok for finding in findings) else FAILED

@@ -422,13 +422,14 @@ def test_url_official(place: Place) -> None:
     assert "password_file" in place.call("url", "demo", "--official", "--with-password").err
 
 
-def test_a_reader_that_leaves(place: Place) -> None:
-    """`vncproxy instances | head -0` ends quietly."""
+@pytest.mark.parametrize("command", ["instances", "check"])
+def test_a_reader_that_leaves(place: Place, command: str) -> None:
+    """`vncproxy instances | head -0` ends quietly, also in the midst of what is still asked."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as pipe:
         done = subprocess.run(
-            [*PROGRAM, "instances", "--config", str(place.config)],
+            [*PROGRAM, command, "--config", str(place.config)],
             stdout=pipe,
             stderr=subprocess.PIPE,
             env={**os.environ, **place.env},

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -59,7 +62,7 @@ class Finding:
 
 async def check(
     loaded: Loaded, environ: Mapping[str, str], name: str | None
-) -> AsyncIterator[Finding]:
+) -> AsyncGenerator[Finding, None]:
     """Look at everything, or what one instance needs; nothing is dialled, no permit is used."""
     config = loaded.config
     yield Finding("configuration", True, str(loaded.path or "none found, so the defaults"))
@@ -79,8 +82,11 @@ async def check(
         # Said even where there are no credentials: a newcomer needs both.
         yield Finding("instances", False, NO_INSTANCES)
     try:
-        async with cloud_of(config, environ) as cloud:
-            async for finding in _cloud(config, cloud, name):
+        async with (
+            cloud_of(config, environ) as cloud,
+            aclosing(_cloud(config, cloud, name)) as findings,
+        ):
+            async for finding in findings:
                 yield finding
     except VncproxyError as error:
         yield Finding("cloud settings", False, error.public_text)
@@ -181,6 +187,11 @@ async def _door(listen: Listen) -> Finding:
     what = f"door {listen.name}"
     address = listen.parsed_address
     if isinstance(address, UnixAddress):
+        if await _is_daemon("http://localhost", aiohttp.UnixConnector(str(address.path))):
+            return Finding(what, True, f"a daemon listens on {listen.address}")
+        if await asyncio.to_thread(_is_taken, address.path):
+            text = f"another program listens on {listen.address}; choose another path"
+            return Finding(what, False, text)
         folder = address.path.parent
         if os.access(folder, os.W_OK | os.X_OK):
             return Finding(what, True, f"{listen.address} can be made")
@@ -197,11 +208,22 @@ async def _door(listen: Listen) -> Finding:
     return Finding(what, False, f"another program listens on {listen.address}; choose another port")
 
 
-async def _is_daemon(base: str) -> bool:
+def _is_taken(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(CONNECT_TIMEOUT_S)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+async def _is_daemon(base: str, connector: aiohttp.BaseConnector | None = None) -> bool:
     timeout = aiohttp.ClientTimeout(total=CONNECT_TIMEOUT_S)
+    jar = aiohttp.DummyCookieJar()
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as http,
+            aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar) as http,
             # No secret is sent, so that it doesn't matter whose certificate it is.
             http.get(f"{base}/healthz", ssl=False, allow_redirects=False) as answer,
         ):
@@ -210,7 +232,7 @@ async def _is_daemon(base: str) -> bool:
         return False
 
 
-async def _cloud(config: Config, cloud: Cloud, name: str | None) -> AsyncIterator[Finding]:
+async def _cloud(config: Config, cloud: Cloud, name: str | None) -> AsyncGenerator[Finding, None]:
     try:
         credentials = await cloud.credentials.get()
         yield Finding("credentials", True, f"found ({credentials.provider})")
@@ -239,8 +261,9 @@ async def _cloud(config: Config, cloud: Cloud, name: str | None) -> AsyncIterato
         none = f"none is configured, and the cloud shows none in {', '.join(discover_in)}"
         yield Finding("instances", False, none)
     for instance in wanted:
-        async for finding in _instance(config, cloud, instance):
-            yield finding
+        async with aclosing(_instance(config, cloud, instance)) as findings:
+            async for finding in findings:
+                yield finding
 
 
 def _unlisted(problem: CloudError, *, needed: bool) -> Finding:
@@ -265,7 +288,7 @@ async def _clock(cloud: Cloud, region: str) -> Finding:
 
 async def _instance(
     config: Config, cloud: Cloud, instance: ConsoleInstance
-) -> AsyncIterator[Finding]:
+) -> AsyncGenerator[Finding, None]:
     if instance.status not in ("", "Running"):
         yield Finding(
             f"{instance.alias} status", False, f"{instance.status}; a console needs it Running"

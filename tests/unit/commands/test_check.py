@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -249,6 +250,7 @@ async def test_doors(desk: Desk, short_path: Path, authority: Authority) -> None
         assert failures(findings) == []
         assert "a daemon listens" in findings["door plain"].text
         assert "a daemon listens" in findings["door secure"].text
+        assert "a daemon listens" in findings["door unix"].text
     nowhere = Listen(name="nowhere", address=f"unix:{short_path}/missing/d.sock")
     foreign = Listen(name="foreign", address="192.0.2.1:6080", insecure=True)
     with socket.socket() as other:
@@ -256,6 +258,11 @@ async def test_doors(desk: Desk, short_path: Path, authority: Authority) -> None
         findings = await found(desk.loaded(listen=(plain, nowhere, foreign)))
     assert failures(findings) == ["door plain", "door nowhere", "door foreign"]
     assert "another program" in findings["door plain"].text
+    path = short_path / "d.sock"
+    async with await asyncio.start_unix_server(lambda _, writer: writer.close(), path):
+        findings = await found(desk.loaded(listen=(unix,)))
+        assert failures(findings) == ["door unix"]
+        assert "another program" in findings["door unix"].text
 
 
 async def test_a_gateway_that_does_not_answer(desk: Desk) -> None:
