@@ -30,7 +30,7 @@ from vncproxy.console.parts import ConsoleParts
 from vncproxy.console.registry import Registry
 from vncproxy.console.tasks import Tasks
 from vncproxy.console.upstream_leg import dial
-from vncproxy.console.viewer import ViewerIdentity
+from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import (
     CloseCode,
     CloseReason,

@@ -23,7 +23,8 @@ from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.learned import Learned, LearnedStore
 from vncproxy.console.leg import Leg
 from vncproxy.console.parts import ConsoleParts
-from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer import Viewer
+from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.observe.metrics import Metrics
 from vncproxy.simulator import lengths

@@ -25,7 +25,8 @@ from vncproxy.console.runner import Runner
 from vncproxy.console.stage import Stage
 from vncproxy.console.tasks import Tasks
 from vncproxy.console.translation import is_press
-from vncproxy.console.viewer import Viewer, ViewerIdentity
+from vncproxy.console.viewer import Viewer
+from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.console.witness import Witness
 from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamLost, VncproxyError
 from vncproxy.observe.audit import Audit

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.viewer import Viewer, ViewerIdentity
+from vncproxy.console.viewer import Viewer
+from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
 from vncproxy.observe.audit_record import Entry, Event
 from vncproxy.recording.folder import Removed, Why

@@ -16,7 +16,8 @@ from vncproxy.console.recorder import Recorder
 from vncproxy.console.report import Message, notice
 from vncproxy.console.screen_memory import ScreenMemory
 from vncproxy.console.stage import Stage
-from vncproxy.console.viewer import Viewer, ViewerIdentity
+from vncproxy.console.viewer import Viewer
+from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import CloseCode, CloseReason, RecordingError, Side
 from vncproxy.observe.audit import Audit
 from vncproxy.recording.layout import Header

@@ -19,7 +19,7 @@ from vncproxy.console.rate import LOOK_INTERVAL_S
 from vncproxy.console.recording_desk import check_recording
 from vncproxy.console.report import elsewhere
 from vncproxy.console.tasks import Tasks
-from vncproxy.console.viewer import ViewerIdentity
+from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
 from vncproxy.observe.audit import Audit
 from vncproxy.throttle.ledger import Usage

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
-from vncproxy.config.model import Limits
 from vncproxy.console.leg import Leg, LegEnd
 from vncproxy.console.rate import Rate
 from vncproxy.console.tasks import Tasks
+from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.rfb.client_events import ClientEvent, StreamBroken
 from vncproxy.rfb.client_stream import ClientStream
@@ -31,54 +30,6 @@ FAREWELL_TIMEOUT_S = 3.0
 """How long a native viewer may take to reach the point where RFB lets it be told why it failed."""
 HANDSHAKE_TIMEOUT_S = 30.0
 """A native viewer's user may have to type a password meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class ViewerIdentity:
-    """Who is behind a viewer.
-
-    Args: id - the viewer's, unique in the daemon; user - as the door knows it; address - where the
-    connection came from; door - the listener's name; has_page - a page belongs to it, which can ask
-    its user for a password; native - it speaks RFB over TCP, and proves itself within RFB;
-    may_control - else it only watches; take - asks for control over whoever has it; how, rule - by
-    which proof, and allowed by what, for the audit; record - what the screen shows while it is on
-    has to be recorded; kind - of the door: the same user of another kind is somebody else; login -
-    the log-in that its page came by, with which it ends.
-    """
-
-    id: str
-    user: str
-    address: str
-    door: str
-    has_page: bool = False
-    native: bool = False
-    may_control: bool = True
-    take: bool = False
-    how: str = ""
-    rule: str = ""
-    record: bool = False
-    kind: str = "token"
-    login: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ViewerLimits:
-    """How long a viewer may stay, in seconds; 0 means no limit, but for `slow_timeout_s`."""
-
-    idle_timeout_s: float
-    max_age_s: float
-    slow_timeout_s: float
-    queue_bytes: int
-
-    @classmethod
-    def of(cls, limits: Limits) -> ViewerLimits:
-        """Those of the configuration."""
-        return cls(
-            idle_timeout_s=limits.viewer_idle_timeout,
-            max_age_s=limits.session_max_age,
-            slow_timeout_s=limits.slow_viewer_timeout,
-            queue_bytes=limits.viewer_queue,
-        )
 
 
 class ViewerHost(Protocol):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vncproxy.console.evidence import got_control
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.viewer import ViewerIdentity
+from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.observe.audit import Audit
 from vncproxy.observe.audit_record import Entry, Event
 

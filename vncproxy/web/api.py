@@ -14,7 +14,7 @@ from aiohttp import web
 from vncproxy.console.description import details_of, summary_of, viewers_of
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.report import ending
-from vncproxy.console.viewer import ViewerIdentity
+from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AccessError, AuditError, CloseCode, CloseReason, Side
 from vncproxy.web import evidence
 from vncproxy.web.answers import json_answer, json_body

@@ -10,7 +10,7 @@ from typing import cast, get_args
 
 from vncproxy.config.model import Rule
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.viewer import ViewerIdentity
+from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.web.directory import Directory, DirectoryAway
 from vncproxy.web.identity import How, Identity, Kind
 from vncproxy.web.rules import Decision, Role, Rules, any_group

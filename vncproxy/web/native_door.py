@@ -18,7 +18,8 @@ import structlog
 from vncproxy.console.evidence import turned_away
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.tasks import Tasks
-from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer import Viewer
+from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import (
     AccessError,
     AuditError,

@@ -8,7 +8,8 @@ from vncproxy.console.console import Console, withdrawn
 from vncproxy.console.evidence import closed, never_began, opened
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import State
-from vncproxy.console.viewer import Viewer, ViewerIdentity
+from vncproxy.console.viewer import Viewer
+from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AuditError, CloseCode, CloseReason, RecordingError, Side
 from vncproxy.observe.metrics import Metrics
 from vncproxy.web.context import Services

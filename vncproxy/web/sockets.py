@@ -20,7 +20,8 @@ from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.leg import CLOSE_TIMEOUT_S, MESSAGE_MAX_BYTES
 from vncproxy.console.lifecycle import State
 from vncproxy.console.report import Subscriber, notice
-from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer import Viewer
+from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewhere, Side
 from vncproxy.web.api import new_viewer_id
 from vncproxy.web.context import door, permitted, services

@@ -20,7 +20,8 @@ from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.learned import LearnedStore
 from vncproxy.console.leg import Leg, LegReceiver
 from vncproxy.console.parts import ConsoleParts
-from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer import Viewer
+from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, LedgerError, Side, VncproxyError
 from vncproxy.observe.metrics import Metrics
 from vncproxy.throttle.budget import Budget

@@ -13,7 +13,7 @@ from tests.unit.console.surroundings import INSTANCE, Clock
 from vncproxy.console.control import Control
 from vncproxy.console.control_desk import ControlDesk
 from vncproxy.console.report import Message
-from vncproxy.console.viewer import ViewerIdentity
+from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.console.witness import Witness
 from vncproxy.errors import AuditError
 from vncproxy.observe.audit_record import Entry

@@ -18,7 +18,8 @@ from vncproxy.console.evidence import (
     turned_away,
 )
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer import Viewer
+from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import AccessError, CloseCode, CloseReason, Side
 from vncproxy.observe.audit_record import Event
 from vncproxy.recording.folder import Removed, Why

@@ -10,7 +10,8 @@ from tests.unit.console.fakes import VERSION, FakeLeg
 from vncproxy.console.leg import LegEnd
 from vncproxy.console.link import Link
 from vncproxy.console.opaque_relay import QUEUE_BYTES, OpaqueRelay
-from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer import Viewer
+from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.rfb.client_events import ClientEvent
 from vncproxy.rfb.handshake_events import UnknownSecurity

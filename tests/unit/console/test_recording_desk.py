@@ -18,7 +18,8 @@ from tests.setup import USUAL, Running, running, until
 from tests.unit.console.fakes import FakeLeg
 from tests.unit.console.surroundings import INSTANCE, surroundings
 from vncproxy.console.recording_desk import OPAQUE, RecordingDesk
-from vncproxy.console.viewer import Viewer, ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer import Viewer
+from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import RecordingError
 from vncproxy.observe.audit import NullAudit
 from vncproxy.recording.layout import LINK_LOST, LINK_RENEWED

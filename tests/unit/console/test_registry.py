@@ -17,7 +17,7 @@ from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import State
 from vncproxy.console.ownership import Owner
 from vncproxy.console.registry import Registry
-from vncproxy.console.viewer import ViewerIdentity
+from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewhere, Side
 from vncproxy.throttle.ledger import Usage
 

@@ -28,7 +28,8 @@ from vncproxy.console.control import Control
 from vncproxy.console.leg import LegEnd
 from vncproxy.console.link import Link
 from vncproxy.console.stage import UPSTREAM_QUEUE_BYTES, Stage
-from vncproxy.console.viewer import Phase, Viewer, ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer import Phase, Viewer
+from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import UpstreamProtocolError
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.client_events import ClientEvent

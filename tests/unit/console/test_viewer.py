@@ -18,15 +18,8 @@ from tests.unit.console.fakes import (
     settle,
 )
 from tests.unit.console.surroundings import Clock, code_of
-from vncproxy.config.model import Limits
-from vncproxy.console.viewer import (
-    FAREWELL_TIMEOUT_S,
-    HANDSHAKE_TIMEOUT_S,
-    Phase,
-    Viewer,
-    ViewerIdentity,
-    ViewerLimits,
-)
+from vncproxy.console.viewer import FAREWELL_TIMEOUT_S, HANDSHAKE_TIMEOUT_S, Phase, Viewer
+from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.rfb.client_events import ClientEvent, EncodingsSet, KeySent
 from vncproxy.rfb.vnc_auth import PasswordVerifier, response
@@ -441,9 +434,3 @@ async def test_nothing_runs_on_after_the_end(make: Make, clock: Clock) -> None:
     await clock.forward(100)
     assert setup.viewer.end == before
     assert asyncio.all_tasks() == {asyncio.current_task()}
-
-
-def test_its_limits_are_the_configurations() -> None:
-    """Under other names."""
-    limits = Limits(viewer_idle_timeout=1, session_max_age=2, slow_viewer_timeout=3, viewer_queue=4)
-    assert ViewerLimits.of(limits) == ViewerLimits(1, 2, 3, 4)

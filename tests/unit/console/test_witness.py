@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.console.surroundings import INSTANCE
-from vncproxy.console.viewer import ViewerIdentity
+from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.console.witness import Move, Witness
 from vncproxy.errors import AuditError
 from vncproxy.observe.audit_record import Entry

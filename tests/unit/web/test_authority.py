@@ -14,7 +14,7 @@ from tests.unit.web.test_users import add
 from vncproxy.config.model import Rule
 from vncproxy.config.users_file import change_users
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.viewer import ViewerIdentity
+from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.web.authority import Authority
 from vncproxy.web.directory import Directory, DirectoryAway
 from vncproxy.web.identity import ANYONE, Identity
