@@ -141,7 +141,7 @@ async def test_who_is_no_administrator(tmp_path: Path, chromium: Browser) -> Non
 
         await tab.open(address)
         await tab.button("Log out").click()
-        await page.get_by_label("Access token").fill(people.tokens["adm"])
+        await page.get_by_label("Your token").fill(people.tokens["adm"])
         await page.keyboard.press("Enter")
         await expect(lines(tab)).to_contain_text("By a token, rule 2, door “users”")
         await tab.open(people.setup.base)

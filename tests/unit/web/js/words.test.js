@@ -93,7 +93,7 @@ test("only where a log-in helps is one asked for", () => {
   assert.ok(wantsLogin({ status: 401, word: "log-in" }));
   assert.ok(wantsLogin({ status: 401 }));
   assert.ok(!wantsLogin({ status: 403 }));
-  for (const word of ["no-account", "not-a-proxy", "no-user"]) {
+  for (const word of ["no-account", "not-a-proxy", "no-secret", "wrong-secret", "no-user"]) {
     assert.ok(!wantsLogin({ status: 401, word }));
     assert.match(refusalWords({ status: 401, word, text: "It sees none." }).title, /aren’t known/);
   }
