@@ -65,14 +65,15 @@ class Authority:
         return self._rules.need_tags
 
     def groups_of(self, who: Identity) -> frozenset[str]:
-        """The groups that count: those of users_file for its users, else Unix groups.
+        """The groups that count: those of users_file for its users, Unix groups for accounts.
 
+        The token's owner, and whoever comes through an open door, are no account and in no group.
         Raises: DirectoryAway - `learn` comes first.
         """
         if who.kind == "users":
             user = self.users.named(who.user)
             return frozenset(user.groups) if user is not None else frozenset()
-        return self.directory.groups(who.user)
+        return self.directory.groups(who.user) if who.kind in _OF_THIS_MACHINE else frozenset()
 
     async def learn(self, who: Identity) -> None:
         """Let what is asked next know this one's groups, if any rule names one.

@@ -233,6 +233,15 @@ def test_a_night_with_a_change_of_the_clocks(
         time.tzset()
 
 
+async def test_who_is_no_account_is_in_no_group() -> None:
+    """A rule for a group needs no directory to tell what the token's owner may, or anyone."""
+    ours = authority(Rule(users=("@ops",), instances=("*",), record=True, role="control"))
+    for who, role in ((OWNER, Role.ADMIN), (ANYONE, None)):
+        await ours.learn(who)
+        decision = ours.decide(who, WEB)
+        assert (decision.role, decision.record) == (role, False)
+
+
 async def test_groups_are_learned_where_a_rule_names_one(tmp_path: Path) -> None:
     """The directory isn't asked for users of users_file, nor without need."""
     asked: list[str] = []
