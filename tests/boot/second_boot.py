@@ -25,8 +25,8 @@ def everything_comes_up_by_itself() -> None:
     """Service and sockets; the Unix socket is its group's."""
     until(serves, "the service")
     assert unit(DOOR, "ActiveState") == unit(UNIX_DOOR, "ActiveState") == ("active",)
-    assert unit(SERVICE, "NRestarts") == ("0",)
-    assert run("systemctl", "--failed", "--no-legend").said.strip() == ""
+    restarts, failed = unit(SERVICE, "NRestarts"), run("systemctl", "--failed", "--no-legend").said
+    assert (restarts, failed.strip()) == (("0",), ""), f"restarts {restarts}, failed: {failed}"
     is_of(SOCKET, "root", "vncproxy-users", 0o660)
     assert ask_as("ann", SOCKET, "/api/v1/instances").json["user"] == "ann"
 
