@@ -6,9 +6,17 @@ import grp
 
 from vncproxy.config.address import Address, TcpAddress, UnixAddress
 from vncproxy.config.found import shown
-from vncproxy.config.hours import parse_span
-from vncproxy.config.model import Config, Instance, Limits, Listen, Rule
+from vncproxy.config.model import Config, Instance, Limits, Listen
 from vncproxy.config.report import Report
+from vncproxy.config.rules import check_rules
+
+_OTHER_HEADERS = frozenset(
+    {
+        *("authorization", "connection", "cookie", "forwarded", "host", "origin", "upgrade", "via"),
+        *("x-forwarded-for", "x-real-ip", "x-vncproxy-secret"),
+    }
+)
+"""What they hold is no user's name, and some of it is secret."""
 
 
 def check_relations(config: Config, report: Report) -> None:
@@ -17,7 +25,7 @@ def check_relations(config: Config, report: Report) -> None:
     _check_doors(config.listen, report)
     _check_users(config, report)
     _check_instances(config.instance, report)
-    _check_hours(config.rule, report)
+    check_rules(config.rule, report)
 
 
 def _check_keepalive(limits: Limits, report: Report) -> None:
@@ -100,6 +108,9 @@ def _check_proxies(index: int, door: Listen, report: Report) -> None:
             expected = "no such key: it is for access = 'header'"
             report.add(path, f"{key} with access = {shown(door.access)}", expected)
         return
+    if door.user_header.lower() in _OTHER_HEADERS:
+        expected = "the header in which the proxy names the user, such as X-Forwarded-User"
+        report.add(("listen", index, "user_header"), shown(door.user_header), expected)
     if door.header_secret_file is None and report.usable(secret):
         report.add(access, "'header' without header_secret_file", "a file with a secret")
     missing = not door.trusted_proxies and report.usable(("listen", index, "address"), proxies)
@@ -195,12 +206,3 @@ def _check_native(
             report.add(path, shown(here), "tcp_port and tcp_password_file, or none of them")
     if port is not None and first_of.setdefault(("tcp_port", str(port)), index) != index:
         report.add(("instance", index, "tcp_port"), shown(port), "each tcp_port once")
-
-
-def _check_hours(rules: tuple[Rule, ...], report: Report) -> None:
-    for index, rule in enumerate(rules):
-        for text in rule.hours or ():
-            try:
-                parse_span(text)
-            except ValueError as expected:
-                report.add(("rule", index, "hours"), shown(text), str(expected))

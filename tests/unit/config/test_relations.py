@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vncproxy.config.build import convert
-from vncproxy.config.model import Access, Config, Instance, Limits, Listen, Rule
+from vncproxy.config.model import Access, Config, Instance, Limits, Listen
 from vncproxy.config.relations import check_relations
 from vncproxy.config.report import Report
 from vncproxy.config.schema import BLOCKS
@@ -208,6 +208,18 @@ def test_what_is_for_proxies_is_for_header_doors() -> None:
     ]
 
 
+def test_other_headers_name_no_user() -> None:
+    """A slip of the pen would make a secret the user's name."""
+    for name in ("Host", "cookie", "X-Vncproxy-Secret"):
+        door = Listen(
+            access="header",
+            trusted_proxies=("10.0.0.5",),
+            user_header=name,
+            header_secret_file=Path("/x"),
+        )
+        assert _doors(door) == [f"[[listen]] 1 user_header: {name!r}"]
+
+
 def test_accounts_are_known_on_this_machine_only() -> None:
     """The kernel knows who owns the other end on loopback and of a Unix socket."""
     for address in ("127.0.0.1:1", "[::1]:1", "unix:/x"):
@@ -223,19 +235,3 @@ def test_accounts_are_known_on_this_machine_only() -> None:
 def test_proxies_are_named_by_their_address(addresses: list[str], good: bool) -> None:
     """What a name resolves to can change, and a whole network is no proxy."""
     assert (convert(addresses, BLOCKS["listen"]["trusted_proxies"]) is not None) is good
-
-
-def test_hours_of_rules() -> None:
-    """Each span that is none is named, and what is expected in its place."""
-    good = Rule(users=("ann",), instances=("*",), hours=("mon-fri 08:00-18:00",))
-    bad = Rule(users=("ann",), instances=("*",), hours=("22:00-06:00", "mon-fry 8-18", "08-18"))
-    found = _problems(Config(rule=(good, bad)))
-    assert [(one.key, one.found) for one in found] == [
-        ("[[rule]] 2 hours", "'mon-fry 8-18'"),
-        ("[[rule]] 2 hours", "'08-18'"),
-    ]
-    assert "mon-fri 08:00-18:00" in found[0].expected
-    field = BLOCKS["rule"]["hours"]
-    assert convert(["22:00-06:00"], field) == ("22:00-06:00",)
-    for wrong in ([], "22:00-06:00", [""], [8]):
-        assert convert(wrong, field) is None
