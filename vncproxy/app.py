@@ -66,6 +66,7 @@ from vncproxy.web.door import Token
 from vncproxy.web.identity import BY_TOKEN
 from vncproxy.web.native_door import NativeDoor
 from vncproxy.web.presence import Presence
+from vncproxy.web.refusals import Refusals
 from vncproxy.web.server import Server
 from vncproxy.web.sessions import Sessions, daemon_id
 from vncproxy.web.tickets import Tickets
@@ -117,6 +118,7 @@ class Daemon:
         self._authority = Authority(config.rule, self._given.users)
         self._tasks = Tasks()
         self._presence = Presence()
+        self._refusals = Refusals()
         self._recordings: Recordings
         self._audit = AuditLog(audit_path(config, self.state), recorded=self._count_record)
         self.metrics.watch_audit(lambda: self._audit.problem is None)
@@ -159,6 +161,7 @@ class Daemon:
             self._given.users.changed = self._users_changed
             await self._run(token, started)
         finally:
+            self._record(self._refusals.rest())
             self._audit.record_later(Entry(event=AuditEvent.STOP))
             await self._audit.close(AUDIT_CLOSE_TIMEOUT_S)
             _log.info("daemon.stopped")
@@ -212,6 +215,7 @@ class Daemon:
             hide=self.redactor.register,
             metrics_open=config.metrics.access == "open",
             audit=self._audit,
+            refusals=self._refusals,
             authority=self._authority,
         )
         try:
@@ -220,6 +224,7 @@ class Daemon:
             self._tasks.start(bastion.watch(), "bastion")
             self._tasks.start(self._recordings.watch(), "recordings")
             self._tasks.start(registry.watch_claims(), "claims")
+            self._tasks.start(self._refusals.watch(self._audit.record_later), "refusals")
             self._tasks.start(PassingHours(self._authority, registry).watch(), "hours")
             self._tasks.start(registry.watch_rates(), "rates")
             _log.info(

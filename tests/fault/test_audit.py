@@ -90,6 +90,20 @@ async def test_a_session_from_log_in_to_log_out(tmp_path: Path) -> None:
     assert closed["links"] == [e["link"] for e in setup.events if e["event"] == "link.opened"]
 
 
+async def test_no_refusal_is_missing_from_the_sum(tmp_path: Path) -> None:
+    """A burst fills no disk, and its size is known at the latest when the daemon has stopped."""
+    async with running(tmp_path, access="token") as setup:
+        home = house(setup)
+        for _ in range(40):
+            answer = await home.ask("/api/v1/instances", "Authorization: Bearer wrong")
+            assert answer.status in (401, 429)
+    refusals = records(tmp_path, "refusal")
+    assert {one["reason"] for one in refusals} == {"wrong-token", "too-many-attempts"}
+    assert sum(one["count"] for one in refusals) == 40
+    assert len(refusals) == 4
+    assert kinds(tmp_path)[-1] == "stop"
+
+
 async def test_every_record_is_in_the_log_too(tmp_path: Path) -> None:
     """With its number, so that the two can be compared."""
     async with running(tmp_path) as setup:
@@ -194,6 +208,8 @@ async def test_kicks_and_refusals(tmp_path: Path) -> None:
         (421, "foreign-host", 1, None),
         (403, "foreign-origin", 1, "owner"),
         (404, "not-open", 1, "owner"),
+        # The rest, at the stop.
+        (401, "log-in", 3, None),
     ]
     assert refusals[3]["alias"] == "demo"
 

@@ -40,17 +40,14 @@ def never_began(instance: ConsoleInstance, who: ViewerIdentity, end: CloseReason
     return Entry(event=Event.CLOSE, **_session(instance, who.id, who), **_end(end))
 
 
-def turned_away(
-    instance: ConsoleInstance, who: ViewerIdentity, refusal: AccessError, count: int
-) -> Entry:
-    """A native viewer is refused. Args: count - how often, since that was recorded last."""
+def turned_away(instance: ConsoleInstance, who: ViewerIdentity, refusal: AccessError) -> Entry:
+    """A native viewer is refused."""
     return Entry(
         event=Event.REFUSAL,
         **_session(instance, who.id, who),
         code=refusal.status,
         reason=refusal.word,
         text=refusal.public_text,
-        count=count,
     )
 
 

@@ -15,11 +15,11 @@ from vncproxy.console.tasks import Tasks
 from vncproxy.errors import AccessError
 from vncproxy.observe.audit import Audit, NullAudit
 from vncproxy.observe.metrics import Metrics
-from vncproxy.observe.repeats import Repeats
 from vncproxy.web.authority import Authority
 from vncproxy.web.door import Door
 from vncproxy.web.identity import Identity
 from vncproxy.web.presence import Presence
+from vncproxy.web.refusals import Refusals
 from vncproxy.web.rules import Decision, Role
 from vncproxy.web.sessions import Sessions
 from vncproxy.web.tickets import Tickets
@@ -47,7 +47,7 @@ class Services:
     hide: Callable[[str], None]
     metrics_open: bool = False
     audit: Audit = field(default_factory=NullAudit)
-    refusals: Repeats = field(default_factory=Repeats)
+    refusals: Refusals = field(default_factory=Refusals)
     authority: Authority = field(default_factory=lambda: Authority((), Users(None)))
 
 

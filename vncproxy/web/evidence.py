@@ -48,18 +48,15 @@ def refused(request: web.Request, error: AccessError) -> None:
     instance = request.get(INSTANCE)
     if instance is not None:
         who |= _instance(instance)
-    key = (error.status, error.word, *who.values())
-    count = services(request).refusals.seen(key, time.monotonic())
-    if count:
-        entry = Entry(
-            event=Event.REFUSAL,
-            **who,
-            code=error.status,
-            reason=error.word,
-            text=error.public_text,
-            count=count,
-        )
-        _record(entry, request)
+    entry = Entry(
+        event=Event.REFUSAL,
+        **who,
+        code=error.status,
+        reason=error.word,
+        text=error.public_text,
+    )
+    for one in services(request).refusals.note(entry, time.monotonic()):
+        _record(one, request)
 
 
 def address_of(request: web.Request) -> str:

@@ -30,7 +30,6 @@ from vncproxy.errors import (
     RecordingError,
     Side,
 )
-from vncproxy.observe.repeats import Repeats
 from vncproxy.rfb.vnc_auth import CHALLENGE_BYTES, PasswordVerifier
 from vncproxy.web.accounts import is_own
 from vncproxy.web.api import new_viewer_id
@@ -77,7 +76,6 @@ class NativeDoor:
         self._parts = parts
         self._tasks = Tasks()
         self._connections = 0
-        self._refusals = Repeats()
         self._wrong: deque[float] = deque(maxlen=WRONG_LIMIT)
         self._server: asyncio.Server | None = None
 
@@ -216,8 +214,8 @@ class NativeDoor:
         who = viewer.identity
         self._parts.metrics.refused(refusal.word)
         _log.info("native.refused", word=refusal.word, instance=self._instance.id, user=who.user)
-        if count := self._refusals.seen((refusal.word, who.user), time.monotonic()):
-            entry = turned_away(self._instance, who, refusal, count)
-            self._parts.audit.record_later(entry)
+        entry = turned_away(self._instance, who, refusal)
+        for one in self._parts.refusals.note(entry, time.monotonic()):
+            self._parts.audit.record_later(one)
         # RFB has no codes: the text is what its user sees.
         await viewer.turn_away(CloseReason(CloseCode.KICKED, Side.DAEMON, refusal.public_text))

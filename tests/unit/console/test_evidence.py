@@ -90,15 +90,14 @@ def test_a_session_that_did_not_come_about_ends_too() -> None:
 
 
 def test_a_native_viewer_that_is_refused() -> None:
-    """With the count of those that weren't recorded meanwhile."""
+    """Who was, at which port, from where and why."""
     refusal = AccessError(403, "not-allowed", "No.")
-    assert turned_away(INSTANCE, ANN, refusal, 7).given() == {
+    assert turned_away(INSTANCE, ANN, refusal).given() == {
         "event": "refusal",
         **SESSION,
         "code": 403,
         "reason": "not-allowed",
         "text": "No.",
-        "count": 7,
     }
 
 
