@@ -25,6 +25,7 @@ import aiohttp
 
 from tests.bench.flood import HEIGHT, UPDATE_BYTES, WIDTH
 from tests.bench.moving import Served
+from tests.fault.serving import answers
 from tests.real.peers.process import free_port, running
 
 ROUND_S = 4.0
@@ -71,13 +72,7 @@ async def _daemon(folder: Path, api: int) -> AsyncIterator[Served]:
     command = (sys.executable, "-m", "vncproxy", "serve", "--config", str(config))
     async with running(*command, log=folder / "log", env={**os.environ, **keys}) as process:
         made = Served(port, process.pid)
-        async with asyncio.timeout(_START_TIMEOUT_S), aiohttp.ClientSession() as http:
-            while True:
-                try:
-                    async with http.get(f"{made.base}/healthz"):
-                        break
-                except aiohttp.ClientConnectionError:
-                    await asyncio.sleep(0.05)
+        await answers(f"{made.base}/healthz", process, folder / "log")
         yield made
 
 

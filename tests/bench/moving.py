@@ -16,6 +16,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.animation import animation
+from tests.fault.serving import answers
 from tests.real.peers.process import free_port, running
 
 WIDTH, HEIGHT = 320, 240
@@ -74,13 +75,7 @@ async def served(folder: Path, per_s: float) -> AsyncIterator[Served]:
         screen = ("--screen", port_file.read_text())
         async with running(*demo, *screen, log=folder / "log") as process:
             made = Served(port, process.pid)
-            async with asyncio.timeout(_START_TIMEOUT_S), aiohttp.ClientSession() as http:
-                while True:
-                    try:
-                        async with http.get(f"{made.base}/healthz"):
-                            break
-                    except aiohttp.ClientConnectionError:
-                        await asyncio.sleep(0.05)
+            await answers(f"{made.base}/healthz", process, folder / "log")
             yield made
 
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import socket
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from vncproxy.commands.daemon_client import base_url
+from vncproxy.commands.daemon_client import base_url, is_listened_on
 from vncproxy.config.address import TcpAddress, UnixAddress
 from vncproxy.config.load import Loaded
 from vncproxy.config.model import Config, Listen
@@ -189,7 +187,7 @@ async def _door(listen: Listen) -> Finding:
     if isinstance(address, UnixAddress):
         if await _is_daemon("http://localhost", aiohttp.UnixConnector(str(address.path))):
             return Finding(what, True, f"a daemon listens on {listen.address}")
-        if await asyncio.to_thread(_is_taken, address.path):
+        if await asyncio.to_thread(is_listened_on, address.path, CONNECT_TIMEOUT_S):
             text = f"another program listens on {listen.address}; choose another path"
             return Finding(what, False, text)
         folder = address.path.parent
@@ -206,16 +204,6 @@ async def _door(listen: Listen) -> Finding:
     if await _is_daemon(base_url(listen) or ""):
         return Finding(what, True, f"a daemon listens on {listen.address}")
     return Finding(what, False, f"another program listens on {listen.address}; choose another port")
-
-
-def _is_taken(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(CONNECT_TIMEOUT_S)
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-    return True
 
 
 async def _is_daemon(base: str, connector: aiohttp.BaseConnector | None = None) -> bool:

@@ -162,14 +162,22 @@ def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
 
 def _control(config: Config, environ: Mapping[str, str]) -> Path | None:
     """The daemon's control socket, if it runs and this account may use that."""
+    try:
+        path = control_path(state_folder(config, environ))
+    except ConfigError:
+        return None
+    return path if is_listened_on(path, PROBE_TIMEOUT_S) else None
+
+
+def is_listened_on(path: Path, timeout_s: float) -> bool:
+    """Whether somebody takes connections at a Unix socket that this account may use. It blocks."""
     with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(PROBE_TIMEOUT_S)
+        probe.settimeout(timeout_s)
         try:
-            path = control_path(state_folder(config, environ))
             probe.connect(str(path))
-        except (OSError, ConfigError):
-            return None
-    return path
+        except OSError:
+            return False
+    return True
 
 
 def _is_there(path: Path) -> bool:

@@ -225,10 +225,7 @@ async def log_in(request: web.Request) -> web.Response:
 
 
 def _check_same_user(request: web.Request, coming: Identity) -> None:
-    text = door(request).cookie(request)
-    present = (
-        None if text is None else services(request).sessions.find(text, account_behind(request))
-    )
+    present = door(request).session(request)
     if present is not None and (present.kind, present.user) != (coming.kind, coming.user):
         raise AccessError(
             409,
@@ -245,7 +242,7 @@ async def log_out(request: web.Request) -> web.Response:
     """`DELETE /api/v1/session`: forget the cookie, here and in the browser; end what it opened."""
     parts = services(request)
     if (text := door(request).cookie(request)) is not None:
-        identity = parts.sessions.find(text, account_behind(request))
+        identity = door(request).session(request)
         if identity is not None:
             evidence.logged_out(request, identity)
         try:

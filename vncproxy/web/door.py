@@ -210,6 +210,11 @@ class Door:
         """The log-in cookie's value, right or wrong."""
         return request.cookies.get(self.cookie_name)
 
+    def session(self, request: web.Request) -> Identity | None:
+        """Who logged in by the cookie that the request carries."""
+        text = self.cookie(request)
+        return self._sessions.find(text, account_behind(request)) if text is not None else None
+
     def identify(self, request: web.Request) -> Identity:
         """Who asks. Raises: AccessError 401, 429."""
         identity = self.find(request)
@@ -234,8 +239,8 @@ class Door:
             case "header":
                 return self._named(request)
         found = self.bearer(request)
-        if found is None and (text := self.cookie(request)) is not None:
-            found = self._sessions.find(text, account_behind(request))
+        if found is None:
+            found = self.session(request)
         return found if found is not None and self._is_known(found) else None
 
     def _named(self, request: web.Request) -> Identity:

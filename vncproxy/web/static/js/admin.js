@@ -5,7 +5,7 @@ import { call } from "./api.js";
 import { ConsoleCards } from "./consolecards.js";
 import { consoleView, endConsoleWords, endViewerWords, summary } from "./consoleview.js";
 import { byId, element, setText } from "./elements.js";
-import { loginForm } from "./login.js";
+import { loginCard } from "./login.js";
 import { refusalWords, wantsLogin } from "./words.js";
 
 const REFRESH_INTERVAL_MS = 3_000;
@@ -46,19 +46,8 @@ function tell(title, text = "") {
 function showLogin(word) {
   showAccount(null);
   setText(byId("lead"), "");
-  show("login", () => {
-    const form = loginForm(refreshAll, word);
-    queueMicrotask(() => form.querySelector("input").focus());
-    return [
-      element(
-        "section",
-        { class: "card" },
-        element("h2", { text: "Log in" }),
-        element("p", { text: "This page is for administrators of this vncproxy." }),
-        form,
-      ),
-    ];
-  });
+  const why = "This page is for administrators of this vncproxy.";
+  show("login", () => [loginCard(why, refreshAll, word)]);
 }
 
 function showRefused() {

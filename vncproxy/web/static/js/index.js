@@ -3,7 +3,7 @@
 import { offerLogOut, showAccount } from "./account.js";
 import { call } from "./api.js";
 import { byId, element, setText } from "./elements.js";
-import { asksUsers, loginForm } from "./login.js";
+import { asksUsers, loginCard } from "./login.js";
 import { namesOf } from "./people.js";
 import { cloudErrorText, counted, placeOf, refusalWords, titleOf, wantsLogin } from "./words.js";
 
@@ -189,23 +189,10 @@ function showLogin(word) {
   setText(byId("lead"), "");
   showAccount(null);
   byId("admin-link").hidden = true;
-  show("login", () => {
-    const form = loginForm(refresh, word);
-    queueMicrotask(() => form.querySelector("input").focus());
-    return [
-      element(
-        "section",
-        { class: "card" },
-        element("h2", { text: "Log in" }),
-        element("p", {
-          text: asksUsers(word)
-            ? "Then you see what you may open."
-            : "Whoever has the access token may open the consoles listed here.",
-        }),
-        form,
-      ),
-    ];
-  });
+  const why = asksUsers(word)
+    ? "Then you see what you may open."
+    : "Whoever has the access token may open the consoles listed here.";
+  show("login", () => [loginCard(why, refresh, word)]);
 }
 
 function tell(title, text) {

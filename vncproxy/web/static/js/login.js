@@ -78,3 +78,22 @@ export function loginForm(done, word) {
   });
   return form;
 }
+
+/**
+ * The card around that form, for a page that shows nothing else; the field has the focus.
+ * @param {string} why a sentence
+ * @param {() => void} done
+ * @param {string} [word] the refusal's
+ * @returns {HTMLElement}
+ */
+export function loginCard(why, done, word) {
+  const form = loginForm(done, word);
+  queueMicrotask(() => form.querySelector("input").focus());
+  return element(
+    "section",
+    { class: "card" },
+    element("h2", { text: "Log in" }),
+    element("p", { text: why }),
+    form,
+  );
+}
