@@ -320,6 +320,7 @@ class Daemon:
         self._cloud.now = cloud
         self._bastion.ledger.renew(budget_of(config))
         self._recordings.folder = folder
+        self._recordings.required = config.recording.required
         exchanged = services.sessions.renew(config.access.session_lifetime, token.digest)
         services.registry.renew(config.limits)
         self._authority.users = given.users

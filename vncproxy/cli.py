@@ -526,7 +526,8 @@ def _replay(options: argparse.Namespace) -> int:
             for line in in_words(found):
                 print(line)
         known = found["audit"]
-        return DONE if known is None or known["problem"] is None else FAILED
+        proven = known is None or known["problem"] is None
+        return DONE if proven and not found["damaged"] else FAILED
 
     async def work() -> int:
         await replay(options.file, options.port, _announce)

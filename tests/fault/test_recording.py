@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,15 @@ from tests.recorded import everything, played_from, record_everybody, recordings
 from tests.setup import Running, running, until
 from vncproxy.config.model import Recording as Settings
 from vncproxy.config.model import Rule
+from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import ConfigError
+from vncproxy.recording import recordings as keeping
 from vncproxy.recording import writer as writing
 from vncproxy.recording.layout import GAP
 from vncproxy.recording.reader import Recording
 from vncproxy.simulator.faults import GatewayFault, GatewayFaultKind
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatorSettings
+from vncproxy.web import sockets
 
 MARKER = "wqxzj"
 
@@ -139,10 +144,7 @@ async def test_what_a_rule_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 async def test_a_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The session goes on; page, log and audit say that it isn't recorded, and when it is again."""
-    monkeypatch.setattr(writing, "FLUSH_INTERVAL_S", 0.05)
-    defaults = writing.RecordingWriter.__init__.__kwdefaults__
-    assert defaults is not None
-    monkeypatch.setitem(defaults, "first_pause_s", 0.05)
+    impatient(monkeypatch, first_pause_s=0.05)
     async with running(tmp_path, cloud=SimulatorSettings(animated=True)) as setup:
         seen = await page(setup)
         await until(lambda: seen.viewer.decoder.updates > 3, "a picture")
@@ -169,6 +171,80 @@ async def test_a_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     *_, last = played_from(recording, 0)
     assert last.decoder.painted.all()
     recording.close()
+
+
+def impatient(monkeypatch: pytest.MonkeyPatch, **how: float) -> None:
+    """Writers whose limits are over soon."""
+    monkeypatch.setattr(writing, "FLUSH_INTERVAL_S", 0.05)
+    monkeypatch.setattr(keeping, "LOOK_INTERVAL_S", 0.05)
+    defaults = writing.RecordingWriter.__init__.__kwdefaults__
+    assert defaults is not None
+    for name, value in how.items():
+        monkeypatch.setitem(defaults, name, value)
+
+
+async def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page, log and audit say so, though nothing fails, and when it is recorded again."""
+    impatient(monkeypatch, late_s=0.3)
+    async with running(tmp_path, cloud=SimulatorSettings(animated=True)) as setup:
+        seen = await page(setup)
+        await until(lambda: seen.viewer.decoder.updates > 3, "a picture")
+        [path] = recordings(tmp_path / "state")
+        disk = Disk(monkeypatch, path)
+        disk.hanging.clear()
+        await until(lambda: seen.state.get("recorded") is False, "the page is told")
+        notices = [m for m in seen.heard if m["type"] == "notice"]
+        assert "the disk doesn't answer" in notices[-1]["text"]
+        await until(lambda: audited(tmp_path, "recording-failed"), "the audit")
+        assert '"recording.failed"' in setup.log.getvalue()
+        updates = seen.viewer.decoder.updates
+        await until(lambda: seen.viewer.decoder.updates > updates + 3, "it goes on")
+        disk.hanging.set()
+        await until(lambda: seen.state.get("recorded") is True, "it is recorded again")
+        await until(lambda: audited(tmp_path, "recording-resumed"), "the audit")
+        await seen.leave()
+        await until(lambda: "recording.ended" in setup.log.getvalue(), "the end")
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_a_session_that_may_not_go_on_unrecorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    """With required = true it ends, in words, and others, who needn't be recorded, stay."""
+    impatient(monkeypatch, late_s=0.3)
+    settings = Settings(required=True)
+    cloud = SimulatorSettings(animated=True)
+    async with running(tmp_path, cloud=cloud, recording=settings) as setup:
+        first = await page(setup)
+        await until(lambda: first.viewer.decoder.updates > 3, "a picture")
+        [path] = recordings(tmp_path / "state")
+        with monkeypatch.context() as others:
+            others.setattr(sockets, "_who", unrecorded(sockets._who))
+            other = await page(setup, view=True)
+        disk = Disk(monkeypatch, path, room=10**9 if hangs else 0)
+        if hangs:
+            disk.hanging.clear()
+        async with asyncio.timeout(30):
+            assert await first.viewer.ended() == 4403
+        await until(lambda: [m for m in first.heard if m["type"] == "ending"], "the words")
+        [said] = [m["text"] for m in first.heard if m["type"] == "ending"]
+        assert "has to be recorded" in said
+        assert ("doesn't answer" if hangs else "the disk is full") in said
+        await until(lambda: audited(tmp_path, "close"), "the audit")
+        [close] = audited(tmp_path, "close")
+        assert (close["code"], close["reason"]) == (4403, "kicked")
+        updates = other.viewer.decoder.updates
+        await until(lambda: other.viewer.decoder.updates > updates + 3, "the other goes on")
+        disk.hanging.set()
+
+
+def unrecorded(who: Callable[..., ViewerIdentity]) -> Callable[..., ViewerIdentity]:
+    """Viewers that no rule wants to be recorded."""
+
+    def made(*arguments: Any, **more: Any) -> ViewerIdentity:
+        return replace(who(*arguments, **more), record=False)
+
+    return made
 
 
 @pytest.mark.parametrize("kind", ["link", "writable"])

@@ -35,7 +35,6 @@ def describe(path: Path, audit: Path | None = None) -> dict[str, Any]:
     try:
         header = recording.header
         screen = _screen(recording)
-        damaged_at_ms = recording.damaged_at_ms()
         sha256 = recording.sha256()
         known = None if audit is None else as_json(look_up(audit, sha256, header.viewer))
         return {
@@ -50,11 +49,13 @@ def describe(path: Path, audit: Path | None = None) -> dict[str, Any]:
             "started_at": header.started_at,
             "duration_s": recording.duration_ms / 1000,
             "screen": screen,
-            "complete": recording.complete and damaged_at_ms is None,
+            "complete": recording.complete,
             "ended": recording.whole,
             "key_blocks": len(recording.blocks),
             "gaps": recording.gaps,
-            "damaged_at_s": None if damaged_at_ms is None else damaged_at_ms / 1000,
+            "damaged": [
+                {"from_s": one.from_ms / 1000, "to_s": one.to_ms / 1000} for one in recording.damage
+            ],
             "links_renewed": sum(note.what == LINK_RENEWED for note in recording.notes),
             "size_bytes": recording.size_bytes,
             "sha256": sha256,
@@ -98,9 +99,9 @@ def in_words(found: dict[str, Any]) -> list[str]:
     if found["gaps"]:
         times = _counted(found["gaps"], "time")
         lines.append(f"MISSING    {times} something was shown that couldn't be recorded")
-    if found["damaged_at_s"] is not None:
-        at = _length(found["damaged_at_s"])
-        lines.append(f"DAMAGED    from {at} on it isn't as it was written")
+    for one in found["damaged"]:
+        span = f"{_length(one['from_s'])} to {_length(one['to_s'])}"
+        lines.append(f"DAMAGED    from {span} it isn't as it was written")
     if not found["ended"]:
         lines.append(
             "CUT        it has no proper end: it still runs, or a crash or a full disk ended it"

@@ -184,6 +184,8 @@ class Recording(Struct, frozen=True, kw_only=True):
 
     directory: kinds.FolderPath | None = None
     """Only this user may write to it; default: recordings in the state directory."""
+    required: kinds.Flag = False
+    """Whether a session that has to be recorded and isn't any more is ended."""
     max_bytes: kinds.RecordingBytes = 1073741824
     """bytes of all recordings together; the oldest go first: 1 GiB (ours)."""
     max_age: kinds.LongDuration = 2592000.0

@@ -97,6 +97,11 @@ class RecordingDesk:
         session = self._running.get(viewer_id)
         return session is not None and session.works
 
+    @property
+    def required(self) -> bool:
+        """Whether a session that isn't recorded any more is ended."""
+        return self._recordings is not None and self._recordings.required
+
     async def check(self, who: ViewerIdentity, *, opaque: bool) -> None:
         """Find out whether this session could begin. Raises: RecordingError - it couldn't."""
         if who.record:
@@ -121,6 +126,7 @@ class RecordingDesk:
         """The viewer is on: record what it sees."""
         if (session := self._running.get(viewer_id)) is not None:
             self.host.stage.record(viewer_id, session.recorder)
+            session.end_if_required()
 
     def end(self, viewer_id: str) -> None:
         """The session is over."""
@@ -132,7 +138,7 @@ class _SessionRecording:
     """One of them; it listens to its writer."""
 
     def __init__(self, desk: RecordingDesk, who: ViewerIdentity) -> None:
-        self.works = True
+        self.problem: str | None = None
         self.writer: RecordingWriter
         self._desk = desk
         self._who = who
@@ -143,6 +149,17 @@ class _SessionRecording:
         """What watches the screen for it."""
         self._recorder = Recorder(memory, self.writer, time.monotonic, began_at=self._began_at)
         return self._recorder
+
+    @property
+    def works(self) -> bool:
+        """Whether what the screen shows is in the file, or on its way there."""
+        return self.problem is None
+
+    def end_if_required(self) -> None:
+        """End a session that may not go on unrecorded."""
+        viewer = self._desk.host.stage.viewers.get(self._who.id)
+        if self.problem is not None and self._desk.required and viewer is not None:
+            self._desk.host.end_viewer(viewer, _not_recorded(self.problem))
 
     def end(self) -> None:
         """Write what is left."""
@@ -161,8 +178,8 @@ class _SessionRecording:
         self._desk.host.stage.look_again()
 
     def recording_troubled(self, problem: str | None) -> None:
-        """The disk is full, or has room again; the session goes on whatever it is."""
-        self.works = problem is None
+        """The disk is full or doesn't answer, or it is well again."""
+        self.problem = problem
         desk, who = self._desk, self._who
         tell = _log.error if problem else _log.info
         tell(
@@ -177,6 +194,7 @@ class _SessionRecording:
         said = f"What you see isn't recorded at the moment. {problem}" if problem else _AGAIN
         desk.host.tell(who.id, notice(said, "warning" if problem else "info"))
         desk.host.changed()
+        self.end_if_required()
 
     def recording_too_long(self) -> None:
         """The session ends, and may begin anew: to go on unrecorded would be a way out."""
@@ -197,6 +215,10 @@ class _SessionRecording:
             text=result.problem,
         )
         desk.audit.record_later(recorded(desk.instance, who, result, self._seconds))
+
+
+def _not_recorded(problem: str) -> CloseReason:
+    return CloseReason(CloseCode.KICKED, Side.DAEMON, problem)
 
 
 def _header(instance: ConsoleInstance, who: ViewerIdentity) -> Header:

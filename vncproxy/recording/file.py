@@ -10,10 +10,8 @@ import os
 import zlib
 from collections.abc import Sequence
 
-import msgspec
-
 from vncproxy.recording import layout
-from vncproxy.recording.layout import Block, Header, Index, Kind, Note
+from vncproxy.recording.layout import Header, Kind
 
 LEVEL = 4
 """Of compression: the pixels come uncompressed, and this is done for each screen that is seen."""
@@ -23,7 +21,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 class RecordingFile:
-    """One file, from its header to its index.
+    """One file, from its header to its end.
 
     Every method but `close` raises OSError when the disk can't take it. What was written of the
     failed chunk is taken back, and the file goes on with the next `begin`.
@@ -35,8 +33,9 @@ class RecordingFile:
         self.unsynced = False
         self._descriptor = descriptor
         self._hash = hashlib.sha256()
-        self._blocks: list[Block] = []
-        self._notes: list[Note] = []
+        self._header = header
+        self._identity = os.urandom(layout.IDENTITY_BYTES)
+        self._number = 0
         self._gzip: zlib._Compress | None = None
         self._packed = bytearray()
         self._tag = layout.BLOCK
@@ -60,7 +59,7 @@ class RecordingFile:
         self._end_block()
         self._gzip = zlib.compressobj(LEVEL, zlib.DEFLATED, _GZIP)
         self._tag = layout.BLOCK
-        self._flags = Block(0, time_ms, whole, continues).flags
+        self._flags = layout.WHOLE * whole | layout.CONTINUES * continues
         self._first_ms = self._last_ms = time_ms
         self._add(time_ms, Kind.OPENING, [opening])
 
@@ -87,19 +86,22 @@ class RecordingFile:
     def note(self, time_ms: int, what: str) -> None:
         """Something happened."""
         self.flush()
-        self._chunk(layout.NOTE, 0, time_ms, time_ms, what.encode())
-        self._notes.append(Note(time_ms, what))
+        self._chunk(layout.NOTE, what.encode(), time_ms, time_ms)
 
     def sync(self) -> None:
         """Put what is in the file on the disk. Raises: OSError."""
         os.fsync(self._descriptor)
         self.unsynced = False
 
+    def discard(self) -> None:
+        """Close the file as it is: it is of no use."""
+        os.close(self._descriptor)
+
     def close(self, time_ms: int, *, gap: bool = False) -> str | None:
         """End the recording and close the file; what went wrong with that, if anything did.
 
-        Args: gap - what was shown up to here isn't all in the file. It is noted in the index; as it
-        is what the disk has no room for, the index may be missing then.
+        Args: gap - what was shown up to here isn't all in the file, which is noted; if the disk has
+        no room for the note either, the file has no end.
         """
         problem = None
         try:
@@ -107,11 +109,9 @@ class RecordingFile:
                 self._end_block()
             except OSError as fault:
                 problem, gap = _in_words(fault), True
-            notes = (*self._notes, *([Note(time_ms, layout.GAP)] if gap else []))
-            index = Index(time_ms, tuple(self._blocks), notes)
-            offset = self.written_bytes
-            self._chunk(layout.INDEX, 0, 0, time_ms, msgspec.json.encode(index))
-            self._write(layout.end(offset))
+            if gap:
+                self._chunk(layout.NOTE, layout.GAP.encode(), time_ms, time_ms)
+            self._chunk(layout.END, layout.header_text(self._header), 0, time_ms)
             self.sync()
         except OSError as fault:
             return _in_words(fault)
@@ -122,28 +122,34 @@ class RecordingFile:
     def _end_block(self) -> None:
         if self._gzip is not None:
             self._packed += self._gzip.flush()
-            self._put_packed()
+            self._put_packed(layout.LAST)
             self._gzip = None
 
-    def _put_packed(self) -> None:
+    def _put_packed(self, flags: int = 0) -> None:
         packed, self._packed = bytes(self._packed), bytearray()
         tag, self._tag = self._tag, layout.MORE
-        offset = self.written_bytes
         try:
-            self._chunk(tag, self._flags, self._first_ms, self._last_ms, packed)
+            self._chunk(tag, packed, self._first_ms, self._last_ms, self._flags | flags)
         except OSError:
             # What the compressor knows isn't in the file: its member can't go on.
             self._gzip = None
             raise
-        if tag == layout.BLOCK:
-            whole, continues = self._flags & layout.WHOLE, self._flags & layout.CONTINUES
-            self._blocks.append(Block(offset, self._first_ms, bool(whole), bool(continues)))
         self._flags = 0
         self._first_ms = self._last_ms
         self._dirty = False
 
-    def _chunk(self, tag: bytes, flags: int, first_ms: int, last_ms: int, data: bytes) -> None:
-        self._write(layout.chunk(tag, flags, first_ms, last_ms, data))
+    def _chunk(self, tag: bytes, data: bytes, first_ms: int, last_ms: int, flags: int = 0) -> None:
+        whole = layout.chunk(
+            tag,
+            data,
+            flags=flags,
+            number=self._number,
+            identity=self._identity,
+            first_ms=first_ms,
+            last_ms=last_ms,
+        )
+        self._write(whole)
+        self._number += 1
 
     def _write(self, data: bytes) -> None:
         left = memoryview(data)

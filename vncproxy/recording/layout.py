@@ -1,18 +1,21 @@
 """The file of a recording: what a session's screen showed, so that it can be played and sought.
 
 It holds what a server says to a viewer (RFB's server messages), with times. No key, no pointer and
-no clipboard text is ever in it. Times are milliseconds since the session began; numbers are
-big-endian.
+no clipboard text is ever in it. config/recording-format.md describes every byte of it; this is an
+outline. Times are milliseconds since the session began; numbers are big-endian.
 
-    file        SIGNATURE, version (U16), length and CRC-32 (U32 each) of the JSON of the `Header`,
-                which follows, then chunks
-    chunk       tag (4 bytes), flags (U8), 3 zero bytes, time of its first and of its last record
-                (U64 each), length of what follows (U32), CRC-32 of what follows (U32), and that
-      BLOK        begins a block: the first part of a gzip member; flags: see `Block`
-      MORE        the next part of that member
-      NOTE        something that happened, one of `NOTES`, in ASCII; stands between the parts
-      INDX        JSON of the `Index`; the last chunk
-    end         offset of INDX (U64), END
+    file        SIGNATURE, version (U16), length of the JSON of the `Header` (U32), CRC-32 of the
+                version, that length and the JSON (U32), the JSON, then chunks
+    chunk       a head, see `Chunk`, then data
+      BLOK      begins a block: the first part of a gzip member
+      MORE      the next part of that member
+      NOTE      something that happened, one of `NOTES`, in ASCII; stands between the parts
+      ENDS      the header's JSON once more; the last chunk of a recording that was ended
+
+Whatever happens to a file, what is left of it can be read: each head and all data have checksums;
+chunks are numbered, so that one that is gone is noticed; and each has the file's own random
+identity, so that the next one can be looked for where one is broken, and isn't taken for one if it
+is only a picture of another recording.
 
 A block's gzip member holds records: time (U64), kind (U8), length (U32), bytes. The first is the
 OPENING, a ServerInit: size, pixel format and name of the screen. KEY records follow, from which
@@ -21,8 +24,8 @@ any whole block with its OPENING and its KEY records; one that comes from the bl
 those out if the block continues it. All Tight rectangles reset their zlib streams, so none needs
 one that came before it.
 
-A file that was cut lacks its end, and is read by following the chunks. Every part of a member ends
-at a byte boundary of the compressor, so all but the last, broken chunk can be used.
+Every part of a member ends at a byte boundary of the compressor, so a file that was cut can be used
+up to its last whole chunk.
 """
 
 from __future__ import annotations
@@ -40,29 +43,33 @@ from vncproxy.errors import RecordingError
 SIGNATURE = b"\x89vncproxy-rec\r\n\x1a"
 """The first byte has its high bit set and the last ones are a line end and an end of file, so that
 a copy that was taken for text shows."""
-VERSION = 1
-END = b"vncp-end"
+VERSION = 2
 SUFFIX = ".vncrec"
 HEADER_MAX_BYTES = 64 * 1024
 RECORD_MAX_BYTES = 128 << 20
 """More than one record can have: a rectangle has at most 64 MiB."""
-INDEX_MAX_BYTES = 64 << 20
+CHUNK_MAX_BYTES = 1 << 30
+"""More than the data of one chunk can have."""
+IDENTITY_BYTES = 8
 
 LINK_LOST, LINK_RENEWED, GAP = "link-lost", "link-renewed", "gap"
 NOTES = frozenset({LINK_LOST, LINK_RENEWED, GAP})
 """The link to the cloud broke; another one took its place; some time up to here wasn't recorded."""
 
-BLOCK, MORE, NOTE, INDEX = b"BLOK", b"MORE", b"NOTE", b"INDX"
-WHOLE, CONTINUES = 1, 2
+BLOCK, MORE, NOTE, END = b"BLOK", b"MORE", b"NOTE", b"ENDS"
+TAGS = (BLOCK, MORE, NOTE, END)
+WHOLE, CONTINUES, LAST = 1, 2, 4
+"""Flags. Of a BLOK: its KEY records make the whole picture; nothing is missing between the block
+before and this one. Of a BLOK or a MORE: the gzip member ends with it."""
 
 _START = struct.Struct(">HII")
-_CHUNK = struct.Struct(">4sB3xQQII")
+_SUMMED_START = struct.Struct(">HI")
+_HEAD = struct.Struct(">4sB3xI8sQQII")
+_SUM = struct.Struct(">I")
 _RECORD = struct.Struct(">QBI")
-_TRAILER = struct.Struct(">Q8s")
 START_BYTES = len(SIGNATURE) + _START.size
-CHUNK_HEADER_BYTES = _CHUNK.size
+CHUNK_HEADER_BYTES = _HEAD.size + _SUM.size
 RECORD_HEADER_BYTES = _RECORD.size
-TRAILER_BYTES = _TRAILER.size
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,39 +84,6 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     address: str = ""
     door: str = ""
     version: str = ""
-
-
-class Block(msgspec.Struct, frozen=True, array_like=True):
-    """Where a block is.
-
-    Args: offset - of its BLOK chunk, in bytes; time_ms - when it begins; whole - its KEY records
-    make the whole picture; continues - nothing is missing between the block before and this one.
-    """
-
-    offset: int
-    time_ms: int
-    whole: bool
-    continues: bool
-
-    @property
-    def flags(self) -> int:
-        """As in its chunk."""
-        return WHOLE * self.whole | CONTINUES * self.continues
-
-
-class Note(msgspec.Struct, frozen=True, array_like=True):
-    """Something that happened. Args: what - one of `NOTES`."""
-
-    time_ms: int
-    what: str
-
-
-class Index(msgspec.Struct, frozen=True):
-    """What is where, and how long it all is."""
-
-    duration_ms: int
-    blocks: tuple[Block, ...]
-    notes: tuple[Note, ...] = ()
 
 
 class Kind(IntEnum):
@@ -131,10 +105,17 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The head of a chunk. Args: length - of what follows it, in bytes; crc - of that."""
+    """The head of a chunk.
+
+    Args: tag - one of `TAGS`; flags - of `WHOLE`, `CONTINUES`, `LAST`; number - 0, 1, 2 … within
+    the file; identity - the file's, the same in each chunk; first_ms, last_ms - times of its first
+    and last record; length - of its data, in bytes; crc - CRC-32 of that.
+    """
 
     tag: bytes
     flags: int
+    number: int
+    identity: bytes
     first_ms: int
     last_ms: int
     length: int
@@ -143,46 +124,71 @@ class Chunk:
 
 def start(header: Header) -> bytes:
     """The file's first bytes."""
-    text = msgspec.json.encode(header)
-    return SIGNATURE + _START.pack(VERSION, len(text), zlib.crc32(text)) + text
+    text = header_text(header)
+    crc = zlib.crc32(text, zlib.crc32(_SUMMED_START.pack(VERSION, len(text))))
+    return SIGNATURE + _START.pack(VERSION, len(text), crc) + text
 
 
-def header_length(beginning: bytes) -> int:
-    """How long the JSON is that follows the first `START_BYTES`. Raises: RecordingError."""
+def header_text(header: Header) -> bytes:
+    """As it stands in the file."""
+    return msgspec.json.encode(header)
+
+
+def parse_start(beginning: bytes) -> tuple[Header, int] | None:
+    """The header, and where the chunks begin; None if the beginning is damaged.
+
+    Args: beginning - at least the first `START_BYTES` and `HEADER_MAX_BYTES`, if there are so many.
+    Raises: RecordingError - it is whole, and of another version.
+    """
     if len(beginning) < START_BYTES or not beginning.startswith(SIGNATURE):
-        raise RecordingError("This is no recording of vncproxy, or it was damaged on its way here.")
-    version, length, _ = _START.unpack_from(beginning, len(SIGNATURE))
+        return None
+    version, length, crc = _START.unpack_from(beginning, len(SIGNATURE))
+    text = beginning[START_BYTES : START_BYTES + length]
+    if length > HEADER_MAX_BYTES or len(text) < length:
+        return None
+    if zlib.crc32(text, zlib.crc32(_SUMMED_START.pack(version, length))) != crc:
+        return None
     if version != VERSION:
         raise RecordingError(
             f"This recording has version {version}; this vncproxy plays version {VERSION}."
         )
-    if length > HEADER_MAX_BYTES:
-        raise RecordingError("The beginning of this recording is damaged.")
-    return int(length)
+    header = parse_header(text)
+    return None if header is None else (header, START_BYTES + length)
 
 
-def parse_header(beginning: bytes, text: bytes) -> Header:
-    """The header. Args: beginning - the first `START_BYTES`. Raises: RecordingError."""
-    *_, crc = _START.unpack_from(beginning, len(SIGNATURE))
+def parse_header(text: bytes) -> Header | None:
+    """A header's JSON; None if it is none."""
     try:
-        if zlib.crc32(text) != crc:
-            raise msgspec.ValidationError
         return msgspec.json.decode(text, type=Header)
-    except msgspec.MsgspecError as fault:
-        raise RecordingError("The beginning of this recording is damaged.") from fault
+    except msgspec.MsgspecError:
+        return None
 
 
-def chunk(tag: bytes, flags: int, first_ms: int, last_ms: int, data: bytes) -> bytes:
-    """A chunk."""
-    return _CHUNK.pack(tag, flags, first_ms, last_ms, len(data), zlib.crc32(data)) + data
+def chunk(
+    tag: bytes,
+    data: bytes,
+    *,
+    flags: int = 0,
+    number: int,
+    identity: bytes,
+    first_ms: int,
+    last_ms: int,
+) -> bytes:
+    """A chunk. Args: as `Chunk` has them."""
+    crc = zlib.crc32(data)
+    head = _HEAD.pack(tag, flags, number, identity, first_ms, last_ms, len(data), crc)
+    return head + _SUM.pack(zlib.crc32(head)) + data
 
 
 def parse_chunk(head: bytes) -> Chunk | None:
-    """A chunk's head; None if it can't be one."""
+    """A chunk's head; None if it isn't as it was written."""
     if len(head) < CHUNK_HEADER_BYTES:
         return None
-    found = Chunk(*_CHUNK.unpack(head[:CHUNK_HEADER_BYTES]))
-    return found if found.tag in (BLOCK, MORE, NOTE, INDEX) else None
+    summed, (crc,) = head[: _HEAD.size], _SUM.unpack_from(head, _HEAD.size)
+    if zlib.crc32(summed) != crc:
+        return None
+    found = Chunk(*_HEAD.unpack(summed))
+    return found if found.tag in TAGS and found.length <= CHUNK_MAX_BYTES else None
 
 
 def record(time_ms: int, kind: Kind, slices: Sequence[bytes]) -> Iterator[bytes]:
@@ -197,19 +203,6 @@ def parse_record(head: bytes) -> tuple[int, Kind, int]:
     if kind not in Kind.__members__.values() or length > RECORD_MAX_BYTES:
         raise damaged()
     return time_ms, Kind(kind), length
-
-
-def end(index_offset: int) -> bytes:
-    """The file's last bytes."""
-    return _TRAILER.pack(index_offset, END)
-
-
-def parse_end(last: bytes) -> int | None:
-    """Where the index is; None if these aren't the last bytes of a whole file."""
-    if len(last) != TRAILER_BYTES:
-        return None
-    offset, mark = _TRAILER.unpack(last)
-    return int(offset) if mark == END else None
 
 
 def damaged() -> RecordingError:

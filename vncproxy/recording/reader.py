@@ -1,61 +1,95 @@
 """A recording as it is read: never more of it in memory than one record.
 
-A file without its end, cut by a crash or still being written, is read as far as it goes.
+Whatever happened to the file, what is left of it is read: one without its end, cut by a crash or
+still being written, as far as it goes; one that is damaged, from the next block on that is whole.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
-
-import msgspec
 
 from vncproxy.errors import RecordingError
 from vncproxy.recording import layout
-from vncproxy.recording.layout import Block, Chunk, Header, Index, Note, Record
+from vncproxy.recording.layout import Chunk, Header, Record
 
 _GZIP = 16 + zlib.MAX_WBITS
 _PIECE_BYTES = 256 * 1024
 """At most so much is inflated at a time."""
-_CHUNK_MAX_BYTES = 1 << 30
 _READ_BYTES = 1 << 20
+_TAG = re.compile(b"|".join(layout.TAGS))
+UNKNOWN = Header(instance="unknown", viewer="", user="unknown", started_at="")
+"""Where the file's beginning and its end are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Where a block is.
+
+    Args: offset - of its BLOK chunk, in bytes; time_ms - when it begins; whole - its KEY records
+    make the whole picture; continues - nothing is missing between the block before and this one.
+    """
+
+    offset: int
+    time_ms: int
+    whole: bool
+    continues: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that happened. Args: what - one of `layout.NOTES`."""
+
+    time_ms: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """From when until when it isn't known what the screen showed."""
+
+    from_ms: int
+    to_ms: int
 
 
 class Recording:
-    """An open file. `whole`: it has its end. `close` gives the file back."""
+    """An open file, and what is where in it. `close` gives the file back.
 
-    def __init__(self, path: Path) -> None:
-        """Open it. Raises: RecordingError - it can't be read, or is no recording."""
+    header - whose session it was; known - whether the file still says so, else it is `UNKNOWN`;
+    whole - it has its end; duration_ms - how long it is; blocks - where playing can begin; notes -
+    what happened; damage - what isn't as it was written.
+    """
+
+    def __init__(self, path: Path, *, check: bool = True) -> None:
+        """Open it.
+
+        Args: check - read all of it and hold it against its checksums; else only what is where is
+        read. Raises: RecordingError - it can't be read, or is no recording.
+        """
         self._path = path
         try:
             # A pipe would let nobody read before somebody writes.
-            flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-            self._file: BinaryIO = os.fdopen(os.open(path, flags), "rb")
+            self._file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as fault:
             raise self._cannot_be_read(fault) from fault
         try:
-            status = os.fstat(self._file.fileno())
+            status = os.fstat(self._file)
             if not stat.S_ISREG(status.st_mode):
                 raise RecordingError(f"{path} is no regular file.")
             self.size_bytes = status.st_size
-            beginning = self._file.read(layout.START_BYTES)
-            length = layout.header_length(beginning)
-            self.header: Header = layout.parse_header(beginning, self._file.read(length))
-            self._chunks_at = layout.START_BYTES + length
-            index = self._index()
-            self.whole = index is not None
-            self._contents = index or self._scanned()
+            self._open(check=check)
         except OSError as fault:
-            self._file.close()
+            self.close()
             raise self._cannot_be_read(fault) from fault
         except RecordingError:
-            self._file.close()
+            self.close()
             raise
 
     def _cannot_be_read(self, fault: OSError) -> RecordingError:
@@ -63,22 +97,24 @@ class Recording:
 
     def close(self) -> None:
         """Give the file back."""
-        self._file.close()
+        os.close(self._file)
 
-    @property
-    def duration_ms(self) -> int:
-        """How long it is."""
-        return self._contents.duration_ms
-
-    @property
-    def blocks(self) -> tuple[Block, ...]:
-        """Where playing can begin."""
-        return self._contents.blocks
-
-    @property
-    def notes(self) -> tuple[Note, ...]:
-        """What happened."""
-        return self._contents.notes
+    def _open(self, *, check: bool) -> None:
+        beginning = os.pread(self._file, layout.START_BYTES + layout.HEADER_MAX_BYTES, 0)
+        found = layout.parse_start(beginning)
+        survey = _Survey(self._file, self.size_bytes, check=check)
+        survey.run(None if found is None else found[1])
+        header = found[0] if found is not None else survey.header
+        if found is None and survey.identity is None:
+            raise RecordingError("This is no recording of vncproxy, or nothing of it is left.")
+        self.known = header is not None
+        self.header: Header = header or UNKNOWN
+        self.whole = survey.ended
+        self.duration_ms = survey.duration_ms
+        self.blocks = tuple(survey.blocks)
+        self.notes = tuple(survey.notes)
+        self.damage = survey.damage
+        self._identity = survey.identity
 
     @property
     def gaps(self) -> int:
@@ -87,8 +123,8 @@ class Recording:
 
     @property
     def complete(self) -> bool:
-        """Whether it has its end, and all that was shown until then."""
-        return self.whole and self.gaps == 0
+        """Whether it has its end, and all that was shown until then, as it was written."""
+        return self.whole and self.gaps == 0 and not self.damage
 
     def sha256(self) -> str:
         """Of the file as long as it was when it was opened. Raises: RecordingError."""
@@ -96,26 +132,10 @@ class Recording:
         try:
             for at in range(0, self.size_bytes, _READ_BYTES):
                 length = min(_READ_BYTES, self.size_bytes - at)
-                digest.update(os.pread(self._file.fileno(), length, at))
+                digest.update(os.pread(self._file, length, at))
         except OSError as fault:
             raise self._cannot_be_read(fault) from fault
         return digest.hexdigest()
-
-    def damaged_at_ms(self) -> int | None:
-        """From when on what it showed can't be relied upon; None: every part is as it was written.
-
-        Against accidents: whoever changes a file on purpose can make its parts fit again.
-        """
-        at_ms, after = 0, self._chunks_at
-        for offset, chunk in self._chunks(self._chunks_at):
-            try:
-                self._content(offset, chunk)
-            except RecordingError:
-                return at_ms
-            at_ms = max(at_ms, chunk.last_ms)
-            after = offset + layout.CHUNK_HEADER_BYTES + chunk.length
-        ends = self.size_bytes - layout.TRAILER_BYTES
-        return at_ms if self.whole and after != ends else None
 
     def block_at(self, time_ms: int) -> int:
         """The number of the block from which to play to see the picture at `time_ms`."""
@@ -131,79 +151,178 @@ class Recording:
         """
         inflater = zlib.decompressobj(_GZIP)
         held = bytearray()
-        for piece in self._packed(self.blocks[number].offset):
-            packed = piece
-            while packed:
+        ended = False
+        for packed, last in self._packed(self.blocks[number].offset):
+            ended = last
+            left = packed
+            while left:
                 try:
-                    held += inflater.decompress(packed, _PIECE_BYTES)
+                    held += inflater.decompress(left, _PIECE_BYTES)
                 except zlib.error as fault:
                     raise layout.damaged() from fault
-                packed = inflater.unconsumed_tail
+                left = inflater.unconsumed_tail
                 yield from _complete(held)
+        if ended and (held or not inflater.eof or inflater.unused_data):
+            raise layout.damaged()
 
-    def _packed(self, offset: int) -> Iterator[bytes]:
-        """What the chunks of one block hold."""
-        first = True
-        for at, chunk in self._chunks(offset):
-            if not first and chunk.tag in (layout.BLOCK, layout.INDEX):
+    def _packed(self, offset: int) -> Iterator[tuple[bytes, bool]]:
+        """What the chunks of one block hold, and whether its member ends there.
+
+        Raises: RecordingError - one of them is damaged, or gone.
+        """
+        wanted = None
+        while (chunk := self._chunk(offset)) is not None:
+            if wanted is not None and chunk.number != wanted:
+                raise layout.damaged()
+            if wanted is not None and chunk.tag in (layout.BLOCK, layout.END):
+                # The disk failed, and the recording went on with another block, or ended.
                 return
-            first = False
-            if chunk.tag == layout.NOTE:
-                continue
-            yield self._content(at, chunk)
+            if chunk.tag != layout.NOTE:
+                last = bool(chunk.flags & layout.LAST)
+                yield self._data(offset, chunk), last
+                if last:
+                    return
+            wanted = chunk.number + 1
+            offset += layout.CHUNK_HEADER_BYTES + chunk.length
 
-    def _content(self, at: int, chunk: Chunk) -> bytes:
+    def _chunk(self, offset: int) -> Chunk | None:
+        """The chunk that begins there; None if the file was cut before its end.
+
+        Raises: RecordingError - what is there is none.
+        """
+        head = os.pread(self._file, layout.CHUNK_HEADER_BYTES, offset)
+        if len(head) < layout.CHUNK_HEADER_BYTES:
+            return None
+        chunk = layout.parse_chunk(head)
+        if chunk is None or chunk.identity != self._identity:
+            raise layout.damaged()
+        after = offset + layout.CHUNK_HEADER_BYTES + chunk.length
+        return chunk if after <= self.size_bytes else None
+
+    def _data(self, at: int, chunk: Chunk) -> bytes:
         # Read here and not kept open at a place: several may read at once.
-        data = os.pread(self._file.fileno(), chunk.length, at + layout.CHUNK_HEADER_BYTES)
+        data = os.pread(self._file, chunk.length, at + layout.CHUNK_HEADER_BYTES)
         if len(data) < chunk.length or zlib.crc32(data) != chunk.crc:
             raise layout.damaged()
         return data
 
-    def _chunks(self, offset: int) -> Iterator[tuple[int, Chunk]]:
-        """The complete chunks from `offset` on, with their offsets."""
-        while True:
-            head = os.pread(self._file.fileno(), layout.CHUNK_HEADER_BYTES, offset)
-            chunk = layout.parse_chunk(head)
-            if chunk is None or chunk.length > _CHUNK_MAX_BYTES:
-                return
-            after = offset + layout.CHUNK_HEADER_BYTES + chunk.length
-            if after > self.size_bytes:
-                return
-            yield offset, chunk
-            offset = after
 
-    def _index(self) -> Index | None:
-        """What the end of the file says; None if it has no end that could be right."""
-        at = self.size_bytes - layout.TRAILER_BYTES
-        offset = layout.parse_end(os.pread(self._file.fileno(), layout.TRAILER_BYTES, max(at, 0)))
-        if offset is None or offset < self._chunks_at:
-            return None
-        found = next(self._chunks(offset), None)
-        if found is None:
-            return None
-        _, chunk = found
-        if chunk.tag != layout.INDEX or chunk.length > layout.INDEX_MAX_BYTES:
-            return None
-        try:
-            index = msgspec.json.decode(self._content(offset, chunk), type=Index)
-        except (RecordingError, msgspec.MsgspecError):
-            return None
-        return index if all(b.offset < offset for b in index.blocks) else None
+class _Survey:
+    """What is where in a file, and what of it is damaged."""
 
-    def _scanned(self) -> Index:
-        """What the chunks say."""
-        blocks: list[Block] = []
-        notes: list[Note] = []
-        duration_ms = 0
-        for at, chunk in self._chunks(self._chunks_at):
-            duration_ms = max(duration_ms, chunk.last_ms)
-            if chunk.tag == layout.BLOCK:
-                whole, continues = chunk.flags & layout.WHOLE, chunk.flags & layout.CONTINUES
-                blocks.append(Block(at, chunk.first_ms, bool(whole), bool(continues)))
-            elif chunk.tag == layout.NOTE:
-                what = self._content(at, chunk).decode("ascii", "replace")
-                notes.append(Note(chunk.first_ms, what if what in layout.NOTES else layout.GAP))
-        return Index(duration_ms, tuple(blocks), tuple(notes))
+    def __init__(self, file: int, size_bytes: int, *, check: bool) -> None:
+        """Args: file - its descriptor; check - hold all data against their checksums."""
+        self.identity: bytes | None = None
+        self.header: Header | None = None
+        self.ended = False
+        self.duration_ms = 0
+        self.blocks: list[Block] = []
+        self.notes: list[Note] = []
+        self._file = file
+        self._size_bytes = size_bytes
+        self._check = check
+        self._number = 0
+        self._damage: list[Damage] = []
+        self._right_until_ms = 0
+        self._broken_from_ms: int | None = None
+
+    @property
+    def damage(self) -> tuple[Damage, ...]:
+        """What isn't known."""
+        if self._broken_from_ms is None:
+            return tuple(self._damage)
+        return (*self._damage, Damage(self._broken_from_ms, self.duration_ms))
+
+    def run(self, at: int | None) -> None:
+        """Follow the chunks. Args: at - where the first one should begin, if that is known."""
+        if at is None:
+            self._broke()
+            at = 0
+        while at < self._size_bytes:
+            chunk = self._parsed(os.pread(self._file, layout.CHUNK_HEADER_BYTES, at))
+            if self.ended:
+                # Nothing follows the end.
+                self._broke()
+                return
+            if chunk is None:
+                found = self._next_head(at + 1)
+                if found is None:
+                    if self._size_bytes - at >= layout.CHUNK_HEADER_BYTES:
+                        self._broke()
+                    return
+                self._broke()
+                at = found
+                continue
+            after = at + layout.CHUNK_HEADER_BYTES + chunk.length
+            if after > self._size_bytes:
+                return
+            if chunk.number != self._number:
+                self._broke()
+            self.identity = chunk.identity
+            self._number = chunk.number + 1
+            self._take(at, chunk)
+            at = after
+
+    def _parsed(self, head: bytes) -> Chunk | None:
+        """A head that may follow what was found until now."""
+        chunk = layout.parse_chunk(head)
+        if chunk is None or self.identity not in (None, chunk.identity):
+            return None
+        return chunk if chunk.number >= self._number else None
+
+    def _next_head(self, at: int) -> int | None:
+        """Where the next chunk begins; None if there is no other."""
+        while at < self._size_bytes:
+            # With what a head that begins at the end of the piece goes on with.
+            piece = os.pread(self._file, _READ_BYTES + layout.CHUNK_HEADER_BYTES - 1, at)
+            for found in _TAG.finditer(piece):
+                head = piece[found.start() : found.start() + layout.CHUNK_HEADER_BYTES]
+                if self._parsed(head) is not None:
+                    return at + found.start()
+            at += _READ_BYTES
+        return None
+
+    def _take(self, at: int, chunk: Chunk) -> None:
+        self.duration_ms = max(self.duration_ms, chunk.last_ms)
+        intact = not self._check or self._sum(at, chunk) == chunk.crc
+        if chunk.tag == layout.BLOCK:
+            whole, continues = chunk.flags & layout.WHOLE, chunk.flags & layout.CONTINUES
+            if self._broken_from_ms is not None:
+                continues = False
+                if whole and intact:
+                    self._damage.append(Damage(self._broken_from_ms, chunk.first_ms))
+                    self._broken_from_ms = None
+            self.blocks.append(Block(at, chunk.first_ms, bool(whole), bool(continues)))
+        if not intact:
+            self._broke()
+        elif chunk.tag == layout.END:
+            self.header = layout.parse_header(self._read(at, chunk))
+        elif chunk.tag == layout.NOTE:
+            what = self._read(at, chunk).decode("ascii", "replace")
+            self.notes.append(Note(chunk.first_ms, what if what in layout.NOTES else layout.GAP))
+        self.ended = chunk.tag == layout.END
+        if self._broken_from_ms is None:
+            self._right_until_ms = max(self._right_until_ms, chunk.last_ms)
+
+    def _broke(self) -> None:
+        if self._broken_from_ms is None:
+            self._broken_from_ms = self._right_until_ms
+
+    def _read(self, at: int, chunk: Chunk) -> bytes:
+        # Notes and headers are short; whatever a file claims, no more is read.
+        length = min(chunk.length, layout.HEADER_MAX_BYTES)
+        return os.pread(self._file, length, at + layout.CHUNK_HEADER_BYTES)
+
+    def _sum(self, at: int, chunk: Chunk) -> int:
+        crc, done = 0, 0
+        while done < chunk.length:
+            length = min(_READ_BYTES, chunk.length - done)
+            data = os.pread(self._file, length, at + layout.CHUNK_HEADER_BYTES + done)
+            if not data:
+                return -1
+            crc = zlib.crc32(data, crc)
+            done += len(data)
+        return crc
 
 
 def _complete(held: bytearray) -> Iterator[Record]:

@@ -27,6 +27,8 @@ DISK_TIMEOUT_S = 5.0
 """How long whoever opens a console waits for the disk."""
 TIDY_INTERVAL_S = 600.0
 """Between two looks at what has become too old."""
+LOOK_INTERVAL_S = 1.0
+"""Between two looks at whether the disk still answers."""
 MAX_PENDING = 8
 """Questions to a disk that doesn't answer; beyond, nobody need ask."""
 _SLOW = "This session has to be recorded, and it can't be: the disk doesn't answer."
@@ -45,9 +47,15 @@ class Recordings:
         version: str = "",
         clock: Callable[[], float] = time.time,
         disk_timeout_s: float = DISK_TIMEOUT_S,
+        required: bool = False,
     ) -> None:
-        """Nothing is touched yet. Args: version - of vncproxy; clock - seconds since 1970."""
+        """Nothing is touched yet.
+
+        Args: version - of vncproxy; clock - seconds since 1970; required - whether a session that
+        isn't recorded any more is ended.
+        """
         self.folder = folder
+        self.required = required
         self._version = version
         self._clock = clock
         self._disk_timeout_s = disk_timeout_s
@@ -70,7 +78,18 @@ class Recordings:
         await self._in_thread(self.folder.tidy_if_there, _nothing)
 
     async def watch(self) -> None:
-        """Delete what is too old, every so often, until cancelled."""
+        """See whether the disk answers, and delete what is too old, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch_disk())
+            group.create_task(self._watch_age())
+
+    async def _watch_disk(self) -> None:
+        while True:
+            for writer in self._writers:
+                writer.look()
+            await asyncio.sleep(LOOK_INTERVAL_S)
+
+    async def _watch_age(self) -> None:
         while True:
             try:
                 await self.tidy()
@@ -88,7 +107,7 @@ class Recordings:
         whole = msgspec.structs.replace(
             header, started_at=moment.replace("+00:00", "Z"), version=self._version
         )
-        name, file = await self._in_thread(partial(self._create, whole, now), _thrown_away)
+        name, file = await self._in_thread(partial(self._create, whole, now), self._throw_away)
         writer = RecordingWriter(
             name, file, self.folder, listener, call=_caller(asyncio.get_running_loop())
         )
@@ -117,8 +136,13 @@ class Recordings:
         except OSError as fault:
             raise self.folder.cannot(fault) from fault
 
+    def _throw_away(self, made: tuple[str, RecordingFile]) -> None:
+        name, file = made
+        file.discard()
+        self.folder.remove(name)
+
     async def _in_thread(self, work: Callable[[], _T], late: Callable[[_T], object]) -> _T:
-        """What `work` gives. Args: late - takes it if nobody waits for it any more.
+        """What `work` gives. Args: late - takes it, in a thread, if nobody waits for it any more.
 
         Raises: RecordingError - as `work`, or it takes too long.
         """
@@ -135,7 +159,9 @@ class Recordings:
                 else:
                     waiting.set_exception(fault)
             elif fault is None:
-                late(result)  # type: ignore[arg-type]
+                threading.Thread(
+                    target=late, args=(result,), name="recordings", daemon=True
+                ).start()
 
         def run() -> None:
             try:
@@ -167,7 +193,3 @@ def _caller(loop: asyncio.AbstractEventLoop) -> Callable[..., object]:
 
 def _nothing(_: object) -> None:
     return
-
-
-def _thrown_away(made: tuple[str, RecordingFile]) -> None:
-    made[1].close(0)

@@ -2,6 +2,8 @@
 
 What waits is bounded in bytes. When the disk is too slow, full or broken, `has_room` says so; what
 comes then must be left out, and when there is room again the recording goes on with a new block.
+A disk that doesn't answer holds up the thread, so whoever made the writer has to `look` every so
+often: then that is told within `LATE_S`.
 """
 
 from __future__ import annotations
@@ -28,6 +30,10 @@ FLUSH_INTERVAL_S = 1.0
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 300.0
 """Between two tries to go on after the disk has failed."""
+LATE_S = 5.0
+"""What was shown longer ago is in the file, or it is told that it isn't."""
+_SLOW = "This session has to be recorded, and it can't be: the disk doesn't keep up."
+_HANGS = "This session has to be recorded, and it can't be: the disk doesn't answer."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ class WriterListener(Protocol):
         """There is room again."""
 
     def recording_troubled(self, problem: str | None) -> None:
-        """Nothing can be written any more, and why; None: it can again."""
+        """What is shown isn't in the file, and why; None: it is again."""
 
     def recording_too_long(self) -> None:
         """It has its share of the folder, told once: it should end, and is written until then."""
@@ -107,11 +113,13 @@ class RecordingWriter:
         call: Callable[..., object],
         queue_bytes: int = QUEUE_BYTES,
         first_pause_s: float = FIRST_PAUSE_S,
+        late_s: float = LATE_S,
     ) -> None:
         """Own `file` and start the thread.
 
         Args: call - runs a function with arguments on the event loop's thread; first_pause_s -
-        before going on after the disk has failed, then growing to `LONGEST_PAUSE_S`.
+        before going on after the disk has failed, then growing to `LONGEST_PAUSE_S`; late_s - as
+        `LATE_S`.
         """
         self.name = name
         self._file = file
@@ -124,9 +132,16 @@ class RecordingWriter:
         self._tidied_at_bytes = file.written_bytes
         self._problem: str | None = None
         self._too_long = False
+        self._discarded = False
+        # Below: the event loop's alone.
+        self._late_s = late_s
+        self._late: str | None = None
+        self._failure: str | None = None
+        self._told: str | None = None
         # Below: shared with the thread, under the condition's lock.
         self._wake = threading.Condition()
-        self._queue: deque[_Begin | _Add | _Note] = deque()
+        self._queue: deque[tuple[float, _Begin | _Add | _Note]] = deque()
+        self._since: float | None = None
         self._waiting_bytes = 0
         self._full = self._failed = self._lost = False
         self._end_ms: int | None = None
@@ -164,6 +179,23 @@ class RecordingWriter:
                 self._end_ms = time_ms
                 self._wake.notify()
 
+    def discard(self) -> None:
+        """The session didn't come about, and nothing was recorded: the file goes."""
+        self._discarded = True
+        self.close(0)
+
+    def look(self) -> None:
+        """Find out how late it is, and tell it if that has changed."""
+        now = time.monotonic()
+        with self._wake:
+            # What the thread is at comes before what waits.
+            waits = self._queue[0][0] if self._queue else None
+            since = self._since if self._since is not None else waits
+            lost = self._lost
+        hangs = since is not None and now - since > self._late_s
+        self._late = _HANGS if hangs else _SLOW if lost else None
+        self._tell()
+
     @property
     def ended(self) -> bool:
         """Whether the file is closed."""
@@ -178,9 +210,11 @@ class RecordingWriter:
         with self._wake:
             if self._failed or self._end_ms is not None or (self._lost and isinstance(job, _Add)):
                 return
-            self._queue.append(job)
+            self._queue.append((time.monotonic(), job))
             self._waiting_bytes += job.size_bytes
-            self._full = self._full or self._waiting_bytes > self._queue_bytes
+            if self._waiting_bytes > self._queue_bytes:
+                # What follows is left out: only another block helps.
+                self._full = self._lost = True
             self._wake.notify()
 
     # The thread
@@ -192,6 +226,8 @@ class RecordingWriter:
             # Whoever trusts in the recording must know.
             with self._wake:
                 self._failed = self._lost = True
+                self._since = None
+                self._queue.clear()
             self._say("This session isn't recorded any more: a fault of the daemon.")
             raise
 
@@ -208,6 +244,7 @@ class RecordingWriter:
                     if not self._lost:
                         self._say(None)
                         pause_s = self._first_pause_s
+                self._since = None
             except (OSError, RecordingError) as fault:
                 self._fail(fault)
                 self._rest(pause_s)
@@ -225,8 +262,9 @@ class RecordingWriter:
                 timeout_s = max(0.0, self._flush_at - time.monotonic())
             self._wake.wait_for(lambda: self._queue or self._end_ms is not None, timeout_s)
             if not self._queue:
+                self._since = time.monotonic()
                 return None
-            job = self._queue.popleft()
+            self._since, job = self._queue.popleft()
             self._waiting_bytes -= job.size_bytes
             if self._full and self._waiting_bytes <= self._queue_bytes // ROOM_PART:
                 self._full = False
@@ -261,6 +299,7 @@ class RecordingWriter:
             self._full = False
             self._queue.clear()
             self._waiting_bytes = 0
+            self._since = None
         self._flush_at = None
         if isinstance(fault, OSError):
             fault = self._folder.cannot(fault)
@@ -273,15 +312,32 @@ class RecordingWriter:
         self._call(self._listener.recording_has_room)
 
     def _say(self, problem: str | None) -> None:
-        if problem is None and self._problem is None:
-            return
-        if problem is None or self._problem is None:
-            self._call(self._listener.recording_troubled, problem)
-        self._problem = problem
+        if problem is not None or self._problem is not None:
+            self._problem = problem
+            self._call(self._failed_or_not, problem)
+
+    def _failed_or_not(self, problem: str | None) -> None:
+        self._failure = problem
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell what has changed, on the event loop's thread."""
+        problem = self._failure or self._late
+        if (problem is None) != (self._told is None):
+            self._listener.recording_troubled(problem)
+        self._told = problem
 
     def _finish(self, end_ms: int) -> None:
-        # The disk may be as full as it was: then the note is in the index alone, or nowhere.
+        # The disk may be as full as it was: then the note is nowhere.
+        self._since = time.monotonic()
         file = self._file
-        problem = file.close(end_ms, gap=self._lost)
-        result = Result(self.name, file.written_bytes, file.sha256, problem or self._problem)
+        if self._discarded:
+            file.discard()
+            self._folder.remove(self.name)
+            return
+        gap = self._lost
+        problem = file.close(end_ms, gap=gap)
+        problem = problem or self._problem or (_SLOW if gap else None)
+        self._since = None
+        result = Result(self.name, file.written_bytes, file.sha256, problem)
         self._call(self._listener.recording_ended, result)

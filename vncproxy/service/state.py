@@ -54,7 +54,8 @@ def records(config: Config) -> bool:
 
 def recordings_of(config: Config, state: Path, audit: Audit | None = None) -> Recordings:
     """Where sessions are recorded. Args, raises: as `recording_folder_of`."""
-    return Recordings(recording_folder_of(config, state, audit), version=__version__)
+    folder = recording_folder_of(config, state, audit)
+    return Recordings(folder, version=__version__, required=config.recording.required)
 
 
 def recording_folder_of(config: Config, state: Path, audit: Audit | None = None) -> RecordingFolder:

@@ -103,6 +103,7 @@ async def _contents(request: web.Request) -> web.Response:
                 for one in recording.blocks
             ],
             "notes": [{"time_ms": one.time_ms, "what": one.what} for one in recording.notes],
+            "damage": [{"from_ms": one.from_ms, "to_ms": one.to_ms} for one in recording.damage],
         }
     )
 

@@ -141,10 +141,13 @@ def test_a_damaged_one_is_described(tmp_path: Path) -> None:
     raw[raw.index(b"BLOK") + CHUNK_HEADER_BYTES + 4] ^= 1
     path.write_bytes(raw)
     found = describe(path)
-    assert (found["complete"], found["damaged_at_s"], found["screen"]) == (False, 0.0, None)
+    assert (found["complete"], found["screen"]) == (False, None)
+    assert found["damaged"] == [{"from_s": 0.0, "to_s": 0.001}]
+    for more in ("--info", "--json"):
+        assert main(["replay", str(path), more]) == FAILED
     text = "\n".join(in_words(found))
     assert "ann" in text
-    assert "DAMAGED    from 0:00:00" in text
+    assert "DAMAGED    from 0:00:00 to 0:00:00" in text
 
 
 def test_a_name_that_would_draw_on_the_terminal(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_it_is_in_the_file_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once too much waits there is no room, and it is told when there is again; nothing is lost."""
+    """Once too much waits there is no room, and it is told when there is again; that is written."""
     desk = Desk()
     with writing(tmp_path, desk, queue_bytes=1000) as (writer, path):
         disk = Disk(monkeypatch, path)
@@ -130,7 +130,7 @@ def test_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             if count > 1000:
                 break
         assert not writer.has_room
-        assert not writer.lost
+        assert writer.lost
         disk.hanging.set()
         assert desk.heard() == ("room", None)
         assert writer.has_room
@@ -235,3 +235,64 @@ def test_one_session_s_share(tmp_path: Path) -> None:
     assert isinstance(result, Result)
     assert result.problem is None
     assert contents(path)[-1][2] == b"last"
+
+
+def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits for it, and it is told that what is shown isn't in the file, and when it is."""
+    monkeypatch.setattr(module, "FLUSH_INTERVAL_S", 0.0)
+    desk = Desk()
+    with writing(tmp_path, desk, late_s=0.05) as (writer, path):
+        disk = Disk(monkeypatch, path)
+        writer.begin(1, b"opening", whole=False, continues=False)
+        writer.look()
+        disk.hanging.clear()
+        writer.add(2, Kind.LIVE, [b"seen"])
+        kind, problem = looked_until_heard(writer, desk)
+        assert kind == "trouble"
+        assert "the disk doesn't answer" in str(problem)
+        # There is room, so it isn't left out.
+        writer.add(3, Kind.LIVE, [b"too"])
+        disk.hanging.set()
+        assert looked_until_heard(writer, desk) == ("trouble", None)
+    assert [data for _, _, data in contents(path)] == [b"opening", b"seen", b"too"]
+
+
+def test_a_disk_that_does_not_keep_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once something is left out, it is told until another block has begun."""
+    desk = Desk()
+    with writing(tmp_path, desk, queue_bytes=1000) as (writer, path):
+        disk = Disk(monkeypatch, path)
+        disk.hanging.clear()
+        writer.begin(1, b"opening", whole=False, continues=False)
+        for at in range(5):
+            writer.add(at, Kind.LIVE, [os.urandom(500)])
+        kind, problem = looked_until_heard(writer, desk)
+        assert kind == "trouble"
+        assert "keep up" in str(problem)
+        disk.hanging.set()
+        assert desk.heard() == ("room", None)
+        writer.look()
+        assert desk.said.empty()
+        writer.begin(9, b"again", whole=True, continues=False)
+        assert looked_until_heard(writer, desk) == ("trouble", None)
+    assert contents(path)[-1][2] == b"again"
+
+
+def test_a_session_that_did_not_come_about(tmp_path: Path) -> None:
+    """Nothing is left of it, and nobody is told of a recording."""
+    desk = Desk()
+    with writing(tmp_path, desk) as (writer, path):
+        writer.discard()
+    assert not path.exists()
+    assert desk.said.empty()
+
+
+def looked_until_heard(writer: RecordingWriter, desk: Desk) -> tuple[str, object]:
+    """The next word, as whoever looks every so often hears it."""
+    for _ in range(2000):
+        writer.look()
+        try:
+            return desk.said.get(timeout=0.01)
+        except queue.Empty:
+            continue
+    raise AssertionError("nothing was told")

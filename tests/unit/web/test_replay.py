@@ -14,7 +14,7 @@ from aiohttp import web
 
 from tests.decoder import Decoder
 from tests.unit.recording.surroundings import new_file
-from vncproxy.recording.layout import GAP, Kind
+from vncproxy.recording.layout import CHUNK_HEADER_BYTES, GAP, Kind
 from vncproxy.recording.reader import Recording
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.viewer_messages import (
@@ -132,7 +132,7 @@ async def test_a_damaged_block(tmp_path: Path) -> None:
     path = made(tmp_path / "one")
     data = bytearray(path.read_bytes())
     second = data.index(b"BLOK", data.index(b"BLOK") + 4)
-    data[second + 40] ^= 255
+    data[second + CHUNK_HEADER_BYTES + 8] ^= 255
     path.write_bytes(data)
     async with served(path) as client:
         assert [kind for _, kind, _ in await block(client, "0")][-1] == BLOCK_END
