@@ -97,6 +97,61 @@ async def test_a_running_link_that_ends_is_replaced(tmp_path: Path, ending: Endi
         await until(lambda: same_picture(setup, viewer), "its echo")
 
 
+QUICK = Limits(idle_timeout=0.5, keepalive_interval=0.2, upstream_timeout=0.4)
+
+
+@pytest.mark.parametrize("settled", [True, False])
+@pytest.mark.parametrize("fault", [GatewayFault.freeze(), GatewayFault.stall_after(0)])
+async def test_a_frozen_upstream_is_replaced(
+    tmp_path: Path, fault: GatewayFault, settled: bool
+) -> None:
+    """TCP is alive, the keepalive goes out, and nobody answers: that is a loss like any other.
+
+    Also for one that freezes before it had to answer any question but the first request.
+    """
+    async with under_fault(tmp_path, cloud=STILL, limits=QUICK) as setup:
+        viewer = await setup.viewer()
+        await until(lambda: same_picture(setup, viewer), "the picture")
+        if settled:
+            await answers(viewer, 3)
+        assert links(setup) == 1
+        assert setup.cloud.strike(fault)
+        await until(lambda: links(setup) == 2, "another link")
+        assert dials(setup) == ["accepted"] * 2
+        await viewer.type("a")
+        await until(lambda: setup.cloud.typed_text == "a", "a key on it")
+        await until(lambda: same_picture(setup, viewer), "its picture")
+        (silent,) = (event for event in setup.events if event["event"] == "link.silent")
+        assert silent["level"] == "warning"
+        assert silent["seconds"] >= QUICK.idle_timeout + QUICK.upstream_timeout
+
+
+async def answers(viewer: Viewer, number: int) -> None:
+    """So many updates of a still screen, which are the answers to questions."""
+    before = viewer.decoder.updates
+    await until(lambda: viewer.decoder.updates - before >= number, "answers to questions")
+
+
+async def test_a_still_screen_is_not_a_frozen_one(tmp_path: Path) -> None:
+    """It answers each question, and the link stays."""
+    async with under_fault(tmp_path, cloud=STILL, limits=QUICK) as setup:
+        viewer = await setup.viewer()
+        await answers(viewer, 5)
+        assert links(setup) == 1
+
+
+async def test_an_upstream_that_answers_no_question_is_not_judged_by_it(tmp_path: Path) -> None:
+    """It is asked, and asked again, but the link stays as long as TCP does."""
+    async with recording_screen() as screen:
+        cloud = replace(STILL, instances=(SimulatedInstance(screen=screen.address),))
+        async with under_fault(tmp_path, cloud=cloud, limits=QUICK) as setup:
+            await setup.viewer()
+            pixel = b"\x03\0" + bytes(4) + b"\0\1\0\1"
+            await until(lambda: screen.received, "the link")
+            await until(lambda: screen.received[0].count(pixel) >= 3, "questions")
+            assert links(setup) == 1
+
+
 @pytest.mark.parametrize("after_bytes", [150, 400, 1000, 3000])
 async def test_a_link_reset_in_mid_rectangle_leaves_no_trace(
     tmp_path: Path, after_bytes: int

@@ -101,6 +101,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """s, a VncUrl's life, counted from when it was asked for (cloud)."""
     idle_timeout: kinds.Duration = 60.0
     """s without interaction after which the cloud closes (cloud; newer pages say 300)."""
+    upstream_timeout: kinds.Duration = 15.0
+    """s, an upstream that leaves a question unanswered for so long is dead (ours)."""
     keepalive_interval: kinds.Duration = 20.0
     """s between messages that count as interaction; at most idle_timeout / 2 (ours)."""
     keepalive_key: kinds.Keysym = 0

@@ -31,6 +31,7 @@ from vncproxy.console.witness import Witness
 from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamLost, VncproxyError
 from vncproxy.observe.audit import Audit
 from vncproxy.rfb.client_events import ClientEvent
+from vncproxy.rfb.liveness import Liveness
 
 _log = structlog.get_logger("vncproxy.console")
 LINK_CLOSE_TIMEOUT_S = 6.0
@@ -97,9 +98,13 @@ class Console:
             console.control,
             console.runner.held,
             console.runner.learner.keepalive,
+            Liveness(
+                quiet_s=parts.limits.idle_timeout, answer_timeout_s=parts.limits.upstream_timeout
+            ),
             viewer_queue_bytes=parts.limits.viewer_queue,
             changed=console.changed,
             keepalive_sent=parts.metrics.keepalive_sent,
+            silent=console.runner.link_silent,
         )
         return console
 

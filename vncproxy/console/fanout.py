@@ -281,14 +281,7 @@ class Fanout:
         self.next_request_at = None
         area = self._area_due(now)
         if area is not None:
-            x, y, width, height = area
-            self._ever_asked = self._outstanding = self._full_outstanding = True
-            self._full_at = now
-            out.append(
-                client_messages.update_request(
-                    incremental=False, x=x, y=y, width=width, height=height
-                )
-            )
+            out.append(self._area_request(area, now))
         elif not self._outstanding and any(s.drives for s in self.viewers.values()):
             out.append(self._frame_request())
         return out
@@ -298,6 +291,30 @@ class Fanout:
         if self._switch is not None:
             return self._switch.probe()
         return self._frame_request()
+
+    def question(self) -> list[bytes]:
+        """What an upstream that is alive answers at once, whatever its screen does.
+
+        While the format changes such a question is under way already.
+        """
+        if self._switch is not None:
+            return []
+        self._ever_asked = True
+        return [client_messages.update_request(incremental=False, x=0, y=0, width=1, height=1)]
+
+    def ask_all(self, now: float) -> list[bytes]:
+        """The whole screen, for an upstream that doesn't answer `question`."""
+        if self._switch is not None:
+            return []
+        return [self._area_request((0, 0, self.memory.width, self.memory.height), now)]
+
+    def _area_request(self, area: Area, now: float) -> bytes:
+        x, y, width, height = area
+        self._ever_asked = self._outstanding = self._full_outstanding = True
+        self._full_at = now
+        return client_messages.update_request(
+            incremental=False, x=x, y=y, width=width, height=height
+        )
 
     def _frame_request(self) -> bytes:
         self._ever_asked = self._outstanding = True

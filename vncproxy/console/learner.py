@@ -12,7 +12,7 @@ from vncproxy.console.lessons import to_lesson, to_memory
 from vncproxy.console.parts import ConsoleParts
 from vncproxy.errors import CloudError
 from vncproxy.rfb.held_input import HeldInput
-from vncproxy.rfb.keepalive import Keepalive
+from vncproxy.rfb.keepalive import Keepalive, LinkEnd
 
 _log = structlog.get_logger("vncproxy.console")
 
@@ -31,6 +31,8 @@ class Learner:
         self.opaque = False
         self.status = instance.status
         """The instance's, as the cloud said it last; empty if it couldn't be asked."""
+        self.is_asking = False
+        """Whether the cloud is being asked for it."""
         self._instance = instance
         self._parts = parts
         self._held = held
@@ -48,19 +50,25 @@ class Learner:
             memory=to_memory(learned),
         )
 
-    async def link_closed(self, *, by_upstream: bool, explained: bool, had_screen: bool) -> None:
+    async def learn(
+        self, end: LinkEnd | None, *, by_upstream: bool, explained: bool, had_screen: bool
+    ) -> bool:
         """What a link's end says about which keepalive counts (design, rule 9).
 
-        Args: explained - it is known why; had_screen - some link has shown a screen.
+        Args: end - the keepalive's word on it; explained - it is known why; had_screen - some link
+        has shown a screen. Returns: whether anything was learned.
         """
-        now = time.monotonic()
         if by_upstream and not explained and had_screen:
             await self.ask_status()
             explained = self.status in _EXPLAIN
-        lesson = self.keepalive.link_closed(now, by_upstream=by_upstream, explained=explained)
-        if lesson is not None:
-            _log.info("keepalive.learned", instance=self._instance.id, why=self.keepalive.why)
-            await self._store()
+        if end is None:
+            return False
+        lesson = self.keepalive.learn(end, by_upstream=by_upstream, explained=explained)
+        if lesson is None:
+            return False
+        _log.info("keepalive.learned", instance=self._instance.id, why=self.keepalive.why)
+        await self._store()
+        return True
 
     async def open_opaque_next(self, why: str) -> None:
         """Its upstream says what the daemon doesn't know: the next link is an opaque one."""
@@ -75,6 +83,7 @@ class Learner:
     async def ask_status(self) -> None:
         """Ask the cloud what state the instance is in."""
         self.status = ""
+        self.is_asking = True
         try:
             async with asyncio.timeout(STATUS_TIMEOUT_S):
                 self.status = await self._parts.cloud.status(
@@ -84,6 +93,8 @@ class Learner:
             _log.info("status.unknown", instance=self._instance.id, code=error.code)
         except TimeoutError:
             _log.info("status.unknown", instance=self._instance.id, code="timeout")
+        finally:
+            self.is_asking = False
 
     async def _store(self) -> None:
         lesson = to_lesson(self.keepalive.memory, opaque=self.opaque, learned_at=time.time())

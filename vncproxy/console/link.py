@@ -54,7 +54,7 @@ class Link:
 
     def __init__(self, leg: Leg, host: LinkHost, password: str | None, *, opaque: bool) -> None:
         """Own `leg`; nothing is read before `shake_hands` or `relay`."""
-        self.opened_at = time.monotonic()
+        self.opened_at = self.heard_at = time.monotonic()
         self.bytes_in = 0
         self.bytes_out = 0
         self.opaque = opaque
@@ -139,6 +139,7 @@ class Link:
     def leg_received(self, data: bytes | memoryview) -> None:
         """Bytes came."""
         self.bytes_in += len(data)
+        self.heard_at = time.monotonic()
         if self._handshake is not None:
             self._settle(self._handshake.feed(data))
         elif self._stream is not None:

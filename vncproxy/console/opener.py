@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import structlog
@@ -60,29 +60,38 @@ class Opener:
         dial: Dialler,
         *,
         url_ttl_s: float,
+        dial_timeout_s: float,
     ) -> None:
-        """Keep the parts."""
+        """Keep the parts. Args: dial_timeout_s - for a dial, if the VncUrl's life is longer."""
         self._instance = instance
         self._ledger = ledger
         self._cloud = cloud
         self._dial = dial
         self._url_ttl_s = url_ttl_s
+        self._dial_timeout_s = dial_timeout_s
 
     @property
     def key(self) -> str:
         """The ledger's, of the permits; a reload may change it."""
         return self._ledger.key_of(self._instance.id)
 
-    async def open(self, progress: Progress, patience: Callable[[], float]) -> Leg:
+    async def open(
+        self,
+        progress: Progress,
+        patience: Callable[[], float],
+        slot_free: Callable[[], Awaitable[None]],
+    ) -> Leg:
         """One open WebSocket to the cloud.
 
-        Args: patience - seconds that the most patient viewer will still wait.
+        Args: patience - seconds that the most patient viewer will still wait; slot_free - waits
+        until the link before has left the cloud's one slot.
         Raises: Throttled, CloudError, LedgerError, UpstreamLost, UpstreamProtocolError.
         """
         booking = await self._permit(progress, patience)
         spent = False
         try:
             progress.advance(Event.PERMIT_GRANTED)
+            await slot_free()
             url = await self._cloud.vnc_url(self._instance.id, self._instance.region)
             # From here on the VncUrl ages: nothing but the ledger stands before the dial.
             self._rest_s(url)
@@ -94,7 +103,7 @@ class Opener:
             raise UpstreamLost("the permit lapsed while the cloud was asked for the VncUrl")
         progress.dialled()
         progress.advance(Event.URL_OBTAINED)
-        return await self._dial(url, self._rest_s(url))
+        return await self._dial(url, min(self._rest_s(url), self._dial_timeout_s))
 
     async def _permit(self, progress: Progress, patience: Callable[[], float]) -> Booking:
         answer = await self._ledger.book(self._instance.id, patience())

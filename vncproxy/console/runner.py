@@ -24,6 +24,7 @@ from vncproxy.console.opaque_relay import OpaqueRelay
 from vncproxy.console.opener import Opener
 from vncproxy.console.parts import ConsoleParts
 from vncproxy.console.stage import Stage
+from vncproxy.console.tasks import Tasks
 from vncproxy.console.traffic import Traffic
 from vncproxy.console.verdict import after_waiting, least_pause_s
 from vncproxy.errors import (
@@ -42,6 +43,7 @@ from vncproxy.errors import (
 from vncproxy.observe.metrics import LinkOutcome
 from vncproxy.rfb.handshake_events import PasswordNeeded, Ready, UnknownSecurity
 from vncproxy.rfb.held_input import HeldInput
+from vncproxy.rfb.keepalive import LinkEnd
 from vncproxy.rfb.server_events import ServerEvent
 from vncproxy.throttle.backoff import Backoff
 
@@ -103,6 +105,10 @@ class Runner:
         self._hurry = asyncio.Event()
         self._link_over = asyncio.Event()
         self._link_fault: VncproxyError | None = None
+        self._silent = False
+        self._tasks = Tasks()
+        self._closing: asyncio.Task[None] | None = None
+        self._learning: asyncio.Task[None] | None = None
         self._backoff = Backoff(parts.first_pause_s, 2.0, LONGEST_PAUSE_S)
         self._opener = Opener(
             instance,
@@ -110,6 +116,7 @@ class Runner:
             parts.cloud,
             parts.dial,
             url_ttl_s=parts.limits.url_ttl,
+            dial_timeout_s=parts.limits.upstream_timeout,
         )
 
     async def prepare(self) -> None:
@@ -118,6 +125,14 @@ class Runner:
 
     async def run(self) -> None:
         """Open links and serve them until cancelled, or until the console can't be had."""
+        try:
+            failure = await self._links()
+        finally:
+            await self._leave()
+        self._give_up(failure)
+
+    async def _links(self) -> VncproxyError:
+        """One link after the other; why there is no further one."""
         self.advance(Event.WANTED)
         while True:
             self.attempt += 1
@@ -125,26 +140,46 @@ class Runner:
                 await self._one_link()
             except VncPasswordError as error:
                 if not self._host.has_page():
-                    self._give_up(error)
-                    return
+                    return error
                 await self._password_from_page(error)
                 continue
             except VncproxyError as error:
                 least_s = self._least_pause(error)
-                if least_s is None or not self._host.is_wanted():
-                    self._give_up(error)
-                    return
+                if least_s is None or await self._is_unwanted():
+                    return error
                 self.advance(Event.ATTEMPT_FAILED)
                 if isinstance(error, CloudError) and error.kind is CloudErrorKind.WAITS:
-                    await self.learner.ask_status()
+                    self._tasks.start(self._show_status(), f"status-{self._instance.id}")
             else:
                 least_s = 0.0
                 lost = self._lost()
-                if not self._host.is_wanted():
-                    self._give_up(lost)
-                    return
+                if await self._is_unwanted():
+                    return lost
             await self._pause(least_s, self._backoff.next(self._parts.scatter))
             self.advance(Event.WANTED)
+
+    async def _is_unwanted(self) -> bool:
+        """Whether nobody is on; who comes while the last link is closed counts, too."""
+        if self._host.is_wanted():
+            return False
+        await self._slot_free()
+        if self._learning is not None:
+            await asyncio.wait([self._learning])
+        return not self._host.is_wanted()
+
+    async def _slot_free(self) -> None:
+        """Wait until the last link is closed: the cloud has one slot for each instance."""
+        if self._closing is not None:
+            # Not by itself: whoever waits may be cancelled, which must not cut the close short.
+            await asyncio.wait([self._closing])
+
+    async def _leave(self) -> None:
+        try:
+            await self._slot_free()
+            if self._learning is not None and not self.learner.is_asking:
+                await asyncio.wait([self._learning])
+        finally:
+            await self._tasks.close()
 
     def give_password(self, password: str) -> None:
         """The VNC password from the page; it stays in memory for the console's life only.
@@ -239,6 +274,18 @@ class Runner:
             self._link_fault = LocalError("a fault of the daemon")
         self._link_over.set()
 
+    def link_silent(self) -> None:
+        """It is up, but the upstream left a question unanswered."""
+        if self.link is not None and not self._link_over.is_set():
+            _log.warning(
+                "link.silent",
+                instance=self._instance.id,
+                link=self.link.name,
+                seconds=round(time.monotonic() - self.link.heard_at, 1),
+            )
+            self._silent = True
+            self._link_over.set()
+
     # One link
 
     async def _one_link(self) -> None:
@@ -248,6 +295,7 @@ class Runner:
         """
         self._link_over = asyncio.Event()
         self._link_fault = None
+        self._silent = False
         opaque = self.learner.opaque
         link = self.link = Link(await self._leg(), self, self._password, opaque=opaque)
         self.traffic.begin(link)
@@ -282,11 +330,11 @@ class Runner:
             raise
         finally:
             self._parts.metrics.link(outcome)
-            await self._finish(link)
+            self._retire(link)
 
     async def _leg(self) -> Leg:
         try:
-            return await self._opener.open(self, self._host.patience)
+            return await self._opener.open(self, self._host.patience, self._slot_free)
         except CloudError:
             self._parts.metrics.link("refused")
             raise
@@ -337,35 +385,59 @@ class Runner:
         self._link_fault = UpstreamLost("the viewer speaks another RFB version than the daemon")
         self._link_over.set()
 
-    async def _finish(self, link: Link) -> None:
+    def _retire(self, link: Link) -> None:
+        """The link is over. Its close, and what is learned of it, hold up nothing but a dial."""
         self.link = self.relay = None
         self.traffic.end(link)
         self.stage.link_down()
+        if link.age_s >= HEALTHY_AGE_S:
+            self._backoff.reset()
         by_upstream = link.end is not None and link.end.side is Side.CLOUD
+        # One that hangs proves nothing by having been open meanwhile.
+        ended_at = link.heard_at if self._silent else time.monotonic()
+        idle = self.learner.keepalive.link_ended(ended_at)
+        side = Side.CLOUD if by_upstream or self._silent else Side.DAEMON
+        self._closing = self._tasks.start(self._close(link, side), f"close-{link.name}")
+        if not link.opaque:
+            learning = self._learn(
+                idle, by_upstream=by_upstream, explained=self._link_fault is not None
+            )
+            self._learning = self._tasks.start(learning, f"learn-{link.name}")
+
+    async def _close(self, link: Link, side: Side) -> None:
         await link.close()
         _log.info(
             "link.closed",
             instance=self._instance.id,
             link=link.name or None,
-            side=(Side.CLOUD if by_upstream else Side.DAEMON).value,
+            side=side.value,
             code=link.end.code if link.end is not None else None,
             upstream_said=link.refusal,
             seconds=round(link.age_s, 1),
             bytes_down=link.bytes_in,
             bytes_up=link.bytes_out,
         )
-        if link.age_s >= HEALTHY_AGE_S:
-            self._backoff.reset()
-        if not self.learner.opaque:
-            await self.learner.link_closed(
-                by_upstream=by_upstream,
-                explained=self._link_fault is not None,
-                had_screen=self.stage.screen is not None,
-            )
+
+    async def _learn(self, idle: LinkEnd | None, *, by_upstream: bool, explained: bool) -> None:
+        await self.learner.learn(
+            idle,
+            by_upstream=by_upstream,
+            explained=explained,
+            had_screen=self.stage.screen is not None,
+        )
+        self._host.changed()
+
+    async def _show_status(self) -> None:
+        await self.learner.ask_status()
+        self._host.changed()
 
     def _lost(self) -> UpstreamLost:
         self.attempt = 0
-        self.failure = lost = UpstreamLost("the connection to the cloud was lost")
+        self.failure = lost = UpstreamLost(
+            "the cloud's VNC server stopped answering"
+            if self._silent
+            else "the connection to the cloud was lost"
+        )
         self.advance(Event.LINK_LOST)
         self._host.begin_waiting(self.closing_failure)
         return lost
@@ -380,8 +452,12 @@ class Runner:
             code=error.code if isinstance(error, CloudError) else "",
             attempt=self.attempt,
         )
-        # No other link can take an opaque one's place: what was said on it isn't known here.
-        return None if self.life.state is State.OPAQUE else least_pause_s(error)
+        if self.life.state is State.OPAQUE:
+            # No other link can take its place: what was said on it isn't known here.
+            return None
+        if self.life.state is State.RUNNING:
+            self.advance(Event.LINK_LOST)
+        return least_pause_s(error)
 
     def _give_up(self, error: VncproxyError) -> None:
         self.failure = error

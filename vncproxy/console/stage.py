@@ -33,10 +33,12 @@ from vncproxy.rfb.client_events import (
     PixelFormatSet,
     UpdateRequested,
 )
+from vncproxy.rfb.encodings import PICTURE
 from vncproxy.rfb.handshake_events import Ready
 from vncproxy.rfb.held_input import HeldInput
 from vncproxy.rfb.keepalive import Keepalive, KeepaliveClass, class_of
-from vncproxy.rfb.server_events import ServerEvent, StreamBroken
+from vncproxy.rfb.liveness import Liveness, Verdict
+from vncproxy.rfb.server_events import RectangleReceived, ServerEvent, StreamBroken
 from vncproxy.rfb.viewer_messages import server_init
 
 FENCE_REQUEST = 1 << 31
@@ -55,18 +57,21 @@ class Stage:
         control: Control,
         held: HeldInput,
         keepalive: Keepalive,
+        liveness: Liveness,
         *,
         viewer_queue_bytes: int,
         changed: Callable[[], None],
         keepalive_sent: Callable[[str], None],
+        silent: Callable[[], None],
     ) -> None:
         """Start without a screen.
 
         Args: viewer_queue_bytes - limits.viewer_queue; changed - what the pages show has changed;
-        keepalive_sent - for the metrics.
+        keepalive_sent - for the metrics; silent - the link is up, but nobody answers there.
         """
         self.control = control
         self.keepalive = keepalive
+        self._liveness = liveness
         self.held = held
         self.link: Link | None = None
         self.fanout: Fanout | None = None
@@ -77,6 +82,7 @@ class Stage:
         self._viewer_queue_bytes = viewer_queue_bytes
         self._changed = changed
         self._keepalive_sent = keepalive_sent
+        self._silent = silent
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._paused = False
@@ -92,7 +98,9 @@ class Stage:
         """A link has its ServerInit: the first of this console, or one that replaces a lost one."""
         memory = ScreenMemory(ready.width, ready.height, ready.name, ready.pixel_format)
         self.link = link
-        self.keepalive.link_started(time.monotonic())
+        now = time.monotonic()
+        self.keepalive.link_started(now)
+        self._liveness.link_started(now)
         if self.fanout is None:
             self.fanout = Fanout(memory, viewer_window_bytes=self._viewer_queue_bytes)
             self.fanout.recorders = {name: made(memory) for name, made in self._recorded.items()}
@@ -139,6 +147,8 @@ class Stage:
                 if isinstance(event, StreamBroken):
                     self.unknown_message = event.unknown
                     raise UpstreamProtocolError(f"the cloud's VNC server sent {event.reason}")
+                if self._liveness.is_learning and isinstance(event, RectangleReceived):
+                    self._maybe_answer(event)
                 if messages := fanout.upstream(event):
                     self._follow_format()
                     self._send(messages)
@@ -146,6 +156,11 @@ class Stage:
             raise UpstreamProtocolError(f"the cloud's VNC server sent {fault}") from None
         finally:
             self._pump()
+
+    def _maybe_answer(self, rect: RectangleReceived) -> None:
+        if rect.encoding in PICTURE:
+            now = time.monotonic()
+            self._liveness.rectangle(now, rect.x, rect.y, rect.width, rect.height)
 
     def _follow_format(self) -> None:
         if self.link is not None and self.fanout is not None:
@@ -375,16 +390,16 @@ class Stage:
     def _let_link_flow(self) -> None:
         if self._paused and self.link is not None:
             self._paused = False
+            self._liveness.held(time.monotonic())
             self.link.resume()
 
     def _set_timer(self) -> None:
         """Wake up when something is due. A timer that is early stays: it sets the next one."""
         if self.link is None or self.fanout is None:
             return
-        due = self.keepalive.next_at
-        request = self.fanout.next_request_at
-        if request is not None and (due is None or request < due):
-            due = request
+        look_at = None if self._paused else self._liveness.next_at(self.link.heard_at)
+        times = (self.keepalive.next_at, self.fanout.next_request_at, look_at)
+        due = min((at for at in times if at is not None), default=None)
         if due is None or (self._timer is not None and self._timer_at <= due):
             return
         if self._timer is not None:
@@ -394,7 +409,7 @@ class Stage:
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._due)
 
     def _due(self) -> None:
-        """The timer's time has come: a keepalive, a rationed full update, or both."""
+        """The timer's time has come: a keepalive, a rationed full update, a look at the silence."""
         self._timer = None
         next_at = self.keepalive.next_at
         if next_at is not None and self.fanout is not None and time.monotonic() >= next_at:
@@ -408,7 +423,21 @@ class Stage:
                 message = pointer_form(message, memory)
             self._keepalive_sent(kind.value)
             self._send(_messages(message, kind))
+        self._look_at_silence()
         self._pump()
+
+    def _look_at_silence(self) -> None:
+        if self.link is None or self.fanout is None or self._paused:
+            return
+        match self._liveness.look(time.monotonic(), self.link.heard_at):
+            case Verdict.ASK:
+                self._send(self.fanout.question())
+            case Verdict.ASK_ALL:
+                self._send(self.fanout.ask_all(time.monotonic()))
+            case Verdict.DEAD:
+                self._silent()
+            case Verdict.WAIT:
+                pass
 
 
 def _messages(message: bytes, kind: KeepaliveClass) -> list[bytes]:

@@ -77,6 +77,19 @@ class KeepaliveMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkEnd:
+    """How idle a link was when it ended, in seconds.
+
+    Args: kind - the class in use; quiet_s - since the last message of it; idle_s - since the last
+    one of the next class.
+    """
+
+    kind: KeepaliveClass
+    quiet_s: float
+    idle_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Learned:
     """The memory changed: store it. `switched`: another class is in use from now on."""
 
@@ -169,23 +182,30 @@ class Keepalive:
             return pointer
         return update_request(True, 0, 0, width, height)
 
-    def link_closed(self, now: float, *, by_upstream: bool, explained: bool) -> Learned | None:
-        """The link ended: learn from it, if it teaches something.
+    def link_ended(self, now: float) -> LinkEnd | None:
+        """The link ended: what `learn` may be told of it, now or later; None: it teaches nothing.
 
-        Args: by_upstream - the upstream ended it, cleanly or not; explained - the API saw a reboot
-        or stop, or the daemon knows another cause, such as a takeover.
+        Args: now - when it ended, or was last known to work.
         """
         if not self._last:
             return None
         kind = self._memory.kind
-        idle_s = now - self._last[_after(kind)]
-        quiet_s = now - self._last[kind]
+        end = LinkEnd(kind, now - self._last[kind], now - self._last[_after(kind)])
         self._last = {}
-        if kind is KeepaliveClass.KEY or idle_s < self._interval_s:
-            return None
+        is_idle = end.idle_s >= self._interval_s and not _near(end.quiet_s, end.idle_s)
+        return end if is_idle and kind is not KeepaliveClass.KEY else None
+
+    def learn(self, end: LinkEnd, *, by_upstream: bool, explained: bool) -> Learned | None:
+        """Learn from a link's end; None: the memory is as it was.
+
+        Args: by_upstream - the upstream ended it, cleanly or not; explained - the API saw a reboot
+        or stop, or the daemon knows another cause, such as a takeover.
+        """
         before = self._memory
         limits_s = (*self._limits_s, *before.earlier_ts)
-        if not _near(quiet_s, idle_s):
+        idle_s = end.idle_s
+        # A class that was given up meanwhile has nothing to learn any more.
+        if end.kind is before.kind:
             if by_upstream and not explained:
                 self._memory = self._learn(idle_s, any(_near(idle_s, x) for x in limits_s))
             elif idle_s > max(limits_s) + _NEAR_S:

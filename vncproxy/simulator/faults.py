@@ -98,6 +98,7 @@ class GatewayFaultKind(StrEnum):
     UNKNOWN_SECURITY = "unknown-security"
     BAD_RECTANGLE = "bad-rectangle"
     UNKNOWN_MESSAGE = "unknown-message"
+    FREEZE = "freeze"
 
 
 class Step(StrEnum):
@@ -161,6 +162,11 @@ class GatewayFault:
     def stall_after(cls, after_bytes: int) -> GatewayFault:
         """Silence after so many bytes of the server's stream; the connection stays."""
         return cls(GatewayFaultKind.STALL_AFTER, after_bytes=after_bytes)
+
+    @classmethod
+    def freeze(cls) -> GatewayFault:
+        """Once the handshake is over nothing is taken or sent any more; TCP goes on."""
+        return cls(GatewayFaultKind.FREEZE)
 
 
 FaultT = TypeVar("FaultT")

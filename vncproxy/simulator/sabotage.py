@@ -43,6 +43,15 @@ class Sabotage:
         self._random = randomness
         self._passed_bytes = 0
 
+    @property
+    def frozen(self) -> bool:
+        """Whether nothing that the client says is heard."""
+        return (
+            self._fault is not None
+            and self._fault.kind is GatewayFaultKind.FREEZE
+            and self._watch.running
+        )
+
     def pass_on(self, data: bytes) -> Passed:
         """What of these bytes goes to the client.
 
@@ -51,6 +60,8 @@ class Sabotage:
         fault, watch = self._fault, self._watch
         if fault is None:
             return Passed(data)
+        if self.frozen:
+            return Passed(b"", Ending.STALL)
         match fault.kind:
             case GatewayFaultKind.CLOSE_AT if watch.step is fault.step:
                 return Passed(b"", Ending.DROP)

@@ -113,13 +113,15 @@ class Session:
                 if self.watch.mid_message and not self._ended.is_set():
                     self._record.breaches[Breach.PARTIAL_MESSAGE] += 1
                 self.client_closed = message.type is WSMsgType.CLOSE
-                if self.client_closed:
+                if self.client_closed and not self._sabotage.frozen:
                     self.end("client-closed", Ending.CLOSE)
                 else:
                     self.end("client-vanished", Ending.DROP)
                 return
 
     async def _pass_to_screen(self, link: ScreenLink, data: bytes) -> None:
+        if self._sabotage.frozen:
+            return
         self.watch.announced = link.announced
         for seen in self.watch.feed_client(data):
             if isinstance(seen, ClientMessage):

@@ -57,7 +57,7 @@ async def test_the_cloud_is_asked_only_where_an_end_wants_an_explanation(
 ) -> None:
     """A call costs a part of the API's own budget."""
     learner = await recalled(around)
-    await learner.link_closed(**how)
+    await learner.learn(None, **how)
     assert around.count("status") == asked
 
 

@@ -64,11 +64,23 @@ class Scene:
         self.cloud = Cloud(self.notes)
         self.gateway = Gateway(self.notes)
         self.steps = Steps()
-        self.opener = Opener(INSTANCE, self.ledger, self.cloud, self.gateway, url_ttl_s=15.0)
+        self.slot = asyncio.Event()
+        self.slot.set()
+        self.opener = Opener(
+            INSTANCE,
+            self.ledger,
+            self.cloud,
+            self.gateway,
+            url_ttl_s=URL_TTL_S,
+            dial_timeout_s=DIAL_TIMEOUT_S,
+        )
 
     async def open(self, patience_s: float = 120.0) -> object:
         """One link."""
-        return await self.opener.open(self.steps, lambda: patience_s)
+        return await self.opener.open(self.steps, lambda: patience_s, self._slot_free)
+
+    async def _slot_free(self) -> None:
+        await self.slot.wait()
 
     async def used(self) -> int:
         """How many dials the ledger has on record."""
@@ -84,6 +96,9 @@ class Scene:
             await opening
 
 
+URL_TTL_S, DIAL_TIMEOUT_S = 15.0, 12.0
+
+
 async def test_the_permit_comes_before_the_call_and_is_spent_right_before_the_dial() -> None:
     """A VncUrl's life doesn't pass in a queue, and nothing is dialled that wasn't counted."""
     scene = Scene()
@@ -92,6 +107,19 @@ async def test_the_permit_comes_before_the_call_and_is_spent_right_before_the_di
     assert scene.steps.events == [Event.PERMIT_GRANTED, Event.URL_OBTAINED]
     assert (scene.steps.dials, scene.steps.waits_s) == (1, [])
     assert await scene.used() == 1
+
+
+async def test_nothing_is_asked_for_while_the_cloud_s_slot_is_taken() -> None:
+    """The permit is booked meanwhile; a VncUrl would grow old, a dial be refused."""
+    scene = Scene()
+    scene.slot.clear()
+    opening = asyncio.create_task(scene.open())
+    await until(lambda: scene.steps.events)
+    await settle()
+    assert scene.notes == ["book"]
+    scene.slot.set()
+    await opening
+    assert scene.notes == ["book", "call", "spend", "dial"]
 
 
 async def test_a_call_that_fails_costs_no_permit() -> None:

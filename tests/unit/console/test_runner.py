@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -13,9 +14,12 @@ from tests.unit.console.fakes import (
     greeting,
     key,
     pointer,
+    raw,
+    request,
     server_init,
     settle,
     until,
+    update,
 )
 from tests.unit.console.surroundings import (
     INSTANCE,
@@ -50,6 +54,7 @@ CHALLENGE = bytes(range(16))
 ASKS_PASSWORD = VERSION + b"\x01\x02" + CHALLENGE
 UNKNOWN = VERSION + b"\x01\x12"
 """The upstream offers security type 18 (TLS) only."""
+ONE_PIXEL = request(incremental=False, width=1, height=1)
 WRONG = b"\0\0\0\1" + b"\0\0\0\5wrong"
 
 
@@ -355,6 +360,79 @@ async def test_short_links_are_replaced_ever_more_slowly(
     assert pauses == [1.0, 2.0, 4.0, 1.0, 2.0]
 
 
+async def test_a_loss_is_seen_at_once(around: Surroundings) -> None:
+    """Neither the lost link's close nor a question to the cloud holds up more than the dial."""
+    around.cloud.status_hangs = True
+    console = await around.console()
+    await running(around, console)
+    around.leg.close_hangs = True
+    around.leg.end()
+    await settle(2)
+    assert console.state is State.RESUMING
+    around.join(console)
+    assert console.saved.dials_avoided == 0
+    await until(lambda: around.count("book") == 2)
+    await settle()
+    assert (around.count("status"), around.count("call")) == (1, 1)
+    around.leg.released.set()
+    await reached(console, State.RUNNING)
+    assert around.count("dial") == 2
+
+
+async def test_broken_rules_are_no_connection_to_share(around: Surroundings) -> None:
+    """Who comes while such a link is closed found no link in place."""
+    console = await around.console()
+    await running(around, console)
+    around.leg.close_hangs = True
+    around.leg.deliver(b"\0\0\0\1" + b"\xff\xff" * 4 + bytes(4))
+    await settle()
+    assert console.state is State.RESUMING
+    late = around.join(console)
+    assert console.saved.dials_avoided == 0
+    around.leg.released.set()
+    await until(ended(late))
+    assert code_of(late) == (4500, "upstream-protocol")
+
+
+async def test_who_comes_while_a_deserted_link_is_closed_has_the_next_one(
+    around: Surroundings,
+) -> None:
+    """The console is wanted again before it was given up."""
+    console = await around.console()
+    viewer = await running(around, console)
+    viewer.close(LEFT)
+    around.leg.close_hangs = True
+    around.leg.end()
+    await settle()
+    late = around.join(console)
+    around.leg.released.set()
+    await reached(console, State.RUNNING)
+    assert late.end is None
+    assert around.count("dial") == 2
+
+
+async def test_an_upstream_that_stops_answering_is_replaced(
+    clock: Clock, around: Surroundings
+) -> None:
+    """TCP is alive: a pixel is asked for, and the link ends when nothing comes."""
+    console = await around.console()
+    viewer, _ = await on_screen(around, console)
+    await clock.forward(1.0)
+    assert around.leg.take().endswith(ONE_PIXEL)
+    around.leg.deliver(update(raw(0, 0, 16, 1)))
+    await idle(clock, 60.0)
+    assert ONE_PIXEL in around.leg.take()
+    await idle(clock, 10.0)
+    assert len(around.gateway.legs) == 1
+    await idle(clock, 5.0)
+    await until(lambda: len(around.gateway.legs) == 2)
+    await reached(console, State.RUNNING)
+    assert viewer.end is None
+    assert around.gateway.legs[0].closed
+    assert around.links("lost") == 1
+    assert memory(console) == KeepaliveMemory()
+
+
 async def test_a_lost_link_nobody_watches_is_not_replaced(around: Surroundings) -> None:
     """While a console lingers it keeps its link, but doesn't spend dials for nobody."""
     console = await around.console()
@@ -623,19 +701,25 @@ async def test_two_unexplained_losses_switch_the_keepalive(
     await idle(clock, 60.0)
     assert around.count("status") == 0
     await lose(around, console)
-    assert memory(console).evidence == 1
+    await until(lambda: memory(console).evidence == 1)
     assert memory(console).kind is KeepaliveClass.ANY
     around.leg.take()
     await idle(clock, 60.0)
     requests = around.leg.take()
     assert requests.count(b"\x03\x01") >= 2
     await lose(around, console)
-    assert memory(console).kind is KeepaliveClass.POINTER
+    await until(lambda: memory(console).kind is KeepaliveClass.POINTER)
     assert console.runner.learner.keepalive.kind is KeepaliveClass.POINTER
     around.leg.take()
     await idle(clock, 25.0)
     assert pointer(0, 7, 8) in around.leg.take()
-    assert memory(await around.console()) == memory(console)
+
+    async def kept() -> bool:
+        return memory(await around.console()) == memory(console)
+
+    async with asyncio.timeout(5.0):
+        while not await kept():
+            await asyncio.sleep(0.01)
 
 
 async def test_a_loss_that_the_instances_state_explains_teaches_nothing(
@@ -647,8 +731,9 @@ async def test_a_loss_that_the_instances_state_explains_teaches_nothing(
     await running(around, console)
     await idle(clock, 60.0)
     await lose(around, console)
+    await until(lambda: console.runner.learner.status == "Stopping")
+    await settle()
     assert memory(console) == KeepaliveMemory()
-    assert console.runner.learner.status == "Stopping"
 
 
 @pytest.mark.parametrize("hangs", [False, True])
@@ -663,7 +748,7 @@ async def test_a_state_that_cannot_be_had_explains_nothing(
     await running(around, console)
     await idle(clock, 60.0)
     await lose(around, console)
-    assert memory(console).evidence == 1
+    await until(lambda: memory(console).evidence == 1)
     assert console.runner.learner.status == ""
 
 

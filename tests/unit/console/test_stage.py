@@ -36,9 +36,10 @@ from vncproxy.rfb.client_events import ClientEvent
 from vncproxy.rfb.handshake_events import Ready
 from vncproxy.rfb.held_input import HeldInput
 from vncproxy.rfb.keepalive import Keepalive, KeepaliveClass, KeepaliveMemory
+from vncproxy.rfb.liveness import FIRST_QUIET_S, Liveness
 from vncproxy.rfb.server_events import ServerEvent
 
-INTERVAL_S = 20.0
+INTERVAL_S, QUIET_S, ANSWER_TIMEOUT_S = 20.0, 60.0, 15.0
 QUEUE_BYTES = 20_000
 SHIFT, KEY_A = 0xFFE1, 0x61
 FULL = raw(0, 0, 64, 48)
@@ -89,6 +90,9 @@ class House:
             keysym=SHIFT,
             memory=KeepaliveMemory(kind),
         )
+        self.liveness = Liveness(quiet_s=QUIET_S, answer_timeout_s=ANSWER_TIMEOUT_S)
+        self.liveness.answers = True
+        self.silences = 0
         self.kinds: list[str] = []
         self.changes = 0
         self.faults: list[UpstreamProtocolError] = []
@@ -96,15 +100,21 @@ class House:
             self.control,
             self.held,
             self.keepalive,
+            self.liveness,
             viewer_queue_bytes=1 << 20,
             changed=self._changed,
             keepalive_sent=self.kinds.append,
+            silent=self._silent,
         )
         self.viewers: list[Viewer] = []
         self.up = FakeLeg()
 
     def _changed(self) -> None:
         self.changes += 1
+
+    def _silent(self) -> None:
+        self.silences += 1
+        self.stage.link_down()
 
     async def link(self, first: bytes = b"") -> FakeLeg:
         """A link comes up; what it sent in its handshake is forgotten."""
@@ -481,10 +491,10 @@ async def test_the_outstanding_request_is_repeated(house: House, clock: Clock) -
     house.shows("ann")
     await clock.forward(INTERVAL_S - 1)
     assert house.up.take() == b""
-    for _ in range(3):
+    for _ in range(2):
         await clock.forward(INTERVAL_S)
         assert house.up.take() == request(incremental=True)
-    assert house.kinds == ["any"] * 3
+    assert house.kinds == ["any"] * 2
 
 
 async def test_any_message_postpones_the_keepalive(house: House, clock: Clock) -> None:
@@ -565,3 +575,127 @@ async def test_a_viewers_fence_is_answered(house: House) -> None:
     ann.say(struct.pack(">BxxxIB", 248, 1 << 31 | 1, 4) + b"mark")
     assert ann.look().fences[-1] == (1, b"mark")
     assert house.up.take() == b""
+
+
+# Alive or not
+
+ONE_PIXEL = request(width=1, height=1)
+
+
+async def quiet(clock: Clock, seconds: float) -> None:
+    """Nothing comes for so long."""
+    while seconds > 0:
+        await clock.forward(min(seconds, 5.0))
+        seconds -= 5.0
+
+
+async def test_a_still_upstream_is_asked_for_a_pixel(clock: Clock, house: House) -> None:
+    """Once nothing has come for long, and again after as long; any answer will do."""
+    up = await house.link()
+    house.shows("ann")
+    await quiet(clock, QUIET_S - 1.0)
+    assert ONE_PIXEL not in up.take()
+    await quiet(clock, 1.0)
+    assert up.take().count(ONE_PIXEL) == 1
+    await quiet(clock, ANSWER_TIMEOUT_S - 1.0)
+    up.deliver(b"\x02")
+    await quiet(clock, QUIET_S - 1.0)
+    assert ONE_PIXEL not in up.take()
+    await quiet(clock, 1.0)
+    assert up.take().count(ONE_PIXEL) == 1
+    assert house.silences == 0
+    await quiet(clock, ANSWER_TIMEOUT_S)
+    assert house.silences == 1
+
+
+async def test_a_part_of_a_message_is_an_answer(clock: Clock, house: House) -> None:
+    """A large rectangle on a slow line is no silence."""
+    up = await house.link()
+    house.shows("ann")
+    await quiet(clock, QUIET_S)
+    part = update(FULL)
+    for at in range(0, 200, 20):
+        up.deliver(part[at : at + 20])
+        await quiet(clock, QUIET_S - 1.0)
+    assert house.silences == 0
+
+
+async def test_an_upstream_that_is_not_read_is_not_judged(clock: Clock, house: House) -> None:
+    """While all viewers are behind, the silence is the daemon's own."""
+    up = await house.link()
+    ann = house.shows("ann")
+    ann.leg.stuck = True
+    for _ in range(4):
+        up.deliver(update(FULL))
+        ann.say(request(incremental=True))
+    assert up.paused
+    up.take()
+    for _ in range(3):
+        await quiet(clock, 50.0)
+        ann.leg.drain(10)
+    assert ONE_PIXEL not in up.take()
+    ann.leg.drain()
+    await settle()
+    assert not up.paused
+    await quiet(clock, QUIET_S - 1.0)
+    assert ONE_PIXEL not in up.take()
+    await quiet(clock, 1.0)
+    assert ONE_PIXEL in up.take()
+
+
+async def test_no_pixel_is_asked_for_while_the_format_changes(clock: Clock, house: House) -> None:
+    """Such a question is under way; if it isn't answered, that is as good as any."""
+    up = await house.link()
+    ann = house.shows("ann")
+    ann.say(b"\0\0\0\0" + OTHER_FORMAT)
+    asked = up.take().count(ONE_PIXEL)
+    assert asked == 1
+    await quiet(clock, QUIET_S)
+    # The keepalive repeats what is outstanding; the question adds nothing.
+    assert set(up.take()) <= set(ONE_PIXEL)
+    await quiet(clock, ANSWER_TIMEOUT_S)
+    assert house.silences == 1
+
+
+async def test_the_pixel_is_drained_before_a_new_format(clock: Clock, house: House) -> None:
+    """Two corners have to be answered after it, whatever else was outstanding."""
+    up = await house.link()
+    ann = house.shows("ann")
+    await quiet(clock, QUIET_S)
+    up.take()
+    ann.say(b"\0\0\0\0" + OTHER_FORMAT)
+    up.deliver(update(raw(0, 0, 1, 1)))
+    assert b"\0\0\0\0" + OTHER_FORMAT not in up.take()
+    up.deliver(update(raw(63, 47, 1, 1)))
+    assert up.take().startswith(b"\0\0\0\0" + OTHER_FORMAT)
+
+
+async def test_one_that_never_answered_is_not_judged(clock: Clock, house: House) -> None:
+    """It is asked as soon as it is still, and then at long intervals, but never ended."""
+    house.liveness.answers = False
+    up = await house.link()
+    ann = house.joins("ann")
+    ann.shake()
+    ann.say(USUAL, request())
+    await clock.forward(FIRST_QUIET_S)
+    assert up.take().count(ONE_PIXEL) == 1
+    await quiet(clock, 10 * QUIET_S)
+    assert 5 <= up.take().count(ONE_PIXEL) <= 10
+    assert house.silences == 0
+
+
+async def test_one_that_answers_no_pixel_is_asked_for_the_screen(
+    clock: Clock, house: House
+) -> None:
+    """Which it has shown before; only where that doesn't come either it is dead."""
+    house.liveness.answers = False
+    up = await house.link()
+    ann = house.shows("ann")
+    for _ in range(2):
+        await quiet(clock, QUIET_S + ANSWER_TIMEOUT_S)
+        assert up.take().endswith(request())
+        up.deliver(update(FULL))
+        ann.say(request(incremental=True))
+    assert house.silences == 0
+    await quiet(clock, QUIET_S + 2 * ANSWER_TIMEOUT_S)
+    assert house.silences == 1

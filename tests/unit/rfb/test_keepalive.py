@@ -91,7 +91,10 @@ class Console:
 
     def closed(self, *, by_upstream: bool = True, explained: bool = False) -> Learned | None:
         """The link ends now."""
-        return self.keepalive.link_closed(self.now, by_upstream=by_upstream, explained=explained)
+        end = self.keepalive.link_ended(self.now)
+        if end is None:
+            return None
+        return self.keepalive.learn(end, by_upstream=by_upstream, explained=explained)
 
     def open_and_idle(self) -> Learned | None:
         """Open a link, let it idle until the upstream closes it, and learn."""

@@ -51,6 +51,17 @@ def test_the_end_comes_at_the_step_asked_for() -> None:
     assert (passed.data, passed.ending) == (b"", Ending.DROP)
 
 
+def test_a_frozen_session_has_shaken_hands() -> None:
+    """From then on nothing goes either way."""
+    shaking = sabotage(GatewayFault.freeze())
+    assert not shaking.frozen
+    assert shaking.pass_on(VERSION).data == VERSION
+    frozen = sabotage(GatewayFault.freeze(), running())
+    assert frozen.frozen
+    passed = frozen.pass_on(b"bytes")
+    assert (passed.data, passed.ending) == (b"", Ending.STALL)
+
+
 def test_garbage_replaces_the_version() -> None:
     """Then silence."""
     passed = sabotage(GatewayFault(GatewayFaultKind.GARBAGE)).pass_on(VERSION)

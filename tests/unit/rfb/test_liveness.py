@@ -1,0 +1,123 @@
+"""When a quiet upstream is asked, and when it counts as dead."""
+
+from __future__ import annotations
+
+import pytest
+
+from vncproxy.rfb.liveness import FIRST_QUIET_S, LATE_S, Liveness, Verdict
+
+QUIET_S, TIMEOUT_S = 60.0, 15.0
+
+
+def liveness(*, answers: bool = True) -> Liveness:
+    """One whose link starts at 0."""
+    made = Liveness(quiet_s=QUIET_S, answer_timeout_s=TIMEOUT_S)
+    made.answers = answers
+    made.link_started(0.0)
+    return made
+
+
+def asked(alive: Liveness, at_s: float = QUIET_S) -> None:
+    """The question is due, and asked."""
+    assert alive.look(at_s, 0.0) is Verdict.ASK
+
+
+def test_a_quiet_upstream_is_asked_and_then_dead() -> None:
+    """Not before their times, which are told."""
+    alive = liveness()
+    assert alive.next_at(0.0) == QUIET_S
+    assert alive.look(QUIET_S - 0.1, 0.0) is Verdict.WAIT
+    asked(alive)
+    assert alive.next_at(0.0) == QUIET_S + TIMEOUT_S
+    assert alive.look(QUIET_S + TIMEOUT_S - 0.1, 0.0) is Verdict.WAIT
+    assert alive.look(QUIET_S + TIMEOUT_S, 0.0) is Verdict.DEAD
+
+
+@pytest.mark.parametrize("heard_at", [1.0, 59.0, 61.0, 74.9])
+def test_whatever_comes_is_an_answer(heard_at: float) -> None:
+    """And puts the next question off."""
+    alive = liveness()
+    if heard_at > QUIET_S:
+        asked(alive)
+    assert alive.next_at(heard_at) == heard_at + QUIET_S
+    assert alive.look(heard_at + QUIET_S - 0.1, heard_at) is Verdict.WAIT
+
+
+def test_who_stood_still_blames_nobody() -> None:
+    """The answer may lie unread: after a long pause of the daemon there is a little time more."""
+    alive = liveness()
+    asked(alive)
+    late = QUIET_S + TIMEOUT_S + 300.0
+    assert alive.look(late, 0.0) is Verdict.WAIT
+    assert alive.next_at(0.0) == late + LATE_S
+    assert alive.look(late + LATE_S, 0.0) is Verdict.DEAD
+
+
+def test_time_without_reading_does_not_count() -> None:
+    """Neither for the quiet nor for the answer."""
+    alive = liveness()
+    asked(alive)
+    alive.held(70.0)
+    assert alive.next_at(0.0) == 70.0 + QUIET_S
+    assert alive.look(100.0, 0.0) is Verdict.WAIT
+
+
+def test_the_first_question_comes_early_once_for_each_link() -> None:
+    """Until it is known that this upstream answers."""
+    alive = liveness(answers=False)
+    asked(alive, FIRST_QUIET_S)
+    assert alive.look(FIRST_QUIET_S + TIMEOUT_S, 0.0) is Verdict.WAIT
+    assert alive.next_at(0.0) == FIRST_QUIET_S + TIMEOUT_S + QUIET_S
+    alive.link_started(500.0)
+    assert alive.next_at(0.0) == 500.0 + FIRST_QUIET_S
+    alive.answers = True
+    assert alive.next_at(0.0) == 500.0 + QUIET_S
+
+
+@pytest.mark.parametrize(
+    ("at_s", "rect", "answers"),
+    [
+        (2.0, (0, 0, 1, 1), True),
+        (2.0, (0, 0, 16, 1), True),
+        (2.0, (0, 0, 800, 600), False),
+        (2.0, (5, 0, 1, 1), False),
+        (FIRST_QUIET_S + TIMEOUT_S + 0.1, (0, 0, 1, 1), False),
+    ],
+)
+def test_only_the_pixel_shows_that_it_was_the_question(
+    at_s: float, rect: tuple[int, int, int, int], answers: bool
+) -> None:
+    """What a busy screen sends all the time shows nothing."""
+    alive = liveness(answers=False)
+    asked(alive, FIRST_QUIET_S)
+    assert alive.is_learning
+    alive.rectangle(at_s, *rect)
+    assert alive.answers is answers
+    assert alive.is_learning is not answers
+
+
+def test_one_that_has_shown_its_screen_is_judged_by_that() -> None:
+    """It knows requests for the whole screen, if not those for one pixel."""
+    alive = liveness(answers=False)
+    alive.rectangle(0.5, 0, 0, 800, 600)
+    assert not alive.is_learning
+    assert alive.look(FIRST_QUIET_S + 0.5, 0.5) is Verdict.ASK
+    now = FIRST_QUIET_S + 0.5 + TIMEOUT_S
+    assert alive.look(now - 0.1, 0.5) is Verdict.WAIT
+    assert alive.look(now, 0.5) is Verdict.ASK_ALL
+    assert alive.look(now + TIMEOUT_S - 0.1, 0.5) is Verdict.WAIT
+    assert alive.look(now + TIMEOUT_S, 0.5) is Verdict.DEAD
+
+
+def test_one_that_shows_its_screen_again_is_alive() -> None:
+    """And asked for a pixel the next time, too."""
+    alive = liveness(answers=False)
+    alive.rectangle(0.5, 0, 0, 800, 600)
+    heard_at = 0.5
+    for _ in range(3):
+        now = alive.next_at(heard_at)
+        assert alive.look(now, heard_at) is Verdict.ASK
+        now = alive.next_at(heard_at)
+        assert alive.look(now, heard_at) is Verdict.ASK_ALL
+        heard_at = now + 0.1
+    assert not alive.answers
