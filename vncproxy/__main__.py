@@ -1,7 +1,5 @@
 """`python -m vncproxy`."""
 
-import sys
+from vncproxy.cli import program
 
-from vncproxy.cli import main
-
-sys.exit(main())
+program()

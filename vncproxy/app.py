@@ -6,7 +6,8 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
@@ -58,6 +59,14 @@ from vncproxy.service.heart import beat, open_in_words, tell_status
 from vncproxy.service.hours import PassingHours
 from vncproxy.service.missing import tell_missing
 from vncproxy.service.reload import Reloads, Source
+from vncproxy.service.shutdown import (
+    AUDIT_PART,
+    CONSOLES_PART,
+    FILES_PART,
+    Shutdown,
+    Stopped,
+    threads_at_work,
+)
 from vncproxy.service.state import make_state_folder, recording_folder_of, recordings_of
 from vncproxy.throttle.ledger import Ledger
 from vncproxy.web.authority import Authority
@@ -81,10 +90,6 @@ _UNSURE = (
 )
 
 _CUT_OFF = "the daemon before recorded no stop: what was open then has no end here"
-RECORDINGS_CLOSE_TIMEOUT_S = 3.0
-"""For the ends of recordings, once nobody is on any more."""
-AUDIT_CLOSE_TIMEOUT_S = 2.0
-"""For the records that still wait when all else has ended."""
 
 
 class Daemon:
@@ -122,7 +127,7 @@ class Daemon:
         self._recordings: Recordings
         self._audit = AuditLog(audit_path(config, self.state), recorded=self._count_record)
         self.metrics.watch_audit(lambda: self._audit.problem is None)
-        self._stopping = asyncio.Event()
+        self._shutdown = Shutdown(lambda: self.config.limits.drain_timeout)
         self._notifier = Notifier.from_environ(environ)
         source = Source(reread, self._apply) if reread is not None else None
         self._reloads = Reloads(source, self._notifier, self._audit)
@@ -141,7 +146,7 @@ class Daemon:
         return self._doors.native
 
     async def run(self, started: Callable[[], None] | None = None) -> None:
-        """Serve until `stop` is called or a signal comes, then drain.
+        """Serve until `stop` is called or a signal comes, then drain, within drain_timeout.
 
         Args: started - called once everything listens.
 
@@ -151,42 +156,50 @@ class Daemon:
         self._recordings = recordings_of(self.config, self.state, self._audit)
         token = self._token(self.config)
         self._given.hide(self.redactor)
-        await self._audit.open()
-        try:
-            text = _CUT_OFF if self._audit.was_cut_off else None
-            self._audit.record_later(Entry(event=AuditEvent.START, version=__version__, text=text))
-            if self.config.rule:
-                self._record(rules_in_force(self.config.rule))
-            self._record(users_in_force(self._given.users.all))
-            self._given.users.changed = self._users_changed
-            await self._run(token, started)
-        finally:
-            self._record(self._refusals.rest())
-            self._audit.record_later(Entry(event=AuditEvent.STOP))
-            await self._audit.close(AUDIT_CLOSE_TIMEOUT_S)
-            _log.info("daemon.stopped")
-
-    async def _run(self, token: Token, started: Callable[[], None] | None) -> None:
-        config = self.config
         bastion = self._bastion = bastion_of(
-            config.throttle,
-            budget_of(config),
+            self.config.throttle,
+            budget_of(self.config),
             self.state,
             daemon_id=daemon_id(self.state),
             said=self.metrics.throttle_degraded,
         )
+        ways = AsyncExitStack()
+        # What the surroundings get wrong is found before anything is recorded.
+        cloud = cloud_of(self.config, self._environ, self.metrics, self.redactor)
+        self._cloud = CurrentCloud(await ways.enter_async_context(cloud))
         try:
-            async with cloud_of(config, self._environ, self.metrics, self.redactor) as cloud:
-                await bastion.ledger.check_writable()
-                self._cloud = CurrentCloud(cloud)
+            with suppress(Stopped):
+                await self._shutdown.unless_begun(self._audit.open())
+                self._record(self._beginning())
+                await self._shutdown.unless_begun(bastion.ledger.check_writable())
                 await self._serve(token, bastion, started)
         finally:
-            await bastion.ledger.close()
+            step = self._shutdown.step
+            await asyncio.gather(
+                step("the reconnect ledger", bastion.ledger.close(), FILES_PART),
+                step("the connections to the API", ways.aclose(), FILES_PART),
+            )
+            self._record(self._refusals.rest())
+            self._audit.record_later(Entry(event=AuditEvent.STOP))
+            await step(
+                "the audit", self._audit.close(self._shutdown.left_s(AUDIT_PART)), AUDIT_PART
+            )
+            left = self._shutdown.left_behind
+            _log.info("daemon.stopped", not_waited_for=left, threads=threads_at_work())
+
+    def _beginning(self) -> Iterator[Entry]:
+        """What the audit has to know of this daemon: that it starts, and who may do what."""
+        text = _CUT_OFF if self._audit.was_cut_off else None
+        yield Entry(event=AuditEvent.START, version=__version__, text=text)
+        if self.config.rule:
+            yield from rules_in_force(self.config.rule)
+        yield from users_in_force(self._given.users.all)
 
     async def _serve(
         self, token: Token, bastion: Bastion, started: Callable[[], None] | None
     ) -> None:
         config = self.config
+        self._given.users.changed = self._users_changed
         registry = Registry(
             ConsoleParts(
                 limits=config.limits,
@@ -219,7 +232,7 @@ class Daemon:
             authority=self._authority,
         )
         try:
-            await self._doors.open(self._given, token, services)
+            await self._shutdown.unless_begun(self._doors.open(self._given, token, services))
             self._tasks.start(watch_lag(self.metrics.lagged), "lag")
             self._tasks.start(bastion.watch(), "bastion")
             self._tasks.start(self._recordings.watch(), "recordings")
@@ -238,7 +251,7 @@ class Daemon:
             self._tell_service_manager()
             if started is not None:
                 started()
-            await self._stopping.wait()
+            await self._shutdown.wait()
         finally:
             self._notifier.stopping("telling the viewers")
             await self._drain(registry)
@@ -253,7 +266,7 @@ class Daemon:
 
     def _status(self) -> str:
         """One line for `systemctl status`."""
-        if self._stopping.is_set():
+        if self._shutdown.begun:
             return "telling the viewers"
         consoles = self._services.registry.consoles
         opened = open_in_words(len(consoles), sum(len(one.viewers) for one in consoles))
@@ -342,9 +355,14 @@ class Daemon:
         for entry in entries:
             self._audit.record_later(entry)
 
+    @property
+    def left_s(self) -> float:
+        """Of the time that the end may take; a moment where it has passed."""
+        return self._shutdown.left_s()
+
     def stop(self) -> None:
-        """Drain and end `run`."""
-        self._stopping.set()
+        """Drain and end `run`; a start that is under way is given up."""
+        self._shutdown.begin()
 
     def handle_signals(self) -> None:
         """SIGTERM and SIGINT drain; SIGHUP reloads, and goes on in a new audit file if the old one
@@ -357,7 +375,7 @@ class Daemon:
 
     def reload(self) -> None:
         """Read the configuration again soon; while the daemon starts, once it has."""
-        if not self._stopping.is_set():
+        if not self._shutdown.begun:
             self._reloads.ask()
 
     def _token(self, config: Config) -> Token:
@@ -367,17 +385,26 @@ class Daemon:
 
     async def _drain(self, registry: Registry) -> None:
         """Links are closed properly first, then viewers are told to come back."""
-        await self._doors.stop_listening()
-        timeout_s = self.config.limits.drain_timeout
-        try:
-            async with asyncio.timeout(timeout_s):
-                await registry.drain(_RESTARTING, timeout_s)
-                # The farewells take as long as their readers do.
-                await self._presence.nobody()
-        except TimeoutError:
-            _log.warning("drain.cut_short", seconds=timeout_s)
-        if not await self._recordings.close(RECORDINGS_CLOSE_TIMEOUT_S):
+        step = self._shutdown.step
+        await step("the listeners", self._doors.stop_listening(), CONSOLES_PART)
+        await step("the consoles", self._farewells(registry), CONSOLES_PART)
+        await asyncio.gather(
+            step("the recordings", self._recordings_closed(), FILES_PART),
+            step("the requests", self._ended(), FILES_PART),
+        )
+
+    async def _farewells(self, registry: Registry) -> None:
+        await registry.drain(_RESTARTING, self._shutdown.left_s(CONSOLES_PART))
+        # They take as long as their readers do.
+        await self._presence.nobody()
+
+    async def _recordings_closed(self) -> bool:
+        closed = await self._recordings.close(self._shutdown.left_s(FILES_PART))
+        if not closed:
             _log.error("recordings.unfinished", text="they can be played up to what is written")
+        return closed
+
+    async def _ended(self) -> None:
         await self._tasks.close()
         await self._doors.close()
 
@@ -415,4 +442,7 @@ async def serve(
         daemon = Daemon(config, environ, log_to=log, reread=reread)
         capture_uncaught()
         daemon.handle_signals()
-        await daemon.run()
+        try:
+            await daemon.run()
+        finally:
+            log.close_timeout_s = daemon.left_s

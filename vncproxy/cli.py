@@ -11,9 +11,9 @@ import shutil
 import sys
 import time
 from collections.abc import Coroutine, Sequence
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from vncproxy import __version__
 from vncproxy.errors import CloudError, ConfigError, VncproxyError
@@ -30,12 +30,56 @@ BAD_CONFIG = 78
 """EX_CONFIG of sysexits.h: a service manager must not restart on it."""
 
 
+def program() -> NoReturn:
+    """The process: one command, and the end, which waits for nothing.
+
+    The interpreter, asyncio and libuv would each wait for every thread in a call of the operating
+    system, and nothing can end those: a name's look-up, a write to a disk that hangs. Whatever has
+    to be kept is safe by now, or the command has said that it isn't.
+    """
+    left_open = ExitStack()
+    try:
+        status = _main(None, left_open)
+    except SystemExit as told:
+        # --help, --version or wrong usage.
+        status = USAGE if told.code else DONE
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        status = FAILED
+    os._exit(status)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; gives its exit status."""
+    """Run one command inside a process that goes on; gives its exit status."""
+    with ExitStack() as resources:
+        return _main(arguments, resources)
+
+
+def _main(arguments: Sequence[str] | None, resources: ExitStack) -> int:
+    """Args: resources - gets what a process that goes on has to close."""
+    _open_standard_streams()
+    try:
+        try:
+            status = _command(arguments, resources)
+        finally:
+            sys.stdout.flush()
+    except OSError as fault:
+        unwritable = _drop_output()
+        if isinstance(fault, BrokenPipeError):
+            # Whoever read the output has left.
+            return FAILED
+        if not unwritable:
+            raise
+        _complain(f"the output can't be written: {fault.strerror}")
+        return FAILED
+    return status
+
+
+def _command(arguments: Sequence[str] | None, resources: ExitStack) -> int:
     try:
         options = _parser().parse_args(arguments)
+        options.resources = resources
         status: int = options.command(options)
-        sys.stdout.flush()
     except ConfigError as error:
         _complain(error.public_text)
         return BAD_CONFIG
@@ -47,16 +91,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except KeyboardInterrupt:
         return FAILED
-    except BrokenPipeError:
-        # Whoever read the output has left; the interpreter must not complain at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
     return status
 
 
+def _open_standard_streams() -> None:
+    """Let those that are closed lead nowhere, as nohup(1) does with a terminal's.
+
+    Else the next file or socket would get the number, and be taken for the stream; libuv aborts.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
+def _drop_output() -> bool:
+    """Let the standard output lead nowhere if it can't be written to; whether it couldn't."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
+
+
 def _complain(text: str) -> None:
-    for line in text.splitlines():
-        print(f"vncproxy: {line}", file=sys.stderr)
+    # Where nobody can be told, the exit status still says it.
+    with suppress(OSError):
+        for line in text.splitlines():
+            print(f"vncproxy: {line}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -238,13 +306,14 @@ def _load(options: argparse.Namespace) -> Loaded:
     return load(options.config, os.environ)
 
 
-def _run(work: Coroutine[Any, Any, int]) -> int:
+def _run(options: argparse.Namespace, work: Coroutine[Any, Any, int]) -> int:
     import asyncio
 
     import uvloop
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    options.resources.enter_context(runner)
+    return runner.run(work)
 
 
 def _quiet() -> None:
@@ -263,7 +332,7 @@ def _serve(options: argparse.Namespace) -> int:
         await serve(loaded.config, os.environ, lambda: _load(options).config)
         return DONE
 
-    return _run(work())
+    return _run(options, work())
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -273,7 +342,7 @@ def _demo(options: argparse.Namespace) -> int:
         await demo(options.port, options.screen, _announce)
         return DONE
 
-    return _run(work())
+    return _run(options, work())
 
 
 def _announce(line: str) -> None:
@@ -313,7 +382,7 @@ def _simulate(options: argparse.Namespace) -> int:
             return FAILED
         return DONE
 
-    return _run(work())
+    return _run(options, work())
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -346,7 +415,7 @@ def _check(options: argparse.Namespace) -> int:
             _print_json([finding.row for finding in findings])
         return DONE if all(finding.ok for finding in findings) else FAILED
 
-    return _run(work())
+    return _run(options, work())
 
 
 async def _permissions(loaded: Loaded, options: argparse.Namespace) -> int:
@@ -403,7 +472,7 @@ def _url(options: argparse.Namespace) -> int:
         print(url)
         return DONE
 
-    return _run(work())
+    return _run(options, work())
 
 
 def _instances(options: argparse.Namespace) -> int:
@@ -423,7 +492,7 @@ def _instances(options: argparse.Namespace) -> int:
             _complain(f"the state is unknown: {answer['problem']['text']}")
         return DONE
 
-    return _run(work())
+    return _run(options, work())
 
 
 def _consoles(options: argparse.Namespace) -> int:
@@ -456,7 +525,7 @@ def _consoles(options: argparse.Namespace) -> int:
             show(await consoles(loaded.config, os.environ))
         return DONE
 
-    return _run(work())
+    return _run(options, work())
 
 
 def _kick(options: argparse.Namespace) -> int:
@@ -469,7 +538,7 @@ def _kick(options: argparse.Namespace) -> int:
         await kick(loaded.config, os.environ, options.instance, options.viewer)
         return DONE
 
-    return _run(work())
+    return _run(options, work())
 
 
 def _user_add(options: argparse.Namespace) -> int:
@@ -533,4 +602,4 @@ def _replay(options: argparse.Namespace) -> int:
         await replay(options.file, options.port, _announce)
         return DONE
 
-    return _run(work())
+    return _run(options, work())

@@ -31,8 +31,9 @@ VNCPROXY = (sys.executable, "-m", "vncproxy")
 class Served:
     """A daemon that may be killed and started again, on the same port and state directory.
 
-    Args: endpoint - the cloud's; sections - more of the configuration, as TOML; environ - besides
-    the credentials; path - of the Unix socket that leads to it instead of the port.
+    Args: endpoint - the cloud's; "": by region; sections - more of the configuration, as TOML;
+    environ - besides the credentials; path - of the Unix socket that leads to it instead of the
+    port; program - vncproxy's.
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class Served:
     environ: Mapping[str, str] = field(default_factory=dict)
     path: Path | None = None
     port: int = field(default_factory=free_port)
+    program: tuple[str, ...] = VNCPROXY
 
     @property
     def base(self) -> str:
@@ -57,8 +59,8 @@ class Served:
         file = self.folder / "vncproxy.toml"
         file.write_text(
             f'[[listen]]\naddress = "127.0.0.1:{self.port}"\naccess = "open"\n'
-            f'[aliyun]\nendpoint = "{self.endpoint}"\n'
-            f'[state]\ndirectory = "{self.folder / "state"}"\n'
+            + (f'[aliyun]\nendpoint = "{self.endpoint}"\n' if self.endpoint else "")
+            + f'[state]\ndirectory = "{self.folder / "state"}"\n'
             f'[[instance]]\nalias = "demo"\nid = "{DEMO_INSTANCE_ID}"\n'
             f"{self.sections}"
         )
@@ -69,7 +71,7 @@ class Served:
             "PYTHONPATH": str(ROOT),
             **self.environ,
         }
-        return (*VNCPROXY, "serve", "--config", str(file)), environ
+        return (*self.program, "serve", "--config", str(file)), environ
 
     @asynccontextmanager
     async def life(

@@ -110,10 +110,12 @@ class AuditLog:
         self._recorded = recorded
         self._loop: asyncio.AbstractEventLoop
         self._over: asyncio.Future[None]
+        self._opened = False
         self._writer: AuditWriter
         # Below: shared with the thread, under the condition's lock.
         self._wake = threading.Condition()
         self._queue: deque[Job] = deque()
+        self._in_hand: list[Job] = []
         self._later = 0
         self._fresh = False
         self._closing = False
@@ -122,8 +124,9 @@ class AuditLog:
     async def open(self) -> None:
         """Open the file and continue its chain. Raises: AuditError - it can't be used."""
         self._loop = asyncio.get_running_loop()
-        self._over = self._loop.create_future()
         file = await asyncio.to_thread(AuditFile, self.path)
+        self._over = self._loop.create_future()
+        self._opened = True
         self.head = file.head
         self.was_cut_off = file.ended_with not in (None, Event.STOP, Event.CONTINUED)
         self._head_told = self.head.seq
@@ -208,19 +211,29 @@ class AuditLog:
                         self._moves.remove(move)
                         _give_back(file)
 
-    async def close(self, timeout_s: float) -> None:
-        """Write what still waits and tell the head; within `timeout_s`, else the log has it."""
+    async def close(self, timeout_s: float) -> bool:
+        """Write what still waits and tell the head; within `timeout_s`, else the log has it.
+
+        Gives whether all came to the disk; an audit that was never opened has nothing to write.
+        """
+        if not self._opened:
+            return True
         with self._wake:
             self._closing = True
             self._wake.notify()
         await asyncio.wait([self._over], timeout=timeout_s)
         with self._wake:
-            left = list(self._queue)
+            left, unsure = list(self._queue), self._in_hand
             self._queue.clear()
+        for job in unsure:
+            for entry in job.entries:
+                # It may turn up in the file all the same.
+                _log.error("audit.unsure", what=entry.event, **_shown(entry))
         for job in left:
             for entry in job.entries:
                 self._tell_unwritten(entry)
         self._tell_head()
+        return self._over.done() and not left
 
     def _withdraw(self, job: Job) -> None:
         with self._wake:
@@ -282,7 +295,7 @@ class AuditLog:
         while True:
             with self._wake:
                 self._wake.wait_for(self._is_wanted, timeout=pause_s)
-                jobs = list(self._queue)
+                jobs = self._in_hand = list(self._queue)
                 self._queue.clear()
                 self._fresh = False
                 closing = self._closing
@@ -293,6 +306,7 @@ class AuditLog:
                     self._carry_out(move)
             outcome = self._writer.write(jobs)
             with self._wake:
+                self._in_hand = []
                 self._queue.extendleft(reversed(outcome.left))
                 self._later = sum(job.done is None for job in self._queue)
             self._call(self._settle, outcome)

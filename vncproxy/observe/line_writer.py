@@ -21,6 +21,7 @@ class LineWriter:
 
     def __init__(self, stream: TextIO, queue_max_chars: int = QUEUE_MAX_CHARS) -> None:
         """The thread starts with the first line."""
+        self.close_timeout_s = CLOSE_TIMEOUT_S
         self._stream = stream
         self._queue_max_chars = queue_max_chars
         self._wake = threading.Condition()
@@ -61,8 +62,10 @@ class LineWriter:
     def flush(self) -> None:
         """Nothing to be done here: the thread flushes."""
 
-    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> bool:
+    def close(self, timeout_s: float | None = None) -> bool:
         """Write what waits; gives whether all was written in time.
+
+        Args: timeout_s - default: `close_timeout_s`.
 
         The stream stays open, and takes what comes afterwards directly.
         """
@@ -71,7 +74,7 @@ class LineWriter:
             thread = self._thread
             self._wake.notify()
         if thread is not None:
-            thread.join(timeout_s)
+            thread.join(self.close_timeout_s if timeout_s is None else timeout_s)
         self._done = thread is None or not thread.is_alive()
         return self._done
 

@@ -21,6 +21,7 @@ from vncproxy.aliyun.credentials import (
 from vncproxy.aliyun.credentials_source import credentials_source
 from vncproxy.aliyun.instances import EcsInstance
 from vncproxy.aliyun.proxies import EnvironmentProxies
+from vncproxy.aliyun.resolver import Resolver
 from vncproxy.aliyun.tls import client_context
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Config
@@ -84,7 +85,10 @@ async def cloud_of(
     Args: redactor - hides all that it takes to get there, whoever may repeat it.
     Raises: ConfigError, CloudError.
     """
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+    connector = aiohttp.TCPConnector(resolver=Resolver())
+    async with aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar()
+    ) as session:
         yield cloud_over(session, config, environ, metrics, redactor)
 
 

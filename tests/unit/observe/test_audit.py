@@ -232,6 +232,7 @@ async def test_at_the_end_the_log_gets_what_the_disk_does_not_take(
             await audit.reopen()
     told = [line["what"] for line in log if line["event"] == "audit.unwritten"]
     assert told == ["close", "open"]
+    assert [line["what"] for line in log if line["event"] == "audit.unsure"] == ["open"]
     disk.hanging.set()
     await asyncio.wait([audit._over], timeout=10.0)
 
