@@ -13,12 +13,14 @@
         ├── UpstreamProtocolError     it broke RFB or WebSocket rules
         ├── UpstreamLost              it ended, or could not be opened
         │   ├── UrlExpired            the VncUrl's life was over before the connection was open
-        │   └── CertificateRefused    the gateway's certificate fails verification
+        │   └── UpstreamRefused       a hop said no for good: trying again changes nothing
+        │       └── CertificateRefused    the gateway's certificate fails verification
         ├── VncPasswordError          the VNC password is missing or wrong
         └── Throttled                 the wait for the reconnect budget would be too long
 
-Every error has a text for the public: no host name, no URL, no request id, no secret, at most
-`REASON_MAX_BYTES` of UTF-8 once it is a close reason. Details go to the log by `__cause__`.
+Every error has a text for the public: no URL, no request id, no secret, at most `REASON_MAX_BYTES`
+of UTF-8 once it is a close reason; a host only where somebody must know it to put things right,
+such as that of a proxy that refuses. Details go to the log by `__cause__`.
 """
 
 from __future__ import annotations
@@ -268,15 +270,30 @@ class UrlExpired(UpstreamLost):
     """The VncUrl's life was over before the connection was open: a fresh one may do better."""
 
 
-class CertificateRefused(UpstreamLost):
-    """The gateway's TLS certificate fails verification: trying again changes nothing."""
+class UpstreamRefused(UpstreamLost):
+    """A hop to the gateway said no for good: trying again changes nothing.
+
+    Args: code - a word of ours for the close reason, the same as where the API's hop said no.
+    """
 
     close_code = CloseCode.UPSTREAM_REFUSED
-    code = "CertificateUnverified"
+
+    def __init__(self, public_text: str, code: str) -> None:
+        """Keep the word."""
+        super().__init__(public_text)
+        self.code = code
 
     def close_reason(self) -> CloseReason:
-        """4502 with a code of ours, the same as for the API's certificate."""
+        """4502 with the word."""
         return CloseReason(self.close_code, self.side, self.public_text, self.code)
+
+
+class CertificateRefused(UpstreamRefused):
+    """The gateway's TLS certificate fails verification."""
+
+    def __init__(self, public_text: str) -> None:
+        """Its word is that of the API's certificate."""
+        super().__init__(public_text, "CertificateUnverified")
 
 
 class Throttled(UpstreamError):  # noqa: N818 - the contract's word

@@ -24,7 +24,7 @@ from vncproxy.aliyun.credentials import Credentials, CredentialsSource
 from vncproxy.aliyun.endpoint import Endpoint
 from vncproxy.aliyun.errors import DRY_RUN, NONCE_USED, transient, unreadable
 from vncproxy.aliyun.instances import EcsInstance, check_instance_id, check_region, instance_of
-from vncproxy.aliyun.proxies import EnvironmentProxies
+from vncproxy.aliyun.proxies import EnvironmentProxies, Proxy
 from vncproxy.aliyun.signing import canonical_query, signed_headers, timestamp
 from vncproxy.aliyun.transport import Failure, exchange
 from vncproxy.aliyun.vncurl import VncUrl
@@ -183,6 +183,12 @@ class EcsClient:
         # The header has whole seconds, cut off.
         return server + 0.5 - (asked + self._wall_clock()) / 2
 
+    def way(self, region: str) -> tuple[Endpoint, Proxy | None]:
+        """Where a region's calls go, and the proxy that they go through, if any."""
+        endpoint = self._endpoint or Endpoint.of_region(region)
+        proxy = self._proxies.proxy_for(endpoint.host, endpoint.port, secure=endpoint.secure)
+        return endpoint, proxy
+
     async def _permission(
         self, action: str, region: str, parameters: dict[str, str], max_bytes: int
     ) -> Permission:
@@ -248,7 +254,7 @@ class EcsClient:
         query = canonical_query(call.parameters)
         headers = signed_headers(
             method="POST",
-            host=self._endpoint_of(call.region).host_header,
+            host=self.way(call.region)[0].host_header,
             action=call.action,
             version=API_VERSION,
             parameters=call.parameters,
@@ -274,20 +280,17 @@ class EcsClient:
     async def _exchange(
         self, method: str, region: str, target: str, headers: dict[str, str], max_bytes: int
     ) -> Answer | Failure:
-        endpoint = self._endpoint_of(region)
+        endpoint, proxy = self.way(region)
         return await exchange(
             self._session,
             method,
             endpoint.origin + target,
             headers=headers,
             ssl_context=self._ssl_context,
-            proxy=self._proxies.proxy_for(endpoint.host, endpoint.port, secure=endpoint.secure),
+            proxy=proxy,
             timeout_s=self._call_timeout_s,
             max_bytes=max_bytes,
         )
-
-    def _endpoint_of(self, region: str) -> Endpoint:
-        return self._endpoint or Endpoint.of_region(region)
 
     def _report(self, call: _Call, code: str, asked_at: float, request_id: str = "") -> None:
         seconds = self._monotonic() - asked_at

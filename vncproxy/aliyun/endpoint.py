@@ -16,16 +16,20 @@ _PORTS = {"https": 443, "http": 80}
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Scheme, host and port of the API. Args: host - without brackets."""
+    """Scheme, host and port of the API.
+
+    Args: host - without brackets; by_region - the region is in its name.
+    """
 
     secure: bool
     host: str
     port: int
+    by_region: bool = False
 
     @classmethod
     def of_region(cls, region: str) -> Endpoint:
         """The public endpoint of a region, whose id must have been checked."""
-        return cls(True, f"ecs.{region}.aliyuncs.com", 443)
+        return cls(True, f"ecs.{region}.aliyuncs.com", 443, by_region=True)
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:

@@ -15,6 +15,8 @@ NONCE_USED = "SignatureNonceUsed"
 DRY_RUN = "DryRunOperation"
 NO_CREDENTIALS = "NoCredentials"
 CERTIFICATE = "CertificateUnverified"
+TLS_REFUSED = "TlsRefused"
+PROXY_REFUSED = "ProxyRefused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,17 @@ _ROWS = (
         CloudErrorKind.PERMANENT,
         "The cloud refused the parameters of ecs:{action}. "
         "Check id and region of the instance in the configuration.",
+    ),
+    _Row(
+        (
+            "InvalidAccessKeyId.Inactive",
+            "Forbidden.AccessKey",
+            "AccessKeyDisabled",
+            "InactiveAccess",
+        ),
+        CloudErrorKind.PERMANENT,
+        "The AccessKey is disabled. Enable it in the RAM console, or give another one, in "
+        "ALIBABA_CLOUD_ACCESS_KEY_ID for instance.",
     ),
     _Row(
         ("Forbidden",),

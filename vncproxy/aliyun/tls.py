@@ -7,6 +7,23 @@ from pathlib import Path
 
 from vncproxy.errors import ConfigError, ConfigProblem
 
+_ALERTS = {
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "handshake failure",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "bad certificate",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "unsupported certificate",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "certificate revoked",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "certificate expired",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "certificate unknown",
+    "TLSV1_ALERT_UNKNOWN_CA": "unknown authority",
+    "TLSV1_ALERT_ACCESS_DENIED": "access denied",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "protocol version",
+    "TLSV1_ALERT_INSUFFICIENT_SECURITY": "insufficient security",
+    "TLSV1_UNRECOGNIZED_NAME": "unrecognized name",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "certificate required",
+}
+"""Alerts by which the other side refuses us for good, by OpenSSL's name. Without a certificate that
+it wants, TLS 1.2 says handshake failure. Source: RFC 8446, section 6.2; OpenSSL, sslerr.h."""
+
 
 def client_context(ca_file: Path | None) -> ssl.SSLContext:
     """Verifies against the system's certificates and, if given, those of ca_file too.
@@ -37,3 +54,27 @@ def client_context(ca_file: Path | None) -> ssl.SSLContext:
             ]
         )
     return context
+
+
+def refusal_by_alert(fault: BaseException | None) -> str | None:
+    """What the TLS alert says by which the other side refused us for good, or None.
+
+    Args: fault - as a library raised it, the alert perhaps somewhere below.
+    """
+    seen: set[int] = set()
+    while fault is not None and id(fault) not in seen:
+        seen.add(id(fault))
+        # aiohttp's errors are SSLErrors without a reason of their own.
+        if isinstance(fault, ssl.SSLError) and (alert := getattr(fault, "reason", "")) in _ALERTS:
+            return _ALERTS[alert]
+        fault = fault.__cause__ or fault.__context__
+    return None
+
+
+def refused_in_words(whose: str, alert: str) -> str:
+    """What an alert of `refusal_by_alert` means and what to do. Args: whose - who sent it."""
+    return (
+        f"TLS was refused by {whose}, or by what inspects TLS on the way (alert: {alert}). It may "
+        "want a certificate of this machine, which vncproxy doesn't have: let vncproxy's "
+        "connections past the inspection."
+    )

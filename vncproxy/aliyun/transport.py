@@ -15,8 +15,9 @@ import aiohttp
 from yarl import URL
 
 from vncproxy.aliyun.answers import Answer
-from vncproxy.aliyun.errors import CERTIFICATE, permanent, transient
+from vncproxy.aliyun.errors import CERTIFICATE, PROXY_REFUSED, TLS_REFUSED, permanent, transient
 from vncproxy.aliyun.proxies import Proxy
+from vncproxy.aliyun.tls import refusal_by_alert, refused_in_words
 from vncproxy.errors import CloudError
 
 _CHUNK_BYTES = 64 * 1024
@@ -49,6 +50,8 @@ async def exchange(
     is; timeout_s - at most for all of it; max_bytes - a longer answer is a failure.
     """
     failure: Failure
+    if proxy is not None and (why := proxy.standing_refusal) is not None:
+        return Failure("proxy", permanent(why, PROXY_REFUSED))
     try:
         async with (
             asyncio.timeout(timeout_s),
@@ -85,9 +88,10 @@ async def exchange(
             transient(f"The ECS API didn't answer within {timeout_s:g} s. It is tried again."),
         )
     except aiohttp.ClientConnectorCertificateError as error:
-        failure = Failure("certificate", _unverified(error.certificate_error))
+        whose = _whose(error, proxy)
+        failure = Failure("certificate", _unverified(error.certificate_error, whose))
     except (aiohttp.ClientError, OSError) as error:
-        failure = _unreached(error)
+        failure = _unreached(error, proxy, URL(url, encoded=True))
     return failure
 
 
@@ -103,33 +107,51 @@ def _too_large(max_bytes: int) -> CloudError:
     )
 
 
-def _unverified(error: Exception) -> CloudError:
+def _unverified(error: Exception, whose: str) -> CloudError:
     if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _DATED:
         return permanent(
-            "The certificate of the ECS API has expired or isn't valid yet. "
+            f"The certificate of {whose} has expired or isn't valid yet. "
             "Check this machine's clock, and whether something intercepts TLS.",
             CERTIFICATE,
         )
     return permanent(
-        "The certificate of the ECS API can't be verified. If a proxy of yours intercepts TLS, "
+        f"The certificate of {whose} can't be verified. If a proxy of yours intercepts TLS, "
         "name its authority in aliyun.ca_file; else the connection isn't safe.",
         CERTIFICATE,
     )
 
 
-def _unreached(error: Exception) -> Failure:
+def _whose(error: Exception, proxy: Proxy | None) -> str:
+    """Who is to blame, in words: the proxy, where the way to it was the trouble."""
+    at_proxy = isinstance(error, aiohttp.ClientProxyConnectionError) or (
+        proxy is not None
+        and isinstance(
+            error, aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError
+        )
+        and error.host == proxy.host
+    )
+    return proxy.named if proxy is not None and at_proxy else "the ECS API"
+
+
+def _unreached(error: Exception, proxy: Proxy | None, url: URL) -> Failure:
+    whose = _whose(error, proxy)
+    if (alert := refusal_by_alert(error)) is not None:
+        return Failure("tls", permanent(refused_in_words(whose, alert), TLS_REFUSED))
     match error:
-        case aiohttp.ClientHttpProxyError():
-            text = f"The proxy refused the connection to the ECS API (HTTP {error.status})."
+        case aiohttp.ClientHttpProxyError() if proxy is not None:
+            why = proxy.refused(error.status, f"{url.host}:{url.port}")
+            if why is not None:
+                return Failure("proxy", permanent(why, PROXY_REFUSED))
+            text = f"{proxy.named} didn't reach the ECS API (HTTP {error.status})."
             word = "proxy"
-        case aiohttp.ClientProxyConnectionError():
-            text, word = "The proxy for the ECS API can't be reached.", "proxy"
         case aiohttp.ClientConnectorDNSError():
-            text, word = "The host of the ECS API isn't known to the name service.", "dns"
+            text, word = f"The name service doesn't know the host of {whose}.", "dns"
+        case aiohttp.ClientProxyConnectionError():
+            text, word = f"{whose} can't be reached.", "proxy"
         case aiohttp.ClientSSLError() | ssl.SSLError():
-            text, word = "TLS with the ECS API failed.", "tls"
+            text, word = f"TLS with {whose} failed.", "tls"
         case aiohttp.ClientConnectorError():
-            text, word = "The ECS API can't be reached.", "unreachable"
+            text, word = f"{whose} can't be reached.", "unreachable"
         case _:
             text, word = "The connection to the ECS API broke off.", "broken"
-    return Failure(word, transient(f"{text} It is tried again."))
+    return Failure(word, transient(f"{text[0].upper()}{text[1:]} It is tried again."))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from vncproxy.commands.daemon_client import base_url, is_listened_on
+from vncproxy.commands.reachability import CONNECT_TIMEOUT_S, endpoint_reached, gateway_reached
 from vncproxy.config.address import TcpAddress, UnixAddress
 from vncproxy.config.load import Loaded
 from vncproxy.config.model import Config, Listen
@@ -34,10 +34,6 @@ from vncproxy.web.guard import SERVER_NAME
 from vncproxy.web.origin import LOOPBACK_NAMES, host_name
 from vncproxy.web.peer import tells_owners
 from vncproxy.web.server import tcp_socket
-
-CONNECT_TIMEOUT_S = 10.0
-CLOCK_TOLERANCE_S = 600.0
-"""The API refuses calls that are 15 minutes off; warn before that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +229,7 @@ async def _cloud(config: Config, cloud: Cloud, name: str | None) -> AsyncGenerat
         yield Finding("instances", False, error.public_text)
         return
     for region in sorted({config.aliyun.region, *(one.region for one in configured)}):
-        yield await _clock(cloud, region)
+        yield Finding(f"endpoint of {region}", *await endpoint_reached(cloud, region))
     discover_in = config.aliyun.discover_in
     inventory = Inventory(configured, cloud.client, discover_in)
     wanted = await inventory.all()
@@ -249,7 +245,7 @@ async def _cloud(config: Config, cloud: Cloud, name: str | None) -> AsyncGenerat
         none = f"none is configured, and the cloud shows none in {', '.join(discover_in)}"
         yield Finding("instances", False, none)
     for instance in wanted:
-        async with aclosing(_instance(config, cloud, instance)) as findings:
+        async with aclosing(_instance(cloud, instance)) as findings:
             async for finding in findings:
                 yield finding
 
@@ -262,21 +258,7 @@ def _unlisted(problem: CloudError, *, needed: bool) -> Finding:
     return Finding("list of instances", True, text)
 
 
-async def _clock(cloud: Cloud, region: str) -> Finding:
-    try:
-        offset_s = await cloud.client.server_time_offset(region)
-    except CloudError as error:
-        return Finding(f"endpoint of {region}", False, error.final_text)
-    off = f"the clocks differ by {abs(offset_s):.0f} s"
-    if abs(offset_s) > CLOCK_TOLERANCE_S:
-        # Calls that fail in spite of the correction say so themselves.
-        off = f"{off}, more than calls may; they are corrected for it, but set this clock"
-    return Finding(f"endpoint of {region}", True, f"reached; {off}")
-
-
-async def _instance(
-    config: Config, cloud: Cloud, instance: ConsoleInstance
-) -> AsyncGenerator[Finding, None]:
+async def _instance(cloud: Cloud, instance: ConsoleInstance) -> AsyncGenerator[Finding, None]:
     if instance.status not in ("", "Running"):
         yield Finding(
             f"{instance.alias} status", False, f"{instance.status}; a console needs it Running"
@@ -294,28 +276,4 @@ async def _instance(
     except CloudError as error:
         yield Finding(f"{instance.alias} VncUrl", False, error.final_text)
         return
-    host = config.aliyun.connect_host or url.host
-    yield await _reach(cloud, instance, host, url.host, url.port, secure=url.secure)
-
-
-async def _reach(
-    cloud: Cloud, instance: ConsoleInstance, host: str, name: str, port: int, *, secure: bool
-) -> Finding:
-    """Open a connection to the gateway, and say no more: the VncUrl isn't used."""
-    what = f"{instance.alias} gateway"
-    if cloud.dial_settings.connect_host is None and cloud.dial_settings.proxy(name, secure=secure):
-        return Finding(what, True, f"{name} is reached by the proxy; not tried")
-    tls = cloud.dial_settings.tls if secure else None
-    try:
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            _, writer = await asyncio.open_connection(
-                host, port, ssl=tls, server_hostname=name if tls else None
-            )
-    except TimeoutError:
-        return Finding(what, False, f"{host}:{port} doesn't answer; is it let through here?")
-    except ssl.SSLCertVerificationError:
-        return Finding(what, False, f"the certificate of {name} isn't trusted; see ca_file")
-    except OSError as fault:
-        return Finding(what, False, f"{host}:{port}: {fault.strerror or type(fault).__name__}")
-    writer.close()
-    return Finding(what, True, f"{host}:{port} can be reached")
+    yield Finding(f"{instance.alias} gateway", *await gateway_reached(cloud, url))

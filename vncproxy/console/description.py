@@ -9,7 +9,7 @@ from vncproxy.console.lifecycle import State
 from vncproxy.console.rate import Rate
 from vncproxy.console.report import Message
 from vncproxy.console.viewer import Viewer
-from vncproxy.errors import CloudError, VncproxyError, safe_cloud_code
+from vncproxy.errors import CloudError, UpstreamRefused, VncproxyError, safe_cloud_code
 from vncproxy.throttle.budget import ACCOUNT
 from vncproxy.throttle.ledger import Usage
 
@@ -168,5 +168,7 @@ def _text(console: Console) -> str:
 def _error(failure: VncproxyError | None) -> Message | None:
     if failure is None:
         return None
-    code = safe_cloud_code(failure.code) if isinstance(failure, CloudError) else ""
+    code = ""
+    if isinstance(failure, CloudError | UpstreamRefused):
+        code = safe_cloud_code(failure.code)
     return {"code": code or None, "text": failure.public_text}

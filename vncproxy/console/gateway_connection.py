@@ -45,6 +45,8 @@ class GatewayConnection(ClientConnection):
         self._paused = True
         self._over = False
         self._told = False
+        self.lost_by: Exception | None = None
+        """What the transport ended with, which the library keeps to itself."""
 
     def listen(self, listener: GatewayListener) -> None:
         """Give what comes to `listener` from now on."""
@@ -96,6 +98,7 @@ class GatewayConnection(ClientConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is closed."""
         super().connection_lost(exc)
+        self.lost_by = exc
         self._over = True
         self._tell_end()
 

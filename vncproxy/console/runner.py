@@ -36,6 +36,7 @@ from vncproxy.errors import (
     Throttled,
     UpstreamLost,
     UpstreamProtocolError,
+    UpstreamRefused,
     UrlExpired,
     VncPasswordError,
     VncproxyError,
@@ -449,7 +450,7 @@ class Runner:
             "link.failed",
             instance=self._instance.id,
             error=error.public_text,
-            code=error.code if isinstance(error, CloudError) else "",
+            code=error.code if isinstance(error, CloudError | UpstreamRefused) else "",
             attempt=self.attempt,
         )
         if self.life.state is State.OPAQUE:

@@ -15,10 +15,10 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidMessage,
@@ -31,6 +31,9 @@ from websockets.exceptions import (
 )
 from websockets.typing import Subprotocol
 
+from vncproxy.aliyun.errors import PROXY_REFUSED, TLS_REFUSED
+from vncproxy.aliyun.proxies import Proxy
+from vncproxy.aliyun.tls import refusal_by_alert, refused_in_words
 from vncproxy.console.gateway_connection import GatewayConnection
 from vncproxy.console.leg import ABNORMAL, CLOSE_TIMEOUT_S, LegEnd, LegReceiver
 from vncproxy.console.tasks import Tasks
@@ -41,6 +44,7 @@ from vncproxy.errors import (
     UpstreamError,
     UpstreamLost,
     UpstreamProtocolError,
+    UpstreamRefused,
     UrlExpired,
 )
 
@@ -63,6 +67,10 @@ class DialledUrl(Protocol):
         """The gateway's host name."""
 
     @property
+    def port(self) -> int:
+        """The gateway's port."""
+
+    @property
     def secure(self) -> bool:
         """Whether it is wss."""
 
@@ -75,8 +83,8 @@ class DialSettings:
     """How to reach the cloud's gateways.
 
     Args: tls - verifies the gateway's certificate; connect_host - dial this address instead of the
-    URL's host, directly and never by a proxy; TLS still verifies the URL's host; proxy - from a
-    host and whether TLS is used to a proxy's URL or None.
+    URL's host, directly and never by a proxy; TLS still verifies the URL's host; proxy - the one to
+    use for a host, if any.
     """
 
     tls: ssl.SSLContext
@@ -87,8 +95,8 @@ class DialSettings:
 class ProxyChoice(Protocol):
     """Which proxy the environment names for a host."""
 
-    def __call__(self, host: str, *, secure: bool) -> str | None:
-        """The proxy's URL, or None for a direct connection."""
+    def __call__(self, host: str, port: int, *, secure: bool) -> Proxy | None:
+        """The proxy, or None for a direct connection. Args: secure - whether TLS is used."""
 
 
 class _DirectConnect(connect):
@@ -103,41 +111,79 @@ async def dial(url: DialledUrl, timeout_s: float, settings: DialSettings) -> Ups
 
     Args: timeout_s - the rest of the VncUrl's life.
     Raises: UpstreamLost - no connection; the text says at which step, and it is a UrlExpired when
-    the time ran out, a CertificateRefused when TLS trusts no such gateway; UpstreamProtocolError -
-    the answer isn't a WebSocket's.
+    the time ran out, an UpstreamRefused when a hop said no for good; UpstreamProtocolError - the
+    answer isn't a WebSocket's.
     """
+    connection = await _opened(url, timeout_s, settings)
+    assert isinstance(connection, GatewayConnection), "made by create_connection"
+    return UpstreamLeg(connection)
+
+
+async def probe(url: DialledUrl, timeout_s: float, settings: DialSettings) -> None:
+    """Open a connection to a VncUrl's gateway as `dial` does, and close it before a word is said.
+
+    So the VncUrl isn't used. Args, raises: as `dial`.
+    """
+    connection = await _opened(url, timeout_s, settings, shake_hands=False)
+    connection.transport.abort()
+
+
+async def _opened(
+    url: DialledUrl, timeout_s: float, settings: DialSettings, *, shake_hands: bool = True
+) -> ClientConnection:
     direct: dict[str, object] = {"ssl": settings.tls} if url.secure else {}
     proxy = None
     if settings.connect_host is not None:
         direct["host"] = settings.connect_host
     else:
-        proxy = settings.proxy(url.host, secure=url.secure)
+        proxy = settings.proxy(url.host, url.port, secure=url.secure)
+    if proxy is not None and (why := proxy.standing_refusal) is not None:
+        raise UpstreamRefused(why, PROXY_REFUSED)
+    made: list[GatewayConnection] = []
+
+    def make(*args: Any, **how: Any) -> GatewayConnection:
+        made.append(GatewayConnection(*args, **how))
+        return made[-1]
+
     try:
-        connection = await _DirectConnect(
+        opening = _DirectConnect(
             url.reveal(),
             subprotocols=[Subprotocol("binary")],
             compression=None,
             user_agent_header=None,
-            proxy=proxy,
+            proxy=None if proxy is None else proxy.url_with_login,
             open_timeout=timeout_s,
             ping_interval=None,
             close_timeout=CLOSE_TIMEOUT_S,
             logger=_silent,
-            create_connection=GatewayConnection,
+            create_connection=make,  # type: ignore[arg-type]
             **direct,  # type: ignore[arg-type]
         )
+        if shake_hands:
+            return await opening
+        async with asyncio.timeout(timeout_s):
+            return await opening.open_tcp_connection()
     except (OSError, EOFError, UnicodeError, WebSocketException) as fault:
-        failure = _failure(fault)
-    else:
-        assert isinstance(connection, GatewayConnection), "made by create_connection"
-        return UpstreamLeg(connection)
+        lost_by = made[-1].lost_by if made else None
+        alert = refusal_by_alert(fault) or refusal_by_alert(lost_by)
+        failure = _failure(fault, alert, proxy, f"{url.host}:{url.port}")
     # Raised out here, since the library's exceptions hold the URL and the proxy's password: they
     # are no part of this one, not even as its context.
     raise failure
 
 
-def _failure(fault: Exception) -> UpstreamError:
-    """What went wrong, in words without a host, an address or a secret."""
+def _failure(
+    fault: Exception, alert: str | None, proxy: Proxy | None, target: str
+) -> UpstreamError:
+    """What went wrong, in words without a secret.
+
+    Args: alert - of TLS, by which somebody refused for good; target - host and port that a proxy
+    was asked for.
+    """
+    if alert is not None:
+        return UpstreamRefused(refused_in_words("the cloud's VNC gateway", alert), TLS_REFUSED)
+    # What fails before anything was said is the first hop.
+    first = "the cloud's VNC gateway" if proxy is None else proxy.named
     match fault:
         case TimeoutError():
             return UrlExpired("the cloud's VNC gateway didn't answer in time")
@@ -148,11 +194,13 @@ def _failure(fault: Exception) -> UpstreamError:
             )
         case ssl.SSLError():
             return UpstreamLost("the cloud's VNC gateway can't be reached: TLS failed")
-        case InvalidProxyStatus():
+        case InvalidProxyStatus() if proxy is not None:
             status = fault.response.status_code
-            return UpstreamLost(f"the proxy refused to connect (HTTP status {status})")
-        case ProxyError() | InvalidProxy():
-            return UpstreamLost("the proxy that the environment names can't be used")
+            if (why := proxy.refused(status, target)) is not None:
+                return UpstreamRefused(why, PROXY_REFUSED)
+            return UpstreamLost(f"{proxy.named} didn't reach the gateway (HTTP status {status})")
+        case ProxyError() | InvalidProxy() if proxy is not None:
+            return UpstreamLost(f"{proxy.named} can't be used")
         case InvalidStatus():
             status = fault.response.status_code
             return UpstreamLost(
@@ -163,13 +211,13 @@ def _failure(fault: Exception) -> UpstreamError:
                 "the cloud's VNC gateway closed the connection before the WebSocket was open"
             )
         case socket.gaierror() | UnicodeError() | InvalidURI():
-            return UpstreamLost("the name of the cloud's VNC gateway can't be resolved")
+            return UpstreamLost(f"the name of {first} can't be resolved")
         case OSError(errno=int(number)):
             # Not its own text: asyncio puts the address there.
             word = os.strerror(number)
-            return UpstreamLost(f"the cloud's VNC gateway can't be reached: {word}")
+            return UpstreamLost(f"{first} can't be reached: {word}")
         case OSError():
-            return UpstreamLost("the cloud's VNC gateway can't be reached")
+            return UpstreamLost(f"{first} can't be reached")
         case _:
             return UpstreamProtocolError(
                 "the cloud's VNC gateway gave an answer that is no WebSocket's"

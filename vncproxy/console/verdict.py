@@ -7,11 +7,11 @@ corrected the clock once, so such an error that is left is for good.
 from __future__ import annotations
 
 from vncproxy.errors import (
-    CertificateRefused,
     CloseReason,
     CloudError,
     CloudErrorKind,
     UpstreamLost,
+    UpstreamRefused,
     VncPasswordError,
     VncproxyError,
 )
@@ -20,7 +20,7 @@ from vncproxy.errors import (
 def least_pause_s(error: VncproxyError) -> float | None:
     """How long to wait at least before another try, in seconds; None: it would be no use."""
     match error:
-        case CertificateRefused():
+        case UpstreamRefused():
             return None
         case CloudError(kind=CloudErrorKind.WAITS | CloudErrorKind.TRANSIENT):
             return error.retry_after_s or 0.0
@@ -35,7 +35,7 @@ def after_waiting(failure: VncproxyError | None) -> CloseReason:
     match failure:
         case CloudError(code=code) if code:
             return failure.close_reason()
-        case VncPasswordError():
+        case VncPasswordError() | UpstreamRefused():
             return failure.close_reason()
         case None:
             return UpstreamLost("no connection within max_wait").close_reason()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import quote, urlsplit, urlunsplit
 
 import aiohttp
 import structlog
@@ -123,10 +121,6 @@ def cloud_over(
         if metrics is not None:
             metrics.api_called(action, "ok" if code == "OK" else code)
 
-    def proxy(host: str, *, secure: bool) -> str | None:
-        found = proxies.proxy_for(host, 443 if secure else 80, secure=secure)
-        return None if found is None else _with_login(found.url, found.authorization)
-
     for password in proxies.passwords:
         hidden.register(password)
     client = EcsClient(
@@ -138,7 +132,12 @@ def cloud_over(
         proxies=proxies,
         on_call=on_call,
     )
-    return Cloud(client, credentials, DialSettings(tls, config.aliyun.connect_host, proxy), session)
+    return Cloud(
+        client,
+        credentials,
+        DialSettings(tls, config.aliyun.connect_host, proxies.proxy_for),
+        session,
+    )
 
 
 class Builder(Protocol):
@@ -166,15 +165,3 @@ async def renewed(old: Cloud, build: Builder) -> tuple[Cloud, list[str]]:
             f"the old credentials stay: {error.public_text}"
         ]
     return new, []
-
-
-def _with_login(url: str, authorization: str | None) -> str:
-    """A proxy's address with its user and password, as the websockets library wants it."""
-    if authorization is None:
-        return url
-    user, _, password = (
-        base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
-    )
-    parts = urlsplit(url)
-    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
-    return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc}"))

@@ -25,6 +25,7 @@ CLOCK = CloudErrorKind.CLOCK
         (403, "Forbidden", PERMANENT),
         (404, "InvalidAccessKeyId.NotFound", PERMANENT),
         (403, "InvalidAccessKeyId.Inactive", PERMANENT),
+        (503, "Forbidden.AccessKeyDisabled", PERMANENT),
         (400, "SignatureDoesNotMatch", PERMANENT),
         (400, "IncompleteSignature", PERMANENT),
         (400, "InvalidTimeStamp.Format", PERMANENT),
@@ -61,6 +62,15 @@ def test_a_missing_permission_names_the_action() -> None:
     text = refused(403, "Forbidden.RAM", action="DescribeInstances").public_text
     assert "ecs:DescribeInstances" in text
     assert "grant" in text
+
+
+@pytest.mark.parametrize("code", ["InvalidAccessKeyId.Inactive", "Forbidden.AccessKeyDisabled"])
+def test_a_disabled_access_key_is_said_to_be(code: str) -> None:
+    """And not one that lacks a permission, or that nobody knows."""
+    text = refused(403, code, action="DescribeInstances").public_text
+    assert "disabled" in text
+    assert "RAM user may not" not in text
+    assert "doesn't know" not in text
 
 
 def test_an_unsafe_code_is_not_repeated() -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from tests.authority import Authority as CommonAuthority
+from tests.hops import certificate_wanted
 from tests.unit.aliyun.conftest import Authority, Cloud, Reply, serve
 from vncproxy.aliyun.answers import Answer
-from vncproxy.aliyun.proxies import Proxy
+from vncproxy.aliyun.proxies import LOGIN_HOLD_S, EnvironmentProxies, Proxy
 from vncproxy.aliyun.tls import client_context
 from vncproxy.aliyun.transport import Failure, exchange
 from vncproxy.errors import CloudErrorKind
@@ -249,16 +253,70 @@ async def test_a_proxy_is_connected_through(
         await runner.cleanup()
 
 
-async def test_a_refusing_or_missing_proxy_is_transient(
+async def test_a_proxy_that_is_missing_or_sick_is_weather(
     session: aiohttp.ClientSession, connect_proxy: ConnectProxy
 ) -> None:
-    """A proxy that says no or isn't there."""
-    connect_proxy.refusal = "407 no"
-    proxy = Proxy("127.0.0.1", connect_proxy.port, authorization=f"Basic {SECRET}")
+    """It is named, by variable and address."""
+    connect_proxy.refusal = "503 later"
+    proxies = EnvironmentProxies({"https_proxy": f"http://127.0.0.1:{connect_proxy.port}"})
+    proxy = proxies.proxy_for("ecs.x.aliyuncs.com", 443, secure=True)
     outcome = await _ask(session, "https://ecs.x.aliyuncs.com/", proxy=proxy)
     _failed(outcome, "proxy", CloudErrorKind.TRANSIENT)
+    assert isinstance(outcome, Failure)
+    assert f"https_proxy names (127.0.0.1:{connect_proxy.port})" in outcome.error.public_text
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         proxy = Proxy("127.0.0.1", unused.getsockname()[1])
         outcome = await _ask(session, "https://ecs.x.aliyuncs.com/", proxy=proxy)
         _failed(outcome, "proxy", CloudErrorKind.TRANSIENT)
+        assert isinstance(outcome, Failure)
+        assert f"HTTPS_PROXY names ({proxy.url[7:]})" in outcome.error.public_text
+
+
+async def test_a_proxy_that_refuses_for_good(
+    session: aiohttp.ClientSession, connect_proxy: ConnectProxy
+) -> None:
+    """What to do is told; wrong logins aren't repeated for a minute, which would lock accounts."""
+    clock = [1000.0]
+    value = f"http://ann:{SECRET}@127.0.0.1:{connect_proxy.port}"
+    proxies = EnvironmentProxies({"HTTPS_PROXY": value}, lambda: clock[0])
+    for status, asked in ((403, 3), (407, 1), (401, 1)):
+        connect_proxy.heads.clear()
+        connect_proxy.refusal = f"{status} no"
+        for _ in range(3):
+            proxy = proxies.proxy_for("ecs.x.aliyuncs.com", 443, secure=True)
+            outcome = await _ask(session, "https://ecs.x.aliyuncs.com/", proxy=proxy)
+            _failed(outcome, "proxy", CloudErrorKind.PERMANENT)
+            assert isinstance(outcome, Failure)
+            assert outcome.error.code == "ProxyRefused"
+            said = outcome.error.public_text
+            assert f"HTTPS_PROXY names (127.0.0.1:{connect_proxy.port})" in said
+            assert f"HTTP {status}" in said
+            assert ("NO_PROXY" in said) is (status == 403)
+        assert len(connect_proxy.heads) == asked
+        clock[0] += LOGIN_HOLD_S
+
+
+async def test_a_proxy_whose_name_is_not_known() -> None:
+    """The variable is wrong, not the cloud's name."""
+    connector = aiohttp.TCPConnector(resolver=NoNames())
+    async with aiohttp.ClientSession(connector=connector) as session:
+        outcome = await _ask(session, "https://ecs.x.aliyuncs.com/", proxy=Proxy("no.invalid", 1))
+    _failed(outcome, "dns", CloudErrorKind.TRANSIENT)
+    assert isinstance(outcome, Failure)
+    assert "HTTPS_PROXY names (no.invalid:1)" in outcome.error.public_text
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_an_alert_about_our_certificate_is_for_good(
+    session: aiohttp.ClientSession, tmp_path: Path, newest: ssl.TLSVersion
+) -> None:
+    """By TLS 1.3 it comes only once the handshake is over on this side."""
+    authority = CommonAuthority(tmp_path)
+    with certificate_wanted(authority, newest) as port:
+        url = f"https://localhost:{port}/"
+        outcome = await _ask(session, url, ssl_context=client_context(authority.ca_file))
+    _failed(outcome, "tls", CloudErrorKind.PERMANENT)
+    assert isinstance(outcome, Failure)
+    assert outcome.error.code == "TlsRefused"
+    assert "certificate of this machine" in outcome.error.public_text

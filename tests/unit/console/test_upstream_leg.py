@@ -20,7 +20,9 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from tests.authority import Authority
+from tests.hops import certificate_wanted, refusing_proxy
 from tests.unit.console.fakes import until
+from vncproxy.aliyun.proxies import EnvironmentProxies, Proxy
 from vncproxy.console import upstream_leg as module
 from vncproxy.console.leg import LegEnd
 from vncproxy.console.upstream_leg import DialSettings, UpstreamLeg, dial
@@ -29,6 +31,7 @@ from vncproxy.errors import (
     Side,
     UpstreamLost,
     UpstreamProtocolError,
+    UpstreamRefused,
     UrlExpired,
 )
 
@@ -79,14 +82,14 @@ class Receiver:
         self.ends.append(end)
 
 
-def no_proxy(host: str, *, secure: bool) -> str | None:
+def no_proxy(host: str, port: int, *, secure: bool) -> Proxy | None:
     return None
 
 
 def settings(
     tls: ssl.SSLContext | None = None,
     connect_host: str | None = None,
-    proxy: Callable[..., str | None] = no_proxy,
+    proxy: Callable[..., Proxy | None] = no_proxy,
 ) -> DialSettings:
     return DialSettings(tls or ssl.create_default_context(), connect_host, proxy)
 
@@ -166,12 +169,12 @@ async def dialled(
         await leg.shut()
 
 
-def hides_everything(fault: BaseException) -> None:
+def hides_everything(fault: BaseException, secrets: tuple[str, ...] = SECRETS) -> None:
     """No URL, address or password: in the exception, its text, or what hangs on it."""
     seen: list[BaseException] = [fault]
     for one in seen:
         for text in (str(one), repr(one), repr(one.args), repr(vars(one))):
-            assert not any(secret in text for secret in SECRETS), text
+            assert not any(secret in text for secret in secrets), text
         seen += [other for other in (one.__cause__, one.__context__) if other is not None]
 
 
@@ -348,7 +351,7 @@ async def test_tls_verifies_the_urls_host_wherever_it_is_dialled(authority: Auth
     assert names == ["gateway.test"]
 
 
-def _must_not_be_asked(host: str, *, secure: bool) -> str | None:
+def _must_not_be_asked(host: str, port: int, *, secure: bool) -> Proxy | None:
     raise AssertionError("connect_host is dialled directly")
 
 
@@ -429,9 +432,11 @@ async def test_a_proxy_is_connected_through_with_its_login(
     tls = authority.issue("gateway.test").server_context() if secure else None
     async with connect_proxy() as (proxy_port, heads), gateway(echo, tls=tls) as port:
 
-        def proxy(host: str, *, secure: bool) -> str:
+        def proxy(host: str, port: int, *, secure: bool) -> Proxy:
             asked.append((host, secure))
-            return f"http://ann:hunter2%40@127.0.0.1:{proxy_port}"
+            return Proxy("127.0.0.1", proxy_port, authorization=f"Basic {login}")
+
+        login = base64.b64encode(b"ann:hunter2@").decode()
 
         leg = await dial(
             Url("gateway.test", port, secure=secure),
@@ -446,29 +451,64 @@ async def test_a_proxy_is_connected_through_with_its_login(
         await leg.shut()
     assert asked == [("gateway.test", secure)]
     assert heads[0].startswith(f"CONNECT gateway.test:{port} HTTP/1.1\r\n")
-    login = base64.b64encode(b"ann:hunter2@").decode()
     assert f"Proxy-Authorization: Basic {login}" in heads[0]
     assert TOKEN not in "".join(heads)
 
 
-@pytest.mark.parametrize("status", [403, 407, 502])
-async def test_a_proxy_that_refuses_is_named_as_such(status: int) -> None:
-    """It isn't the cloud's doing; the login stays inside."""
-    async with connect_proxy(status) as (proxy_port, _):
-
-        def proxy(host: str, *, secure: bool) -> str:
-            return f"http://ann:hunter2@127.0.0.1:{proxy_port}"
-
-        with pytest.raises(UpstreamLost, match=f"proxy.*{status}") as caught:
-            await dial(Url("gateway.test", 80), 5.0, settings(proxy=proxy))
-    hides_everything(caught.value)
+def environment(port: int) -> EnvironmentProxies:
+    """With a proxy on this port, and a login for it."""
+    return EnvironmentProxies({"HTTP_PROXY": f"http://ann:hunter2@127.0.0.1:{port}"})
 
 
-@pytest.mark.parametrize("address", ["ftp://ann:hunter2@127.0.0.1:1", "http://"])
-async def test_a_proxy_of_another_kind_is_a_loss(address: str) -> None:
-    """The library's own word would hold the login."""
-    with pytest.raises(UpstreamLost) as caught:
-        await dial(Url("gateway.test", 80), 5.0, settings(proxy=lambda host, *, secure: address))
+async def test_a_proxy_that_may_do_better_later_is_a_loss() -> None:
+    """It isn't the cloud's doing, and it is named; the login stays inside."""
+    async with refusing_proxy(502) as proxy:
+        how = settings(proxy=environment(proxy.port).proxy_for)
+        with pytest.raises(UpstreamLost, match=f"HTTP_PROXY names .*:{proxy.port}.* 502") as caught:
+            await dial(Url("gateway.test", 80), 5.0, how)
+    assert type(caught.value) is UpstreamLost
+    hides_the_login(caught.value)
+
+
+@pytest.mark.parametrize("status", [401, 403, 407])
+async def test_a_proxy_that_refuses_for_good_is_not_asked_again(status: int) -> None:
+    """Variable, host and what to do are told, and the login isn't."""
+    async with refusing_proxy(status) as proxy:
+        how = settings(proxy=environment(proxy.port).proxy_for)
+        for _ in range(3):
+            with pytest.raises(UpstreamRefused) as caught:
+                await dial(Url("gateway.test", 80), 5.0, how)
+            assert f"HTTP_PROXY names (127.0.0.1:{proxy.port})" in caught.value.public_text
+            assert f"HTTP {status}" in caught.value.public_text
+            assert caught.value.close_reason().reason == "upstream-refused: ProxyRefused"
+            hides_the_login(caught.value)
+    # Wrong passwords lock accounts; whom it lets through to where is nobody's account.
+    assert len(proxy.heads) == (3 if status == 403 else 1)
+    assert ("gateway.test:80" in caught.value.public_text) is (status == 403)
+
+
+def hides_the_login(fault: BaseException) -> None:
+    """The proxy's address is told, its password isn't."""
+    hides_everything(fault, tuple(secret for secret in SECRETS if secret != "127.0.0.1"))
+
+
+async def test_a_proxy_that_is_not_there_is_to_blame_itself(port: int) -> None:
+    """Not the gateway, of which nothing is known."""
+    how = settings(proxy=environment(port).proxy_for)
+    with pytest.raises(UpstreamLost, match=r"HTTP_PROXY names .* can't be reached: Connection ref"):
+        await dial(Url("gateway.test", 80), 5.0, how)
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_gateway_that_wants_a_certificate_is_not_asked_again(
+    authority: Authority, newest: ssl.TLSVersion
+) -> None:
+    """By TLS 1.3 its alert comes only once the handshake is over on this side."""
+    with certificate_wanted(authority, newest) as port:
+        how = settings(authority.client_context(), connect_host="127.0.0.1")
+        with pytest.raises(UpstreamRefused, match="want a certificate") as caught:
+            await dial(Url("gateway.test", port, secure=True), 5.0, how)
+    assert caught.value.close_reason().reason == "upstream-refused: TlsRefused"
     hides_everything(caught.value)
 
 

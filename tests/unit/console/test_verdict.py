@@ -14,6 +14,7 @@ from vncproxy.errors import (
     Throttled,
     UpstreamLost,
     UpstreamProtocolError,
+    UpstreamRefused,
     UrlExpired,
     VncPasswordError,
     VncproxyError,
@@ -38,6 +39,7 @@ def cloud(
         (UpstreamLost("gone"), 0.0),
         (UrlExpired("too late"), 0.0),
         (CertificateRefused("not trusted"), None),
+        (UpstreamRefused("no", "ProxyRefused"), None),
         (UpstreamProtocolError("not RFB"), None),
         (VncPasswordError("wrong"), None),
         (Throttled(80.0), None),
@@ -62,6 +64,7 @@ def test_what_another_try_may_mend(error: VncproxyError, least_s: float | None) 
             "upstream-refused: IncorrectInstanceStatus",
         ),
         (VncPasswordError("wrong"), 4401, "vnc-password"),
+        (UpstreamRefused("no", "ProxyRefused"), 4502, "upstream-refused: ProxyRefused"),
     ],
 )
 def test_what_a_viewer_hears_after_max_wait(

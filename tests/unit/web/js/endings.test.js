@@ -10,6 +10,13 @@ test("a refusal of the cloud says the code, what to do, and the instance's state
   assert.equal(ending.retry, "never");
 });
 
+test("a hop that refuses isn't the cloud, and the daemon's own words say what to do", () => {
+  const why = "The proxy that HTTPS_PROXY names (10.0.0.9:3128) refused the user or the password (HTTP 407).";
+  const close = { code: 4502, reason: "upstream-refused: ProxyRefused" };
+  const ending = endOfSession(close, { state: "closed", error: { code: "ProxyRefused", text: why } });
+  assert.deepEqual([ending.title, ending.text, ending.retry], ["The cloud can’t be reached", why, "never"]);
+});
+
 test("the daemon's wait is kept for a throttled console", () => {
   const ending = endOfSession({ code: 4429, reason: "throttled" }, { state: "closed", wait_s: 41 });
   assert.equal(ending.after_s, 41);

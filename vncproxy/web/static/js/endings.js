@@ -1,7 +1,7 @@
 /** Why an attempt is over, in words, and what comes next. Pure. */
 
 import { closeCode, cloudCodeOf } from "./closecodes.js";
-import { cloudErrorText, refusalWords, sentence } from "./words.js";
+import { cloudErrorText, isOurs, refusalWords, sentence } from "./words.js";
 
 /**
  * @typedef {object} Ending
@@ -27,6 +27,9 @@ const UNSUPPORTED = {
   action: "again",
   button: "Try again",
 };
+
+/** What to say where it isn't the cloud that refused. */
+const NOT_REACHED = "The cloud can’t be reached";
 
 /** Ends for which the daemon gives the reason in a sentence of its own. */
 const SAID = new Set([4403, 4410]);
@@ -58,7 +61,8 @@ export function endOfSession({ code, reason }, last, said = "") {
   const cloudCode = cloudCodeOf(reason) || (code === 4502 ? (last?.error?.code ?? "") : "");
   if (cloudCode) {
     const text = [status, cloudErrorText(cloudCode, last?.error?.text)].filter(Boolean).join(" ");
-    return { ...entry, text, detail: entry.text, after_s };
+    const title = code === 4502 && isOurs(cloudCode) ? NOT_REACHED : entry.title;
+    return { ...entry, title, text, detail: entry.text, after_s };
   }
   const error = sentence(last?.error?.text ?? "");
   return { ...entry, detail: [error, status].filter(Boolean).join(" "), after_s };

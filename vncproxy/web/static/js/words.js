@@ -109,6 +109,7 @@ const CLOUD = [
   ["IncorrectInstanceStatus", "The instance isn’t in a state that has a console: start it, if it doesn’t start by itself."],
   ["InstanceNotReady", "The instance is still being prepared: try again in a minute."],
   ["Forbidden", "The account may not do this: its RAM policy must allow ACTION."],
+  ["InvalidAccessKeyId.Inactive", "The AccessKey is disabled: enable it, or give vncproxy another one."],
   ["InvalidAccessKeyId", "The AccessKey is unknown or disabled: check the credentials that vncproxy uses."],
   ["SignatureDoesNotMatch", "The AccessKey secret doesn’t belong to its id: check the credentials that vncproxy uses."],
   ["IncompleteSignature", "The AccessKey secret doesn’t belong to its id: check the credentials that vncproxy uses."],
@@ -119,6 +120,14 @@ const CLOUD = [
   ["InternalError", "The cloud’s service had a fault: try again in a minute."],
 ];
 
+/** Words of the daemon's own for what stands between it and the cloud, or is missing here. */
+const OURS = new Set(["CertificateUnverified", "TlsRefused", "ProxyRefused", "GatewayRefused", "NoCredentials"]);
+
+/** Whether a code is the daemon's own and not the cloud's. @param {string|null} code */
+export function isOurs(code) {
+  return OURS.has(code ?? "");
+}
+
 /**
  * A sentence on a cloud's error code and what to do about it.
  * @param {string|null} code null where the cloud gave none
@@ -127,7 +136,7 @@ const CLOUD = [
  */
 export function cloudErrorText(code, text = "", action = OPENING) {
   const hint = (CLOUD.find(([start]) => code?.startsWith(start))?.[1] ?? "").replace("ACTION", action);
-  const named = code ? `The cloud’s code is ${code}.` : "";
+  const named = code && !isOurs(code) ? `The cloud’s code is ${code}.` : "";
   const fallback = "“vncproxy check” tells more.";
   return [hint || sentence(text) || fallback, named].filter(Boolean).join(" ");
 }

@@ -1,0 +1,64 @@
+"""A hop on the way to the cloud that says no for good: it is told in words, and not asked again."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.hops import LOGIN, refusing_proxy
+from tests.setup import WAIT_S, Closed, running, until
+from vncproxy.config.model import Aliyun, Limits
+
+ENDPOINT = Aliyun(endpoint="https://ecs.example.test")
+PATIENT = Limits(max_wait=60.0)
+
+
+@pytest.mark.parametrize("status", [401, 407])
+async def test_a_proxy_that_refuses_its_login_is_asked_once(tmp_path: Path, status: int) -> None:
+    """However many viewers come, and lists are asked for: wrong passwords lock accounts."""
+    async with (
+        refusing_proxy(status) as proxy,
+        running(
+            tmp_path, aliyun=ENDPOINT, limits=PATIENT, environ={"HTTPS_PROXY": proxy.url}
+        ) as setup,
+    ):
+        for _ in range(3):
+            viewer = await setup.connect()
+            async with asyncio.timeout(WAIT_S):
+                with pytest.raises(Closed) as closed:
+                    await viewer.shake_hands()
+            assert closed.value.args == (4502, "upstream-refused: ProxyRefused")
+        async with setup.http.get(f"{setup.base}/api/v1/instances") as answer:
+            problem = (await answer.json())["problem"]
+        assert problem["code"] == "ProxyRefused"
+        said = problem["text"]
+        assert f"HTTPS_PROXY names (127.0.0.1:{proxy.port})" in said
+        assert f"HTTP {status}" in said
+        assert "Correct them in HTTPS_PROXY" in said
+        assert len(proxy.heads) == 1
+        failures = [one for one in setup.events if one["event"] == "link.failed"]
+        assert [one["code"] for one in failures] == ["ProxyRefused"] * 3
+        assert said in {one["error"] for one in failures}
+        shown = setup.log.getvalue() + said
+        assert not any(part in shown for part in (*LOGIN.split(":"), "hunter2"))
+
+
+async def test_a_proxy_that_lets_nobody_through_ends_it_at_once(tmp_path: Path) -> None:
+    """One question for each viewer, and which host to have allowed."""
+    async with (
+        refusing_proxy(403) as proxy,
+        running(
+            tmp_path, aliyun=ENDPOINT, limits=PATIENT, environ={"https_proxy": proxy.url}
+        ) as setup,
+    ):
+        viewer = await setup.connect()
+        assert await viewer.ended() == 4502
+        await until(
+            lambda: any(one["event"] == "link.failed" for one in setup.events), "the reason"
+        )
+        said = next(one["error"] for one in setup.events if one["event"] == "link.failed")
+        assert "ecs.example.test:443" in said
+        assert f"https_proxy names (127.0.0.1:{proxy.port})" in said
+        assert len(proxy.heads) == 1

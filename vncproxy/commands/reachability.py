@@ -1,0 +1,80 @@
+"""Whether the cloud can be reached, and by which way: host, address, and who names a proxy.
+
+For `vncproxy check`: people see at once which hop is to blame. Nothing is dialled for a console.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from vncproxy.aliyun.proxies import Proxy
+from vncproxy.aliyun.regions import nearest_region
+from vncproxy.aliyun.vncurl import VncUrl
+from vncproxy.console.upstream_leg import probe
+from vncproxy.errors import CloudError, UpstreamError, UrlExpired
+from vncproxy.service.cloud import Cloud
+
+CONNECT_TIMEOUT_S = 10.0
+CLOCK_TOLERANCE_S = 600.0
+"""The API refuses calls that are 15 minutes off; warn before that."""
+_ADDRESSES_SHOWN = 3
+
+
+async def endpoint_reached(cloud: Cloud, region: str) -> tuple[bool, str]:
+    """Whether the API of a region answers, and what to know or do."""
+    endpoint, proxy = cloud.client.way(region)
+    target = f"{endpoint.host}:{endpoint.port}"
+    way = await _way(target, endpoint.host if proxy is None else proxy.host, proxy)
+    try:
+        offset_s = await cloud.client.server_time_offset(region)
+    except CloudError as error:
+        meant = nearest_region(region) if endpoint.by_region else None
+        guess = f" Is the region {meant} meant?" if meant is not None else ""
+        return False, f"{error.final_text}{guess} ({way})"
+    off = f"the clocks differ by {abs(offset_s):.0f} s"
+    if abs(offset_s) > CLOCK_TOLERANCE_S:
+        # Calls that fail in spite of the correction say so themselves.
+        off = f"{off}, more than calls may; they are corrected for it, but set this clock"
+    return True, f"{way} reached; {off}"
+
+
+async def gateway_reached(cloud: Cloud, url: VncUrl) -> tuple[bool, str]:
+    """Whether the gateway of a VncUrl lets a connection in; the VncUrl itself isn't used."""
+    settings = cloud.dial_settings
+    proxy = None
+    if settings.connect_host is None:
+        proxy = settings.proxy(url.host, url.port, secure=url.secure)
+    first = settings.connect_host or (url.host if proxy is None else proxy.host)
+    way = await _way(f"{url.host}:{url.port}", first, proxy)
+    try:
+        await probe(url, CONNECT_TIMEOUT_S, settings)
+    except UrlExpired:
+        return False, f"{way} doesn't answer; is it let through here?"
+    except UpstreamError as error:
+        return False, f"{error.public_text} ({way})"
+    return True, f"{way} can be reached"
+
+
+async def _way(target: str, first: str, proxy: Proxy | None) -> str:
+    """The way in words. Args: first - the host that a connection is made to."""
+    by = "" if proxy is None else f" by {proxy.named}"
+    if proxy is None and first != target.rpartition(":")[0]:
+        by = f" by connect_host {first}"
+    known = await _addresses(first)
+    if known == [first]:
+        return f"{target}{by}"
+    more = f" and {len(known) - _ADDRESSES_SHOWN} more" if len(known) > _ADDRESSES_SHOWN else ""
+    at = ", ".join(known[:_ADDRESSES_SHOWN]) or "an address that the name service doesn't know"
+    return f"{target}{by} at {at}{more}"
+
+
+async def _addresses(host: str) -> list[str]:
+    """What the name service says, [] if nothing."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, TimeoutError):
+        return []
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
