@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from vncproxy.commands.daemon_client import base_url, is_listened_on
+from vncproxy.commands.daemon_client import another_daemon, base_url, daemon_at, is_listened_on
 from vncproxy.commands.reachability import CONNECT_TIMEOUT_S, endpoint_reached, gateway_reached
 from vncproxy.config.address import TcpAddress, UnixAddress
 from vncproxy.config.load import Loaded
@@ -30,10 +30,10 @@ from vncproxy.service.instances import instances_of
 from vncproxy.service.missing import NO_INSTANCES
 from vncproxy.service.state import make_state_folder, recordings_of, records
 from vncproxy.web import pages
-from vncproxy.web.guard import SERVER_NAME
 from vncproxy.web.origin import LOOPBACK_NAMES, host_name
 from vncproxy.web.peer import tells_owners
 from vncproxy.web.server import tcp_socket
+from vncproxy.web.sessions import known_daemon_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ async def check(
     if config.throttle.pass_on:
         yield _passing_on(config)
     for listen in config.listen:
-        yield await _door(listen)
+        yield await _door(listen, config, environ)
     if any(listen.access not in ("token", "open") for listen in config.listen):
         yield _people(config)
     if config.rule and any(one.tcp_port is not None for one in config.instance):
@@ -176,13 +176,14 @@ async def _recordings(config: Config, environ: Mapping[str, str]) -> Finding:
     return Finding("recordings", True, f"{recordings.folder.path} can be written")
 
 
-async def _door(listen: Listen) -> Finding:
-    """Whether a daemon could listen there, or does already."""
+async def _door(listen: Listen, config: Config, environ: Mapping[str, str]) -> Finding:
+    """Whether a daemon could listen there, or this configuration's does already."""
     what = f"door {listen.name}"
     address = listen.parsed_address
     if isinstance(address, UnixAddress):
-        if await _is_daemon("http://localhost", aiohttp.UnixConnector(str(address.path))):
-            return Finding(what, True, f"a daemon listens on {listen.address}")
+        found = await _daemon_at("http://localhost", aiohttp.UnixConnector(str(address.path)))
+        if found is not None:
+            return _whose(listen, found, config, environ)
         if await asyncio.to_thread(is_listened_on, address.path, CONNECT_TIMEOUT_S):
             text = f"another program listens on {listen.address}; choose another path"
             return Finding(what, False, text)
@@ -197,23 +198,41 @@ async def _door(listen: Listen) -> Finding:
             return Finding(what, False, f"{listen.address}: {fault.strerror}")
     else:
         return Finding(what, True, f"{listen.address} is free")
-    if await _is_daemon(base_url(listen) or ""):
-        return Finding(what, True, f"a daemon listens on {listen.address}")
+    found = await _daemon_at(base_url(listen) or "")
+    if found is not None:
+        return _whose(listen, found, config, environ)
     return Finding(what, False, f"another program listens on {listen.address}; choose another port")
 
 
-async def _is_daemon(base: str, connector: aiohttp.BaseConnector | None = None) -> bool:
+def _whose(listen: Listen, theirs: str, config: Config, environ: Mapping[str, str]) -> Finding:
+    """Whether the daemon that listens is this configuration's. Args: theirs - its id."""
+    what = f"door {listen.name}"
+    state = state_folder(config, environ)
+    try:
+        own = known_daemon_id(state)
+    except OSError as fault:
+        why = f"whether it is this one's can't be told: {state}: {fault.strerror}"
+        return Finding(what, True, f"a daemon listens on {listen.address}; {why}")
+    if theirs == own:
+        return Finding(what, True, f"a daemon listens on {listen.address}")
+    text = f"{listen.address}: {another_daemon(theirs, own, state)}"
+    # People have such a configuration for their commands, without a state of its own.
+    if own is None and (listen.access == "peer" or config.access.token_file is not None):
+        return Finding(what, True, text)
+    return Finding(what, False, f"{text}; choose another address, or correct [state] directory")
+
+
+async def _daemon_at(base: str, connector: aiohttp.BaseConnector | None = None) -> str | None:
     timeout = aiohttp.ClientTimeout(total=CONNECT_TIMEOUT_S)
     jar = aiohttp.DummyCookieJar()
     try:
-        async with (
-            aiohttp.ClientSession(connector=connector, timeout=timeout, cookie_jar=jar) as http,
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=timeout, cookie_jar=jar
+        ) as http:
             # No secret is sent, so that it doesn't matter whose certificate it is.
-            http.get(f"{base}/healthz", ssl=False, allow_redirects=False) as answer,
-        ):
-            return answer.headers.get("Server") == SERVER_NAME
+            return (await daemon_at(http, base, ssl=False))[0]
     except (aiohttp.ClientError, OSError, TimeoutError):
-        return False
+        return None
 
 
 async def _cloud(config: Config, cloud: Cloud, name: str | None) -> AsyncGenerator[Finding, None]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -22,9 +23,12 @@ from vncproxy.config.model import Config, Listen
 from vncproxy.config.search import control_path, state_folder, token_path
 from vncproxy.config.secrets import read_secret
 from vncproxy.errors import AccessError, ConfigError, VncproxyError
+from vncproxy.web.health import DAEMON_HEADER
+from vncproxy.web.sessions import known_daemon_id
 
 CALL_TIMEOUT_S = 30.0
 PROBE_TIMEOUT_S = 2.0
+_DAEMON_ID = re.compile(r"[A-Za-z0-9]{1,64}")
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a wildcard door is met
 
 
@@ -63,10 +67,7 @@ class DaemonClient:
                 content = await answer.read()
                 status = answer.status
         except (aiohttp.ClientError, OSError, TimeoutError) as fault:
-            raise NoDaemonError(
-                f"no vncproxy daemon answers at {self._door} ({_reason(fault)}); "
-                "start it with: vncproxy serve"
-            ) from fault
+            raise _nobody(self._door, fault) from fault
         if not content and status < 300:
             return None
         decoded: Any = None
@@ -76,12 +77,58 @@ class DaemonClient:
             return decoded
         error = decoded.get("error") if isinstance(decoded, dict) else None
         if not isinstance(error, dict):
-            raise NoDaemonError(
-                f"what answers at {self._door} is no vncproxy daemon (status {status}); "
-                "look at [[listen]], and at what else uses this address"
-            )
+            raise _no_daemon(self._door, status)
         text = str(error.get("text") or f"The daemon answered with status {status}.")
         raise AccessError(status, str(error.get("word", "")), text)
+
+
+async def daemon_at(http: aiohttp.ClientSession, base: str, **how: Any) -> tuple[str | None, int]:
+    """The id of the daemon that answers there, None for another program, and the HTTP status.
+
+    No secret is sent. Args: how - more for the request. Raises: aiohttp.ClientError, OSError,
+    TimeoutError.
+    """
+    async with http.get(f"{base}/healthz", allow_redirects=False, **how) as answer:
+        found = answer.headers.get(DAEMON_HEADER, "")
+        return (found if _DAEMON_ID.fullmatch(found) else None), answer.status
+
+
+def another_daemon(theirs: str, own: str | None, state: Path) -> str:
+    """What is said of a daemon that isn't the configuration's own."""
+    mine = f"that of {state} is {own}" if own is not None else f"none has run with {state}"
+    return f"another daemon is there: its id is {theirs}, {mine}; its state directory differs"
+
+
+async def _refuse_others(http: aiohttp.ClientSession, base: str, door: str, state: Path) -> None:
+    """Let nobody else have the token. Raises: NoDaemonError."""
+    try:
+        theirs, status = await daemon_at(http, base)
+    except (aiohttp.ClientError, OSError, TimeoutError) as fault:
+        raise _nobody(door, fault) from fault
+    if theirs is None:
+        raise _no_daemon(door, status)
+    try:
+        own = known_daemon_id(state)
+    except OSError:
+        return
+    if theirs != own:
+        raise NoDaemonError(
+            f"at {door} {another_daemon(theirs, own, state)}; "
+            "look at address in [[listen]] and directory in [state]"
+        )
+
+
+def _nobody(door: str, fault: Exception) -> NoDaemonError:
+    return NoDaemonError(
+        f"no vncproxy daemon answers at {door} ({_reason(fault)}); start it with: vncproxy serve"
+    )
+
+
+def _no_daemon(door: str, status: int) -> NoDaemonError:
+    return NoDaemonError(
+        f"what answers at {door} is no vncproxy daemon (status {status}); "
+        "look at [[listen]], and at what else uses this address"
+    )
 
 
 def _reason(fault: Exception) -> str:
@@ -149,6 +196,9 @@ async def daemon_client(config: Config, environ: Mapping[str, str]) -> AsyncIter
         connector = aiohttp.TCPConnector(ssl=_tls(listen))
         base = base_url(listen) or ""
     async with _session(connector) as session:
+        if listen.access == "token" and config.access.token_file is None:
+            # Where it is another's token, that daemon's state lies elsewhere, too.
+            await _refuse_others(session, base, listen.address, state_folder(config, environ))
         yield DaemonClient(session, base, headers, listen.address, listen.access)
 
 

@@ -13,9 +13,6 @@ from vncproxy.web.evidence import refused
 
 _log = structlog.get_logger("vncproxy.web")
 
-SERVER_NAME = "vncproxy"
-"""By which a daemon is told from other programs on its address."""
-
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -28,7 +25,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    "Server": SERVER_NAME,
+    "Server": "vncproxy",
 }
 
 

@@ -9,10 +9,14 @@ from vncproxy.observe.metrics import CONTENT_TYPE
 from vncproxy.web.answers import json_answer
 from vncproxy.web.context import door, services
 
+DAEMON_HEADER = "X-Vncproxy-Daemon"
+"""Whose answer it is: the daemon's id, by which commands tell it from others. No secret."""
+
 
 async def healthz(request: web.Request) -> web.Response:
-    """`GET /healthz`: alive; no identity needed."""
-    return web.Response(text="ok\n")
+    """`GET /healthz`: alive, and which daemon; no identity needed."""
+    named = {DAEMON_HEADER: services(request).sessions.daemon_id}
+    return web.Response(text="ok\n", headers=named)
 
 
 async def readyz(request: web.Request) -> web.Response:

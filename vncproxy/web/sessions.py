@@ -14,6 +14,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -72,7 +73,8 @@ class Sessions:
         except (OSError, msgspec.MsgspecError):
             _log.warning("sessions.started_fresh")
         # Cookies ignore ports: daemons on one host must not share a name.
-        self.cookie_name = f"vncproxy-{daemon_id(folder)}"
+        self.daemon_id = daemon_id(folder)
+        self.cookie_name = f"vncproxy-{self.daemon_id}"
 
     def renew(self, life_s: float, key: bytes) -> bool:
         """For log-ins from now on; gives whether it is another key, which voids those before."""
@@ -146,16 +148,24 @@ class Sessions:
 
 def daemon_id(folder: Path) -> str:
     """What tells this daemon from others, made when it is missing. Args: folder - the state's."""
-    path = folder / ID_FILE_NAME
-    try:
-        found = path.read_text().strip()
-        if found.isalnum():
-            return found
-    except (OSError, UnicodeDecodeError):
-        pass
+    with suppress(OSError):
+        if (known := known_daemon_id(folder)) is not None:
+            return known
     made = secrets.token_hex(6)
-    _replace(path, made.encode())
+    _replace(folder / ID_FILE_NAME, made.encode())
     return made
+
+
+def known_daemon_id(folder: Path) -> str | None:
+    """The id of the daemon whose state this folder has; None: none has run with it.
+
+    Raises: OSError - it can't be read.
+    """
+    try:
+        found = (folder / ID_FILE_NAME).read_text().strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+    return found if found.isalnum() else None
 
 
 def _replace(path: Path, content: bytes) -> bool:

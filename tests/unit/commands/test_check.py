@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,7 @@ from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.settings import AccessKey, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
 from vncproxy.web import pages
+from vncproxy.web.sessions import daemon_id, known_daemon_id
 
 
 async def found(
@@ -245,7 +247,7 @@ async def test_doors(desk: Desk, short_path: Path, authority: Authority) -> None
     unix = Listen(name="unix", address=f"unix:{short_path}/d.sock")
     doors = (plain, secure, unix)
     assert failures(await found(desk.loaded(listen=doors))) == []
-    async with running(desk.folder / "other", cloud=desk.cloud, listen=doors):
+    async with running(desk.folder, cloud=desk.cloud, listen=doors):
         findings = await found(desk.loaded(listen=doors))
         assert failures(findings) == []
         assert "a daemon listens" in findings["door plain"].text
@@ -263,6 +265,36 @@ async def test_doors(desk: Desk, short_path: Path, authority: Authority) -> None
         findings = await found(desk.loaded(listen=(unix,)))
         assert failures(findings) == ["door unix"]
         assert "another program" in findings["door unix"].text
+
+
+async def test_a_daemon_of_somebody_else(
+    desk: Desk, short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a port, and on a Unix socket: whose it is shows by its state directory."""
+    other = desk.folder / "other"
+    plain = Listen(name="plain", address=f"127.0.0.1:{desk.port}")
+    unix = Listen(name="unix", address=f"unix:{short_path}/d.sock", access="peer")
+    async with running(other, cloud=desk.cloud, listen=(plain, unix)):
+        theirs = known_daemon_id(other / "state")
+        # Nothing has run with this configuration; a peer door may be that of a command's alone.
+        findings = await found(desk.loaded(listen=(plain, unix)))
+        assert failures(findings) == ["door plain", "rules"]
+        for what in ("door plain", "door unix"):
+            assert "another daemon is there" in findings[what].text
+            assert f"its id is {theirs}, none has run with {desk.folder}" in findings[what].text
+            assert "its state directory differs" in findings[what].text
+        own = daemon_id(desk.folder / "state")
+        findings = await found(desk.loaded(listen=(plain, unix)))
+        assert failures(findings) == ["door plain", "door unix", "rules"]
+        assert f"that of {desk.folder / 'state'} is {own}" in findings["door plain"].text
+
+        def unreadable(folder: Path) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr("vncproxy.commands.check.known_daemon_id", unreadable)
+        findings = await found(desk.loaded(listen=(plain, unix)))
+        assert failures(findings) == ["rules"]
+        assert "can't be told" in findings["door plain"].text
 
 
 async def test_a_gateway_that_does_not_answer(desk: Desk) -> None:

@@ -23,9 +23,10 @@ from vncproxy.commands.daemon_client import (
     daemon_client,
     preferred_door,
 )
-from vncproxy.config.model import Config, Listen, State
+from vncproxy.config.model import Access, Config, Listen, State
 from vncproxy.config.search import control_path
 from vncproxy.errors import AccessError, ConfigError
+from vncproxy.web.sessions import daemon_id, known_daemon_id
 
 
 async def user(config: Config) -> str:
@@ -191,6 +192,45 @@ async def test_another_program_on_the_port(desk: Desk, body: bytes, status: int)
     async with something_else(desk.port, body, status):
         with pytest.raises(NoDaemonError, match="is no vncproxy daemon"):
             await user(config)
+
+
+async def test_a_daemon_of_somebody_else(desk: Desk, short_path: Path) -> None:
+    """It is named and never sees the token; the same behind a Unix door."""
+    plain = Listen(name="plain", address=f"127.0.0.1:{desk.port}")
+    unix = Listen(name="unix", address=f"unix:{short_path}/d.sock", access="token")
+    with_token(desk)
+    own = daemon_id(desk.folder / "state")
+    other = desk.folder / "other"
+    async with running(other, cloud=desk.cloud, listen=(plain, unix)) as setup:
+        theirs = known_daemon_id(other / "state")
+        said = f"another daemon is there: its id is {theirs}, that of .* is {own}; its state"
+        for door in (plain, unix):
+            with pytest.raises(NoDaemonError, match=f"at {door.address} {said}"):
+                await user(desk.config(listen=(door,)))
+        assert not [one for one in setup.events if one["event"] == "request.refused"]
+        # Whoever has another's token in a file of his own means that daemon.
+        access = Access(token_file=other / "state" / "token")
+        assert await user(desk.config(listen=(plain,), access=access)) == "owner"
+
+
+async def test_another_program_never_sees_the_token(desk: Desk) -> None:
+    """Whatever it answers."""
+    config = with_token(desk)
+    asked: list[str | None] = []
+
+    async def handle(request: web.BaseRequest) -> web.Response:
+        asked.append(request.headers.get("Authorization"))
+        return web.json_response({"user": "x"}, headers={"Server": "vncproxy"})
+
+    runner = web.ServerRunner(web.Server(handle))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", desk.port).start()
+    try:
+        with pytest.raises(NoDaemonError, match="is no vncproxy daemon"):
+            await user(config)
+    finally:
+        await runner.cleanup()
+    assert asked == [None]
 
 
 async def test_a_daemon_that_refuses(desk: Desk) -> None:

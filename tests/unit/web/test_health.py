@@ -12,6 +12,7 @@ from tests.unit.web.conftest import House, house
 from vncproxy.config.model import Listen, Metrics
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.sqlite import SqliteLedger
+from vncproxy.web.sessions import known_daemon_id
 
 
 def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -27,6 +28,7 @@ async def test_alive(home: House) -> None:
     """Whoever asks learns that the daemon lives, and nothing else."""
     answer = await home.ask("/healthz")
     assert (answer.status, answer.body) == (200, b"ok\n")
+    assert answer.headers["x-vncproxy-daemon"] == known_daemon_id(home.setup.daemon.state)
     assert (await home.ask("/healthz", "Authorization: Bearer wrong")).status == 200
 
 
