@@ -3,6 +3,8 @@
     VncproxyError                 never raised itself
     ├── ConfigError               the configuration is wrong (exit status 78)
     ├── LedgerError               the reconnect ledger can't be read or written
+    │   ├── LedgerSlow                it doesn't answer in time
+    │   └── LedgerUnusable            it is damaged, or a newer version's: waiting mends nothing
     ├── AuditError                the audit can't be written
     ├── RecordingError            a recording can't be written, or read
     ├── AccessError               a request is refused at the door (401, 403, 404, 421, 429, 503)
@@ -150,7 +152,15 @@ class ConfigError(VncproxyError):
 
 
 class LedgerError(VncproxyError):
-    """The reconnect ledger can't be read or written, so nothing may be dialled."""
+    """The reconnect ledger can't be read or written, so nothing may be dialled until it can."""
+
+
+class LedgerSlow(LedgerError):  # noqa: N818 - what it is
+    """The reconnect ledger doesn't answer in time; the answer may come later."""
+
+
+class LedgerUnusable(LedgerError):  # noqa: N818 - what it is
+    """The reconnect ledger is damaged or isn't one of this version: somebody has to mend it."""
 
 
 class AuditError(VncproxyError):

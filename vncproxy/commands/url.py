@@ -114,7 +114,9 @@ async def official_url(
                 if not spent:
                     await ledger.cancel(booking)
             if not spent:
-                raise LocalError("the permit lapsed while the cloud was asked; try again")
+                raise LocalError(
+                    "the permit to connect lapsed while the cloud was asked; try again"
+                )
         finally:
             await ledger.close()
         return official_page_url(

@@ -7,16 +7,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-import structlog
-
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.leg import Leg
 from vncproxy.console.lifecycle import Event
-from vncproxy.errors import LedgerError, Throttled, UpstreamLost, UrlExpired
+from vncproxy.errors import Throttled, UpstreamLost, UrlExpired
 from vncproxy.throttle.ledger import Booking, Ledger, TooLong
-
-_log = structlog.get_logger("vncproxy.opener")
 
 
 class Cloud(Protocol):
@@ -91,16 +87,22 @@ class Opener:
         spent = False
         try:
             progress.advance(Event.PERMIT_GRANTED)
+            asked_at = time.monotonic()
             await slot_free()
             url = await self._cloud.vnc_url(self._instance.id, self._instance.region)
-            # From here on the VncUrl ages: nothing but the ledger stands before the dial.
+            took_s = time.monotonic() - asked_at
+            # From here on the VncUrl ages: neither a disk nor a server stands before the dial.
             self._rest_s(url)
             spent = await self._ledger.spend(booking)
         finally:
             if not spent:
-                await self._give_back(booking)
+                await self._ledger.cancel(booking)
         if not spent:
-            raise UpstreamLost("the permit lapsed while the cloud was asked for the VncUrl")
+            # A ledger that was slow has said so by itself: nothing but the cloud came in between.
+            raise UpstreamLost(
+                f"the cloud took {took_s:.0f} s until it gave the console's address, and the permit "
+                "to connect lapsed meanwhile"
+            )
         progress.dialled()
         progress.advance(Event.URL_OBTAINED)
         return await self._dial(url, min(self._rest_s(url), self._dial_timeout_s))
@@ -114,16 +116,9 @@ class Opener:
             try:
                 await asyncio.sleep(answer.wait_s)
             except asyncio.CancelledError:
-                await self._give_back(answer)
+                await self._ledger.cancel(answer)
                 raise
         return answer
-
-    async def _give_back(self, booking: Booking) -> None:
-        try:
-            await self._ledger.cancel(booking)
-        except LedgerError as fault:
-            # It lapses by itself, and whatever ended the opening says more than this.
-            _log.warning("booking.not_given_back", why=fault.public_text)
 
     def _rest_s(self, url: VncUrl) -> float:
         """What is left of the VncUrl's life, in seconds. Raises: UrlExpired."""

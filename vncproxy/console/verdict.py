@@ -7,9 +7,12 @@ corrected the clock once, so such an error that is left is for good.
 from __future__ import annotations
 
 from vncproxy.errors import (
+    CloseCode,
     CloseReason,
     CloudError,
     CloudErrorKind,
+    LedgerError,
+    LedgerUnusable,
     UpstreamLost,
     UpstreamRefused,
     VncPasswordError,
@@ -24,7 +27,10 @@ def least_pause_s(error: VncproxyError) -> float | None:
             return None
         case CloudError(kind=CloudErrorKind.WAITS | CloudErrorKind.TRANSIENT):
             return error.retry_after_s or 0.0
-        case UpstreamLost():
+        case LedgerUnusable():
+            return None
+        case UpstreamLost() | LedgerError():
+            # A disk may be full, or slow, for a while only.
             return 0.0
         case _:
             return None
@@ -39,5 +45,8 @@ def after_waiting(failure: VncproxyError | None) -> CloseReason:
             return failure.close_reason()
         case None:
             return UpstreamLost("no connection within max_wait").close_reason()
+        case LedgerError():
+            # Its side is the daemon's, and no link can be had without it.
+            return CloseReason(CloseCode.UPSTREAM_LOST, failure.side, failure.public_text)
         case _:
             return UpstreamLost(failure.public_text).close_reason()

@@ -1,20 +1,23 @@
 """How many dials a key may make, and when the next one may be: the law of the reconnect budget.
 
 Words. A *claim* is the right to dial once. It is booked for an instant `at`; the dial may begin
-from `at` until `latest`, which is `at + hold_s` (the VncUrl is fetched in between). Right before
-the dial the claim is *spent*, which fixes both to that instant. Each claim keeps its own latest
-instant: a hold that changes afterwards, or another process's hold, means nothing to it.
+from `at` until `latest`, which is `at + hold_s` or later (the VncUrl is fetched in between). Right
+before the dial the claim is *spent*: whoever has it sees to it that it is dialled with once, and in
+its time. That dial is covered by what is on record already. So nothing has to be written before it,
+and a slow disk or server can't make a permit lapse; the record follows, and fixes both instants to
+the dial's. Each claim keeps its own latest instant: a hold that changes afterwards, or another
+process's hold, means nothing to it.
 
 The law. A new claim is booked no earlier than `span_s` after the limit-th largest latest instant of
 all claims of its key, where `span_s` is the window plus a margin, the same for everybody.
 
 Why that is enough. Take any `limit + 1` dials, and of their claims the one booked last, N. When N
 was booked the other `limit` claims were on record (or forgotten: `span_s` past already), and
-their latest instants only ever move towards the past (by being spent). So the smallest of them,
-L, was at most the limit-th largest of all, and the law put N at `L + span_s` or later. That
-claim's dial was at L or before, N's dial at its `at` or after: the two are `span_s` apart and no
-window holds all of them. This needs no order between the dials, and stays true when claims are
-cancelled, since a cancelled claim can't be dialled.
+their latest instants only ever move towards the past (once they are recorded as spent). So the
+smallest of them, L, was at most the limit-th largest of all, and the law put N at `L + span_s` or
+later. That claim's dial was at L or before, N's dial at its `at` or after: the two are `span_s`
+apart and no window holds all of them. This needs no order between the dials, and stays true when
+claims are cancelled, since a cancelled claim can't be dialled.
 
 What may change while claims are out. The proof uses one limit only, the one by which N was booked:
 a window's dials are never more than *the limit in force when the last of their claims was booked*.
@@ -30,6 +33,9 @@ booked for, and the whole account's no more once the last of them was booked for
 
 The margin covers what lies outside the record: waking up a little early (`EARLY_S`), and the time
 from being spent to arriving at the cloud.
+
+A record of being spent that comes late, or never, costs waiting only: until then the claim counts
+for as long as it might have been dialled.
 
 First come, first served: a claim is never booked before one that was booked earlier and still
 waits.
@@ -114,9 +120,12 @@ class Budget:
         """What the dials of an instance are counted for."""
         return ACCOUNT if self.by_account else instance_id
 
-    def booked(self, at: float) -> Claim:
-        """A new claim for the instant that `next_free` gave."""
-        return Claim(at, at + self.hold_s)
+    def booked(self, at: float, extra_s: float = 0.0) -> Claim:
+        """A new claim for the instant that `next_free` gave.
+
+        Args: extra_s - held for so much longer, since it takes so long to be on record.
+        """
+        return Claim(at, at + self.hold_s + extra_s)
 
     def next_free(self, claims: Iterable[Claim], now: float) -> float:
         """The earliest instant, `now` or later, for which a newcomer may be booked.

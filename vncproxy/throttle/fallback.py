@@ -31,6 +31,7 @@ from vncproxy.throttle.ledger import Booking, Dial, TooLong, Usage
 from vncproxy.throttle.roll import Roll
 from vncproxy.throttle.sqlite import SqliteLedger
 from vncproxy.throttle.valkey import ID_PREFIX, ValkeyLedger
+from vncproxy.throttle.valkey_store import ANSWER_TIMEOUT_S
 
 _log = structlog.get_logger("vncproxy.throttle")
 
@@ -45,6 +46,9 @@ SETTLE_S = 12.0
 """The share is kept so long after the server is back: the longest pause, and a slow ping."""
 
 SETTLE_INTERVAL_S = 1.0
+
+_ANNOUNCED_S = 2 * ANSWER_TIMEOUT_S
+"""Between the announcement of a dial and the dial: two calls, where the script has to be sent."""
 
 
 class _Mode(Enum):
@@ -88,6 +92,7 @@ class FallbackLedger:
         self._back_at = 0.0
         self._seeds: list[Dial] = []
         self._lock = asyncio.Lock()
+        self._untold = asyncio.Event()
         self._backoff = Backoff(LEAST_PAUSE_S, 2.0, LONGEST_PAUSE_S)
 
     @property
@@ -126,47 +131,38 @@ class FallbackLedger:
         return await (await self._alone()).book(instance_id, max_wait_s)
 
     async def spend(self, booking: Booking) -> bool:
-        """See `Ledger.spend`: a permit of the ledger that isn't in use any more has lapsed."""
-        if self._is_of_shared(booking) is not (self._mode is _Mode.SHARED):
-            return False
-        began = self._steady()
-        spend = self._spend_shared if self._mode is _Mode.SHARED else self._spend_local
-        # Two records must not use up the margin between them and the dial.
-        return await spend(booking) and self._steady() - began <= self._budget.margin_s / 2
+        """See `Ledger.spend`; LedgerError for a permit of the ledger that isn't in use any more."""
+        of_shared = booking.id.startswith(ID_PREFIX)
+        if of_shared is not (self._mode is _Mode.SHARED):
+            became = "was lost" if of_shared else "has come back"
+            raise LedgerError(
+                f"the shared store {became} since it was asked for the permit to connect; another "
+                "permit is needed"
+            )
+        if of_shared:
+            spent = await self._shared.spend(booking)
+            if spent:
+                self._local.record_later(Dial(booking.id, booking.key, 0.0))
+                self._untold.set()
+            return spent
+        if self._mode is _Mode.SETTLING:
+            await self._announce(booking)
+        return await self._local.spend(booking)
 
-    async def _spend_shared(self, booking: Booking) -> bool:
+    async def _announce(self, booking: Booking) -> None:
+        """Tell the others, who may use the server already, of a dial that is about to be made."""
         try:
-            if not await self._shared.spend(booking):
-                return False
+            await self._shared.record([Dial(booking.id, booking.key, -_ANNOUNCED_S)])
         except LedgerError as fault:
             self._lose(fault)
-            return False
-        try:
-            await self._local.record([Dial(booking.id, booking.key, 0.0)])
-        except LedgerError as fault:
-            # The dial is on record where it counts now.
-            _log.warning("throttle.dial_not_mirrored", why=fault.public_text)
-        return True
-
-    async def _spend_local(self, booking: Booking) -> bool:
-        if not await self._local.spend(booking):
-            return False
-        if self._mode is _Mode.SETTLING:
-            try:
-                await self._shared.record([Dial(booking.id, booking.key, 0.0)])
-            except LedgerError as fault:
-                self._lose(fault)
-        return True
 
     async def cancel(self, booking: Booking) -> None:
         """See `Ledger.cancel`; what a lost server has booked lapses by itself."""
-        if not self._is_of_shared(booking):
+        if not booking.id.startswith(ID_PREFIX):
             await self._local.cancel(booking)
-        elif self._mode is _Mode.SHARED:
-            try:
-                await self._shared.cancel(booking)
-            except LedgerError as fault:
-                self._lose(fault)
+        else:
+            await self._shared.cancel(booking)
+            self._untold.set()
 
     async def usage(self, instance_id: str) -> Usage:
         """See `Ledger.usage`."""
@@ -199,8 +195,24 @@ class FallbackLedger:
     async def watch(self) -> None:
         """Show this daemon to the others and bring the server back into use, until cancelled."""
         while True:
-            pause_s = await self._beat()
-            await asyncio.sleep(pause_s)
+            await self._pause(await self._beat())
+
+    async def _pause(self, pause_s: float) -> None:
+        """Wait; what becomes of permits meanwhile the server is told at once."""
+        until = asyncio.get_running_loop().time() + pause_s
+        with suppress(TimeoutError):
+            while True:
+                async with asyncio.timeout_at(until):
+                    await self._untold.wait()
+                self._untold.clear()
+                await self._tell()
+
+    async def _tell(self) -> None:
+        if self._mode is _Mode.SHARED:
+            try:
+                await self._shared.tell()
+            except LedgerError as fault:
+                self._lose(fault)
 
     async def _beat(self) -> float:
         """One look at the server. Returns: the pause until the next, in seconds."""
@@ -288,7 +300,3 @@ class FallbackLedger:
         except LedgerError as fault:
             _log.warning("throttle.dials_not_told", why=fault.public_text)
             return []
-
-    @staticmethod
-    def _is_of_shared(booking: Booking) -> bool:
-        return booking.id.startswith(ID_PREFIX)

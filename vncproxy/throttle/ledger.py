@@ -7,6 +7,9 @@ The way of a permit::
     url = await client.vnc_url(...)                # failed: await ledger.cancel(answer)
     if await ledger.spend(answer):                 # False: the permit lapsed; book again
         ...                                        # dial now; from here on it has counted
+
+Only the booking waits for the disk or the server: it covers the dial. That a permit was spent or
+given back is recorded in the background, and what can't be recorded counts until it lapses.
 """
 
 from __future__ import annotations
@@ -63,7 +66,7 @@ class Dial:
 
 
 class Ledger(Protocol):
-    """Permits to dial the upstream. Every method raises LedgerError if the record can't be kept."""
+    """Permits to dial the upstream. What waits raises LedgerError if the record can't be kept."""
 
     def renew(self, budget: Budget) -> None:
         """Go on by another law, of the same window and margin: see budget.py on what then holds."""
@@ -85,12 +88,16 @@ class Ledger(Protocol):
         """Whether the dial may begin now; if so, it has counted and must begin at once.
 
         False: the permit has lapsed (later than `Budget.hold_s` after its time), was spent or
-        cancelled, isn't due yet, or the machine was too slow to record it: book again.
+        cancelled, or isn't due yet: book again. Raises: LedgerError - the store that gave the
+        permit isn't in use any more: book again too.
         """
         ...
 
     async def cancel(self, booking: Booking) -> None:
-        """Give back a permit that wasn't spent; nothing happens if it was, or is unknown."""
+        """Give back a permit that wasn't spent; nothing happens if it was, or is unknown.
+
+        Raises nothing: one that can't be given back lapses.
+        """
         ...
 
     async def usage(self, instance_id: str) -> Usage:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vncproxy.errors import LedgerError
+from vncproxy.errors import LedgerError, LedgerSlow, LedgerUnusable
 
 _NAME = "the reconnect ledger (ledger.sqlite in the state directory)"
 _READ_ONLY = "can't be written: give the daemon's user write access to the directory and the file"
+_FULL = "can't be written: the disk is full; free some space"
 _DAMAGED = (
     "is damaged or isn't a ledger: stop every vncproxy, wait a minute, delete the file, start again"
 )
 _WORDS = {
-    sqlite3.SQLITE_FULL: "can't be written: the disk is full; free some space",
+    sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_READONLY: _READ_ONLY,
     sqlite3.SQLITE_PERM: _READ_ONLY,
     sqlite3.SQLITE_CANTOPEN: (
@@ -24,15 +26,38 @@ _WORDS = {
         "is locked by another process for too long: see which one has the file open"
     ),
     sqlite3.SQLITE_IOERR: "can't be read or written: the disk reports an error, or is full",
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_NOTADB: _DAMAGED,
-    sqlite3.SQLITE_ERROR: _DAMAGED,
 }
+_LASTING = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+"""Waiting mends none of these."""
+_SYSTEM_WORDS = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: "can't be written: the disk quota is used up; free some space",
+    errno.EROFS: "can't be written: its file system is read-only",
+}
+_SLOW = "see whether its disk is overloaded or fails"
 
 
-def no_answer() -> LedgerError:
-    """The file's disk hangs."""
-    return LedgerError(f"{_NAME} doesn't answer in time: see whether its disk is overloaded")
+def no_answer(timeout_s: float) -> LedgerSlow:
+    """The file's disk hangs, or is very slow."""
+    return LedgerSlow(f"{_NAME} doesn't answer within {timeout_s:g} s: {_SLOW}")
+
+
+def overcrowded() -> LedgerSlow:
+    """Too many wait for the file's disk already."""
+    return LedgerSlow(f"{_NAME} has too many calls waiting: {_SLOW}")
+
+
+def too_slow(took_s: float) -> LedgerSlow:
+    """The disk took so long for a booking that its time was over by then."""
+    return LedgerSlow(f"{_NAME} took {took_s:.0f} s to record a permit: {_SLOW}")
+
+
+def newer_version() -> LedgerUnusable:
+    """A file whose tables this version doesn't know."""
+    return LedgerUnusable(
+        f"{_NAME} was written by a newer version of vncproxy; run that version, or stop it, wait a "
+        "minute and delete the file"
+    )
 
 
 @contextmanager
@@ -43,10 +68,13 @@ def in_plain_words() -> Iterator[None]:
     except sqlite3.Error as error:
         # Extended codes keep the primary one in the low byte. Source: sqlite.org/rescode.html
         primary = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if primary in _LASTING:
+            raise LedgerUnusable(f"{_NAME} {_DAMAGED}") from error
         words = _WORDS.get(primary, "can't be used: the log has the cause")
         raise LedgerError(f"{_NAME} {words}") from error
     except PermissionError as error:
         raise LedgerError(f"{_NAME} {_READ_ONLY}") from error
     except OSError as error:
-        reason = error.strerror or "unknown system error"
-        raise LedgerError(f"{_NAME} can't be opened: {reason.lower()}") from error
+        reason = (error.strerror or "unknown system error").lower()
+        words = _SYSTEM_WORDS.get(error.errno or 0, f"can't be opened: {reason}")
+        raise LedgerError(f"{_NAME} {words}") from error

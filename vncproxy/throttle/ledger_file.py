@@ -1,4 +1,6 @@
-"""The ledger's SQLite file: each method is one transaction; to be used from one thread.
+"""The ledger's SQLite file, to be used from one thread.
+
+Each method is one transaction, or a part of the one that `batch` has begun.
 
 Times are CLOCK_BOOTTIME of the boot (the *epoch*) in which they were booked, so no setting of the
 wall clock, back or forward, has any effect; the wall clock isn't recorded at all.
@@ -11,7 +13,8 @@ only for the rows of the last minute in use, since older ones are deleted with e
 further in the future than anything that can be booked is damage and is adopted in the same way.
 
 Each row has the latest instant of its dial, so processes whose holds differ, as those with an older
-configuration's, believe each other.
+configuration's, believe each other. A booking is no use before it is on the disk, so on a slow disk
+it is held for longer, by what the slowest of the last transactions took.
 
 Safe against SIGKILL and loss of power: a rollback journal with synchronous=FULL, BEGIN IMMEDIATE,
 and the clock read inside the transaction, so that the order of the rows is the order of the
@@ -29,17 +32,20 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from sqlite3 import connect
 from typing import Any
 
-from vncproxy.errors import LedgerError
 from vncproxy.throttle.boot_clock import EpochClock
 from vncproxy.throttle.budget import ACCOUNT, MAX_AHEAD_S, MAX_HOLD_S, Budget, Claim
-from vncproxy.throttle.ledger import Booking, Dial, TooLong, Usage
-from vncproxy.throttle.ledger_faults import in_plain_words
+from vncproxy.throttle.delays import Delays
+from vncproxy.throttle.ledger import Dial, TooLong, Usage
+from vncproxy.throttle.ledger_faults import in_plain_words, newer_version
 
-BUSY_TIMEOUT_S = 5.0
-"""How long a statement waits for another process's transaction to end."""
+BUSY_TIMEOUT_S = 12.0
+"""How long a statement waits for another process's transaction to end: on a disk that takes 2.5 s
+to sync, one takes 10 s."""
 
 BUSY_RETRY_INTERVAL_S = 0.004
 """At most; each pause is drawn below it. SQLite's own waiting grows to 0.1 s a pause: beside
@@ -63,6 +69,15 @@ SELECT epoch, at, latest, spent FROM booking WHERE key IN (:key, :account) OR :k
 """Rows of keys that overlap; see `budget.overlap`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """A claim on record."""
+
+    id: str
+    key: str
+    claim: Claim
+
+
 class LedgerFile:
     """Bookings in a file shared by processes. Every method raises LedgerError in plain words.
 
@@ -77,8 +92,10 @@ class LedgerFile:
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
+        self._in_transaction = False
+        self._delays = Delays()
 
-    def book(self, instance_id: str, max_wait_s: float) -> Booking | TooLong:
+    def book(self, instance_id: str, max_wait_s: float) -> Booked | TooLong:
         """See `Ledger.book`."""
         budget = self.budget
         key = budget.key_of(instance_id)
@@ -88,28 +105,23 @@ class LedgerFile:
             at = budget.next_free(self._claims(db, key, now), now)
             if at - now > min(max_wait_s, MAX_AHEAD_S):
                 return TooLong(at - now)
-            booking = Booking(secrets.token_hex(8), key, at - now)
+            booked = Booked(
+                secrets.token_hex(8), key, budget.booked(at, extra_s=self._delays.longest_s)
+            )
             db.execute(
                 "INSERT INTO booking VALUES (?, ?, ?, ?, ?, 0)",
-                (booking.id, key, self._clock.epoch, at, budget.booked(at).latest),
+                (booked.id, key, self._clock.epoch, at, booked.claim.latest),
             )
-        return booking
+        return booked
 
-    def spend(self, booking_id: str) -> float | None:
-        """The instant at which the booking was recorded as dialled; None if it must not be."""
+    def spent(self, booking_id: str, key: str, at: float) -> None:
+        """Record that a booking was dialled with; again, when its file was replaced meanwhile."""
         with self._transaction() as db:
-            now = self._clock.now()
-            row = db.execute(
-                "SELECT at, latest, spent FROM booking WHERE id = ? AND epoch = ?",
-                (booking_id, self._clock.epoch),
-            ).fetchone()
-            if row is None or not Claim(row[0], row[1], bool(row[2])).may_be_spent(now):
-                return None
             db.execute(
-                "UPDATE booking SET at = ?1, latest = ?1, spent = 1 WHERE id = ?2",
-                (now, booking_id),
+                "INSERT INTO booking VALUES (?1, ?2, ?3, ?4, ?4, 1) "
+                "ON CONFLICT (id) DO UPDATE SET at = ?4, latest = ?4, spent = 1",
+                (booking_id, key, self._clock.epoch, at),
             )
-        return now
 
     def cancel(self, booking_id: str) -> None:
         """See `Ledger.cancel`."""
@@ -188,28 +200,47 @@ class LedgerFile:
         )
 
     @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Make what the block does one transaction: all of it is on the disk afterwards, or none.
+
+        Raises: LedgerError.
+        """
+        with self._transaction():
+            yield
+
+    @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """A write transaction, committed when the block ends without an exception."""
         with in_plain_words():
             db = self._opened()
+            if self._in_transaction:
+                yield db
+                return
             try:
                 _patiently(db, "BEGIN IMMEDIATE")
+                self._in_transaction = True
+                began = self._clock.now()
                 yield db
                 _patiently(db, "COMMIT")
+                self._delays.note(self._clock.now() - began)
             except BaseException:
                 # Closing rolls back, and after a fault the next use starts from the file.
                 self.close()
                 raise
+            finally:
+                self._in_transaction = False
 
     def _opened(self) -> sqlite3.Connection:
         """The open file; opened again when another file has taken its place."""
+        if self._in_transaction and self._connection is not None:
+            return self._connection
         if self._connection is not None and self._identity != self._file_identity():
             # Else this process would count in a deleted file, and the others in the new one.
             self.close()
         if self._connection is None:
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._identity = self._file_identity()
-            connection = sqlite3.connect(self._path, timeout=0.0, isolation_level=None)
+            connection = connect(self._path, timeout=0.0, isolation_level=None)
             try:
                 _prepare(connection)
             except BaseException:
@@ -233,10 +264,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     _patiently(connection, "BEGIN IMMEDIATE")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA_VERSION:
-        raise LedgerError(
-            "the reconnect ledger (ledger.sqlite in the state directory) was written by a newer "
-            "version of vncproxy; run that version, or stop it, wait a minute and delete the file"
-        )
+        raise newer_version()
     if version == 0:
         connection.execute(_SCHEMA)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
+
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.boot_clock import EpochClock, this_boot
-from vncproxy.throttle.budget import Budget
+from vncproxy.throttle.budget import Budget, Claim
 from vncproxy.throttle.ledger import Booking, Dial, TooLong, Usage
-from vncproxy.throttle.ledger_faults import no_answer
-from vncproxy.throttle.ledger_file import LedgerFile
+from vncproxy.throttle.ledger_faults import no_answer, overcrowded, too_slow
+from vncproxy.throttle.ledger_file import Booked, LedgerFile
+from vncproxy.throttle.ledger_thread import LedgerThread
+
+_log = structlog.get_logger("vncproxy.throttle")
 
 FILE_NAME = "ledger.sqlite"
 
-ANSWER_TIMEOUT_S = 15.0
-"""How long a caller waits for the file: its own turn and the turns before it."""
+ANSWER_TIMEOUT_S = 30.0
+"""How long a caller waits for the file: a transaction that is under way, and his own."""
 
 MAX_WAITING = 4096
 """Calls that may wait for the file at once: above max_consoles with room for the commands."""
@@ -40,7 +45,8 @@ class SqliteLedger:
         """Make the thread; it starts with the first call."""
         self._clock = clock or this_boot()
         self._file = LedgerFile(path, budget, self._clock)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+        self._thread = LedgerThread(self._file)
+        self._permits: dict[str, Claim] = {}
         self._waiting = 0
         self._closed = False
 
@@ -54,17 +60,39 @@ class SqliteLedger:
 
     async def book(self, instance_id: str, max_wait_s: float) -> Booking | TooLong:
         """See `Ledger.book`."""
-        return await self._call(lambda: self._file.book(instance_id, max_wait_s), self._give_back)
+        began = self._clock.now()
+        booked = await self._call(
+            lambda: self._file.book(instance_id, max_wait_s), writes=True, undo=self._give_back
+        )
+        if isinstance(booked, TooLong):
+            return booked
+        now, claim = self._clock.now(), booked.claim
+        if now > claim.latest:
+            # The next one is held for longer: the file has seen how long it takes.
+            self._later("booking.not_given_back", lambda: self._file.cancel(booked.id))
+            raise too_slow(now - began)
+        self._permits = {one: held for one, held in self._permits.items() if now <= held.latest} | {
+            booked.id: claim
+        }
+        return Booking(booked.id, booked.key, max(0.0, claim.at - now))
 
     async def spend(self, booking: Booking) -> bool:
-        """See `Ledger.spend`."""
-        at = await self._call(lambda: self._file.spend(booking.id))
-        # A slow disk or a busy loop must not use up the margin between the record and the dial.
-        return at is not None and self._clock.now() - at <= self._file.budget.margin_s / 2
+        """See `Ledger.spend`: the booking on record covers the dial, which is recorded after it."""
+        now = self._clock.now()
+        claim = self._permits.get(booking.id)
+        if self._closed or claim is None or not claim.may_be_spent(now):
+            return False
+        del self._permits[booking.id]
+        self._later(
+            "booking.not_recorded_as_spent",
+            lambda: self._file.spent(booking.id, booking.key, now),
+        )
+        return True
 
     async def cancel(self, booking: Booking) -> None:
         """See `Ledger.cancel`."""
-        await self._call(lambda: self._file.cancel(booking.id))
+        self._permits.pop(booking.id, None)
+        self._later("booking.not_given_back", lambda: self._file.cancel(booking.id))
 
     async def usage(self, instance_id: str) -> Usage:
         """See `Ledger.usage`."""
@@ -72,7 +100,16 @@ class SqliteLedger:
 
     async def record(self, dials: Sequence[Dial]) -> None:
         """Put dials on record that another ledger gave the permits for. Raises: LedgerError."""
-        await self._call(lambda: self._file.record(dials))
+        await self._call(lambda: self._file.record(dials), writes=True)
+
+    def record_later(self, dial: Dial) -> None:
+        """As `record`, without waiting for it; before whatever is asked for afterwards."""
+        now = self._clock.now()
+
+        def record() -> None:
+            self._file.record([replace(dial, age_s=dial.age_s + self._clock.now() - now)])
+
+        self._later("throttle.dial_not_mirrored", record)
 
     async def dials(self) -> list[Dial]:
         """The dials on record that still count, of all keys. Raises: LedgerError."""
@@ -80,42 +117,56 @@ class SqliteLedger:
 
     async def check_writable(self) -> None:
         """See `Ledger.check_writable`."""
-        await self._call(self._file.check_writable)
+        await self._call(self._file.check_writable, writes=True)
 
     async def close(self) -> None:
         """Finish what was asked, close the file and end the thread; again: nothing happens."""
         if self._closed:
             return
         self._closed = True
-        closing = self._thread.submit(self._file.close)
-        self._thread.shutdown(wait=False)
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                await asyncio.wrap_future(closing)
+                await asyncio.wrap_future(self._thread.close())
         except TimeoutError as error:
-            raise no_answer() from error
+            raise no_answer(ANSWER_TIMEOUT_S) from error
 
     async def _call(
-        self, work: Callable[[], _T], undo: Callable[[Future[_T]], None] | None = None
+        self,
+        work: Callable[[], _T],
+        *,
+        writes: bool = False,
+        undo: Callable[[Future[_T]], None] | None = None,
     ) -> _T:
         """Run `work` in the thread; `undo` sees its outcome if nobody waits for it any more."""
         if self._closed:
             raise LedgerError("the reconnect ledger is closed: the daemon is stopping")
         if self._waiting >= MAX_WAITING:
-            raise no_answer()
+            raise overcrowded()
         self._waiting += 1
-        future = self._thread.submit(work)
+        future = self._thread.submit(work, writes=writes)
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 return await asyncio.wrap_future(future)
         except TimeoutError as error:
             self._abandon(future, undo)
-            raise no_answer() from error
+            raise no_answer(ANSWER_TIMEOUT_S) from error
         except asyncio.CancelledError:
             self._abandon(future, undo)
             raise
         finally:
             self._waiting -= 1
+
+    def _later(self, failed: str, work: Callable[[], None]) -> None:
+        """Have the thread write something that nobody waits for. Args: failed - for the log."""
+        if self._closed:
+            return
+
+        def tell(future: Future[None]) -> None:
+            if (fault := future.exception()) is not None:
+                words = fault.public_text if isinstance(fault, LedgerError) else repr(fault)
+                _log.warning(failed, why=words)
+
+        self._thread.submit(work, writes=True).add_done_callback(tell)
 
     @staticmethod
     def _abandon(future: Future[_T], undo: Callable[[Future[_T]], None] | None) -> None:
@@ -123,12 +174,10 @@ class SqliteLedger:
         if undo is not None and not future.cancel():
             future.add_done_callback(undo)
 
-    def _give_back(self, future: Future[Booking | TooLong]) -> None:
+    def _give_back(self, future: Future[Booked | TooLong]) -> None:
         """Cancel a booking that was made for somebody who left meanwhile."""
         if future.cancelled() or future.exception() is not None:
             return
         answer = future.result()
-        if isinstance(answer, Booking):
-            # While the ledger closes, the thread takes nothing more: the booking lapses by itself.
-            with suppress(RuntimeError):
-                self._thread.submit(self._file.cancel, answer.id)
+        if isinstance(answer, Booked):
+            self._later("booking.not_given_back", lambda: self._file.cancel(answer.id))

@@ -3,9 +3,10 @@
 --
 -- KEYS: 1 the clock; 2 the claims of one budget key, or the daemons; 3 which claims are in use;
 --       4 the claims of the whole account, whose key overlaps all others
--- ARGV: 1 the step; 2 limit; 3 span; 4 hold; 5 early; 6 ahead;
---       7 the latest instant that the caller thinks possible now, or ""; 8 a test's clock, or "";
---       9 and on: what the step takes
+-- ARGV: 1 the step; 2 limit; 3 span; 4 hold; 5 ahead;
+--       6 the latest instant that the caller thinks possible now, or ""; 7 a test's clock, or "";
+--       8 how many claims are settled; 9 and on: key, id and age of each dial that was made with
+--       one, or "" as the age of one that is given back; then what the step takes
 -- Returns: a number and another by the step, now, then what the step adds.
 
 local KEEP_MS = 86400000 -- keys expire a day after they were last of use
@@ -17,7 +18,9 @@ local MAX_HOLD = 86400000000 -- no daemon holds a claim for longer
 local clock_key, subject, index, account = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local step = ARGV[1]
 local limit, span, hold = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local early, ahead = tonumber(ARGV[5]), tonumber(ARGV[6])
+local ahead = tonumber(ARGV[5])
+local settled = tonumber(ARGV[8])
+local taken = 9 + 3 * settled -- where the step's own values begin
 
 local function whole(number)
   return string.format('%.0f', number) -- tostring would keep 14 digits only
@@ -27,12 +30,12 @@ end
 -- the caller, who has a steady clock, can believe.
 local function read_clock()
   local time = redis.call('TIME')
-  local wall = tonumber(ARGV[8]) or time[1] * 1000000 + time[2]
+  local wall = tonumber(ARGV[7]) or time[1] * 1000000 + time[2]
   local kept = redis.call('HMGET', clock_key, 'last', 'shift', 'born')
   local now, born = wall, kept[3]
   if kept[1] then
     local last = tonumber(kept[1])
-    now = math.min(wall + tonumber(kept[2]), tonumber(ARGV[7]) or math.huge)
+    now = math.min(wall + tonumber(kept[2]), tonumber(ARGV[6]) or math.huge)
     now = math.max(now, last)
   else
     born = whole(wall)
@@ -55,12 +58,29 @@ local function claim_of(id, text)
   return { id = id, at = at, latest = latest, spent = spent == '1' }
 end
 
-local function put(id, at, latest, spent)
-  redis.call('HSET', subject, id, whole(at) .. ' ' .. whole(latest) .. ' ' .. spent)
-  redis.call('PEXPIRE', subject, KEEP_MS)
+local function put_at(key, id, at, latest, spent)
+  redis.call('HSET', key, id, whole(at) .. ' ' .. whole(latest) .. ' ' .. spent)
+  redis.call('PEXPIRE', key, KEEP_MS)
   -- In use for as long as any claim of it may count.
-  redis.call('ZADD', index, 'GT', whole(latest), subject)
+  redis.call('ZADD', index, 'GT', whole(latest), key)
   redis.call('PEXPIRE', index, KEEP_MS)
+end
+
+local function put(id, at, latest, spent)
+  put_at(subject, id, at, latest, spent)
+end
+
+-- What became of claims: told with whatever comes next, once more if nobody knows whether it came.
+for i = 9, taken - 1, 3 do
+  local key, id, age = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
+  local text = redis.call('HGET', key, id)
+  if text and claim_of(id, text).spent then
+    -- It is known already.
+  elseif age then
+    put_at(key, id, now - age, now - age, 1)
+  elseif text then
+    redis.call('HDEL', key, id)
+  end
 end
 
 -- Those in use, but for the subject.
@@ -137,31 +157,11 @@ if step == 'book' then -- id, longest wait
   local claims = read_claims()
   tidy(claims)
   local at = next_free(claims)
-  if at - now > tonumber(ARGV[10]) then
+  if at - now > tonumber(ARGV[taken + 1]) then
     return { 0, at - now, now, counted(claims) }
   end
-  put(ARGV[9], at, at + hold, 0)
+  put(ARGV[taken], at, at + hold, 0)
   return { 1, at - now, now, counted(read_claims()) }
-end
-
-if step == 'spend' then -- id
-  local text = redis.call('HGET', subject, ARGV[9])
-  local claim = text and claim_of(ARGV[9], text)
-  local may = claim and not claim.spent and claim.at - early <= now and now <= claim.latest
-  if may then
-    put(claim.id, now, now, 1)
-  end
-  return { may and 1 or 0, 0, now, counted(read_claims()) }
-end
-
-if step == 'cancel' then -- ids
-  for i = 9, #ARGV do
-    local text = redis.call('HGET', subject, ARGV[i])
-    if text and not claim_of(ARGV[i], text).spent then
-      redis.call('HDEL', subject, ARGV[i])
-    end
-  end
-  return { 1, 0, now, counted(read_claims()) }
 end
 
 if step == 'usage' then
@@ -176,7 +176,7 @@ if step == 'usage' then
 end
 
 if step == 'record' then -- id and age of each dial, in pairs
-  for i = 9, #ARGV, 2 do
+  for i = taken, #ARGV, 2 do
     if redis.call('HEXISTS', subject, ARGV[i]) == 0 then
       local at = now - tonumber(ARGV[i + 1])
       put(ARGV[i], at, at, 1)
@@ -193,11 +193,11 @@ local function identity()
 end
 
 if step == 'attend' then -- a daemon's id, or "" to look only; how long one counts
-  if ARGV[9] ~= '' then
-    redis.call('ZADD', subject, whole(now), ARGV[9])
+  if ARGV[taken] ~= '' then
+    redis.call('ZADD', subject, whole(now), ARGV[taken])
     redis.call('PEXPIRE', subject, KEEP_MS)
   end
-  redis.call('ZREMRANGEBYSCORE', subject, '-inf', whole(now - tonumber(ARGV[10])))
+  redis.call('ZREMRANGEBYSCORE', subject, '-inf', whole(now - tonumber(ARGV[taken + 1])))
   local idle = whole(now - span)
   redis.call('ZREMRANGEBYSCORE', index, '-inf', idle)
   local used = redis.call('ZREVRANGEBYSCORE', index, '+inf', idle, 'LIMIT', 0, MAX_LISTED)
@@ -205,8 +205,12 @@ if step == 'attend' then -- a daemon's id, or "" to look only; how long one coun
 end
 
 if step == 'leave' then -- a daemon's id
-  redis.call('ZREM', subject, ARGV[9])
+  redis.call('ZREM', subject, ARGV[taken])
   return { 1, 0, now, identity() }
+end
+
+if step == 'tell' then -- nothing but the claims that are settled
+  return { 1, 0, now }
 end
 
 return redis.error_reply('unknown step')

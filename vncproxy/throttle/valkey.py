@@ -1,7 +1,8 @@
 """The ledger that several daemons, on several machines, share by a Valkey or Redis 7 server.
 
 The law is budget.py's, written once more in valkey.lua, which the server runs as one step: the
-order of the steps is the order of the bookings, whoever asks.
+order of the steps is the order of the bookings, whoever asks. What became of a permit, dialled with
+or given back, is told with the next call, whatever that is about: nobody waits for it.
 
 Time is the server's (TIME), since nothing else is common to all. It is a wall clock, so it may
 jump. Set back, the ledger's clock stands still at the jump and runs on from there: whoever waits,
@@ -15,6 +16,11 @@ time: a jump by more than that forgets them.
 
 What the server loses (a restart without its data, a failover) is told by `attend`, and put
 back by `record`; what came last before the loss may be missing until then.
+
+A permit's time is measured by the daemon's own steady clock, from when it asked (its end) and from
+when it was answered (its beginning): so a slow server makes it shorter, and dialling with it is
+covered by the record whatever the server's clock does meanwhile. Permits are held for longer by
+what the slowest of the last calls took.
 """
 
 from __future__ import annotations
@@ -27,8 +33,9 @@ from importlib.resources import files
 from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Any
 
-from vncproxy.errors import LedgerError
-from vncproxy.throttle.budget import ACCOUNT, EARLY_S, MAX_AHEAD_S, Budget
+from vncproxy.errors import LedgerError, LedgerSlow
+from vncproxy.throttle.budget import ACCOUNT, MAX_AHEAD_S, Budget, Claim
+from vncproxy.throttle.delays import Delays
 from vncproxy.throttle.ledger import Booking, Dial, TooLong, Usage
 from vncproxy.throttle.valkey_store import PREFIX, Script, ValkeyStore
 
@@ -44,8 +51,12 @@ CLOCK_TOLERANCE_S = 0.25
 CLOCK_DRIFT = 1e-3
 """By which part two machines' clocks may differ in rate: ten times what NTP corrects at most."""
 
-MAX_ORPHANS = 1024
-"""Bookings of callers who left that wait to be given back; further ones lapse by themselves."""
+MAX_SETTLED = 4096
+"""Claims dialled with or given back that wait to be told; of the oldest beyond these the server
+thinks that they may still be dialled, until they lapse."""
+
+SETTLED_AT_ONCE = 128
+"""Of these with one call."""
 
 _SCRIPT = Script(files("vncproxy.throttle").joinpath("valkey.lua").read_text("utf-8"))
 _CLOCK_KEY = "clock"
@@ -67,6 +78,15 @@ class Attendance:
     daemons: int
     identity: str
     keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """A claim whose fate the server doesn't know. Args: at - of its dial; None: given back."""
+
+    key: str
+    id: str
+    at: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +124,9 @@ class ValkeyLedger:
         self._steady = steady
         self._clock = clock
         self._now: tuple[int, float] | None = None
-        self._orphans: deque[tuple[str, str]] = deque(maxlen=MAX_ORPHANS)
+        self._permits: dict[str, Claim] = {}
+        self._settled: deque[_Settled] = deque(maxlen=MAX_SETTLED)
+        self._delays = Delays()
         self._seen: dict[str, tuple[float, list[_Seen]]] = {}
 
     def renew(self, budget: Budget) -> None:
@@ -120,25 +142,43 @@ class ValkeyLedger:
         key = self._budget.key_of(instance_id)
         booking_id = ID_PREFIX + secrets.token_hex(8)
         longest = _micros(min(max_wait_s, MAX_AHEAD_S))
+        began = self._steady()
+        hold_s = self._budget.hold_s + self._delays.longest_s
         try:
-            booked, wait, *_ = await self._claims("book", key, booking_id, str(longest))
+            booked, wait, *_ = await self._claims(
+                "book", key, booking_id, str(longest), hold_s=hold_s
+            )
         except BaseException:
             # Nobody knows whether it was booked: who left, or heard nothing, gives it back.
-            self._orphans.append((key, booking_id))
+            self._settled.append(_Settled(key, booking_id, None))
             raise
         wait_s = wait / 1e6
-        return Booking(booking_id, key, wait_s) if booked else TooLong(wait_s)
+        if not booked:
+            return TooLong(wait_s)
+        now = self._steady()
+        claim = Claim(now + wait_s, began + wait_s + hold_s)
+        if now > claim.latest:
+            self._settled.append(_Settled(key, booking_id, None))
+            raise LedgerSlow(f"the shared store took {now - began:.0f} s to record a permit")
+        self._permits = {one: held for one, held in self._permits.items() if now <= held.latest} | {
+            booking_id: claim
+        }
+        return Booking(booking_id, key, wait_s)
 
     async def spend(self, booking: Booking) -> bool:
-        """See `Ledger.spend`."""
-        began = self._steady()
-        spent, *_ = await self._claims("spend", booking.key, booking.id)
-        # A slow answer must not use up the margin between the record and the dial.
-        return bool(spent) and self._steady() - began <= self._budget.margin_s / 2
+        """See `Ledger.spend`: the booking on record covers the dial, which is told of later."""
+        now = self._steady()
+        claim = self._permits.get(booking.id)
+        if claim is None or not claim.may_be_spent(now):
+            return False
+        del self._permits[booking.id]
+        self._settled.append(_Settled(booking.key, booking.id, now))
+        return True
 
     async def cancel(self, booking: Booking) -> None:
         """See `Ledger.cancel`."""
-        await self._claims("cancel", booking.key, booking.id)
+        self._permits.pop(booking.id, None)
+        self._settled.append(_Settled(booking.key, booking.id, None))
 
     async def usage(self, instance_id: str) -> Usage:
         """See `Ledger.usage`."""
@@ -183,6 +223,11 @@ class ValkeyLedger:
         """The daemon stops. Raises: LedgerError."""
         await self._step("leave", _DAEMONS_KEY, daemon_id)
 
+    async def tell(self) -> None:
+        """Tell what became of permits, if nothing else is to be said. Raises: LedgerError."""
+        while self._settled:
+            await self._step("tell", _CLAIMS + ACCOUNT)
+
     def seen(self) -> list[Dial]:
         """The dials that the server told of last, others' too, of every key that was asked for.
 
@@ -200,30 +245,26 @@ class ValkeyLedger:
     async def close(self) -> None:
         """See `Ledger.close`."""
         try:
-            await self._give_back()
+            await self.tell()
         except LedgerError:
             # They lapse by themselves.
-            self._orphans.clear()
+            self._settled.clear()
         await self._store.close()
 
-    async def _claims(self, step: str, key: str, *values: str) -> tuple[int, int]:
+    async def _claims(
+        self, step: str, key: str, *values: str, hold_s: float | None = None
+    ) -> tuple[int, int]:
         """One step about a key's claims; what it says of them is kept for `seen`."""
-        await self._give_back()
-        number, other, _, seen = await self._step(step, _CLAIMS + key, *values)
+        number, other, _, seen = await self._step(step, _CLAIMS + key, *values, hold_s=hold_s)
         triples = zip(seen[::3], seen[1::3], seen[2::3], strict=True)
         found = [_Seen(name, int(age) / 1e6, int(latest) / 1e6) for name, age, latest in triples]
         self._seen[key] = (self._steady(), found)
         return number, other
 
-    async def _give_back(self) -> None:
-        while self._orphans:
-            key, booking_id = self._orphans[0]
-            await self._step("cancel", _CLAIMS + key, booking_id)
-            # Another caller may have done the same meanwhile.
-            if self._orphans and self._orphans[0] == (key, booking_id):
-                self._orphans.popleft()
-
-    async def _step(self, step: str, subject: str, *values: str) -> Any:
+    async def _step(
+        self, step: str, subject: str, *values: str, hold_s: float | None = None
+    ) -> Any:
+        """What the script returns. Args: hold_s - of a booking; None: the budget's."""
         budget = self._budget
         began = self._steady()
         latest = ""
@@ -231,19 +272,36 @@ class ValkeyLedger:
             then, at = self._now
             elapsed_s = (began - at) * (1 + CLOCK_DRIFT) + CLOCK_TOLERANCE_S
             latest = str(then + _micros(elapsed_s))
-        answer = await self._store.run(
-            _SCRIPT,
-            (_CLOCK_KEY, subject, _INDEX_KEY, _CLAIMS + ACCOUNT),
-            step,
-            str(budget.limit),
-            str(_micros(budget.span_s)),
-            str(_micros(budget.hold_s)),
-            str(_micros(EARLY_S)),
-            str(_micros(MAX_AHEAD_S)),
-            latest,
-            "" if self._clock is None else str(_micros(self._clock())),
-            *values,
-        )
+        settled = [self._settled.popleft() for _ in range(min(SETTLED_AT_ONCE, len(self._settled)))]
+        told = [
+            word
+            for one in settled
+            for word in (
+                PREFIX + _CLAIMS + one.key,
+                one.id,
+                "" if one.at is None else str(_micros(began - one.at)),
+            )
+        ]
+        try:
+            answer = await self._store.run(
+                _SCRIPT,
+                (_CLOCK_KEY, subject, _INDEX_KEY, _CLAIMS + ACCOUNT),
+                step,
+                str(budget.limit),
+                str(_micros(budget.span_s)),
+                str(_micros(budget.hold_s if hold_s is None else hold_s)),
+                str(_micros(MAX_AHEAD_S)),
+                latest,
+                "" if self._clock is None else str(_micros(self._clock())),
+                str(len(settled)),
+                *told,
+                *values,
+            )
+        except BaseException:
+            # Whether it was heard isn't known, and saying it again does no harm.
+            self._settled.extendleft(reversed(settled))
+            raise
+        self._delays.note(self._steady() - began)
         if self._now is None or began >= self._now[1]:
             self._now = (answer[2], began)
         return answer

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vncproxy.errors import ConfigError, ConfigProblem, LedgerError
+from vncproxy.errors import ConfigError, ConfigProblem, LedgerError, LedgerSlow
 
 PREFIX = "vncproxy:"
 """Every key of ours on the server begins so."""
 
 ANSWER_TIMEOUT_S = 2.0
-"""How long one call may take, connecting included: a server nearby answers in a millisecond."""
+"""How long one call may take, connecting included; a slower server counts as lost. One nearby
+answers in a millisecond."""
 
 MAX_CONNECTIONS = 8
 """Calls under way at once; further ones wait their turn, within their `ANSWER_TIMEOUT_S`."""
@@ -164,7 +165,7 @@ def _in_plain_words() -> Iterator[None]:
     except faults.BusyLoadingError as error:
         raise _error("is still loading its data") from error
     except (TimeoutError, faults.TimeoutError) as error:
-        raise _error("doesn't answer in time") from error
+        raise LedgerSlow(f"{_NAME} doesn't answer within {ANSWER_TIMEOUT_S:g} s") from error
     except faults.ResponseError as error:
         raise _error(_words_of(str(error))) from error
     except (faults.ValkeyError, OSError) as error:

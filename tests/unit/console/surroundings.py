@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import count
@@ -59,13 +59,12 @@ class Notes(list[str]):
 
 
 class NotingLedger(MemoryLedger):
-    """Notes what is asked; fails at what is `broken`; with `lapsed`, every permit has."""
+    """Notes what is asked; fails at what is `broken`."""
 
     def __init__(self, notes: Notes, limit: int = 29) -> None:
         """An empty budget."""
         super().__init__(Budget(limit=limit), time.monotonic)
         self.broken: set[str] = set()
-        self.lapsed = False
         self.keys: list[str] = []
         self._notes = notes
 
@@ -83,7 +82,7 @@ class NotingLedger(MemoryLedger):
     async def spend(self, booking: Booking) -> bool:
         """See `Ledger.spend`."""
         self._note("spend")
-        return not self.lapsed and await super().spend(booking)
+        return await super().spend(booking)
 
     async def cancel(self, booking: Booking) -> None:
         """See `Ledger.cancel`."""
@@ -102,6 +101,7 @@ class Cloud:
         self.answers: deque[VncproxyError | Exception | float] = deque()
         self.states: list[str | VncproxyError] = ["Running"]
         self.hanging = False
+        self.takes: Callable[[], Awaitable[None]] | None = None
         self.status_hangs = False
         self._notes = notes
 
@@ -111,6 +111,8 @@ class Cloud:
         self._notes.append("call")
         if self.hanging:
             await asyncio.Event().wait()
+        if self.takes is not None:
+            await self.takes()
         answer = self.answers.popleft() if self.answers else 0.0
         if isinstance(answer, Exception):
             raise answer

@@ -133,15 +133,6 @@ async def test_a_call_that_fails_costs_no_permit() -> None:
     assert (await scene.used(), scene.steps.dials) == (0, 0)
 
 
-async def test_a_ledger_that_cannot_take_back_does_not_hide_the_failure() -> None:
-    """The booking lapses by itself; what the cloud said matters more."""
-    scene = Scene()
-    scene.cloud.answers.append(DENIED)
-    scene.ledger.broken.add("cancel")
-    with pytest.raises(CloudError):
-        await scene.open()
-
-
 async def test_a_full_budget_is_waited_for_and_shown(clock: Clock) -> None:
     """The call comes only after the wait, of which the audience is told."""
     scene = Scene(limit=1)
@@ -195,14 +186,15 @@ async def test_who_leaves_during_the_dial_has_used_it_up() -> None:
     assert await scene.used() == 1
 
 
-async def test_a_lapsed_permit_is_not_dialled_with() -> None:
-    """A call that took too long for its permit is a failed attempt."""
+async def test_a_cloud_that_outlasts_the_permit_is_blamed(clock: Clock) -> None:
+    """Nothing is dialled with a lapsed permit, and the next attempt books another."""
     scene = Scene()
-    scene.ledger.lapsed = True
-    with pytest.raises(UpstreamLost, match="permit lapsed"):
+    scene.cloud.takes = lambda: clock.forward(12.0)
+    with pytest.raises(UpstreamLost, match=r"the cloud took 12 s until it gave the console's"):
         await scene.open()
-    assert "dial" not in scene.notes
+    assert scene.notes == ["book", "call", "spend", "cancel"]
     assert scene.steps.dials == 0
+    assert await scene.used() == 0
 
 
 @pytest.mark.parametrize("age_s", [15.0, 40.0])

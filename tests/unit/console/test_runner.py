@@ -41,6 +41,7 @@ from vncproxy.errors import (
     CertificateRefused,
     CloudError,
     CloudErrorKind,
+    LedgerUnusable,
     Side,
     UpstreamLost,
     UpstreamProtocolError,
@@ -49,6 +50,7 @@ from vncproxy.errors import (
 )
 from vncproxy.rfb.keepalive import KeepaliveClass, KeepaliveMemory
 from vncproxy.rfb.vnc_auth import response
+from vncproxy.throttle.ledger import Booking
 
 CHALLENGE = bytes(range(16))
 ASKS_PASSWORD = VERSION + b"\x01\x02" + CHALLENGE
@@ -237,14 +239,57 @@ async def test_broken_websocket_rules_end_the_console(around: Surroundings) -> N
     assert around.links("protocol") == 1
 
 
-async def test_a_ledger_that_cannot_be_written_ends_the_console(around: Surroundings) -> None:
-    """1011: nothing may be dialled, and it is the daemon's fault."""
+async def test_a_ledger_that_cannot_be_written_is_waited_for(around: Surroundings) -> None:
+    """As any other hop: the page is told why, and the console opens once the disk has room."""
     around.ledger.broken.add("book")
+    console = await around.console()
+    viewer = around.join(console)
+    await until(lambda: around.count("book") >= 3)
+    assert state_of(console)["error"]["text"] == "the reconnect ledger can't be written"
+    assert around.count("call") == 0
+    around.ledger.broken.clear()
+    await until(lambda: console.state is State.RUNNING)
+    assert viewer.end is None
+
+
+async def test_a_ledger_that_cannot_be_written_while_a_link_is_lost(around: Surroundings) -> None:
+    """The viewers wait for the disk like for the cloud, and go on afterwards."""
+    console = await around.console()
+    viewer = await running(around, console)
+    around.ledger.broken.add("book")
+    around.leg.end()
+    await until(lambda: around.count("book") >= 3)
+    assert viewer.end is None
+    around.ledger.broken.clear()
+    await until(lambda: console.state is State.RUNNING)
+    assert len(around.gateway.legs) == 2
+    assert viewer.end is None
+
+
+async def test_a_ledger_that_stays_unwritable_is_blamed_after_max_wait(tmp_path: Path) -> None:
+    """4504 within max_wait, by the daemon's side, in the ledger's words."""
+    async with surroundings(tmp_path, max_wait=0.2) as around:
+        around.ledger.broken.add("book")
+        viewer = around.join(await around.console())
+        await until(ended(viewer))
+        assert code_of(viewer) == (4504, "upstream-lost")
+        assert viewer.end is not None
+        assert viewer.end.side is Side.DAEMON
+        assert viewer.end.text == "the reconnect ledger can't be written"
+
+
+async def test_a_damaged_ledger_ends_the_console(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1011 at once: no waiting mends it."""
+
+    async def book(instance_id: str, max_wait_s: float) -> Booking:
+        raise LedgerUnusable("the reconnect ledger is damaged")
+
+    monkeypatch.setattr(around.ledger, "book", book)
     viewer = around.join(await around.console())
     await until(ended(viewer))
     assert code_of(viewer) == (1011, "internal")
-    assert around.notes[:1] == ["book"]
-    assert around.count("call") == 0
 
 
 async def test_a_budget_that_is_too_full_ends_the_console(tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ from vncproxy.errors import (
     CloudError,
     CloudErrorKind,
     LedgerError,
+    LedgerSlow,
+    LedgerUnusable,
     LocalError,
+    Side,
     Throttled,
     UpstreamLost,
     UpstreamProtocolError,
@@ -43,7 +46,9 @@ def cloud(
         (UpstreamProtocolError("not RFB"), None),
         (VncPasswordError("wrong"), None),
         (Throttled(80.0), None),
-        (LedgerError("can't be written"), None),
+        (LedgerError("can't be written"), 0.0),
+        (LedgerSlow("doesn't answer"), 0.0),
+        (LedgerUnusable("is damaged"), None),
         (LocalError("a fault"), None),
     ],
 )
@@ -80,3 +85,10 @@ def test_the_last_failure_is_told_in_words() -> None:
     assert after_waiting(UpstreamLost("the gateway can't be reached")).text == (
         "the gateway can't be reached"
     )
+
+
+def test_a_ledger_that_can_not_be_had_is_blamed_on_the_daemon() -> None:
+    """Not on the cloud: its disk, or its store, in words."""
+    told = after_waiting(LedgerError("the reconnect ledger can't be written: the disk is full"))
+    assert (int(told.code), told.side) == (4504, Side.DAEMON)
+    assert told.text == "the reconnect ledger can't be written: the disk is full"

@@ -9,12 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.throttle.fake_clock import FakeClock
-from vncproxy.errors import LedgerError
+from tests.unit.throttle.slow_disk import SlowDisk, full_disk
+from vncproxy.errors import LedgerError, LedgerSlow
 from vncproxy.throttle import sqlite
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.ledger import Booking, Dial, TooLong
+from vncproxy.throttle.ledger_file import Booked
 from vncproxy.throttle.sqlite import SqliteLedger
 
 BUDGET = Budget(limit=3, window_s=60.0, margin_s=1.0, hold_s=10.0)
@@ -42,10 +45,21 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def ledger(tmp_path: Path, clock: FakeClock) -> AsyncIterator[SqliteLedger]:
+def disk(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> SlowDisk:
+    return SlowDisk(monkeypatch, clock.sleep)
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path, clock: FakeClock, disk: SlowDisk) -> AsyncIterator[SqliteLedger]:
     made = SqliteLedger(tmp_path / "ledger.sqlite", BUDGET, clock)
     yield made
     await made.close()
+
+
+async def booked(ledger: SqliteLedger) -> Booking:
+    answer = await ledger.book("i-1", 1000.0)
+    assert isinstance(answer, Booking)
+    return answer
 
 
 async def test_two_ledgers_on_one_file_share_the_budget(tmp_path: Path, clock: FakeClock) -> None:
@@ -102,7 +116,7 @@ async def test_a_caller_who_leaves_in_the_middle_gives_its_booking_back(
     go_on.set()
     await ledger.check_writable()  # the thread has made the booking
     await ledger.check_writable()  # and given it back
-    assert isinstance(made[0], Booking)
+    assert isinstance(made[0], Booked)
     assert (await ledger.usage("i-1")).used == 0
 
 
@@ -112,7 +126,7 @@ async def test_a_file_that_does_not_answer_is_an_error(
     """A hanging disk ends the wait with an error, and the booking isn't made later."""
     monkeypatch.setattr(sqlite, "ANSWER_TIMEOUT_S", 0.05)
     gate = Gate(ledger)
-    with pytest.raises(LedgerError, match="doesn't answer in time"):
+    with pytest.raises(LedgerError, match=r"doesn't answer within 0\.05 s"):
         await ledger.book("i-1", 0.0)
     gate.open()
     monkeypatch.setattr(sqlite, "ANSWER_TIMEOUT_S", 30.0)
@@ -125,28 +139,112 @@ async def test_the_queue_is_bounded(ledger: SqliteLedger, monkeypatch: pytest.Mo
     gate = Gate(ledger)
     waiting = [asyncio.create_task(ledger.usage("i-1")) for _ in range(2)]
     await asyncio.sleep(0)
-    with pytest.raises(LedgerError, match="doesn't answer in time"):
+    with pytest.raises(LedgerError, match="too many calls waiting"):
         await ledger.usage("i-1")
     gate.open()
     assert [usage.used for usage in await asyncio.gather(*waiting)] == [0, 0]
 
 
-async def test_a_slow_record_is_no_permit_to_dial(
-    ledger: SqliteLedger, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+async def test_a_dial_does_not_wait_for_the_disk(ledger: SqliteLedger) -> None:
+    """Its booking is on the disk, which covers it; that it was made is recorded later."""
+    booking = await booked(ledger)
+    gate = Gate(ledger)
+    assert await ledger.spend(booking)
+    gate.open()
+    await ledger.check_writable()
+    assert await ledger.dials() == [Dial(booking.id, "i-1", 0.0)]
+
+
+async def test_a_permit_given_back_does_not_wait_for_the_disk(ledger: SqliteLedger) -> None:
+    """Whoever leaves isn't held up."""
+    booking = await booked(ledger)
+    gate = Gate(ledger)
+    await ledger.cancel(booking)
+    gate.open()
+    assert (await ledger.usage("i-1")).used == 0
+
+
+async def test_a_dial_that_can_not_be_recorded_counts_until_its_permit_ends(
+    ledger: SqliteLedger, clock: FakeClock, disk: SlowDisk
 ) -> None:
-    """When recording took up the margin, the dial is refused although it counts."""
-    booking = await ledger.book("i-1", 0.0)
-    assert isinstance(booking, Booking)
-    spend = ledger._file.spend
-
-    def slow_spend(booking_id: str) -> float | None:
-        at = spend(booking_id)
-        clock.seconds += 0.6
-        return at
-
-    monkeypatch.setattr(ledger._file, "spend", slow_spend)
-    assert not await ledger.spend(booking)
+    """The disk is full: the dial is made, the log says so, and the booking stands for it."""
+    booking = await booked(ledger)
+    disk.fault = full_disk()
+    with capture_logs() as events:
+        assert await ledger.spend(booking)
+        with pytest.raises(LedgerError, match="disk is full"):
+            await ledger.check_writable()
+    [event] = events
+    assert event["event"] == "booking.not_recorded_as_spent"
+    assert "the disk is full" in event["why"]
+    disk.fault = None
+    clock.seconds += 65.0
     assert (await ledger.usage("i-1")).used == 1
+    clock.seconds += 6.1
+    assert (await ledger.usage("i-1")).used == 0
+
+
+async def test_on_a_slow_disk_permits_are_good(
+    ledger: SqliteLedger, clock: FakeClock, disk: SlowDisk
+) -> None:
+    """However slow it is: the permit comes later, and can be dialled with for its whole time."""
+    disk.commit_s = 8.0
+    await ledger.check_writable()
+    for _ in range(3):
+        booking = await booked(ledger)
+        assert booking.wait_s == 0.0
+        clock.seconds += BUDGET.hold_s
+        assert await ledger.spend(booking)
+    assert isinstance(await ledger.book("i-1", 0.0), TooLong)
+
+
+async def test_a_disk_that_is_slow_all_at_once_is_blamed(
+    ledger: SqliteLedger, disk: SlowDisk
+) -> None:
+    """The first permit has lapsed before it is there; the next ones are held for longer."""
+    await ledger.check_writable()
+    disk.plan = [14.0]
+    with pytest.raises(LedgerSlow, match="took 14 s to record a permit: see whether its disk"):
+        await ledger.book("i-1", 0.0)
+    disk.commit_s = 14.0
+    assert await ledger.spend(await booked(ledger))
+    assert (await ledger.usage("i-1")).used == 1
+
+
+async def test_a_wait_ends_when_the_permit_begins(ledger: SqliteLedger, disk: SlowDisk) -> None:
+    """What the disk took is no longer to be waited for."""
+    for _ in range(3):
+        assert await ledger.spend(await booked(ledger))
+    await ledger.check_writable()
+    disk.commit_s = 4.0
+    assert (await booked(ledger)).wait_s == 57.0
+
+
+async def test_whatever_waits_becomes_one_transaction(ledger: SqliteLedger, disk: SlowDisk) -> None:
+    """Forty consoles whose links are lost at once wait for the disk once, not forty times."""
+    await ledger.check_writable()
+    gate = Gate(ledger)
+    bookings = [asyncio.create_task(ledger.book(f"i-{n}", 0.0)) for n in range(40)]
+    await asyncio.sleep(0)
+    disk.commits = 0
+    gate.open()
+    assert all(isinstance(one, Booking) for one in await asyncio.gather(*bookings))
+    assert disk.commits == 1
+
+
+async def test_a_fault_is_everybody_s_and_passes(ledger: SqliteLedger, disk: SlowDisk) -> None:
+    """Nothing of the transaction is kept, and the thread goes on."""
+    await ledger.check_writable()
+    gate = Gate(ledger)
+    calls = [asyncio.create_task(ledger.book(f"i-{n}", 0.0)) for n in range(3)]
+    await asyncio.sleep(0)
+    disk.fault = full_disk()
+    gate.open()
+    for fault in await asyncio.gather(*calls, return_exceptions=True):
+        assert isinstance(fault, LedgerError)
+    disk.fault = None
+    assert (await ledger.usage("i-0")).used == 0
+    assert isinstance(await ledger.book("i-0", 0.0), Booking)
 
 
 async def test_after_close_nothing_is_booked(ledger: SqliteLedger) -> None:
@@ -155,8 +253,8 @@ async def test_after_close_nothing_is_booked(ledger: SqliteLedger) -> None:
     await ledger.close()
     with pytest.raises(LedgerError, match="is closed"):
         await ledger.book("i-1", 0.0)
-    ledger._thread.shutdown(wait=True)
-    assert not any(thread.is_alive() for thread in ledger._thread._threads)
+    ledger._thread._thread.join(20)
+    assert not ledger._thread._thread.is_alive()
 
 
 async def test_dials_of_another_ledger_and_another_law(ledger: SqliteLedger) -> None:

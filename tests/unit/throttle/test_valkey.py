@@ -10,7 +10,7 @@ import pytest
 from tests.real.peers.valkey import ValkeyServer
 from tests.unit.throttle.fake_clock import FakeClock
 from tests.unit.throttle.switched_store import SwitchedStore
-from vncproxy.errors import LedgerError
+from vncproxy.errors import LedgerError, LedgerSlow
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.ledger import Booking, Dial, TooLong
 from vncproxy.throttle.valkey import ID_PREFIX, LATELY_S, ValkeyLedger
@@ -184,19 +184,82 @@ async def test_a_paused_machine_makes_the_others_wait_at_most(
     assert (await other.usage("i-1")).used == 1
 
 
-async def test_a_slow_answer_is_no_permit_to_dial(
-    ledger: ValkeyLedger, store: SwitchedStore, clock: FakeClock
+async def test_a_dial_does_not_wait_for_the_server(
+    ledger: ValkeyLedger, other: ValkeyLedger, store: SwitchedStore
 ) -> None:
-    """When the answer took up the margin, the dial is refused although it counts."""
-    booking = await booked(ledger)
+    """Its booking covers it; that it was made, and that another wasn't, the next call tells."""
+    dialled_with, given_back = await booked(ledger), await booked(ledger)
+    store.calls = 0
+    assert await ledger.spend(dialled_with)
+    await ledger.cancel(given_back)
+    assert store.calls == 0
+    assert (await other.usage("i-1")).used == 2
+    await ledger.usage("i-2")
+    assert (await other.usage("i-1")).used == 1
+
+
+async def test_a_dial_is_told_with_its_own_time(
+    ledger: ValkeyLedger, other: ValkeyLedger, clock: FakeClock, wall: FakeClock
+) -> None:
+    """However late it is told, the window counts from the dial; telling it again does no harm."""
+    for _ in range(3):
+        assert await ledger.spend(await booked(ledger))
+    clock.seconds += 20.0
+    wall.seconds += 20.0
+    settled = list(ledger._settled)
+    await ledger.tell()
+    assert (await other.usage("i-1")).next_free_s == pytest.approx(41.0)
+    ledger._settled.extend(settled)
+    await ledger.tell()
+    assert (await other.usage("i-1")).used == 3
+
+
+async def test_what_could_not_be_told_is_told_later(
+    ledger: ValkeyLedger, other: ValkeyLedger, store: SwitchedStore
+) -> None:
+    """A call that fails forgets nothing, and a server that lost the booking learns of the dial."""
+    assert await ledger.spend(await booked(ledger))
+    store.cut = True
+    with pytest.raises(LedgerError):
+        await ledger.tell()
+    store.cut = False
+    await other._store.call("FLUSHALL")
+    await ledger.tell()
+    assert (await other.usage("i-1")).used == 1
+
+
+@pytest.mark.parametrize("took_s", [0.6, 1.9])
+async def test_a_slow_server_s_permits_are_good(
+    ledger: ValkeyLedger, store: SwitchedStore, clock: FakeClock, took_s: float
+) -> None:
+    """They come later, and last as long as ever; nothing is dialled more often."""
 
     async def take_long() -> None:
-        clock.seconds += 0.6
+        clock.seconds += took_s
 
     store.before_answer = take_long
-    assert not await ledger.spend(booking)
+    await ledger.check_writable()
+    for _ in range(3):
+        booking = await booked(ledger)
+        clock.seconds += BUDGET.hold_s
+        assert await ledger.spend(booking)
+    assert isinstance(await ledger.book("i-1", 0.0), TooLong)
+
+
+async def test_a_permit_that_lapsed_on_its_way_is_given_back(
+    ledger: ValkeyLedger, other: ValkeyLedger, store: SwitchedStore, clock: FakeClock
+) -> None:
+    """And the store is blamed."""
+
+    async def take_long() -> None:
+        clock.seconds += 11.0
+
+    store.before_answer = take_long
+    with pytest.raises(LedgerSlow, match="the shared store took 11 s"):
+        await ledger.book("i-1", 0.0)
     store.before_answer = None
-    assert (await ledger.usage("i-1")).used == 1
+    await ledger.tell()
+    assert (await other.usage("i-1")).used == 0
 
 
 async def test_a_caller_who_leaves_in_the_middle_gives_its_booking_back(
@@ -337,13 +400,10 @@ async def test_what_is_out_of_use_is_forgotten(
 
 
 async def test_a_server_that_is_away_is_told(ledger: ValkeyLedger, store: SwitchedStore) -> None:
-    """Every method raises, and closing is harmless."""
-    booking = await booked(ledger)
+    """Every method that asks it raises, and closing is harmless."""
     store.cut = True
     for call in (
         ledger.book("i-1", 0.0),
-        ledger.spend(booking),
-        ledger.cancel(booking),
         ledger.usage("i-1"),
         ledger.check_writable(),
         ledger.attend("d"),

@@ -1,0 +1,28 @@
+"""How slow a store has been lately."""
+
+from __future__ import annotations
+
+from collections import deque
+
+KEPT = 8
+"""Delays that are looked at: after so many quick ones a slow one is forgotten."""
+
+LONGEST_S = 30.0
+"""Nothing is expected to take longer: who waits has given up before."""
+
+
+class Delays:
+    """The last delays of one store."""
+
+    def __init__(self) -> None:
+        """Quick until shown otherwise."""
+        self._last: deque[float] = deque(maxlen=KEPT)
+
+    def note(self, seconds: float) -> None:
+        """It has taken so long once more."""
+        self._last.append(min(max(0.0, seconds), LONGEST_S))
+
+    @property
+    def longest_s(self) -> float:
+        """The longest of the last ones, in seconds: what the next may take."""
+        return max(self._last, default=0.0)

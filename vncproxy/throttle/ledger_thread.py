@@ -1,0 +1,102 @@
+"""The thread that works on the ledger's file: whatever waits at once becomes one transaction.
+
+So a slow disk costs everybody two transactions at most, the one under way and his own, however many
+wait: after a fault of the cloud's gateway all consoles book at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import nullcontext
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from vncproxy.throttle.ledger_file import LedgerFile
+
+BATCH_MAX = 1024
+"""Pieces of work in one transaction."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    run: Callable[[], Any]
+    future: Future[Any]
+    writes: bool
+
+
+class LedgerThread:
+    """Works on one file, in the order of what is submitted. It never holds up the process's end.
+
+    Args: file - used by this thread only.
+    """
+
+    def __init__(self, file: LedgerFile) -> None:
+        """The thread starts with the first work."""
+        self._file = file
+        self._queue: SimpleQueue[_Work | None] = SimpleQueue()
+        self._closing: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+
+    def submit(self, run: Callable[[], _T], *, writes: bool = False) -> Future[_T]:
+        """Have this run; its outcome is there once what it wrote is on the disk.
+
+        Args: writes - to the file.
+        """
+        work = _Work(run, Future(), writes)
+        self._queue.put(work)
+        if self._thread.ident is None:
+            self._thread.start()
+        return work.future
+
+    def close(self) -> Future[None]:
+        """Close the file and end the thread, once all that was submitted is done."""
+        self._queue.put(None)
+        if self._thread.ident is None:
+            self._thread.start()
+        return self._closing
+
+    def _run(self) -> None:
+        goes_on = True
+        while goes_on:
+            batch, goes_on = self._what_waits()
+            self._do([one for one in batch if one.future.set_running_or_notify_cancel()])
+        try:
+            self._file.close()
+        except BaseException as fault:  # somebody waits for it
+            self._closing.set_exception(fault)
+        else:
+            self._closing.set_result(None)
+
+    def _what_waits(self) -> tuple[list[_Work], bool]:
+        """The next work with all that waits already; False: it was the last."""
+        batch: list[_Work] = []
+        work = self._queue.get()
+        while work is not None:
+            batch.append(work)
+            if len(batch) == BATCH_MAX:
+                return batch, True
+            try:
+                work = self._queue.get_nowait()
+            except Empty:
+                return batch, True
+        return batch, False
+
+    def _do(self, batch: list[_Work]) -> None:
+        """Run them; a fault undoes all of them, and is everybody's."""
+        if not batch:
+            return
+        writes = any(work.writes for work in batch)
+        try:
+            with self._file.batch() if writes else nullcontext():
+                results = [work.run() for work in batch]
+        except BaseException as fault:  # the thread goes on whatever happens
+            for work in batch:
+                work.future.set_exception(fault)
+            return
+        for work, result in zip(batch, results, strict=True):
+            work.future.set_result(result)
