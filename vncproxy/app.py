@@ -32,14 +32,8 @@ from vncproxy.console.registry import Registry
 from vncproxy.console.tasks import Tasks
 from vncproxy.console.upstream_leg import dial
 from vncproxy.console.viewer_identity import ViewerIdentity
-from vncproxy.errors import (
-    CloseCode,
-    CloseReason,
-    CloudError,
-    LedgerError,
-    Side,
-)
-from vncproxy.observe.audit import Audit, AuditLog
+from vncproxy.errors import CloseCode, CloseReason, Side
+from vncproxy.observe.audit import AuditLog
 from vncproxy.observe.audit_record import Entry
 from vncproxy.observe.audit_record import Event as AuditEvent
 from vncproxy.observe.lag import watch_lag
@@ -58,6 +52,7 @@ from vncproxy.service.grants import rules_in_force, users_changed, users_in_forc
 from vncproxy.service.heart import beat, open_in_words, tell_status
 from vncproxy.service.hours import PassingHours
 from vncproxy.service.missing import tell_missing
+from vncproxy.service.readiness import Readiness, check_ledger_at_start
 from vncproxy.service.reload import Reloads, Source
 from vncproxy.service.shutdown import (
     AUDIT_PART,
@@ -68,7 +63,6 @@ from vncproxy.service.shutdown import (
     threads_at_work,
 )
 from vncproxy.service.state import make_state_folder, recording_folder_of, recordings_of
-from vncproxy.throttle.ledger import Ledger
 from vncproxy.web.authority import Authority
 from vncproxy.web.context import Services
 from vncproxy.web.door import Token
@@ -133,6 +127,7 @@ class Daemon:
         self._reloads = Reloads(source, self._notifier, self._audit)
         self._bastion: Bastion
         self._cloud: CurrentCloud
+        self._readiness: Readiness
         self._services: Services
 
     @property
@@ -171,7 +166,7 @@ class Daemon:
             with suppress(Stopped):
                 await self._shutdown.unless_begun(self._audit.open())
                 self._record(self._beginning())
-                await self._shutdown.unless_begun(bastion.ledger.check_writable())
+                await self._shutdown.unless_begun(check_ledger_at_start(bastion.ledger))
                 await self._serve(token, bastion, started)
         finally:
             step = self._shutdown.step
@@ -213,6 +208,7 @@ class Daemon:
             ),
             bastion.ownership,
         )
+        self._readiness = Readiness(registry, bastion.ledger, self._cloud, self._audit)
         sessions = Sessions(self.state, config.access.session_lifetime, token.digest, self.redactor)
         services = self._services = Services(
             limits=config.limits,
@@ -223,7 +219,7 @@ class Daemon:
             metrics=self.metrics,
             tasks=self._tasks,
             presence=self._presence,
-            problems=partial(_problems, registry, bastion.ledger, self._cloud, self._audit),
+            problems=self._readiness.problems,
             degraded=lambda: bastion.degraded,
             hide=self.redactor.register,
             metrics_open=config.metrics.access == "open",
@@ -235,6 +231,7 @@ class Daemon:
             await self._shutdown.unless_begun(self._doors.open(self._given, token, services))
             self._tasks.start(watch_lag(self.metrics.lagged), "lag")
             self._tasks.start(bastion.watch(), "bastion")
+            self._tasks.start(self._readiness.watch(), "readiness")
             self._tasks.start(self._recordings.watch(), "recordings")
             self._tasks.start(registry.watch_claims(), "claims")
             self._tasks.start(self._refusals.watch(self._audit.record_later), "refusals")
@@ -332,6 +329,7 @@ class Daemon:
         self.config, self._given, self._services = config, given, services
         self._cloud.now = cloud
         self._bastion.ledger.renew(budget_of(config))
+        self._readiness.look_again()
         self._recordings.folder = folder
         self._recordings.required = config.recording.required
         exchanged = services.sessions.renew(config.access.session_lifetime, token.digest)
@@ -412,26 +410,6 @@ class Daemon:
 def _by_the_old_token(who: ViewerIdentity, _instance: ConsoleInstance) -> str | None:
     by_token = who.kind == "token" and who.how in BY_TOKEN
     return "The owner's token was exchanged." if by_token else None
-
-
-async def _problems(
-    registry: Registry, ledger: Ledger, cloud: CurrentCloud, audit: Audit
-) -> list[str]:
-    """Why no console could be opened right now."""
-    problems = []
-    if registry.draining:
-        problems.append("The daemon is stopping.")
-    if audit.problem is not None:
-        problems.append(audit.problem)
-    try:
-        await ledger.check_writable()
-    except LedgerError as error:
-        problems.append(error.public_text)
-    try:
-        await cloud.now.credentials.get()
-    except CloudError as error:
-        problems.append(error.public_text)
-    return problems
 
 
 async def serve(

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.disks import LedgerDisk
 from tests.unit.throttle.fake_clock import FakeClock
-from tests.unit.throttle.slow_disk import SlowDisk
 from vncproxy.throttle.budget import Budget, Claim
 from vncproxy.throttle.ledger import Booking
 from vncproxy.throttle.ledger_file import Booked, LedgerFile
@@ -285,7 +285,7 @@ def test_the_file_keeps_the_law_on_any_disk_over_restarts_and_reboots(
         who.unrecorded.clear()
 
     with tempfile.TemporaryDirectory() as directory, monkeypatch.context() as patch:
-        disk = SlowDisk(patch, lambda seconds: pass_time(machine.true + seconds))
+        disk = LedgerDisk(patch, lambda seconds: pass_time(machine.true + seconds))
         path = Path(directory) / "ledger.sqlite"
         processes = [Process(LedgerFile(path, budget, machine)) for _ in range(2)]
         for step in steps:

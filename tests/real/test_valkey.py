@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.line import line
 from tests.real.peers.valkey import ValkeyServer
 from tests.real.peers.valkey import valkey_server as start_valkey_server
 from tests.setup import Running, Viewer, running, until
@@ -340,3 +341,42 @@ async def test_the_password_is_told_nobody(tmp_path: Path, short_path: Path) -> 
             fell_back = any(event["event"] == "throttle.fallback" for event in setup.events)
             assert fell_back is not well
             assert PASSWORD not in setup.log.getvalue() + str(answer) + metrics
+
+
+@pytest.mark.usefixtures("quick")
+async def test_behind_a_slow_line_consoles_open_later(
+    tmp_path: Path, server: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a second for each answer: that is no failure, and the budget is one as ever."""
+    # This machine may be slow besides.
+    monkeypatch.setattr(valkey_store, "ANSWER_TIMEOUT_S", 10.0)
+    async with line(server.port, delay_s=0.25) as slow:
+        throttle = Throttle(store=f"valkey://127.0.0.1:{slow.port}/0")
+        limits = Limits(reconnects_per_minute=2, reconnects_key="account", max_wait=20.0)
+        async with running(tmp_path, cloud=SETTINGS, limits=limits, throttle=throttle) as setup:
+            for name in NAMES[:2]:
+                assert (await opened(setup, name)).decoder.updates
+            assert not [event for event in setup.events if event["event"] == "link.failed"]
+            assert await code_of(setup, NAMES[2]) == 4429
+            assert (await ready(setup))[1] == {"ready": True, "problems": []}
+            assert not setup.cloud.breaches
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_line_slower_than_the_limit_is_a_lost_server(
+    tmp_path: Path, server: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon goes on by its share, and names the limit: log, /readyz and metric."""
+    monkeypatch.setattr(valkey_store, "ANSWER_TIMEOUT_S", 0.4)
+    async with line(server.port, delay_s=0.4) as slow:
+        throttle = Throttle(store=f"valkey://127.0.0.1:{slow.port}/0")
+        async with running(tmp_path, cloud=SETTINGS, throttle=throttle) as setup:
+            assert (await opened(setup, NAMES[0])).decoder.updates
+            status, answer = await ready(setup)
+            assert (status, answer["problems"]) == (200, [])
+            words = "the shared store ([throttle] store) doesn't answer within 0.4 s"
+            assert answer["degraded"].startswith(words)
+            assert await degraded_metric(setup) == 1.0
+            [event] = [one for one in setup.events if one["event"] == "throttle.fallback"]
+            assert event["why"] == words
+            assert not [event for event in setup.events if event["event"] == "link.failed"]

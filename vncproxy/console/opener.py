@@ -100,8 +100,8 @@ class Opener:
         if not spent:
             # A ledger that was slow has said so by itself: nothing but the cloud came in between.
             raise UpstreamLost(
-                f"the cloud took {took_s:.0f} s until it gave the console's address, and the permit "
-                "to connect lapsed meanwhile"
+                f"the cloud took {took_s:.0f} s until it gave the console's address, and the "
+                "permit to connect lapsed meanwhile"
             )
         progress.dialled()
         progress.advance(Event.URL_OBTAINED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -42,7 +42,7 @@ class Services:
     metrics: Metrics
     tasks: Tasks
     presence: Presence
-    problems: Callable[[], Awaitable[list[str]]]
+    problems: Callable[[], list[str]]
     degraded: Callable[[], str | None]
     hide: Callable[[str], None]
     metrics_open: bool = False

@@ -21,7 +21,7 @@ async def healthz(request: web.Request) -> web.Response:
 
 async def readyz(request: web.Request) -> web.Response:
     """`GET /readyz`: able to open consoles; the reasons are told only to somebody known."""
-    problems = await services(request).problems()
+    problems = services(request).problems()
     try:
         await door(request).learn(request)
         known = door(request).find(request) is not None

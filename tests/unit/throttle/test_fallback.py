@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from tests.disks import LedgerDisk
 from tests.real.peers.valkey import ValkeyServer
 from tests.unit.throttle.fake_clock import FakeClock
-from tests.unit.throttle.slow_disk import SlowDisk
 from tests.unit.throttle.switched_store import SwitchedStore
 from vncproxy.errors import LedgerError
 from vncproxy.throttle import fallback
@@ -386,7 +386,7 @@ async def test_a_slow_local_disk_holds_up_no_shared_dial(
     make: Maker, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That it is mirrored in the local ledger is nobody's wait."""
-    disk = SlowDisk(monkeypatch, clock.sleep)
+    disk = LedgerDisk(monkeypatch, clock.sleep)
     one = make()
     await beat(one)
     disk.commit_s = 20.0

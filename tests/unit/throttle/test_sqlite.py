@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from tests.disks import LedgerDisk, full_disk
 from tests.unit.throttle.fake_clock import FakeClock
-from tests.unit.throttle.slow_disk import SlowDisk, full_disk
 from vncproxy.errors import LedgerError, LedgerSlow
 from vncproxy.throttle import sqlite
 from vncproxy.throttle.budget import Budget
@@ -45,12 +45,12 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> SlowDisk:
-    return SlowDisk(monkeypatch, clock.sleep)
+def disk(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> LedgerDisk:
+    return LedgerDisk(monkeypatch, clock.sleep)
 
 
 @pytest.fixture
-async def ledger(tmp_path: Path, clock: FakeClock, disk: SlowDisk) -> AsyncIterator[SqliteLedger]:
+async def ledger(tmp_path: Path, clock: FakeClock, disk: LedgerDisk) -> AsyncIterator[SqliteLedger]:
     made = SqliteLedger(tmp_path / "ledger.sqlite", BUDGET, clock)
     yield made
     await made.close()
@@ -165,7 +165,7 @@ async def test_a_permit_given_back_does_not_wait_for_the_disk(ledger: SqliteLedg
 
 
 async def test_a_dial_that_can_not_be_recorded_counts_until_its_permit_ends(
-    ledger: SqliteLedger, clock: FakeClock, disk: SlowDisk
+    ledger: SqliteLedger, clock: FakeClock, disk: LedgerDisk
 ) -> None:
     """The disk is full: the dial is made, the log says so, and the booking stands for it."""
     booking = await booked(ledger)
@@ -185,7 +185,7 @@ async def test_a_dial_that_can_not_be_recorded_counts_until_its_permit_ends(
 
 
 async def test_on_a_slow_disk_permits_are_good(
-    ledger: SqliteLedger, clock: FakeClock, disk: SlowDisk
+    ledger: SqliteLedger, clock: FakeClock, disk: LedgerDisk
 ) -> None:
     """However slow it is: the permit comes later, and can be dialled with for its whole time."""
     disk.commit_s = 8.0
@@ -199,7 +199,7 @@ async def test_on_a_slow_disk_permits_are_good(
 
 
 async def test_a_disk_that_is_slow_all_at_once_is_blamed(
-    ledger: SqliteLedger, disk: SlowDisk
+    ledger: SqliteLedger, disk: LedgerDisk
 ) -> None:
     """The first permit has lapsed before it is there; the next ones are held for longer."""
     await ledger.check_writable()
@@ -211,7 +211,7 @@ async def test_a_disk_that_is_slow_all_at_once_is_blamed(
     assert (await ledger.usage("i-1")).used == 1
 
 
-async def test_a_wait_ends_when_the_permit_begins(ledger: SqliteLedger, disk: SlowDisk) -> None:
+async def test_a_wait_ends_when_the_permit_begins(ledger: SqliteLedger, disk: LedgerDisk) -> None:
     """What the disk took is no longer to be waited for."""
     for _ in range(3):
         assert await ledger.spend(await booked(ledger))
@@ -220,7 +220,7 @@ async def test_a_wait_ends_when_the_permit_begins(ledger: SqliteLedger, disk: Sl
     assert (await booked(ledger)).wait_s == 57.0
 
 
-async def test_whatever_waits_becomes_one_transaction(ledger: SqliteLedger, disk: SlowDisk) -> None:
+async def test_what_waits_becomes_one_transaction(ledger: SqliteLedger, disk: LedgerDisk) -> None:
     """Forty consoles whose links are lost at once wait for the disk once, not forty times."""
     await ledger.check_writable()
     gate = Gate(ledger)
@@ -232,7 +232,7 @@ async def test_whatever_waits_becomes_one_transaction(ledger: SqliteLedger, disk
     assert disk.commits == 1
 
 
-async def test_a_fault_is_everybody_s_and_passes(ledger: SqliteLedger, disk: SlowDisk) -> None:
+async def test_a_fault_is_everybody_s_and_passes(ledger: SqliteLedger, disk: LedgerDisk) -> None:
     """Nothing of the transaction is kept, and the thread goes on."""
     await ledger.check_writable()
     gate = Gate(ledger)

@@ -45,6 +45,8 @@ async def test_not_ready(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
         raise LedgerError("the ledger can't be written: planted")
 
     monkeypatch.setattr(SqliteLedger, "check_writable", fails)
+    home.setup.daemon._readiness.look_again()
+    await until(home.setup.daemon._readiness.problems, "another look")
     for proof in ((), ("Authorization: Bearer wrong",), ("Cookie: a=b",)):
         answer = await home.ask("/readyz", *proof)
         assert (answer.status, answer.json) == (503, {"ready": False})

@@ -1,0 +1,127 @@
+"""What stands in the way of opening consoles: looked for now and then, told from memory."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.setup import until
+from vncproxy.console.registry import Registry
+from vncproxy.errors import CloudError, CloudErrorKind, LedgerError, LedgerSlow, LedgerUnusable
+from vncproxy.observe.audit import NullAudit
+from vncproxy.service import readiness
+from vncproxy.service.cloud import CurrentCloud
+from vncproxy.service.readiness import Readiness, check_ledger_at_start
+from vncproxy.throttle.budget import Budget
+from vncproxy.throttle.memory import MemoryLedger
+
+
+class Ledger(MemoryLedger):
+    """Counts how often it is checked; then fails, or hangs."""
+
+    def __init__(self) -> None:
+        super().__init__(Budget(), time.monotonic)
+        self.checks = 0
+        self.fault: LedgerError | None = None
+        self.hangs = False
+
+    async def check_writable(self) -> None:
+        self.checks += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.fault is not None:
+            raise self.fault
+
+
+class Credentials:
+    """As a source of them."""
+
+    def __init__(self) -> None:
+        self.fault: CloudError | None = None
+
+    async def get(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+
+class Scene:
+    """All that readiness looks at."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self.credentials = Credentials()
+        self.audit: Any = NullAudit()
+        self.registry = SimpleNamespace(draining=False)
+        cloud = SimpleNamespace(now=SimpleNamespace(credentials=self.credentials))
+        self.readiness = Readiness(
+            cast(Registry, self.registry), self.ledger, cast(CurrentCloud, cloud), self.audit
+        )
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+async def test_asking_looks_at_nothing(scene: Scene) -> None:
+    """Only the watch does, once in a while."""
+    watching = asyncio.create_task(scene.readiness.watch())
+    await until(lambda: scene.ledger.checks, "the first look")
+    for _ in range(1000):
+        assert scene.readiness.problems() == []
+    assert scene.ledger.checks == 1
+    watching.cancel()
+
+
+async def test_what_is_found_is_told_until_it_is_over(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger's words and the credentials'; looked for again soon."""
+    monkeypatch.setattr(readiness, "RETRY_INTERVAL_S", 0.01)
+    scene.ledger.fault = LedgerError("the disk is full")
+    scene.credentials.fault = CloudError("no credentials", CloudErrorKind.PERMANENT)
+    watching = asyncio.create_task(scene.readiness.watch())
+    await until(scene.readiness.problems, "what is wrong")
+    assert scene.readiness.problems() == ["the disk is full", "no credentials"]
+    scene.ledger.fault = scene.credentials.fault = None
+    await until(lambda: not scene.readiness.problems(), "the end of it")
+    watching.cancel()
+
+
+async def test_a_change_is_looked_at_soon(scene: Scene) -> None:
+    """A reload may have mended something, or not."""
+    watching = asyncio.create_task(scene.readiness.watch())
+    await until(lambda: scene.ledger.checks, "the first look")
+    scene.ledger.fault = LedgerError("the disk is full")
+    scene.readiness.look_again()
+    await until(scene.readiness.problems, "what is wrong")
+    watching.cancel()
+
+
+async def test_what_the_daemon_knows_by_itself_is_told_at_once(scene: Scene) -> None:
+    """A drain, and an audit that can't be written."""
+    scene.registry.draining = True
+    scene.audit.problem = "The audit can't be written."
+    assert scene.readiness.problems() == ["The daemon is stopping.", "The audit can't be written."]
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+async def test_a_slow_ledger_is_no_obstacle_to_the_start(scene: Scene, hangs: bool) -> None:
+    """The log says so; what it is slow with goes on."""
+    scene.ledger.hangs = hangs
+    scene.ledger.fault = LedgerSlow("doesn't answer")
+    with capture_logs() as events:
+        await check_ledger_at_start(scene.ledger, timeout_s=0.01)
+    assert [event["event"] for event in events] == ["ledger.slow"]
+
+
+async def test_a_ledger_that_can_not_be_used_is_one(scene: Scene) -> None:
+    """Somebody has to mend it first."""
+    scene.ledger.fault = LedgerUnusable("is damaged")
+    with pytest.raises(LedgerError, match="is damaged"):
+        await check_ledger_at_start(scene.ledger)

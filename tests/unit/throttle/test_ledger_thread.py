@@ -1,0 +1,124 @@
+"""The thread under the ledger's file: order, batches, faults, its end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.throttle.fake_clock import FakeClock
+from vncproxy.errors import LedgerError
+from vncproxy.throttle.budget import Budget
+from vncproxy.throttle.ledger_file import LedgerFile
+from vncproxy.throttle.ledger_thread import LedgerThread
+
+WAIT_S = 30.0
+
+
+class Held:
+    """Keeps the thread busy until it is let go, so that what is submitted meanwhile waits."""
+
+    def __init__(self, thread: LedgerThread) -> None:
+        self._go_on = threading.Event()
+        self._begun = threading.Event()
+        self.done = thread.submit(self._run)
+        assert self._begun.wait(WAIT_S)
+
+    def _run(self) -> None:
+        self._begun.set()
+        assert self._go_on.wait(WAIT_S)
+
+    def let_go(self) -> None:
+        self._go_on.set()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> LedgerFile:
+    return LedgerFile(tmp_path / "ledger.sqlite", Budget(), FakeClock())
+
+
+@pytest.fixture
+def thread(file: LedgerFile) -> Iterator[LedgerThread]:
+    made = LedgerThread(file)
+    yield made
+    made.close().exception(WAIT_S)
+
+
+def test_work_is_done_in_its_order(thread: LedgerThread) -> None:
+    """One piece after the other, and each caller gets his own outcome."""
+    held = Held(thread)
+    done: list[int] = []
+    futures = [thread.submit(lambda n=n: done.append(n) or n) for n in range(5)]  # type: ignore[misc, func-returns-value]
+    held.let_go()
+    assert [future.result(WAIT_S) for future in futures] == list(range(5))
+    assert done == list(range(5))
+
+
+def test_reading_alone_takes_no_lock(file: LedgerFile, thread: LedgerThread) -> None:
+    """Only what writes begins a transaction."""
+    began: list[str] = []
+    batch = file.batch
+    file.batch = lambda: began.append("batch") or batch()  # type: ignore[method-assign, func-returns-value]
+    thread.submit(lambda: file.usage("i-1")).result(WAIT_S)
+    assert began == []
+    thread.submit(lambda: file.book("i-1", 0.0), writes=True).result(WAIT_S)
+    assert began == ["batch"]
+
+
+def test_a_fault_ends_nothing_but_its_batch(thread: LedgerThread) -> None:
+    """Whatever is raised reaches who waits, and the thread goes on."""
+
+    def fail() -> None:
+        raise SystemExit("planted")
+
+    assert isinstance(thread.submit(fail).exception(WAIT_S), SystemExit)
+    assert thread.submit(lambda: 1).result(WAIT_S) == 1
+
+
+def test_work_that_was_withdrawn_is_not_done(thread: LedgerThread) -> None:
+    """As that of somebody who left."""
+    held = Held(thread)
+    done: list[int] = []
+    future = thread.submit(lambda: done.append(1))
+    assert future.cancel()
+    held.let_go()
+    assert thread.submit(lambda: 2).result(WAIT_S) == 2
+    assert done == []
+
+
+def test_closing_finishes_what_was_asked(thread: LedgerThread, file: LedgerFile) -> None:
+    """Then the file is closed and the thread ends."""
+    held = Held(thread)
+    last = thread.submit(lambda: file.book("i-1", 0.0), writes=True)
+    closed = thread.close()
+    held.let_go()
+    assert closed.result(WAIT_S) is None
+    assert last.done()
+    assert last.exception() is None
+    thread._thread.join(WAIT_S)
+    assert not thread._thread.is_alive()
+    assert file._connection is None
+
+
+def test_closing_what_was_never_used(file: LedgerFile) -> None:
+    """Nothing is there to close."""
+    assert LedgerThread(file).close().result(WAIT_S) is None
+
+
+def test_a_fault_in_closing_is_told(
+    thread: LedgerThread, file: LedgerFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To whoever waits for the end."""
+
+    def fail() -> None:
+        raise LedgerError("planted")
+
+    monkeypatch.setattr(file, "close", fail)
+    assert isinstance(thread.close().exception(WAIT_S), LedgerError)
+
+
+def test_the_process_may_end_while_the_disk_hangs(thread: LedgerThread) -> None:
+    """Nobody waits for a thread that can't be cancelled."""
+    assert thread._thread.daemon
