@@ -10,13 +10,13 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Coroutine, Sequence
-from contextlib import ExitStack, aclosing, suppress
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import ExitStack, aclosing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from vncproxy import __version__
-from vncproxy.errors import CloudError, ConfigError, VncproxyError
+from vncproxy.errors import CloudError, ConfigError, LocalError, VncproxyError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,15 +62,12 @@ def _main(arguments: Sequence[str] | None, resources: ExitStack) -> int:
         try:
             status = _command(arguments, resources)
         finally:
-            sys.stdout.flush()
-    except OSError as fault:
-        unwritable = _drop_output()
-        if isinstance(fault, BrokenPipeError):
-            # Whoever read the output has left.
-            return FAILED
-        if not unwritable:
-            raise
-        _complain(f"the output can't be written: {fault.strerror}")
+            _flush()
+    except _OutputError as error:
+        _complain(error.public_text)
+        return FAILED
+    except BrokenPipeError:
+        # Whoever read the output has left.
         return FAILED
     return status
 
@@ -110,14 +107,31 @@ def _open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
-def _drop_output() -> bool:
-    """Let the standard output lead nowhere if it can't be written to; whether it couldn't."""
-    try:
+class _OutputError(LocalError):
+    """The standard output can't be written to."""
+
+
+def _print(*values: object, end: str = "\n", flush: bool = False) -> None:
+    """Raises: BrokenPipeError - its reader has left; _OutputError."""
+    with _writing():
+        print(*values, end=end, flush=flush)
+
+
+def _flush() -> None:
+    """Raises: as `_print`. What couldn't be written is dropped: the interpreter would try again."""
+    with _writing():
         sys.stdout.flush()
-    except OSError:
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as fault:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+        if isinstance(fault, BrokenPipeError):
+            raise
+        raise _OutputError(f"the output can't be written: {fault.strerror}") from fault
 
 
 def _complain(text: str) -> None:
@@ -346,7 +360,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _announce(line: str) -> None:
-    print(line, flush=True)
+    _print(line, flush=True)
 
 
 def _simulate(options: argparse.Namespace) -> int:
@@ -442,7 +456,7 @@ async def _permissions(loaded: Loaded, options: argparse.Namespace) -> int:
 def _print_json(value: Any) -> None:
     import json
 
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    _print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def _url(options: argparse.Namespace) -> int:
@@ -469,7 +483,7 @@ def _url(options: argparse.Namespace) -> int:
             )
         else:
             url = await console_url(loaded.config, os.environ, options.instance, options.base_url)
-        print(url)
+        _print(url)
         return DONE
 
     return _run(options, work())
@@ -487,7 +501,7 @@ def _instances(options: argparse.Namespace) -> int:
             _print_json(answer["instances"])
         else:
             for line in table(answer["instances"]):
-                print(line)
+                _print(line)
         if answer["problem"]:
             _complain(f"the state is unknown: {answer['problem']['text']}")
         return DONE
@@ -512,7 +526,7 @@ def _consoles(options: argparse.Namespace) -> int:
         else:
             lines = table(rows, time.time())
             if options.watch and sys.stdout.isatty():
-                print(end=frame(lines, *shutil.get_terminal_size()), flush=True)
+                _print(end=frame(lines, *shutil.get_terminal_size()), flush=True)
             else:
                 _announce("\n".join(lines))
 
@@ -544,7 +558,7 @@ def _kick(options: argparse.Namespace) -> int:
 def _user_add(options: argparse.Namespace) -> int:
     from vncproxy.commands.user import add
 
-    print(add(_load(options).config, options.name, options.groups))
+    _print(add(_load(options).config, options.name, options.groups))
     return DONE
 
 
@@ -565,7 +579,7 @@ def _user_list(options: argparse.Namespace) -> int:
         for one in users:
             groups = one["groups"]
             assert isinstance(groups, list), "as it was read"
-            print(" ".join([str(one["name"]), *(f"@{group}" for group in groups)]))
+            _print(" ".join([str(one["name"]), *(f"@{group}" for group in groups)]))
     return DONE
 
 
@@ -577,7 +591,7 @@ def _audit_verify(options: argparse.Namespace) -> int:
         _print_json(as_json(verdict))
     else:
         for line in in_words(options.file, verdict):
-            print(line)
+            _print(line)
     return DONE if verdict.intact else FAILED
 
 
@@ -593,7 +607,7 @@ def _replay(options: argparse.Namespace) -> int:
             _print_json(found)
         else:
             for line in in_words(found):
-                print(line)
+                _print(line)
         known = found["audit"]
         proven = known is None or known["problem"] is None
         return DONE if proven and not found["damaged"] else FAILED
