@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from typing import Any, TypeAlias
 
@@ -52,6 +53,17 @@ def withdrawn(why: str) -> CloseReason:
     return CloseReason(CloseCode.KICKED, Side.DAEMON, why)
 
 
+def has_room(
+    taken: AbstractSet[str], places: int, viewer_id: str, *, watches: bool = False
+) -> bool:
+    """Whether a viewer finds a place, or has one of those that are taken.
+
+    Args: watches - it only does: the last place is kept for those who may control.
+    """
+    kept = 1 if watches and places > 1 else 0
+    return viewer_id in taken or len(taken) < places - kept
+
+
 class Console:
     """See the module. Made by `Console.prepared`; none of its methods blocks the event loop."""
 
@@ -77,7 +89,7 @@ class Console:
         self._closed = closed
         self._tasks = Tasks()
         self._subscribers: set[Subscriber] = set()
-        self._expected: set[str] = set()
+        self._holders: dict[object, str] = {}
         self._entering: dict[str, ViewerIdentity] = {}
         self._withdrawn: dict[str, str] = {}
         self._metrics = ExitStack()
@@ -111,11 +123,6 @@ class Console:
     # For the door
 
     @property
-    def is_forsaken(self) -> bool:
-        """Whether no viewer has ever joined, and no page waits to see one do so."""
-        return self._running is None and not self._subscribers
-
-    @property
     def audit(self) -> Audit:
         """Where its sessions are recorded."""
         return self._parts.audit
@@ -136,34 +143,59 @@ class Console:
         for viewer in self.viewers:
             viewer.look(at_s)
 
+    def hold(self, holder: object, viewer_id: str) -> bool:
+        """Stay open, and keep a place, while a viewer is being let in; `let_go` ends that.
+
+        Args: holder - whoever lets it in. Returns: False - it is over already.
+        """
+        if self.state is State.CLOSED:
+            return False
+        self._holders[holder] = viewer_id
+        self._stop_lingering()
+        return True
+
+    def let_go(self, holder: object) -> None:
+        """The viewer has joined, or won't."""
+        if self._holders.pop(holder, None) is not None:
+            self.end_if_deserted()
+
+    def end_if_deserted(self) -> None:
+        """Without anybody on or being let in, the link is kept for `linger`, then all ends."""
+        if self.state is State.CLOSED or self.stage.viewers:
+            return
+        if self.state is State.OPAQUE:
+            # No other viewer can take its link up: its RFB began with the one that left.
+            self._end(_CLOSED)
+        elif self._holders or self._linger is not None:
+            return
+        elif self._running is not None:
+            linger_s = self._parts.limits.linger if self.state in _LINGERS else 0.0
+            self._linger = asyncio.get_running_loop().call_later(linger_s, self._deserted)
+        elif not self._subscribers:
+            # Nobody ever joined it, and no page waits to see that.
+            self._end(_CLOSED)
+
     def has_room_for(self, viewer_id: str, *, watches: bool = False) -> bool:
         """Whether this viewer may join, or has joined; "" stands for any other.
 
-        Args: watches - it only does: the last place is kept for those who may control.
+        Args: watches - as `has_room` takes it.
         """
-        taken = self._expected | self.stage.viewers.keys()
-        places = self._parts.limits.max_viewers
-        kept = 1 if watches and places > 1 else 0
-        return viewer_id in taken or len(taken) < places - kept
+        taken = {*self._holders.values(), *self.stage.viewers}
+        return has_room(taken, self._parts.limits.max_viewers, viewer_id, watches=watches)
 
-    def expect(self, viewer_id: str) -> None:
-        """Keep a place for a viewer until it joins; `unexpect` gives it back."""
-        self._expected.add(viewer_id)
-
-    def unexpect(self, viewer_id: str) -> None:
-        """The viewer has joined, or won't."""
-        self._expected.discard(viewer_id)
-
-    async def enter(self, viewer: Viewer) -> None:
+    async def enter(self, viewer: Viewer) -> bool:
         """A viewer comes, and joins once it is recorded if control moves with that.
 
+        Returns: False - the console is over, and the viewer may join another one.
         Raises: AuditError, RecordingError - it can't be recorded, so the viewer may not join.
         """
+        if self.state is State.CLOSED:
+            return False
         who = viewer.identity
         self._entering[who.id] = who
         try:
             await self.recordings.begin(who)
-            await self.desk.admit(
+            joined = await self.desk.admit(
                 who.id,
                 may_control=who.may_control,
                 take=who.take,
@@ -174,20 +206,22 @@ class Console:
             self._withdrawn.pop(who.id, None)
             if who.id not in self.stage.viewers:
                 self.recordings.end(who.id)
+        return joined or viewer.end is not None
 
-    def join(self, viewer: Viewer) -> None:
-        """A viewer is on; it is served until `viewer.ended`."""
-        self.unexpect(viewer.id)
+    def join(self, viewer: Viewer) -> bool:
+        """A viewer is on; it is served until `viewer.ended`.
+
+        Returns: False - it isn't: it has left already, or the console is over.
+        """
+        if self.state is State.CLOSED:
+            return False
         viewer.open(self)
-        if self.state is State.CLOSED or viewer.end is not None:
-            viewer.close(_CLOSED)
-            return
+        if viewer.end is not None:
+            return False
         if (why := self._withdrawn.get(viewer.id)) is not None:
             self.end_viewer(viewer, withdrawn(why))
-            return
-        if self._linger is not None:
-            self._linger.cancel()
-            self._linger = None
+            return False
+        self._stop_lingering()
         if self.state is State.RUNNING:
             self.saved.dials_avoided += 1
             self._parts.metrics.dial_avoided()
@@ -204,6 +238,7 @@ class Console:
             self._metrics.enter_context(self._parts.metrics.console())
             self._running = self._tasks.start(self._run(), f"console-{self.instance.id}")
         self.changed()
+        return True
 
     def recheck(self, objection: Objection) -> int:
         """End the sessions of those who may no longer stay; gives how many."""
@@ -231,6 +266,7 @@ class Console:
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """The page is gone."""
         self._subscribers.discard(subscriber)
+        self.end_if_deserted()
 
     async def close(self, reason: CloseReason) -> None:
         """End it: first the link, or the cloud's one slot stays taken; then the viewers.
@@ -240,10 +276,16 @@ class Console:
         if self.state is State.CLOSED:
             await self.closed()
             return
+        self._stop()
+        await self._wind_up(reason)
+
+    def _stop(self) -> None:
+        """From here on nobody joins."""
         self.runner.advance(Event.ENDED)
-        if self._linger is not None:
-            self._linger.cancel()
+        self._stop_lingering()
         self.desk.close()
+
+    async def _wind_up(self, reason: CloseReason) -> None:
         try:
             if self._running is not None:
                 # The run loop closes its link properly on its way out.
@@ -251,15 +293,18 @@ class Console:
                 await asyncio.wait([self._running], timeout=LINK_CLOSE_TIMEOUT_S)
         finally:
             # Also when a drain is cut short.
-            for viewer in self.viewers:
-                viewer.close(reason)
-            self.stage.link_down()
-            self._kind_metric.close()
-            self._metrics.close()
-            self.changed()
-            self._closed(self)
-            self._over.set()
+            self._finish(reason)
         await self._tasks.close()
+
+    def _finish(self, reason: CloseReason) -> None:
+        for viewer in self.viewers:
+            viewer.close(reason)
+        self.stage.link_down()
+        self._kind_metric.close()
+        self._metrics.close()
+        self.changed()
+        self._closed(self)
+        self._over.set()
 
     async def closed(self) -> None:
         """Wait for the end; once `state` is CLOSED that is a matter of seconds."""
@@ -276,7 +321,14 @@ class Console:
             raise
 
     def _end(self, reason: CloseReason) -> None:
-        self._tasks.start(self.close(reason), f"close-{self.instance.id}")
+        """End it soon; who comes from now on gets another one."""
+        if self.state is State.CLOSED:
+            return
+        self._stop()
+        if self._running is None:
+            self._finish(reason)
+        else:
+            self._tasks.start(self._wind_up(reason), f"close-{self.instance.id}")
 
     # What viewers tell
 
@@ -322,15 +374,16 @@ class Console:
         if before == viewer.id:
             self._witness.left(viewer.identity, self.control.controller)
         self.changed()
-        if self.stage.viewers or self.state is State.CLOSED:
-            return
-        # An opaque link can't be taken up by another viewer: its RFB began with the one that left.
-        linger_s = self._parts.limits.linger if self.state in _LINGERS else 0.0
-        self._linger = asyncio.get_running_loop().call_later(linger_s, self._deserted)
+        self.end_if_deserted()
+
+    def _stop_lingering(self) -> None:
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
 
     def _deserted(self) -> None:
         self._linger = None
-        self._end(CloseReason(CloseCode.VIEWER_LEFT, Side.DAEMON, "nobody is on"))
+        self._end(_CLOSED)
 
     # What the runner and the desk tell
 
@@ -368,11 +421,13 @@ class Console:
         return any(identity.has_page and identity.may_control for identity in who)
 
     def is_wanted(self) -> bool:
-        """Whether anybody is on who would wait for another link."""
-        return bool(self.stage.viewers)
+        """Whether anybody is on, or being let in, who would wait for another link."""
+        return bool(self.stage.viewers or self._holders)
 
     def patience(self) -> float:
         """Seconds that the most patient viewer will still wait."""
+        if self._holders:
+            return self._parts.limits.max_wait
         return max((viewer.patience_s for viewer in self.viewers), default=0.0)
 
     def begin_waiting(self, gave_up: Callable[[], CloseReason]) -> None:

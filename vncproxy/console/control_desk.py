@@ -51,12 +51,12 @@ class ControlDesk:
         self._turn = asyncio.Lock()
 
     async def admit(
-        self, viewer_id: str, *, may_control: bool, take: bool, join: Callable[[], None]
-    ) -> None:
+        self, viewer_id: str, *, may_control: bool, take: bool, join: Callable[[], bool]
+    ) -> bool:
         """Let a viewer join, once what it means for control is recorded.
 
-        Args: join - makes it join, with control if that is free or `take`. Raises: AuditError - it
-        may not join.
+        Args: join - makes it join, with control if that is free or `take`; whether it has.
+        Returns: the same. Raises: AuditError - it may not join.
         """
 
         def plan() -> Move | None:
@@ -66,8 +66,11 @@ class ControlDesk:
             return Move(before, viewer_id, taken=before is not None)
 
         async with self._turn:
-            await self._recorded(plan)
-            join()
+            move = await self._recorded(plan)
+            joined = join()
+            if move is not None and not joined:
+                self._witness.failed(move)
+            return joined
 
     async def request(self, viewer_id: str) -> None:
         """A watcher asks for control; it gets it at once if nobody has it."""

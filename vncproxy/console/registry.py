@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import structlog
 
 from vncproxy.config.model import Limits
-from vncproxy.console.console import Console, Objection
+from vncproxy.console.console import Console, Objection, has_room
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import State
 from vncproxy.console.ownership import RENEW_INTERVAL_S, LocalOwnership, Ownership
@@ -35,8 +36,62 @@ DRAIN_PAUSE_S = 0.2
 """Between two groups, less if the time is short."""
 
 
+class Hold:
+    """Somebody is being let in: till it joins or leaves, its console stays open, with a place."""
+
+    def __init__(
+        self, registry: Registry, instance: ConsoleInstance, viewer_id: str, *, watches: bool
+    ) -> None:
+        """Made by `Registry.hold`. Args: as that takes them."""
+        self.instance = instance
+        self.viewer_id = viewer_id
+        self.watches = watches
+        self.console: Console
+        self._registry = registry
+        self._holds: Console | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether it has a console."""
+        return self._holds is not None
+
+    def take(self, console: Console) -> bool:
+        """Hold this one. Returns: False - it is over already."""
+        if not console.hold(self, self.viewer_id):
+            return False
+        self.console = self._holds = console
+        return True
+
+    async def renew(self) -> None:
+        """Hold another console: the one that was held is over, whatever it died of.
+
+        Raises: as `Registry.hold`.
+        """
+        self.release()
+        await self._registry.give_console(self)
+
+    def release(self) -> None:
+        """The viewer has joined, or won't."""
+        if self._holds is not None:
+            self._holds.let_go(self)
+            self._holds = None
+
+
+class _Opening:
+    """A console that is being made, and who waits for it."""
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[None]
+        self.holds: set[Hold] = set()
+        self.failure: Exception | None = None
+
+
 class Registry:
-    """The open consoles, by instance id: at most one for each, at most `max_consoles`."""
+    """The open consoles, by instance id: at most one for each, at most `max_consoles`.
+
+    Nothing is locked while other daemons or the disk are asked: who comes meanwhile for the same
+    instance waits for that one opening, and who comes for another one doesn't wait.
+    """
 
     def __init__(self, parts: ConsoleParts, ownership: Ownership | None = None) -> None:
         """Nothing is open. Args: ownership - default: no other daemon opens these consoles."""
@@ -44,7 +99,9 @@ class Registry:
         self._ownership: Ownership = ownership or LocalOwnership()
         self._tasks = Tasks()
         self._open: dict[str, Console] = {}
-        self._lock = asyncio.Lock()
+        self._opening: dict[str, _Opening] = {}
+        self._returning: dict[str, asyncio.Task[None]] = {}
+        """Claims that are being given back."""
         self._draining = False
 
     @property
@@ -74,25 +131,19 @@ class Registry:
     def admit(self, instance_id: str, viewer_id: str = "", *, watches: bool = False) -> None:
         """Check that a viewer may come to this instance now.
 
-        Args: viewer_id, watches - as `Console.has_room_for` takes them.
+        Args: viewer_id, watches - as `has_room` takes them.
         Raises: AccessError - 503 while the daemon drains; 429 when a limit is reached.
         """
-        if self._draining:
-            raise AccessError(503, "draining", "The daemon is restarting. Try again in a moment.")
-        console = self._open.get(instance_id)
-        closing = console is not None and console.state is State.CLOSED
-        if (
-            console is not None
-            and not closing
-            and not console.has_room_for(viewer_id, watches=watches)
-        ):
+        self._check_draining()
+        if not self._has_room(instance_id, viewer_id, watches=watches):
             raise AccessError(
                 429,
                 "too-many-viewers",
                 "As many viewers as max_viewers allows are on this console already.",
                 _RETRY_AFTER_S,
             )
-        if console is None and len(self._open) >= self._parts.limits.max_consoles:
+        places = self._open.keys() | self._opening.keys()
+        if instance_id not in places and len(places) >= self._parts.limits.max_consoles:
             raise AccessError(
                 429,
                 "too-many-consoles",
@@ -100,13 +151,29 @@ class Registry:
                 _RETRY_AFTER_S,
             )
 
+    def _check_draining(self) -> None:
+        if self._draining:
+            raise AccessError(503, "draining", "The daemon is restarting. Try again in a moment.")
+
+    def _has_room(self, instance_id: str, viewer_id: str, *, watches: bool) -> bool:
+        if (opening := self._opening.get(instance_id)) is not None:
+            taken = {hold.viewer_id for hold in opening.holds}
+            return has_room(taken, self._parts.limits.max_viewers, viewer_id, watches=watches)
+        console = self._open.get(instance_id)
+        # One that is over makes room for another.
+        return (
+            console is None
+            or console.state is State.CLOSED
+            or console.has_room_for(viewer_id, watches=watches)
+        )
+
     async def approach(self, instance_id: str, *, watches: bool = False) -> None:
         """Check as `admit` does, and that no other daemon has the console.
 
         Raises: AccessError as `admit`; ConsoleElsewhere.
         """
         self.admit(instance_id, watches=watches)
-        if instance_id in self._open:
+        if instance_id in self._open or instance_id in self._opening:
             return
         if (owner := await self._ownership.owner(instance_id)) is not None:
             raise owner.refusal()
@@ -120,35 +187,86 @@ class Registry:
         opaque = console is not None and console.state is State.OPAQUE
         await check_recording(self._parts.recordings, opaque=opaque)
 
-    async def console(
+    @asynccontextmanager
+    async def hold(
         self, instance: ConsoleInstance, viewer_id: str = "", *, watches: bool = False
-    ) -> Console:
-        """The open console of an instance, or a new one that waits for its first viewer.
+    ) -> AsyncIterator[Hold]:
+        """The console of an instance, open or opened for this, for somebody who is being let in.
+
+        It is held until the block ends or `Hold.release`; then its viewers keep it open.
 
         Raises: AccessError as `admit`; ConsoleElsewhere.
         """
-        while True:
-            async with self._lock:
-                self.admit(instance.id, viewer_id, watches=watches)
-                console = self._open.get(instance.id)
-                if console is None:
-                    console = self._open[instance.id] = await self._new(instance)
-                if console.state is not State.CLOSED:
-                    return console
-            # The cloud has one slot for each instance: the old link must have left it.
-            await console.closed()
+        hold = Hold(self, instance, viewer_id, watches=watches)
+        try:
+            await self.give_console(hold)
+            yield hold
+        finally:
+            hold.release()
 
-    async def _new(self, instance: ConsoleInstance) -> Console:
+    async def give_console(self, hold: Hold) -> None:
+        """Let `hold` take a console that isn't over. Raises: as `hold`."""
+        instance_id = hold.instance.id
+        while True:
+            self.admit(instance_id, hold.viewer_id, watches=hold.watches)
+            if (console := self._open.get(instance_id)) is not None:
+                if hold.take(console):
+                    return
+                # The cloud has one slot for each instance: the old link must have left it.
+                await console.closed()
+            elif await self._opened(hold):
+                return
+
+    async def _opened(self, hold: Hold) -> bool:
+        """Whether `hold` took the console that is being opened, for it first or for others."""
+        opening = self._opening.get(hold.instance.id)
+        if opening is None:
+            opening = self._opening[hold.instance.id] = _Opening()
+            work = self._make(hold.instance, opening)
+            opening.task = self._tasks.start(work, f"open-{hold.instance.id}")
+        opening.holds.add(hold)
+        try:
+            # Whoever leaves meanwhile doesn't end it for the others.
+            await asyncio.wait([opening.task])
+        finally:
+            opening.holds.discard(hold)
+        if opening.failure is not None:
+            raise opening.failure
+        self._forget(hold.instance.id, opening)
+        return hold.holds
+
+    async def _make(self, instance: ConsoleInstance, opening: _Opening) -> None:
+        """Make a console for whoever waits by then; it ends if nobody does."""
+        try:
+            console = await self._prepared(instance)
+        except Exception as failure:
+            opening.failure = failure
+            return
+        finally:
+            # Also when a drain cuts it short.
+            self._forget(instance.id, opening)
+        self._open[instance.id] = console
+        for hold in opening.holds:
+            hold.take(console)
+        console.end_if_deserted()
+
+    async def _prepared(self, instance: ConsoleInstance) -> Console:
+        if (returning := self._returning.get(instance.id)) is not None:
+            # Or what is claimed now would be given back behind its back.
+            await asyncio.wait([returning])
         if (owner := await self._ownership.claim(instance.id)) is not None:
             raise owner.refusal()
         try:
             console = await Console.prepared(instance, self._parts, self._closed)
-            # A drain may have begun meanwhile.
-            self.admit(instance.id)
+            self._check_draining()
         except BaseException:
             self._give_back(instance.id)
             raise
         return console
+
+    def _forget(self, instance_id: str, opening: _Opening) -> None:
+        if self._opening.get(instance_id) is opening:
+            del self._opening[instance_id]
 
     async def watch_rates(self) -> None:
         """Look at what the consoles have counted, until cancelled."""
@@ -185,11 +303,6 @@ class Registry:
                 console.tell_all(elsewhere(refusal))
                 self._tasks.start(console.close(refusal.close_reason()), f"close-{instance_id}")
 
-    def release(self, console: Console) -> None:
-        """Forget a console that no viewer ever joined and no page waits for."""
-        if console.is_forsaken:
-            self._closed(console)
-
     def _closed(self, console: Console) -> None:
         # A newer console may own the place already.
         if self._open.get(console.instance.id) is console:
@@ -197,13 +310,20 @@ class Registry:
             self._give_back(console.instance.id)
 
     def _give_back(self, instance_id: str) -> None:
-        self._tasks.start(self._give_back_unless_open(instance_id), f"release-{instance_id}")
+        before = self._returning.get(instance_id)
+        work = self._return_claim(instance_id, before)
+        self._returning[instance_id] = self._tasks.start(work, f"release-{instance_id}")
 
-    async def _give_back_unless_open(self, instance_id: str) -> None:
-        # Who opens it at this moment has the claim already, or will ask for it afterwards.
-        async with self._lock:
-            if instance_id not in self._open:
+    async def _return_claim(self, instance_id: str, before: asyncio.Task[None] | None) -> None:
+        try:
+            if before is not None:
+                await asyncio.wait([before])
+            # Who opens it at this moment has claimed it, or waits for this and then claims it.
+            if instance_id not in self._open and instance_id not in self._opening:
                 await self._ownership.release(instance_id)
+        finally:
+            if self._returning.get(instance_id) is asyncio.current_task():
+                del self._returning[instance_id]
 
     def recheck(self, objection: Objection) -> int:
         """End the sessions that aren't allowed any more (4403); gives how many."""

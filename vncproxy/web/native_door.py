@@ -189,16 +189,11 @@ class NativeDoor:
     async def _open(self, instance: ConsoleInstance, viewer: Viewer) -> None:
         parts = self._parts
         try:
-            console = await parts.registry.console(
+            async with parts.registry.hold(
                 instance, viewer.id, watches=not viewer.identity.may_control
-            )
-            console.expect(viewer.id)
-            try:
-                await announce(console, viewer.identity)
-                await serve(console, viewer, parts, instance)
-            finally:
-                console.unexpect(viewer.id)
-                parts.registry.release(console)
+            ) as hold:
+                await announce(hold.console, viewer.identity)
+                await serve(hold, viewer, parts)
         except AccessError as refusal:
             await self._turn_away(viewer, refusal)
         except (AuditError, RecordingError) as error:

@@ -6,14 +6,24 @@ import structlog
 
 from vncproxy.console.console import Console, withdrawn
 from vncproxy.console.evidence import closed, never_began, opened
-from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import State
+from vncproxy.console.registry import Hold
+from vncproxy.console.runner import Runner
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity
-from vncproxy.errors import AuditError, CloseCode, CloseReason, RecordingError, Side
-from vncproxy.observe.metrics import Metrics
+from vncproxy.errors import (
+    AccessError,
+    AuditError,
+    CloseCode,
+    CloseReason,
+    ConsoleElsewhere,
+    RecordingError,
+    Side,
+    VncproxyError,
+)
 from vncproxy.web.context import Services
 
+_DRAINING = 503
 _INTERNAL = CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon")
 _log = structlog.get_logger("vncproxy.viewer")
 
@@ -33,34 +43,29 @@ async def announce(console: Console, who: ViewerIdentity) -> None:
         raise
 
 
-async def serve(
-    console: Console, viewer: Viewer, parts: Services, instance: ConsoleInstance
-) -> None:
+async def serve(hold: Hold, viewer: Viewer, parts: Services) -> None:
     """One viewer from its first to its last byte: one line in the log for each.
 
-    It was announced already; its end is recorded here. Args: instance - as the rules were asked
-    about it when the viewer was let in.
+    It was announced already; its end is recorded here. Args: hold - released once it has joined.
     """
-    # From when it was let in until it enters, `recheck` doesn't see it.
-    if (why := parts.authority.objection(viewer.identity, instance)) is not None:
-        reason = withdrawn(why)
-        console.audit.record_later(never_began(instance, viewer.identity, reason))
-        await viewer.turn_away(reason)
-        return
     with parts.presence.here(), parts.metrics.viewer():
-        await _serve(console, viewer, parts.metrics)
+        await _serve(hold, viewer, parts)
 
 
-async def _serve(console: Console, viewer: Viewer, metrics: Metrics) -> None:
+async def _serve(hold: Hold, viewer: Viewer, parts: Services) -> None:
     identity = viewer.identity
-    names = {"instance": console.instance.id, "viewer": viewer.id, "user": identity.user}
+    names = {"instance": hold.instance.id, "viewer": viewer.id, "user": identity.user}
     _log.info("viewer.opened", **names, address=identity.address, door=identity.door)
-    first_link = console.runner.next_link
+    runner: Runner | None = None
+    first_link = 0
     try:
-        await console.enter(viewer)
+        await _enter(hold, viewer, parts)
+        runner = hold.console.runner
+        first_link = runner.next_link
+        hold.release()
         await viewer.closed()
-    except (AuditError, RecordingError) as error:
-        await viewer.turn_away(error.close_reason())
+    except (AccessError, AuditError, RecordingError) as error:
+        await viewer.turn_away(_refusal(error))
     except Exception:
         # An answer in HTTP, as the guard makes it, has no place on a WebSocket.
         _log.exception("viewer.fault", **names)
@@ -70,9 +75,9 @@ async def _serve(console: Console, viewer: Viewer, metrics: Metrics) -> None:
         await viewer.abandon()
         end = viewer.end
         assert end is not None, "abandon leaves an end"
-        links = console.runner.links_since(first_link)
-        console.audit.record_later(closed(console.instance, viewer, links))
-        metrics.viewer_closed(end.code)
+        links = runner.links_since(first_link) if runner is not None else ()
+        parts.audit.record_later(closed(hold.instance, viewer, links))
+        parts.metrics.viewer_closed(end.code)
         _log.info(
             "viewer.closed",
             **names,
@@ -85,3 +90,26 @@ async def _serve(console: Console, viewer: Viewer, metrics: Metrics) -> None:
             seconds=round(viewer.age_s, 1),
             links=len(links),
         )
+
+
+async def _enter(hold: Hold, viewer: Viewer, parts: Services) -> None:
+    """The viewer joins the console that is held, or the next one if that is over meanwhile.
+
+    Raises: AccessError - there is no next one; AuditError, RecordingError.
+    """
+    while True:
+        # From when it was let in until it enters, `recheck` doesn't see it.
+        if (why := parts.authority.objection(viewer.identity, hold.instance)) is not None:
+            await viewer.turn_away(withdrawn(why))
+            return
+        if await hold.console.enter(viewer):
+            return
+        await hold.renew()
+
+
+def _refusal(error: VncproxyError) -> CloseReason:
+    """How somebody is sent away who was let in already."""
+    if isinstance(error, AccessError) and not isinstance(error, ConsoleElsewhere):
+        code = CloseCode.RESTARTING if error.status == _DRAINING else CloseCode.KICKED
+        return CloseReason(code, Side.DAEMON, error.public_text)
+    return error.close_reason()

@@ -19,6 +19,7 @@ from vncproxy.console.evidence import never_began
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.leg import CLOSE_TIMEOUT_S, MESSAGE_MAX_BYTES
 from vncproxy.console.lifecycle import State
+from vncproxy.console.registry import Hold
 from vncproxy.console.report import Subscriber, notice
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
@@ -115,36 +116,32 @@ async def websockify(request: web.Request) -> web.StreamResponse:
     )
     # All refusals but one come before the upgrade: afterwards there are only close codes.
     try:
-        console = await parts.registry.console(instance, admitted.viewer_id, watches=admitted.view)
+        async with parts.registry.hold(instance, admitted.viewer_id, watches=admitted.view) as hold:
+            await _serve_rfb(request, socket, hold, _who(request, admitted))
     except ConsoleElsewhere as error:
         await _send_elsewhere(request, socket, error)
-        return socket
-    console.expect(admitted.viewer_id)
-    # Keeps the console in its place until the viewer has joined.
-    place = console.subscribe(admitted.viewer_id)
-    who = _who(request, admitted)
-    try:
-        await announce(console, who)
-        try:
-            await socket.prepare(request)
-        finally:
-            if (transport := request.transport) is None or not socket.prepared:
-                console.audit.record_later(never_began(instance, who, _LEFT))
-        if transport is not None:
-            limits = parts.limits
-            leg = ViewerLeg(
-                socket,
-                transport,
-                ping_interval_s=limits.ping_interval,
-                ping_timeout_s=limits.ping_timeout,
-            )
-            viewer = Viewer(who, leg, ViewerLimits.of(limits))
-            await serve(console, viewer, parts, instance)
-    finally:
-        console.unexpect(admitted.viewer_id)
-        console.unsubscribe(place)
-        parts.registry.release(console)
     return socket
+
+
+async def _serve_rfb(
+    request: web.Request, socket: ViewerSocket, hold: Hold, who: ViewerIdentity
+) -> None:
+    parts = services(request)
+    await announce(hold.console, who)
+    try:
+        await socket.prepare(request)
+    finally:
+        if (transport := request.transport) is None or not socket.prepared:
+            parts.audit.record_later(never_began(hold.instance, who, _LEFT))
+    if transport is not None:
+        limits = parts.limits
+        leg = ViewerLeg(
+            socket,
+            transport,
+            ping_interval_s=limits.ping_interval,
+            ping_timeout_s=limits.ping_timeout,
+        )
+        await serve(hold, Viewer(who, leg, ViewerLimits.of(limits)), parts)
 
 
 async def _send_elsewhere(
@@ -187,8 +184,10 @@ async def control(request: web.Request) -> web.StreamResponse:
         timeout=CLOSE_TIMEOUT_S,
         max_msg_size=CONTROL_MESSAGE_MAX_BYTES,
     )
-    console = await parts.registry.console(instance, admitted.viewer_id, watches=admitted.view)
-    subscriber = console.subscribe(admitted.viewer_id)
+    async with parts.registry.hold(instance, admitted.viewer_id, watches=admitted.view) as hold:
+        # Its own viewer keeps the console open, not the page that tells of it.
+        console = hold.console
+        subscriber = console.subscribe(admitted.viewer_id)
     try:
         await socket.prepare(request)
         may_watch = partial(_may_watch, request, admitted.identity, instance)
@@ -204,7 +203,6 @@ async def control(request: web.Request) -> web.StreamResponse:
                 await asyncio.wait([telling])
     finally:
         console.unsubscribe(subscriber)
-        parts.registry.release(console)
     return socket
 
 

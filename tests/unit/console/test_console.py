@@ -51,9 +51,6 @@ async def test_nothing_is_dialled_before_a_viewer_comes(around: Surroundings) ->
     console = await around.console()
     await settle()
     assert (console.state, around.notes) == (State.IDLE, [])
-    assert console.is_forsaken
-    around.join(console)
-    assert not console.is_forsaken
 
 
 async def test_viewers_share_one_link(around: Surroundings) -> None:
@@ -329,12 +326,14 @@ async def test_a_drain_that_is_cut_short_still_tells_the_viewers(around: Surroun
 
 
 async def test_a_closed_console_takes_nobody_in(around: Surroundings) -> None:
-    """Who comes too late is told to come again, without a dial."""
+    """Who comes too late is left for another console, without a dial."""
     console, _ = await running(around)
     await console.close(KICKED)
-    late = around.join(console)
-    assert code_of(late) == (4504, "upstream-lost")
-    assert console.viewers == []
+    late, leg = around.viewer()
+    assert not await console.enter(late)
+    assert not console.join(late)
+    assert not console.hold("late", late.id)
+    assert (late.end, leg.is_attached, console.viewers) == (None, False, [])
     await settle()
     assert around.count("dial") == 1
 
@@ -368,7 +367,6 @@ async def test_pages_hear_of_every_change(around: Surroundings) -> None:
     console = await around.console()
     subscriber = console.subscribe("v9")
     gone = console.subscribe("v8")
-    assert not console.is_forsaken
     assert await subscriber.news() == []
     await gone.news()
     console.unsubscribe(gone)
@@ -409,18 +407,18 @@ async def test_which_pages_can_give_a_password(
 
 
 async def test_it_says_for_whom_it_has_room(tmp_path: Path) -> None:
-    """max_viewers counts those who are on and those who are expected; nobody counts twice."""
+    """max_viewers counts those who are on and those being let in; nobody counts twice."""
     async with surroundings(tmp_path, max_viewers=2) as around:
         console = await around.console()
         first = around.join(console)
         assert console.has_room_for("another")
-        console.expect("second")
+        console.hold("a door", "second")
         assert not console.has_room_for("another")
         assert console.has_room_for("second")
         assert console.has_room_for(first.id)
         first.close(LEFT)
         assert console.has_room_for("another")
-        console.unexpect("second")
+        console.let_go("a door")
         around.join(console)
         assert console.has_room_for("another")
 

@@ -91,12 +91,12 @@ class House:
 
     async def admits(self, name: str, *, may_control: bool = True, take: bool = False) -> None:
         """A viewer comes."""
-        await self.desk.admit(
-            name,
-            may_control=may_control,
-            take=take,
-            join=lambda: self.control.join(name, may_control=may_control, take=take),
-        )
+
+        def join() -> bool:
+            self.control.join(name, may_control=may_control, take=take)
+            return True
+
+        assert await self.desk.admit(name, may_control=may_control, take=take, join=join)
 
 
 REQUEST = {
@@ -348,6 +348,14 @@ async def test_who_would_have_control_unrecorded_may_not_join() -> None:
         await house.admits("ann")
     assert house.control.controller is None
     assert not house.control.may("ann")
+
+
+async def test_who_has_left_before_it_joins_never_had_control() -> None:
+    """The audit, which said that it would, is told that it didn't come to that."""
+    house = House()
+    assert not await house.desk.admit("ann", may_control=True, take=False, join=lambda: False)
+    assert house.control.controller is None
+    assert house.record.told == [("control-granted", "ann"), ("control-lost", "ann")]
 
 
 async def test_after_the_close_nothing_is_granted(clock: Clock) -> None:

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from tests.unit.console.fakes import settle, until
-from tests.unit.console.surroundings import INSTANCE, KICKED, Surroundings, code_of, surroundings
+from tests.unit.console.surroundings import (
+    INSTANCE,
+    KICKED,
+    LEFT,
+    Clock,
+    Surroundings,
+    code_of,
+    surroundings,
+)
 from vncproxy.console import registry as registry_module
 from vncproxy.console.console import Console
 from vncproxy.console.instance import ConsoleInstance
@@ -23,6 +31,13 @@ from vncproxy.throttle.ledger import Usage
 
 OTHER = replace(INSTANCE, id="i-two", alias="two")
 RESTARTING = CloseReason(CloseCode.RESTARTING, Side.DAEMON, "the daemon is restarting")
+
+
+async def opened(registry: Registry, instance: ConsoleInstance = INSTANCE) -> Console:
+    """Its open console, kept by a page that waits to see its viewer join."""
+    async with registry.hold(instance) as hold:
+        hold.console.subscribe("page")
+        return hold.console
 
 
 async def closed(registry: Registry) -> None:
@@ -41,7 +56,7 @@ def refusal(registry: Registry, instance_id: str) -> tuple[int, str, bool]:
 async def test_two_viewers_at_once_make_one_console(around: Surroundings) -> None:
     """However they race, an instance has one console, and one dial."""
     registry = Registry(around.parts)
-    first, second = await asyncio.gather(registry.console(INSTANCE), registry.console(INSTANCE))
+    first, second = await asyncio.gather(opened(registry), opened(registry))
     assert first is second is registry.get(INSTANCE.id)
     around.join(first)
     around.join(second)
@@ -53,24 +68,24 @@ async def test_two_viewers_at_once_make_one_console(around: Surroundings) -> Non
 async def test_a_closed_console_is_forgotten(around: Surroundings) -> None:
     """The next viewer gets a new one."""
     registry = Registry(around.parts)
-    console = await registry.console(INSTANCE)
+    console = await opened(registry)
     around.join(console)
     await console.close(KICKED)
     assert (registry.consoles, registry.get(INSTANCE.id)) == ([], None)
-    assert await registry.console(INSTANCE) is not console
+    assert await opened(registry) is not console
 
 
 async def test_who_comes_while_a_console_closes_waits_for_the_slot(around: Surroundings) -> None:
     """The old link is closed before a new console may dial."""
     registry = Registry(around.parts)
-    console = await registry.console(INSTANCE)
+    console = await opened(registry)
     around.join(console)
     await until(lambda: console.state is State.RUNNING)
     around.leg.close_hangs = True
     closing = asyncio.create_task(console.close(KICKED))
     await until(lambda: console.state is State.CLOSED)
-    coming = asyncio.create_task(registry.console(INSTANCE))
-    other = await registry.console(OTHER)
+    coming = asyncio.create_task(opened(registry))
+    other = await opened(registry, OTHER)
     await settle()
     assert not coming.done()
     closing.cancel()
@@ -79,47 +94,136 @@ async def test_who_comes_while_a_console_closes_waits_for_the_slot(around: Surro
     assert fresh.state is State.IDLE
 
 
-async def test_a_console_nobody_joined_is_released(around: Surroundings) -> None:
-    """A page that asked for its state and left leaves nothing behind."""
+async def test_a_console_nobody_joined_ends(around: Surroundings) -> None:
+    """Who was being let in and a page that asked for its state leave nothing behind."""
     registry = Registry(around.parts)
-    console = await registry.console(INSTANCE)
-    page = console.subscribe("v1")
-    registry.release(console)
+    async with registry.hold(INSTANCE) as hold:
+        console = hold.console
+        page = console.subscribe("v1")
+        console.unsubscribe(page)
+        assert registry.get(INSTANCE.id) is console
+        page = console.subscribe("v1")
     assert registry.get(INSTANCE.id) is console
     console.unsubscribe(page)
-    registry.release(console)
     assert registry.get(INSTANCE.id) is None
+    assert console.state is State.CLOSED
 
 
-async def test_a_console_somebody_joined_isnt_released(around: Surroundings) -> None:
-    """Only its own end makes it forgotten."""
+async def test_a_console_is_held_for_each_that_is_let_in(around: Surroundings) -> None:
+    """One that leaves doesn't take it from another, by whichever door that comes."""
     registry = Registry(around.parts)
-    console = await registry.console(INSTANCE)
-    around.join(console)
-    registry.release(console)
-    assert registry.get(INSTANCE.id) is console
+    async with registry.hold(INSTANCE, "v1") as first:
+        async with registry.hold(INSTANCE, "v2") as second:
+            assert second.console is first.console
+        assert registry.get(INSTANCE.id) is first.console
+        around.join(first.console)
+    assert registry.get(INSTANCE.id) is first.console
     await closed(registry)
 
 
-async def test_releasing_an_old_console_leaves_the_new_one(around: Surroundings) -> None:
-    """The place may have been taken meanwhile."""
+async def test_who_leaves_while_a_console_is_opened_doesnt_spoil_it(around: Surroundings) -> None:
+    """The others that wait for it get it; if nobody is left, it ends."""
+    ownership = FakeOwnership()
+    ownership.claiming.clear()
+    registry = Registry(around.parts, ownership)
+    first, second = (asyncio.create_task(opened(registry)) for _ in range(2))
+    await settle()
+    first.cancel()
+    await settle()
+    ownership.claiming.set()
+    assert await second is registry.get(INSTANCE.id)
+    ownership.claiming.clear()
+    alone = asyncio.create_task(opened(registry, OTHER))
+    await settle()
+    alone.cancel()
+    await settle()
+    ownership.claiming.set()
+    await until(lambda: ownership.calls[-1] == ("release", OTHER.id))
+    assert registry.get(OTHER.id) is None
+    assert ownership.calls.count(("claim", INSTANCE.id)) == 1
+    await closed(registry)
+
+
+async def test_nobody_waits_for_another_instance_s_claim(around: Surroundings) -> None:
+    """However slowly the other daemons are asked about it."""
+    ownership = FakeOwnership()
+    ownership.claiming.clear()
+    registry = Registry(around.parts, ownership)
+    slow = asyncio.create_task(opened(registry))
+    await settle()
+    ownership.claiming.set()
+    ownership.releasing.clear()
+    await (await slow).close(KICKED)
+    assert registry.get(INSTANCE.id) is None
+    again = asyncio.create_task(opened(registry))
+    assert await opened(registry, OTHER) is registry.get(OTHER.id)
+    assert not again.done()
+    ownership.releasing.set()
+    assert await again is registry.get(INSTANCE.id)
+    assert ownership.calls[-1] == ("claim", INSTANCE.id)
+    await closed(registry)
+
+
+async def test_a_console_that_ends_while_somebody_is_let_in(around: Surroundings) -> None:
+    """The next one is there for it, whatever the first died of."""
     registry = Registry(around.parts)
-    old = await registry.console(INSTANCE)
-    registry.release(old)
-    new = await registry.console(INSTANCE)
-    registry.release(old)
-    assert registry.get(INSTANCE.id) is new
+    async with registry.hold(INSTANCE) as hold:
+        first = hold.console
+        await first.close(KICKED)
+        viewer, _ = around.viewer()
+        assert not await first.enter(viewer)
+        await hold.renew()
+        assert hold.console is not first
+        assert await hold.console.enter(viewer)
+    assert registry.get(INSTANCE.id) is hold.console
+    await closed(registry)
+
+
+async def test_linger_doesnt_end_what_somebody_comes_back_to(
+    clock: Clock, around: Surroundings
+) -> None:
+    """However long it takes to let it in; and lingering begins anew if it doesn't come."""
+    registry = Registry(around.parts)
+    console = await opened(registry)
+    viewer = around.join(console)
+    await until(lambda: console.state is State.RUNNING)
+    viewer.close(LEFT)
+    await clock.forward(29.9)
+    async with registry.hold(INSTANCE) as hold:
+        assert hold.console is console
+        await clock.forward(100.0)
+        assert console.state is State.RUNNING
+    await clock.forward(29.0)
+    assert console.state is State.RUNNING
+    await clock.forward(2.0)
+    await console.closed()
+    assert around.count("dial") == 1
+
+
+async def test_a_lost_link_is_replaced_for_who_is_let_in(around: Surroundings) -> None:
+    """As for a viewer that is on."""
+    registry = Registry(around.parts)
+    console = await opened(registry)
+    viewer = around.join(console)
+    await until(lambda: console.state is State.RUNNING)
+    async with registry.hold(INSTANCE):
+        viewer.close(LEFT)
+        around.leg.end()
+        await until(lambda: around.count("dial") == 2)
+        await until(lambda: console.state is State.RUNNING)
+        around.join(console)
+    await closed(registry)
 
 
 async def test_a_full_console_lets_nobody_in(tmp_path: Path) -> None:
     """max_viewers: 429 with the time to come back; not while it closes, since a new one follows."""
     async with surroundings(tmp_path, max_viewers=1) as around:
         registry = Registry(around.parts)
-        console = await registry.console(INSTANCE)
+        console = await opened(registry)
         around.join(console)
         assert refusal(registry, INSTANCE.id) == (429, "too-many-viewers", True)
         with pytest.raises(AccessError):
-            await registry.console(INSTANCE)
+            await opened(registry)
         registry.admit(OTHER.id)
         await until(lambda: console.state is State.RUNNING)
         around.leg.close_hangs = True
@@ -135,17 +239,17 @@ async def test_too_many_consoles_are_refused(tmp_path: Path) -> None:
     """max_consoles counts instances; a further viewer on an open console is welcome."""
     async with surroundings(tmp_path, max_consoles=1) as around:
         registry = Registry(around.parts)
-        console = await registry.console(INSTANCE)
+        console = await opened(registry)
         assert refusal(registry, OTHER.id) == (429, "too-many-consoles", True)
         registry.admit(INSTANCE.id)
-        registry.release(console)
+        await console.close(KICKED)
         registry.admit(OTHER.id)
 
 
 async def test_a_drain_closes_everything_and_lets_nobody_in(around: Surroundings) -> None:
     """Viewers hear 1012 after their links were closed; newcomers get 503."""
     registry = Registry(around.parts)
-    console = await registry.console(INSTANCE)
+    console = await opened(registry)
     viewer = around.join(console)
     await until(lambda: console.state is State.RUNNING)
     assert not registry.draining
@@ -171,7 +275,7 @@ async def test_a_drain_closes_in_groups(
 
     registry = Registry(around.parts)
     for number in range(5):
-        await registry.console(replace(INSTANCE, id=f"i-{number}", alias=f"a{number}"))
+        await opened(registry, replace(INSTANCE, id=f"i-{number}", alias=f"a{number}"))
     monkeypatch.setattr("vncproxy.console.registry.asyncio.sleep", noted)
     await registry.drain(RESTARTING, 1.0)
     assert registry.consoles == []
@@ -182,7 +286,7 @@ async def test_a_drain_closes_in_groups(
 async def test_a_drain_waits_for_a_console_that_is_closing(around: Surroundings) -> None:
     """Its link must be gone too before the daemon ends."""
     registry = Registry(around.parts)
-    console = await registry.console(INSTANCE)
+    console = await opened(registry)
     around.join(console)
     await until(lambda: console.state is State.RUNNING)
     around.leg.close_hangs = True
@@ -200,7 +304,7 @@ async def test_a_drain_waits_for_a_console_that_is_closing(around: Surroundings)
 async def test_a_drain_has_a_limit(around: Surroundings) -> None:
     """A link that won't close can't hold up the end of the daemon."""
     registry = Registry(around.parts)
-    console = await registry.console(INSTANCE)
+    console = await opened(registry)
     viewer = around.join(console)
     await until(lambda: console.state is State.RUNNING)
     around.leg.close_hangs = True
@@ -222,7 +326,7 @@ async def test_a_console_made_during_a_drain_is_refused(
 
     monkeypatch.setattr(Console, "prepared", slowly)
     with pytest.raises(AccessError) as caught:
-        await registry.console(INSTANCE)
+        await opened(registry)
     assert caught.value.status == 503
     assert registry.consoles == []
 
@@ -233,11 +337,13 @@ class FakeOwnership:
     def __init__(self) -> None:
         self.others: dict[str, Owner] = {}
         self.calls: list[tuple[str, str]] = []
-        self.renewing = asyncio.Event()
-        self.renewing.set()
+        self.claiming, self.renewing, self.releasing = (asyncio.Event() for _ in range(3))
+        for gate in (self.claiming, self.renewing, self.releasing):
+            gate.set()
 
     async def claim(self, instance_id: str) -> Owner | None:
         self.calls.append(("claim", instance_id))
+        await self.claiming.wait()
         return self.others.get(instance_id)
 
     async def owner(self, instance_id: str) -> Owner | None:
@@ -249,6 +355,7 @@ class FakeOwnership:
         return {one: self.others[one] for one in instance_ids if one in self.others}
 
     async def release(self, instance_id: str) -> None:
+        await self.releasing.wait()
         self.calls.append(("release", instance_id))
 
     async def close(self) -> None:
@@ -263,23 +370,23 @@ async def test_another_daemon_s_console_is_not_opened(around: Surroundings) -> N
     ownership = FakeOwnership()
     registry = Registry(around.parts, ownership)
     ownership.others[INSTANCE.id] = BASTION_2
-    for call in (registry.approach(INSTANCE.id), registry.console(INSTANCE)):
+    for call in (registry.approach(INSTANCE.id), opened(registry)):
         with pytest.raises(ConsoleElsewhere, match="bastion-2"):
             await call
     assert registry.consoles == []
     await registry.approach(OTHER.id)
     del ownership.others[INSTANCE.id]
-    assert await registry.console(INSTANCE) is registry.get(INSTANCE.id)
+    assert await opened(registry) is registry.get(INSTANCE.id)
 
 
 async def test_an_open_console_needs_no_second_claim(around: Surroundings) -> None:
     """Who joins it is not asked about other daemons."""
     ownership = FakeOwnership()
     registry = Registry(around.parts, ownership)
-    first = await registry.console(INSTANCE)
+    first = await opened(registry)
     ownership.others[INSTANCE.id] = BASTION_2
     await registry.approach(INSTANCE.id)
-    assert await registry.console(INSTANCE) is first
+    assert await opened(registry) is first
     assert ownership.calls == [("claim", INSTANCE.id)]
 
 
@@ -287,13 +394,14 @@ async def test_a_claim_ends_with_the_console(around: Surroundings) -> None:
     """It is given back once the link has left the cloud's slot, or when nobody ever joined."""
     ownership = FakeOwnership()
     registry = Registry(around.parts, ownership)
-    console = await registry.console(INSTANCE)
+    console = await opened(registry)
     around.join(console)
     await until(lambda: console.state is State.RUNNING)
     await console.close(KICKED)
     await until(lambda: ownership.calls[-1] == ("release", INSTANCE.id))
     assert "link closed" in around.notes
-    registry.release(await registry.console(OTHER))
+    async with registry.hold(OTHER):
+        pass
     await until(lambda: ownership.calls[-1] == ("release", OTHER.id))
 
 
@@ -301,8 +409,9 @@ async def test_who_comes_at_the_end_keeps_the_claim(around: Surroundings) -> Non
     """A console that is opened again at once isn't given back behind its back."""
     ownership = FakeOwnership()
     registry = Registry(around.parts, ownership)
-    registry.release(await registry.console(INSTANCE))
-    again = await registry.console(INSTANCE)
+    async with registry.hold(INSTANCE):
+        pass
+    again = await opened(registry)
     await settle()
     assert ownership.calls[-1] == ("claim", INSTANCE.id)
     assert registry.get(INSTANCE.id) is again
@@ -320,7 +429,7 @@ async def test_a_console_that_can_not_be_made_is_given_back(
 
     monkeypatch.setattr(Console, "prepared", fails)
     with pytest.raises(OSError, match="planted"):
-        await registry.console(INSTANCE)
+        await opened(registry)
     await until(lambda: ownership.calls[-1] == ("release", INSTANCE.id))
 
 
@@ -328,7 +437,7 @@ async def test_a_console_that_another_daemon_took_is_closed(around: Surroundings
     """Its viewers are told who has it; the other consoles stay."""
     ownership = FakeOwnership()
     registry = Registry(around.parts, ownership)
-    console, other = await registry.console(INSTANCE), await registry.console(OTHER)
+    console, other = await opened(registry), await opened(registry, OTHER)
     viewer = around.join(console)
     await registry.renew_claims()
     assert ownership.calls[-2:] == [("renew", INSTANCE.id), ("renew", OTHER.id)]
@@ -350,11 +459,11 @@ async def test_a_console_closed_while_it_was_renewed_is_given_back(around: Surro
     """The renewal may have set the claim anew after it was released."""
     ownership = FakeOwnership()
     registry = Registry(around.parts, ownership)
-    console = await registry.console(INSTANCE)
+    console = await opened(registry)
     ownership.renewing.clear()
     renewing = asyncio.create_task(registry.renew_claims())
     await settle()
-    registry.release(console)
+    await console.close(KICKED)
     await until(lambda: ("release", INSTANCE.id) in ownership.calls)
     ownership.renewing.set()
     await renewing
@@ -367,7 +476,7 @@ async def test_rates_follow_what_is_counted(
     """Links and viewers are looked at again and again, until that is cancelled."""
     monkeypatch.setattr(registry_module, "LOOK_INTERVAL_S", 0.001)
     registry = Registry(around.parts)
-    console = await registry.console(INSTANCE)
+    console = await opened(registry)
     viewer = around.join(console)
     await until(lambda: console.state is State.RUNNING)
     looked: list[float] = []
@@ -383,7 +492,7 @@ async def test_rates_follow_what_is_counted(
 async def test_how_full_the_budgets_are(around: Surroundings) -> None:
     """Of each console, by what its dials count for."""
     registry = Registry(around.parts)
-    console = await registry.console(INSTANCE)
+    console = await opened(registry)
     around.join(console)
     await until(lambda: console.state is State.RUNNING)
     found = (await registry.usages([console]))[INSTANCE.id]
@@ -400,7 +509,7 @@ async def test_claims_are_renewed_in_time(
     monkeypatch.setattr(registry_module, "RENEW_INTERVAL_S", 0.001)
     ownership = FakeOwnership()
     registry = Registry(around.parts, ownership)
-    await registry.console(INSTANCE)
+    await opened(registry)
     watching = asyncio.create_task(registry.watch_claims())
     await until(lambda: ownership.calls.count(("renew", INSTANCE.id)) > 2)
     watching.cancel()
@@ -411,7 +520,7 @@ async def test_a_drain_gives_everything_back(around: Surroundings) -> None:
     """The other daemons needn't wait until the claims end."""
     ownership = FakeOwnership()
     registry = Registry(around.parts, ownership)
-    around.join(await registry.console(INSTANCE))
+    around.join(await opened(registry))
     await registry.drain(RESTARTING, 5.0)
     assert ownership.calls[-1] == ("close", "")
 
@@ -419,7 +528,7 @@ async def test_a_drain_gives_everything_back(around: Surroundings) -> None:
 async def test_who_may_not_stay_is_sent_away(around: Surroundings) -> None:
     """4403 for those, on every console; the others don't notice."""
     registry = Registry(around.parts)
-    console, other = await registry.console(INSTANCE), await registry.console(OTHER)
+    console, other = await opened(registry), await opened(registry, OTHER)
     leaving, staying = around.join(console), around.join(console)
     elsewhere = around.join(other)
     asked: list[tuple[str, str]] = []

@@ -61,7 +61,8 @@ async def bastion_of(folder: Path) -> AsyncIterator[Bastion]:
     """All of it."""
     async with surroundings(folder) as around:
         registry = Registry(around.parts)
-        yield Bastion(around, await registry.console(INSTANCE), registry)
+        async with registry.hold(INSTANCE) as hold:
+            yield Bastion(around, hold.console, registry)
         await registry.drain(END, 5.0)
 
 

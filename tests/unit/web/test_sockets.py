@@ -369,7 +369,7 @@ async def _keep_typing(type_text: Callable[[str], Any]) -> None:
 
 async def test_long_sessions_are_closed(tmp_path: Path) -> None:
     """4410 after session_max_age, however busy."""
-    async with running(tmp_path, limits=Limits(session_max_age=0.3), access="token") as setup:
+    async with running(tmp_path, limits=Limits(session_max_age=2.0), access="token") as setup:
         home = house(setup)
         viewer = await home.viewer()
         typing = asyncio.create_task(_keep_typing(viewer.type))
