@@ -9,13 +9,14 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from collections.abc import Set as AbstractSet
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, TypeAlias
 
 import structlog
 
 from vncproxy.console.control import Control
 from vncproxy.console.control_desk import ControlDesk
+from vncproxy.console.faults import logged_faults
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import Event, State
 from vncproxy.console.opaque_relay import OpaqueRelay
@@ -281,9 +282,11 @@ class Console:
 
     def _stop(self) -> None:
         """From here on nobody joins."""
-        self.runner.advance(Event.ENDED)
+        with self._cleanup("its state"):
+            self.runner.advance(Event.ENDED)
         self._stop_lingering()
-        self.desk.close()
+        with self._cleanup("the requests for control"):
+            self.desk.close()
 
     async def _wind_up(self, reason: CloseReason) -> None:
         try:
@@ -299,12 +302,19 @@ class Console:
     def _finish(self, reason: CloseReason) -> None:
         for viewer in self.viewers:
             viewer.close(reason)
-        self.stage.link_down()
-        self._kind_metric.close()
-        self._metrics.close()
-        self.changed()
-        self._closed(self)
+        with self._cleanup("the screen"):
+            self.stage.link_down()
+        with self._cleanup("the metrics"):
+            self._kind_metric.close()
+            self._metrics.close()
+        with self._cleanup("the pages"):
+            self.changed()
+        with self._cleanup("its place"):
+            self._closed(self)
         self._over.set()
+
+    def _cleanup(self, what: str) -> AbstractContextManager[None]:
+        return logged_faults(what, instance=self.instance.id)
 
     async def closed(self) -> None:
         """Wait for the end; once `state` is CLOSED that is a matter of seconds."""
@@ -369,11 +379,15 @@ class Console:
         if viewer.id not in self.stage.viewers:
             return
         before = self.control.controller
-        self.stage.remove(viewer)
-        self.recordings.end(viewer.id)
+        with self._cleanup("a viewer's part of the screen"):
+            self.stage.remove(viewer)
+        with self._cleanup("a viewer's recording"):
+            self.recordings.end(viewer.id)
         if before == viewer.id:
-            self._witness.left(viewer.identity, self.control.controller)
-        self.changed()
+            with self._cleanup("a viewer's control"):
+                self._witness.left(viewer.identity, self.control.controller)
+        with self._cleanup("the pages"):
+            self.changed()
         self.end_if_deserted()
 
     def _stop_lingering(self) -> None:

@@ -1,7 +1,8 @@
 """The narrow interface behind which both WebSockets hide.
 
 Nothing above a leg knows a frame: received bytes come in slices of any size whose ends mean
-nothing, bytes go out as lists of slices, reading can be paused, and a leg reports its end once.
+nothing, bytes go out as lists of slices, reading can be paused, and a leg reports its end once,
+also to whoever starts to listen after it.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Leg(Protocol):
         """Bytes that the operating system has taken since the start; grows while a peer reads."""
 
     def attach(self, receiver: LegReceiver) -> None:
-        """Start delivering to `receiver`; called once."""
+        """Start delivering to `receiver`, what came before and the end included; called once."""
 
     def send(self, slices: Sequence[bytes]) -> None:
         """Queue slices for sending, in order; after the end they are thrown away."""
@@ -74,4 +75,4 @@ class Leg(Protocol):
         """Send what is queued and a close frame, then drop: each within `CLOSE_TIMEOUT_S`."""
 
     async def shut(self) -> None:
-        """End what runs for the leg; after `close` or its end."""
+        """End what runs for the leg, and drop its connection if that is still there."""

@@ -10,8 +10,17 @@ import time
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
+import structlog
+
+from vncproxy.console.faults import contained, logged_faults
 from vncproxy.console.leg import Leg, LegEnd
-from vncproxy.errors import UpstreamLost, UpstreamProtocolError, VncPasswordError
+from vncproxy.errors import (
+    LocalError,
+    UpstreamLost,
+    UpstreamProtocolError,
+    VncPasswordError,
+    VncproxyError,
+)
 from vncproxy.rfb.handshake_events import (
     AuthenticationFailed,
     HandshakeBroken,
@@ -26,6 +35,8 @@ from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import ServerEvent
 from vncproxy.rfb.server_stream import ServerStream
 from vncproxy.rfb.upstream_handshake import UpstreamHandshake
+
+_log = structlog.get_logger("vncproxy.console")
 
 Outcome: TypeAlias = Ready | UnknownSecurity | PasswordNeeded
 
@@ -44,6 +55,9 @@ class LinkHost(Protocol):
 
     def link_ended(self, link: Link, end: LegEnd) -> None:
         """It is over."""
+
+    def link_failed(self, link: Link) -> None:
+        """The daemon had a fault with it, which the log has: it can't go on."""
 
 
 class Link:
@@ -67,6 +81,7 @@ class Link:
         self._handshake: UpstreamHandshake | None = UpstreamHandshake(password)
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._stream: ServerStream | None = None
+        self._failing = False
 
     @property
     def age_s(self) -> float:
@@ -76,7 +91,11 @@ class Link:
     @property
     def backlog_bytes(self) -> int:
         """Bytes that the upstream hasn't taken."""
-        return self._leg.backlog_bytes
+        try:
+            return self._leg.backlog_bytes
+        except Exception:
+            self.failed()
+            return 0
 
     async def shake_hands(self, timeout_s: float) -> Outcome:
         """The upstream's ServerInit, or why the daemon can't have it.
@@ -95,12 +114,14 @@ class Link:
             self._stream = ServerStream(outcome.width, outcome.height, outcome.pixel_format)
         return outcome
 
+    @contained
     def read_on(self, outcome: Ready) -> None:
         """Take what came together with ServerInit; to be called once the console is set up."""
         if outcome.trailing and self._stream is not None:
             self._host.link_said(self, self._stream.feed(outcome.trailing))
         self._leg.resume()
 
+    @contained
     def relay(self) -> None:
         """Relay bytes from now on; a fresh link starts reading."""
         self.opaque = True
@@ -110,32 +131,49 @@ class Link:
             self._handshake = None
             self._leg.attach(self)
 
+    @contained
     def set_pixel_format(self, pixel_format: PixelFormat) -> None:
         """SetPixelFormat was handed to `send`, with no request outstanding."""
         if self._stream is not None:
             self._stream.set_pixel_format(pixel_format)
 
+    @contained
     def send(self, messages: Sequence[bytes]) -> None:
         """Send whole messages upstream (or any bytes, if opaque)."""
         if messages and self.end is None:
             self.bytes_out += sum(map(len, messages))
             self._leg.send(messages)
 
+    @contained
     def pause(self) -> None:
         """Stop reading: no viewer can take more."""
         self._leg.pause()
 
+    @contained
     def resume(self) -> None:
         """Read again."""
         self._leg.resume()
 
     async def close(self) -> None:
         """Close it properly, so that the cloud's one slot is free."""
-        await self._leg.close()
-        await self._leg.shut()
+        with logged_faults("a link's close", link=self.name):
+            await self._leg.close()
+        with logged_faults("a link's connection", link=self.name):
+            await self._leg.shut()
+
+    def failed(self) -> None:
+        """A fault of the daemon on its behalf: the link ends, and its console says why."""
+        if self._failing:
+            return
+        self._failing = True
+        _log.exception("link.fault", link=self.name or None)
+        if self._handshake is not None:
+            self._fail(LocalError("a fault of the daemon"))
+        self._host.link_failed(self)
 
     # The leg's side
 
+    @contained
     def leg_received(self, data: bytes | memoryview) -> None:
         """Bytes came."""
         self.bytes_in += len(data)
@@ -147,10 +185,12 @@ class Link:
         elif self.opaque:
             self._host.link_opaque(self, bytes(data))
 
+    @contained
     def leg_drained(self) -> None:
         """All was taken."""
         self._host.link_caught_up(self)
 
+    @contained
     def leg_ended(self, end: LegEnd) -> None:
         """The connection is gone."""
         self.end = end
@@ -184,6 +224,6 @@ class Link:
         if not self._outcome.done():
             self._outcome.set_result(outcome)
 
-    def _fail(self, error: UpstreamLost | UpstreamProtocolError | VncPasswordError) -> None:
+    def _fail(self, error: VncproxyError) -> None:
         if not self._outcome.done():
             self._outcome.set_exception(error)

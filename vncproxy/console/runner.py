@@ -15,6 +15,7 @@ from typing import Protocol
 
 import structlog
 
+from vncproxy.console.faults import logged_faults
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.learner import Learner
 from vncproxy.console.leg import Leg, LegEnd
@@ -287,6 +288,12 @@ class Runner:
             self._silent = True
             self._link_over.set()
 
+    def link_failed(self, link: Link) -> None:
+        """The daemon had a fault with it."""
+        if link is self.link:
+            self._link_fault = LocalError("a fault of the daemon")
+            self._link_over.set()
+
     # One link
 
     async def _one_link(self) -> None:
@@ -389,16 +396,17 @@ class Runner:
     def _retire(self, link: Link) -> None:
         """The link is over. Its close, and what is learned of it, hold up nothing but a dial."""
         self.link = self.relay = None
-        self.traffic.end(link)
-        self.stage.link_down()
+        with logged_faults("a link's end", instance=self._instance.id):
+            self.traffic.end(link)
+            self.stage.link_down()
         if link.age_s >= HEALTHY_AGE_S:
             self._backoff.reset()
         by_upstream = link.end is not None and link.end.side is Side.CLOUD
+        side = Side.CLOUD if by_upstream or self._silent else Side.DAEMON
+        self._closing = self._tasks.start(self._close(link, side), f"close-{link.name}")
         # One that hangs proves nothing by having been open meanwhile.
         ended_at = link.heard_at if self._silent else time.monotonic()
         idle = self.learner.keepalive.link_ended(ended_at)
-        side = Side.CLOUD if by_upstream or self._silent else Side.DAEMON
-        self._closing = self._tasks.start(self._close(link, side), f"close-{link.name}")
         if not link.opaque:
             learning = self._learn(
                 idle, by_upstream=by_upstream, explained=self._link_fault is not None

@@ -24,6 +24,7 @@ from vncproxy.console.translation import (
     upstream_form,
 )
 from vncproxy.console.viewer import Phase, Viewer
+from vncproxy.console.viewer_screen import ViewerScreen
 from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamProtocolError
 from vncproxy.rfb.client_events import (
     ClientEvent,
@@ -112,13 +113,20 @@ class Stage:
             self.held.clear()
         for viewer in list(self.viewers.values()):
             viewer.waiting_is_over()
-            if viewer.phase is Phase.WAITING:
-                viewer.greet()
-            elif viewer.phase is Phase.ADMISSION:
-                viewer.admit()
-            elif viewer.phase is Phase.WELCOME:
-                self.welcome(viewer)
+            try:
+                self._bring_in(viewer)
+            except Exception:
+                viewer.failed()
         self._pump()
+
+    def _bring_in(self, viewer: Viewer) -> None:
+        """Go on with a viewer that waits for a link."""
+        if viewer.phase is Phase.WAITING:
+            viewer.greet()
+        elif viewer.phase is Phase.ADMISSION:
+            viewer.admit()
+        elif viewer.phase is Phase.WELCOME:
+            self.welcome(viewer)
 
     def link_down(self) -> None:
         """The link is gone; the viewers stay."""
@@ -127,11 +135,11 @@ class Stage:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        for viewer in list(self.viewers.values()):
+            viewer.resume()
         if self.fanout is not None:
             for recorder in self.fanout.recorders.values():
                 recorder.link_lost()
-        for viewer in self.viewers.values():
-            viewer.resume()
 
     def link_said(self, events: list[ServerEvent]) -> None:
         """Messages of the upstream.
@@ -193,12 +201,12 @@ class Stage:
         """A viewer is gone; what its user held is released."""
         self.viewers.pop(viewer.id, None)
         was_recorded = self._recorded.pop(viewer.id, None) is not None
+        if self.fanout is not None:
+            self.fanout.leave(viewer.id)
         before = self.control.controller
         self.control.leave(viewer.id)
         self.controller_changed(before)
-        if self.fanout is not None:
-            self.fanout.leave(viewer.id)
-            self._pump()
+        self._pump()
         if was_recorded:
             self._tell_recorded()
 
@@ -320,7 +328,7 @@ class Stage:
 
     def link_caught_up(self) -> None:
         """The upstream has taken all that was sent."""
-        for viewer in self.viewers.values():
+        for viewer in list(self.viewers.values()):
             if not viewer.behind:
                 viewer.resume()
 
@@ -356,23 +364,30 @@ class Stage:
             viewer = self.viewers.get(viewer_id)
             if viewer is None:
                 continue
-            viewer.stream.extended_buttons = screen.extended_buttons
-            viewer.send(screen.probe(now))
-            viewer.send(screen.take(now))
-            viewer.owes_answer_since(screen.unanswered_since)
-            if screen.lost:
-                viewer.close(
-                    CloseReason(
-                        CloseCode.PIXEL_FORMAT,
-                        Side.VIEWER,
-                        "the viewer can't follow the screen's new size",
-                    )
-                )
+            try:
+                self._serve(viewer, screen, now)
+            except Exception:
+                viewer.failed()
         if self.link is not None:
             # Once it is known how much is on its way to whom.
             self._send(fanout.requests(now))
         self._hold_back()
         self._set_timer()
+
+    def _serve(self, viewer: Viewer, screen: ViewerScreen, now: float) -> None:
+        """Send one viewer what is due to it."""
+        viewer.stream.extended_buttons = screen.extended_buttons
+        viewer.send(screen.probe(now))
+        viewer.send(screen.take(now))
+        viewer.owes_answer_since(screen.unanswered_since)
+        if screen.lost:
+            viewer.close(
+                CloseReason(
+                    CloseCode.PIXEL_FORMAT,
+                    Side.VIEWER,
+                    "the viewer can't follow the screen's new size",
+                )
+            )
 
     def _hold_back(self) -> None:
         """A viewer that is behind skips; if all are, the upstream isn't read any further."""
@@ -381,7 +396,8 @@ class Stage:
         behind = [v for v in on if v.behind]
         if len(behind) < len(on) or not on:
             for viewer in behind:
-                self.fanout.viewers[viewer.id].ready = False
+                if (screen := self.fanout.viewers.get(viewer.id)) is not None:
+                    screen.ready = False
             self._let_link_flow()
         elif self.link is not None and not self._paused:
             self._paused = True
@@ -411,6 +427,14 @@ class Stage:
     def _due(self) -> None:
         """The timer's time has come: a keepalive, a rationed full update, a look at the silence."""
         self._timer = None
+        try:
+            self._act()
+        except Exception:
+            # Without its keepalive the link would end unexplained.
+            if self.link is not None:
+                self.link.failed()
+
+    def _act(self) -> None:
         next_at = self.keepalive.next_at
         if next_at is not None and self.fanout is not None and time.monotonic() >= next_at:
             memory = self.fanout.memory

@@ -239,7 +239,7 @@ class UpstreamLeg:
         self._idle.set()
         self._receiver: LegReceiver | None = None
         self._closing = False
-        self._ended = False
+        self._end: LegEnd | None = None
         _watch_line(connection.transport.get_extra_info("socket"))
 
     @property
@@ -250,6 +250,9 @@ class UpstreamLeg:
     def attach(self, receiver: LegReceiver) -> None:
         """Start delivering."""
         self._receiver = receiver
+        if self._end is not None:
+            receiver.leg_ended(self._end)
+            return
         self._connection.listen(self)
         self._tasks.start(self._write(), "upstream-write")
 
@@ -286,7 +289,7 @@ class UpstreamLeg:
                     await self._connection.close(_NORMAL_CLOSE)
         finally:
             self._connection.transport.abort()
-        self._end(LegEnd(Side.DAEMON, _NORMAL_CLOSE))
+        self._report(LegEnd(Side.DAEMON, _NORMAL_CLOSE))
 
     async def shut(self) -> None:
         """End the tasks."""
@@ -294,24 +297,22 @@ class UpstreamLeg:
 
     def gateway_sent(self, data: memoryview) -> None:
         """A slice of the stream came."""
-        if self._receiver is None or self._ended or self._closing:
+        if self._receiver is None or self._end is not None or self._closing:
             return
         try:
             self._receiver.leg_received(data)
         except Exception:
             # A fault of whoever receives: the link can't go on.
-            _log.exception("upstream.fault")
-            self._end(LegEnd(Side.DAEMON))
-            self._connection.transport.abort()
+            self._fail()
 
     def gateway_ended(self) -> None:
         """The connection is closed or closing."""
         closed = self._connection.protocol.close_rcvd
         code = closed.code if closed is not None else ABNORMAL
         if self._closing:
-            self._end(LegEnd(Side.DAEMON, code))
+            self._report(LegEnd(Side.DAEMON, code))
         else:
-            self._end(LegEnd(Side.CLOUD, code, broke_rules=self._broke_rules()))
+            self._report(LegEnd(Side.CLOUD, code, broke_rules=self._broke_rules()))
 
     def _broke_rules(self) -> bool:
         """A close frame of ours that answers none is the library's word on bad frames."""
@@ -331,18 +332,27 @@ class UpstreamLeg:
                     await self._connection.send(batch)
                     self.sent_bytes += len(batch)
                 self._idle.set()
-                if self._receiver is not None and not self._ended:
+                if self._receiver is not None and self._end is None:
                     self._receiver.leg_drained()
         except ConnectionClosed:
             # The reader reports the end, once it has delivered what came before it.
             pass
+        except Exception:
+            self._fail()
         finally:
             self._idle.set()
 
-    def _end(self, end: LegEnd) -> None:
-        if self._ended:
+    def _fail(self) -> None:
+        """A fault of the daemon, being handled: the link can't go on."""
+        _log.exception("upstream.fault")
+        self._report(LegEnd(Side.DAEMON))
+        self._connection.transport.abort()
+
+    def _report(self, end: LegEnd) -> None:
+        if self._end is not None:
             return
-        self._ended = self._closing = True
+        self._end = end
+        self._closing = True
         self._queue.clear()
         self._queued_bytes = 0
         if self._receiver is not None:

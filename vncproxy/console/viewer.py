@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Protocol
 
+import structlog
+
+from vncproxy.console.faults import contained, logged_faults
 from vncproxy.console.leg import Leg, LegEnd
 from vncproxy.console.rate import Rate
 from vncproxy.console.tasks import Tasks
@@ -25,6 +28,8 @@ from vncproxy.rfb.handshake_events import (
 )
 from vncproxy.rfb.viewer_handshake import ViewerHandshake
 from vncproxy.rfb.vnc_auth import PasswordVerifier
+
+_log = structlog.get_logger("vncproxy.viewer")
 
 FAREWELL_TIMEOUT_S = 3.0
 """How long a native viewer may take to reach the point where RFB lets it be told why it failed."""
@@ -100,6 +105,7 @@ class Viewer:
         self.rate_in = Rate(self._opened_at)
         self.rate_out = Rate(self._opened_at)
         self._owes_since: float | None = None
+        self._failing = False
 
     @property
     def id(self) -> str:
@@ -127,6 +133,7 @@ class Viewer:
         """Whether more waits for it than it may have waiting."""
         return self.behind_by(self._limits.queue_bytes)
 
+    @contained
     def open(self, host: ViewerHost) -> None:
         """Begin: the viewer waits until the console starts its handshake."""
         self._host = host
@@ -136,18 +143,21 @@ class Viewer:
         if self._limits.idle_timeout_s:
             self._after("idle", self._limits.idle_timeout_s, self._maybe_idle)
 
+    @contained
     def greet(self) -> None:
         """Send the version line: from here on the daemon speaks RFB with it."""
         self.phase = Phase.HANDSHAKE
         self._after("handshake", HANDSHAKE_TIMEOUT_S, self._handshake_hangs)
         self.send([self._handshake.start()])
 
+    @contained
     def admit(self) -> None:
         """Let in a viewer that has proved itself; from here on RFB can't tell it of a failure."""
         self.phase = Phase.HANDSHAKE
         self.send([self._handshake.admit()])
         self._shake_hands(b"")
 
+    @contained
     def welcome(self, server_init: bytes) -> None:
         """Send ServerInit; messages that came early are taken now."""
         self.phase = Phase.STREAMING
@@ -155,6 +165,7 @@ class Viewer:
         if trailing := self._handshake.trailing:
             self._messages(trailing)
 
+    @contained
     def go_opaque(self, first: Sequence[bytes]) -> None:
         """Relay bytes untouched from now on."""
         self.phase = Phase.OPAQUE
@@ -162,8 +173,13 @@ class Viewer:
 
     def behind_by(self, size_bytes: int) -> bool:
         """Whether more than this waits for it."""
-        return self._leg.backlog_bytes > size_bytes
+        try:
+            return self._leg.backlog_bytes > size_bytes
+        except Exception:
+            self.failed()
+            return True
 
+    @contained
     def wait_at_most(self, wait_s: float, gave_up: Callable[[], CloseReason]) -> None:
         """Close it as `gave_up` says unless `waiting_is_over` is called within `wait_s`."""
         if "wait" not in self._timers:
@@ -175,11 +191,13 @@ class Viewer:
         timer = self._timers.get("wait")
         return max(0.0, timer.when() - asyncio.get_running_loop().time()) if timer else 0.0
 
+    @contained
     def waiting_is_over(self) -> None:
         """The console runs again."""
         if timer := self._timers.pop("wait", None):
             timer.cancel()
 
+    @contained
     def send(self, slices: Sequence[bytes]) -> None:
         """Queue for this viewer."""
         if self.end is not None or not slices:
@@ -189,6 +207,7 @@ class Viewer:
         if "slow" not in self._timers and self._leg.backlog_bytes:
             self._watch_progress()
 
+    @contained
     def owes_answer_since(self, since: float | None) -> None:
         """Since when it has answered no fence, in monotonic seconds; None: none is unanswered.
 
@@ -198,16 +217,39 @@ class Viewer:
         if since is not None and "answer" not in self._timers and self.end is None:
             self._watch_answers(since)
 
+    @contained
     def pause(self) -> None:
         """Stop reading from it: the upstream can't take more input now."""
         self._leg.pause()
 
+    @contained
     def resume(self) -> None:
         """Read from it again."""
         self._leg.resume()
 
+    def failed(self) -> None:
+        """A fault of the daemon on its behalf: it ends with 1011, and nobody else does."""
+        if self._failing:
+            return
+        self._failing = True
+        _log.exception("viewer.fault", viewer=self.id, user=self.identity.user)
+        # Not at once, since whoever called may be in the midst of serving all viewers.
+        asyncio.get_running_loop().call_soon(self._end_failed)
+
+    def _end_failed(self) -> None:
+        try:
+            self._close(_FAULT)
+        except Exception:
+            # Nor can it be told: `abandon` drops the connection.
+            _log.exception("viewer.fault", viewer=self.id, user=self.identity.user)
+            self._finish(_FAULT, Phase.CLOSED)
+
+    @contained
     def close(self, reason: CloseReason) -> None:
         """End it; before ServerInit a native viewer is told why in RFB's own words."""
+        self._close(reason)
+
+    def _close(self, reason: CloseReason) -> None:
         if self.phase in (Phase.LEAVING, Phase.CLOSED):
             return
         told = asyncio.Event()
@@ -250,10 +292,12 @@ class Viewer:
         if self.end is None:
             self._finish(_LEFT, Phase.CLOSED)
         await self._tasks.close()
-        await self._leg.shut()
+        with logged_faults("a viewer's connection", viewer=self.id):
+            await self._leg.shut()
 
     # The leg's side
 
+    @contained
     def leg_received(self, data: bytes | memoryview) -> None:
         """Bytes came."""
         self.bytes_in += len(data)
@@ -271,6 +315,7 @@ class Viewer:
             case Phase.CLOSED:
                 pass
 
+    @contained
     def leg_drained(self) -> None:
         """All was taken."""
         if timer := self._timers.pop("slow", None):
@@ -278,6 +323,7 @@ class Viewer:
         if self._host is not None and self.end is None:
             self._host.viewer_caught_up(self)
 
+    @contained
     def leg_ended(self, end: LegEnd) -> None:
         """The connection is gone."""
         if self._told is not None:
@@ -288,8 +334,7 @@ class Viewer:
             self._broke_rules("it broke WebSocket rules")
             return
         if end.side is Side.DAEMON:
-            fault = CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon")
-            self._finish(fault, Phase.CLOSED)
+            self._finish(_FAULT, Phase.CLOSED)
             return
         self._finish(_LEFT, Phase.CLOSED)
 
@@ -340,7 +385,11 @@ class Viewer:
     # Time limits
 
     def _after(self, name: str, delay_s: float, call: Callable[[], None]) -> None:
-        self._timers[name] = asyncio.get_running_loop().call_later(delay_s, call)
+        self._timers[name] = asyncio.get_running_loop().call_later(delay_s, self._due, call)
+
+    @contained
+    def _due(self, call: Callable[[], None]) -> None:
+        call()
 
     def _too_old(self) -> None:
         self.close(CloseReason(CloseCode.SESSION_LIMIT, Side.DAEMON, "session_max_age is reached"))
@@ -382,14 +431,21 @@ class Viewer:
             self.close(CloseReason(CloseCode.TOO_SLOW, Side.VIEWER, "it reads nothing"))
 
     def _finish(self, reason: CloseReason, phase: Phase) -> None:
+        if self.end is not None:
+            return
         self.phase = phase
         self.end = reason
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        if self._host is not None:
-            self._host.viewer_ended(self)
-        self.ended.set()
+        try:
+            if self._host is not None:
+                self._host.viewer_ended(self)
+        except Exception:
+            _log.exception("viewer.fault", viewer=self.id)
+        finally:
+            self.ended.set()
 
 
+_FAULT = CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon")
 _LEFT = CloseReason(CloseCode.VIEWER_LEFT, Side.VIEWER, "the viewer left")

@@ -21,6 +21,8 @@ class TcpLeg(asyncio.Protocol):
         self._receiver: LegReceiver | None = None
         self._closing = False
         self._over = asyncio.Event()
+        self._end: LegEnd | None = None
+        self._early: list[bytes] = []
         self._queued_bytes = 0
 
     # asyncio's side
@@ -36,7 +38,11 @@ class TcpLeg(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
-        if self._receiver is not None and not self._over.is_set():
+        if self._receiver is None:
+            # asyncio's own loop doesn't heed a pause in `connection_made`.
+            self._early.append(data)
+            self.pause()
+        elif not self._over.is_set():
             self._receiver.leg_received(data)
 
     def resume_writing(self) -> None:
@@ -49,10 +55,9 @@ class TcpLeg(asyncio.Protocol):
         if self._over.is_set():
             return
         self._over.set()
+        self._end = LegEnd(Side.DAEMON if self._closing else Side.VIEWER, ABNORMAL)
         if self._receiver is not None:
-            self._receiver.leg_ended(
-                LegEnd(Side.DAEMON if self._closing else Side.VIEWER, ABNORMAL)
-            )
+            self._receiver.leg_ended(self._end)
 
     def peer_uid(self) -> int | None:
         """The account at the other end, by its user id; None if it can't be told."""
@@ -73,11 +78,16 @@ class TcpLeg(asyncio.Protocol):
     def attach(self, receiver: LegReceiver) -> None:
         """Start delivering."""
         self._receiver = receiver
+        early, self._early = self._early, []
+        for data in early:
+            receiver.leg_received(data)
+        if self._end is not None:
+            receiver.leg_ended(self._end)
         self.resume()
 
     def send(self, slices: Sequence[bytes]) -> None:
         """Write; asyncio queues what isn't taken at once."""
-        if self._transport is not None and not self._closing and slices:
+        if self._transport is not None and not self._transport.is_closing() and slices:
             self._queued_bytes += sum(map(len, slices))
             self._transport.writelines(slices)
 
@@ -105,4 +115,6 @@ class TcpLeg(asyncio.Protocol):
             await self._over.wait()
 
     async def shut(self) -> None:
-        """Nothing runs for it."""
+        """Drop the connection."""
+        if self._transport is not None:
+            self._transport.abort()

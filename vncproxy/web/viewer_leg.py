@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import suppress
+from typing import Any
 
 import structlog
 from aiohttp import ClientConnectionResetError, WSMsgType, web
@@ -63,7 +64,7 @@ class ViewerLeg:
         self._receiver: LegReceiver | None = None
         self._receiving: asyncio.Task[None] | None = None
         self._closing = False
-        self._reported = False
+        self._end: LegEnd | None = None
         self._over = asyncio.Event()
         self._handed_bytes = 0
 
@@ -80,9 +81,12 @@ class ViewerLeg:
     def attach(self, receiver: LegReceiver) -> None:
         """Start delivering."""
         self._receiver = receiver
-        self._receiving = self._tasks.start(self._read(), "viewer-read")
-        self._tasks.start(self._write(), "viewer-write")
-        self._tasks.start(self._ping(), "viewer-ping")
+        if self._end is not None:
+            receiver.leg_ended(self._end)
+            return
+        self._receiving = self._tasks.start(self._guard(self._receive()), "viewer-read")
+        self._tasks.start(self._guard(self._write()), "viewer-write")
+        self._tasks.start(self._guard(self._ping()), "viewer-ping")
 
     def send(self, slices: Sequence[bytes]) -> None:
         """Queue for the one writer."""
@@ -130,18 +134,22 @@ class ViewerLeg:
         self._over.set()
 
     async def shut(self) -> None:
-        """End the tasks."""
+        """End the tasks, and drop the connection."""
         await self._tasks.close()
+        if not self._over.is_set():
+            self._transport.abort()
 
-    async def _read(self) -> None:
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run one of the tasks. A fault in it ends the viewer, which must hear of it."""
         try:
-            await self._receive()
+            await work
         except Exception:
-            # Whoever receives is at fault; the viewer must hear of it, and its place become free.
             _log.exception("viewer_leg.fault")
             reason = CloseReason(CloseCode.INTERNAL, Side.DAEMON)
-            await self._socket.close(code=reason.code, message=reason.reason.encode())
+            # First, since whoever reads meanwhile takes the close for the viewer's.
             self._report(LegEnd(Side.DAEMON, reason.code))
+            with suppress(ClientConnectionResetError):
+                await self._socket.close(code=reason.code, message=reason.reason.encode())
             self._over.set()
 
     async def _receive(self) -> None:
@@ -207,9 +215,9 @@ class ViewerLeg:
                 return
 
     def _report(self, end: LegEnd) -> None:
-        if self._reported:
+        if self._end is not None:
             return
-        self._reported = True
+        self._end = end
         if self._receiver is not None:
             self._receiver.leg_ended(end)
 

@@ -1,0 +1,347 @@
+"""A fault with one viewer or one link, wherever it is raised, and what the neighbours notice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from tests.unit.console.fakes import (
+    VIEWER_HANDSHAKE,
+    key,
+    raw,
+    request,
+    set_encodings,
+    settle,
+    until,
+    update,
+)
+from tests.unit.console.surroundings import INSTANCE, LEFT, Surroundings, ViewerLeg, code_of
+from vncproxy.aliyun.vncurl import VncUrl
+from vncproxy.console.console import Console
+from vncproxy.console.control import Control
+from vncproxy.console.fanout import Fanout
+from vncproxy.console.leg import Leg
+from vncproxy.console.lifecycle import State
+from vncproxy.console.recording_desk import RecordingDesk
+from vncproxy.console.registry import Registry
+from vncproxy.console.runner import Runner
+from vncproxy.console.stage import Stage
+from vncproxy.console.viewer import Viewer
+from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
+from vncproxy.errors import CloseCode, CloseReason, Side
+from vncproxy.rfb.client_stream import ClientStream
+from vncproxy.rfb.keepalive import Keepalive
+from vncproxy.rfb.server_stream import ServerStream
+from vncproxy.rfb.viewer_handshake import ViewerHandshake
+
+OTHER = replace(INSTANCE, id="i-two", alias="two")
+RESTARTING = CloseReason(CloseCode.RESTARTING, Side.DAEMON, "the daemon is restarting")
+LEG = ("attach", "send", "pause", "resume", "close", "shut", "backlog_bytes")
+FAULT = RuntimeError("planted")
+
+
+class Planted:
+    """A leg whose `name` raises, from when it is `armed`."""
+
+    def __init__(self, leg: ViewerLeg, name: str) -> None:
+        """Everything else is `leg`'s."""
+        self.leg = leg
+        self.name = name
+        self.raised = 0
+
+    def __getattr__(self, name: str) -> Any:
+        """Raises: RuntimeError - it is the one."""
+        if name == self.name:
+            self.raised += 1
+            raise FAULT
+        return getattr(self.leg, name)
+
+
+def always_raises(
+    patch: pytest.MonkeyPatch, of: type, name: str, meant: Callable[..., bool]
+) -> list[str]:
+    """Let a method raise where it is `meant`; notes each time."""
+    raised: list[str] = []
+    usual = getattr(of, name)
+
+    def method(self: Any, *args: Any, **how: Any) -> Any:
+        if meant(self, *args):
+            raised.append(name)
+            raise FAULT
+        return usual(self, *args, **how)
+
+    patch.setattr(of, name, method)
+    return raised
+
+
+class House:
+    """Two consoles: one with a viewer that goes wrong and one that doesn't, and another one."""
+
+    def __init__(self, around: Surroundings) -> None:
+        """Nothing is open."""
+        self.around = around
+        self.registry = Registry(around.parts)
+        self.good: Viewer
+        self.good_leg: ViewerLeg
+        self.other: Viewer
+
+    async def enter(self, viewer: Viewer, instance: Any = INSTANCE) -> Console:
+        """Let a viewer in as a door does."""
+        async with self.registry.hold(instance, viewer.id) as hold:
+            assert await hold.console.enter(viewer)
+            return hold.console
+
+    async def open(self) -> None:
+        """Both consoles run, with a good viewer on each."""
+        self.good, self.good_leg = self.around.viewer()
+        console = await self.enter(self.good)
+        await until(lambda: console.state is State.RUNNING)
+        talk(self.good_leg, *VIEWER_HANDSHAKE, set_encodings(0), request())
+        self.other, _ = self.around.viewer()
+        other = await self.enter(self.other, OTHER)
+        await until(lambda: other.state is State.RUNNING)
+
+    def bad(self, leg: Any, slow_timeout_s: float = 60) -> Viewer:
+        """A viewer behind this leg, that may have little waiting for it."""
+        limits = ViewerLimits(
+            idle_timeout_s=0, max_age_s=0, slow_timeout_s=slow_timeout_s, queue_bytes=1
+        )
+        return Viewer(ViewerIdentity("bad", "eve", "127.0.0.1", "local"), leg, limits)
+
+    async def leaves(self, viewer: Viewer) -> None:
+        """As the session ends it."""
+        viewer.close(LEFT)
+        async with asyncio.timeout(5):
+            await viewer.closed()
+            await viewer.abandon()
+
+    @property
+    def console(self) -> Console:
+        """The one that something goes wrong on."""
+        console = self.registry.get(INSTANCE.id)
+        assert console is not None
+        return console
+
+    async def next_viewer_is_served(self) -> None:
+        """Whoever comes now gets a console that runs, and its picture."""
+        viewer, leg = self.around.viewer()
+        console = await self.enter(viewer)
+        await until(lambda: console.state is State.RUNNING)
+        talk(leg, *VIEWER_HANDSHAKE, set_encodings(0), request())
+        leg.take()
+        gateway = cast(Any, console.runner.link)._leg
+        getattr(gateway, "leg", gateway).deliver(update(raw(0, 0, 64, 48)))
+        assert len(leg.taken) > 64 * 48 * 4
+        assert viewer.end is None
+
+    async def drains(self) -> None:
+        """All ends, in time; the other console's viewer had noticed nothing until then."""
+        assert self.other.end is None
+        await self.registry.drain(RESTARTING, 5.0)
+        assert code_of(self.other) == (1012, "restarting")
+        assert self.registry.consoles == []
+
+
+@pytest.fixture
+async def house(around: Surroundings) -> House:
+    """Both consoles run."""
+    house = House(around)
+    await house.open()
+    return house
+
+
+def talk(leg: ViewerLeg, *messages: bytes) -> None:
+    """A viewer that is there says this."""
+    for data in messages:
+        if leg.is_attached:
+            leg.deliver(data)
+
+
+async def live(house: House, viewer: Viewer, leg: ViewerLeg) -> None:
+    """All that happens to a viewer: it comes, works, is slow, sees a link replaced, and leaves."""
+    await house.enter(viewer)
+    talk(leg, *VIEWER_HANDSHAKE, set_encodings(0), request(), key(True, 97), key(False, 97))
+    gateway = house.around.gateway.legs[0]
+    gateway.deliver(update(raw(0, 0, 64, 48)))
+    leg.stuck = True
+    talk(leg, request())
+    gateway.deliver(update(raw(0, 0, 64, 48)))
+    talk(leg, request())
+    await settle(3)
+    leg.drain()
+    await settle()
+    links = house.around.count("dial")
+    gateway.end()
+    await until(lambda: house.around.count("dial") == links + 1)
+    await until(lambda: house.console.state is State.RUNNING)
+    house.around.leg.deliver(update(raw(0, 0, 64, 48)))
+    await settle()
+    await house.leaves(viewer)
+
+
+async def unharmed(house: House) -> None:
+    """The good viewer on the same console goes on, the next one comes, and all can end."""
+    assert house.good.end is None
+    house.good_leg.take()
+    talk(house.good_leg, request())
+    house.around.leg.deliver(update(raw(0, 0, 64, 48)))
+    assert len(house.good_leg.taken) > 64 * 48 * 4
+    assert house.console.viewers == [house.good]
+    await house.next_viewer_is_served()
+    await house.drains()
+
+
+@pytest.mark.parametrize("name", [*LEG, "sent_bytes"])
+async def test_a_viewer_s_connection_that_raises(house: House, name: str) -> None:
+    """Whatever is asked of it, that viewer alone ends."""
+    leg = ViewerLeg(house.around.notes)
+    planted = Planted(leg, name)
+    bad = house.bad(planted)
+    await live(house, bad, leg)
+    assert planted.raised
+    expected = (1000, "viewer-left") if name in ("close", "shut") else (1011, "internal")
+    assert code_of(bad) == expected
+    await unharmed(house)
+
+
+@pytest.mark.parametrize(
+    ("of", "name"),
+    [
+        (Console, "viewer_ready"),
+        (Console, "viewer_said"),
+        (Console, "viewer_caught_up"),
+        (Stage, "welcome"),
+        (Stage, "said"),
+        (Stage, "caught_up"),
+        (Viewer, "_messages"),
+        (Viewer, "_shake_hands"),
+        (Viewer, "_check_progress"),
+        (Control, "leave"),
+        (Fanout, "leave"),
+        (RecordingDesk, "end"),
+    ],
+)
+async def test_a_viewer_s_callback_that_raises(
+    house: House, monkeypatch: pytest.MonkeyPatch, of: type, name: str
+) -> None:
+    """Wherever in the daemon it is raised, that viewer alone ends."""
+    leg = ViewerLeg(house.around.notes)
+    bad = house.bad(leg, slow_timeout_s=0 if name == "_check_progress" else 60)
+    raised = always_raises(monkeypatch, of, name, lambda *given: bad in given or bad.id in given)
+    await live(house, bad, leg)
+    assert raised
+    left = name in ("leave", "end")
+    assert code_of(bad) == ((1000, "viewer-left") if left else (1011, "internal"))
+    await unharmed(house)
+
+
+@pytest.mark.parametrize("of", [ClientStream, ViewerHandshake])
+async def test_a_viewer_s_parser_that_raises(
+    house: House, monkeypatch: pytest.MonkeyPatch, of: type
+) -> None:
+    """What can't be parsed without a fault ends whoever sent it."""
+    leg = ViewerLeg(house.around.notes)
+    bad = house.bad(leg)
+    raised = always_raises(
+        monkeypatch, of, "feed", lambda self, *_: self in (bad.stream, bad._handshake)
+    )
+    await live(house, bad, leg)
+    assert raised
+    assert code_of(bad) == (1011, "internal")
+    await unharmed(house)
+
+
+# Links
+
+
+async def serve_one_link(house: House) -> None:
+    """All that happens to a link: it opens, is used, is slow, brings pictures, and is lost."""
+    leg = house.around.leg
+    if leg.is_attached:
+        await until(lambda: house.good.end or house.console.state is State.RUNNING)
+        talk(house.good_leg, *VIEWER_HANDSHAKE, set_encodings(0), request())
+        leg.stuck = True
+        talk(house.good_leg, key(True, 97), key(False, 97), request())
+        leg.drain()
+        leg.deliver(update(raw(0, 0, 64, 48)))
+        leg.end()
+    await settle()
+
+
+async def with_a_bad_link(house: House) -> None:
+    """The console is served by a link that goes wrong; the neighbour runs."""
+    house.good, house.good_leg = house.around.viewer()
+    await house.enter(house.good)
+    await until(lambda: house.around.gateway.legs[1:])
+    await serve_one_link(house)
+    console = house.registry.get(INSTANCE.id)
+    await until(
+        lambda: console is None or console.state in (State.RUNNING, State.CLOSED, State.RESUMING)
+    )
+    await house.next_viewer_is_served()
+    await house.drains()
+
+
+@pytest.fixture
+async def neighbour(around: Surroundings) -> House:
+    """Only the other console runs."""
+    house = House(around)
+    house.other, _ = around.viewer()
+    console = await house.enter(house.other, OTHER)
+    await until(lambda: console.state is State.RUNNING)
+    return house
+
+
+@pytest.mark.parametrize("name", LEG)
+async def test_a_link_s_connection_that_raises(neighbour: House, name: str) -> None:
+    """The link is replaced, or its console ends and the next viewer gets a new one."""
+    usual = neighbour.around.gateway
+    planted: list[Planted] = []
+
+    async def dial(url: VncUrl, timeout_s: float) -> Leg:
+        leg = await usual(url, timeout_s)
+        if planted:
+            return leg
+        planted.append(Planted(cast(Any, leg), name))
+        return cast(Leg, planted[0])
+
+    neighbour.registry._parts = replace(neighbour.registry._parts, dial=dial)
+    await with_a_bad_link(neighbour)
+    assert planted[0].raised or name == "pause"
+
+
+@pytest.mark.parametrize(
+    ("of", "name"),
+    [
+        (Runner, "link_said"),
+        (Runner, "link_caught_up"),
+        (Runner, "link_ended"),
+        (Stage, "link_up"),
+        (Stage, "link_down"),
+        (Stage, "link_said"),
+        (Stage, "link_caught_up"),
+        (ServerStream, "feed"),
+        (Keepalive, "sent"),
+    ],
+)
+async def test_a_link_s_callback_that_raises(
+    neighbour: House, monkeypatch: pytest.MonkeyPatch, of: type, name: str
+) -> None:
+    """The first console ends, or gets another link; the next viewer finds one that works."""
+    first = True
+    raised = always_raises(monkeypatch, of, name, lambda *_: first)
+
+    usual = neighbour.next_viewer_is_served
+
+    async def next_viewer() -> None:
+        nonlocal first
+        first = False
+        await usual()
+
+    monkeypatch.setattr(neighbour, "next_viewer_is_served", next_viewer)
+    await with_a_bad_link(neighbour)
+    assert raised
