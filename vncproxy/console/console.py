@@ -166,7 +166,7 @@ class Console:
             return
         if self.state is State.OPAQUE:
             # No other viewer can take its link up: its RFB began with the one that left.
-            self._end(_CLOSED)
+            self._deserted()
         elif self._holders or self._linger is not None:
             return
         elif self._running is not None:
@@ -174,7 +174,7 @@ class Console:
             self._linger = asyncio.get_running_loop().call_later(linger_s, self._deserted)
         elif not self._subscribers:
             # Nobody ever joined it, and no page waits to see that.
-            self._end(_CLOSED)
+            self._deserted()
 
     def has_room_for(self, viewer_id: str, *, watches: bool = False) -> bool:
         """Whether this viewer may join, or has joined; "" stands for any other.
@@ -278,6 +278,8 @@ class Console:
             await self.closed()
             return
         self._stop()
+        if self._running is not None:
+            self._running.cancel()
         await self._wind_up(reason)
 
     def _stop(self) -> None:
@@ -292,7 +294,6 @@ class Console:
         try:
             if self._running is not None:
                 # The run loop closes its link properly on its way out.
-                self._running.cancel()
                 await asyncio.wait([self._running], timeout=LINK_CLOSE_TIMEOUT_S)
         finally:
             # Also when a drain is cut short.
@@ -331,7 +332,7 @@ class Console:
             raise
 
     def _end(self, reason: CloseReason) -> None:
-        """End it soon; who comes from now on gets another one."""
+        """End it once its run loop has; who comes from now on gets another one."""
         if self.state is State.CLOSED:
             return
         self._stop()
@@ -397,6 +398,8 @@ class Console:
 
     def _deserted(self) -> None:
         self._linger = None
+        if self._running is not None:
+            self._running.cancel()
         self._end(_CLOSED)
 
     # What the runner and the desk tell

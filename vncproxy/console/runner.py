@@ -128,10 +128,10 @@ class Runner:
     async def run(self) -> None:
         """Open links and serve them until cancelled, or until the console can't be had."""
         try:
-            failure = await self._links()
+            # At once, so that whoever comes from now on isn't let in to a console that ends.
+            self._give_up(await self._links())
         finally:
             await self._leave()
-        self._give_up(failure)
 
     async def _links(self) -> VncproxyError:
         """One link after the other; why there is no further one."""

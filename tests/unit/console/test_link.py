@@ -44,6 +44,10 @@ class Host:
         """The end."""
         self.told.append(end)
 
+    def link_failed(self, link: Link) -> None:
+        """A fault of the daemon's."""
+        raise AssertionError("the daemon has a fault")
+
 
 class Setup:
     """A link, its far end, and who hears of it."""

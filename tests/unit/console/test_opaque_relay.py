@@ -65,6 +65,10 @@ class Setup:
     def link_ended(self, link: Link, end: LegEnd) -> None:
         """Of no interest here."""
 
+    def link_failed(self, link: Link) -> None:
+        """Never: the daemon has no fault."""
+        raise AssertionError
+
     def viewer_ready(self, viewer: Viewer) -> None:
         """Never: the daemon shakes no hands."""
         raise AssertionError

@@ -425,18 +425,20 @@ async def test_a_loss_is_seen_at_once(around: Surroundings) -> None:
 
 
 async def test_broken_rules_are_no_connection_to_share(around: Surroundings) -> None:
-    """Who comes while such a link is closed found no link in place."""
+    """Who comes while such a link is closed is left for the next console."""
     console = await around.console()
-    await running(around, console)
+    viewer = around.join(console)
+    await reached(console, State.RUNNING)
     around.leg.close_hangs = True
     around.leg.deliver(b"\0\0\0\1" + b"\xff\xff" * 4 + bytes(4))
     await settle()
-    assert console.state is State.RESUMING
-    late = around.join(console)
+    assert console.state is State.CLOSED
+    late, _ = around.viewer()
+    assert not console.join(late)
     assert console.saved.dials_avoided == 0
     around.leg.released.set()
-    await until(ended(late))
-    assert code_of(late) == (4500, "upstream-protocol")
+    await until(ended(viewer))
+    assert code_of(viewer) == (4500, "upstream-protocol")
 
 
 async def test_who_comes_while_a_deserted_link_is_closed_has_the_next_one(

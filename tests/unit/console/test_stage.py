@@ -173,6 +173,10 @@ class House:
         """The link is gone."""
         self.stage.link_down()
 
+    def link_failed(self, link: Link) -> None:
+        """A fault of the daemon's."""
+        raise AssertionError("the daemon has a fault")
+
     def viewer_ready(self, viewer: Viewer) -> None:
         """It wants ServerInit."""
         self.stage.welcome(viewer)
