@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.authority import Authority
 from tests.real.peers.process import free_port
@@ -21,6 +22,19 @@ _FOREIGN_NAMES = frozenset(
         "CREDENTIALS_DIRECTORY",
     }
 )
+
+# No property depends on how fast the machine is; a test's time limit ends what hangs.
+settings.register_profile(
+    "any-machine",
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.filter_too_much,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
+settings.load_profile("any-machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:

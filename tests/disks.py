@@ -22,7 +22,7 @@ class Disk:
     """Stands between the process and one file, as long as the test runs.
 
     Args: room - bytes that may still be written. `failing` makes syncing fail; while `hanging` is
-    cleared, writing waits.
+    cleared, writing waits; `waiting` counts the writers that do.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, path: Path, room: int = 10**9) -> None:
@@ -31,6 +31,7 @@ class Disk:
         self.failing = False
         self.hanging = threading.Event()
         self.hanging.set()
+        self.waiting = 0
         self._path = path
         monkeypatch.setattr(os, "write", self._limited)
         monkeypatch.setattr(os, "fsync", self._unreliable)
@@ -38,7 +39,9 @@ class Disk:
     def _limited(self, descriptor: int, data: bytes) -> int:
         if not self._is_ours(descriptor):
             return _write(descriptor, data)
+        self.waiting += 1
         assert self.hanging.wait(30.0)
+        self.waiting -= 1
         with memoryview(data) as view:
             if not self.room and view:
                 # File systems note the time before they find out.

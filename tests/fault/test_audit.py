@@ -260,6 +260,7 @@ async def test_an_opening_waits_for_its_record(
         disk = Disk(monkeypatch, file_of(tmp_path))
         disk.hanging.clear()
         opening = asyncio.create_task(setup.viewer())
+        await until(lambda: disk.waiting, "the disk is written to")
         done, _ = await asyncio.wait([opening], timeout=0.3)
         assert not done
         assert not setup.cloud.dials
@@ -280,7 +281,7 @@ async def test_control_stays_until_its_change_is_recorded(
         disk = Disk(monkeypatch, file_of(tmp_path))
         disk.hanging.clear()
         await second.wish("take")
-        await asyncio.sleep(0.3)
+        await until(lambda: disk.waiting, "the disk is written to")
         assert second.controller == first.id
         await first.viewer.type("f")
         await until(lambda: setup.cloud.typed_text == "f", "the first still types")
@@ -298,7 +299,7 @@ async def test_whoever_leaves_while_its_control_is_recorded_has_not_had_it(
         disk = Disk(monkeypatch, file_of(tmp_path))
         disk.hanging.clear()
         await second.wish("take")
-        await asyncio.sleep(0.2)
+        await until(lambda: disk.waiting, "the disk is written to")
         await second.viewer.close()
         await until(lambda: len(first.roles) == 1, "the second has left")
         disk.hanging.set()

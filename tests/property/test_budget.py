@@ -52,7 +52,7 @@ ARRIVALS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(ARRIVALS)
 def test_the_law_holds_for_any_arrivals(
     arrivals: list[tuple[float, int, float, float, str]],
@@ -137,7 +137,7 @@ RENEWALS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.data_too_large])
+@settings(max_examples=60)
 @given(RENEWALS, st.booleans())
 def test_the_law_holds_while_it_is_exchanged(steps: list[tuple[object, ...]], shared: bool) -> None:
     """Any limit, hold and key, of each of two processes at any time: no window has more dials than

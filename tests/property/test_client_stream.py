@@ -28,7 +28,7 @@ def raw_of(events: list[ClientEvent]) -> list[bytes]:
 
 
 @given(scripts, cuts)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_cut_gives_the_same_messages(
     script: tuple[bool, list[bytes]], places: list[int]
 ) -> None:
@@ -43,7 +43,7 @@ def test_any_cut_gives_the_same_messages(
 
 
 @given(scripts)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_boundaries_are_exactly_the_ends_of_messages(script: tuple[bool, list[bytes]]) -> None:
     """Fed byte by byte, the stream says at_boundary at the ends of messages and nowhere else."""
     extended, sent = script
@@ -61,7 +61,7 @@ mostly_valid = st.lists(st.one_of(messages(False), st.binary(max_size=60)), max_
 
 
 @given(mostly_valid, st.booleans(), cuts)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_garbage_ends_the_stream_and_never_raises(
     parts: list[bytes], extended: bool, places: list[int]
 ) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import date, datetime, time
 from pathlib import Path
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vncproxy.config.build import Builder, Folders
@@ -21,9 +21,7 @@ from vncproxy.config.report import Report
 from vncproxy.config.schema import BLOCKS, SECTIONS
 from vncproxy.errors import ConfigError
 
-SETTINGS = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SETTINGS = settings(max_examples=150)
 
 _KEYS = sorted({key for fields in (*SECTIONS.values(), *BLOCKS.values()) for key in fields})
 _SCALARS = (

@@ -8,7 +8,7 @@ import sys
 from unittest import mock
 
 import numpy as np
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -444,6 +444,4 @@ TestEverything = Everything.TestCase
 TestEverything.settings = settings(
     max_examples=200,
     stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -18,7 +18,7 @@ def _clock(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(day=st.sampled_from(DAYS), begin=MINUTES, end=st.integers(0, 24 * 60), when=st.data())
 def test_a_span_is_one_stretch_of_the_week(
     day: str, begin: int, end: int, when: st.DataObject
@@ -37,7 +37,7 @@ def test_a_span_is_one_stretch_of_the_week(
     assert hours.include(MONDAY + timedelta(minutes=minute)) is inside
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.text(max_size=20)
     | st.lists(

@@ -14,7 +14,7 @@ from itertools import accumulate, cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -270,7 +270,7 @@ def asks_for_buttons(message: bytes) -> bool:
     st.lists(st.sampled_from([*STEPS, "lose", "connect"]), max_size=40),
     kinds,
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_only_viewer_is_passed_on_whole(
     sent: list[bytes], places: list[int], steps: list[str], kind: str
 ) -> None:
@@ -295,7 +295,7 @@ def test_the_only_viewer_is_passed_on_whole(
     events=["lose", "connect", "other says", "other grabs", "other says", "answer", "turn"],
     kind="pointer",
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_only_the_controller_is_passed_on(
     sent: list[bytes],
     other: list[bytes],
@@ -334,9 +334,7 @@ pauses = st.lists(st.sampled_from([*[0.0] * 6, 0.01, 0.03]), min_size=1, max_siz
 )
 @settings(
     max_examples=8,
-    deadline=None,
     phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 def test_through_the_whole_daemon(sent: list[bytes], places: list[int], waits: list[float]) -> None:
     """Over real WebSockets, whose frames end anywhere, with keepalives on their own timer."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from tests.property.model_server import (
@@ -230,7 +230,7 @@ def _act(session: Session, name: str, how: tuple[object, ...]) -> None:
             getattr(session, name)(*how)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150)
 @given(
     seed=st.integers(0, 2**32),
     by_area=st.booleans(),

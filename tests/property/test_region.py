@@ -29,7 +29,7 @@ def bitmap(region: Uncovered) -> np.typing.NDArray[np.bool_]:
     return pixels
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(RECTANGLES, max_size=40), st.sampled_from((4, 16, 256)))
 def test_it_agrees_with_a_bitmap(
     steps: list[tuple[bool, int, int, int, int]], max_boxes: int

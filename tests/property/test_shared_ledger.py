@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.property.test_budget import worst
@@ -31,8 +31,6 @@ pytestmark = pytest.mark.real
 BUDGET = Budget(limit=4, window_s=60.0, margin_s=1.0, hold_s=10.0)
 SETTINGS = settings(
     max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
 )
 
 

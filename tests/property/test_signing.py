@@ -21,7 +21,7 @@ _KEYS = st.text(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     parameters=st.dictionaries(_NAMES, _VALUES, max_size=8),
     key_id=_KEYS,

@@ -12,7 +12,7 @@ from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.errors import CloudError
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(token=st.binary(min_size=1, max_size=60), scheme=st.sampled_from(["ws", "wss"]))
 def test_encoded_once_comes_out_whole(token: bytes, scheme: str) -> None:
     """Whatever bytes the token stands for: decoding undoes one encoding and no more."""
@@ -21,7 +21,7 @@ def test_encoded_once_comes_out_whole(token: bytes, scheme: str) -> None:
     assert VncUrl.decode(text, 0.0).reveal() == text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     answer=st.text(max_size=60) | st.text("ws:/%2F3A@[]#\\ab0", max_size=40).map("wss://".__add__)
 )

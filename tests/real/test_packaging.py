@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
 from email.parser import Parser
 from pathlib import Path
@@ -95,8 +94,9 @@ def test_the_wheel_has_both_licences(built: Path) -> None:
 def test_the_sdist_needs_no_npm(built: Path, tmp_path: Path) -> None:
     """A wheel built from the sdist on a machine without npm has noVNC all the same."""
     (sdist,) = built.glob("*.tar.gz")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path / "unpacked", filter="data")
+    # Not tarfile: its filters came with Python 3.11.4, and without one newer Pythons warn.
+    (tmp_path / "unpacked").mkdir()
+    subprocess.run(["tar", "-xzf", sdist, "-C", tmp_path / "unpacked"], check=True)
     (tree,) = (tmp_path / "unpacked").iterdir()
     done = build(tree, "--wheel", PATH=path_without_npm(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr

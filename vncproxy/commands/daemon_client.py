@@ -243,6 +243,7 @@ def _tls(listen: Listen) -> ssl.SSLContext | bool:
         return True
     # The door's own certificate is the one to expect; its names are those of the outside.
     context = ssl.create_default_context(cafile=str(listen.certificate))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     # Trusted as it is, also where the authority that signed it isn't in the file.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.check_hostname = False

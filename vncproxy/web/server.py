@@ -243,6 +243,8 @@ def server_tls(listen: Listen) -> ssl.SSLContext | None:
     if listen.certificate is None or listen.key is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    # What else a system's OpenSSL may allow.
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_cert_chain(listen.certificate, listen.key)
     except (OSError, ssl.SSLError) as fault:

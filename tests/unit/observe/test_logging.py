@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vncproxy.observe.logging import adopt, capture_uncaught, configure
@@ -243,7 +243,7 @@ SECRETS = st.text("abcdefghjkXYZ0123456789+/%-_=\"'\\\n é中", min_size=7, max_
 
 @pytest.mark.parametrize("style", ["json", "console"])
 @given(secret=SECRETS, other=VALUES, where=st.integers(0, 9))
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120)
 def test_a_planted_secret_shows_nowhere(style: Any, secret: str, other: object, where: int) -> None:
     """In any place of any event, raw or quoted, a registered secret is not in the output."""
     if secret.isdigit() or secret.strip("0 ") == "":

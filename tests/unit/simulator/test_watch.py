@@ -38,7 +38,7 @@ def kinds(seen: Iterable[ClientMessage | Breach]) -> list[str]:
     return [s.kind if isinstance(s, ClientMessage) else str(s) for s in seen]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from(MESSAGES), max_size=8), st.data())
 def test_messages_are_counted_however_they_are_cut(
     messages: list[tuple[str, bytes]], data: st.DataObject

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.setup import pointer, running, until
+from tests.setup import Closed, pointer, running, until
 from tests.unit.web.conftest import House, house
 from vncproxy.config.model import Limits, Listen
 from vncproxy.simulator.faults import ApiFault
@@ -337,7 +337,7 @@ async def test_a_program_without_a_page_cannot_be_asked(tmp_path: Path) -> None:
 
 async def test_idle_viewers_are_closed(tmp_path: Path) -> None:
     """4408 after viewer_idle_timeout without input; who types stays longer."""
-    limits = Limits(viewer_idle_timeout=0.6)
+    limits = Limits(viewer_idle_timeout=1.5)
     async with running(tmp_path, limits=limits, access="token") as setup:
         home = house(setup)
         idle, busy = await home.viewer(), await home.viewer("?take=1")
@@ -369,12 +369,17 @@ async def _keep_typing(type_text: Callable[[str], Any]) -> None:
 
 async def test_long_sessions_are_closed(tmp_path: Path) -> None:
     """4410 after session_max_age, however busy."""
-    async with running(tmp_path, limits=Limits(session_max_age=2.0), access="token") as setup:
+    async with running(tmp_path, limits=Limits(session_max_age=1.0), access="token") as setup:
         home = house(setup)
-        viewer = await home.viewer()
-        typing = asyncio.create_task(_keep_typing(viewer.type))
-        assert await viewer.ended() == 4410
-        typing.cancel()
+        try:
+            viewer = await home.viewer()
+        except Closed as early:
+            # A busy machine may take that long for the handshake alone.
+            assert early.args[0] == 4410
+        else:
+            typing = asyncio.create_task(_keep_typing(viewer.type))
+            assert await viewer.ended() == 4410
+            typing.cancel()
         assert await ends(home, 1) == [("session-limit", "daemon")]
 
 

@@ -26,7 +26,7 @@ def seen() -> Damage:
     return damage
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(AREAS, min_size=1, max_size=5), AREAS)
 def test_every_changed_pixel_asked_for_is_taken_once(marks: list[Area], asked: Area) -> None:
     """All changed pixels of the request are in the pieces, which don't overlap or leave it."""
