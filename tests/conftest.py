@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.authority import Authority
@@ -37,9 +40,37 @@ settings.register_profile(
 settings.load_profile("any-machine")
 
 
+_FAST = ("unit", "property")
+_OUTSIDE = frozenset({"socket.bind", "socket.connect", "subprocess.Popen", "os.posix_spawn"})
+_outside_events: set[str] = set()
+
+
+def _note_outside(event: str, _: tuple[object, ...]) -> None:
+    if event in _OUTSIDE:
+        _outside_events.add(event)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The marks that the fixtures here look at."""
     config.addinivalue_line("markers", "needs_network: installs packages; keeps the proxies")
+    config.addinivalue_line("markers", "sockets: opens sockets or starts programs, so isn't fast")
+    sys.addaudithook(_note_outside)
+
+
+@pytest.fixture(autouse=True)
+def fast_means_fast(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that `tests/run fast` runs opens no socket and starts no program."""
+    _outside_events.clear()
+    yield
+    is_fast = any(f"/tests/{name}/" in request.node.path.as_posix() for name in _FAST)
+    if is_fast and request.node.get_closest_marker("sockets") is None:
+        assert not _outside_events, "mark this test with pytest.mark.sockets"
+
+
+@pytest.fixture(autouse=True)
+def structlog_as_it_comes() -> None:
+    """No test inherits the log level of a daemon that an earlier one ran in this process."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

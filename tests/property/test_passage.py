@@ -14,6 +14,7 @@ from itertools import accumulate, cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -327,6 +328,7 @@ def sayable(message: bytes) -> bytes:
 pauses = st.lists(st.sampled_from([*[0.0] * 6, 0.01, 0.03]), min_size=1, max_size=12)
 
 
+@pytest.mark.sockets
 @given(
     st.lists(on_screen(0xFF) | shared(False).map(sayable), min_size=20, max_size=60),
     st.lists(st.integers(0, 1 << 20), min_size=20, max_size=60),

@@ -26,7 +26,7 @@ from vncproxy.throttle.sqlite import SqliteLedger
 from vncproxy.throttle.valkey import ValkeyLedger
 from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.sockets]
 
 BUDGET = Budget(limit=4, window_s=60.0, margin_s=1.0, hold_s=10.0)
 SETTINGS = settings(

@@ -21,6 +21,8 @@ from vncproxy.observe.notify import Notifier
 from vncproxy.simulator.settings import SimulatorSettings
 from vncproxy.web import pages
 
+pytestmark = pytest.mark.sockets
+
 
 def order(events: list[dict[str, Any]], *names: str) -> list[str]:
     """These events of the log, as they came."""

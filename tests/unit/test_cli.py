@@ -27,6 +27,8 @@ from tests.real.peers.process import free_port
 from vncproxy import __version__
 from vncproxy.cli import main
 
+pytestmark = pytest.mark.sockets
+
 PROGRAM = (sys.executable, "-m", "vncproxy")
 WAIT_S = 60.0
 HEAVY = (

@@ -22,6 +22,8 @@ from vncproxy.aliyun.proxies import EnvironmentProxies
 from vncproxy.aliyun.tls import client_context
 from vncproxy.errors import CloudError, CloudErrorKind
 
+pytestmark = pytest.mark.sockets
+
 REGION = "cn-hangzhou"
 INSTANCE = "i-bp1hzoinajzkh91h"
 KEY_ID, SECRET, TOKEN = "planted-key-id-1", "planted-secret-2", "planted-token-3"

@@ -184,6 +184,7 @@ async def test_keys_that_cannot_be_sent_are_an_error(home: Path) -> None:
     assert "planted secret" not in repr(caught.value)
 
 
+@pytest.mark.sockets
 async def test_the_credentials_uri_is_asked_directly_and_its_answer_is_not_printed(
     cloud: Cloud,
     proxy: Cloud,
@@ -221,6 +222,7 @@ async def test_the_credentials_uri_is_asked_directly_and_its_answer_is_not_print
     assert "planted-secret" not in printed
 
 
+@pytest.mark.sockets
 async def test_an_unreachable_uri_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The service may come back."""
     monkeypatch.setattr(auth_util, "environment_credentials_uri", "http://127.0.0.1:1/creds")

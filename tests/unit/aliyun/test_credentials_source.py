@@ -22,6 +22,7 @@ async def test_static_keys_of_the_environment() -> None:
     assert (await source.get()).security_token == "token"
 
 
+@pytest.mark.sockets
 def test_static_keys_need_no_sdk() -> None:
     """The SDK costs time and memory: it isn't imported for keys from the environment."""
     program = (

@@ -22,6 +22,8 @@ from vncproxy.aliyun.tls import client_context
 from vncproxy.aliyun.transport import Failure, exchange
 from vncproxy.errors import CloudErrorKind
 
+pytestmark = pytest.mark.sockets
+
 SECRET = "planted-secret-7f3a"
 
 

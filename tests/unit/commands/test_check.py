@@ -37,6 +37,8 @@ from vncproxy.simulator.simulator import Simulator
 from vncproxy.web import pages
 from vncproxy.web.sessions import daemon_id, known_daemon_id
 
+pytestmark = pytest.mark.sockets
+
 
 async def found(
     loaded: Loaded, key: AccessKey = KEY, name: str | None = None

@@ -15,6 +15,8 @@ from vncproxy.commands.consoles import consoles, kick, watch
 from vncproxy.commands.daemon_client import NoDaemonError
 from vncproxy.errors import AccessError
 
+pytestmark = pytest.mark.sockets
+
 
 async def test_what_is_open_and_its_end(desk: Desk) -> None:
     """A viewer is listed and sent away alone, then the console with the other one."""

@@ -28,6 +28,8 @@ from vncproxy.config.search import control_path
 from vncproxy.errors import AccessError, ConfigError
 from vncproxy.web.sessions import daemon_id, known_daemon_id
 
+pytestmark = pytest.mark.sockets
+
 
 async def user(config: Config) -> str:
     """Who the daemon says that we are."""

@@ -19,6 +19,8 @@ from tests.setup import Viewer, until
 from vncproxy.commands.demo import FORGOTTEN_AFTER_S, demo
 from vncproxy.errors import LocalError
 
+pytestmark = pytest.mark.sockets
+
 
 async def test_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It prints the address of a console that works, and leaves nothing behind."""

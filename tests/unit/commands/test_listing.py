@@ -13,6 +13,8 @@ from vncproxy.commands.listing import instances, table
 from vncproxy.errors import AccessError
 from vncproxy.simulator.faults import ApiFault
 
+pytestmark = pytest.mark.sockets
+
 
 async def test_from_the_daemon(desk: Desk) -> None:
     """With who is on, and without a call of one's own: the keys aren't needed."""

@@ -13,6 +13,8 @@ from vncproxy.commands.permission import Permission, can_be_user, doors_of, perm
 from vncproxy.config.model import Access, Listen, Rule
 from vncproxy.web.accounts import least_uid
 
+pytestmark = pytest.mark.sockets
+
 PEER = Listen(name="bastion", access="peer")
 OWNERS = Listen(name="t")
 RULES = (

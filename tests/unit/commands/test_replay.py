@@ -105,6 +105,7 @@ async def test_nothing_was_shown(tmp_path: Path) -> None:
         await replay(path, 0, print)
 
 
+@pytest.mark.sockets
 async def test_the_page_is_served_until_it_is_stopped(tmp_path: Path) -> None:
     """On loopback, at the printed address, whose fragment is the key."""
     said: list[str] = []
@@ -124,6 +125,7 @@ async def test_the_page_is_served_until_it_is_stopped(tmp_path: Path) -> None:
     await serving
 
 
+@pytest.mark.sockets
 async def test_a_port_that_is_taken(tmp_path: Path) -> None:
     """It is said which, and how to choose another."""
     with socket.socket() as taken:

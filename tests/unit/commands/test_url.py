@@ -26,6 +26,8 @@ from vncproxy.throttle.sqlite import FILE_NAME, SqliteLedger
 from vncproxy.throttle.valkey import ValkeyLedger
 from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
 
+pytestmark = pytest.mark.sockets
+
 
 async def official(config: Config, name: str = "demo", **how: Any) -> str:
     """The cloud's own page, for whoever has the keys."""

@@ -95,6 +95,7 @@ def test_a_broken_text_and_a_wrong_variable(tmp_path: Path) -> None:
     assert [problem.where for problem in caught.value.problems] == [f"{file}:1", "environment"]
 
 
+@pytest.mark.sockets
 def test_imports_nothing_heavy() -> None:
     """Reading a configuration costs msgspec and the standard library's parser, no network stack."""
     code = "import sys, vncproxy.config.load; print(*sys.modules)"

@@ -18,6 +18,8 @@ from vncproxy.throttle.ledger import Booking
 from vncproxy.throttle.memory import MemoryLedger
 from vncproxy.throttle.sqlite import SqliteLedger
 
+pytestmark = pytest.mark.sockets
+
 BUDGET = Budget(limit=6)
 
 

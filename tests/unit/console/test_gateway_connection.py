@@ -15,6 +15,8 @@ from websockets.frames import Frame, Opcode
 from tests.unit.console.fakes import until
 from vncproxy.console.gateway_connection import GatewayConnection
 
+pytestmark = pytest.mark.sockets
+
 WAIT_S = 20.0
 UPGRADE = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

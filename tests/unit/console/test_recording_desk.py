@@ -28,6 +28,8 @@ from vncproxy.rfb.encodings import DESKTOP_NAME
 from vncproxy.web import sockets
 from vncproxy.web.session import announce
 
+pytestmark = pytest.mark.sockets
+
 WHO = ViewerIdentity("v-1", "ann", "127.0.0.1", "local", record=True)
 
 

@@ -14,7 +14,7 @@ from vncproxy.console.ownership import LEASE_S, Owner
 from vncproxy.console.shared_ownership import SharedOwnership
 from vncproxy.throttle.valkey_store import StoreAddress
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.sockets]
 
 ONE = Owner("bastion-1", "https://one.example.com")
 TWO = Owner("bastion-2")

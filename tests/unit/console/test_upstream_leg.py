@@ -35,6 +35,8 @@ from vncproxy.errors import (
     UrlExpired,
 )
 
+pytestmark = pytest.mark.sockets
+
 TOKEN = "Dvh%2FIA%2BYc73gWO48"
 SECRETS = ("Dvh", "gWO48", "/websockify", "127.0.0.1", "hunter2")
 

@@ -403,6 +403,7 @@ _UNDER_A_LIMIT = """
 """
 
 
+@pytest.mark.sockets
 def test_the_kernel_cuts_a_write_short(path: Path) -> None:
     """A real limit: the half record is finished once the file may grow, and all verifies."""
     ran = subprocess.run(

@@ -13,6 +13,8 @@ import pytest
 
 from vncproxy.observe.notify import Notifier, watchdog_interval_s
 
+pytestmark = pytest.mark.sockets
+
 
 @pytest.fixture(params=["path", "abstract"])
 def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, socket.socket]]:

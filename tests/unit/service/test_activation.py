@@ -15,6 +15,8 @@ from vncproxy.config.model import Listen
 from vncproxy.errors import ConfigError
 from vncproxy.service.activation import Entrance, entrances
 
+pytestmark = pytest.mark.sockets
+
 PLACE = 200
 """Descriptors from here on stand for those from 3 on, which the tests' runner needs itself."""
 

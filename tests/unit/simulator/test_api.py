@@ -20,6 +20,8 @@ from tests.unit.simulator.viewer import status_of
 from vncproxy.simulator import AccessKey, ApiFault, Simulator
 from vncproxy.simulator.settings import DEMO_KEY_ID, DEMO_KEY_SECRET
 
+pytestmark = pytest.mark.sockets
+
 VNC = {"RegionId": "cn-hangzhou", "InstanceId": "i-one"}
 EMPTY = hashlib.sha256(b"").hexdigest()
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import aiohttp
+import pytest
 
 from tests.unit.simulator.viewer import status_of
 from vncproxy.simulator import AccessKey, SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.command import run
+
+pytestmark = pytest.mark.sockets
 
 
 async def test_it_tells_how_to_use_it_and_stops_when_told() -> None:

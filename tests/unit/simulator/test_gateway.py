@@ -19,6 +19,8 @@ from vncproxy.simulator import (
     Step,
 )
 
+pytestmark = pytest.mark.sockets
+
 
 def fresh(cloud: Simulator, instance_id: str = "i-one") -> str:
     """A VncUrl, decoded as it should be."""

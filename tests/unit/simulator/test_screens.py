@@ -15,6 +15,8 @@ from vncproxy.simulator.screen.desktop import Desktop
 from vncproxy.simulator.screen.scene import Caption
 from vncproxy.simulator.screens import RealScreen
 
+pytestmark = pytest.mark.sockets
+
 
 @asynccontextmanager
 async def real_server(desktop: Desktop, password: str | None = None) -> AsyncIterator[str]:

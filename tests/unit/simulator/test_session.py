@@ -11,6 +11,8 @@ from tests.unit.simulator.conftest import StartCloud
 from tests.unit.simulator.viewer import dialled
 from vncproxy.simulator import Breach, GatewayFault, Simulator
 
+pytestmark = pytest.mark.sockets
+
 IDLE_S = 1.0
 INCREMENTAL = struct.pack(">BBHHHH", 3, 1, 0, 0, 8, 8)
 POINTER = struct.pack(">BBHH", 5, 0, 10, 20)

@@ -13,6 +13,8 @@ from tests.unit.simulator.conftest import StartCloud
 from tests.unit.simulator.viewer import dialled
 from vncproxy.simulator import Simulator, SimulatorSettings
 
+pytestmark = pytest.mark.sockets
+
 
 async def test_the_built_in_screen_is_seen_pixel_by_pixel(cloud: Simulator) -> None:
     """What a viewer decodes is what the simulator says it shows."""

@@ -13,6 +13,8 @@ from tests.unit.simulator.viewer import dialled, status_of
 from vncproxy.simulator import Simulator
 from vncproxy.simulator.settings import DEMO_KEY_SECRET
 
+pytestmark = pytest.mark.sockets
+
 
 async def state(cloud: Simulator) -> dict[str, Any]:
     """What the page tells."""

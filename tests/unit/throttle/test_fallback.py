@@ -25,7 +25,7 @@ from vncproxy.throttle.sqlite import SqliteLedger
 from vncproxy.throttle.valkey import ValkeyLedger
 from vncproxy.throttle.valkey_store import StoreAddress
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.sockets]
 
 BUDGET = Budget(limit=6, window_s=60.0, margin_s=1.0, hold_s=10.0)
 

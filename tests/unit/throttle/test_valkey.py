@@ -16,7 +16,7 @@ from vncproxy.throttle.ledger import Booking, Dial, TooLong
 from vncproxy.throttle.valkey import ID_PREFIX, LATELY_S, ValkeyLedger
 from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.sockets]
 
 BUDGET = Budget(limit=3, window_s=60.0, margin_s=1.0, hold_s=10.0)
 

@@ -18,7 +18,7 @@ from vncproxy.errors import ConfigError, LedgerError
 from vncproxy.throttle import valkey_store
 from vncproxy.throttle.valkey_store import Script, StoreAddress, ValkeyStore
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.sockets]
 
 PASSWORD = "gR8-unguessable"
 

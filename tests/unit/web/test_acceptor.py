@@ -23,6 +23,8 @@ from vncproxy.web.accounts import least_uid
 from vncproxy.web.crowd import Crowd, Place
 from vncproxy.web.server import server_tls
 
+pytestmark = pytest.mark.sockets
+
 
 class Echo(asyncio.Protocol):
     """Settles at the first byte, and sends everything back."""

@@ -21,6 +21,8 @@ from vncproxy.throttle.ledger import Usage
 from vncproxy.throttle.sqlite import SqliteLedger
 from vncproxy.throttle.usages import LATE, usages
 
+pytestmark = pytest.mark.sockets
+
 SESSION = "/api/v1/session"
 DEMO = "/api/v1/consoles/demo"
 

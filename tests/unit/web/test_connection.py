@@ -9,6 +9,8 @@ import pytest
 from tests.unit.web.conftest import House
 from tests.unit.web.raw_http import send
 
+pytestmark = pytest.mark.sockets
+
 
 @pytest.mark.parametrize(
     "data",

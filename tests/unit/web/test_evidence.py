@@ -15,6 +15,8 @@ from tests.setup import running, until
 from tests.unit.web.conftest import House, house
 from vncproxy.config.model import Listen
 
+pytestmark = pytest.mark.sockets
+
 
 @dataclass
 class Audited:

@@ -12,6 +12,8 @@ from tests.unit.web.raw_http import send
 from vncproxy.config.model import Access, Listen
 from vncproxy.web.guard import SECURITY_HEADERS
 
+pytestmark = pytest.mark.sockets
+
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"

@@ -14,6 +14,8 @@ from vncproxy.errors import LedgerError
 from vncproxy.throttle.sqlite import SqliteLedger
 from vncproxy.web.sessions import known_daemon_id
 
+pytestmark = pytest.mark.sockets
+
 
 def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """Every sample by its name and labels."""

@@ -11,6 +11,8 @@ from tests.unit.web.conftest import House
 from vncproxy.web import pages
 from vncproxy.web.assets import ASSETS
 
+pytestmark = pytest.mark.sockets
+
 STATIC = Path(pages.__file__).parent / "static"
 
 

@@ -26,6 +26,8 @@ from vncproxy.web.peer import (
     unix_uid,
 )
 
+pytestmark = pytest.mark.sockets
+
 
 @contextmanager
 def connected(

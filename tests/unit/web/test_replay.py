@@ -26,6 +26,8 @@ from vncproxy.rfb.viewer_messages import (
 from vncproxy.web.guard import SECURITY_HEADERS
 from vncproxy.web.replay import BLOCK_END, DAMAGED, application
 
+pytestmark = pytest.mark.sockets
+
 KEY = "the-key"
 SIDE = 4
 

@@ -21,6 +21,8 @@ from vncproxy.config.model import Listen
 from vncproxy.errors import ConfigError, LocalError
 from vncproxy.web.server import server_tls
 
+pytestmark = pytest.mark.sockets
+
 HEADERS = {"Host": "localhost"}
 
 

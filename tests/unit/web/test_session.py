@@ -11,6 +11,8 @@ import pytest
 from tests.setup import Running, running, until
 from vncproxy.console.console import Console
 
+pytestmark = pytest.mark.sockets
+
 
 def lines(setup: Running) -> list[dict[str, Any]]:
     """What the log says of viewers."""

@@ -17,6 +17,8 @@ from vncproxy.config.model import Limits, Listen
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 
+pytestmark = pytest.mark.sockets
+
 INSTANCES = (
     SimulatedInstance(),
     SimulatedInstance(instance_id="i-bp1demo0000000000002", name="other"),

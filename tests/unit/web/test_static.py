@@ -134,6 +134,7 @@ globalThis.CustomEvent ??= class CustomEvent extends Event {
 """What each browser has and Node 18 hasn't."""
 
 
+@pytest.mark.sockets
 def test_the_pure_modules_under_node(tmp_path: Path) -> None:
     """Back-off, keys, typing, words and addresses behave, as node's own test runner says."""
     node = shutil.which("node")

@@ -7,12 +7,15 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 import uvloop
 
 from tests.setup import until
 from vncproxy.console.leg import LegEnd
 from vncproxy.errors import Side
 from vncproxy.web.tcp_leg import TcpLeg
+
+pytestmark = pytest.mark.sockets
 
 
 class Receiver:

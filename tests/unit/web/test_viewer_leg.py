@@ -16,6 +16,8 @@ from vncproxy.config.model import Limits
 from vncproxy.console.console import Console
 from vncproxy.simulator.settings import SimulatorSettings
 
+pytestmark = pytest.mark.sockets
+
 QUIET = Limits(ping_interval=60.0)
 
 
