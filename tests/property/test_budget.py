@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.disks import LedgerDisk
@@ -245,11 +245,7 @@ STEPS = st.lists(
 )
 
 
-@settings(
-    max_examples=100,
-    deadline=None,
-    suppress_health_check=[HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=100)
 @given(STEPS)
 @example([("disk", 4.0), ("book", 0, 6, 0.0, 1.0), ("wait", 14.0), ("book", 0, 6, 200.0, 0.0)])
 @example([("book", 0, 6, 0.0, 1.0), ("wait", 10.0), ("record", 0, 4), ("book", 1, 6, 200.0, 0.0)])
