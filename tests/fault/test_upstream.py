@@ -82,7 +82,9 @@ async def test_an_upstream_that_falls_silent_is_given_up(tmp_path: Path, after_b
         assert dials(setup) == ["stall-after", "accepted"]
 
 
-@pytest.mark.parametrize("ending", [Ending.DROP, Ending.CLOSE, Ending.RESET])
+@pytest.mark.parametrize(
+    "ending", [Ending.DROP, Ending.CLOSE, Ending.RESET, Ending.MALFORMED_CLOSE]
+)
 async def test_a_running_link_that_ends_is_replaced(tmp_path: Path, ending: Ending) -> None:
     """However it ends, the viewer stays, sees what changed, and its keys arrive."""
     async with under_fault(tmp_path, cloud=STILL) as setup:

@@ -2,7 +2,8 @@
 
 An RFB stream doesn't care where frames end, so the payload of binary frames comes out in slices as
 it arrives. Control frames come out whole, for a WebSocket library to act on; so does whatever
-breaks the rules, and everything after it. Source: RFC 6455, section 5.
+breaks the rules, and everything after it. A close frame is the end, however malformed it is: it
+comes out as one that the library takes, and nothing after it counts. Source: RFC 6455, section 5.
 """
 
 from __future__ import annotations
@@ -10,9 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from websockets.exceptions import ProtocolError
+from websockets.frames import Close
+
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PONG = 0, 1, 2, 8, 10
 _FIN, _RESERVED, _MASKED = 0x80, 0x70, 0x80
 _CONTROL_MAX_BYTES = 125
+_CLOSE_WITHOUT_CODE = bytes((_FIN | _CLOSE, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +54,13 @@ class FrameWalker:
         self._control = bytearray()
         self._in_control = False
         self._in_message = False
-        self._broken = False
+        self._over = False
 
     def feed(self, data: bytes) -> Iterator[Piece]:
         """The pieces in `data`, which must be consumed before the next call. Never raises."""
         view = memoryview(data)
         at = 0
-        while at < len(view) and not self._broken:
+        while at < len(view) and not self._over:
             if self._left:
                 piece = view[at : at + self._left]
                 at += len(piece)
@@ -72,7 +77,7 @@ class FrameWalker:
                 continue
             reason = self._begin()
             if reason:
-                self._broken = True
+                self._over = True
                 yield Broken(reason)
             elif self._in_control and not self._left:
                 yield self._whole_control()
@@ -99,6 +104,8 @@ class FrameWalker:
         if len(head) > 2:
             size = int.from_bytes(head[2:], "big")
         final = bool(head[0] & _FIN)
+        if opcode == _CLOSE:
+            return self._begin_close(head, size)
         if head[0] & _RESERVED or head[1] & _MASKED or size >> 63:
             return "a frame with bits that mean nothing here"
         if opcode >= _CLOSE:
@@ -116,8 +123,28 @@ class FrameWalker:
         self._left = size
         return ""
 
+    def _begin_close(self, head: bytes, size: int) -> str:
+        self._in_control = True
+        is_plain = head[0] == _FIN | _CLOSE and head[1] <= _CONTROL_MAX_BYTES
+        # What a malformed one holds isn't waited for: it may never come.
+        self._control += head if is_plain else _CLOSE_WITHOUT_CODE
+        self._left = size if is_plain else 0
+        return ""
+
     def _whole_control(self) -> Control:
         frame = bytes(self._control)
         self._control.clear()
         self._in_control = False
+        if frame[0] == _FIN | _CLOSE:
+            self._over = True
+            frame = _understandable(frame)
         return Control(frame)
+
+
+def _understandable(close: bytes) -> bytes:
+    """The close frame, or where code or reason can't be one, a close frame without them."""
+    try:
+        Close.parse(close[2:])
+    except (ProtocolError, UnicodeDecodeError):
+        return _CLOSE_WITHOUT_CODE
+    return close

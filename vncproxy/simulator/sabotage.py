@@ -21,6 +21,8 @@ class Ending(StrEnum):
     RESET = "reset"
     CLOSE = "close"
     STALL = "stall"
+    MALFORMED_CLOSE = "malformed-close"
+    """A close frame with the code 1006, which is for nobody to send."""
 
 
 @dataclass(frozen=True, slots=True)

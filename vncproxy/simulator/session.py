@@ -18,6 +18,7 @@ from vncproxy.simulator.settings import SimulatorSettings
 from vncproxy.simulator.watch import ClientWatch
 
 _END_TIMEOUT_S = 5.0
+_MALFORMED_CLOSE = b"\x88\x02\x03\xee"
 _LINGER_OFF = struct.pack("ii", 1, 0)
 
 
@@ -171,6 +172,8 @@ class Session:
             with contextlib.suppress(ConnectionError, TimeoutError):
                 async with asyncio.timeout(_END_TIMEOUT_S):
                     await self._websocket.close(code=WSCloseCode.OK)
+        elif self._ending is Ending.MALFORMED_CLOSE:
+            self._transport.write(_MALFORMED_CLOSE)
         cut(self._transport, reset=self._ending is Ending.RESET)
 
 

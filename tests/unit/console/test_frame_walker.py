@@ -89,6 +89,41 @@ def test_broken_rules(stream: bytes) -> None:
     assert payload(pieces) in (b"", b"a")
 
 
+MALFORMED = {
+    "1005 on the wire": b"\x88\x02\x03\xed",
+    "1006 on the wire": b"\x88\x02\x03\xee",
+    "1004": b"\x88\x02\x03\xec",
+    "a code of 0": b"\x88\x02\0\0",
+    "half a code": b"\x88\x01\x03",
+    "a reason cut inside a character": b"\x88\x04\x03\xe8\xe4\xb8",
+    "reserved bits": b"\xf8\x02\x03\xe8",
+    "in fragments": b"\x08\x02\x03\xe8",
+    "masked": b"\x88\x82abcd\x03\xe8",
+    "too long": b"\x88\x7e\x00\x80" + b"\x03\xe8" + bytes(126),
+    "without end": b"\x88\x7f" + b"\xff" * 8,
+}
+"""Close frames that break the rules."""
+
+
+@pytest.mark.parametrize("close", MALFORMED.values(), ids=MALFORMED)
+@pytest.mark.parametrize("inside", [b"", frame(2, b"a", fin=False)])
+def test_a_malformed_close_is_a_close(close: bytes, inside: bytes) -> None:
+    """However it is cut; and nothing after it counts, not even what is broken."""
+    for at in range(len(close) + 1):
+        stream = inside + close[:at], close[at:] + frame(2, b"late") + b"\xff\xff"
+        pieces = walk(FrameWalker(), [*stream, frame(1, b"later")])
+        assert payload(pieces) == (b"a" if inside else b"")
+        assert pieces[-1] == Control(b"\x88\x00")
+        assert sum(isinstance(piece, Control) for piece in pieces) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"\x03\xe8", b"\x03\xf3why", b"\x13\x87" + b"x" * 123])
+def test_a_proper_close_comes_out_as_it_is(body: bytes) -> None:
+    """With its code and its words."""
+    pieces = walk(FrameWalker(), [frame(8, body) + frame(2, b"late")])
+    assert pieces == [Control(frame(8, body))]
+
+
 def test_large_lengths() -> None:
     """16- and 64-bit lengths are understood."""
     for size in (126, 65535, 65536):

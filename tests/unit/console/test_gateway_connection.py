@@ -13,6 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 
 from tests.unit.console.fakes import until
+from tests.unit.console.test_frame_walker import MALFORMED
 from vncproxy.console.gateway_connection import GatewayConnection
 
 pytestmark = pytest.mark.sockets
@@ -162,6 +163,29 @@ async def test_broken_frames_end_it_with_the_librarys_word() -> None:
         sent = connection.protocol.close_sent
         assert sent is not None and sent.code == 1002
         await connection.close()
+
+
+@pytest.mark.parametrize("close", MALFORMED.values(), ids=MALFORMED)
+async def test_a_malformed_goodbye_is_answered_and_no_breach(close: bytes) -> None:
+    """The gateway has left: what came before is given, what comes after isn't."""
+    answer = b""
+
+    async def then(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal answer
+        answer = await reader.read(100)
+
+    stream = frame(b"good") + close + frame(b"late") + frame(b"text", 1)
+    async with gateway(stream, then) as address:
+        connection = await opened(address)
+        listener = Listener()
+        connection.listen(listener)
+        await until(lambda: listener.ended)
+        assert listener.data == b"good"
+        received = connection.protocol.close_rcvd
+        assert received is not None and received.code == 1005
+        await connection.close()
+        await until(lambda: answer)
+    assert answer[:1] == b"\x88"
 
 
 async def test_a_refusal_with_a_body_is_the_librarys() -> None:
