@@ -49,6 +49,7 @@ class Decoder:
         self.painted = np.zeros((height, width), np.bool_)
         self.encodings: Counter[int] = Counter()
         self.messages: Counter[int] = Counter()
+        self.received_bytes = 0
         self.updates = 0
         self.pictures = 0
         """Updates that held any pixels."""
@@ -79,6 +80,7 @@ class Decoder:
 
     def feed(self, data: bytes) -> None:
         """Decode what is complete. Raises: DecodeError."""
+        self.received_bytes += len(data)
         self._waiting += data
         at = 0
         while len(self._waiting) - at >= self._wanted:

@@ -27,6 +27,8 @@ class ModelViewer:
         self.has_asked = False
         self.continuous = False
         self.ends = 0
+        self.may_see = 0
+        """As many updates with pictures may have come."""
         self.wished_shifts: Shifts | None = None
         self.next_shifts: Shifts | None = None
         self.cursors_seen: object = None

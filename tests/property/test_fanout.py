@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import struct
 import sys
-from unittest import mock
 
 import numpy as np
 from hypothesis import settings
@@ -28,19 +27,20 @@ from tests.property.model_server import (
     Shifts,
 )
 from tests.property.model_viewer import CONTINUOUS, END, FENCE, ModelViewer
-from vncproxy.console import viewer_screen
 from vncproxy.console.fanout import Fanout
 from vncproxy.console.screen_memory import ScreenMemory
 from vncproxy.rfb.pixel_format import PixelFormat
-from vncproxy.rfb.server_events import StreamBroken
+from vncproxy.rfb.server_events import StreamBroken, UpdateStarted
 from vncproxy.rfb.server_stream import ServerStream
 
 QUEUE_BYTES = 4000
 """More than this waiting for a viewer, and it is behind."""
-FLUSH_BYTES = 1500
 WINDOW_BYTES = 6000
+SMALL_WINDOW_BYTES = 1500
 MAX_WIDTH, MAX_HEIGHT = 40, 36
 SCREEN_BYTES = MAX_WIDTH * MAX_HEIGHT * 4
+MAX_PARTS = 30
+"""Into so many an update may be cut that can't be held whole."""
 CUT_BYTES = 2048
 """At most this many of the upstream's bytes come at once."""
 
@@ -97,10 +97,6 @@ class Everything(RuleBasedStateMachine):
         viewers: list[tuple[int, ...]],
     ) -> None:
         """The first link is up, and some viewers may be on."""
-        self._patch = mock.patch.object(
-            viewer_screen, "_FLUSH_BYTES", FLUSH_BYTES if small else viewer_screen._FLUSH_BYTES
-        )
-        self._patch.start()
         self.rng = random.Random(seed)
         self.by_area = by_area
         self.now = 1000.0
@@ -108,7 +104,8 @@ class Everything(RuleBasedStateMachine):
         self.viewers: dict[str, ModelViewer] = {}
         self.held = False
         self.server: ModelServer | None = ModelServer(self.rng, *size, by_area=by_area)
-        self.fanout = Fanout(_memory(self.server), viewer_window_bytes=WINDOW_BYTES)
+        self.window_bytes = SMALL_WINDOW_BYTES if small else WINDOW_BYTES
+        self.fanout = Fanout(_memory(self.server), viewer_window_bytes=self.window_bytes)
         self.stream = ServerStream(*size, _pixel_format(NATIVE))
         for encodings in viewers:
             self.joins(encodings, True)
@@ -117,7 +114,6 @@ class Everything(RuleBasedStateMachine):
         """However it ended, it must come to rest with the right picture."""
         if not hasattr(self, "fanout"):
             return
-        self._patch.stop()
         if sys.exc_info()[1] is None:
             if self.server is None:
                 self.link_comes((20, 20))
@@ -292,8 +288,14 @@ class Everything(RuleBasedStateMachine):
     @rule()
     def link_goes(self) -> None:
         """The link is lost, with all that was on its way."""
+        assert self.server is not None
         self.server = None
         self.held = False
+        self.fanout.link_lost()
+        self.pump()
+        for name, viewer in self.viewers.items():
+            if viewer.reads:
+                assert viewer.decoder.at_boundary, f"{name} waits for the rest of a lost update"
 
     @precondition(lambda self: self.server is None)
     @rule(size=_SIZES)
@@ -343,8 +345,16 @@ class Everything(RuleBasedStateMachine):
             return
         for event in self.stream.feed(server.arrive(size)):
             assert not isinstance(event, StreamBroken), event
+            if isinstance(event, UpdateStarted):
+                self.one_update_may_come(event)
             self.to_server(self.fanout.upstream(event))
         self.pump()
+
+    def one_update_may_come(self, event: UpdateStarted) -> None:
+        """To each viewer; more where it must be counted first and is larger than may be held."""
+        for viewer in self.viewers.values():
+            counted = event.count is None and LAST_RECT not in viewer.screen.encodings
+            viewer.may_see += MAX_PARTS if counted else 1
 
     def to_server(self, messages: list[bytes]) -> None:
         """Upstream, unless there is no link."""
@@ -359,7 +369,11 @@ class Everything(RuleBasedStateMachine):
             if self.server is not None:
                 self.to_server(self.fanout.requests(self.now))
             for name, viewer in list(self.viewers.items()):
-                viewer.line += b"".join(viewer.screen.take(self.now))
+                viewer.line += b"".join(viewer.screen.probe(self.now))
+                room = len(viewer.line) <= QUEUE_BYTES
+                viewer.line += b"".join(viewer.screen.take(self.now, room=room))
+                while viewer.screen.has_more and len(viewer.line) <= QUEUE_BYTES:
+                    viewer.line += b"".join(viewer.screen.take(self.now))
                 if viewer.screen.lost:
                     assert not {DESKTOP_SIZE, EXTENDED_SIZE} & viewer.may_get
                     del self.viewers[name]
@@ -379,7 +393,7 @@ class Everything(RuleBasedStateMachine):
         self.held = bool(behind) and len(behind) == len(self.viewers)
         if not self.held:
             for name in behind:
-                self.fanout.viewers[name].ready = False
+                self.fanout.fell_behind(name)
 
     def read(self, viewer: ModelViewer, size: int) -> None:
         """The viewer takes bytes; one that has them all is caught up."""
@@ -399,7 +413,14 @@ class Everything(RuleBasedStateMachine):
     def lines_are_bounded(self) -> None:
         """A viewer that reads nothing costs no more than its queue and one batch."""
         for viewer in getattr(self, "viewers", {}).values():
-            assert len(viewer.line) <= QUEUE_BYTES + 3 * SCREEN_BYTES + 2 * CUT_BYTES
+            bound = QUEUE_BYTES + 3 * SCREEN_BYTES + 2 * CUT_BYTES
+            assert len(viewer.line) <= bound
+
+    @invariant()
+    def one_update_stays_one(self) -> None:
+        """What the upstream sent as one, no viewer has seen as several."""
+        for name, viewer in getattr(self, "viewers", {}).items():
+            assert viewer.decoder.pictures <= viewer.may_see, f"{name} was sent an update in parts"
 
     def come_to_rest(self) -> None:
         """Everybody reads, the upstream answers, time passes, until nothing is left to do."""

@@ -19,10 +19,14 @@ from vncproxy.rfb import client_messages
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.pixel_order import PixelOrder
+from vncproxy.rfb.raw_strips import RawStrips
 from vncproxy.rfb.server_events import (
     BellRung,
     ColourMapSet,
     CutTextReceived,
+    RawEnded,
+    RawReceived,
+    RawStarted,
     RectangleReceived,
     ServerEvent,
     UpdateEnded,
@@ -63,6 +67,8 @@ class Fanout:
         self._asked_by: tuple[PixelFormat, bool, list[tuple[int, ...]]] | None = None
         self._common: tuple[int, ...] = ()
         self._switch: FormatSwitch | None = None
+        self._raw: RawStarted | None = None
+        self._strips: RawStrips | None = None
         self.next_request_at: float | None = None
 
     # Viewers
@@ -70,7 +76,9 @@ class Fanout:
     def join(self, viewer_id: str) -> ViewerScreen:
         """A viewer that is sent this console's ServerInit now."""
         pace = Pace(self._viewer_window_bytes)
-        screen = ViewerScreen(self.memory, pace, in_step=not self._zlib_seen)
+        screen = ViewerScreen(
+            self.memory, pace, hold_bytes=self._viewer_window_bytes, in_step=not self._zlib_seen
+        )
         self.viewers[viewer_id] = screen
         return screen
 
@@ -82,10 +90,22 @@ class Fanout:
     def became_ready(self, viewer_id: str) -> None:
         """A viewer that was behind has read all it was sent."""
         if (screen := self.viewers.get(viewer_id)) is not None:
-            screen.ready = True
             screen.caught_up()
 
+    def fell_behind(self, viewer_id: str) -> None:
+        """More waits for a viewer than may."""
+        if (screen := self.viewers.get(viewer_id)) is not None:
+            screen.fall_behind()
+
     # The upstream
+
+    def link_lost(self) -> None:
+        """The upstream is gone, perhaps in the middle of an update."""
+        self._raw = self._strips = None
+        for screen in self.viewers.values():
+            screen.link_lost()
+        for recorder in self.recorders.values():
+            recorder.link_lost()
 
     def link_renewed(self, memory: ScreenMemory) -> list[bytes]:
         """Another link has replaced the lost one; what to send upstream first.
@@ -173,11 +193,17 @@ class Fanout:
         Raises: ValueError - a Tight rectangle's zlib data is broken.
         """
         match event:
+            case RawReceived(data):
+                self._raw_received(event, data)
+            case RawStarted():
+                self._raw_started(event)
+            case RawEnded():
+                self._raw_ended()
             case RectangleReceived():
                 self._rectangle(event)
-            case UpdateStarted():
+            case UpdateStarted(count) if self._switch is None:
                 for screen in self._screens():
-                    screen.update_started()
+                    screen.update_started(count)
             case UpdateEnded():
                 return self._update_ended(picture=event.picture)
             case BellRung():
@@ -209,16 +235,18 @@ class Fanout:
             self._size_told = True
         if self._switch is not None and rect.encoding in enc.CURSORS:
             # It is in the old format; after the switch it is asked for anew.
+            self._pass_over()
             return
         if self.memory.take(rect):
             for screen in self._screens():
-                screen.introduce()
+                screen.told()
             return
         if rect.encoding == enc.EXTENDED_DESKTOP_SIZE:
             for screen in self._screens():
                 screen.resize_refused(rect)
             return
         if rect.encoding not in enc.PICTURE or not (rect.width and rect.height):
+            self._pass_over()
             return
         tight = None
         layout = tight_layout(
@@ -237,6 +265,41 @@ class Fanout:
             else:
                 # The viewer has named its new format already and could not decode the old one.
                 screen.missed(rect, tight)
+
+    def _pass_over(self) -> None:
+        for screen in self._screens():
+            screen.passed_over()
+
+    def _raw_started(self, start: RawStarted) -> None:
+        self._raw = start
+        self._strips = None
+        if self._switch is not None:
+            self._switch.rectangle(start)
+            return
+        if self.recorders:
+            self._strips = RawStrips(start)
+        header = start.header_bytes
+        for viewer in self.viewers.values():
+            viewer.raw_started(start, header)
+
+    def _raw_received(self, event: RawReceived, pixels: bytes) -> None:
+        for viewer in self.viewers.values():
+            viewer.raw(pixels)
+        if self._strips is None:
+            return
+        for strip in self._strips.take(event):
+            wire = strip.message_bytes
+            for recorder in self.recorders.values():
+                recorder.rectangle(strip, wire, None)
+
+    def _raw_ended(self) -> None:
+        assert self._raw is not None, "a Raw rectangle ends after it has begun"
+        for viewer in self.viewers.values():
+            viewer.raw_ended(self._raw)
+        if self._strips is None:
+            for recorder in self.recorders.values():
+                recorder.missed(self._raw, None)
+        self._raw = self._strips = None
 
     def _update_ended(self, *, picture: bool) -> list[bytes]:
         for screen in self._screens():

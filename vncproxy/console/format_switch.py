@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from vncproxy.rfb import client_messages
 from vncproxy.rfb.pixel_format import PixelFormat
-from vncproxy.rfb.server_events import RectangleReceived
+from vncproxy.rfb.server_events import RawStarted, RectangleReceived
 
 OVERDUE_S = 2.0
 """Far beyond what an answer takes: one sent twice may be answered in the new format."""
@@ -38,7 +38,7 @@ class FormatSwitch:
         x, y = self._probes[0]
         return client_messages.update_request(incremental=False, x=x, y=y, width=1, height=1)
 
-    def rectangle(self, rect: RectangleReceived) -> None:
+    def rectangle(self, rect: RectangleReceived | RawStarted) -> None:
         """A picture rectangle came."""
         x, y = self._probes[0]
         if rect.x <= x < rect.x + rect.width and rect.y <= y < rect.y + rect.height:

@@ -101,16 +101,19 @@ class Pace:
             return None
         return self._mark(now, bare=True)
 
-    def mark(self, size_bytes: int, now: float) -> bytes:
-        """`size_bytes` were sent; gives the payload of the fence that is to follow them."""
-        self._sent_bytes += size_bytes
-        return self._mark(now)
+    def mark(self, size_bytes: int, now: float, *, since: float | None = None) -> bytes:
+        """`size_bytes` were sent; gives the payload of the fence that is to follow them.
 
-    def _mark(self, now: float, *, bare: bool = False) -> bytes:
+        Args: since - when the first of them was sent; None: now.
+        """
+        self._sent_bytes += size_bytes
+        return self._mark(now, since=now if since is None else since)
+
+    def _mark(self, now: float, *, since: float | None = None, bare: bool = False) -> bytes:
         self._number += 1
         if not self._marks:
             # Nothing was under way: the time before this says nothing about the line.
-            self._arrived_at = now
+            self._arrived_at = max(self._arrived_at, now if since is None else since)
         self._marks.append(
             _Mark(
                 self._number,

@@ -21,7 +21,7 @@ from vncproxy.console.screen_memory import ScreenMemory
 from vncproxy.console.viewer_screen import Area, TightPart, ViewerScreen, union
 from vncproxy.recording.layout import GAP, LINK_LOST, LINK_RENEWED, Kind
 from vncproxy.rfb import encodings as enc
-from vncproxy.rfb.server_events import RectangleReceived
+from vncproxy.rfb.server_events import RawStarted, RectangleReceived
 from vncproxy.rfb.viewer_messages import server_init
 
 KEY_INTERVAL_S = 30.0
@@ -33,13 +33,15 @@ KEY_MAX_BYTES = 40 << 20
 """A key picture of more, uncompressed, is given up."""
 BLOCK_MAX_BYTES = 64 << 20
 """After so much, uncompressed, another key picture is due."""
+HOLD_BYTES = 64 << 10
+"""Of an update as much is recorded at once; a recording's records are whole messages."""
 _KNOWN = (
     *sorted(enc.PICTURE),
     *sorted(enc.CURSORS),
     enc.DESKTOP_SIZE,
     enc.DESKTOP_NAME,
-    enc.LAST_RECT,
 )
+"""Not LastRect, so that an update is written once it, or a part of it, is whole."""
 
 
 class Reel(Protocol):
@@ -67,13 +69,13 @@ class _RecordedScreen(ViewerScreen):
     """A viewer that knows every encoding and has always asked."""
 
     def __init__(self, memory: ScreenMemory, now: float) -> None:
-        super().__init__(memory, Pace(1), in_step=False)
+        super().__init__(memory, Pace(1), hold_bytes=HOLD_BYTES, in_step=False)
         self.set_encodings(_KNOWN, now)
 
-    def update_started(self) -> None:
-        """It takes part in every update."""
+    def update_started(self, count: int | None) -> None:
+        """It takes part in every update, and has its own ones."""
         self.requested(incremental=True, x=0, y=0, width=0, height=0)
-        super().update_started()
+        super().update_started(None)
 
     def _tight_data(self, rect: RectangleReceived, tight: TightPart) -> bytes | None:
         try:
@@ -115,10 +117,10 @@ class Recorder:
 
     # As a viewer's screen
 
-    def update_started(self) -> None:
+    def update_started(self, count: int | None) -> None:
         """The upstream begins an update."""
         for screen in self._screens():
-            screen.update_started()
+            screen.update_started(count)
 
     def rectangle(self, rect: RectangleReceived, wire: bytes, tight: TightPart | None) -> None:
         """A picture rectangle came; see `ViewerScreen`."""
@@ -126,10 +128,19 @@ class Recorder:
             screen.rectangle(rect, wire, tight)
         self._store()
 
-    def missed(self, rect: RectangleReceived, tight: TightPart | None) -> None:
+    def missed(self, rect: RectangleReceived | RawStarted, tight: TightPart | None) -> None:
         """A picture rectangle came that nobody can use."""
         for screen in self._screens():
             screen.missed(rect, tight)
+
+    def passed_over(self) -> None:
+        """A rectangle came that is for nobody."""
+
+    def told(self) -> None:
+        """A rectangle came that isn't picture."""
+        for screen in self._screens():
+            screen.told()
+        self._store()
 
     def introduce(self) -> None:
         """There may be something to tell."""

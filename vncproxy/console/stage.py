@@ -39,7 +39,7 @@ from vncproxy.rfb.handshake_events import Ready
 from vncproxy.rfb.held_input import HeldInput
 from vncproxy.rfb.keepalive import Keepalive, KeepaliveClass, class_of
 from vncproxy.rfb.liveness import Liveness, Verdict
-from vncproxy.rfb.server_events import RectangleReceived, ServerEvent, StreamBroken
+from vncproxy.rfb.server_events import RawStarted, RectangleReceived, ServerEvent, StreamBroken
 from vncproxy.rfb.viewer_messages import server_init
 
 FENCE_REQUEST = 1 << 31
@@ -138,8 +138,8 @@ class Stage:
         for viewer in list(self.viewers.values()):
             viewer.resume()
         if self.fanout is not None:
-            for recorder in self.fanout.recorders.values():
-                recorder.link_lost()
+            self.fanout.link_lost()
+        self._pump()
 
     def link_said(self, events: list[ServerEvent]) -> None:
         """Messages of the upstream.
@@ -155,7 +155,7 @@ class Stage:
                 if isinstance(event, StreamBroken):
                     self.unknown_message = event.unknown
                     raise UpstreamProtocolError(f"the cloud's VNC server sent {event.reason}")
-                if self._liveness.is_learning and isinstance(event, RectangleReceived):
+                if self._liveness.is_learning and isinstance(event, RectangleReceived | RawStarted):
                     self._maybe_answer(event)
                 if messages := fanout.upstream(event):
                     self._follow_format()
@@ -165,8 +165,8 @@ class Stage:
         finally:
             self._pump()
 
-    def _maybe_answer(self, rect: RectangleReceived) -> None:
-        if rect.encoding in PICTURE:
+    def _maybe_answer(self, rect: RectangleReceived | RawStarted) -> None:
+        if isinstance(rect, RawStarted) or rect.encoding in PICTURE:
             now = time.monotonic()
             self._liveness.rectangle(now, rect.x, rect.y, rect.width, rect.height)
 
@@ -378,7 +378,9 @@ class Stage:
         """Send one viewer what is due to it."""
         viewer.stream.extended_buttons = screen.extended_buttons
         viewer.send(screen.probe(now))
-        viewer.send(screen.take(now))
+        viewer.send(screen.take(now, room=not viewer.behind))
+        while screen.has_more and not viewer.behind:
+            viewer.send(screen.take(now))
         viewer.owes_answer_since(screen.unanswered_since)
         if screen.lost:
             viewer.close(
@@ -396,8 +398,7 @@ class Stage:
         behind = [v for v in on if v.behind]
         if len(behind) < len(on) or not on:
             for viewer in behind:
-                if (screen := self.fanout.viewers.get(viewer.id)) is not None:
-                    screen.ready = False
+                self.fanout.fell_behind(viewer.id)
             self._let_link_flow()
         elif self.link is not None and not self._paused:
             self._paused = True

@@ -425,7 +425,10 @@ class Viewer:
         self._timers.pop("answer", None)
         if (since := self._owes_since) is None:
             return
-        if since + self._limits.slow_timeout_s > time.monotonic():
+        if self._leg.backlog_bytes:
+            # The fence may stand behind megabytes of one update; that they are read is watched.
+            self._watch_answers(time.monotonic())
+        elif since + self._limits.slow_timeout_s > time.monotonic():
             self._watch_answers(since)
         else:
             self.close(CloseReason(CloseCode.TOO_SLOW, Side.VIEWER, "it reads nothing"))

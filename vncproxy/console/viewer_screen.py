@@ -1,7 +1,6 @@
 """What one viewer sees: cuts the upstream's updates to what this viewer asked for and can decode.
 
-The viewer's updates are framed anew, so that it stands at a message boundary after each call, no
-matter where a link breaks. Laws (design, rules 3, 4, 5 and 8):
+How they are framed is `UpdateWriter`'s. Laws (design, rules 3, 4, 5 and 8):
 
 1. What the viewer didn't ask for is never sent to it; the picture under it counts as uncovered.
 2. CopyRect goes only to a viewer that has the whole picture.
@@ -19,11 +18,12 @@ from typing import TypeAlias
 
 from vncproxy.console.pace import Pace
 from vncproxy.console.screen_memory import ScreenMemory
+from vncproxy.console.update_writer import UpdateWriter
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import viewer_messages
-from vncproxy.rfb.pixel_order import PixelOrder
+from vncproxy.rfb.pixel_order import PIXEL_BYTES, PixelOrder
 from vncproxy.rfb.region import Uncovered
-from vncproxy.rfb.server_events import RectangleReceived
+from vncproxy.rfb.server_events import RawStarted, RectangleReceived
 from vncproxy.rfb.tight import TightLayout
 from vncproxy.rfb.tight_streams import InflatedTight, StreamResets
 
@@ -31,11 +31,8 @@ _HEADER = struct.Struct(">HHHHi")
 _FENCE_BLOCKS = 0b11
 """BlockBefore and BlockAfter, the flags that the daemon honours. Source: rfbproto, ServerFence."""
 _FENCE_REQUEST = 1 << 31 | 1
-_FLUSH_BYTES = 64 * 1024
 Area: TypeAlias = tuple[int, int, int, int]
 """x, y, width, height in pixels."""
-_MAX_RECTANGLES = 0xFFFE
-"""0xFFFF means an open count. Source: rfbproto, LastRect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +51,24 @@ class TightPart:
 class ViewerScreen:
     """One viewer's view of the console's screen."""
 
-    def __init__(self, memory: ScreenMemory, pace: Pace, *, in_step: bool) -> None:
+    def __init__(self, memory: ScreenMemory, pace: Pace, *, hold_bytes: int, in_step: bool) -> None:
         """A viewer that got ServerInit from `memory` just now.
 
-        Args: pace - of the viewer's line; in_step - no zlib rectangle of this link has passed yet.
+        Args: pace - of the viewer's line; hold_bytes - see `UpdateWriter`; in_step - no zlib
+        rectangle of this link has passed yet.
         """
         self._memory = memory
         self._pace = pace
+        self._writer = UpdateWriter(hold_bytes)
         self._offered = False
         self._continuous = False
         self._taking = False
-        self._unmarked_bytes = 0
+        self._marked_bytes = 0
+        self._unmarked_since: float | None = None
+        self._in_place = False
+        self._raw: RawStarted | None = None
+        self._raw_order: PixelOrder | None = None
+        self._raw_rest = b""
         self._size = (memory.width, memory.height)
         self._told_name = memory.name
         self.name_prefix = ""
@@ -78,11 +82,7 @@ class ViewerScreen:
         self._order: PixelOrder | None = None
         self._resets = StreamResets()
         self._uncovered = Uncovered(memory.width, memory.height)
-        self._pending: list[bytes] = []
-        self._pending_count = 0
-        self._pending_bytes = 0
-        self._outbox: list[bytes] = []
-        self._answered = False
+        self._answered = self._asked_again = False
         self.encodings: tuple[int, ...] = (enc.RAW,)
         self._known = frozenset(self.encodings)
         self._asked_area: Area | None = None
@@ -90,6 +90,7 @@ class ViewerScreen:
         self.started = False
         self.wants = False
         self.ready = True
+        self._has_read_all = False
         self.lost = False
         """The screen has a size that the viewer can't be told of: what follows isn't for it."""
 
@@ -119,22 +120,19 @@ class ViewerScreen:
         self._known = frozenset(encodings) | {enc.RAW}
         self.has_chosen = True
         self.introduce()
-        self._flush()
         if not self._offered and {enc.FENCE, enc.CONTINUOUS_UPDATES} <= self._known:
             self._offered = True
             # The first of each tells the viewer that the daemon knows them.
-            self._outbox.append(_fence(self._mark(now)))
-            self._outbox.append(viewer_messages.end_of_continuous_updates())
+            self._writer.message(_fence(self._pace.mark(0, now)))
+            self._writer.message(viewer_messages.end_of_continuous_updates())
 
     def reorder(self, order: PixelOrder | None) -> None:
         """The viewer's SetPixelFormat, from here on. Args: order - None: the console's format."""
         if order == self._order:
             return
-        self._flush()
         self._order = order
         self._told_cursor = None
         self.introduce()
-        self._flush()
 
     @property
     def reorders(self) -> bool:
@@ -148,8 +146,8 @@ class ViewerScreen:
             # Of a size, say, that it can't follow without having named any encodings.
             self.introduce()
         self.wants = True
-        # In the middle of an update: it has the first part of it, and asks for what follows.
-        self._answered = False
+        # In the middle of an update: it has seen its head, and asks for what follows it.
+        self._asked_again = self._writer.has_begun
         if incremental:
             return
         width = max(0, min(width, self._size[0] - x))
@@ -165,15 +163,15 @@ class ViewerScreen:
         self.started = self.started or enable
         if self._continuous and not enable:
             # The viewer may change its pixel format at the end: no update of before may follow it.
-            self._flush()
+            self._writer.cut()
             self._taking = False
-            self._outbox.append(viewer_messages.end_of_continuous_updates())
+            self._writer.message(viewer_messages.end_of_continuous_updates())
         self._continuous = enable
 
     def fence_asked(self, flags: int, payload: bytes) -> None:
         """A fence of the viewer's: answered in its place, since everything is sent in order."""
         if self._offered:
-            self._outbox.append(viewer_messages.server_fence(flags & _FENCE_BLOCKS, payload))
+            self._writer.message(viewer_messages.server_fence(flags & _FENCE_BLOCKS, payload))
 
     def fence_answered(self, payload: bytes, now: float) -> None:
         """The viewer has read and decoded everything up to a fence."""
@@ -182,17 +180,27 @@ class ViewerScreen:
     @property
     def drives(self) -> bool:
         """Whether the upstream is to be asked for a frame for this viewer's sake."""
-        if not (self.ready and self.started):
+        if not (self.ready and self.started) or self._writer.is_filling:
             return False
         return self._pace.open if self._continuous else self.wants
 
-    def update_started(self) -> None:
-        """The upstream begins an update: this viewer takes part in the whole of it, or not."""
+    def update_started(self, count: int | None) -> None:
+        """The upstream begins an update: this viewer takes part in the whole of it, or not.
+
+        Args: count - of its rectangles; None: open.
+        """
         self._taking = self.drives
+        self._answered = self._asked_again = False
+        if self._taking:
+            self._writer.begin(count, last_rect=self._knows_last_rect)
+
+    @property
+    def _knows_last_rect(self) -> bool:
+        return enc.LAST_RECT in self._known
 
     def rectangle(self, rect: RectangleReceived, wire: bytes, tight: TightPart | None) -> None:
         """A picture rectangle came from the upstream; `wire` is it with its header."""
-        if not self._takes(rect):
+        if not self._takes(rect.encoding):
             self.missed(rect, tight)
             return
         if tight is not None and tight.moves_streams:
@@ -205,7 +213,39 @@ class ViewerScreen:
             wire = self._reordered(rect)
         self._uncovered.cover(rect.x, rect.y, rect.width, rect.height)
         self._answered = True
-        self._queue(wire)
+        self._writer.put(wire)
+        self._writer.end_rectangle()
+
+    def raw_started(self, start: RawStarted, header: bytes) -> None:
+        """A Raw rectangle begins; `header` is it on the wire, before its pixels."""
+        self._raw = None
+        if self._takes(enc.RAW):
+            self._raw, self._raw_order, self._raw_rest = start, self._order, b""
+            self._answered = True
+            self._writer.start_raw(header, start.size_bytes)
+
+    def raw(self, pixels: bytes) -> None:
+        """Its next pixels."""
+        if self._raw is None:
+            return
+        if self._raw_order is not None:
+            pixels = self._raw_rest + pixels
+            whole = len(pixels) - len(pixels) % PIXEL_BYTES
+            pixels, self._raw_rest = self._raw_order.pixels(pixels[:whole]), pixels[whole:]
+        self._writer.raw(pixels)
+
+    def raw_ended(self, start: RawStarted) -> None:
+        """It is over, whether or not it was for this viewer.
+
+        The rows that it was sent count, so that one that can't keep up comes closer each time.
+        """
+        rows = 0
+        if self._raw is not None:
+            rows = self._writer.raw_bytes * start.height // start.size_bytes
+            self._uncovered.cover(start.x, start.y, start.width, rows)
+        self._uncovered.uncover(start.x, start.y + rows, start.width, start.height - rows)
+        self._raw = None
+        self._writer.end_rectangle()
 
     def _tight_data(self, rect: RectangleReceived, tight: TightPart) -> bytes | None:
         if self._in_step:
@@ -216,14 +256,14 @@ class ViewerScreen:
             # Deflated afresh it would be larger than Tight can say; it is missed like any other.
             return None
 
-    def _takes(self, rect: RectangleReceived) -> bool:
+    def _takes(self, encoding: int) -> bool:
         return (
             self._taking
             and self.ready
             and not self.lost
-            and rect.encoding in self._known
-            and (rect.encoding != enc.COPY_RECT or self.synced)
-            and (self._order is None or self._order.knows(rect.encoding))
+            and encoding in self._known
+            and (encoding != enc.COPY_RECT or self.synced)
+            and (self._order is None or self._order.knows(encoding))
         )
 
     def _reordered(self, rect: RectangleReceived) -> bytes:
@@ -232,29 +272,56 @@ class ViewerScreen:
             return wire
         return wire[: _HEADER.size] + self._order.rectangle(rect)
 
-    def missed(self, rect: RectangleReceived, tight: TightPart | None) -> None:
+    def missed(self, rect: RectangleReceived | RawStarted, tight: TightPart | None) -> None:
         """A picture rectangle isn't for this viewer."""
         self._uncovered.uncover(rect.x, rect.y, rect.width, rect.height)
         if tight is not None and tight.moves_streams:
             self._in_step = False
+        self._writer.end_rectangle()
+
+    def passed_over(self) -> None:
+        """A rectangle came that is for nobody."""
+        self._writer.end_rectangle()
+
+    def told(self) -> None:
+        """A rectangle came that isn't picture; what it said is in the screen's memory."""
+        self._in_place = True
+        self.introduce()
+        self._in_place = False
+        self._writer.end_rectangle()
 
     def resize_refused(self, rect: RectangleReceived) -> None:
         """The answer to this viewer's SetDesktopSize: it was refused."""
         if self.ready and enc.EXTENDED_DESKTOP_SIZE in self._known:
-            self._queue(rect.message_bytes)
+            self._writer.put(rect.message_bytes)
+        self._writer.end_rectangle()
 
     def update_ended(self) -> None:
-        """The upstream's update is over: what is pending goes out."""
-        self._flush()
+        """The upstream's update is over."""
+        self._writer.end()
         self._taking = False
         if self._answered:
             # A cursor or a size alone, which some servers send first, is no answer to a request.
-            self.wants = self._answered = False
+            self.wants, self._answered = self._asked_again, False
 
     def message(self, raw: bytes) -> None:
         """A whole message between updates, such as a bell."""
         if self.ready:
-            self._outbox.append(raw)
+            self._writer.message(raw)
+
+    def fall_behind(self) -> None:
+        """More waits for the viewer than may: it is sent nothing more until it has read all."""
+        self.ready = False
+        self._writer.fall_behind()
+        self._taking = False
+
+    def link_lost(self) -> None:
+        """What came of an update is all that will come."""
+        self._writer.lose()
+        self._raw = None
+        self._taking = False
+        if self._writer.is_filling and self.ready:
+            self.ready, self._has_read_all = False, True
 
     def link_renewed(self, memory: ScreenMemory) -> None:
         """The link was replaced: the decoder is told to begin anew, and nothing is taken as known.
@@ -262,13 +329,11 @@ class ViewerScreen:
         Source: rfbproto, Tight Encoding (the four reset bits).
         """
         self._memory = memory
-        self._flush()
         self._in_step = True
         self._resets.renewed()
         self._uncovered.reset(memory.width, memory.height)
         self.wants = self.started
         self.introduce()
-        self._flush()
 
     def first_name(self) -> str:
         """The desktop's name for ServerInit."""
@@ -284,7 +349,7 @@ class ViewerScreen:
         name = self.name_prefix + memory.name
         if name != self._told_name and enc.DESKTOP_NAME in self._known:
             self._told_name = name
-            self._queue(_desktop_name(name))
+            self._tell(_desktop_name(name))
         cursor = memory.cursor
         if (
             cursor is not None
@@ -292,52 +357,52 @@ class ViewerScreen:
             and cursor.encoding in self._known
         ):
             self._told_cursor = cursor
-            self._queue(self._reordered(cursor))
+            self._tell(self._reordered(cursor))
         led = memory.led_state
         if led is not None and led is not self._told_led and enc.QEMU_LED_STATE in self._known:
             self._told_led = led
-            self._queue(led.message_bytes)
+            self._tell(led.message_bytes)
         if memory.qemu_keys and not self._told_qemu_keys and enc.QEMU_EXTENDED_KEY in self._known:
             self._told_qemu_keys = True
-            self._queue(_confirmation(enc.QEMU_EXTENDED_KEY))
+            self._tell(_confirmation(enc.QEMU_EXTENDED_KEY))
         if (
             memory.extended_buttons
             and not self._told_buttons
             and enc.EXTENDED_MOUSE_BUTTONS in self._known
         ):
             self._told_buttons = True
-            self._queue(_confirmation(enc.EXTENDED_MOUSE_BUTTONS))
+            self._tell(_confirmation(enc.EXTENDED_MOUSE_BUTTONS))
         if memory.colour_map and memory.colour_map is not self._told_map:
             self._told_map = memory.colour_map
-            self._flush()
-            self._outbox.append(memory.colour_map)
+            self._writer.message(memory.colour_map)
 
     def _tell_size(self) -> None:
-        """A size must end its update. Source: rfbproto, DesktopSize."""
         memory = self._memory
         size = (memory.width, memory.height)
-        knows_layouts = enc.EXTENDED_DESKTOP_SIZE in self._known
         news = size != self._size
         if not news and (memory.layout is self._told_layout or memory.layout is None):
             return
-        if knows_layouts and (news or memory.layout is not None):
+        if enc.EXTENDED_DESKTOP_SIZE in self._known and (news or memory.layout is not None):
             self._told_layout = memory.layout
             layout = memory.layout
-            self._queue(
-                layout.message_bytes if layout else viewer_messages.extended_desktop_size(*size)
-            )
+            wire = layout.message_bytes if layout else viewer_messages.extended_desktop_size(*size)
         elif news and enc.DESKTOP_SIZE in self._known:
-            self._queue(viewer_messages.desktop_size(*size))
+            wire = viewer_messages.desktop_size(*size)
         elif news:
             # One that has just come may yet say that it knows sizes.
             self.lost = self.has_chosen or self.started
             return
         else:
             return
-        self._flush()
-        if news:
-            self._size = size
-            self._uncovered.reset(*size)
+        if not news:
+            self._tell(wire)
+            return
+        (self._writer.put_size if self._in_place else self._writer.add_size)(wire)
+        self._size = size
+        self._uncovered.reset(*size)
+
+    def _tell(self, wire: bytes) -> None:
+        (self._writer.put if self._in_place else self._writer.add)(wire)
 
     def take_asked_area(self) -> Area | None:
         """The area whose full update the viewer asked for since the last call."""
@@ -346,8 +411,16 @@ class ViewerScreen:
 
     def caught_up(self) -> None:
         """The viewer has read all that was sent: tell it what it wasn't told meanwhile."""
+        if self._writer.is_filling:
+            self._has_read_all = True
+            return
+        self.ready, self._has_read_all = True, False
         self.introduce()
-        self._flush()
+
+    @property
+    def has_more(self) -> bool:
+        """Whether another `take` with room gives more."""
+        return self._writer.is_filling
 
     def forget_picture(self) -> None:
         """The pixel format changed: nothing that was drawn counts any more."""
@@ -359,40 +432,37 @@ class ViewerScreen:
 
         In one WebSocket message with more it would be seen only once all that has come.
         """
-        payload = self._pace.probe(now) if self._offered and self._unmarked_bytes else None
+        if not self._offered or not self._unmarked_bytes or self._writer.is_mid_message:
+            return []
+        payload = self._pace.probe(now)
         return [] if payload is None else [_fence(payload)]
 
-    def take(self, now: float) -> list[bytes]:
-        """What is to be sent to the viewer now, whole messages only, and a fence after pictures."""
-        outbox, self._outbox = self._outbox, []
-        if self._offered and self._unmarked_bytes:
-            outbox.append(_fence(self._mark(now)))
-        return outbox
+    def take(self, now: float, *, room: bool = True) -> list[bytes]:
+        """What is to be sent to the viewer now, and a fence after pictures.
+
+        Args: room - for pixels that must be made up: it isn't behind.
+        """
+        out = self._writer.take(room=room)
+        if self._has_read_all and not self._writer.is_filling:
+            self.caught_up()
+            out += self._writer.take()
+        unmarked = self._unmarked_bytes
+        if unmarked and self._unmarked_since is None:
+            self._unmarked_since = now
+        if self._offered and unmarked and not self._writer.is_open:
+            out.append(_fence(self._pace.mark(unmarked, now, since=self._unmarked_since)))
+            self._marked_bytes = self._writer.update_bytes
+            self._unmarked_since = None
+        return out
+
+    @property
+    def _unmarked_bytes(self) -> int:
+        return self._writer.update_bytes - self._marked_bytes
 
     @property
     def unanswered_since(self) -> float | None:
         """Since when the viewer has shown by no answer that it reads; None: none is due."""
         return self._pace.unanswered_since
-
-    def _mark(self, now: float) -> bytes:
-        size_bytes, self._unmarked_bytes = self._unmarked_bytes, 0
-        return self._pace.mark(size_bytes, now)
-
-    def _queue(self, wire: bytes) -> None:
-        self._pending.append(wire)
-        self._pending_count += 1
-        self._pending_bytes += len(wire)
-        if self._pending_bytes >= _FLUSH_BYTES or self._pending_count == _MAX_RECTANGLES:
-            self._flush()
-
-    def _flush(self) -> None:
-        if not self._pending_count:
-            return
-        self._outbox.append(viewer_messages.framebuffer_update(self._pending_count))
-        self._outbox += self._pending
-        self._unmarked_bytes += self._pending_bytes
-        self._pending = []
-        self._pending_count = self._pending_bytes = 0
 
 
 def _fence(payload: bytes) -> bytes:

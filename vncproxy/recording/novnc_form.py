@@ -15,9 +15,12 @@ from vncproxy.recording.pixels import Pixels
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import pixel_format as formats
 from vncproxy.rfb.pixel_format import PixelFormat
+from vncproxy.rfb.raw_strips import RawStrips
 from vncproxy.rfb.server_events import (
     BellRung,
     ColourMapSet,
+    RawReceived,
+    RawStarted,
     RectangleReceived,
     ServerEvent,
     StreamBroken,
@@ -53,6 +56,7 @@ class NovncForm:
         self._pixels = Pixels(pixel_format)
         self._stream = ServerStream(width, height, pixel_format)
         self._rectangles: list[bytes] = []
+        self._raw: RawStrips | None = None
 
     def translated(self, data: bytes) -> bytes:
         """Whole messages, translated. Raises: RecordingError - they aren't whole messages."""
@@ -66,12 +70,12 @@ class NovncForm:
     def _take(self, event: ServerEvent, out: list[bytes]) -> None:
         match event:
             case RectangleReceived():
-                try:
-                    rectangle = self._rectangle(event)
-                except (ValueError, IndexError, struct.error, zlib.error) as fault:
-                    raise damaged() from fault
-                if rectangle is not None:
-                    self._rectangles.append(rectangle)
+                self._take_rectangle(event)
+            case RawStarted():
+                self._raw = RawStrips(event)
+            case RawReceived() if self._raw is not None:
+                for strip in self._raw.take(event):
+                    self._take_rectangle(strip)
             case UpdateEnded():
                 while self._rectangles:
                     some = self._rectangles[:_MAX_RECTANGLES]
@@ -86,6 +90,14 @@ class NovncForm:
             case _:
                 # Nothing else is seen.
                 pass
+
+    def _take_rectangle(self, rect: RectangleReceived) -> None:
+        try:
+            rectangle = self._rectangle(rect)
+        except (ValueError, IndexError, struct.error, zlib.error) as fault:
+            raise damaged() from fault
+        if rectangle is not None:
+            self._rectangles.append(rectangle)
 
     def _rectangle(self, rect: RectangleReceived) -> bytes | None:
         """Raises: ValueError, IndexError, struct.error, zlib.error for what can't be right."""

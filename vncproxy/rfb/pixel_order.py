@@ -12,7 +12,7 @@ from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import RectangleReceived
 
-_PIXEL_BYTES = 4
+PIXEL_BYTES = 4
 _WHOLE_BYTES = frozenset({0, 8, 16, 24})
 _VMWARE_HEAD_BYTES = 2
 _VMWARE_CLASSIC = 0
@@ -30,7 +30,7 @@ class PixelOrder:
         places = _places(old), _places(new)
         if not all(places):
             return None
-        origins = [0] * _PIXEL_BYTES
+        origins = [0] * PIXEL_BYTES
         for origin, place in zip(*places, strict=True):
             origins[place] = origin
         return cls((origins[0], origins[1], origins[2], origins[3]))
@@ -39,7 +39,7 @@ class PixelOrder:
         """Whole pixels in the new order."""
         out = bytearray(len(data))
         for place, origin in enumerate(self.origins):
-            out[place::_PIXEL_BYTES] = data[origin::_PIXEL_BYTES]
+            out[place::PIXEL_BYTES] = data[origin::PIXEL_BYTES]
         return bytes(out)
 
     @staticmethod
@@ -53,7 +53,7 @@ class PixelOrder:
         if rect.encoding == enc.RAW:
             return self.pixels(data)
         if rect.encoding == enc.CURSOR:
-            size = rect.width * rect.height * _PIXEL_BYTES
+            size = rect.width * rect.height * PIXEL_BYTES
             return self.pixels(data[:size]) + data[size:]
         if rect.encoding == enc.VMWARE_CURSOR and data[0] == _VMWARE_CLASSIC:
             return data[:_VMWARE_HEAD_BYTES] + self.pixels(data[_VMWARE_HEAD_BYTES:])
@@ -67,4 +67,4 @@ def _places(pixels: PixelFormat) -> tuple[int, ...]:
         return ()
     rest = sum(_WHOLE_BYTES) - sum(shifts)
     order = [shift // 8 for shift in (*shifts, rest)]
-    return tuple(_PIXEL_BYTES - 1 - byte for byte in order) if pixels.big_endian else tuple(order)
+    return tuple(PIXEL_BYTES - 1 - byte for byte in order) if pixels.big_endian else tuple(order)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
+from vncproxy.rfb.encodings import RAW
+
 _RECTANGLE = struct.Struct(">HHHHi")
 
 
@@ -22,9 +24,8 @@ class UpdateStarted:
 class RectangleReceived:
     """A complete, valid rectangle of the current update.
 
-    A Raw rectangle comes as several, each a strip of whole rows that is a Raw rectangle of its
-    own, so an update may hold more of these than its count says. Pseudo-rectangles (cursors, sizes,
-    names, confirmations) come the same way; LastRect doesn't.
+    A Raw rectangle comes as `RawStarted` and what follows it, unless it is empty. Pseudo-rectangles
+    (cursors, sizes, names, confirmations) come as pictures do; LastRect doesn't.
 
     Args: data - everything after the 12-byte header.
     """
@@ -43,10 +44,41 @@ class RectangleReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class RawStarted:
+    """A Raw rectangle that isn't empty begins; its pixels follow, none of them is held.
+
+    Args: size_bytes - of its pixels.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    size_bytes: int
+
+    @property
+    def header_bytes(self) -> bytes:
+        """The 12 bytes before the pixels."""
+        return _RECTANGLE.pack(self.x, self.y, self.width, self.height, RAW)
+
+
+@dataclass(frozen=True, slots=True)
+class RawReceived:
+    """The next pixels of a Raw rectangle, cut anywhere."""
+
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RawEnded:
+    """The Raw rectangle is complete."""
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateEnded:
     """The current update is complete.
 
-    Args: rectangles - RectangleReceived events since UpdateStarted; picture - at least one of them
+    Args: rectangles - as many have come since UpdateStarted; picture - at least one of them
     changed pixels of the framebuffer (no pseudo-encoding, and not empty).
     """
 
@@ -122,6 +154,9 @@ class StreamBroken:
 ServerEvent = (
     UpdateStarted
     | RectangleReceived
+    | RawStarted
+    | RawReceived
+    | RawEnded
     | UpdateEnded
     | BellRung
     | CutTextReceived

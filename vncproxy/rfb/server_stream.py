@@ -1,8 +1,9 @@
 """The upstream's bytes, after ServerInit, as events.
 
-Three laws. Any split of the bytes gives the same events. No input raises: what can't be RFB ends
-the stream with one StreamBroken. Memory is bounded by `rectangles.MAX_RECTANGLE_BYTES`, and time is
-linear in the input: nothing is read twice but a few bytes of a header.
+Three laws. Any split of the bytes gives the same events, but for the pixels of Raw, which come as
+they are split and are never held. No input raises: what can't be RFB ends the stream with one
+StreamBroken. Memory is bounded by `rectangles.MAX_RECTANGLE_BYTES`, and time is linear in the
+input: nothing is read twice but a few bytes of a header.
 
 Source: RFC 6143, section 7.6; rfbproto, Server to Client Messages.
 """
@@ -32,6 +33,9 @@ from vncproxy.rfb.server_events import (
     CutTextReceived,
     CutTextSkipped,
     FenceReceived,
+    RawEnded,
+    RawReceived,
+    RawStarted,
     RectangleReceived,
     ServerEvent,
     StreamBroken,
@@ -41,9 +45,6 @@ from vncproxy.rfb.server_events import (
 )
 from vncproxy.rfb.tight import ALPHA_PIXEL_BYTES
 from vncproxy.rfb.wire_error import UnknownError, WireError
-
-STRIP_BYTES = 256 << 10
-"""A Raw rectangle is delivered in strips of at most this many bytes, or one row."""
 
 OPEN_COUNT = 0xFFFF
 """A count of rectangles that stands for any number up to LastRect."""
@@ -95,8 +96,7 @@ class ServerStream:
         self._delivered = 0
         self._picture = False
         self._header = (0, 0, 0, 0, 0)
-        self._row_bytes = 0
-        self._rows_left = 0
+        self._raw_left = 0
         self._hextile_walk = HextileWalk(0, 0, 1)
         self.set_pixel_format(pixel_format)
 
@@ -221,9 +221,9 @@ class ServerStream:
         if encoding == HEXTILE:
             return self._start_hextile(buffer, start, end, self._pixel_bytes)
         if encoding == RAW and width and height:
-            self._row_bytes = width * self._pixel_bytes
-            self._rows_left = height
-            self._step = self._strip
+            self._raw_left = width * height * self._pixel_bytes
+            self._events.append(RawStarted(x, y, width, height, self._raw_left))
+            self._step = self._raw
             return start
         if encoding == CURSOR_WITH_ALPHA and end - start >= 4:
             inner = rectangles.alpha_encoding(buffer, start)
@@ -256,20 +256,17 @@ class ServerStream:
         if rectangle.encoding in rectangles.PICTURES and rectangle.width and rectangle.height:
             self._picture = True
 
-    def _strip(self, buffer: _Buffer, at: int, end: int) -> int:
-        rows = min(max(STRIP_BYTES // self._row_bytes, 1), self._rows_left)
-        return self._collect(buffer, at, end, rows * self._row_bytes, self._finish_strip)
-
-    def _finish_strip(self, data: bytes) -> None:
-        x, y, width, height, _ = self._header
-        rows = len(data) // self._row_bytes
-        strip_y = y + height - self._rows_left
-        self._deliver(RectangleReceived(x, strip_y, width, rows, RAW, data))
-        self._rows_left -= rows
-        self._step = self._strip
-        if not self._rows_left:
+    def _raw(self, buffer: _Buffer, at: int, end: int) -> int:
+        stop = min(at + self._raw_left, end)
+        self._events.append(RawReceived(bytes(buffer[at:stop])))
+        self._raw_left -= stop - at
+        if not self._raw_left:
+            self._events.append(RawEnded())
+            self._delivered += 1
+            self._picture = True
             self._rectangles_left -= 1
             self._next_rectangle()
+        return stop
 
     def _start_hextile(self, buffer: _Buffer, at: int, end: int, pixel_bytes: int) -> int:
         _, _, width, height, _ = self._header

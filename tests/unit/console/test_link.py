@@ -13,7 +13,7 @@ from vncproxy.console.link import Link, Outcome
 from vncproxy.errors import Side, UpstreamLost, UpstreamProtocolError, VncPasswordError
 from vncproxy.rfb.handshake_events import PasswordNeeded, Ready, UnknownSecurity
 from vncproxy.rfb.pixel_format import PixelFormat
-from vncproxy.rfb.server_events import BellRung, RectangleReceived, ServerEvent, StreamBroken
+from vncproxy.rfb.server_events import BellRung, RawEnded, ServerEvent, StreamBroken
 from vncproxy.rfb.vnc_auth import response
 
 CHALLENGE = bytes(range(16))
@@ -95,7 +95,7 @@ async def test_no_byte_overtakes_the_setting_up() -> None:
     setup.link.read_on(ready)
     assert not setup.leg.paused
     assert setup.host.told[0] == BellRung()
-    assert any(isinstance(event, RectangleReceived) for event in setup.host.told)
+    assert any(isinstance(event, RawEnded) for event in setup.host.told)
 
 
 async def test_messages_are_told_and_whole_ones_sent() -> None:

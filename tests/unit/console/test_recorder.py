@@ -296,7 +296,7 @@ def test_another_link() -> None:
     console.begun()
     console.fanout.upstream(UpdateStarted(2))
     console.fanout.upstream(DOT)
-    console.recorder.link_lost()
+    console.fanout.link_lost()
     console.now = 3.0
     console.fanout.link_renewed(ScreenMemory(4, 4, "other", FORMAT))
     lost, renewed = f"1000 {LINK_LOST}", f"4000 {LINK_RENEWED}"

@@ -8,19 +8,27 @@ import zlib
 import pytest
 
 from tests.decoder import Decoder
-from vncproxy.console import viewer_screen
 from vncproxy.console.pace import Pace
 from vncproxy.console.screen_memory import ScreenMemory
+from vncproxy.console.update_writer import FILL_BYTES
 from vncproxy.console.viewer_screen import TightPart, ViewerScreen, union
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import viewer_messages
 from vncproxy.rfb.pixel_format import PixelFormat
-from vncproxy.rfb.server_events import RectangleReceived
+from vncproxy.rfb.pixel_order import PixelOrder
+from vncproxy.rfb.server_events import RawStarted, RectangleReceived
 from vncproxy.rfb.tight import layout
 from vncproxy.rfb.tight_streams import StatelessTight
 
 WIDTH, HEIGHT = 64, 48
 USUAL = (enc.COPY_RECT, enc.TIGHT, enc.RAW, enc.CURSOR, enc.DESKTOP_SIZE, enc.QEMU_LED_STATE)
+
+
+def screen_on(
+    memory: ScreenMemory, pace: Pace | None = None, *, in_step: bool = True
+) -> ViewerScreen:
+    """A new viewer's."""
+    return ViewerScreen(memory, pace or Pace(1 << 20), hold_bytes=1 << 20, in_step=in_step)
 
 
 class Seen:
@@ -31,7 +39,7 @@ class Seen:
     ) -> None:
         """A viewer that has chosen and asked for everything."""
         self.memory = memory or ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat())
-        self.screen = ViewerScreen(self.memory, Pace(1 << 20), in_step=in_step)
+        self.screen = screen_on(self.memory, in_step=in_step)
         self.decoder = Decoder(self.memory.width, self.memory.height)
         self.screen.set_encodings(encodings, 0.0)
         self.ask(incremental=False)
@@ -45,7 +53,7 @@ class Seen:
 
     def update(self, *rects: RectangleReceived, tight: TightPart | None = None) -> None:
         """One update of the upstream."""
-        self.screen.update_started()
+        self.screen.update_started(len(rects))
         for rect in rects:
             self.screen.rectangle(rect, rect.message_bytes, tight)
         self.screen.update_ended()
@@ -95,7 +103,7 @@ class TightServer:
 
 
 def test_a_viewer_gets_the_picture_it_asked_for() -> None:
-    """Framed anew, in one update; then it has the whole of it."""
+    """In one update; then it has the whole of it."""
     viewer = Seen(*USUAL)
     assert not viewer.screen.synced
     viewer.update(raw(0, 0, WIDTH, 20), raw(0, 20, WIDTH, 28, grey=9))
@@ -109,9 +117,9 @@ def test_a_viewer_gets_the_picture_it_asked_for() -> None:
 def test_nothing_is_sent_before_the_first_request() -> None:
     """A viewer that has not asked isn't sent a picture, and lacks it afterwards."""
     memory = ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat())
-    screen = ViewerScreen(memory, Pace(1 << 20), in_step=True)
+    screen = screen_on(memory)
     screen.set_encodings(USUAL, 0.0)
-    screen.update_started()
+    screen.update_started(1)
     screen.rectangle(FULL, FULL.message_bytes, None)
     screen.update_ended()
     assert screen.take(0.0) == []
@@ -133,7 +141,7 @@ def test_who_asks_in_the_middle_of_an_update_gets_the_next() -> None:
     """A viewer takes part in the whole of an update or not at all."""
     viewer = Seen(*USUAL)
     viewer.update(FULL)
-    viewer.screen.update_started()
+    viewer.screen.update_started(1)
     viewer.ask()
     viewer.screen.rectangle(FULL, FULL.message_bytes, None)
     viewer.screen.update_ended()
@@ -169,7 +177,7 @@ def test_a_viewer_that_is_behind_skips() -> None:
     viewer = Seen(*USUAL)
     viewer.update(FULL)
     viewer.ask()
-    viewer.screen.ready = False
+    viewer.screen.fall_behind()
     viewer.update(raw(0, 0, 10, 10))
     viewer.screen.message(b"\x02")
     viewer.look()
@@ -192,30 +200,138 @@ def test_what_is_asked_anew_is_lacked() -> None:
     assert viewer.screen.take_asked_area() is None
 
 
-def test_a_large_update_leaves_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each a whole message, long before the upstream's update is over."""
-    monkeypatch.setattr(viewer_screen, "_FLUSH_BYTES", 1000)
+def raw_start(x: int, y: int, width: int, height: int) -> RawStarted:
+    """A Raw rectangle whose pixels follow."""
+    return RawStarted(x, y, width, height, 4 * width * height)
+
+
+ALL_RAW = raw_start(0, 0, WIDTH, HEIGHT)
+
+
+def begin_raw(viewer: Seen, start: RawStarted = ALL_RAW, count: int | None = 1) -> None:
+    """An update that begins with a Raw rectangle."""
+    viewer.screen.update_started(count)
+    viewer.screen.raw_started(start, start.header_bytes)
+
+
+def test_pixels_of_raw_leave_as_they_come() -> None:
+    """Long before the rectangle is whole, and in one update all the same."""
     viewer = Seen(*USUAL)
-    viewer.screen.update_started()
-    for y in range(0, HEIGHT, 4):
-        strip = raw(0, y, WIDTH, 4)
-        viewer.screen.rectangle(strip, strip.message_bytes, None)
-        assert viewer.look().painted[y : y + 4].all()
+    begin_raw(viewer)
+    sent = b"".join(viewer.screen.take(0.0))
+    for at in range(0, ALL_RAW.size_bytes, 1111):
+        pixels = bytes((7,)) * min(1111, ALL_RAW.size_bytes - at)
+        viewer.screen.raw(pixels)
+        assert viewer.screen.take(0.0) == [pixels]
+        sent += pixels
+    assert not viewer.screen.synced
+    viewer.screen.raw_ended(ALL_RAW)
     viewer.screen.update_ended()
-    assert viewer.look().updates == HEIGHT // 4
+    viewer.decoder.feed(sent)
+    assert viewer.look().updates == 1
+    assert (viewer.decoder.frame == 7).all()
+    assert viewer.screen.synced
 
 
-def test_a_request_between_the_parts_of_an_update_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The viewer has all of the update before the upstream says so, and asks for the next."""
-    monkeypatch.setattr(viewer_screen, "_FLUSH_BYTES", 1000)
+def test_pixels_of_raw_in_another_order() -> None:
+    """However they are cut."""
     viewer = Seen(*USUAL)
-    viewer.screen.update_started()
+    viewer.screen.reorder(PixelOrder((2, 1, 0, 3)))
+    start = raw_start(0, 0, 5, 1)
+    begin_raw(viewer, start)
+    pixels = b"abc0def1ghi2jkl3mno4"
+    for first, end in ((0, 1), (1, 7), (7, 8), (8, 11)):
+        viewer.screen.raw(pixels[first:end])
+    # In the middle of it another order is asked for; this rectangle keeps the old one.
+    viewer.screen.reorder(None)
+    viewer.screen.raw(pixels[11:])
+    viewer.screen.raw_ended(start)
+    viewer.screen.update_ended()
+    assert b"".join(viewer.screen.take(0.0)).endswith(b"cba0fed1ihg2lkj3onm4")
+
+
+def test_a_request_in_the_middle_of_an_update_is_for_the_next() -> None:
+    """As TigerVNC's viewer sends it, once it has read an update's head."""
+    viewer = Seen(*USUAL)
+    begin_raw(viewer)
+    viewer.ask()
+    viewer.screen.raw(FULL.data)
+    viewer.screen.raw_ended(ALL_RAW)
+    viewer.screen.update_ended()
+    assert viewer.screen.wants
+    viewer.update(FULL)
+    assert not viewer.screen.wants
+    assert viewer.look().updates == 2
+
+
+def test_what_is_not_for_the_viewer_leaves_no_gap_in_the_count() -> None:
+    """The update is one with the upstream's count; one that holds nothing for it isn't sent."""
+    viewer = Seen(enc.COPY_RECT)
+    tight = RectangleReceived(1, 1, 2, 2, enc.TIGHT, b"\x80abc")
+    viewer.update(tight, tight)
+    assert viewer.look().updates == 0
+    viewer.update(tight, raw(0, 0, 9, 9), tight, raw(9, 9, 9, 9), tight)
+    assert viewer.look().updates == 1
+    # The first was left out before the count was told.
+    assert viewer.decoder.encodings[enc.RAW] == 4
+    assert viewer.decoder.pictures == 1
+
+
+@pytest.mark.parametrize("knows_last_rect", [True, False])
+def test_an_open_count(knows_last_rect: bool) -> None:
+    """It stays open for who knows LastRect, and is counted first for who doesn't."""
+    viewer = Seen(*USUAL, *((enc.LAST_RECT,) if knows_last_rect else ()))
+    viewer.screen.update_started(None)
+    half = raw(0, 0, WIDTH, 20)
+    viewer.screen.rectangle(half, half.message_bytes, None)
+    viewer.decoder.feed(b"".join(viewer.screen.take(0.0)))
+    assert viewer.decoder.at_boundary is not knows_last_rect
+    rest = raw(0, 20, WIDTH, HEIGHT - 20)
+    viewer.screen.rectangle(rest, rest.message_bytes, None)
+    viewer.screen.update_ended()
+    assert viewer.look().updates == 1
+    assert viewer.decoder.painted.all()
+    assert viewer.decoder.encodings[enc.LAST_RECT] == knows_last_rect
+
+
+def test_a_viewer_that_falls_behind_within_an_update() -> None:
+    """What was announced is made up for, so that it stands between messages once it has read."""
+    viewer = Seen(*USUAL)
+    viewer.screen.update_started(3)
+    viewer.screen.rectangle(FULL, FULL.message_bytes, None)
+    viewer.screen.fall_behind()
     viewer.screen.rectangle(FULL, FULL.message_bytes, None)
     assert viewer.look().updates == 1
     viewer.ask()
+    viewer.screen.rectangle(FULL, FULL.message_bytes, None)
     viewer.screen.update_ended()
-    assert viewer.screen.wants
-    assert viewer.look().updates == 1
+    assert viewer.screen.wants, "what it has asked since is for the next"
+    assert viewer.screen.missing is not None
+    viewer.screen.caught_up()
+    viewer.update(FULL)
+    assert viewer.look().updates == 2
+    assert viewer.screen.synced
+
+
+def test_what_comes_within_an_update_waits_for_its_end() -> None:
+    """Bells, fences, another colour map, a cursor: nothing of it stands among the pixels."""
+    viewer = Seen(*CONTINUOUS, enc.CURSOR)
+    viewer.ask()
+    begin_raw(viewer)
+    viewer.screen.message(b"\x02")
+    viewer.screen.fence_asked(1 << 31, b"mark")
+    viewer.memory.take(RectangleReceived(0, 0, 1, 1, enc.CURSOR, bytes(5)))
+    viewer.screen.introduce()
+    viewer.decoder.feed(b"".join(viewer.screen.take(0.0)))
+    assert viewer.screen.probe(5.0) == []
+    assert viewer.decoder.messages[2] == 0
+    viewer.screen.raw(FULL.data)
+    viewer.screen.raw_ended(ALL_RAW)
+    viewer.screen.update_ended()
+    assert viewer.look().messages[2] == 1
+    assert (0, b"mark") in viewer.decoder.fences
+    assert viewer.decoder.cursor is not None
+    assert viewer.decoder.painted.all()
 
 
 # Tight
@@ -240,9 +356,9 @@ def test_who_missed_a_part_of_a_stream_can_still_read_on(missed: str) -> None:
     if missed == "late":
         viewer = Seen(*USUAL, in_step=False)
     elif missed == "behind":
-        viewer.screen.ready = False
+        viewer.screen.fall_behind()
         viewer.update(rect, tight=part)
-        viewer.screen.ready = True
+        viewer.screen.caught_up()
     else:
         viewer.screen.wants = False
         viewer.update(rect, tight=part)
@@ -293,21 +409,95 @@ def test_who_was_out_of_step_is_in_step_on_another_link() -> None:
 # A link's end
 
 
-def test_a_viewer_stands_between_messages_when_a_link_breaks() -> None:
-    """What came of an update is sent, nothing is announced that doesn't follow."""
-    viewer = Seen(*USUAL)
-    viewer.screen.update_started()
-    viewer.screen.rectangle(raw(0, 0, WIDTH, 10), raw(0, 0, WIDTH, 10).message_bytes, None)
-    viewer.screen.link_renewed(ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat()))
+@pytest.mark.parametrize("last_rect", [True, False])
+@pytest.mark.parametrize("count", [3, None])
+def test_a_viewer_stands_between_messages_when_a_link_breaks(
+    last_rect: bool, count: int | None
+) -> None:
+    """What was announced is made up for; nothing that came before is lost."""
+    viewer = Seen(*USUAL, *((enc.LAST_RECT,) if last_rect else ()))
+    viewer.screen.update_started(count)
+    some = raw(0, 0, WIDTH, 10)
+    viewer.screen.rectangle(some, some.message_bytes, None)
+    viewer.screen.link_lost()
     assert viewer.look().painted[:10].all()
+    assert viewer.decoder.updates == 1
+    viewer.screen.link_renewed(ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat()))
     assert viewer.screen.missing == (0, 0, WIDTH, HEIGHT), "nothing is known of the new screen"
     assert viewer.screen.wants
+    viewer.update(FULL)
+    assert viewer.look().updates == 2
+
+
+@pytest.mark.parametrize("count", [2, None])
+@pytest.mark.parametrize("last_rect", [True, False])
+@pytest.mark.parametrize("had", [0, 1, 5000, 12287])
+def test_a_link_that_breaks_within_raw(count: int | None, last_rect: bool, had: int) -> None:
+    """Pixels that won't come are made up, and are known to be missing."""
+    viewer = Seen(*USUAL, *((enc.LAST_RECT,) if last_rect else ()))
+    begin_raw(viewer, count=count)
+    viewer.screen.raw(FULL.data[:had])
+    viewer.decoder.feed(b"".join(viewer.screen.take(0.0)))
+    viewer.screen.link_lost()
+    assert viewer.look().updates == (count is not None or last_rect)
+    assert viewer.screen.missing == (0, 0, WIDTH, HEIGHT)
+    viewer.screen.link_renewed(ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat()))
+    viewer.update(FULL)
+    assert (viewer.look().frame == 1).all()
+    assert viewer.screen.synced
+
+
+def test_pixels_are_made_up_only_as_there_is_room() -> None:
+    """A viewer that reads slowly isn't sent 16 MiB of nothing at once; all else waits for it."""
+    side = 2048
+    viewer = Seen(*USUAL, memory=ScreenMemory(side, side, "guest", PixelFormat()))
+    begin_raw(viewer, raw_start(0, 0, side, side))
+    viewer.screen.take(0.0)
+    viewer.screen.link_lost()
+    viewer.screen.link_renewed(ScreenMemory(side, side, "other", PixelFormat()))
+    assert viewer.screen.take(0.0, room=False) == []
+    size = 0
+    while viewer.screen.has_more:
+        assert not viewer.screen.drives
+        viewer.screen.message(b"\x02")
+        sent = sum(map(len, viewer.screen.take(0.0)))
+        assert sent <= FILL_BYTES
+        size += sent
+    assert size == 4 * side * side
+    assert viewer.screen.drives
+
+
+def test_of_raw_so_much_is_passed_on_to_a_viewer_that_is_behind() -> None:
+    """Beyond that the rest is made up, once there is room for it."""
+    viewer = Seen(*USUAL)
+    viewer.screen = ViewerScreen(viewer.memory, Pace(1 << 20), hold_bytes=3000, in_step=True)
+    viewer.screen.set_encodings(USUAL, 0.0)
+    viewer.ask(incremental=False)
+    begin_raw(viewer)
+    viewer.screen.raw(FULL.data[:4000])
+    viewer.screen.fall_behind()
+    for at in range(4000, len(FULL.data), 1000):
+        viewer.screen.raw(FULL.data[at : at + 1000])
+        viewer.screen.fall_behind()
+    sent = b"".join(viewer.screen.take(0.0, room=False))
+    assert len(sent) == 4 + 12 + 7000
+    viewer.screen.raw_ended(ALL_RAW)
+    viewer.screen.update_ended()
+    assert viewer.screen.missing == (0, 27, WIDTH, HEIGHT - 27), "27 whole rows were sent"
+    viewer.decoder.feed(sent)
+    viewer.screen.caught_up()
+    assert not viewer.screen.ready
+    assert viewer.look().updates == 1
+    assert viewer.screen.ready
+    viewer.ask()
+    viewer.update(FULL)
+    assert (viewer.look().frame == 1).all()
 
 
 def test_a_viewer_that_never_asked_wants_nothing_of_the_new_link() -> None:
     """It would not know what to do with an update."""
     memory = ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat())
-    screen = ViewerScreen(memory, Pace(1 << 20), in_step=True)
+    screen = screen_on(memory)
     screen.link_renewed(ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat()))
     assert (screen.wants, screen.take(0.0)) == (False, [])
 
@@ -353,7 +543,7 @@ def test_who_can_not_be_told_of_a_size_is_lost() -> None:
 def test_a_size_that_changes_before_a_viewer_has_said_anything_is_told_later() -> None:
     """Whether it can follow isn't known before its encodings are."""
     memory = ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat())
-    screen = ViewerScreen(memory, Pace(1 << 20), in_step=True)
+    screen = screen_on(memory)
     memory.take(RectangleReceived(0, 0, 20, 10, enc.DESKTOP_SIZE, b""))
     screen.introduce()
     assert not screen.lost
@@ -362,15 +552,20 @@ def test_a_size_that_changes_before_a_viewer_has_said_anything_is_told_later() -
     assert not screen.lost
 
 
-def test_a_size_ends_its_update() -> None:
+@pytest.mark.parametrize("last_rect", [True, False])
+@pytest.mark.parametrize("count", [4, None])
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_size_ends_its_update(last_rect: bool, count: int | None, before: int) -> None:
     """Rectangles before it are of the old screen, those after it of the new one."""
-    viewer = Seen(enc.RAW, enc.DESKTOP_SIZE)
-    viewer.screen.update_started()
-    viewer.screen.rectangle(FULL, FULL.message_bytes, None)
+    viewer = Seen(enc.RAW, enc.DESKTOP_SIZE, *((enc.LAST_RECT,) if last_rect else ()))
+    viewer.screen.update_started(count)
+    for _ in range(before):
+        viewer.screen.rectangle(FULL, FULL.message_bytes, None)
     viewer.memory.take(RectangleReceived(0, 0, 20, 10, enc.DESKTOP_SIZE, b""))
-    viewer.screen.introduce()
+    viewer.screen.told()
     small = raw(0, 0, 20, 10, grey=5)
-    viewer.screen.rectangle(small, small.message_bytes, None)
+    for _ in range(3 - before):
+        viewer.screen.rectangle(small, small.message_bytes, None)
     viewer.screen.update_ended()
     assert (viewer.look().frame == 5).all()
     assert viewer.decoder.size == (20, 10)
@@ -404,9 +599,9 @@ def test_who_joins_is_told_all_that_it_asks_for_and_no_more() -> None:
 def test_a_cursor_alone_answers_no_request() -> None:
     """The viewer's request stays open, for the picture."""
     viewer = Seen(*USUAL)
-    viewer.screen.update_started()
+    viewer.screen.update_started(1)
     viewer.memory.take(RectangleReceived(0, 0, 1, 1, enc.CURSOR, bytes(5)))
-    viewer.screen.introduce()
+    viewer.screen.told()
     viewer.screen.update_ended()
     assert viewer.look().updates == 1
     assert viewer.screen.wants
@@ -415,14 +610,13 @@ def test_a_cursor_alone_answers_no_request() -> None:
 def test_what_a_viewer_was_not_told_while_behind_is_told_once_it_caught_up() -> None:
     """The last of each, not all of them."""
     viewer = Seen(*USUAL)
-    viewer.screen.ready = False
+    viewer.screen.fall_behind()
     for x in (1, 2, 3):
         viewer.memory.take(RectangleReceived(x, 0, 1, 1, enc.CURSOR, bytes(5)))
         viewer.screen.introduce()
     viewer.memory.take(RectangleReceived(0, 0, 30, 20, enc.DESKTOP_SIZE, b""))
     viewer.screen.introduce()
     assert viewer.screen.take(0.0) == []
-    viewer.screen.ready = True
     viewer.screen.caught_up()
     assert viewer.look().size == (30, 20)
     assert viewer.decoder.encodings[enc.CURSOR] == 1
@@ -433,7 +627,7 @@ def test_what_a_viewer_was_not_told_while_behind_is_told_once_it_caught_up() -> 
 def test_a_colour_map_stands_between_updates() -> None:
     """It is a message of its own, told once."""
     viewer = Seen(*USUAL)
-    viewer.screen.update_started()
+    viewer.screen.update_started(1)
     viewer.screen.rectangle(FULL, FULL.message_bytes, None)
     viewer.memory.colour_map = b"\x01\x00\x00\x00\x00\x01" + bytes(6)
     viewer.screen.introduce()
@@ -448,7 +642,7 @@ def test_a_refused_resize_is_told_to_who_knows_layouts() -> None:
     refused = RectangleReceived(1, 3, 9, 9, enc.EXTENDED_DESKTOP_SIZE, b"\0\0\0\0")
     for asked, times in ((enc.EXTENDED_DESKTOP_SIZE, 1), (enc.DESKTOP_SIZE, 0)):
         viewer = Seen(enc.RAW, asked)
-        viewer.screen.update_started()
+        viewer.screen.update_started(1)
         viewer.screen.resize_refused(refused)
         viewer.screen.update_ended()
         assert viewer.look().encodings[enc.EXTENDED_DESKTOP_SIZE] == times
@@ -492,7 +686,7 @@ def test_continuous_updates_come_unasked_until_the_line_is_full() -> None:
     """Then the viewer skips, until it has answered the fence after what is under way."""
     memory = ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat())
     viewer = Seen(*CONTINUOUS, memory=memory)
-    viewer.screen = ViewerScreen(memory, Pace(20_000), in_step=True)
+    viewer.screen = screen_on(memory, Pace(20_000))
     viewer.screen.set_encodings(CONTINUOUS, 0.0)
     viewer.screen.enable_continuous(enable=True)
     updates = 0
@@ -528,7 +722,7 @@ def test_updates_that_are_pending_precede_the_end_of_continuous_ones() -> None:
     """The viewer may change its pixel format there: nothing of the old one may follow."""
     viewer = Seen(*CONTINUOUS)
     viewer.screen.enable_continuous(enable=True)
-    viewer.screen.update_started()
+    viewer.screen.update_started(1)
     strip = raw(0, 0, WIDTH, 10)
     viewer.screen.rectangle(strip, strip.message_bytes, None)
     viewer.screen.enable_continuous(enable=False)

@@ -15,6 +15,9 @@ from vncproxy.rfb.server_events import (
     CutTextReceived,
     CutTextSkipped,
     FenceReceived,
+    RawEnded,
+    RawReceived,
+    RawStarted,
     RectangleReceived,
     ServerEvent,
     StreamBroken,
@@ -22,7 +25,7 @@ from vncproxy.rfb.server_events import (
     UpdateStarted,
     XvpReceived,
 )
-from vncproxy.rfb.server_stream import STRIP_BYTES, ServerStream
+from vncproxy.rfb.server_stream import ServerStream
 
 
 def new_stream(width: int = 100, height: int = 50) -> ServerStream:
@@ -92,30 +95,28 @@ def test_pseudo_and_empty_rectangles_are_no_picture() -> None:
     assert new_stream().feed(wire)[-1] == UpdateEnded(2, False)
 
 
-def test_raw_comes_in_strips_of_whole_rows() -> None:
-    """A large Raw rectangle is delivered as Raw rectangles that together are the same picture."""
-    width, height = 1000, 200
-    pixels = bytes(range(256)) * (width * height * 4 // 256)
-    stream = new_stream(1100, 300)
-    events = stream.feed(update(rectangle(70, 80, width, height, 0, pixels)))
-    strips = [event for event in events if isinstance(event, RectangleReceived)]
-    assert len(strips) == 4
-    assert b"".join(strip.data for strip in strips) == pixels
-    y = 80
-    for strip in strips:
-        assert (strip.x, strip.y, strip.width, strip.encoding) == (70, y, width, 0)
-        assert len(strip.data) == strip.height * width * 4 <= STRIP_BYTES
-        y += strip.height
-    assert y == 280
-    assert events[-1] == UpdateEnded(4, True)
-
-
-def test_a_strip_goes_out_before_the_rectangle_is_complete() -> None:
-    """The first rows of a large Raw rectangle don't wait for the last."""
-    stream = new_stream(1024, 1024)
-    wire = update(rectangle(0, 0, 1024, 1024, 0, bytes(1024 * 64 * 4)))
-    assert len(stream.feed(wire)) == 2
+def test_raw_is_not_held() -> None:
+    """Its pixels come as they are split; between its start and its end nothing else does."""
+    pixels = bytes(range(200))
+    wire = update(rectangle(7, 8, 10, 5, 0, pixels), FILL)
+    start = RawStarted(7, 8, 10, 5, 200)
+    assert start.header_bytes == wire[4:16]
+    shape, end = RectangleReceived(1, 2, 3, 4, 7, b"\x80abc"), UpdateEnded(2, True)
+    whole = [UpdateStarted(2), start, RawReceived(pixels), RawEnded(), shape, end]
+    assert new_stream().feed(wire) == whole
+    stream = new_stream()
+    assert stream.feed(wire[:16]) == [UpdateStarted(2), start]
+    assert stream.feed(wire[16:19]) == [RawReceived(pixels[:3])]
     assert not stream.at_boundary
+    assert stream.feed(wire[19:216]) == [RawReceived(pixels[3:]), RawEnded()]
+    assert stream.feed(wire[216:]) == [shape, end]
+
+
+def test_empty_raw_is_a_rectangle_like_any_other() -> None:
+    """Nothing follows it."""
+    empty = RectangleReceived(1, 2, 0, 4, 0, b"")
+    wire = update(rectangle(1, 2, 0, 4, 0))
+    assert new_stream().feed(wire) == [UpdateStarted(1), empty, UpdateEnded(1, False)]
 
 
 def test_nothing_of_the_input_is_kept() -> None:
@@ -206,8 +207,11 @@ def test_a_new_pixel_format_counts_from_the_next_rectangle() -> None:
     stream.set_pixel_format(PixelFormat(8, 8, red_max=7, green_max=7, blue_max=3))
     events = stream.feed(bytes(7) + rectangle(0, 0, 2, 2, 0, b"abcd") + b"\x02")
     assert events == [
-        RectangleReceived(0, 0, 2, 2, 0, bytes(16)),
-        RectangleReceived(0, 0, 2, 2, 0, b"abcd"),
+        RawReceived(bytes(7)),
+        RawEnded(),
+        RawStarted(0, 0, 2, 2, 4),
+        RawReceived(b"abcd"),
+        RawEnded(),
         UpdateEnded(2, True),
         BellRung(),
     ]

@@ -1,0 +1,145 @@
+"""Framing for one viewer; what goes into it is tested in test_viewer_screen.py."""
+
+from __future__ import annotations
+
+from tests.decoder import Decoder
+from vncproxy.console.update_writer import EMPTY_RECTANGLE, MAX_WAITING_BYTES, UpdateWriter
+from vncproxy.rfb.encodings import RAW
+from vncproxy.rfb.viewer_messages import desktop_size, framebuffer_update, rectangle_header
+
+SIDE = 8
+
+
+def pixel(x: int, grey: int = 1) -> bytes:
+    """A Raw rectangle of one pixel in the first row."""
+    return rectangle_header(x, 0, 1, 1, RAW) + bytes((grey,)) * 4
+
+
+class Line:
+    """A writer, and a viewer that decodes what it gives."""
+
+    def __init__(self, hold_bytes: int = 1 << 20) -> None:
+        self.writer = UpdateWriter(hold_bytes)
+        self.decoder = Decoder(SIDE, SIDE)
+
+    def update(self, count: int | None, *wires: bytes | None, last_rect: bool = False) -> None:
+        """An upstream's; None: a rectangle that isn't for this viewer."""
+        self.writer.begin(count, last_rect=last_rect)
+        for wire in wires:
+            if wire is not None:
+                self.writer.put(wire)
+            self.writer.end_rectangle()
+        self.writer.end()
+
+    def look(self) -> Decoder:
+        """What the viewer sees; it stands between messages."""
+        self.decoder.feed(b"".join(self.writer.take()))
+        assert self.decoder.at_boundary
+        return self.decoder
+
+
+def test_the_upstreams_count_is_kept() -> None:
+    """An empty rectangle stands for what isn't for the viewer; before the head is none needed."""
+    line = Line()
+    line.update(4, None, pixel(0), None, pixel(1))
+    assert line.writer.take() == [
+        framebuffer_update(3),
+        pixel(0),
+        EMPTY_RECTANGLE,
+        pixel(1),
+    ]
+
+
+def test_an_upstream_that_ends_its_update_early() -> None:
+    """By LastRect, which isn't passed on to who doesn't know it."""
+    for last_rect in (True, False):
+        line = Line()
+        line.update(5, pixel(0), last_rect=last_rect)
+        assert line.look().updates == 1
+        assert line.decoder.encodings[RAW] == (1 if last_rect else 5)
+
+
+def test_an_update_that_is_counted_first_is_held_within_bounds() -> None:
+    """A larger one becomes several; of Raw as much as has come goes out."""
+    line = Line(hold_bytes=40)
+    line.writer.begin(None, last_rect=False)
+    for x in range(3):
+        line.writer.put(pixel(x))
+        line.writer.end_rectangle()
+    line.writer.start_raw(rectangle_header(0, 1, 8, 1, RAW), 32)
+    line.writer.raw(bytes(29))
+    sent = b"".join(line.writer.take())
+    line.decoder.feed(sent)
+    assert line.decoder.updates == 1
+    assert not line.decoder.at_boundary
+    line.writer.raw(bytes(3))
+    assert line.writer.raw_bytes == 32
+    line.writer.end_rectangle()
+    line.writer.put(pixel(5))
+    line.writer.end_rectangle()
+    line.writer.end()
+    assert line.look().updates == 3
+    assert line.decoder.pictures == 3
+
+
+def test_of_what_is_still_held_nothing_is_made_up() -> None:
+    """A Raw rectangle that isn't whole is left out."""
+    line = Line()
+    line.writer.begin(None, last_rect=False)
+    line.writer.put(pixel(0))
+    line.writer.end_rectangle()
+    line.writer.start_raw(rectangle_header(0, 1, 8, 1, RAW), 32)
+    line.writer.raw(bytes(20))
+    line.writer.lose()
+    assert not line.writer.is_filling
+    assert line.look().updates == 1
+    assert line.decoder.encodings[RAW] == 1
+
+
+def test_a_cut_keeps_the_rectangle_under_way() -> None:
+    """What follows it is made up for."""
+    line = Line()
+    line.writer.begin(3, last_rect=False)
+    line.writer.start_raw(rectangle_header(0, 1, 8, 1, RAW), 32)
+    line.writer.raw(bytes(20))
+    line.writer.cut()
+    line.writer.message(b"\x96")
+    line.writer.raw(b"\x07" * 12)
+    line.writer.end_rectangle()
+    line.writer.put(pixel(5))
+    assert line.look().messages[150] == 1
+    assert (line.decoder.frame[1, 5:] == 7).all()
+    # What is put after that isn't part of it any more.
+    assert line.decoder.updates == 2
+
+
+def test_the_daemons_own_keep_their_order() -> None:
+    """A size ends its update; messages stand where they were told."""
+    line = Line()
+    line.writer.add(pixel(0))
+    line.writer.message(b"\x02")
+    line.writer.add(pixel(1))
+    line.writer.add_size(desktop_size(4, 4))
+    line.writer.add(pixel(2))
+    assert line.writer.take() == [
+        framebuffer_update(1),
+        pixel(0),
+        b"\x02",
+        framebuffer_update(2),
+        pixel(1),
+        desktop_size(4, 4),
+        framebuffer_update(1),
+        pixel(2),
+    ]
+
+
+def test_what_waits_is_bounded() -> None:
+    """A viewer that asks for fence after fence in the middle of an update costs a MiB."""
+    line = Line()
+    line.writer.begin(2, last_rect=False)
+    line.writer.put(pixel(0))
+    line.writer.end_rectangle()
+    for _ in range(100_000):
+        line.writer.message(b"\x02")
+    line.writer.lose()
+    assert 0 < line.look().messages[2] <= MAX_WAITING_BYTES // 64 + 1
