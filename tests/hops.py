@@ -46,6 +46,61 @@ async def refusing_proxy(status: int) -> AsyncIterator[RefusingProxy]:
         yield proxy
 
 
+@dataclass
+class LeadingProxy:
+    """Leads every CONNECT to one port of this machine, whatever the host."""
+
+    port: int = 0
+    heads: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """As for HTTPS_PROXY."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+@asynccontextmanager
+async def leading_proxy(to: int) -> AsyncIterator[LeadingProxy]:
+    """Such a proxy, on loopback. Args: to - the port."""
+    proxy = LeadingProxy()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        proxy.heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", to)
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        try:
+            await asyncio.gather(_pass_on(reader, far_writer), _pass_on(far_reader, writer))
+        finally:
+            far_writer.transport.abort()
+            writer.transport.abort()
+
+    async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            await lead(reader, writer)
+
+    server = await asyncio.start_server(accepted, "127.0.0.1", 0)
+    proxy.port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    while data := await source.read(65536):
+        sink.write(data)
+        await sink.drain()
+    if sink.can_write_eof():
+        sink.write_eof()
+
+
 @contextmanager
 def certificate_wanted(authority: Authority, newest: ssl.TLSVersion) -> Iterator[int]:
     """A server that lets in only who shows a certificate of the authority; gives its port.

@@ -13,6 +13,9 @@ from typing import Any
 from vncproxy.aliyun.errors import refused, unreadable
 from vncproxy.errors import CloudError
 
+_DATE_MAX_CHARS = 64
+_LAST_DATE_UNIX_S = 4102444800.0
+"""The year 2100: calls dated by a later clock could leave what a date can be."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 RETRY_AFTER_MAX_S = 3600.0
 """A longer wait than this is taken for a mistake of the answer and cut to it."""
@@ -63,10 +66,12 @@ class Answer:
     def date_unix_s(self) -> float | None:
         """The server's clock, in seconds since 1970, or None if the Date header isn't one."""
         try:
-            date = parsedate_to_datetime(self.headers.get("date", ""))
-        except ValueError:
+            date = parsedate_to_datetime(self.headers.get("date", "")[:_DATE_MAX_CHARS])
+            unix_s = date.replace(tzinfo=date.tzinfo or UTC).timestamp()
+        except (ValueError, OverflowError, TypeError, IndexError):
+            # The parser raises more than it says, for a year of 20 digits for instance.
             return None
-        return date.replace(tzinfo=date.tzinfo or UTC).timestamp()
+        return unix_s if 0 <= unix_s <= _LAST_DATE_UNIX_S else None
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:

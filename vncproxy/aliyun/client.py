@@ -11,7 +11,7 @@ import json
 import secrets
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, assert_never
@@ -22,9 +22,18 @@ import structlog
 from vncproxy.aliyun.answers import Answer
 from vncproxy.aliyun.credentials import Credentials, CredentialsSource
 from vncproxy.aliyun.endpoint import Endpoint
-from vncproxy.aliyun.errors import DRY_RUN, NONCE_USED, transient, unreadable
+from vncproxy.aliyun.errors import (
+    DRY_RUN,
+    GATEWAY_REFUSED,
+    NONCE_USED,
+    off_limits,
+    permanent,
+    transient,
+    unreadable,
+)
+from vncproxy.aliyun.gateway_host import is_listed, why_off_limits
 from vncproxy.aliyun.instances import EcsInstance, check_instance_id, check_region, instance_of
-from vncproxy.aliyun.proxies import EnvironmentProxies, Proxy
+from vncproxy.aliyun.proxies import EnvironmentProxies, Proxy, is_loopback
 from vncproxy.aliyun.signing import canonical_query, signed_headers, timestamp
 from vncproxy.aliyun.transport import Failure, exchange
 from vncproxy.aliyun.vncurl import VncUrl
@@ -86,6 +95,7 @@ class EcsClient:
         call_timeout_s: float,
         ssl_context: ssl.SSLContext,
         proxies: EnvironmentProxies,
+        gateway_hosts: Sequence[str] = (),
         on_call: Callable[[str, str, float], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -94,6 +104,7 @@ class EcsClient:
 
         Args: session - the owner's, with trust_env off; endpoint - None: by region;
         call_timeout_s - at most for one HTTP exchange, of which a call has at most four;
+        gateway_hosts - suffixes of the hosts that a VncUrl may name; empty: any that may be one;
         on_call - told of each exchange: action, code ("OK", the cloud's, or a word of ours),
         seconds; wall_clock - seconds since 1970.
         Raises: ValueError for an endpoint that isn't https://, or http:// on loopback.
@@ -104,6 +115,7 @@ class EcsClient:
         self._call_timeout_s = call_timeout_s
         self._ssl_context = ssl_context
         self._proxies = proxies
+        self._gateway_hosts = tuple(gateway_hosts)
         self._on_call = on_call
         self._monotonic = monotonic
         self._wall_clock = wall_clock
@@ -119,7 +131,9 @@ class EcsClient:
         reply = await self._call(
             "DescribeInstanceVncUrl", region, {"InstanceId": instance_id}, VNC_URL_MAX_BYTES
         )
-        return VncUrl.decode(reply.fields.get("VncUrl"), reply.asked_at)
+        url = VncUrl.decode(reply.fields.get("VncUrl"), reply.asked_at)
+        self._check_gateway(url.host)
+        return url
 
     async def instances(self, region: str, ids: Iterable[str] | None = None) -> list[EcsInstance]:
         """All instances of a region that the credentials may see, or those of these ids.
@@ -188,6 +202,21 @@ class EcsClient:
         endpoint = self._endpoint or Endpoint.of_region(region)
         proxy = self._proxies.proxy_for(endpoint.host, endpoint.port, secure=endpoint.secure)
         return endpoint, proxy
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the API is on this machine, as a simulator is: its gateway may be there, too."""
+        return self._endpoint is not None and is_loopback(self._endpoint.host)
+
+    def _check_gateway(self, host: str) -> None:
+        if self._gateway_hosts and not is_listed(host, self._gateway_hosts):
+            raise permanent(
+                f"The cloud's VncUrl names the host {host}, which isn't listed in gateway_hosts "
+                "under [aliyun]. List it, or the end of its name, if it is the cloud's.",
+                GATEWAY_REFUSED,
+            )
+        if not self.is_local and (why := why_off_limits(host)) is not None:
+            raise permanent(off_limits(why), GATEWAY_REFUSED)
 
     async def _permission(
         self, action: str, region: str, parameters: dict[str, str], max_bytes: int

@@ -17,6 +17,7 @@ NO_CREDENTIALS = "NoCredentials"
 CERTIFICATE = "CertificateUnverified"
 TLS_REFUSED = "TlsRefused"
 PROXY_REFUSED = "ProxyRefused"
+GATEWAY_REFUSED = "GatewayRefused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,3 +161,11 @@ def transient(text: str, retry_after_s: float | None = None) -> CloudError:
 def permanent(text: str, code: str = "") -> CloudError:
     """An error that trying again doesn't help. Args: code - a word of ours for the close reason."""
     return CloudError(text, CloudErrorKind.PERMANENT, code=code)
+
+
+def off_limits(why: str) -> str:
+    """What is said of a VncUrl that isn't dialled. Args: why - what it leads to."""
+    return (
+        f"The cloud's VncUrl leads to {why}, where no gateway of the cloud is: it isn't dialled. "
+        "See who answers as the ECS API, and what the name service here says."
+    )

@@ -82,7 +82,8 @@ def check_region(region: str) -> None:
 
 def _text(row: dict[Any, Any], key: str) -> str:
     value = row.get(key)
-    return value if isinstance(value, str) else ""
+    # JSON may hold halves of surrogate pairs, which nothing can write out again.
+    return value.encode(errors="replace").decode() if isinstance(value, str) else ""
 
 
 def _tags(row: dict[Any, Any]) -> dict[str, str]:

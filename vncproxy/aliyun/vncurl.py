@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import NoReturn, SupportsIndex
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from vncproxy.aliyun.proxies import is_loopback
 from vncproxy.errors import CloudError, CloudErrorKind
 
 ANSWER_MAX_CHARS = 8192
@@ -61,6 +62,11 @@ class VncUrl:
         if port is None:
             raise _unusable("it names no proper port")
         return cls(text, parts, port, asked_at)
+
+    @property
+    def exposed(self) -> bool:
+        """Whether what goes over its connection can be read on the way: ws:// to elsewhere."""
+        return not self.secure and not is_loopback(self.host)
 
     def reveal(self) -> str:
         """The URL itself, for the dial only."""

@@ -53,6 +53,8 @@ async def gateway_reached(cloud: Cloud, url: VncUrl) -> tuple[bool, str]:
         return False, f"{way} doesn't answer; is it let through here?"
     except UpstreamError as error:
         return False, f"{error.public_text} ({way})"
+    if url.exposed:
+        return True, f"{way} can be reached; ws:// isn't encrypted: others can read on the way"
     return True, f"{way} can be reached"
 
 

@@ -26,6 +26,10 @@ def _are_hosts(texts: tuple[str, ...]) -> bool:
     return all(is_host(text) for text in texts)
 
 
+def _are_suffixes(texts: tuple[str, ...]) -> bool:
+    return all(is_host(text.removeprefix(".")) for text in texts)
+
+
 def _are_addresses(texts: tuple[str, ...]) -> bool:
     try:
         return all(ip_address(text) for text in texts)
@@ -115,6 +119,13 @@ Hosts = Annotated[
     Meta(
         description='a list of host names without ports, such as ["bastion.example.com"]',
         extra={"valid": _are_hosts},
+    ),
+]
+HostSuffixes = Annotated[
+    tuple[str, ...],
+    Meta(
+        description='a list of host names or the ends of some, such as ["aliyun.com"]',
+        extra={"valid": _are_suffixes},
     ),
 ]
 Origins = Annotated[

@@ -77,6 +77,9 @@ class Aliyun(Struct, frozen=True, kw_only=True):
     """The ECS API for every region; default: ecs.REGION.aliyuncs.com over https."""
     connect_host: kinds.Host | None = None
     """Dialled instead of the VncUrl's host; TLS still verifies the URL's host."""
+    gateway_hosts: kinds.HostSuffixes = ()
+    """Hosts that a VncUrl may name, or the ends of their names; empty: any that may be a gateway's,
+    so not this machine, a link-local or the metadata address (ours)."""
     ca_file: kinds.FilePath | None = None
     """PEM certificates trusted besides the system's, for the API and the VNC connection."""
     official_page: kinds.Page = "https://g.alicdn.com/aliyun/ecs-console-vnc2/0.0.8/index.html"

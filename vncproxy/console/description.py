@@ -27,6 +27,7 @@ def state_of(console: Console) -> Message:
         "text": _text(console),
         "opaque": runner.learner.opaque,
         "attempt": runner.attempt,
+        "encrypted": runner.encrypted,
         "keepalive": {
             "kind": runner.learner.keepalive.kind.value,
             "why": runner.learner.keepalive.why,

@@ -65,6 +65,8 @@ class Opener:
         self._dial = dial
         self._url_ttl_s = url_ttl_s
         self._dial_timeout_s = dial_timeout_s
+        self.exposed = False
+        """Whether what goes over the last link can be read on the way: it has no TLS."""
 
     @property
     def key(self) -> str:
@@ -105,6 +107,7 @@ class Opener:
             )
         progress.dialled()
         progress.advance(Event.URL_OBTAINED)
+        self.exposed = url.exposed
         return await self._dial(url, min(self._rest_s(url), self._dial_timeout_s))
 
     async def _permit(self, progress: Progress, patience: Callable[[], float]) -> Booking:

@@ -202,6 +202,11 @@ class Runner:
         return self._opener.key
 
     @property
+    def encrypted(self) -> bool | None:
+        """Whether nobody can read its link on the way to the cloud; None: there is none."""
+        return None if self.link is None else not self._opener.exposed
+
+    @property
     def next_link(self) -> int:
         """The number of the link that serves first whoever joins now."""
         is_up = self.life.state in (State.RUNNING, State.OPAQUE)
@@ -321,6 +326,14 @@ class Runner:
             _log.info(
                 "link.opened", instance=self._instance.id, link=link.name, attempt=self.attempt
             )
+            if self._opener.exposed:
+                _log.warning(
+                    "link.not_encrypted",
+                    instance=self._instance.id,
+                    link=link.name,
+                    text="the cloud gave a ws:// address: what is shown and typed can be read "
+                    "on the way to it",
+                )
             self.failure = None
             await self._link_over.wait()
             if self._link_fault is not None:

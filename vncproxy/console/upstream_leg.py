@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import aiohappyeyeballs
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
@@ -31,7 +32,8 @@ from websockets.exceptions import (
 )
 from websockets.typing import Subprotocol
 
-from vncproxy.aliyun.errors import PROXY_REFUSED, TLS_REFUSED
+from vncproxy.aliyun.errors import GATEWAY_REFUSED, PROXY_REFUSED, TLS_REFUSED, off_limits
+from vncproxy.aliyun.gateway_host import first_off_limits, look_up
 from vncproxy.aliyun.proxies import Proxy
 from vncproxy.aliyun.tls import refusal_by_alert, refused_in_words
 from vncproxy.console.gateway_connection import GatewayConnection
@@ -48,6 +50,8 @@ from vncproxy.errors import (
     UrlExpired,
 )
 
+NEXT_ADDRESS_AFTER_S = 0.25
+"""Without an answer for so long the next address is tried beside. Source: RFC 8305, section 8."""
 DEAD_LINE_S = 30
 """Unacknowledged data for this long ends the connection (TCP_USER_TIMEOUT)."""
 _NORMAL_CLOSE = 1000
@@ -84,12 +88,13 @@ class DialSettings:
 
     Args: tls - verifies the gateway's certificate; connect_host - dial this address instead of the
     URL's host, directly and never by a proxy; TLS still verifies the URL's host; proxy - the one to
-    use for a host, if any.
+    use for a host, if any; local - gateways may be on this machine, as a simulator's is.
     """
 
     tls: ssl.SSLContext
     connect_host: str | None
     proxy: ProxyChoice
+    local: bool = False
 
 
 class ProxyChoice(Protocol):
@@ -133,9 +138,7 @@ async def _opened(
 ) -> ClientConnection:
     direct: dict[str, object] = {"ssl": settings.tls} if url.secure else {}
     proxy = None
-    if settings.connect_host is not None:
-        direct["host"] = settings.connect_host
-    else:
+    if settings.connect_host is None:
         proxy = settings.proxy(url.host, url.port, secure=url.secure)
     if proxy is not None and (why := proxy.standing_refusal) is not None:
         raise UpstreamRefused(why, PROXY_REFUSED)
@@ -145,31 +148,51 @@ async def _opened(
         made.append(GatewayConnection(*args, **how))
         return made[-1]
 
+    sock: socket.socket | None = None
     try:
-        opening = _DirectConnect(
-            url.reveal(),
-            subprotocols=[Subprotocol("binary")],
-            compression=None,
-            user_agent_header=None,
-            proxy=None if proxy is None else proxy.url_with_login,
-            open_timeout=timeout_s,
-            ping_interval=None,
-            close_timeout=CLOSE_TIMEOUT_S,
-            logger=_silent,
-            create_connection=make,  # type: ignore[arg-type]
-            **direct,  # type: ignore[arg-type]
-        )
-        if shake_hands:
-            return await opening
         async with asyncio.timeout(timeout_s):
+            if proxy is None:
+                sock = direct["sock"] = await _connected(url, settings)
+            opening = _DirectConnect(
+                url.reveal(),
+                subprotocols=[Subprotocol("binary")],
+                compression=None,
+                user_agent_header=None,
+                proxy=None if proxy is None else proxy.url_with_login,
+                open_timeout=None,
+                ping_interval=None,
+                close_timeout=CLOSE_TIMEOUT_S,
+                logger=_silent,
+                create_connection=make,  # type: ignore[arg-type]
+                **direct,  # type: ignore[arg-type]
+            )
+            if shake_hands:
+                return await opening
             return await opening.open_tcp_connection()
     except (OSError, EOFError, UnicodeError, WebSocketException) as fault:
+        if sock is not None and not made:
+            sock.close()
         lost_by = made[-1].lost_by if made else None
         alert = refusal_by_alert(fault) or refusal_by_alert(lost_by)
         failure = _failure(fault, alert, proxy, f"{url.host}:{url.port}")
     # Raised out here, since the library's exceptions hold the URL and the proxy's password: they
     # are no part of this one, not even as its context.
     raise failure
+
+
+async def _connected(url: DialledUrl, settings: DialSettings) -> socket.socket:
+    """A TCP connection to the gateway, or to connect_host.
+
+    Its name is looked up once: what was looked at is what is connected to. Raises: OSError,
+    UnicodeError, UpstreamRefused.
+    """
+    found = await look_up(settings.connect_host or url.host, url.port)
+    guarded = settings.connect_host is None and not settings.local
+    if guarded and (why := first_off_limits(found)) is not None:
+        raise UpstreamRefused(off_limits(why), GATEWAY_REFUSED)
+    return await aiohappyeyeballs.start_connection(
+        found, happy_eyeballs_delay=NEXT_ADDRESS_AFTER_S, interleave=1
+    )
 
 
 def _failure(

@@ -130,12 +130,13 @@ def cloud_over(
         call_timeout_s=config.aliyun.call_timeout,
         ssl_context=tls,
         proxies=proxies,
+        gateway_hosts=config.aliyun.gateway_hosts,
         on_call=on_call,
     )
     return Cloud(
         client,
         credentials,
-        DialSettings(tls, config.aliyun.connect_host, proxies.proxy_for),
+        DialSettings(tls, config.aliyun.connect_host, proxies.proxy_for, local=client.is_local),
         session,
     )
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from vncproxy.aliyun.answers import RETRY_AFTER_MAX_S, Answer
+from vncproxy.aliyun.signing import timestamp
 from vncproxy.errors import CloudError, CloudErrorKind
 
 
@@ -77,3 +80,16 @@ def test_the_date_is_the_servers_clock() -> None:
 def test_the_body_is_not_printed() -> None:
     """An answer may hold a VncUrl: its repr doesn't."""
     assert "secret" not in repr(Answer(200, {"x": "secret"}, b"secret"))
+
+
+@given(st.one_of(st.text(), st.from_regex(r"\w{3}, \d+ (Jan|Dec) \d+ \d+:\d+:\d+ [\w+-]+")))
+@example("Mon, 01 Jan 99999999999999999999 00:00:00 GMT")
+@example("Fri, 31 Dec 9999 23:59:59 -2359")
+@example("Mon, 01 Jan 0001 00:00:00 +2359")
+@example("Mon, 01 Jan 2024 00:00:00 +99999999999999999999")
+@example("Mon, 01 Jan 2024 99999999999999999999:00:00 GMT")
+def test_any_date_is_a_clock_or_none(date: str) -> None:
+    """Nothing that a header may hold raises, or moves the clock where no call could be dated."""
+    unix_s = Answer(200, {"date": date}, b"").date_unix_s
+    if unix_s is not None:
+        assert timestamp(unix_s + 100_000).endswith("Z")

@@ -8,18 +8,21 @@ import time
 import traceback
 from collections.abc import Callable
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
+from tests.hops import leading_proxy
 from tests.unit.aliyun.conftest import Authority, Cloud, Reply, serve, signature_is_right
 from vncproxy.aliyun import client as client_module
 from vncproxy.aliyun.client import EcsClient
 from vncproxy.aliyun.credentials import Credentials, StaticCredentials
 from vncproxy.aliyun.proxies import EnvironmentProxies
 from vncproxy.aliyun.tls import client_context
+from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.errors import CloudError, CloudErrorKind
 
 pytestmark = pytest.mark.sockets
@@ -432,3 +435,72 @@ async def test_nothing_leaks(
     for planted in (KEY_ID, SECRET, TOKEN, VNC_TOKEN, "vnc.example.com"):
         assert planted not in printed
     assert len(logs) >= len(scenes)
+
+
+async def test_a_date_that_no_clock_shows(cloud: Cloud, make_client: MakeClient) -> None:
+    """A typed error, not a fault of the daemon."""
+    date = {"Date": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}
+    cloud.replies = [Reply({"Code": "InvalidTimeStamp.Expired", "RequestId": "R"}, 400, date)]
+    with pytest.raises(CloudError) as caught:
+        await make_client().vnc_url(INSTANCE, REGION)
+    assert caught.value.kind is CloudErrorKind.CLOCK
+    with pytest.raises(CloudError):
+        await make_client().server_time_offset(REGION)
+
+
+ENDPOINT = "ecs.example.test"
+
+
+async def asked_elsewhere(
+    session: aiohttp.ClientSession, folder: Path, host: str, gateway_hosts: tuple[str, ...] = ()
+) -> VncUrl:
+    """The VncUrl of an API that isn't on this machine, and names this host."""
+    authority = Authority(folder)
+    cloud = Cloud()
+    cloud.replies = [Reply({"RequestId": "R", "VncUrl": f"wss://{host}/?s={VNC_TOKEN}"})]
+    runner = await serve(cloud, authority.server_context(ENDPOINT))
+    try:
+        async with leading_proxy(int(cloud.origin.rsplit(":", 1)[1])) as proxy:
+            client = EcsClient(
+                session,
+                StaticCredentials(Credentials(KEY_ID, SECRET, None, "")),
+                endpoint=f"https://{ENDPOINT}",
+                call_timeout_s=10.0,
+                ssl_context=client_context(authority.file),
+                proxies=EnvironmentProxies({"HTTPS_PROXY": proxy.url}),
+                gateway_hosts=gateway_hosts,
+            )
+            return await client.vnc_url(INSTANCE, REGION)
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "2130706433", "0x7f.1", "[::ffff:169.254.169.254]", "100.100.100.200.", "[::1]"],
+)
+async def test_a_vnc_url_to_this_machine(
+    session: aiohttp.ClientSession, tmp_path: Path, host: str
+) -> None:
+    """Refused in words and for good: what answered isn't the cloud."""
+    with pytest.raises(CloudError) as caught:
+        await asked_elsewhere(session, tmp_path, host)
+    assert (caught.value.kind, caught.value.code) == (CloudErrorKind.PERMANENT, "GatewayRefused")
+    assert "it isn't dialled" in caught.value.public_text
+    assert VNC_TOKEN not in caught.value.public_text
+
+
+async def test_a_vnc_url_of_a_host_that_is_not_listed(
+    session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Where gateway_hosts lists any; the host is named, so that it can be listed."""
+    host = "hz01-vncproxy.aliyun.com"
+    assert (await asked_elsewhere(session, tmp_path, host)).host == host
+    assert (await asked_elsewhere(session, tmp_path, host, ("aliyun.com",))).host == host
+    with pytest.raises(CloudError) as caught:
+        await asked_elsewhere(session, tmp_path, host, ("example.com", "liyun.com"))
+    assert (caught.value.kind, caught.value.code) == (CloudErrorKind.PERMANENT, "GatewayRefused")
+    assert host in caught.value.public_text
+    assert "gateway_hosts" in caught.value.public_text
+    with pytest.raises(CloudError, match="this machine"):
+        await asked_elsewhere(session, tmp_path, "127.0.0.1", ("127.0.0.1",))

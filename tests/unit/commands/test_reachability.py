@@ -124,9 +124,31 @@ async def test_a_gateway_behind_connect_host(authority: Authority) -> None:
     assert "ca_file" in untrusted[1]
 
 
+async def test_a_gateway_without_tls() -> None:
+    """It is fine, since the cloud documents it, and said; on this machine it is nothing to say."""
+    async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as one:
+        port = one.sockets[0].getsockname()[1]
+        async with cloud(Aliyun(connect_host="127.0.0.1")) as way:
+            ok, said = await gateway_reached(way, vnc_url(f"ws://gateway.test:{port}/?s=x"))
+        local = Aliyun(endpoint="http://127.0.0.1:1")
+        async with cloud(local) as way:
+            quiet = await gateway_reached(way, vnc_url(f"ws://127.0.0.1:{port}/?s=x"))
+    assert ok
+    assert "isn't encrypted" in said
+    assert quiet == (True, f"127.0.0.1:{port} can be reached")
+
+
+async def test_a_gateway_on_this_machine() -> None:
+    """It is refused as it would be at a dial."""
+    async with cloud(Aliyun()) as way:
+        ok, said = await gateway_reached(way, vnc_url("ws://127.0.0.1:9/?s=planted"))
+    assert not ok
+    assert "leads to this machine itself" in said
+
+
 async def test_a_gateway_where_nobody_listens(port: int) -> None:
     """Its address is named, and the system's word."""
-    async with cloud(Aliyun()) as way:
+    async with cloud(Aliyun(endpoint="http://127.0.0.1:1")) as way:
         ok, said = await gateway_reached(way, vnc_url(f"ws://127.0.0.1:{port}/?s=planted"))
     assert not ok
     assert f"127.0.0.1:{port}" in said

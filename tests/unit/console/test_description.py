@@ -23,6 +23,7 @@ async def test_a_console_that_nobody_opened(around: Surroundings) -> None:
     state = state_of(console)
     assert (state["type"], state["state"], state["text"]) == ("state", "idle", "Getting ready.")
     assert (state["screen"], state["error"], state["wait_s"]) == (None, None, None)
+    assert state["encrypted"] is None
     assert state["saved"] == {"dials_avoided": 0, "losses_survived": 0}
     summary = summary_of(console)
     assert (summary["instance"], summary["alias"], summary["region"]) == (
@@ -44,6 +45,8 @@ async def test_a_console_that_runs(around: Surroundings) -> None:
     assert (state["state"], state["text"]) == ("running", "Connected.")
     assert state["screen"] == {"width": 64, "height": 48, "name": "guest"}
     assert state["keepalive"]["kind"] == "any"
+    # The gateway's address is ws://, which is no secret to keep from who types.
+    assert state["encrypted"] is False
     assert state["keepalive"]["why"] == console.runner.learner.keepalive.why
     assert state["saved"]["dials_avoided"] == 1
     rows = viewers_of(console)

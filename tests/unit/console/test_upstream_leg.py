@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -22,6 +23,7 @@ from websockets.typing import Subprotocol
 from tests.authority import Authority
 from tests.hops import certificate_wanted, refusing_proxy
 from tests.unit.console.fakes import until
+from vncproxy.aliyun.gateway_host import AddressInfo
 from vncproxy.aliyun.proxies import EnvironmentProxies, Proxy
 from vncproxy.console import upstream_leg as module
 from vncproxy.console.leg import LegEnd
@@ -92,8 +94,10 @@ def settings(
     tls: ssl.SSLContext | None = None,
     connect_host: str | None = None,
     proxy: Callable[..., Proxy | None] = no_proxy,
+    *,
+    local: bool = True,
 ) -> DialSettings:
-    return DialSettings(tls or ssl.create_default_context(), connect_host, proxy)
+    return DialSettings(tls or ssl.create_default_context(), connect_host, proxy, local)
 
 
 @asynccontextmanager
@@ -331,6 +335,93 @@ async def test_a_name_that_isnt_one_is_a_loss() -> None:
         await dial(Url("a..b", 80), 5.0, settings())
     with pytest.raises(UpstreamLost, match="name"):
         await dial(Url("gateway.invalid", 80), 5.0, settings())
+
+
+# Where a name leads
+
+
+class Names:
+    """A name service that answers differently each time: the addresses in turn."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
+        """Take the place of the machine's."""
+        self.asked: list[str] = []
+        self._answers = answers
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", self._look_up)
+
+    async def _look_up(self, host: str, port: int, **_: object) -> list[AddressInfo]:
+        found = self._answers[min(len(self.asked), len(self._answers) - 1)]
+        self.asked.append(host)
+        return [
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (one, port, 0, 0))
+            if ":" in one
+            else (socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port))
+            for one in found
+        ]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [["127.0.0.1"], ["0.0.0.0"], ["::1"], ["::ffff:127.0.0.1"], ["47.96.1.1", "127.0.0.1"]],
+)
+async def test_a_name_that_leads_to_this_machine_is_refused(
+    monkeypatch: pytest.MonkeyPatch, found: list[str]
+) -> None:
+    """Nothing is connected to, neither the address of this machine nor the one beside it."""
+    Names(monkeypatch, found)
+    monkeypatch.setattr("aiohappyeyeballs.start_connection", _must_not_be_connected)
+    with pytest.raises(UpstreamRefused, match="leads to this machine itself") as caught:
+        await dial(Url("gateway.test", 80), 5.0, settings(local=False))
+    assert caught.value.close_reason().reason == "upstream-refused: GatewayRefused"
+    hides_everything(caught.value)
+
+
+@pytest.mark.parametrize("found", ["169.254.169.254", "100.100.100.200", "fe80::1"])
+async def test_a_name_that_leads_to_the_metadata_is_refused(
+    monkeypatch: pytest.MonkeyPatch, found: str
+) -> None:
+    """Whoever gave the VncUrl doesn't get the machine's role that way."""
+    Names(monkeypatch, [found])
+    monkeypatch.setattr("aiohappyeyeballs.start_connection", _must_not_be_connected)
+    with pytest.raises(UpstreamRefused, match=r"leads to (a link-local|the metadata) address"):
+        await dial(Url("gateway.test", 80), 5.0, settings(local=False))
+
+
+async def _must_not_be_connected(*_: object, **__: object) -> socket.socket:
+    raise AssertionError("nothing is to be connected to")
+
+
+async def test_what_was_looked_up_is_what_is_connected_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A name is looked up once: a second answer, which nobody looked at, isn't asked for."""
+    async with gateway(echo) as port:
+        names = Names(monkeypatch, ["127.0.0.1"], ["127.0.0.77"])
+        leg = await dial(Url("gateway.test", port), 5.0, settings())
+        leg.attach(Receiver())
+        await leg.close()
+        await leg.shut()
+    assert names.asked == ["gateway.test"]
+
+
+async def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that nobody listens at costs a moment."""
+    async with gateway(echo) as port:
+        Names(monkeypatch, ["127.0.0.77", "127.0.0.1"])
+        leg = await dial(Url("gateway.test", port), 5.0, settings())
+        leg.attach(Receiver())
+        await leg.close()
+        await leg.shut()
+
+
+async def test_connect_host_may_be_anywhere() -> None:
+    """Whoever set it knows: the end of a tunnel, for instance."""
+    async with gateway(echo) as port:
+        how = settings(connect_host="127.0.0.1", local=False)
+        leg = await dial(Url("gateway.test", port), 5.0, how)
+        leg.attach(Receiver())
+        await leg.close()
+        await leg.shut()
 
 
 # TLS

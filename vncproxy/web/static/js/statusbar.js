@@ -50,6 +50,7 @@ export class StatusBar {
     this.#recorded(false);
     setText(byId("keepalive"), "");
     setText(byId("survived"), "");
+    this.#encrypted(null);
     for (const name of LINK_FACTS) {
       this.fact(name, null);
     }
@@ -59,8 +60,9 @@ export class StatusBar {
 
   /** A state message of the control channel. @param {object} message @param {boolean} hasPicture */
   update(message, hasPicture) {
-    const { since, attempt, keepalive, saved, discarded_keys, screen, recorded } = message;
+    const { since, attempt, keepalive, saved, discarded_keys, screen, recorded, encrypted } = message;
     this.#recorded(recorded === true);
+    this.#encrypted(encrypted ?? null);
     const state = shownState(message, hasPicture);
     this.state(state);
     this.fact("State", `${stateName(state)}${since ? `, since ${clock(since)}` : ""}`);
@@ -82,6 +84,12 @@ export class StatusBar {
     byId("recorded").hidden = !is;
     document.body.classList.toggle("is-recorded", is);
     this.fact("Recorded", is ? "what the screen shows, not what is typed" : null);
+  }
+
+  /** A warning where the cloud gave an address without TLS. @param {boolean|null} is null: no link */
+  #encrypted(is) {
+    setText(byId("exposed"), is === false ? "Not encrypted on the way to the cloud" : "");
+    this.fact("Encryption", is === false ? "none between vncproxy and the cloud: what is shown and typed can be read there" : null);
   }
 
   /** @param {{width: number, height: number}|null} size */
