@@ -137,3 +137,75 @@ def certificate_wanted(authority: Authority, newest: ssl.TLSVersion) -> Iterator
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join()
+
+
+@dataclass
+class SocksProxy:
+    """A SOCKS 5 proxy for which every host is this machine. Source: RFC 1928, RFC 1929.
+
+    Args: login - user and password that it wants, if any; reply - its answer to each CONNECT.
+    """
+
+    login: tuple[bytes, bytes] | None = None
+    reply: int = 0
+    port: int = 0
+    asked: list[str] = field(default_factory=list)
+    """The hosts, as they were named."""
+    connections: int = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection."""
+        self.connections += 1
+        with suppress(OSError, asyncio.IncompleteReadError):
+            if await self._let_in(reader, writer):
+                await self._connect(reader, writer)
+        writer.close()
+
+    async def _let_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        _, count = await reader.readexactly(2)
+        methods = await reader.readexactly(count)
+        wanted = 0 if self.login is None else 2
+        if wanted not in methods:
+            writer.write(b"\x05\xff")
+            return False
+        writer.write(bytes((5, wanted)))
+        if self.login is None:
+            return True
+        said = []
+        await reader.readexactly(1)
+        for _ in range(2):
+            (length,) = await reader.readexactly(1)
+            said.append(await reader.readexactly(length))
+        right = tuple(said) == self.login
+        writer.write(bytes((1, 0 if right else 1)))
+        return right
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        *_, kind, length = await reader.readexactly(5)
+        assert kind == 3, "a name, which the proxy looks up"
+        self.asked.append((await reader.readexactly(length)).decode())
+        port = int.from_bytes(await reader.readexactly(2), "big")
+        writer.write(bytes((5, self.reply, 0, 1)) + bytes(6))
+        if self.reply:
+            return
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@asynccontextmanager
+async def socks_proxy(
+    login: tuple[bytes, bytes] | None = None, reply: int = 0
+) -> AsyncIterator[SocksProxy]:
+    """Such a proxy, on loopback. Args: as `SocksProxy`."""
+    proxy = SocksProxy(login, reply)
+    async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
+        proxy.port = server.sockets[0].getsockname()[1]
+        yield proxy

@@ -293,6 +293,7 @@ class Daemon:
         build = partial(
             cloud_over,
             session=self._cloud.now.session,
+            by_socks=self._cloud.now.by_socks,
             config=config,
             environ=self._environ,
             metrics=self.metrics,

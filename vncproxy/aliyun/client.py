@@ -96,13 +96,15 @@ class EcsClient:
         ssl_context: ssl.SSLContext,
         proxies: EnvironmentProxies,
         gateway_hosts: Sequence[str] = (),
+        socks_session: aiohttp.ClientSession | None = None,
         on_call: Callable[[str, str, float], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """Nothing is sent yet.
 
-        Args: session - the owner's, with trust_env off; endpoint - None: by region;
+        Args: session - the owner's, with trust_env off; socks_session - for what goes through
+        `proxies.socks`, if there is one; endpoint - None: by region;
         call_timeout_s - at most for one HTTP exchange, of which a call has at most four;
         gateway_hosts - suffixes of the hosts that a VncUrl may name; empty: any that may be one;
         on_call - told of each exchange: action, code ("OK", the cloud's, or a word of ours),
@@ -110,6 +112,7 @@ class EcsClient:
         Raises: ValueError for an endpoint that isn't https://, or http:// on loopback.
         """
         self._session = session
+        self._socks_session = socks_session
         self._credentials = credentials
         self._endpoint = Endpoint.parse(endpoint) if endpoint else None
         self._call_timeout_s = call_timeout_s
@@ -310,8 +313,9 @@ class EcsClient:
         self, method: str, region: str, target: str, headers: dict[str, str], max_bytes: int
     ) -> Answer | Failure:
         endpoint, proxy = self.way(region)
+        by_socks = self._socks_session if proxy is not None and proxy.socks else None
         return await exchange(
-            self._session,
+            by_socks or self._session,
             method,
             endpoint.origin + target,
             headers=headers,

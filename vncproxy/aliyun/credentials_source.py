@@ -13,6 +13,7 @@ from vncproxy.aliyun.credentials import (
     CredentialsSource,
     StaticCredentials,
 )
+from vncproxy.errors import CloudError, ConfigError, ConfigProblem
 
 
 def credentials_source(
@@ -21,14 +22,26 @@ def credentials_source(
     """The source for this environment.
 
     Static keys give `StaticCredentials`; else the official chain, whose code is imported at its
-    first use. A reload makes a new source. Raises: CloudError for keys that can't be right.
+    first use. A reload makes a new source. Raises: ConfigError for keys that can't be right.
     """
     key_id, secret = (environ.get(name, "").strip() for name in (KEY_ID, KEY_SECRET))
     if key_id and secret:
         token = environ.get(TOKEN, "").strip() or None
-        return StaticCredentials(Credentials(key_id, secret, token, "env"))
+        return StaticCredentials(_static(key_id, secret, token))
     from vncproxy.aliyun.credentials_chain import (  # noqa: PLC0415 - it is seldom needed
         ChainCredentials,
     )
 
     return ChainCredentials(fetch_timeout_s)
+
+
+def _static(key_id: str, secret: str, token: str | None) -> Credentials:
+    """Raises: ConfigError."""
+    try:
+        return Credentials(key_id, secret, token, "env")
+    except CloudError:
+        names = f"{KEY_ID}, {KEY_SECRET}" + (f", {TOKEN}" if token else "")
+    # Out here, since the other's frames hold the keys.
+    found = "characters that no key has, such as a space or a line break"
+    problem = ConfigProblem("environment", names, found, "the keys as the cloud gave them")
+    raise ConfigError([problem])

@@ -1,20 +1,24 @@
 """The proxy for an outgoing connection, from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
 
+One that can't be used is a wrong configuration, found at the start: nothing would work.
+
 Used for the API and for the upstream WebSocket alike. Loopback and the metadata address never go
 through a proxy, whatever the environment says.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from ipaddress import ip_address
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import proxy_bypass
 
-from vncproxy.aliyun.errors import permanent
+from vncproxy.errors import ConfigError, ConfigProblem
 
 METADATA_HOST = "100.100.100.200"
 
@@ -22,7 +26,16 @@ LOGIN_HOLD_S = 60.0
 """A proxy that refused its login isn't asked again for so long: many wrong ones in a row lock an
 account of the directory behind it."""
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+SOCKS = "socks5h"
+"""SOCKS 5 (RFC 1928), by which the proxy looks up the names."""
+SOCKS_PACKAGES = ("aiohttp_socks", "python_socks")
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, SOCKS: 1080}
+_OTHER_SOCKS = ("socks", "socks4", "socks4a", "socks5")
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\.?")
+_SOCKS_LOGIN = re.compile(r"[\x21-\x7e]{1,255}:[\x21-\x7e]{1,255}")
+_SOCKS_NOT_ALLOWED = 2
+"""RFC 1928, section 6: connection not allowed by ruleset."""
 _LOGIN_REFUSED = (401, 407)
 _FORBIDDEN = 403
 
@@ -41,7 +54,7 @@ class Proxy:
 
     Args: secure - whether the proxy itself is spoken to by TLS; authorization - the value of
     Proxy-Authorization, or None; it is never printed; variable - of the environment, which names
-    it; clock - monotonic seconds.
+    it; clock - monotonic seconds; socks - whether it speaks SOCKS 5 instead of HTTP.
     """
 
     host: str
@@ -50,21 +63,32 @@ class Proxy:
     authorization: str | None = field(default=None, repr=False)
     variable: str = field(default="HTTPS_PROXY", compare=False)
     clock: Callable[[], float] = field(default=time.monotonic, repr=False, compare=False)
+    socks: bool = False
     _last: _LastRefusal = field(default_factory=_LastRefusal, repr=False, compare=False)
 
     @property
     def url(self) -> str:
         """Its address without user and password."""
-        return f"{'https' if self.secure else 'http'}://{self._place}"
+        return f"{self._scheme}://{self._place}"
 
     @property
     def url_with_login(self) -> str:
         """Its address with user and password, as libraries want it; never to be printed."""
         if self.authorization is None:
             return self.url
-        user, _, password = _login(self.authorization).partition(":")
+        user, password = self.login
         login = f"{quote(user, safe='')}:{quote(password, safe='')}"
         return self.url.replace("://", f"://{login}@", 1)
+
+    @property
+    def login(self) -> tuple[str, str]:
+        """User and password, both empty without any; never to be printed."""
+        user, _, password = _login(self.authorization or "Basic ").partition(":")
+        return user, password
+
+    @property
+    def _scheme(self) -> str:
+        return SOCKS if self.socks else "https" if self.secure else "http"
 
     @property
     def named(self) -> str:
@@ -86,10 +110,21 @@ class Proxy:
             return self._wrong_login(status)
         if status == _FORBIDDEN:
             return (
-                f"{_capital(self.named)} lets nobody through to {target} (HTTP {status}). Have it "
-                "allowed there, or list the host in NO_PROXY if it is reached without a proxy."
+                f"{_capital(self.named)} lets nobody through to {target}{self._code(status)}. "
+                "Have it allowed there, or list the host in NO_PROXY if it needs no proxy."
             )
         return None
+
+    def refused_by_socks(self, fault: BaseException | None, target: str) -> str | None:
+        """As `refused`, of what the SOCKS library raises. Source: RFC 1928, section 6; RFC 1929."""
+        if getattr(fault, "error_code", None) == _SOCKS_NOT_ALLOWED:
+            return self.refused(_FORBIDDEN, target)
+        if "authentication" in str(fault):
+            return self.refused(_LOGIN_REFUSED[0], target)
+        return None
+
+    def _code(self, status: int) -> str:
+        return "" if self.socks else f" (HTTP {status})"
 
     @property
     def standing_refusal(self) -> str | None:
@@ -99,10 +134,10 @@ class Proxy:
 
     def _wrong_login(self, status: int) -> str:
         if self.authorization is None:
-            what = f"wants a user and a password (HTTP {status}). Put them"
-            how = f" into {self.variable}, as in http://USER:PASSWORD@HOST:PORT"
+            what = f"wants a user and a password{self._code(status)}. Put them"
+            how = f" into {self.variable}, as in {self._scheme}://USER:PASSWORD@HOST:PORT"
         else:
-            what = f"refused the user or the password (HTTP {status}). Correct them"
+            what = f"refused the user or the password{self._code(status)}. Correct them"
             how = f" in {self.variable}"
         return f"{_capital(self.named)} {what}{how}, and restart what runs with it."
 
@@ -115,12 +150,19 @@ class EnvironmentProxies:
     ) -> None:
         """Read the variables, the lower-case ones first, as other programs do.
 
-        Args: clock - monotonic seconds. Raises: CloudError (permanent) for a proxy that isn't
-        http:// or https://.
+        Args: clock - monotonic seconds. Raises: ConfigError for a proxy that can't be used.
         """
         self._secure = _proxy(environ, "https_proxy", clock)
         self._plain = _proxy(environ, "http_proxy", clock)
         self._no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+
+    @property
+    def socks(self) -> Proxy | None:
+        """The SOCKS proxy for https, if it is one: what goes through it needs a session of its own.
+
+        Calls of the API are https wherever a proxy is used.
+        """
+        return self._secure if self._secure is not None and self._secure.socks else None
 
     @property
     def passwords(self) -> set[str]:
@@ -154,35 +196,77 @@ def _proxy(environ: Mapping[str, str], name: str, clock: Callable[[], float]) ->
     value = environ.get(variable, "").strip()
     if not value:
         return None
-    proxy = _parsed(value if "://" in value else f"http://{value}", variable, clock)
-    if proxy is None:
-        # The value may hold a password: it isn't repeated.
-        raise permanent(
-            f"{variable} doesn't name an http:// or https:// proxy. Correct or unset it."
-        )
-    return proxy
+    try:
+        return _parsed(value if "://" in value else f"http://{value}", variable, clock)
+    except _UnusableError as unusable:
+        # The value may hold a password: it isn't repeated, and is in no context either.
+        problem = ConfigProblem("environment", variable, unusable.found, unusable.expected)
+    raise ConfigError([problem])
 
 
-def _parsed(value: str, variable: str, clock: Callable[[], float]) -> Proxy | None:
+class _UnusableError(Exception):
+    """A setting that names no proxy. Both texts are without anything of it."""
+
+    def __init__(self, found: str, expected: str) -> None:
+        super().__init__(found)
+        self.found = found
+        self.expected = expected
+
+
+def _parsed(value: str, variable: str, clock: Callable[[], float]) -> Proxy:
+    """Raises: _UnusableError."""
     try:
         parts = urlsplit(value)
-        port = parts.port
+        host = parts.hostname or ""
     except ValueError:
-        return None
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
-        return None
+        raise _UnusableError("an address with wrong brackets", _EXPECTED) from None
+    if parts.scheme in _OTHER_SOCKS:
+        expected = f"{SOCKS}://HOST:PORT, where the proxy looks up the names"
+        raise _UnusableError(f"a {parts.scheme}:// proxy", expected)
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise _UnusableError("a proxy of another kind", _EXPECTED)
+    if not _is_host(host, parts.netloc):
+        raise _UnusableError("no host's name or address", _EXPECTED)
+    try:
+        port = _DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
+    except ValueError:
+        port = 0
+    if not port:
+        raise _UnusableError("a port that is none", "a port from 1 to 65535")
     authorization = None
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = f"Basic {b64encode(pair.encode()).decode()}"
+        if parts.scheme == SOCKS and not _SOCKS_LOGIN.fullmatch(pair):
+            raise _UnusableError(
+                "a user or a password that SOCKS can't carry", "1 to 255 visible ASCII characters"
+            )
+    if parts.scheme == SOCKS and not all(map(find_spec, SOCKS_PACKAGES)):
+        raise _UnusableError(
+            f"a {SOCKS}:// proxy, without the Python packages for it",
+            "the packages: pip install 'vncproxy[socks]'",
+        )
     return Proxy(
-        parts.hostname,
-        port or _DEFAULT_PORTS[parts.scheme],
+        host,
+        port,
         parts.scheme == "https",
         authorization,
         variable,
         clock,
+        socks=parts.scheme == SOCKS,
     )
+
+
+_EXPECTED = f"http://, https:// or {SOCKS}://, and HOST:PORT; or unset it"
+
+
+def _is_host(host: str, netloc: str) -> bool:
+    if "[" in netloc or ":" in host:
+        try:
+            return ip_address(host).version == 6
+        except ValueError:
+            return False
+    return _HOST_NAME.fullmatch(host) is not None
 
 
 def _login(authorization: str) -> str:

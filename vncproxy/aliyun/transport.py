@@ -17,6 +17,7 @@ from yarl import URL
 from vncproxy.aliyun.answers import Answer
 from vncproxy.aliyun.errors import CERTIFICATE, PROXY_REFUSED, TLS_REFUSED, permanent, transient
 from vncproxy.aliyun.proxies import Proxy
+from vncproxy.aliyun.socks import socks_faults
 from vncproxy.aliyun.tls import refusal_by_alert, refused_in_words
 from vncproxy.errors import CloudError
 
@@ -46,8 +47,9 @@ async def exchange(
 ) -> Answer | Failure:
     """The answer to one request without a body, or why there is none.
 
-    Redirects aren't followed, answers aren't compressed. Args: url - encoded already, sent as it
-    is; timeout_s - at most for all of it; max_bytes - a longer answer is a failure.
+    Redirects aren't followed, answers aren't compressed. Args: session - a SOCKS proxy's own, where
+    `proxy` is one; url - encoded already, sent as it is; timeout_s - at most for all of it;
+    max_bytes - a longer answer is a failure.
     """
     failure: Failure
     if proxy is not None and (why := proxy.standing_refusal) is not None:
@@ -68,7 +70,7 @@ async def exchange(
                 allow_redirects=False,
                 raise_for_status=False,
                 ssl=ssl_context,
-                proxy=proxy.url if proxy else None,
+                proxy=proxy.url if proxy and not proxy.socks else None,
                 proxy_headers=_proxy_headers(proxy),
                 # The one time limit is the one above.
                 timeout=aiohttp.ClientTimeout(total=None),
@@ -92,11 +94,13 @@ async def exchange(
         failure = Failure("certificate", _unverified(error.certificate_error, whose))
     except (aiohttp.ClientError, OSError) as error:
         failure = _unreached(error, proxy, URL(url, encoded=True))
+    except socks_faults() as error:
+        failure = _unreached(error, proxy, URL(url, encoded=True))
     return failure
 
 
 def _proxy_headers(proxy: Proxy | None) -> dict[str, str] | None:
-    if proxy is None or proxy.authorization is None:
+    if proxy is None or proxy.authorization is None or proxy.socks:
         return None
     return {"Proxy-Authorization": proxy.authorization}
 
@@ -134,7 +138,12 @@ def _whose(error: Exception, proxy: Proxy | None) -> str:
 
 
 def _unreached(error: Exception, proxy: Proxy | None, url: URL) -> Failure:
+    if proxy is not None and proxy.socks and isinstance(error.__cause__, ssl.SSLError):
+        # As that connector raises it, of TLS with the API, with aiohttp's own around.
+        error = error.__cause__
     whose = _whose(error, proxy)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Failure("certificate", _unverified(error, whose))
     if (alert := refusal_by_alert(error)) is not None:
         return Failure("tls", permanent(refused_in_words(whose, alert), TLS_REFUSED))
     match error:
@@ -144,6 +153,11 @@ def _unreached(error: Exception, proxy: Proxy | None, url: URL) -> Failure:
                 return Failure("proxy", permanent(why, PROXY_REFUSED))
             text = f"{proxy.named} didn't reach the ECS API (HTTP {error.status})."
             word = "proxy"
+        case _ if proxy is not None and isinstance(error, socks_faults()):
+            why = proxy.refused_by_socks(error, f"{url.host}:{url.port}")
+            if why is not None:
+                return Failure("proxy", permanent(why, PROXY_REFUSED))
+            text, word = f"{proxy.named} didn't reach the ECS API, or isn't there.", "proxy"
         case aiohttp.ClientConnectorDNSError():
             text, word = f"The name service doesn't know the host of {whose}.", "dns"
         case aiohttp.ClientProxyConnectionError():

@@ -223,6 +223,8 @@ def _failure(
                 return UpstreamRefused(why, PROXY_REFUSED)
             return UpstreamLost(f"{proxy.named} didn't reach the gateway (HTTP status {status})")
         case ProxyError() | InvalidProxy() if proxy is not None:
+            if (why := proxy.refused_by_socks(fault.__cause__, target)) is not None:
+                return UpstreamRefused(why, PROXY_REFUSED)
             return UpstreamLost(f"{proxy.named} can't be used")
         case InvalidStatus():
             status = fault.response.status_code

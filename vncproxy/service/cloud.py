@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from vncproxy.aliyun.credentials_source import credentials_source
 from vncproxy.aliyun.instances import EcsInstance
 from vncproxy.aliyun.proxies import EnvironmentProxies
 from vncproxy.aliyun.resolver import Resolver
+from vncproxy.aliyun.socks import socks_session
 from vncproxy.aliyun.tls import client_context
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Config
@@ -40,6 +41,7 @@ class Cloud:
     credentials: CredentialsSource
     dial_settings: DialSettings
     session: aiohttp.ClientSession
+    by_socks: aiohttp.ClientSession | None = None
 
 
 class CurrentCloud:
@@ -83,11 +85,17 @@ async def cloud_of(
     Args: redactor - hides all that it takes to get there, whoever may repeat it.
     Raises: ConfigError, CloudError.
     """
-    connector = aiohttp.TCPConnector(resolver=Resolver())
-    async with aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar()
-    ) as session:
-        yield cloud_over(session, config, environ, metrics, redactor)
+    socks = EnvironmentProxies(environ).socks
+    async with AsyncExitStack() as sessions:
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(resolver=Resolver()),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        await sessions.enter_async_context(session)
+        by_socks = None
+        if socks is not None:
+            by_socks = await sessions.enter_async_context(socks_session(socks))
+        yield cloud_over(session, config, environ, metrics, redactor, by_socks=by_socks)
 
 
 def cloud_over(
@@ -97,8 +105,9 @@ def cloud_over(
     metrics: Metrics | None = None,
     redactor: Redactor | None = None,
     credentials: CredentialsSource | None = None,
+    by_socks: aiohttp.ClientSession | None = None,
 ) -> Cloud:
-    """A way to the cloud that uses this session.
+    """A way to the cloud that uses these sessions.
 
     Args: see `cloud_of`; credentials - to go on with; None: they are looked for anew.
     Raises: ConfigError, CloudError.
@@ -131,6 +140,7 @@ def cloud_over(
         ssl_context=tls,
         proxies=proxies,
         gateway_hosts=config.aliyun.gateway_hosts,
+        socks_session=by_socks,
         on_call=on_call,
     )
     return Cloud(
@@ -138,6 +148,7 @@ def cloud_over(
         credentials,
         DialSettings(tls, config.aliyun.connect_host, proxies.proxy_for, local=client.is_local),
         session,
+        by_socks,
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from vncproxy.aliyun.credentials import KEY_ID, KEY_SECRET, TOKEN, Credentials
 from vncproxy.aliyun.credentials_chain import ChainCredentials
 from vncproxy.aliyun.credentials_source import credentials_source
-from vncproxy.errors import CloudError, CloudErrorKind
+from vncproxy.errors import ConfigError
 
 
 async def test_static_keys_of_the_environment() -> None:
@@ -47,9 +47,8 @@ def test_without_both_keys_the_chain_is_asked(environ: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("secret", ["two words", "line\nbreak", "ümlaut", "x" * 20000])
 def test_keys_that_cannot_be_sent_are_refused(secret: str) -> None:
-    """They are an error in plain words, which don't repeat them."""
-    with pytest.raises(CloudError) as caught:
+    """They are a wrong configuration, in words that don't repeat them."""
+    with pytest.raises(ConfigError, match=f"environment: {KEY_ID}, {KEY_SECRET}: ") as caught:
         credentials_source({KEY_ID: "id", KEY_SECRET: secret})
-    assert caught.value.kind is CloudErrorKind.PERMANENT
-    assert caught.value.code == "NoCredentials"
+    assert caught.value.__context__ is None
     assert secret not in caught.value.public_text

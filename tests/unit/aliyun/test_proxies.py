@@ -7,7 +7,7 @@ from base64 import b64decode
 import pytest
 
 from vncproxy.aliyun.proxies import METADATA_HOST, EnvironmentProxies, Proxy, is_loopback
-from vncproxy.errors import CloudError, CloudErrorKind
+from vncproxy.errors import ConfigError
 
 ENVIRON = {"HTTPS_PROXY": "http://user:p%40ss@proxy.corp:3128", "http_proxy": "plain.corp:8080"}
 
@@ -63,15 +63,51 @@ def test_no_proxy_is_honoured(no_proxy: str, proxied: bool) -> None:
     assert (found is not None) == proxied
 
 
-@pytest.mark.parametrize("value", ["socks5://u:secret@p:1", "http://", "http://secret:x@p:port"])
-def test_an_unusable_proxy_is_told_without_its_password(value: str) -> None:
-    """It is an error at once and not at the first call."""
-    with pytest.raises(CloudError) as caught:
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("socks5://u:secret@p:1", "a socks5:// proxy; expected socks5h://HOST:PORT"),
+        ("socks4://u:secret@p:1", "a socks4:// proxy"),
+        ("secret://p:1", "a proxy of another kind"),
+        ("http://", "no host's name or address"),
+        ("http://u:secret@a b:1", "no host's name or address"),
+        ("http://secret:x@p:port", "a port that is none; expected a port from 1 to 65535"),
+        ("http://secret:x@p:0", "a port that is none"),
+        ("http://secret:x@p:65536", "a port that is none"),
+        ("http://secret:x@[fd00::1:3128", "an address with wrong brackets"),
+        ("http://secret:x@[1.2.3.4]:3128", "brackets|no host's"),
+        ("http://secret:x@[fd00::zz]:3128", "brackets|no host's"),
+        ("socks5h://u:s\N{LATIN SMALL LETTER E WITH ACUTE}cret@p:1", "that SOCKS can't carry"),
+        (f"socks5h://u:{'secret' * 50}@p:1", "that SOCKS can't carry"),
+    ],
+)
+def test_an_unusable_proxy_is_told_without_its_password(value: str, found: str) -> None:
+    """It is a wrong configuration, found at once and not at the first call."""
+    with pytest.raises(ConfigError, match=f"HTTPS_PROXY: found .*({found})") as caught:
         EnvironmentProxies({"HTTPS_PROXY": value})
-    assert caught.value.kind is CloudErrorKind.PERMANENT
-    assert "HTTPS_PROXY" in caught.value.public_text
     assert "secret" not in caught.value.public_text
     assert caught.value.__context__ is None
+
+
+def test_a_socks_proxy() -> None:
+    """Its address for libraries has the login; it serves plain and secure connections alike."""
+    proxies = EnvironmentProxies({"https_proxy": "socks5h://ann:p%40ss@proxy.corp"})
+    proxy = proxies.proxy_for("ecs.x.aliyuncs.com", 443, secure=True)
+    assert proxy is not None
+    assert proxies.socks is proxy
+    assert (proxy.socks, proxy.host, proxy.port) == (True, "proxy.corp", 1080)
+    assert proxy.login == ("ann", "p@ss")
+    assert proxy.url == "socks5h://proxy.corp:1080"
+    assert proxy.url_with_login == "socks5h://ann:p%40ss@proxy.corp:1080"
+    assert proxies.passwords == {"p@ss"}
+    assert EnvironmentProxies(ENVIRON).socks is None
+
+
+def test_a_socks_proxy_without_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to install is told."""
+    monkeypatch.setattr("vncproxy.aliyun.proxies.SOCKS_PACKAGES", ("no_such_package_here",))
+    with pytest.raises(ConfigError, match=r"HTTP_PROXY: .*pip install 'vncproxy\[socks\]'"):
+        EnvironmentProxies({"HTTP_PROXY": "socks5h://p:1"})
 
 
 def test_proxies_by_tls_and_on_ipv6() -> None:
