@@ -343,10 +343,6 @@ class Console:
 
     # What viewers tell
 
-    def viewer_proved(self, viewer: Viewer) -> None:
-        """It knows its password."""
-        self.stage.proved(viewer)
-
     def viewer_ready(self, viewer: Viewer) -> None:
         """Its handshake is done."""
         self.stage.welcome(viewer)

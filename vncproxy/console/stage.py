@@ -120,10 +120,13 @@ class Stage:
         self._pump()
 
     def _bring_in(self, viewer: Viewer) -> None:
-        """Go on with a viewer that waits for a link."""
+        """Go on with a viewer that waits for a link; one that proved itself can be told till then.
+
+        Source: RFC 6143, section 7.1.3.
+        """
         if viewer.phase is Phase.WAITING:
             viewer.greet()
-        elif viewer.phase is Phase.ADMISSION:
+        elif viewer.phase is Phase.ADMISSION and self.link is not None:
             viewer.admit()
         elif viewer.phase is Phase.WELCOME:
             self.welcome(viewer)
@@ -184,7 +187,7 @@ class Stage:
         self.control.join(viewer.id, may_control=identity.may_control, take=identity.take)
         self.controller_changed(before)
         if self.fanout is not None:
-            viewer.greet()
+            self._bring_in(viewer)
 
     def record(self, viewer_id: str, made: Callable[[ScreenMemory], Recorder]) -> None:
         """Record what is seen while this viewer is on. Args: made - gives a recorder for it."""
@@ -217,14 +220,6 @@ class Stage:
                 self._send(self._releases())
                 self.held.clear()
             self._changed()
-
-    def proved(self, viewer: Viewer) -> None:
-        """Let in a viewer that knows its password, once there is a link: till then it can be told.
-
-        Source: RFC 6143, section 7.1.3.
-        """
-        if self.link is not None:
-            viewer.admit()
 
     def welcome(self, viewer: Viewer) -> None:
         """Give ServerInit to a viewer whose handshake is done, if there is a link."""

@@ -40,9 +40,6 @@ HANDSHAKE_TIMEOUT_S = 30.0
 class ViewerHost(Protocol):
     """The console, as a viewer sees it."""
 
-    def viewer_proved(self, viewer: Viewer) -> None:
-        """It knows the password and waits for `admit`, or to be told why not."""
-
     def viewer_ready(self, viewer: Viewer) -> None:
         """The handshake is done: ServerInit is wanted."""
 
@@ -82,7 +79,7 @@ class Viewer:
         limits: ViewerLimits,
         verifier: PasswordVerifier | None = None,
     ) -> None:
-        """Own `leg`; nothing is read before `open`."""
+        """Own `leg`; nothing is read before `open` or `prove`."""
         self.identity = identity
         self.phase = Phase.WAITING
         self.since = time.time()
@@ -98,6 +95,8 @@ class Viewer:
         self._farewell: asyncio.Task[None] | None = None
         self._told: asyncio.Event | None = None
         self.gave_wrong_password = False
+        self._attached = False
+        self._judged = asyncio.Event()
         self._tasks = Tasks()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._opened_at = time.monotonic()
@@ -135,13 +134,35 @@ class Viewer:
 
     @contained
     def open(self, host: ViewerHost) -> None:
-        """Begin: the viewer waits until the console starts its handshake."""
+        """Begin: the viewer waits until the console starts its handshake, or goes on with it."""
         self._host = host
-        self._leg.attach(self)
+        self._attach()
+        if self.end is not None:
+            return
         if self._limits.max_age_s:
             self._after("age", self._limits.max_age_s, self._too_old)
         if self._limits.idle_timeout_s:
             self._after("idle", self._limits.idle_timeout_s, self._maybe_idle)
+
+    @contained
+    def listen(self) -> None:
+        """Take what it sends, though no console serves it yet."""
+        self._attach()
+
+    def _attach(self) -> None:
+        if not self._attached:
+            self._attached = True
+            self._leg.attach(self)
+
+    async def prove(self) -> bool:
+        """Ask a native viewer for its password, before anything is opened for it.
+
+        Returns: True - it knows it, and waits to be admitted or told why not; False - it has ended.
+        """
+        self.greet()
+        self.listen()
+        await self._judged.wait()
+        return self.end is None
 
     @contained
     def greet(self) -> None:
@@ -152,8 +173,12 @@ class Viewer:
 
     @contained
     def admit(self) -> None:
-        """Let in a viewer that has proved itself; from here on RFB can't tell it of a failure."""
+        """Let in a viewer that has proved itself; from here on RFB can't tell it of a failure.
+
+        Source: RFC 6143, section 7.1.3.
+        """
         self.phase = Phase.HANDSHAKE
+        self._after("handshake", HANDSHAKE_TIMEOUT_S, self._handshake_hangs)
         self.send([self._handshake.admit()])
         self._shake_hands(b"")
 
@@ -276,7 +301,7 @@ class Viewer:
 
     async def turn_away(self, reason: CloseReason) -> None:
         """End a viewer that no console is to see, told why."""
-        self._leg.attach(self)
+        self.listen()
         self.close(reason)
         await self.closed()
         await self.abandon()
@@ -346,12 +371,11 @@ class Viewer:
                     self._leg.send([sent])
                 case PasswordAccepted():
                     self.phase = Phase.ADMISSION
-                    if self._host is not None:
-                        self._host.viewer_proved(self)
+                    self._handshake_waits()
+                    self._judged.set()
                 case ViewerReady():
                     self.phase = Phase.WELCOME
-                    if timer := self._timers.pop("handshake", None):
-                        timer.cancel()
+                    self._handshake_waits()
                     if self._host is not None:
                         self._host.viewer_ready(self)
                 case HandshakeBroken(reason):
@@ -401,6 +425,11 @@ class Viewer:
         else:
             self.close(CloseReason(CloseCode.IDLE, Side.VIEWER, "no input for too long"))
 
+    def _handshake_waits(self) -> None:
+        """For the daemon, not for the viewer."""
+        if timer := self._timers.pop("handshake", None):
+            timer.cancel()
+
     def _handshake_hangs(self) -> None:
         self._broke_rules("it didn't finish its handshake in time")
 
@@ -447,6 +476,7 @@ class Viewer:
         except Exception:
             _log.exception("viewer.fault", viewer=self.id)
         finally:
+            self._judged.set()
             self.ended.set()
 
 

@@ -1,8 +1,9 @@
 """The door for native viewers of one instance: a loopback port that asks for a VNC password.
 
-Where there are rules, the kernel has to say whose account connects, and a rule lets that account
-in; the password is asked for all the same. VncAuth uses eight characters of it and an old cipher,
-so wrong ones are counted: guessing gets five tries a minute.
+The password comes first: till it is proved nothing is opened, dialled or kept free, and each
+account has only a few connections that haven't proved it. Where there are rules, the kernel has to
+say whose account connects, and a rule lets that account in; the password is asked for all the same.
+VncAuth uses eight characters of it and an old cipher: guessing gets five tries a minute an account.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import replace
 
 import structlog
@@ -34,6 +35,7 @@ from vncproxy.rfb.vnc_auth import CHALLENGE_BYTES, PasswordVerifier
 from vncproxy.web.accounts import is_own
 from vncproxy.web.api import new_viewer_id
 from vncproxy.web.context import Services, find, outside_hours
+from vncproxy.web.crowd import Crowd
 from vncproxy.web.directory import Directory
 from vncproxy.web.identity import OWNER, UNKNOWN, Identity
 from vncproxy.web.rules import Role
@@ -43,8 +45,11 @@ from vncproxy.web.tcp_leg import TcpLeg
 _log = structlog.get_logger("vncproxy.native")
 
 HOST = "127.0.0.1"
-MAX_CONNECTIONS = 32
+UNPROVED_MAX = 32
+"""Connections that haven't proved the password; one more, and the oldest has to go."""
+UNPROVED_PER_ACCOUNT_MAX = 4
 WRONG_LIMIT = 5
+"""Wrong passwords of one account in `WRONG_WINDOW_S`, tries that are under way included."""
 WRONG_WINDOW_S = 60.0
 
 
@@ -63,6 +68,33 @@ async def identity_of(uid: int | None, directory: Directory) -> Identity:
     return Identity(name, "peer+vnc-password", "peer") if name is not None else UNKNOWN
 
 
+class Guesses:
+    """Tries of the password by account; instants are monotonic seconds. Pure."""
+
+    def __init__(self) -> None:
+        """Nobody has tried."""
+        self._under_way: Counter[str] = Counter()
+        self._wrong: dict[str, deque[float]] = {}
+
+    def begin(self, account: str, now: float) -> bool:
+        """Whether this account may try once more; `end` says how that went."""
+        for one in [one for one, at in self._wrong.items() if at[-1] <= now - WRONG_WINDOW_S]:
+            del self._wrong[one]
+        lately = [at for at in self._wrong.get(account, ()) if at > now - WRONG_WINDOW_S]
+        if self._under_way[account] + len(lately) >= WRONG_LIMIT:
+            return False
+        self._under_way[account] += 1
+        return True
+
+    def end(self, account: str, now: float, *, wrong: bool) -> None:
+        """The password was right or wrong, or none came."""
+        self._under_way[account] -= 1
+        if not self._under_way[account]:
+            del self._under_way[account]
+        if wrong:
+            self._wrong.setdefault(account, deque(maxlen=WRONG_LIMIT)).append(now)
+
+
 class NativeDoor:
     """Listens from `start` to `close`."""
 
@@ -75,8 +107,10 @@ class NativeDoor:
         self._password = password
         self._parts = parts
         self._tasks = Tasks()
-        self._connections = 0
-        self._wrong: deque[float] = deque(maxlen=WRONG_LIMIT)
+        self._crowd = Crowd(
+            most_strangers=UNPROVED_MAX, most_strangers_of_one=UNPROVED_PER_ACCOUNT_MAX
+        )
+        self._guesses = Guesses()
         self._server: asyncio.Server | None = None
 
     def renew(self, instance: ConsoleInstance, password: str, parts: Services) -> None:
@@ -118,20 +152,49 @@ class NativeDoor:
         self._tasks.start(self._serve(leg), f"native-{self._instance.id}")
 
     async def _serve(self, leg: TcpLeg) -> None:
-        who = self._who(UNKNOWN)
-        self._connections += 1
+        uid = leg.peer_uid()
+        # Those whom the kernel doesn't tell apart count as one.
+        account = str(uid)
+        if (place := self._crowd.enter(account)) is None:
+            await leg.shut()
+            return
+        place.cut = leg.abort
+        viewer = self._viewer(self._who(UNKNOWN), leg)
         try:
-            try:
-                identity = await identity_of(leg.peer_uid(), self._parts.authority.directory)
-                who = self._who(identity)
-                self._check_limits()
-                instance, who = await self._permitted(identity, who)
-            except AccessError as refusal:
-                await self._turn_away(self._viewer(who, leg), refusal)
-            else:
-                await self._open(instance, self._viewer(who, leg))
+            identity = await identity_of(uid, self._parts.authority.directory)
+            viewer.identity = self._who(identity)
+            if self._parts.authority.has_rules:
+                # The account is known, so who has no rule needn't type a password.
+                await self._permitted(identity, viewer.identity)
+            if await self._proves(viewer, account):
+                place.settle()
+                instance, viewer.identity = await self._permitted(identity, viewer.identity)
+                await self._open(instance, viewer)
+        except AccessError as refusal:
+            await self._turn_away(viewer, refusal)
+        except (AuditError, RecordingError) as error:
+            await viewer.turn_away(error.close_reason())
         finally:
-            self._connections -= 1
+            place.leave()
+            await viewer.abandon()
+
+    async def _proves(self, viewer: Viewer, account: str) -> bool:
+        """Whether a viewer knows the password; if not, it has been told. Raises: AccessError."""
+        if not self._guesses.begin(account, time.monotonic()):
+            raise AccessError(429, "too-many-attempts", "Too many wrong passwords. Wait a minute.")
+        try:
+            proved = await viewer.prove()
+        finally:
+            wrong = viewer.gave_wrong_password
+            self._guesses.end(account, time.monotonic(), wrong=wrong)
+        if wrong:
+            _log.warning(
+                "native.wrong_password", instance=self._instance.id, user=viewer.identity.user
+            )
+            self._refused(viewer, AccessError(401, "wrong-password", "The password is wrong."))
+        if not proved:
+            await viewer.closed()
+        return proved
 
     def _who(self, identity: Identity) -> ViewerIdentity:
         return ViewerIdentity(
@@ -143,14 +206,6 @@ class NativeDoor:
             how=identity.how,
             kind=identity.kind,
         )
-
-    def _check_limits(self) -> None:
-        """Raises: AccessError."""
-        now = time.monotonic()
-        if len(self._wrong) == WRONG_LIMIT and self._wrong[0] > now - WRONG_WINDOW_S:
-            raise AccessError(429, "too-many-attempts", "Too many wrong passwords. Wait a minute.")
-        if self._connections > MAX_CONNECTIONS:
-            raise AccessError(429, "too-many-connections", "Too many connections to this port.")
 
     async def _permitted(
         self, identity: Identity, who: ViewerIdentity
@@ -187,30 +242,21 @@ class NativeDoor:
         return Viewer(who, leg, ViewerLimits.of(self._parts.limits), verifier)
 
     async def _open(self, instance: ConsoleInstance, viewer: Viewer) -> None:
-        parts = self._parts
-        try:
-            async with parts.registry.hold(
-                instance, viewer.id, watches=not viewer.identity.may_control
-            ) as hold:
-                await announce(hold.console, viewer.identity)
-                await serve(hold, viewer, parts)
-        except AccessError as refusal:
-            await self._turn_away(viewer, refusal)
-        except (AuditError, RecordingError) as error:
-            await viewer.turn_away(error.close_reason())
-        finally:
-            if viewer.gave_wrong_password:
-                self._wrong.append(time.monotonic())
-                _log.warning(
-                    "native.wrong_password", instance=instance.id, user=viewer.identity.user
-                )
+        async with self._parts.registry.hold(
+            instance, viewer.id, watches=not viewer.identity.may_control
+        ) as hold:
+            await announce(hold.console, viewer.identity)
+            await serve(hold, viewer, self._parts)
 
-    async def _turn_away(self, viewer: Viewer, refusal: AccessError) -> None:
+    def _refused(self, viewer: Viewer, refusal: AccessError) -> None:
         who = viewer.identity
         self._parts.metrics.refused(refusal.word)
         _log.info("native.refused", word=refusal.word, instance=self._instance.id, user=who.user)
         entry = turned_away(self._instance, who, refusal)
         for one in self._parts.refusals.note(entry, time.monotonic()):
             self._parts.audit.record_later(one)
+
+    async def _turn_away(self, viewer: Viewer, refusal: AccessError) -> None:
+        self._refused(viewer, refusal)
         # RFB has no codes: the text is what its user sees.
         await viewer.turn_away(CloseReason(CloseCode.KICKED, Side.DAEMON, refusal.public_text))

@@ -116,5 +116,9 @@ class TcpLeg(asyncio.Protocol):
 
     async def shut(self) -> None:
         """Drop the connection."""
+        self.abort()
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
         if self._transport is not None:
             self._transport.abort()

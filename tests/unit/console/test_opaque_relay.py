@@ -73,8 +73,6 @@ class Setup:
         """Never: the daemon shakes no hands."""
         raise AssertionError
 
-    viewer_proved = viewer_ready
-
     def viewer_said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
         """Never: nothing is parsed."""
         raise AssertionError

@@ -181,10 +181,6 @@ class House:
         """It wants ServerInit."""
         self.stage.welcome(viewer)
 
-    def viewer_proved(self, viewer: Viewer) -> None:
-        """It knows its password."""
-        self.stage.proved(viewer)
-
     def viewer_said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
         """Messages."""
         self.stage.said(viewer, events)

@@ -36,17 +36,10 @@ class Host:
     def __init__(self) -> None:
         """Nothing was told."""
         self.told: list[object] = []
-        self.admits = True
 
     def viewer_ready(self, viewer: Viewer) -> None:
         """Welcome it."""
         self.told.append("ready")
-
-    def viewer_proved(self, viewer: Viewer) -> None:
-        """Admit it, if there is a link."""
-        self.told.append("proved")
-        if self.admits:
-            viewer.admit()
 
     def viewer_said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
         """Messages."""
@@ -68,13 +61,21 @@ class Host:
 class Setup:
     """A viewer, its far end, and its console."""
 
-    def __init__(self, limits: ViewerLimits = LIMITS, password: str = "", **who: Any) -> None:
-        """Open, and waiting for a link."""
+    def __init__(
+        self,
+        limits: ViewerLimits = LIMITS,
+        password: str = "",
+        *,
+        opened: bool = True,
+        **who: Any,
+    ) -> None:
+        """Waiting for a link, if it is `opened`."""
         self.leg, self.host = FakeLeg(), Host()
         verifier = PasswordVerifier(password, CHALLENGE) if password else None
         identity = ViewerIdentity("v-1", "ann", "127.0.0.1", "local", **who)
         self.viewer = Viewer(identity, self.leg, limits, verifier)
-        self.viewer.open(self.host)
+        if opened:
+            self.viewer.open(self.host)
 
     def shake(self) -> None:
         """Up to the wish for ServerInit."""
@@ -146,21 +147,36 @@ async def test_a_viewer_that_speaks_first_breaks_rfb(make: Make) -> None:
     assert code_of(setup.viewer) == (4400, "viewer-protocol")
 
 
-async def test_a_native_viewer_proves_itself_and_waits_for_a_link(make: Make) -> None:
+async def test_a_native_viewer_proves_itself_and_waits_for_a_link(make: Make, clock: Clock) -> None:
     """Only then is it let in, so that it can still be told of a failure in RFB."""
-    setup = make(LIMITS, "geheim", native=True)
-    setup.host.admits = False
-    setup.viewer.greet()
+    setup = make(LIMITS, "geheim", native=True, opened=False)
+    proving = asyncio.create_task(setup.viewer.prove())
+    await settle()
     setup.leg.deliver(VERSION + b"\x02")
     assert setup.leg.take().endswith(CHALLENGE)
+    assert not proving.done()
     setup.leg.deliver(response("geheim", CHALLENGE))
-    assert setup.host.told == ["proved"]
+    assert await proving
     assert setup.viewer.phase is Phase.ADMISSION
-    assert setup.leg.take() == b""
+    await clock.forward(HANDSHAKE_TIMEOUT_S + 1)
+    assert (setup.leg.take(), setup.viewer.end) == (b"", None)
+    setup.viewer.open(setup.host)
     setup.viewer.admit()
     assert setup.leg.take() == bytes(4)
     setup.leg.deliver(b"\x01")
-    assert setup.host.told == ["proved", "ready"]
+    assert setup.host.told == ["ready"]
+
+
+async def test_a_native_viewer_that_proves_nothing(make: Make, clock: Clock) -> None:
+    """It says nothing, or goes: either way it is over."""
+    silent, gone = (make(LIMITS, "geheim", native=True, opened=False) for _ in range(2))
+    proving = [asyncio.create_task(one.viewer.prove()) for one in (silent, gone)]
+    await settle()
+    gone.leg.end(Side.VIEWER)
+    await clock.forward(HANDSHAKE_TIMEOUT_S + 1)
+    assert await asyncio.gather(*proving) == [False, False]
+    assert code_of(silent.viewer) == (4400, "viewer-protocol")
+    assert code_of(gone.viewer) == (1000, "viewer-left")
 
 
 async def test_a_wrong_password_of_a_native_viewer_is_told(make: Make) -> None:
@@ -173,7 +189,7 @@ async def test_a_wrong_password_of_a_native_viewer_is_told(make: Make) -> None:
     assert setup.leg.take().startswith(b"\0\0\0\1")
     assert code_of(setup.viewer) == (4401, "vnc-password")
     assert setup.viewer.gave_wrong_password
-    assert "proved" not in setup.host.told
+    assert not await setup.viewer.prove()
 
 
 async def test_a_native_viewer_is_told_why_it_can_not_be_had(make: Make) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import uvloop
@@ -144,3 +147,38 @@ def test_it_works_on_the_loop_that_the_daemon_runs_on() -> None:
             assert (leg.backlog_bytes, leg.sent_bytes) == (0, 7 + size)
 
     uvloop.run(scene())
+
+
+async def test_what_comes_before_anybody_listens() -> None:
+    """Is given to whoever does: asyncio's own loop reads before it can be told not to."""
+    async with connected() as (leg, _, writer):
+        leg.data_received(b"very ")
+        leg.data_received(b"early ")
+        writer.write(b"and late")
+        receiver = Receiver()
+        leg.attach(receiver)
+        await until(lambda: receiver.data == b"very early and late", "the bytes")
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_an_end_that_nobody_heard(run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+    """Is told to whoever listens afterwards, once; what is still sent raises nothing."""
+
+    async def scene() -> None:
+        async with connected() as (leg, _, writer):
+            leg.resume()
+            writer.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            writer.transport.abort()
+            await asyncio.wait_for(leg._over.wait(), 20)
+            leg.send([b"nobody ", b"reads this"])
+            receiver = Receiver()
+            leg.attach(receiver)
+            leg.send([b"nor this"])
+            assert [end.side for end in receiver.ends] == [Side.VIEWER]
+            await leg.close()
+            await leg.shut()
+            assert len(receiver.ends) == 1
+
+    run(scene())
