@@ -6,6 +6,7 @@ Nothing heavy is imported before a command is known, so that --help answers at o
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shutil
 import sys
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from vncproxy import __version__
 from vncproxy.errors import CloudError, ConfigError, LocalError, VncproxyError
+from vncproxy.observe.escaping import escaped, escaped_json
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -105,16 +107,29 @@ def _open_standard_streams() -> None:
                 os.dup2(opened, number)
                 os.close(opened)
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        # What the terminal's encoding lacks, of a name for instance, is spelt out, too.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class _OutputError(LocalError):
     """The standard output can't be written to."""
 
 
-def _print(*values: object, end: str = "\n", flush: bool = False) -> None:
-    """Raises: BrokenPipeError - its reader has left; _OutputError."""
+def _print(text: str, *, flush: bool = False) -> None:
+    """Print a line: what others chose of it neither moves the cursor nor starts another line.
+
+    Raises: BrokenPipeError - its reader has left; _OutputError.
+    """
     with _writing():
-        print(*values, end=end, flush=flush)
+        print(escaped(text), flush=flush)
+
+
+def _draw(picture: str) -> None:
+    """Print what moves the cursor on purpose. Raises: as `_print`."""
+    with _writing():
+        print(end=picture, flush=True)
 
 
 def _flush() -> None:
@@ -137,8 +152,12 @@ def _writing() -> Iterator[None]:
 def _complain(text: str) -> None:
     # Where nobody can be told, the exit status still says it.
     with suppress(OSError):
-        for line in text.splitlines():
-            print(f"vncproxy: {line}", file=sys.stderr)
+        for line in text.split("\n"):
+            _tell(f"vncproxy: {line}")
+
+
+def _tell(line: str) -> None:
+    print(escaped(line), file=sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -456,7 +475,8 @@ async def _permissions(loaded: Loaded, options: argparse.Namespace) -> int:
 def _print_json(value: Any) -> None:
     import json
 
-    _print(json.dumps(value, indent=2, ensure_ascii=False))
+    for line in escaped_json(json.dumps(value, indent=2, ensure_ascii=False)).split("\n"):
+        _print(line)
 
 
 def _url(options: argparse.Namespace) -> int:
@@ -479,7 +499,7 @@ def _url(options: argparse.Namespace) -> int:
                 options.instance,
                 force=options.force,
                 with_password=options.with_password,
-                say=lambda text: print(text, file=sys.stderr, flush=True),
+                say=_tell,
             )
         else:
             url = await console_url(loaded.config, os.environ, options.instance, options.base_url)
@@ -526,9 +546,10 @@ def _consoles(options: argparse.Namespace) -> int:
         else:
             lines = table(rows, time.time())
             if options.watch and sys.stdout.isatty():
-                _print(end=frame(lines, *shutil.get_terminal_size()), flush=True)
+                _draw(frame(lines, *shutil.get_terminal_size()))
             else:
-                _announce("\n".join(lines))
+                for line in lines:
+                    _announce(line)
 
     async def work() -> int:
         from vncproxy.commands.consoles import consoles, watch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from vncproxy.observe.logging import escaped
+from vncproxy.observe.escaping import escaped
 
 Row = dict[str, Any]
 
@@ -49,7 +49,7 @@ def frame(lines: Sequence[str], columns: int, height: int) -> str:
         shown.append(f"… and {len(lines) - len(shown)} more lines")
     # Not the last column: where it is filled, some terminals take what comes next for the line's.
     ends = "\x1b[K\n"
-    return "\x1b[H" + "".join(line[: columns - 1] + ends for line in shown) + "\x1b[J"
+    return "\x1b[H" + "".join(escaped(line)[: columns - 1] + ends for line in shown) + "\x1b[J"
 
 
 def _console(row: Row, now: float) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 from vncproxy.commands.daemon_client import NoDaemonError, daemon_client
 from vncproxy.config.model import Config
 from vncproxy.errors import ConfigError
-from vncproxy.observe.logging import escaped
+from vncproxy.observe.escaping import escaped
 from vncproxy.service.cloud import cloud_of
 from vncproxy.service.instances import inventory_of
 
@@ -51,12 +51,11 @@ async def instances(config: Config, environ: Mapping[str, str]) -> dict[str, Any
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
     """The rows for people."""
-    cells = [("ALIAS", "ID", "REGION", "STATUS", "ON")]
+    cells: list[tuple[str, ...]] = [("ALIAS", "ID", "REGION", "STATUS", "ON")]
     for row in rows:
         on = ", ".join(f"{v['user']}" for v in row["viewers"]) or "-"
-        cells.append(
-            (row["alias"], row["id"], row["region"], row["status"] or "unknown", escaped(on))
-        )
+        texts = (row["alias"], row["id"], row["region"], row["status"] or "unknown", on)
+        cells.append(tuple(escaped(text) for text in texts))
     widths = [max(len(row[column]) for row in cells) for column in range(5)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

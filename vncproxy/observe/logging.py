@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 import threading
 from collections.abc import Iterable, MutableMapping
@@ -18,6 +17,7 @@ from typing import Any, Literal, Protocol
 import structlog
 from structlog.typing import Processor, WrappedLogger
 
+from vncproxy.observe.escaping import escaped, escaped_json
 from vncproxy.observe.redaction import Redactor
 
 Format = Literal["auto", "console", "json"]
@@ -26,12 +26,6 @@ EventDict = MutableMapping[str, Any]
 _OWN_LOGGER = "vncproxy"
 _LEADING_KEYS = ("timestamp", "level", "event")
 _LONG_TEXTS = frozenset({"exception", "stack"})
-# Everything that moves a terminal's cursor or starts a line: peers choose some of the texts.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_RAW_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029]")
-_CONTROL_BUT_LAYOUT = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
-)
 
 
 class LogStream(Protocol):
@@ -169,7 +163,7 @@ class _Hide:
 
 def _escape_deep(value: object, key: str = "") -> object:
     if isinstance(value, str):
-        return escaped(value, _CONTROL_BUT_LAYOUT if key in _LONG_TEXTS else _CONTROL)
+        return escaped(value, keep_layout=key in _LONG_TEXTS)
     if isinstance(value, list):
         return [_escape_deep(item) for item in value]
     if isinstance(value, dict):
@@ -177,16 +171,11 @@ def _escape_deep(value: object, key: str = "") -> object:
     return value
 
 
-def escaped(text: str, what: re.Pattern[str] = _CONTROL) -> str:
-    """A text of somebody else's with its control characters spelt out, fit for a terminal."""
-    return what.sub(lambda m: m[0].encode("unicode_escape").decode(), text)
-
-
 def _render_json(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
     first = {key: event[key] for key in _LEADING_KEYS if key in event}
     text = json.dumps({**first, **event}, ensure_ascii=False, separators=(",", ":"))
-    # JSON allows these raw, but some readers end a line at them.
-    return _RAW_IN_JSON.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
+    # Some readers end a line at what JSON allows raw.
+    return escaped_json(text)
 
 
 class _CleanHandler(logging.StreamHandler[LogStream]):

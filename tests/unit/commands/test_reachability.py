@@ -20,6 +20,8 @@ from vncproxy.config.model import Aliyun, Config
 from vncproxy.service.cloud import Cloud, cloud_of
 from vncproxy.simulator.simulator import Simulator
 
+pytestmark = pytest.mark.sockets
+
 
 @asynccontextmanager
 async def cloud(aliyun: Aliyun, **variables: str) -> AsyncIterator[Cloud]:
