@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import threading
+from pathlib import Path
+
 import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
@@ -147,3 +152,20 @@ def test_whether_the_audit_can_be_written_is_asked_at_each_look() -> None:
     assert "vncproxy_audit_writable 1.0" in metrics.render().decode()
     full = True
     assert "vncproxy_audit_writable 0.0" in metrics.render().decode()
+
+
+async def test_what_a_leak_would_show_in() -> None:
+    """Tasks, threads and descriptors are counted at each look."""
+    metrics = Metrics()
+    names = ["vncproxy_tasks", "vncproxy_threads", "vncproxy_file_descriptors"]
+    before = [samples(metrics)[name, ()] for name in names]
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    task = asyncio.create_task(asyncio.sleep(60))
+    with Path(os.devnull).open("rb"):
+        now = [samples(metrics)[name, ()] for name in names]
+    task.cancel()
+    done.set()
+    thread.join()
+    assert [after - then for then, after in zip(before, now, strict=True)] == [1, 1, 1]
