@@ -30,6 +30,7 @@ from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 
 FULL_HD = 1920, 1080
 """Of pixels 8.3 MB."""
+DESKTOP_NAME = -307
 COUNTED, OPEN = "counted", "open count"
 
 
@@ -226,3 +227,19 @@ async def test_a_viewer_that_leaves_within_an_update(tmp_path: Path) -> None:
         client.send(answer[5000:])
         await until(lambda: shown(stays, paints.frame), "the new picture")
         await until(lambda: shown(comes, paints.frame), "the picture of who came")
+
+
+@pytest.mark.parametrize("size", [5000, 1 << 20])
+async def test_a_long_name_is_cut(tmp_path: Path, size: int) -> None:
+    """As it is in ServerInit, and the console goes on."""
+    async with painter(tmp_path, (64, 48)) as (setup, paints):
+        viewer = await setup.viewer(encodings=(RAW, DESKTOP_NAME))
+        await until(lambda: shown(viewer, paints.frame), "the picture")
+        (client,) = paints.server.clients
+        name = struct.pack(">HHHHiI", 0, 0, 0, 0, DESKTOP_NAME, size) + b"n" * size
+        client.send(update(name), update(raw(paints.frame)))
+        await until(lambda: viewer.decoder.name == b"n" * 4096, "the name")
+        assert len(paints.server.clients) == 1
+        late = await setup.connect()
+        await late.shake_hands()
+        assert late.name == "n" * 4096

@@ -29,6 +29,7 @@ TEXTS = 64
 BROKEN = {
     "a message of no type": b"\x63" + bytes(40),
     "a pixel of 24 bits": b"\0\0\0\0" + bytes([24, 24, 0, 1]) + bytes(12),
+    "a colour map and 32 bits": b"\0\0\0\0" + bytes([32, 24, 0, 0]) + bytes(12),
     "a fence of 65 bytes": b"\xf8" + bytes(7) + b"\x41" + bytes(65),
     "a message of the upstream's": CUT_TEXT[:64],
     "a QEMU message of no type": b"\xff\x07" + bytes(10),

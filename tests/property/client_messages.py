@@ -14,7 +14,10 @@ s32 = st.integers(-(1 << 31), (1 << 31) - 1)
 shifts = st.integers(0, 31)
 
 pixel_formats = st.builds(
-    lambda bpp, *rest: struct.pack(">BBBBHHHBBBxxx", bpp, *rest),
+    # True colours, since a colour map goes with 8 bits only.
+    lambda bpp, depth, big, true, *rest: struct.pack(
+        ">BBBBHHHBBBxxx", bpp, depth, big, true if bpp == 8 else true or 1, *rest
+    ),
     st.sampled_from([8, 16, 32]),
     u8,
     u8,

@@ -24,6 +24,9 @@ from vncproxy.rfb import tight
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.region import Uncovered
 from vncproxy.rfb.server_events import (
+    RawEnded,
+    RawReceived,
+    RawStarted,
     RectangleReceived,
     ServerEvent,
     StreamBroken,
@@ -110,9 +113,27 @@ def parse(client: RfbClient, pixel_format: PixelFormat = FORMAT) -> list[ServerE
         assert not [event for event in events if isinstance(event, StreamBroken)]
         assert stream.at_boundary
         assert (stream.width, stream.height) == client.decoder.size
-        results.append(events)
+        results.append(whole(events))
     assert results[0] == results[1] == results[2]
     return results[0]
+
+
+def whole(events: list[ServerEvent]) -> list[ServerEvent]:
+    """The events with each Raw rectangle as one."""
+    out: list[ServerEvent] = []
+    start, pixels = RawStarted(0, 0, 0, 0, 0), b""
+    for event in events:
+        match event:
+            case RawStarted():
+                start, pixels = event, b""
+            case RawReceived(data):
+                pixels += data
+            case RawEnded():
+                area = start.x, start.y, start.width, start.height
+                out.append(RectangleReceived(*area, 0, pixels))
+            case _:
+                out.append(event)
+    return out
 
 
 def rewrite(
@@ -218,6 +239,7 @@ async def walk(port: int, pixels: bytes, encoding: int) -> set[int]:
         region = Uncovered(client.width, client.height)
         stream = ServerStream(client.width, client.height, PixelFormat.unpack(pixels))
         seen = set()
+        start = RawStarted(0, 0, 0, 0, 0)
         while not (region.complete and stream.at_boundary):
             before = len(client.captured)
             await client.receive(decode=False)
@@ -225,6 +247,11 @@ async def walk(port: int, pixels: bytes, encoding: int) -> set[int]:
                 assert not isinstance(event, StreamBroken), event
                 if isinstance(event, UpdateEnded):
                     client.request(incremental=True)
+                if isinstance(event, RawStarted):
+                    seen.add(0)
+                    start = event
+                if isinstance(event, RawEnded):
+                    region.cover(start.x, start.y, start.width, start.height)
                 if isinstance(event, RectangleReceived) and event.encoding in PICTURES:
                     seen.add(event.encoding)
                     region.cover(event.x, event.y, event.width, event.height)

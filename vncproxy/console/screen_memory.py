@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import RectangleReceived
+from vncproxy.rfb.text import NAME_MAX_BYTES, one_line
 
 DESKTOP_RESIZED_OK = 0
 """Status of an ExtendedDesktopSize rectangle. Source: rfbproto, ExtendedDesktopSize."""
@@ -44,7 +45,7 @@ class ScreenMemory:
             case enc.QEMU_LED_STATE:
                 self.led_state = rect
             case enc.DESKTOP_NAME:
-                self.name = rect.data[4:].decode(errors="replace")
+                self.name = one_line(rect.data[4:], NAME_MAX_BYTES)
             case enc.QEMU_EXTENDED_KEY:
                 self.qemu_keys = True
             case enc.EXTENDED_MOUSE_BUTTONS:

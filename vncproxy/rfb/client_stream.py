@@ -154,12 +154,22 @@ class ClientStream:
         return 10 if operation == 2 else 4
 
 
+def _supported(pixel_format: PixelFormat) -> PixelFormat:
+    """The format, if all servers count its pixels alike.
+
+    QEMU answers any format without true colours by pixels of one byte. Raises: ValueError.
+    """
+    if not pixel_format.true_colour and pixel_format.bits_per_pixel != 8:
+        raise ValueError(f"a colour map and {pixel_format.bits_per_pixel} bits per pixel")
+    return pixel_format
+
+
 def _event(raw: bytes) -> ClientEvent:
     """What a whole message says. Raises: WireError."""
     kind = raw[0]
     if kind == 0:
         try:
-            return PixelFormatSet(raw, PixelFormat.unpack(raw[4:]))
+            return PixelFormatSet(raw, _supported(PixelFormat.unpack(raw[4:])))
         except ValueError as error:
             raise WireError(f"a pixel format with {error}") from error
     if kind == 2:

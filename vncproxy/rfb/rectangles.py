@@ -38,7 +38,6 @@ MAX_RECTANGLE_BYTES = 64 << 20
 MAX_CURSOR_SIDE = 1024
 """Cursors of QEMU have at most 512 pixels a side, TigerVNC takes at most 256."""
 
-MAX_NAME_BYTES = 4096
 MAX_SIDE = 16384
 MAX_PIXELS = 64 << 20
 
@@ -153,7 +152,5 @@ def _counted(encoding: int, pixel_bytes: int, buffer: bytes | memoryview, at: in
     if encoding == EXTENDED_DESKTOP_SIZE:
         return 4 + 16 * buffer[at]
     if encoding == DESKTOP_NAME:
-        if count > MAX_NAME_BYTES:
-            raise WireError(f"a desktop name of {count} bytes")
         return 4 + count
     raise UnknownError(f"unknown encoding {encoding}")

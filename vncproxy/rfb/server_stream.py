@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import partial
 
 from vncproxy.rfb import rectangles, server_messages
 from vncproxy.rfb.encodings import (
     COPY_RECT,
     CURSOR_WITH_ALPHA,
+    DESKTOP_NAME,
     DESKTOP_SIZE,
     EXTENDED_DESKTOP_SIZE,
     HEXTILE,
@@ -43,6 +45,7 @@ from vncproxy.rfb.server_events import (
     UpdateStarted,
     XvpReceived,
 )
+from vncproxy.rfb.text import NAME_MAX_BYTES
 from vncproxy.rfb.tight import ALPHA_PIXEL_BYTES
 from vncproxy.rfb.wire_error import UnknownError, WireError
 
@@ -53,6 +56,7 @@ _UPDATE_BYTES = 4
 _RECTANGLE_BYTES = 12
 _AUDIO_HEADER_BYTES = 8
 _CUT_TEXT_HEADER_BYTES = 8
+_NAME_BYTES = 4 + NAME_MAX_BYTES
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
 _RECTANGLE = struct.Struct(">HHHHi")
@@ -91,7 +95,7 @@ class ServerStream:
         self._body_left = 0
         self._finish: Callable[[bytes], None] = self._finish_message
         self._skip_left = 0
-        self._skipped: ServerEvent = BellRung()
+        self._finish_skip: Callable[[], None] = self._next_rectangle
         self._rectangles_left = 0
         self._delivered = 0
         self._picture = False
@@ -235,9 +239,15 @@ class ServerStream:
         )
         if length < 0:
             return length - _RECTANGLE_BYTES
+        if encoding == DESKTOP_NAME and length > _NAME_BYTES:
+            self._skip_left = length - _NAME_BYTES
+            return self._collect(buffer, start, end, _NAME_BYTES, self._cut_name)
         if length > rectangles.MAX_RECTANGLE_BYTES:
             raise WireError(f"a rectangle of {length} bytes in encoding {encoding}")
         return self._collect(buffer, start, end, length, self._finish_rectangle)
+
+    def _cut_name(self, data: bytes) -> None:
+        self._skip_rest(partial(self._finish_rectangle, _U32.pack(NAME_MAX_BYTES) + data[4:]))
 
     def _finish_rectangle(self, data: bytes) -> None:
         x, y, width, height, encoding = self._header
@@ -321,14 +331,20 @@ class ServerStream:
 
     def _skip(self, at: int, end: int, length: int, event: ServerEvent) -> int:
         self._skip_left = length
-        self._skipped = event
-        self._step = self._skip_on
+        self._skip_rest(partial(self._finish_skipped, event))
         return self._skip_on(b"", at, end)
+
+    def _skip_rest(self, finish: Callable[[], None]) -> None:
+        self._finish_skip = finish
+        self._step = self._skip_on
+
+    def _finish_skipped(self, event: ServerEvent) -> None:
+        self._step = self._message
+        self._events.append(event)
 
     def _skip_on(self, _buffer: _Buffer, at: int, end: int) -> int:
         stop = min(at + self._skip_left, end)
         self._skip_left -= stop - at
         if not self._skip_left:
-            self._step = self._message
-            self._events.append(self._skipped)
+            self._finish_skip()
         return stop

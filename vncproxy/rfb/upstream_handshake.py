@@ -16,7 +16,6 @@ RFC 6143, sections 7.1 to 7.3; rfbproto, Handshaking Messages and Initialisation
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable
 from enum import Enum, auto
 
@@ -34,11 +33,9 @@ from vncproxy.rfb.pixel_format import SIZE as PIXEL_FORMAT_BYTES
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.protocol_version import VERSION_BYTES, ProtocolVersion
 from vncproxy.rfb.rectangles import check_framebuffer
+from vncproxy.rfb.text import NAME_MAX_BYTES, one_line
 from vncproxy.rfb.vnc_auth import CHALLENGE_BYTES, response
 from vncproxy.rfb.wire_error import WireError
-
-NAME_MAX_BYTES = 4096
-"""What is kept of a desktop's name; the rest of a longer one is read and thrown away."""
 
 REASON_MAX_BYTES = 1024
 """What is kept of a refusal; the connection is over, so the rest isn't waited for."""
@@ -233,7 +230,7 @@ class UpstreamHandshake:
         return True
 
     def _refuse(self, reason: bytes) -> None:
-        text = _clean(reason[:REASON_MAX_BYTES], REASON_MAX_BYTES)
+        text = one_line(reason[:REASON_MAX_BYTES], REASON_MAX_BYTES)
         tried = self._security == _VNC_AUTH
         self._end(AuthenticationFailed(text) if tried else Refused(text))
 
@@ -259,17 +256,6 @@ class UpstreamHandshake:
         self._name += piece[: NAME_MAX_BYTES - len(self._name)]
         if self._name_rest:
             return False
-        name, trailing = _clean(self._name, NAME_MAX_BYTES), bytes(self._pending)
+        name, trailing = one_line(self._name, NAME_MAX_BYTES), bytes(self._pending)
         self._end(Ready(*self._size, self._pixel_format, name, trailing))
         return True
-
-
-def _clean(data: bytes, limit_bytes: int) -> str:
-    """The text as one line without control characters; UTF-8, or Latin-1 as in old servers."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        # What was cut at the limit may end within a letter, which is then dropped.
-        text = decoder.decode(data, final=len(data) < limit_bytes)
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    return "".join(c if c.isprintable() else " " for c in text).strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -9,6 +10,7 @@ from aiohttp import web
 
 from vncproxy.web.crowd import Place
 from vncproxy.web.guard import SECURITY_HEADERS
+from vncproxy.web.masked_frames import MaskedFrames
 
 _log = structlog.get_logger("vncproxy.web")
 
@@ -33,6 +35,10 @@ class Connection(web.RequestHandler):
         super().data_received(data)
         if self._request_count:
             self._place.settle()
+
+    def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
+        """As the library's, which takes a WebSocket's frames without masks, too."""
+        super().set_parser(MaskedFrames(parser), data_received_cb)  # type: ignore[arg-type]
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """As the library's."""

@@ -178,7 +178,7 @@ async def control(request: web.Request) -> web.StreamResponse:
     """`GET /control/{instance}`: the console's state for its page, and the page's wishes."""
     parts = services(request)
     instance, admitted = await _admitted(request, "control")
-    socket = web.WebSocketResponse(
+    socket = ViewerSocket(
         compress=False,
         heartbeat=parts.limits.ping_interval,
         timeout=CLOSE_TIMEOUT_S,

@@ -70,11 +70,11 @@ def test_names_leds_and_confirmations_are_kept() -> None:
     assert (screen.qemu_keys, screen.extended_buttons) == (True, True)
 
 
-def test_a_name_that_is_no_text_is_still_a_name() -> None:
-    """What isn't UTF-8 is replaced."""
+def test_a_name_is_one_line_as_in_server_init() -> None:
+    """What isn't UTF-8 is read as Latin-1; control characters are no part of it."""
     screen = memory()
-    screen.take(rect(enc.DESKTOP_NAME, data=struct.pack(">I", 1) + b"\xff"))
-    assert screen.name == "�"
+    screen.take(rect(enc.DESKTOP_NAME, data=struct.pack(">I", 3) + b"\xff\x1b!"))
+    assert screen.name == "ÿ !"
 
 
 @pytest.mark.parametrize("encoding", sorted({*enc.PICTURE, enc.QEMU_POINTER_MOTION, enc.LAST_RECT}))

@@ -87,6 +87,8 @@ def test_each_message_is_one_event(raw: bytes, event: ClientEvent) -> None:
         (b"\xff\x01\0\x02\x06\x01\0\0\xac\x44", "sample format"),
         (b"\xff\x01\0\x02\x00\x03\0\0\xac\x44", "sample format"),
         (b"\0\0\0\0" + b"\x18" + bytes(15), "24 bits"),
+        (b"\0\0\0\0" + bytes((16, 16, 0, 0)) + bytes(12), "a colour map and 16 bits"),
+        (b"\0\0\0\0" + bytes((32, 24, 0, 0)) + bytes(12), "a colour map and 32 bits"),
         (b"\x06\0\0\0" + struct.pack(">I", (1 << 20) + 1), "clipboard"),
         (b"\x06\0\0\0" + struct.pack(">i", -(1 << 31)), "clipboard"),
         (b"\x06\0\0\0\xff\xff\xff\xfd", "flags"),

@@ -78,7 +78,6 @@ def test_an_empty_x_cursor_has_no_data() -> None:
 @pytest.mark.parametrize(
     ("encoding", "data", "reason"),
     [
-        (-307, struct.pack(">I", 4097), "name of 4097"),
         (0x574D5664, b"\x02", "type 2"),
         (-314, struct.pack(">i", 1), "encoding 1"),
         (-314, struct.pack(">i", -314), "encoding -314"),

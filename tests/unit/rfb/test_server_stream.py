@@ -177,6 +177,27 @@ def test_a_long_cut_text_is_skipped() -> None:
     assert stream.feed(bytes(41) + b"\x02") == [CutTextSkipped(101), BellRung()]
 
 
+@pytest.mark.parametrize("size", [4096, 4097, 5000, 300_000])
+def test_a_long_name_is_read_and_cut(size: int) -> None:
+    """As in ServerInit; what follows is found, however the bytes are split."""
+    name = b"n" * size
+    named = rectangle(0, 0, 0, 0, -307, struct.pack(">I", size) + name)
+    wire = update(named, FILL) + b"\x02"
+    kept = RectangleReceived(0, 0, 0, 0, -307, struct.pack(">I", 4096) + name[:4096])
+    expected = [
+        UpdateStarted(2),
+        kept,
+        RectangleReceived(1, 2, 3, 4, 7, b"\x80abc"),
+        UpdateEnded(2, True),
+        BellRung(),
+    ]
+    assert new_stream().feed(wire) == expected
+    for piece in (7, 4100, 4112, 4999):
+        stream = new_stream()
+        pieces = (wire[at : at + piece] for at in range(0, len(wire), piece))
+        assert [event for data in pieces for event in stream.feed(data)] == expected
+
+
 def test_too_long_rectangles_break_the_stream() -> None:
     """A rectangle that would have to be held is refused by its announced length."""
     for encoding, announced in ((16, 1 << 31), (2, 1 << 27)):

@@ -17,7 +17,8 @@ from vncproxy.rfb.handshake_events import (
     UpstreamHandshakeEvent,
 )
 from vncproxy.rfb.pixel_format import PixelFormat
-from vncproxy.rfb.upstream_handshake import NAME_MAX_BYTES, REASON_MAX_BYTES, UpstreamHandshake
+from vncproxy.rfb.text import NAME_MAX_BYTES
+from vncproxy.rfb.upstream_handshake import REASON_MAX_BYTES, UpstreamHandshake
 from vncproxy.rfb.vnc_auth import response
 
 V3_3, V3_7, V3_8 = b"RFB 003.003\n", b"RFB 003.007\n", b"RFB 003.008\n"

@@ -46,6 +46,9 @@ async def told(setup: Running) -> dict[str, Any]:
         ("long ping", frame(PING, b"x" * 126)),
         ("too long", b"\x82\xff" + (1 << 40).to_bytes(8, "big") + bytes(4)),
         ("close of one byte", frame(CLOSE, b"\x03")),
+        ("no mask", frame(BINARY, b"RFB 003.008\n", masked=False)),
+        ("a ping without a mask", frame(PING, b"", masked=False)),
+        ("a close without a mask", frame(CLOSE, b"\x03\xe8", masked=False)),
     ],
 )
 async def test_broken_websocket_rules(tmp_path: Path, name: str, data: bytes) -> None:
