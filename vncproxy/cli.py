@@ -231,6 +231,8 @@ def _parser() -> argparse.ArgumentParser:
     kick = add("kick", _kick, "end a console, or one of its viewers")
     kick.add_argument("instance", metavar="INSTANCE", help="alias or id")
     kick.add_argument("viewer", nargs="?", metavar="VIEWER", help="id; default: the whole console")
+    forget = add("forget", _forget, "forget what was learned of an instance's VNC server")
+    forget.add_argument("instance", metavar="INSTANCE", help="alias or id")
     user = add("user", None, "keep the users of users_file", config=False)
     _add_user_acts(user)
     audit = add("audit", None, "look at the audit", config=False)
@@ -571,6 +573,19 @@ def _kick(options: argparse.Namespace) -> int:
         from vncproxy.commands.consoles import kick
 
         await kick(loaded.config, os.environ, options.instance, options.viewer)
+        return DONE
+
+    return _run(options, work())
+
+
+def _forget(options: argparse.Namespace) -> int:
+    loaded = _load(options)
+    _quiet()
+
+    async def work() -> int:
+        from vncproxy.commands.forget import forget
+
+        _print(await forget(loaded.config, os.environ, options.instance))
         return DONE
 
     return _run(options, work())

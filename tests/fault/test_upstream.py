@@ -240,30 +240,74 @@ async def test_garbage_for_security_types_hangs_nothing(tmp_path: Path, seed: in
             assert (await setup.state())["state"] in ("opaque", "running")
 
 
-@pytest.mark.parametrize("kind", [GatewayFaultKind.GARBAGE, GatewayFaultKind.UNKNOWN_MESSAGE])
-async def test_an_unknown_message_ends_it_and_is_remembered(
-    tmp_path: Path, kind: GatewayFaultKind
-) -> None:
-    """4500; the next viewer gets the upstream's bytes as they are, and the state says opaque."""
-    cloud = replace(STILL, seed=1)
-    async with under_fault(tmp_path, cloud=cloud) as setup:
-        setup.cloud.gateway_faults.next(INSTANCE, GatewayFault(kind, step=Step.RUNNING))
-        viewer = await setup.connect()
-        await viewer.shake_hands()
-        await viewer.send(viewer.request(0))
-        assert await farewell(viewer) == (4500, "upstream-protocol")
-        await until(lambda: not setup.cloud.sessions, "the end of the link")
-        assert dials(setup) == [kind]
+async def broken_off(setup: Running, fault: GatewayFault) -> None:
+    """A viewer whose console ends with 4500 by this."""
+    setup.cloud.gateway_faults.next(INSTANCE, fault)
+    viewer = await setup.connect()
+    await viewer.shake_hands()
+    await viewer.send(viewer.request(0))
+    assert await farewell(viewer) == (4500, "upstream-protocol")
+    await until(lambda: not setup.cloud.sessions, "the end of the link")
 
-        second = await setup.connect()
-        assert await second.socket.receive_bytes(timeout=WAIT_S) == b"RFB 003.008\n"
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        GatewayFault.garbage_at(Step.RUNNING),
+        GatewayFault(GatewayFaultKind.UNKNOWN_MESSAGE),
+    ],
+)
+async def test_one_bad_stream_is_forgotten(tmp_path: Path, fault: GatewayFault) -> None:
+    """4500; the next viewer gets a console with all that belongs to it, and so does one more."""
+    async with under_fault(tmp_path, cloud=replace(STILL, seed=1)) as setup:
+        await broken_off(setup, fault)
+        assert await shows(await setup.connect())
+        assert await shows(await setup.connect())
+        assert (await setup.state())["state"] == "running"
+        assert dials(setup) == [fault.kind, "accepted"]
+
+
+async def forget(setup: Running) -> dict[str, Any]:
+    """As `vncproxy forget` does."""
+    path = f"/api/v1/instances/{INSTANCE}/learned"
+    async with setup.http.delete(setup.base + path) as answer:
+        assert answer.status == 200
+        told: dict[str, Any] = await answer.json()
+    return told
+
+
+async def test_the_same_unknown_message_twice_opens_it_opaque(tmp_path: Path) -> None:
+    """The next viewer gets the upstream's bytes as they are, until that is forgotten."""
+    fault = GatewayFault(GatewayFaultKind.UNKNOWN_MESSAGE)
+    async with under_fault(tmp_path, cloud=STILL) as setup:
+        for _ in range(2):
+            await broken_off(setup, fault)
+        viewer = await setup.connect()
+        assert await viewer.socket.receive_bytes(timeout=WAIT_S) == b"RFB 003.008\n"
         assert (await setup.state())["state"] == "opaque"
-        third = await setup.connect()
-        assert await farewell(third) == (4409, "in-use")
-        # The bytes are the simulator's own: the handshake and the picture go through untouched.
-        await second.socket.send_bytes(b"RFB 003.008\n")
-        assert await second.socket.receive_bytes(timeout=WAIT_S) == b"\x01\x01"
-        assert dials(setup) == [kind, "accepted"]
+        assert await farewell(await setup.connect()) == (4409, "in-use")
+        # The bytes are the simulator's own: the handshake goes through untouched.
+        await viewer.socket.send_bytes(b"RFB 003.008\n")
+        assert await viewer.socket.receive_bytes(timeout=WAIT_S) == b"\x01\x01"
+        assert dials(setup) == [fault.kind] * 2 + ["accepted"]
+
+        assert await forget(setup) == {"known": True, "state": "opaque"}
+        assert await forget(setup) == {"known": False, "state": "opaque"}
+        await viewer.close()
+        await until(lambda: not setup.cloud.sessions, "the end of the link")
+        assert await shows(await setup.connect())
+        assert (await setup.state())["state"] == "running"
+
+
+async def test_opaque_ends_with_the_greeting_that_was_known(tmp_path: Path) -> None:
+    """An upstream that greets otherwise is another one: RFB is spoken, without another dial."""
+    fault = GatewayFault(GatewayFaultKind.UNKNOWN_MESSAGE)
+    async with under_fault(tmp_path, cloud=STILL) as setup:
+        for _ in range(2):
+            await broken_off(setup, fault)
+    async with under_fault(tmp_path, **guarded(tmp_path)) as setup:
+        assert await shows(await setup.connect())
+        assert dials(setup) == ["accepted"]
 
 
 async def test_unknown_security_makes_it_opaque(tmp_path: Path) -> None:

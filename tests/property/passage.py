@@ -50,7 +50,7 @@ class Lessons(LearnedStore):
 
     def __init__(self, kind: str) -> None:
         super().__init__(Path("/nowhere"), time.time)
-        self._lesson = Learned(kind, 0, (), opaque=False, learned_at=time.time())
+        self._lesson = Learned(kind, 0, (), unknown="", opaque=None, learned_at=time.time())
 
     async def get(self, instance_id: str) -> Learned | None:
         return self._lesson

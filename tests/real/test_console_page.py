@@ -515,12 +515,15 @@ async def test_a_page_that_met_an_upgrade_half_way_loads_anew(
 async def test_an_unknown_message_is_passed_on_unread_the_next_time(
     tab: Tab, tmp_path: Path
 ) -> None:
-    """4500 first; then the console is opaque, works, says so, and carries no second viewer."""
+    """4500 twice; then the console is opaque, works, says so, and carries no second viewer."""
     async with Simulator(STILL) as cloud:
-        cloud.gateway_faults.next(ANY, GatewayFault(GatewayFaultKind.UNKNOWN_MESSAGE))
+        cloud.gateway_faults.next(ANY, GatewayFault(GatewayFaultKind.UNKNOWN_MESSAGE), 2)
         async with tab.on_a_console(tmp_path, cloud=cloud) as setup:
             await tab.says(title_of(CloseCode.UPSTREAM_PROTOCOL))
             await tab.shoot("code-4500-real")
+            await tab.button("Try again").click()
+            await until(lambda: len(cloud.endings) == 2, "the second time")
+            await tab.says(title_of(CloseCode.UPSTREAM_PROTOCOL))
             await tab.button("Try again").click()
             await tab.runs()
             await expect(tab.page.locator("#state")).to_have_text("Connected, opaque")

@@ -19,7 +19,7 @@ from vncproxy.console.control_desk import ControlDesk
 from vncproxy.console.faults import logged_faults
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import Event, State
-from vncproxy.console.opaque_relay import OpaqueRelay
+from vncproxy.console.opaque_relay import NOT_FOR_NATIVE, OpaqueRelay
 from vncproxy.console.parts import ConsoleParts
 from vncproxy.console.recording_desk import OPAQUE, RecordingDesk
 from vncproxy.console.report import Message, Subscriber, ending
@@ -42,7 +42,6 @@ _LINGERS = frozenset({State.CONNECTING, State.HANDSHAKE, State.PASSWORD, State.R
 """A dial was spent: who comes back soon, as a page that reloads, must not cost another one."""
 _CLOSED = UpstreamLost("the console was closed just now; open it again").close_reason()
 _UNRECORDABLE = CloseReason(CloseCode.KICKED, Side.DAEMON, OPAQUE)
-_IN_USE = CloseReason(CloseCode.IN_USE, Side.DAEMON, "this console can have one viewer only")
 
 
 Objection: TypeAlias = Callable[[ViewerIdentity, ConsoleInstance], str | None]
@@ -222,6 +221,11 @@ class Console:
         if (why := self._withdrawn.get(viewer.id)) is not None:
             self.end_viewer(viewer, withdrawn(why))
             return False
+        is_known_opaque = self._running is None and self.runner.learner.opaque is not None
+        if is_known_opaque and viewer.identity.native:
+            # A dial would show no more than is known.
+            self.end_viewer(viewer, NOT_FOR_NATIVE)
+            return False
         self._stop_lingering()
         if self.state is State.RUNNING:
             self.saved.dials_avoided += 1
@@ -233,8 +237,8 @@ class Console:
         relay = self.runner.relay
         if relay is not None and viewer.identity.record:
             self.end_viewer(viewer, _UNRECORDABLE)
-        elif relay is not None and not relay.take(viewer):
-            viewer.close(_IN_USE)
+        elif relay is not None and (refusal := relay.take(viewer)) is not None:
+            self.end_viewer(viewer, refusal)
         if self._running is None:
             self._metrics.enter_context(self._parts.metrics.console())
             self._running = self._tasks.start(self._run(), f"console-{self.instance.id}")
@@ -455,10 +459,9 @@ class Console:
         for viewer in self.viewers:
             if viewer.identity.record:
                 self.end_viewer(viewer, _UNRECORDABLE)
-        taken = next((viewer for viewer in self.viewers if relay.take(viewer)), None)
         for viewer in self.viewers:
-            if viewer is not taken:
-                viewer.close(_IN_USE)
+            if viewer.end is None and (refusal := relay.take(viewer)) is not None:
+                self.end_viewer(viewer, refusal)
 
     def gave_up(self, error: VncproxyError) -> None:
         """The console can't be had."""

@@ -25,7 +25,7 @@ def state_of(console: Console) -> Message:
         "since": round(runner.state_since, 3),
         "wait_s": None if until is None else round(max(0.0, until - time.time()), 1),
         "text": _text(console),
-        "opaque": runner.learner.opaque,
+        "opaque": console.state is State.OPAQUE or runner.learner.opaque is not None,
         "attempt": runner.attempt,
         "encrypted": runner.encrypted,
         "keepalive": {

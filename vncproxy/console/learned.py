@@ -5,7 +5,9 @@ can't be written costs nothing but learning again. Both are logged, neither is a
 
     {"version": 1, "instances": {"i-…": {
         "keepalive": {"class": "input", "evidence": 2, "earlier_ts_s": [60.1]},
-        "opaque": false, "learned_at": 1790000000.0}}}
+        "unknown": "unknown message type 99",
+        "opaque": {"greeting": "524642…", "since": 1790000000.0, "untouched": false},
+        "learned_at": 1790000000.0}}}
 """
 
 from __future__ import annotations
@@ -38,18 +40,33 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
+class Opaque:
+    """That an instance is opened opaque (design.md, rule 11).
+
+    Args: greeting - its upstream's version line and security types; since - when it was found, in
+    seconds of the wall clock; untouched - its viewer speaks to it from the first byte on.
+    """
+
+    greeting: bytes
+    since: float
+    untouched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Learned:
     """What is known of one instance.
 
     Args: keepalive_class - the class of message believed to count; evidence - closes in a row that
-    speak against it; earlier_s - unexplained idle times seen before, the newest last; opaque - open
-    the instance opaque; learned_at - seconds of the wall clock.
+    speak against it; earlier_s - unexplained idle times seen before, the newest last; unknown - the
+    message by which the last link ended that spoke RFB, "" if it ended otherwise; opaque - if it is
+    opened so; learned_at - seconds of the wall clock.
     """
 
     keepalive_class: str
     evidence: int
     earlier_s: tuple[float, ...]
-    opaque: bool
+    unknown: str
+    opaque: Opaque | None
     learned_at: float
 
 
@@ -62,9 +79,16 @@ class _Keepalive(msgspec.Struct, frozen=True):
     earlier_ts_s: Annotated[tuple[_Seconds, ...], msgspec.Meta(max_length=MAX_EARLIER)]
 
 
+class _Opaque(msgspec.Struct, frozen=True):
+    greeting: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{2}){0,512}\Z")]
+    since: _Seconds
+    untouched: bool
+
+
 class _Entry(msgspec.Struct, frozen=True):
     keepalive: _Keepalive
-    opaque: bool
+    unknown: Annotated[str, msgspec.Meta(max_length=200)]
+    opaque: _Opaque | None
     learned_at: _Seconds
 
 
@@ -102,15 +126,25 @@ class LearnedStore:
         """Keep this for the instance, in place of what was known; raises nothing."""
         await asyncio.to_thread(self._put, instance_id, learned)
 
-    def _put(self, instance_id: str, learned: Learned) -> None:
+    async def forget(self, instance_id: str) -> bool:
+        """Keep nothing of the instance; whether anything was known. Raises nothing."""
+        return await asyncio.to_thread(self._put, instance_id, None)
+
+    def _put(self, instance_id: str, learned: Learned | None) -> bool:
         try:
             with self._locked():
                 instances = self._read()
-                instances[instance_id] = learned
+                before = instances.pop(instance_id, None)
+                if learned is not None:
+                    instances[instance_id] = learned
+                elif before is None:
+                    return False
                 newest = sorted(instances.items(), key=lambda item: -item[1].learned_at)
                 self._write(dict(newest[: self._max_instances]))
         except OSError as error:
             _log.warning("learned.not_saved", instance_id=instance_id, reason=error.strerror)
+            return False
+        return before is not None
 
     def _read(self) -> dict[str, Learned]:
         """What the file holds that is valid and hasn't expired."""
@@ -183,12 +217,13 @@ class LearnedStore:
 
 
 def _from_entry(entry: _Entry) -> Learned:
-    keepalive = entry.keepalive
+    keepalive, opaque = entry.keepalive, entry.opaque
     return Learned(
         keepalive.class_,
         keepalive.evidence,
         keepalive.earlier_ts_s,
-        entry.opaque,
+        entry.unknown,
+        Opaque(bytes.fromhex(opaque.greeting), opaque.since, opaque.untouched) if opaque else None,
         entry.learned_at,
     )
 
@@ -199,4 +234,6 @@ def _to_entry(learned: Learned) -> _Entry:
         evidence=learned.evidence,
         earlier_ts_s=learned.earlier_s[-MAX_EARLIER:],
     )
-    return _Entry(keepalive, learned.opaque, learned.learned_at)
+    opaque = learned.opaque
+    stored = _Opaque(opaque.greeting.hex(), opaque.since, opaque.untouched) if opaque else None
+    return _Entry(keepalive, learned.unknown, stored, learned.learned_at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vncproxy.console.learned import Learned
+from vncproxy.console.learned import Learned, Opaque
 from vncproxy.rfb.keepalive import KeepaliveClass, KeepaliveMemory
 
 
@@ -17,6 +17,10 @@ def to_memory(learned: Learned | None) -> KeepaliveMemory | None:
     return KeepaliveMemory(kind, learned.evidence, learned.earlier_s)
 
 
-def to_lesson(memory: KeepaliveMemory, *, opaque: bool, learned_at: float) -> Learned:
+def to_lesson(
+    memory: KeepaliveMemory, *, unknown: str, opaque: Opaque | None, learned_at: float
+) -> Learned:
     """A lesson to store; `learned_at` is in seconds of the wall clock."""
-    return Learned(memory.kind.value, memory.evidence, memory.earlier_ts, opaque, learned_at)
+    return Learned(
+        memory.kind.value, memory.evidence, memory.earlier_ts, unknown, opaque, learned_at
+    )

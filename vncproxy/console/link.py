@@ -63,10 +63,19 @@ class LinkHost(Protocol):
 class Link:
     """An open WebSocket to the cloud, from the first byte on.
 
-    Args: opaque - relay from the first byte, with no handshake of the daemon's.
+    Args: opaque - relay from the first byte, with no handshake of the daemon's; opaque_greeting -
+    an upstream that greets so is handed over, as one with an unknown security is.
     """
 
-    def __init__(self, leg: Leg, host: LinkHost, password: str | None, *, opaque: bool) -> None:
+    def __init__(
+        self,
+        leg: Leg,
+        host: LinkHost,
+        password: str | None,
+        *,
+        opaque: bool,
+        opaque_greeting: bytes | None = None,
+    ) -> None:
         """Own `leg`; nothing is read before `shake_hands` or `relay`."""
         self.opened_at = self.heard_at = time.monotonic()
         self.bytes_in = 0
@@ -78,7 +87,9 @@ class Link:
         self.end: LegEnd | None = None
         self._leg = leg
         self._host = host
-        self._handshake: UpstreamHandshake | None = UpstreamHandshake(password)
+        self._handshake: UpstreamHandshake | None = UpstreamHandshake(password, opaque_greeting)
+        self.greeting = b""
+        """The upstream's version line and security types, once the handshake is over."""
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._stream: ServerStream | None = None
         self._failing = False
@@ -109,6 +120,8 @@ class Link:
                 outcome = await self._outcome
         except TimeoutError:
             raise UpstreamLost("the cloud's VNC server didn't finish its handshake") from None
+        if self._handshake is not None:
+            self.greeting = self._handshake.greeting
         self._handshake = None
         if isinstance(outcome, Ready):
             self._stream = ServerStream(outcome.width, outcome.height, outcome.pixel_format)

@@ -9,11 +9,32 @@ from collections.abc import Callable
 
 from vncproxy.console.link import Link
 from vncproxy.console.viewer import Viewer
+from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.rfb.handshake_events import UnknownSecurity
 from vncproxy.rfb.opaque_start import Mismatch, OpaqueStart, Relay
 
 QUEUE_BYTES = 1024 * 1024
 """More than this waiting for one side, and the other is read no further."""
+
+NOT_FOR_NATIVE = CloseReason(
+    CloseCode.UPSTREAM_PROTOCOL,
+    Side.CLOUD,
+    "the console's server speaks a kind of VNC that vncproxy doesn't know: native viewers can't be "
+    "let in; open it in a browser",
+)
+"""A native viewer proves itself within the RFB that isn't spoken here."""
+_IN_USE = CloseReason(
+    CloseCode.IN_USE,
+    Side.DAEMON,
+    "the console's server speaks a kind of VNC that vncproxy doesn't know: only one viewer can be "
+    "on, and one is",
+)
+_NOT_TO_WATCH = CloseReason(
+    CloseCode.IN_USE,
+    Side.DAEMON,
+    "the console's server speaks a kind of VNC that vncproxy doesn't know: it can't be watched "
+    "without control",
+)
 
 
 class OpaqueRelay:
@@ -34,11 +55,14 @@ class OpaqueRelay:
         self._viewer: Viewer | None = None
         self._early: list[bytes] = []
 
-    def take(self, viewer: Viewer) -> bool:
-        """Whether this viewer is the one; it is told what the upstream said first."""
-        if self._viewer is not None or not viewer.identity.may_control or viewer.identity.native:
-            # A native viewer proves itself within the RFB that isn't spoken here.
-            return False
+    def take(self, viewer: Viewer) -> CloseReason | None:
+        """Let this viewer be the one, who is told what the upstream said first; or why it can't."""
+        if viewer.identity.native:
+            return NOT_FOR_NATIVE
+        if self._viewer is not None:
+            return _IN_USE
+        if not viewer.identity.may_control:
+            return _NOT_TO_WATCH
         self._viewer = viewer
         viewer.waiting_is_over()
         if self._start is not None:
@@ -48,7 +72,7 @@ class OpaqueRelay:
             early, self._early = self._early, []
             viewer.go_opaque(early)
         self._link.resume()
-        return True
+        return None
 
     def from_link(self, data: bytes) -> None:
         """Bytes of the upstream."""

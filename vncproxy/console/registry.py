@@ -276,6 +276,14 @@ class Registry:
             for console in self.consoles:
                 console.look(at_s)
 
+    async def forget(self, instance_id: str) -> bool:
+        """Know nothing of how an instance's VNC server behaves; whether anything was known."""
+        known = await self._parts.learned.forget(instance_id)
+        if (console := self._open.get(instance_id)) is not None:
+            console.runner.learner.forget()
+            console.changed()
+        return known
+
     async def usages(self, consoles: Iterable[Console]) -> dict[str, Usage | str]:
         """How full these consoles' budgets are, by instance id; else as `throttle.usages`."""
         keys = {console.instance.id: console.runner.budget_key for console in consoles}

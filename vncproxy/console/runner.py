@@ -309,17 +309,23 @@ class Runner:
         self._link_over = asyncio.Event()
         self._link_fault = None
         self._silent = False
-        opaque = self.learner.opaque
-        link = self.link = Link(await self._leg(), self, self._password, opaque=opaque)
+        leg = await self._leg()
+        known = self.learner.opaque
+        # Who was greeted already can't take over what is opened opaque.
+        greeting = known.greeting if known is not None and self.stage.screen is None else None
+        untouched = greeting is not None and known is not None and known.untouched
+        link = self.link = Link(
+            leg, self, self._password, opaque=untouched, opaque_greeting=greeting
+        )
         self.traffic.begin(link)
         outcome: LinkOutcome = "unreachable"
         try:
             self.advance(Event.CONNECTED)
-            if opaque:
+            if untouched:
                 self._go_opaque(link, None)
             else:
-                await self._shake_hands(link)
-            self._parts.metrics.link("opaque" if self.learner.opaque else "running")
+                await self._shake_hands(link, greeting)
+            self._parts.metrics.link("opaque" if link.opaque else "running")
             outcome = "closed"
             self.links_opened += 1
             link.name = self._link_name(self.links_opened)
@@ -344,10 +350,8 @@ class Runner:
         except VncPasswordError:
             outcome = "vnc-password"
             raise
-        except UpstreamProtocolError as fault:
+        except UpstreamProtocolError:
             outcome = "protocol"
-            if self.stage.unknown_message:
-                await self.learner.open_opaque_next(fault.public_text)
             raise
         finally:
             self._parts.metrics.link(outcome)
@@ -369,7 +373,7 @@ class Runner:
             self._parts.metrics.link("unreachable")
             raise
 
-    async def _shake_hands(self, link: Link) -> None:
+    async def _shake_hands(self, link: Link, opaque_greeting: bytes | None) -> None:
         found = await link.shake_hands(self._parts.handshake_timeout_s)
         match found:
             case Ready():
@@ -379,11 +383,13 @@ class Runner:
                 link.read_on(found)
                 if resumed:
                     self._resumed()
+                self._learning = self._tasks.start(self.learner.speaks_rfb(), f"rfb-{link.name}")
             case UnknownSecurity(types=types):
                 _log.warning(
                     "console.opaque", instance=self._instance.id, security_types=list(types)
                 )
-                await self.learner.remember_opaque()
+                if link.greeting != opaque_greeting:
+                    await self.learner.found_security(link.greeting)
                 if self.stage.screen is not None:
                     raise UpstreamProtocolError(
                         "the cloud's VNC server asks for a security that vncproxy doesn't know"
@@ -403,6 +409,8 @@ class Runner:
         self._host.went_opaque(self.relay)
 
     def _mismatch(self) -> None:
+        found = self.learner.found_other_version()
+        self._learning = self._tasks.start(found, f"version-{self._instance.id}")
         self._link_fault = UpstreamLost("the viewer speaks another RFB version than the daemon")
         self._link_over.set()
 
@@ -421,8 +429,14 @@ class Runner:
         ended_at = link.heard_at if self._silent else time.monotonic()
         idle = self.learner.keepalive.link_ended(ended_at)
         if not link.opaque:
+            unknown, self.stage.unknown_message = self.stage.unknown_message, ""
             learning = self._learn(
-                idle, by_upstream=by_upstream, explained=self._link_fault is not None
+                self._learning,
+                link,
+                unknown,
+                idle,
+                by_upstream=by_upstream,
+                explained=self._link_fault is not None,
             )
             self._learning = self._tasks.start(learning, f"learn-{link.name}")
 
@@ -440,7 +454,22 @@ class Runner:
             bytes_up=link.bytes_out,
         )
 
-    async def _learn(self, idle: LinkEnd | None, *, by_upstream: bool, explained: bool) -> None:
+    async def _learn(
+        self,
+        before: asyncio.Task[None] | None,
+        link: Link,
+        unknown: str,
+        idle: LinkEnd | None,
+        *,
+        by_upstream: bool,
+        explained: bool,
+    ) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        if unknown:
+            await self.learner.found_unknown(unknown, link.greeting)
+        elif link.name:
+            await self.learner.understood()
         await self.learner.learn(
             idle,
             by_upstream=by_upstream,

@@ -78,7 +78,8 @@ class Stage:
         self.fanout: Fanout | None = None
         self.viewers: dict[str, Viewer] = {}
         self.discarded_keys = 0
-        self.unknown_message = False
+        self.unknown_message = ""
+        """What the upstream said that isn't known, in words; its link is over by that."""
         self._recorded: dict[str, Callable[[ScreenMemory], Recorder]] = {}
         self._viewer_queue_bytes = viewer_queue_bytes
         self._changed = changed
@@ -156,7 +157,7 @@ class Stage:
         try:
             for event in events:
                 if isinstance(event, StreamBroken):
-                    self.unknown_message = event.unknown
+                    self.unknown_message = event.reason if event.unknown else ""
                     raise UpstreamProtocolError(f"the cloud's VNC server sent {event.reason}")
                 if self._liveness.is_learning and isinstance(event, RectangleReceived | RawStarted):
                     self._maybe_answer(event)

@@ -97,6 +97,8 @@ class Refused:
 class UnknownSecurity:
     """The upstream offers only security types that the daemon doesn't know: the last event.
 
+    Or it is known to go on in a way that the daemon doesn't know.
+
     What came and went so far is kept, so that one viewer can take the connection over as it is:
     see `OpaqueStart`.
 

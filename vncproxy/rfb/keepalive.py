@@ -131,6 +131,10 @@ class Keepalive:
             return replace(memory, kind=_after(memory.kind), evidence=0)
         return memory
 
+    def forget(self) -> None:
+        """Know nothing of the instance, as at first."""
+        self._memory = KeepaliveMemory()
+
     def _usable(self, kind: KeepaliveClass) -> bool:
         return kind is not KeepaliveClass.KEY or self._keysym != 0
 

@@ -62,12 +62,15 @@ class _Step(Enum):
 class UpstreamHandshake:
     """One link's handshake: `feed()` until `Ready` or another last event.
 
-    Args: password - the VNC password if one is known; it is used only when asked for.
+    Args: password - the VNC password if one is known; it is used only when asked for;
+    opaque_greeting - an upstream with this `greeting` is handed over, since it goes on in a way
+    that the daemon doesn't know.
     """
 
-    def __init__(self, password: str | None = None) -> None:
+    def __init__(self, password: str | None = None, opaque_greeting: bytes | None = None) -> None:
         """Wait for the upstream's version."""
         self._password = password
+        self._opaque_greeting = opaque_greeting
         self._step = _Step.VERSION
         self._version = ProtocolVersion.V3_8
         self._security = _NONE
@@ -79,6 +82,11 @@ class UpstreamHandshake:
         self._pixel_format = PixelFormat()
         self._name = b""
         self._name_rest = 0
+
+    @property
+    def greeting(self) -> bytes:
+        """What the upstream said of its own accord: its version line and its security types."""
+        return bytes(self._greeted)
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[UpstreamHandshakeEvent]:
         """Take some of the upstream's bytes. Never raises; after a last event gives nothing."""
@@ -157,31 +165,35 @@ class UpstreamHandshake:
         if len(self._pending) < 4:
             return False
         word = self._shift(4)
+        self._greeted += word
         kind = int.from_bytes(word, "big")
         if kind == 0:
             self._step = _Step.REASON
-        elif kind in (_NONE, _VNC_AUTH):
+        elif kind in (_NONE, _VNC_AUTH) and self.greeting != self._opaque_greeting:
             self._secure(kind)
         else:
-            self._hand_over((kind,), word)
+            self._hand_over((kind,))
         return True
 
     def _take_types(self) -> bool:
         if not self._pending or len(self._pending) < 1 + self._pending[0]:
             return False
         message = self._shift(1 + self._pending[0])
+        self._greeted += message
         types = tuple(message[1:])
         if not types:
             self._step = _Step.REASON
+        elif self.greeting == self._opaque_greeting:
+            self._hand_over(types)
         elif known := [kind for kind in (_NONE, _VNC_AUTH) if kind in types]:
             self._events.append(Send(bytes(known[:1])))
             self._secure(known[0])
         else:
-            self._hand_over(types, message)
+            self._hand_over(types)
         return True
 
-    def _hand_over(self, types: tuple[int, ...], message: bytes) -> None:
-        received = bytes(self._greeted + message + self._pending)
+    def _hand_over(self, types: tuple[int, ...]) -> None:
+        received = bytes(self._greeted + self._pending)
         self._end(UnknownSecurity(types, received, self._version.line))
 
     def _secure(self, kind: int) -> None:

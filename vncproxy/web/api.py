@@ -112,6 +112,21 @@ async def close_console(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
+async def forget(request: web.Request) -> web.Response:
+    """`DELETE /api/v1/instances/{instance}/learned`: forget its keepalive, and that it is opaque.
+
+    An opaque console that is open stays so; `state` tells of it.
+    """
+    identity = door(request).identify(request)
+    instance, _ = await permitted(request, identity, Role.ADMIN)
+    registry = services(request).registry
+    known = await registry.forget(instance.id)
+    _log.info("learned.forgotten", instance=instance.id, user=identity.user, known=known)
+    console = registry.get(instance.id)
+    state = console.state.value if console is not None else None
+    return json_answer({"known": known, "state": state})
+
+
 async def close_viewer(request: web.Request) -> web.Response:
     """`DELETE /api/v1/consoles/{instance}/viewers/{id}`: end one viewer; one's own without more."""
     identity = door(request).identify(request)

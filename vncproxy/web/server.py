@@ -47,6 +47,7 @@ def application(behind: Behind) -> web.Application:
             web.get("/console/{instance}", pages.console),
             web.get("/static/{path:.+}", pages.static_file),
             web.get("/api/v1/instances", api.instances),
+            web.delete("/api/v1/instances/{instance}/learned", api.forget),
             web.get("/api/v1/consoles", api.consoles),
             web.delete(console, api.close_console),
             web.delete(f"{console}/viewers/{{id}}", api.close_viewer),

@@ -239,7 +239,12 @@ class Surroundings:
         return console
 
     def viewer(
-        self, *, page: bool = False, may_control: bool = True, user: str = "ann"
+        self,
+        *,
+        page: bool = False,
+        may_control: bool = True,
+        user: str = "ann",
+        native: bool = False,
     ) -> tuple[Viewer, ViewerLeg]:
         """A viewer that has joined nothing yet, and its far end."""
         leg = ViewerLeg(self.notes)
@@ -250,6 +255,7 @@ class Surroundings:
             "local",
             has_page=page,
             may_control=may_control,
+            native=native,
         )
         viewer = Viewer(identity, leg, _WATCHES)
         self._viewers.append(viewer)

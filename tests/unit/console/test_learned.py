@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from vncproxy.console import learned as module
-from vncproxy.console.learned import MAX_AGE_S, MAX_EARLIER, Learned, LearnedStore
+from vncproxy.console.learned import MAX_AGE_S, MAX_EARLIER, Learned, LearnedStore, Opaque
 
 NOW = 1_790_000_000.0
 
@@ -27,8 +27,11 @@ def at(now: float) -> Callable[[], float]:
     return lambda: now
 
 
+OPAQUE = Opaque(b"RFB 003.008\n\1\x13", NOW - 5.0, untouched=True)
+
+
 def lesson(learned_at: float = NOW, *, opaque: bool = False) -> Learned:
-    return Learned("input", 2, (60.1, 59.9), opaque, learned_at)
+    return Learned("input", 2, (60.1, 59.9), "", OPAQUE if opaque else None, learned_at)
 
 
 async def test_what_was_put_is_got_by_another_process(path: Path) -> None:
@@ -44,22 +47,39 @@ async def test_a_new_lesson_replaces_the_old_one(path: Path) -> None:
     store = LearnedStore(path, at(NOW))
     await store.put("i-1", lesson())
     await store.put("i-2", lesson())
-    newer = Learned("any", 0, (), False, NOW + 1.0)
+    newer = Learned("any", 0, (), "unknown message type 9", None, NOW + 1.0)
     await store.put("i-1", newer)
     assert await store.get("i-1") == newer
     assert await store.get("i-2") == lesson()
 
 
+async def test_what_is_forgotten_is_gone(path: Path) -> None:
+    """Of one instance only; whether there was anything is told."""
+    store = LearnedStore(path, at(NOW))
+    await store.put("i-1", lesson())
+    await store.put("i-2", lesson())
+    assert await store.forget("i-1")
+    assert not await store.forget("i-1")
+    again = LearnedStore(path, at(NOW))
+    assert await again.get("i-1") is None
+    assert await again.get("i-2") == lesson()
+
+
 async def test_the_file_is_private_and_has_the_written_shape(path: Path) -> None:
     """Mode 0600, and the keys that the module's docstring promises."""
-    await LearnedStore(path, at(NOW)).put("i-1", lesson())
+    await LearnedStore(path, at(NOW)).put("i-1", lesson(opaque=True))
     assert path.stat().st_mode & 0o777 == 0o600
     assert json.loads(path.read_text()) == {
         "version": 1,
         "instances": {
             "i-1": {
                 "keepalive": {"class": "input", "evidence": 2, "earlier_ts_s": [60.1, 59.9]},
-                "opaque": False,
+                "unknown": "",
+                "opaque": {
+                    "greeting": OPAQUE.greeting.hex(),
+                    "since": NOW - 5.0,
+                    "untouched": True,
+                },
                 "learned_at": NOW,
             }
         },
@@ -152,7 +172,7 @@ async def test_the_earlier_times_are_bounded(path: Path) -> None:
     """The newest ones are kept."""
     times = tuple(float(n) for n in range(100))
     store = LearnedStore(path, at(NOW))
-    await store.put("i-1", Learned("any", 0, times, False, NOW))
+    await store.put("i-1", Learned("any", 0, times, "", None, NOW))
     kept = await store.get("i-1")
     assert kept is not None
     assert kept.earlier_s == times[-MAX_EARLIER:]

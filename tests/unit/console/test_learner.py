@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from vncproxy.console.learner import Learner
 from vncproxy.errors import CloudError, CloudErrorKind
 from vncproxy.rfb.held_input import HeldInput
 from vncproxy.rfb.keepalive import KeepaliveClass, KeepaliveMemory
+
+GREETING = b"RFB 003.008\n\1\x12"
 
 
 @pytest.fixture
@@ -32,15 +35,60 @@ async def recalled(around: Surroundings) -> Learner:
 async def test_nothing_is_known_at_first(around: Surroundings) -> None:
     """Any message counts, and the instance isn't opaque."""
     learner = await recalled(around)
-    assert (learner.keepalive.memory, learner.opaque) == (KeepaliveMemory(), False)
+    assert (learner.keepalive.memory, learner.opaque) == (KeepaliveMemory(), None)
 
 
 async def test_what_is_remembered_is_recalled(around: Surroundings) -> None:
     """By the next console of the instance."""
-    await (await recalled(around)).open_opaque_next("it sent what isn't known")
+    await (await recalled(around)).found_security(GREETING)
     learner = await recalled(around)
-    assert learner.opaque
+    assert learner.opaque is not None
+    assert learner.opaque.greeting == GREETING
     assert learner.keepalive.kind is KeepaliveClass.ANY
+
+
+async def test_one_unknown_message_alone_is_a_bad_stream(around: Surroundings) -> None:
+    """Another one, or a link without any in between, begins the row anew."""
+    learner = await recalled(around)
+    await learner.found_unknown("message 1", GREETING)
+    await learner.found_unknown("message 2", GREETING)
+    await learner.understood()
+    await learner.found_unknown("message 2", GREETING)
+    assert learner.opaque is None
+    again = await recalled(around)
+    await again.found_unknown("message 2", GREETING)
+    assert again.opaque is not None
+
+
+async def test_opaque_holds_for_an_hour(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then RFB is tried; the same message once more and it is opaque again."""
+    now = 1_790_000_000.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    learner = await recalled(around)
+    for _ in range(2):
+        await learner.found_unknown("message 1", GREETING)
+    now += 3599.0
+    assert learner.opaque is not None
+    now += 1.0
+    assert learner.opaque is None
+    await learner.speaks_rfb()
+    assert (await recalled(around)).opaque is None
+    await learner.found_unknown("message 1", GREETING)
+    assert learner.opaque is not None
+
+
+async def test_what_is_forgotten_is_not_stored_again(around: Surroundings) -> None:
+    """By whatever is learned next."""
+    learner = await recalled(around)
+    await learner.found_unknown("message 1", GREETING)
+    await learner.found_security(GREETING)
+    await around.parts.learned.forget(INSTANCE.id)
+    learner.forget()
+    assert learner.opaque is None
+    await learner.found_unknown("message 1", GREETING)
+    assert (await recalled(around)).opaque is None
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ async def fresh() -> AsyncIterator[Setup]:
 
 async def test_a_viewer_takes_the_connection_over(found: Setup) -> None:
     """It sees the upstream's words as if they came first, and its version line is swallowed."""
-    assert found.relay.take(found.viewer)
+    assert found.relay.take(found.viewer) is None
     assert found.down.take() == VERSION
     found.down.deliver(VERSION[:5])
     assert (found.down.take(), found.up.take()) == (b"", b"")
@@ -142,27 +142,41 @@ async def test_on_a_fresh_link_the_viewer_speaks_from_the_first_byte(fresh: Setu
     """What the upstream said before is the viewer's."""
     fresh.up.deliver(b"RFB 009.001\n")
     assert fresh.up.paused
-    assert fresh.relay.take(fresh.viewer)
+    assert fresh.relay.take(fresh.viewer) is None
     assert not fresh.up.paused
     assert fresh.down.take() == b"RFB 009.001\n"
     fresh.down.deliver(b"RFB 009.001\n")
     assert fresh.up.take() == b"RFB 009.001\n"
 
 
-@pytest.mark.parametrize("who", [{"may_control": False}, {"native": True}], ids=str)
-async def test_who_may_not_control_can_not_have_it(fresh: Setup, who: dict[str, bool]) -> None:
+@pytest.mark.parametrize(
+    ("who", "code", "words"),
+    [
+        ({"may_control": False}, CloseCode.IN_USE, "watched"),
+        ({"native": True}, CloseCode.UPSTREAM_PROTOCOL, "native viewers"),
+    ],
+    ids=str,
+)
+async def test_who_may_not_control_can_not_have_it(
+    fresh: Setup, who: dict[str, bool], code: CloseCode, words: str
+) -> None:
     """Nothing could be held back from it; a native viewer proves itself in RFB, unspoken here."""
     other = fresh.another(FakeLeg(), **who)
-    assert not fresh.relay.take(other)
-    assert fresh.relay.take(fresh.viewer)
+    refusal = fresh.relay.take(other)
+    assert refusal is not None
+    assert refusal.code is code
+    assert words in refusal.text
+    assert fresh.relay.take(fresh.viewer) is None
     await other.abandon()
 
 
 async def test_there_is_one_viewer_only(fresh: Setup) -> None:
     """Bytes can't be shared."""
-    assert fresh.relay.take(fresh.viewer)
+    assert fresh.relay.take(fresh.viewer) is None
     other = fresh.another(FakeLeg())
-    assert not fresh.relay.take(other)
+    refusal = fresh.relay.take(other)
+    assert refusal is not None
+    assert refusal.code is CloseCode.IN_USE
     await other.abandon()
 
 

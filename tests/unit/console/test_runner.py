@@ -34,7 +34,6 @@ from tests.unit.console.surroundings import (
 from vncproxy.console import learner as module
 from vncproxy.console.console import Console
 from vncproxy.console.description import state_of
-from vncproxy.console.leg import Leg
 from vncproxy.console.lifecycle import State
 from vncproxy.console.viewer import Viewer
 from vncproxy.errors import (
@@ -593,7 +592,7 @@ async def test_a_password_that_isnt_asked_for_is_ignored(around: Surroundings) -
 # Opaque links
 
 
-async def opaque(around: Surroundings, console: Console) -> tuple[Viewer, Leg]:
+async def opaque(around: Surroundings, console: Console) -> tuple[Viewer, ViewerLeg]:
     """A viewer on a console that has turned opaque."""
     viewer, leg = around.viewer()
     console.join(viewer)
@@ -619,20 +618,24 @@ async def test_an_unknown_security_makes_the_console_opaque(around: Surroundings
     assert state_of(console)["state"] == "opaque"
 
 
-async def test_an_opaque_console_is_opened_opaque_the_next_time(around: Surroundings) -> None:
-    """What was learned is stored: the viewer then speaks to the upstream from the first byte."""
+async def test_a_native_viewer_is_told_that_it_can_not_have_an_opaque_console(
+    around: Surroundings,
+) -> None:
+    """In true words, in RFB; once it is known, without a dial."""
     around.gateway.first = UNKNOWN
-    viewer, _ = await opaque(around, await around.console())
-    viewer.close(LEFT)
-    await until(lambda: around.closed)
-    again = await around.console()
-    viewer, leg = around.viewer()
-    again.join(viewer)
-    await reached(again, State.OPAQUE)
-    await until(lambda: bytes(leg.taken) == UNKNOWN)
-    assert not around.leg.taken
-    leg.deliver(b"RFB 003.007\n")
-    assert bytes(around.leg.taken) == b"RFB 003.007\n"
+    told = []
+    for dials in (1, 1):
+        viewer, leg = around.viewer(native=True)
+        (await around.console()).join(viewer)
+        await until(lambda leg=leg: leg.taken)  # type: ignore[misc]
+        leg.deliver(VERSION)
+        await until(ended(viewer))
+        assert code_of(viewer) == (4500, "upstream-protocol")
+        assert viewer.end is not None
+        told.append(viewer.end.text)
+        assert around.count("dial") == dials
+        await until(lambda: len(around.closed) == len(around.gateway.legs))
+    assert all("native" in text for text in told)
 
 
 async def test_a_viewer_of_another_version_gets_a_link_of_its_own_the_next_time(
@@ -650,7 +653,11 @@ async def test_a_viewer_of_another_version_gets_a_link_of_its_own_the_next_time(
     assert around.count("dial") == 1
     again = await around.console()
     assert not again.runner.link
-    await opaque(around, again)
+    _, leg = await opaque(around, again)
+    await until(lambda: bytes(leg.taken) == UNKNOWN)
+    assert not around.leg.taken
+    leg.deliver(b"RFB 003.007\n")
+    assert bytes(around.leg.taken) == b"RFB 003.007\n"
 
 
 async def test_an_opaque_console_has_one_viewer(around: Surroundings) -> None:
@@ -701,15 +708,76 @@ async def test_security_that_becomes_unknown_under_a_viewer_ends_the_console(
     await opaque(around, await around.console())
 
 
-async def test_an_unknown_message_ends_the_console_and_is_remembered(
-    around: Surroundings,
-) -> None:
-    """4500 this time, opaque the next."""
+async def break_by(around: Surroundings, message: bytes) -> None:
+    """A viewer on a new console, whose upstream says this: it ends with 4500."""
     viewer = await running(around, await around.console())
-    around.leg.deliver(b"\xc8what is this")
+    around.leg.deliver(message)
     await until(ended(viewer))
     assert code_of(viewer) == (4500, "upstream-protocol")
-    await opaque(around, await around.console())
+    await until(lambda: len(around.closed) == len(around.gateway.legs))
+
+
+async def test_an_unknown_message_twice_in_a_row_is_remembered(around: Surroundings) -> None:
+    """4500 both times, opaque the next; the viewer takes the handshake over."""
+    await break_by(around, b"\xc8what is this")
+    await break_by(around, b"\xc8and again")
+    console = await around.console()
+    _, leg = await opaque(around, console)
+    assert leg.take() == VERSION
+    leg.deliver(VERSION)
+    assert leg.take() == greeting()[12:]
+    leg.deliver(b"\1")
+    assert bytes(around.leg.taken) == VERSION + b"\1"
+    assert state_of(console)["opaque"] is True
+
+
+async def test_different_unknown_messages_are_bad_streams(around: Surroundings) -> None:
+    """And so is the same one with a good link in between."""
+    await break_by(around, b"\xc8what is this")
+    await break_by(around, b"\xc9what is that")
+    console = await around.console()
+    await running(around, console)
+    await console.close(LEFT)
+    await break_by(around, b"\xc9what is that")
+    await running(around, await around.console())
+
+
+async def test_an_opaque_console_whose_upstream_greets_otherwise_speaks_rfb(
+    around: Surroundings,
+) -> None:
+    """On that very link; the next one knows nothing of it any more."""
+    for _ in range(2):
+        await break_by(around, b"\xc8what is this")
+    around.gateway.first = VERSION + b"\x02\x01\x10" + greeting()[14:]
+    console = await around.console()
+    await running(around, console)
+    assert around.count("dial") == 3
+    await until(lambda: console.runner.learner.opaque is None)
+    await console.close(LEFT)
+    around.gateway.first = greeting()
+    await running(around, await around.console())
+
+
+async def test_an_opaque_console_is_tried_as_rfb_after_an_hour(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Healed, it stays so."""
+    for _ in range(2):
+        await break_by(around, b"\xc8what is this")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3601.0)
+    console = await around.console()
+    await running(around, console)
+    await until(lambda: console.runner.learner.opaque is None)
+
+
+async def test_a_link_under_viewers_is_never_opened_opaque(around: Surroundings) -> None:
+    """They have been greeted: what was learned of other consoles meanwhile is for the next one."""
+    console = await around.console()
+    viewer = await running(around, console)
+    await console.runner.learner.found_security(greeting()[:14])
+    await lose(around, console)
+    assert viewer.end is None
 
 
 async def test_a_known_message_that_is_broken_isnt_a_reason_for_opaque(
