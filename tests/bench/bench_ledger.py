@@ -62,12 +62,15 @@ async def _one_process(rounds: int, directory: Path) -> None:
     await _measure("memory: book and spend", rounds, lambda n: _permit(memory, f"i-{n // 29}"))
     ledger = SqliteLedger(directory / "ledger.sqlite", Budget())
     await _measure("sqlite: book and spend", rounds, lambda n: _permit(ledger, f"i-{n // 29}"))
-    await _measure("sqlite: usage", rounds, lambda _: ledger.usage("i-0"))
+    await _measure("sqlite: usage", rounds, lambda _: ledger.usages(["i-0"]))
     await _measure("sqlite: check_writable", rounds, lambda _: ledger.check_writable())
     _fill(directory / "ledger.sqlite", keys=1024, each=29)
     label = "sqlite, 29,696 rows: book and spend"
     await _measure(label, rounds, lambda n: _permit(ledger, f"j-{n // 29}"))
-    await _measure("sqlite, 29,696 rows: usage", rounds, lambda _: ledger.usage("full-7"))
+    await _measure("sqlite, 29,696 rows: usage", rounds, lambda _: ledger.usages(["full-7"]))
+    label = "sqlite, 29,696 rows: usages of 1,000"
+    names = [f"full-{n}" for n in range(1000)]
+    await _measure(label, rounds, lambda _: ledger.usages(names))
     await ledger.close()
 
 

@@ -17,6 +17,7 @@ from tests.real.peers.valkey import ValkeyServer
 from tests.real.peers.valkey import valkey_server as start_valkey_server
 from tests.unit.throttle.fake_clock import FakeClock
 from tests.unit.throttle.switched_store import SwitchedStore
+from tests.unit.throttle.usage import usage_of
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.fallback import SETTLE_S, FallbackLedger
 from vncproxy.throttle.ledger import Booking, TooLong
@@ -102,7 +103,7 @@ def test_the_script_answers_as_the_law_does(
                     await model.cancel(wanted_one)
                     await shared.cancel(found_one)
                 case ("usage", str(key)):
-                    before, after = await model.usage(key), await shared.usage(key)
+                    before, after = await usage_of(model, key), await usage_of(shared, key)
                     assert after.used == before.used
                     assert after.next_free_s == pytest.approx(before.next_free_s, abs=1e-5)
                 case ("renew", int(limit), int(hold_s), bool(by_account)):
@@ -159,7 +160,7 @@ def test_jumps_of_the_server_s_clock_free_nothing(
         ]
         jumped_at = float("-inf")
         for ledger in ledgers:
-            await ledger.usage("a")
+            await usage_of(ledger, "a")
         for step in steps:
             match step:
                 case ("dial", int(which), int(times)):

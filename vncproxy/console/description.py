@@ -10,8 +10,7 @@ from vncproxy.console.rate import Rate
 from vncproxy.console.report import Message
 from vncproxy.console.viewer import Viewer
 from vncproxy.errors import CloudError, UpstreamRefused, VncproxyError, safe_cloud_code
-from vncproxy.throttle.budget import ACCOUNT
-from vncproxy.throttle.ledger import Usage
+from vncproxy.throttle.budget import ACCOUNT, Usage
 
 
 def state_of(console: Console) -> Message:

@@ -23,7 +23,7 @@ from vncproxy.console.tasks import Tasks
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
 from vncproxy.observe.audit import Audit
-from vncproxy.throttle.ledger import Usage
+from vncproxy.throttle.budget import Usage
 from vncproxy.throttle.usages import usages
 
 _log = structlog.get_logger("vncproxy.console")

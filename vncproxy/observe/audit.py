@@ -31,7 +31,7 @@ HEAD_EVERY = 64
 """Records between two heads in the log."""
 QUEUE_BOUND = 4096
 """Records that may wait while the disk is full: some 2 MB."""
-WRITE_TIMEOUT_S = 5.0
+WRITE_TIMEOUT_S = 10.0
 """How long whoever opens a console waits for the disk."""
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 5.0

@@ -43,8 +43,9 @@ waits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 WINDOW_S = 60.0
 """The cloud counts over this window. Source: ECS API reference, DescribeInstanceVncUrl: at most 30
@@ -72,6 +73,8 @@ EARLY_S = 0.05
 ACCOUNT = "account"
 """The key of a budget that counts for the whole account; it overlaps all others."""
 
+_T = TypeVar("_T")
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -89,6 +92,20 @@ class Claim:
     def may_be_spent(self, now: float) -> bool:
         """Whether the dial may begin at `now`: its time has come and hasn't lapsed."""
         return not self.spent and self.at - EARLY_S <= now <= self.latest
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How full a budget is.
+
+    `used` of `limit` dials in `window_s` (margin included) are made or promised, which may exceed
+    the limit while some wait; a newcomer would wait `next_free_s` seconds.
+    """
+
+    used: int
+    limit: int
+    window_s: float
+    next_free_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +160,11 @@ class Budget:
         """How many claims count against a dial at `now`, those that wait included."""
         return sum(claim.latest > self.forgettable_until(now) for claim in claims)
 
+    def usage(self, claims: Sequence[Claim], now: float) -> Usage:
+        """How full it is. Args: claims - as for `next_free`."""
+        free = self.next_free(claims, now)
+        return Usage(self.used(claims, now), self.limit, self.span_s, free - now)
+
     def is_forgettable(self, claim: Claim, now: float) -> bool:
         """Whether the claim can't matter to any dial from `now` on."""
         return claim.latest <= self.forgettable_until(now)
@@ -152,6 +174,8 @@ class Budget:
         return now - self.span_s
 
 
-def overlap(key: str, other: str) -> bool:
-    """Whether claims of one key count for the other."""
-    return key == other or ACCOUNT in (key, other)
+def counting_for(key: str, claims_by_key: Mapping[str, _T]) -> list[_T]:
+    """What counts for a key: its own, the account's; for the account, all."""
+    if key == ACCOUNT:
+        return list(claims_by_key.values())
+    return [claims_by_key[one] for one in (key, ACCOUNT) if one in claims_by_key]

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
 from enum import Enum, auto
@@ -26,8 +26,8 @@ import structlog
 
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.backoff import Backoff
-from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.ledger import Booking, Dial, TooLong, Usage
+from vncproxy.throttle.budget import Budget, Usage
+from vncproxy.throttle.ledger import Booking, Dial, TooLong
 from vncproxy.throttle.roll import Roll
 from vncproxy.throttle.sqlite import SqliteLedger
 from vncproxy.throttle.valkey import ID_PREFIX, ValkeyLedger
@@ -164,14 +164,14 @@ class FallbackLedger:
             await self._shared.cancel(booking)
             self._untold.set()
 
-    async def usage(self, instance_id: str) -> Usage:
-        """See `Ledger.usage`."""
+    async def usages(self, instance_ids: Collection[str]) -> dict[str, Usage]:
+        """See `Ledger.usages`."""
         if await self._is_shared():
             try:
-                return await self._shared.usage(instance_id)
+                return await self._shared.usages(instance_ids)
             except LedgerError as fault:
                 self._lose(fault)
-        return await (await self._alone()).usage(instance_id)
+        return await (await self._alone()).usages(instance_ids)
 
     async def check_writable(self) -> None:
         """See `Ledger.check_writable`: the local one must be; the shared one may be away."""

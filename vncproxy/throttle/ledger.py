@@ -14,10 +14,11 @@ given back is recorded in the background, and what can't be recorded counts unti
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from vncproxy.throttle.budget import Budget
+from vncproxy.throttle.budget import Budget, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +38,6 @@ class TooLong:
     """No permit was booked: the wait would be `wait_s` seconds."""
 
     wait_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """How full a budget is.
-
-    `used` of `limit` dials in `window_s` (margin included) are made or promised, which may exceed
-    the limit while some wait; a newcomer would wait `next_free_s` seconds.
-    """
-
-    used: int
-    limit: int
-    window_s: float
-    next_free_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +87,8 @@ class Ledger(Protocol):
         """
         ...
 
-    async def usage(self, instance_id: str) -> Usage:
-        """How full the instance's budget is; changes nothing."""
+    async def usages(self, instance_ids: Collection[str]) -> dict[str, Usage]:
+        """How full these instances' budgets are, by one question however many; changes nothing."""
         ...
 
     async def check_writable(self) -> None:

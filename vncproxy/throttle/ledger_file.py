@@ -30,17 +30,25 @@ import random
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import connect
-from typing import Any
+from typing import Any, TypeAlias
 
 from vncproxy.throttle.boot_clock import EpochClock
-from vncproxy.throttle.budget import ACCOUNT, MAX_AHEAD_S, MAX_HOLD_S, Budget, Claim
+from vncproxy.throttle.budget import (
+    ACCOUNT,
+    MAX_AHEAD_S,
+    MAX_HOLD_S,
+    Budget,
+    Claim,
+    Usage,
+    counting_for,
+)
 from vncproxy.throttle.delays import Delays
-from vncproxy.throttle.ledger import Dial, TooLong, Usage
+from vncproxy.throttle.ledger import Dial, TooLong
 from vncproxy.throttle.ledger_faults import in_plain_words, newer_version
 
 BUSY_TIMEOUT_S = 12.0
@@ -66,7 +74,11 @@ CREATE TABLE booking (
 _COUNTING = """
 SELECT epoch, at, latest, spent FROM booking WHERE key IN (:key, :account) OR :key = :account
 """
-"""Rows of keys that overlap; see `budget.overlap`."""
+"""Rows of keys that overlap; see `budget.counting_for`."""
+
+
+_Row: TypeAlias = tuple[str, float, float, int]
+"""Epoch, at, latest, spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +140,24 @@ class LedgerFile:
         with self._transaction() as db:
             db.execute("DELETE FROM booking WHERE id = ? AND spent = 0", (booking_id,))
 
-    def usage(self, instance_id: str) -> Usage:
-        """See `Ledger.usage`."""
+    def usages(self, instance_ids: Collection[str]) -> dict[str, Usage]:
+        """See `Ledger.usages`."""
         budget = self.budget
         with in_plain_words():
-            db = self._opened()
+            rows = _patiently(self._opened(), "SELECT key, epoch, at, latest, spent FROM booking")
             now = self._clock.now()
-            claims = self._claims(db, budget.key_of(instance_id), now)
-        free = budget.next_free(claims, now)
-        return Usage(budget.used(claims, now), budget.limit, budget.span_s, free - now)
+        by_key: dict[str, list[_Row]] = {}
+        for key, *row in rows:
+            by_key.setdefault(key, []).append((row[0], row[1], row[2], row[3]))
+        keys = {one: budget.key_of(one) for one in instance_ids}
+        found = {
+            key: budget.usage(
+                [self._claim(row, now) for other in counting_for(key, by_key) for row in other],
+                now,
+            )
+            for key in set(keys.values())
+        }
+        return {one: found[key] for one, key in keys.items()}
 
     def record(self, dials: Sequence[Dial]) -> None:
         """Put dials on record that another ledger gave the permits for; known ids stay as they are.
@@ -178,13 +199,14 @@ class LedgerFile:
     def _claims(self, db: sqlite3.Connection, key: str, now: float) -> list[Claim]:
         """What counts for the key, with those that the law adopts seen as dialled now."""
         rows = _patiently(db, _COUNTING, {"key": key, "account": ACCOUNT})
+        return [self._claim((row[0], row[1], row[2], row[3]), now) for row in rows]
+
+    def _claim(self, row: _Row, now: float) -> Claim:
+        epoch, at, latest, spent = row
         horizon = now + MAX_AHEAD_S
-        return [
-            Claim.dialled(now)
-            if epoch != self._clock.epoch or at > horizon or latest > horizon + MAX_HOLD_S
-            else Claim(at, latest, bool(spent))
-            for epoch, at, latest, spent in rows
-        ]
+        if epoch != self._clock.epoch or at > horizon or latest > horizon + MAX_HOLD_S:
+            return Claim.dialled(now)
+        return Claim(at, latest, bool(spent))
 
     def _tidy(self, db: sqlite3.Connection, now: float) -> None:
         """Delete what can't matter any more and adopt what another epoch or damage left."""

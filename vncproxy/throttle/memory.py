@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import count
 
-from vncproxy.throttle.budget import MAX_AHEAD_S, Budget, Claim, overlap
-from vncproxy.throttle.ledger import Booking, TooLong, Usage
+from vncproxy.throttle.budget import MAX_AHEAD_S, Budget, Claim, Usage, counting_for
+from vncproxy.throttle.ledger import Booking, TooLong
 
 
 class MemoryLedger:
@@ -59,13 +59,12 @@ class MemoryLedger:
         if claim is not None and not claim.spent:
             del claims[booking.id]
 
-    async def usage(self, instance_id: str) -> Usage:
-        """See `Ledger.usage`."""
-        now = self._clock()
-        budget = self._budget
-        claims = self._counting_for(budget.key_of(instance_id))
-        free = budget.next_free(claims, now)
-        return Usage(budget.used(claims, now), budget.limit, budget.span_s, free - now)
+    async def usages(self, instance_ids: Collection[str]) -> dict[str, Usage]:
+        """See `Ledger.usages`."""
+        now, budget = self._clock(), self._budget
+        keys = {one: budget.key_of(one) for one in instance_ids}
+        found = {key: budget.usage(self._counting_for(key), now) for key in set(keys.values())}
+        return {one: found[key] for one, key in keys.items()}
 
     async def check_writable(self) -> None:
         """See `Ledger.check_writable`: memory always is."""
@@ -74,12 +73,7 @@ class MemoryLedger:
         """See `Ledger.close`: there is nothing to release."""
 
     def _counting_for(self, key: str) -> list[Claim]:
-        return [
-            claim
-            for other, claims in self._claims.items()
-            if overlap(key, other)
-            for claim in claims.values()
-        ]
+        return [one for claims in counting_for(key, self._claims) for one in claims.values()]
 
     def _forget(self, now: float) -> None:
         """Drop what can't matter any more, so that memory follows the rate of dials."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +13,8 @@ import structlog
 
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.boot_clock import EpochClock, this_boot
-from vncproxy.throttle.budget import Budget, Claim
-from vncproxy.throttle.ledger import Booking, Dial, TooLong, Usage
+from vncproxy.throttle.budget import Budget, Claim, Usage
+from vncproxy.throttle.ledger import Booking, Dial, TooLong
 from vncproxy.throttle.ledger_faults import no_answer, overcrowded, too_slow
 from vncproxy.throttle.ledger_file import Booked, LedgerFile
 from vncproxy.throttle.ledger_thread import LedgerThread
@@ -94,9 +94,9 @@ class SqliteLedger:
         self._permits.pop(booking.id, None)
         self._later("booking.not_given_back", lambda: self._file.cancel(booking.id))
 
-    async def usage(self, instance_id: str) -> Usage:
-        """See `Ledger.usage`."""
-        return await self._call(lambda: self._file.usage(instance_id))
+    async def usages(self, instance_ids: Collection[str]) -> dict[str, Usage]:
+        """See `Ledger.usages`."""
+        return await self._call(lambda: self._file.usages(instance_ids))
 
     async def record(self, dials: Sequence[Dial]) -> None:
         """Put dials on record that another ledger gave the permits for. Raises: LedgerError."""

@@ -83,16 +83,16 @@ for i = 9, taken - 1, 3 do
   end
 end
 
--- Those in use, but for the subject.
-local function overlapping()
+-- Those in use that count for a key besides its own.
+local function overlapping(key)
   local keys = { account }
-  if subject == account then
+  if key == account then
     keys = redis.call('ZREVRANGEBYSCORE', index, '+inf', whole(now - span))
   end
   return keys
 end
 
-local function read_claims()
+local function read_claims(own)
   local claims = {}
   local function read(key, foreign)
     local flat = redis.call('HGETALL', key)
@@ -102,9 +102,9 @@ local function read_claims()
       claims[#claims + 1] = claim
     end
   end
-  read(subject, false)
-  for _, key in ipairs(overlapping()) do
-    if key ~= subject then
+  read(own, false)
+  for _, key in ipairs(overlapping(own)) do
+    if key ~= own then
       read(key, true)
     end
   end
@@ -154,25 +154,34 @@ local function tidy(claims)
 end
 
 if step == 'book' then -- id, longest wait
-  local claims = read_claims()
+  local claims = read_claims(subject)
   tidy(claims)
   local at = next_free(claims)
   if at - now > tonumber(ARGV[taken + 1]) then
     return { 0, at - now, now, counted(claims) }
   end
   put(ARGV[taken], at, at + hold, 0)
-  return { 1, at - now, now, counted(read_claims()) }
+  return { 1, at - now, now, counted(read_claims(subject)) }
 end
 
-if step == 'usage' then
-  local claims = read_claims()
-  local used = 0
-  for _, claim in ipairs(claims) do
-    if claim.latest > now - span then
-      used = used + 1
+if step == 'look' then
+  return { 1, 0, now, counted(read_claims(subject)) }
+end
+
+if step == 'usages' then -- the claims of each key
+  local usages = {}
+  for i = taken, #ARGV do
+    local claims = read_claims(ARGV[i])
+    local used = 0
+    for _, claim in ipairs(claims) do
+      if claim.latest > now - span then
+        used = used + 1
+      end
     end
+    usages[#usages + 1] = used
+    usages[#usages + 1] = next_free(claims) - now
   end
-  return { used, next_free(claims) - now, now, counted(claims) }
+  return { 1, 0, now, usages }
 end
 
 if step == 'record' then -- id and age of each dial, in pairs
@@ -182,7 +191,7 @@ if step == 'record' then -- id and age of each dial, in pairs
       put(ARGV[i], at, at, 1)
     end
   end
-  return { 1, 0, now, counted(read_claims()) }
+  return { 1, 0, now, counted(read_claims(subject)) }
 end
 
 -- Which data this is: another server, a restarted one or one that lost its data has another name.

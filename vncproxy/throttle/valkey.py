@@ -27,16 +27,16 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Any
 
 from vncproxy.errors import LedgerError, LedgerSlow
-from vncproxy.throttle.budget import ACCOUNT, MAX_AHEAD_S, Budget, Claim
+from vncproxy.throttle.budget import ACCOUNT, MAX_AHEAD_S, Budget, Claim, Usage
 from vncproxy.throttle.delays import Delays
-from vncproxy.throttle.ledger import Booking, Dial, TooLong, Usage
+from vncproxy.throttle.ledger import Booking, Dial, TooLong
 from vncproxy.throttle.valkey_store import PREFIX, Script, ValkeyStore
 
 ID_PREFIX = "v-"
@@ -180,15 +180,22 @@ class ValkeyLedger:
         self._permits.pop(booking.id, None)
         self._settled.append(_Settled(booking.key, booking.id, None))
 
-    async def usage(self, instance_id: str) -> Usage:
-        """See `Ledger.usage`."""
+    async def usages(self, instance_ids: Collection[str]) -> dict[str, Usage]:
+        """See `Ledger.usages`."""
         budget = self._budget
-        used, free, *_ = await self._claims("usage", budget.key_of(instance_id))
-        return Usage(used, budget.limit, budget.span_s, free / 1e6)
+        keys = {one: budget.key_of(one) for one in instance_ids}
+        asked = sorted(set(keys.values()))
+        names = (PREFIX + _CLAIMS + key for key in asked)
+        *_, numbers = await self._step("usages", _CLAIMS + ACCOUNT, *names)
+        found = {
+            key: Usage(used, budget.limit, budget.span_s, free / 1e6)
+            for key, used, free in zip(asked, numbers[::2], numbers[1::2], strict=True)
+        }
+        return {one: found[key] for one, key in keys.items()}
 
     async def look(self, key: str) -> None:
         """Have the server tell for `seen` what counts for a key. Raises: LedgerError."""
-        await self._claims("usage", key)
+        await self._claims("look", key)
 
     async def check_writable(self) -> None:
         """See `Ledger.check_writable`: each step writes the ledger's clock."""

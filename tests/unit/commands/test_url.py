@@ -14,6 +14,7 @@ import pytest
 from tests.real.peers.valkey import ValkeyServer
 from tests.setup import running
 from tests.unit.commands.surroundings import DEMO, SETTINGS, Desk, environ
+from tests.unit.throttle.usage import usage_of
 from vncproxy.commands.daemon_client import NoDaemonError
 from vncproxy.commands.url import console_url, official_url
 from vncproxy.config.model import Aliyun, Config, Instance, Limits, Listen, State, Throttle
@@ -39,7 +40,7 @@ async def used(desk: Desk, key: str = DEMO.instance_id) -> int:
     """Permits of the reconnect ledger that are spent or booked."""
     ledger = SqliteLedger(desk.folder / "state" / FILE_NAME, Budget())
     try:
-        return (await ledger.usage(key)).used
+        return (await usage_of(ledger, key)).used
     finally:
         await ledger.close()
 
@@ -158,9 +159,9 @@ async def test_the_official_page_is_refused_while_another_daemon_has_it(
         await official(config)
     assert caught.value.public_text.endswith("https://b2.example.com Or say --force.")
     shared = ValkeyLedger(store, Budget())
-    assert (await shared.usage(DEMO.instance_id)).used == 0
+    assert (await usage_of(shared, DEMO.instance_id)).used == 0
     assert "vncUrl=" in await official(config, force=True)
-    assert (await shared.usage(DEMO.instance_id)).used == 1
+    assert (await usage_of(shared, DEMO.instance_id)).used == 1
     await other.close()
     assert "vncUrl=" in await official(config)
     await shared.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.real.peers.valkey import ValkeyServer
+from tests.unit.throttle.usage import usage_of
 from vncproxy.config.model import Throttle
 from vncproxy.console.bastion import Bastion, bastion_of, store_password
 from vncproxy.console.ownership import LocalOwnership, Owner
@@ -91,7 +92,7 @@ async def test_the_rights_that_are_enough(tmp_path: Path, valkey_server: ValkeyS
         first, second = (a for a in answers if isinstance(a, Booking))
         assert await bastion.spend(first)
         await bastion.cancel(second)
-        assert (await bastion.usage("i-1")).used > 0
+        assert (await usage_of(bastion, "i-1")).used > 0
     assert await one.ownership.claim("i-1") is None
     assert await two.ownership.claim("i-1") is not None
     assert await one.ownership.renew(["i-1"]) == {}

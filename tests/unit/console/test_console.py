@@ -17,6 +17,7 @@ from tests.unit.console.surroundings import (
     ended,
     surroundings,
 )
+from tests.unit.throttle.usage import usage_of
 from vncproxy.console import console as module
 from vncproxy.console.console import Console
 from vncproxy.console.lifecycle import State
@@ -347,7 +348,7 @@ async def test_closing_while_waiting_gives_the_permit_back(around: Surroundings)
     await console.close(KICKED)
     assert around.notes[:3] == ["book", "call", "cancel"]
     assert "dial" not in around.notes
-    assert (await around.ledger.usage("i-one")).used == 0
+    assert (await usage_of(around.ledger, "i-one")).used == 0
 
 
 async def test_closing_before_the_first_step_is_harmless(around: Surroundings) -> None:

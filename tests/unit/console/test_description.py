@@ -13,8 +13,7 @@ from tests.unit.console.surroundings import INSTANCE, Surroundings
 from vncproxy.console.description import details_of, state_of, summary_of, viewers_of
 from vncproxy.console.lifecycle import State
 from vncproxy.errors import CloudError, CloudErrorKind, UpstreamLost
-from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.ledger import Usage
+from vncproxy.throttle.budget import Budget, Usage
 
 
 async def test_a_console_that_nobody_opened(around: Surroundings) -> None:

@@ -17,6 +17,7 @@ from tests.unit.console.surroundings import (
     Notes,
     NotingLedger,
 )
+from tests.unit.throttle.usage import usage_of
 from vncproxy.console.lifecycle import Event
 from vncproxy.console.opener import Opener
 from vncproxy.errors import (
@@ -84,7 +85,7 @@ class Scene:
 
     async def used(self) -> int:
         """How many dials the ledger has on record."""
-        return (await self.ledger.usage(INSTANCE.id)).used
+        return (await usage_of(self.ledger, INSTANCE.id)).used
 
     async def cancelled_at(self, point: Callable[[], object]) -> None:
         """Open, and be cancelled once `point` is reached."""
@@ -249,6 +250,6 @@ async def test_the_budget_counts_for_what_the_ledger_says_just_now() -> None:
     scene.ledger.renew(Budget(limit=2, by_account=True))
     assert scene.opener.key == ACCOUNT
     await scene.open()
-    assert (await scene.ledger.usage("i-another")).used == 2
+    assert (await usage_of(scene.ledger, "i-another")).used == 2
     with pytest.raises(Throttled):
         await scene.open(patience_s=1.0)

@@ -27,7 +27,7 @@ from vncproxy.console.ownership import Owner
 from vncproxy.console.registry import Registry
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewhere, Side
-from vncproxy.throttle.ledger import Usage
+from vncproxy.throttle.budget import Usage
 
 OTHER = replace(INSTANCE, id="i-two", alias="two")
 RESTARTING = CloseReason(CloseCode.RESTARTING, Side.DAEMON, "the daemon is restarting")

@@ -15,6 +15,7 @@ from tests.disks import LedgerDisk
 from tests.real.peers.valkey import ValkeyServer
 from tests.unit.throttle.fake_clock import FakeClock
 from tests.unit.throttle.switched_store import SwitchedStore
+from tests.unit.throttle.usage import usage_of
 from vncproxy.errors import LedgerError
 from vncproxy.throttle import fallback
 from vncproxy.throttle.budget import Budget
@@ -308,7 +309,7 @@ async def test_a_server_that_lost_its_data_is_told_again(
     valkey_server.command("FLUSHALL")
     clock.seconds += 1.0
     await beat(one, two)
-    assert (await one.ledger.usage("i-1")).used == 2
+    assert (await usage_of(one.ledger, "i-1")).used == 2
     assert one.said == []
 
 
@@ -341,9 +342,9 @@ async def test_usage_and_the_check_work_without_the_server(make: Maker) -> None:
     one.store.cut = True
     await one.ledger.check_writable()
     assert one.said == [True]
-    assert (await one.ledger.usage("i-1")).limit == 3
+    assert (await usage_of(one.ledger, "i-1")).limit == 3
     two.store.cut = True
-    assert (await two.ledger.usage("i-1")).limit == 3
+    assert (await usage_of(two.ledger, "i-1")).limit == 3
 
 
 async def test_a_local_ledger_that_fails_is_told(make: Maker, tmp_path: Path) -> None:
@@ -376,7 +377,7 @@ async def test_a_dial_is_told_to_the_others_at_once(make: Maker) -> None:
     assert await one.ledger.spend(dialled)
     await one.ledger.cancel(held)
     async with asyncio.timeout(20):
-        while (await two.ledger.usage("i-1")).used != 1:
+        while (await usage_of(two.ledger, "i-1")).used != 1:
             await asyncio.sleep(0.01)
     watching.cancel()
     await asyncio.wait([watching])

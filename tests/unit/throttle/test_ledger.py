@@ -10,9 +10,10 @@ import pytest
 
 from tests.unit.throttle.fake_clock import FakeClock
 from tests.unit.throttle.switched_store import SwitchedStore
-from vncproxy.throttle.budget import ACCOUNT, MAX_AHEAD_S, Budget
+from tests.unit.throttle.usage import usage_of
+from vncproxy.throttle.budget import ACCOUNT, MAX_AHEAD_S, Budget, Usage
 from vncproxy.throttle.fallback import FallbackLedger
-from vncproxy.throttle.ledger import Booking, Ledger, TooLong, Usage
+from vncproxy.throttle.ledger import Booking, Ledger, TooLong
 from vncproxy.throttle.memory import MemoryLedger
 from vncproxy.throttle.roll import Roll
 from vncproxy.throttle.sqlite import SqliteLedger
@@ -97,9 +98,9 @@ async def test_too_long_a_wait_books_nothing(ledger: Ledger) -> None:
     """The answer names the wait and leaves the budget as it was."""
     for _ in range(3):
         await dialled(ledger)
-    before = await ledger.usage("i-1")
+    before = await usage_of(ledger, "i-1")
     assert await ledger.book("i-1", 60.9) == TooLong(61.0)
-    assert await ledger.usage("i-1") == before
+    assert await usage_of(ledger, "i-1") == before
     assert (await booked(ledger, max_wait_s=61.0)).wait_s == 61.0
 
 
@@ -187,14 +188,36 @@ async def test_first_come_first_served(ledger: Ledger) -> None:
 
 async def test_usage_tells_how_full_the_budget_is(ledger: Ledger, clock: FakeClock) -> None:
     """Used, limit, window and the next free time, without changing anything."""
-    assert await ledger.usage("i-1") == Usage(used=0, limit=3, window_s=61.0, next_free_s=0.0)
+    assert await usage_of(ledger, "i-1") == Usage(used=0, limit=3, window_s=61.0, next_free_s=0.0)
     for _ in range(3):
         await dialled(ledger)
     clock.seconds += 20.0
     for _ in range(2):
-        assert await ledger.usage("i-1") == Usage(3, 3, 61.0, 41.0)
+        assert await usage_of(ledger, "i-1") == Usage(3, 3, 61.0, 41.0)
     clock.seconds += 41.0
-    assert await ledger.usage("i-1") == Usage(0, 3, 61.0, 0.0)
+    assert await usage_of(ledger, "i-1") == Usage(0, 3, 61.0, 0.0)
+
+
+async def test_many_usages_at_once(ledger: Ledger, clock: FakeClock) -> None:
+    """Each as if asked for alone, whatever the dials are counted for."""
+    await dialled(ledger, "i-1")
+    clock.seconds += 5.0
+    for _ in range(3):
+        await dialled(ledger, "i-2")
+    await booked(ledger, "i-2")
+    names = ["i-1", "i-2", "i-3"]
+    found = await ledger.usages(names)
+    assert {name: found[name].used for name in found} == {"i-1": 1, "i-2": 4, "i-3": 0}
+    assert found == {name: await usage_of(ledger, name) for name in names}
+    ledger.renew(replace(BUDGET, by_account=True))
+    everything = await ledger.usages(["i-3", ACCOUNT])
+    assert everything["i-3"] == everything[ACCOUNT]
+    assert everything["i-3"].used == 5
+    await booked(ledger, "i-3")
+    ledger.renew(BUDGET)
+    found = await ledger.usages(names)
+    assert {name: found[name].used for name in found} == {"i-1": 2, "i-2": 5, "i-3": 1}
+    assert await ledger.usages([]) == {}
 
 
 async def test_another_limit_counts_at_once(ledger: Ledger) -> None:
@@ -202,7 +225,7 @@ async def test_another_limit_counts_at_once(ledger: Ledger) -> None:
     await dialled(ledger)
     ledger.renew(replace(BUDGET, limit=1))
     assert isinstance(await ledger.book("i-1", 0.0), TooLong)
-    assert (await ledger.usage("i-1")).limit == 1
+    assert (await usage_of(ledger, "i-1")).limit == 1
     ledger.renew(replace(BUDGET, limit=5))
     for _ in range(4):
         await dialled(ledger)
@@ -234,20 +257,20 @@ async def test_the_whole_account_s_budget_overlaps_the_instances(
     assert (await booked(ledger, "i-3")).key == ACCOUNT
     for instance_id in ("i-1", "i-4"):
         assert isinstance(await ledger.book(instance_id, 0.0), TooLong)
-        assert (await ledger.usage(instance_id)).used == 3
+        assert (await usage_of(ledger, instance_id)).used == 3
     ledger.renew(BUDGET)
-    assert (await ledger.usage("i-1")).used == 2
-    assert (await ledger.usage("i-4")).used == 1
+    assert (await usage_of(ledger, "i-1")).used == 2
+    assert (await usage_of(ledger, "i-4")).used == 1
     await dialled(ledger, "i-1")
     assert isinstance(await ledger.book("i-1", 0.0), TooLong)
     clock.seconds += 71.0
-    assert (await ledger.usage("i-1")).used == 0
+    assert (await usage_of(ledger, "i-1")).used == 0
 
 
 async def test_check_writable_passes(ledger: Ledger) -> None:
     """A ledger that works says so, and nothing is booked by asking."""
     await ledger.check_writable()
-    assert (await ledger.usage("i-1")).used == 0
+    assert (await usage_of(ledger, "i-1")).used == 0
 
 
 async def test_closing_twice_is_harmless(ledger: Ledger) -> None:

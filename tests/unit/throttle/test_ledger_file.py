@@ -13,6 +13,7 @@ import pytest
 
 from tests.disks import LedgerDisk
 from tests.unit.throttle.fake_clock import FakeClock
+from tests.unit.throttle.usage import usage_in
 from vncproxy.errors import LedgerError
 from vncproxy.throttle import ledger_file
 from vncproxy.throttle.budget import MAX_AHEAD_S, Budget
@@ -94,7 +95,7 @@ def test_after_a_reboot_earlier_dials_count_as_made_now(
         dialled(file, clock)
     clock.epoch, clock.seconds = "boot-2", 15.0
     with closing(LedgerFile(path, BUDGET, clock)) as rebooted:
-        assert rebooted.usage("i-1").next_free_s == 61.0
+        assert usage_in(rebooted, "i-1").next_free_s == 61.0
         assert rebooted.book("i-1", 0.0) == TooLong(61.0)
         clock.seconds += 61.0
         assert booked(rebooted).claim.at == clock.seconds
@@ -119,7 +120,7 @@ def test_a_row_from_an_impossible_future_blocks_for_one_window_only(
         booked(file)
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("UPDATE booking SET at = ?", (clock.seconds + MAX_AHEAD_S * 1000,))
-    assert file.usage("i-1").next_free_s == 61.0
+    assert usage_in(file, "i-1").next_free_s == 61.0
     assert file.book("i-1", 0.0) == TooLong(61.0)
     clock.seconds += 61.0
     assert booked(file).claim.at == clock.seconds
@@ -237,9 +238,9 @@ def test_dials_of_another_ledger_count(file: LedgerFile, clock: FakeClock) -> No
     dials = [Dial("a", "i-1", 50.0), Dial("b", "i-1", -5.0), Dial("c", "i-2", 1.0)]
     file.record(dials)
     file.record(dials)
-    assert file.usage("i-1").used == 2
+    assert usage_in(file, "i-1").used == 2
     clock.seconds += 12.0
-    assert file.usage("i-1").used == 1
+    assert usage_in(file, "i-1").used == 1
     assert {(dial.id, dial.age_s) for dial in file.dials()} == {("b", 7.0), ("c", 13.0)}
 
 
@@ -261,12 +262,23 @@ def test_dials_of_another_boot_are_told_as_made_now(file: LedgerFile, clock: Fak
     assert [dial.age_s for dial in file.dials()] == [0.0]
 
 
+def test_any_number_of_budgets_is_one_query(file: LedgerFile, clock: FakeClock) -> None:
+    """However many consoles an administrator looks at."""
+    for number in range(5):
+        booked(file, f"i-{number}")
+    statements: list[str] = []
+    file._opened().set_trace_callback(statements.append)
+    found = file.usages([f"i-{number}" for number in range(1000)])
+    assert len(statements) == 1
+    assert [found[f"i-{number}"].used for number in range(7)] == [1, 1, 1, 1, 1, 0, 0]
+
+
 def test_the_law_may_be_exchanged(file: LedgerFile, clock: FakeClock) -> None:
     """A smaller limit counts what is on record."""
     dialled(file, clock)
     file.budget = replace(BUDGET, limit=1)
     assert isinstance(file.book("i-1", 0.0), TooLong)
-    assert file.usage("i-1").limit == 1
+    assert usage_in(file, "i-1").limit == 1
 
 
 def test_a_missing_directory_is_an_error(tmp_path: Path, clock: FakeClock) -> None:
@@ -293,4 +305,4 @@ def test_the_wall_clock_is_never_asked(
         monkeypatch.setattr(time, name, ask)
     dialled(file, clock)
     file.cancel(booked(file).id)
-    assert file.usage("i-1").used == 1
+    assert usage_in(file, "i-1").used == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.throttle.fake_clock import FakeClock
+from tests.unit.throttle.usage import usage_in
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.ledger_file import LedgerFile
@@ -61,7 +62,7 @@ def test_reading_alone_takes_no_lock(file: LedgerFile, thread: LedgerThread) -> 
     began: list[str] = []
     batch = file.batch
     file.batch = lambda: began.append("batch") or batch()  # type: ignore[method-assign, func-returns-value]
-    thread.submit(lambda: file.usage("i-1")).result(WAIT_S)
+    thread.submit(lambda: usage_in(file, "i-1")).result(WAIT_S)
     assert began == []
     thread.submit(lambda: file.book("i-1", 0.0), writes=True).result(WAIT_S)
     assert began == ["batch"]

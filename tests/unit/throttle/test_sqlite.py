@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from tests.disks import LedgerDisk, full_disk
 from tests.unit.throttle.fake_clock import FakeClock
+from tests.unit.throttle.usage import usage_of
 from vncproxy.errors import LedgerError, LedgerSlow
 from vncproxy.throttle import sqlite
 from vncproxy.throttle.budget import Budget
@@ -90,7 +91,7 @@ async def test_a_caller_who_leaves_before_its_turn_books_nothing(ledger: SqliteL
     with pytest.raises(asyncio.CancelledError):
         await booking
     gate.open()
-    assert (await ledger.usage("i-1")).used == 0
+    assert (await usage_of(ledger, "i-1")).used == 0
 
 
 async def test_a_caller_who_leaves_in_the_middle_gives_its_booking_back(
@@ -117,7 +118,7 @@ async def test_a_caller_who_leaves_in_the_middle_gives_its_booking_back(
     await ledger.check_writable()  # the thread has made the booking
     await ledger.check_writable()  # and given it back
     assert isinstance(made[0], Booked)
-    assert (await ledger.usage("i-1")).used == 0
+    assert (await usage_of(ledger, "i-1")).used == 0
 
 
 async def test_a_file_that_does_not_answer_is_an_error(
@@ -130,17 +131,17 @@ async def test_a_file_that_does_not_answer_is_an_error(
         await ledger.book("i-1", 0.0)
     gate.open()
     monkeypatch.setattr(sqlite, "ANSWER_TIMEOUT_S", 30.0)
-    assert (await ledger.usage("i-1")).used == 0
+    assert (await usage_of(ledger, "i-1")).used == 0
 
 
 async def test_the_queue_is_bounded(ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound a call is refused at once instead of waiting in line."""
     monkeypatch.setattr(sqlite, "MAX_WAITING", 2)
     gate = Gate(ledger)
-    waiting = [asyncio.create_task(ledger.usage("i-1")) for _ in range(2)]
+    waiting = [asyncio.create_task(usage_of(ledger, "i-1")) for _ in range(2)]
     await asyncio.sleep(0)
     with pytest.raises(LedgerError, match="too many calls waiting"):
-        await ledger.usage("i-1")
+        await usage_of(ledger, "i-1")
     gate.open()
     assert [usage.used for usage in await asyncio.gather(*waiting)] == [0, 0]
 
@@ -161,7 +162,7 @@ async def test_a_permit_given_back_does_not_wait_for_the_disk(ledger: SqliteLedg
     gate = Gate(ledger)
     await ledger.cancel(booking)
     gate.open()
-    assert (await ledger.usage("i-1")).used == 0
+    assert (await usage_of(ledger, "i-1")).used == 0
 
 
 async def test_a_dial_that_can_not_be_recorded_counts_until_its_permit_ends(
@@ -179,9 +180,9 @@ async def test_a_dial_that_can_not_be_recorded_counts_until_its_permit_ends(
     assert "the disk is full" in event["why"]
     disk.fault = None
     clock.seconds += 65.0
-    assert (await ledger.usage("i-1")).used == 1
+    assert (await usage_of(ledger, "i-1")).used == 1
     clock.seconds += 6.1
-    assert (await ledger.usage("i-1")).used == 0
+    assert (await usage_of(ledger, "i-1")).used == 0
 
 
 async def test_on_a_slow_disk_permits_are_good(
@@ -208,7 +209,7 @@ async def test_a_disk_that_is_slow_all_at_once_is_blamed(
         await ledger.book("i-1", 0.0)
     disk.commit_s = 14.0
     assert await ledger.spend(await booked(ledger))
-    assert (await ledger.usage("i-1")).used == 1
+    assert (await usage_of(ledger, "i-1")).used == 1
 
 
 async def test_a_wait_ends_when_the_permit_begins(ledger: SqliteLedger, disk: LedgerDisk) -> None:
@@ -243,7 +244,7 @@ async def test_a_fault_is_everybody_s_and_passes(ledger: SqliteLedger, disk: Led
     for fault in await asyncio.gather(*calls, return_exceptions=True):
         assert isinstance(fault, LedgerError)
     disk.fault = None
-    assert (await ledger.usage("i-0")).used == 0
+    assert (await usage_of(ledger, "i-0")).used == 0
     assert isinstance(await ledger.book("i-0", 0.0), Booking)
 
 

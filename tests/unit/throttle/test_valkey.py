@@ -10,6 +10,7 @@ import pytest
 from tests.real.peers.valkey import ValkeyServer
 from tests.unit.throttle.fake_clock import FakeClock
 from tests.unit.throttle.switched_store import SwitchedStore
+from tests.unit.throttle.usage import usage_of
 from vncproxy.errors import LedgerError, LedgerSlow
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.ledger import Booking, Dial, TooLong
@@ -92,7 +93,7 @@ async def test_a_permit_is_known_by_every_daemon(ledger: ValkeyLedger, other: Va
     """What one booked, another may cancel."""
     for _ in range(3):
         await other.cancel(await booked(ledger))
-    assert (await other.usage("i-1")).used == 0
+    assert (await usage_of(other, "i-1")).used == 0
 
 
 async def test_daemons_with_other_limits_each_keep_their_own(
@@ -140,11 +141,11 @@ async def test_a_damaged_claim_counts_as_dialled_just_now(
 ) -> None:
     """What can't be read, or lies absurdly far ahead, costs one window and no more."""
     valkey_server.command("HSET", "vncproxy:claims:i-1", "x", "garbage", "y", f"{2**52} {2**52} 1")
-    assert (await ledger.usage("i-1")).used == 2
+    assert (await usage_of(ledger, "i-1")).used == 2
     assert (await booked(ledger)).wait_s == 0.0
     clock.seconds += 71.0
     wall.seconds += 71.0
-    assert (await ledger.usage("i-1")).used == 0
+    assert (await usage_of(ledger, "i-1")).used == 0
 
 
 async def test_a_clock_set_back_makes_nobody_wait_longer(
@@ -157,7 +158,7 @@ async def test_a_clock_set_back_makes_nobody_wait_longer(
     assert (await booked(ledger)).wait_s == 61.0
     clock.seconds += 30.0
     wall.seconds += 30.0
-    assert (await ledger.usage("i-1")).next_free_s < 61.0 + 71.0
+    assert (await usage_of(ledger, "i-1")).next_free_s < 61.0 + 71.0
 
 
 async def test_a_clock_set_forward_frees_nothing(
@@ -180,8 +181,8 @@ async def test_a_paused_machine_makes_the_others_wait_at_most(
     """A daemon whose own clock stood still holds the ledger's clock back, not its record."""
     await dialled(ledger)
     wall.seconds += 50.0  # the steady clock didn't move
-    assert (await ledger.usage("i-1")).used == 1
-    assert (await other.usage("i-1")).used == 1
+    assert (await usage_of(ledger, "i-1")).used == 1
+    assert (await usage_of(other, "i-1")).used == 1
 
 
 async def test_a_dial_does_not_wait_for_the_server(
@@ -193,9 +194,9 @@ async def test_a_dial_does_not_wait_for_the_server(
     assert await ledger.spend(dialled_with)
     await ledger.cancel(given_back)
     assert store.calls == 0
-    assert (await other.usage("i-1")).used == 2
-    await ledger.usage("i-2")
-    assert (await other.usage("i-1")).used == 1
+    assert (await usage_of(other, "i-1")).used == 2
+    await usage_of(ledger, "i-2")
+    assert (await usage_of(other, "i-1")).used == 1
 
 
 async def test_a_dial_is_told_with_its_own_time(
@@ -208,10 +209,10 @@ async def test_a_dial_is_told_with_its_own_time(
     wall.seconds += 20.0
     settled = list(ledger._settled)
     await ledger.tell()
-    assert (await other.usage("i-1")).next_free_s == pytest.approx(41.0)
+    assert (await usage_of(other, "i-1")).next_free_s == pytest.approx(41.0)
     ledger._settled.extend(settled)
     await ledger.tell()
-    assert (await other.usage("i-1")).used == 3
+    assert (await usage_of(other, "i-1")).used == 3
 
 
 async def test_what_could_not_be_told_is_told_later(
@@ -225,7 +226,7 @@ async def test_what_could_not_be_told_is_told_later(
     store.cut = False
     await other._store.call("FLUSHALL")
     await ledger.tell()
-    assert (await other.usage("i-1")).used == 1
+    assert (await usage_of(other, "i-1")).used == 1
 
 
 @pytest.mark.parametrize("took_s", [0.6, 1.9])
@@ -259,7 +260,7 @@ async def test_a_permit_that_lapsed_on_its_way_is_given_back(
         await ledger.book("i-1", 0.0)
     store.before_answer = None
     await ledger.tell()
-    assert (await other.usage("i-1")).used == 0
+    assert (await usage_of(other, "i-1")).used == 0
 
 
 async def test_a_caller_who_leaves_in_the_middle_gives_its_booking_back(
@@ -279,9 +280,9 @@ async def test_a_caller_who_leaves_in_the_middle_gives_its_booking_back(
     with pytest.raises(asyncio.CancelledError):
         await booking
     store.before_answer = None
-    assert (await other.usage("i-1")).used == 1
-    await ledger.usage("i-2")
-    assert (await other.usage("i-1")).used == 0
+    assert (await usage_of(other, "i-1")).used == 1
+    await usage_of(ledger, "i-2")
+    assert (await usage_of(other, "i-1")).used == 0
 
 
 async def test_a_booking_whose_answer_is_lost_is_given_back_at_the_end(
@@ -296,9 +297,9 @@ async def test_a_booking_whose_answer_is_lost_is_given_back_at_the_end(
     with pytest.raises(LedgerError):
         await ledger.book("i-1", 0.0)
     store.before_answer = None
-    assert (await other.usage("i-1")).used == 1
+    assert (await usage_of(other, "i-1")).used == 1
     await ledger.close()
-    assert (await other.usage("i-1")).used == 0
+    assert (await usage_of(other, "i-1")).used == 0
 
 
 async def test_dials_made_elsewhere_are_recorded_once(
@@ -308,8 +309,8 @@ async def test_dials_made_elsewhere_are_recorded_once(
     dials = [Dial("a", "i-1", 50.0), Dial("b", "i-1", 10.0), Dial("c", "i-2", 0.0)]
     await ledger.record(dials)
     await other.record(dials)
-    assert (await ledger.usage("i-1")).used == 2
-    assert (await ledger.usage("i-2")).used == 1
+    assert (await usage_of(ledger, "i-1")).used == 2
+    assert (await usage_of(ledger, "i-2")).used == 1
     await dialled(ledger)
     assert (await booked(ledger)).wait_s == 11.0
 
@@ -317,7 +318,7 @@ async def test_dials_made_elsewhere_are_recorded_once(
 async def test_many_dials_are_recorded(ledger: ValkeyLedger) -> None:
     """A whole window of a large site fits."""
     await ledger.record([Dial(f"d-{n}", "account", 1.0) for n in range(1200)])
-    assert (await ledger.usage("account")).used == 1200
+    assert (await usage_of(ledger, "account")).used == 1200
 
 
 async def test_daemons_are_counted_while_they_show_themselves(
@@ -359,7 +360,7 @@ async def test_what_was_seen_last_is_known_without_the_server(
     assert await ledger.spend(mine)
     for _ in range(2):
         await booked(other)
-    await ledger.usage("i-1")
+    await ledger.look("i-1")
     clock.seconds += 20.0
     seen = ledger.seen()
     ages = sorted(round(dial.age_s, 3) for dial in seen)
@@ -374,7 +375,7 @@ async def test_keys_in_use_are_told_to_everybody(
     ledger: ValkeyLedger, other: ValkeyLedger, clock: FakeClock, wall: FakeClock
 ) -> None:
     """Those that anybody dialled for lately, the last first; a look alone is no use."""
-    await ledger.usage("i-1")
+    await usage_of(ledger, "i-1")
     await dialled(ledger, "i-2")
     clock.seconds += 1.0
     wall.seconds += 1.0
@@ -404,7 +405,7 @@ async def test_a_server_that_is_away_is_told(ledger: ValkeyLedger, store: Switch
     store.cut = True
     for call in (
         ledger.book("i-1", 0.0),
-        ledger.usage("i-1"),
+        ledger.usages(["i-1"]),
         ledger.check_writable(),
         ledger.attend("d"),
         ledger.leave("d"),

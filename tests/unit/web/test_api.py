@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from vncproxy.config.model import Access, Aliyun, Limits, Listen
 from vncproxy.errors import LedgerError
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
-from vncproxy.throttle.ledger import Usage
+from vncproxy.throttle.budget import Usage
 from vncproxy.throttle.sqlite import SqliteLedger
 from vncproxy.throttle.usages import LATE, usages
 
@@ -155,16 +156,16 @@ async def test_a_ledger_that_fails_or_hangs(home: House, monkeypatch: pytest.Mon
     """The consoles are listed all the same, with the reason why the budget isn't known."""
     await home.viewer()
 
-    async def broken(ledger: SqliteLedger, key: str) -> Usage:
+    async def broken(ledger: SqliteLedger, keys: Collection[str]) -> dict[str, Usage]:
         raise LedgerError("the disk is full")
 
-    async def hanging(ledger: SqliteLedger, key: str) -> Usage:
+    async def hanging(ledger: SqliteLedger, keys: Collection[str]) -> dict[str, Usage]:
         await asyncio.Event().wait()
         raise AssertionError("it hangs")
 
     monkeypatch.setattr("vncproxy.console.registry.usages", partial(usages, timeout_s=0.05))
-    for usage, said in ((broken, "the disk is full"), (hanging, LATE)):
-        monkeypatch.setattr(SqliteLedger, "usage", usage)
+    for answer, said in ((broken, "the disk is full"), (hanging, LATE)):
+        monkeypatch.setattr(SqliteLedger, "usages", answer)
         (row,) = (await home.ask("/api/v1/consoles", home.bearer)).json["consoles"]
         assert (row["alias"], row["budget"], row["budget_problem"]) == ("demo", None, said)
 
