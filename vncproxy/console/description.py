@@ -17,12 +17,11 @@ def state_of(console: Console) -> Message:
     """The console's state, for its pages."""
     runner, stage = console.runner, console.stage
     screen = stage.screen
-    until = runner.wait_until
     return {
         "type": "state",
         "state": console.state.value,
         "since": round(runner.state_since, 3),
-        "wait_s": None if until is None else round(max(0.0, until - time.time()), 1),
+        "wait_s": _wait_s(console),
         "text": _text(console),
         "opaque": console.state is State.OPAQUE or runner.learner.opaque is not None,
         "attempt": runner.attempt,
@@ -58,8 +57,8 @@ def viewers_of(console: Console) -> list[Message]:
     ]
 
 
-def summary_of(console: Console) -> Message:
-    """One row of the list of open consoles."""
+def summary_of(console: Console, *, viewers: bool = True) -> Message:
+    """One row of the list of open consoles. Args: viewers - with them, unless others know more."""
     instance, runner = console.instance, console.runner
     return {
         "instance": instance.id,
@@ -70,7 +69,7 @@ def summary_of(console: Console) -> Message:
         "link_age_s": round(runner.link.age_s, 1) if runner.link is not None else None,
         "keepalive": runner.learner.keepalive.kind.value,
         "controller": console.control.controller,
-        "viewers": viewers_of(console),
+        "viewers": viewers_of(console) if viewers else [],
         "saved": {
             "dials_avoided": console.saved.dials_avoided,
             "losses_survived": console.saved.losses_survived,
@@ -85,14 +84,17 @@ def details_of(console: Console, usage: Usage | str, at_s: float) -> Message:
     monotonic seconds.
     """
     runner = console.runner
-    state = state_of(console)
     shared = runner.budget_key == ACCOUNT
     return {
         "name": console.instance.name,
         "windows": console.instance.windows,
-        **{key: state[key] for key in ("text", "wait_s", "error", "opaque", "attempt")},
+        "text": _text(console),
+        "wait_s": _wait_s(console),
+        "error": _error(runner.failure),
+        "opaque": runner.learner.opaque,
+        "attempt": runner.attempt,
         "age_s": round(time.time() - console.since, 1),
-        "state_since": state["since"],
+        "state_since": round(runner.state_since, 3),
         "keepalive_why": runner.learner.keepalive.why,
         "recorded": console.recordings.is_recording,
         "link": (runner.link.name or None) if runner.link is not None else None,
@@ -126,7 +128,7 @@ def _viewer_details(console: Console, viewer: Viewer, at_s: float) -> Message:
 
 
 def _flow(rate: Rate, total_bytes: int, at_s: float) -> Message:
-    return {"bytes": total_bytes, "bytes_per_s": round(rate.per_s(at_s, total_bytes))}
+    return {"bytes": total_bytes, "bytes_per_s": int(rate.per_s(at_s, total_bytes))}
 
 
 def _budget(usage: Usage, *, shared: bool) -> Message:
@@ -163,6 +165,12 @@ def _text(console: Console) -> str:
     if console.state is State.WAITING_BUDGET and console.runner.wait_until is None:
         return "Taking a permit from the reconnect budget."
     return _TEXTS[console.state]
+
+
+def _wait_s(console: Console) -> float | None:
+    """Seconds until the next step may come, if that is known."""
+    until = console.runner.wait_until
+    return None if until is None else round(max(0.0, until - time.time()), 1)
 
 
 def _error(failure: VncproxyError | None) -> Message | None:

@@ -33,8 +33,9 @@ class Rate:
 
     def per_s(self, at_s: float, total_bytes: int) -> float:
         """Bytes in a second: since the oldest look that is within the window, or the last one."""
-        since, before = next(
-            (look for look in self._looks if at_s - look[0] <= WINDOW_S + LOOK_INTERVAL_S / 2),
-            self._looks[-1],
-        )
+        oldest_s = at_s - WINDOW_S - LOOK_INTERVAL_S / 2
+        since, before = self._looks[0]
+        if since < oldest_s:
+            young = (look for look in self._looks if look[0] >= oldest_s)
+            since, before = next(young, self._looks[-1])
         return max(0, total_bytes - before) / max(at_s - since, _LEAST_S)

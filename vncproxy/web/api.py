@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from functools import partial
 
+import msgspec
 import structlog
 from aiohttp import web
 
@@ -91,10 +92,12 @@ async def consoles(request: web.Request) -> web.Response:
             await asyncio.sleep(0)
         # Some may have ended meanwhile.
         if role is not None and registry.get(console.instance.id) is console:
-            row = summary_of(console) | {"role": role.name.lower()}
+            row = summary_of(console, viewers=role is not Role.ADMIN)
+            row["role"] = role.name.lower()
             if role is Role.ADMIN:
                 row |= details_of(console, usages[console.instance.id], time.monotonic())
-            rows.append(row)
+            # As text, since tens of thousands of small objects would keep the collector busy.
+            rows.append(msgspec.Raw(msgspec.json.encode(row)))
     return json_answer({"consoles": rows})
 
 
