@@ -29,7 +29,7 @@ from vncproxy.console.learned import LearnedStore
 from vncproxy.console.leg import Leg
 from vncproxy.console.parts import ConsoleParts
 from vncproxy.console.registry import Registry
-from vncproxy.console.tasks import Tasks
+from vncproxy.console.tasks import Tasks, all_ended
 from vncproxy.console.upstream_leg import dial
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import CloseCode, CloseReason, Side
@@ -276,7 +276,7 @@ class Daemon:
         return await dial(url, timeout_s, settings=self._cloud.now.dial_settings)
 
     def _inventory(self, given: Given) -> Inventory:
-        return Inventory(given.instances, self._cloud, given.discover_in)
+        return Inventory(given.instances, self._cloud, given.discover_in, self._tasks)
 
     async def _apply(self, read: Config) -> list[str]:
         """Go on by a new configuration; gives what couldn't be had, in words.
@@ -392,10 +392,15 @@ class Daemon:
             step("the requests", self._ended(), FILES_PART),
         )
 
-    async def _farewells(self, registry: Registry) -> None:
-        await registry.drain(_RESTARTING, self._shutdown.left_s(CONSOLES_PART))
+    async def _farewells(self, registry: Registry) -> bool:
+        closed = True
+        try:
+            await registry.drain(_RESTARTING, self._shutdown.left_s(CONSOLES_PART))
+        except TimeoutError:
+            closed = False
         # They take as long as their readers do.
         await self._presence.nobody()
+        return closed
 
     async def _recordings_closed(self) -> bool:
         closed = await self._recordings.close(self._shutdown.left_s(FILES_PART))
@@ -404,7 +409,7 @@ class Daemon:
         return closed
 
     async def _ended(self) -> None:
-        await self._tasks.close()
+        await all_ended(self._tasks.close())
         await self._doors.close()
 
 

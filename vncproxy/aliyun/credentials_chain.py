@@ -181,8 +181,13 @@ def _start_thread(
     def run() -> None:
         try:
             outcome = look()
-        except Exception:
-            outcome = permanent("The credentials can't be read: the SDK failed.", NO_CREDENTIALS)
+        except Exception as error:
+            # Its text and its frames may hold keys: only the class is told.
+            kind = type(error).__name__
+            _log.error("aliyun.credentials_fault", error=kind)
+            outcome = permanent(
+                f"The credentials can't be read: the SDK failed ({kind}).", NO_CREDENTIALS
+            )
         with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
             loop.call_soon_threadsafe(settle, outcome)
 

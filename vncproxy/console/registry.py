@@ -19,7 +19,7 @@ from vncproxy.console.parts import ConsoleParts
 from vncproxy.console.rate import LOOK_INTERVAL_S
 from vncproxy.console.recording_desk import check_recording
 from vncproxy.console.report import elsewhere
-from vncproxy.console.tasks import Tasks
+from vncproxy.console.tasks import Tasks, looking
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
 from vncproxy.observe.audit import Audit
@@ -34,6 +34,8 @@ DRAIN_GROUP = 8
 """Consoles that a drain closes at once."""
 DRAIN_PAUSE_S = 0.2
 """Between two groups, less if the time is short."""
+CLOSING_PART = 0.8
+"""Of a drain's time, for the consoles; the rest is for their claims and what else still runs."""
 
 
 class Hold:
@@ -270,11 +272,12 @@ class Registry:
 
     async def watch_rates(self) -> None:
         """Look at what the consoles have counted, until cancelled."""
-        while True:
-            await asyncio.sleep(LOOK_INTERVAL_S)
-            at_s = time.monotonic()
-            for console in self.consoles:
-                console.look(at_s)
+        await looking("rates", LOOK_INTERVAL_S, self._look)
+
+    async def _look(self) -> None:
+        at_s = time.monotonic()
+        for console in self.consoles:
+            console.look(at_s)
 
     async def forget(self, instance_id: str) -> bool:
         """Know nothing of how an instance's VNC server behaves; whether anything was known."""
@@ -292,9 +295,7 @@ class Registry:
 
     async def watch_claims(self) -> None:
         """Keep what is open this daemon's own, until cancelled."""
-        while True:
-            await asyncio.sleep(RENEW_INTERVAL_S)
-            await self.renew_claims()
+        await looking("claims", RENEW_INTERVAL_S, self.renew_claims)
 
     async def renew_claims(self) -> None:
         """Renew the claims of what is open; close what another daemon has taken meanwhile."""
@@ -347,20 +348,32 @@ class Registry:
     async def drain(self, reason: CloseReason, timeout_s: float) -> None:
         """Close every console, and let in nobody any more; at most `timeout_s`.
 
-        In groups, spread over a part of that time, so that not all viewers come back at once.
+        In groups, spread over a part of that time, so that not all viewers come back at once. What
+        one console raises, or how long it takes, keeps no other open, nor the claims of any.
+
+        Raises: TimeoutError - once all that could be ended is.
         """
         self._draining = True
-        groups = [at // DRAIN_GROUP for at in range(len(self._open))]
-        pause_s = min(DRAIN_PAUSE_S, timeout_s / 2 / (max(groups, default=0) + 1))
-        async with asyncio.timeout(timeout_s):
-            await asyncio.gather(
-                *(
-                    _close_after(group * pause_s, console, reason)
-                    for group, console in zip(groups, self.consoles, strict=True)
-                )
-            )
-            await self._tasks.close()
-            await self._ownership.close()
+        places = [at // DRAIN_GROUP for at in range(len(self._open))]
+        pause_s = min(DRAIN_PAUSE_S, timeout_s / 2 / (max(places, default=0) + 1))
+        closing = [
+            self._tasks.start(_close_after(place * pause_s, console, reason), "drain")
+            for place, console in zip(places, self.consoles, strict=True)
+        ]
+        hanging: set[asyncio.Task[None]] = set()
+        if closing:
+            _, hanging = await asyncio.wait(closing, timeout=CLOSING_PART * timeout_s)
+        late = bool(hanging)
+        for end in (self._tasks.close, self._ownership.close):
+            try:
+                async with asyncio.timeout((1 - CLOSING_PART) / 2 * timeout_s):
+                    await end()
+            except TimeoutError:
+                late = True
+            except Exception as fault:
+                _log.error("task.failed", task="drain", exc_info=fault)
+        if late:
+            raise TimeoutError
 
 
 async def _close_after(pause_s: float, console: Console, reason: CloseReason) -> None:

@@ -6,10 +6,12 @@ A task started here is kept, its failure is logged, and closing the owner cancel
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import structlog
+
+from vncproxy.observe.repeats import Repeats
 
 _log = structlog.get_logger("vncproxy.tasks")
 
@@ -40,3 +42,25 @@ class Tasks:
             task.cancel()
         # A failure has been logged by the callback: here only the end counts.
         await asyncio.gather(*rest, return_exceptions=True)
+
+
+async def all_ended(*works: Coroutine[Any, Any, object]) -> None:
+    """Carry all of these out at once; what one raises is logged, and skips none of the others."""
+    for fault in await asyncio.gather(*works, return_exceptions=True):
+        if isinstance(fault, Exception):
+            _log.error("task.failed", exc_info=fault)
+
+
+async def looking(what: str, interval_s: float, look: Callable[[], Awaitable[object]]) -> None:
+    """Look every so often, until cancelled; what one look raises is logged, and the next one comes.
+
+    Args: what - for the log, where the same fault comes once a minute, with its count.
+    """
+    told = Repeats()
+    while True:
+        await asyncio.sleep(interval_s)
+        try:
+            await look()
+        except Exception as fault:
+            if count := told.seen(repr(fault), asyncio.get_running_loop().time()):
+                _log.error("task.failed", task=what, times=count, exc_info=fault)

@@ -23,7 +23,7 @@ import structlog
 from vncproxy.errors import AuditError
 from vncproxy.observe.audit_file import AuditFile
 from vncproxy.observe.audit_record import Entry, Event, Head
-from vncproxy.observe.audit_writer import AuditWriter, Job, Move, Outcome
+from vncproxy.observe.audit_writer import DAEMON_FAULT, AuditWriter, Job, Move, Outcome
 
 _log = structlog.get_logger("vncproxy.audit")
 
@@ -37,6 +37,7 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 5.0
 _TOO_SLOW = "its disk doesn't answer"
 _STOPPING = "the daemon is stopping"
+_OVER = f"{DAEMON_FAULT}, has ended its writing; restart it"
 
 
 class Audit(Protocol):
@@ -111,6 +112,8 @@ class AuditLog:
         self._loop: asyncio.AbstractEventLoop
         self._over: asyncio.Future[None]
         self._opened = False
+        self._ended = False
+        """Whether a fault has ended the thread."""
         self._writer: AuditWriter
         # Below: shared with the thread, under the condition's lock.
         self._wake = threading.Condition()
@@ -133,7 +136,7 @@ class AuditLog:
         for entry in file.notes:
             self._tell_trouble(str(entry.text))
         self._writer = AuditWriter(file, self._clock)
-        threading.Thread(target=self._work, name="audit", daemon=True).start()
+        threading.Thread(target=self._run, name="audit", daemon=True).start()
 
     async def record(self, *entries: Entry) -> None:
         """Return once these are on the disk, one after the other.
@@ -146,6 +149,8 @@ class AuditLog:
         with self._wake:
             if self._closing:
                 raise AuditError(_cannot(_STOPPING))
+            if self._ended:
+                raise AuditError(_cannot(_OVER))
             if len(self._queue) - self._later >= self._queue_bound:
                 raise AuditError(_cannot(_TOO_SLOW))
             self._queue.append(job)
@@ -167,7 +172,7 @@ class AuditLog:
         Beyond that it is told to the log alone, counted, and the count recorded afterwards.
         """
         with self._wake:
-            if self._later < self._queue_bound and not self._closing:
+            if self._later < self._queue_bound and not (self._closing or self._ended):
                 self._queue.append(Job((entry,), self._clock()))
                 self._later += 1
                 self._fresh = True
@@ -193,9 +198,9 @@ class AuditLog:
     async def _move(self, file: AuditFile | None) -> None:
         move = _Move(file, asyncio.get_running_loop().create_future())
         with self._wake:
-            if self._closing:
+            if self._closing or self._ended:
                 _give_back(file)
-                raise AuditError(_cannot(_STOPPING))
+                raise AuditError(_cannot(_STOPPING if self._closing else _OVER))
             self._moves.append(move)
             self._wake.notify()
         try:
@@ -249,6 +254,8 @@ class AuditLog:
         self._tell_records(outcome.written)
         if self.head.seq - self._head_told >= self._head_every:
             self._tell_head()
+        for job, fault in outcome.spoilt:
+            self._tell_spoilt(job, fault)
         problem = None if outcome.problem is None else _cannot(outcome.problem)
         if problem is not None and problem != self.problem:
             _log.error("audit.failed", file=str(self.path), text=problem, exc_info=outcome.cause)
@@ -264,6 +271,34 @@ class AuditLog:
             self._unwritten_told = self.unwritten
             text = f"{count} records are in the log only: too many waited for the disk"
             self.record_later(Entry(event=Event.UNWRITTEN, count=count, text=text))
+
+    def _tell_spoilt(self, job: Job, fault: Exception) -> None:
+        """A record that no file can take: the log has it, and the others are written."""
+        _log.error("audit.fault", exc_info=fault)
+        for entry in job.entries:
+            self._tell_unwritten(entry)
+        if job.done is not None:
+            _conclude(job.done, AuditError(_cannot(DAEMON_FAULT)))
+
+    def _broke_down(self, fault: BaseException) -> None:
+        """The thread has ended: nobody waits for it any longer, and everybody is told why."""
+        self.problem = _cannot(_OVER)
+        _log.critical("audit.failed", file=str(self.path), text=self.problem, exc_info=fault)
+        with self._wake:
+            left = [*self._in_hand, *self._queue]
+            moves = list(self._moves)
+            self._queue.clear()
+            self._moves.clear()
+        for job in left:
+            for entry in job.entries:
+                self._tell_unwritten(entry)
+            if job.done is not None:
+                _conclude(job.done, AuditError(self.problem))
+        for move in moves:
+            _give_back(move.file)
+            _conclude(move.done, AuditError(self.problem))
+        if not self._over.done():
+            self._over.set_result(None)
 
     def _went_on(self, move: Move, path: Path) -> None:
         """The chain goes on in another file: the log has where the old one ends."""
@@ -289,6 +324,14 @@ class AuditLog:
         _log.info("audit.head", file=str(self.path), seq=self.head.seq, hash=self.head.hash)
 
     # The thread
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as fault:
+            with self._wake:
+                self._ended = True
+            self._call(self._broke_down, fault)
 
     def _work(self) -> None:
         pause_s: float | None = None

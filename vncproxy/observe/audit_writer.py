@@ -11,7 +11,7 @@ import errno
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vncproxy.errors import AuditError
 from vncproxy.observe.audit_file import AuditFile
@@ -24,6 +24,7 @@ _IN_WORDS = {
     errno.EROFS: "its file system is read-only",
     errno.EIO: "its disk fails",
 }
+DAEMON_FAULT = "a fault of the daemon, which its log describes"
 
 
 @dataclass(slots=True, eq=False)
@@ -40,8 +41,9 @@ class Outcome:
     """What became of a batch.
 
     Args: written - what is in the file now, with its number; safe - jobs that are on the disk;
-    failed - jobs that somebody waited for in vain; left - jobs to be tried again; problem - why not
-    all are safe, in words; cause - the same for the log; troubles - what others did to the file.
+    failed - jobs that somebody waited for in vain; left - jobs to be tried again; spoilt - jobs
+    that can't be written, by a fault of the daemon, with it; problem - why not all others are safe,
+    in words; cause - the same for the log; troubles - what others did to the file.
     """
 
     head: Head
@@ -52,6 +54,7 @@ class Outcome:
     problem: str | None
     cause: Exception | None
     troubles: list[str]
+    spoilt: list[tuple[Job, Exception]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,34 +85,44 @@ class AuditWriter:
         return self._file.unsynced
 
     def write(self, jobs: Sequence[Job]) -> Outcome:
-        """Write and sync a batch; raises nothing that a disk can cause."""
+        """Write and sync a batch; raises nothing, whatever a disk or a record causes."""
         rest = deque(jobs)
         taken: list[Job] = []
         failed: list[Job] = []
         written: list[tuple[int, Entry]] = []
         troubles: list[str] = []
-        fault: OSError | AuditError | None = None
+        spoilt: list[tuple[Job, Exception]] = []
+        fault: Exception | None = None
         try:
             self._look_after_file(troubles)
             while self._notes:
                 self._append(self._notes[0], self._clock(), written)
                 self._notes.popleft()
             while rest:
-                for entry in rest[0].entries:
-                    self._append(entry, rest[0].time_s, written)
-                taken.append(rest.popleft())
-        except (OSError, AuditError) as first:
+                try:
+                    for entry in rest[0].entries:
+                        self._append(entry, rest[0].time_s, written)
+                except OSError:
+                    raise
+                except Exception as error:
+                    # The others mustn't wait for one that will never be written.
+                    spoilt.append((rest.popleft(), error))
+                else:
+                    taken.append(rest.popleft())
+        except Exception as first:
             fault = first
         try:
             self._file.sync()
-        except OSError as second:
+        except Exception as second:
             fault = fault or second
             # They are in the file, and will be safe once a later attempt to sync succeeds.
             failed, taken = [job for job in taken if job.done is not None], []
         failed += [job for job in rest if job.done is not None]
         left = [job for job in rest if job.done is None]
         problem = None if fault is None else in_words(fault)
-        return Outcome(self._file.head, written, taken, failed, left, problem, fault, troubles)
+        return Outcome(
+            self._file.head, written, taken, failed, left, problem, fault, troubles, spoilt
+        )
 
     def reopen(self) -> None:
         """Go on in a new file if this one was moved away.
@@ -192,8 +205,10 @@ def _refusing(what: str) -> Iterator[None]:
         raise AuditError(f"{what}: {in_words(fault)}.") from fault
 
 
-def in_words(fault: OSError | AuditError) -> str:
+def in_words(fault: Exception) -> str:
     """Why the file can't be written."""
     if isinstance(fault, AuditError):
         return fault.public_text.removesuffix(".")
+    if not isinstance(fault, OSError):
+        return DAEMON_FAULT
     return _IN_WORDS.get(fault.errno or 0, fault.strerror or "it fails")

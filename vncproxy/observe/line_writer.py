@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from types import TracebackType
 from typing import TextIO
 
@@ -93,12 +94,11 @@ class LineWriter:
 
     def _run(self) -> None:
         while (text := self._next()) is not None:
-            try:
+            # Where nobody reads it any more there is nowhere to say so; and a line that can't be
+            # written mustn't keep those after it.
+            with suppress(Exception):
                 self._stream.write(text)
                 self._stream.flush()
-            except (OSError, ValueError):
-                # Nobody reads it any more: there is nowhere left to say so.
-                continue
 
     def _next(self) -> str | None:
         """What is to be written next; None at the end."""

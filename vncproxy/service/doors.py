@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from vncproxy.config.model import Listen
+from vncproxy.console.tasks import all_ended
 from vncproxy.errors import LocalError
 from vncproxy.observe.metrics import Metrics
 from vncproxy.service.activation import Entrance
@@ -124,15 +125,14 @@ class Doors:
 
     async def stop_listening(self) -> None:
         """Take no new connections."""
-        for server in self._all_servers:
-            await server.stop_listening()
         for native in self.native:
             native.stop_listening()
+        await all_ended(*(server.stop_listening() for server in self._all_servers))
 
     async def close(self) -> None:
         """End everything."""
         doors: list[Server | NativeDoor] = [*self._all_servers, *self.native, *self._left]
-        await asyncio.gather(*(door.close() for door in doors))
+        await all_ended(*(door.close() for door in doors))
 
     @property
     def _all_servers(self) -> list[Server]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime
 
 from vncproxy.console.registry import Registry
 from vncproxy.console.report import notice
+from vncproxy.console.tasks import looking
 from vncproxy.web.authority import Authority
 
 LOOK_INTERVAL_S = 1.0
@@ -37,9 +37,7 @@ class PassingHours:
 
     async def watch(self) -> None:
         """Look again and again, until cancelled."""
-        while True:
-            await asyncio.sleep(LOOK_INTERVAL_S)
-            await self.look()
+        await looking("hours", LOOK_INTERVAL_S, self.look)
 
     async def look(self) -> None:
         """End the sessions whose hours are over (4403); warn those whose hours end soon.

@@ -29,6 +29,8 @@ _log = structlog.get_logger("vncproxy.web")
 
 _ROWS_AT_ONCE = 32
 
+LIST_PATIENCE_S = 3.0
+"""How long the list waits for a region; what it showed before, if anything, is in it then."""
 _KICKED = CloseReason(CloseCode.KICKED, Side.DAEMON, "An administrator ended it.")
 _ENDED = CloseReason(CloseCode.KICKED, Side.DAEMON, "You ended it from elsewhere.")
 
@@ -37,7 +39,7 @@ async def instances(request: web.Request) -> web.Response:
     """`GET /api/v1/instances`: what this user may open, now or later, its state, who is on."""
     identity = door(request).identify(request)
     parts = services(request)
-    listed = await parts.inventory.all()
+    listed = await parts.inventory.all(LIST_PATIENCE_S)
     problem = parts.inventory.problem
     await parts.authority.learn(identity)
     decided = [(one, parts.authority.decide(identity, one)) for one in listed]

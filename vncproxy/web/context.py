@@ -94,10 +94,8 @@ async def permitted(
 
 async def find(parts: Services, name: str) -> ConsoleInstance | None:
     """The instance of this alias or id, with its tags where a rule is about some."""
-    if parts.authority.need_tags:
-        # Tags are known once the cloud was asked, and change there.
-        await parts.inventory.all()
-    return await parts.inventory.find(name)
+    # Tags are known once the cloud was asked, and change there.
+    return await parts.inventory.find(name, with_tags=parts.authority.need_tags)
 
 
 def outside_hours(decision: Decision) -> AccessError:

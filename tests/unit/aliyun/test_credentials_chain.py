@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 from alibabacloud_credentials import provider as official
 from alibabacloud_credentials.utils import auth_constant, auth_util
+from structlog.testing import capture_logs
 from Tea.core import TeaCore
 
 from tests.unit.aliyun.conftest import Cloud, Reply, serve
@@ -282,3 +283,15 @@ def test_the_sdks_loggers_are_silent(capfd: pytest.CaptureFixture[str]) -> None:
     for name in ("credentials", "alibabacloud-tea"):
         logging.getLogger(name).error("planted-secret")
     assert "planted-secret" not in "".join(capfd.readouterr())
+
+
+async def test_a_fault_in_the_thread_is_told() -> None:
+    """By its class: its text may hold keys."""
+
+    def breaks() -> Chain:
+        raise KeyError("planted-secret")
+
+    with capture_logs() as log, pytest.raises(CloudError, match=r"the SDK failed \(KeyError\)"):
+        await ChainCredentials(5.0, breaks).get()
+    assert [one["error"] for one in log] == ["KeyError"]
+    assert "planted-secret" not in str(log)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Sequence
 
 import pytest
 
+from tests.unit.console.fakes import until
 from tests.unit.console.surroundings import Clock
 from vncproxy.aliyun.instances import EcsInstance
 from vncproxy.console.instance import ConsoleInstance
@@ -156,3 +158,60 @@ async def test_what_is_known_without_asking() -> None:
     assert not cloud.asked
     await inventory.all()
     assert {one.id for one in inventory.known} == {"i-web", "i-new"}
+
+
+class SlowLister(Lister):
+    """A cloud in which some regions answer only once they may."""
+
+    def __init__(self, slow: Sequence[str], **regions: list[EcsInstance] | CloudError) -> None:
+        """Args: slow - their names."""
+        super().__init__(**regions)
+        self.may_answer = {name: asyncio.Event() for name in slow}
+        self.under_way = self.most_at_once = 0
+
+    async def instances(self, region: str, ids: Iterable[str] | None = None) -> list[EcsInstance]:
+        """See `Lister`."""
+        self.under_way += 1
+        self.most_at_once = max(self.most_at_once, self.under_way)
+        try:
+            found = await super().instances(region, ids)
+            if (gate := self.may_answer.get(region)) is not None:
+                await gate.wait()
+            return found
+        finally:
+            self.under_way -= 1
+
+
+async def test_regions_are_asked_side_by_side_and_each_once() -> None:
+    """Ten regions take as long as one; all who ask meanwhile wait for the same questions."""
+    names = [f"cn-{number}" for number in range(10)]
+    cloud = SlowLister(names)
+    inventory = Inventory([], cloud, names)
+    asking = [asyncio.create_task(inventory.all()) for _ in range(5)]
+    await until(lambda: cloud.under_way == 10)
+    asking.pop().cancel()
+    for gate in cloud.may_answer.values():
+        gate.set()
+    await asyncio.gather(*asking)
+    assert (cloud.most_at_once, len(cloud.asked)) == (10, 10)
+
+
+async def test_a_silent_region_holds_up_nobody_who_wants_another() -> None:
+    """What is elsewhere is found at once; the list has what is known, and says what isn't."""
+    cloud = SlowLister(["cn-silent"], cn_a=[seen("i-new"), seen("i-web", tags={"team": "shop"})])
+    inventory = Inventory([WEB], cloud, ["cn-silent", "cn-a"])
+    assert (await inventory.find("i-new")) is not None
+    tagged = await inventory.find("web-1", with_tags=True)
+    assert tagged is not None
+    assert tagged.tags == (("team", "shop"),)
+    assert [one.id for one in await inventory.all(0.01)] == ["i-web", "i-new"]
+    assert inventory.problem is not None
+    assert "instances of cn-silent" in inventory.problem.public_text
+    missing = asyncio.create_task(inventory.find("i-missing"))
+    await asyncio.sleep(0)
+    assert not missing.done()
+    cloud.may_answer["cn-silent"].set()
+    assert await missing is None
+    assert len(cloud.asked) == 2
+    await inventory.all()
+    assert inventory.problem is None

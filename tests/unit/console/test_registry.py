@@ -313,6 +313,30 @@ async def test_a_drain_has_a_limit(around: Surroundings) -> None:
     assert code_of(viewer) == (1012, "restarting")
 
 
+async def test_a_drain_ends_all_whatever_fails(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a console's fault nor that of its claim keeps others open."""
+    registry = Registry(around.parts, ownership := FakeOwnership())
+    consoles = [
+        await opened(registry, replace(INSTANCE, id=f"i-{number}", alias=f"a-{number}"))
+        for number in range(3)
+    ]
+    closed: list[str] = []
+    usual = Console.close
+
+    async def breaks(console: Console, reason: CloseReason) -> None:
+        if console is consoles[0]:
+            raise RuntimeError("planted")
+        await usual(console, reason)
+        closed.append(console.instance.id)
+
+    monkeypatch.setattr(Console, "close", breaks)
+    await registry.drain(RESTARTING, 5.0)
+    assert sorted(closed) == ["i-1", "i-2"]
+    assert ("close", "") in ownership.calls
+
+
 async def test_a_console_made_during_a_drain_is_refused(
     around: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 from structlog.testing import capture_logs
 
-from vncproxy.console.tasks import Tasks
+from vncproxy.console.tasks import Tasks, all_ended, looking
 
 
 async def test_closing_ends_what_runs() -> None:
@@ -86,3 +86,39 @@ async def test_what_has_ended_is_not_kept() -> None:
     assert [await tasks.start(give(), "give") for _ in range(3)] == [7, 7, 7]
     await asyncio.sleep(0)
     assert not tasks._tasks
+
+
+async def test_all_are_ended_whatever_one_raises() -> None:
+    """The fault is logged, and the others are carried out."""
+    done = []
+
+    async def breaks() -> None:
+        raise RuntimeError("planted")
+
+    async def ends(name: str) -> None:
+        done.append(name)
+
+    with capture_logs() as log:
+        await all_ended(ends("a"), breaks(), ends("b"))
+    assert done == ["a", "b"]
+    assert [str(one["exc_info"]) for one in log] == ["planted"]
+
+
+async def test_looking_goes_on_after_a_fault() -> None:
+    """The same fault again is counted, not told each time."""
+    looks = 0
+    enough = asyncio.Event()
+
+    async def look() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 5:
+            enough.set()
+        raise RuntimeError("planted")
+
+    with capture_logs() as log:
+        watching = asyncio.create_task(looking("rates", 0.001, look))
+        await enough.wait()
+        watching.cancel()
+        await asyncio.wait([watching])
+    assert [(one["task"], one["times"]) for one in log] == [("rates", 1)]

@@ -417,3 +417,62 @@ def test_the_kernel_cuts_a_write_short(path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert verdict(path).intact
     assert events(path) == ["open", "view", "close"]
+
+
+async def test_a_record_that_cannot_be_written_stops_no_other(path: Path) -> None:
+    """A fault of the daemon in one record: log and waiting hear of it, and the rest goes on."""
+    impossible = Entry(event=Event.CLOSE, seconds=float("nan"))
+    with capture_logs() as log:
+        async with opened(path) as audit:
+            audit.record_later(impossible)
+            with pytest.raises(AuditError, match="a fault of the daemon, which its log describes"):
+                await audit.record(impossible)
+            await audit.record(OPEN)
+            assert audit.problem is None
+            assert audit.unwritten == 2
+    # The count of those that no file could take comes first: it is due at once.
+    assert sorted(set(events(path))) == ["open", "unwritten"]
+    assert verdict(path).intact
+    faults = [line for line in log if line["event"] == "audit.fault"]
+    assert [type(line["exc_info"]) for line in faults] == [ValueError, ValueError]
+
+
+async def test_a_fault_that_ends_the_thread_is_told_at_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not as a disk that is slow: who waits, who comes later, and the end hear what it is."""
+
+    def breaks(*_: object) -> None:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr("vncproxy.observe.audit_writer.AuditWriter.write", breaks)
+    audit = AuditLog(path, write_timeout_s=60.0)
+    await audit.open()
+    with capture_logs() as log:
+        for _ in range(2):
+            with pytest.raises(AuditError, match=r"fault of the daemon.* has ended its writing"):
+                await audit.record(OPEN)
+        with pytest.raises(AuditError, match="has ended its writing"):
+            await audit.reopen()
+        audit.record_later(CLOSE)
+        await audit.close(60.0)
+    assert "restart it" in str(audit.problem)
+    (told,) = [line for line in log if line["event"] == "audit.failed"]
+    assert str(told["exc_info"]) == "planted"
+    unwritten = [line["what"] for line in log if line["event"] == "audit.unwritten"]
+    assert unwritten == ["open", "close"]
+
+
+async def test_what_the_disk_raises_is_no_fault_of_the_daemon(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what looking after the file raises is one; both pass."""
+    async with opened(path) as audit:
+        with monkeypatch.context() as broken:
+            broken.setattr("vncproxy.observe.audit_file.AuditFile.changed", lambda _: 1 / 0)
+            with pytest.raises(AuditError, match="a fault of the daemon"):
+                await audit.record(OPEN)
+            assert audit.problem is not None
+        await audit.record(OPEN)
+        assert audit.problem is None
+    assert events(path) == ["open"]
