@@ -248,12 +248,19 @@ def _parser() -> argparse.ArgumentParser:
         help="of a record that must be there: the newest audit.head in the daemon's log",
     )
     verify.add_argument("--json", action="store_true", help="for programs")
+    recordings = add("recordings", _recordings, "list the recordings")
+    recordings.add_argument("--json", action="store_true", help="for programs")
     text = "play a recording on a page, on this machine only"
     replay = add("replay", _replay, text, config=False)
     replay.add_argument("file", metavar="FILE", type=Path)
     replay.add_argument("--port", type=_port, default=6081, help="of the page (default: 6081)")
-    replay.add_argument("--info", action="store_true", help="say what is in it instead")
+    instead = replay.add_mutually_exclusive_group()
+    instead.add_argument("--info", action="store_true", help="say what is in it instead")
     replay.add_argument("--json", action="store_true", help="what is in it, for programs")
+    text = "write what the screen showed to this new folder instead, as PNGs with their times"
+    instead.add_argument("--export", metavar="DIR", type=Path, help=text)
+    text = "make a film of it instead, with ffmpeg"
+    instead.add_argument("--mp4", metavar="FILE", type=Path, help=text)
     text = "with --info or --json: whether this audit file has its SHA-256"
     replay.add_argument("--audit", metavar="AUDIT", type=Path, help=text)
     return parser
@@ -648,8 +655,39 @@ def _replay(options: argparse.Namespace) -> int:
         proven = known is None or known["problem"] is None
         return DONE if proven and not found["damaged"] else FAILED
 
+    if options.export is not None or options.mp4 is not None:
+        return _export(options)
+
     async def work() -> int:
         await replay(options.file, options.port, _announce)
         return DONE
 
     return _run(options, work())
+
+
+def _export(options: argparse.Namespace) -> int:
+    try:
+        from vncproxy.commands.export import export, film
+    except ModuleNotFoundError as fault:
+        if fault.name != "PIL":
+            raise
+        _complain("this needs Pillow: pip install 'vncproxy[export]'")
+        return FAILED
+    if options.mp4 is not None:
+        film(options.file, options.mp4)
+    else:
+        count = export(options.file, options.export)
+        print(f"{count} {'picture' if count == 1 else 'pictures'} in {options.export}")
+    return DONE
+
+
+def _recordings(options: argparse.Namespace) -> int:
+    from vncproxy.commands.recordings import recordings, table
+
+    rows = recordings(_load(options).config, os.environ)
+    if options.json:
+        _print_json(rows)
+    else:
+        for line in table(rows):
+            print(line)
+    return DONE

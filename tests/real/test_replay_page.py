@@ -24,8 +24,12 @@ from tests.real.peers.qemu import qemu as start_qemu
 from tests.recorded import everything, record_everybody, recordings
 from tests.setup import running
 from tests.setup import until as until_sync
+from tests.unit.recording.surroundings import new_file
 from vncproxy.commands.replay import replay
+from vncproxy.recording.layout import CHUNK_HEADER_BYTES, Kind
+from vncproxy.recording.novnc_form import NOVNC
 from vncproxy.recording.reader import Recording
+from vncproxy.rfb.viewer_messages import framebuffer_update, rectangle_header, server_init
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -174,3 +178,45 @@ async def test_only_whoever_has_the_address_sees_it(
         await tab.page.reload()
         await expect(tab.page.locator("#play")).to_be_enabled()
         await tab.open("about:blank")
+
+
+async def test_a_damaged_recording(tab: Tab, tmp_path: Path) -> None:
+    """The page says so at once, shows where, and plays on with the next whole picture."""
+    path = tmp_path / "one.vncrec"
+    file = new_file(path)
+    colours = (b"\x20\x80\x20\0", b"\x80\x20\x20\0", b"\x20\x20\x80\0")
+    for number, colour in enumerate(colours):
+        at_ms = 20_000 * number
+        file.begin(at_ms, server_init(64, 48, NOVNC, "x"), whole=True, continues=number > 0)
+        file.add(at_ms, Kind.KEY, [picture(64, 48, colour)])
+        file.flush()
+        file.add(at_ms + 10_000, Kind.LIVE, [picture(64, 10, b"\xff\xff\xff\0")])
+    file.close(60_000)
+    raw = bytearray(path.read_bytes())
+    second = raw.index(b"BLOK", raw.index(b"BLOK") + 1)
+    raw[second + CHUNK_HEADER_BYTES + 4] ^= 1
+    path.write_bytes(raw)
+    async with replayed(path) as address:
+        page = tab.page
+        await tab.open(address)
+        await expect(page.locator("#cut")).to_have_text("Damaged")
+        await expect(page.locator("#veil")).to_be_hidden()
+        await expect(page.locator("#damaged")).to_be_hidden()
+        assert await page.locator(".mark.damage").count() == 1
+        await page.locator("#play").click()
+        await seek(page, 25_000)
+        await expect(page.locator("#damaged")).to_be_visible()
+        await tab.shoot("replay-damaged")
+        await page.locator("#speed").select_option("16")
+        await page.locator("#play").click()
+        await expect(page.locator("#damaged")).to_be_hidden()
+        await expect(page.locator("#play")).to_have_attribute("aria-label", "Play")
+        shown = await pixels(page, CANVAS)
+        assert tuple(shown[40, 0][:3]) == (0x20, 0x20, 0x80)
+        await tab.open("about:blank")
+
+
+def picture(width: int, height: int, colour: bytes) -> bytes:
+    """One update in one colour."""
+    head = framebuffer_update(1) + rectangle_header(0, 0, width, height, 0)
+    return head + colour * (width * height)

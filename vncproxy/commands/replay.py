@@ -87,7 +87,7 @@ def in_words(found: dict[str, Any]) -> list[str]:
         f"user       {found['user']} from {found['address']} through {found['door']}",
         f"viewer     {found['viewer']}",
         f"started    {found['started_at']}",
-        f"length     {_length(found['duration_s'])}",
+        f"length     {in_time(found['duration_s'])}",
         f"screen     {screen['width']} x {screen['height']}"
         if screen
         else "screen     none was shown",
@@ -100,7 +100,7 @@ def in_words(found: dict[str, Any]) -> list[str]:
         times = _counted(found["gaps"], "time")
         lines.append(f"MISSING    {times} something was shown that couldn't be recorded")
     for one in found["damaged"]:
-        span = f"{_length(one['from_s'])} to {_length(one['to_s'])}"
+        span = f"{in_time(one['from_s'])} to {in_time(one['to_s'])}"
         lines.append(f"DAMAGED    from {span} it isn't as it was written")
     if not found["ended"]:
         lines.append(
@@ -111,7 +111,8 @@ def in_words(found: dict[str, Any]) -> list[str]:
     return [escaped(line) for line in lines]
 
 
-def _length(seconds: float) -> str:
+def in_time(seconds: float) -> str:
+    """A length: hours, minutes, seconds."""
     whole = round(seconds)
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 

@@ -31,10 +31,13 @@ KEY_PATIENCE_S = 15.0
 to be sent another."""
 KEY_MAX_BYTES = 40 << 20
 """A key picture of more, uncompressed, is given up."""
-BLOCK_MAX_BYTES = 64 << 20
-"""After so much, uncompressed, another key picture is due."""
 HOLD_BYTES = 64 << 10
 """Of an update as much is recorded at once; a recording's records are whole messages."""
+BLOCK_PICTURES = 4
+BLOCK_LEAST_BYTES = 8 << 20
+"""Once a block holds as much, uncompressed, as so many pictures of the whole screen, and at least
+so many bytes, another key picture is due: whoever seeks in it has to decode no more. Once it is
+twice as much, nobody's missing that one counts any more."""
 _KNOWN = (
     *sorted(enc.PICTURE),
     *sorted(enc.CURSORS),
@@ -263,14 +266,21 @@ class Recorder:
             self._block_bytes += sum(map(len, slices))
             if self._key_at is None and self._next is None:
                 self._key_at = now + self._key_interval_s
-            if self._block_bytes > BLOCK_MAX_BYTES and self._key_at is not None:
-                self._key_at = min(self._key_at, now)
+            if self._key_at is not None and (late := self._block_bytes // self._block_limit):
+                self._key_at = min(self._key_at, now if late == 1 else now - KEY_PATIENCE_S)
         if self._next is not None and (slices := self._next.take(now)):
             self._key += slices
             self._key_bytes += sum(map(len, slices))
             if self._key_bytes > KEY_MAX_BYTES:
                 self._drop_key()
                 self._key_at = now + self._key_interval_s
+                self._block_bytes = 0
+
+    @property
+    def _block_limit(self) -> int:
+        memory = self._memory
+        picture = memory.width * memory.height * memory.pixel_format.bytes_per_pixel
+        return max(BLOCK_LEAST_BYTES, BLOCK_PICTURES * picture)
 
     def _begin(self, opening: bytes, *, whole: bool, continues: bool) -> None:
         self._reel.begin(self._time_ms(), opening, whole=whole, continues=continues)
@@ -284,6 +294,7 @@ class Recorder:
             self._reel.note(self._time_ms(), GAP)
         self._begin(self._key_opening, whole=True, continues=not gap and not self._first)
         self._reel.add(self._time_ms(), Kind.KEY, self._key)
+        self._block_bytes = self._key_bytes
         self._live = screen
         self._drop_key()
 

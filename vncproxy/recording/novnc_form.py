@@ -174,13 +174,13 @@ class NovncForm:
             return data
         if found.filter is TightFilter.PALETTE:
             return data[:3] + pixels.rgb(data[3 : found.length_at]) + data[found.length_at :]
-        plain = _inflated(data, found)
+        plain = inflated(data, found)
         if found.filter is TightFilter.GRADIENT:
             return _copied(pixels.ungradient(plain, rect.width, rect.height))
         return _copied(pixels.rgb(plain))
 
 
-def _inflated(data: bytes, found: TightLayout) -> bytes:
+def inflated(data: bytes, found: TightLayout) -> bytes:
     """The pixels of a rectangle that resets its stream, as all in a recording do."""
     if not found.zlib:
         return data[found.data_at :]

@@ -11,7 +11,7 @@ import pytest
 
 from vncproxy.console import recorder as module
 from vncproxy.console.fanout import Fanout
-from vncproxy.console.recorder import KEY_INTERVAL_S, KEY_PATIENCE_S, Recorder
+from vncproxy.console.recorder import BLOCK_PICTURES, KEY_INTERVAL_S, KEY_PATIENCE_S, Recorder
 from vncproxy.console.screen_memory import ScreenMemory
 from vncproxy.console.viewer_screen import ViewerScreen
 from vncproxy.recording.layout import GAP, LINK_LOST, LINK_RENEWED, Kind
@@ -205,15 +205,33 @@ def test_a_key_picture_waits_for_those_who_would_miss_it() -> None:
 
 
 def test_much_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A block that has become large is followed by another sooner."""
-    monkeypatch.setattr(module, "BLOCK_MAX_BYTES", 4 * len(FULL.data))
+    """A block that holds as much as some pictures of the screen is followed by another sooner."""
+    monkeypatch.setattr(module, "BLOCK_LEAST_BYTES", 0)
     console = Console()
     console.begun()
-    for _ in range(2):
+    for _ in range(BLOCK_PICTURES - 2):
         console.update(FULL)
         assert console.requests() == [FRAME]
     console.update(FULL)
     assert console.requests() == [WHOLE]
+
+
+def test_much_at_once_beside_somebody_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who would miss the key picture is waited for, until the block is twice as long."""
+    monkeypatch.setattr(module, "BLOCK_LEAST_BYTES", 0)
+    console = Console()
+    console.begun()
+    slow = console.joins("v2")
+    console.requests()
+    console.update(FULL)
+    console.requests()
+    assert not slow.wants
+    asked = []
+    for _ in range(2 * BLOCK_PICTURES):
+        console.update(FULL)
+        asked.append(console.requests())
+    first = asked.index([WHOLE])
+    assert BLOCK_PICTURES <= first < 2 * BLOCK_PICTURES
 
 
 def test_a_key_picture_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:

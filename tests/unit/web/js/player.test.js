@@ -162,6 +162,55 @@ test("a later wish replaces an earlier one at once", async () => {
   player.end();
 });
 
+test("the position is that of the picture, however slowly it is drawn and whatever the speed", async () => {
+  const frames = [[0, OPENING, "open0"], ...Array.from({ length: 60 }, (_, n) => [160 * n, LIVE, `${n}`])];
+  const { clock, screen, player } = setUp([{ time_ms: 0, whole: true, continues: false, frames }]);
+  const shown = [];
+  // Each picture takes a second, in which the recording would go on for 16.
+  screen.push = async (data) => {
+    clock.now += 1_000;
+    shown.push([Number(said(data)), player.position_ms]);
+  };
+  const told = [];
+  player.addEventListener("time", () => told.push(player.position_ms));
+  player.speed = 16;
+  player.seek(0);
+  await settled();
+  player.play();
+  await settled();
+  for (let tries = 0; tries < 2_000 && shown.length < 60; tries += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    clock.now += 100;
+  }
+  assert.equal(shown.length, 60);
+  for (const [number, position_ms] of shown.slice(1)) {
+    assert.equal(position_ms, 160 * number);
+  }
+  // And it is told with each picture, not only when there is time left.
+  assert.ok(new Set(told).size > 50, `${new Set(told).size} positions were told`);
+  assert.deepEqual(told, [...told].sort((one, other) => one - other));
+  player.end();
+});
+
+test("playing goes on with the next whole picture after a damaged block", async () => {
+  const damaged = {
+    ...BLOCKS[1],
+    frames: [[100, OPENING, "open1"], [100, KEY, "AB"], [0, DAMAGED, "It is damaged."]],
+  };
+  const { clock, screen, player, asked } = setUp([BLOCKS[0], damaged, { ...BLOCKS[2], continues: true }]);
+  const faults = [];
+  player.addEventListener("fault", ({ detail }) => faults.push(detail));
+  player.seek(110);
+  await settled();
+  assert.deepEqual(screen.log, ["begin open1", "AB"]);
+  player.play();
+  clock.now = 100;
+  await shown(screen, "ABC");
+  assert.deepEqual(asked, ["1", "2"]);
+  assert.deepEqual(faults, []);
+  player.end();
+});
+
 test("damage is told in its own words, and what came before stays", async () => {
   const blocks = [{ ...BLOCKS[0], frames: [[0, OPENING, "open0"], [5, LIVE, "a"], [0, DAMAGED, "It is damaged."]] }];
   const { screen, player } = setUp(blocks);

@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { blockAt, lackOf, lengthText, momentText, noteText, spokenLength } from "./timeline.js";
+import {
+  blockAt,
+  damageText,
+  isDamagedAt,
+  lackOf,
+  lengthText,
+  momentText,
+  noteText,
+  spokenLength,
+  wholeAfter,
+} from "./timeline.js";
 
 const blocks = [
   { time_ms: 0, whole: false },
@@ -29,9 +39,22 @@ test("moments are told in UTC, as in the audit", () => {
 });
 
 test("a recording says what it lacks", () => {
-  assert.equal(lackOf({ complete: true, ended: true }), null);
-  assert.match(lackOf({ complete: false, ended: true }).word, /missing/);
-  assert.match(lackOf({ complete: false, ended: false }).text, /still runs/);
+  const damage = [{ from_ms: 1_000, to_ms: 61_000 }];
+  assert.equal(lackOf({ complete: true, ended: true, damage: [] }), null);
+  assert.match(lackOf({ complete: false, ended: true, damage: [] }).word, /missing/);
+  assert.match(lackOf({ complete: false, ended: false, damage: [] }).text, /still runs/);
+  assert.equal(lackOf({ complete: false, ended: true, damage }).word, "Damaged");
+  assert.match(lackOf({ complete: false, ended: false, damage }).text, /0:01 to 1:01/);
+});
+
+test("a damaged part begins with what is no longer right and ends with a whole picture", () => {
+  const damage = [{ from_ms: 100, to_ms: 200 }];
+  assert.deepEqual([99, 100, 199, 200].map((at_ms) => isDamagedAt(damage, at_ms)), [false, true, true, false]);
+  assert.match(damageText(damage[0]), /Damaged/);
+});
+
+test("after a damaged block playing goes on with the next whole one", () => {
+  assert.deepEqual([0, 1, 2, 3].map((number) => wholeAfter(blocks, number)), [1, 3, 3, null]);
 });
 
 test("each note has a sentence", () => {

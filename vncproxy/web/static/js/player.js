@@ -1,17 +1,19 @@
 /** Plays a recording on a screen: the clock, the speed, and where it is. */
 
 import { BLOCK_END, DAMAGED, OPENING } from "./recordframes.js";
-import { blockAt } from "./timeline.js";
+import { blockAt, wholeAfter } from "./timeline.js";
 
 const TICK_MS = 100;
 /** Longer than this without anything new is idle. */
 const IDLE_MS = 2_000;
 /** So much of an idle time is left before what ends it. */
 const LEAD_MS = 500;
-/** When the picture is later than this, the clock waits for it. */
+/** So much that the picture was late is caught up with; of more, the clock forgets the rest. */
 const LAG_MS = 400;
 
 /**
+ * The position never passes what the picture shows: the clock waits for a picture that is late.
+ *
  * Events: `change` (playing, ended or busy), `time` (the position), `fault` (detail: words).
  *
  * The screen has `begin(serverInit)`, `push(messages)`, `show()` and `end()`; `open(number, live,
@@ -28,6 +30,9 @@ export class Player extends EventTarget {
   #busy = true;
   #base_ms = 0;
   #base_at = 0;
+  /** Up to here the picture is the right one. */
+  #limit_ms = 0;
+  #told_at = 0;
   #speed = 1;
   #wake = () => {};
   #timer = 0;
@@ -50,8 +55,13 @@ export class Player extends EventTarget {
   }
 
   get position_ms() {
+    return Math.min(this.#clock_ms, this.#limit_ms, this.duration_ms);
+  }
+
+  /** Where it would be if no picture were late. */
+  get #clock_ms() {
     const ran_ms = this.#playing && !this.#busy ? (this.#now() - this.#base_at) * this.#speed : 0;
-    return Math.min(this.#base_ms + ran_ms, this.duration_ms);
+    return this.#base_ms + ran_ms;
   }
 
   get playing() {
@@ -112,6 +122,7 @@ export class Player extends EventTarget {
     const to_ms = Math.min(Math.max(at_ms, 0), this.duration_ms);
     this.#stop();
     this.#busy = true;
+    this.#limit_ms = to_ms;
     this.#rebase(to_ms);
     this.#tell("change");
     this.#tell("time");
@@ -142,7 +153,21 @@ export class Player extends EventTarget {
     this.#base_at = this.#now();
   }
 
+  /** The picture is the right one up to a moment. */
+  #allow(time_ms) {
+    if (this.#clock_ms - this.#limit_ms > LAG_MS * this.#speed) {
+      this.#rebase(this.#limit_ms);
+    }
+    this.#limit_ms = Math.max(this.#limit_ms, time_ms);
+    if (this.#now() - this.#told_at >= TICK_MS) {
+      this.#tell("time");
+    }
+  }
+
   #tell(name, detail = null) {
+    if (name === "time") {
+      this.#told_at = this.#now();
+    }
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 
@@ -158,6 +183,7 @@ export class Player extends EventTarget {
   async #run(from_ms, turn) {
     let seeking = true;
     let begun = false;
+    let opened = false;
     const arrived = async () => {
       await this.#screen.show();
       if (turn === this.#turn) {
@@ -168,10 +194,11 @@ export class Player extends EventTarget {
       }
     };
     for await (const { time_ms, kind, data } of this.#frames(blockAt(this.#contents.blocks, from_ms))) {
-      if (seeking && time_ms > from_ms && kind !== OPENING) {
+      if (seeking && time_ms > from_ms && (opened || kind !== OPENING)) {
         await arrived();
       }
-      if (!seeking) {
+      if (!seeking && turn === this.#turn) {
+        this.#allow(time_ms);
         await this.#until(time_ms, turn);
       }
       if (turn !== this.#turn) {
@@ -179,7 +206,7 @@ export class Player extends EventTarget {
       }
       if (kind === OPENING) {
         this.#screen.begin(data);
-        begun = true;
+        begun = opened = true;
         continue;
       }
       await this.#screen.push(data);
@@ -190,12 +217,12 @@ export class Player extends EventTarget {
         await this.#screen.show();
       }
       begun = false;
-      if (turn === this.#turn && this.position_ms - time_ms > LAG_MS * this.#speed) {
-        this.#rebase(time_ms);
-      }
     }
     if (turn === this.#turn && seeking) {
       await arrived();
+    }
+    if (turn === this.#turn) {
+      this.#allow(this.duration_ms);
     }
     await this.#until(this.duration_ms, turn);
     if (turn === this.#turn) {
@@ -205,15 +232,26 @@ export class Player extends EventTarget {
     }
   }
 
-  /** The frames of all blocks from one on: of those that continue, only what is new. */
+  /**
+   * The frames of all blocks from one on: of those that continue, only what is new. Where one is
+   * damaged, it goes on with the next whole picture.
+   */
   async *#frames(first) {
     const { blocks } = this.#contents;
+    let anew = true;
     for (let number = first; number < blocks.length; number += 1) {
-      const live = number > first && blocks[number].continues;
+      const live = !anew && blocks[number].continues;
+      anew = false;
       let complete = false;
       for await (const frame of this.#open(number, live, this.#abort.signal)) {
         if (frame.kind === DAMAGED) {
-          throw new Error(new TextDecoder().decode(frame.data));
+          const next = wholeAfter(blocks, number);
+          if (next === null) {
+            throw new Error(new TextDecoder().decode(frame.data));
+          }
+          number = next - 1;
+          anew = complete = true;
+          break;
         }
         complete = frame.kind === BLOCK_END;
         if (!complete) {

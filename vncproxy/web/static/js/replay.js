@@ -4,7 +4,7 @@ import { byId, element, setText } from "./elements.js";
 import { Player } from "./player.js";
 import { FrameCutter } from "./recordframes.js";
 import { ReplayScreen } from "./replayscreen.js";
-import { lackOf, lengthText, momentText, noteText, spokenLength } from "./timeline.js";
+import { damageText, isDamagedAt, lackOf, lengthText, momentText, noteText, spokenLength } from "./timeline.js";
 import { placeOf } from "./words.js";
 
 const STEP_MS = 10_000;
@@ -72,12 +72,14 @@ function say(tone, title, text) {
 class ReplayPage {
   #player;
   #startedAt;
+  #damage;
   #wasPlaying = false;
   #screen = new ReplayScreen(byId("screen"), byId("ghost"));
 
   /** @param {object} contents the server's answer */
   constructor(contents) {
     this.#startedAt = Date.parse(contents.started_at);
+    this.#damage = contents.damage;
     this.#player = new Player(this.#screen, contents, frames);
     this.#introduce(contents);
     this.#mark(contents);
@@ -110,13 +112,20 @@ class ReplayPage {
     byId("deck").hidden = false;
   }
 
-  #mark({ notes, duration_ms: duration }) {
-    const marks = notes.map(({ time_ms: at, what }) => {
-      const mark = element("i", { class: `mark ${what}`, title: `${lengthText(at)}: ${noteText(what)}` });
-      mark.style.left = `${duration ? (100 * at) / duration : 0}%`;
+  #mark({ notes, damage, duration_ms: duration }) {
+    const part = (time_ms) => (duration ? (100 * time_ms) / duration : 0);
+    const spans = damage.map((span) => {
+      const mark = element("i", { class: "mark damage", title: damageText(span) });
+      mark.style.left = `${part(span.from_ms)}%`;
+      mark.style.width = `max(3px, ${part(span.to_ms) - part(span.from_ms)}%)`;
       return mark;
     });
-    byId("marks").replaceChildren(...marks);
+    const marks = notes.map(({ time_ms: at, what }) => {
+      const mark = element("i", { class: `mark ${what}`, title: `${lengthText(at)}: ${noteText(what)}` });
+      mark.style.left = `${part(at)}%`;
+      return mark;
+    });
+    byId("marks").replaceChildren(...spans, ...marks);
   }
 
   #listen() {
@@ -216,6 +225,7 @@ class ReplayPage {
     const seek = byId("seek");
     seek.value = at_ms;
     seek.setAttribute("aria-valuetext", `${spokenLength(at_ms)} of ${spokenLength(this.#player.duration_ms)}`);
+    byId("damaged").hidden = !isDamagedAt(this.#damage, at_ms);
     if (!Number.isNaN(this.#startedAt)) {
       setText(byId("clock"), momentText(this.#startedAt + at_ms));
     }

@@ -18,6 +18,16 @@ export function blockAt(blocks, at_ms) {
   return number;
 }
 
+/**
+ * The next block that needs none before it, or null.
+ * @param {{whole: boolean}[]} blocks
+ * @param {number} number
+ */
+export function wholeAfter(blocks, number) {
+  const found = blocks.findIndex((block, index) => index > number && block.whole);
+  return found < 0 ? null : found;
+}
+
 /** A length of time: `0:07`, `12:30`, `1:02:03`. @param {number} time_ms */
 export function lengthText(time_ms) {
   const whole = Math.max(0, Math.floor(time_ms / 1000));
@@ -56,10 +66,27 @@ export function noteText(what) {
 }
 
 /**
- * What a recording lacks, or null.
- * @param {{complete: boolean, ended: boolean}} contents
+ * Whether a moment is in a part that is damaged.
+ * @param {{from_ms: number, to_ms: number}[]} damage
+ * @param {number} at_ms
  */
-export function lackOf({ complete, ended }) {
+export function isDamagedAt(damage, at_ms) {
+  return damage.some(({ from_ms, to_ms }) => at_ms >= from_ms && at_ms < to_ms);
+}
+
+/** A damaged part, in words. @param {{from_ms: number, to_ms: number}} span */
+export function damageText({ from_ms, to_ms }) {
+  return `Damaged from ${lengthText(from_ms)} to ${lengthText(to_ms)}: what the screen showed isn’t known`;
+}
+
+/**
+ * What a recording lacks, or null.
+ * @param {{complete: boolean, ended: boolean, damage: {from_ms: number, to_ms: number}[]}} contents
+ */
+export function lackOf({ complete, ended, damage }) {
+  if (damage.length) {
+    return { word: "Damaged", text: `${damage.map(damageText).join(". ")}. The rest is as it was written.` };
+  }
   if (!ended) {
     return {
       word: "No proper end",

@@ -1,0 +1,113 @@
+"""`vncproxy recordings`: which there are, and whether all that was shown is in them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vncproxy.commands.replay import in_time
+from vncproxy.config.model import Config
+from vncproxy.config.search import recordings_path, state_folder
+from vncproxy.errors import LocalError, RecordingError
+from vncproxy.observe.logging import escaped
+from vncproxy.recording.layout import SUFFIX
+from vncproxy.recording.reader import Recording
+
+NOTHING = "There are no recordings."
+_HEADINGS = ("STARTED", "LENGTH", "SIZE", "USER", "INSTANCE", "IS", "FILE")
+
+
+def recordings(config: Config, environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The files of the folder, the oldest first, by what their parts' heads say.
+
+    `replay --info` also holds all data against their checksums. Raises: ConfigError; LocalError -
+    the folder can't be read.
+    """
+    folder = recordings_path(config, state_folder(config, environ))
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix == SUFFIX)
+    except FileNotFoundError:
+        return []
+    except OSError as fault:
+        raise LocalError(f"{folder} can't be read: {fault.strerror}") from fault
+    return [_row(path) for path in paths]
+
+
+def _row(path: Path) -> dict[str, Any]:
+    row: dict[str, Any] = {"file": str(path), "problem": None}
+    try:
+        recording = Recording(path, check=False)
+    except RecordingError as error:
+        return row | {"problem": error.public_text}
+    try:
+        header = recording.header
+        return row | {
+            "instance": header.instance,
+            "alias": header.alias,
+            "user": header.user,
+            "viewer": header.viewer,
+            "started_at": header.started_at,
+            "duration_s": recording.duration_ms / 1000,
+            "size_bytes": recording.size_bytes,
+            "running": not recording.whole and _is_written(path),
+            "ended": recording.whole,
+            "gaps": recording.gaps,
+            "damaged": bool(recording.damage),
+        }
+    finally:
+        recording.close()
+
+
+def _is_written(path: Path) -> bool:
+    """Whether a daemon still writes it: then it has locked it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    """The rows for people."""
+    if not rows:
+        return [NOTHING]
+    cells = [_HEADINGS, *map(_cells, rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    name = escaped(Path(row["file"]).name)
+    if row["problem"] is not None:
+        return ("-", "-", "-", "-", "-", "unreadable", name)
+    return (
+        escaped(row["started_at"]) or "-",
+        in_time(row["duration_s"]),
+        f"{row['size_bytes'] / 1e6:.1f} MB",
+        escaped(row["user"]),
+        escaped(row["alias"] or row["instance"]),
+        _state(row),
+        name,
+    )
+
+
+def _state(row: dict[str, Any]) -> str:
+    if row["damaged"]:
+        return "DAMAGED"
+    if row["running"]:
+        return "running"
+    if not row["ended"]:
+        return "CUT"
+    return "incomplete" if row["gaps"] else "complete"
