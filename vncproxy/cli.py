@@ -677,7 +677,7 @@ def _export(options: argparse.Namespace) -> int:
         film(options.file, options.mp4)
     else:
         count = export(options.file, options.export)
-        print(f"{count} {'picture' if count == 1 else 'pictures'} in {options.export}")
+        _print(f"{count} {'picture' if count == 1 else 'pictures'} in {options.export}")
     return DONE
 
 
@@ -689,5 +689,5 @@ def _recordings(options: argparse.Namespace) -> int:
         _print_json(rows)
     else:
         for line in table(rows):
-            print(line)
+            _print(line)
     return DONE

@@ -170,6 +170,8 @@ class AuditError(VncproxyError):
 class RecordingError(VncproxyError):
     """A session that must be recorded can't be, or a recording can't be played."""
 
+    close_code = CloseCode.KICKED
+
 
 class AccessError(VncproxyError):
     """A request is refused at the door.

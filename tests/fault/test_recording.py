@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -119,10 +120,53 @@ async def test_a_full_disk_at_the_beginning(
         assert not setup.cloud.dials
         assert await setup.state() == {}
         await until(lambda: audited(tmp_path, "close"), "the record of the end")
+        [close] = audited(tmp_path, "close")
+        assert (close["code"], close["reason"]) == (4403, "kicked")
+        assert recordings(tmp_path / "state") == []
         monkeypatch.undo()
         record_everybody(monkeypatch)
         viewer = await setup.viewer()
         await until(lambda: setup.shows(viewer), "the picture, with room again")
+
+
+async def test_a_disk_that_hangs_at_the_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused before the upgrade, with its status, and leaves no file behind."""
+    async with running(tmp_path) as setup:
+        kept = setup.daemon._recordings
+        kept._disk_timeout_s = 0.3
+        create, answers = kept.folder.create, threading.Event()
+
+        def slow(*arguments: Any) -> tuple[str, int]:
+            assert answers.wait(30.0)
+            return create(*arguments)
+
+        monkeypatch.setattr(kept.folder, "create", slow)
+        status, text = await refused(setup)
+        assert status == 503
+        assert "the disk doesn't answer" in text
+        assert not setup.cloud.dials
+        answers.set()
+        await until(lambda: kept._pending == 0, "the late answer")
+        await until(lambda: not recordings(tmp_path / "state"), "nothing is left of it")
+    assert not audited(tmp_path, "recorded")
+
+
+async def test_a_session_that_does_not_come_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused once its file was made, it leaves none."""
+    async with running(tmp_path) as setup:
+        monkeypatch.setattr(
+            type(setup.daemon._authority), "objection", lambda *_: "The rules were changed."
+        )
+        viewer = await setup.connect()
+        message = await viewer.socket.receive(timeout=20)
+        assert (message.data, message.extra) == (4403, "kicked")
+        await until(lambda: not recordings(tmp_path / "state"), "nothing is left of it")
+    assert not audited(tmp_path, "recorded")
+    assert not setup.cloud.dials
 
 
 async def test_what_a_rule_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from vncproxy.commands.replay import in_time
 from vncproxy.config.model import Config
 from vncproxy.config.search import recordings_path, state_folder
 from vncproxy.errors import LocalError, RecordingError
-from vncproxy.observe.logging import escaped
+from vncproxy.observe.escaping import escaped
 from vncproxy.recording.layout import SUFFIX
 from vncproxy.recording.reader import Recording
 

@@ -156,8 +156,12 @@ class Console:
 
     def let_go(self, holder: object) -> None:
         """The viewer has joined, or won't."""
-        if self._holders.pop(holder, None) is not None:
-            self.end_if_deserted()
+        if (viewer_id := self._holders.pop(holder, None)) is None:
+            return
+        if viewer_id not in {*self._holders.values(), *self.stage.viewers}:
+            # Its page may hold a place for it, too.
+            self.recordings.discard(viewer_id)
+        self.end_if_deserted()
 
     def end_if_deserted(self) -> None:
         """Without anybody on or being let in, the link is kept for `linger`, then all ends."""
@@ -194,6 +198,7 @@ class Console:
         who = viewer.identity
         self._entering[who.id] = who
         try:
+            # Done already, unless the console that it was announced to is over.
             await self.recordings.begin(who)
             joined = await self.desk.admit(
                 who.id,
@@ -204,8 +209,6 @@ class Console:
         finally:
             del self._entering[who.id]
             self._withdrawn.pop(who.id, None)
-            if who.id not in self.stage.viewers:
-                self.recordings.end(who.id)
         return joined or viewer.end is not None
 
     def join(self, viewer: Viewer) -> bool:

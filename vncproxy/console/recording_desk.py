@@ -108,8 +108,8 @@ class RecordingDesk:
             await check_recording(self._recordings, opaque=opaque)
 
     async def begin(self, who: ViewerIdentity) -> None:
-        """Make the file of a session that has to be recorded. Raises: RecordingError."""
-        if who.record:
+        """Make the file of a session that has to be recorded, once. Raises: RecordingError."""
+        if who.record and who.id not in self._running:
             session = _SessionRecording(self, who)
             place = _place(self._recordings)
             session.writer = await place.begin(_header(self.instance, who), session)
@@ -127,6 +127,11 @@ class RecordingDesk:
         if (session := self._running.get(viewer_id)) is not None:
             self.host.stage.record(viewer_id, session.recorder)
             session.end_if_required()
+
+    def discard(self, viewer_id: str) -> None:
+        """The session didn't come about: nothing is left of its recording."""
+        if (session := self._running.pop(viewer_id, None)) is not None:
+            session.writer.discard()
 
     def end(self, viewer_id: str) -> None:
         """The session is over."""

@@ -18,7 +18,8 @@ from vncproxy.recording.novnc_form import NOVNC, NovncForm, inflated
 from vncproxy.recording.pixels import Pixels
 from vncproxy.recording.reader import Recording
 from vncproxy.rfb import encodings as enc
-from vncproxy.rfb.server_events import RectangleReceived
+from vncproxy.rfb.raw_strips import RawStrips
+from vncproxy.rfb.server_events import RawReceived, RawStarted, RectangleReceived
 from vncproxy.rfb.server_stream import ServerStream
 from vncproxy.rfb.tight import TightFilter, TightKind
 from vncproxy.rfb.tight import layout as tight_layout
@@ -38,15 +39,22 @@ class Canvas:
         self.image = Image.new("RGB", _SIZE.unpack_from(opening))
         self._stream = ServerStream(*self.image.size, NOVNC)
         self._pixels = Pixels(NOVNC)
+        self._raw: RawStrips | None = None
 
     def drawable(self, messages: bytes) -> list[RectangleReceived]:
         """What of whole messages, in noVNC's form, is for `draw`."""
-        events = self._stream.feed(messages)
-        return [
-            event
-            for event in events
-            if isinstance(event, RectangleReceived) and event.encoding in _DRAWN
-        ]
+        found: list[RectangleReceived] = []
+        for event in self._stream.feed(messages):
+            match event:
+                case RectangleReceived() if event.encoding in _DRAWN:
+                    found.append(event)
+                case RawStarted():
+                    self._raw = RawStrips(event)
+                case RawReceived() if self._raw is not None:
+                    found += self._raw.take(event)
+                case _:
+                    pass
+        return found
 
     def draw(self, rectangles: list[RectangleReceived]) -> None:
         """Draw them. Raises: RecordingError - they can't be right."""

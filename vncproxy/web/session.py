@@ -37,6 +37,8 @@ async def announce(console: Console, who: ViewerIdentity) -> None:
     try:
         await console.audit.record(opened(console.instance, who))
         await console.recordings.check(who, opaque=console.state is State.OPAQUE)
+        # Before the upgrade: afterwards it couldn't be refused with its status.
+        await console.recordings.begin(who)
     except (AuditError, RecordingError) as error:
         # It may have reached the file all the same: every opening has its end.
         console.audit.record_later(never_began(console.instance, who, error.close_reason()))

@@ -56,6 +56,7 @@ def test_pictures_with_their_times(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "isn't empty" in capsys.readouterr().err
 
 
+@pytest.mark.sockets
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg isn't installed")
 def test_a_film(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As long as the recording, with the colours at their times."""
@@ -71,6 +72,7 @@ def test_a_film(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "there already" in capsys.readouterr().err
 
 
+@pytest.mark.sockets
 def test_without_ffmpeg(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
