@@ -1,0 +1,343 @@
+"""However viewers come, go, are lost and come back: one console for an instance, and all served."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.console.fakes import VIEWER_HANDSHAKE
+from tests.unit.console.surroundings import INSTANCE, KICKED, Clock, Surroundings, ViewerLeg
+from vncproxy.aliyun.vncurl import VncUrl
+from vncproxy.console.console import Console
+from vncproxy.console.learned import Learned
+from vncproxy.console.leg import Leg
+from vncproxy.console.lifecycle import State
+from vncproxy.console.ownership import Owner
+from vncproxy.console.registry import Registry
+from vncproxy.console.viewer import Viewer
+from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
+from vncproxy.errors import Side
+from vncproxy.observe.audit_record import Entry
+from vncproxy.web.authority import Authority
+from vncproxy.web.context import Services
+from vncproxy.web.presence import Presence
+from vncproxy.web.session import announce, serve
+from vncproxy.web.users import Users
+
+LINGER_S = 30.0
+MAX_VIEWERS = 16
+LIMITS = ViewerLimits(idle_timeout_s=0, max_age_s=0, slow_timeout_s=60, queue_bytes=1 << 20)
+
+
+async def turns(count: int) -> None:
+    """Let the loop turn so often."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+class SlowParts:
+    """Audit, memory and other daemons, each answer of which takes a few turns of the loop."""
+
+    problem: str | None = None
+
+    def __init__(self, delays: Sequence[int]) -> None:
+        """Args: delays - in turns, in a circle."""
+        self._delays = delays
+        self._at = 0
+        self.claimed: set[str] = set()
+
+    async def _wait(self) -> None:
+        self._at += 1
+        await turns(self._delays[self._at % len(self._delays)])
+
+    async def record(self, *entries: Entry) -> None:
+        """See `Audit`."""
+        await self._wait()
+
+    def record_later(self, entry: Entry) -> None:
+        """See `Audit`."""
+
+    async def get(self, instance_id: str) -> Learned | None:
+        """See `LearnedStore`."""
+        await self._wait()
+        return None
+
+    async def put(self, instance_id: str, learned: Learned) -> None:
+        """See `LearnedStore`."""
+
+    async def claim(self, instance_id: str) -> Owner | None:
+        """See `Ownership`."""
+        await self._wait()
+        self.claimed.add(instance_id)
+        return None
+
+    async def owner(self, instance_id: str) -> Owner | None:
+        """See `Ownership`."""
+        return None
+
+    async def renew(self, instance_ids: Any) -> dict[str, Owner]:
+        """See `Ownership`."""
+        return {}
+
+    async def release(self, instance_id: str) -> None:
+        """See `Ownership`."""
+        await self._wait()
+        self.claimed.discard(instance_id)
+
+    async def close(self) -> None:
+        """See `Ownership`."""
+
+
+class TalkingLeg(ViewerLeg):
+    """A viewer's far end that shakes hands."""
+
+    _greeted = False
+
+    def send(self, slices: Sequence[bytes]) -> None:
+        """Answer the first line with all there is to say."""
+        super().send(slices)
+        if not self._greeted:
+            self._greeted = True
+            for data in VIEWER_HANDSHAKE:
+                asyncio.get_running_loop().call_soon(self.deliver, data)
+
+
+class Visit:
+    """Somebody at a door, from the request to the end."""
+
+    def __init__(self, world: World) -> None:
+        """It comes."""
+        self.leg = TalkingLeg(world.around.notes)
+        who = ViewerIdentity(
+            f"v{len(world.visits)}", "owner", "127.0.0.1", "local", how="bearer", kind="token"
+        )
+        self.viewer = Viewer(who, self.leg, LIMITS)
+        self.leaves = self.kicked = False
+        self.task = asyncio.create_task(self._come(world))
+
+    async def _come(self, world: World) -> None:
+        async with world.registry.hold(INSTANCE, self.viewer.id) as hold:
+            await announce(hold.console, self.viewer.identity)
+            await serve(hold, self.viewer, world.services)
+
+    def go(self) -> None:
+        """Its connection is lost, whether anybody listens already or not."""
+        self.leaves = True
+        if self.leg.is_attached:
+            self.leg.end(Side.VIEWER)
+        else:
+            # As aiohttp cancels a request whose client has gone.
+            self.task.cancel()
+
+
+class FrozenClock(Clock):
+    """Stands still between the moments at which a test sets it forward."""
+
+    def __init__(self) -> None:
+        """Begin now."""
+        super().__init__()
+        self._began_at = time.monotonic()
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return self._began_at + self._ahead_s
+
+
+class World:
+    """A registry with one instance, and all who come for it."""
+
+    def __init__(self, folder: Path, clock: Clock, delays: Sequence[int]) -> None:
+        """Nothing is open."""
+        self.around = Surroundings(folder, limit=100_000, linger=LINGER_S, max_viewers=MAX_VIEWERS)
+        self.clock = clock
+        self.slow = SlowParts(delays)
+        self.made: list[Console] = []
+        parts = replace(
+            self.around.parts, audit=self.slow, learned=cast(Any, self.slow), dial=self._dial
+        )
+        self.registry = Registry(parts, self.slow)
+        self.services = cast(
+            Services,
+            Simple(
+                authority=Authority((), Users(None)),
+                audit=self.slow,
+                presence=Presence(),
+                metrics=self.around.metrics,
+            ),
+        )
+        self.visits: list[Visit] = []
+        self.kicks: list[asyncio.Task[None]] = []
+
+    async def _dial(self, url: VncUrl, timeout_s: float) -> Leg:
+        assert self.links_open <= 0, "a dial beside an open link throws that out"
+        return await self.around.gateway(url, timeout_s)
+
+    @property
+    def links_open(self) -> int:
+        """How many hold the cloud's slot."""
+        return sum(not leg.closed and not leg._ended for leg in self.around.gateway.legs)
+
+    def check(self) -> None:
+        """At most one console, and nobody is told of an end that isn't his."""
+        live = [console for console in self.made if console.state is not State.CLOSED]
+        assert len(live) <= 1
+        assert self.links_open <= 1
+        assert [console for console in live if console in self.registry.consoles] == live
+        for visit in self.visits:
+            end = visit.viewer.end
+            visit.kicked = visit.kicked or end == KICKED
+            assert end is None or visit.kicked or visit.leaves, end
+            assert not visit.task.done() or visit.kicked or visit.leaves, visit.task
+
+    async def do(self, what: str, number: int) -> None:
+        """One thing that happens, then some turns of the loop."""
+        match what:
+            case "come" if len(self.here) < MAX_VIEWERS:
+                self.visits.append(Visit(self))
+            case "go" if self.here:
+                self.here[number % len(self.here)].go()
+            case "lose" if self.links_open:
+                self.around.leg.end()
+            case "slow close" if self.around.gateway.legs:
+                self.around.leg.close_hangs = True
+            case "closed":
+                self.release()
+            case "kick" if (console := self.registry.get(INSTANCE.id)) is not None:
+                self.kicks.append(asyncio.create_task(console.close(KICKED)))
+            case "linger":
+                self.release()
+                await self.clock.forward(LINGER_S - 0.01)
+            case "time":
+                self.release()
+                await self.clock.forward(0.02)
+            case _:
+                pass
+        await turns(number)
+        self.check()
+
+    @property
+    def here(self) -> list[Visit]:
+        """Who hasn't left."""
+        return [visit for visit in self.visits if not visit.leaves and not visit.kicked]
+
+    def release(self) -> None:
+        """The gateway answers the closes."""
+        for leg in self.around.gateway.legs:
+            leg.close_hangs = False
+            leg.released.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Let time pass until this is so."""
+        self.release()
+        for _ in range(200):
+            self.check()
+            if condition():
+                return
+            await self.clock.forward(0.5)
+        raise AssertionError("it never came to that")
+
+    def all_served(self) -> bool:
+        """Whether everybody who wants to is on."""
+        consoles = self.registry.consoles
+        on = [viewer for console in consoles for viewer in console.viewers]
+        return (
+            all(kick.done() for kick in self.kicks)
+            and all(visit.viewer in on for visit in self.here)
+            and all(console.state is State.RUNNING for console in consoles if console.viewers)
+        )
+
+    def all_gone(self) -> bool:
+        """Whether nothing is left."""
+        return (
+            self.registry.consoles == []
+            and all(visit.task.done() for visit in self.visits)
+            and (self.links_open, self.slow.claimed) == (0, set())
+            and not self.registry._opening
+            and not self.registry._returning
+        )
+
+    async def finish(self) -> None:
+        """Everybody that wants to is served; then all leave, and nothing is left."""
+        await self.until(self.all_served)
+        for visit in self.here:
+            visit.go()
+        await self.clock.forward(LINGER_S + 1)
+        await self.until(self.all_gone)
+
+    async def leave(self) -> None:
+        """Leave nothing behind, also of a test that failed."""
+        self.release()
+        for visit in self.visits:
+            visit.task.cancel()
+        await asyncio.gather(*(visit.task for visit in self.visits), return_exceptions=True)
+        await self.registry.drain(KICKED, 5.0)
+        await asyncio.gather(*self.kicks)
+        await self.around.leave()
+
+
+class Simple:
+    """Attributes."""
+
+    def __init__(self, **given: Any) -> None:
+        """Have these."""
+        self.__dict__.update(given)
+
+
+THINGS = (
+    "come",
+    "come",
+    "come",
+    "go",
+    "go",
+    "lose",
+    "slow close",
+    "closed",
+    "kick",
+    "linger",
+    "time",
+)
+
+
+@settings(max_examples=100 if "--thorough" in sys.argv else 60, deadline=None)
+@given(
+    delays=st.lists(st.integers(0, 12), min_size=1, max_size=6),
+    things=st.lists(
+        st.tuples(st.sampled_from(THINGS), st.integers(0, 20)), min_size=1, max_size=40
+    ),
+)
+def test_one_console_at_any_time_and_all_are_served(
+    delays: list[int], things: list[tuple[str, int]]
+) -> None:
+    """Joins, leaves, resets, slow audits, claims and closes, linger and kicks in any order."""
+
+    async def scene(folder: Path, clock: Clock) -> None:
+        world = World(folder, clock, delays)
+        prepared = Console.prepared
+
+        async def noted(*how: Any) -> Console:
+            console = await prepared(*how)
+            world.made.append(console)
+            return console
+
+        patch.setattr(Console, "prepared", noted)
+        try:
+            for what, number in things:
+                await world.do(what, number)
+            await world.finish()
+        finally:
+            await world.leave()
+
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        clock = FrozenClock()
+        patch.setattr(time, "monotonic", clock)
+        asyncio.run(scene(Path(folder), clock))
