@@ -195,13 +195,14 @@ class Daemon:
     ) -> None:
         config = self.config
         self._given.users.changed = self._users_changed
+        learned = LearnedStore(self.state / LEARNED_FILE, time.time)
         registry = Registry(
             ConsoleParts(
                 limits=config.limits,
                 ledger=bastion.ledger,
                 cloud=self._cloud,
                 dial=self._dial,
-                learned=LearnedStore(self.state / LEARNED_FILE, time.time),
+                learned=learned,
                 metrics=self.metrics,
                 audit=self._audit,
                 recordings=self._recordings,
@@ -232,6 +233,7 @@ class Daemon:
             self._tasks.start(watch_lag(self.metrics.lagged), "lag")
             self._tasks.start(bastion.watch(), "bastion")
             self._tasks.start(self._readiness.watch(), "readiness")
+            self._tasks.start(learned.load(), "learned")
             self._tasks.start(self._recordings.watch(), "recordings")
             self._tasks.start(registry.watch_claims(), "claims")
             self._tasks.start(self._refusals.watch(self._audit.record_later), "refusals")

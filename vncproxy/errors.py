@@ -27,6 +27,7 @@ such as that of a proxy that refuses. Details go to the log by `__cause__`.
 
 from __future__ import annotations
 
+import errno
 import math
 import re
 from dataclasses import dataclass
@@ -105,6 +106,23 @@ class CloseReason:
         """The text of the close frame: at most `REASON_MAX_BYTES`."""
         code = safe_cloud_code(self.detail)
         return f"{self.code.word}: {code}" if code else self.code.word
+
+
+OUT_OF_DESCRIPTORS = {
+    errno.EMFILE: "out of file descriptors (LimitNOFILE)",
+    errno.ENFILE: "this machine is out of file descriptors (fs.file-max)",
+}
+"""Words for what else looks like the fault of a disk, a name or a peer. Source: open(2), systemd's
+LimitNOFILE=."""
+
+
+def out_of_descriptors(error: BaseException | None) -> str | None:
+    """In words, if it goes back to there being no file descriptor left; else None."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in OUT_OF_DESCRIPTORS:
+            return OUT_OF_DESCRIPTORS[error.errno]
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def safe_cloud_code(code: str | None) -> str:

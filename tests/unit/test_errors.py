@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 
 import pytest
@@ -23,6 +24,7 @@ from vncproxy.errors import (
     UpstreamRefused,
     VncPasswordError,
     VncproxyError,
+    out_of_descriptors,
     safe_cloud_code,
 )
 
@@ -117,3 +119,16 @@ def test_what_is_said_where_nobody_tries_again() -> None:
     busy = CloudError("The ECS API has a fault. It is tried again.", CloudErrorKind.TRANSIENT)
     assert busy.final_text == "The ECS API has a fault. Try again later."
     assert CloudError("No.", CloudErrorKind.PERMANENT).final_text == "No."
+
+
+def test_a_lack_of_file_descriptors_is_told_as_such() -> None:
+    """Wherever in the chain it is; nothing else is taken for it."""
+    shortage = OSError(errno.EMFILE, "Too many open files")
+    outer = UpstreamLost("can't be reached")
+    outer.__cause__ = shortage
+    assert out_of_descriptors(outer) == "out of file descriptors (LimitNOFILE)"
+    assert out_of_descriptors(OSError(errno.ENFILE, "")) == (
+        "this machine is out of file descriptors (fs.file-max)"
+    )
+    assert out_of_descriptors(OSError(errno.ENOENT, "")) is None
+    assert out_of_descriptors(None) is None

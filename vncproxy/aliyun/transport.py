@@ -19,7 +19,7 @@ from vncproxy.aliyun.errors import CERTIFICATE, PROXY_REFUSED, TLS_REFUSED, perm
 from vncproxy.aliyun.proxies import Proxy
 from vncproxy.aliyun.socks import socks_faults
 from vncproxy.aliyun.tls import refusal_by_alert, refused_in_words
-from vncproxy.errors import CloudError
+from vncproxy.errors import CloudError, out_of_descriptors
 
 _CHUNK_BYTES = 64 * 1024
 # X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL.
@@ -158,6 +158,8 @@ def _unreached(error: Exception, proxy: Proxy | None, url: URL) -> Failure:
             if why is not None:
                 return Failure("proxy", permanent(why, PROXY_REFUSED))
             text, word = f"{proxy.named} didn't reach the ECS API, or isn't there.", "proxy"
+        case _ if (shortage := out_of_descriptors(error)) is not None:
+            text, word = f"the ECS API can't be asked: {shortage}.", "descriptors"
         case aiohttp.ClientConnectorDNSError():
             text, word = f"The name service doesn't know the host of {whose}.", "dns"
         case aiohttp.ClientProxyConnectionError():

@@ -1,7 +1,9 @@
 """What was learned about an instance's upstream, kept over restarts: `learned.json`.
 
-A cache, not a record: a file that can't be read, or isn't ours, means starting fresh, and one that
-can't be written costs nothing but learning again. Both are logged, neither is an error. The shape::
+A cache, not a record. A file that isn't ours means starting fresh. One that can't be read or
+written for a while, as when there is no file descriptor left, is neither forgotten nor written
+over: what this process knows of it, and learns meanwhile, stays in memory and is saved with the
+next lesson. All that is logged, and no error. The shape::
 
     {"version": 1, "instances": {"i-…": {
         "keepalive": {"class": "input", "evidence": 2, "earlier_ts_s": [60.1]},
@@ -24,6 +26,8 @@ from typing import Annotated
 
 import msgspec
 import structlog
+
+from vncproxy.errors import out_of_descriptors
 
 FILE_NAME = "learned.json"
 MAX_AGE_S = 7 * 86400.0
@@ -117,10 +121,17 @@ class LearnedStore:
         self._wall_clock = wall_clock
         self._max_age_s = max_age_s
         self._max_instances = max_instances
+        self._read_last: dict[str, Learned] = {}
+        self._unsaved: dict[str, Learned | None] = {}
+        """Lessons that the file hasn't got yet; None: to be forgotten."""
+
+    async def load(self) -> None:
+        """Read the file, so that what it holds is known when it can't be read; raises nothing."""
+        await asyncio.to_thread(self._known)
 
     async def get(self, instance_id: str) -> Learned | None:
         """What is known of the instance and hasn't expired; raises nothing."""
-        return (await asyncio.to_thread(self._read)).get(instance_id)
+        return (await asyncio.to_thread(self._known)).get(instance_id)
 
     async def put(self, instance_id: str, learned: Learned) -> None:
         """Keep this for the instance, in place of what was known; raises nothing."""
@@ -131,30 +142,48 @@ class LearnedStore:
         return await asyncio.to_thread(self._put, instance_id, None)
 
     def _put(self, instance_id: str, learned: Learned | None) -> bool:
+        self._unsaved[instance_id] = learned
+        unsaved = dict(self._unsaved)
         try:
             with self._locked():
                 instances = self._read()
-                before = instances.pop(instance_id, None)
-                if learned is not None:
-                    instances[instance_id] = learned
-                elif before is None:
-                    return False
-                newest = sorted(instances.items(), key=lambda item: -item[1].learned_at)
-                self._write(dict(newest[: self._max_instances]))
+                before = instances.get(instance_id)
+                changed = self._with_lessons(instances, unsaved)
+                newest = sorted(changed.items(), key=lambda item: -item[1].learned_at)
+                if changed != instances:
+                    self._write(dict(newest[: self._max_instances]))
         except OSError as error:
-            _log.warning("learned.not_saved", instance_id=instance_id, reason=error.strerror)
+            reason = out_of_descriptors(error) or error.strerror
+            _log.warning("learned.not_saved", instance_id=instance_id, reason=reason)
             return False
+        for one, lesson in unsaved.items():
+            if self._unsaved.get(one) is lesson:
+                self._unsaved.pop(one, None)
+        self._read_last = changed
         return before is not None
 
+    @staticmethod
+    def _with_lessons(
+        instances: dict[str, Learned], lessons: dict[str, Learned | None]
+    ) -> dict[str, Learned]:
+        changed = instances | {one: lesson for one, lesson in lessons.items() if lesson is not None}
+        return {one: known for one, known in changed.items() if lessons.get(one, known) is not None}
+
+    def _known(self) -> dict[str, Learned]:
+        """What the file holds, as far as is known, and what it hasn't got yet."""
+        try:
+            self._read_last = self._read()
+        except OSError as error:
+            reason = out_of_descriptors(error) or error.strerror
+            _log.warning("learned.not_read", reason=reason)
+        return self._with_lessons(self._read_last, dict(self._unsaved))
+
     def _read(self) -> dict[str, Learned]:
-        """What the file holds that is valid and hasn't expired."""
+        """What the file holds that is valid and hasn't expired. Raises: OSError."""
         try:
             with self._path.open("rb") as file:
                 content = file.read(MAX_FILE_BYTES + 1)
         except FileNotFoundError:
-            return {}
-        except OSError as error:
-            _log.warning("learned.started_fresh", reason=error.strerror)
             return {}
         try:
             if len(content) > MAX_FILE_BYTES:

@@ -48,6 +48,7 @@ from vncproxy.errors import (
     UpstreamProtocolError,
     UpstreamRefused,
     UrlExpired,
+    out_of_descriptors,
 )
 
 NEXT_ADDRESS_AFTER_S = 0.25
@@ -205,6 +206,8 @@ def _failure(
     """
     if alert is not None:
         return UpstreamRefused(refused_in_words("the cloud's VNC gateway", alert), TLS_REFUSED)
+    if (shortage := out_of_descriptors(fault)) is not None:
+        return UpstreamLost(f"no connection to the cloud can be opened: {shortage}")
     # What fails before anything was said is the first hop.
     first = "the cloud's VNC gateway" if proxy is None else proxy.named
     match fault:

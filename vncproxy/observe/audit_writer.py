@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from vncproxy.errors import AuditError
+from vncproxy.errors import OUT_OF_DESCRIPTORS, AuditError
 from vncproxy.observe.audit_file import AuditFile
 from vncproxy.observe.audit_record import Entry, Event, Head
 
@@ -23,6 +23,7 @@ _IN_WORDS = {
     errno.EFBIG: "the file may not grow any further",
     errno.EROFS: "its file system is read-only",
     errno.EIO: "its disk fails",
+    **OUT_OF_DESCRIPTORS,
 }
 DAEMON_FAULT = "a fault of the daemon, which its log describes"
 

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from vncproxy.errors import RecordingError
+from vncproxy.errors import OUT_OF_DESCRIPTORS, RecordingError
 from vncproxy.recording.layout import SUFFIX
 
 PROBE_BYTES = 4096
@@ -250,6 +250,7 @@ _WORDS = {
     errno.ENOSPC: "the disk is full",
     errno.EROFS: "the disk is read-only",
     errno.EACCES: "this user may not write to the folder for recordings",
+    **OUT_OF_DESCRIPTORS,
 }
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vncproxy.errors import LedgerError, LedgerSlow, LedgerUnusable
+from vncproxy.errors import LedgerError, LedgerSlow, LedgerUnusable, out_of_descriptors
 
 _NAME = "the reconnect ledger (ledger.sqlite in the state directory)"
 _READ_ONLY = "can't be written: give the daemon's user write access to the directory and the file"
@@ -34,6 +35,8 @@ _SYSTEM_WORDS = {
     errno.EDQUOT: "can't be written: the disk quota is used up; free some space",
     errno.EROFS: "can't be written: its file system is read-only",
 }
+_OPENING = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR})
+"""What SQLite says too when the system has no file descriptor for the journal."""
 _SLOW = "see whether its disk is overloaded or fails"
 
 
@@ -60,6 +63,15 @@ def newer_version() -> LedgerUnusable:
     )
 
 
+def _shortage() -> str | None:
+    """Whether there is no file descriptor left, in words: SQLite doesn't tell."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        return out_of_descriptors(error)
+    return None
+
+
 @contextmanager
 def in_plain_words() -> Iterator[None]:
     """Turn faults of SQLite and of the system into LedgerError, with the cause chained."""
@@ -71,10 +83,13 @@ def in_plain_words() -> Iterator[None]:
         if primary in _LASTING:
             raise LedgerUnusable(f"{_NAME} {_DAMAGED}") from error
         words = _WORDS.get(primary, "can't be used: the log has the cause")
+        if primary in _OPENING and (shortage := _shortage()) is not None:
+            words = f"can't be opened: {shortage}"
         raise LedgerError(f"{_NAME} {words}") from error
     except PermissionError as error:
         raise LedgerError(f"{_NAME} {_READ_ONLY}") from error
     except OSError as error:
         reason = (error.strerror or "unknown system error").lower()
+        reason = out_of_descriptors(error) or reason
         words = _SYSTEM_WORDS.get(error.errno or 0, f"can't be opened: {reason}")
         raise LedgerError(f"{_NAME} {words}") from error

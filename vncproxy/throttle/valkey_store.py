@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vncproxy.errors import ConfigError, ConfigProblem, LedgerError, LedgerSlow
+from vncproxy.errors import ConfigError, ConfigProblem, LedgerError, LedgerSlow, out_of_descriptors
 
 PREFIX = "vncproxy:"
 """Every key of ours on the server begins so."""
@@ -171,6 +171,8 @@ def _in_plain_words() -> Iterator[None]:
     except (faults.ValkeyError, OSError) as error:
         if _is_about_certificate(error):
             raise _error("has a certificate that fails verification: see ca_file") from error
+        if (shortage := out_of_descriptors(error)) is not None:
+            raise _error(f"can't be reached: {shortage}") from error
         raise _error("can't be reached") from error
 
 

@@ -17,6 +17,7 @@ from contextlib import suppress
 import structlog
 
 from vncproxy.console.tasks import Tasks
+from vncproxy.errors import out_of_descriptors
 from vncproxy.observe.repeats import Repeats
 from vncproxy.web.accounts import is_person
 from vncproxy.web.crowd import Crowd, Place, peer_of
@@ -114,7 +115,9 @@ class Acceptor:
         loop.remove_reader(self._sock)
         self._again = loop.call_later(PAUSE_S, self._watch)
         if count := self._repeats.seen("exhausted", time.monotonic()):
-            _log.error("door.exhausted", reason=fault.strerror, count=count)
+            _log.error(
+                "door.exhausted", reason=out_of_descriptors(fault) or fault.strerror, count=count
+            )
 
     def _take(self, connection: socket.socket, address: object) -> None:
         connection.setblocking(False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import json
 import os
@@ -201,26 +202,52 @@ async def test_a_lock_that_nobody_gives_up_is_logged(
 
 
 async def test_a_missing_directory_is_logged(tmp_path: Path) -> None:
-    """What can't be saved is told in the log, and nothing is raised."""
+    """What can't be saved is told in the log, nothing is raised, and this process knows it."""
     store = LearnedStore(tmp_path / "missing" / "learned.json", at(NOW))
     with capture_logs() as logs:
         await store.put("i-1", lesson())
-        assert await store.get("i-1") is None
+        assert await store.get("i-1") == lesson()
     assert [entry["event"] for entry in logs] == ["learned.not_saved"]
+    (tmp_path / "missing").mkdir()
+    await store.put("i-2", lesson())
+    again = LearnedStore(tmp_path / "missing" / "learned.json", at(NOW))
+    assert await again.get("i-1") == await again.get("i-2") == lesson()
 
 
-async def test_a_file_that_can_not_be_read_means_starting_fresh(path: Path) -> None:
-    """A directory in its place, for example."""
+async def test_a_file_that_can_not_be_read_is_not_written_over(path: Path) -> None:
+    """A directory in its place, for example: nothing is known, and nothing is lost."""
     path.mkdir()
-    with capture_logs() as logs:
-        assert await LearnedStore(path, at(NOW)).get("i-1") is None
-    assert [entry["event"] for entry in logs] == ["learned.started_fresh"]
-
-
-async def test_a_draft_left_by_a_killed_process_is_no_obstacle(path: Path) -> None:
-    """A half-written draft is overwritten, never read."""
-    path.with_name("learned.json.new").write_bytes(b'{"version": 1, "inst')
     store = LearnedStore(path, at(NOW))
-    await store.put("i-1", lesson())
+    with capture_logs() as logs:
+        assert await store.get("i-1") is None
+        await store.put("i-1", lesson())
+    assert [entry["event"] for entry in logs] == ["learned.not_read", "learned.not_saved"]
+    assert path.is_dir()
     assert await store.get("i-1") == lesson()
-    assert not path.with_name("learned.json.new").exists()
+
+
+async def test_without_file_descriptors_nothing_is_forgotten(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the file held is known still, and what is learned meanwhile is saved afterwards."""
+    await LearnedStore(path, at(NOW)).put("i-1", lesson())
+    await LearnedStore(path, at(NOW)).put("i-2", lesson())
+    store = LearnedStore(path, at(NOW))
+    await store.load()
+
+    def fails(*what: object, **how: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch, capture_logs() as logs:
+        patch.setattr(os, "open", fails)
+        patch.setattr(Path, "open", fails)
+        assert await store.get("i-1") == lesson()
+        await store.put("i-3", lesson())
+        assert not await store.forget("i-2")
+        assert await store.get("i-2") is None
+    assert {entry["reason"] for entry in logs} == {"out of file descriptors (LimitNOFILE)"}
+    assert {entry["event"] for entry in logs} == {"learned.not_read", "learned.not_saved"}
+    await store.put("i-4", lesson())
+    again = LearnedStore(path, at(NOW))
+    known = {one: await again.get(one) for one in ("i-1", "i-2", "i-3", "i-4")}
+    assert known == {"i-1": lesson(), "i-2": None, "i-3": lesson(), "i-4": lesson()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -95,3 +97,26 @@ def test_no_word_names_a_path(tmp_path: Path) -> None:
     with pytest.raises(LedgerError) as caught, in_plain_words():
         sqlite3.connect(tmp_path / "missing" / "x")
     assert str(tmp_path) not in caught.value.public_text
+
+
+def test_no_file_descriptor_left(tmp_path: Path) -> None:
+    """Told as such, though SQLite says only that it can't open something."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with closing(sqlite3.connect(tmp_path / "x", isolation_level=None)) as db:
+        db.execute("CREATE TABLE a (x)")
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
+        try:
+            with (
+                pytest.raises(LedgerError, match=r"out of file descriptors \(LimitNOFILE\)"),
+                in_plain_words(),
+            ):
+                db.execute("INSERT INTO a VALUES (1)")
+            with (
+                pytest.raises(LedgerError, match=r"out of file descriptors \(LimitNOFILE\)"),
+                in_plain_words(),
+            ):
+                (tmp_path / "y").touch()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
