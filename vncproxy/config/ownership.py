@@ -16,6 +16,7 @@ from pathlib import Path
 EXPECTED = "a file, and a folder around it, that only root or vncproxy's own user may write to"
 
 _ROOT = 0
+_NAMES_SHOWN = 3
 
 
 def trusted_uids(environ: Mapping[str, str], state: Path | None) -> frozenset[int]:
@@ -64,8 +65,8 @@ def _of_file(path: Path, trusted: frozenset[int]) -> str | None:
     if status.st_uid not in trusted:
         return f"a file of {_account(status.st_uid)}"
     # The mode of a link says nothing.
-    if not stat.S_ISLNK(status.st_mode) and _others_may_write(status):
-        return f"mode {stat.S_IMODE(status.st_mode):04o}"
+    if not stat.S_ISLNK(status.st_mode) and (who := _other_writers(status, trusted)) is not None:
+        return f"mode {stat.S_IMODE(status.st_mode):04o}{who}"
     return None
 
 
@@ -74,30 +75,51 @@ def _of_folder(path: Path, trusted: frozenset[int]) -> str | None:
     if status.st_uid not in trusted:
         return f"a file in {path.parent}, which belongs to {_account(status.st_uid)}"
     # In a folder such as /tmp only its owner may take a file away, who was looked at.
-    if _others_may_write(status) and not status.st_mode & stat.S_ISVTX:
-        return f"a file in {path.parent}, which has mode {stat.S_IMODE(status.st_mode):04o}"
+    sticky = status.st_mode & stat.S_ISVTX
+    if not sticky and (who := _other_writers(status, trusted)) is not None:
+        return f"a file in {path.parent}, which has mode {stat.S_IMODE(status.st_mode):04o}{who}"
     return None
 
 
-def _others_may_write(status: os.stat_result) -> bool:
-    if status.st_mode & stat.S_IWOTH:
-        return True
-    return bool(status.st_mode & stat.S_IWGRP) and not _is_own_group(status)
+def _other_writers(status: os.stat_result, trusted: frozenset[int]) -> str | None:
+    """Who else may write, as the end of a sentence that names the mode, perhaps ""; None: nobody.
 
-
-def _is_own_group(status: os.stat_result) -> bool:
-    """Whether a file's group is its owner alone, as where each account has a group of its own.
-
-    There files are made with mode 0664.
+    A group may, if it is its owner's alone, as where each account has a group of its own and files
+    are made with mode 0664, and nobody else is in it.
     """
-    if status.st_uid == _ROOT:
-        return status.st_gid == _ROOT
+    if status.st_mode & stat.S_IWOTH:
+        return ""
+    if not status.st_mode & stat.S_IWGRP:
+        return None
     try:
-        account, group = pwd.getpwuid(status.st_uid), grp.getgrgid(status.st_gid)
+        group = grp.getgrgid(status.st_gid)
+        owner = pwd.getpwuid(status.st_uid)
     except KeyError:
-        return False
-    own = (account.pw_gid, account.pw_name) == (group.gr_gid, group.gr_name)
-    return own and set(group.gr_mem) <= {account.pw_name}
+        return ""
+    if (owner.pw_gid, owner.pw_name) != (group.gr_gid, group.gr_name):
+        return ""
+    others = sorted(_accounts_in(group, trusted | {status.st_uid}))
+    if not others:
+        return None
+    more = f" and {len(others) - _NAMES_SHOWN} more" if len(others) > _NAMES_SHOWN else ""
+    return f", with {', '.join(others[:_NAMES_SHOWN])}{more} in the group {group.gr_name}"
+
+
+def _accounts_in(group: grp.struct_group, but: frozenset[int]) -> set[str]:
+    """The names of others in a group: its members, and those whose first group it is.
+
+    Directories such as SSSD may not list all accounts; then only their members are seen.
+    """
+    first = {one.pw_name: one.pw_uid for one in pwd.getpwall() if one.pw_gid == group.gr_gid}
+    uids = first | {name: _uid(name) for name in group.gr_mem}
+    return {name for name, uid in uids.items() if uid not in but}
+
+
+def _uid(name: str) -> int | None:
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None
 
 
 def _account(uid: int) -> str:

@@ -81,20 +81,69 @@ def test_a_pipe_lies_in_no_folder() -> None:
     os.close(writing)
 
 
-def test_a_group_of_its_owner_alone_may_write(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Accounts:
+    """The machine's accounts and groups, with some more in the group of the files' owner."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """None more yet."""
+        self.members: list[str] = []
+        self.first: list[tuple[str, int]] = []
+        own, group, users = pwd.getpwuid(OWN), grp.getgrgid(OWN_GID), pwd.getpwall()
+        others = [one for one in users if one.pw_gid != OWN_GID or one.pw_uid == OWN]
+
+        def getgrgid(gid: int) -> grp.struct_group:
+            return type(group)((own.pw_name, "x", gid, self.members))
+
+        def getpwall() -> list[pwd.struct_passwd]:
+            more = [type(own)((n, "x", uid, OWN_GID, "", "/", "/bin/sh")) for n, uid in self.first]
+            return others + more
+
+        monkeypatch.setattr(grp, "getgrgid", getgrgid)
+        monkeypatch.setattr(pwd, "getpwall", getpwall)
+
+
+@pytest.fixture
+def accounts(monkeypatch: pytest.MonkeyPatch) -> Accounts:
+    """Accounts to be changed."""
+    return Accounts(monkeypatch)
+
+
+def test_a_group_of_its_owner_alone_may_write(file: Path, accounts: Accounts) -> None:
     """As where each account has a group of its own and files are made with mode 0664."""
     file.chmod(0o664)
     file.parent.chmod(0o775)
     os.chown(file, -1, OWN_GID)
     os.chown(file.parent, -1, OWN_GID)
-    name = pwd.getpwuid(OWN).pw_name
-    members: list[str] = []
-    group = grp.getgrgid(OWN_GID)
-    monkeypatch.setattr(grp, "getgrgid", lambda gid: type(group)((name, "x", gid, members)))
     assert foreign_hands(file, OURS) is None
-    if OWN != 0:
-        members.append("bob")
-        assert foreign_hands(file, OURS) == "mode 0664"
+    accounts.members = [pwd.getpwuid(OWN).pw_name]
+    assert foreign_hands(file, OURS) is None, "the owner may be named, too"
+
+
+@pytest.mark.parametrize("how", ["member", "first group"])
+def test_others_in_its_owner_s_group_may_not_write(
+    file: Path, accounts: Accounts, how: str
+) -> None:
+    """Root's group as well: operators are put into it, or have it as their first."""
+    group = pwd.getpwuid(OWN).pw_name
+    if how == "member":
+        accounts.members = ["carl-of-elsewhere"]
+    else:
+        accounts.first = [("carl-of-elsewhere", OWN + 4711)]
+    file.chmod(0o664)
+    os.chown(file, -1, OWN_GID)
+    said = f"with carl-of-elsewhere in the group {group}"
+    assert foreign_hands(file, OURS) == f"mode 0664, {said}"
+    file.chmod(0o644)
+    file.parent.chmod(0o775)
+    os.chown(file.parent, -1, OWN_GID)
+    assert foreign_hands(file, OURS) == f"a file in {file.parent}, which has mode 0775, {said}"
+    assert foreign_hands(file, OURS | {OWN + 4711}) is None or how == "member"
+    file.parent.chmod(0o755)
+    assert foreign_hands(file, OURS) is None
+    accounts.members = [f"operator-{n}" for n in range(9)]
+    file.chmod(0o664)
+    assert "and " in str(foreign_hands(file, OURS))
+    assert len(str(foreign_hands(file, OURS))) < 120
 
 
 @pytest.mark.skipif(OWN != 0, reason="only root gives files away")
