@@ -269,16 +269,19 @@ class AuditLog:
         if problem is None and self.unwritten > self._unwritten_told and not self._closing:
             count = self.unwritten - self._unwritten_told
             self._unwritten_told = self.unwritten
-            text = f"{count} records are in the log only: too many waited for the disk"
+            text = f"{count} records are in the log only: the disk didn't take them, or a fault"
             self.record_later(Entry(event=Event.UNWRITTEN, count=count, text=text))
 
     def _tell_spoilt(self, job: Job, fault: Exception) -> None:
         """A record that no file can take: the log has it, and the others are written."""
-        _log.error("audit.fault", exc_info=fault)
+        self._tell_fault(fault)
         for entry in job.entries:
             self._tell_unwritten(entry)
         if job.done is not None:
             _conclude(job.done, AuditError(_cannot(DAEMON_FAULT)))
+
+    def _tell_fault(self, fault: Exception) -> None:
+        _log.error("audit.fault", file=str(self.path), exc_info=fault)
 
     def _broke_down(self, fault: BaseException) -> None:
         """The thread has ended: nobody waits for it any longer, and everybody is told why."""
@@ -377,6 +380,9 @@ class AuditLog:
                 self._call(self._went_on, self._writer.go_on_in(move.file), move.file.path)
         except AuditError as fault:
             self._call(_conclude, move.done, fault)
+        except Exception as fault:
+            self._call(self._tell_fault, fault)
+            self._call(_conclude, move.done, AuditError(_cannot(DAEMON_FAULT)))
         else:
             self._call(_conclude, move.done, None)
 

@@ -172,12 +172,12 @@ class Door:
         # The right token always counts: else whoever shares an address with its owner, as all do
         # who come by a tunnel, could keep the owner out by sending wrong ones.
         if self._attempts:
-            self._attempts.succeeded(self._source(request))
+            self._attempts.succeeded(self.source(request))
         return found
 
     def _wrong(self, request: web.Request, what: Literal["token", "secret"]) -> AccessError:
         """What somebody is told who sent a wrong one; it is counted."""
-        now, source = time.monotonic(), self._source(request)
+        now, source = time.monotonic(), self.source(request)
         if (wait_s := self._attempts.wait_s(source, now)) > 0:
             return AccessError(
                 429,
@@ -195,7 +195,7 @@ class Door:
             return Identity(user.name, "bearer", "users", user.id) if user is not None else None
         return Identity(OWNER, "bearer") if self._token.matches(text) else None
 
-    def _source(self, request: web.Request) -> str:
+    def source(self, request: web.Request) -> str:
         """Whom what is wrong is counted for: an account of this machine, else an address.
 
         A user's own address would be shared by everybody on the bastion.

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from vncproxy.config.address import is_loopback
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.viewer import Viewer
 from vncproxy.errors import AccessError
@@ -55,8 +56,14 @@ def refused(request: web.Request, error: AccessError) -> None:
         reason=error.word,
         text=error.public_text,
     )
-    for one in services(request).refusals.note(entry, time.monotonic()):
+    for one in services(request).refusals.note(entry, time.monotonic(), _source(request)):
         _record(one, request)
+
+
+def _source(request: web.Request) -> str:
+    """Whom refusals count for: an account has all of 127/8, and of a /64, to come from."""
+    source = door(request).source(request)
+    return "loopback" if is_loopback(source) else source
 
 
 def address_of(request: web.Request) -> str:

@@ -93,6 +93,20 @@ async def test_the_same_refusal_is_not_recorded_each_time(audited: Audited) -> N
     assert [r["reason"] for r in await audited.told("refusal", 2)] == ["log-in", "foreign-host"]
 
 
+async def test_an_account_is_one_from_all_addresses_of_this_machine(audited: Audited) -> None:
+    """It has all of 127/8 to come from: the audit grows by one record."""
+    home = audited.home
+    for number in range(1, 40):
+        connector = aiohttp.TCPConnector(local_addr=(f"127.0.0.{number}", 0))
+        async with (
+            aiohttp.ClientSession(connector=connector) as http,
+            http.get(f"http://127.0.0.1:{home.port}/api/v1/consoles") as answer,
+        ):
+            assert answer.status == 401
+    assert (await home.ask("/api/v1/consoles", host="evil.example")).status == 421
+    assert [r["reason"] for r in await audited.told("refusal", 2)] == ["log-in", "foreign-host"]
+
+
 async def test_a_refused_path_is_not_repeated(audited: Audited) -> None:
     """What somebody put into an address may be anything; an instance is named if it is known."""
     home = audited.home

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from vncproxy.observe.audit_record import Entry, Event
 from vncproxy.web import refusals as module
-from vncproxy.web.refusals import MAX_KINDS, WINDOW_S, Refusals
+from vncproxy.web.refusals import BEYOND, MAX_KINDS, MAX_TOLD, WINDOW_S, Refusals
 
 
 def refusal(user: str = "ann", text: str = "Try again in 5 s.") -> Entry:
@@ -53,6 +54,39 @@ def test_many_kinds_are_bounded_and_none_is_lost() -> None:
             counts += sum(one.count or 0 for one in ours.note(refusal(f"user-{number}"), 0.0))
     counts += sum(one.count or 0 for one in ours.rest())
     assert counts == 6 * MAX_KINDS
+
+
+def test_a_source_has_one_kind_from_all_its_addresses() -> None:
+    """The newest address stands in the count."""
+    ours, told = Refusals(), []
+    for number in range(250):
+        entry = replace(refusal(), address=f"127.0.0.{number}")
+        told += ours.note(entry, 0.0, "uid 1000")
+    assert [one.count for one in told] == [1]
+    (counted,) = ours.due(WINDOW_S)
+    assert (counted.count, counted.address) == (249, "127.0.0.249")
+
+
+def test_all_kinds_together_are_capped_for_each_minute() -> None:
+    """However many there are, and however long it goes on; and none is missing from the sum."""
+    ours, sent = Refusals(), 0
+    told: list[Entry] = []
+    for minute in range(5):
+        before = len(told)
+        for number in range(2000):
+            now = minute * WINDOW_S + number / 100
+            told += ours.note(refusal(f"user-{minute if number % 2 else 0}-{number}"), now)
+            sent += 1
+            if number % 500 == 0:
+                told += ours.due(now)
+        # One of them has the sum of the minute before.
+        assert len(told) - before <= MAX_TOLD + 1
+    told += ours.due(5 * WINDOW_S)
+    told += ours.rest()
+    assert sum(one.count or 0 for one in told) == sent
+    assert {one.reason for one in told} == {"too-many", BEYOND}
+    (last, *_) = [one for one in reversed(told) if one.reason == BEYOND]
+    assert str(MAX_TOLD) in str(last.text)
 
 
 async def test_it_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
