@@ -45,7 +45,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 WINDOW_S = 60.0
 """The cloud counts over this window. Source: ECS API reference, DescribeInstanceVncUrl: at most 30
@@ -76,8 +76,7 @@ ACCOUNT = "account"
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """The right to dial once, from `at` until `latest`; once `spent`, both are its instant."""
 
     at: float
@@ -158,7 +157,8 @@ class Budget:
 
     def used(self, claims: Iterable[Claim], now: float) -> int:
         """How many claims count against a dial at `now`, those that wait included."""
-        return sum(claim.latest > self.forgettable_until(now) for claim in claims)
+        forgettable = self.forgettable_until(now)
+        return sum(claim.latest > forgettable for claim in claims)
 
     def usage(self, claims: Sequence[Claim], now: float) -> Usage:
         """How full it is. Args: claims - as for `next_free`."""

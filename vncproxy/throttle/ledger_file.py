@@ -30,12 +30,13 @@ import random
 import secrets
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from sqlite3 import connect
-from typing import Any, TypeAlias
+from typing import Any
 
 from vncproxy.throttle.boot_clock import EpochClock
 from vncproxy.throttle.budget import (
@@ -75,10 +76,6 @@ _COUNTING = """
 SELECT epoch, at, latest, spent FROM booking WHERE key IN (:key, :account) OR :key = :account
 """
 """Rows of keys that overlap; see `budget.counting_for`."""
-
-
-_Row: TypeAlias = tuple[str, float, float, int]
-"""Epoch, at, latest, spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +143,12 @@ class LedgerFile:
         with in_plain_words():
             rows = _patiently(self._opened(), "SELECT key, epoch, at, latest, spent FROM booking")
             now = self._clock.now()
-        by_key: dict[str, list[_Row]] = {}
-        for key, *row in rows:
-            by_key.setdefault(key, []).append((row[0], row[1], row[2], row[3]))
+        by_key: dict[str, list[Claim]] = {}
+        for row, claim in zip(rows, self._seen_at(now, (row[1:] for row in rows)), strict=True):
+            by_key.setdefault(row[0], []).append(claim)
         keys = {one: budget.key_of(one) for one in instance_ids}
         found = {
-            key: budget.usage(
-                [self._claim(row, now) for other in counting_for(key, by_key) for row in other],
-                now,
-            )
+            key: budget.usage(list(chain.from_iterable(counting_for(key, by_key))), now)
             for key in set(keys.values())
         }
         return {one: found[key] for one, key in keys.items()}
@@ -199,14 +193,16 @@ class LedgerFile:
     def _claims(self, db: sqlite3.Connection, key: str, now: float) -> list[Claim]:
         """What counts for the key, with those that the law adopts seen as dialled now."""
         rows = _patiently(db, _COUNTING, {"key": key, "account": ACCOUNT})
-        return [self._claim((row[0], row[1], row[2], row[3]), now) for row in rows]
+        return self._seen_at(now, rows)
 
-    def _claim(self, row: _Row, now: float) -> Claim:
-        epoch, at, latest, spent = row
-        horizon = now + MAX_AHEAD_S
-        if epoch != self._clock.epoch or at > horizon or latest > horizon + MAX_HOLD_S:
-            return Claim.dialled(now)
-        return Claim(at, latest, bool(spent))
+    def _seen_at(self, now: float, rows: Iterable[tuple[Any, ...]]) -> list[Claim]:
+        own, horizon = self._clock.epoch, now + MAX_AHEAD_S
+        return [
+            Claim.dialled(now)
+            if epoch != own or at > horizon or latest > horizon + MAX_HOLD_S
+            else Claim(at, latest, bool(spent))
+            for epoch, at, latest, spent in rows
+        ]
 
     def _tidy(self, db: sqlite3.Connection, now: float) -> None:
         """Delete what can't matter any more and adopt what another epoch or damage left."""

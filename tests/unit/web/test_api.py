@@ -445,3 +445,33 @@ async def test_what_an_open_door_gives_counts_at_no_other(tmp_path: Path) -> Non
         assert (refused.status, refused.word) == (401, "used-ticket")
         assert (await home.ask("/api/v1/instances", cookie)).status == 401
         assert await home.refused(f"/websockify/demo?ticket={page}", origin=True) == 401
+
+
+async def test_the_list_asks_the_ledger_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many consoles are open; /admin and `consoles --watch` ask for the same list."""
+    names = [f"many-{number}" for number in range(8)]
+    cloud = SimulatorSettings(
+        animated=False,
+        width=64,
+        height=48,
+        instances=tuple(SimulatedInstance(f"i-bp1many{n}", name) for n, name in enumerate(names)),
+    )
+    asked: list[int] = []
+    usages_of = SqliteLedger.usages
+
+    async def count(ledger: SqliteLedger, keys: Collection[str]) -> dict[str, Usage]:
+        asked.append(len(keys))
+        return await usages_of(ledger, keys)
+
+    monkeypatch.setattr(SqliteLedger, "usages", count)
+    async with running(tmp_path, cloud=cloud) as setup:
+        for name in names:
+            setup.alias = name
+            await setup.viewer()
+        async with setup.http.get(f"{setup.base}/api/v1/consoles") as answer:
+            rows = (await answer.json())["consoles"]
+    assert sorted(row["alias"] for row in rows) == names
+    assert all(row["budget"]["used"] == 1 for row in rows)
+    assert asked == [len(names)]
