@@ -238,3 +238,19 @@ async def test_the_page_asks_for_the_password(locked_xvnc: Xvnc, tab: Tab, tmp_p
         assert PASSWORD.encode() not in stream
         assert PASSWORD not in setup.log.getvalue()
         kept(setup, dials=2)
+
+
+TEN_BITS = struct.pack(">BBBBHHHBBBxxx", 32, 30, 0, 1, 1023, 1023, 1023, 20, 10, 0)
+
+
+async def test_a_pixel_format_that_xvnc_hangs_up_on(xvnc: Xvnc, tmp_path: Path) -> None:
+    """10 bits a colour: three links, then the viewer hears of it, and the next one sees all."""
+    async with running(tmp_path, cloud=screen_of(xvnc)) as setup:
+        deep = await setup.connect()
+        await deep.shake_hands()
+        await deep.send(b"\0\0\0\0" + TEN_BITS, deep.request(0))
+        assert await deep.ended() == 4504
+        kept(setup, dials=3)
+        viewer = await setup.viewer()
+        await until(lambda: viewer.decoder.size[0] and viewer.decoder.painted.all(), "a picture")
+        kept(setup, dials=4)

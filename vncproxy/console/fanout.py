@@ -110,10 +110,10 @@ class Fanout:
     def link_renewed(self, memory: ScreenMemory) -> list[bytes]:
         """Another link has replaced the lost one; what to send upstream first.
 
-        The console's pixel format stays, since the viewers' decoders rely on it.
+        The console's pixel format stays, if there are viewers whose decoders rely on it.
         """
         native = memory.pixel_format
-        wanted = self.pixel_format
+        wanted = self.pixel_format if self.viewers else native
         self.memory = replace(memory, pixel_format=wanted)
         self._zlib = StatelessTight()
         self._zlib_seen = self._outstanding = self._full_outstanding = False

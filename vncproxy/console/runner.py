@@ -28,7 +28,9 @@ from vncproxy.console.stage import Stage
 from vncproxy.console.tasks import Tasks
 from vncproxy.console.traffic import Traffic
 from vncproxy.console.verdict import after_waiting, least_pause_s
+from vncproxy.console.viewer import Viewer
 from vncproxy.errors import (
+    CloseCode,
     CloseReason,
     CloudError,
     CloudErrorKind,
@@ -52,6 +54,12 @@ from vncproxy.throttle.backoff import Backoff
 _log = structlog.get_logger("vncproxy.console")
 
 LONGEST_PAUSE_S = 15.0
+_ENDS_LINKS = CloseReason(
+    CloseCode.UPSTREAM_LOST,
+    Side.VIEWER,
+    "The cloud's VNC server hung up three times in a row on what this viewer asks for, its pixel "
+    "format or its encodings; choose others in the viewer.",
+)
 HEALTHY_AGE_S = 30.0
 """A link that lived this long was no failure: the back-off begins anew."""
 
@@ -73,6 +81,9 @@ class RunnerHost(Protocol):
 
     def begin_waiting(self, gave_up: Callable[[], CloseReason]) -> None:
         """The viewers wait for a link from now on, at most max_wait, then close as it says."""
+
+    def end_viewer(self, viewer: Viewer, reason: CloseReason) -> None:
+        """End one viewer's session; its page says why."""
 
     def went_opaque(self, relay: OpaqueRelay) -> None:
         """One viewer may have the relay, the others must go."""
@@ -108,6 +119,7 @@ class Runner:
         self._link_over = asyncio.Event()
         self._link_fault: VncproxyError | None = None
         self._silent = False
+        self._offender: Viewer | None = None
         self._tasks = Tasks()
         self._closing: asyncio.Task[None] | None = None
         self._learning: asyncio.Task[None] | None = None
@@ -155,6 +167,7 @@ class Runner:
             else:
                 least_s = 0.0
                 lost = self._lost()
+                self._end_offender()
                 if await self._is_unwanted():
                     return lost
             await self._pause(least_s, self._backoff.next(self._parts.scatter))
@@ -309,6 +322,7 @@ class Runner:
         self._link_over = asyncio.Event()
         self._link_fault = None
         self._silent = False
+        self._offender = None
         leg = await self._leg()
         known = self.learner.opaque
         # Who was greeted already can't take over what is opened opaque.
@@ -345,6 +359,8 @@ class Runner:
             if self._link_fault is not None:
                 raise self._link_fault
             outcome = "lost"
+            if not self._silent:
+                self._offender = self.stage.offender(link.heard_at)
             if self.life.state is State.OPAQUE:
                 raise UpstreamLost("the connection to the cloud was lost")
         except VncPasswordError:
@@ -492,6 +508,11 @@ class Runner:
         self.advance(Event.LINK_LOST)
         self._host.begin_waiting(self.closing_failure)
         return lost
+
+    def _end_offender(self) -> None:
+        if self._offender is not None:
+            _log.warning("viewer.ends_links", instance=self._instance.id, viewer=self._offender.id)
+            self._host.end_viewer(self._offender, _ENDS_LINKS)
 
     def _least_pause(self, error: VncproxyError) -> float | None:
         """How long to wait at least before another try, in seconds; None: it would be no use."""

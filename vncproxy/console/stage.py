@@ -13,6 +13,7 @@ from collections.abc import Callable
 from vncproxy.console.control import Control
 from vncproxy.console.fanout import Fanout
 from vncproxy.console.link import Link
+from vncproxy.console.offender import OffenderWatch
 from vncproxy.console.recorder import Recorder
 from vncproxy.console.screen_memory import ScreenMemory
 from vncproxy.console.translation import (
@@ -44,6 +45,8 @@ from vncproxy.rfb.viewer_messages import server_init
 
 FENCE_REQUEST = 1 << 31
 """The flag of a fence that asks for an answer. Source: rfbproto, ClientFence."""
+_SETTINGS = frozenset({0, 2})
+"""SetPixelFormat and SetEncodings."""
 RECORDED_PREFIX = "[recorded] "
 """Before the desktop's name, as viewers without a page see it while anything is recorded."""
 UPSTREAM_QUEUE_BYTES = 256 * 1024
@@ -73,6 +76,8 @@ class Stage:
         self.control = control
         self.keepalive = keepalive
         self._liveness = liveness
+        self._offenders = OffenderWatch()
+        self._chooser: str | None = None
         self.held = held
         self.link: Link | None = None
         self.fanout: Fanout | None = None
@@ -103,6 +108,9 @@ class Stage:
         now = time.monotonic()
         self.keepalive.link_started(now)
         self._liveness.link_started(now)
+        self._offenders.link_started()
+        if self._offenders.chosen_by not in self.viewers:
+            self._offenders.chosen_by = next(iter(self.viewers), None)
         if self.fanout is None:
             self.fanout = Fanout(memory, viewer_window_bytes=self._viewer_queue_bytes)
             self.fanout.recorders = {name: made(memory) for name, made in self._recorded.items()}
@@ -168,6 +176,14 @@ class Stage:
             raise UpstreamProtocolError(f"the cloud's VNC server sent {fault}") from None
         finally:
             self._pump()
+
+    def offender(self, heard_at: float) -> Viewer | None:
+        """The upstream ended the link: the viewer whose own choice has ended three in a row.
+
+        Args: heard_at - when the last byte came, monotonic seconds.
+        """
+        viewer_id = self._offenders.link_lost(time.monotonic(), heard_at)
+        return self.viewers.get(viewer_id) if viewer_id is not None else None
 
     def _maybe_answer(self, rect: RectangleReceived | RawStarted) -> None:
         if isinstance(rect, RawStarted) or rect.encoding in PICTURE:
@@ -258,8 +274,10 @@ class Stage:
                 case PixelFormatSet():
                     self._send(input_)
                     input_ = []
+                    self._chooser = viewer.id
                     self._set_pixel_format(viewer, event)
                 case EncodingsSet(encodings=encodings):
+                    self._chooser = viewer.id
                     screen.set_encodings(encodings, now)
                 case UpdateRequested():
                     screen.requested(
@@ -284,6 +302,7 @@ class Stage:
                     pass
         self._send(input_)
         self._pump()
+        self._chooser = None
         if viewer.behind or (
             self.link is not None and self.link.backlog_bytes > UPSTREAM_QUEUE_BYTES
         ):
@@ -310,6 +329,9 @@ class Stage:
                 )
             )
             return
+        if messages:
+            # It may be told later, once nothing is outstanding.
+            self._offenders.chosen_by = viewer.id
         self._follow_format()
         self._send(messages)
 
@@ -346,6 +368,9 @@ class Stage:
             return
         now = time.monotonic()
         for raw in messages:
+            if raw[0] in _SETTINGS:
+                self._offenders.chosen_by = self._chooser or self._offenders.chosen_by
+                self._offenders.told(now)
             self.held.track(raw)
             self.keepalive.sent(class_of(raw), now)
         self.link.send(messages)
