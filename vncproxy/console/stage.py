@@ -397,6 +397,9 @@ class Stage:
 
     def _serve(self, viewer: Viewer, screen: ViewerScreen, now: float) -> None:
         """Send one viewer what is due to it."""
+        if screen.broken:
+            viewer.close(CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon"))
+            return
         viewer.stream.extended_buttons = screen.extended_buttons
         viewer.send(screen.probe(now))
         viewer.send(screen.take(now, room=not viewer.behind))

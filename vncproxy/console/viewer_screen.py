@@ -16,6 +16,9 @@ import struct
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import structlog
+
+from vncproxy.console.faults import contained
 from vncproxy.console.pace import Pace
 from vncproxy.console.screen_memory import ScreenMemory
 from vncproxy.console.update_writer import UpdateWriter
@@ -26,6 +29,8 @@ from vncproxy.rfb.region import Uncovered
 from vncproxy.rfb.server_events import RawStarted, RectangleReceived
 from vncproxy.rfb.tight import TightLayout
 from vncproxy.rfb.tight_streams import InflatedTight, StreamResets
+
+_log = structlog.get_logger("vncproxy.console")
 
 _HEADER = struct.Struct(">HHHHi")
 _FENCE_BLOCKS = 0b11
@@ -91,8 +96,16 @@ class ViewerScreen:
         self.wants = False
         self.ready = True
         self._has_read_all = False
+        self.broken = False
+        """The daemon had a fault with it: what follows isn't for its viewer."""
         self.lost = False
         """The screen has a size that the viewer can't be told of: what follows isn't for it."""
+
+    def failed(self) -> None:
+        """A fault of the daemon with it: its viewer ends, the others' screens go on."""
+        if not self.broken:
+            self.broken = True
+            _log.exception("screen.fault")
 
     @property
     def synced(self) -> bool:
@@ -184,6 +197,7 @@ class ViewerScreen:
             return False
         return self._pace.open if self._continuous else self.wants
 
+    @contained
     def update_started(self, count: int | None) -> None:
         """The upstream begins an update: this viewer takes part in the whole of it, or not.
 
@@ -198,6 +212,7 @@ class ViewerScreen:
     def _knows_last_rect(self) -> bool:
         return enc.LAST_RECT in self._known
 
+    @contained
     def rectangle(self, rect: RectangleReceived, wire: bytes, tight: TightPart | None) -> None:
         """A picture rectangle came from the upstream; `wire` is it with its header."""
         if not self._takes(rect.encoding):
@@ -216,6 +231,7 @@ class ViewerScreen:
         self._writer.put(wire)
         self._writer.end_rectangle()
 
+    @contained
     def raw_started(self, start: RawStarted, header: bytes) -> None:
         """A Raw rectangle begins; `header` is it on the wire, before its pixels."""
         self._raw = None
@@ -224,6 +240,7 @@ class ViewerScreen:
             self._answered = True
             self._writer.start_raw(header, start.size_bytes)
 
+    @contained
     def raw(self, pixels: bytes) -> None:
         """Its next pixels."""
         if self._raw is None:
@@ -234,6 +251,7 @@ class ViewerScreen:
             pixels, self._raw_rest = self._raw_order.pixels(pixels[:whole]), pixels[whole:]
         self._writer.raw(pixels)
 
+    @contained
     def raw_ended(self, start: RawStarted) -> None:
         """It is over, whether or not it was for this viewer.
 
@@ -272,6 +290,7 @@ class ViewerScreen:
             return wire
         return wire[: _HEADER.size] + self._order.rectangle(rect)
 
+    @contained
     def missed(self, rect: RectangleReceived | RawStarted, tight: TightPart | None) -> None:
         """A picture rectangle isn't for this viewer."""
         self._uncovered.uncover(rect.x, rect.y, rect.width, rect.height)
@@ -279,10 +298,12 @@ class ViewerScreen:
             self._in_step = False
         self._writer.end_rectangle()
 
+    @contained
     def passed_over(self) -> None:
         """A rectangle came that is for nobody."""
         self._writer.end_rectangle()
 
+    @contained
     def told(self) -> None:
         """A rectangle came that isn't picture; what it said is in the screen's memory."""
         self._in_place = True
@@ -290,12 +311,14 @@ class ViewerScreen:
         self._in_place = False
         self._writer.end_rectangle()
 
+    @contained
     def resize_refused(self, rect: RectangleReceived) -> None:
         """The answer to this viewer's SetDesktopSize: it was refused."""
         if self.ready and enc.EXTENDED_DESKTOP_SIZE in self._known:
             self._writer.put(rect.message_bytes)
         self._writer.end_rectangle()
 
+    @contained
     def update_ended(self) -> None:
         """The upstream's update is over."""
         self._writer.end()
@@ -304,17 +327,20 @@ class ViewerScreen:
             # A cursor or a size alone, which some servers send first, is no answer to a request.
             self.wants, self._answered = self._asked_again, False
 
+    @contained
     def message(self, raw: bytes) -> None:
         """A whole message between updates, such as a bell."""
         if self.ready:
             self._writer.message(raw)
 
+    @contained
     def fall_behind(self) -> None:
         """More waits for the viewer than may: it is sent nothing more until it has read all."""
         self.ready = False
         self._writer.fall_behind()
         self._taking = False
 
+    @contained
     def link_lost(self) -> None:
         """What came of an update is all that will come."""
         self._writer.lose()
@@ -323,6 +349,7 @@ class ViewerScreen:
         if self._writer.is_filling and self.ready:
             self.ready, self._has_read_all = False, True
 
+    @contained
     def link_renewed(self, memory: ScreenMemory) -> None:
         """The link was replaced: the decoder is told to begin anew, and nothing is taken as known.
 
@@ -340,6 +367,7 @@ class ViewerScreen:
         self._told_name = self.name_prefix + self._memory.name
         return self._told_name
 
+    @contained
     def introduce(self) -> None:
         """Tell what the viewer asked to be told and doesn't know yet."""
         if not self.ready:
@@ -409,6 +437,7 @@ class ViewerScreen:
         area, self._asked_area = self._asked_area, None
         return area
 
+    @contained
     def caught_up(self) -> None:
         """The viewer has read all that was sent: tell it what it wasn't told meanwhile."""
         if self._writer.is_filling:
@@ -422,6 +451,7 @@ class ViewerScreen:
         """Whether another `take` with room gives more."""
         return self._writer.is_filling
 
+    @contained
     def forget_picture(self) -> None:
         """The pixel format changed: nothing that was drawn counts any more."""
         self._uncovered.reset(*self._size)

@@ -24,6 +24,7 @@ from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.console.console import Console
 from vncproxy.console.control import Control
 from vncproxy.console.fanout import Fanout
+from vncproxy.console.faults import contained
 from vncproxy.console.leg import Leg
 from vncproxy.console.lifecycle import State
 from vncproxy.console.recording_desk import RecordingDesk
@@ -32,6 +33,7 @@ from vncproxy.console.runner import Runner
 from vncproxy.console.stage import Stage
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer_screen import ViewerScreen
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.rfb.client_stream import ClientStream
 from vncproxy.rfb.keepalive import Keepalive
@@ -252,6 +254,48 @@ async def test_a_viewer_s_parser_that_raises(
     await live(house, bad, leg)
     assert raised
     assert code_of(bad) == (1011, "internal")
+    await unharmed(house)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "update_started",
+            "update_ended",
+            "raw_started",
+            "introduce",
+            "caught_up",
+            "link_renewed",
+        ),
+        *("set_encodings", "requested", "probe", "take", "first_name"),
+    ],
+)
+async def test_a_viewer_s_screen_that_raises(
+    house: House, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """What the upstream sends reaches the others all the same, and the link stays."""
+    leg = ViewerLeg(house.around.notes)
+    bad = house.bad(leg)
+
+    spared = list(cast(Fanout, house.console.stage.fanout).viewers.values())
+    spared += cast(Fanout, house.registry.consoles[1].stage.fanout).viewers.values()
+
+    usual = getattr(ViewerScreen, name)
+    raised: list[str] = []
+
+    def raises(self: Any, *args: Any, **how: Any) -> Any:
+        if self not in spared:
+            raised.append(name)
+            raise FAULT
+        return getattr(usual, "__wrapped__", usual)(self, *args, **how)
+
+    guarded = contained(raises) if hasattr(usual, "__wrapped__") else raises
+    monkeypatch.setattr(ViewerScreen, name, guarded)
+    await live(house, bad, leg)
+    assert raised
+    assert code_of(bad) == (1011, "internal")
+    monkeypatch.setattr(ViewerScreen, name, usual)
     await unharmed(house)
 
 
