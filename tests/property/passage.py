@@ -211,6 +211,10 @@ class Passage:
             if self.console.stage.link is not None:
                 break
             await settle(1)
+        for leg in self.viewers.values():
+            # What a viewer said before it was welcomed, without the time that a turn takes.
+            if leg.held_bytes:
+                leg.deliver(b"")
         return self.take()
 
     def lose(self) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.property.client_messages import messages, pieces
 from vncproxy.rfb.client_events import ClientEvent, StreamBroken
-from vncproxy.rfb.client_stream import ClientStream
+from vncproxy.rfb.client_stream import ClientStream, work
 
 cuts = st.lists(st.integers(0, 1 << 20), max_size=40)
 scripts = st.booleans().flatmap(
@@ -82,3 +82,25 @@ def test_garbage_ends_the_stream_and_never_raises(
         assert whole.feed(b"\4\1\0\0\0\0\0\x61") == []
     else:
         assert whole.at_boundary == (passed == data)
+
+
+@given(scripts, cuts, st.integers(1, 200))
+@settings(max_examples=200, deadline=None)
+def test_any_limit_on_the_work_gives_the_same_messages(
+    script: tuple[bool, list[bytes]], places: list[int], most_work: int
+) -> None:
+    """What one feed leaves alone, the next ones give; none does more than it was let, but one."""
+    extended, sent = script
+    data = b"".join(sent)
+    whole = ClientStream(extended_buttons=extended).feed(data)
+    stream = ClientStream(extended_buttons=extended)
+    given_: list[ClientEvent] = []
+    for piece in pieces(data, places):
+        rest = piece
+        while rest:
+            events = stream.feed(rest, most_work)
+            assert sum(map(work, raw_of(events)[:-1])) < most_work
+            assert stream.untaken < len(rest)
+            rest = rest[len(rest) - stream.untaken :]
+            given_ += events
+    assert given_ == whole

@@ -119,6 +119,27 @@ def test_any_split_gives_the_same_events(many: list[Message], data: st.DataObjec
     assert not any(isinstance(event, StreamBroken) for event in events)
 
 
+@settings(max_examples=150, deadline=None)
+@given(MANY, st.data(), st.integers(1, 60))
+def test_any_limit_on_the_work_gives_the_same_events(
+    many: list[Message], data: st.DataObject, most_work: int
+) -> None:
+    """What one feed leaves alone, the next ones give; none gives more than a few events a unit."""
+    wire = b"".join(message.wire for message in many)
+    whole = new_stream().feed(wire)
+    stream = new_stream()
+    events: list[ServerEvent] = []
+    for piece in data.draw(cut(wire)):
+        rest = piece
+        while rest:
+            now = stream.feed(rest, most_work)
+            assert len(now) <= 3 * most_work
+            assert stream.untaken < len(rest)
+            rest = rest[len(rest) - stream.untaken :]
+            events += now
+    assert events == whole
+
+
 def survive(wire: bytes, pieces: list[bytes]) -> None:
     whole = joined(new_stream().feed(wire))
     stream = new_stream()

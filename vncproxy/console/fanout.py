@@ -32,9 +32,12 @@ from vncproxy.rfb.server_events import (
     UpdateEnded,
     UpdateStarted,
 )
+from vncproxy.rfb.tight import TightLayout
 from vncproxy.rfb.tight import layout as tight_layout
-from vncproxy.rfb.tight_streams import StatelessTight
+from vncproxy.rfb.tight_streams import STEP_BYTES, Inflation, StatelessTight
 
+_DEFLATES = 3
+"""Deflating once for all who need it costs as much as showing it on so many screens."""
 FULL_UPDATE_PAUSE_S = 1.0
 """Between two full updates that the daemon itself asks for to complete a viewer's picture."""
 
@@ -58,6 +61,7 @@ class Fanout:
         self.recorders: dict[str, Recorder] = {}
         self._zlib = StatelessTight()
         self._zlib_seen = False
+        self._inflating: tuple[RectangleReceived, TightLayout, Inflation] | None = None
         self._ever_asked = False
         self._outstanding = False
         self._full_outstanding = False
@@ -101,7 +105,7 @@ class Fanout:
 
     def link_lost(self) -> None:
         """The upstream is gone, perhaps in the middle of an update."""
-        self._raw = self._strips = None
+        self._raw = self._strips = self._inflating = None
         for screen in self.viewers.values():
             screen.link_lost()
         for recorder in self.recorders.values():
@@ -116,6 +120,7 @@ class Fanout:
         wanted = self.pixel_format if self.viewers else native
         self.memory = replace(memory, pixel_format=wanted)
         self._zlib = StatelessTight()
+        self._inflating = None
         self._zlib_seen = self._outstanding = self._full_outstanding = False
         self._ever_asked = self._size_told = False
         self._full_at = float("-inf")
@@ -190,8 +195,11 @@ class Fanout:
     def upstream(self, event: ServerEvent) -> list[bytes]:
         """Take one event of the upstream; what to send upstream because of it.
 
+        After a large rectangle `go_on` has to be called until it is done.
         Raises: ValueError - a Tight rectangle's zlib data is broken.
         """
+        while not self.go_on():
+            pass
         match event:
             case RawReceived(data):
                 self._raw_received(event, data)
@@ -248,14 +256,49 @@ class Fanout:
         if rect.encoding not in enc.PICTURE or not (rect.width and rect.height):
             self._pass_over()
             return
-        tight = None
         layout = tight_layout(
             rect.encoding, rect.width, rect.height, rect.data, self.memory.pixel_format
         )
-        if layout is not None:
-            # Always inflated, since a stream's past can't be had later, when a viewer joins.
-            tight = TightPart(layout, self._zlib.take(rect.data, layout))
-            self._zlib_seen = self._zlib_seen or tight.moves_streams
+        if layout is None:
+            self._show(rect, None)
+            return
+        # Always inflated, since a stream's past can't be had later, when a viewer joins.
+        if layout.zlib and layout.size > STEP_BYTES:
+            self._zlib_seen = True
+            restart = not all(screen.in_step for screen in self._screens())
+            inflation = self._zlib.begin(rect.data, layout, restart=restart)
+            self._inflating = (rect, layout, inflation)
+            return
+        tight = TightPart(layout, self._zlib.take(rect.data, layout))
+        self._zlib_seen = self._zlib_seen or tight.moves_streams
+        self._show(rect, tight)
+
+    def go_on(self) -> bool:
+        """Do a part of what is left of a large rectangle; gives whether it is done.
+
+        Raises: ValueError - its zlib data is broken.
+        """
+        if self._inflating is None:
+            return True
+        (rect, layout, inflation), self._inflating = self._inflating, None
+        if not inflation.step():
+            self._inflating = (rect, layout, inflation)
+            return False
+        self._show(rect, TightPart(layout, inflation.result))
+        return True
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is left of a large rectangle."""
+        return self._inflating is not None
+
+    @property
+    def screens(self) -> int:
+        """On how many screens an event shows; more where pixels have to be deflated afresh."""
+        own = all(screen.in_step for screen in self._screens())
+        return len(self.viewers) + len(self.recorders) + (0 if own else _DEFLATES)
+
+    def _show(self, rect: RectangleReceived, tight: TightPart | None) -> None:
         if self._switch is not None:
             self._switch.rectangle(rect)
         wire = rect.message_bytes

@@ -18,6 +18,8 @@ _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PONG = 0, 1, 2, 8, 10
 _FIN, _RESERVED, _MASKED = 0x80, 0x70, 0x80
 _CONTROL_MAX_BYTES = 125
 _CLOSE_WITHOUT_CODE = bytes((_FIN | _CLOSE, 0))
+_CONTROL_WORK = 16
+"""A control frame's answer costs as much as so many frames of the stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,23 @@ class FrameWalker:
         self._in_control = False
         self._in_message = False
         self._over = False
+        self.untaken = 0
+        """How many of the last feed's bytes were left alone, since there was enough to do."""
+        self._idle_work = 0
 
-    def feed(self, data: bytes) -> Iterator[Piece]:
-        """The pieces in `data`, which must be consumed before the next call. Never raises."""
+    def take_idle_work(self) -> int:
+        """What frames that carry nothing have cost since the last call, in frames."""
+        work, self._idle_work = self._idle_work, 0
+        return work
+
+    def feed(self, data: bytes | memoryview, most_work: int | None = None) -> Iterator[Piece]:
+        """The pieces in `data`, which must be consumed before the next call. Never raises.
+
+        Args: most_work - stop after so many frames: `untaken` bytes are then to be fed again.
+        """
         view = memoryview(data)
-        at = 0
+        at = work = 0
+        self.untaken = 0
         while at < len(view) and not self._over:
             if self._left:
                 piece = view[at : at + self._left]
@@ -72,10 +86,17 @@ class FrameWalker:
                 if not self._left:
                     yield self._whole_control()
                 continue
+            if most_work is not None and work >= most_work:
+                self.untaken = len(view) - at
+                return
             at += self._take_head(view[at : at + 10 - len(self._head)])
             if len(self._head) < self._head_size():
                 continue
             reason = self._begin()
+            cost = _CONTROL_WORK if self._in_control else 1
+            work += cost
+            if self._in_control or not self._left:
+                self._idle_work += _CONTROL_WORK
             if reason:
                 self._over = True
                 yield Broken(reason)

@@ -16,9 +16,6 @@ from vncproxy.errors import CloseReason, Side
 ABNORMAL = 1006
 """No close frame came. Source: RFC 6455, section 7.1.5."""
 
-MESSAGE_MAX_BYTES = 64 * 1024 * 1024
-"""Where a library wants a limit for one message: above a raw 4K screen (33 MiB)."""
-
 CLOSE_TIMEOUT_S = 2.0
 """How long a peer may take to answer a close before its connection is dropped."""
 
@@ -27,19 +24,32 @@ CLOSE_TIMEOUT_S = 2.0
 class LegEnd:
     """How a leg ended: on whose side, with which WebSocket close code.
 
-    Args: broke_rules - the peer broke WebSocket rules, and what it sent was thrown away.
+    Args: broke_rules - the peer broke WebSocket rules, and what it sent was thrown away; flooded -
+    it kept saying what means nothing.
     """
 
     side: Side
     code: int = ABNORMAL
     broke_rules: bool = False
+    flooded: bool = False
+
+    @property
+    def breach(self) -> str:
+        """What the peer did wrong, in words that follow its name; "" if nothing."""
+        if self.flooded:
+            return "kept sending what means nothing"
+        return "broke WebSocket rules" if self.broke_rules else ""
 
 
 class LegReceiver(Protocol):
     """What a leg calls, always on the event loop's thread."""
 
-    def leg_received(self, data: bytes | memoryview) -> None:
-        """Bytes came; the end of `data` means nothing. It may be kept, it won't change."""
+    def leg_received(self, data: bytes | memoryview) -> int:
+        """Bytes came, at most `intake.TURN_BYTES` in a turn of the event loop.
+
+        The end of `data` means nothing. It may be kept, it won't change. Gives how many of them
+        were taken: the rest comes again at a later turn, before anything else.
+        """
 
     def leg_drained(self) -> None:
         """The backlog has fallen to nothing after having been more."""
@@ -66,10 +76,19 @@ class Leg(Protocol):
         """Queue slices for sending, in order; after the end they are thrown away."""
 
     def pause(self) -> None:
-        """Stop reading until `resume`; at most what is already read is still delivered."""
+        """Deliver nothing until `resume`, and stop reading."""
 
     def resume(self) -> None:
-        """Read again."""
+        """Go on, from the next turn of the event loop."""
+
+    def again(self) -> None:
+        """Deliver something at the next turn, nothing if there is nothing: more is to be done."""
+
+    def waste(self, work: int) -> None:
+        """What was delivered meant nothing; of that a peer has a ration. Args: work - in units.
+
+        Beyond it the peer is read later; one that never stops ends as `LegEnd.flooded` says.
+        """
 
     async def close(self, reason: CloseReason | None = None) -> None:
         """Send what is queued and a close frame, then drop: each within `CLOSE_TIMEOUT_S`."""

@@ -32,20 +32,23 @@ from vncproxy.rfb.handshake_events import (
     UpstreamHandshakeEvent,
 )
 from vncproxy.rfb.pixel_format import PixelFormat
-from vncproxy.rfb.server_events import ServerEvent
+from vncproxy.rfb.server_events import ServerEvent, idle_work
 from vncproxy.rfb.server_stream import ServerStream
 from vncproxy.rfb.upstream_handshake import UpstreamHandshake
 
 _log = structlog.get_logger("vncproxy.console")
 
 Outcome: TypeAlias = Ready | UnknownSecurity | PasswordNeeded
+TURN_WORK = 256
+"""Of a link's messages, so much is heeded in a turn of the event loop, in what a bell costs."""
+_LEAST_TURN_WORK = 16
 
 
 class LinkHost(Protocol):
     """The console, as a link sees it."""
 
-    def link_said(self, link: Link, events: list[ServerEvent]) -> None:
-        """Messages came."""
+    def link_said(self, link: Link, events: list[ServerEvent]) -> bool:
+        """Messages came; none: go on. Gives whether more is to be done before others come."""
 
     def link_opaque(self, link: Link, data: bytes) -> None:
         """Bytes came on an opaque link."""
@@ -93,6 +96,9 @@ class Link:
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._stream: ServerStream | None = None
         self._failing = False
+        self._busy = False
+        self._taken = 0
+        self._turn_work = TURN_WORK
 
     @property
     def age_s(self) -> float:
@@ -128,11 +134,13 @@ class Link:
         return outcome
 
     @contained
-    def read_on(self, outcome: Ready) -> None:
-        """Take what came together with ServerInit; to be called once the console is set up."""
-        if outcome.trailing and self._stream is not None:
-            self._host.link_said(self, self._stream.feed(outcome.trailing))
+    def read_on(self) -> None:
+        """Take what came with ServerInit and after; to be called once the console is set up."""
         self._leg.resume()
+
+    def shown_to(self, screens: int) -> None:
+        """On so many screens what it says is shown: for as many is each of its messages work."""
+        self._turn_work = max(_LEAST_TURN_WORK, TURN_WORK // max(1, screens))
 
     @contained
     def relay(self) -> None:
@@ -186,17 +194,37 @@ class Link:
 
     # The leg's side
 
-    @contained
-    def leg_received(self, data: bytes | memoryview) -> None:
+    def leg_received(self, data: bytes | memoryview) -> int:
         """Bytes came."""
-        self.bytes_in += len(data)
         self.heard_at = time.monotonic()
+        # All of it is taken of a link that fails.
+        self._taken = len(data)
+        self._take(data)
+        self.bytes_in += self._taken
+        return self._taken
+
+    @contained
+    def _take(self, data: bytes | memoryview) -> None:
         if self._handshake is not None:
-            self._settle(self._handshake.feed(data))
+            self._taken -= self._settle(self._handshake.feed(data))
         elif self._stream is not None:
-            self._host.link_said(self, self._stream.feed(data))
+            self._taken = self._messages(self._stream, data)
         elif self.opaque:
             self._host.link_opaque(self, bytes(data))
+
+    def _messages(self, stream: ServerStream, data: bytes | memoryview) -> int:
+        """As many as a turn goes for; gives how many bytes were taken."""
+        taken = 0
+        if self._busy:
+            self._busy = self._host.link_said(self, [])
+        else:
+            events = stream.feed(data, self._turn_work)
+            taken = len(data) - stream.untaken
+            self._busy = self._host.link_said(self, events)
+            self._leg.waste(idle_work(events))
+        if self._busy:
+            self._leg.again()
+        return taken
 
     @contained
     def leg_drained(self) -> None:
@@ -212,7 +240,9 @@ class Link:
             return
         self._settle(self._handshake.ended())
 
-    def _settle(self, events: list[UpstreamHandshakeEvent]) -> None:
+    def _settle(self, events: list[UpstreamHandshakeEvent]) -> int:
+        """Gives how many bytes came that are no part of the handshake."""
+        trailing = 0
         for event in events:
             match event:
                 case Send(data):
@@ -221,6 +251,7 @@ class Link:
                     # Whoever waits for the outcome sets up first: no byte may overtake that.
                     self._leg.pause()
                     self._conclude(event)
+                    trailing = len(event.trailing) if isinstance(event, Ready) else 0
                 case AuthenticationFailed(reason):
                     self.refusal = reason
                     self._fail(VncPasswordError("the VNC password is wrong"))
@@ -228,10 +259,11 @@ class Link:
                     self.refusal = reason
                     self._fail(UpstreamLost("the cloud's VNC server refused the connection"))
                 case HandshakeBroken(reason):
-                    if self.end is not None and not self.end.broke_rules:
+                    if self.end is not None and not self.end.breach:
                         self._fail(UpstreamLost(reason))
                     else:
                         self._fail(UpstreamProtocolError(reason))
+        return trailing
 
     def _conclude(self, outcome: Outcome) -> None:
         if not self._outcome.done():

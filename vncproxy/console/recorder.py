@@ -124,6 +124,11 @@ class Recorder:
 
     # As a viewer's screen
 
+    @property
+    def in_step(self) -> bool:
+        """Never: what is recorded can be read from each block's beginning on."""
+        return False
+
     def update_started(self, count: int | None) -> None:
         """The upstream begins an update."""
         for screen in self._screens():

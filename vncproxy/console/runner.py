@@ -261,15 +261,16 @@ class Runner:
 
     # The link's host
 
-    def link_said(self, link: Link, events: list[ServerEvent]) -> None:
-        """Messages came."""
+    def link_said(self, link: Link, events: list[ServerEvent]) -> bool:
+        """Messages came; gives whether more is to be done before others come."""
         if link is not self.link or self._link_fault is not None:
-            return
+            return False
         try:
-            self.stage.link_said(events)
+            return self.stage.link_said(events)
         except UpstreamProtocolError as fault:
             self._link_fault = fault
             self._link_over.set()
+            return False
 
     def link_opaque(self, link: Link, data: bytes) -> None:
         """Bytes came on an opaque link."""
@@ -285,10 +286,8 @@ class Runner:
 
     def link_ended(self, link: Link, end: LegEnd) -> None:
         """It is over."""
-        if end.broke_rules:
-            self._link_fault = UpstreamProtocolError(
-                "the cloud's VNC gateway broke WebSocket rules"
-            )
+        if end.breach:
+            self._link_fault = UpstreamProtocolError(f"the cloud's VNC gateway {end.breach}")
         elif link is self.link and end.side is Side.DAEMON:
             # Nobody here closed it: whoever received its bytes had a fault, which the log has.
             self._link_fault = LocalError("a fault of the daemon")
@@ -396,7 +395,7 @@ class Runner:
                 self.advance(Event.READY)
                 resumed = self.stage.screen is not None
                 self.stage.link_up(link, found)
-                link.read_on(found)
+                link.read_on()
                 if resumed:
                     self._resumed()
                 self._learning = self._tasks.start(self.learner.speaks_rfb(), f"rfb-{link.name}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 
 from vncproxy.console.control import Control
@@ -30,11 +31,16 @@ from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamProtocolError
 from vncproxy.rfb.client_events import (
     ClientEvent,
     ContinuousUpdatesEnabled,
+    CutTextSent,
     EncodingsSet,
     FenceSent,
+    KeySent,
     PixelFormatSet,
+    PointerSent,
+    QemuKeySent,
     UpdateRequested,
 )
+from vncproxy.rfb.client_stream import work
 from vncproxy.rfb.encodings import PICTURE
 from vncproxy.rfb.handshake_events import Ready
 from vncproxy.rfb.held_input import HeldInput
@@ -93,6 +99,7 @@ class Stage:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._paused = False
+        self._said: deque[ServerEvent] = deque()
 
     @property
     def screen(self) -> ScreenMemory | None:
@@ -144,6 +151,7 @@ class Stage:
         """The link is gone; the viewers stay."""
         self.link = None
         self._paused = False
+        self._said.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -153,17 +161,22 @@ class Stage:
             self.fanout.link_lost()
         self._pump()
 
-    def link_said(self, events: list[ServerEvent]) -> None:
-        """Messages of the upstream.
+    def link_said(self, events: list[ServerEvent]) -> bool:
+        """Messages of the upstream, or none: go on with what the last ones made to do.
 
+        Gives whether there is more of that.
         Raises: UpstreamProtocolError - it broke RFB; what was whole before that has been passed on.
         """
         fanout = self.fanout
         assert fanout is not None, "a link that has a stream has a screen"
-        if not events:
-            return
+        said = self._said
+        said += events
+        if not said and not fanout.busy:
+            return False
         try:
-            for event in events:
+            fanout.go_on()
+            while said and not fanout.busy:
+                event = said.popleft()
                 if isinstance(event, StreamBroken):
                     self.unknown_message = event.reason if event.unknown else ""
                     raise UpstreamProtocolError(f"the cloud's VNC server sent {event.reason}")
@@ -176,6 +189,7 @@ class Stage:
             raise UpstreamProtocolError(f"the cloud's VNC server sent {fault}") from None
         finally:
             self._pump()
+        return fanout.busy or bool(said)
 
     def offender(self, heard_at: float) -> Viewer | None:
         """The upstream ended the link: the viewer whose own choice has ended three in a row.
@@ -269,7 +283,9 @@ class Stage:
             return
         now = time.monotonic()
         input_: list[bytes] = []
+        idle_work = 0
         for event in events:
+            idle_work += self._idle_work(viewer, event)
             match event:
                 case PixelFormatSet():
                     self._send(input_)
@@ -303,10 +319,21 @@ class Stage:
         self._send(input_)
         self._pump()
         self._chooser = None
+        viewer.waste(idle_work)
         if viewer.behind or (
             self.link is not None and self.link.backlog_bytes > UPSTREAM_QUEUE_BYTES
         ):
             viewer.pause()
+
+    def _idle_work(self, viewer: Viewer, event: ClientEvent) -> int:
+        """What counts against its ration: all but input, which the upstream's pace limits."""
+        match event:
+            case StreamBroken():
+                return 0
+            case KeySent() | PointerSent() | QemuKeySent() | CutTextSent():
+                return 0 if viewer.id == self.control.controller else work(event.raw)
+            case _:
+                return work(event.raw)
 
     def _input(self, fanout: Fanout, event: ClientEvent) -> list[bytes]:
         if self.link is None:
@@ -392,6 +419,7 @@ class Stage:
         if self.link is not None:
             # Once it is known how much is on its way to whom.
             self._send(fanout.requests(now))
+            self.link.shown_to(fanout.screens)
         self._hold_back()
         self._set_timer()
 

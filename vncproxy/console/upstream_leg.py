@@ -301,6 +301,14 @@ class UpstreamLeg:
         """Read again."""
         self._connection.resume()
 
+    def again(self) -> None:
+        """Deliver something at the next turn."""
+        self._connection.again()
+
+    def waste(self, work: int) -> None:
+        """What was delivered meant nothing."""
+        self._connection.waste(work)
+
     async def close(self, reason: CloseReason | None = None) -> None:
         """Close properly, so that the cloud's one slot is free again.
 
@@ -323,15 +331,20 @@ class UpstreamLeg:
         """End the tasks."""
         await self._tasks.close()
 
-    def gateway_sent(self, data: memoryview) -> None:
+    def gateway_sent(self, data: memoryview) -> int:
         """A slice of the stream came."""
         if self._receiver is None or self._end is not None or self._closing:
-            return
+            return len(data)
         try:
-            self._receiver.leg_received(data)
+            return self._receiver.leg_received(data)
         except Exception:
             # A fault of whoever receives: the link can't go on.
             self._fail()
+            return len(data)
+
+    def gateway_flooded(self) -> None:
+        """It doesn't stop saying what means nothing."""
+        self._report(LegEnd(Side.CLOUD, flooded=True))
 
     def gateway_ended(self) -> None:
         """The connection is closed or closing."""

@@ -33,6 +33,8 @@ _log = structlog.get_logger("vncproxy.viewer")
 
 FAREWELL_TIMEOUT_S = 3.0
 """How long a native viewer may take to reach the point where RFB lets it be told why it failed."""
+TURN_WORK = 256
+"""Of one viewer's messages, so much is heeded in a turn of the loop; see `client_stream.work`."""
 HANDSHAKE_TIMEOUT_S = 30.0
 """A native viewer's user may have to type a password meanwhile."""
 
@@ -105,6 +107,7 @@ class Viewer:
         self.rate_out = Rate(self._opened_at)
         self._owes_since: float | None = None
         self._failing = False
+        self._left = 0
 
     @property
     def id(self) -> str:
@@ -181,14 +184,14 @@ class Viewer:
         self._after("handshake", HANDSHAKE_TIMEOUT_S, self._handshake_hangs)
         self.send([self._handshake.admit()])
         self._shake_hands(b"")
+        self._leg.resume()
 
     @contained
     def welcome(self, server_init: bytes) -> None:
-        """Send ServerInit; messages that came early are taken now."""
+        """Send ServerInit; messages that came early are taken at the next turn."""
         self.phase = Phase.STREAMING
         self.send([server_init])
-        if trailing := self._handshake.trailing:
-            self._messages(trailing)
+        self._leg.resume()
 
     @contained
     def go_opaque(self, first: Sequence[bytes]) -> None:
@@ -251,6 +254,11 @@ class Viewer:
     def resume(self) -> None:
         """Read from it again."""
         self._leg.resume()
+
+    @contained
+    def waste(self, work: int) -> None:
+        """Something that it said meant nothing. Args: work - as of `client_stream.work`."""
+        self._leg.waste(work)
 
     def failed(self) -> None:
         """A fault of the daemon on its behalf: it ends with 1011, and nobody else does."""
@@ -322,15 +330,28 @@ class Viewer:
 
     # The leg's side
 
-    @contained
-    def leg_received(self, data: bytes | memoryview) -> None:
+    def leg_received(self, data: bytes | memoryview) -> int:
         """Bytes came."""
-        self.bytes_in += len(data)
+        # All of it is taken of a viewer that fails.
+        self._left = 0
+        self._take(data)
+        taken = len(data) - self._left
+        self.bytes_in += taken
+        return taken
+
+    @contained
+    def _take(self, data: bytes | memoryview) -> None:
         match self.phase:
             case Phase.STREAMING:
-                self._messages(data)
-            case Phase.HANDSHAKE | Phase.ADMISSION | Phase.WELCOME | Phase.LEAVING:
+                self._left = self._messages(data)
+            case Phase.ADMISSION | Phase.WELCOME:
+                # It isn't due yet: it waits where it is, and more isn't read.
+                self._leg.pause()
+                self._left = len(data)
+            case Phase.HANDSHAKE | Phase.LEAVING:
                 self._shake_hands(data)
+                if self.phase in (Phase.ADMISSION, Phase.WELCOME, Phase.STREAMING):
+                    self._left = len(self._handshake.take_trailing())
             case Phase.OPAQUE:
                 self._input_at = time.monotonic()
                 if self._host is not None:
@@ -355,8 +376,8 @@ class Viewer:
             self._told.set()
         if self.end is not None:
             return
-        if end.broke_rules:
-            self._broke_rules("it broke WebSocket rules")
+        if end.breach:
+            self._broke_rules(f"it {end.breach}")
             return
         if end.side is Side.DAEMON:
             self._finish(_FAULT, Phase.CLOSED)
@@ -391,13 +412,15 @@ class Viewer:
                     if self._told is not None:
                         self._told.set()
 
-    def _messages(self, data: bytes | memoryview) -> None:
-        events = self.stream.feed(data)
+    def _messages(self, data: bytes | memoryview) -> int:
+        """Heed messages; gives how many bytes are left for another turn."""
+        events = self.stream.feed(data, TURN_WORK)
         broken = events.pop() if events and isinstance(events[-1], StreamBroken) else None
         if events and self._host is not None:
             self._host.viewer_said(self, events)
         if isinstance(broken, StreamBroken):
             self._broke_rules(broken.reason)
+        return self.stream.untaken
 
     def touched(self) -> None:
         """The viewer's user did something: the idle time begins anew."""

@@ -108,6 +108,11 @@ class ViewerScreen:
             _log.exception("screen.fault")
 
     @property
+    def in_step(self) -> bool:
+        """Whether its zlib streams of Tight are the link's own."""
+        return self._in_step
+
+    @property
     def synced(self) -> bool:
         """Whether the viewer has the whole picture."""
         return self._uncovered.complete

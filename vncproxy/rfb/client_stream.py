@@ -39,6 +39,27 @@ _CHANNELS = (1, 2)
 
 _FIXED_LENGTHS = {0: 20, 3: 10, 4: 8, 150: 10, 250: 4}
 _AREA = struct.Struct(">BHHHH")
+_FORMAT_WORK = _SIZE_WORK = 64
+_ENCODINGS_WORK = 8
+_FULL_REQUEST_WORK = 4
+_ENCODINGS_WORK_BYTES = 512
+_WORK_BYTES = 8 << 10
+
+
+def work(raw: bytes) -> int:
+    """About how much it costs to heed this message, in units: one is what a key costs.
+
+    A new pixel format or size may have everything made anew; a request that isn't incremental has
+    what it names counted as lacking.
+    """
+    kind = raw[0]
+    if kind == 0:
+        return _FORMAT_WORK
+    if kind == 2:
+        return _ENCODINGS_WORK + len(raw) // _ENCODINGS_WORK_BYTES
+    if kind == 3:
+        return 1 if raw[1] else _FULL_REQUEST_WORK
+    return _SIZE_WORK if kind == 251 else 1 + len(raw) // _WORK_BYTES
 
 
 class ClientStream:
@@ -61,17 +82,24 @@ class ClientStream:
         self._need = 1
         self._marks = extended_buttons
         self._broken = False
+        self.untaken = 0
+        """How many of the last feed's bytes were left alone, since there was enough to do."""
 
     @property
     def at_boundary(self) -> bool:
         """Whether everything fed so far was whole messages."""
         return not self._pending and not self._broken
 
-    def feed(self, data: bytes | bytearray | memoryview) -> list[ClientEvent]:
+    def feed(
+        self, data: bytes | bytearray | memoryview, most_work: int | None = None
+    ) -> list[ClientEvent]:
         """Take some bytes and give the messages that they complete.
 
         Never raises: bad bytes end the stream with `StreamBroken`, after which nothing is returned.
+        Args: most_work - stop after the message with which this much is to be done: `untaken` bytes
+        are then to be fed again.
         """
+        self.untaken = 0
         if self._broken:
             return []
         if not self._pending:
@@ -80,14 +108,20 @@ class ClientStream:
             self._marks = self.extended_buttons
         self._pending += data
         events: list[ClientEvent] = []
-        start = 0
+        start = done = 0
         try:
             while len(self._pending) - start >= self._need:
+                if most_work is not None and done >= most_work:
+                    # A whole message at least was taken, so all that is left is of this feed.
+                    self.untaken = len(self._pending) - start
+                    start = len(self._pending)
+                    break
                 self._need = self._length(start)
                 if len(self._pending) - start < self._need:
                     break
                 raw = bytes(self._pending[start : start + self._need])
                 events.append(_event(raw))
+                done += work(raw)
                 start += self._need
                 self._need = 1
                 self._marks = self.extended_buttons

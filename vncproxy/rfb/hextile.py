@@ -30,6 +30,7 @@ class HextileWalk:
         "_subrect",
         "_tile",
         "_tiles",
+        "_told",
         "_width",
     )
 
@@ -41,6 +42,7 @@ class HextileWalk:
         self._columns = -(-width // _SIDE)
         self._tiles = self._columns * -(-height // _SIDE)
         self._tile = 0
+        self._told = 0
         self._ahead = 0
         self._subrect = 0
 
@@ -48,6 +50,11 @@ class HextileWalk:
     def done(self) -> bool:
         """Whether the whole rectangle was walked over."""
         return self._tile == self._tiles and not self._ahead
+
+    def take_tiles(self) -> int:
+        """How many tiles were walked over since the last call."""
+        tiles, self._told = self._tile - self._told, self._tile
+        return tiles
 
     def walk(self, buffer: bytes | memoryview, at: int, end: int) -> int:
         """Where the rectangle ends within `buffer[at:end]`, or `end` where it goes on.

@@ -6,11 +6,13 @@ Source: RFC 6143, section 7.6; rfbproto, Server to Client Messages.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vncproxy.rfb.encodings import RAW
+from vncproxy.rfb.encodings import PICTURE, RAW
 
 _RECTANGLE = struct.Struct(">HHHHi")
+_IDLE_BYTES = 8 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,3 +170,24 @@ ServerEvent = (
     | AudioReceived
     | StreamBroken
 )
+
+
+def idle_work(events: Sequence[ServerEvent]) -> int:
+    """How much of this changes no picture, in units: one is what a bell costs."""
+    work = 0
+    for event in events:
+        match event:
+            case RectangleReceived(width=width, height=height, encoding=encoding, data=data):
+                if encoding not in PICTURE or not (width and height):
+                    work += 1 + len(data) // _IDLE_BYTES
+            case UpdateEnded(picture=picture):
+                work += not picture
+            case CutTextReceived(raw) | ColourMapSet(raw):
+                work += 1 + len(raw) // _IDLE_BYTES
+            case BellRung() | FenceReceived() | ContinuousUpdatesEnded() | XvpReceived():
+                work += 1
+            case CutTextSkipped() | AudioReceived():
+                work += 1
+            case _:
+                pass
+    return work

@@ -24,6 +24,7 @@ from vncproxy.rfb.encodings import (
     HEXTILE,
     LAST_RECT,
     RAW,
+    TIGHT,
 )
 from vncproxy.rfb.hextile import HextileWalk
 from vncproxy.rfb.pixel_format import PixelFormat
@@ -52,6 +53,9 @@ from vncproxy.rfb.wire_error import UnknownError, WireError
 OPEN_COUNT = 0xFFFF
 """A count of rectangles that stands for any number up to LastRect."""
 
+_INFLATED_WORK_BYTES = 2 << 10
+_TILES_OF_WORK = 16
+_WALK_BYTES = 4 << 10
 _UPDATE_BYTES = 4
 _RECTANGLE_BYTES = 12
 _AUDIO_HEADER_BYTES = 8
@@ -86,6 +90,9 @@ class ServerStream:
         self._max_cut_text_bytes = max_cut_text_bytes
         self._events: list[ServerEvent] = []
         self._broken = False
+        self._work = 0
+        self.untaken = 0
+        """How many of the last feed's bytes were left alone, since there was enough to do."""
         # Each step takes what it can from the bytes given, at least one, and returns where it
         # stopped; or it takes nothing and returns minus the bytes without which it can't go on.
         self._step: Callable[[_Buffer, int, int], int] = self._message
@@ -114,15 +121,23 @@ class ServerStream:
         self._pixel_bytes = pixel_format.bytes_per_pixel
         self._tpixel_bytes = pixel_format.tpixel_bytes
 
-    def feed(self, data: bytes | bytearray | memoryview) -> list[ServerEvent]:
-        """The events that these bytes complete; nothing of `data` is kept. Never raises."""
+    def feed(
+        self, data: bytes | bytearray | memoryview, most_work: int | None = None
+    ) -> list[ServerEvent]:
+        """The events that these bytes complete; nothing of `data` is kept. Never raises.
+
+        Args: most_work - stop after the event with which this much is to be done, in units of what
+        a short message costs; a rectangle of Tight costs as much as it inflates to. `untaken` bytes
+        are then to be fed again.
+        """
+        self.untaken = 0
         if self._broken:
             return []
         events = self._events = []
         buffer = data if isinstance(data, bytes) else memoryview(data)
         try:
             rectangles.check_framebuffer(self.width, self.height)
-            self._run(buffer, len(buffer))
+            self._run(buffer, len(buffer), most_work)
         except WireError as error:
             self._broken = True
             self._held.clear()
@@ -131,10 +146,15 @@ class ServerStream:
         self._events = []
         return events
 
-    def _run(self, buffer: _Buffer, end: int) -> None:
+    def _run(self, buffer: _Buffer, end: int, most_work: int | None) -> None:
         at = 0
         held = self._held
+        self._work = 0
         while at < end:
+            if most_work is not None and self._work >= most_work:
+                self.untaken = end - at
+                return
+            self._work += 1
             if held:
                 taken = min(self._needed - len(held), end - at)
                 held += buffer[at : at + taken]
@@ -263,6 +283,9 @@ class ServerStream:
     def _deliver(self, rectangle: RectangleReceived) -> None:
         self._events.append(rectangle)
         self._delivered += 1
+        if rectangle.encoding == TIGHT:
+            inflated_bytes = rectangle.width * rectangle.height * self._tpixel_bytes
+            self._work += inflated_bytes // _INFLATED_WORK_BYTES
         if rectangle.encoding in rectangles.PICTURES and rectangle.width and rectangle.height:
             self._picture = True
 
@@ -285,7 +308,8 @@ class ServerStream:
         return self._hextile(buffer, at, end)
 
     def _hextile(self, buffer: _Buffer, at: int, end: int) -> int:
-        stop = self._hextile_walk.walk(buffer, at, end)
+        stop = self._hextile_walk.walk(buffer, at, min(end, at + _WALK_BYTES))
+        self._work += self._hextile_walk.take_tiles() // _TILES_OF_WORK
         body = self._body
         if self._hextile_walk.done and not body:
             self._finish_rectangle(bytes(buffer[at:stop]))

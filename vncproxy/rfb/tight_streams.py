@@ -13,6 +13,8 @@ from vncproxy.rfb.tight import COMPACT_LIMIT, TightLayout, compact_length, with_
 MAX_PIXELS_BYTES = 64 << 20
 """The largest rectangle, inflated, that StatelessTight takes."""
 
+STEP_BYTES = 1 << 20
+"""So much, inflated, is done at once; a rectangle of more is inflated in steps."""
 MAX_STORED_BYTES = COMPACT_LIMIT - (8 << 10)
 """What still fits uncompressed: each block of 64 KiB adds 5 bytes."""
 _ZLIB_HEADER = b"\x78\x01"
@@ -23,6 +25,9 @@ _STREAMS = 4
 _ALL = (1 << _STREAMS) - 1
 _FAST = 1
 _SMALL = 9
+_STEPS_BYTES = {0: STEP_BYTES, _FAST: STEP_BYTES // 4, _SMALL: STEP_BYTES // 16}
+"""By the level at which it is deflated afresh as well, which takes longer."""
+_PIECE_BYTES = 64 << 10
 
 
 class StreamResets:
@@ -53,10 +58,13 @@ class StreamResets:
 class InflatedTight:
     """A Tight rectangle that can be given to a viewer that missed earlier ones."""
 
-    __slots__ = ("_data", "_layout", "_pixels")
+    __slots__ = ("_data", "_layout", "_lost", "_pixels")
 
-    def __init__(self, data: bytes, layout: TightLayout, pixels: bytes | None) -> None:
-        """Args: pixels - the inflated bytes, None where there is no zlib data."""
+    def __init__(
+        self, data: bytes, layout: TightLayout, pixels: bytes | None, *, lost: bool = False
+    ) -> None:
+        """Args: pixels - the inflated bytes, None where nobody needs them; lost - somebody may."""
+        self._lost = lost
         self._data = data
         self._layout = layout
         self._pixels = pixels
@@ -66,9 +74,11 @@ class InflatedTight:
 
         Raises: ValueError where the pixels don't deflate to under 4 MiB.
         """
+        if self._lost:
+            raise ValueError("a Tight rectangle whose pixels weren't kept")
         if self._pixels is None:
             return self._data
-        self._data = self._with_zlib(_deflate(self._pixels))
+        self._data = _with_zlib(self._data, self._layout, _deflate(self._pixels))
         self._pixels = None
         return self._data
 
@@ -80,12 +90,7 @@ class InflatedTight:
         """
         if self._pixels is None or len(self._pixels) > MAX_STORED_BYTES:
             return self.restart()
-        return self._with_zlib(*_stored(self._pixels))
-
-    def _with_zlib(self, *parts: bytes | memoryview) -> bytes:
-        layout = self._layout
-        head = with_resets(self._data[: layout.length_at], 1 << layout.stream, layout.control_at)
-        return b"".join((head, compact_length(sum(map(len, parts))), *parts))
+        return _with_zlib(self._data, self._layout, *_stored(self._pixels))
 
 
 class StatelessTight:
@@ -106,9 +111,7 @@ class StatelessTight:
         Raises: ValueError for data that doesn't inflate to exactly the rectangle's pixels; the
         streams can't be used any more then.
         """
-        for stream in range(_STREAMS):
-            if layout.resets >> stream & 1:
-                self._inflaters[stream] = zlib.decompressobj()
+        self._reset(layout)
         if not layout.zlib:
             return InflatedTight(data, layout, None)
         if layout.size > MAX_PIXELS_BYTES:
@@ -124,6 +127,92 @@ class StatelessTight:
         if len(pixels) != layout.size:
             raise ValueError(f"Tight data that doesn't inflate to {layout.size} bytes")
         return InflatedTight(data, layout, pixels)
+
+    def begin(self, data: bytes, layout: TightLayout, *, restart: bool) -> Inflation:
+        """As `take`, for a rectangle with zlib data of any size, in steps.
+
+        Its steps have to be done before another rectangle is taken.
+        Args: restart - somebody will want what `InflatedTight.restart` gives.
+        """
+        self._reset(layout)
+        return Inflation(self._inflaters[layout.stream], data, layout, restart=restart)
+
+    def _reset(self, layout: TightLayout) -> None:
+        for stream in range(_STREAMS):
+            if layout.resets >> stream & 1:
+                self._inflaters[stream] = zlib.decompressobj()
+
+
+class Inflation:
+    """A large rectangle that is inflated in steps, and none of whose pixels are kept."""
+
+    def __init__(
+        self, inflater: zlib._Decompress, data: bytes, layout: TightLayout, *, restart: bool
+    ) -> None:
+        """Made by `StatelessTight.begin`. Raises: ValueError - it is too large."""
+        if layout.size > MAX_PIXELS_BYTES:
+            raise ValueError(f"a Tight rectangle of {layout.size} bytes")
+        self._data = data
+        self._layout = layout
+        self._levels = [_FAST, _SMALL] if restart else []
+        # A second try needs the stream as it was before the first.
+        self._before = inflater.copy() if restart else inflater
+        self._restarted: bytes | None = None
+        self._begin_pass(inflater)
+
+    def _begin_pass(self, inflater: zlib._Decompress) -> None:
+        self._inflater = inflater
+        self._at = self._layout.data_at
+        self._tail: bytes | memoryview = b""
+        # One byte more than is due, as in `take`.
+        self._left = self._layout.size + 1
+        level = self._levels.pop(0) if self._levels else 0
+        self._step_bytes = _STEPS_BYTES[level]
+        self._deflater = zlib.compressobj(level) if level else None
+        self._deflated: list[bytes] = []
+
+    def step(self) -> bool:
+        """Do a part of it; gives whether it is done. Raises: ValueError - as `take`."""
+        if not self._tail:
+            self._tail = memoryview(self._data)[self._at : self._at + _PIECE_BYTES]
+            self._at += len(self._tail)
+        try:
+            pixels = self._inflater.decompress(self._tail, min(self._step_bytes, self._left))
+        except zlib.error as error:
+            raise ValueError("a Tight rectangle that can't be inflated") from error
+        self._tail = self._inflater.unconsumed_tail
+        self._left -= len(pixels)
+        if self._deflater is not None:
+            self._deflated.append(self._deflater.compress(pixels))
+        if self._left and (pixels or self._tail or self._at < len(self._data)):
+            return False
+        if self._left != 1:
+            raise ValueError(f"Tight data that doesn't inflate to {self._layout.size} bytes")
+        return self._end_pass()
+
+    def _end_pass(self) -> bool:
+        if self._deflater is None:
+            return True
+        deflated = b"".join((*self._deflated, self._deflater.flush(zlib.Z_SYNC_FLUSH)))
+        if len(deflated) >= COMPACT_LIMIT and self._levels:
+            self._begin_pass(self._before)
+            return False
+        if len(deflated) < COMPACT_LIMIT:
+            self._restarted = _with_zlib(self._data, self._layout, deflated)
+        return True
+
+    @property
+    def result(self) -> InflatedTight:
+        """The rectangle, once it is done."""
+        if self._restarted is None:
+            return InflatedTight(self._data, self._layout, None, lost=True)
+        return InflatedTight(self._restarted, self._layout, None)
+
+
+def _with_zlib(data: bytes, layout: TightLayout, *parts: bytes | memoryview) -> bytes:
+    """The rectangle with other zlib data, before which its stream is reset."""
+    head = with_resets(data[: layout.length_at], 1 << layout.stream, layout.control_at)
+    return b"".join((head, compact_length(sum(map(len, parts))), *parts))
 
 
 def _stored(pixels: bytes) -> list[bytes | memoryview]:

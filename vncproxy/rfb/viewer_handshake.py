@@ -85,6 +85,12 @@ class ViewerHandshake:
         """After `ViewerReady`: what the viewer sent after ClientInit."""
         return bytes(self._pending)
 
+    def take_trailing(self) -> bytes:
+        """`trailing`, which is forgotten here; also what came ahead of being let in."""
+        trailing = self.trailing
+        self._pending.clear()
+        return trailing
+
     @property
     def finished(self) -> bool:
         """Whether nothing more can come of it: the connection may be closed."""

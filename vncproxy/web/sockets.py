@@ -17,7 +17,7 @@ from vncproxy.console.console import Console, withdrawn
 from vncproxy.console.description import state_of, viewers_of
 from vncproxy.console.evidence import never_began
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.leg import CLOSE_TIMEOUT_S, MESSAGE_MAX_BYTES
+from vncproxy.console.leg import CLOSE_TIMEOUT_S
 from vncproxy.console.lifecycle import State
 from vncproxy.console.registry import Hold
 from vncproxy.console.report import Subscriber, notice
@@ -35,6 +35,8 @@ from vncproxy.web.viewer_leg import ViewerLeg, ViewerSocket
 
 _log = structlog.get_logger("vncproxy.viewer")
 
+MESSAGE_MAX_BYTES = 2 * 1024 * 1024
+"""A viewer's longest messages of RFB are a clipboard's, of a little more than 1 MiB."""
 CONTROL_MESSAGE_MAX_BYTES = 16 * 1024
 STATE_INTERVAL_S = 0.1
 """A page is told of changes at most this often."""

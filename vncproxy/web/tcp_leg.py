@@ -6,9 +6,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import cast
 
+import structlog
+
+from vncproxy.console.intake import Intake
 from vncproxy.console.leg import ABNORMAL, CLOSE_TIMEOUT_S, LegEnd, LegReceiver
 from vncproxy.errors import CloseReason, Side
 from vncproxy.web.peer import uid_behind
+
+_log = structlog.get_logger("vncproxy.native")
 
 
 class TcpLeg(asyncio.Protocol):
@@ -19,10 +24,10 @@ class TcpLeg(asyncio.Protocol):
         self._connected = connected
         self._transport: asyncio.Transport | None = None
         self._receiver: LegReceiver | None = None
+        self._intake = Intake(self._take, self._read, self._flooded)
         self._closing = False
         self._over = asyncio.Event()
         self._end: LegEnd | None = None
-        self._early: list[bytes] = []
         self._queued_bytes = 0
 
     # asyncio's side
@@ -33,17 +38,36 @@ class TcpLeg(asyncio.Protocol):
         self._transport = transport = cast(asyncio.Transport, transport)
         # So that `resume_writing` tells when all was taken.
         transport.set_write_buffer_limits(high=0)
-        transport.pause_reading()
+        self._intake.pause()
         self._connected(self)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came."""
-        if self._receiver is None:
-            # asyncio's own loop doesn't heed a pause in `connection_made`.
-            self._early.append(data)
-            self.pause()
-        elif not self._over.is_set():
-            self._receiver.leg_received(data)
+        """Bytes came; asyncio's own loop doesn't heed a pause in `connection_made`."""
+        self._intake.put(data)
+
+    def _take(self, data: bytes | memoryview) -> int:
+        if self._receiver is None or self._over.is_set():
+            return len(data)
+        try:
+            return self._receiver.leg_received(data)
+        except Exception:
+            # Whoever receives is at fault; the viewer's place must become free.
+            _log.exception("tcp_leg.fault")
+            self._report(LegEnd(Side.DAEMON))
+            if self._transport is not None:
+                self._transport.abort()
+            return len(data)
+
+    def _read(self, on: bool) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if on:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    def _flooded(self) -> None:
+        self._report(LegEnd(Side.VIEWER, ABNORMAL, flooded=True))
 
     def resume_writing(self) -> None:
         """All was taken."""
@@ -52,12 +76,15 @@ class TcpLeg(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
-        if self._over.is_set():
-            return
         self._over.set()
-        self._end = LegEnd(Side.DAEMON if self._closing else Side.VIEWER, ABNORMAL)
-        if self._receiver is not None:
-            self._receiver.leg_ended(self._end)
+        self._report(LegEnd(Side.DAEMON if self._closing else Side.VIEWER, ABNORMAL))
+
+    def _report(self, end: LegEnd) -> None:
+        self._intake.stop()
+        if self._end is None:
+            self._end = end
+            if self._receiver is not None:
+                self._receiver.leg_ended(end)
 
     def peer_uid(self) -> int | None:
         """The account at the other end, by its user id; None if it can't be told."""
@@ -78,9 +105,6 @@ class TcpLeg(asyncio.Protocol):
     def attach(self, receiver: LegReceiver) -> None:
         """Start delivering."""
         self._receiver = receiver
-        early, self._early = self._early, []
-        for data in early:
-            receiver.leg_received(data)
         if self._end is not None:
             receiver.leg_ended(self._end)
         self.resume()
@@ -93,13 +117,19 @@ class TcpLeg(asyncio.Protocol):
 
     def pause(self) -> None:
         """Stop reading."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
+        self._intake.pause()
 
     def resume(self) -> None:
         """Read again."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        self._intake.resume()
+
+    def again(self) -> None:
+        """Deliver something at the next turn."""
+        self._intake.again()
+
+    def waste(self, work: int) -> None:
+        """What was delivered meant nothing."""
+        self._intake.waste(work)
 
     async def close(self, reason: CloseReason | None = None) -> None:
         """Close once what is queued has been taken; TCP has no words for a reason."""

@@ -6,11 +6,13 @@ import asyncio
 from collections import deque
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import suppress
+from itertools import count
 from typing import Any
 
 import structlog
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
+from vncproxy.console.intake import TURN_PIECES, Intake
 from vncproxy.console.leg import ABNORMAL, CLOSE_TIMEOUT_S, LegEnd, LegReceiver
 from vncproxy.console.tasks import Tasks
 from vncproxy.errors import CloseCode, CloseReason, Side
@@ -19,6 +21,8 @@ _log = structlog.get_logger("vncproxy.viewer")
 
 _FRAME_BYTES = 64 * 1024
 """A browser sees a frame only once it is whole: it is to draw meanwhile, and answer fences."""
+_CONTROL_WORK = 16
+"""What a ping costs, and what says nothing: as much as so many short messages of RFB."""
 _UNSUPPORTED_DATA = 1003
 """Close code for a text message where bytes are meant. Source: RFC 6455, section 7.4.1."""
 
@@ -60,6 +64,7 @@ class ViewerLeg:
         self._idle.set()
         self._reading = asyncio.Event()
         self._reading.set()
+        self._intake = Intake(self._take, self._read_on, self._flooded)
         self._heard = asyncio.Event()
         self._receiver: LegReceiver | None = None
         self._receiving: asyncio.Task[None] | None = None
@@ -84,6 +89,7 @@ class ViewerLeg:
         if self._end is not None:
             receiver.leg_ended(self._end)
             return
+        self._intake.resume()
         self._receiving = self._tasks.start(self._guard(self._receive()), "viewer-read")
         self._tasks.start(self._guard(self._write()), "viewer-write")
         self._tasks.start(self._guard(self._ping()), "viewer-ping")
@@ -99,18 +105,55 @@ class ViewerLeg:
 
     def pause(self) -> None:
         """Stop reading."""
-        self._reading.clear()
+        self._intake.pause()
 
     def resume(self) -> None:
         """Read again."""
-        self._reading.set()
+        self._intake.resume()
+
+    def again(self) -> None:
+        """Deliver something at the next turn."""
+        self._intake.again()
+
+    def waste(self, work: int) -> None:
+        """What was delivered meant nothing."""
+        self._intake.waste(work)
+
+    def _read_on(self, on: bool) -> None:
+        if on:
+            self._reading.set()
+        else:
+            self._reading.clear()
+
+    def _flooded(self) -> None:
+        self._report(LegEnd(Side.VIEWER, flooded=True))
+
+    def _take(self, data: bytes | memoryview) -> int:
+        if self._receiver is None or self._closing:
+            return len(data)
+        try:
+            return self._receiver.leg_received(data)
+        except Exception:
+            # Whoever receives is at fault; the viewer must hear of it, and its place become free.
+            _log.exception("viewer_leg.fault")
+            self._intake.stop()
+            self._tasks.start(self._fail(), "viewer-fault")
+            return len(data)
+
+    async def _fail(self) -> None:
+        reason = CloseReason(CloseCode.INTERNAL, Side.DAEMON)
+        # First, since the listener that reads meanwhile takes the close for the viewer's.
+        self._report(LegEnd(Side.DAEMON, reason.code))
+        with suppress(ClientConnectionResetError):
+            await self._socket.close(code=reason.code, message=reason.reason.encode())
+        self._over.set()
 
     async def close(self, reason: CloseReason | None = None) -> None:
         """Say what is still queued and why it ends, then drop the connection."""
         if self._closing or self._over.is_set():
             return
         self._closing = True
-        self._reading.set()
+        self._intake.stop()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._idle.wait()
@@ -145,28 +188,27 @@ class ViewerLeg:
             await work
         except Exception:
             _log.exception("viewer_leg.fault")
-            reason = CloseReason(CloseCode.INTERNAL, Side.DAEMON)
-            # First, since whoever reads meanwhile takes the close for the viewer's.
-            self._report(LegEnd(Side.DAEMON, reason.code))
-            with suppress(ClientConnectionResetError):
-                await self._socket.close(code=reason.code, message=reason.reason.encode())
-            self._over.set()
+            await self._fail()
 
     async def _receive(self) -> None:
         end = LegEnd(Side.VIEWER)
-        while True:
+        for number in count(1):
+            if number % TURN_PIECES == 0:
+                # What the library holds already comes without a pause.
+                await asyncio.sleep(0)
             await self._reading.wait()
             message = await self._socket.receive()
             self._heard.set()
             if message.type is WSMsgType.BINARY:
-                if self._receiver is not None and not self._closing:
-                    self._receiver.leg_received(message.data)
+                self._intake.put(message.data)
+                self._intake.waste(0 if message.data else _CONTROL_WORK)
             elif message.type is WSMsgType.PING:
+                self._intake.waste(_CONTROL_WORK)
                 # One that left without waiting is noticed by the next look.
                 with suppress(ClientConnectionResetError):
                     await self._socket.pong(message.data)
             elif message.type is WSMsgType.PONG:
-                pass
+                self._intake.waste(_CONTROL_WORK)
             elif message.type is WSMsgType.TEXT:
                 # The receiver closes it, with a reason of its own.
                 self._report(LegEnd(Side.VIEWER, _UNSUPPORTED_DATA, broke_rules=True))

@@ -31,8 +31,10 @@ class FakeLeg:
         self.is_shut = False
         self.sent_bytes = 0
         self._backlog = bytearray()
+        self.wasted = 0
         self._receiver: LegReceiver | None = None
         self._ended = False
+        self._held = b""
 
     # The Leg protocol
 
@@ -59,8 +61,18 @@ class FakeLeg:
         self.paused = True
 
     def resume(self) -> None:
-        """Noted in `paused`."""
+        """Noted in `paused`; what wasn't taken is delivered again."""
         self.paused = False
+        if self._held:
+            self.again()
+
+    def again(self) -> None:
+        """Deliver at the next turn."""
+        asyncio.get_running_loop().call_soon(self.deliver, b"")
+
+    def waste(self, work: int) -> None:
+        """Noted in `wasted`."""
+        self.wasted += work
 
     async def close(self, reason: CloseReason | None = None) -> None:
         """Noted in `closed` and `closed_with`; the end is reported as a real leg does."""
@@ -82,11 +94,20 @@ class FakeLeg:
         """Whether somebody listens."""
         return self._receiver is not None
 
+    @property
+    def held_bytes(self) -> int:
+        """What the receiver didn't take yet."""
+        return len(self._held)
+
     def deliver(self, data: bytes | memoryview) -> None:
-        """The far end sent this, in one piece; a paused leg may still have read it."""
+        """The far end sent this, in one piece; what isn't taken of it at once waits."""
         assert self._receiver is not None, "nobody listens yet"
-        if not self.closed and not self._ended:
-            self._receiver.leg_received(data)
+        self._held += data
+        while not self.closed and not self._ended:
+            taken = self._receiver.leg_received(self._held)
+            self._held = self._held[taken:]
+            if not taken or not self._held or self.paused:
+                break
 
     def drain(self, size_bytes: int | None = None) -> None:
         """The far end reads so much of the backlog, or all of it and from now on everything."""

@@ -35,10 +35,15 @@ class Listener:
         self.data = b""
         self.ended = 0
 
-    def gateway_sent(self, data: memoryview) -> None:
+    def gateway_sent(self, data: memoryview) -> int:
         """A slice."""
         assert not self.ended, "nothing follows the end"
         self.data += data
+        return len(data)
+
+    def gateway_flooded(self) -> None:
+        """Never here."""
+        raise AssertionError
 
     def gateway_ended(self) -> None:
         """The end."""

@@ -14,9 +14,10 @@ class Ear:
         """Nothing was heard."""
         self.heard: list[object] = []
 
-    def leg_received(self, data: bytes | memoryview) -> None:
+    def leg_received(self, data: bytes | memoryview) -> int:
         """Bytes."""
         self.heard.append(bytes(data))
+        return len(data)
 
     def leg_drained(self) -> None:
         """All was taken."""

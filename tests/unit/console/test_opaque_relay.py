@@ -50,7 +50,7 @@ class Setup:
         viewer.open(self)
         return viewer
 
-    def link_said(self, link: Link, events: list[ServerEvent]) -> None:
+    def link_said(self, link: Link, events: list[ServerEvent]) -> bool:
         """Never: nothing is parsed."""
         raise AssertionError
 

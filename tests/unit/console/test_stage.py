@@ -127,7 +127,7 @@ class House:
         assert isinstance(ready, Ready)
         self.up.take()
         self.stage.link_up(link, ready)
-        link.read_on(ready)
+        link.read_on()
         if first:
             self.up.deliver(first)
         return self.up
@@ -154,12 +154,13 @@ class House:
         self.up.take()
         return far
 
-    def link_said(self, link: Link, events: list[ServerEvent]) -> None:
+    def link_said(self, link: Link, events: list[ServerEvent]) -> bool:
         """Messages of the upstream."""
         try:
-            self.stage.link_said(events)
+            return self.stage.link_said(events)
         except UpstreamProtocolError as fault:
             self.faults.append(fault)
+            return False
 
     def link_opaque(self, link: Link, data: bytes) -> None:
         """Never."""

@@ -72,10 +72,11 @@ class Receiver:
     drained: int = 0
     ends: list[LegEnd] = field(default_factory=list)
 
-    def leg_received(self, data: bytes | memoryview) -> None:
+    def leg_received(self, data: bytes | memoryview) -> int:
         """Bytes came."""
         self.data += data
         self.largest = max(self.largest, len(data))
+        return len(data)
 
     def leg_drained(self) -> None:
         """All was sent."""
@@ -677,12 +678,12 @@ class Pausing(Receiver):
     leg: UpstreamLeg | None = None
     slices: int = 0
 
-    def leg_received(self, data: bytes | memoryview) -> None:
+    def leg_received(self, data: bytes | memoryview) -> int:
         """Bytes came."""
-        super().leg_received(data)
         self.slices += 1
         if self.leg is not None:
             self.leg.pause()
+        return super().leg_received(data)
 
 
 async def test_what_a_stuck_server_doesnt_take_is_backlog() -> None:
@@ -878,7 +879,7 @@ async def test_a_fault_of_the_receiver_ends_the_leg() -> None:
         await connection.wait_closed()
 
     class Faulty(Receiver):
-        def leg_received(self, data: bytes | memoryview) -> None:
+        def leg_received(self, data: bytes | memoryview) -> int:
             raise RuntimeError("a bug")
 
     async with gateway(server) as port, dialled(port, receiver=Faulty()) as (_, receiver):

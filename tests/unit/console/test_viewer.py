@@ -136,7 +136,9 @@ async def test_messages_before_serverinit_are_taken_afterwards(make: Make) -> No
     setup.shake()
     setup.leg.deliver(set_encodings(0, 1))
     assert setup.host.told == ["ready"]
+    assert setup.leg.paused
     setup.viewer.welcome(server_init())
+    await settle()
     assert isinstance(setup.host.told[-1], EncodingsSet)
 
 

@@ -273,3 +273,30 @@ def test_a_hextile_rectangle_byte_by_byte_costs_as_much_as_its_bytes() -> None:
     assert events[0] == RectangleReceived(0, 0, 16 * 600, 16, 5, data)
     # Two bytes decide a tile's length, and each piece is copied once.
     assert looked <= 2 * 600 + len(data) // 7 + 1
+
+
+def test_little_is_done_at_once_however_short_the_messages() -> None:
+    """Bells, empty updates and rectangles, Hextile's empty tiles: each costs, and what is left
+    alone is fed again.
+    """
+    empty = struct.pack(">HHHHi", 0, 0, 0, 0, 0)
+    floods = {
+        "bells": b"\2" * 4000,
+        "empty updates": bytes(4) * 1000,
+        "empty rectangles": struct.pack(">BxH", 0, 300) + 300 * empty,
+        "Hextile": struct.pack(">BxHHHHHi", 0, 1, 0, 0, 16384, 4096, 5) + bytes(60000),
+    }
+    for what, flood in floods.items():
+        stream = ServerStream(16384, 4096, PixelFormat())
+        events = stream.feed(flood, 100)
+        assert len(events) <= 201, what
+        assert stream.untaken > len(flood) // 2, what
+
+
+def test_what_inflates_a_lot_is_the_last_of_its_feed() -> None:
+    """A rectangle of Tight costs as much as it inflates to, whatever it is on the line."""
+    stream = ServerStream(4096, 4096, PixelFormat())
+    large = struct.pack(">HHHHi", 0, 0, 4096, 4096, 7) + b"\0\4abcd"
+    events = stream.feed(struct.pack(">BxH", 0, 40) + 40 * large, 256)
+    assert [type(event).__name__ for event in events] == ["UpdateStarted", "RectangleReceived"]
+    assert stream.untaken == 39 * len(large)

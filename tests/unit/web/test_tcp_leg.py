@@ -30,9 +30,10 @@ class Receiver:
         self.drained = 0
         self.ends: list[LegEnd] = []
 
-    def leg_received(self, data: bytes | memoryview) -> None:
+    def leg_received(self, data: bytes | memoryview) -> int:
         """Bytes."""
         self.data += data
+        return len(data)
 
     def leg_drained(self) -> None:
         """All taken."""

@@ -45,6 +45,14 @@ async def told(setup: Running) -> dict[str, Any]:
         ("continuation of nothing", frame(0, b"x")),
         ("long ping", frame(PING, b"x" * 126)),
         ("too long", b"\x82\xff" + (1 << 40).to_bytes(8, "big") + bytes(4)),
+        ("over 2 MiB", b"\x82\xff" + ((2 << 20) + 1).to_bytes(8, "big") + bytes(4)),
+        (
+            "over 2 MiB in parts",
+            frame(BINARY, bytes(1 << 20), final=False)
+            + b"\x80\xff"
+            + ((1 << 20) + 1).to_bytes(8, "big")
+            + bytes(4),
+        ),
         ("close of one byte", frame(CLOSE, b"\x03")),
         ("no mask", frame(BINARY, b"RFB 003.008\n", masked=False)),
         ("a ping without a mask", frame(PING, b"", masked=False)),

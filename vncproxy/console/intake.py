@@ -1,0 +1,204 @@
+"""What one peer sends, on its way to whoever reads it: bounded, in order, a portion for each turn.
+
+Whatever a peer sends, one turn of the event loop does bounded work for it: the rest waits, unread
+beyond what had been read already, while the others have their turn. And what means nothing is
+rationed: a peer that says more of it than its ration is read later, and ended if it never stops.
+Every transport has one intake, between what it reads and its receiver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+TURN_BYTES = 64 * 1024
+"""Of one peer's input, this much is taken in a turn at most."""
+TURN_PIECES = 64
+"""So many pieces are, if they are small."""
+IDLE_WORK_PER_S = 5_000
+"""Of what means nothing, in units of work: one is about what a short message costs."""
+IDLE_WORK_BURST = 10_000
+IDLE_WORK_PATIENCE_S = 30.0
+"""A peer that was over its ration for all this time is ended."""
+
+Buffer = bytes | memoryview
+
+
+class Ration:
+    """How much of what means nothing a peer may say: a token bucket. Pure; `now` is monotonic."""
+
+    def __init__(self, now: float) -> None:
+        """It is full."""
+        self._left = float(IDLE_WORK_BURST)
+        self._at = self._well_at = now
+
+    def spend(self, work: int, now: float) -> float:
+        """Something meant nothing. Gives for how many seconds nothing more is to be taken."""
+        self._left = min(IDLE_WORK_BURST, self._left + (now - self._at) * IDLE_WORK_PER_S)
+        self._at = now
+        if self._left >= IDLE_WORK_BURST / 2:
+            self._well_at = now
+        # At most a second is owed, or a few long messages would be paid for too dearly.
+        self._left = max(self._left - work, -IDLE_WORK_PER_S)
+        return max(0.0, -self._left / IDLE_WORK_PER_S)
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether it has gone on for too long."""
+        return self._left < 0 and self._at - self._well_at > IDLE_WORK_PATIENCE_S
+
+
+class Intake:
+    """One peer's input. Nothing is given before the first `resume`."""
+
+    def __init__(
+        self,
+        take: Callable[[Buffer], int],
+        read: Callable[[bool], None],
+        flooded: Callable[[], None],
+    ) -> None:
+        """Args: take - is given bytes, and gives how many of them it took; the rest is offered
+        again at a later turn; read - starts or stops reading from the peer; flooded - called once,
+        when the peer doesn't stop saying what means nothing: from then on all is thrown away.
+        """
+        self._take = take
+        self._read = read
+        self._flooded = flooded
+        self._held: deque[Buffer] = deque()
+        self._left_bytes = TURN_BYTES
+        self._left_pieces = TURN_PIECES
+        self._turn_due = False
+        self._again = False
+        self._paused = True
+        self._resting: asyncio.TimerHandle | None = None
+        self._reading = True
+        self._over = False
+        self._ended: list[Callable[[], None]] = []
+        self._ration: Ration | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        """What was read and not taken yet."""
+        return sum(map(len, self._held))
+
+    @property
+    def paused(self) -> bool:
+        """Whether the receiver wants nothing."""
+        return self._paused
+
+    def put(self, data: Buffer) -> None:
+        """The peer sent this."""
+        if self._over:
+            return
+        self._held.append(data)
+        if self._resting is None and not self._paused and len(self._held) == 1:
+            self._give()
+        self._settle()
+
+    def pause(self) -> None:
+        """Give nothing until `resume`, and stop reading."""
+        self._paused = True
+        self._settle()
+
+    def resume(self) -> None:
+        """Go on at the next turn: the caller may be in the midst of something."""
+        if self._paused:
+            self._paused = False
+            self._next_turn()
+
+    def again(self) -> None:
+        """Give something at the next turn, nothing if there is nothing: the receiver isn't done."""
+        self._again = True
+        self._next_turn()
+
+    def waste(self, work: int) -> None:
+        """What was taken meant nothing. Args: work - what it cost, in units."""
+        if self._over or work <= 0:
+            return
+        now = time.monotonic()
+        if self._ration is None:
+            self._ration = Ration(now)
+        rest_s = self._ration.spend(work, now)
+        if self._ration.exceeded:
+            self.stop()
+            self._flooded()
+        elif rest_s and self._resting is None:
+            self._resting = asyncio.get_running_loop().call_later(rest_s, self._rested)
+            self._settle()
+
+    def end(self, told: Callable[[], None]) -> None:
+        """The peer sends nothing more. Args: told - called once all it sent was taken."""
+        self._ended.append(told)
+        self._settle()
+
+    def stop(self) -> None:
+        """Throw away what is held and what comes."""
+        self._over = True
+        self._held.clear()
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+        self._settle()
+
+    def _rested(self) -> None:
+        self._resting = None
+        self._next_turn()
+
+    def _next_turn(self) -> None:
+        if not self._turn_due:
+            self._turn_due = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """The others have had their turn."""
+        self._turn_due = False
+        self._left_bytes, self._left_pieces = TURN_BYTES, TURN_PIECES
+        if self._resting is None and not self._paused:
+            if self._held:
+                self._again = False
+                self._give()
+            elif self._again:
+                self._again = False
+                self._take(b"")
+        self._settle()
+
+    def _give(self) -> None:
+        """Offer what is held, as far as this turn goes."""
+        held = self._held
+        while (
+            held
+            and self._left_bytes > 0
+            and self._left_pieces > 0
+            and self._resting is None
+            and not (self._paused or self._again)
+        ):
+            # Held while it is taken: not before is the peer's end the end.
+            portion = data = held[0]
+            if len(data) > self._left_bytes:
+                portion = memoryview(data)[: self._left_bytes]
+            self._left_bytes -= len(portion)
+            self._left_pieces -= 1
+            taken = self._take(portion)
+            if self._over:
+                return
+            if taken < len(data):
+                held[0] = memoryview(data)[taken:]
+            else:
+                held.popleft()
+            if taken < len(portion):
+                # It has had enough for this turn.
+                self._left_bytes = 0
+        self._next_turn()
+
+    def _settle(self) -> None:
+        """Read or not, as things are, and say that it is over once it is."""
+        free = not (self._held or self._paused or self._resting or self._again)
+        if free is not self._reading and not self._over:
+            self._reading = free
+            self._read(free)
+        if self._held and not self._paused and self._resting is None:
+            self._next_turn()
+        while self._ended and (free or self._over):
+            self._ended.pop(0)()
