@@ -19,6 +19,7 @@ from tests.setup import Running, Viewer, running, until
 from vncproxy.config.model import Instance, Limits, Throttle
 from vncproxy.console import registry
 from vncproxy.console.shared_ownership import SharedOwnership
+from vncproxy.rfb.vnc_auth import response
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
 from vncproxy.throttle import fallback, valkey_store
@@ -212,8 +213,11 @@ async def test_a_native_viewer_is_told_in_its_own_words(
     throttle = Throttle(store=server.url)
     async with running(tmp_path, cloud=SETTINGS, throttle=throttle, instance=(instance,)):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"RFB 003.008\n")
         async with asyncio.timeout(20):
+            # The password first: who is nobody isn't told.
+            writer.write(b"RFB 003.008\n\2")
+            challenge = (await reader.readexactly(12 + 2 + 16))[-16:]
+            writer.write(response("native1", challenge))
             said = await reader.read()
         writer.close()
     await store.close()
