@@ -7,7 +7,6 @@ credentials. Names are looked up here, and what was looked at is what is connect
 
 from __future__ import annotations
 
-import asyncio
 import re
 import socket
 from collections.abc import Iterable, Sequence
@@ -62,12 +61,6 @@ def is_listed(host: str, suffixes: Iterable[str]) -> bool:
         if name == listed or (name.endswith(f".{listed}") and _address(listed) is None):
             return True
     return False
-
-
-async def look_up(host: str, port: int) -> list[AddressInfo]:
-    """The addresses of a host, to be connected to as they are. Raises: OSError, UnicodeError."""
-    loop = asyncio.get_running_loop()
-    return list(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
 
 
 def first_off_limits(found: Sequence[AddressInfo]) -> str | None:

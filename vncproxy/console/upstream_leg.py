@@ -14,7 +14,7 @@ import ssl
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import aiohappyeyeballs
@@ -33,8 +33,9 @@ from websockets.exceptions import (
 from websockets.typing import Subprotocol
 
 from vncproxy.aliyun.errors import GATEWAY_REFUSED, PROXY_REFUSED, TLS_REFUSED, off_limits
-from vncproxy.aliyun.gateway_host import first_off_limits, look_up
+from vncproxy.aliyun.gateway_host import first_off_limits
 from vncproxy.aliyun.proxies import Proxy
+from vncproxy.aliyun.resolver import Resolver
 from vncproxy.aliyun.tls import refusal_by_alert, refused_in_words
 from vncproxy.console.gateway_connection import GatewayConnection
 from vncproxy.console.leg import ABNORMAL, CLOSE_TIMEOUT_S, LegEnd, LegReceiver
@@ -89,13 +90,15 @@ class DialSettings:
 
     Args: tls - verifies the gateway's certificate; connect_host - dial this address instead of the
     URL's host, directly and never by a proxy; TLS still verifies the URL's host; proxy - the one to
-    use for a host, if any; local - gateways may be on this machine, as a simulator's is.
+    use for a host, if any; local - gateways may be on this machine, as a simulator's is; resolver -
+    of the gateway's name.
     """
 
     tls: ssl.SSLContext
     connect_host: str | None
     proxy: ProxyChoice
     local: bool = False
+    resolver: Resolver = field(default_factory=Resolver)
 
 
 class ProxyChoice(Protocol):
@@ -187,7 +190,7 @@ async def _connected(url: DialledUrl, settings: DialSettings) -> socket.socket:
     Its name is looked up once: what was looked at is what is connected to. Raises: OSError,
     UnicodeError, UpstreamRefused.
     """
-    found = await look_up(settings.connect_host or url.host, url.port)
+    found = await settings.resolver.addresses(settings.connect_host or url.host, url.port)
     guarded = settings.connect_host is None and not settings.local
     if guarded and (why := first_off_limits(found)) is not None:
         raise UpstreamRefused(off_limits(why), GATEWAY_REFUSED)

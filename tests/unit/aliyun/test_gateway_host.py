@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from vncproxy.aliyun.gateway_host import (
     first_off_limits,
     is_listed,
-    look_up,
     why_no_gateway,
     why_off_limits,
 )
@@ -131,9 +130,9 @@ def test_any_text_has_an_answer(host: str) -> None:
     assert why_off_limits(host) is None or isinstance(why_off_limits(host), str)
 
 
-async def test_what_a_name_leads_to() -> None:
+def test_what_a_name_leads_to() -> None:
     """One bad address is enough."""
-    found = await look_up("127.0.0.1", 80)
+    found = [(2, 1, 6, "", ("127.0.0.1", 80))]
     assert first_off_limits(found) == "this machine itself"
     good = (2, 1, 6, "", ("47.96.1.1", 80))
     assert first_off_limits([good]) is None

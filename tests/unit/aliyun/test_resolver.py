@@ -15,6 +15,8 @@ from tests.setup import until
 from vncproxy.aliyun import resolver as module
 from vncproxy.aliyun.resolver import Resolver
 
+pytestmark = pytest.mark.sockets
+
 _getaddrinfo = socket.getaddrinfo
 
 

@@ -20,6 +20,8 @@ from vncproxy.aliyun.transport import Failure, exchange
 from vncproxy.console.upstream_leg import DialSettings, dial
 from vncproxy.errors import CloudErrorKind, UpstreamLost, UpstreamRefused
 
+pytestmark = pytest.mark.sockets
+
 HOST = "ecs.cn-hangzhou.test"
 PASSWORD = "planted-secret"
 LOGIN = (b"ann", PASSWORD.encode())

@@ -348,9 +348,9 @@ class Names:
         """Take the place of the machine's."""
         self.asked: list[str] = []
         self._answers = answers
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", self._look_up)
+        monkeypatch.setattr(socket, "getaddrinfo", self._look_up)
 
-    async def _look_up(self, host: str, port: int, **_: object) -> list[AddressInfo]:
+    def _look_up(self, host: str, port: int, **_: object) -> list[AddressInfo]:
         found = self._answers[min(len(self.asked), len(self._answers) - 1)]
         self.asked.append(host)
         return [
