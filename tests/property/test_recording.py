@@ -127,7 +127,7 @@ class Session:
 
     def replace_link(self, width: int, height: int) -> None:
         """The link is lost, perhaps in the middle of something, and another takes its place."""
-        self.recorder.link_lost()
+        self.fanout.link_lost()
         self.server = ModelServer(self.rng, width, height, by_area=self.by_area)
         self.stream = ServerStream(width, height, _format(NATIVE))
         self.to_server(self.fanout.link_renewed(_memory(self.server)))

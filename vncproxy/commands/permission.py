@@ -9,13 +9,13 @@ from typing import Any
 
 from vncproxy.commands.check import Finding
 from vncproxy.config.model import Config
+from vncproxy.config.user_name import is_user_name
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.errors import VncproxyError
 from vncproxy.service.cloud import cloud_of
 from vncproxy.service.instances import inventory_of
 from vncproxy.web.accounts import is_person, uid_of
 from vncproxy.web.authority import Authority
-from vncproxy.web.header import is_user
 from vncproxy.web.identity import ANYONE, Identity
 from vncproxy.web.rules import Role
 from vncproxy.web.users import Users
@@ -117,7 +117,7 @@ async def permissions(
 
 def can_be_user(name: str) -> bool:
     """Whether any door takes this for a user's name."""
-    return is_user(name)
+    return is_user_name(name)
 
 
 def doors_of(config: Config) -> list[str]:

@@ -6,6 +6,7 @@ from vncproxy.config.found import shown
 from vncproxy.config.hours import parse_span
 from vncproxy.config.model import Rule
 from vncproxy.config.report import Report
+from vncproxy.config.user_name import is_user_name
 
 _PATTERN = frozenset("*?[]")
 _TAG = "tag:"
@@ -19,7 +20,7 @@ def check_rules(rules: tuple[Rule, ...], report: Report) -> None:
     for index, rule in enumerate(rules):
         for user in rule.users:
             name = user.removeprefix("@")
-            if not name or _PATTERN & set(name):
+            if not is_user_name(name) or _PATTERN & set(name):
                 report.add(("rule", index, "users"), shown(user), _NAMES)
         for pattern in rule.instances:
             if pattern.startswith(_TAG) and "=" not in pattern:

@@ -11,6 +11,8 @@ import pwd
 from functools import cache
 from pathlib import Path
 
+from vncproxy.config.user_name import is_user_name
+
 ROOT_UID = 0
 """Proxies and port forwarders often run as root, and a socket without an owner looks like it."""
 
@@ -61,9 +63,10 @@ def account_name(uid: int) -> str | None:
     if not is_person(uid):
         return None
     try:
-        return pwd.getpwuid(uid).pw_name
+        name = pwd.getpwuid(uid).pw_name
     except (KeyError, OverflowError):
         return None
+    return name if is_user_name(name) else None
 
 
 def uid_of(name: str) -> int | None:

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from vncproxy.config.address import TcpAddress
 from vncproxy.config.model import Access, Listen
+from vncproxy.config.user_name import AROUND
 from vncproxy.errors import AccessError
 from vncproxy.web.accounts import is_own, is_person
 from vncproxy.web.attempts import Attempts
@@ -151,7 +152,7 @@ class Door:
             if header[: len(_BEARER)].lower() != _BEARER:
                 return None
             try:
-                given = self.by_token(request, header[len(_BEARER) :].strip())
+                given = self.by_token(request, header[len(_BEARER) :].strip(AROUND))
             except AccessError as error:
                 given = error
             request[_GIVEN] = given

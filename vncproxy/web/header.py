@@ -15,11 +15,11 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from vncproxy.config.model import Listen
 from vncproxy.config.secrets import read_header_secret
+from vncproxy.config.user_name import AROUND, is_user_name
 from vncproxy.errors import AccessError
 from vncproxy.web.peer import place
 
 SECRET_HEADER = "X-Vncproxy-Secret"  # noqa: S105 - a header's name
-USER_MAX_LENGTH = 255
 
 
 class WrongSecretError(Exception):
@@ -60,11 +60,12 @@ class ProxyHeaders:
         if not self._is_secret(secrets[0]):
             raise WrongSecretError
         users = headers.getall(self._user_header, [])
-        if len(users) != 1 or not is_user(users[0].strip()):
+        user = users[0].strip(AROUND) if len(users) == 1 else ""
+        if not is_user_name(user):
             raise AccessError(
                 401, "no-user", f"The proxy has to name one user in {self._user_header}."
             )
-        return users[0].strip()
+        return user
 
     def _is_secret(self, text: str) -> bool:
         given = hashlib.sha256(text.encode(errors="replace")).digest()
@@ -75,13 +76,3 @@ def header_secret_of(listen: Listen) -> str:
     """What the proxies of a door have to send, "" for a door without. Raises: ConfigError."""
     file = listen.header_secret_file
     return read_header_secret(file) if file is not None else ""
-
-
-def is_user(text: str) -> bool:
-    """Whether it can be one user's name.
-
-    A comma would join two headers into one; what begins with @ is a group in a rule.
-    """
-    if not 0 < len(text) <= USER_MAX_LENGTH or text.startswith("@"):
-        return False
-    return text.isprintable() and "," not in text

@@ -36,7 +36,8 @@ def _host_and_port(host: str) -> tuple[str, int | None] | None:
     else:
         name, colon, port = host.partition(":")
         well_formed = not colon or _is_port(colon + port)
-    if not name or not well_formed:
+    if not name or not well_formed or not name.isascii():
+        # Other letters have ASCII ones as their lower case: they would name another host.
         return None
     return name.lower(), int(port) if port else None
 
