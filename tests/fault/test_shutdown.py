@@ -88,7 +88,7 @@ async def test_everything_hangs_at_once(tmp_path: Path, endpoint: str) -> None:
         assert await ended(process) == 0
     (stopped,) = events(served, "daemon.stopped")
     assert stopped["not_waited_for"] == ["the reconnect ledger", "the audit"]
-    assert {"audit", "ledger_0"} <= set(stopped["threads"])
+    assert {"audit", "ledger"} <= set(stopped["threads"])
     # What the disk didn't take is in the log.
     assert "stop" in [one["what"] for one in events(served, "audit.unwritten")]
 

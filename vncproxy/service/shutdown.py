@@ -31,8 +31,8 @@ LEAST_S = 0.2
 
 _GRACE_S = 0.05
 
-_IDLE_OR_OURS = ("MainThread", "log", "asyncio_")
-"""Threads that say nothing about what still goes on: those of the executor stay when idle."""
+_IDLE_OR_OURS = ("MainThread", "log", "asyncio_", "uvloop_")
+"""Threads that say nothing about what still goes on: those of executors stay when idle."""
 
 
 class Stopped(Exception):  # noqa: N818 - what happened
