@@ -29,10 +29,35 @@ SECURITY_HEADERS = {
 }
 
 
+_ENCODED = AccessError(
+    415, "encoded-body", "Send the body as it is: nothing with a Content-Encoding is read."
+)
+
+
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what comes from elsewhere; turn refusals and faults into answers."""
+    answer = await _answer(request, handler)
+    if answer.status >= 400:
+        _leave_body(request, answer)
+    return answer
+
+
+def _leave_body(request: web.Request, answer: web.StreamResponse) -> None:
+    """A refused body that is long isn't read to its end; its sender has a moment to see why."""
+    size = request.content_length
+    is_long = size is None or size > request.client_max_size
+    if request.can_read_body and is_long and request.transport is not None:
+        answer.force_close()
+        request.transport.pause_reading()
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
+        if "Content-Encoding" in request.headers:
+            # Before anybody is known: to inflate it would be work for a stranger.
+            services(request).metrics.refused(_ENCODED.word)
+            return refusal(request, _ENCODED)
         door(request).check_browser(request)
         if not _is_for_anybody(request):
             await door(request).learn(request)

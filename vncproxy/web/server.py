@@ -138,6 +138,7 @@ class Server:
             loop=asyncio.get_running_loop(),
             keepalive_timeout=KEEPALIVE_TIMEOUT_S,
             lingering_time=LINGERING_TIME_S,
+            auto_decompress=False,
             access_log=_NO_ACCESS_LOG,
         )
 

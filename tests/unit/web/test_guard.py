@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
+from contextlib import suppress
 from pathlib import Path
+from unittest.mock import Mock, patch
 
 import pytest
 
@@ -11,9 +15,12 @@ from tests.unit.web.conftest import House, house
 from tests.unit.web.raw_http import send
 from vncproxy.config.model import Access, Listen
 from vncproxy.web.guard import SECURITY_HEADERS
+from vncproxy.web.server import Server
 
 pytestmark = pytest.mark.sockets
 
+SENT_MAX_BYTES = 64 << 20
+"""More than the buffers of both systems hold."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -179,3 +186,45 @@ async def test_refusals_are_counted_and_logged(home: House) -> None:
     metrics = (await home.ask("/metrics", home.bearer)).body.decode()
     assert 'vncproxy_refusals_total{word="foreign-host"} 1.0' in metrics
     assert "planted-ticket" not in home.setup.log.getvalue()
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/api/v1/session", "/nothing"])
+async def test_no_body_is_inflated(home: House, path: str) -> None:
+    """Whoever asks, on any route: 415, before anything else is looked at."""
+    body = gzip.compress(bytes(1 << 20))
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"Connection: close\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    answer = await send(home.port, head.encode() + body)
+    assert (answer.status, answer.word) == (415, "encoded-body")
+
+
+def test_the_library_inflates_nothing() -> None:
+    """Where a handler does read a body, it is as it came."""
+    server = Server(Listen(address="127.0.0.1:0"), None, None)  # type: ignore[arg-type]
+    with patch("vncproxy.web.server.Connection") as made:
+        server._runner = Mock()
+        asyncio.run(_connect(server))
+    assert made.call_args.kwargs["auto_decompress"] is False
+
+
+async def _connect(server: Server) -> None:
+    server._connection(Mock())
+
+
+@pytest.mark.parametrize("how", ["Content-Length: 1073741824", "Transfer-Encoding: chunked"])
+async def test_a_refused_body_is_not_read_to_its_end(home: House, how: str) -> None:
+    """The answer comes at once, and what still comes is left in the sender's hands."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", home.port)
+    writer.write(f"POST /api/v1/session HTTP/1.1\r\nHost: evil.example\r\n{how}\r\n\r\n".encode())
+    assert await reader.readuntil(b"\r\n") == b"HTTP/1.1 421 Misdirected Request\r\n"
+    sent = 0
+    with suppress(ConnectionError):
+        async with asyncio.timeout(10):
+            while sent < SENT_MAX_BYTES:
+                writer.write(b"10000\r\n" + bytes(1 << 16) + b"\r\n")
+                await writer.drain()
+                sent += 1 << 16
+    assert sent < SENT_MAX_BYTES
+    writer.transport.abort()
