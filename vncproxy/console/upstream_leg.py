@@ -178,7 +178,11 @@ async def _opened(
             sock.close()
         lost_by = made[-1].lost_by if made else None
         alert = refusal_by_alert(fault) or refusal_by_alert(lost_by)
-        failure = _failure(fault, alert, proxy, f"{url.host}:{url.port}")
+        if isinstance(fault, TimeoutError) and proxy is not None and not made:
+            # The gateway was never reached, so it isn't to blame.
+            failure: UpstreamError = UpstreamLost(f"{proxy.named} didn't connect in time")
+        else:
+            failure = _failure(fault, alert, proxy, f"{url.host}:{url.port}")
     # Raised out here, since the library's exceptions hold the URL and the proxy's password: they
     # are no part of this one, not even as its context.
     raise failure

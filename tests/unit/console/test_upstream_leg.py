@@ -564,6 +564,22 @@ async def test_a_proxy_that_may_do_better_later_is_a_loss() -> None:
     hides_the_login(caught.value)
 
 
+async def test_a_proxy_that_stalls_is_given_up_and_blamed() -> None:
+    """It takes the CONNECT and says nothing: not the gateway, which was never reached."""
+
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with raw_server(stall) as port:
+        how = settings(proxy=environment(port).proxy_for)
+        with pytest.raises(UpstreamLost) as caught:
+            await dial(Url("gateway.test", 80), 0.2, how)
+    assert f"HTTP_PROXY names (127.0.0.1:{port}) didn't connect" in caught.value.public_text
+    assert not isinstance(caught.value, UrlExpired)
+    hides_the_login(caught.value)
+
+
 @pytest.mark.parametrize("status", [401, 403, 407])
 async def test_a_proxy_that_refuses_for_good_is_not_asked_again(status: int) -> None:
     """Variable, host and what to do are told, and the login isn't."""
