@@ -215,21 +215,19 @@ async def test_kicks_and_refusals(tmp_path: Path) -> None:
 
 
 async def test_native_viewers(tmp_path: Path, port: int) -> None:
-    """By their password, right or wrong."""
+    """By their password: right, and a session begins; wrong, and it is a refusal."""
     async with running(tmp_path, instance=instance(tmp_path, port)):
         _, writer = await proved(port, "wrong")
-        await until(lambda: "close" in kinds(tmp_path), "the wrong one is closed")
+        await until(lambda: "refusal" in kinds(tmp_path), "the wrong one is refused")
         writer.close()
         reader, writer = await proved(port, PASSWORD)
         assert await reader.readexactly(4) == bytes(4)
         writer.close()
-        await until(lambda: kinds(tmp_path).count("close") == 2, "both are closed")
-    opened = records(tmp_path, "open")
-    assert [record["identity"] for record in opened] == ["vnc-password"] * 2
-    assert [record["reason"] for record in records(tmp_path, "close")] == [
-        "vnc-password",
-        "viewer-left",
-    ]
+        await until(lambda: "close" in kinds(tmp_path), "the right one is closed")
+    (refused,) = records(tmp_path, "refusal")
+    assert (refused["code"], refused["reason"]) == (401, "wrong-password")
+    (opened,), (closed,) = records(tmp_path, "open"), records(tmp_path, "close")
+    assert (opened["identity"], closed["reason"]) == ("vnc-password", "viewer-left")
 
 
 async def test_what_was_typed_is_in_no_record(tmp_path: Path) -> None:
