@@ -41,6 +41,9 @@ _DEFLATES = 3
 FULL_UPDATE_PAUSE_S = 1.0
 """Between two full updates that the daemon itself asks for to complete a viewer's picture."""
 
+_FOR_ALL = enc.CURSORS | {enc.LAST_RECT}
+"""Pseudo-encodings that the upstream is asked for only if all viewers know them."""
+
 _UNASKED = enc.CURSORS | {enc.EXTENDED_DESKTOP_SIZE}
 """Not to be had while the format changes: cursors come unasked, so one in the old format could
 follow the last probe's answer; and TigerVNC's server answers a request that isn't incremental with
@@ -454,9 +457,11 @@ class Fanout:
         """What to ask the upstream for: what all viewers can show, in the first one's order.
 
         Confirmations and names are filtered for each viewer, so one that asks is enough; a cursor
-        that only some can show must be drawn by the upstream. A viewer that asks for a picture
-        before it has named any encoding can show Raw only. While formats are mixed, nothing is
-        asked for whose pixels aren't easily rearranged.
+        that only some can show must be drawn by the upstream. LastRect, too, must be known to all:
+        servers cut their updates otherwise for it, and what isn't counted would have to be held for
+        the others. A viewer that asks for a picture before it has named any encoding can show
+        Raw only. While formats are mixed, nothing is asked for whose pixels aren't easily
+        rearranged.
         """
         lists = [s.encodings for s in self.viewers.values() if s.has_chosen or s.started]
         if not lists:
@@ -480,14 +485,13 @@ class Fanout:
             and (PixelOrder.knows(code) or not mixed)
             and (code in common or code in enc.CARRIED_PSEUDO)
         ]
-        chosen = [code for code in chosen if code not in enc.CURSORS or code in common]
+        chosen = [code for code in chosen if code not in _FOR_ALL or code in common]
         others = sorted(
             code
             for code in anybody
-            if code in enc.CARRIED_PSEUDO and code not in enc.CURSORS and code not in lists[0]
+            if code in enc.CARRIED_PSEUDO and code not in _FOR_ALL and code not in lists[0]
         )
-        wanted = dict.fromkeys([*chosen, *others, enc.LAST_RECT])
-        return tuple(wanted)
+        return tuple(dict.fromkeys([*chosen, *others]))
 
 
 def _unsafe_with(pixel_format: PixelFormat) -> frozenset[int]:

@@ -30,18 +30,22 @@ async def running(
     env: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
     pass_fds: Sequence[int] = (),
+    terminal: int | None = None,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """The program as a process group of its own, ended with all its children afterwards.
 
     Args: command - program and arguments; log - gets its output; env - its environment, default
     ours; stdin - given to it at once, default nothing;
-    pass_fds - descriptors that it has too.
+    pass_fds - descriptors that it has too; terminal - a descriptor that is its input and output.
     """
+    source = asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE
+    if terminal is not None:
+        source = terminal
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *command,
-            stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
-            stdout=output,
+            stdin=source,
+            stdout=output if terminal is None else terminal,
             stderr=output,
             env=None if env is None else dict(env),
             start_new_session=True,

@@ -92,23 +92,27 @@ def update(console: Fanout, *rects: RectangleReceived) -> list[bytes]:
     ("lists", "asked"),
     [
         ([], ()),
-        ([(enc.TIGHT, enc.RAW)], (enc.TIGHT, enc.RAW, enc.LAST_RECT)),
+        ([(enc.TIGHT, enc.RAW)], (enc.TIGHT, enc.RAW)),
         (
             [(enc.ZRLE, enc.ZLIB, enc.JPEG, enc.H264, enc.TIGHT, enc.CURSOR_WITH_ALPHA)],
-            (enc.TIGHT, enc.LAST_RECT),
+            (enc.TIGHT,),
         ),
         (
             [(enc.HEXTILE, enc.TIGHT, enc.RAW), (enc.RAW, enc.TIGHT)],
-            (enc.TIGHT, enc.RAW, enc.LAST_RECT),
+            (enc.TIGHT, enc.RAW),
         ),
         (
             [(enc.TIGHT, enc.DESKTOP_NAME), (enc.TIGHT, enc.QEMU_LED_STATE, enc.LAST_RECT)],
-            (enc.TIGHT, enc.DESKTOP_NAME, enc.QEMU_LED_STATE, enc.LAST_RECT),
+            (enc.TIGHT, enc.DESKTOP_NAME, enc.QEMU_LED_STATE),
         ),
-        ([(enc.TIGHT, enc.CURSOR), (enc.TIGHT, enc.X_CURSOR)], (enc.TIGHT, enc.LAST_RECT)),
-        ([(enc.CURSOR, enc.RAW), (enc.RAW, enc.CURSOR)], (enc.CURSOR, enc.RAW, enc.LAST_RECT)),
-        ([(enc.TIGHT, -26, -250), (enc.TIGHT, -26)], (enc.TIGHT, -26, enc.LAST_RECT)),
-        ([(enc.RAW, enc.FENCE, enc.CONTINUOUS_UPDATES, enc.XVP)], (enc.RAW, enc.LAST_RECT)),
+        ([(enc.TIGHT, enc.CURSOR), (enc.TIGHT, enc.X_CURSOR)], (enc.TIGHT,)),
+        ([(enc.CURSOR, enc.RAW), (enc.RAW, enc.CURSOR)], (enc.CURSOR, enc.RAW)),
+        ([(enc.TIGHT, -26, -250), (enc.TIGHT, -26)], (enc.TIGHT, -26)),
+        (
+            [(enc.RAW, enc.LAST_RECT), (enc.LAST_RECT, enc.RAW)],
+            (enc.RAW, enc.LAST_RECT),
+        ),
+        ([(enc.RAW, enc.FENCE, enc.CONTINUOUS_UPDATES, enc.XVP)], (enc.RAW,)),
     ],
     ids=[
         "nobody",
@@ -119,6 +123,7 @@ def update(console: Fanout, *rects: RectangleReceived) -> list[bytes]:
         "cursors of two kinds",
         "cursor of one kind",
         "levels",
+        "an open count that all know",
         "what the daemon does itself",
     ],
 )
@@ -139,7 +144,7 @@ def test_who_names_no_encoding_gets_raw() -> None:
     silent = console.join("v-2")
     assert enc.TIGHT in console.encodings()
     ask(silent)
-    assert console.encodings() == (enc.RAW, enc.LAST_RECT)
+    assert console.encodings() == (enc.RAW,)
 
 
 @pytest.mark.parametrize(
@@ -166,13 +171,13 @@ def test_encodings_are_named_when_they_change() -> None:
     console = fanout()
     first = on(console, "v-1", enc.TIGHT, enc.RAW)
     ask(first, incremental=False)
-    named = client_messages.set_encodings((enc.TIGHT, enc.RAW, enc.LAST_RECT))
+    named = client_messages.set_encodings((enc.TIGHT, enc.RAW))
     assert console.requests(0.0) == [named, WHOLE]
     update(console, FULL)
     ask(first)
     assert console.requests(0.0) == [FRAME]
     on(console, "v-2", enc.RAW)
-    fewer = client_messages.set_encodings((enc.RAW, enc.LAST_RECT))
+    fewer = client_messages.set_encodings((enc.RAW,))
     assert console.requests(0.0) == [fewer]
     console.leave("v-2")
     assert console.requests(0.0) == [named]
@@ -359,14 +364,14 @@ def test_no_cursor_comes_while_the_format_changes() -> None:
     console.requests(0.0)
     update(console, FULL, CURSOR_SHAPE)
     screen.take(0.0)
-    without = client_messages.set_encodings((enc.RAW, enc.LAST_RECT))
+    without = client_messages.set_encodings((enc.RAW,))
     assert console.set_pixel_format(OTHER_FORMAT) == [without, FIRST_PROBE]
     update(console, CURSOR_SHAPE)
     screen.set_encodings((enc.RAW, enc.CURSOR), 0.0)
     assert screen.take(0.0) == []
     update(console, FULL)
     update(console, FULL)
-    named = client_messages.set_encodings((enc.RAW, enc.CURSOR, enc.LAST_RECT))
+    named = client_messages.set_encodings((enc.RAW, enc.CURSOR))
     assert console.requests(5.0) == [named, WHOLE]
 
 
@@ -417,7 +422,7 @@ def test_beside_others_only_the_order_of_bytes_may_differ() -> None:
     second = on(console, "v-2", enc.HEXTILE, enc.TIGHT, enc.RAW)
     assert console.choose_format("v-2", SIXTEEN) is None
     assert console.choose_format("v-2", BROWSER) == []
-    assert console.encodings() == (enc.TIGHT, enc.RAW, enc.LAST_RECT)
+    assert console.encodings() == (enc.TIGHT, enc.RAW)
     for screen in (first, second):
         ask(screen, incremental=False)
         screen.take(0.0)
@@ -430,7 +435,7 @@ def test_beside_others_only_the_order_of_bytes_may_differ() -> None:
     assert second.take(0.0) == []
     assert second.missing is not None
     assert console.choose_format("v-2", PixelFormat()) == []
-    assert console.encodings() == (enc.HEXTILE, enc.TIGHT, enc.RAW, enc.LAST_RECT)
+    assert console.encodings() == (enc.HEXTILE, enc.TIGHT, enc.RAW)
 
 
 def test_a_viewer_that_stays_alone_keeps_its_order() -> None:
@@ -458,7 +463,7 @@ def switching() -> Fanout:
     console.requests(0.0)
     # TigerVNC's server would answer with the layout alone.
     assert console.choose_format("v-1", SIXTEEN) == [
-        client_messages.set_encodings((enc.RAW, enc.DESKTOP_SIZE, enc.LAST_RECT)),
+        client_messages.set_encodings((enc.RAW, enc.DESKTOP_SIZE)),
         probe(0, 0),
     ]
     return console
