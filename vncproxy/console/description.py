@@ -23,7 +23,7 @@ def state_of(console: Console) -> Message:
         "since": round(runner.state_since, 3),
         "wait_s": _wait_s(console),
         "text": _text(console),
-        "opaque": console.state is State.OPAQUE or runner.learner.opaque is not None,
+        "opaque": _is_opaque(console),
         "attempt": runner.attempt,
         "encrypted": runner.encrypted,
         "keepalive": {
@@ -91,7 +91,7 @@ def details_of(console: Console, usage: Usage | str, at_s: float) -> Message:
         "text": _text(console),
         "wait_s": _wait_s(console),
         "error": _error(runner.failure),
-        "opaque": runner.learner.opaque,
+        "opaque": _is_opaque(console),
         "attempt": runner.attempt,
         "age_s": round(time.time() - console.since, 1),
         "state_since": round(runner.state_since, 3),
@@ -140,6 +140,10 @@ def _budget(usage: Usage, *, shared: bool) -> Message:
         "next_free_s": round(max(0.0, usage.next_free_s), 1),
         "counts_for": "account" if shared else "instance",
     }
+
+
+def _is_opaque(console: Console) -> bool:
+    return console.state is State.OPAQUE or console.runner.learner.opaque is not None
 
 
 _TEXTS = {
