@@ -21,6 +21,10 @@ FIRST_PAUSE_S = 0.5
 """Before the second try to get a link; the next ones are longer."""
 
 
+def _hide_nothing(_secret: str) -> Callable[[], None]:
+    return lambda: None
+
+
 @dataclass(frozen=True, slots=True)
 class ConsoleParts:
     """What it takes to open consoles."""
@@ -36,5 +40,7 @@ class ConsoleParts:
     recordings: Recordings | None = None
     handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S
     first_pause_s: float = FIRST_PAUSE_S
+    hide: Callable[[str], Callable[[], None]] = _hide_nothing
+    """Keeps a secret out of the log until what it returns is called."""
     scatter: Callable[[], float] = random.random
     """Draws from [0, 1), for the pauses."""

@@ -115,6 +115,7 @@ class Runner:
         self._host = host
         self._password = instance.password
         self._password_given = asyncio.Event()
+        self._show_password: Callable[[], None] = lambda: None
         self._hurry = asyncio.Event()
         self._link_over = asyncio.Event()
         self._link_fault: VncproxyError | None = None
@@ -194,6 +195,7 @@ class Runner:
             if self._learning is not None and not self.learner.is_asking:
                 await asyncio.wait([self._learning])
         finally:
+            self._drop_password()
             await self._tasks.close()
 
     def give_password(self, password: str) -> None:
@@ -201,9 +203,20 @@ class Runner:
 
         Unasked it means nothing: it must not replace one that works.
         """
-        if self.life.state is State.PASSWORD:
+        if self.asks_password and not self._password_given.is_set():
             self._password = password
+            self._show_password = self._parts.hide(password)
             self._password_given.set()
+
+    @property
+    def asks_password(self) -> bool:
+        """Whether somebody has to give the VNC password."""
+        return self.life.state is State.PASSWORD
+
+    def _drop_password(self) -> None:
+        """It is wrong, or isn't needed any more: nothing is kept of it."""
+        self._password = None
+        self._show_password()
 
     def hurry(self) -> None:
         """Somebody doesn't want to wait for the next try; the budget still counts."""
@@ -547,6 +560,7 @@ class Runner:
     async def _password_from_page(self, error: VncPasswordError) -> None:
         """Wait for the password, as long as the viewers do: without any, the console ends."""
         self.failure = error
+        self._drop_password()
         self._password_given.clear()
         self.advance(Event.PASSWORD_WANTED)
         self._host.begin_waiting(error.close_reason)

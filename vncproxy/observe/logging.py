@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import threading
 from collections.abc import Iterable, MutableMapping
@@ -25,6 +26,7 @@ EventDict = MutableMapping[str, Any]
 
 _OWN_LOGGER = "vncproxy"
 _LEADING_KEYS = ("timestamp", "level", "event")
+_EVENT_NAME = re.compile(r"[a-z_]+(\.[a-z_]+)+")
 _LONG_TEXTS = frozenset({"exception", "stack"})
 
 
@@ -155,10 +157,17 @@ class _Hide:
     def __call__(self, _logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
         hidden: dict[str, Any] = {}
         for name, value in event.items():
-            key = self._redactor.clean(str(name))
-            clean = self._redactor.hide_item(name, value)
+            key = str(name)
+            clean = value if _is_own(key, value) else self._redactor.hide_item(name, value)
             hidden[escaped(key)] = _escape_deep(clean, key) if self._escape else clean
         return hidden
+
+
+def _is_own(key: str, value: object) -> bool:
+    """Whether it is an event's name, or what every line has, which this program's text holds."""
+    if key == "event":
+        return isinstance(value, str) and _EVENT_NAME.fullmatch(value) is not None
+    return key in _LEADING_KEYS
 
 
 def _escape_deep(value: object, key: str = "") -> object:
@@ -186,7 +195,7 @@ class _CleanHandler(logging.StreamHandler[LogStream]):
         self._redactor = redactor
 
     def format(self, record: logging.LogRecord) -> str:
-        text = self._redactor.clean(super().format(record))
+        text = self._redactor.clean_line(super().format(record))
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
         return text.encode(encoding, "backslashreplace").decode(encoding)
 

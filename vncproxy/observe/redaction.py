@@ -7,14 +7,15 @@ Three nets, each for what slips through the one before:
 2. registered literals: a secret that the daemon holds is found in the forms in which it travels;
 3. patterns: what looks like a credential is hidden even if nobody registered it.
 
-The last two also run over the finished line, so that a traceback or a key holds nothing either.
+The last two also run over the finished line, but for secrets so short that they may be words: these
+are looked for in values only, or whoever chose one would hide the log's own words with it.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 
 from vncproxy.observe.secret_patterns import HIDDEN, hide_lookalikes, is_secret_key
@@ -23,18 +24,20 @@ from vncproxy.observe.spellings import spellings
 SECRET_MIN_LENGTH = 4
 """Shorter secrets are not searched for: they would hide every other word of the log."""
 
-KEPT_MAX = 128
-"""Secrets of the configuration and credentials; the one registered longest ago goes first."""
-
 SHORT_LIVED_MAX = 512
 """Tickets and VncUrls, valid for seconds; the one registered longest ago goes first."""
+
+WORD_MAX_LENGTH = 11
+"""Longer secrets are no words: VNC passwords have at most 8 characters, tokens many more."""
 
 _DEPTH_MAX = 6
 _PREFIX = SECRET_MIN_LENGTH
 
 
 class Redactor:
-    """Hides secrets in texts and values; bounded in what it remembers, and cheap to ask.
+    """Hides secrets in texts and values; cheap to ask.
+
+    What the configuration and the credentials hold is never forgotten, whatever others register.
 
     Asking costs one look-up a character, however many secrets are registered. Change it from one
     thread only; reading is safe from any.
@@ -57,22 +60,35 @@ class Redactor:
         """
         if len(secret) < SECRET_MIN_LENGTH:
             return
-        pool, limit = (
-            (self._short_lived, SHORT_LIVED_MAX) if short_lived else (self._kept, KEPT_MAX)
-        )
+        pool = self._short_lived if short_lived else self._kept
         if secret in pool:
             pool.move_to_end(secret)
             return
-        if len(pool) >= limit:
+        if short_lived and len(pool) >= SHORT_LIVED_MAX:
             self._forget(pool.popitem(last=False)[1])
-        pool[secret] = frozenset(f for f in spellings(secret) if len(f) >= SECRET_MIN_LENGTH)
-        for form in pool[secret]:
+        pool[secret] = self._looked_for(secret)
+
+    def hide_meanwhile(self, secret: str) -> Callable[[], None]:
+        """Hide this secret until what is returned is called: it counts for one console only."""
+        forms = [self._looked_for(secret)] if len(secret) >= SECRET_MIN_LENGTH else []
+
+        def no_longer() -> None:
+            while forms:
+                self._forget(forms.pop())
+
+        return no_longer
+
+    def _looked_for(self, secret: str) -> frozenset[str]:
+        """From now on; its forms."""
+        forms = frozenset(f for f in spellings(secret) if len(f) >= SECRET_MIN_LENGTH)
+        for form in forms:
             self._uses[form] += 1
             known = self._by_prefix.get(form[:_PREFIX], ())
             # Longest first: a form that is the start of another must not leave the other's tail.
             self._by_prefix[form[:_PREFIX]] = tuple(
                 sorted({*known, form}, key=lambda f: (-len(f), f))
             )
+        return forms
 
     def unregister(self, secret: str) -> None:
         """Stop looking for a secret that is no longer valid; unknown ones are ignored."""
@@ -84,6 +100,10 @@ class Redactor:
     def clean(self, text: str) -> str:
         """The text with everything secret replaced by `[hidden]`."""
         return hide_lookalikes(self._without_literals(text))
+
+    def clean_line(self, line: str) -> str:
+        """A finished line, whose values are clean, without what came into it in another way."""
+        return hide_lookalikes(self._without_literals(line, WORD_MAX_LENGTH + 1))
 
     def hide(self, value: object) -> object:
         """The value made of plain, clean parts: str, int, float, bool, None, list and dict.
@@ -125,7 +145,7 @@ class Redactor:
             return [self._hide(item, depth - 1) for item in value]
         return self.clean(_repr(value))
 
-    def _without_literals(self, text: str) -> str:
+    def _without_literals(self, text: str, least_length: int = 0) -> str:
         if not self._by_prefix:
             return text
         parts: list[str] = []
@@ -134,7 +154,7 @@ class Redactor:
         get = self._by_prefix.get
         while position <= last:
             for form in get(text[position : position + _PREFIX], ()):
-                if text.startswith(form, position):
+                if len(form) >= least_length and text.startswith(form, position):
                     parts += (text[done:position], HIDDEN)
                     done = position = position + len(form)
                     break

@@ -31,7 +31,7 @@ class Services:
     """The daemon's parts, as the routes see them.
 
     Args: problems - why no console could be opened right now, in words; empty: ready; degraded -
-    what doesn't work as it should all the same; hide - a secret, from the log.
+    what doesn't work as it should all the same.
     """
 
     limits: Limits
@@ -44,7 +44,6 @@ class Services:
     presence: Presence
     problems: Callable[[], list[str]]
     degraded: Callable[[], str | None]
-    hide: Callable[[str], None]
     metrics_open: bool = False
     audit: Audit = field(default_factory=NullAudit)
     refusals: Refusals = field(default_factory=Refusals)

@@ -196,7 +196,7 @@ async def control(request: web.Request) -> web.StreamResponse:
         telling = parts.tasks.start(_tell(socket, console, subscriber, may_watch), "control-tell")
         with parts.presence.here():
             try:
-                await _listen(socket, console, admitted, parts.hide)
+                await _listen(socket, console, admitted)
             except Exception:
                 _log.exception("control.fault", instance=instance.id)
                 await socket.close(code=_INTERNAL.code, message=_INTERNAL.reason.encode())
@@ -263,9 +263,7 @@ def _text(message: dict[str, Any]) -> str:
     return msgspec.json.encode(message).decode()
 
 
-async def _listen(
-    socket: web.WebSocketResponse, console: Console, admitted: _Pass, hide: Callable[[str], None]
-) -> None:
+async def _listen(socket: web.WebSocketResponse, console: Console, admitted: _Pass) -> None:
     async for message in socket:
         if message.type is not WSMsgType.TEXT:
             break
@@ -274,12 +272,10 @@ async def _listen(
         except (msgspec.MsgspecError, RecursionError):
             wish = None
         if isinstance(wish, dict):
-            await _grant(console, admitted, wish, hide)
+            await _grant(console, admitted, wish)
 
 
-async def _grant(
-    console: Console, admitted: _Pass, wish: dict[str, Any], hide: Callable[[str], None]
-) -> None:
+async def _grant(console: Console, admitted: _Pass, wish: dict[str, Any]) -> None:
     """Carry out one wish of a page; what isn't understood, or isn't its to wish, is ignored."""
     viewer_id = admitted.viewer_id
     if viewer_id not in console.stage.viewers:
@@ -288,10 +284,9 @@ async def _grant(
     match wish.get("type"):
         case "retry":
             console.runner.hurry()
-        case "password" if not admitted.view:
+        case "password" if not admitted.view and console.runner.asks_password:
             password = wish.get("password")
             if isinstance(password, str) and is_vnc_password(password):
-                hide(password)
                 console.runner.give_password(password)
             else:
                 console.tell(viewer_id, notice(f"A VNC password is {VNC_PASSWORD}.", "warning"))

@@ -72,20 +72,39 @@ def test_memory_is_bounded_and_tickets_push_out_no_password() -> None:
     assert redactor.clean(f"ticket{redaction.SHORT_LIVED_MAX * 2 - 1:06}x") == HIDDEN
     assert redactor.clean("hunter22") == HIDDEN
     assert len(redactor._short_lived) == redaction.SHORT_LIVED_MAX
-    for number in range(redaction.KEPT_MAX * 2):
-        redactor.register(f"secret{number:06}x")
-    assert len(redactor._kept) == redaction.KEPT_MAX
-    assert len(redactor._uses) < 40 * (redaction.KEPT_MAX + redaction.SHORT_LIVED_MAX)
+    assert len(redactor._uses) < 40 * (1 + redaction.SHORT_LIVED_MAX)
 
 
-def test_registering_again_keeps_a_secret_longest() -> None:
-    """The order of leaving is by the latest registration."""
-    redactor = Redactor(["first-one"])
-    for number in range(redaction.KEPT_MAX - 1):
+def test_configured_secrets_are_never_pushed_out() -> None:
+    """However many there are, and whatever users say."""
+    redactor = Redactor(["hunter22"])
+    for number in range(300):
         redactor.register(f"secret{number:06}x")
-    redactor.register("first-one")
-    redactor.register("the-last-one")
-    assert redactor.clean("first-one secret000000x") == f"{HIDDEN} secret000000x"
+        redactor.hide_meanwhile(f"said{number:04}")
+    assert redactor.clean("hunter22 secret000000x said0000") == f"{HIDDEN} {HIDDEN} {HIDDEN}"
+
+
+def test_what_is_hidden_meanwhile() -> None:
+    """As long as the last of those wants it who said it; the configuration's stays hidden."""
+    redactor = Redactor(["secret1"])
+    first, second = redactor.hide_meanwhile("viewer"), redactor.hide_meanwhile("viewer")
+    again = redactor.hide_meanwhile("secret1")
+    first()
+    first()
+    assert redactor.clean("viewer") == HIDDEN
+    second()
+    assert redactor.clean("viewer") == "viewer"
+    again()
+    assert redactor.clean("secret1") == HIDDEN
+    redactor.hide_meanwhile("abc")()
+    assert not redactor.clean_line("secret1").startswith(HIDDEN)
+
+
+def test_a_finished_line_keeps_its_words() -> None:
+    """A secret that may be a word isn't looked for in it, a token is."""
+    redactor = Redactor(["closed", "a-long-token-of-20-ch"])
+    line = '{"event":"viewer.closed","text":"a-long-token-of-20-ch"}'
+    assert redactor.clean_line(line) == f'{{"event":"viewer.closed","text":"{HIDDEN}"}}'
 
 
 def test_very_short_secrets_are_ignored() -> None:
