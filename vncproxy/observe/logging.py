@@ -26,6 +26,7 @@ EventDict = MutableMapping[str, Any]
 
 _OWN_LOGGER = "vncproxy"
 _LEADING_KEYS = ("timestamp", "level", "event")
+_OWN_KEY = re.compile(r"[a-z_]+")
 _EVENT_NAME = re.compile(r"[a-z_]+(\.[a-z_]+)+")
 _LONG_TEXTS = frozenset({"exception", "stack"})
 
@@ -158,6 +159,8 @@ class _Hide:
         hidden: dict[str, Any] = {}
         for name, value in event.items():
             key = str(name)
+            if _OWN_KEY.fullmatch(key) is None:
+                key = self._redactor.clean(key)
             clean = value if _is_own(key, value) else self._redactor.hide_item(name, value)
             hidden[escaped(key)] = _escape_deep(clean, key) if self._escape else clean
         return hidden
