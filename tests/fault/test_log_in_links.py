@@ -28,7 +28,7 @@ async def link_of(people: People, user: str) -> str:
 
 
 async def test_another_s_link_is_followed_only_if_that_is_meant(tmp_path: Path) -> None:
-    """The ticket isn't used up by asking; one's own link, and without a log-in any, just works."""
+    """The ticket isn't used up by asking; one's own link just works."""
     async with people_of(tmp_path) as people:
         ann = (await people.log_in("ann")).cookies[0].partition(";")[0]
         ticket = await link_of(people, "wat")
@@ -43,5 +43,14 @@ async def test_another_s_link_is_followed_only_if_that_is_meant(tmp_path: Path) 
         assert (await post(people, SESSION, meant, f"Cookie: {ann}")).status == 401
         own = {"ticket": await link_of(people, "ann")}
         assert (await post(people, SESSION, own, f"Cookie: {ann}")).status == 200
-        other = {"ticket": await link_of(people, "wat")}
-        assert (await post(people, SESSION, other)).status == 200
+
+
+async def test_a_link_without_a_log_in_names_its_user(tmp_path: Path) -> None:
+    """Where there are several users it is asked whether that is who opens it."""
+    async with people_of(tmp_path) as people:
+        link = {"ticket": await link_of(people, "wat")}
+        asked = await post(people, SESSION, link)
+        assert (asked.status, asked.word) == (409, "whose-link")
+        assert "as wat" in str(asked.json)
+        assert not asked.cookies
+        assert (await post(people, SESSION, link | {"replace": True})).status == 200

@@ -166,4 +166,13 @@ async def test_somebody_else_s_link_is_asked_about(tmp_path: Path, chromium: Bro
         await tab.shoot("enter-other-user")
         await tab.button("Log in by the link").click()
         await expect(page.locator("#account")).to_have_text("wat")
+        # Without a log-in it isn't followed blindly either.
+        await page.context.clear_cookies()
+        ticket = await link_of(people, "adm")
+        await tab.open(f"{base}/enter#{ticket}")
+        await expect(page.get_by_role("heading", name="Is this your link?")).to_be_visible()
+        await expect(page.locator("#text")).to_contain_text("as adm")
+        await tab.shoot("enter-whose-link")
+        await tab.button("Log in by the link").click()
+        await expect(page.locator("#account")).to_have_text("adm")
         await tab.open("about:blank")

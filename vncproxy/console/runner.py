@@ -203,7 +203,8 @@ class Runner:
 
         Unasked it means nothing: it must not replace one that works.
         """
-        if self.asks_password and not self._password_given.is_set():
+        if self.asks_password:
+            self._drop_password()
             self._password = password
             self._show_password = self._parts.hide(password)
             self._password_given.set()

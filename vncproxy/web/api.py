@@ -208,8 +208,9 @@ async def issue_ticket(request: web.Request) -> web.Response:
 async def log_in(request: web.Request) -> web.Response:
     """`POST /api/v1/session`: a token or a ticket for a cookie.
 
-    A ticket of somebody else than the cookie's user is refused (409) unless {"replace": true} says
-    that this is meant: whoever makes a link could have others act in the maker's name.
+    A ticket of somebody else than the cookie's user, and without a cookie any at a door that knows
+    several users, is refused (409) unless {"replace": true} says that this is meant: whoever makes
+    a link could have others act in the maker's name.
     """
     parts = services(request)
     body = await json_body(request)
@@ -246,6 +247,8 @@ async def log_in(request: web.Request) -> web.Response:
 
 def _check_same_user(request: web.Request, coming: Identity) -> None:
     present = door(request).session(request)
+    if present is None and door(request).kind == "users":
+        raise AccessError(409, "whose-link", f"This link logs you in as {coming.user}.")
     if present is not None and (present.kind, present.user) != (coming.kind, coming.user):
         raise AccessError(
             409,

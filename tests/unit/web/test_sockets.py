@@ -405,3 +405,19 @@ async def test_an_open_door_needs_no_ticket(tmp_path: Path) -> None:
         assert await home.refused("/websockify/demo?ticket=wrong", origin=True) == 401
         assert await home.refused("/websockify/unknown") == 404
         assert await home.refused("/websockify/demo", host="evil.example") == 421
+
+
+async def test_a_password_that_nobody_asked_for_is_nothing(tmp_path: Path) -> None:
+    """It is neither kept nor hidden from the log, however many come."""
+    async with running(tmp_path, access="token") as setup:
+        home = house(setup)
+        control, screen = await page(home)
+        await control.told("state", lambda m: m["state"] == "running")
+        for number in range(200):
+            await control.wish(type="password", password=f"sd{number:04}")
+        await control.wish(type="password", password="viewer")
+        # What was sent before is read before the close is answered.
+        await control.socket.close()
+        await screen.close()
+        await until(lambda: "viewer.closed" in setup.log.getvalue(), "the words of the log")
+        assert setup.daemon.redactor.clean("viewer sd0000") == "viewer sd0000"

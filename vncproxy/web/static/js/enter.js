@@ -46,15 +46,26 @@ function tellUnusable() {
   );
 }
 
+/** What is asked before a link is followed that may be somebody else's. */
+const QUESTIONS = {
+  "other-user": {
+    title: "Somebody else’s link",
+    text: "Go on only if you expected that.",
+    stay: "Stay logged in",
+  },
+  "whose-link": {
+    title: "Is this your link?",
+    text: "Go on only if that is you: what you do will be recorded under this name.",
+    stay: "Don’t log in",
+  },
+};
+
 /** A link may come from somebody who wants others to act in that name: so it isn't followed blindly. */
-function askWhetherMeant(ticket, text) {
+function askWhetherMeant(ticket, error) {
+  const { title, text, stay } = QUESTIONS[error.word];
   const goOn = element("button", { type: "button", text: "Log in by the link" });
   goOn.addEventListener("click", () => exchange(ticket, true));
-  tell(
-    "Somebody else’s link",
-    [`${text} Go on only if you expected that.`],
-    [element("a", { class: "button primary", href: "/", text: "Stay logged in" }), goOn],
-  );
+  tell(title, [`${error.text} ${text}`], [element("a", { class: "button primary", href: "/", text: stay }), goOn]);
 }
 
 async function exchange(ticket, replace = false) {
@@ -70,8 +81,8 @@ async function exchange(ticket, replace = false) {
     if (mine !== turn) {
       return;
     }
-    if (error.word === "other-user") {
-      askWhetherMeant(ticket, error.text);
+    if (error.word in QUESTIONS) {
+      askWhetherMeant(ticket, error);
       return;
     }
     if ([400, 401, 404, 410].includes(error.status)) {
