@@ -59,9 +59,9 @@ def test_it_is_in_step_with_pyproject(name: str, requirement: Requirement) -> No
     assert found.marker is None or found.marker.evaluate()
 
 
-def test_readme_installs_the_service_from_it() -> None:
+def test_the_service_is_installed_from_it() -> None:
     """Nothing without a hash, the build's tools neither."""
-    _, _, section = (ROOT / "README.md").read_text().partition("## As a service")
+    _, _, section = (ROOT / "systemd" / "README.md").read_text().partition("## Install")
     lines = section.partition("```sh\n")[2].partition("```")[0].splitlines()
     assert [line.partition("/bin/pip ")[2] for line in lines if "/bin/pip " in line] == [
         "install --require-hashes -r requirements-build.txt",

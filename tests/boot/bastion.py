@@ -106,7 +106,7 @@ def drop_in(name: str, text: str) -> None:
 
 
 def settle(signer: Authority) -> None:
-    """Write it all, the second door's unit as README says, and start anew."""
+    """Write it all, the second door's unit as systemd/README.md says, and start anew."""
     accounts()
     SETTINGS.write_text(TEXT)
     renew_certificate(signer)

@@ -46,6 +46,7 @@ from tests.boot.machine import (
 )
 
 CHECKOUT = Path("/root/vncproxy")
+README = CHECKOUT / "systemd" / "README.md"
 STATE = Path("/var/lib/vncproxy")
 AUDIT = STATE / "audit.jsonl"
 BASE = "http://127.0.0.1:6080"
@@ -55,14 +56,14 @@ signers: list[Authority] = []
 
 
 def readme_block(after: str) -> list[str]:
-    """The lines of README's first shell block after some words."""
-    _, _, rest = (CHECKOUT / "README.md").read_text().partition(after)
+    """The lines of the first shell block after some words of systemd/README.md."""
+    _, _, rest = README.read_text().partition(after)
     return rest.partition("```sh\n")[2].partition("```")[0].splitlines()
 
 
 def the_service_is_installed_as_readme_says() -> str:
     """Its commands, but for the first four: the program came with the disk."""
-    lines = readme_block("## As a service")
+    lines = readme_block("## Install")
     assert all(line.startswith("sudo /opt/vncproxy/bin/pip install ") for line in lines[1:4])
     said = must("bash", "-euxc", "\n".join([f"cd {CHECKOUT}", *lines[4:]]))
     (address,) = re.findall(r"^http\S+$", said, flags=re.MULTILINE)
@@ -85,7 +86,7 @@ def systemd_is_told_and_finds_no_fault() -> str:
     assert run("systemd-analyze", "verify", SERVICE, DOOR).said.strip() == ""
     said = must("systemd-analyze", "security", "--no-pager", SERVICE)
     (exposure,) = re.findall(r"Overall exposure level for \S+: ([\d.]+)", said)
-    assert f"is {exposure}." in (CHECKOUT / "README.md").read_text()
+    assert f"is {exposure}." in README.read_text()
     for path, owner, group, mode in (
         (STATE, "vncproxy", "vncproxy", 0o700),
         (TOKEN, "vncproxy", "vncproxy", 0o600),
@@ -149,7 +150,7 @@ def the_sandbox_holds_and_lets_it_work() -> str:
 
 
 def the_check_recipe_works() -> None:
-    """README's systemd-run line: credentials, the API through DNS and TLS, the permission."""
+    """The document's systemd-run line: credentials, the API through DNS and TLS, the permission."""
     (line,) = readme_block("need the credentials as well")
     said = must("bash", "-euc", f"{line} web-1")
     assert "FAIL" not in said, said

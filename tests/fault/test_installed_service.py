@@ -1,4 +1,4 @@
-"""The service as README installs it: its files, and commands next to it."""
+"""The service as systemd/README.md installs it: its files, and commands next to it."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ async def test_commands_find_the_daemon_that_systemd_started(tmp_path: Path) -> 
     assert list(home.iterdir()) == []
 
 
-def test_readme_installs_what_commands_need() -> None:
+def test_what_commands_need_is_installed() -> None:
     """The configuration that names the state directory of the unit."""
-    readme = (ROOT / "README.md").read_text()
+    readme = (ROOT / "systemd" / "README.md").read_text()
     assert "config/service.toml /etc/vncproxy/vncproxy.toml" in readme
     unit = (ROOT / "systemd" / "vncproxy.service").read_text()
     (name,) = re.findall(r"^StateDirectory=(.*)$", unit, flags=re.MULTILINE)

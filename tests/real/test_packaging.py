@@ -15,6 +15,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 STATIC = "vncproxy/web/static/"
 NOVNC = STATIC + "novnc/"
+DOCUMENTS = (
+    *("README.md", "README.zh-CN.md", "CHANGELOG.md", "config/README.md", "systemd/README.md"),
+    *("config/vncproxy.example.toml", "config/recording-format.md", "systemd/vncproxy.service"),
+    *(".github/CONTRIBUTING.md", ".github/SECURITY.md", ".github/console.png", "tests/README.md"),
+)
+"""What is to be read, or to be copied, beside the package."""
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
@@ -23,7 +29,8 @@ def copy_of_the_tree(place: Path) -> Path:
     """What a fresh clone has: no noVNC, no build."""
     tree = place / "tree"
     tree.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
+    for name in ("pyproject.toml", "LICENSE", ".gitignore", *DOCUMENTS):
+        (tree / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tree / name)
     ignored = shutil.ignore_patterns("novnc", "__pycache__", ".novnc-*")
     shutil.copytree(ROOT / "vncproxy", tree / "vncproxy", ignore=ignored)
@@ -89,6 +96,14 @@ def test_the_wheel_has_both_licences(built: Path) -> None:
             assert "MIT" in archive.read(folder + "vendor/pako/LICENSE").decode()
         expression = Parser().parsestr(archive.read(metadata).decode())["License-Expression"]
     assert {"Apache-2.0", "MPL-2.0"} <= set(expression.split(" AND "))
+
+
+def test_the_sdist_has_the_documents(built: Path) -> None:
+    """Whoever unpacks it finds them where README's links lead."""
+    (sdist,) = built.glob("*.tar.gz")
+    listed = subprocess.run(["tar", "-tzf", sdist], check=True, capture_output=True, text=True)
+    inside = {line.partition("/")[2] for line in listed.stdout.splitlines()}
+    assert set(DOCUMENTS) <= inside
 
 
 def test_the_sdist_needs_no_npm(built: Path, tmp_path: Path) -> None:

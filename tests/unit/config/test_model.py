@@ -16,10 +16,15 @@ from vncproxy.config.schema import BLOCKS, SECTIONS
 
 EXAMPLES = Path(__file__).parents[3] / "config"
 EXAMPLE = EXAMPLES / "vncproxy.example.toml"
+DOCUMENT = EXAMPLES / "README.md"
 HOME = {"HOME": "/nonexistent"}
 
 _SETTING = re.compile(r"(?P<off>#?)(?P<key>[a-z_]+) = (?P<value>.+)")
 _HEADER = re.compile(r"(?P<off>#?)\[\[?(?P<name>[a-z]+)\]?\]")
+
+_TABLE = re.compile(r"### \[\[?(?P<section>[a-z]+)\]\]?\n(?P<rows>.*?)(?=\n##)", re.DOTALL)
+_ROW = re.compile(r"^\| `(?P<key>[a-z_]+)` \| (?:`(?P<default>.+?)`|–) \| .+ \|$", re.MULTILINE)
+_RECIPE = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 Setting = tuple[str, str, str, Any]
 """Section, key, how it is commented out, value."""
@@ -113,6 +118,46 @@ def test_the_example_holds_every_default() -> None:
         else:
             shown = tuple(value) if isinstance(value, list) else value
             assert shown == field.default, f"{section}.{key}"
+
+
+def _documented() -> dict[tuple[str, str], str | None]:
+    """The keys in the tables of config/README.md, with their defaults as TOML."""
+    return {
+        (table["section"], row["key"]): row["default"]
+        for table in _TABLE.finditer(DOCUMENT.read_text())
+        for row in _ROW.finditer(table["rows"])
+    }
+
+
+def test_the_document_holds_every_key_and_default() -> None:
+    """As the model has them, none missing and none too many."""
+    documented = _documented()
+    model = {
+        (section, key): field
+        for section, fields in (SECTIONS | BLOCKS).items()
+        for key, field in fields.items()
+    }
+    assert documented.keys() == model.keys()
+    for place, field in model.items():
+        text = documented[place]
+        if field.required or field.default is None:
+            assert text is None, place
+        else:
+            assert text is not None, place
+            value = tomllib.loads(f"value = {text}")["value"]
+            assert (tuple(value) if isinstance(value, list) else value) == field.default, place
+
+
+@pytest.mark.parametrize("number", range(len(_RECIPE.findall(DOCUMENT.read_text()))))
+def test_the_document_s_recipes_load(number: int, tmp_path: Path) -> None:
+    """Each block to copy is a valid file."""
+    text = _RECIPE.findall(DOCUMENT.read_text())[number]
+    # The one name that depends on the machine.
+    text = text.replace('socket_group = "vncproxy-users"', 'socket_group = "root"')
+    file = _with_files(tmp_path, text)
+    # One of them holds a password.
+    file.chmod(0o600)
+    load(file, HOME)
 
 
 def _with_files(tmp_path: Path, text: str) -> Path:

@@ -69,7 +69,13 @@ RIGHTS = (
     "+hset +hget +hmget +hgetall +hexists +hdel "
     "+zadd +zcard +zrem +zremrangebyscore +zrevrangebyscore"
 )
-"""What a user of the server must be allowed, as the README has it."""
+"""What a user of the server must be allowed, as config/README.md has it."""
+
+
+def test_the_document_names_these_rights() -> None:
+    """Operators copy them from there."""
+    document = Path(__file__).parents[3] / "config" / "README.md"
+    assert RIGHTS in " ".join(document.read_text().split())
 
 
 @pytest.mark.real

@@ -1,0 +1,131 @@
+"""The documents: their links lead somewhere, and their tables say what the code says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from vncproxy.errors import CloseCode
+from vncproxy.observe.audit_record import Event
+from vncproxy.observe.metrics import Metrics
+from vncproxy.web.context import Behind
+from vncproxy.web.server import application
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = (
+    "README.md",
+    "README.zh-CN.md",
+    "CHANGELOG.md",
+    "config/README.md",
+    "config/recording-format.md",
+    "systemd/README.md",
+    "tests/README.md",
+    ".github/CONTRIBUTING.md",
+    ".github/SECURITY.md",
+)
+README_MAX_LINES = 150
+PICTURE_MAX_BYTES = 150_000
+
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_BLOCK = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+
+
+def text_of(name: str) -> str:
+    """A document."""
+    return (ROOT / name).read_text()
+
+
+def first_cells(name: str, heading: str) -> list[str]:
+    """What stands in backticks in the first cells of the table below a heading."""
+    section = text_of(name).partition(f"\n{heading}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.+?) \|", section, re.MULTILINE)
+    return [word for cell in rows for word in re.findall(r"`([^`]+)`", cell)]
+
+
+def anchors(name: str) -> set[str]:
+    """The fragments by which a document's headings are reached, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", _BLOCK.sub("", text_of(name)), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_link_leads_somewhere(name: str) -> None:
+    """To a file of this project, and to a heading in it."""
+    for link in _LINK.findall(text_of(name)):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (ROOT / name).parent / path if path else ROOT / name
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target.resolve().relative_to(ROOT).as_posix()), link
+
+
+def test_readme_leads_to_every_document() -> None:
+    """None is found by chance only."""
+    links = {link.partition("#")[0] for link in _LINK.findall(text_of("README.md"))}
+    beside = {"README.md", "config/recording-format.md"}
+    assert set(DOCUMENTS) - beside <= links
+    assert "recording-format.md" in _LINK.findall(text_of("config/README.md"))
+
+
+def test_readme_is_short() -> None:
+    """What is read before anything runs; the rest stands beside what it is about."""
+    assert len(text_of("README.md").splitlines()) <= README_MAX_LINES
+    assert 0 < (ROOT / ".github" / "console.png").stat().st_size <= PICTURE_MAX_BYTES
+
+
+def test_both_languages_say_the_same() -> None:
+    """The same headings, commands, examples and links, in the same order."""
+    english, chinese = text_of("README.md"), text_of("README.zh-CN.md")
+    assert _BLOCK.findall(chinese) == _BLOCK.findall(english)
+    levels = [re.findall(r"^#+ ", one, re.MULTILINE) for one in (english, chinese)]
+    assert levels[0] == levels[1]
+    links = [
+        [link for link in _LINK.findall(one) if not link.startswith("README")]
+        for one in (english, chinese)
+    ]
+    assert sorted(links[0]) == sorted(links[1])
+    rows = [re.findall(r"^\| `vncproxy [^|]+\|", one, re.MULTILINE) for one in (english, chinese)]
+    assert [re.findall(r"`[^`]+`", row) for row in rows[0]] == [
+        re.findall(r"`[^`]+`", row) for row in rows[1]
+    ]
+
+
+def test_every_close_code_is_told() -> None:
+    """Code and reason word, in order; none that isn't sent."""
+    rows = re.findall(r"^\| (\d{4}) \| `([a-z-]+)` \|", text_of("config/README.md"), re.MULTILINE)
+    sent = [code for code in CloseCode if code is not CloseCode.VIEWER_LEFT]
+    assert rows == [(str(int(code)), code.word) for code in sent]
+
+
+def test_every_event_of_the_audit_is_told() -> None:
+    """Each once."""
+    told = first_cells("config/README.md", "## The audit")
+    assert sorted(told) == sorted(["event", *Event])
+
+
+def test_every_metric_is_told() -> None:
+    """By the name under which Prometheus has it."""
+    told = first_cells("systemd/README.md", "## Watching")
+    rendered = Metrics("1").render().decode()
+    families = re.findall(r"^# TYPE (vncproxy_\w+) ", rendered, re.MULTILINE)
+    assert sorted(one for one in told if one.startswith("vncproxy_")) == sorted(
+        one for one in families if not one.endswith("_created")
+    )
+
+
+def test_every_route_is_told() -> None:
+    """With its method; what a page loads by itself is no interface."""
+    section = text_of("config/README.md").partition("## The HTTP API")[2]
+    app = application(cast(Behind, None))
+    for route in app.router.routes():
+        assert route.resource is not None
+        path = route.resource.canonical
+        if route.method == "HEAD" or path.startswith("/static/"):
+            continue
+        told = (f"`{route.method} {path}", f"`{path}")
+        assert any(one in section for one in told), told
