@@ -100,6 +100,8 @@ class Owner:
                     states.append("password")
             async with asyncio.timeout(WAIT_S):
                 await viewer.shake_hands()
+            redactor = self.setup.daemon.redactor
+            assert OTHER_PASSWORD not in redactor.clean(f"the guest said: {OTHER_PASSWORD}")
         finally:
             listening.cancel()
             await control.close()

@@ -149,8 +149,10 @@ async def test_nothing_tells_a_secret(
         await owner.ask_everything()
         await owner.give_passwords()
         await owner.say_it_wrongly()
-        for password in (VNC_PASSWORD, OTHER_PASSWORD):
-            assert password not in setup.daemon.redactor.clean(f"the guest said: {password}")
+        clean = setup.daemon.redactor.clean
+        assert VNC_PASSWORD not in clean(f"the guest said: {VNC_PASSWORD}")
+        # What a page gave is kept for its console alone, and that is over.
+        assert OTHER_PASSWORD in clean(f"the guest said: {OTHER_PASSWORD}")
     said.note("log", *setup.log.getvalue().splitlines(), setup.log.getvalue())
     said.note("standard output", *capfd.readouterr())
     folder = said.planted.found_in_folder(tmp_path / "state", but=frozenset())

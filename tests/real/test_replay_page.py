@@ -206,6 +206,9 @@ async def test_a_damaged_recording(tab: Tab, tmp_path: Path) -> None:
         await page.locator("#play").click()
         await seek(page, 25_000)
         await expect(page.locator("#damaged")).to_be_visible()
+        # The last picture that is right stays.
+        shown = await pixels(page, CANVAS)
+        assert tuple(shown[40, 0][:3]) == (0x20, 0x80, 0x20)
         await tab.shoot("replay-damaged")
         await page.locator("#speed").select_option("16")
         await page.locator("#play").click()

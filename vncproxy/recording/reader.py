@@ -287,9 +287,11 @@ class _Survey:
         intact = not self._check or self._sum(at, chunk) == chunk.crc
         if chunk.tag == layout.BLOCK:
             whole, continues = chunk.flags & layout.WHOLE, chunk.flags & layout.CONTINUES
+            # Nobody can begin at what is damaged at its beginning.
+            whole = whole and intact
             if self._broken_from_ms is not None:
                 continues = False
-                if whole and intact:
+                if whole:
                     self._damage.append(Damage(self._broken_from_ms, chunk.first_ms))
                     self._broken_from_ms = None
             self.blocks.append(Block(at, chunk.first_ms, bool(whole), bool(continues)))

@@ -183,6 +183,8 @@ def test_what_is_damaged(tmp_path: Path, what: str, at: int, span: tuple[int, in
     assert recording.header.user == "ann"
     # The block after it is begun anew.
     assert not recording.blocks[-1].continues
+    # Before that, the last picture that is right is shown.
+    assert recording.block_at(1500) == 0
     recording.close()
     found = readable(path)
     assert found[:3] == [b"opening", b"key 0", b"seen 0"]
