@@ -137,7 +137,7 @@ export const CLOSE_CODES = [
     "code": 4500,
     "word": "upstream-protocol",
     "title": "The cloud’s end broke the VNC protocol",
-    "text": "It sent something that vncproxy can’t read. If that was a kind of message it doesn’t know, the next try passes everything on unread (opaque mode), without keepalive and sharing.",
+    "text": "It sent something that vncproxy can’t read. If the same unknown message ends two connections in a row, the next one passes everything on unread (opaque mode), without keepalive and sharing.",
     "retry": "never",
     "action": "again",
     "button": "Try again"
