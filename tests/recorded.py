@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.decoder import Decoder
-from vncproxy.console import recording_desk
+from vncproxy.console import session_recordings
 from vncproxy.console.recorder import Recorder
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.recording.layout import Kind, Record
@@ -32,7 +32,7 @@ def record_everybody(monkeypatch: pytest.MonkeyPatch, *, key_interval_s: float =
 
     monkeypatch.setattr(sockets, "_who", recorded)
     recorder = partial(Recorder, key_interval_s=key_interval_s)
-    monkeypatch.setattr(recording_desk, "Recorder", recorder)
+    monkeypatch.setattr(session_recordings, "Recorder", recorder)
 
 
 def recordings(state: Path) -> list[Path]:

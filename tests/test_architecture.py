@@ -13,51 +13,34 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "vncproxy"
 
-# What each part may import, besides itself.
-# cli -> commands -> app -> service -> web -> console -> the rest.
+# What each part may import, besides itself. Imports point one way:
+# cli -> commands -> app -> service -> web -> access -> console
+#     -> (websocket, recording, cluster, throttle, aliyun) -> rfb.
+# Everybody may know audit, observe, config, errors and tasks; these know nothing above them.
+_COMMON = frozenset({"errors", "tasks", "audit", "observe", "config"})
+_BELOW_CONSOLE = _COMMON | {"websocket", "recording", "cluster", "throttle", "aliyun", "rfb"}
+_BELOW_WEB = _BELOW_CONSOLE | {"console", "access"}
+_BELOW_APP = _BELOW_WEB | {"", "web", "service", "simulator"}
 ALLOWED: dict[str, frozenset[str]] = {
     "": frozenset(),
     "errors": frozenset(),
     "rfb": frozenset(),
     "simulator": frozenset(),
+    "tasks": frozenset({"errors", "observe"}),
+    "audit": frozenset({"errors"}),
     "observe": frozenset({"errors"}),
     "config": frozenset({"errors"}),
-    "throttle": frozenset({"errors", "observe"}),
     "aliyun": frozenset({"errors", "observe"}),
+    "throttle": frozenset({"errors", "observe"}),
     "recording": frozenset({"errors", "rfb"}),
-    "console": frozenset({"errors", "observe", "config", "aliyun", "throttle", "recording", "rfb"}),
-    "web": frozenset(
-        {"errors", "observe", "config", "console", "aliyun", "throttle", "recording", "rfb"}
-    ),
-    # What the composition root puts together, and what it does for the service manager.
-    "service": frozenset(
-        {
-            *("", "errors", "observe", "config", "console", "aliyun", "throttle", "recording"),
-            *("rfb", "web"),
-        }
-    ),
-    "app": frozenset(
-        {
-            "",
-            "service",
-            "errors",
-            "observe",
-            "config",
-            "console",
-            "aliyun",
-            "throttle",
-            "recording",
-            "rfb",
-            "web",
-            "simulator",
-        }
-    ),
-    "commands": frozenset(
-        {
-            *("app", "errors", "observe", "config", "console", "aliyun", "throttle", "rfb"),
-            *("recording", "service", "web", "simulator"),
-        }
-    ),
+    "websocket": frozenset({"errors", "tasks", "config", "aliyun", "rfb"}),
+    "cluster": frozenset({"errors", "config", "throttle"}),
+    "console": _BELOW_CONSOLE,
+    "access": _BELOW_CONSOLE | {"console"},
+    "web": _BELOW_WEB,
+    "service": _BELOW_WEB | {"", "web"},
+    "app": _BELOW_APP,
+    "commands": _BELOW_APP | {"app"},
     "cli": frozenset({"", "commands", "app", "errors", "observe", "config", "simulator"}),
     "__main__": frozenset({"cli"}),
 }
@@ -70,8 +53,8 @@ PURE = (
     "throttle.backoff",
     "aliyun.signing",
     "aliyun.vncurl",
-    "observe.audit_record",
-    "observe.audit_verdict",
+    "audit.record",
+    "audit.verification",
     "console.lifecycle",
     "recording.layout",
 )
@@ -79,7 +62,7 @@ IMPURE = frozenset({"asyncio", "aiohttp", "websockets", "structlog", "time"})
 
 # The only places that start tasks: each keeps them and waits for their end. The simulator may not
 # use the daemon's.
-TASK_KEEPERS = frozenset({"console.tasks", "app", "simulator.session"})
+TASK_KEEPERS = frozenset({"tasks", "app", "simulator.session"})
 TASK_STARTERS = frozenset({"create_task", "ensure_future"})
 
 

@@ -10,10 +10,10 @@ ROOT = Path(__file__).resolve().parents[1]
 ELSEWHERE: dict[str, str] = {
     "__main__.py": "tests/unit/test_cli.py",  # which runs `python -m vncproxy`
     "service/doors.py": "tests/fault/test_new_configuration.py",  # they lead into a whole daemon
-    "service/given.py": "tests/fault/test_new_configuration.py",  # as does what they are given
+    "service/loaded_config.py": "tests/fault/test_new_configuration.py",  # as it
     "web/native_door.py": "tests/fault/test_native.py",  # a door needs a house
     "web/context.py": "tests/unit/web/test_api.py",  # the keys by which handlers find their parts
-    "web/identity.py": "tests/unit/web/test_door.py",  # who is asking, without behaviour of its own
+    "access/identity.py": "tests/unit/web/test_door.py",  # a value
 }
 
 # Tests of files that aren't Python, and what they are about.

@@ -15,27 +15,29 @@ from urllib.parse import urlsplit
 import structlog
 
 from vncproxy import __version__
+from vncproxy.access.authority import Authority
+from vncproxy.access.identity import BY_TOKEN
+from vncproxy.access.login_sessions import Sessions, daemon_id
+from vncproxy.access.tickets import Tickets
 from vncproxy.aliyun.vncurl import VncUrl
+from vncproxy.audit.log import AuditLog
+from vncproxy.audit.record import Entry
+from vncproxy.audit.record import Event as AuditEvent
+from vncproxy.audit.refusals import Refusals
+from vncproxy.cluster.cluster import Bastion, bastion_of
 from vncproxy.config.model import Config
 from vncproxy.config.reload import without_restart
 from vncproxy.config.search import audit_path, control_path, state_folder, token_path
 from vncproxy.config.secrets import ensure_token
 from vncproxy.config.users_file import User
-from vncproxy.console.bastion import Bastion, bastion_of
+from vncproxy.console.dependencies import ConsoleParts
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.inventory import Inventory
-from vncproxy.console.learned import FILE_NAME as LEARNED_FILE
-from vncproxy.console.learned import LearnedStore
-from vncproxy.console.leg import Leg
-from vncproxy.console.parts import ConsoleParts
+from vncproxy.console.instance_list import Inventory
+from vncproxy.console.keepalive_memory import FILE_NAME as LEARNED_FILE
+from vncproxy.console.keepalive_memory import LearnedStore
 from vncproxy.console.registry import Registry
-from vncproxy.console.tasks import Tasks, all_ended
-from vncproxy.console.upstream_leg import dial
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import CloseCode, CloseReason, Side
-from vncproxy.observe.audit import AuditLog
-from vncproxy.observe.audit_record import Entry
-from vncproxy.observe.audit_record import Event as AuditEvent
 from vncproxy.observe.lag import watch_lag
 from vncproxy.observe.line_writer import LineWriter
 from vncproxy.observe.logging import LogStream, capture_uncaught, configure
@@ -43,17 +45,15 @@ from vncproxy.observe.metrics import Metrics
 from vncproxy.observe.notify import Notifier, watchdog_interval_s
 from vncproxy.observe.redaction import Redactor
 from vncproxy.recording.recordings import Recordings
-from vncproxy.service.accidents import refuse_accidents, worth_saying
 from vncproxy.service.activation import entrances
 from vncproxy.service.cloud import CurrentCloud, budget_of, cloud_of, cloud_over, renewed
 from vncproxy.service.doors import Doors
-from vncproxy.service.given import Given
-from vncproxy.service.grants import rules_in_force, users_changed, users_in_force
-from vncproxy.service.heart import beat, open_in_words, tell_status
 from vncproxy.service.hours import PassingHours
-from vncproxy.service.missing import tell_missing
+from vncproxy.service.loaded_config import Given
 from vncproxy.service.readiness import Readiness, check_ledger_at_start
 from vncproxy.service.reload import Reloads, Source
+from vncproxy.service.reload_guard import refuse_accidents, worth_saying
+from vncproxy.service.rules_audit import rules_in_force, users_changed, users_in_force
 from vncproxy.service.shutdown import (
     AUDIT_PART,
     CONSOLES_PART,
@@ -62,17 +62,17 @@ from vncproxy.service.shutdown import (
     Stopped,
     threads_at_work,
 )
+from vncproxy.service.startup_warnings import tell_missing
 from vncproxy.service.state import make_state_folder, recording_folder_of, recordings_of
-from vncproxy.web.authority import Authority
+from vncproxy.service.watchdog import beat, open_in_words, tell_status
+from vncproxy.tasks import Tasks, all_ended
 from vncproxy.web.context import Services
 from vncproxy.web.door import Token
-from vncproxy.web.identity import BY_TOKEN
 from vncproxy.web.native_door import NativeDoor
-from vncproxy.web.presence import Presence
-from vncproxy.web.refusals import Refusals
+from vncproxy.web.open_sockets import Presence
 from vncproxy.web.server import Server
-from vncproxy.web.sessions import Sessions, daemon_id
-from vncproxy.web.tickets import Tickets
+from vncproxy.websocket.gateway_transport import dial
+from vncproxy.websocket.transport import Leg
 
 _log = structlog.get_logger("vncproxy.app")
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
-from vncproxy.web import peer
+from vncproxy.websocket import peer_account
 
 FOUND = Path("/var/lib/vncproxy/probe.json")
 _CLONE_NEWUSER = 0x10000000
@@ -45,8 +45,8 @@ def owner_by_netlink() -> int | None:
         stack.enter_context(socket.create_connection(door.getsockname()))
         far, _ = door.accept()
         stack.enter_context(far)
-        stack.enter_context(patch.object(peer, "_listed", lambda *_: None))
-        return peer.tcp_uid(far.getpeername(), far.getsockname())
+        stack.enter_context(patch.object(peer_account, "_listed", lambda *_: None))
+        return peer_account.tcp_uid(far.getpeername(), far.getsockname())
 
 
 def found() -> dict[str, object]:

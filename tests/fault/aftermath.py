@@ -13,7 +13,7 @@ from unittest.mock import patch
 import aiohttp
 
 from tests.setup import WAIT_S, Running, Viewer, running
-from vncproxy.console.parts import HANDSHAKE_TIMEOUT_S, ConsoleParts
+from vncproxy.console.dependencies import HANDSHAKE_TIMEOUT_S, ConsoleParts
 from vncproxy.errors import REASON_MAX_BYTES
 
 

@@ -12,13 +12,13 @@ import pytest
 from aiohttp import web
 
 from tests.fault.secret_search import Planted, told_by
-from vncproxy.console.parts import ConsoleParts
+from vncproxy.access.login_sessions import Sessions
+from vncproxy.access.tickets import EntryTicket, Tickets, ViewerTicket
+from vncproxy.console.dependencies import ConsoleParts
 from vncproxy.errors import CloseReason, VncproxyError
 from vncproxy.simulator.gateway import Gateway
 from vncproxy.simulator.tickets import Tickets as GatewayTickets
-from vncproxy.web.sessions import Sessions
-from vncproxy.web.tickets import EntryTicket, Tickets, ViewerTicket
-from vncproxy.web.viewer_leg import ViewerLeg
+from vncproxy.websocket.browser_transport import ViewerLeg
 
 REFLECTIONS = ("redirect", "body", "header", "no upgrade", "garbage")
 """Kinds of answers to a dial that have the VncUrl in them."""

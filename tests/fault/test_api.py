@@ -10,7 +10,7 @@ import pytest
 from tests.fault.aftermath import dials, farewell, shows, under_fault, url_calls
 from tests.setup import until
 from vncproxy.config.model import Aliyun, Limits
-from vncproxy.console.parts import FIRST_PAUSE_S
+from vncproxy.console.dependencies import FIRST_PAUSE_S
 from vncproxy.simulator.faults import ANY, ApiFault
 from vncproxy.simulator.settings import AccessKey, SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator

@@ -21,10 +21,10 @@ from tests.fault.test_native import PASSWORD, instance, proved
 from tests.page import page
 from tests.setup import Running, running, until
 from tests.unit.web.conftest import house
+from vncproxy.audit.record import parse
+from vncproxy.audit.verification import Verdict, verify
 from vncproxy.config.model import Audit, Limits
 from vncproxy.errors import AuditError
-from vncproxy.observe.audit_record import parse
-from vncproxy.observe.audit_verdict import Verdict, verify
 
 FULL = (
     "The audit can't be written: its disk is full. Until it can, nothing is opened and control "
@@ -403,8 +403,8 @@ async def test_a_daemon_killed_hard(tmp_path: Path) -> None:
 _HAMMERS = """
     import asyncio, sys
     from pathlib import Path
-    from vncproxy.observe.audit import AuditLog
-    from vncproxy.observe.audit_record import Entry, Event
+    from vncproxy.audit.log import AuditLog
+    from vncproxy.audit.record import Entry, Event
 
     async def main():
         audit = AuditLog(Path(sys.argv[1]))

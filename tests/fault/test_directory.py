@@ -11,10 +11,10 @@ import pytest
 
 from tests.setup import WAIT_S, Running, running, until
 from tests.unit.web.raw_http import Answer, ask
+from vncproxy.access import directory
+from vncproxy.access.accounts import least_uid
 from vncproxy.config.model import Listen, Rule
-from vncproxy.web import directory
 from vncproxy.web import door as door_module
-from vncproxy.web.accounts import least_uid
 
 RULES = (Rule(users=("@ops",), instances=("*",)),)
 DOORS = (

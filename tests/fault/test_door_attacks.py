@@ -21,7 +21,7 @@ from vncproxy.config.load import load
 from vncproxy.config.model import Access, Limits
 from vncproxy.errors import AuditError, ConfigError
 from vncproxy.web.acceptor import Acceptor
-from vncproxy.web.crowd import STRANGERS_MAX
+from vncproxy.web.connection_limits import STRANGERS_MAX
 
 INSTANCES = "/api/v1/instances"
 ADMISSION = "/api/v1/consoles/demo/admission"

@@ -23,15 +23,15 @@ import pytest
 from tests.fault.aftermath import farewell, under_fault
 from tests.hostile_gateway import FRAMES, HEAVY, IDLE, HostileGateway, hostile_gateway
 from tests.setup import PIXELS, Running, Viewer, fence, key, pointer, set_encodings, until
-from vncproxy.console import intake
-from vncproxy.console.intake import TURN_BYTES
 from vncproxy.console.link import TURN_WORK as LINK_WORK
 from vncproxy.console.link import Link
-from vncproxy.console.stage import Stage
+from vncproxy.console.message_router import Stage
 from vncproxy.console.viewer import TURN_WORK as VIEWER_WORK
 from vncproxy.console.viewer import Viewer as ServedViewer
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
+from vncproxy.websocket import intake
+from vncproxy.websocket.intake import TURN_BYTES
 
 STILL = SimulatorSettings(animated=False, width=320, height=240)
 OTHER_PIXELS = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)

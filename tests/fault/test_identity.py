@@ -13,14 +13,14 @@ import msgspec
 import pytest
 
 from tests.setup import Running, running, until
+from tests.unit.access.test_users import add
 from tests.unit.web.raw_http import Answer, ask
-from tests.unit.web.test_users import add
+from vncproxy.access.login_attempts import FREE
 from vncproxy.config.model import Access, Limits, Listen, Rule
 from vncproxy.config.users_file import change_users
 from vncproxy.console.console import Console
 from vncproxy.console.registry import Registry
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
-from vncproxy.web.attempts import FREE
 from vncproxy.web.session import announce
 
 DEMO = "/api/v1/consoles/demo"

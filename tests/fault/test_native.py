@@ -12,12 +12,12 @@ import pytest
 import uvloop
 
 from tests.setup import WAIT_S, key, running, until
+from vncproxy.audit.record import Entry
 from vncproxy.config.model import Instance, Limits
-from vncproxy.observe.audit_record import Entry
 from vncproxy.rfb.vnc_auth import response
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID
 from vncproxy.web.native_door import UNPROVED_PER_ACCOUNT_MAX
-from vncproxy.web.tcp_leg import TcpLeg
+from vncproxy.websocket.tcp_transport import TcpLeg
 
 PASSWORD = "native1"
 

@@ -15,11 +15,11 @@ from tests.fault.test_native import PASSWORD, instance, proved, words
 from tests.fault.test_new_configuration import reload
 from tests.recorded import recordings
 from tests.setup import WAIT_S, Running, key, running, until
+from vncproxy.access.directory import Directory
 from vncproxy.config.model import Config, Rule
 from vncproxy.recording.reader import Recording
 from vncproxy.service import hours as hours_module
-from vncproxy.web.directory import Directory
-from vncproxy.web.tcp_leg import TcpLeg
+from vncproxy.websocket.tcp_transport import TcpLeg
 
 
 async def refusal(port: int) -> str:
@@ -149,7 +149,7 @@ async def test_the_daemon_s_own_account_is_the_owner(
 ) -> None:
     """It can read the token, so no rule could keep it out."""
     kernel.uid = 70002
-    monkeypatch.setattr("vncproxy.web.accounts.os.geteuid", lambda: 70002)
+    monkeypatch.setattr("vncproxy.access.accounts.os.geteuid", lambda: 70002)
     async with running(tmp_path, instance=instance(tmp_path, port), rule=rule()) as setup:
         _, writer, _ = await let_in(port)
         (opened,) = audited(setup, "open")

@@ -18,8 +18,9 @@ from msgspec.structs import replace
 from tests.authority import Authority
 from tests.fault.test_audit import records
 from tests.setup import Closed, Running, Viewer, running, until
+from tests.unit.access.test_users import add
 from tests.unit.web.conftest import house
-from tests.unit.web.test_users import add
+from vncproxy.audit.verification import verify
 from vncproxy.config.model import (
     Access,
     Aliyun,
@@ -34,7 +35,6 @@ from vncproxy.config.model import (
     State,
 )
 from vncproxy.errors import ConfigError, ConfigProblem
-from vncproxy.observe.audit_verdict import verify
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 
 

@@ -301,7 +301,7 @@ async def test_a_viewer_that_reads_nothing_is_let_go(
 ) -> None:
     """4413 after slow_viewer_timeout; the others go on all the while."""
     # It won't read its farewell either.
-    monkeypatch.setattr("vncproxy.web.viewer_leg.CLOSE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("vncproxy.websocket.browser_transport.CLOSE_TIMEOUT_S", 0.2)
     limits = Limits(slow_viewer_timeout=1.0, ping_interval=60.0, ping_timeout=60.0)
     async with (
         moving(tmp_path, limits) as (setup, screen),

@@ -15,7 +15,7 @@ from tests.fault.aftermath import dials, farewell, shows, under_fault, url_calls
 from tests.recording_screen import recording_screen
 from tests.setup import WAIT_S, Running, Viewer, key, until
 from vncproxy.config.model import Instance, Limits
-from vncproxy.console.parts import FIRST_PAUSE_S
+from vncproxy.console.dependencies import FIRST_PAUSE_S
 from vncproxy.simulator.faults import ApiFault, GatewayFault, GatewayFaultKind, Step
 from vncproxy.simulator.sabotage import Ending
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings

@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.decoder import Decoder
 from tests.property.model_server import CURSOR_COLOUR, RAW, Shifts, packed
-from vncproxy.console.viewer_screen import ViewerScreen
+from vncproxy.console.viewer_updates import ViewerScreen
 
 FENCE, CONTINUOUS = -312, -313
 END = 150

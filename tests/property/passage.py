@@ -19,10 +19,9 @@ from tests.unit.console.fakes import (
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Limits
 from vncproxy.console.console import Console
+from vncproxy.console.dependencies import ConsoleParts
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.learned import Learned, LearnedStore
-from vncproxy.console.leg import Leg
-from vncproxy.console.parts import ConsoleParts
+from vncproxy.console.keepalive_memory import Learned, LearnedStore
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, Side
@@ -30,6 +29,7 @@ from vncproxy.observe.metrics import Metrics
 from vncproxy.simulator import lengths
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.memory import MemoryLedger
+from vncproxy.websocket.transport import Leg
 
 WIDTH, HEIGHT = 64, 48
 LAST_RECT, QEMU_KEY, EXTENDED_SIZE, EXTENDED_BUTTONS = -224, -258, -308, -316

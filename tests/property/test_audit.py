@@ -7,8 +7,8 @@ import io
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from vncproxy.observe.audit_record import Entry, Event, Head, encode
-from vncproxy.observe.audit_verdict import verify
+from vncproxy.audit.record import Entry, Event, Head, encode
+from vncproxy.audit.verification import verify
 
 TEXTS = st.text(max_size=12)
 ENTRIES = st.builds(

@@ -11,13 +11,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vncproxy.config.build import Builder, Folders
+from vncproxy.config.checks import check_relations
 from vncproxy.config.environment import overrides
 from vncproxy.config.files import check_files
 from vncproxy.config.lines import line_map
 from vncproxy.config.load import load
 from vncproxy.config.model import Config
-from vncproxy.config.relations import check_relations
-from vncproxy.config.report import Report
+from vncproxy.config.problems import Report
 from vncproxy.config.schema import BLOCKS, SECTIONS
 from vncproxy.errors import ConfigError
 

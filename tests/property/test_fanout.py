@@ -27,8 +27,8 @@ from tests.property.model_server import (
     Shifts,
 )
 from tests.property.model_viewer import CONTINUOUS, END, FENCE, ModelViewer
-from vncproxy.console.fanout import Fanout
-from vncproxy.console.screen_memory import ScreenMemory
+from vncproxy.console.screen_state import ScreenMemory
+from vncproxy.console.shared_screen import Fanout
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import StreamBroken, UpdateStarted
 from vncproxy.rfb.server_stream import ServerStream

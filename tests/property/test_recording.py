@@ -29,9 +29,9 @@ from tests.property.model_server import (
     Shifts,
 )
 from tests.recorded import NOVNC_SHIFTS, played_from
-from vncproxy.console.fanout import Fanout
 from vncproxy.console.recorder import Recorder
-from vncproxy.console.screen_memory import ScreenMemory
+from vncproxy.console.screen_state import ScreenMemory
+from vncproxy.console.shared_screen import Fanout
 from vncproxy.recording.file import RecordingFile
 from vncproxy.recording.layout import Header, Kind
 from vncproxy.recording.reader import Recording

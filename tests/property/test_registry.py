@@ -17,22 +17,22 @@ from hypothesis import strategies as st
 
 from tests.unit.console.fakes import VIEWER_HANDSHAKE
 from tests.unit.console.surroundings import INSTANCE, KICKED, Clock, Surroundings, ViewerLeg
+from vncproxy.access.authority import Authority
+from vncproxy.access.users import Users
 from vncproxy.aliyun.vncurl import VncUrl
+from vncproxy.audit.record import Entry
+from vncproxy.cluster.ownership import Owner
 from vncproxy.console.console import Console
-from vncproxy.console.learned import Learned
-from vncproxy.console.leg import Leg
+from vncproxy.console.keepalive_memory import Learned
 from vncproxy.console.lifecycle import State
-from vncproxy.console.ownership import Owner
 from vncproxy.console.registry import Registry
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import Side
-from vncproxy.observe.audit_record import Entry
-from vncproxy.web.authority import Authority
 from vncproxy.web.context import Services
-from vncproxy.web.presence import Presence
+from vncproxy.web.open_sockets import Presence
 from vncproxy.web.session import announce, serve
-from vncproxy.web.users import Users
+from vncproxy.websocket.transport import Leg
 
 LINGER_S = 30.0
 MAX_VIEWERS = 16

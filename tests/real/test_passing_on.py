@@ -16,9 +16,9 @@ from tests.real.peers.browser import Browser, chromium
 from tests.real.peers.process import free_port
 from tests.real.peers.valkey import ValkeyServer, valkey_server
 from tests.setup import Running, running, until
+from vncproxy.cluster.valkey_ownership import SharedOwnership
 from vncproxy.config.model import Access, Limits, Listen, Throttle
 from vncproxy.console import registry
-from vncproxy.console.shared_ownership import SharedOwnership
 from vncproxy.simulator.settings import SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
 from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore

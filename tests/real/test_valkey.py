@@ -16,9 +16,9 @@ from tests.line import line
 from tests.real.peers.valkey import ValkeyServer
 from tests.real.peers.valkey import valkey_server as start_valkey_server
 from tests.setup import Running, Viewer, running, until
+from vncproxy.cluster.valkey_ownership import SharedOwnership
 from vncproxy.config.model import Instance, Limits, Throttle
 from vncproxy.console import registry
-from vncproxy.console.shared_ownership import SharedOwnership
 from vncproxy.rfb.vnc_auth import response
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator

@@ -16,7 +16,7 @@ from tests.real.console_tab import Tab, fresh_tab
 from tests.real.peers.browser import Browser
 from tests.real.peers.browser import chromium as start_chromium
 from tests.setup import Running, running
-from tests.unit.web.test_users import add
+from tests.unit.access.test_users import add
 from vncproxy.config.model import Access, Config, Listen, Rule
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from vncproxy.audit.record import LINE_MAX_BYTES
+from vncproxy.audit.verification import Verdict, verify
 from vncproxy.errors import AuditError
-from vncproxy.observe.audit_record import LINE_MAX_BYTES
-from vncproxy.observe.audit_verdict import Verdict, verify
 
 
 def verify_file(path: Path, head: str | None) -> Verdict:

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from vncproxy.access.login_sessions import known_daemon_id
+from vncproxy.cluster.cluster import bastion_of
 from vncproxy.commands.daemon_client import another_daemon, base_url, daemon_at, is_listened_on
 from vncproxy.commands.reachability import CONNECT_TIMEOUT_S, endpoint_reached, gateway_reached
 from vncproxy.config.address import TcpAddress, UnixAddress
@@ -21,19 +23,17 @@ from vncproxy.config.model import Config, Listen
 from vncproxy.config.search import state_folder
 from vncproxy.config.store_url import is_shared
 from vncproxy.config.users_file import read_users
-from vncproxy.console.bastion import bastion_of
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.inventory import Inventory
+from vncproxy.console.instance_list import Inventory
 from vncproxy.errors import CloudError, VncproxyError
 from vncproxy.service.cloud import Cloud, budget_of, cloud_of
 from vncproxy.service.instances import instances_of
-from vncproxy.service.missing import NO_INSTANCES
+from vncproxy.service.startup_warnings import NO_INSTANCES
 from vncproxy.service.state import make_state_folder, recordings_of, records
 from vncproxy.web import pages
 from vncproxy.web.origin import LOOPBACK_NAMES, host_name
-from vncproxy.web.peer import tells_owners
 from vncproxy.web.server import tcp_socket
-from vncproxy.web.sessions import known_daemon_id
+from vncproxy.websocket.peer_account import tells_owners
 
 
 @dataclass(frozen=True, slots=True)

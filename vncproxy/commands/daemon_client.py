@@ -18,13 +18,13 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from vncproxy.access.login_sessions import known_daemon_id
 from vncproxy.config.address import TcpAddress, UnixAddress
 from vncproxy.config.model import Config, Listen
 from vncproxy.config.search import control_path, state_folder, token_path
 from vncproxy.config.secrets import read_secret
 from vncproxy.errors import AccessError, ConfigError, VncproxyError
 from vncproxy.web.health import DAEMON_HEADER
-from vncproxy.web.sessions import known_daemon_id
 
 CALL_TIMEOUT_S = 30.0
 PROBE_TIMEOUT_S = 2.0

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from vncproxy.access.accounts import is_person, uid_of
+from vncproxy.access.authority import Authority
+from vncproxy.access.identity import ANYONE, Identity
+from vncproxy.access.rules import Role
+from vncproxy.access.users import Users
 from vncproxy.commands.check import Finding
 from vncproxy.config.model import Config
 from vncproxy.config.user_name import is_user_name
@@ -14,11 +19,6 @@ from vncproxy.console.instance import ConsoleInstance
 from vncproxy.errors import VncproxyError
 from vncproxy.service.cloud import cloud_of
 from vncproxy.service.instances import inventory_of
-from vncproxy.web.accounts import is_person, uid_of
-from vncproxy.web.authority import Authority
-from vncproxy.web.identity import ANYONE, Identity
-from vncproxy.web.rules import Role
-from vncproxy.web.users import Users
 
 _OWNER_ONLY = 'access = "token": whoever has the token may do everything, and nobody else'
 _NO_ACCOUNT = "this machine has no account of this name"

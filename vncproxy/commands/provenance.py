@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from vncproxy.audit.record import Event, Record, parse
 from vncproxy.commands.audit import lines_of
 from vncproxy.errors import AuditError
-from vncproxy.observe.audit_record import Event, Record, parse
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ import socket
 from vncproxy.aliyun.proxies import Proxy
 from vncproxy.aliyun.regions import nearest_region
 from vncproxy.aliyun.vncurl import VncUrl
-from vncproxy.console.upstream_leg import probe
 from vncproxy.errors import CloudError, UpstreamError, UrlExpired
 from vncproxy.service.cloud import Cloud
+from vncproxy.websocket.gateway_transport import probe
 
 CONNECT_TIMEOUT_S = 10.0
 CLOCK_TOLERANCE_S = 600.0

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from vncproxy.aliyun.vncurl import official_page_url
+from vncproxy.cluster.cluster import bastion_of
 from vncproxy.commands.daemon_client import (
     DaemonClient,
     NoDaemonError,
@@ -14,7 +15,6 @@ from vncproxy.commands.daemon_client import (
 )
 from vncproxy.config.model import Config
 from vncproxy.config.search import state_folder
-from vncproxy.console.bastion import bastion_of
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.errors import AccessError, ConfigError, ConfigProblem, LedgerError, LocalError
 from vncproxy.service.cloud import budget_of, cloud_of

@@ -13,10 +13,10 @@ from msgspec import Struct
 from msgspec.structs import FieldInfo
 
 from vncproxy.config.environment import Override
-from vncproxy.config.found import shown
 from vncproxy.config.lines import Path as KeyPath
 from vncproxy.config.model import Config
-from vncproxy.config.report import Report
+from vncproxy.config.problem_words import shown
+from vncproxy.config.problems import Report
 from vncproxy.config.schema import (
     BLOCK_STRUCTS,
     BLOCKS,

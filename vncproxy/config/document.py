@@ -7,9 +7,9 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vncproxy.config.found import looks_secret
 from vncproxy.config.lines import Path as KeyPath
 from vncproxy.config.lines import line_map
+from vncproxy.config.problem_words import looks_secret
 from vncproxy.errors import ConfigError, ConfigProblem
 
 MAX_FILE_BYTES = 1 << 20

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vncproxy.config.found import named
+from vncproxy.config.problem_words import named
 from vncproxy.config.schema import BLOCKS, SECTIONS, Shape, nearest, shape
 from vncproxy.errors import ConfigProblem
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from vncproxy.config.lines import Path as KeyPath
 from vncproxy.config.model import Config
 from vncproxy.config.ownership import EXPECTED, foreign_hands, foreign_owner, trusted_uids
-from vncproxy.config.report import Report
+from vncproxy.config.problems import Report
 from vncproxy.config.search import state_folder
 from vncproxy.config.secrets import (
     FORBIDDEN_MODE,

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vncproxy.config.build import Builder, Folders
+from vncproxy.config.checks import check_relations
 from vncproxy.config.document import Document, read_document
 from vncproxy.config.environment import overrides
 from vncproxy.config.files import check_files
 from vncproxy.config.model import Config
-from vncproxy.config.relations import check_relations
-from vncproxy.config.report import Report
+from vncproxy.config.problems import Report
 from vncproxy.config.search import find_file, home_folder
 from vncproxy.errors import ConfigError
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from vncproxy.config import kinds
+from vncproxy.config import types
 from vncproxy.config.address import Address, parse_address
 from vncproxy.config.store_url import without_login
 
@@ -18,28 +18,28 @@ from vncproxy.config.store_url import without_login
 class Listen(Struct, frozen=True, kw_only=True):
     """One door: where viewers come in and how they show who they are ([[listen]])."""
 
-    name: kinds.Name = "local"
+    name: types.Name = "local"
     """Unique among the doors; the FileDescriptorName under socket activation."""
-    address: kinds.Door = "127.0.0.1:6080"
+    address: types.Door = "127.0.0.1:6080"
     """IP address and port, or unix: and an absolute path. 6080 is noVNC's customary port."""
-    access: kinds.AccessKind = "token"
+    access: types.AccessKind = "token"
     """Who may enter: token (one owner), users (those of users_file), peer (accounts of this
     machine), header (whom a proxy names), open (everybody; loopback only)."""
-    certificate: kinds.FilePath | None = None
+    certificate: types.FilePath | None = None
     """PEM with the chain, together with key: https and wss."""
-    key: kinds.FilePath | None = None
+    key: types.FilePath | None = None
     """PEM, together with certificate."""
-    insecure: kinds.Flag = False
+    insecure: types.Flag = False
     """Allows a non-loopback TCP address without TLS."""
-    socket_mode: kinds.SocketMode = "0660"
+    socket_mode: types.SocketMode = "0660"
     """Mode of a Unix socket, octal."""
-    socket_group: kinds.Text | None = None
+    socket_group: types.Text | None = None
     """Group of a Unix socket; default: the daemon's own."""
-    trusted_proxies: kinds.Addresses = ()
+    trusted_proxies: types.Addresses = ()
     """For access = "header": the proxies' addresses; a Unix socket needs none."""
-    user_header: kinds.Text = "X-Forwarded-User"
+    user_header: types.Text = "X-Forwarded-User"
     """For access = "header": who the user is."""
-    header_secret_file: kinds.FilePath | None = None
+    header_secret_file: types.FilePath | None = None
     """For access = "header": what the proxy sends as X-Vncproxy-Secret."""
 
     @property
@@ -56,39 +56,39 @@ class Listen(Struct, frozen=True, kw_only=True):
 class Access(Struct, frozen=True, kw_only=True):
     """Who is let in, for all doors ([access])."""
 
-    token_file: kinds.FilePath | None = None
+    token_file: types.FilePath | None = None
     """The owner's token; default: token in the state directory, made when missing."""
-    users_file: kinds.FilePath | None = None
+    users_file: types.FilePath | None = None
     """For access = "users": the users and the hashes of their tokens; see `vncproxy user`."""
-    allowed_hosts: kinds.Hosts = ()
+    allowed_hosts: types.Hosts = ()
     """Names in a request's Host besides loopback names and the door's own, any port."""
-    allowed_origins: kinds.Origins = ()
+    allowed_origins: types.Origins = ()
     """Origins of pages that may open consoles, besides the daemon's own."""
-    session_lifetime: kinds.LongDuration = 43200.0
+    session_lifetime: types.LongDuration = 43200.0
     """s, how long a log-in lasts: 12 h, a working day (ours)."""
 
 
 class Aliyun(Struct, frozen=True, kw_only=True):
     """The cloud's API ([aliyun])."""
 
-    region: kinds.RegionId = "cn-hangzhou"
+    region: types.RegionId = "cn-hangzhou"
     """Where an instance names none."""
-    endpoint: kinds.Endpoint | None = None
+    endpoint: types.Endpoint | None = None
     """The ECS API for every region; default: ecs.REGION.aliyuncs.com over https."""
-    connect_host: kinds.Host | None = None
+    connect_host: types.Host | None = None
     """Dialled instead of the VncUrl's host; TLS still verifies the URL's host."""
-    gateway_hosts: kinds.HostSuffixes = ()
+    gateway_hosts: types.HostSuffixes = ()
     """Hosts that a VncUrl may name, or the ends of their names; empty: any that may be a gateway's,
     so not this machine, a link-local or the metadata address (ours)."""
-    ca_file: kinds.FilePath | None = None
+    ca_file: types.FilePath | None = None
     """PEM certificates trusted besides the system's, for the API and the VNC connection."""
-    official_page: kinds.Page = "https://g.alicdn.com/aliyun/ecs-console-vnc2/0.0.8/index.html"
+    official_page: types.Page = "https://g.alicdn.com/aliyun/ecs-console-vnc2/0.0.8/index.html"
     """The cloud's own console page, for `vncproxy url --official` (cloud)."""
-    discover: kinds.Flag = False
+    discover: types.Flag = False
     """List all instances that DescribeInstances shows in `regions` (or `region`)."""
-    regions: kinds.RegionIds = ()
+    regions: types.RegionIds = ()
     """Where to discover; empty: in `region`."""
-    call_timeout: kinds.Duration = 10.0
+    call_timeout: types.Duration = 10.0
     """s, for one call of the API (ours: leaves 5 s of a VncUrl's life for the dial)."""
 
     @property
@@ -100,59 +100,59 @@ class Aliyun(Struct, frozen=True, kw_only=True):
 class Limits(Struct, frozen=True, kw_only=True):
     """The cloud's limits, and the daemon's own ([limits])."""
 
-    url_ttl: kinds.UrlTtl = 15.0
+    url_ttl: types.UrlTtl = 15.0
     """s, a VncUrl's life, counted from when it was asked for (cloud)."""
-    idle_timeout: kinds.Duration = 60.0
+    idle_timeout: types.Duration = 60.0
     """s without interaction after which the cloud closes (cloud; newer pages say 300)."""
-    upstream_timeout: kinds.Duration = 15.0
+    upstream_timeout: types.Duration = 15.0
     """s, an upstream that leaves a question unanswered for so long is dead (ours)."""
-    keepalive_interval: kinds.Duration = 20.0
+    keepalive_interval: types.Duration = 20.0
     """s between messages that count as interaction; at most idle_timeout / 2 (ours)."""
-    keepalive_key: kinds.Keysym = 0
+    keepalive_key: types.Keysym = 0
     """Keysym pressed and released when nothing else keeps the link; 0: never (ours)."""
-    reconnects_per_minute: kinds.DialsPerMinute = 29
+    reconnects_per_minute: types.DialsPerMinute = 29
     """Dials in any 60 s; the cloud allows 30 (cloud, less one)."""
-    reconnects_key: kinds.BudgetKey = "instance"
+    reconnects_key: types.BudgetKey = "instance"
     """What those are counted for; the cloud's pages don't say."""
-    linger: kinds.Linger = 30.0
+    linger: types.Linger = 30.0
     """s, a link is kept after its last viewer left; 0: closed at once (ours)."""
-    max_wait: kinds.Duration = 120.0
+    max_wait: types.Duration = 120.0
     """s, a viewer waits for a link before it is closed (ours: two windows of the budget)."""
-    control_request_timeout: kinds.Duration = 15.0
+    control_request_timeout: types.Duration = 15.0
     """s, then an unanswered request for control is granted (ours)."""
-    viewer_idle_timeout: kinds.OptionalDuration = 0.0
+    viewer_idle_timeout: types.OptionalDuration = 0.0
     """s without input before a viewer is closed; 0: never (ours)."""
-    session_max_age: kinds.OptionalDuration = 0.0
+    session_max_age: types.OptionalDuration = 0.0
     """s, a viewer's longest stay; 0: no limit (ours)."""
-    ping_interval: kinds.Duration = 20.0
+    ping_interval: types.Duration = 20.0
     """s between pings to a viewer (ours: below common proxies' idle limits)."""
-    ping_timeout: kinds.Duration = 20.0
+    ping_timeout: types.Duration = 20.0
     """s, a viewer may leave a ping unanswered (ours)."""
-    viewer_queue: kinds.QueueBytes = 8388608
+    viewer_queue: types.QueueBytes = 8388608
     """bytes that may wait for one viewer (ours: two of the largest Tight rectangles)."""
-    slow_viewer_timeout: kinds.Duration = 30.0
+    slow_viewer_timeout: types.Duration = 30.0
     """s, a viewer may read nothing (ours)."""
-    drain_timeout: kinds.DrainTimeout = 8.0
+    drain_timeout: types.DrainTimeout = 8.0
     """s from SIGTERM until the last viewer is closed; less than 10 (ours)."""
-    max_viewers: kinds.ViewerCount = 16
+    max_viewers: types.ViewerCount = 16
     """Viewers of one console (ours)."""
-    max_consoles: kinds.ConsoleCount = 1024
+    max_consoles: types.ConsoleCount = 1024
     """Consoles open at once (ours)."""
 
 
 class Throttle(Struct, frozen=True, kw_only=True):
     """The record of dials ([throttle])."""
 
-    store: kinds.Store = "sqlite"
+    store: types.Store = "sqlite"
     """sqlite (in the state directory), memory (forgotten at a restart), or a server's address,
     which several daemons share."""
-    ca_file: kinds.FilePath | None = None
+    ca_file: types.FilePath | None = None
     """PEM certificates trusted besides the system's, for a store of valkeys://."""
-    name: kinds.OptionalName = ""
+    name: types.OptionalName = ""
     """What the other daemons' users are told has a console; default: the host name."""
-    url: kinds.OptionalOrigin = ""
+    url: types.OptionalOrigin = ""
     """Where those users reach this daemon; "": they aren't told."""
-    pass_on: kinds.Flag = False
+    pass_on: types.Flag = False
     """Whether a page goes on by itself to the daemon that has its console."""
 
     def __repr__(self) -> str:
@@ -164,62 +164,62 @@ class Throttle(Struct, frozen=True, kw_only=True):
 class State(Struct, frozen=True, kw_only=True):
     """What outlives a restart ([state])."""
 
-    directory: kinds.FolderPath | None = None
+    directory: types.FolderPath | None = None
     """Default: $STATE_DIRECTORY, then ~/.local/state/vncproxy (XDG base directories)."""
 
 
 class Log(Struct, frozen=True, kw_only=True):
     """What is told to whoever runs the daemon ([log])."""
 
-    format: kinds.LogFormat = "auto"
+    format: types.LogFormat = "auto"
     """auto: console on a terminal, json otherwise."""
-    level: kinds.LogLevel = "info"
+    level: types.LogLevel = "info"
     """The least level that is written."""
 
 
 class Audit(Struct, frozen=True, kw_only=True):
     """Who did what ([audit])."""
 
-    file: kinds.FilePath | None = None
+    file: types.FilePath | None = None
     """Default: audit.jsonl in the state directory."""
 
 
 class Recording(Struct, frozen=True, kw_only=True):
     """What the screens showed ([recording])."""
 
-    directory: kinds.FolderPath | None = None
+    directory: types.FolderPath | None = None
     """Only this user may write to it; default: recordings in the state directory."""
-    required: kinds.Flag = False
+    required: types.Flag = False
     """Whether a session that has to be recorded and isn't any more is ended."""
-    max_bytes: kinds.RecordingBytes = 1073741824
+    max_bytes: types.RecordingBytes = 1073741824
     """bytes of all recordings together; the oldest go first: 1 GiB (ours)."""
-    max_age: kinds.LongDuration = 2592000.0
+    max_age: types.LongDuration = 2592000.0
     """s, a recording is kept after its end: 30 days (ours)."""
 
 
 class Metrics(Struct, frozen=True, kw_only=True):
     """GET /metrics ([metrics])."""
 
-    access: kinds.MetricsAccess = "listener"
+    access: types.MetricsAccess = "listener"
     """listener: whoever the door lets in; open: anybody who reaches it."""
 
 
 class Instance(Struct, frozen=True, kw_only=True):
     """One ECS instance that may be opened ([[instance]])."""
 
-    id: kinds.InstanceId
+    id: types.InstanceId
     """The instance's id; required."""
-    alias: kinds.Name | None = None
+    alias: types.Name | None = None
     """A name to open it by; unique, and not like an instance id."""
-    region: kinds.RegionId | None = None
+    region: types.RegionId | None = None
     """Default: [aliyun] region."""
-    windows: kinds.Flag = False
+    windows: types.Flag = False
     """Whether it runs Windows; told to the cloud's own page."""
-    password_file: kinds.FilePath | None = None
+    password_file: types.FilePath | None = None
     """The VNC password: Aliyun's are six letters or digits. Default: the page asks."""
-    tcp_port: kinds.Port | None = None
+    tcp_port: types.Port | None = None
     """Loopback port for native viewers, together with tcp_password_file."""
-    tcp_password_file: kinds.FilePath | None = None
+    tcp_password_file: types.FilePath | None = None
     """What native viewers are asked for."""
 
     @property
@@ -231,15 +231,15 @@ class Instance(Struct, frozen=True, kw_only=True):
 class Rule(Struct, frozen=True, kw_only=True):
     """Who may do what with which instances ([[rule]]); the first that names both decides."""
 
-    users: kinds.Texts
+    users: types.Texts
     """Names; @NAME is a Unix group or a group of users_file; required."""
-    instances: kinds.Texts
+    instances: types.Texts
     """Patterns of aliases or ids, region:PATTERN or tag:KEY=VALUE; required."""
-    role: kinds.Role = "control"
+    role: types.Role = "control"
     """watch, control or admin."""
-    record: kinds.Flag = False
+    record: types.Flag = False
     """Whether such sessions are recorded."""
-    hours: kinds.Hours | None = None
+    hours: types.Hours | None = None
     """When it counts, in local time; see `hours`. Outside of them the rule is as if it weren't
     there; none: always."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from vncproxy.config.found import shown
 from vncproxy.config.hours import parse_span
 from vncproxy.config.model import Rule
-from vncproxy.config.report import Report
+from vncproxy.config.problem_words import shown
+from vncproxy.config.problems import Report
 from vncproxy.config.user_name import is_user_name
 
 _PATTERN = frozenset("*?[]")

@@ -14,26 +14,26 @@ from typing import Any, TypeAlias
 
 import structlog
 
+from vncproxy.audit.log import Audit
 from vncproxy.console.control import Control
-from vncproxy.console.control_desk import ControlDesk
+from vncproxy.console.control_audit import Witness
+from vncproxy.console.control_requests import ControlDesk
+from vncproxy.console.dependencies import ConsoleParts
 from vncproxy.console.faults import logged_faults
+from vncproxy.console.input_translation import is_press
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import Event, State
+from vncproxy.console.link_supervisor import Runner
+from vncproxy.console.message_router import Stage
 from vncproxy.console.opaque_relay import NOT_FOR_NATIVE, OpaqueRelay
-from vncproxy.console.parts import ConsoleParts
-from vncproxy.console.recording_desk import OPAQUE, RecordingDesk
-from vncproxy.console.report import Message, Subscriber, ending
-from vncproxy.console.runner import Runner
-from vncproxy.console.stage import Stage
-from vncproxy.console.tasks import Tasks
-from vncproxy.console.translation import is_press
+from vncproxy.console.page_messages import Message, Subscriber, ending
+from vncproxy.console.session_recordings import OPAQUE, RecordingDesk
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity
-from vncproxy.console.witness import Witness
 from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamLost, VncproxyError
-from vncproxy.observe.audit import Audit
 from vncproxy.rfb.client_events import ClientEvent
 from vncproxy.rfb.liveness import Liveness
+from vncproxy.tasks import Tasks
 
 _log = structlog.get_logger("vncproxy.console")
 LINK_CLOSE_TIMEOUT_S = 6.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vncproxy.console.learned import Learned, Opaque
+from vncproxy.console.keepalive_memory import Learned, Opaque
 from vncproxy.rfb.keepalive import KeepaliveClass, KeepaliveMemory
 
 

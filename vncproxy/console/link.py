@@ -13,7 +13,6 @@ from typing import Protocol, TypeAlias
 import structlog
 
 from vncproxy.console.faults import contained, logged_faults
-from vncproxy.console.leg import Leg, LegEnd
 from vncproxy.errors import (
     LocalError,
     UpstreamLost,
@@ -35,6 +34,7 @@ from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import ServerEvent, idle_work
 from vncproxy.rfb.server_stream import ServerStream
 from vncproxy.rfb.upstream_handshake import UpstreamHandshake
+from vncproxy.websocket.transport import Leg, LegEnd
 
 _log = structlog.get_logger("vncproxy.console")
 

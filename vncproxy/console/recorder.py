@@ -16,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from vncproxy.console.pace import Pace
-from vncproxy.console.screen_memory import ScreenMemory
-from vncproxy.console.viewer_screen import Area, TightPart, ViewerScreen, union
+from vncproxy.console.congestion_control import Pace
+from vncproxy.console.screen_state import ScreenMemory
+from vncproxy.console.viewer_updates import Area, TightPart, ViewerScreen, union
 from vncproxy.recording.layout import GAP, LINK_LOST, LINK_RENEWED, Kind
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.server_events import RawStarted, RectangleReceived

@@ -10,19 +10,19 @@ from dataclasses import replace
 
 import structlog
 
+from vncproxy.audit.log import Audit
+from vncproxy.cluster.ownership import RENEW_INTERVAL_S, LocalOwnership, Ownership
 from vncproxy.config.model import Limits
 from vncproxy.console.console import Console, Objection, has_room
+from vncproxy.console.dependencies import ConsoleParts
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import State
-from vncproxy.console.ownership import RENEW_INTERVAL_S, LocalOwnership, Ownership
-from vncproxy.console.parts import ConsoleParts
+from vncproxy.console.page_messages import elsewhere
 from vncproxy.console.rate import LOOK_INTERVAL_S
-from vncproxy.console.recording_desk import check_recording
-from vncproxy.console.report import elsewhere
-from vncproxy.console.tasks import Tasks, looking
+from vncproxy.console.session_recordings import check_recording
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
-from vncproxy.observe.audit import Audit
+from vncproxy.tasks import Tasks, looking
 from vncproxy.throttle.budget import Usage
 from vncproxy.throttle.usages import usages
 

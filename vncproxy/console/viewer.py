@@ -11,9 +11,7 @@ from typing import Protocol
 import structlog
 
 from vncproxy.console.faults import contained, logged_faults
-from vncproxy.console.leg import Leg, LegEnd
 from vncproxy.console.rate import Rate
-from vncproxy.console.tasks import Tasks
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.rfb.client_events import ClientEvent, StreamBroken
@@ -28,6 +26,8 @@ from vncproxy.rfb.handshake_events import (
 )
 from vncproxy.rfb.viewer_handshake import ViewerHandshake
 from vncproxy.rfb.vnc_auth import PasswordVerifier
+from vncproxy.tasks import Tasks
+from vncproxy.websocket.transport import Leg, LegEnd
 
 _log = structlog.get_logger("vncproxy.viewer")
 

@@ -18,8 +18,8 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 
+from vncproxy.observe.secret_encodings import spellings
 from vncproxy.observe.secret_patterns import HIDDEN, hide_lookalikes, is_secret_key
-from vncproxy.observe.spellings import spellings
 
 SECRET_MIN_LENGTH = 4
 """Shorter secrets are not searched for: they would hide every other word of the log."""

@@ -24,11 +24,11 @@ from vncproxy.aliyun.socks import socks_session
 from vncproxy.aliyun.tls import client_context
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Config
-from vncproxy.console.upstream_leg import DialSettings
 from vncproxy.errors import CloudError
 from vncproxy.observe.metrics import Metrics
 from vncproxy.observe.redaction import Redactor
 from vncproxy.throttle.budget import Budget
+from vncproxy.websocket.gateway_transport import DialSettings
 
 _log = structlog.get_logger("vncproxy.service")
 

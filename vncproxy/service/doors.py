@@ -8,14 +8,14 @@ from pathlib import Path
 
 import structlog
 
+from vncproxy.access.login_attempts import Attempts
 from vncproxy.config.model import Listen
-from vncproxy.console.tasks import all_ended
 from vncproxy.errors import LocalError
 from vncproxy.observe.metrics import Metrics
 from vncproxy.service.activation import Entrance
-from vncproxy.service.given import Given
+from vncproxy.service.loaded_config import Given
+from vncproxy.tasks import all_ended
 from vncproxy.web import pages
-from vncproxy.web.attempts import Attempts
 from vncproxy.web.context import Behind, Services
 from vncproxy.web.door import Door, Token
 from vncproxy.web.native_door import NativeDoor

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
+from vncproxy.access.authority import Authority
+from vncproxy.console.page_messages import notice
 from vncproxy.console.registry import Registry
-from vncproxy.console.report import notice
-from vncproxy.console.tasks import looking
-from vncproxy.web.authority import Authority
+from vncproxy.tasks import looking
 
 LOOK_INTERVAL_S = 1.0
 UNSURE_INTERVAL_S = 30.0

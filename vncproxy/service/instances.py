@@ -5,7 +5,7 @@ from __future__ import annotations
 from vncproxy.config.model import Config
 from vncproxy.config.secrets import read_vnc_password
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.inventory import Inventory, Lister
+from vncproxy.console.instance_list import Inventory, Lister
 
 
 def instances_of(config: Config) -> list[ConsoleInstance]:

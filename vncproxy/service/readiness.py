@@ -9,9 +9,9 @@ import asyncio
 
 import structlog
 
+from vncproxy.audit.log import Audit
 from vncproxy.console.registry import Registry
 from vncproxy.errors import CloudError, LedgerError, LedgerSlow
-from vncproxy.observe.audit import Audit
 from vncproxy.service.cloud import CurrentCloud
 from vncproxy.throttle.ledger import Ledger
 

@@ -9,11 +9,11 @@ from typing import Protocol
 
 import structlog
 
+from vncproxy.audit.log import Audit
+from vncproxy.audit.record import Entry, Event
 from vncproxy.config.model import Config
 from vncproxy.config.reload import changes_needing_restart
 from vncproxy.errors import AuditError, VncproxyError
-from vncproxy.observe.audit import Audit
-from vncproxy.observe.audit_record import Entry, Event
 from vncproxy.observe.notify import Notifier
 
 _log = structlog.get_logger("vncproxy.service")

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from vncproxy.console.tasks import Tasks
+from vncproxy.tasks import Tasks
 
 _log = structlog.get_logger("vncproxy.service")
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import structlog
 
 from vncproxy import __version__
+from vncproxy.audit.log import Audit
 from vncproxy.config.model import Config
 from vncproxy.config.search import recordings_path
-from vncproxy.console.evidence import recording_removed
+from vncproxy.console.audit_entries import recording_removed
 from vncproxy.errors import ConfigError, ConfigProblem, RecordingError
-from vncproxy.observe.audit import Audit
 from vncproxy.recording.folder import RecordingFolder, Removed
 from vncproxy.recording.recordings import Recordings
 

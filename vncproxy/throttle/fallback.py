@@ -27,8 +27,8 @@ import structlog
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.backoff import Backoff
 from vncproxy.throttle.budget import Budget, Usage
+from vncproxy.throttle.daemon_count import Roll
 from vncproxy.throttle.ledger import Booking, Dial, TooLong
-from vncproxy.throttle.roll import Roll
 from vncproxy.throttle.sqlite import SqliteLedger
 from vncproxy.throttle.valkey import ID_PREFIX, ValkeyLedger
 from vncproxy.throttle.valkey_store import ANSWER_TIMEOUT_S

@@ -16,12 +16,12 @@ from contextlib import suppress
 
 import structlog
 
-from vncproxy.console.tasks import Tasks
+from vncproxy.access.accounts import is_person
 from vncproxy.errors import out_of_descriptors
-from vncproxy.observe.repeats import Repeats
-from vncproxy.web.accounts import is_person
-from vncproxy.web.crowd import Crowd, Place, peer_of
-from vncproxy.web.peer import uid_of
+from vncproxy.observe.log_throttle import Repeats
+from vncproxy.tasks import Tasks
+from vncproxy.web.connection_limits import Crowd, Place, peer_of
+from vncproxy.websocket.peer_account import uid_of
 
 _log = structlog.get_logger("vncproxy.web")
 

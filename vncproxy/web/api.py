@@ -12,18 +12,18 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from vncproxy.console.description import details_of, summary_of, viewers_of
+from vncproxy.access.identity import Identity
+from vncproxy.access.rules import Decision, Role
+from vncproxy.access.tickets import LIFE_S, EntryTicket, ViewerTicket
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.report import ending
+from vncproxy.console.page_messages import ending
+from vncproxy.console.status import details_of, summary_of, viewers_of
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AccessError, AuditError, CloseCode, CloseReason, Side
-from vncproxy.web import evidence
+from vncproxy.web import audit_entries
 from vncproxy.web.answers import json_answer, json_body
 from vncproxy.web.context import Services, door, permitted, services, visible
 from vncproxy.web.door import account_behind
-from vncproxy.web.identity import Identity
-from vncproxy.web.rules import Decision, Role
-from vncproxy.web.tickets import LIFE_S, EntryTicket, ViewerTicket
 
 _log = structlog.get_logger("vncproxy.web")
 
@@ -111,7 +111,7 @@ async def close_console(request: web.Request) -> web.Response:
     if console is None:
         raise AccessError(404, "not-open", "This console isn't open.")
     _log.info("console.kicked", instance=console.instance.id, user=identity.user)
-    evidence.kicked(request, identity, console.instance)
+    audit_entries.kicked(request, identity, console.instance)
     console.tell_all(ending(_KICKED.text))
     await console.close(_KICKED)
     return web.Response(status=204)
@@ -145,7 +145,7 @@ async def close_viewer(request: web.Request) -> web.Response:
     if not own and not decision.allows(Role.ADMIN):
         raise AccessError(403, "not-allowed", "Only an administrator may end another's session.")
     _log.info("viewer.kicked", viewer=viewer.id, user=identity.user)
-    evidence.kicked(request, identity, console.instance, viewer)
+    audit_entries.kicked(request, identity, console.instance, viewer)
     console.end_viewer(viewer, _ENDED if own else _KICKED)
     return web.Response(status=204)
 
@@ -241,7 +241,7 @@ async def log_in(request: web.Request) -> web.Response:
         path="/",
     )
     _log.info("session.opened", user=identity.user, door=door(request).name)
-    evidence.logged_in(request, identity)
+    audit_entries.logged_in(request, identity)
     return answer
 
 
@@ -267,7 +267,7 @@ async def log_out(request: web.Request) -> web.Response:
     if (text := door(request).cookie(request)) is not None:
         identity = door(request).session(request)
         if identity is not None:
-            evidence.logged_out(request, identity)
+            audit_entries.logged_out(request, identity)
         try:
             await parts.sessions.end(text)
         finally:

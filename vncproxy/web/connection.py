@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from vncproxy.web.crowd import Place
+from vncproxy.web.connection_limits import Place
 from vncproxy.web.guard import SECURITY_HEADERS
 from vncproxy.web.masked_frames import MaskedFrames
 

@@ -7,23 +7,23 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from vncproxy.access.authority import Authority
+from vncproxy.access.identity import Identity
+from vncproxy.access.login_sessions import Sessions
+from vncproxy.access.rules import Decision, Role
+from vncproxy.access.tickets import Tickets
+from vncproxy.access.users import Users
+from vncproxy.audit.log import Audit, NullAudit
+from vncproxy.audit.refusals import Refusals
 from vncproxy.config.model import Limits
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.inventory import Inventory
+from vncproxy.console.instance_list import Inventory
 from vncproxy.console.registry import Registry
-from vncproxy.console.tasks import Tasks
 from vncproxy.errors import AccessError
-from vncproxy.observe.audit import Audit, NullAudit
 from vncproxy.observe.metrics import Metrics
-from vncproxy.web.authority import Authority
+from vncproxy.tasks import Tasks
 from vncproxy.web.door import Door
-from vncproxy.web.identity import Identity
-from vncproxy.web.presence import Presence
-from vncproxy.web.refusals import Refusals
-from vncproxy.web.rules import Decision, Role
-from vncproxy.web.sessions import Sessions
-from vncproxy.web.tickets import Tickets
-from vncproxy.web.users import Users
+from vncproxy.web.open_sockets import Presence
 
 
 @dataclass(frozen=True, slots=True)

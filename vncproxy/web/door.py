@@ -12,15 +12,17 @@ from typing import Literal
 import structlog
 from aiohttp import web
 
+from vncproxy.access.accounts import is_own, is_person
+from vncproxy.access.directory import Directory
+from vncproxy.access.identity import ANYONE, OWNER, Identity, Kind
+from vncproxy.access.login_attempts import Attempts
+from vncproxy.access.login_sessions import Sessions
+from vncproxy.access.proxy_header import ProxyHeaders, WrongSecretError
+from vncproxy.access.users import Users
 from vncproxy.config.address import TcpAddress
 from vncproxy.config.model import Access, Listen
 from vncproxy.config.user_name import AROUND
 from vncproxy.errors import AccessError
-from vncproxy.web.accounts import is_own, is_person
-from vncproxy.web.attempts import Attempts
-from vncproxy.web.directory import Directory
-from vncproxy.web.header import ProxyHeaders, WrongSecretError
-from vncproxy.web.identity import ANYONE, OWNER, Identity, Kind
 from vncproxy.web.origin import (
     check_fetch_site,
     check_host,
@@ -28,9 +30,7 @@ from vncproxy.web.origin import (
     may_lead_here,
     parse_origins,
 )
-from vncproxy.web.peer import is_unix, place, uid_behind
-from vncproxy.web.sessions import Sessions
-from vncproxy.web.users import Users
+from vncproxy.websocket.peer_account import is_unix, place, uid_behind
 
 _log = structlog.get_logger("vncproxy.door")
 

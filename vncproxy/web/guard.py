@@ -8,8 +8,8 @@ from aiohttp.typedefs import Handler
 
 from vncproxy.errors import AccessError, VncproxyError
 from vncproxy.web.answers import http_refusal, refusal, server_error, unavailable
+from vncproxy.web.audit_entries import refused
 from vncproxy.web.context import door, services
-from vncproxy.web.evidence import refused
 
 _log = structlog.get_logger("vncproxy.web")
 

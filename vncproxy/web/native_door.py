@@ -16,9 +16,12 @@ from dataclasses import replace
 
 import structlog
 
-from vncproxy.console.evidence import turned_away
+from vncproxy.access.accounts import is_own
+from vncproxy.access.directory import Directory
+from vncproxy.access.identity import OWNER, UNKNOWN, Identity
+from vncproxy.access.rules import Role
+from vncproxy.console.audit_entries import turned_away
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.tasks import Tasks
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import (
@@ -32,15 +35,12 @@ from vncproxy.errors import (
     Side,
 )
 from vncproxy.rfb.vnc_auth import CHALLENGE_BYTES, PasswordVerifier
-from vncproxy.web.accounts import is_own
+from vncproxy.tasks import Tasks
 from vncproxy.web.api import new_viewer_id
+from vncproxy.web.connection_limits import Crowd
 from vncproxy.web.context import Services, find, outside_hours
-from vncproxy.web.crowd import Crowd
-from vncproxy.web.directory import Directory
-from vncproxy.web.identity import OWNER, UNKNOWN, Identity
-from vncproxy.web.rules import Role
 from vncproxy.web.session import announce, serve
-from vncproxy.web.tcp_leg import TcpLeg
+from vncproxy.websocket.tcp_transport import TcpLeg
 
 _log = structlog.get_logger("vncproxy.native")
 

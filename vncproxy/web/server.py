@@ -20,8 +20,8 @@ from vncproxy.errors import ConfigError, ConfigProblem, LocalError
 from vncproxy.web import api, health, pages, sockets
 from vncproxy.web.acceptor import Acceptor
 from vncproxy.web.connection import KEEPALIVE_TIMEOUT_S, LINGERING_TIME_S, Connection
+from vncproxy.web.connection_limits import Crowd, Place
 from vncproxy.web.context import BEHIND, Behind
-from vncproxy.web.crowd import Crowd, Place
 from vncproxy.web.guard import finish_headers, guard
 
 BODY_MAX_BYTES = 16 * 1024

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import structlog
 
+from vncproxy.console.audit_entries import closed, never_began, opened
 from vncproxy.console.console import Console, withdrawn
-from vncproxy.console.evidence import closed, never_began, opened
 from vncproxy.console.lifecycle import State
+from vncproxy.console.link_supervisor import Runner
 from vncproxy.console.registry import Hold
-from vncproxy.console.runner import Runner
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import (

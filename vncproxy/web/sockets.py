@@ -12,26 +12,26 @@ import msgspec
 import structlog
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
+from vncproxy.access.directory import DirectoryAway
+from vncproxy.access.identity import Identity
+from vncproxy.access.rules import Decision, Role
 from vncproxy.config.secrets import VNC_PASSWORD, is_vnc_password
+from vncproxy.console.audit_entries import never_began
 from vncproxy.console.console import Console, withdrawn
-from vncproxy.console.description import state_of, viewers_of
-from vncproxy.console.evidence import never_began
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.leg import CLOSE_TIMEOUT_S
 from vncproxy.console.lifecycle import State
+from vncproxy.console.page_messages import Subscriber, notice
 from vncproxy.console.registry import Hold
-from vncproxy.console.report import Subscriber, notice
+from vncproxy.console.status import state_of, viewers_of
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewhere, Side
 from vncproxy.web.api import new_viewer_id
+from vncproxy.web.audit_entries import address_of, refused
 from vncproxy.web.context import door, permitted, services
-from vncproxy.web.directory import DirectoryAway
-from vncproxy.web.evidence import address_of, refused
-from vncproxy.web.identity import Identity
-from vncproxy.web.rules import Decision, Role
 from vncproxy.web.session import announce, serve
-from vncproxy.web.viewer_leg import ViewerLeg, ViewerSocket
+from vncproxy.websocket.browser_transport import ViewerLeg, ViewerSocket
+from vncproxy.websocket.transport import CLOSE_TIMEOUT_S
 
 _log = structlog.get_logger("vncproxy.viewer")
 

@@ -17,8 +17,8 @@ from vncproxy.aliyun.proxies import EnvironmentProxies, Proxy
 from vncproxy.aliyun.socks import socks_session
 from vncproxy.aliyun.tls import client_context
 from vncproxy.aliyun.transport import Failure, exchange
-from vncproxy.console.upstream_leg import DialSettings, dial
 from vncproxy.errors import CloudErrorKind, UpstreamLost, UpstreamRefused
+from vncproxy.websocket.gateway_transport import DialSettings, dial
 
 pytestmark = pytest.mark.sockets
 

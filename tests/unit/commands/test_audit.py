@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from vncproxy.audit.file import AuditFile
+from vncproxy.audit.record import LINE_MAX_BYTES, Entry, Event, Head
 from vncproxy.cli import main
-from vncproxy.observe.audit_file import AuditFile
-from vncproxy.observe.audit_record import LINE_MAX_BYTES, Entry, Event, Head
 
 
 @pytest.fixture

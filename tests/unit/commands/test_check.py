@@ -17,6 +17,7 @@ from tests.real.peers.process import free_port
 from tests.real.peers.valkey import ValkeyServer
 from tests.setup import running
 from tests.unit.commands.surroundings import DEMO, DENIED, KEY, SETTINGS, Desk, environ
+from vncproxy.access.login_sessions import daemon_id, known_daemon_id
 from vncproxy.commands.check import Finding, check
 from vncproxy.commands.user import add
 from vncproxy.config.load import Loaded
@@ -35,7 +36,6 @@ from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.settings import AccessKey, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
 from vncproxy.web import pages
-from vncproxy.web.sessions import daemon_id, known_daemon_id
 
 pytestmark = pytest.mark.sockets
 

@@ -16,6 +16,7 @@ from aiohttp import web
 from tests.authority import Authority
 from tests.setup import running
 from tests.unit.commands.surroundings import Desk, environ
+from vncproxy.access.login_sessions import daemon_id, known_daemon_id
 from vncproxy.app import Daemon
 from vncproxy.commands.daemon_client import (
     NoDaemonError,
@@ -26,7 +27,6 @@ from vncproxy.commands.daemon_client import (
 from vncproxy.config.model import Access, Config, Listen, State
 from vncproxy.config.search import control_path
 from vncproxy.errors import AccessError, ConfigError
-from vncproxy.web.sessions import daemon_id, known_daemon_id
 
 pytestmark = pytest.mark.sockets
 

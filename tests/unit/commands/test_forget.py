@@ -10,7 +10,7 @@ from tests.setup import running
 from tests.unit.commands.surroundings import Desk
 from vncproxy.commands.daemon_client import NoDaemonError
 from vncproxy.commands.forget import forget
-from vncproxy.console.learned import FILE_NAME, Learned, LearnedStore, Opaque
+from vncproxy.console.keepalive_memory import FILE_NAME, Learned, LearnedStore, Opaque
 from vncproxy.errors import AccessError
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID
 

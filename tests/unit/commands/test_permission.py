@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from tests.unit.commands.surroundings import Desk, environ
+from vncproxy.access.accounts import least_uid
 from vncproxy.commands.permission import Permission, can_be_user, doors_of, permissions
 from vncproxy.config.model import Access, Listen, Rule
-from vncproxy.web.accounts import least_uid
 
 pytestmark = pytest.mark.sockets
 

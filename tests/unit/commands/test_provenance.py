@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from vncproxy.audit.record import Entry, Event, Head, encode
 from vncproxy.commands.provenance import as_json, in_words, look_up
 from vncproxy.errors import AuditError
-from vncproxy.observe.audit_record import Entry, Event, Head, encode
 
 OURS, THEIRS = "a" * 64, "b" * 64
 

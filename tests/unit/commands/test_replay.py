@@ -14,11 +14,11 @@ import pytest
 
 from tests.setup import until
 from tests.unit.recording.surroundings import new_file
+from vncproxy.audit.file import AuditFile
+from vncproxy.audit.record import Entry, Event
 from vncproxy.cli import DONE, FAILED, USAGE, main
 from vncproxy.commands.replay import describe, in_words, replay
 from vncproxy.errors import LocalError, RecordingError
-from vncproxy.observe.audit_file import AuditFile
-from vncproxy.observe.audit_record import Entry, Event
 from vncproxy.recording.file import RecordingFile
 from vncproxy.recording.layout import CHUNK_HEADER_BYTES, GAP, LINK_RENEWED, Header, Kind
 from vncproxy.rfb.pixel_format import PixelFormat

@@ -15,10 +15,10 @@ from tests.real.peers.valkey import ValkeyServer
 from tests.setup import running
 from tests.unit.commands.surroundings import DEMO, SETTINGS, Desk, environ
 from tests.unit.throttle.usage import usage_of
+from vncproxy.cluster.valkey_ownership import SharedOwnership
 from vncproxy.commands.daemon_client import NoDaemonError
 from vncproxy.commands.url import console_url, official_url
 from vncproxy.config.model import Aliyun, Config, Instance, Limits, Listen, State, Throttle
-from vncproxy.console.shared_ownership import SharedOwnership
 from vncproxy.errors import AccessError, CloudError, ConfigError, LedgerError, LocalError
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.simulator import Simulator

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from vncproxy.access.users import Users
 from vncproxy.commands.user import add, listed, remove
 from vncproxy.config.model import Access, Config
 from vncproxy.errors import ConfigError, LocalError
-from vncproxy.web.users import Users
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from vncproxy.config.build import Builder, Folders, convert
 from vncproxy.config.environment import Override
 from vncproxy.config.lines import line_map
 from vncproxy.config.model import Config, Instance, Listen
-from vncproxy.config.report import Report
+from vncproxy.config.problems import Report
 from vncproxy.config.schema import SECTIONS
 from vncproxy.errors import ConfigError, ConfigProblem
 

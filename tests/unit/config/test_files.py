@@ -9,7 +9,7 @@ import pytest
 
 from vncproxy.config.files import CREDENTIALS, check_files
 from vncproxy.config.model import Access, Aliyun, Config, Instance, Listen, State, Throttle
-from vncproxy.config.report import Report
+from vncproxy.config.problems import Report
 from vncproxy.errors import ConfigError
 
 LISTEN = ("listen", 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vncproxy.config.build import convert
 from vncproxy.config.model import Rule
-from vncproxy.config.report import Report
+from vncproxy.config.problems import Report
 from vncproxy.config.rules import check_rules
 from vncproxy.config.schema import BLOCKS
 from vncproxy.errors import ConfigError, ConfigProblem

@@ -6,8 +6,8 @@ import asyncio
 import struct
 from collections.abc import Callable, Sequence
 
-from vncproxy.console.leg import ABNORMAL, LegEnd, LegReceiver
 from vncproxy.errors import CloseReason, Side
+from vncproxy.websocket.transport import ABNORMAL, LegEnd, LegReceiver
 
 PIXEL_FORMAT = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
 """What `vncproxy.rfb.pixel_format.PixelFormat()` is on the wire."""

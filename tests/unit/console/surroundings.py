@@ -16,10 +16,9 @@ from tests.unit.console.fakes import FakeLeg, greeting
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Limits
 from vncproxy.console.console import Console
+from vncproxy.console.dependencies import ConsoleParts
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.learned import LearnedStore
-from vncproxy.console.leg import Leg, LegReceiver
-from vncproxy.console.parts import ConsoleParts
+from vncproxy.console.keepalive_memory import LearnedStore
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, LedgerError, Side, VncproxyError
@@ -27,6 +26,7 @@ from vncproxy.observe.metrics import Metrics
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.ledger import Booking, TooLong
 from vncproxy.throttle.memory import MemoryLedger
+from vncproxy.websocket.transport import Leg, LegReceiver
 
 TOKEN = "Dvh%2FIA%2BYc73gWO48"
 INSTANCE = ConsoleInstance(id="i-one", region="cn-test", alias="one")

@@ -23,22 +23,22 @@ from tests.unit.console.surroundings import INSTANCE, LEFT, Surroundings, Viewer
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.console.console import Console
 from vncproxy.console.control import Control
-from vncproxy.console.fanout import Fanout
 from vncproxy.console.faults import contained
-from vncproxy.console.leg import Leg
 from vncproxy.console.lifecycle import State
-from vncproxy.console.recording_desk import RecordingDesk
+from vncproxy.console.link_supervisor import Runner
+from vncproxy.console.message_router import Stage
 from vncproxy.console.registry import Registry
-from vncproxy.console.runner import Runner
-from vncproxy.console.stage import Stage
+from vncproxy.console.session_recordings import RecordingDesk
+from vncproxy.console.shared_screen import Fanout
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
-from vncproxy.console.viewer_screen import ViewerScreen
+from vncproxy.console.viewer_updates import ViewerScreen
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.rfb.client_stream import ClientStream
 from vncproxy.rfb.keepalive import Keepalive
 from vncproxy.rfb.server_stream import ServerStream
 from vncproxy.rfb.viewer_handshake import ViewerHandshake
+from vncproxy.websocket.transport import Leg
 
 OTHER = replace(INSTANCE, id="i-two", alias="two")
 RESTARTING = CloseReason(CloseCode.RESTARTING, Side.DAEMON, "the daemon is restarting")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vncproxy.console.learned import Learned, Opaque
+from vncproxy.console.keepalive_memory import Learned, Opaque
 from vncproxy.console.lessons import to_lesson, to_memory
 from vncproxy.rfb.keepalive import KeepaliveClass, KeepaliveMemory
 

@@ -8,13 +8,13 @@ from collections.abc import Awaitable
 import pytest
 
 from tests.unit.console.fakes import PIXEL_FORMAT, VERSION, FakeLeg, greeting, raw, settle, update
-from vncproxy.console.leg import LegEnd
 from vncproxy.console.link import Link, Outcome
 from vncproxy.errors import Side, UpstreamLost, UpstreamProtocolError, VncPasswordError
 from vncproxy.rfb.handshake_events import PasswordNeeded, Ready, UnknownSecurity
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import BellRung, RawEnded, ServerEvent, StreamBroken
 from vncproxy.rfb.vnc_auth import response
+from vncproxy.websocket.transport import LegEnd
 
 CHALLENGE = bytes(range(16))
 ASKS_FOR_PASSWORD = VERSION + b"\x01\x02" + CHALLENGE

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.unit.console.fakes import VERSION, FakeLeg
-from vncproxy.console.leg import LegEnd
 from vncproxy.console.link import Link
 from vncproxy.console.opaque_relay import QUEUE_BYTES, OpaqueRelay
 from vncproxy.console.viewer import Viewer
@@ -16,6 +15,7 @@ from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.rfb.client_events import ClientEvent
 from vncproxy.rfb.handshake_events import UnknownSecurity
 from vncproxy.rfb.server_events import ServerEvent
+from vncproxy.websocket.transport import LegEnd
 
 TYPES = b"\x01\x13"
 FOUND = UnknownSecurity((0x13,), VERSION + TYPES, VERSION)

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import pytest
 
 from vncproxy.console import recorder as module
-from vncproxy.console.fanout import Fanout
 from vncproxy.console.recorder import BLOCK_PICTURES, KEY_INTERVAL_S, KEY_PATIENCE_S, Recorder
-from vncproxy.console.screen_memory import ScreenMemory
-from vncproxy.console.viewer_screen import ViewerScreen
+from vncproxy.console.screen_state import ScreenMemory
+from vncproxy.console.shared_screen import Fanout
+from vncproxy.console.viewer_updates import ViewerScreen
 from vncproxy.recording.layout import GAP, LINK_LOST, LINK_RENEWED, Kind
 from vncproxy.rfb import client_messages
 from vncproxy.rfb import encodings as enc

@@ -19,11 +19,11 @@ from tests.unit.console.surroundings import (
     code_of,
     surroundings,
 )
+from vncproxy.cluster.ownership import Owner
 from vncproxy.console import registry as registry_module
 from vncproxy.console.console import Console
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import State
-from vncproxy.console.ownership import Owner
 from vncproxy.console.registry import Registry
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewhere, Side

@@ -13,6 +13,9 @@ import pytest
 
 from tests.unit.console.fakes import until
 from tests.unit.console.surroundings import INSTANCE, Surroundings, surroundings
+from vncproxy.access.authority import Authority
+from vncproxy.access.directory import Directory
+from vncproxy.access.users import Users
 from vncproxy.config.model import Rule
 from vncproxy.console.console import Console
 from vncproxy.console.registry import Registry
@@ -20,9 +23,6 @@ from vncproxy.console.viewer import Viewer
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.service import hours as hours_module
 from vncproxy.service.hours import PassingHours
-from vncproxy.web.authority import Authority
-from vncproxy.web.directory import Directory
-from vncproxy.web.users import Users
 
 CONTROL = Rule(users=("ann",), instances=("*",), hours=("mon-fri 08:00-18:00",))
 WATCH = Rule(users=("ann", "bob"), instances=("*",), role="watch")

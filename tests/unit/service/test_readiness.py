@@ -11,9 +11,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.setup import until
+from vncproxy.audit.log import NullAudit
 from vncproxy.console.registry import Registry
 from vncproxy.errors import CloudError, CloudErrorKind, LedgerError, LedgerSlow, LedgerUnusable
-from vncproxy.observe.audit import NullAudit
 from vncproxy.service import readiness
 from vncproxy.service.cloud import CurrentCloud
 from vncproxy.service.readiness import Readiness, check_ledger_at_start

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.setup import until
+from vncproxy.audit.record import Entry
 from vncproxy.config.model import Config, Limits, Log, State
 from vncproxy.errors import AuditError, ConfigError, ConfigProblem
-from vncproxy.observe.audit_record import Entry
 from vncproxy.observe.notify import Notifier
 from vncproxy.service.reload import Reloads, Source
 

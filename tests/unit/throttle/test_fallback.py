@@ -19,9 +19,9 @@ from tests.unit.throttle.usage import usage_of
 from vncproxy.errors import LedgerError
 from vncproxy.throttle import fallback
 from vncproxy.throttle.budget import Budget
+from vncproxy.throttle.daemon_count import Roll
 from vncproxy.throttle.fallback import SETTLE_S, FallbackLedger
 from vncproxy.throttle.ledger import Booking, TooLong
-from vncproxy.throttle.roll import Roll
 from vncproxy.throttle.sqlite import SqliteLedger
 from vncproxy.throttle.valkey import ValkeyLedger
 from vncproxy.throttle.valkey_store import StoreAddress

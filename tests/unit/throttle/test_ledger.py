@@ -12,10 +12,10 @@ from tests.unit.throttle.fake_clock import FakeClock
 from tests.unit.throttle.switched_store import SwitchedStore
 from tests.unit.throttle.usage import usage_of
 from vncproxy.throttle.budget import ACCOUNT, MAX_AHEAD_S, Budget, Usage
+from vncproxy.throttle.daemon_count import Roll
 from vncproxy.throttle.fallback import FallbackLedger
 from vncproxy.throttle.ledger import Booking, Ledger, TooLong
 from vncproxy.throttle.memory import MemoryLedger
-from vncproxy.throttle.roll import Roll
 from vncproxy.throttle.sqlite import SqliteLedger
 from vncproxy.throttle.valkey import ValkeyLedger
 from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore

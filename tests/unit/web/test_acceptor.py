@@ -17,10 +17,10 @@ import uvloop
 
 from tests.authority import Authority
 from tests.setup import until
+from vncproxy.access.accounts import least_uid
 from vncproxy.config.model import Listen
 from vncproxy.web.acceptor import Acceptor
-from vncproxy.web.accounts import least_uid
-from vncproxy.web.crowd import Crowd, Place
+from vncproxy.web.connection_limits import Crowd, Place
 from vncproxy.web.server import server_tls
 
 pytestmark = pytest.mark.sockets

@@ -30,7 +30,7 @@ DEMO = "/api/v1/consoles/demo"
 
 async def test_everything_wants_an_identity(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """401 without one and with a wrong one, before anything about the instance is told."""
-    monkeypatch.setattr("vncproxy.web.attempts.FREE", 100)
+    monkeypatch.setattr("vncproxy.access.login_attempts.FREE", 100)
     routes = [
         ("GET", "/api/v1/instances"),
         ("GET", "/api/v1/consoles"),

@@ -8,16 +8,16 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from tests.unit.web.test_users import add
+from tests.unit.access.test_users import add
+from vncproxy.access.accounts import least_uid
+from vncproxy.access.identity import ANYONE, Identity
+from vncproxy.access.login_attempts import FREE, Attempts
+from vncproxy.access.login_sessions import Sessions
+from vncproxy.access.users import Users
 from vncproxy.config.model import Access, Listen
 from vncproxy.errors import AccessError
 from vncproxy.observe.redaction import Redactor
-from vncproxy.web.accounts import least_uid
-from vncproxy.web.attempts import FREE, Attempts
 from vncproxy.web.door import Door, Token, account_behind
-from vncproxy.web.identity import ANYONE, Identity
-from vncproxy.web.sessions import Sessions
-from vncproxy.web.users import Users
 
 TOKEN = "the-owners-token"
 OWNER = Identity("owner", "bearer")

@@ -9,10 +9,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.setup import running, until
 from tests.unit.web.conftest import House, house
+from vncproxy.access.login_sessions import known_daemon_id
 from vncproxy.config.model import Listen, Metrics
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.sqlite import SqliteLedger
-from vncproxy.web.sessions import known_daemon_id
 
 pytestmark = pytest.mark.sockets
 

@@ -107,7 +107,7 @@ async def test_a_ticket_is_good_for_its_instance(tmp_path: Path) -> None:
 
 async def test_a_ticket_is_good_for_its_time(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then the page must ask for admission again; here its minute is shorter."""
-    monkeypatch.setattr("vncproxy.web.tickets.LIFE_S", 0.05)
+    monkeypatch.setattr("vncproxy.access.tickets.LIFE_S", 0.05)
     ticket = (await home.admission())["ticket"]
     await asyncio.sleep(0.06)
     for path in ("/websockify/demo", "/control/demo"):

@@ -1,0 +1,73 @@
+"""The mailbox of a page."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from vncproxy.console.page_messages import Subscriber, elsewhere, notice
+from vncproxy.errors import ConsoleElsewhere
+
+
+async def test_a_new_page_has_news_at_once() -> None:
+    """It is told the state without waiting for a change."""
+    assert await Subscriber("v-1").news() == []
+
+
+async def test_it_waits_for_a_change() -> None:
+    """After the news were read, the next comes with the next change."""
+    subscriber = Subscriber("v-1")
+    await subscriber.news()
+    waiting = asyncio.create_task(subscriber.news())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    subscriber.changed()
+    assert await waiting == []
+
+
+async def test_notices_come_once_and_in_order() -> None:
+    """Each is given with the next news, then forgotten."""
+    subscriber = Subscriber("v-1")
+    subscriber.notify(notice("first"))
+    subscriber.notify(notice("second", "warning"))
+    assert await subscriber.news() == [
+        {"type": "notice", "level": "info", "text": "first"},
+        {"type": "notice", "level": "warning", "text": "second"},
+    ]
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await subscriber.news()
+
+
+async def test_many_changes_are_one() -> None:
+    """A page that reads slowly misses states that are out of date."""
+    subscriber = Subscriber("v-1")
+    for _ in range(1000):
+        subscriber.changed()
+    await subscriber.news()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await subscriber.news()
+
+
+async def test_a_page_that_never_reads_costs_little() -> None:
+    """The oldest notices are dropped."""
+    subscriber = Subscriber("v-1")
+    for number in range(1000):
+        subscriber.notify(notice(str(number)))
+    texts = [message["text"] for message in await subscriber.news()]
+    assert texts == [str(number) for number in range(984, 1000)]
+
+
+def test_another_daemon_that_has_the_console() -> None:
+    """A page hears its name, its address if that is known, and whether to go on there."""
+    assert elsewhere(ConsoleElsewhere("b-2", "https://b2.example.com", pass_on=True)) == {
+        "type": "elsewhere",
+        "name": "b-2",
+        "url": "https://b2.example.com",
+        "pass_on": True,
+        "text": "Another vncproxy has this console: b-2. Open it there: https://b2.example.com",
+    }
+    nowhere = elsewhere(ConsoleElsewhere("b-2", pass_on=True))
+    assert (nowhere["url"], nowhere["pass_on"]) == (None, False)

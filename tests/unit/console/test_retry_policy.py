@@ -1,0 +1,94 @@
+"""Which failures are worth another try, and what a viewer hears that waited in vain."""
+
+from __future__ import annotations
+
+import pytest
+
+from vncproxy.console.retry_policy import after_waiting, least_pause_s
+from vncproxy.errors import (
+    CertificateRefused,
+    CloudError,
+    CloudErrorKind,
+    LedgerError,
+    LedgerSlow,
+    LedgerUnusable,
+    LocalError,
+    Side,
+    Throttled,
+    UpstreamLost,
+    UpstreamProtocolError,
+    UpstreamRefused,
+    UrlExpired,
+    VncPasswordError,
+    VncproxyError,
+)
+
+
+def cloud(
+    kind: CloudErrorKind, code: str = "Code", retry_after_s: float | None = None
+) -> CloudError:
+    return CloudError("the cloud said no", kind, code=code, retry_after_s=retry_after_s)
+
+
+@pytest.mark.parametrize(
+    ("error", "least_s"),
+    [
+        (cloud(CloudErrorKind.PERMANENT), None),
+        (cloud(CloudErrorKind.CREDENTIALS), None),
+        (cloud(CloudErrorKind.CLOCK), None),
+        (cloud(CloudErrorKind.WAITS), 0.0),
+        (cloud(CloudErrorKind.TRANSIENT), 0.0),
+        (cloud(CloudErrorKind.TRANSIENT, retry_after_s=7.0), 7.0),
+        (UpstreamLost("gone"), 0.0),
+        (UrlExpired("too late"), 0.0),
+        (CertificateRefused("not trusted"), None),
+        (UpstreamRefused("no", "ProxyRefused"), None),
+        (UpstreamProtocolError("not RFB"), None),
+        (VncPasswordError("wrong"), None),
+        (Throttled(80.0), None),
+        (LedgerError("can't be written"), 0.0),
+        (LedgerSlow("doesn't answer"), 0.0),
+        (LedgerUnusable("is damaged"), None),
+        (LocalError("a fault"), None),
+    ],
+)
+def test_what_another_try_may_mend(error: VncproxyError, least_s: float | None) -> None:
+    """Every kind of failure is retried or not as the design's table says."""
+    assert least_pause_s(error) == least_s
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "reason"),
+    [
+        (None, 4504, "upstream-lost"),
+        (UpstreamLost("gone"), 4504, "upstream-lost"),
+        (cloud(CloudErrorKind.TRANSIENT, code=""), 4504, "upstream-lost"),
+        (
+            cloud(CloudErrorKind.WAITS, code="IncorrectInstanceStatus"),
+            4502,
+            "upstream-refused: IncorrectInstanceStatus",
+        ),
+        (VncPasswordError("wrong"), 4401, "vnc-password"),
+        (UpstreamRefused("no", "ProxyRefused"), 4502, "upstream-refused: ProxyRefused"),
+    ],
+)
+def test_what_a_viewer_hears_after_max_wait(
+    failure: VncproxyError | None, code: int, reason: str
+) -> None:
+    """The close code follows the last failure: a cloud that names a code has refused."""
+    told = after_waiting(failure)
+    assert (int(told.code), told.reason) == (code, reason)
+
+
+def test_the_last_failure_is_told_in_words() -> None:
+    """A link that couldn't be had is explained, not only coded."""
+    assert after_waiting(UpstreamLost("the gateway can't be reached")).text == (
+        "the gateway can't be reached"
+    )
+
+
+def test_a_ledger_that_can_not_be_had_is_blamed_on_the_daemon() -> None:
+    """Not on the cloud: its disk, or its store, in words."""
+    told = after_waiting(LedgerError("the reconnect ledger can't be written: the disk is full"))
+    assert (int(told.code), told.side) == (4504, Side.DAEMON)
+    assert told.text == "the reconnect ledger can't be written: the disk is full"

@@ -1,0 +1,249 @@
+"""What one turn of the event loop does for one peer, and what becomes of one that never stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.console.fakes import settle, until
+from vncproxy.websocket import intake as module
+from vncproxy.websocket.intake import (
+    IDLE_WORK_BURST,
+    IDLE_WORK_PATIENCE_S,
+    IDLE_WORK_PER_S,
+    TURN_BYTES,
+    TURN_PIECES,
+    Intake,
+    Ration,
+)
+
+Buffer = bytes | memoryview
+
+
+class Peer:
+    """An intake whose transport and receiver are the test; `most` is taken of each piece."""
+
+    def __init__(self, most: int = 1 << 30) -> None:
+        """Nothing was read."""
+        self.taken = b""
+        self.pieces: list[int] = []
+        self.most = most
+        self.reading = True
+        self.floods = 0
+        self.turn = 0
+        self.by_turn: dict[int, int] = {}
+        self.then: Callable[[], None] = lambda: None
+        self.intake = Intake(self.take, self.read, self.flooded)
+
+    def take(self, data: Buffer) -> int:
+        """Some of it."""
+        taken = min(len(data), self.most)
+        self.taken += data[:taken]
+        self.pieces.append(taken)
+        self.by_turn[self.turn] = self.by_turn.get(self.turn, 0) + taken
+        self.then()
+        return taken
+
+    def read(self, on: bool) -> None:
+        """The transport starts or stops."""
+        self.reading = on
+
+    def flooded(self) -> None:
+        """Never stops."""
+        self.floods += 1
+
+    async def turns(self) -> None:
+        """Let turns pass until nothing is held."""
+        while self.intake.held_bytes:
+            self.turn += 1
+            await asyncio.sleep(0)
+
+
+def opened(most: int = 1 << 30) -> Peer:
+    """One that has begun."""
+    peer = Peer(most)
+    peer.intake.resume()
+    return peer
+
+
+async def test_a_key_is_given_at_once() -> None:
+    """What is little isn't put off to another turn."""
+    peer = opened()
+    await settle()
+    peer.intake.put(b"key")
+    assert peer.taken == b"key"
+    assert peer.reading
+
+
+async def test_a_turn_takes_no_more_than_its_share() -> None:
+    """The rest waits, in order; nothing more is read meanwhile."""
+    peer = opened()
+    await settle()
+    data = bytes(range(256)) * (5 * TURN_BYTES // 256)
+    peer.intake.put(data)
+    assert len(peer.taken) == TURN_BYTES
+    assert not peer.reading
+    peer.intake.put(b"read already")
+    await peer.turns()
+    assert peer.taken == data + b"read already"
+    assert max(peer.by_turn.values()) <= TURN_BYTES
+    await settle()
+    assert peer.reading
+
+
+async def test_a_turn_takes_so_many_pieces() -> None:
+    """However small they are, and however often a transport gives one within a turn."""
+    peer = opened()
+    await settle()
+    for number in range(10 * TURN_PIECES):
+        peer.intake.put(bytes([number % 256]))
+    assert len(peer.taken) == TURN_PIECES
+    await peer.turns()
+    assert peer.taken == bytes(number % 256 for number in range(10 * TURN_PIECES))
+    assert max(peer.by_turn.values()) <= TURN_PIECES
+
+
+async def test_the_others_have_their_turn() -> None:
+    """Between two portions of one, all that is due of the others runs."""
+    loud, quiet, order = opened(), opened(), []
+    await settle()
+    loud.then = lambda: order.append("loud")
+    quiet.then = lambda: order.append("quiet")
+    loud.intake.put(bytes(4 * TURN_BYTES))
+    asyncio.get_running_loop().call_soon(quiet.intake.put, b"key")
+    await loud.turns()
+    assert sorted(order) == ["loud"] * 4 + ["quiet"]
+    assert order.index("quiet") <= 2
+
+
+async def test_what_is_not_taken_comes_again() -> None:
+    """At a later turn, before anything else."""
+    peer = opened(most=100)
+    await settle()
+    peer.intake.put(bytes(range(250)))
+    assert len(peer.taken) == 100
+    await peer.turns()
+    assert peer.taken == bytes(range(250))
+    assert peer.pieces == [100, 100, 50]
+
+
+async def test_nothing_comes_while_paused() -> None:
+    """Nor is anything read; it comes after `resume`, not in the midst of it."""
+    peer = Peer()
+    peer.intake.put(b"early")
+    assert (peer.taken, peer.reading) == (b"", False)
+    peer.intake.resume()
+    assert peer.taken == b""
+    await settle()
+    assert (peer.taken, peer.reading) == (b"early", True)
+    peer.then = peer.intake.pause
+    peer.intake.put(b"one")
+    peer.intake.put(b"two")
+    assert (peer.taken, peer.reading) == (b"earlyone", False)
+    peer.then = lambda: None
+    peer.intake.resume()
+    await settle()
+    assert peer.taken == b"earlyonetwo"
+
+
+async def test_a_receiver_that_is_not_done() -> None:
+    """It is called at the next turn, also with nothing, and till then nothing is read."""
+    peer = opened()
+    await settle()
+    peer.then = peer.intake.again
+    peer.intake.put(b"much to do")
+    assert (peer.pieces, peer.reading) == ([10], False)
+    peer.then = lambda: None
+    await settle()
+    assert (peer.pieces, peer.reading) == ([10, 0], True)
+
+
+async def test_the_end_comes_last() -> None:
+    """After all that was read; at once where nothing waits."""
+    peer = opened()
+    await settle()
+    ends: list[int] = []
+    peer.intake.put(bytes(3 * TURN_BYTES))
+    peer.intake.end(lambda: ends.append(len(peer.taken)))
+    assert ends == []
+    await until(lambda: ends)
+    assert ends == [3 * TURN_BYTES]
+
+
+async def test_the_end_waits_for_what_is_being_taken() -> None:
+    """Also where it is told in the midst of that, as a close frame and a lost connection do."""
+    peer, ends = opened(), []
+    await settle()
+    peer.then = lambda: peer.intake.end(lambda: ends.append(len(peer.taken)))
+    peer.intake.put(bytes(3 * TURN_BYTES))
+    await until(lambda: len(ends) == 3)
+    assert ends == [3 * TURN_BYTES] * 3
+
+
+def test_a_ration_is_refilled() -> None:
+    """Short bursts are free; beyond, all waits until what was too much is paid for."""
+    ration = Ration(0.0)
+    assert ration.spend(IDLE_WORK_BURST, 0.0) == 0
+    assert ration.spend(IDLE_WORK_PER_S // 2, 0.0) == pytest.approx(0.5)
+    assert ration.spend(1, 0.6) == 0
+    assert ration.spend(1 << 30, 0.6) <= 1.0
+
+
+@given(st.lists(st.tuples(st.integers(1, 3000), st.floats(0, 2)), max_size=50))
+def test_no_more_than_the_ration_is_ever_had(said: list[tuple[int, float]]) -> None:
+    """Over any time: the burst, what the time gave, and one second's debt."""
+    ration, now, spent = Ration(0.0), 0.0, 0
+    for work, pause in said:
+        rest = ration.spend(work, now)
+        spent += min(work, 3000)
+        now += max(rest, pause)
+        assert spent - work <= IDLE_WORK_BURST + IDLE_WORK_PER_S * now + 1
+
+
+def test_one_that_never_stops_is_ended() -> None:
+    """Not one that only says much for a while."""
+    ration, now = Ration(0.0), 0.0
+    while now < IDLE_WORK_PATIENCE_S:
+        assert not ration.exceeded
+        now += ration.spend(IDLE_WORK_PER_S, now) + 0.01
+    for _ in range(9):
+        now += ration.spend(IDLE_WORK_PER_S, now)
+    assert ration.exceeded
+
+
+async def test_what_means_nothing_is_read_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond its ration a peer is paused, though nobody else holds it back; then it goes on."""
+    monkeypatch.setattr(module, "IDLE_WORK_BURST", 100)
+    monkeypatch.setattr(module, "IDLE_WORK_PER_S", 2000)
+    peer = opened()
+    await settle()
+    peer.then = lambda: peer.intake.waste(300)
+    peer.intake.put(b"idle")
+    peer.then = lambda: None
+    assert not peer.reading
+    peer.intake.put(b"more")
+    await settle()
+    assert peer.taken == b"idle"
+    await until(lambda: peer.taken == b"idlemore")
+    await until(lambda: peer.reading)
+    assert not peer.floods
+
+
+async def test_one_that_never_stops_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing more of it is given."""
+    monkeypatch.setattr(module, "IDLE_WORK_BURST", 10)
+    monkeypatch.setattr(module, "IDLE_WORK_PATIENCE_S", 0.0)
+    peer = opened()
+    await settle()
+    peer.then = lambda: peer.intake.waste(1000)
+    peer.intake.put(b"idle")
+    await asyncio.sleep(0.001)
+    peer.intake.waste(1000)
+    peer.intake.waste(1000)
+    peer.intake.put(b"more")
+    await settle()
+    assert (peer.taken, peer.floods) == (b"idle", 1)

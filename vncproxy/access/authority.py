@@ -1,0 +1,174 @@
+"""Who may do what right now: the rules in force, and the users and groups they are about."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import cast, get_args
+
+from vncproxy.access.directory import Directory, DirectoryAway
+from vncproxy.access.identity import How, Identity, Kind
+from vncproxy.access.rules import Decision, Role, Rules, any_group
+from vncproxy.access.users import Users
+from vncproxy.config.model import Rule
+from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.viewer_identity import ViewerIdentity
+
+_EVERYTHING = "*"
+_OF_THIS_MACHINE: frozenset[Kind] = frozenset({"peer", "header"})
+"""The doors whose users are in the groups of this machine."""
+
+
+class Authority:
+    """Asked at every request; a reload gives it other rules."""
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        users: Users,
+        directory: Directory | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Begin with these rules. Args: clock - seconds since 1970, for the rules' hours."""
+        self.users = users
+        self.directory = directory or Directory()
+        self.unsure = False
+        """Whether somebody's stay was decided by groups that may be others by now."""
+        self._clock = clock
+        self._given: tuple[Rule, ...]
+        self._in_force: tuple[bool, ...]
+        self._rules: Rules
+        self.apply(rules)
+
+    def apply(self, rules: Sequence[Rule]) -> None:
+        """From now on these rules count."""
+        self.users.refresh()
+        self._given = tuple(rules)
+        self._rules = Rules(rules, self.groups_of)
+        self._in_force = self._rules.in_force(self.now())
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether there is any rule."""
+        return bool(self._rules)
+
+    @property
+    def has_hours(self) -> bool:
+        """Whether any rule counts at some times only."""
+        return self._rules.have_hours
+
+    @property
+    def need_tags(self) -> bool:
+        """Whether instances' tags have to be known for a decision."""
+        return self._rules.need_tags
+
+    def groups_of(self, who: Identity) -> frozenset[str]:
+        """The groups that count: those of users_file for its users, Unix groups for accounts.
+
+        The token's owner, and whoever comes through an open door, are no account and in no group.
+        Raises: DirectoryAway - `learn` comes first.
+        """
+        if who.kind == "users":
+            user = self.users.named(who.user)
+            return frozenset(user.groups) if user is not None else frozenset()
+        return self.directory.groups(who.user) if who.kind in _OF_THIS_MACHINE else frozenset()
+
+    async def learn(self, who: Identity) -> None:
+        """Let what is asked next know this one's groups, if any rule names one.
+
+        Raises: DirectoryAway - this machine's directory of accounts doesn't answer.
+        """
+        if self._rules.need_groups and who.kind in _OF_THIS_MACHINE:
+            await self.directory.learn_groups(who.user)
+
+    async def learn_again(
+        self, viewers: Iterable[ViewerIdentity], rules: Sequence[Rule] | None = None
+    ) -> None:
+        """Let `objection` know the groups of all of these as they are now.
+
+        It leaves `unsure` if the directory doesn't answer in time. Args: rules - those that are to
+        count soon; default: those that do.
+        """
+        needed = any_group(rules) if rules is not None else self._rules.need_groups
+        users = {one.user for one in viewers if needed and one.kind in _OF_THIS_MACHINE}
+        self.directory.expire()
+        answers = await asyncio.gather(*map(self.directory.renew_groups, users))
+        self.unsure = not all(answers)
+
+    def now(self) -> datetime:
+        """Local time, without a zone: what the clock on the wall says, as the hours do."""
+        return datetime.fromtimestamp(self._clock())
+
+    def turned(self) -> bool:
+        """Whether hours of a rule began or ended since `apply`, or since this was asked."""
+        before, self._in_force = self._in_force, self._rules.in_force(self.now())
+        return self._in_force != before
+
+    def turns_within(self, minutes: int) -> list[datetime]:
+        """When hours of a rule begin or end next, at most so many minutes from now."""
+        minute_began = self._clock() // 60 * 60
+        times = [datetime.fromtimestamp(minute_began + 60 * n) for n in range(minutes + 1)]
+        in_force = list(map(self._rules.in_force, times))
+        changes = zip(times[1:], in_force, in_force[1:], strict=False)
+        return [at for at, before, after in changes if before != after]
+
+    def decide(
+        self, who: Identity, instance: ConsoleInstance, at: datetime | None = None
+    ) -> Decision:
+        """What somebody may do with an instance.
+
+        Args: at - local time; default: now. Raises: DirectoryAway - `learn` comes first.
+        """
+        if who.kind == "users" and self.users.named(who.user) is None:
+            return Decision(None, "", False, "there is no such user in users_file")
+        return self._rules.decide(who, instance, at or self.now())
+
+    def is_administrator(self, who: Identity) -> bool:
+        """Whether somebody is an admin of all instances, whatever they are: by a rule of `*`.
+
+        Raises: DirectoryAway - `learn` comes first.
+        """
+        everywhere = tuple(one for one in self._given if _EVERYTHING in one.instances)
+        rules = Rules(everywhere or self._given[:1], self.groups_of)
+        return rules.decide(who, _ANY, self.now()).allows(Role.ADMIN)
+
+    def objection(
+        self, who: ViewerIdentity, instance: ConsoleInstance, at: datetime | None = None
+    ) -> str | None:
+        """Why what a viewer was let in for isn't allowed any more, in a sentence; None: it is.
+
+        Nobody has to go since the directory is away: that leaves `unsure`. Args: at - local time;
+        default: now.
+        """
+        identity = Identity(who.user, _how(who.how), _kind(who.kind))
+        try:
+            decision = self.decide(identity, instance, at)
+        except DirectoryAway:
+            self.unsure = True
+            return None
+        if not decision.allows(Role.CONTROL if who.may_control else Role.WATCH):
+            if decision.only:
+                may = "open" if decision.role is None else "control"
+                return f"You may {may} this console only {decision.only}."
+            if decision.role is None:
+                return "Your access to this console was withdrawn."
+            return f"You may watch this console, and no more: {decision.text}."
+        if decision.record and not who.record:
+            return f"Your session has to be recorded, so it must begin anew: {decision.text}."
+        return None
+
+
+_ANY = ConsoleInstance(id="", region="", alias="")
+"""Matched by `*` alone, and by patterns that mean the same."""
+
+
+def _kind(text: str) -> Kind:
+    assert text in get_args(Kind), text
+    return cast(Kind, text)
+
+
+def _how(text: str) -> How:
+    assert text in get_args(How), text
+    return cast(How, text)

@@ -1,0 +1,78 @@
+"""What a reverse proxy says about who is behind it, and whether it may say so. Pure.
+
+The proxy has to come from a listed address, or through the door's Unix socket, and to know the
+secret: on one machine every account reaches the same loopback address. A header that comes twice
+counts as none, since the proxy may have added its own to one that its client sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from vncproxy.config.model import Listen
+from vncproxy.config.secrets import read_header_secret
+from vncproxy.config.user_name import AROUND, is_user_name
+from vncproxy.errors import AccessError
+from vncproxy.websocket.peer_account import place
+
+SECRET_HEADER = "X-Vncproxy-Secret"  # noqa: S105 - a header's name
+
+
+class WrongSecretError(Exception):
+    """It may have been a guess, so it has to be counted."""
+
+
+Headers = CIMultiDict[str] | CIMultiDictProxy[str]
+
+
+class ProxyHeaders:
+    """The checks of one `header` door.
+
+    Args: trusted - the proxies' addresses; secret - what they have to send, not empty.
+    """
+
+    def __init__(self, trusted: Sequence[str], user_header: str, secret: str) -> None:
+        """Keep what is compared; of the secret its digest."""
+        self._trusted = frozenset(place(address, 0)[0] for address in trusted)
+        self._user_header = user_header
+        assert secret, "without one, everybody on a proxy's machine could be anybody"
+        self._digest = hashlib.sha256(secret.encode()).digest()
+
+    def user(self, remote: str | None, headers: Headers) -> str:
+        """Who is behind the proxy. Args: remote - its address; None: through a Unix socket.
+
+        Raises: AccessError 401 - it isn't a proxy of ours, or doesn't say; WrongSecretError - it
+        sent another secret than ours.
+        """
+        if remote is not None and place(remote, 0)[0] not in self._trusted:
+            raise AccessError(
+                401, "not-a-proxy", "This door is for its proxies only; come through one of them."
+            )
+        secrets = headers.getall(SECRET_HEADER, [])
+        if len(secrets) != 1:
+            raise AccessError(
+                401, "no-secret", f"The proxy has to send its secret in one {SECRET_HEADER}."
+            )
+        if not self._is_secret(secrets[0]):
+            raise WrongSecretError
+        users = headers.getall(self._user_header, [])
+        user = users[0].strip(AROUND) if len(users) == 1 else ""
+        if not is_user_name(user):
+            raise AccessError(
+                401, "no-user", f"The proxy has to name one user in {self._user_header}."
+            )
+        return user
+
+    def _is_secret(self, text: str) -> bool:
+        given = hashlib.sha256(text.encode(errors="replace")).digest()
+        return hmac.compare_digest(given, self._digest)
+
+
+def header_secret_of(listen: Listen) -> str:
+    """What the proxies of a door have to send, "" for a door without. Raises: ConfigError."""
+    file = listen.header_secret_file
+    return read_header_secret(file) if file is not None else ""

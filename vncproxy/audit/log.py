@@ -1,0 +1,423 @@
+"""The audit: who did what, kept so that a later change shows. Safe on the disk before it counts.
+
+One thread of its own writes: the event loop never waits for the disk. `record` returns once the
+records are on the disk; `record_later` is for what has happened anyway and can't be refused: those
+wait while the disk is full. Each record goes to the log as well, and so does the chain's head,
+every so often and at the end: kept elsewhere, it is what shows a cut or newly written file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from vncproxy.audit.file import AuditFile
+from vncproxy.audit.record import Entry, Event, Head
+from vncproxy.audit.writer import DAEMON_FAULT, AuditWriter, Job, Move, Outcome
+from vncproxy.errors import AuditError
+
+_log = structlog.get_logger("vncproxy.audit")
+
+HEAD_EVERY = 64
+"""Records between two heads in the log."""
+QUEUE_BOUND = 4096
+"""Records that may wait while the disk is full: some 2 MB."""
+WRITE_TIMEOUT_S = 10.0
+"""How long whoever opens a console waits for the disk."""
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 5.0
+_TOO_SLOW = "its disk doesn't answer"
+_STOPPING = "the daemon is stopping"
+_OVER = f"{DAEMON_FAULT}, has ended its writing; restart it"
+
+
+class Audit(Protocol):
+    """What the other parts know of the audit."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be recorded now, in words."""
+
+    async def record(self, *entries: Entry) -> None:
+        """Return once these are on the disk. Raises: AuditError - they may not take effect."""
+
+    def record_later(self, entry: Entry) -> None:
+        """Record what has happened; it waits if it must."""
+
+
+class NullAudit:
+    """Keeps nothing; for consoles outside a daemon."""
+
+    problem: str | None = None
+
+    async def record(self, *entries: Entry) -> None:
+        """Nothing is kept."""
+
+    def record_later(self, entry: Entry) -> None:
+        """Nothing is kept."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Move:
+    """A wish to go on in another file. Args: file - None: in a new one at the old one's place."""
+
+    file: AuditFile | None
+    done: asyncio.Future[None]
+
+
+class AuditLog:
+    """The audit in a file, from `open` to `close`; to be used from one event loop."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        head_every: int = HEAD_EVERY,
+        queue_bound: int = QUEUE_BOUND,
+        write_timeout_s: float = WRITE_TIMEOUT_S,
+        first_pause_s: float = FIRST_PAUSE_S,
+        clock: Callable[[], float] = time.time,
+        recorded: Callable[[Entry], None] = lambda entry: None,
+    ) -> None:
+        """Nothing is opened yet.
+
+        Args: head_every - records between two heads in the log; queue_bound - of each of the two
+        kinds of records that wait; first_pause_s - before a failed write is tried again, then
+        growing to `LONGEST_PAUSE_S`; clock - seconds since 1970; recorded - told of each record.
+        """
+        self.problem: str | None = None
+        self.unwritten = 0
+        """Records that could only be told to the log."""
+        self.head = Head()
+        self.was_cut_off = False
+        """Whether the daemon before this one didn't come to record its stop."""
+        self._head_told = self._unwritten_told = 0
+        self.path = path
+        """Of the file in use."""
+        self._head_every = head_every
+        self._queue_bound = queue_bound
+        self._write_timeout_s = write_timeout_s
+        self._first_pause_s = first_pause_s
+        self._clock = clock
+        self._recorded = recorded
+        self._loop: asyncio.AbstractEventLoop
+        self._over: asyncio.Future[None]
+        self._opened = False
+        self._ended = False
+        """Whether a fault has ended the thread."""
+        self._writer: AuditWriter
+        # Below: shared with the thread, under the condition's lock.
+        self._wake = threading.Condition()
+        self._queue: deque[Job] = deque()
+        self._in_hand: list[Job] = []
+        self._later = 0
+        self._fresh = False
+        self._closing = False
+        self._moves: deque[_Move] = deque()
+
+    async def open(self) -> None:
+        """Open the file and continue its chain. Raises: AuditError - it can't be used."""
+        self._loop = asyncio.get_running_loop()
+        file = await asyncio.to_thread(AuditFile, self.path)
+        self._over = self._loop.create_future()
+        self._opened = True
+        self.head = file.head
+        self.was_cut_off = file.ended_with not in (None, Event.STOP, Event.CONTINUED)
+        self._head_told = self.head.seq
+        for entry in file.notes:
+            self._tell_trouble(str(entry.text))
+        self._writer = AuditWriter(file, self._clock)
+        threading.Thread(target=self._run, name="audit", daemon=True).start()
+
+    async def record(self, *entries: Entry) -> None:
+        """Return once these are on the disk, one after the other.
+
+        Raises: AuditError - they aren't, or it isn't sure within `write_timeout_s`: what they are
+        about may not happen. They may turn up in the file all the same.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        job = Job(entries, self._clock(), done)
+        with self._wake:
+            if self._closing:
+                raise AuditError(_cannot(_STOPPING))
+            if self._ended:
+                raise AuditError(_cannot(_OVER))
+            if len(self._queue) - self._later >= self._queue_bound:
+                raise AuditError(_cannot(_TOO_SLOW))
+            self._queue.append(job)
+            self._fresh = True
+            self._wake.notify()
+        try:
+            async with asyncio.timeout(self._write_timeout_s):
+                await done
+        except TimeoutError:
+            self.problem = _cannot(_TOO_SLOW)
+            raise AuditError(self.problem) from None
+        finally:
+            if done.cancelled():
+                self._withdraw(job)
+
+    def record_later(self, entry: Entry) -> None:
+        """Record what has happened; it waits while the disk is full, within `queue_bound`.
+
+        Beyond that it is told to the log alone, counted, and the count recorded afterwards.
+        """
+        with self._wake:
+            if self._later < self._queue_bound and not (self._closing or self._ended):
+                self._queue.append(Job((entry,), self._clock()))
+                self._later += 1
+                self._fresh = True
+                self._wake.notify()
+                return
+        self._tell_unwritten(entry)
+
+    async def reopen(self) -> None:
+        """Go on in a new file if the one in use was moved away, as by a log rotation.
+
+        Raises: AuditError - what is in its place can't be used; the old one stays in use.
+        """
+        await self._move(None)
+
+    async def go_on_in(self, path: Path) -> None:
+        """Continue the chain in another file, new or empty; where it is already, nothing happens.
+
+        Its first record names the old one's end. Raises: AuditError - the old file stays in use.
+        """
+        if path != self.path:
+            await self._move(await asyncio.to_thread(AuditFile.begun, path))
+
+    async def _move(self, file: AuditFile | None) -> None:
+        move = _Move(file, asyncio.get_running_loop().create_future())
+        with self._wake:
+            if self._closing or self._ended:
+                _give_back(file)
+                raise AuditError(_cannot(_STOPPING if self._closing else _OVER))
+            self._moves.append(move)
+            self._wake.notify()
+        try:
+            async with asyncio.timeout(self._write_timeout_s):
+                await move.done
+        except TimeoutError:
+            raise AuditError(_cannot(_TOO_SLOW)) from None
+        finally:
+            if move.done.cancelled():
+                with self._wake:
+                    # Not if the thread has it in hand already.
+                    if move in self._moves:
+                        self._moves.remove(move)
+                        _give_back(file)
+
+    async def close(self, timeout_s: float) -> bool:
+        """Write what still waits and tell the head; within `timeout_s`, else the log has it.
+
+        Gives whether all came to the disk; an audit that was never opened has nothing to write.
+        """
+        if not self._opened:
+            return True
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        await asyncio.wait([self._over], timeout=timeout_s)
+        with self._wake:
+            left, unsure = list(self._queue), self._in_hand
+            self._queue.clear()
+        for job in unsure:
+            for entry in job.entries:
+                # It may turn up in the file all the same.
+                _log.error("audit.unsure", what=entry.event, **_shown(entry))
+        for job in left:
+            for entry in job.entries:
+                self._tell_unwritten(entry)
+        self._tell_head()
+        return self._over.done() and not left
+
+    def _withdraw(self, job: Job) -> None:
+        with self._wake:
+            # Not if the thread has it in hand already.
+            if job in self._queue:
+                self._queue.remove(job)
+
+    def _settle(self, outcome: Outcome) -> None:
+        """What became of a batch: tell the log, and those who wait."""
+        self.head = outcome.head
+        for trouble in outcome.troubles:
+            self._tell_trouble(trouble)
+        self._tell_records(outcome.written)
+        if self.head.seq - self._head_told >= self._head_every:
+            self._tell_head()
+        for job, fault in outcome.spoilt:
+            self._tell_spoilt(job, fault)
+        problem = None if outcome.problem is None else _cannot(outcome.problem)
+        if problem is not None and problem != self.problem:
+            _log.error("audit.failed", file=str(self.path), text=problem, exc_info=outcome.cause)
+        self.problem = problem
+        for job in outcome.safe:
+            if job.done is not None:
+                _conclude(job.done, None)
+        for job in outcome.failed:
+            if job.done is not None:
+                _conclude(job.done, AuditError(str(problem)))
+        if problem is None and self.unwritten > self._unwritten_told and not self._closing:
+            count = self.unwritten - self._unwritten_told
+            self._unwritten_told = self.unwritten
+            text = f"{count} records are in the log only: the disk didn't take them, or a fault"
+            self.record_later(Entry(event=Event.UNWRITTEN, count=count, text=text))
+
+    def _tell_spoilt(self, job: Job, fault: Exception) -> None:
+        """A record that no file can take: the log has it, and the others are written."""
+        self._tell_fault(fault)
+        for entry in job.entries:
+            self._tell_unwritten(entry)
+        if job.done is not None:
+            _conclude(job.done, AuditError(_cannot(DAEMON_FAULT)))
+
+    def _tell_fault(self, fault: Exception) -> None:
+        _log.error("audit.fault", file=str(self.path), exc_info=fault)
+
+    def _broke_down(self, fault: BaseException) -> None:
+        """The thread has ended: nobody waits for it any longer, and everybody is told why."""
+        self.problem = _cannot(_OVER)
+        _log.critical("audit.failed", file=str(self.path), text=self.problem, exc_info=fault)
+        with self._wake:
+            left = [*self._in_hand, *self._queue]
+            moves = list(self._moves)
+            self._queue.clear()
+            self._moves.clear()
+        for job in left:
+            for entry in job.entries:
+                self._tell_unwritten(entry)
+            if job.done is not None:
+                _conclude(job.done, AuditError(self.problem))
+        for move in moves:
+            _give_back(move.file)
+            _conclude(move.done, AuditError(self.problem))
+        if not self._over.done():
+            self._over.set_result(None)
+
+    def _went_on(self, move: Move, path: Path) -> None:
+        """The chain goes on in another file: the log has where the old one ends."""
+        self._tell_records(move.written)
+        self.head = move.ended
+        self._tell_head()
+        self.head, self.path = move.head, path
+
+    def _tell_records(self, written: list[tuple[int, Entry]]) -> None:
+        for seq, entry in written:
+            _log.info("audit.recorded", seq=seq, what=entry.event, **_shown(entry))
+            self._recorded(entry)
+
+    def _tell_unwritten(self, entry: Entry) -> None:
+        self.unwritten += 1
+        _log.error("audit.unwritten", count=self.unwritten, what=entry.event, **_shown(entry))
+
+    def _tell_trouble(self, text: str) -> None:
+        _log.error("audit.trouble", file=str(self.path), text=text)
+
+    def _tell_head(self) -> None:
+        self._head_told = self.head.seq
+        _log.info("audit.head", file=str(self.path), seq=self.head.seq, hash=self.head.hash)
+
+    # The thread
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as fault:
+            with self._wake:
+                self._ended = True
+            self._call(self._broke_down, fault)
+
+    def _work(self) -> None:
+        pause_s: float | None = None
+        while True:
+            with self._wake:
+                self._wake.wait_for(self._is_wanted, timeout=pause_s)
+                jobs = self._in_hand = list(self._queue)
+                self._queue.clear()
+                self._fresh = False
+                closing = self._closing
+                moves = list(self._moves)
+                self._moves.clear()
+            for move in moves:
+                if move.file is None:
+                    self._carry_out(move)
+            outcome = self._writer.write(jobs)
+            with self._wake:
+                self._in_hand = []
+                self._queue.extendleft(reversed(outcome.left))
+                self._later = sum(job.done is None for job in self._queue)
+            self._call(self._settle, outcome)
+            for move in moves:
+                if move.file is not None:
+                    # What happened before belongs into the old file.
+                    self._carry_out(move)
+            if closing:
+                break
+            if outcome.problem is not None:
+                pause_s = min(LONGEST_PAUSE_S, 2 * pause_s) if pause_s else self._first_pause_s
+            else:
+                pause_s = None
+        self._writer.close()
+        self._call(_conclude, self._over, None)
+
+    def _is_wanted(self) -> bool:
+        return self._fresh or self._closing or bool(self._moves)
+
+    def _carry_out(self, move: _Move) -> None:
+        try:
+            if move.file is None:
+                self._writer.reopen()
+            else:
+                self._call(self._went_on, self._writer.go_on_in(move.file), move.file.path)
+        except AuditError as fault:
+            self._call(_conclude, move.done, fault)
+        except Exception as fault:
+            self._call(self._tell_fault, fault)
+            self._call(_conclude, move.done, AuditError(_cannot(DAEMON_FAULT)))
+        else:
+            self._call(_conclude, move.done, None)
+
+    def _call(self, call: Callable[..., object], *arguments: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(call, *arguments)
+        except RuntimeError:
+            # The disk answered so late that the daemon has ended meanwhile.
+            return
+
+
+def _give_back(file: AuditFile | None) -> None:
+    if file is not None:
+        with suppress(OSError):
+            file.close()
+
+
+def _conclude(waiting: asyncio.Future[None], error: AuditError | None) -> None:
+    if waiting.done():
+        return
+    if error is None:
+        waiting.set_result(None)
+    else:
+        waiting.set_exception(error)
+
+
+def _cannot(why: str) -> str:
+    return (
+        f"The audit can't be written: {why}. Until it can, nothing is opened and control stays "
+        "where it is."
+    )
+
+
+def _shown(entry: Entry) -> dict[str, object]:
+    """An entry for the log, whose own word for what happened is taken."""
+    shown = entry.given()
+    del shown["event"]
+    return shown

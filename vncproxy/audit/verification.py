@@ -1,0 +1,210 @@
+"""Whether an audit file is what the daemon wrote: every break of the chain, in plain words. Pure.
+
+Who may write to the file can also compute hashes, so a chain alone can't show that its end was cut
+or written anew; that shows by a head from elsewhere: the daemon's journal has one every so often.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vncproxy.audit.record import NO_HASH, Event, Head, Record, parse
+
+FINDINGS_MAX = 100
+"""More than this are counted, not told."""
+RUBBLE_MAX_BYTES = 1024 * 1024
+"""Bytes that are no record; the daemon accepts no more of them at the end of its file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to know. Args: line - counted from 1; 0: the file as a whole."""
+
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"line {self.line}: {self.text}" if self.line else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a file.
+
+    Args: records - how many it has; head - the chain's end; behind_head - how many records follow
+    the head that was asked for, None if none was asked for or it isn't there; problems - where the
+    chain is broken; untold - further ones; notes - what the daemon itself noted about the file.
+    """
+
+    records: int
+    head: Head
+    behind_head: int | None
+    problems: tuple[Finding, ...]
+    untold: int
+    notes: tuple[Finding, ...]
+
+    @property
+    def intact(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+def verify(lines: Iterable[bytes], head: str | None = None) -> Verdict:
+    """Follow the chain.
+
+    Args: lines - with their line ends, as a binary file gives them; head - the hash of a record
+    that must be there, from the journal.
+    """
+    reader = _Reader(head)
+    for number, line in enumerate(lines, start=1):
+        reader.take(number, line)
+    return reader.verdict()
+
+
+class _Reader:
+    def __init__(self, head: str | None) -> None:
+        self._wanted = head
+        self._found: int | None = None
+        self._last: Record | None = None
+        self._records = 0
+        self._problems: list[Finding] = []
+        self._untold = 0
+        self._notes: list[Finding] = []
+        # Bytes that are no record; a crash leaves some, and the daemon notes them at its next start
+        self._rubble = b""
+        self._rubble_line = 0
+        self._cut_short = False
+        # A daemon that started has recorded no stop yet.
+        self._runs = False
+
+    def take(self, number: int, line: bytes) -> None:
+        whole = line.endswith(b"\n")
+        record = parse(line[:-1]) if whole else None
+        if record is None:
+            self._rubble_line = self._rubble_line or number
+            if len(self._rubble) <= RUBBLE_MAX_BYTES:
+                self._rubble += line
+            self._cut_short = not whole
+            return
+        self._settle_rubble(number, record)
+        self._records += 1
+        if not record.sound:
+            self._problem(number, f"record {record.seq} was changed: it doesn't match its hash")
+        self._follow(number, record)
+        self._note(number, record)
+        if record.hash == self._wanted and record.sound:
+            self._found = self._records
+        self._last = record
+
+    def verdict(self) -> Verdict:
+        if self._rubble:
+            self._problem(
+                self._rubble_line,
+                "the last line is cut short: the daemon was stopped hard, or somebody cut the file"
+                if self._cut_short and b"\n" not in self._rubble
+                else "what stands here is no record",
+            )
+        if not self._records:
+            self._problem(0, "there is no record in this file")
+        elif self._wanted is not None and self._found is None:
+            self._problem(
+                0,
+                "no record has the head that was given: records at the end were cut off, or "
+                "written anew, or the head belongs to another file",
+            )
+        return Verdict(
+            self._records,
+            self._last.head if self._last is not None else Head(),
+            self._records - self._found if self._found is not None else None,
+            tuple(self._problems),
+            self._untold,
+            tuple(self._notes),
+        )
+
+    def _settle_rubble(self, number: int, record: Record) -> None:
+        """Was it noted by the record that follows, as a line that a crash had cut short?"""
+        if not self._rubble:
+            return
+        left = self._rubble.removesuffix(b"\n")
+        noted = (
+            record.event == Event.TORN
+            and record.content.get("size_bytes") == len(left) <= RUBBLE_MAX_BYTES
+            and record.content.get("sha256") == hashlib.sha256(left).hexdigest()
+        )
+        if noted:
+            self._add_note(
+                self._rubble_line,
+                f"{len(left)} bytes of a record that wasn't finished, as record {record.seq} says",
+            )
+        else:
+            self._problem(self._rubble_line, "what stands here is no record")
+        self._rubble, self._rubble_line = b"", 0
+
+    def _follow(self, number: int, record: Record) -> None:
+        last = self._last
+        if last is None:
+            self._begin(number, record)
+        elif record.seq == last.seq + 1:
+            if record.prev != last.hash:
+                self._problem(
+                    number,
+                    f"record {record.seq} doesn't continue the record {last.seq} above it: one of "
+                    "the two isn't the one that was written",
+                )
+        elif record.seq > last.seq:
+            self._problem(number, f"{_records(last.seq + 1, record.seq - 1)} missing above")
+        else:
+            self._problem(
+                number,
+                f"record {record.seq} stands below record {last.seq}: it was moved or put in",
+            )
+
+    def _begin(self, number: int, record: Record) -> None:
+        if record.event == Event.ROTATED and record.seq > 1:
+            self._add_note(
+                number,
+                f"this file continues another one: verify that with --head {record.prev}",
+            )
+        elif record.seq > 1:
+            self._problem(number, f"{_records(1, record.seq - 1)} missing above")
+        elif record.prev != NO_HASH:
+            self._problem(number, "record 1 names one before it: it isn't the one that was written")
+
+    def _note(self, number: int, record: Record) -> None:
+        match record.event:
+            case Event.START:
+                if self._runs:
+                    self._add_note(
+                        number,
+                        f"record {record.seq} starts a daemon, and the one before it recorded no "
+                        "stop: it crashed or was killed, and what was open then has no end here",
+                    )
+                self._runs = True
+            case Event.STOP:
+                self._runs = False
+            case Event.DAMAGED | Event.ALTERED | Event.UNWRITTEN | Event.CONTINUED:
+                # Who altered the file may have chosen the text too.
+                text = str(record.content.get("text", "")).encode("unicode_escape").decode()
+                self._add_note(number, f"record {record.seq} says: {record.event}: {text}")
+                self._runs = self._runs and record.event != Event.CONTINUED
+            case Event.TORN:
+                pass
+            case _:
+                self._runs = True
+
+    def _add_note(self, number: int, text: str) -> None:
+        if len(self._notes) < FINDINGS_MAX:
+            self._notes.append(Finding(number, text))
+
+    def _problem(self, number: int, text: str) -> None:
+        if len(self._problems) < FINDINGS_MAX:
+            self._problems.append(Finding(number, text))
+        else:
+            self._untold += 1
+
+
+def _records(first: int, last: int) -> str:
+    return f"record {first} is" if first == last else f"records {first} to {last} are"

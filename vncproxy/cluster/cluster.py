@@ -1,0 +1,92 @@
+"""What one daemon has to do with the others: the budget that they share, and who has what."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vncproxy.cluster.ownership import LocalOwnership, Ownership
+from vncproxy.cluster.valkey_ownership import SharedOwnership
+from vncproxy.config.model import Throttle
+from vncproxy.config.store_url import is_shared, parse_store_url
+from vncproxy.throttle.budget import Budget
+from vncproxy.throttle.daemon_count import FILE_NAME as ROLL_FILE
+from vncproxy.throttle.daemon_count import Roll
+from vncproxy.throttle.fallback import FallbackLedger
+from vncproxy.throttle.ledger import Ledger
+from vncproxy.throttle.memory import MemoryLedger
+from vncproxy.throttle.sqlite import FILE_NAME as LEDGER_FILE
+from vncproxy.throttle.sqlite import SqliteLedger
+from vncproxy.throttle.valkey import ValkeyLedger
+from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
+
+
+@dataclass(frozen=True, slots=True)
+class Bastion:
+    """The parts that [throttle] names. Closing the ledger closes what they share."""
+
+    ledger: Ledger
+    ownership: Ownership
+
+    @property
+    def degraded(self) -> str | None:
+        """What doesn't work as it should, though consoles can be opened; None: all is well."""
+        return self.ledger.degraded if isinstance(self.ledger, FallbackLedger) else None
+
+    async def watch(self) -> None:
+        """Keep in touch with the other daemons, until cancelled; returns where there are none."""
+        if isinstance(self.ledger, FallbackLedger):
+            await self.ledger.watch()
+
+
+def bastion_of(
+    throttle: Throttle,
+    budget: Budget,
+    state: Path,
+    *,
+    daemon_id: str = "",
+    said: Callable[[bool], None] = lambda degraded: None,
+) -> Bastion:
+    """What [throttle] names, nothing asked yet.
+
+    Args: state - the state directory; daemon_id - stable over restarts; "": a command, which isn't
+    counted as a daemon; said - as for `FallbackLedger`. Raises: ConfigError, LedgerError.
+    """
+    if throttle.store == "memory":
+        return Bastion(MemoryLedger(budget, time.monotonic), LocalOwnership())
+    if not is_shared(throttle.store):
+        return Bastion(SqliteLedger(state / LEDGER_FILE, budget), LocalOwnership())
+    store = ValkeyStore(_address(throttle))
+    ledger = FallbackLedger(
+        ValkeyLedger(store, budget),
+        SqliteLedger(state / LEDGER_FILE, budget),
+        budget,
+        Roll(state / ROLL_FILE),
+        daemon_id=daemon_id or None,
+        said=said,
+    )
+    name = throttle.name or socket.gethostname()
+    ownership = SharedOwnership(store, daemon_id, name, throttle.url, pass_on=throttle.pass_on)
+    return Bastion(ledger, ownership)
+
+
+def store_password(throttle: Throttle) -> str | None:
+    """The password in the store's address, to be hidden from logs."""
+    return parse_store_url(throttle.store).password if is_shared(throttle.store) else None
+
+
+def _address(throttle: Throttle) -> StoreAddress:
+    url = parse_store_url(throttle.store)
+    return StoreAddress(
+        host=url.host,
+        port=url.port,
+        socket=url.socket,
+        database=url.database,
+        user=url.user,
+        password=url.password,
+        tls=url.tls,
+        ca_file=throttle.ca_file,
+    )

@@ -1,0 +1,208 @@
+"""What goes with what: checks between values, each naming both keys."""
+
+from __future__ import annotations
+
+import grp
+
+from vncproxy.config.address import Address, TcpAddress, UnixAddress
+from vncproxy.config.model import Config, Instance, Limits, Listen
+from vncproxy.config.problem_words import shown
+from vncproxy.config.problems import Report
+from vncproxy.config.rules import check_rules
+
+_OTHER_HEADERS = frozenset(
+    {
+        *("authorization", "connection", "cookie", "forwarded", "host", "origin", "upgrade", "via"),
+        *("x-forwarded-for", "x-real-ip", "x-vncproxy-secret"),
+    }
+)
+"""What they hold is no user's name, and some of it is secret."""
+
+
+def check_relations(config: Config, report: Report) -> None:
+    """Note every value that doesn't go with another; faulty values are left out."""
+    _check_keepalive(config.limits, report)
+    _check_doors(config.listen, report)
+    _check_users(config, report)
+    _check_instances(config.instance, report)
+    check_rules(config.rule, report)
+
+
+def _check_keepalive(limits: Limits, report: Report) -> None:
+    interval, idle = ("limits", "keepalive_interval"), ("limits", "idle_timeout")
+    if not report.usable(interval, idle):
+        return
+    if limits.keepalive_interval > limits.idle_timeout / 2:
+        # Half: one lost or late message must not cost the link.
+        report.add(
+            interval if report.is_set(interval) else idle,
+            f"keepalive_interval = {limits.keepalive_interval:g} "
+            f"with idle_timeout = {limits.idle_timeout:g}",
+            "keepalive_interval at most half of idle_timeout",
+        )
+
+
+def _check_doors(doors: tuple[Listen, ...], report: Report) -> None:
+    if not doors:
+        report.add(("listen",), "no block", "at least one [[listen]] block, or none mentioned")
+    names: dict[str, int] = {}
+    addresses: dict[Address, int] = {}
+    for index, door in enumerate(doors):
+        if report.usable(("listen", index, "name")):
+            first = names.setdefault(door.name, index)
+            if first != index:
+                report.add(
+                    ("listen", index, "name"),
+                    f"{shown(door.name)}, the name of [[listen]] {first + 1} too",
+                    "a name of its own",
+                )
+        _check_certificate(index, door, report)
+        _check_proxies(index, door, report)
+        if not report.usable(("listen", index, "address")):
+            continue
+        address = door.parsed_address
+        first = addresses.setdefault(address, index)
+        if first != index:
+            report.add(
+                ("listen", index, "address"),
+                f"{shown(door.address)}, the address of [[listen]] {first + 1} too",
+                "an address of its own",
+            )
+        match address:
+            case TcpAddress():
+                _check_tcp(index, door, address, report)
+            case UnixAddress():
+                _check_unix(index, door, report)
+
+
+def _check_certificate(index: int, door: Listen, report: Report) -> None:
+    certificate, key = ("listen", index, "certificate"), ("listen", index, "key")
+    if report.usable(certificate, key) and (door.certificate is None) is not (door.key is None):
+        alone, missing = (certificate, "key") if door.certificate else (key, "certificate")
+        report.add(alone, f"{alone[2]} without {missing}", "certificate and key together")
+
+
+def _check_users(config: Config, report: Report) -> None:
+    file = ("access", "users_file")
+    for index, door in enumerate(config.listen):
+        access = ("listen", index, "access")
+        missing = door.access == "users" and config.access.users_file is None
+        if missing and report.usable(access, file):
+            report.add(access, "'users' without users_file", "users_file under [access]")
+
+
+def _check_proxies(index: int, door: Listen, report: Report) -> None:
+    """A header that anybody may send proves nothing."""
+    secret = ("listen", index, "header_secret_file")
+    proxies, access = ("listen", index, "trusted_proxies"), ("listen", index, "access")
+    if not report.usable(access):
+        return
+    if door.access != "header":
+        given = {
+            "trusted_proxies": door.trusted_proxies != (),
+            "user_header": door.user_header != Listen().user_header,
+            "header_secret_file": door.header_secret_file is not None,
+        }
+        for key in (key for key, is_given in given.items() if is_given):
+            path = ("listen", index, key)
+            expected = "no such key: it is for access = 'header'"
+            report.add(path, f"{key} with access = {shown(door.access)}", expected)
+        return
+    if door.user_header.lower() in _OTHER_HEADERS:
+        expected = "the header in which the proxy names the user, such as X-Forwarded-User"
+        report.add(("listen", index, "user_header"), shown(door.user_header), expected)
+    if door.header_secret_file is None and report.usable(secret):
+        report.add(access, "'header' without header_secret_file", "a file with a secret")
+    missing = not door.trusted_proxies and report.usable(("listen", index, "address"), proxies)
+    if missing and isinstance(door.parsed_address, TcpAddress):
+        report.add(access, "'header' without trusted_proxies", "the proxies' addresses")
+
+
+def _check_tcp(index: int, door: Listen, address: TcpAddress, report: Report) -> None:
+    path = ("listen", index, "address")
+    access = ("listen", index, "access")
+    if not address.loopback:
+        if report.usable(access) and door.access == "open":
+            report.add(
+                access,
+                f"access = 'open' with address = {shown(door.address)}",
+                "another access, or a loopback address (127.0.0.1, [::1])",
+            )
+        if report.usable(access) and door.access == "peer":
+            report.add(
+                access,
+                f"access = 'peer' with address = {shown(door.address)}",
+                "another access, or a loopback address or Unix socket: the accounts of other "
+                "machines aren't known here",
+            )
+        tls = report.is_set(("listen", index, "certificate")) or report.is_set(
+            ("listen", index, "key")
+        )
+        if not tls and not door.insecure and report.usable(("listen", index, "insecure")):
+            report.add(
+                path,
+                f"{shown(door.address)} without certificate and key",
+                "certificate and key, a loopback address, or insecure = true",
+            )
+    for key in ("socket_mode", "socket_group"):
+        if report.is_set(("listen", index, key)):
+            report.add(
+                ("listen", index, key),
+                f"{key} with address = {shown(door.address)}",
+                "no such key: it is for unix: addresses",
+            )
+
+
+def _check_unix(index: int, door: Listen, report: Report) -> None:
+    for key in ("certificate", "key", "insecure"):
+        if report.is_set(("listen", index, key)):
+            report.add(
+                ("listen", index, key),
+                f"{key} with address = {shown(door.address)}",
+                "no such key: it is for TCP addresses",
+            )
+    access, mode = ("listen", index, "access"), ("listen", index, "socket_mode")
+    if report.usable(access, mode) and door.access == "open" and door.mode & 0o077:
+        report.add(
+            access,
+            f"access = 'open' with socket_mode = {shown(door.socket_mode)}",
+            'another access, or socket_mode = "0600": only the socket\'s owner may come in unasked',
+        )
+    group = ("listen", index, "socket_group")
+    if door.socket_group is not None and report.usable(group):
+        try:
+            grp.getgrnam(door.socket_group)
+        except (KeyError, ValueError):
+            report.add(group, shown(door.socket_group), "a group of this machine")
+
+
+def _check_instances(instances: tuple[Instance, ...], report: Report) -> None:
+    first_of: dict[tuple[str, str], int] = {}
+    for index, instance in enumerate(instances):
+        for key, value in (("id", instance.id), ("alias", instance.alias)):
+            path = ("instance", index, key)
+            if value is None or not report.usable(path):
+                continue
+            if key == "alias" and value.startswith("i-"):
+                report.add(path, shown(value), "an alias that doesn't look like an instance id")
+            first = first_of.setdefault((key, value), index)
+            if first != index:
+                report.add(
+                    path,
+                    f"{shown(value)}, the {key} of [[instance]] {first + 1} too",
+                    f"each {key} once",
+                )
+        _check_native(index, instance, first_of, report)
+
+
+def _check_native(
+    index: int, instance: Instance, first_of: dict[tuple[str, str], int], report: Report
+) -> None:
+    """A port without a password would let in everybody on the machine."""
+    port, file = instance.tcp_port, instance.tcp_password_file
+    for key, here, other in (("tcp_port", port, file), ("tcp_password_file", file, port)):
+        if here is not None and other is None:
+            path = ("instance", index, key)
+            report.add(path, shown(here), "tcp_port and tcp_password_file, or none of them")
+    if port is not None and first_of.setdefault(("tcp_port", str(port)), index) != index:
+        report.add(("instance", index, "tcp_port"), shown(port), "each tcp_port once")

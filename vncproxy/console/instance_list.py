@@ -1,0 +1,181 @@
+"""Which instances may be opened: those of the configuration, and those that the cloud shows."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import structlog
+
+from vncproxy.aliyun.errors import transient
+from vncproxy.aliyun.instances import EcsInstance
+from vncproxy.console.instance import ConsoleInstance
+from vncproxy.errors import CloudError
+from vncproxy.tasks import Tasks
+
+_log = structlog.get_logger("vncproxy.inventory")
+
+FRESH_FOR_S = 10.0
+"""What the cloud showed is shown again for this long before it is asked once more."""
+
+
+class Lister(Protocol):
+    """What an inventory asks of the ECS API."""
+
+    async def instances(self, region: str, ids: Iterable[str] | None = None) -> list[EcsInstance]:
+        """Raises: CloudError."""
+
+
+@dataclass(slots=True)
+class _Region:
+    """What the cloud showed of one region.
+
+    Args: ids - asked for; None: all; problem - why it showed nothing the last time; looking - the
+    question that is under way.
+    """
+
+    name: str
+    ids: list[str] | None
+    seen: dict[str, ConsoleInstance] = field(default_factory=dict)
+    looked_at: float = float("-inf")
+    problem: CloudError | None = None
+    looking: asyncio.Task[None] | None = None
+
+
+class Inventory:
+    """The instances, by alias and by id.
+
+    Each region is asked by itself, once for all who want to know: one that is slow, or doesn't
+    answer, holds up nobody who wants another's.
+
+    Args: configured - from [[instance]]; discover_in - regions whose instances are all listed;
+    tasks - owns the questions.
+    """
+
+    def __init__(
+        self,
+        configured: Sequence[ConsoleInstance],
+        cloud: Lister,
+        discover_in: Sequence[str],
+        tasks: Tasks | None = None,
+    ) -> None:
+        """Nothing is asked yet."""
+        self._configured = {instance.id: instance for instance in configured}
+        self._cloud = cloud
+        self._discover_in = tuple(discover_in)
+        self._tasks = tasks or Tasks()
+        self._regions = {name: _Region(name, None) for name in discover_in}
+        for instance in configured:
+            region = self._regions.setdefault(instance.region, _Region(instance.region, []))
+            if region.ids is not None:
+                region.ids.append(instance.id)
+
+    @property
+    def problem(self) -> CloudError | None:
+        """Why a region's state isn't known, or its instances aren't."""
+        return next((one.problem for one in self._regions.values() if one.problem), None)
+
+    async def all(self, patience_s: float | None = None) -> list[ConsoleInstance]:
+        """All instances, with the state that the cloud shows if it can be asked.
+
+        Args: patience_s - for regions that are slow to answer; None: until they do, or fail.
+        """
+        looks = self._look_again(self._regions.values())
+        if looks:
+            _, slow = await asyncio.wait(looks, timeout=patience_s)
+            for region in self._regions.values():
+                if region.looking in slow and region.problem is None:
+                    region.problem = transient(
+                        f"The ECS API hasn't told the instances of {region.name} yet. "
+                        "It is tried again."
+                    )
+        return self.known
+
+    @property
+    def known(self) -> list[ConsoleInstance]:
+        """Those known without asking anybody."""
+        return [*self._merged().values()]
+
+    async def find(self, name: str, *, with_tags: bool = False) -> ConsoleInstance | None:
+        """The instance with this alias or id; the cloud is asked only about one not configured.
+
+        Args: with_tags - the tags matter: its region is asked if what it showed is old.
+        """
+        found = self._by_name(name)
+        if found is not None and with_tags:
+            if looks := self._look_again([self._regions[self._region_of(found)]]):
+                await asyncio.wait(looks)
+            found = self._by_name(name)
+        if found is None and self._discover_in:
+            looks = self._look_again(self._regions.values())
+            while looks and found is None:
+                _, looks = await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)
+                found = self._by_name(name)
+        return found
+
+    def _region_of(self, instance: ConsoleInstance) -> str:
+        """The region that was asked for it; what it says of itself may differ."""
+        for name, region in self._regions.items():
+            if instance.id in region.seen:
+                return name
+        return instance.region
+
+    def _look_again(self, regions: Iterable[_Region]) -> set[asyncio.Task[None]]:
+        """The questions under way to those regions of which nothing fresh is known."""
+        now = time.monotonic()
+        for region in regions:
+            if region.looking is None and now - region.looked_at > FRESH_FOR_S:
+                region.looking = self._tasks.start(self._look(region), f"list-{region.name}")
+        return {region.looking for region in regions if region.looking is not None}
+
+    def _by_name(self, name: str) -> ConsoleInstance | None:
+        merged = self._merged()
+        if (instance := merged.get(name)) is not None:
+            return instance
+        # A configured alias wins over a name that somebody gave an instance in the cloud.
+        return next((i for i in merged.values() if i.alias == name), None)
+
+    def _merged(self) -> dict[str, ConsoleInstance]:
+        merged = dict(self._configured)
+        everywhere = (one for region in self._regions.values() for one in region.seen.items())
+        for instance_id, seen in everywhere:
+            ours = merged.get(instance_id)
+            if ours is None:
+                merged[instance_id] = seen
+            else:
+                merged[instance_id] = replace(
+                    ours, name=seen.name, status=seen.status, os_name=seen.os_name, tags=seen.tags
+                )
+        return merged
+
+    async def _look(self, region: _Region) -> None:
+        try:
+            found = await self._cloud.instances(region.name, region.ids)
+        except CloudError as error:
+            region.problem = error
+            _log.info("inventory.unknown", region=region.name, code=error.code)
+            # What was seen before is better than nothing, but for the state.
+            region.seen = {one.id: replace(one, status="") for one in region.seen.values()}
+        else:
+            region.problem = None
+            region.seen = {instance.id: _discovered(instance) for instance in found}
+        finally:
+            region.looked_at = time.monotonic()
+            region.looking = None
+
+
+def _discovered(instance: EcsInstance) -> ConsoleInstance:
+    # The alias of a discovered instance is its id: ECS names are neither unique nor safe in a URL.
+    return ConsoleInstance(
+        id=instance.id,
+        region=instance.region,
+        alias=instance.id,
+        windows=instance.windows,
+        name=instance.name,
+        status=instance.status,
+        os_name=instance.os_name,
+        tags=tuple(sorted(instance.tags.items())),
+    )

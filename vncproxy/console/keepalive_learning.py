@@ -1,0 +1,153 @@
+"""What a console learns of its instance from the ends of its links, and recalls the next time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+
+import structlog
+
+from vncproxy.console.dependencies import ConsoleParts
+from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.keepalive_memory import Opaque
+from vncproxy.console.lessons import to_lesson, to_memory
+from vncproxy.errors import CloudError
+from vncproxy.rfb.held_input import HeldInput
+from vncproxy.rfb.keepalive import Keepalive, LinkEnd
+
+_log = structlog.get_logger("vncproxy.console")
+
+STATUS_TIMEOUT_S = 5.0
+"""For the question what state an instance is in: the next try doesn't wait longer for an answer."""
+OPAQUE_MAX_AGE_S = 3600.0
+"""An opaque instance is tried as RFB again after so long. Source: design.md, rule 11."""
+_EXPLAIN = frozenset({"Stopped", "Stopping", "Starting", "Pending"})
+"""Statuses of an instance that explain why its link was closed."""
+
+
+class Learner:
+    """Owns the keepalive, which is what learns; and whether the instance is opened opaque."""
+
+    def __init__(self, instance: ConsoleInstance, parts: ConsoleParts, held: HeldInput) -> None:
+        """Nothing is recalled yet. Args: held - what the keepalive must not disturb."""
+        self.keepalive: Keepalive
+        self._opaque: Opaque | None = None
+        self._unknown = ""
+        self._storing = asyncio.Lock()
+        self.status = instance.status
+        """The instance's, as the cloud said it last; empty if it couldn't be asked."""
+        self.is_asking = False
+        """Whether the cloud is being asked for it."""
+        self._instance = instance
+        self._parts = parts
+        self._held = held
+
+    async def recall(self) -> None:
+        """Take up what was learned; to be awaited before anything else."""
+        learned = await self._parts.learned.get(self._instance.id)
+        if learned is not None:
+            self._opaque, self._unknown = learned.opaque, learned.unknown
+        limits = self._parts.limits
+        self.keepalive = Keepalive(
+            self._held,
+            interval_s=limits.keepalive_interval,
+            idle_timeout_s=limits.idle_timeout,
+            keysym=limits.keepalive_key,
+            memory=to_memory(learned),
+        )
+
+    async def learn(
+        self, end: LinkEnd | None, *, by_upstream: bool, explained: bool, had_screen: bool
+    ) -> bool:
+        """What a link's end says about which keepalive counts (design, rule 9).
+
+        Args: end - the keepalive's word on it; explained - it is known why; had_screen - some link
+        has shown a screen. Returns: whether anything was learned.
+        """
+        if by_upstream and not explained and had_screen:
+            await self.ask_status()
+            explained = self.status in _EXPLAIN
+        if end is None:
+            return False
+        lesson = self.keepalive.learn(end, by_upstream=by_upstream, explained=explained)
+        if lesson is None:
+            return False
+        _log.info("keepalive.learned", instance=self._instance.id, why=self.keepalive.why)
+        await self._store()
+        return True
+
+    @property
+    def opaque(self) -> Opaque | None:
+        """How the instance is opened opaque; None: it isn't, or that is to be tried again."""
+        opaque = self._opaque
+        # Either way, since the wall clock may have been set back.
+        is_old = opaque is not None and abs(time.time() - opaque.since) >= OPAQUE_MAX_AGE_S
+        return None if is_old else opaque
+
+    async def found_unknown(self, message: str, greeting: bytes) -> None:
+        """A link ended by a message that the daemon doesn't know. One alone may be a bad stream.
+
+        Args: message - which, in words; greeting - the upstream's.
+        """
+        is_again, self._unknown = message == self._unknown, message
+        if is_again:
+            self._opaque = Opaque(greeting, time.time())
+            _log.warning("console.opaque_next", instance=self._instance.id, why=message)
+        await self._store()
+
+    async def found_security(self, greeting: bytes) -> None:
+        """The upstream has no security that the daemon knows."""
+        self._opaque = Opaque(greeting, time.time())
+        await self._store()
+
+    async def found_other_version(self) -> None:
+        """The viewer speaks another RFB version than the daemon: the next one begins by itself."""
+        if self._opaque is not None:
+            self._opaque = replace(self._opaque, untouched=True)
+            await self._store()
+
+    async def speaks_rfb(self) -> None:
+        """The upstream greets otherwise than the one that had to be opaque, or is tried again."""
+        if self._opaque is not None:
+            self._opaque = None
+            _log.info("console.opaque_no_more", instance=self._instance.id)
+            await self._store()
+
+    async def understood(self) -> None:
+        """A link that spoke RFB ended, but not by an unknown message."""
+        if self._unknown:
+            self._unknown = ""
+            await self._store()
+
+    def forget(self) -> None:
+        """Know nothing any more; what is stored is forgotten by whoever asks for this."""
+        self._opaque, self._unknown = None, ""
+        self.keepalive.forget()
+
+    async def ask_status(self) -> None:
+        """Ask the cloud what state the instance is in."""
+        self.status = ""
+        self.is_asking = True
+        try:
+            async with asyncio.timeout(STATUS_TIMEOUT_S):
+                self.status = await self._parts.cloud.status(
+                    self._instance.id, self._instance.region
+                )
+        except CloudError as error:
+            _log.info("status.unknown", instance=self._instance.id, code=error.code)
+        except TimeoutError:
+            _log.info("status.unknown", instance=self._instance.id, code="timeout")
+        finally:
+            self.is_asking = False
+
+    async def _store(self) -> None:
+        # In order: what is stored last is what is known last.
+        async with self._storing:
+            lesson = to_lesson(
+                self.keepalive.memory,
+                unknown=self._unknown,
+                opaque=self._opaque,
+                learned_at=time.time(),
+            )
+            await self._parts.learned.put(self._instance.id, lesson)

@@ -1,0 +1,570 @@
+"""The life of a console's links: open one, serve it, learn from its end, replace it.
+
+The loop runs as long as its console wants a link. What goes wrong is sorted here: what another try
+may mend is retried with growing, scattered pauses inside the budget; the rest is handed back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+import structlog
+
+from vncproxy.console.dependencies import ConsoleParts
+from vncproxy.console.faults import logged_faults
+from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.keepalive_learning import Learner
+from vncproxy.console.lifecycle import Event, Lifecycle, State
+from vncproxy.console.link import Link
+from vncproxy.console.link_opener import Opener
+from vncproxy.console.message_router import Stage
+from vncproxy.console.opaque_relay import OpaqueRelay
+from vncproxy.console.retry_policy import after_waiting, least_pause_s
+from vncproxy.console.traffic import Traffic
+from vncproxy.console.viewer import Viewer
+from vncproxy.errors import (
+    CloseCode,
+    CloseReason,
+    CloudError,
+    CloudErrorKind,
+    LocalError,
+    Side,
+    Throttled,
+    UpstreamLost,
+    UpstreamProtocolError,
+    UpstreamRefused,
+    UrlExpired,
+    VncPasswordError,
+    VncproxyError,
+)
+from vncproxy.observe.metrics import LinkOutcome
+from vncproxy.rfb.handshake_events import PasswordNeeded, Ready, UnknownSecurity
+from vncproxy.rfb.held_input import HeldInput
+from vncproxy.rfb.keepalive import LinkEnd
+from vncproxy.rfb.server_events import ServerEvent
+from vncproxy.tasks import Tasks
+from vncproxy.throttle.backoff import Backoff
+from vncproxy.websocket.transport import Leg, LegEnd
+
+_log = structlog.get_logger("vncproxy.console")
+
+LONGEST_PAUSE_S = 15.0
+_ENDS_LINKS = CloseReason(
+    CloseCode.UPSTREAM_LOST,
+    Side.VIEWER,
+    "The cloud's VNC server hung up three times in a row on what this viewer asks for, its pixel "
+    "format or its encodings; choose others in the viewer.",
+)
+HEALTHY_AGE_S = 30.0
+"""A link that lived this long was no failure: the back-off begins anew."""
+
+
+class RunnerHost(Protocol):
+    """The console, as its runner sees it."""
+
+    def changed(self) -> None:
+        """What pages show has changed."""
+
+    def has_page(self) -> bool:
+        """Whether a page is on that could ask its user for a password."""
+
+    def is_wanted(self) -> bool:
+        """Whether anybody is on who would wait for another link."""
+
+    def patience(self) -> float:
+        """Seconds that the most patient viewer will still wait."""
+
+    def begin_waiting(self, gave_up: Callable[[], CloseReason]) -> None:
+        """The viewers wait for a link from now on, at most max_wait, then close as it says."""
+
+    def end_viewer(self, viewer: Viewer, reason: CloseReason) -> None:
+        """End one viewer's session; its page says why."""
+
+    def went_opaque(self, relay: OpaqueRelay) -> None:
+        """One viewer may have the relay, the others must go."""
+
+    def gave_up(self, error: VncproxyError) -> None:
+        """The console can't be had: end it."""
+
+
+class Runner:
+    """See the module. It is the links' host and the opener's audience."""
+
+    def __init__(self, instance: ConsoleInstance, parts: ConsoleParts, host: RunnerHost) -> None:
+        """Nothing runs before `run`."""
+        self.life = Lifecycle()
+        self.stage: Stage
+        self.held = HeldInput()
+        self.learner = Learner(instance, parts, self.held)
+        self.traffic = Traffic(time.monotonic(), parts.metrics)
+        self.relay: OpaqueRelay | None = None
+        self.link: Link | None = None
+        self.state_since = time.time()
+        self.wait_until: float | None = None
+        self.attempt = 0
+        self.failure: VncproxyError | None = None
+        self.links_opened = 0
+        self._links_name = secrets.token_hex(4)
+        self._instance = instance
+        self._parts = parts
+        self._host = host
+        self._password = instance.password
+        self._password_given = asyncio.Event()
+        self._show_password: Callable[[], None] = lambda: None
+        self._hurry = asyncio.Event()
+        self._link_over = asyncio.Event()
+        self._link_fault: VncproxyError | None = None
+        self._silent = False
+        self._offender: Viewer | None = None
+        self._tasks = Tasks()
+        self._closing: asyncio.Task[None] | None = None
+        self._learning: asyncio.Task[None] | None = None
+        self._backoff = Backoff(parts.first_pause_s, 2.0, LONGEST_PAUSE_S)
+        self._opener = Opener(
+            instance,
+            parts.ledger,
+            parts.cloud,
+            parts.dial,
+            url_ttl_s=parts.limits.url_ttl,
+            dial_timeout_s=parts.limits.upstream_timeout,
+        )
+
+    async def prepare(self) -> None:
+        """Recall what was learned of this instance; to be awaited before anything else."""
+        await self.learner.recall()
+
+    async def run(self) -> None:
+        """Open links and serve them until cancelled, or until the console can't be had."""
+        try:
+            # At once, so that whoever comes from now on isn't let in to a console that ends.
+            self._give_up(await self._links())
+        finally:
+            await self._leave()
+
+    async def _links(self) -> VncproxyError:
+        """One link after the other; why there is no further one."""
+        self.advance(Event.WANTED)
+        while True:
+            self.attempt += 1
+            try:
+                await self._one_link()
+            except VncPasswordError as error:
+                if not self._host.has_page():
+                    return error
+                await self._password_from_page(error)
+                continue
+            except VncproxyError as error:
+                least_s = self._least_pause(error)
+                if least_s is None or await self._is_unwanted():
+                    return error
+                self.advance(Event.ATTEMPT_FAILED)
+                if isinstance(error, CloudError) and error.kind is CloudErrorKind.WAITS:
+                    self._tasks.start(self._show_status(), f"status-{self._instance.id}")
+            else:
+                least_s = 0.0
+                lost = self._lost()
+                self._end_offender()
+                if await self._is_unwanted():
+                    return lost
+            await self._pause(least_s, self._backoff.next(self._parts.scatter))
+            self.advance(Event.WANTED)
+
+    async def _is_unwanted(self) -> bool:
+        """Whether nobody is on; who comes while the last link is closed counts, too."""
+        if self._host.is_wanted():
+            return False
+        await self._slot_free()
+        if self._learning is not None:
+            await asyncio.wait([self._learning])
+        return not self._host.is_wanted()
+
+    async def _slot_free(self) -> None:
+        """Wait until the last link is closed: the cloud has one slot for each instance."""
+        if self._closing is not None:
+            # Not by itself: whoever waits may be cancelled, which must not cut the close short.
+            await asyncio.wait([self._closing])
+
+    async def _leave(self) -> None:
+        try:
+            await self._slot_free()
+            if self._learning is not None and not self.learner.is_asking:
+                await asyncio.wait([self._learning])
+        finally:
+            self._drop_password()
+            await self._tasks.close()
+
+    def give_password(self, password: str) -> None:
+        """The VNC password from the page; it stays in memory for the console's life only.
+
+        Unasked it means nothing: it must not replace one that works.
+        """
+        if self.asks_password:
+            self._drop_password()
+            self._password = password
+            self._show_password = self._parts.hide(password)
+            self._password_given.set()
+
+    @property
+    def asks_password(self) -> bool:
+        """Whether somebody has to give the VNC password."""
+        return self.life.state is State.PASSWORD
+
+    def _drop_password(self) -> None:
+        """It is wrong, or isn't needed any more: nothing is kept of it."""
+        self._password = None
+        self._show_password()
+
+    def hurry(self) -> None:
+        """Somebody doesn't want to wait for the next try; the budget still counts."""
+        self._hurry.set()
+
+    @property
+    def budget_key(self) -> str:
+        """The ledger's key of its dials."""
+        return self._opener.key
+
+    @property
+    def encrypted(self) -> bool | None:
+        """Whether nobody can read its link on the way to the cloud; None: there is none."""
+        return None if self.link is None else not self._opener.exposed
+
+    @property
+    def next_link(self) -> int:
+        """The number of the link that serves first whoever joins now."""
+        is_up = self.life.state in (State.RUNNING, State.OPAQUE)
+        return self.links_opened if is_up else self.links_opened + 1
+
+    def links_since(self, first: int) -> tuple[str, ...]:
+        """The names of the links from number `first` on, as in the log."""
+        return tuple(map(self._link_name, range(first, self.links_opened + 1)))
+
+    def _link_name(self, number: int) -> str:
+        return f"{self._links_name}-{number}"
+
+    def closing_failure(self) -> CloseReason:
+        """How a viewer is closed that waited long enough."""
+        return after_waiting(self.failure)
+
+    # The opener's audience
+
+    def advance(self, event: Event) -> None:
+        """A step is done."""
+        self.life.advance(event)
+        self.state_since = time.time()
+        self.wait_until = None
+        if event is Event.ENDED and isinstance(self.failure, Throttled):
+            # When it makes sense to come back.
+            self.wait_until = self.state_since + self.failure.wait_s
+        self._host.changed()
+
+    def waiting(self, wait_s: float) -> None:
+        """The permit's time is `wait_s` away."""
+        self.wait_until = time.time() + wait_s
+        self._parts.metrics.budget_waited(wait_s)
+        _log.info("budget.waiting", instance=self._instance.id, seconds=round(wait_s, 1))
+        self._host.changed()
+
+    def dialled(self) -> None:
+        """A permit was spent."""
+        self._parts.metrics.dialled()
+
+    # The link's host
+
+    def link_said(self, link: Link, events: list[ServerEvent]) -> bool:
+        """Messages came; gives whether more is to be done before others come."""
+        if link is not self.link or self._link_fault is not None:
+            return False
+        try:
+            return self.stage.link_said(events)
+        except UpstreamProtocolError as fault:
+            self._link_fault = fault
+            self._link_over.set()
+            return False
+
+    def link_opaque(self, link: Link, data: bytes) -> None:
+        """Bytes came on an opaque link."""
+        if self.relay is not None:
+            self.relay.from_link(data)
+
+    def link_caught_up(self, link: Link) -> None:
+        """All that was sent has been taken."""
+        if self.relay is not None:
+            self.relay.link_caught_up()
+        else:
+            self.stage.link_caught_up()
+
+    def link_ended(self, link: Link, end: LegEnd) -> None:
+        """It is over."""
+        if end.breach:
+            self._link_fault = UpstreamProtocolError(f"the cloud's VNC gateway {end.breach}")
+        elif link is self.link and end.side is Side.DAEMON:
+            # Nobody here closed it: whoever received its bytes had a fault, which the log has.
+            self._link_fault = LocalError("a fault of the daemon")
+        self._link_over.set()
+
+    def link_silent(self) -> None:
+        """It is up, but the upstream left a question unanswered."""
+        if self.link is not None and not self._link_over.is_set():
+            _log.warning(
+                "link.silent",
+                instance=self._instance.id,
+                link=self.link.name,
+                seconds=round(time.monotonic() - self.link.heard_at, 1),
+            )
+            self._silent = True
+            self._link_over.set()
+
+    def link_failed(self, link: Link) -> None:
+        """The daemon had a fault with it."""
+        if link is self.link:
+            self._link_fault = LocalError("a fault of the daemon")
+            self._link_over.set()
+
+    # One link
+
+    async def _one_link(self) -> None:
+        """Open a link and serve it until it is lost.
+
+        Raises: VncproxyError - it couldn't be opened, or broke the rules.
+        """
+        self._link_over = asyncio.Event()
+        self._link_fault = None
+        self._silent = False
+        self._offender = None
+        leg = await self._leg()
+        known = self.learner.opaque
+        # Who was greeted already can't take over what is opened opaque.
+        greeting = known.greeting if known is not None and self.stage.screen is None else None
+        untouched = greeting is not None and known is not None and known.untouched
+        link = self.link = Link(
+            leg, self, self._password, opaque=untouched, opaque_greeting=greeting
+        )
+        self.traffic.begin(link)
+        outcome: LinkOutcome = "unreachable"
+        try:
+            self.advance(Event.CONNECTED)
+            if untouched:
+                self._go_opaque(link, None)
+            else:
+                await self._shake_hands(link, greeting)
+            self._parts.metrics.link("opaque" if link.opaque else "running")
+            outcome = "closed"
+            self.links_opened += 1
+            link.name = self._link_name(self.links_opened)
+            _log.info(
+                "link.opened", instance=self._instance.id, link=link.name, attempt=self.attempt
+            )
+            if self._opener.exposed:
+                _log.warning(
+                    "link.not_encrypted",
+                    instance=self._instance.id,
+                    link=link.name,
+                    text="the cloud gave a ws:// address: what is shown and typed can be read "
+                    "on the way to it",
+                )
+            self.failure = None
+            await self._link_over.wait()
+            if self._link_fault is not None:
+                raise self._link_fault
+            outcome = "lost"
+            if not self._silent:
+                self._offender = self.stage.offender(link.heard_at)
+            if self.life.state is State.OPAQUE:
+                raise UpstreamLost("the connection to the cloud was lost")
+        except VncPasswordError:
+            outcome = "vnc-password"
+            raise
+        except UpstreamProtocolError:
+            outcome = "protocol"
+            raise
+        finally:
+            self._parts.metrics.link(outcome)
+            self._retire(link)
+
+    async def _leg(self) -> Leg:
+        try:
+            return await self._opener.open(self, self._host.patience, self._slot_free)
+        except CloudError:
+            self._parts.metrics.link("refused")
+            raise
+        except UrlExpired:
+            self._parts.metrics.link("expired")
+            raise
+        except UpstreamProtocolError:
+            self._parts.metrics.link("protocol")
+            raise
+        except UpstreamLost:
+            self._parts.metrics.link("unreachable")
+            raise
+
+    async def _shake_hands(self, link: Link, opaque_greeting: bytes | None) -> None:
+        found = await link.shake_hands(self._parts.handshake_timeout_s)
+        match found:
+            case Ready():
+                self.advance(Event.READY)
+                resumed = self.stage.screen is not None
+                self.stage.link_up(link, found)
+                link.read_on()
+                if resumed:
+                    self._resumed()
+                self._learning = self._tasks.start(self.learner.speaks_rfb(), f"rfb-{link.name}")
+            case UnknownSecurity(types=types):
+                _log.warning(
+                    "console.opaque", instance=self._instance.id, security_types=list(types)
+                )
+                if link.greeting != opaque_greeting:
+                    await self.learner.found_security(link.greeting)
+                if self.stage.screen is not None:
+                    raise UpstreamProtocolError(
+                        "the cloud's VNC server asks for a security that vncproxy doesn't know"
+                    )
+                self._go_opaque(link, found)
+            case PasswordNeeded():
+                raise VncPasswordError("this instance asks for its VNC password")
+
+    def _resumed(self) -> None:
+        self._parts.savings.of(self._instance.id).losses_survived += 1
+        self._parts.metrics.resumed()
+
+    def _go_opaque(self, link: Link, found: UnknownSecurity | None) -> None:
+        self.relay = OpaqueRelay(link, found, self._mismatch)
+        self.advance(Event.UNKNOWN_SECURITY)
+        link.relay()
+        self._host.went_opaque(self.relay)
+
+    def _mismatch(self) -> None:
+        found = self.learner.found_other_version()
+        self._learning = self._tasks.start(found, f"version-{self._instance.id}")
+        self._link_fault = UpstreamLost("the viewer speaks another RFB version than the daemon")
+        self._link_over.set()
+
+    def _retire(self, link: Link) -> None:
+        """The link is over. Its close, and what is learned of it, hold up nothing but a dial."""
+        self.link = self.relay = None
+        with logged_faults("a link's end", instance=self._instance.id):
+            self.traffic.end(link)
+            self.stage.link_down()
+        if link.age_s >= HEALTHY_AGE_S:
+            self._backoff.reset()
+        by_upstream = link.end is not None and link.end.side is Side.CLOUD
+        side = Side.CLOUD if by_upstream or self._silent else Side.DAEMON
+        self._closing = self._tasks.start(self._close(link, side), f"close-{link.name}")
+        # One that hangs proves nothing by having been open meanwhile.
+        ended_at = link.heard_at if self._silent else time.monotonic()
+        idle = self.learner.keepalive.link_ended(ended_at)
+        if not link.opaque:
+            unknown, self.stage.unknown_message = self.stage.unknown_message, ""
+            learning = self._learn(
+                self._learning,
+                link,
+                unknown,
+                idle,
+                by_upstream=by_upstream,
+                explained=self._link_fault is not None,
+            )
+            self._learning = self._tasks.start(learning, f"learn-{link.name}")
+
+    async def _close(self, link: Link, side: Side) -> None:
+        await link.close()
+        _log.info(
+            "link.closed",
+            instance=self._instance.id,
+            link=link.name or None,
+            side=side.value,
+            code=link.end.code if link.end is not None else None,
+            upstream_said=link.refusal,
+            seconds=round(link.age_s, 1),
+            bytes_down=link.bytes_in,
+            bytes_up=link.bytes_out,
+        )
+
+    async def _learn(
+        self,
+        before: asyncio.Task[None] | None,
+        link: Link,
+        unknown: str,
+        idle: LinkEnd | None,
+        *,
+        by_upstream: bool,
+        explained: bool,
+    ) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        if unknown:
+            await self.learner.found_unknown(unknown, link.greeting)
+        elif link.name:
+            await self.learner.understood()
+        await self.learner.learn(
+            idle,
+            by_upstream=by_upstream,
+            explained=explained,
+            had_screen=self.stage.screen is not None,
+        )
+        self._host.changed()
+
+    async def _show_status(self) -> None:
+        await self.learner.ask_status()
+        self._host.changed()
+
+    def _lost(self) -> UpstreamLost:
+        self.attempt = 0
+        self.failure = lost = UpstreamLost(
+            "the cloud's VNC server stopped answering"
+            if self._silent
+            else "the connection to the cloud was lost"
+        )
+        self.advance(Event.LINK_LOST)
+        self._host.begin_waiting(self.closing_failure)
+        return lost
+
+    def _end_offender(self) -> None:
+        if self._offender is not None:
+            _log.warning("viewer.ends_links", instance=self._instance.id, viewer=self._offender.id)
+            self._host.end_viewer(self._offender, _ENDS_LINKS)
+
+    def _least_pause(self, error: VncproxyError) -> float | None:
+        """How long to wait at least before another try, in seconds; None: it would be no use."""
+        self.failure = error
+        _log.warning(
+            "link.failed",
+            instance=self._instance.id,
+            error=error.public_text,
+            code=error.code if isinstance(error, CloudError | UpstreamRefused) else "",
+            attempt=self.attempt,
+        )
+        if self.life.state is State.OPAQUE:
+            # No other link can take its place: what was said on it isn't known here.
+            return None
+        if self.life.state is State.RUNNING:
+            self.advance(Event.LINK_LOST)
+        return least_pause_s(error)
+
+    def _give_up(self, error: VncproxyError) -> None:
+        self.failure = error
+        self._host.gave_up(error)
+
+    async def _pause(self, asked_s: float, own_s: float) -> None:
+        """Wait what the cloud asked for, then what is the daemon's own to cut short."""
+        self.wait_until = time.time() + asked_s + own_s
+        self._host.changed()
+        await asyncio.sleep(asked_s)
+        self._hurry.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(own_s):
+                await self._hurry.wait()
+
+    async def _password_from_page(self, error: VncPasswordError) -> None:
+        """Wait for the password, as long as the viewers do: without any, the console ends."""
+        self.failure = error
+        self._drop_password()
+        self._password_given.clear()
+        self.advance(Event.PASSWORD_WANTED)
+        self._host.begin_waiting(error.close_reason)
+        await self._password_given.wait()
+        self.advance(Event.PASSWORD_GIVEN)
+        self._host.begin_waiting(self.closing_failure)

@@ -1,0 +1,525 @@
+"""What happens on a console while it has a screen: messages from viewers to the link and back.
+
+One writer upstream: everything passes `_send`, which also keeps the keepalive's clock and what the
+guest believes to be held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+from vncproxy.console.control import Control
+from vncproxy.console.input_translation import (
+    is_input,
+    is_key_press,
+    plain_key,
+    plain_pointer,
+    pointer_form,
+    upstream_form,
+)
+from vncproxy.console.link import Link
+from vncproxy.console.offender import OffenderWatch
+from vncproxy.console.recorder import Recorder
+from vncproxy.console.screen_state import ScreenMemory
+from vncproxy.console.shared_screen import Fanout
+from vncproxy.console.viewer import Phase, Viewer
+from vncproxy.console.viewer_updates import ViewerScreen
+from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamProtocolError
+from vncproxy.rfb.client_events import (
+    ClientEvent,
+    ContinuousUpdatesEnabled,
+    CutTextSent,
+    EncodingsSet,
+    FenceSent,
+    KeySent,
+    PixelFormatSet,
+    PointerSent,
+    QemuKeySent,
+    UpdateRequested,
+)
+from vncproxy.rfb.client_stream import work
+from vncproxy.rfb.encodings import PICTURE
+from vncproxy.rfb.handshake_events import Ready
+from vncproxy.rfb.held_input import HeldInput
+from vncproxy.rfb.keepalive import Keepalive, KeepaliveClass, class_of
+from vncproxy.rfb.liveness import Liveness, Verdict
+from vncproxy.rfb.server_events import RawStarted, RectangleReceived, ServerEvent, StreamBroken
+from vncproxy.rfb.viewer_messages import server_init
+
+FENCE_REQUEST = 1 << 31
+"""The flag of a fence that asks for an answer. Source: rfbproto, ClientFence."""
+_SETTINGS = frozenset({0, 2})
+"""SetPixelFormat and SetEncodings."""
+RECORDED_PREFIX = "[recorded] "
+"""Before the desktop's name, as viewers without a page see it while anything is recorded."""
+UPSTREAM_QUEUE_BYTES = 256 * 1024
+"""More input than this waiting for the upstream, and the viewers are read no further."""
+
+
+class Stage:
+    """The screen, the viewers on it, the controller, and the link while there is one."""
+
+    def __init__(
+        self,
+        control: Control,
+        held: HeldInput,
+        keepalive: Keepalive,
+        liveness: Liveness,
+        *,
+        viewer_queue_bytes: int,
+        changed: Callable[[], None],
+        keepalive_sent: Callable[[str], None],
+        silent: Callable[[], None],
+    ) -> None:
+        """Start without a screen.
+
+        Args: viewer_queue_bytes - limits.viewer_queue; changed - what the pages show has changed;
+        keepalive_sent - for the metrics; silent - the link is up, but nobody answers there.
+        """
+        self.control = control
+        self.keepalive = keepalive
+        self._liveness = liveness
+        self._offenders = OffenderWatch()
+        self._chooser: str | None = None
+        self.held = held
+        self.link: Link | None = None
+        self.fanout: Fanout | None = None
+        self.viewers: dict[str, Viewer] = {}
+        self.discarded_keys = 0
+        self.unknown_message = ""
+        """What the upstream said that isn't known, in words; its link is over by that."""
+        self._recorded: dict[str, Callable[[ScreenMemory], Recorder]] = {}
+        self._viewer_queue_bytes = viewer_queue_bytes
+        self._changed = changed
+        self._keepalive_sent = keepalive_sent
+        self._silent = silent
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._paused = False
+        self._said: deque[ServerEvent] = deque()
+
+    @property
+    def screen(self) -> ScreenMemory | None:
+        """What is known of the screen."""
+        return self.fanout.memory if self.fanout is not None else None
+
+    # The link
+
+    def link_up(self, link: Link, ready: Ready) -> None:
+        """A link has its ServerInit: the first of this console, or one that replaces a lost one."""
+        memory = ScreenMemory(ready.width, ready.height, ready.name, ready.pixel_format)
+        self.link = link
+        now = time.monotonic()
+        self.keepalive.link_started(now)
+        self._liveness.link_started(now)
+        self._offenders.link_started()
+        if self._offenders.chosen_by not in self.viewers:
+            self._offenders.chosen_by = next(iter(self.viewers), None)
+        if self.fanout is None:
+            self.fanout = Fanout(memory, viewer_window_bytes=self._viewer_queue_bytes)
+            self.fanout.recorders = {name: made(memory) for name, made in self._recorded.items()}
+        else:
+            messages = self.fanout.link_renewed(memory)
+            self._follow_format()
+            # First of all, since what the lost link left pressed would stick in the guest.
+            self._send(self._releases() + messages)
+            self.held.clear()
+        for viewer in list(self.viewers.values()):
+            viewer.waiting_is_over()
+            try:
+                self._bring_in(viewer)
+            except Exception:
+                viewer.failed()
+        self._pump()
+
+    def _bring_in(self, viewer: Viewer) -> None:
+        """Go on with a viewer that waits for a link; one that proved itself can be told till then.
+
+        Source: RFC 6143, section 7.1.3.
+        """
+        if viewer.phase is Phase.WAITING:
+            viewer.greet()
+        elif viewer.phase is Phase.ADMISSION and self.link is not None:
+            viewer.admit()
+        elif viewer.phase is Phase.WELCOME:
+            self.welcome(viewer)
+
+    def link_down(self) -> None:
+        """The link is gone; the viewers stay."""
+        self.link = None
+        self._paused = False
+        self._said.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for viewer in list(self.viewers.values()):
+            viewer.resume()
+        if self.fanout is not None:
+            self.fanout.link_lost()
+        self._pump()
+
+    def link_said(self, events: list[ServerEvent]) -> bool:
+        """Messages of the upstream, or none: go on with what the last ones made to do.
+
+        Gives whether there is more of that.
+        Raises: UpstreamProtocolError - it broke RFB; what was whole before that has been passed on.
+        """
+        fanout = self.fanout
+        assert fanout is not None, "a link that has a stream has a screen"
+        said = self._said
+        said += events
+        if not said and not fanout.busy:
+            return False
+        try:
+            fanout.go_on()
+            while said and not fanout.busy:
+                event = said.popleft()
+                if isinstance(event, StreamBroken):
+                    self.unknown_message = event.reason if event.unknown else ""
+                    raise UpstreamProtocolError(f"the cloud's VNC server sent {event.reason}")
+                if self._liveness.is_learning and isinstance(event, RectangleReceived | RawStarted):
+                    self._maybe_answer(event)
+                if messages := fanout.upstream(event):
+                    self._follow_format()
+                    self._send(messages)
+        except ValueError as fault:
+            raise UpstreamProtocolError(f"the cloud's VNC server sent {fault}") from None
+        finally:
+            self._pump()
+        return fanout.busy or bool(said)
+
+    def offender(self, heard_at: float) -> Viewer | None:
+        """The upstream ended the link: the viewer whose own choice has ended three in a row.
+
+        Args: heard_at - when the last byte came, monotonic seconds.
+        """
+        viewer_id = self._offenders.link_lost(time.monotonic(), heard_at)
+        return self.viewers.get(viewer_id) if viewer_id is not None else None
+
+    def _maybe_answer(self, rect: RectangleReceived | RawStarted) -> None:
+        if isinstance(rect, RawStarted) or rect.encoding in PICTURE:
+            now = time.monotonic()
+            self._liveness.rectangle(now, rect.x, rect.y, rect.width, rect.height)
+
+    def _follow_format(self) -> None:
+        if self.link is not None and self.fanout is not None:
+            self.link.set_pixel_format(self.fanout.memory.pixel_format)
+
+    # Viewers
+
+    def add(self, viewer: Viewer) -> None:
+        """A viewer came."""
+        self.viewers[viewer.id] = viewer
+        before = self.control.controller
+        identity = viewer.identity
+        self.control.join(viewer.id, may_control=identity.may_control, take=identity.take)
+        self.controller_changed(before)
+        if self.fanout is not None:
+            self._bring_in(viewer)
+
+    def record(self, viewer_id: str, made: Callable[[ScreenMemory], Recorder]) -> None:
+        """Record what is seen while this viewer is on. Args: made - gives a recorder for it."""
+        self._recorded[viewer_id] = made
+        if self.fanout is not None:
+            self.fanout.recorders[viewer_id] = made(self.fanout.memory)
+        self._tell_recorded()
+
+    def look_again(self) -> None:
+        """Something else than a message may have made something due."""
+        self._pump()
+
+    def remove(self, viewer: Viewer) -> None:
+        """A viewer is gone; what its user held is released."""
+        self.viewers.pop(viewer.id, None)
+        was_recorded = self._recorded.pop(viewer.id, None) is not None
+        if self.fanout is not None:
+            self.fanout.leave(viewer.id)
+        before = self.control.controller
+        self.control.leave(viewer.id)
+        self.controller_changed(before)
+        self._pump()
+        if was_recorded:
+            self._tell_recorded()
+
+    def controller_changed(self, before: str | None) -> None:
+        """If another controls now than `before`, what the old one held is released first."""
+        if self.control.controller != before:
+            if self.link is not None and before is not None:
+                self._send(self._releases())
+                self.held.clear()
+            self._changed()
+
+    def welcome(self, viewer: Viewer) -> None:
+        """Give ServerInit to a viewer whose handshake is done, if there is a link."""
+        if self.fanout is None or self.link is None:
+            return
+        memory, pixel_format = self.fanout.memory, self.fanout.pixel_format
+        screen = self.fanout.join(viewer.id)
+        screen.name_prefix = self._name_prefix(viewer)
+        name = screen.first_name()
+        viewer.welcome(server_init(memory.width, memory.height, pixel_format, name))
+
+    def _name_prefix(self, viewer: Viewer) -> str:
+        """The name is all that a viewer without a page shows to whoever is in front of it."""
+        return RECORDED_PREFIX if self._recorded and not viewer.identity.has_page else ""
+
+    def _tell_recorded(self) -> None:
+        """A recording began or ended: so say the names, to viewers that can be told of one."""
+        if self.fanout is None:
+            return
+        for viewer in self.viewers.values():
+            if (screen := self.fanout.viewers.get(viewer.id)) is not None:
+                screen.name_prefix = self._name_prefix(viewer)
+                screen.introduce()
+        self._pump()
+
+    def said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
+        """Messages of a viewer."""
+        fanout = self.fanout
+        if fanout is None or (screen := fanout.viewers.get(viewer.id)) is None:
+            return
+        now = time.monotonic()
+        input_: list[bytes] = []
+        idle_work = 0
+        for event in events:
+            idle_work += self._idle_work(viewer, event)
+            match event:
+                case PixelFormatSet():
+                    self._send(input_)
+                    input_ = []
+                    self._chooser = viewer.id
+                    self._set_pixel_format(viewer, event)
+                case EncodingsSet(encodings=encodings):
+                    self._chooser = viewer.id
+                    screen.set_encodings(encodings, now)
+                case UpdateRequested():
+                    screen.requested(
+                        incremental=event.incremental,
+                        x=event.x,
+                        y=event.y,
+                        width=event.width,
+                        height=event.height,
+                    )
+                case ContinuousUpdatesEnabled(enable=enable):
+                    screen.enable_continuous(enable=enable)
+                case FenceSent(flags=flags, payload=payload) if flags & FENCE_REQUEST:
+                    screen.fence_asked(flags, payload)
+                case FenceSent(payload=payload):
+                    screen.fence_answered(payload, now)
+                case _ if is_input(event):
+                    viewer.touched()
+                    if viewer.id == self.control.controller:
+                        input_ += self._input(fanout, event)
+                case _:
+                    # Nothing else was ever offered to it.
+                    pass
+        self._send(input_)
+        self._pump()
+        self._chooser = None
+        viewer.waste(idle_work)
+        if viewer.behind or (
+            self.link is not None and self.link.backlog_bytes > UPSTREAM_QUEUE_BYTES
+        ):
+            viewer.pause()
+
+    def _idle_work(self, viewer: Viewer, event: ClientEvent) -> int:
+        """What counts against its ration: all but input, which the upstream's pace limits."""
+        match event:
+            case StreamBroken():
+                return 0
+            case KeySent() | PointerSent() | QemuKeySent() | CutTextSent():
+                return 0 if viewer.id == self.control.controller else work(event.raw)
+            case _:
+                return work(event.raw)
+
+    def _input(self, fanout: Fanout, event: ClientEvent) -> list[bytes]:
+        if self.link is None:
+            if is_key_press(event):
+                self.discarded_keys += 1
+                self._changed()
+            return []
+        message = upstream_form(event, fanout.memory)
+        return [message] if message is not None else []
+
+    def _set_pixel_format(self, viewer: Viewer, event: PixelFormatSet) -> None:
+        assert self.fanout is not None, "only a viewer on a screen has a stream"
+        messages = self.fanout.choose_format(viewer.id, event.pixel_format)
+        if messages is None:
+            viewer.close(
+                CloseReason(
+                    CloseCode.PIXEL_FORMAT,
+                    Side.DAEMON,
+                    "the console is shared with viewers of another pixel format",
+                )
+            )
+            return
+        if messages:
+            # It may be told later, once nothing is outstanding.
+            self._offenders.chosen_by = viewer.id
+        self._follow_format()
+        self._send(messages)
+
+    def caught_up(self, viewer: Viewer) -> None:
+        """A viewer has taken all that was sent."""
+        if self.link is None or self.link.backlog_bytes <= UPSTREAM_QUEUE_BYTES:
+            viewer.resume()
+        if self.fanout is not None:
+            self.fanout.became_ready(viewer.id)
+            self._let_link_flow()
+            self._pump()
+
+    def link_caught_up(self) -> None:
+        """The upstream has taken all that was sent."""
+        for viewer in list(self.viewers.values()):
+            if not viewer.behind:
+                viewer.resume()
+
+    # Towards the link and the viewers
+
+    def _releases(self) -> list[bytes]:
+        """What releases everything that is held, in a form that this upstream understands."""
+        assert self.fanout is not None, "input is held only on a screen"
+        forms: list[bytes] = []
+        for raw in self.held.release():
+            plain = plain_key(raw) if raw[0] == 255 else plain_pointer(raw) if raw[0] == 5 else raw
+            native = raw if raw[0] == 255 and self.fanout.memory.qemu_keys else plain
+            if native is not None:
+                forms.append(native)
+        return forms
+
+    def _send(self, messages: list[bytes]) -> None:
+        if self.link is None or not messages:
+            return
+        now = time.monotonic()
+        for raw in messages:
+            if raw[0] in _SETTINGS:
+                self._offenders.chosen_by = self._chooser or self._offenders.chosen_by
+                self._offenders.told(now)
+            self.held.track(raw)
+            self.keepalive.sent(class_of(raw), now)
+        self.link.send(messages)
+
+    def _pump(self) -> None:
+        """Send what is due, upstream and to the viewers, and set the clock for the next."""
+        fanout = self.fanout
+        if fanout is None:
+            return
+        now = time.monotonic()
+        for viewer_id, screen in list(fanout.viewers.items()):
+            viewer = self.viewers.get(viewer_id)
+            if viewer is None:
+                continue
+            try:
+                self._serve(viewer, screen, now)
+            except Exception:
+                viewer.failed()
+        if self.link is not None:
+            # Once it is known how much is on its way to whom.
+            self._send(fanout.requests(now))
+            self.link.shown_to(fanout.screens)
+        self._hold_back()
+        self._set_timer()
+
+    def _serve(self, viewer: Viewer, screen: ViewerScreen, now: float) -> None:
+        """Send one viewer what is due to it."""
+        if screen.broken:
+            viewer.close(CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon"))
+            return
+        viewer.stream.extended_buttons = screen.extended_buttons
+        viewer.send(screen.probe(now))
+        viewer.send(screen.take(now, room=not viewer.behind))
+        while screen.has_more and not viewer.behind:
+            viewer.send(screen.take(now))
+        viewer.owes_answer_since(screen.unanswered_since)
+        if screen.lost:
+            viewer.close(
+                CloseReason(
+                    CloseCode.PIXEL_FORMAT,
+                    Side.VIEWER,
+                    "the viewer can't follow the screen's new size",
+                )
+            )
+
+    def _hold_back(self) -> None:
+        """A viewer that is behind skips; if all are, the upstream isn't read any further."""
+        assert self.fanout is not None, "only called with a screen"
+        on = [v for v in self.viewers.values() if v.phase is Phase.STREAMING]
+        behind = [v for v in on if v.behind]
+        if len(behind) < len(on) or not on:
+            for viewer in behind:
+                self.fanout.fell_behind(viewer.id)
+            self._let_link_flow()
+        elif self.link is not None and not self._paused:
+            self._paused = True
+            self.link.pause()
+
+    def _let_link_flow(self) -> None:
+        if self._paused and self.link is not None:
+            self._paused = False
+            self._liveness.held(time.monotonic())
+            self.link.resume()
+
+    def _set_timer(self) -> None:
+        """Wake up when something is due. A timer that is early stays: it sets the next one."""
+        if self.link is None or self.fanout is None:
+            return
+        look_at = None if self._paused else self._liveness.next_at(self.link.heard_at)
+        times = (self.keepalive.next_at, self.fanout.next_request_at, look_at)
+        due = min((at for at in times if at is not None), default=None)
+        if due is None or (self._timer is not None and self._timer_at <= due):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = due
+        delay_s = max(0.0, due - time.monotonic())
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._due)
+
+    def _due(self) -> None:
+        """The timer's time has come: a keepalive, a rationed full update, a look at the silence."""
+        self._timer = None
+        try:
+            self._act()
+        except Exception:
+            # Without its keepalive the link would end unexplained.
+            if self.link is not None:
+                self.link.failed()
+
+    def _act(self) -> None:
+        next_at = self.keepalive.next_at
+        if next_at is not None and self.fanout is not None and time.monotonic() >= next_at:
+            memory = self.fanout.memory
+            message = self.keepalive.message(memory.width, memory.height)
+            kind = self.keepalive.kind
+            if kind is KeepaliveClass.ANY:
+                message = self.fanout.repeat_request()
+            elif kind is KeepaliveClass.POINTER:
+                # Extended buttons may have been agreed on since it was sent.
+                message = pointer_form(message, memory)
+            self._keepalive_sent(kind.value)
+            self._send(_messages(message, kind))
+        self._look_at_silence()
+        self._pump()
+
+    def _look_at_silence(self) -> None:
+        if self.link is None or self.fanout is None or self._paused:
+            return
+        match self._liveness.look(time.monotonic(), self.link.heard_at):
+            case Verdict.ASK:
+                self._send(self.fanout.question())
+            case Verdict.ASK_ALL:
+                self._send(self.fanout.ask_all(time.monotonic()))
+            case Verdict.DEAD:
+                self._silent()
+            case Verdict.WAIT:
+                pass
+
+
+def _messages(message: bytes, kind: KeepaliveClass) -> list[bytes]:
+    """A key's press and release are two messages."""
+    if kind is not KeepaliveClass.KEY:
+        return [message]
+    half = len(message) // 2
+    return [message[:half], message[half:]]

@@ -1,0 +1,239 @@
+"""The recordings of one console: one for each session that has to be recorded.
+
+What happens to them is told to whoever must know: the viewer's page, the log and the audit.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+import structlog
+
+from vncproxy.audit.log import Audit
+from vncproxy.console.audit_entries import recorded, recording_changed
+from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.message_router import Stage
+from vncproxy.console.page_messages import Message, notice
+from vncproxy.console.recorder import Recorder
+from vncproxy.console.screen_state import ScreenMemory
+from vncproxy.console.viewer import Viewer
+from vncproxy.console.viewer_identity import ViewerIdentity
+from vncproxy.errors import CloseCode, CloseReason, RecordingError, Side
+from vncproxy.recording.layout import Header
+from vncproxy.recording.recordings import Recordings
+from vncproxy.recording.writer import RecordingWriter, Result
+
+_log = structlog.get_logger("vncproxy.recording")
+
+OPAQUE = (
+    "This session has to be recorded, and it can't be: the instance speaks a kind of VNC that "
+    "vncproxy doesn't know."
+)
+_TOO_LONG = CloseReason(
+    CloseCode.SESSION_LIMIT,
+    Side.DAEMON,
+    "The recording of this session is as long as one may be: a quarter of what all may take. "
+    "Connect again, and another one begins.",
+)
+_AGAIN = "This session is recorded again."
+
+
+async def check_recording(recordings: Recordings | None, *, opaque: bool) -> None:
+    """Find out whether a session could be recorded now. Raises: RecordingError - it couldn't.
+
+    Args: opaque - whether its console is.
+    """
+    if opaque:
+        raise RecordingError(OPAQUE)
+    await _place(recordings).check()
+
+
+def _place(recordings: Recordings | None) -> Recordings:
+    if recordings is None:
+        raise RecordingError("This session has to be recorded, and there is no place for it.")
+    return recordings
+
+
+class RecordingHost(Protocol):
+    """The console, as the desk sees it."""
+
+    stage: Stage
+
+    def tell(self, viewer_id: str | None, message: Message) -> None:
+        """Show something once on the page of one viewer."""
+
+    def changed(self) -> None:
+        """What pages show has changed."""
+
+    def end_viewer(self, viewer: Viewer, reason: CloseReason) -> None:
+        """End one viewer's session; its page says why."""
+
+
+class RecordingDesk:
+    """See the module."""
+
+    def __init__(
+        self,
+        instance: ConsoleInstance,
+        recordings: Recordings | None,
+        audit: Audit,
+        host: RecordingHost,
+    ) -> None:
+        """Nothing is recorded. Args: recordings - the daemon's; None: it has no place for any."""
+        self.instance = instance
+        self.audit = audit
+        self.host = host
+        self._recordings = recordings
+        self._running: dict[str, _SessionRecording] = {}
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether what the screen shows is being recorded, for whichever viewer."""
+        return any(one.works for one in self._running.values())
+
+    def records(self, viewer_id: str) -> bool:
+        """Whether this viewer's session is being recorded."""
+        session = self._running.get(viewer_id)
+        return session is not None and session.works
+
+    @property
+    def required(self) -> bool:
+        """Whether a session that isn't recorded any more is ended."""
+        return self._recordings is not None and self._recordings.required
+
+    async def check(self, who: ViewerIdentity, *, opaque: bool) -> None:
+        """Find out whether this session could begin. Raises: RecordingError - it couldn't."""
+        if who.record:
+            await check_recording(self._recordings, opaque=opaque)
+
+    async def begin(self, who: ViewerIdentity) -> None:
+        """Make the file of a session that has to be recorded, once. Raises: RecordingError."""
+        if who.record and who.id not in self._running:
+            session = _SessionRecording(self, who)
+            place = _place(self._recordings)
+            session.writer = await place.begin(_header(self.instance, who), session)
+            self._running[who.id] = session
+            _log.info(
+                "recording.began",
+                instance=self.instance.id,
+                viewer=who.id,
+                user=who.user,
+                file=session.writer.name,
+            )
+
+    def joined(self, viewer_id: str) -> None:
+        """The viewer is on: record what it sees."""
+        if (session := self._running.get(viewer_id)) is not None:
+            self.host.stage.record(viewer_id, session.recorder)
+            session.end_if_required()
+
+    def discard(self, viewer_id: str) -> None:
+        """The session didn't come about: nothing is left of its recording."""
+        if (session := self._running.pop(viewer_id, None)) is not None:
+            session.writer.discard()
+
+    def end(self, viewer_id: str) -> None:
+        """The session is over."""
+        if (session := self._running.pop(viewer_id, None)) is not None:
+            session.end()
+
+
+class _SessionRecording:
+    """One of them; it listens to its writer."""
+
+    def __init__(self, desk: RecordingDesk, who: ViewerIdentity) -> None:
+        self.problem: str | None = None
+        self.writer: RecordingWriter
+        self._desk = desk
+        self._who = who
+        self._began_at = time.monotonic()
+        self._recorder: Recorder | None = None
+
+    def recorder(self, memory: ScreenMemory) -> Recorder:
+        """What watches the screen for it."""
+        self._recorder = Recorder(memory, self.writer, time.monotonic, began_at=self._began_at)
+        return self._recorder
+
+    @property
+    def works(self) -> bool:
+        """Whether what the screen shows is in the file, or on its way there."""
+        return self.problem is None
+
+    def end_if_required(self) -> None:
+        """End a session that may not go on unrecorded."""
+        viewer = self._desk.host.stage.viewers.get(self._who.id)
+        if self.problem is not None and self._desk.required and viewer is not None:
+            self._desk.host.end_viewer(viewer, _not_recorded(self.problem))
+
+    def end(self) -> None:
+        """Write what is left."""
+        if self._recorder is not None:
+            self._recorder.session_ended()
+        self.writer.close(round(self._seconds * 1000))
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began_at
+
+    # What the writer tells
+
+    def recording_has_room(self) -> None:
+        """It can go on: the screen may have to be asked for its picture."""
+        self._desk.host.stage.look_again()
+
+    def recording_troubled(self, problem: str | None) -> None:
+        """The disk is full or doesn't answer, or it is well again."""
+        self.problem = problem
+        desk, who = self._desk, self._who
+        tell = _log.error if problem else _log.info
+        tell(
+            "recording.failed" if problem else "recording.resumed",
+            instance=desk.instance.id,
+            viewer=who.id,
+            user=who.user,
+            file=self.writer.name,
+            text=problem,
+        )
+        desk.audit.record_later(recording_changed(desk.instance, who, self.writer.name, problem))
+        said = f"What you see isn't recorded at the moment. {problem}" if problem else _AGAIN
+        desk.host.tell(who.id, notice(said, "warning" if problem else "info"))
+        desk.host.changed()
+        self.end_if_required()
+
+    def recording_too_long(self) -> None:
+        """The session ends, and may begin anew: to go on unrecorded would be a way out."""
+        if (viewer := self._desk.host.stage.viewers.get(self._who.id)) is not None:
+            self._desk.host.end_viewer(viewer, _TOO_LONG)
+
+    def recording_ended(self, result: Result) -> None:
+        """The file is closed."""
+        desk, who = self._desk, self._who
+        _log.info(
+            "recording.ended",
+            instance=desk.instance.id,
+            viewer=who.id,
+            user=who.user,
+            file=result.name,
+            bytes=result.size_bytes,
+            sha256=result.sha256,
+            text=result.problem,
+        )
+        desk.audit.record_later(recorded(desk.instance, who, result, self._seconds))
+
+
+def _not_recorded(problem: str) -> CloseReason:
+    return CloseReason(CloseCode.KICKED, Side.DAEMON, problem)
+
+
+def _header(instance: ConsoleInstance, who: ViewerIdentity) -> Header:
+    return Header(
+        instance=instance.id,
+        viewer=who.id,
+        user=who.user,
+        started_at="",
+        alias=instance.alias,
+        region=instance.region,
+        address=who.address,
+        door=who.door,
+    )

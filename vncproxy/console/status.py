@@ -1,0 +1,186 @@
+"""What a console tells the pages and the API about itself; JSON-ready, without secrets."""
+
+from __future__ import annotations
+
+import time
+
+from vncproxy.console.console import Console
+from vncproxy.console.lifecycle import State
+from vncproxy.console.page_messages import Message
+from vncproxy.console.rate import Rate
+from vncproxy.console.viewer import Viewer
+from vncproxy.errors import CloudError, UpstreamRefused, VncproxyError, safe_cloud_code
+from vncproxy.throttle.budget import ACCOUNT, Usage
+
+
+def state_of(console: Console) -> Message:
+    """The console's state, for its pages."""
+    runner, stage = console.runner, console.stage
+    screen = stage.screen
+    return {
+        "type": "state",
+        "state": console.state.value,
+        "since": round(runner.state_since, 3),
+        "wait_s": _wait_s(console),
+        "text": _text(console),
+        "opaque": _is_opaque(console),
+        "attempt": runner.attempt,
+        "encrypted": runner.encrypted,
+        "keepalive": {
+            "kind": runner.learner.keepalive.kind.value,
+            "why": runner.learner.keepalive.why,
+        },
+        "screen": screen and {"width": screen.width, "height": screen.height, "name": screen.name},
+        "error": _error(runner.failure),
+        "instance_status": runner.learner.status or None,
+        "discarded_keys": stage.discarded_keys,
+        "saved": {
+            "dials_avoided": console.saved.dials_avoided,
+            "losses_survived": console.saved.losses_survived,
+        },
+    }
+
+
+def viewers_of(console: Console) -> list[Message]:
+    """Who is on, for pages and the API."""
+    return [
+        {
+            "id": viewer.id,
+            "user": viewer.identity.user,
+            "from": viewer.identity.address,
+            "role": "control" if viewer.id == console.control.controller else "watch",
+            "may_control": viewer.identity.may_control,
+            "asks": viewer.id in console.control.asking,
+            "since": round(viewer.since, 3),
+        }
+        for viewer in console.viewers
+    ]
+
+
+def summary_of(console: Console, *, viewers: bool = True) -> Message:
+    """One row of the list of open consoles. Args: viewers - with them, unless others know more."""
+    instance, runner = console.instance, console.runner
+    return {
+        "instance": instance.id,
+        "alias": instance.alias,
+        "region": instance.region,
+        "state": console.state.value,
+        "since": round(console.since, 3),
+        "link_age_s": round(runner.link.age_s, 1) if runner.link is not None else None,
+        "keepalive": runner.learner.keepalive.kind.value,
+        "controller": console.control.controller,
+        "viewers": viewers_of(console) if viewers else [],
+        "saved": {
+            "dials_avoided": console.saved.dials_avoided,
+            "losses_survived": console.saved.losses_survived,
+        },
+    }
+
+
+def details_of(console: Console, usage: Usage | str, at_s: float) -> Message:
+    """What administrators see of a row besides; its viewers hold more than `viewers_of` says.
+
+    Args: usage - how full the console's budget is, or in words why that isn't known; at_s - now, in
+    monotonic seconds.
+    """
+    runner = console.runner
+    shared = runner.budget_key == ACCOUNT
+    return {
+        "name": console.instance.name,
+        "windows": console.instance.windows,
+        "text": _text(console),
+        "wait_s": _wait_s(console),
+        "error": _error(runner.failure),
+        "opaque": _is_opaque(console),
+        "attempt": runner.attempt,
+        "age_s": round(time.time() - console.since, 1),
+        "state_since": round(runner.state_since, 3),
+        "keepalive_why": runner.learner.keepalive.why,
+        "recorded": console.recordings.is_recording,
+        "link": (runner.link.name or None) if runner.link is not None else None,
+        "links": runner.links_opened,
+        "from_cloud": _flow(runner.traffic.rate_in, runner.traffic.bytes_in, at_s),
+        "to_cloud": _flow(runner.traffic.rate_out, runner.traffic.bytes_out, at_s),
+        "budget": _budget(usage, shared=shared) if isinstance(usage, Usage) else None,
+        "budget_problem": usage if isinstance(usage, str) else None,
+        "viewers": [
+            row | _viewer_details(console, viewer, at_s)
+            for row, viewer in zip(viewers_of(console), console.viewers, strict=True)
+        ],
+    }
+
+
+def _viewer_details(console: Console, viewer: Viewer, at_s: float) -> Message:
+    who = viewer.identity
+    input_age_s = viewer.input_age_s
+    return {
+        "age_s": round(viewer.age_s, 1),
+        "identity": who.how or None,
+        "door": who.door,
+        "rule": who.rule or None,
+        "native": who.native,
+        "record": who.record,
+        "recorded": console.recordings.records(who.id),
+        "input_age_s": None if input_age_s is None else round(input_age_s, 1),
+        "to_viewer": _flow(viewer.rate_out, viewer.bytes_out, at_s),
+        "from_viewer": _flow(viewer.rate_in, viewer.bytes_in, at_s),
+    }
+
+
+def _flow(rate: Rate, total_bytes: int, at_s: float) -> Message:
+    return {"bytes": total_bytes, "bytes_per_s": int(rate.per_s(at_s, total_bytes))}
+
+
+def _budget(usage: Usage, *, shared: bool) -> Message:
+    return {
+        "used": usage.used,
+        "limit": usage.limit,
+        "left": max(0, usage.limit - usage.used),
+        "window_s": usage.window_s,
+        "next_free_s": round(max(0.0, usage.next_free_s), 1),
+        "counts_for": "account" if shared else "instance",
+    }
+
+
+def _is_opaque(console: Console) -> bool:
+    return console.state is State.OPAQUE or console.runner.learner.opaque is not None
+
+
+_TEXTS = {
+    State.IDLE: "Getting ready.",
+    State.WAITING_BUDGET: (
+        "Waiting for a permit: as many connections as may be were made in the last minute."
+    ),
+    State.FETCHING_URL: "Asking the cloud for the console's address.",
+    State.CONNECTING: "Connecting to the cloud's VNC gateway.",
+    State.HANDSHAKE: "Connected; agreeing on how to talk.",
+    State.PASSWORD: "The instance asks for its VNC password.",
+    State.RUNNING: "Connected.",
+    State.RESUMING: "The connection is down; the next try follows.",
+    State.OPAQUE: (
+        "Connected, but the server speaks a kind of VNC that vncproxy doesn't know: bytes are "
+        "passed on as they are, without keepalive, resume or sharing."
+    ),
+    State.CLOSED: "Closed.",
+}
+
+
+def _text(console: Console) -> str:
+    if console.state is State.WAITING_BUDGET and console.runner.wait_until is None:
+        return "Taking a permit from the reconnect budget."
+    return _TEXTS[console.state]
+
+
+def _wait_s(console: Console) -> float | None:
+    """Seconds until the next step may come, if that is known."""
+    until = console.runner.wait_until
+    return None if until is None else round(max(0.0, until - time.time()), 1)
+
+
+def _error(failure: VncproxyError | None) -> Message | None:
+    if failure is None:
+        return None
+    code = ""
+    if isinstance(failure, CloudError | UpstreamRefused):
+        code = safe_cloud_code(failure.code)
+    return {"code": code or None, "text": failure.public_text}

@@ -1,0 +1,66 @@
+"""Tasks that somebody owns: the one place that starts them.
+
+A task started here is kept, its failure is logged, and closing the owner cancels and awaits it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from vncproxy.observe.log_throttle import Repeats
+
+_log = structlog.get_logger("vncproxy.tasks")
+
+
+class Tasks:
+    """The tasks of one owner, such as a console or a leg."""
+
+    def __init__(self) -> None:
+        """Own nothing yet."""
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """Run `work` until it ends or the owner closes."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            _log.error("task.failed", task=task.get_name(), exc_info=fault)
+
+    async def close(self) -> None:
+        """Cancel what still runs and wait until it has ended; the calling task is left alone."""
+        rest = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in rest:
+            task.cancel()
+        # A failure has been logged by the callback: here only the end counts.
+        await asyncio.gather(*rest, return_exceptions=True)
+
+
+async def all_ended(*works: Coroutine[Any, Any, object]) -> None:
+    """Carry all of these out at once; what one raises is logged, and skips none of the others."""
+    for fault in await asyncio.gather(*works, return_exceptions=True):
+        if isinstance(fault, Exception):
+            _log.error("task.failed", exc_info=fault)
+
+
+async def looking(what: str, interval_s: float, look: Callable[[], Awaitable[object]]) -> None:
+    """Look every so often, until cancelled; what one look raises is logged, and the next one comes.
+
+    Args: what - for the log, where the same fault comes once a minute, with its count.
+    """
+    told = Repeats()
+    while True:
+        await asyncio.sleep(interval_s)
+        try:
+            await look()
+        except Exception as fault:
+            if count := told.seen(repr(fault), asyncio.get_running_loop().time()):
+                _log.error("task.failed", task=what, times=count, exc_info=fault)

@@ -1,0 +1,93 @@
+"""What the audit is told of requests: who, from where, through which door, by which proof."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from aiohttp import web
+
+from vncproxy.access.identity import Identity
+from vncproxy.audit.record import Entry, Event
+from vncproxy.config.address import is_loopback
+from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.viewer import Viewer
+from vncproxy.errors import AccessError
+from vncproxy.web.context import INSTANCE, door, services
+
+UNIX = "unix"
+"""The address of whoever comes through a Unix socket."""
+
+
+def logged_in(request: web.Request, identity: Identity) -> None:
+    """Somebody got a cookie for a token or a ticket."""
+    _record(Entry(event=Event.LOGIN, **_who(request, identity)), request)
+
+
+def logged_out(request: web.Request, identity: Identity) -> None:
+    """Somebody gave a cookie back."""
+    _record(Entry(event=Event.LOGOUT, **_who(request, identity)), request)
+
+
+def kicked(
+    request: web.Request, by: Identity, instance: ConsoleInstance, viewer: Viewer | None = None
+) -> None:
+    """An administrator ends a console, or one viewer."""
+    entry = Entry(
+        event=Event.KICK,
+        **_who(request, by),
+        **_instance(instance),
+        other=viewer.identity.user if viewer is not None else None,
+        other_viewer=viewer.id if viewer is not None else None,
+    )
+    _record(entry, request)
+
+
+def refused(request: web.Request, error: AccessError) -> None:
+    """A request is refused; the same again is recorded once a minute, with its count."""
+    who = _who(request, _asking(request))
+    instance = request.get(INSTANCE)
+    if instance is not None:
+        who |= _instance(instance)
+    entry = Entry(
+        event=Event.REFUSAL,
+        **who,
+        code=error.status,
+        reason=error.word,
+        text=error.public_text,
+    )
+    for one in services(request).refusals.note(entry, time.monotonic(), _source(request)):
+        _record(one, request)
+
+
+def _source(request: web.Request) -> str:
+    """Whom refusals count for: an account has all of 127/8, and of a /64, to come from."""
+    source = door(request).source(request)
+    return "loopback" if is_loopback(source) else source
+
+
+def address_of(request: web.Request) -> str:
+    """Where a request comes from."""
+    return request.remote or UNIX
+
+
+def _record(entry: Entry, request: web.Request) -> None:
+    services(request).audit.record_later(entry)
+
+
+def _asking(request: web.Request) -> Identity | None:
+    try:
+        return door(request).find(request)
+    except AccessError:
+        return None
+
+
+def _who(request: web.Request, identity: Identity | None) -> dict[str, Any]:
+    who: dict[str, Any] = {"door": door(request).name, "address": address_of(request)}
+    if identity is not None:
+        who |= {"user": identity.user, "identity": identity.how}
+    return who
+
+
+def _instance(instance: ConsoleInstance) -> dict[str, Any]:
+    return {"instance": instance.id, "alias": instance.alias, "region": instance.region}

@@ -1,0 +1,154 @@
+"""A native viewer's TCP connection behind the leg interface."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import structlog
+
+from vncproxy.errors import CloseReason, Side
+from vncproxy.websocket.intake import Intake
+from vncproxy.websocket.peer_account import uid_behind
+from vncproxy.websocket.transport import ABNORMAL, CLOSE_TIMEOUT_S, LegEnd, LegReceiver
+
+_log = structlog.get_logger("vncproxy.native")
+
+
+class TcpLeg(asyncio.Protocol):
+    """One accepted connection; RFB itself is all that is spoken on it."""
+
+    def __init__(self, connected: Callable[[TcpLeg], None]) -> None:
+        """Args: connected - called once the connection is there."""
+        self._connected = connected
+        self._transport: asyncio.Transport | None = None
+        self._receiver: LegReceiver | None = None
+        self._intake = Intake(self._take, self._read, self._flooded)
+        self._closing = False
+        self._over = asyncio.Event()
+        self._end: LegEnd | None = None
+        self._queued_bytes = 0
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is there; nothing is read before `attach`."""
+        # Not asserted: uvloop's transports are of classes of their own.
+        self._transport = transport = cast(asyncio.Transport, transport)
+        # So that `resume_writing` tells when all was taken.
+        transport.set_write_buffer_limits(high=0)
+        self._intake.pause()
+        self._connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came; asyncio's own loop doesn't heed a pause in `connection_made`."""
+        self._intake.put(data)
+
+    def _take(self, data: bytes | memoryview) -> int:
+        if self._receiver is None or self._over.is_set():
+            return len(data)
+        try:
+            return self._receiver.leg_received(data)
+        except Exception:
+            # Whoever receives is at fault; the viewer's place must become free.
+            _log.exception("tcp_leg.fault")
+            self._report(LegEnd(Side.DAEMON))
+            if self._transport is not None:
+                self._transport.abort()
+            return len(data)
+
+    def _read(self, on: bool) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if on:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    def _flooded(self) -> None:
+        self._report(LegEnd(Side.VIEWER, ABNORMAL, flooded=True))
+
+    def resume_writing(self) -> None:
+        """All was taken."""
+        if self._receiver is not None and not self._over.is_set():
+            self._receiver.leg_drained()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over."""
+        self._over.set()
+        self._report(LegEnd(Side.DAEMON if self._closing else Side.VIEWER, ABNORMAL))
+
+    def _report(self, end: LegEnd) -> None:
+        self._intake.stop()
+        if self._end is None:
+            self._end = end
+            if self._receiver is not None:
+                self._receiver.leg_ended(end)
+
+    def peer_uid(self) -> int | None:
+        """The account at the other end, by its user id; None if it can't be told."""
+        return uid_behind(self._transport)
+
+    # The viewer's side
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes not yet taken by the operating system."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes taken by the operating system."""
+        return self._queued_bytes - self.backlog_bytes
+
+    def attach(self, receiver: LegReceiver) -> None:
+        """Start delivering."""
+        self._receiver = receiver
+        if self._end is not None:
+            receiver.leg_ended(self._end)
+        self.resume()
+
+    def send(self, slices: Sequence[bytes]) -> None:
+        """Write; asyncio queues what isn't taken at once."""
+        if self._transport is not None and not self._transport.is_closing() and slices:
+            self._queued_bytes += sum(map(len, slices))
+            self._transport.writelines(slices)
+
+    def pause(self) -> None:
+        """Stop reading."""
+        self._intake.pause()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._intake.resume()
+
+    def again(self) -> None:
+        """Deliver something at the next turn."""
+        self._intake.again()
+
+    def waste(self, work: int) -> None:
+        """What was delivered meant nothing."""
+        self._intake.waste(work)
+
+    async def close(self, reason: CloseReason | None = None) -> None:
+        """Close once what is queued has been taken; TCP has no words for a reason."""
+        if self._transport is None:
+            return
+        self._closing = True
+        self._transport.close()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._over.wait()
+        except TimeoutError:
+            self._transport.abort()
+            await self._over.wait()
+
+    async def shut(self) -> None:
+        """Drop the connection."""
+        self.abort()
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
