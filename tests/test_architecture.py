@@ -230,7 +230,7 @@ def test_the_rules_can_fail() -> None:
     """A module that breaks each rule is found: the reading of imports isn't blind."""
     tree = ast.parse(
         "import asyncio.events\n"
-        "from vncproxy.web import legs\n"
+        "from vncproxy.web import transports\n"
         "def f():\n    from vncproxy import cli\n"
         "if TYPE_CHECKING:\n    from vncproxy.errors import Side\n"
     )

@@ -23,16 +23,16 @@ from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.audit.log import AuditLog
 from vncproxy.audit.record import Entry
 from vncproxy.audit.record import Event as AuditEvent
-from vncproxy.audit.refusals import Refusals
-from vncproxy.cluster.cluster import Bastion, bastion_of
+from vncproxy.audit.refusals import RefusalLog
+from vncproxy.cluster.cluster import Cluster, bastion_of
 from vncproxy.config.model import Config
 from vncproxy.config.reload import without_restart
 from vncproxy.config.search import audit_path, control_path, state_folder, token_path
 from vncproxy.config.secrets import ensure_token
 from vncproxy.config.users_file import User
-from vncproxy.console.dependencies import ConsoleParts
+from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.instance_list import Inventory
+from vncproxy.console.instance_list import InstanceList
 from vncproxy.console.keepalive_memory import FILE_NAME as LEARNED_FILE
 from vncproxy.console.keepalive_memory import LearnedStore
 from vncproxy.console.registry import Registry
@@ -49,7 +49,7 @@ from vncproxy.service.activation import entrances
 from vncproxy.service.cloud import CurrentCloud, budget_of, cloud_of, cloud_over, renewed
 from vncproxy.service.doors import Doors
 from vncproxy.service.hours import PassingHours
-from vncproxy.service.loaded_config import Given
+from vncproxy.service.loaded_config import LoadedConfig
 from vncproxy.service.readiness import Readiness, check_ledger_at_start
 from vncproxy.service.reload import Reloads, Source
 from vncproxy.service.reload_guard import refuse_accidents, worth_saying
@@ -69,10 +69,10 @@ from vncproxy.tasks import Tasks, all_ended
 from vncproxy.web.context import Services
 from vncproxy.web.door import Token
 from vncproxy.web.native_door import NativeDoor
-from vncproxy.web.open_sockets import Presence
+from vncproxy.web.open_sockets import OpenSockets
 from vncproxy.web.server import Server
 from vncproxy.websocket.gateway_transport import dial
-from vncproxy.websocket.transport import Leg
+from vncproxy.websocket.transport import Transport
 
 _log = structlog.get_logger("vncproxy.app")
 
@@ -113,11 +113,11 @@ class Daemon:
         self._doors = Doors(
             entrances(config.listen, environ), self.metrics, control_path(self.state)
         )
-        self._given = Given.of(config, self._doors.entrances)
+        self._given = LoadedConfig.of(config, self._doors.entrances)
         self._authority = Authority(config.rule, self._given.users)
         self._tasks = Tasks()
-        self._presence = Presence()
-        self._refusals = Refusals()
+        self._presence = OpenSockets()
+        self._refusals = RefusalLog()
         self._recordings: Recordings
         self._audit = AuditLog(audit_path(config, self.state), recorded=self._count_record)
         self.metrics.watch_audit(lambda: self._audit.problem is None)
@@ -125,7 +125,7 @@ class Daemon:
         self._notifier = Notifier.from_environ(environ)
         source = Source(reread, self._apply) if reread is not None else None
         self._reloads = Reloads(source, self._notifier, self._audit)
-        self._bastion: Bastion
+        self._cluster: Cluster
         self._cloud: CurrentCloud
         self._readiness: Readiness
         self._services: Services
@@ -151,7 +151,7 @@ class Daemon:
         self._recordings = recordings_of(self.config, self.state, self._audit)
         token = self._token(self.config)
         self._given.hide(self.redactor)
-        bastion = self._bastion = bastion_of(
+        bastion = self._cluster = bastion_of(
             self.config.throttle,
             budget_of(self.config),
             self.state,
@@ -191,13 +191,13 @@ class Daemon:
         yield from users_in_force(self._given.users.all)
 
     async def _serve(
-        self, token: Token, bastion: Bastion, started: Callable[[], None] | None
+        self, token: Token, bastion: Cluster, started: Callable[[], None] | None
     ) -> None:
         config = self.config
         self._given.users.changed = self._users_changed
         learned = LearnedStore(self.state / LEARNED_FILE, time.time)
         registry = Registry(
-            ConsoleParts(
+            ConsoleDependencies(
                 limits=config.limits,
                 ledger=bastion.ledger,
                 cloud=self._cloud,
@@ -271,14 +271,14 @@ class Daemon:
         opened = open_in_words(len(consoles), sum(len(one.viewers) for one in consoles))
         return "; ".join([opened, *self._reloads.notes])
 
-    async def _dial(self, url: VncUrl, timeout_s: float) -> Leg:
+    async def _dial(self, url: VncUrl, timeout_s: float) -> Transport:
         """`dial`, with the VncUrl's secret hidden before anybody could repeat it."""
         for parameter in urlsplit(url.reveal()).query.split("&"):
             self.redactor.register(parameter.partition("=")[2], short_lived=True)
         return await dial(url, timeout_s, settings=self._cloud.now.dial_settings)
 
-    def _inventory(self, given: Given) -> Inventory:
-        return Inventory(given.instances, self._cloud, given.discover_in, self._tasks)
+    def _inventory(self, given: LoadedConfig) -> InstanceList:
+        return InstanceList(given.instances, self._cloud, given.discover_in, self._tasks)
 
     async def _apply(self, read: Config) -> list[str]:
         """Go on by a new configuration; gives what couldn't be had, in words.
@@ -286,7 +286,7 @@ class Daemon:
         Raises: ConfigError, CloudError, AuditError - all is as before.
         """
         config = without_restart(self.config, read)
-        given = Given.of(config, self._doors.entrances)
+        given = LoadedConfig.of(config, self._doors.entrances)
         refuse_accidents(self._given, given)
         make_state_folder(self.state)
         folder = recording_folder_of(config, self.state, self._audit)
@@ -331,7 +331,7 @@ class Daemon:
         given.users.changed = self._users_changed
         self.config, self._given, self._services = config, given, services
         self._cloud.now = cloud
-        self._bastion.ledger.renew(budget_of(config))
+        self._cluster.ledger.renew(budget_of(config))
         self._readiness.look_again()
         self._recordings.folder = folder
         self._recordings.required = config.recording.required

@@ -11,13 +11,13 @@ from typing import Any
 
 import structlog
 
-from vncproxy.observe.log_throttle import Repeats
+from vncproxy.observe.log_throttle import LogThrottle
 
 _log = structlog.get_logger("vncproxy.tasks")
 
 
 class Tasks:
-    """The tasks of one owner, such as a console or a leg."""
+    """The tasks of one owner, such as a console or a transport."""
 
     def __init__(self) -> None:
         """Own nothing yet."""
@@ -56,7 +56,7 @@ async def looking(what: str, interval_s: float, look: Callable[[], Awaitable[obj
 
     Args: what - for the log, where the same fault comes once a minute, with its count.
     """
-    told = Repeats()
+    told = LogThrottle()
     while True:
         await asyncio.sleep(interval_s)
         try:

@@ -13,7 +13,7 @@ from unittest.mock import patch
 import aiohttp
 
 from tests.setup import WAIT_S, Running, Viewer, running
-from vncproxy.console.dependencies import HANDSHAKE_TIMEOUT_S, ConsoleParts
+from vncproxy.console.dependencies import HANDSHAKE_TIMEOUT_S, ConsoleDependencies
 from vncproxy.errors import REASON_MAX_BYTES
 
 
@@ -35,9 +35,9 @@ async def under_fault(
     """
     before = asyncio.all_tasks()
     parts = partial(
-        ConsoleParts, first_pause_s=first_pause_s, handshake_timeout_s=handshake_timeout_s
+        ConsoleDependencies, first_pause_s=first_pause_s, handshake_timeout_s=handshake_timeout_s
     )
-    with patch("vncproxy.app.ConsoleParts", parts):
+    with patch("vncproxy.app.ConsoleDependencies", parts):
         async with running(folder, **how) as setup:
             yield setup
             assert set(setup.cloud.breaches) <= set(tolerated)

@@ -14,11 +14,11 @@ from aiohttp import web
 from tests.fault.secret_search import Planted, told_by
 from vncproxy.access.login_sessions import Sessions
 from vncproxy.access.tickets import EntryTicket, Tickets, ViewerTicket
-from vncproxy.console.dependencies import ConsoleParts
+from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.errors import CloseReason, VncproxyError
 from vncproxy.simulator.gateway import Gateway
 from vncproxy.simulator.tickets import Tickets as GatewayTickets
-from vncproxy.websocket.browser_transport import ViewerLeg
+from vncproxy.websocket.browser_transport import BrowserTransport
 
 REFLECTIONS = ("redirect", "body", "header", "no upgrade", "garbage")
 """Kinds of answers to a dial that have the VncUrl in them."""
@@ -81,19 +81,19 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Said:
         said.errors.append(self)
 
     monkeypatch.setattr(VncproxyError, "__init__", raised)
-    send, close = ViewerLeg.send, ViewerLeg.close
+    send, close = BrowserTransport.send, BrowserTransport.close
 
-    def sent(self: ViewerLeg, slices: Sequence[bytes]) -> None:
+    def sent(self: BrowserTransport, slices: Sequence[bytes]) -> None:
         said.note("RFB to a viewer", b"".join(slices))
         send(self, slices)
 
-    async def closed(self: ViewerLeg, reason: CloseReason | None = None) -> None:
+    async def closed(self: BrowserTransport, reason: CloseReason | None = None) -> None:
         if reason is not None:
             said.note("close reason", reason.reason, repr(reason))
         await close(self, reason)
 
-    monkeypatch.setattr(ViewerLeg, "send", sent)
-    monkeypatch.setattr(ViewerLeg, "close", closed)
+    monkeypatch.setattr(BrowserTransport, "send", sent)
+    monkeypatch.setattr(BrowserTransport, "close", closed)
     handle = Gateway.handle
 
     async def handled(self: Gateway, request: web.Request) -> web.StreamResponse:
@@ -102,7 +102,9 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Said:
         return await handle(self, request)
 
     monkeypatch.setattr(Gateway, "handle", handled)
-    monkeypatch.setattr("vncproxy.app.ConsoleParts", partial(ConsoleParts, first_pause_s=0.02))
+    monkeypatch.setattr(
+        "vncproxy.app.ConsoleDependencies", partial(ConsoleDependencies, first_pause_s=0.02)
+    )
     return said
 
 

@@ -23,7 +23,7 @@ LIFE_S = 3.0
 """At most so long is waited for the next dial: a claim that died with the daemon counts too."""
 
 
-class Crowd:
+class ConnectionLimits:
     """Clients that open the console, see the version line, leave, and come again at once."""
 
     def __init__(self, http: aiohttp.ClientSession, base: str) -> None:
@@ -66,11 +66,11 @@ async def dialled(http: aiohttp.ClientSession, endpoint: str, more_than: int) ->
     return state
 
 
-async def killed_and_restarted(folder: Path, store: str) -> tuple[dict[str, Any], Crowd]:
+async def killed_and_restarted(folder: Path, store: str) -> tuple[dict[str, Any], ConnectionLimits]:
     """Three SIGKILLs in mid-hammering and a fourth life; what the cloud and the crowd saw."""
     async with simulated(folder, CLOUD) as endpoint, aiohttp.ClientSession() as http:
         served = Served(folder, endpoint, DAEMON.format(store=store))
-        crowd = Crowd(http, served.base)
+        crowd = ConnectionLimits(http, served.base)
         async with crowd.at_work():
             dials = 0
             for _ in range(3):

@@ -25,7 +25,7 @@ from tests.hostile_gateway import FRAMES, HEAVY, IDLE, HostileGateway, hostile_g
 from tests.setup import PIXELS, Running, Viewer, fence, key, pointer, set_encodings, until
 from vncproxy.console.link import TURN_WORK as LINK_WORK
 from vncproxy.console.link import Link
-from vncproxy.console.message_router import Stage
+from vncproxy.console.message_router import MessageRouter
 from vncproxy.console.viewer import TURN_WORK as VIEWER_WORK
 from vncproxy.console.viewer import Viewer as ServedViewer
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
@@ -70,9 +70,9 @@ class Turns:
         self._now: Counter[tuple[str, object]] = Counter()
         self._patch = monkeypatch
         for peer, kind in ((ServedViewer, "viewer"), (Link, "link")):
-            self._count(peer, "leg_received", f"{kind} bytes", lambda args, got: got)
-        self._count(Stage, "said", "viewer messages", lambda args, got: len(args[1]))
-        self._count(Stage, "link_said", "link events", lambda args, got: len(args[0]))
+            self._count(peer, "transport_received", f"{kind} bytes", lambda args, got: got)
+        self._count(MessageRouter, "said", "viewer messages", lambda args, got: len(args[1]))
+        self._count(MessageRouter, "link_said", "link events", lambda args, got: len(args[0]))
 
     def _count(
         self, owner: type, name: str, what: str, size: Callable[[tuple[Any, ...], Any], int]

@@ -27,7 +27,7 @@ class Dial:
     after: float
 
 
-class Crowd:
+class ConnectionLimits:
     """Processes that share one ledger file."""
 
     def __init__(self, directory: Path) -> None:
@@ -61,14 +61,14 @@ class Crowd:
 
 
 @pytest.fixture
-def crowd(tmp_path: Path) -> Iterator[Crowd]:
-    made = Crowd(tmp_path)
+def crowd(tmp_path: Path) -> Iterator[ConnectionLimits]:
+    made = ConnectionLimits(tmp_path)
     yield made
     for process in list(made.processes):
         made.kill(process)
 
 
-def test_killed_and_restarted_processes_never_overrun_the_budget(crowd: Crowd) -> None:
+def test_killed_and_restarted_processes_never_overrun_the_budget(crowd: ConnectionLimits) -> None:
     """Processes hammer one ledger, one is killed, then all; every window keeps to the limit."""
     for _ in range(3):
         crowd.start()

@@ -17,7 +17,7 @@ from vncproxy.config.model import Instance, Limits
 from vncproxy.rfb.vnc_auth import response
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID
 from vncproxy.web.native_door import UNPROVED_PER_ACCOUNT_MAX
-from vncproxy.websocket.tcp_transport import TcpLeg
+from vncproxy.websocket.tcp_transport import TcpTransport
 
 PASSWORD = "native1"
 
@@ -116,7 +116,7 @@ async def ended(reader: asyncio.StreamReader) -> bool:
 def accounts(patch: pytest.MonkeyPatch) -> list[int | None]:
     """Whose the next connections are, as the kernel says; the last one stays."""
     uids: list[int | None] = [70001]
-    patch.setattr(TcpLeg, "peer_uid", lambda leg: uids[-1])
+    patch.setattr(TcpTransport, "peer_uid", lambda transport: uids[-1])
     return uids
 
 

@@ -19,7 +19,7 @@ from vncproxy.access.directory import Directory
 from vncproxy.config.model import Config, Rule
 from vncproxy.recording.reader import Recording
 from vncproxy.service import hours as hours_module
-from vncproxy.websocket.tcp_transport import TcpLeg
+from vncproxy.websocket.tcp_transport import TcpTransport
 
 
 async def refusal(port: int) -> str:
@@ -66,7 +66,7 @@ class Kernel:
         """An account called ann."""
         self.uid: int | None = 70001
         accounts = {70001: "ann", 70002: "bob"}
-        patch.setattr(TcpLeg, "peer_uid", lambda leg: self.uid)
+        patch.setattr(TcpTransport, "peer_uid", lambda transport: self.uid)
         patch.setattr(Directory, "name", lambda directory, uid: accounts.get(uid))
 
 

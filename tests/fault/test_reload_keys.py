@@ -105,11 +105,11 @@ class Seen:
         self.services: Any = self.daemon.servers[0].behind.services
         self.registry: Any = self.services.registry
         [self.console] = self.registry.consoles
-        self.runner: Any = self.console.runner
+        self.supervisor: Any = self.console.supervisor
         [viewer] = self.console.viewers
         self.stay: Any = viewer._limits
-        self.leg: Any = viewer._leg
-        self.ledger: Any = self.daemon._bastion.ledger
+        self.transport: Any = viewer._transport
+        self.ledger: Any = self.daemon._cluster.ledger
         self.cloud: Any = self.daemon._cloud.now
         self.folder: Any = self.daemon._recordings.folder
 
@@ -143,20 +143,20 @@ SHOWS: dict[str, Callable[[Seen], object]] = {
     "aliyun.call_timeout": lambda s: (
         (s.cloud.client._call_timeout_s, s.ledger._file.budget.hold_s) == (3.0, 3.0)
     ),
-    "limits.url_ttl": lambda s: s.runner._opener._url_ttl_s == 14.0,
-    "limits.idle_timeout": lambda s: 50.0 in s.runner.learner.keepalive._limits_s,
-    "limits.keepalive_interval": lambda s: s.runner.learner.keepalive._interval_s == 10.0,
-    "limits.keepalive_key": lambda s: s.runner.learner.keepalive._keysym == 0xFFE1,
+    "limits.url_ttl": lambda s: s.supervisor._link_opener._url_ttl_s == 14.0,
+    "limits.idle_timeout": lambda s: 50.0 in s.supervisor.learning.keepalive._limits_s,
+    "limits.keepalive_interval": lambda s: s.supervisor.learning.keepalive._interval_s == 10.0,
+    "limits.keepalive_key": lambda s: s.supervisor.learning.keepalive._keysym == 0xFFE1,
     "limits.reconnects_per_minute": lambda s: s.ledger._file.budget.limit == 7,
-    "limits.reconnects_key": lambda s: s.runner.budget_key == "account",
+    "limits.reconnects_key": lambda s: s.supervisor.budget_key == "account",
     "limits.linger": lambda s: s.console._parts.limits.linger == 1.0,
     "limits.max_wait": lambda s: s.console._parts.limits.max_wait == 90.0,
     "limits.control_request_timeout": lambda s: s.console.desk._request_timeout_s == 9.0,
     "limits.viewer_idle_timeout": lambda s: s.stay.idle_timeout_s == 600.0,
     "limits.session_max_age": lambda s: s.stay.max_age_s == 900.0,
-    "limits.ping_interval": lambda s: s.leg._ping_interval_s == 11.0,
-    "limits.ping_timeout": lambda s: s.leg._ping_timeout_s == 12.0,
-    "limits.viewer_queue": lambda s: s.console.stage._viewer_queue_bytes == 1 << 20,
+    "limits.ping_interval": lambda s: s.transport._ping_interval_s == 11.0,
+    "limits.ping_timeout": lambda s: s.transport._ping_timeout_s == 12.0,
+    "limits.viewer_queue": lambda s: s.console.router._viewer_queue_bytes == 1 << 20,
     "limits.slow_viewer_timeout": lambda s: s.stay.slow_timeout_s == 13.0,
     "limits.drain_timeout": lambda s: s.daemon.config.limits.drain_timeout == 4.0,
     "limits.max_viewers": lambda s: s.console._parts.limits.max_viewers == 5,

@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.decoder import Decoder
 from tests.property.model_server import CURSOR_COLOUR, RAW, Shifts, packed
-from vncproxy.console.viewer_updates import ViewerScreen
+from vncproxy.console.viewer_updates import ViewerUpdates
 
 FENCE, CONTINUOUS = -312, -313
 END = 150
@@ -16,7 +16,7 @@ END = 150
 class ModelViewer:
     """A viewer that asks for the next update when it has decoded one, or has them unasked."""
 
-    def __init__(self, screen: ViewerScreen, size: tuple[int, int], shifts: Shifts) -> None:
+    def __init__(self, screen: ViewerUpdates, size: tuple[int, int], shifts: Shifts) -> None:
         """It has just had ServerInit."""
         self.screen = screen
         self.decoder = Decoder(*size, shifts)

@@ -1,4 +1,4 @@
-"""A console between legs in memory, and what must come out at its upstream, step by step."""
+"""A console between transports in memory, and what must come out at its upstream, step by step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from tests.unit.console.fakes import (
-    FakeLeg,
+    FakeTransport,
     greeting,
     raw,
     rectangle,
@@ -19,7 +19,7 @@ from tests.unit.console.fakes import (
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Limits
 from vncproxy.console.console import Console
-from vncproxy.console.dependencies import ConsoleParts
+from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.keepalive_memory import Learned, LearnedStore
 from vncproxy.console.viewer import Viewer
@@ -29,7 +29,7 @@ from vncproxy.observe.metrics import Metrics
 from vncproxy.simulator import lengths
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.memory import MemoryLedger
-from vncproxy.websocket.transport import Leg
+from vncproxy.websocket.transport import Transport
 
 WIDTH, HEIGHT = 64, 48
 LAST_RECT, QEMU_KEY, EXTENDED_SIZE, EXTENDED_BUTTONS = -224, -258, -308, -316
@@ -86,7 +86,7 @@ class Upstream:
     """The far end of one link: takes whole messages only, and answers requests when told to."""
 
     def __init__(self, *, confirms: bool) -> None:
-        self.leg = FakeLeg()
+        self.transport = FakeTransport()
         self.confirmed = False
         self._confirms = confirms
         self._asked: frozenset[int] = frozenset()
@@ -95,11 +95,11 @@ class Upstream:
 
     def shake_hands(self) -> None:
         """All of a server's handshake at once; what the daemon answers is checked."""
-        self.leg.deliver(greeting(WIDTH, HEIGHT))
+        self.transport.deliver(greeting(WIDTH, HEIGHT))
 
     def messages(self) -> list[bytes]:
         """The messages since the last call. Raises: AssertionError where one isn't whole."""
-        out = whole_messages(self.leg.take(), extended_buttons=self.confirmed)
+        out = whole_messages(self.transport.take(), extended_buttons=self.confirmed)
         for message in out:
             self._note(message)
         return out
@@ -148,8 +148,8 @@ class Passage:
     def __init__(self, keepalive: str, *, confirms: bool) -> None:
         self.confirms = confirms
         self.upstream: Upstream | None = None
-        self.viewers: dict[str, FakeLeg] = {}
-        self._dialled: asyncio.Future[Leg] | None = None
+        self.viewers: dict[str, FakeTransport] = {}
+        self._dialled: asyncio.Future[Transport] | None = None
         self._keepalive = keepalive
         self.console: Console
 
@@ -162,7 +162,7 @@ class Passage:
             max_wait=SILENCE,
             slow_viewer_timeout=SILENCE,
         )
-        parts = ConsoleParts(
+        parts = ConsoleDependencies(
             limits=limits,
             ledger=MemoryLedger(Budget(limit=1000), time.monotonic),
             cloud=NoCloud(),
@@ -174,7 +174,7 @@ class Passage:
         instance = ConsoleInstance("i-1", "cn-hangzhou", "one")
         self.console = await Console.prepared(instance, parts, lambda _: None)
 
-    async def _dial(self, url: VncUrl, timeout_s: float) -> Leg:
+    async def _dial(self, url: VncUrl, timeout_s: float) -> Transport:
         self._dialled = asyncio.get_running_loop().create_future()
         return await self._dialled
 
@@ -184,9 +184,11 @@ class Passage:
 
     def join(self, name: str) -> None:
         """A viewer connects; the first controls."""
-        leg = self.viewers[name] = FakeLeg()
+        transport = self.viewers[name] = FakeTransport()
         limits = ViewerLimits(0.0, 0.0, SILENCE, 1 << 30)
-        self.console.join(Viewer(ViewerIdentity(name, name, "127.0.0.1", "local"), leg, limits))
+        self.console.join(
+            Viewer(ViewerIdentity(name, name, "127.0.0.1", "local"), transport, limits)
+        )
 
     async def connect(self) -> list[bytes]:
         """A link comes up, if there is none; what it is told in the course."""
@@ -198,35 +200,35 @@ class Passage:
                 break
         assert self._dialled is not None, "nobody dialled"
         upstream = self.upstream = Upstream(confirms=self.confirms)
-        self._dialled.set_result(upstream.leg)
+        self._dialled.set_result(upstream.transport)
         self._dialled = None
         for _ in range(100):
             await settle(1)
-            if upstream.leg.is_attached:
+            if upstream.transport.is_attached:
                 break
         upstream.shake_hands()
-        handshake = upstream.leg.take()
+        handshake = upstream.transport.take()
         assert handshake == b"RFB 003.008\n\x01\x01", "version, None, shared"
         for _ in range(100):
-            if self.console.stage.link is not None:
+            if self.console.router.link is not None:
                 break
             await settle(1)
-        for leg in self.viewers.values():
+        for transport in self.viewers.values():
             # What a viewer said before it was welcomed, without the time that a turn takes.
-            if leg.held_bytes:
-                leg.deliver(b"")
+            if transport.held_bytes:
+                transport.deliver(b"")
         return self.take()
 
     def lose(self) -> None:
         """The link ends, if there is one."""
         if self.upstream is not None:
-            self.upstream.leg.end(Side.CLOUD)
+            self.upstream.transport.end(Side.CLOUD)
 
     async def lost(self) -> None:
         """The console has noticed."""
         self.upstream = None
         for _ in range(100):
-            if self.console.stage.link is None:
+            if self.console.router.link is None:
                 return
             await settle(1)
         raise AssertionError("the loss went unnoticed")
@@ -239,7 +241,7 @@ class Passage:
         place = cut % (len(data) + 1)
         for piece in (data[:place], data[place:]):
             if piece:
-                self.upstream.leg.deliver(piece)
+                self.upstream.transport.deliver(piece)
         return self.take()
 
     async def turn(self) -> list[bytes]:

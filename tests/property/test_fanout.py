@@ -27,8 +27,8 @@ from tests.property.model_server import (
     Shifts,
 )
 from tests.property.model_viewer import CONTINUOUS, END, FENCE, ModelViewer
-from vncproxy.console.screen_state import ScreenMemory
-from vncproxy.console.shared_screen import Fanout
+from vncproxy.console.screen_state import ScreenState
+from vncproxy.console.shared_screen import SharedScreen
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import StreamBroken, UpdateStarted
 from vncproxy.rfb.server_stream import ServerStream
@@ -60,8 +60,8 @@ WITHOUT = (
 """What viewers ask for; None: one that never says, and so may be sent Raw only."""
 
 
-def _memory(server: ModelServer) -> ScreenMemory:
-    return ScreenMemory(*server.size, "model", _pixel_format(NATIVE))
+def _memory(server: ModelServer) -> ScreenState:
+    return ScreenState(*server.size, "model", _pixel_format(NATIVE))
 
 
 def _pixel_format(shifts: Shifts) -> PixelFormat:
@@ -79,7 +79,7 @@ _ENCODINGS: st.SearchStrategy[tuple[int, ...] | None] = st.one_of(
 
 
 class Everything(RuleBasedStateMachine):
-    """One console: its fan-out, a model upstream, model viewers. It plays the stage's part."""
+    """One console: its fan-out, a model upstream, model viewers. It plays the router's part."""
 
     @initialize(
         seed=st.integers(0, 1 << 32),
@@ -105,14 +105,16 @@ class Everything(RuleBasedStateMachine):
         self.held = False
         self.server: ModelServer | None = ModelServer(self.rng, *size, by_area=by_area)
         self.window_bytes = SMALL_WINDOW_BYTES if small else WINDOW_BYTES
-        self.fanout = Fanout(_memory(self.server), viewer_window_bytes=self.window_bytes)
+        self.shared_screen = SharedScreen(
+            _memory(self.server), viewer_window_bytes=self.window_bytes
+        )
         self.stream = ServerStream(*size, _pixel_format(NATIVE))
         for encodings in viewers:
             self.joins(encodings, True)
 
     def teardown(self) -> None:
         """However it ended, it must come to rest with the right picture."""
-        if not hasattr(self, "fanout"):
+        if not hasattr(self, "shared_screen"):
             return
         if sys.exc_info()[1] is None:
             if self.server is None:
@@ -131,9 +133,9 @@ class Everything(RuleBasedStateMachine):
         """A viewer is sent ServerInit and says what it wants."""
         self.joined += 1
         name = f"v{self.joined}"
-        screen = self.fanout.join(name)
-        memory = self.fanout.memory
-        promised = self.fanout.pixel_format
+        screen = self.shared_screen.join(name)
+        memory = self.shared_screen.memory
+        promised = self.shared_screen.pixel_format
         shifts = (promised.red_shift, promised.green_shift, promised.blue_shift)
         viewer = self.viewers[name] = ModelViewer(screen, (memory.width, memory.height), shifts)
         if encodings is not None:
@@ -148,7 +150,7 @@ class Everything(RuleBasedStateMachine):
         """A viewer goes."""
         name = list(self.viewers)[which % len(self.viewers)]
         del self.viewers[name]
-        self.fanout.leave(name)
+        self.shared_screen.leave(name)
         self.pump()
 
     @precondition(lambda self: self.viewers)
@@ -203,7 +205,7 @@ class Everything(RuleBasedStateMachine):
             viewer.screen.enable_continuous(enable=False)
         else:
             viewer.change_format()
-        self.to_server(self.fanout.set_pixel_format(_pixel_format(shifts)))
+        self.to_server(self.shared_screen.set_pixel_format(_pixel_format(shifts)))
 
     # The upstream
 
@@ -280,7 +282,7 @@ class Everything(RuleBasedStateMachine):
 
     @rule(seconds=st.floats(0.001, 2.0))
     def time_passes(self, seconds: float) -> None:
-        """The stage's timer."""
+        """The router's timer."""
         self.now += seconds
         self.pump()
 
@@ -291,7 +293,7 @@ class Everything(RuleBasedStateMachine):
         assert self.server is not None
         self.server = None
         self.held = False
-        self.fanout.link_lost()
+        self.shared_screen.link_lost()
         self.pump()
         for name, viewer in self.viewers.items():
             if viewer.reads:
@@ -303,7 +305,7 @@ class Everything(RuleBasedStateMachine):
         """Another link replaces it."""
         self.server = ModelServer(self.rng, *size, by_area=self.by_area)
         self.stream = ServerStream(*size, _pixel_format(NATIVE))
-        self.to_server(self.fanout.link_renewed(_memory(self.server)))
+        self.to_server(self.shared_screen.link_renewed(_memory(self.server)))
         self.pump()
 
     @precondition(lambda self: self.server is not None and len(self.viewers) > 1)
@@ -336,7 +338,7 @@ class Everything(RuleBasedStateMachine):
         """Nothing new happens for a while: the pictures must be right."""
         self.come_to_rest()
 
-    # The stage's part
+    # The router's part
 
     def deliver(self, size: int) -> None:
         """Bytes of the upstream, unless it isn't read."""
@@ -347,7 +349,7 @@ class Everything(RuleBasedStateMachine):
             assert not isinstance(event, StreamBroken), event
             if isinstance(event, UpdateStarted):
                 self.one_update_may_come(event)
-            self.to_server(self.fanout.upstream(event))
+            self.to_server(self.shared_screen.upstream(event))
         self.pump()
 
     def one_update_may_come(self, event: UpdateStarted) -> None:
@@ -359,15 +361,15 @@ class Everything(RuleBasedStateMachine):
     def to_server(self, messages: list[bytes]) -> None:
         """Upstream, unless there is no link."""
         if self.server is not None:
-            self.stream.set_pixel_format(self.fanout.memory.pixel_format)
+            self.stream.set_pixel_format(self.shared_screen.memory.pixel_format)
             self.server.take(messages)
 
     def pump(self) -> None:
-        """As the stage does after anything happened."""
+        """As the router does after anything happened."""
         self.now += 0.001
         while True:
             if self.server is not None:
-                self.to_server(self.fanout.requests(self.now))
+                self.to_server(self.shared_screen.requests(self.now))
             for name, viewer in list(self.viewers.items()):
                 viewer.line += b"".join(viewer.screen.probe(self.now))
                 room = len(viewer.line) <= QUEUE_BYTES
@@ -377,9 +379,9 @@ class Everything(RuleBasedStateMachine):
                 if viewer.screen.lost:
                     assert not {DESKTOP_SIZE, EXTENDED_SIZE} & viewer.may_get
                     del self.viewers[name]
-                    self.fanout.leave(name)
+                    self.shared_screen.leave(name)
             if self.server is not None:
-                self.to_server(self.fanout.requests(self.now))
+                self.to_server(self.shared_screen.requests(self.now))
             self.hold_back()
             readers = [v for v in self.viewers.values() if v.reads and v.line]
             if not readers:
@@ -393,7 +395,7 @@ class Everything(RuleBasedStateMachine):
         self.held = bool(behind) and len(behind) == len(self.viewers)
         if not self.held:
             for name in behind:
-                self.fanout.fell_behind(name)
+                self.shared_screen.fell_behind(name)
 
     def read(self, viewer: ModelViewer, size: int) -> None:
         """The viewer takes bytes; one that has them all is caught up."""
@@ -404,7 +406,7 @@ class Everything(RuleBasedStateMachine):
         if had and not viewer.line:
             for name, each in self.viewers.items():
                 if each is viewer:
-                    self.fanout.became_ready(name)
+                    self.shared_screen.became_ready(name)
                     self.held = False
 
     # What must hold
@@ -434,9 +436,9 @@ class Everything(RuleBasedStateMachine):
             if self.server.wire:
                 self.deliver(CUT_BYTES)
             elif not self.server.answer():
-                if self.fanout.next_request_at is None:
+                if self.shared_screen.next_request_at is None:
                     break
-                self.now = max(self.now, self.fanout.next_request_at)
+                self.now = max(self.now, self.shared_screen.next_request_at)
                 asked = dict(self.server.requests)
                 self.pump()
                 assert self.server.requests != asked, "the timer went off for nothing"

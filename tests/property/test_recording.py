@@ -30,8 +30,8 @@ from tests.property.model_server import (
 )
 from tests.recorded import NOVNC_SHIFTS, played_from
 from vncproxy.console.recorder import Recorder
-from vncproxy.console.screen_state import ScreenMemory
-from vncproxy.console.shared_screen import Fanout
+from vncproxy.console.screen_state import ScreenState
+from vncproxy.console.shared_screen import SharedScreen
 from vncproxy.recording.file import RecordingFile
 from vncproxy.recording.layout import Header, Kind
 from vncproxy.recording.reader import Recording
@@ -89,71 +89,71 @@ class Session:
         self.now = 100.0
         self.server = ModelServer(self.rng, 24, 20, by_area=by_area)
         memory = _memory(self.server)
-        self.fanout = Fanout(memory, viewer_window_bytes=WINDOW_BYTES)
+        self.shared_screen = SharedScreen(memory, viewer_window_bytes=WINDOW_BYTES)
         self.stream = ServerStream(memory.width, memory.height, memory.pixel_format)
         self.path = folder / "seen.vncrec"
         self.reel = DirectReel(self.path)
         self.recorder = Recorder(
             memory, self.reel, lambda: self.now, began_at=100.0, key_interval_s=KEY_INTERVAL_S
         )
-        self.fanout.recorders["v1"] = self.recorder
+        self.shared_screen.recorders["v1"] = self.recorder
         self.moments: list[tuple[int, Pixels]] = []
         self.joins("v1", encodings)
 
     def joins(self, name: str, encodings: int) -> None:
         """A viewer comes and asks for everything."""
-        screen = self.fanout.join(name)
+        screen = self.shared_screen.join(name)
         screen.set_encodings(VIEWERS[encodings % len(VIEWERS)], self.now)
         self.ask(name, incremental=False)
 
     def ask(self, name: str, *, incremental: bool) -> None:
         """A viewer's request."""
-        memory = self.fanout.memory
-        self.fanout.viewers[name].requested(
+        memory = self.shared_screen.memory
+        self.shared_screen.viewers[name].requested(
             incremental=incremental, x=0, y=0, width=memory.width, height=memory.height
         )
 
     def other(self, encodings: int) -> None:
         """The other viewer comes or goes."""
-        if "v2" in self.fanout.viewers:
-            self.fanout.leave("v2")
+        if "v2" in self.shared_screen.viewers:
+            self.shared_screen.leave("v2")
         else:
             self.joins("v2", encodings)
 
     def reformat(self, shifts: Shifts) -> None:
         """The only viewer wants other pixels."""
-        if len(self.fanout.viewers) == 1 and not self.server.wire:
-            self.to_server(self.fanout.set_pixel_format(_format(shifts)))
+        if len(self.shared_screen.viewers) == 1 and not self.server.wire:
+            self.to_server(self.shared_screen.set_pixel_format(_format(shifts)))
 
     def replace_link(self, width: int, height: int) -> None:
         """The link is lost, perhaps in the middle of something, and another takes its place."""
-        self.fanout.link_lost()
+        self.shared_screen.link_lost()
         self.server = ModelServer(self.rng, width, height, by_area=self.by_area)
         self.stream = ServerStream(width, height, _format(NATIVE))
-        self.to_server(self.fanout.link_renewed(_memory(self.server)))
+        self.to_server(self.shared_screen.link_renewed(_memory(self.server)))
 
     def deliver(self, size: int) -> None:
         """Bytes arrive, and all that follows happens."""
         for found in self.stream.feed(self.server.arrive(size)):
             assert not isinstance(found, StreamBroken), found
-            self.to_server(self.fanout.upstream(found))
+            self.to_server(self.shared_screen.upstream(found))
         self.pump()
 
     def to_server(self, messages: list[bytes]) -> None:
         """Upstream."""
-        self.stream.set_pixel_format(self.fanout.memory.pixel_format)
+        self.stream.set_pixel_format(self.shared_screen.memory.pixel_format)
         self.server.take(messages)
 
     def pump(self) -> None:
-        """As the stage does; viewers read at once and ask for more."""
+        """As the router does; viewers read at once and ask for more."""
         self.now += 0.002
-        self.to_server(self.fanout.requests(self.now))
-        for name, screen in list(self.fanout.viewers.items()):
+        self.to_server(self.shared_screen.requests(self.now))
+        for name, screen in list(self.shared_screen.viewers.items()):
             if screen.take(self.now):
                 self.ask(name, incremental=True)
             if screen.lost:
-                self.fanout.leave(name) if name == "v2" else None
-        self.to_server(self.fanout.requests(self.now))
+                self.shared_screen.leave(name) if name == "v2" else None
+        self.to_server(self.shared_screen.requests(self.now))
 
     def rest(self) -> None:
         """Nothing new for a while: what is seen now is a moment to be sought later."""
@@ -162,9 +162,9 @@ class Session:
             if self.server.wire:
                 self.deliver(2048)
             elif not self.server.answer():
-                if self.fanout.next_request_at is None:
+                if self.shared_screen.next_request_at is None:
                     break
-                self.now = max(self.now, self.fanout.next_request_at)
+                self.now = max(self.now, self.shared_screen.next_request_at)
                 self.pump()
         else:
             raise AssertionError("it never comes to rest")
@@ -183,8 +183,8 @@ def _format(shifts: Shifts) -> PixelFormat:
     return PixelFormat(red_shift=shifts[0], green_shift=shifts[1], blue_shift=shifts[2])
 
 
-def _memory(server: ModelServer) -> ScreenMemory:
-    return ScreenMemory(*server.size, "model", _format(NATIVE))
+def _memory(server: ModelServer) -> ScreenState:
+    return ScreenState(*server.size, "model", _format(NATIVE))
 
 
 _BOXES = st.tuples(*[st.integers(0, 30)] * 4)

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.console.fakes import VIEWER_HANDSHAKE
-from tests.unit.console.surroundings import INSTANCE, KICKED, Clock, Surroundings, ViewerLeg
+from tests.unit.console.surroundings import INSTANCE, KICKED, BrowserTransport, Clock, Surroundings
 from vncproxy.access.authority import Authority
 from vncproxy.access.users import Users
 from vncproxy.aliyun.vncurl import VncUrl
@@ -30,9 +30,9 @@ from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import Side
 from vncproxy.web.context import Services
-from vncproxy.web.open_sockets import Presence
+from vncproxy.web.open_sockets import OpenSockets
 from vncproxy.web.session import announce, serve
-from vncproxy.websocket.transport import Leg
+from vncproxy.websocket.transport import Transport
 
 LINGER_S = 30.0
 MAX_VIEWERS = 16
@@ -98,7 +98,7 @@ class SlowParts:
         """See `Ownership`."""
 
 
-class TalkingLeg(ViewerLeg):
+class TalkingLeg(BrowserTransport):
     """A viewer's far end that shakes hands."""
 
     _greeted = False
@@ -117,11 +117,11 @@ class Visit:
 
     def __init__(self, world: World) -> None:
         """It comes."""
-        self.leg = TalkingLeg(world.around.notes)
+        self.transport = TalkingLeg(world.around.notes)
         who = ViewerIdentity(
             f"v{len(world.visits)}", "owner", "127.0.0.1", "local", how="bearer", kind="token"
         )
-        self.viewer = Viewer(who, self.leg, LIMITS)
+        self.viewer = Viewer(who, self.transport, LIMITS)
         self.leaves = self.kicked = False
         self.task = asyncio.create_task(self._come(world))
 
@@ -133,8 +133,8 @@ class Visit:
     def go(self) -> None:
         """Its connection is lost, whether anybody listens already or not."""
         self.leaves = True
-        if self.leg.is_attached:
-            self.leg.end(Side.VIEWER)
+        if self.transport.is_attached:
+            self.transport.end(Side.VIEWER)
         else:
             # As aiohttp cancels a request whose client has gone.
             self.task.cancel()
@@ -175,21 +175,24 @@ class World:
             Simple(
                 authority=Authority((), Users(None)),
                 audit=self.slow,
-                presence=Presence(),
+                presence=OpenSockets(),
                 metrics=self.around.metrics,
             ),
         )
         self.visits: list[Visit] = []
         self.kicks: list[asyncio.Task[None]] = []
 
-    async def _dial(self, url: VncUrl, timeout_s: float) -> Leg:
+    async def _dial(self, url: VncUrl, timeout_s: float) -> Transport:
         assert self.links_open <= 0, "a dial beside an open link throws that out"
         return await self.around.gateway(url, timeout_s)
 
     @property
     def links_open(self) -> int:
         """How many hold the cloud's slot."""
-        return sum(not leg.closed and not leg._ended for leg in self.around.gateway.legs)
+        return sum(
+            not transport.closed and not transport._ended
+            for transport in self.around.gateway.transports
+        )
 
     def check(self) -> None:
         """At most one console, and nobody is told of an end that isn't his."""
@@ -212,9 +215,9 @@ class World:
             case "go" if self.here:
                 self.here[number % len(self.here)].go()
             case "lose" if self.links_open:
-                self.around.leg.end()
-            case "slow close" if self.around.gateway.legs:
-                self.around.leg.close_hangs = True
+                self.around.transport.end()
+            case "slow close" if self.around.gateway.transports:
+                self.around.transport.close_hangs = True
             case "closed":
                 self.release()
             case "kick" if (console := self.registry.get(INSTANCE.id)) is not None:
@@ -236,9 +239,9 @@ class World:
 
     def release(self) -> None:
         """The gateway answers the closes."""
-        for leg in self.around.gateway.legs:
-            leg.close_hangs = False
-            leg.released.set()
+        for transport in self.around.gateway.transports:
+            transport.close_hangs = False
+            transport.released.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Let time pass until this is so."""

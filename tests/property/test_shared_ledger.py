@@ -19,7 +19,7 @@ from tests.unit.throttle.fake_clock import FakeClock
 from tests.unit.throttle.switched_store import SwitchedStore
 from tests.unit.throttle.usage import usage_of
 from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.daemon_count import Roll
+from vncproxy.throttle.daemon_count import DaemonCount
 from vncproxy.throttle.fallback import SETTLE_S, FallbackLedger
 from vncproxy.throttle.ledger import Booking, TooLong
 from vncproxy.throttle.memory import MemoryLedger
@@ -216,7 +216,7 @@ def test_the_law_holds_while_the_server_comes_and_goes(
                         ValkeyLedger(store, BUDGET, steady=clock, clock=clock),
                         SqliteLedger(Path(folder) / f"{n}.sqlite", BUDGET, clock),
                         BUDGET,
-                        Roll(Path(folder) / f"{n}"),
+                        DaemonCount(Path(folder) / f"{n}"),
                         daemon_id=f"d-{n}",
                         steady=clock,
                     )

@@ -30,7 +30,7 @@ KINDS = pytest.mark.parametrize("kind", ["unix", "tcp"])
 
 
 @dataclass(frozen=True)
-class Bastion:
+class Cluster:
     """A daemon whose doors know accounts, and the sshd before it."""
 
     setup: Running
@@ -51,7 +51,7 @@ async def bastion_of(
     *,
     cloud: SimulatorSettings | None = CLOUD,
     **config: Any,
-) -> AsyncIterator[Bastion]:
+) -> AsyncIterator[Cluster]:
     """Args: socket_group - whose the Unix socket is; default: everybody's; others as `running`."""
     socket = place / "vncproxy.sock"
     unix = Listen(name="bastion", address=f"unix:{socket}", access="peer", socket_mode="0666")
@@ -74,13 +74,13 @@ async def bastion_of(
         running(folder, cloud=cloud, listen=doors, rule=rules, **config) as setup,
         start_sshd(place) as ssh,
     ):
-        yield Bastion(setup, ssh, socket)
+        yield Cluster(setup, ssh, socket)
 
 
 @pytest.fixture
 async def bastion(
     tmp_path: Path, meeting_place: Path, accounts: Accounts
-) -> AsyncIterator[Bastion]:
+) -> AsyncIterator[Cluster]:
     """The daemon and sshd, running."""
     async with bastion_of(tmp_path, meeting_place, accounts) as found:
         yield found
@@ -109,7 +109,7 @@ async def opened(setup: Running, way: Forwarded) -> Viewer:
 
 @KINDS
 async def test_each_is_the_account_that_logged_in(
-    bastion: Bastion, accounts: Accounts, kind: str
+    bastion: Cluster, accounts: Accounts, kind: str
 ) -> None:
     """One may watch one console and nothing else, the other may type into any."""
     setup, target = bastion.setup, bastion.target(kind)
@@ -139,7 +139,7 @@ async def test_each_is_the_account_that_logged_in(
 
 
 @KINDS
-async def test_other_sites_are_kept_out(bastion: Bastion, accounts: Accounts, kind: str) -> None:
+async def test_other_sites_are_kept_out(bastion: Cluster, accounts: Accounts, kind: str) -> None:
     """The port on the laptop is the account, so no foreign page may use it."""
     setup = bastion.setup
     async with bastion.ssh.forward(accounts.other, bastion.target(kind)) as way:
@@ -162,7 +162,7 @@ async def test_other_sites_are_kept_out(bastion: Bastion, accounts: Accounts, ki
 
 @KINDS
 async def test_a_port_that_is_open_to_others_has_no_name(
-    bastion: Bastion, accounts: Accounts, kind: str
+    bastion: Cluster, accounts: Accounts, kind: str
 ) -> None:
     """With -g or GatewayPorts other machines' browsers call it by names that aren't known."""
     target = bastion.target(kind)
@@ -174,7 +174,7 @@ async def test_a_port_that_is_open_to_others_has_no_name(
 
 
 @KINDS
-async def test_root_is_nobody(bastion: Bastion, kind: str) -> None:
+async def test_root_is_nobody(bastion: Cluster, kind: str) -> None:
     """Whoever logs in as root isn't known by that: rules for the name give nothing."""
     async with bastion.ssh.forward("root", bastion.target(kind)) as way:
         status, answer = await ask(bastion.setup, way, "/api/v1/instances")

@@ -13,9 +13,9 @@ from typing import TypeVar
 import structlog
 
 from vncproxy.access.accounts import account_name, is_person, look_up_groups
-from vncproxy.access.lookup_cache import Lookups
+from vncproxy.access.lookup_cache import LookupCache
 from vncproxy.errors import AccessError, Side
-from vncproxy.observe.log_throttle import Repeats
+from vncproxy.observe.log_throttle import LogThrottle
 
 _K = TypeVar("_K", int, str)
 _V = TypeVar("_V")
@@ -59,10 +59,10 @@ class Directory:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Nothing is known yet."""
-        self._names = Lookups(name_of, clock)
-        self._groups = Lookups(groups_of, clock)
+        self._names = LookupCache(name_of, clock)
+        self._groups = LookupCache(groups_of, clock)
         self._clock = clock
-        self._slow = Repeats()
+        self._slow = LogThrottle()
 
     def name(self, uid: int) -> str | None:
         """The account of a user id, as `account_name`. Raises: DirectoryAway - it isn't known."""
@@ -91,7 +91,7 @@ class Directory:
         self._names.expire()
         self._groups.expire()
 
-    async def _learn(self, lookups: Lookups[_K, _V], key: _K) -> None:
+    async def _learn(self, lookups: LookupCache[_K, _V], key: _K) -> None:
         old = _has(lookups, key)
         if await lookups.learn(key, PATIENCE_S if old else ANSWER_TIMEOUT_S):
             return
@@ -103,7 +103,7 @@ class Directory:
             raise DirectoryAway
 
 
-def _has(lookups: Lookups[_K, _V], key: _K) -> bool:
+def _has(lookups: LookupCache[_K, _V], key: _K) -> bool:
     try:
         lookups.known(key, KEPT_FOR_S)
     except LookupError:
@@ -111,7 +111,7 @@ def _has(lookups: Lookups[_K, _V], key: _K) -> bool:
     return True
 
 
-def _known(lookups: Lookups[_K, _V], key: _K) -> _V:
+def _known(lookups: LookupCache[_K, _V], key: _K) -> _V:
     try:
         return lookups.known(key)
     except LookupError:

@@ -25,7 +25,7 @@ class _Source:
     until: float
 
 
-class Attempts:
+class LoginAttempts:
     """Counts; instants are monotonic seconds."""
 
     def __init__(self) -> None:

@@ -30,7 +30,7 @@ _K = TypeVar("_K", bound=Hashable)
 _V = TypeVar("_V")
 
 
-class Lookups(Generic[_K, _V]):
+class LookupCache(Generic[_K, _V]):
     """The answers to questions of one kind. For one event loop.
 
     Args: look_up - answers in a thread, however long it takes; what it raises counts as no answer;

@@ -28,7 +28,7 @@ class EntryTicket:
 
 @dataclass(slots=True)
 class ViewerTicket:
-    """Given to a console page for its two WebSockets, each once.
+    """LoadedConfig to a console page for its two WebSockets, each once.
 
     Args: wishes - what the page asked for at admission, so that a WebSocket can't ask for more.
     """

@@ -1,4 +1,4 @@
-"""Refusals for the audit: the same again is recorded once a minute, with its count.
+"""RefusalLog for the audit: the same again is recorded once a minute, with its count.
 
 Whoever knocks at a door without end must not fill the disk, from however many addresses and under
 however many names; and none of the knocks may be missing from the sum.
@@ -37,7 +37,7 @@ class _Again:
     count: int = 0
 
 
-class Refusals:
+class RefusalLog:
     """Counts refusals of one kind: of the same user, from the same place, for the same reason."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from vncproxy.config.model import Throttle
 from vncproxy.config.store_url import is_shared, parse_store_url
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.daemon_count import FILE_NAME as ROLL_FILE
-from vncproxy.throttle.daemon_count import Roll
+from vncproxy.throttle.daemon_count import DaemonCount
 from vncproxy.throttle.fallback import FallbackLedger
 from vncproxy.throttle.ledger import Ledger
 from vncproxy.throttle.memory import MemoryLedger
@@ -25,7 +25,7 @@ from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
 
 
 @dataclass(frozen=True, slots=True)
-class Bastion:
+class Cluster:
     """The parts that [throttle] names. Closing the ledger closes what they share."""
 
     ledger: Ledger
@@ -49,28 +49,28 @@ def bastion_of(
     *,
     daemon_id: str = "",
     said: Callable[[bool], None] = lambda degraded: None,
-) -> Bastion:
+) -> Cluster:
     """What [throttle] names, nothing asked yet.
 
     Args: state - the state directory; daemon_id - stable over restarts; "": a command, which isn't
     counted as a daemon; said - as for `FallbackLedger`. Raises: ConfigError, LedgerError.
     """
     if throttle.store == "memory":
-        return Bastion(MemoryLedger(budget, time.monotonic), LocalOwnership())
+        return Cluster(MemoryLedger(budget, time.monotonic), LocalOwnership())
     if not is_shared(throttle.store):
-        return Bastion(SqliteLedger(state / LEDGER_FILE, budget), LocalOwnership())
+        return Cluster(SqliteLedger(state / LEDGER_FILE, budget), LocalOwnership())
     store = ValkeyStore(_address(throttle))
     ledger = FallbackLedger(
         ValkeyLedger(store, budget),
         SqliteLedger(state / LEDGER_FILE, budget),
         budget,
-        Roll(state / ROLL_FILE),
+        DaemonCount(state / ROLL_FILE),
         daemon_id=daemon_id or None,
         said=said,
     )
     name = throttle.name or socket.gethostname()
     ownership = SharedOwnership(store, daemon_id, name, throttle.url, pass_on=throttle.pass_on)
-    return Bastion(ledger, ownership)
+    return Cluster(ledger, ownership)
 
 
 def store_password(throttle: Throttle) -> str | None:

@@ -24,7 +24,7 @@ from vncproxy.config.search import state_folder
 from vncproxy.config.store_url import is_shared
 from vncproxy.config.users_file import read_users
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.instance_list import Inventory
+from vncproxy.console.instance_list import InstanceList
 from vncproxy.errors import CloudError, VncproxyError
 from vncproxy.service.cloud import Cloud, budget_of, cloud_of
 from vncproxy.service.instances import instances_of
@@ -250,7 +250,7 @@ async def _cloud(config: Config, cloud: Cloud, name: str | None) -> AsyncGenerat
     for region in sorted({config.aliyun.region, *(one.region for one in configured)}):
         yield Finding(f"endpoint of {region}", *await endpoint_reached(cloud, region))
     discover_in = config.aliyun.discover_in
-    inventory = Inventory(configured, cloud.client, discover_in)
+    inventory = InstanceList(configured, cloud.client, discover_in)
     wanted = await inventory.all()
     if inventory.problem is not None:
         yield _unlisted(inventory.problem, needed=bool(discover_in))

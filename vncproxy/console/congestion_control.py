@@ -51,7 +51,7 @@ class _Mark:
     bare: bool = False
 
 
-class Pace:
+class CongestionControl:
     """One viewer's line. Args: max_bytes - the window never grows beyond."""
 
     def __init__(self, max_bytes: int) -> None:

@@ -16,18 +16,18 @@ import structlog
 
 from vncproxy.audit.log import Audit
 from vncproxy.console.control import Control
-from vncproxy.console.control_audit import Witness
-from vncproxy.console.control_requests import ControlDesk
-from vncproxy.console.dependencies import ConsoleParts
+from vncproxy.console.control_audit import ControlAudit
+from vncproxy.console.control_requests import ControlRequests
+from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.faults import logged_faults
 from vncproxy.console.input_translation import is_press
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import Event, State
-from vncproxy.console.link_supervisor import Runner
-from vncproxy.console.message_router import Stage
+from vncproxy.console.link_supervisor import LinkSupervisor
+from vncproxy.console.message_router import MessageRouter
 from vncproxy.console.opaque_relay import NOT_FOR_NATIVE, OpaqueRelay
 from vncproxy.console.page_messages import Message, Subscriber, ending
-from vncproxy.console.session_recordings import OPAQUE, RecordingDesk
+from vncproxy.console.session_recordings import OPAQUE, SessionRecordings
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamLost, VncproxyError
@@ -68,23 +68,26 @@ class Console:
     """See the module. Made by `Console.prepared`; none of its methods blocks the event loop."""
 
     def __init__(
-        self, instance: ConsoleInstance, parts: ConsoleParts, closed: Callable[[Console], None]
+        self,
+        instance: ConsoleInstance,
+        parts: ConsoleDependencies,
+        closed: Callable[[Console], None],
     ) -> None:
         """For `prepared` only."""
         self.instance = instance
         self.since = time.time()
         self.saved = parts.savings.of(instance.id)
         self.control = Control()
-        self._witness = Witness(instance, parts.audit, self._identity_of)
-        self.desk = ControlDesk(
+        self._control_audit = ControlAudit(instance, parts.audit, self._identity_of)
+        self.desk = ControlRequests(
             self.control,
             self,
-            self._witness,
+            self._control_audit,
             request_timeout_s=parts.limits.control_request_timeout,
         )
-        self.recordings = RecordingDesk(instance, parts.recordings, parts.audit, self)
-        self.runner = Runner(instance, parts, self)
-        self.stage: Stage
+        self.recordings = SessionRecordings(instance, parts.recordings, parts.audit, self)
+        self.supervisor = LinkSupervisor(instance, parts, self)
+        self.router: MessageRouter
         self._parts = parts
         self._closed = closed
         self._tasks = Tasks()
@@ -101,22 +104,25 @@ class Console:
 
     @classmethod
     async def prepared(
-        cls, instance: ConsoleInstance, parts: ConsoleParts, closed: Callable[[Console], None]
+        cls,
+        instance: ConsoleInstance,
+        parts: ConsoleDependencies,
+        closed: Callable[[Console], None],
     ) -> Console:
         """A console that waits for its first viewer. Args: closed - called once, at its end."""
         console = cls(instance, parts, closed)
-        await console.runner.prepare()
-        console.stage = console.runner.stage = Stage(
+        await console.supervisor.prepare()
+        console.router = console.supervisor.router = MessageRouter(
             console.control,
-            console.runner.held,
-            console.runner.learner.keepalive,
+            console.supervisor.held,
+            console.supervisor.learning.keepalive,
             Liveness(
                 quiet_s=parts.limits.idle_timeout, answer_timeout_s=parts.limits.upstream_timeout
             ),
             viewer_queue_bytes=parts.limits.viewer_queue,
             changed=console.changed,
             keepalive_sent=parts.metrics.keepalive_sent,
-            silent=console.runner.link_silent,
+            silent=console.supervisor.link_silent,
         )
         return console
 
@@ -130,16 +136,16 @@ class Console:
     @property
     def state(self) -> State:
         """Where it is."""
-        return self.runner.life.state
+        return self.supervisor.life.state
 
     @property
     def viewers(self) -> list[Viewer]:
         """Who is on."""
-        return list(self.stage.viewers.values())
+        return list(self.router.viewers.values())
 
     def look(self, at_s: float) -> None:
         """Note what was counted, for the rates. Args: at_s - monotonic seconds."""
-        self.runner.traffic.look(at_s)
+        self.supervisor.traffic.look(at_s)
         for viewer in self.viewers:
             viewer.look(at_s)
 
@@ -158,14 +164,14 @@ class Console:
         """The viewer has joined, or won't."""
         if (viewer_id := self._holders.pop(holder, None)) is None:
             return
-        if viewer_id not in {*self._holders.values(), *self.stage.viewers}:
+        if viewer_id not in {*self._holders.values(), *self.router.viewers}:
             # Its page may hold a place for it, too.
             self.recordings.discard(viewer_id)
         self.end_if_deserted()
 
     def end_if_deserted(self) -> None:
         """Without anybody on or being let in, the link is kept for `linger`, then all ends."""
-        if self.state is State.CLOSED or self.stage.viewers:
+        if self.state is State.CLOSED or self.router.viewers:
             return
         if self.state is State.OPAQUE:
             # No other viewer can take its link up: its RFB began with the one that left.
@@ -184,7 +190,7 @@ class Console:
 
         Args: watches - as `has_room` takes it.
         """
-        taken = {*self._holders.values(), *self.stage.viewers}
+        taken = {*self._holders.values(), *self.router.viewers}
         return has_room(taken, self._parts.limits.max_viewers, viewer_id, watches=watches)
 
     async def enter(self, viewer: Viewer) -> bool:
@@ -224,7 +230,7 @@ class Console:
         if (why := self._withdrawn.get(viewer.id)) is not None:
             self.end_viewer(viewer, withdrawn(why))
             return False
-        is_known_opaque = self._running is None and self.runner.learner.opaque is not None
+        is_known_opaque = self._running is None and self.supervisor.learning.opaque is not None
         if is_known_opaque and viewer.identity.native:
             # A dial would show no more than is known.
             self.end_viewer(viewer, NOT_FOR_NATIVE)
@@ -234,10 +240,10 @@ class Console:
             self.saved.dials_avoided += 1
             self._parts.metrics.dial_avoided()
         elif self.state is not State.OPAQUE:
-            viewer.wait_at_most(self._parts.limits.max_wait, self.runner.closing_failure)
-        self.stage.add(viewer)
+            viewer.wait_at_most(self._parts.limits.max_wait, self.supervisor.closing_failure)
+        self.router.add(viewer)
         self.recordings.joined(viewer.id)
-        relay = self.runner.relay
+        relay = self.supervisor.relay
         if relay is not None and viewer.identity.record:
             self.end_viewer(viewer, _UNRECORDABLE)
         elif relay is not None and (refusal := relay.take(viewer)) is not None:
@@ -292,7 +298,7 @@ class Console:
     def _stop(self) -> None:
         """From here on nobody joins."""
         with self._cleanup("its state"):
-            self.runner.advance(Event.ENDED)
+            self.supervisor.advance(Event.ENDED)
         self._stop_lingering()
         with self._cleanup("the requests for control"):
             self.desk.close()
@@ -311,7 +317,7 @@ class Console:
         for viewer in self.viewers:
             viewer.close(reason)
         with self._cleanup("the screen"):
-            self.stage.link_down()
+            self.router.link_down()
         with self._cleanup("the metrics"):
             self._kind_metric.close()
             self._metrics.close()
@@ -330,7 +336,7 @@ class Console:
 
     async def _run(self) -> None:
         try:
-            await self.runner.run()
+            await self.supervisor.run()
         except VncproxyError as fault:
             self.gave_up(fault)
             raise
@@ -352,13 +358,13 @@ class Console:
 
     def viewer_ready(self, viewer: Viewer) -> None:
         """Its handshake is done."""
-        self.stage.welcome(viewer)
+        self.router.welcome(viewer)
 
     def viewer_said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
         """Messages came."""
-        before = self.stage.discarded_keys
-        self.stage.said(viewer, events)
-        if lost := self.stage.discarded_keys - before:
+        before = self.router.discarded_keys
+        self.router.said(viewer, events)
+        if lost := self.router.discarded_keys - before:
             self._parts.metrics.keys_discarded(lost)
         who = viewer.identity
         # One without a page has no button to ask for control with.
@@ -368,28 +374,28 @@ class Console:
 
     def viewer_opaque(self, viewer: Viewer, data: bytes) -> None:
         """Bytes of the viewer of an opaque console."""
-        if self.runner.relay is not None:
-            self.runner.relay.from_viewer(data)
+        if self.supervisor.relay is not None:
+            self.supervisor.relay.from_viewer(data)
 
     def viewer_caught_up(self, viewer: Viewer) -> None:
         """All that was sent has been taken."""
-        if self.runner.relay is not None:
-            self.runner.relay.viewer_caught_up()
+        if self.supervisor.relay is not None:
+            self.supervisor.relay.viewer_caught_up()
         else:
-            self.stage.caught_up(viewer)
+            self.router.caught_up(viewer)
 
     def viewer_ended(self, viewer: Viewer) -> None:
         """The viewer is gone."""
-        if viewer.id not in self.stage.viewers:
+        if viewer.id not in self.router.viewers:
             return
         before = self.control.controller
         with self._cleanup("a viewer's part of the screen"):
-            self.stage.remove(viewer)
+            self.router.remove(viewer)
         with self._cleanup("a viewer's recording"):
             self.recordings.end(viewer.id)
         if before == viewer.id:
             with self._cleanup("a viewer's control"):
-                self._witness.left(viewer.identity, self.control.controller)
+                self._control_audit.left(viewer.identity, self.control.controller)
         with self._cleanup("the pages"):
             self.changed()
         self.end_if_deserted()
@@ -405,13 +411,13 @@ class Console:
             self._running.cancel()
         self._end(_CLOSED)
 
-    # What the runner and the desk tell
+    # What the supervisor and the desk tell
 
     def changed(self) -> None:
         """What pages show has changed."""
         for subscriber in self._subscribers:
             subscriber.changed()
-        kind = self.runner.learner.keepalive.kind.value if self.state is State.RUNNING else ""
+        kind = self.supervisor.learning.keepalive.kind.value if self.state is State.RUNNING else ""
         if kind != self._kind:
             self._kind = kind
             self._kind_metric.close()
@@ -421,7 +427,7 @@ class Console:
                     "keepalive.kind",
                     instance=self.instance.id,
                     kind=kind,
-                    why=self.runner.learner.keepalive.why,
+                    why=self.supervisor.learning.keepalive.why,
                 )
 
     def tell(self, viewer_id: str | None, message: Message) -> None:
@@ -442,7 +448,7 @@ class Console:
 
     def is_wanted(self) -> bool:
         """Whether anybody is on, or being let in, who would wait for another link."""
-        return bool(self.stage.viewers or self._holders)
+        return bool(self.router.viewers or self._holders)
 
     def patience(self) -> float:
         """Seconds that the most patient viewer will still wait."""
@@ -472,11 +478,11 @@ class Console:
 
     def controller_changed(self, before: str | None) -> None:
         """Control may have moved away from `before`."""
-        self.stage.controller_changed(before)
+        self.router.controller_changed(before)
 
     def user_of(self, viewer_id: str) -> str:
         """The name behind a viewer."""
-        viewer = self.stage.viewers.get(viewer_id)
+        viewer = self.router.viewers.get(viewer_id)
         return viewer.identity.user if viewer is not None else ""
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> object:
@@ -484,5 +490,5 @@ class Console:
         return self._tasks.start(work, name)
 
     def _identity_of(self, viewer_id: str) -> ViewerIdentity | None:
-        viewer = self.stage.viewers.get(viewer_id)
+        viewer = self.router.viewers.get(viewer_id)
         return viewer.identity if viewer is not None else self._entering.get(viewer_id)

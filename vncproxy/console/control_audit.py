@@ -26,7 +26,7 @@ class Move:
     why: str | None = None
 
 
-class Witness:
+class ControlAudit:
     """Of one console."""
 
     def __init__(

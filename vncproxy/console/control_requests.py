@@ -12,12 +12,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from vncproxy.console.control import Control
-from vncproxy.console.control_audit import Move, Witness
+from vncproxy.console.control_audit import ControlAudit, Move
 from vncproxy.console.page_messages import Message, notice
 from vncproxy.errors import AuditError
 
 
-class DeskHost(Protocol):
+class ControlRequestsHost(Protocol):
     """The console, as the desk sees it."""
 
     def controller_changed(self, before: str | None) -> None:
@@ -36,16 +36,21 @@ class DeskHost(Protocol):
         """Run something until the console ends."""
 
 
-class ControlDesk:
+class ControlRequests:
     """Carries out what pages wish about control."""
 
     def __init__(
-        self, control: Control, host: DeskHost, witness: Witness, *, request_timeout_s: float
+        self,
+        control: Control,
+        host: ControlRequestsHost,
+        witness: ControlAudit,
+        *,
+        request_timeout_s: float,
     ) -> None:
         """Args: request_timeout_s - an unanswered request is granted after it."""
         self._control = control
         self._host = host
-        self._witness = witness
+        self._control_audit = witness
         self._request_timeout_s = request_timeout_s
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._turn = asyncio.Lock()
@@ -69,7 +74,7 @@ class ControlDesk:
             move = await self._recorded(plan)
             joined = join()
             if move is not None and not joined:
-                self._witness.failed(move)
+                self._control_audit.failed(move)
             return joined
 
     async def request(self, viewer_id: str) -> None:
@@ -191,9 +196,9 @@ class ControlDesk:
         recorded: Move | None = None
         while (move := plan()) != recorded:
             if recorded is not None:
-                self._witness.failed(recorded)
+                self._control_audit.failed(recorded)
             if move is not None:
-                await self._witness.moves(move)
+                await self._control_audit.moves(move)
             recorded = move
         return recorded
 

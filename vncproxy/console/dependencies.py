@@ -26,7 +26,7 @@ def _hide_nothing(_secret: str) -> Callable[[], None]:
 
 
 @dataclass(frozen=True, slots=True)
-class ConsoleParts:
+class ConsoleDependencies:
     """What it takes to open consoles."""
 
     limits: Limits

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from vncproxy.console.screen_state import ScreenMemory
+from vncproxy.console.screen_state import ScreenState
 from vncproxy.rfb.client_events import (
     ClientEvent,
     CutTextSent,
@@ -22,7 +22,7 @@ _QEMU_KEY = struct.Struct(">BBHII")
 _POINTER_BYTES = 6
 
 
-def upstream_form(event: ClientEvent, screen: ScreenMemory) -> bytes | None:
+def upstream_form(event: ClientEvent, screen: ScreenState) -> bytes | None:
     """The message to send upstream for this input, or None if it isn't for the upstream."""
     match event:
         case KeySent(raw):
@@ -69,7 +69,7 @@ def plain_key(raw: bytes) -> bytes | None:
     return key_event(bool(down), keysym) if keysym else None
 
 
-def pointer_form(raw: bytes, screen: ScreenMemory) -> bytes:
+def pointer_form(raw: bytes, screen: ScreenState) -> bytes:
     """A pointer event as this upstream reads it.
 
     Bit 7 of the mask is the eighth button where extended buttons weren't agreed on, as with a

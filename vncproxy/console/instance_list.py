@@ -45,7 +45,7 @@ class _Region:
     looking: asyncio.Task[None] | None = None
 
 
-class Inventory:
+class InstanceList:
     """The instances, by alias and by id.
 
     Each region is asked by itself, once for all who want to know: one that is slow, or doesn't

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import structlog
 
-from vncproxy.console.dependencies import ConsoleParts
+from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.keepalive_memory import Opaque
 from vncproxy.console.lessons import to_lesson, to_memory
@@ -26,10 +26,12 @@ _EXPLAIN = frozenset({"Stopped", "Stopping", "Starting", "Pending"})
 """Statuses of an instance that explain why its link was closed."""
 
 
-class Learner:
+class KeepaliveLearning:
     """Owns the keepalive, which is what learns; and whether the instance is opened opaque."""
 
-    def __init__(self, instance: ConsoleInstance, parts: ConsoleParts, held: HeldInput) -> None:
+    def __init__(
+        self, instance: ConsoleInstance, parts: ConsoleDependencies, held: HeldInput
+    ) -> None:
         """Nothing is recalled yet. Args: held - what the keepalive must not disturb."""
         self.keepalive: Keepalive
         self._opaque: Opaque | None = None

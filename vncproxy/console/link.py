@@ -34,7 +34,7 @@ from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import ServerEvent, idle_work
 from vncproxy.rfb.server_stream import ServerStream
 from vncproxy.rfb.upstream_handshake import UpstreamHandshake
-from vncproxy.websocket.transport import Leg, LegEnd
+from vncproxy.websocket.transport import Transport, TransportEnd
 
 _log = structlog.get_logger("vncproxy.console")
 
@@ -56,7 +56,7 @@ class LinkHost(Protocol):
     def link_caught_up(self, link: Link) -> None:
         """All that was sent has been taken."""
 
-    def link_ended(self, link: Link, end: LegEnd) -> None:
+    def link_ended(self, link: Link, end: TransportEnd) -> None:
         """It is over."""
 
     def link_failed(self, link: Link) -> None:
@@ -72,14 +72,14 @@ class Link:
 
     def __init__(
         self,
-        leg: Leg,
+        transport: Transport,
         host: LinkHost,
         password: str | None,
         *,
         opaque: bool,
         opaque_greeting: bytes | None = None,
     ) -> None:
-        """Own `leg`; nothing is read before `shake_hands` or `relay`."""
+        """Own `transport`; nothing is read before `shake_hands` or `relay`."""
         self.opened_at = self.heard_at = time.monotonic()
         self.bytes_in = 0
         self.bytes_out = 0
@@ -87,8 +87,8 @@ class Link:
         self.name = ""
         """For the log and the audit; given once the link runs."""
         self.refusal = ""
-        self.end: LegEnd | None = None
-        self._leg = leg
+        self.end: TransportEnd | None = None
+        self._transport = transport
         self._host = host
         self._handshake: UpstreamHandshake | None = UpstreamHandshake(password, opaque_greeting)
         self.greeting = b""
@@ -109,7 +109,7 @@ class Link:
     def backlog_bytes(self) -> int:
         """Bytes that the upstream hasn't taken."""
         try:
-            return self._leg.backlog_bytes
+            return self._transport.backlog_bytes
         except Exception:
             self.failed()
             return 0
@@ -120,7 +120,7 @@ class Link:
         Raises: UpstreamLost - it ended, refused or took longer than `timeout_s`;
         UpstreamProtocolError - it doesn't speak RFB; VncPasswordError - the password is wrong.
         """
-        self._leg.attach(self)
+        self._transport.attach(self)
         try:
             async with asyncio.timeout(timeout_s):
                 outcome = await self._outcome
@@ -136,7 +136,7 @@ class Link:
     @contained
     def read_on(self) -> None:
         """Take what came with ServerInit and after; to be called once the console is set up."""
-        self._leg.resume()
+        self._transport.resume()
 
     def shown_to(self, screens: int) -> None:
         """On so many screens what it says is shown: for as many is each of its messages work."""
@@ -147,10 +147,10 @@ class Link:
         """Relay bytes from now on; a fresh link starts reading."""
         self.opaque = True
         if self._outcome.done():
-            self._leg.resume()
+            self._transport.resume()
         else:
             self._handshake = None
-            self._leg.attach(self)
+            self._transport.attach(self)
 
     @contained
     def set_pixel_format(self, pixel_format: PixelFormat) -> None:
@@ -163,24 +163,24 @@ class Link:
         """Send whole messages upstream (or any bytes, if opaque)."""
         if messages and self.end is None:
             self.bytes_out += sum(map(len, messages))
-            self._leg.send(messages)
+            self._transport.send(messages)
 
     @contained
     def pause(self) -> None:
         """Stop reading: no viewer can take more."""
-        self._leg.pause()
+        self._transport.pause()
 
     @contained
     def resume(self) -> None:
         """Read again."""
-        self._leg.resume()
+        self._transport.resume()
 
     async def close(self) -> None:
         """Close it properly, so that the cloud's one slot is free."""
         with logged_faults("a link's close", link=self.name):
-            await self._leg.close()
+            await self._transport.close()
         with logged_faults("a link's connection", link=self.name):
-            await self._leg.shut()
+            await self._transport.shut()
 
     def failed(self) -> None:
         """A fault of the daemon on its behalf: the link ends, and its console says why."""
@@ -192,9 +192,9 @@ class Link:
             self._fail(LocalError("a fault of the daemon"))
         self._host.link_failed(self)
 
-    # The leg's side
+    # The transport's side
 
-    def leg_received(self, data: bytes | memoryview) -> int:
+    def transport_received(self, data: bytes | memoryview) -> int:
         """Bytes came."""
         self.heard_at = time.monotonic()
         # All of it is taken of a link that fails.
@@ -221,18 +221,18 @@ class Link:
             events = stream.feed(data, self._turn_work)
             taken = len(data) - stream.untaken
             self._busy = self._host.link_said(self, events)
-            self._leg.waste(idle_work(events))
+            self._transport.waste(idle_work(events))
         if self._busy:
-            self._leg.again()
+            self._transport.again()
         return taken
 
     @contained
-    def leg_drained(self) -> None:
+    def transport_drained(self) -> None:
         """All was taken."""
         self._host.link_caught_up(self)
 
     @contained
-    def leg_ended(self, end: LegEnd) -> None:
+    def transport_ended(self, end: TransportEnd) -> None:
         """The connection is gone."""
         self.end = end
         if self._outcome.done() or self._handshake is None:
@@ -249,7 +249,7 @@ class Link:
                     self.send([data])
                 case Ready() | UnknownSecurity() | PasswordNeeded():
                     # Whoever waits for the outcome sets up first: no byte may overtake that.
-                    self._leg.pause()
+                    self._transport.pause()
                     self._conclude(event)
                     trailing = len(event.trailing) if isinstance(event, Ready) else 0
                 case AuthenticationFailed(reason):

@@ -12,7 +12,7 @@ from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import Event
 from vncproxy.errors import Throttled, UpstreamLost, UrlExpired
 from vncproxy.throttle.ledger import Booking, Ledger, TooLong
-from vncproxy.websocket.transport import Leg
+from vncproxy.websocket.transport import Transport
 
 
 class Cloud(Protocol):
@@ -28,7 +28,7 @@ class Cloud(Protocol):
 class Dialler(Protocol):
     """Opens the WebSocket of a VncUrl."""
 
-    async def __call__(self, url: VncUrl, timeout_s: float) -> Leg:
+    async def __call__(self, url: VncUrl, timeout_s: float) -> Transport:
         """Raises: UpstreamLost, UpstreamProtocolError."""
 
 
@@ -45,7 +45,7 @@ class Progress(Protocol):
         """A permit was spent."""
 
 
-class Opener:
+class LinkOpener:
     """Opens the links of one instance."""
 
     def __init__(
@@ -78,7 +78,7 @@ class Opener:
         progress: Progress,
         patience: Callable[[], float],
         slot_free: Callable[[], Awaitable[None]],
-    ) -> Leg:
+    ) -> Transport:
         """One open WebSocket to the cloud.
 
         Args: patience - seconds that the most patient viewer will still wait; slot_free - waits

@@ -15,14 +15,14 @@ from typing import Protocol
 
 import structlog
 
-from vncproxy.console.dependencies import ConsoleParts
+from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.faults import logged_faults
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.keepalive_learning import Learner
+from vncproxy.console.keepalive_learning import KeepaliveLearning
 from vncproxy.console.lifecycle import Event, Lifecycle, State
 from vncproxy.console.link import Link
-from vncproxy.console.link_opener import Opener
-from vncproxy.console.message_router import Stage
+from vncproxy.console.link_opener import LinkOpener
+from vncproxy.console.message_router import MessageRouter
 from vncproxy.console.opaque_relay import OpaqueRelay
 from vncproxy.console.retry_policy import after_waiting, least_pause_s
 from vncproxy.console.traffic import Traffic
@@ -49,7 +49,7 @@ from vncproxy.rfb.keepalive import LinkEnd
 from vncproxy.rfb.server_events import ServerEvent
 from vncproxy.tasks import Tasks
 from vncproxy.throttle.backoff import Backoff
-from vncproxy.websocket.transport import Leg, LegEnd
+from vncproxy.websocket.transport import Transport, TransportEnd
 
 _log = structlog.get_logger("vncproxy.console")
 
@@ -64,8 +64,8 @@ HEALTHY_AGE_S = 30.0
 """A link that lived this long was no failure: the back-off begins anew."""
 
 
-class RunnerHost(Protocol):
-    """The console, as its runner sees it."""
+class LinkSupervisorHost(Protocol):
+    """The console, as its supervisor sees it."""
 
     def changed(self) -> None:
         """What pages show has changed."""
@@ -92,15 +92,17 @@ class RunnerHost(Protocol):
         """The console can't be had: end it."""
 
 
-class Runner:
-    """See the module. It is the links' host and the opener's audience."""
+class LinkSupervisor:
+    """See the module. It is the links' host and the link_opener's audience."""
 
-    def __init__(self, instance: ConsoleInstance, parts: ConsoleParts, host: RunnerHost) -> None:
+    def __init__(
+        self, instance: ConsoleInstance, parts: ConsoleDependencies, host: LinkSupervisorHost
+    ) -> None:
         """Nothing runs before `run`."""
         self.life = Lifecycle()
-        self.stage: Stage
+        self.router: MessageRouter
         self.held = HeldInput()
-        self.learner = Learner(instance, parts, self.held)
+        self.learning = KeepaliveLearning(instance, parts, self.held)
         self.traffic = Traffic(time.monotonic(), parts.metrics)
         self.relay: OpaqueRelay | None = None
         self.link: Link | None = None
@@ -125,7 +127,7 @@ class Runner:
         self._closing: asyncio.Task[None] | None = None
         self._learning: asyncio.Task[None] | None = None
         self._backoff = Backoff(parts.first_pause_s, 2.0, LONGEST_PAUSE_S)
-        self._opener = Opener(
+        self._link_opener = LinkOpener(
             instance,
             parts.ledger,
             parts.cloud,
@@ -136,7 +138,7 @@ class Runner:
 
     async def prepare(self) -> None:
         """Recall what was learned of this instance; to be awaited before anything else."""
-        await self.learner.recall()
+        await self.learning.recall()
 
     async def run(self) -> None:
         """Open links and serve them until cancelled, or until the console can't be had."""
@@ -192,7 +194,7 @@ class Runner:
     async def _leave(self) -> None:
         try:
             await self._slot_free()
-            if self._learning is not None and not self.learner.is_asking:
+            if self._learning is not None and not self.learning.is_asking:
                 await asyncio.wait([self._learning])
         finally:
             self._drop_password()
@@ -226,12 +228,12 @@ class Runner:
     @property
     def budget_key(self) -> str:
         """The ledger's key of its dials."""
-        return self._opener.key
+        return self._link_opener.key
 
     @property
     def encrypted(self) -> bool | None:
         """Whether nobody can read its link on the way to the cloud; None: there is none."""
-        return None if self.link is None else not self._opener.exposed
+        return None if self.link is None else not self._link_opener.exposed
 
     @property
     def next_link(self) -> int:
@@ -250,7 +252,7 @@ class Runner:
         """How a viewer is closed that waited long enough."""
         return after_waiting(self.failure)
 
-    # The opener's audience
+    # The link_opener's audience
 
     def advance(self, event: Event) -> None:
         """A step is done."""
@@ -280,7 +282,7 @@ class Runner:
         if link is not self.link or self._link_fault is not None:
             return False
         try:
-            return self.stage.link_said(events)
+            return self.router.link_said(events)
         except UpstreamProtocolError as fault:
             self._link_fault = fault
             self._link_over.set()
@@ -296,9 +298,9 @@ class Runner:
         if self.relay is not None:
             self.relay.link_caught_up()
         else:
-            self.stage.link_caught_up()
+            self.router.link_caught_up()
 
-    def link_ended(self, link: Link, end: LegEnd) -> None:
+    def link_ended(self, link: Link, end: TransportEnd) -> None:
         """It is over."""
         if end.breach:
             self._link_fault = UpstreamProtocolError(f"the cloud's VNC gateway {end.breach}")
@@ -336,13 +338,13 @@ class Runner:
         self._link_fault = None
         self._silent = False
         self._offender = None
-        leg = await self._leg()
-        known = self.learner.opaque
+        transport = await self._transport()
+        known = self.learning.opaque
         # Who was greeted already can't take over what is opened opaque.
-        greeting = known.greeting if known is not None and self.stage.screen is None else None
+        greeting = known.greeting if known is not None and self.router.screen is None else None
         untouched = greeting is not None and known is not None and known.untouched
         link = self.link = Link(
-            leg, self, self._password, opaque=untouched, opaque_greeting=greeting
+            transport, self, self._password, opaque=untouched, opaque_greeting=greeting
         )
         self.traffic.begin(link)
         outcome: LinkOutcome = "unreachable"
@@ -359,7 +361,7 @@ class Runner:
             _log.info(
                 "link.opened", instance=self._instance.id, link=link.name, attempt=self.attempt
             )
-            if self._opener.exposed:
+            if self._link_opener.exposed:
                 _log.warning(
                     "link.not_encrypted",
                     instance=self._instance.id,
@@ -373,7 +375,7 @@ class Runner:
                 raise self._link_fault
             outcome = "lost"
             if not self._silent:
-                self._offender = self.stage.offender(link.heard_at)
+                self._offender = self.router.offender(link.heard_at)
             if self.life.state is State.OPAQUE:
                 raise UpstreamLost("the connection to the cloud was lost")
         except VncPasswordError:
@@ -386,9 +388,9 @@ class Runner:
             self._parts.metrics.link(outcome)
             self._retire(link)
 
-    async def _leg(self) -> Leg:
+    async def _transport(self) -> Transport:
         try:
-            return await self._opener.open(self, self._host.patience, self._slot_free)
+            return await self._link_opener.open(self, self._host.patience, self._slot_free)
         except CloudError:
             self._parts.metrics.link("refused")
             raise
@@ -407,19 +409,19 @@ class Runner:
         match found:
             case Ready():
                 self.advance(Event.READY)
-                resumed = self.stage.screen is not None
-                self.stage.link_up(link, found)
+                resumed = self.router.screen is not None
+                self.router.link_up(link, found)
                 link.read_on()
                 if resumed:
                     self._resumed()
-                self._learning = self._tasks.start(self.learner.speaks_rfb(), f"rfb-{link.name}")
+                self._learning = self._tasks.start(self.learning.speaks_rfb(), f"rfb-{link.name}")
             case UnknownSecurity(types=types):
                 _log.warning(
                     "console.opaque", instance=self._instance.id, security_types=list(types)
                 )
                 if link.greeting != opaque_greeting:
-                    await self.learner.found_security(link.greeting)
-                if self.stage.screen is not None:
+                    await self.learning.found_security(link.greeting)
+                if self.router.screen is not None:
                     raise UpstreamProtocolError(
                         "the cloud's VNC server asks for a security that vncproxy doesn't know"
                     )
@@ -438,7 +440,7 @@ class Runner:
         self._host.went_opaque(self.relay)
 
     def _mismatch(self) -> None:
-        found = self.learner.found_other_version()
+        found = self.learning.found_other_version()
         self._learning = self._tasks.start(found, f"version-{self._instance.id}")
         self._link_fault = UpstreamLost("the viewer speaks another RFB version than the daemon")
         self._link_over.set()
@@ -448,7 +450,7 @@ class Runner:
         self.link = self.relay = None
         with logged_faults("a link's end", instance=self._instance.id):
             self.traffic.end(link)
-            self.stage.link_down()
+            self.router.link_down()
         if link.age_s >= HEALTHY_AGE_S:
             self._backoff.reset()
         by_upstream = link.end is not None and link.end.side is Side.CLOUD
@@ -456,9 +458,9 @@ class Runner:
         self._closing = self._tasks.start(self._close(link, side), f"close-{link.name}")
         # One that hangs proves nothing by having been open meanwhile.
         ended_at = link.heard_at if self._silent else time.monotonic()
-        idle = self.learner.keepalive.link_ended(ended_at)
+        idle = self.learning.keepalive.link_ended(ended_at)
         if not link.opaque:
-            unknown, self.stage.unknown_message = self.stage.unknown_message, ""
+            unknown, self.router.unknown_message = self.router.unknown_message, ""
             learning = self._learn(
                 self._learning,
                 link,
@@ -496,19 +498,19 @@ class Runner:
         if before is not None:
             await asyncio.wait([before])
         if unknown:
-            await self.learner.found_unknown(unknown, link.greeting)
+            await self.learning.found_unknown(unknown, link.greeting)
         elif link.name:
-            await self.learner.understood()
-        await self.learner.learn(
+            await self.learning.understood()
+        await self.learning.learn(
             idle,
             by_upstream=by_upstream,
             explained=explained,
-            had_screen=self.stage.screen is not None,
+            had_screen=self.router.screen is not None,
         )
         self._host.changed()
 
     async def _show_status(self) -> None:
-        await self.learner.ask_status()
+        await self.learning.ask_status()
         self._host.changed()
 
     def _lost(self) -> UpstreamLost:

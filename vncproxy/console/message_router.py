@@ -23,10 +23,10 @@ from vncproxy.console.input_translation import (
 from vncproxy.console.link import Link
 from vncproxy.console.offender import OffenderWatch
 from vncproxy.console.recorder import Recorder
-from vncproxy.console.screen_state import ScreenMemory
-from vncproxy.console.shared_screen import Fanout
+from vncproxy.console.screen_state import ScreenState
+from vncproxy.console.shared_screen import SharedScreen
 from vncproxy.console.viewer import Phase, Viewer
-from vncproxy.console.viewer_updates import ViewerScreen
+from vncproxy.console.viewer_updates import ViewerUpdates
 from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamProtocolError
 from vncproxy.rfb.client_events import (
     ClientEvent,
@@ -59,7 +59,7 @@ UPSTREAM_QUEUE_BYTES = 256 * 1024
 """More input than this waiting for the upstream, and the viewers are read no further."""
 
 
-class Stage:
+class MessageRouter:
     """The screen, the viewers on it, the controller, and the link while there is one."""
 
     def __init__(
@@ -86,12 +86,12 @@ class Stage:
         self._chooser: str | None = None
         self.held = held
         self.link: Link | None = None
-        self.fanout: Fanout | None = None
+        self.shared_screen: SharedScreen | None = None
         self.viewers: dict[str, Viewer] = {}
         self.discarded_keys = 0
         self.unknown_message = ""
         """What the upstream said that isn't known, in words; its link is over by that."""
-        self._recorded: dict[str, Callable[[ScreenMemory], Recorder]] = {}
+        self._recorded: dict[str, Callable[[ScreenState], Recorder]] = {}
         self._viewer_queue_bytes = viewer_queue_bytes
         self._changed = changed
         self._keepalive_sent = keepalive_sent
@@ -102,15 +102,15 @@ class Stage:
         self._said: deque[ServerEvent] = deque()
 
     @property
-    def screen(self) -> ScreenMemory | None:
+    def screen(self) -> ScreenState | None:
         """What is known of the screen."""
-        return self.fanout.memory if self.fanout is not None else None
+        return self.shared_screen.memory if self.shared_screen is not None else None
 
     # The link
 
     def link_up(self, link: Link, ready: Ready) -> None:
         """A link has its ServerInit: the first of this console, or one that replaces a lost one."""
-        memory = ScreenMemory(ready.width, ready.height, ready.name, ready.pixel_format)
+        memory = ScreenState(ready.width, ready.height, ready.name, ready.pixel_format)
         self.link = link
         now = time.monotonic()
         self.keepalive.link_started(now)
@@ -118,11 +118,13 @@ class Stage:
         self._offenders.link_started()
         if self._offenders.chosen_by not in self.viewers:
             self._offenders.chosen_by = next(iter(self.viewers), None)
-        if self.fanout is None:
-            self.fanout = Fanout(memory, viewer_window_bytes=self._viewer_queue_bytes)
-            self.fanout.recorders = {name: made(memory) for name, made in self._recorded.items()}
+        if self.shared_screen is None:
+            self.shared_screen = SharedScreen(memory, viewer_window_bytes=self._viewer_queue_bytes)
+            self.shared_screen.recorders = {
+                name: made(memory) for name, made in self._recorded.items()
+            }
         else:
-            messages = self.fanout.link_renewed(memory)
+            messages = self.shared_screen.link_renewed(memory)
             self._follow_format()
             # First of all, since what the lost link left pressed would stick in the guest.
             self._send(self._releases() + messages)
@@ -157,8 +159,8 @@ class Stage:
             self._timer = None
         for viewer in list(self.viewers.values()):
             viewer.resume()
-        if self.fanout is not None:
-            self.fanout.link_lost()
+        if self.shared_screen is not None:
+            self.shared_screen.link_lost()
         self._pump()
 
     def link_said(self, events: list[ServerEvent]) -> bool:
@@ -167,29 +169,29 @@ class Stage:
         Gives whether there is more of that.
         Raises: UpstreamProtocolError - it broke RFB; what was whole before that has been passed on.
         """
-        fanout = self.fanout
-        assert fanout is not None, "a link that has a stream has a screen"
+        shared_screen = self.shared_screen
+        assert shared_screen is not None, "a link that has a stream has a screen"
         said = self._said
         said += events
-        if not said and not fanout.busy:
+        if not said and not shared_screen.busy:
             return False
         try:
-            fanout.go_on()
-            while said and not fanout.busy:
+            shared_screen.go_on()
+            while said and not shared_screen.busy:
                 event = said.popleft()
                 if isinstance(event, StreamBroken):
                     self.unknown_message = event.reason if event.unknown else ""
                     raise UpstreamProtocolError(f"the cloud's VNC server sent {event.reason}")
                 if self._liveness.is_learning and isinstance(event, RectangleReceived | RawStarted):
                     self._maybe_answer(event)
-                if messages := fanout.upstream(event):
+                if messages := shared_screen.upstream(event):
                     self._follow_format()
                     self._send(messages)
         except ValueError as fault:
             raise UpstreamProtocolError(f"the cloud's VNC server sent {fault}") from None
         finally:
             self._pump()
-        return fanout.busy or bool(said)
+        return shared_screen.busy or bool(said)
 
     def offender(self, heard_at: float) -> Viewer | None:
         """The upstream ended the link: the viewer whose own choice has ended three in a row.
@@ -205,8 +207,8 @@ class Stage:
             self._liveness.rectangle(now, rect.x, rect.y, rect.width, rect.height)
 
     def _follow_format(self) -> None:
-        if self.link is not None and self.fanout is not None:
-            self.link.set_pixel_format(self.fanout.memory.pixel_format)
+        if self.link is not None and self.shared_screen is not None:
+            self.link.set_pixel_format(self.shared_screen.memory.pixel_format)
 
     # Viewers
 
@@ -217,14 +219,14 @@ class Stage:
         identity = viewer.identity
         self.control.join(viewer.id, may_control=identity.may_control, take=identity.take)
         self.controller_changed(before)
-        if self.fanout is not None:
+        if self.shared_screen is not None:
             self._bring_in(viewer)
 
-    def record(self, viewer_id: str, made: Callable[[ScreenMemory], Recorder]) -> None:
+    def record(self, viewer_id: str, made: Callable[[ScreenState], Recorder]) -> None:
         """Record what is seen while this viewer is on. Args: made - gives a recorder for it."""
         self._recorded[viewer_id] = made
-        if self.fanout is not None:
-            self.fanout.recorders[viewer_id] = made(self.fanout.memory)
+        if self.shared_screen is not None:
+            self.shared_screen.recorders[viewer_id] = made(self.shared_screen.memory)
         self._tell_recorded()
 
     def look_again(self) -> None:
@@ -235,8 +237,8 @@ class Stage:
         """A viewer is gone; what its user held is released."""
         self.viewers.pop(viewer.id, None)
         was_recorded = self._recorded.pop(viewer.id, None) is not None
-        if self.fanout is not None:
-            self.fanout.leave(viewer.id)
+        if self.shared_screen is not None:
+            self.shared_screen.leave(viewer.id)
         before = self.control.controller
         self.control.leave(viewer.id)
         self.controller_changed(before)
@@ -254,10 +256,10 @@ class Stage:
 
     def welcome(self, viewer: Viewer) -> None:
         """Give ServerInit to a viewer whose handshake is done, if there is a link."""
-        if self.fanout is None or self.link is None:
+        if self.shared_screen is None or self.link is None:
             return
-        memory, pixel_format = self.fanout.memory, self.fanout.pixel_format
-        screen = self.fanout.join(viewer.id)
+        memory, pixel_format = self.shared_screen.memory, self.shared_screen.pixel_format
+        screen = self.shared_screen.join(viewer.id)
         screen.name_prefix = self._name_prefix(viewer)
         name = screen.first_name()
         viewer.welcome(server_init(memory.width, memory.height, pixel_format, name))
@@ -268,18 +270,18 @@ class Stage:
 
     def _tell_recorded(self) -> None:
         """A recording began or ended: so say the names, to viewers that can be told of one."""
-        if self.fanout is None:
+        if self.shared_screen is None:
             return
         for viewer in self.viewers.values():
-            if (screen := self.fanout.viewers.get(viewer.id)) is not None:
+            if (screen := self.shared_screen.viewers.get(viewer.id)) is not None:
                 screen.name_prefix = self._name_prefix(viewer)
                 screen.introduce()
         self._pump()
 
     def said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
         """Messages of a viewer."""
-        fanout = self.fanout
-        if fanout is None or (screen := fanout.viewers.get(viewer.id)) is None:
+        shared_screen = self.shared_screen
+        if shared_screen is None or (screen := shared_screen.viewers.get(viewer.id)) is None:
             return
         now = time.monotonic()
         input_: list[bytes] = []
@@ -312,7 +314,7 @@ class Stage:
                 case _ if is_input(event):
                     viewer.touched()
                     if viewer.id == self.control.controller:
-                        input_ += self._input(fanout, event)
+                        input_ += self._input(shared_screen, event)
                 case _:
                     # Nothing else was ever offered to it.
                     pass
@@ -335,18 +337,18 @@ class Stage:
             case _:
                 return work(event.raw)
 
-    def _input(self, fanout: Fanout, event: ClientEvent) -> list[bytes]:
+    def _input(self, shared_screen: SharedScreen, event: ClientEvent) -> list[bytes]:
         if self.link is None:
             if is_key_press(event):
                 self.discarded_keys += 1
                 self._changed()
             return []
-        message = upstream_form(event, fanout.memory)
+        message = upstream_form(event, shared_screen.memory)
         return [message] if message is not None else []
 
     def _set_pixel_format(self, viewer: Viewer, event: PixelFormatSet) -> None:
-        assert self.fanout is not None, "only a viewer on a screen has a stream"
-        messages = self.fanout.choose_format(viewer.id, event.pixel_format)
+        assert self.shared_screen is not None, "only a viewer on a screen has a stream"
+        messages = self.shared_screen.choose_format(viewer.id, event.pixel_format)
         if messages is None:
             viewer.close(
                 CloseReason(
@@ -366,8 +368,8 @@ class Stage:
         """A viewer has taken all that was sent."""
         if self.link is None or self.link.backlog_bytes <= UPSTREAM_QUEUE_BYTES:
             viewer.resume()
-        if self.fanout is not None:
-            self.fanout.became_ready(viewer.id)
+        if self.shared_screen is not None:
+            self.shared_screen.became_ready(viewer.id)
             self._let_link_flow()
             self._pump()
 
@@ -381,11 +383,11 @@ class Stage:
 
     def _releases(self) -> list[bytes]:
         """What releases everything that is held, in a form that this upstream understands."""
-        assert self.fanout is not None, "input is held only on a screen"
+        assert self.shared_screen is not None, "input is held only on a screen"
         forms: list[bytes] = []
         for raw in self.held.release():
             plain = plain_key(raw) if raw[0] == 255 else plain_pointer(raw) if raw[0] == 5 else raw
-            native = raw if raw[0] == 255 and self.fanout.memory.qemu_keys else plain
+            native = raw if raw[0] == 255 and self.shared_screen.memory.qemu_keys else plain
             if native is not None:
                 forms.append(native)
         return forms
@@ -404,11 +406,11 @@ class Stage:
 
     def _pump(self) -> None:
         """Send what is due, upstream and to the viewers, and set the clock for the next."""
-        fanout = self.fanout
-        if fanout is None:
+        shared_screen = self.shared_screen
+        if shared_screen is None:
             return
         now = time.monotonic()
-        for viewer_id, screen in list(fanout.viewers.items()):
+        for viewer_id, screen in list(shared_screen.viewers.items()):
             viewer = self.viewers.get(viewer_id)
             if viewer is None:
                 continue
@@ -418,12 +420,12 @@ class Stage:
                 viewer.failed()
         if self.link is not None:
             # Once it is known how much is on its way to whom.
-            self._send(fanout.requests(now))
-            self.link.shown_to(fanout.screens)
+            self._send(shared_screen.requests(now))
+            self.link.shown_to(shared_screen.screens)
         self._hold_back()
         self._set_timer()
 
-    def _serve(self, viewer: Viewer, screen: ViewerScreen, now: float) -> None:
+    def _serve(self, viewer: Viewer, screen: ViewerUpdates, now: float) -> None:
         """Send one viewer what is due to it."""
         if screen.broken:
             viewer.close(CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon"))
@@ -445,12 +447,12 @@ class Stage:
 
     def _hold_back(self) -> None:
         """A viewer that is behind skips; if all are, the upstream isn't read any further."""
-        assert self.fanout is not None, "only called with a screen"
+        assert self.shared_screen is not None, "only called with a screen"
         on = [v for v in self.viewers.values() if v.phase is Phase.STREAMING]
         behind = [v for v in on if v.behind]
         if len(behind) < len(on) or not on:
             for viewer in behind:
-                self.fanout.fell_behind(viewer.id)
+                self.shared_screen.fell_behind(viewer.id)
             self._let_link_flow()
         elif self.link is not None and not self._paused:
             self._paused = True
@@ -464,10 +466,10 @@ class Stage:
 
     def _set_timer(self) -> None:
         """Wake up when something is due. A timer that is early stays: it sets the next one."""
-        if self.link is None or self.fanout is None:
+        if self.link is None or self.shared_screen is None:
             return
         look_at = None if self._paused else self._liveness.next_at(self.link.heard_at)
-        times = (self.keepalive.next_at, self.fanout.next_request_at, look_at)
+        times = (self.keepalive.next_at, self.shared_screen.next_request_at, look_at)
         due = min((at for at in times if at is not None), default=None)
         if due is None or (self._timer is not None and self._timer_at <= due):
             return
@@ -489,12 +491,12 @@ class Stage:
 
     def _act(self) -> None:
         next_at = self.keepalive.next_at
-        if next_at is not None and self.fanout is not None and time.monotonic() >= next_at:
-            memory = self.fanout.memory
+        if next_at is not None and self.shared_screen is not None and time.monotonic() >= next_at:
+            memory = self.shared_screen.memory
             message = self.keepalive.message(memory.width, memory.height)
             kind = self.keepalive.kind
             if kind is KeepaliveClass.ANY:
-                message = self.fanout.repeat_request()
+                message = self.shared_screen.repeat_request()
             elif kind is KeepaliveClass.POINTER:
                 # Extended buttons may have been agreed on since it was sent.
                 message = pointer_form(message, memory)
@@ -504,13 +506,13 @@ class Stage:
         self._pump()
 
     def _look_at_silence(self) -> None:
-        if self.link is None or self.fanout is None or self._paused:
+        if self.link is None or self.shared_screen is None or self._paused:
             return
         match self._liveness.look(time.monotonic(), self.link.heard_at):
             case Verdict.ASK:
-                self._send(self.fanout.question())
+                self._send(self.shared_screen.question())
             case Verdict.ASK_ALL:
-                self._send(self.fanout.ask_all(time.monotonic()))
+                self._send(self.shared_screen.ask_all(time.monotonic()))
             case Verdict.DEAD:
                 self._silent()
             case Verdict.WAIT:

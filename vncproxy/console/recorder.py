@@ -16,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from vncproxy.console.congestion_control import Pace
-from vncproxy.console.screen_state import ScreenMemory
-from vncproxy.console.viewer_updates import Area, TightPart, ViewerScreen, union
+from vncproxy.console.congestion_control import CongestionControl
+from vncproxy.console.screen_state import ScreenState
+from vncproxy.console.viewer_updates import Area, TightPart, ViewerUpdates, union
 from vncproxy.recording.layout import GAP, LINK_LOST, LINK_RENEWED, Kind
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.server_events import RawStarted, RectangleReceived
@@ -68,11 +68,11 @@ class Reel(Protocol):
         """Something happened."""
 
 
-class _RecordedScreen(ViewerScreen):
+class _RecordedScreen(ViewerUpdates):
     """A viewer that knows every encoding and has always asked."""
 
-    def __init__(self, memory: ScreenMemory, now: float) -> None:
-        super().__init__(memory, Pace(1), hold_bytes=HOLD_BYTES, in_step=False)
+    def __init__(self, memory: ScreenState, now: float) -> None:
+        super().__init__(memory, CongestionControl(1), hold_bytes=HOLD_BYTES, in_step=False)
         self.set_encodings(_KNOWN, now)
 
     def update_started(self, count: int | None) -> None:
@@ -96,7 +96,7 @@ class Recorder:
 
     def __init__(
         self,
-        memory: ScreenMemory,
+        memory: ScreenState,
         reel: Reel,
         clock: Callable[[], float],
         *,
@@ -135,7 +135,7 @@ class Recorder:
             screen.update_started(count)
 
     def rectangle(self, rect: RectangleReceived, wire: bytes, tight: TightPart | None) -> None:
-        """A picture rectangle came; see `ViewerScreen`."""
+        """A picture rectangle came; see `ViewerUpdates`."""
         for screen in self._screens():
             screen.rectangle(rect, wire, tight)
         self._store()
@@ -181,7 +181,7 @@ class Recorder:
         """The upstream is gone; another may follow."""
         self._reel.note(self._time_ms(), LINK_LOST)
 
-    def link_renewed(self, memory: ScreenMemory) -> None:
+    def link_renewed(self, memory: ScreenState) -> None:
         """Another link has replaced the lost one."""
         self._store_unfinished()
         self._reel.note(self._time_ms(), LINK_RENEWED)

@@ -14,7 +14,7 @@ from vncproxy.audit.log import Audit
 from vncproxy.cluster.ownership import RENEW_INTERVAL_S, LocalOwnership, Ownership
 from vncproxy.config.model import Limits
 from vncproxy.console.console import Console, Objection, has_room
-from vncproxy.console.dependencies import ConsoleParts
+from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import State
 from vncproxy.console.page_messages import elsewhere
@@ -95,7 +95,7 @@ class Registry:
     instance waits for that one opening, and who comes for another one doesn't wait.
     """
 
-    def __init__(self, parts: ConsoleParts, ownership: Ownership | None = None) -> None:
+    def __init__(self, parts: ConsoleDependencies, ownership: Ownership | None = None) -> None:
         """Nothing is open. Args: ownership - default: no other daemon opens these consoles."""
         self._parts = parts
         self._ownership: Ownership = ownership or LocalOwnership()
@@ -283,13 +283,13 @@ class Registry:
         """Know nothing of how an instance's VNC server behaves; whether anything was known."""
         known = await self._parts.learned.forget(instance_id)
         if (console := self._open.get(instance_id)) is not None:
-            console.runner.learner.forget()
+            console.supervisor.learning.forget()
             console.changed()
         return known
 
     async def usages(self, consoles: Iterable[Console]) -> dict[str, Usage | str]:
         """How full these consoles' budgets are, by instance id; else as `throttle.usages`."""
-        keys = {console.instance.id: console.runner.budget_key for console in consoles}
+        keys = {console.instance.id: console.supervisor.budget_key for console in consoles}
         found = await usages(self._parts.ledger, keys.values())
         return {instance_id: found[key] for instance_id, key in keys.items()}
 

@@ -17,7 +17,7 @@ DESKTOP_RESIZED_OK = 0
 
 
 @dataclass(slots=True)
-class ScreenMemory:
+class ScreenState:
     """The last of everything but pixels that the upstream of one link said about its screen."""
 
     width: int

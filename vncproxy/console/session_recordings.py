@@ -13,10 +13,10 @@ import structlog
 from vncproxy.audit.log import Audit
 from vncproxy.console.audit_entries import recorded, recording_changed
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.message_router import Stage
+from vncproxy.console.message_router import MessageRouter
 from vncproxy.console.page_messages import Message, notice
 from vncproxy.console.recorder import Recorder
-from vncproxy.console.screen_state import ScreenMemory
+from vncproxy.console.screen_state import ScreenState
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import CloseCode, CloseReason, RecordingError, Side
@@ -58,7 +58,7 @@ def _place(recordings: Recordings | None) -> Recordings:
 class RecordingHost(Protocol):
     """The console, as the desk sees it."""
 
-    stage: Stage
+    router: MessageRouter
 
     def tell(self, viewer_id: str | None, message: Message) -> None:
         """Show something once on the page of one viewer."""
@@ -70,7 +70,7 @@ class RecordingHost(Protocol):
         """End one viewer's session; its page says why."""
 
 
-class RecordingDesk:
+class SessionRecordings:
     """See the module."""
 
     def __init__(
@@ -125,7 +125,7 @@ class RecordingDesk:
     def joined(self, viewer_id: str) -> None:
         """The viewer is on: record what it sees."""
         if (session := self._running.get(viewer_id)) is not None:
-            self.host.stage.record(viewer_id, session.recorder)
+            self.host.router.record(viewer_id, session.recorder)
             session.end_if_required()
 
     def discard(self, viewer_id: str) -> None:
@@ -142,7 +142,7 @@ class RecordingDesk:
 class _SessionRecording:
     """One of them; it listens to its writer."""
 
-    def __init__(self, desk: RecordingDesk, who: ViewerIdentity) -> None:
+    def __init__(self, desk: SessionRecordings, who: ViewerIdentity) -> None:
         self.problem: str | None = None
         self.writer: RecordingWriter
         self._desk = desk
@@ -150,7 +150,7 @@ class _SessionRecording:
         self._began_at = time.monotonic()
         self._recorder: Recorder | None = None
 
-    def recorder(self, memory: ScreenMemory) -> Recorder:
+    def recorder(self, memory: ScreenState) -> Recorder:
         """What watches the screen for it."""
         self._recorder = Recorder(memory, self.writer, time.monotonic, began_at=self._began_at)
         return self._recorder
@@ -162,7 +162,7 @@ class _SessionRecording:
 
     def end_if_required(self) -> None:
         """End a session that may not go on unrecorded."""
-        viewer = self._desk.host.stage.viewers.get(self._who.id)
+        viewer = self._desk.host.router.viewers.get(self._who.id)
         if self.problem is not None and self._desk.required and viewer is not None:
             self._desk.host.end_viewer(viewer, _not_recorded(self.problem))
 
@@ -180,7 +180,7 @@ class _SessionRecording:
 
     def recording_has_room(self) -> None:
         """It can go on: the screen may have to be asked for its picture."""
-        self._desk.host.stage.look_again()
+        self._desk.host.router.look_again()
 
     def recording_troubled(self, problem: str | None) -> None:
         """The disk is full or doesn't answer, or it is well again."""
@@ -203,7 +203,7 @@ class _SessionRecording:
 
     def recording_too_long(self) -> None:
         """The session ends, and may begin anew: to go on unrecorded would be a way out."""
-        if (viewer := self._desk.host.stage.viewers.get(self._who.id)) is not None:
+        if (viewer := self._desk.host.router.viewers.get(self._who.id)) is not None:
             self._desk.host.end_viewer(viewer, _TOO_LONG)
 
     def recording_ended(self, result: Result) -> None:

@@ -10,11 +10,11 @@ from dataclasses import replace
 from functools import reduce
 from itertools import chain
 
-from vncproxy.console.congestion_control import Pace
+from vncproxy.console.congestion_control import CongestionControl
 from vncproxy.console.format_switch import FormatSwitch
 from vncproxy.console.recorder import Recorder
-from vncproxy.console.screen_state import ScreenMemory
-from vncproxy.console.viewer_updates import Area, TightPart, ViewerScreen, union
+from vncproxy.console.screen_state import ScreenState
+from vncproxy.console.viewer_updates import Area, TightPart, ViewerUpdates, union
 from vncproxy.rfb import client_messages
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.pixel_format import PixelFormat
@@ -50,17 +50,17 @@ follow the last probe's answer; and TigerVNC's server answers a request that isn
 the layout alone."""
 
 
-class Fanout:
+class SharedScreen:
     """The screen of one console, over any number of links and viewers."""
 
-    def __init__(self, memory: ScreenMemory, *, viewer_window_bytes: int) -> None:
+    def __init__(self, memory: ScreenState, *, viewer_window_bytes: int) -> None:
         """Begin with the first link's ServerInit.
 
         Args: viewer_window_bytes - no more than this is under way to a viewer, however fast.
         """
         self.memory = memory
         self._viewer_window_bytes = viewer_window_bytes
-        self.viewers: dict[str, ViewerScreen] = {}
+        self.viewers: dict[str, ViewerUpdates] = {}
         self.recorders: dict[str, Recorder] = {}
         self._zlib = StatelessTight()
         self._zlib_seen = False
@@ -80,10 +80,10 @@ class Fanout:
 
     # Viewers
 
-    def join(self, viewer_id: str) -> ViewerScreen:
+    def join(self, viewer_id: str) -> ViewerUpdates:
         """A viewer that is sent this console's ServerInit now."""
-        pace = Pace(self._viewer_window_bytes)
-        screen = ViewerScreen(
+        pace = CongestionControl(self._viewer_window_bytes)
+        screen = ViewerUpdates(
             self.memory, pace, hold_bytes=self._viewer_window_bytes, in_step=not self._zlib_seen
         )
         self.viewers[viewer_id] = screen
@@ -114,7 +114,7 @@ class Fanout:
         for recorder in self.recorders.values():
             recorder.link_lost()
 
-    def link_renewed(self, memory: ScreenMemory) -> list[bytes]:
+    def link_renewed(self, memory: ScreenState) -> list[bytes]:
         """Another link has replaced the lost one; what to send upstream first.
 
         The console's pixel format stays, if there are viewers whose decoders rely on it.
@@ -234,7 +234,7 @@ class Fanout:
                 pass
         return []
 
-    def _screens(self) -> Iterable[ViewerScreen | Recorder]:
+    def _screens(self) -> Iterable[ViewerUpdates | Recorder]:
         return chain(self.viewers.values(), self.recorders.values())
 
     def _to_all(self, raw: bytes) -> None:

@@ -15,25 +15,25 @@ from vncproxy.throttle.budget import ACCOUNT, Usage
 
 def state_of(console: Console) -> Message:
     """The console's state, for its pages."""
-    runner, stage = console.runner, console.stage
-    screen = stage.screen
+    supervisor, router = console.supervisor, console.router
+    screen = router.screen
     return {
         "type": "state",
         "state": console.state.value,
-        "since": round(runner.state_since, 3),
+        "since": round(supervisor.state_since, 3),
         "wait_s": _wait_s(console),
         "text": _text(console),
         "opaque": _is_opaque(console),
-        "attempt": runner.attempt,
-        "encrypted": runner.encrypted,
+        "attempt": supervisor.attempt,
+        "encrypted": supervisor.encrypted,
         "keepalive": {
-            "kind": runner.learner.keepalive.kind.value,
-            "why": runner.learner.keepalive.why,
+            "kind": supervisor.learning.keepalive.kind.value,
+            "why": supervisor.learning.keepalive.why,
         },
         "screen": screen and {"width": screen.width, "height": screen.height, "name": screen.name},
-        "error": _error(runner.failure),
-        "instance_status": runner.learner.status or None,
-        "discarded_keys": stage.discarded_keys,
+        "error": _error(supervisor.failure),
+        "instance_status": supervisor.learning.status or None,
+        "discarded_keys": router.discarded_keys,
         "saved": {
             "dials_avoided": console.saved.dials_avoided,
             "losses_survived": console.saved.losses_survived,
@@ -59,15 +59,15 @@ def viewers_of(console: Console) -> list[Message]:
 
 def summary_of(console: Console, *, viewers: bool = True) -> Message:
     """One row of the list of open consoles. Args: viewers - with them, unless others know more."""
-    instance, runner = console.instance, console.runner
+    instance, supervisor = console.instance, console.supervisor
     return {
         "instance": instance.id,
         "alias": instance.alias,
         "region": instance.region,
         "state": console.state.value,
         "since": round(console.since, 3),
-        "link_age_s": round(runner.link.age_s, 1) if runner.link is not None else None,
-        "keepalive": runner.learner.keepalive.kind.value,
+        "link_age_s": round(supervisor.link.age_s, 1) if supervisor.link is not None else None,
+        "keepalive": supervisor.learning.keepalive.kind.value,
         "controller": console.control.controller,
         "viewers": viewers_of(console) if viewers else [],
         "saved": {
@@ -83,24 +83,24 @@ def details_of(console: Console, usage: Usage | str, at_s: float) -> Message:
     Args: usage - how full the console's budget is, or in words why that isn't known; at_s - now, in
     monotonic seconds.
     """
-    runner = console.runner
-    shared = runner.budget_key == ACCOUNT
+    supervisor = console.supervisor
+    shared = supervisor.budget_key == ACCOUNT
     return {
         "name": console.instance.name,
         "windows": console.instance.windows,
         "text": _text(console),
         "wait_s": _wait_s(console),
-        "error": _error(runner.failure),
+        "error": _error(supervisor.failure),
         "opaque": _is_opaque(console),
-        "attempt": runner.attempt,
+        "attempt": supervisor.attempt,
         "age_s": round(time.time() - console.since, 1),
-        "state_since": round(runner.state_since, 3),
-        "keepalive_why": runner.learner.keepalive.why,
+        "state_since": round(supervisor.state_since, 3),
+        "keepalive_why": supervisor.learning.keepalive.why,
         "recorded": console.recordings.is_recording,
-        "link": (runner.link.name or None) if runner.link is not None else None,
-        "links": runner.links_opened,
-        "from_cloud": _flow(runner.traffic.rate_in, runner.traffic.bytes_in, at_s),
-        "to_cloud": _flow(runner.traffic.rate_out, runner.traffic.bytes_out, at_s),
+        "link": (supervisor.link.name or None) if supervisor.link is not None else None,
+        "links": supervisor.links_opened,
+        "from_cloud": _flow(supervisor.traffic.rate_in, supervisor.traffic.bytes_in, at_s),
+        "to_cloud": _flow(supervisor.traffic.rate_out, supervisor.traffic.bytes_out, at_s),
         "budget": _budget(usage, shared=shared) if isinstance(usage, Usage) else None,
         "budget_problem": usage if isinstance(usage, str) else None,
         "viewers": [
@@ -143,7 +143,7 @@ def _budget(usage: Usage, *, shared: bool) -> Message:
 
 
 def _is_opaque(console: Console) -> bool:
-    return console.state is State.OPAQUE or console.runner.learner.opaque is not None
+    return console.state is State.OPAQUE or console.supervisor.learning.opaque is not None
 
 
 _TEXTS = {
@@ -166,14 +166,14 @@ _TEXTS = {
 
 
 def _text(console: Console) -> str:
-    if console.state is State.WAITING_BUDGET and console.runner.wait_until is None:
+    if console.state is State.WAITING_BUDGET and console.supervisor.wait_until is None:
         return "Taking a permit from the reconnect budget."
     return _TEXTS[console.state]
 
 
 def _wait_s(console: Console) -> float | None:
     """Seconds until the next step may come, if that is known."""
-    until = console.runner.wait_until
+    until = console.supervisor.wait_until
     return None if until is None else round(max(0.0, until - time.time()), 1)
 
 

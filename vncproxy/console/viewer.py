@@ -1,4 +1,4 @@
-"""One client of a console: its leg, its handshake, its stream of messages, and its time limits."""
+"""One client of a console: its transport, its handshake, its messages, and its time limits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from vncproxy.rfb.handshake_events import (
 from vncproxy.rfb.viewer_handshake import ViewerHandshake
 from vncproxy.rfb.vnc_auth import PasswordVerifier
 from vncproxy.tasks import Tasks
-from vncproxy.websocket.transport import Leg, LegEnd
+from vncproxy.websocket.transport import Transport, TransportEnd
 
 _log = structlog.get_logger("vncproxy.viewer")
 
@@ -77,11 +77,11 @@ class Viewer:
     def __init__(
         self,
         identity: ViewerIdentity,
-        leg: Leg,
+        transport: Transport,
         limits: ViewerLimits,
         verifier: PasswordVerifier | None = None,
     ) -> None:
-        """Own `leg`; nothing is read before `open` or `prove`."""
+        """Own `transport`; nothing is read before `open` or `prove`."""
         self.identity = identity
         self.phase = Phase.WAITING
         self.since = time.time()
@@ -90,7 +90,7 @@ class Viewer:
         self.end: CloseReason | None = None
         self.ended = asyncio.Event()
         self.stream = ClientStream()
-        self._leg = leg
+        self._transport = transport
         self._limits = limits
         self._handshake = ViewerHandshake(verifier)
         self._host: ViewerHost | None = None
@@ -155,7 +155,7 @@ class Viewer:
     def _attach(self) -> None:
         if not self._attached:
             self._attached = True
-            self._leg.attach(self)
+            self._transport.attach(self)
 
     async def prove(self) -> bool:
         """Ask a native viewer for its password, before anything is opened for it.
@@ -184,14 +184,14 @@ class Viewer:
         self._after("handshake", HANDSHAKE_TIMEOUT_S, self._handshake_hangs)
         self.send([self._handshake.admit()])
         self._shake_hands(b"")
-        self._leg.resume()
+        self._transport.resume()
 
     @contained
     def welcome(self, server_init: bytes) -> None:
         """Send ServerInit; messages that came early are taken at the next turn."""
         self.phase = Phase.STREAMING
         self.send([server_init])
-        self._leg.resume()
+        self._transport.resume()
 
     @contained
     def go_opaque(self, first: Sequence[bytes]) -> None:
@@ -202,7 +202,7 @@ class Viewer:
     def behind_by(self, size_bytes: int) -> bool:
         """Whether more than this waits for it."""
         try:
-            return self._leg.backlog_bytes > size_bytes
+            return self._transport.backlog_bytes > size_bytes
         except Exception:
             self.failed()
             return True
@@ -231,8 +231,8 @@ class Viewer:
         if self.end is not None or not slices:
             return
         self.bytes_out += sum(map(len, slices))
-        self._leg.send(slices)
-        if "slow" not in self._timers and self._leg.backlog_bytes:
+        self._transport.send(slices)
+        if "slow" not in self._timers and self._transport.backlog_bytes:
             self._watch_progress()
 
     @contained
@@ -248,17 +248,17 @@ class Viewer:
     @contained
     def pause(self) -> None:
         """Stop reading from it: the upstream can't take more input now."""
-        self._leg.pause()
+        self._transport.pause()
 
     @contained
     def resume(self) -> None:
         """Read from it again."""
-        self._leg.resume()
+        self._transport.resume()
 
     @contained
     def waste(self, work: int) -> None:
         """Something that it said meant nothing. Args: work - as of `client_stream.work`."""
-        self._leg.waste(work)
+        self._transport.waste(work)
 
     def failed(self) -> None:
         """A fault of the daemon on its behalf: it ends with 1011, and nobody else does."""
@@ -291,7 +291,7 @@ class Viewer:
             Phase.HANDSHAKE,
             Phase.ADMISSION,
         ):
-            self._leg.send([self._handshake.fail(reason.text or reason.reason)])
+            self._transport.send([self._handshake.fail(reason.text or reason.reason)])
             self._told = told
         if self._told is None or self._handshake.finished:
             told.set()
@@ -305,7 +305,7 @@ class Viewer:
         except TimeoutError:
             # It didn't come far enough to be told; the log has the reason.
             pass
-        await self._leg.close(reason)
+        await self._transport.close(reason)
 
     async def turn_away(self, reason: CloseReason) -> None:
         """End a viewer that no console is to see, told why."""
@@ -326,11 +326,11 @@ class Viewer:
             self._finish(_LEFT, Phase.CLOSED)
         await self._tasks.close()
         with logged_faults("a viewer's connection", viewer=self.id):
-            await self._leg.shut()
+            await self._transport.shut()
 
-    # The leg's side
+    # The transport's side
 
-    def leg_received(self, data: bytes | memoryview) -> int:
+    def transport_received(self, data: bytes | memoryview) -> int:
         """Bytes came."""
         # All of it is taken of a viewer that fails.
         self._left = 0
@@ -346,7 +346,7 @@ class Viewer:
                 self._left = self._messages(data)
             case Phase.ADMISSION | Phase.WELCOME:
                 # It isn't due yet: it waits where it is, and more isn't read.
-                self._leg.pause()
+                self._transport.pause()
                 self._left = len(data)
             case Phase.HANDSHAKE | Phase.LEAVING:
                 self._shake_hands(data)
@@ -362,7 +362,7 @@ class Viewer:
                 pass
 
     @contained
-    def leg_drained(self) -> None:
+    def transport_drained(self) -> None:
         """All was taken."""
         if timer := self._timers.pop("slow", None):
             timer.cancel()
@@ -370,7 +370,7 @@ class Viewer:
             self._host.viewer_caught_up(self)
 
     @contained
-    def leg_ended(self, end: LegEnd) -> None:
+    def transport_ended(self, end: TransportEnd) -> None:
         """The connection is gone."""
         if self._told is not None:
             self._told.set()
@@ -389,7 +389,7 @@ class Viewer:
             match event:
                 case Send(sent):
                     self.bytes_out += len(sent)
-                    self._leg.send([sent])
+                    self._transport.send([sent])
                 case PasswordAccepted():
                     self.phase = Phase.ADMISSION
                     self._handshake_waits()
@@ -457,14 +457,14 @@ class Viewer:
         self._broke_rules("it didn't finish its handshake in time")
 
     def _watch_progress(self) -> None:
-        sent_bytes = self._leg.sent_bytes
+        sent_bytes = self._transport.sent_bytes
         self._after("slow", self._limits.slow_timeout_s, lambda: self._check_progress(sent_bytes))
 
     def _check_progress(self, sent_bytes: int) -> None:
         self._timers.pop("slow", None)
-        if not self._leg.backlog_bytes:
+        if not self._transport.backlog_bytes:
             return
-        if self._leg.sent_bytes != sent_bytes:
+        if self._transport.sent_bytes != sent_bytes:
             self._watch_progress()
         else:
             self.close(CloseReason(CloseCode.TOO_SLOW, Side.VIEWER, "it reads nothing"))
@@ -477,7 +477,7 @@ class Viewer:
         self._timers.pop("answer", None)
         if (since := self._owes_since) is None:
             return
-        if self._leg.backlog_bytes:
+        if self._transport.backlog_bytes:
             # The fence may stand behind megabytes of one update; that they are read is watched.
             self._watch_answers(time.monotonic())
         elif since + self._limits.slow_timeout_s > time.monotonic():

@@ -18,9 +18,9 @@ from typing import TypeAlias
 
 import structlog
 
-from vncproxy.console.congestion_control import Pace
+from vncproxy.console.congestion_control import CongestionControl
 from vncproxy.console.faults import contained
-from vncproxy.console.screen_state import ScreenMemory
+from vncproxy.console.screen_state import ScreenState
 from vncproxy.console.update_writer import UpdateWriter
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import viewer_messages
@@ -53,10 +53,12 @@ class TightPart:
         return self.layout.zlib or self.layout.resets != 0
 
 
-class ViewerScreen:
+class ViewerUpdates:
     """One viewer's view of the console's screen."""
 
-    def __init__(self, memory: ScreenMemory, pace: Pace, *, hold_bytes: int, in_step: bool) -> None:
+    def __init__(
+        self, memory: ScreenState, pace: CongestionControl, *, hold_bytes: int, in_step: bool
+    ) -> None:
         """A viewer that got ServerInit from `memory` just now.
 
         Args: pace - of the viewer's line; hold_bytes - see `UpdateWriter`; in_step - no zlib
@@ -355,7 +357,7 @@ class ViewerScreen:
             self.ready, self._has_read_all = False, True
 
     @contained
-    def link_renewed(self, memory: ScreenMemory) -> None:
+    def link_renewed(self, memory: ScreenState) -> None:
         """The link was replaced: the decoder is told to begin anew, and nothing is taken as known.
 
         Source: rfbproto, Tight Encoding (the four reset bits).

@@ -13,7 +13,7 @@ MAX_KEYS = 1024
 """The one told longest ago is forgotten first."""
 
 
-class Repeats:
+class LogThrottle:
     """Counts what comes again within a window after it was told."""
 
     def __init__(self, window_s: float = WINDOW_S) -> None:

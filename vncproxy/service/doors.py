@@ -8,12 +8,12 @@ from pathlib import Path
 
 import structlog
 
-from vncproxy.access.login_attempts import Attempts
+from vncproxy.access.login_attempts import LoginAttempts
 from vncproxy.config.model import Listen
 from vncproxy.errors import LocalError
 from vncproxy.observe.metrics import Metrics
 from vncproxy.service.activation import Entrance
-from vncproxy.service.loaded_config import Given
+from vncproxy.service.loaded_config import LoadedConfig
 from vncproxy.tasks import all_ended
 from vncproxy.web import pages
 from vncproxy.web.context import Behind, Services
@@ -38,9 +38,9 @@ class Doors:
         self.native: list[NativeDoor] = []
         self._left: list[NativeDoor] = []
         self._metrics = metrics
-        self._attempts = Attempts()
+        self._attempts = LoginAttempts()
 
-    async def open(self, given: Given, token: Token, services: Services) -> None:
+    async def open(self, given: LoadedConfig, token: Token, services: Services) -> None:
         """Listen everywhere. Raises: LocalError, ConfigError; what is open then is to be closed."""
         doors = self._doors(given, token, services)
         for entrance, tls, door in zip(self.entrances, given.tls, doors, strict=True):
@@ -59,7 +59,7 @@ class Doors:
             self.native.append(native)
             await native.start()
 
-    async def _open_control(self, given: Given, token: Token, services: Services) -> None:
+    async def _open_control(self, given: LoadedConfig, token: Token, services: Services) -> None:
         try:
             door = self._control_door(given, token, services)
             server = Server(
@@ -72,7 +72,7 @@ class Doors:
             return
         self._commands = server
 
-    def _control_door(self, given: Given, token: Token, services: Services) -> Door:
+    def _control_door(self, given: LoadedConfig, token: Token, services: Services) -> Door:
         return Door(
             self._control,
             given.config.access,
@@ -82,7 +82,7 @@ class Doors:
             owners_only=True,
         )
 
-    async def prepare(self, given: Given, services: Services) -> list[NativeDoor]:
+    async def prepare(self, given: LoadedConfig, services: Services) -> list[NativeDoor]:
         """Doors at new ports, open. Raises: ConfigError - one can't be had; then none is open."""
         here = {native.port for native in self.native}
         fresh = [one for one in self._native(given, services) if one.port not in here]
@@ -99,7 +99,7 @@ class Doors:
         await asyncio.gather(*(native.close() for native in fresh))
 
     def renew(
-        self, given: Given, token: Token, services: Services, fresh: list[NativeDoor]
+        self, given: LoadedConfig, token: Token, services: Services, fresh: list[NativeDoor]
     ) -> None:
         """Everything that comes from now on finds this. Args: fresh - as `prepare` gave them."""
         doors = self._doors(given, token, services)
@@ -138,7 +138,7 @@ class Doors:
     def _all_servers(self) -> list[Server]:
         return [*self.servers, *([self._commands] if self._commands is not None else [])]
 
-    def _doors(self, given: Given, token: Token, services: Services) -> list[Door]:
+    def _doors(self, given: LoadedConfig, token: Token, services: Services) -> list[Door]:
         return [
             Door(
                 entrance.listen,
@@ -153,7 +153,7 @@ class Doors:
             for entrance, header_secret in zip(self.entrances, given.header_secrets, strict=True)
         ]
 
-    def _native(self, given: Given, services: Services) -> Iterator[NativeDoor]:
+    def _native(self, given: LoadedConfig, services: Services) -> Iterator[NativeDoor]:
         by_id = {instance.id: instance for instance in given.instances}
         for one in given.config.instance:
             if one.tcp_port is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vncproxy.config.model import Config
 from vncproxy.config.secrets import read_vnc_password
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.instance_list import Inventory, Lister
+from vncproxy.console.instance_list import InstanceList, Lister
 
 
 def instances_of(config: Config) -> list[ConsoleInstance]:
@@ -22,9 +22,9 @@ def instances_of(config: Config) -> list[ConsoleInstance]:
     ]
 
 
-def inventory_of(config: Config, cloud: Lister) -> Inventory:
+def inventory_of(config: Config, cloud: Lister) -> InstanceList:
     """What may be opened by this configuration. Raises: ConfigError."""
-    return Inventory(instances_of(config), cloud, config.aliyun.discover_in)
+    return InstanceList(instances_of(config), cloud, config.aliyun.discover_in)
 
 
 def native_passwords_of(config: Config) -> dict[str, str]:

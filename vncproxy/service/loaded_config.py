@@ -18,7 +18,7 @@ from vncproxy.web.server import server_tls
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Given:
+class LoadedConfig:
     """One reading.
 
     Args: native_passwords - by instance id; tls, header_secrets - for each door in turn.
@@ -32,7 +32,7 @@ class Given:
     users: Users
 
     @classmethod
-    def of(cls, config: Config, entrances: Sequence[Entrance]) -> Given:
+    def of(cls, config: Config, entrances: Sequence[Entrance]) -> LoadedConfig:
         """Read everything. Raises: ConfigError - a file can't be used."""
         return cls(
             config,

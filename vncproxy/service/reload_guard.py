@@ -7,10 +7,10 @@ that starts may find such a thing; one that runs has something to lose.
 from __future__ import annotations
 
 from vncproxy.errors import ConfigError, ConfigProblem
-from vncproxy.service.loaded_config import Given
+from vncproxy.service.loaded_config import LoadedConfig
 
 
-def refuse_accidents(old: Given, new: Given) -> None:
+def refuse_accidents(old: LoadedConfig, new: LoadedConfig) -> None:
     """Raises: ConfigError - everything that users or rules are about would be gone."""
     problems = []
     if _has_instances(old) and not _has_instances(new):
@@ -25,7 +25,7 @@ def refuse_accidents(old: Given, new: Given) -> None:
         raise ConfigError(problems)
 
 
-def worth_saying(old: Given, new: Given) -> list[str]:
+def worth_saying(old: LoadedConfig, new: LoadedConfig) -> list[str]:
     """What is right, but may not have been meant, in sentences without a full stop."""
     doors = [one.name for one in new.config.listen if one.access == "open"]
     if old.config.rule and not new.config.rule and doors:
@@ -34,5 +34,5 @@ def worth_saying(old: Given, new: Given) -> list[str]:
     return []
 
 
-def _has_instances(given: Given) -> bool:
+def _has_instances(given: LoadedConfig) -> bool:
     return bool(given.instances or given.discover_in)

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from vncproxy.simulator.api_errors import status_and_message
 from vncproxy.simulator.faults import ApiFault, ApiFaultKind, FaultQueue
-from vncproxy.simulator.inventory import Inventory
+from vncproxy.simulator.inventory import InstanceList
 from vncproxy.simulator.record import Call, Record
 from vncproxy.simulator.session import cut
 from vncproxy.simulator.settings import AccessKey
@@ -32,7 +32,7 @@ class Api:
     def __init__(
         self,
         check: SignatureCheck,
-        inventory: Inventory,
+        inventory: InstanceList,
         record: Record,
         make_url: Callable[[str], str],
         *,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from vncproxy.simulator.api import Api
 from vncproxy.simulator.faults import ApiFault, FaultQueue, GatewayFault
 from vncproxy.simulator.gateway import Gateway
-from vncproxy.simulator.inventory import Inventory
+from vncproxy.simulator.inventory import InstanceList
 from vncproxy.simulator.record import Call, Dial, PointerReport, Record, TypedKey
 from vncproxy.simulator.sabotage import Ending
 from vncproxy.simulator.screen import keys
@@ -42,7 +42,7 @@ class Cloud:
         seed = self.settings.seed
         self._random = random.SystemRandom() if seed is None else random.Random(seed)
         self._record = Record()
-        self._inventory = Inventory(self.settings.instances, self.settings.regions)
+        self._inventory = InstanceList(self.settings.instances, self.settings.regions)
         self._desktops: dict[str, Desktop] = {}
         self._tickets = Tickets(self.settings.url_ttl_s, self._random)
         self._api = Api(

@@ -16,7 +16,7 @@ MAX_RESULTS = 100
 _DEFAULT_RESULTS = 10
 
 
-class Inventory:
+class InstanceList:
     """Instances by id."""
 
     def __init__(self, instances: Iterable[SimulatedInstance], regions: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ MAX_DAEMONS = 1000
 """A count above this is damage: every daemon's share would be the least anyway."""
 
 
-class Roll:
+class DaemonCount:
     """The last known number of daemons, kept in a file of the state directory.
 
     Args: path - made when a count is noted; its folder must exist by then.

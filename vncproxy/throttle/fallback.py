@@ -27,7 +27,7 @@ import structlog
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.backoff import Backoff
 from vncproxy.throttle.budget import Budget, Usage
-from vncproxy.throttle.daemon_count import Roll
+from vncproxy.throttle.daemon_count import DaemonCount
 from vncproxy.throttle.ledger import Booking, Dial, TooLong
 from vncproxy.throttle.sqlite import SqliteLedger
 from vncproxy.throttle.valkey import ID_PREFIX, ValkeyLedger
@@ -72,7 +72,7 @@ class FallbackLedger:
         shared: ValkeyLedger,
         local: SqliteLedger,
         budget: Budget,
-        roll: Roll,
+        roll: DaemonCount,
         *,
         daemon_id: str | None = None,
         said: Callable[[bool], None] = lambda degraded: None,

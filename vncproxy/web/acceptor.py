@@ -18,9 +18,9 @@ import structlog
 
 from vncproxy.access.accounts import is_person
 from vncproxy.errors import out_of_descriptors
-from vncproxy.observe.log_throttle import Repeats
+from vncproxy.observe.log_throttle import LogThrottle
 from vncproxy.tasks import Tasks
-from vncproxy.web.connection_limits import Crowd, Place, peer_of
+from vncproxy.web.connection_limits import ConnectionLimits, Place, peer_of
 from vncproxy.websocket.peer_account import uid_of
 
 _log = structlog.get_logger("vncproxy.web")
@@ -49,7 +49,7 @@ class Acceptor:
         *,
         tls: Callable[[], ssl.SSLContext | None],
         refused: Callable[[str], None],
-        crowd: Crowd | None = None,
+        crowd: ConnectionLimits | None = None,
         head_timeout_s: float = HEAD_TIMEOUT_S,
     ) -> None:
         """Own a bound, non-blocking socket; nothing is accepted yet.
@@ -57,14 +57,14 @@ class Acceptor:
         Args: protocol - for one connection, which settles its place and leaves it; tls - asked for
         each connection, so that it can be renewed; refused - told a word for the metrics.
         """
-        self.crowd = crowd or Crowd()
+        self.crowd = crowd or ConnectionLimits()
         self._sock = sock
         self._protocol = protocol
         self._tls = tls
         self._refused = refused
         self._head_timeout_s = head_timeout_s
         self._tasks = Tasks()
-        self._repeats = Repeats()
+        self._repeats = LogThrottle()
         self._accepting = False
         self._again: asyncio.TimerHandle | None = None
 

@@ -25,8 +25,8 @@ _IPV6_NETWORK_BITS = 64
 class Place:
     """One connection's place at a door, from when it is accepted to its end."""
 
-    def __init__(self, crowd: Crowd, peer: str | None) -> None:
-        """Made by `Crowd.enter`."""
+    def __init__(self, crowd: ConnectionLimits, peer: str | None) -> None:
+        """Made by `ConnectionLimits.enter`."""
         self.peer = peer
         self.cut: Callable[[], object] = _nothing
         """Ends the connection at once; whoever opened it says how."""
@@ -41,7 +41,7 @@ class Place:
         self._crowd.leave(self)
 
 
-class Crowd:
+class ConnectionLimits:
     """The places of one door."""
 
     def __init__(

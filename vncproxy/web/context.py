@@ -14,16 +14,16 @@ from vncproxy.access.rules import Decision, Role
 from vncproxy.access.tickets import Tickets
 from vncproxy.access.users import Users
 from vncproxy.audit.log import Audit, NullAudit
-from vncproxy.audit.refusals import Refusals
+from vncproxy.audit.refusals import RefusalLog
 from vncproxy.config.model import Limits
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.instance_list import Inventory
+from vncproxy.console.instance_list import InstanceList
 from vncproxy.console.registry import Registry
 from vncproxy.errors import AccessError
 from vncproxy.observe.metrics import Metrics
 from vncproxy.tasks import Tasks
 from vncproxy.web.door import Door
-from vncproxy.web.open_sockets import Presence
+from vncproxy.web.open_sockets import OpenSockets
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +35,18 @@ class Services:
     """
 
     limits: Limits
-    inventory: Inventory
+    inventory: InstanceList
     registry: Registry
     tickets: Tickets
     sessions: Sessions
     metrics: Metrics
     tasks: Tasks
-    presence: Presence
+    presence: OpenSockets
     problems: Callable[[], list[str]]
     degraded: Callable[[], str | None]
     metrics_open: bool = False
     audit: Audit = field(default_factory=NullAudit)
-    refusals: Refusals = field(default_factory=Refusals)
+    refusals: RefusalLog = field(default_factory=RefusalLog)
     authority: Authority = field(default_factory=lambda: Authority((), Users(None)))
 
 

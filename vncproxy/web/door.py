@@ -15,7 +15,7 @@ from aiohttp import web
 from vncproxy.access.accounts import is_own, is_person
 from vncproxy.access.directory import Directory
 from vncproxy.access.identity import ANYONE, OWNER, Identity, Kind
-from vncproxy.access.login_attempts import Attempts
+from vncproxy.access.login_attempts import LoginAttempts
 from vncproxy.access.login_sessions import Sessions
 from vncproxy.access.proxy_header import ProxyHeaders, WrongSecretError
 from vncproxy.access.users import Users
@@ -85,7 +85,7 @@ class Door:
         *,
         users: Users | None = None,
         directory: Directory | None = None,
-        attempts: Attempts | None = None,
+        attempts: LoginAttempts | None = None,
         header_secret: str = "",
         owners_only: bool = False,
     ) -> None:
@@ -103,7 +103,7 @@ class Door:
         self._sessions = sessions
         self._users = users or Users(None)
         self._directory = directory or Directory()
-        self._attempts = attempts if attempts is not None else Attempts()
+        self._attempts = attempts if attempts is not None else LoginAttempts()
         self._proxy = (
             ProxyHeaders(listen.trusted_proxies, listen.user_header, header_secret)
             if listen.access == "header"

@@ -37,10 +37,10 @@ from vncproxy.errors import (
 from vncproxy.rfb.vnc_auth import CHALLENGE_BYTES, PasswordVerifier
 from vncproxy.tasks import Tasks
 from vncproxy.web.api import new_viewer_id
-from vncproxy.web.connection_limits import Crowd
+from vncproxy.web.connection_limits import ConnectionLimits
 from vncproxy.web.context import Services, find, outside_hours
 from vncproxy.web.session import announce, serve
-from vncproxy.websocket.tcp_transport import TcpLeg
+from vncproxy.websocket.tcp_transport import TcpTransport
 
 _log = structlog.get_logger("vncproxy.native")
 
@@ -107,7 +107,7 @@ class NativeDoor:
         self._password = password
         self._parts = parts
         self._tasks = Tasks()
-        self._crowd = Crowd(
+        self._crowd = ConnectionLimits(
             most_strangers=UNPROVED_MAX, most_strangers_of_one=UNPROVED_PER_ACCOUNT_MAX
         )
         self._guesses = Guesses()
@@ -145,21 +145,21 @@ class NativeDoor:
         self.stop_listening()
         await self._tasks.close()
 
-    def _accept(self) -> TcpLeg:
-        return TcpLeg(self._accepted)
+    def _accept(self) -> TcpTransport:
+        return TcpTransport(self._accepted)
 
-    def _accepted(self, leg: TcpLeg) -> None:
-        self._tasks.start(self._serve(leg), f"native-{self._instance.id}")
+    def _accepted(self, transport: TcpTransport) -> None:
+        self._tasks.start(self._serve(transport), f"native-{self._instance.id}")
 
-    async def _serve(self, leg: TcpLeg) -> None:
-        uid = leg.peer_uid()
+    async def _serve(self, transport: TcpTransport) -> None:
+        uid = transport.peer_uid()
         # Those whom the kernel doesn't tell apart count as one.
         account = str(uid)
         if (place := self._crowd.enter(account)) is None:
-            await leg.shut()
+            await transport.shut()
             return
-        place.cut = leg.abort
-        viewer = self._viewer(self._who(UNKNOWN), leg)
+        place.cut = transport.abort
+        viewer = self._viewer(self._who(UNKNOWN), transport)
         try:
             identity = await identity_of(uid, self._parts.authority.directory)
             viewer.identity = self._who(identity)
@@ -237,9 +237,9 @@ class NativeDoor:
             record=decision.record,
         )
 
-    def _viewer(self, who: ViewerIdentity, leg: TcpLeg) -> Viewer:
+    def _viewer(self, who: ViewerIdentity, transport: TcpTransport) -> Viewer:
         verifier = PasswordVerifier(self._password, os.urandom(CHALLENGE_BYTES))
-        return Viewer(who, leg, ViewerLimits.of(self._parts.limits), verifier)
+        return Viewer(who, transport, ViewerLimits.of(self._parts.limits), verifier)
 
     async def _open(self, instance: ConsoleInstance, viewer: Viewer) -> None:
         async with self._parts.registry.hold(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Presence:
+class OpenSockets:
     """Counts who is here."""
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ from vncproxy.errors import ConfigError, ConfigProblem, LocalError
 from vncproxy.web import api, health, pages, sockets
 from vncproxy.web.acceptor import Acceptor
 from vncproxy.web.connection import KEEPALIVE_TIMEOUT_S, LINGERING_TIME_S, Connection
-from vncproxy.web.connection_limits import Crowd, Place
+from vncproxy.web.connection_limits import ConnectionLimits, Place
 from vncproxy.web.context import BEHIND, Behind
 from vncproxy.web.guard import finish_headers, guard
 
@@ -124,7 +124,7 @@ class Server:
             raise _cannot_listen(self._listen, fault) from fault
 
     @property
-    def crowd(self) -> Crowd:
+    def crowd(self) -> ConnectionLimits:
         """Who is here; for a door that was started."""
         assert self._acceptor is not None, "start comes first"
         return self._acceptor.crowd

@@ -7,7 +7,7 @@ import structlog
 from vncproxy.console.audit_entries import closed, never_began, opened
 from vncproxy.console.console import Console, withdrawn
 from vncproxy.console.lifecycle import State
-from vncproxy.console.link_supervisor import Runner
+from vncproxy.console.link_supervisor import LinkSupervisor
 from vncproxy.console.registry import Hold
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity
@@ -58,12 +58,12 @@ async def _serve(hold: Hold, viewer: Viewer, parts: Services) -> None:
     identity = viewer.identity
     names = {"instance": hold.instance.id, "viewer": viewer.id, "user": identity.user}
     _log.info("viewer.opened", **names, address=identity.address, door=identity.door)
-    runner: Runner | None = None
+    supervisor: LinkSupervisor | None = None
     first_link = 0
     try:
         await _enter(hold, viewer, parts)
-        runner = hold.console.runner
-        first_link = runner.next_link
+        supervisor = hold.console.supervisor
+        first_link = supervisor.next_link
         hold.release()
         await viewer.closed()
     except (AccessError, AuditError, RecordingError) as error:
@@ -77,7 +77,7 @@ async def _serve(hold: Hold, viewer: Viewer, parts: Services) -> None:
         await viewer.abandon()
         end = viewer.end
         assert end is not None, "abandon leaves an end"
-        links = runner.links_since(first_link) if runner is not None else ()
+        links = supervisor.links_since(first_link) if supervisor is not None else ()
         parts.audit.record_later(closed(hold.instance, viewer, links))
         parts.metrics.viewer_closed(end.code)
         _log.info(

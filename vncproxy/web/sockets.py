@@ -30,7 +30,7 @@ from vncproxy.web.api import new_viewer_id
 from vncproxy.web.audit_entries import address_of, refused
 from vncproxy.web.context import door, permitted, services
 from vncproxy.web.session import announce, serve
-from vncproxy.websocket.browser_transport import ViewerLeg, ViewerSocket
+from vncproxy.websocket.browser_transport import BrowserTransport, ViewerSocket
 from vncproxy.websocket.transport import CLOSE_TIMEOUT_S
 
 _log = structlog.get_logger("vncproxy.viewer")
@@ -133,17 +133,17 @@ async def _serve_rfb(
     try:
         await socket.prepare(request)
     finally:
-        if (transport := request.transport) is None or not socket.prepared:
+        if (connection := request.transport) is None or not socket.prepared:
             parts.audit.record_later(never_began(hold.instance, who, _LEFT))
-    if transport is not None:
+    if connection is not None:
         limits = parts.limits
-        leg = ViewerLeg(
+        transport = BrowserTransport(
             socket,
-            transport,
+            connection,
             ping_interval_s=limits.ping_interval,
             ping_timeout_s=limits.ping_timeout,
         )
-        await serve(hold, Viewer(who, leg, ViewerLimits.of(limits)), parts)
+        await serve(hold, Viewer(who, transport, ViewerLimits.of(limits)), parts)
 
 
 async def _send_elsewhere(
@@ -278,16 +278,16 @@ async def _listen(socket: web.WebSocketResponse, console: Console, admitted: _Pa
 async def _grant(console: Console, admitted: _Pass, wish: dict[str, Any]) -> None:
     """Carry out one wish of a page; what isn't understood, or isn't its to wish, is ignored."""
     viewer_id = admitted.viewer_id
-    if viewer_id not in console.stage.viewers:
+    if viewer_id not in console.router.viewers:
         return
     other = wish.get("viewer")
     match wish.get("type"):
         case "retry":
-            console.runner.hurry()
-        case "password" if not admitted.view and console.runner.asks_password:
+            console.supervisor.hurry()
+        case "password" if not admitted.view and console.supervisor.asks_password:
             password = wish.get("password")
             if isinstance(password, str) and is_vnc_password(password):
-                console.runner.give_password(password)
+                console.supervisor.give_password(password)
             else:
                 console.tell(viewer_id, notice(f"A VNC password is {VNC_PASSWORD}.", "warning"))
         case "request-control":

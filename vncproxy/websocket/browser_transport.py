@@ -1,4 +1,4 @@
-"""A browser's WebSocket, by aiohttp, behind the leg interface."""
+"""A browser's WebSocket, by aiohttp, behind the transport interface."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aiohttp import ClientConnectionResetError, WSMsgType, web
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.tasks import Tasks
 from vncproxy.websocket.intake import TURN_PIECES, Intake
-from vncproxy.websocket.transport import ABNORMAL, CLOSE_TIMEOUT_S, LegEnd, LegReceiver
+from vncproxy.websocket.transport import ABNORMAL, CLOSE_TIMEOUT_S, TransportEnd, TransportReceiver
 
 _log = structlog.get_logger("vncproxy.viewer")
 
@@ -40,7 +40,7 @@ class ViewerSocket(web.WebSocketResponse):
         return await super().close(code=code, message=message, drain=drain)
 
 
-class ViewerLeg:
+class BrowserTransport:
     """One open WebSocket from a viewer, pinged so that a dead one is noticed."""
 
     def __init__(
@@ -66,10 +66,10 @@ class ViewerLeg:
         self._reading.set()
         self._intake = Intake(self._take, self._read_on, self._flooded)
         self._heard = asyncio.Event()
-        self._receiver: LegReceiver | None = None
+        self._receiver: TransportReceiver | None = None
         self._receiving: asyncio.Task[None] | None = None
         self._closing = False
-        self._end: LegEnd | None = None
+        self._end: TransportEnd | None = None
         self._over = asyncio.Event()
         self._handed_bytes = 0
 
@@ -83,11 +83,11 @@ class ViewerLeg:
         """Bytes not yet taken by the operating system."""
         return self._queued_bytes + self._transport.get_write_buffer_size()
 
-    def attach(self, receiver: LegReceiver) -> None:
+    def attach(self, receiver: TransportReceiver) -> None:
         """Start delivering."""
         self._receiver = receiver
         if self._end is not None:
-            receiver.leg_ended(self._end)
+            receiver.transport_ended(self._end)
             return
         self._intake.resume()
         self._receiving = self._tasks.start(self._guard(self._receive()), "viewer-read")
@@ -126,16 +126,16 @@ class ViewerLeg:
             self._reading.clear()
 
     def _flooded(self) -> None:
-        self._report(LegEnd(Side.VIEWER, flooded=True))
+        self._report(TransportEnd(Side.VIEWER, flooded=True))
 
     def _take(self, data: bytes | memoryview) -> int:
         if self._receiver is None or self._closing:
             return len(data)
         try:
-            return self._receiver.leg_received(data)
+            return self._receiver.transport_received(data)
         except Exception:
             # Whoever receives is at fault; the viewer must hear of it, and its place become free.
-            _log.exception("viewer_leg.fault")
+            _log.exception("browser_transport.fault")
             self._intake.stop()
             self._tasks.start(self._fail(), "viewer-fault")
             return len(data)
@@ -143,7 +143,7 @@ class ViewerLeg:
     async def _fail(self) -> None:
         reason = CloseReason(CloseCode.INTERNAL, Side.DAEMON)
         # First, since the listener that reads meanwhile takes the close for the viewer's.
-        self._report(LegEnd(Side.DAEMON, reason.code))
+        self._report(TransportEnd(Side.DAEMON, reason.code))
         with suppress(ClientConnectionResetError):
             await self._socket.close(code=reason.code, message=reason.reason.encode())
         self._over.set()
@@ -173,7 +173,7 @@ class ViewerLeg:
                     await self._socket.close(code=reason.code, message=reason.reason.encode())
         except (TimeoutError, ClientConnectionResetError):
             self._transport.abort()
-        self._report(LegEnd(Side.DAEMON, reason.code if reason else 1000))
+        self._report(TransportEnd(Side.DAEMON, reason.code if reason else 1000))
         self._over.set()
 
     async def shut(self) -> None:
@@ -187,11 +187,11 @@ class ViewerLeg:
         try:
             await work
         except Exception:
-            _log.exception("viewer_leg.fault")
+            _log.exception("browser_transport.fault")
             await self._fail()
 
     async def _receive(self) -> None:
-        end = LegEnd(Side.VIEWER)
+        end = TransportEnd(Side.VIEWER)
         for number in count(1):
             if number % TURN_PIECES == 0:
                 # What the library holds already comes without a pause.
@@ -211,11 +211,11 @@ class ViewerLeg:
                 self._intake.waste(_CONTROL_WORK)
             elif message.type is WSMsgType.TEXT:
                 # The receiver closes it, with a reason of its own.
-                self._report(LegEnd(Side.VIEWER, _UNSUPPORTED_DATA, broke_rules=True))
+                self._report(TransportEnd(Side.VIEWER, _UNSUPPORTED_DATA, broke_rules=True))
                 return
             else:
                 code = self._socket.close_code or ABNORMAL
-                end = LegEnd(Side.VIEWER, code, broke_rules=message.type is WSMsgType.ERROR)
+                end = TransportEnd(Side.VIEWER, code, broke_rules=message.type is WSMsgType.ERROR)
                 break
         self._report(end)
         self._over.set()
@@ -233,7 +233,7 @@ class ViewerLeg:
                     await self._socket.send_bytes(frame)
                 self._idle.set()
                 if self._receiver is not None and not self._closing:
-                    self._receiver.leg_drained()
+                    self._receiver.transport_drained()
         except (ClientConnectionResetError, ConnectionError):
             self._queue.clear()
             self._queued_bytes = 0
@@ -256,12 +256,12 @@ class ViewerLeg:
             except ClientConnectionResetError:
                 return
 
-    def _report(self, end: LegEnd) -> None:
+    def _report(self, end: TransportEnd) -> None:
         if self._end is not None:
             return
         self._end = end
         if self._receiver is not None:
-            self._receiver.leg_ended(end)
+            self._receiver.transport_ended(end)
 
 
 def _frames(slices: Sequence[bytes]) -> Iterator[bytes]:

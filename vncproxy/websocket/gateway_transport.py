@@ -1,4 +1,4 @@
-"""The WebSocket to the cloud, by the websockets library, behind the leg interface.
+"""The WebSocket to the cloud, by the websockets library, behind the transport interface.
 
 The library's pings stay off: the cloud doesn't count them as interaction, and a gateway that
 answered none would lose a good link. A dead line is noticed by TCP itself (`DEAD_LINE_S`).
@@ -50,7 +50,7 @@ from vncproxy.errors import (
 )
 from vncproxy.tasks import Tasks
 from vncproxy.websocket.gateway_connection import GatewayConnection
-from vncproxy.websocket.transport import ABNORMAL, CLOSE_TIMEOUT_S, LegEnd, LegReceiver
+from vncproxy.websocket.transport import ABNORMAL, CLOSE_TIMEOUT_S, TransportEnd, TransportReceiver
 
 NEXT_ADDRESS_AFTER_S = 0.25
 """Without an answer for so long the next address is tried beside. Source: RFC 8305, section 8."""
@@ -115,7 +115,7 @@ class _DirectConnect(connect):
         return exc
 
 
-async def dial(url: DialledUrl, timeout_s: float, settings: DialSettings) -> UpstreamLeg:
+async def dial(url: DialledUrl, timeout_s: float, settings: DialSettings) -> GatewayTransport:
     """Open the WebSocket of a VncUrl, at once.
 
     Args: timeout_s - the rest of the VncUrl's life.
@@ -125,7 +125,7 @@ async def dial(url: DialledUrl, timeout_s: float, settings: DialSettings) -> Ups
     """
     connection = await _opened(url, timeout_s, settings)
     assert isinstance(connection, GatewayConnection), "made by create_connection"
-    return UpstreamLeg(connection)
+    return GatewayTransport(connection)
 
 
 async def probe(url: DialledUrl, timeout_s: float, settings: DialSettings) -> None:
@@ -259,7 +259,7 @@ def _failure(
             )
 
 
-class UpstreamLeg:
+class GatewayTransport:
     """One open WebSocket to the cloud."""
 
     def __init__(self, connection: GatewayConnection) -> None:
@@ -272,9 +272,9 @@ class UpstreamLeg:
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._receiver: LegReceiver | None = None
+        self._receiver: TransportReceiver | None = None
         self._closing = False
-        self._end: LegEnd | None = None
+        self._end: TransportEnd | None = None
         _watch_line(connection.transport.get_extra_info("socket"))
 
     @property
@@ -282,11 +282,11 @@ class UpstreamLeg:
         """Bytes not yet taken by the operating system."""
         return self._queued_bytes + self._connection.transport.get_write_buffer_size()
 
-    def attach(self, receiver: LegReceiver) -> None:
+    def attach(self, receiver: TransportReceiver) -> None:
         """Start delivering."""
         self._receiver = receiver
         if self._end is not None:
-            receiver.leg_ended(self._end)
+            receiver.transport_ended(self._end)
             return
         self._connection.listen(self)
         self._tasks.start(self._write(), "upstream-write")
@@ -332,7 +332,7 @@ class UpstreamLeg:
                     await self._connection.close(_NORMAL_CLOSE)
         finally:
             self._connection.transport.abort()
-        self._report(LegEnd(Side.DAEMON, _NORMAL_CLOSE))
+        self._report(TransportEnd(Side.DAEMON, _NORMAL_CLOSE))
 
     async def shut(self) -> None:
         """End the tasks."""
@@ -343,7 +343,7 @@ class UpstreamLeg:
         if self._receiver is None or self._end is not None or self._closing:
             return len(data)
         try:
-            return self._receiver.leg_received(data)
+            return self._receiver.transport_received(data)
         except Exception:
             # A fault of whoever receives: the link can't go on.
             self._fail()
@@ -351,16 +351,16 @@ class UpstreamLeg:
 
     def gateway_flooded(self) -> None:
         """It doesn't stop saying what means nothing."""
-        self._report(LegEnd(Side.CLOUD, flooded=True))
+        self._report(TransportEnd(Side.CLOUD, flooded=True))
 
     def gateway_ended(self) -> None:
         """The connection is closed or closing."""
         closed = self._connection.protocol.close_rcvd
         code = closed.code if closed is not None else ABNORMAL
         if self._closing:
-            self._report(LegEnd(Side.DAEMON, code))
+            self._report(TransportEnd(Side.DAEMON, code))
         else:
-            self._report(LegEnd(Side.CLOUD, code, broke_rules=self._broke_rules()))
+            self._report(TransportEnd(Side.CLOUD, code, broke_rules=self._broke_rules()))
 
     def _broke_rules(self) -> bool:
         """A close frame of ours that answers none is the library's word on bad frames."""
@@ -381,7 +381,7 @@ class UpstreamLeg:
                     self.sent_bytes += len(batch)
                 self._idle.set()
                 if self._receiver is not None and self._end is None:
-                    self._receiver.leg_drained()
+                    self._receiver.transport_drained()
         except ConnectionClosed:
             # The reader reports the end, once it has delivered what came before it.
             pass
@@ -393,10 +393,10 @@ class UpstreamLeg:
     def _fail(self) -> None:
         """A fault of the daemon, being handled: the link can't go on."""
         _log.exception("upstream.fault")
-        self._report(LegEnd(Side.DAEMON))
+        self._report(TransportEnd(Side.DAEMON))
         self._connection.transport.abort()
 
-    def _report(self, end: LegEnd) -> None:
+    def _report(self, end: TransportEnd) -> None:
         if self._end is not None:
             return
         self._end = end
@@ -404,7 +404,7 @@ class UpstreamLeg:
         self._queue.clear()
         self._queued_bytes = 0
         if self._receiver is not None:
-            self._receiver.leg_ended(end)
+            self._receiver.transport_ended(end)
 
 
 def _watch_line(sock: socket.socket | None) -> None:

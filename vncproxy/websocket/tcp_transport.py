@@ -1,4 +1,4 @@
-"""A native viewer's TCP connection behind the leg interface."""
+"""A native viewer's TCP connection behind the transport interface."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import structlog
 from vncproxy.errors import CloseReason, Side
 from vncproxy.websocket.intake import Intake
 from vncproxy.websocket.peer_account import uid_behind
-from vncproxy.websocket.transport import ABNORMAL, CLOSE_TIMEOUT_S, LegEnd, LegReceiver
+from vncproxy.websocket.transport import ABNORMAL, CLOSE_TIMEOUT_S, TransportEnd, TransportReceiver
 
 _log = structlog.get_logger("vncproxy.native")
 
 
-class TcpLeg(asyncio.Protocol):
+class TcpTransport(asyncio.Protocol):
     """One accepted connection; RFB itself is all that is spoken on it."""
 
-    def __init__(self, connected: Callable[[TcpLeg], None]) -> None:
+    def __init__(self, connected: Callable[[TcpTransport], None]) -> None:
         """Args: connected - called once the connection is there."""
         self._connected = connected
         self._transport: asyncio.Transport | None = None
-        self._receiver: LegReceiver | None = None
+        self._receiver: TransportReceiver | None = None
         self._intake = Intake(self._take, self._read, self._flooded)
         self._closing = False
         self._over = asyncio.Event()
-        self._end: LegEnd | None = None
+        self._end: TransportEnd | None = None
         self._queued_bytes = 0
 
     # asyncio's side
@@ -49,11 +49,11 @@ class TcpLeg(asyncio.Protocol):
         if self._receiver is None or self._over.is_set():
             return len(data)
         try:
-            return self._receiver.leg_received(data)
+            return self._receiver.transport_received(data)
         except Exception:
             # Whoever receives is at fault; the viewer's place must become free.
-            _log.exception("tcp_leg.fault")
-            self._report(LegEnd(Side.DAEMON))
+            _log.exception("tcp_transport.fault")
+            self._report(TransportEnd(Side.DAEMON))
             if self._transport is not None:
                 self._transport.abort()
             return len(data)
@@ -67,24 +67,24 @@ class TcpLeg(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _flooded(self) -> None:
-        self._report(LegEnd(Side.VIEWER, ABNORMAL, flooded=True))
+        self._report(TransportEnd(Side.VIEWER, ABNORMAL, flooded=True))
 
     def resume_writing(self) -> None:
         """All was taken."""
         if self._receiver is not None and not self._over.is_set():
-            self._receiver.leg_drained()
+            self._receiver.transport_drained()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
         self._over.set()
-        self._report(LegEnd(Side.DAEMON if self._closing else Side.VIEWER, ABNORMAL))
+        self._report(TransportEnd(Side.DAEMON if self._closing else Side.VIEWER, ABNORMAL))
 
-    def _report(self, end: LegEnd) -> None:
+    def _report(self, end: TransportEnd) -> None:
         self._intake.stop()
         if self._end is None:
             self._end = end
             if self._receiver is not None:
-                self._receiver.leg_ended(end)
+                self._receiver.transport_ended(end)
 
     def peer_uid(self) -> int | None:
         """The account at the other end, by its user id; None if it can't be told."""
@@ -102,11 +102,11 @@ class TcpLeg(asyncio.Protocol):
         """Bytes taken by the operating system."""
         return self._queued_bytes - self.backlog_bytes
 
-    def attach(self, receiver: LegReceiver) -> None:
+    def attach(self, receiver: TransportReceiver) -> None:
         """Start delivering."""
         self._receiver = receiver
         if self._end is not None:
-            receiver.leg_ended(self._end)
+            receiver.transport_ended(self._end)
         self.resume()
 
     def send(self, slices: Sequence[bytes]) -> None:

@@ -1,7 +1,7 @@
 """The narrow interface behind which both WebSockets hide.
 
-Nothing above a leg knows a frame: received bytes come in slices of any size whose ends mean
-nothing, bytes go out as lists of slices, reading can be paused, and a leg reports its end once,
+Nothing above a transport knows a frame: received bytes come in slices of any size whose ends mean
+nothing, bytes go out as lists of slices, reading can be paused, and each reports its end once,
 also to whoever starts to listen after it.
 """
 
@@ -21,8 +21,8 @@ CLOSE_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class LegEnd:
-    """How a leg ended: on whose side, with which WebSocket close code.
+class TransportEnd:
+    """How a transport ended: on whose side, with which WebSocket close code.
 
     Args: broke_rules - the peer broke WebSocket rules, and what it sent was thrown away; flooded -
     it kept saying what means nothing.
@@ -41,24 +41,24 @@ class LegEnd:
         return "broke WebSocket rules" if self.broke_rules else ""
 
 
-class LegReceiver(Protocol):
-    """What a leg calls, always on the event loop's thread."""
+class TransportReceiver(Protocol):
+    """What a transport calls, always on the event loop's thread."""
 
-    def leg_received(self, data: bytes | memoryview) -> int:
+    def transport_received(self, data: bytes | memoryview) -> int:
         """Bytes came, at most `intake.TURN_BYTES` in a turn of the event loop.
 
         The end of `data` means nothing. It may be kept, it won't change. Gives how many of them
         were taken: the rest comes again at a later turn, before anything else.
         """
 
-    def leg_drained(self) -> None:
+    def transport_drained(self) -> None:
         """The backlog has fallen to nothing after having been more."""
 
-    def leg_ended(self, end: LegEnd) -> None:
-        """The leg is over; called once, nothing follows."""
+    def transport_ended(self, end: TransportEnd) -> None:
+        """The transport is over; called once, nothing follows."""
 
 
-class Leg(Protocol):
+class Transport(Protocol):
     """One WebSocket or TCP connection."""
 
     @property
@@ -69,7 +69,7 @@ class Leg(Protocol):
     def sent_bytes(self) -> int:
         """Bytes that the operating system has taken since the start; grows while a peer reads."""
 
-    def attach(self, receiver: LegReceiver) -> None:
+    def attach(self, receiver: TransportReceiver) -> None:
         """Start delivering to `receiver`, what came before and the end included; called once."""
 
     def send(self, slices: Sequence[bytes]) -> None:
@@ -87,11 +87,11 @@ class Leg(Protocol):
     def waste(self, work: int) -> None:
         """What was delivered meant nothing; of that a peer has a ration. Args: work - in units.
 
-        Beyond it the peer is read later; one that never stops ends as `LegEnd.flooded` says.
+        Beyond it the peer is read later; one that never stops ends as `TransportEnd.flooded` says.
         """
 
     async def close(self, reason: CloseReason | None = None) -> None:
         """Send what is queued and a close frame, then drop: each within `CLOSE_TIMEOUT_S`."""
 
     async def shut(self) -> None:
-        """End what runs for the leg, and drop its connection if that is still there."""
+        """End what runs for the transport, and drop its connection if that is still there."""

@@ -8,13 +8,13 @@ from vncproxy.access.login_attempts import (
     LONGEST_WAIT_S,
     MAX_SOURCES,
     WINDOW_S,
-    Attempts,
+    LoginAttempts,
 )
 
 
 def test_a_few_wrong_ones_cost_nothing() -> None:
     """A person may mistype."""
-    ours = Attempts()
+    ours = LoginAttempts()
     assert not ours
     for wrong in range(1, FREE):
         assert ours.failed("a", 0.0) == wrong
@@ -24,7 +24,7 @@ def test_a_few_wrong_ones_cost_nothing() -> None:
 
 def test_more_of_them_cost_time_and_the_time_grows() -> None:
     """Each wrong one after a wait doubles the next, up to a bound."""
-    ours, now, waits = Attempts(), 0.0, []
+    ours, now, waits = LoginAttempts(), 0.0, []
     for _ in range(40):
         ours.failed("a", now)
         if wait_s := ours.wait_s("a", now):
@@ -38,7 +38,7 @@ def test_more_of_them_cost_time_and_the_time_grows() -> None:
 
 def test_sources_are_apart() -> None:
     """One that guesses doesn't hold up the others."""
-    ours = Attempts()
+    ours = LoginAttempts()
     for _ in range(FREE):
         ours.failed("a", 0.0)
     assert ours.wait_s("a", 0.0) > 0
@@ -47,7 +47,7 @@ def test_sources_are_apart() -> None:
 
 def test_a_quiet_minute_begins_anew() -> None:
     """After the wait and a minute more the wrong ones of before are forgotten."""
-    ours = Attempts()
+    ours = LoginAttempts()
     for _ in range(FREE):
         ours.failed("a", 0.0)
     assert ours.failed("a", FIRST_WAIT_S + WINDOW_S) == FREE + 1
@@ -56,7 +56,7 @@ def test_a_quiet_minute_begins_anew() -> None:
 
 def test_the_right_one_begins_anew() -> None:
     """What went before was a slip."""
-    ours = Attempts()
+    ours = LoginAttempts()
     ours.failed("a", 0.0)
     ours.succeeded("a")
     ours.succeeded("b")
@@ -65,7 +65,7 @@ def test_the_right_one_begins_anew() -> None:
 
 def test_sources_are_bounded() -> None:
     """A guesser with many addresses fills no memory."""
-    ours = Attempts()
+    ours = LoginAttempts()
     for number in range(MAX_SOURCES + 10):
         ours.failed(f"{number}", 0.0)
     assert len(ours._sources) == MAX_SOURCES

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.console.fakes import until
 from vncproxy.access import lookup_cache as module
-from vncproxy.access.lookup_cache import FRESH_FOR_S, MAX_KEPT, THREADS, Lookups
+from vncproxy.access.lookup_cache import FRESH_FOR_S, MAX_KEPT, THREADS, LookupCache
 
 LONG_S = 20.0
 SHORT_S = 0.02
@@ -26,7 +26,7 @@ class Machine:
         self.may_answer = threading.Event()
         self.may_answer.set()
         self.fault: Exception | None = None
-        self.lookups = Lookups(self.look_up, lambda: self.now)
+        self.lookups = LookupCache(self.look_up, lambda: self.now)
 
     def look_up(self, key: str) -> str:
         """In a thread."""

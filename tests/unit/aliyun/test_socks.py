@@ -142,10 +142,10 @@ async def test_a_gateway_is_dialled_through_it() -> None:
             how = DialSettings(
                 client_context(None), None, proxies(proxy, f"ann:{PASSWORD}@").proxy_for
             )
-            leg = await dial(Url("gateway.test", port), 5.0, how)
+            transport = await dial(Url("gateway.test", port), 5.0, how)
             await heard.wait()
-            await leg.close()
-            await leg.shut()
+            await transport.close()
+            await transport.shut()
             assert proxy.asked == ["gateway.test"]
             wrong = DialSettings(client_context(None), None, proxies(proxy, "ann:no@").proxy_for)
             with pytest.raises(UpstreamRefused, match="refused the user or the password"):

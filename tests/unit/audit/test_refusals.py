@@ -1,4 +1,4 @@
-"""Refusals for the audit."""
+"""RefusalLog for the audit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from vncproxy.audit import refusals as module
 from vncproxy.audit.record import Entry, Event
-from vncproxy.audit.refusals import BEYOND, MAX_KINDS, MAX_TOLD, WINDOW_S, Refusals
+from vncproxy.audit.refusals import BEYOND, MAX_KINDS, MAX_TOLD, WINDOW_S, RefusalLog
 
 
 def refusal(user: str = "ann", text: str = "Try again in 5 s.") -> Entry:
@@ -19,7 +19,7 @@ def refusal(user: str = "ann", text: str = "Try again in 5 s.") -> Entry:
 
 def test_the_first_is_recorded_and_the_rest_counted() -> None:
     """Once a minute, with the newest text; a kind that stops is forgotten."""
-    ours = Refusals()
+    ours = RefusalLog()
     assert [one.count for one in ours.note(refusal(), 0.0)] == [1]
     for second in range(749):
         assert ours.note(refusal(text=f"Try again in {second} s."), 0.1) == []
@@ -32,13 +32,13 @@ def test_the_first_is_recorded_and_the_rest_counted() -> None:
 
 def test_kinds_are_told_apart() -> None:
     """Another user's refusal is another."""
-    ours = Refusals()
+    ours = RefusalLog()
     assert len(ours.note(refusal("ann"), 0.0) + ours.note(refusal("bob"), 0.0)) == 2
 
 
 def test_nothing_is_missing_at_the_end() -> None:
     """What is outstanding is recorded, once."""
-    ours = Refusals()
+    ours = RefusalLog()
     for _ in range(5):
         ours.note(refusal(), 0.0)
     assert [one.count for one in ours.rest()] == [4]
@@ -47,7 +47,7 @@ def test_nothing_is_missing_at_the_end() -> None:
 
 def test_many_kinds_are_bounded_and_none_is_lost() -> None:
     """The oldest is recorded when it has to go."""
-    ours = Refusals()
+    ours = RefusalLog()
     counts = 0
     for number in range(3 * MAX_KINDS):
         for _ in range(2):
@@ -58,7 +58,7 @@ def test_many_kinds_are_bounded_and_none_is_lost() -> None:
 
 def test_a_source_has_one_kind_from_all_its_addresses() -> None:
     """The newest address stands in the count."""
-    ours, told = Refusals(), []
+    ours, told = RefusalLog(), []
     for number in range(250):
         entry = replace(refusal(), address=f"127.0.0.{number}")
         told += ours.note(entry, 0.0, "uid 1000")
@@ -69,7 +69,7 @@ def test_a_source_has_one_kind_from_all_its_addresses() -> None:
 
 def test_all_kinds_together_are_capped_for_each_minute() -> None:
     """However many there are, and however long it goes on; and none is missing from the sum."""
-    ours, sent = Refusals(), 0
+    ours, sent = RefusalLog(), 0
     told: list[Entry] = []
     for minute in range(5):
         before = len(told)
@@ -93,7 +93,7 @@ async def test_it_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a count doesn't wait for the next refusal."""
     monkeypatch.setattr(module, "WINDOW_S", 0.0)
     monkeypatch.setattr(module, "LOOK_INTERVAL_S", 0.001)
-    ours, told = Refusals(), asyncio.Queue[Entry]()
+    ours, told = RefusalLog(), asyncio.Queue[Entry]()
     for _ in range(3):
         ours.note(refusal(), 0.0)
     watching = asyncio.create_task(ours.watch(told.put_nowait))

@@ -10,7 +10,7 @@ import pytest
 
 from tests.real.peers.valkey import ValkeyServer
 from tests.unit.throttle.usage import usage_of
-from vncproxy.cluster.cluster import Bastion, bastion_of, store_password
+from vncproxy.cluster.cluster import Cluster, bastion_of, store_password
 from vncproxy.cluster.ownership import LocalOwnership, Owner
 from vncproxy.config.model import Throttle
 from vncproxy.throttle.budget import Budget
@@ -36,7 +36,7 @@ async def test_a_single_daemon(tmp_path: Path, store: str, kind: type) -> None:
     assert store_password(Throttle(store=store)) is None
 
 
-def shared(throttle: Throttle, state: Path) -> Bastion:
+def shared(throttle: Throttle, state: Path) -> Cluster:
     """A daemon with this state directory, which names it."""
     state.mkdir()
     return bastion_of(throttle, BUDGET, state, daemon_id=state.name)

@@ -1,4 +1,4 @@
-"""A leg in memory, and what the console's tests say over it."""
+"""A transport in memory, and what the console's tests say over it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import struct
 from collections.abc import Callable, Sequence
 
 from vncproxy.errors import CloseReason, Side
-from vncproxy.websocket.transport import ABNORMAL, LegEnd, LegReceiver
+from vncproxy.websocket.transport import ABNORMAL, TransportEnd, TransportReceiver
 
 PIXEL_FORMAT = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
 """What `vncproxy.rfb.pixel_format.PixelFormat()` is on the wire."""
 VERSION = b"RFB 003.008\n"
 
 
-class FakeLeg:
+class FakeTransport:
     """One connection whose far end is the test.
 
     `taken` is what the far end has read; while `stuck` it reads nothing, so what is sent becomes
@@ -32,18 +32,18 @@ class FakeLeg:
         self.sent_bytes = 0
         self._backlog = bytearray()
         self.wasted = 0
-        self._receiver: LegReceiver | None = None
+        self._receiver: TransportReceiver | None = None
         self._ended = False
         self._held = b""
 
-    # The Leg protocol
+    # The Transport protocol
 
     @property
     def backlog_bytes(self) -> int:
         """What the far end hasn't read."""
         return len(self._backlog)
 
-    def attach(self, receiver: LegReceiver) -> None:
+    def attach(self, receiver: TransportReceiver) -> None:
         """Deliver to `receiver`."""
         assert self._receiver is None, "attached twice"
         self._receiver = receiver
@@ -75,13 +75,13 @@ class FakeLeg:
         self.wasted += work
 
     async def close(self, reason: CloseReason | None = None) -> None:
-        """Noted in `closed` and `closed_with`; the end is reported as a real leg does."""
+        """Noted in `closed` and `closed_with`; the end is reported as a real transport does."""
         if self.closed:
             return
         self.closed = True
         self.closed_with = reason
         await asyncio.sleep(0)
-        self._report(LegEnd(Side.DAEMON, reason.code if reason is not None else 1000))
+        self._report(TransportEnd(Side.DAEMON, reason.code if reason is not None else 1000))
 
     async def shut(self) -> None:
         """Noted in `is_shut`."""
@@ -104,7 +104,7 @@ class FakeLeg:
         assert self._receiver is not None, "nobody listens yet"
         self._held += data
         while not self.closed and not self._ended:
-            taken = self._receiver.leg_received(self._held)
+            taken = self._receiver.transport_received(self._held)
             self._held = self._held[taken:]
             if not taken or not self._held or self.paused:
                 break
@@ -118,24 +118,24 @@ class FakeLeg:
         had = bool(self._backlog)
         self._read(size_bytes)
         if had and not self._backlog and self._receiver is not None:
-            self._receiver.leg_drained()
+            self._receiver.transport_drained()
 
     def end(
         self, side: Side = Side.CLOUD, code: int = ABNORMAL, *, broke_rules: bool = False
     ) -> None:
         """The connection ends."""
-        self._report(LegEnd(side, code, broke_rules=broke_rules))
+        self._report(TransportEnd(side, code, broke_rules=broke_rules))
 
     def _read(self, size_bytes: int) -> None:
         self.taken += self._backlog[:size_bytes]
         del self._backlog[:size_bytes]
         self.sent_bytes += size_bytes
 
-    def _report(self, end: LegEnd) -> None:
+    def _report(self, end: TransportEnd) -> None:
         if not self._ended:
             self._ended = True
             if self._receiver is not None:
-                self._receiver.leg_ended(end)
+                self._receiver.transport_ended(end)
 
     def take(self) -> bytes:
         """What the far end has read since the last call."""

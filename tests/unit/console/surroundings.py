@@ -12,11 +12,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tests.unit.console.fakes import FakeLeg, greeting
+from tests.unit.console.fakes import FakeTransport, greeting
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Limits
 from vncproxy.console.console import Console
-from vncproxy.console.dependencies import ConsoleParts
+from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.keepalive_memory import LearnedStore
 from vncproxy.console.viewer import Viewer
@@ -26,7 +26,7 @@ from vncproxy.observe.metrics import Metrics
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.ledger import Booking, TooLong
 from vncproxy.throttle.memory import MemoryLedger
-from vncproxy.websocket.transport import Leg, LegReceiver
+from vncproxy.websocket.transport import Transport, TransportReceiver
 
 TOKEN = "Dvh%2FIA%2BYc73gWO48"
 INSTANCE = ConsoleInstance(id="i-one", region="cn-test", alias="one")
@@ -130,7 +130,7 @@ class Cloud:
         return state
 
 
-class GatewayLeg(FakeLeg):
+class GatewayTransport(FakeTransport):
     """A link's far end: says `first` when somebody listens; notes when its close is complete.
 
     With `close_hangs` that is when it is `released`.
@@ -144,7 +144,7 @@ class GatewayLeg(FakeLeg):
         self._first = first
         self._notes = notes
 
-    def attach(self, receiver: LegReceiver) -> None:
+    def attach(self, receiver: TransportReceiver) -> None:
         """Greet."""
         super().attach(receiver)
         if self._first:
@@ -169,13 +169,13 @@ class Gateway:
         """A gateway with a server behind it that wants no password."""
         self.first = greeting()
         self.faults: deque[VncproxyError] = deque()
-        self.legs: list[GatewayLeg] = []
+        self.transports: list[GatewayTransport] = []
         self.timeouts_s: list[float] = []
         self.hanging = False
         self.released = asyncio.Event()
         self._notes = notes
 
-    async def __call__(self, url: VncUrl, timeout_s: float) -> Leg:
+    async def __call__(self, url: VncUrl, timeout_s: float) -> Transport:
         """A new link."""
         assert url.reveal().endswith(TOKEN)
         self._notes.append("dial")
@@ -184,12 +184,12 @@ class Gateway:
             await self.released.wait()
         if self.faults:
             raise self.faults.popleft()
-        leg = GatewayLeg(self.first, self._notes)
-        self.legs.append(leg)
-        return leg
+        transport = GatewayTransport(self.first, self._notes)
+        self.transports.append(transport)
+        return transport
 
 
-class ViewerLeg(FakeLeg):
+class BrowserTransport(FakeTransport):
     """A viewer's far end: notes when it is told to go."""
 
     def __init__(self, notes: Notes) -> None:
@@ -215,7 +215,7 @@ class Surroundings:
         self.gateway = Gateway(self.notes)
         self.metrics = Metrics()
         self.closed: list[Console] = []
-        self.parts = ConsoleParts(
+        self.parts = ConsoleDependencies(
             limits=Limits(**limits),
             ledger=self.ledger,
             cloud=self.cloud,
@@ -231,7 +231,7 @@ class Surroundings:
         self._ids = count(1)
 
     async def console(self, password: str | None = None, **parts: Any) -> Console:
-        """Args: password - from a file; parts - of `ConsoleParts`, other than usual."""
+        """Args: password - from a file; parts - of `ConsoleDependencies`, other than usual."""
         console = await Console.prepared(
             replace(INSTANCE, password=password), replace(self.parts, **parts), self.closed.append
         )
@@ -245,9 +245,9 @@ class Surroundings:
         may_control: bool = True,
         user: str = "ann",
         native: bool = False,
-    ) -> tuple[Viewer, ViewerLeg]:
+    ) -> tuple[Viewer, BrowserTransport]:
         """A viewer that has joined nothing yet, and its far end."""
-        leg = ViewerLeg(self.notes)
+        transport = BrowserTransport(self.notes)
         identity = ViewerIdentity(
             f"v{next(self._ids)}",
             user,
@@ -257,9 +257,9 @@ class Surroundings:
             may_control=may_control,
             native=native,
         )
-        viewer = Viewer(identity, leg, _WATCHES)
+        viewer = Viewer(identity, transport, _WATCHES)
         self._viewers.append(viewer)
-        return viewer, leg
+        return viewer, transport
 
     def join(self, console: Console, **viewer: Any) -> Viewer:
         """A viewer that joins."""
@@ -268,9 +268,9 @@ class Surroundings:
         return joining
 
     @property
-    def leg(self) -> GatewayLeg:
+    def transport(self) -> GatewayTransport:
         """The newest link's far end."""
-        return self.gateway.legs[-1]
+        return self.gateway.transports[-1]
 
     def count(self, what: str) -> int:
         """How often this was noted."""
@@ -284,8 +284,8 @@ class Surroundings:
 
     async def leave(self) -> None:
         """End whatever runs."""
-        for leg in self.gateway.legs:
-            leg.close_hangs = False
+        for transport in self.gateway.transports:
+            transport.close_hangs = False
         for console in self._consoles:
             await console.close(KICKED)
         for viewer in self._viewers:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.console.fakes import FakeLeg
+from tests.unit.console.fakes import FakeTransport
 from vncproxy.audit.record import Event
 from vncproxy.console.audit_entries import (
     closed,
@@ -58,7 +58,7 @@ def test_what_the_door_does_not_know_is_left_out() -> None:
 
 async def test_how_a_session_ended() -> None:
     """With what it used: links, bytes, time; and the reason in the contract's words."""
-    viewer = Viewer(ANN, FakeLeg(), ViewerLimits(0.0, 0.0, 30.0, 1 << 20))
+    viewer = Viewer(ANN, FakeTransport(), ViewerLimits(0.0, 0.0, 30.0, 1 << 20))
     viewer.bytes_in, viewer.bytes_out = 5, 700
     viewer.close(KICKED)
     await viewer.abandon()

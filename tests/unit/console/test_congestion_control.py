@@ -6,7 +6,12 @@ from collections import deque
 
 import pytest
 
-from vncproxy.console.congestion_control import FIRST_WINDOW_BYTES, FLOOR_BYTES, SLACK_S, Pace
+from vncproxy.console.congestion_control import (
+    FIRST_WINDOW_BYTES,
+    FLOOR_BYTES,
+    SLACK_S,
+    CongestionControl,
+)
 
 MAX_BYTES = 8 << 20
 MESSAGE_BYTES = 20_000
@@ -16,7 +21,7 @@ STEP_S = 0.002
 class Line:
     """Delivers so many bytes a second, after a delay; answers come back after the same delay."""
 
-    def __init__(self, pace: Pace, bytes_per_s: float, one_way_s: float) -> None:
+    def __init__(self, pace: CongestionControl, bytes_per_s: float, one_way_s: float) -> None:
         """Nothing is under way."""
         self.pace = pace
         self.bytes_per_s = bytes_per_s
@@ -61,7 +66,7 @@ class Line:
 @pytest.mark.parametrize("bytes_per_s", [100e3, 1e6, 5e6])
 def test_a_line_is_kept_full_and_never_far_behind(bytes_per_s: float, one_way_s: float) -> None:
     """Almost all of its rate is used, and for minutes no update waits longer than at first."""
-    line = Line(Pace(64 << 20), bytes_per_s, one_way_s)
+    line = Line(CongestionControl(64 << 20), bytes_per_s, one_way_s)
     line.run(12.0)
     round_trip_s = 2 * one_way_s
     window_s = max(FLOOR_BYTES / bytes_per_s, 1.25 * (round_trip_s + SLACK_S))
@@ -74,7 +79,7 @@ def test_a_line_is_kept_full_and_never_far_behind(bytes_per_s: float, one_way_s:
 
 def test_updates_larger_than_the_window_go_one_by_one() -> None:
     """On a slow line the next begins when almost all of the last has arrived."""
-    line = Line(Pace(MAX_BYTES), 100e3, 0.01)
+    line = Line(CongestionControl(MAX_BYTES), 100e3, 0.01)
     line.run(60.0, update_bytes=300_000)
     assert line.delivered_bytes > 0.9 * 60.0 * 100e3
     assert line.longest_wait_s < 3.5
@@ -82,7 +87,7 @@ def test_updates_larger_than_the_window_go_one_by_one() -> None:
 
 def test_a_line_that_becomes_slow_is_noticed() -> None:
     """What was let through before is delivered, then no backlog is left."""
-    line = Line(Pace(MAX_BYTES), 40e6, 0.001)
+    line = Line(CongestionControl(MAX_BYTES), 40e6, 0.001)
     line.run(10.0, every_s=1 / 30)
     line.bytes_per_s = 100e3
     line.run(30.0, every_s=1 / 30)
@@ -92,7 +97,7 @@ def test_a_line_that_becomes_slow_is_noticed() -> None:
 
 def test_without_answers_the_first_window_is_all_that_is_sent() -> None:
     """A viewer that reads nothing is owed no more."""
-    pace = Pace(MAX_BYTES)
+    pace = CongestionControl(MAX_BYTES)
     sent = 0
     while pace.open:
         pace.mark(MESSAGE_BYTES, 0.0)
@@ -102,17 +107,17 @@ def test_without_answers_the_first_window_is_all_that_is_sent() -> None:
 
 def test_the_window_stays_within_its_bounds() -> None:
     """However fast the line, and however slow."""
-    fast = Line(Pace(500_000), 1e9, 0.0)
+    fast = Line(CongestionControl(500_000), 1e9, 0.0)
     fast.run(0.2)
     assert fast.pace.window_bytes == 500_000
-    slow = Line(Pace(MAX_BYTES), 1e3, 0.0)
+    slow = Line(CongestionControl(MAX_BYTES), 1e3, 0.0)
     slow.run(60.0, update_bytes=1000)
     assert slow.pace.window_bytes == FLOOR_BYTES
 
 
 def test_a_round_trip_is_measured_only_while_nothing_is_under_way() -> None:
     """And not again at once."""
-    pace = Pace(MAX_BYTES)
+    pace = CongestionControl(MAX_BYTES)
     bare = pace.probe(1.0)
     assert bare is not None
     assert pace.probe(1.0) is None
@@ -123,7 +128,7 @@ def test_a_round_trip_is_measured_only_while_nothing_is_under_way() -> None:
 
 def test_strange_answers_are_told() -> None:
     """A payload of another's making, one that was answered already, one of another length."""
-    pace = Pace(MAX_BYTES)
+    pace = CongestionControl(MAX_BYTES)
     first, second = pace.mark(10, 0.0), pace.mark(10, 0.0)
     assert not pace.answered(b"\0" * 8, 1.0)
     assert not pace.answered(b"mark", 1.0)
@@ -134,7 +139,7 @@ def test_strange_answers_are_told() -> None:
 
 def test_how_long_an_answer_is_due() -> None:
     """From the oldest fence, or from the last answer if that is later."""
-    pace = Pace(MAX_BYTES)
+    pace = CongestionControl(MAX_BYTES)
     assert pace.unanswered_since is None
     first, second = pace.mark(10, 3.0), pace.mark(10, 4.0)
     assert pace.unanswered_since == 3.0

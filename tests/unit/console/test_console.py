@@ -57,16 +57,16 @@ async def test_nothing_is_dialled_before_a_viewer_comes(around: Surroundings) ->
 async def test_viewers_share_one_link(around: Surroundings) -> None:
     """However many come, before the link is there or after, there is one dial."""
     console = await around.console()
-    legs = []
+    transports = []
     for _ in range(2):
-        viewer, leg = around.viewer()
+        viewer, transport = around.viewer()
         console.join(viewer)
-        legs.append(leg)
+        transports.append(transport)
     await reached(console, State.RUNNING)
-    late, leg = around.viewer()
+    late, transport = around.viewer()
     console.join(late)
-    legs.append(leg)
-    for each in legs:
+    transports.append(transport)
+    for each in transports:
         for data in VIEWER_HANDSHAKE:
             each.deliver(data)
         assert b"guest" in each.taken
@@ -80,9 +80,9 @@ async def test_a_reload_costs_no_dial(around: Surroundings) -> None:
     console, viewer = await running(around)
     viewer.close(LEFT)
     assert console.viewers == []
-    again, leg = around.viewer()
+    again, transport = around.viewer()
     console.join(again)
-    assert leg.take() == VERSION
+    assert transport.take() == VERSION
     await settle()
     assert (console.state, around.count("dial")) == (State.RUNNING, 1)
     assert console.saved.dials_avoided == 1
@@ -102,7 +102,7 @@ async def test_a_reload_while_the_link_is_being_opened_costs_no_dial(
     around.join(console, page=True)
     await settle()
     if not first:
-        around.leg.deliver(greeting())
+        around.transport.deliver(greeting())
         await reached(console, State.RUNNING)
     assert console.state in (State.PASSWORD, State.RUNNING)
     assert around.count("dial") == 1
@@ -113,11 +113,11 @@ async def test_after_linger_the_link_is_closed(clock: Clock, around: Surrounding
     console, viewer = await running(around)
     viewer.close(LEFT)
     await clock.forward(29.0)
-    assert not around.leg.closed
+    assert not around.transport.closed
     await clock.forward(2.0)
     await reached(console, State.CLOSED)
     await console.closed()
-    assert around.leg.closed
+    assert around.transport.closed
     assert around.closed == [console]
 
 
@@ -126,10 +126,10 @@ async def test_linger_ends_when_somebody_comes(clock: Clock, around: Surrounding
     console, viewer = await running(around)
     viewer.close(LEFT)
     await clock.forward(20.0)
-    again, leg = around.viewer()
+    again, transport = around.viewer()
     console.join(again)
     for data in VIEWER_HANDSHAKE:
-        leg.deliver(data)
+        transport.deliver(data)
     await clock.forward(29.0)
     assert console.state is State.RUNNING
 
@@ -154,7 +154,7 @@ async def test_without_linger_the_link_goes_with_its_last_viewer(tmp_path: Path)
         viewer.close(LEFT)
         await reached(console, State.CLOSED)
         await console.closed()
-        assert around.leg.closed
+        assert around.transport.closed
 
 
 async def test_who_leaves_the_queue_for_the_budget_frees_its_place(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ async def test_who_leaves_the_queue_for_the_budget_frees_its_place(tmp_path: Pat
         await around.ledger.spend(await around.ledger.book("i-one", 0))  # type: ignore[arg-type]
         console = await around.console()
         viewer = around.join(console)
-        await until(lambda: console.runner.wait_until)
+        await until(lambda: console.supervisor.wait_until)
         viewer.close(LEFT)
         await reached(console, State.CLOSED)
         await console.closed()
@@ -221,15 +221,15 @@ async def test_a_password_is_waited_for_at_most_max_wait(
 async def test_a_lost_link_starts_the_wait_anew(clock: Clock, around: Surroundings) -> None:
     """A viewer that had a picture waits as long as one that just came."""
     console = await around.console()
-    viewer, leg = around.viewer()
+    viewer, transport = around.viewer()
     console.join(viewer)
     await reached(console, State.RUNNING)
     for data in VIEWER_HANDSHAKE:
-        leg.deliver(data)
+        transport.deliver(data)
     await clock.forward(500.0)
     assert console.patience() == 0.0
     around.cloud.hanging = True
-    around.leg.end()
+    around.transport.end()
     await until(lambda: around.count("call") == 2)
     assert console.patience() == pytest.approx(120.0, abs=1.0)
     await clock.forward(115.0)
@@ -254,11 +254,11 @@ async def test_the_most_patient_viewer_counts(clock: Clock, around: Surroundings
 async def test_once_it_runs_nobody_waits(clock: Clock, around: Surroundings) -> None:
     """max_wait is for a link, not for a session."""
     console = await around.console()
-    viewer, leg = around.viewer()
+    viewer, transport = around.viewer()
     console.join(viewer)
     await reached(console, State.RUNNING)
     for data in VIEWER_HANDSHAKE:
-        leg.deliver(data)
+        transport.deliver(data)
     await clock.forward(1000.0)
     assert viewer.end is None
 
@@ -290,7 +290,7 @@ async def test_all_viewers_hear_the_same_reason(around: Surroundings) -> None:
 async def test_closing_twice_waits_for_the_first(around: Surroundings) -> None:
     """A drain must not run ahead of a console that is closing already."""
     console, _ = await running(around)
-    around.leg.close_hangs = True
+    around.transport.close_hangs = True
     first = asyncio.create_task(console.close(KICKED))
     await reached(console, State.CLOSED)
     second = asyncio.create_task(console.close(KICKED))
@@ -307,7 +307,7 @@ async def test_a_link_that_wont_close_doesnt_keep_the_viewers(
     """They are told after LINK_CLOSE_TIMEOUT_S at the latest."""
     monkeypatch.setattr(module, "LINK_CLOSE_TIMEOUT_S", 0.02)
     console, viewer = await running(around)
-    around.leg.close_hangs = True
+    around.transport.close_hangs = True
     await console.close(KICKED)
     assert code_of(viewer) == (4403, "kicked")
 
@@ -315,7 +315,7 @@ async def test_a_link_that_wont_close_doesnt_keep_the_viewers(
 async def test_a_drain_that_is_cut_short_still_tells_the_viewers(around: Surroundings) -> None:
     """Whoever closes may give up; the console is closed all the same."""
     console, viewer = await running(around)
-    around.leg.close_hangs = True
+    around.transport.close_hangs = True
     closing = asyncio.create_task(console.close(KICKED))
     await reached(console, State.CLOSED)
     await settle()
@@ -330,11 +330,11 @@ async def test_a_closed_console_takes_nobody_in(around: Surroundings) -> None:
     """Who comes too late is left for another console, without a dial."""
     console, _ = await running(around)
     await console.close(KICKED)
-    late, leg = around.viewer()
+    late, transport = around.viewer()
     assert not await console.enter(late)
     assert not console.join(late)
     assert not console.hold("late", late.id)
-    assert (late.end, leg.is_attached, console.viewers) == (None, False, [])
+    assert (late.end, transport.is_attached, console.viewers) == (None, False, [])
     await settle()
     assert around.count("dial") == 1
 
@@ -466,9 +466,9 @@ async def test_the_metrics_follow_it(around: Surroundings) -> None:
 async def test_a_viewer_that_leaves_by_itself_is_removed(around: Surroundings) -> None:
     """Its connection ended: the others stay."""
     console = await around.console()
-    viewer, leg = around.viewer()
+    viewer, transport = around.viewer()
     console.join(viewer)
     other = around.join(console)
-    leg.end()
+    transport.end()
     await until(ended(viewer))
     assert console.viewers == [other]

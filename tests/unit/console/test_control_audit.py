@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.console.surroundings import INSTANCE
 from vncproxy.audit.record import Entry
-from vncproxy.console.control_audit import Move, Witness
+from vncproxy.console.control_audit import ControlAudit, Move
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AuditError
 
@@ -42,9 +42,9 @@ def record() -> Record:
 
 
 @pytest.fixture
-def witness(record: Record) -> Witness:
+def witness(record: Record) -> ControlAudit:
     """Of a console on which Ann and Bob are."""
-    return Witness(INSTANCE, record, {"ann": ANN, "bob": BOB}.get)
+    return ControlAudit(INSTANCE, record, {"ann": ANN, "bob": BOB}.get)
 
 
 def told(entries: list[Entry]) -> list[tuple[object, ...]]:
@@ -82,7 +82,7 @@ def told(entries: list[Entry]) -> list[tuple[object, ...]]:
     ],
 )
 async def test_a_move_is_one_piece(
-    record: Record, witness: Witness, move: Move, expected: list[tuple[object, ...]]
+    record: Record, witness: ControlAudit, move: Move, expected: list[tuple[object, ...]]
 ) -> None:
     """Who lost it and who got it stand one below the other, each naming the other."""
     await witness.moves(move)
@@ -92,14 +92,14 @@ async def test_a_move_is_one_piece(
     assert record.later == []
 
 
-async def test_a_move_that_can_not_be_recorded(record: Record, witness: Witness) -> None:
+async def test_a_move_that_can_not_be_recorded(record: Record, witness: ControlAudit) -> None:
     """It is for the caller not to make it."""
     record.problem = "full"
     with pytest.raises(AuditError, match="full"):
         await witness.moves(Move(None, "ann"))
 
 
-def test_a_move_that_did_not_come_about(record: Record, witness: Witness) -> None:
+def test_a_move_that_did_not_come_about(record: Record, witness: ControlAudit) -> None:
     """The one for whom it was recorded hasn't got it; of one that has left only the id is known."""
     witness.failed(Move("ann", "bob"))
     witness.failed(Move("ann", "gone"))
@@ -110,7 +110,7 @@ def test_a_move_that_did_not_come_about(record: Record, witness: Witness) -> Non
     ]
 
 
-def test_a_controller_that_left(record: Record, witness: Witness) -> None:
+def test_a_controller_that_left(record: Record, witness: ControlAudit) -> None:
     """With whoever has it now, if that is anybody."""
     left = ViewerIdentity("cid", "Cid", "127.0.0.1", "local")
     witness.left(left, None)

@@ -12,8 +12,8 @@ from tests.unit.console.fakes import settle
 from tests.unit.console.surroundings import INSTANCE, Clock
 from vncproxy.audit.record import Entry
 from vncproxy.console.control import Control
-from vncproxy.console.control_audit import Witness
-from vncproxy.console.control_requests import ControlDesk
+from vncproxy.console.control_audit import ControlAudit
+from vncproxy.console.control_requests import ControlRequests
 from vncproxy.console.page_messages import Message
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AuditError
@@ -60,8 +60,8 @@ class House:
         self.moves: list[str | None] = []
         self.changes = 0
         self.tasks: list[asyncio.Task[None]] = []
-        witness = Witness(INSTANCE, self.record, self._identity_of)
-        self.desk = ControlDesk(self.control, self, witness, request_timeout_s=TIMEOUT_S)
+        witness = ControlAudit(INSTANCE, self.record, self._identity_of)
+        self.desk = ControlRequests(self.control, self, witness, request_timeout_s=TIMEOUT_S)
         for name in names:
             self.control.join(name, may_control=name != watcher, take=False)
 

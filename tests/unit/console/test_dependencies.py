@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.unit.console.surroundings import surroundings
-from vncproxy.console.dependencies import FIRST_PAUSE_S, HANDSHAKE_TIMEOUT_S, ConsoleParts
+from vncproxy.console.dependencies import FIRST_PAUSE_S, HANDSHAKE_TIMEOUT_S, ConsoleDependencies
 
 
 async def test_what_is_not_said_is_usual(tmp_path: Path) -> None:
     """Pauses are scattered, handshakes limited, and nothing is recorded."""
     async with surroundings(tmp_path) as around:
         given = around.parts
-        parts = ConsoleParts(
+        parts = ConsoleDependencies(
             given.limits, given.ledger, given.cloud, given.dial, given.learned, given.metrics
         )
     assert parts.recordings is None

@@ -19,26 +19,26 @@ from tests.unit.console.fakes import (
     until,
     update,
 )
-from tests.unit.console.surroundings import INSTANCE, LEFT, Surroundings, ViewerLeg, code_of
+from tests.unit.console.surroundings import INSTANCE, LEFT, BrowserTransport, Surroundings, code_of
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.console.console import Console
 from vncproxy.console.control import Control
 from vncproxy.console.faults import contained
 from vncproxy.console.lifecycle import State
-from vncproxy.console.link_supervisor import Runner
-from vncproxy.console.message_router import Stage
+from vncproxy.console.link_supervisor import LinkSupervisor
+from vncproxy.console.message_router import MessageRouter
 from vncproxy.console.registry import Registry
-from vncproxy.console.session_recordings import RecordingDesk
-from vncproxy.console.shared_screen import Fanout
+from vncproxy.console.session_recordings import SessionRecordings
+from vncproxy.console.shared_screen import SharedScreen
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
-from vncproxy.console.viewer_updates import ViewerScreen
+from vncproxy.console.viewer_updates import ViewerUpdates
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.rfb.client_stream import ClientStream
 from vncproxy.rfb.keepalive import Keepalive
 from vncproxy.rfb.server_stream import ServerStream
 from vncproxy.rfb.viewer_handshake import ViewerHandshake
-from vncproxy.websocket.transport import Leg
+from vncproxy.websocket.transport import Transport
 
 OTHER = replace(INSTANCE, id="i-two", alias="two")
 RESTARTING = CloseReason(CloseCode.RESTARTING, Side.DAEMON, "the daemon is restarting")
@@ -47,11 +47,11 @@ FAULT = RuntimeError("planted")
 
 
 class Planted:
-    """A leg whose `name` raises, from when it is `armed`."""
+    """A transport whose `name` raises, from when it is `armed`."""
 
-    def __init__(self, leg: ViewerLeg, name: str) -> None:
-        """Everything else is `leg`'s."""
-        self.leg = leg
+    def __init__(self, transport: BrowserTransport, name: str) -> None:
+        """Everything else is `transport`'s."""
+        self.transport = transport
         self.name = name
         self.raised = 0
 
@@ -60,7 +60,7 @@ class Planted:
         if name == self.name:
             self.raised += 1
             raise FAULT
-        return getattr(self.leg, name)
+        return getattr(self.transport, name)
 
 
 def always_raises(
@@ -88,7 +88,7 @@ class House:
         self.around = around
         self.registry = Registry(around.parts)
         self.good: Viewer
-        self.good_leg: ViewerLeg
+        self.good_transport: BrowserTransport
         self.other: Viewer
 
     async def enter(self, viewer: Viewer, instance: Any = INSTANCE) -> Console:
@@ -99,20 +99,20 @@ class House:
 
     async def open(self) -> None:
         """Both consoles run, with a good viewer on each."""
-        self.good, self.good_leg = self.around.viewer()
+        self.good, self.good_transport = self.around.viewer()
         console = await self.enter(self.good)
         await until(lambda: console.state is State.RUNNING)
-        talk(self.good_leg, *VIEWER_HANDSHAKE, set_encodings(0), request())
+        talk(self.good_transport, *VIEWER_HANDSHAKE, set_encodings(0), request())
         self.other, _ = self.around.viewer()
         other = await self.enter(self.other, OTHER)
         await until(lambda: other.state is State.RUNNING)
 
-    def bad(self, leg: Any, slow_timeout_s: float = 60) -> Viewer:
-        """A viewer behind this leg, that may have little waiting for it."""
+    def bad(self, transport: Any, slow_timeout_s: float = 60) -> Viewer:
+        """A viewer behind this transport, that may have little waiting for it."""
         limits = ViewerLimits(
             idle_timeout_s=0, max_age_s=0, slow_timeout_s=slow_timeout_s, queue_bytes=1
         )
-        return Viewer(ViewerIdentity("bad", "eve", "127.0.0.1", "local"), leg, limits)
+        return Viewer(ViewerIdentity("bad", "eve", "127.0.0.1", "local"), transport, limits)
 
     async def leaves(self, viewer: Viewer) -> None:
         """As the session ends it."""
@@ -130,14 +130,14 @@ class House:
 
     async def next_viewer_is_served(self) -> None:
         """Whoever comes now gets a console that runs, and its picture."""
-        viewer, leg = self.around.viewer()
+        viewer, transport = self.around.viewer()
         console = await self.enter(viewer)
         await until(lambda: console.state is State.RUNNING)
-        talk(leg, *VIEWER_HANDSHAKE, set_encodings(0), request())
-        leg.take()
-        gateway = cast(Any, console.runner.link)._leg
-        getattr(gateway, "leg", gateway).deliver(update(raw(0, 0, 64, 48)))
-        assert len(leg.taken) > 64 * 48 * 4
+        talk(transport, *VIEWER_HANDSHAKE, set_encodings(0), request())
+        transport.take()
+        gateway = cast(Any, console.supervisor.link)._transport
+        getattr(gateway, "transport", gateway).deliver(update(raw(0, 0, 64, 48)))
+        assert len(transport.taken) > 64 * 48 * 4
         assert viewer.end is None
 
     async def drains(self) -> None:
@@ -156,31 +156,31 @@ async def house(around: Surroundings) -> House:
     return house
 
 
-def talk(leg: ViewerLeg, *messages: bytes) -> None:
+def talk(transport: BrowserTransport, *messages: bytes) -> None:
     """A viewer that is there says this."""
     for data in messages:
-        if leg.is_attached:
-            leg.deliver(data)
+        if transport.is_attached:
+            transport.deliver(data)
 
 
-async def live(house: House, viewer: Viewer, leg: ViewerLeg) -> None:
+async def live(house: House, viewer: Viewer, transport: BrowserTransport) -> None:
     """All that happens to a viewer: it comes, works, is slow, sees a link replaced, and leaves."""
     await house.enter(viewer)
-    talk(leg, *VIEWER_HANDSHAKE, set_encodings(0), request(), key(True, 97), key(False, 97))
-    gateway = house.around.gateway.legs[0]
+    talk(transport, *VIEWER_HANDSHAKE, set_encodings(0), request(), key(True, 97), key(False, 97))
+    gateway = house.around.gateway.transports[0]
     gateway.deliver(update(raw(0, 0, 64, 48)))
-    leg.stuck = True
-    talk(leg, request())
+    transport.stuck = True
+    talk(transport, request())
     gateway.deliver(update(raw(0, 0, 64, 48)))
-    talk(leg, request())
+    talk(transport, request())
     await settle(3)
-    leg.drain()
+    transport.drain()
     await settle()
     links = house.around.count("dial")
     gateway.end()
     await until(lambda: house.around.count("dial") == links + 1)
     await until(lambda: house.console.state is State.RUNNING)
-    house.around.leg.deliver(update(raw(0, 0, 64, 48)))
+    house.around.transport.deliver(update(raw(0, 0, 64, 48)))
     await settle()
     await house.leaves(viewer)
 
@@ -188,10 +188,10 @@ async def live(house: House, viewer: Viewer, leg: ViewerLeg) -> None:
 async def unharmed(house: House) -> None:
     """The good viewer on the same console goes on, the next one comes, and all can end."""
     assert house.good.end is None
-    house.good_leg.take()
-    talk(house.good_leg, request())
-    house.around.leg.deliver(update(raw(0, 0, 64, 48)))
-    assert len(house.good_leg.taken) > 64 * 48 * 4
+    house.good_transport.take()
+    talk(house.good_transport, request())
+    house.around.transport.deliver(update(raw(0, 0, 64, 48)))
+    assert len(house.good_transport.taken) > 64 * 48 * 4
     assert house.console.viewers == [house.good]
     await house.next_viewer_is_served()
     await house.drains()
@@ -200,10 +200,10 @@ async def unharmed(house: House) -> None:
 @pytest.mark.parametrize("name", [*LEG, "sent_bytes"])
 async def test_a_viewer_s_connection_that_raises(house: House, name: str) -> None:
     """Whatever is asked of it, that viewer alone ends."""
-    leg = ViewerLeg(house.around.notes)
-    planted = Planted(leg, name)
+    transport = BrowserTransport(house.around.notes)
+    planted = Planted(transport, name)
     bad = house.bad(planted)
-    await live(house, bad, leg)
+    await live(house, bad, transport)
     assert planted.raised
     expected = (1000, "viewer-left") if name in ("close", "shut") else (1011, "internal")
     assert code_of(bad) == expected
@@ -216,25 +216,25 @@ async def test_a_viewer_s_connection_that_raises(house: House, name: str) -> Non
         (Console, "viewer_ready"),
         (Console, "viewer_said"),
         (Console, "viewer_caught_up"),
-        (Stage, "welcome"),
-        (Stage, "said"),
-        (Stage, "caught_up"),
+        (MessageRouter, "welcome"),
+        (MessageRouter, "said"),
+        (MessageRouter, "caught_up"),
         (Viewer, "_messages"),
         (Viewer, "_shake_hands"),
         (Viewer, "_check_progress"),
         (Control, "leave"),
-        (Fanout, "leave"),
-        (RecordingDesk, "end"),
+        (SharedScreen, "leave"),
+        (SessionRecordings, "end"),
     ],
 )
 async def test_a_viewer_s_callback_that_raises(
     house: House, monkeypatch: pytest.MonkeyPatch, of: type, name: str
 ) -> None:
     """Wherever in the daemon it is raised, that viewer alone ends."""
-    leg = ViewerLeg(house.around.notes)
-    bad = house.bad(leg, slow_timeout_s=0 if name == "_check_progress" else 60)
+    transport = BrowserTransport(house.around.notes)
+    bad = house.bad(transport, slow_timeout_s=0 if name == "_check_progress" else 60)
     raised = always_raises(monkeypatch, of, name, lambda *given: bad in given or bad.id in given)
-    await live(house, bad, leg)
+    await live(house, bad, transport)
     assert raised
     left = name in ("leave", "end")
     assert code_of(bad) == ((1000, "viewer-left") if left else (1011, "internal"))
@@ -246,12 +246,12 @@ async def test_a_viewer_s_parser_that_raises(
     house: House, monkeypatch: pytest.MonkeyPatch, of: type
 ) -> None:
     """What can't be parsed without a fault ends whoever sent it."""
-    leg = ViewerLeg(house.around.notes)
-    bad = house.bad(leg)
+    transport = BrowserTransport(house.around.notes)
+    bad = house.bad(transport)
     raised = always_raises(
         monkeypatch, of, "feed", lambda self, *_: self in (bad.stream, bad._handshake)
     )
-    await live(house, bad, leg)
+    await live(house, bad, transport)
     assert raised
     assert code_of(bad) == (1011, "internal")
     await unharmed(house)
@@ -275,13 +275,13 @@ async def test_a_viewer_s_screen_that_raises(
     house: House, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """What the upstream sends reaches the others all the same, and the link stays."""
-    leg = ViewerLeg(house.around.notes)
-    bad = house.bad(leg)
+    transport = BrowserTransport(house.around.notes)
+    bad = house.bad(transport)
 
-    spared = list(cast(Fanout, house.console.stage.fanout).viewers.values())
-    spared += cast(Fanout, house.registry.consoles[1].stage.fanout).viewers.values()
+    spared = list(cast(SharedScreen, house.console.router.shared_screen).viewers.values())
+    spared += cast(SharedScreen, house.registry.consoles[1].router.shared_screen).viewers.values()
 
-    usual = getattr(ViewerScreen, name)
+    usual = getattr(ViewerUpdates, name)
     raised: list[str] = []
 
     def raises(self: Any, *args: Any, **how: Any) -> Any:
@@ -291,11 +291,11 @@ async def test_a_viewer_s_screen_that_raises(
         return getattr(usual, "__wrapped__", usual)(self, *args, **how)
 
     guarded = contained(raises) if hasattr(usual, "__wrapped__") else raises
-    monkeypatch.setattr(ViewerScreen, name, guarded)
-    await live(house, bad, leg)
+    monkeypatch.setattr(ViewerUpdates, name, guarded)
+    await live(house, bad, transport)
     assert raised
     assert code_of(bad) == (1011, "internal")
-    monkeypatch.setattr(ViewerScreen, name, usual)
+    monkeypatch.setattr(ViewerUpdates, name, usual)
     await unharmed(house)
 
 
@@ -304,23 +304,23 @@ async def test_a_viewer_s_screen_that_raises(
 
 async def serve_one_link(house: House) -> None:
     """All that happens to a link: it opens, is used, is slow, brings pictures, and is lost."""
-    leg = house.around.leg
-    if leg.is_attached:
+    transport = house.around.transport
+    if transport.is_attached:
         await until(lambda: house.good.end or house.console.state is State.RUNNING)
-        talk(house.good_leg, *VIEWER_HANDSHAKE, set_encodings(0), request())
-        leg.stuck = True
-        talk(house.good_leg, key(True, 97), key(False, 97), request())
-        leg.drain()
-        leg.deliver(update(raw(0, 0, 64, 48)))
-        leg.end()
+        talk(house.good_transport, *VIEWER_HANDSHAKE, set_encodings(0), request())
+        transport.stuck = True
+        talk(house.good_transport, key(True, 97), key(False, 97), request())
+        transport.drain()
+        transport.deliver(update(raw(0, 0, 64, 48)))
+        transport.end()
     await settle()
 
 
 async def with_a_bad_link(house: House) -> None:
     """The console is served by a link that goes wrong; the neighbour runs."""
-    house.good, house.good_leg = house.around.viewer()
+    house.good, house.good_transport = house.around.viewer()
     await house.enter(house.good)
-    await until(lambda: house.around.gateway.legs[1:])
+    await until(lambda: house.around.gateway.transports[1:])
     await serve_one_link(house)
     console = house.registry.get(INSTANCE.id)
     await until(
@@ -346,12 +346,12 @@ async def test_a_link_s_connection_that_raises(neighbour: House, name: str) -> N
     usual = neighbour.around.gateway
     planted: list[Planted] = []
 
-    async def dial(url: VncUrl, timeout_s: float) -> Leg:
-        leg = await usual(url, timeout_s)
+    async def dial(url: VncUrl, timeout_s: float) -> Transport:
+        transport = await usual(url, timeout_s)
         if planted:
-            return leg
-        planted.append(Planted(cast(Any, leg), name))
-        return cast(Leg, planted[0])
+            return transport
+        planted.append(Planted(cast(Any, transport), name))
+        return cast(Transport, planted[0])
 
     neighbour.registry._parts = replace(neighbour.registry._parts, dial=dial)
     await with_a_bad_link(neighbour)
@@ -361,13 +361,13 @@ async def test_a_link_s_connection_that_raises(neighbour: House, name: str) -> N
 @pytest.mark.parametrize(
     ("of", "name"),
     [
-        (Runner, "link_said"),
-        (Runner, "link_caught_up"),
-        (Runner, "link_ended"),
-        (Stage, "link_up"),
-        (Stage, "link_down"),
-        (Stage, "link_said"),
-        (Stage, "link_caught_up"),
+        (LinkSupervisor, "link_said"),
+        (LinkSupervisor, "link_caught_up"),
+        (LinkSupervisor, "link_ended"),
+        (MessageRouter, "link_up"),
+        (MessageRouter, "link_down"),
+        (MessageRouter, "link_said"),
+        (MessageRouter, "link_caught_up"),
         (ServerStream, "feed"),
         (Keepalive, "sent"),
     ],

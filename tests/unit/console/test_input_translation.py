@@ -16,7 +16,7 @@ from vncproxy.console.input_translation import (
     pointer_form,
     upstream_form,
 )
-from vncproxy.console.screen_state import ScreenMemory
+from vncproxy.console.screen_state import ScreenState
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.client_events import (
     ClientEvent,
@@ -46,9 +46,9 @@ def qemu_key(down: int, keysym: int, keycode: int = 30) -> bytes:
     return struct.pack(">BBHII", 255, 0, down, keysym, keycode)
 
 
-def screen(*confirmed: int) -> ScreenMemory:
+def screen(*confirmed: int) -> ScreenState:
     """An upstream that has confirmed these."""
-    memory = ScreenMemory(64, 48, "guest", PixelFormat())
+    memory = ScreenState(64, 48, "guest", PixelFormat())
     for encoding in confirmed:
         memory.take(RectangleReceived(0, 0, 64, 48, encoding, bytes(4)))
     return memory

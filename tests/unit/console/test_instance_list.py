@@ -11,7 +11,7 @@ from tests.unit.console.fakes import until
 from tests.unit.console.surroundings import Clock
 from vncproxy.aliyun.instances import EcsInstance
 from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.instance_list import FRESH_FOR_S, Inventory
+from vncproxy.console.instance_list import FRESH_FOR_S, InstanceList
 from vncproxy.errors import CloudError, CloudErrorKind
 
 WEB = ConsoleInstance(id="i-web", region="cn-a", alias="web-1", password="abc123")
@@ -52,7 +52,7 @@ class Lister:
 async def test_the_configured_ones_are_shown_with_what_the_cloud_knows() -> None:
     """Alias, region and password are ours; name, state, system and tags are the cloud's."""
     cloud = Lister(cn_a=[seen("i-web", name="Shop", tags={"team": "b", "a": "c"})])
-    shown = await Inventory([WEB, DB], cloud, []).all()
+    shown = await InstanceList([WEB, DB], cloud, []).all()
     assert cloud.asked == [("cn-a", ["i-web"]), ("cn-b", ["i-db"])]
     web, db = shown
     assert (web.alias, web.password, web.windows) == ("web-1", "abc123", False)
@@ -64,7 +64,7 @@ async def test_the_configured_ones_are_shown_with_what_the_cloud_knows() -> None
 async def test_a_configured_one_is_found_without_asking() -> None:
     """By alias and by id, even if the cloud can't be reached."""
     cloud = Lister()
-    inventory = Inventory([WEB, DB], cloud, ["cn-a"])
+    inventory = InstanceList([WEB, DB], cloud, ["cn-a"])
     assert await inventory.find("web-1") == WEB
     assert await inventory.find("i-db") == DB
     assert cloud.asked == []
@@ -73,7 +73,7 @@ async def test_a_configured_one_is_found_without_asking() -> None:
 async def test_nothing_else_is_found_without_discovery() -> None:
     """What isn't configured isn't asked for either."""
     cloud = Lister(cn_a=[seen("i-new")])
-    inventory = Inventory([WEB], cloud, [])
+    inventory = InstanceList([WEB], cloud, [])
     assert await inventory.find("i-new") is None
     assert cloud.asked == []
 
@@ -81,7 +81,7 @@ async def test_nothing_else_is_found_without_discovery() -> None:
 async def test_discovery_lists_whole_regions() -> None:
     """The configured ones of other regions are asked for by id; a discovered alias is the id."""
     cloud = Lister(cn_a=[seen("i-web", name="Shop"), seen("i-new", name="web-1")], cn_b=[])
-    inventory = Inventory([WEB, DB], cloud, ["cn-a"])
+    inventory = InstanceList([WEB, DB], cloud, ["cn-a"])
     new = await inventory.find("i-new")
     assert cloud.asked == [("cn-a", None), ("cn-b", ["i-db"])]
     assert new is not None
@@ -95,7 +95,7 @@ async def test_discovery_lists_whole_regions() -> None:
 async def test_what_was_seen_is_shown_again_for_a_while(clock: Clock) -> None:
     """The list of instances may be asked for often; the cloud isn't, not even after a miss."""
     cloud = Lister(cn_a=[seen("i-new")])
-    inventory = Inventory([], cloud, ["cn-a"])
+    inventory = InstanceList([], cloud, ["cn-a"])
     await inventory.all()
     await inventory.all()
     assert await inventory.find("i-missing") is None
@@ -109,7 +109,7 @@ async def test_what_was_seen_is_shown_again_for_a_while(clock: Clock) -> None:
 async def test_a_cloud_that_says_no_is_told_and_hides_nothing(clock: Clock) -> None:
     """The problem is kept for the page; what was seen before stays, without its state."""
     cloud = Lister(cn_a=[seen("i-web"), seen("i-new")], cn_b=[seen("i-db", "cn-b")])
-    inventory = Inventory([WEB, DB], cloud, ["cn-a"])
+    inventory = InstanceList([WEB, DB], cloud, ["cn-a"])
     await inventory.all()
     assert inventory.problem is None
     await clock.forward(FRESH_FOR_S + 1.0)
@@ -134,7 +134,7 @@ async def test_a_cloud_that_says_no_is_told_and_hides_nothing(clock: Clock) -> N
 
 async def test_without_a_cloud_the_configured_ones_remain() -> None:
     """A daemon that can't list can still open."""
-    inventory = Inventory([WEB], Lister(cn_a=DENIED), [])
+    inventory = InstanceList([WEB], Lister(cn_a=DENIED), [])
     assert await inventory.all() == [WEB]
     assert inventory.problem is DENIED
 
@@ -142,18 +142,18 @@ async def test_without_a_cloud_the_configured_ones_remain() -> None:
 @pytest.mark.parametrize("name", ["", "web", "WEB-1", "i-we"])
 async def test_names_are_exact(name: str) -> None:
     """No prefix and no other case finds an instance."""
-    assert await Inventory([WEB], Lister(), []).find(name) is None
+    assert await InstanceList([WEB], Lister(), []).find(name) is None
 
 
 async def test_a_password_is_never_printed() -> None:
     """Not even in an instance's repr."""
-    assert "abc123" not in repr(await Inventory([WEB], Lister(), []).find("web-1"))
+    assert "abc123" not in repr(await InstanceList([WEB], Lister(), []).find("web-1"))
 
 
 async def test_what_is_known_without_asking() -> None:
     """The configured ones, and what was seen before."""
     cloud = Lister(cn_a=[seen("i-new", tags={"team": "shop"})])
-    inventory = Inventory([WEB], cloud, ["cn-a"])
+    inventory = InstanceList([WEB], cloud, ["cn-a"])
     assert [one.id for one in inventory.known] == ["i-web"]
     assert not cloud.asked
     await inventory.all()
@@ -186,7 +186,7 @@ async def test_regions_are_asked_side_by_side_and_each_once() -> None:
     """Ten regions take as long as one; all who ask meanwhile wait for the same questions."""
     names = [f"cn-{number}" for number in range(10)]
     cloud = SlowLister(names)
-    inventory = Inventory([], cloud, names)
+    inventory = InstanceList([], cloud, names)
     asking = [asyncio.create_task(inventory.all()) for _ in range(5)]
     await until(lambda: cloud.under_way == 10)
     asking.pop().cancel()
@@ -199,7 +199,7 @@ async def test_regions_are_asked_side_by_side_and_each_once() -> None:
 async def test_a_silent_region_holds_up_nobody_who_wants_another() -> None:
     """What is elsewhere is found at once; the list has what is known, and says what isn't."""
     cloud = SlowLister(["cn-silent"], cn_a=[seen("i-new"), seen("i-web", tags={"team": "shop"})])
-    inventory = Inventory([WEB], cloud, ["cn-silent", "cn-a"])
+    inventory = InstanceList([WEB], cloud, ["cn-silent", "cn-a"])
     assert (await inventory.find("i-new")) is not None
     tagged = await inventory.find("web-1", with_tags=True)
     assert tagged is not None

@@ -1,4 +1,4 @@
-"""What a console learns of its instance; more with its runner, in test_runner."""
+"""What a console learns of its instance; more with its supervisor, in test_runner."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.console.surroundings import INSTANCE, Surroundings, surroundings
 from vncproxy.console import keepalive_learning as module
-from vncproxy.console.keepalive_learning import Learner
+from vncproxy.console.keepalive_learning import KeepaliveLearning
 from vncproxy.errors import CloudError, CloudErrorKind
 from vncproxy.rfb.held_input import HeldInput
 from vncproxy.rfb.keepalive import KeepaliveClass, KeepaliveMemory
@@ -25,36 +25,36 @@ async def around(tmp_path: Path) -> AsyncIterator[Surroundings]:
         yield made
 
 
-async def recalled(around: Surroundings) -> Learner:
-    """A learner of the instance, as a console has it."""
-    learner = Learner(INSTANCE, around.parts, HeldInput())
-    await learner.recall()
-    return learner
+async def recalled(around: Surroundings) -> KeepaliveLearning:
+    """A learning of the instance, as a console has it."""
+    learning = KeepaliveLearning(INSTANCE, around.parts, HeldInput())
+    await learning.recall()
+    return learning
 
 
 async def test_nothing_is_known_at_first(around: Surroundings) -> None:
     """Any message counts, and the instance isn't opaque."""
-    learner = await recalled(around)
-    assert (learner.keepalive.memory, learner.opaque) == (KeepaliveMemory(), None)
+    learning = await recalled(around)
+    assert (learning.keepalive.memory, learning.opaque) == (KeepaliveMemory(), None)
 
 
 async def test_what_is_remembered_is_recalled(around: Surroundings) -> None:
     """By the next console of the instance."""
     await (await recalled(around)).found_security(GREETING)
-    learner = await recalled(around)
-    assert learner.opaque is not None
-    assert learner.opaque.greeting == GREETING
-    assert learner.keepalive.kind is KeepaliveClass.ANY
+    learning = await recalled(around)
+    assert learning.opaque is not None
+    assert learning.opaque.greeting == GREETING
+    assert learning.keepalive.kind is KeepaliveClass.ANY
 
 
 async def test_one_unknown_message_alone_is_a_bad_stream(around: Surroundings) -> None:
     """Another one, or a link without any in between, begins the row anew."""
-    learner = await recalled(around)
-    await learner.found_unknown("message 1", GREETING)
-    await learner.found_unknown("message 2", GREETING)
-    await learner.understood()
-    await learner.found_unknown("message 2", GREETING)
-    assert learner.opaque is None
+    learning = await recalled(around)
+    await learning.found_unknown("message 1", GREETING)
+    await learning.found_unknown("message 2", GREETING)
+    await learning.understood()
+    await learning.found_unknown("message 2", GREETING)
+    assert learning.opaque is None
     again = await recalled(around)
     await again.found_unknown("message 2", GREETING)
     assert again.opaque is not None
@@ -66,28 +66,28 @@ async def test_opaque_holds_for_an_hour(
     """Then RFB is tried; the same message once more and it is opaque again."""
     now = 1_790_000_000.0
     monkeypatch.setattr(time, "time", lambda: now)
-    learner = await recalled(around)
+    learning = await recalled(around)
     for _ in range(2):
-        await learner.found_unknown("message 1", GREETING)
+        await learning.found_unknown("message 1", GREETING)
     now += 3599.0
-    assert learner.opaque is not None
+    assert learning.opaque is not None
     now += 1.0
-    assert learner.opaque is None
-    await learner.speaks_rfb()
+    assert learning.opaque is None
+    await learning.speaks_rfb()
     assert (await recalled(around)).opaque is None
-    await learner.found_unknown("message 1", GREETING)
-    assert learner.opaque is not None
+    await learning.found_unknown("message 1", GREETING)
+    assert learning.opaque is not None
 
 
 async def test_what_is_forgotten_is_not_stored_again(around: Surroundings) -> None:
     """By whatever is learned next."""
-    learner = await recalled(around)
-    await learner.found_unknown("message 1", GREETING)
-    await learner.found_security(GREETING)
+    learning = await recalled(around)
+    await learning.found_unknown("message 1", GREETING)
+    await learning.found_security(GREETING)
     await around.parts.learned.forget(INSTANCE.id)
-    learner.forget()
-    assert learner.opaque is None
-    await learner.found_unknown("message 1", GREETING)
+    learning.forget()
+    assert learning.opaque is None
+    await learning.found_unknown("message 1", GREETING)
     assert (await recalled(around)).opaque is None
 
 
@@ -104,8 +104,8 @@ async def test_the_cloud_is_asked_only_where_an_end_wants_an_explanation(
     around: Surroundings, how: dict[str, bool], asked: int
 ) -> None:
     """A call costs a part of the API's own budget."""
-    learner = await recalled(around)
-    await learner.learn(None, **how)
+    learning = await recalled(around)
+    await learning.learn(None, **how)
     assert around.count("status") == asked
 
 
@@ -113,14 +113,14 @@ async def test_a_status_that_can_not_be_had(
     around: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An old one doesn't stand for it, whether the API fails or hangs."""
-    learner = await recalled(around)
-    await learner.ask_status()
-    assert learner.status == "Running"
+    learning = await recalled(around)
+    await learning.ask_status()
+    assert learning.status == "Running"
     around.cloud.states = [CloudError("busy", CloudErrorKind.TRANSIENT, code="Throttling")]
-    await learner.ask_status()
-    assert learner.status == ""
-    learner.status = "Running"
+    await learning.ask_status()
+    assert learning.status == ""
+    learning.status = "Running"
     monkeypatch.setattr(module, "STATUS_TIMEOUT_S", 0.01)
     around.cloud.status_hangs = True
-    await learner.ask_status()
-    assert learner.status == ""
+    await learning.ask_status()
+    assert learning.status == ""

@@ -7,14 +7,22 @@ from collections.abc import Awaitable
 
 import pytest
 
-from tests.unit.console.fakes import PIXEL_FORMAT, VERSION, FakeLeg, greeting, raw, settle, update
+from tests.unit.console.fakes import (
+    PIXEL_FORMAT,
+    VERSION,
+    FakeTransport,
+    greeting,
+    raw,
+    settle,
+    update,
+)
 from vncproxy.console.link import Link, Outcome
 from vncproxy.errors import Side, UpstreamLost, UpstreamProtocolError, VncPasswordError
 from vncproxy.rfb.handshake_events import PasswordNeeded, Ready, UnknownSecurity
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import BellRung, RawEnded, ServerEvent, StreamBroken
 from vncproxy.rfb.vnc_auth import response
-from vncproxy.websocket.transport import LegEnd
+from vncproxy.websocket.transport import TransportEnd
 
 CHALLENGE = bytes(range(16))
 ASKS_FOR_PASSWORD = VERSION + b"\x01\x02" + CHALLENGE
@@ -41,7 +49,7 @@ class Host:
         """Drained."""
         self.told.append("caught up")
 
-    def link_ended(self, link: Link, end: LegEnd) -> None:
+    def link_ended(self, link: Link, end: TransportEnd) -> None:
         """The end."""
         self.told.append(end)
 
@@ -55,16 +63,16 @@ class Setup:
 
     def __init__(self, password: str | None = None, *, opaque: bool = False) -> None:
         """Open; the handshake begins with `shake`."""
-        self.leg = FakeLeg()
+        self.transport = FakeTransport()
         self.host = Host()
-        self.link = Link(self.leg, self.host, password, opaque=opaque)
+        self.link = Link(self.transport, self.host, password, opaque=opaque)
 
     async def shake(self, *pieces: bytes, timeout_s: float = 5.0) -> Outcome:
         """The handshake's outcome after these bytes of the upstream."""
         outcome = asyncio.create_task(self.link.shake_hands(timeout_s))
         await settle()
         for piece in pieces:
-            self.leg.deliver(piece)
+            self.transport.deliver(piece)
         return await outcome
 
     async def run(self) -> Ready:
@@ -81,20 +89,20 @@ async def test_a_handshake_leads_to_the_screen() -> None:
     ready = await setup.shake(*[bytes((byte,)) for byte in greeting(100, 80, "büro")])
     assert isinstance(ready, Ready)
     assert (ready.width, ready.height, ready.name) == (100, 80, "büro")
-    assert bytes(setup.leg.taken) == VERSION + b"\x01" + b"\x01"
+    assert bytes(setup.transport.taken) == VERSION + b"\x01" + b"\x01"
     assert setup.link.bytes_in == len(greeting(100, 80, "büro"))
     assert setup.link.bytes_out == 14
 
 
 async def test_no_byte_overtakes_the_setting_up() -> None:
-    """The leg is paused from ServerInit on; what came with it is told once the console is ready."""
+    """Reading is paused from ServerInit on; what came with it is told once the console is ready."""
     setup = Setup()
     ready = await setup.shake(greeting() + b"\x02" + update(raw(0, 0, 2, 2)))
     assert isinstance(ready, Ready)
-    assert setup.leg.paused
+    assert setup.transport.paused
     assert setup.host.told == []
     setup.link.read_on()
-    assert not setup.leg.paused
+    assert not setup.transport.paused
     await settle()
     assert setup.host.told[0] == BellRung()
     assert any(isinstance(event, RawEnded) for event in setup.host.told)
@@ -104,14 +112,14 @@ async def test_messages_are_told_and_whole_ones_sent() -> None:
     """Both directions are counted."""
     setup = Setup()
     await setup.run()
-    setup.leg.take()
+    setup.transport.take()
     before = setup.link.bytes_in, setup.link.bytes_out
-    setup.leg.deliver(b"\x02\x02")
-    setup.leg.deliver(memoryview(b"\x02"))
+    setup.transport.deliver(b"\x02\x02")
+    setup.transport.deliver(memoryview(b"\x02"))
     setup.link.send([b"one", b"two"])
     setup.link.send([])
     assert setup.host.told == [BellRung()] * 3
-    assert setup.leg.take() == b"onetwo"
+    assert setup.transport.take() == b"onetwo"
     assert (setup.link.bytes_in, setup.link.bytes_out) == (before[0] + 3, before[1] + 6)
 
 
@@ -119,7 +127,7 @@ async def test_broken_rfb_is_told_as_such() -> None:
     """The console decides what to do."""
     setup = Setup()
     await setup.run()
-    setup.leg.deliver(b"\x63")
+    setup.transport.deliver(b"\x63")
     assert isinstance(setup.host.told[-1], StreamBroken)
 
 
@@ -128,7 +136,7 @@ async def test_the_pixel_format_is_followed() -> None:
     setup = Setup()
     await setup.run()
     setup.link.set_pixel_format(PixelFormat(8, 8, False, True, 7, 7, 3, 0, 3, 6))
-    setup.leg.deliver(update(raw(0, 0, 2, 2)[:12] + bytes(4)) + b"\x02")
+    setup.transport.deliver(update(raw(0, 0, 2, 2)[:12] + bytes(4)) + b"\x02")
     assert setup.host.told[-1] == BellRung()
 
 
@@ -136,8 +144,8 @@ async def test_the_password_is_used_when_it_is_asked_for() -> None:
     """And only then."""
     setup = Setup("geheim")
     await setup.shake(ASKS_FOR_PASSWORD, bytes(4), greeting()[18:])
-    assert response("geheim", CHALLENGE) in bytes(setup.leg.taken)
-    assert b"geheim" not in bytes(setup.leg.taken)
+    assert response("geheim", CHALLENGE) in bytes(setup.transport.taken)
+    assert b"geheim" not in bytes(setup.transport.taken)
 
 
 async def test_a_password_that_nobody_gave_is_an_outcome() -> None:
@@ -150,11 +158,11 @@ async def test_security_that_nobody_knows_is_an_outcome() -> None:
     setup = Setup()
     found = await setup.shake(VERSION, b"\x01\x13")
     assert found == UnknownSecurity((0x13,), VERSION + b"\x01\x13", VERSION)
-    assert setup.leg.paused
+    assert setup.transport.paused
     setup.link.relay()
     assert setup.link.opaque
-    assert not setup.leg.paused
-    setup.leg.deliver(b"whatever")
+    assert not setup.transport.paused
+    setup.transport.deliver(b"whatever")
     assert setup.host.told == [b"whatever"]
 
 
@@ -162,11 +170,11 @@ async def test_an_opaque_link_says_nothing_by_itself() -> None:
     """Not even its version line."""
     setup = Setup(opaque=True)
     setup.link.relay()
-    setup.leg.deliver(VERSION)
+    setup.transport.deliver(VERSION)
     assert setup.host.told == [VERSION]
-    assert setup.leg.taken == b""
+    assert setup.transport.taken == b""
     setup.link.send([b"anything"])
-    assert setup.leg.taken == b"anything"
+    assert setup.transport.taken == b"anything"
 
 
 async def fails(outcome: Awaitable[Outcome], fault: type[Exception]) -> str:
@@ -209,11 +217,11 @@ async def test_a_handshake_may_break_off_anywhere(said: bytes) -> None:
     setup = Setup()
     outcome = asyncio.create_task(setup.link.shake_hands(5.0))
     await settle()
-    setup.leg.deliver(said)
-    setup.leg.end()
+    setup.transport.deliver(said)
+    setup.transport.end()
     await fails(outcome, UpstreamLost)
     assert setup.host.told == []
-    assert setup.link.end == LegEnd(Side.CLOUD)
+    assert setup.link.end == TransportEnd(Side.CLOUD)
 
 
 async def test_a_gateway_that_breaks_websocket_rules_is_told() -> None:
@@ -221,7 +229,7 @@ async def test_a_gateway_that_breaks_websocket_rules_is_told() -> None:
     setup = Setup()
     outcome = asyncio.create_task(setup.link.shake_hands(5.0))
     await settle()
-    setup.leg.end(broke_rules=True)
+    setup.transport.end(broke_rules=True)
     await fails(outcome, UpstreamProtocolError)
 
 
@@ -229,9 +237,9 @@ async def test_the_end_is_told_and_nothing_is_sent_afterwards() -> None:
     """With side and code."""
     setup = Setup()
     await setup.run()
-    setup.leg.take()
-    setup.leg.end(Side.CLOUD, 1001)
-    assert setup.host.told == [LegEnd(Side.CLOUD, 1001)]
+    setup.transport.take()
+    setup.transport.end(Side.CLOUD, 1001)
+    assert setup.host.told == [TransportEnd(Side.CLOUD, 1001)]
     sent = setup.link.bytes_out
     setup.link.send([b"late"])
     assert setup.link.bytes_out == sent
@@ -241,17 +249,17 @@ async def test_an_end_before_the_console_is_set_up_is_told() -> None:
     """Between ServerInit and the reading on."""
     setup = Setup()
     await setup.shake(greeting())
-    setup.leg.end()
-    assert setup.host.told == [LegEnd(Side.CLOUD)]
+    setup.transport.end()
+    assert setup.host.told == [TransportEnd(Side.CLOUD)]
 
 
 async def test_closing_frees_the_clouds_slot() -> None:
-    """The leg is closed and what ran for it has ended."""
+    """The transport is closed and what ran for it has ended."""
     setup = Setup()
     await setup.run()
     await setup.link.close()
-    assert setup.leg.closed
-    assert setup.leg.is_shut
+    assert setup.transport.closed
+    assert setup.transport.is_shut
     assert setup.link.end is not None
     assert setup.link.end.side is Side.DAEMON
 
@@ -260,13 +268,13 @@ async def test_backlog_and_pauses_are_the_legs() -> None:
     """The link hands them through."""
     setup = Setup()
     await setup.run()
-    setup.leg.stuck = True
+    setup.transport.stuck = True
     setup.link.send([PIXEL_FORMAT])
     assert setup.link.backlog_bytes == 16
-    setup.leg.drain()
+    setup.transport.drain()
     assert setup.host.told == ["caught up"]
     setup.link.pause()
-    assert setup.leg.paused
+    assert setup.transport.paused
     setup.link.resume()
-    assert not setup.leg.paused
+    assert not setup.transport.paused
     assert 0 <= setup.link.age_s < 60

@@ -19,7 +19,7 @@ from tests.unit.console.surroundings import (
 )
 from tests.unit.throttle.usage import usage_of
 from vncproxy.console.lifecycle import Event
-from vncproxy.console.link_opener import Opener
+from vncproxy.console.link_opener import LinkOpener
 from vncproxy.errors import (
     CloudError,
     CloudErrorKind,
@@ -34,7 +34,7 @@ DENIED = CloudError("may not", CloudErrorKind.PERMANENT, code="Forbidden.RAM")
 
 
 class Steps:
-    """The opener's audience."""
+    """The link_opener's audience."""
 
     def __init__(self) -> None:
         """Nothing happened yet."""
@@ -56,7 +56,7 @@ class Steps:
 
 
 class Scene:
-    """An opener and what is around it."""
+    """An link_opener and what is around it."""
 
     def __init__(self, limit: int = 29) -> None:
         """Everything works."""
@@ -67,7 +67,7 @@ class Scene:
         self.steps = Steps()
         self.slot = asyncio.Event()
         self.slot.set()
-        self.opener = Opener(
+        self.link_opener = LinkOpener(
             INSTANCE,
             self.ledger,
             self.cloud,
@@ -78,7 +78,7 @@ class Scene:
 
     async def open(self, patience_s: float = 120.0) -> object:
         """One link."""
-        return await self.opener.open(self.steps, lambda: patience_s, self._slot_free)
+        return await self.link_opener.open(self.steps, lambda: patience_s, self._slot_free)
 
     async def _slot_free(self) -> None:
         await self.slot.wait()
@@ -103,7 +103,7 @@ URL_TTL_S, DIAL_TIMEOUT_S = 15.0, 12.0
 async def test_the_permit_comes_before_the_call_and_is_spent_right_before_the_dial() -> None:
     """A VncUrl's life doesn't pass in a queue, and nothing is dialled that wasn't counted."""
     scene = Scene()
-    assert await scene.open() is scene.gateway.legs[0]
+    assert await scene.open() is scene.gateway.transports[0]
     assert scene.notes == ["book", "call", "spend", "dial"]
     assert scene.steps.events == [Event.PERMIT_GRANTED, Event.URL_OBTAINED]
     assert (scene.steps.dials, scene.steps.waits_s) == (1, [])
@@ -144,7 +144,7 @@ async def test_a_full_budget_is_waited_for_and_shown(clock: Clock) -> None:
     await clock.forward(50.0)
     assert scene.notes.count("call") == 1
     await clock.forward(12.0)
-    assert await opening is scene.gateway.legs[1]
+    assert await opening is scene.gateway.transports[1]
 
 
 async def test_a_wait_that_nobody_would_sit_out_is_refused() -> None:
@@ -246,9 +246,9 @@ async def test_the_budget_counts_for_what_the_ledger_says_just_now() -> None:
     """A reload may change that while the console is open: its next dial counts so."""
     scene = Scene()
     await scene.open()
-    assert scene.opener.key == INSTANCE.id
+    assert scene.link_opener.key == INSTANCE.id
     scene.ledger.renew(Budget(limit=2, by_account=True))
-    assert scene.opener.key == ACCOUNT
+    assert scene.link_opener.key == ACCOUNT
     await scene.open()
     assert (await usage_of(scene.ledger, "i-another")).used == 2
     with pytest.raises(Throttled):

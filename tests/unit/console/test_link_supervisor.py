@@ -24,9 +24,9 @@ from tests.unit.console.fakes import (
 from tests.unit.console.surroundings import (
     INSTANCE,
     LEFT,
+    BrowserTransport,
     Clock,
     Surroundings,
-    ViewerLeg,
     code_of,
     ended,
     surroundings,
@@ -72,14 +72,14 @@ async def reached(console: Console, state: State) -> None:
     await until(lambda: console.state is state)
 
 
-async def on_screen(around: Surroundings, console: Console) -> tuple[Viewer, ViewerLeg]:
+async def on_screen(around: Surroundings, console: Console) -> tuple[Viewer, BrowserTransport]:
     """A viewer that sees the console's screen, and its far end."""
-    viewer, leg = around.viewer()
+    viewer, transport = around.viewer()
     console.join(viewer)
     await reached(console, State.RUNNING)
     for data in VIEWER_HANDSHAKE:
-        leg.deliver(data)
-    return viewer, leg
+        transport.deliver(data)
+    return viewer, transport
 
 
 async def running(around: Surroundings, console: Console) -> Viewer:
@@ -90,9 +90,9 @@ async def running(around: Surroundings, console: Console) -> Viewer:
 
 async def lose(around: Surroundings, console: Console) -> None:
     """The upstream ends the link; wait for the next one."""
-    links = len(around.gateway.legs)
-    around.leg.end()
-    await until(lambda: len(around.gateway.legs) > links)
+    links = len(around.gateway.transports)
+    around.transport.end()
+    await until(lambda: len(around.gateway.transports) > links)
     await reached(console, State.RUNNING)
 
 
@@ -137,7 +137,7 @@ async def test_what_may_pass_is_tried_again(
     assert viewer.end is None
     assert (around.count("call"), around.count("dial")) == (4, 1)
     assert around.count("cancel") == 3
-    assert console.runner.failure is None
+    assert console.supervisor.failure is None
 
 
 async def test_the_page_is_shown_the_state_of_an_instance_that_isnt_ready(
@@ -148,7 +148,9 @@ async def test_the_page_is_shown_the_state_of_an_instance_that_isnt_ready(
     around.cloud.states = ["Starting"]
     console = await around.console(first_pause_s=10.0)
     around.join(console)
-    await until(lambda: console.runner.wait_until is not None and console.runner.learner.status)
+    await until(
+        lambda: console.supervisor.wait_until is not None and console.supervisor.learning.status
+    )
     shown = state_of(console)
     assert shown["state"] == "resuming"
     assert shown["instance_status"] == "Starting"
@@ -178,14 +180,14 @@ async def test_a_link_that_ends_during_its_handshake_is_tried_again(around: Surr
     console = await around.console()
     for first in (b"", VERSION, VERSION + b"\x01\x01", greeting()[:30]):
         around.gateway.first = first
-        links = len(around.gateway.legs)
+        links = len(around.gateway.transports)
         if not links:
             around.join(console)
-        await until(lambda links=links: len(around.gateway.legs) > links)  # type: ignore[misc]
-        await until(lambda: around.leg.is_attached)
+        await until(lambda links=links: len(around.gateway.transports) > links)  # type: ignore[misc]
+        await until(lambda: around.transport.is_attached)
         await settle()
         around.gateway.first = greeting()
-        around.leg.end()
+        around.transport.end()
     await reached(console, State.RUNNING)
     assert around.count("dial") == 5
 
@@ -195,10 +197,10 @@ async def test_a_handshake_that_hangs_is_given_up_and_tried_again(around: Surrou
     around.gateway.first = VERSION
     console = await around.console(handshake_timeout_s=0.02)
     around.join(console)
-    await until(lambda: around.leg.closed if around.gateway.legs else False)
+    await until(lambda: around.transport.closed if around.gateway.transports else False)
     around.gateway.first = greeting()
     await reached(console, State.RUNNING)
-    assert around.gateway.legs[0].is_shut
+    assert around.gateway.transports[0].is_shut
 
 
 @pytest.mark.parametrize(
@@ -232,7 +234,7 @@ async def test_broken_websocket_rules_end_the_console(around: Surroundings) -> N
     """4500, after a link that had worked too."""
     console = await around.console()
     viewer = await running(around, console)
-    around.leg.end(broke_rules=True)
+    around.transport.end(broke_rules=True)
     await until(ended(viewer))
     assert code_of(viewer) == (4500, "upstream-protocol")
     assert around.links("protocol") == 1
@@ -256,12 +258,12 @@ async def test_a_ledger_that_cannot_be_written_while_a_link_is_lost(around: Surr
     console = await around.console()
     viewer = await running(around, console)
     around.ledger.broken.add("book")
-    around.leg.end()
+    around.transport.end()
     await until(lambda: around.count("book") >= 3)
     assert viewer.end is None
     around.ledger.broken.clear()
     await until(lambda: console.state is State.RUNNING)
-    assert len(around.gateway.legs) == 2
+    assert len(around.gateway.transports) == 2
     assert viewer.end is None
 
 
@@ -313,7 +315,7 @@ async def test_a_wait_for_the_budget_is_shown_as_a_countdown(
         await around.ledger.spend(await around.ledger.book(INSTANCE.id, 0))  # type: ignore[arg-type]
         console = await around.console()
         around.join(console)
-        await until(lambda: console.runner.wait_until)
+        await until(lambda: console.supervisor.wait_until)
         shown = state_of(console)
         assert shown["state"] == "waiting-budget"
         assert shown["wait_s"] == pytest.approx(61.0, abs=1.0)
@@ -330,9 +332,9 @@ async def test_a_fault_of_the_daemon_ends_the_console(around: Surroundings) -> N
 
 
 async def test_a_link_whose_receiver_failed_ends_the_console(around: Surroundings) -> None:
-    """A leg that ends on the daemon's side unasked is a fault, not a loss to be mended."""
+    """A transport that ends on the daemon's side unasked is a fault, not a loss to be mended."""
     viewer = await running(around, await around.console())
-    around.leg.end(Side.DAEMON)
+    around.transport.end(Side.DAEMON)
     await until(ended(viewer))
     assert code_of(viewer) == (1011, "internal")
     assert around.count("dial") == 1
@@ -355,14 +357,14 @@ async def test_pauses_grow_and_are_scattered(
         await until(
             lambda attempt=attempt: (  # type: ignore[misc]
                 console.state is State.RESUMING
-                and console.runner.attempt == attempt
-                and console.runner.wait_until is not None
+                and console.supervisor.attempt == attempt
+                and console.supervisor.wait_until is not None
             )
         )
-        assert console.runner.wait_until is not None
-        pauses.append(console.runner.wait_until - now)
+        assert console.supervisor.wait_until is not None
+        pauses.append(console.supervisor.wait_until - now)
         await settle()
-        console.runner.hurry()
+        console.supervisor.hurry()
     assert pauses == [1.0, 2.0, 4.0, 7.5, 7.5]
     await reached(console, State.RUNNING)
 
@@ -374,11 +376,11 @@ async def test_what_the_cloud_asks_to_wait_is_waited(clock: Clock, around: Surro
     around.join(console)
     await reached(console, State.RESUMING)
     await settle()
-    console.runner.hurry()
+    console.supervisor.hurry()
     await clock.forward(19.0)
     assert around.count("call") == 1
     await clock.forward(1.5)
-    console.runner.hurry()
+    console.supervisor.hurry()
     await reached(console, State.RUNNING)
     assert around.count("call") == 2
 
@@ -394,12 +396,12 @@ async def test_short_links_are_replaced_ever_more_slowly(
     pauses = []
     for age_s in (1.0, 1.0, 1.0, 31.0, 1.0):
         await clock.forward(age_s)
-        around.leg.end()
-        await until(lambda: console.state is State.RESUMING and console.runner.wait_until)
-        assert console.runner.wait_until is not None
-        pauses.append(console.runner.wait_until - now)
+        around.transport.end()
+        await until(lambda: console.state is State.RESUMING and console.supervisor.wait_until)
+        assert console.supervisor.wait_until is not None
+        pauses.append(console.supervisor.wait_until - now)
         await settle()
-        console.runner.hurry()
+        console.supervisor.hurry()
         await reached(console, State.RUNNING)
     assert pauses == [1.0, 2.0, 4.0, 1.0, 2.0]
 
@@ -409,8 +411,8 @@ async def test_a_loss_is_seen_at_once(around: Surroundings) -> None:
     around.cloud.status_hangs = True
     console = await around.console()
     await running(around, console)
-    around.leg.close_hangs = True
-    around.leg.end()
+    around.transport.close_hangs = True
+    around.transport.end()
     await settle(2)
     assert console.state is State.RESUMING
     around.join(console)
@@ -418,7 +420,7 @@ async def test_a_loss_is_seen_at_once(around: Surroundings) -> None:
     await until(lambda: around.count("book") == 2)
     await settle()
     assert (around.count("status"), around.count("call")) == (1, 1)
-    around.leg.released.set()
+    around.transport.released.set()
     await reached(console, State.RUNNING)
     assert around.count("dial") == 2
 
@@ -428,14 +430,14 @@ async def test_broken_rules_are_no_connection_to_share(around: Surroundings) -> 
     console = await around.console()
     viewer = around.join(console)
     await reached(console, State.RUNNING)
-    around.leg.close_hangs = True
-    around.leg.deliver(b"\0\0\0\1" + b"\xff\xff" * 4 + bytes(4))
+    around.transport.close_hangs = True
+    around.transport.deliver(b"\0\0\0\1" + b"\xff\xff" * 4 + bytes(4))
     await settle()
     assert console.state is State.CLOSED
     late, _ = around.viewer()
     assert not console.join(late)
     assert console.saved.dials_avoided == 0
-    around.leg.released.set()
+    around.transport.released.set()
     await until(ended(viewer))
     assert code_of(viewer) == (4500, "upstream-protocol")
 
@@ -447,11 +449,11 @@ async def test_who_comes_while_a_deserted_link_is_closed_has_the_next_one(
     console = await around.console()
     viewer = await running(around, console)
     viewer.close(LEFT)
-    around.leg.close_hangs = True
-    around.leg.end()
+    around.transport.close_hangs = True
+    around.transport.end()
     await settle()
     late = around.join(console)
-    around.leg.released.set()
+    around.transport.released.set()
     await reached(console, State.RUNNING)
     assert late.end is None
     assert around.count("dial") == 2
@@ -464,17 +466,17 @@ async def test_an_upstream_that_stops_answering_is_replaced(
     console = await around.console()
     viewer, _ = await on_screen(around, console)
     await clock.forward(1.0)
-    assert around.leg.take().endswith(ONE_PIXEL)
-    around.leg.deliver(update(raw(0, 0, 16, 1)))
+    assert around.transport.take().endswith(ONE_PIXEL)
+    around.transport.deliver(update(raw(0, 0, 16, 1)))
     await idle(clock, 60.0)
-    assert ONE_PIXEL in around.leg.take()
+    assert ONE_PIXEL in around.transport.take()
     await idle(clock, 10.0)
-    assert len(around.gateway.legs) == 1
+    assert len(around.gateway.transports) == 1
     await idle(clock, 5.0)
-    await until(lambda: len(around.gateway.legs) == 2)
+    await until(lambda: len(around.gateway.transports) == 2)
     await reached(console, State.RUNNING)
     assert viewer.end is None
-    assert around.gateway.legs[0].closed
+    assert around.gateway.transports[0].closed
     assert around.links("lost") == 1
     assert memory(console) == KeepaliveMemory()
 
@@ -485,7 +487,7 @@ async def test_a_lost_link_nobody_watches_is_not_replaced(around: Surroundings) 
     viewer = await running(around, console)
     viewer.close(LEFT)
     assert console.state is State.RUNNING
-    around.leg.end()
+    around.transport.end()
     await reached(console, State.CLOSED)
     assert around.count("dial") == 1
 
@@ -530,16 +532,16 @@ async def test_the_page_gives_the_password(around: Surroundings) -> None:
     console = await around.console()
     viewer = around.join(console, page=True)
     await reached(console, State.PASSWORD)
-    assert around.gateway.legs[0].closed
-    assert console.runner.link is None
-    console.runner.give_password("abc123")
-    await until(lambda: len(around.gateway.legs) == 2)
+    assert around.gateway.transports[0].closed
+    assert console.supervisor.link is None
+    console.supervisor.give_password("abc123")
+    await until(lambda: len(around.gateway.transports) == 2)
     for links in (2, 3):
-        await until(lambda links=links: len(around.gateway.legs) == links)  # type: ignore[misc]
-        await until(lambda: bytes(around.leg.taken).endswith(response("abc123", CHALLENGE)))
-        around.leg.deliver(bytes(4) + server_init())
+        await until(lambda links=links: len(around.gateway.transports) == links)  # type: ignore[misc]
+        await until(lambda: bytes(around.transport.taken).endswith(response("abc123", CHALLENGE)))
+        around.transport.deliver(bytes(4) + server_init())
         await reached(console, State.RUNNING)
-        around.leg.end()
+        around.transport.end()
     assert viewer.end is None
 
 
@@ -549,14 +551,14 @@ async def test_a_wrong_password_is_asked_for_again(around: Surroundings) -> None
     console = await around.console()
     around.join(console, page=True)
     await reached(console, State.PASSWORD)
-    console.runner.give_password("wrong1")
-    await until(lambda: len(around.gateway.legs) == 2 and len(around.leg.taken) >= 29)
-    around.leg.deliver(WRONG)
+    console.supervisor.give_password("wrong1")
+    await until(lambda: len(around.gateway.transports) == 2 and len(around.transport.taken) >= 29)
+    around.transport.deliver(WRONG)
     await reached(console, State.PASSWORD)
     assert state_of(console)["error"]["text"] == "the VNC password is wrong"
-    console.runner.give_password("right1")
-    await until(lambda: len(around.gateway.legs) == 3)
-    await until(lambda: bytes(around.leg.taken).endswith(response("right1", CHALLENGE)))
+    console.supervisor.give_password("right1")
+    await until(lambda: len(around.gateway.transports) == 3)
+    await until(lambda: bytes(around.transport.taken).endswith(response("right1", CHALLENGE)))
 
 
 @pytest.mark.parametrize("page", [False, True])
@@ -565,9 +567,9 @@ async def test_a_wrong_password_from_the_file(around: Surroundings, page: bool) 
     around.gateway.first = ASKS_PASSWORD
     console = await around.console(password="fromfi")
     viewer = around.join(console, page=page)
-    await until(lambda: around.gateway.legs and len(around.leg.taken) >= 29)
-    assert bytes(around.leg.taken).endswith(response("fromfi", CHALLENGE))
-    around.leg.deliver(WRONG)
+    await until(lambda: around.gateway.transports and len(around.transport.taken) >= 29)
+    assert bytes(around.transport.taken).endswith(response("fromfi", CHALLENGE))
+    around.transport.deliver(WRONG)
     if page:
         await reached(console, State.PASSWORD)
     else:
@@ -580,40 +582,40 @@ async def test_a_password_that_isnt_asked_for_is_ignored(around: Surroundings) -
     around.gateway.first = ASKS_PASSWORD
     console = await around.console(password="fromfi")
     around.join(console, page=True)
-    await until(lambda: around.gateway.legs and len(around.leg.taken) >= 29)
-    around.leg.deliver(bytes(4) + server_init())
+    await until(lambda: around.gateway.transports and len(around.transport.taken) >= 29)
+    around.transport.deliver(bytes(4) + server_init())
     await reached(console, State.RUNNING)
-    console.runner.give_password("other1")
-    around.leg.end()
-    await until(lambda: len(around.gateway.legs) == 2 and len(around.leg.taken) >= 29)
-    assert bytes(around.leg.taken).endswith(response("fromfi", CHALLENGE))
+    console.supervisor.give_password("other1")
+    around.transport.end()
+    await until(lambda: len(around.gateway.transports) == 2 and len(around.transport.taken) >= 29)
+    assert bytes(around.transport.taken).endswith(response("fromfi", CHALLENGE))
 
 
 # Opaque links
 
 
-async def opaque(around: Surroundings, console: Console) -> tuple[Viewer, ViewerLeg]:
+async def opaque(around: Surroundings, console: Console) -> tuple[Viewer, BrowserTransport]:
     """A viewer on a console that has turned opaque."""
-    viewer, leg = around.viewer()
+    viewer, transport = around.viewer()
     console.join(viewer)
     await reached(console, State.OPAQUE)
-    return viewer, leg
+    return viewer, transport
 
 
 async def test_an_unknown_security_makes_the_console_opaque(around: Surroundings) -> None:
     """The viewer takes the handshake over where the daemon stopped; bytes pass untouched."""
     around.gateway.first = UNKNOWN
     console = await around.console()
-    viewer, leg = around.viewer()
+    viewer, transport = around.viewer()
     console.join(viewer)
     await reached(console, State.OPAQUE)
-    assert leg.take() == VERSION
-    leg.deliver(VERSION)
-    assert leg.take() == UNKNOWN[12:]
-    leg.deliver(b"\x12anything")
-    assert bytes(around.leg.taken) == VERSION + b"\x12anything"
-    around.leg.deliver(b"\xff\xfe\xfd")
-    assert leg.take() == b"\xff\xfe\xfd"
+    assert transport.take() == VERSION
+    transport.deliver(VERSION)
+    assert transport.take() == UNKNOWN[12:]
+    transport.deliver(b"\x12anything")
+    assert bytes(around.transport.taken) == VERSION + b"\x12anything"
+    around.transport.deliver(b"\xff\xfe\xfd")
+    assert transport.take() == b"\xff\xfe\xfd"
     assert around.links("opaque") == 1
     assert state_of(console)["state"] == "opaque"
 
@@ -625,16 +627,16 @@ async def test_a_native_viewer_is_told_that_it_can_not_have_an_opaque_console(
     around.gateway.first = UNKNOWN
     told = []
     for dials in (1, 1):
-        viewer, leg = around.viewer(native=True)
+        viewer, transport = around.viewer(native=True)
         (await around.console()).join(viewer)
-        await until(lambda leg=leg: leg.taken)  # type: ignore[misc]
-        leg.deliver(VERSION)
+        await until(lambda transport=transport: transport.taken)  # type: ignore[misc]
+        transport.deliver(VERSION)
         await until(ended(viewer))
         assert code_of(viewer) == (4500, "upstream-protocol")
         assert viewer.end is not None
         told.append(viewer.end.text)
         assert around.count("dial") == dials
-        await until(lambda: len(around.closed) == len(around.gateway.legs))
+        await until(lambda: len(around.closed) == len(around.gateway.transports))
     assert all("native" in text for text in told)
 
 
@@ -644,20 +646,20 @@ async def test_a_viewer_of_another_version_gets_a_link_of_its_own_the_next_time(
     """The daemon has answered the version already, so this link is of no use to it."""
     around.gateway.first = UNKNOWN
     console = await around.console()
-    viewer, leg = around.viewer()
+    viewer, transport = around.viewer()
     console.join(viewer)
     await reached(console, State.OPAQUE)
-    leg.deliver(b"RFB 003.007\n")
+    transport.deliver(b"RFB 003.007\n")
     await until(ended(viewer))
     assert code_of(viewer) == (4504, "upstream-lost")
     assert around.count("dial") == 1
     again = await around.console()
-    assert not again.runner.link
-    _, leg = await opaque(around, again)
-    await until(lambda: bytes(leg.taken) == UNKNOWN)
-    assert not around.leg.taken
-    leg.deliver(b"RFB 003.007\n")
-    assert bytes(around.leg.taken) == b"RFB 003.007\n"
+    assert not again.supervisor.link
+    _, transport = await opaque(around, again)
+    await until(lambda: bytes(transport.taken) == UNKNOWN)
+    assert not around.transport.taken
+    transport.deliver(b"RFB 003.007\n")
+    assert bytes(around.transport.taken) == b"RFB 003.007\n"
 
 
 async def test_an_opaque_console_has_one_viewer(around: Surroundings) -> None:
@@ -679,7 +681,7 @@ async def test_a_lost_opaque_link_ends_the_console(around: Surroundings) -> None
     """It can't be resumed: what was said on it the daemon doesn't know."""
     around.gateway.first = UNKNOWN
     viewer, _ = await opaque(around, await around.console())
-    around.leg.end()
+    around.transport.end()
     await until(ended(viewer))
     assert code_of(viewer) == (4504, "upstream-lost")
     assert (around.count("dial"), around.links("lost")) == (1, 1)
@@ -689,10 +691,10 @@ async def test_an_opaque_link_has_no_keepalive(clock: Clock, around: Surrounding
     """Nothing goes upstream that the viewer didn't say."""
     around.gateway.first = UNKNOWN
     await opaque(around, await around.console())
-    around.leg.take()
+    around.transport.take()
     for _ in range(6):
         await clock.forward(20.0)
-    assert around.leg.take() == b""
+    assert around.transport.take() == b""
 
 
 async def test_security_that_becomes_unknown_under_a_viewer_ends_the_console(
@@ -702,7 +704,7 @@ async def test_security_that_becomes_unknown_under_a_viewer_ends_the_console(
     console = await around.console()
     viewer = await running(around, console)
     around.gateway.first = UNKNOWN
-    around.leg.end()
+    around.transport.end()
     await until(ended(viewer))
     assert code_of(viewer) == (4500, "upstream-protocol")
     await opaque(around, await around.console())
@@ -711,10 +713,10 @@ async def test_security_that_becomes_unknown_under_a_viewer_ends_the_console(
 async def break_by(around: Surroundings, message: bytes) -> None:
     """A viewer on a new console, whose upstream says this: it ends with 4500."""
     viewer = await running(around, await around.console())
-    around.leg.deliver(message)
+    around.transport.deliver(message)
     await until(ended(viewer))
     assert code_of(viewer) == (4500, "upstream-protocol")
-    await until(lambda: len(around.closed) == len(around.gateway.legs))
+    await until(lambda: len(around.closed) == len(around.gateway.transports))
 
 
 async def test_an_unknown_message_twice_in_a_row_is_remembered(around: Surroundings) -> None:
@@ -722,12 +724,12 @@ async def test_an_unknown_message_twice_in_a_row_is_remembered(around: Surroundi
     await break_by(around, b"\xc8what is this")
     await break_by(around, b"\xc8and again")
     console = await around.console()
-    _, leg = await opaque(around, console)
-    assert leg.take() == VERSION
-    leg.deliver(VERSION)
-    assert leg.take() == greeting()[12:]
-    leg.deliver(b"\1")
-    assert bytes(around.leg.taken) == VERSION + b"\1"
+    _, transport = await opaque(around, console)
+    assert transport.take() == VERSION
+    transport.deliver(VERSION)
+    assert transport.take() == greeting()[12:]
+    transport.deliver(b"\1")
+    assert bytes(around.transport.taken) == VERSION + b"\1"
     assert state_of(console)["opaque"] is True
 
 
@@ -752,7 +754,7 @@ async def test_an_opaque_console_whose_upstream_greets_otherwise_speaks_rfb(
     console = await around.console()
     await running(around, console)
     assert around.count("dial") == 3
-    await until(lambda: console.runner.learner.opaque is None)
+    await until(lambda: console.supervisor.learning.opaque is None)
     await console.close(LEFT)
     around.gateway.first = greeting()
     await running(around, await around.console())
@@ -768,14 +770,14 @@ async def test_an_opaque_console_is_tried_as_rfb_after_an_hour(
     monkeypatch.setattr(time, "time", lambda: now + 3601.0)
     console = await around.console()
     await running(around, console)
-    await until(lambda: console.runner.learner.opaque is None)
+    await until(lambda: console.supervisor.learning.opaque is None)
 
 
 async def test_a_link_under_viewers_is_never_opened_opaque(around: Surroundings) -> None:
     """They have been greeted: what was learned of other consoles meanwhile is for the next one."""
     console = await around.console()
     viewer = await running(around, console)
-    await console.runner.learner.found_security(greeting()[:14])
+    await console.supervisor.learning.found_security(greeting()[:14])
     await lose(around, console)
     assert viewer.end is None
 
@@ -785,7 +787,7 @@ async def test_a_known_message_that_is_broken_isnt_a_reason_for_opaque(
 ) -> None:
     """A server that breaks RFB's rules is met with RFB again."""
     viewer = await running(around, await around.console())
-    around.leg.deliver(b"\0\0\0\1" + b"\xff\xff" * 4 + bytes(4))
+    around.transport.deliver(b"\0\0\0\1" + b"\xff\xff" * 4 + bytes(4))
     await until(ended(viewer))
     assert code_of(viewer) == (4500, "upstream-protocol")
     await running(around, await around.console())
@@ -803,7 +805,7 @@ async def idle(clock: Clock, seconds: float) -> None:
 
 def memory(console: Console) -> KeepaliveMemory:
     """What is known now."""
-    return console.runner.learner.keepalive.memory
+    return console.supervisor.learning.keepalive.memory
 
 
 async def test_two_unexplained_losses_switch_the_keepalive(
@@ -811,23 +813,23 @@ async def test_two_unexplained_losses_switch_the_keepalive(
 ) -> None:
     """Update requests didn't count: the pointer message does from now on, here and next time."""
     console = await around.console()
-    _, leg = await on_screen(around, console)
-    leg.deliver(pointer(0, 7, 8))
+    _, transport = await on_screen(around, console)
+    transport.deliver(pointer(0, 7, 8))
     await idle(clock, 60.0)
     assert around.count("status") == 0
     await lose(around, console)
     await until(lambda: memory(console).evidence == 1)
     assert memory(console).kind is KeepaliveClass.ANY
-    around.leg.take()
+    around.transport.take()
     await idle(clock, 60.0)
-    requests = around.leg.take()
+    requests = around.transport.take()
     assert requests.count(b"\x03\x01") >= 2
     await lose(around, console)
     await until(lambda: memory(console).kind is KeepaliveClass.POINTER)
-    assert console.runner.learner.keepalive.kind is KeepaliveClass.POINTER
-    around.leg.take()
+    assert console.supervisor.learning.keepalive.kind is KeepaliveClass.POINTER
+    around.transport.take()
     await idle(clock, 25.0)
-    assert pointer(0, 7, 8) in around.leg.take()
+    assert pointer(0, 7, 8) in around.transport.take()
 
     async def kept() -> bool:
         return memory(await around.console()) == memory(console)
@@ -846,7 +848,7 @@ async def test_a_loss_that_the_instances_state_explains_teaches_nothing(
     await running(around, console)
     await idle(clock, 60.0)
     await lose(around, console)
-    await until(lambda: console.runner.learner.status == "Stopping")
+    await until(lambda: console.supervisor.learning.status == "Stopping")
     await settle()
     assert memory(console) == KeepaliveMemory()
 
@@ -864,7 +866,7 @@ async def test_a_state_that_cannot_be_had_explains_nothing(
     await idle(clock, 60.0)
     await lose(around, console)
     await until(lambda: memory(console).evidence == 1)
-    assert console.runner.learner.status == ""
+    assert console.supervisor.learning.status == ""
 
 
 async def test_a_link_closed_on_purpose_teaches_nothing(clock: Clock, around: Surroundings) -> None:
@@ -879,32 +881,32 @@ async def test_a_link_closed_on_purpose_teaches_nothing(clock: Clock, around: Su
 async def test_a_lost_link_is_replaced_under_its_viewer(around: Surroundings) -> None:
     """The viewer notices nothing; held keys are released on the new link; it is counted."""
     console = await around.console()
-    viewer, leg = await on_screen(around, console)
-    leg.deliver(key(True, 0x61))
+    viewer, transport = await on_screen(around, console)
+    transport.deliver(key(True, 0x61))
     await lose(around, console)
-    assert key(False, 0x61) in bytes(around.leg.taken)
+    assert key(False, 0x61) in bytes(around.transport.taken)
     assert viewer.end is None
     assert console.saved.losses_survived == 1
-    assert console.runner.links_opened == 2
-    assert around.gateway.legs[0].is_shut
+    assert console.supervisor.links_opened == 2
+    assert around.gateway.transports[0].is_shut
 
 
 async def test_bytes_are_counted_over_all_links(clock: Clock, around: Surroundings) -> None:
     """So a link's end neither takes any away nor makes the rate fall below nothing."""
     console = await around.console()
     await running(around, console)
-    before = (console.runner.traffic.bytes_in, console.runner.traffic.bytes_out)
+    before = (console.supervisor.traffic.bytes_in, console.supervisor.traffic.bytes_out)
     assert min(before) > 0
     await lose(around, console)
-    runner = console.runner
-    assert runner.traffic.bytes_in == 2 * before[0]
-    assert runner.traffic.bytes_out > before[1]
+    supervisor = console.supervisor
+    assert supervisor.traffic.bytes_in == 2 * before[0]
+    assert supervisor.traffic.bytes_out > before[1]
     await clock.forward(5.0)
     console.look(clock())
-    assert runner.traffic.rate_in.per_s(clock(), runner.traffic.bytes_in) > 0
+    assert supervisor.traffic.rate_in.per_s(clock(), supervisor.traffic.bytes_in) > 0
     await clock.forward(60.0)
     console.look(clock())
-    assert runner.traffic.rate_in.per_s(clock(), runner.traffic.bytes_in) == 0
+    assert supervisor.traffic.rate_in.per_s(clock(), supervisor.traffic.bytes_in) == 0
 
 
 async def test_bytes_are_told_while_the_link_is_up(around: Surroundings) -> None:
@@ -924,11 +926,11 @@ async def test_bytes_are_told_while_the_link_is_up(around: Surroundings) -> None
     assert told() == (0, 0)
     console.look(time.monotonic())
     console.look(time.monotonic())
-    assert told() == (console.runner.traffic.bytes_in, console.runner.traffic.bytes_out)
+    assert told() == (console.supervisor.traffic.bytes_in, console.supervisor.traffic.bytes_out)
     assert min(told()) > 0
     await lose(around, console)
     console.look(time.monotonic())
-    assert told() == (console.runner.traffic.bytes_in, console.runner.traffic.bytes_out)
+    assert told() == (console.supervisor.traffic.bytes_in, console.supervisor.traffic.bytes_out)
 
 
 async def test_cancelling_closes_the_link(around: Surroundings) -> None:
@@ -936,6 +938,6 @@ async def test_cancelling_closes_the_link(around: Surroundings) -> None:
     console = await around.console()
     await running(around, console)
     await console.close(LEFT)
-    assert around.leg.closed
-    assert around.leg.is_shut
+    assert around.transport.closed
+    assert around.transport.is_shut
     assert around.links("closed") == 1

@@ -12,7 +12,7 @@ from tests.decoder import Decoder
 from tests.unit.console.fakes import (
     PIXEL_FORMAT,
     VIEWER_HANDSHAKE,
-    FakeLeg,
+    FakeTransport,
     greeting,
     key,
     pointer,
@@ -26,7 +26,7 @@ from tests.unit.console.fakes import (
 from tests.unit.console.surroundings import Clock, code_of
 from vncproxy.console.control import Control
 from vncproxy.console.link import Link
-from vncproxy.console.message_router import UPSTREAM_QUEUE_BYTES, Stage
+from vncproxy.console.message_router import UPSTREAM_QUEUE_BYTES, MessageRouter
 from vncproxy.console.viewer import Phase, Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import UpstreamProtocolError
@@ -37,7 +37,7 @@ from vncproxy.rfb.held_input import HeldInput
 from vncproxy.rfb.keepalive import Keepalive, KeepaliveClass, KeepaliveMemory
 from vncproxy.rfb.liveness import FIRST_QUIET_S, Liveness
 from vncproxy.rfb.server_events import ServerEvent
-from vncproxy.websocket.transport import LegEnd
+from vncproxy.websocket.transport import TransportEnd
 
 INTERVAL_S, QUIET_S, ANSWER_TIMEOUT_S = 20.0, 60.0, 15.0
 QUEUE_BYTES = 20_000
@@ -56,29 +56,29 @@ def qemu_key(down: int, keysym: int, keycode: int) -> bytes:
 class Far:
     """A viewer's far end."""
 
-    def __init__(self, viewer: Viewer, leg: FakeLeg) -> None:
+    def __init__(self, viewer: Viewer, transport: FakeTransport) -> None:
         """Before its handshake."""
-        self.viewer, self.leg = viewer, leg
+        self.viewer, self.transport = viewer, transport
         self.decoder = Decoder(64, 48)
 
     def shake(self) -> None:
         """Its part of the handshake."""
         for piece in VIEWER_HANDSHAKE:
-            self.leg.deliver(piece)
+            self.transport.deliver(piece)
 
     def say(self, *messages: bytes) -> None:
         """Whole messages at once."""
-        self.leg.deliver(b"".join(messages))
+        self.transport.deliver(b"".join(messages))
 
     def look(self) -> Decoder:
         """What it sees."""
-        self.decoder.feed(self.leg.take())
+        self.decoder.feed(self.transport.take())
         assert self.decoder.at_boundary
         return self.decoder
 
 
 class House:
-    """A stage, with the links and viewers on it; plays the console."""
+    """A router, with the links and viewers on it; plays the console."""
 
     def __init__(self, kind: KeepaliveClass = KeepaliveClass.ANY) -> None:
         """Empty."""
@@ -96,7 +96,7 @@ class House:
         self.kinds: list[str] = []
         self.changes = 0
         self.faults: list[UpstreamProtocolError] = []
-        self.stage = Stage(
+        self.router = MessageRouter(
             self.control,
             self.held,
             self.keepalive,
@@ -107,18 +107,18 @@ class House:
             silent=self._silent,
         )
         self.viewers: list[Viewer] = []
-        self.up = FakeLeg()
+        self.up = FakeTransport()
 
     def _changed(self) -> None:
         self.changes += 1
 
     def _silent(self) -> None:
         self.silences += 1
-        self.stage.link_down()
+        self.router.link_down()
 
-    async def link(self, first: bytes = b"") -> FakeLeg:
+    async def link(self, first: bytes = b"") -> FakeTransport:
         """A link comes up; what it sent in its handshake is forgotten."""
-        self.up = FakeLeg()
+        self.up = FakeTransport()
         link = Link(self.up, self, None, opaque=False)
         shaking = asyncio.create_task(link.shake_hands(5))
         await settle()
@@ -126,7 +126,7 @@ class House:
         ready = await shaking
         assert isinstance(ready, Ready)
         self.up.take()
-        self.stage.link_up(link, ready)
+        self.router.link_up(link, ready)
         link.read_on()
         if first:
             self.up.deliver(first)
@@ -134,19 +134,19 @@ class House:
 
     def joins(self, name: str, *, may_control: bool = True, take: bool = False) -> Far:
         """A viewer comes."""
-        leg = FakeLeg()
+        transport = FakeTransport()
         who = ViewerIdentity(name, name, "127.0.0.1", "local", may_control=may_control, take=take)
-        viewer = Viewer(who, leg, ViewerLimits(0, 0, 60, QUEUE_BYTES))
+        viewer = Viewer(who, transport, ViewerLimits(0, 0, 60, QUEUE_BYTES))
         self.viewers.append(viewer)
         viewer.open(self)
-        self.stage.add(viewer)
-        return Far(viewer, leg)
+        self.router.add(viewer)
+        return Far(viewer, transport)
 
     def shows(self, name: str, encodings: bytes = USUAL, **who: bool) -> Far:
         """A viewer that has the whole picture, and waits for the next frame."""
         far = self.joins(name, **who)
         far.shake()
-        far.leg.take()
+        far.transport.take()
         far.say(encodings, request())
         self.up.deliver(update(FULL))
         assert far.look().painted.all()
@@ -157,7 +157,7 @@ class House:
     def link_said(self, link: Link, events: list[ServerEvent]) -> bool:
         """Messages of the upstream."""
         try:
-            return self.stage.link_said(events)
+            return self.router.link_said(events)
         except UpstreamProtocolError as fault:
             self.faults.append(fault)
             return False
@@ -168,11 +168,11 @@ class House:
 
     def link_caught_up(self, link: Link) -> None:
         """The upstream has taken all."""
-        self.stage.link_caught_up()
+        self.router.link_caught_up()
 
-    def link_ended(self, link: Link, end: LegEnd) -> None:
+    def link_ended(self, link: Link, end: TransportEnd) -> None:
         """The link is gone."""
-        self.stage.link_down()
+        self.router.link_down()
 
     def link_failed(self, link: Link) -> None:
         """A fault of the daemon's."""
@@ -180,11 +180,11 @@ class House:
 
     def viewer_ready(self, viewer: Viewer) -> None:
         """It wants ServerInit."""
-        self.stage.welcome(viewer)
+        self.router.welcome(viewer)
 
     def viewer_said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
         """Messages."""
-        self.stage.said(viewer, events)
+        self.router.said(viewer, events)
 
     def viewer_opaque(self, viewer: Viewer, data: bytes) -> None:
         """Never."""
@@ -192,16 +192,16 @@ class House:
 
     def viewer_caught_up(self, viewer: Viewer) -> None:
         """It has taken all."""
-        self.stage.caught_up(viewer)
+        self.router.caught_up(viewer)
 
     def viewer_ended(self, viewer: Viewer) -> None:
         """It is gone."""
-        self.stage.remove(viewer)
+        self.router.remove(viewer)
 
 
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
-    """An empty stage."""
+    """An empty router."""
     house = House()
     yield house
     await clear(house)
@@ -209,7 +209,7 @@ async def house() -> AsyncIterator[House]:
 
 async def clear(house: House) -> None:
     """Leave nothing behind."""
-    house.stage.link_down()
+    house.router.link_down()
     for viewer in house.viewers:
         await viewer.abandon()
 
@@ -220,11 +220,11 @@ async def clear(house: House) -> None:
 async def test_a_viewer_waits_for_the_first_link(house: House) -> None:
     """It is greeted when the link is up, and its wishes go upstream once it has ServerInit."""
     far = house.joins("ann")
-    assert far.leg.taken == b""
+    assert far.transport.taken == b""
     await house.link()
-    assert far.leg.take() == b"RFB 003.008\n"
+    assert far.transport.take() == b"RFB 003.008\n"
     far.shake()
-    assert far.leg.take().endswith(b"guest")
+    assert far.transport.take().endswith(b"guest")
     far.say(USUAL, request())
     assert house.up.take() == AT_FIRST
     house.up.deliver(update(FULL))
@@ -243,9 +243,9 @@ async def test_a_viewer_that_shakes_hands_without_a_link_is_welcomed_by_the_next
     house.up.end()
     far.shake()
     assert far.viewer.phase is Phase.WELCOME
-    far.leg.take()
+    far.transport.take()
     await house.link()
-    assert far.leg.take().endswith(b"guest")
+    assert far.transport.take().endswith(b"guest")
 
 
 async def test_a_lost_link_is_replaced_under_the_viewers(house: House) -> None:
@@ -268,7 +268,7 @@ async def test_a_new_size_reaches_every_viewer_or_ends_it(house: House) -> None:
     house.up.deliver(update(rectangle(0, 0, 100, 80, enc.DESKTOP_SIZE)))
     assert follows.look().size == (100, 80)
     assert code_of(stays.viewer) == (4406, "pixel-format")
-    assert list(house.stage.viewers) == ["ann"]
+    assert list(house.router.viewers) == ["ann"]
 
 
 async def test_broken_rfb_is_raised_after_what_was_whole(house: House) -> None:
@@ -278,7 +278,7 @@ async def test_broken_rfb_is_raised_after_what_was_whole(house: House) -> None:
     house.up.deliver(b"\x02" + b"\x63")
     assert far.look().messages[2] == 1
     assert len(house.faults) == 1
-    assert house.stage.unknown_message
+    assert house.router.unknown_message
 
 
 async def test_broken_tight_data_is_raised(house: House) -> None:
@@ -287,7 +287,7 @@ async def test_broken_tight_data_is_raised(house: House) -> None:
     far = house.shows("ann")
     house.up.deliver(update(rectangle(0, 0, 8, 8, enc.TIGHT, b"\x00\x04abcd")))
     assert len(house.faults) == 1
-    assert not house.stage.unknown_message
+    assert not house.router.unknown_message
     assert far.look().encodings[enc.TIGHT] == 0
 
 
@@ -296,7 +296,7 @@ async def test_who_leaves_asks_for_nothing_any_more(house: House) -> None:
     await house.link()
     house.shows("ann")
     plain = house.shows("bob", set_encodings(enc.RAW, enc.DESKTOP_SIZE))
-    plain.leg.end()
+    plain.transport.end()
     assert house.up.take() == USUAL
 
 
@@ -321,7 +321,7 @@ async def test_what_the_old_controller_held_is_released_first(house: House) -> N
     ann.say(key(True, SHIFT), pointer(1, 2, 3))
     house.up.take()
     house.control.take("bob")
-    house.stage.controller_changed("ann")
+    house.router.controller_changed("ann")
     bob.say(key(True, KEY_A))
     assert house.up.take() == key(False, SHIFT) + pointer(0, 2, 3) + key(True, KEY_A)
     assert house.changes > 0
@@ -335,7 +335,7 @@ async def test_what_a_leaving_controller_held_is_released(house: House) -> None:
     ann = house.shows("ann")
     ann.say(key(True, SHIFT))
     house.up.take()
-    ann.leg.end()
+    ann.transport.end()
     assert house.up.take() == key(False, SHIFT)
 
 
@@ -358,7 +358,7 @@ async def test_keys_without_a_link_are_discarded_and_counted(house: House) -> No
     house.up.end()
     ann.say(key(True, KEY_A), key(False, KEY_A), pointer(0, 1, 1))
     bob.say(key(True, KEY_A))
-    assert house.stage.discarded_keys == 1
+    assert house.router.discarded_keys == 1
     await house.link()
     assert key(True, KEY_A) not in house.up.take()
 
@@ -386,11 +386,11 @@ async def test_an_upstream_that_takes_no_input_stops_the_viewers(house: House) -
     house.up.stuck = True
     many = key(True, KEY_A) * (UPSTREAM_QUEUE_BYTES // 8)
     ann.say(many)
-    assert not ann.leg.paused
+    assert not ann.transport.paused
     ann.say(key(True, KEY_A))
-    assert ann.leg.paused
+    assert ann.transport.paused
     house.up.drain()
-    assert not ann.leg.paused
+    assert not ann.transport.paused
 
 
 async def test_a_lost_link_lets_the_viewers_go_on(house: House) -> None:
@@ -399,9 +399,9 @@ async def test_a_lost_link_lets_the_viewers_go_on(house: House) -> None:
     ann = house.shows("ann")
     house.up.stuck = True
     ann.say(key(True, KEY_A) * (UPSTREAM_QUEUE_BYTES // 8 + 1))
-    assert ann.leg.paused
+    assert ann.transport.paused
     house.up.end()
-    assert not ann.leg.paused
+    assert not ann.transport.paused
 
 
 # Slow viewers
@@ -411,16 +411,16 @@ async def test_a_viewer_that_is_behind_skips_and_catches_up(house: House, clock:
     """It slows nobody; what it lacks is asked for once it has read what was sent."""
     await house.link()
     slow, fast = house.shows("ann"), house.shows("bob")
-    slow.leg.stuck = True
+    slow.transport.stuck = True
     for grey in range(4):
         house.up.deliver(update(raw(0, 0, 64, 48, grey)))
         for far in (slow, fast):
             far.say(request(incremental=True))
     assert (fast.look().frame == (0, 0, 3)).all()
     assert not house.up.paused
-    assert slow.leg.backlog_bytes < QUEUE_BYTES + 2 * len(FULL)
+    assert slow.transport.backlog_bytes < QUEUE_BYTES + 2 * len(FULL)
     house.up.take()
-    slow.leg.drain()
+    slow.transport.drain()
     await clock.forward(1.1)
     assert request() in house.up.take()
     house.up.deliver(update(raw(0, 0, 64, 48, 9)))
@@ -432,13 +432,13 @@ async def test_if_all_are_behind_the_upstream_is_not_read(house: House) -> None:
     await house.link()
     viewers = house.shows("ann"), house.shows("bob")
     for far in viewers:
-        far.leg.stuck = True
+        far.transport.stuck = True
     for grey in range(4):
         house.up.deliver(update(raw(0, 0, 64, 48, grey)))
         for far in viewers:
             far.say(request(incremental=True))
     assert house.up.paused
-    viewers[0].leg.drain()
+    viewers[0].transport.drain()
     assert not house.up.paused
 
 
@@ -450,11 +450,11 @@ async def test_the_only_viewer_may_have_its_format(house: House) -> None:
     await house.link()
     ann = house.joins("ann")
     ann.shake()
-    ann.leg.take()
+    ann.transport.take()
     ann.say(b"\0\0\0\0" + OTHER_FORMAT, set_encodings(enc.RAW), request())
     assert house.up.take() == (b"\0\0\0\0" + OTHER_FORMAT + set_encodings(enc.RAW) + request())
     house.up.deliver(update(rectangle(0, 0, 64, 48, enc.RAW, bytes(2 * 64 * 48))) + b"\x02")
-    assert ann.leg.take().endswith(b"\x02")
+    assert ann.transport.take().endswith(b"\x02")
     assert house.faults == []
 
 
@@ -478,7 +478,7 @@ async def test_who_comes_while_the_format_changes_is_told_the_new_one(house: Hou
     assert OTHER_FORMAT not in house.up.take()
     bob = house.joins("bob")
     bob.shake()
-    assert OTHER_FORMAT in bob.leg.take()
+    assert OTHER_FORMAT in bob.transport.take()
 
 
 # Time
@@ -623,7 +623,7 @@ async def test_an_upstream_that_is_not_read_is_not_judged(clock: Clock, house: H
     """While all viewers are behind, the silence is the daemon's own."""
     up = await house.link()
     ann = house.shows("ann")
-    ann.leg.stuck = True
+    ann.transport.stuck = True
     for _ in range(4):
         up.deliver(update(FULL))
         ann.say(request(incremental=True))
@@ -631,9 +631,9 @@ async def test_an_upstream_that_is_not_read_is_not_judged(clock: Clock, house: H
     up.take()
     for _ in range(3):
         await quiet(clock, 50.0)
-        ann.leg.drain(10)
+        ann.transport.drain(10)
     assert ONE_PIXEL not in up.take()
-    ann.leg.drain()
+    ann.transport.drain()
     await settle()
     assert not up.paused
     await quiet(clock, QUIET_S - 1.0)

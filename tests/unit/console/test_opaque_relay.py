@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.unit.console.fakes import VERSION, FakeLeg
+from tests.unit.console.fakes import VERSION, FakeTransport
 from vncproxy.console.link import Link
 from vncproxy.console.opaque_relay import QUEUE_BYTES, OpaqueRelay
 from vncproxy.console.viewer import Viewer
@@ -15,7 +15,7 @@ from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.rfb.client_events import ClientEvent
 from vncproxy.rfb.handshake_events import UnknownSecurity
 from vncproxy.rfb.server_events import ServerEvent
-from vncproxy.websocket.transport import LegEnd
+from vncproxy.websocket.transport import TransportEnd
 
 TYPES = b"\x01\x13"
 FOUND = UnknownSecurity((0x13,), VERSION + TYPES, VERSION)
@@ -28,7 +28,7 @@ class Setup:
 
     def __init__(self, found: UnknownSecurity | None = FOUND) -> None:
         """Both sides are open."""
-        self.up, self.down = FakeLeg(), FakeLeg()
+        self.up, self.down = FakeTransport(), FakeTransport()
         self.link = Link(self.up, self, None, opaque=True)
         self.mismatches = 0
         self.relay = OpaqueRelay(self.link, found, self._mismatch)
@@ -38,13 +38,15 @@ class Setup:
     def _mismatch(self) -> None:
         self.mismatches += 1
 
-    def another(self, leg: FakeLeg, *, may_control: bool = True, native: bool = False) -> Viewer:
+    def another(
+        self, transport: FakeTransport, *, may_control: bool = True, native: bool = False
+    ) -> Viewer:
         """A viewer that waits."""
         viewer = Viewer(
             ViewerIdentity(
                 "v", "ann", "127.0.0.1", "local", may_control=may_control, native=native
             ),
-            leg,
+            transport,
             LIMITS,
         )
         viewer.open(self)
@@ -62,7 +64,7 @@ class Setup:
         """The upstream has taken all."""
         self.relay.link_caught_up()
 
-    def link_ended(self, link: Link, end: LegEnd) -> None:
+    def link_ended(self, link: Link, end: TransportEnd) -> None:
         """Of no interest here."""
 
     def link_failed(self, link: Link) -> None:
@@ -161,7 +163,7 @@ async def test_who_may_not_control_can_not_have_it(
     fresh: Setup, who: dict[str, bool], code: CloseCode, words: str
 ) -> None:
     """Nothing could be held back from it; a native viewer proves itself in RFB, unspoken here."""
-    other = fresh.another(FakeLeg(), **who)
+    other = fresh.another(FakeTransport(), **who)
     refusal = fresh.relay.take(other)
     assert refusal is not None
     assert refusal.code is code
@@ -173,7 +175,7 @@ async def test_who_may_not_control_can_not_have_it(
 async def test_there_is_one_viewer_only(fresh: Setup) -> None:
     """Bytes can't be shared."""
     assert fresh.relay.take(fresh.viewer) is None
-    other = fresh.another(FakeLeg())
+    other = fresh.another(FakeTransport())
     refusal = fresh.relay.take(other)
     assert refusal is not None
     assert refusal.code is CloseCode.IN_USE

@@ -11,9 +11,9 @@ import pytest
 
 from vncproxy.console import recorder as module
 from vncproxy.console.recorder import BLOCK_PICTURES, KEY_INTERVAL_S, KEY_PATIENCE_S, Recorder
-from vncproxy.console.screen_state import ScreenMemory
-from vncproxy.console.shared_screen import Fanout
-from vncproxy.console.viewer_updates import ViewerScreen
+from vncproxy.console.screen_state import ScreenState
+from vncproxy.console.shared_screen import SharedScreen
+from vncproxy.console.viewer_updates import ViewerUpdates
 from vncproxy.recording.layout import GAP, LINK_LOST, LINK_RENEWED, Kind
 from vncproxy.rfb import client_messages
 from vncproxy.rfb import encodings as enc
@@ -78,20 +78,20 @@ class Console:
     def __init__(self) -> None:
         self.now = 0.0
         self.reel = Reel()
-        memory = ScreenMemory(SIDE, SIDE, "guest", FORMAT)
-        self.fanout = Fanout(memory, viewer_window_bytes=1 << 20)
+        memory = ScreenState(SIDE, SIDE, "guest", FORMAT)
+        self.shared_screen = SharedScreen(memory, viewer_window_bytes=1 << 20)
         self.recorder = Recorder(memory, self.reel, lambda: self.now, began_at=-1.0)
-        self.fanout.recorders["v1"] = self.recorder
+        self.shared_screen.recorders["v1"] = self.recorder
         self.viewer = self.joins("v1")
 
-    def joins(self, name: str) -> ViewerScreen:
+    def joins(self, name: str) -> ViewerUpdates:
         """A viewer that has asked for everything."""
-        screen = self.fanout.join(name)
+        screen = self.shared_screen.join(name)
         screen.set_encodings((enc.COPY_RECT, enc.RAW, enc.CURSOR, enc.DESKTOP_SIZE), self.now)
         self.asks(screen, incremental=False)
         return screen
 
-    def asks(self, screen: ViewerScreen, *, incremental: bool = True) -> None:
+    def asks(self, screen: ViewerUpdates, *, incremental: bool = True) -> None:
         """For the whole screen."""
         screen.requested(incremental=incremental, x=0, y=0, width=SIDE, height=SIDE)
 
@@ -100,12 +100,12 @@ class Console:
         picture = any(rect.encoding in enc.PICTURE for rect in rects)
         events: list[ServerEvent] = [UpdateStarted(len(rects)), *rects]
         for event in (*events, UpdateEnded(len(rects), picture)):
-            self.fanout.upstream(event)
+            self.shared_screen.upstream(event)
         self.asks(self.viewer)
 
     def requests(self) -> list[bytes]:
         """What goes upstream now, but for encodings."""
-        return [raw for raw in self.fanout.requests(self.now) if raw[0] == 3]
+        return [raw for raw in self.shared_screen.requests(self.now) if raw[0] == 3]
 
     def begun(self) -> None:
         """As after the first picture."""
@@ -128,7 +128,7 @@ def test_a_key_picture_is_asked_for_after_some_time_of_news() -> None:
     """Once it is whole it is a block of its own, from which on everything goes on."""
     console = Console()
     console.begun()
-    assert console.fanout.next_request_at == KEY_INTERVAL_S
+    assert console.shared_screen.next_request_at == KEY_INTERVAL_S
     console.now = KEY_INTERVAL_S - 0.1
     assert console.requests() == []
     console.now = KEY_INTERVAL_S
@@ -154,10 +154,10 @@ def test_a_screen_that_rests_costs_nothing() -> None:
     console.update(FULL)
     console.now = 1000.0
     assert console.requests() == [FRAME]
-    assert console.fanout.next_request_at is None
+    assert console.shared_screen.next_request_at is None
     console.update(DOT)
     assert console.requests() == [FRAME]
-    assert console.fanout.next_request_at == 1000.0 + KEY_INTERVAL_S
+    assert console.shared_screen.next_request_at == 1000.0 + KEY_INTERVAL_S
 
 
 def test_a_copy_from_what_is_not_there_yet() -> None:
@@ -185,7 +185,7 @@ def test_nothing_is_asked_for_a_recording_alone() -> None:
     console.viewer.wants = False
     console.now = 1000.0
     assert console.requests() == []
-    assert console.fanout.next_request_at is None
+    assert console.shared_screen.next_request_at is None
 
 
 def test_a_key_picture_waits_for_those_who_would_miss_it() -> None:
@@ -199,7 +199,7 @@ def test_a_key_picture_waits_for_those_who_would_miss_it() -> None:
     assert not slow.wants
     console.now = KEY_INTERVAL_S
     assert console.requests() == []
-    assert console.fanout.next_request_at == KEY_INTERVAL_S + KEY_PATIENCE_S
+    assert console.shared_screen.next_request_at == KEY_INTERVAL_S + KEY_PATIENCE_S
     console.now = KEY_INTERVAL_S + KEY_PATIENCE_S
     assert console.requests() == [WHOLE]
 
@@ -244,7 +244,7 @@ def test_a_key_picture_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> Non
     console.update(FULL)
     assert console.reel.news() == ["61000 LIVE"]
     assert console.requests() == [FRAME]
-    assert console.fanout.next_request_at == 60.0 + KEY_INTERVAL_S
+    assert console.shared_screen.next_request_at == 60.0 + KEY_INTERVAL_S
 
 
 def test_a_disk_without_room() -> None:
@@ -281,10 +281,10 @@ def test_another_pixel_format() -> None:
     """A block has one format: another begins, and a key picture is asked for at once."""
     console = Console()
     console.begun()
-    console.fanout.set_pixel_format(OTHER)
+    console.shared_screen.set_pixel_format(OTHER)
     for x, y in ((0, 0), (SIDE - 1, SIDE - 1)):
         console.update(RectangleReceived(x, y, 1, 1, enc.RAW, bytes(4)))
-    assert console.fanout.memory.pixel_format == OTHER
+    assert console.shared_screen.memory.pixel_format == OTHER
     assert console.requests() == [WHOLE]
     full = RectangleReceived(0, 0, SIDE, SIDE, enc.RAW, bytes(2 * SIDE * SIDE))
     console.update(full)
@@ -300,7 +300,7 @@ def test_another_pixel_format() -> None:
 def test_a_format_before_anything_is_shown() -> None:
     """The first block begins with it, and one picture is enough."""
     console = Console()
-    console.fanout.set_pixel_format(OTHER)
+    console.shared_screen.set_pixel_format(OTHER)
     assert console.requests() == [WHOLE]
     console.update(RectangleReceived(0, 0, SIDE, SIDE, enc.RAW, bytes(2 * SIDE * SIDE)))
     assert console.reel.news() == ["1000 begin", "1000 LIVE"]
@@ -312,11 +312,11 @@ def test_another_link() -> None:
     """It is noted, what came of the last update is kept, and a key picture follows."""
     console = Console()
     console.begun()
-    console.fanout.upstream(UpdateStarted(2))
-    console.fanout.upstream(DOT)
-    console.fanout.link_lost()
+    console.shared_screen.upstream(UpdateStarted(2))
+    console.shared_screen.upstream(DOT)
+    console.shared_screen.link_lost()
     console.now = 3.0
-    console.fanout.link_renewed(ScreenMemory(4, 4, "other", FORMAT))
+    console.shared_screen.link_renewed(ScreenState(4, 4, "other", FORMAT))
     lost, renewed = f"1000 {LINK_LOST}", f"4000 {LINK_RENEWED}"
     assert console.reel.news() == [lost, "4000 LIVE", renewed, "4000 LIVE"]
     assert console.reel.data[-3].endswith(DOT.message_bytes)
@@ -333,8 +333,8 @@ def test_what_is_heard_and_what_is_not() -> None:
     """A bell is recorded; a text that was copied never is."""
     console = Console()
     console.begun()
-    console.fanout.upstream(BellRung())
-    console.fanout.upstream(CutTextReceived(b"\x03\0\0\0\0\0\0\6secret"))
+    console.shared_screen.upstream(BellRung())
+    console.shared_screen.upstream(CutTextReceived(b"\x03\0\0\0\0\0\0\6secret"))
     assert console.reel.news() == ["1000 LIVE"]
     assert console.reel.data[-1] == b"\x02"
     assert b"".join(console.viewer.take(console.now)).endswith(b"secret")
@@ -348,7 +348,7 @@ def test_a_colour_map() -> None:
     console = Console()
     console.begun()
     raw = b"\x01\0\0\0\0\1\xff\xff\0\0\0\0"
-    console.fanout.upstream(ColourMapSet(raw))
+    console.shared_screen.upstream(ColourMapSet(raw))
     assert console.reel.data[-1] == raw
 
 
@@ -356,7 +356,7 @@ def test_a_viewer_that_leaves_ends_it() -> None:
     """Nothing is given to its recording any more."""
     console = Console()
     console.begun()
-    console.fanout.leave("v1")
+    console.shared_screen.leave("v1")
     console.joins("v2")
     console.update(DOT)
     assert console.reel.news() == []

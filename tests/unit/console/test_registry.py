@@ -81,7 +81,7 @@ async def test_who_comes_while_a_console_closes_waits_for_the_slot(around: Surro
     console = await opened(registry)
     around.join(console)
     await until(lambda: console.state is State.RUNNING)
-    around.leg.close_hangs = True
+    around.transport.close_hangs = True
     closing = asyncio.create_task(console.close(KICKED))
     await until(lambda: console.state is State.CLOSED)
     coming = asyncio.create_task(opened(registry))
@@ -208,7 +208,7 @@ async def test_a_lost_link_is_replaced_for_who_is_let_in(around: Surroundings) -
     await until(lambda: console.state is State.RUNNING)
     async with registry.hold(INSTANCE):
         viewer.close(LEFT)
-        around.leg.end()
+        around.transport.end()
         await until(lambda: around.count("dial") == 2)
         await until(lambda: console.state is State.RUNNING)
         around.join(console)
@@ -226,11 +226,11 @@ async def test_a_full_console_lets_nobody_in(tmp_path: Path) -> None:
             await opened(registry)
         registry.admit(OTHER.id)
         await until(lambda: console.state is State.RUNNING)
-        around.leg.close_hangs = True
+        around.transport.close_hangs = True
         closing = asyncio.create_task(console.close(KICKED))
         await until(lambda: console.state is State.CLOSED)
         registry.admit(INSTANCE.id)
-        around.leg.close_hangs = False
+        around.transport.close_hangs = False
         closing.cancel()
         await asyncio.wait([closing])
 
@@ -256,7 +256,7 @@ async def test_a_drain_closes_everything_and_lets_nobody_in(around: Surroundings
     await registry.drain(RESTARTING, 5.0)
     assert registry.draining
     assert code_of(viewer) == (1012, "restarting")
-    assert around.leg.closed
+    assert around.transport.closed
     assert registry.consoles == []
     assert refusal(registry, INSTANCE.id)[:2] == (503, "draining")
 
@@ -289,15 +289,15 @@ async def test_a_drain_waits_for_a_console_that_is_closing(around: Surroundings)
     console = await opened(registry)
     around.join(console)
     await until(lambda: console.state is State.RUNNING)
-    around.leg.close_hangs = True
+    around.transport.close_hangs = True
     closing = asyncio.create_task(console.close(KICKED))
     await until(lambda: console.state is State.CLOSED)
     draining = asyncio.create_task(registry.drain(RESTARTING, 5.0))
     await settle()
     assert not draining.done()
-    around.leg.released.set()
+    around.transport.released.set()
     await draining
-    assert around.leg.closed
+    assert around.transport.closed
     await closing
 
 
@@ -307,7 +307,7 @@ async def test_a_drain_has_a_limit(around: Surroundings) -> None:
     console = await opened(registry)
     viewer = around.join(console)
     await until(lambda: console.state is State.RUNNING)
-    around.leg.close_hangs = True
+    around.transport.close_hangs = True
     with pytest.raises(TimeoutError):
         await registry.drain(RESTARTING, 0.02)
     assert code_of(viewer) == (1012, "restarting")

@@ -6,15 +6,15 @@ import struct
 
 import pytest
 
-from vncproxy.console.screen_state import ScreenMemory
+from vncproxy.console.screen_state import ScreenState
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import RectangleReceived
 
 
-def memory() -> ScreenMemory:
+def memory() -> ScreenState:
     """A screen of which ServerInit is known."""
-    return ScreenMemory(64, 48, "guest", PixelFormat())
+    return ScreenState(64, 48, "guest", PixelFormat())
 
 
 def rect(encoding: int, width: int = 0, height: int = 0, data: bytes = b"") -> RectangleReceived:

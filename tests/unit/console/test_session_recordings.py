@@ -15,10 +15,10 @@ import pytest
 from tests.page import page
 from tests.recorded import record_everybody, recordings
 from tests.setup import USUAL, Running, running, until
-from tests.unit.console.fakes import FakeLeg
+from tests.unit.console.fakes import FakeTransport
 from tests.unit.console.surroundings import INSTANCE, surroundings
 from vncproxy.audit.log import NullAudit
-from vncproxy.console.session_recordings import OPAQUE, RecordingDesk
+from vncproxy.console.session_recordings import OPAQUE, SessionRecordings
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import RecordingError
@@ -155,8 +155,8 @@ async def test_no_place_for_recordings(tmp_path: Path) -> None:
         with pytest.raises(RecordingError, match="no place"):
             await announce(console, WHO)
         await announce(console, replace(WHO, record=False))
-        leg = FakeLeg()
-        viewer = Viewer(WHO, leg, ViewerLimits(0, 0, 60, 1 << 20))
+        transport = FakeTransport()
+        viewer = Viewer(WHO, transport, ViewerLimits(0, 0, 60, 1 << 20))
         with pytest.raises(RecordingError):
             await console.enter(viewer)
         assert console.viewers == []
@@ -166,7 +166,7 @@ async def test_no_place_for_recordings(tmp_path: Path) -> None:
 async def test_an_opaque_console(tmp_path: Path) -> None:
     """Nothing of it can be recorded, whatever place there is."""
     async with surroundings(tmp_path) as around:
-        desk = RecordingDesk(INSTANCE, None, NullAudit(), await around.console())
+        desk = SessionRecordings(INSTANCE, None, NullAudit(), await around.console())
         with pytest.raises(RecordingError) as caught:
             await desk.check(WHO, opaque=True)
         assert caught.value.public_text == OPAQUE

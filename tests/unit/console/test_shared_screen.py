@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from vncproxy.console.screen_state import ScreenMemory
-from vncproxy.console.shared_screen import Fanout
-from vncproxy.console.viewer_updates import ViewerScreen
+from vncproxy.console.screen_state import ScreenState
+from vncproxy.console.shared_screen import SharedScreen
+from vncproxy.console.viewer_updates import ViewerUpdates
 from vncproxy.rfb import client_messages
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.pixel_format import PixelFormat
@@ -31,22 +31,22 @@ NEXT_FRAME = client_messages.update_request(incremental=True, x=0, y=0, width=1,
 @pytest.mark.parametrize("rectangle", [RAW_PIXEL, CURSOR_SHAPE], ids=["picture", "cursor"])
 def test_the_next_frame_is_asked_for_after_any_update(rectangle: RectangleReceived) -> None:
     """A cursor's shape alone is an answer, too: TigerVNC's server sends nothing more unasked."""
-    fanout = Fanout(ScreenMemory(1, 1, "one pixel", FORMAT), viewer_window_bytes=65536)
-    screen = fanout.join("v-1")
+    shared_screen = SharedScreen(ScreenState(1, 1, "one pixel", FORMAT), viewer_window_bytes=65536)
+    screen = shared_screen.join("v-1")
     screen.set_encodings((enc.RAW, enc.CURSOR), 0.0)
     screen.requested(incremental=False, x=0, y=0, width=1, height=1)
-    fanout.requests(0.0)
+    shared_screen.requests(0.0)
     for event in (UpdateStarted(1), RAW_PIXEL, UpdateEnded(1, picture=True)):
-        fanout.upstream(event)
+        shared_screen.upstream(event)
     screen.requested(incremental=True, x=0, y=0, width=1, height=1)
-    assert fanout.requests(0.0) == [NEXT_FRAME]
-    assert fanout.requests(0.0) == []
+    assert shared_screen.requests(0.0) == [NEXT_FRAME]
+    assert shared_screen.requests(0.0) == []
 
     picture = rectangle is RAW_PIXEL
     for event in (UpdateStarted(1), rectangle, UpdateEnded(1, picture=picture)):
-        fanout.upstream(event)
+        shared_screen.upstream(event)
     screen.requested(incremental=True, x=0, y=0, width=1, height=1)
-    assert fanout.requests(0.0) == [NEXT_FRAME]
+    assert shared_screen.requests(0.0) == [NEXT_FRAME]
 
 
 # What is asked of the upstream
@@ -60,25 +60,25 @@ FIRST_PROBE = client_messages.update_request(incremental=False, x=0, y=0, width=
 SECOND_PROBE = client_messages.update_request(incremental=False, x=63, y=47, width=1, height=1)
 
 
-def fanout(pixel_format: PixelFormat = FORMAT) -> Fanout:
+def shared_screen(pixel_format: PixelFormat = FORMAT) -> SharedScreen:
     """On a screen of 64 by 48."""
-    memory = ScreenMemory(WIDTH, HEIGHT, "guest", pixel_format)
-    return Fanout(memory, viewer_window_bytes=1 << 20)
+    memory = ScreenState(WIDTH, HEIGHT, "guest", pixel_format)
+    return SharedScreen(memory, viewer_window_bytes=1 << 20)
 
 
-def on(console: Fanout, name: str, *encodings: int) -> ViewerScreen:
+def on(console: SharedScreen, name: str, *encodings: int) -> ViewerUpdates:
     """A viewer that has named its encodings."""
     screen = console.join(name)
     screen.set_encodings(encodings, 0.0)
     return screen
 
 
-def ask(screen: ViewerScreen, *, incremental: bool = True) -> None:
+def ask(screen: ViewerUpdates, *, incremental: bool = True) -> None:
     """For all of the screen."""
     screen.requested(incremental=incremental, x=0, y=0, width=WIDTH, height=HEIGHT)
 
 
-def update(console: Fanout, *rects: RectangleReceived) -> list[bytes]:
+def update(console: SharedScreen, *rects: RectangleReceived) -> list[bytes]:
     """One update of the upstream; what goes upstream because of it."""
     picture = any(rect.encoding in enc.PICTURE for rect in rects)
     out: list[bytes] = []
@@ -131,7 +131,7 @@ def test_the_upstream_is_asked_for_what_all_can_show(
     lists: list[tuple[int, ...]], asked: tuple[int, ...]
 ) -> None:
     """In the first one's order; what is filtered for each needs one who asks only."""
-    console = fanout()
+    console = shared_screen()
     for number, encodings in enumerate(lists):
         on(console, f"v-{number}", *encodings)
     assert console.encodings() == asked
@@ -139,7 +139,7 @@ def test_the_upstream_is_asked_for_what_all_can_show(
 
 def test_who_names_no_encoding_gets_raw() -> None:
     """As long as it asks for pictures."""
-    console = fanout()
+    console = shared_screen()
     on(console, "v-1", enc.TIGHT, enc.RAW)
     silent = console.join("v-2")
     assert enc.TIGHT in console.encodings()
@@ -161,14 +161,14 @@ def test_tight_is_asked_for_where_its_lengths_are_certain(
     pixel_format: PixelFormat, kept: set[int]
 ) -> None:
     """Servers differ in some formats."""
-    console = fanout(pixel_format)
+    console = shared_screen(pixel_format)
     on(console, "v-1", enc.TIGHT, enc.TIGHT_PNG, enc.RAW)
     assert {enc.TIGHT, enc.TIGHT_PNG} & set(console.encodings()) == kept
 
 
 def test_encodings_are_named_when_they_change() -> None:
     """Not with every request; and again on another link."""
-    console = fanout()
+    console = shared_screen()
     first = on(console, "v-1", enc.TIGHT, enc.RAW)
     ask(first, incremental=False)
     named = client_messages.set_encodings((enc.TIGHT, enc.RAW))
@@ -181,13 +181,13 @@ def test_encodings_are_named_when_they_change() -> None:
     assert console.requests(0.0) == [fewer]
     console.leave("v-2")
     assert console.requests(0.0) == [named]
-    console.link_renewed(ScreenMemory(WIDTH, HEIGHT, "guest", FORMAT))
+    console.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", FORMAT))
     assert console.requests(0.0) == [named, WHOLE]
 
 
 def test_nobody_no_request() -> None:
     """A console without viewers, or with one that wants nothing now, lets the upstream rest."""
-    console = fanout()
+    console = shared_screen()
     assert console.requests(0.0) == []
     screen = on(console, "v-1", enc.RAW)
     assert FRAME not in console.requests(0.0)
@@ -198,7 +198,7 @@ def test_nobody_no_request() -> None:
 
 def test_one_frame_request_is_out_at_a_time() -> None:
     """However many viewers want the next frame."""
-    console = fanout()
+    console = shared_screen()
     screens = [on(console, f"v-{number}", enc.RAW) for number in range(3)]
     for screen in screens:
         ask(screen, incremental=False)
@@ -213,7 +213,7 @@ def test_one_frame_request_is_out_at_a_time() -> None:
 
 def test_what_a_viewer_asks_for_comes_at_once() -> None:
     """A reload must not wait for a ration; the areas of several are one request."""
-    console = fanout()
+    console = shared_screen()
     screens = [on(console, f"v-{number}", enc.RAW) for number in range(2)]
     for screen in screens:
         ask(screen, incremental=False)
@@ -229,7 +229,7 @@ def test_what_a_viewer_asks_for_comes_at_once() -> None:
 
 def test_what_the_daemon_asks_for_itself_is_rationed() -> None:
     """A viewer that lags again and again doesn't make the upstream send everything each time."""
-    console = fanout()
+    console = shared_screen()
     slow, fast = on(console, "slow", enc.RAW), on(console, "fast", enc.RAW)
     for screen in (slow, fast):
         ask(screen, incremental=False)
@@ -251,7 +251,7 @@ def test_what_the_daemon_asks_for_itself_is_rationed() -> None:
 
 def test_a_size_is_an_answer() -> None:
     """TigerVNC's server sends nothing more until it is asked again."""
-    console = fanout()
+    console = shared_screen()
     screen = on(console, "v-1", enc.RAW, enc.EXTENDED_DESKTOP_SIZE)
     ask(screen, incremental=False)
     console.requests(0.0)
@@ -268,7 +268,7 @@ def test_a_size_is_an_answer() -> None:
 
 def test_bells_and_texts_go_to_all() -> None:
     """To those that are not behind."""
-    console = fanout()
+    console = shared_screen()
     screens = [on(console, f"v-{number}", enc.RAW) for number in range(3)]
     screens[2].ready = False
     text = b"\x03\0\0\0" + bytes((0, 0, 0, 2)) + b"hi"
@@ -279,7 +279,7 @@ def test_bells_and_texts_go_to_all() -> None:
 
 def test_what_was_never_asked_for_goes_to_nobody() -> None:
     """The extended clipboard was never confirmed; fences of the upstream are the daemon's."""
-    console = fanout()
+    console = shared_screen()
     screen = on(console, "v-1", enc.RAW)
     extended = b"\x03\0\0\0" + b"\xff\xff\xff\xfc" + bytes(4)
     for event in (CutTextReceived(extended), CutTextSkipped(9), FenceReceived(0, b"x")):
@@ -289,7 +289,7 @@ def test_what_was_never_asked_for_goes_to_nobody() -> None:
 
 def test_a_colour_map_is_kept_for_who_comes_later() -> None:
     """It is told to all at once, and to a newcomer."""
-    console = fanout()
+    console = shared_screen()
     screen = on(console, "v-1", enc.RAW)
     colours = b"\x01\0\0\0\0\1" + bytes(6)
     console.upstream(ColourMapSet(colours))
@@ -299,7 +299,7 @@ def test_a_colour_map_is_kept_for_who_comes_later() -> None:
 
 def test_broken_tight_data_is_told() -> None:
     """Nothing of it reaches a viewer."""
-    console = fanout()
+    console = shared_screen()
     screen = on(console, "v-1", enc.TIGHT)
     ask(screen)
     console.upstream(UpdateStarted(1))
@@ -314,7 +314,7 @@ def test_broken_tight_data_is_told() -> None:
 
 def test_before_anything_was_asked_the_format_changes_at_once() -> None:
     """As every first viewer has it."""
-    console = fanout()
+    console = shared_screen()
     assert console.set_pixel_format(FORMAT) == []
     assert console.set_pixel_format(OTHER_FORMAT) == [
         client_messages.set_pixel_format(OTHER_FORMAT)
@@ -324,7 +324,7 @@ def test_before_anything_was_asked_the_format_changes_at_once() -> None:
 
 def test_later_the_format_changes_once_nothing_is_outstanding() -> None:
     """No request but the probes is sent meanwhile, and nothing of the old format to the viewer."""
-    console = fanout()
+    console = shared_screen()
     screen = on(console, "v-1", enc.RAW)
     ask(screen, incremental=False)
     console.requests(0.0)
@@ -345,7 +345,7 @@ def test_later_the_format_changes_once_nothing_is_outstanding() -> None:
 
 def test_a_second_wish_replaces_the_first() -> None:
     """While the probes are out."""
-    console = fanout()
+    console = shared_screen()
     screen = on(console, "v-1", enc.RAW)
     ask(screen)
     console.requests(0.0)
@@ -358,7 +358,7 @@ def test_a_second_wish_replaces_the_first() -> None:
 
 def test_no_cursor_comes_while_the_format_changes() -> None:
     """It would be in the old format; afterwards it is asked for again."""
-    console = fanout()
+    console = shared_screen()
     screen = on(console, "v-1", enc.RAW, enc.CURSOR)
     ask(screen, incremental=False)
     console.requests(0.0)
@@ -377,7 +377,7 @@ def test_no_cursor_comes_while_the_format_changes() -> None:
 
 def test_a_new_size_begins_the_change_anew() -> None:
     """The old corner may be outside: nobody would answer."""
-    console = fanout()
+    console = shared_screen()
     screen = on(console, "v-1", enc.RAW, enc.DESKTOP_SIZE)
     ask(screen)
     console.requests(0.0)
@@ -390,15 +390,15 @@ def test_a_new_size_begins_the_change_anew() -> None:
 
 def test_another_link_gets_the_format_that_the_viewers_decode() -> None:
     """Whatever its own is, and also where the change was under way."""
-    console = fanout()
+    console = shared_screen()
     screen = on(console, "v-1", enc.RAW)
     ask(screen)
     console.requests(0.0)
     console.set_pixel_format(OTHER_FORMAT)
     told = [client_messages.set_pixel_format(OTHER_FORMAT)]
-    assert console.link_renewed(ScreenMemory(WIDTH, HEIGHT, "guest", FORMAT)) == told
+    assert console.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", FORMAT)) == told
     assert console.requests(0.0)[-1] == WHOLE
-    assert console.link_renewed(ScreenMemory(WIDTH, HEIGHT, "guest", OTHER_FORMAT)) == []
+    assert console.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", OTHER_FORMAT)) == []
     assert console.pixel_format == OTHER_FORMAT
 
 
@@ -408,7 +408,7 @@ SIXTEEN = PixelFormat(bits_per_pixel=16, depth=16, red_max=31, green_max=63, blu
 
 def test_a_sole_viewers_format_is_the_consoles() -> None:
     """The upstream is told at once while nothing was asked of it."""
-    console = fanout()
+    console = shared_screen()
     on(console, "v-1", enc.RAW)
     assert console.choose_format("v-1", SIXTEEN) == [client_messages.set_pixel_format(SIXTEEN)]
     assert console.choose_format("v-1", SIXTEEN) == []
@@ -417,7 +417,7 @@ def test_a_sole_viewers_format_is_the_consoles() -> None:
 
 def test_beside_others_only_the_order_of_bytes_may_differ() -> None:
     """Then nothing is asked for that can't be rearranged, until it differs no more."""
-    console = fanout()
+    console = shared_screen()
     first = on(console, "v-1", enc.HEXTILE, enc.TIGHT, enc.RAW)
     second = on(console, "v-2", enc.HEXTILE, enc.TIGHT, enc.RAW)
     assert console.choose_format("v-2", SIXTEEN) is None
@@ -440,7 +440,7 @@ def test_beside_others_only_the_order_of_bytes_may_differ() -> None:
 
 def test_a_viewer_that_stays_alone_keeps_its_order() -> None:
     """Until it names its format again, which then is the console's."""
-    console = fanout()
+    console = shared_screen()
     for name in ("v-1", "v-2"):
         on(console, name, enc.RAW)
     assert console.choose_format("v-2", BROWSER) == []
@@ -456,9 +456,9 @@ SAME_SIZE = RectangleReceived(
 )
 
 
-def switching() -> Fanout:
+def switching() -> SharedScreen:
     """A console whose sole viewer wants another format in the middle of its session."""
-    console = fanout()
+    console = shared_screen()
     ask(on(console, "v-1", enc.RAW, enc.EXTENDED_DESKTOP_SIZE), incremental=False)
     console.requests(0.0)
     # TigerVNC's server would answer with the layout alone.

@@ -46,7 +46,7 @@ async def test_a_console_that_runs(around: Surroundings) -> None:
     assert state["keepalive"]["kind"] == "any"
     # The gateway's address is ws://, which is no secret to keep from who types.
     assert state["encrypted"] is False
-    assert state["keepalive"]["why"] == console.runner.learner.keepalive.why
+    assert state["keepalive"]["why"] == console.supervisor.learning.keepalive.why
     assert state["saved"]["dials_avoided"] == 1
     rows = viewers_of(console)
     assert [(row["id"], row["user"], row["role"], row["asks"]) for row in rows] == [
@@ -69,17 +69,17 @@ async def test_what_administrators_see_besides(around: Surroundings) -> None:
     console = await around.console()
     ann = around.join(console)
     await until(lambda: console.state is State.RUNNING)
-    around.leg.deliver(bytes(100))
+    around.transport.deliver(bytes(100))
     at_s = time.monotonic()
     details = details_of(console, USAGE, at_s)
     assert details["text"] == "Connected."
     assert (details["wait_s"], details["error"], details["opaque"]) == (None, None, False)
-    assert details["keepalive_why"] == console.runner.learner.keepalive.why
+    assert details["keepalive_why"] == console.supervisor.learning.keepalive.why
     assert details["recorded"] is False
-    assert (details["link"], details["links"]) == (console.runner.links_since(1)[0], 1)
-    assert details["from_cloud"]["bytes"] == console.runner.traffic.bytes_in > 100
+    assert (details["link"], details["links"]) == (console.supervisor.links_since(1)[0], 1)
+    assert details["from_cloud"]["bytes"] == console.supervisor.traffic.bytes_in > 100
     assert details["from_cloud"]["bytes_per_s"] > 0
-    assert details["to_cloud"]["bytes"] == console.runner.traffic.bytes_out > 0
+    assert details["to_cloud"]["bytes"] == console.supervisor.traffic.bytes_out > 0
     assert details["budget"] == {
         "used": 5,
         "limit": 29,
@@ -128,34 +128,34 @@ async def test_it_is_json_and_holds_no_secret(around: Surroundings) -> None:
 async def test_every_state_has_words(around: Surroundings, state: State) -> None:
     """A page is never left without a sentence."""
     console = await around.console()
-    console.runner.life.state = state
+    console.supervisor.life.state = state
     assert state_of(console)["text"].endswith(".")
     assert state_of(console)["state"] == summary_of(console)["state"] == state.value
-    console.runner.life.state = State.IDLE
+    console.supervisor.life.state = State.IDLE
 
 
 async def test_a_wait_is_counted_down(around: Surroundings) -> None:
     """In seconds, never below 0; without a wait the permit is only being taken."""
     console = await around.console()
-    console.runner.life.state = State.WAITING_BUDGET
+    console.supervisor.life.state = State.WAITING_BUDGET
     taking = state_of(console)["text"]
-    console.runner.wait_until = time.time() + 30
+    console.supervisor.wait_until = time.time() + 30
     assert 29 < state_of(console)["wait_s"] <= 30
     assert state_of(console)["text"] != taking
     assert "30" not in state_of(console)["text"], "how many is a setting"
-    console.runner.wait_until = time.time() - 5
+    console.supervisor.wait_until = time.time() - 5
     assert state_of(console)["wait_s"] == 0
-    console.runner.life.state = State.IDLE
+    console.supervisor.life.state = State.IDLE
 
 
 async def test_a_failure_is_told_in_words(around: Surroundings) -> None:
     """With the cloud's code, if there is one and it is harmless."""
     console = await around.console()
-    console.runner.failure = UpstreamLost("the connection to the cloud was lost")
+    console.supervisor.failure = UpstreamLost("the connection to the cloud was lost")
     assert state_of(console)["error"] == {
         "code": None,
         "text": "the connection to the cloud was lost",
     }
     for code, shown in (("IncorrectInstanceStatus", "IncorrectInstanceStatus"), ("<b>", None)):
-        console.runner.failure = CloudError("it is stopped", CloudErrorKind.WAITS, code=code)
+        console.supervisor.failure = CloudError("it is stopped", CloudErrorKind.WAITS, code=code)
         assert state_of(console)["error"] == {"code": shown, "text": "it is stopped"}

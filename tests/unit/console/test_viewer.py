@@ -11,7 +11,7 @@ import pytest
 from tests.unit.console.fakes import (
     VERSION,
     VIEWER_HANDSHAKE,
-    FakeLeg,
+    FakeTransport,
     key,
     server_init,
     set_encodings,
@@ -70,10 +70,10 @@ class Setup:
         **who: Any,
     ) -> None:
         """Waiting for a link, if it is `opened`."""
-        self.leg, self.host = FakeLeg(), Host()
+        self.transport, self.host = FakeTransport(), Host()
         verifier = PasswordVerifier(password, CHALLENGE) if password else None
         identity = ViewerIdentity("v-1", "ann", "127.0.0.1", "local", **who)
-        self.viewer = Viewer(identity, self.leg, limits, verifier)
+        self.viewer = Viewer(identity, self.transport, limits, verifier)
         if opened:
             self.viewer.open(self.host)
 
@@ -81,13 +81,13 @@ class Setup:
         """Up to the wish for ServerInit."""
         self.viewer.greet()
         for piece in VIEWER_HANDSHAKE:
-            self.leg.deliver(piece)
+            self.transport.deliver(piece)
 
     def stream(self) -> Setup:
         """Up to the first message."""
         self.shake()
         self.viewer.welcome(server_init())
-        self.leg.take()
+        self.transport.take()
         self.host.told.clear()
         return self
 
@@ -107,7 +107,7 @@ async def make() -> AsyncIterator[Make]:
     yield one
     for setup in setups:
         await setup.viewer.abandon()
-        assert setup.leg.is_shut
+        assert setup.transport.is_shut
 
 
 # The handshake
@@ -116,16 +116,16 @@ async def make() -> AsyncIterator[Make]:
 async def test_a_viewer_waits_for_a_link_then_shakes_hands(make: Make) -> None:
     """Nothing is said before `greet`, and no ServerInit before `welcome`."""
     setup = make()
-    assert setup.leg.taken == b""
+    assert setup.transport.taken == b""
     setup.viewer.greet()
-    assert setup.leg.take() == VERSION
+    assert setup.transport.take() == VERSION
     for piece in VIEWER_HANDSHAKE:
-        setup.leg.deliver(piece)
-    assert setup.leg.take() == b"\x01\x01" + bytes(4)
+        setup.transport.deliver(piece)
+    assert setup.transport.take() == b"\x01\x01" + bytes(4)
     assert setup.host.told == ["ready"]
     assert setup.viewer.phase is Phase.WELCOME
     setup.viewer.welcome(server_init())
-    assert setup.leg.take() == server_init()
+    assert setup.transport.take() == server_init()
     assert setup.viewer.bytes_out == 12 + 6 + len(server_init())
     assert setup.viewer.bytes_in == 14
 
@@ -134,9 +134,9 @@ async def test_messages_before_serverinit_are_taken_afterwards(make: Make) -> No
     """A viewer may not wait for it."""
     setup = make()
     setup.shake()
-    setup.leg.deliver(set_encodings(0, 1))
+    setup.transport.deliver(set_encodings(0, 1))
     assert setup.host.told == ["ready"]
-    assert setup.leg.paused
+    assert setup.transport.paused
     setup.viewer.welcome(server_init())
     await settle()
     assert isinstance(setup.host.told[-1], EncodingsSet)
@@ -145,7 +145,7 @@ async def test_messages_before_serverinit_are_taken_afterwards(make: Make) -> No
 async def test_a_viewer_that_speaks_first_breaks_rfb(make: Make) -> None:
     """There is nothing it could answer yet."""
     setup = make()
-    setup.leg.deliver(VERSION)
+    setup.transport.deliver(VERSION)
     assert code_of(setup.viewer) == (4400, "viewer-protocol")
 
 
@@ -154,18 +154,18 @@ async def test_a_native_viewer_proves_itself_and_waits_for_a_link(make: Make, cl
     setup = make(LIMITS, "geheim", native=True, opened=False)
     proving = asyncio.create_task(setup.viewer.prove())
     await settle()
-    setup.leg.deliver(VERSION + b"\x02")
-    assert setup.leg.take().endswith(CHALLENGE)
+    setup.transport.deliver(VERSION + b"\x02")
+    assert setup.transport.take().endswith(CHALLENGE)
     assert not proving.done()
-    setup.leg.deliver(response("geheim", CHALLENGE))
+    setup.transport.deliver(response("geheim", CHALLENGE))
     assert await proving
     assert setup.viewer.phase is Phase.ADMISSION
     await clock.forward(HANDSHAKE_TIMEOUT_S + 1)
-    assert (setup.leg.take(), setup.viewer.end) == (b"", None)
+    assert (setup.transport.take(), setup.viewer.end) == (b"", None)
     setup.viewer.open(setup.host)
     setup.viewer.admit()
-    assert setup.leg.take() == bytes(4)
-    setup.leg.deliver(b"\x01")
+    assert setup.transport.take() == bytes(4)
+    setup.transport.deliver(b"\x01")
     assert setup.host.told == ["ready"]
 
 
@@ -174,7 +174,7 @@ async def test_a_native_viewer_that_proves_nothing(make: Make, clock: Clock) -> 
     silent, gone = (make(LIMITS, "geheim", native=True, opened=False) for _ in range(2))
     proving = [asyncio.create_task(one.viewer.prove()) for one in (silent, gone)]
     await settle()
-    gone.leg.end(Side.VIEWER)
+    gone.transport.end(Side.VIEWER)
     await clock.forward(HANDSHAKE_TIMEOUT_S + 1)
     assert await asyncio.gather(*proving) == [False, False]
     assert code_of(silent.viewer) == (4400, "viewer-protocol")
@@ -185,10 +185,10 @@ async def test_a_wrong_password_of_a_native_viewer_is_told(make: Make) -> None:
     """In RFB's own words, then it is closed."""
     setup = make(LIMITS, "geheim", native=True)
     setup.viewer.greet()
-    setup.leg.deliver(VERSION + b"\x02")
-    setup.leg.take()
-    setup.leg.deliver(bytes(16))
-    assert setup.leg.take().startswith(b"\0\0\0\1")
+    setup.transport.deliver(VERSION + b"\x02")
+    setup.transport.take()
+    setup.transport.deliver(bytes(16))
+    assert setup.transport.take().startswith(b"\0\0\0\1")
     assert code_of(setup.viewer) == (4401, "vnc-password")
     assert setup.viewer.gave_wrong_password
     assert not await setup.viewer.prove()
@@ -200,11 +200,11 @@ async def test_a_native_viewer_is_told_why_it_can_not_be_had(make: Make) -> None
     setup.viewer.greet()
     setup.viewer.close(KICKED)
     await settle()
-    assert not setup.leg.closed
-    setup.leg.deliver(VERSION)
+    assert not setup.transport.closed
+    setup.transport.deliver(VERSION)
     await setup.viewer.closed()
-    assert setup.leg.take().endswith(b"an administrator ended it")
-    assert setup.leg.closed_with == KICKED
+    assert setup.transport.take().endswith(b"an administrator ended it")
+    assert setup.transport.closed_with == KICKED
 
 
 async def test_a_native_viewer_that_says_nothing_is_closed_all_the_same(
@@ -215,20 +215,20 @@ async def test_a_native_viewer_that_says_nothing_is_closed_all_the_same(
     setup.viewer.greet()
     setup.viewer.close(KICKED)
     await settle()
-    assert not setup.leg.closed
+    assert not setup.transport.closed
     await clock.forward(FAREWELL_TIMEOUT_S + 0.1)
     await setup.viewer.closed()
-    assert setup.leg.closed
+    assert setup.transport.closed
 
 
 async def test_a_browser_is_told_by_the_close_frame(make: Make) -> None:
     """Nothing of RFB is said to it."""
     setup = make()
     setup.viewer.greet()
-    setup.leg.take()
+    setup.transport.take()
     setup.viewer.close(KICKED)
     await setup.viewer.closed()
-    assert (bytes(setup.leg.taken), setup.leg.closed_with) == (b"", KICKED)
+    assert (bytes(setup.transport.taken), setup.transport.closed_with) == (b"", KICKED)
 
 
 async def test_a_handshake_has_a_time_limit(make: Make, clock: Clock) -> None:
@@ -250,18 +250,18 @@ async def test_messages_are_told(make: Make) -> None:
     """However they are cut."""
     setup = make().stream()
     wire = key(True, 97) + key(False, 97)
-    setup.leg.deliver(wire[:11])
-    setup.leg.deliver(memoryview(wire[11:]))
+    setup.transport.deliver(wire[:11])
+    setup.transport.deliver(memoryview(wire[11:]))
     assert setup.host.told == [KeySent(key(True, 97)), KeySent(key(False, 97))]
 
 
 async def test_a_broken_message_ends_it_after_the_whole_ones(make: Make) -> None:
     """Nothing of the bad one is passed on."""
     setup = make().stream()
-    setup.leg.deliver(key(True, 97) + b"\x63rubbish")
+    setup.transport.deliver(key(True, 97) + b"\x63rubbish")
     assert setup.host.told == [KeySent(key(True, 97)), "ended"]
     assert code_of(setup.viewer) == (4400, "viewer-protocol")
-    setup.leg.deliver(key(False, 97))
+    setup.transport.deliver(key(False, 97))
     assert setup.host.told == [KeySent(key(True, 97)), "ended"]
 
 
@@ -269,8 +269,8 @@ async def test_an_opaque_viewer_is_relayed(make: Make) -> None:
     """Without a handshake of the daemon's."""
     setup = make()
     setup.viewer.go_opaque([b"RFB 009.009\n"])
-    setup.leg.deliver(b"anything")
-    assert setup.leg.taken == b"RFB 009.009\n"
+    setup.transport.deliver(b"anything")
+    assert setup.transport.taken == b"RFB 009.009\n"
     assert setup.host.told == [b"anything"]
 
 
@@ -280,7 +280,7 @@ async def test_an_opaque_viewer_is_relayed(make: Make) -> None:
 async def test_it_leaves(make: Make) -> None:
     """That is told once, and nobody is blamed."""
     setup = make().stream()
-    setup.leg.end(Side.VIEWER, 1001)
+    setup.transport.end(Side.VIEWER, 1001)
     setup.viewer.close(KICKED)
     assert setup.host.told == ["ended"]
     assert setup.viewer.end == CloseReason(CloseCode.VIEWER_LEFT, Side.VIEWER, "the viewer left")
@@ -290,14 +290,14 @@ async def test_it_leaves(make: Make) -> None:
 async def test_it_broke_websocket_rules(make: Make) -> None:
     """Its close code is the one for rules."""
     setup = make().stream()
-    setup.leg.end(Side.VIEWER, broke_rules=True)
+    setup.transport.end(Side.VIEWER, broke_rules=True)
     assert code_of(setup.viewer) == (4400, "viewer-protocol")
 
 
 async def test_a_leg_that_fails_is_the_daemons_fault(make: Make) -> None:
     """The viewer did nothing."""
     setup = make().stream()
-    setup.leg.end(Side.DAEMON)
+    setup.transport.end(Side.DAEMON)
     assert code_of(setup.viewer)[0] == 1011
 
 
@@ -309,18 +309,18 @@ async def test_closing_says_why_and_waits_for_the_farewell(make: Make) -> None:
     setup.viewer.send([b"late"])
     assert setup.viewer.ended.is_set()
     await setup.viewer.closed()
-    assert setup.leg.closed_with == KICKED
-    assert setup.leg.taken == b""
+    assert setup.transport.closed_with == KICKED
+    assert setup.transport.taken == b""
     assert setup.host.told == ["ended"]
 
 
 async def test_who_is_turned_away_is_told_and_forgotten() -> None:
     """No console sees it."""
-    leg = FakeLeg()
-    viewer = Viewer(ViewerIdentity("v-1", "ann", "127.0.0.1", "local"), leg, LIMITS)
+    transport = FakeTransport()
+    viewer = Viewer(ViewerIdentity("v-1", "ann", "127.0.0.1", "local"), transport, LIMITS)
     await viewer.turn_away(KICKED)
-    assert leg.closed_with == KICKED
-    assert leg.is_shut
+    assert transport.closed_with == KICKED
+    assert transport.is_shut
 
 
 # Limits
@@ -391,7 +391,7 @@ async def test_an_opaque_viewers_bytes_count_as_input(make: Make, clock: Clock) 
     setup = make(ViewerLimits(100, 0, 30, QUEUE_BYTES))
     setup.viewer.go_opaque([])
     await clock.forward(60)
-    setup.leg.deliver(b"?")
+    setup.transport.deliver(b"?")
     await clock.forward(60)
     assert setup.viewer.end is None
 
@@ -399,11 +399,11 @@ async def test_an_opaque_viewers_bytes_count_as_input(make: Make, clock: Clock) 
 async def test_a_viewer_that_reads_nothing_is_too_slow(make: Make, clock: Clock) -> None:
     """One that reads a little is only slow."""
     setup = make().stream()
-    setup.leg.stuck = True
+    setup.transport.stuck = True
     setup.viewer.send([bytes(500)])
     for _ in range(3):
         await clock.forward(29)
-        setup.leg.drain(1)
+        setup.transport.drain(1)
         await clock.forward(2)
     assert setup.viewer.end is None
     await clock.forward(62)
@@ -413,10 +413,10 @@ async def test_a_viewer_that_reads_nothing_is_too_slow(make: Make, clock: Clock)
 async def test_a_viewer_that_has_read_all_has_time_again(make: Make, clock: Clock) -> None:
     """The console is told that it has caught up."""
     setup = make().stream()
-    setup.leg.stuck = True
+    setup.transport.stuck = True
     setup.viewer.send([bytes(500)])
     await clock.forward(29)
-    setup.leg.drain()
+    setup.transport.drain()
     assert setup.host.told == ["caught up"]
     await clock.forward(100)
     assert setup.viewer.end is None
@@ -425,7 +425,7 @@ async def test_a_viewer_that_has_read_all_has_time_again(make: Make, clock: Cloc
 async def test_it_is_behind_with_more_than_its_queue(make: Make) -> None:
     """The bound itself is allowed."""
     setup = make().stream()
-    setup.leg.stuck = True
+    setup.transport.stuck = True
     setup.viewer.send([bytes(QUEUE_BYTES)])
     assert not setup.viewer.behind
     setup.viewer.send([b"1"])
@@ -438,16 +438,16 @@ async def test_reading_can_be_paused(make: Make) -> None:
     """While the upstream takes no more input."""
     setup = make().stream()
     setup.viewer.pause()
-    assert setup.leg.paused
+    assert setup.transport.paused
     setup.viewer.resume()
-    assert not setup.leg.paused
+    assert not setup.transport.paused
 
 
 async def test_nothing_runs_on_after_the_end(make: Make, clock: Clock) -> None:
     """No timer closes it a second time."""
     setup = make(ViewerLimits(10, 10, 10, QUEUE_BYTES)).stream()
     setup.viewer.wait_at_most(10, lambda: KICKED)
-    setup.leg.end(Side.VIEWER)
+    setup.transport.end(Side.VIEWER)
     before = setup.viewer.end
     await clock.forward(100)
     assert setup.viewer.end == before

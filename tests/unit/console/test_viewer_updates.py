@@ -8,10 +8,10 @@ import zlib
 import pytest
 
 from tests.decoder import Decoder
-from vncproxy.console.congestion_control import Pace
-from vncproxy.console.screen_state import ScreenMemory
+from vncproxy.console.congestion_control import CongestionControl
+from vncproxy.console.screen_state import ScreenState
 from vncproxy.console.update_writer import FILL_BYTES
-from vncproxy.console.viewer_updates import TightPart, ViewerScreen, union
+from vncproxy.console.viewer_updates import TightPart, ViewerUpdates, union
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import viewer_messages
 from vncproxy.rfb.pixel_format import PixelFormat
@@ -25,20 +25,22 @@ USUAL = (enc.COPY_RECT, enc.TIGHT, enc.RAW, enc.CURSOR, enc.DESKTOP_SIZE, enc.QE
 
 
 def screen_on(
-    memory: ScreenMemory, pace: Pace | None = None, *, in_step: bool = True
-) -> ViewerScreen:
+    memory: ScreenState, pace: CongestionControl | None = None, *, in_step: bool = True
+) -> ViewerUpdates:
     """A new viewer's."""
-    return ViewerScreen(memory, pace or Pace(1 << 20), hold_bytes=1 << 20, in_step=in_step)
+    return ViewerUpdates(
+        memory, pace or CongestionControl(1 << 20), hold_bytes=1 << 20, in_step=in_step
+    )
 
 
 class Seen:
     """A viewer screen, and a decoder that is sent what it gives."""
 
     def __init__(
-        self, *encodings: int, in_step: bool = True, memory: ScreenMemory | None = None
+        self, *encodings: int, in_step: bool = True, memory: ScreenState | None = None
     ) -> None:
         """A viewer that has chosen and asked for everything."""
-        self.memory = memory or ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat())
+        self.memory = memory or ScreenState(WIDTH, HEIGHT, "guest", PixelFormat())
         self.screen = screen_on(self.memory, in_step=in_step)
         self.decoder = Decoder(self.memory.width, self.memory.height)
         self.screen.set_encodings(encodings, 0.0)
@@ -116,7 +118,7 @@ def test_a_viewer_gets_the_picture_it_asked_for() -> None:
 
 def test_nothing_is_sent_before_the_first_request() -> None:
     """A viewer that has not asked isn't sent a picture, and lacks it afterwards."""
-    memory = ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat())
+    memory = ScreenState(WIDTH, HEIGHT, "guest", PixelFormat())
     screen = screen_on(memory)
     screen.set_encodings(USUAL, 0.0)
     screen.update_started(1)
@@ -375,7 +377,7 @@ def test_another_link_begins_each_stream_anew() -> None:
     rect, part = server.rectangle(10)
     viewer.update(rect, tight=part)
     assert (viewer.look().frame == 10).all()
-    viewer.screen.link_renewed(ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat()))
+    viewer.screen.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", PixelFormat()))
     server = TightServer()
     controls = []
     for grey in (20, 30):
@@ -392,7 +394,7 @@ def test_another_link_begins_each_stream_anew() -> None:
 def test_who_was_out_of_step_is_in_step_on_another_link() -> None:
     """What was missed on the old link doesn't matter any more."""
     viewer = Seen(*USUAL, in_step=False)
-    viewer.screen.link_renewed(ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat()))
+    viewer.screen.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", PixelFormat()))
     server = TightServer()
     server_rect, part = server.rectangle(7)
     viewer.update(server_rect, tight=part)
@@ -422,7 +424,7 @@ def test_a_viewer_stands_between_messages_when_a_link_breaks(
     viewer.screen.link_lost()
     assert viewer.look().painted[:10].all()
     assert viewer.decoder.updates == 1
-    viewer.screen.link_renewed(ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat()))
+    viewer.screen.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", PixelFormat()))
     assert viewer.screen.missing == (0, 0, WIDTH, HEIGHT), "nothing is known of the new screen"
     assert viewer.screen.wants
     viewer.update(FULL)
@@ -441,7 +443,7 @@ def test_a_link_that_breaks_within_raw(count: int | None, last_rect: bool, had: 
     viewer.screen.link_lost()
     assert viewer.look().updates == (count is not None or last_rect)
     assert viewer.screen.missing == (0, 0, WIDTH, HEIGHT)
-    viewer.screen.link_renewed(ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat()))
+    viewer.screen.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", PixelFormat()))
     viewer.update(FULL)
     assert (viewer.look().frame == 1).all()
     assert viewer.screen.synced
@@ -450,11 +452,11 @@ def test_a_link_that_breaks_within_raw(count: int | None, last_rect: bool, had: 
 def test_pixels_are_made_up_only_as_there_is_room() -> None:
     """A viewer that reads slowly isn't sent 16 MiB of nothing at once; all else waits for it."""
     side = 2048
-    viewer = Seen(*USUAL, memory=ScreenMemory(side, side, "guest", PixelFormat()))
+    viewer = Seen(*USUAL, memory=ScreenState(side, side, "guest", PixelFormat()))
     begin_raw(viewer, raw_start(0, 0, side, side))
     viewer.screen.take(0.0)
     viewer.screen.link_lost()
-    viewer.screen.link_renewed(ScreenMemory(side, side, "other", PixelFormat()))
+    viewer.screen.link_renewed(ScreenState(side, side, "other", PixelFormat()))
     assert viewer.screen.take(0.0, room=False) == []
     size = 0
     while viewer.screen.has_more:
@@ -470,7 +472,9 @@ def test_pixels_are_made_up_only_as_there_is_room() -> None:
 def test_of_raw_so_much_is_passed_on_to_a_viewer_that_is_behind() -> None:
     """Beyond that the rest is made up, once there is room for it."""
     viewer = Seen(*USUAL)
-    viewer.screen = ViewerScreen(viewer.memory, Pace(1 << 20), hold_bytes=3000, in_step=True)
+    viewer.screen = ViewerUpdates(
+        viewer.memory, CongestionControl(1 << 20), hold_bytes=3000, in_step=True
+    )
     viewer.screen.set_encodings(USUAL, 0.0)
     viewer.ask(incremental=False)
     begin_raw(viewer)
@@ -496,9 +500,9 @@ def test_of_raw_so_much_is_passed_on_to_a_viewer_that_is_behind() -> None:
 
 def test_a_viewer_that_never_asked_wants_nothing_of_the_new_link() -> None:
     """It would not know what to do with an update."""
-    memory = ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat())
+    memory = ScreenState(WIDTH, HEIGHT, "guest", PixelFormat())
     screen = screen_on(memory)
-    screen.link_renewed(ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat()))
+    screen.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", PixelFormat()))
     assert (screen.wants, screen.take(0.0)) == (False, [])
 
 
@@ -531,7 +535,7 @@ def test_a_plain_size_is_told_as_a_layout_of_one_screen() -> None:
 
 
 def test_who_can_not_be_told_of_a_size_is_lost() -> None:
-    """It could not follow; the stage closes it."""
+    """It could not follow; the router closes it."""
     viewer = Seen(enc.RAW)
     viewer.memory.take(RectangleReceived(0, 0, 20, 10, enc.DESKTOP_SIZE, b""))
     viewer.screen.introduce()
@@ -542,7 +546,7 @@ def test_who_can_not_be_told_of_a_size_is_lost() -> None:
 
 def test_a_size_that_changes_before_a_viewer_has_said_anything_is_told_later() -> None:
     """Whether it can follow isn't known before its encodings are."""
-    memory = ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat())
+    memory = ScreenState(WIDTH, HEIGHT, "guest", PixelFormat())
     screen = screen_on(memory)
     memory.take(RectangleReceived(0, 0, 20, 10, enc.DESKTOP_SIZE, b""))
     screen.introduce()
@@ -574,7 +578,7 @@ def test_a_size_ends_its_update(last_rect: bool, count: int | None, before: int)
 
 def test_who_joins_is_told_all_that_it_asks_for_and_no_more() -> None:
     """Cursor, name, LEDs, confirmations: once each; with a new one, again."""
-    memory = ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat())
+    memory = ScreenState(WIDTH, HEIGHT, "guest", PixelFormat())
     memory.take(RectangleReceived(1, 2, 1, 1, enc.CURSOR, bytes(5)))
     memory.take(RectangleReceived(0, 0, 1, 1, enc.QEMU_LED_STATE, b"\x04"))
     memory.take(RectangleReceived(0, 0, 0, 0, enc.QEMU_EXTENDED_KEY, b""))
@@ -684,9 +688,9 @@ def test_continuous_updates_are_offered_to_who_knows_fences_too() -> None:
 
 def test_continuous_updates_come_unasked_until_the_line_is_full() -> None:
     """Then the viewer skips, until it has answered the fence after what is under way."""
-    memory = ScreenMemory(WIDTH, HEIGHT, "guest", PixelFormat())
+    memory = ScreenState(WIDTH, HEIGHT, "guest", PixelFormat())
     viewer = Seen(*CONTINUOUS, memory=memory)
-    viewer.screen = screen_on(memory, Pace(20_000))
+    viewer.screen = screen_on(memory, CongestionControl(20_000))
     viewer.screen.set_encodings(CONTINUOUS, 0.0)
     viewer.screen.enable_continuous(enable=True)
     updates = 0

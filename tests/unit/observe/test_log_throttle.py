@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from vncproxy.observe.log_throttle import MAX_KEYS, Repeats
+from vncproxy.observe.log_throttle import MAX_KEYS, LogThrottle
 
 
 def test_the_first_time_is_told_and_then_once_a_window() -> None:
     """With the count of those that weren't."""
-    repeats = Repeats(window_s=60.0)
+    repeats = LogThrottle(window_s=60.0)
     assert repeats.seen("a", 0.0) == 1
     assert [repeats.seen("a", 1.0 + n) for n in range(5)] == [0] * 5
     assert repeats.seen("a", 60.0) == 6
@@ -17,7 +17,7 @@ def test_the_first_time_is_told_and_then_once_a_window() -> None:
 
 def test_each_thing_is_counted_for_itself() -> None:
     """One peer's knocking hides nobody else's."""
-    repeats = Repeats()
+    repeats = LogThrottle()
     assert repeats.seen("a", 0.0) == 1
     assert repeats.seen("b", 0.0) == 1
     assert repeats.seen("a", 0.0) == 0
@@ -25,7 +25,7 @@ def test_each_thing_is_counted_for_itself() -> None:
 
 def test_it_is_bounded() -> None:
     """Whoever comes from ever new places is told each time, and costs no memory."""
-    repeats = Repeats()
+    repeats = LogThrottle()
     for number in range(MAX_KEYS + 1):
         assert repeats.seen(number, 0.0) == 1
     assert repeats.seen(0, 0.0) == 1

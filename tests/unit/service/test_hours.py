@@ -29,7 +29,7 @@ WATCH = Rule(users=("ann", "bob"), instances=("*",), role="watch")
 END = CloseReason(CloseCode.RESTARTING, Side.DAEMON, "the test is over")
 
 
-class Bastion:
+class Cluster:
     """A console, rules, and a clock on the wall."""
 
     def __init__(self, around: Surroundings, console: Console, registry: Registry) -> None:
@@ -57,23 +57,23 @@ class Bastion:
 
 
 @asynccontextmanager
-async def bastion_of(folder: Path) -> AsyncIterator[Bastion]:
+async def bastion_of(folder: Path) -> AsyncIterator[Cluster]:
     """All of it."""
     async with surroundings(folder) as around:
         registry = Registry(around.parts)
         async with registry.hold(INSTANCE) as hold:
-            yield Bastion(around, hold.console, registry)
+            yield Cluster(around, hold.console, registry)
         await registry.drain(END, 5.0)
 
 
 @pytest.fixture
-async def bastion(tmp_path: Path) -> AsyncIterator[Bastion]:
+async def bastion(tmp_path: Path) -> AsyncIterator[Cluster]:
     """All of it."""
     async with bastion_of(tmp_path) as found:
         yield found
 
 
-async def test_a_session_ends_with_its_hours(bastion: Bastion) -> None:
+async def test_a_session_ends_with_its_hours(bastion: Cluster) -> None:
     """Not a minute before; and the page is told by which rule."""
     ann = bastion.join("ann")
     await bastion.look_at(17, 59)
@@ -87,7 +87,7 @@ async def test_a_session_ends_with_its_hours(bastion: Bastion) -> None:
     bastion.console.unsubscribe(page)
 
 
-async def test_whom_another_rule_allows_as_much_stays(bastion: Bastion) -> None:
+async def test_whom_another_rule_allows_as_much_stays(bastion: Cluster) -> None:
     """Who only watches may go on, by the rule that decides then; who controls may not."""
     bastion.authority.apply((CONTROL, WATCH))
     ann, watching, bob = (
@@ -102,7 +102,7 @@ async def test_whom_another_rule_allows_as_much_stays(bastion: Bastion) -> None:
     assert bob.end is None
 
 
-async def test_a_rule_whose_hours_begin_may_take_something_away(bastion: Bastion) -> None:
+async def test_a_rule_whose_hours_begin_may_take_something_away(bastion: Cluster) -> None:
     """If it comes first, as after a reload."""
     evening = Rule(users=("ann",), instances=("*",), role="watch", hours=("18:00-20:00",))
     bastion.authority.apply((evening, replace_hours(CONTROL)))
@@ -119,7 +119,7 @@ def replace_hours(rule: Rule) -> Rule:
     return Rule(users=rule.users, instances=rule.instances, role=rule.role)
 
 
-async def test_people_are_told_some_minutes_before(bastion: Bastion) -> None:
+async def test_people_are_told_some_minutes_before(bastion: Cluster) -> None:
     """Once each, also who comes in the last minutes; and nobody who may stay."""
     bastion.authority.apply((CONTROL, WATCH))
     ann, bob = bastion.join("ann"), bastion.join("bob", may_control=False)
@@ -149,7 +149,7 @@ async def test_people_are_told_some_minutes_before(bastion: Bastion) -> None:
 
 
 async def test_without_hours_nobody_is_asked_about(
-    bastion: Bastion, monkeypatch: pytest.MonkeyPatch
+    bastion: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The time passes, and nothing is done."""
     bastion.authority.apply((replace_hours(CONTROL),))
@@ -163,7 +163,7 @@ async def test_without_hours_nobody_is_asked_about(
     await bastion.look_at(18, 0)
 
 
-async def test_it_looks_again_and_again(bastion: Bastion, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_looks_again_and_again(bastion: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Until it is cancelled."""
     monkeypatch.setattr(hours_module, "LOOK_INTERVAL_S", 0.001)
     ann = bastion.join("ann")

@@ -9,16 +9,16 @@ import pytest
 from tests.unit.access.test_users import add
 from vncproxy.config.model import Access, Aliyun, Config, Instance, Listen, Rule
 from vncproxy.errors import ConfigError
-from vncproxy.service.loaded_config import Given
+from vncproxy.service.loaded_config import LoadedConfig
 from vncproxy.service.reload_guard import refuse_accidents, worth_saying
 
 WEB = Instance(id="i-bp1web", alias="web-1")
 RULE = Rule(users=("ann",), instances=("*",))
 
 
-def given(**settings: object) -> Given:
+def given(**settings: object) -> LoadedConfig:
     """What a configuration gives."""
-    return Given.of(Config(**{"instance": (WEB,), **settings}), ())  # type: ignore[arg-type]
+    return LoadedConfig.of(Config(**{"instance": (WEB,), **settings}), ())  # type: ignore[arg-type]
 
 
 def test_a_configuration_without_any_instance_is_refused() -> None:

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from vncproxy.simulator import SimulatedInstance
-from vncproxy.simulator.inventory import Inventory
+from vncproxy.simulator.inventory import InstanceList
 from vncproxy.simulator.signature import Refused
 
 MANY = [SimulatedInstance(f"i-{n:03d}", f"name-{n}") for n in range(23)]
 
 
-def inventory() -> Inventory:
+def inventory() -> InstanceList:
     """23 in Hangzhou, one in Beijing."""
-    return Inventory(
+    return InstanceList(
         [*MANY, SimulatedInstance("i-north", region="cn-beijing", tags=(("team", "shop"),))],
         ["eu-central-1"],
     )

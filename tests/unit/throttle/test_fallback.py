@@ -19,7 +19,7 @@ from tests.unit.throttle.usage import usage_of
 from vncproxy.errors import LedgerError
 from vncproxy.throttle import fallback
 from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.daemon_count import Roll
+from vncproxy.throttle.daemon_count import DaemonCount
 from vncproxy.throttle.fallback import SETTLE_S, FallbackLedger
 from vncproxy.throttle.ledger import Booking, TooLong
 from vncproxy.throttle.sqlite import SqliteLedger
@@ -80,7 +80,7 @@ async def make(
             ValkeyLedger(store, BUDGET, steady=clock, clock=clock),
             local,
             BUDGET,
-            Roll(folder / "daemons"),
+            DaemonCount(folder / "daemons"),
             daemon_id=f"d-{number}" if counted else None,
             said=said.append,
             steady=clock,

@@ -12,7 +12,7 @@ from tests.unit.throttle.fake_clock import FakeClock
 from tests.unit.throttle.switched_store import SwitchedStore
 from tests.unit.throttle.usage import usage_of
 from vncproxy.throttle.budget import ACCOUNT, MAX_AHEAD_S, Budget, Usage
-from vncproxy.throttle.daemon_count import Roll
+from vncproxy.throttle.daemon_count import DaemonCount
 from vncproxy.throttle.fallback import FallbackLedger
 from vncproxy.throttle.ledger import Booking, Ledger, TooLong
 from vncproxy.throttle.memory import MemoryLedger
@@ -62,7 +62,7 @@ def _fallback(request: pytest.FixtureRequest, clock: FakeClock, folder: Path) ->
         ValkeyLedger(store, BUDGET, steady=clock, clock=clock),
         SqliteLedger(folder / "ledger.sqlite", BUDGET, clock),
         BUDGET,
-        Roll(folder / "daemons"),
+        DaemonCount(folder / "daemons"),
         daemon_id="d-1",
         steady=clock,
     )

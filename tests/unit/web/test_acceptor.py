@@ -20,7 +20,7 @@ from tests.setup import until
 from vncproxy.access.accounts import least_uid
 from vncproxy.config.model import Listen
 from vncproxy.web.acceptor import Acceptor
-from vncproxy.web.connection_limits import Crowd, Place
+from vncproxy.web.connection_limits import ConnectionLimits, Place
 from vncproxy.web.server import server_tls
 
 pytestmark = pytest.mark.sockets
@@ -52,7 +52,7 @@ class Setup:
     """An acceptor on loopback."""
 
     def __init__(
-        self, tls: ssl.SSLContext | None, crowd: Crowd | None, head_timeout_s: float
+        self, tls: ssl.SSLContext | None, crowd: ConnectionLimits | None, head_timeout_s: float
     ) -> None:
         """Bound to a free port."""
         sock = socket.socket()
@@ -85,7 +85,9 @@ class Setup:
 
 @asynccontextmanager
 async def accepting(
-    tls: ssl.SSLContext | None = None, crowd: Crowd | None = None, head_timeout_s: float = 60.0
+    tls: ssl.SSLContext | None = None,
+    crowd: ConnectionLimits | None = None,
+    head_timeout_s: float = 60.0,
 ) -> AsyncIterator[Setup]:
     """An acceptor that runs."""
     setup = Setup(tls, crowd, head_timeout_s)
@@ -142,7 +144,7 @@ async def test_an_account_has_its_own_share(monkeypatch: pytest.MonkeyPatch) -> 
     """On this machine all have one address: who takes too much keeps out nobody else."""
     uid = least_uid()
     monkeypatch.setattr("vncproxy.web.acceptor.uid_of", lambda _sock: uid)
-    async with accepting(crowd=Crowd(most_of_one=2)) as setup:
+    async with accepting(crowd=ConnectionLimits(most_of_one=2)) as setup:
         held = []
         for _ in range(2):
             reader, writer = await silent(setup.port)
@@ -169,7 +171,7 @@ async def test_a_crowd_that_says_nothing_keeps_out_nobody(authority: Authority) 
     """Handshakes that are never finished are ended for newer ones, and their sockets closed."""
     files = authority.issue()
     tls = server_tls(Listen(certificate=files.certificate, key=files.key))
-    crowd = Crowd(most_strangers=5)
+    crowd = ConnectionLimits(most_strangers=5)
     async with accepting(tls, crowd) as setup:
         before = descriptors()
         idle = [await silent(setup.port) for _ in range(50)]
@@ -183,7 +185,7 @@ async def test_a_crowd_that_says_nothing_keeps_out_nobody(authority: Authority) 
 
 async def test_a_full_door_closes_at_once() -> None:
     """The word is counted; when somebody leaves there is room again."""
-    crowd = Crowd(most=1)
+    crowd = ConnectionLimits(most=1)
     async with accepting(crowd=crowd) as setup:
         reader, writer = await silent(setup.port)
         writer.write(b"x")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from vncproxy.web.connection_limits import Crowd, Place, peer_of
+from vncproxy.web.connection_limits import ConnectionLimits, Place, peer_of
 
 
-def entered(crowd: Crowd, peer: str | None, cut: list[Place]) -> Place:
+def entered(crowd: ConnectionLimits, peer: str | None, cut: list[Place]) -> Place:
     """One more, who notes it when it has to go."""
     place = crowd.enter(peer)
     assert place is not None
@@ -17,7 +17,7 @@ def entered(crowd: Crowd, peer: str | None, cut: list[Place]) -> Place:
 
 def test_the_oldest_stranger_goes() -> None:
     """One too many: whoever has said nothing for longest, not whoever came last."""
-    crowd, cut = Crowd(most_strangers=3), list[Place]()
+    crowd, cut = ConnectionLimits(most_strangers=3), list[Place]()
     places = [entered(crowd, None, cut) for _ in range(3)]
     places[0].settle()
     entered(crowd, None, cut)
@@ -31,7 +31,7 @@ def test_the_oldest_stranger_goes() -> None:
 
 def test_strangers_of_one_address() -> None:
     """They crowd out each other, nobody else."""
-    crowd, cut = Crowd(most_strangers_of_one=2), list[Place]()
+    crowd, cut = ConnectionLimits(most_strangers_of_one=2), list[Place]()
     other = entered(crowd, "192.0.2.9", cut)
     mine = [entered(crowd, "192.0.2.1", cut) for _ in range(5)]
     assert cut == mine[:3]
@@ -43,7 +43,7 @@ def test_strangers_of_one_address() -> None:
 
 def test_a_full_door() -> None:
     """Those who have asked something are never sent away for a newcomer."""
-    crowd, cut = Crowd(most=3, most_of_one=2), list[Place]()
+    crowd, cut = ConnectionLimits(most=3, most_of_one=2), list[Place]()
     first = entered(crowd, "192.0.2.1", cut)
     first.settle()
     first.settle()
@@ -60,7 +60,7 @@ def test_a_full_door() -> None:
 
 def test_nothing_is_left_behind() -> None:
     """A crowd that has gone takes no memory."""
-    crowd = Crowd()
+    crowd = ConnectionLimits()
     for number in range(100):
         place = crowd.enter(f"192.0.2.{number}")
         assert place is not None

@@ -11,7 +11,7 @@ from aiohttp.test_utils import make_mocked_request
 from tests.unit.access.test_users import add
 from vncproxy.access.accounts import least_uid
 from vncproxy.access.identity import ANYONE, Identity
-from vncproxy.access.login_attempts import FREE, Attempts
+from vncproxy.access.login_attempts import FREE, LoginAttempts
 from vncproxy.access.login_sessions import Sessions
 from vncproxy.access.users import Users
 from vncproxy.config.model import Access, Listen
@@ -147,7 +147,7 @@ async def test_users_and_the_owner_are_told_apart(tmp_path: Path) -> None:
 
 def test_a_wrong_token_counts_once_for_each_request(tmp_path: Path) -> None:
     """However often the request is looked at."""
-    attempts = Attempts()
+    attempts = LoginAttempts()
     sessions = Sessions(tmp_path, 100.0, b"key", Redactor())
     ours = Door(Listen(), Access(), Token.of(TOKEN), sessions, attempts=attempts)
     asking = request(Authorization="Bearer x")

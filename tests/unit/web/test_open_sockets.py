@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from vncproxy.web.open_sockets import Presence
+from vncproxy.web.open_sockets import OpenSockets
 
 
 async def test_nobody_is_waited_for() -> None:
     """The wait ends when the last has gone, also by an error."""
-    presence = Presence()
+    presence = OpenSockets()
     await asyncio.wait_for(presence.nobody(), 1)
     with presence.here():
         waiting = asyncio.create_task(presence.nobody())

@@ -34,8 +34,8 @@ from vncproxy.errors import (
     UrlExpired,
 )
 from vncproxy.websocket import gateway_transport as module
-from vncproxy.websocket.gateway_transport import DialSettings, UpstreamLeg, dial
-from vncproxy.websocket.transport import LegEnd
+from vncproxy.websocket.gateway_transport import DialSettings, GatewayTransport, dial
+from vncproxy.websocket.transport import TransportEnd
 
 pytestmark = pytest.mark.sockets
 
@@ -65,24 +65,24 @@ class Url:
 
 @dataclass
 class Receiver:
-    """Keeps what a leg delivers."""
+    """Keeps what a transport delivers."""
 
     data: bytearray = field(default_factory=bytearray)
     largest: int = 0
     drained: int = 0
-    ends: list[LegEnd] = field(default_factory=list)
+    ends: list[TransportEnd] = field(default_factory=list)
 
-    def leg_received(self, data: bytes | memoryview) -> int:
+    def transport_received(self, data: bytes | memoryview) -> int:
         """Bytes came."""
         self.data += data
         self.largest = max(self.largest, len(data))
         return len(data)
 
-    def leg_drained(self) -> None:
+    def transport_drained(self) -> None:
         """All was sent."""
         self.drained += 1
 
-    def leg_ended(self, end: LegEnd) -> None:
+    def transport_ended(self, end: TransportEnd) -> None:
         """It is over."""
         self.ends.append(end)
 
@@ -164,16 +164,16 @@ async def nothing(connection: ServerConnection) -> None:
 @asynccontextmanager
 async def dialled(
     port: int, timeout_s: float = 5.0, receiver: Receiver | None = None
-) -> AsyncIterator[tuple[UpstreamLeg, Receiver]]:
-    """A leg to a server on this port, attached."""
-    leg = await dial(Url("127.0.0.1", port), timeout_s, settings())
+) -> AsyncIterator[tuple[GatewayTransport, Receiver]]:
+    """A transport to a server on this port, attached."""
+    transport = await dial(Url("127.0.0.1", port), timeout_s, settings())
     receiver = receiver or Receiver()
-    leg.attach(receiver)
+    transport.attach(receiver)
     try:
-        yield leg, receiver
+        yield transport, receiver
     finally:
-        await leg.close()
-        await leg.shut()
+        await transport.close()
+        await transport.shut()
 
 
 def hides_everything(fault: BaseException, secrets: tuple[str, ...] = SECRETS) -> None:
@@ -198,12 +198,12 @@ async def test_a_dial_opens_a_websocket() -> None:
         assert connection.subprotocol == "binary"
         await echo(connection)
 
-    async with gateway(server) as port, dialled(port) as (leg, receiver):
-        leg.send([b"a", b"bc"])
-        leg.send([b"d"])
+    async with gateway(server) as port, dialled(port) as (transport, receiver):
+        transport.send([b"a", b"bc"])
+        transport.send([b"d"])
         await until(lambda: bytes(receiver.data) == b"abcd")
         await until(lambda: receiver.drained)
-        assert (leg.backlog_bytes, leg.sent_bytes) == (0, 4)
+        assert (transport.backlog_bytes, transport.sent_bytes) == (0, 4)
         assert asked[0].path == f"/websockify/?s={TOKEN}"
         assert "Sec-WebSocket-Extensions" not in asked[0].headers
         assert "User-Agent" not in asked[0].headers
@@ -213,9 +213,9 @@ async def test_a_server_without_the_subprotocol_is_fine() -> None:
     """Some gateways choose none."""
     async with (
         serve(echo, "127.0.0.1", 0, ping_interval=None) as server,
-        dialled(server.sockets[0].getsockname()[1]) as (leg, receiver),
+        dialled(server.sockets[0].getsockname()[1]) as (transport, receiver),
     ):
-        leg.send([b"x"])
+        transport.send([b"x"])
         await until(lambda: receiver.data)
 
 
@@ -398,10 +398,10 @@ async def test_what_was_looked_up_is_what_is_connected_to(
     """A name is looked up once: a second answer, which nobody looked at, isn't asked for."""
     async with gateway(echo) as port:
         names = Names(monkeypatch, ["127.0.0.1"], ["127.0.0.77"])
-        leg = await dial(Url("gateway.test", port), 5.0, settings())
-        leg.attach(Receiver())
-        await leg.close()
-        await leg.shut()
+        transport = await dial(Url("gateway.test", port), 5.0, settings())
+        transport.attach(Receiver())
+        await transport.close()
+        await transport.shut()
     assert names.asked == ["gateway.test"]
 
 
@@ -409,20 +409,20 @@ async def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> Non
     """One that nobody listens at costs a moment."""
     async with gateway(echo) as port:
         Names(monkeypatch, ["127.0.0.77", "127.0.0.1"])
-        leg = await dial(Url("gateway.test", port), 5.0, settings())
-        leg.attach(Receiver())
-        await leg.close()
-        await leg.shut()
+        transport = await dial(Url("gateway.test", port), 5.0, settings())
+        transport.attach(Receiver())
+        await transport.close()
+        await transport.shut()
 
 
 async def test_connect_host_may_be_anywhere() -> None:
     """Whoever set it knows: the end of a tunnel, for instance."""
     async with gateway(echo) as port:
         how = settings(connect_host="127.0.0.1", local=False)
-        leg = await dial(Url("gateway.test", port), 5.0, how)
-        leg.attach(Receiver())
-        await leg.close()
-        await leg.shut()
+        transport = await dial(Url("gateway.test", port), 5.0, how)
+        transport.attach(Receiver())
+        await transport.close()
+        await transport.shut()
 
 
 # TLS
@@ -435,13 +435,13 @@ async def test_tls_verifies_the_urls_host_wherever_it_is_dialled(authority: Auth
     server.sni_callback = lambda sock, name, context: names.append(name)
     how = settings(authority.client_context(), connect_host="127.0.0.1", proxy=_must_not_be_asked)
     async with gateway(echo, tls=server) as port:
-        leg = await dial(Url("gateway.test", port, secure=True), 5.0, how)
+        transport = await dial(Url("gateway.test", port, secure=True), 5.0, how)
         receiver = Receiver()
-        leg.attach(receiver)
-        leg.send([b"hello"])
+        transport.attach(receiver)
+        transport.send([b"hello"])
         await until(lambda: bytes(receiver.data) == b"hello")
-        await leg.close()
-        await leg.shut()
+        await transport.close()
+        await transport.shut()
     assert names == ["gateway.test"]
 
 
@@ -532,17 +532,17 @@ async def test_a_proxy_is_connected_through_with_its_login(
 
         login = base64.b64encode(b"ann:hunter2@").decode()
 
-        leg = await dial(
+        transport = await dial(
             Url("gateway.test", port, secure=secure),
             5.0,
             settings(authority.client_context(), proxy=proxy),
         )
         receiver = Receiver()
-        leg.attach(receiver)
-        leg.send([b"through"])
+        transport.attach(receiver)
+        transport.send([b"through"])
         await until(lambda: bytes(receiver.data) == b"through")
-        await leg.close()
-        await leg.shut()
+        await transport.close()
+        await transport.shut()
     assert asked == [("gateway.test", secure)]
     assert heads[0].startswith(f"CONNECT gateway.test:{port} HTTP/1.1\r\n")
     assert f"Proxy-Authorization: Basic {login}" in heads[0]
@@ -622,7 +622,7 @@ async def test_a_gateway_that_wants_a_certificate_is_not_asked_again(
     hides_everything(caught.value)
 
 
-# The open leg
+# The open transport
 
 
 async def test_a_message_of_40_mib_comes_whole_and_in_pieces() -> None:
@@ -653,8 +653,8 @@ async def test_a_paused_leg_holds_the_server_back() -> None:
                 sent += len(piece)
             await connection.wait_closed()
 
-    async with gateway(server) as port, dialled(port) as (leg, receiver):
-        leg.pause()
+    async with gateway(server) as port, dialled(port) as (transport, receiver):
+        transport.pause()
         stalled_at = -1
         while stalled_at != sent:
             stalled_at = sent
@@ -664,7 +664,7 @@ async def test_a_paused_leg_holds_the_server_back() -> None:
         assert sent < 512 * len(piece)
         await asyncio.sleep(0.05)
         assert len(receiver.data) == got
-        leg.resume()
+        transport.resume()
         await until(lambda: len(receiver.data) == 512 * len(piece), 20.0)
 
 
@@ -677,29 +677,29 @@ async def test_a_pause_holds_back_the_rest_of_a_large_message() -> None:
         await connection.wait_closed()
 
     receiver = Pausing()
-    async with gateway(server) as port, dialled(port, receiver=receiver) as (leg, _):
-        receiver.leg = leg
+    async with gateway(server) as port, dialled(port, receiver=receiver) as (transport, _):
+        receiver.transport = transport
         await until(lambda: receiver.data)
         await asyncio.sleep(0.05)
         assert receiver.slices == 1
-        receiver.leg = None
-        leg.resume()
+        receiver.transport = None
+        transport.resume()
         await until(lambda: len(receiver.data) == size)
 
 
 @dataclass
 class Pausing(Receiver):
-    """Pauses its leg at each delivery."""
+    """Pauses its transport at each delivery."""
 
-    leg: UpstreamLeg | None = None
+    transport: GatewayTransport | None = None
     slices: int = 0
 
-    def leg_received(self, data: bytes | memoryview) -> int:
+    def transport_received(self, data: bytes | memoryview) -> int:
         """Bytes came."""
         self.slices += 1
-        if self.leg is not None:
-            self.leg.pause()
-        return super().leg_received(data)
+        if self.transport is not None:
+            self.transport.pause()
+        return super().transport_received(data)
 
 
 async def test_what_a_stuck_server_doesnt_take_is_backlog() -> None:
@@ -717,19 +717,19 @@ async def test_what_a_stuck_server_doesnt_take_is_backlog() -> None:
             async for message in connection:
                 got += len(message)
 
-    async with gateway(server) as port, dialled(port) as (leg, receiver):
+    async with gateway(server) as port, dialled(port) as (transport, receiver):
         await stuck.wait()
         try:
             for _ in range(256):
-                leg.send([bytes(64 * 1024)])
+                transport.send([bytes(64 * 1024)])
             await asyncio.sleep(0.1)
-            assert leg.backlog_bytes > 1024 * 1024
+            assert transport.backlog_bytes > 1024 * 1024
             assert receiver.drained == 0
         finally:
             reads.set()
         await until(lambda: receiver.drained, 20.0)
-        assert leg.backlog_bytes == 0
-        assert leg.sent_bytes == 16 * 1024 * 1024
+        assert transport.backlog_bytes == 0
+        assert transport.sent_bytes == 16 * 1024 * 1024
         await until(lambda: got == 16 * 1024 * 1024)
 
 
@@ -748,12 +748,12 @@ async def test_closing_is_proper_and_sends_what_is_queued() -> None:
                 got.extend(message)
         codes.append(connection.close_code)
 
-    async with gateway(server) as port, dialled(port) as (leg, receiver):
-        leg.send([bytes(1024 * 1024), b"last"])
-        await leg.close()
-        assert receiver.ends == [LegEnd(Side.DAEMON, 1000)]
-        leg.send([b"too late"])
-        await leg.close()
+    async with gateway(server) as port, dialled(port) as (transport, receiver):
+        transport.send([bytes(1024 * 1024), b"last"])
+        await transport.close()
+        assert receiver.ends == [TransportEnd(Side.DAEMON, 1000)]
+        transport.send([b"too late"])
+        await transport.close()
         await until(lambda: codes)
     assert codes == [1000]
     assert got.endswith(b"last")
@@ -771,10 +771,10 @@ async def test_closing_a_paused_leg_works() -> None:
         await connection.wait_closed()
         codes.append(connection.close_code)
 
-    async with gateway(server) as port, dialled(port) as (leg, _):
-        leg.pause()
+    async with gateway(server) as port, dialled(port) as (transport, _):
+        transport.pause()
         await asyncio.sleep(0.1)
-        await leg.close()
+        await transport.close()
         await until(lambda: codes)
     assert codes == [1000]
 
@@ -788,13 +788,13 @@ async def test_a_server_that_takes_nothing_is_dropped() -> None:
         stuck.set()
         await done.wait()
 
-    async with gateway(server) as port, dialled(port) as (leg, receiver):
+    async with gateway(server) as port, dialled(port) as (transport, receiver):
         await stuck.wait()
         try:
             for _ in range(256):
-                leg.send([bytes(64 * 1024)])
+                transport.send([bytes(64 * 1024)])
             async with asyncio.timeout(10):
-                await leg.close()
+                await transport.close()
         finally:
             done.set()
         assert [end.side for end in receiver.ends] == [Side.DAEMON]
@@ -802,9 +802,9 @@ async def test_a_server_that_takes_nothing_is_dropped() -> None:
 
 async def test_a_server_that_never_answers_the_close_is_dropped() -> None:
     """It reads, but says nothing."""
-    async with raw_server(upgraded(b"")) as port, dialled(port) as (leg, receiver):
+    async with raw_server(upgraded(b"")) as port, dialled(port) as (transport, receiver):
         async with asyncio.timeout(5):
-            await leg.close()
+            await transport.close()
         assert [end.side for end in receiver.ends] == [Side.DAEMON]
 
 
@@ -816,12 +816,12 @@ async def test_the_servers_close_is_reported_after_what_it_sent(code: int) -> No
         await connection.send(b"goodbye")
         await connection.close(code, "a reason")
 
-    async with gateway(server) as port, dialled(port) as (leg, receiver):
+    async with gateway(server) as port, dialled(port) as (transport, receiver):
         await until(lambda: receiver.ends)
         assert bytes(receiver.data) == b"goodbye"
-        assert receiver.ends == [LegEnd(Side.CLOUD, code)]
-        leg.send([b"into the void"])
-        await leg.close()
+        assert receiver.ends == [TransportEnd(Side.CLOUD, code)]
+        transport.send([b"into the void"])
+        await transport.close()
     assert len(receiver.ends) == 1
 
 
@@ -833,7 +833,7 @@ async def test_a_broken_line_is_a_loss() -> None:
 
     async with gateway(server) as port, dialled(port) as (_, receiver):
         await until(lambda: receiver.ends)
-    assert receiver.ends == [LegEnd(Side.CLOUD, 1006)]
+    assert receiver.ends == [TransportEnd(Side.CLOUD, 1006)]
 
 
 def upgraded(
@@ -895,21 +895,21 @@ async def test_a_fault_of_the_receiver_ends_the_leg() -> None:
         await connection.wait_closed()
 
     class Faulty(Receiver):
-        def leg_received(self, data: bytes | memoryview) -> int:
+        def transport_received(self, data: bytes | memoryview) -> int:
             raise RuntimeError("a bug")
 
     async with gateway(server) as port, dialled(port, receiver=Faulty()) as (_, receiver):
         await until(lambda: receiver.ends)
-    assert receiver.ends == [LegEnd(Side.DAEMON)]
+    assert receiver.ends == [TransportEnd(Side.DAEMON)]
 
 
 async def test_nothing_of_the_url_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """Not even at the most talkative level."""
     caplog.set_level(logging.DEBUG)
-    async with gateway(echo) as port, dialled(port) as (leg, receiver):
-        leg.send([b"typed"])
+    async with gateway(echo) as port, dialled(port) as (transport, receiver):
+        transport.send([b"typed"])
         await until(lambda: receiver.data)
-        assert not any(secret in repr(leg) for secret in SECRETS)
+        assert not any(secret in repr(transport) for secret in SECRETS)
     lines = [record for record in caplog.records if record.name != "websockets.server"]
     text = "\n".join(f"{record.name} {record.getMessage()}" for record in lines)
     assert TOKEN not in text

@@ -1,63 +1,63 @@
-"""What legs promise, shown by the one that the tests use."""
+"""What transports promise, shown by the one that the tests use."""
 
 from __future__ import annotations
 
-from tests.unit.console.fakes import FakeLeg
+from tests.unit.console.fakes import FakeTransport
 from vncproxy.errors import CloseCode, CloseReason, Side
-from vncproxy.websocket.transport import ABNORMAL, Leg, LegEnd
+from vncproxy.websocket.transport import ABNORMAL, Transport, TransportEnd
 
 
 class Ear:
-    """Notes what a leg calls."""
+    """Notes what a transport calls."""
 
     def __init__(self) -> None:
         """Nothing was heard."""
         self.heard: list[object] = []
 
-    def leg_received(self, data: bytes | memoryview) -> int:
+    def transport_received(self, data: bytes | memoryview) -> int:
         """Bytes."""
         self.heard.append(bytes(data))
         return len(data)
 
-    def leg_drained(self) -> None:
+    def transport_drained(self) -> None:
         """All was taken."""
         self.heard.append("drained")
 
-    def leg_ended(self, end: LegEnd) -> None:
+    def transport_ended(self, end: TransportEnd) -> None:
         """The end."""
         self.heard.append(end)
 
 
 def test_an_end_without_a_close_frame_is_abnormal() -> None:
     """RFC 6455 keeps a code for it that never travels."""
-    end = LegEnd(Side.CLOUD)
+    end = TransportEnd(Side.CLOUD)
     assert (end.code, end.broke_rules) == (ABNORMAL, False) == (1006, False)
 
 
 def test_the_backlog_is_what_was_not_taken() -> None:
     """Drained is told when it falls to nothing after having been more, and only then."""
-    fake, ear = FakeLeg(), Ear()
-    leg: Leg = fake
-    leg.attach(ear)
-    leg.send([b"12", b"345"])
-    assert (leg.backlog_bytes, leg.sent_bytes, ear.heard) == (0, 5, [])
+    fake, ear = FakeTransport(), Ear()
+    transport: Transport = fake
+    transport.attach(ear)
+    transport.send([b"12", b"345"])
+    assert (transport.backlog_bytes, transport.sent_bytes, ear.heard) == (0, 5, [])
     fake.stuck = True
-    leg.send([b"678"])
-    assert (leg.backlog_bytes, leg.sent_bytes) == (3, 5)
+    transport.send([b"678"])
+    assert (transport.backlog_bytes, transport.sent_bytes) == (3, 5)
     fake.drain(2)
-    assert (leg.backlog_bytes, leg.sent_bytes, ear.heard) == (1, 7, [])
+    assert (transport.backlog_bytes, transport.sent_bytes, ear.heard) == (1, 7, [])
     fake.drain()
-    assert (leg.backlog_bytes, fake.take(), ear.heard) == (0, b"12345678", ["drained"])
+    assert (transport.backlog_bytes, fake.take(), ear.heard) == (0, b"12345678", ["drained"])
 
 
 async def test_the_end_is_told_once() -> None:
     """Whoever ends it; what is sent afterwards is thrown away."""
-    fake, ear = FakeLeg(), Ear()
+    fake, ear = FakeTransport(), Ear()
     fake.attach(ear)
     await fake.close(CloseReason(CloseCode.KICKED, Side.DAEMON))
     await fake.close()
     fake.end(Side.VIEWER)
     fake.send([b"late"])
     fake.deliver(b"late")
-    assert ear.heard == [LegEnd(Side.DAEMON, 4403)]
+    assert ear.heard == [TransportEnd(Side.DAEMON, 4403)]
     assert fake.taken == b""
