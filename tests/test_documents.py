@@ -8,8 +8,8 @@ from typing import cast
 
 import pytest
 
+from vncproxy.audit.record import Event
 from vncproxy.errors import CloseCode
-from vncproxy.observe.audit_record import Event
 from vncproxy.observe.metrics import Metrics
 from vncproxy.web.context import Behind
 from vncproxy.web.server import application
@@ -129,3 +129,12 @@ def test_every_route_is_told() -> None:
             continue
         told = (f"`{route.method} {path}", f"`{path}")
         assert any(one in section for one in told), told
+
+
+def test_contributing_names_what_is_there() -> None:
+    """Every file of the package and of the tests that CONTRIBUTING.md names exists."""
+    text = (ROOT / ".github" / "CONTRIBUTING.md").read_text("utf-8")
+    named = set(re.findall(r"`((?:vncproxy|tests)/[\w/.]+)`", text))
+    assert len(named) > 20
+    missing = [name for name in sorted(named) if not (ROOT / name).exists()]
+    assert [name for name in missing if "NAME" not in name] == []
