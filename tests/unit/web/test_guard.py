@@ -88,7 +88,7 @@ async def test_hosts_and_origins_that_the_settings_allow(tmp_path: Path) -> None
     """allowed_hosts and allowed_origins add to what is ours; nothing else does."""
     door = Listen(address="127.0.0.1:0", access="token")
     access = Access(
-        allowed_hosts=("Cluster.Example", "fd00::1"), allowed_origins=("https://portal.example",)
+        allowed_hosts=("Bastion.Example", "fd00::1"), allowed_origins=("https://portal.example",)
     )
     async with running(tmp_path, listen=(door,), access=access) as setup:
         home = house(setup)
@@ -156,7 +156,7 @@ async def test_a_fault_is_told_and_logged(home: House, monkeypatch: pytest.Monke
         raise ZeroDivisionError("planted-detail")
 
     monkeypatch.setattr(
-        "vncproxy.console.instance_list.InstanceList.all", lambda self: fails(), raising=True
+        "vncproxy.console.instance_list.InstanceList.all", lambda *_: fails(), raising=True
     )
     answer = await home.ask("/api/v1/instances?planted-query", home.bearer)
     assert (answer.status, answer.word) == (500, "internal")
