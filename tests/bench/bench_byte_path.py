@@ -104,7 +104,7 @@ async def _drain(url: str, process: Served) -> tuple[float, float]:
         counted, busy, since = 0, 0.0, 0.0
         while time.monotonic() - began < ROUND_S + _ROOM_S:
             got += len((await socket.receive()).data)
-            if got - asked > UPDATE_BYTES:
+            if got - asked >= UPDATE_BYTES:
                 asked += UPDATE_BYTES
                 await socket.send_bytes(request)
             if not since and time.monotonic() - began > _ROOM_S:

@@ -16,6 +16,10 @@ from websockets.protocol import State
 from vncproxy.websocket.frames import Broken, Control, FrameWalker, Payload
 from vncproxy.websocket.intake import Buffer, Intake
 
+TURN_BYTES = 256 * 1024
+"""Of a gateway's input in a turn: what one read brings at most. Most of it are pixels, which cost a
+copy; frames and RFB messages, which cost more, have limits of their own. In portions of 64 KiB a
+full screen costs nearly twice the CPU."""
 TURN_FRAMES = 512
 """So many frames are walked over in a turn of the event loop; see `frame_walker`."""
 _HEAD_END = b"\r\n\r\n"
@@ -49,7 +53,7 @@ class GatewayConnection(ClientConnection):
         self._told = False
         self.lost_by: Exception | None = None
         """What the transport ended with, which the library keeps to itself."""
-        self._intake = Intake(self._walk, self._read, self._flooded)
+        self._intake = Intake(self._walk, self._read, self._flooded, TURN_BYTES)
         self._left = memoryview(b"")
 
     def listen(self, listener: GatewayListener) -> None:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 
 TURN_BYTES = 64 * 1024
-"""Of one peer's input, this much is taken in a turn at most."""
+"""Of one peer's input, this much is taken in a turn at most, where nothing else is said."""
 TURN_PIECES = 64
 """So many pieces are, if they are small."""
 IDLE_WORK_PER_S = 5_000
@@ -58,16 +58,18 @@ class Intake:
         take: Callable[[Buffer], int],
         read: Callable[[bool], None],
         flooded: Callable[[], None],
+        turn_bytes: int = TURN_BYTES,
     ) -> None:
         """Args: take - is given bytes, and gives how many of them it took; the rest is offered
         again at a later turn; read - starts or stops reading from the peer; flooded - called once,
-        when the peer doesn't stop saying what means nothing: from then on all is thrown away.
+        when the peer doesn't stop saying what means nothing: from then on all is thrown away;
+        turn_bytes - what is taken in a turn at most.
         """
         self._take = take
         self._read = read
         self._flooded = flooded
         self._held: deque[Buffer] = deque()
-        self._left_bytes = TURN_BYTES
+        self._turn_bytes = self._left_bytes = turn_bytes
         self._left_pieces = TURN_PIECES
         self._turn_due = False
         self._again = False
@@ -154,7 +156,7 @@ class Intake:
     def _turn(self) -> None:
         """The others have had their turn."""
         self._turn_due = False
-        self._left_bytes, self._left_pieces = TURN_BYTES, TURN_PIECES
+        self._left_bytes, self._left_pieces = self._turn_bytes, TURN_PIECES
         if self._resting is None and not self._paused:
             if self._held:
                 self._again = False
