@@ -14,10 +14,11 @@ Path = tuple[str | int, ...]
 
 # One step over a value, or over the white space and comments between statements. Longest first: a
 # multi-line string also starts like an empty one. Possessive, so that a long file can't make it
-# back-track.
+# back-track; but not where a look-ahead is repeated, which Python before 3.11.5 gets wrong. There
+# each character fits one branch only, so that no match is tried twice.
 _STEP = re.compile(
-    r'"""(?:[^"\\]|\\.|"(?!""))*+"{3,5}+'
-    r"|'''(?:[^']|'(?!''))*+'{3,5}+"
+    r'"""(?:[^"\\]|\\.|"(?!""))*"{3,5}'
+    r"|'''(?:[^']|'(?!''))*'{3,5}"
     r'|"(?:[^"\\\n]|\\.)*+"'
     r"|'[^'\n]*+'"
     r"|#[^\n]*+"

@@ -2,6 +2,16 @@ import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 import { Session } from "./session.js";
 
+/** From here on `setTimeout` waits for `mock.timers.tick`. */
+function holdTimers() {
+  try {
+    mock.timers.enable({ apis: ["setTimeout"] });
+  } catch {
+    // Node 18 takes the names alone.
+    mock.timers.enable(["setTimeout"]);
+  }
+}
+
 /** What a test sees of the two sockets that a session opens. */
 let sockets = [];
 
@@ -82,7 +92,7 @@ test("a code with a meaning ends the session once, after the control channel's l
 });
 
 test("a code with a meaning waits half a second for the last words", () => {
-  mock.timers.enable({ apis: ["setTimeout"] });
+  holdTimers();
   const { ends, stream } = opened();
   stream.endWith(4403, "kicked");
   mock.timers.tick(499);
@@ -100,7 +110,7 @@ test("a silent end waits for the other socket, which may know why", () => {
 });
 
 test("a silent end is reported after three seconds when the other socket stays", () => {
-  mock.timers.enable({ apis: ["setTimeout"] });
+  holdTimers();
   const { ends, control, stream } = opened();
   stream.endWith(1005);
   mock.timers.tick(3000);
