@@ -1,14 +1,28 @@
 import assert from "node:assert/strict";
-import { beforeEach, mock, test } from "node:test";
+import { beforeEach, test } from "node:test";
 import { Session } from "./session.js";
 
-/** From here on `setTimeout` waits for `mock.timers.tick`. */
+/** The timers of a test that has a clock of its own. */
+const realTimers = { setTimeout, clearTimeout };
+let now_ms = 0;
+let timers = new Map();
+
+/** From here on time passes by `tick` alone. */
 function holdTimers() {
-  try {
-    mock.timers.enable({ apis: ["setTimeout"] });
-  } catch {
-    // Node 18 takes the names alone.
-    mock.timers.enable(["setTimeout"]);
+  now_ms = 0;
+  timers = new Map();
+  globalThis.setTimeout = (call, delay_ms) => {
+    const timer = Symbol("timer");
+    timers.set(timer, { at_ms: now_ms + delay_ms, call });
+    return timer;
+  };
+  globalThis.clearTimeout = (timer) => timers.delete(timer);
+}
+
+function tick(passed_ms) {
+  now_ms += passed_ms;
+  for (const [timer, { at_ms, call }] of [...timers]) {
+    if (at_ms <= now_ms && timers.delete(timer)) call();
   }
 }
 
@@ -65,7 +79,7 @@ beforeEach(() => {
   sockets = [];
   globalThis.WebSocket = FakeSocket;
   globalThis.location = new URL("http://localhost:6080/console/web-1");
-  mock.timers.reset();
+  Object.assign(globalThis, realTimers);
 });
 
 test("both sockets open at once with the ticket, the screen's with the subprotocol binary", () => {
@@ -95,9 +109,9 @@ test("a code with a meaning waits half a second for the last words", () => {
   holdTimers();
   const { ends, stream } = opened();
   stream.endWith(4403, "kicked");
-  mock.timers.tick(499);
+  tick(499);
   assert.deepEqual(ends, []);
-  mock.timers.tick(1);
+  tick(1);
   assert.deepEqual(ends, [{ code: 4403, reason: "kicked" }]);
 });
 
@@ -113,7 +127,7 @@ test("a silent end is reported after three seconds when the other socket stays",
   holdTimers();
   const { ends, control, stream } = opened();
   stream.endWith(1005);
-  mock.timers.tick(3000);
+  tick(3000);
   assert.deepEqual(ends, [{ code: 1005, reason: "" }]);
   assert.ok(control.closed);
 });
