@@ -30,6 +30,8 @@ _log = structlog.get_logger("vncproxy.console")
 
 _RETRY_AFTER_S = 10.0
 
+LOOKS_PER_TURN = 32
+"""Consoles whose rates are looked at in one turn of the event loop."""
 DRAIN_GROUP = 8
 """Consoles that a drain closes at once."""
 DRAIN_PAUSE_S = 0.2
@@ -276,8 +278,11 @@ class Registry:
 
     async def _look(self) -> None:
         at_s = time.monotonic()
-        for console in self.consoles:
+        for number, console in enumerate(self.consoles, 1):
             console.look(at_s)
+            if number % LOOKS_PER_TURN == 0:
+                # A thousand of them are no one turn of the event loop.
+                await asyncio.sleep(0)
 
     async def forget(self, instance_id: str) -> bool:
         """Know nothing of how an instance's VNC server behaves; whether anything was known."""

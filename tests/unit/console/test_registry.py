@@ -573,3 +573,24 @@ async def test_who_may_not_stay_is_sent_away(around: Surroundings) -> None:
     assert leaving.end.text == "Not any more."
     assert registry.recheck(lambda *_: None) == 0
     await closed(registry)
+
+
+async def test_many_consoles_are_not_looked_at_in_one_turn(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others have their turns in between, and each console is looked at."""
+    registry = Registry(around.parts)
+    looked: dict[int, int] = {}
+    turn = 0
+
+    class Counted:
+        def look(self, at_s: float) -> None:
+            looked[turn] = looked.get(turn, 0) + 1
+
+    monkeypatch.setattr(Registry, "consoles", [Counted() for _ in range(1000)])
+    looking = asyncio.create_task(registry._look())
+    while not looking.done():
+        turn += 1
+        await asyncio.sleep(0)
+    assert sum(looked.values()) == 1000
+    assert max(looked.values()) <= registry_module.LOOKS_PER_TURN
