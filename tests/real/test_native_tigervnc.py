@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.real.peers.browser import Browser
 from tests.real.peers.process import until as until_async
 from tests.real.peers.qemu import Qemu
 from tests.real.peers.tigervnc import TigerVnc, tigervnc
+from tests.real.peers.xvnc import Xvnc
 from tests.setup import Running, until
 from vncproxy.config.model import Instance
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
@@ -110,6 +112,28 @@ async def test_it_shares_a_machine_with_a_page(
             await sees(viewer, qemu.pixels)
         assert dials(setup) == ["accepted"]
         await tab.open("about:blank")
+
+
+async def test_it_shows_xvncs_screen(xvnc: Xvnc, tmp_path: Path, port: int) -> None:
+    """Every pixel, also after what is typed into the terminal."""
+    start = await xvnc.pointer()
+    cloud = SimulatorSettings(instances=(SimulatedInstance(screen=f"127.0.0.1:{xvnc.port}"),))
+    async with (
+        under_fault(tmp_path, cloud=cloud, instance=instance(tmp_path, port)) as setup,
+        tigervnc(tmp_path / "viewer", port, PASSWORD, "-NoJPEG") as viewer,
+    ):
+        places = cycle(("300", "700"))
+
+        async def moved() -> bool:
+            await viewer.xdotool("mousemove", next(places), "500", "click", "1")
+            return await xvnc.pointer() != start
+
+        # Xvnc paints its pointer into the picture until this client has moved it to another place.
+        await until_async(moved, "the pointer moves", process=viewer.process, log=viewer.log)
+        await sees(viewer, xvnc.pixels)
+        await xvnc.type("x")
+        await sees(viewer, xvnc.pixels)
+        assert dials(setup) == ["accepted"]
 
 
 async def test_few_colours_are_not_shared(tmp_path: Path, port: int) -> None:
