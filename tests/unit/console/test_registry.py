@@ -26,7 +26,14 @@ from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.lifecycle import State
 from vncproxy.console.registry import Registry
 from vncproxy.console.viewer_identity import ViewerIdentity
-from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewhere, Side
+from vncproxy.errors import (
+    AccessError,
+    CloseCode,
+    CloseReason,
+    ConsoleElsewhere,
+    Side,
+    UpstreamLost,
+)
 from vncproxy.throttle.budget import Usage
 
 OTHER = replace(INSTANCE, id="i-two", alias="two")
@@ -594,3 +601,27 @@ async def test_many_consoles_are_not_looked_at_in_one_turn(
         await asyncio.sleep(0)
     assert sum(looked.values()) == 1000
     assert max(looked.values()) <= registry_module.LOOKS_PER_TURN
+
+
+async def test_a_console_that_can_t_be_had_lets_nobody_in_from_that_moment(
+    around: Surroundings,
+) -> None:
+    """Not a turn later: whoever came in the gap would be ended with what was before them."""
+    registry = Registry(around.parts)
+    console = await opened(registry)
+    around.join(console)
+    await until(lambda: console.state is State.RUNNING)
+    console.gave_up(UpstreamLost("gone for good"))
+    assert console.state is State.CLOSED
+    assert not console.hold(object(), "late")
+    next_one = await opened(registry)
+    assert next_one is not console
+    await closed(registry)
+
+
+async def test_who_is_being_let_in_waits_as_long_as_a_viewer(around: Surroundings) -> None:
+    """A link that is opened for nobody but a hold has all of max_wait."""
+    registry = Registry(around.parts)
+    async with registry.hold(INSTANCE, "one") as hold:
+        assert hold.console.patience() == around.parts.limits.max_wait
+    await closed(registry)
