@@ -161,7 +161,7 @@ async def test_an_unanswered_request_is_recorded_before_it_is_granted(tmp_path: 
         first = await page(setup)
         watcher = await page(setup, view=True)
         taker = await page(setup, take=True)
-        await until(lambda: taker.controls, "taken on the way in")
+        await until(lambda: taker.controls and not first.controls, "taken on the way in")
         await first.wish("request-control")
         await until(lambda: first.controls, "unanswered, so granted")
     opened = records(tmp_path, "open", "view")
