@@ -68,7 +68,6 @@ from vncproxy.service.watchdog import beat, open_in_words, tell_status
 from vncproxy.tasks import Tasks, all_ended
 from vncproxy.web.context import Services
 from vncproxy.web.door import Token
-from vncproxy.web.native_door import NativeDoor
 from vncproxy.web.open_sockets import OpenSockets
 from vncproxy.web.server import Server
 from vncproxy.websocket.gateway_transport import dial
@@ -134,11 +133,6 @@ class Daemon:
     def servers(self) -> list[Server]:
         """The doors of [[listen]] that are open, in their order."""
         return self._doors.servers
-
-    @property
-    def native_doors(self) -> list[NativeDoor]:
-        """The doors of native viewers that are open."""
-        return self._doors.native
 
     async def run(self, started: Callable[[], None] | None = None) -> None:
         """Serve until `stop` is called or a signal comes, then drain, within drain_timeout.

@@ -155,7 +155,9 @@ SHOWS: dict[str, Callable[[Seen], object]] = {
     "limits.reconnects_key": lambda s: s.supervisor.budget_key == "account",
     "limits.linger": lambda s: s.console._parts.limits.linger == 1.0,
     "limits.max_wait": lambda s: s.console._parts.limits.max_wait == 90.0,
-    "limits.control_request_timeout": lambda s: s.console.desk._request_timeout_s == 9.0,
+    "limits.control_request_timeout": lambda s: (
+        s.console.control_requests._request_timeout_s == 9.0
+    ),
     "limits.viewer_idle_timeout": lambda s: s.stay.idle_timeout_s == 600.0,
     "limits.session_max_age": lambda s: s.stay.max_age_s == 900.0,
     "limits.ping_interval": lambda s: s.transport._ping_interval_s == 11.0,

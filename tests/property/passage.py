@@ -261,7 +261,7 @@ class Passage:
 
     async def grab(self, name: str) -> list[bytes]:
         """A viewer takes control."""
-        await self.console.desk.take(name)
+        await self.console.control_requests.take(name)
         return self.take()
 
     async def close(self) -> None:

@@ -79,7 +79,7 @@ class Console:
         self.saved = parts.savings.of(instance.id)
         self.control = Control()
         self._control_audit = ControlAudit(instance, parts.audit, self._identity_of)
-        self.desk = ControlRequests(
+        self.control_requests = ControlRequests(
             self.control,
             self,
             self._control_audit,
@@ -206,7 +206,7 @@ class Console:
         try:
             # Done already, unless the console that it was announced to is over.
             await self.recordings.begin(who)
-            joined = await self.desk.admit(
+            joined = await self.control_requests.admit(
                 who.id,
                 may_control=who.may_control,
                 take=who.take,
@@ -301,7 +301,7 @@ class Console:
             self.supervisor.advance(Event.ENDED)
         self._stop_lingering()
         with self._cleanup("the requests for control"):
-            self.desk.close()
+            self.control_requests.close()
 
     async def _wind_up(self, reason: CloseReason) -> None:
         try:
@@ -370,7 +370,7 @@ class Console:
         # One without a page has no button to ask for control with.
         asks = who.may_control and not who.has_page and any(map(is_press, events))
         if asks and self.control.controller is None:
-            self.start(self.desk.request(who.id), f"control-{who.id}")
+            self.start(self.control_requests.request(who.id), f"control-{who.id}")
 
     def viewer_opaque(self, viewer: Viewer, data: bytes) -> None:
         """Bytes of the viewer of an opaque console."""
@@ -411,7 +411,7 @@ class Console:
             self._running.cancel()
         self._end(_CLOSED)
 
-    # What the supervisor and the desk tell
+    # What the supervisor and the requests for control tell
 
     def changed(self) -> None:
         """What pages show has changed."""

@@ -18,7 +18,7 @@ from vncproxy.errors import AuditError
 
 
 class ControlRequestsHost(Protocol):
-    """The console, as the desk sees it."""
+    """The console, as the requests for control see it."""
 
     def controller_changed(self, before: str | None) -> None:
         """Control may have moved away from `before`."""

@@ -56,7 +56,7 @@ def _place(recordings: Recordings | None) -> Recordings:
 
 
 class RecordingHost(Protocol):
-    """The console, as the desk sees it."""
+    """The console, as its recordings see it."""
 
     router: MessageRouter
 
@@ -142,10 +142,10 @@ class SessionRecordings:
 class _SessionRecording:
     """One of them; it listens to its writer."""
 
-    def __init__(self, desk: SessionRecordings, who: ViewerIdentity) -> None:
+    def __init__(self, owner: SessionRecordings, who: ViewerIdentity) -> None:
         self.problem: str | None = None
         self.writer: RecordingWriter
-        self._desk = desk
+        self._owner = owner
         self._who = who
         self._began_at = time.monotonic()
         self._recorder: Recorder | None = None
@@ -162,9 +162,9 @@ class _SessionRecording:
 
     def end_if_required(self) -> None:
         """End a session that may not go on unrecorded."""
-        viewer = self._desk.host.router.viewers.get(self._who.id)
-        if self.problem is not None and self._desk.required and viewer is not None:
-            self._desk.host.end_viewer(viewer, _not_recorded(self.problem))
+        viewer = self._owner.host.router.viewers.get(self._who.id)
+        if self.problem is not None and self._owner.required and viewer is not None:
+            self._owner.host.end_viewer(viewer, _not_recorded(self.problem))
 
     def end(self) -> None:
         """Write what is left."""
@@ -180,38 +180,38 @@ class _SessionRecording:
 
     def recording_has_room(self) -> None:
         """It can go on: the screen may have to be asked for its picture."""
-        self._desk.host.router.look_again()
+        self._owner.host.router.look_again()
 
     def recording_troubled(self, problem: str | None) -> None:
         """The disk is full or doesn't answer, or it is well again."""
         self.problem = problem
-        desk, who = self._desk, self._who
+        owner, who = self._owner, self._who
         tell = _log.error if problem else _log.info
         tell(
             "recording.failed" if problem else "recording.resumed",
-            instance=desk.instance.id,
+            instance=owner.instance.id,
             viewer=who.id,
             user=who.user,
             file=self.writer.name,
             text=problem,
         )
-        desk.audit.record_later(recording_changed(desk.instance, who, self.writer.name, problem))
+        owner.audit.record_later(recording_changed(owner.instance, who, self.writer.name, problem))
         said = f"What you see isn't recorded at the moment. {problem}" if problem else _AGAIN
-        desk.host.tell(who.id, notice(said, "warning" if problem else "info"))
-        desk.host.changed()
+        owner.host.tell(who.id, notice(said, "warning" if problem else "info"))
+        owner.host.changed()
         self.end_if_required()
 
     def recording_too_long(self) -> None:
         """The session ends, and may begin anew: to go on unrecorded would be a way out."""
-        if (viewer := self._desk.host.router.viewers.get(self._who.id)) is not None:
-            self._desk.host.end_viewer(viewer, _TOO_LONG)
+        if (viewer := self._owner.host.router.viewers.get(self._who.id)) is not None:
+            self._owner.host.end_viewer(viewer, _TOO_LONG)
 
     def recording_ended(self, result: Result) -> None:
         """The file is closed."""
-        desk, who = self._desk, self._who
+        owner, who = self._owner, self._who
         _log.info(
             "recording.ended",
-            instance=desk.instance.id,
+            instance=owner.instance.id,
             viewer=who.id,
             user=who.user,
             file=result.name,
@@ -219,7 +219,7 @@ class _SessionRecording:
             sha256=result.sha256,
             text=result.problem,
         )
-        desk.audit.record_later(recorded(desk.instance, who, result, self._seconds))
+        owner.audit.record_later(recorded(owner.instance, who, result, self._seconds))
 
 
 def _not_recorded(problem: str) -> CloseReason:

@@ -291,12 +291,12 @@ async def _grant(console: Console, admitted: _Pass, wish: dict[str, Any]) -> Non
             else:
                 console.tell(viewer_id, notice(f"A VNC password is {VNC_PASSWORD}.", "warning"))
         case "request-control":
-            await console.desk.request(viewer_id)
+            await console.control_requests.request(viewer_id)
         case "grant" | "refuse" as kind if isinstance(other, str):
-            await console.desk.answer(viewer_id, other, grant=kind == "grant")
+            await console.control_requests.answer(viewer_id, other, grant=kind == "grant")
         case "release":
-            await console.desk.release(viewer_id)
+            await console.control_requests.release(viewer_id)
         case "take" if not admitted.view:
-            await console.desk.take(viewer_id)
+            await console.control_requests.take(viewer_id)
         case _:
             pass

@@ -14,7 +14,7 @@ from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.tasks import Tasks
-from vncproxy.websocket.intake import TURN_PIECES, Intake
+from vncproxy.websocket.intake import TURN_PIECES, Intake, TakesIn
 from vncproxy.websocket.transport import ABNORMAL, CLOSE_TIMEOUT_S, TransportEnd, TransportReceiver
 
 _log = structlog.get_logger("vncproxy.viewer")
@@ -40,7 +40,7 @@ class ViewerSocket(web.WebSocketResponse):
         return await super().close(code=code, message=message, drain=drain)
 
 
-class BrowserTransport:
+class BrowserTransport(TakesIn):
     """One open WebSocket from a viewer, pinged so that a dead one is noticed."""
 
     def __init__(
@@ -64,7 +64,7 @@ class BrowserTransport:
         self._idle.set()
         self._reading = asyncio.Event()
         self._reading.set()
-        self._intake = Intake(self._take, self._read_on, self._flooded)
+        self.intake = Intake(self._take, self._read_on, self._flooded)
         self._heard = asyncio.Event()
         self._receiver: TransportReceiver | None = None
         self._receiving: asyncio.Task[None] | None = None
@@ -89,7 +89,7 @@ class BrowserTransport:
         if self._end is not None:
             receiver.transport_ended(self._end)
             return
-        self._intake.resume()
+        self.intake.resume()
         self._receiving = self._tasks.start(self._guard(self._receive()), "viewer-read")
         self._tasks.start(self._guard(self._write()), "viewer-write")
         self._tasks.start(self._guard(self._ping()), "viewer-ping")
@@ -102,22 +102,6 @@ class BrowserTransport:
         self._queued_bytes += sum(map(len, slices))
         self._idle.clear()
         self._work.set()
-
-    def pause(self) -> None:
-        """Stop reading."""
-        self._intake.pause()
-
-    def resume(self) -> None:
-        """Read again."""
-        self._intake.resume()
-
-    def again(self) -> None:
-        """Deliver something at the next turn."""
-        self._intake.again()
-
-    def waste(self, work: int) -> None:
-        """What was delivered meant nothing."""
-        self._intake.waste(work)
 
     def _read_on(self, on: bool) -> None:
         if on:
@@ -136,7 +120,7 @@ class BrowserTransport:
         except Exception:
             # Whoever receives is at fault; the viewer must hear of it, and its place become free.
             _log.exception("browser_transport.fault")
-            self._intake.stop()
+            self.intake.stop()
             self._tasks.start(self._fail(), "viewer-fault")
             return len(data)
 
@@ -153,7 +137,7 @@ class BrowserTransport:
         if self._closing or self._over.is_set():
             return
         self._closing = True
-        self._intake.stop()
+        self.intake.stop()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._idle.wait()
@@ -200,15 +184,15 @@ class BrowserTransport:
             message = await self._socket.receive()
             self._heard.set()
             if message.type is WSMsgType.BINARY:
-                self._intake.put(message.data)
-                self._intake.waste(0 if message.data else _CONTROL_WORK)
+                self.intake.put(message.data)
+                self.intake.waste(0 if message.data else _CONTROL_WORK)
             elif message.type is WSMsgType.PING:
-                self._intake.waste(_CONTROL_WORK)
+                self.intake.waste(_CONTROL_WORK)
                 # One that left without waiting is noticed by the next look.
                 with suppress(ClientConnectionResetError):
                     await self._socket.pong(message.data)
             elif message.type is WSMsgType.PONG:
-                self._intake.waste(_CONTROL_WORK)
+                self.intake.waste(_CONTROL_WORK)
             elif message.type is WSMsgType.TEXT:
                 # The receiver closes it, with a reason of its own.
                 self._report(TransportEnd(Side.VIEWER, _UNSUPPORTED_DATA, broke_rules=True))

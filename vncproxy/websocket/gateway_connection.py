@@ -21,7 +21,7 @@ TURN_BYTES = 256 * 1024
 copy; frames and RFB messages, which cost more, have limits of their own. In portions of 64 KiB a
 full screen costs nearly twice the CPU."""
 TURN_FRAMES = 512
-"""So many frames are walked over in a turn of the event loop; see `frame_walker`."""
+"""So many frames are walked over in a turn of the event loop; see `frames`."""
 _HEAD_END = b"\r\n\r\n"
 _FAIL = b"\xf0\x00"
 """A frame with reserved bits: the library ends a connection in order when it sees one."""
@@ -53,29 +53,13 @@ class GatewayConnection(ClientConnection):
         self._told = False
         self.lost_by: Exception | None = None
         """What the transport ended with, which the library keeps to itself."""
-        self._intake = Intake(self._walk, self._read, self._flooded, TURN_BYTES)
+        self.intake = Intake(self._walk, self._read, self._flooded, TURN_BYTES)
         self._left = memoryview(b"")
 
     def listen(self, listener: GatewayListener) -> None:
         """Give what comes to `listener` from now on."""
         self._listener = listener
-        self.resume()
-
-    def pause(self) -> None:
-        """Give nothing more until `resume`, and read nothing."""
-        self._intake.pause()
-
-    def resume(self) -> None:
-        """Go on, from the next turn of the event loop."""
-        self._intake.resume()
-
-    def again(self) -> None:
-        """Give something at the next turn, nothing if there is nothing."""
-        self._intake.again()
-
-    def waste(self, work: int) -> None:
-        """What was given meant nothing."""
-        self._intake.waste(work)
+        self.intake.resume()
 
     def _flooded(self) -> None:
         if self._listener is not None:
@@ -93,7 +77,7 @@ class GatewayConnection(ClientConnection):
     def data_received(self, data: bytes) -> None:
         """Bytes of the HTTP answer go to the library, then those of frames to the walker."""
         if self._walker is not None:
-            self._intake.put(data)
+            self.intake.put(data)
             return
         seen = self._tail + data
         end = seen.find(_HEAD_END)
@@ -106,9 +90,9 @@ class GatewayConnection(ClientConnection):
         rest = data[cut:]
         if self.protocol.state is State.OPEN:
             self._walker = FrameWalker()
-            self._intake.pause()
+            self.intake.pause()
             if rest:
-                self._intake.put(rest)
+                self.intake.put(rest)
         else:
             self._refused = True
             if rest:
@@ -120,7 +104,7 @@ class GatewayConnection(ClientConnection):
         if self._walker is None:
             super().connection_lost(exc)
         else:
-            self._intake.end(partial(self._lost, exc))
+            self.intake.end(partial(self._lost, exc))
 
     def eof_received(self) -> None:
         """The gateway sends nothing more; the transport closes upon that."""
@@ -149,16 +133,16 @@ class GatewayConnection(ClientConnection):
         if slices:
             # One piece for each read: joining small frames costs less than each of them further on.
             self._give(slices[0] if len(slices) == 1 else memoryview(b"".join(slices)))
-        self._intake.waste(walker.take_idle_work())
+        self.intake.waste(walker.take_idle_work())
         if self.protocol.state is not State.OPEN:
-            self._intake.end(self._tell_end)
+            self.intake.end(self._tell_end)
         return len(data) - walker.untaken
 
     def _give(self, data: memoryview) -> None:
         assert self._listener is not None, "nothing is given before somebody listens"
         self._left = data[self._listener.gateway_sent(data) :]
         if self._left:
-            self._intake.again()
+            self.intake.again()
 
     def _tell_end(self) -> None:
         if not self._told and self._listener is not None:

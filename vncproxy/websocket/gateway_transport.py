@@ -50,6 +50,7 @@ from vncproxy.errors import (
 )
 from vncproxy.tasks import Tasks
 from vncproxy.websocket.gateway_connection import GatewayConnection
+from vncproxy.websocket.intake import TakesIn
 from vncproxy.websocket.transport import ABNORMAL, CLOSE_TIMEOUT_S, TransportEnd, TransportReceiver
 
 NEXT_ADDRESS_AFTER_S = 0.25
@@ -259,12 +260,13 @@ def _failure(
             )
 
 
-class GatewayTransport:
+class GatewayTransport(TakesIn):
     """One open WebSocket to the cloud."""
 
     def __init__(self, connection: GatewayConnection) -> None:
         """Own an open connection."""
         self._connection = connection
+        self.intake = connection.intake
         self._tasks = Tasks()
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
@@ -300,29 +302,13 @@ class GatewayTransport:
         self._idle.clear()
         self._work.set()
 
-    def pause(self) -> None:
-        """Stop reading."""
-        self._connection.pause()
-
-    def resume(self) -> None:
-        """Read again."""
-        self._connection.resume()
-
-    def again(self) -> None:
-        """Deliver something at the next turn."""
-        self._connection.again()
-
-    def waste(self, work: int) -> None:
-        """What was delivered meant nothing."""
-        self._connection.waste(work)
-
     async def close(self, reason: CloseReason | None = None) -> None:
         """Close properly, so that the cloud's one slot is free again.
 
         A gateway that takes nothing any more is dropped without a close frame.
         """
         self._closing = True
-        self._connection.resume()
+        self.resume()
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):

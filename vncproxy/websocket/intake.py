@@ -204,3 +204,25 @@ class Intake:
             self._next_turn()
         while self._ended and (free or self._over):
             self._ended.pop(0)()
+
+
+class TakesIn:
+    """The part of a transport that whoever receives its input steers: it is the intake's."""
+
+    intake: Intake
+
+    def pause(self) -> None:
+        """Deliver nothing until `resume`, and stop reading."""
+        self.intake.pause()
+
+    def resume(self) -> None:
+        """Go on, from the next turn of the event loop."""
+        self.intake.resume()
+
+    def again(self) -> None:
+        """Deliver something at the next turn, nothing if there is nothing."""
+        self.intake.again()
+
+    def waste(self, work: int) -> None:
+        """What was delivered meant nothing. Args: work - what it cost, in units."""
+        self.intake.waste(work)

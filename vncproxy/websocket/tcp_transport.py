@@ -9,14 +9,14 @@ from typing import cast
 import structlog
 
 from vncproxy.errors import CloseReason, Side
-from vncproxy.websocket.intake import Intake
+from vncproxy.websocket.intake import Intake, TakesIn
 from vncproxy.websocket.peer_account import uid_behind
 from vncproxy.websocket.transport import ABNORMAL, CLOSE_TIMEOUT_S, TransportEnd, TransportReceiver
 
 _log = structlog.get_logger("vncproxy.native")
 
 
-class TcpTransport(asyncio.Protocol):
+class TcpTransport(TakesIn, asyncio.Protocol):
     """One accepted connection; RFB itself is all that is spoken on it."""
 
     def __init__(self, connected: Callable[[TcpTransport], None]) -> None:
@@ -24,7 +24,7 @@ class TcpTransport(asyncio.Protocol):
         self._connected = connected
         self._transport: asyncio.Transport | None = None
         self._receiver: TransportReceiver | None = None
-        self._intake = Intake(self._take, self._read, self._flooded)
+        self.intake = Intake(self._take, self._read, self._flooded)
         self._closing = False
         self._over = asyncio.Event()
         self._end: TransportEnd | None = None
@@ -38,12 +38,12 @@ class TcpTransport(asyncio.Protocol):
         self._transport = transport = cast(asyncio.Transport, transport)
         # So that `resume_writing` tells when all was taken.
         transport.set_write_buffer_limits(high=0)
-        self._intake.pause()
+        self.intake.pause()
         self._connected(self)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came; asyncio's own loop doesn't heed a pause in `connection_made`."""
-        self._intake.put(data)
+        self.intake.put(data)
 
     def _take(self, data: bytes | memoryview) -> int:
         if self._receiver is None or self._over.is_set():
@@ -80,7 +80,7 @@ class TcpTransport(asyncio.Protocol):
         self._report(TransportEnd(Side.DAEMON if self._closing else Side.VIEWER, ABNORMAL))
 
     def _report(self, end: TransportEnd) -> None:
-        self._intake.stop()
+        self.intake.stop()
         if self._end is None:
             self._end = end
             if self._receiver is not None:
@@ -114,22 +114,6 @@ class TcpTransport(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing() and slices:
             self._queued_bytes += sum(map(len, slices))
             self._transport.writelines(slices)
-
-    def pause(self) -> None:
-        """Stop reading."""
-        self._intake.pause()
-
-    def resume(self) -> None:
-        """Read again."""
-        self._intake.resume()
-
-    def again(self) -> None:
-        """Deliver something at the next turn."""
-        self._intake.again()
-
-    def waste(self, work: int) -> None:
-        """What was delivered meant nothing."""
-        self._intake.waste(work)
 
     async def close(self, reason: CloseReason | None = None) -> None:
         """Close once what is queued has been taken; TCP has no words for a reason."""

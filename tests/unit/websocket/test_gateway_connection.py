@@ -119,11 +119,11 @@ async def test_a_pause_holds_back_what_was_read() -> None:
         listener = Listener()
         connection.listen(listener)
         await asyncio.sleep(0)
-        connection.pause()
+        connection.intake.pause()
         go.set()
         await asyncio.sleep(0.1)
         assert listener.data == b""
-        connection.resume()
+        connection.intake.resume()
         await until(lambda: listener.ended)
         assert listener.data == b"".join(bytes([number]) * 100 for number in range(50))
         await connection.close()
