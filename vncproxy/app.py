@@ -25,9 +25,8 @@ from vncproxy.audit.record import Entry
 from vncproxy.audit.record import Event as AuditEvent
 from vncproxy.audit.refusals import RefusalLog
 from vncproxy.cluster.cluster import Cluster, bastion_of
-from vncproxy.config.model import Config
-from vncproxy.config.reload import without_restart
-from vncproxy.config.search import audit_path, control_path, state_folder, token_path
+from vncproxy.config.model import Config, without_restart
+from vncproxy.config.paths import audit_path, control_path, state_folder, token_path
 from vncproxy.config.secrets import ensure_token
 from vncproxy.config.users_file import User
 from vncproxy.console.dependencies import ConsoleDependencies

@@ -17,6 +17,7 @@ from msgspec.structs import asdict, fields, replace
 from tests.authority import Authority
 from tests.setup import Running, running, until
 from vncproxy.config.model import (
+    NEED_RESTART,
     Access,
     Aliyun,
     Audit,
@@ -28,7 +29,6 @@ from vncproxy.config.model import (
     Recording,
     Rule,
 )
-from vncproxy.config.reload import NEED_RESTART
 from vncproxy.config.users_file import change_users, new_user
 from vncproxy.web.door import Token
 from vncproxy.web.origin import parse_origins

@@ -10,15 +10,12 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from vncproxy.config.build import Builder, Folders
 from vncproxy.config.checks import check_relations
-from vncproxy.config.environment import overrides
+from vncproxy.config.document import line_map
 from vncproxy.config.files import check_files
-from vncproxy.config.lines import line_map
-from vncproxy.config.load import load
-from vncproxy.config.model import Config
+from vncproxy.config.load import Builder, Folders, load, overrides
+from vncproxy.config.model import BLOCKS, SECTIONS, Config
 from vncproxy.config.problems import Report
-from vncproxy.config.schema import BLOCKS, SECTIONS
 from vncproxy.errors import ConfigError
 
 SETTINGS = settings(max_examples=150)

@@ -11,7 +11,7 @@ import pwd
 from functools import cache
 from pathlib import Path
 
-from vncproxy.config.user_name import is_user_name
+from vncproxy.config.users_file import is_user_name
 
 ROOT_UID = 0
 """Proxies and port forwarders often run as root, and a socket without an owner looks like it."""

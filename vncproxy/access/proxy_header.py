@@ -15,11 +15,14 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from vncproxy.config.model import Listen
 from vncproxy.config.secrets import read_header_secret
-from vncproxy.config.user_name import AROUND, is_user_name
+from vncproxy.config.users_file import is_user_name
 from vncproxy.errors import AccessError
 from vncproxy.websocket.peer_account import place
 
 SECRET_HEADER = "X-Vncproxy-Secret"  # noqa: S105 - a header's name
+
+OWS = " \t"
+"""What may stand around a header's value: optional white space. Source: RFC 9110, section 5.6.3."""
 
 
 class WrongSecretError(Exception):
@@ -60,7 +63,7 @@ class ProxyHeaders:
         if not self._is_secret(secrets[0]):
             raise WrongSecretError
         users = headers.getall(self._user_header, [])
-        user = users[0].strip(AROUND) if len(users) == 1 else ""
+        user = users[0].strip(OWS) if len(users) == 1 else ""
         if not is_user_name(user):
             raise AccessError(
                 401, "no-user", f"The proxy has to name one user in {self._user_header}."

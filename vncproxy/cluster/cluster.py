@@ -10,8 +10,8 @@ from pathlib import Path
 
 from vncproxy.cluster.ownership import LocalOwnership, Ownership
 from vncproxy.cluster.valkey_ownership import SharedOwnership
+from vncproxy.config.addresses import is_shared, parse_store_url
 from vncproxy.config.model import Throttle
-from vncproxy.config.store_url import is_shared, parse_store_url
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.daemon_count import FILE_NAME as ROLL_FILE
 from vncproxy.throttle.daemon_count import DaemonCount

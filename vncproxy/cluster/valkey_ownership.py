@@ -14,8 +14,8 @@ import msgspec
 import structlog
 
 from vncproxy.cluster.ownership import LEASE_S, Owner
-from vncproxy.config.types import NAME_PATTERN
-from vncproxy.config.url import is_base
+from vncproxy.config.addresses import is_base
+from vncproxy.config.schema import NAME_PATTERN
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.valkey_store import Script, ValkeyStore
 

@@ -17,11 +17,10 @@ from vncproxy.access.login_sessions import known_daemon_id
 from vncproxy.cluster.cluster import bastion_of
 from vncproxy.commands.daemon_client import another_daemon, base_url, daemon_at, is_listened_on
 from vncproxy.commands.reachability import CONNECT_TIMEOUT_S, endpoint_reached, gateway_reached
-from vncproxy.config.address import TcpAddress, UnixAddress
+from vncproxy.config.addresses import TcpAddress, UnixAddress, is_shared
 from vncproxy.config.load import Loaded
 from vncproxy.config.model import Config, Listen
-from vncproxy.config.search import state_folder
-from vncproxy.config.store_url import is_shared
+from vncproxy.config.paths import state_folder
 from vncproxy.config.users_file import read_users
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.instance_list import InstanceList

@@ -19,9 +19,9 @@ import aiohttp
 import msgspec
 
 from vncproxy.access.login_sessions import known_daemon_id
-from vncproxy.config.address import TcpAddress, UnixAddress
+from vncproxy.config.addresses import TcpAddress, UnixAddress
 from vncproxy.config.model import Config, Listen
-from vncproxy.config.search import control_path, state_folder, token_path
+from vncproxy.config.paths import control_path, state_folder, token_path
 from vncproxy.config.secrets import read_secret
 from vncproxy.errors import AccessError, ConfigError, VncproxyError
 from vncproxy.web.health import DAEMON_HEADER

@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from vncproxy.app import Daemon
-from vncproxy.config.address import TcpAddress
+from vncproxy.config.addresses import TcpAddress
 from vncproxy.config.model import Aliyun, Config, Instance, Listen, Log, State
-from vncproxy.config.search import AUDIT_NAME
+from vncproxy.config.paths import AUDIT_NAME
 from vncproxy.errors import LocalError
 from vncproxy.simulator.settings import (
     DEMO_KEY_ID,

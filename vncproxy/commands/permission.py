@@ -14,7 +14,7 @@ from vncproxy.access.rules import Role
 from vncproxy.access.users import Users
 from vncproxy.commands.check import Finding
 from vncproxy.config.model import Config
-from vncproxy.config.user_name import is_user_name
+from vncproxy.config.users_file import is_user_name
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.errors import VncproxyError
 from vncproxy.service.cloud import cloud_of

@@ -10,7 +10,7 @@ from typing import Any
 
 from vncproxy.commands.replay import in_time
 from vncproxy.config.model import Config
-from vncproxy.config.search import recordings_path, state_folder
+from vncproxy.config.paths import recordings_path, state_folder
 from vncproxy.errors import LocalError, RecordingError
 from vncproxy.observe.escaping import escaped
 from vncproxy.recording.layout import SUFFIX

@@ -14,7 +14,7 @@ from vncproxy.commands.daemon_client import (
     daemon_client,
 )
 from vncproxy.config.model import Config
-from vncproxy.config.search import state_folder
+from vncproxy.config.paths import state_folder
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.errors import AccessError, ConfigError, ConfigProblem, LedgerError, LocalError
 from vncproxy.service.cloud import budget_of, cloud_of

@@ -1,14 +1,14 @@
-"""What goes with what: checks between values, each naming both keys."""
+"""What goes with what: checks between values, and of the rules; each error names both keys."""
 
 from __future__ import annotations
 
 import grp
 
-from vncproxy.config.address import Address, TcpAddress, UnixAddress
-from vncproxy.config.model import Config, Instance, Limits, Listen
-from vncproxy.config.problem_words import shown
-from vncproxy.config.problems import Report
-from vncproxy.config.rules import check_rules
+from vncproxy.config.addresses import Address, TcpAddress, UnixAddress
+from vncproxy.config.hours import parse_span
+from vncproxy.config.model import Config, Instance, Limits, Listen, Rule
+from vncproxy.config.problems import Report, shown
+from vncproxy.config.users_file import is_user_name
 
 _OTHER_HEADERS = frozenset(
     {
@@ -18,14 +18,25 @@ _OTHER_HEADERS = frozenset(
 )
 """What they hold is no user's name, and some of it is secret."""
 
+_PATTERN = frozenset("*?[]")
+_TAG = "tag:"
+_NAMES = (
+    "a user's name, or @ and a group's: names are no patterns, so many users need a group or a list"
+)
+
 
 def check_relations(config: Config, report: Report) -> None:
-    """Note every value that doesn't go with another; faulty values are left out."""
+    """Note every value that doesn't go with another.
+
+    Args:
+        config: the settings; those that the report has as faulty are left out.
+        report: takes the mistakes.
+    """
     _check_keepalive(config.limits, report)
     _check_doors(config.listen, report)
     _check_users(config, report)
     _check_instances(config.instance, report)
-    check_rules(config.rule, report)
+    _check_rules(config.rule, report)
 
 
 def _check_keepalive(limits: Limits, report: Report) -> None:
@@ -206,3 +217,20 @@ def _check_native(
             report.add(path, shown(here), "tcp_port and tcp_password_file, or none of them")
     if port is not None and first_of.setdefault(("tcp_port", str(port)), index) != index:
         report.add(("instance", index, "tcp_port"), shown(port), "each tcp_port once")
+
+
+def _check_rules(rules: tuple[Rule, ...], report: Report) -> None:
+    """What can't match anybody or anything, ever, is a mistake."""
+    for index, rule in enumerate(rules):
+        for user in rule.users:
+            name = user.removeprefix("@")
+            if not is_user_name(name) or _PATTERN & set(name):
+                report.add(("rule", index, "users"), shown(user), _NAMES)
+        for pattern in rule.instances:
+            if pattern.startswith(_TAG) and "=" not in pattern:
+                report.add(("rule", index, "instances"), shown(pattern), "tag:KEY=VALUE")
+        for text in rule.hours or ():
+            try:
+                parse_span(text)
+            except ValueError as expected:
+                report.add(("rule", index, "hours"), shown(text), str(expected))

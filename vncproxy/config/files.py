@@ -1,26 +1,30 @@
-"""The files that settings name: whether they are there, their secrets are safe, and they belong to
-who may say what counts.
+"""The files that settings name: whether they are there, and safe from other accounts.
+
+Those that decide who may do what are judged as sshd judges its files: they, and the folder they lie
+in, belong to root or to whom the daemon runs as, and nobody else may write there. Source:
+sshd_config(5), StrictModes.
 """
 
 from __future__ import annotations
 
+import grp
+import os
+import pwd
 import stat
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from vncproxy.config.lines import Path as KeyPath
+from vncproxy.config.addresses import is_shared, parse_store_url
 from vncproxy.config.model import Config
-from vncproxy.config.ownership import EXPECTED, foreign_hands, foreign_owner, trusted_uids
-from vncproxy.config.problems import Report
-from vncproxy.config.search import state_folder
+from vncproxy.config.paths import state_folder
+from vncproxy.config.problems import KeyPath, Report
 from vncproxy.config.secrets import (
     FORBIDDEN_MODE,
     read_header_secret,
     read_secret,
     read_vnc_password,
 )
-from vncproxy.config.store_url import is_shared, parse_store_url
 from vncproxy.config.users_file import read_users
 from vncproxy.errors import ConfigError
 
@@ -28,15 +32,23 @@ CREDENTIALS = Path("/run/credentials")
 """Where systemd shows each service's credentials, in a folder of the service's name, to that
 service alone. Source: systemd.exec(5), LoadCredential=."""
 
+EXPECTED = "a file, and a folder around it, that only root or vncproxy's own user may write to"
+
+_ROOT = 0
+_NAMES_SHOWN = 3
+
 
 def check_files(
     config: Config, report: Report, environ: Mapping[str, str], file: Path | None = None
 ) -> None:
     """Note every file that a setting names and that can't serve.
 
-    Args: environ - says which of systemd's credentials this process sees; those of the service are
-    left out in a command beside it, which can't see them and doesn't need them; file - the
-    configuration's own, which is looked at, too.
+    Args:
+        config: the settings; those that the report has as faulty are left out.
+        report: takes the mistakes.
+        environ: says which of systemd's credentials this process sees. Those of the service are
+            left out in a command beside it, which can't see them and doesn't need them.
+        file: the configuration's own, which is checked, too.
     """
     trusted = trusted_uids(environ, _state(config, environ))
     if file is not None:
@@ -146,7 +158,7 @@ def _state(config: Config, environ: Mapping[str, str]) -> Path | None:
     try:
         return state_folder(config, environ)
     except ConfigError:
-        # Told where it is needed.
+        # Reported where it is needed.
         return None
 
 
@@ -160,3 +172,128 @@ def _check_folder(folder: Path) -> None:
     """The state folder is made when it is missing."""
     if folder.exists() and not folder.is_dir():
         raise _WrongTypeError("a folder")
+
+
+def trusted_uids(environ: Mapping[str, str], state: Path | None) -> frozenset[int]:
+    """Whose files count: root's, and those of the account that this process runs as.
+
+    For root also those of the account that became root by sudo, and of the daemon whose state
+    directory this is: root runs commands beside it.
+
+    Args:
+        environ: where sudo says who called it.
+        state: the state directory, if it is known.
+    """
+    own = os.geteuid()
+    uids = {_ROOT, own}
+    if own == _ROOT:
+        caller = environ.get("SUDO_UID", "")
+        if caller.isascii() and caller.isdecimal():
+            uids.add(int(caller))
+        try:
+            if state is not None:
+                uids.add(state.stat().st_uid)
+        except OSError:
+            pass
+    return frozenset(uids)
+
+
+def foreign_hands(path: Path, trusted: frozenset[int]) -> str | None:
+    """How others could change a file, or put another in its place, in words; None: they can't.
+
+    A link counts as well as the file it leads to, each with its folder: Kubernetes hands out files
+    that way. What is no file, such as a pipe of the shell's, lies in none.
+
+    Args:
+        path: the file.
+        trusted: the user ids that may, as `trusted_uids` gives them.
+
+    Raises:
+        OSError: it can't be looked at.
+    """
+    if not path.is_file():
+        return foreign_owner(path, trusted)
+    for one in dict.fromkeys((path, path.resolve())):
+        fault = _of_file(one, trusted) or _of_folder(one, trusted)
+        if fault is not None:
+            return fault
+    return None
+
+
+def foreign_owner(path: Path, trusted: frozenset[int]) -> str | None:
+    """To whom else a file belongs, in words; None: to one of these user ids.
+
+    Raises:
+        OSError: it can't be looked at.
+    """
+    owner = path.stat().st_uid
+    return f"a file of {_account(owner)}" if owner not in trusted else None
+
+
+def _of_file(path: Path, trusted: frozenset[int]) -> str | None:
+    status = path.lstat()
+    if status.st_uid not in trusted:
+        return f"a file of {_account(status.st_uid)}"
+    # The mode of a link says nothing.
+    if not stat.S_ISLNK(status.st_mode) and (who := _other_writers(status, trusted)) is not None:
+        return f"mode {stat.S_IMODE(status.st_mode):04o}{who}"
+    return None
+
+
+def _of_folder(path: Path, trusted: frozenset[int]) -> str | None:
+    status = path.parent.stat()
+    if status.st_uid not in trusted:
+        return f"a file in {path.parent}, which belongs to {_account(status.st_uid)}"
+    # In a folder such as /tmp only a file's owner, checked before, may take it away.
+    sticky = status.st_mode & stat.S_ISVTX
+    if not sticky and (who := _other_writers(status, trusted)) is not None:
+        return f"a file in {path.parent}, which has mode {stat.S_IMODE(status.st_mode):04o}{who}"
+    return None
+
+
+def _other_writers(status: os.stat_result, trusted: frozenset[int]) -> str | None:
+    """Who else may write, as the end of a sentence that names the mode, perhaps ""; None: nobody.
+
+    A group may, if it is its owner's alone, as where each account has a group of its own and files
+    are made with mode 0664, and nobody else is in it.
+    """
+    if status.st_mode & stat.S_IWOTH:
+        return ""
+    if not status.st_mode & stat.S_IWGRP:
+        return None
+    try:
+        group = grp.getgrgid(status.st_gid)
+        owner = pwd.getpwuid(status.st_uid)
+    except KeyError:
+        return ""
+    if (owner.pw_gid, owner.pw_name) != (group.gr_gid, group.gr_name):
+        return ""
+    others = sorted(_accounts_in(group, trusted | {status.st_uid}))
+    if not others:
+        return None
+    more = f" and {len(others) - _NAMES_SHOWN} more" if len(others) > _NAMES_SHOWN else ""
+    return f", with {', '.join(others[:_NAMES_SHOWN])}{more} in the group {group.gr_name}"
+
+
+def _accounts_in(group: grp.struct_group, but: frozenset[int]) -> set[str]:
+    """The names of others in a group: its members, and those whose first group it is.
+
+    Directories such as SSSD may not list all accounts; then only their members are seen.
+    """
+    first = {one.pw_name: one.pw_uid for one in pwd.getpwall() if one.pw_gid == group.gr_gid}
+    uids = first | {name: _uid(name) for name in group.gr_mem}
+    return {name for name, uid in uids.items() if uid not in but}
+
+
+def _uid(name: str) -> int | None:
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None
+
+
+def _account(uid: int) -> str:
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    except KeyError:
+        return f"uid {uid}"

@@ -23,15 +23,14 @@ FORM = '"22:00-06:00" for every day, or with days: "mon-fri 08:00-18:00", "sat,s
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One span.
-
-    Args: days - on which it begins, 0: Monday; begin, end - minutes since midnight; an end that
-    isn't after the beginning is one of the next day.
-    """
+    """One span."""
 
     days: frozenset[int]
+    """On which it begins; 0: Monday."""
     begin: int
+    """Minutes since midnight."""
     end: int
+    """Minutes since midnight; one that isn't after the beginning is of the next day."""
 
     def includes(self, now: datetime) -> bool:
         """Whether it is that time; the end is no longer part of it."""
@@ -51,7 +50,11 @@ class Hours:
 
     @classmethod
     def of(cls, texts: Iterable[str] | None) -> Hours:
-        """From the texts of the configuration. Raises: ValueError - as `parse_span`."""
+        """From the texts of the configuration.
+
+        Raises:
+            ValueError: as `parse_span`.
+        """
         written = tuple(texts or ())
         return cls(tuple(map(parse_span, written)), written)
 
@@ -60,12 +63,20 @@ class Hours:
         return ", ".join(self.texts)
 
     def include(self, now: datetime) -> bool:
-        """Whether the rule counts now. Args: now - local time, without a zone."""
+        """Whether the rule counts at a time.
+
+        Args:
+            now: local time, without a zone.
+        """
         return not self.spans or any(span.includes(now) for span in self.spans)
 
 
 def parse_span(text: str) -> Span:
-    """A span such as `mon-fri 08:00-18:00`. Raises: ValueError, which says what is expected."""
+    """A span such as `mon-fri 08:00-18:00`.
+
+    Raises:
+        ValueError: it isn't one; the text says what is expected.
+    """
     found = _SPAN.fullmatch(text)
     if found is None:
         raise ValueError(FORM)
@@ -78,7 +89,7 @@ def parse_span(text: str) -> Span:
 
 
 def clock_text(now: datetime) -> str:
-    """A time as it is told, such as `Tue 19:12`."""
+    """A time as people read it, such as `Tue 19:12`."""
     return f"{DAYS[now.weekday()].capitalize()} {now:%H:%M}"
 
 

@@ -1,20 +1,38 @@
-"""The configuration from its file and the environment, with every mistake told at once."""
+"""The configuration from its file and the environment, with every mistake reported at once.
+
+Tables become the model key by key, so that no mistake hides another. Settings from the environment
+win: `VNCPROXY_LIMITS__IDLE_TIMEOUT=300` is `[limits] idle_timeout`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import math
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from vncproxy.config.build import Builder, Folders
+import msgspec
+from msgspec import Struct
+from msgspec.structs import FieldInfo
+
 from vncproxy.config.checks import check_relations
 from vncproxy.config.document import Document, read_document
-from vncproxy.config.environment import overrides
 from vncproxy.config.files import check_files
-from vncproxy.config.model import Config
-from vncproxy.config.problems import Report
-from vncproxy.config.search import find_file, home_folder
-from vncproxy.errors import ConfigError
+from vncproxy.config.model import BLOCK_STRUCTS, BLOCKS, SECTION_STRUCTS, SECTIONS, Config
+from vncproxy.config.paths import find_file, home_folder
+from vncproxy.config.problems import ENVIRONMENT, KeyPath, Report, named, shown
+from vncproxy.config.schema import Shape, expected, is_path, required, shape, validity
+from vncproxy.errors import ConfigError, ConfigProblem
+
+PREFIX = "VNCPROXY_"
+NOT_SETTINGS = frozenset({"VNCPROXY_CONFIG"})
+"""Variables of the same prefix that aren't settings: this one names the file."""
+
+_CREDENTIAL_NAMES = ("access_key", "accesskey", "secret", "security_token", "sts_token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +50,13 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     the file's own folder, those in the environment from the current one; `~/` is the user's home.
     Files that settings name are looked at, secret ones read; nothing is made or changed.
 
-    Raises: ConfigError with all mistakes: the file's in the order of its lines, then the
-    environment's. A text that isn't TOML is the only mistake told of its file.
+    Args:
+        path: the file; None: the first that there is, in the order of `find_file`.
+        environ: the environment's variables.
+
+    Raises:
+        ConfigError: with all mistakes, the file's in the order of its lines, then the
+            environment's. A text that isn't TOML is the only mistake reported of its file.
     """
     file = find_file(path, environ)
     found, problems = overrides(environ)
@@ -51,3 +74,201 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
         report.append(problem)
     report.raise_if_any()
     return Loaded(config, file)
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """What a path in a setting starts from."""
+
+    base: Path
+    """The file's own folder, for relative paths in the file."""
+    home: Path | None
+    """For `~/`."""
+
+    def resolve(self, path: Path, base: Path) -> Path:
+        """The absolute path."""
+        if path.parts[0] == "~" and self.home is not None:
+            path = self.home.joinpath(*path.parts[1:])
+        return base / path
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """Makes the model of tables; what is wrong with them goes into the report."""
+
+    report: Report
+    folders: Folders
+
+    def build(self, tables: dict[str, object], overrides: list[Override]) -> Config:
+        """The configuration; where the report has a mistake, the default or nothing stands in."""
+        parts: dict[str, Any] = {}
+        self._check_names(tables)
+        for section, struct in SECTION_STRUCTS.items():
+            values = self._section(section, tables.get(section, {}))
+            for override in overrides:
+                if override.section == section:
+                    path = (section, override.key)
+                    self.report.overridden(path)
+                    field = SECTIONS[section][override.key]
+                    self._take(values, path, field, override.value, Path.cwd())
+            parts[section] = struct(**values)
+        for block in BLOCK_STRUCTS:
+            if block in tables:
+                parts[block] = self._blocks(block, tables[block])
+        return Config(**parts)
+
+    def _check_names(self, tables: dict[str, object]) -> None:
+        known = [*SECTION_STRUCTS, *BLOCK_STRUCTS]
+        for name in tables:
+            if name not in known:
+                self._unknown((name,), name, known)
+
+    def _section(self, section: str, table: object) -> dict[str, Any]:
+        if not isinstance(table, dict):
+            self.report.add((section,), shown(table), f"a table, opened by [{section}]")
+            return {}
+        return self._keys((section,), SECTIONS[section], table)
+
+    def _blocks(self, block: str, tables: object) -> tuple[Struct, ...]:
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            self.report.add((block,), shown(tables), f"blocks, each opened by [[{block}]]")
+            return ()
+        struct = BLOCK_STRUCTS[block]
+        built = []
+        for index, table in enumerate(tables):
+            values = self._keys((block, index), BLOCKS[block], table)
+            for key in required(struct):
+                if key not in table:
+                    field = BLOCKS[block][key]
+                    self.report.add((block, index, key), "nothing", expected(field))
+                # Stands in for a value that is missing or wrong; the report says so.
+                values.setdefault(key, "")
+            built.append(struct(**values))
+        return tuple(built)
+
+    def _keys(
+        self, path: KeyPath, fields: dict[str, FieldInfo], table: dict[str, object]
+    ) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key, value in table.items():
+            if key in fields:
+                self._take(values, (*path, key), fields[key], value, self.folders.base)
+            else:
+                self._unknown((*path, key), key, list(fields))
+        return values
+
+    def _take(
+        self, values: dict[str, Any], path: KeyPath, field: FieldInfo, value: object, base: Path
+    ) -> None:
+        """Check one value and put it among the good ones, or report it."""
+        good = convert(value, field)
+        if good is None:
+            self.report.add(path, shown(value, key=field.name), expected(field))
+            return
+        if is_path(field):
+            good = self.folders.resolve(good, base)
+            # A file that is there is no secret that was put in the place of a file's name.
+            key = "" if os.path.lexists(good) else field.name
+            self.report.remember(path, shown(value, key=key))
+        values[field.name] = good
+
+    def _unknown(self, path: KeyPath, name: str, known: list[str]) -> None:
+        """Report a name that nobody knows; its value isn't repeated: it may be a credential."""
+        guess = nearest(name, known)
+        words = f'a known name; the nearest is "{guess}"' if guess else f"one of {', '.join(known)}"
+        if any(part in name.lower() for part in _CREDENTIAL_NAMES):
+            words += "; credentials never stand here: see ALIBABA_CLOUD_ACCESS_KEY_ID"
+        self.report.add(path, "an unknown name", words)
+
+
+def convert(value: object, field: FieldInfo) -> Any:
+    """The value in the field's type, or None if it isn't such a value."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    try:
+        if isinstance(value, str):
+            # A lone surrogate, from an environment that isn't UTF-8, could not even be printed.
+            value.encode()
+        good = msgspec.convert(value, field.type, strict=True, dec_hook=_path)
+    except (msgspec.ValidationError, UnicodeEncodeError):
+        return None
+    valid = validity(field)
+    return good if valid is None or valid(good) else None
+
+
+def _path(kind: type, value: object) -> Path:
+    """What msgspec asks for a type that it doesn't know: the only one is Path."""
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise ValueError("not a path")
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One setting from the environment; the value is not yet checked."""
+
+    section: str
+    key: str
+    value: object
+
+
+def overrides(environ: Mapping[str, str]) -> tuple[list[Override], list[ConfigProblem]]:
+    """The settings that the environment makes, and what is wrong with its variables' names.
+
+    A key whose type isn't text is read as a TOML value, so `true` and `20.0` are what they are in
+    the file; what can't be read stays a text, which the check of its type then refuses.
+    """
+    found: list[Override] = []
+    problems: list[ConfigProblem] = []
+    for variable in sorted(environ):
+        if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
+            continue
+        section, separator, key = variable.removeprefix(PREFIX).lower().partition("__")
+        fields = SECTIONS.get(section, {})
+        if (
+            variable.isupper()
+            and separator
+            and key in fields
+            and shape(fields[key]) is not Shape.LIST
+        ):
+            value = _value(environ[variable], shape(fields[key]))
+            found.append(Override(section, key, value))
+        else:
+            problems.append(_wrong_name(variable, section, key))
+    return found, problems
+
+
+def _value(text: str, kind: Shape) -> object:
+    if kind is Shape.TEXT:
+        return text
+    try:
+        document = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    # A line break in the variable could have added keys.
+    return document["value"] if len(document) == 1 else text
+
+
+def _wrong_name(variable: str, section: str, key: str) -> ConfigProblem:
+    if section in BLOCKS:
+        expected = f"no such variable: [[{section}]] blocks can only be set in the file"
+    elif key in SECTIONS.get(section, {}) and variable.isupper():
+        expected = f"no such variable: {section}.{key} is a list and can only be set in the file"
+    else:
+        # Compared without the prefix, which would make any name look near.
+        known = [
+            f"{name}__{key}"
+            for name, fields in SECTIONS.items()
+            for key in fields
+            if shape(fields[key]) is not Shape.LIST
+        ]
+        guess = nearest(variable.removeprefix(PREFIX).lower(), known)
+        expected = "VNCPROXY_SECTION__KEY of a key that exists"
+        if guess:
+            expected += f"; the nearest is {PREFIX}{guess.upper()}"
+    return ConfigProblem(ENVIRONMENT, named(variable), "an unknown variable", expected)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known name that a misspelt one most likely means."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), None)

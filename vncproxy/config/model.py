@@ -1,50 +1,57 @@
 """Every setting of the daemon: its name, unit, default and where the default comes from.
 
-The names are the keys of the TOML file. Values are frozen and do nothing; `kinds` says what each
-accepts, `relations` what goes with what. Durations are seconds, sizes are bytes. A default of None
+The names are the keys of the TOML file. Values are frozen and do nothing; `schema` says what each
+accepts, `checks` what goes with what. Durations are seconds, sizes are bytes. A default of None
 means that the key is absent. "Cloud" as a source is the ECS API reference, DescribeInstanceVncUrl,
 as read in 2026-08; "ours" is a choice of this project.
 """
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import get_args, get_origin
 
-from vncproxy.config import types
-from vncproxy.config.address import Address, parse_address
-from vncproxy.config.store_url import without_login
+from msgspec import Struct
+from msgspec.structs import FieldInfo, replace
+from msgspec.structs import fields as struct_fields
+
+from vncproxy.config import schema
+from vncproxy.config.addresses import Address, parse_address, without_login
 
 
 class Listen(Struct, frozen=True, kw_only=True):
-    """One door: where viewers come in and how they show who they are ([[listen]])."""
+    """One listener: where viewers come in and how they show who they are ([[listen]])."""
 
-    name: types.Name = "local"
+    name: schema.Name = "local"
     """Unique among the doors; the FileDescriptorName under socket activation."""
-    address: types.Door = "127.0.0.1:6080"
+    address: schema.Door = "127.0.0.1:6080"
     """IP address and port, or unix: and an absolute path. 6080 is noVNC's customary port."""
-    access: types.AccessKind = "token"
+    access: schema.AccessKind = "token"
     """Who may enter: token (one owner), users (those of users_file), peer (accounts of this
     machine), header (whom a proxy names), open (everybody; loopback only)."""
-    certificate: types.FilePath | None = None
+    certificate: schema.FilePath | None = None
     """PEM with the chain, together with key: https and wss."""
-    key: types.FilePath | None = None
+    key: schema.FilePath | None = None
     """PEM, together with certificate."""
-    insecure: types.Flag = False
+    insecure: schema.Flag = False
     """Allows a non-loopback TCP address without TLS."""
-    socket_mode: types.SocketMode = "0660"
+    socket_mode: schema.SocketMode = "0660"
     """Mode of a Unix socket, octal."""
-    socket_group: types.Text | None = None
+    socket_group: schema.Text | None = None
     """Group of a Unix socket; default: the daemon's own."""
-    trusted_proxies: types.Addresses = ()
+    trusted_proxies: schema.Addresses = ()
     """For access = "header": the proxies' addresses; a Unix socket needs none."""
-    user_header: types.Text = "X-Forwarded-User"
+    user_header: schema.Text = "X-Forwarded-User"
     """For access = "header": who the user is."""
-    header_secret_file: types.FilePath | None = None
+    header_secret_file: schema.FilePath | None = None
     """For access = "header": what the proxy sends as X-Vncproxy-Secret."""
 
     @property
     def parsed_address(self) -> Address:
-        """The address in parts. Raises: ValueError on an address that `load` would refuse."""
+        """The address in parts.
+
+        Raises:
+            ValueError: it is an address that `load` would refuse.
+        """
         return parse_address(self.address)
 
     @property
@@ -56,39 +63,39 @@ class Listen(Struct, frozen=True, kw_only=True):
 class Access(Struct, frozen=True, kw_only=True):
     """Who is let in, for all doors ([access])."""
 
-    token_file: types.FilePath | None = None
+    token_file: schema.FilePath | None = None
     """The owner's token; default: token in the state directory, made when missing."""
-    users_file: types.FilePath | None = None
+    users_file: schema.FilePath | None = None
     """For access = "users": the users and the hashes of their tokens; see `vncproxy user`."""
-    allowed_hosts: types.Hosts = ()
+    allowed_hosts: schema.Hosts = ()
     """Names in a request's Host besides loopback names and the door's own, any port."""
-    allowed_origins: types.Origins = ()
+    allowed_origins: schema.Origins = ()
     """Origins of pages that may open consoles, besides the daemon's own."""
-    session_lifetime: types.LongDuration = 43200.0
+    session_lifetime: schema.LongDuration = 43200.0
     """s, how long a log-in lasts: 12 h, a working day (ours)."""
 
 
 class Aliyun(Struct, frozen=True, kw_only=True):
     """The cloud's API ([aliyun])."""
 
-    region: types.RegionId = "cn-hangzhou"
+    region: schema.RegionId = "cn-hangzhou"
     """Where an instance names none."""
-    endpoint: types.Endpoint | None = None
+    endpoint: schema.Endpoint | None = None
     """The ECS API for every region; default: ecs.REGION.aliyuncs.com over https."""
-    connect_host: types.Host | None = None
+    connect_host: schema.Host | None = None
     """Dialled instead of the VncUrl's host; TLS still verifies the URL's host."""
-    gateway_hosts: types.HostSuffixes = ()
+    gateway_hosts: schema.HostSuffixes = ()
     """Hosts that a VncUrl may name, or the ends of their names; empty: any that may be a gateway's,
     so not this machine, a link-local or the metadata address (ours)."""
-    ca_file: types.FilePath | None = None
+    ca_file: schema.FilePath | None = None
     """PEM certificates trusted besides the system's, for the API and the VNC connection."""
-    official_page: types.Page = "https://g.alicdn.com/aliyun/ecs-console-vnc2/0.0.8/index.html"
+    official_page: schema.Page = "https://g.alicdn.com/aliyun/ecs-console-vnc2/0.0.8/index.html"
     """The cloud's own console page, for `vncproxy url --official` (cloud)."""
-    discover: types.Flag = False
+    discover: schema.Flag = False
     """List all instances that DescribeInstances shows in `regions` (or `region`)."""
-    regions: types.RegionIds = ()
+    regions: schema.RegionIds = ()
     """Where to discover; empty: in `region`."""
-    call_timeout: types.Duration = 10.0
+    call_timeout: schema.Duration = 10.0
     """s, for one call of the API (ours: leaves 5 s of a VncUrl's life for the dial)."""
 
     @property
@@ -100,59 +107,59 @@ class Aliyun(Struct, frozen=True, kw_only=True):
 class Limits(Struct, frozen=True, kw_only=True):
     """The cloud's limits, and the daemon's own ([limits])."""
 
-    url_ttl: types.UrlTtl = 15.0
+    url_ttl: schema.UrlTtl = 15.0
     """s, a VncUrl's life, counted from when it was asked for (cloud)."""
-    idle_timeout: types.Duration = 60.0
+    idle_timeout: schema.Duration = 60.0
     """s without interaction after which the cloud closes (cloud; newer pages say 300)."""
-    upstream_timeout: types.Duration = 15.0
+    upstream_timeout: schema.Duration = 15.0
     """s, an upstream that leaves a question unanswered for so long is dead (ours)."""
-    keepalive_interval: types.Duration = 20.0
+    keepalive_interval: schema.Duration = 20.0
     """s between messages that count as interaction; at most idle_timeout / 2 (ours)."""
-    keepalive_key: types.Keysym = 0
+    keepalive_key: schema.Keysym = 0
     """Keysym pressed and released when nothing else keeps the link; 0: never (ours)."""
-    reconnects_per_minute: types.DialsPerMinute = 29
+    reconnects_per_minute: schema.DialsPerMinute = 29
     """Dials in any 60 s; the cloud allows 30 (cloud, less one)."""
-    reconnects_key: types.BudgetKey = "instance"
+    reconnects_key: schema.BudgetKey = "instance"
     """What those are counted for; the cloud's pages don't say."""
-    linger: types.Linger = 30.0
+    linger: schema.Linger = 30.0
     """s, a link is kept after its last viewer left; 0: closed at once (ours)."""
-    max_wait: types.Duration = 120.0
+    max_wait: schema.Duration = 120.0
     """s, a viewer waits for a link before it is closed (ours: two windows of the budget)."""
-    control_request_timeout: types.Duration = 15.0
+    control_request_timeout: schema.Duration = 15.0
     """s, then an unanswered request for control is granted (ours)."""
-    viewer_idle_timeout: types.OptionalDuration = 0.0
+    viewer_idle_timeout: schema.OptionalDuration = 0.0
     """s without input before a viewer is closed; 0: never (ours)."""
-    session_max_age: types.OptionalDuration = 0.0
+    session_max_age: schema.OptionalDuration = 0.0
     """s, a viewer's longest stay; 0: no limit (ours)."""
-    ping_interval: types.Duration = 20.0
+    ping_interval: schema.Duration = 20.0
     """s between pings to a viewer (ours: below common proxies' idle limits)."""
-    ping_timeout: types.Duration = 20.0
+    ping_timeout: schema.Duration = 20.0
     """s, a viewer may leave a ping unanswered (ours)."""
-    viewer_queue: types.QueueBytes = 8388608
+    viewer_queue: schema.QueueBytes = 8388608
     """bytes that may wait for one viewer (ours: two of the largest Tight rectangles)."""
-    slow_viewer_timeout: types.Duration = 30.0
+    slow_viewer_timeout: schema.Duration = 30.0
     """s, a viewer may read nothing (ours)."""
-    drain_timeout: types.DrainTimeout = 8.0
+    drain_timeout: schema.DrainTimeout = 8.0
     """s from SIGTERM until the last viewer is closed; less than 10 (ours)."""
-    max_viewers: types.ViewerCount = 16
+    max_viewers: schema.ViewerCount = 16
     """Viewers of one console (ours)."""
-    max_consoles: types.ConsoleCount = 1024
+    max_consoles: schema.ConsoleCount = 1024
     """Consoles open at once (ours)."""
 
 
 class Throttle(Struct, frozen=True, kw_only=True):
     """The record of dials ([throttle])."""
 
-    store: types.Store = "sqlite"
+    store: schema.Store = "sqlite"
     """sqlite (in the state directory), memory (forgotten at a restart), or a server's address,
     which several daemons share."""
-    ca_file: types.FilePath | None = None
+    ca_file: schema.FilePath | None = None
     """PEM certificates trusted besides the system's, for a store of valkeys://."""
-    name: types.OptionalName = ""
+    name: schema.OptionalName = ""
     """What the other daemons' users are told has a console; default: the host name."""
-    url: types.OptionalOrigin = ""
+    url: schema.OptionalOrigin = ""
     """Where those users reach this daemon; "": they aren't told."""
-    pass_on: types.Flag = False
+    pass_on: schema.Flag = False
     """Whether a page goes on by itself to the daemon that has its console."""
 
     def __repr__(self) -> str:
@@ -164,62 +171,62 @@ class Throttle(Struct, frozen=True, kw_only=True):
 class State(Struct, frozen=True, kw_only=True):
     """What outlives a restart ([state])."""
 
-    directory: types.FolderPath | None = None
+    directory: schema.FolderPath | None = None
     """Default: $STATE_DIRECTORY, then ~/.local/state/vncproxy (XDG base directories)."""
 
 
 class Log(Struct, frozen=True, kw_only=True):
-    """What is told to whoever runs the daemon ([log])."""
+    """The daemon's log ([log])."""
 
-    format: types.LogFormat = "auto"
+    format: schema.LogFormat = "auto"
     """auto: console on a terminal, json otherwise."""
-    level: types.LogLevel = "info"
+    level: schema.LogLevel = "info"
     """The least level that is written."""
 
 
 class Audit(Struct, frozen=True, kw_only=True):
     """Who did what ([audit])."""
 
-    file: types.FilePath | None = None
+    file: schema.FilePath | None = None
     """Default: audit.jsonl in the state directory."""
 
 
 class Recording(Struct, frozen=True, kw_only=True):
     """What the screens showed ([recording])."""
 
-    directory: types.FolderPath | None = None
+    directory: schema.FolderPath | None = None
     """Only this user may write to it; default: recordings in the state directory."""
-    required: types.Flag = False
+    required: schema.Flag = False
     """Whether a session that has to be recorded and isn't any more is ended."""
-    max_bytes: types.RecordingBytes = 1073741824
+    max_bytes: schema.RecordingBytes = 1073741824
     """bytes of all recordings together; the oldest go first: 1 GiB (ours)."""
-    max_age: types.LongDuration = 2592000.0
+    max_age: schema.LongDuration = 2592000.0
     """s, a recording is kept after its end: 30 days (ours)."""
 
 
 class Metrics(Struct, frozen=True, kw_only=True):
     """GET /metrics ([metrics])."""
 
-    access: types.MetricsAccess = "listener"
+    access: schema.MetricsAccess = "listener"
     """listener: whoever the door lets in; open: anybody who reaches it."""
 
 
 class Instance(Struct, frozen=True, kw_only=True):
     """One ECS instance that may be opened ([[instance]])."""
 
-    id: types.InstanceId
+    id: schema.InstanceId
     """The instance's id; required."""
-    alias: types.Name | None = None
+    alias: schema.Name | None = None
     """A name to open it by; unique, and not like an instance id."""
-    region: types.RegionId | None = None
+    region: schema.RegionId | None = None
     """Default: [aliyun] region."""
-    windows: types.Flag = False
-    """Whether it runs Windows; told to the cloud's own page."""
-    password_file: types.FilePath | None = None
+    windows: schema.Flag = False
+    """Whether it runs Windows; the cloud's own page is told."""
+    password_file: schema.FilePath | None = None
     """The VNC password: Aliyun's are six letters or digits. Default: the page asks."""
-    tcp_port: types.Port | None = None
+    tcp_port: schema.Port | None = None
     """Loopback port for native viewers, together with tcp_password_file."""
-    tcp_password_file: types.FilePath | None = None
+    tcp_password_file: schema.FilePath | None = None
     """What native viewers are asked for."""
 
     @property
@@ -231,17 +238,17 @@ class Instance(Struct, frozen=True, kw_only=True):
 class Rule(Struct, frozen=True, kw_only=True):
     """Who may do what with which instances ([[rule]]); the first that names both decides."""
 
-    users: types.Texts
+    users: schema.Texts
     """Names; @NAME is a Unix group or a group of users_file; required."""
-    instances: types.Texts
+    instances: schema.Texts
     """Patterns of aliases or ids, region:PATTERN or tag:KEY=VALUE; required."""
-    role: types.Role = "control"
+    role: schema.Role = "control"
     """watch, control or admin."""
-    record: types.Flag = False
+    record: schema.Flag = False
     """Whether such sessions are recorded."""
-    hours: types.Hours | None = None
-    """When it counts, in local time; see `hours`. Outside of them the rule is as if it weren't
-    there; none: always."""
+    hours: schema.Hours | None = None
+    """When it counts, in local time, as in "mon-fri 08:00-18:00". Outside of them the rule is as
+    if it weren't there; none: always."""
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -259,3 +266,51 @@ class Config(Struct, frozen=True, kw_only=True):
     metrics: Metrics = Metrics()
     instance: tuple[Instance, ...] = ()
     rule: tuple[Rule, ...] = ()
+
+
+NEED_RESTART = {
+    "listen": "[[listen]]",
+    "state": "[state]",
+    "throttle": "[throttle]",
+}
+"""Parts that are built once, at the start: sockets, state folder, the ledger's store."""
+
+
+def changes_needing_restart(old: Config, new: Config) -> list[str]:
+    """The parts that differ and stay as they were until a restart, as in `[[listen]]`."""
+    return [
+        written
+        for part, written in NEED_RESTART.items()
+        if getattr(old, part) != getattr(new, part)
+    ]
+
+
+def without_restart(old: Config, new: Config) -> Config:
+    """The new configuration, but for what stays as it was until a restart."""
+    return replace(new, **{part: getattr(old, part) for part in NEED_RESTART})
+
+
+def _structs() -> tuple[dict[str, type[Struct]], dict[str, type[Struct]]]:
+    sections: dict[str, type[Struct]] = {}
+    blocks: dict[str, type[Struct]] = {}
+    for info in struct_fields(Config):
+        if get_origin(info.type) is tuple:
+            blocks[info.name] = get_args(info.type)[0]
+        else:
+            sections[info.name] = info.type
+    return sections, blocks
+
+
+SECTION_STRUCTS, BLOCK_STRUCTS = _structs()
+"""The class behind each [section], and behind each [[block]]."""
+
+
+def _fields(struct: type[Struct]) -> dict[str, FieldInfo]:
+    return {info.name: info for info in struct_fields(struct)}
+
+
+SECTIONS: dict[str, dict[str, FieldInfo]] = {
+    name: _fields(s) for name, s in SECTION_STRUCTS.items()
+}
+BLOCKS: dict[str, dict[str, FieldInfo]] = {name: _fields(s) for name, s in BLOCK_STRUCTS.items()}
+"""The keys of each section, and of a block of each name."""

@@ -1,22 +1,87 @@
-"""The mistakes of one configuration, collected so that all are told at once."""
+"""The mistakes of one configuration, collected, so that all are reported at once.
+
+Their words never repeat a secret that was pasted into the wrong place.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
-from vncproxy.config.environment import WHERE as ENVIRONMENT
-from vncproxy.config.lines import Path as KeyPath
-from vncproxy.config.lines import line_of
-from vncproxy.config.problem_words import named
 from vncproxy.errors import ConfigError, ConfigProblem
+
+KeyPath = tuple[str | int, ...]
+"""Names and, in an array of tables, indices counted from 0: `("limits", "linger")`,
+`("instance", 2, "alias")`."""
+
+ENVIRONMENT = "environment"
+"""Where a value of a `VNCPROXY_` variable stands, as an error says it."""
+
+_LONGEST = 80
+
+_BARE_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}\Z")
+_KEY_ID = re.compile(r"LTAI[A-Za-z0-9]{8}|STS\.[A-Za-z0-9]{8}")
+"""An AccessKey id of Alibaba Cloud, or the temporary one of STS."""
+_RUN = re.compile(r"[A-Za-z0-9+=_-]{16,}")
+_HEX = re.compile(r"[0-9A-Fa-f]{32}")
+_SECRET_NAME = re.compile(r"secret|password|token", re.IGNORECASE)
+
+
+def shown(value: object, *, key: str = "") -> str:
+    """A value for an error text: short, printable, and left out where it may be a secret.
+
+    Args:
+        value: as TOML gives it.
+        key: the key's name. What stands under a name with `secret`, `password` or `token` is shown
+            only if it is a path with a slash: somebody may have put the secret itself there.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value) if value.bit_length() <= 128 else "a number of more than 128 bits"
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, str):
+        if looks_secret(value) or (_SECRET_NAME.search(key) and "/" not in value):
+            return f"a text of {len(value)} characters (not shown: it may be a secret)"
+        return repr(value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…")
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    return "a table" if isinstance(value, dict) else "a date or time"
+
+
+def named(name: str | int) -> str:
+    """A key's or variable's name for an error text: as it is, unless it is strange or a secret."""
+    text = str(name)
+    return text if _BARE_NAME.match(text) and not looks_secret(text) else shown(text)
+
+
+def looks_secret(text: str) -> bool:
+    """Whether a text resembles a key, a token, or a URL that carries one."""
+    lower = text.lower()
+    if _KEY_ID.search(text) or _HEX.search(text) or "%3a%2f%2f" in lower:
+        return True
+    if "://" in text and any(mark in text for mark in "@?#"):
+        return True
+    return any(_is_mixed(run) for run in _RUN.findall(text))
+
+
+def _is_mixed(run: str) -> bool:
+    """Whether it has small and capital letters and digits, as random texts have."""
+    return all(re.search(letters, run) for letters in ("[a-z]", "[A-Z]", "[0-9]"))
 
 
 class Report:
-    """Takes in mistakes by the path of their key and knows where each key was set."""
+    """Collects mistakes by the path of their key; knows where each key was set."""
 
     def __init__(self, file: Path | None, lines: dict[KeyPath, int]) -> None:
-        """Know the file that was read, if any, and the lines of its keys."""
+        """Begin without a mistake.
+
+        Args:
+            file: the file that was read; None: there is none.
+            lines: where its tables and keys stand, as `document.line_map` gives it.
+        """
         self._file = file
         self._lines = lines
         self._from_environment: set[KeyPath] = set()
@@ -25,12 +90,18 @@ class Report:
         self._problems: list[tuple[float, ConfigProblem]] = []
 
     def overridden(self, path: KeyPath) -> None:
-        """From here on the key's value is the environment's."""
+        """From now on the key's value is the environment's."""
         self._from_environment.add(path)
         self._faulty.discard(path)
 
     def add(self, path: KeyPath, found: str, expected: str) -> None:
-        """Note a mistake; the key's value counts as unknown in later checks."""
+        """Note a mistake; the key's value counts as unknown in later checks.
+
+        Args:
+            path: of the key.
+            found: what stands there, as `shown` gives it.
+            expected: what should, in words.
+        """
         self._faulty.add(path)
         problem = ConfigProblem(self.where(path), key_name(path), found, expected)
         if path in self._from_environment:
@@ -39,7 +110,7 @@ class Report:
             self._problems.append((line_of(self._lines, path) or 0, problem))
 
     def append(self, problem: ConfigProblem) -> None:
-        """Note a mistake of the environment, told after the file's."""
+        """Note a mistake of the environment; those come after the file's."""
         self._problems.append((math.inf, problem))
 
     def usable(self, *paths: KeyPath) -> bool:
@@ -53,7 +124,7 @@ class Report:
         self._written[path] = written
 
     def written(self, path: KeyPath) -> str:
-        """What `remember` was told."""
+        """What `remember` was given."""
         return self._written[path]
 
     def is_set(self, path: KeyPath) -> bool:
@@ -74,7 +145,11 @@ class Report:
         return f"{self._file}:{line}" if line else str(self._file)
 
     def raise_if_any(self) -> None:
-        """Raise every mistake at once, in the order of the file's lines. Raises: ConfigError."""
+        """Raise every mistake at once, in the order of the file's lines.
+
+        Raises:
+            ConfigError: there is one.
+        """
         if self._problems:
             self._problems.sort(key=lambda entry: entry[0])
             raise ConfigError([problem for _, problem in self._problems])
@@ -89,3 +164,12 @@ def key_name(path: KeyPath) -> str:
             return " ".join([f"[{named(section)}]", *map(named, rest)])
         case _:
             return "the file"
+
+
+def line_of(lines: dict[KeyPath, int], path: KeyPath) -> int | None:
+    """The line of a path, or of the nearest thing around it; None if nothing is known."""
+    while path:
+        if path in lines:
+            return lines[path]
+        path = path[:-1]
+    return None

@@ -30,7 +30,7 @@ _TOKEN_BYTES = 32
 
 
 class Secret:
-    """A text that shows only when asked: neither `str`, `repr` nor a format tells it."""
+    """A text that only `reveal` gives: neither `str`, `repr` nor a format shows it."""
 
     __slots__ = ("_text",)
 
@@ -66,7 +66,9 @@ def read_secret(path: Path) -> str:
     is the file it leads to, which has to be a regular one that others can't read, write or run and
     its group can't write: 0600, or 0640 with root:vncproxy.
 
-    Raises: ConfigError, whose texts hold the path but nothing of the content.
+    Raises:
+        ConfigError: it can't be read or isn't safe; the text holds the path, nothing of the
+            content.
     """
     text = _read(path)
     text = text.removesuffix("\n").removesuffix("\r")
@@ -76,7 +78,11 @@ def read_secret(path: Path) -> str:
 
 
 def read_vnc_password(path: Path) -> Secret:
-    """A VNC password from a file. Raises: ConfigError as `read_secret`, or if it isn't one."""
+    """A VNC password from a file.
+
+    Raises:
+        ConfigError: as `read_secret`, or it can't be a VNC password.
+    """
     password = read_secret(path)
     if not is_vnc_password(password):
         raise _error(path, "a text that can't be a VNC password (not shown)", VNC_PASSWORD)
@@ -86,7 +92,8 @@ def read_vnc_password(path: Path) -> Secret:
 def read_header_secret(path: Path) -> str:
     """What a reverse proxy has to send, from a file: it alone proves who everybody is.
 
-    Raises: ConfigError as `read_secret`, or if a header can't hold it or it could be guessed.
+    Raises:
+        ConfigError: as `read_secret`, or a header can't hold it, or it could be guessed.
     """
     text = read_secret(path)
     fits = MIN_HEADER_SECRET_LENGTH <= len(text) <= MAX_HEADER_SECRET_LENGTH
@@ -106,7 +113,8 @@ def ensure_token(path: Path) -> str:
     A new file has mode 0600 and appears with its whole content or not at all, so that two processes
     starting together agree on one token. Missing parent folders get mode 0700.
 
-    Raises: ConfigError, also where the file can't be written.
+    Raises:
+        ConfigError: as `read_secret`, or the file can't be written.
     """
     try:
         if not path.exists():

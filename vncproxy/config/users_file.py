@@ -2,6 +2,9 @@
 
 A token is an id and 256 random bits; the file has only its SHA-256, which for a random text of that
 length is as good as a slow hash. It is JSON: {"users": [{"name", "id", "sha256", "groups"}]}.
+
+Whom a proxy, a rule or this machine names may have other names than those of the file:
+`is_user_name`.
 """
 
 from __future__ import annotations
@@ -25,13 +28,24 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,62}")
 _ID_BYTES, _TOKEN_BYTES = 6, 32
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
+_NAME_MAX_LENGTH = 255
+"""Of names that the file needn't have; see `is_user_name`."""
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Those that `str.isprintable` counts as visible. Source: Unicode, Default_Ignorable_Code_Point;
+and the empty Braille pattern."""
+
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """One user. Args: id - the token's, not secret; sha256 - of the whole token, hexadecimal."""
+    """One user of the file."""
 
     name: str
     id: str
+    """The token's first part, not secret."""
     sha256: str
+    """Of the whole token, hexadecimal."""
     groups: tuple[str, ...] = ()
 
 
@@ -39,8 +53,25 @@ class _Content(msgspec.Struct, frozen=True):
     users: tuple[User, ...] = ()
 
 
+def is_user_name(text: str) -> bool:
+    """Whether it can be one user's name, also one that a proxy, a rule or this machine gives.
+
+    No white space but single spaces within it, nothing that can't be seen; no comma, which would
+    join two headers into one; and what begins with @ is a group in a rule. Names are compared as
+    they are: one that looks like another, or like nothing, is refused rather than mended, since
+    what was cut off it would make it somebody else's.
+    """
+    if not 0 < len(text) <= _NAME_MAX_LENGTH or text.startswith("@") or "," in text:
+        return False
+    return text.isprintable() and text == text.strip() and _INVISIBLE.search(text) is None
+
+
 def new_user(name: str, groups: tuple[str, ...]) -> tuple[User, str]:
-    """A user and the token, which nothing keeps. Raises: LocalError - no such name is possible."""
+    """A user, and the token, which isn't kept anywhere.
+
+    Raises:
+        LocalError: no user or group can be called so.
+    """
     for text in (name, *groups):
         if NAME.fullmatch(text) is None:
             raise LocalError(
@@ -60,7 +91,8 @@ def digest_of(token: str) -> str:
 def read_users(path: Path) -> tuple[User, ...]:
     """The users in a file, none where there is no file.
 
-    Raises: ConfigError - it isn't such a file, or others may read or write it.
+    Raises:
+        ConfigError: it isn't such a file, or others may read or write it.
     """
     if not path.exists() and not path.is_symlink():
         return ()
@@ -81,13 +113,22 @@ def read_users(path: Path) -> tuple[User, ...]:
 def change_users(
     path: Path, change: Callable[[tuple[User, ...]], tuple[User, ...]]
 ) -> tuple[User, ...]:
-    """Read, change and write the file, one process at a time; gives what stands there now.
+    """Read, change and write the file, one process at a time.
 
     It appears with its whole content or not at all, keeps its owner and group, and has mode 0600,
     or 0640 if it had that. A new one that root makes is given to whom its folder belongs, so that
     the daemon's own user can read it.
 
-    Raises: ConfigError as `read_users`; LocalError - it can't be written, or `change` refuses.
+    Args:
+        path: the file; a link stays one.
+        change: gives those to be written for those in the file; may raise LocalError.
+
+    Returns:
+        The users that are in the file now.
+
+    Raises:
+        ConfigError: as `read_users`.
+        LocalError: it can't be written, or `change` refuses.
     """
     try:
         with _locked(path):

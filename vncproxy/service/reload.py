@@ -11,8 +11,7 @@ import structlog
 
 from vncproxy.audit.log import Audit
 from vncproxy.audit.record import Entry, Event
-from vncproxy.config.model import Config
-from vncproxy.config.reload import changes_needing_restart
+from vncproxy.config.model import Config, changes_needing_restart
 from vncproxy.errors import AuditError, VncproxyError
 from vncproxy.observe.notify import Notifier
 

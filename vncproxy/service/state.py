@@ -14,7 +14,7 @@ import structlog
 from vncproxy import __version__
 from vncproxy.audit.log import Audit
 from vncproxy.config.model import Config
-from vncproxy.config.search import recordings_path
+from vncproxy.config.paths import recordings_path
 from vncproxy.console.audit_entries import recording_removed
 from vncproxy.errors import ConfigError, ConfigProblem, RecordingError
 from vncproxy.recording.folder import RecordingFolder, Removed

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from vncproxy.access.identity import Identity
 from vncproxy.audit.record import Entry, Event
-from vncproxy.config.address import is_loopback
+from vncproxy.config.addresses import is_loopback
 from vncproxy.console.instance import ConsoleInstance
 from vncproxy.console.viewer import Viewer
 from vncproxy.errors import AccessError

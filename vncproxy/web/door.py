@@ -17,11 +17,10 @@ from vncproxy.access.directory import Directory
 from vncproxy.access.identity import ANYONE, OWNER, Identity, Kind
 from vncproxy.access.login_attempts import LoginAttempts
 from vncproxy.access.login_sessions import Sessions
-from vncproxy.access.proxy_header import ProxyHeaders, WrongSecretError
+from vncproxy.access.proxy_header import OWS, ProxyHeaders, WrongSecretError
 from vncproxy.access.users import Users
-from vncproxy.config.address import TcpAddress
+from vncproxy.config.addresses import TcpAddress
 from vncproxy.config.model import Access, Listen
-from vncproxy.config.user_name import AROUND
 from vncproxy.errors import AccessError
 from vncproxy.web.origin import (
     check_fetch_site,
@@ -152,7 +151,7 @@ class Door:
             if header[: len(_BEARER)].lower() != _BEARER:
                 return None
             try:
-                given = self.by_token(request, header[len(_BEARER) :].strip(AROUND))
+                given = self.by_token(request, header[len(_BEARER) :].strip(OWS))
             except AccessError as error:
                 given = error
             request[_GIVEN] = given

@@ -14,7 +14,7 @@ import struct
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
-from vncproxy.config.address import is_loopback
+from vncproxy.config.addresses import is_loopback
 
 Place = tuple[IPv4Address | IPv6Address, int]
 """Address and port; an IPv4 address in IPv6 clothes is an IPv4 address."""

@@ -25,7 +25,7 @@ from vncproxy.commands.daemon_client import (
     preferred_door,
 )
 from vncproxy.config.model import Access, Config, Listen, State
-from vncproxy.config.search import control_path
+from vncproxy.config.paths import control_path
 from vncproxy.errors import AccessError, ConfigError
 
 pytestmark = pytest.mark.sockets

@@ -1,4 +1,4 @@
-"""What goes with what."""
+"""What goes with what, and what a [[rule]] can mean."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from vncproxy.config.build import convert
 from vncproxy.config.checks import check_relations
-from vncproxy.config.model import Access, Config, Instance, Limits, Listen
+from vncproxy.config.load import convert
+from vncproxy.config.model import BLOCKS, Access, Config, Instance, Limits, Listen, Rule
 from vncproxy.config.problems import Report
-from vncproxy.config.schema import BLOCKS
 from vncproxy.errors import ConfigError, ConfigProblem
 
 
@@ -235,3 +234,47 @@ def test_accounts_are_known_on_this_machine_only() -> None:
 def test_proxies_are_named_by_their_address(addresses: list[str], good: bool) -> None:
     """What a name resolves to can change, and a whole network is no proxy."""
     assert (convert(addresses, BLOCKS["listen"]["trusted_proxies"]) is not None) is good
+
+
+def _rule_problems(*rules: Rule) -> list[ConfigProblem]:
+    return _problems(Config(rule=rules))
+
+
+def test_users_are_names() -> None:
+    """`*` isn't everybody, though instances take patterns; proxies' names may be addresses."""
+    assert (
+        _rule_problems(
+            Rule(users=("ann", "@ops", "ann@example.com", "ann smith"), instances=("*",))
+        )
+        == []
+    )
+    found = _rule_problems(Rule(users=("ann", "*", "web-?", "@"), instances=("*",)))
+    assert [(one.key, one.found) for one in found] == [
+        ("[[rule]] 1 users", "'*'"),
+        ("[[rule]] 1 users", "'web-?'"),
+        ("[[rule]] 1 users", "'@'"),
+    ]
+    assert "no patterns" in found[0].expected
+
+
+def test_tags_have_values() -> None:
+    """A tag without one matches nothing."""
+    assert _rule_problems(Rule(users=("ann",), instances=("tag:team=shop", "tag:team=*"))) == []
+    [found] = _rule_problems(Rule(users=("ann",), instances=("web-*", "tag:team")))
+    assert (found.found, found.expected) == ("'tag:team'", "tag:KEY=VALUE")
+
+
+def test_hours_of_rules() -> None:
+    """Each span that is none is named, and what is expected in its place."""
+    good = Rule(users=("ann",), instances=("*",), hours=("mon-fri 08:00-18:00",))
+    bad = Rule(users=("ann",), instances=("*",), hours=("22:00-06:00", "mon-fry 8-18", "08-18"))
+    found = _rule_problems(good, bad)
+    assert [(one.key, one.found) for one in found] == [
+        ("[[rule]] 2 hours", "'mon-fry 8-18'"),
+        ("[[rule]] 2 hours", "'08-18'"),
+    ]
+    assert "mon-fri 08:00-18:00" in found[0].expected
+    field = BLOCKS["rule"]["hours"]
+    assert convert(["22:00-06:00"], field) == ("22:00-06:00",)
+    for wrong in ([], "22:00-06:00", [""], [8]):
+        assert convert(wrong, field) is None

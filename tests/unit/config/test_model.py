@@ -1,4 +1,4 @@
-"""The model, and the example files that show it."""
+"""The model, the example files that show it, and what a reload can't change."""
 
 from __future__ import annotations
 
@@ -11,8 +11,21 @@ import msgspec
 import pytest
 
 from vncproxy.config.load import load
-from vncproxy.config.model import Config, Instance, Limits, Listen, Throttle
-from vncproxy.config.schema import BLOCKS, SECTIONS
+from vncproxy.config.model import (
+    BLOCK_STRUCTS,
+    BLOCKS,
+    SECTION_STRUCTS,
+    SECTIONS,
+    Config,
+    Instance,
+    Limits,
+    Listen,
+    Rule,
+    State,
+    Throttle,
+    changes_needing_restart,
+    without_restart,
+)
 
 EXAMPLES = Path(__file__).parents[3] / "config"
 EXAMPLE = EXAMPLES / "vncproxy.example.toml"
@@ -189,3 +202,43 @@ def test_the_example_with_everything_on(tmp_path: Path) -> None:
         if getattr(getattr(config, section), key) is None
     }
     assert not unset
+
+
+def test_parts_that_need_a_restart() -> None:
+    """Doors, state folder and ledger are named when they differ; nothing else is."""
+    old = Config()
+    assert changes_needing_restart(old, Config()) == []
+    free = Config(limits=Limits(linger=1.0), instance=(Instance(id="i-1"),))
+    assert changes_needing_restart(old, free) == []
+    bound = Config(
+        listen=(Listen(name="other"),),
+        state=State(directory=Path("/s")),
+        throttle=Throttle(store="memory"),
+    )
+    assert changes_needing_restart(old, bound) == ["[[listen]]", "[state]", "[throttle]"]
+    assert changes_needing_restart(bound, old) == ["[[listen]]", "[state]", "[throttle]"]
+    assert changes_needing_restart(bound, bound) == []
+
+
+def test_the_rest_of_a_new_configuration() -> None:
+    """What needs a restart is as before, everything else as it is now."""
+    old = Config(throttle=Throttle(store="memory"))
+    new = Config(
+        listen=(Listen(name="other"),),
+        limits=Limits(reconnects_per_minute=5, linger=1.0),
+        instance=(Instance(id="i-1"),),
+    )
+    mixed = without_restart(old, new)
+    assert mixed == Config(
+        throttle=Throttle(store="memory"),
+        limits=Limits(reconnects_per_minute=5, linger=1.0),
+        instance=(Instance(id="i-1"),),
+    )
+    assert changes_needing_restart(old, mixed) == []
+
+
+def test_sections_and_blocks() -> None:
+    """The tables of the file and its repeated blocks are told apart."""
+    assert {"listen": Listen, "instance": Instance, "rule": Rule} == BLOCK_STRUCTS
+    assert SECTION_STRUCTS["limits"] is Limits
+    assert set(SECTION_STRUCTS).isdisjoint(BLOCK_STRUCTS)

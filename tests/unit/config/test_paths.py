@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from vncproxy.config import search
+from vncproxy.config import paths
 from vncproxy.config.model import Access, Audit, Config, Recording, State
-from vncproxy.config.search import (
+from vncproxy.config.paths import (
     audit_path,
     find_file,
     home_folder,
@@ -26,7 +26,7 @@ from vncproxy.errors import ConfigError
 def system_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stand-in for the file in /etc."""
     file = tmp_path / "etc.toml"
-    monkeypatch.setattr(search, "SYSTEM_FILE", file)
+    monkeypatch.setattr(paths, "SYSTEM_FILE", file)
     return file
 
 

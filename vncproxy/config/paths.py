@@ -17,11 +17,14 @@ USER_STATE = ".local/state/vncproxy"
 
 
 def find_file(named: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """The file to read: the one named on the command line, else the first that there is.
+    """The file to read; None: there is none, so the defaults count.
 
-    The order: --config, $VNCPROXY_CONFIG, ~/.config/vncproxy/vncproxy.toml, then
-    /etc/vncproxy/vncproxy.toml. None means the defaults. A named file is answered unseen: reading
-    it tells whether it is there.
+    The order: `named`, $VNCPROXY_CONFIG, ~/.config/vncproxy/vncproxy.toml, then
+    /etc/vncproxy/vncproxy.toml. The first two needn't exist: reading them fails then.
+
+    Args:
+        named: what `--config` names.
+        environ: the environment's variables.
     """
     if named is not None:
         return named
@@ -48,7 +51,8 @@ def state_folder(config: Config, environ: Mapping[str, str]) -> Path:
     The setting, else the first folder of $STATE_DIRECTORY (systemd sets it: systemd.exec(5)), else
     ~/.local/state/vncproxy.
 
-    Raises: ConfigError for an account that has none of them.
+    Raises:
+        ConfigError: the account has none of them.
     """
     if config.state.directory is not None:
         return config.state.directory

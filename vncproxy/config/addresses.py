@@ -1,0 +1,281 @@
+"""Addresses as they appear in settings: of listeners and hosts, URLs, and the store's.
+
+Nothing here asks DNS or opens a connection.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?\Z")
+_PORT = re.compile(r"[0-9]{1,5}\Z")
+_PRINTABLE = re.compile(r"[\x21-\x7e]+\Z")
+
+SUN_PATH_BYTES = 107
+"""The longest path of a Unix socket, without its NUL. Source: unix(7)."""
+
+
+BASE_MAX_LENGTH = 1024
+"""Of an address that others choose, and pages show."""
+
+DEFAULT_PORT = 6379
+"""Of a store."""
+
+_SCHEMES = frozenset({"valkey", "valkeys", "valkey+unix"})
+_DATABASE = re.compile(r"[0-9]{1,4}\Z")
+_LOGIN = re.compile(r"//.*@")
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress:
+    """An IP address (or `localhost`) and a port; port 0 lets the kernel choose."""
+
+    host: str
+    port: int
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it: 127.0.0.0/8, ::1 or `localhost`."""
+        return is_loopback(self.host)
+
+    def __str__(self) -> str:
+        """As written in the configuration, an IPv6 address in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """The absolute path of a Unix socket."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        """As written in the configuration."""
+        return f"unix:{self.path}"
+
+
+Address = TcpAddress | UnixAddress
+
+
+def parse_address(text: str) -> Address:
+    """The address of a listener in parts.
+
+    Host names other than `localhost` are refused, since what they resolve to can change after the
+    check that `open` access stays on this machine.
+
+    Args:
+        text: `127.0.0.1:6080`, `[::1]:6080` or `unix:/run/vncproxy/vncproxy.sock`.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:")
+        if not path.startswith("/") or "\0" in path or path.endswith("/"):
+            raise ValueError("not an absolute path")
+        if len(path.encode(errors="surrogateescape")) > SUN_PATH_BYTES:
+            raise ValueError("path too long for a Unix socket")
+        return UnixAddress(Path(path))
+    host, colon, port = text.rpartition(":")
+    if not colon or not _PORT.match(port) or int(port) > 65535:
+        raise ValueError("no port")
+    bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if bracketed else host
+    if host == "localhost" and not bracketed:
+        return TcpAddress(host, int(port))
+    ip = ip_address(host)
+    if (ip.version == 6) is not bracketed:
+        raise ValueError("an IPv6 address goes in brackets, and no other")
+    return TcpAddress(str(ip), int(port))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, without brackets, is this machine itself by its very name."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_host(text: str) -> bool:
+    """Whether it is a host name or an IP address, without a port, brackets or a wildcard."""
+    if _HOST_NAME.match(text):
+        return True
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_door(text: str) -> bool:
+    """Whether `parse_address` accepts it and its port is named."""
+    try:
+        address = parse_address(text)
+    except ValueError:
+        return False
+    return isinstance(address, UnixAddress) or address.port > 0
+
+
+def is_endpoint(text: str) -> bool:
+    """Whether it is `https://host[:port]`; http:// only for loopback, no path, query or user."""
+    url = _split(text)
+    if url is None or url.path not in {"", "/"}:
+        return False
+    return url.scheme == "https" or (url.scheme == "http" and is_loopback(url.hostname or ""))
+
+
+def is_page(text: str) -> bool:
+    """Whether it is an https:// URL without a query, fragment or user."""
+    url = _split(text)
+    return url is not None and url.scheme == "https"
+
+
+def are_origins(texts: tuple[str, ...]) -> bool:
+    """Whether each is an origin as a browser writes it: `https://host[:port]`, no path.
+
+    Source: RFC 6454, section 6.2.
+    """
+    return all(_is_origin(text) for text in texts)
+
+
+def is_origin_or_empty(text: str) -> bool:
+    """Whether it is an origin as in `are_origins`, or no text at all."""
+    return not text or _is_origin(text)
+
+
+def is_base(text: str) -> bool:
+    """Whether it is where a daemon's pages are: an origin, and a path if need be."""
+    return len(text) <= BASE_MAX_LENGTH and _split(text) is not None
+
+
+def _is_origin(text: str) -> bool:
+    url = _split(text)
+    return url is not None and url.path == ""
+
+
+def _split(text: str) -> SplitResult | None:
+    """The parts of an http(s) URL that has a host and no user, query or fragment."""
+    if not _PRINTABLE.match(text) or "?" in text or "#" in text or "\\" in text:
+        return None
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        return None
+    if url.scheme not in {"http", "https"} or "@" in url.netloc or port == 0:
+        return None
+    return url if is_host(url.hostname or "") and not url.netloc.endswith(":") else None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreUrl:
+    """A store's address in parts; neither `repr` nor `str` shows the password."""
+
+    host: str = "localhost"
+    port: int = DEFAULT_PORT
+    socket: str | None = None
+    """A Unix socket's path; host and port mean nothing then."""
+    database: int = 0
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: bool = False
+    """By the scheme valkeys."""
+
+
+def parse_store_url(text: str) -> StoreUrl:
+    """The address of a store that several daemons share, in parts.
+
+    Args:
+        text: `valkey://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`, the same with `valkeys://` for
+            TLS, or `valkey+unix://[[USER]:PASSWORD@]/PATH[?db=DATABASE]`. What a URL can't hold is
+            percent-encoded.
+
+    Raises:
+        ValueError: it is none of these; its text repeats nothing of the URL.
+    """
+    if not _PRINTABLE.match(text) or "#" in text or "\\" in text:
+        raise ValueError("not a plain URL")
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        # Its own text holds the port, which may be a part of the password.
+        raise ValueError("no URL") from None
+    if url.scheme not in _SCHEMES or port == 0 or url.netloc.endswith(":"):
+        raise ValueError("another scheme, or no port after a colon")
+    if url.password is None and "@" in url.netloc:
+        raise ValueError("a user without a password")
+    if url.password == "":
+        raise ValueError("an empty password")
+    user = unquote(url.username) if url.username else None
+    password = unquote(url.password) if url.password is not None else None
+    if url.scheme == "valkey+unix":
+        return StoreUrl(
+            socket=_socket(url),
+            database=_database_in(url.query),
+            user=user,
+            password=password,
+        )
+    if url.query or not is_host(url.hostname or ""):
+        raise ValueError("no host, or a query")
+    return StoreUrl(
+        host=url.hostname or "",
+        port=port or DEFAULT_PORT,
+        database=_database(url.path.removeprefix("/") or "0"),
+        tls=url.scheme == "valkeys",
+        user=user,
+        password=password,
+    )
+
+
+def is_store(text: str) -> bool:
+    """Whether it names a store: `sqlite`, `memory` or what `parse_store_url` accepts."""
+    if text in ("sqlite", "memory"):
+        return True
+    try:
+        parse_store_url(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_shared(store: str) -> bool:
+    """Whether several daemons may share it."""
+    return store.startswith("valkey")
+
+
+def without_login(store: str) -> str:
+    """The store as shown to people: without user and password."""
+    return _LOGIN.sub("//", store)
+
+
+def _socket(url: SplitResult) -> str:
+    path = unquote(url.path)
+    if url.hostname or not path.startswith("/") or path.endswith("/") or "\0" in path:
+        raise ValueError("no absolute path")
+    if len(path.encode(errors="surrogateescape")) > SUN_PATH_BYTES:
+        raise ValueError("path too long for a Unix socket")
+    return path
+
+
+def _database_in(query: str) -> int:
+    values = parse_qsl(query, keep_blank_values=True)
+    if not query:
+        return 0
+    if [name for name, _ in values] != ["db"]:
+        raise ValueError("another query than db")
+    return _database(values[0][1])
+
+
+def _database(text: str) -> int:
+    if not _DATABASE.match(text):
+        raise ValueError("no number of a database")
+    return int(text)
