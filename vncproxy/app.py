@@ -30,8 +30,7 @@ from vncproxy.config.paths import audit_path, control_path, state_folder, token_
 from vncproxy.config.secrets import ensure_token
 from vncproxy.config.users_file import User
 from vncproxy.console.dependencies import ConsoleDependencies
-from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.instance_list import InstanceList
+from vncproxy.console.instances import ConsoleInstance, InstanceList
 from vncproxy.console.keepalive_memory import FILE_NAME as LEARNED_FILE
 from vncproxy.console.keepalive_memory import LearnedStore
 from vncproxy.console.registry import Registry

@@ -13,7 +13,7 @@ from vncproxy.access.identity import How, Identity, Kind
 from vncproxy.access.rules import Decision, Role, Rules, any_group
 from vncproxy.access.users import Users
 from vncproxy.config.model import Rule
-from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.viewer_identity import ViewerIdentity
 
 _EVERYTHING = "*"

@@ -22,8 +22,7 @@ from vncproxy.config.load import Loaded
 from vncproxy.config.model import Config, Listen
 from vncproxy.config.paths import state_folder
 from vncproxy.config.users_file import read_users
-from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.instance_list import InstanceList
+from vncproxy.console.instances import ConsoleInstance, InstanceList
 from vncproxy.errors import CloudError, VncproxyError
 from vncproxy.service.cloud import Cloud, budget_of, cloud_of
 from vncproxy.service.instances import instances_of

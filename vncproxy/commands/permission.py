@@ -15,7 +15,7 @@ from vncproxy.access.users import Users
 from vncproxy.commands.check import Finding
 from vncproxy.config.model import Config
 from vncproxy.config.users_file import is_user_name
-from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance
 from vncproxy.errors import VncproxyError
 from vncproxy.service.cloud import cloud_of
 from vncproxy.service.instances import inventory_of

@@ -15,7 +15,7 @@ from vncproxy.commands.daemon_client import (
 )
 from vncproxy.config.model import Config
 from vncproxy.config.paths import state_folder
-from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance
 from vncproxy.errors import AccessError, ConfigError, ConfigProblem, LedgerError, LocalError
 from vncproxy.service.cloud import budget_of, cloud_of
 from vncproxy.service.instances import inventory_of

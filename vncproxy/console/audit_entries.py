@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vncproxy.audit.record import Entry, Event
-from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason

@@ -15,13 +15,11 @@ from typing import Any, TypeAlias
 import structlog
 
 from vncproxy.audit.log import Audit
-from vncproxy.console.control import Control
-from vncproxy.console.control_audit import ControlAudit
-from vncproxy.console.control_requests import ControlRequests
+from vncproxy.console.control import Control, ControlAudit, ControlRequests
 from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.faults import logged_faults
 from vncproxy.console.input_translation import is_press
-from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.lifecycle import Event, State
 from vncproxy.console.link_supervisor import LinkSupervisor
 from vncproxy.console.message_router import MessageRouter
@@ -143,9 +141,9 @@ class Console:
         """Who is on."""
         return list(self.router.viewers.values())
 
-    def look(self, at_s: float) -> None:
+    def sample_rates(self, at_s: float) -> None:
         """Note what was counted, for the rates. Args: at_s - monotonic seconds."""
-        self.supervisor.traffic.look(at_s)
+        self.supervisor.traffic.sample(at_s)
         for viewer in self.viewers:
             viewer.look(at_s)
 

@@ -10,7 +10,7 @@ from vncproxy.audit.log import Audit, NullAudit
 from vncproxy.config.model import Limits
 from vncproxy.console.keepalive_memory import LearnedStore
 from vncproxy.console.link_opener import Cloud, Dialler
-from vncproxy.console.savings import Savings
+from vncproxy.console.traffic import Savings
 from vncproxy.observe.metrics import Metrics
 from vncproxy.recording.recordings import Recordings
 from vncproxy.throttle.ledger import Ledger

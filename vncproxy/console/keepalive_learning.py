@@ -9,12 +9,11 @@ from dataclasses import replace
 import structlog
 
 from vncproxy.console.dependencies import ConsoleDependencies
-from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.keepalive_memory import Opaque
-from vncproxy.console.lessons import to_lesson, to_memory
+from vncproxy.console.instances import ConsoleInstance
+from vncproxy.console.keepalive_memory import Learned, Opaque
 from vncproxy.errors import CloudError
 from vncproxy.rfb.held_input import HeldInput
-from vncproxy.rfb.keepalive import Keepalive, LinkEnd
+from vncproxy.rfb.keepalive import Keepalive, KeepaliveClass, KeepaliveMemory, LinkEnd
 
 _log = structlog.get_logger("vncproxy.console")
 
@@ -153,3 +152,23 @@ class KeepaliveLearning:
                 learned_at=time.time(),
             )
             await self._parts.learned.put(self._instance.id, lesson)
+
+
+def to_memory(learned: Learned | None) -> KeepaliveMemory | None:
+    """The keepalive's memory in a lesson; None if there is none that this version knows."""
+    if learned is None:
+        return None
+    try:
+        kind = KeepaliveClass(learned.keepalive_class)
+    except ValueError:
+        return None
+    return KeepaliveMemory(kind, learned.evidence, learned.earlier_s)
+
+
+def to_lesson(
+    memory: KeepaliveMemory, *, unknown: str, opaque: Opaque | None, learned_at: float
+) -> Learned:
+    """A lesson to store; `learned_at` is in seconds of the wall clock."""
+    return Learned(
+        memory.kind.value, memory.evidence, memory.earlier_ts, unknown, opaque, learned_at
+    )

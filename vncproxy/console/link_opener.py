@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from vncproxy.aliyun.vncurl import VncUrl
-from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.lifecycle import Event
 from vncproxy.errors import Throttled, UpstreamLost, UrlExpired
 from vncproxy.throttle.ledger import Booking, Ledger, TooLong

@@ -17,7 +17,7 @@ import structlog
 
 from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.faults import logged_faults
-from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.keepalive_learning import KeepaliveLearning
 from vncproxy.console.lifecycle import Event, Lifecycle, State
 from vncproxy.console.link import Link

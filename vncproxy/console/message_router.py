@@ -21,8 +21,8 @@ from vncproxy.console.input_translation import (
     upstream_form,
 )
 from vncproxy.console.link import Link
-from vncproxy.console.offender import OffenderWatch
 from vncproxy.console.recorder import Recorder
+from vncproxy.console.retry_policy import OffenderWatch
 from vncproxy.console.screen_state import ScreenState
 from vncproxy.console.shared_screen import SharedScreen
 from vncproxy.console.viewer import Phase, Viewer

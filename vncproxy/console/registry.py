@@ -15,11 +15,11 @@ from vncproxy.cluster.ownership import RENEW_INTERVAL_S, LocalOwnership, Ownersh
 from vncproxy.config.model import Limits
 from vncproxy.console.console import Console, Objection, has_room
 from vncproxy.console.dependencies import ConsoleDependencies
-from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.lifecycle import State
 from vncproxy.console.page_messages import elsewhere
-from vncproxy.console.rate import LOOK_INTERVAL_S
 from vncproxy.console.session_recordings import check_recording
+from vncproxy.console.traffic import SAMPLE_INTERVAL_S
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
 from vncproxy.tasks import Tasks, looking
@@ -30,8 +30,8 @@ _log = structlog.get_logger("vncproxy.console")
 
 _RETRY_AFTER_S = 10.0
 
-LOOKS_PER_TURN = 32
-"""Consoles whose rates are looked at in one turn of the event loop."""
+SAMPLES_PER_TURN = 32
+"""Consoles whose counters are sampled in one turn of the event loop."""
 DRAIN_GROUP = 8
 """Consoles that a drain closes at once."""
 DRAIN_PAUSE_S = 0.2
@@ -273,14 +273,14 @@ class Registry:
             del self._opening[instance_id]
 
     async def watch_rates(self) -> None:
-        """Look at what the consoles have counted, until cancelled."""
-        await looking("rates", LOOK_INTERVAL_S, self._look)
+        """Sample what the consoles have counted, until cancelled."""
+        await looking("rates", SAMPLE_INTERVAL_S, self._sample_rates)
 
-    async def _look(self) -> None:
+    async def _sample_rates(self) -> None:
         at_s = time.monotonic()
         for number, console in enumerate(self.consoles, 1):
-            console.look(at_s)
-            if number % LOOKS_PER_TURN == 0:
+            console.sample_rates(at_s)
+            if number % SAMPLES_PER_TURN == 0:
                 # A thousand of them are no one turn of the event loop.
                 await asyncio.sleep(0)
 

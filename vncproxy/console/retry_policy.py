@@ -1,7 +1,7 @@
-"""What a failed link means: whether another try may mend it, and how a viewer that waited is told.
+"""What the end of a link means: is another try any use, what is a viewer told, is one to blame.
 
 The table of the cloud's errors is design.md's; the call itself has already renewed credentials and
-corrected the clock once, so such an error that is left is for good.
+corrected the clock once, so such an error that is left is for good. Pure.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from vncproxy.errors import (
     VncPasswordError,
     VncproxyError,
 )
+
+SOON_S = 3.0
+"""Between the settings and the link's end."""
+LINKS_IN_A_ROW = 3
 
 
 def least_pause_s(error: VncproxyError) -> float | None:
@@ -50,3 +54,46 @@ def after_waiting(failure: VncproxyError | None) -> CloseReason:
             return CloseReason(CloseCode.UPSTREAM_LOST, failure.side, failure.public_text)
         case _:
             return UpstreamLost(failure.public_text).close_reason()
+
+
+class OffenderWatch:
+    """Which viewer's own settings end the links of a console: its SetPixelFormat or SetEncodings.
+
+    Some servers hang up on a pixel format or a list of encodings that they don't like. The daemon
+    sends each new link what the viewers chose, so such a link would be lost and replaced for ever.
+    A link speaks against the viewer whose choice was sent last if it ends soon after that, and if
+    nothing came in between: a server that still answers has taken the choice. `now` is monotonic
+    seconds. Source: design.md, rule 12.
+    """
+
+    def __init__(self) -> None:
+        """Nobody has chosen anything."""
+        self.chosen_by: str | None = None
+        """The viewer whose choice the upstream is sent."""
+        self._sent_at: float | None = None
+        self._suspect: str | None = None
+        self._links = 0
+
+    def link_started(self) -> None:
+        """A link that was sent nothing yet."""
+        self._sent_at = None
+
+    def told(self, now: float) -> None:
+        """SetPixelFormat or SetEncodings went upstream."""
+        self._sent_at = now
+
+    def link_lost(self, now: float, heard_at: float) -> str | None:
+        """The upstream ended the link; the viewer that has ended enough of them in a row, if any.
+
+        Args: heard_at - when the last byte came.
+        """
+        sent_at, self._sent_at = self._sent_at, None
+        if sent_at is None or now - sent_at > SOON_S or heard_at > sent_at:
+            self._links = 0
+            return None
+        self._links = self._links + 1 if self._suspect == self.chosen_by else 1
+        self._suspect = self.chosen_by
+        if self._links < LINKS_IN_A_ROW:
+            return None
+        self._links = 0
+        return self._suspect

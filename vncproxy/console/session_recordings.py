@@ -12,7 +12,7 @@ import structlog
 
 from vncproxy.audit.log import Audit
 from vncproxy.console.audit_entries import recorded, recording_changed
-from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.message_router import MessageRouter
 from vncproxy.console.page_messages import Message, notice
 from vncproxy.console.recorder import Recorder

@@ -7,7 +7,7 @@ import time
 from vncproxy.console.console import Console
 from vncproxy.console.lifecycle import State
 from vncproxy.console.page_messages import Message
-from vncproxy.console.rate import Rate
+from vncproxy.console.traffic import Rate
 from vncproxy.console.viewer import Viewer
 from vncproxy.errors import CloudError, UpstreamRefused, VncproxyError, safe_cloud_code
 from vncproxy.throttle.budget import ACCOUNT, Usage

@@ -1,11 +1,78 @@
-"""What a console's links have carried, and how fast."""
+"""What a console's links have carried, how fast, and what holding them saved.
+
+Nothing is measured where the bytes pass: they are counted there anyway, and the counters are
+sampled now and then.
+"""
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass
 from typing import Protocol
 
-from vncproxy.console.rate import Rate
 from vncproxy.observe.metrics import Metrics
+
+MAX_INSTANCES = 4096
+"""Whose savings are kept; the one not looked up for longest goes first."""
+WINDOW_S = 10.0
+"""A rate is the mean over about so long."""
+SAMPLE_INTERVAL_S = 2.0
+"""Between two samples of a counter."""
+_SAMPLES_MAX = int(WINDOW_S / SAMPLE_INTERVAL_S) + 1
+_LEAST_S = 1.0
+"""A burst right at the beginning must not look like a fast line."""
+
+
+class Rate:
+    """The rate of one counter, which never falls, over the last `WINDOW_S` seconds.
+
+    Args: at_s - now, in seconds of a clock that never jumps; total_bytes - the counter now.
+    """
+
+    def __init__(self, at_s: float, total_bytes: int = 0) -> None:
+        """Begin here: what was counted before is no part of the rate."""
+        self._samples: deque[tuple[float, int]] = deque([(at_s, total_bytes)], maxlen=_SAMPLES_MAX)
+
+    def note(self, at_s: float, total_bytes: int) -> None:
+        """Remember the counter; to be repeated about every `SAMPLE_INTERVAL_S`."""
+        self._samples.append((at_s, total_bytes))
+
+    def per_s(self, at_s: float, total_bytes: int) -> float:
+        """Bytes in a second: since the oldest sample that is within the window, or the last one."""
+        oldest_s = at_s - WINDOW_S - SAMPLE_INTERVAL_S / 2
+        since, before = self._samples[0]
+        if since < oldest_s:
+            young = (sample for sample in self._samples if sample[0] >= oldest_s)
+            since, before = next(young, self._samples[-1])
+        return max(0, total_bytes - before) / max(at_s - since, _LEAST_S)
+
+
+@dataclass(slots=True)
+class Saved:
+    """What holding links saved for one instance.
+
+    Args: dials_avoided - viewers that found a link in place; losses_survived - lost links that were
+    replaced under their viewers.
+    """
+
+    dials_avoided: int = 0
+    losses_survived: int = 0
+
+
+class Savings:
+    """What holding links saved since the daemon started; it outlives the consoles themselves."""
+
+    def __init__(self) -> None:
+        """Nothing was saved yet."""
+        self._saved: dict[str, Saved] = {}
+
+    def of(self, instance_id: str) -> Saved:
+        """The counts of an instance, to be added to."""
+        saved = self._saved.pop(instance_id, None) or Saved()
+        self._saved[instance_id] = saved
+        if len(self._saved) > MAX_INSTANCES:
+            del self._saved[next(iter(self._saved))]
+        return saved
 
 
 class Carrier(Protocol):
@@ -31,8 +98,8 @@ class Traffic:
         self._link: Carrier | None = None
         self._past_in = 0
         self._past_out = 0
-        self._told_in = 0
-        self._told_out = 0
+        self._reported_in = 0
+        self._reported_out = 0
 
     @property
     def bytes_in(self) -> int:
@@ -53,17 +120,17 @@ class Traffic:
         self._link = None
         self._past_in += link.bytes_in
         self._past_out += link.bytes_out
-        self._tell()
+        self._report()
 
-    def look(self, at_s: float) -> None:
+    def sample(self, at_s: float) -> None:
         """Note what was counted, for rates and metrics. Args: at_s - monotonic seconds."""
         self.rate_in.note(at_s, self.bytes_in)
         self.rate_out.note(at_s, self.bytes_out)
-        self._tell()
+        self._report()
 
-    def _tell(self) -> None:
-        """What was passed on since the last time."""
+    def _report(self) -> None:
+        """To the metrics: what was passed on since the last time."""
         bytes_in, bytes_out = self.bytes_in, self.bytes_out
-        self._metrics.passed("to_viewers", bytes_in - self._told_in)
-        self._metrics.passed("to_upstream", bytes_out - self._told_out)
-        self._told_in, self._told_out = bytes_in, bytes_out
+        self._metrics.passed("to_viewers", bytes_in - self._reported_in)
+        self._metrics.passed("to_upstream", bytes_out - self._reported_out)
+        self._reported_in, self._reported_out = bytes_in, bytes_out

@@ -11,7 +11,7 @@ from typing import Protocol
 import structlog
 
 from vncproxy.console.faults import contained, logged_faults
-from vncproxy.console.rate import Rate
+from vncproxy.console.traffic import Rate
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.rfb.client_events import ClientEvent, StreamBroken

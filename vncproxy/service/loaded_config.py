@@ -10,7 +10,7 @@ from vncproxy.access.proxy_header import header_secret_of
 from vncproxy.access.users import Users
 from vncproxy.cluster.cluster import store_password
 from vncproxy.config.model import Config
-from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance
 from vncproxy.observe.redaction import Redactor
 from vncproxy.service.activation import Entrance
 from vncproxy.service.instances import instances_of, native_passwords_of

@@ -15,7 +15,7 @@ from aiohttp import web
 from vncproxy.access.identity import Identity
 from vncproxy.access.rules import Decision, Role
 from vncproxy.access.tickets import LIFE_S, EntryTicket, ViewerTicket
-from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.page_messages import ending
 from vncproxy.console.status import details_of, summary_of, viewers_of
 from vncproxy.console.viewer_identity import ViewerIdentity

@@ -10,7 +10,7 @@ from aiohttp import web
 from vncproxy.access.identity import Identity
 from vncproxy.audit.record import Entry, Event
 from vncproxy.config.addresses import is_loopback
-from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.viewer import Viewer
 from vncproxy.errors import AccessError
 from vncproxy.web.context import INSTANCE, door, services

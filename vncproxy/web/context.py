@@ -16,8 +16,7 @@ from vncproxy.access.users import Users
 from vncproxy.audit.log import Audit, NullAudit
 from vncproxy.audit.refusals import RefusalLog
 from vncproxy.config.model import Limits
-from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.instance_list import InstanceList
+from vncproxy.console.instances import ConsoleInstance, InstanceList
 from vncproxy.console.registry import Registry
 from vncproxy.errors import AccessError
 from vncproxy.observe.metrics import Metrics

@@ -21,7 +21,7 @@ from vncproxy.access.directory import Directory
 from vncproxy.access.identity import OWNER, UNKNOWN, Identity
 from vncproxy.access.rules import Role
 from vncproxy.console.audit_entries import turned_away
-from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import (

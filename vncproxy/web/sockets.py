@@ -18,7 +18,7 @@ from vncproxy.access.rules import Decision, Role
 from vncproxy.config.secrets import VNC_PASSWORD, is_vnc_password
 from vncproxy.console.audit_entries import never_began
 from vncproxy.console.console import Console, withdrawn
-from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.lifecycle import State
 from vncproxy.console.page_messages import Subscriber, notice
 from vncproxy.console.registry import Hold

@@ -18,7 +18,7 @@ from vncproxy.access.rules import Role
 from vncproxy.access.users import Users
 from vncproxy.config.model import Rule
 from vncproxy.config.users_file import change_users
-from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.viewer_identity import ViewerIdentity
 
 WEB = ConsoleInstance(id="i-1", region="cn-hangzhou", alias="web-1")

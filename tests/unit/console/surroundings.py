@@ -17,7 +17,7 @@ from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Limits
 from vncproxy.console.console import Console
 from vncproxy.console.dependencies import ConsoleDependencies
-from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.keepalive_memory import LearnedStore
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits

@@ -18,7 +18,7 @@ from vncproxy.console.audit_entries import (
     recording_removed,
     turned_away,
 )
-from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import AccessError, CloseCode, CloseReason, Side

@@ -1,4 +1,4 @@
-"""What a console learns of its instance; more with its supervisor, in test_runner."""
+"""What a console learns of its instance; more with its supervisor, in test_link_supervisor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 from tests.unit.console.surroundings import INSTANCE, Surroundings, surroundings
 from vncproxy.console import keepalive_learning as module
-from vncproxy.console.keepalive_learning import KeepaliveLearning
+from vncproxy.console.keepalive_learning import KeepaliveLearning, to_lesson, to_memory
+from vncproxy.console.keepalive_memory import Learned, Opaque
 from vncproxy.errors import CloudError, CloudErrorKind
 from vncproxy.rfb.held_input import HeldInput
 from vncproxy.rfb.keepalive import KeepaliveClass, KeepaliveMemory
@@ -124,3 +125,23 @@ async def test_a_status_that_can_not_be_had(
     around.cloud.status_hangs = True
     await learning.ask_status()
     assert learning.status == ""
+
+
+@pytest.mark.parametrize("kind", list(KeepaliveClass))
+def test_what_is_stored_comes_back(kind: KeepaliveClass) -> None:
+    """Class, evidence and the earlier times survive the store."""
+    memory = KeepaliveMemory(kind, 1, (61.5, 300.0))
+    opaque = Opaque(b"RFB 003.008\n", 1000.0)
+    lesson = to_lesson(memory, unknown="a message", opaque=opaque, learned_at=1234.5)
+    assert (lesson.unknown, lesson.opaque, lesson.learned_at) == ("a message", opaque, 1234.5)
+    assert to_memory(lesson) == memory
+
+
+def test_nothing_stored_is_nothing_known() -> None:
+    """A console that has learned nothing starts from the beginning."""
+    assert to_memory(None) is None
+
+
+def test_a_class_of_another_version_is_forgotten() -> None:
+    """A lesson that this version doesn't understand is as none."""
+    assert to_memory(Learned("telepathy", 1, (), "", None, 0.0)) is None

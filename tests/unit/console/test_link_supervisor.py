@@ -902,10 +902,10 @@ async def test_bytes_are_counted_over_all_links(clock: Clock, around: Surroundin
     assert supervisor.traffic.bytes_in == 2 * before[0]
     assert supervisor.traffic.bytes_out > before[1]
     await clock.forward(5.0)
-    console.look(clock())
+    console.sample_rates(clock())
     assert supervisor.traffic.rate_in.per_s(clock(), supervisor.traffic.bytes_in) > 0
     await clock.forward(60.0)
-    console.look(clock())
+    console.sample_rates(clock())
     assert supervisor.traffic.rate_in.per_s(clock(), supervisor.traffic.bytes_in) == 0
 
 
@@ -924,12 +924,12 @@ async def test_bytes_are_told_while_the_link_is_up(around: Surroundings) -> None
         )
 
     assert told() == (0, 0)
-    console.look(time.monotonic())
-    console.look(time.monotonic())
+    console.sample_rates(time.monotonic())
+    console.sample_rates(time.monotonic())
     assert told() == (console.supervisor.traffic.bytes_in, console.supervisor.traffic.bytes_out)
     assert min(told()) > 0
     await lose(around, console)
-    console.look(time.monotonic())
+    console.sample_rates(time.monotonic())
     assert told() == (console.supervisor.traffic.bytes_in, console.supervisor.traffic.bytes_out)
 
 

@@ -22,7 +22,7 @@ from tests.unit.console.surroundings import (
 from vncproxy.cluster.ownership import Owner
 from vncproxy.console import registry as registry_module
 from vncproxy.console.console import Console
-from vncproxy.console.instance import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.lifecycle import State
 from vncproxy.console.registry import Registry
 from vncproxy.console.viewer_identity import ViewerIdentity
@@ -505,7 +505,7 @@ async def test_rates_follow_what_is_counted(
     around: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Links and viewers are looked at again and again, until that is cancelled."""
-    monkeypatch.setattr(registry_module, "LOOK_INTERVAL_S", 0.001)
+    monkeypatch.setattr(registry_module, "SAMPLE_INTERVAL_S", 0.001)
     registry = Registry(around.parts)
     console = await opened(registry)
     viewer = around.join(console)
@@ -591,16 +591,16 @@ async def test_many_consoles_are_not_looked_at_in_one_turn(
     turn = 0
 
     class Counted:
-        def look(self, at_s: float) -> None:
+        def sample_rates(self, at_s: float) -> None:
             looked[turn] = looked.get(turn, 0) + 1
 
     monkeypatch.setattr(Registry, "consoles", [Counted() for _ in range(1000)])
-    looking = asyncio.create_task(registry._look())
+    looking = asyncio.create_task(registry._sample_rates())
     while not looking.done():
         turn += 1
         await asyncio.sleep(0)
     assert sum(looked.values()) == 1000
-    assert max(looked.values()) <= registry_module.LOOKS_PER_TURN
+    assert max(looked.values()) <= registry_module.SAMPLES_PER_TURN
 
 
 async def test_a_console_that_can_t_be_had_lets_nobody_in_from_that_moment(

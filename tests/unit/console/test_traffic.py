@@ -1,10 +1,19 @@
-"""What a console's links have carried."""
+"""What a console's links have carried, how fast, and what holding them saved."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vncproxy.console.traffic import Traffic
+import pytest
+
+from vncproxy.console.traffic import (
+    MAX_INSTANCES,
+    SAMPLE_INTERVAL_S,
+    WINDOW_S,
+    Rate,
+    Savings,
+    Traffic,
+)
 from vncproxy.observe.metrics import Metrics
 
 
@@ -45,12 +54,12 @@ def test_metrics_hear_each_byte_once() -> None:
     traffic = Traffic(0.0, metrics)
     traffic.begin(link)
     link.bytes_in, link.bytes_out = 100, 10
-    traffic.look(1.0)
-    traffic.look(2.0)
+    traffic.sample(1.0)
+    traffic.sample(2.0)
     assert told(metrics) == (100, 10)
     link.bytes_in += 1
     traffic.end(link)
-    traffic.look(3.0)
+    traffic.sample(3.0)
     assert told(metrics) == (101, 10)
 
 
@@ -60,8 +69,91 @@ def test_rates_are_of_all_links() -> None:
     first, second = Link(bytes_in=0), Link(bytes_in=0)
     traffic.begin(first)
     first.bytes_in = 1000
-    traffic.look(2.0)
+    traffic.sample(2.0)
     traffic.end(first)
     traffic.begin(second)
     second.bytes_in = 1000
     assert traffic.rate_in.per_s(4.0, traffic.bytes_in) == 500.0
+
+
+def sampled(rate: Rate, *, until_s: float, per_s: float, from_s: float = 0.0) -> int:
+    """Let the counter grow evenly, sampled on time; gives it at the end."""
+    at_s = from_s
+    while (at_s := at_s + SAMPLE_INTERVAL_S) <= until_s:
+        rate.note(at_s, round((at_s - from_s) * per_s))
+    return round((until_s - from_s) * per_s)
+
+
+def test_an_even_flow() -> None:
+    """It is told right at once, and as long as it lasts."""
+    rate = Rate(0.0)
+    assert rate.per_s(4.0, 4000) == 1000
+    total = sampled(rate, until_s=60.0, per_s=1000)
+    assert rate.per_s(60.0, total) == 1000
+    assert rate.per_s(61.5, total + 1500) == 1000
+
+
+def test_what_was_before_does_not_count() -> None:
+    """Neither what was counted at the beginning nor what is longer ago than the window."""
+    assert Rate(5.0, 10**9).per_s(7.0, 10**9) == 0
+    rate = Rate(0.0)
+    total = sampled(rate, until_s=30.0, per_s=5000)
+    for at_s in range(32, 43, 2):
+        rate.note(float(at_s), total)
+    assert rate.per_s(42.0, total) == 0
+
+
+def test_a_flow_that_stops_fades_within_the_window() -> None:
+    """Half of the window later it is half as much."""
+    rate = Rate(0.0)
+    total = sampled(rate, until_s=30.0, per_s=1000)
+    for at_s in (32.0, 34.0):
+        rate.note(at_s, total)
+    assert rate.per_s(35.0, total) == pytest.approx(1000 * 5 / 10, rel=0.2)
+
+
+def test_a_burst_at_the_beginning() -> None:
+    """The first picture isn't taken for a line of gigabytes in a second."""
+    assert Rate(0.0).per_s(0.001, 3_000_000) == 3_000_000
+
+
+def test_looks_that_are_late_or_missing() -> None:
+    """A loop that stood still for a minute spoils nothing: the last look is what there is."""
+    rate = Rate(0.0)
+    rate.note(2.0, 2000)
+    assert rate.per_s(62.0, 62_000) == 1000
+    rate.note(62.0, 62_000)
+    assert rate.per_s(64.0, 64_000) == 1000
+
+
+def test_memory_stays_what_it_is() -> None:
+    """However long a counter is looked at."""
+    rate = Rate(0.0)
+    sampled(rate, until_s=4000.0, per_s=100)
+    assert len(rate._samples) == WINDOW_S / SAMPLE_INTERVAL_S + 1
+
+
+def test_a_counter_that_falls_is_no_rate() -> None:
+    """It can't; but a page must not show less than nothing."""
+    assert Rate(0.0, 100).per_s(1.0, 50) == 0
+
+
+def test_counts_outlive_a_console() -> None:
+    """A later console of an instance goes on counting."""
+    savings = Savings()
+    savings.of("i-1").dials_avoided += 2
+    savings.of("i-2").losses_survived += 1
+    assert savings.of("i-1").dials_avoided == 2
+    assert savings.of("i-1").losses_survived == 0
+    assert savings.of("i-2").losses_survived == 1
+
+
+def test_memory_is_bounded() -> None:
+    """The instance not looked up for longest is forgotten."""
+    savings = Savings()
+    for number in range(MAX_INSTANCES):
+        savings.of(f"i-{number}").dials_avoided = 1
+    savings.of("i-0")
+    savings.of("i-new")
+    assert savings.of("i-0").dials_avoided == 1
+    assert savings.of("i-1").dials_avoided == 0

@@ -156,7 +156,7 @@ async def test_a_fault_is_told_and_logged(home: House, monkeypatch: pytest.Monke
         raise ZeroDivisionError("planted-detail")
 
     monkeypatch.setattr(
-        "vncproxy.console.instance_list.InstanceList.all", lambda *_: fails(), raising=True
+        "vncproxy.console.instances.InstanceList.all", lambda *_: fails(), raising=True
     )
     answer = await home.ask("/api/v1/instances?planted-query", home.bearer)
     assert (answer.status, answer.word) == (500, "internal")

@@ -1,4 +1,4 @@
-"""Which instances may be opened: the configured ones, and those that the cloud shows."""
+"""Instances, and which may be opened: the configured ones, and those that the cloud shows."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from tests.unit.console.fakes import until
 from tests.unit.console.surroundings import Clock
 from vncproxy.aliyun.instances import EcsInstance
-from vncproxy.console.instance import ConsoleInstance
-from vncproxy.console.instance_list import FRESH_FOR_S, InstanceList
+from vncproxy.console.instances import FRESH_FOR_S, ConsoleInstance, InstanceList
 from vncproxy.errors import CloudError, CloudErrorKind
 
 WEB = ConsoleInstance(id="i-web", region="cn-a", alias="web-1", password="abc123")
@@ -215,3 +214,22 @@ async def test_a_silent_region_holds_up_nobody_who_wants_another() -> None:
     assert len(cloud.asked) == 2
     await inventory.all()
     assert inventory.problem is None
+
+
+def test_its_password_never_shows() -> None:
+    """Logs may print an instance."""
+    instance = ConsoleInstance("i-1", "cn-test", "one", password="s3cret", name="shop")
+    assert "s3cret" not in repr(instance)
+    assert "s3cret" not in str(instance)
+    assert "shop" in repr(instance)
+
+
+def test_only_the_three_names_are_needed() -> None:
+    """An instance of the configuration may be known by no more than that."""
+    instance = ConsoleInstance("i-1", "cn-test", "one")
+    assert (instance.windows, instance.password, instance.status, instance.tags) == (
+        False,
+        None,
+        "",
+        (),
+    )

@@ -1,4 +1,4 @@
-"""Which instances may be opened: those of the configuration, and those that the cloud shows."""
+"""ECS instances as consoles know them, and which may be opened: the configured, and the cloud's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import structlog
 
 from vncproxy.aliyun.errors import transient
 from vncproxy.aliyun.instances import EcsInstance
-from vncproxy.console.instance import ConsoleInstance
 from vncproxy.errors import CloudError
 from vncproxy.tasks import Tasks
 
@@ -22,8 +21,27 @@ FRESH_FOR_S = 10.0
 """What the cloud showed is shown again for this long before it is asked once more."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConsoleInstance:
+    """One instance that may be opened.
+
+    Args: alias - its name here, else its ECS name or id; password - the VNC password from its file;
+    name, status, os_name - as DescribeInstances showed them, empty if it wasn't asked.
+    """
+
+    id: str
+    region: str
+    alias: str
+    windows: bool = False
+    password: str | None = field(default=None, repr=False)
+    name: str = ""
+    status: str = ""
+    os_name: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
+
+
 class Lister(Protocol):
-    """What an inventory asks of the ECS API."""
+    """What a list of instances asks of the ECS API."""
 
     async def instances(self, region: str, ids: Iterable[str] | None = None) -> list[EcsInstance]:
         """Raises: CloudError."""
