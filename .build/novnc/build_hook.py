@@ -120,8 +120,8 @@ class NoVncBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Have noVNC in the package's static files, or end the build with a plain sentence."""
-        target = Path(self.root) / "vncproxy" / "web" / "static" / "novnc"
+        """Have noVNC among the pages, or end the build with a plain sentence."""
+        target = Path(self.root) / "vncproxy" / "pages" / "novnc"
         try:
             bring_novnc(target)
         except NoVncError as missing:

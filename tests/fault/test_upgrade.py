@@ -117,7 +117,7 @@ async def everything_works(
         await get(served.base + page)
     version = await version_of(served, http)
     for name in ASSETS.names:
-        content = (ROOT / "vncproxy" / "web" / "static" / name).read_bytes()
+        content = (ROOT / "vncproxy" / "pages" / name).read_bytes()
         assert await get(f"{served.base}/static/{version}/{name}") == content
     async with http.get(f"{served.base}/nothing", headers={"Accept": "text/html"}) as refusal:
         assert "There is nothing at this address" in await refusal.text()
@@ -159,7 +159,7 @@ async def test_an_upgrade_at_noon(tmp_path: Path, endpoint: str) -> None:
                 await everything_works(served, process, ports, http)
                 assert not installation.late.exists(), installation.late.read_text()
                 installation.install()
-                script = installation.package / "web" / "static" / "js" / "console.js"
+                script = installation.package / "pages" / "js" / "console.js"
                 script.write_text(script.read_text() + "// of another version\n")
                 before = await version_of(served, http)
                 viewer = await watching(served, http)

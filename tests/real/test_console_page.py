@@ -31,7 +31,7 @@ from vncproxy.web.assets import ASSETS, Asset
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STILL = SimulatorSettings(animated=False)
-SCRIPTS = Path(__file__).resolve().parents[2] / "vncproxy" / "web" / "static" / "js"
+SCRIPTS = Path(__file__).resolve().parents[2] / "vncproxy" / "pages" / "js"
 REFUSED = "status of 401"
 GONE = "ERR_CONNECTION_REFUSED"
 NOVNC_CLOSED = "Failed when connecting: Connection closed"

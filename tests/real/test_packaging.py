@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-STATIC = "vncproxy/web/static/"
-NOVNC = STATIC + "novnc/"
+PAGES = "vncproxy/pages/"
+NOVNC = PAGES + "novnc/"
 DOCUMENTS = (
     *("README.md", "README.zh-CN.md", "CHANGELOG.md", "config/README.md", "systemd/README.md"),
     *("config/vncproxy.example.toml", "config/recording-format.md", "systemd/vncproxy.service"),
@@ -73,10 +73,10 @@ def test_the_wheel_has_the_page_and_novnc(built: Path) -> None:
         inside = set(archive.namelist())
     page = {
         path.relative_to(ROOT).as_posix()
-        for path in (ROOT / STATIC).rglob("*")
-        if path.is_file() and "novnc" not in path.relative_to(ROOT / STATIC).parts
+        for path in (ROOT / PAGES).rglob("*")
+        if path.is_file() and "novnc" not in path.relative_to(ROOT / PAGES).parts
     }
-    assert STATIC + "console.html" in page
+    assert PAGES + "console.html" in page
     assert page <= inside
     assert {NOVNC + "core/rfb.js", NOVNC + "vendor/pako/lib/zlib/inflate.js"} <= inside
     assert not any(".build" in name or name.startswith("tests/") for name in inside)

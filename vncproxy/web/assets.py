@@ -117,5 +117,5 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-ASSETS = Assets(Path(__file__).parent / "static")
+ASSETS = Assets(Path(__file__).parents[1] / "pages")
 """Of this installation, as it was when the process began."""

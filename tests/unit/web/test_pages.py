@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+import vncproxy
 from tests.unit.web.conftest import House
-from vncproxy.web import pages
 from vncproxy.web.assets import ASSETS
 
 pytestmark = pytest.mark.sockets
 
-STATIC = Path(pages.__file__).parent / "static"
+FOLDER = Path(vncproxy.__file__).parent / "pages"
 
 
 PAGES = (
@@ -31,7 +31,7 @@ async def test_pages(home: House) -> None:
     for target, file in PAGES:
         answer = await home.ask(target)
         assert answer.status == 200, target
-        of_file = (STATIC / file).read_text()
+        of_file = (FOLDER / file).read_text()
         assert answer.body.decode().replace(f"/{ASSETS.version}/", "/") == of_file, target
         named = answer.body.count(ASSETS.version.encode())
         assert answer.body.count(b'"/static/') == named + 1 > 3, target
@@ -46,7 +46,7 @@ async def test_files(home: House) -> None:
         for prefix, cache in (("", "no-cache"), (f"{ASSETS.version}/", "immutable")):
             answer = await home.ask(f"/static/{prefix}{file}")
             assert answer.status == 200, file
-            assert answer.body == (STATIC / file).read_bytes(), file
+            assert answer.body == (FOLDER / file).read_bytes(), file
             assert cache in answer.headers["cache-control"], file
         assert (await home.ask(f"/static/v-0123456789abcdef/{file}")).status == 404
 
@@ -75,7 +75,7 @@ async def test_texts_are_compressed_for_whoever_takes_it(
 ) -> None:
     """A tunnel may be slow; what is sent is the same."""
     answer = await home.ask("/static/novnc/core/rfb.js", f"Accept-Encoding: {accept}")
-    whole = (STATIC / "novnc/core/rfb.js").read_bytes()
+    whole = (FOLDER / "novnc/core/rfb.js").read_bytes()
     assert ("content-encoding" in answer.headers) is packed
     assert (gzip.decompress(answer.body) if packed else answer.body) == whole
 
@@ -102,14 +102,14 @@ TRICKS = (
     f"/static/{ASSETS.version}/",
     f"/static/{ASSETS.version}/../{ASSETS.version}/js/api.js",
     f"/static/{ASSETS.version}/{ASSETS.version}/js/api.js",
-    "/static/../guard.py",
-    "/static/%2e%2e/guard.py",
-    "/static/..%2fguard.py",
+    "/static/../errors.py",
+    "/static/%2e%2e/errors.py",
+    "/static/..%2ferrors.py",
     "/static/..%2f..%2f..%2f..%2f..%2f..%2fetc/passwd",
-    "/static/js/../../guard.py",
-    "/static/js/..%2f..%2fguard.py",
-    "/static/..%5cguard.py",
-    "/static/%252e%252e/guard.py",
+    "/static/js/../../errors.py",
+    "/static/js/..%2f..%2ferrors.py",
+    "/static/..%5cerrors.py",
+    "/static/%252e%252e/errors.py",
     "/static//etc/passwd",
     "/static/%2fetc%2fpasswd",
     "/static/js",

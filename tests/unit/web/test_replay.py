@@ -186,7 +186,7 @@ async def test_the_page_and_its_files(tmp_path: Path) -> None:
                 assert answer.status == 200
                 for name, value in SECURITY_HEADERS.items():
                     assert answer.headers[name] == value
-        async with client.get("/static/../replay.py") as answer:
+        async with client.get("/static/../errors.py") as answer:
             assert answer.status == 404
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from vncproxy.errors import CloseCode
 
-STATIC = Path(__file__).resolve().parents[3] / "vncproxy" / "web" / "static"
+FOLDER = Path(__file__).resolve().parents[3] / "vncproxy" / "pages"
 MODULE_TESTS = Path(__file__).resolve().parent / "js"
-PAGES = sorted(STATIC.glob("*.html"))
+PAGES = sorted(FOLDER.glob("*.html"))
 
 ABNORMAL = 1006
 """Made by the browser itself, so the daemon's list doesn't have it. Source: RFC 6455, 7.1.5."""
@@ -23,7 +23,7 @@ ABNORMAL = 1006
 
 def page_close_codes() -> list[dict[str, object]]:
     """The list of closecodes.js, which is JSON between `=` and `;`."""
-    text = (STATIC / "js" / "closecodes.js").read_text("utf-8")
+    text = (FOLDER / "js" / "closecodes.js").read_text("utf-8")
     found = re.search(r"export const CLOSE_CODES = (\[.*?\n\]);", text, re.DOTALL)
     assert found
     codes: list[dict[str, object]] = json.loads(found[1])
@@ -88,7 +88,7 @@ def test_a_page_has_nothing_inline_and_nothing_foreign(page: Path) -> None:
     for address in seen.referred:
         assert address in ("/", "/admin") or address.startswith("/static/"), address
         if address.startswith("/static/") and not address.startswith("/static/novnc/"):
-            assert (STATIC / address.removeprefix("/static/")).is_file(), address
+            assert (FOLDER / address.removeprefix("/static/")).is_file(), address
 
 
 def test_the_pages() -> None:
@@ -107,11 +107,11 @@ def test_the_pages() -> None:
 def test_the_modules_find_their_elements_and_each_other() -> None:
     """Every id that a script asks for is on a page, and every import leads to a file."""
     ids = {name for page in PAGES for name in read(page).ids}
-    for module in (STATIC / "js").glob("*.js"):
+    for module in (FOLDER / "js").glob("*.js"):
         text = module.read_text("utf-8")
         assert set(re.findall(r'byId\("([^"]+)"\)', text)) <= ids, module.name
         for name in re.findall(r'from "\./([^"]+)"', text):
-            assert (STATIC / "js" / name).is_file(), (module.name, name)
+            assert (FOLDER / "js" / name).is_file(), (module.name, name)
 
 
 def test_no_module_writes_html_or_evaluates_text() -> None:
@@ -119,7 +119,7 @@ def test_no_module_writes_html_or_evaluates_text() -> None:
     dangerous = re.compile(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function"
     )
-    for module in (STATIC / "js").glob("*.js"):
+    for module in (FOLDER / "js").glob("*.js"):
         assert not dangerous.search(module.read_text("utf-8")), module.name
 
 
@@ -140,10 +140,10 @@ def test_the_pure_modules_under_node(tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("node isn't installed")
-    for module in [*(STATIC / "js").glob("*.js"), *MODULE_TESTS.glob("*.test.js")]:
+    for module in [*(FOLDER / "js").glob("*.js"), *MODULE_TESTS.glob("*.test.js")]:
         shutil.copy(module, tmp_path / module.name)
-    if (STATIC / "novnc").is_dir():
-        shutil.copytree(STATIC / "novnc", tmp_path / "novnc")
+    if (FOLDER / "novnc").is_dir():
+        shutil.copytree(FOLDER / "novnc", tmp_path / "novnc")
     (tmp_path / "package.json").write_text('{"type": "module"}')
     # One process for all of them: node would start one for each file.
     names = sorted(test.name for test in MODULE_TESTS.glob("*.test.js"))
