@@ -19,7 +19,7 @@ RULES = CONFIG / "alert-rules.yml"
 _NAME = re.compile(r"\b(?:vncproxy|process|python)_[a-z_]+\b")
 _SELECTOR = re.compile(r"\b((?:vncproxy|process)_[a-z_]+)\{([^}]*)\}")
 _LABEL = re.compile(r'([a-z_]+)\s*=~?\s*"')
-# LoadedConfig by Prometheus itself.
+# Given by Prometheus itself.
 _TARGET_LABELS = frozenset({"job", "instance", "le"})
 
 

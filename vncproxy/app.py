@@ -62,7 +62,7 @@ from vncproxy.service.shutdown import (
 )
 from vncproxy.service.startup_warnings import tell_missing
 from vncproxy.service.state import make_state_folder, recording_folder_of, recordings_of
-from vncproxy.service.watchdog import beat, open_in_words, tell_status
+from vncproxy.service.watchdog import beat, open_in_words, send_status
 from vncproxy.tasks import Tasks, all_ended
 from vncproxy.web.context import Services
 from vncproxy.web.door import Token
@@ -252,7 +252,7 @@ class Daemon:
         if (interval_s := watchdog_interval_s(self._environ)) is not None:
             self._tasks.start(beat(self._notifier, interval_s), "watchdog")
         status = self._status()
-        self._tasks.start(tell_status(self._notifier, self._status, status), "status")
+        self._tasks.start(send_status(self._notifier, self._status, status), "status")
         self._tasks.start(self._reloads.watch(lambda: self.config, self._status), "reloads")
 
     def _status(self) -> str:

@@ -1,4 +1,4 @@
-"""What can go wrong, whose fault it is, and what to tell the people concerned.
+"""All errors: whose fault each is, its text for people, its status and its close code.
 
     VncproxyError                 never raised itself
     ├── ConfigError               the configuration is wrong (exit status 78)
@@ -10,12 +10,12 @@
     ├── AccessError               a request is refused at the door (401, 403, 404, 421, 429, 503)
     │   └── ConsoleElsewhere          another daemon has this console (409)
     ├── LocalError                a fault of the daemon itself, such as an impossible transition
-    ├── CloudError                the ECS API said no, or could not be asked
+    ├── CloudError                the ECS API refused, or can't be reached
     └── UpstreamError             the VNC connection to the cloud
         ├── UpstreamProtocolError     it broke RFB or WebSocket rules
         ├── UpstreamLost              it ended, or could not be opened
         │   ├── UrlExpired            the VncUrl's life was over before the connection was open
-        │   └── UpstreamRefused       a hop said no for good: trying again changes nothing
+        │   └── UpstreamRefused       a proxy or the gateway refused for good: a retry is useless
         │       └── CertificateRefused    the gateway's certificate fails verification
         ├── VncPasswordError          the VNC password is missing or wrong
         └── Throttled                 the wait for the reconnect budget would be too long
@@ -92,8 +92,11 @@ class CloseCode(IntEnum):
 class CloseReason:
     """Why a viewer's WebSocket is closed.
 
-    Args: code - the close code; side - whose side it ended on; detail - a cloud's error code, which
-    follows the reason word if it is harmless; text - one plain sentence for logs and the page.
+    Args:
+        code: The close code.
+        side: Whose side it ended on.
+        detail: A cloud's error code, which follows the reason word if it is harmless.
+        text: One plain sentence for logs and the page.
     """
 
     code: CloseCode
@@ -112,8 +115,8 @@ OUT_OF_DESCRIPTORS = {
     errno.EMFILE: "out of file descriptors (LimitNOFILE)",
     errno.ENFILE: "this machine is out of file descriptors (fs.file-max)",
 }
-"""Words for what else looks like the fault of a disk, a name or a peer. Source: open(2), systemd's
-LimitNOFILE=."""
+"""In words, since files, name look-ups and connections that fail by it would be blamed instead.
+Source: open(2), systemd's LimitNOFILE=."""
 
 
 def out_of_descriptors(error: BaseException | None) -> str | None:
@@ -137,7 +140,6 @@ class VncproxyError(Exception):
     close_code: ClassVar[CloseCode] = CloseCode.INTERNAL
 
     def __init__(self, public_text: str) -> None:
-        """Keep the sentence for people."""
         super().__init__(public_text)
         self.public_text = public_text
 
@@ -164,7 +166,6 @@ class ConfigError(VncproxyError):
     """The configuration is wrong; `problems` lists every mistake of the file at once."""
 
     def __init__(self, problems: list[ConfigProblem]) -> None:
-        """Join the problems, one a line."""
         super().__init__("\n".join(str(p) for p in problems))
         self.problems = problems
 
@@ -194,7 +195,10 @@ class RecordingError(VncproxyError):
 class AccessError(VncproxyError):
     """A request is refused at the door.
 
-    Args: status - HTTP status; word - a short machine-readable name; retry_after_s - for 429.
+    Args:
+        status: HTTP status.
+        word: A short machine-readable name.
+        retry_after_s: For 429.
     """
 
     side = Side.VIEWER
@@ -202,7 +206,6 @@ class AccessError(VncproxyError):
     def __init__(
         self, status: int, word: str, public_text: str, retry_after_s: float | None = None
     ) -> None:
-        """Keep the status and the sentence."""
         super().__init__(public_text)
         self.status = status
         self.word = word
@@ -212,15 +215,16 @@ class AccessError(VncproxyError):
 class ConsoleElsewhere(AccessError):  # noqa: N818 - the contract's word
     """Another daemon has this console.
 
-    Args: name - that daemon's, as its configuration has it; url - where its pages are, or "";
-    pass_on - whether a page goes on there by itself.
+    Args:
+        name: That daemon's, as its configuration has it.
+        url: Where its pages are, or "".
+        pass_on: Whether a page goes on there by itself.
     """
 
     side = Side.DAEMON
     close_code = CloseCode.ELSEWHERE
 
     def __init__(self, name: str, url: str = "", *, pass_on: bool = False) -> None:
-        """Say which, and where."""
         self.name = name
         self.url = url
         self.pass_on = pass_on and url != ""
@@ -235,11 +239,14 @@ class LocalError(VncproxyError):
 
 
 class CloudError(VncproxyError):
-    """The ECS API said no, or could not be asked.
+    """The ECS API refused, or can't be reached.
 
-    Args: kind - what to do about it; code - the cloud's error code, or "" where there was none;
-    request_id - for the log only; retry_after_s - what the cloud asked to wait;
-    clock_offset_s - the cloud's clock minus ours, where it showed.
+    Args:
+        kind: What to do about it.
+        code: The cloud's error code, or "" where there was none.
+        request_id: For the log only.
+        retry_after_s: What the cloud asked to wait.
+        clock_offset_s: The cloud's clock minus ours, where it showed.
     """
 
     side = Side.CLOUD
@@ -255,7 +262,6 @@ class CloudError(VncproxyError):
         retry_after_s: float | None = None,
         clock_offset_s: float | None = None,
     ) -> None:
-        """Keep the facts."""
         super().__init__(public_text)
         self.kind = kind
         self.code = code
@@ -301,15 +307,15 @@ class UrlExpired(UpstreamLost):
 
 
 class UpstreamRefused(UpstreamLost):
-    """A hop to the gateway said no for good: trying again changes nothing.
+    """A proxy or the gateway refused for good: trying again changes nothing.
 
-    Args: code - a word of ours for the close reason, the same as where the API's hop said no.
+    Args:
+        code: A word for the close reason, such as `ProxyRefused`; the same as for calls of the API.
     """
 
     close_code = CloseCode.UPSTREAM_REFUSED
 
     def __init__(self, public_text: str, code: str) -> None:
-        """Keep the word."""
         super().__init__(public_text)
         self.code = code
 
@@ -322,21 +328,20 @@ class CertificateRefused(UpstreamRefused):
     """The gateway's TLS certificate fails verification."""
 
     def __init__(self, public_text: str) -> None:
-        """Its word is that of the API's certificate."""
         super().__init__(public_text, "CertificateUnverified")
 
 
 class Throttled(UpstreamError):  # noqa: N818 - the contract's word
     """The wait for the reconnect budget would be longer than max_wait.
 
-    Args: wait_s - how long it would be.
+    Args:
+        wait_s: How long it would be.
     """
 
     side = Side.DAEMON
     close_code = CloseCode.THROTTLED
 
     def __init__(self, wait_s: float) -> None:
-        """Say when to come back."""
         super().__init__(
             "this instance was opened too often in the last minute; "
             f"the next connection is allowed in {math.ceil(wait_s)} s"

@@ -20,7 +20,6 @@ class Tasks:
     """The tasks of one owner, such as a console or a transport."""
 
     def __init__(self) -> None:
-        """Own nothing yet."""
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
@@ -45,22 +44,27 @@ class Tasks:
 
 
 async def all_ended(*works: Coroutine[Any, Any, object]) -> None:
-    """Carry all of these out at once; what one raises is logged, and skips none of the others."""
+    """Run all of these at once and wait for them; what one raises is logged, and stops no other."""
     for fault in await asyncio.gather(*works, return_exceptions=True):
         if isinstance(fault, Exception):
             _log.error("task.failed", exc_info=fault)
 
 
-async def looking(what: str, interval_s: float, look: Callable[[], Awaitable[object]]) -> None:
-    """Look every so often, until cancelled; what one look raises is logged, and the next one comes.
+async def run_periodically(
+    name: str, interval_s: float, action: Callable[[], Awaitable[object]]
+) -> None:
+    """Run an action again and again, until cancelled; what it raises is logged and ends nothing.
 
-    Args: what - for the log, where the same fault comes once a minute, with its count.
+    Args:
+        name: For the log, where the same fault comes once a minute, with its count.
+        interval_s: Seconds from the end of one run to the next, and before the first.
+        action: What to run.
     """
-    told = LogThrottle()
+    throttle = LogThrottle()
     while True:
         await asyncio.sleep(interval_s)
         try:
-            await look()
+            await action()
         except Exception as fault:
-            if count := told.seen(repr(fault), asyncio.get_running_loop().time()):
-                _log.error("task.failed", task=what, times=count, exc_info=fault)
+            if count := throttle.seen(repr(fault), asyncio.get_running_loop().time()):
+                _log.error("task.failed", task=name, times=count, exc_info=fault)

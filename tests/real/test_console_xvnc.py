@@ -225,7 +225,7 @@ async def test_the_password_in_a_file_opens_the_console(locked_xvnc: Xvnc, tmp_p
 
 
 async def test_the_page_asks_for_the_password(locked_xvnc: Xvnc, tab: Tab, tmp_path: Path) -> None:
-    """LoadedConfig in the page's form, it opens the console, and isn't in the RFB stream."""
+    """Given in the page's form, it opens the console, and isn't in the RFB stream."""
     async with tab.on_a_console(tmp_path, cloud=screen_of(locked_xvnc)) as setup:
         await tab.says("The VNC password is needed")
         await tab.page.get_by_role("textbox", name="VNC password").fill(PASSWORD)

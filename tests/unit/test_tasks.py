@@ -6,7 +6,7 @@ import asyncio
 
 from structlog.testing import capture_logs
 
-from vncproxy.tasks import Tasks, all_ended, looking
+from vncproxy.tasks import Tasks, all_ended, run_periodically
 
 
 async def test_closing_ends_what_runs() -> None:
@@ -117,7 +117,7 @@ async def test_looking_goes_on_after_a_fault() -> None:
         raise RuntimeError("planted")
 
     with capture_logs() as log:
-        watching = asyncio.create_task(looking("rates", 0.001, look))
+        watching = asyncio.create_task(run_periodically("rates", 0.001, look))
         await enough.wait()
         watching.cancel()
         await asyncio.wait([watching])

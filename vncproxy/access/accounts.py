@@ -14,7 +14,7 @@ from pathlib import Path
 from vncproxy.config.users_file import is_user_name
 
 ROOT_UID = 0
-"""Proxies and port forwarders often run as root, and a socket without an owner looks like it."""
+"""Proxies and port forwarders often run as root, and a socket without an owner counts as its."""
 
 DYNAMIC_UIDS = range(61184, 65520)
 """Accounts that systemd makes for a running service. Source: systemd, UIDS-GIDS."""

@@ -23,9 +23,9 @@ _V = TypeVar("_V")
 _log = structlog.get_logger("vncproxy.accounts")
 
 ANSWER_TIMEOUT_S = 5.0
-"""How long whoever of whom nothing is known waits for the directory."""
+"""How long a request waits for the directory, if nothing is known of the account yet."""
 PATIENCE_S = 1.0
-"""How long those wait of whom there is an older answer."""
+"""How long it waits if there is an older answer."""
 KEPT_FOR_S = 600.0
 """How long an older answer counts, while the directory gives no new one."""
 
@@ -36,7 +36,6 @@ class DirectoryAway(AccessError):  # noqa: N818 - a state, as ConsoleElsewhere i
     side = Side.DAEMON
 
     def __init__(self) -> None:
-        """Say so."""
         super().__init__(
             503,
             "directory-away",
@@ -49,7 +48,10 @@ class DirectoryAway(AccessError):  # noqa: N818 - a state, as ConsoleElsewhere i
 class Directory:
     """Names of user ids, and groups of accounts.
 
-    Args: name_of, groups_of - ask the machine, however long it takes; clock - monotonic seconds.
+    Args:
+        name_of: Asks the machine for an account's name; may take long.
+        groups_of: Asks the machine for an account's groups; may take long.
+        clock: Monotonic seconds.
     """
 
     def __init__(
@@ -58,28 +60,43 @@ class Directory:
         name_of: Callable[[int], str | None] = account_name,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nothing is known yet."""
         self._names = LookupCache(name_of, clock)
         self._groups = LookupCache(groups_of, clock)
         self._clock = clock
         self._slow = LogThrottle()
 
     def name(self, uid: int) -> str | None:
-        """The account of a user id, as `account_name`. Raises: DirectoryAway - it isn't known."""
+        """The account of a user id, as `account_name`.
+
+        Raises:
+            DirectoryAway: It isn't known.
+        """
         # Most daemons and proxies: there is nothing to be asked.
         return _known(self._names, uid) if is_person(uid) else None
 
     def groups(self, user: str) -> frozenset[str]:
-        """An account's groups, as they were known last. Raises: DirectoryAway - they aren't."""
+        """An account's groups, as they were known last.
+
+        Raises:
+            DirectoryAway: They aren't known.
+        """
         return _known(self._groups, user)
 
     async def learn_name(self, uid: int) -> None:
-        """Let `name` know this one. Raises: DirectoryAway - the directory doesn't answer."""
+        """Let `name` know this one.
+
+        Raises:
+            DirectoryAway: The directory doesn't answer.
+        """
         if is_person(uid):
             await self._learn(self._names, uid)
 
     async def learn_groups(self, user: str) -> None:
-        """Let `groups` know this one's. Raises: DirectoryAway - the directory doesn't answer."""
+        """Let `groups` know this one's.
+
+        Raises:
+            DirectoryAway: The directory doesn't answer.
+        """
         await self._learn(self._groups, user)
 
     async def renew_groups(self, user: str) -> bool:

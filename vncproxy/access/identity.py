@@ -18,11 +18,14 @@ Kind = Literal["token", "users", "peer", "header", "open"]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Somebody whom a door let in.
+    """Who a request comes from, as the door found out.
 
-    Args: user - the name in lists, rules and logs; how - by which proof; kind - of the door that
-    took it: the same name from a door of another kind is somebody else; token_id - which of a
-    user's tokens it began with, where users have some; login - which log-in a cookie is of.
+    Args:
+        user: The name in lists, rules and logs.
+        how: By which proof.
+        kind: The door's way to know people: the same name by another way is somebody else.
+        token_id: Which of a user's tokens it began with, where users have some.
+        login: Which log-in a cookie is of.
     """
 
     user: str
@@ -34,6 +37,6 @@ class Identity:
 
 ANYONE = Identity("anyone", "open", "open")
 OWNER = "owner"
-"""The user of a `token` door: whoever has the token."""
+"""The user of a `token` door: anybody who has the token."""
 UNKNOWN = Identity("native", "vnc-password", "open")
-"""Whoever has a native port's password, where the kernel doesn't say which account it is."""
+"""A viewer with a native port's password, where the kernel doesn't name its account."""

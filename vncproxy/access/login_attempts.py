@@ -1,7 +1,7 @@
 """Wrong tokens and proxies' secrets by source: after a few in a minute the next has to wait.
 
 Longer each time; the right one never has to. None can be guessed; this keeps guesses from costing
-anything, and tells of them. Pure.
+anything, and reports them. Pure.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ class LoginAttempts:
     """Counts; instants are monotonic seconds."""
 
     def __init__(self) -> None:
-        """Nobody has tried."""
         self._sources: OrderedDict[str, _Source] = OrderedDict()
 
     def __bool__(self) -> bool:

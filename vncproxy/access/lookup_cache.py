@@ -33,14 +33,14 @@ _V = TypeVar("_V")
 class LookupCache(Generic[_K, _V]):
     """The answers to questions of one kind. For one event loop.
 
-    Args: look_up - answers in a thread, however long it takes; what it raises counts as no answer;
-    clock - monotonic seconds.
+    Args:
+        look_up: Answers in a thread, however long it takes; what it raises counts as no answer.
+        clock: Monotonic seconds.
     """
 
     def __init__(
         self, look_up: Callable[[_K], _V], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Nothing is known yet."""
         self._look_up = look_up
         self._clock = clock
         self._kept: dict[_K, tuple[float, _V]] = {}
@@ -50,7 +50,11 @@ class LookupCache(Generic[_K, _V]):
         self._threads = 0
 
     def known(self, key: _K, at_most_s: float = float("inf")) -> _V:
-        """What was answered last. Raises: LookupError - nothing, or longer ago than `at_most_s`."""
+        """What was answered last.
+
+        Raises:
+            LookupError: Nothing, or longer ago than `at_most_s`.
+        """
         asked_at, answer = self._kept[key]
         if self._clock() - asked_at > at_most_s:
             raise LookupError(key)

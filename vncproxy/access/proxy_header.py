@@ -1,4 +1,4 @@
-"""What a reverse proxy says about who is behind it, and whether it may say so. Pure.
+"""The user named in a reverse proxy's header, and whether that proxy is trusted. Pure.
 
 The proxy has to come from a listed address, or through the door's Unix socket, and to know the
 secret: on one machine every account reaches the same loopback address. A header that comes twice
@@ -35,7 +35,9 @@ Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 class ProxyHeaders:
     """The checks of one `header` door.
 
-    Args: trusted - the proxies' addresses; secret - what they have to send, not empty.
+    Args:
+        trusted: The proxies' addresses.
+        secret: What they have to send, not empty.
     """
 
     def __init__(self, trusted: Sequence[str], user_header: str, secret: str) -> None:
@@ -46,10 +48,15 @@ class ProxyHeaders:
         self._digest = hashlib.sha256(secret.encode()).digest()
 
     def user(self, remote: str | None, headers: Headers) -> str:
-        """Who is behind the proxy. Args: remote - its address; None: through a Unix socket.
+        """Who is behind the proxy.
 
-        Raises: AccessError 401 - it isn't a proxy of ours, or doesn't say; WrongSecretError - it
-        sent another secret than ours.
+        Args:
+            remote: Its address; None: through a Unix socket.
+            headers: Those of the request.
+
+        Raises:
+            AccessError: 401; it isn't a proxy of ours, or it names nobody.
+            WrongSecretError: The secret is missing or wrong.
         """
         if remote is not None and place(remote, 0)[0] not in self._trusted:
             raise AccessError(
@@ -76,6 +83,10 @@ class ProxyHeaders:
 
 
 def header_secret_of(listen: Listen) -> str:
-    """What the proxies of a door have to send, "" for a door without. Raises: ConfigError."""
+    """What the proxies of a door have to send, "" for a door without.
+
+    Raises:
+        ConfigError: The file with the secret can't be used.
+    """
     file = listen.header_secret_file
     return read_header_secret(file) if file is not None else ""

@@ -34,9 +34,13 @@ class Role(IntEnum):
 class Decision:
     """What somebody may do with an instance, and why.
 
-    Args: role - None: nothing; rule - the one that decides, as people call it, or ""; record -
-    what the screen shows them has to be recorded; text - the reason in words; only - the hours in
-    which they may do more, by a rule that comes first then, as in `sat 09:00-12:00 (rule 2)`.
+    Args:
+        role: What they may do; None: nothing.
+        rule: The one that decides, as in `rule 2`, or "".
+        record: Whether the session has to be recorded.
+        text: The reason in words.
+        only: The hours in which they may do more, by a rule that comes first then, as in `sat
+            09:00-12:00 (rule 2)`.
     """
 
     role: Role | None
@@ -53,13 +57,18 @@ class Decision:
 class Rules:
     """The [[rule]] blocks in their order.
 
-    Args: groups_of - somebody's groups; asked only where a rule names one.
+    Args:
+        groups_of: Somebody's groups; asked only where a rule names one.
     """
 
     def __init__(
         self, rules: Sequence[Rule], groups_of: Callable[[Identity], frozenset[str]]
     ) -> None:
-        """Keep them. Raises: ValueError - hours that the configuration would refuse."""
+        """Keep them.
+
+        Raises:
+            ValueError: Hours that the configuration would refuse.
+        """
         self._rules = tuple(rules)
         self._hours = tuple(Hours.of(rule.hours) for rule in rules)
         self._groups_of = groups_of
@@ -88,7 +97,13 @@ class Rules:
         return tuple(hours.include(now) for hours in self._hours)
 
     def decide(self, who: Identity, instance: ConsoleInstance, now: datetime) -> Decision:
-        """What this user may do with this instance. Args: now - local time, without a zone."""
+        """What this user may do with this instance.
+
+        Args:
+            who: Who asks.
+            instance: What they ask for.
+            now: Local time, without a zone.
+        """
         if self._rules and who.how == UNKNOWN.how:
             return Decision(None, "", False, "it isn't known which account this is")
         decisive, passed = self._decisive(who, instance, now)
@@ -160,9 +175,9 @@ def _name(index: int | None) -> str:
 def covers(pattern: str, instance: ConsoleInstance) -> bool:
     """Whether a pattern is about this instance.
 
-    `*`, `?` and `[…]` as in file names, upper and lower case told apart: of the alias or id, after
+    `*`, `?` and `[…]` as in file names, case-sensitive: of the alias or id, after
     `region:` of the region, after `tag:` of KEY=VALUE. The name in the cloud doesn't count:
-    whoever may rename an instance there would choose who may open it.
+    somebody who may rename an instance in the cloud would choose who may open it.
     """
     if pattern.startswith(_TAG):
         wanted = pattern.removeprefix(_TAG)

@@ -28,9 +28,10 @@ class EntryTicket:
 
 @dataclass(slots=True)
 class ViewerTicket:
-    """LoadedConfig to a console page for its two WebSockets, each once.
+    """Given to a console page for its two WebSockets, each once.
 
-    Args: wishes - what the page asked for at admission, so that a WebSocket can't ask for more.
+    Args:
+        wishes: What the page asked for at admission, so that a WebSocket can't ask for more.
     """
 
     identity: Identity
@@ -45,7 +46,12 @@ class Tickets:
     """Tickets of both kinds, in memory: a restart makes them void."""
 
     def __init__(self, redactor: Redactor, clock: Callable[[], float] = time.monotonic) -> None:
-        """Args: clock - monotonic seconds."""
+        """Begin without any.
+
+        Args:
+            redactor: Hides each ticket in the log.
+            clock: Monotonic seconds.
+        """
         self._redactor = redactor
         self._clock = clock
         self._held: OrderedDict[str, tuple[float, EntryTicket | ViewerTicket]] = OrderedDict()

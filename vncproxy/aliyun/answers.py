@@ -1,4 +1,4 @@
-"""What an HTTP answer of the API says: its fields, or an error."""
+"""An HTTP answer of the API: its fields, or an error."""
 
 from __future__ import annotations
 
@@ -23,16 +23,24 @@ RETRY_AFTER_MAX_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer. Args: headers - by lower-case name; body - may hold a secret."""
+    """One HTTP answer.
+
+    Args:
+        headers: By lower-case name.
+        body: May hold a secret.
+    """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
     def fields(self, action: str) -> dict[str, Any] | CloudError:
-        """The JSON object of a success, else the error. Args: action - the action that was called.
+        """The JSON object of a successful answer, or the error.
 
-        A redirect is followed by nobody: the API has none, so it comes from something in between.
+        A redirect isn't followed: the API has none, so it comes from something in between.
+
+        Args:
+            action: The API action that was called.
         """
         retry_after_s = self.retry_after_s
         parsed = _json_object(self.body)
@@ -69,7 +77,7 @@ class Answer:
             date = parsedate_to_datetime(self.headers.get("date", "")[:_DATE_MAX_CHARS])
             unix_s = date.replace(tzinfo=date.tzinfo or UTC).timestamp()
         except (ValueError, OverflowError, TypeError, IndexError):
-            # The parser raises more than it says, for a year of 20 digits for instance.
+            # The parser raises more than it documents, for a year of 20 digits for instance.
             return None
         return unix_s if 0 <= unix_s <= _LAST_DATE_UNIX_S else None
 

@@ -2,7 +2,7 @@
 
 What can be put right within a call is (design.md, "Errors of the cloud"): a refused STS token is
 renewed, a wrong clock is corrected by the server's, a nonce is replaced; each once. Everything else
-is raised; pauses and retries are the caller's.
+is raised; pauses and retries are up to the caller (console/retry_policy.py).
 """
 
 from __future__ import annotations
@@ -54,15 +54,20 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Whether an action is permitted, and a sentence that says so. Args: action - as in RAM."""
+    """Whether an action is permitted.
+
+    Args:
+        action: As RAM policies name it, such as `ecs:DescribeInstances`.
+        text: One sentence for people.
+    """
 
     action: str
     granted: bool
     text: str
 
 
-class _Mend(Enum):
-    """What a call can put right by itself, each once."""
+class _Correction(Enum):
+    """What a call corrects by itself, each at most once, before it gives up."""
 
     CREDENTIALS = 1
     CLOCK = 2
@@ -103,13 +108,22 @@ class EcsClient:
     ) -> None:
         """Nothing is sent yet.
 
-        Args: session - the owner's, with trust_env off; socks_session - for what goes through
-        `proxies.socks`, if there is one; endpoint - None: by region;
-        call_timeout_s - at most for one HTTP exchange, of which a call has at most four;
-        gateway_hosts - suffixes of the hosts that a VncUrl may name; empty: any that may be one;
-        on_call - told of each exchange: action, code ("OK", the cloud's, or a word of ours),
-        seconds; wall_clock - seconds since 1970.
-        Raises: ValueError for an endpoint that isn't https://, or http:// on loopback.
+        Args:
+            session: The owner's, with trust_env off.
+            credentials: Where the keys come from.
+            endpoint: None: by region.
+            call_timeout_s: At most for one HTTP exchange, of which a call has at most four.
+            ssl_context: For TLS with the API.
+            proxies: Which proxy a call goes through.
+            gateway_hosts: Suffixes of the hosts that a VncUrl may name; empty: any that may be one.
+            socks_session: For what goes through `proxies.socks`, if there is one.
+            on_call: Called after each exchange with the action, the code ("OK", the cloud's, or a
+                word of ours) and the seconds that it took.
+            monotonic: Seconds of a clock that never jumps.
+            wall_clock: Seconds since 1970.
+
+        Raises:
+            ValueError: For an endpoint that isn't https://, or http:// on loopback.
         """
         self._session = session
         self._socks_session = socks_session
@@ -127,8 +141,11 @@ class EcsClient:
     async def vnc_url(self, instance_id: str, region: str) -> VncUrl:
         """A fresh VncUrl, to be dialled at once and once only.
 
-        Raises: CloudError. Cancelling it is safe: a VncUrl that nobody dials lapses by itself.
+        Cancelling it is safe: a VncUrl that isn't dialled lapses by itself.
         Source: ECS API reference, DescribeInstanceVncUrl.
+
+        Raises:
+            CloudError: The cloud refused, or can't be reached.
         """
         check_instance_id(instance_id)
         reply = await self._call(
@@ -141,8 +158,11 @@ class EcsClient:
     async def instances(self, region: str, ids: Iterable[str] | None = None) -> list[EcsInstance]:
         """All instances of a region that the credentials may see, or those of these ids.
 
-        Ids that the cloud doesn't know are left out. Raises: CloudError.
+        Ids that the cloud doesn't know are left out.
         Source: ECS API reference, DescribeInstances.
+
+        Raises:
+            CloudError: The cloud refused, or can't be reached.
         """
         if ids is None:
             return await self._listed(region, {})
@@ -158,7 +178,10 @@ class EcsClient:
     async def status(self, instance_id: str, region: str) -> str:
         """The instance's Status, such as Running; empty if the cloud doesn't show the instance.
 
-        Raises: CloudError. Source: ECS API reference, DescribeInstances.
+        Source: ECS API reference, DescribeInstances.
+
+        Raises:
+            CloudError: The cloud refused, or can't be reached.
         """
         found = await self.instances(region, [instance_id])
         return found[0].status if found else ""
@@ -170,7 +193,9 @@ class EcsClient:
         undialled: that costs nothing of the reconnect budget. DryRun is sent along all the same: a
         cloud that knows it answers DryRunOperation. The permission comes before the instance's
         state, so an instance that isn't running is no obstacle.
-        Raises: CloudError for what says nothing about the permission.
+
+        Raises:
+            CloudError: The answer leaves the question open, as a time-out does.
         """
         check_instance_id(instance_id)
         return await self._permission(
@@ -180,14 +205,18 @@ class EcsClient:
     async def may_list(self, region: str) -> Permission:
         """Whether the credentials may list instances, which discovery and states need.
 
-        Raises: CloudError for what says nothing about the permission.
+        Raises:
+            CloudError: The answer leaves the question open, as a time-out does.
         """
         return await self._permission("DescribeInstances", region, {}, INSTANCES_MAX_BYTES)
 
     async def server_time_offset(self, region: str) -> float:
         """The cloud's clock minus this machine's, in seconds, to about one second.
 
-        An unsigned request: it needs no credentials. Raises: CloudError.
+        An unsigned request: it needs no credentials.
+
+        Raises:
+            CloudError: The cloud refused, or can't be reached.
         """
         check_region(region)
         asked = self._wall_clock()
@@ -201,7 +230,7 @@ class EcsClient:
         return server + 0.5 - (asked + self._wall_clock()) / 2
 
     def way(self, region: str) -> tuple[Endpoint, Proxy | None]:
-        """Where a region's calls go, and the proxy that they go through, if any."""
+        """The endpoint of a region's calls, and the proxy that they go through, if any."""
         endpoint = self._endpoint or Endpoint.of_region(region)
         proxy = self._proxies.proxy_for(endpoint.host, endpoint.port, secure=endpoint.secure)
         return endpoint, proxy
@@ -259,24 +288,24 @@ class EcsClient:
         check_region(region)
         call = _Call(action, region, {**parameters, "RegionId": region}, max_bytes)
         credentials = await self._credentials.get()
-        mended: set[_Mend] = set()
+        mended: set[_Correction] = set()
         while True:
             outcome = await self._attempt(call, credentials)
             if isinstance(outcome, _Reply):
                 return outcome
-            mend = _mend(outcome)
+            mend = _correction_for(outcome)
             if mend is None or mend in mended:
                 raise outcome
             mended.add(mend)
             match mend:
-                case _Mend.CREDENTIALS:
+                case _Correction.CREDENTIALS:
                     credentials = await self._credentials.refresh(credentials)
-                case _Mend.CLOCK:
+                case _Correction.CLOCK:
                     if outcome.clock_offset_s is None:
                         raise outcome
                     self._clock_offset_s = outcome.clock_offset_s
                     _log.warning(EVENT_CLOCK, cloud_ahead_s=round(outcome.clock_offset_s, 1))
-                case _Mend.NONCE:
+                case _Correction.NONCE:
                     pass  # Every attempt has a nonce of its own.
                 case _:
                     assert_never(mend)
@@ -298,15 +327,17 @@ class EcsClient:
         )
         outcome = await self._exchange("POST", call.region, f"/?{query}", headers, call.max_bytes)
         if isinstance(outcome, Failure):
-            self._report(call, outcome.word, asked_at)
+            self._log_call(call, outcome.word, asked_at)
             return outcome.error
         fields = outcome.fields(call.action)
         if isinstance(fields, CloudError):
-            self._report(call, fields.code or f"HTTP-{outcome.status}", asked_at, fields.request_id)
+            self._log_call(
+                call, fields.code or f"HTTP-{outcome.status}", asked_at, fields.request_id
+            )
             if fields.kind is CloudErrorKind.CLOCK and outcome.date_unix_s is not None:
                 fields.clock_offset_s = outcome.date_unix_s - self._wall_clock()
             return fields
-        self._report(call, "OK", asked_at)
+        self._log_call(call, "OK", asked_at)
         return _Reply(fields, asked_at)
 
     async def _exchange(
@@ -325,7 +356,7 @@ class EcsClient:
             max_bytes=max_bytes,
         )
 
-    def _report(self, call: _Call, code: str, asked_at: float, request_id: str = "") -> None:
+    def _log_call(self, call: _Call, code: str, asked_at: float, request_id: str = "") -> None:
         seconds = self._monotonic() - asked_at
         log = _log.debug if code in {"OK", DRY_RUN} else _log.warning
         log(
@@ -340,10 +371,10 @@ class EcsClient:
             self._on_call(call.action, code, seconds)
 
 
-def _mend(error: CloudError) -> _Mend | None:
-    """What may put the call right without a pause, or None."""
+def _correction_for(error: CloudError) -> _Correction | None:
+    """What is to be corrected before the call is repeated at once; None: it isn't repeated."""
     if error.kind is CloudErrorKind.CREDENTIALS:
-        return _Mend.CREDENTIALS
+        return _Correction.CREDENTIALS
     if error.kind is CloudErrorKind.CLOCK:
-        return _Mend.CLOCK
-    return _Mend.NONCE if error.code.startswith(NONCE_USED) else None
+        return _Correction.CLOCK
+    return _Correction.NONCE if error.code.startswith(NONCE_USED) else None

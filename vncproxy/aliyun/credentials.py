@@ -17,7 +17,7 @@ KEY_SECRET = "ALIBABA_CLOUD_ACCESS_KEY_SECRET"  # noqa: S105 - a variable's name
 TOKEN = "ALIBABA_CLOUD_SECURITY_TOKEN"  # noqa: S105 - a variable's name
 
 FETCH_TIMEOUT_S = 20.0
-"""At most for one look through the chain: the metadata service has 1 s for each try, STS has 15."""
+"""At most for one pass through the chain: the metadata service has 1 s for each try, STS has 15."""
 
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,16384}")
 
@@ -26,10 +26,13 @@ _VISIBLE = re.compile(r"[\x21-\x7e]{1,16384}")
 class Credentials:
     """Keys to sign with; what prints them shows the provider alone.
 
-    Args: security_token - with temporary (STS) keys; provider - where they come from, as in `env`
-    or `cli_profile/static_ak`, for `vncproxy check` and the log.
-    Raises: CloudError (permanent) for keys with characters that no key has: in a header they would
-    break the request.
+    Args:
+        security_token: With temporary (STS) keys.
+        provider: Where they come from, as in `env` or `cli_profile/static_ak`, for `vncproxy check`
+            and the log.
+
+    Raises:
+        CloudError: Permanent; a key has characters that no key has, and that would break a header.
     """
 
     access_key_id: str
@@ -38,7 +41,6 @@ class Credentials:
     provider: str
 
     def __post_init__(self) -> None:
-        """Refuse what can't be sent."""
         for name, value in (
             ("AccessKey id", self.access_key_id),
             ("AccessKey secret", self.access_key_secret),
@@ -52,7 +54,6 @@ class Credentials:
                 )
 
     def __repr__(self) -> str:
-        """Hides the keys."""
         return f"<Credentials from {self.provider}, hidden>"
 
 
@@ -60,13 +61,21 @@ class CredentialsSource(Protocol):
     """Where credentials come from."""
 
     async def get(self) -> Credentials:
-        """The current credentials. Raises: CloudError."""
+        """The current credentials.
+
+        Raises:
+            CloudError: The cloud refused, or can't be reached.
+        """
 
     async def refresh(self, stale: Credentials | None = None) -> Credentials:
         """New credentials, read anew from where they come from.
 
-        Args: stale - those that the cloud refused: when others have come since, these are given
-        and nothing is fetched. Raises: CloudError.
+        Args:
+            stale: Those that the cloud refused: when others have come since, these are given and
+                nothing is fetched.
+
+        Raises:
+            CloudError: The cloud refused, or can't be reached.
         """
 
 
@@ -74,34 +83,41 @@ class StaticCredentials:
     """One fixed set of keys; a refresh gives the same again."""
 
     def __init__(self, credentials: Credentials) -> None:
-        """Keep the keys."""
         self._credentials = credentials
 
     async def get(self) -> Credentials:
-        """The keys. Raises: nothing."""
+        """The keys; raises nothing."""
         return self._credentials
 
     async def refresh(self, stale: Credentials | None = None) -> Credentials:
-        """The keys again: a process's environment doesn't change. Raises: nothing."""
+        """The same keys again: a process's environment doesn't change. Raises nothing."""
         return self._credentials
 
 
 class WatchedCredentials:
-    """A source of which somebody is told all that it gives, such as who hides it in the log."""
+    """A source that passes on all that it gives, so that the log can hide it."""
 
-    def __init__(self, source: CredentialsSource, tell: Callable[[Credentials], None]) -> None:
-        """Args: tell - called with every set before it is given, also with one given before."""
+    def __init__(
+        self, source: CredentialsSource, on_credentials: Callable[[Credentials], None]
+    ) -> None:
+        """Wrap a source.
+
+        Args:
+            source: Where the credentials come from.
+            on_credentials: Called with each set before it is returned, also with one returned
+                before.
+        """
         self._source = source
-        self._tell = tell
+        self._on_credentials = on_credentials
 
     async def get(self) -> Credentials:
         """See `CredentialsSource.get`."""
         credentials = await self._source.get()
-        self._tell(credentials)
+        self._on_credentials(credentials)
         return credentials
 
     async def refresh(self, stale: Credentials | None = None) -> Credentials:
         """See `CredentialsSource.refresh`."""
         credentials = await self._source.refresh(stale)
-        self._tell(credentials)
+        self._on_credentials(credentials)
         return credentials

@@ -1,14 +1,14 @@
-"""The official credentials chain, kept on a short leash.
+"""The official credentials chain, in a thread of its own and with time limits.
 
 What `alibabacloud_credentials` (1.0) does that a daemon can't have, and what is done about it:
 - it blocks, its async calls too: it runs in a thread of its own, one at a time;
-- a thread can't be stopped: it is a daemon thread, so that a hanging provider never holds up the
-  exit, and who comes while it hangs waits for the same one;
+- a thread can't be stopped: it is a daemon thread, so that a hanging provider never delays the
+  exit, and calls that come while it hangs wait for the same thread;
 - its default ECS provider starts a scheduler's thread that nothing ends: the chain is put together
   here, in the official order, without that;
 - its loggers print to the standard error, error answers with keys in them included: silenced;
 - it may fall back to the metadata service's first version, which any SSRF reaches: switched off;
-- it sends the metadata call through HTTP_PROXY, whatever NO_PROXY says: never;
+- it sends the metadata call through HTTP_PROXY, whatever NO_PROXY is set to: never here;
 - it caches what it has read: a refresh puts a new chain together.
 """
 
@@ -41,8 +41,9 @@ class ChainCredentials:
     def __init__(self, fetch_timeout_s: float, chain: Callable[[], Chain] | None = None) -> None:
         """Nothing is imported or fetched yet.
 
-        Args: fetch_timeout_s - at most for one fetch; chain - makes the chain, in the fetch's
-        thread (for tests).
+        Args:
+            fetch_timeout_s: At most for one fetch.
+            chain: Makes the chain, in the fetch's thread (for tests).
         """
         self._fetch_timeout_s = fetch_timeout_s
         self._make_chain = chain or Chain
@@ -52,17 +53,19 @@ class ChainCredentials:
         self._fetch: asyncio.Future[Credentials | CloudError] | None = None
 
     async def get(self) -> Credentials:
-        """The current credentials; the chain renews those that expire.
+        """The current credentials; the chain refreshes those that expire.
 
-        Raises: CloudError, permanent when there are none anywhere, transient when they don't come
-        in time or a service that gives them can't be reached. Cancelling leaves the fetch running
-        for the next one who asks.
+        Cancelling it leaves the fetch running for the next call.
+
+        Raises:
+            CloudError: Permanent when there are none anywhere, transient when they don't come in
+                time or a service that gives them can't be reached.
         """
         async with self._lock:
             return await self._fetched()
 
     async def refresh(self, stale: Credentials | None = None) -> Credentials:
-        """Credentials read anew; see `CredentialsSource.refresh`. Raises: as `get`."""
+        """Credentials read anew, as `CredentialsSource.refresh`; raises as `get`."""
         async with self._lock:
             if stale is not None and self._current is not None and self._current != stale:
                 return self._current
@@ -72,7 +75,7 @@ class ChainCredentials:
     async def _fetched(self) -> Credentials:
         if self._fetch is None:
             self._fetch = asyncio.get_running_loop().create_future()
-            _start_thread(self._look, self._fetch)
+            _start_thread(self._fetch_now, self._fetch)
         done, _ = await asyncio.wait({self._fetch}, timeout=self._fetch_timeout_s)
         if not done:
             raise transient(
@@ -88,7 +91,7 @@ class ChainCredentials:
         self._current = outcome
         return outcome
 
-    def _look(self) -> Credentials | CloudError:
+    def _fetch_now(self) -> Credentials | CloudError:
         if self._chain is None:
             self._chain = self._make_chain()
         return self._chain.credentials()
@@ -98,7 +101,6 @@ class Chain:
     """The official providers, in the official order. For one thread at a time; it blocks."""
 
     def __init__(self) -> None:
-        """Import the SDK and put the chain together."""
         from alibabacloud_credentials import provider  # noqa: PLC0415 - 100 ms, seldom needed
         from alibabacloud_credentials.utils import auth_util  # noqa: PLC0415
 
@@ -169,7 +171,7 @@ def _only_tried(provider: Any) -> bool:
 
 
 def _start_thread(
-    look: Callable[[], Credentials | CloudError],
+    fetch: Callable[[], Credentials | CloudError],
     future: asyncio.Future[Credentials | CloudError],
 ) -> None:
     loop = future.get_loop()
@@ -180,9 +182,9 @@ def _start_thread(
 
     def run() -> None:
         try:
-            outcome = look()
+            outcome = fetch()
         except Exception as error:
-            # Its text and its frames may hold keys: only the class is told.
+            # Its text and its frames may hold keys: only the class is logged.
             kind = type(error).__name__
             _log.error("aliyun.credentials_fault", error=kind)
             outcome = permanent(

@@ -22,7 +22,10 @@ def credentials_source(
     """The source for this environment.
 
     Static keys give `StaticCredentials`; else the official chain, whose code is imported at its
-    first use. A reload makes a new source. Raises: ConfigError for keys that can't be right.
+    first use. A reload makes a new source.
+
+    Raises:
+        ConfigError: For keys that can't be right.
     """
     key_id, secret = (environ.get(name, "").strip() for name in (KEY_ID, KEY_SECRET))
     if key_id and secret:
@@ -36,7 +39,6 @@ def credentials_source(
 
 
 def _static(key_id: str, secret: str, token: str | None) -> Credentials:
-    """Raises: ConfigError."""
     try:
         return Credentials(key_id, secret, token, "env")
     except CloudError:

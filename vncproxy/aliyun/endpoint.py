@@ -18,7 +18,9 @@ _PORTS = {"https": 443, "http": 80}
 class Endpoint:
     """Scheme, host and port of the API.
 
-    Args: host - without brackets; by_region - the region is in its name.
+    Args:
+        host: Without brackets.
+        by_region: The region is in its name.
     """
 
     secure: bool
@@ -33,7 +35,11 @@ class Endpoint:
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:
-        """The endpoint as configured. Raises: ValueError, in words that don't repeat it."""
+        """The endpoint as configured.
+
+        Raises:
+            ValueError: In words that don't repeat it.
+        """
         parts = urlsplit(text)
         host = parts.hostname or ""
         if parts.scheme not in _PORTS or not host:

@@ -1,4 +1,4 @@
-"""What an error of the ECS API means: which kind, and what to tell people.
+"""What an error of the ECS API means: its kind, and its text for people.
 
 The table is design.md's, "Errors of the cloud". Codes are matched by prefix and not by status:
 throttling, for one, is mostly a 400. Source: ECS API reference, error codes of
@@ -124,9 +124,12 @@ def refused(
 ) -> CloudError:
     """The error for an answer of the API that carries a code.
 
-    Args: status - HTTP status, which decides only where the code doesn't; code - as answered: it is
-    repeated only if it is harmless; action - the API action, as the RAM policy names it;
-    retry_after_s - what the cloud asked to wait.
+    Args:
+        status: HTTP status, which decides only where the code doesn't.
+        code: As answered: it is repeated only if it is harmless.
+        action: The API action, as the RAM policy names it.
+        request_id: The cloud's, for the log.
+        retry_after_s: What the cloud asked to wait.
     """
     safe = safe_cloud_code(code)
     for row in _ROWS:
@@ -159,12 +162,21 @@ def transient(text: str, retry_after_s: float | None = None) -> CloudError:
 
 
 def permanent(text: str, code: str = "") -> CloudError:
-    """An error that trying again doesn't help. Args: code - a word of ours for the close reason."""
+    """An error that trying again doesn't help.
+
+    Args:
+        text: One sentence for people.
+        code: A word of ours for the close reason.
+    """
     return CloudError(text, CloudErrorKind.PERMANENT, code=code)
 
 
 def off_limits(why: str) -> str:
-    """What is said of a VncUrl that isn't dialled. Args: why - what it leads to."""
+    """The text about a VncUrl that isn't dialled.
+
+    Args:
+        why: What it leads to, such as "this machine itself".
+    """
     return (
         f"The cloud's VncUrl leads to {why}, where no gateway of the cloud is: it isn't dialled. "
         "See who answers as the ECS API, and what the name service here says."

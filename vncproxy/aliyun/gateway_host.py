@@ -1,8 +1,9 @@
 """Where a VncUrl may lead: not to this machine, to its own network segment or to its metadata.
 
-Whoever answers as the API names the host that is dialled. Without this, an answer that isn't the
-cloud's could reach what listens on loopback only, or the service that gives out the machine's
-credentials. Names are looked up here, and what was looked at is what is connected to.
+The API's answer names the host that is dialled. Without this check, a forged answer could make the
+daemon connect to what listens on loopback only, or to the service that gives out the machine's
+credentials. Names are resolved here, and the addresses that were checked are those that are
+connected to: a second look-up could give others (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _COMPATIBLE = IPv6Network("::/96")
 def why_off_limits(host: str) -> str | None:
     """Why nothing is dialled by this name or address, in words; None: it may be looked up.
 
-    Args: host - in any spelling that the system's resolver takes for an address.
+    Args:
+        host: In any spelling that the system's resolver takes for an address.
     """
     bare = host.strip("[]").rstrip(".").lower()
     address = _address(bare)

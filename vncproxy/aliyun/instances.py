@@ -1,4 +1,4 @@
-"""ECS instances as DescribeInstances tells of them, and the ids that may be sent.
+"""ECS instances as DescribeInstances lists them, and the ids that may be sent.
 
 Source: ECS API reference, DescribeInstances.
 """
@@ -22,8 +22,10 @@ _REGION_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 class EcsInstance:
     """One instance.
 
-    Args: status - Pending, Running, Starting, Stopping or Stopped; os_type - windows or linux;
-    os_name - for people; fields that the cloud left out are empty.
+    Args:
+        status: Pending, Running, Starting, Stopping or Stopped.
+        os_type: Windows or linux.
+        os_name: For people; fields that the cloud left out are empty.
     """
 
     id: str
@@ -44,7 +46,9 @@ class EcsInstance:
 def instance_of(row: object, region: str) -> EcsInstance | None:
     """The instance in one row of the answer, or None if the row has no proper id.
 
-    Args: region - where it was asked for, if the row doesn't say.
+    Args:
+        row: One element of the answer's Instances.Instance.
+        region: Where it was asked for, if the row doesn't say.
     """
     if not isinstance(row, dict):
         return None
@@ -64,7 +68,11 @@ def instance_of(row: object, region: str) -> EcsInstance | None:
 
 
 def check_instance_id(instance_id: str) -> None:
-    """Let only harmless ids reach a request. Raises: CloudError (permanent)."""
+    """Let only harmless ids reach a request.
+
+    Raises:
+        CloudError: Permanent; it isn't an instance id.
+    """
     if not _INSTANCE_ID.fullmatch(instance_id):
         raise permanent(
             "This isn't an instance id, such as i-bp1xxxxxxxxxxxxxxxxx. "
@@ -73,7 +81,11 @@ def check_instance_id(instance_id: str) -> None:
 
 
 def check_region(region: str) -> None:
-    """Let only harmless regions reach a request and a host's name. Raises: CloudError."""
+    """Let only harmless regions reach a request and a host's name.
+
+    Raises:
+        CloudError: Permanent; it isn't a region id.
+    """
     if not _REGION_ID.fullmatch(region):
         raise permanent(
             "This isn't a region id, such as cn-hangzhou. Correct it in the configuration."

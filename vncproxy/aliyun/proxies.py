@@ -3,7 +3,7 @@
 One that can't be used is a wrong configuration, found at the start: nothing would work.
 
 Used for the API and for the upstream WebSocket alike. Loopback and the metadata address never go
-through a proxy, whatever the environment says.
+through a proxy, whatever the environment names.
 """
 
 from __future__ import annotations
@@ -42,7 +42,12 @@ _FORBIDDEN = 403
 
 @dataclass(slots=True)
 class _LastRefusal:
-    """When a proxy refused its login. Args: status - HTTP's; at_s - by the proxy's clock."""
+    """When a proxy refused its login.
+
+    Args:
+        status: HTTP's.
+        at_s: By the proxy's clock.
+    """
 
     status: int = 0
     at_s: float = float("-inf")
@@ -52,9 +57,12 @@ class _LastRefusal:
 class Proxy:
     """A proxy to CONNECT through.
 
-    Args: secure - whether the proxy itself is spoken to by TLS; authorization - the value of
-    Proxy-Authorization, or None; it is never printed; variable - of the environment, which names
-    it; clock - monotonic seconds; socks - whether it speaks SOCKS 5 instead of HTTP.
+    Args:
+        secure: Whether the proxy itself is spoken to by TLS.
+        authorization: The value of Proxy-Authorization, or None; it is never printed.
+        variable: Of the environment, which names it.
+        clock: Monotonic seconds.
+        socks: Whether it speaks SOCKS 5 instead of HTTP.
     """
 
     host: str
@@ -92,7 +100,7 @@ class Proxy:
 
     @property
     def named(self) -> str:
-        """How people are told of it: by the variable that names it, and its host and port."""
+        """Its name in messages: the variable that names it, and its host and port."""
         return f"the proxy that {self.variable} names ({self._place})"
 
     @property
@@ -101,9 +109,11 @@ class Proxy:
         return f"{host}:{self.port}"
 
     def refused(self, status: int, target: str) -> str | None:
-        """What to do, in a sentence, if the proxy's answer is no for good; None: it may be weather.
+        """A sentence on what to do, if the proxy refuses for good; None: it may be a passing fault.
 
-        Args: status - HTTP's; target - host and port that were to be reached.
+        Args:
+            status: HTTP's.
+            target: Host and port that were to be reached.
         """
         if status in _LOGIN_REFUSED:
             self._last.status, self._last.at_s = status, self.clock()
@@ -150,7 +160,12 @@ class EnvironmentProxies:
     ) -> None:
         """Read the variables, the lower-case ones first, as other programs do.
 
-        Args: clock - monotonic seconds. Raises: ConfigError for a proxy that can't be used.
+        Args:
+            environ: The process's environment.
+            clock: Monotonic seconds.
+
+        Raises:
+            ConfigError: For a proxy that can't be used.
         """
         self._secure = _proxy(environ, "https_proxy", clock)
         self._plain = _proxy(environ, "http_proxy", clock)
@@ -166,14 +181,17 @@ class EnvironmentProxies:
 
     @property
     def passwords(self) -> set[str]:
-        """What the proxies are logged in to with, for whoever hides it."""
+        """The proxies' passwords, to be hidden in the log."""
         logins = [p.authorization for p in (self._secure, self._plain) if p and p.authorization]
         return {_login(login).partition(":")[2] for login in logins}
 
     def proxy_for(self, host: str, port: int, *, secure: bool) -> Proxy | None:
         """The proxy for a connection to this host, or None to connect directly.
 
-        Args: secure - whether the connection is https or wss.
+        Args:
+            host: The host's name or address.
+            port: Its TCP port.
+            secure: Whether the connection is https or wss.
         """
         proxy = self._secure if secure else self._plain
         if proxy is None or is_loopback(host) or host == METADATA_HOST:
@@ -214,7 +232,7 @@ class _UnusableError(Exception):
 
 
 def _parsed(value: str, variable: str, clock: Callable[[], float]) -> Proxy:
-    """Raises: _UnusableError."""
+    """The proxy that a variable's value names, or `_UnusableError`."""
     try:
         parts = urlsplit(value)
         host = parts.hostname or ""

@@ -24,7 +24,7 @@ REGIONS = frozenset(
 
 
 def nearest_region(region: str) -> str | None:
-    """The listed region that is meant by one that isn't listed, or None. It is a guess."""
+    """The listed region closest in spelling to one that isn't listed, or None. It is a guess."""
     if region in REGIONS:
         return None
     return next(iter(get_close_matches(region, sorted(REGIONS), n=1, cutoff=0.5)), None)

@@ -19,7 +19,8 @@ _EMPTY_BODY_SHA256 = hashlib.sha256(b"").hexdigest()
 def canonical_query(parameters: Mapping[str, str]) -> str:
     """The query as it is signed, and as it is sent, so that both sides see the same bytes.
 
-    RFC 3986 encoding (a space is %20, never +), sorted by name.
+    RFC 3986 encoding (a space is %20, never +), sorted by name. A parameter that is encoded
+    differently on the two sides gives another hash, and SignatureDoesNotMatch.
     """
     return "&".join(f"{_encoded(name)}={_encoded(parameters[name])}" for name in sorted(parameters))
 
@@ -39,10 +40,20 @@ def signed_headers(
 ) -> dict[str, str]:
     """The headers that make one call valid, once.
 
-    Args: host - as in the Host header, with the port unless it is the scheme's own;
-    security_token - only with temporary (STS) keys; date - by `timestamp`, within 15 minutes of the
-    cloud's clock; nonce - never used before.
-    Returns: host, x-acs-* and Authorization. They hold secrets: never log them.
+    Args:
+        method: HTTP's.
+        host: As in the Host header, with the port unless it is the scheme's own.
+        action: The API action.
+        version: The API's, as in 2014-05-26.
+        parameters: Of the action; they go into the query.
+        access_key_id: Whose signature it is.
+        access_key_secret: What it is made with.
+        security_token: Only with temporary (STS) keys.
+        date: By `timestamp`, within 15 minutes of the cloud's clock.
+        nonce: Never used before.
+
+    Returns:
+        host, x-acs-* and Authorization. They hold secrets: never log them.
     """
     headers = {
         "host": host,
@@ -55,6 +66,10 @@ def signed_headers(
     if security_token:
         headers["x-acs-accesskey-id"] = access_key_id
         headers["x-acs-security-token"] = security_token
+    # What is signed has six lines: method, path, query, headers (each with a line end of its own),
+    # their names, hash of the body. The server builds the same from the request and compares, so
+    # order and line ends matter. Host is among the headers: a call that was signed for one region's
+    # endpoint can't be sent to another.
     names = sorted(headers)
     signed_names = ";".join(names)
     lines = "".join(f"{name}:{headers[name].strip()}\n" for name in names)
@@ -70,7 +85,11 @@ def signed_headers(
 
 
 def timestamp(unix_s: float) -> str:
-    """A moment as x-acs-date wants it. Args: unix_s - seconds since 1970."""
+    """A moment as x-acs-date wants it.
+
+    Args:
+        unix_s: Seconds since 1970.
+    """
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

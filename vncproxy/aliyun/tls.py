@@ -28,8 +28,11 @@ it wants, TLS 1.2 says handshake failure. Source: RFC 8446, section 6.2; OpenSSL
 def client_context(ca_file: Path | None) -> ssl.SSLContext:
     """Verifies against the system's certificates and, if given, those of ca_file too.
 
-    Args: ca_file - PEM, one or more certificates. It reads files: not for the hot path.
-    Raises: ConfigError when ca_file can't be read or holds no certificate.
+    Args:
+        ca_file: PEM, one or more certificates.
+
+    Raises:
+        ConfigError: When ca_file can't be read or holds no certificate.
     """
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -57,9 +60,10 @@ def client_context(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def refusal_by_alert(fault: BaseException | None) -> str | None:
-    """What the TLS alert says by which the other side refused us for good, or None.
+    """The name of the TLS alert by which the other side refused us for good, or None.
 
-    Args: fault - as a library raised it, the alert perhaps somewhere below.
+    Args:
+        fault: As a library raised it; the alert may be in its chain of causes.
     """
     seen: set[int] = set()
     while fault is not None and id(fault) not in seen:
@@ -72,7 +76,12 @@ def refusal_by_alert(fault: BaseException | None) -> str | None:
 
 
 def refused_in_words(whose: str, alert: str) -> str:
-    """What an alert of `refusal_by_alert` means and what to do. Args: whose - who sent it."""
+    """What an alert of `refusal_by_alert` means and what to do.
+
+    Args:
+        whose: Who sent it.
+        alert: As `refusal_by_alert` gives it.
+    """
     return (
         f"TLS was refused by {whose}, or by what inspects TLS on the way (alert: {alert}). It may "
         "want a certificate of this machine, which vncproxy doesn't have: let vncproxy's "

@@ -28,7 +28,11 @@ _DATED = {9, 10}
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """No answer. Args: word - for the log and the metrics, such as `timeout`."""
+    """There was no answer.
+
+    Args:
+        word: For the log and the metrics, such as `timeout`.
+    """
 
     word: str
     error: CloudError
@@ -47,9 +51,17 @@ async def exchange(
 ) -> Answer | Failure:
     """The answer to one request without a body, or why there is none.
 
-    Redirects aren't followed, answers aren't compressed. Args: session - a SOCKS proxy's own, where
-    `proxy` is one; url - encoded already, sent as it is; timeout_s - at most for all of it;
-    max_bytes - a longer answer is a failure.
+    Redirects aren't followed, answers aren't compressed.
+
+    Args:
+        session: A SOCKS proxy's own, where `proxy` is one.
+        method: HTTP's.
+        url: Encoded already, sent as it is.
+        headers: Of the request, those of the signature included.
+        ssl_context: For TLS with the API and with an https proxy.
+        proxy: Which the request goes through; None: it goes directly.
+        timeout_s: At most for all of it.
+        max_bytes: A longer answer is a failure.
     """
     failure: Failure
     if proxy is not None and (why := proxy.standing_refusal) is not None:

@@ -30,11 +30,10 @@ class VncUrl:
 
     __slots__ = ("__text", "asked_at", "host", "port", "secure")
 
-    def __init__(self, text: str, parts: SplitResult, port: int, asked_at: float) -> None:
-        """Keep what `decode` has checked."""
+    def __init__(self, text: str, url: SplitResult, port: int, asked_at: float) -> None:
         self.__text = text
-        self.host: str = parts.hostname or ""
-        self.secure: bool = parts.scheme == "wss"
+        self.host: str = url.hostname or ""
+        self.secure: bool = url.scheme == "wss"
         self.port = port
         self.asked_at = asked_at
 
@@ -42,9 +41,13 @@ class VncUrl:
     def decode(cls, answer: object, asked_at: float) -> VncUrl:
         """The VncUrl in the cloud's answer.
 
-        Args: answer - the value of VncUrl in the JSON; asked_at - monotonic seconds when it was
-        asked for: its life is counted from there, to be on the safe side.
-        Raises: CloudError (transient) when it is no usable ws:// or wss:// URL.
+        Args:
+            answer: The value of VncUrl in the JSON.
+            asked_at: Monotonic seconds when it was asked for: its life is counted from there, to be
+                on the safe side.
+
+        Raises:
+            CloudError: Transient; it is no usable ws:// or wss:// URL.
         """
         if not isinstance(answer, str):
             raise _unusable("it is not a text")
@@ -77,7 +80,6 @@ class VncUrl:
         return self.asked_at + url_ttl_s
 
     def __repr__(self) -> str:
-        """Hides the URL."""
         return "<VncUrl hidden>"
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
@@ -92,7 +94,13 @@ def official_page_url(
 
     The VncUrl goes in encoded once, which is exactly the form the cloud answered and its
     documentation shows (`vncUrl=ws%3A%2F%2F…`): the page decodes it once, and `s=` stays encoded.
-    Args: prefix - with or without the question mark; password - None leaves it out.
+
+    Args:
+        prefix: With or without the question mark.
+        vnc_url: A fresh one.
+        instance_id: Whose console it is.
+        windows: Whether it runs Windows, for the page's keyboard.
+        password: None leaves it out.
     """
     fields = {
         "vncUrl": vnc_url.reveal(),

@@ -20,7 +20,13 @@ from vncproxy.errors import AuditError
 
 @dataclass(frozen=True, slots=True)
 class _Tail:
-    """The end of a file. Args: event - of the last record; rubble - what follows that."""
+    """The end of a file.
+
+    Args:
+        event: Of the last record.
+        rubble: The bytes after it, which are no record.
+        line_end_missing: Whether the last record ends without its line end.
+    """
 
     head: Head
     event: str | None = None
@@ -34,8 +40,13 @@ class AuditFile:
     def __init__(self, path: Path, head: Head | None = None) -> None:
         """Open or make it.
 
-        Args: head - the chain goes on from there, as when another file is full; else from what
-        stands in the file. Raises: AuditError.
+        Args:
+            path: Where the file is.
+            head: The chain goes on from there, as when another file is full; else from what stands
+                in the file.
+
+        Raises:
+            AuditError: The audit can't be written.
         """
         self.path = path
         self._descriptor = _opened(path)
@@ -68,7 +79,8 @@ class AuditFile:
     def begun(cls, path: Path) -> AuditFile:
         """A file with nothing in it yet, for a chain that comes from another one: set `head`.
 
-        Raises: AuditError - something is in it already, or it can't be used.
+        Raises:
+            AuditError: Something is in it already, or it can't be used.
         """
         file = cls(path)
         if file.is_empty:
@@ -94,8 +106,9 @@ class AuditFile:
     def append(self, entry: Entry, time_s: float) -> None:
         """Write one record after the others; it is safe only after `sync`.
 
-        Raises: OSError - nothing of it was written. Once its first byte is in the file the record
-        counts as written, and `sync` sees to the rest.
+        Raises:
+            OSError: Nothing of it was written. Once its first byte is in the file the record counts
+                as written, and `sync` sees to the rest.
         """
         self._finish_line()
         line, head = encode(entry, self.head, time_s)
@@ -105,13 +118,17 @@ class AuditFile:
         self._unfinished = line[written:]
 
     def sync(self) -> None:
-        """Put everything on the disk. Raises: OSError."""
+        """Put everything on the disk.
+
+        Raises:
+            OSError: The file can't be read or written.
+        """
         self._finish_line()
         os.fsync(self._descriptor)
         self.unsynced = False
 
     def changed(self) -> str | None:
-        """What somebody else did to the file since the last write, in words; told once."""
+        """What another program did to the file since the last write, in words; each change once."""
         status = os.fstat(self._descriptor)
         size, _ = self._state
         if (status.st_size, status.st_mtime_ns) == self._state:
@@ -144,6 +161,8 @@ class AuditFile:
         os.close(self._descriptor)
 
     def _finish_line(self) -> None:
+        # A write may be short when the disk is nearly full. The chain has counted the record by
+        # then, so its rest must come before anything else: half a record would break the chain.
         while self._unfinished:
             self._unfinished = self._unfinished[self._write(self._unfinished) :]
 
@@ -173,6 +192,8 @@ class AuditFile:
             self._unfinished = b"\n"
 
     def _begin_after(self, tail: _Tail) -> None:
+        # Nothing is cut off: a record that a crash left unfinished gets its line end and a note
+        # with length and hash, by which a verification tells it from somebody's later change.
         left = tail.rubble
         if tail.line_end_missing:
             self._unfinished = b"\n"
@@ -231,6 +252,9 @@ def _lock(descriptor: int, path: Path) -> None:
 
 
 def _tail_of(descriptor: int, path: Path) -> _Tail:
+    # From the end backwards: the chain goes on at the last sound record, and what a crash left
+    # after it is noted and kept (`_begin_after`). Only so much is read, so that a start takes no
+    # longer with an old file.
     size = os.fstat(descriptor).st_size
     start = max(0, size - RUBBLE_MAX_BYTES)
     end = os.pread(descriptor, size - start, start)

@@ -22,7 +22,7 @@ import structlog
 
 from vncproxy.audit.file import AuditFile
 from vncproxy.audit.record import Entry, Event, Head
-from vncproxy.audit.writer import DAEMON_FAULT, AuditWriter, Job, Move, Outcome
+from vncproxy.audit.writer import DAEMON_FAULT, AuditWriter, Job, Outcome, Rotation
 from vncproxy.errors import AuditError
 
 _log = structlog.get_logger("vncproxy.audit")
@@ -303,7 +303,7 @@ class AuditLog:
         if not self._over.done():
             self._over.set_result(None)
 
-    def _went_on(self, move: Move, path: Path) -> None:
+    def _went_on(self, move: Rotation, path: Path) -> None:
         """The chain goes on in another file: the log has where the old one ends."""
         self._tell_records(move.written)
         self.head = move.ended

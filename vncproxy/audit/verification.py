@@ -13,14 +13,18 @@ from dataclasses import dataclass
 from vncproxy.audit.record import NO_HASH, Event, Head, Record, parse
 
 FINDINGS_MAX = 100
-"""More than this are counted, not told."""
+"""More than this are counted, not listed."""
 RUBBLE_MAX_BYTES = 1024 * 1024
 """Bytes that are no record; the daemon accepts no more of them at the end of its file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to know. Args: line - counted from 1; 0: the file as a whole."""
+    """One thing to know.
+
+    Args:
+        line: Counted from 1; 0: the file as a whole.
+    """
 
     line: int
     text: str
@@ -34,9 +38,14 @@ class Finding:
 class Verdict:
     """What became of a file.
 
-    Args: records - how many it has; head - the chain's end; behind_head - how many records follow
-    the head that was asked for, None if none was asked for or it isn't there; problems - where the
-    chain is broken; untold - further ones; notes - what the daemon itself noted about the file.
+    Args:
+        records: How many it has.
+        head: The chain's end.
+        behind_head: How many records follow the head that was asked for, None if none was asked for
+            or it isn't there.
+        problems: Where the chain is broken.
+        untold: How many further problems there are.
+        notes: What the daemon itself noted about the file.
     """
 
     records: int
@@ -55,8 +64,9 @@ class Verdict:
 def verify(lines: Iterable[bytes], head: str | None = None) -> Verdict:
     """Follow the chain.
 
-    Args: lines - with their line ends, as a binary file gives them; head - the hash of a record
-    that must be there, from the journal.
+    Args:
+        lines: With their line ends, as a binary file gives them.
+        head: The hash of a record that must be there, from the journal.
     """
     reader = _Reader(head)
     for number, line in enumerate(lines, start=1):

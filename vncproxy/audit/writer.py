@@ -1,6 +1,6 @@
 """Batches of records to the audit's file, and what became of each. For one thread, which may block.
 
-Also looks after the file: what others did to it is recorded, and a file that was moved away, or
+Also watches the file: what other programs did to it is recorded, and a file that was moved away, or
 whose place is another one from now on, is exchanged for a new one when somebody asks for that.
 """
 
@@ -30,7 +30,11 @@ DAEMON_FAULT = "a fault of the daemon, which its log describes"
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """Records that are written one after the other. Args: done - None: nobody waits for it."""
+    """Records that are written one after the other.
+
+    Args:
+        done: Set once they are on the disk; None: nobody waits for it.
+    """
 
     entries: tuple[Entry, ...]
     time_s: float
@@ -41,10 +45,16 @@ class Job:
 class Outcome:
     """What became of a batch.
 
-    Args: written - what is in the file now, with its number; safe - jobs that are on the disk;
-    failed - jobs that somebody waited for in vain; left - jobs to be tried again; spoilt - jobs
-    that can't be written, by a fault of the daemon, with it; problem - why not all others are safe,
-    in words; cause - the same for the log; troubles - what others did to the file.
+    Args:
+        written: What is in the file now, with its number.
+        head: The chain's end.
+        safe: Jobs that are on the disk.
+        failed: Jobs that aren't, and whose callers wait: they get the problem.
+        left: Jobs that aren't, and that are tried again.
+        spoilt: Jobs that can't be written by a fault of the daemon, each with the exception.
+        problem: Why jobs are in `failed` or `left`, in words.
+        cause: The same as an exception, for the log.
+        troubles: What other programs did to the file.
     """
 
     head: Head
@@ -59,10 +69,13 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """What came of going on in another file.
+class Rotation:
+    """The audit went on in another file.
 
-    Args: ended - in which the old file ends; head - of the new one; written - as in `Outcome`.
+    Args:
+        ended: The head with which the old file ends.
+        head: That of the new one.
+        written: As in `Outcome`.
     """
 
     ended: Head
@@ -74,7 +87,12 @@ class AuditWriter:
     """Owns the open file."""
 
     def __init__(self, file: AuditFile, clock: Callable[[], float]) -> None:
-        """Args: clock - seconds since 1970, for the writer's own records."""
+        """Take over a file.
+
+        Args:
+            file: The open file, which the writer closes.
+            clock: Seconds since 1970, for the writer's own records.
+        """
         self._file = file
         self._clock = clock
         self._notes = deque(file.notes)
@@ -95,7 +113,7 @@ class AuditWriter:
         spoilt: list[tuple[Job, Exception]] = []
         fault: Exception | None = None
         try:
-            self._look_after_file(troubles)
+            self._check_file(troubles)
             while self._notes:
                 self._append(self._notes[0], self._clock(), written)
                 self._notes.popleft()
@@ -106,7 +124,7 @@ class AuditWriter:
                 except OSError:
                     raise
                 except Exception as error:
-                    # The others mustn't wait for one that will never be written.
+                    # It will never be written: the others mustn't wait behind it.
                     spoilt.append((rest.popleft(), error))
                 else:
                     taken.append(rest.popleft())
@@ -128,8 +146,9 @@ class AuditWriter:
     def reopen(self) -> None:
         """Go on in a new file if this one was moved away.
 
-        Raises: AuditError - what is in its place can't be used, or the old file isn't safe: it
-        stays in use.
+        Raises:
+            AuditError: What is in its place can't be used, or the old file isn't safe: it stays in
+                use.
         """
         old = self._file
         if old.is_in_place:
@@ -138,11 +157,13 @@ class AuditWriter:
             old.sync()
         self._exchange(Event.ROTATED, "this file continues the one that was moved away")
 
-    def go_on_in(self, file: AuditFile) -> Move:
+    def go_on_in(self, file: AuditFile) -> Rotation:
         """Exchange the file for another, empty one; the old one says so at its end.
 
-        The new one's first record is on the disk when this returns. Raises: AuditError - the old
-        file stays in use, and the new one is given back.
+        The new one's first record is on the disk when this returns.
+
+        Raises:
+            AuditError: The old file stays in use, and the new one is given back.
         """
         old = self._file
         written: list[tuple[int, Entry]] = []
@@ -164,7 +185,7 @@ class AuditWriter:
         written.append((file.head.seq, entry))
         self._file, self._is_moved = file, False
         old.close()
-        return Move(ended, file.head, written)
+        return Rotation(ended, file.head, written)
 
     def close(self) -> None:
         """Give the file back."""
@@ -174,8 +195,10 @@ class AuditWriter:
         self._file.append(entry, time_s)
         written.append((self._file.head.seq, entry))
 
-    def _look_after_file(self, troubles: list[str]) -> None:
-        """Raises: AuditError - what is written would be lost."""
+    def _check_file(self, troubles: list[str]) -> None:
+        # A record in a removed file is lost, so a removed file is replaced at once. One that was
+        # moved, as logrotate does, keeps its records and is written to until `reopen`. What another
+        # program wrote is no reason to stop: a record notes it, which the chain then covers.
         file = self._file
         if file.is_gone:
             text = "the file before this one was removed while in use"
@@ -194,7 +217,7 @@ class AuditWriter:
         self._file = AuditFile(old.path, old.head)
         old.close()
         self._is_moved = False
-        # What the old file was still to be told has no place in the new one before this.
+        # The new file's first record says why it begins; notes meant for the old one come after it.
         self._notes.appendleft(Entry(event=event, text=text))
 
 

@@ -1,4 +1,4 @@
-"""Which daemon has which console: the cloud has one slot for each instance, whoever asks."""
+"""Which daemon has which console: the cloud allows one VNC session for each instance."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ RENEW_INTERVAL_S = LEASE_S / 3
 class Owner:
     """The daemon that has a console, as its users know it.
 
-    Args: name - for people; url - where its pages are, "" if that isn't known; pass_on - whether
-    ours go on there by themselves.
+    Args:
+        name: For people.
+        url: Where its pages are, "" if that isn't known.
+        pass_on: Whether ours go on there by themselves.
     """
 
     name: str
@@ -28,7 +30,7 @@ class Owner:
     pass_on: bool = False
 
     def refusal(self) -> ConsoleElsewhere:
-        """What a viewer is told that came to the wrong daemon."""
+        """The error for a viewer that came to the wrong daemon."""
         return ConsoleElsewhere(self.name, self.url, pass_on=self.pass_on)
 
 
@@ -36,7 +38,11 @@ class Ownership(Protocol):
     """Claims on consoles. Where nobody can be asked they are granted: the cloud's rule remains."""
 
     async def claim(self, instance_id: str) -> Owner | None:
-        """Take a console for this daemon. Returns: None - it is ours now; else who has it."""
+        """Take a console for this daemon.
+
+        Returns:
+            None if this daemon has it now, else the daemon that has it.
+        """
 
     async def owner(self, instance_id: str) -> Owner | None:
         """Which other daemon has a console; None: none, or none that is known."""
@@ -44,7 +50,8 @@ class Ownership(Protocol):
     async def renew(self, instance_ids: Collection[str]) -> dict[str, Owner]:
         """Go on holding these, to be repeated every `RENEW_INTERVAL_S`.
 
-        Returns: those that another daemon has meanwhile, and which.
+        Returns:
+            Those that another daemon has taken meanwhile, and which daemon.
         """
 
     async def release(self, instance_id: str) -> None:

@@ -36,17 +36,19 @@ class _Claim(msgspec.Struct, frozen=True):
 
 
 class SharedOwnership:
-    """See `Ownership`. While the server is away every claim is granted, and the log says so.
+    """See `Ownership`. While the server is away every claim is granted, which is logged.
 
-    Args: store - not closed by this; daemon_id - stable over restarts, so that a daemon that comes
-    back finds its own claims; name, url - of this daemon, for the others' users; pass_on - whether
-    this one's pages go on to theirs.
+    Args:
+        store: Not closed by this.
+        daemon_id: Stable over restarts, so that a daemon that comes back finds its own claims.
+        name: Of this daemon, for the others' users.
+        url: Of this daemon, for the others' users.
+        pass_on: Whether this one's pages go on to theirs.
     """
 
     def __init__(
         self, store: ValkeyStore, daemon_id: str, name: str, url: str, *, pass_on: bool = False
     ) -> None:
-        """Hold nothing."""
         self._store = store
         self._pass_on = pass_on
         self._mine = msgspec.json.encode(_Claim(daemon_id, name, url)).decode()
@@ -64,7 +66,7 @@ class SharedOwnership:
         """See `Ownership.owner`."""
         if self._away:
             return None
-        return (await self._ask("look", [instance_id])).get(instance_id)
+        return (await self._ask("owner", [instance_id])).get(instance_id)
 
     async def renew(self, instance_ids: Collection[str]) -> dict[str, Owner]:
         """See `Ownership.renew`."""

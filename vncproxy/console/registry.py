@@ -22,7 +22,7 @@ from vncproxy.console.session_recordings import check_recording
 from vncproxy.console.traffic import SAMPLE_INTERVAL_S
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
-from vncproxy.tasks import Tasks, looking
+from vncproxy.tasks import Tasks, run_periodically
 from vncproxy.throttle.budget import Usage
 from vncproxy.throttle.usages import usages
 
@@ -274,7 +274,7 @@ class Registry:
 
     async def watch_rates(self) -> None:
         """Sample what the consoles have counted, until cancelled."""
-        await looking("rates", SAMPLE_INTERVAL_S, self._sample_rates)
+        await run_periodically("rates", SAMPLE_INTERVAL_S, self._sample_rates)
 
     async def _sample_rates(self) -> None:
         at_s = time.monotonic()
@@ -300,7 +300,7 @@ class Registry:
 
     async def watch_claims(self) -> None:
         """Keep what is open this daemon's own, until cancelled."""
-        await looking("claims", RENEW_INTERVAL_S, self.renew_claims)
+        await run_periodically("claims", RENEW_INTERVAL_S, self.renew_claims)
 
     async def renew_claims(self) -> None:
         """Renew the claims of what is open; close what another daemon has taken meanwhile."""

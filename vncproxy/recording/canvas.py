@@ -35,7 +35,11 @@ class Canvas:
     """A screen of one size at a time; the pointer isn't drawn, since nobody knows where it was."""
 
     def __init__(self, opening: bytes) -> None:
-        """Black. Args: opening - a ServerInit, of which only the size counts."""
+        """Black.
+
+        Args:
+            opening: A ServerInit, of which only the size counts.
+        """
         self.image = Image.new("RGB", _SIZE.unpack_from(opening))
         self._stream = ServerStream(*self.image.size, NOVNC)
         self._pixels = Pixels(NOVNC)
@@ -57,7 +61,11 @@ class Canvas:
         return found
 
     def draw(self, rectangles: list[RectangleReceived]) -> None:
-        """Draw them. Raises: RecordingError - they can't be right."""
+        """Draw them.
+
+        Raises:
+            RecordingError: They are malformed.
+        """
         try:
             for rectangle in rectangles:
                 self._rectangle(rectangle)

@@ -89,7 +89,11 @@ class RecordingFile:
         self._chunk(layout.NOTE, what.encode(), time_ms, time_ms)
 
     def sync(self) -> None:
-        """Put what is in the file on the disk. Raises: OSError."""
+        """Put what is in the file on the disk.
+
+        Raises:
+            OSError: The file can't be read or written.
+        """
         os.fsync(self._descriptor)
         self.unsynced = False
 
@@ -100,8 +104,10 @@ class RecordingFile:
     def close(self, time_ms: int, *, gap: bool = False) -> str | None:
         """End the recording and close the file; what went wrong with that, if anything did.
 
-        Args: gap - what was shown up to here isn't all in the file, which is noted; if the disk has
-        no room for the note either, the file has no end.
+        Args:
+            time_ms: When it ended.
+            gap: What was shown up to here isn't all in the file, which is noted; if the disk has no
+                room for the note either, the file has no end.
         """
         problem = None
         try:

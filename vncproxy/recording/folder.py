@@ -27,7 +27,7 @@ from vncproxy.recording.layout import SUFFIX
 PROBE_BYTES = 4096
 TIDY_BYTES = 8 << 20
 TIDY_PART = 16
-"""After so much of one recording, or this part of what all may take, the limits are looked at."""
+"""After so much of one recording, or this part of what all may take, the limits are checked."""
 SESSION_PART = 4
 """One session's recording takes no more than this part of what all may take, so that nobody pushes
 out what was recorded before by staying on."""
@@ -76,8 +76,12 @@ class RecordingFolder:
     ) -> None:
         """Nothing is touched yet.
 
-        Args: max_bytes - of all recordings together; max_age_s - of one, from its last byte on;
-        removed - is told of each that was deleted for one of these, in whichever thread.
+        Args:
+            path: The folder.
+            max_bytes: Of all recordings together.
+            max_age_s: Of one, from its last byte on.
+            clock: Seconds since 1970.
+            removed: Called for each that was deleted for one of these, in any thread.
         """
         self.path = path
         self.tidy_bytes = min(TIDY_BYTES, max_bytes // TIDY_PART)
@@ -89,7 +93,11 @@ class RecordingFolder:
         self._lock = threading.Lock()
 
     def check_place(self) -> None:
-        """Make the folder if it is missing. Raises: RecordingError - it can't be used."""
+        """Make the folder if it is missing.
+
+        Raises:
+            RecordingError: It can't be used.
+        """
         try:
             with self._opened(make=True):
                 return
@@ -99,7 +107,8 @@ class RecordingFolder:
     def check(self) -> None:
         """Find out whether a recording could begin now, and make room for it.
 
-        Raises: RecordingError - it couldn't.
+        Raises:
+            RecordingError: None could.
         """
         self.probe()
         try:
@@ -109,7 +118,11 @@ class RecordingFolder:
             raise self.cannot(fault) from fault
 
     def probe(self) -> None:
-        """Find out whether it can be written to: by doing so. Raises: RecordingError - it can't."""
+        """Find out whether it can be written to: by doing so.
+
+        Raises:
+            RecordingError: It can't.
+        """
         name = f".probe-{secrets.token_hex(8)}"
         try:
             with self._opened(make=True) as folder:
@@ -126,8 +139,14 @@ class RecordingFolder:
     def create(self, started_at: float, instance: str, viewer: str) -> tuple[str, int]:
         """A new, empty, locked file's name and descriptor.
 
-        Args: started_at - seconds since 1970. Raises: OSError; RecordingError - the folder can't be
-        used.
+        Args:
+            started_at: Seconds since 1970.
+            instance: Part of the name.
+            viewer: Part of the name.
+
+        Raises:
+            OSError: The file can't be read or written.
+            RecordingError: The folder can't be used.
         """
         moment = datetime.fromtimestamp(started_at, UTC)
         name = f"{moment:%Y%m%dT%H%M%SZ}-{_plain(instance)}-{_plain(viewer)}{SUFFIX}"
@@ -144,7 +163,9 @@ class RecordingFolder:
     def tidy(self) -> bool:
         """Delete what is too old, then the oldest until the rest fits; whether it fits now.
 
-        Raises: OSError; RecordingError - the folder can't be used.
+        Raises:
+            OSError: The file can't be read or written.
+            RecordingError: The folder can't be used.
         """
         with self._lock, self._opened() as folder:
             found = sorted(_recordings(folder), key=lambda one: (one.changed_at, one.name))
@@ -162,7 +183,11 @@ class RecordingFolder:
             return left_bytes <= self._max_bytes
 
     def tidy_if_there(self) -> None:
-        """`tidy`, without making a folder that nobody needs. Raises: RecordingError."""
+        """`tidy`, without making a folder that nobody needs.
+
+        Raises:
+            RecordingError: The folder can't be used.
+        """
         try:
             self.tidy()
         except FileNotFoundError:
@@ -180,7 +205,9 @@ class RecordingFolder:
     def _opened(self, *, make: bool = False) -> Iterator[int]:
         """The folder's descriptor: it can't be exchanged while something is done in it.
 
-        Raises: OSError; RecordingError - others may write to it, or it is a link.
+        Raises:
+            OSError: The file can't be read or written.
+            RecordingError: Others may write to it, or it is a link.
         """
         if make:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

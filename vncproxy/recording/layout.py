@@ -1,6 +1,6 @@
 """The file of a recording: what a session's screen showed, so that it can be played and sought.
 
-It holds what a server says to a viewer (RFB's server messages), with times. No key, no pointer and
+It holds what a server sends to a viewer (RFB's server messages), with times. No key, no pointer and
 no clipboard text is ever in it. config/recording-format.md describes every byte of it; this is an
 outline. Times are milliseconds since the session began; numbers are big-endian.
 
@@ -62,8 +62,11 @@ WHOLE, CONTINUES, LAST = 1, 2, 4
 """Flags. Of a BLOK: its KEY records make the whole picture; nothing is missing between the block
 before and this one. Of a BLOK or a MORE: the gzip member ends with it."""
 
+# What follows SIGNATURE: version, length of the JSON, CRC-32; and what of it the CRC-32 covers.
 _START = struct.Struct(">HII")
 _SUMMED_START = struct.Struct(">HI")
+# A chunk's head: tag, flags, number, identity, first and last time, length, CRC-32 of the data;
+# then a CRC-32 of the head itself, so that a reader that seeks the next head isn't misled by data.
 _HEAD = struct.Struct(">4sB3xI8sQQII")
 _SUM = struct.Struct(">I")
 _RECORD = struct.Struct(">QBI")
@@ -73,7 +76,12 @@ RECORD_HEADER_BYTES = _RECORD.size
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose session it was. Args: started_at - UTC, ISO 8601; version - of vncproxy."""
+    """Whose session it was.
+
+    Args:
+        started_at: UTC, ISO 8601.
+        version: Vncproxy's.
+    """
 
     instance: str
     viewer: str
@@ -107,9 +115,15 @@ class Record:
 class Chunk:
     """The head of a chunk.
 
-    Args: tag - one of `TAGS`; flags - of `WHOLE`, `CONTINUES`, `LAST`; number - 0, 1, 2 … within
-    the file; identity - the file's, the same in each chunk; first_ms, last_ms - times of its first
-    and last record; length - of its data, in bytes; crc - CRC-32 of that.
+    Args:
+        tag: One of `TAGS`.
+        flags: Of `WHOLE`, `CONTINUES`, `LAST`.
+        number: 0, 1, 2 … within the file.
+        identity: The file's, the same in each chunk.
+        first_ms: Time of its first record.
+        last_ms: Time of its last record.
+        length: Of its data, in bytes.
+        crc: CRC-32 of that.
     """
 
     tag: bytes
@@ -137,8 +151,11 @@ def header_text(header: Header) -> bytes:
 def parse_start(beginning: bytes) -> tuple[Header, int] | None:
     """The header, and where the chunks begin; None if the beginning is damaged.
 
-    Args: beginning - at least the first `START_BYTES` and `HEADER_MAX_BYTES`, if there are so many.
-    Raises: RecordingError - it is whole, and of another version.
+    Args:
+        beginning: At least the first `START_BYTES` and `HEADER_MAX_BYTES`, if there are so many.
+
+    Raises:
+        RecordingError: It is whole, and of another version.
     """
     if len(beginning) < START_BYTES or not beginning.startswith(SIGNATURE):
         return None
@@ -174,7 +191,7 @@ def chunk(
     first_ms: int,
     last_ms: int,
 ) -> bytes:
-    """A chunk. Args: as `Chunk` has them."""
+    """A chunk's bytes, from the values that `Chunk` has."""
     crc = zlib.crc32(data)
     head = _HEAD.pack(tag, flags, number, identity, first_ms, last_ms, len(data), crc)
     return head + _SUM.pack(zlib.crc32(head)) + data
@@ -198,7 +215,11 @@ def record(time_ms: int, kind: Kind, slices: Sequence[bytes]) -> Iterator[bytes]
 
 
 def parse_record(head: bytes) -> tuple[int, Kind, int]:
-    """Time, kind and length of a record. Raises: RecordingError."""
+    """Time, kind and length of a record.
+
+    Raises:
+        RecordingError: It isn't a recording, or it is damaged.
+    """
     time_ms, kind, length = _RECORD.unpack(head)
     if kind not in Kind.__members__.values() or length > RECORD_MAX_BYTES:
         raise damaged()

@@ -44,7 +44,14 @@ class NovncForm:
     """One block of a recording."""
 
     def __init__(self, opening: bytes) -> None:
-        """Args: opening - the block's ServerInit. Raises: RecordingError - it is none."""
+        """Stand at a block's beginning.
+
+        Args:
+            opening: The block's ServerInit.
+
+        Raises:
+            RecordingError: It isn't a ServerInit.
+        """
         try:
             width, height = struct.unpack_from(">HH", opening)
             pixel_format = PixelFormat.unpack(opening[_SIZE_BYTES : _SIZE_BYTES + formats.SIZE])
@@ -59,7 +66,11 @@ class NovncForm:
         self._raw: RawStrips | None = None
 
     def translated(self, data: bytes) -> bytes:
-        """Whole messages, translated. Raises: RecordingError - they aren't whole messages."""
+        """Whole messages, translated.
+
+        Raises:
+            RecordingError: They aren't whole messages.
+        """
         out: list[bytes] = []
         for event in self._stream.feed(data):
             self._take(event, out)
@@ -100,7 +111,7 @@ class NovncForm:
             self._rectangles.append(rectangle)
 
     def _rectangle(self, rect: RectangleReceived) -> bytes | None:
-        """Raises: ValueError, IndexError, struct.error, zlib.error for what can't be right."""
+        # ValueError, IndexError, struct.error and zlib.error mean a rectangle that can't be right.
         encoding = rect.encoding
         data: bytes
         if encoding in _AS_THEY_ARE:

@@ -21,7 +21,12 @@ class Pixels:
     """Of one format and, if that has one, of one colour map."""
 
     def __init__(self, pixel_format: PixelFormat, colour_map: bytes = b"") -> None:
-        """Args: colour_map - SetColourMapEntries as on the wire; missing colours are black."""
+        """Prepare for a format.
+
+        Args:
+            pixel_format: That of the pixels.
+            colour_map: SetColourMapEntries as on the wire; missing colours are black.
+        """
         self.bytes_per_pixel = pixel_format.bytes_per_pixel
         self.packed = pixel_format.tpixel_bytes == 3
         """Whether Tight's pixels are red, green and blue already."""

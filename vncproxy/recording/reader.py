@@ -33,8 +33,11 @@ UNKNOWN = Header(instance="unknown", viewer="", user="unknown", started_at="")
 class Block:
     """Where a block is.
 
-    Args: offset - of its BLOK chunk, in bytes; time_ms - when it begins; whole - its KEY records
-    make the whole picture; continues - nothing is missing between the block before and this one.
+    Args:
+        offset: Of its BLOK chunk, in bytes.
+        time_ms: When it begins.
+        whole: Its KEY records make the whole picture.
+        continues: Nothing is missing between the block before and this one.
     """
 
     offset: int
@@ -45,7 +48,11 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that happened. Args: what - one of `layout.NOTES`."""
+    """Something that happened.
+
+    Args:
+        what: One of `layout.NOTES`.
+    """
 
     time_ms: int
     what: str
@@ -60,22 +67,31 @@ class Damage:
 
 
 class Recording:
-    """An open file, and what is where in it. `close` gives the file back.
+    """An open recording, to be played and sought. `close` closes the file.
 
-    header - whose session it was; known - whether the file still says so, else it is `UNKNOWN`;
-    whole - it has its end; duration_ms - how long it is; blocks - where playing can begin; notes -
-    what happened; damage - what isn't as it was written.
+    Attributes:
+        header: Whose session it was.
+        known: Whether the header could be read; else it is `UNKNOWN`.
+        whole: Whether the recording has its proper end.
+        duration_ms: How long it is.
+        blocks: Where playing can begin.
+        notes: What happened: lost links, gaps.
+        damage: The times of which the file doesn't show what it did when it was written.
     """
 
     def __init__(self, path: Path, *, check: bool = True) -> None:
         """Open it.
 
-        Args: check - read all of it and hold it against its checksums; else only what is where is
-        read. Raises: RecordingError - it can't be read, or is no recording.
+        Args:
+            path: The file.
+            check: Read all of it and check the checksums; else only the chunks' heads are read.
+
+        Raises:
+            RecordingError: It can't be read, or is no recording.
         """
         self._path = path
         try:
-            # A pipe would let nobody read before somebody writes.
+            # Opening a named pipe without O_NONBLOCK would wait for a writer.
             self._file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as fault:
             raise self._cannot_be_read(fault) from fault
@@ -102,19 +118,19 @@ class Recording:
     def _open(self, *, check: bool) -> None:
         beginning = os.pread(self._file, layout.START_BYTES + layout.HEADER_MAX_BYTES, 0)
         found = layout.parse_start(beginning)
-        survey = _Survey(self._file, self.size_bytes, check=check)
-        survey.run(None if found is None else found[1])
-        header = found[0] if found is not None else survey.header
-        if found is None and survey.identity is None:
+        scan = _ChunkScan(self._file, self.size_bytes, check=check)
+        scan.run(None if found is None else found[1])
+        header = found[0] if found is not None else scan.header
+        if found is None and scan.identity is None:
             raise RecordingError("This is no recording of vncproxy, or nothing of it is left.")
         self.known = header is not None
         self.header: Header = header or UNKNOWN
-        self.whole = survey.ended
-        self.duration_ms = survey.duration_ms
-        self.blocks = tuple(survey.blocks)
-        self.notes = tuple(survey.notes)
-        self.damage = survey.damage
-        self._identity = survey.identity
+        self.whole = scan.ended
+        self.duration_ms = scan.duration_ms
+        self.blocks = tuple(scan.blocks)
+        self.notes = tuple(scan.notes)
+        self.damage = scan.damage
+        self._identity = scan.identity
 
     @property
     def gaps(self) -> int:
@@ -127,7 +143,11 @@ class Recording:
         return self.whole and self.gaps == 0 and not self.damage
 
     def sha256(self) -> str:
-        """Of the file as long as it was when it was opened. Raises: RecordingError."""
+        """Of the file as long as it was when it was opened.
+
+        Raises:
+            RecordingError: It isn't a recording, or it is damaged.
+        """
         digest = hashlib.sha256()
         try:
             for at in range(0, self.size_bytes, _READ_BYTES):
@@ -147,7 +167,8 @@ class Recording:
     def records(self, number: int) -> Iterator[Record]:
         """The records of a block, one by one.
 
-        Raises: RecordingError - the file is damaged here; what came before is right.
+        Raises:
+            RecordingError: The file is damaged here; what came before is right.
         """
         inflater = zlib.decompressobj(_GZIP)
         held = bytearray()
@@ -168,7 +189,8 @@ class Recording:
     def _packed(self, offset: int) -> Iterator[tuple[bytes, bool]]:
         """What the chunks of one block hold, and whether its member ends there.
 
-        Raises: RecordingError - one of them is damaged, or gone.
+        Raises:
+            RecordingError: One of them is damaged, or gone.
         """
         wanted = None
         while (chunk := self._chunk(offset)) is not None:
@@ -188,7 +210,8 @@ class Recording:
     def _chunk(self, offset: int) -> Chunk | None:
         """The chunk that begins there; None if the file was cut before its end.
 
-        Raises: RecordingError - what is there is none.
+        Raises:
+            RecordingError: What is there is none.
         """
         head = os.pread(self._file, layout.CHUNK_HEADER_BYTES, offset)
         if len(head) < layout.CHUNK_HEADER_BYTES:
@@ -207,11 +230,17 @@ class Recording:
         return data
 
 
-class _Survey:
-    """What is where in a file, and what of it is damaged."""
+class _ChunkScan:
+    """One pass over a file's chunks: where blocks begin, what was noted, what is damaged."""
 
     def __init__(self, file: int, size_bytes: int, *, check: bool) -> None:
-        """Args: file - its descriptor; check - hold all data against their checksums."""
+        """Scan nothing yet.
+
+        Args:
+            file: Its descriptor.
+            size_bytes: How much of the file is read.
+            check: Read all data and check the checksums.
+        """
         self.identity: bytes | None = None
         self.header: Header | None = None
         self.ended = False
@@ -228,13 +257,17 @@ class _Survey:
 
     @property
     def damage(self) -> tuple[Damage, ...]:
-        """What isn't known."""
+        """The times that are missing, up to the end where the last gap has none."""
         if self._broken_from_ms is None:
             return tuple(self._damage)
         return (*self._damage, Damage(self._broken_from_ms, self.duration_ms))
 
     def run(self, at: int | None) -> None:
-        """Follow the chunks. Args: at - where the first one should begin, if that is known."""
+        """Follow the chunks.
+
+        Args:
+            at: Where the first one should begin, if that is known.
+        """
         if at is None:
             self._broke()
             at = 0
@@ -273,7 +306,7 @@ class _Survey:
     def _next_head(self, at: int) -> int | None:
         """Where the next chunk begins; None if there is no other."""
         while at < self._size_bytes:
-            # With what a head that begins at the end of the piece goes on with.
+            # Overlapping pieces: a head may begin in one and end in the next.
             piece = os.pread(self._file, _READ_BYTES + layout.CHUNK_HEADER_BYTES - 1, at)
             for found in _TAG.finditer(piece):
                 head = piece[found.start() : found.start() + layout.CHUNK_HEADER_BYTES]
@@ -287,7 +320,8 @@ class _Survey:
         intact = not self._check or self._sum(at, chunk) == chunk.crc
         if chunk.tag == layout.BLOCK:
             whole, continues = chunk.flags & layout.WHOLE, chunk.flags & layout.CONTINUES
-            # Nobody can begin at what is damaged at its beginning.
+            # A player can't begin at a block whose first chunk is damaged. The damage lasts until
+            # the next block with a whole picture: what comes before that builds on what is lost.
             whole = whole and intact
             if self._broken_from_ms is not None:
                 continues = False
@@ -311,7 +345,7 @@ class _Survey:
             self._broken_from_ms = self._right_until_ms
 
     def _read(self, at: int, chunk: Chunk) -> bytes:
-        # Notes and headers are short; whatever a file claims, no more is read.
+        # Notes and headers are short, whatever length a damaged file claims.
         length = min(chunk.length, layout.HEADER_MAX_BYTES)
         return os.pread(self._file, length, at + layout.CHUNK_HEADER_BYTES)
 

@@ -86,7 +86,7 @@ class Recordings:
     async def _watch_disk(self) -> None:
         while True:
             for writer in self._writers:
-                writer.look()
+                writer.check_delay()
             await asyncio.sleep(LOOK_INTERVAL_S)
 
     async def _watch_age(self) -> None:

@@ -1,9 +1,9 @@
 """Writes one recording in a thread of its own: the event loop never waits for the disk.
 
-What waits is bounded in bytes. When the disk is too slow, full or broken, `has_room` says so; what
+What waits is bounded in bytes. When the disk is too slow, full or broken, `has_room` is False; what
 comes then must be left out, and when there is room again the recording goes on with a new block.
-A disk that doesn't answer holds up the thread, so whoever made the writer has to `look` every so
-often: then that is told within `LATE_S`.
+A disk that doesn't answer holds up the thread, which can't report that itself: so the owner calls
+`check_delay` every second or so, and the listener hears of it within `LATE_S`.
 """
 
 from __future__ import annotations
@@ -31,14 +31,18 @@ FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 300.0
 """Between two tries to go on after the disk has failed."""
 LATE_S = 5.0
-"""What was shown longer ago is in the file, or it is told that it isn't."""
+"""What was shown longer ago is in the file, or the listener has been called."""
 _SLOW = "This session has to be recorded, and it can't be: the disk doesn't keep up."
 _HANGS = "This session has to be recorded, and it can't be: the disk doesn't answer."
 
 
 @dataclass(frozen=True, slots=True)
 class _Begin:
-    """A block begins. Args: opening - see `layout`."""
+    """A block begins.
+
+    Args:
+        opening: See `layout`.
+    """
 
     time_ms: int
     opening: bytes
@@ -76,7 +80,11 @@ class _Note:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a recording. Args: problem - why it has no proper end, in words."""
+    """What became of a recording.
+
+    Args:
+        problem: Why it has no proper end, in words.
+    """
 
     name: str
     size_bytes: int
@@ -85,16 +93,16 @@ class Result:
 
 
 class WriterListener(Protocol):
-    """Who made the writer; called on the event loop's thread."""
+    """The recording's owner; called on the event loop's thread."""
 
     def recording_has_room(self) -> None:
         """There is room again."""
 
     def recording_troubled(self, problem: str | None) -> None:
-        """What is shown isn't in the file, and why; None: it is again."""
+        """Why what is shown now isn't in the file; None: it is again."""
 
     def recording_too_long(self) -> None:
-        """It has its share of the folder, told once: it should end, and is written until then."""
+        """Its share of the folder is used up: it should end, and is written until then. Once."""
 
     def recording_ended(self, result: Result) -> None:
         """The file is closed; nothing follows."""
@@ -117,9 +125,16 @@ class RecordingWriter:
     ) -> None:
         """Own `file` and start the thread.
 
-        Args: call - runs a function with arguments on the event loop's thread; first_pause_s -
-        before going on after the disk has failed, then growing to `LONGEST_PAUSE_S`; late_s - as
-        `LATE_S`.
+        Args:
+            name: The file's name in its folder.
+            file: The new file.
+            folder: Where it is, which limits its size.
+            listener: Gets what becomes of the recording.
+            call: Runs a function with arguments on the event loop's thread.
+            queue_bytes: How much may wait for the disk.
+            first_pause_s: Before going on after the disk has failed, then growing to
+                `LONGEST_PAUSE_S`.
+            late_s: As `LATE_S`.
         """
         self.name = name
         self._file = file
@@ -137,7 +152,7 @@ class RecordingWriter:
         self._late_s = late_s
         self._late: str | None = None
         self._failure: str | None = None
-        self._told: str | None = None
+        self._reported: str | None = None
         # Below: shared with the thread, under the condition's lock.
         self._wake = threading.Condition()
         self._queue: deque[tuple[float, _Begin | _Add | _Note]] = deque()
@@ -173,7 +188,7 @@ class RecordingWriter:
         self._put(_Note(time_ms, what))
 
     def close(self, time_ms: int) -> None:
-        """The recording is over: what waits is written, then the listener is told the result."""
+        """The recording is over: what waits is written, then the listener gets the result."""
         with self._wake:
             if self._end_ms is None:
                 self._end_ms = time_ms
@@ -184,17 +199,17 @@ class RecordingWriter:
         self._discarded = True
         self.close(0)
 
-    def look(self) -> None:
-        """Find out how late it is, and tell it if that has changed."""
+    def check_delay(self) -> None:
+        """Find out whether the disk answers and keeps up; call the listener if that has changed."""
         now = time.monotonic()
         with self._wake:
-            # What the thread is at comes before what waits.
+            # The job that the thread works on is older than those that wait.
             waits = self._queue[0][0] if self._queue else None
             since = self._since if self._since is not None else waits
             lost = self._lost
         hangs = since is not None and now - since > self._late_s
         self._late = _HANGS if hangs else _SLOW if lost else None
-        self._tell()
+        self._report_change()
 
     @property
     def ended(self) -> bool:
@@ -213,7 +228,8 @@ class RecordingWriter:
             self._queue.append((time.monotonic(), job))
             self._waiting_bytes += job.size_bytes
             if self._waiting_bytes > self._queue_bytes:
-                # What follows is left out: only another block helps.
+                # Records build on each other, so what follows is useless too, until another block
+                # begins with a whole picture. The thread goes on with what waits.
                 self._full = self._lost = True
             self._wake.notify()
 
@@ -223,12 +239,12 @@ class RecordingWriter:
         try:
             self._work()
         except BaseException:
-            # Whoever trusts in the recording must know.
+            # The session may have to end, if it must be recorded.
             with self._wake:
                 self._failed = self._lost = True
                 self._since = None
                 self._queue.clear()
-            self._say("This session isn't recorded any more: a fault of the daemon.")
+            self._report("This session isn't recorded any more: a fault of the daemon.")
             raise
 
     def _work(self) -> None:
@@ -242,7 +258,7 @@ class RecordingWriter:
                     self._flush_at = None
                     self._file.flush()
                     if not self._lost:
-                        self._say(None)
+                        self._report(None)
                         pause_s = self._first_pause_s
                 self._since = None
             except (OSError, RecordingError) as fault:
@@ -272,7 +288,6 @@ class RecordingWriter:
             return job
 
     def _write(self, job: _Begin | _Add | _Note) -> None:
-        """Raises: OSError, RecordingError."""
         match job:
             case _Begin():
                 if self._file.unsynced:
@@ -303,7 +318,7 @@ class RecordingWriter:
         self._flush_at = None
         if isinstance(fault, OSError):
             fault = self._folder.cannot(fault)
-        self._say(fault.public_text)
+        self._report(fault.public_text)
 
     def _rest(self, pause_s: float) -> None:
         with self._wake:
@@ -311,24 +326,25 @@ class RecordingWriter:
             self._failed = False
         self._call(self._listener.recording_has_room)
 
-    def _say(self, problem: str | None) -> None:
+    def _report(self, problem: str | None) -> None:
         if problem is not None or self._problem is not None:
             self._problem = problem
             self._call(self._failed_or_not, problem)
 
     def _failed_or_not(self, problem: str | None) -> None:
         self._failure = problem
-        self._tell()
+        self._report_change()
 
-    def _tell(self) -> None:
-        """Tell what has changed, on the event loop's thread."""
+    def _report_change(self) -> None:
+        """Call the listener if the trouble began or ended; on the event loop's thread."""
         problem = self._failure or self._late
-        if (problem is None) != (self._told is None):
+        if (problem is None) != (self._reported is None):
             self._listener.recording_troubled(problem)
-        self._told = problem
+        self._reported = problem
 
     def _finish(self, end_ms: int) -> None:
-        # The disk may be as full as it was: then the note is nowhere.
+        # A gap up to the end is noted in the file; on a full disk the note has no room, and the
+        # file has no end: both count as a problem.
         self._since = time.monotonic()
         file = self._file
         if self._discarded:

@@ -30,8 +30,9 @@ _WHERE = "socket activation"
 class Entrance:
     """Where a door really is.
 
-    Args: listen - its block, with the address of `socket` if there is one; socket - listens
-    already, and is the service manager's to remove.
+    Args:
+        listen: Its block, with the address of `socket` if there is one.
+        socket: Listens already, and is the service manager's to remove.
     """
 
     listen: Listen
@@ -46,8 +47,9 @@ def entrances(
 ) -> list[Entrance]:
     """Every door, those with the sockets that were passed to this process.
 
-    Raises: ConfigError with all mistakes - a socket of another name or kind, two of one name, or
-    one where the door may not be: `open` outside of this machine, no TLS on the network.
+    Raises:
+        ConfigError: With all mistakes - a socket of another name or kind, two of one name, or one
+            where the door may not be: `open` outside of this machine, no TLS on the network.
     """
     problems: list[ConfigProblem] = []
     by_name = {door.name: door for door in doors}

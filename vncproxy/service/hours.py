@@ -9,7 +9,7 @@ from datetime import datetime
 from vncproxy.access.authority import Authority
 from vncproxy.console.page_messages import notice
 from vncproxy.console.registry import Registry
-from vncproxy.tasks import looking
+from vncproxy.tasks import run_periodically
 
 LOOK_INTERVAL_S = 1.0
 UNSURE_INTERVAL_S = 30.0
@@ -37,7 +37,7 @@ class PassingHours:
 
     async def watch(self) -> None:
         """Look again and again, until cancelled."""
-        await looking("hours", LOOK_INTERVAL_S, self.look)
+        await run_periodically("hours", LOOK_INTERVAL_S, self.look)
 
     async def look(self) -> None:
         """End the sessions whose hours are over (4403); warn those whose hours end soon.

@@ -8,7 +8,11 @@ from vncproxy.console.instances import ConsoleInstance, InstanceList, Lister
 
 
 def instances_of(config: Config) -> list[ConsoleInstance]:
-    """The instances of the configuration, with their VNC passwords. Raises: ConfigError."""
+    """The instances of the configuration, with their VNC passwords.
+
+    Raises:
+        ConfigError: The configuration is wrong.
+    """
     return [
         ConsoleInstance(
             id=one.id,
@@ -22,12 +26,20 @@ def instances_of(config: Config) -> list[ConsoleInstance]:
 
 
 def inventory_of(config: Config, cloud: Lister) -> InstanceList:
-    """What may be opened by this configuration. Raises: ConfigError."""
+    """What may be opened by this configuration.
+
+    Raises:
+        ConfigError: The configuration is wrong.
+    """
     return InstanceList(instances_of(config), cloud, config.aliyun.discover_in)
 
 
 def native_passwords_of(config: Config) -> dict[str, str]:
-    """What native viewers are asked for, by instance id. Raises: ConfigError."""
+    """What native viewers are asked for, by instance id.
+
+    Raises:
+        ConfigError: The configuration is wrong.
+    """
     return {
         one.id: read_vnc_password(one.tcp_password_file).reveal()
         for one in config.instance

@@ -1,4 +1,4 @@
-"""Whether consoles could be opened, found out now and then: who asks is told from memory.
+"""Whether consoles could be opened, checked now and then: requests are answered from memory.
 
 Anybody may ask `/readyz`, as often as he likes. So asking touches no disk, no lock, no server.
 """
@@ -18,10 +18,10 @@ from vncproxy.throttle.ledger import Ledger
 _log = structlog.get_logger("vncproxy.service")
 
 LOOK_INTERVAL_S = 15.0
-"""Between two looks at what works."""
+"""Between two checks of what works."""
 
 RETRY_INTERVAL_S = 5.0
-"""Between two looks at what doesn't."""
+"""Between two checks of what doesn't."""
 
 START_TIMEOUT_S = 5.0
 """For the ledger's disk while the daemon starts: a slower one delays consoles, not the start."""
@@ -30,7 +30,8 @@ START_TIMEOUT_S = 5.0
 async def check_ledger_at_start(ledger: Ledger, timeout_s: float = START_TIMEOUT_S) -> None:
     """Find out whether the ledger can be written, unless that takes long.
 
-    Raises: LedgerError - it can't.
+    Raises:
+        LedgerError: It can't.
     """
     try:
         async with asyncio.timeout(timeout_s):
@@ -50,7 +51,6 @@ class Readiness:
     def __init__(
         self, registry: Registry, ledger: Ledger, cloud: CurrentCloud, audit: Audit
     ) -> None:
-        """Nothing is known to be wrong yet."""
         self._registry = registry
         self._ledger = ledger
         self._cloud = cloud
@@ -70,7 +70,7 @@ class Readiness:
         self._again.set()
 
     async def watch(self) -> None:
-        """Look at the ledger and the credentials, until cancelled."""
+        """Check the ledger and the credentials again and again, until cancelled."""
         while True:
             self._again.clear()
             found = await asyncio.gather(self._ledger_problem(), self._credentials_problem())

@@ -1,4 +1,4 @@
-"""A reload: the new configuration is taken whole, or the old one stays and it is said why."""
+"""A reload: the new configuration is taken whole, or the old one stays and the reason is logged."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ _log = structlog.get_logger("vncproxy.service")
 class Source:
     """Where the configuration is read again, and what takes it.
 
-    Args: read - in a thread; raises ConfigError; apply - takes a new configuration or raises
-    VncproxyError with nothing changed; gives sentences about what couldn't be had at once.
+    Args:
+        read: In a thread; raises ConfigError.
+        apply: Takes a new configuration or raises VncproxyError with nothing changed; gives
+            sentences about what couldn't be had at once.
     """
 
     read: Callable[[], Config]
@@ -41,9 +43,15 @@ class Reloads:
     """Carries out what SIGHUP asks for, one after the other."""
 
     def __init__(self, source: Source | None, notifier: Notifier, audit: RotatingAudit) -> None:
-        """Args: source - None: there is no file to read again."""
+        """Prepare; `run` waits for what is asked for.
+
+        Args:
+            source: None: there is no file to read again.
+            notifier: To the service manager.
+            audit: Whose file may have been rotated.
+        """
         self.notes: list[str] = []
-        """What the last reload left to be said, for the status."""
+        """Sentences about the last reload, for the status."""
         self._source = source
         self._notifier = notifier
         self._audit = audit
@@ -56,7 +64,9 @@ class Reloads:
     async def watch(self, current: Callable[[], Config], status: Callable[[], str]) -> None:
         """Reload whenever it is asked for, until cancelled.
 
-        Args: current - the configuration as it was read last; status - one line for the manager.
+        Args:
+            current: The configuration as it was read last.
+            status: One line for the manager.
         """
         while True:
             await self._asked.wait()

@@ -1,4 +1,4 @@
-"""What the audit is told of who may do what: the rules and the users in force. Pure.
+"""Audit entries about who may do what: the rules and the users in force. Pure.
 
 A rule is called by its place among the blocks, which the next edit moves: so the audit has to have
 the rules themselves, at the start and whenever they change.

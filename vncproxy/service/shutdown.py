@@ -1,8 +1,8 @@
 """The daemon's end: within drain_timeout, whatever hangs, and with words about what was left.
 
 A thread in a call of the operating system, such as a write to a disk that hangs, can't be ended. So
-the end is a row of steps, each with a part of the time. A step that fails or takes too long is told
-of, and the next one has its turn.
+the end is a row of steps, each with a part of the time. A step that fails or is late is logged, and
+the next one has its turn.
 """
 
 from __future__ import annotations
@@ -36,14 +36,18 @@ _IDLE_OR_OURS = ("MainThread", "log", "asyncio_", "uvloop_")
 
 
 class Stopped(Exception):  # noqa: N818 - what happened
-    """The daemon was told to stop before it had started."""
+    """The daemon was asked to stop before it had started."""
 
 
 class Shutdown:
     """When the daemon is to stop, and how far its end has come. For one event loop."""
 
     def __init__(self, timeout_s: Callable[[], float]) -> None:
-        """Nobody asked for it yet. Args: timeout_s - how long the end may take, once it begins."""
+        """Nobody asked for it yet.
+
+        Args:
+            timeout_s: How long the end may take, once it begins.
+        """
         self._timeout_s = timeout_s
         self._begun = asyncio.Event()
         self._tasks = Tasks()
@@ -76,7 +80,8 @@ class Shutdown:
     async def unless_begun(self, work: Coroutine[Any, Any, _T]) -> _T:
         """What `work`, a part of the start, gives.
 
-        Raises: Stopped - the daemon is told to stop meanwhile: `work` is cancelled; as `work`.
+        Raises:
+            Stopped: The daemon is asked to stop meanwhile: `work` is cancelled.
         """
         working = self._tasks.start(_outcome(work), "start")
         asked = self._tasks.start(self.wait(), "stop")
@@ -97,12 +102,14 @@ class Shutdown:
     async def step(self, what: str, work: Coroutine[Any, Any, object], part: float) -> bool:
         """Carry out a step of the end; gives whether it came to its own end in time.
 
-        Args: what - for people, as in `the ledger`; work - gives False where it gave up by itself;
-        part - of the whole time, after which it is cancelled and not waited for.
+        Args:
+            what: For people, as in `the ledger`.
+            work: Gives False where it gave up by itself.
+            part: Of the whole time, after which it is cancelled and not waited for.
         """
         self.begin()
         working = self._tasks.start(_outcome(work), what)
-        # A moment more, for work that keeps this time by itself and says so.
+        # A moment more, for work that keeps this time by itself and logs it.
         await asyncio.wait({working}, timeout=self.left_s(part) + _GRACE_S)
         if not working.done():
             working.cancel()

@@ -1,4 +1,4 @@
-"""What a daemon starts without and can't do without: told at once, not when somebody opens one."""
+"""What is missing and needed later: logged at the start, not when the first console opens."""
 
 from __future__ import annotations
 

@@ -18,12 +18,14 @@ STATUS_INTERVAL_S = 1.0
 
 
 async def beat(notifier: Notifier, interval_s: float) -> None:
-    """Tell the watchdog that the event loop turns in time; runs until cancelled.
+    """Notify the watchdog that the event loop turns in time; runs until cancelled.
 
     A loop that wakes late by more than half of a pause between two signs gives none this time: one
     that stays late is ended, and its successor takes over.
 
-    Args: interval_s - within which the watchdog wants to hear something.
+    Args:
+        notifier: To the service manager.
+        interval_s: Within which the watchdog wants to hear something.
     """
     loop = asyncio.get_running_loop()
     pause_s = interval_s / BEATS
@@ -38,20 +40,24 @@ async def beat(notifier: Notifier, interval_s: float) -> None:
             _log.warning("loop.late", seconds=round(late_s, 2))
 
 
-async def tell_status(
+async def send_status(
     notifier: Notifier,
     status: Callable[[], str],
-    told: str = "",
+    sent: str = "",
     interval_s: float = STATUS_INTERVAL_S,
 ) -> None:
-    """Tell the service manager the status whenever it differs; runs until cancelled.
+    """Send the service manager the status whenever it differs; runs until cancelled.
 
-    Args: told - what it has been told.
+    Args:
+        notifier: To the service manager.
+        status: Gives the status, one line.
+        sent: The status that it has already.
+        interval_s: Seconds between two comparisons.
     """
     while True:
-        if (text := status()) != told:
+        if (text := status()) != sent:
             notifier.status(text)
-            told = text
+            sent = text
         await asyncio.sleep(interval_s)
 
 

@@ -27,7 +27,7 @@ _HTML = "<html><head><title>Bad Gateway</title></head><body><h1>Bad Gateway</h1>
 
 
 class Api:
-    """Answers calls: checks the signature, then looks for a fault, then does what is asked."""
+    """Answers calls: checks the signature, then applies a queued fault, then does what is asked."""
 
     def __init__(
         self,
@@ -40,7 +40,17 @@ class Api:
         wall_clock: Callable[[], float],
         calls_per_minute: int = 0,
     ) -> None:
-        """Args: make_url - a fresh VncUrl for an id; clock - monotonic; wall_clock - epoch."""
+        """Answer calls for an inventory.
+
+        Args:
+            check: Checks signatures.
+            inventory: The instances.
+            record: Where calls are noted.
+            make_url: A fresh VncUrl for an id.
+            clock: Monotonic seconds.
+            wall_clock: Seconds since 1970.
+            calls_per_minute: More are answered with Throttling; 0: no limit.
+        """
         self.faults: FaultQueue[ApiFault] = FaultQueue()
         self._check = check
         self._inventory = inventory

@@ -1,4 +1,4 @@
-"""The simulated cloud as a whole, to look into and to steer."""
+"""The simulated cloud as a whole, for tests to inspect and to steer."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ from vncproxy.simulator.tickets import Tickets, vnc_url
 class Cloud:
     """What the simulator's instances, keys, sessions and screens are, and what befalls them.
 
-    Args: clock - monotonic seconds, for VncUrls, dials and throttling; a test may put its own.
-    Idle sessions go by the event loop's time.
+    Args:
+        clock: Monotonic seconds, for VncUrls, dials and throttling; a test may put its own. Idle
+            sessions go by the event loop's time.
     """
 
     def __init__(
@@ -35,7 +36,6 @@ class Cloud:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nothing is dialled or called yet."""
         self.settings = settings or SimulatorSettings()
         self.port = 0
         self._clock = clock
@@ -136,11 +136,20 @@ class Cloud:
         return vnc_url(scheme, f"{host}:{self.port}", token, self.settings.vnc_url_encoding)
 
     def instance(self, instance_id: str | None = None) -> SimulatedInstance:
-        """An instance, by default the first. Raises: KeyError."""
+        """An instance, by default the first.
+
+        Raises:
+            KeyError: There is no such instance.
+        """
         return self._inventory[instance_id or self.settings.instances[0].instance_id]
 
     def set_status(self, status: str, instance_id: str | None = None) -> None:
-        """Start or stop an instance; its session stays. Raises: KeyError, ValueError."""
+        """Start or stop an instance; its session stays.
+
+        Raises:
+            KeyError: There is no such instance.
+            ValueError: The value isn't allowed.
+        """
         self._inventory.set_status(self.instance(instance_id).instance_id, status)
 
     def drop(self, instance_id: str | None = None, ending: Ending = Ending.DROP) -> bool:
@@ -155,11 +164,19 @@ class Cloud:
         return self._gateway.strike(self.instance(instance_id).instance_id, fault)
 
     def framebuffer(self, instance_id: str | None = None) -> bytes:
-        """A built-in screen's pixels, row by row: red, green, blue. Raises: KeyError."""
+        """A built-in screen's pixels, row by row: red, green, blue.
+
+        Raises:
+            KeyError: There is no such instance.
+        """
         return self._desktop(self.instance(instance_id)).rgb()
 
     def screen_size(self, instance_id: str | None = None) -> tuple[int, int]:
-        """A built-in screen's width and height in pixels. Raises: KeyError."""
+        """A built-in screen's width and height in pixels.
+
+        Raises:
+            KeyError: There is no such instance.
+        """
         canvas = self._desktop(self.instance(instance_id)).canvas
         return canvas.width, canvas.height
 

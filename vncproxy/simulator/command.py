@@ -14,8 +14,14 @@ async def run(
 ) -> None:
     """Serve until `stop` is set.
 
-    Args: announce - called with each line of what a user must know, once it listens.
-    Raises: OSError where it can't listen; ssl.SSLError for a certificate that can't be used.
+    Args:
+        settings: What to simulate.
+        announce: Called with each line of what a user must know, once it listens.
+        stop: Ends it.
+
+    Raises:
+        OSError: It can't listen.
+        ssl.SSLError: The certificate can't be used.
     """
     async with Simulator(settings) as cloud:
         for line in introduction(cloud):
@@ -27,7 +33,7 @@ async def run(
 
 
 def introduction(cloud: Simulator) -> Iterator[str]:
-    """What to tell at the start: the address, the rules, the key, how to point a client here."""
+    """The lines to print at the start: address, rules, key, how to point a client here."""
     settings = cloud.settings
     yield f"A simulated Aliyun listens at {cloud.endpoint}"
     yield ""

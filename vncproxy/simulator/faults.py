@@ -32,9 +32,13 @@ class ApiFaultKind(StrEnum):
 class ApiFault:
     """One fault of the API.
 
-    Args: kind; code - the error code, for ERROR; status - HTTP status, 0 for the code's usual one;
-    retry_after_s - sent as x-acs-retry-after; delay_s - how long HANG and SLOW take;
-    date_offset_s - what WRONG_DATE adds to the Date header (the call itself is answered).
+    Args:
+        kind: What goes wrong.
+        code: The error code, for ERROR.
+        status: HTTP status, 0 for the code's usual one.
+        retry_after_s: Sent as x-acs-retry-after.
+        delay_s: How long HANG and SLOW take.
+        date_offset_s: What WRONG_DATE adds to the Date header; the call itself is answered.
     """
 
     kind: ApiFaultKind
@@ -116,10 +120,12 @@ class Step(StrEnum):
 class GatewayFault:
     """One fault of the gateway.
 
-    Args: kind; status - HTTP status of STATUS; step - CLOSE_AT ends the session where the server
-    would send this, GARBAGE takes its place; after_bytes - of the server's stream, for the kinds
-    that end in AFTER; delay_s - how long HANG takes before it refuses. UNKNOWN_SECURITY is for
-    built-in screens only.
+    Args:
+        kind: What goes wrong; UNKNOWN_SECURITY is for built-in screens only.
+        status: HTTP status, for STATUS.
+        step: Where CLOSE_AT ends the session instead of sending this, and what GARBAGE replaces.
+        after_bytes: Of the server's stream, for the kinds that end in AFTER.
+        delay_s: How long HANG takes before it refuses.
     """
 
     kind: GatewayFaultKind
@@ -176,13 +182,13 @@ class FaultQueue(Generic[FaultT]):
     """Faults waiting for their victim, by action or by instance id."""
 
     def __init__(self) -> None:
-        """Start with nothing wrong."""
         self._waiting: dict[str, deque[FaultT]] = {}
 
     def next(self, target: str, fault: FaultT, times: int = 1) -> None:
         """Let the next `times` calls of `target` (an action or instance id, or `ANY`) fail so.
 
-        Raises: ValueError where more than `MAX_QUEUED` would wait.
+        Raises:
+            ValueError: More than `MAX_QUEUED` would wait.
         """
         queue = self._waiting.setdefault(target, deque())
         if len(queue) + times > MAX_QUEUED or len(self._waiting) > MAX_QUEUED:

@@ -49,7 +49,6 @@ class Gateway:
         clock: Callable[[], float],
         randomness: random.Random,
     ) -> None:
-        """Start with no session."""
         self.faults: FaultQueue[GatewayFault] = FaultQueue()
         self.sessions: dict[str, Session] = {}
         self._settings = settings

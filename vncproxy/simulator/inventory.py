@@ -20,22 +20,34 @@ class InstanceList:
     """Instances by id."""
 
     def __init__(self, instances: Iterable[SimulatedInstance], regions: Iterable[str]) -> None:
-        """Keep them, and the regions that exist."""
         self._instances = {instance.instance_id: instance for instance in instances}
         self._regions = set(regions) | {i.region for i in self._instances.values()}
 
     def __getitem__(self, instance_id: str) -> SimulatedInstance:
-        """The instance. Raises: KeyError."""
+        """The instance.
+
+        Raises:
+            KeyError: There is no such instance.
+        """
         return self._instances[instance_id]
 
     def set_status(self, instance_id: str, status: str) -> None:
-        """Change an instance's status. Raises: KeyError, ValueError."""
+        """Change an instance's status.
+
+        Raises:
+            KeyError: There is no such instance.
+            ValueError: The value isn't allowed.
+        """
         if status not in STATUSES:
             raise ValueError(f"status is one of {', '.join(STATUSES)}")
         self._instances[instance_id] = replace(self._instances[instance_id], status=status)
 
     def for_vnc(self, parameters: Mapping[str, str]) -> SimulatedInstance:
-        """The instance whose VncUrl is asked for. Raises: Refused."""
+        """The instance whose VncUrl is asked for.
+
+        Raises:
+            Refused: The API answers with this error.
+        """
         region = self._region(parameters)
         instance_id = _required(parameters, "InstanceId")
         instance = self._instances.get(instance_id)
@@ -50,7 +62,11 @@ class InstanceList:
         return instance
 
     def page(self, parameters: Mapping[str, str]) -> dict[str, object]:
-        """One page of DescribeInstances: the answer without RequestId. Raises: Refused."""
+        """One page of DescribeInstances: the answer without RequestId.
+
+        Raises:
+            Refused: The API answers with this error.
+        """
         region = self._region(parameters)
         found = [i for i in self._instances.values() if i.region == region]
         ids = parameters.get("InstanceIds")

@@ -60,7 +60,9 @@ class ClientMessage:
 def measure(head: bytes | bytearray, *, extended_buttons: bool) -> tuple[str, int] | None:
     """Kind and total length of the message that starts here, or None while too little is there.
 
-    Raises: UnknownMessage, InvalidMessage.
+    Raises:
+        UnknownMessage: No message begins like this.
+        InvalidMessage: The bytes break the protocol.
     """
     if not head:
         return None
@@ -117,7 +119,11 @@ def _qemu(head: bytes | bytearray) -> tuple[str, int] | None:
 
 
 def check(kind: str, raw: bytes) -> None:
-    """Look at a whole message's values. Raises: InvalidMessage."""
+    """Check a whole message's values.
+
+    Raises:
+        InvalidMessage: The bytes break the protocol.
+    """
     if kind == "set-pixel-format" and raw[4] not in (8, 16, 32):
         raise InvalidMessage(f"{raw[4]} bits per pixel")
     if kind == "update-request" and raw[1] > 1:

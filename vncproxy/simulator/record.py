@@ -32,8 +32,10 @@ class Breach(StrEnum):
 class Dial:
     """One attempt to connect to the gateway.
 
-    Args: at_s - monotonic seconds of its arrival; instance_id - "" where the URL is unknown;
-    outcome - "accepted", a breach's name, or a fault's.
+    Args:
+        at_s: Monotonic seconds of its arrival.
+        instance_id: "" where the URL is unknown.
+        outcome: "accepted", a breach's name, or a fault's.
     """
 
     at_s: float

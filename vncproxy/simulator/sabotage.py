@@ -39,7 +39,6 @@ class Sabotage:
     def __init__(
         self, fault: GatewayFault | None, watch: ClientWatch, randomness: random.Random
     ) -> None:
-        """Keep what to do."""
         self._fault = fault
         self._watch = watch
         self._random = randomness
@@ -47,7 +46,7 @@ class Sabotage:
 
     @property
     def frozen(self) -> bool:
-        """Whether nothing that the client says is heard."""
+        """Whether the client's messages are ignored."""
         return (
             self._fault is not None
             and self._fault.kind is GatewayFaultKind.FREEZE

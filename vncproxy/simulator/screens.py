@@ -33,13 +33,17 @@ class RealScreen:
     announced: frozenset[int] | None = None
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Take over an open connection."""
         self._reader = reader
         self._writer = writer
 
     @classmethod
     async def dial(cls, address: str) -> RealScreen:
-        """Connect to "host:port". Raises: OSError, TimeoutError."""
+        """Connect to "host:port".
+
+        Raises:
+            OSError: The server can't be reached.
+            TimeoutError: It doesn't answer in time.
+        """
         host, _, port = address.rpartition(":")
         async with asyncio.timeout(_DIAL_TIMEOUT_S):
             reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))

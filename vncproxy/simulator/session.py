@@ -35,7 +35,6 @@ class Session:
         watch: ClientWatch,
         sabotage: Sabotage,
     ) -> None:
-        """Keep the parts; nothing runs yet."""
         self.instance_id = instance_id
         self.started_s = asyncio.get_running_loop().time()
         self.ending_reason = ""
@@ -98,7 +97,7 @@ class Session:
         try:
             await part
         except Exception:
-            # `run` raises it again once all parts have ended.
+            # `run` raises it again once all of its tasks have ended.
             self.end("fault-of-the-simulator", Ending.DROP)
             raise
 

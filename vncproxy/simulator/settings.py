@@ -22,9 +22,12 @@ DEMO_INSTANCE_ID = "i-bp1demo0000000000001"
 class AccessKey:
     """A key that may sign calls.
 
-    Args: key_id, secret - the pair; security_token - makes it an STS key, whose calls carry it;
-    expired - an STS key past its life: InvalidSecurityToken.Expired; denied_actions - API actions
-    answered with Forbidden.RAM.
+    Args:
+        key_id: The AccessKey's id.
+        secret: The AccessKey's secret.
+        security_token: Makes it an STS key, whose calls carry it.
+        expired: An STS key past its life: InvalidSecurityToken.Expired.
+        denied_actions: API actions answered with Forbidden.RAM.
     """
 
     key_id: str = DEMO_KEY_ID
@@ -38,9 +41,12 @@ class AccessKey:
 class SimulatedInstance:
     """One ECS instance.
 
-    Args: status - one of `STATUSES`; os_type - "linux" or "windows"; vnc_password - six letters or
-    digits, or None for security type None; screen - "host:port" of a real VNC server to show, or
-    None for the built-in screen; tags - (key, value) pairs.
+    Args:
+        status: One of `STATUSES`.
+        os_type: "linux" or "windows".
+        vnc_password: Six letters or digits, or None for security type None.
+        screen: "host:port" of a real VNC server to show, or None for the built-in screen.
+        tags: (key, value) pairs.
     """
 
     instance_id: str = DEMO_INSTANCE_ID
@@ -56,7 +62,7 @@ class SimulatedInstance:
 
 @dataclass(frozen=True, slots=True)
 class SimulatorSettings:
-    """Everything that a simulator is told at its start.
+    """Everything that a simulator needs at its start.
 
     Args:
         host, port: where it listens, for the API and the gateway; port 0 takes a free one.

@@ -32,7 +32,11 @@ class SettingsError(Exception):
 
 
 def load(path: Path) -> SimulatorSettings:
-    """Read a file. Raises: SettingsError."""
+    """Read a file.
+
+    Raises:
+        SettingsError: The file can't be used.
+    """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -92,7 +96,11 @@ def _build(cls: type[T], found: dict[str, Any], where: str, problems: list[str])
 
 
 def _convert(name: str, value: Any, kind: Any) -> Any:
-    """The value as its field wants it. Raises: ValueError, whose text says what is expected."""
+    """The value as its field wants it.
+
+    Raises:
+        ValueError: The value is wrong; the text is what is expected.
+    """
     if get_origin(kind) is UnionType:
         kind = next(part for part in get_args(kind) if part is not type(None))
     if name == "tags":

@@ -30,7 +30,6 @@ class Refused(Exception):  # noqa: N818 - an answer of the API, not a fault of t
     """The call is answered with this error code and message."""
 
     def __init__(self, code: str, message: str = "") -> None:
-        """Keep both."""
         super().__init__(code)
         self.code = code
         self.message = message
@@ -40,7 +39,9 @@ class Refused(Exception):  # noqa: N818 - an answer of the API, not a fault of t
 class SignedCall:
     """What of an HTTP request takes part in its signature.
 
-    Args: query - as it was on the wire; headers - (name, value) pairs as received.
+    Args:
+        query: As it was on the wire.
+        headers: (name, value) pairs as received.
     """
 
     method: str
@@ -65,7 +66,11 @@ def canonical_query(wire: str) -> str:
 
 
 def canonical_request(call: SignedCall, signed_headers: Iterable[str]) -> str:
-    """The text whose hash is signed. Raises: Refused where a signed header is missing."""
+    """The text whose hash is signed.
+
+    Raises:
+        Refused: Where a signed header is missing.
+    """
     values: dict[str, list[str]] = {}
     for name, value in call.headers:
         values.setdefault(name.lower(), []).append(value.strip())
@@ -91,7 +96,6 @@ class SignatureCheck:
     """Verifies calls against a set of keys; remembers nonces for twice the clock's window."""
 
     def __init__(self, keys: Iterable[AccessKey], timestamp_window_s: float) -> None:
-        """Keep the keys by id."""
         self._keys = {key.key_id: key for key in keys}
         self._window_s = timestamp_window_s
         self._nonces: OrderedDict[tuple[str, str], float] = OrderedDict()
@@ -99,8 +103,12 @@ class SignatureCheck:
     def verify(self, call: SignedCall, now_s: float) -> AccessKey:
         """The key that signed this call.
 
-        Args: now_s - the cloud's wall clock, seconds since the epoch.
-        Raises: Refused with the code that the API would answer.
+        Args:
+            call: The call as it came.
+            now_s: The cloud's wall clock, seconds since the epoch.
+
+        Raises:
+            Refused: With the code that the API would answer.
         """
         headers = {name.lower(): value.strip() for name, value in call.headers}
         match = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))

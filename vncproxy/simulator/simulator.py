@@ -20,10 +20,7 @@ _SHUTDOWN_TIMEOUT_S = 5.0
 
 
 class Simulator(Cloud):
-    """A cloud to connect to: `async with Simulator(settings) as cloud: ... cloud.endpoint`.
-
-    Args: see `Cloud`.
-    """
+    """A cloud to connect to: `async with Simulator(settings) as cloud: ... cloud.endpoint`."""
 
     def __init__(
         self,
@@ -31,13 +28,16 @@ class Simulator(Cloud):
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nothing listens yet."""
         super().__init__(settings, clock=clock)
         self._runner: web.AppRunner | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Simulator:
-        """Listen. Raises: OSError where the port is taken, ssl.SSLError for a bad certificate."""
+        """Listen.
+
+        Raises:
+            OSError: Where the port is taken, ssl.SSLError for a bad certificate.
+        """
         app = web.Application(client_max_size=_MAX_BODY_BYTES)
         app.router.add_route("GET", "/websockify/", self._gateway.handle)
         StatePage(self).add_to(app)

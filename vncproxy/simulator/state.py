@@ -1,6 +1,6 @@
 """The state page, for tools and tests in other processes.
 
-`GET /_simulator/state` tells rules, breaches, dials and sessions; `POST /_simulator/...` steers.
+`GET /_simulator/state` lists rules, breaches, dials and sessions; `POST /_simulator/...` steers.
 Only loopback may use it, and only with a JSON body, which no foreign web page can send unasked.
 """
 
@@ -36,7 +36,6 @@ class StatePage:
     """Shows and steers a cloud over HTTP; the bodies' keys are the arguments' names."""
 
     def __init__(self, cloud: Cloud) -> None:
-        """Keep what to show."""
         self._cloud = cloud
 
     def add_to(self, app: web.Application) -> None:
@@ -75,7 +74,7 @@ class StatePage:
                 "messages": dict(cloud.messages),
                 "typed": [asdict(key) for key in _newest(cloud.typed)],
                 "typed_text": cloud.typed_text[-_SHOWN:],
-                "pointed": [asdict(report) for report in _newest(cloud.pointed)],
+                "pointed": [asdict(event) for event in _newest(cloud.pointed)],
             }
         )
 

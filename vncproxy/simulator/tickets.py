@@ -22,14 +22,18 @@ class Tickets:
     """The tokens given out, bounded: the oldest are forgotten first."""
 
     def __init__(self, ttl_s: float, randomness: random.Random) -> None:
-        """Start with none."""
         self._ttl_s = ttl_s
         self._random = randomness
         self._known: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._used: OrderedDict[str, str] = OrderedDict()
 
     def make(self, instance_id: str, now_s: float) -> str:
-        """A fresh token. Args: now_s - monotonic seconds."""
+        """A fresh token.
+
+        Args:
+            instance_id: Whose console it opens.
+            now_s: Monotonic seconds.
+        """
         while True:
             token = base64.b64encode(self._random.randbytes(_TOKEN_BYTES)).decode()
             # Every token has the characters that a wrong decoder spoils: none passes by luck.
@@ -60,7 +64,11 @@ class Tickets:
 def vnc_url(scheme: str, host: str, token: str, encoding: Literal["quoted", "plain"]) -> str:
     """The VncUrl as the API answers it: the token encoded, and then the whole URL once more.
 
-    Args: scheme - "ws" or "wss"; host - "name:port".
+    Args:
+        scheme: "ws" or "wss".
+        host: "name:port".
+        token: The secret in the URL.
+        encoding: How the answer is encoded.
     """
     url = f"{scheme}://{host}/websockify/?s={quote(token, safe='')}"
     return quote(url, safe="") if encoding == "quoted" else url

@@ -50,7 +50,7 @@ _SERVER_STEPS = {
 
 
 class ClientWatch:
-    """Follows one session. `broken` says in words why the client must be dropped, once it must."""
+    """Follows one session. `broken` is the reason why the client must be dropped, once it must."""
 
     def __init__(self) -> None:
         """Start before the server's version."""
@@ -82,7 +82,7 @@ class ClientWatch:
         return bool(self._client) and self._turn is not _Turn.OPAQUE
 
     def feed_server(self, data: bytes) -> None:
-        """Look at bytes on their way to the client."""
+        """Read bytes on their way to the client."""
         if self._turn in {_Turn.RUNNING, _Turn.OPAQUE, _Turn.ENDED}:
             # Anything sent is taken for the update: a breach may be missed so, but none is made up.
             self.request_outstanding = False
@@ -234,7 +234,7 @@ class ClientWatch:
         if not self._server or len(self._server) < 1 + self._server[0]:
             return False
         offered = self._take(self._server, 1 + self._server[0])
-        assert offered is not None, "the length was just looked at"
+        assert offered is not None, "the length was just checked"
         self._offered = offered[1:]
         self._turn = _Turn.SECURITY_CHOICE if self._offered else _Turn.ENDED
         return True

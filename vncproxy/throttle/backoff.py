@@ -8,12 +8,16 @@ from collections.abc import Callable
 class Backoff:
     """Exponential back-off with full jitter: each pause is drawn from zero up to a growing ceiling.
 
-    Args: first_s - the first ceiling; factor - by which it grows; max_s - where it stops growing.
-    Raises: ValueError for values that would not grow or not pause.
+    Args:
+        first_s: The first ceiling.
+        factor: By which it grows.
+        max_s: Where it stops growing.
+
+    Raises:
+        ValueError: For values that would not grow or not pause.
     """
 
     def __init__(self, first_s: float, factor: float, max_s: float) -> None:
-        """Start with the first ceiling."""
         if not (0 < first_s <= max_s and factor >= 1):
             raise ValueError(f"impossible back-off: {first_s} s, times {factor}, up to {max_s} s")
         self._first_s = first_s
@@ -24,8 +28,10 @@ class Backoff:
     def next(self, random: Callable[[], float], retry_after_s: float | None = None) -> float:
         """The pause before the next try, in seconds.
 
-        Args: random - draws from [0, 1); retry_after_s - what the peer asked to wait: the pause is
-        drawn on top of it, since the peer tells everybody the same.
+        Args:
+            random: Draws from [0, 1).
+            retry_after_s: What the peer asked to wait: the pause is drawn on top of it, since the
+                peer asks the same of all its clients.
         """
         pause_s = random() * self._ceiling_s
         self._ceiling_s = min(self._max_s, self._ceiling_s * self._factor)

@@ -44,7 +44,11 @@ class BootClock:
 
 
 def this_boot() -> BootClock:
-    """The clock of the running boot. Raises LedgerError where the system has no such clock."""
+    """The clock of the running boot.
+
+    Raises:
+        LedgerError: The system has no such clock.
+    """
     try:
         boot_id = _BOOT_ID.read_text("ascii").strip()
     except OSError as error:

@@ -2,8 +2,8 @@
 
 Words. A *claim* is the right to dial once. It is booked for an instant `at`; the dial may begin
 from `at` until `latest`, which is `at + hold_s` or later (the VncUrl is fetched in between). Right
-before the dial the claim is *spent*: whoever has it sees to it that it is dialled with once, and in
-its time. That dial is covered by what is on record already. So nothing has to be written before it,
+before the dial the claim is *spent*: its owner sees to it that it is dialled with once, and in its
+time. That dial is covered by what is on record already. So nothing has to be written before it,
 and a slow disk or server can't make a permit lapse; the record follows, and fixes both instants to
 the dial's. Each claim keeps its own latest instant: a hold that changes afterwards, or another
 process's hold, means nothing to it.
@@ -111,8 +111,11 @@ class Usage:
 class Budget:
     """At most `limit` dials in any `window_s`; all instants are seconds of one steady clock.
 
-    Args: by_account - they are counted for the whole account, not for each instance.
-    Raises: ValueError for values with which the law can't hold.
+    Args:
+        by_account: They are counted for the whole account, not for each instance.
+
+    Raises:
+        ValueError: For values with which the law can't hold.
     """
 
     limit: int = LIMIT
@@ -139,14 +142,18 @@ class Budget:
     def booked(self, at: float, extra_s: float = 0.0) -> Claim:
         """A new claim for the instant that `next_free` gave.
 
-        Args: extra_s - held for so much longer, since it takes so long to be on record.
+        Args:
+            at: As `next_free` gave it.
+            extra_s: Held for so much longer, since it takes so long to be on record.
         """
         return Claim(at, at + self.hold_s + extra_s)
 
     def next_free(self, claims: Iterable[Claim], now: float) -> float:
         """The earliest instant, `now` or later, for which a newcomer may be booked.
 
-        Args: claims - all that aren't cancelled and whose key overlaps, in any order.
+        Args:
+            claims: All that aren't cancelled and whose key overlaps, in any order.
+            now: This instant.
         """
         known = list(claims)
         free = max([now, *(claim.at for claim in known if not claim.spent)])
@@ -161,7 +168,12 @@ class Budget:
         return sum(claim.latest > forgettable for claim in claims)
 
     def usage(self, claims: Sequence[Claim], now: float) -> Usage:
-        """How full it is. Args: claims - as for `next_free`."""
+        """How full it is.
+
+        Args:
+            claims: As for `next_free`.
+            now: This instant.
+        """
         free = self.next_free(claims, now)
         return Usage(self.used(claims, now), self.limit, self.span_s, free - now)
 

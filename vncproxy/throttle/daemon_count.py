@@ -1,4 +1,4 @@
-"""How many daemons share the budget, remembered for times when nobody can be asked."""
+"""How many daemons share the budget, kept in a file for times when the server can't be asked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _log = structlog.get_logger("vncproxy.throttle")
 FILE_NAME = "daemons"
 
 UNKNOWN = 2
-"""What is assumed before any count: who shares a budget does so with somebody."""
+"""Assumed before any count: a shared budget has at least two daemons."""
 
 MAX_DAEMONS = 1000
 """A count above this is damage: every daemon's share would be the least anyway."""
@@ -22,7 +22,8 @@ MAX_DAEMONS = 1000
 class DaemonCount:
     """The last known number of daemons, kept in a file of the state directory.
 
-    Args: path - made when a count is noted; its folder must exist by then.
+    Args:
+        path: Made when a count is noted; its folder must exist by then.
     """
 
     def __init__(self, path: Path) -> None:

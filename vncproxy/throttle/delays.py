@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections import deque
 
 KEPT = 8
-"""Delays that are looked at: after so many quick ones a slow one is forgotten."""
+"""Delays that are kept: after so many quick ones a slow one is forgotten."""
 
 LONGEST_S = 30.0
-"""Nothing is expected to take longer: who waits has given up before."""
+"""No delay is expected to be longer: callers have given up by then."""
 
 
 class Delays:
     """The last delays of one store."""
 
     def __init__(self) -> None:
-        """Quick until shown otherwise."""
         self._last: deque[float] = deque(maxlen=KEPT)
 
     def note(self, seconds: float) -> None:
-        """It has taken so long once more."""
+        """Record one more delay."""
         self._last.append(min(max(0.0, seconds), LONGEST_S))
 
     @property

@@ -36,7 +36,7 @@ _SYSTEM_WORDS = {
     errno.EROFS: "can't be written: its file system is read-only",
 }
 _OPENING = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR})
-"""What SQLite says too when the system has no file descriptor for the journal."""
+"""SQLite reports these too when the system has no file descriptor for the journal."""
 _SLOW = "see whether its disk is overloaded or fails"
 
 
@@ -64,7 +64,7 @@ def newer_version() -> LedgerUnusable:
 
 
 def _shortage() -> str | None:
-    """Whether there is no file descriptor left, in words: SQLite doesn't tell."""
+    """In words, if no file descriptor is left, which SQLite doesn't report as such; else None."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:

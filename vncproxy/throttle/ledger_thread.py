@@ -1,7 +1,7 @@
-"""The thread that works on the ledger's file: whatever waits at once becomes one transaction.
+"""The thread that works on the ledger's file: all calls that wait at a time become one transaction.
 
-So a slow disk costs everybody two transactions at most, the one under way and his own, however many
-wait: after a fault of the cloud's gateway all consoles book at once.
+So a slow disk costs each caller two transactions at most, the one under way and its own, however
+many wait: after a fault of the cloud's gateway all consoles book at once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class _Work:
 class LedgerThread:
     """Works on one file, in the order of what is submitted. It never holds up the process's end.
 
-    Args: file - used by this thread only.
+    Args:
+        file: Used by this thread only.
     """
 
     def __init__(self, file: LedgerFile) -> None:
@@ -45,7 +46,9 @@ class LedgerThread:
     def submit(self, run: Callable[[], _T], *, writes: bool = False) -> Future[_T]:
         """Have this run; its outcome is there once what it wrote is on the disk.
 
-        Args: writes - to the file.
+        Args:
+            run: The work, which uses the file.
+            writes: To the file.
         """
         work = _Work(run, Future(), writes)
         self._queue.put(work)
@@ -87,7 +90,7 @@ class LedgerThread:
         return batch, False
 
     def _do(self, batch: list[_Work]) -> None:
-        """Run them; a fault undoes all of them, and is everybody's."""
+        """Run them in one transaction; a fault undoes all of them, and each caller gets it."""
         if not batch:
             return
         writes = any(work.writes for work in batch)

@@ -1,4 +1,4 @@
-"""How full many keys' budgets are, for people to look at, and never at the cost of a dial."""
+"""How full many keys' budgets are, for lists on pages; a slow store never delays a dial for it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from vncproxy.throttle.budget import Usage
 from vncproxy.throttle.ledger import Ledger
 
 TIMEOUT_S = 1.0
-"""For the answer: a list that says less is of more use than one that comes late."""
+"""For the answer: an incomplete list is of more use than a late one."""
 LATE = "the reconnect ledger didn't answer in time"
 
 
 async def usages(
     ledger: Ledger, keys: Iterable[str], timeout_s: float = TIMEOUT_S
 ) -> dict[str, Usage | str]:
-    """Of each key how full its budget is, or in words why that isn't known."""
+    """For each key how full its budget is, or in words why that isn't known."""
     wanted = set(keys)
     if not wanted:
         return {}

@@ -28,10 +28,12 @@ _NAME = "the shared store ([throttle] store)"
 
 @dataclass(frozen=True, slots=True)
 class StoreAddress:
-    """Where the server is and how to log in; neither `repr` nor `str` tells the password.
+    """Where the server is and how to log in; neither `repr` nor `str` holds the password.
 
-    Args: socket - a Unix socket's path, instead of host and port; tls - the certificate must be
-    good for `host`; ca_file - PEM certificates trusted besides the system's.
+    Args:
+        socket: A Unix socket's path, instead of host and port.
+        tls: The certificate must be good for `host`.
+        ca_file: PEM certificates trusted besides the system's.
     """
 
     host: str = "localhost"
@@ -48,15 +50,16 @@ class Script:
     """A text in Lua that the server runs as one step: nobody sees it half done."""
 
     def __init__(self, text: str) -> None:
-        """Name it as the server does."""
         self.text = text
+        # EVALSHA names a script by this.
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 class ValkeyStore:
     """Calls of one server. Each ends within `ANSWER_TIMEOUT_S`, or raises LedgerError.
 
-    Raises: ConfigError - the Python package `valkey` isn't installed.
+    Raises:
+        ConfigError: The Python package `valkey` isn't installed.
     """
 
     def __init__(self, address: StoreAddress) -> None:
@@ -64,7 +67,13 @@ class ValkeyStore:
         self._pool = _pool(address)
 
     async def run(self, script: Script, keys: Sequence[str], *values: str) -> Any:
-        """What the script returns. Args: keys - without `PREFIX`; values - its ARGV."""
+        """What the script returns.
+
+        Args:
+            script: What the server runs.
+            keys: Without `PREFIX`.
+            values: Its ARGV.
+        """
         words: tuple[str | int, ...] = (len(keys), *(PREFIX + key for key in keys), *values)
         try:
             return await self.call("EVALSHA", script.digest, *words)

@@ -1,6 +1,6 @@
 """Takes the connections of one listening socket, within the limits of a crowd.
 
-asyncio's own servers tell nobody of a connection before its TLS handshake is done, so that nobody
+asyncio's own servers call nobody before a connection's TLS handshake is done, so that nobody
 could count or end those that never finish one.
 """
 
@@ -54,8 +54,13 @@ class Acceptor:
     ) -> None:
         """Own a bound, non-blocking socket; nothing is accepted yet.
 
-        Args: protocol - for one connection, which settles its place and leaves it; tls - asked for
-        each connection, so that it can be renewed; refused - told a word for the metrics.
+        Args:
+            sock: The listening socket.
+            protocol: For one connection, which settles its place and leaves it.
+            tls: Asked for each connection, so that it can be exchanged.
+            refused: Called with a word for the metrics.
+            crowd: How many connections it takes.
+            head_timeout_s: Seconds for the TLS handshake and the first request.
         """
         self.crowd = crowd or ConnectionLimits()
         self._sock = sock
@@ -69,13 +74,17 @@ class Acceptor:
         self._again: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Listen. Raises: OSError."""
+        """Listen.
+
+        Raises:
+            OSError: The system refuses.
+        """
         self._sock.listen(BACKLOG)
         self._accepting = True
         self._watch()
 
     def stop(self) -> None:
-        """Accept no more; what waits in the kernel is left to whoever shares the socket."""
+        """Accept no more; what waits in the kernel is left to other processes with this socket."""
         if not self._accepting:
             return
         self._accepting = False

@@ -87,7 +87,12 @@ def http_refusal(status: int, reason: str) -> AccessError:
 
 
 async def json_body(request: web.Request) -> dict[str, Any]:
-    """The JSON object in a request. Raises: AccessError 400, 408, 415; HTTPException 413."""
+    """The JSON object in a request.
+
+    Raises:
+        AccessError: 400, 408 or 415.
+        HTTPException: 413.
+    """
     if request.content_type != "application/json":
         # A form of another site can't send this type without asking first.
         raise AccessError(415, "not-json", "Send JSON, with Content-Type: application/json.")

@@ -25,14 +25,19 @@ GZIP_LEAST_BYTES = 512
 """Smaller files fit into a packet or two anyway."""
 
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-"""Those that browsers insist on, whatever the machine's own list says. Source: RFC 9239."""
+"""Those that browsers insist on, whatever is in the machine's own list. Source: RFC 9239."""
 
 _COMPRESSIBLE = ("text/", "image/svg+xml", "application/json")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Asset:
-    """One file. Args: tag - the same for the same content; gzipped - None where it's no gain."""
+    """One file.
+
+    Args:
+        tag: The same for the same content.
+        gzipped: None where it's no gain.
+    """
 
     body: bytes
     gzipped: bytes | None
@@ -49,11 +54,16 @@ class Asset:
 class Assets:
     """All files of a folder, by their paths in it; and the pages among them.
 
-    Args: folder - one that is missing has none.
+    Args:
+        folder: Where they are; one that is missing has none.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Read everything. Raises: OSError."""
+        """Read everything.
+
+        Raises:
+            OSError: A file can't be read.
+        """
         found = dict(_files(folder))
         digests = (f"{name}\0{_digest(body)}\n" for name, body in sorted(found.items()))
         self.version = f"v-{_digest(''.join(digests).encode())}"
@@ -75,7 +85,11 @@ class Assets:
         return (asset, lasting) if asset is not None else None
 
     def page(self, name: str) -> Asset:
-        """A page that names its files by this version. Raises: KeyError."""
+        """A page that names its files by this version.
+
+        Raises:
+            KeyError: There is no such page.
+        """
         return self._pages[name]
 
     @property

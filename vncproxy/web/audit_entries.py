@@ -1,4 +1,4 @@
-"""What the audit is told of requests: who, from where, through which door, by which proof."""
+"""Audit entries about requests: who, from where, through which door, by which proof."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vncproxy.errors import AccessError
 from vncproxy.web.context import INSTANCE, door, services
 
 UNIX = "unix"
-"""The address of whoever comes through a Unix socket."""
+"""The address of clients that come through a Unix socket."""
 
 
 def logged_in(request: web.Request, identity: Identity) -> None:
@@ -61,7 +61,7 @@ def refused(request: web.Request, error: AccessError) -> None:
 
 
 def _source(request: web.Request) -> str:
-    """Whom refusals count for: an account has all of 127/8, and of a /64, to come from."""
+    """The client that refusals count for: an account may use all of 127/8, or all of a /64."""
     source = door(request).source(request)
     return "loopback" if is_loopback(source) else source
 

@@ -26,7 +26,13 @@ class Connection(web.RequestHandler):
     __slots__ = ("_place",)
 
     def __init__(self, manager: web.Server, place: Place, **settings: Any) -> None:
-        """Args: place - settled by the first request, left at the end; settings - aiohttp's."""
+        """Serve one connection.
+
+        Args:
+            manager: aiohttp's server.
+            place: Settled by the first request, left at the end.
+            settings: aiohttp's.
+        """
         super().__init__(manager, **settings)
         self._place = place
 
@@ -54,7 +60,8 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """The answer to what never reached a handler, or to a fault outside of one.
 
-        Raises: ConnectionError - an answer has begun, so that there can't be another.
+        Raises:
+            ConnectionError: An answer has begun, so that there can't be another.
         """
         if status < 500:
             _log.info("request.unreadable", status=status, address=request.remote)

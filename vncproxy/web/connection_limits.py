@@ -52,7 +52,14 @@ class ConnectionLimits:
         most_strangers: int = STRANGERS_MAX,
         most_strangers_of_one: int = STRANGERS_PER_PEER_MAX,
     ) -> None:
-        """Nobody is here. Args: of_one - of one peer."""
+        """Nobody is here.
+
+        Args:
+            most: Connections that have sent a request.
+            most_of_one: Of these, of one peer.
+            most_strangers: Connections that haven't.
+            most_strangers_of_one: Of these, of one peer.
+        """
         self._most = most
         self._most_of_one = most_of_one
         self._most_strangers = most_strangers
@@ -85,7 +92,8 @@ class ConnectionLimits:
     def enter(self, peer: str | None) -> Place | None:
         """A place for one more stranger, for which an older one may have to go; None: it is full.
 
-        Args: peer - whom it counts for: an address, or an account of this machine.
+        Args:
+            peer: Whom it counts for: an address, or an account of this machine.
         """
         if len(self._settled) >= self._most:
             return None

@@ -97,6 +97,6 @@ def _route(request: web.Request) -> str:
 
 
 async def finish_headers(request: web.Request, answer: web.StreamResponse) -> None:
-    """Put the security headers on every answer; nothing is cached unless it says so itself."""
+    """Put the security headers on every answer; nothing is cached unless its handler allows it."""
     answer.headers.update(SECURITY_HEADERS)
     answer.headers.setdefault("Cache-Control", "no-store")

@@ -27,7 +27,6 @@ class MaskedFrames:
     """Stands before a reader, and breaks off where a frame isn't masked."""
 
     def __init__(self, reader: FrameReader) -> None:
-        """Stand before a frame."""
         self._reader = reader
         self._head = b""
         self._left = 0

@@ -1,4 +1,4 @@
-"""Whether WebSockets are still open: a daemon that stops lets their farewells be said."""
+"""How many WebSockets are open: a daemon that stops waits until their close frames are sent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ class OpenSockets:
     """Counts who is here."""
 
     def __init__(self) -> None:
-        """Nobody is."""
         self._count = 0
         self._nobody = asyncio.Event()
         self._nobody.set()

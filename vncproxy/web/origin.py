@@ -24,8 +24,8 @@ Origin = tuple[str, str, int]
 
 def host_name(host: str) -> str | None:
     """The name in a Host header, in lower case, without port and brackets; None if it is odd."""
-    parts = _host_and_port(host)
-    return None if parts is None else parts[0]
+    found = _host_and_port(host)
+    return None if found is None else found[0]
 
 
 def _host_and_port(host: str) -> tuple[str, int | None] | None:
@@ -67,7 +67,8 @@ def parse_origins(texts: Iterable[str]) -> frozenset[Origin]:
 def check_host(hosts: Sequence[str], allowed: frozenset[str]) -> str:
     """The one Host.
 
-    Raises: AccessError 421 - it isn't a name of this daemon.
+    Raises:
+        AccessError: 421; it isn't a name of this daemon.
     """
     name = host_name(hosts[0]) if len(hosts) == 1 else None
     if name is None or (name not in LOOPBACK_NAMES and name not in allowed):
@@ -81,7 +82,11 @@ def check_host(hosts: Sequence[str], allowed: frozenset[str]) -> str:
 
 
 def check_origin(origins: Sequence[str], host: str, allowed: frozenset[Origin]) -> None:
-    """Raises: AccessError 403 - a page of another site asks."""
+    """Refuse requests of other sites' pages.
+
+    Raises:
+        AccessError: 403; the request's Origin is another site's.
+    """
     if not origins:
         return
     origin = parse_origin(origins[0]) if len(origins) == 1 else None
@@ -108,8 +113,11 @@ def may_lead_here(
 ) -> bool:
     """Whether a page of an allowed origin opened this address in its tab, as a link does.
 
-    Args: modes, targets, referrers - Sec-Fetch-Mode, Sec-Fetch-Dest and Referer: a page can leave
-    its own origin out of that, or name it, but no other's.
+    Args:
+        modes: Sec-Fetch-Mode.
+        targets: Sec-Fetch-Dest.
+        referrers: Referer: a page can leave its own origin out of that, or name it, but no other's.
+        allowed: The origins that may.
     """
     if list(modes) != ["navigate"] or list(targets) != ["document"] or len(referrers) != 1:
         return False
@@ -118,7 +126,11 @@ def may_lead_here(
 
 
 def check_fetch_site(sites: Sequence[str]) -> None:
-    """Raises: AccessError 403 - a browser says that another site asks. Its absence is no fault."""
+    """Refuse requests that a browser marks as another site's; no header, no refusal.
+
+    Raises:
+        AccessError: 403; Sec-Fetch-Site names another site.
+    """
     if not {"cross-site", "same-site"}.isdisjoint(sites):
         raise AccessError(
             403,

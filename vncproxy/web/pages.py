@@ -31,7 +31,7 @@ async def console(request: web.Request) -> web.StreamResponse:
 
 
 async def admin(request: web.Request) -> web.StreamResponse:
-    """`GET /admin`: what is open; its script asks whether that is for whoever looks."""
+    """`GET /admin`: what is open; its script asks the API whether the user may see it."""
     return page(request, "admin.html")
 
 

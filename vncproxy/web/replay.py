@@ -1,6 +1,6 @@
 """The page that plays one recording, and the recording's blocks for it, on loopback only.
 
-Whoever has the key from the printed address may see it: other accounts of this machine reach the
+Only who has the key from the printed address may see it: other accounts of this machine reach the
 port as well. The page sends the key with each call, from its address's fragment, which no log has.
 """
 
@@ -35,7 +35,12 @@ KEY = web.AppKey("key", str)
 
 
 def application(recording: Recording, key: str) -> web.Application:
-    """The routes. Args: key - what the page must show to get the recording."""
+    """The routes.
+
+    Args:
+        recording: What is played.
+        key: What the page must show to get the recording.
+    """
     app = web.Application(middlewares=[_guard])
     app[RECORDING] = recording
     app[KEY] = key

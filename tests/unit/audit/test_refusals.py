@@ -9,7 +9,7 @@ import pytest
 
 from vncproxy.audit import refusals as module
 from vncproxy.audit.record import Entry, Event
-from vncproxy.audit.refusals import BEYOND, MAX_KINDS, MAX_TOLD, WINDOW_S, RefusalLog
+from vncproxy.audit.refusals import BEYOND, MAX_KINDS, MAX_RECORDS, WINDOW_S, RefusalLog
 
 
 def refusal(user: str = "ann", text: str = "Try again in 5 s.") -> Entry:
@@ -80,19 +80,19 @@ def test_all_kinds_together_are_capped_for_each_minute() -> None:
             if number % 500 == 0:
                 told += ours.due(now)
         # One of them has the sum of the minute before.
-        assert len(told) - before <= MAX_TOLD + 1
+        assert len(told) - before <= MAX_RECORDS + 1
     told += ours.due(5 * WINDOW_S)
     told += ours.rest()
     assert sum(one.count or 0 for one in told) == sent
     assert {one.reason for one in told} == {"too-many", BEYOND}
     (last, *_) = [one for one in reversed(told) if one.reason == BEYOND]
-    assert str(MAX_TOLD) in str(last.text)
+    assert str(MAX_RECORDS) in str(last.text)
 
 
 async def test_it_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a count doesn't wait for the next refusal."""
     monkeypatch.setattr(module, "WINDOW_S", 0.0)
-    monkeypatch.setattr(module, "LOOK_INTERVAL_S", 0.001)
+    monkeypatch.setattr(module, "CHECK_INTERVAL_S", 0.001)
     ours, told = RefusalLog(), asyncio.Queue[Entry]()
     for _ in range(3):
         ours.note(refusal(), 0.0)

@@ -244,7 +244,7 @@ def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with writing(tmp_path, desk, late_s=0.05) as (writer, path):
         disk = Disk(monkeypatch, path)
         writer.begin(1, b"opening", whole=False, continues=False)
-        writer.look()
+        writer.check_delay()
         disk.hanging.clear()
         writer.add(2, Kind.LIVE, [b"seen"])
         kind, problem = looked_until_heard(writer, desk)
@@ -271,7 +271,7 @@ def test_a_disk_that_does_not_keep_up(tmp_path: Path, monkeypatch: pytest.Monkey
         assert "keep up" in str(problem)
         disk.hanging.set()
         assert desk.heard() == ("room", None)
-        writer.look()
+        writer.check_delay()
         assert desk.said.empty()
         writer.begin(9, b"again", whole=True, continues=False)
         assert looked_until_heard(writer, desk) == ("trouble", None)
@@ -290,7 +290,7 @@ def test_a_session_that_did_not_come_about(tmp_path: Path) -> None:
 def looked_until_heard(writer: RecordingWriter, desk: Desk) -> tuple[str, object]:
     """The next word, as whoever looks every so often hears it."""
     for _ in range(2000):
-        writer.look()
+        writer.check_delay()
         try:
             return desk.said.get(timeout=0.01)
         except queue.Empty:

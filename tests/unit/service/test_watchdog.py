@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.setup import until
 from vncproxy.observe.notify import Notifier
-from vncproxy.service.watchdog import BEATS, beat, open_in_words, tell_status
+from vncproxy.service.watchdog import BEATS, beat, open_in_words, send_status
 
 
 class Manager(Notifier):
@@ -63,7 +63,7 @@ async def test_the_status_is_told_when_it_differs() -> None:
     """Once for each change that lasts, not for each look; not what it knows already."""
     manager = Manager()
     looks = iter(["a"] * 5 + ["b"] * 5)
-    task = asyncio.create_task(tell_status(manager, lambda: next(looks, "c"), "a", 0.001))
+    task = asyncio.create_task(send_status(manager, lambda: next(looks, "c"), "a", 0.001))
     await until(lambda: "c" in manager.said, "the last")
     await ended(task)
     assert manager.said == ["b", "c"]

@@ -42,10 +42,9 @@ class Moved(NamedTuple):
 
 
 class Canvas:
-    """Draws, and tells its listeners what changed by `changes`, which they drain."""
+    """Draws, and puts what changed into its listeners' `changes`, which they drain."""
 
     def __init__(self, width: int, height: int) -> None:
-        """Start black."""
         self.width = width
         self.height = height
         self.pixels = bytearray(width * height)

@@ -13,7 +13,11 @@ class Damage:
     """Bounded: there are only so many tiles."""
 
     def __init__(self, area: Area) -> None:
-        """Everything is unseen. Args: area - the whole picture."""
+        """Everything is unseen.
+
+        Args:
+            area: The whole picture.
+        """
         self._area = area
         self._tiles: set[tuple[int, int]] = set()
         self.moved: Moved | None = None

@@ -1,4 +1,4 @@
-"""The built-in screen of one instance: a scene, and the clients that look at it."""
+"""The built-in screen of one instance: a scene, and the clients that are shown it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ _LEAST, _MOST = 64, 4096
 
 
 class Desktop:
-    """Shared by its clients, whose waking it looks after.
+    """Shared by its clients, which it wakes when something changed.
 
-    Args: on_key, on_pointer - told of every input, for the tests' journals.
+    Args:
+        on_key: Called with every key, for the tests' records.
+        on_pointer: Called with every pointer event, for the tests' records.
     """
 
     def __init__(
@@ -28,7 +30,6 @@ class Desktop:
         on_key: Callable[[int, bool], None],
         on_pointer: Callable[[int, int, int], None],
     ) -> None:
-        """Draw the picture."""
         self._caption = caption
         self._on_key = on_key
         self._on_pointer = on_pointer
@@ -82,7 +83,7 @@ class Desktop:
         self._spread()
 
     def tick(self) -> None:
-        """A second passed: the clock and the chart move, if anybody looks."""
+        """A second passed: the clock and the chart move, if there is a client."""
         if not self._links:
             return
         sent = sum(link.sent_bytes for link in self._links)
@@ -136,7 +137,6 @@ class BuiltInScreen:
     """One session's way to a desktop; updates are made when they are fetched, never queued."""
 
     def __init__(self, desktop: Desktop, server: RfbServer) -> None:
-        """Take over a fresh server."""
         self.server = server
         self.sent_bytes = 0
         self._desktop = desktop

@@ -49,7 +49,14 @@ class Entrance:
         *,
         odd_security: bool = False,
     ) -> None:
-        """Args: odd_security - offer only a type that nobody knows, which then acts as None."""
+        """Begin with the server's version.
+
+        Args:
+            password: For VncAuth; None: security type None.
+            server_init: The ServerInit to send.
+            random_bytes: Makes the challenge.
+            odd_security: Offer only a type that nobody knows, which then acts as None.
+        """
         self.output = bytearray(b"RFB 003.008\n")
         self.exclusive = False
         self._password = password

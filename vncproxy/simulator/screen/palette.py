@@ -34,7 +34,13 @@ _INKS: dict[str, tuple[Colour, Colour]] = {
 
 
 def mix(low: Colour, high: Colour, part: float) -> Colour:
-    """A colour between two. Args: part - 0 for the first, 1 for the second."""
+    """A colour between two.
+
+    Args:
+        low: The first colour.
+        high: The second colour.
+        part: 0 for the first, 1 for the second.
+    """
     red, green, blue = (round(a + (b - a) * part) for a, b in zip(low, high, strict=True))
     return red, green, blue
 

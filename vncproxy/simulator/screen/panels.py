@@ -34,7 +34,6 @@ class KeyboardPanel:
     HEIGHT = 104
 
     def __init__(self, canvas: Canvas, area: Area) -> None:
-        """Draw it with nothing typed."""
         self._canvas = canvas
         self._inside = panel(canvas, area, "Keyboard", "green")
         self._held: set[int] = set()
@@ -67,7 +66,6 @@ class PointerPanel:
     HEIGHT = 250
 
     def __init__(self, canvas: Canvas, area: Area) -> None:
-        """Draw it with an empty map."""
         self._canvas = canvas
         inside = panel(canvas, area, "Pointer", "amber")
         self._inside = inside
@@ -121,7 +119,6 @@ class TrafficPanel:
     HEIGHT = 190
 
     def __init__(self, canvas: Canvas, area: Area) -> None:
-        """Draw it empty."""
         self._canvas = canvas
         self._inside = panel(canvas, area, "Session", "cyan")
         self._bars: deque[int] = deque([0] * _CHART_SECONDS, maxlen=_CHART_SECONDS)
@@ -129,7 +126,12 @@ class TrafficPanel:
         self._chart()
 
     def tick(self, figures: Sequence[tuple[str, str]], inputs: int) -> None:
-        """A second passed. Args: figures - names and values; inputs - input events so far."""
+        """A second passed.
+
+        Args:
+            figures: Names and values.
+            inputs: Input events so far.
+        """
         self._bars.append(inputs - self._seen)
         self._seen = inputs
         self.figures(figures)

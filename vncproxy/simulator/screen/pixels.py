@@ -69,7 +69,6 @@ class Packer:
     """Turns palette indices into the wire's pixels, a byte plane at a time."""
 
     def __init__(self, wire: WireFormat) -> None:
-        """Prepare the tables."""
         self.wire = wire
         self.pixel_bytes = wire.bits // 8
         order = "big" if wire.big_endian else "little"

@@ -26,7 +26,7 @@ _DITHER = (0, 8, 2, 10, 12, 4, 14, 6, 3, 11, 1, 9, 15, 7, 13, 5)
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """What the screen says of itself."""
+    """What the screen shows about itself."""
 
     name: str
     instance_id: str
@@ -39,7 +39,14 @@ class Scene:
     """Draws on its canvas; `key`, `pointer`, `tick` are what happens to it."""
 
     def __init__(self, caption: Caption, width: int, height: int, wall_s: float) -> None:
-        """Draw everything once. Args: wall_s - the time to show, seconds since the epoch."""
+        """Draw everything once.
+
+        Args:
+            caption: What the screen shows about itself.
+            width: In pixels.
+            height: In pixels.
+            wall_s: The time to show, seconds since the epoch.
+        """
         self.canvas = Canvas(width, height)
         self.inputs = 0
         self._caption = caption

@@ -110,7 +110,11 @@ class RfbServer:
         self._updates.note(changes)
 
     def resized(self, *, reason: int) -> None:
-        """The picture has another size. Args: reason - as in ExtendedDesktopSize."""
+        """The picture has another size.
+
+        Args:
+            reason: As in ExtendedDesktopSize.
+        """
         self._updates.start_over(self._display.canvas)
         if EXTENDED_DESKTOP_SIZE in self._asked:
             self._tell_size(reason, 0)

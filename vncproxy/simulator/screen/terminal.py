@@ -20,7 +20,6 @@ class Terminal:
     """Lines of text in an area; scrolls by moving the picture, as a text console does."""
 
     def __init__(self, canvas: Canvas, area: Area) -> None:
-        """Start empty."""
         self._canvas = canvas
         self._columns = max(area.width // TERMINAL.width, 1)
         self._rows = max(area.height // TERMINAL.height, 1)
@@ -119,7 +118,13 @@ class Shell:
     """Reads a line from the keys and answers a few commands."""
 
     def __init__(self, terminal: Terminal, rules: Sequence[str], now: Callable[[], str]) -> None:
-        """Args: rules - what `rules` prints; now - what `date` prints."""
+        """Wait for the first line.
+
+        Args:
+            terminal: Where it writes.
+            rules: What `rules` prints.
+            now: What `date` prints.
+        """
         self._terminal = terminal
         self._rules = rules
         self._now = now

@@ -35,7 +35,6 @@ class TightEncoder:
     """Packs rectangles for one client; its zlib streams go on from one to the next."""
 
     def __init__(self) -> None:
-        """Start fresh streams."""
         self._streams = [zlib.compressobj(_LEVEL) for _ in range(3)]
 
     def encode(self, rows: Sequence[bytes], packer: Packer) -> bytes:

@@ -36,7 +36,6 @@ class Updates:
     """Requests of one client against the damage of its picture."""
 
     def __init__(self, canvas: Canvas) -> None:
-        """Nothing asked for, nothing seen."""
         self.packer = Packer(WireFormat())
         self._canvas = canvas
         self._damage = Damage(canvas.area)
@@ -50,7 +49,7 @@ class Updates:
         self._encodings = encodings
 
     def set_format(self, wire: WireFormat) -> None:
-        """Pixels look different from now on."""
+        """Pixels have another format from now on."""
         self.packer = Packer(wire)
 
     def start_over(self, canvas: Canvas) -> None:
