@@ -172,7 +172,8 @@ class Passage:
             scatter=lambda: 0.0,
         )
         instance = ConsoleInstance("i-1", "cn-hangzhou", "one")
-        self.console = await Console.prepared(instance, parts, lambda _: None)
+        learned = await parts.learned.get(instance.id)
+        self.console = Console(instance, parts, learned, lambda _: None)
 
     async def _dial(self, url: VncUrl, timeout_s: float) -> Transport:
         self._dialled = asyncio.get_running_loop().create_future()

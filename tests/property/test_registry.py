@@ -22,6 +22,7 @@ from vncproxy.access.users import Users
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.audit.record import Entry
 from vncproxy.cluster.ownership import Owner
+from vncproxy.console import registry as registry_module
 from vncproxy.console.console import Console
 from vncproxy.console.keepalive_memory import Learned
 from vncproxy.console.lifecycle import State
@@ -329,14 +330,13 @@ def test_one_console_at_any_time_and_all_are_served(
 
     async def scene(folder: Path, clock: FrozenClock) -> None:
         world = World(folder, clock, delays)
-        prepared = Console.prepared
 
-        async def noted(*how: Any) -> Console:
-            console = await prepared(*how)
-            world.made.append(console)
-            return console
+        class NotedConsole(Console):
+            def __init__(self, *how: Any) -> None:
+                super().__init__(*how)
+                world.made.append(self)
 
-        patch.setattr(Console, "prepared", noted)
+        patch.setattr(registry_module, "Console", NotedConsole)
         try:
             for what, number in things:
                 await world.do(what, number)

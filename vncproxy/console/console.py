@@ -7,30 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, ExitStack
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import structlog
 
-from vncproxy.audit.log import Audit
 from vncproxy.console.control import Control, ControlAudit, ControlRequests
 from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.faults import logged_faults
 from vncproxy.console.input_translation import is_press
 from vncproxy.console.instances import ConsoleInstance
+from vncproxy.console.keepalive_memory import Learned
 from vncproxy.console.lifecycle import Event, State
 from vncproxy.console.link_supervisor import LinkSupervisor
-from vncproxy.console.message_router import MessageRouter
-from vncproxy.console.opaque_relay import NOT_FOR_NATIVE, OpaqueRelay
-from vncproxy.console.page_messages import Message, Subscriber, ending
-from vncproxy.console.session_recordings import OPAQUE, SessionRecordings
+from vncproxy.console.opaque_relay import NOT_FOR_NATIVE
+from vncproxy.console.page_messages import Pages, Subscriber
+from vncproxy.console.session_recordings import SessionRecordings
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamLost, VncproxyError
 from vncproxy.rfb.client_events import ClientEvent
-from vncproxy.rfb.liveness import Liveness
 from vncproxy.tasks import Tasks
 
 _log = structlog.get_logger("vncproxy.console")
@@ -39,7 +37,6 @@ LINK_CLOSE_TIMEOUT_S = 6.0
 _LINGERS = frozenset({State.CONNECTING, State.HANDSHAKE, State.PASSWORD, State.RUNNING})
 """A dial was spent: who comes back soon, as a page that reloads, must not cost another one."""
 _CLOSED = UpstreamLost("the console was closed just now; open it again").close_reason()
-_UNRECORDABLE = CloseReason(CloseCode.KICKED, Side.DAEMON, OPAQUE)
 
 
 Objection: TypeAlias = Callable[[ViewerIdentity, ConsoleInstance], str | None]
@@ -63,73 +60,77 @@ def has_room(
 
 
 class Console:
-    """See the module. Made by `Console.prepared`; none of its methods blocks the event loop."""
+    """See the module. None of its methods blocks the event loop.
+
+    Attributes:
+        instance: Whose console it is.
+        since: When it was made, in seconds of the wall clock.
+        saved: What holding its links has saved.
+        audit: Where its sessions are recorded.
+        pages: The open pages of its viewers.
+        supervisor: Its links.
+        router: The screen, and the viewers that are on.
+        control: Who controls it.
+        control_requests: Who asks to.
+        recordings: Of its sessions.
+    """
 
     def __init__(
         self,
         instance: ConsoleInstance,
-        parts: ConsoleDependencies,
+        dependencies: ConsoleDependencies,
+        learned: Learned | None,
         closed: Callable[[Console], None],
     ) -> None:
-        """For `prepared` only."""
+        """Wait for the first viewer.
+
+        Args:
+            instance: Whose console it is.
+            dependencies: What consoles share; `limits` are its own from now on.
+            learned: What is known of the instance from before.
+            closed: Called once, at its end.
+        """
         self.instance = instance
         self.since = time.time()
-        self.saved = parts.savings.of(instance.id)
+        self.saved = dependencies.savings.of(instance.id)
+        self.audit = dependencies.audit
+        self.pages = Pages()
         self.control = Control()
-        self._control_audit = ControlAudit(instance, parts.audit, self._identity_of)
+        self.supervisor = LinkSupervisor(
+            instance,
+            dependencies,
+            learned,
+            self.control,
+            self.pages,
+            is_wanted=self._is_wanted,
+            patience_s=self._patience_s,
+        )
+        self.router = self.supervisor.router
+        self.recordings = SessionRecordings(
+            instance, dependencies.recordings, dependencies.audit, self.router, self.pages
+        )
+        self._tasks = Tasks()
+        self._control_audit = ControlAudit(instance, dependencies.audit, self.identity_of)
         self.control_requests = ControlRequests(
             self.control,
-            self,
             self._control_audit,
-            request_timeout_s=parts.limits.control_request_timeout,
+            self.pages,
+            self._tasks,
+            controller_changed=self.router.controller_changed,
+            request_timeout_s=dependencies.limits.control_request_timeout,
         )
-        self.recordings = SessionRecordings(instance, parts.recordings, parts.audit, self)
-        self.supervisor = LinkSupervisor(instance, parts, self)
-        self.router: MessageRouter
-        self._parts = parts
+        self._limits = dependencies.limits
+        self._metrics = dependencies.metrics
         self._closed = closed
-        self._tasks = Tasks()
-        self._subscribers: set[Subscriber] = set()
         self._holders: dict[object, str] = {}
         self._entering: dict[str, ViewerIdentity] = {}
         self._withdrawn: dict[str, str] = {}
-        self._metrics = ExitStack()
-        self._kind_metric = ExitStack()
-        self._kind = ""
+        self._gauge = ExitStack()
         self._linger: asyncio.TimerHandle | None = None
         self._running: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
 
-    @classmethod
-    async def prepared(
-        cls,
-        instance: ConsoleInstance,
-        parts: ConsoleDependencies,
-        closed: Callable[[Console], None],
-    ) -> Console:
-        """A console that waits for its first viewer. Args: closed - called once, at its end."""
-        console = cls(instance, parts, closed)
-        await console.supervisor.prepare()
-        console.router = console.supervisor.router = MessageRouter(
-            console.control,
-            console.supervisor.held,
-            console.supervisor.learning.keepalive,
-            Liveness(
-                quiet_s=parts.limits.idle_timeout, answer_timeout_s=parts.limits.upstream_timeout
-            ),
-            viewer_queue_bytes=parts.limits.viewer_queue,
-            changed=console.changed,
-            keepalive_sent=parts.metrics.keepalive_sent,
-            silent=console.supervisor.link_silent,
-        )
-        return console
-
-    # For the door
-
-    @property
-    def audit(self) -> Audit:
-        """Where its sessions are recorded."""
-        return self._parts.audit
+    # Who is on
 
     @property
     def state(self) -> State:
@@ -143,14 +144,14 @@ class Console:
 
     def sample_rates(self, at_s: float) -> None:
         """Note what was counted, for the rates. Args: at_s - monotonic seconds."""
-        self.supervisor.traffic.sample(at_s)
+        self.supervisor.sample(at_s)
         for viewer in self.viewers:
             viewer.look(at_s)
 
     def hold(self, holder: object, viewer_id: str) -> bool:
         """Stay open, and keep a place, while a viewer is being let in; `let_go` ends that.
 
-        Args: holder - whoever lets it in. Returns: False - it is over already.
+        Args: holder - who lets it in. Returns: False - it is over already.
         """
         if self.state is State.CLOSED:
             return False
@@ -177,9 +178,9 @@ class Console:
         elif self._holders or self._linger is not None:
             return
         elif self._running is not None:
-            linger_s = self._parts.limits.linger if self.state in _LINGERS else 0.0
+            linger_s = self._limits.linger if self.state in _LINGERS else 0.0
             self._linger = asyncio.get_running_loop().call_later(linger_s, self._deserted)
-        elif not self._subscribers:
+        elif not self.pages:
             # Nobody ever joined it, and no page waits to see that.
             self._deserted()
 
@@ -189,7 +190,7 @@ class Console:
         Args: watches - as `has_room` takes it.
         """
         taken = {*self._holders.values(), *self.router.viewers}
-        return has_room(taken, self._parts.limits.max_viewers, viewer_id, watches=watches)
+        return has_room(taken, self._limits.max_viewers, viewer_id, watches=watches)
 
     async def enter(self, viewer: Viewer) -> bool:
         """A viewer comes, and joins once it is recorded if control moves with that.
@@ -226,30 +227,26 @@ class Console:
         if viewer.end is not None:
             return False
         if (why := self._withdrawn.get(viewer.id)) is not None:
-            self.end_viewer(viewer, withdrawn(why))
+            self.pages.end_viewer(viewer, withdrawn(why))
             return False
         is_known_opaque = self._running is None and self.supervisor.learning.opaque is not None
         if is_known_opaque and viewer.identity.native:
             # A dial would show no more than is known.
-            self.end_viewer(viewer, NOT_FOR_NATIVE)
+            self.pages.end_viewer(viewer, NOT_FOR_NATIVE)
             return False
         self._stop_lingering()
         if self.state is State.RUNNING:
             self.saved.dials_avoided += 1
-            self._parts.metrics.dial_avoided()
+            self._metrics.dial_avoided()
         elif self.state is not State.OPAQUE:
-            viewer.wait_at_most(self._parts.limits.max_wait, self.supervisor.closing_failure)
+            viewer.wait_at_most(self._limits.max_wait, self.supervisor.closing_failure)
         self.router.add(viewer)
         self.recordings.joined(viewer.id)
-        relay = self.supervisor.relay
-        if relay is not None and viewer.identity.record:
-            self.end_viewer(viewer, _UNRECORDABLE)
-        elif relay is not None and (refusal := relay.take(viewer)) is not None:
-            self.end_viewer(viewer, refusal)
+        self.supervisor.relay_to(viewer)
         if self._running is None:
-            self._metrics.enter_context(self._parts.metrics.console())
+            self._gauge.enter_context(self._metrics.console())
             self._running = self._tasks.start(self._run(), f"console-{self.instance.id}")
-        self.changed()
+        self.pages.changed()
         return True
 
     def recheck(self, objection: Objection) -> int:
@@ -260,24 +257,17 @@ class Console:
         ended = 0
         for viewer in self.viewers:
             if (why := objection(viewer.identity, self.instance)) is not None:
-                self.end_viewer(viewer, withdrawn(why))
+                self.pages.end_viewer(viewer, withdrawn(why))
                 ended += 1
         return ended
 
-    def end_viewer(self, viewer: Viewer, reason: CloseReason) -> None:
-        """End one viewer's session; its page says why."""
-        self.tell(viewer.id, ending(reason.text))
-        viewer.close(reason)
-
     def subscribe(self, viewer_id: str) -> Subscriber:
         """A mailbox for the page of this viewer; `unsubscribe` gives it back."""
-        subscriber = Subscriber(viewer_id)
-        self._subscribers.add(subscriber)
-        return subscriber
+        return self.pages.subscribe(viewer_id)
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """The page is gone."""
-        self._subscribers.discard(subscriber)
+        self.pages.unsubscribe(subscriber)
         self.end_if_deserted()
 
     async def close(self, reason: CloseReason) -> None:
@@ -317,10 +307,9 @@ class Console:
         with self._cleanup("the screen"):
             self.router.link_down()
         with self._cleanup("the metrics"):
-            self._kind_metric.close()
-            self._metrics.close()
+            self._gauge.close()
         with self._cleanup("the pages"):
-            self.changed()
+            self.pages.changed()
         with self._cleanup("its place"):
             self._closed(self)
         self._over.set()
@@ -334,13 +323,16 @@ class Console:
 
     async def _run(self) -> None:
         try:
-            await self.supervisor.run()
+            # At once, so that whoever comes from now on isn't let in to a console that ends.
+            self._end((await self.supervisor.run()).close_reason())
         except VncproxyError as fault:
-            self.gave_up(fault)
+            self._end(fault.close_reason())
             raise
         except Exception:
             self._end(CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon"))
             raise
+        finally:
+            await self.supervisor.leave()
 
     def _end(self, reason: CloseReason) -> None:
         """End it once its run loop has; who comes from now on gets another one."""
@@ -352,7 +344,7 @@ class Console:
         else:
             self._tasks.start(self._wind_up(reason), f"close-{self.instance.id}")
 
-    # What viewers tell
+    # The viewers' host
 
     def viewer_ready(self, viewer: Viewer) -> None:
         """Its handshake is done."""
@@ -363,12 +355,12 @@ class Console:
         before = self.router.discarded_keys
         self.router.said(viewer, events)
         if lost := self.router.discarded_keys - before:
-            self._parts.metrics.keys_discarded(lost)
+            self._metrics.keys_discarded(lost)
         who = viewer.identity
         # One without a page has no button to ask for control with.
         asks = who.may_control and not who.has_page and any(map(is_press, events))
         if asks and self.control.controller is None:
-            self.start(self.control_requests.request(who.id), f"control-{who.id}")
+            self._tasks.start(self.control_requests.request(who.id), f"control-{who.id}")
 
     def viewer_opaque(self, viewer: Viewer, data: bytes) -> None:
         """Bytes of the viewer of an opaque console."""
@@ -395,7 +387,7 @@ class Console:
             with self._cleanup("a viewer's control"):
                 self._control_audit.left(viewer.identity, self.control.controller)
         with self._cleanup("the pages"):
-            self.changed()
+            self.pages.changed()
         self.end_if_deserted()
 
     def _stop_lingering(self) -> None:
@@ -409,84 +401,17 @@ class Console:
             self._running.cancel()
         self._end(_CLOSED)
 
-    # What the supervisor and the requests for control tell
-
-    def changed(self) -> None:
-        """What pages show has changed."""
-        for subscriber in self._subscribers:
-            subscriber.changed()
-        kind = self.supervisor.learning.keepalive.kind.value if self.state is State.RUNNING else ""
-        if kind != self._kind:
-            self._kind = kind
-            self._kind_metric.close()
-            if kind:
-                self._kind_metric.enter_context(self._parts.metrics.keepalive_class(kind))
-                _log.info(
-                    "keepalive.kind",
-                    instance=self.instance.id,
-                    kind=kind,
-                    why=self.supervisor.learning.keepalive.why,
-                )
-
-    def tell(self, viewer_id: str | None, message: Message) -> None:
-        """Show something once on the page of one viewer."""
-        for subscriber in self._subscribers:
-            if subscriber.viewer_id == viewer_id:
-                subscriber.notify(message)
-
-    def tell_all(self, message: Message) -> None:
-        """Tell every page something once."""
-        for subscriber in self._subscribers:
-            subscriber.notify(message)
-
-    def has_page(self) -> bool:
-        """Whether a page is on that could ask its user for a password."""
-        who = (viewer.identity for viewer in self.viewers)
-        return any(identity.has_page and identity.may_control for identity in who)
-
-    def is_wanted(self) -> bool:
+    def _is_wanted(self) -> bool:
         """Whether anybody is on, or being let in, who would wait for another link."""
         return bool(self.router.viewers or self._holders)
 
-    def patience(self) -> float:
-        """Seconds that the most patient viewer will still wait."""
+    def _patience_s(self) -> float:
+        """How long the most patient viewer will still wait."""
         if self._holders:
-            return self._parts.limits.max_wait
+            return self._limits.max_wait
         return max((viewer.patience_s for viewer in self.viewers), default=0.0)
 
-    def begin_waiting(self, gave_up: Callable[[], CloseReason]) -> None:
-        """The viewers wait for a link from now on."""
-        for viewer in self.viewers:
-            viewer.waiting_is_over()
-            viewer.wait_at_most(self._parts.limits.max_wait, gave_up)
-
-    def went_opaque(self, relay: OpaqueRelay) -> None:
-        """One viewer has the relay, the others must go."""
-        self._metrics.enter_context(self._parts.metrics.opaque())
-        for viewer in self.viewers:
-            if viewer.identity.record:
-                self.end_viewer(viewer, _UNRECORDABLE)
-        for viewer in self.viewers:
-            if viewer.end is None and (refusal := relay.take(viewer)) is not None:
-                self.end_viewer(viewer, refusal)
-
-    def gave_up(self, error: VncproxyError) -> None:
-        """The console can't be had."""
-        self._end(error.close_reason())
-
-    def controller_changed(self, before: str | None) -> None:
-        """Control may have moved away from `before`."""
-        self.router.controller_changed(before)
-
-    def user_of(self, viewer_id: str) -> str:
-        """The name behind a viewer."""
-        viewer = self.router.viewers.get(viewer_id)
-        return viewer.identity.user if viewer is not None else ""
-
-    def start(self, work: Coroutine[Any, Any, None], name: str) -> object:
-        """Run something until the console ends."""
-        return self._tasks.start(work, name)
-
-    def _identity_of(self, viewer_id: str) -> ViewerIdentity | None:
+    def identity_of(self, viewer_id: str) -> ViewerIdentity | None:
+        """Who is behind a viewer that is on, or about to join; None: it has left."""
         viewer = self.router.viewers.get(viewer_id)
         return viewer.identity if viewer is not None else self._entering.get(viewer_id)

@@ -14,17 +14,17 @@ whatever is being recorded: so what was recorded is compared with what is the ca
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from vncproxy.audit.log import Audit
 from vncproxy.audit.record import Entry, Event
 from vncproxy.console.audit_entries import got_control
 from vncproxy.console.instances import ConsoleInstance
-from vncproxy.console.page_messages import Message, notice
+from vncproxy.console.page_messages import Pages, notice
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AuditError
+from vncproxy.tasks import Tasks
 
 
 class Control:
@@ -121,7 +121,7 @@ class ControlAudit:
         """Args: identity_of - who is behind a viewer, None if it has left."""
         self._instance = instance
         self._audit = audit
-        self._identity_of = identity_of
+        self.identity_of = identity_of
 
     async def record(self, change: ControlChange) -> None:
         """Return once it is recorded. Raises: AuditError - it may not take effect."""
@@ -141,7 +141,7 @@ class ControlAudit:
 
     def left(self, who: ViewerIdentity, successor: str | None) -> None:
         """The controller is gone. Args: successor - who had asked for control and has it now."""
-        after = self._identity_of(successor) if successor is not None else None
+        after = self.identity_of(successor) if successor is not None else None
         lost = got_control(Event.CONTROL_LOST, self._instance, who.id, who, after, "it left")
         self._audit.record_later(lost)
         if successor is not None:
@@ -154,29 +154,10 @@ class ControlAudit:
             event,
             self._instance,
             viewer_id,
-            self._identity_of(viewer_id),
-            self._identity_of(other) if other is not None else None,
+            self.identity_of(viewer_id),
+            self.identity_of(other) if other is not None else None,
             why,
         )
-
-
-class ControlRequestsHost(Protocol):
-    """The console, as the requests for control see it."""
-
-    def controller_changed(self, before: str | None) -> None:
-        """Control may have moved away from `before`."""
-
-    def tell(self, viewer_id: str | None, message: Message) -> None:
-        """Show something once on the page of one viewer."""
-
-    def user_of(self, viewer_id: str) -> str:
-        """The name behind a viewer."""
-
-    def changed(self) -> None:
-        """What pages show has changed."""
-
-    def start(self, work: Coroutine[Any, Any, None], name: str) -> object:
-        """Run something until the console ends."""
 
 
 class ControlRequests:
@@ -185,15 +166,28 @@ class ControlRequests:
     def __init__(
         self,
         control: Control,
-        host: ControlRequestsHost,
         audit: ControlAudit,
+        pages: Pages,
+        tasks: Tasks,
         *,
+        controller_changed: Callable[[str | None], None],
         request_timeout_s: float,
     ) -> None:
-        """Args: request_timeout_s - an unanswered request is granted after it."""
+        """Nobody asks yet.
+
+        Args:
+            control: Of the console; what is granted changes it.
+            audit: Records a change before it takes effect.
+            pages: Where requests and refusals are shown.
+            tasks: Of the console; runs what is due when a request wasn't answered.
+            controller_changed: Called with who had control before.
+            request_timeout_s: An unanswered request is granted after it.
+        """
         self._control = control
-        self._host = host
         self._audit = audit
+        self._pages = pages
+        self._tasks = tasks
+        self._controller_changed = controller_changed
         self._request_timeout_s = request_timeout_s
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._turn = asyncio.Lock()
@@ -238,15 +232,16 @@ class ControlRequests:
         self._timers[viewer_id] = asyncio.get_running_loop().call_later(
             self._request_timeout_s, self._unanswered, viewer_id
         )
-        self._host.tell(
+        who = self._audit.identity_of(viewer_id)
+        self._pages.notify(
             self._control.controller,
             {
                 "type": "control-request",
-                "from": {"id": viewer_id, "user": self._host.user_of(viewer_id)},
+                "from": {"id": viewer_id, "user": who.user if who is not None else ""},
                 "timeout_s": self._request_timeout_s,
             },
         )
-        self._host.changed()
+        self._pages.changed()
 
     async def answer(self, controller: str, viewer_id: str, *, grant: bool) -> None:
         """The controller's answer; from anybody else it means nothing.
@@ -273,8 +268,8 @@ class ControlRequests:
             return
         self._forget(viewer_id)
         self._control.refuse(viewer_id)
-        self._host.tell(viewer_id, notice("Your request for control was refused."))
-        self._host.changed()
+        self._pages.notify(viewer_id, notice("Your request for control was refused."))
+        self._pages.changed()
 
     async def take(self, viewer_id: str) -> None:
         """Control goes to this viewer, if it may have it."""
@@ -306,7 +301,7 @@ class ControlRequests:
 
     def _unanswered(self, viewer_id: str) -> None:
         self._timers.pop(viewer_id, None)
-        self._host.start(self._grant_unanswered(viewer_id), f"control-{viewer_id}")
+        self._tasks.start(self._grant_unanswered(viewer_id), f"control-{viewer_id}")
 
     async def _grant_unanswered(self, viewer_id: str) -> None:
         def plan() -> ControlChange | None:
@@ -317,7 +312,7 @@ class ControlRequests:
         if not await self._carry_out(viewer_id, plan):
             # So that it can ask again.
             self._control.refuse(viewer_id)
-            self._host.changed()
+            self._pages.changed()
 
     async def _carry_out(self, asker: str, plan: Callable[[], ControlChange | None]) -> bool:
         """Whether nothing stood in the way of what was planned; else the asker's page says so."""
@@ -325,7 +320,7 @@ class ControlRequests:
             try:
                 change = await self._recorded(plan)
             except AuditError as error:
-                self._host.tell(asker, notice(error.public_text, "warning"))
+                self._pages.notify(asker, notice(error.public_text, "warning"))
                 return False
             if change is not None:
                 if change.after is None:
@@ -333,7 +328,7 @@ class ControlRequests:
                 else:
                     self._forget(change.after)
                     self._control.take(change.after)
-                self._host.controller_changed(change.before)
+                self._controller_changed(change.before)
             return True
 
     async def _recorded(self, plan: Callable[[], ControlChange | None]) -> ControlChange | None:

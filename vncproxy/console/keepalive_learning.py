@@ -29,34 +29,38 @@ class KeepaliveLearning:
     """Owns the keepalive, which is what learns; and whether the instance is opened opaque."""
 
     def __init__(
-        self, instance: ConsoleInstance, parts: ConsoleDependencies, held: HeldInput
+        self,
+        instance: ConsoleInstance,
+        dependencies: ConsoleDependencies,
+        learned: Learned | None,
+        held: HeldInput,
     ) -> None:
-        """Nothing is recalled yet. Args: held - what the keepalive must not disturb."""
-        self.keepalive: Keepalive
-        self._opaque: Opaque | None = None
-        self._unknown = ""
+        """Take up what was learned before.
+
+        Args:
+            instance: Of which it learns.
+            dependencies: Of the console.
+            learned: What the store has of the instance.
+            held: What the keepalive must not disturb.
+        """
+        limits = dependencies.limits
+        self.keepalive = Keepalive(
+            held,
+            interval_s=limits.keepalive_interval,
+            idle_timeout_s=limits.idle_timeout,
+            keysym=limits.keepalive_key,
+            memory=to_memory(learned),
+        )
+        self._opaque = learned.opaque if learned is not None else None
+        self._unknown = learned.unknown if learned is not None else ""
         self._storing = asyncio.Lock()
         self.status = instance.status
         """The instance's, as the cloud said it last; empty if it couldn't be asked."""
         self.is_asking = False
         """Whether the cloud is being asked for it."""
         self._instance = instance
-        self._parts = parts
-        self._held = held
-
-    async def recall(self) -> None:
-        """Take up what was learned; to be awaited before anything else."""
-        learned = await self._parts.learned.get(self._instance.id)
-        if learned is not None:
-            self._opaque, self._unknown = learned.opaque, learned.unknown
-        limits = self._parts.limits
-        self.keepalive = Keepalive(
-            self._held,
-            interval_s=limits.keepalive_interval,
-            idle_timeout_s=limits.idle_timeout,
-            keysym=limits.keepalive_key,
-            memory=to_memory(learned),
-        )
+        self._cloud = dependencies.cloud
+        self._store_of_all = dependencies.learned
 
     async def learn(
         self, end: LinkEnd | None, *, by_upstream: bool, explained: bool, had_screen: bool
@@ -132,9 +136,7 @@ class KeepaliveLearning:
         self.is_asking = True
         try:
             async with asyncio.timeout(STATUS_TIMEOUT_S):
-                self.status = await self._parts.cloud.status(
-                    self._instance.id, self._instance.region
-                )
+                self.status = await self._cloud.status(self._instance.id, self._instance.region)
         except CloudError as error:
             _log.info("status.unknown", instance=self._instance.id, code=error.code)
         except TimeoutError:
@@ -151,7 +153,7 @@ class KeepaliveLearning:
                 opaque=self._opaque,
                 learned_at=time.time(),
             )
-            await self._parts.learned.put(self._instance.id, lesson)
+            await self._store_of_all.put(self._instance.id, lesson)
 
 
 def to_memory(learned: Learned | None) -> KeepaliveMemory | None:

@@ -10,20 +10,22 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Protocol
+from contextlib import ExitStack, suppress
 
 import structlog
 
+from vncproxy.console.control import Control
 from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.faults import logged_faults
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.keepalive_learning import KeepaliveLearning
+from vncproxy.console.keepalive_memory import Learned
 from vncproxy.console.lifecycle import Event, Lifecycle, State
 from vncproxy.console.link import Link
 from vncproxy.console.link_opener import LinkOpener
 from vncproxy.console.message_router import MessageRouter
 from vncproxy.console.opaque_relay import OpaqueRelay
+from vncproxy.console.page_messages import Pages
 from vncproxy.console.retry_policy import after_waiting, least_pause_s
 from vncproxy.console.traffic import Traffic
 from vncproxy.console.viewer import Viewer
@@ -46,6 +48,7 @@ from vncproxy.observe.metrics import LinkOutcome
 from vncproxy.rfb.handshake_events import PasswordNeeded, Ready, UnknownSecurity
 from vncproxy.rfb.held_input import HeldInput
 from vncproxy.rfb.keepalive import LinkEnd
+from vncproxy.rfb.liveness import Liveness
 from vncproxy.rfb.server_events import ServerEvent
 from vncproxy.tasks import Tasks
 from vncproxy.throttle.backoff import Backoff
@@ -64,46 +67,59 @@ HEALTHY_AGE_S = 30.0
 """A link that lived this long was no failure: the back-off begins anew."""
 
 
-class LinkSupervisorHost(Protocol):
-    """The console, as its supervisor sees it."""
-
-    def changed(self) -> None:
-        """What pages show has changed."""
-
-    def has_page(self) -> bool:
-        """Whether a page is on that could ask its user for a password."""
-
-    def is_wanted(self) -> bool:
-        """Whether anybody is on who would wait for another link."""
-
-    def patience(self) -> float:
-        """Seconds that the most patient viewer will still wait."""
-
-    def begin_waiting(self, gave_up: Callable[[], CloseReason]) -> None:
-        """The viewers wait for a link from now on, at most max_wait, then close as it says."""
-
-    def end_viewer(self, viewer: Viewer, reason: CloseReason) -> None:
-        """End one viewer's session; its page says why."""
-
-    def went_opaque(self, relay: OpaqueRelay) -> None:
-        """One viewer may have the relay, the others must go."""
-
-    def gave_up(self, error: VncproxyError) -> None:
-        """The console can't be had: end it."""
-
-
 class LinkSupervisor:
-    """See the module. It is the links' host and the link_opener's audience."""
+    """See the module. It is the links' host, and learns from the link opener how far it has come.
+
+    Attributes:
+        router: Where the messages of its links go.
+        learning: What the ends of its links teach about the instance.
+        traffic: What its links have carried.
+        link: The one that is open, from its WebSocket on.
+        relay: Of an opaque link.
+        state_since: When the state began, in seconds of the wall clock.
+        wait_until: When the next step may come, on the same clock, if that is known.
+        attempt: The number of the try to get a link, from 1 on; 0 after a loss.
+        failure: Why there is no link; None while there is one, and before the first try.
+        links_opened: How many have worked.
+    """
 
     def __init__(
-        self, instance: ConsoleInstance, parts: ConsoleDependencies, host: LinkSupervisorHost
+        self,
+        instance: ConsoleInstance,
+        dependencies: ConsoleDependencies,
+        learned: Learned | None,
+        control: Control,
+        pages: Pages,
+        *,
+        is_wanted: Callable[[], bool],
+        patience_s: Callable[[], float],
     ) -> None:
-        """Nothing runs before `run`."""
+        """Nothing is opened before `run`.
+
+        Args:
+            instance: Whose VNC server the links lead to.
+            dependencies: Of the console.
+            learned: What is known of the instance from before.
+            control: Who controls the console.
+            pages: Of the console; they hear of each change.
+            is_wanted: Whether anybody is on, or being let in, who would wait for another link.
+            patience_s: How long the most patient of them will still wait.
+        """
+        limits = dependencies.limits
+        held = HeldInput()
         self.life = Lifecycle()
-        self.router: MessageRouter
-        self.held = HeldInput()
-        self.learning = KeepaliveLearning(instance, parts, self.held)
-        self.traffic = Traffic(time.monotonic(), parts.metrics)
+        self.learning = KeepaliveLearning(instance, dependencies, learned, held)
+        self.router = MessageRouter(
+            control,
+            held,
+            self.learning.keepalive,
+            Liveness(quiet_s=limits.idle_timeout, answer_timeout_s=limits.upstream_timeout),
+            viewer_queue_bytes=limits.viewer_queue,
+            changed=pages.changed,
+            keepalive_sent=dependencies.metrics.keepalive_sent,
+            silent=self.link_silent,
+        )
+        self.traffic = Traffic(time.monotonic(), dependencies.metrics)
         self.relay: OpaqueRelay | None = None
         self.link: Link | None = None
         self.state_since = time.time()
@@ -113,8 +129,11 @@ class LinkSupervisor:
         self.links_opened = 0
         self._links_name = secrets.token_hex(4)
         self._instance = instance
-        self._parts = parts
-        self._host = host
+        self._dependencies = dependencies
+        self._metrics = dependencies.metrics
+        self._pages = pages
+        self._is_wanted = is_wanted
+        self._patience_s = patience_s
         self._password = instance.password
         self._password_given = asyncio.Event()
         self._show_password: Callable[[], None] = lambda: None
@@ -126,37 +145,34 @@ class LinkSupervisor:
         self._tasks = Tasks()
         self._closing: asyncio.Task[None] | None = None
         self._learning: asyncio.Task[None] | None = None
-        self._backoff = Backoff(parts.first_pause_s, 2.0, LONGEST_PAUSE_S)
+        self._counted_as = ""
+        self._gauge = ExitStack()
+        self._backoff = Backoff(dependencies.first_pause_s, 2.0, LONGEST_PAUSE_S)
         self._link_opener = LinkOpener(
             instance,
-            parts.ledger,
-            parts.cloud,
-            parts.dial,
-            url_ttl_s=parts.limits.url_ttl,
-            dial_timeout_s=parts.limits.upstream_timeout,
+            dependencies.ledger,
+            dependencies.cloud,
+            dependencies.dial,
+            url_ttl_s=limits.url_ttl,
+            dial_timeout_s=limits.upstream_timeout,
         )
 
-    async def prepare(self) -> None:
-        """Recall what was learned of this instance; to be awaited before anything else."""
-        await self.learning.recall()
+    async def run(self) -> VncproxyError:
+        """Open links, one after the other, and serve them until cancelled.
 
-    async def run(self) -> None:
-        """Open links and serve them until cancelled, or until the console can't be had."""
-        try:
-            # At once, so that whoever comes from now on isn't let in to a console that ends.
-            self._give_up(await self._links())
-        finally:
-            await self._leave()
+        `leave` is to be awaited afterwards, however this ends.
 
-    async def _links(self) -> VncproxyError:
-        """One link after the other; why there is no further one."""
+        Returns:
+            Why there is no further link: the console can't be had.
+        """
         self.advance(Event.WANTED)
         while True:
             self.attempt += 1
             try:
                 await self._one_link()
             except VncPasswordError as error:
-                if not self._host.has_page():
+                self.failure = error
+                if not self.has_page():
                     return error
                 await self._password_from_page(error)
                 continue
@@ -173,25 +189,11 @@ class LinkSupervisor:
                 self._end_offender()
                 if await self._is_unwanted():
                     return lost
-            await self._pause(least_s, self._backoff.next(self._parts.scatter))
+            await self._pause(least_s, self._backoff.next(self._dependencies.scatter))
             self.advance(Event.WANTED)
 
-    async def _is_unwanted(self) -> bool:
-        """Whether nobody is on; who comes while the last link is closed counts, too."""
-        if self._host.is_wanted():
-            return False
-        await self._slot_free()
-        if self._learning is not None:
-            await asyncio.wait([self._learning])
-        return not self._host.is_wanted()
-
-    async def _slot_free(self) -> None:
-        """Wait until the last link is closed: the cloud has one slot for each instance."""
-        if self._closing is not None:
-            # Not by itself: whoever waits may be cancelled, which must not cut the close short.
-            await asyncio.wait([self._closing])
-
-    async def _leave(self) -> None:
+    async def leave(self) -> None:
+        """Wait until the last link is closed and what it taught is stored; then nothing runs."""
         try:
             await self._slot_free()
             if self._learning is not None and not self.learning.is_asking:
@@ -199,6 +201,26 @@ class LinkSupervisor:
         finally:
             self._drop_password()
             await self._tasks.close()
+
+    async def _is_unwanted(self) -> bool:
+        """Whether nobody is on; who comes while the last link is closed counts, too."""
+        if self._is_wanted():
+            return False
+        await self._slot_free()
+        if self._learning is not None:
+            await asyncio.wait([self._learning])
+        return not self._is_wanted()
+
+    async def _slot_free(self) -> None:
+        """Wait until the last link is closed: the cloud has one slot for each instance."""
+        if self._closing is not None:
+            # Not by itself: whoever waits may be cancelled, which must not cut the close short.
+            await asyncio.wait([self._closing])
+
+    def has_page(self) -> bool:
+        """Whether a page is on that could ask its user for a password."""
+        who = (viewer.identity for viewer in self.router.viewers.values())
+        return any(identity.has_page and identity.may_control for identity in who)
 
     def give_password(self, password: str) -> None:
         """The VNC password from the page; it stays in memory for the console's life only.
@@ -208,7 +230,7 @@ class LinkSupervisor:
         if self.asks_password:
             self._drop_password()
             self._password = password
-            self._show_password = self._parts.hide(password)
+            self._show_password = self._dependencies.hide(password)
             self._password_given.set()
 
     @property
@@ -252,7 +274,39 @@ class LinkSupervisor:
         """How a viewer is closed that waited long enough."""
         return after_waiting(self.failure)
 
-    # The link_opener's audience
+    def forget(self) -> None:
+        """Know nothing of the instance; what is stored is for the caller to forget."""
+        self.learning.forget()
+        self._count_kind()
+        self._pages.changed()
+
+    def sample(self, at_s: float) -> None:
+        """Note what was counted, for rates and metrics. Args: at_s - monotonic seconds."""
+        self.traffic.sample(at_s)
+        self._count_kind()
+
+    def _count_kind(self) -> None:
+        """Count the console in the metrics by what keeps its link: a keepalive, or nothing."""
+        state, keepalive = self.life.state, self.learning.keepalive
+        kind = keepalive.kind.value if state is State.RUNNING else ""
+        counted_as = "opaque" if state is State.OPAQUE else kind
+        if counted_as == self._counted_as:
+            return
+        self._counted_as = counted_as
+        self._gauge.close()
+        if kind:
+            self._gauge.enter_context(self._metrics.keepalive_class(kind))
+            _log.info("keepalive.kind", instance=self._instance.id, kind=kind, why=keepalive.why)
+        elif counted_as:
+            self._gauge.enter_context(self._metrics.opaque())
+
+    def _begin_waiting(self, gave_up: Callable[[], CloseReason]) -> None:
+        """The viewers wait for a link from now on, at most max_wait, then close as it says."""
+        for viewer in list(self.router.viewers.values()):
+            viewer.waiting_is_over()
+            viewer.wait_at_most(self._dependencies.limits.max_wait, gave_up)
+
+    # How far the link opener has come
 
     def advance(self, event: Event) -> None:
         """A step is done."""
@@ -262,18 +316,19 @@ class LinkSupervisor:
         if event is Event.ENDED and isinstance(self.failure, Throttled):
             # When it makes sense to come back.
             self.wait_until = self.state_since + self.failure.wait_s
-        self._host.changed()
+        self._count_kind()
+        self._pages.changed()
 
     def waiting(self, wait_s: float) -> None:
         """The permit's time is `wait_s` away."""
         self.wait_until = time.time() + wait_s
-        self._parts.metrics.budget_waited(wait_s)
+        self._metrics.budget_waited(wait_s)
         _log.info("budget.waiting", instance=self._instance.id, seconds=round(wait_s, 1))
-        self._host.changed()
+        self._pages.changed()
 
     def dialled(self) -> None:
         """A permit was spent."""
-        self._parts.metrics.dialled()
+        self._metrics.dialled()
 
     # The link's host
 
@@ -284,8 +339,7 @@ class LinkSupervisor:
         try:
             return self.router.link_said(events)
         except UpstreamProtocolError as fault:
-            self._link_fault = fault
-            self._link_over.set()
+            self._break(fault)
             return False
 
     def link_opaque(self, link: Link, data: bytes) -> None:
@@ -324,8 +378,12 @@ class LinkSupervisor:
     def link_failed(self, link: Link) -> None:
         """The daemon had a fault with it."""
         if link is self.link:
-            self._link_fault = LocalError("a fault of the daemon")
-            self._link_over.set()
+            self._break(LocalError("a fault of the daemon"))
+
+    def _break(self, fault: VncproxyError) -> None:
+        """The link ends by this."""
+        self._link_fault = fault
+        self._link_over.set()
 
     # One link
 
@@ -354,7 +412,7 @@ class LinkSupervisor:
                 self._go_opaque(link, None)
             else:
                 await self._shake_hands(link, greeting)
-            self._parts.metrics.link("opaque" if link.opaque else "running")
+            self._metrics.link("opaque" if link.opaque else "running")
             outcome = "closed"
             self.links_opened += 1
             link.name = self._link_name(self.links_opened)
@@ -378,34 +436,22 @@ class LinkSupervisor:
                 self._offender = self.router.offender(link.heard_at)
             if self.life.state is State.OPAQUE:
                 raise UpstreamLost("the connection to the cloud was lost")
-        except VncPasswordError:
-            outcome = "vnc-password"
-            raise
-        except UpstreamProtocolError:
-            outcome = "protocol"
+        except (VncPasswordError, UpstreamProtocolError) as error:
+            outcome = _outcome(error)
             raise
         finally:
-            self._parts.metrics.link(outcome)
+            self._metrics.link(outcome)
             self._retire(link)
 
     async def _transport(self) -> Transport:
         try:
-            return await self._link_opener.open(self, self._host.patience, self._slot_free)
-        except CloudError:
-            self._parts.metrics.link("refused")
-            raise
-        except UrlExpired:
-            self._parts.metrics.link("expired")
-            raise
-        except UpstreamProtocolError:
-            self._parts.metrics.link("protocol")
-            raise
-        except UpstreamLost:
-            self._parts.metrics.link("unreachable")
+            return await self._link_opener.open(self, self._patience_s, self._slot_free)
+        except (CloudError, UpstreamLost, UpstreamProtocolError) as error:
+            self._metrics.link(_outcome(error))
             raise
 
     async def _shake_hands(self, link: Link, opaque_greeting: bytes | None) -> None:
-        found = await link.shake_hands(self._parts.handshake_timeout_s)
+        found = await link.shake_hands(self._dependencies.handshake_timeout_s)
         match found:
             case Ready():
                 self.advance(Event.READY)
@@ -430,20 +476,28 @@ class LinkSupervisor:
                 raise VncPasswordError("this instance asks for its VNC password")
 
     def _resumed(self) -> None:
-        self._parts.savings.of(self._instance.id).losses_survived += 1
-        self._parts.metrics.resumed()
+        self._dependencies.savings.of(self._instance.id).losses_survived += 1
+        self._metrics.resumed()
 
     def _go_opaque(self, link: Link, found: UnknownSecurity | None) -> None:
         self.relay = OpaqueRelay(link, found, self._mismatch)
         self.advance(Event.UNKNOWN_SECURITY)
         link.relay()
-        self._host.went_opaque(self.relay)
+        # One viewer has the relay, the others must go.
+        for viewer in list(self.router.viewers.values()):
+            self.relay_to(viewer)
+
+    def relay_to(self, viewer: Viewer) -> None:
+        """Give an opaque link to a viewer, or end the viewer's session; else do nothing."""
+        if self.relay is not None and viewer.end is None:
+            refusal = self.relay.take(viewer)
+            if refusal is not None:
+                self._pages.end_viewer(viewer, refusal)
 
     def _mismatch(self) -> None:
         found = self.learning.found_other_version()
         self._learning = self._tasks.start(found, f"version-{self._instance.id}")
-        self._link_fault = UpstreamLost("the viewer speaks another RFB version than the daemon")
-        self._link_over.set()
+        self._break(UpstreamLost("the viewer speaks another RFB version than the daemon"))
 
     def _retire(self, link: Link) -> None:
         """The link is over. Its close, and what is learned of it, hold up nothing but a dial."""
@@ -507,11 +561,12 @@ class LinkSupervisor:
             explained=explained,
             had_screen=self.router.screen is not None,
         )
-        self._host.changed()
+        self._count_kind()
+        self._pages.changed()
 
     async def _show_status(self) -> None:
         await self.learning.ask_status()
-        self._host.changed()
+        self._pages.changed()
 
     def _lost(self) -> UpstreamLost:
         self.attempt = 0
@@ -521,13 +576,13 @@ class LinkSupervisor:
             else "the connection to the cloud was lost"
         )
         self.advance(Event.LINK_LOST)
-        self._host.begin_waiting(self.closing_failure)
+        self._begin_waiting(self.closing_failure)
         return lost
 
     def _end_offender(self) -> None:
         if self._offender is not None:
             _log.warning("viewer.ends_links", instance=self._instance.id, viewer=self._offender.id)
-            self._host.end_viewer(self._offender, _ENDS_LINKS)
+            self._pages.end_viewer(self._offender, _ENDS_LINKS)
 
     def _least_pause(self, error: VncproxyError) -> float | None:
         """How long to wait at least before another try, in seconds; None: it would be no use."""
@@ -546,14 +601,10 @@ class LinkSupervisor:
             self.advance(Event.LINK_LOST)
         return least_pause_s(error)
 
-    def _give_up(self, error: VncproxyError) -> None:
-        self.failure = error
-        self._host.gave_up(error)
-
     async def _pause(self, asked_s: float, own_s: float) -> None:
         """Wait what the cloud asked for, then what is the daemon's own to cut short."""
         self.wait_until = time.time() + asked_s + own_s
-        self._host.changed()
+        self._pages.changed()
         await asyncio.sleep(asked_s)
         self._hurry.clear()
         with suppress(TimeoutError):
@@ -562,11 +613,25 @@ class LinkSupervisor:
 
     async def _password_from_page(self, error: VncPasswordError) -> None:
         """Wait for the password, as long as the viewers do: without any, the console ends."""
-        self.failure = error
         self._drop_password()
         self._password_given.clear()
         self.advance(Event.PASSWORD_WANTED)
-        self._host.begin_waiting(error.close_reason)
+        self._begin_waiting(error.close_reason)
         await self._password_given.wait()
         self.advance(Event.PASSWORD_GIVEN)
-        self._host.begin_waiting(self.closing_failure)
+        self._begin_waiting(self.closing_failure)
+
+
+def _outcome(error: VncproxyError) -> LinkOutcome:
+    """What the metrics count a link as that couldn't be had, or broke the rules."""
+    match error:
+        case CloudError():
+            return "refused"
+        case UrlExpired():
+            return "expired"
+        case VncPasswordError():
+            return "vnc-password"
+        case UpstreamProtocolError():
+            return "protocol"
+        case _:
+            return "unreachable"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vncproxy.console.link import Link
+from vncproxy.console.session_recordings import OPAQUE
 from vncproxy.console.viewer import Viewer
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.rfb.handshake_events import UnknownSecurity
@@ -23,6 +24,7 @@ NOT_FOR_NATIVE = CloseReason(
     "let in; open it in a browser",
 )
 """A native viewer proves itself within the RFB that isn't spoken here."""
+_UNRECORDABLE = CloseReason(CloseCode.KICKED, Side.DAEMON, OPAQUE)
 _IN_USE = CloseReason(
     CloseCode.IN_USE,
     Side.DAEMON,
@@ -57,6 +59,8 @@ class OpaqueRelay:
 
     def take(self, viewer: Viewer) -> CloseReason | None:
         """Let this viewer be the one, who is told what the upstream said first; or why it can't."""
+        if viewer.identity.record:
+            return _UNRECORDABLE
         if viewer.identity.native:
             return NOT_FOR_NATIVE
         if self._viewer is not None:

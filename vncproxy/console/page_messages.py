@@ -1,4 +1,4 @@
-"""How a console tells its pages what has changed."""
+"""The pages of one console: a mailbox for each, and the messages that they are sent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 from collections import deque
 from typing import Any, TypeAlias
 
-from vncproxy.errors import ConsoleElsewhere
+from vncproxy.console.viewer import Viewer
+from vncproxy.errors import CloseReason, ConsoleElsewhere
 
 Message: TypeAlias = dict[str, Any]
 
@@ -42,6 +43,54 @@ class Subscriber:
         notices = list(self._notices)
         self._notices.clear()
         return notices
+
+
+class Pages:
+    """The pages that are open for one console's viewers."""
+
+    def __init__(self) -> None:
+        """None is open."""
+        self._subscribers: set[Subscriber] = set()
+
+    def __len__(self) -> int:
+        """How many are open."""
+        return len(self._subscribers)
+
+    def subscribe(self, viewer_id: str) -> Subscriber:
+        """A mailbox for the page of this viewer; `unsubscribe` gives it back."""
+        subscriber = Subscriber(viewer_id)
+        self._subscribers.add(subscriber)
+        return subscriber
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """The page is gone."""
+        self._subscribers.discard(subscriber)
+
+    def changed(self) -> None:
+        """What every page shows has changed."""
+        for subscriber in self._subscribers:
+            subscriber.changed()
+
+    def notify(self, viewer_id: str | None, message: Message) -> None:
+        """Show something once on the page of one viewer."""
+        for subscriber in self._subscribers:
+            if subscriber.viewer_id == viewer_id:
+                subscriber.notify(message)
+
+    def notify_all(self, message: Message) -> None:
+        """Show something once on every page."""
+        for subscriber in self._subscribers:
+            subscriber.notify(message)
+
+    def end_viewer(self, viewer: Viewer, reason: CloseReason) -> None:
+        """End one viewer's session; its page shows the reason's text.
+
+        Args:
+            viewer: Whose session ends.
+            reason: The close code, and a text for which a close frame has no room.
+        """
+        self.notify(viewer.id, ending(reason.text))
+        viewer.close(reason)
 
 
 def elsewhere(refusal: ConsoleElsewhere) -> Message:

@@ -261,7 +261,8 @@ class Registry:
         if (owner := await self._ownership.claim(instance.id)) is not None:
             raise owner.refusal()
         try:
-            console = await Console.prepared(instance, self._parts, self._closed)
+            learned = await self._parts.learned.get(instance.id)
+            console = Console(instance, self._parts, learned, self._closed)
             self._check_draining()
         except BaseException:
             self._give_back(instance.id)
@@ -288,8 +289,7 @@ class Registry:
         """Know nothing of how an instance's VNC server behaves; whether anything was known."""
         known = await self._parts.learned.forget(instance_id)
         if (console := self._open.get(instance_id)) is not None:
-            console.supervisor.learning.forget()
-            console.changed()
+            console.supervisor.forget()
         return known
 
     async def usages(self, consoles: Iterable[Console]) -> dict[str, Usage | str]:
@@ -314,7 +314,7 @@ class Registry:
             elif (owner := lost.get(instance_id)) is not None:
                 _log.warning("console.taken_elsewhere", instance=instance_id, by=owner.name)
                 refusal = owner.refusal()
-                console.tell_all(elsewhere(refusal))
+                console.pages.notify_all(elsewhere(refusal))
                 self._tasks.start(console.close(refusal.close_reason()), f"close-{instance_id}")
 
     def _closed(self, console: Console) -> None:

@@ -6,7 +6,6 @@ What happens to them is told to whoever must know: the viewer's page, the log an
 from __future__ import annotations
 
 import time
-from typing import Protocol
 
 import structlog
 
@@ -14,10 +13,9 @@ from vncproxy.audit.log import Audit
 from vncproxy.console.audit_entries import recorded, recording_changed
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.message_router import MessageRouter
-from vncproxy.console.page_messages import Message, notice
+from vncproxy.console.page_messages import Pages, notice
 from vncproxy.console.recorder import Recorder
 from vncproxy.console.screen_state import ScreenState
-from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import CloseCode, CloseReason, RecordingError, Side
 from vncproxy.recording.layout import Header
@@ -55,21 +53,6 @@ def _place(recordings: Recordings | None) -> Recordings:
     return recordings
 
 
-class RecordingHost(Protocol):
-    """The console, as its recordings see it."""
-
-    router: MessageRouter
-
-    def tell(self, viewer_id: str | None, message: Message) -> None:
-        """Show something once on the page of one viewer."""
-
-    def changed(self) -> None:
-        """What pages show has changed."""
-
-    def end_viewer(self, viewer: Viewer, reason: CloseReason) -> None:
-        """End one viewer's session; its page says why."""
-
-
 class SessionRecordings:
     """See the module."""
 
@@ -78,12 +61,22 @@ class SessionRecordings:
         instance: ConsoleInstance,
         recordings: Recordings | None,
         audit: Audit,
-        host: RecordingHost,
+        router: MessageRouter,
+        pages: Pages,
     ) -> None:
-        """Nothing is recorded. Args: recordings - the daemon's; None: it has no place for any."""
+        """Nothing is recorded yet.
+
+        Args:
+            instance: Whose console it is.
+            recordings: The daemon's; None: it has no place for any.
+            audit: Where their beginnings and ends are recorded.
+            router: Shows the screen to recorders.
+            pages: Where problems are shown.
+        """
         self.instance = instance
         self.audit = audit
-        self.host = host
+        self.router = router
+        self.pages = pages
         self._recordings = recordings
         self._running: dict[str, _SessionRecording] = {}
 
@@ -125,7 +118,7 @@ class SessionRecordings:
     def joined(self, viewer_id: str) -> None:
         """The viewer is on: record what it sees."""
         if (session := self._running.get(viewer_id)) is not None:
-            self.host.router.record(viewer_id, session.recorder)
+            self.router.record(viewer_id, session.recorder)
             session.end_if_required()
 
     def discard(self, viewer_id: str) -> None:
@@ -162,9 +155,9 @@ class _SessionRecording:
 
     def end_if_required(self) -> None:
         """End a session that may not go on unrecorded."""
-        viewer = self._owner.host.router.viewers.get(self._who.id)
+        viewer = self._owner.router.viewers.get(self._who.id)
         if self.problem is not None and self._owner.required and viewer is not None:
-            self._owner.host.end_viewer(viewer, _not_recorded(self.problem))
+            self._owner.pages.end_viewer(viewer, _not_recorded(self.problem))
 
     def end(self) -> None:
         """Write what is left."""
@@ -180,7 +173,7 @@ class _SessionRecording:
 
     def recording_has_room(self) -> None:
         """It can go on: the screen may have to be asked for its picture."""
-        self._owner.host.router.look_again()
+        self._owner.router.look_again()
 
     def recording_troubled(self, problem: str | None) -> None:
         """The disk is full or doesn't answer, or it is well again."""
@@ -197,14 +190,14 @@ class _SessionRecording:
         )
         owner.audit.record_later(recording_changed(owner.instance, who, self.writer.name, problem))
         said = f"What you see isn't recorded at the moment. {problem}" if problem else _AGAIN
-        owner.host.tell(who.id, notice(said, "warning" if problem else "info"))
-        owner.host.changed()
+        owner.pages.notify(who.id, notice(said, "warning" if problem else "info"))
+        owner.pages.changed()
         self.end_if_required()
 
     def recording_too_long(self) -> None:
         """The session ends, and may begin anew: to go on unrecorded would be a way out."""
-        if (viewer := self._owner.host.router.viewers.get(self._who.id)) is not None:
-            self._owner.host.end_viewer(viewer, _TOO_LONG)
+        if (viewer := self._owner.router.viewers.get(self._who.id)) is not None:
+            self._owner.pages.end_viewer(viewer, _TOO_LONG)
 
     def recording_ended(self, result: Result) -> None:
         """The file is closed."""

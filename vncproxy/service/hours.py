@@ -74,5 +74,5 @@ class PassingHours:
                     if why is not None:
                         self._warned.add(viewer.id)
                         text = f"Your session ends at {at:%H:%M} (time of the bastion). {why}"
-                        console.tell(viewer.id, notice(text, "warning"))
+                        console.pages.notify(viewer.id, notice(text, "warning"))
                         break

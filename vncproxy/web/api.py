@@ -112,7 +112,7 @@ async def close_console(request: web.Request) -> web.Response:
         raise AccessError(404, "not-open", "This console isn't open.")
     _log.info("console.kicked", instance=console.instance.id, user=identity.user)
     audit_entries.kicked(request, identity, console.instance)
-    console.tell_all(ending(_KICKED.text))
+    console.pages.notify_all(ending(_KICKED.text))
     await console.close(_KICKED)
     return web.Response(status=204)
 
@@ -146,7 +146,7 @@ async def close_viewer(request: web.Request) -> web.Response:
         raise AccessError(403, "not-allowed", "Only an administrator may end another's session.")
     _log.info("viewer.kicked", viewer=viewer.id, user=identity.user)
     audit_entries.kicked(request, identity, console.instance, viewer)
-    console.end_viewer(viewer, _ENDED if own else _KICKED)
+    console.pages.end_viewer(viewer, _ENDED if own else _KICKED)
     return web.Response(status=204)
 
 

@@ -289,7 +289,9 @@ async def _grant(console: Console, admitted: _Pass, wish: dict[str, Any]) -> Non
             if isinstance(password, str) and is_vnc_password(password):
                 console.supervisor.give_password(password)
             else:
-                console.tell(viewer_id, notice(f"A VNC password is {VNC_PASSWORD}.", "warning"))
+                console.pages.notify(
+                    viewer_id, notice(f"A VNC password is {VNC_PASSWORD}.", "warning")
+                )
         case "request-control":
             await console.control_requests.request(viewer_id)
         case "grant" | "refuse" as kind if isinstance(other, str):

@@ -232,9 +232,9 @@ class Surroundings:
 
     async def console(self, password: str | None = None, **parts: Any) -> Console:
         """Args: password - from a file; parts - of `ConsoleDependencies`, other than usual."""
-        console = await Console.prepared(
-            replace(INSTANCE, password=password), replace(self.parts, **parts), self.closed.append
-        )
+        instance = replace(INSTANCE, password=password)
+        learned = await self.parts.learned.get(instance.id)
+        console = Console(instance, replace(self.parts, **parts), learned, self.closed.append)
         self._consoles.append(console)
         return console
 

@@ -227,11 +227,11 @@ async def test_a_lost_link_starts_the_wait_anew(clock: Clock, around: Surroundin
     for data in VIEWER_HANDSHAKE:
         transport.deliver(data)
     await clock.forward(500.0)
-    assert console.patience() == 0.0
+    assert console._patience_s() == 0.0
     around.cloud.hanging = True
     around.transport.end()
     await until(lambda: around.count("call") == 2)
-    assert console.patience() == pytest.approx(120.0, abs=1.0)
+    assert console._patience_s() == pytest.approx(120.0, abs=1.0)
     await clock.forward(115.0)
     assert viewer.end is None
     await clock.forward(6.0)
@@ -245,7 +245,7 @@ async def test_the_most_patient_viewer_counts(clock: Clock, around: Surroundings
     first = around.join(console)
     await clock.forward(100.0)
     second = around.join(console)
-    assert console.patience() == pytest.approx(120.0, abs=1.0)
+    assert console._patience_s() == pytest.approx(120.0, abs=1.0)
     await clock.forward(25.0)
     assert (first.ended.is_set(), second.ended.is_set()) == (True, False)
     assert console.state is State.FETCHING_URL
@@ -388,7 +388,7 @@ async def test_what_is_told_reaches_whom_it_concerns(around: Surroundings) -> No
     """The page of that viewer, and no other."""
     console = await around.console()
     one, other = console.subscribe("v8"), console.subscribe("v9")
-    console.tell("v8", {"type": "notice", "text": "you"})
+    console.pages.notify("v8", {"type": "notice", "text": "you"})
     assert [message["text"] for message in await one.news()] == ["you"]
     assert await other.news() == []
 
@@ -402,9 +402,9 @@ async def test_which_pages_can_give_a_password(
 ) -> None:
     """Only those of viewers that may control."""
     console = await around.console()
-    assert not console.has_page()
+    assert not console.supervisor.has_page()
     around.join(console, page=page, may_control=may_control)
-    assert console.has_page() is has
+    assert console.supervisor.has_page() is has
 
 
 async def test_it_says_for_whom_it_has_room(tmp_path: Path) -> None:
@@ -443,8 +443,8 @@ async def test_it_knows_its_users(around: Surroundings) -> None:
     """By the viewer's id; nobody for a stranger."""
     console = await around.console()
     viewer = around.join(console, user="berta")
-    assert console.user_of(viewer.id) == "berta"
-    assert console.user_of("v99") == ""
+    assert console.identity_of(viewer.id) == viewer.identity
+    assert console.identity_of("v99") is None
 
 
 async def test_the_metrics_follow_it(around: Surroundings) -> None:

@@ -14,9 +14,10 @@ from tests.unit.console.fakes import settle
 from tests.unit.console.surroundings import INSTANCE, Clock
 from vncproxy.audit.record import Entry
 from vncproxy.console.control import Control, ControlAudit, ControlChange, ControlRequests
-from vncproxy.console.page_messages import Message
+from vncproxy.console.page_messages import Message, Pages
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AuditError
+from vncproxy.tasks import Tasks
 
 
 def people(*names: str, watcher: str = "") -> Control:
@@ -171,7 +172,7 @@ def audit(record: SplitAudit) -> ControlAudit:
     return ControlAudit(INSTANCE, record, {"ann": ANN, "bob": BOB}.get)
 
 
-def told(entries: list[Entry]) -> list[tuple[object, ...]]:
+def lines_of(entries: list[Entry]) -> list[tuple[object, ...]]:
     return [
         (str(e.event), e.viewer, e.user, e.other_viewer, e.other, e.text, e.instance)
         for e in entries
@@ -213,7 +214,7 @@ async def test_a_move_is_one_piece(
 ) -> None:
     """Who lost it and who got it stand one below the other, each naming the other."""
     await audit.record(change)
-    assert [told(entries) for entries in record.awaited] == [
+    assert [lines_of(entries) for entries in record.awaited] == [
         [(*line, INSTANCE.id) for line in expected]
     ]
     assert record.later == []
@@ -242,7 +243,7 @@ def test_a_controller_that_left(record: SplitAudit, audit: ControlAudit) -> None
     left = ViewerIdentity("cid", "Cid", "127.0.0.1", "local")
     audit.left(left, None)
     audit.left(left, "bob")
-    assert [line[:5] for line in told(record.later)] == [
+    assert [line[:5] for line in lines_of(record.later)] == [
         ("control-lost", "cid", "Cid", None, None),
         ("control-lost", "cid", "Cid", "bob", "Bob"),
         ("control-granted", "bob", "Bob", "cid", "Cid"),
@@ -276,50 +277,58 @@ class FakeAudit:
         self.entries.append(entry)
 
     @property
-    def told(self) -> list[tuple[str, str | None]]:
+    def entered(self) -> list[tuple[str, str | None]]:
         """What was recorded: event and viewer."""
         return [(entry.event.value, entry.viewer) for entry in self.entries]
 
 
-class FakeConsole:
-    """Around requests for control. `told`: what pages show; `moves`: where control came from."""
+class NotedTasks(Tasks):
+    """Keeps the names of what was started."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        super().__init__()
+        self.names: list[str] = []
+
+    def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """See `Tasks.start`."""
+        self.names.append(name)
+        return super().start(work, name)
+
+
+class FakeConsole(Pages):
+    """Around requests for control. `shown`: what pages show; `moves`: where control came from."""
 
     def __init__(self, *names: str, watcher: str = "") -> None:
         """These are on, in this order; all may control but the watcher."""
+        super().__init__()
         self.control = Control()
         self.record = FakeAudit()
-        self.told: list[tuple[str | None, Message]] = []
+        self.shown: list[tuple[str | None, Message]] = []
         self.moves: list[str | None] = []
         self.changes = 0
-        self.tasks: list[asyncio.Task[None]] = []
-        audit = ControlAudit(INSTANCE, self.record, self._identity_of)
-        self.requests = ControlRequests(self.control, self, audit, request_timeout_s=TIMEOUT_S)
+        self.tasks = NotedTasks()
+        self.requests = ControlRequests(
+            self.control,
+            ControlAudit(INSTANCE, self.record, self._identity_of),
+            self,
+            self.tasks,
+            controller_changed=self.moves.append,
+            request_timeout_s=TIMEOUT_S,
+        )
         for name in names:
             self.control.join(name, may_control=name != watcher, take=False)
 
     def _identity_of(self, viewer_id: str) -> ViewerIdentity:
         return ViewerIdentity(viewer_id, viewer_id.upper(), "127.0.0.1", "local")
 
-    def controller_changed(self, before: str | None) -> None:
+    def notify(self, viewer_id: str | None, message: Message) -> None:
         """Note it."""
-        self.moves.append(before)
-
-    def tell(self, viewer_id: str | None, message: Message) -> None:
-        """Note it."""
-        self.told.append((viewer_id, message))
-
-    def user_of(self, viewer_id: str) -> str:
-        """The id in capitals."""
-        return viewer_id.upper()
+        self.shown.append((viewer_id, message))
 
     def changed(self) -> None:
         """Count it."""
         self.changes += 1
-
-    def start(self, work: Coroutine[Any, Any, None], name: str) -> object:
-        """Run it."""
-        self.tasks.append(asyncio.create_task(work, name=name))
-        return self.tasks[-1]
 
     async def admits(self, name: str, *, may_control: bool = True, take: bool = False) -> None:
         """A viewer comes."""
@@ -346,9 +355,9 @@ async def test_the_controller_is_asked() -> None:
     console = FakeConsole("ann", "bob")
     await console.requests.request("bob")
     await console.requests.request("bob")
-    assert console.told == [("ann", REQUEST)]
+    assert console.shown == [("ann", REQUEST)]
     assert console.control.asking == ("bob",)
-    assert (console.changes, console.moves, console.record.told) == (1, [], [])
+    assert (console.changes, console.moves, console.record.entered) == (1, [], [])
     console.requests.close()
 
 
@@ -359,7 +368,7 @@ async def test_a_grant_moves_control() -> None:
     await console.requests.answer("ann", "bob", grant=True)
     assert console.control.controller == "bob"
     assert console.moves == ["ann"]
-    assert [viewer for _, viewer in console.record.told] == ["ann", "bob"]
+    assert [viewer for _, viewer in console.record.entered] == ["ann", "bob"]
     console.requests.close()
 
 
@@ -368,13 +377,13 @@ async def test_a_refusal_is_told(clock: Clock) -> None:
     console = FakeConsole("ann", "bob")
     await console.requests.request("bob")
     await console.requests.answer("ann", "bob", grant=False)
-    assert console.told[-1][0] == "bob"
-    assert "refused" in console.told[-1][1]["text"]
+    assert console.shown[-1][0] == "bob"
+    assert "refused" in console.shown[-1][1]["text"]
     assert console.control.asking == ()
     await clock.forward(TIMEOUT_S + 1)
     await settle()
     assert console.control.controller == "ann"
-    assert console.record.told == []
+    assert console.record.entered == []
 
 
 async def test_a_request_without_an_answer_is_granted(clock: Clock) -> None:
@@ -387,7 +396,7 @@ async def test_a_request_without_an_answer_is_granted(clock: Clock) -> None:
     await settle()
     assert console.control.controller == "bob"
     assert console.moves == ["ann"]
-    assert [viewer for _, viewer in console.record.told] == ["ann", "bob"]
+    assert [viewer for _, viewer in console.record.entered] == ["ann", "bob"]
 
 
 @pytest.mark.parametrize("who", ["cid", "bob"])
@@ -398,7 +407,7 @@ async def test_only_the_controllers_answer_counts(who: str, grant: bool) -> None
     await console.requests.request("bob")
     await console.requests.answer(who, "bob", grant=grant)
     assert (console.control.controller, console.control.asking) == ("ann", ("bob",))
-    assert console.record.told == []
+    assert console.record.entered == []
     console.requests.close()
 
 
@@ -407,7 +416,7 @@ async def test_a_refusal_of_what_was_not_asked_means_nothing() -> None:
     console = FakeConsole("ann", "bob")
     await console.requests.answer("ann", "bob", grant=False)
     assert console.control.controller == "ann"
-    assert console.told == []
+    assert console.shown == []
 
 
 async def test_control_is_handed_over_unasked() -> None:
@@ -416,7 +425,7 @@ async def test_control_is_handed_over_unasked() -> None:
     for who, whom in (("bob", "bob"), ("ann", "cid"), ("ann", "ann"), ("ann", "nobody")):
         await console.requests.answer(who, whom, grant=True)
         assert console.control.controller == "ann"
-    assert console.record.told == []
+    assert console.record.entered == []
     await console.requests.answer("ann", "bob", grant=True)
     assert console.control.controller == "bob"
     assert console.moves == ["ann"]
@@ -429,7 +438,7 @@ async def test_a_request_settled_by_a_leave_can_be_made_again() -> None:
     console.control.leave("ann")
     await console.requests.take("cid")
     await console.requests.request("bob")
-    assert [who for who, _ in console.told] == ["ann", "cid"]
+    assert [who for who, _ in console.shown] == ["ann", "cid"]
     console.requests.close()
 
 
@@ -440,7 +449,7 @@ async def test_control_that_is_free_is_had_by_asking() -> None:
     await console.requests.request("bob")
     assert console.control.controller == "bob"
     assert console.moves == ["ann", None]
-    assert console.told == []
+    assert console.shown == []
 
 
 async def test_a_watcher_asks_in_vain() -> None:
@@ -449,7 +458,7 @@ async def test_a_watcher_asks_in_vain() -> None:
     await console.requests.request("bob")
     await console.requests.take("bob")
     assert console.control.controller == "ann"
-    assert (console.told, console.record.told) == ([], [])
+    assert (console.shown, console.record.entered) == ([], [])
 
 
 # Taking and giving back
@@ -473,7 +482,7 @@ async def test_a_settled_request_does_not_stand_in_the_way_of_the_next() -> None
     await console.requests.take("bob")
     await console.requests.take("ann")
     await console.requests.request("bob")
-    assert console.told == [("ann", REQUEST)] * 2
+    assert console.shown == [("ann", REQUEST)] * 2
     console.requests.close()
 
 
@@ -511,7 +520,7 @@ async def test_what_can_not_be_recorded_does_not_happen() -> None:
     await console.requests.take("bob")
     assert console.control.controller == "ann"
     assert console.moves == []
-    assert console.told == [
+    assert console.shown == [
         ("bob", {"type": "notice", "level": "warning", "text": "the audit can't be written"})
     ]
 
@@ -542,7 +551,7 @@ async def test_wishes_take_turns() -> None:
     await asyncio.gather(*wishes)
     assert console.control.controller == "cid"
     assert console.moves == ["ann", "bob"]
-    assert [viewer for _, viewer in console.record.told] == ["ann", "bob", "bob", "cid"]
+    assert [viewer for _, viewer in console.record.entered] == ["ann", "bob", "bob", "cid"]
 
 
 async def test_who_left_meanwhile_gets_nothing() -> None:
@@ -556,8 +565,8 @@ async def test_who_left_meanwhile_gets_nothing() -> None:
     await taking
     assert console.control.controller == "ann"
     assert console.moves == []
-    assert console.record.told[-1][1] == "bob"
-    assert console.record.told[-1][0] != console.record.told[-2][0]
+    assert console.record.entered[-1][1] == "bob"
+    assert console.record.entered[-1][0] != console.record.entered[-2][0]
 
 
 async def test_who_comes_is_recorded_if_control_moves_with_it() -> None:
@@ -566,10 +575,10 @@ async def test_who_comes_is_recorded_if_control_moves_with_it() -> None:
     await console.admits("watcher", may_control=False)
     await console.admits("ann")
     await console.admits("bob")
-    assert [viewer for _, viewer in console.record.told] == ["ann"]
+    assert [viewer for _, viewer in console.record.entered] == ["ann"]
     await console.admits("cid", take=True)
     assert console.control.controller == "cid"
-    assert [viewer for _, viewer in console.record.told] == ["ann", "ann", "cid"]
+    assert [viewer for _, viewer in console.record.entered] == ["ann", "ann", "cid"]
 
 
 async def test_who_would_have_control_unrecorded_may_not_join() -> None:
@@ -587,7 +596,7 @@ async def test_who_has_left_before_it_joins_never_had_control() -> None:
     console = FakeConsole()
     assert not await console.requests.admit("ann", may_control=True, take=False, join=lambda: False)
     assert console.control.controller is None
-    assert console.record.told == [("control-granted", "ann"), ("control-lost", "ann")]
+    assert console.record.entered == [("control-granted", "ann"), ("control-lost", "ann")]
 
 
 async def test_after_the_close_nothing_is_granted(clock: Clock) -> None:
@@ -597,4 +606,4 @@ async def test_after_the_close_nothing_is_granted(clock: Clock) -> None:
     console.requests.close()
     await clock.forward(TIMEOUT_S + 1)
     await settle()
-    assert console.tasks == []
+    assert console.tasks.names == []

@@ -28,9 +28,8 @@ async def around(tmp_path: Path) -> AsyncIterator[Surroundings]:
 
 async def recalled(around: Surroundings) -> KeepaliveLearning:
     """A learning of the instance, as a console has it."""
-    learning = KeepaliveLearning(INSTANCE, around.parts, HeldInput())
-    await learning.recall()
-    return learning
+    learned = await around.parts.learned.get(INSTANCE.id)
+    return KeepaliveLearning(INSTANCE, around.parts, learned, HeldInput())
 
 
 async def test_nothing_is_known_at_first(around: Surroundings) -> None:

@@ -32,7 +32,6 @@ from vncproxy.errors import (
     CloseReason,
     ConsoleElsewhere,
     Side,
-    UpstreamLost,
 )
 from vncproxy.throttle.budget import Usage
 
@@ -349,13 +348,11 @@ async def test_a_console_made_during_a_drain_is_refused(
 ) -> None:
     """It would dial after everything was closed."""
     registry = Registry(around.parts)
-    usual = Console.prepared
 
-    async def slowly(*how: object) -> Console:
+    async def slowly(instance_id: str) -> None:
         await registry.drain(RESTARTING, 5.0)
-        return await usual(*how)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Console, "prepared", slowly)
+    monkeypatch.setattr(around.parts.learned, "get", slowly)
     with pytest.raises(AccessError) as caught:
         await opened(registry)
     assert caught.value.status == 503
@@ -455,10 +452,10 @@ async def test_a_console_that_can_not_be_made_is_given_back(
     ownership = FakeOwnership()
     registry = Registry(around.parts, ownership)
 
-    async def fails(*_: object) -> Console:
+    def fails(*_: object) -> Console:
         raise OSError("planted")
 
-    monkeypatch.setattr(Console, "prepared", fails)
+    monkeypatch.setattr(registry_module, "Console", fails)
     with pytest.raises(OSError, match="planted"):
         await opened(registry)
     await until(lambda: ownership.calls[-1] == ("release", INSTANCE.id))
@@ -606,14 +603,17 @@ async def test_many_consoles_are_not_looked_at_in_one_turn(
 async def test_a_console_that_can_t_be_had_lets_nobody_in_from_that_moment(
     around: Surroundings,
 ) -> None:
-    """Not a turn later: whoever came in the gap would be ended with what was before them."""
+    """Not once its link is closed: who came meanwhile would be ended with what was before them."""
     registry = Registry(around.parts)
     console = await opened(registry)
     around.join(console)
     await until(lambda: console.state is State.RUNNING)
-    console.gave_up(UpstreamLost("gone for good"))
-    assert console.state is State.CLOSED
+    around.transport.close_hangs = True
+    around.transport.deliver(b"\x63")
+    await until(lambda: console.state is State.CLOSED)
+    assert "link closed" not in around.notes
     assert not console.hold(object(), "late")
+    around.transport.released.set()
     next_one = await opened(registry)
     assert next_one is not console
     await closed(registry)
@@ -623,5 +623,5 @@ async def test_who_is_being_let_in_waits_as_long_as_a_viewer(around: Surrounding
     """A link that is opened for nobody but a hold has all of max_wait."""
     registry = Registry(around.parts)
     async with registry.hold(INSTANCE, "one") as hold:
-        assert hold.console.patience() == around.parts.limits.max_wait
+        assert hold.console._patience_s() == around.parts.limits.max_wait
     await closed(registry)

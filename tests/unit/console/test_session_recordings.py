@@ -92,7 +92,7 @@ async def test_whoever_is_on_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 async def test_a_viewer_without_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told by the desktop's name, of which its title shows at least the beginning."""
+    """It is told by the sessionstop's name, of which its title shows at least the beginning."""
     record_everybody(monkeypatch)
     async with running(tmp_path) as setup:
         viewer = await setup.viewer()
@@ -166,11 +166,12 @@ async def test_no_place_for_recordings(tmp_path: Path) -> None:
 async def test_an_opaque_console(tmp_path: Path) -> None:
     """Nothing of it can be recorded, whatever place there is."""
     async with surroundings(tmp_path) as around:
-        desk = SessionRecordings(INSTANCE, None, NullAudit(), await around.console())
+        console = await around.console()
+        sessions = SessionRecordings(INSTANCE, None, NullAudit(), console.router, console.pages)
         with pytest.raises(RecordingError) as caught:
-            await desk.check(WHO, opaque=True)
+            await sessions.check(WHO, opaque=True)
         assert caught.value.public_text == OPAQUE
-        await desk.check(replace(WHO, record=False), opaque=True)
+        await sessions.check(replace(WHO, record=False), opaque=True)
 
 
 async def test_a_drain_ends_recordings_properly(

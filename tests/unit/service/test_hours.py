@@ -142,7 +142,7 @@ async def test_people_are_told_some_minutes_before(bastion: Cluster) -> None:
     assert "18:00" in told["text"]
     await bastion.look_at(17, 59)
     for page in pages:
-        bastion.console.changed()
+        bastion.console.pages.changed()
         assert await page.news() == []
         bastion.console.unsubscribe(page)
     assert ann.end is bob.end is late.end is None
