@@ -328,7 +328,7 @@ class Daemon:
         self._recordings.folder = folder
         self._recordings.required = config.recording.required
         exchanged = services.sessions.renew(config.access.session_lifetime, token.digest)
-        services.registry.renew(config.limits)
+        services.registry.set_limits(config.limits)
         self._authority.users = given.users
         self._authority.apply(config.rule)
         self._doors.renew(given, token, services, fresh)

@@ -166,7 +166,7 @@ SHOWS: dict[str, Callable[[Seen], object]] = {
     "limits.slow_viewer_timeout": lambda s: s.stay.slow_timeout_s == 13.0,
     "limits.drain_timeout": lambda s: s.daemon.config.limits.drain_timeout == 4.0,
     "limits.max_viewers": lambda s: s.console._limits.max_viewers == 5,
-    "limits.max_consoles": lambda s: s.registry._parts.limits.max_consoles == 6,
+    "limits.max_consoles": lambda s: s.registry._dependencies.limits.max_consoles == 6,
     "log.format": lambda s: not s.setup.log.getvalue().splitlines()[-1].startswith("{"),
     "log.level": lambda s: logging.getLogger("vncproxy").level == logging.WARNING,
     "audit.file": lambda s: s.daemon._audit.path == s.want.audit.file,

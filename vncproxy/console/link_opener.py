@@ -8,32 +8,16 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from vncproxy.aliyun.vncurl import VncUrl
+from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.lifecycle import Event
 from vncproxy.errors import Throttled, UpstreamLost, UrlExpired
-from vncproxy.throttle.ledger import Booking, Ledger, TooLong
+from vncproxy.throttle.ledger import Booking, TooLong
 from vncproxy.websocket.transport import Transport
 
 
-class Cloud(Protocol):
-    """What a console asks of the ECS API."""
-
-    async def vnc_url(self, instance_id: str, region: str) -> VncUrl:
-        """A fresh VncUrl. Raises: CloudError."""
-
-    async def status(self, instance_id: str, region: str) -> str:
-        """The instance's Status, "" if the cloud doesn't show it. Raises: CloudError."""
-
-
-class Dialler(Protocol):
-    """Opens the WebSocket of a VncUrl."""
-
-    async def __call__(self, url: VncUrl, timeout_s: float) -> Transport:
-        """Raises: UpstreamLost, UpstreamProtocolError."""
-
-
 class Progress(Protocol):
-    """Whoever wants to know how far an opening has come."""
+    """Hears how far an opening has come."""
 
     def advance(self, event: Event) -> None:
         """A step is done."""
@@ -41,30 +25,24 @@ class Progress(Protocol):
     def waiting(self, wait_s: float) -> None:
         """The permit's time is `wait_s` away."""
 
-    def dialled(self) -> None:
-        """A permit was spent."""
-
 
 class LinkOpener:
     """Opens the links of one instance."""
 
-    def __init__(
-        self,
-        instance: ConsoleInstance,
-        ledger: Ledger,
-        cloud: Cloud,
-        dial: Dialler,
-        *,
-        url_ttl_s: float,
-        dial_timeout_s: float,
-    ) -> None:
-        """Keep the parts. Args: dial_timeout_s - for a dial, if the VncUrl's life is longer."""
+    def __init__(self, instance: ConsoleInstance, dependencies: ConsoleDependencies) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            instance: Whose VNC server the links lead to.
+            dependencies: Of these the ledger, the cloud, the dialler, the limits and the metrics.
+        """
         self._instance = instance
-        self._ledger = ledger
-        self._cloud = cloud
-        self._dial = dial
-        self._url_ttl_s = url_ttl_s
-        self._dial_timeout_s = dial_timeout_s
+        self._ledger = dependencies.ledger
+        self._cloud = dependencies.cloud
+        self._dial = dependencies.dial
+        self._metrics = dependencies.metrics
+        self._url_ttl_s = dependencies.limits.url_ttl
+        self._dial_timeout_s = dependencies.limits.upstream_timeout
         self.exposed = False
         """Whether what goes over the last link can be read on the way: it has no TLS."""
 
@@ -76,16 +54,21 @@ class LinkOpener:
     async def open(
         self,
         progress: Progress,
-        patience: Callable[[], float],
+        patience_s: Callable[[], float],
         slot_free: Callable[[], Awaitable[None]],
     ) -> Transport:
         """One open WebSocket to the cloud.
 
-        Args: patience - seconds that the most patient viewer will still wait; slot_free - waits
-        until the link before has left the cloud's one slot.
-        Raises: Throttled, CloudError, LedgerError, UpstreamLost, UpstreamProtocolError.
+        Args:
+            progress: Hears each step.
+            patience_s: Gives how long the most patient viewer will still wait.
+            slot_free: Waits until the link before has left the cloud's one slot.
+
+        Raises:
+            Throttled: The permit would come after that time.
+            CloudError, LedgerError, UpstreamLost, UpstreamProtocolError: The step failed.
         """
-        booking = await self._permit(progress, patience)
+        booking = await self._permit(progress, patience_s)
         spent = False
         try:
             progress.advance(Event.PERMIT_GRANTED)
@@ -105,13 +88,13 @@ class LinkOpener:
                 f"the cloud took {took_s:.0f} s until it gave the console's address, and the "
                 "permit to connect lapsed meanwhile"
             )
-        progress.dialled()
+        self._metrics.dialled()
         progress.advance(Event.URL_OBTAINED)
         self.exposed = url.exposed
         return await self._dial(url, min(self._rest_s(url), self._dial_timeout_s))
 
-    async def _permit(self, progress: Progress, patience: Callable[[], float]) -> Booking:
-        answer = await self._ledger.book(self._instance.id, patience())
+    async def _permit(self, progress: Progress, patience_s: Callable[[], float]) -> Booking:
+        answer = await self._ledger.book(self._instance.id, patience_s())
         if isinstance(answer, TooLong):
             raise Throttled(answer.wait_s)
         if answer.wait_s > 0:

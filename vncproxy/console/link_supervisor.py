@@ -148,14 +148,7 @@ class LinkSupervisor:
         self._counted_as = ""
         self._gauge = ExitStack()
         self._backoff = Backoff(dependencies.first_pause_s, 2.0, LONGEST_PAUSE_S)
-        self._link_opener = LinkOpener(
-            instance,
-            dependencies.ledger,
-            dependencies.cloud,
-            dependencies.dial,
-            url_ttl_s=limits.url_ttl,
-            dial_timeout_s=limits.upstream_timeout,
-        )
+        self._link_opener = LinkOpener(instance, dependencies)
 
     async def run(self) -> VncproxyError:
         """Open links, one after the other, and serve them until cancelled.
@@ -325,10 +318,6 @@ class LinkSupervisor:
         self._metrics.budget_waited(wait_s)
         _log.info("budget.waiting", instance=self._instance.id, seconds=round(wait_s, 1))
         self._pages.changed()
-
-    def dialled(self) -> None:
-        """A permit was spent."""
-        self._metrics.dialled()
 
     # The link's host
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -50,44 +50,50 @@ class Hold:
         self.instance = instance
         self.viewer_id = viewer_id
         self.watches = watches
-        self.console: Console
         self._registry = registry
-        self._holds: Console | None = None
+        self._console: Console | None = None
 
     @property
-    def holds(self) -> bool:
+    def is_held(self) -> bool:
         """Whether it has a console."""
-        return self._holds is not None
+        return self._console is not None
+
+    @property
+    def console(self) -> Console:
+        """The console, until `release`."""
+        assert self._console is not None, "a hold has a console from when the block begins"
+        return self._console
 
     def take(self, console: Console) -> bool:
         """Hold this one. Returns: False - it is over already."""
         if not console.hold(self, self.viewer_id):
             return False
-        self.console = self._holds = console
+        self._console = console
         return True
 
-    async def renew(self) -> None:
-        """Hold another console: the one that was held is over, whatever it died of.
+    async def take_another(self) -> None:
+        """Hold another console: the one that was held is over.
 
-        Raises: as `Registry.hold`.
+        Raises:
+            AccessError, ConsoleElsewhere: As `Registry.hold`.
         """
         self.release()
         await self._registry.give_console(self)
 
     def release(self) -> None:
         """The viewer has joined, or won't."""
-        if self._holds is not None:
-            self._holds.let_go(self)
-            self._holds = None
+        if self._console is not None:
+            self._console.let_go(self)
+            self._console = None
 
 
+@dataclass(slots=True)
 class _Opening:
-    """A console that is being made, and who waits for it."""
+    """A console that is being made by a task, and who waits for it."""
 
-    def __init__(self) -> None:
-        self.task: asyncio.Task[None]
-        self.holds: set[Hold] = set()
-        self.failure: Exception | None = None
+    task: asyncio.Task[None]
+    holds: set[Hold] = field(default_factory=set)
+    failure: Exception | None = None
 
 
 class Registry:
@@ -97,9 +103,16 @@ class Registry:
     instance waits for that one opening, and who comes for another one doesn't wait.
     """
 
-    def __init__(self, parts: ConsoleDependencies, ownership: Ownership | None = None) -> None:
-        """Nothing is open. Args: ownership - default: no other daemon opens these consoles."""
-        self._parts = parts
+    def __init__(
+        self, dependencies: ConsoleDependencies, ownership: Ownership | None = None
+    ) -> None:
+        """Nothing is open.
+
+        Args:
+            dependencies: Of the consoles.
+            ownership: Default: no other daemon opens these consoles.
+        """
+        self._dependencies = dependencies
         self._ownership: Ownership = ownership or LocalOwnership()
         self._tasks = Tasks()
         self._open: dict[str, Console] = {}
@@ -115,13 +128,13 @@ class Registry:
 
     @property
     def present(self) -> list[ViewerIdentity]:
-        """Who is on, on whichever console."""
+        """Who is on any console."""
         return [viewer.identity for console in self.consoles for viewer in console.viewers]
 
     @property
     def audit(self) -> Audit:
         """Where the consoles' sessions are recorded."""
-        return self._parts.audit
+        return self._dependencies.audit
 
     @property
     def draining(self) -> bool:
@@ -147,7 +160,7 @@ class Registry:
                 _RETRY_AFTER_S,
             )
         places = self._open.keys() | self._opening.keys()
-        if instance_id not in places and len(places) >= self._parts.limits.max_consoles:
+        if instance_id not in places and len(places) >= self._dependencies.limits.max_consoles:
             raise AccessError(
                 429,
                 "too-many-consoles",
@@ -162,7 +175,9 @@ class Registry:
     def _has_room(self, instance_id: str, viewer_id: str, *, watches: bool) -> bool:
         if (opening := self._opening.get(instance_id)) is not None:
             taken = {hold.viewer_id for hold in opening.holds}
-            return has_room(taken, self._parts.limits.max_viewers, viewer_id, watches=watches)
+            return has_room(
+                taken, self._dependencies.limits.max_viewers, viewer_id, watches=watches
+            )
         console = self._open.get(instance_id)
         # One that is over makes room for another.
         return (
@@ -189,7 +204,7 @@ class Registry:
         """
         console = self._open.get(instance_id)
         opaque = console is not None and console.state is State.OPAQUE
-        await check_recording(self._parts.recordings, opaque=opaque)
+        await check_recording(self._dependencies.recordings, opaque=opaque)
 
     @asynccontextmanager
     async def hold(
@@ -225,24 +240,25 @@ class Registry:
         """Whether `hold` took the console that is being opened, for it first or for others."""
         opening = self._opening.get(hold.instance.id)
         if opening is None:
-            opening = self._opening[hold.instance.id] = _Opening()
-            work = self._make(hold.instance, opening)
-            opening.task = self._tasks.start(work, f"open-{hold.instance.id}")
+            task = self._tasks.start(self._make(hold.instance), f"open-{hold.instance.id}")
+            opening = self._opening[hold.instance.id] = _Opening(task)
         opening.holds.add(hold)
         try:
-            # Whoever leaves meanwhile doesn't end it for the others.
+            # One that leaves meanwhile doesn't end it for the others.
             await asyncio.wait([opening.task])
         finally:
             opening.holds.discard(hold)
         if opening.failure is not None:
             raise opening.failure
         self._forget(hold.instance.id, opening)
-        return hold.holds
+        return hold.is_held
 
-    async def _make(self, instance: ConsoleInstance, opening: _Opening) -> None:
-        """Make a console for whoever waits by then; it ends if nobody does."""
+    async def _make(self, instance: ConsoleInstance) -> None:
+        """Make a console for those who wait by then; it ends if nobody does."""
+        # It is there: a task doesn't begin before the code that starts it has gone on.
+        opening = self._opening[instance.id]
         try:
-            console = await self._prepared(instance)
+            console = await self._claimed(instance)
         except Exception as failure:
             opening.failure = failure
             return
@@ -254,15 +270,16 @@ class Registry:
             hold.take(console)
         console.end_if_deserted()
 
-    async def _prepared(self, instance: ConsoleInstance) -> Console:
+    async def _claimed(self, instance: ConsoleInstance) -> Console:
+        """A console that no other daemon has. Raises: AccessError, ConsoleElsewhere."""
         if (returning := self._returning.get(instance.id)) is not None:
             # Or what is claimed now would be given back behind its back.
             await asyncio.wait([returning])
         if (owner := await self._ownership.claim(instance.id)) is not None:
             raise owner.refusal()
         try:
-            learned = await self._parts.learned.get(instance.id)
-            console = Console(instance, self._parts, learned, self._closed)
+            learned = await self._dependencies.learned.get(instance.id)
+            console = Console(instance, self._dependencies, learned, self._closed)
             self._check_draining()
         except BaseException:
             self._give_back(instance.id)
@@ -287,7 +304,7 @@ class Registry:
 
     async def forget(self, instance_id: str) -> bool:
         """Know nothing of how an instance's VNC server behaves; whether anything was known."""
-        known = await self._parts.learned.forget(instance_id)
+        known = await self._dependencies.learned.forget(instance_id)
         if (console := self._open.get(instance_id)) is not None:
             console.supervisor.forget()
         return known
@@ -295,7 +312,7 @@ class Registry:
     async def usages(self, consoles: Iterable[Console]) -> dict[str, Usage | str]:
         """How full these consoles' budgets are, by instance id; else as `throttle.usages`."""
         keys = {console.instance.id: console.supervisor.budget_key for console in consoles}
-        found = await usages(self._parts.ledger, keys.values())
+        found = await usages(self._dependencies.ledger, keys.values())
         return {instance_id: found[key] for instance_id, key in keys.items()}
 
     async def watch_claims(self) -> None:
@@ -346,9 +363,9 @@ class Registry:
             _log.info("viewers.withdrawn", viewers=ended)
         return ended
 
-    def renew(self, limits: Limits) -> None:
+    def set_limits(self, limits: Limits) -> None:
         """For consoles opened from now on; those that are open keep theirs."""
-        self._parts = replace(self._parts, limits=limits)
+        self._dependencies = replace(self._dependencies, limits=limits)
 
     async def drain(self, reason: CloseReason, timeout_s: float) -> None:
         """Close every console, and let in nobody any more; at most `timeout_s`.

@@ -1,6 +1,6 @@
 """The recordings of one console: one for each session that has to be recorded.
 
-What happens to them is told to whoever must know: the viewer's page, the log and the audit.
+What happens to them is shown on the viewer's page, logged, and recorded by the audit.
 """
 
 from __future__ import annotations
@@ -54,7 +54,11 @@ def _place(recordings: Recordings | None) -> Recordings:
 
 
 class SessionRecordings:
-    """See the module."""
+    """See the module.
+
+    Attributes:
+        instance, audit, router, pages: As given.
+    """
 
     def __init__(
         self,
@@ -82,13 +86,13 @@ class SessionRecordings:
 
     @property
     def is_recording(self) -> bool:
-        """Whether what the screen shows is being recorded, for whichever viewer."""
-        return any(one.works for one in self._running.values())
+        """Whether what the screen shows is being recorded, for any viewer."""
+        return any(one.listener.works for one in self._running.values())
 
     def records(self, viewer_id: str) -> bool:
         """Whether this viewer's session is being recorded."""
         session = self._running.get(viewer_id)
-        return session is not None and session.works
+        return session is not None and session.listener.works
 
     @property
     def required(self) -> bool:
@@ -103,23 +107,23 @@ class SessionRecordings:
     async def begin(self, who: ViewerIdentity) -> None:
         """Make the file of a session that has to be recorded, once. Raises: RecordingError."""
         if who.record and who.id not in self._running:
-            session = _SessionRecording(self, who)
+            listener = _WriterListener(self, who)
             place = _place(self._recordings)
-            session.writer = await place.begin(_header(self.instance, who), session)
-            self._running[who.id] = session
+            writer = await place.begin(_header(self.instance, who), listener)
+            self._running[who.id] = _SessionRecording(writer, listener)
             _log.info(
                 "recording.began",
                 instance=self.instance.id,
                 viewer=who.id,
                 user=who.user,
-                file=session.writer.name,
+                file=writer.name,
             )
 
     def joined(self, viewer_id: str) -> None:
         """The viewer is on: record what it sees."""
         if (session := self._running.get(viewer_id)) is not None:
             self.router.record(viewer_id, session.recorder)
-            session.end_if_required()
+            session.listener.end_if_required()
 
     def discard(self, viewer_id: str) -> None:
         """The session didn't come about: nothing is left of its recording."""
@@ -133,20 +137,39 @@ class SessionRecordings:
 
 
 class _SessionRecording:
-    """One of them; it listens to its writer."""
+    """One of them: from the screen to its file."""
 
-    def __init__(self, owner: SessionRecordings, who: ViewerIdentity) -> None:
-        self.problem: str | None = None
-        self.writer: RecordingWriter
-        self._owner = owner
-        self._who = who
-        self._began_at = time.monotonic()
+    def __init__(self, writer: RecordingWriter, listener: _WriterListener) -> None:
+        self.writer = writer
+        self.listener = listener
         self._recorder: Recorder | None = None
 
     def recorder(self, memory: ScreenState) -> Recorder:
         """What watches the screen for it."""
-        self._recorder = Recorder(memory, self.writer, time.monotonic, began_at=self._began_at)
+        began_at = self.listener.began_at
+        self._recorder = Recorder(memory, self.writer, time.monotonic, began_at=began_at)
         return self._recorder
+
+    def end(self) -> None:
+        """Write what is left."""
+        if self._recorder is not None:
+            self._recorder.session_ended()
+        self.writer.close(round(self.listener.age_s * 1000))
+
+
+class _WriterListener:
+    """Carries what happens to one recording's file to the log, the audit and the viewer's page."""
+
+    def __init__(self, owner: SessionRecordings, who: ViewerIdentity) -> None:
+        self.problem: str | None = None
+        self.began_at = time.monotonic()
+        self._owner = owner
+        self._who = who
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self.began_at
 
     @property
     def works(self) -> bool:
@@ -159,38 +182,26 @@ class _SessionRecording:
         if self.problem is not None and self._owner.required and viewer is not None:
             self._owner.pages.end_viewer(viewer, _not_recorded(self.problem))
 
-    def end(self) -> None:
-        """Write what is left."""
-        if self._recorder is not None:
-            self._recorder.session_ended()
-        self.writer.close(round(self._seconds * 1000))
-
-    @property
-    def _seconds(self) -> float:
-        return time.monotonic() - self._began_at
-
-    # What the writer tells
-
     def recording_has_room(self) -> None:
         """It can go on: the screen may have to be asked for its picture."""
         self._owner.router.look_again()
 
-    def recording_troubled(self, problem: str | None) -> None:
+    def recording_troubled(self, name: str, problem: str | None) -> None:
         """The disk is full or doesn't answer, or it is well again."""
         self.problem = problem
         owner, who = self._owner, self._who
-        tell = _log.error if problem else _log.info
-        tell(
+        log = _log.error if problem else _log.info
+        log(
             "recording.failed" if problem else "recording.resumed",
             instance=owner.instance.id,
             viewer=who.id,
             user=who.user,
-            file=self.writer.name,
+            file=name,
             text=problem,
         )
-        owner.audit.record_later(recording_changed(owner.instance, who, self.writer.name, problem))
-        said = f"What you see isn't recorded at the moment. {problem}" if problem else _AGAIN
-        owner.pages.notify(who.id, notice(said, "warning" if problem else "info"))
+        owner.audit.record_later(recording_changed(owner.instance, who, name, problem))
+        text = f"What you see isn't recorded at the moment. {problem}" if problem else _AGAIN
+        owner.pages.notify(who.id, notice(text, "warning" if problem else "info"))
         owner.pages.changed()
         self.end_if_required()
 
@@ -212,7 +223,7 @@ class _SessionRecording:
             sha256=result.sha256,
             text=result.problem,
         )
-        owner.audit.record_later(recorded(owner.instance, who, result, self._seconds))
+        owner.audit.record_later(recorded(owner.instance, who, result, self.age_s))
 
 
 def _not_recorded(problem: str) -> CloseReason:

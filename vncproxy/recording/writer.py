@@ -98,8 +98,8 @@ class WriterListener(Protocol):
     def recording_has_room(self) -> None:
         """There is room again."""
 
-    def recording_troubled(self, problem: str | None) -> None:
-        """Why what is shown now isn't in the file; None: it is again."""
+    def recording_troubled(self, name: str, problem: str | None) -> None:
+        """Why what is shown now isn't in the file of this name; None: it is again."""
 
     def recording_too_long(self) -> None:
         """Its share of the folder is used up: it should end, and is written until then. Once."""
@@ -339,7 +339,7 @@ class RecordingWriter:
         """Call the listener if the trouble began or ended; on the event loop's thread."""
         problem = self._failure or self._late
         if (problem is None) != (self._reported is None):
-            self._listener.recording_troubled(problem)
+            self._listener.recording_troubled(self.name, problem)
         self._reported = problem
 
     def _finish(self, end_ms: int) -> None:

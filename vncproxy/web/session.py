@@ -106,7 +106,7 @@ async def _enter(hold: Hold, viewer: Viewer, parts: Services) -> None:
             return
         if await hold.console.enter(viewer):
             return
-        await hold.renew()
+        await hold.take_another()
 
 
 def _refusal(error: VncproxyError) -> CloseReason:

@@ -353,7 +353,7 @@ async def test_a_link_s_connection_that_raises(neighbour: House, name: str) -> N
         planted.append(Planted(cast(Any, transport), name))
         return cast(Transport, planted[0])
 
-    neighbour.registry._parts = replace(neighbour.registry._parts, dial=dial)
+    neighbour.registry._dependencies = replace(neighbour.registry._dependencies, dial=dial)
     await with_a_bad_link(neighbour)
     assert planted[0].raised or name == "pause"
 

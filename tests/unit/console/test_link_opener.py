@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,9 @@ from tests.unit.console.surroundings import (
     NotingLedger,
 )
 from tests.unit.throttle.usage import usage_of
+from vncproxy.config.model import Limits
+from vncproxy.console.dependencies import ConsoleDependencies
+from vncproxy.console.keepalive_memory import LearnedStore
 from vncproxy.console.lifecycle import Event
 from vncproxy.console.link_opener import LinkOpener
 from vncproxy.errors import (
@@ -28,19 +33,19 @@ from vncproxy.errors import (
     UpstreamLost,
     UrlExpired,
 )
+from vncproxy.observe.metrics import Metrics
 from vncproxy.throttle.budget import ACCOUNT, Budget
 
 DENIED = CloudError("may not", CloudErrorKind.PERMANENT, code="Forbidden.RAM")
 
 
 class Steps:
-    """The link_opener's audience."""
+    """Keeps what it hears of the link opener's progress."""
 
     def __init__(self) -> None:
         """Nothing happened yet."""
         self.events: list[Event] = []
         self.waits_s: list[float] = []
-        self.dials = 0
 
     def advance(self, event: Event) -> None:
         """Keep it."""
@@ -50,13 +55,9 @@ class Steps:
         """Keep it."""
         self.waits_s.append(wait_s)
 
-    def dialled(self) -> None:
-        """Count it."""
-        self.dials += 1
-
 
 class Scene:
-    """An link_opener and what is around it."""
+    """A link opener and what is around it."""
 
     def __init__(self, limit: int = 29) -> None:
         """Everything works."""
@@ -67,14 +68,24 @@ class Scene:
         self.steps = Steps()
         self.slot = asyncio.Event()
         self.slot.set()
+        self.metrics = Metrics()
         self.link_opener = LinkOpener(
             INSTANCE,
-            self.ledger,
-            self.cloud,
-            self.gateway,
-            url_ttl_s=URL_TTL_S,
-            dial_timeout_s=DIAL_TIMEOUT_S,
+            ConsoleDependencies(
+                Limits(url_ttl=URL_TTL_S, upstream_timeout=DIAL_TIMEOUT_S),
+                self.ledger,
+                self.cloud,
+                self.gateway,
+                LearnedStore(Path("not-there"), time.time),
+                self.metrics,
+            ),
         )
+
+    @property
+    def dials(self) -> float:
+        """How many dials the metrics have."""
+        lines = self.metrics.render().decode().splitlines()
+        return next(float(x.split()[1]) for x in lines if x.startswith("vncproxy_dials_total "))
 
     async def open(self, patience_s: float = 120.0) -> object:
         """One link."""
@@ -106,7 +117,7 @@ async def test_the_permit_comes_before_the_call_and_is_spent_right_before_the_di
     assert await scene.open() is scene.gateway.transports[0]
     assert scene.notes == ["book", "call", "spend", "dial"]
     assert scene.steps.events == [Event.PERMIT_GRANTED, Event.URL_OBTAINED]
-    assert (scene.steps.dials, scene.steps.waits_s) == (1, [])
+    assert (scene.dials, scene.steps.waits_s) == (1, [])
     assert await scene.used() == 1
 
 
@@ -131,7 +142,7 @@ async def test_a_call_that_fails_costs_no_permit() -> None:
         await scene.open()
     assert caught.value is DENIED
     assert scene.notes == ["book", "call", "cancel"]
-    assert (await scene.used(), scene.steps.dials) == (0, 0)
+    assert (await scene.used(), scene.dials) == (0, 0)
 
 
 async def test_a_full_budget_is_waited_for_and_shown(clock: Clock) -> None:
@@ -194,7 +205,7 @@ async def test_a_cloud_that_outlasts_the_permit_is_blamed(clock: Clock) -> None:
     with pytest.raises(UpstreamLost, match=r"the cloud took 12 s until it gave the console's"):
         await scene.open()
     assert scene.notes == ["book", "call", "spend", "cancel"]
-    assert scene.steps.dials == 0
+    assert scene.dials == 0
     assert await scene.used() == 0
 
 

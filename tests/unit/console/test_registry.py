@@ -121,9 +121,10 @@ async def test_a_console_is_held_for_each_that_is_let_in(around: Surroundings) -
     async with registry.hold(INSTANCE, "v1") as first:
         async with registry.hold(INSTANCE, "v2") as second:
             assert second.console is first.console
-        assert registry.get(INSTANCE.id) is first.console
-        around.join(first.console)
-    assert registry.get(INSTANCE.id) is first.console
+        console = first.console
+        assert registry.get(INSTANCE.id) is console
+        around.join(console)
+    assert registry.get(INSTANCE.id) is console
     await closed(registry)
 
 
@@ -178,10 +179,11 @@ async def test_a_console_that_ends_while_somebody_is_let_in(around: Surroundings
         await first.close(KICKED)
         viewer, _ = around.viewer()
         assert not await first.enter(viewer)
-        await hold.renew()
-        assert hold.console is not first
-        assert await hold.console.enter(viewer)
-    assert registry.get(INSTANCE.id) is hold.console
+        await hold.take_another()
+        second = hold.console
+        assert second is not first
+        assert await second.enter(viewer)
+    assert registry.get(INSTANCE.id) is second
     await closed(registry)
 
 

@@ -30,7 +30,7 @@ class Desk:
     def recording_has_room(self) -> None:
         """Nothing to do."""
 
-    def recording_troubled(self, problem: str | None) -> None:
+    def recording_troubled(self, name: str, problem: str | None) -> None:
         """Not in these tests."""
         raise AssertionError(problem)
 

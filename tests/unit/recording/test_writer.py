@@ -33,7 +33,7 @@ class Desk:
         """There is room."""
         self.said.put(("room", None))
 
-    def recording_troubled(self, problem: str | None) -> None:
+    def recording_troubled(self, name: str, problem: str | None) -> None:
         """Or no longer."""
         self.said.put(("trouble", problem))
 
