@@ -1,4 +1,4 @@
-"""What the audit is told of a console's sessions. Pure: facts in, entries out."""
+"""The audit's entries about a console's sessions. Pure: facts in, entries out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,13 @@ def opened(instance: ConsoleInstance, who: ViewerIdentity) -> Entry:
 
 
 def closed(instance: ConsoleInstance, viewer: Viewer, links: tuple[str, ...]) -> Entry:
-    """A session is over. Args: links - the upstream connections it used."""
+    """A session is over.
+
+    Args:
+        instance: Whose console it was on.
+        viewer: It has ended.
+        links: The names of the upstream connections that it used.
+    """
     end = viewer.end
     assert end is not None, "it is over"
     return Entry(
@@ -105,7 +111,13 @@ def got_control(
 ) -> Entry:
     """A viewer controls, or no longer.
 
-    Args: event - one of `CONTROL_…`; who - None if it has left; other - the one before or after it.
+    Args:
+        event: One of `CONTROL_…`.
+        instance: Whose console it is.
+        viewer_id: The viewer's.
+        who: Is behind it; None if it has left.
+        other: The one before or after it.
+        text: Why, in words.
     """
     return Entry(
         event=event,

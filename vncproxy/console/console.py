@@ -53,7 +53,11 @@ def has_room(
 ) -> bool:
     """Whether a viewer finds a place, or has one of those that are taken.
 
-    Args: watches - it only does: the last place is kept for those who may control.
+    Args:
+        taken: The viewers that have a place.
+        places: How many there are.
+        viewer_id: The viewer's; "" stands for any other.
+        watches: It only does: the last place is kept for those who may control.
     """
     kept = 1 if watches and places > 1 else 0
     return viewer_id in taken or len(taken) < places - kept
@@ -143,7 +147,7 @@ class Console:
         return list(self.router.viewers.values())
 
     def sample_rates(self, at_s: float) -> None:
-        """Note what was counted, for the rates. Args: at_s - monotonic seconds."""
+        """Note what was counted until `at_s`, in monotonic seconds, for the rates."""
         self.supervisor.sample(at_s)
         for viewer in self.viewers:
             viewer.look(at_s)
@@ -151,7 +155,12 @@ class Console:
     def hold(self, holder: object, viewer_id: str) -> bool:
         """Stay open, and keep a place, while a viewer is being let in; `let_go` ends that.
 
-        Args: holder - who lets it in. Returns: False - it is over already.
+        Args:
+            holder: Who lets it in; `let_go` takes the same.
+            viewer_id: The viewer's.
+
+        Returns:
+            False if the console is over already.
         """
         if self.state is State.CLOSED:
             return False
@@ -185,18 +194,18 @@ class Console:
             self._deserted()
 
     def has_room_for(self, viewer_id: str, *, watches: bool = False) -> bool:
-        """Whether this viewer may join, or has joined; "" stands for any other.
-
-        Args: watches - as `has_room` takes it.
-        """
+        """Whether this viewer may join, or has joined; see `has_room`."""
         taken = {*self._holders.values(), *self.router.viewers}
         return has_room(taken, self._limits.max_viewers, viewer_id, watches=watches)
 
     async def enter(self, viewer: Viewer) -> bool:
         """A viewer comes, and joins once it is recorded if control moves with that.
 
-        Returns: False - the console is over, and the viewer may join another one.
-        Raises: AuditError, RecordingError - it can't be recorded, so the viewer may not join.
+        Returns:
+            False if the console is over, and the viewer may join another one.
+
+        Raises:
+            AuditError, RecordingError: It can't be recorded, so the viewer may not join.
         """
         if self.state is State.CLOSED:
             return False
@@ -219,7 +228,8 @@ class Console:
     def join(self, viewer: Viewer) -> bool:
         """A viewer is on; it is served until `viewer.ended`.
 
-        Returns: False - it isn't: it has left already, or the console is over.
+        Returns:
+            False if it isn't: it has left already, or the console is over.
         """
         if self.state is State.CLOSED:
             return False
@@ -323,7 +333,7 @@ class Console:
 
     async def _run(self) -> None:
         try:
-            # At once, so that whoever comes from now on isn't let in to a console that ends.
+            # At once, so that a viewer that comes from now on isn't let in to a console that ends.
             self._end((await self.supervisor.run()).close_reason())
         except VncproxyError as fault:
             self._end(fault.close_reason())

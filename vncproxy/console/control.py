@@ -8,7 +8,8 @@
 
 `ControlRequests` carries out what pages ask for. A change is recorded by the audit first and takes
 effect afterwards; only one is on its way at a time. A viewer that leaves loses control at once,
-whatever is being recorded: so what was recorded is compared with what is the case by then.
+also while a change is being recorded: so what was recorded is compared with what is the case by
+then.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Control:
         return True
 
     def refuse(self, viewer_id: str) -> None:
-        """The controller said no."""
+        """The controller refused."""
         self._forget(viewer_id)
 
     def release(self, viewer_id: str) -> None:
@@ -99,8 +100,11 @@ class Control:
 class ControlChange:
     """Control goes from one viewer to another.
 
-    Args: before, after - viewers, None: nobody; taken - from the one who had it, unasked; why - in
-    words.
+    Attributes:
+        before: The viewer that had it; None: nobody.
+        after: The viewer that gets it; None: nobody.
+        taken: From the one who had it, unasked.
+        why: In words.
     """
 
     before: str | None
@@ -124,7 +128,11 @@ class ControlAudit:
         self.identity_of = identity_of
 
     async def record(self, change: ControlChange) -> None:
-        """Return once it is recorded. Raises: AuditError - it may not take effect."""
+        """Return once it is recorded.
+
+        Raises:
+            AuditError: It can't be recorded, and may not take effect.
+        """
         entries = []
         if change.before is not None:
             entries.append(self._entry(Event.CONTROL_LOST, change.before, change.after, change.why))
@@ -140,7 +148,12 @@ class ControlAudit:
             self._audit.record_later(self._entry(Event.CONTROL_LOST, change.after, None, why))
 
     def left(self, who: ViewerIdentity, successor: str | None) -> None:
-        """The controller is gone. Args: successor - who had asked for control and has it now."""
+        """The controller is gone.
+
+        Args:
+            who: Was behind it.
+            successor: The viewer that had asked for control and has it now; None: nobody has.
+        """
         after = self.identity_of(successor) if successor is not None else None
         lost = got_control(Event.CONTROL_LOST, self._instance, who.id, who, after, "it left")
         self._audit.record_later(lost)
@@ -161,7 +174,7 @@ class ControlAudit:
 
 
 class ControlRequests:
-    """Who is asked for control, who is told, and what happens without an answer."""
+    """Who is asked for control, whose page shows what, and what happens without an answer."""
 
     def __init__(
         self,
@@ -197,8 +210,17 @@ class ControlRequests:
     ) -> bool:
         """Let a viewer join, once what it means for control is recorded.
 
-        Args: join - makes it join, with control if that is free or `take`; whether it has.
-        Returns: the same. Raises: AuditError - it may not join.
+        Args:
+            viewer_id: The viewer's.
+            may_control: Else it only watches.
+            take: It takes control from the one who has it.
+            join: Makes it join, with control if that is free or `take`; gives whether it has.
+
+        Returns:
+            Whether it has joined.
+
+        Raises:
+            AuditError: It can't be recorded, and the viewer may not join.
         """
 
         def plan() -> ControlChange | None:
@@ -246,7 +268,10 @@ class ControlRequests:
     async def answer(self, controller: str, viewer_id: str, *, grant: bool) -> None:
         """The controller's answer; from anybody else it means nothing.
 
-        Args: grant - also hands control to a viewer that hasn't asked for it, but may have it.
+        Args:
+            controller: The viewer that answers.
+            viewer_id: The one that asked.
+            grant: Also hands control to a viewer that hasn't asked for it, but may have it.
         """
 
         def plan() -> ControlChange | None:

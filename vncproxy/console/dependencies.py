@@ -27,17 +27,30 @@ class Cloud(Protocol):
     """What a console asks of the ECS API."""
 
     async def vnc_url(self, instance_id: str, region: str) -> VncUrl:
-        """A fresh VncUrl. Raises: CloudError."""
+        """A fresh VncUrl.
+
+        Raises:
+            CloudError: The cloud refused it, or didn't answer.
+        """
 
     async def status(self, instance_id: str, region: str) -> str:
-        """The instance's Status, "" if the cloud doesn't show it. Raises: CloudError."""
+        """The instance's Status, "" if the cloud doesn't show it.
+
+        Raises:
+            CloudError: The cloud refused it, or didn't answer.
+        """
 
 
 class Dialler(Protocol):
     """Opens the WebSocket of a VncUrl."""
 
     async def __call__(self, url: VncUrl, timeout_s: float) -> Transport:
-        """Raises: UpstreamLost, UpstreamProtocolError."""
+        """The open connection.
+
+        Raises:
+            UpstreamLost: It couldn't be opened in `timeout_s`.
+            UpstreamProtocolError: The gateway doesn't speak WebSocket.
+        """
 
 
 def _hide_nothing(_secret: str) -> Callable[[], None]:

@@ -44,7 +44,9 @@ def contained(method: Callable[Concatenate[S, P], None]) -> Callable[Concatenate
 def logged_faults(what: str, **names: object) -> Iterator[None]:
     """A step of a clean-up: the log has what goes wrong in it, and the next step goes on.
 
-    Args: what - the step, for people; names - whose clean-up it is.
+    Args:
+        what: The step, for people.
+        names: Whose clean-up it is, for the log.
     """
     try:
         yield

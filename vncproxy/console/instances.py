@@ -25,8 +25,12 @@ FRESH_FOR_S = 10.0
 class ConsoleInstance:
     """One instance that may be opened.
 
-    Args: alias - its name here, else its ECS name or id; password - the VNC password from its file;
-    name, status, os_name - as DescribeInstances showed them, empty if it wasn't asked.
+    Attributes:
+        id, region: The cloud's.
+        alias: Its name here, else its id.
+        windows: Whether it runs Windows.
+        password: The VNC password from its file.
+        name, status, os_name, tags: As DescribeInstances showed them; empty if it wasn't asked.
     """
 
     id: str
@@ -44,23 +48,35 @@ class Lister(Protocol):
     """What a list of instances asks of the ECS API."""
 
     async def instances(self, region: str, ids: Iterable[str] | None = None) -> list[EcsInstance]:
-        """Raises: CloudError."""
+        """Those of a region.
+
+        Args:
+            region: Its id.
+            ids: Of the instances to list; None: all.
+
+        Raises:
+            CloudError: The cloud refused it, or didn't answer.
+        """
 
 
 @dataclass(slots=True)
 class _Region:
     """What the cloud showed of one region.
 
-    Args: ids - asked for; None: all; problem - why it showed nothing the last time; looking - the
-    question that is under way.
+    Attributes:
+        ids: Asked for; None: all.
+        seen: What it showed, by id.
+        asked_at: When it answered or failed the last time, in monotonic seconds.
+        problem: Why it showed nothing the last time.
+        asking: The question that is under way.
     """
 
     name: str
     ids: list[str] | None
     seen: dict[str, ConsoleInstance] = field(default_factory=dict)
-    looked_at: float = float("-inf")
+    asked_at: float = float("-inf")
     problem: CloudError | None = None
-    looking: asyncio.Task[None] | None = None
+    asking: asyncio.Task[None] | None = None
 
 
 class InstanceList:
@@ -69,8 +85,6 @@ class InstanceList:
     Each region is asked by itself, once for all who want to know: one that is slow, or doesn't
     answer, holds up nobody who wants another's.
 
-    Args: configured - from [[instance]]; discover_in - regions whose instances are all listed;
-    tasks - owns the questions.
     """
 
     def __init__(
@@ -80,7 +94,14 @@ class InstanceList:
         discover_in: Sequence[str],
         tasks: Tasks | None = None,
     ) -> None:
-        """Nothing is asked yet."""
+        """Nothing is asked yet.
+
+        Args:
+            configured: From [[instance]].
+            cloud: The ECS API.
+            discover_in: Regions whose instances are all listed.
+            tasks: Owns the questions.
+        """
         self._configured = {instance.id: instance for instance in configured}
         self._cloud = cloud
         self._discover_in = tuple(discover_in)
@@ -99,13 +120,14 @@ class InstanceList:
     async def all(self, patience_s: float | None = None) -> list[ConsoleInstance]:
         """All instances, with the state that the cloud shows if it can be asked.
 
-        Args: patience_s - for regions that are slow to answer; None: until they do, or fail.
+        Args:
+            patience_s: For regions that are slow to answer; None: until they do, or fail.
         """
-        looks = self._look_again(self._regions.values())
-        if looks:
-            _, slow = await asyncio.wait(looks, timeout=patience_s)
+        questions = self._questions(self._regions.values())
+        if questions:
+            _, slow = await asyncio.wait(questions, timeout=patience_s)
             for region in self._regions.values():
-                if region.looking in slow and region.problem is None:
+                if region.asking in slow and region.problem is None:
                     region.problem = transient(
                         f"The ECS API hasn't told the instances of {region.name} yet. "
                         "It is tried again."
@@ -120,34 +142,36 @@ class InstanceList:
     async def find(self, name: str, *, with_tags: bool = False) -> ConsoleInstance | None:
         """The instance with this alias or id; the cloud is asked only about one not configured.
 
-        Args: with_tags - the tags matter: its region is asked if what it showed is old.
+        Args:
+            name: An alias or an id.
+            with_tags: The tags matter: its region is asked if what it showed is old.
         """
         found = self._by_name(name)
         if found is not None and with_tags:
-            if looks := self._look_again([self._regions[self._region_of(found)]]):
-                await asyncio.wait(looks)
+            if questions := self._questions([self._regions[self._region_of(found)]]):
+                await asyncio.wait(questions)
             found = self._by_name(name)
         if found is None and self._discover_in:
-            looks = self._look_again(self._regions.values())
-            while looks and found is None:
-                _, looks = await asyncio.wait(looks, return_when=asyncio.FIRST_COMPLETED)
+            questions = self._questions(self._regions.values())
+            while questions and found is None:
+                _, questions = await asyncio.wait(questions, return_when=asyncio.FIRST_COMPLETED)
                 found = self._by_name(name)
         return found
 
     def _region_of(self, instance: ConsoleInstance) -> str:
-        """The region that was asked for it; what it says of itself may differ."""
+        """The region that was asked for it; the instance's own may differ."""
         for name, region in self._regions.items():
             if instance.id in region.seen:
                 return name
         return instance.region
 
-    def _look_again(self, regions: Iterable[_Region]) -> set[asyncio.Task[None]]:
+    def _questions(self, regions: Iterable[_Region]) -> set[asyncio.Task[None]]:
         """The questions under way to those regions of which nothing fresh is known."""
         now = time.monotonic()
         for region in regions:
-            if region.looking is None and now - region.looked_at > FRESH_FOR_S:
-                region.looking = self._tasks.start(self._look(region), f"list-{region.name}")
-        return {region.looking for region in regions if region.looking is not None}
+            if region.asking is None and now - region.asked_at > FRESH_FOR_S:
+                region.asking = self._tasks.start(self._ask(region), f"list-{region.name}")
+        return {region.asking for region in regions if region.asking is not None}
 
     def _by_name(self, name: str) -> ConsoleInstance | None:
         merged = self._merged()
@@ -169,7 +193,7 @@ class InstanceList:
                 )
         return merged
 
-    async def _look(self, region: _Region) -> None:
+    async def _ask(self, region: _Region) -> None:
         try:
             found = await self._cloud.instances(region.name, region.ids)
         except CloudError as error:
@@ -181,8 +205,8 @@ class InstanceList:
             region.problem = None
             region.seen = {instance.id: _discovered(instance) for instance in found}
         finally:
-            region.looked_at = time.monotonic()
-            region.looking = None
+            region.asked_at = time.monotonic()
+            region.asking = None
 
 
 def _discovered(instance: EcsInstance) -> ConsoleInstance:

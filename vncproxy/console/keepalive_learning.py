@@ -55,7 +55,7 @@ class KeepaliveLearning:
         self._unknown = learned.unknown if learned is not None else ""
         self._storing = asyncio.Lock()
         self.status = instance.status
-        """The instance's, as the cloud said it last; empty if it couldn't be asked."""
+        """The instance's, as the cloud showed it last; empty if it couldn't be asked."""
         self.is_asking = False
         """Whether the cloud is being asked for it."""
         self._instance = instance
@@ -65,10 +65,16 @@ class KeepaliveLearning:
     async def learn(
         self, end: LinkEnd | None, *, by_upstream: bool, explained: bool, had_screen: bool
     ) -> bool:
-        """What a link's end says about which keepalive counts (design, rule 9).
+        """What a link's end shows about which keepalive counts (design.md, rule 9).
 
-        Args: end - the keepalive's word on it; explained - it is known why; had_screen - some link
-        has shown a screen. Returns: whether anything was learned.
+        Args:
+            end: What the keepalive knows of it.
+            by_upstream: The upstream ended it.
+            explained: It is known why.
+            had_screen: Some link has shown a screen.
+
+        Returns:
+            Whether anything was learned.
         """
         if by_upstream and not explained and had_screen:
             await self.ask_status()
@@ -93,7 +99,9 @@ class KeepaliveLearning:
     async def found_unknown(self, message: str, greeting: bytes) -> None:
         """A link ended by a message that the daemon doesn't know. One alone may be a bad stream.
 
-        Args: message - which, in words; greeting - the upstream's.
+        Args:
+            message: Which, in words.
+            greeting: The upstream's version line and security types.
         """
         is_again, self._unknown = message == self._unknown, message
         if is_again:
@@ -126,7 +134,7 @@ class KeepaliveLearning:
             await self._store()
 
     def forget(self) -> None:
-        """Know nothing any more; what is stored is forgotten by whoever asks for this."""
+        """Know nothing any more; what is stored is for the caller to forget."""
         self._opaque, self._unknown = None, ""
         self.keepalive.forget()
 

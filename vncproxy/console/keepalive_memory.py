@@ -47,8 +47,10 @@ _log = structlog.get_logger()
 class Opaque:
     """That an instance is opened opaque (design.md, rule 11).
 
-    Args: greeting - its upstream's version line and security types; since - when it was found, in
-    seconds of the wall clock; untouched - its viewer speaks to it from the first byte on.
+    Attributes:
+        greeting: Its upstream's version line and security types.
+        since: When it was found, in seconds of the wall clock.
+        untouched: Its viewer speaks to it from the first byte on.
     """
 
     greeting: bytes
@@ -60,10 +62,13 @@ class Opaque:
 class Learned:
     """What is known of one instance.
 
-    Args: keepalive_class - the class of message believed to count; evidence - closes in a row that
-    speak against it; earlier_s - unexplained idle times seen before, the newest last; unknown - the
-    message by which the last link ended that spoke RFB, "" if it ended otherwise; opaque - if it is
-    opened so; learned_at - seconds of the wall clock.
+    Attributes:
+        keepalive_class: The class of message believed to count.
+        evidence: Closes in a row that speak against it.
+        earlier_s: Unexplained idle times seen before, the newest last.
+        unknown: The message by which the last link ended that spoke RFB; "" if it ended otherwise.
+        opaque: If the instance is opened so.
+        learned_at: In seconds of the wall clock.
     """
 
     keepalive_class: str
@@ -102,12 +107,7 @@ class _Document(msgspec.Struct, frozen=True):
 
 
 class LearnedStore:
-    """Lessons by instance id, shared by the processes that share the state directory.
-
-    Args: path - the file, made with mode 0600; wall_clock - seconds, as time.time gives them;
-    max_age_s - counted from `Learned.learned_at`, in both directions, since the wall clock may have
-    been set back; max_instances - beyond it the oldest are dropped.
-    """
+    """Lessons by instance id, shared by the processes that share the state directory."""
 
     def __init__(
         self,
@@ -116,7 +116,15 @@ class LearnedStore:
         max_age_s: float = MAX_AGE_S,
         max_instances: int = MAX_INSTANCES,
     ) -> None:
-        """Remember where; nothing is read yet."""
+        """Nothing is read yet.
+
+        Args:
+            path: The file, made with mode 0600.
+            wall_clock: Gives seconds, as time.time does.
+            max_age_s: Counted from `Learned.learned_at` in both directions, since the wall clock
+                may have been set back.
+            max_instances: Beyond it the oldest are dropped.
+        """
         self._path = path
         self._wall_clock = wall_clock
         self._max_age_s = max_age_s

@@ -73,7 +73,8 @@ class Lifecycle:
     def advance(self, event: Event) -> State:
         """The state after `event`.
 
-        Raises: LocalError - the table has no such transition.
+        Raises:
+            LocalError: The table has no such transition.
         """
         try:
             self.state = TRANSITIONS[self.state, event]

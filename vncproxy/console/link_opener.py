@@ -83,7 +83,7 @@ class LinkOpener:
             if not spent:
                 await self._ledger.cancel(booking)
         if not spent:
-            # A ledger that was slow has said so by itself: nothing but the cloud came in between.
+            # A slow ledger has an error of its own: nothing but the cloud came in between.
             raise UpstreamLost(
                 f"the cloud took {took_s:.0f} s until it gave the console's address, and the "
                 "permit to connect lapsed meanwhile"

@@ -207,7 +207,7 @@ class LinkSupervisor:
     async def _slot_free(self) -> None:
         """Wait until the last link is closed: the cloud has one slot for each instance."""
         if self._closing is not None:
-            # Not by itself: whoever waits may be cancelled, which must not cut the close short.
+            # Not by itself: what waits may be cancelled, and that must not cut the close short.
             await asyncio.wait([self._closing])
 
     def has_page(self) -> bool:
@@ -252,7 +252,7 @@ class LinkSupervisor:
 
     @property
     def next_link(self) -> int:
-        """The number of the link that serves first whoever joins now."""
+        """The number of the first link that serves a viewer which joins now."""
         is_up = self.life.state in (State.RUNNING, State.OPAQUE)
         return self.links_opened if is_up else self.links_opened + 1
 
@@ -274,7 +274,7 @@ class LinkSupervisor:
         self._pages.changed()
 
     def sample(self, at_s: float) -> None:
-        """Note what was counted, for rates and metrics. Args: at_s - monotonic seconds."""
+        """Note what was counted until `at_s`, in monotonic seconds, for rates and metrics."""
         self.traffic.sample(at_s)
         self._count_kind()
 
@@ -294,7 +294,7 @@ class LinkSupervisor:
             self._gauge.enter_context(self._metrics.opaque())
 
     def _begin_waiting(self, gave_up: Callable[[], CloseReason]) -> None:
-        """The viewers wait for a link from now on, at most max_wait, then close as it says."""
+        """The viewers wait for a link from now on, at most max_wait, then close so."""
         for viewer in list(self.router.viewers.values()):
             viewer.waiting_is_over()
             viewer.wait_at_most(self._dependencies.limits.max_wait, gave_up)
@@ -348,7 +348,7 @@ class LinkSupervisor:
         if end.breach:
             self._link_fault = UpstreamProtocolError(f"the cloud's VNC gateway {end.breach}")
         elif link is self.link and end.side is Side.DAEMON:
-            # Nobody here closed it: whoever received its bytes had a fault, which the log has.
+            # Nobody here closed it: the receiver of its bytes had a fault, which the log has.
             self._link_fault = LocalError("a fault of the daemon")
         self._link_over.set()
 
@@ -584,7 +584,7 @@ class LinkSupervisor:
             attempt=self.attempt,
         )
         if self.life.state is State.OPAQUE:
-            # No other link can take its place: what was said on it isn't known here.
+            # No other link can take its place: what went over it isn't known here.
             return None
         if self.life.state is State.RUNNING:
             self.advance(Event.LINK_LOST)

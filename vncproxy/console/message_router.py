@@ -399,7 +399,7 @@ class MessageRouter:
         for raw in messages:
             if raw[0] in _SETTINGS:
                 self._offenders.chosen_by = self._chooser or self._offenders.chosen_by
-                self._offenders.told(now)
+                self._offenders.settings_sent(now)
             self.held.track(raw)
             self.keepalive.sent(class_of(raw), now)
         self.link.send(messages)

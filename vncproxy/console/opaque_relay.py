@@ -1,6 +1,6 @@
 """An opaque console: bytes relayed untouched between one viewer and the upstream (rule 11).
 
-No keepalive, no resume, no sharing, no recording: what is said isn't RFB as the daemon knows it.
+No keepalive, no resume, no sharing, no recording: the bytes aren't RFB as the daemon knows it.
 """
 
 from __future__ import annotations
@@ -40,17 +40,19 @@ _NOT_TO_WATCH = CloseReason(
 
 
 class OpaqueRelay:
-    """Both directions of one opaque link.
-
-    Args: found - how the daemon's own handshake ended, which the viewer takes over; None: the link
-    is fresh and the viewer speaks to it from the first byte; mismatch - called when the viewer
-    can't take the connection over.
-    """
+    """Both directions of one opaque link."""
 
     def __init__(
         self, link: Link, found: UnknownSecurity | None, mismatch: Callable[[], None]
     ) -> None:
-        """Wait for a viewer."""
+        """Wait for a viewer.
+
+        Args:
+            link: Both directions of which are relayed.
+            found: How the daemon's own handshake ended, which the viewer takes over; None: the link
+                is fresh, and the viewer speaks to it from the first byte.
+            mismatch: Called when the viewer can't take the connection over.
+        """
         self._link = link
         self._start = OpaqueStart(found) if found is not None else None
         self._mismatch = mismatch
@@ -58,7 +60,11 @@ class OpaqueRelay:
         self._early: list[bytes] = []
 
     def take(self, viewer: Viewer) -> CloseReason | None:
-        """Let this viewer be the one, who is told what the upstream said first; or why it can't."""
+        """Let this viewer be the one; it is sent what the upstream sent first.
+
+        Returns:
+            How to close the viewer, if it can't be the one.
+        """
         if viewer.identity.record:
             return _UNRECORDABLE
         if viewer.identity.native:

@@ -46,7 +46,7 @@ class Hold:
     def __init__(
         self, registry: Registry, instance: ConsoleInstance, viewer_id: str, *, watches: bool
     ) -> None:
-        """Made by `Registry.hold`. Args: as that takes them."""
+        """Made by `Registry.hold`, which takes the same."""
         self.instance = instance
         self.viewer_id = viewer_id
         self.watches = watches
@@ -65,7 +65,7 @@ class Hold:
         return self._console
 
     def take(self, console: Console) -> bool:
-        """Hold this one. Returns: False - it is over already."""
+        """Hold this one; False if it is over already."""
         if not console.hold(self, self.viewer_id):
             return False
         self._console = console
@@ -148,8 +148,13 @@ class Registry:
     def admit(self, instance_id: str, viewer_id: str = "", *, watches: bool = False) -> None:
         """Check that a viewer may come to this instance now.
 
-        Args: viewer_id, watches - as `has_room` takes them.
-        Raises: AccessError - 503 while the daemon drains; 429 when a limit is reached.
+        Args:
+            instance_id: Whose console.
+            viewer_id: The viewer's, if it may have a place already.
+            watches: It only does; see `has_room`.
+
+        Raises:
+            AccessError: 503 while the daemon drains; 429 when a limit is reached.
         """
         self._check_draining()
         if not self._has_room(instance_id, viewer_id, watches=watches):
@@ -189,7 +194,9 @@ class Registry:
     async def approach(self, instance_id: str, *, watches: bool = False) -> None:
         """Check as `admit` does, and that no other daemon has the console.
 
-        Raises: AccessError as `admit`; ConsoleElsewhere.
+        Raises:
+            AccessError: As `admit`.
+            ConsoleElsewhere: Another daemon has it.
         """
         self.admit(instance_id, watches=watches)
         if instance_id in self._open or instance_id in self._opening:
@@ -200,7 +207,8 @@ class Registry:
     async def check_recording(self, instance_id: str) -> None:
         """Find out whether a session that has to be recorded could begin on this console.
 
-        Raises: RecordingError - it couldn't.
+        Raises:
+            RecordingError: It couldn't.
         """
         console = self._open.get(instance_id)
         opaque = console is not None and console.state is State.OPAQUE
@@ -214,7 +222,14 @@ class Registry:
 
         It is held until the block ends or `Hold.release`; then its viewers keep it open.
 
-        Raises: AccessError as `admit`; ConsoleElsewhere.
+        Args:
+            instance: Whose console.
+            viewer_id: Of the viewer that is let in.
+            watches: It only does; see `has_room`.
+
+        Raises:
+            AccessError: As `admit`.
+            ConsoleElsewhere: Another daemon has it.
         """
         hold = Hold(self, instance, viewer_id, watches=watches)
         try:
@@ -224,7 +239,11 @@ class Registry:
             hold.release()
 
     async def give_console(self, hold: Hold) -> None:
-        """Let `hold` take a console that isn't over. Raises: as `hold`."""
+        """Let `hold` take a console that isn't over.
+
+        Raises:
+            AccessError, ConsoleElsewhere: As `hold`.
+        """
         instance_id = hold.instance.id
         while True:
             self.admit(instance_id, hold.viewer_id, watches=hold.watches)
@@ -373,7 +392,12 @@ class Registry:
         In groups, spread over a part of that time, so that not all viewers come back at once. What
         one console raises, or how long it takes, keeps no other open, nor the claims of any.
 
-        Raises: TimeoutError - once all that could be ended is.
+        Args:
+            reason: How viewers are closed.
+            timeout_s: For all of it.
+
+        Raises:
+            TimeoutError: Once all that could be ended is.
         """
         self._draining = True
         places = [at // DRAIN_GROUP for at in range(len(self._open))]

@@ -1,4 +1,4 @@
-"""What the end of a link means: is another try any use, what is a viewer told, is one to blame.
+"""What the end of a link means: is another try any use, how are viewers closed, is one to blame.
 
 The table of the cloud's errors is design.md's; the call itself has already renewed credentials and
 corrected the clock once, so such an error that is left is for good. Pure.
@@ -41,7 +41,11 @@ def least_pause_s(error: VncproxyError) -> float | None:
 
 
 def after_waiting(failure: VncproxyError | None) -> CloseReason:
-    """How a viewer is closed that waited for max_wait. Args: failure - the last one."""
+    """How a viewer is closed that waited for max_wait.
+
+    Args:
+        failure: The last one; None: there was none.
+    """
     match failure:
         case CloudError(code=code) if code:
             return failure.close_reason()
@@ -78,14 +82,16 @@ class OffenderWatch:
         """A link that was sent nothing yet."""
         self._sent_at = None
 
-    def told(self, now: float) -> None:
+    def settings_sent(self, now: float) -> None:
         """SetPixelFormat or SetEncodings went upstream."""
         self._sent_at = now
 
     def link_lost(self, now: float, heard_at: float) -> str | None:
         """The upstream ended the link; the viewer that has ended enough of them in a row, if any.
 
-        Args: heard_at - when the last byte came.
+        Args:
+            now: When it ended.
+            heard_at: When the last byte came.
         """
         sent_at, self._sent_at = self._sent_at, None
         if sent_at is None or now - sent_at > SOON_S or heard_at > sent_at:

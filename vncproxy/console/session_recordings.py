@@ -38,9 +38,14 @@ _AGAIN = "This session is recorded again."
 
 
 async def check_recording(recordings: Recordings | None, *, opaque: bool) -> None:
-    """Find out whether a session could be recorded now. Raises: RecordingError - it couldn't.
+    """Find out whether a session could be recorded now.
 
-    Args: opaque - whether its console is.
+    Args:
+        recordings: The daemon's; None: it has no place for any.
+        opaque: Whether the session's console is.
+
+    Raises:
+        RecordingError: It couldn't.
     """
     if opaque:
         raise RecordingError(OPAQUE)
@@ -100,12 +105,20 @@ class SessionRecordings:
         return self._recordings is not None and self._recordings.required
 
     async def check(self, who: ViewerIdentity, *, opaque: bool) -> None:
-        """Find out whether this session could begin. Raises: RecordingError - it couldn't."""
+        """Find out whether this session could begin.
+
+        Raises:
+            RecordingError: It has to be recorded, and couldn't be.
+        """
         if who.record:
             await check_recording(self._recordings, opaque=opaque)
 
     async def begin(self, who: ViewerIdentity) -> None:
-        """Make the file of a session that has to be recorded, once. Raises: RecordingError."""
+        """Make the file of a session that has to be recorded, once.
+
+        Raises:
+            RecordingError: It can't be made.
+        """
         if who.record and who.id not in self._running:
             listener = _WriterListener(self, who)
             place = _place(self._recordings)

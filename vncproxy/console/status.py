@@ -1,4 +1,4 @@
-"""What a console tells the pages and the API about itself; JSON-ready, without secrets."""
+"""A console as pages and the API show it; JSON-ready, without secrets."""
 
 from __future__ import annotations
 
@@ -58,7 +58,12 @@ def viewers_of(console: Console) -> list[Message]:
 
 
 def summary_of(console: Console, *, viewers: bool = True) -> Message:
-    """One row of the list of open consoles. Args: viewers - with them, unless others know more."""
+    """One row of the list of open consoles.
+
+    Args:
+        console: Which.
+        viewers: Whether with them; not where `details_of` gives more.
+    """
     instance, supervisor = console.instance, console.supervisor
     return {
         "instance": instance.id,
@@ -78,10 +83,12 @@ def summary_of(console: Console, *, viewers: bool = True) -> Message:
 
 
 def details_of(console: Console, usage: Usage | str, at_s: float) -> Message:
-    """What administrators see of a row besides; its viewers hold more than `viewers_of` says.
+    """What administrators see of a row besides; its viewers hold more than `viewers_of` gives.
 
-    Args: usage - how full the console's budget is, or in words why that isn't known; at_s - now, in
-    monotonic seconds.
+    Args:
+        console: Which.
+        usage: How full its budget is, or in words why that isn't known.
+        at_s: Now, in monotonic seconds.
     """
     supervisor = console.supervisor
     shared = supervisor.budget_key == ACCOUNT

@@ -26,7 +26,7 @@ _LEAST_S = 1.0
 class Rate:
     """The rate of one counter, which never falls, over the last `WINDOW_S` seconds.
 
-    Args: at_s - now, in seconds of a clock that never jumps; total_bytes - the counter now.
+    Instants are in seconds of a clock that never jumps; `total_bytes` is the counter then.
     """
 
     def __init__(self, at_s: float, total_bytes: int = 0) -> None:
@@ -51,8 +51,9 @@ class Rate:
 class Saved:
     """What holding links saved for one instance.
 
-    Args: dials_avoided - viewers that found a link in place; losses_survived - lost links that were
-    replaced under their viewers.
+    Attributes:
+        dials_avoided: Viewers that found a link in place.
+        losses_survived: Lost links that were replaced under their viewers.
     """
 
     dials_avoided: int = 0
@@ -91,7 +92,7 @@ class Traffic:
     """Counts over all links of a console, one after the other."""
 
     def __init__(self, at_s: float, metrics: Metrics) -> None:
-        """Nothing was carried yet. Args: at_s - now, monotonic seconds."""
+        """Nothing was carried until `at_s`, in monotonic seconds."""
         self.rate_in = Rate(at_s)
         self.rate_out = Rate(at_s)
         self._metrics = metrics
@@ -123,7 +124,7 @@ class Traffic:
         self._report()
 
     def sample(self, at_s: float) -> None:
-        """Note what was counted, for rates and metrics. Args: at_s - monotonic seconds."""
+        """Note what was counted until `at_s`, in monotonic seconds, for rates and metrics."""
         self.rate_in.note(at_s, self.bytes_in)
         self.rate_out.note(at_s, self.bytes_out)
         self._report()

@@ -11,13 +11,19 @@ from vncproxy.config.model import Limits
 class ViewerIdentity:
     """Who is behind a viewer.
 
-    Args: id - the viewer's, unique in the daemon; user - as the door knows it; address - where the
-    connection came from; door - the listener's name; has_page - a page belongs to it, which can ask
-    its user for a password; native - it speaks RFB over TCP, and proves itself within RFB;
-    may_control - else it only watches; take - asks for control over whoever has it; how, rule - by
-    which proof, and allowed by what, for the audit; record - what the screen shows while it is on
-    has to be recorded; kind - of the door: the same user of another kind is somebody else; login -
-    the log-in that its page came by, with which it ends.
+    Attributes:
+        id: The viewer's, unique in the daemon.
+        user: As the listener knows it.
+        address: Where the connection came from.
+        door: The listener's name.
+        has_page: A page belongs to it, which can ask its user for a password.
+        native: It speaks RFB over TCP, and proves itself within RFB.
+        may_control: Else it only watches.
+        take: Takes control from the one who has it.
+        how, rule: By which proof, and allowed by what, for the audit.
+        record: What the screen shows while it is on has to be recorded.
+        kind: Of the listener: the same user of another kind is somebody else.
+        login: The log-in that its page came by, with which it ends.
     """
 
     id: str

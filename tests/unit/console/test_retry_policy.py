@@ -106,7 +106,7 @@ TOLD_AT = 100.0
 def lose(watch: OffenderWatch, *, after_s: float = 0.1, heard_s: float = -0.1) -> str | None:
     """A link that is told the settings and ends. Args: heard_s - the last byte, from then on."""
     watch.link_started()
-    watch.told(TOLD_AT)
+    watch.settings_sent(TOLD_AT)
     return watch.link_lost(TOLD_AT + after_s, TOLD_AT + heard_s)
 
 
