@@ -1,4 +1,4 @@
-"""The mailbox of a page."""
+"""The pages of a console, and the mailbox of each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from vncproxy.console.page_messages import Subscriber, elsewhere, notice
+from tests.unit.console.surroundings import KICKED, Surroundings
+from vncproxy.console.page_messages import Pages, Subscriber, elsewhere, notice
 from vncproxy.errors import ConsoleElsewhere
 
 
@@ -71,3 +72,32 @@ def test_another_daemon_that_has_the_console() -> None:
     }
     nowhere = elsewhere(ConsoleElsewhere("b-2", pass_on=True))
     assert (nowhere["url"], nowhere["pass_on"]) == (None, False)
+
+
+async def test_who_is_shown_what(around: Surroundings) -> None:
+    """A change and a notice to all wake every page; one viewer's notice only its own pages."""
+    pages = Pages()
+    ann, also_ann, bob = (pages.subscribe(name) for name in ("ann", "ann", "bob"))
+    gone = pages.subscribe("bob")
+    pages.unsubscribe(gone)
+    assert len(pages) == 3
+    pages.notify("ann", notice("one"))
+    pages.notify_all(notice("all"))
+    texts = [[message["text"] for message in await page.news()] for page in (ann, also_ann, bob)]
+    assert texts == [["one", "all"], ["one", "all"], ["all"]]
+    pages.changed()
+    assert await bob.news() == []
+    await gone.news()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await gone.news()
+
+
+async def test_a_session_that_is_ended(around: Surroundings) -> None:
+    """The page shows the text for which the close frame has no room."""
+    viewer, _ = around.viewer()
+    pages = Pages()
+    page = pages.subscribe(viewer.id)
+    pages.end_viewer(viewer, KICKED)
+    assert await page.news() == [{"type": "ending", "text": KICKED.text}]
+    assert viewer.end == KICKED
