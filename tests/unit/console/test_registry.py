@@ -612,10 +612,12 @@ async def test_a_console_that_can_t_be_had_lets_nobody_in_from_that_moment(
     await until(lambda: console.state is State.RUNNING)
     around.transport.close_hangs = True
     around.transport.deliver(b"\x63")
-    await until(lambda: console.state is State.CLOSED)
-    assert "link closed" not in around.notes
-    assert not console.hold(object(), "late")
-    around.transport.released.set()
+    try:
+        await until(lambda: console.state is State.CLOSED)
+        assert "link closed" not in around.notes
+        assert not console.hold(object(), "late")
+    finally:
+        around.transport.released.set()
     next_one = await opened(registry)
     assert next_one is not console
     await closed(registry)
