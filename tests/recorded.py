@@ -15,22 +15,22 @@ from tests.decoder import Decoder
 from vncproxy.console import session_recordings
 from vncproxy.console.recorder import Recorder
 from vncproxy.console.viewer_identity import ViewerIdentity
-from vncproxy.recording.layout import Kind, Record
+from vncproxy.recording.file_format import Kind, Record
 from vncproxy.recording.novnc_form import NovncForm
 from vncproxy.recording.reader import Recording
-from vncproxy.web import sockets
+from vncproxy.web import viewer_websockets
 
 NOVNC_SHIFTS = (0, 8, 16)
 
 
 def record_everybody(monkeypatch: pytest.MonkeyPatch, *, key_interval_s: float = 30.0) -> None:
     """From now on. Args: key_interval_s - between key pictures."""
-    who = sockets._who
+    who = viewer_websockets._who
 
     def recorded(*arguments: Any, **more: Any) -> ViewerIdentity:
         return replace(who(*arguments, **more), record=True)
 
-    monkeypatch.setattr(sockets, "_who", recorded)
+    monkeypatch.setattr(viewer_websockets, "_who", recorded)
     recorder = partial(Recorder, key_interval_s=key_interval_s)
     monkeypatch.setattr(session_recordings, "Recorder", recorder)
 

@@ -56,7 +56,7 @@ PURE = (
     "audit.record",
     "audit.verification",
     "console.lifecycle",
-    "recording.layout",
+    "recording.file_format",
 )
 IMPURE = frozenset({"asyncio", "aiohttp", "websockets", "structlog", "time"})
 

@@ -40,8 +40,8 @@ from vncproxy.observe.lag import watch_lag
 from vncproxy.observe.line_writer import LineWriter
 from vncproxy.observe.logging import LogStream, capture_uncaught, configure
 from vncproxy.observe.metrics import Metrics
-from vncproxy.observe.notify import Notifier, watchdog_interval_s
 from vncproxy.observe.redaction import Redactor
+from vncproxy.observe.sd_notify import Notifier, watchdog_interval_s
 from vncproxy.recording.recordings import Recordings
 from vncproxy.service.activation import entrances
 from vncproxy.service.cloud import CurrentCloud, budget_of, cloud_of, cloud_over, renewed

@@ -23,7 +23,7 @@ LIFE_S = 3.0
 """At most so long is waited for the next dial: a claim that died with the daemon counts too."""
 
 
-class ConnectionLimits:
+class Visitors:
     """Clients that open the console, see the version line, leave, and come again at once."""
 
     def __init__(self, http: aiohttp.ClientSession, base: str) -> None:
@@ -66,12 +66,12 @@ async def dialled(http: aiohttp.ClientSession, endpoint: str, more_than: int) ->
     return state
 
 
-async def killed_and_restarted(folder: Path, store: str) -> tuple[dict[str, Any], ConnectionLimits]:
-    """Three SIGKILLs in mid-hammering and a fourth life; what the cloud and the crowd saw."""
+async def killed_and_restarted(folder: Path, store: str) -> tuple[dict[str, Any], Visitors]:
+    """Three SIGKILLs in mid-hammering and a fourth life; what the cloud and the visitors saw."""
     async with simulated(folder, CLOUD) as endpoint, aiohttp.ClientSession() as http:
         served = Served(folder, endpoint, DAEMON.format(store=store))
-        crowd = ConnectionLimits(http, served.base)
-        async with crowd.at_work():
+        visitors = Visitors(http, served.base)
+        async with visitors.at_work():
             dials = 0
             for _ in range(3):
                 async with served.life() as process:
@@ -79,21 +79,21 @@ async def killed_and_restarted(folder: Path, store: str) -> tuple[dict[str, Any]
                     process.kill()
                     await process.wait()
             async with served.life():
-                before = crowd.let_in
+                before = visitors.let_in
                 await dialled(http, endpoint, LIMIT)
-                assert crowd.let_in > before, "nobody came to the last life"
-        return await seen_by_cloud(http, endpoint), crowd
+                assert visitors.let_in > before, "nobody came to the last life"
+        return await seen_by_cloud(http, endpoint), visitors
 
 
 async def test_never_more_dials_than_the_budget(tmp_path: Path) -> None:
     """Over four lives within one window: as many dials as allowed, and not one more."""
-    state, crowd = await killed_and_restarted(tmp_path, "sqlite")
+    state, visitors = await killed_and_restarted(tmp_path, "sqlite")
     # A claim that a killed daemon had booked counts as used, since it may have been dialled.
     assert LIMIT - 3 <= state["dial_count"] <= LIMIT
     assert state["most_dials"] <= LIMIT
     assert state["breaches"] == {}
-    assert crowd.greeted >= 1
-    assert crowd.let_in > LIMIT * 2, "too few came to press the budget"
+    assert visitors.greeted >= 1
+    assert visitors.let_in > LIMIT * 2, "too few came to press the budget"
 
 
 async def test_without_a_record_the_same_crowd_breaks_the_rule(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from vncproxy.config.load import load
 from vncproxy.config.model import Access, Limits
 from vncproxy.errors import AuditError, ConfigError
 from vncproxy.web.acceptor import Acceptor
-from vncproxy.web.connection_limits import STRANGERS_MAX
+from vncproxy.web.connection_limits import PENDING_MAX
 
 INSTANCES = "/api/v1/instances"
 ADMISSION = "/api/v1/consoles/demo/admission"
@@ -187,7 +187,7 @@ async def test_a_head_that_is_too_big(home: House, data: bytes) -> None:
     """400 or 431, and the connection ends: nothing is kept for it."""
     answer = await send(home.port, data)
     assert answer.status in (400, 431)
-    await until(lambda: home.setup.daemon.servers[0].crowd.settled == 0, "its end")
+    await until(lambda: home.setup.daemon.servers[0].limits.active == 0, "its end")
 
 
 async def answers_to(port: int, data: bytes) -> list[Answer]:
@@ -217,14 +217,14 @@ async def test_a_viewer_that_never_answers_pings(tmp_path: Path) -> None:
         port = setup.daemon.servers[0].port
         async with RawSocket.opened(port, SOCKET) as viewer:
             await viewer.dropped()
-        await until(lambda: not setup.daemon.servers[0].crowd.settled, "its place is free")
+        await until(lambda: not setup.daemon.servers[0].limits.active, "its place is free")
         healthy = await setup.viewer()
         await until(lambda: setup.shows(healthy), "the next one's picture")
 
 
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """Enough descriptors for both ends of a crowd."""
+    """Enough descriptors for both ends of many connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 6000
     if hard != resource.RLIM_INFINITY and hard < wanted:
@@ -238,7 +238,7 @@ def many_files() -> Iterator[None]:
 @pytest.mark.usefixtures("many_files")
 async def test_two_thousand_half_open_connections(home: House, said: bytes) -> None:
     """The daemon keeps few of them, and who really asks is answered all along."""
-    crowd = home.setup.daemon.servers[0].crowd
+    limits = home.setup.daemon.servers[0].limits
     loop = asyncio.get_running_loop()
     idle: list[socket.socket] = []
     try:
@@ -254,12 +254,12 @@ async def test_two_thousand_half_open_connections(home: House, said: bytes) -> N
                 assert (await home.ask(INSTANCES, home.bearer)).status == 200
         viewer = await home.viewer()
         await until(lambda: home.setup.shows(viewer), "a picture meanwhile")
-        assert crowd.strangers <= STRANGERS_MAX
-        await until(lambda: crowd.settled <= 2, "only the viewer has asked")
+        assert limits.pending <= PENDING_MAX
+        await until(lambda: limits.active <= 2, "only the viewer has asked")
     finally:
         for one in idle:
             one.close()
-    await until(lambda: crowd.strangers == 0, "all gone")
+    await until(lambda: limits.pending == 0, "all gone")
 
 
 async def test_a_head_that_comes_byte_by_byte(

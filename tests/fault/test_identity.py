@@ -401,7 +401,7 @@ async def test_a_rule_taken_away_before_the_first_byte(
         await announce(console, who)
         authority.apply(())
 
-    monkeypatch.setattr("vncproxy.web.sockets.announce", announce_late)
+    monkeypatch.setattr("vncproxy.web.viewer_websockets.announce", announce_late)
     socket = await people.socket("/websockify/demo", "ann")
     message = await socket.receive(20)
     assert message.type is aiohttp.WSMsgType.CLOSE

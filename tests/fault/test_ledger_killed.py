@@ -27,7 +27,7 @@ class Dial:
     after: float
 
 
-class ConnectionLimits:
+class LedgerProcesses:
     """Processes that share one ledger file."""
 
     def __init__(self, directory: Path) -> None:
@@ -61,29 +61,29 @@ class ConnectionLimits:
 
 
 @pytest.fixture
-def crowd(tmp_path: Path) -> Iterator[ConnectionLimits]:
-    made = ConnectionLimits(tmp_path)
+def callers(tmp_path: Path) -> Iterator[LedgerProcesses]:
+    made = LedgerProcesses(tmp_path)
     yield made
     for process in list(made.processes):
         made.kill(process)
 
 
-def test_killed_and_restarted_processes_never_overrun_the_budget(crowd: ConnectionLimits) -> None:
+def test_killed_and_restarted_processes_never_overrun_the_budget(callers: LedgerProcesses) -> None:
     """Processes hammer one ledger, one is killed, then all; every window keeps to the limit."""
     for _ in range(3):
-        crowd.start()
-    crowd.wait_until(lambda dials: len(dials) >= 4)
-    crowd.kill(crowd.processes[0])
-    crowd.start()
-    crowd.wait_until(lambda dials: len(dials) >= 11)
-    for process in list(crowd.processes):
-        crowd.kill(process)
-    before = len(crowd.dials())
+        callers.start()
+    callers.wait_until(lambda dials: len(dials) >= 4)
+    callers.kill(callers.processes[0])
+    callers.start()
+    callers.wait_until(lambda dials: len(dials) >= 11)
+    for process in list(callers.processes):
+        callers.kill(process)
+    before = len(callers.dials())
     for _ in range(3):
-        crowd.start()
-    crowd.wait_until(lambda dials: len(dials) >= before + 8)
+        callers.start()
+    callers.wait_until(lambda dials: len(dials) >= before + 8)
 
-    dials = sorted(crowd.dials(), key=lambda dial: dial.before)
+    dials = sorted(callers.dials(), key=lambda dial: dial.before)
     assert len({dial.process for dial in dials}) >= 4  # the restarted ones took part
     for first in range(len(dials) - BUDGET.limit):
         group = dials[first : first + BUDGET.limit + 1]

@@ -25,11 +25,11 @@ from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import ConfigError
 from vncproxy.recording import recordings as keeping
 from vncproxy.recording import writer as writing
-from vncproxy.recording.layout import GAP
+from vncproxy.recording.file_format import GAP
 from vncproxy.recording.reader import Recording
 from vncproxy.simulator.faults import GatewayFault, GatewayFaultKind
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatorSettings
-from vncproxy.web import sockets
+from vncproxy.web import viewer_websockets
 
 MARKER = "wqxzj"
 
@@ -265,7 +265,7 @@ async def test_a_session_that_may_not_go_on_unrecorded(
         await until(lambda: first.viewer.decoder.updates > 3, "a picture")
         [path] = recordings(tmp_path / "state")
         with monkeypatch.context() as others:
-            others.setattr(sockets, "_who", unrecorded(sockets._who))
+            others.setattr(viewer_websockets, "_who", unrecorded(viewer_websockets._who))
             other = await page(setup, view=True)
         disk = Disk(monkeypatch, path, room=10**9 if hangs else 0)
         if hangs:

@@ -33,7 +33,7 @@ from vncproxy.console.recorder import Recorder
 from vncproxy.console.screen_state import ScreenState
 from vncproxy.console.shared_screen import SharedScreen
 from vncproxy.recording.file import RecordingFile
-from vncproxy.recording.layout import Header, Kind
+from vncproxy.recording.file_format import Header, Kind
 from vncproxy.recording.reader import Recording
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import StreamBroken

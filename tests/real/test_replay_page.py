@@ -26,7 +26,7 @@ from tests.setup import running
 from tests.setup import until as until_sync
 from tests.unit.recording.surroundings import new_file
 from vncproxy.commands.replay import replay
-from vncproxy.recording.layout import CHUNK_HEADER_BYTES, Kind
+from vncproxy.recording.file_format import CHUNK_HEADER_BYTES, Kind
 from vncproxy.recording.novnc_form import NOVNC
 from vncproxy.recording.reader import Recording
 from vncproxy.rfb.viewer_messages import framebuffer_update, rectangle_header, server_init

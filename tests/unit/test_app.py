@@ -17,7 +17,7 @@ from tests.unit.web.conftest import JSON, house
 from vncproxy.app import Daemon
 from vncproxy.config.model import Config, Instance, Limits, Listen, State
 from vncproxy.errors import ConfigError, LedgerError, LocalError
-from vncproxy.observe.notify import Notifier
+from vncproxy.observe.sd_notify import Notifier
 from vncproxy.simulator.settings import SimulatorSettings
 from vncproxy.web import pages
 

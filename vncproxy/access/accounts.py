@@ -1,6 +1,6 @@
 """Accounts of this machine: the name behind a user id, and an account's groups.
 
-Names and groups may take long to look up: the daemon asks by `Directory`.
+Names and groups may take long to look up: the daemon does so by `Directory`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LOGIN_DEFS = Path("/etc/login.defs")
 
 
 def overflow_uid() -> int:
-    """Whom the kernel names for accounts outside of this user namespace. Source: proc(5)."""
+    """The uid that stands for accounts outside of this user namespace. Source: proc(5)."""
     try:
         return int(_OVERFLOW.read_text())
     except (OSError, ValueError):

@@ -36,7 +36,7 @@ class LoginAttempts:
         return bool(self._sources)
 
     def wait_s(self, source: str, now: float) -> float:
-        """How long this source has to wait before its next try is looked at; 0: not at all."""
+        """How long this source has to wait before its next try counts; 0: not at all."""
         found = self._sources.get(source)
         return 0.0 if found is None else max(0.0, found.until - now)
 

@@ -13,7 +13,7 @@ from vncproxy.config.model import Config
 from vncproxy.config.paths import recordings_path, state_folder
 from vncproxy.errors import LocalError, RecordingError
 from vncproxy.observe.escaping import escaped
-from vncproxy.recording.layout import SUFFIX
+from vncproxy.recording.file_format import SUFFIX
 from vncproxy.recording.reader import Recording
 
 NOTHING = "There are no recordings."

@@ -16,7 +16,7 @@ from vncproxy.commands.provenance import as_json, look_up
 from vncproxy.commands.provenance import in_words as known_in_words
 from vncproxy.errors import LocalError, RecordingError
 from vncproxy.observe.escaping import escaped
-from vncproxy.recording.layout import LINK_RENEWED
+from vncproxy.recording.file_format import LINK_RENEWED
 from vncproxy.recording.reader import Recording
 from vncproxy.web.replay import application
 

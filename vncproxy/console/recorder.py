@@ -19,7 +19,7 @@ from typing import Protocol
 from vncproxy.console.congestion_control import CongestionControl
 from vncproxy.console.screen_state import ScreenState
 from vncproxy.console.viewer_updates import Area, TightPart, ViewerUpdates, union
-from vncproxy.recording.layout import GAP, LINK_LOST, LINK_RENEWED, Kind
+from vncproxy.recording.file_format import GAP, LINK_LOST, LINK_RENEWED, Kind
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.server_events import RawStarted, RectangleReceived
 from vncproxy.rfb.viewer_messages import server_init

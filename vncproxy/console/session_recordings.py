@@ -18,7 +18,7 @@ from vncproxy.console.recorder import Recorder
 from vncproxy.console.screen_state import ScreenState
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import CloseCode, CloseReason, RecordingError, Side
-from vncproxy.recording.layout import Header
+from vncproxy.recording.file_format import Header
 from vncproxy.recording.recordings import Recordings
 from vncproxy.recording.writer import RecordingWriter, Result
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from PIL import Image
 
 from vncproxy.errors import RecordingError
-from vncproxy.recording.layout import Kind, damaged
+from vncproxy.recording.file_format import Kind, damaged
 from vncproxy.recording.novnc_form import NOVNC, NovncForm, inflated
 from vncproxy.recording.pixels import Pixels
 from vncproxy.recording.reader import Recording

@@ -1,6 +1,6 @@
 """A recording as it is written: compressed at once, and readable whenever it is cut off.
 
-To be used from one thread. See `layout` for the form.
+To be used from one thread. See `file_format` for the form.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import os
 import zlib
 from collections.abc import Sequence
 
-from vncproxy.recording import layout
-from vncproxy.recording.layout import Header, Kind
+from vncproxy.recording import file_format
+from vncproxy.recording.file_format import Header, Kind
 
 LEVEL = 4
 """Of compression: the pixels come uncompressed, and this is done for each screen that is seen."""
@@ -34,15 +34,15 @@ class RecordingFile:
         self._descriptor = descriptor
         self._hash = hashlib.sha256()
         self._header = header
-        self._identity = os.urandom(layout.IDENTITY_BYTES)
+        self._identity = os.urandom(file_format.IDENTITY_BYTES)
         self._number = 0
         self._gzip: zlib._Compress | None = None
         self._packed = bytearray()
-        self._tag = layout.BLOCK
+        self._tag = file_format.BLOCK
         self._flags = 0
         self._first_ms = self._last_ms = 0
         self._dirty = False
-        self._write(layout.start(header))
+        self._write(file_format.start(header))
 
     @property
     def sha256(self) -> str:
@@ -58,8 +58,8 @@ class RecordingFile:
         """A block begins; the one before is complete."""
         self._end_block()
         self._gzip = zlib.compressobj(LEVEL, zlib.DEFLATED, _GZIP)
-        self._tag = layout.BLOCK
-        self._flags = layout.WHOLE * whole | layout.CONTINUES * continues
+        self._tag = file_format.BLOCK
+        self._flags = file_format.WHOLE * whole | file_format.CONTINUES * continues
         self._first_ms = self._last_ms = time_ms
         self._add(time_ms, Kind.OPENING, [opening])
 
@@ -74,7 +74,7 @@ class RecordingFile:
         assert self._gzip is not None, "records are in a block"
         self._last_ms = max(self._last_ms, time_ms)
         self._dirty = True
-        for piece in layout.record(time_ms, kind, slices):
+        for piece in file_format.record(time_ms, kind, slices):
             self._packed += self._gzip.compress(piece)
 
     def flush(self) -> None:
@@ -86,7 +86,7 @@ class RecordingFile:
     def note(self, time_ms: int, what: str) -> None:
         """Something happened."""
         self.flush()
-        self._chunk(layout.NOTE, what.encode(), time_ms, time_ms)
+        self._chunk(file_format.NOTE, what.encode(), time_ms, time_ms)
 
     def sync(self) -> None:
         """Put what is in the file on the disk.
@@ -116,8 +116,8 @@ class RecordingFile:
             except OSError as fault:
                 problem, gap = _in_words(fault), True
             if gap:
-                self._chunk(layout.NOTE, layout.GAP.encode(), time_ms, time_ms)
-            self._chunk(layout.END, layout.header_text(self._header), 0, time_ms)
+                self._chunk(file_format.NOTE, file_format.GAP.encode(), time_ms, time_ms)
+            self._chunk(file_format.END, file_format.header_text(self._header), 0, time_ms)
             self.sync()
         except OSError as fault:
             return _in_words(fault)
@@ -128,12 +128,12 @@ class RecordingFile:
     def _end_block(self) -> None:
         if self._gzip is not None:
             self._packed += self._gzip.flush()
-            self._put_packed(layout.LAST)
+            self._put_packed(file_format.LAST)
             self._gzip = None
 
     def _put_packed(self, flags: int = 0) -> None:
         packed, self._packed = bytes(self._packed), bytearray()
-        tag, self._tag = self._tag, layout.MORE
+        tag, self._tag = self._tag, file_format.MORE
         try:
             self._chunk(tag, packed, self._first_ms, self._last_ms, self._flags | flags)
         except OSError:
@@ -145,7 +145,7 @@ class RecordingFile:
         self._dirty = False
 
     def _chunk(self, tag: bytes, data: bytes, first_ms: int, last_ms: int, flags: int = 0) -> None:
-        whole = layout.chunk(
+        whole = file_format.chunk(
             tag,
             data,
             flags=flags,

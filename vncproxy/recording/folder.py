@@ -22,7 +22,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from vncproxy.errors import OUT_OF_DESCRIPTORS, RecordingError
-from vncproxy.recording.layout import SUFFIX
+from vncproxy.recording.file_format import SUFFIX
 
 PROBE_BYTES = 4096
 TIDY_BYTES = 8 << 20

@@ -10,7 +10,7 @@ import struct
 import zlib
 
 from vncproxy.errors import RecordingError
-from vncproxy.recording.layout import damaged
+from vncproxy.recording.file_format import damaged
 from vncproxy.recording.pixels import Pixels
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import pixel_format as formats

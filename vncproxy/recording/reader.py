@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vncproxy.errors import RecordingError
-from vncproxy.recording import layout
-from vncproxy.recording.layout import Chunk, Header, Record
+from vncproxy.recording import file_format
+from vncproxy.recording.file_format import Chunk, Header, Record
 
 _GZIP = 16 + zlib.MAX_WBITS
 _PIECE_BYTES = 256 * 1024
 """At most so much is inflated at a time."""
 _READ_BYTES = 1 << 20
-_TAG = re.compile(b"|".join(layout.TAGS))
+_TAG = re.compile(b"|".join(file_format.TAGS))
 UNKNOWN = Header(instance="unknown", viewer="", user="unknown", started_at="")
 """Where the file's beginning and its end are gone."""
 
@@ -51,7 +51,7 @@ class Note:
     """Something that happened.
 
     Args:
-        what: One of `layout.NOTES`.
+        what: One of `file_format.NOTES`.
     """
 
     time_ms: int
@@ -116,8 +116,8 @@ class Recording:
         os.close(self._file)
 
     def _open(self, *, check: bool) -> None:
-        beginning = os.pread(self._file, layout.START_BYTES + layout.HEADER_MAX_BYTES, 0)
-        found = layout.parse_start(beginning)
+        beginning = os.pread(self._file, file_format.START_BYTES + file_format.HEADER_MAX_BYTES, 0)
+        found = file_format.parse_start(beginning)
         scan = _ChunkScan(self._file, self.size_bytes, check=check)
         scan.run(None if found is None else found[1])
         header = found[0] if found is not None else scan.header
@@ -135,7 +135,7 @@ class Recording:
     @property
     def gaps(self) -> int:
         """How often something that was shown isn't in it."""
-        return sum(note.what == layout.GAP for note in self.notes)
+        return sum(note.what == file_format.GAP for note in self.notes)
 
     @property
     def complete(self) -> bool:
@@ -180,11 +180,11 @@ class Recording:
                 try:
                     held += inflater.decompress(left, _PIECE_BYTES)
                 except zlib.error as fault:
-                    raise layout.damaged() from fault
+                    raise file_format.damaged() from fault
                 left = inflater.unconsumed_tail
                 yield from _complete(held)
         if ended and (held or not inflater.eof or inflater.unused_data):
-            raise layout.damaged()
+            raise file_format.damaged()
 
     def _packed(self, offset: int) -> Iterator[tuple[bytes, bool]]:
         """What the chunks of one block hold, and whether its member ends there.
@@ -195,17 +195,17 @@ class Recording:
         wanted = None
         while (chunk := self._chunk(offset)) is not None:
             if wanted is not None and chunk.number != wanted:
-                raise layout.damaged()
-            if wanted is not None and chunk.tag in (layout.BLOCK, layout.END):
+                raise file_format.damaged()
+            if wanted is not None and chunk.tag in (file_format.BLOCK, file_format.END):
                 # The disk failed, and the recording went on with another block, or ended.
                 return
-            if chunk.tag != layout.NOTE:
-                last = bool(chunk.flags & layout.LAST)
+            if chunk.tag != file_format.NOTE:
+                last = bool(chunk.flags & file_format.LAST)
                 yield self._data(offset, chunk), last
                 if last:
                     return
             wanted = chunk.number + 1
-            offset += layout.CHUNK_HEADER_BYTES + chunk.length
+            offset += file_format.CHUNK_HEADER_BYTES + chunk.length
 
     def _chunk(self, offset: int) -> Chunk | None:
         """The chunk that begins there; None if the file was cut before its end.
@@ -213,20 +213,20 @@ class Recording:
         Raises:
             RecordingError: What is there is none.
         """
-        head = os.pread(self._file, layout.CHUNK_HEADER_BYTES, offset)
-        if len(head) < layout.CHUNK_HEADER_BYTES:
+        head = os.pread(self._file, file_format.CHUNK_HEADER_BYTES, offset)
+        if len(head) < file_format.CHUNK_HEADER_BYTES:
             return None
-        chunk = layout.parse_chunk(head)
+        chunk = file_format.parse_chunk(head)
         if chunk is None or chunk.identity != self._identity:
-            raise layout.damaged()
-        after = offset + layout.CHUNK_HEADER_BYTES + chunk.length
+            raise file_format.damaged()
+        after = offset + file_format.CHUNK_HEADER_BYTES + chunk.length
         return chunk if after <= self.size_bytes else None
 
     def _data(self, at: int, chunk: Chunk) -> bytes:
         # Read here and not kept open at a place: several may read at once.
-        data = os.pread(self._file, chunk.length, at + layout.CHUNK_HEADER_BYTES)
+        data = os.pread(self._file, chunk.length, at + file_format.CHUNK_HEADER_BYTES)
         if len(data) < chunk.length or zlib.crc32(data) != chunk.crc:
-            raise layout.damaged()
+            raise file_format.damaged()
         return data
 
 
@@ -272,7 +272,7 @@ class _ChunkScan:
             self._broke()
             at = 0
         while at < self._size_bytes:
-            chunk = self._parsed(os.pread(self._file, layout.CHUNK_HEADER_BYTES, at))
+            chunk = self._parsed(os.pread(self._file, file_format.CHUNK_HEADER_BYTES, at))
             if self.ended:
                 # Nothing follows the end.
                 self._broke()
@@ -280,13 +280,13 @@ class _ChunkScan:
             if chunk is None:
                 found = self._next_head(at + 1)
                 if found is None:
-                    if self._size_bytes - at >= layout.CHUNK_HEADER_BYTES:
+                    if self._size_bytes - at >= file_format.CHUNK_HEADER_BYTES:
                         self._broke()
                     return
                 self._broke()
                 at = found
                 continue
-            after = at + layout.CHUNK_HEADER_BYTES + chunk.length
+            after = at + file_format.CHUNK_HEADER_BYTES + chunk.length
             if after > self._size_bytes:
                 return
             if chunk.number != self._number:
@@ -298,7 +298,7 @@ class _ChunkScan:
 
     def _parsed(self, head: bytes) -> Chunk | None:
         """A head that may follow what was found until now."""
-        chunk = layout.parse_chunk(head)
+        chunk = file_format.parse_chunk(head)
         if chunk is None or self.identity not in (None, chunk.identity):
             return None
         return chunk if chunk.number >= self._number else None
@@ -307,9 +307,9 @@ class _ChunkScan:
         """Where the next chunk begins; None if there is no other."""
         while at < self._size_bytes:
             # Overlapping pieces: a head may begin in one and end in the next.
-            piece = os.pread(self._file, _READ_BYTES + layout.CHUNK_HEADER_BYTES - 1, at)
+            piece = os.pread(self._file, _READ_BYTES + file_format.CHUNK_HEADER_BYTES - 1, at)
             for found in _TAG.finditer(piece):
-                head = piece[found.start() : found.start() + layout.CHUNK_HEADER_BYTES]
+                head = piece[found.start() : found.start() + file_format.CHUNK_HEADER_BYTES]
                 if self._parsed(head) is not None:
                     return at + found.start()
             at += _READ_BYTES
@@ -318,8 +318,8 @@ class _ChunkScan:
     def _take(self, at: int, chunk: Chunk) -> None:
         self.duration_ms = max(self.duration_ms, chunk.last_ms)
         intact = not self._check or self._sum(at, chunk) == chunk.crc
-        if chunk.tag == layout.BLOCK:
-            whole, continues = chunk.flags & layout.WHOLE, chunk.flags & layout.CONTINUES
+        if chunk.tag == file_format.BLOCK:
+            whole, continues = chunk.flags & file_format.WHOLE, chunk.flags & file_format.CONTINUES
             # A player can't begin at a block whose first chunk is damaged. The damage lasts until
             # the next block with a whole picture: what comes before that builds on what is lost.
             whole = whole and intact
@@ -331,12 +331,14 @@ class _ChunkScan:
             self.blocks.append(Block(at, chunk.first_ms, bool(whole), bool(continues)))
         if not intact:
             self._broke()
-        elif chunk.tag == layout.END:
-            self.header = layout.parse_header(self._read(at, chunk))
-        elif chunk.tag == layout.NOTE:
+        elif chunk.tag == file_format.END:
+            self.header = file_format.parse_header(self._read(at, chunk))
+        elif chunk.tag == file_format.NOTE:
             what = self._read(at, chunk).decode("ascii", "replace")
-            self.notes.append(Note(chunk.first_ms, what if what in layout.NOTES else layout.GAP))
-        self.ended = chunk.tag == layout.END
+            self.notes.append(
+                Note(chunk.first_ms, what if what in file_format.NOTES else file_format.GAP)
+            )
+        self.ended = chunk.tag == file_format.END
         if self._broken_from_ms is None:
             self._right_until_ms = max(self._right_until_ms, chunk.last_ms)
 
@@ -346,14 +348,14 @@ class _ChunkScan:
 
     def _read(self, at: int, chunk: Chunk) -> bytes:
         # Notes and headers are short, whatever length a damaged file claims.
-        length = min(chunk.length, layout.HEADER_MAX_BYTES)
-        return os.pread(self._file, length, at + layout.CHUNK_HEADER_BYTES)
+        length = min(chunk.length, file_format.HEADER_MAX_BYTES)
+        return os.pread(self._file, length, at + file_format.CHUNK_HEADER_BYTES)
 
     def _sum(self, at: int, chunk: Chunk) -> int:
         crc, done = 0, 0
         while done < chunk.length:
             length = min(_READ_BYTES, chunk.length - done)
-            data = os.pread(self._file, length, at + layout.CHUNK_HEADER_BYTES + done)
+            data = os.pread(self._file, length, at + file_format.CHUNK_HEADER_BYTES + done)
             if not data:
                 return -1
             crc = zlib.crc32(data, crc)
@@ -364,9 +366,9 @@ class _ChunkScan:
 def _complete(held: bytearray) -> Iterator[Record]:
     """The complete records at the beginning of `held`, which are taken off it."""
     at = 0
-    while len(held) - at >= layout.RECORD_HEADER_BYTES:
-        body_at = at + layout.RECORD_HEADER_BYTES
-        time_ms, kind, length = layout.parse_record(bytes(held[at:body_at]))
+    while len(held) - at >= file_format.RECORD_HEADER_BYTES:
+        body_at = at + file_format.RECORD_HEADER_BYTES
+        time_ms, kind, length = file_format.parse_record(bytes(held[at:body_at]))
         if len(held) - body_at < length:
             break
         at = body_at + length

@@ -19,8 +19,8 @@ import structlog
 
 from vncproxy.errors import RecordingError
 from vncproxy.recording.file import RecordingFile
+from vncproxy.recording.file_format import Header
 from vncproxy.recording.folder import RecordingFolder
-from vncproxy.recording.layout import Header
 from vncproxy.recording.writer import RecordingWriter, WriterListener
 
 DISK_TIMEOUT_S = 5.0

@@ -18,8 +18,8 @@ from typing import Protocol
 
 from vncproxy.errors import RecordingError
 from vncproxy.recording.file import RecordingFile
+from vncproxy.recording.file_format import Kind
 from vncproxy.recording.folder import OVER_LIMIT, RecordingFolder
-from vncproxy.recording.layout import Kind
 
 QUEUE_BYTES = 64 << 20
 """More than this waiting for the disk, and there is no room. One batch may go beyond."""
@@ -41,7 +41,7 @@ class _Begin:
     """A block begins.
 
     Args:
-        opening: See `layout`.
+        opening: See `file_format`.
     """
 
     time_ms: int

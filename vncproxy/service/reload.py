@@ -13,7 +13,7 @@ from vncproxy.audit.log import Audit
 from vncproxy.audit.record import Entry, Event
 from vncproxy.config.model import Config, changes_needing_restart
 from vncproxy.errors import AuditError, VncproxyError
-from vncproxy.observe.notify import Notifier
+from vncproxy.observe.sd_notify import Notifier
 
 _log = structlog.get_logger("vncproxy.service")
 
@@ -79,12 +79,12 @@ class Reloads:
                 self._notifier.ready(status())
 
     async def _reload(self, old: Config) -> None:
-        said = await self._follow_rotation()
+        rotation_notes = await self._follow_rotation()
         if self._source is None:
-            self.notes = said
+            self.notes = rotation_notes
             _log.warning("reload.unavailable", text="this daemon has no configuration file")
         else:
-            await self._read_anew(self._source, old, said)
+            await self._read_anew(self._source, old, rotation_notes)
 
     async def _follow_rotation(self) -> list[str]:
         """Go on in a new audit file if the old one was moved; gives why not, in words."""
@@ -96,20 +96,23 @@ class Reloads:
             return [f"the audit goes on in the file that was moved away: {text}"]
         return []
 
-    async def _read_anew(self, source: Source, old: Config, said: list[str]) -> None:
+    async def _read_anew(self, source: Source, old: Config, rotation_notes: list[str]) -> None:
         try:
             new = await asyncio.to_thread(source.read)
-            notes = [*said, *await source.apply(new)]
+            notes = [*rotation_notes, *await source.apply(new)]
         except VncproxyError as error:
             text = " ".join(error.public_text.split())
-            self.notes = [f"the reload was refused, all is as before: {text}", *said]
+            self.notes = [f"the reload was refused, all is as before: {text}", *rotation_notes]
             _log.error("reload.refused", text=error.public_text)
             self._audit.record_later(Entry(event=Event.RELOAD, reason="refused", text=text))
             return
         except Exception:
             # The next one must still be heard.
             _log.exception("reload.fault")
-            self.notes = ["the reload failed by a fault of the daemon; its log says more", *said]
+            self.notes = [
+                "the reload failed by a fault of the daemon; its log says more",
+                *rotation_notes,
+            ]
             self._audit.record_later(Entry(event=Event.RELOAD, reason="fault"))
             return
         restart = changes_needing_restart(old, new)

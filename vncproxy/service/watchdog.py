@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from vncproxy.observe.notify import Notifier
+from vncproxy.observe.sd_notify import Notifier
 
 _log = structlog.get_logger("vncproxy.service")
 

@@ -1,4 +1,4 @@
-"""Takes the connections of one listening socket, within the limits of a crowd.
+"""Takes the connections of one listening socket, within its limits.
 
 asyncio's own servers call nobody before a connection's TLS handshake is done, so that nobody
 could count or end those that never finish one.
@@ -20,7 +20,7 @@ from vncproxy.access.accounts import is_person
 from vncproxy.errors import out_of_descriptors
 from vncproxy.observe.log_throttle import LogThrottle
 from vncproxy.tasks import Tasks
-from vncproxy.web.connection_limits import ConnectionLimits, Place, peer_of
+from vncproxy.web.connection_limits import ConnectionLimits, Slot, peer_of
 from vncproxy.websocket.peer_account import uid_of
 
 _log = structlog.get_logger("vncproxy.web")
@@ -45,24 +45,24 @@ class Acceptor:
     def __init__(
         self,
         sock: socket.socket,
-        protocol: Callable[[Place], asyncio.Protocol],
+        protocol: Callable[[Slot], asyncio.Protocol],
         *,
         tls: Callable[[], ssl.SSLContext | None],
         refused: Callable[[str], None],
-        crowd: ConnectionLimits | None = None,
+        limits: ConnectionLimits | None = None,
         head_timeout_s: float = HEAD_TIMEOUT_S,
     ) -> None:
         """Own a bound, non-blocking socket; nothing is accepted yet.
 
         Args:
             sock: The listening socket.
-            protocol: For one connection, which settles its place and leaves it.
+            protocol: For one connection, which activates its slot and leaves it.
             tls: Asked for each connection, so that it can be exchanged.
             refused: Called with a word for the metrics.
-            crowd: How many connections it takes.
+            limits: How many connections it takes.
             head_timeout_s: Seconds for the TLS handshake and the first request.
         """
-        self.crowd = crowd or ConnectionLimits()
+        self.limits = limits or ConnectionLimits()
         self._sock = sock
         self._protocol = protocol
         self._tls = tls
@@ -98,7 +98,7 @@ class Acceptor:
         self.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_TIMEOUT_S):
-                await self.crowd.quiet()
+                await self.limits.none_pending()
         await self._tasks.close()
 
     def _watch(self) -> None:
@@ -131,30 +131,30 @@ class Acceptor:
     def _take(self, connection: socket.socket, address: object) -> None:
         connection.setblocking(False)
         peer = peer_of(address) or _account_of(connection)
-        place = self.crowd.enter(peer)
-        if place is None:
+        slot = self.limits.enter(peer)
+        if slot is None:
             connection.close()
             self._refused("too-many-connections")
             if count := self._repeats.seen("crowded", time.monotonic()):
                 _log.warning("door.crowded", peer=peer, count=count)
             return
-        opening = self._tasks.start(self._open(connection, place), "accept")
+        opening = self._tasks.start(self._open(connection, slot), "accept")
 
         def ended(task: asyncio.Task[None]) -> None:
             if task.cancelled():
                 # Perhaps before it had begun.
                 connection.close()
-                place.leave()
+                slot.leave()
 
         opening.add_done_callback(ended)
-        place.cut = opening.cancel
+        slot.cut = opening.cancel
 
-    async def _open(self, connection: socket.socket, place: Place) -> None:
+    async def _open(self, connection: socket.socket, slot: Slot) -> None:
         loop = asyncio.get_running_loop()
         tls = self._tls()
         deadline = loop.time() + self._head_timeout_s
         opening = loop.connect_accepted_socket(
-            lambda: self._protocol(place),
+            lambda: self._protocol(slot),
             connection,
             ssl=tls,
             ssl_handshake_timeout=None if tls is None else self._head_timeout_s,
@@ -164,15 +164,15 @@ class Acceptor:
         except OSError:
             # No TLS, or none in time; the library has closed it.
             connection.close()
-            place.leave()
+            slot.leave()
             return
-        place.cut = transport.abort
-        loop.call_at(deadline, self._hurry, place)
+        slot.cut = transport.abort
+        loop.call_at(deadline, self._hurry, slot)
 
-    def _hurry(self, place: Place) -> None:
-        if self.crowd.is_stranger(place):
+    def _hurry(self, slot: Slot) -> None:
+        if self.limits.is_pending(slot):
             self._refused("slow-head")
-            place.cut()
+            slot.cut()
 
 
 def _account_of(connection: socket.socket) -> str | None:

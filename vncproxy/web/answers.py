@@ -76,7 +76,7 @@ def _elsewhere(request: web.Request, error: ConsoleElsewhere) -> dict[str, Any]:
 def _page(error: AccessError) -> str:
     title = _TITLES.get(error.status, "This didn’t work")
     page = _PAGE.replace("{{title}}", title).replace("{{status}}", str(error.status))
-    # Last: a text isn't looked at for the others' names.
+    # Last: names in a text aren't replaced.
     return page.replace("{{text}}", escape(error.public_text))
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from vncproxy.web.connection_limits import Place
-from vncproxy.web.guard import SECURITY_HEADERS
+from vncproxy.web.connection_limits import Slot
 from vncproxy.web.masked_frames import MaskedFrames
+from vncproxy.web.middleware import SECURITY_HEADERS
 
 _log = structlog.get_logger("vncproxy.web")
 
@@ -23,24 +23,24 @@ LINGERING_TIME_S = 1.0
 class Connection(web.RequestHandler):
     """aiohttp's connection, which by itself repeats a broken request in the log and the answer."""
 
-    __slots__ = ("_place",)
+    __slots__ = ("_slot",)
 
-    def __init__(self, manager: web.Server, place: Place, **settings: Any) -> None:
+    def __init__(self, manager: web.Server, slot: Slot, **settings: Any) -> None:
         """Serve one connection.
 
         Args:
             manager: aiohttp's server.
-            place: Settled by the first request, left at the end.
+            slot: Activated by the first request, left at the end.
             settings: aiohttp's.
         """
         super().__init__(manager, **settings)
-        self._place = place
+        self._slot = slot
 
     def data_received(self, data: bytes) -> None:
         """As the library's; what isn't HTTP counts as asked: it gets an answer."""
         super().data_received(data)
         if self._request_count:
-            self._place.settle()
+            self._slot.activate()
 
     def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
         """As the library's, which takes a WebSocket's frames without masks, too."""
@@ -48,7 +48,7 @@ class Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """As the library's."""
-        self._place.leave()
+        self._slot.leave()
         super().connection_lost(exc)
 
     def handle_error(

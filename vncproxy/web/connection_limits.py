@@ -1,8 +1,9 @@
-"""Who is at one door: how many connections it takes, and which goes when there are too many.
+"""How many connections one listener takes, and which one is closed when there are too many.
 
-A connection is a stranger until its first request has come whole. Strangers cost nothing to be and
-so are few at a time: one too many, and the oldest has to go, whatever it is about to say. So a
-crowd that says nothing never keeps out whoever asks at once.
+A connection is pending until its first request has come whole, then active. An attacker can open
+pending connections at no cost, so only a few may exist at a time: one more, and the oldest pending
+one is closed. So connections that send nothing never keep out a client that sends its request at
+once.
 """
 
 from __future__ import annotations
@@ -13,133 +14,132 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv6Address, ip_address, ip_network
 
 CONNECTIONS_MAX = 4096
-"""Connections of one door that have asked something; each viewer's page has three."""
+"""Active connections of one listener; each viewer's page has three."""
 CONNECTIONS_PER_PEER_MAX = 512
-STRANGERS_MAX = 256
-"""Connections of one door that haven't asked anything yet, TLS handshakes among them."""
-STRANGERS_PER_PEER_MAX = 64
+PENDING_MAX = 256
+"""Pending connections of one listener, those in their TLS handshake among them."""
+PENDING_PER_PEER_MAX = 64
 _IPV6_NETWORK_BITS = 64
 """What one subscriber has: its addresses are one peer."""
 
 
-class Place:
-    """One connection's place at a door, from when it is accepted to its end."""
+class Slot:
+    """One connection's slot at a listener, from when it is accepted to its end."""
 
-    def __init__(self, crowd: ConnectionLimits, peer: str | None) -> None:
-        """Made by `ConnectionLimits.enter`."""
+    def __init__(self, limits: ConnectionLimits, peer: str | None) -> None:
         self.peer = peer
         self.cut: Callable[[], object] = _nothing
-        """Ends the connection at once; whoever opened it says how."""
-        self._crowd = crowd
+        """Ends the connection at once; set by the acceptor."""
+        self._limits = limits
 
-    def settle(self) -> None:
-        """It has asked something: it is no stranger any more."""
-        self._crowd.settle(self)
+    def activate(self) -> None:
+        """Its first request has come whole."""
+        self._limits.activate(self)
 
     def leave(self) -> None:
-        """It is over."""
-        self._crowd.leave(self)
+        """The connection has ended."""
+        self._limits.leave(self)
 
 
 class ConnectionLimits:
-    """The places of one door."""
+    """The slots of one listener."""
 
     def __init__(
         self,
         *,
         most: int = CONNECTIONS_MAX,
         most_of_one: int = CONNECTIONS_PER_PEER_MAX,
-        most_strangers: int = STRANGERS_MAX,
-        most_strangers_of_one: int = STRANGERS_PER_PEER_MAX,
+        most_pending: int = PENDING_MAX,
+        most_pending_of_one: int = PENDING_PER_PEER_MAX,
     ) -> None:
-        """Nobody is here.
+        """No slot is taken.
 
         Args:
             most: Connections that have sent a request.
             most_of_one: Of these, of one peer.
-            most_strangers: Connections that haven't.
-            most_strangers_of_one: Of these, of one peer.
+            most_pending: Connections that haven't.
+            most_pending_of_one: Of these, of one peer.
         """
         self._most = most
         self._most_of_one = most_of_one
-        self._most_strangers = most_strangers
-        self._most_strangers_of_one = most_strangers_of_one
-        self._strangers: dict[Place, None] = {}
-        self._settled: set[Place] = set()
-        self._settled_of: Counter[str] = Counter()
-        self._strangers_of: Counter[str] = Counter()
-        self._quiet = asyncio.Event()
-        self._quiet.set()
+        self._most_pending = most_pending
+        self._most_pending_of_one = most_pending_of_one
+        self._pending: dict[Slot, None] = {}
+        self._active: set[Slot] = set()
+        self._active_of: Counter[str] = Counter()
+        self._pending_of: Counter[str] = Counter()
+        self._none_pending = asyncio.Event()
+        self._none_pending.set()
 
     @property
-    def strangers(self) -> int:
-        """Connections that haven't asked anything yet."""
-        return len(self._strangers)
+    def pending(self) -> int:
+        """How many connections haven't sent a whole request yet."""
+        return len(self._pending)
 
     @property
-    def settled(self) -> int:
-        """Connections that have."""
-        return len(self._settled)
+    def active(self) -> int:
+        """How many have."""
+        return len(self._active)
 
-    async def quiet(self) -> None:
-        """Wait until there is no stranger; the caller sets the time limit."""
-        await self._quiet.wait()
+    async def none_pending(self) -> None:
+        """Wait until no connection is pending; the caller sets the time limit."""
+        await self._none_pending.wait()
 
-    def is_stranger(self, place: Place) -> bool:
-        """Whether it still hasn't asked anything."""
-        return place in self._strangers
+    def is_pending(self, slot: Slot) -> bool:
+        """Whether its first request hasn't come whole."""
+        return slot in self._pending
 
-    def enter(self, peer: str | None) -> Place | None:
-        """A place for one more stranger, for which an older one may have to go; None: it is full.
+    def enter(self, peer: str | None) -> Slot | None:
+        """A slot for a new connection, which may close an older pending one; None: all are taken.
 
         Args:
-            peer: Whom it counts for: an address, or an account of this machine.
+            peer: The client that it counts for: an address, or an account of this machine.
         """
-        if len(self._settled) >= self._most:
+        if len(self._active) >= self._most:
             return None
-        if peer is not None and self._settled_of[peer] >= self._most_of_one:
+        if peer is not None and self._active_of[peer] >= self._most_of_one:
             return None
-        place = Place(self, peer)
-        self._strangers[place] = None
-        self._quiet.clear()
+        slot = Slot(self, peer)
+        self._pending[slot] = None
+        self._none_pending.clear()
         if peer is not None:
-            self._strangers_of[peer] += 1
-            if self._strangers_of[peer] > self._most_strangers_of_one:
-                self._send_away(one for one in self._strangers if one.peer == peer)
-        if len(self._strangers) > self._most_strangers:
-            self._send_away(iter(self._strangers))
-        return place
+            self._pending_of[peer] += 1
+            if self._pending_of[peer] > self._most_pending_of_one:
+                self._close_oldest(one for one in self._pending if one.peer == peer)
+        if len(self._pending) > self._most_pending:
+            self._close_oldest(iter(self._pending))
+        return slot
 
-    def settle(self, place: Place) -> None:
-        """See `Place.settle`."""
-        if place in self._strangers:
-            self._forget_stranger(place)
-            self._settled.add(place)
-            if place.peer is not None:
-                self._settled_of[place.peer] += 1
+    def activate(self, slot: Slot) -> None:
+        """See `Slot.activate`."""
+        if slot in self._pending:
+            self._forget_pending(slot)
+            self._active.add(slot)
+            if slot.peer is not None:
+                self._active_of[slot.peer] += 1
 
-    def leave(self, place: Place) -> None:
-        """See `Place.leave`."""
-        if place in self._strangers:
-            self._forget_stranger(place)
-        elif place in self._settled:
-            self._settled.discard(place)
-            _less(self._settled_of, place.peer)
+    def leave(self, slot: Slot) -> None:
+        """See `Slot.leave`."""
+        if slot in self._pending:
+            self._forget_pending(slot)
+        elif slot in self._active:
+            self._active.discard(slot)
+            _less(self._active_of, slot.peer)
 
-    def _send_away(self, candidates: Iterator[Place]) -> None:
+    def _close_oldest(self, candidates: Iterator[Slot]) -> None:
         oldest = next(candidates)
-        self._forget_stranger(oldest)
+        self._forget_pending(oldest)
         oldest.cut()
 
-    def _forget_stranger(self, place: Place) -> None:
-        del self._strangers[place]
-        if not self._strangers:
-            self._quiet.set()
-        _less(self._strangers_of, place.peer)
+    def _forget_pending(self, slot: Slot) -> None:
+        del self._pending[slot]
+        if not self._pending:
+            self._none_pending.set()
+        _less(self._pending_of, slot.peer)
 
 
 def peer_of(address: object) -> str | None:
-    """Whom connections from this socket address count for.
+    """The client that connections from this socket address count for.
 
     None where many people share one: a Unix socket and loopback are tunnels' and proxies' ends.
     An IPv6 address counts for its /64.

@@ -107,8 +107,8 @@ class NativeDoor:
         self._password = password
         self._parts = parts
         self._tasks = Tasks()
-        self._crowd = ConnectionLimits(
-            most_strangers=UNPROVED_MAX, most_strangers_of_one=UNPROVED_PER_ACCOUNT_MAX
+        self._limits = ConnectionLimits(
+            most_pending=UNPROVED_MAX, most_pending_of_one=UNPROVED_PER_ACCOUNT_MAX
         )
         self._guesses = Guesses()
         self._server: asyncio.Server | None = None
@@ -155,10 +155,10 @@ class NativeDoor:
         uid = transport.peer_uid()
         # Those whom the kernel doesn't tell apart count as one.
         account = str(uid)
-        if (place := self._crowd.enter(account)) is None:
+        if (slot := self._limits.enter(account)) is None:
             await transport.shut()
             return
-        place.cut = transport.abort
+        slot.cut = transport.abort
         viewer = self._viewer(self._who(UNKNOWN), transport)
         try:
             identity = await identity_of(uid, self._parts.authority.directory)
@@ -167,7 +167,7 @@ class NativeDoor:
                 # The account is known, so who has no rule needn't type a password.
                 await self._permitted(identity, viewer.identity)
             if await self._proves(viewer, account):
-                place.settle()
+                slot.activate()
                 instance, viewer.identity = await self._permitted(identity, viewer.identity)
                 await self._open(instance, viewer)
         except AccessError as refusal:
@@ -175,7 +175,7 @@ class NativeDoor:
         except (AuditError, RecordingError) as error:
             await viewer.turn_away(error.close_reason())
         finally:
-            place.leave()
+            slot.leave()
             await viewer.abandon()
 
     async def _proves(self, viewer: Viewer, account: str) -> bool:

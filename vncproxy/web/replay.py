@@ -15,11 +15,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from vncproxy.errors import AccessError, RecordingError
-from vncproxy.recording.layout import Kind, Record
+from vncproxy.recording.file_format import Kind, Record
 from vncproxy.recording.novnc_form import NovncForm
 from vncproxy.recording.reader import Recording
 from vncproxy.web.answers import http_refusal, json_answer, refusal
-from vncproxy.web.guard import finish_headers
+from vncproxy.web.middleware import finish_headers
 from vncproxy.web.origin import check_fetch_site, check_host, check_origin
 from vncproxy.web.pages import page, static_file
 

@@ -17,12 +17,12 @@ from aiohttp import web
 from vncproxy.config.addresses import TcpAddress, UnixAddress
 from vncproxy.config.model import Listen
 from vncproxy.errors import ConfigError, ConfigProblem, LocalError
-from vncproxy.web import api, health, pages, sockets
+from vncproxy.web import api, health, pages, viewer_websockets
 from vncproxy.web.acceptor import Acceptor
 from vncproxy.web.connection import KEEPALIVE_TIMEOUT_S, LINGERING_TIME_S, Connection
-from vncproxy.web.connection_limits import ConnectionLimits, Place
+from vncproxy.web.connection_limits import ConnectionLimits, Slot
 from vncproxy.web.context import BEHIND, Behind
-from vncproxy.web.guard import finish_headers, guard
+from vncproxy.web.middleware import finish_headers, guard
 
 BODY_MAX_BYTES = 16 * 1024
 CLOSE_TIMEOUT_S = 1.0
@@ -55,8 +55,8 @@ def application(behind: Behind) -> web.Application:
             web.post("/api/v1/tickets", api.issue_ticket),
             web.post("/api/v1/session", api.log_in),
             web.delete("/api/v1/session", api.log_out),
-            web.get("/websockify/{instance}", sockets.websockify, allow_head=False),
-            web.get("/control/{instance}", sockets.control, allow_head=False),
+            web.get("/websockify/{instance}", viewer_websockets.websockify, allow_head=False),
+            web.get("/control/{instance}", viewer_websockets.control, allow_head=False),
             web.get("/healthz", health.healthz),
             web.get("/readyz", health.readyz),
             web.get("/metrics", health.metrics),
@@ -124,17 +124,17 @@ class Server:
             raise _cannot_listen(self._listen, fault) from fault
 
     @property
-    def crowd(self) -> ConnectionLimits:
+    def limits(self) -> ConnectionLimits:
         """Who is here; for a door that was started."""
         assert self._acceptor is not None, "start comes first"
-        return self._acceptor.crowd
+        return self._acceptor.limits
 
-    def _connection(self, place: Place) -> Connection:
+    def _connection(self, slot: Slot) -> Connection:
         server = self._runner.server
         assert server is not None, "start sets the runner up before anything listens"
         return Connection(
             server,
-            place,
+            slot,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=KEEPALIVE_TIMEOUT_S,
             lingering_time=LINGERING_TIME_S,

@@ -13,10 +13,10 @@ from tests.hops import SocksProxy, socks_proxy
 from tests.unit.aliyun.conftest import Cloud, Reply
 from tests.unit.aliyun.conftest import serve as serve_cloud
 from vncproxy.aliyun.answers import Answer
+from vncproxy.aliyun.http_exchange import Failure, exchange
 from vncproxy.aliyun.proxies import EnvironmentProxies, Proxy
 from vncproxy.aliyun.socks import socks_session
 from vncproxy.aliyun.tls import client_context
-from vncproxy.aliyun.transport import Failure, exchange
 from vncproxy.errors import CloudErrorKind, UpstreamLost, UpstreamRefused
 from vncproxy.websocket.gateway_transport import DialSettings, dial
 

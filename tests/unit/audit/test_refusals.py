@@ -1,4 +1,4 @@
-"""RefusalLog for the audit."""
+"""Refusals for the audit."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from vncproxy.cli import DONE, FAILED, USAGE, main
 from vncproxy.commands.replay import describe, in_words, replay
 from vncproxy.errors import LocalError, RecordingError
 from vncproxy.recording.file import RecordingFile
-from vncproxy.recording.layout import CHUNK_HEADER_BYTES, GAP, LINK_RENEWED, Header, Kind
+from vncproxy.recording.file_format import CHUNK_HEADER_BYTES, GAP, LINK_RENEWED, Header, Kind
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.viewer_messages import server_init
 

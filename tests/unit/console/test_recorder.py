@@ -14,7 +14,7 @@ from vncproxy.console.recorder import BLOCK_PICTURES, KEY_INTERVAL_S, KEY_PATIEN
 from vncproxy.console.screen_state import ScreenState
 from vncproxy.console.shared_screen import SharedScreen
 from vncproxy.console.viewer_updates import ViewerUpdates
-from vncproxy.recording.layout import GAP, LINK_LOST, LINK_RENEWED, Kind
+from vncproxy.recording.file_format import GAP, LINK_LOST, LINK_RENEWED, Kind
 from vncproxy.rfb import client_messages
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.pixel_format import PixelFormat

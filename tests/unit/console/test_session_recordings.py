@@ -22,10 +22,10 @@ from vncproxy.console.session_recordings import OPAQUE, SessionRecordings
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import RecordingError
-from vncproxy.recording.layout import LINK_LOST, LINK_RENEWED
+from vncproxy.recording.file_format import LINK_LOST, LINK_RENEWED
 from vncproxy.recording.reader import Recording
 from vncproxy.rfb.encodings import DESKTOP_NAME
-from vncproxy.web import sockets
+from vncproxy.web import viewer_websockets
 from vncproxy.web.session import announce
 
 pytestmark = pytest.mark.sockets
@@ -70,13 +70,13 @@ async def test_each_session_has_its_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 async def test_whoever_is_on_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one whose own session isn't recorded: the screen that it uses is, while it is."""
-    who = sockets._who
+    who = viewer_websockets._who
 
     def only_watchers(*arguments: Any, **more: Any) -> ViewerIdentity:
         made = who(*arguments, **more)
         return replace(made, record=not made.may_control)
 
-    monkeypatch.setattr(sockets, "_who", only_watchers)
+    monkeypatch.setattr(viewer_websockets, "_who", only_watchers)
     async with running(tmp_path) as setup:
         controller = await page(setup)
         await until(lambda: setup.shows(controller.viewer), "the picture")
@@ -106,13 +106,13 @@ async def test_an_unrecorded_viewer_without_a_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is told by the name while another's session on the same screen is recorded."""
-    who = sockets._who
+    who = viewer_websockets._who
 
     def only_watchers(*arguments: Any, **more: Any) -> ViewerIdentity:
         made = who(*arguments, **more)
         return replace(made, record=not made.may_control)
 
-    monkeypatch.setattr(sockets, "_who", only_watchers)
+    monkeypatch.setattr(viewer_websockets, "_who", only_watchers)
     async with running(tmp_path) as setup:
         viewer = await setup.viewer(encodings=(*USUAL, DESKTOP_NAME))
         await until(lambda: setup.shows(viewer), "the picture")

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from vncproxy.recording.file import RecordingFile
+from vncproxy.recording.file_format import Header, Kind
 from vncproxy.recording.folder import RecordingFolder
-from vncproxy.recording.layout import Header, Kind
 from vncproxy.recording.reader import Recording
 
 HEADER = Header(instance="i-1", viewer="v-1", user="ann", started_at="2026-01-01T00:00:00Z")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tests.unit.recording.surroundings import new_file
 from vncproxy.errors import RecordingError
 from vncproxy.recording.canvas import Canvas, moments
-from vncproxy.recording.layout import CHUNK_HEADER_BYTES, Kind
+from vncproxy.recording.file_format import CHUNK_HEADER_BYTES, Kind
 from vncproxy.recording.novnc_form import NOVNC
 from vncproxy.recording.reader import Recording
 from vncproxy.rfb import encodings as enc

@@ -10,7 +10,7 @@ import pytest
 
 from tests.disks import Disk
 from tests.unit.recording.surroundings import contents, new_file
-from vncproxy.recording.layout import GAP, LINK_LOST, Kind
+from vncproxy.recording.file_format import GAP, LINK_LOST, Kind
 from vncproxy.recording.reader import Block, Note, Recording
 
 

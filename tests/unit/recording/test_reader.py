@@ -13,8 +13,8 @@ import pytest
 from tests.disks import Disk
 from tests.unit.recording.surroundings import HEADER, contents, new_file
 from vncproxy.errors import RecordingError
-from vncproxy.recording import layout
-from vncproxy.recording.layout import GAP, Kind
+from vncproxy.recording import file_format
+from vncproxy.recording.file_format import GAP, Kind
 from vncproxy.recording.reader import UNKNOWN, Damage, Recording
 
 
@@ -53,7 +53,7 @@ def test_a_file_cut_anywhere(tmp_path: Path) -> None:
         try:
             recording = Recording(cut)
         except RecordingError:
-            assert size < len(layout.start(HEADER))
+            assert size < len(file_format.start(HEADER))
             continue
         assert not recording.whole
         recording.close()
@@ -69,7 +69,7 @@ def test_a_changed_byte_shows(tmp_path: Path) -> None:
     everything = contents(tmp_path / "one")
     altered = tmp_path / "altered"
     rng = random.Random(1)
-    for at in range(len(layout.start(HEADER)), len(whole)):
+    for at in range(len(file_format.start(HEADER)), len(whole)):
         data = bytearray(whole)
         data[at] ^= 1 << rng.randrange(8)
         altered.write_bytes(data)
@@ -165,7 +165,7 @@ def readable(path: Path) -> list[bytes]:
         ("a flag", 4, (500, 2000)),
         ("a time", 24, (500, 2000)),
         ("a length", 36, (500, 2000)),
-        ("the data", layout.CHUNK_HEADER_BYTES + 3, (500, 2000)),
+        ("the data", file_format.CHUNK_HEADER_BYTES + 3, (500, 2000)),
     ],
 )
 def test_what_is_damaged(tmp_path: Path, what: str, at: int, span: tuple[int, int]) -> None:

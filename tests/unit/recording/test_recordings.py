@@ -13,7 +13,7 @@ from tests.setup import until
 from tests.unit.recording.surroundings import HEADER, folder
 from vncproxy.errors import RecordingError
 from vncproxy.recording import recordings as module
-from vncproxy.recording.layout import Kind
+from vncproxy.recording.file_format import Kind
 from vncproxy.recording.reader import Recording
 from vncproxy.recording.recordings import Recordings
 from vncproxy.recording.writer import Result

@@ -15,7 +15,7 @@ from tests.disks import Disk
 from tests.unit.recording.surroundings import MIB, contents, folder
 from vncproxy.recording import writer as module
 from vncproxy.recording.file import RecordingFile
-from vncproxy.recording.layout import GAP, LINK_LOST, Header, Kind
+from vncproxy.recording.file_format import GAP, LINK_LOST, Header, Kind
 from vncproxy.recording.reader import Recording
 from vncproxy.recording.writer import RecordingWriter, Result
 

@@ -12,7 +12,7 @@ from tests.setup import until
 from vncproxy.audit.record import Entry
 from vncproxy.config.model import Config, Limits, Log, State
 from vncproxy.errors import AuditError, ConfigError, ConfigProblem
-from vncproxy.observe.notify import Notifier
+from vncproxy.observe.sd_notify import Notifier
 from vncproxy.service.reload import Reloads, Source
 
 OLD = Config()

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from tests.setup import until
-from vncproxy.observe.notify import Notifier
+from vncproxy.observe.sd_notify import Notifier
 from vncproxy.service.watchdog import BEATS, beat, open_in_words, send_status
 
 

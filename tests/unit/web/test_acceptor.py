@@ -20,7 +20,7 @@ from tests.setup import until
 from vncproxy.access.accounts import least_uid
 from vncproxy.config.model import Listen
 from vncproxy.web.acceptor import Acceptor
-from vncproxy.web.connection_limits import ConnectionLimits, Place
+from vncproxy.web.connection_limits import ConnectionLimits, Slot
 from vncproxy.web.server import server_tls
 
 pytestmark = pytest.mark.sockets
@@ -29,9 +29,9 @@ pytestmark = pytest.mark.sockets
 class Echo(asyncio.Protocol):
     """Settles at the first byte, and sends everything back."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, slot: Slot) -> None:
         """One connection."""
-        self.place = place
+        self.slot = slot
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep it."""
@@ -40,19 +40,19 @@ class Echo(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Send it back."""
-        self.place.settle()
+        self.slot.activate()
         self.transport.write(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give the place back."""
-        self.place.leave()
+        """Give the slot back."""
+        self.slot.leave()
 
 
 class Setup:
     """An acceptor on loopback."""
 
     def __init__(
-        self, tls: ssl.SSLContext | None, crowd: ConnectionLimits | None, head_timeout_s: float
+        self, tls: ssl.SSLContext | None, limits: ConnectionLimits | None, head_timeout_s: float
     ) -> None:
         """Bound to a free port."""
         sock = socket.socket()
@@ -65,7 +65,7 @@ class Setup:
             Echo,
             tls=lambda: tls,
             refused=self.refused.append,
-            crowd=crowd,
+            limits=limits,
             head_timeout_s=head_timeout_s,
         )
 
@@ -86,11 +86,11 @@ class Setup:
 @asynccontextmanager
 async def accepting(
     tls: ssl.SSLContext | None = None,
-    crowd: ConnectionLimits | None = None,
+    limits: ConnectionLimits | None = None,
     head_timeout_s: float = 60.0,
 ) -> AsyncIterator[Setup]:
     """An acceptor that runs."""
-    setup = Setup(tls, crowd, head_timeout_s)
+    setup = Setup(tls, limits, head_timeout_s)
     setup.acceptor.start()
     try:
         yield setup
@@ -120,8 +120,8 @@ async def test_whoever_says_nothing_is_cut_off(secure: bool, authority: Authorit
         assert await reader.readexactly(5) == b"hello"
         late_reader, late_writer = await silent(setup.port)
         await ended(late_reader)
-        await until(lambda: setup.acceptor.crowd.strangers == 0, "the stranger's end")
-        assert setup.acceptor.crowd.settled == 1
+        await until(lambda: setup.acceptor.limits.pending == 0, "the stranger's end")
+        assert setup.acceptor.limits.active == 1
         writer.write(b"again")
         assert await reader.readexactly(5) == b"again"
         for one in (writer, late_writer):
@@ -144,7 +144,7 @@ async def test_an_account_has_its_own_share(monkeypatch: pytest.MonkeyPatch) -> 
     """On this machine all have one address: who takes too much keeps out nobody else."""
     uid = least_uid()
     monkeypatch.setattr("vncproxy.web.acceptor.uid_of", lambda _sock: uid)
-    async with accepting(crowd=ConnectionLimits(most_of_one=2)) as setup:
+    async with accepting(limits=ConnectionLimits(most_of_one=2)) as setup:
         held = []
         for _ in range(2):
             reader, writer = await silent(setup.port)
@@ -171,12 +171,12 @@ async def test_a_crowd_that_says_nothing_keeps_out_nobody(authority: Authority) 
     """Handshakes that are never finished are ended for newer ones, and their sockets closed."""
     files = authority.issue()
     tls = server_tls(Listen(certificate=files.certificate, key=files.key))
-    crowd = ConnectionLimits(most_strangers=5)
-    async with accepting(tls, crowd) as setup:
+    limits = ConnectionLimits(most_pending=5)
+    async with accepting(tls, limits) as setup:
         before = descriptors()
         idle = [await silent(setup.port) for _ in range(50)]
         assert await setup.echo(authority.client_context()) == b"hello"
-        await until(lambda: crowd.strangers <= 5, "few are left")
+        await until(lambda: limits.pending <= 5, "few are left")
         # Each client's own end, and the few that are still open here.
         await until(lambda: descriptors() <= before + len(idle) + 5, "sockets closed")
         for _, writer in idle:
@@ -185,8 +185,8 @@ async def test_a_crowd_that_says_nothing_keeps_out_nobody(authority: Authority) 
 
 async def test_a_full_door_closes_at_once() -> None:
     """The word is counted; when somebody leaves there is room again."""
-    crowd = ConnectionLimits(most=1)
-    async with accepting(crowd=crowd) as setup:
+    limits = ConnectionLimits(most=1)
+    async with accepting(limits=limits) as setup:
         reader, writer = await silent(setup.port)
         writer.write(b"x")
         await reader.readexactly(1)
@@ -195,7 +195,7 @@ async def test_a_full_door_closes_at_once() -> None:
         assert setup.refused == ["too-many-connections"]
         late_writer.close()
         writer.close()
-        await until(lambda: crowd.settled == 0, "room")
+        await until(lambda: limits.active == 0, "room")
         assert await setup.echo() == b"hello"
 
 
@@ -230,7 +230,7 @@ async def test_its_end_ends_handshakes(authority: Authority) -> None:
     tls = server_tls(Listen(certificate=files.certificate, key=files.key))
     async with accepting(tls) as setup:
         reader, writer = await silent(setup.port)
-        await until(lambda: setup.acceptor.crowd.strangers == 1, "its place")
+        await until(lambda: setup.acceptor.limits.pending == 1, "its place")
     await ended(reader)
     with pytest.raises(ConnectionRefusedError):
         await silent(setup.port)

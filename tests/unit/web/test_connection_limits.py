@@ -4,71 +4,71 @@ from __future__ import annotations
 
 import pytest
 
-from vncproxy.web.connection_limits import ConnectionLimits, Place, peer_of
+from vncproxy.web.connection_limits import ConnectionLimits, Slot, peer_of
 
 
-def entered(crowd: ConnectionLimits, peer: str | None, cut: list[Place]) -> Place:
+def entered(limits: ConnectionLimits, peer: str | None, cut: list[Slot]) -> Slot:
     """One more, who notes it when it has to go."""
-    place = crowd.enter(peer)
-    assert place is not None
-    place.cut = lambda: cut.append(place)
-    return place
+    slot = limits.enter(peer)
+    assert slot is not None
+    slot.cut = lambda: cut.append(slot)
+    return slot
 
 
 def test_the_oldest_stranger_goes() -> None:
     """One too many: whoever has said nothing for longest, not whoever came last."""
-    crowd, cut = ConnectionLimits(most_strangers=3), list[Place]()
-    places = [entered(crowd, None, cut) for _ in range(3)]
-    places[0].settle()
-    entered(crowd, None, cut)
+    limits, cut = ConnectionLimits(most_pending=3), list[Slot]()
+    places = [entered(limits, None, cut) for _ in range(3)]
+    places[0].activate()
+    entered(limits, None, cut)
     assert cut == []
-    entered(crowd, None, cut)
+    entered(limits, None, cut)
     assert cut == [places[1]]
-    assert (crowd.strangers, crowd.settled) == (3, 1)
+    assert (limits.pending, limits.active) == (3, 1)
     places[1].leave()
-    assert crowd.strangers == 3
+    assert limits.pending == 3
 
 
 def test_strangers_of_one_address() -> None:
-    """They crowd out each other, nobody else."""
-    crowd, cut = ConnectionLimits(most_strangers_of_one=2), list[Place]()
-    other = entered(crowd, "192.0.2.9", cut)
-    mine = [entered(crowd, "192.0.2.1", cut) for _ in range(5)]
+    """They limits out each other, nobody else."""
+    limits, cut = ConnectionLimits(most_pending_of_one=2), list[Slot]()
+    other = entered(limits, "192.0.2.9", cut)
+    mine = [entered(limits, "192.0.2.1", cut) for _ in range(5)]
     assert cut == mine[:3]
     for _ in range(5):
-        entered(crowd, None, cut)
+        entered(limits, None, cut)
     assert cut == mine[:3]
-    assert crowd.is_stranger(other)
+    assert limits.is_pending(other)
 
 
 def test_a_full_door() -> None:
     """Those who have asked something are never sent away for a newcomer."""
-    crowd, cut = ConnectionLimits(most=3, most_of_one=2), list[Place]()
-    first = entered(crowd, "192.0.2.1", cut)
-    first.settle()
-    first.settle()
-    entered(crowd, "192.0.2.1", cut).settle()
-    assert crowd.enter("192.0.2.1") is None
-    entered(crowd, "192.0.2.2", cut).settle()
-    assert crowd.enter("192.0.2.3") is None
-    assert crowd.enter(None) is None
+    limits, cut = ConnectionLimits(most=3, most_of_one=2), list[Slot]()
+    first = entered(limits, "192.0.2.1", cut)
+    first.activate()
+    first.activate()
+    entered(limits, "192.0.2.1", cut).activate()
+    assert limits.enter("192.0.2.1") is None
+    entered(limits, "192.0.2.2", cut).activate()
+    assert limits.enter("192.0.2.3") is None
+    assert limits.enter(None) is None
     first.leave()
     first.leave()
-    assert crowd.enter("192.0.2.1") is not None
+    assert limits.enter("192.0.2.1") is not None
     assert cut == []
 
 
 def test_nothing_is_left_behind() -> None:
-    """A crowd that has gone takes no memory."""
-    crowd = ConnectionLimits()
+    """A limits that has gone takes no memory."""
+    limits = ConnectionLimits()
     for number in range(100):
-        place = crowd.enter(f"192.0.2.{number}")
-        assert place is not None
+        slot = limits.enter(f"192.0.2.{number}")
+        assert slot is not None
         if number % 2:
-            place.settle()
-        place.leave()
-    assert (crowd.strangers, crowd.settled) == (0, 0)
-    assert not crowd._settled_of and not crowd._strangers_of
+            slot.activate()
+        slot.leave()
+    assert (limits.pending, limits.active) == (0, 0)
+    assert not limits._active_of and not limits._pending_of
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from tests.decoder import Decoder
 from tests.unit.recording.surroundings import new_file
-from vncproxy.recording.layout import CHUNK_HEADER_BYTES, GAP, Kind
+from vncproxy.recording.file_format import CHUNK_HEADER_BYTES, GAP, Kind
 from vncproxy.recording.reader import Recording
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.viewer_messages import (
@@ -23,7 +23,7 @@ from vncproxy.rfb.viewer_messages import (
     rectangle_header,
     server_init,
 )
-from vncproxy.web.guard import SECURITY_HEADERS
+from vncproxy.web.middleware import SECURITY_HEADERS
 from vncproxy.web.replay import BLOCK_END, DAMAGED, application
 
 pytestmark = pytest.mark.sockets

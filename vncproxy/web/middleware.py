@@ -22,7 +22,7 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
-    "Cross-Origin-LinkOpener-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Server": "vncproxy",
@@ -55,7 +55,7 @@ def _leave_body(request: web.Request, answer: web.StreamResponse) -> None:
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         if "Content-Encoding" in request.headers:
-            # Before anybody is known: to inflate it would be work for a stranger.
+            # To inflate it would be work for a client that isn't known yet.
             services(request).metrics.refused(_ENCODED.word)
             return refusal(request, _ENCODED)
         door(request).check_browser(request)

@@ -17,9 +17,9 @@ from tests.authority import Authority as CommonAuthority
 from tests.hops import certificate_wanted
 from tests.unit.aliyun.conftest import Authority, Cloud, Reply, serve
 from vncproxy.aliyun.answers import Answer
+from vncproxy.aliyun.http_exchange import Failure, exchange
 from vncproxy.aliyun.proxies import LOGIN_HOLD_S, EnvironmentProxies, Proxy
 from vncproxy.aliyun.tls import client_context
-from vncproxy.aliyun.transport import Failure, exchange
 from vncproxy.errors import CloudErrorKind
 
 pytestmark = pytest.mark.sockets

@@ -14,7 +14,7 @@ from tests.setup import running
 from tests.unit.web.conftest import House, house
 from tests.unit.web.raw_http import send
 from vncproxy.config.model import Access, Listen
-from vncproxy.web.guard import SECURITY_HEADERS
+from vncproxy.web.middleware import SECURITY_HEADERS
 from vncproxy.web.server import Server
 
 pytestmark = pytest.mark.sockets
@@ -49,6 +49,9 @@ async def test_security_headers_on_every_answer(home: House) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff", name
         assert answer.headers["x-frame-options"] == "DENY", name
         assert answer.headers["referrer-policy"] == "no-referrer", name
+        assert answer.headers["cross-origin-opener-policy"] == "same-origin", name
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin", name
+        assert "camera=()" in answer.headers["permissions-policy"], name
         assert answer.headers["server"] == "vncproxy", name
         assert answer.headers["cache-control"] in {"no-store", "no-cache"}, name
         for header in SECURITY_HEADERS:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from vncproxy.observe.notify import Notifier, watchdog_interval_s
+from vncproxy.observe.sd_notify import Notifier, watchdog_interval_s
 
 pytestmark = pytest.mark.sockets
 
