@@ -31,7 +31,6 @@ from vncproxy.console.viewer import Viewer as ServedViewer
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
 from vncproxy.websocket import intake
-from vncproxy.websocket.gateway_connection import TURN_BYTES as LINK_TURN_BYTES
 from vncproxy.websocket.intake import TURN_BYTES
 
 STILL = SimulatorSettings(animated=False, width=320, height=240)
@@ -94,7 +93,7 @@ class Turns:
     def check(self) -> None:
         """Raises: AssertionError - somebody had more than his share."""
         assert self.most["viewer bytes"] <= TURN_BYTES
-        assert self.most["link bytes"] <= LINK_TURN_BYTES
+        assert self.most["link bytes"] <= TURN_BYTES
         assert self.most["viewer messages"] <= VIEWER_WORK
         assert self.most["link events"] <= 3 * LINK_WORK
 

@@ -30,7 +30,7 @@ from tests.property.model_viewer import CONTINUOUS, END, FENCE, ModelViewer
 from vncproxy.console.screen_state import ScreenState
 from vncproxy.console.shared_screen import SharedScreen
 from vncproxy.rfb.pixel_format import PixelFormat
-from vncproxy.rfb.server_events import StreamBroken, UpdateStarted
+from vncproxy.rfb.server_events import StreamBroken, UpdateStarted, plain_slices
 from vncproxy.rfb.server_stream import ServerStream
 
 QUEUE_BYTES = 4000
@@ -373,9 +373,9 @@ class Everything(RuleBasedStateMachine):
             for name, viewer in list(self.viewers.items()):
                 viewer.line += b"".join(viewer.screen.probe(self.now))
                 room = len(viewer.line) <= QUEUE_BYTES
-                viewer.line += b"".join(viewer.screen.take(self.now, room=room))
+                viewer.line += b"".join(plain_slices(viewer.screen.take(self.now, room=room)))
                 while viewer.screen.has_more and len(viewer.line) <= QUEUE_BYTES:
-                    viewer.line += b"".join(viewer.screen.take(self.now))
+                    viewer.line += b"".join(plain_slices(viewer.screen.take(self.now)))
                 if viewer.screen.lost:
                     assert not {DESKTOP_SIZE, EXTENDED_SIZE} & viewer.may_get
                     del self.viewers[name]

@@ -33,6 +33,7 @@ from vncproxy.errors import Side
 from vncproxy.web.context import Services
 from vncproxy.web.open_sockets import OpenSockets
 from vncproxy.web.session import announce, serve
+from vncproxy.websocket.frames import Slice
 from vncproxy.websocket.transport import Transport
 
 LINGER_S = 30.0
@@ -104,7 +105,7 @@ class TalkingLeg(BrowserTransport):
 
     _greeted = False
 
-    def send(self, slices: Sequence[bytes]) -> None:
+    def send(self, slices: Sequence[Slice]) -> None:
         """Answer the first line with all there is to say."""
         super().send(slices)
         if not self._greeted:

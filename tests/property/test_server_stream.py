@@ -41,7 +41,7 @@ def joined(events: list[ServerEvent]) -> list[ServerEvent]:
     out: list[ServerEvent] = []
     for event in events:
         if isinstance(event, RawReceived) and out and isinstance(out[-1], RawReceived):
-            out[-1] = RawReceived(out[-1].data + event.data)
+            out[-1] = RawReceived(bytes(out[-1].data) + bytes(event.data))
         else:
             out.append(event)
     return out
@@ -62,7 +62,9 @@ def check_update(message: Message, events: list[ServerEvent]) -> None:
             assert isinstance(pixels, RawReceived)
             assert isinstance(end, RawEnded)
             assert len(pixels.data) == event.size_bytes
-            received.append(Rectangle(event.x, event.y, event.width, event.height, 0, pixels.data))
+            received.append(
+                Rectangle(event.x, event.y, event.width, event.height, 0, bytes(pixels.data))
+            )
             assert event.header_bytes + pixels.data == received[-1].wire
             continue
         assert isinstance(event, RectangleReceived)

@@ -34,6 +34,7 @@ from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import ServerEvent, idle_work
 from vncproxy.rfb.server_stream import ServerStream
 from vncproxy.rfb.upstream_handshake import UpstreamHandshake
+from vncproxy.websocket.frames import Slice
 from vncproxy.websocket.transport import Transport, TransportEnd
 
 _log = structlog.get_logger("vncproxy.console")
@@ -49,6 +50,9 @@ class LinkHost(Protocol):
 
     def link_said(self, link: Link, events: list[ServerEvent]) -> bool:
         """Messages came; none: go on. Gives whether more is to be done before others come."""
+
+    def link_passed(self, link: Link, slices: Sequence[Slice], size_bytes: int) -> None:
+        """Pixels of the Raw rectangle under way came, `size_bytes` of them."""
 
     def link_opaque(self, link: Link, data: bytes) -> None:
         """Bytes came on an opaque link."""
@@ -120,7 +124,7 @@ class Link:
         Raises: UpstreamLost - it ended, refused or took longer than `timeout_s`;
         UpstreamProtocolError - it doesn't speak RFB; VncPasswordError - the password is wrong.
         """
-        self._transport.attach(self)
+        self._transport.attach(self, self)
         try:
             async with asyncio.timeout(timeout_s):
                 outcome = await self._outcome
@@ -202,6 +206,24 @@ class Link:
         self._take(data)
         self.bytes_in += self._taken
         return self._taken
+
+    @property
+    def body_bytes(self) -> int:
+        """Of what comes next so much are pixels of Raw, which are only counted."""
+        return self._stream.body_bytes if self._stream is not None and not self._busy else 0
+
+    @contained
+    def transport_passed(self, slices: Sequence[Slice], size_bytes: int) -> None:
+        """Pixels of Raw came."""
+        stream = self._stream
+        assert stream is not None, "only a stream has bodies"
+        self.heard_at = time.monotonic()
+        self.bytes_in += size_bytes
+        self._host.link_passed(self, slices, size_bytes)
+        if events := stream.passed(size_bytes):
+            self._busy = self._host.link_said(self, events)
+            if self._busy:
+                self._transport.again()
 
     @contained
     def _take(self, data: bytes | memoryview) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 
 import structlog
@@ -52,6 +52,7 @@ from vncproxy.rfb.liveness import Liveness
 from vncproxy.rfb.server_events import ServerEvent
 from vncproxy.tasks import Tasks
 from vncproxy.throttle.backoff import Backoff
+from vncproxy.websocket.frames import Slice
 from vncproxy.websocket.transport import Transport, TransportEnd
 
 _log = structlog.get_logger("vncproxy.console")
@@ -330,6 +331,11 @@ class LinkSupervisor:
         except UpstreamProtocolError as fault:
             self._break(fault)
             return False
+
+    def link_passed(self, link: Link, slices: Sequence[Slice], size_bytes: int) -> None:
+        """Pixels came."""
+        if link is self.link and self._link_fault is None:
+            self.router.link_passed(slices, size_bytes)
 
     def link_opaque(self, link: Link, data: bytes) -> None:
         """Bytes came on an opaque link."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from vncproxy.console.control import Control
 from vncproxy.console.input_translation import (
@@ -48,6 +48,7 @@ from vncproxy.rfb.keepalive import Keepalive, KeepaliveClass, class_of
 from vncproxy.rfb.liveness import Liveness, Verdict
 from vncproxy.rfb.server_events import RawStarted, RectangleReceived, ServerEvent, StreamBroken
 from vncproxy.rfb.viewer_messages import server_init
+from vncproxy.websocket.frames import Slice
 
 FENCE_REQUEST = 1 << 31
 """The flag of a fence that asks for an answer. Source: rfbproto, ClientFence."""
@@ -192,6 +193,26 @@ class MessageRouter:
         finally:
             self._pump()
         return shared_screen.busy or bool(said)
+
+    def link_passed(self, slices: Sequence[Slice], size_bytes: int) -> None:
+        """Pixels of the Raw rectangle under way: nothing else can be due meanwhile.
+
+        Args:
+            slices: the pixels.
+            size_bytes: of all of them.
+        """
+        shared_screen = self.shared_screen
+        assert shared_screen is not None, "a link that has a stream has a screen"
+        shared_screen.pixels(slices, size_bytes)
+        has_more = False
+        for viewer_id, screen in shared_screen.viewers.items():
+            if (viewer := self.viewers.get(viewer_id)) is not None:
+                viewer.send(screen.take_pixels())
+                has_more = has_more or screen.has_more or screen.broken
+        if has_more:
+            self._pump()
+        else:
+            self._hold_back()
 
     def offender(self, heard_at: float) -> Viewer | None:
         """The upstream ended the link: the viewer whose own choice has ended three in a row.
@@ -448,11 +469,16 @@ class MessageRouter:
     def _hold_back(self) -> None:
         """A viewer that is behind skips; if all are, the upstream isn't read any further."""
         assert self.shared_screen is not None, "only called with a screen"
-        on = [v for v in self.viewers.values() if v.phase is Phase.STREAMING]
-        behind = [v for v in on if v.behind]
-        if len(behind) < len(on) or not on:
-            for viewer in behind:
-                self.shared_screen.fell_behind(viewer.id)
+        on = behind = 0
+        for viewer in self.viewers.values():
+            if viewer.phase is Phase.STREAMING:
+                on += 1
+                behind += viewer.behind
+        if behind < on or not on:
+            if behind:
+                for viewer in list(self.viewers.values()):
+                    if viewer.phase is Phase.STREAMING and viewer.behind:
+                        self.shared_screen.fell_behind(viewer.id)
             self._let_link_flow()
         elif self.link is not None and not self._paused:
             self._paused = True

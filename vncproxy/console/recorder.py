@@ -21,7 +21,7 @@ from vncproxy.console.screen_state import ScreenState
 from vncproxy.console.viewer_updates import Area, TightPart, ViewerUpdates, union
 from vncproxy.recording.file_format import GAP, LINK_LOST, LINK_RENEWED, Kind
 from vncproxy.rfb import encodings as enc
-from vncproxy.rfb.server_events import RawStarted, RectangleReceived
+from vncproxy.rfb.server_events import Pixels, RawStarted, RectangleReceived, plain_slices
 from vncproxy.rfb.viewer_messages import server_init
 
 KEY_INTERVAL_S = 30.0
@@ -268,7 +268,7 @@ class Recorder:
         """Give what the screens were told to where it belongs."""
         self._notice_gap()
         now = self._clock()
-        if self._live is not None and (slices := self._live.take(now)):
+        if self._live is not None and (slices := _copied(self._live.take(now))):
             if self._begin_with is not None:
                 self._begin(self._begin_with, whole=False, continues=not self._first)
             self._reel.add(self._time_ms(), Kind.LIVE, slices)
@@ -277,7 +277,7 @@ class Recorder:
                 self._key_at = now + self._key_interval_s
             if self._key_at is not None and (late := self._block_bytes // self._block_limit):
                 self._key_at = min(self._key_at, now if late == 1 else now - KEY_PATIENCE_S)
-        if self._next is not None and (slices := self._next.take(now)):
+        if self._next is not None and (slices := _copied(self._next.take(now))):
             self._key += slices
             self._key_bytes += sum(map(len, slices))
             if self._key_bytes > KEY_MAX_BYTES:
@@ -321,3 +321,8 @@ class Recorder:
             return
         self._drop_key()
         self._key_at = self._clock()
+
+
+def _copied(slices: list[Pixels]) -> list[bytes]:
+    """What is kept longer than a read's buffer should live."""
+    return [bytes(slice_) for slice_ in plain_slices(slices)]

@@ -5,7 +5,7 @@ Pure: events in, bytes out; `now` is monotonic seconds. The console is its only 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import chain
@@ -24,6 +24,7 @@ from vncproxy.rfb.server_events import (
     BellRung,
     ColourMapSet,
     CutTextReceived,
+    Pixels,
     RawEnded,
     RawReceived,
     RawStarted,
@@ -205,7 +206,7 @@ class SharedScreen:
             pass
         match event:
             case RawReceived(data):
-                self._raw_received(event, data)
+                self.pixels((data,), len(data))
             case RawStarted():
                 self._raw_started(event)
             case RawEnded():
@@ -328,12 +329,13 @@ class SharedScreen:
         for viewer in self.viewers.values():
             viewer.raw_started(start, header)
 
-    def _raw_received(self, event: RawReceived, pixels: bytes) -> None:
+    def pixels(self, slices: Sequence[Pixels], size_bytes: int) -> None:
+        """More pixels of the Raw rectangle under way, `size_bytes` of them."""
         for viewer in self.viewers.values():
-            viewer.raw(pixels)
+            viewer.raw(slices, size_bytes)
         if self._strips is None:
             return
-        for strip in self._strips.take(event):
+        for strip in self._strips.take(slices):
             wire = strip.message_bytes
             for recorder in self.recorders.values():
                 recorder.rectangle(strip, wire, None)

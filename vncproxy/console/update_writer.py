@@ -16,8 +16,11 @@ Source: RFC 6143, section 7.6.1; rfbproto, LastRect Pseudo-encoding.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import viewer_messages
+from vncproxy.rfb.server_events import Pixels
 
 EMPTY_RECTANGLE = viewer_messages.rectangle_header(0, 0, 0, 0, enc.RAW)
 """Nothing, in an encoding that every viewer knows."""
@@ -57,7 +60,7 @@ class UpdateWriter:
         self.raw_bytes = 0
         """Of the current or last Raw rectangle as many bytes were passed on, not made up."""
         self._hold_bytes = hold_bytes
-        self._outbox: list[bytes] = []
+        self._outbox: list[Pixels] = []
         self._sent_open = False
         self._waiting: list[bytes | list[bytes]] = []
         self._waiting_bytes = 0
@@ -68,7 +71,7 @@ class UpdateWriter:
         self._placed = False
         self._ending = False
         self._due: int | None = None
-        self._held: list[bytes] = []
+        self._held: list[Pixels] = []
         self._held_count = 0
         self._held_bytes = 0
         self._raw_left = 0
@@ -136,19 +139,29 @@ class UpdateWriter:
         self._held_count += self._holds
         self._raw_left, self.raw_bytes = size_bytes, 0
 
-    def raw(self, pixels: bytes) -> None:
-        """The next pixels; more than were announced never come."""
+    def raw(self, slices: Sequence[Pixels], size_bytes: int) -> None:
+        """The next pixels, `size_bytes` of them; more than were announced never come."""
         if self.is_filling or not self._raw_left:
             return
         if self._spare_bytes is not None:
-            self._spare_bytes -= len(pixels)
+            self._spare_bytes -= size_bytes
             if self._spare_bytes < 0:
                 self._fill()
                 return
-        self._raw_left -= len(pixels)
-        self.raw_bytes += len(pixels)
-        self._write(pixels)
-        self._bound_held()
+        self._raw_left -= size_bytes
+        self.raw_bytes += size_bytes
+        if self._holds:
+            self._held += slices
+            self._held_bytes += size_bytes
+            self._bound_held()
+        else:
+            self._outbox += slices
+            self.update_bytes += size_bytes
+
+    def take_pixels(self) -> list[Pixels]:
+        """As `take`, in the midst of a Raw rectangle, when nothing else can be due."""
+        out, self._outbox = self._outbox, []
+        return out
 
     def end_rectangle(self) -> None:
         """The upstream's current rectangle is over."""
@@ -244,7 +257,7 @@ class UpdateWriter:
             self._waiting_bytes += len(raw) + _ENTRY_BYTES
         return has_room
 
-    def take(self, *, room: bool = True) -> list[bytes]:
+    def take(self, *, room: bool = True) -> list[Pixels]:
         """What is to be sent now, in order. Args: room - for pixels that are made up."""
         if not self.is_open:
             self._send_waiting()
@@ -271,7 +284,7 @@ class UpdateWriter:
         """Whether what is put is counted first."""
         return self._count is None and not self._last_rect and not self.is_open
 
-    def _write(self, wire: bytes) -> None:
+    def _write(self, wire: Pixels) -> None:
         if self._holds:
             self._held.append(wire)
             self._held_bytes += len(wire)

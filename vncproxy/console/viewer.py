@@ -27,6 +27,7 @@ from vncproxy.rfb.handshake_events import (
 from vncproxy.rfb.viewer_handshake import ViewerHandshake
 from vncproxy.rfb.vnc_auth import PasswordVerifier
 from vncproxy.tasks import Tasks
+from vncproxy.websocket.frames import Slice
 from vncproxy.websocket.transport import Transport, TransportEnd
 
 _log = structlog.get_logger("vncproxy.viewer")
@@ -226,8 +227,8 @@ class Viewer:
             timer.cancel()
 
     @contained
-    def send(self, slices: Sequence[bytes]) -> None:
-        """Queue for this viewer."""
+    def send(self, slices: Sequence[Slice]) -> None:
+        """Send to this viewer."""
         if self.end is not None or not slices:
             return
         self.bytes_out += sum(map(len, slices))

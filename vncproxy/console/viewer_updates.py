@@ -13,6 +13,7 @@ How they are framed is `UpdateWriter`'s. Laws (design, rules 3, 4, 5 and 8):
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -26,7 +27,7 @@ from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import viewer_messages
 from vncproxy.rfb.pixel_order import PIXEL_BYTES, PixelOrder
 from vncproxy.rfb.region import Uncovered
-from vncproxy.rfb.server_events import RawStarted, RectangleReceived
+from vncproxy.rfb.server_events import Pixels, RawStarted, RectangleReceived, plain_slices
 from vncproxy.rfb.tight import TightLayout
 from vncproxy.rfb.tight_streams import InflatedTight, StreamResets
 
@@ -248,15 +249,20 @@ class ViewerUpdates:
             self._writer.start_raw(header, start.size_bytes)
 
     @contained
-    def raw(self, pixels: bytes) -> None:
-        """Its next pixels."""
+    def raw(self, slices: Sequence[Pixels], size_bytes: int) -> None:
+        """Its next pixels, `size_bytes` of them."""
         if self._raw is None:
             return
         if self._raw_order is not None:
-            pixels = self._raw_rest + pixels
-            whole = len(pixels) - len(pixels) % PIXEL_BYTES
-            pixels, self._raw_rest = self._raw_order.pixels(pixels[:whole]), pixels[whole:]
-        self._writer.raw(pixels)
+            data = b"".join((self._raw_rest, *plain_slices(slices)))
+            size_bytes = len(data) - len(data) % PIXEL_BYTES
+            slices = (self._raw_order.pixels(data[:size_bytes]),)
+            self._raw_rest = data[size_bytes:]
+        self._writer.raw(slices, size_bytes)
+
+    def take_pixels(self) -> list[Pixels]:
+        """What is to be sent now, in the midst of a Raw rectangle."""
+        return self._writer.take_pixels()
 
     @contained
     def raw_ended(self, start: RawStarted) -> None:
@@ -474,7 +480,7 @@ class ViewerUpdates:
         payload = self._pace.probe(now)
         return [] if payload is None else [_fence(payload)]
 
-    def take(self, now: float, *, room: bool = True) -> list[bytes]:
+    def take(self, now: float, *, room: bool = True) -> list[Pixels]:
         """What is to be sent to the viewer now, and a fence after pictures.
 
         Args: room - for pixels that must be made up: it isn't behind.

@@ -54,8 +54,8 @@ class Canvas:
                     found.append(event)
                 case RawStarted():
                     self._raw = RawStrips(event)
-                case RawReceived() if self._raw is not None:
-                    found += self._raw.take(event)
+                case RawReceived(data) if self._raw is not None:
+                    found += self._raw.take((data,))
                 case _:
                     pass
         return found

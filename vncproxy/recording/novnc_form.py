@@ -84,8 +84,8 @@ class NovncForm:
                 self._take_rectangle(event)
             case RawStarted():
                 self._raw = RawStrips(event)
-            case RawReceived() if self._raw is not None:
-                for strip in self._raw.take(event):
+            case RawReceived(data) if self._raw is not None:
+                for strip in self._raw.take((data,)):
                     self._take_rectangle(strip)
             case UpdateEnded():
                 while self._rectangles:

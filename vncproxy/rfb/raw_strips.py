@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from vncproxy.rfb.encodings import RAW
-from vncproxy.rfb.server_events import RawReceived, RawStarted, RectangleReceived
+from vncproxy.rfb.server_events import Pixels, RawStarted, RectangleReceived, plain_slices
 
 STRIP_BYTES = 256 << 10
 """A strip has at most this many bytes, or one row."""
@@ -22,9 +24,10 @@ class RawStrips:
         self._rows_left = start.height
         self._pixels = bytearray()
 
-    def take(self, event: RawReceived) -> list[RectangleReceived]:
+    def take(self, slices: Iterable[Pixels]) -> list[RectangleReceived]:
         """The strips that these pixels complete."""
-        self._pixels += event.data
+        for slice_ in plain_slices(slices):
+            self._pixels += slice_
         strips = []
         at = 0
         while self._rows_left:

@@ -6,8 +6,9 @@ Source: RFC 6143, section 7.6; rfbproto, Server to Client Messages.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
 
 from vncproxy.rfb.encodings import PICTURE, RAW
 
@@ -64,11 +65,34 @@ class RawStarted:
         return _RECTANGLE.pack(self.x, self.y, self.width, self.height, RAW)
 
 
+class Enclosed(Protocol):
+    """Pixels in a form of the transport's own. Its length is that of the pixels, in bytes."""
+
+    def __len__(self) -> int: ...
+
+    def slices(self) -> Sequence[memoryview]:
+        """The pixels themselves."""
+
+
+Pixels: TypeAlias = bytes | memoryview | Enclosed
+
+
+def plain_slices(pixels: Iterable[Pixels]) -> list[bytes | memoryview]:
+    """The pixels, out of what encloses them."""
+    found: list[bytes | memoryview] = []
+    for slice_ in pixels:
+        if isinstance(slice_, bytes | memoryview):
+            found.append(slice_)
+        else:
+            found += slice_.slices()
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class RawReceived:
-    """The next pixels of a Raw rectangle, cut anywhere."""
+    """The next pixels of a Raw rectangle, cut anywhere; a slice of what was fed, not a copy."""
 
-    data: bytes = field(repr=False)
+    data: bytes | memoryview = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,25 @@ class ServerStream:
         self.set_pixel_format(pixel_format)
 
     @property
+    def body_bytes(self) -> int:
+        """Of what comes next so much are pixels of Raw: they may be counted by `passed` instead."""
+        return self._raw_left
+
+    def passed(self, size_bytes: int) -> list[ServerEvent]:
+        """Count pixels of Raw instead of feeding them; the events that follow them.
+
+        Args:
+            size_bytes: of the pixels, `body_bytes` or less.
+        """
+        self._raw_left -= size_bytes
+        if self._raw_left:
+            return []
+        events = self._events = []
+        self._end_raw()
+        self._events = []
+        return events
+
+    @property
     def at_boundary(self) -> bool:
         """Whether the bytes so far end with a whole message."""
         return self._step == self._message and not self._held and not self._broken
@@ -124,7 +143,7 @@ class ServerStream:
     def feed(
         self, data: bytes | bytearray | memoryview, most_work: int | None = None
     ) -> list[ServerEvent]:
-        """The events that these bytes complete; nothing of `data` is kept. Never raises.
+        """The events that these bytes complete; pixels of Raw are slices of `data`. Never raises.
 
         Args: most_work - stop after the event with which this much is to be done, in units of what
         a short message costs; a rectangle of Tight costs as much as it inflates to. `untaken` bytes
@@ -291,15 +310,18 @@ class ServerStream:
 
     def _raw(self, buffer: _Buffer, at: int, end: int) -> int:
         stop = min(at + self._raw_left, end)
-        self._events.append(RawReceived(bytes(buffer[at:stop])))
+        self._events.append(RawReceived(memoryview(buffer)[at:stop]))
         self._raw_left -= stop - at
         if not self._raw_left:
-            self._events.append(RawEnded())
-            self._delivered += 1
-            self._picture = True
-            self._rectangles_left -= 1
-            self._next_rectangle()
+            self._end_raw()
         return stop
+
+    def _end_raw(self) -> None:
+        self._events.append(RawEnded())
+        self._delivered += 1
+        self._picture = True
+        self._rectangles_left -= 1
+        self._next_rectangle()
 
     def _start_hextile(self, buffer: _Buffer, at: int, end: int, pixel_bytes: int) -> int:
         _, _, width, height, _ = self._header

@@ -30,19 +30,31 @@ from vncproxy.web.api import new_viewer_id
 from vncproxy.web.audit_entries import address_of, refused
 from vncproxy.web.context import door, permitted, services
 from vncproxy.web.session import announce, serve
-from vncproxy.websocket.browser_transport import BrowserTransport, ViewerSocket
+from vncproxy.websocket.browser_transport import BrowserTransport, Upgraded, upgrade
 from vncproxy.websocket.transport import CLOSE_TIMEOUT_S
 
 _log = structlog.get_logger("vncproxy.viewer")
 
-MESSAGE_MAX_BYTES = 2 * 1024 * 1024
-"""A viewer's longest messages of RFB are a clipboard's, of a little more than 1 MiB."""
 CONTROL_MESSAGE_MAX_BYTES = 16 * 1024
 STATE_INTERVAL_S = 0.1
 """A page is told of changes at most this often."""
 
 _INTERNAL = CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon")
 _LEFT = CloseReason(CloseCode.VIEWER_LEFT, Side.VIEWER, "it left before the upgrade")
+
+
+_BROKEN_RULES = frozenset({1002, 1003, 1007, 1009})
+"""Codes with which aiohttp itself closes: broken frames, text that isn't UTF-8, too long."""
+
+
+class _ControlSocket(web.WebSocketResponse):
+    """A WebSocket that says in the contract's words that the other side broke the rules."""
+
+    async def close(self, *, code: int = 1000, message: bytes = b"", drain: bool = True) -> bool:
+        """As the library's, but for the codes that it chooses itself."""
+        if code in _BROKEN_RULES:
+            code, message = CloseCode.VIEWER_PROTOCOL, CloseCode.VIEWER_PROTOCOL.word.encode()
+        return await super().close(code=code, message=message, drain=drain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,54 +121,44 @@ async def websockify(request: web.Request) -> web.StreamResponse:
     """`GET /websockify/{instance}`: the RFB stream."""
     parts = services(request)
     instance, admitted = await _admitted(request, "websockify")
-    socket = ViewerSocket(
-        protocols=("binary",),
-        compress=False,
-        autoping=False,
-        timeout=CLOSE_TIMEOUT_S,
-        max_msg_size=MESSAGE_MAX_BYTES,
-    )
     # All refusals but one come before the upgrade: afterwards there are only close codes.
     try:
         async with parts.registry.hold(instance, admitted.viewer_id, watches=admitted.view) as hold:
-            await _serve_rfb(request, socket, hold, _who(request, admitted))
+            await _serve_rfb(request, hold, _who(request, admitted))
     except ConsoleElsewhere as error:
-        await _send_elsewhere(request, socket, error)
-    return socket
+        await _send_elsewhere(request, error)
+    return Upgraded()
 
 
-async def _serve_rfb(
-    request: web.Request, socket: ViewerSocket, hold: Hold, who: ViewerIdentity
-) -> None:
+async def _serve_rfb(request: web.Request, hold: Hold, who: ViewerIdentity) -> None:
     parts = services(request)
     await announce(hold.console, who)
+    transport: BrowserTransport | None = None
     try:
-        await socket.prepare(request)
+        transport = _upgrade(request)
     finally:
-        if (connection := request.transport) is None or not socket.prepared:
+        if transport is None:
             parts.audit.record_later(never_began(hold.instance, who, _LEFT))
-    if connection is not None:
-        limits = parts.limits
-        transport = BrowserTransport(
-            socket,
-            connection,
-            ping_interval_s=limits.ping_interval,
-            ping_timeout_s=limits.ping_timeout,
-        )
-        await serve(hold, Viewer(who, transport, ViewerLimits.of(limits)), parts)
+    if transport is not None:
+        await serve(hold, Viewer(who, transport, ViewerLimits.of(parts.limits)), parts)
 
 
-async def _send_elsewhere(
-    request: web.Request, socket: ViewerSocket, error: ConsoleElsewhere
-) -> None:
+def _upgrade(request: web.Request) -> BrowserTransport | None:
+    limits = services(request).limits
+    return upgrade(
+        request, ping_interval_s=limits.ping_interval, ping_timeout_s=limits.ping_timeout
+    )
+
+
+async def _send_elsewhere(request: web.Request, error: ConsoleElsewhere) -> None:
     """Say by close code that another daemon has the console."""
     parts = services(request)
     parts.metrics.refused(error.word)
     refused(request, error)
-    await socket.prepare(request)
     reason = error.close_reason()
     parts.metrics.viewer_closed(reason.code)
-    await socket.close(code=reason.code, message=reason.reason.encode())
+    if (transport := _upgrade(request)) is not None:
+        await transport.close(reason)
 
 
 def _who(request: web.Request, admitted: _Pass) -> ViewerIdentity:
@@ -180,7 +182,7 @@ async def control(request: web.Request) -> web.StreamResponse:
     """`GET /control/{instance}`: the console's state for its page, and the page's wishes."""
     parts = services(request)
     instance, admitted = await _admitted(request, "control")
-    socket = ViewerSocket(
+    socket = _ControlSocket(
         compress=False,
         heartbeat=parts.limits.ping_interval,
         timeout=CLOSE_TIMEOUT_S,

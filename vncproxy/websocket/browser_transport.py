@@ -1,255 +1,332 @@
-"""A browser's WebSocket, by aiohttp, behind the transport interface."""
+"""A browser's WebSocket behind the transport interface: aiohttp's request, and our own frames."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import suppress
-from itertools import count
-from typing import Any
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
 
 import structlog
-from aiohttp import ClientConnectionResetError, WSMsgType, web
+from aiohttp import web
+from websockets.datastructures import Headers
+from websockets.frames import Close, Opcode
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 
 from vncproxy.errors import CloseCode, CloseReason, Side
-from vncproxy.tasks import Tasks
-from vncproxy.websocket.intake import TURN_PIECES, Intake, TakesIn
-from vncproxy.websocket.transport import ABNORMAL, CLOSE_TIMEOUT_S, TransportEnd, TransportReceiver
+from vncproxy.websocket.frame_intake import FrameIntake, FrameListener
+from vncproxy.websocket.frames import Broken, Control, FrameReader, Slice, control_frame, framed
+from vncproxy.websocket.intake import TakesIn
+from vncproxy.websocket.transport import (
+    ABNORMAL,
+    CLOSE_TIMEOUT_S,
+    BodyReceiver,
+    TransportEnd,
+    TransportReceiver,
+)
 
 _log = structlog.get_logger("vncproxy.viewer")
 
-_FRAME_BYTES = 64 * 1024
-"""A browser sees a frame only once it is whole: it is to draw meanwhile, and answer fences."""
-_CONTROL_WORK = 16
-"""What a ping costs, and what says nothing: as much as so many short messages of RFB."""
-_UNSUPPORTED_DATA = 1003
-"""Close code for a text message where bytes are meant. Source: RFC 6455, section 7.4.1."""
-
-_BROKEN_RULES = frozenset({1002, 1003, 1007, 1009})
-"""Codes with which aiohttp itself closes: broken frames, text that isn't UTF-8, too long."""
+MESSAGE_MAX_BYTES = 2 * 1024 * 1024
+"""A viewer's longest messages of RFB are a clipboard's, of a little more than 1 MiB."""
+_NO_CODE = 1005
+"""A close frame without a code. Source: RFC 6455, section 7.4.1."""
+_PROTOCOL_ERROR = 1002
+_BINARY = Subprotocol("binary")
 
 
-class ViewerSocket(web.WebSocketResponse):
-    """A WebSocket that says in the contract's words that the other side broke the rules."""
+class Upgraded(web.StreamResponse):
+    """What a handler returns to aiohttp once its connection isn't aiohttp's any more."""
 
-    async def close(self, *, code: int = 1000, message: bytes = b"", drain: bool = True) -> bool:
-        """As the library's, but for the codes that it chooses itself."""
-        if code in _BROKEN_RULES:
-            code, message = CloseCode.VIEWER_PROTOCOL, CloseCode.VIEWER_PROTOCOL.word.encode()
-        return await super().close(code=code, message=message, drain=drain)
+    def __init__(self) -> None:
+        super().__init__(status=101)
+        self.force_close()
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Nothing is sent: the answer was."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is sent."""
 
 
-class BrowserTransport(TakesIn):
+class _Tail:
+    """Takes from aiohttp what a client sent right behind its request."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self.data += data
+        return False, b""
+
+    def feed_eof(self) -> None:
+        pass
+
+
+def upgrade(
+    request: web.Request, *, ping_interval_s: float, ping_timeout_s: float
+) -> BrowserTransport | None:
+    """Answer a WebSocket's request, and take its connection over; the handler returns `Upgraded`.
+
+    Args:
+        request: one that nothing was answered to.
+        ping_interval_s: between two pings, in seconds.
+        ping_timeout_s: a browser that sends nothing for so long after one is gone.
+
+    Returns: the transport; None - the browser has left already.
+
+    Raises: web.HTTPException - it isn't a request for a WebSocket.
+    """
+    protocol = ServerProtocol(select_subprotocol=lambda _, offered: _chosen(offered))
+    headers = Headers((name, value) for name, value in request.headers.items())
+    answer = protocol.accept(Request(request.path, headers))
+    if answer.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+        text = (answer.body or b"").decode()
+        if answer.status_code == HTTPStatus.UPGRADE_REQUIRED:
+            raise web.HTTPUpgradeRequired(text=text)
+        raise web.HTTPBadRequest(text=text)
+    handler, connection = request.protocol, request.transport
+    if connection is None or connection.is_closing():
+        return None
+    connection.write(answer.serialize())
+    tail = _Tail()
+    handler.set_parser(tail)  # type: ignore[arg-type]
+    transport = BrowserTransport(
+        connection,
+        handler,
+        ping_interval_s=ping_interval_s,
+        ping_timeout_s=ping_timeout_s,
+    )
+    connection.set_protocol(transport)
+    transport.data_received(tail.data)
+    return transport
+
+
+def _chosen(offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    return _BINARY if _BINARY in offered else None
+
+
+class BrowserTransport(TakesIn, asyncio.Protocol):
     """One open WebSocket from a viewer, pinged so that a dead one is noticed."""
+
+    intake: FrameIntake
 
     def __init__(
         self,
-        socket: web.WebSocketResponse,
-        transport: asyncio.Transport,
+        connection: asyncio.Transport,
+        before: asyncio.BaseProtocol,
         *,
         ping_interval_s: float,
         ping_timeout_s: float,
     ) -> None:
-        """Own a WebSocket that was prepared with autoping off, and its transport."""
-        self._socket = socket
-        self._transport = transport
+        """Own an upgraded connection; nothing is read before `attach`.
+
+        Args:
+            connection: the TCP or TLS connection.
+            before: the protocol that had it, which is told of its end.
+            ping_interval_s: as of `upgrade`.
+            ping_timeout_s: as of `upgrade`.
+        """
+        self._connection = connection
+        self._before = before
         self._ping_interval_s = ping_interval_s
         self._ping_timeout_s = ping_timeout_s
-        self._tasks = Tasks()
-        self._queue: deque[bytes] = deque()
-        self._queued_bytes = 0
-        self._work = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._reading = asyncio.Event()
-        self._reading.set()
-        self.intake = Intake(self._take, self._read_on, self._flooded)
-        self._heard = asyncio.Event()
+        listener = FrameListener(
+            read=self._read,
+            control=self._control,
+            broken=self._broken,
+            flooded=self._flooded,
+            failed=self._failed,
+        )
+        frames = FrameReader(masked=True, max_message_bytes=MESSAGE_MAX_BYTES)
+        self.intake = FrameIntake(frames, listener)
         self._receiver: TransportReceiver | None = None
-        self._receiving: asyncio.Task[None] | None = None
-        self._closing = False
         self._end: TransportEnd | None = None
-        self._over = asyncio.Event()
         self._handed_bytes = 0
+        self._is_reading = True
+        self._has_heard = False
+        self._closing = self._has_said_goodbye = self._is_unreadable = False
+        self._waiting: asyncio.Future[None] | None = None
+        """Of `close`: for room, then for the browser's goodbye."""
+        self._is_lost = False
+        self._timer: asyncio.TimerHandle | None = None
+        # So that `resume_writing` tells when all was taken.
+        connection.set_write_buffer_limits(high=0)
+        self.intake.pause()
 
-    @property
-    def sent_bytes(self) -> int:
-        """Bytes taken by the operating system, of a large slice as well while it is being taken."""
-        return self._handed_bytes - self._transport.get_write_buffer_size()
+    # asyncio's side
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        self._has_heard = True
+        if data:
+            self.intake.put(data)
+
+    def resume_writing(self) -> None:
+        """All was taken."""
+        self._go_on()
+        if self._receiver is not None and self._end is None:
+            self._receiver.transport_drained()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over."""
+        self._is_lost = True
+        self._stop_timer()
+        self._go_on()
+        self._before.connection_lost(exc)
+        side = Side.DAEMON if self._closing else Side.VIEWER
+        self.intake.end(lambda: self._report(TransportEnd(side, ABNORMAL)))
+
+    # The viewer's side
 
     @property
     def backlog_bytes(self) -> int:
         """Bytes not yet taken by the operating system."""
-        return self._queued_bytes + self._transport.get_write_buffer_size()
+        return self._connection.get_write_buffer_size()
 
-    def attach(self, receiver: TransportReceiver) -> None:
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes taken by the operating system."""
+        return self._handed_bytes - self._connection.get_write_buffer_size()
+
+    def attach(self, receiver: TransportReceiver, body: BodyReceiver | None = None) -> None:
         """Start delivering."""
         self._receiver = receiver
         if self._end is not None:
             receiver.transport_ended(self._end)
             return
+        self.intake.attach(receiver, body)
         self.intake.resume()
-        self._receiving = self._tasks.start(self._guard(self._receive()), "viewer-read")
-        self._tasks.start(self._guard(self._write()), "viewer-write")
-        self._tasks.start(self._guard(self._ping()), "viewer-ping")
+        self._after(self._ping_interval_s, self._ping)
 
-    def send(self, slices: Sequence[bytes]) -> None:
-        """Queue for the one writer."""
-        if self._closing or not slices:
+    def send(self, slices: Sequence[Slice]) -> None:
+        """Send at once, in frames; the event loop keeps what isn't taken."""
+        if slices and not self._closing and self._end is None:
+            frames = framed(slices)
+            self._handed_bytes += sum(map(len, frames))
+            self._connection.writelines(frames)
+
+    async def close(self, reason: CloseReason | None = None) -> None:
+        """Send what waits and a close frame with the reason, wait for its answer, and hang up."""
+        if self._closing or self._is_lost:
             return
-        self._queue.extend(_frames(slices))
-        self._queued_bytes += sum(map(len, slices))
-        self._idle.clear()
-        self._work.set()
+        self._closing = True
+        self._stop_timer()
+        self.intake.discard()
+        self.intake.resume()
+        code = reason.code if reason is not None else 1000
+        if await self._within_time(lambda: not self.backlog_bytes):
+            self._send_close(code, reason.reason if reason is not None else "")
+            await self._within_time(lambda: self._has_said_goodbye)
+            self._connection.close()
+            await self._within_time(lambda: self._is_lost)
+        self._connection.abort()
+        self._report(TransportEnd(Side.DAEMON, code))
 
-    def _read_on(self, on: bool) -> None:
-        if on:
-            self._reading.set()
-        else:
-            self._reading.clear()
+    def _send_close(self, code: int, reason: str) -> None:
+        self._connection.write(control_frame(Opcode.CLOSE, Close(code, reason).serialize()))
+        if self._is_unreadable and self._connection.can_write_eof():
+            # Its answer can't be told from rubbish: it is to hang up first. If we did, the
+            # connection would be reset by what it still sends, and it wouldn't read our frame.
+            self._connection.write_eof()
+
+    async def _within_time(self, is_done: Callable[[], bool]) -> bool:
+        """Wait until `is_done`, for `CLOSE_TIMEOUT_S` at most; whether it is."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                while not is_done() and not self._is_lost:
+                    self._waiting = asyncio.get_running_loop().create_future()
+                    await self._waiting
+        except TimeoutError:
+            return False
+        return is_done()
+
+    def _go_on(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def shut(self) -> None:
+        """Drop the connection."""
+        self._stop_timer()
+        if self._is_unreadable and self._end is not None and self._end.side is Side.DAEMON:
+            # It was told of a fault just now.
+            await self._within_time(lambda: self._is_lost)
+        self._connection.abort()
+
+    # The intake's side
+
+    def _read(self, on: bool) -> None:
+        if not self._connection.is_closing():
+            self._is_reading = on
+            if on:
+                self._connection.resume_reading()
+            else:
+                self._connection.pause_reading()
+
+    def _control(self, control: Control) -> None:
+        if control.opcode is Opcode.PING and not self._closing:
+            self._connection.write(control_frame(Opcode.PONG, control.data))
+        elif control.opcode is Opcode.CLOSE:
+            self._say_goodbye(control)
+
+    def _say_goodbye(self, control: Control) -> None:
+        """The browser closes, or answers our close frame."""
+        close = control.close
+        self._has_said_goodbye = True
+        self._go_on()
+        if not self._closing:
+            self._connection.write(control_frame(Opcode.CLOSE, control.data))
+            self._connection.close()
+        code = close.code if close is not None else _NO_CODE
+        side = Side.DAEMON if self._closing else Side.VIEWER
+        self.intake.end(lambda: self._report(TransportEnd(side, code)))
+
+    def _broken(self, _: Broken) -> None:
+        self._is_unreadable = True
+        self._report(TransportEnd(Side.VIEWER, _PROTOCOL_ERROR, broke_rules=True))
 
     def _flooded(self) -> None:
         self._report(TransportEnd(Side.VIEWER, flooded=True))
 
-    def _take(self, data: bytes | memoryview) -> int:
-        if self._receiver is None or self._closing:
-            return len(data)
-        try:
-            return self._receiver.transport_received(data)
-        except Exception:
-            # Whoever receives is at fault; the viewer must hear of it, and its place become free.
-            _log.exception("browser_transport.fault")
-            self.intake.stop()
-            self._tasks.start(self._fail(), "viewer-fault")
-            return len(data)
-
-    async def _fail(self) -> None:
+    def _failed(self) -> None:
+        """An exception of the receiver, which is being handled; the viewer is told."""
+        _log.exception("browser_transport.fault")
         reason = CloseReason(CloseCode.INTERNAL, Side.DAEMON)
-        # First, since the listener that reads meanwhile takes the close for the viewer's.
+        self._is_unreadable = True
+        self._send_close(reason.code, reason.reason)
         self._report(TransportEnd(Side.DAEMON, reason.code))
-        with suppress(ClientConnectionResetError):
-            await self._socket.close(code=reason.code, message=reason.reason.encode())
-        self._over.set()
 
-    async def close(self, reason: CloseReason | None = None) -> None:
-        """Say what is still queued and why it ends, then drop the connection."""
-        if self._closing or self._over.is_set():
-            return
-        self._closing = True
-        self.intake.stop()
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self._idle.wait()
-        except TimeoutError:
-            # It reads too slowly for a farewell: the close frame would stand behind the backlog.
-            self._transport.abort()
-        if self._receiving is not None:
-            # While somebody receives, the library hangs up right after its close frame, and what
-            # the viewer still sends then resets the connection before the frame is read.
-            self._receiving.cancel()
-            await asyncio.wait([self._receiving])
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                if reason is None:
-                    await self._socket.close()
-                else:
-                    await self._socket.close(code=reason.code, message=reason.reason.encode())
-        except (TimeoutError, ClientConnectionResetError):
-            self._transport.abort()
-        self._report(TransportEnd(Side.DAEMON, reason.code if reason else 1000))
-        self._over.set()
+    # Is it there?
 
-    async def shut(self) -> None:
-        """End the tasks, and drop the connection."""
-        await self._tasks.close()
-        if not self._over.is_set():
-            self._transport.abort()
+    def _ping(self) -> None:
+        self._has_heard = False
+        self._connection.write(control_frame(Opcode.PING))
+        self._after(self._ping_timeout_s, self._judge)
 
-    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run one of the tasks. A fault in it ends the viewer, which must hear of it."""
-        try:
-            await work
-        except Exception:
-            _log.exception("browser_transport.fault")
-            await self._fail()
-
-    async def _receive(self) -> None:
-        end = TransportEnd(Side.VIEWER)
-        for number in count(1):
-            if number % TURN_PIECES == 0:
-                # What the library holds already comes without a pause.
-                await asyncio.sleep(0)
-            await self._reading.wait()
-            message = await self._socket.receive()
-            self._heard.set()
-            if message.type is WSMsgType.BINARY:
-                self.intake.put(message.data)
-                self.intake.waste(0 if message.data else _CONTROL_WORK)
-            elif message.type is WSMsgType.PING:
-                self.intake.waste(_CONTROL_WORK)
-                # One that left without waiting is noticed by the next look.
-                with suppress(ClientConnectionResetError):
-                    await self._socket.pong(message.data)
-            elif message.type is WSMsgType.PONG:
-                self.intake.waste(_CONTROL_WORK)
-            elif message.type is WSMsgType.TEXT:
-                # The receiver closes it, with a reason of its own.
-                self._report(TransportEnd(Side.VIEWER, _UNSUPPORTED_DATA, broke_rules=True))
-                return
-            else:
-                code = self._socket.close_code or ABNORMAL
-                end = TransportEnd(Side.VIEWER, code, broke_rules=message.type is WSMsgType.ERROR)
-                break
-        self._report(end)
-        self._over.set()
-
-    async def _write(self) -> None:
-        try:
-            while True:
-                await self._work.wait()
-                self._work.clear()
-                while self._queue:
-                    frame = self._queue.popleft()
-                    # From here on the transport counts it.
-                    self._queued_bytes -= len(frame)
-                    self._handed_bytes += len(frame)
-                    await self._socket.send_bytes(frame)
-                self._idle.set()
-                if self._receiver is not None and not self._closing:
-                    self._receiver.transport_drained()
-        except (ClientConnectionResetError, ConnectionError):
-            self._queue.clear()
-            self._queued_bytes = 0
-            self._idle.set()
-
-    async def _ping(self) -> None:
+    def _judge(self) -> None:
         """A viewer that sends nothing and answers no ping is gone, whatever TCP believes."""
-        while True:
-            await asyncio.sleep(self._ping_interval_s)
-            self._heard.clear()
-            try:
-                async with asyncio.timeout(self._ping_timeout_s):
-                    await self._socket.ping()
-                    while self._reading.is_set() and not self._heard.is_set():
-                        await self._heard.wait()
-            except TimeoutError:
-                if self._reading.is_set():
-                    self._transport.abort()
-                    return
-            except ClientConnectionResetError:
-                return
+        if self._is_reading and not self._has_heard:
+            self._connection.abort()
+        else:
+            self._after(self._ping_interval_s, self._ping)
+
+    def _after(self, delay_s: float, call: Callable[[], None]) -> None:
+        self._stop_timer()
+        if not self._is_lost and self._end is None:
+            self._timer = asyncio.get_running_loop().call_later(delay_s, call)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _report(self, end: TransportEnd) -> None:
         if self._end is not None:
             return
         self._end = end
+        self._stop_timer()
+        self.intake.discard()
+        self._go_on()
         if self._receiver is not None:
             self._receiver.transport_ended(end)
-
-
-def _frames(slices: Sequence[bytes]) -> Iterator[bytes]:
-    """What is sent together, in frames; what is sent for itself has frames of its own."""
-    whole = slices[0] if len(slices) == 1 else b"".join(slices)
-    for start in range(0, len(whole), _FRAME_BYTES):
-        yield whole[start : start + _FRAME_BYTES]

@@ -1,171 +1,335 @@
-"""Walks the frames of a WebSocket server's stream without copying what they hold.
+"""WebSocket frames of a peer's stream, without copying what they hold, and those of our own.
 
-An RFB stream doesn't care where frames end, so the payload of binary frames comes out in slices as
-it arrives. Control frames come out whole, for a WebSocket library to act on; so does whatever
-breaks the rules, and everything after it. A close frame is the end, however malformed it is: it
-comes out as one that the library takes, and nothing after it counts. Source: RFC 6455, section 5.
+An RFB stream doesn't care where frames end, so what binary frames hold comes out in slices as it
+arrives, and whole frames can be passed on to another WebSocket as they stand. Control frames come
+out whole, for a WebSocket library to understand; so does whatever breaks the rules, after which
+nothing comes. A close frame is the end, however malformed it is. Source: RFC 6455, section 5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from websockets.exceptions import ProtocolError
-from websockets.frames import Close
+from websockets.frames import Close, Frame, Opcode
+from websockets.utils import apply_mask as _apply_mask_slowly
+
+from vncproxy.rfb.server_events import Pixels
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:
+    apply_mask = _apply_mask_slowly
+
+OWN_FRAME_BYTES = 64 * 1024
+"""Of our own frames: a browser sees one only once it is whole, and is to draw meanwhile."""
+CONTROL_WORK = 16
+"""A control frame's answer costs as much as so many frames of the stream."""
 
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PONG = 0, 1, 2, 8, 10
 _FIN, _RESERVED, _MASKED = 0x80, 0x70, 0x80
+_WHOLE_BINARY = _FIN | _BINARY
 _CONTROL_MAX_BYTES = 125
-_CLOSE_WITHOUT_CODE = bytes((_FIN | _CLOSE, 0))
-_CONTROL_WORK = 16
-"""A control frame's answer costs as much as so many frames of the stream."""
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """A slice of what binary frames hold."""
-
-    data: memoryview = field(repr=False)
+_MASK_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A whole, well-formed control frame."""
+    """A whole, well-formed control frame; a mask is taken off."""
 
-    frame: bytes = field(repr=False)
+    opcode: Opcode
+    data: bytes = field(repr=False)
+
+    @property
+    def close(self) -> Close | None:
+        """What a close frame says; None - no close frame, or one that says nothing."""
+        return Close.parse(self.data) if self.opcode is Opcode.CLOSE and self.data else None
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The server broke the rules; nothing follows."""
+    """The peer broke the rules; nothing follows."""
 
     reason: str
 
 
-Piece = Payload | Control | Broken
+Piece: TypeAlias = bytes | memoryview | Control | Broken
+"""What comes next in a stream; bytes are a slice of what binary frames hold."""
 
 
-class FrameWalker:
-    """One server's stream, from the byte after its HTTP answer on."""
+class WholeFrames:
+    """Binary frames of a server, one after the other as they stand on the wire, none of them cut.
 
-    def __init__(self) -> None:
-        """Stand before a frame."""
-        self._head = bytearray()
-        self._left = 0
-        self._control = bytearray()
-        self._in_control = False
-        self._in_message = False
-        self._over = False
-        self.untaken = 0
-        """How many of the last feed's bytes were left alone, since there was enough to do."""
+    Its length is that of what they hold.
+    """
+
+    __slots__ = ("_size_bytes", "wire")
+
+    def __init__(self, wire: memoryview, size_bytes: int) -> None:
+        """Args:
+        wire: whole, unmasked, unfragmented binary frames.
+        size_bytes: of what they hold.
+        """
+        self.wire = wire
+        self._size_bytes = size_bytes
+
+    def __len__(self) -> int:
+        return self._size_bytes
+
+    def slices(self) -> list[memoryview]:
+        """What the frames hold."""
+        found, at = [], 0
+        while at < len(self.wire):
+            start, size = _unmasked_head(self.wire, at, len(self.wire))
+            at = start + size
+            found.append(self.wire[start:at])
+        return found
+
+
+Slice: TypeAlias = Pixels
+"""What a transport takes for sending; `WholeFrames` are such."""
+
+
+def framed(slices: Sequence[Slice]) -> list[bytes | memoryview]:
+    """A server's frames that hold the slices, for a vectored write.
+
+    What is given together shares frames, each of at most `OWN_FRAME_BYTES`; frames that are whole
+    already stay as they are.
+    """
+    found: list[bytes | memoryview] = []
+    own: list[bytes | memoryview] = []
+    size = 0
+    for slice_ in slices:
+        if isinstance(slice_, WholeFrames):
+            if own:
+                found.append(_head(size))
+                found += own
+                own, size = [], 0
+            found.append(slice_.wire)
+            continue
+        assert isinstance(slice_, bytes | memoryview), "nothing else encloses anything"
+        at, end = 0, len(slice_)
+        while size + end - at > OWN_FRAME_BYTES:
+            stop = at + OWN_FRAME_BYTES - size
+            found.append(_head(OWN_FRAME_BYTES))
+            found += own
+            found.append(memoryview(slice_)[at:stop])
+            own, size, at = [], 0, stop
+        if at < end:
+            own.append(memoryview(slice_)[at:] if at else slice_)
+            size += end - at
+    if own:
+        found.append(_head(size))
+        found += own
+    return found
+
+
+def control_frame(opcode: Opcode, data: bytes = b"") -> bytes:
+    """A server's control frame."""
+    return Frame(opcode, data).serialize(mask=False)
+
+
+def _head(size: int) -> bytes:
+    if size < 126:
+        return bytes((_WHOLE_BINARY, size))
+    if size < 1 << 16:
+        return b"\x82\x7e" + size.to_bytes(2, "big")
+    return b"\x82\x7f" + size.to_bytes(8, "big")
+
+
+def _unmasked_head(data: bytes | memoryview, at: int, end: int) -> tuple[int, int]:
+    """Where the frame's content starts, and its size; beyond `end` if the header is cut there."""
+    if at + 2 > end:
+        return end + 1, 0
+    size = data[at + 1]
+    if size < 126:
+        return at + 2, size
+    if size == 126:
+        return (at + 4, data[at + 2] << 8 | data[at + 3]) if at + 4 <= end else (end + 1, 0)
+    if size == 127:
+        start = at + 10
+        return (start, int.from_bytes(data[at + 2 : start], "big")) if start <= end else (start, 0)
+    # It is masked.
+    return end + 1, 0
+
+
+class FrameReader:
+    """One peer's frames, from the byte after its HTTP head on. Never raises, holds no content."""
+
+    def __init__(self, *, masked: bool = False, max_message_bytes: int | None = None) -> None:
+        """Stand before a frame.
+
+        Args:
+            masked: the peer is a client, which has to mask its frames.
+            max_message_bytes: a longer message breaks the rules, once its length is known.
+        """
+        self.over = False
+        """Whether the peer has said goodbye, or broken the rules."""
+        self.work = 0
+        """What the stream has cost so far, in frames."""
         self._idle_work = 0
+        self._masked = masked
+        self._max_message_bytes = max_message_bytes
+        self._head = b""
+        self._left = 0
+        self._mask = b""
+        self._opcode = _BINARY
+        self._control = b""
+        self._in_message = False
+        self._message_bytes = 0
 
     def take_idle_work(self) -> int:
         """What frames that carry nothing have cost since the last call, in frames."""
         work, self._idle_work = self._idle_work, 0
         return work
 
-    def feed(self, data: bytes | memoryview, most_work: int | None = None) -> Iterator[Piece]:
-        """The pieces in `data`, which must be consumed before the next call. Never raises.
+    def whole(
+        self, data: bytes | memoryview, at: int, most_bytes: int, most_frames: int
+    ) -> tuple[int, int]:
+        """Binary frames that can be passed on as they stand: unmasked, whole and not empty.
 
-        Args: most_work - stop after so many frames: `untaken` bytes are then to be fed again.
+        Args:
+            data: what was read; nothing was taken of it but what stands before `at`.
+            at: where to begin.
+            most_bytes: so much may the frames hold at most.
+            most_frames: so many at most.
+
+        Returns: where they end, and how much they hold; 0 if there are none.
         """
-        view = memoryview(data)
-        at = work = 0
-        self.untaken = 0
-        while at < len(view) and not self._over:
-            if self._left:
-                piece = view[at : at + self._left]
-                at += len(piece)
-                self._left -= len(piece)
-                if not self._in_control:
-                    yield Payload(piece)
-                    continue
-                self._control += piece
-                if not self._left:
-                    yield self._whole_control()
-                continue
-            if most_work is not None and work >= most_work:
-                self.untaken = len(view) - at
-                return
-            at += self._take_head(view[at : at + 10 - len(self._head)])
-            if len(self._head) < self._head_size():
-                continue
-            reason = self._begin()
-            cost = _CONTROL_WORK if self._in_control else 1
-            work += cost
-            if self._in_control or not self._left:
-                self._idle_work += _CONTROL_WORK
-            if reason:
-                self._over = True
-                yield Broken(reason)
-            elif self._in_control and not self._left:
-                yield self._whole_control()
+        size = 0
+        if self._left or self._head or self._in_message or self._masked or self.over:
+            return at, size
+        end = len(data)
+        while most_frames > 0 and at < end and data[at] == _WHOLE_BINARY:
+            start, length = _unmasked_head(data, at, end)
+            stop = start + length
+            if stop > end or not length or size + length > most_bytes:
+                break
+            frames = 1
+            stride, at = stop - at, stop
+            if isinstance(data, bytes):
+                # A gateway sends full buffers mostly, so the next headers are mostly the same.
+                head = data[start - (stride - length) : start]
+                same = min((most_bytes - size) // length, most_frames, (end - at) // stride + 1)
+                while frames < same and data.startswith(head, at):
+                    at += stride
+                    frames += 1
+            size += frames * length
+            most_frames -= frames
+            self.work += frames
+        return at, size
 
-    def _take_head(self, view: memoryview) -> int:
-        """Add the bytes that a header still lacks; how many those were."""
-        taken = 0
-        while taken < len(view) and len(self._head) < self._head_size():
-            self._head.append(view[taken])
-            taken += 1
-        return taken
+    def next(self, data: memoryview, at: int) -> tuple[int, Piece | None]:
+        """Take what comes next.
 
-    def _head_size(self) -> int:
-        if len(self._head) < 2:
+        Args:
+            data: what was read; all before `at` was taken.
+            at: where to begin, before the end.
+
+        Returns: where it ends, and what it is; None - the data ends before there is anything.
+        """
+        if self.over:
+            return len(data), None
+        if not self._left:
+            at, broken = self._next_head(data, at)
+            if broken is not None:
+                self.over = True
+                return len(data), broken
+            if self._head:
+                return at, None
+        if self._opcode >= _CLOSE:
+            return self._next_control(data, at)
+        stop = min(at + self._left, len(data))
+        if stop == at:
+            return at, None
+        self._left -= stop - at
+        slice_ = data[at:stop]
+        return stop, slice_ if not self._masked else self._unmask(slice_)
+
+    def _next_head(self, data: memoryview, at: int) -> tuple[int, Broken | None]:
+        """Take the next header, as much of it as is there; `_head` holds one that isn't whole."""
+        head = self._head
+        size = self._head_size(head)
+        while len(head) < size and at < len(data):
+            stop = min(at + size - len(head), len(data))
+            head += data[at:stop]
+            at = stop
+            size = self._head_size(head)
+        if len(head) < size:
+            self._head = head
+            return at, None
+        self._head = b""
+        reason = self._begin(head)
+        return at, Broken(reason) if reason else None
+
+    def _head_size(self, head: bytes) -> int:
+        if len(head) < 2:
             return 2
-        size = self._head[1] & 0x7F
-        return 2 + (8 if size == 127 else 2 if size == 126 else 0)
+        size = head[1] & 0x7F
+        masks = _MASK_BYTES if head[1] & _MASKED and self._masked else 0
+        return 2 + (8 if size == 127 else 2 if size == 126 else 0) + masks
 
-    def _begin(self) -> str:
+    def _begin(self, head: bytes) -> str:
         """Begin the frame whose header is complete; what is wrong with it, if anything is."""
-        head = bytes(self._head)
-        self._head.clear()
         opcode, size = head[0] & 0x0F, head[1] & 0x7F
-        if len(head) > 2:
-            size = int.from_bytes(head[2:], "big")
-        final = bool(head[0] & _FIN)
+        if size > _CONTROL_MAX_BYTES:
+            size = int.from_bytes(head[2 : 4 if size == 126 else 10], "big")
+        self._opcode, self._control = opcode, b""
+        is_control = opcode >= _CLOSE
+        self.work += CONTROL_WORK if is_control else 1
+        if is_control or not size:
+            self._idle_work += CONTROL_WORK
+        if bool(head[1] & _MASKED) is not self._masked and (self._masked or opcode != _CLOSE):
+            return "a frame without a mask" if self._masked else "a frame with a mask"
+        self._mask = head[-_MASK_BYTES:] if self._masked else b""
         if opcode == _CLOSE:
-            return self._begin_close(head, size)
-        if head[0] & _RESERVED or head[1] & _MASKED or size >> 63:
+            is_plain = head[0] == _FIN | _CLOSE and head[1] & ~(_MASKED * self._masked) <= 125
+            # What a malformed one holds isn't waited for: it may never come.
+            self._left = size if is_plain else 0
+            return ""
+        if head[0] & _RESERVED or size >> 63:
             return "a frame with bits that mean nothing here"
-        if opcode >= _CLOSE:
-            if opcode > _PONG or not final or size > _CONTROL_MAX_BYTES:
+        if is_control:
+            if opcode > _PONG or not head[0] & _FIN or size > _CONTROL_MAX_BYTES:
                 return "a control frame that can't be one"
-            self._in_control = True
-            self._control += head
         elif opcode == _TEXT:
             return "text where bytes are meant"
         elif opcode not in (_CONTINUATION, _BINARY) or self._in_message is (opcode == _BINARY):
             return "a frame out of order"
         else:
-            self._in_control = False
-            self._in_message = not final
+            self._message_bytes = size + (self._message_bytes if self._in_message else 0)
+            self._in_message = not head[0] & _FIN
+            most_bytes = self._max_message_bytes
+            if most_bytes is not None and self._message_bytes > most_bytes:
+                return "a message that is too long"
         self._left = size
         return ""
 
-    def _begin_close(self, head: bytes, size: int) -> str:
-        self._in_control = True
-        is_plain = head[0] == _FIN | _CLOSE and head[1] <= _CONTROL_MAX_BYTES
-        # What a malformed one holds isn't waited for: it may never come.
-        self._control += head if is_plain else _CLOSE_WITHOUT_CODE
-        self._left = size if is_plain else 0
-        return ""
+    def _next_control(self, data: memoryview, at: int) -> tuple[int, Control | None]:
+        stop = min(at + self._left, len(data))
+        self._control += data[at:stop]
+        self._left -= stop - at
+        if self._left:
+            return stop, None
+        content = apply_mask(self._control, self._mask) if self._masked else self._control
+        opcode, self._opcode = Opcode(self._opcode), _BINARY
+        if opcode is Opcode.CLOSE:
+            self.over = True
+            content = _understandable(content)
+        return stop, Control(opcode, content)
 
-    def _whole_control(self) -> Control:
-        frame = bytes(self._control)
-        self._control.clear()
-        self._in_control = False
-        if frame[0] == _FIN | _CLOSE:
-            self._over = True
-            frame = _understandable(frame)
-        return Control(frame)
+    def _unmask(self, slice_: memoryview) -> bytes:
+        mask, turn = self._mask, len(slice_) % _MASK_BYTES
+        self._mask = mask[turn:] + mask[:turn]
+        return apply_mask(slice_, mask)
 
 
 def _understandable(close: bytes) -> bytes:
-    """The close frame, or where code or reason can't be one, a close frame without them."""
+    """What a close frame says; nothing where its code or its reason can't be one."""
     try:
-        Close.parse(close[2:])
+        Close.parse(close)
     except (ProtocolError, UnicodeDecodeError):
-        return _CLOSE_WITHOUT_CODE
+        return b""
     return close

@@ -11,7 +11,6 @@ import logging
 import os
 import socket
 import ssl
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ import aiohappyeyeballs
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
-    ConnectionClosed,
     InvalidMessage,
     InvalidProxy,
     InvalidProxyStatus,
@@ -30,6 +28,7 @@ from websockets.exceptions import (
     ProxyError,
     WebSocketException,
 )
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from vncproxy.aliyun.errors import GATEWAY_REFUSED, PROXY_REFUSED, TLS_REFUSED, off_limits
@@ -48,10 +47,18 @@ from vncproxy.errors import (
     UrlExpired,
     out_of_descriptors,
 )
-from vncproxy.tasks import Tasks
+from vncproxy.rfb.server_events import plain_slices
+from vncproxy.websocket.frame_intake import FrameIntake
+from vncproxy.websocket.frames import Slice
 from vncproxy.websocket.gateway_connection import GatewayConnection
 from vncproxy.websocket.intake import TakesIn
-from vncproxy.websocket.transport import ABNORMAL, CLOSE_TIMEOUT_S, TransportEnd, TransportReceiver
+from vncproxy.websocket.transport import (
+    ABNORMAL,
+    CLOSE_TIMEOUT_S,
+    BodyReceiver,
+    TransportEnd,
+    TransportReceiver,
+)
 
 NEXT_ADDRESS_AFTER_S = 0.25
 """Without an answer for so long the next address is tried beside. Source: RFC 8305, section 8."""
@@ -263,44 +270,49 @@ def _failure(
 class GatewayTransport(TakesIn):
     """One open WebSocket to the cloud."""
 
+    intake: FrameIntake
+
     def __init__(self, connection: GatewayConnection) -> None:
         """Own an open connection."""
         self._connection = connection
         self.intake = connection.intake
-        self._tasks = Tasks()
-        self._queue: deque[bytes] = deque()
-        self._queued_bytes = 0
-        self.sent_bytes = 0
-        self._work = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._receiver: TransportReceiver | None = None
         self._closing = False
+        self._drained: asyncio.Future[None] | None = None
         self._end: TransportEnd | None = None
+        self._handed_bytes = 0
         _watch_line(connection.transport.get_extra_info("socket"))
 
     @property
     def backlog_bytes(self) -> int:
         """Bytes not yet taken by the operating system."""
-        return self._queued_bytes + self._connection.transport.get_write_buffer_size()
+        return self._connection.transport.get_write_buffer_size()
 
-    def attach(self, receiver: TransportReceiver) -> None:
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes taken by the operating system, frames and all."""
+        return self._handed_bytes - self.backlog_bytes
+
+    def attach(self, receiver: TransportReceiver, body: BodyReceiver | None = None) -> None:
         """Start delivering."""
         self._receiver = receiver
         if self._end is not None:
             receiver.transport_ended(self._end)
             return
         self._connection.listen(self)
-        self._tasks.start(self._write(), "upstream-write")
+        self.intake.attach(receiver, body)
+        self.intake.resume()
 
-    def send(self, slices: Sequence[bytes]) -> None:
-        """Queue whole messages for the one writer."""
-        if self._closing or not slices:
+    def send(self, slices: Sequence[Slice]) -> None:
+        """Send whole messages, in one frame."""
+        if self._closing or not slices or self._connection.protocol.state is not State.OPEN:
+            # Of a connection that is going the intake tells the end, after what came before it.
             return
-        self._queue.extend(slices)
-        self._queued_bytes += sum(map(len, slices))
-        self._idle.clear()
-        self._work.set()
+        parts = plain_slices(slices)
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._handed_bytes += len(data)
+        self._connection.protocol.send_binary(data)
+        self._connection.send_data()
 
     async def close(self, reason: CloseReason | None = None) -> None:
         """Close properly, so that the cloud's one slot is free again.
@@ -308,11 +320,12 @@ class GatewayTransport(TakesIn):
         A gateway that takes nothing any more is dropped without a close frame.
         """
         self._closing = True
+        self.intake.discard()
         self.resume()
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await self._idle.wait()
+                    await self._all_taken()
                 # The library limits the wait for the answer, but not that for room to send.
                 async with asyncio.timeout(2 * CLOSE_TIMEOUT_S):
                     await self._connection.close(_NORMAL_CLOSE)
@@ -320,24 +333,34 @@ class GatewayTransport(TakesIn):
             self._connection.transport.abort()
         self._report(TransportEnd(Side.DAEMON, _NORMAL_CLOSE))
 
-    async def shut(self) -> None:
-        """End the tasks."""
-        await self._tasks.close()
+    async def _all_taken(self) -> None:
+        if self.backlog_bytes and self._end is None:
+            self._drained = asyncio.get_running_loop().create_future()
+            await self._drained
 
-    def gateway_sent(self, data: memoryview) -> int:
-        """A slice of the stream came."""
-        if self._receiver is None or self._end is not None or self._closing:
-            return len(data)
-        try:
-            return self._receiver.transport_received(data)
-        except Exception:
-            # A fault of whoever receives: the link can't go on.
-            self._fail()
-            return len(data)
+    def _no_longer_draining(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    async def shut(self) -> None:
+        """Drop the connection."""
+        self._connection.transport.abort()
+
+    def gateway_drained(self) -> None:
+        """The operating system has taken all that was sent."""
+        self._no_longer_draining()
+        if self._receiver is not None and self._end is None:
+            self._receiver.transport_drained()
 
     def gateway_flooded(self) -> None:
-        """It doesn't stop saying what means nothing."""
+        """It doesn't stop sending what means nothing."""
         self._report(TransportEnd(Side.CLOUD, flooded=True))
+
+    def gateway_failed(self) -> None:
+        """An exception of the receiver: the link can't go on."""
+        _log.exception("upstream.fault")
+        self._report(TransportEnd(Side.DAEMON))
+        self._connection.transport.abort()
 
     def gateway_ended(self) -> None:
         """The connection is closed or closing."""
@@ -353,42 +376,13 @@ class GatewayTransport(TakesIn):
         protocol = self._connection.protocol
         return protocol.close_sent is not None and protocol.close_rcvd is None
 
-    async def _write(self) -> None:
-        try:
-            while True:
-                await self._work.wait()
-                self._work.clear()
-                while self._queue:
-                    batch = b"".join(self._queue)
-                    self._queue.clear()
-                    # From here on the transport counts it.
-                    self._queued_bytes = 0
-                    await self._connection.send(batch)
-                    self.sent_bytes += len(batch)
-                self._idle.set()
-                if self._receiver is not None and self._end is None:
-                    self._receiver.transport_drained()
-        except ConnectionClosed:
-            # The reader reports the end, once it has delivered what came before it.
-            pass
-        except Exception:
-            self._fail()
-        finally:
-            self._idle.set()
-
-    def _fail(self) -> None:
-        """A fault of the daemon, being handled: the link can't go on."""
-        _log.exception("upstream.fault")
-        self._report(TransportEnd(Side.DAEMON))
-        self._connection.transport.abort()
-
     def _report(self, end: TransportEnd) -> None:
         if self._end is not None:
             return
         self._end = end
         self._closing = True
-        self._queue.clear()
-        self._queued_bytes = 0
+        self.intake.discard()
+        self._no_longer_draining()
         if self._receiver is not None:
             self._receiver.transport_ended(end)
 

@@ -185,10 +185,10 @@ class Intake:
             taken = self._take(portion)
             if self._over:
                 return
-            if taken < len(data):
-                held[0] = memoryview(data)[taken:]
-            else:
+            if taken == len(data):
                 held.popleft()
+            elif taken:
+                held[0] = memoryview(data)[taken:]
             if taken < len(portion):
                 # It has had enough for this turn.
                 self._left_bytes = 0

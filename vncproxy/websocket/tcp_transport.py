@@ -9,9 +9,17 @@ from typing import cast
 import structlog
 
 from vncproxy.errors import CloseReason, Side
+from vncproxy.rfb.server_events import plain_slices
+from vncproxy.websocket.frames import Slice
 from vncproxy.websocket.intake import Intake, TakesIn
 from vncproxy.websocket.peer_account import uid_behind
-from vncproxy.websocket.transport import ABNORMAL, CLOSE_TIMEOUT_S, TransportEnd, TransportReceiver
+from vncproxy.websocket.transport import (
+    ABNORMAL,
+    CLOSE_TIMEOUT_S,
+    BodyReceiver,
+    TransportEnd,
+    TransportReceiver,
+)
 
 _log = structlog.get_logger("vncproxy.native")
 
@@ -102,18 +110,18 @@ class TcpTransport(TakesIn, asyncio.Protocol):
         """Bytes taken by the operating system."""
         return self._queued_bytes - self.backlog_bytes
 
-    def attach(self, receiver: TransportReceiver) -> None:
+    def attach(self, receiver: TransportReceiver, body: BodyReceiver | None = None) -> None:
         """Start delivering."""
         self._receiver = receiver
         if self._end is not None:
             receiver.transport_ended(self._end)
         self.resume()
 
-    def send(self, slices: Sequence[bytes]) -> None:
+    def send(self, slices: Sequence[Slice]) -> None:
         """Write; asyncio queues what isn't taken at once."""
         if self._transport is not None and not self._transport.is_closing() and slices:
             self._queued_bytes += sum(map(len, slices))
-            self._transport.writelines(slices)
+            self._transport.writelines(plain_slices(slices))
 
     async def close(self, reason: CloseReason | None = None) -> None:
         """Close once what is queued has been taken; TCP has no words for a reason."""

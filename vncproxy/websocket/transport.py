@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vncproxy.errors import CloseReason, Side
+from vncproxy.websocket.frames import Slice
 
 ABNORMAL = 1006
 """No close frame came. Source: RFC 6455, section 7.1.5."""
@@ -58,6 +59,22 @@ class TransportReceiver(Protocol):
         """The transport is over; called once, nothing follows."""
 
 
+class BodyReceiver(Protocol):
+    """What a transport calls with a body that is only counted: the pixels of a Raw rectangle."""
+
+    @property
+    def body_bytes(self) -> int:
+        """So much of what comes next is part of such a body; 0: all has to be read."""
+
+    def transport_passed(self, slices: Sequence[Slice], size_bytes: int) -> None:
+        """The next of the body came.
+
+        Args:
+            slices: may be sent on as they are.
+            size_bytes: their length together, `body_bytes` or less.
+        """
+
+
 class Transport(Protocol):
     """One WebSocket or TCP connection."""
 
@@ -69,11 +86,16 @@ class Transport(Protocol):
     def sent_bytes(self) -> int:
         """Bytes that the operating system has taken since the start; grows while a peer reads."""
 
-    def attach(self, receiver: TransportReceiver) -> None:
-        """Start delivering to `receiver`, what came before and the end included; called once."""
+    def attach(self, receiver: TransportReceiver, body: BodyReceiver | None = None) -> None:
+        """Start delivering, what came before and the end included; called once.
 
-    def send(self, slices: Sequence[bytes]) -> None:
-        """Queue slices for sending, in order; after the end they are thrown away."""
+        Args:
+            receiver: gets all that comes.
+            body: gets in its place what it only counts, where that costs less.
+        """
+
+    def send(self, slices: Sequence[Slice]) -> None:
+        """Send slices, in order; after the end they are thrown away."""
 
     def pause(self) -> None:
         """Deliver nothing until `resume`, and stop reading."""

@@ -7,7 +7,9 @@ import struct
 from collections.abc import Callable, Sequence
 
 from vncproxy.errors import CloseReason, Side
-from vncproxy.websocket.transport import ABNORMAL, TransportEnd, TransportReceiver
+from vncproxy.rfb.server_events import plain_slices
+from vncproxy.websocket.frames import Slice
+from vncproxy.websocket.transport import ABNORMAL, BodyReceiver, TransportEnd, TransportReceiver
 
 PIXEL_FORMAT = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
 """What `vncproxy.rfb.pixel_format.PixelFormat()` is on the wire."""
@@ -43,16 +45,16 @@ class FakeTransport:
         """What the far end hasn't read."""
         return len(self._backlog)
 
-    def attach(self, receiver: TransportReceiver) -> None:
+    def attach(self, receiver: TransportReceiver, body: BodyReceiver | None = None) -> None:
         """Deliver to `receiver`."""
         assert self._receiver is None, "attached twice"
         self._receiver = receiver
 
-    def send(self, slices: Sequence[bytes]) -> None:
+    def send(self, slices: Sequence[Slice]) -> None:
         """To the far end, or to the backlog."""
         if self.closed or self._ended:
             return
-        self._backlog += b"".join(slices)
+        self._backlog += b"".join(plain_slices(slices))
         if not self.stuck:
             self._read(len(self._backlog))
 

@@ -26,7 +26,7 @@ from vncproxy.observe.metrics import Metrics
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.ledger import Booking, TooLong
 from vncproxy.throttle.memory import MemoryLedger
-from vncproxy.websocket.transport import Transport, TransportReceiver
+from vncproxy.websocket.transport import BodyReceiver, Transport, TransportReceiver
 
 TOKEN = "Dvh%2FIA%2BYc73gWO48"
 INSTANCE = ConsoleInstance(id="i-one", region="cn-test", alias="one")
@@ -144,9 +144,9 @@ class GatewayTransport(FakeTransport):
         self._first = first
         self._notes = notes
 
-    def attach(self, receiver: TransportReceiver) -> None:
+    def attach(self, receiver: TransportReceiver, body: BodyReceiver | None = None) -> None:
         """Greet."""
-        super().attach(receiver)
+        super().attach(receiver, body)
         if self._first:
             asyncio.get_running_loop().call_soon(self.deliver, self._first)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
 import pytest
 
@@ -20,8 +20,16 @@ from vncproxy.console.link import Link, Outcome
 from vncproxy.errors import Side, UpstreamLost, UpstreamProtocolError, VncPasswordError
 from vncproxy.rfb.handshake_events import PasswordNeeded, Ready, UnknownSecurity
 from vncproxy.rfb.pixel_format import PixelFormat
-from vncproxy.rfb.server_events import BellRung, RawEnded, ServerEvent, StreamBroken
+from vncproxy.rfb.server_events import (
+    BellRung,
+    RawEnded,
+    RawReceived,
+    ServerEvent,
+    StreamBroken,
+    plain_slices,
+)
 from vncproxy.rfb.vnc_auth import response
+from vncproxy.websocket.frames import Slice
 from vncproxy.websocket.transport import TransportEnd
 
 CHALLENGE = bytes(range(16))
@@ -40,6 +48,10 @@ class Host:
         """Messages."""
         self.told += events
         return False
+
+    def link_passed(self, link: Link, slices: Sequence[Slice], size_bytes: int) -> None:
+        """Pixels."""
+        self.told.append(RawReceived(b"".join(plain_slices(slices))))
 
     def link_opaque(self, link: Link, data: bytes) -> None:
         """Bytes."""

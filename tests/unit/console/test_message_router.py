@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -37,6 +37,7 @@ from vncproxy.rfb.held_input import HeldInput
 from vncproxy.rfb.keepalive import Keepalive, KeepaliveClass, KeepaliveMemory
 from vncproxy.rfb.liveness import FIRST_QUIET_S, Liveness
 from vncproxy.rfb.server_events import ServerEvent
+from vncproxy.websocket.frames import Slice
 from vncproxy.websocket.transport import TransportEnd
 
 INTERVAL_S, QUIET_S, ANSWER_TIMEOUT_S = 20.0, 60.0, 15.0
@@ -161,6 +162,10 @@ class House:
         except UpstreamProtocolError as fault:
             self.faults.append(fault)
             return False
+
+    def link_passed(self, link: Link, slices: Sequence[Slice], size_bytes: int) -> None:
+        """Pixels."""
+        self.router.link_passed(slices, size_bytes)
 
     def link_opaque(self, link: Link, data: bytes) -> None:
         """Never."""

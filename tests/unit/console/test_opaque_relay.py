@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -15,6 +15,7 @@ from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.rfb.client_events import ClientEvent
 from vncproxy.rfb.handshake_events import UnknownSecurity
 from vncproxy.rfb.server_events import ServerEvent
+from vncproxy.websocket.frames import Slice
 from vncproxy.websocket.transport import TransportEnd
 
 TYPES = b"\x01\x13"
@@ -54,6 +55,10 @@ class Setup:
 
     def link_said(self, link: Link, events: list[ServerEvent]) -> bool:
         """Never: nothing is parsed."""
+        raise AssertionError
+
+    def link_passed(self, link: Link, slices: Sequence[Slice], size_bytes: int) -> None:
+        """Pixels."""
         raise AssertionError
 
     def link_opaque(self, link: Link, data: bytes) -> None:

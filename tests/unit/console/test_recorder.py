@@ -26,6 +26,7 @@ from vncproxy.rfb.server_events import (
     ServerEvent,
     UpdateEnded,
     UpdateStarted,
+    plain_slices,
 )
 from vncproxy.rfb.viewer_messages import desktop_size, server_init
 
@@ -337,7 +338,7 @@ def test_what_is_heard_and_what_is_not() -> None:
     console.shared_screen.upstream(CutTextReceived(b"\x03\0\0\0\0\0\0\6secret"))
     assert console.reel.news() == ["1000 LIVE"]
     assert console.reel.data[-1] == b"\x02"
-    assert b"".join(console.viewer.take(console.now)).endswith(b"secret")
+    assert b"".join(plain_slices(console.viewer.take(console.now))).endswith(b"secret")
     refused = RectangleReceived(1, 1, SIDE, SIDE, enc.EXTENDED_DESKTOP_SIZE, bytes(4))
     console.update(refused)
     assert console.reel.news() == []

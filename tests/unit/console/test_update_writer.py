@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.decoder import Decoder
 from vncproxy.console.update_writer import EMPTY_RECTANGLE, MAX_WAITING_BYTES, UpdateWriter
 from vncproxy.rfb.encodings import RAW
+from vncproxy.rfb.server_events import plain_slices
 from vncproxy.rfb.viewer_messages import desktop_size, framebuffer_update, rectangle_header
 
 SIDE = 8
@@ -33,7 +34,7 @@ class Line:
 
     def look(self) -> Decoder:
         """What the viewer sees; it stands between messages."""
-        self.decoder.feed(b"".join(self.writer.take()))
+        self.decoder.feed(b"".join(plain_slices(self.writer.take())))
         assert self.decoder.at_boundary
         return self.decoder
 
@@ -67,12 +68,12 @@ def test_an_update_that_is_counted_first_is_held_within_bounds() -> None:
         line.writer.put(pixel(x))
         line.writer.end_rectangle()
     line.writer.start_raw(rectangle_header(0, 1, 8, 1, RAW), 32)
-    line.writer.raw(bytes(29))
-    sent = b"".join(line.writer.take())
+    line.writer.raw((bytes(29),), len(bytes(29)))
+    sent = b"".join(plain_slices(line.writer.take()))
     line.decoder.feed(sent)
     assert line.decoder.updates == 1
     assert not line.decoder.at_boundary
-    line.writer.raw(bytes(3))
+    line.writer.raw((bytes(3),), len(bytes(3)))
     assert line.writer.raw_bytes == 32
     line.writer.end_rectangle()
     line.writer.put(pixel(5))
@@ -89,7 +90,7 @@ def test_of_what_is_still_held_nothing_is_made_up() -> None:
     line.writer.put(pixel(0))
     line.writer.end_rectangle()
     line.writer.start_raw(rectangle_header(0, 1, 8, 1, RAW), 32)
-    line.writer.raw(bytes(20))
+    line.writer.raw((bytes(20),), len(bytes(20)))
     line.writer.lose()
     assert not line.writer.is_filling
     assert line.look().updates == 1
@@ -101,10 +102,10 @@ def test_a_cut_keeps_the_rectangle_under_way() -> None:
     line = Line()
     line.writer.begin(3, last_rect=False)
     line.writer.start_raw(rectangle_header(0, 1, 8, 1, RAW), 32)
-    line.writer.raw(bytes(20))
+    line.writer.raw((bytes(20),), len(bytes(20)))
     line.writer.cut()
     line.writer.message(b"\x96")
-    line.writer.raw(b"\x07" * 12)
+    line.writer.raw((b"\x07" * 12,), len(b"\x07" * 12))
     line.writer.end_rectangle()
     line.writer.put(pixel(5))
     assert line.look().messages[150] == 1

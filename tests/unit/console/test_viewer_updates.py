@@ -16,7 +16,7 @@ from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import viewer_messages
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.pixel_order import PixelOrder
-from vncproxy.rfb.server_events import RawStarted, RectangleReceived
+from vncproxy.rfb.server_events import RawStarted, RectangleReceived, plain_slices
 from vncproxy.rfb.tight import layout
 from vncproxy.rfb.tight_streams import StatelessTight
 
@@ -62,7 +62,7 @@ class Seen:
 
     def look(self) -> Decoder:
         """What the viewer sees now; each time it stands between messages."""
-        self.decoder.feed(b"".join(self.screen.take(0.0)))
+        self.decoder.feed(b"".join(plain_slices(self.screen.take(0.0))))
         assert self.decoder.at_boundary
         return self.decoder
 
@@ -220,10 +220,10 @@ def test_pixels_of_raw_leave_as_they_come() -> None:
     """Long before the rectangle is whole, and in one update all the same."""
     viewer = Seen(*USUAL)
     begin_raw(viewer)
-    sent = b"".join(viewer.screen.take(0.0))
+    sent = b"".join(plain_slices(viewer.screen.take(0.0)))
     for at in range(0, ALL_RAW.size_bytes, 1111):
         pixels = bytes((7,)) * min(1111, ALL_RAW.size_bytes - at)
-        viewer.screen.raw(pixels)
+        viewer.screen.raw((pixels,), len(pixels))
         assert viewer.screen.take(0.0) == [pixels]
         sent += pixels
     assert not viewer.screen.synced
@@ -243,13 +243,13 @@ def test_pixels_of_raw_in_another_order() -> None:
     begin_raw(viewer, start)
     pixels = b"abc0def1ghi2jkl3mno4"
     for first, end in ((0, 1), (1, 7), (7, 8), (8, 11)):
-        viewer.screen.raw(pixels[first:end])
+        viewer.screen.raw((pixels[first:end],), len(pixels[first:end]))
     # In the middle of it another order is asked for; this rectangle keeps the old one.
     viewer.screen.reorder(None)
-    viewer.screen.raw(pixels[11:])
+    viewer.screen.raw((pixels[11:],), len(pixels[11:]))
     viewer.screen.raw_ended(start)
     viewer.screen.update_ended()
-    assert b"".join(viewer.screen.take(0.0)).endswith(b"cba0fed1ihg2lkj3onm4")
+    assert b"".join(plain_slices(viewer.screen.take(0.0))).endswith(b"cba0fed1ihg2lkj3onm4")
 
 
 def test_a_request_in_the_middle_of_an_update_is_for_the_next() -> None:
@@ -257,7 +257,7 @@ def test_a_request_in_the_middle_of_an_update_is_for_the_next() -> None:
     viewer = Seen(*USUAL)
     begin_raw(viewer)
     viewer.ask()
-    viewer.screen.raw(FULL.data)
+    viewer.screen.raw((FULL.data,), len(FULL.data))
     viewer.screen.raw_ended(ALL_RAW)
     viewer.screen.update_ended()
     assert viewer.screen.wants
@@ -286,7 +286,7 @@ def test_an_open_count(knows_last_rect: bool) -> None:
     viewer.screen.update_started(None)
     half = raw(0, 0, WIDTH, 20)
     viewer.screen.rectangle(half, half.message_bytes, None)
-    viewer.decoder.feed(b"".join(viewer.screen.take(0.0)))
+    viewer.decoder.feed(b"".join(plain_slices(viewer.screen.take(0.0))))
     assert viewer.decoder.at_boundary is not knows_last_rect
     rest = raw(0, 20, WIDTH, HEIGHT - 20)
     viewer.screen.rectangle(rest, rest.message_bytes, None)
@@ -324,10 +324,10 @@ def test_what_comes_within_an_update_waits_for_its_end() -> None:
     viewer.screen.fence_asked(1 << 31, b"mark")
     viewer.memory.take(RectangleReceived(0, 0, 1, 1, enc.CURSOR, bytes(5)))
     viewer.screen.introduce()
-    viewer.decoder.feed(b"".join(viewer.screen.take(0.0)))
+    viewer.decoder.feed(b"".join(plain_slices(viewer.screen.take(0.0))))
     assert viewer.screen.probe(5.0) == []
     assert viewer.decoder.messages[2] == 0
-    viewer.screen.raw(FULL.data)
+    viewer.screen.raw((FULL.data,), len(FULL.data))
     viewer.screen.raw_ended(ALL_RAW)
     viewer.screen.update_ended()
     assert viewer.look().messages[2] == 1
@@ -384,7 +384,7 @@ def test_another_link_begins_each_stream_anew() -> None:
         rect, part = server.rectangle(grey)
         viewer.ask()
         viewer.update(rect, tight=part)
-        sent = b"".join(viewer.screen.take(0.0))
+        sent = b"".join(plain_slices(viewer.screen.take(0.0)))
         controls.append(sent[4 + 12])
         viewer.decoder.feed(sent)
         assert (viewer.decoder.frame == grey).all()
@@ -404,7 +404,7 @@ def test_who_was_out_of_step_is_in_step_on_another_link() -> None:
     viewer.update(rect, tight=part)
     sent = viewer.screen.take(0.0)
     assert rect.message_bytes in sent
-    viewer.decoder.feed(b"".join(sent))
+    viewer.decoder.feed(b"".join(plain_slices(sent)))
     assert (viewer.decoder.frame == 8).all()
 
 
@@ -438,8 +438,8 @@ def test_a_link_that_breaks_within_raw(count: int | None, last_rect: bool, had: 
     """Pixels that won't come are made up, and are known to be missing."""
     viewer = Seen(*USUAL, *((enc.LAST_RECT,) if last_rect else ()))
     begin_raw(viewer, count=count)
-    viewer.screen.raw(FULL.data[:had])
-    viewer.decoder.feed(b"".join(viewer.screen.take(0.0)))
+    viewer.screen.raw((FULL.data[:had],), len(FULL.data[:had]))
+    viewer.decoder.feed(b"".join(plain_slices(viewer.screen.take(0.0))))
     viewer.screen.link_lost()
     assert viewer.look().updates == (count is not None or last_rect)
     assert viewer.screen.missing == (0, 0, WIDTH, HEIGHT)
@@ -478,12 +478,12 @@ def test_of_raw_so_much_is_passed_on_to_a_viewer_that_is_behind() -> None:
     viewer.screen.set_encodings(USUAL, 0.0)
     viewer.ask(incremental=False)
     begin_raw(viewer)
-    viewer.screen.raw(FULL.data[:4000])
+    viewer.screen.raw((FULL.data[:4000],), len(FULL.data[:4000]))
     viewer.screen.fall_behind()
     for at in range(4000, len(FULL.data), 1000):
-        viewer.screen.raw(FULL.data[at : at + 1000])
+        viewer.screen.raw((FULL.data[at : at + 1000],), len(FULL.data[at : at + 1000]))
         viewer.screen.fall_behind()
-    sent = b"".join(viewer.screen.take(0.0, room=False))
+    sent = b"".join(plain_slices(viewer.screen.take(0.0, room=False)))
     assert len(sent) == 4 + 12 + 7000
     viewer.screen.raw_ended(ALL_RAW)
     viewer.screen.update_ended()
@@ -733,10 +733,10 @@ def test_updates_that_are_pending_precede_the_end_of_continuous_ones() -> None:
     sent = viewer.screen.take(0.0)
     end = sent.index(bytes((END,)))
     assert strip.message_bytes in sent[:end]
-    assert {message[0] for message in sent[end + 1 :]} <= {FENCE_MESSAGE}
+    assert {bytes(message)[0] for message in plain_slices(sent[end + 1 :])} <= {FENCE_MESSAGE}
     viewer.screen.rectangle(FULL, FULL.message_bytes, None)
     viewer.screen.update_ended()
-    viewer.decoder.feed(b"".join(sent))
+    viewer.decoder.feed(b"".join(plain_slices(sent)))
     assert viewer.look().updates == 1
     assert viewer.screen.missing is not None
 

@@ -1,4 +1,4 @@
-"""The walk through a WebSocket server's frames."""
+"""The frames of a peer, and our own."""
 
 from __future__ import annotations
 
@@ -9,22 +9,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
-from vncproxy.websocket.frames import Broken, Control, FrameWalker, Payload, Piece
+from vncproxy.rfb.server_events import plain_slices
+from vncproxy.websocket.frames import (
+    OWN_FRAME_BYTES,
+    Broken,
+    Control,
+    FrameReader,
+    Piece,
+    Slice,
+    WholeFrames,
+    framed,
+)
 
 
-def frame(opcode: int, data: bytes, fin: bool = True) -> bytes:
-    """A frame as the websockets library writes it for a server."""
-    return Frame(Opcode(opcode), data, fin).serialize(mask=False)
+def frame(opcode: int, data: bytes, fin: bool = True, mask: bool = False) -> bytes:
+    """A frame as the websockets library writes it, for a server unless there is a mask."""
+    return Frame(Opcode(opcode), data, fin).serialize(mask=mask)
 
 
-def walk(walker: FrameWalker, pieces: list[bytes]) -> list[Piece]:
+def read(reader: FrameReader, pieces: list[bytes]) -> list[Piece]:
     """All that comes out."""
-    return [piece for data in pieces for piece in walker.feed(data)]
+    found: list[Piece] = []
+    for data in pieces:
+        view, at = memoryview(data), 0
+        while at < len(view):
+            at, piece = reader.next(view, at)
+            if piece is not None:
+                found.append(piece)
+    return found
 
 
 def payload(pieces: list[Piece]) -> bytes:
     """What the binary frames hold."""
-    return b"".join(bytes(piece.data) for piece in pieces if isinstance(piece, Payload))
+    return b"".join(bytes(piece) for piece in pieces if isinstance(piece, bytes | memoryview))
 
 
 def cut(data: bytes, at: list[int]) -> list[bytes]:
@@ -40,29 +57,31 @@ CONTROLS = st.tuples(st.sampled_from([9, 10]), st.binary(max_size=125))
 @given(
     st.lists(st.tuples(FRAGMENTS, st.lists(CONTROLS, max_size=2)), max_size=5),
     st.lists(st.integers(0, 5000), max_size=12),
+    st.booleans(),
 )
 def test_any_split_gives_the_same(
-    messages: list[tuple[list[bytes], list[tuple[int, bytes]]]], at: list[int]
+    messages: list[tuple[list[bytes], list[tuple[int, bytes]]]], at: list[int], masked: bool
 ) -> None:
     """However frames are cut, their payload and the control frames between them come out."""
     stream, wanted, controls = b"", b"", []
     for fragments, between in messages:
         for number, data in enumerate(fragments):
-            stream += frame(2 if number == 0 else 0, data, fin=number == len(fragments) - 1)
+            fin = number == len(fragments) - 1
+            stream += frame(2 if number == 0 else 0, data, fin=fin, mask=masked)
             wanted += data
             for opcode, body in between:
-                controls.append(frame(opcode, body))
-                stream += controls[-1]
-    pieces = walk(FrameWalker(), cut(stream, at))
+                controls.append(Control(Opcode(opcode), body))
+                stream += frame(opcode, body, mask=masked)
+    pieces = read(FrameReader(masked=masked), cut(stream, at))
     assert payload(pieces) == wanted
-    assert [piece.frame for piece in pieces if isinstance(piece, Control)] == controls
+    assert [piece for piece in pieces if isinstance(piece, Control)] == controls
     assert not any(isinstance(piece, Broken) for piece in pieces)
 
 
-@given(st.lists(st.binary(max_size=200), max_size=8))
-def test_rubbish_never_raises(data: list[bytes]) -> None:
+@given(st.lists(st.binary(max_size=200), max_size=8), st.booleans())
+def test_rubbish_never_raises(data: list[bytes], masked: bool) -> None:
     """Any bytes give pieces, and nothing follows a broken one."""
-    pieces = walk(FrameWalker(), data)
+    pieces = read(FrameReader(masked=masked), data)
     broken = [n for n, piece in enumerate(pieces) if isinstance(piece, Broken)]
     assert broken in ([], [len(pieces) - 1])
 
@@ -84,7 +103,7 @@ def test_rubbish_never_raises(data: list[bytes]) -> None:
 )
 def test_broken_rules(stream: bytes) -> None:
     """Reserved bits, masks, unknown opcodes, bad control frames, text and disorder end the walk."""
-    pieces = walk(FrameWalker(), [stream, frame(2, b"more")])
+    pieces = read(FrameReader(), [stream, frame(2, b"more")])
     assert isinstance(pieces[-1], Broken)
     assert payload(pieces) in (b"", b"a")
 
@@ -111,22 +130,117 @@ def test_a_malformed_close_is_a_close(close: bytes, inside: bytes) -> None:
     """However it is cut; and nothing after it counts, not even what is broken."""
     for at in range(len(close) + 1):
         stream = inside + close[:at], close[at:] + frame(2, b"late") + b"\xff\xff"
-        pieces = walk(FrameWalker(), [*stream, frame(1, b"later")])
+        pieces = read(FrameReader(), [*stream, frame(1, b"later")])
         assert payload(pieces) == (b"a" if inside else b"")
-        assert pieces[-1] == Control(b"\x88\x00")
+        assert pieces[-1] == Control(Opcode.CLOSE, b"")
         assert sum(isinstance(piece, Control) for piece in pieces) == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"\x03\xe8", b"\x03\xf3why", b"\x13\x87" + b"x" * 123])
 def test_a_proper_close_comes_out_as_it_is(body: bytes) -> None:
     """With its code and its words."""
-    pieces = walk(FrameWalker(), [frame(8, body) + frame(2, b"late")])
-    assert pieces == [Control(frame(8, body))]
+    pieces = read(FrameReader(), [frame(8, body) + frame(2, b"late")])
+    assert pieces == [Control(Opcode.CLOSE, body)]
 
 
 def test_large_lengths() -> None:
     """16- and 64-bit lengths are understood."""
     for size in (126, 65535, 65536):
-        pieces = walk(FrameWalker(), [frame(2, bytes(size)), frame(8, b"")])
+        pieces = read(FrameReader(), [frame(2, bytes(size)), frame(8, b"")])
         assert len(payload(pieces)) == size
         assert isinstance(pieces[-1], Control)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        frame(2, b"not masked"),
+        frame(9, b""),
+        frame(8, b"\x03\xe8"),
+        b"\xc2\x80" + bytes(4),
+        b"\x81\x84" + bytes(4) + b"text",
+        b"\x82\xfe\x00\x0b" + bytes(4),
+        b"\x02\x86" + bytes(10) + b"\x80\x85" + bytes(9),
+    ],
+)
+def test_broken_rules_of_a_client(stream: bytes) -> None:
+    """No mask, reserved bits, text, and messages over the limit, in one frame or in several."""
+    pieces = read(FrameReader(masked=True, max_message_bytes=10), [stream])
+    assert isinstance(pieces[-1], Broken)
+    assert payload(pieces) in (b"", bytes(6))
+
+
+def test_a_message_of_just_the_limit() -> None:
+    """It is taken, and the next one begins anew."""
+    stream = frame(2, bytes(4), fin=False, mask=True) + frame(0, bytes(6), mask=True)
+    pieces = read(FrameReader(masked=True, max_message_bytes=10), [stream * 2])
+    assert payload(pieces) == bytes(20)
+
+
+SIZES = st.one_of(st.integers(1, 300), st.sampled_from([125, 126, 65535, 65536]))
+
+
+@given(
+    st.lists(st.tuples(SIZES, st.integers(1, 5)), max_size=6),
+    st.integers(0, 4000),
+    st.integers(0, 12),
+    st.binary(max_size=20),
+    st.booleans(),
+)
+def test_whole_frames_go_past(
+    sizes: list[tuple[int, int]], most_bytes: int, most_frames: int, tail: bytes, view: bool
+) -> None:
+    """As many as fit in what is asked for, never one that is cut, and none in another's place."""
+    contents = [bytes([number % 251]) * size for number, (size, times) in enumerate(sizes)
+                for _ in range(times)]  # fmt: skip
+    stream = b"".join(frame(2, content) for content in contents) + tail
+    data = memoryview(stream) if view else stream
+    reader = FrameReader()
+    at, size = reader.whole(data, 0, most_bytes, most_frames)
+    frames = WholeFrames(memoryview(stream)[:at], size)
+    passed = b"".join(frames.slices())
+    assert len(frames) == len(passed) == size <= most_bytes
+    assert b"".join(contents).startswith(passed) or tail
+    assert reader.work <= most_frames
+    # The next frame, if there is one, wouldn't have fitted.
+    count = len(frames.slices())
+    if count < len(contents):
+        assert passed == b"".join(contents[:count])
+        assert count == most_frames or size + len(contents[count]) > most_bytes
+    # What follows is read as if nothing had gone past.
+    rest = read(reader, [stream[at:]])
+    assert payload(rest).startswith(b"".join(contents[count:]))
+
+
+def test_nothing_goes_past_amid_a_frame() -> None:
+    """Nor amid a header, a fragmented message, or where the next frame isn't one of ours."""
+    whole = frame(2, b"abc")
+    for first in (whole[:1], whole[:4], frame(2, b"ab", fin=False)):
+        reader = FrameReader()
+        read(reader, [first])
+        assert reader.whole(whole, 0, 100, 100) == (0, 0)
+    for other in (frame(9, b""), frame(2, b""), b"\x82\x81abcd1", frame(2, b"x", fin=False)):
+        assert FrameReader().whole(other, 0, 100, 100) == (0, 0)
+
+
+SLICES = st.one_of(
+    st.binary(max_size=300),
+    st.integers(OWN_FRAME_BYTES - 2, 2 * OWN_FRAME_BYTES + 2).map(bytes),
+    st.lists(st.binary(min_size=1, max_size=200), min_size=1, max_size=3),
+)
+
+
+@given(st.lists(SLICES, max_size=6))
+def test_what_is_sent_is_framed(parts: list[bytes | list[bytes]]) -> None:
+    """Any slices and whole frames, in order, in frames of bounded size that any reader takes."""
+    slices: list[Slice] = []
+    for part in parts:
+        if isinstance(part, bytes):
+            slices.append(part)
+        else:
+            wire = b"".join(frame(2, content) for content in part)
+            slices.append(WholeFrames(memoryview(wire), sum(map(len, part))))
+    stream = b"".join(framed(slices))
+    reader = FrameReader()
+    assert payload(read(reader, [stream])) == b"".join(plain_slices(slices))
+    assert not reader.take_idle_work(), "no empty frames"

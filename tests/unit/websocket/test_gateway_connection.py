@@ -15,6 +15,7 @@ from websockets.frames import Frame, Opcode
 from tests.unit.console.fakes import until
 from tests.unit.websocket.test_frames import MALFORMED
 from vncproxy.websocket.gateway_connection import GatewayConnection
+from vncproxy.websocket.transport import TransportEnd
 
 pytestmark = pytest.mark.sockets
 
@@ -35,11 +36,33 @@ class Listener:
         self.data = b""
         self.ended = 0
 
-    def gateway_sent(self, data: memoryview) -> int:
+    def listen(self, connection: GatewayConnection) -> None:
+        """From now on."""
+        connection.listen(self)
+        connection.intake.attach(self)
+        connection.intake.resume()
+
+    def transport_received(self, data: bytes | memoryview) -> int:
         """A slice."""
         assert not self.ended, "nothing follows the end"
         self.data += data
         return len(data)
+
+    def transport_drained(self) -> None:
+        """Never here."""
+        raise AssertionError
+
+    def transport_ended(self, end: TransportEnd) -> None:
+        """Never here: the connection tells its listener."""
+        raise AssertionError
+
+    def gateway_drained(self) -> None:
+        """Never here."""
+        raise AssertionError
+
+    def gateway_failed(self) -> None:
+        """Never here."""
+        raise AssertionError
 
     def gateway_flooded(self) -> None:
         """Never here."""
@@ -96,7 +119,7 @@ async def test_what_comes_with_the_handshake_waits_for_the_listener() -> None:
         connection = await opened(address)
         await asyncio.sleep(0.05)
         listener = Listener()
-        connection.listen(listener)
+        listener.listen(connection)
         await until(lambda: listener.data == b"first second")
         go.set()
         await until(lambda: listener.ended)
@@ -117,7 +140,7 @@ async def test_a_pause_holds_back_what_was_read() -> None:
     async with gateway(b"", then) as address:
         connection = await opened(address)
         listener = Listener()
-        connection.listen(listener)
+        listener.listen(connection)
         await asyncio.sleep(0)
         connection.intake.pause()
         go.set()
@@ -142,7 +165,7 @@ async def test_pings_are_answered_by_the_library() -> None:
     async with gateway(b"", then) as address:
         connection = await opened(address)
         listener = Listener()
-        connection.listen(listener)
+        listener.listen(connection)
         async with asyncio.timeout(WAIT_S):
             pong = await answered
         assert pong[0] == 0x8A
@@ -162,7 +185,7 @@ async def test_broken_frames_end_it_with_the_librarys_word() -> None:
     async with gateway(frame(b"good") + frame(b"text", 1), then) as address:
         connection = await opened(address)
         listener = Listener()
-        connection.listen(listener)
+        listener.listen(connection)
         await until(lambda: listener.ended)
         assert listener.data == b"good"
         sent = connection.protocol.close_sent
@@ -183,7 +206,7 @@ async def test_a_malformed_goodbye_is_answered_and_no_breach(close: bytes) -> No
     async with gateway(stream, then) as address:
         connection = await opened(address)
         listener = Listener()
-        connection.listen(listener)
+        listener.listen(connection)
         await until(lambda: listener.ended)
         assert listener.data == b"good"
         received = connection.protocol.close_rcvd

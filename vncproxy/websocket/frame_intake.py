@@ -1,0 +1,174 @@
+"""What one peer sends by WebSocket: its frames are opened on the way to the receiver.
+
+The one loop that every byte of the screen goes through. What the receiver only counts, the pixels
+of a Raw rectangle, goes past as whole frames, thousands for one call; the rest comes in slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vncproxy.websocket.frames import Broken, Control, FrameReader, Slice, WholeFrames
+from vncproxy.websocket.intake import TURN_BYTES, Buffer, Intake
+from vncproxy.websocket.transport import BodyReceiver, TransportReceiver
+
+TURN_FRAMES = 512
+"""So many frames are opened in a turn of the event loop; see `FrameReader.work`."""
+PASSED_BYTES = 512 * 1024
+"""So much is taken in a turn at most, if all but `TURN_BYTES` of it are only counted."""
+_JOINED_BYTES = 8 * 1024
+"""Small frames are joined up to this: that costs less than each of them further on."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameListener:
+    """Who acts on what isn't content.
+
+    Args:
+        read: starts or stops reading from the peer.
+        control: a control frame came.
+        broken: the peer broke the rules of WebSocket; nothing follows.
+        flooded: as of `Intake`.
+        failed: called while an exception of the receiver is handled.
+    """
+
+    read: Callable[[bool], None]
+    control: Callable[[Control], None]
+    broken: Callable[[Broken], None]
+    flooded: Callable[[], None]
+    failed: Callable[[], None]
+
+
+class FrameIntake(Intake):
+    """One peer's input, from the byte after its HTTP head on."""
+
+    def __init__(self, frames: FrameReader, listener: FrameListener) -> None:
+        """Nothing is given before `attach` and the first `resume`."""
+        super().__init__(self._open, listener.read, listener.flooded, PASSED_BYTES)
+        self._frames = frames
+        self._listener = listener
+        self._receiver: TransportReceiver | None = None
+        self._body: BodyReceiver | None = None
+        self._left: Buffer = b""
+        self._room_bytes = TURN_BYTES
+        self._most_work = TURN_FRAMES
+
+    def attach(self, receiver: TransportReceiver, body: BodyReceiver | None = None) -> None:
+        """Give to `receiver` from the next `resume` on.
+
+        Args:
+            receiver: gets what frames hold.
+            body: gets whole frames of what it only counts.
+        """
+        self._receiver, self._body = receiver, body
+
+    def discard(self) -> None:
+        """Give nothing any more; control frames are acted on as before."""
+        self._receiver = self._body = None
+        self._left = b""
+
+    def _turn(self) -> None:
+        self._room_bytes = TURN_BYTES
+        self._most_work = self._frames.work + TURN_FRAMES
+        super()._turn()
+
+    def _open(self, data: Buffer) -> int:
+        """Open as many frames as a turn goes for; how many bytes of `data` were taken."""
+        if self._left or not data:
+            self._go_on()
+            return 0
+        frames, view = self._frames, memoryview(data)
+        at, end = 0, len(view)
+        most_work = self._most_work
+        while at < end and frames.work < most_work and not self.paused:
+            if self._body is not None and (body_bytes := self._body.body_bytes):
+                at = self._pass(self._body, body_bytes, data, at)
+                if self._left:
+                    break
+                continue
+            if self._room_bytes <= 0:
+                break
+            slices: list[Buffer] = []
+            size = 0
+            while at < end and frames.work < most_work and size < _JOINED_BYTES:
+                at, piece = frames.next(view, at)
+                if isinstance(piece, bytes | memoryview):
+                    slices.append(piece)
+                    size += len(piece)
+                else:
+                    self._act_on(piece)
+            if slices:
+                self._hand_over(slices[0] if len(slices) == 1 else b"".join(slices))
+                if self._left:
+                    break
+        self.waste(frames.take_idle_work())
+        return at
+
+    def _pass(self, body: BodyReceiver, body_bytes: int, data: Buffer, at: int) -> int:
+        """Let past what is part of a body, in one call; where it ends in `data`."""
+        frames, view, end = self._frames, memoryview(data), len(data)
+        slices: list[Slice] = []
+        rest = body_bytes
+        while at < end and rest and frames.work < self._most_work:
+            stop, size = frames.whole(data, at, rest, self._most_work - frames.work)
+            if size:
+                slices.append(WholeFrames(view[at:stop], size))
+                at = stop
+                rest -= size
+                continue
+            # One that is cut by the end of what was read, or goes on beyond the body.
+            at, piece = frames.next(view, at)
+            if not isinstance(piece, bytes | memoryview):
+                self._act_on(piece)
+            elif len(piece) <= rest:
+                slices.append(piece)
+                rest -= len(piece)
+            else:
+                slices.append(piece[:rest])
+                self._let_past(body, slices, body_bytes)
+                self._hand_over(piece[rest:])
+                return at
+        if slices:
+            self._let_past(body, slices, body_bytes - rest)
+        return at
+
+    def _act_on(self, piece: Control | Broken | None) -> None:
+        if isinstance(piece, Control):
+            self._listener.control(piece)
+        elif piece is not None:
+            self._listener.broken(piece)
+
+    def _hand_over(self, data: Buffer) -> None:
+        """Hand over content, as much as a turn goes for; the rest comes at the next one."""
+        if self._receiver is None:
+            return
+        room = max(0, self._room_bytes)
+        portion = data if len(data) <= room else memoryview(data)[:room]
+        try:
+            taken = self._receiver.transport_received(portion)
+        except Exception:
+            self._listener.failed()
+            return
+        self._room_bytes -= taken
+        if taken < len(data):
+            self._left = memoryview(data)[taken:]
+            self.again()
+
+    def _go_on(self) -> None:
+        """Hand over what was left at the last turn; the receiver may have work left without it."""
+        data, self._left = self._left, b""
+        if self._body is not None and (body_bytes := self._body.body_bytes):
+            pixels = data[:body_bytes]
+            if pixels:
+                self._let_past(self._body, [pixels], len(pixels))
+            data = data[len(pixels) :]
+            if not data:
+                return
+        self._hand_over(data)
+
+    def _let_past(self, body: BodyReceiver, slices: list[Slice], size_bytes: int) -> None:
+        try:
+            body.transport_passed(slices, size_bytes)
+        except Exception:
+            self._listener.failed()
