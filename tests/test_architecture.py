@@ -41,7 +41,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "service": _BELOW_WEB | {"", "web"},
     "app": _BELOW_APP,
     "commands": _BELOW_APP | {"app"},
-    "cli": frozenset({"", "commands", "app", "errors", "observe", "config", "simulator"}),
+    "cli": frozenset({"", "commands", "errors"}),
     "__main__": frozenset({"cli"}),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from pathlib import Path
 from typing import cast
@@ -9,6 +10,7 @@ from typing import cast
 import pytest
 
 from vncproxy.audit.record import Event
+from vncproxy.cli import parser
 from vncproxy.errors import CloseCode
 from vncproxy.observe.metrics import Metrics
 from vncproxy.web.context import Behind
@@ -93,6 +95,48 @@ def test_both_languages_say_the_same() -> None:
     assert [re.findall(r"`[^`]+`", row) for row in rows[0]] == [
         re.findall(r"`[^`]+`", row) for row in rows[1]
     ]
+
+
+def commands_of(made: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parsers of all commands by their words; where a command has acts, each of them."""
+    found: dict[str, argparse.ArgumentParser] = {}
+    for action in made._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, inner in action.choices.items():
+                acts = commands_of(inner)
+                found |= {f"{name} {act}": one for act, one in acts.items()} or {name: inner}
+    return found
+
+
+def rows_of_commands(name: str) -> list[tuple[list[str], str]]:
+    """The table of commands: those of each row by their words, and the whole row."""
+    rows: list[tuple[list[str], str]] = []
+    for row in re.findall(r"^\| `vncproxy .+\|$", text_of(name), re.MULTILINE):
+        usages = re.findall(r"`([^`]+)`", row.split(" | ")[0])
+        words: list[str] = []
+        for usage in usages:
+            typed = re.match(r"[a-z -]*[a-z]\b(?![A-Z])", usage.removeprefix("vncproxy "))
+            assert typed is not None, usage
+            plain = re.sub(r" --.*", "", typed[0])
+            # `vncproxy user add`, `remove`: acts of the command before.
+            beside = "" if usage.startswith("vncproxy ") else f"{words[-1].split()[0]} "
+            words.append(beside + plain)
+        rows.append((words, row))
+    return rows
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_the_table_of_commands(name: str) -> None:
+    """Every command is there and none more; each option and argument of a row exists."""
+    commands = commands_of(parser())
+    rows = rows_of_commands(name)
+    assert {words for row, _ in rows for words in row} == set(commands)
+    for row, text in rows:
+        actions = [action for words in row for action in commands[words]._actions]
+        options = {option for action in actions for option in action.option_strings}
+        assert set(re.findall(r"--[a-z][a-z0-9-]*", text)) <= options, row
+        metavars = {action.metavar for action in actions}
+        assert set(re.findall(r"\b[A-Z]{2,}\b", text.split(" | ")[0])) <= metavars, row
 
 
 def test_every_close_code_is_told() -> None:

@@ -25,7 +25,7 @@ import pytest
 
 from tests.real.peers.process import free_port
 from vncproxy import __version__
-from vncproxy.cli import main
+from vncproxy.cli import COMMANDS, main
 
 pytestmark = pytest.mark.sockets
 
@@ -33,7 +33,7 @@ PROGRAM = (sys.executable, "-m", "vncproxy")
 WAIT_S = 60.0
 HEAVY = (
     *("aiohttp", "websockets", "structlog", "msgspec", "alibabacloud_credentials", "uvloop"),
-    *("prometheus_client", "cryptography", "asyncio", "ssl", "tomllib"),
+    *("prometheus_client", "cryptography", "asyncio", "ssl", "tomllib", "PIL"),
 )
 DEMO_ID = "i-bp1demo0000000000001"
 DENIED = {
@@ -228,7 +228,9 @@ def test_help_imports_nothing_heavy() -> None:
         "try:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
-    for arguments in (["--help"], ["--version"], ["serve", "--help"], ["url", "--help"]):
+    commands = [[command.name, "--help"] for command in COMMANDS]
+    acts = [["user", "add", "--help"], ["audit", "verify", "--help"]]
+    for arguments in (["--help"], ["--version"], *commands, *acts):
         done = subprocess.run(
             [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False
         )
@@ -242,7 +244,7 @@ def test_help_tells_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert end.value.code == 0
     told = capsys.readouterr().out
-    for command in ("serve", "demo", "simulate", "check", "url", "instances"):
+    for command in (one.name for one in COMMANDS):
         assert re.search(rf"^    {command}\s", told, re.MULTILINE)
         with pytest.raises(SystemExit) as end:
             main([command, "--help"])
@@ -263,29 +265,8 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
         [],
         ["unknown"],
         ["serve", "extra"],
-        ["serve", "--port", "1"],
-        ["demo", "--port", "x"],
-        ["demo", "--port", "65536"],
-        ["demo", "--port", "-1"],
-        ["demo", "--port", "٣"],
-        ["demo", "--screen", "5901"],
-        ["demo", "--screen", "host:0"],
-        ["simulate", "--screen", ":5901"],
-        ["check", "--as", "ann", "--at", "tomorrow"],
-        ["check", "--as", "ann", "--at", "2026-02-30 03:00"],
-        ["check", "--at", "2026-11-28 03:00"],
-        ["url"],
-        ["url", "demo", "--base-url", "bastion.example"],
-        ["url", "demo", "--base-url", "javascript:alert(1)"],
-        ["url", "demo", "--base-url", "https://h/?x=1"],
-        ["url", "demo", "--base-url", "https://h/#x"],
-        ["url", "demo", "--base-url", "http://[::1"],
-        ["url", "demo", "--base-url", "http://a b/"],
-        ["url", "demo", "--base-url", "http://a/\n"],
-        ["url", "demo", "--base-url", "http://a:port/"],
-        ["url", "demo", "--force"],
-        ["url", "demo", "--with-password"],
-        ["url", "demo", "--official", "--base-url", "https://h"],
+        ["user"],
+        ["user", "unknown"],
     ],
 )
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -544,13 +525,6 @@ def test_demo_and_simulate_say_what_they_are(capsys: pytest.CaptureFixture[str])
             assert main([command, "--port", page[2]]) == 1
             assert f"can't listen on 127.0.0.1:{page[2]}" in capsys.readouterr().err
         assert demo.end() == 0
-
-
-def test_simulate_with_wrong_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Status 78, as for any configuration."""
-    (tmp_path / "s.toml").write_text("url_tl_s = 1\n")
-    assert main(["simulate", "--config", str(tmp_path / "s.toml")]) == 78
-    assert "url_ttl_s" in capsys.readouterr().err
 
 
 def test_users_and_what_they_may_do(tmp_path: Path) -> None:

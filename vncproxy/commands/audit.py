@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from vncproxy.audit.record import LINE_MAX_BYTES
 from vncproxy.audit.verification import Verdict, verify
+from vncproxy.commands.arguments import add_json
+from vncproxy.commands.command import DONE, FAILED, Command, add_commands
+from vncproxy.commands.formatting import counted
+from vncproxy.commands.output import print_json, print_lines
 from vncproxy.errors import AuditError
+
+
+def _add_verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", type=Path)
+    parser.add_argument(
+        "--head",
+        metavar="HASH",
+        type=sha256,
+        help="of a record that must be there: the newest audit.head in the daemon's log",
+    )
+    add_json(parser)
+
+
+def sha256(text: str) -> str:
+    """A SHA-256, in lower case. Raises: ArgumentTypeError."""
+    if len(text) == 64 and set(text.lower()) <= set("0123456789abcdef"):
+        return text.lower()
+    raise argparse.ArgumentTypeError(f"{text!r} is no SHA-256: 64 hexadecimal digits")
+
+
+def _run_verify(options: argparse.Namespace) -> int:
+    verdict = verify_file(options.file, options.head)
+    if options.json:
+        print_json(as_json(verdict))
+    else:
+        print_lines(in_words(options.file, verdict))
+    return DONE if verdict.intact else FAILED
 
 
 def verify_file(path: Path, head: str | None) -> Verdict:
@@ -34,7 +67,7 @@ def in_words(path: Path, verdict: Verdict) -> list[str]:
     lines += [f"BROKEN  {problem}" for problem in verdict.problems]
     if verdict.untold:
         lines.append(f"BROKEN  and in {verdict.untold} more places")
-    records = f"{verdict.records} record{'' if verdict.records == 1 else 's'}"
+    records = counted(verdict.records, "record")
     if verdict.intact:
         lines.append(f"{path} is intact: {records}, the last is {verdict.head.seq}")
         if verdict.behind_head is None:
@@ -61,3 +94,19 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "untold": verdict.untold,
         "notes": [{"line": one.line, "text": one.text} for one in verdict.notes],
     }
+
+
+VERIFY = Command(
+    "verify",
+    "tell whether an audit file is what the daemon wrote",
+    ("vncproxy audit verify /var/lib/vncproxy/audit.jsonl",),
+    _add_verify,
+    _run_verify,
+)
+COMMAND = Command(
+    "audit",
+    "look at the audit",
+    VERIFY.examples,
+    partial(add_commands, commands=(VERIFY,), metavar="ACT"),
+    None,
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from vncproxy.commands.formatting import aligned, amount, duration
 from vncproxy.observe.escaping import escaped
 
 Row = dict[str, Any]
@@ -16,19 +17,18 @@ _CONSOLE = (
     *("FROM CLOUD", "TO CLOUD", "BUDGET LEFT", ""),
 )
 _VIEWER = (*("  VIEWER", "USER", "FROM", "ROLE", "ON", "INPUT", "RECEIVES", "SENDS", "LET IN BY"),)
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def table(rows: Sequence[Row], now: float) -> list[str]:
     """The rows of `GET /api/v1/consoles` for people.
 
-    What only administrators see is told where it is there. Args: now - seconds since 1970.
+    What only administrators see is there if the rows have it. Args: now - seconds since 1970.
     """
     if not rows:
         return [NOTHING]
     consoles = [_CONSOLE, *(_console(row, now) for row in rows)]
     viewers = [_VIEWER, *(_viewer(one, now) for row in rows for one in row["viewers"])]
-    console_lines, viewer_lines = iter(_aligned(consoles)), iter(_aligned(viewers))
+    console_lines, viewer_lines = iter(aligned(consoles)), iter(aligned(viewers))
     headings = [next(console_lines), next(viewer_lines)]
     lines = headings if len(viewers) > 1 else headings[:1]
     for row in rows:
@@ -108,33 +108,3 @@ def _budget(row: Row) -> str:
 
 def _optional(seconds: float | None, after: str = "") -> str:
     return _UNKNOWN if seconds is None else duration(seconds) + after
-
-
-def _aligned(given: Sequence[Sequence[str]]) -> list[str]:
-    cells = [[escaped(cell) for cell in line] for line in given]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    ]
-
-
-def amount(size_bytes: float) -> str:
-    """A number of bytes with at most three digits, in decimal units."""
-    size, unit = float(size_bytes), 0
-    while round(size) >= 1000 and unit < len(_UNITS) - 1:
-        size, unit = size / 1000, unit + 1
-    digits = 1 if unit and size < 9.95 else 0
-    return f"{size:.{digits}f} {_UNITS[unit]}"
-
-
-def duration(seconds: float) -> str:
-    """A time span in its two largest units."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02}s"
-    if whole < 86_400:
-        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
-    return f"{whole // 86_400}d{whole % 86_400 // 3600:02}h"

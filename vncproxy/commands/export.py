@@ -99,10 +99,10 @@ def _encode(recording: Recording, to: Path, size: tuple[int, int]) -> None:
         *("-metadata", f"creation_time={recording.header.started_at}"),
         f"file:{to}",
     ]
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as output:
         try:
             ffmpeg = subprocess.Popen(  # noqa: S603 - no shell, and every argument is ours
-                command, stdin=subprocess.PIPE, stdout=said, stderr=said, umask=_PRIVATE
+                command, stdin=subprocess.PIPE, stdout=output, stderr=output, umask=_PRIVATE
             )
         except FileNotFoundError as fault:
             raise LocalError("--mp4 needs ffmpeg, which isn't installed") from fault
@@ -120,8 +120,8 @@ def _encode(recording: Recording, to: Path, size: tuple[int, int]) -> None:
         finally:
             status = ffmpeg.wait()
         if status:
-            said.seek(0)
-            words = said.read().decode(errors="replace").strip().splitlines()
+            output.seek(0)
+            words = output.read().decode(errors="replace").strip().splitlines()
             raise LocalError(f"ffmpeg failed: {words[-1] if words else f'status {status}'}")
 
 

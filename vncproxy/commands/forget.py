@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from vncproxy.commands.daemon_client import daemon_client
-from vncproxy.config.model import Config
+from vncproxy.commands.arguments import add_config, add_instance
+from vncproxy.commands.command import DONE, Command
+from vncproxy.commands.output import print_line
+from vncproxy.commands.running import run_with_config
+
+if TYPE_CHECKING:
+    from vncproxy.config.model import Config
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    add_instance(parser)
+
+
+def _run(options: argparse.Namespace) -> int:
+    async def work(config: Config) -> int:
+        print_line(await forget(config, os.environ, options.instance))
+        return DONE
+
+    return run_with_config(options, work)
 
 
 async def forget(config: Config, environ: Mapping[str, str], instance: str) -> str:
-    """Forget it, and say what that means. Raises: NoDaemonError, AccessError, ConfigError."""
+    """Forget it; what that means, in words. Raises: NoDaemonError, AccessError, ConfigError."""
+    from vncproxy.commands.daemon_client import daemon_client
+
     path = f"/api/v1/instances/{quote(instance, safe='')}/learned"
     async with daemon_client(config, environ) as daemon:
         answer = await daemon.call("DELETE", path)
@@ -22,3 +45,12 @@ async def forget(config: Config, environ: Mapping[str, str], instance: str) -> s
     if answer["state"] == "opaque":
         text += f" Its open console stays opaque; to end it: vncproxy kick {instance}"
     return text
+
+
+COMMAND = Command(
+    "forget",
+    "forget what was learned of an instance's VNC server",
+    ("vncproxy forget web-1",),
+    _add_arguments,
+    _run,
+)

@@ -12,9 +12,8 @@ from vncproxy.access.authority import Authority
 from vncproxy.access.identity import ANYONE, Identity
 from vncproxy.access.rules import Role
 from vncproxy.access.users import Users
-from vncproxy.commands.check import Finding
+from vncproxy.commands.finding import Finding
 from vncproxy.config.model import Config
-from vncproxy.config.users_file import is_user_name
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.errors import VncproxyError
 from vncproxy.service.cloud import cloud_of
@@ -89,8 +88,8 @@ async def permissions(
     """What a user may do with an instance, or with each, through each door; same answers together.
 
     The same name may be somebody else at doors of another kind. Nothing is asked of the cloud but
-    tags that a rule is about, and instances that aren't configured; what can't be told is a
-    finding. Args: at - local time; default: now; door - this one of `doors_of` only.
+    tags that a rule is about, and instances that aren't configured; what can't be found out is a
+    `Finding`. Args: at - local time; default: now; door - this one of `doors_of` only.
     """
     found: list[Permission | Finding] = []
     try:
@@ -108,16 +107,13 @@ async def permissions(
                 if one is None:
                     text = "no instance of this alias or id is configured"
                     found.append(Finding(name, False, text))
-            told = [(one, await _told(config, authority, user, one, at, door)) for one in wanted]
-            found += _together(user, told)
+            answers = [
+                (one, await _answers(config, authority, user, one, at, door)) for one in wanted
+            ]
+            found += _together(user, answers)
     except VncproxyError as error:
         found.append(Finding("settings", False, error.public_text))
     return found
-
-
-def can_be_user(name: str) -> bool:
-    """Whether any door takes this for a user's name."""
-    return is_user_name(name)
 
 
 def doors_of(config: Config) -> list[str]:
@@ -148,19 +144,19 @@ def _ways(config: Config, user: str, instance: ConsoleInstance) -> Iterator[_Way
             yield _Way(_port_name(port), label, native, known=bool(config.rule))
 
 
-_Told = dict[tuple[Role | None, str], list[str]]
-"""The doors by what they say."""
+_Answers = dict[tuple[Role | None, str], list[str]]
+"""The doors by what the user may do there, and why."""
 
 
-async def _told(
+async def _answers(
     config: Config,
     authority: Authority,
     user: str,
     instance: ConsoleInstance,
     at: datetime | None,
     door: str | None,
-) -> _Told:
-    told: _Told = {}
+) -> _Answers:
+    answers: _Answers = {}
     ways = [way for way in _ways(config, user, instance) if door in (None, way.name)]
     if door is not None and not ways:
         return {(None, "this port leads to another instance"): [door]}
@@ -173,8 +169,8 @@ async def _told(
             await authority.learn(way.who)
             decision = authority.decide(way.who, instance, at)
             answer = (decision.role, decision.text)
-        told.setdefault(answer, []).append(way.label)
-    return told
+        answers.setdefault(answer, []).append(way.label)
+    return answers
 
 
 def _why_nobody(user: str) -> str | None:
@@ -185,10 +181,10 @@ def _why_nobody(user: str) -> str | None:
     return None if is_person(uid) else _NOBODY
 
 
-def _together(user: str, told: list[tuple[ConsoleInstance, _Told]]) -> Iterator[Permission]:
-    """One answer for all instances of which the same is to be said."""
+def _together(user: str, found: list[tuple[ConsoleInstance, _Answers]]) -> Iterator[Permission]:
+    """One line for all instances with the same answer at the same doors."""
     by_answer: dict[tuple[Role | None, str, tuple[str, ...]], list[str]] = {}
-    for instance, answers in told:
+    for instance, answers in found:
         for (role, text), doors in answers.items():
             by_answer.setdefault((role, text, tuple(doors)), []).append(instance.alias)
     for (role, text, labels), aliases in by_answer.items():

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vncproxy.commands.replay import in_time
-from vncproxy.config.model import Config
-from vncproxy.config.paths import recordings_path, state_folder
+from vncproxy.commands.arguments import add_config, add_json
+from vncproxy.commands.command import DONE, Command
+from vncproxy.commands.formatting import aligned, length
+from vncproxy.commands.output import print_json, print_lines
+from vncproxy.commands.running import load_config
 from vncproxy.errors import LocalError, RecordingError
-from vncproxy.observe.escaping import escaped
-from vncproxy.recording.file_format import SUFFIX
-from vncproxy.recording.reader import Recording
+
+if TYPE_CHECKING:
+    from vncproxy.config.model import Config
 
 NOTHING = "There are no recordings."
 _HEADINGS = ("STARTED", "LENGTH", "SIZE", "USER", "INSTANCE", "IS", "FILE")
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    add_json(parser)
+
+
+def _run(options: argparse.Namespace) -> int:
+    rows = recordings(load_config(options).config, os.environ)
+    if options.json:
+        print_json(rows)
+    else:
+        print_lines(table(rows))
+    return DONE
 
 
 def recordings(config: Config, environ: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -26,6 +43,9 @@ def recordings(config: Config, environ: Mapping[str, str]) -> list[dict[str, Any
     `replay --info` also holds all data against their checksums. Raises: ConfigError; LocalError -
     the folder can't be read.
     """
+    from vncproxy.config.paths import recordings_path, state_folder
+    from vncproxy.recording.file_format import SUFFIX
+
     folder = recordings_path(config, state_folder(config, environ))
     try:
         paths = sorted(path for path in folder.iterdir() if path.suffix == SUFFIX)
@@ -37,6 +57,8 @@ def recordings(config: Config, environ: Mapping[str, str]) -> list[dict[str, Any
 
 
 def _row(path: Path) -> dict[str, Any]:
+    from vncproxy.recording.reader import Recording
+
     row: dict[str, Any] = {"file": str(path), "problem": None}
     try:
         recording = Recording(path, check=False)
@@ -80,24 +102,19 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     """The rows for people."""
     if not rows:
         return [NOTHING]
-    cells = [_HEADINGS, *map(_cells, rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
+    return aligned([_HEADINGS, *map(_cells, rows)])
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    name = escaped(Path(row["file"]).name)
+    name = Path(row["file"]).name
     if row["problem"] is not None:
         return ("-", "-", "-", "-", "-", "unreadable", name)
     return (
-        escaped(row["started_at"]) or "-",
-        in_time(row["duration_s"]),
+        row["started_at"] or "-",
+        length(row["duration_s"]),
         f"{row['size_bytes'] / 1e6:.1f} MB",
-        escaped(row["user"]),
-        escaped(row["alias"] or row["instance"]),
+        row["user"],
+        row["alias"] or row["instance"],
         _state(row),
         name,
     )
@@ -111,3 +128,12 @@ def _state(row: dict[str, Any]) -> str:
     if not row["ended"]:
         return "CUT"
     return "incomplete" if row["gaps"] else "complete"
+
+
+COMMAND = Command(
+    "recordings",
+    "list the recordings",
+    ("vncproxy recordings --json",),
+    _add_arguments,
+    _run,
+)

@@ -1,124 +1,90 @@
-"""`vncproxy replay`: what is in a recording, and a page that plays it."""
+"""`vncproxy replay`: a page that plays a recording; or what is in it, pictures, a film.
+
+See `recording_info` and `export`.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import secrets
-import signal
-import struct
+import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from aiohttp import web
-
-from vncproxy.commands.provenance import as_json, look_up
-from vncproxy.commands.provenance import in_words as known_in_words
+from vncproxy.commands.arguments import add_json, add_page_port
+from vncproxy.commands.command import DONE, FAILED, USAGE, Command
+from vncproxy.commands.formatting import counted
+from vncproxy.commands.output import print_json, print_line, print_lines, print_problem
+from vncproxy.commands.running import run_async
 from vncproxy.errors import LocalError, RecordingError
-from vncproxy.observe.escaping import escaped
-from vncproxy.recording.file_format import LINK_RENEWED
-from vncproxy.recording.reader import Recording
-from vncproxy.web.replay import application
 
+if TYPE_CHECKING:
+    import asyncio
+
+    from vncproxy.recording.reader import Recording
+
+DEFAULT_PORT = 6081
 HOST = "127.0.0.1"
 CLOSE_TIMEOUT_S = 1.0
-_SIZE = struct.Struct(">HH")
-"""How a ServerInit begins. Source: RFC 6143, section 7.3.2."""
 
 
-def describe(path: Path, audit: Path | None = None) -> dict[str, Any]:
-    """What is in a recording, for programs.
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", type=Path)
+    add_page_port(parser, DEFAULT_PORT)
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--info", action="store_true", help="say what is in it instead")
+    add_json(parser, "what is in it, for programs")
+    text = "write what the screen showed to this new folder instead, as PNGs with their times"
+    instead.add_argument("--export", metavar="DIR", type=Path, help=text)
+    text = "make a film of it instead, with ffmpeg"
+    instead.add_argument("--mp4", metavar="FILE", type=Path, help=text)
+    text = "with --info or --json: whether this audit file has its SHA-256"
+    parser.add_argument("--audit", metavar="AUDIT", type=Path, help=text)
 
-    Args: audit - where to look it up. Raises: RecordingError, AuditError.
-    """
-    recording = Recording(path)
+
+def _run(options: argparse.Namespace) -> int:
+    if options.info or options.json:
+        return _print_info(options)
+    if options.audit is not None:
+        print_problem("--audit goes with --info or --json")
+        return USAGE
+    if options.export is not None or options.mp4 is not None:
+        return _export(options)
+
+    async def work() -> int:
+        await replay(options.file, options.port, print_line)
+        return DONE
+
+    return run_async(options, work())
+
+
+def _print_info(options: argparse.Namespace) -> int:
+    """FAILED: it is damaged, or the audit doesn't have it as it is."""
+    from vncproxy.commands.recording_info import describe, in_words
+
+    found = describe(options.file, options.audit)
+    if options.json:
+        print_json(found)
+    else:
+        print_lines(in_words(found))
+    known = found["audit"]
+    proven = known is None or known["problem"] is None
+    return DONE if proven and not found["damaged"] else FAILED
+
+
+def _export(options: argparse.Namespace) -> int:
     try:
-        header = recording.header
-        screen = _screen(recording)
-        sha256 = recording.sha256()
-        known = None if audit is None else as_json(look_up(audit, sha256, header.viewer))
-        return {
-            "file": str(path),
-            "instance": header.instance,
-            "alias": header.alias,
-            "region": header.region,
-            "user": header.user,
-            "viewer": header.viewer,
-            "address": header.address,
-            "door": header.door,
-            "started_at": header.started_at,
-            "duration_s": recording.duration_ms / 1000,
-            "screen": screen,
-            "complete": recording.complete,
-            "ended": recording.whole,
-            "key_blocks": len(recording.blocks),
-            "gaps": recording.gaps,
-            "damaged": [
-                {"from_s": one.from_ms / 1000, "to_s": one.to_ms / 1000} for one in recording.damage
-            ],
-            "links_renewed": sum(note.what == LINK_RENEWED for note in recording.notes),
-            "size_bytes": recording.size_bytes,
-            "sha256": sha256,
-            "audit": known,
-        }
-    finally:
-        recording.close()
-
-
-def _screen(recording: Recording) -> dict[str, int] | None:
-    """Its size at the beginning."""
-    try:
-        opening = next(recording.records(0), None) if recording.blocks else None
-    except RecordingError:
-        opening = None
-    if opening is None or len(opening.data) < _SIZE.size:
-        return None
-    width, height = _SIZE.unpack_from(opening.data)
-    return {"width": width, "height": height}
-
-
-def in_words(found: dict[str, Any]) -> list[str]:
-    """The same for people, one line each."""
-    screen = found["screen"]
-    places = _counted(found["key_blocks"], "place")
-    name = found["alias"] or found["instance"]
-    lines = [
-        f"instance   {name} ({found['instance']}, {found['region']})",
-        f"user       {found['user']} from {found['address']} through {found['door']}",
-        f"viewer     {found['viewer']}",
-        f"started    {found['started_at']}",
-        f"length     {in_time(found['duration_s'])}",
-        f"screen     {screen['width']} x {screen['height']}"
-        if screen
-        else "screen     none was shown",
-        f"file       {_counted(found['size_bytes'], 'byte')}, {places} to begin at",
-        f"sha256     {found['sha256']}",
-    ]
-    if found["links_renewed"]:
-        lines.append(f"links      {found['links_renewed']} lost and replaced meanwhile")
-    if found["gaps"]:
-        times = _counted(found["gaps"], "time")
-        lines.append(f"MISSING    {times} something was shown that couldn't be recorded")
-    for one in found["damaged"]:
-        span = f"{in_time(one['from_s'])} to {in_time(one['to_s'])}"
-        lines.append(f"DAMAGED    from {span} it isn't as it was written")
-    if not found["ended"]:
-        lines.append(
-            "CUT        it has no proper end: it still runs, or a crash or a full disk ended it"
-        )
-    if found["audit"] is not None:
-        lines.append(known_in_words(found["audit"]))
-    return [escaped(line) for line in lines]
-
-
-def in_time(seconds: float) -> str:
-    """A length: hours, minutes, seconds."""
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+        from vncproxy.commands.export import export, film
+    except ModuleNotFoundError as fault:
+        if fault.name != "PIL":
+            raise
+        print_problem("this needs Pillow: pip install 'vncproxy[export]'")
+        return FAILED
+    if options.mp4 is not None:
+        film(options.file, options.mp4)
+    else:
+        count = export(options.file, options.export)
+        print_line(f"{counted(count, 'picture')} in {options.export}")
+    return DONE
 
 
 async def replay(
@@ -126,8 +92,18 @@ async def replay(
 ) -> None:
     """Serve the page until SIGINT or SIGTERM, or `stop`.
 
-    Raises: RecordingError - there is nothing to play; LocalError - the port can't be had.
+    Args:
+        path: Of the recording.
+        port: Of the page; 0: any.
+        announce: Called with a line that has the page's address.
+        stop: Ends it, instead of the signals.
+
+    Raises:
+        RecordingError: There is nothing to play.
+        LocalError: The port can't be had.
     """
+    from vncproxy.recording.reader import Recording
+
     recording = Recording(path)
     try:
         if not recording.blocks:
@@ -144,6 +120,12 @@ async def _serve(
     announce: Callable[[str], None],
     stop: asyncio.Event,
 ) -> None:
+    import secrets
+
+    from aiohttp import web
+
+    from vncproxy.web.replay import application
+
     key = secrets.token_urlsafe(16)
     runner = web.AppRunner(
         application(recording, key),
@@ -160,14 +142,30 @@ async def _serve(
                 f"can't listen on {HOST}:{port}: {fault.strerror}; choose another with --port"
             ) from fault
         bound = runner.addresses[0][1]
-        announce(f"{escaped(path.name)}: open http://{HOST}:{bound}/#{key}")
+        announce(f"{path.name}: open http://{HOST}:{bound}/#{key}")
         await stop.wait()
     finally:
         await runner.cleanup()
 
 
 def _stopped_by_signals() -> asyncio.Event:
+    import asyncio
+    import signal
+
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
+
+
+COMMAND = Command(
+    "replay",
+    "play a recording on a page, on this machine only",
+    (
+        "vncproxy replay session.vncrec",
+        "vncproxy replay session.vncrec --info --audit /var/lib/vncproxy/audit.jsonl",
+        "vncproxy replay session.vncrec --mp4 session.mp4",
+    ),
+    _add_arguments,
+    _run,
+)

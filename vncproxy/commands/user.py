@@ -2,12 +2,64 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from vncproxy.config.model import Config
-from vncproxy.config.users_file import User, change_users, new_user, read_users
+from vncproxy.commands.arguments import add_config, add_json
+from vncproxy.commands.command import DONE, Command, add_commands
+from vncproxy.commands.output import print_json, print_line, print_lines
+from vncproxy.commands.running import load_config
 from vncproxy.errors import ConfigError, ConfigProblem, LocalError
+
+if TYPE_CHECKING:
+    from vncproxy.config.model import Config
+    from vncproxy.config.users_file import User
+
+
+def _add_name(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    parser.add_argument("name", metavar="NAME")
+
+
+def _add_name_and_groups(parser: argparse.ArgumentParser) -> None:
+    _add_name(parser)
+    parser.add_argument(
+        "--group",
+        metavar="G",
+        action="append",
+        default=[],
+        dest="groups",
+        help="for rules, which name it @G; may be given several times",
+    )
+
+
+def _add_listing(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    add_json(parser)
+
+
+def _run_add(options: argparse.Namespace) -> int:
+    print_line(add(load_config(options).config, options.name, options.groups))
+    return DONE
+
+
+def _run_remove(options: argparse.Namespace) -> int:
+    remove(load_config(options).config, options.name)
+    return DONE
+
+
+def _run_list(options: argparse.Namespace) -> int:
+    users = listed(load_config(options).config)
+    if options.json:
+        print_json(users)
+    else:
+        print_lines(
+            " ".join((one["name"], *(f"@{group}" for group in one["groups"]))) for one in users
+        )
+    return DONE
 
 
 def users_path(config: Config) -> Path:
@@ -19,10 +71,22 @@ def users_path(config: Config) -> Path:
 
 
 def add(config: Config, name: str, groups: Sequence[str]) -> str:
-    """Add a user; gives the token, which nothing keeps.
+    """Add a user.
 
-    Raises: LocalError - the user is there already, or no such name is possible; ConfigError.
+    Args:
+        config: Names the file.
+        name: A new one.
+        groups: The user's, without @.
+
+    Returns:
+        The token, which nothing keeps.
+
+    Raises:
+        LocalError: The user is there already, or no such name is possible.
+        ConfigError: There is no users_file, or it can't be used.
     """
+    from vncproxy.config.users_file import change_users, new_user
+
     user, token = new_user(name, tuple(dict.fromkeys(groups)))
 
     def change(users: tuple[User, ...]) -> tuple[User, ...]:
@@ -36,6 +100,7 @@ def add(config: Config, name: str, groups: Sequence[str]) -> str:
 
 def remove(config: Config, name: str) -> None:
     """Remove a user. Raises: LocalError - there is none; ConfigError."""
+    from vncproxy.config.users_file import change_users
 
     def change(users: tuple[User, ...]) -> tuple[User, ...]:
         if all(one.name != name for one in users):
@@ -45,9 +110,37 @@ def remove(config: Config, name: str) -> None:
     change_users(users_path(config), change)
 
 
-def listed(config: Config) -> list[dict[str, object]]:
+def listed(config: Config) -> list[dict[str, Any]]:
     """The users, without what is kept of their tokens. Raises: ConfigError."""
+    from vncproxy.config.users_file import read_users
+
     return [
         {"name": one.name, "groups": list(one.groups), "token_id": one.id}
         for one in read_users(users_path(config))
     ]
+
+
+ACTS = (
+    Command(
+        "add",
+        "add a user and print the token, which nothing keeps",
+        ("vncproxy user add ann --group ops",),
+        _add_name_and_groups,
+        _run_add,
+    ),
+    Command(
+        "remove",
+        "remove a user, whose token and log-ins are void at once",
+        ("vncproxy user remove ann",),
+        _add_name,
+        _run_remove,
+    ),
+    Command("list", "list the users", ("vncproxy user list --json",), _add_listing, _run_list),
+)
+COMMAND = Command(
+    "user",
+    "keep the users of users_file",
+    ("vncproxy user add ann --group ops", "vncproxy user list"),
+    partial(add_commands, commands=ACTS, metavar="ACT"),
+    None,
+)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from vncproxy.commands.console_table import NOTHING, amount, duration, frame, table
+from vncproxy.commands.console_table import NOTHING, frame, table
 
 NOW = 10_000.0
 VIEWER = {
@@ -139,32 +137,3 @@ def test_a_frame_that_is_too_high() -> None:
     drawn = frame(lines, columns=80, height=5).removesuffix("\x1b[J").split("\n")
     assert drawn[:3] == ["\x1b[Hline 0\x1b[K", "line 1\x1b[K", "line 2\x1b[K"]
     assert drawn[3:] == ["… and 7 more lines\x1b[K", ""]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-1, "0s"), (59.4, "59s"), (61, "1m01s"), (3661, "1h01m"), (90_061, "1d01h")],
-)
-def test_durations(seconds: float, text: str) -> None:
-    """In their two largest units."""
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("size_bytes", "text"),
-    [
-        (0, "0 B"),
-        (999.4, "999 B"),
-        (999.6, "1.0 kB"),
-        (1200, "1.2 kB"),
-        (9949, "9.9 kB"),
-        (9951, "10 kB"),
-        (999_600, "1.0 MB"),
-        (15_400_000, "15 MB"),
-        (2.5e9, "2.5 GB"),
-        (3e15, "3000 TB"),
-    ],
-)
-def test_amounts(size_bytes: float, text: str) -> None:
-    """With at most three digits."""
-    assert amount(size_bytes) == text

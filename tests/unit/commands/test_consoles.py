@@ -1,4 +1,4 @@
-"""`vncproxy consoles` and `vncproxy kick`, against a daemon."""
+"""`vncproxy consoles`, against a daemon."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pytest
 from tests.setup import running, until
 from tests.unit.commands.surroundings import Desk
 from vncproxy.commands.console_table import table
-from vncproxy.commands.consoles import consoles, kick, watch
+from vncproxy.commands.consoles import consoles, watch
 from vncproxy.commands.daemon_client import NoDaemonError
+from vncproxy.commands.kick import kick
 from vncproxy.errors import AccessError
 
 pytestmark = pytest.mark.sockets

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from tests.unit.recording.surroundings import new_file
-from vncproxy.cli import DONE, FAILED, main
+from vncproxy.cli import main
+from vncproxy.commands.command import DONE, FAILED
 from vncproxy.recording.file_format import Kind
 from vncproxy.recording.novnc_form import NOVNC
 from vncproxy.rfb.viewer_messages import framebuffer_update, rectangle_header, server_init

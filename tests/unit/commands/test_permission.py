@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.commands.surroundings import Desk, environ
 from vncproxy.access.accounts import least_uid
-from vncproxy.commands.permission import Permission, can_be_user, doors_of, permissions
+from vncproxy.commands.permission import Permission, doors_of, permissions
 from vncproxy.config.model import Access, Listen, Rule
 
 pytestmark = pytest.mark.sockets
@@ -162,9 +162,3 @@ async def test_ports_of_native_viewers(desk: Desk) -> None:
     assert "token" in line
     (line,) = await found(desk, "ann", "stopped", "tcp_port 5901", instance=instances)
     assert "leads to another instance" in line
-
-
-def test_names_that_users_can_have() -> None:
-    """A group isn't one, nor what would be two."""
-    assert can_be_user("ann@example.com")
-    assert not any(map(can_be_user, ("", "@ops", "a,b", "a\n")))

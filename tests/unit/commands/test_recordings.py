@@ -10,7 +10,8 @@ import pytest
 from tests.unit.commands.test_export import made
 from tests.unit.recording.surroundings import HEADER
 from tests.unit.recording.surroundings import folder as recording_folder
-from vncproxy.cli import DONE, main
+from vncproxy.cli import main
+from vncproxy.commands.command import DONE
 from vncproxy.recording.file import RecordingFile
 
 

@@ -1,278 +1,46 @@
-"""`vncproxy url`: links to consoles, and the cloud's own page."""
+"""`vncproxy url`: its arguments; see test_console_url.py and test_official_url.py."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
-
-import aiohttp
 import pytest
 
-from tests.real.peers.valkey import ValkeyServer
-from tests.setup import running
-from tests.unit.commands.surroundings import DEMO, SETTINGS, Desk, environ
-from tests.unit.throttle.usage import usage_of
-from vncproxy.cluster.valkey_ownership import SharedOwnership
-from vncproxy.commands.daemon_client import NoDaemonError
-from vncproxy.commands.url import console_url, official_url
-from vncproxy.config.model import Aliyun, Config, Instance, Limits, Listen, State, Throttle
-from vncproxy.errors import AccessError, CloudError, ConfigError, LedgerError, LocalError
-from vncproxy.simulator.faults import ApiFault
-from vncproxy.simulator.simulator import Simulator
-from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.sqlite import FILE_NAME, SqliteLedger
-from vncproxy.throttle.valkey import ValkeyLedger
-from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
-
-pytestmark = pytest.mark.sockets
+from tests.unit.commands.surroundings import options_of, refuses
 
 
-async def official(config: Config, name: str = "demo", **how: Any) -> str:
-    """The cloud's own page, for whoever has the keys."""
-    options = {"force": False, "with_password": False, "say": lambda text: None, **how}
-    return await official_url(config, environ(), name, **options)
+@pytest.mark.parametrize("url", ["http://localhost:7000", "https://b.example/vnc/", "http://[::1]"])
+def test_addresses(url: str) -> None:
+    """As they were given."""
+    assert options_of("url", "demo", "--base-url", url).base_url == url
 
 
-async def used(desk: Desk, key: str = DEMO.instance_id) -> int:
-    """Permits of the reconnect ledger that are spent or booked."""
-    ledger = SqliteLedger(desk.folder / "state" / FILE_NAME, Budget())
-    try:
-        return (await usage_of(ledger, key)).used
-    finally:
-        await ledger.close()
+@pytest.mark.parametrize(
+    "url",
+    [
+        "bastion.example",
+        "javascript:alert(1)",
+        "https://h/?x=1",
+        "https://h/#x",
+        "http://[::1",
+        "http://a b/",
+        "http://a/\n",
+        "http://a:port/",
+        "http://a:0/",
+    ],
+)
+def test_addresses_that_are_none(url: str) -> None:
+    """Wrong usage."""
+    assert refuses("url", "demo", "--base-url", url)
 
 
-async def test_a_link_opens_once(desk: Desk) -> None:
-    """It leads to the page with a ticket in its fragment, which makes a cookie once."""
-    config = desk.config()
-    async with running(desk.folder, cloud=desk.cloud, listen=config.listen) as setup:
-        link = await console_url(config, {}, "demo", None)
-        parts = urlsplit(link)
-        assert (parts.netloc, parts.path) == (f"127.0.0.1:{desk.port}", "/enter")
-        async with setup.http.get(link) as page:
-            assert page.status == 200
-        body = {"ticket": parts.fragment}
-        async with setup.http.post(f"{setup.base}/api/v1/session", json=body) as answer:
-            assert await answer.json() == {"next": "/console/demo"}
-        async with setup.http.post(f"{setup.base}/api/v1/session", json=body) as answer:
-            assert answer.status == 401
-
-
-async def test_links_for_another_base(desk: Desk, short_path: Path) -> None:
-    """As the browser reaches the daemon; with a Unix door only, it must be said."""
-    unix = (Listen(address=f"unix:{short_path}/d.sock", access="token"),)
-    async with running(desk.folder, cloud=desk.cloud, listen=unix):
-        config = desk.config(listen=unix)
-        with pytest.raises(ConfigError, match="--base-url"):
-            await console_url(config, {}, "demo", None)
-        link = await console_url(config, {}, "demo", "https://bastion.example/vnc/")
-        assert link.startswith("https://bastion.example/vnc/enter#")
-
-
-async def test_links_lead_to_a_door_that_takes_them(desk: Desk, short_path: Path) -> None:
-    """A ticket of the token's owner is none at a door for users."""
-    users = Listen(name="users", address="127.0.0.1:1", access="users")
-    unix = Listen(name="unix", address=f"unix:{short_path}/d.sock", access="token")
-    tcp = Listen(name="tcp", address=f"127.0.0.1:{desk.port}")
-    async with running(desk.folder, cloud=desk.cloud, listen=(unix, tcp)):
-        link = await console_url(desk.config(listen=(users, unix, tcp)), {}, "demo", None)
-        assert urlsplit(link).netloc == f"127.0.0.1:{desk.port}"
-        with pytest.raises(ConfigError, match="--base-url"):
-            await console_url(desk.config(listen=(users, unix)), {}, "demo", None)
-
-
-async def test_links_to_doors_where_people_prove_who_they_are(desk: Desk) -> None:
-    """A plain address, of an instance that there is, by its alias."""
-    users = (Listen(address=f"127.0.0.1:{desk.port}", access="users"),)
-    config = desk.config(listen=users)
-    async with running(desk.folder, cloud=desk.cloud, listen=users):
-        for name in ("demo", DEMO.instance_id):
-            link = await console_url(config, {}, name, None)
-            assert link == f"http://127.0.0.1:{desk.port}/console/demo"
-        with pytest.raises(AccessError, match="nope"):
-            await console_url(config, {}, "nope", None)
-
-
-async def test_links_that_cannot_be(desk: Desk) -> None:
-    """No daemon, or no such instance."""
-    config = desk.config()
-    with pytest.raises(NoDaemonError):
-        await console_url(config, {}, "demo", None)
-    async with running(desk.folder, cloud=desk.cloud, listen=config.listen):
-        with pytest.raises(AccessError) as refusal:
-            await console_url(config, {}, "unknown", None)
-        assert refusal.value.status == 404
-
-
-async def test_the_official_page(desk: Desk) -> None:
-    """A fresh VncUrl in the cloud's own address, and one permit less; nothing is dialled."""
-    config = desk.config()
-    address = await official(config)
-    start, _, query = address.partition("?")
-    assert start == config.aliyun.official_page
-    found = parse_qs(query, strict_parsing=True)
-    assert set(found) == {"vncUrl", "instanceId", "isWindows"}
-    assert found["instanceId"] == [DEMO.instance_id]
-    assert found["isWindows"] == ["false"]
-    assert await used(desk) == 1
-    assert len(desk.cloud.dials) == 0
-    # The page decodes it once and dials it.
-    async with (
-        aiohttp.ClientSession() as http,
-        http.ws_connect(found["vncUrl"][0], protocols=("binary",)) as socket,
-    ):
-        assert (await socket.receive_bytes()).startswith(b"RFB ")
-    assert not desk.cloud.breaches
-
-
-async def test_the_official_page_is_refused_while_it_is_open(desk: Desk) -> None:
-    """The cloud allows one at a time; --force does it all the same."""
-    config = desk.config()
-    async with running(desk.folder, cloud=desk.cloud, listen=config.listen) as setup:
-        token = (desk.folder / "state" / "token").read_text().strip()
-        socket = await setup.http.ws_connect(
-            f"{setup.base}/websockify/demo", headers={"Authorization": f"Bearer {token}"}
-        )
-        await socket.receive()
-        for name in ("demo", DEMO.instance_id):
-            with pytest.raises(LocalError, match="--force"):
-                await official(config, name)
-        assert await used(desk) == 1
-        assert "vncUrl=" in await official(config, force=True)
-        assert await used(desk) == 2
-        await socket.close()
-
-
-@pytest.mark.real
-async def test_the_official_page_is_refused_while_another_daemon_has_it(
-    desk: Desk, valkey_server: ValkeyServer
-) -> None:
-    """The command says which; --force does it all the same, and counts for all daemons."""
-    config = desk.config(throttle=Throttle(store=valkey_server.url))
-    store = ValkeyStore(StoreAddress(host="127.0.0.1", port=valkey_server.port))
-    other = SharedOwnership(store, "other", "bastion-2", "https://b2.example.com")
-    await other.claim(DEMO.instance_id)
-    with pytest.raises(LocalError, match="bastion-2") as caught:
-        await official(config)
-    assert caught.value.public_text.endswith("https://b2.example.com Or say --force.")
-    shared = ValkeyLedger(store, Budget())
-    assert (await usage_of(shared, DEMO.instance_id)).used == 0
-    assert "vncUrl=" in await official(config, force=True)
-    assert (await usage_of(shared, DEMO.instance_id)).used == 1
-    await other.close()
-    assert "vncUrl=" in await official(config)
-    await shared.close()
-
-
-async def test_the_password_goes_with_it_on_request(desk: Desk, tmp_path: Path) -> None:
-    """Only then is it in the address, and only if there is one."""
-    secret = tmp_path / "password"
-    secret.touch(mode=0o600)
-    secret.write_text("abc123\n")
-    instance = Instance(id=DEMO.instance_id, alias="demo", password_file=secret, windows=True)
-    config = desk.config(instance=(instance,))
-    assert "abc123" not in await official(config)
-    found = parse_qs((await official(config, with_password=True)).partition("?")[2])
-    assert (found["password"], found["isWindows"]) == (["abc123"], ["true"])
-    with pytest.raises(LocalError, match="password_file"):
-        await official(desk.config(), with_password=True)
-    assert await used(desk) == 2
-
-
-async def test_the_budget_counts(desk: Desk) -> None:
-    """With no permit left it says when there is one, and asks the cloud for nothing."""
-    limits = Limits(reconnects_per_minute=2, max_wait=1.0)
-    config = desk.config(limits=limits)
-    for _ in range(2):
-        await official(config)
-    calls = len(desk.cloud.calls)
-    with pytest.raises(LocalError, match=r"the next time is in \d+ s"):
-        await official(config)
-    assert len(desk.cloud.calls) == calls
-
-
-class _EnoughError(Exception):
-    """What the test wanted has happened."""
-
-
-async def test_a_wait_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Within max_wait it waits for the permit, and says for how long."""
-    slept: list[float] = []
-
-    async def sleep(delay_s: float) -> None:
-        slept.append(delay_s)
-        raise _EnoughError
-
-    config = desk.config(limits=Limits(reconnects_per_minute=1))
-    await official(config)
-    monkeypatch.setattr("vncproxy.commands.url.asyncio", SimpleNamespace(sleep=sleep))
-    said: list[str] = []
-    with pytest.raises(_EnoughError):
-        await official(config, say=said.append)
-    assert said == [f"waiting {slept[0]:.0f} s for the reconnect budget"]
-    assert 50 < slept[0] < 70
-
-
-async def test_the_account_as_the_budgets_key(desk: Desk) -> None:
-    """The permit is booked where the daemon books it."""
-    await official(desk.config(limits=Limits(reconnects_key="account")))
-    # One for the account counts for every instance.
-    assert await used(desk, "i-another") == 1
-    await official(desk.config())
-    assert await used(desk, "i-another") == 1
-    assert await used(desk) == 2
-
-
-async def test_a_refusal_of_the_cloud_costs_no_permit(desk: Desk) -> None:
-    """There is nothing to dial then."""
-    with pytest.raises(CloudError) as refusal:
-        await official(desk.config("stopped"), "stopped")
-    assert refusal.value.code == "IncorrectInstanceStatus"
-    assert await used(desk, "i-bp1demo0000000000002") == 0
-
-
-async def test_without_a_ledger_it_refuses(desk: Desk) -> None:
-    """One that is in the daemon's memory, or can't be written: nothing may be dialled."""
-    with pytest.raises(LedgerError, match="memory"):
-        await official(desk.config(throttle=Throttle(store="memory")))
-    (desk.folder / "state").mkdir(mode=0o700)
-    (desk.folder / "state" / "ledger.sqlite").mkdir()
-    with pytest.raises(LedgerError):
-        await official(desk.config())
-    (desk.folder / "file").touch()
-    with pytest.raises(ConfigError):
-        await official(desk.config(state=State(directory=desk.folder / "file" / "state")))
-    assert not [call for call in desk.cloud.calls if call.action == "DescribeInstanceVncUrl"]
-
-
-async def test_an_unknown_instance(desk: Desk) -> None:
-    """Nothing is made or booked for it."""
-    with pytest.raises(AccessError, match="unknown"):
-        await official(desk.config(), "unknown")
-    assert not (desk.folder / "state").exists()
-
-
-async def test_a_throttled_api_is_told(desk: Desk) -> None:
-    """The command doesn't try for long by itself."""
-    desk.cloud.faults.next("DescribeInstanceVncUrl", ApiFault.error("Throttling.User"))
-    with pytest.raises(CloudError) as refusal:
-        await official(desk.config())
-    assert refusal.value.code == "Throttling.User"
-    assert await used(desk) == 0
-
-
-async def test_discovered_instances(desk: Desk) -> None:
-    """They are found by id, without being configured."""
-    aliyun = Aliyun(endpoint=desk.cloud.endpoint, discover=True)
-    address = await official(desk.config(instance=(), aliyun=aliyun), DEMO.instance_id)
-    assert DEMO.instance_id in address
-
-
-async def test_plain_vncurls(desk: Desk) -> None:
-    """An answer that isn't percent-encoded gives the same page."""
-    async with Simulator(replace(SETTINGS, vnc_url_encoding="plain")) as cloud:
-        address = await official(Desk(cloud, desk.folder, desk.port).config())
-    assert parse_qs(address.partition("?")[2])["vncUrl"][0].startswith("ws://127.0.0.1:")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("demo", "--force"),
+        ("demo", "--with-password"),
+        ("demo", "--official", "--base-url", "https://h"),
+    ],
+)
+def test_what_does_not_go_together(arguments: tuple[str, ...]) -> None:
+    """Wrong usage, before any configuration is read."""
+    assert refuses("url", *arguments)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.setup import running
 from tests.unit.commands.surroundings import DENIED, Desk, environ
-from vncproxy.commands.listing import instances, table
+from vncproxy.commands.instances import instances, table
 from vncproxy.errors import AccessError
 from vncproxy.simulator.faults import ApiFault
 

@@ -1,0 +1,178 @@
+"""What `vncproxy check` finds of the installation and its state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.real.peers.valkey import ValkeyServer
+from tests.unit.commands.surroundings import (
+    Desk,
+    failures,
+    found,
+)
+from vncproxy.commands.checks import check
+from vncproxy.commands.user import add
+from vncproxy.config.load import Loaded
+from vncproxy.config.model import (
+    Access,
+    Config,
+    Listen,
+    Recording,
+    Rule,
+    State,
+    Throttle,
+)
+from vncproxy.web import pages
+
+pytestmark = pytest.mark.sockets
+
+
+async def test_all_is_well(desk: Desk) -> None:
+    """Every part is looked at, nothing is dialled."""
+    findings = await found(desk.loaded())
+    assert failures(findings) == []
+    assert list(findings) == [
+        "configuration",
+        "page",
+        "state and ledger",
+        "door local",
+        "credentials",
+        "endpoint of cn-hangzhou",
+        "demo permission",
+        "demo gateway",
+    ]
+    assert str(findings["configuration"]).startswith("ok    configuration: ")
+    assert len(desk.cloud.dials) == 0
+    assert not desk.cloud.breaches
+
+
+async def test_without_a_configuration(desk: Desk) -> None:
+    """The defaults are said to be in use, and that no instance is configured."""
+    config = desk.config(instance=())
+    findings = await found(Loaded(config, None))
+    assert failures(findings) == ["instances"]
+    assert "[[instance]]" in findings["instances"].text
+    assert "defaults" in findings["configuration"].text
+
+
+async def test_a_newcomer_without_anything(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both the instances and the credentials are missing, and both are said."""
+    home = str(desk.folder)
+    monkeypatch.setenv("HOME", home)
+    loaded = Loaded(desk.config(instance=()), None)
+    findings = {one.what: one async for one in check(loaded, {"HOME": home}, None)}
+    assert failures(findings) == ["instances", "credentials"]
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770])
+async def test_a_state_folder_of_everybody(desk: Desk, mode: int) -> None:
+    """The mode is named."""
+    (desk.folder / "state").mkdir()
+    (desk.folder / "state").chmod(mode)
+    findings = await found(desk.loaded())
+    assert failures(findings) == ["state and ledger"]
+    assert f"mode {mode:04o}" in findings["state and ledger"].text
+
+
+async def test_a_state_folder_that_cannot_be(desk: Desk) -> None:
+    """A file is in the way of the folder, or a folder in the way of the ledger."""
+    (desk.folder / "file").touch()
+    state = State(directory=desk.folder / "file" / "state")
+    assert failures(await found(desk.loaded(state=state))) == ["state and ledger"]
+    (desk.folder / "state").mkdir(mode=0o700)
+    (desk.folder / "state" / "ledger.sqlite").mkdir()
+    assert failures(await found(desk.loaded())) == ["state and ledger"]
+
+
+async def test_an_incomplete_installation(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without noVNC there is no page."""
+    monkeypatch.setattr(pages, "is_complete", lambda: False)
+    assert failures(await found(desk.loaded())) == ["page"]
+
+
+async def test_where_sessions_are_recorded(desk: Desk, tmp_path: Path) -> None:
+    """A folder for recordings is looked at by writing to it; one that others may write to fails."""
+    place = tmp_path / "seen"
+    loaded = Loaded(desk.config(recording=Recording(directory=place)), None)
+    assert (await found(loaded))["recordings"].ok
+    assert list(place.iterdir()) == []
+    place.chmod(0o777)
+    finding = (await found(loaded))["recordings"]
+    assert not finding.ok
+    assert "0777" in finding.text
+
+
+@pytest.mark.real
+async def test_a_shared_store(desk: Desk, valkey_server: ValkeyServer, port: int) -> None:
+    """It is looked at by writing to it; one that is away fails, without its password."""
+    here = await found(desk.loaded(throttle=Throttle(store=valkey_server.url)))
+    assert here["state and ledger"].ok
+    assert "so can the store" in here["state and ledger"].text
+    away = Throttle(store=f"valkey://:hunter2@127.0.0.1:{port}")
+    finding = (await found(desk.loaded(throttle=away)))["state and ledger"]
+    assert not finding.ok
+    assert "can't be reached" in finding.text
+    assert "hunter2" not in str(finding)
+
+
+async def test_passing_on(desk: Desk) -> None:
+    """What it takes besides is told, all at once; without it nothing is said."""
+    assert "passing on" not in await found(desk.loaded())
+    alone = (await found(desk.loaded(throttle=Throttle(pass_on=True))))["passing on"]
+    assert not alone.ok
+    for part in ("without a shared store", "without url", "allowed_origins"):
+        assert part in alone.text
+    throttle = Throttle(store="valkey://127.0.0.1:1", url="https://b1.example.com", pass_on=True)
+    unknown = (await found(desk.loaded(throttle=throttle)))["passing on"]
+    assert "the host of url isn't among allowed_hosts" in unknown.text
+    access = Access(allowed_hosts=("b1.example.com",), allowed_origins=("https://b2.example.com",))
+    well = (await found(desk.loaded(throttle=throttle, access=access)))["passing on"]
+    assert well.ok
+    assert "https://b1.example.com" in well.text
+
+
+async def test_doors_that_tell_people_apart(desk: Desk) -> None:
+    """Without a rule, or without users, nobody may do anything there."""
+    door = Listen(address=f"127.0.0.1:{desk.port}", access="users")
+    access = Access(users_file=desk.folder / "users.json")
+    rule = Rule(users=("ann",), instances=("*",))
+
+    async def rules(**sections: Any) -> tuple[bool, str]:
+        loaded = desk.loaded(**sections)
+        (found,) = [one async for one in check(loaded, {}, None) if one.what == "rules"]
+        return found.ok, found.text
+
+    assert (await rules(listen=(door,), access=access))[0] is False
+    ok, text = await rules(listen=(door,), access=access, rule=(rule,))
+    assert (ok, "user add" in text) == (False, True)
+    add_user(access, "ann")
+    assert await rules(listen=(door,), access=access, rule=(rule,)) == (
+        True,
+        "1 rule; 1 in users_file",
+    )
+    peer = Listen(address=f"127.0.0.1:{desk.port}", access="peer")
+    assert await rules(listen=(peer,), rule=(rule, rule)) == (True, "2 rules")
+
+
+def add_user(access: Access, name: str) -> None:
+    """As `vncproxy user add` does."""
+    add(Config(access=access), name, [])
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_native_viewers_that_no_rule_could_let_in(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    """Where there are rules the kernel has to say who connects; nothing is said without any."""
+    monkeypatch.setattr("vncproxy.commands.checks.tells_owners", lambda: told)
+    port = (msgspec.structs.replace(desk.config("demo").instance[0], tcp_port=5901),)
+    rule = Rule(users=("ann",), instances=("*",))
+    findings = await found(desk.loaded(instance=port, rule=(rule,)))
+    assert failures(findings) == ([] if told else ["native viewers"])
+    assert "account" in findings["native viewers"].text
+    for sections in ({"rule": (rule,)}, {"instance": port}):
+        assert "native viewers" not in await found(desk.loaded(**sections))

@@ -1,0 +1,72 @@
+"""Every command: its help has examples, and the real parser takes them."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Iterator
+
+import pytest
+
+from vncproxy.cli import COMMANDS, main, parser
+from vncproxy.commands import audit, user
+from vncproxy.commands.command import Command, add_commands, examples_text
+
+
+def every_command() -> Iterator[tuple[tuple[str, ...], Command]]:
+    """Each command by its words, and each act of one that has several."""
+    acts = {"user": user.ACTS, "audit": (audit.VERIFY,)}
+    for command in COMMANDS:
+        yield (command.name,), command
+        for act in acts.get(command.name, ()):
+            yield (command.name, act.name), act
+
+
+EVERY = list(every_command())
+
+
+@pytest.mark.parametrize(("words", "command"), EVERY, ids=[" ".join(words) for words, _ in EVERY])
+def test_its_examples(
+    words: tuple[str, ...], command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The help shows them, each on its line; they run this command and no other."""
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--help"])
+    assert end.value.code == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert command.examples
+    for example in command.examples:
+        assert example in lines
+        program, *arguments = shlex.split(example)
+        assert program == "vncproxy"
+        assert tuple(arguments[: len(words)]) == words
+        run = parser().parse_args(arguments).run
+        assert run is command.run or (command.run is None and run is not None)
+
+
+def test_commands_with_acts_say_so() -> None:
+    """Only those whose arguments are acts have nothing to run."""
+    assert [command.name for command in COMMANDS if command.run is None] == ["user", "audit"]
+    assert {len(words) for words, _ in EVERY} == {1, 2}
+    assert len(EVERY) == len(COMMANDS) + 4
+
+
+def test_a_command_inside_a_command() -> None:
+    """What runs is the innermost one's."""
+
+    def run(options: argparse.Namespace) -> int:
+        return 3
+
+    act = Command("act", "acts", ("x outer act",), lambda parser: None, run)
+    outer = Command("outer", "has acts", (), lambda p: add_commands(p, [act], "ACT"), None)
+    made = argparse.ArgumentParser(exit_on_error=False)
+    add_commands(made, [outer], "COMMAND")
+    assert made.parse_args(["outer", "act"]).run is run
+    with pytest.raises(SystemExit):
+        made.parse_args(["outer"])
+
+
+def test_the_end_of_a_help_text() -> None:
+    """One or several."""
+    assert examples_text(("x a",)) == "example:\n  x a"
+    assert examples_text(("x a", "x b")) == "examples:\n  x a\n  x b"

@@ -1,0 +1,87 @@
+"""What is in a recording, for people and for programs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from tests.unit.commands.surroundings import recording_file
+from tests.unit.recording.surroundings import new_file
+from vncproxy.cli import main
+from vncproxy.commands.command import FAILED
+from vncproxy.commands.recording_info import describe, in_words
+from vncproxy.recording.file import RecordingFile
+from vncproxy.recording.file_format import CHUNK_HEADER_BYTES, GAP, LINK_RENEWED, Header
+from vncproxy.rfb.pixel_format import PixelFormat
+from vncproxy.rfb.viewer_messages import server_init
+
+
+def test_what_is_in_a_recording(tmp_path: Path) -> None:
+    """For programs, with the hash that the audit has."""
+    path = recording_file(tmp_path / "one")
+    found = describe(path)
+    assert found["instance"] == "i-1"
+    assert found["user"] == "ann"
+    assert found["duration_s"] == 3661.5
+    assert found["screen"] == {"width": 1024, "height": 768}
+    assert (found["complete"], found["ended"], found["gaps"]) == (True, True, 0)
+    assert found["key_blocks"] == 2
+    assert found["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_in_words(tmp_path: Path) -> None:
+    """For people; what is missing is said aloud."""
+    found = describe(recording_file(tmp_path / "one"))
+    text = "\n".join(in_words(found))
+    assert "1:01:02" in text or "1:01:01" in text
+    assert "1024 x 768" in text
+    assert found["sha256"] in text
+    assert "MISSING" not in text
+    assert "CUT" not in text
+
+
+def test_what_is_missing(tmp_path: Path) -> None:
+    """Gaps, lost links, a cut end, a session that never saw a screen."""
+    path = tmp_path / "one"
+    file = new_file(path)
+    file.begin(0, server_init(4, 4, PixelFormat(), "x"), whole=False, continues=False)
+    file.note(1, LINK_RENEWED)
+    file.note(2, GAP)
+    file.flush()
+    text = "\n".join(in_words(describe(path)))
+    assert "MISSING    1 time something" in text
+    assert "links      1" in text
+    assert "1 place to begin at" in text
+    assert "CUT" in text
+    file.close(3)
+    found = describe(path)
+    assert (found["complete"], found["ended"], found["gaps"]) == (False, True, 1)
+    assert "CUT" not in "\n".join(in_words(found))
+    assert describe(recording_file(tmp_path / "two", blocks=0))["screen"] is None
+
+
+def test_a_damaged_one_is_described(tmp_path: Path) -> None:
+    """Whose it is, and from when on it can't be relied upon."""
+    path = recording_file(tmp_path / "one")
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"BLOK") + CHUNK_HEADER_BYTES + 4] ^= 1
+    path.write_bytes(raw)
+    found = describe(path)
+    assert (found["complete"], found["screen"]) == (False, None)
+    assert found["damaged"] == [{"from_s": 0.0, "to_s": 0.001}]
+    for more in ("--info", "--json"):
+        assert main(["replay", str(path), more]) == FAILED
+    text = "\n".join(in_words(found))
+    assert "ann" in text
+    assert "DAMAGED    from 0:00:00 to 0:00:00" in text
+
+
+def test_a_name_that_would_draw_on_the_terminal(tmp_path: Path) -> None:
+    """Whatever stands in a file, it is printed on its own line, as text."""
+    header = Header(instance="i-1", viewer="v", user="ann\x1b[31m\r\nFAKE", started_at="")
+    path = tmp_path / "one"
+    RecordingFile(os.open(path, os.O_RDWR | os.O_CREAT), header).close(0)
+    lines = in_words(describe(path))
+    assert not any("\x1b" in line or "\r" in line or "\n" in line for line in lines)
+    assert any(r"ann\x1b[31m\r\nFAKE" in line for line in lines)

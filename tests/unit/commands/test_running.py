@@ -1,0 +1,70 @@
+"""The configuration and the event loop of a command."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from vncproxy.commands.running import load_config, log_errors_only, run_async, run_with_config
+from vncproxy.config.model import Config
+from vncproxy.errors import ConfigError, LocalError
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> argparse.Namespace:
+    """As the command line gives them, with a configuration."""
+    file = tmp_path / "vncproxy.toml"
+    file.write_text("[limits]\nlinger = 2.0\n")
+    return argparse.Namespace(config=file, resources=ExitStack())
+
+
+def test_the_configuration(options: argparse.Namespace) -> None:
+    """The file's; a wrong one is an error."""
+    assert load_config(options).config.limits.linger == 2.0
+    options.config.write_text("[limits]\nlingr = 2.0\n")
+    with pytest.raises(ConfigError):
+        load_config(options)
+
+
+def test_the_loop_is_left_open_until_its_owner_closes_it(options: argparse.Namespace) -> None:
+    """A process that ends doesn't wait for its threads."""
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def work() -> int:
+        loops.append(asyncio.get_running_loop())
+        return 3
+
+    assert run_async(options, work()) == 3
+    assert isinstance(loops[0], uvloop.Loop)
+    assert not loops[0].is_closed()
+    options.resources.close()
+    assert loops[0].is_closed()
+
+
+def test_errors_come_through(options: argparse.Namespace) -> None:
+    """They are for the command line to print."""
+
+    async def work(config: Config) -> int:
+        assert config.limits.linger == 2.0
+        raise LocalError("no")
+
+    with options.resources, pytest.raises(LocalError):
+        run_with_config(options, work)
+
+
+def test_warnings_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    """Errors are."""
+    log_errors_only()
+    logger = logging.getLogger("vncproxy.test_running")
+    logger.warning("a-warning")
+    logger.error("an-error")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "a-warning" not in err
+    assert "an-error" in err

@@ -1,0 +1,105 @@
+"""`vncproxy instances`: what may be opened."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from vncproxy.commands.arguments import add_config, add_json
+from vncproxy.commands.command import DONE, Command
+from vncproxy.commands.formatting import aligned
+from vncproxy.commands.output import print_json, print_lines, print_problem
+from vncproxy.commands.running import run_with_config
+from vncproxy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from vncproxy.config.model import Config
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    add_json(parser)
+
+
+def _run(options: argparse.Namespace) -> int:
+    async def work(config: Config) -> int:
+        answer = await instances(config, os.environ)
+        if options.json:
+            print_json(answer["instances"])
+        else:
+            print_lines(table(answer["instances"]))
+        if answer["problem"]:
+            print_problem(f"the state is unknown: {answer['problem']['text']}")
+        return DONE
+
+    return run_with_config(options, work)
+
+
+async def instances(config: Config, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The rows of `GET /api/v1/instances`, from the daemon, or without one from the cloud itself.
+
+    Returns:
+        `instances`, the rows, and `problem`, None or why the cloud's list didn't come.
+
+    Raises:
+        ConfigError: The settings of the cloud can't be used.
+        AccessError: The daemon refused.
+        CloudError: The cloud did.
+    """
+    from vncproxy.commands.daemon_client import NoDaemonError, daemon_client
+
+    try:
+        async with daemon_client(config, environ) as daemon:
+            answer: dict[str, Any] = await daemon.call("GET", "/api/v1/instances")
+            return {"instances": answer["instances"], "problem": answer["problem"]}
+    except (NoDaemonError, ConfigError):
+        # Also for a user who may not read the daemon's token.
+        return await _from_the_cloud(config, environ)
+
+
+async def _from_the_cloud(config: Config, environ: Mapping[str, str]) -> dict[str, Any]:
+    from vncproxy.service.cloud import cloud_of
+    from vncproxy.service.instances import inventory_of
+
+    async with cloud_of(config, environ) as cloud:
+        inventory = inventory_of(config, cloud.client)
+        rows: list[dict[str, Any]] = [
+            {
+                "alias": one.alias,
+                "id": one.id,
+                "name": one.name,
+                "region": one.region,
+                "windows": one.windows,
+                "os": one.os_name,
+                "status": one.status or None,
+                "role": None,
+                "state": None,
+                "viewers": [],
+            }
+            for one in await inventory.all()
+        ]
+        problem = inventory.problem
+    return {
+        "instances": rows,
+        "problem": problem and {"code": problem.code, "text": problem.public_text},
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    """The rows for people."""
+    lines = [("ALIAS", "ID", "REGION", "STATUS", "ON")]
+    for row in rows:
+        on = ", ".join(f"{v['user']}" for v in row["viewers"]) or "-"
+        lines.append((row["alias"], row["id"], row["region"], row["status"] or "unknown", on))
+    return aligned(lines)
+
+
+COMMAND = Command(
+    "instances",
+    "list what may be opened",
+    ("vncproxy instances --json",),
+    _add_arguments,
+    _run,
+)

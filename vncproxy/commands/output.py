@@ -1,0 +1,106 @@
+"""What commands print: lines and JSON on standard output, problems on standard error.
+
+Text that others chose neither moves the cursor nor starts another line.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from vncproxy.errors import LocalError
+from vncproxy.observe.escaping import escaped, escaped_json
+
+
+class OutputError(LocalError):
+    """The standard output can't be written to."""
+
+
+def open_standard_streams() -> None:
+    """Let those that are closed lead nowhere, as nohup(1) does with a terminal's.
+
+    Else the next file or socket would get the number, and be taken for the stream; libuv aborts.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        # What the terminal's encoding lacks, of a name for instance, is spelt out, too.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def print_line(text: str) -> None:
+    """Print a line at once, since its reader may wait for it.
+
+    Raises:
+        BrokenPipeError: The reader of the output has left.
+        OutputError: It can't be written.
+    """
+    with _writing():
+        print(escaped(text), flush=True)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print a whole table. Raises: as `print_line`."""
+    with _writing():
+        for line in lines:
+            print(escaped(line))
+        sys.stdout.flush()
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON document over several lines. Raises: as `print_line`."""
+    import json
+
+    text = escaped_json(json.dumps(value, indent=2, ensure_ascii=False))
+    print_lines(text.split("\n"))
+
+
+def draw(picture: str) -> None:
+    """Print what moves the cursor on purpose. Raises: as `print_line`."""
+    with _writing():
+        print(end=picture, flush=True)
+
+
+def flush() -> None:
+    """Write what is buffered; what can't be written is dropped, or the interpreter tries again.
+
+    Raises: as `print_line`.
+    """
+    with _writing():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as fault:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(fault, BrokenPipeError):
+            raise
+        raise OutputError(f"the output can't be written: {fault.strerror}") from fault
+
+
+def print_note(line: str) -> None:
+    """Print to standard error, beside the command's result. Raises: OSError."""
+    print(escaped(line), file=sys.stderr, flush=True)
+
+
+def print_problem(text: str) -> None:
+    """Print to standard error why the command fails, each line under the program's name."""
+    # Where it can't be written, the exit status still says that it failed.
+    with suppress(OSError):
+        for line in text.split("\n"):
+            print_note(f"vncproxy: {line}")

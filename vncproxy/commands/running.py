@@ -1,0 +1,58 @@
+"""What commands do their work with: the configuration and an event loop."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vncproxy.config.load import Loaded
+    from vncproxy.config.model import Config
+
+
+def load_config(options: argparse.Namespace) -> Loaded:
+    """The configuration that --config, the environment or a usual place names.
+
+    Raises: ConfigError.
+    """
+    from vncproxy.config.load import load
+
+    return load(options.config, os.environ)
+
+
+def run_async(options: argparse.Namespace, work: Coroutine[Any, Any, int]) -> int:
+    """Run a command's work in an event loop; gives the exit status, raises what the work raises.
+
+    Args:
+        options: `resources` gets the loop to close. A process that ends doesn't: closing waits for
+            threads in calls that may hang.
+        work: The command's.
+    """
+    import asyncio
+
+    import uvloop
+
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    options.resources.enter_context(runner)
+    return runner.run(work)
+
+
+def run_with_config(
+    options: argparse.Namespace, work: Callable[[Config], Coroutine[Any, Any, int]]
+) -> int:
+    """Load the configuration, then run the work with it; see `run_async` and `log_errors_only`.
+
+    Raises: ConfigError; what the work raises.
+    """
+    loaded = load_config(options)
+    log_errors_only()
+    return run_async(options, work(loaded.config))
+
+
+def log_errors_only() -> None:
+    """Let what the command prints be all, but for errors, which go to standard error."""
+    from vncproxy.observe.logging import configure
+
+    configure(format="console", level="error")

@@ -1,0 +1,31 @@
+"""`vncproxy serve`: the daemon."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from vncproxy.commands.arguments import add_config
+from vncproxy.commands.command import DONE, Command
+from vncproxy.commands.running import load_config, run_async
+
+
+def _run(options: argparse.Namespace) -> int:
+    loaded = load_config(options)
+
+    async def work() -> int:
+        from vncproxy.app import serve
+
+        await serve(loaded.config, os.environ, lambda: load_config(options).config)
+        return DONE
+
+    return run_async(options, work())
+
+
+COMMAND = Command(
+    "serve",
+    "run the daemon",
+    ("vncproxy serve --config /etc/vncproxy/vncproxy.toml",),
+    add_config,
+    _run,
+)
