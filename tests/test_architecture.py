@@ -16,8 +16,10 @@ PACKAGE = "vncproxy"
 # What each part may import, besides itself. Imports point one way:
 # cli -> commands -> app -> service -> web -> access -> console
 #     -> (websocket, recording, cluster, throttle, aliyun) -> rfb.
-# Everybody may know audit, observe, config, errors and tasks; these know nothing above them.
-_COMMON = frozenset({"errors", "tasks", "audit", "observe", "config"})
+# Everybody may know audit, observe, config, errors, tasks, threads and durable_files; these know
+# nothing above them.
+_BASE = frozenset({"errors", "durable_files", "threads"})
+_COMMON = _BASE | {"tasks", "audit", "observe", "config"}
 _BELOW_CONSOLE = _COMMON | {"websocket", "recording", "cluster", "throttle", "aliyun", "rfb"}
 _BELOW_WEB = _BELOW_CONSOLE | {"console", "access"}
 _BELOW_APP = _BELOW_WEB | {"", "web", "service", "simulator"}
@@ -26,13 +28,15 @@ ALLOWED: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "rfb": frozenset(),
     "simulator": frozenset(),
+    "durable_files": frozenset(),
+    "threads": frozenset(),
     "tasks": frozenset({"errors", "observe"}),
-    "audit": frozenset({"errors"}),
+    "audit": _BASE,
     "observe": frozenset({"errors"}),
-    "config": frozenset({"errors"}),
-    "aliyun": frozenset({"errors", "observe"}),
-    "throttle": frozenset({"errors", "observe"}),
-    "recording": frozenset({"errors", "rfb"}),
+    "config": _BASE,
+    "aliyun": _BASE | {"config", "observe"},
+    "throttle": _BASE | {"observe"},
+    "recording": _BASE | {"rfb"},
     "websocket": frozenset({"errors", "tasks", "config", "aliyun", "rfb"}),
     "cluster": frozenset({"errors", "config", "throttle"}),
     "console": _BELOW_CONSOLE,

@@ -24,7 +24,7 @@ from vncproxy.audit.log import AuditLog
 from vncproxy.audit.record import Entry
 from vncproxy.audit.record import Event as AuditEvent
 from vncproxy.audit.refusals import RefusalLog
-from vncproxy.cluster.cluster import Cluster, bastion_of
+from vncproxy.cluster.cluster import Cluster, cluster_of
 from vncproxy.config.model import Config, without_restart
 from vncproxy.config.paths import audit_path, control_path, state_folder, token_path
 from vncproxy.config.secrets import ensure_token
@@ -143,7 +143,7 @@ class Daemon:
         self._recordings = recordings_of(self.config, self.state, self._audit)
         token = self._token(self.config)
         self._given.hide(self.redactor)
-        bastion = self._cluster = bastion_of(
+        bastion = self._cluster = cluster_of(
             self.config.throttle,
             budget_of(self.config),
             self.state,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import os
 import secrets
 import time
 from collections import deque
@@ -21,6 +20,7 @@ import msgspec
 import structlog
 
 from vncproxy.access.identity import Identity, Kind
+from vncproxy.durable_files import replace_file
 from vncproxy.errors import LocalError
 from vncproxy.observe.redaction import Redactor
 
@@ -170,16 +170,8 @@ def known_daemon_id(folder: Path) -> str | None:
 
 def _replace(path: Path, content: bytes) -> bool:
     """Whether the file has this content now."""
-    draft = path.with_name(f"{path.name}.new-{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            draft.replace(path)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            raise
+        replace_file(path, content)
     except OSError as fault:
         # A log-in that isn't kept ends with the daemon; that is no reason to refuse it now.
         _log.warning("state.not_saved", file=path.name, reason=fault.strerror)

@@ -11,10 +11,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 import structlog
+
+from vncproxy.threads import call_in_loop
 
 _log = structlog.get_logger("vncproxy.accounts")
 
@@ -116,9 +117,7 @@ class LookupCache(Generic[_K, _V]):
             answer = (asked_at, self._look_up(key))
         except Exception:
             _log.exception("lookup.failed")
-        # The daemon may have ended meanwhile.
-        with suppress(RuntimeError):
-            future.get_loop().call_soon_threadsafe(self._ended, key, future, answer)
+        call_in_loop(future.get_loop(), self._ended, key, future, answer)
 
     def _ended(
         self, key: _K, future: asyncio.Future[bool], answer: tuple[float, _V] | None

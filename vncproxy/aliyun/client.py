@@ -34,9 +34,10 @@ from vncproxy.aliyun.errors import (
 from vncproxy.aliyun.gateway_host import is_listed, why_off_limits
 from vncproxy.aliyun.http_exchange import Failure, exchange
 from vncproxy.aliyun.instances import EcsInstance, check_instance_id, check_region, instance_of
-from vncproxy.aliyun.proxies import EnvironmentProxies, Proxy, is_loopback
+from vncproxy.aliyun.proxies import EnvironmentProxies, Proxy
 from vncproxy.aliyun.signing import canonical_query, signed_headers, timestamp
 from vncproxy.aliyun.vncurl import VncUrl
+from vncproxy.config.addresses import is_loopback
 from vncproxy.errors import CloudError, CloudErrorKind
 
 EVENT_CALL = "aliyun.call"

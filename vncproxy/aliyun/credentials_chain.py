@@ -18,7 +18,6 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,8 +25,10 @@ import structlog
 
 from vncproxy.aliyun.credentials import KEY_ID, KEY_SECRET, Credentials
 from vncproxy.aliyun.errors import NO_CREDENTIALS, permanent, transient
-from vncproxy.aliyun.proxies import METADATA_HOST, is_loopback
+from vncproxy.aliyun.proxies import METADATA_HOST
+from vncproxy.config.addresses import is_loopback
 from vncproxy.errors import CloudError
+from vncproxy.threads import call_in_loop
 
 EVENT_CREDENTIALS = "aliyun.credentials"
 
@@ -190,8 +191,7 @@ def _start_thread(
             outcome = permanent(
                 f"The credentials can't be read: the SDK failed ({kind}).", NO_CREDENTIALS
             )
-        with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
-            loop.call_soon_threadsafe(settle, outcome)
+        call_in_loop(loop, settle, outcome)
 
     threading.Thread(target=run, name="credentials", daemon=True).start()
 

@@ -18,6 +18,7 @@ from ipaddress import ip_address
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import proxy_bypass
 
+from vncproxy.config.addresses import is_loopback
 from vncproxy.errors import ConfigError, ConfigProblem
 
 METADATA_HOST = "100.100.100.200"
@@ -199,14 +200,6 @@ class EnvironmentProxies:
         if proxy_bypass(f"{host}:{port}", {"no": self._no_proxy}):
             return None
         return proxy
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host's name or address is this machine's own by its form; nothing is resolved."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _proxy(environ: Mapping[str, str], name: str, clock: Callable[[], float]) -> Proxy | None:

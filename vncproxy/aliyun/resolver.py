@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from contextlib import suppress
 from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
+
+from vncproxy.threads import call_in_loop
 
 MAX_THREADS = 64
 """Names that are looked up at once; more are refused, as by a name service that is too busy."""
@@ -82,9 +83,7 @@ class Resolver(AbstractResolver):
             )
         except Exception as error:
             fault = error
-        # The daemon may have ended meanwhile.
-        with suppress(RuntimeError):
-            found.get_loop().call_soon_threadsafe(self._answered, key, found, addresses, fault)
+        call_in_loop(found.get_loop(), self._answered, key, found, addresses, fault)
 
     def _answered(
         self,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from vncproxy.audit.record import Entry, Event, Head, encode, parse
 from vncproxy.audit.verification import RUBBLE_MAX_BYTES
+from vncproxy.durable_files import sync_folder
 from vncproxy.errors import AuditError
 
 
@@ -67,7 +68,7 @@ class AuditFile:
                 self.head = head
                 self._start_on_a_line()
             self._note_state()
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError as fault:
             os.close(self._descriptor)
             raise AuditError(f"The audit file {path} can't be used: {fault.strerror}.") from fault
@@ -272,11 +273,3 @@ def _tail_of(descriptor: int, path: Path) -> _Tail:
         )
     # Nothing, or the very first record, cut short by a crash.
     return _Tail(Head(), rubble=end)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -24,6 +24,7 @@ from vncproxy.audit.file import AuditFile
 from vncproxy.audit.record import Entry, Event, Head
 from vncproxy.audit.writer import DAEMON_FAULT, AuditWriter, Job, Outcome, Rotation
 from vncproxy.errors import AuditError
+from vncproxy.threads import call_in_loop
 
 _log = structlog.get_logger("vncproxy.audit")
 
@@ -334,7 +335,7 @@ class AuditLog:
         except BaseException as fault:
             with self._wake:
                 self._ended = True
-            self._call(self._broke_down, fault)
+            call_in_loop(self._loop, self._broke_down, fault)
 
     def _work(self) -> None:
         pause_s: float | None = None
@@ -355,7 +356,7 @@ class AuditLog:
                 self._in_hand = []
                 self._queue.extendleft(reversed(outcome.left))
                 self._later = sum(job.done is None for job in self._queue)
-            self._call(self._settle, outcome)
+            call_in_loop(self._loop, self._settle, outcome)
             for move in moves:
                 if move.file is not None:
                     # What happened before belongs into the old file.
@@ -367,7 +368,7 @@ class AuditLog:
             else:
                 pause_s = None
         self._writer.close()
-        self._call(_conclude, self._over, None)
+        call_in_loop(self._loop, _conclude, self._over, None)
 
     def _is_wanted(self) -> bool:
         return self._fresh or self._closing or bool(self._moves)
@@ -377,21 +378,16 @@ class AuditLog:
             if move.file is None:
                 self._writer.reopen()
             else:
-                self._call(self._went_on, self._writer.go_on_in(move.file), move.file.path)
+                call_in_loop(
+                    self._loop, self._went_on, self._writer.go_on_in(move.file), move.file.path
+                )
         except AuditError as fault:
-            self._call(_conclude, move.done, fault)
+            call_in_loop(self._loop, _conclude, move.done, fault)
         except Exception as fault:
-            self._call(self._tell_fault, fault)
-            self._call(_conclude, move.done, AuditError(_cannot(DAEMON_FAULT)))
+            call_in_loop(self._loop, self._tell_fault, fault)
+            call_in_loop(self._loop, _conclude, move.done, AuditError(_cannot(DAEMON_FAULT)))
         else:
-            self._call(_conclude, move.done, None)
-
-    def _call(self, call: Callable[..., object], *arguments: object) -> None:
-        try:
-            self._loop.call_soon_threadsafe(call, *arguments)
-        except RuntimeError:
-            # The disk answered so late that the daemon has ended meanwhile.
-            return
+            call_in_loop(self._loop, _conclude, move.done, None)
 
 
 def _give_back(file: AuditFile | None) -> None:

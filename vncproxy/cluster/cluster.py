@@ -13,7 +13,7 @@ from vncproxy.cluster.valkey_ownership import SharedOwnership
 from vncproxy.config.addresses import is_shared, parse_store_url
 from vncproxy.config.model import Throttle
 from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.daemon_count import FILE_NAME as ROLL_FILE
+from vncproxy.throttle.daemon_count import FILE_NAME as DAEMON_COUNT_FILE
 from vncproxy.throttle.daemon_count import DaemonCount
 from vncproxy.throttle.fallback import FallbackLedger
 from vncproxy.throttle.ledger import Ledger
@@ -42,7 +42,7 @@ class Cluster:
             await self.ledger.watch()
 
 
-def bastion_of(
+def cluster_of(
     throttle: Throttle,
     budget: Budget,
     state: Path,
@@ -64,7 +64,7 @@ def bastion_of(
         ValkeyLedger(store, budget),
         SqliteLedger(state / LEDGER_FILE, budget),
         budget,
-        DaemonCount(state / ROLL_FILE),
+        DaemonCount(state / DAEMON_COUNT_FILE),
         daemon_id=daemon_id or None,
         said=said,
     )

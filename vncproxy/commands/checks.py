@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from urllib.parse import urlsplit
 
-from vncproxy.cluster.cluster import bastion_of
+from vncproxy.cluster.cluster import cluster_of
 from vncproxy.commands.cloud_checks import check_cloud
 from vncproxy.commands.door_checks import check_door
 from vncproxy.commands.finding import Finding
@@ -130,12 +130,12 @@ async def _state(config: Config, environ: Mapping[str, str]) -> Finding:
     try:
         folder = state_folder(config, environ)
         make_state_folder(folder, beside=True)
-        bastion = bastion_of(config.throttle, budget_of(config), folder)
+        cluster = cluster_of(config.throttle, budget_of(config), folder)
         try:
-            await bastion.ledger.check_writable()
-            degraded = bastion.degraded
+            await cluster.ledger.check_writable()
+            degraded = cluster.degraded
         finally:
-            await bastion.ledger.close()
+            await cluster.ledger.close()
     except VncproxyError as error:
         return Finding("state and ledger", False, error.public_text)
     if degraded is not None:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from vncproxy.aliyun.vncurl import VncUrl, official_page_url
-from vncproxy.cluster.cluster import Cluster, bastion_of
+from vncproxy.cluster.cluster import Cluster, cluster_of
 from vncproxy.commands.daemon_client import NoDaemonError, daemon_client
 from vncproxy.config.model import Config
 from vncproxy.config.paths import state_folder
@@ -65,7 +65,7 @@ async def official_url(
             raise LocalError(f"no password_file is configured for {instance.alias}")
         state = state_folder(config, environ)
         make_state_folder(state, beside=True)
-        cluster = bastion_of(config.throttle, budget_of(config), state)
+        cluster = cluster_of(config.throttle, budget_of(config), state)
         try:
             if not force and (owner := await cluster.ownership.owner(instance.id)) is not None:
                 raise LocalError(f"{owner.refusal().public_text} Or say --force.")

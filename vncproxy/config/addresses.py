@@ -95,13 +95,18 @@ def parse_address(text: str) -> Address:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, without brackets, is this machine itself by its very name."""
-    if host.lower() == "localhost":
-        return True
+    """Whether a host is this machine by its very name; nothing is looked up.
+
+    Args:
+        host: A name or an address, with or without brackets.
+
+    Source: RFC 6761, section 6.3, for names that end in .localhost.
+    """
+    bare = host.strip("[]").lower()
     try:
-        return ip_address(host).is_loopback
+        return ip_address(bare).is_loopback
     except ValueError:
-        return False
+        return bare == "localhost" or bare.endswith(".localhost")
 
 
 def is_host(text: str) -> bool:

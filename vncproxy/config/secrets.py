@@ -7,6 +7,7 @@ import secrets
 import stat
 from pathlib import Path
 
+from vncproxy.durable_files import sync_folder
 from vncproxy.errors import ConfigError, ConfigProblem
 
 MAX_SECRET_BYTES = 65536
@@ -129,6 +130,7 @@ def _make(path: Path) -> None:
         # Not mkdir(parents=True), which gives the folders between the default mode.
         if not folder.exists():
             folder.mkdir(mode=0o700, exist_ok=True)
+    # Not `replace_file`, which would take away the token that another process has just made.
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -137,8 +139,9 @@ def _make(path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         try:
-            # Fails if the name exists, where a rename would replace another process's token.
+            # Fails if the name exists.
             path.hardlink_to(draft)
+            sync_folder(path.parent)
         except FileExistsError:
             return
     finally:

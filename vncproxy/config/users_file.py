@@ -21,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 from vncproxy.config.secrets import read_secret
+from vncproxy.durable_files import replace_file
 from vncproxy.errors import ConfigError, ConfigProblem, LocalError
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,62}")
@@ -154,21 +155,12 @@ def _write(path: Path, content: bytes) -> None:
     # What is replaced is the file that a link leads to.
     path = path.resolve()
     before = path.stat() if path.exists() else None
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            owner = before or (path.parent.stat() if os.getuid() == 0 else None)
-            if owner is not None:
-                os.fchown(descriptor, owner.st_uid, owner.st_gid)
-                os.fchmod(descriptor, before.st_mode & 0o640 if before else _new_mode(owner))
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+    owner = before or (path.parent.stat() if os.getuid() == 0 else None)
+    if owner is None:
+        replace_file(path, content)
+        return
+    mode = before.st_mode & 0o640 if before else _new_mode(owner)
+    replace_file(path, content, mode=mode, owner=(owner.st_uid, owner.st_gid))
 
 
 def _new_mode(folder: os.stat_result) -> int:

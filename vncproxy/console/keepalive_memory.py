@@ -27,6 +27,7 @@ from typing import Annotated
 import msgspec
 import structlog
 
+from vncproxy.durable_files import replace_file
 from vncproxy.errors import out_of_descriptors
 
 FILE_NAME = "learned.json"
@@ -223,15 +224,7 @@ class LearnedStore:
                 "instances": {key: _to_entry(learned) for key, learned in instances.items()},
             }
         )
-        # The name is fixed: only the holder of the lock writes it.
-        draft = self._path.with_name(f"{self._path.name}.new")
-        draft.unlink(missing_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._path)
+        replace_file(self._path, content)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -22,6 +22,7 @@ from vncproxy.recording.file import RecordingFile
 from vncproxy.recording.file_format import Header
 from vncproxy.recording.folder import RecordingFolder
 from vncproxy.recording.writer import RecordingWriter, WriterListener
+from vncproxy.threads import call_in_loop
 
 DISK_TIMEOUT_S = 5.0
 """How long whoever opens a console waits for the disk."""
@@ -109,7 +110,11 @@ class Recordings:
         )
         name, file = await self._in_thread(partial(self._create, whole, now), self._throw_away)
         writer = RecordingWriter(
-            name, file, self.folder, listener, call=_caller(asyncio.get_running_loop())
+            name,
+            file,
+            self.folder,
+            listener,
+            call=partial(call_in_loop, asyncio.get_running_loop()),
         )
         self._writers = {one for one in self._writers if not one.ended} | {writer}
         return writer
@@ -167,9 +172,9 @@ class Recordings:
             try:
                 result = work()
             except Exception as fault:
-                _caller(loop)(settle, None, fault)
+                call_in_loop(loop, settle, None, fault)
             else:
-                _caller(loop)(settle, result, None)
+                call_in_loop(loop, settle, result, None)
 
         self._pending += 1
         threading.Thread(target=run, name="recordings", daemon=True).start()
@@ -178,17 +183,6 @@ class Recordings:
                 return await waiting
         except TimeoutError:
             raise RecordingError(_SLOW) from None
-
-
-def _caller(loop: asyncio.AbstractEventLoop) -> Callable[..., object]:
-    def call(function: Callable[..., object], *arguments: object) -> None:
-        try:
-            loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:
-            # The disk answered so late that the daemon has ended meanwhile.
-            return
-
-    return call
 
 
 def _nothing(_: object) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import stat
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -19,6 +18,7 @@ from vncproxy.console.audit_entries import recording_removed
 from vncproxy.errors import ConfigError, ConfigProblem, RecordingError
 from vncproxy.recording.folder import RecordingFolder, Removed
 from vncproxy.recording.recordings import Recordings
+from vncproxy.threads import call_in_loop
 
 _log = structlog.get_logger("vncproxy.recording")
 
@@ -90,8 +90,6 @@ def _noting(audit: Audit) -> Callable[[Removed], object]:
         audit.record_later(recording_removed(gone))
 
     def told(gone: Removed) -> None:
-        # The disk may answer so late that the daemon has ended meanwhile.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(note, gone)
+        call_in_loop(loop, note, gone)
 
     return told

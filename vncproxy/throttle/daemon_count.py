@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import structlog
+
+from vncproxy.durable_files import replace_file
 
 _log = structlog.get_logger("vncproxy.throttle")
 
@@ -43,9 +44,9 @@ class DaemonCount:
             return
         self._daemons = count
         try:
-            await asyncio.to_thread(_write, self._path, count)
+            await asyncio.to_thread(replace_file, self._path, f"{count}\n".encode())
         except OSError as error:
-            _log.warning("throttle.roll_not_kept", why=error.strerror)
+            _log.warning("throttle.daemon_count_not_kept", why=error.strerror)
 
 
 def _read(path: Path) -> int | None:
@@ -56,11 +57,3 @@ def _read(path: Path) -> int | None:
     except (OSError, ValueError):
         return None
     return count if 1 <= count <= MAX_DAEMONS else None
-
-
-def _write(path: Path, count: int) -> None:
-    draft = path.with_name(f".{path.name}.new")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(f"{count}\n")
-    draft.replace(path)

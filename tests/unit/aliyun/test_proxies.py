@@ -6,7 +6,7 @@ from base64 import b64decode
 
 import pytest
 
-from vncproxy.aliyun.proxies import METADATA_HOST, EnvironmentProxies, Proxy, is_loopback
+from vncproxy.aliyun.proxies import METADATA_HOST, EnvironmentProxies, Proxy
 from vncproxy.errors import ConfigError
 
 ENVIRON = {"HTTPS_PROXY": "http://user:p%40ss@proxy.corp:3128", "http_proxy": "plain.corp:8080"}
@@ -117,13 +117,6 @@ def test_proxies_by_tls_and_on_ipv6() -> None:
     assert proxy == Proxy("fd00::1", 443, secure=True)
     assert proxy is not None
     assert proxy.url == "https://[fd00::1]:443"
-
-
-def test_loopback_is_told_by_form() -> None:
-    """Nothing is resolved."""
-    assert is_loopback("LOCALHOST".lower())
-    assert not is_loopback("10.0.0.1")
-    assert not is_loopback("localhost.example.com")
 
 
 def test_passwords_are_told_to_whoever_hides_them() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.real.peers.valkey import ValkeyServer
 from tests.unit.throttle.usage import usage_of
-from vncproxy.cluster.cluster import Cluster, bastion_of, store_password
+from vncproxy.cluster.cluster import Cluster, cluster_of, store_password
 from vncproxy.cluster.ownership import LocalOwnership, Owner
 from vncproxy.config.model import Throttle
 from vncproxy.throttle.budget import Budget
@@ -27,7 +27,7 @@ BUDGET = Budget(limit=6)
 @pytest.mark.parametrize(("store", "kind"), [("memory", MemoryLedger), ("sqlite", SqliteLedger)])
 async def test_a_single_daemon(tmp_path: Path, store: str, kind: type) -> None:
     """It has no others to watch, and nothing that could be degraded."""
-    bastion = bastion_of(Throttle(store=store), BUDGET, tmp_path)
+    bastion = cluster_of(Throttle(store=store), BUDGET, tmp_path)
     assert isinstance(bastion.ledger, kind)
     assert isinstance(bastion.ownership, LocalOwnership)
     assert bastion.degraded is None
@@ -39,7 +39,7 @@ async def test_a_single_daemon(tmp_path: Path, store: str, kind: type) -> None:
 def shared(throttle: Throttle, state: Path) -> Cluster:
     """A daemon with this state directory, which names it."""
     state.mkdir()
-    return bastion_of(throttle, BUDGET, state, daemon_id=state.name)
+    return cluster_of(throttle, BUDGET, state, daemon_id=state.name)
 
 
 @pytest.mark.real
@@ -107,7 +107,7 @@ async def test_the_rights_that_are_enough(tmp_path: Path, valkey_server: ValkeyS
     assert one.degraded is two.degraded is None
     for bastion in (one.ledger, two.ledger):
         await bastion.close()
-    refused = bastion_of(Throttle(store=url.replace("hunter2", "hunter3")), BUDGET, tmp_path)
+    refused = cluster_of(Throttle(store=url.replace("hunter2", "hunter3")), BUDGET, tmp_path)
     await refused.ledger.check_writable()
     assert "refuses the user" in (refused.degraded or "")
     await refused.ledger.close()
@@ -116,7 +116,7 @@ async def test_the_rights_that_are_enough(tmp_path: Path, valkey_server: ValkeyS
 async def test_without_the_server_it_says_what_is_degraded(tmp_path: Path, port: int) -> None:
     """Consoles can be opened all the same, by a share of the budget."""
     said: list[bool] = []
-    bastion = bastion_of(
+    bastion = cluster_of(
         Throttle(store=f"valkey://:hunter2@127.0.0.1:{port}"),
         BUDGET,
         tmp_path,

@@ -62,4 +62,4 @@ async def test_without_a_place_it_is_known_until_the_restart(tmp_path: Path) -> 
     with capture_logs() as events:
         await roll.note(4)
     assert roll.daemons == 4
-    assert [event["event"] for event in events] == ["throttle.roll_not_kept"]
+    assert [event["event"] for event in events] == ["throttle.daemon_count_not_kept"]
