@@ -199,17 +199,15 @@ class EcsClient:
             CloudError: The answer leaves the question open, as a time-out does.
         """
         check_instance_id(instance_id)
-        return await self._permission(
-            "DescribeInstanceVncUrl", region, {"InstanceId": instance_id}, VNC_URL_MAX_BYTES
-        )
-
-    async def may_list(self, region: str) -> Permission:
-        """Whether the credentials may list instances, which discovery and states need.
-
-        Raises:
-            CloudError: The answer leaves the question open, as a time-out does.
-        """
-        return await self._permission("DescribeInstances", region, {}, INSTANCES_MAX_BYTES)
+        action, parameters = "DescribeInstanceVncUrl", {"InstanceId": instance_id, "DryRun": "true"}
+        try:
+            await self._call(action, region, parameters, VNC_URL_MAX_BYTES)
+        except CloudError as error:
+            if error.code.startswith("Forbidden"):
+                return Permission(action, False, error.public_text)
+            if error.code != DRY_RUN and error.kind is not CloudErrorKind.WAITS:
+                raise
+        return Permission(action, True, f"ecs:{action} is permitted.")
 
     async def server_time_offset(self, region: str) -> float:
         """The cloud's clock minus this machine's, in seconds, to about one second.
@@ -250,18 +248,6 @@ class EcsClient:
             )
         if not self.is_local and (why := why_off_limits(host)) is not None:
             raise permanent(off_limits(why), GATEWAY_REFUSED)
-
-    async def _permission(
-        self, action: str, region: str, parameters: dict[str, str], max_bytes: int
-    ) -> Permission:
-        try:
-            await self._call(action, region, {**parameters, "DryRun": "true"}, max_bytes)
-        except CloudError as error:
-            if error.code.startswith("Forbidden"):
-                return Permission(action, False, error.public_text)
-            if error.code != DRY_RUN and error.kind is not CloudErrorKind.WAITS:
-                raise
-        return Permission(action, True, f"ecs:{action} is permitted.")
 
     async def _listed(self, region: str, parameters: dict[str, str]) -> list[EcsInstance]:
         parameters = {**parameters, "MaxResults": str(PAGE_INSTANCES)}

@@ -34,7 +34,6 @@ class EcsInstance:
     region: str
     os_type: str
     os_name: str
-    zone: str
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -62,7 +61,6 @@ def instance_of(row: object, region: str) -> EcsInstance | None:
         region=_text(row, "RegionId") or region,
         os_type=_text(row, "OSType"),
         os_name=_text(row, "OSName"),
-        zone=_text(row, "ZoneId"),
         tags=_tags(row),
     )
 

@@ -6,10 +6,6 @@ import argparse
 from pathlib import Path
 
 
-def add_nothing(parser: argparse.ArgumentParser) -> None:
-    """For a command without arguments."""
-
-
 def add_config(parser: argparse.ArgumentParser) -> None:
     """--config, for `running.load_config`."""
     parser.add_argument(

@@ -110,18 +110,6 @@ def configure(
     return redactor
 
 
-def adopt(*names: str) -> None:
-    """Take away the handlers that libraries gave their own loggers, which would write unredacted.
-
-    Args: names - loggers, such as "credentials"; call it after importing the library.
-    """
-    for name in names:
-        logger = logging.getLogger(name)
-        for handler in list(logger.handlers):
-            logger.removeHandler(handler)
-        logger.propagate = True
-
-
 def capture_uncaught() -> None:
     """Log what nobody caught, in any thread, instead of printing it unredacted."""
 

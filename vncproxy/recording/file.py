@@ -49,11 +49,6 @@ class RecordingFile:
         """Of everything in the file."""
         return self._hash.hexdigest()
 
-    @property
-    def in_block(self) -> bool:
-        """Whether records may follow."""
-        return self._gzip is not None
-
     def begin(self, time_ms: int, opening: bytes, *, whole: bool, continues: bool) -> None:
         """A block begins; the one before is complete."""
         self._end_block()

@@ -11,7 +11,6 @@ import os
 import re
 import stat
 import zlib
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,13 +155,6 @@ class Recording:
         except OSError as fault:
             raise self._cannot_be_read(fault) from fault
         return digest.hexdigest()
-
-    def block_at(self, time_ms: int) -> int:
-        """The number of the block from which to play to see the picture at `time_ms`."""
-        number = bisect_right(self.blocks, time_ms, key=lambda block: block.time_ms) - 1
-        while number > 0 and not self.blocks[number].whole:
-            number -= 1
-        return max(number, 0)
 
     def records(self, number: int) -> Iterator[Record]:
         """The records of a block, one by one.

@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from vncproxy.commands.arguments import add_config, add_instance, add_json, add_nothing, host_port
+from vncproxy.commands.arguments import add_config, add_instance, add_json, host_port
 
 
 def test_what_most_commands_take() -> None:
     """A file, an instance, JSON; each only where it was added."""
     parser = argparse.ArgumentParser()
-    add_nothing(parser)
-    assert vars(parser.parse_args([])) == {}
     add_config(parser)
     add_json(parser)
     add_instance(parser)

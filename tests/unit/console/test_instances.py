@@ -25,9 +25,7 @@ def seen(
     status: str = "Running",
     tags: dict[str, str] | None = None,
 ) -> EcsInstance:
-    return EcsInstance(
-        instance_id, name, status, region, "windows", "Windows Server", "z", tags or {}
-    )
+    return EcsInstance(instance_id, name, status, region, "windows", "Windows Server", tags or {})
 
 
 class Lister:

@@ -17,7 +17,7 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vncproxy.observe.logging import adopt, capture_uncaught, configure
+from vncproxy.observe.logging import capture_uncaught, configure
 from vncproxy.observe.redaction import Redactor
 from vncproxy.observe.secret_patterns import HIDDEN
 
@@ -168,18 +168,6 @@ def test_a_narrow_encoding_is_survived() -> None:
     structlog.get_logger().info("网", odd="\ud800")
     out.flush()
     assert raw.getvalue().count(b"\n") == 1
-
-
-def test_handlers_of_libraries_are_taken_away() -> None:
-    """A library that writes by itself is brought back to the one way out."""
-    own, out = io.StringIO(), io.StringIO()
-    logger = logging.getLogger("credentials-for-test")
-    logger.addHandler(logging.StreamHandler(own))
-    configure(format="json", stream=out)
-    adopt("credentials-for-test")
-    logger.warning("token=PLANTED")
-    assert own.getvalue() == ""
-    assert lines(out)[0]["event"] == f"token={HIDDEN}"
 
 
 def test_warnings_are_logged() -> None:
