@@ -6,14 +6,16 @@ A task started here is kept, its failure is logged, and closing the owner cancel
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 import structlog
 
 from vncproxy.observe.log_throttle import LogThrottle
 
 _log = structlog.get_logger("vncproxy.tasks")
+
+_T = TypeVar("_T")
 
 
 class Tasks:
@@ -48,6 +50,14 @@ async def all_ended(*works: Coroutine[Any, Any, object]) -> None:
     for fault in await asyncio.gather(*works, return_exceptions=True):
         if isinstance(fault, Exception):
             _log.error("task.failed", exc_info=fault)
+
+
+async def in_turns(items: Iterable[_T], per_turn: int) -> AsyncIterator[_T]:
+    """The items, so many in one turn of the event loop: what a thousand take is no one turn."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % per_turn == 0:
+            await asyncio.sleep(0)
 
 
 async def run_periodically(

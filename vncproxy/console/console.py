@@ -95,7 +95,7 @@ class Console:
             closed: Called once, at its end.
         """
         self.instance = instance
-        self.since = time.time()
+        self.since = round(time.time(), 3)
         self.saved = dependencies.savings.of(instance.id)
         self.audit = dependencies.audit
         self.pages = Pages()

@@ -123,7 +123,7 @@ class LinkSupervisor:
         self.traffic = Traffic(time.monotonic(), dependencies.metrics)
         self.relay: OpaqueRelay | None = None
         self.link: Link | None = None
-        self.state_since = time.time()
+        self.state_since = round(time.time(), 3)
         self.wait_until: float | None = None
         self.attempt = 0
         self.failure: VncproxyError | None = None
@@ -305,7 +305,7 @@ class LinkSupervisor:
     def advance(self, event: Event) -> None:
         """A step is done."""
         self.life.advance(event)
-        self.state_since = time.time()
+        self.state_since = round(time.time(), 3)
         self.wait_until = None
         if event is Event.ENDED and isinstance(self.failure, Throttled):
             # When it makes sense to come back.

@@ -22,7 +22,7 @@ from vncproxy.console.session_recordings import check_recording
 from vncproxy.console.traffic import SAMPLE_INTERVAL_S
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
-from vncproxy.tasks import Tasks, run_periodically
+from vncproxy.tasks import Tasks, in_turns, run_periodically
 from vncproxy.throttle.budget import Usage
 from vncproxy.throttle.usages import usages
 
@@ -315,11 +315,8 @@ class Registry:
 
     async def _sample_rates(self) -> None:
         at_s = time.monotonic()
-        for number, console in enumerate(self.consoles, 1):
+        async for console in in_turns(self.consoles, SAMPLES_PER_TURN):
             console.sample_rates(at_s)
-            if number % SAMPLES_PER_TURN == 0:
-                # A thousand of them are no one turn of the event loop.
-                await asyncio.sleep(0)
 
     async def forget(self, instance_id: str) -> bool:
         """Know nothing of how an instance's VNC server behaves; whether anything was known."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from vncproxy.console.console import Console
+from vncproxy.console.control import Control
 from vncproxy.console.lifecycle import State
 from vncproxy.console.page_messages import Message
 from vncproxy.console.traffic import Rate
@@ -20,7 +21,7 @@ def state_of(console: Console) -> Message:
     return {
         "type": "state",
         "state": console.state.value,
-        "since": round(supervisor.state_since, 3),
+        "since": supervisor.state_since,
         "wait_s": _wait_s(console),
         "text": _text(console),
         "opaque": _is_opaque(console),
@@ -43,18 +44,20 @@ def state_of(console: Console) -> Message:
 
 def viewers_of(console: Console) -> list[Message]:
     """Who is on, for pages and the API."""
-    return [
-        {
-            "id": viewer.id,
-            "user": viewer.identity.user,
-            "from": viewer.identity.address,
-            "role": "control" if viewer.id == console.control.controller else "watch",
-            "may_control": viewer.identity.may_control,
-            "asks": viewer.id in console.control.asking,
-            "since": round(viewer.since, 3),
-        }
-        for viewer in console.viewers
-    ]
+    return [_viewer_of(console.control, viewer) for viewer in console.viewers]
+
+
+def _viewer_of(control: Control, viewer: Viewer) -> Message:
+    who = viewer.identity
+    return {
+        "id": viewer.id,
+        "user": who.user,
+        "from": who.address,
+        "role": "control" if viewer.id == control.controller else "watch",
+        "may_control": who.may_control,
+        "asks": viewer.id in control.asking,
+        "since": viewer.since,
+    }
 
 
 def summary_of(console: Console, *, viewers: bool = True) -> Message:
@@ -70,7 +73,7 @@ def summary_of(console: Console, *, viewers: bool = True) -> Message:
         "alias": instance.alias,
         "region": instance.region,
         "state": console.state.value,
-        "since": round(console.since, 3),
+        "since": console.since,
         "link_age_s": round(supervisor.link.age_s, 1) if supervisor.link is not None else None,
         "keepalive": supervisor.learning.keepalive.kind.value,
         "controller": console.control.controller,
@@ -82,16 +85,14 @@ def summary_of(console: Console, *, viewers: bool = True) -> Message:
     }
 
 
-def details_of(console: Console, usage: Usage | str, at_s: float) -> Message:
+def details_of(console: Console, at_s: float) -> Message:
     """What administrators see of a row besides; its viewers hold more than `viewers_of` gives.
 
     Args:
         console: Which.
-        usage: How full its budget is, or in words why that isn't known.
         at_s: Now, in monotonic seconds.
     """
     supervisor = console.supervisor
-    shared = supervisor.budget_key == ACCOUNT
     return {
         "name": console.instance.name,
         "windows": console.instance.windows,
@@ -101,18 +102,16 @@ def details_of(console: Console, usage: Usage | str, at_s: float) -> Message:
         "opaque": _is_opaque(console),
         "attempt": supervisor.attempt,
         "age_s": round(time.time() - console.since, 1),
-        "state_since": round(supervisor.state_since, 3),
+        "state_since": supervisor.state_since,
         "keepalive_why": supervisor.learning.keepalive.why,
         "recorded": console.recordings.is_recording,
         "link": (supervisor.link.name or None) if supervisor.link is not None else None,
         "links": supervisor.links_opened,
         "from_cloud": _flow(supervisor.traffic.rate_in, supervisor.traffic.bytes_in, at_s),
         "to_cloud": _flow(supervisor.traffic.rate_out, supervisor.traffic.bytes_out, at_s),
-        "budget": _budget(usage, shared=shared) if isinstance(usage, Usage) else None,
-        "budget_problem": usage if isinstance(usage, str) else None,
         "viewers": [
-            row | _viewer_details(console, viewer, at_s)
-            for row, viewer in zip(viewers_of(console), console.viewers, strict=True)
+            _viewer_of(console.control, viewer) | _viewer_details(console, viewer, at_s)
+            for viewer in console.viewers
         ],
     }
 
@@ -138,15 +137,22 @@ def _flow(rate: Rate, total_bytes: int, at_s: float) -> Message:
     return {"bytes": total_bytes, "bytes_per_s": int(rate.per_s(at_s, total_bytes))}
 
 
-def _budget(usage: Usage, *, shared: bool) -> Message:
-    return {
+def budget_of(key: str, usage: Usage | str) -> Message:
+    """What administrators see of a row besides, too: how full the console's budget is.
+
+    Args: key - what its dials are counted for; usage - or in words why that isn't known.
+    """
+    if isinstance(usage, str):
+        return {"budget": None, "budget_problem": usage}
+    budget = {
         "used": usage.used,
         "limit": usage.limit,
         "left": max(0, usage.limit - usage.used),
         "window_s": usage.window_s,
         "next_free_s": round(max(0.0, usage.next_free_s), 1),
-        "counts_for": "account" if shared else "instance",
+        "counts_for": "account" if key == ACCOUNT else "instance",
     }
+    return {"budget": budget, "budget_problem": None}
 
 
 def _is_opaque(console: Console) -> bool:

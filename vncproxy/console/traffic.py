@@ -19,6 +19,7 @@ WINDOW_S = 10.0
 SAMPLE_INTERVAL_S = 2.0
 """Between two samples of a counter."""
 _SAMPLES_MAX = int(WINDOW_S / SAMPLE_INTERVAL_S) + 1
+_OLDEST_S = WINDOW_S + SAMPLE_INTERVAL_S / 2
 _LEAST_S = 1.0
 """A burst right at the beginning must not look like a fast line."""
 
@@ -39,12 +40,14 @@ class Rate:
 
     def per_s(self, at_s: float, total_bytes: int) -> float:
         """Bytes in a second: since the oldest sample that is within the window, or the last one."""
-        oldest_s = at_s - WINDOW_S - SAMPLE_INTERVAL_S / 2
         since, before = self._samples[0]
-        if since < oldest_s:
-            young = (sample for sample in self._samples if sample[0] >= oldest_s)
+        if since < at_s - _OLDEST_S:
+            young = (sample for sample in self._samples if sample[0] >= at_s - _OLDEST_S)
             since, before = next(young, self._samples[-1])
-        return max(0, total_bytes - before) / max(at_s - since, _LEAST_S)
+        if total_bytes <= before:
+            return 0.0
+        passed_s = at_s - since
+        return (total_bytes - before) / (passed_s if passed_s > _LEAST_S else _LEAST_S)
 
 
 @dataclass(slots=True)

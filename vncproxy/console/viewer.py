@@ -85,7 +85,7 @@ class Viewer:
         """Own `transport`; nothing is read before `open` or `prove`."""
         self.identity = identity
         self.phase = Phase.WAITING
-        self.since = time.time()
+        self.since = round(time.time(), 3)
         self.bytes_in = 0
         self.bytes_out = 0
         self.end: CloseReason | None = None

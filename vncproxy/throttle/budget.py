@@ -93,6 +93,28 @@ class Claim(NamedTuple):
         return not self.spent and self.at - EARLY_S <= now <= self.latest
 
 
+class Tally(NamedTuple):
+    """The claims that count, summed up.
+
+    Args: used - how many; earliest - the smallest latest instant; promised - the largest instant of
+    those that aren't spent. None: there is no such claim.
+    """
+
+    used: int
+    earliest: float | None
+    promised: float | None
+
+    @classmethod
+    def of(cls, parts: Iterable[Tally]) -> Tally:
+        """Several together."""
+        known = list(parts)
+        return cls(
+            sum(part.used for part in known),
+            min((part.earliest for part in known if part.earliest is not None), default=None),
+            max((part.promised for part in known if part.promised is not None), default=None),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """How full a budget is.
@@ -176,6 +198,19 @@ class Budget:
         """
         free = self.next_free(claims, now)
         return Usage(self.used(claims, now), self.limit, self.span_s, free - now)
+
+    def is_crowded(self, tally: Tally) -> bool:
+        """Whether the tally of the claims that count isn't enough for `usage_of`."""
+        return tally.used > self.limit
+
+    def usage_of(self, tally: Tally, now: float, latest: Iterable[float] = ()) -> Usage:
+        """As `usage`. Args: tally - of the claims that count; latest - theirs, if it is crowded."""
+        free = now if tally.promised is None else max(now, tally.promised)
+        # What another process has deleted since the tally can't matter any more.
+        decisive = sorted(latest)[-self.limit :] if self.is_crowded(tally) else [tally.earliest]
+        if tally.used >= self.limit and decisive and decisive[0] is not None:
+            free = max(free, decisive[0] + self.span_s)
+        return Usage(tally.used, self.limit, self.span_s, free - now)
 
     def is_forgettable(self, claim: Claim, now: float) -> bool:
         """Whether the claim can't matter to any dial from `now` on."""

@@ -38,6 +38,8 @@ from pathlib import Path
 from sqlite3 import connect
 from typing import Any
 
+from msgspec import json
+
 from vncproxy.throttle.boot_clock import EpochClock
 from vncproxy.throttle.budget import (
     ACCOUNT,
@@ -45,6 +47,7 @@ from vncproxy.throttle.budget import (
     MAX_HOLD_S,
     Budget,
     Claim,
+    Tally,
     Usage,
     counting_for,
 )
@@ -76,6 +79,26 @@ _COUNTING = """
 SELECT epoch, at, latest, spent FROM booking WHERE key IN (:key, :account) OR :key = :account
 """
 """Rows of keys that overlap; see `budget.counting_for`."""
+
+_DAMAGED = "epoch <> :epoch OR at > :horizon OR latest > :latest_horizon"
+_TALLIES = f"""
+SELECT json_group_array(json_array(key, used, earliest, promised)) FROM (
+    SELECT key, count(*) AS used, min(latest) AS earliest, max(promised) AS promised FROM (
+        SELECT
+            key,
+            CASE WHEN {_DAMAGED} THEN :now ELSE latest END AS latest,
+            CASE WHEN {_DAMAGED} OR spent THEN NULL ELSE at END AS promised
+        FROM booking
+    ) WHERE latest > :forgettable GROUP BY key
+)
+"""
+"""The tally of every key, as `budget.Tally`. One row, since the interpreter's lock is let go and
+fought for again at every row; what counts as dialled now is as in `LedgerFile._seen_at`."""
+_LATEST = f"""
+SELECT json_group_array(json_array(key, CASE WHEN {_DAMAGED} THEN :now ELSE latest END))
+FROM booking WHERE latest > :forgettable OR epoch <> :epoch
+"""
+"""Of every claim that counts its latest instant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +163,38 @@ class LedgerFile:
     def usages(self, instance_ids: Collection[str]) -> dict[str, Usage]:
         """See `Ledger.usages`."""
         budget = self.budget
-        with in_plain_words():
-            rows = _patiently(self._opened(), "SELECT key, epoch, at, latest, spent FROM booking")
-            now = self._clock.now()
-        by_key: dict[str, list[Claim]] = {}
-        for row, claim in zip(rows, self._seen_at(now, (row[1:] for row in rows)), strict=True):
-            by_key.setdefault(row[0], []).append(claim)
+        now = self._clock.now()
+        horizon = now + MAX_AHEAD_S
+        values: dict[str, str | float] = {
+            "epoch": self._clock.epoch,
+            "now": now,
+            "horizon": horizon,
+            "latest_horizon": horizon + MAX_HOLD_S,
+            "forgettable": budget.forgettable_until(now),
+        }
+        by_key = {key: Tally(*numbers) for key, *numbers in self._asked(_TALLIES, values)}
         keys = {one: budget.key_of(one) for one in instance_ids}
+        tallies = {key: Tally.of(counting_for(key, by_key)) for key in keys.values()}
+        latest: dict[str, list[float]] = {}
+        if any(budget.is_crowded(tally) for tally in tallies.values()):
+            for key, at in self._asked(_LATEST, values):
+                latest.setdefault(key, []).append(at)
         found = {
-            key: budget.usage(list(chain.from_iterable(counting_for(key, by_key))), now)
-            for key in set(keys.values())
+            key: budget.usage_of(
+                tally,
+                now,
+                chain.from_iterable(counting_for(key, latest)) if budget.is_crowded(tally) else (),
+            )
+            for key, tally in tallies.items()
         }
         return {one: found[key] for one, key in keys.items()}
+
+    def _asked(self, question: str, values: Mapping[str, str | float]) -> list[Any]:
+        """What a question gives that is answered by one text in JSON."""
+        with in_plain_words():
+            ((text,),) = _patiently(self._opened(), question, values)
+        rows: list[Any] = json.decode(text)
+        return rows
 
     def record(self, dials: Sequence[Dial]) -> None:
         """Put dials on record that another ledger gave the permits for; known ids stay as they are.
@@ -290,7 +333,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _patiently(
-    db: sqlite3.Connection, statement: str, values: Mapping[str, str] | None = None
+    db: sqlite3.Connection, statement: str, values: Mapping[str, str | float] | None = None
 ) -> list[tuple[Any, ...]]:
     """Execute a statement that may find the file locked, for at most `BUSY_TIMEOUT_S`."""
     deadline = time.monotonic() + BUSY_TIMEOUT_S

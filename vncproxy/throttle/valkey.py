@@ -58,6 +58,9 @@ thinks that they may still be dialled, until they lapse."""
 SETTLED_AT_ONCE = 128
 """Of these with one call."""
 
+USAGES_AT_ONCE = 256
+"""Budgets asked for with one call: the server does nothing else for some milliseconds."""
+
 _SCRIPT = Script(files("vncproxy.throttle").joinpath("valkey.lua").read_text("utf-8"))
 _CLOCK_KEY = "clock"
 _DAEMONS_KEY = "daemons"
@@ -185,8 +188,10 @@ class ValkeyLedger:
         budget = self._budget
         keys = {one: budget.key_of(one) for one in instance_ids}
         asked = sorted(set(keys.values()))
-        names = (PREFIX + _CLAIMS + key for key in asked)
-        *_, numbers = await self._step("usages", _CLAIMS + ACCOUNT, *names)
+        numbers: list[int] = []
+        for start in range(0, len(asked), USAGES_AT_ONCE):
+            names = (PREFIX + _CLAIMS + key for key in asked[start : start + USAGES_AT_ONCE])
+            numbers += (await self._step("usages", _CLAIMS + ACCOUNT, *names))[3]
         found = {
             key: Usage(used, budget.limit, budget.span_s, free / 1e6)
             for key, used, free in zip(asked, numbers[::2], numbers[1::2], strict=True)

@@ -32,9 +32,12 @@ _PAGE = ASSETS.page("refusal.html").body.decode()
 
 def json_answer(body: Any, status: int = 200) -> web.Response:
     """A JSON answer that no cache keeps."""
-    return web.Response(
-        body=msgspec.json.encode(body), status=status, content_type="application/json"
-    )
+    return json_text(msgspec.json.encode(body), status)
+
+
+def json_text(text: bytes, status: int = 200) -> web.Response:
+    """The same of what is JSON already."""
+    return web.Response(body=text, status=status, content_type="application/json")
 
 
 def refusal(request: web.Request, error: AccessError) -> web.Response:

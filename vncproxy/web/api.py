@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import msgspec
 import structlog
@@ -15,19 +15,22 @@ from aiohttp import web
 from vncproxy.access.identity import Identity
 from vncproxy.access.rules import Decision, Role
 from vncproxy.access.tickets import LIFE_S, EntryTicket, ViewerTicket
+from vncproxy.console.console import Console
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.page_messages import ending
-from vncproxy.console.status import details_of, summary_of, viewers_of
+from vncproxy.console.status import budget_of, details_of, summary_of, viewers_of
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AccessError, AuditError, CloseCode, CloseReason, Side
+from vncproxy.tasks import in_turns
 from vncproxy.web import audit_entries
-from vncproxy.web.answers import json_answer, json_body
+from vncproxy.web.answers import json_answer, json_body, json_text
 from vncproxy.web.context import Services, door, permitted, services, visible
 from vncproxy.web.door import account_behind
 
 _log = structlog.get_logger("vncproxy.web")
 
-_ROWS_AT_ONCE = 32
+_ROWS_PER_TURN = 32
+"""Of a list, made in one turn of the event loop."""
 
 LIST_PATIENCE_S = 3.0
 """How long the list waits for a region; what it showed before, if anything, is in it then."""
@@ -42,19 +45,22 @@ async def instances(request: web.Request) -> web.Response:
     listed = await parts.inventory.all(LIST_PATIENCE_S)
     problem = parts.inventory.problem
     await parts.authority.learn(identity)
-    decided = [(one, parts.authority.decide(identity, one)) for one in listed]
-    rows = [_row(parts, one, decision) for one, decision in decided if decision.role is not None]
-    later = [
-        {"alias": one.alias, "id": one.id, "name": one.name, "only": decision.only}
-        for one, decision in decided
-        if decision.role is None and decision.only
-    ]
+    administrator = parts.authority.is_administrator(identity)
+    rows: list[msgspec.Raw] = []
+    later = []
+    async for one in in_turns(listed, _ROWS_PER_TURN):
+        decision = parts.authority.decide(identity, one)
+        if decision.role is not None:
+            administrator = administrator or decision.role is Role.ADMIN
+            rows.append(msgspec.Raw(msgspec.json.encode(_row(parts, one, decision))))
+        elif decision.only:
+            row = {"alias": one.alias, "id": one.id, "name": one.name, "only": decision.only}
+            later.append(row)
     return json_answer(
         {
             "user": identity.user,
             "session": identity.how == "cookie",
-            "administrator": any(row["role"] == "admin" for row in rows)
-            or parts.authority.is_administrator(identity),
+            "administrator": administrator,
             "instances": rows,
             "later": later,
             "problem": problem and {"code": problem.code, "text": problem.public_text},
@@ -81,26 +87,42 @@ def _row(parts: Services, instance: ConsoleInstance, decision: Decision) -> dict
 async def consoles(request: web.Request) -> web.Response:
     """`GET /api/v1/consoles`: what is open, of what this user may see; more of it for admins."""
     identity = door(request).identify(request)
-    registry = services(request).registry
-    await services(request).authority.learn(identity)
-    decide = services(request).authority.decide
-    roles = {one: decide(identity, one.instance).role for one in registry.consoles}
-    theirs = [console for console, role in roles.items() if role is Role.ADMIN]
-    usages = await registry.usages(theirs)
-    rows = []
-    for at, (console, role) in enumerate(roles.items()):
-        if at % _ROWS_AT_ONCE == _ROWS_AT_ONCE - 1:
-            # A thousand rows at a stretch would hold up everybody's screen.
-            await asyncio.sleep(0)
-        # Some may have ended meanwhile.
-        if role is not None and registry.get(console.instance.id) is console:
-            row = summary_of(console, viewers=role is not Role.ADMIN)
-            row["role"] = role.name.lower()
-            if role is Role.ADMIN:
-                row |= details_of(console, usages[console.instance.id], time.monotonic())
-            # As text, since tens of thousands of small objects would keep the collector busy.
-            rows.append(msgspec.Raw(msgspec.json.encode(row)))
-    return json_answer({"consoles": rows})
+    parts = services(request)
+    await parts.authority.learn(identity)
+    roles: dict[Console, Role | None] = {}
+    now = parts.authority.now()
+    async for console in in_turns(parts.registry.consoles, _ROWS_PER_TURN):
+        roles[console] = parts.authority.decide(identity, console.instance, now).role
+    async with asyncio.TaskGroup() as group:
+        # The ledger is read meanwhile.
+        theirs = [console for console, role in roles.items() if role is Role.ADMIN]
+        asked = group.create_task(parts.registry.usages(theirs))
+        rows: list[tuple[Console, Role, bytes]] = []
+        async for console, role in in_turns(roles.items(), _ROWS_PER_TURN):
+            # Some may have ended meanwhile.
+            if role is not None and parts.registry.get(console.instance.id) is console:
+                # As text, since tens of thousands of small objects keep the collector busy.
+                rows.append((console, role, _console_row(console, role)))
+    usages = asked.result()
+    # Of a thousand, most are like others.
+    budget_text = cache(lambda key, usage: msgspec.json.encode(budget_of(key, usage)))
+    texts = []
+    async for console, role, text in in_turns(rows, _ROWS_PER_TURN):
+        if role is Role.ADMIN:
+            budget = budget_text(console.supervisor.budget_key, usages[console.instance.id])
+            # One object out of two.
+            texts.append(text[:-1] + b"," + budget[1:])
+        else:
+            texts.append(text)
+    return json_text(b'{"consoles":[' + b",".join(texts) + b"]}")
+
+
+def _console_row(console: Console, role: Role) -> bytes:
+    row = summary_of(console, viewers=role is not Role.ADMIN)
+    row["role"] = role.name.lower()
+    if role is Role.ADMIN:
+        row |= details_of(console, time.monotonic())
+    return msgspec.json.encode(row)
 
 
 async def close_console(request: web.Request) -> web.Response:

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.console.fakes import until
 from tests.unit.console.surroundings import INSTANCE, Surroundings
 from vncproxy.console.lifecycle import State
-from vncproxy.console.status import details_of, state_of, summary_of, viewers_of
+from vncproxy.console.status import budget_of, details_of, state_of, summary_of, viewers_of
 from vncproxy.errors import CloudError, CloudErrorKind, UpstreamLost
 from vncproxy.throttle.budget import Budget, Usage
 
@@ -71,7 +71,7 @@ async def test_what_administrators_see_besides(around: Surroundings) -> None:
     await until(lambda: console.state is State.RUNNING)
     around.transport.deliver(bytes(100))
     at_s = time.monotonic()
-    details = details_of(console, USAGE, at_s)
+    details = details_of(console, at_s)
     assert details["text"] == "Connected."
     assert (details["wait_s"], details["error"], details["opaque"]) == (None, None, False)
     assert details["keepalive_why"] == console.supervisor.learning.keepalive.why
@@ -80,15 +80,17 @@ async def test_what_administrators_see_besides(around: Surroundings) -> None:
     assert details["from_cloud"]["bytes"] == console.supervisor.traffic.bytes_in > 100
     assert details["from_cloud"]["bytes_per_s"] > 0
     assert details["to_cloud"]["bytes"] == console.supervisor.traffic.bytes_out > 0
-    assert details["budget"] == {
-        "used": 5,
-        "limit": 29,
-        "left": 24,
-        "window_s": 61.0,
-        "next_free_s": 0.0,
-        "counts_for": "instance",
+    assert budget_of(console.supervisor.budget_key, USAGE) == {
+        "budget": {
+            "used": 5,
+            "limit": 29,
+            "left": 24,
+            "window_s": 61.0,
+            "next_free_s": 0.0,
+            "counts_for": "instance",
+        },
+        "budget_problem": None,
     }
-    assert details["budget_problem"] is None
     (row,) = details["viewers"]
     assert 0 <= row["age_s"] <= details["age_s"] + 0.2 < 60
     assert row.items() >= viewers_of(console)[0].items(), "what is there already stays as it is"
@@ -96,7 +98,7 @@ async def test_what_administrators_see_besides(around: Surroundings) -> None:
     assert (row["record"], row["recorded"], row["may_control"]) == (False, False, True)
     assert row["input_age_s"] is None
     ann.touched()
-    assert 0 <= details_of(console, USAGE, at_s)["viewers"][0]["input_age_s"] < 60
+    assert 0 <= details_of(console, at_s)["viewers"][0]["input_age_s"] < 60
     assert row["to_viewer"]["bytes"] == ann.bytes_out > 0
     assert row["from_viewer"] == {"bytes": 0, "bytes_per_s": 0}
 
@@ -105,12 +107,18 @@ async def test_a_budget_that_is_used_up_or_unknown(around: Surroundings) -> None
     """More may be promised than there is, never less than nothing left; a fault is told."""
     console = await around.console()
     around.ledger.renew(Budget(by_account=True))
-    full = details_of(console, replace(USAGE, used=31, next_free_s=12.34), time.monotonic())
+    key = console.supervisor.budget_key
+    full = budget_of(key, replace(USAGE, used=31, next_free_s=12.34))
     assert (full["budget"]["left"], full["budget"]["next_free_s"]) == (0, 12.3)
     assert full["budget"]["counts_for"] == "account"
-    unknown = details_of(console, "the disk is full", time.monotonic())
+    unknown = budget_of(key, "the disk is full")
     assert (unknown["budget"], unknown["budget_problem"]) == (None, "the disk is full")
-    assert (unknown["link"], unknown["links"]) == (None, 0)
+
+
+async def test_a_console_without_a_link_yet(around: Surroundings) -> None:
+    """It has none to name."""
+    details = details_of(await around.console(), time.monotonic())
+    assert (details["link"], details["links"]) == (None, 0)
 
 
 async def test_it_is_json_and_holds_no_secret(around: Surroundings) -> None:
@@ -118,7 +126,7 @@ async def test_it_is_json_and_holds_no_secret(around: Surroundings) -> None:
     console = await around.console(password="geheim77")
     around.join(console)
     await until(lambda: console.state is State.RUNNING)
-    details = details_of(console, USAGE, time.monotonic())
+    details = details_of(console, time.monotonic())
     text = json.dumps([state_of(console), viewers_of(console), summary_of(console), details])
     for secret in ("geheim77", "gateway.test", "websockify", "token"):
         assert secret not in text
