@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.disks import LedgerDisk
 from tests.unit.throttle.fake_clock import FakeClock
-from vncproxy.throttle.budget import Budget, Claim
+from vncproxy.throttle.budget import ACCOUNT, Budget, Claim, counting_for
 from vncproxy.throttle.ledger import Booking
 from vncproxy.throttle.ledger_file import Booked, LedgerFile
 from vncproxy.throttle.memory import MemoryLedger
@@ -321,3 +321,45 @@ def test_the_file_keeps_the_law_on_any_disk_over_restarts_and_reboots(
         for who in processes:
             who.file.close()
     assert worst(dials, 60.0) <= 4
+
+
+_KEYS = ["i-1", "i-2", ACCOUNT]
+_ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(_KEYS),
+        st.sampled_from(["boot-1", "boot-1", "boot-1", "boot-0"]),
+        st.integers(-90, 40),  # when it was booked for, from now on
+        st.integers(0, 12),  # how long it is held
+        st.booleans(),
+        st.sampled_from([0.0, 0.0, 0.0, 1e6]),  # damage
+    ),
+    max_size=24,
+)
+
+
+@settings(max_examples=150)
+@given(_ROWS, st.integers(1, 5))
+def test_what_the_file_adds_up_is_what_the_law_says(
+    rows: list[tuple[str, str, int, int, bool, float]], limit: int
+) -> None:
+    """Of any claims on record, for instances and the account, some of another boot or damaged."""
+    clock = FakeClock(1000.0)
+    now, law = clock.now(), replace(BUDGET, limit=limit)
+    claims: dict[str, list[Claim]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        file = LedgerFile(Path(folder) / "ledger", law, clock)
+        file.check_writable()
+        for number, (key, epoch, at, held, spent, wrong) in enumerate(rows):
+            claim = Claim(now + at, now + at + (0 if spent else held), spent)
+            with file._transaction() as db:
+                db.execute(
+                    "INSERT INTO booking VALUES (?, ?, ?, ?, ?, ?)",
+                    (str(number), key, epoch, claim.at + wrong, claim.latest + wrong, spent),
+                )
+            adopted = epoch != clock.epoch or wrong
+            claims.setdefault(key, []).append(Claim.dialled(now) if adopted else claim)
+        found = file.usages(_KEYS)
+        file.close()
+    for key in _KEYS:
+        counting = [one for some in counting_for(key, claims) for one in some]
+        assert found[key] == law.usage(counting, now), key

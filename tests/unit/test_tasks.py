@@ -6,7 +6,7 @@ import asyncio
 
 from structlog.testing import capture_logs
 
-from vncproxy.tasks import Tasks, all_ended, run_periodically
+from vncproxy.tasks import Tasks, all_ended, in_turns, run_periodically
 
 
 async def test_closing_ends_what_runs() -> None:
@@ -122,3 +122,20 @@ async def test_looking_goes_on_after_a_fault() -> None:
         watching.cancel()
         await asyncio.wait([watching])
     assert [(one["task"], one["times"]) for one in log] == [("rates", 1)]
+
+
+async def test_so_many_in_a_turn() -> None:
+    """Whoever else has something to do does it in between; the order is kept."""
+    seen: list[int] = []
+
+    async def walk() -> None:
+        async for number in in_turns(range(10), 4):
+            seen.append(number)
+
+    walking = asyncio.create_task(walk())
+    lengths = []
+    while not walking.done():
+        await asyncio.sleep(0)
+        lengths.append(len(seen))
+    assert seen == list(range(10))
+    assert lengths[:3] == [4, 8, 10]

@@ -108,6 +108,8 @@ class Tally(NamedTuple):
     def of(cls, parts: Iterable[Tally]) -> Tally:
         """Several together."""
         known = list(parts)
+        if len(known) == 1:
+            return known[0]
         return cls(
             sum(part.used for part in known),
             min((part.earliest for part in known if part.earliest is not None), default=None),

@@ -91,13 +91,13 @@ SELECT json_group_array(json_array(key, used, earliest, promised)) FROM (
         FROM booking
     ) WHERE latest > :forgettable GROUP BY key
 )
-"""
+"""  # noqa: S608 - constants
 """The tally of every key, as `budget.Tally`. One row, since the interpreter's lock is let go and
 fought for again at every row; what counts as dialled now is as in `LedgerFile._seen_at`."""
 _LATEST = f"""
 SELECT json_group_array(json_array(key, CASE WHEN {_DAMAGED} THEN :now ELSE latest END))
 FROM booking WHERE latest > :forgettable OR epoch <> :epoch
-"""
+"""  # noqa: S608 - constants
 """Of every claim that counts its latest instant."""
 
 

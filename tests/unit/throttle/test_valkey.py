@@ -12,6 +12,7 @@ from tests.unit.throttle.fake_clock import FakeClock
 from tests.unit.throttle.switched_store import SwitchedStore
 from tests.unit.throttle.usage import usage_of
 from vncproxy.errors import LedgerError, LedgerSlow
+from vncproxy.throttle import valkey
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.ledger import Booking, Dial, TooLong
 from vncproxy.throttle.valkey import ID_PREFIX, LATELY_S, ValkeyLedger
@@ -398,6 +399,19 @@ async def test_what_is_out_of_use_is_forgotten(
     wall.seconds += 72.0
     await ledger.attend(None)
     assert ledger._seen == {}
+
+
+async def test_many_budgets_are_asked_for_in_parts(
+    ledger: ValkeyLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server serves the other daemons in between."""
+    monkeypatch.setattr(valkey, "USAGES_AT_ONCE", 4)
+    for number in range(6):
+        for _ in range(number):
+            await ledger.book(f"i-{number}", 1000.0)
+    found = await ledger.usages([f"i-{number}" for number in range(10)])
+    assert [found[f"i-{number}"].used for number in range(10)] == [0, 1, 2, 3, 4, 5, 0, 0, 0, 0]
+    assert found == {name: await usage_of(ledger, name) for name in found}
 
 
 async def test_a_server_that_is_away_is_told(ledger: ValkeyLedger, store: SwitchedStore) -> None:

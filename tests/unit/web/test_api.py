@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from collections import Counter
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.throttle.budget import Usage
 from vncproxy.throttle.sqlite import SqliteLedger
 from vncproxy.throttle.usages import LATE, usages
+from vncproxy.web import api
 
 pytestmark = pytest.mark.sockets
 
@@ -447,17 +449,52 @@ async def test_what_an_open_door_gives_counts_at_no_other(tmp_path: Path) -> Non
         assert await home.refused(f"/websockify/demo?ticket={page}", origin=True) == 401
 
 
+NAMES = [f"many-{number}" for number in range(8)]
+MANY = SimulatorSettings(
+    animated=False,
+    width=64,
+    height=48,
+    instances=tuple(SimulatedInstance(f"i-bp1many{n}", name) for n, name in enumerate(NAMES)),
+)
+
+
+async def test_a_list_is_not_made_in_one_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of consoles and of instances, so many rows in each turn of the event loop."""
+    most: Counter[str] = Counter()
+    turn: Counter[str] = Counter()
+
+    def count(name: str) -> None:
+        real = getattr(api, name)
+
+        def counted(*args: object) -> object:
+            if not turn:
+                asyncio.get_running_loop().call_soon(turn.clear)
+            turn[name] += 1
+            most[name] = max(most[name], turn[name])
+            return real(*args)
+
+        monkeypatch.setattr(api, name, counted)
+
+    monkeypatch.setattr(api, "_ROWS_PER_TURN", 3)
+    count("_console_row")
+    count("_row")
+    async with running(tmp_path, cloud=MANY) as setup:
+        for name in NAMES:
+            setup.alias = name
+            await setup.viewer()
+        for what in ("consoles", "instances"):
+            async with setup.http.get(f"{setup.base}/api/v1/{what}") as answer:
+                rows = (await answer.json())[what]
+            assert sorted(row["alias"] for row in rows) == NAMES
+    assert most == {"_console_row": 3, "_row": 3}
+
+
 async def test_the_list_asks_the_ledger_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many consoles are open; /admin and `consoles --watch` ask for the same list."""
-    names = [f"many-{number}" for number in range(8)]
-    cloud = SimulatorSettings(
-        animated=False,
-        width=64,
-        height=48,
-        instances=tuple(SimulatedInstance(f"i-bp1many{n}", name) for n, name in enumerate(names)),
-    )
     asked: list[int] = []
     usages_of = SqliteLedger.usages
 
@@ -466,12 +503,12 @@ async def test_the_list_asks_the_ledger_once(
         return await usages_of(ledger, keys)
 
     monkeypatch.setattr(SqliteLedger, "usages", count)
-    async with running(tmp_path, cloud=cloud) as setup:
-        for name in names:
+    async with running(tmp_path, cloud=MANY) as setup:
+        for name in NAMES:
             setup.alias = name
             await setup.viewer()
         async with setup.http.get(f"{setup.base}/api/v1/consoles") as answer:
             rows = (await answer.json())["consoles"]
-    assert sorted(row["alias"] for row in rows) == names
+    assert sorted(row["alias"] for row in rows) == NAMES
     assert all(row["budget"]["used"] == 1 for row in rows)
-    assert asked == [len(names)]
+    assert asked == [len(NAMES)]
