@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sqlite3
 import tempfile
 import time
@@ -23,6 +22,7 @@ from statistics import median
 
 import aiohttp
 
+from tests.bench.moving import busy_s
 from tests.fault.serving import Served, simulated
 from tests.real.peers.valkey import ValkeyServer, valkey_server
 from tests.setup import Viewer
@@ -69,12 +69,6 @@ async def _probe(http: aiohttp.ClientSession, served: Served, times_ms: list[flo
         times_ms.append((time.perf_counter() - began) * 1000)
 
 
-def _busy_s(pid: int) -> float:
-    """The processor's time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 async def _measure(
     http: aiohttp.ClientSession, served: Served, pid: int, what: str, used: int
 ) -> None:
@@ -83,14 +77,14 @@ async def _measure(
         rows = (await answer.json())["consoles"]
         size = len(await answer.read())
     assert all(row["budget"]["used"] == used for row in rows), "the budget isn't known"
-    busy_s = _busy_s(pid)
+    busy_before_s = busy_s(pid)
     for _ in range(ROUNDS):
         began = time.perf_counter()
         async with http.get(f"{served.base}/api/v1/consoles") as answer:
             await answer.read()
         times_ms.append((time.perf_counter() - began) * 1000)
         await asyncio.sleep(0.01)
-    busy_s = (_busy_s(pid) - busy_s) / ROUNDS
+    spent_s = (busy_s(pid) - busy_before_s) / ROUNDS
     probing = asyncio.create_task(_probe(http, served, beside_ms))
     for _ in range(ROUNDS):
         async with http.get(f"{served.base}/api/v1/consoles") as answer:
@@ -101,7 +95,7 @@ async def _measure(
     print(
         f"{len(rows)} consoles, {what:16} {size / 1000:5.0f} kB   "
         f"median {median(times_ms):6.1f} ms   slowest {max(times_ms):6.1f} ms   "
-        f"CPU {busy_s * 1000:5.1f} ms   "
+        f"CPU {spent_s * 1000:5.1f} ms   "
         f"/healthz beside it: median {median(beside_ms):5.1f} ms, slowest {max(beside_ms):5.1f} ms",
         flush=True,
     )

@@ -97,7 +97,7 @@ async def _gateway(port_file: Path, frame_bytes: int) -> None:
     app = web.Application()
     app.router.add_get("/websockify/", _Screen(frame_bytes).show)
     app.router.add_route("*", "/", call)
-    await _serve(app, port_file)
+    await serve_app(app, port_file)
 
 
 async def _relay(port_file: Path, target: str) -> None:
@@ -126,10 +126,11 @@ async def _relay(port_file: Path, target: str) -> None:
 
     app = web.Application()
     app.router.add_get("/", pump)
-    await _serve(app, port_file)
+    await serve_app(app, port_file)
 
 
-async def _serve(app: web.Application, port_file: Path) -> None:
+async def serve_app(app: web.Application, port_file: Path) -> None:
+    """Serve until this process is ended; the port is written to a file."""
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -33,6 +33,12 @@ async def _animate(per_s: float, port_file: Path) -> None:
         await asyncio.Event().wait()
 
 
+def busy_s(pid: int) -> float:
+    """The processor's time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @dataclass
 class Served:
     """A `vncproxy demo` that shows an animation."""
@@ -54,8 +60,7 @@ class Served:
     @property
     def busy_s(self) -> float:
         """The processor's time that it has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return busy_s(self.pid)
 
 
 @asynccontextmanager
