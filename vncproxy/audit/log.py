@@ -32,6 +32,8 @@ HEAD_EVERY = 64
 """Records between two heads in the log."""
 QUEUE_BOUND = 4096
 """Records that may wait while the disk is full: some 2 MB."""
+RECORDS_PER_TURN = 32
+"""Told to the log in one turn of the event loop."""
 WRITE_TIMEOUT_S = 10.0
 """How long whoever opens a console waits for the disk."""
 FIRST_PAUSE_S = 0.5
@@ -104,6 +106,8 @@ class AuditLog:
         self._head_told = self._unwritten_told = 0
         self.path = path
         """Of the file in use."""
+        self._untold: deque[tuple[int, Entry]] = deque()
+        """Recorded, and not in the log yet."""
         self._head_every = head_every
         self._queue_bound = queue_bound
         self._write_timeout_s = write_timeout_s
@@ -238,6 +242,9 @@ class AuditLog:
         for job in left:
             for entry in job.entries:
                 self._tell_unwritten(entry)
+        while self._untold:
+            self._tell_some()
+            await asyncio.sleep(0)
         self._tell_head()
         return self._over.done() and not left
 
@@ -312,9 +319,21 @@ class AuditLog:
         self.head, self.path = move.head, path
 
     def _tell_records(self, written: list[tuple[int, Entry]]) -> None:
-        for seq, entry in written:
-            _log.info("audit.recorded", seq=seq, what=entry.event, **_shown(entry))
-            self._recorded(entry)
+        is_telling = bool(self._untold)
+        self._untold += written
+        if not is_telling:
+            self._tell_some()
+
+    def _tell_some(self) -> None:
+        """As much as one turn of the event loop may take: a disk that hung has let many wait."""
+        try:
+            for _ in range(min(RECORDS_PER_TURN, len(self._untold))):
+                seq, entry = self._untold.popleft()
+                _log.info("audit.recorded", seq=seq, what=entry.event, **_shown(entry))
+                self._recorded(entry)
+        finally:
+            if self._untold:
+                self._loop.call_soon(self._tell_some)
 
     def _tell_unwritten(self, entry: Entry) -> None:
         self.unwritten += 1

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.disks import Disk
-from vncproxy.audit.log import AuditLog, NullAudit
+from vncproxy.audit.log import RECORDS_PER_TURN, AuditLog, NullAudit
 from vncproxy.audit.record import Entry, Event
 from vncproxy.audit.verification import Verdict, verify
 from vncproxy.errors import AuditError
@@ -192,6 +193,43 @@ async def test_a_disk_that_hangs_refuses_in_time(
         await until(lambda: audit.problem is None)
     users = [json.loads(line)["user"] for line in path.read_bytes().splitlines()]
     assert users == ["ann", "in hand", "ann"]
+
+
+async def test_what_waited_for_the_disk_is_told_in_turns(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log gets thousands of records, in their order, and others have their turns."""
+    disk = Disk(monkeypatch, path)
+    told: list[str | None] = []
+    turns: Counter[int] = Counter()
+    turn = 0
+
+    def recorded(entry: Entry) -> None:
+        told.append(entry.user)
+        turns[turn] += 1
+
+    async with opened(path, recorded=recorded) as audit:
+        disk.hanging.clear()
+        for number in range(500):
+            audit.record_later(Entry(event=Event.CLOSE, user=str(number)))
+        await until(lambda: disk.waiting)
+        disk.hanging.set()
+        async with asyncio.timeout(10.0):
+            while len(told) < 500:
+                turn += 1
+                await asyncio.sleep(0)
+        # Of two batches in one turn each has its share.
+        assert max(turns.values()) <= 2 * RECORDS_PER_TURN
+    assert told == [str(number) for number in range(500)]
+
+
+async def test_all_is_told_before_the_end(path: Path) -> None:
+    """However much there is to tell when it is closed."""
+    told: list[str | None] = []
+    async with opened(path, recorded=lambda entry: told.append(entry.user)) as audit:
+        for number in range(500):
+            audit.record_later(Entry(event=Event.CLOSE, user=str(number)))
+    assert told == [str(number) for number in range(500)]
 
 
 async def test_whoever_gives_up_waiting_leaves_nothing_behind(
