@@ -15,6 +15,7 @@ import gzip
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from functools import cache
 from pathlib import Path
 
 import aiohttp
@@ -26,6 +27,11 @@ from tests.setup import Closed, Viewer, set_encodings
 CLIENTS = 64
 _FAULTS = (aiohttp.ClientError, OSError, TimeoutError, Closed, AssertionError)
 _ENCODINGS = (7, 5, 0, -239, -223, -312, -313)
+
+
+@cache
+def _begun() -> None:
+    print("begun", flush=True)
 
 
 async def _opened(http: aiohttp.ClientSession, base: str, console: str) -> Viewer:
@@ -43,6 +49,8 @@ async def _for_ever(attack: Callable[[aiohttp.ClientSession], Awaitable[None]]) 
                 await attack(http)
             except _FAULTS:
                 await asyncio.sleep(0.05)
+            # Those that go on for ever have said so themselves.
+            _begun()
 
 
 async def _viewer(base: str, what: str) -> None:
@@ -60,6 +68,7 @@ async def _viewer(base: str, what: str) -> None:
         try:
             while not hostile.socket.closed:
                 await hostile.socket.send_bytes(whole)
+                _begun()
         finally:
             reading.cancel()
             await hostile.socket.close()
@@ -78,6 +87,7 @@ async def _watcher(base: str) -> None:
     async def attack(http: aiohttp.ClientSession) -> None:
         watcher = await _opened(http, base, "hostile")
         await watcher.send(set_encodings(_ENCODINGS), watcher.request(0))
+        _begun()
         async for _ in watcher.socket:
             pass
 

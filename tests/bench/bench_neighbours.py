@@ -199,14 +199,16 @@ async def _troubled(kind: Kind, attack: set[int]) -> AsyncIterator[Troubled]:
         async def begin() -> None:
             trigger.touch()
             addresses = {"BASE": served.base, "PEER": f"http://127.0.0.1:{peer}"}
-            for words in kind.attackers:
+            for number, words in enumerate(kind.attackers):
                 command = _program("attackers", *(addresses.get(word, word) for word in words))
+                said = folder / f"attacker-{number}.log"
                 with _on(attack):
-                    hostile.append(await start(running(*command, log=log)))
+                    hostile.append(await start(running(*command, log=said)))
+                await _written(said)
 
         yield Troubled(served.base, daemon.pid, begin)
-        for one in hostile:
-            assert one.returncode is None, log.read_text()
+        for number, one in enumerate(hostile):
+            assert one.returncode is None, (folder / f"attacker-{number}.log").read_text()
 
 
 async def _key_ms(viewer: Viewer) -> float:

@@ -39,6 +39,9 @@ _CHANNELS = (1, 2)
 
 _FIXED_LENGTHS = {0: 20, 3: 10, 4: 8, 150: 10, 250: 4}
 _AREA = struct.Struct(">BHHHH")
+ENCODINGS_MAX = 1024
+"""Of one SetEncodings, the most wanted ones: viewers name some dozens, and each costs all others'
+time. Those beyond are as if they weren't named."""
 _FORMAT_WORK = _SIZE_WORK = 64
 _ENCODINGS_WORK = 8
 _FULL_REQUEST_WORK = 4
@@ -207,7 +210,8 @@ def _event(raw: bytes) -> ClientEvent:
         except ValueError as error:
             raise WireError(f"a pixel format with {error}") from error
     if kind == 2:
-        return EncodingsSet(raw, struct.unpack_from(f">{(len(raw) - 4) // 4}i", raw, 4))
+        count = min((len(raw) - 4) // 4, ENCODINGS_MAX)
+        return EncodingsSet(raw, struct.unpack_from(f">{count}i", raw, 4))
     if kind == 3:
         incremental, x, y, width, height = _AREA.unpack_from(raw, 1)
         return UpdateRequested(raw, incremental != 0, x, y, width, height)

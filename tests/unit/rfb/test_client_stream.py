@@ -22,7 +22,7 @@ from vncproxy.rfb.client_events import (
     UpdateRequested,
     XvpSent,
 )
-from vncproxy.rfb.client_stream import ClientStream
+from vncproxy.rfb.client_stream import ENCODINGS_MAX, ClientStream
 from vncproxy.rfb.pixel_format import PixelFormat
 
 KEY_A = b"\x04\x01\x00\x00\x00\x00\x00\x61"
@@ -143,3 +143,11 @@ def test_a_long_message_in_single_bytes_costs_linear_time() -> None:
     for _ in range(size - 1):
         assert not stream.feed(b"a")
     assert stream.feed(b"a") == [CutTextSent(header + b"a" * size, size)]
+
+
+def test_of_endless_encodings_the_most_wanted_are_heard() -> None:
+    """The message is taken whole; what it names beyond them costs nobody anything."""
+    raw = struct.pack(">BxH65535i", 2, 65535, *range(65535))
+    (event, key) = ClientStream().feed(raw + KEY_A)
+    assert event == EncodingsSet(raw, tuple(range(ENCODINGS_MAX)))
+    assert isinstance(key, KeySent)
