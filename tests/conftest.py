@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.authority import Authority
+from tests.clock import IdleClock, ProcessClock
 from tests.real.peers.process import free_port
 
 _FOREIGN = ("ALIBABA_CLOUD_", "ALICLOUD_", "VNCPROXY_", "NOTIFY_", "LISTEN_")
@@ -84,12 +87,32 @@ def clean_surroundings(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
         proxy = name.upper() in _FOREIGN_NAMES
         if (proxy and not online) or name.startswith(_FOREIGN):
             monkeypatch.delenv(name)
+    if not online:
+        # The machine's authorities are some hundreds, read anew by each daemon; no test needs one.
+        monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
+        monkeypatch.setenv("SSL_CERT_DIR", os.devnull)
     monkeypatch.setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
 
 
 @pytest.fixture
+def process_clock(monkeypatch: pytest.MonkeyPatch) -> ProcessClock:
+    """The process's clock, which a test may set forward."""
+    clock = ProcessClock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    return clock
+
+
+@pytest.fixture
+async def idle_clock(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[IdleClock]:
+    """The process's clock, which passes only while the event loop waits."""
+    clock = IdleClock(asyncio.get_running_loop())
+    with clock.in_place(monkeypatch):
+        yield clock
+
+
+@pytest.fixture
 def port() -> int:
-    """A TCP port on loopback that was free a moment ago."""
+    """A TCP port on loopback that is free."""
     return free_port()
 
 

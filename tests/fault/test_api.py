@@ -15,6 +15,8 @@ from vncproxy.simulator.faults import ANY, ApiFault
 from vncproxy.simulator.settings import AccessKey, SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
 
+pytestmark = pytest.mark.usefixtures("idle_clock")
+
 STILL = SimulatorSettings(animated=False, width=320, height=240)
 CALL = "DescribeInstanceVncUrl"
 

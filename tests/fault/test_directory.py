@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clock import IdleClock
 from tests.setup import WAIT_S, Running, running, until
 from tests.unit.web.raw_http import Answer, ask
 from vncproxy.access import directory
@@ -34,8 +35,8 @@ class Accounts:
         self.here.set()
         self.groups = frozenset({"ops"})
         self.uid = ANN
+        self.waiting = 0
         patch.setattr(door_module, "uid_behind", lambda transport: self.uid)
-        patch.setattr(directory, "ANSWER_TIMEOUT_S", 0.3)
         patch.setattr(directory, "PATIENCE_S", 0.05)
 
     def behind(self, setup: Running) -> Running:
@@ -46,12 +47,17 @@ class Accounts:
         return setup
 
     def _name_of(self, uid: int) -> str:
-        self.here.wait(WAIT_S)
+        self._wait()
         return {ANN: "ann", BOB: "bob"}[uid]
 
     def _groups_of(self, user: str) -> frozenset[str]:
-        self.here.wait(WAIT_S)
+        self._wait()
         return self.groups
+
+    def _wait(self) -> None:
+        self.waiting += 1
+        self.here.wait(WAIT_S)
+        self.waiting -= 1
 
 
 @pytest.fixture
@@ -67,7 +73,9 @@ async def asked(setup: Running, target: str, door: int = 0) -> Answer:
     return await ask(setup.daemon.servers[door].port, target)
 
 
-async def test_others_go_on_while_it_hangs(tmp_path: Path, accounts: Accounts) -> None:
+async def test_others_go_on_while_it_hangs(
+    tmp_path: Path, accounts: Accounts, idle_clock: IdleClock
+) -> None:
     """Who isn't known hears why; who is on stays on, and who is known comes in."""
     async with running(tmp_path, listen=DOORS, rule=RULES) as setup:
         accounts.behind(setup)
@@ -75,10 +83,11 @@ async def test_others_go_on_while_it_hangs(tmp_path: Path, accounts: Accounts) -
         accounts.here.clear()
         accounts.uid = BOB
         waiting = asyncio.gather(*(asked(setup, LIST) for _ in range(5)))
-        await asyncio.sleep(0)
+        await until(lambda: accounts.waiting, "the question")
         for door in (0, 1):
             assert (await asked(setup, "/healthz", door)).status == 200
         assert not waiting.done(), "answered before whoever has to wait"
+        await idle_clock.forward(directory.ANSWER_TIMEOUT_S)
         for answer in await waiting:
             assert (answer.status, answer.word) == (503, "directory-away")
             assert "directory of accounts doesn't answer" in answer.json["error"]["text"]
@@ -97,7 +106,10 @@ async def test_others_go_on_while_it_hangs(tmp_path: Path, accounts: Accounts) -
 
 
 async def test_a_reload_sends_nobody_away_while_it_hangs(
-    tmp_path: Path, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    accounts: Accounts,
+    idle_clock: IdleClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It says so; who has left the group has to go once the directory tells."""
     monkeypatch.setattr("vncproxy.service.hours.UNSURE_INTERVAL_S", 0.05)
@@ -109,6 +121,8 @@ async def test_a_reload_sends_nobody_away_while_it_hangs(
         accounts.groups = frozenset()
         setup.daemon.reload()
         reloads = setup.daemon._reloads
+        await until(lambda: accounts.waiting, "the question")
+        await idle_clock.forward(directory.ANSWER_TIMEOUT_S)
         await until(lambda: "directory of accounts" in "".join(reloads.notes), "the note")
         await viewer.type("on")
         await until(lambda: setup.cloud.typed_text == "on", "the keys")

@@ -210,6 +210,7 @@ async def test_a_smuggled_request(home: House, rest: bytes) -> None:
     assert [answer.status for answer in found] == [400]
 
 
+@pytest.mark.usefixtures("idle_clock")
 async def test_a_viewer_that_never_answers_pings(tmp_path: Path) -> None:
     """It is dropped, and its place is free."""
     limits = Limits(ping_interval=0.2, ping_timeout=0.2, max_viewers=1)

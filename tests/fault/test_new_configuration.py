@@ -258,7 +258,7 @@ async def test_a_new_budget(tmp_path: Path) -> None:
         SimulatedInstance(instance_id=f"i-bp1demo{name}", name=name) for name in "abc"
     )
     cloud = SimulatorSettings(instances=instances, animated=False)
-    limits = Limits(reconnects_per_minute=2, linger=0.0, max_wait=1.0)
+    limits = Limits(reconnects_per_minute=2, linger=0.0, max_wait=20.0)
     async with serving(tmp_path, cloud=cloud, limits=limits) as (setup, file):
 
         async def come(name: str) -> bool:
@@ -312,14 +312,11 @@ async def test_another_audit_file(tmp_path: Path) -> None:
     assert second[0]["prev"] == first[-1]["hash"] == end
 
 
-async def test_an_audit_file_that_can_not_be_had(tmp_path: Path) -> None:
+async def test_an_audit_file_that_can_not_be_had(tmp_path: Path, port: int) -> None:
     """The reload is refused, and nothing of it counts; ports that it opened are closed again."""
     secret = tmp_path / "native"
     secret.touch(mode=0o600)
     secret.write_text("abc123")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     link = tmp_path / "link.jsonl"
     link.symlink_to(tmp_path / "elsewhere")
     async with serving(tmp_path) as (setup, file):
@@ -339,32 +336,29 @@ async def test_an_audit_file_that_can_not_be_had(tmp_path: Path) -> None:
         assert verify(lines).intact
 
 
-async def test_ports_of_native_viewers(tmp_path: Path) -> None:
+async def test_ports_of_native_viewers(tmp_path: Path, port: int) -> None:
     """A new one opens, one that is gone closes; one that is taken refuses the reload."""
     secret = tmp_path / "native"
     secret.touch(mode=0o600)
     secret.write_text("abc123")
-    with socket.socket() as taken, socket.socket() as probe:
+    with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        probe.bind(("127.0.0.1", 0))
-        free = probe.getsockname()[1]
-        probe.close()
         async with serving(tmp_path) as (setup, file):
 
-            def on(port: int | None) -> Callable[[Config], Config]:
-                file_of = secret if port else None
+            def on(native: int | None) -> Callable[[Config], Config]:
+                file_of = secret if native else None
                 return lambda config: replace(
                     config,
                     instance=(
-                        replace(config.instance[0], tcp_port=port, tcp_password_file=file_of),
+                        replace(config.instance[0], tcp_port=native, tcp_password_file=file_of),
                         *config.instance[1:],
                     ),
                 )
 
             async def greets() -> bool:
                 try:
-                    reader, writer = await asyncio.open_connection("127.0.0.1", free)
+                    reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 except ConnectionRefusedError:
                     return False
                 greeting = await reader.readexactly(12)
@@ -372,7 +366,7 @@ async def test_ports_of_native_viewers(tmp_path: Path) -> None:
                 return greeting == b"RFB 003.008\n"
 
             assert not await greets()
-            file.change = on(free)
+            file.change = on(port)
             assert (await reload(setup))["event"] == "reload.done"
             assert await greets()
             file.change = on(taken.getsockname()[1])

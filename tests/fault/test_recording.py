@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from tests.clock import ProcessClock
 from tests.disks import Disk
 from tests.page import page
 from tests.recorded import everything, played_from, record_everybody, recordings
@@ -227,15 +228,24 @@ def impatient(monkeypatch: pytest.MonkeyPatch, **how: float) -> None:
         monkeypatch.setitem(defaults, name, value)
 
 
-async def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def hang(disk: Disk, clock: ProcessClock) -> None:
+    """Let it hang for as long as it takes to say so."""
+    disk.hanging.clear()
+    await until(lambda: disk.waiting, "what has to be written")
+    await clock.forward(2 * writing.LATE_S)
+
+
+async def test_a_disk_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, process_clock: ProcessClock
+) -> None:
     """Page, log and audit say so, though nothing fails, and when it is recorded again."""
-    impatient(monkeypatch, late_s=0.3)
+    impatient(monkeypatch)
     async with running(tmp_path, cloud=SimulatorSettings(animated=True)) as setup:
         seen = await page(setup)
         await until(lambda: seen.viewer.decoder.updates > 3, "a picture")
         [path] = recordings(tmp_path / "state")
         disk = Disk(monkeypatch, path)
-        disk.hanging.clear()
+        await hang(disk, process_clock)
         await until(lambda: seen.state.get("recorded") is False, "the page is told")
         notices = [m for m in seen.heard if m["type"] == "notice"]
         assert "the disk doesn't answer" in notices[-1]["text"]
@@ -252,12 +262,10 @@ async def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("hangs", [False, True])
 async def test_a_session_that_may_not_go_on_unrecorded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hangs: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, process_clock: ProcessClock, hangs: bool
 ) -> None:
     """With required = true it ends, in words, and others, who needn't be recorded, stay."""
-    if hangs:
-        # A full disk says so at once; a busy machine's own disk may be slow before that.
-        impatient(monkeypatch, late_s=0.3)
+    impatient(monkeypatch)
     settings = Settings(required=True)
     cloud = SimulatorSettings(animated=True)
     async with running(tmp_path, cloud=cloud, recording=settings) as setup:
@@ -269,7 +277,7 @@ async def test_a_session_that_may_not_go_on_unrecorded(
             other = await page(setup, view=True)
         disk = Disk(monkeypatch, path, room=10**9 if hangs else 0)
         if hangs:
-            disk.hanging.clear()
+            await hang(disk, process_clock)
         async with asyncio.timeout(30):
             assert await first.viewer.ended() == 4403
         await until(lambda: [m for m in first.heard if m["type"] == "ending"], "the words")

@@ -38,6 +38,8 @@ from vncproxy.simulator.faults import GatewayFault
 from vncproxy.simulator.sabotage import Ending
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 
+pytestmark = pytest.mark.usefixtures("idle_clock")
+
 SMALL = SimulatorSettings(animated=False, width=320, height=240)
 PSEUDO = (CURSOR, DESKTOP_SIZE, LAST_RECT, EXTENDED_SIZE)
 SHIFT, ENTER = 0xFFE1, 0xFF0D

@@ -28,6 +28,8 @@ from vncproxy.observe.logging import configure
 from vncproxy.simulator.faults import ANY, ApiFault, GatewayFault, GatewayFaultKind, Step
 from vncproxy.simulator.settings import AccessKey, SimulatedInstance, SimulatorSettings
 
+pytestmark = pytest.mark.usefixtures("idle_clock")
+
 CALL = "DescribeInstanceVncUrl"
 VNC_PASSWORD = "qW7xZ9"
 API_FAULTS = [

@@ -39,6 +39,8 @@ from tests.setup import (
 from vncproxy.config.model import Limits
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 
+pytestmark = pytest.mark.usefixtures("idle_clock")
+
 SMALL = SimulatorSettings(animated=False, width=320, height=240)
 AHEAD = (*USUAL, FENCE, CONTINUOUS_UPDATES)
 PIXELS_16 = struct.pack(">BBBBHHHBBBxxx", 16, 16, 0, 1, 31, 63, 31, 11, 5, 0)

@@ -20,6 +20,8 @@ from vncproxy.simulator.faults import ApiFault, GatewayFault, GatewayFaultKind, 
 from vncproxy.simulator.sabotage import Ending
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 
+pytestmark = pytest.mark.usefixtures("idle_clock")
+
 STILL = SimulatorSettings(animated=False, width=320, height=240)
 INSTANCE = STILL.instances[0].instance_id
 PASSWORD = "pass66"
@@ -177,10 +179,10 @@ async def test_a_dial_that_hangs_is_given_up_with_its_url(tmp_path: Path) -> Non
 
 async def test_a_url_that_comes_too_late_is_not_dialled(tmp_path: Path) -> None:
     """Its life counts from the question: what is over isn't dialled, and costs no permit."""
-    cloud = replace(STILL, url_ttl_s=0.5)
-    async with under_fault(tmp_path, cloud=cloud, limits=Limits(url_ttl=0.5)) as setup:
+    async with under_fault(tmp_path, cloud=STILL, limits=Limits(url_ttl=0.5)) as setup:
         setup.cloud.faults.next("DescribeInstanceVncUrl", ApiFault.slow(0.8))
         assert await shows(await setup.connect())
+        assert url_calls(setup) == ["slow", "OK"]
         assert dials(setup) == ["accepted"]
 
 

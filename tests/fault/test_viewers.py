@@ -85,6 +85,7 @@ async def test_a_cut_text_of_64_mib_is_refused_at_its_head(tmp_path: Path) -> No
         assert dials(setup) == ["accepted"]
 
 
+@pytest.mark.usefixtures("idle_clock")
 async def test_a_viewer_that_never_shakes_hands_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +97,7 @@ async def test_a_viewer_that_never_shakes_hands_is_ended(
         assert await farewell(silent) == (4400, "viewer-protocol")
 
 
+@pytest.mark.usefixtures("idle_clock")
 async def test_a_half_open_viewer_is_noticed(tmp_path: Path) -> None:
     """It answers no ping, so it is gone, whatever TCP believes; its place is free again."""
     limits = Limits(ping_interval=0.2, ping_timeout=0.5, max_viewers=1)
@@ -219,7 +221,7 @@ async def test_a_viewer_that_reads_nothing_costs_its_queue(tmp_path: Path, other
     Alone, it holds back the upstream; beside one that reads, it is passed over.
     """
     queue, buffers = MIB, 24 * MIB
-    sections = f"[limits]\nviewer_queue = {queue}\nslow_viewer_timeout = 1.5\n"
+    sections = f"[limits]\nviewer_queue = {queue}\nslow_viewer_timeout = 3.0\n"
     async with Simulator(replace(STILL, frame_bytes=65536)) as cloud:
         served = Served(tmp_path, cloud.endpoint, sections)
         async with served.life() as process, aiohttp.ClientSession() as http:

@@ -4,23 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
 POLL_INTERVAL_S = 0.05
+_FIRST_PORT = 11_000
+"""Above those that browsers refuse."""
+
+
+def _ports() -> Iterator[int]:
+    """Ports below those that the kernel gives to whoever asks for any; each once in a round."""
+    range_file = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    end = int(range_file.read_text().split()[0])
+    assert end > 2 * _FIRST_PORT, "the kernel gives away too many ports"
+    at = random.SystemRandom().randrange(_FIRST_PORT, end)
+    while True:
+        yield at
+        at = at + 1 if at + 1 < end else _FIRST_PORT
+
+
+_PORTS = _ports()
 
 
 def free_port() -> int:
-    """A TCP port on loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A TCP port on loopback that is free, and that nobody is given unasked before it is used."""
+    for port in _PORTS:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
         return port
+    raise AssertionError
 
 
 @asynccontextmanager

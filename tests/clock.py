@@ -1,0 +1,90 @@
+"""The tests' clocks: one that stands still, and two in the place of this process's own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+_TURNS = 20
+"""Of the event loop, in which what is due has run, and what that has started."""
+_TICK_S = 1e-6
+
+
+@dataclass(slots=True)
+class FakeClock:
+    """Seconds since the origin named by `epoch`, that pass only when a test says so."""
+
+    seconds: float = 1000.0
+    epoch: str = "boot-1"
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.seconds
+
+    def now(self) -> float:
+        """The time."""
+        return self.seconds
+
+    def forward(self, seconds: float) -> None:
+        """Let this time pass at once."""
+        self.seconds += seconds
+
+
+class ProcessClock:
+    """`time.monotonic`, that a test sets forward; the event loop's timers follow it."""
+
+    def __init__(self) -> None:
+        """Keep the true one."""
+        self._true = time.monotonic
+        self._ahead_s = 0.0
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return self._true() + self._ahead_s
+
+    async def forward(self, seconds: float) -> None:
+        """Let this time pass at once; what is due then runs."""
+        self._ahead_s += seconds
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+
+
+class IdleClock(ProcessClock):
+    """`time.monotonic`, that stands still while this process works or waits for a processor.
+
+    It passes only while the event loop waits. So a limit of some tenths of a second, which nothing
+    in this process ever exceeds, isn't exceeded on a busy machine either.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin now. Args: loop - asyncio's own, which waits by a selector."""
+        super().__init__()
+        self._seconds = self._true()
+        self._selector: Any = loop._selector  # type: ignore[attr-defined]
+        self._select = self._selector.select
+
+    def __call__(self) -> float:
+        """Seconds; what comes later is later."""
+        self._seconds += _TICK_S
+        return self._seconds + self._ahead_s
+
+    @contextmanager
+    def in_place(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        """Be the process's clock as long as the block lasts."""
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "monotonic", self)
+            patch.setattr(self._selector, "select", self._wait)
+            yield
+
+    def _wait(self, timeout_s: float | None = None) -> Any:
+        began_at = self._true()
+        events = self._select(timeout_s)
+        waited_s = self._true() - began_at
+        self._seconds += waited_s if timeout_s is None else min(waited_s, max(timeout_s, 0.0))
+        return events
