@@ -56,7 +56,10 @@ async def _address(demo: asyncio.subprocess.Process) -> str:
 
 async def _window(address: str, folder: Path) -> bytes:
     """The window as a PNG, with a console that runs."""
-    async with chromium(folder, width=WIDTH, height=HEIGHT) as browser:
+    async with (
+        chromium() as program,
+        program.profile(width=WIDTH, height=HEIGHT) as browser,
+    ):
         tab = await Tab.opened(browser, folder)
         await tab.open(address)
         await tab.runs()

@@ -17,9 +17,9 @@ import pytest
 
 from tests.disks import Disk
 from tests.fault.test_native import PASSWORD, instance, proved
+from tests.owner_client import owner_client
 from tests.page import page
 from tests.setup import Running, running, until
-from tests.unit.web.conftest import house
 from vncproxy.audit.record import parse
 from vncproxy.audit.verification import Verdict, verify
 from vncproxy.config.model import Audit, Limits
@@ -62,14 +62,14 @@ def heads(setup: Running) -> list[str]:
 async def test_a_session_from_log_in_to_log_out(tmp_path: Path) -> None:
     """Who, from where, by which identity, on which instance, by which links, and how it ended."""
     async with running(tmp_path, access="token") as setup:
-        home = house(setup)
-        cookie = await home.log_in()
-        viewer = await home.viewer()
+        owner = owner_client(setup)
+        cookie = await owner.log_in()
+        viewer = await owner.viewer()
         await viewer.type("a")
         await until(lambda: setup.cloud.typed_text == "a", "the key")
         await viewer.close()
         await until(lambda: "close" in kinds(tmp_path), "the end")
-        out = await home.ask("/api/v1/session", cookie, home.origin, method="DELETE")
+        out = await owner.ask("/api/v1/session", cookie, owner.origin, method="DELETE")
         assert out.status == 204
     assert kinds(tmp_path) == [
         *("start", "login", "open", "control-granted", "control-lost", "close", "logout", "stop")
@@ -94,9 +94,9 @@ async def test_a_session_from_log_in_to_log_out(tmp_path: Path) -> None:
 async def test_no_refusal_is_missing_from_the_sum(tmp_path: Path) -> None:
     """A burst fills no disk, and its size is known at the latest when the daemon has stopped."""
     async with running(tmp_path, access="token") as setup:
-        home = house(setup)
+        owner = owner_client(setup)
         for _ in range(40):
-            answer = await home.ask("/api/v1/instances", "Authorization: Bearer wrong")
+            answer = await owner.ask("/api/v1/instances", "Authorization: Bearer wrong")
             assert answer.status in (401, 429)
     refusals = records(tmp_path, "refusal")
     assert {one["reason"] for one in refusals} == {"wrong-token", "too-many-attempts"}
@@ -180,22 +180,22 @@ async def test_an_unanswered_request_is_recorded_before_it_is_granted(tmp_path: 
 async def test_kicks_and_refusals(tmp_path: Path) -> None:
     """Who sent whom away; who was refused what, the same again with its count only."""
     async with running(tmp_path, access="token") as setup:
-        home = house(setup)
-        viewer = await home.viewer()
-        on = (await home.ask("/api/v1/consoles", home.bearer)).json["consoles"][0]["viewers"][0]
+        owner = owner_client(setup)
+        viewer = await owner.viewer()
+        on = (await owner.ask("/api/v1/consoles", owner.bearer)).json["consoles"][0]["viewers"][0]
         path = f"/api/v1/consoles/demo/viewers/{on['id']}"
-        assert (await home.ask(path, home.bearer, method="DELETE")).status == 204
+        assert (await owner.ask(path, owner.bearer, method="DELETE")).status == 204
         assert await viewer.ended() == 4403
-        again = await home.viewer()
-        whole = await home.ask("/api/v1/consoles/demo", home.bearer, method="DELETE")
+        again = await owner.viewer()
+        whole = await owner.ask("/api/v1/consoles/demo", owner.bearer, method="DELETE")
         assert whole.status == 204
         assert await again.ended() == 4403
         for _ in range(4):
-            assert (await home.ask("/api/v1/consoles")).status == 401
-        assert (await home.ask("/", host="evil.example")).status == 421
-        foreign = await home.ask("/", home.bearer, "Origin: https://evil.example")
+            assert (await owner.ask("/api/v1/consoles")).status == 401
+        assert (await owner.ask("/", host="evil.example")).status == 421
+        foreign = await owner.ask("/", owner.bearer, "Origin: https://evil.example")
         assert foreign.status == 403
-        gone = await home.ask("/api/v1/consoles/demo", home.bearer, method="DELETE")
+        gone = await owner.ask("/api/v1/consoles/demo", owner.bearer, method="DELETE")
         assert gone.status == 404
     one, all_ = records(tmp_path, "kick")
     assert (one["user"], one["identity"], one["alias"]) == ("owner", "bearer", "demo")
@@ -234,15 +234,15 @@ async def test_native_viewers(tmp_path: Path, port: int) -> None:
 async def test_what_was_typed_is_in_no_record(tmp_path: Path) -> None:
     """Neither keys, nor a clipboard's text, nor the token, a ticket, a cookie."""
     async with running(tmp_path, access="token") as setup:
-        home = house(setup)
-        cookie = await home.log_in()
-        ticket = (await home.admission("", cookie))["ticket"]
-        viewer = await home.viewer()
+        owner = owner_client(setup)
+        cookie = await owner.log_in()
+        ticket = (await owner.admission("", cookie))["ticket"]
+        viewer = await owner.viewer()
         await viewer.type(MARKER)
         text = MARKER.encode()
         await viewer.send(b"\x06\0\0\0" + len(text).to_bytes(4, "big") + text)
         await until(lambda: setup.cloud.typed_text == MARKER, "what was typed")
-        token, value = home.token, cookie.partition("=")[2]
+        token, value = owner.token, cookie.partition("=")[2]
     content = file_of(tmp_path).read_text()
     assert content.count("\n") > 5
     assert all(secret not in content for secret in (MARKER, token, ticket, value))

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.setup import running, until
-from tests.unit.web.conftest import House, house
+from tests.owner_client import OwnerClient, owner_client
 from tests.unit.web.raw_http import Answer, parse, send
 from tests.unit.web.raw_socket import RawSocket
 from vncproxy.config.load import load
@@ -36,10 +36,10 @@ UPGRADE = (
 
 
 @pytest.fixture
-async def home(tmp_path: Path) -> AsyncIterator[House]:
+async def owner(tmp_path: Path) -> AsyncIterator[OwnerClient]:
     """A daemon whose one door wants the token."""
     async with running(tmp_path, access="token") as setup:
-        yield house(setup)
+        yield owner_client(setup)
 
 
 # Requests from a page of somebody else's, which the browser lets send the cookie along. {bearer}
@@ -142,52 +142,52 @@ BIG = [
 
 
 @pytest.mark.parametrize(("target", "headers", "status"), FOREIGN)
-async def test_a_foreign_page(home: House, target: str, headers: list[str], status: int) -> None:
+async def test_a_foreign_page(owner: OwnerClient, target: str, headers: list[str], status: int) -> None:
     """Refused, whatever the browser sends along."""
-    cookie = await home.log_in()
-    filled = [h.format(cookie=cookie, bearer=home.bearer, own=home.origin) for h in headers]
-    assert (await home.ask(target, *filled)).status == status
+    cookie = await owner.log_in()
+    filled = [h.format(cookie=cookie, bearer=owner.bearer, own=owner.origin) for h in headers]
+    assert (await owner.ask(target, *filled)).status == status
 
 
 @pytest.mark.parametrize("host", HOSTS)
-async def test_a_rebound_name(home: House, host: str) -> None:
+async def test_a_rebound_name(owner: OwnerClient, host: str) -> None:
     """421 for pages, API and WebSocket, with every proof there is."""
-    cookie, name = await home.log_in(), host.format(port=home.port)
-    for target, more in (("/", ()), (INSTANCES, (home.bearer,)), (SOCKET, (*UPGRADE, home.bearer))):
-        assert (await home.ask(target, cookie, *more, host=name)).status == 421
+    cookie, name = await owner.log_in(), host.format(port=owner.port)
+    for target, more in (("/", ()), (INSTANCES, (owner.bearer,)), (SOCKET, (*UPGRADE, owner.bearer))):
+        assert (await owner.ask(target, cookie, *more, host=name)).status == 421
 
 
 @pytest.mark.parametrize("headers", PROOFS)
-async def test_a_proof_that_is_none(home: House, headers: list[str]) -> None:
+async def test_a_proof_that_is_none(owner: OwnerClient, headers: list[str]) -> None:
     """401, and what was tried stands in no log."""
-    value = (await home.log_in()).partition("=")[2]
-    filled = [h.format(name=home.cookie_name, value=value, token=home.token) for h in headers]
-    assert (await home.ask(INSTANCES, *filled)).status == 401
-    assert (await home.ask(ADMISSION, *filled)).status == 401
-    assert home.token not in home.setup.log.getvalue()
+    value = (await owner.log_in()).partition("=")[2]
+    filled = [h.format(name=owner.cookie_name, value=value, token=owner.token) for h in headers]
+    assert (await owner.ask(INSTANCES, *filled)).status == 401
+    assert (await owner.ask(ADMISSION, *filled)).status == 401
+    assert owner.token not in owner.setup.log.getvalue()
 
 
-async def test_a_token_in_the_address(home: House) -> None:
+async def test_a_token_in_the_address(owner: OwnerClient) -> None:
     """It proves nothing there, and stands in no log."""
     for name in ("token", "access_token", "ticket", "secret"):
-        assert (await home.ask(f"{INSTANCES}?{name}={home.token}")).status == 401
-    assert home.token not in home.setup.log.getvalue()
+        assert (await owner.ask(f"{INSTANCES}?{name}={owner.token}")).status == 401
+    assert owner.token not in owner.setup.log.getvalue()
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_path_trick(home: House, path: str) -> None:
+async def test_a_path_trick(owner: OwnerClient, path: str) -> None:
     """No file from elsewhere, no route by another name."""
-    answer = await home.ask(path)
+    answer = await owner.ask(path)
     assert answer.status in (400, 401, 404, 421), answer
     assert b"root:" not in answer.body
 
 
 @pytest.mark.parametrize("data", BIG)
-async def test_a_head_that_is_too_big(home: House, data: bytes) -> None:
+async def test_a_head_that_is_too_big(owner: OwnerClient, data: bytes) -> None:
     """400 or 431, and the connection ends: nothing is kept for it."""
-    answer = await send(home.port, data)
+    answer = await send(owner.port, data)
     assert answer.status in (400, 431)
-    await until(lambda: home.setup.daemon.servers[0].limits.active == 0, "its end")
+    await until(lambda: owner.setup.daemon.servers[0].limits.active == 0, "its end")
 
 
 async def answers_to(port: int, data: bytes) -> list[Answer]:
@@ -203,10 +203,10 @@ async def answers_to(port: int, data: bytes) -> list[Answer]:
 
 
 @pytest.mark.parametrize("rest", SMUGGLED)
-async def test_a_smuggled_request(home: House, rest: bytes) -> None:
+async def test_a_smuggled_request(owner: OwnerClient, rest: bytes) -> None:
     """One refusal, the connection ends, and what was hidden behind isn't answered."""
     head = b"POST /api/v1/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    found = await answers_to(home.port, head + rest + HIDDEN)
+    found = await answers_to(owner.port, head + rest + HIDDEN)
     assert [answer.status for answer in found] == [400]
 
 
@@ -237,9 +237,9 @@ def many_files() -> Iterator[None]:
 
 @pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHost: localh"], ids=["mute", "begun"])
 @pytest.mark.usefixtures("many_files")
-async def test_two_thousand_half_open_connections(home: House, said: bytes) -> None:
+async def test_two_thousand_half_open_connections(owner: OwnerClient, said: bytes) -> None:
     """The daemon keeps few of them, and who really asks is answered all along."""
-    limits = home.setup.daemon.servers[0].limits
+    limits = owner.setup.daemon.servers[0].limits
     loop = asyncio.get_running_loop()
     idle: list[socket.socket] = []
     try:
@@ -247,14 +247,14 @@ async def test_two_thousand_half_open_connections(home: House, said: bytes) -> N
             one = socket.socket()
             one.setblocking(False)
             idle.append(one)
-            await loop.sock_connect(one, ("127.0.0.1", home.port))
+            await loop.sock_connect(one, ("127.0.0.1", owner.port))
             # One that has been cut off already learns it here.
             with suppress(ConnectionError):
                 await loop.sock_sendall(one, said)
             if number % 250 == 0:
-                assert (await home.ask(INSTANCES, home.bearer)).status == 200
-        viewer = await home.viewer()
-        await until(lambda: home.setup.shows(viewer), "a picture meanwhile")
+                assert (await owner.ask(INSTANCES, owner.bearer)).status == 200
+        viewer = await owner.viewer()
+        await until(lambda: owner.setup.shows(viewer), "a picture meanwhile")
         assert limits.pending <= PENDING_MAX
         await until(lambda: limits.active <= 2, "only the viewer has asked")
     finally:
@@ -302,7 +302,7 @@ async def test_a_link_in_the_state_directory(tmp_path: Path, name: str, starts: 
     (state / name).symlink_to(victim)
     try:
         async with running(tmp_path, access="token") as setup:
-            await house(setup).log_in()
+            await owner_client(setup).log_in()
         assert starts
     except AuditError as error:
         assert not starts
@@ -357,16 +357,16 @@ async def test_only_a_known_origin_leads_to_a_console(tmp_path: Path) -> None:
     """
     access = Access(allowed_origins=("https://b2.example.com",))
     async with running(tmp_path, access=access) as setup:
-        home = house(setup)
+        owner = owner_client(setup)
         followed = ["Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"]
         known, foreign = "Referer: https://b2.example.com/", "Referer: https://evil.example/"
         for site in ("cross-site", "same-site"):
             led = [f"Sec-Fetch-Site: {site}", *followed]
-            assert (await home.ask("/console/demo", *led, known)).status == 200
-            assert (await home.ask("/console/demo", *led, foreign)).status == 403
-            assert (await home.ask("/console/demo", *led)).status == 403
+            assert (await owner.ask("/console/demo", *led, known)).status == 200
+            assert (await owner.ask("/console/demo", *led, foreign)).status == 403
+            assert (await owner.ask("/console/demo", *led)).status == 403
             for other in ("/", INSTANCES, SOCKET):
-                assert (await home.ask(other, *led, known)).status == 403, other
+                assert (await owner.ask(other, *led, known)).status == 403, other
             embedded = [f"Sec-Fetch-Site: {site}", "Sec-Fetch-Mode: navigate"]
-            frame = await home.ask("/console/demo", *embedded, "Sec-Fetch-Dest: iframe", known)
+            frame = await owner.ask("/console/demo", *embedded, "Sec-Fetch-Dest: iframe", known)
             assert frame.status == 403

@@ -17,9 +17,9 @@ from msgspec.structs import replace
 
 from tests.authority import Authority
 from tests.fault.test_audit import records
+from tests.owner_client import owner_client
 from tests.setup import Closed, Running, Viewer, running, until
 from tests.unit.access.test_users import add
-from tests.unit.web.conftest import house
 from vncproxy.audit.verification import verify
 from vncproxy.config.model import (
     Access,
@@ -161,12 +161,12 @@ async def test_the_door_is_another_on_connections_that_stay(tmp_path: Path) -> N
     token.touch(mode=0o600)
     token.write_text("the-first-token-of-this-daemon-0000")
     async with serving(tmp_path, access=Access(token_file=token)) as (setup, file):
-        home = house_of(setup, token)
-        cookie = await home.log_in()
-        assert (await home.ask("/api/v1/instances", cookie)).status == 200
-        bearer = home.bearer
-        viewer = await home.viewer()
-        reader, writer = await asyncio.open_connection("127.0.0.1", home.port)
+        owner = client_of(setup, token)
+        cookie = await owner.log_in()
+        assert (await owner.ask("/api/v1/instances", cookie)).status == 200
+        bearer = owner.bearer
+        viewer = await owner.viewer()
+        reader, writer = await asyncio.open_connection("127.0.0.1", owner.port)
 
         async def status(*headers: str) -> int:
             lines = ("GET /metrics HTTP/1.1", *headers)
@@ -187,19 +187,19 @@ async def test_the_door_is_another_on_connections_that_stay(tmp_path: Path) -> N
         assert await status("Host: bastion.example", bearer) == 401
         await until(lambda: viewer.socket.closed, "the end of what the old token opened")
         assert viewer.socket.close_code == 4403
-        fresh = house_of(setup, token).bearer
+        fresh = client_of(setup, token).bearer
         assert await status("Host: bastion.example", fresh) == 200
-        assert (await home.ask("/api/v1/instances", cookie)).status == 401
+        assert (await owner.ask("/api/v1/instances", cookie)).status == 401
         file.change = lambda config: replace(config, metrics=Metrics(access="open"))
         await reload(setup)
         assert await status("Host: localhost") == 200
         writer.close()
 
 
-def house_of(setup: Running, token: Path) -> Any:
-    """The house whose token is in a file of its own."""
+def client_of(setup: Running, token: Path) -> Any:
+    """The client whose token is in a file of its own."""
     (setup.daemon.state / "token").write_text(token.read_text())
-    return house(setup)
+    return owner_client(setup)
 
 
 async def test_a_renewed_certificate(tmp_path: Path, authority: Authority) -> None:

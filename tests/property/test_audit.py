@@ -39,7 +39,7 @@ def intact(content: bytes, head: str | None) -> bool:
 FILES = st.lists(ENTRIES, min_size=1, max_size=6)
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(FILES)
 def test_what_is_written_verifies(entries: list[Entry]) -> None:
     """Whatever the texts hold."""
@@ -48,7 +48,7 @@ def test_what_is_written_verifies(entries: list[Entry]) -> None:
     assert intact(content, head.hash)
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(FILES, st.data())
 def test_every_changed_stretch_is_found(entries: list[Entry], data: st.DataObject) -> None:
     """Any bytes taken out, put in or exchanged; a cut at the end of a record by the head only."""
@@ -66,7 +66,7 @@ def test_every_changed_stretch_is_found(entries: list[Entry], data: st.DataObjec
         assert not intact(edited, None)
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(FILES, st.data())
 def test_every_rearrangement_of_lines_is_found(entries: list[Entry], data: st.DataObject) -> None:
     """Records that go, come twice or change places; a cut end by the head."""
@@ -80,7 +80,7 @@ def test_every_rearrangement_of_lines_is_found(entries: list[Entry], data: st.Da
         assert not intact(edited, None)
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(FILES, st.integers(0, 5), ENTRIES)
 def test_a_record_written_anew_is_found(entries: list[Entry], at: int, forged: Entry) -> None:
     """Also by somebody who can compute hashes: at the latest by the head."""

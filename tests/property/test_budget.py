@@ -52,7 +52,7 @@ ARRIVALS = st.lists(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(ARRIVALS)
 def test_the_law_holds_for_any_arrivals(
     arrivals: list[tuple[float, int, float, float, str]],
@@ -137,7 +137,7 @@ RENEWALS = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(RENEWALS, st.booleans())
 def test_the_law_holds_while_it_is_exchanged(steps: list[tuple[object, ...]], shared: bool) -> None:
     """Any limit, hold and key, of each of two processes at any time: no window has more dials than
@@ -245,7 +245,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(STEPS)
 @example([("disk", 4.0), ("book", 0, 6, 0.0, 1.0), ("wait", 14.0), ("book", 0, 6, 200.0, 0.0)])
 @example([("book", 0, 6, 0.0, 1.0), ("wait", 10.0), ("record", 0, 4), ("book", 1, 6, 200.0, 0.0)])

@@ -28,7 +28,7 @@ def raw_of(events: list[ClientEvent]) -> list[bytes]:
 
 
 @given(scripts, cuts)
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_any_cut_gives_the_same_messages(
     script: tuple[bool, list[bytes]], places: list[int]
 ) -> None:
@@ -61,7 +61,7 @@ mostly_valid = st.lists(st.one_of(messages(False), st.binary(max_size=60)), max_
 
 
 @given(mostly_valid, st.booleans(), cuts)
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_garbage_ends_the_stream_and_never_raises(
     parts: list[bytes], extended: bool, places: list[int]
 ) -> None:
@@ -85,7 +85,7 @@ def test_garbage_ends_the_stream_and_never_raises(
 
 
 @given(scripts, cuts, st.integers(1, 200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_limit_on_the_work_gives_the_same_messages(
     script: tuple[bool, list[bytes]], places: list[int], most_work: int
 ) -> None:

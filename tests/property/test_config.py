@@ -18,7 +18,7 @@ from vncproxy.config.model import BLOCKS, SECTIONS, Config
 from vncproxy.config.problems import Report
 from vncproxy.errors import ConfigError
 
-SETTINGS = settings(max_examples=150)
+SETTINGS = settings(max_examples=80)
 
 _KEYS = sorted({key for fields in (*SECTIONS.values(), *BLOCKS.values()) for key in fields})
 _SCALARS = (

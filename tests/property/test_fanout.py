@@ -465,6 +465,6 @@ class Everything(RuleBasedStateMachine):
 
 TestEverything = Everything.TestCase
 TestEverything.settings = settings(
-    max_examples=200,
+    max_examples=120,
     stateful_step_count=40,
 )

@@ -90,7 +90,7 @@ said_by_upstreams = st.tuples(
 
 
 @given(said_by_viewers, passwords, cuts)
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_any_viewer_in_any_pieces(said: bytes, password: str | None, places: list[int]) -> None:
     """Right, wrong or garbage at any step: the cuts don't matter, and an end is the end."""
     whole = viewer_events([said], password)
@@ -103,7 +103,7 @@ def test_any_viewer_in_any_pieces(said: bytes, password: str | None, places: lis
 
 
 @given(said_by_upstreams, passwords, cuts)
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_any_upstream_in_any_pieces(said: bytes, password: str | None, places: list[int]) -> None:
     """Right, wrong or garbage at any step: the cuts don't matter but for what follows the end."""
     whole = upstream_events([said], password)
@@ -182,7 +182,7 @@ class Conversation:
     st.sampled_from(["secret", "guess"]),
     st.lists(st.integers(1, 20), min_size=1, max_size=5),
 )
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_the_two_handshakes_understand_each_other(
     version: bytes, asked: str | None, known: str, sizes: list[int]
 ) -> None:

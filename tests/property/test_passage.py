@@ -271,7 +271,7 @@ def asks_for_buttons(message: bytes) -> bool:
     st.lists(st.sampled_from([*STEPS, "lose", "connect"]), max_size=40),
     kinds,
 )
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_the_only_viewer_is_passed_on_whole(
     sent: list[bytes], places: list[int], steps: list[str], kind: str
 ) -> None:
@@ -296,7 +296,7 @@ def test_the_only_viewer_is_passed_on_whole(
     events=["lose", "connect", "other says", "other grabs", "other says", "answer", "turn"],
     kind="pointer",
 )
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_only_the_controller_is_passed_on(
     sent: list[bytes],
     other: list[bytes],

@@ -230,7 +230,7 @@ def _act(session: Session, name: str, how: tuple[object, ...]) -> None:
             getattr(session, name)(*how)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     seed=st.integers(0, 2**32),
     by_area=st.booleans(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -317,7 +316,7 @@ THINGS = (
 )
 
 
-@settings(max_examples=100 if "--thorough" in sys.argv else 60, deadline=None)
+@settings(max_examples=60)
 @given(
     delays=st.lists(st.integers(0, 12), min_size=1, max_size=6),
     things=st.lists(

@@ -76,7 +76,7 @@ def check_update(message: Message, events: list[ServerEvent]) -> None:
     assert ended == UpdateEnded(len(received), any(item.paints for item in rectangles))
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(MANY)
 def test_every_valid_message_is_one_group_of_events(many: list[Message]) -> None:
     """A message fed alone gives exactly its events, and the stream stands at a boundary."""
@@ -102,7 +102,7 @@ def test_every_valid_message_is_one_group_of_events(many: list[Message]) -> None
                 raise AssertionError(events[0])
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(MANY, st.data())
 def test_any_split_gives_the_same_events(many: list[Message], data: st.DataObject) -> None:
     """However the bytes are cut, the events are the same, and at_boundary marks message ends."""
@@ -121,7 +121,7 @@ def test_any_split_gives_the_same_events(many: list[Message], data: st.DataObjec
     assert not any(isinstance(event, StreamBroken) for event in events)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(MANY, st.data(), st.integers(1, 60))
 def test_any_limit_on_the_work_gives_the_same_events(
     many: list[Message], data: st.DataObject, most_work: int
@@ -154,14 +154,14 @@ def survive(wire: bytes, pieces: list[bytes]) -> None:
         assert not stream.at_boundary
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.binary(max_size=400), st.data())
 def test_arbitrary_bytes_never_raise(wire: bytes, data: st.DataObject) -> None:
     """Rubbish ends in at most one StreamBroken, the same one for any split, and then silence."""
     survive(wire, data.draw(cut(wire)))
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(MANY, st.integers(0, 1 << 32), st.data())
 def test_damaged_streams_never_raise(many: list[Message], seed: int, data: st.DataObject) -> None:
     """Valid messages with some bytes changed, lost or doubled end the same for any split."""

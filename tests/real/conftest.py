@@ -1,4 +1,7 @@
-"""Real programs as fixtures: QEMU, Xvnc and Chromium, each new for every test; accounts."""
+"""Real programs as fixtures: QEMU and Xvnc, each one for a file, Chromium for all; accounts.
+
+They live in the event loop of the whole run, as do the tests that use them.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from tests.real.console_tab import Tab, fresh_tab
 from tests.real.peers.accounts import Accounts, made_accounts
-from tests.real.peers.browser import Browser
+from tests.real.peers.browser import Browser, Chromium
 from tests.real.peers.browser import chromium as start_chromium
 from tests.real.peers.qemu import Qemu
 from tests.real.peers.qemu import qemu as start_qemu
@@ -27,25 +32,39 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.needs_network)
 
 
-@pytest.fixture
-async def qemu(short_path: Path) -> AsyncIterator[Qemu]:
-    """A machine without a VNC password, its guest ready to be typed to."""
-    async with start_qemu(short_path / "qemu") as machine:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def qemu(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Qemu]:
+    """A machine without a VNC password for this file, its guest ready to be typed to."""
+    async with start_qemu(tmp_path_factory.mktemp("s") / "q") as machine:
         yield machine
 
 
-@pytest.fixture
-async def xvnc(tmp_path: Path) -> AsyncIterator[Xvnc]:
-    """An X server without a VNC password, its terminal ready to be typed to."""
-    async with start_xvnc(tmp_path / "xvnc") as server:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def xvnc(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Xvnc]:
+    """An X server without a VNC password for this file, its terminal ready to be typed to."""
+    async with start_xvnc(tmp_path_factory.mktemp("s") / "x") as server:
         yield server
 
 
-@pytest.fixture
-async def chromium(tmp_path: Path) -> AsyncIterator[Browser]:
-    """A headless browser with a new profile."""
-    async with start_chromium(tmp_path / "chromium") as browser:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium_program() -> AsyncIterator[Chromium]:
+    """A headless browser, running."""
+    async with start_chromium() as program:
+        yield program
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chromium(chromium_program: Chromium) -> AsyncIterator[Browser]:
+    """The browser with a new profile."""
+    async with chromium_program.profile() as browser:
         yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def tab(chromium: Browser, tmp_path: Path) -> AsyncIterator[Tab]:
+    """A new tab, without complaints at its end but for those that a test expects."""
+    async with fresh_tab(chromium, tmp_path) as tab:
+        yield tab
 
 
 @pytest.fixture(scope="module")

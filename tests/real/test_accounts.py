@@ -34,7 +34,7 @@ print(json.dumps([answer.status, answer.read().decode()]))
 
 
 @dataclass
-class House:
+class AccountDoors:
     """A daemon whose doors know accounts."""
 
     setup: Running
@@ -59,7 +59,7 @@ class House:
 
 
 @asynccontextmanager
-async def house_of(folder: Path, place: Path, accounts: Accounts) -> AsyncIterator[House]:
+async def doors_of(folder: Path, place: Path, accounts: Accounts) -> AsyncIterator[AccountDoors]:
     """A Unix socket and a loopback port, both for accounts."""
     socket = place / "vncproxy.sock"
     doors = (
@@ -73,51 +73,55 @@ async def house_of(folder: Path, place: Path, accounts: Accounts) -> AsyncIterat
         Rule(users=("root", "nobody", "www-data", "owner"), instances=("*",), role="admin"),
     )
     async with running(folder, listen=doors, rule=rules) as setup:
-        yield House(setup, socket)
+        yield AccountDoors(setup, socket)
 
 
 @pytest.fixture
-async def house(tmp_path: Path, meeting_place: Path, accounts: Accounts) -> AsyncIterator[House]:
+async def doors(
+    tmp_path: Path, meeting_place: Path, accounts: Accounts
+) -> AsyncIterator[AccountDoors]:
     """The daemon, running."""
-    async with house_of(tmp_path, meeting_place, accounts) as found:
+    async with doors_of(tmp_path, meeting_place, accounts) as found:
         yield found
 
 
 @pytest.mark.parametrize("kind", ["unix", "tcp"])
-async def test_each_account_has_its_own_rights(house: House, accounts: Accounts, kind: str) -> None:
+async def test_each_account_has_its_own_rights(
+    doors: AccountDoors, accounts: Accounts, kind: str
+) -> None:
     """The kernel says who asks, without any log-in; a Unix group gives rights, too."""
     for account, role in ((accounts.one, "watch"), (accounts.other, "admin")):
-        status, answer = await house.ask(account, kind, "/api/v1/instances")
+        status, answer = await doors.ask(account, kind, "/api/v1/instances")
         assert (status, answer["user"], answer["session"]) == (200, account, False)
         rows = answer["instances"]
         assert isinstance(rows, list)
         assert [row["role"] for row in rows] == [role]
     target = "/api/v1/consoles/demo"
-    status, _ = await house.ask(accounts.one, kind, target, method="DELETE")
+    status, _ = await doors.ask(accounts.one, kind, target, method="DELETE")
     assert status == 403
-    status, answer = await house.ask(accounts.other, kind, target, method="DELETE")
+    status, answer = await doors.ask(accounts.other, kind, target, method="DELETE")
     assert (status, "not-open" in str(answer)) == (404, True)
-    status, answer = await house.ask(accounts.one, kind, f"{target}/admission")
+    status, answer = await doors.ask(accounts.one, kind, f"{target}/admission")
     assert (status, answer["may_control"]) == (200, False)
 
 
 @pytest.mark.parametrize("kind", ["unix", "tcp"])
-async def test_root_is_nobody_in_particular(house: House, kind: str) -> None:
+async def test_root_is_nobody_in_particular(doors: AccountDoors, kind: str) -> None:
     """Port forwarders and proxies run as root: rules for that name give nothing."""
-    status, answer = await house.ask(None, kind, "/api/v1/instances")
+    status, answer = await doors.ask(None, kind, "/api/v1/instances")
     assert (status, "no-account" in str(answer)) == (401, True)
 
 
 @pytest.mark.parametrize("kind", ["unix", "tcp"])
-async def test_a_service_s_account_is_nobody_in_particular(house: House, kind: str) -> None:
+async def test_a_service_s_account_is_nobody_in_particular(doors: AccountDoors, kind: str) -> None:
     """Most proxies don't say for whom they ask: Debian's web servers run as www-data."""
-    status, answer = await house.ask("www-data", kind, "/api/v1/instances")
+    status, answer = await doors.ask("www-data", kind, "/api/v1/instances")
     assert (status, "no-account" in str(answer)) == (401, True)
 
 
 @pytest.mark.parametrize("kind", ["unix", "tcp"])
 async def test_browsers_are_checked_all_the_same(
-    house: House, accounts: Accounts, kind: str
+    doors: AccountDoors, accounts: Accounts, kind: str
 ) -> None:
     """Whoever reaches the other end of `ssh -L` is the account: so other sites are kept out."""
     for headers, status in (
@@ -130,18 +134,18 @@ async def test_browsers_are_checked_all_the_same(
         (("Authorization: Bearer wrong",), 200),
         (("Cookie: vncproxy-x=y",), 200),
     ):
-        found, _ = await house.ask(accounts.other, kind, "/api/v1/instances", *headers)
+        found, _ = await doors.ask(accounts.other, kind, "/api/v1/instances", *headers)
         assert found == status, headers
 
 
-async def test_another_account_s_ticket_is_void(house: House, accounts: Accounts) -> None:
+async def test_another_account_s_ticket_is_void(doors: AccountDoors, accounts: Accounts) -> None:
     """A ticket stands for who asked for it, and each request shows who that is."""
-    _, answer = await house.ask(accounts.other, "tcp", "/api/v1/consoles/demo/admission")
-    port = house.setup.daemon.servers[1].port
+    _, answer = await doors.ask(accounts.other, "tcp", "/api/v1/consoles/demo/admission")
+    port = doors.setup.daemon.servers[1].port
     upgrade = (
         *("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"),
         *("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", f"Origin: http://127.0.0.1:{port}"),
     )
     target = f"/websockify/demo?ticket={answer['ticket']}"
-    status, refusal = await house.ask(accounts.one, "tcp", target, *upgrade)
+    status, refusal = await doors.ask(accounts.one, "tcp", target, *upgrade)
     assert (status, "used-ticket" in str(refusal)) == (401, True)

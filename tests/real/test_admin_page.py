@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Locator, Route, expect
 
 from tests.fault.test_identity import people_of
@@ -11,6 +12,8 @@ from tests.fault.test_log_in_links import link_of
 from tests.real.console_tab import Tab, fresh_tab
 from tests.real.peers.browser import Browser
 from tests.setup import running, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 _LOOK = "document.dispatchEvent(new Event('visibilitychange'))"
 _HIDE = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true})"

@@ -28,6 +28,8 @@ from tests.real.peers.xvnc import Xvnc, stored_password
 from vncproxy.config.model import Instance
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 PASSWORD = "snap1234"
 CAPTURE_TIMEOUT_S = 60.0
 

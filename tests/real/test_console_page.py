@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import pytest_asyncio
 from numpy.typing import NDArray
 from playwright.async_api import expect
 
-from tests.real.console_tab import Tab, fresh_tab
+from tests.real.console_tab import Tab
 from tests.real.peers.browser import Browser
-from tests.real.peers.browser import chromium as start_chromium
 from tests.real.rfb_client import PIXELS_16
 from tests.setup import Running, running, set_encodings, until
 from vncproxy.config.model import Aliyun, Limits, Listen
@@ -28,7 +25,7 @@ from vncproxy.simulator.faults import ANY, ApiFault, GatewayFault, GatewayFaultK
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
 from vncproxy.web.assets import ASSETS, Asset
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 STILL = SimulatorSettings(animated=False)
 SCRIPTS = Path(__file__).resolve().parents[2] / "vncproxy" / "pages" / "js"
@@ -38,20 +35,6 @@ NOVNC_CLOSED = "Failed when connecting: Connection closed"
 MANY = 1000
 BROKEN = 1006
 """Made by the browser itself."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chromium(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    """One browser for this file."""
-    async with start_chromium(tmp_path_factory.mktemp("chromium")) as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def tab(chromium: Browser, tmp_path: Path) -> AsyncIterator[Tab]:
-    """A new tab, without complaints at its end but for those that a test expects."""
-    async with fresh_tab(chromium, tmp_path) as tab:
-        yield tab
 
 
 def close_codes() -> list[dict[str, Any]]:

@@ -11,9 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.real.console_tab import Tab, fresh_tab
-from tests.real.peers.browser import Browser
-from tests.real.peers.browser import chromium as start_chromium
+from tests.real.console_tab import Tab
 from tests.real.peers.process import until as until_async
 from tests.real.peers.qemu import Qemu
 from tests.real.peers.qemu import qemu as start_qemu
@@ -37,7 +35,7 @@ from vncproxy.config.model import Instance, Limits
 from vncproxy.simulator import Simulator
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 IDLE_S = 2.0
 SHORT = Limits(idle_timeout=IDLE_S, keepalive_interval=0.5)
@@ -45,33 +43,12 @@ PASSWORD = "abc123"
 PSEUDO = (CURSOR, DESKTOP_SIZE, LAST_RECT, EXTENDED_SIZE)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chromium(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    """One browser for this file."""
-    async with start_chromium(tmp_path_factory.mktemp("chromium")) as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def qemu(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Qemu]:
-    """One machine without a VNC password for this file."""
-    async with start_qemu(tmp_path_factory.mktemp("s") / "q") as machine:
-        yield machine
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def locked_qemu(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Qemu]:
     """One machine with a VNC password for this file."""
     async with start_qemu(tmp_path_factory.mktemp("s") / "q", password=True) as machine:
         await machine.set_vnc_password(PASSWORD)
         yield machine
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def tab(chromium: Browser, tmp_path: Path) -> AsyncIterator[Tab]:
-    """A new tab, without complaints at its end."""
-    async with fresh_tab(chromium, tmp_path) as tab:
-        yield tab
 
 
 def screen_of(qemu: Qemu, **rules: object) -> SimulatorSettings:

@@ -12,9 +12,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.real.console_tab import Tab, fresh_tab
-from tests.real.peers.browser import Browser
-from tests.real.peers.browser import chromium as start_chromium
+from tests.real.console_tab import Tab
 from tests.real.peers.process import until as until_async
 from tests.real.peers.xvnc import Xvnc
 from tests.real.peers.xvnc import xvnc as start_xvnc
@@ -36,7 +34,7 @@ from tests.setup import (
 from vncproxy.config.model import Instance, Limits
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PASSWORD = "abc123"
 OVER_TERMINAL = 100, 60
@@ -44,32 +42,11 @@ LINES = 14
 """More than the terminal has: it scrolls."""
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chromium(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    """One browser for this file."""
-    async with start_chromium(tmp_path_factory.mktemp("chromium")) as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def xvnc(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Xvnc]:
-    """One server without a VNC password for this file."""
-    async with start_xvnc(tmp_path_factory.mktemp("xvnc")) as server:
-        yield server
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def locked_xvnc(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Xvnc]:
     """One server with a VNC password for this file."""
     async with start_xvnc(tmp_path_factory.mktemp("xvnc"), password=PASSWORD) as server:
         yield server
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def tab(chromium: Browser, tmp_path: Path) -> AsyncIterator[Tab]:
-    """A new tab, without complaints at its end."""
-    async with fresh_tab(chromium, tmp_path) as tab:
-        yield tab
 
 
 def screen_of(server: Xvnc, **rules: object) -> SimulatorSettings:

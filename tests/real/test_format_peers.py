@@ -39,6 +39,8 @@ AHEAD = (*KNOWN, FENCE, CONTINUOUS_UPDATES)
 Truth = Callable[[], Awaitable[NDArray[np.uint8]]]
 Change = Callable[[], Awaitable[None]]
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 
 async def sees(viewer: Viewer, truth: Truth, tolerance: int) -> None:
     """Wait until the viewer shows this, every pixel received anew."""
@@ -60,7 +62,7 @@ async def there_and_back(
     async with under_fault(folder, cloud=cloud) as setup:
         viewer = await setup.viewer(encodings=encodings)
         # Xvnc draws the pointer into the picture of one that has it elsewhere.
-        await viewer.send(pointer(0, *POINTER))
+        await viewer.send(pointer(0, 300, 300), pointer(0, *POINTER))
         await sees(viewer, truth, 0)
         for pixels, tolerance in ((PIXELS_16, ROUNDING), (NATIVE, 0), (PIXELS, 0)) * 2:
             await change_format(viewer, pixels, change)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.real.peers.presence import need
 from tests.real.peers.process import running
@@ -40,6 +41,8 @@ from vncproxy.rfb.upstream_handshake import UpstreamHandshake
 from vncproxy.rfb.viewer_handshake import ViewerHandshake
 from vncproxy.rfb.viewer_messages import server_init
 from vncproxy.rfb.vnc_auth import PasswordVerifier
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 READ_TIMEOUT_S = 20.0
 ENDS = (AuthenticationFailed, Refused, UnknownSecurity, Ready, HandshakeBroken)
@@ -79,14 +82,14 @@ async def shake_hands(
         writer.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def guarded_qemu(short_path: Path) -> AsyncIterator[Qemu]:
     """A machine that asks for a VNC password, which isn't set yet."""
     async with start_qemu(short_path / "guarded", password=True) as machine:
         yield machine
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def guarded_xvnc(tmp_path: Path) -> AsyncIterator[Xvnc]:
     """An X server that asks for the password `sEcret1`."""
     extra = ("-BlacklistThreshold", "1000")

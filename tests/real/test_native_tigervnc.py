@@ -7,6 +7,7 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from playwright.async_api import expect
 
@@ -20,6 +21,8 @@ from tests.real.peers.xvnc import Xvnc
 from tests.setup import Running, until
 from vncproxy.config.model import Instance
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PASSWORD = "tiger12"
 COARSE = 64

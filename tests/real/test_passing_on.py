@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.real.console_tab import Tab, fresh_tab
-from tests.real.peers.browser import Browser, chromium
+from tests.real.peers.browser import Browser
 from tests.real.peers.process import free_port
 from tests.real.peers.valkey import ValkeyServer, valkey_server
 from tests.setup import Running, running, until
@@ -23,7 +22,7 @@ from vncproxy.simulator.settings import SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
 from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SETTINGS = SimulatorSettings(animated=False)
 INSTANCE = SETTINGS.instances[0]
@@ -47,13 +46,6 @@ class Scene:
         while await third.claim(INSTANCE.instance_id) is not None:
             self.server.command("DEL", f"vncproxy:console:{INSTANCE.instance_id}")
         await store.close()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    """One browser for this file."""
-    async with chromium(tmp_path_factory.mktemp("chromium")) as started:
-        yield started
 
 
 @asynccontextmanager
@@ -90,10 +82,10 @@ async def scene(browser: Browser, folder: Path, short_path: Path) -> AsyncIterat
 
 
 async def test_a_page_goes_on_to_the_daemon_that_has_its_console(
-    browser: Browser, tmp_path: Path, short_path: Path
+    chromium: Browser, tmp_path: Path, short_path: Path
 ) -> None:
     """It says where to, keeps ?view=1, and shows the console there."""
-    async with scene(browser, tmp_path, short_path) as here:
+    async with scene(chromium, tmp_path, short_path) as here:
         viewer = await here.one.viewer()
         await until(lambda: here.one.shows(viewer), "the picture")
         await here.tab.open(f"{here.urls[1]}/console/demo?view=1")
@@ -109,13 +101,13 @@ async def test_a_page_goes_on_to_the_daemon_that_has_its_console(
 
 
 async def test_a_page_is_passed_on_once_and_no_more(
-    browser: Browser, tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch
+    chromium: Browser, tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A console that another daemon takes in mid-session is followed; where it isn't found, the
     page is told who has it, and stays.
     """
     monkeypatch.setattr(registry, "RENEW_INTERVAL_S", 0.1)
-    async with scene(browser, tmp_path, short_path) as here:
+    async with scene(chromium, tmp_path, short_path) as here:
         await here.tab.open(f"{here.urls[1]}/console/demo")
         await here.tab.runs()
         # It isn't there: that daemon would send the page on to itself, or back, for ever.

@@ -6,6 +6,7 @@ import asyncio
 import os
 import struct
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from aiohttp import ClientSession, web
 
 from tests.authority import Authority
 from tests.real.peers.browser import Browser, picture, pixels
+from tests.real.peers.browser import chromium as start_chromium
 from tests.real.peers.presence import REQUIRED_VARIABLE, need
 from tests.real.peers.process import answers, running
 from tests.real.peers.qemu import Qemu
@@ -22,6 +24,27 @@ from tests.real.peers.xvnc import Xvnc
 from tests.real.peers.xvnc import xvnc as start_xvnc
 
 WAIT_S = 20
+
+
+@pytest.fixture
+async def qemu(short_path: Path) -> AsyncIterator[Qemu]:
+    """A machine to which nobody has typed anything."""
+    async with start_qemu(short_path / "qemu") as machine:
+        yield machine
+
+
+@pytest.fixture
+async def xvnc(tmp_path: Path) -> AsyncIterator[Xvnc]:
+    """A server to which nobody has typed anything."""
+    async with start_xvnc(tmp_path / "xvnc") as server:
+        yield server
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    """A browser of the test's own."""
+    async with start_chromium() as program, program.profile() as browser:
+        yield browser
 
 
 async def handshake(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -11,16 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import pytest_asyncio
 from numpy.typing import NDArray
 from playwright.async_api import Page, expect
 
-from tests.real.console_tab import CANVAS, Tab, fresh_tab
-from tests.real.peers.browser import Browser, pixels
-from tests.real.peers.browser import chromium as start_chromium
+from tests.real.console_tab import CANVAS, Tab
+from tests.real.peers.browser import pixels
 from tests.real.peers.process import until
 from tests.real.peers.qemu import Qemu
-from tests.real.peers.qemu import qemu as start_qemu
 from tests.recorded import everything, record_everybody, recordings
 from tests.setup import running
 from tests.setup import until as until_sync
@@ -32,34 +29,13 @@ from vncproxy.recording.reader import Recording
 from vncproxy.rfb.viewer_messages import framebuffer_update, rectangle_header, server_init
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MARKER = "wqxz"
 """Typed, and echoed by nobody in this order of messages: keys are eight bytes each."""
 REFUSED = "status of 401"
 MARGIN_S = 1.0
 """On each side of a moment that is looked at: the screen's time and the recording's may differ."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chromium(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    """One browser for this file."""
-    async with start_chromium(tmp_path_factory.mktemp("chromium")) as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def tab(chromium: Browser, tmp_path: Path) -> AsyncIterator[Tab]:
-    """A new tab, without complaints at its end but for those that a test expects."""
-    async with fresh_tab(chromium, tmp_path) as tab:
-        yield tab
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def qemu(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Qemu]:
-    """One machine for this file."""
-    async with start_qemu(tmp_path_factory.mktemp("s") / "q") as machine:
-        yield machine
 
 
 @asynccontextmanager

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-import pytest_asyncio
 from numpy.typing import NDArray
 
 from tests.fault.aftermath import dials, under_fault
-from tests.real.console_tab import Tab, fresh_tab
-from tests.real.peers.browser import Browser
-from tests.real.peers.browser import chromium as start_chromium
+from tests.real.console_tab import Tab
 from tests.real.peers.process import until as until_async
 from tests.real.peers.qemu import Qemu
 from tests.real.peers.qemu import qemu as start_qemu
 from tests.real.peers.xvnc import Xvnc
-from tests.real.peers.xvnc import xvnc as start_xvnc
 from tests.setup import (
     CONTINUOUS_UPDATES,
     COPY_RECT,
@@ -42,40 +38,12 @@ from vncproxy.config.model import Limits
 from vncproxy.simulator.faults import GatewayFault
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PSEUDO = (CURSOR, DESKTOP_SIZE, LAST_RECT, EXTENDED_SIZE)
 SHIFT = 0xFFE1
 HARDLY_A_PAUSE_S = 1e-6
 PAGE_LOSSES, VIEWER_LOSSES = 20, 8
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chromium(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    """One browser for this file."""
-    async with start_chromium(tmp_path_factory.mktemp("chromium")) as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def tab(chromium: Browser, tmp_path: Path) -> AsyncIterator[Tab]:
-    """A new tab, without complaints at its end."""
-    async with fresh_tab(chromium, tmp_path) as tab:
-        yield tab
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def qemu(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Qemu]:
-    """One machine for this file."""
-    async with start_qemu(tmp_path_factory.mktemp("s") / "q") as machine:
-        yield machine
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def xvnc(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Xvnc]:
-    """One X server for this file."""
-    async with start_xvnc(tmp_path_factory.mktemp("s") / "x") as server:
-        yield server
 
 
 def cloud_of(port: int) -> SimulatorSettings:

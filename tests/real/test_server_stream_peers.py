@@ -8,10 +8,10 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+import pytest_asyncio
 from numpy.typing import NDArray
 
 from tests.decoder import Decoder
@@ -36,6 +36,8 @@ from vncproxy.rfb.server_events import (
 from vncproxy.rfb.server_stream import ServerStream
 from vncproxy.rfb.tight_streams import StatelessTight, StreamResets
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 FORMAT = PixelFormat.unpack(PIXELS_32)
 PSEUDO = (-224, -223, -308, -239, -314, -307, -258, -261, -316)
 QUALITY_6 = -26
@@ -49,12 +51,12 @@ import time; time.sleep(600)
 """
 
 
-@pytest.fixture
-async def painted_xvnc(xvnc: Xvnc, tmp_path: Path) -> AsyncIterator[Xvnc]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def painted_xvnc(xvnc: Xvnc, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Xvnc]:
     """An X server that shows, besides its terminal, more colours than a palette holds."""
     async with AsyncExitStack() as stack:
         command = (need("xterm", "xterm"), "-geometry", "80x24+200+240", "-e", sys.executable)
-        log = tmp_path / "colours.log"
+        log = tmp_path_factory.mktemp("colours") / "log"
         await stack.enter_async_context(running(*command, "-c", COLOURS, log=log, env=xvnc.environ))
         async with asyncio.timeout(SETTLE_TIMEOUT_S):
             while len(np.unique((await xvnc.pixels()).reshape(-1, 3), axis=0)) < 300:
@@ -181,8 +183,9 @@ async def test_xvnc(painted_xvnc: Xvnc, encodings: tuple[int, ...]) -> None:
         async def act() -> None:
             await painted_xvnc.type("ls -la\n" * 5)
             # A window that moves is a CopyRect.
-            command = "search", "--class", "XLogo", "windowmove", "500", "60"
-            await painted_xvnc.run(need("xdotool", "xdotool"), *command)
+            for x in ("560", "500"):
+                command = "search", "--class", "XLogo", "windowmove", x, "60"
+                await painted_xvnc.run(need("xdotool", "xdotool"), *command)
 
         await watch(client, act, painted_xvnc.pixels, tolerance)
         events = check(client)

@@ -7,34 +7,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.fault.aftermath import dials, under_fault
 from tests.line import line
 from tests.real.console_tab import Tab, fresh_tab
 from tests.real.peers.browser import Browser
-from tests.real.peers.browser import chromium as start_chromium
 from tests.real.peers.qemu import Qemu
-from tests.real.peers.qemu import qemu as start_qemu
 from tests.setup import Running, until
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chromium(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    """One browser for this file."""
-    async with start_chromium(tmp_path_factory.mktemp("chromium")) as browser:
-        yield browser
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def qemu(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Qemu]:
-    """One machine for this file."""
-    async with start_qemu(tmp_path_factory.mktemp("s") / "q") as machine:
-        yield machine
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @asynccontextmanager

@@ -9,17 +9,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import pytest_asyncio
 from playwright.async_api import expect
 
 from tests.real.console_tab import Tab, fresh_tab
 from tests.real.peers.browser import Browser
-from tests.real.peers.browser import chromium as start_chromium
 from tests.setup import Running, running
 from tests.unit.access.test_users import add
 from vncproxy.config.model import Access, Config, Listen, Rule
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 RULES = (
     Rule(users=("ann",), instances=("demo",)),
@@ -29,13 +27,6 @@ REFUSED = "status of 401"
 ENDED = "Your session was ended"
 _LEFT = """() => [...document.querySelectorAll('canvas')]
     .filter(({ width, height }) => width * height > 0).length"""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def chromium(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
-    """One browser for this file."""
-    async with start_chromium(tmp_path_factory.mktemp("chromium")) as browser:
-        yield browser
 
 
 @dataclass

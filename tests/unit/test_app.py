@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.owner_client import JSON, owner_client
 from tests.setup import running, until
-from tests.unit.web.conftest import JSON, house
 from vncproxy.app import Daemon
 from vncproxy.config.model import Config, Instance, Limits, Listen, State
 from vncproxy.errors import ConfigError, LedgerError, LocalError
@@ -32,15 +32,15 @@ def order(events: list[dict[str, Any]], *names: str) -> list[str]:
 async def test_what_it_leaves_in_the_state_folder(tmp_path: Path) -> None:
     """Token, id and ledger, all for its user alone; the same token at the next start."""
     async with running(tmp_path, access="token") as setup:
-        token = house(setup).token
-        await house(setup).log_in()
+        token = owner_client(setup).token
+        await owner_client(setup).log_in()
     state = tmp_path / "state"
     assert stat.S_IMODE(state.stat().st_mode) == 0o700
     found = {file.name: stat.S_IMODE(file.stat().st_mode) for file in state.iterdir()}
     assert {"token", "daemon-id", "sessions.json", "ledger.sqlite"} <= set(found)
     assert {mode & 0o077 for mode in found.values()} == {0}
     async with running(tmp_path, access="token") as setup:
-        assert house(setup).token == token
+        assert owner_client(setup).token == token
         assert token not in setup.log.getvalue()
 
 
@@ -77,16 +77,16 @@ async def test_its_end_is_bounded(tmp_path: Path) -> None:
     limits = Limits(drain_timeout=1.0)
     cloud = SimulatorSettings(animated=False)
     async with running(tmp_path, cloud=cloud, limits=limits, access="token") as setup:
-        home = house(setup)
+        owner = owner_client(setup)
         loop = asyncio.get_running_loop()
-        silent = await asyncio.open_connection("127.0.0.1", home.port)
-        body = await asyncio.open_connection("127.0.0.1", home.port)
+        silent = await asyncio.open_connection("127.0.0.1", owner.port)
+        body = await asyncio.open_connection("127.0.0.1", owner.port)
         head = f"POST /api/v1/session HTTP/1.1\r\nHost: localhost\r\n{JSON}\r\nContent-Length: 9"
         body[1].write(f"{head}\r\n\r\n".encode())
-        viewer = await home.viewer()
+        viewer = await owner.viewer()
         await until(lambda: viewer.decoder.updates, "a picture")
-        deaf = await home.socket("/websockify/demo", bearer=True)
-        page = await home.socket("/control/demo", bearer=True)
+        deaf = await owner.socket("/websockify/demo", bearer=True)
+        page = await owner.socket("/control/demo", bearer=True)
         started = loop.time()
         setup.daemon.stop()
         await until(lambda: "daemon.stopped" in setup.log.getvalue(), "the end")
@@ -101,12 +101,12 @@ async def test_its_end_is_bounded(tmp_path: Path) -> None:
 async def test_nobody_comes_in_while_it_ends(tmp_path: Path) -> None:
     """What is open already is told that the daemon is restarting: 503."""
     async with running(tmp_path, access="token") as setup:
-        home = house(setup)
-        reader, writer = await asyncio.open_connection("127.0.0.1", home.port)
+        owner = owner_client(setup)
+        reader, writer = await asyncio.open_connection("127.0.0.1", owner.port)
         request = (
-            f"GET /api/v1/consoles/demo/admission HTTP/1.1\r\nHost: localhost\r\n{home.bearer}\r\n"
+            f"GET /api/v1/consoles/demo/admission HTTP/1.1\r\nHost: localhost\r\n{owner.bearer}\r\n"
         )
-        viewer = await home.viewer()
+        viewer = await owner.viewer()
         await until(lambda: viewer.decoder.updates, "a picture")
         writer.write(f"{request}\r\n".encode())
         assert b" 200 " in await reader.readline()
@@ -114,7 +114,7 @@ async def test_nobody_comes_in_while_it_ends(tmp_path: Path) -> None:
         with pytest.raises(OSError):
             while True:
                 await asyncio.sleep(0.01)
-                _, late = await asyncio.open_connection("127.0.0.1", home.port)
+                _, late = await asyncio.open_connection("127.0.0.1", owner.port)
                 late.close()
         writer.close()
 
@@ -170,12 +170,12 @@ async def test_an_sighup_is_answered(tmp_path: Path) -> None:
         setup.daemon.handle_signals()
         os.kill(os.getpid(), 1)
         await until(lambda: "reload.unavailable" in setup.log.getvalue(), "the answer")
-        assert (await house_health(setup)) == 200
+        assert (await asked_health(setup)) == 200
         for number in (1, 2, 15):
             asyncio.get_running_loop().remove_signal_handler(number)
 
 
-async def house_health(setup: Any) -> int:
+async def asked_health(setup: Any) -> int:
     """The status of /healthz."""
     async with setup.http.get(f"{setup.base}/healthz") as answer:
         return int(answer.status)
@@ -195,23 +195,23 @@ async def test_the_service_manager_is_told(
         )
         async with running(tmp_path) as setup:
             assert manager.recv(4096).startswith(b"READY=1\n")
-            assert (await house_health(setup)) == 200
+            assert (await asked_health(setup)) == 200
         assert manager.recv(4096).startswith(b"STOPPING=1\n")
 
 
 async def test_the_log_names_no_secret(tmp_path: Path) -> None:
     """Tokens, cookies, tickets, keys and VncUrls of a whole session: none is in the log."""
     async with running(tmp_path, access="token") as setup:
-        home = house(setup)
-        cookie = (await home.log_in()).partition("=")[2]
-        ticket = (await home.admission())["ticket"]
-        link = (await home.post("/api/v1/tickets", {}, home.bearer)).json["ticket"]
-        await (await home.socket(f"/websockify/demo?ticket={ticket}", origin=True)).close()
-        await home.ask(f"/enter?{link}")
-        viewer = await home.viewer()
+        owner = owner_client(setup)
+        cookie = (await owner.log_in()).partition("=")[2]
+        ticket = (await owner.admission())["ticket"]
+        link = (await owner.post("/api/v1/tickets", {}, owner.bearer)).json["ticket"]
+        await (await owner.socket(f"/websockify/demo?ticket={ticket}", origin=True)).close()
+        await owner.ask(f"/enter?{link}")
+        viewer = await owner.viewer()
         await until(lambda: viewer.decoder.updates, "a picture")
     log = setup.log.getvalue()
     key = setup.cloud.settings.keys[0]
-    for secret in (home.token, cookie, ticket, link, key.secret, "websockify/?s", "s%3D"):
+    for secret in (owner.token, cookie, ticket, link, key.secret, "websockify/?s", "s%3D"):
         assert secret not in log
     assert all(json.loads(line)["event"] for line in log.splitlines())

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from playwright.async_api import Browser as Program
 from playwright.async_api import BrowserContext, ConsoleMessage, Error, Page, async_playwright
 
 from tests.real.peers.presence import need
@@ -69,25 +69,18 @@ addEventListener('securitypolicyviolation', e =>
 """
 
 
-@asynccontextmanager
-async def chromium(
-    folder: Path, *, width: int = 1000, height: int = 800, trust_all: bool = False
-) -> AsyncIterator[Browser]:
-    """Headless Chromium from the machine.
+class Chromium:
+    """A running program, which may have several profiles."""
 
-    Args: folder - for the profile; width, height - of the window, in pixels that aren't scaled;
-    trust_all - accept certificates of the tests' own authority.
-    """
-    program = need("chromium", "chromium")
-    async with async_playwright() as playwright:
-        context = await playwright.chromium.launch_persistent_context(
-            folder / "profile",
-            executable_path=program,
-            headless=True,
-            args=list(FLAGS),
-            viewport={"width": width, "height": height},
-            device_scale_factor=1,
-            ignore_https_errors=trust_all,
+    def __init__(self, program: Program) -> None:
+        """Own it."""
+        self._program = program
+
+    @asynccontextmanager
+    async def profile(self, *, width: int = 1000, height: int = 800) -> AsyncIterator[Browser]:
+        """A new one. Args: width, height - of the window, in pixels that aren't scaled."""
+        context = await self._program.new_context(
+            viewport={"width": width, "height": height}, device_scale_factor=1
         )
         context.set_default_timeout(PAGE_TIMEOUT_S * 1000)
         browser = Browser(context)
@@ -96,12 +89,30 @@ async def chromium(
         try:
             yield browser
         finally:
-            # A page that hangs must not keep the test from ending; playwright then kills it.
-            try:
-                async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                    await context.close()
-            except (TimeoutError, Error):
-                pass
+            await _closed(context)
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Chromium]:
+    """Headless Chromium from the machine."""
+    path = need("chromium", "chromium")
+    async with async_playwright() as playwright:
+        program = await playwright.chromium.launch(
+            executable_path=path, headless=True, args=list(FLAGS)
+        )
+        try:
+            yield Chromium(program)
+        finally:
+            await _closed(program)
+
+
+async def _closed(one: BrowserContext | Program) -> None:
+    """Close it; one that hangs must not keep the test from ending: playwright then kills it."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await one.close()
+    except (TimeoutError, Error):
+        pass
 
 
 async def pixels(page: Page, selector: str = "canvas") -> NDArray[np.uint8]:

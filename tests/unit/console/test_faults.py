@@ -80,7 +80,7 @@ def always_raises(
     return raised
 
 
-class House:
+class TwoConsoles:
     """Two consoles: one with a viewer that goes wrong and one that doesn't, and another one."""
 
     def __init__(self, around: Surroundings) -> None:
@@ -149,11 +149,11 @@ class House:
 
 
 @pytest.fixture
-async def house(around: Surroundings) -> House:
+async def consoles(around: Surroundings) -> TwoConsoles:
     """Both consoles run."""
-    house = House(around)
-    await house.open()
-    return house
+    consoles = TwoConsoles(around)
+    await consoles.open()
+    return consoles
 
 
 def talk(transport: BrowserTransport, *messages: bytes) -> None:
@@ -163,11 +163,11 @@ def talk(transport: BrowserTransport, *messages: bytes) -> None:
             transport.deliver(data)
 
 
-async def live(house: House, viewer: Viewer, transport: BrowserTransport) -> None:
+async def live(consoles: TwoConsoles, viewer: Viewer, transport: BrowserTransport) -> None:
     """All that happens to a viewer: it comes, works, is slow, sees a link replaced, and leaves."""
-    await house.enter(viewer)
+    await consoles.enter(viewer)
     talk(transport, *VIEWER_HANDSHAKE, set_encodings(0), request(), key(True, 97), key(False, 97))
-    gateway = house.around.gateway.transports[0]
+    gateway = consoles.around.gateway.transports[0]
     gateway.deliver(update(raw(0, 0, 64, 48)))
     transport.stuck = True
     talk(transport, request())
@@ -176,38 +176,38 @@ async def live(house: House, viewer: Viewer, transport: BrowserTransport) -> Non
     await settle(3)
     transport.drain()
     await settle()
-    links = house.around.count("dial")
+    links = consoles.around.count("dial")
     gateway.end()
-    await until(lambda: house.around.count("dial") == links + 1)
-    await until(lambda: house.console.state is State.RUNNING)
-    house.around.transport.deliver(update(raw(0, 0, 64, 48)))
+    await until(lambda: consoles.around.count("dial") == links + 1)
+    await until(lambda: consoles.console.state is State.RUNNING)
+    consoles.around.transport.deliver(update(raw(0, 0, 64, 48)))
     await settle()
-    await house.leaves(viewer)
+    await consoles.leaves(viewer)
 
 
-async def unharmed(house: House) -> None:
+async def unharmed(consoles: TwoConsoles) -> None:
     """The good viewer on the same console goes on, the next one comes, and all can end."""
-    assert house.good.end is None
-    house.good_transport.take()
-    talk(house.good_transport, request())
-    house.around.transport.deliver(update(raw(0, 0, 64, 48)))
-    assert len(house.good_transport.taken) > 64 * 48 * 4
-    assert house.console.viewers == [house.good]
-    await house.next_viewer_is_served()
-    await house.drains()
+    assert consoles.good.end is None
+    consoles.good_transport.take()
+    talk(consoles.good_transport, request())
+    consoles.around.transport.deliver(update(raw(0, 0, 64, 48)))
+    assert len(consoles.good_transport.taken) > 64 * 48 * 4
+    assert consoles.console.viewers == [consoles.good]
+    await consoles.next_viewer_is_served()
+    await consoles.drains()
 
 
 @pytest.mark.parametrize("name", [*LEG, "sent_bytes"])
-async def test_a_viewer_s_connection_that_raises(house: House, name: str) -> None:
+async def test_a_viewer_s_connection_that_raises(consoles: TwoConsoles, name: str) -> None:
     """Whatever is asked of it, that viewer alone ends."""
-    transport = BrowserTransport(house.around.notes)
+    transport = BrowserTransport(consoles.around.notes)
     planted = Planted(transport, name)
-    bad = house.bad(planted)
-    await live(house, bad, transport)
+    bad = consoles.bad(planted)
+    await live(consoles, bad, transport)
     assert planted.raised
     expected = (1000, "viewer-left") if name in ("close", "shut") else (1011, "internal")
     assert code_of(bad) == expected
-    await unharmed(house)
+    await unharmed(consoles)
 
 
 @pytest.mark.parametrize(
@@ -228,33 +228,33 @@ async def test_a_viewer_s_connection_that_raises(house: House, name: str) -> Non
     ],
 )
 async def test_a_viewer_s_callback_that_raises(
-    house: House, monkeypatch: pytest.MonkeyPatch, of: type, name: str
+    consoles: TwoConsoles, monkeypatch: pytest.MonkeyPatch, of: type, name: str
 ) -> None:
     """Wherever in the daemon it is raised, that viewer alone ends."""
-    transport = BrowserTransport(house.around.notes)
-    bad = house.bad(transport, slow_timeout_s=0 if name == "_check_progress" else 60)
+    transport = BrowserTransport(consoles.around.notes)
+    bad = consoles.bad(transport, slow_timeout_s=0 if name == "_check_progress" else 60)
     raised = always_raises(monkeypatch, of, name, lambda *given: bad in given or bad.id in given)
-    await live(house, bad, transport)
+    await live(consoles, bad, transport)
     assert raised
     left = name in ("leave", "end")
     assert code_of(bad) == ((1000, "viewer-left") if left else (1011, "internal"))
-    await unharmed(house)
+    await unharmed(consoles)
 
 
 @pytest.mark.parametrize("of", [ClientStream, ViewerHandshake])
 async def test_a_viewer_s_parser_that_raises(
-    house: House, monkeypatch: pytest.MonkeyPatch, of: type
+    consoles: TwoConsoles, monkeypatch: pytest.MonkeyPatch, of: type
 ) -> None:
     """What can't be parsed without a fault ends whoever sent it."""
-    transport = BrowserTransport(house.around.notes)
-    bad = house.bad(transport)
+    transport = BrowserTransport(consoles.around.notes)
+    bad = consoles.bad(transport)
     raised = always_raises(
         monkeypatch, of, "feed", lambda self, *_: self in (bad.stream, bad._handshake)
     )
-    await live(house, bad, transport)
+    await live(consoles, bad, transport)
     assert raised
     assert code_of(bad) == (1011, "internal")
-    await unharmed(house)
+    await unharmed(consoles)
 
 
 @pytest.mark.parametrize(
@@ -272,14 +272,16 @@ async def test_a_viewer_s_parser_that_raises(
     ],
 )
 async def test_a_viewer_s_screen_that_raises(
-    house: House, monkeypatch: pytest.MonkeyPatch, name: str
+    consoles: TwoConsoles, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """What the upstream sends reaches the others all the same, and the link stays."""
-    transport = BrowserTransport(house.around.notes)
-    bad = house.bad(transport)
+    transport = BrowserTransport(consoles.around.notes)
+    bad = consoles.bad(transport)
 
-    spared = list(cast(SharedScreen, house.console.router.shared_screen).viewers.values())
-    spared += cast(SharedScreen, house.registry.consoles[1].router.shared_screen).viewers.values()
+    spared = list(cast(SharedScreen, consoles.console.router.shared_screen).viewers.values())
+    spared += cast(
+        SharedScreen, consoles.registry.consoles[1].router.shared_screen
+    ).viewers.values()
 
     usual = getattr(ViewerUpdates, name)
     raised: list[str] = []
@@ -292,56 +294,56 @@ async def test_a_viewer_s_screen_that_raises(
 
     guarded = contained(raises) if hasattr(usual, "__wrapped__") else raises
     monkeypatch.setattr(ViewerUpdates, name, guarded)
-    await live(house, bad, transport)
+    await live(consoles, bad, transport)
     assert raised
     assert code_of(bad) == (1011, "internal")
     monkeypatch.setattr(ViewerUpdates, name, usual)
-    await unharmed(house)
+    await unharmed(consoles)
 
 
 # Links
 
 
-async def serve_one_link(house: House) -> None:
+async def serve_one_link(consoles: TwoConsoles) -> None:
     """All that happens to a link: it opens, is used, is slow, brings pictures, and is lost."""
-    transport = house.around.transport
+    transport = consoles.around.transport
     if transport.is_attached:
-        await until(lambda: house.good.end or house.console.state is State.RUNNING)
-        talk(house.good_transport, *VIEWER_HANDSHAKE, set_encodings(0), request())
+        await until(lambda: consoles.good.end or consoles.console.state is State.RUNNING)
+        talk(consoles.good_transport, *VIEWER_HANDSHAKE, set_encodings(0), request())
         transport.stuck = True
-        talk(house.good_transport, key(True, 97), key(False, 97), request())
+        talk(consoles.good_transport, key(True, 97), key(False, 97), request())
         transport.drain()
         transport.deliver(update(raw(0, 0, 64, 48)))
         transport.end()
     await settle()
 
 
-async def with_a_bad_link(house: House) -> None:
+async def with_a_bad_link(consoles: TwoConsoles) -> None:
     """The console is served by a link that goes wrong; the neighbour runs."""
-    house.good, house.good_transport = house.around.viewer()
-    await house.enter(house.good)
-    await until(lambda: house.around.gateway.transports[1:])
-    await serve_one_link(house)
-    console = house.registry.get(INSTANCE.id)
+    consoles.good, consoles.good_transport = consoles.around.viewer()
+    await consoles.enter(consoles.good)
+    await until(lambda: consoles.around.gateway.transports[1:])
+    await serve_one_link(consoles)
+    console = consoles.registry.get(INSTANCE.id)
     await until(
         lambda: console is None or console.state in (State.RUNNING, State.CLOSED, State.RESUMING)
     )
-    await house.next_viewer_is_served()
-    await house.drains()
+    await consoles.next_viewer_is_served()
+    await consoles.drains()
 
 
 @pytest.fixture
-async def neighbour(around: Surroundings) -> House:
+async def neighbour(around: Surroundings) -> TwoConsoles:
     """Only the other console runs."""
-    house = House(around)
-    house.other, _ = around.viewer()
-    console = await house.enter(house.other, OTHER)
+    consoles = TwoConsoles(around)
+    consoles.other, _ = around.viewer()
+    console = await consoles.enter(consoles.other, OTHER)
     await until(lambda: console.state is State.RUNNING)
-    return house
+    return consoles
 
 
 @pytest.mark.parametrize("name", LEG)
-async def test_a_link_s_connection_that_raises(neighbour: House, name: str) -> None:
+async def test_a_link_s_connection_that_raises(neighbour: TwoConsoles, name: str) -> None:
     """The link is replaced, or its console ends and the next viewer gets a new one."""
     usual = neighbour.around.gateway
     planted: list[Planted] = []
@@ -373,7 +375,7 @@ async def test_a_link_s_connection_that_raises(neighbour: House, name: str) -> N
     ],
 )
 async def test_a_link_s_callback_that_raises(
-    neighbour: House, monkeypatch: pytest.MonkeyPatch, of: type, name: str
+    neighbour: TwoConsoles, monkeypatch: pytest.MonkeyPatch, of: type, name: str
 ) -> None:
     """The first console ends, or gets another link; the next viewer finds one that works."""
     first = True

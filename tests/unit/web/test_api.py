@@ -13,8 +13,8 @@ import aiohttp
 import msgspec
 import pytest
 
+from tests.owner_client import JSON, OwnerClient, owner_client
 from tests.setup import running, until
-from tests.unit.web.conftest import JSON, House, house
 from vncproxy.config.model import Access, Aliyun, Limits, Listen
 from vncproxy.errors import LedgerError
 from vncproxy.simulator.faults import ApiFault
@@ -30,7 +30,9 @@ SESSION = "/api/v1/session"
 DEMO = "/api/v1/consoles/demo"
 
 
-async def test_everything_wants_an_identity(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_everything_wants_an_identity(
+    owner: OwnerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """401 without one and with a wrong one, before anything about the instance is told."""
     monkeypatch.setattr("vncproxy.access.login_attempts.FREE", 100)
     routes = [
@@ -45,25 +47,25 @@ async def test_everything_wants_an_identity(home: House, monkeypatch: pytest.Mon
         ("GET", "/metrics"),
     ]
     for method, target in routes:
-        answer = await home.ask(target, method=method)
+        answer = await owner.ask(target, method=method)
         assert (answer.status, answer.word) == (401, "log-in"), target
         assert answer.headers["www-authenticate"] == 'Bearer realm="vncproxy"'
         for proof, word in (
             ("Authorization: Bearer wrong", "wrong-token"),
             ("Authorization: Bearer", "log-in"),
-            (f"Authorization: Basic {home.token}", "log-in"),
-            (f"Cookie: {home.cookie_name}=x", "log-in"),
-            (f"Cookie: {home.cookie_name}", "log-in"),
+            (f"Authorization: Basic {owner.token}", "log-in"),
+            (f"Cookie: {owner.cookie_name}=x", "log-in"),
+            (f"Cookie: {owner.cookie_name}", "log-in"),
             ('Cookie: =;;; \xff="', "log-in"),
         ):
-            answer = await home.ask(target, proof, method=method)
+            answer = await owner.ask(target, proof, method=method)
             assert (answer.status, answer.word) == (401, word), (target, proof)
-    assert not home.setup.cloud.calls
+    assert not owner.setup.cloud.calls
 
 
-async def test_instances(home: House) -> None:
+async def test_instances(owner: OwnerClient) -> None:
     """What may be opened, its state in the cloud, and who is on."""
-    answer = (await home.ask("/api/v1/instances", home.bearer)).json
+    answer = (await owner.ask("/api/v1/instances", owner.bearer)).json
     assert answer["user"] == "owner"
     assert answer["session"] is False
     assert answer["problem"] is None
@@ -80,16 +82,16 @@ async def test_instances(home: House) -> None:
         "state": None,
         "viewers": [],
     }
-    await home.viewer()
-    (row,) = (await home.ask("/api/v1/instances", await home.log_in())).json["instances"]
+    await owner.viewer()
+    (row,) = (await owner.ask("/api/v1/instances", await owner.log_in())).json["instances"]
     assert row["state"] == "running"
     assert [viewer["user"] for viewer in row["viewers"]] == ["owner"]
 
 
-async def test_instances_without_the_cloud(home: House) -> None:
+async def test_instances_without_the_cloud(owner: OwnerClient) -> None:
     """The configured ones are listed all the same, with the reason why no state is known."""
-    home.setup.cloud.faults.next("DescribeInstances", ApiFault.error("Forbidden.RAM"))
-    answer = (await home.ask("/api/v1/instances", home.bearer)).json
+    owner.setup.cloud.faults.next("DescribeInstances", ApiFault.error("Forbidden.RAM"))
+    answer = (await owner.ask("/api/v1/instances", owner.bearer)).json
     assert [(row["alias"], row["status"]) for row in answer["instances"]] == [("demo", None)]
     assert answer["problem"]["code"] == "Forbidden.RAM"
     assert answer["problem"]["text"]
@@ -105,38 +107,38 @@ async def test_discovered_instances(tmp_path: Path) -> None:
         async with running(
             tmp_path / "b", cloud=setup.cloud, access="token", aliyun=aliyun, instance=()
         ) as discovering:
-            home = house(discovering)
+            owner = owner_client(discovering)
             target = f"/api/v1/consoles/{found.instance_id}/admission"
-            assert (await home.ask(target, home.bearer)).status == 200
-            (row,) = (await home.ask("/api/v1/instances", home.bearer)).json["instances"]
+            assert (await owner.ask(target, owner.bearer)).status == 200
+            (row,) = (await owner.ask("/api/v1/instances", owner.bearer)).json["instances"]
             assert (row["alias"], row["name"]) == (found.instance_id, found.name)
-            unknown = await home.ask("/api/v1/consoles/i-x/admission", home.bearer)
+            unknown = await owner.ask("/api/v1/consoles/i-x/admission", owner.bearer)
             assert (unknown.status, unknown.word) == (404, "unknown-instance")
 
 
-async def test_consoles_and_their_end(home: House) -> None:
+async def test_consoles_and_their_end(owner: OwnerClient) -> None:
     """An open console is listed; DELETE ends it with 4403 for all who are on."""
-    assert (await home.ask("/api/v1/consoles", home.bearer)).json == {"consoles": []}
-    viewer = await home.viewer()
+    assert (await owner.ask("/api/v1/consoles", owner.bearer)).json == {"consoles": []}
+    viewer = await owner.viewer()
     await until(lambda: viewer.decoder.updates, "a picture")
-    (row,) = (await home.ask("/api/v1/consoles", home.bearer)).json["consoles"]
+    (row,) = (await owner.ask("/api/v1/consoles", owner.bearer)).json["consoles"]
     assert (row["instance"], row["alias"]) == ("i-bp1demo0000000000001", "demo")
     assert (row["state"], row["region"]) == ("running", "cn-hangzhou")
     assert [one["role"] for one in row["viewers"]] == ["control"]
     assert row["controller"] == row["viewers"][0]["id"]
-    answer = await home.ask(DEMO, home.bearer, method="DELETE")
+    answer = await owner.ask(DEMO, owner.bearer, method="DELETE")
     assert (answer.status, answer.body) == (204, b"")
     assert await viewer.ended() == 4403
-    again = await home.ask(DEMO, home.bearer, method="DELETE")
+    again = await owner.ask(DEMO, owner.bearer, method="DELETE")
     assert (again.status, again.word) == (404, "not-open")
-    assert (await home.ask("/api/v1/consoles", home.bearer)).json == {"consoles": []}
+    assert (await owner.ask("/api/v1/consoles", owner.bearer)).json == {"consoles": []}
 
 
-async def test_what_an_administrator_sees(home: House) -> None:
+async def test_what_an_administrator_sees(owner: OwnerClient) -> None:
     """Rates, what each was let in by, and what the budget has left, of this very connection."""
-    viewer = await home.viewer()
-    await until(lambda: home.setup.shows(viewer), "the picture")
-    (row,) = (await home.ask("/api/v1/consoles", home.bearer)).json["consoles"]
+    viewer = await owner.viewer()
+    await until(lambda: owner.setup.shows(viewer), "the picture")
+    (row,) = (await owner.ask("/api/v1/consoles", owner.bearer)).json["consoles"]
     assert row["from_cloud"]["bytes"] > 1000
     assert row["from_cloud"]["bytes_per_s"] > 0
     budget = row["budget"]
@@ -148,15 +150,17 @@ async def test_what_an_administrator_sees(home: House) -> None:
     assert one["input_age_s"] is None
     await viewer.type("x")
     while True:
-        (row,) = (await home.ask("/api/v1/consoles", home.bearer)).json["consoles"]
+        (row,) = (await owner.ask("/api/v1/consoles", owner.bearer)).json["consoles"]
         if (age_s := row["viewers"][0]["input_age_s"]) is not None:
             break
     assert 0 <= age_s < 60
 
 
-async def test_a_ledger_that_fails_or_hangs(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_ledger_that_fails_or_hangs(
+    owner: OwnerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The consoles are listed all the same, with the reason why the budget isn't known."""
-    await home.viewer()
+    await owner.viewer()
 
     async def broken(ledger: SqliteLedger, keys: Collection[str]) -> dict[str, Usage]:
         raise LedgerError("the disk is full")
@@ -168,28 +172,28 @@ async def test_a_ledger_that_fails_or_hangs(home: House, monkeypatch: pytest.Mon
     monkeypatch.setattr("vncproxy.console.registry.usages", partial(usages, timeout_s=0.05))
     for answer, said in ((broken, "the disk is full"), (hanging, LATE)):
         monkeypatch.setattr(SqliteLedger, "usages", answer)
-        (row,) = (await home.ask("/api/v1/consoles", home.bearer)).json["consoles"]
+        (row,) = (await owner.ask("/api/v1/consoles", owner.bearer)).json["consoles"]
         assert (row["alias"], row["budget"], row["budget_problem"]) == ("demo", None, said)
 
 
-async def test_one_viewer_is_ended(home: House) -> None:
+async def test_one_viewer_is_ended(owner: OwnerClient) -> None:
     """The named viewer gets 4403, the other stays."""
-    first, second = await home.viewer(), await home.viewer("?view=1")
+    first, second = await owner.viewer(), await owner.viewer("?view=1")
     await until(lambda: second.decoder.updates, "a picture")
-    (row,) = (await home.ask("/api/v1/consoles", home.bearer)).json["consoles"]
+    (row,) = (await owner.ask("/api/v1/consoles", owner.bearer)).json["consoles"]
     watcher = next(one["id"] for one in row["viewers"] if one["role"] == "watch")
-    unknown = await home.ask(f"{DEMO}/viewers/v-0", home.bearer, method="DELETE")
+    unknown = await owner.ask(f"{DEMO}/viewers/v-0", owner.bearer, method="DELETE")
     assert (unknown.status, unknown.word) == (404, "no-viewer")
     target = f"{DEMO}/viewers/{watcher}"
-    assert (await home.ask(target, home.bearer, method="DELETE")).status == 204
+    assert (await owner.ask(target, owner.bearer, method="DELETE")).status == 204
     assert await second.ended() == 4403
     assert not first.socket.closed
-    assert (await home.ask(target, home.bearer, method="DELETE")).status == 404
+    assert (await owner.ask(target, owner.bearer, method="DELETE")).status == 404
 
 
-async def test_admission(home: House) -> None:
+async def test_admission(owner: OwnerClient) -> None:
     """A page learns what it opens, and gets an id and a ticket of its own."""
-    first, second = await home.admission(), await home.admission("?view=1&take=1")
+    first, second = await owner.admission(), await owner.admission("?view=1&take=1")
     assert first["instance"] == {
         "alias": "demo",
         "id": "i-bp1demo0000000000001",
@@ -200,15 +204,15 @@ async def test_admission(home: House) -> None:
     assert first["viewer"] != second["viewer"]
     assert first["ticket"] != second["ticket"]
     by_id = "/api/v1/consoles/i-bp1demo0000000000001/admission"
-    assert (await home.ask(by_id, home.bearer)).json["instance"] == first["instance"]
+    assert (await owner.ask(by_id, owner.bearer)).json["instance"] == first["instance"]
 
 
-async def test_unknown_instances(home: House) -> None:
+async def test_unknown_instances(owner: OwnerClient) -> None:
     """404, and the cloud isn't asked about names that somebody made up."""
     for name in ("unknown", "DEMO", "i-bp1demo0000000000002", "demo%00", "%ff", "x" * 5000):
-        answer = await home.ask(f"/api/v1/consoles/{name}/admission", home.bearer)
+        answer = await owner.ask(f"/api/v1/consoles/{name}/admission", owner.bearer)
         assert (answer.status, answer.word) == (404, "unknown-instance"), name
-    assert not home.setup.cloud.calls
+    assert not owner.setup.cloud.calls
 
 
 async def test_admission_at_the_daemons_limits(tmp_path: Path) -> None:
@@ -220,18 +224,18 @@ async def test_admission_at_the_daemons_limits(tmp_path: Path) -> None:
     cloud = SimulatorSettings(instances=instances, animated=False)
     limits = Limits(max_viewers=1, max_consoles=1)
     async with running(tmp_path, cloud=cloud, limits=limits, access="token") as setup:
-        home = house(setup)
-        await home.viewer()
+        owner = owner_client(setup)
+        await owner.viewer()
         for name, word in (("demo", "too-many-viewers"), ("other", "too-many-consoles")):
-            answer = await home.ask(f"/api/v1/consoles/{name}/admission", home.bearer)
+            answer = await owner.ask(f"/api/v1/consoles/{name}/admission", owner.bearer)
             assert (answer.status, answer.word) == (429, word)
             assert int(answer.headers["retry-after"]) == answer.json["error"]["retry_after_s"] > 0
-            assert await home.refused(f"/websockify/{name}", bearer=True) == 429
+            assert await owner.refused(f"/websockify/{name}", bearer=True) == 429
 
 
-async def test_log_in_by_token(home: House) -> None:
+async def test_log_in_by_token(owner: OwnerClient) -> None:
     """The token for a cookie that scripts can't read and other sites don't send."""
-    answer = await home.post(SESSION, {"token": home.token}, home.origin)
+    answer = await owner.post(SESSION, {"token": owner.token}, owner.origin)
     assert (answer.status, answer.body) == (204, b"")
     (cookie,) = answer.cookies
     name_value, *attributes = cookie.split("; ")
@@ -242,9 +246,9 @@ async def test_log_in_by_token(home: House) -> None:
         "samesite=strict",
     }
     name, _, value = name_value.partition("=")
-    assert name == home.cookie_name
-    assert home.token not in value
-    who = await home.ask("/api/v1/instances", f"Cookie: {name_value}")
+    assert name == owner.cookie_name
+    assert owner.token not in value
+    who = await owner.ask("/api/v1/instances", f"Cookie: {name_value}")
     assert (who.json["user"], who.json["session"]) == ("owner", True)
 
 
@@ -261,77 +265,77 @@ WRONG_LOG_INS: tuple[tuple[object, int, str], ...] = (
 )
 
 
-async def test_log_ins_that_fail(home: House) -> None:
+async def test_log_ins_that_fail(owner: OwnerClient) -> None:
     """No cookie, and the reason in a word."""
     for body, status, word in WRONG_LOG_INS:
-        answer = await home.post(SESSION, body, home.origin)
+        answer = await owner.post(SESSION, body, owner.origin)
         assert (answer.status, answer.word) == (status, word), body
         assert answer.cookies == []
 
 
-async def test_bodies_that_are_no_json(home: House) -> None:
+async def test_bodies_that_are_no_json(owner: OwnerClient) -> None:
     """400, also for nesting that would exhaust a parser; no fault is logged."""
     for content in (b"", b"{", b"\xff", b"[" * 16_000, b'{"a":' * 3000):
-        answer = await home.ask(SESSION, JSON, method="POST", body=content)
+        answer = await owner.ask(SESSION, JSON, method="POST", body=content)
         assert (answer.status, answer.word) == (400, "bad-json"), content
-    assert not [e for e in home.setup.events if e["level"] == "error"]
+    assert not [e for e in owner.setup.events if e["level"] == "error"]
 
 
-async def test_forms_of_other_sites_are_not_json(home: House) -> None:
+async def test_forms_of_other_sites_are_not_json(owner: OwnerClient) -> None:
     """415: a page elsewhere can send a form without asking, but not JSON."""
-    content = msgspec.json.encode({"token": home.token})
+    content = msgspec.json.encode({"token": owner.token})
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
-        answer = await home.ask(SESSION, f"Content-Type: {kind}", method="POST", body=content)
+        answer = await owner.ask(SESSION, f"Content-Type: {kind}", method="POST", body=content)
         assert (answer.status, answer.word) == (415, "not-json")
         assert answer.cookies == []
-    assert (await home.ask(SESSION, method="POST", body=content)).status == 415
+    assert (await owner.ask(SESSION, method="POST", body=content)).status == 415
 
 
-async def test_bodies_that_are_too_large(home: House) -> None:
+async def test_bodies_that_are_too_large(owner: OwnerClient) -> None:
     """413, whatever the length says; what would be large once it is unpacked isn't unpacked."""
-    answer = await home.post(SESSION, {"token": "x" * 20_000})
+    answer = await owner.post(SESSION, {"token": "x" * 20_000})
     assert (answer.status, answer.word) == (413, "too-large")
     bomb = gzip.compress(bytes(10_000_000))
-    packed = await home.ask(SESSION, JSON, "Content-Encoding: gzip", method="POST", body=bomb)
+    packed = await owner.ask(SESSION, JSON, "Content-Encoding: gzip", method="POST", body=bomb)
     assert packed.status == 415
     chunk = b"5000\r\n" + b"x" * 0x5000 + b"\r\n0\r\n\r\n"
-    reader, writer = await asyncio.open_connection("127.0.0.1", home.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", owner.port)
     head = f"POST {SESSION} HTTP/1.1\r\nHost: localhost\r\n{JSON}\r\nTransfer-Encoding: chunked"
     writer.write(f"{head}\r\n\r\n".encode() + chunk)
     assert b" 413 " in await asyncio.wait_for(reader.readline(), 10)
     writer.close()
 
 
-async def test_bodies_that_never_come(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_bodies_that_never_come(owner: OwnerClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """408: a client that stops in the middle doesn't hold its connection for ever."""
     monkeypatch.setattr("vncproxy.web.answers.BODY_TIMEOUT_S", 0.05)
     head = f"POST {SESSION} HTTP/1.1\r\nHost: localhost\r\n{JSON}\r\nContent-Length: 9\r\n"
-    reader, writer = await asyncio.open_connection("127.0.0.1", home.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", owner.port)
     writer.write(f"{head}\r\n{{".encode())
     assert b" 408 " in await asyncio.wait_for(reader.readline(), 10)
     writer.close()
 
 
-async def test_log_out_is_for_good(home: House) -> None:
+async def test_log_out_is_for_good(owner: OwnerClient) -> None:
     """The cookie is taken back, and doesn't open anything any more; another log-in stays."""
-    cookie, other = await home.log_in(), await home.log_in()
-    answer = await home.ask(SESSION, cookie, home.origin, method="DELETE")
+    cookie, other = await owner.log_in(), await owner.log_in()
+    answer = await owner.ask(SESSION, cookie, owner.origin, method="DELETE")
     assert answer.status == 204
     (gone,) = answer.cookies
     assert "max-age=0" in gone.lower() and gone.startswith("vncproxy-")
-    assert (await home.ask("/api/v1/instances", cookie)).status == 401
-    assert (await home.ask("/api/v1/instances", other)).status == 200
-    assert (await home.ask(SESSION, method="DELETE")).status == 204
+    assert (await owner.ask("/api/v1/instances", cookie)).status == 401
+    assert (await owner.ask("/api/v1/instances", other)).status == 200
+    assert (await owner.ask(SESSION, method="DELETE")).status == 204
 
 
-async def test_log_out_ends_what_the_log_in_opened(home: House) -> None:
+async def test_log_out_ends_what_the_log_in_opened(owner: OwnerClient) -> None:
     """The console of another tab, too, and nothing of another log-in; a ticket is void, too."""
-    cookie, other = await home.log_in(), await home.log_in()
-    tickets = [(await home.admission("", one))["ticket"] for one in (cookie, cookie, other)]
+    cookie, other = await owner.log_in(), await owner.log_in()
+    tickets = [(await owner.admission("", one))["ticket"] for one in (cookie, cookie, other)]
 
     async def opened(path: str, ticket: str) -> aiohttp.ClientWebSocketResponse:
-        return await home.setup.http.ws_connect(
-            f"{home.setup.base}/{path}/demo?ticket={ticket}", origin=home.setup.base
+        return await owner.setup.http.ws_connect(
+            f"{owner.setup.base}/{path}/demo?ticket={ticket}", origin=owner.setup.base
         )
 
     screen, channel = [await opened(path, tickets[0]) for path in ("websockify", "control")]
@@ -339,7 +343,7 @@ async def test_log_out_ends_what_the_log_in_opened(home: House) -> None:
     async with asyncio.timeout(10):
         for one in (screen, stays):
             assert await one.receive_bytes() == b"RFB 003.008\n"
-        assert (await home.ask(SESSION, cookie, home.origin, method="DELETE")).status == 204
+        assert (await owner.ask(SESSION, cookie, owner.origin, method="DELETE")).status == 204
         told = [message async for message in channel]
         assert "You logged out." in "".join(message.data for message in told)
         async for _ in screen:
@@ -355,78 +359,78 @@ async def test_log_out_ends_what_the_log_in_opened(home: House) -> None:
 async def test_cookies_over_a_restart(tmp_path: Path) -> None:
     """A log-in goes on after a restart, a log-out too; another token ends them."""
     async with running(tmp_path, access="token") as setup:
-        home = house(setup)
-        kept, ended = await home.log_in(), await home.log_in()
-        await home.ask(SESSION, ended, method="DELETE")
+        owner = owner_client(setup)
+        kept, ended = await owner.log_in(), await owner.log_in()
+        await owner.ask(SESSION, ended, method="DELETE")
     async with running(tmp_path, access="token") as setup:
-        home = house(setup)
-        assert (await home.ask("/api/v1/instances", kept)).status == 200
-        assert (await home.ask("/api/v1/instances", ended)).status == 401
+        owner = owner_client(setup)
+        assert (await owner.ask("/api/v1/instances", kept)).status == 200
+        assert (await owner.ask("/api/v1/instances", ended)).status == 401
     (tmp_path / "state" / "token").unlink()
     async with running(tmp_path, access="token") as setup:
-        assert (await house(setup).ask("/api/v1/instances", kept)).status == 401
+        assert (await owner_client(setup).ask("/api/v1/instances", kept)).status == 401
 
 
 async def test_a_log_in_ends_by_itself(tmp_path: Path) -> None:
     """After session_lifetime the cookie is no good, even if a browser still sends it."""
     async with running(tmp_path, access=Access(session_lifetime=1.0)) as setup:
-        home = house(setup)
-        cookie = await home.log_in()
-        assert (await home.ask("/api/v1/instances", cookie)).status == 200
+        owner = owner_client(setup)
+        cookie = await owner.log_in()
+        assert (await owner.ask("/api/v1/instances", cookie)).status == 200
         await asyncio.sleep(1.05)
-        assert (await home.ask("/api/v1/instances", cookie)).status == 401
+        assert (await owner.ask("/api/v1/instances", cookie)).status == 401
 
 
-async def test_links_with_a_ticket(home: House) -> None:
+async def test_links_with_a_ticket(owner: OwnerClient) -> None:
     """`vncproxy url` gets a link, which makes a cookie once and leads to the console."""
-    answer = (await home.post("/api/v1/tickets", {"instance": "demo"}, home.bearer)).json
+    answer = (await owner.post("/api/v1/tickets", {"instance": "demo"}, owner.bearer)).json
     assert answer["path"] == f"/enter#{answer['ticket']}"
     assert answer["valid_s"] == 60
-    entered = await home.post(SESSION, {"ticket": answer["ticket"]}, home.origin)
+    entered = await owner.post(SESSION, {"ticket": answer["ticket"]}, owner.origin)
     assert (entered.status, entered.json) == (200, {"next": "/console/demo"})
     cookie = f"Cookie: {entered.cookies[0].partition(';')[0]}"
-    assert (await home.ask("/api/v1/instances", cookie)).json["user"] == "owner"
-    again = await home.post(SESSION, {"ticket": answer["ticket"]}, home.origin)
+    assert (await owner.ask("/api/v1/instances", cookie)).json["user"] == "owner"
+    again = await owner.post(SESSION, {"ticket": answer["ticket"]}, owner.origin)
     assert (again.status, again.word) == (401, "used-ticket")
 
 
-async def test_links_to_the_list(home: House) -> None:
+async def test_links_to_the_list(owner: OwnerClient) -> None:
     """Without an instance the link leads to the list; one that isn't there is 404."""
-    ticket = (await home.post("/api/v1/tickets", {}, home.bearer)).json["ticket"]
-    assert (await home.post(SESSION, {"ticket": ticket})).json == {"next": "/"}
+    ticket = (await owner.post("/api/v1/tickets", {}, owner.bearer)).json["ticket"]
+    assert (await owner.post(SESSION, {"ticket": ticket})).json == {"next": "/"}
     names: list[object] = ["unknown", 1, [], "//evil.example", "x" * 1000]
     for name in names:
-        answer = await home.post("/api/v1/tickets", {"instance": name}, home.bearer)
+        answer = await owner.post("/api/v1/tickets", {"instance": name}, owner.bearer)
         assert (answer.status, answer.word) == (404, "unknown-instance")
 
 
-async def test_tickets_of_the_kinds_are_not_exchangeable(home: House) -> None:
+async def test_tickets_of_the_kinds_are_not_exchangeable(owner: OwnerClient) -> None:
     """A page's ticket makes no cookie; a link's opens no WebSocket."""
-    page = (await home.admission())["ticket"]
-    assert (await home.post(SESSION, {"ticket": page})).status == 401
-    link = (await home.post("/api/v1/tickets", {"instance": "demo"}, home.bearer)).json["ticket"]
-    assert await home.refused(f"/websockify/demo?ticket={link}", origin=True) == 401
+    page = (await owner.admission())["ticket"]
+    assert (await owner.post(SESSION, {"ticket": page})).status == 401
+    link = (await owner.post("/api/v1/tickets", {"instance": "demo"}, owner.bearer)).json["ticket"]
+    assert await owner.refused(f"/websockify/demo?ticket={link}", origin=True) == 401
 
 
 async def test_an_open_door_asks_for_nothing(tmp_path: Path) -> None:
     """Everybody is "anyone" there; Host and Origin are checked all the same."""
     async with running(tmp_path) as setup:
-        home = house(setup)
-        answer = (await home.ask("/api/v1/instances")).json
+        owner = owner_client(setup)
+        answer = (await owner.ask("/api/v1/instances")).json
         assert (answer["user"], answer["session"]) == ("anyone", False)
-        assert (await home.ask("/metrics")).status == 200
-        assert (await home.ask("/api/v1/instances", "Origin: http://evil.example")).status == 403
-        assert (await home.ask("/api/v1/instances", host="evil.example")).status == 421
+        assert (await owner.ask("/metrics")).status == 200
+        assert (await owner.ask("/api/v1/instances", "Origin: http://evil.example")).status == 403
+        assert (await owner.ask("/api/v1/instances", host="evil.example")).status == 421
 
 
 async def test_a_cookie_counts_at_every_door_of_its_kind(tmp_path: Path) -> None:
     """Two doors of one daemon share the log-in."""
     doors = tuple(Listen(name=name, address="127.0.0.1:0", access="token") for name in "ab")
     async with running(tmp_path, listen=doors) as setup:
-        home = house(setup)
-        cookie = await home.log_in()
+        owner = owner_client(setup)
+        cookie = await owner.log_in()
         setup.daemon.servers.reverse()
-        assert (await home.ask("/api/v1/instances", cookie)).json["session"]
+        assert (await owner.ask("/api/v1/instances", cookie)).json["session"]
 
 
 async def test_what_an_open_door_gives_counts_at_no_other(tmp_path: Path) -> None:
@@ -436,17 +440,17 @@ async def test_what_an_open_door_gives_counts_at_no_other(tmp_path: Path) -> Non
         Listen(name="outside", address="127.0.0.1:0", access="token"),
     )
     async with running(tmp_path, listen=doors) as setup:
-        home = house(setup)
-        link = (await home.post("/api/v1/tickets", {"instance": "demo"})).json["ticket"]
-        page = (await home.admission())["ticket"]
-        other = (await home.post("/api/v1/tickets", {"instance": "demo"})).json["ticket"]
-        entered = await home.post(SESSION, {"ticket": other})
+        owner = owner_client(setup)
+        link = (await owner.post("/api/v1/tickets", {"instance": "demo"})).json["ticket"]
+        page = (await owner.admission())["ticket"]
+        other = (await owner.post("/api/v1/tickets", {"instance": "demo"})).json["ticket"]
+        entered = await owner.post(SESSION, {"ticket": other})
         cookie = f"Cookie: {entered.cookies[0].partition(';')[0]}"
         setup.daemon.servers.reverse()
-        refused = await home.post(SESSION, {"ticket": link})
+        refused = await owner.post(SESSION, {"ticket": link})
         assert (refused.status, refused.word) == (401, "used-ticket")
-        assert (await home.ask("/api/v1/instances", cookie)).status == 401
-        assert await home.refused(f"/websockify/demo?ticket={page}", origin=True) == 401
+        assert (await owner.ask("/api/v1/instances", cookie)).status == 401
+        assert await owner.refused(f"/websockify/demo?ticket={page}", origin=True) == 401
 
 
 NAMES = [f"many-{number}" for number in range(8)]

@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.owner_client import OwnerClient, owner_client
 from tests.setup import running, until
-from tests.unit.web.conftest import House, house
 from vncproxy.config.model import Listen
 
 pytestmark = pytest.mark.sockets
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.sockets
 class Audited:
     """A daemon behind a token, and its audit."""
 
-    home: House
+    owner: OwnerClient
     path: Path
 
     async def told(self, event: str, count: int = 1) -> list[dict[str, Any]]:
@@ -41,15 +41,15 @@ class Audited:
 async def audited(tmp_path: Path) -> AsyncIterator[Audited]:
     """See the class."""
     async with running(tmp_path, access="token") as setup:
-        yield Audited(house(setup), setup.daemon.state / "audit.jsonl")
+        yield Audited(owner_client(setup), setup.daemon.state / "audit.jsonl")
 
 
 async def test_a_log_in_names_its_proof(audited: Audited) -> None:
     """The token, or a ticket that was given to somebody."""
-    home = audited.home
-    await home.log_in()
-    made = await home.post("/api/v1/tickets", {}, home.bearer)
-    used = await home.post("/api/v1/session", {"ticket": made.json["ticket"]}, home.origin)
+    owner = audited.owner
+    await owner.log_in()
+    made = await owner.post("/api/v1/tickets", {}, owner.bearer)
+    used = await owner.post("/api/v1/session", {"ticket": made.json["ticket"]}, owner.origin)
     assert used.status == 200
     first, second = await audited.told("login", 2)
     assert (first["user"], first["identity"]) == ("owner", "bearer")
@@ -60,20 +60,20 @@ async def test_a_log_in_names_its_proof(audited: Audited) -> None:
 
 async def test_a_log_out_counts_where_somebody_was_logged_in(audited: Audited) -> None:
     """Once."""
-    home = audited.home
-    cookie = await home.log_in()
+    owner = audited.owner
+    cookie = await owner.log_in()
     for _ in range(2):
-        await home.ask("/api/v1/session", cookie, home.origin, method="DELETE")
-    await home.log_in()
+        await owner.ask("/api/v1/session", cookie, owner.origin, method="DELETE")
+    await owner.log_in()
     await audited.told("login", 2)
     assert [record["identity"] for record in await audited.told("logout")] == ["cookie"]
 
 
 async def test_a_wrong_token_is_a_refusal(audited: Audited) -> None:
     """Without a user, since nobody knows who it was, and without the token."""
-    home = audited.home
-    assert (await home.post("/api/v1/session", {"token": "planted-wrong"})).status == 401
-    assert (await home.ask("/api/v1/consoles", "Authorization: Bearer planted")).status == 401
+    owner = audited.owner
+    assert (await owner.post("/api/v1/session", {"token": "planted-wrong"})).status == 401
+    assert (await owner.ask("/api/v1/consoles", "Authorization: Bearer planted")).status == 401
     first, *_ = await audited.told("refusal")
     assert (first["code"], first["reason"], first["text"]) == (
         401,
@@ -86,33 +86,33 @@ async def test_a_wrong_token_is_a_refusal(audited: Audited) -> None:
 
 async def test_the_same_refusal_is_not_recorded_each_time(audited: Audited) -> None:
     """Whoever knocks without end doesn't fill the disk; other refusals are recorded."""
-    home = audited.home
+    owner = audited.owner
     for _ in range(20):
-        assert (await home.ask("/api/v1/consoles")).status == 401
-    assert (await home.ask("/api/v1/consoles", host="evil.example")).status == 421
+        assert (await owner.ask("/api/v1/consoles")).status == 401
+    assert (await owner.ask("/api/v1/consoles", host="evil.example")).status == 421
     assert [r["reason"] for r in await audited.told("refusal", 2)] == ["log-in", "foreign-host"]
 
 
 async def test_an_account_is_one_from_all_addresses_of_this_machine(audited: Audited) -> None:
     """It has all of 127/8 to come from: the audit grows by one record."""
-    home = audited.home
+    owner = audited.owner
     for number in range(1, 40):
         connector = aiohttp.TCPConnector(local_addr=(f"127.0.0.{number}", 0))
         async with (
             aiohttp.ClientSession(connector=connector) as http,
-            http.get(f"http://127.0.0.1:{home.port}/api/v1/consoles") as answer,
+            http.get(f"http://127.0.0.1:{owner.port}/api/v1/consoles") as answer,
         ):
             assert answer.status == 401
-    assert (await home.ask("/api/v1/consoles", host="evil.example")).status == 421
+    assert (await owner.ask("/api/v1/consoles", host="evil.example")).status == 421
     assert [r["reason"] for r in await audited.told("refusal", 2)] == ["log-in", "foreign-host"]
 
 
 async def test_a_refused_path_is_not_repeated(audited: Audited) -> None:
     """What somebody put into an address may be anything; an instance is named if it is known."""
-    home = audited.home
-    unknown = await home.ask("/api/v1/consoles/planted-name/admission", home.bearer)
+    owner = audited.owner
+    unknown = await owner.ask("/api/v1/consoles/planted-name/admission", owner.bearer)
     assert unknown.status == 404
-    closed = await home.ask("/api/v1/consoles/demo", home.bearer, method="DELETE")
+    closed = await owner.ask("/api/v1/consoles/demo", owner.bearer, method="DELETE")
     assert closed.status == 404
     first, second = await audited.told("refusal", 2)
     assert "instance" not in first

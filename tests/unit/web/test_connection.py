@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.unit.web.conftest import House
+from tests.owner_client import OwnerClient
 from tests.unit.web.raw_http import send
 
 pytestmark = pytest.mark.sockets
@@ -26,22 +26,22 @@ pytestmark = pytest.mark.sockets
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03PLANTED-7\r\n\r\n",
     ],
 )
-async def test_it_is_refused_without_an_echo(home: House, data: bytes) -> None:
+async def test_it_is_refused_without_an_echo(owner: OwnerClient, data: bytes) -> None:
     """400 with words of ours; neither the answer nor the log repeats what came."""
-    answer = await send(home.port, data)
+    answer = await send(owner.port, data)
     assert answer.status == 400
     assert b"PLANTED" not in answer.body
-    log = home.setup.log.getvalue()
+    log = owner.setup.log.getvalue()
     assert "PLANTED" not in log
-    (event,) = [e for e in home.setup.events if e["event"] == "request.unreadable"]
+    (event,) = [e for e in owner.setup.events if e["event"] == "request.unreadable"]
     assert (event["level"], event["address"]) == ("info", "127.0.0.1")
     assert "Traceback" not in log
 
 
-async def test_it_ends_the_connection(home: House) -> None:
+async def test_it_ends_the_connection(owner: OwnerClient) -> None:
     """What follows garbage isn't read as another request (request smuggling)."""
     good = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    reader, writer = await asyncio.open_connection("127.0.0.1", home.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", owner.port)
     writer.write(good)
     async with asyncio.timeout(10):
         assert (await reader.readuntil(b"ok\n")).startswith(b"HTTP/1.1 200")

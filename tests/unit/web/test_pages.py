@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import vncproxy
-from tests.unit.web.conftest import House
+from tests.owner_client import OwnerClient
 from vncproxy.web.assets import ASSETS
 
 pytestmark = pytest.mark.sockets
@@ -26,10 +26,10 @@ PAGES = (
 FILES = ("js/api.js", "css/base.css", "icon.svg", "novnc/core/rfb.js")
 
 
-async def test_pages(home: House) -> None:
+async def test_pages(owner: OwnerClient) -> None:
     """They are the same for everybody, name their files by version, and are checked each time."""
     for target, file in PAGES:
-        answer = await home.ask(target)
+        answer = await owner.ask(target)
         assert answer.status == 200, target
         of_file = (FOLDER / file).read_text()
         assert answer.body.decode().replace(f"/{ASSETS.version}/", "/") == of_file, target
@@ -40,29 +40,29 @@ async def test_pages(home: House) -> None:
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
 
-async def test_files(home: House) -> None:
+async def test_files(owner: OwnerClient) -> None:
     """By their version they may be kept for good, else they are checked each time."""
     for file in FILES:
         for prefix, cache in (("", "no-cache"), (f"{ASSETS.version}/", "immutable")):
-            answer = await home.ask(f"/static/{prefix}{file}")
+            answer = await owner.ask(f"/static/{prefix}{file}")
             assert answer.status == 200, file
             assert answer.body == (FOLDER / file).read_bytes(), file
             assert cache in answer.headers["cache-control"], file
-        assert (await home.ask(f"/static/v-0123456789abcdef/{file}")).status == 404
+        assert (await owner.ask(f"/static/v-0123456789abcdef/{file}")).status == 404
 
 
-async def test_what_the_browser_has_isn_t_sent_again(home: House) -> None:
+async def test_what_the_browser_has_isn_t_sent_again(owner: OwnerClient) -> None:
     """Its tag is enough, of the plain and of the compressed form."""
     for accept in ("Accept-Encoding: identity", "Accept-Encoding: br, gzip"):
-        first = await home.ask("/static/js/api.js", accept)
+        first = await owner.ask("/static/js/api.js", accept)
         tag = f"If-None-Match: {first.headers['etag']}"
-        again = await home.ask("/static/js/api.js", accept, tag)
+        again = await owner.ask("/static/js/api.js", accept, tag)
         assert (again.status, again.body, again.headers["etag"]) == (
             304,
             b"",
             first.headers["etag"],
         )
-        assert (await home.ask("/static/css/base.css", accept, tag)).status == 200
+        assert (await owner.ask("/static/css/base.css", accept, tag)).status == 200
         assert first.headers["vary"] == again.headers["vary"] == "Accept-Encoding"
 
 
@@ -71,10 +71,10 @@ async def test_what_the_browser_has_isn_t_sent_again(home: House) -> None:
     [("gzip", True), ("deflate, GZIP;q=0.5", True), ("gzip;q=0, br", False), ("br", False)],
 )
 async def test_texts_are_compressed_for_whoever_takes_it(
-    home: House, accept: str, packed: bool
+    owner: OwnerClient, accept: str, packed: bool
 ) -> None:
     """A tunnel may be slow; what is sent is the same."""
-    answer = await home.ask("/static/novnc/core/rfb.js", f"Accept-Encoding: {accept}")
+    answer = await owner.ask("/static/novnc/core/rfb.js", f"Accept-Encoding: {accept}")
     whole = (FOLDER / "novnc/core/rfb.js").read_bytes()
     assert ("content-encoding" in answer.headers) is packed
     assert (gzip.decompress(answer.body) if packed else answer.body) == whole
@@ -89,10 +89,10 @@ async def test_texts_are_compressed_for_whoever_takes_it(
     ],
 )
 async def test_files_have_the_type_that_browsers_insist_on(
-    home: House, file: str, kind: str
+    owner: OwnerClient, file: str, kind: str
 ) -> None:
     """With nosniff a module of another type doesn't run."""
-    found = (await home.ask(f"/static/{file}")).headers["content-type"]
+    found = (await owner.ask(f"/static/{file}")).headers["content-type"]
     # Newer Pythons call scripts text. Source: RFC 9239, section 6.
     assert found.replace("text/javascript", "application/javascript").startswith(kind)
 
@@ -134,9 +134,9 @@ TRICKS = (
 )
 
 
-async def test_path_tricks_lead_nowhere(home: House) -> None:
+async def test_path_tricks_lead_nowhere(owner: OwnerClient) -> None:
     """404, and no fault: no file outside of the pages' folder, no second name for a page."""
     for target in TRICKS:
-        answer = await home.ask(target)
+        answer = await owner.ask(target)
         assert (answer.status, answer.word) == (404, "not-found"), target
-    assert not [e for e in home.setup.events if e["level"] == "error"]
+    assert not [e for e in owner.setup.events if e["level"] == "error"]

@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 
 from tests.authority import Authority
+from tests.owner_client import owner_client
 from tests.setup import Viewer, running, until
-from tests.unit.web.conftest import house
 from vncproxy.config.model import Listen
 from vncproxy.errors import ConfigError, LocalError
 from vncproxy.web.server import server_tls
@@ -50,11 +50,11 @@ async def test_several_doors(tmp_path: Path, short_path: Path, authority: Author
         unix(short_path),
     )
     async with running(tmp_path, listen=doors) as setup:
-        home = house(setup)
+        owner = owner_client(setup)
         ports = [server.port for server in setup.daemon.servers]
         assert len(set(ports[:3])) == 3
         assert ports[3] == 0
-        bearer = {"Authorization": f"Bearer {home.token}"}
+        bearer = {"Authorization": f"Bearer {owner.token}"}
         async with setup.http.get(f"http://[::1]:{ports[1]}/api/v1/instances") as answer:
             assert (await answer.json())["user"] == "anyone"
         async with setup.http.get(f"http://127.0.0.1:{ports[0]}/api/v1/instances") as answer:
@@ -70,23 +70,23 @@ async def test_a_door_with_tls(tmp_path: Path, authority: Authority) -> None:
     files = authority.issue()
     door = Listen(address="127.0.0.1:0", certificate=files.certificate, key=files.key)
     async with running(tmp_path, listen=(door,)) as setup:
-        home = house(setup)
-        base = f"https://localhost:{home.port}"
+        owner = owner_client(setup)
+        base = f"https://localhost:{owner.port}"
         trusted = authority.client_context()
         async with setup.http.post(
-            f"{base}/api/v1/session", json={"token": home.token}, ssl=trusted
+            f"{base}/api/v1/session", json={"token": owner.token}, ssl=trusted
         ) as answer:
             assert answer.status == 204
             cookie = answer.headers["Set-Cookie"]
-        assert cookie.startswith(f"__Host-{home.cookie_name}=")
+        assert cookie.startswith(f"__Host-{owner.cookie_name}=")
         assert "; Secure" in cookie and "; Path=/" in cookie and "Domain" not in cookie
         with pytest.raises(aiohttp.ClientConnectorCertificateError):
             await setup.http.get(f"{base}/healthz")
         with pytest.raises((aiohttp.ClientError, ConnectionError)):
-            await setup.http.get(f"http://localhost:{home.port}/healthz")
+            await setup.http.get(f"http://localhost:{owner.port}/healthz")
         socket = await setup.http.ws_connect(
-            f"wss://localhost:{home.port}/websockify/demo",
-            headers={"Authorization": f"Bearer {home.token}"},
+            f"wss://localhost:{owner.port}/websockify/demo",
+            headers={"Authorization": f"Bearer {owner.token}"},
             ssl=trusted,
         )
         viewer = Viewer(socket)
@@ -125,7 +125,7 @@ async def test_a_unix_door(tmp_path: Path, short_path: Path) -> None:
         assert stat.S_ISSOCK(found.st_mode)
         assert stat.S_IMODE(found.st_mode) == 0o640
         assert setup.daemon.servers[0].port == 0
-        bearer = {"Authorization": f"Bearer {house(setup).token}"}
+        bearer = {"Authorization": f"Bearer {owner_client(setup).token}"}
         connector = aiohttp.UnixConnector(str(path))
         async with aiohttp.ClientSession(connector=connector, headers=bearer) as http:
             viewer = Viewer(await http.ws_connect("http://localhost/websockify/demo"))
@@ -225,8 +225,8 @@ async def test_a_port_is_free_again_at_once(tmp_path: Path) -> None:
     """A restart on the same port succeeds although old connections linger."""
     async with running(tmp_path, access="token") as setup:
         port = setup.daemon.servers[0].port
-        viewer = await house(setup).viewer()
+        viewer = await owner_client(setup).viewer()
         await until(lambda: viewer.decoder.updates, "a picture")
     door = Listen(address=f"127.0.0.1:{port}", access="token")
     async with running(tmp_path, listen=(door,)) as setup:
-        assert (await house(setup).ask("/healthz")).status == 200
+        assert (await owner_client(setup).ask("/healthz")).status == 200

@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.owner_client import OwnerClient, owner_client
 from tests.setup import Closed, pointer, running, until
-from tests.unit.web.conftest import House, house
 from vncproxy.config.model import Limits, Listen
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
@@ -50,46 +50,46 @@ class Page:
         await self.socket.send_str(json.dumps(wish))
 
 
-async def page(home: House, query: str = "") -> tuple[Page, aiohttp.ClientWebSocketResponse]:
+async def page(owner: OwnerClient, query: str = "") -> tuple[Page, aiohttp.ClientWebSocketResponse]:
     """Both WebSockets as a console page opens them; the second is the screen's."""
-    ticket = (await home.admission(query))["ticket"]
+    ticket = (await owner.admission(query))["ticket"]
     more = f"&{query[1:]}" if query else ""
-    control = await home.socket(f"/control/demo?ticket={ticket}{more}", origin=True)
-    screen = await home.socket(f"/websockify/demo?ticket={ticket}{more}", origin=True)
+    control = await owner.socket(f"/control/demo?ticket={ticket}{more}", origin=True)
+    screen = await owner.socket(f"/websockify/demo?ticket={ticket}{more}", origin=True)
     return Page(control), screen
 
 
-async def test_who_may_open_them(home: House) -> None:
+async def test_who_may_open_them(owner: OwnerClient) -> None:
     """The token as a Bearer, or a ticket on a page of ours; strangers learn of no instance."""
-    cookie = await home.log_in()
+    cookie = await owner.log_in()
     for path in ("/websockify/demo", "/control/demo", "/websockify/unknown", "/control/unknown"):
-        assert await home.refused(path) == 401
-        assert await home.refused(path, origin=True) == 401
-        assert await home.refused(f"{path}?ticket=wrong", origin=True) == 401
-        assert await home.refused(f"{path}?ticket=", origin=True) == 401
-        answer = await home.ask(path, cookie, home.origin, "Upgrade: websocket")
+        assert await owner.refused(path) == 401
+        assert await owner.refused(path, origin=True) == 401
+        assert await owner.refused(f"{path}?ticket=wrong", origin=True) == 401
+        assert await owner.refused(f"{path}?ticket=", origin=True) == 401
+        answer = await owner.ask(path, cookie, owner.origin, "Upgrade: websocket")
         assert (answer.status, answer.word) == (401, "log-in")
     for path in ("/websockify/demo", "/control/demo"):
-        await (await home.socket(path, bearer=True)).close()
-        assert await home.refused(path.replace("demo", "unknown"), bearer=True) == 404
-    assert not home.setup.cloud.breaches
+        await (await owner.socket(path, bearer=True)).close()
+        assert await owner.refused(path.replace("demo", "unknown"), bearer=True) == 404
+    assert not owner.setup.cloud.breaches
 
 
-async def test_a_ticket_without_an_origin(home: House) -> None:
+async def test_a_ticket_without_an_origin(owner: OwnerClient) -> None:
     """Who isn't a browser needs the token: a ticket that leaked from a page isn't enough."""
-    ticket = (await home.admission())["ticket"]
+    ticket = (await owner.admission())["ticket"]
     for path in ("/websockify/demo", "/control/demo"):
-        assert await home.refused(f"{path}?ticket={ticket}") == 401
-    socket = await home.socket(f"/websockify/demo?ticket={ticket}", bearer=True)
+        assert await owner.refused(f"{path}?ticket={ticket}") == 401
+    socket = await owner.socket(f"/websockify/demo?ticket={ticket}", bearer=True)
     await socket.close()
 
 
-async def test_a_ticket_is_good_once_for_each(home: House) -> None:
+async def test_a_ticket_is_good_once_for_each(owner: OwnerClient) -> None:
     """The page opens both with one ticket; nobody opens a third."""
-    ticket = (await home.admission())["ticket"]
+    ticket = (await owner.admission())["ticket"]
     for path in ("/control/demo", "/websockify/demo"):
-        socket = await home.socket(f"{path}?ticket={ticket}", origin=True)
-        assert await home.refused(f"{path}?ticket={ticket}", origin=True) == 401
+        socket = await owner.socket(f"{path}?ticket={ticket}", origin=True)
+        assert await owner.refused(f"{path}?ticket={ticket}", origin=True) == 401
         await socket.close()
 
 
@@ -97,41 +97,43 @@ async def test_a_ticket_is_good_for_its_instance(tmp_path: Path) -> None:
     """For another instance it is refused, by id as by alias."""
     cloud = SimulatorSettings(instances=INSTANCES, animated=False)
     async with running(tmp_path, cloud=cloud, access="token") as setup:
-        home = house(setup)
-        ticket = (await home.admission())["ticket"]
+        owner = owner_client(setup)
+        ticket = (await owner.admission())["ticket"]
         for name in ("other", INSTANCES[1].instance_id):
-            assert await home.refused(f"/websockify/{name}?ticket={ticket}", origin=True) == 401
+            assert await owner.refused(f"/websockify/{name}?ticket={ticket}", origin=True) == 401
         path = f"/websockify/{INSTANCES[0].instance_id}?ticket={ticket}"
-        await (await home.socket(path, origin=True)).close()
+        await (await owner.socket(path, origin=True)).close()
 
 
-async def test_a_ticket_is_good_for_its_time(home: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_ticket_is_good_for_its_time(
+    owner: OwnerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Then the page must ask for admission again; here its minute is shorter."""
     monkeypatch.setattr("vncproxy.access.tickets.LIFE_S", 0.05)
-    ticket = (await home.admission())["ticket"]
+    ticket = (await owner.admission())["ticket"]
     await asyncio.sleep(0.06)
     for path in ("/websockify/demo", "/control/demo"):
-        assert await home.refused(f"{path}?ticket={ticket}", origin=True) == 401
+        assert await owner.refused(f"{path}?ticket={ticket}", origin=True) == 401
 
 
-async def test_other_sites(home: House) -> None:
+async def test_other_sites(owner: OwnerClient) -> None:
     """A foreign Origin is refused even with a good ticket or token, which stays good."""
-    ticket = (await home.admission())["ticket"]
+    ticket = (await owner.admission())["ticket"]
     for origin in ("http://evil.example", "null"):
-        headers = {"Host": home.host, "Origin": origin, "Authorization": f"Bearer {home.token}"}
+        headers = {"Host": owner.host, "Origin": origin, "Authorization": f"Bearer {owner.token}"}
         for path in (f"/websockify/demo?ticket={ticket}", "/control/demo"):
             with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
-                await home.setup.http.ws_connect(f"{home.setup.base}{path}", headers=headers)
+                await owner.setup.http.ws_connect(f"{owner.setup.base}{path}", headers=headers)
             assert refusal.value.status == 403
-    await (await home.socket(f"/websockify/demo?ticket={ticket}", origin=True)).close()
+    await (await owner.socket(f"/websockify/demo?ticket={ticket}", origin=True)).close()
 
 
-async def test_subprotocols(home: House) -> None:
+async def test_subprotocols(owner: OwnerClient) -> None:
     """`binary` is agreed to, none is fine, and nothing is compressed."""
-    headers = {"Authorization": f"Bearer {home.token}", "Host": home.host}
+    headers = {"Authorization": f"Bearer {owner.token}", "Host": owner.host}
     for offered, agreed in (((), None), (("binary",), "binary"), (("base64", "binary"), "binary")):
-        socket = await home.setup.http.ws_connect(
-            f"{home.setup.base}/websockify/demo", headers=headers, protocols=offered, compress=15
+        socket = await owner.setup.http.ws_connect(
+            f"{owner.setup.base}/websockify/demo", headers=headers, protocols=offered, compress=15
         )
         assert socket.protocol == agreed
         assert socket.compress == 0
@@ -139,61 +141,61 @@ async def test_subprotocols(home: House) -> None:
         await socket.close()
 
 
-async def test_a_plain_request_is_no_websocket(home: House) -> None:
+async def test_a_plain_request_is_no_websocket(owner: OwnerClient) -> None:
     """Without an upgrade it is refused, and no console stays behind for it."""
     for path in ("/websockify/demo", "/control/demo"):
-        answer = await home.ask(path, home.bearer)
+        answer = await owner.ask(path, owner.bearer)
         assert (answer.status, answer.word) == (400, "refused")
-    assert (await home.ask("/api/v1/consoles", home.bearer)).json == {"consoles": []}
-    assert not home.setup.cloud.calls
+    assert (await owner.ask("/api/v1/consoles", owner.bearer)).json == {"consoles": []}
+    assert not owner.setup.cloud.calls
 
 
-async def test_view_only_watches(home: House) -> None:
+async def test_view_only_watches(owner: OwnerClient) -> None:
     """Neither keys nor pointer of a viewer with ?view=1 reach the instance, even if it is alone."""
-    viewer = await home.viewer("?view=1&take=1")
+    viewer = await owner.viewer("?view=1&take=1")
     await until(lambda: viewer.decoder.updates, "a picture")
     await viewer.type("x")
     await viewer.send(pointer(1, 5, 5))
-    controller = await home.viewer()
+    controller = await owner.viewer()
     await until(lambda: controller.decoder.updates, "a picture")
     await controller.type("y")
-    await until(lambda: home.setup.cloud.typed_text, "a key")
-    assert home.setup.cloud.typed_text == "y"
-    assert not home.setup.cloud.pointed
+    await until(lambda: owner.setup.cloud.typed_text, "a key")
+    assert owner.setup.cloud.typed_text == "y"
+    assert not owner.setup.cloud.pointed
 
 
-async def test_take_takes_control_over(home: House) -> None:
+async def test_take_takes_control_over(owner: OwnerClient) -> None:
     """The viewer with ?take=1 types from then on, the one before it watches."""
-    first = await home.viewer()
+    first = await owner.viewer()
     await until(lambda: first.decoder.updates, "a picture")
-    second = await home.viewer()
+    second = await owner.viewer()
     await until(lambda: second.decoder.updates, "a picture")
     await second.type("b")
-    third = await home.viewer("?take=1")
+    third = await owner.viewer("?take=1")
     await until(lambda: third.decoder.updates, "a picture")
     await first.type("a")
     await third.type("c")
-    await until(lambda: home.setup.cloud.typed_text, "a key")
-    assert home.setup.cloud.typed_text == "c"
+    await until(lambda: owner.setup.cloud.typed_text, "a key")
+    assert owner.setup.cloud.typed_text == "c"
 
 
-async def test_a_socket_cannot_ask_for_more_than_its_admission(home: House) -> None:
+async def test_a_socket_cannot_ask_for_more_than_its_admission(owner: OwnerClient) -> None:
     """A ticket for watching makes no controller, whatever the WebSocket's address says."""
-    control, screen = await page(home)
+    control, screen = await page(owner)
     you = (await control.told("viewers", lambda m: m["controller"]))["you"]
-    watching = (await home.admission("?view=1"))["ticket"]
-    screens = [await home.socket(f"/websockify/demo?ticket={watching}&take=1", origin=True)]
-    plain = (await home.admission())["ticket"]
-    screens.append(await home.socket(f"/websockify/demo?ticket={plain}&take=1", origin=True))
+    watching = (await owner.admission("?view=1"))["ticket"]
+    screens = [await owner.socket(f"/websockify/demo?ticket={watching}&take=1", origin=True)]
+    plain = (await owner.admission())["ticket"]
+    screens.append(await owner.socket(f"/websockify/demo?ticket={plain}&take=1", origin=True))
     message = await control.told("viewers", lambda m: len(m["viewers"]) == 3)
     assert message["controller"] == you
     for socket in (control.socket, screen, *screens):
         await socket.close()
 
 
-async def test_the_page_is_told_the_state(home: House) -> None:
+async def test_the_page_is_told_the_state(owner: OwnerClient) -> None:
     """From getting ready to connected: state, who is on, who controls, which keepalive."""
-    control, screen = await page(home)
+    control, screen = await page(owner)
     state = await control.told("state", lambda m: m["state"] == "running")
     assert state["text"] == "Connected."
     assert state["error"] is None
@@ -205,25 +207,25 @@ async def test_the_page_is_told_the_state(home: House) -> None:
     await control.socket.close()
 
 
-async def test_the_page_is_told_what_is_wrong(home: House) -> None:
+async def test_the_page_is_told_what_is_wrong(owner: OwnerClient) -> None:
     """An instance that doesn't run: the cloud's code, words, its state and a countdown."""
-    home.setup.cloud.set_status("Stopped")
-    control, screen = await page(home)
+    owner.setup.cloud.set_status("Stopped")
+    control, screen = await page(owner)
     state = await control.told("state", lambda m: m["error"] and m["wait_s"] is not None)
     assert state["error"]["code"] == "IncorrectInstanceStatus"
     assert state["error"]["text"]
-    home.setup.cloud.set_status("Running")
+    owner.setup.cloud.set_status("Running")
     await control.wish(type="retry")
     await control.told("state", lambda m: m["state"] == "running")
     await screen.close()
     await control.socket.close()
 
 
-async def test_control_is_asked_for_and_given(home: House) -> None:
+async def test_control_is_asked_for_and_given(owner: OwnerClient) -> None:
     """request-control reaches the controller's page; grant, refuse, take and release work."""
-    first, first_screen = await page(home)
+    first, first_screen = await page(owner)
     one = (await first.told("viewers", lambda m: m["controller"]))["you"]
-    second, second_screen = await page(home)
+    second, second_screen = await page(owner)
     two = (await second.told("viewers", lambda m: len(m["viewers"]) == 2))["you"]
     await second.wish(type="request-control")
     asked = await first.told("control-request")
@@ -244,16 +246,16 @@ async def test_control_is_asked_for_and_given(home: House) -> None:
         await socket.close()
 
 
-async def test_a_watching_page_has_no_say(home: House) -> None:
+async def test_a_watching_page_has_no_say(owner: OwnerClient) -> None:
     """take, grant and request of a page that only watches change nothing."""
-    first, first_screen = await page(home)
+    first, first_screen = await page(owner)
     one = (await first.told("viewers", lambda m: m["controller"]))["you"]
-    watcher, screen = await page(home, "?view=1")
+    watcher, screen = await page(owner, "?view=1")
     two = (await watcher.told("viewers", lambda m: len(m["viewers"]) == 2))["you"]
     for kind in ("take", "request-control", "grant", "release", "refuse"):
         await watcher.wish(type=kind, viewer=two)
     await watcher.wish(type="password", password="abc123")
-    third, third_screen = await page(home)
+    third, third_screen = await page(owner)
     message = await third.told("viewers", lambda m: len(m["viewers"]) == 3)
     assert message["controller"] == one
     assert [v["id"] for v in message["viewers"] if v["asks"]] == []
@@ -278,23 +280,23 @@ MEANINGLESS = (
 )
 
 
-async def test_wishes_that_mean_nothing(home: House) -> None:
+async def test_wishes_that_mean_nothing(owner: OwnerClient) -> None:
     """They are ignored: the page stays connected, and no fault is logged."""
-    control, screen = await page(home)
+    control, screen = await page(owner)
     await control.told("viewers", lambda m: m["controller"])
     for text in MEANINGLESS:
         await control.socket.send_str(text)
     await control.wish(type="release")
     await control.told("viewers", lambda m: m["controller"] is None)
-    assert not [e for e in home.setup.events if e["level"] == "error"]
+    assert not [e for e in owner.setup.events if e["level"] == "error"]
     await screen.close()
     await control.socket.close()
 
 
-async def test_wishes_that_are_too_long_end_the_page(home: House) -> None:
+async def test_wishes_that_are_too_long_end_the_page(owner: OwnerClient) -> None:
     """The control WebSocket takes small messages of text only."""
     for send in ("text", "bytes"):
-        control, screen = await page(home)
+        control, screen = await page(owner)
         if send == "text":
             await control.socket.send_str("x" * 20_000)
         else:
@@ -310,8 +312,8 @@ async def test_the_vnc_password_comes_from_the_page(tmp_path: Path) -> None:
     locked = SimulatedInstance(vnc_password="abc123")
     cloud = SimulatorSettings(instances=(locked,), animated=False)
     async with running(tmp_path, cloud=cloud, access="token") as setup:
-        home = house(setup)
-        control, screen = await page(home)
+        owner = owner_client(setup)
+        control, screen = await page(owner)
         await control.told("state", lambda m: m["state"] == "password")
         await control.wish(type="password", password="far too long")
         assert "VNC password" in (await control.told("notice"))["text"]
@@ -332,7 +334,7 @@ async def test_a_program_without_a_page_cannot_be_asked(tmp_path: Path) -> None:
     locked = SimulatedInstance(vnc_password="abc123")
     cloud = SimulatorSettings(instances=(locked,), animated=False)
     async with running(tmp_path, cloud=cloud, access="token") as setup:
-        socket = await house(setup).socket("/websockify/demo", bearer=True)
+        socket = await owner_client(setup).socket("/websockify/demo", bearer=True)
         message = await socket.receive()
         assert (message.data, message.extra) == (4401, "vnc-password")
 
@@ -341,22 +343,22 @@ async def test_idle_viewers_are_closed(tmp_path: Path) -> None:
     """4408 after viewer_idle_timeout without input; who types stays longer."""
     limits = Limits(viewer_idle_timeout=1.5)
     async with running(tmp_path, limits=limits, access="token") as setup:
-        home = house(setup)
-        idle, busy = await home.viewer(), await home.viewer("?take=1")
+        owner = owner_client(setup)
+        idle, busy = await owner.viewer(), await owner.viewer("?take=1")
         await until(lambda: busy.decoder.updates, "a picture")
         typing = asyncio.create_task(_keep_typing(busy.type))
         assert await idle.ended() == 4408
         assert not busy.socket.closed
         typing.cancel()
         assert await busy.ended() == 4408
-        assert await ends(home, 2) == [("idle", "viewer")] * 2
+        assert await ends(owner, 2) == [("idle", "viewer")] * 2
 
 
-async def ends(home: House, count: int) -> list[tuple[str, str]]:
+async def ends(owner: OwnerClient, count: int) -> list[tuple[str, str]]:
     """Reason and side of each viewer's end, from the log."""
 
     def found() -> list[tuple[str, str]]:
-        events = [e for e in home.setup.events if e["event"] == "viewer.closed"]
+        events = [e for e in owner.setup.events if e["event"] == "viewer.closed"]
         return [(event["reason"], event["side"]) for event in events]
 
     await until(lambda: len(found()) >= count, "the ends in the log")
@@ -372,9 +374,9 @@ async def _keep_typing(type_text: Callable[[str], Any]) -> None:
 async def test_long_sessions_are_closed(tmp_path: Path) -> None:
     """4410 after session_max_age, however busy."""
     async with running(tmp_path, limits=Limits(session_max_age=1.0), access="token") as setup:
-        home = house(setup)
+        owner = owner_client(setup)
         try:
-            viewer = await home.viewer()
+            viewer = await owner.viewer()
         except Closed as early:
             # A busy machine may take that long for the handshake alone.
             assert early.args[0] == 4410
@@ -382,7 +384,7 @@ async def test_long_sessions_are_closed(tmp_path: Path) -> None:
             typing = asyncio.create_task(_keep_typing(viewer.type))
             assert await viewer.ended() == 4410
             typing.cancel()
-        assert await ends(home, 1) == [("session-limit", "daemon")]
+        assert await ends(owner, 1) == [("session-limit", "daemon")]
 
 
 async def test_what_the_cloud_refuses_for_good(tmp_path: Path) -> None:
@@ -390,7 +392,7 @@ async def test_what_the_cloud_refuses_for_good(tmp_path: Path) -> None:
     cloud = SimulatorSettings(animated=False)
     async with running(tmp_path, cloud=cloud, access="token") as setup:
         setup.cloud.faults.next("DescribeInstanceVncUrl", ApiFault.error("Forbidden.RAM"))
-        socket = await house(setup).socket("/websockify/demo", bearer=True)
+        socket = await owner_client(setup).socket("/websockify/demo", bearer=True)
         message = await socket.receive()
         assert (message.data, message.extra) == (4502, "upstream-refused: Forbidden.RAM")
 
@@ -399,19 +401,19 @@ async def test_an_open_door_needs_no_ticket(tmp_path: Path) -> None:
     """There a page's ticket still carries its wishes, and a wrong one is refused."""
     doors = (Listen(address="127.0.0.1:0", access="open"),)
     async with running(tmp_path, listen=doors) as setup:
-        home = house(setup)
-        await (await home.socket("/websockify/demo")).close()
-        await (await home.socket("/websockify/demo", origin=True)).close()
-        assert await home.refused("/websockify/demo?ticket=wrong", origin=True) == 401
-        assert await home.refused("/websockify/unknown") == 404
-        assert await home.refused("/websockify/demo", host="evil.example") == 421
+        owner = owner_client(setup)
+        await (await owner.socket("/websockify/demo")).close()
+        await (await owner.socket("/websockify/demo", origin=True)).close()
+        assert await owner.refused("/websockify/demo?ticket=wrong", origin=True) == 401
+        assert await owner.refused("/websockify/unknown") == 404
+        assert await owner.refused("/websockify/demo", host="evil.example") == 421
 
 
 async def test_a_password_that_nobody_asked_for_is_nothing(tmp_path: Path) -> None:
     """It is neither kept nor hidden from the log, however many come."""
     async with running(tmp_path, access="token") as setup:
-        home = house(setup)
-        control, screen = await page(home)
+        owner = owner_client(setup)
+        control, screen = await page(owner)
         await control.told("state", lambda m: m["state"] == "running")
         for number in range(200):
             await control.wish(type="password", password=f"sd{number:04}")
