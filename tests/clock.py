@@ -12,8 +12,14 @@ from typing import Any
 import pytest
 
 _TURNS = 20
-"""Of the event loop, in which what is due has run, and what that has started."""
+"""Of the event loop."""
 _TICK_S = 1e-6
+
+
+async def settle() -> None:
+    """Let what is due run, and what that starts."""
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
 
 
 @dataclass(slots=True)
@@ -51,8 +57,7 @@ class ProcessClock:
     async def forward(self, seconds: float) -> None:
         """Let this time pass at once; what is due then runs."""
         self._ahead_s += seconds
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
+        await settle()
 
 
 class IdleClock(ProcessClock):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.clock import FakeClock
 from tests.page import page
 from tests.setup import Running, running, until
 from vncproxy.config.model import Rule
@@ -19,17 +20,11 @@ WATCH = Rule(users=("anyone",), instances=("*",), role="watch", hours=("17:00-20
 ONLY = "only mon-fri 08:00-18:00 (rule 1)"
 
 
-class Wall:
-    """The daemon's clock on the wall."""
-
-    def __init__(self, setup: Running, hour: int, minute: int) -> None:
-        """It is Tuesday."""
-        self.seconds = datetime(2026, 11, 24, hour, minute).timestamp()
-        setup.daemon._authority._clock = lambda: self.seconds
-
-    def pass_by(self, minutes: float) -> None:
-        """Time passes."""
-        self.seconds += 60 * minutes
+def wall_clock(setup: Running, hour: int, minute: int) -> FakeClock:
+    """The daemon's clock on the wall, on a Tuesday."""
+    clock = FakeClock(datetime(2026, 11, 24, hour, minute).timestamp())
+    setup.daemon._authority._clock = clock
+    return clock
 
 
 @pytest.fixture(autouse=True)
@@ -53,17 +48,17 @@ def audited(setup: Running, event: str) -> list[dict[str, Any]]:
 async def test_a_session_ends_with_its_hours(tmp_path: Path) -> None:
     """The page is told before and why; the link goes with its last viewer, as ever."""
     async with running(tmp_path, rule=(CONTROL,)) as setup:
-        wall = Wall(setup, 17, 54)
+        wall = wall_clock(setup, 17, 54)
         seen = await page(setup)
         await until(lambda: setup.shows(seen.viewer), "the picture")
         assert seen.heard == []
-        wall.pass_by(1)
+        wall.forward(60 * 1)
         await until(lambda: seen.heard, "the warning")
         assert seen.heard[0]["text"] == (
             f"Your session ends at 18:00 (time of the bastion). You may open this console {ONLY}."
         )
         assert not seen.viewer.socket.closed
-        wall.pass_by(5)
+        wall.forward(60 * 5)
         assert await seen.viewer.ended() == 4403
         await until(lambda: seen.channel.closed, "the end of the control channel")
         assert seen.channel.close_code == 4403
@@ -76,7 +71,7 @@ async def test_a_session_ends_with_its_hours(tmp_path: Path) -> None:
 async def test_outside_of_them_nobody_gets_in(tmp_path: Path) -> None:
     """It is said when, to those who may know of the instance; the audit has which one it was."""
     async with running(tmp_path, rule=(CONTROL,)) as setup:
-        wall = Wall(setup, 19, 12)
+        wall = wall_clock(setup, 19, 12)
         status, answer = await admission(setup)
         assert (status, answer["error"]["word"]) == (403, "outside-hours")
         assert answer["error"]["text"] == (
@@ -88,20 +83,20 @@ async def test_outside_of_them_nobody_gets_in(tmp_path: Path) -> None:
         assert [(one["alias"], one["only"]) for one in found["later"]] == [("demo", ONLY[5:])]
         await until(lambda: audited(setup, "refusal"), "the record")
         assert audited(setup, "refusal")[0]["alias"] == "demo"
-        wall.pass_by(13 * 60)
+        wall.forward(60 * 13 * 60)
         assert (await admission(setup))[0] == 200
 
 
 async def test_a_ticket_is_good_for_what_is_allowed_when_it_is_used(tmp_path: Path) -> None:
     """What was allowed at admission may be over a moment later, wholly or in part."""
     async with running(tmp_path, rule=(CONTROL, WATCH)) as setup:
-        wall = Wall(setup, 17, 59)
+        wall = wall_clock(setup, 17, 59)
         tickets = [(await admission(setup))[1]["ticket"] for _ in range(2)]
-        wall.pass_by(1)
+        wall.forward(60 * 1)
         socket = await setup.connect(f"?ticket={tickets[0]}")
         await socket.shake_hands()
         assert [one["rule"] for one in audited(setup, "view")] == ["rule 2"]
-        wall.pass_by(120)
+        wall.forward(60 * 120)
         assert await socket.ended() == 4403
         async with setup.http.get(
             f"{setup.base}/websockify/demo?ticket={tickets[1]}",
@@ -118,14 +113,14 @@ async def test_a_ticket_is_good_for_what_is_allowed_when_it_is_used(tmp_path: Pa
 async def test_whoever_watches_stays_by_another_rule(tmp_path: Path) -> None:
     """Control ends with its hours; to watch goes on until no rule allows it any more."""
     async with running(tmp_path, rule=(CONTROL, WATCH)) as setup:
-        wall = Wall(setup, 17, 50)
+        wall = wall_clock(setup, 17, 50)
         controls, watches = await page(setup), await page(setup, view=True)
         await until(lambda: setup.shows(watches.viewer), "the picture")
-        wall.pass_by(10)
+        wall.forward(60 * 10)
         assert await controls.viewer.ended() == 4403
         await until(lambda: controls.heard, "the word of why")
         assert controls.heard[-1]["text"] == f"You may control this console {ONLY}."
         assert not watches.viewer.socket.closed
         assert watches.heard == []
-        wall.pass_by(120)
+        wall.forward(60 * 120)
         assert await watches.viewer.ended() == 4403

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.clock import FakeClock
 from tests.fault.test_native import PASSWORD, instance, proved, words
 from tests.fault.test_new_configuration import reload
 from tests.recorded import recordings
@@ -189,12 +190,12 @@ async def test_a_session_ends_with_its_hours(
 ) -> None:
     """And whoever comes afterwards is told when they might."""
     monkeypatch.setattr(hours_module, "LOOK_INTERVAL_S", 0.01)
-    wall = [datetime(2026, 11, 24, 17, 59, 59).timestamp()]
+    wall = FakeClock(datetime(2026, 11, 24, 17, 59, 59).timestamp())
     given = rule(hours=("mon-fri 08:00-18:00",))
     async with running(tmp_path, instance=instance(tmp_path, port), rule=given) as setup:
-        setup.daemon._authority._clock = lambda: wall[0]
+        setup.daemon._authority._clock = wall
         reader, writer, _ = await let_in(port)
-        wall[0] += 1
+        wall.forward(1)
         assert await over(reader)
         writer.close()
         await until(lambda: audited(setup, "close"), "the record of the end")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.clock import FakeClock
 from tests.disks import LedgerDisk
-from tests.unit.throttle.fake_clock import FakeClock
 from vncproxy.throttle.budget import ACCOUNT, Budget, Claim, counting_for
 from vncproxy.throttle.ledger import Booking
 from vncproxy.throttle.ledger_file import Booked, LedgerFile

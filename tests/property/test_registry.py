@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.clock import FakeClock, settle
 from tests.unit.console.fakes import VIEWER_HANDSHAKE
-from tests.unit.console.surroundings import INSTANCE, KICKED, BrowserTransport, Clock, Surroundings
+from tests.unit.console.surroundings import INSTANCE, KICKED, BrowserTransport, Surroundings
 from vncproxy.access.authority import Authority
 from vncproxy.access.users import Users
 from vncproxy.aliyun.vncurl import VncUrl
@@ -141,27 +142,10 @@ class Visit:
             self.task.cancel()
 
 
-class FrozenClock(Clock):
-    """Stands still between the moments at which a test sets it forward."""
-
-    def forward_at_once(self, seconds: float) -> None:
-        """Let this time pass; what is due runs at the loop's next turn."""
-        self._ahead_s += seconds
-
-    def __init__(self) -> None:
-        """Begin now."""
-        super().__init__()
-        self._began_at = time.monotonic()
-
-    def __call__(self) -> float:
-        """Seconds."""
-        return self._began_at + self._ahead_s
-
-
 class World:
     """A registry with one instance, and all who come for it."""
 
-    def __init__(self, folder: Path, clock: FrozenClock, delays: Sequence[int]) -> None:
+    def __init__(self, folder: Path, clock: FakeClock, delays: Sequence[int]) -> None:
         """Nothing is open."""
         self.around = Surroundings(folder, limit=100_000, linger=LINGER_S, max_viewers=MAX_VIEWERS)
         self.clock = clock
@@ -225,9 +209,9 @@ class World:
                 self.kicks.append(asyncio.create_task(console.close(KICKED)))
             case "linger":
                 self.release()
-                self.clock.forward_at_once(LINGER_S - 0.01)
+                self.clock.forward(LINGER_S - 0.01)
             case "time":
-                self.clock.forward_at_once(0.02)
+                self.clock.forward(0.02)
             case _:
                 pass
         await turns(number)
@@ -251,7 +235,8 @@ class World:
             self.check()
             if condition():
                 return
-            await self.clock.forward(0.5)
+            self.clock.forward(0.5)
+            await settle()
         raise AssertionError("it never came to that")
 
     def all_served(self) -> bool:
@@ -279,7 +264,8 @@ class World:
         await self.until(self.all_served)
         for visit in self.here:
             visit.go()
-        await self.clock.forward(LINGER_S + 1)
+        self.clock.forward(LINGER_S + 1)
+        await settle()
         await self.until(self.all_gone)
 
     async def leave(self) -> None:
@@ -328,7 +314,7 @@ def test_one_console_at_any_time_and_all_are_served(
 ) -> None:
     """Joins, leaves, resets, slow audits, claims and closes, linger and kicks in any order."""
 
-    async def scene(folder: Path, clock: FrozenClock) -> None:
+    async def scene(folder: Path, clock: FakeClock) -> None:
         world = World(folder, clock, delays)
 
         class NotedConsole(Console):
@@ -345,6 +331,6 @@ def test_one_console_at_any_time_and_all_are_served(
             await world.leave()
 
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        clock = FrozenClock()
+        clock = FakeClock(time.monotonic())
         patch.setattr(time, "monotonic", clock)
         asyncio.run(scene(Path(folder), clock))

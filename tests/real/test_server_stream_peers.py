@@ -104,12 +104,12 @@ def parse(client: RfbClient, pixel_format: PixelFormat = FORMAT) -> list[ServerE
     data = bytes(client.captured)
     rng = random.Random(len(data))
     results = []
-    for longest in (len(data), 40_000, 7):
+    for lengths in ((len(data),), (40_000,), (7, 7, 7, 7, 40_000)):
         stream = ServerStream(client.width, client.height, pixel_format)
         events: list[ServerEvent] = []
         at = 0
         while at < len(data):
-            size = rng.randint(1, longest)
+            size = rng.randint(1, rng.choice(lengths))
             events += stream.feed(data[at : at + size])
             at += size
         assert not [event for event in events if isinstance(event, StreamBroken)]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from structlog.testing import capture_logs
 
+from tests.clock import FakeClock
 from vncproxy.access import directory as module
 from vncproxy.access.accounts import least_uid
 from vncproxy.access.directory import KEPT_FOR_S, Directory, DirectoryAway
@@ -22,10 +23,10 @@ class Machine:
         """It is here; ann is in ops."""
         self.here = threading.Event()
         self.here.set()
-        self.now = 0.0
+        self.clock = FakeClock(0.0)
         self.asked: list[int | str] = []
         self.groups = frozenset({"ops"})
-        self.directory = Directory(self._groups_of, self._name_of, lambda: self.now)
+        self.directory = Directory(self._groups_of, self._name_of, self.clock)
 
     def _name_of(self, uid: int) -> str | None:
         self.asked.append(uid)
@@ -86,10 +87,10 @@ async def test_an_older_answer_counts_for_some_minutes(machine: Machine) -> None
     """Then it doesn't any more, except for those who are on already."""
     await machine.directory.learn_groups("ann")
     machine.here.clear()
-    machine.now = KEPT_FOR_S - 1
+    machine.clock.seconds = KEPT_FOR_S - 1
     await machine.directory.learn_groups("ann")
     assert not await machine.directory.renew_groups("ann")
-    machine.now = KEPT_FOR_S + 1
+    machine.clock.seconds = KEPT_FOR_S + 1
     with pytest.raises(DirectoryAway):
         await machine.directory.learn_groups("ann")
     assert machine.directory.groups("ann") == {"ops"}
@@ -100,8 +101,8 @@ async def test_groups_are_as_they_are_now_after_a_renewal() -> None:
     machine = Machine()
     await machine.directory.learn_groups("ann")
     machine.groups = frozenset()
-    machine.now = 1.0
+    machine.clock.seconds = 1.0
     machine.directory.expire()
-    machine.now = 2.0
+    machine.clock.seconds = 2.0
     assert await machine.directory.renew_groups("ann")
     assert machine.directory.groups("ann") == frozenset()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from tests.clock import FakeClock
 from vncproxy.access.identity import Identity
 from vncproxy.access.login_sessions import (
     FILE_NAME,
@@ -23,32 +24,22 @@ OWNER = Identity("owner", "bearer")
 KEY = b"the owner's token, digested"
 
 
-class Clock:
-    """Seconds since 1970 that a test moves."""
-
-    now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        """The time."""
-        return self.now
-
-
-def sessions(folder: Path, clock: Clock | None = None, key: bytes = KEY) -> Sessions:
+def sessions(folder: Path, clock: FakeClock | None = None, key: bytes = KEY) -> Sessions:
     """As a daemon that starts has them."""
-    return Sessions(folder, 100.0, key, Redactor(), clock or Clock())
+    return Sessions(folder, 100.0, key, Redactor(), clock or FakeClock(1_700_000_000.0))
 
 
 async def test_a_log_in_lasts_its_time(tmp_path: Path) -> None:
     """Until its end it is good, then no more; other texts never are."""
-    clock = Clock()
+    clock = FakeClock(1_700_000_000.0)
     ours = sessions(tmp_path, clock)
     text = await ours.begin(OWNER)
-    clock.now += 99.9
+    clock.forward(99.9)
     assert ours.find(text) == Identity("owner", "cookie")
     assert ours.find(text + "x") is None
     assert ours.find("") is None
     assert ours.find("\udcff") is None
-    clock.now += 0.1
+    clock.forward(0.1)
     assert ours.find(text) is None
 
 
@@ -133,12 +124,12 @@ async def test_an_id_that_is_not_ours_is_replaced(tmp_path: Path) -> None:
 
 async def test_log_ins_are_bounded(tmp_path: Path) -> None:
     """The oldest goes when there are too many, and what is over is swept out."""
-    clock = Clock()
+    clock = FakeClock(1_700_000_000.0)
     ours = sessions(tmp_path, clock)
     over = await ours.begin(OWNER)
-    clock.now += 200
+    clock.forward(200)
     first = await ours.begin(OWNER)
-    clock.now += 1
+    clock.forward(1)
     for _ in range(3):
         await ours.begin(OWNER)
     assert ours._digest(over) not in ours._sessions
@@ -152,14 +143,14 @@ async def test_log_ins_are_bounded(tmp_path: Path) -> None:
 
 async def test_each_user_has_a_share_of_the_log_ins(tmp_path: Path) -> None:
     """Whoever logs in again and again voids nobody's log-in but the own oldest."""
-    clock = Clock()
+    clock = FakeClock(1_700_000_000.0)
     ours = sessions(tmp_path, clock)
     bob, eve = Identity("bob", "bearer", "users"), Identity("eve", "bearer", "users")
     other = await ours.begin(bob)
     namesake = await ours.begin(Identity("eve", "bearer", "token"))
     texts = []
     for _ in range(MAX_SESSIONS_OF_ONE + 3):
-        clock.now += 1
+        clock.forward(1)
         texts.append(await ours.begin(eve))
     assert [ours.find(text) is not None for text in texts] == [
         *(False,) * 3,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.clock import FakeClock
 from tests.unit.console.fakes import until
 from vncproxy.access import lookup_cache as module
 from vncproxy.access.lookup_cache import FRESH_FOR_S, MAX_KEPT, THREADS, LookupCache
@@ -22,11 +23,11 @@ class Machine:
     def __init__(self) -> None:
         """It answers at once."""
         self.asked: list[str] = []
-        self.now = 0.0
+        self.clock = FakeClock(0.0)
         self.may_answer = threading.Event()
         self.may_answer.set()
         self.fault: Exception | None = None
-        self.lookups = LookupCache(self.look_up, lambda: self.now)
+        self.lookups = LookupCache(self.look_up, self.clock)
 
     def look_up(self, key: str) -> str:
         """In a thread."""
@@ -51,17 +52,17 @@ async def test_an_answer_is_kept(machine: Machine) -> None:
     with pytest.raises(LookupError):
         lookups.known("ann")
     for _ in range(3):
-        machine.now += 1
+        machine.clock.forward(1)
         assert await lookups.learn("ann", LONG_S)
     assert lookups.known("ann") == "of-ann-1"
-    machine.now += FRESH_FOR_S
+    machine.clock.forward(FRESH_FOR_S)
     assert lookups.known("ann", FRESH_FOR_S + 10) == "of-ann-1"
     with pytest.raises(LookupError):
         lookups.known("ann", FRESH_FOR_S - 10)
     assert await lookups.learn("ann", LONG_S)
     assert lookups.known("ann") == "of-ann-2"
     lookups.expire()
-    machine.now += 1
+    machine.clock.forward(1)
     assert await lookups.learn("ann", LONG_S)
     assert lookups.known("ann") == "of-ann-3"
 
@@ -81,12 +82,12 @@ async def test_one_question_for_all_who_ask(machine: Machine) -> None:
 async def test_what_was_asked_before_is_not_fresh(machine: Machine) -> None:
     """A question that was under way when all was to be asked again is put once more."""
     machine.may_answer.clear()
-    machine.now = 1.0
+    machine.clock.seconds = 1.0
     waiting = asyncio.gather(machine.lookups.learn("ann", LONG_S))
     await until(lambda: machine.asked == ["ann"])
-    machine.now = 2.0
+    machine.clock.seconds = 2.0
     machine.lookups.expire()
-    machine.now = 3.0
+    machine.clock.seconds = 3.0
     machine.may_answer.set()
     assert all(await waiting)
     assert machine.lookups.known("ann") == "of-ann-2"
@@ -124,7 +125,7 @@ async def test_what_is_asked_and_kept_is_bounded(
 async def test_a_fault_is_no_answer(machine: Machine) -> None:
     """The old one stays, and the next question is heard."""
     assert await machine.lookups.learn("ann", LONG_S)
-    machine.now += FRESH_FOR_S + 1
+    machine.clock.forward(FRESH_FOR_S + 1)
     machine.fault = OSError("the network is down")
     assert not await machine.lookups.learn("ann", LONG_S)
     assert machine.lookups.known("ann") == "of-ann-1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+from tests.clock import FakeClock
 from vncproxy.access.identity import ANYONE, Identity
 from vncproxy.access.tickets import (
     LIFE_S,
@@ -23,16 +24,6 @@ def named(user: str) -> Identity:
     return Identity(user, "cookie", "users")
 
 
-class Clock:
-    """Monotonic seconds that a test moves."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        """The time."""
-        return self.now
-
-
 def viewer_ticket(instance_id: str = "i-1") -> ViewerTicket:
     """A ticket of a page that may control."""
     return ViewerTicket(OWNER, "v-1", instance_id, view=False, take=False)
@@ -40,7 +31,7 @@ def viewer_ticket(instance_id: str = "i-1") -> ViewerTicket:
 
 def test_an_entry_ticket_is_good_once() -> None:
     """The second use finds nothing."""
-    tickets = Tickets(Redactor(), Clock())
+    tickets = Tickets(Redactor(), FakeClock())
     text = tickets.issue(EntryTicket(OWNER, "/console/web-1"))
     found = tickets.enter(text)
     assert found is not None
@@ -50,14 +41,14 @@ def test_an_entry_ticket_is_good_once() -> None:
 
 def test_tickets_live_for_a_minute() -> None:
     """Just before it is over both kinds are good, at the minute neither is."""
-    clock = Clock()
+    clock = FakeClock()
     tickets = Tickets(Redactor(), clock)
     early, late = (tickets.issue(EntryTicket(OWNER, "/")) for _ in range(2))
     page = tickets.issue(viewer_ticket())
-    clock.now += LIFE_S - 0.001
+    clock.forward(LIFE_S - 0.001)
     assert tickets.enter(early) is not None
     assert tickets.use(page, "control", "i-1") is not None
-    clock.now += 0.001
+    clock.forward(0.001)
     assert tickets.enter(late) is None
     assert tickets.use(page, "websockify", "i-1") is None
     assert tickets.holder(page) is None
@@ -65,7 +56,7 @@ def test_tickets_live_for_a_minute() -> None:
 
 def test_a_viewers_ticket_is_good_once_for_each_socket() -> None:
     """Both sockets of one page, in any order, and no third."""
-    tickets = Tickets(Redactor(), Clock())
+    tickets = Tickets(Redactor(), FakeClock())
     text = tickets.issue(viewer_ticket())
     for purpose in ("websockify", "control"):
         assert tickets.holder(text) == OWNER
@@ -76,7 +67,7 @@ def test_a_viewers_ticket_is_good_once_for_each_socket() -> None:
 
 def test_a_viewers_ticket_is_bound_to_its_instance() -> None:
     """For another instance it is no good, and isn't used up by the attempt."""
-    tickets = Tickets(Redactor(), Clock())
+    tickets = Tickets(Redactor(), FakeClock())
     text = tickets.issue(viewer_ticket("i-1"))
     assert tickets.use(text, "websockify", "i-2") is None
     assert tickets.use(text, "websockify", "i-1") is not None
@@ -84,7 +75,7 @@ def test_a_viewers_ticket_is_bound_to_its_instance() -> None:
 
 def test_the_kinds_are_not_exchangeable() -> None:
     """A page's ticket makes no cookie, a link's ticket opens no socket."""
-    tickets = Tickets(Redactor(), Clock())
+    tickets = Tickets(Redactor(), FakeClock())
     page, link = tickets.issue(viewer_ticket()), tickets.issue(EntryTicket(ANYONE, "/"))
     assert tickets.enter(page) is None
     assert tickets.use(link, "websockify", "i-1") is None
@@ -94,7 +85,7 @@ def test_the_kinds_are_not_exchangeable() -> None:
 
 def test_texts_are_random_and_long() -> None:
     """Nobody guesses 144 bits, and no two are alike."""
-    tickets = Tickets(Redactor(), Clock())
+    tickets = Tickets(Redactor(), FakeClock())
     texts = {tickets.issue(EntryTicket(OWNER, "/")) for _ in range(100)}
     assert len(texts) == 100
     assert min(map(len, texts)) == 32
@@ -102,7 +93,7 @@ def test_texts_are_random_and_long() -> None:
 
 def test_tickets_are_bounded() -> None:
     """When there are too many the oldest goes."""
-    tickets = Tickets(Redactor(), Clock())
+    tickets = Tickets(Redactor(), FakeClock())
     first = tickets.issue(EntryTicket(OWNER, "/first"))
     others = [tickets.issue(EntryTicket(named(f"user-{n}"), "/")) for n in range(MAX_TICKETS)]
     assert tickets.enter(first) is None
@@ -112,7 +103,7 @@ def test_tickets_are_bounded() -> None:
 
 def test_each_user_has_a_share_of_the_tickets() -> None:
     """Whoever asks for more and more makes nobody's void but the own oldest."""
-    tickets = Tickets(Redactor(), Clock())
+    tickets = Tickets(Redactor(), FakeClock())
     other = tickets.issue(EntryTicket(named("bob"), "/"))
     own = [tickets.issue(EntryTicket(named("eve"), "/")) for _ in range(MAX_TICKETS_OF_ONE + 1)]
     assert tickets.enter(own[0]) is None
@@ -123,7 +114,7 @@ def test_each_user_has_a_share_of_the_tickets() -> None:
 def test_a_ticket_never_shows_in_a_log() -> None:
     """The redactor knows it as long as it is good."""
     redactor = Redactor()
-    tickets = Tickets(redactor, Clock())
+    tickets = Tickets(redactor, FakeClock())
     text = tickets.issue(EntryTicket(OWNER, "/"))
     line = io.StringIO()
     line.write(redactor.clean(f"GET /enter {text}"))

@@ -14,6 +14,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tests.authority import Authority as CommonAuthority
+from tests.clock import FakeClock
 from tests.hops import certificate_wanted
 from tests.unit.aliyun.conftest import Authority, Cloud, Reply, serve
 from vncproxy.aliyun.answers import Answer
@@ -279,9 +280,9 @@ async def test_a_proxy_that_refuses_for_good(
     session: aiohttp.ClientSession, connect_proxy: ConnectProxy
 ) -> None:
     """What to do is told; wrong logins aren't repeated for a minute, which would lock accounts."""
-    clock = [1000.0]
+    clock = FakeClock()
     value = f"http://ann:{SECRET}@127.0.0.1:{connect_proxy.port}"
-    proxies = EnvironmentProxies({"HTTPS_PROXY": value}, lambda: clock[0])
+    proxies = EnvironmentProxies({"HTTPS_PROXY": value}, clock)
     for status, asked in ((403, 3), (407, 1), (401, 1)):
         connect_proxy.heads.clear()
         connect_proxy.refusal = f"{status} no"
@@ -296,7 +297,7 @@ async def test_a_proxy_that_refuses_for_good(
             assert f"HTTP {status}" in said
             assert ("NO_PROXY" in said) is (status == 403)
         assert len(connect_proxy.heads) == asked
-        clock[0] += LOGIN_HOLD_S
+        clock.forward(LOGIN_HOLD_S)
 
 
 async def test_a_proxy_whose_name_is_not_known() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from tests.clock import FakeClock
 from tests.disks import Disk
 from vncproxy.audit.log import RECORDS_PER_TURN, AuditLog, NullAudit
 from vncproxy.audit.record import Entry, Event
@@ -94,10 +95,10 @@ async def test_many_at_once_share_a_sync(path: Path) -> None:
 
 async def test_the_time_is_when_it_happened(path: Path) -> None:
     """Not when there was room for it."""
-    now = [1000.0]
-    async with opened(path, clock=lambda: now[0]) as audit:
+    clock = FakeClock(1000.0)
+    async with opened(path, clock=clock) as audit:
         audit.record_later(CLOSE)
-        now[0] = 2000.0
+        clock.seconds = 2000.0
     assert json.loads(path.read_bytes())["time"] == "1970-01-01T00:16:40.000Z"
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.unit.console.surroundings import Clock, Surroundings, surroundings
+from tests.clock import ProcessClock
+from tests.unit.console.surroundings import Surroundings, surroundings
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """`time.monotonic`, to be set forward."""
-    clock = Clock()
-    monkeypatch.setattr(time, "monotonic", clock)
-    return clock
+def clock(process_clock: ProcessClock) -> ProcessClock:
+    """Time that a test sets forward."""
+    return process_clock
 
 
 @pytest.fixture

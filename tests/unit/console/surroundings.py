@@ -35,25 +35,6 @@ KICKED = CloseReason(CloseCode.KICKED, Side.DAEMON, "an administrator ended it")
 _WATCHES = ViewerLimits(idle_timeout_s=0, max_age_s=0, slow_timeout_s=60, queue_bytes=1 << 20)
 
 
-class Clock:
-    """`time.monotonic`, that a test sets forward; the event loop's timers follow it."""
-
-    def __init__(self) -> None:
-        """Keep the true one."""
-        self._true = time.monotonic
-        self._ahead_s = 0.0
-
-    def __call__(self) -> float:
-        """Seconds."""
-        return self._true() + self._ahead_s
-
-    async def forward(self, seconds: float) -> None:
-        """Let this time pass at once; what is due then runs."""
-        self._ahead_s += seconds
-        for _ in range(20):
-            await asyncio.sleep(0)
-
-
 class Notes(list[str]):
     """What happened around a console, in order."""
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.clock import ProcessClock
 from tests.unit.console.fakes import VERSION, VIEWER_HANDSHAKE, greeting, settle, until
 from tests.unit.console.surroundings import (
     KICKED,
     LEFT,
-    Clock,
     Surroundings,
     code_of,
     ended,
@@ -108,7 +108,7 @@ async def test_a_reload_while_the_link_is_being_opened_costs_no_dial(
     assert around.count("dial") == 1
 
 
-async def test_after_linger_the_link_is_closed(clock: Clock, around: Surroundings) -> None:
+async def test_after_linger_the_link_is_closed(clock: ProcessClock, around: Surroundings) -> None:
     """Nobody came back: the cloud's slot is free, and the console is forgotten, once."""
     console, viewer = await running(around)
     viewer.close(LEFT)
@@ -121,7 +121,7 @@ async def test_after_linger_the_link_is_closed(clock: Clock, around: Surrounding
     assert around.closed == [console]
 
 
-async def test_linger_ends_when_somebody_comes(clock: Clock, around: Surroundings) -> None:
+async def test_linger_ends_when_somebody_comes(clock: ProcessClock, around: Surroundings) -> None:
     """The old timer doesn't close the console under the new viewer."""
     console, viewer = await running(around)
     viewer.close(LEFT)
@@ -135,7 +135,7 @@ async def test_linger_ends_when_somebody_comes(clock: Clock, around: Surrounding
 
 
 async def test_a_viewer_that_is_gone_already_doesnt_stop_the_linger(
-    clock: Clock, around: Surroundings
+    clock: ProcessClock, around: Surroundings
 ) -> None:
     """Else the link would be kept for nobody."""
     console, viewer = await running(around)
@@ -183,7 +183,7 @@ async def test_who_leaves_the_queue_for_the_budget_frees_its_place(tmp_path: Pat
     ],
 )
 async def test_a_viewer_waits_at_most_max_wait(
-    clock: Clock, around: Surroundings, failure: VncproxyError | None, told: tuple[int, str]
+    clock: ProcessClock, around: Surroundings, failure: VncproxyError | None, told: tuple[int, str]
 ) -> None:
     """Then it is told what the last failure was, and the console ends with it."""
     if failure is None:
@@ -205,7 +205,7 @@ async def test_a_viewer_waits_at_most_max_wait(
 
 
 async def test_a_password_is_waited_for_at_most_max_wait(
-    clock: Clock, around: Surroundings
+    clock: ProcessClock, around: Surroundings
 ) -> None:
     """Counted from when it was asked for; 4401."""
     around.gateway.first = ASKS_PASSWORD
@@ -218,7 +218,7 @@ async def test_a_password_is_waited_for_at_most_max_wait(
     assert code_of(viewer) == (4401, "vnc-password")
 
 
-async def test_a_lost_link_starts_the_wait_anew(clock: Clock, around: Surroundings) -> None:
+async def test_a_lost_link_starts_the_wait_anew(clock: ProcessClock, around: Surroundings) -> None:
     """A viewer that had a picture waits as long as one that just came."""
     console = await around.console()
     viewer, transport = around.viewer()
@@ -238,7 +238,7 @@ async def test_a_lost_link_starts_the_wait_anew(clock: Clock, around: Surroundin
     assert code_of(viewer) == (4504, "upstream-lost")
 
 
-async def test_the_most_patient_viewer_counts(clock: Clock, around: Surroundings) -> None:
+async def test_the_most_patient_viewer_counts(clock: ProcessClock, around: Surroundings) -> None:
     """One that came later waits longer; the first is closed in its own time."""
     around.cloud.hanging = True
     console = await around.console()
@@ -251,7 +251,7 @@ async def test_the_most_patient_viewer_counts(clock: Clock, around: Surroundings
     assert console.state is State.FETCHING_URL
 
 
-async def test_once_it_runs_nobody_waits(clock: Clock, around: Surroundings) -> None:
+async def test_once_it_runs_nobody_waits(clock: ProcessClock, around: Surroundings) -> None:
     """max_wait is for a link, not for a session."""
     console = await around.console()
     viewer, transport = around.viewer()

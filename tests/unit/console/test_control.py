@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.clock import ProcessClock
 from tests.unit.console.fakes import settle
-from tests.unit.console.surroundings import INSTANCE, Clock
+from tests.unit.console.surroundings import INSTANCE
 from vncproxy.audit.record import Entry
 from vncproxy.console.control import Control, ControlAudit, ControlChange, ControlRequests
 from vncproxy.console.page_messages import Message, Pages
@@ -372,7 +373,7 @@ async def test_a_grant_moves_control() -> None:
     console.requests.close()
 
 
-async def test_a_refusal_is_told(clock: Clock) -> None:
+async def test_a_refusal_is_told(clock: ProcessClock) -> None:
     """And the request has no effect later."""
     console = FakeConsole("ann", "bob")
     await console.requests.request("bob")
@@ -386,7 +387,7 @@ async def test_a_refusal_is_told(clock: Clock) -> None:
     assert console.record.entered == []
 
 
-async def test_a_request_without_an_answer_is_granted(clock: Clock) -> None:
+async def test_a_request_without_an_answer_is_granted(clock: ProcessClock) -> None:
     """After its time, and recorded."""
     console = FakeConsole("ann", "bob")
     await console.requests.request("bob")
@@ -526,7 +527,7 @@ async def test_what_can_not_be_recorded_does_not_happen() -> None:
 
 
 async def test_an_unanswered_request_that_can_not_be_recorded_can_be_made_again(
-    clock: Clock,
+    clock: ProcessClock,
 ) -> None:
     """It isn't forgotten on one side and open on the other."""
     console = FakeConsole("ann", "bob")
@@ -599,7 +600,7 @@ async def test_who_has_left_before_it_joins_never_had_control() -> None:
     assert console.record.entered == [("control-granted", "ann"), ("control-lost", "ann")]
 
 
-async def test_after_the_close_nothing_is_granted(clock: Clock) -> None:
+async def test_after_the_close_nothing_is_granted(clock: ProcessClock) -> None:
     """The requests are forgotten."""
     console = FakeConsole("ann", "bob")
     await console.requests.request("bob")

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
+from tests.clock import ProcessClock
 from tests.unit.console.fakes import until
-from tests.unit.console.surroundings import Clock
 from vncproxy.aliyun.instances import EcsInstance
 from vncproxy.console.instances import FRESH_FOR_S, ConsoleInstance, InstanceList
 from vncproxy.errors import CloudError, CloudErrorKind
@@ -89,7 +89,7 @@ async def test_discovery_lists_whole_regions() -> None:
     assert web.id == "i-web"
 
 
-async def test_what_was_seen_is_shown_again_for_a_while(clock: Clock) -> None:
+async def test_what_was_seen_is_shown_again_for_a_while(clock: ProcessClock) -> None:
     """The list of instances may be asked for often; the cloud isn't, not even after a miss."""
     cloud = Lister(cn_a=[seen("i-new")])
     inventory = InstanceList([], cloud, ["cn-a"])
@@ -103,7 +103,7 @@ async def test_what_was_seen_is_shown_again_for_a_while(clock: Clock) -> None:
     assert await inventory.find("i-new") is None
 
 
-async def test_a_cloud_that_says_no_is_told_and_hides_nothing(clock: Clock) -> None:
+async def test_a_cloud_that_says_no_is_told_and_hides_nothing(clock: ProcessClock) -> None:
     """The problem is kept for the page; what was seen before stays, without its state."""
     cloud = Lister(cn_a=[seen("i-web"), seen("i-new")], cn_b=[seen("i-db", "cn-b")])
     inventory = InstanceList([WEB, DB], cloud, ["cn-a"])

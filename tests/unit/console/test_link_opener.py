@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.clock import ProcessClock
 from tests.unit.console.fakes import settle, until
 from tests.unit.console.surroundings import (
     INSTANCE,
     TOKEN,
-    Clock,
     Cloud,
     Gateway,
     Notes,
@@ -145,7 +145,7 @@ async def test_a_call_that_fails_costs_no_permit() -> None:
     assert (await scene.used(), scene.dials) == (0, 0)
 
 
-async def test_a_full_budget_is_waited_for_and_shown(clock: Clock) -> None:
+async def test_a_full_budget_is_waited_for_and_shown(clock: ProcessClock) -> None:
     """The call comes only after the wait, of which the audience is told."""
     scene = Scene(limit=1)
     await scene.open()
@@ -198,7 +198,7 @@ async def test_who_leaves_during_the_dial_has_used_it_up() -> None:
     assert await scene.used() == 1
 
 
-async def test_a_cloud_that_outlasts_the_permit_is_blamed(clock: Clock) -> None:
+async def test_a_cloud_that_outlasts_the_permit_is_blamed(clock: ProcessClock) -> None:
     """Nothing is dialled with a lapsed permit, and the next attempt books another."""
     scene = Scene()
     scene.cloud.takes = lambda: clock.forward(12.0)
@@ -229,7 +229,7 @@ async def test_the_dial_has_the_rest_of_the_vnc_urls_life() -> None:
     assert 9.0 < scene.gateway.timeouts_s[0] <= 11.0
 
 
-async def test_a_slow_ledger_cannot_make_an_expired_url_be_dialled(clock: Clock) -> None:
+async def test_a_slow_ledger_cannot_make_an_expired_url_be_dialled(clock: ProcessClock) -> None:
     """The life is looked at again after the permit was spent."""
     scene = Scene()
 

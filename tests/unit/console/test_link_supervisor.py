@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clock import ProcessClock
 from tests.unit.console.fakes import (
     VERSION,
     VIEWER_HANDSHAKE,
@@ -25,7 +26,6 @@ from tests.unit.console.surroundings import (
     INSTANCE,
     LEFT,
     BrowserTransport,
-    Clock,
     Surroundings,
     code_of,
     ended,
@@ -369,7 +369,9 @@ async def test_pauses_grow_and_are_scattered(
     await reached(console, State.RUNNING)
 
 
-async def test_what_the_cloud_asks_to_wait_is_waited(clock: Clock, around: Surroundings) -> None:
+async def test_what_the_cloud_asks_to_wait_is_waited(
+    clock: ProcessClock, around: Surroundings
+) -> None:
     """A viewer's hurry cuts only the daemon's own pause; the budget isn't touched meanwhile."""
     around.cloud.answers.append(busy(retry_after_s=20.0))
     console = await around.console(first_pause_s=2.0)
@@ -386,7 +388,7 @@ async def test_what_the_cloud_asks_to_wait_is_waited(clock: Clock, around: Surro
 
 
 async def test_short_links_are_replaced_ever_more_slowly(
-    clock: Clock, around: Surroundings, monkeypatch: pytest.MonkeyPatch
+    clock: ProcessClock, around: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that greets and hangs up doesn't eat the budget; a link of 30 s begins anew."""
     now = 1_790_000_000.0
@@ -460,7 +462,7 @@ async def test_who_comes_while_a_deserted_link_is_closed_has_the_next_one(
 
 
 async def test_an_upstream_that_stops_answering_is_replaced(
-    clock: Clock, around: Surroundings
+    clock: ProcessClock, around: Surroundings
 ) -> None:
     """TCP is alive: a pixel is asked for, and the link ends when nothing comes."""
     console = await around.console()
@@ -687,7 +689,7 @@ async def test_a_lost_opaque_link_ends_the_console(around: Surroundings) -> None
     assert (around.count("dial"), around.links("lost")) == (1, 1)
 
 
-async def test_an_opaque_link_has_no_keepalive(clock: Clock, around: Surroundings) -> None:
+async def test_an_opaque_link_has_no_keepalive(clock: ProcessClock, around: Surroundings) -> None:
     """Nothing goes upstream that the viewer didn't say."""
     around.gateway.first = UNKNOWN
     await opaque(around, await around.console())
@@ -796,7 +798,7 @@ async def test_a_known_message_that_is_broken_isnt_a_reason_for_opaque(
 # What is learned
 
 
-async def idle(clock: Clock, seconds: float) -> None:
+async def idle(clock: ProcessClock, seconds: float) -> None:
     """Let time pass so that every keepalive is sent when it is due."""
     while seconds > 0:
         await clock.forward(min(seconds, 5.0))
@@ -809,7 +811,7 @@ def memory(console: Console) -> KeepaliveMemory:
 
 
 async def test_two_unexplained_losses_switch_the_keepalive(
-    clock: Clock, around: Surroundings
+    clock: ProcessClock, around: Surroundings
 ) -> None:
     """Update requests didn't count: the pointer message does from now on, here and next time."""
     console = await around.console()
@@ -840,7 +842,7 @@ async def test_two_unexplained_losses_switch_the_keepalive(
 
 
 async def test_a_loss_that_the_instances_state_explains_teaches_nothing(
-    clock: Clock, around: Surroundings
+    clock: ProcessClock, around: Surroundings
 ) -> None:
     """Reboots and stops that the API shows are excluded."""
     console = await around.console()
@@ -855,7 +857,7 @@ async def test_a_loss_that_the_instances_state_explains_teaches_nothing(
 
 @pytest.mark.parametrize("hangs", [False, True])
 async def test_a_state_that_cannot_be_had_explains_nothing(
-    clock: Clock, around: Surroundings, monkeypatch: pytest.MonkeyPatch, hangs: bool
+    clock: ProcessClock, around: Surroundings, monkeypatch: pytest.MonkeyPatch, hangs: bool
 ) -> None:
     """The next link doesn't wait for an API that fails or hangs."""
     monkeypatch.setattr(module, "STATUS_TIMEOUT_S", 0.01)
@@ -869,7 +871,9 @@ async def test_a_state_that_cannot_be_had_explains_nothing(
     assert console.supervisor.learning.status == ""
 
 
-async def test_a_link_closed_on_purpose_teaches_nothing(clock: Clock, around: Surroundings) -> None:
+async def test_a_link_closed_on_purpose_teaches_nothing(
+    clock: ProcessClock, around: Surroundings
+) -> None:
     """The daemon closed it itself."""
     console = await around.console()
     await running(around, console)
@@ -891,7 +895,7 @@ async def test_a_lost_link_is_replaced_under_its_viewer(around: Surroundings) ->
     assert around.gateway.transports[0].is_shut
 
 
-async def test_bytes_are_counted_over_all_links(clock: Clock, around: Surroundings) -> None:
+async def test_bytes_are_counted_over_all_links(clock: ProcessClock, around: Surroundings) -> None:
     """So a link's end neither takes any away nor makes the rate fall below nothing."""
     console = await around.console()
     await running(around, console)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from tests.clock import ProcessClock
 from tests.decoder import Decoder
 from tests.unit.console.fakes import (
     PIXEL_FORMAT,
@@ -23,7 +24,7 @@ from tests.unit.console.fakes import (
     settle,
     update,
 )
-from tests.unit.console.surroundings import Clock, code_of
+from tests.unit.console.surroundings import code_of
 from vncproxy.console.control import Control
 from vncproxy.console.link import Link
 from vncproxy.console.message_router import UPSTREAM_QUEUE_BYTES, MessageRouter
@@ -415,7 +416,7 @@ async def test_a_lost_link_lets_the_viewers_go_on(harness: RouterHarness) -> Non
 
 
 async def test_a_viewer_that_is_behind_skips_and_catches_up(
-    harness: RouterHarness, clock: Clock
+    harness: RouterHarness, clock: ProcessClock
 ) -> None:
     """It slows nobody; what it lacks is asked for once it has read what was sent."""
     await harness.link()
@@ -495,7 +496,9 @@ async def test_who_comes_while_the_format_changes_is_told_the_new_one(
 # Time
 
 
-async def test_the_outstanding_request_is_repeated(harness: RouterHarness, clock: Clock) -> None:
+async def test_the_outstanding_request_is_repeated(
+    harness: RouterHarness, clock: ProcessClock
+) -> None:
     """Whole, when nothing else was sent for so long; and again, and again."""
     await harness.link()
     harness.shows("ann")
@@ -507,7 +510,9 @@ async def test_the_outstanding_request_is_repeated(harness: RouterHarness, clock
     assert harness.kinds == ["any"] * 2
 
 
-async def test_any_message_postpones_the_keepalive(harness: RouterHarness, clock: Clock) -> None:
+async def test_any_message_postpones_the_keepalive(
+    harness: RouterHarness, clock: ProcessClock
+) -> None:
     """While any message is believed to count."""
     await harness.link()
     ann = harness.shows("ann")
@@ -518,14 +523,14 @@ async def test_any_message_postpones_the_keepalive(harness: RouterHarness, clock
     assert harness.up.take() == b""
 
 
-async def test_a_link_without_viewers_is_kept(harness: RouterHarness, clock: Clock) -> None:
+async def test_a_link_without_viewers_is_kept(harness: RouterHarness, clock: ProcessClock) -> None:
     """A request is sent all the same: the link lingers for who comes back."""
     await harness.link()
     await clock.forward(INTERVAL_S + 1)
     assert harness.up.take() == request(incremental=True)
 
 
-async def test_the_pointers_place_is_repeated(clock: Clock) -> None:
+async def test_the_pointers_place_is_repeated(clock: ProcessClock) -> None:
     """With its buttons, where only input counts; before it was moved, nothing is invented."""
     harness = RouterHarness(KeepaliveClass.POINTER)
     await harness.link()
@@ -540,7 +545,7 @@ async def test_the_pointers_place_is_repeated(clock: Clock) -> None:
     await clear(harness)
 
 
-async def test_a_key_is_pressed_and_released(clock: Clock) -> None:
+async def test_a_key_is_pressed_and_released(clock: ProcessClock) -> None:
     """Two whole messages, so that nothing stays pressed."""
     harness = RouterHarness(KeepaliveClass.KEY)
     await harness.link()
@@ -552,7 +557,9 @@ async def test_a_key_is_pressed_and_released(clock: Clock) -> None:
     await clear(harness)
 
 
-async def test_nothing_is_sent_when_the_link_is_gone(harness: RouterHarness, clock: Clock) -> None:
+async def test_nothing_is_sent_when_the_link_is_gone(
+    harness: RouterHarness, clock: ProcessClock
+) -> None:
     """The clock stands until the next."""
     await harness.link()
     harness.shows("ann")
@@ -592,14 +599,16 @@ async def test_a_viewers_fence_is_answered(harness: RouterHarness) -> None:
 ONE_PIXEL = request(width=1, height=1)
 
 
-async def quiet(clock: Clock, seconds: float) -> None:
+async def quiet(clock: ProcessClock, seconds: float) -> None:
     """Nothing comes for so long."""
     while seconds > 0:
         await clock.forward(min(seconds, 5.0))
         seconds -= 5.0
 
 
-async def test_a_still_upstream_is_asked_for_a_pixel(clock: Clock, harness: RouterHarness) -> None:
+async def test_a_still_upstream_is_asked_for_a_pixel(
+    clock: ProcessClock, harness: RouterHarness
+) -> None:
     """Once nothing has come for long, and again after as long; any answer will do."""
     up = await harness.link()
     harness.shows("ann")
@@ -618,7 +627,9 @@ async def test_a_still_upstream_is_asked_for_a_pixel(clock: Clock, harness: Rout
     assert harness.silences == 1
 
 
-async def test_a_part_of_a_message_is_an_answer(clock: Clock, harness: RouterHarness) -> None:
+async def test_a_part_of_a_message_is_an_answer(
+    clock: ProcessClock, harness: RouterHarness
+) -> None:
     """A large rectangle on a slow line is no silence."""
     up = await harness.link()
     harness.shows("ann")
@@ -631,7 +642,7 @@ async def test_a_part_of_a_message_is_an_answer(clock: Clock, harness: RouterHar
 
 
 async def test_an_upstream_that_is_not_read_is_not_judged(
-    clock: Clock, harness: RouterHarness
+    clock: ProcessClock, harness: RouterHarness
 ) -> None:
     """While all viewers are behind, the silence is the daemon's own."""
     up = await harness.link()
@@ -656,7 +667,7 @@ async def test_an_upstream_that_is_not_read_is_not_judged(
 
 
 async def test_no_pixel_is_asked_for_while_the_format_changes(
-    clock: Clock, harness: RouterHarness
+    clock: ProcessClock, harness: RouterHarness
 ) -> None:
     """Such a question is under way; if it isn't answered, that is as good as any."""
     up = await harness.link()
@@ -672,7 +683,7 @@ async def test_no_pixel_is_asked_for_while_the_format_changes(
 
 
 async def test_the_pixel_is_drained_before_a_new_format(
-    clock: Clock, harness: RouterHarness
+    clock: ProcessClock, harness: RouterHarness
 ) -> None:
     """Two corners have to be answered after it, whatever else was outstanding."""
     up = await harness.link()
@@ -686,7 +697,9 @@ async def test_the_pixel_is_drained_before_a_new_format(
     assert up.take().startswith(b"\0\0\0\0" + OTHER_FORMAT)
 
 
-async def test_one_that_never_answered_is_not_judged(clock: Clock, harness: RouterHarness) -> None:
+async def test_one_that_never_answered_is_not_judged(
+    clock: ProcessClock, harness: RouterHarness
+) -> None:
     """It is asked as soon as it is still, and then at long intervals, but never ended."""
     harness.liveness.answers = False
     up = await harness.link()
@@ -701,7 +714,7 @@ async def test_one_that_never_answered_is_not_judged(clock: Clock, harness: Rout
 
 
 async def test_one_that_answers_no_pixel_is_asked_for_the_screen(
-    clock: Clock, harness: RouterHarness
+    clock: ProcessClock, harness: RouterHarness
 ) -> None:
     """Which it has shown before; only where that doesn't come either it is dead."""
     harness.liveness.answers = False

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.clock import ProcessClock
 from tests.unit.console.fakes import settle, until
 from tests.unit.console.surroundings import (
     INSTANCE,
     KICKED,
     LEFT,
-    Clock,
     Surroundings,
     code_of,
     surroundings,
@@ -188,7 +188,7 @@ async def test_a_console_that_ends_while_somebody_is_let_in(around: Surroundings
 
 
 async def test_linger_doesnt_end_what_somebody_comes_back_to(
-    clock: Clock, around: Surroundings
+    clock: ProcessClock, around: Surroundings
 ) -> None:
     """However long it takes to let it in; and lingering begins anew if it doesn't come."""
     registry = Registry(around.parts)

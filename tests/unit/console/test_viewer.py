@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.clock import ProcessClock
 from tests.unit.console.fakes import (
     VERSION,
     VIEWER_HANDSHAKE,
@@ -17,7 +18,7 @@ from tests.unit.console.fakes import (
     set_encodings,
     settle,
 )
-from tests.unit.console.surroundings import Clock, code_of
+from tests.unit.console.surroundings import code_of
 from vncproxy.console.viewer import FAREWELL_TIMEOUT_S, HANDSHAKE_TIMEOUT_S, Phase, Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, Side
@@ -149,7 +150,9 @@ async def test_a_viewer_that_speaks_first_breaks_rfb(make: Make) -> None:
     assert code_of(setup.viewer) == (4400, "viewer-protocol")
 
 
-async def test_a_native_viewer_proves_itself_and_waits_for_a_link(make: Make, clock: Clock) -> None:
+async def test_a_native_viewer_proves_itself_and_waits_for_a_link(
+    make: Make, clock: ProcessClock
+) -> None:
     """Only then is it let in, so that it can still be told of a failure in RFB."""
     setup = make(LIMITS, "geheim", native=True, opened=False)
     proving = asyncio.create_task(setup.viewer.prove())
@@ -169,7 +172,7 @@ async def test_a_native_viewer_proves_itself_and_waits_for_a_link(make: Make, cl
     assert setup.host.told == ["ready"]
 
 
-async def test_a_native_viewer_that_proves_nothing(make: Make, clock: Clock) -> None:
+async def test_a_native_viewer_that_proves_nothing(make: Make, clock: ProcessClock) -> None:
     """It says nothing, or goes: either way it is over."""
     silent, gone = (make(LIMITS, "geheim", native=True, opened=False) for _ in range(2))
     proving = [asyncio.create_task(one.viewer.prove()) for one in (silent, gone)]
@@ -208,7 +211,7 @@ async def test_a_native_viewer_is_told_why_it_can_not_be_had(make: Make) -> None
 
 
 async def test_a_native_viewer_that_says_nothing_is_closed_all_the_same(
-    make: Make, clock: Clock
+    make: Make, clock: ProcessClock
 ) -> None:
     """After a time."""
     setup = make(LIMITS, "", native=True)
@@ -231,7 +234,7 @@ async def test_a_browser_is_told_by_the_close_frame(make: Make) -> None:
     assert (bytes(setup.transport.taken), setup.transport.closed_with) == (b"", KICKED)
 
 
-async def test_a_handshake_has_a_time_limit(make: Make, clock: Clock) -> None:
+async def test_a_handshake_has_a_time_limit(make: Make, clock: ProcessClock) -> None:
     """It ends with the handshake."""
     setup = make()
     setup.viewer.greet()
@@ -326,7 +329,9 @@ async def test_who_is_turned_away_is_told_and_forgotten() -> None:
 # Limits
 
 
-async def test_the_wait_for_a_link_ends_as_the_console_says(make: Make, clock: Clock) -> None:
+async def test_the_wait_for_a_link_ends_as_the_console_says(
+    make: Make, clock: ProcessClock
+) -> None:
     """With the reason of the moment at which it ends; a second wait doesn't lengthen the first."""
     setup = make()
     reasons = [CloseReason(CloseCode.UPSTREAM_LOST, Side.CLOUD)]
@@ -340,7 +345,7 @@ async def test_the_wait_for_a_link_ends_as_the_console_says(make: Make, clock: C
     assert code_of(setup.viewer) == (4502, "upstream-refused")
 
 
-async def test_the_wait_is_over_when_the_console_runs(make: Make, clock: Clock) -> None:
+async def test_the_wait_is_over_when_the_console_runs(make: Make, clock: ProcessClock) -> None:
     """Then there is no limit."""
     setup = make()
     setup.viewer.wait_at_most(100, lambda: KICKED)
@@ -350,7 +355,7 @@ async def test_the_wait_is_over_when_the_console_runs(make: Make, clock: Clock) 
     assert setup.viewer.end is None
 
 
-async def test_a_viewer_may_stay_so_long(make: Make, clock: Clock) -> None:
+async def test_a_viewer_may_stay_so_long(make: Make, clock: ProcessClock) -> None:
     """Whatever it does."""
     setup = make(ViewerLimits(0, 100, 30, QUEUE_BYTES)).stream()
     await clock.forward(99)
@@ -361,7 +366,7 @@ async def test_a_viewer_may_stay_so_long(make: Make, clock: Clock) -> None:
     assert 100 < setup.viewer.age_s < 110
 
 
-async def test_a_viewer_without_input_is_idle(make: Make, clock: Clock) -> None:
+async def test_a_viewer_without_input_is_idle(make: Make, clock: ProcessClock) -> None:
     """What its user does begins the time anew."""
     setup = make(ViewerLimits(100, 0, 30, QUEUE_BYTES)).stream()
     for _ in range(3):
@@ -374,7 +379,7 @@ async def test_a_viewer_without_input_is_idle(make: Make, clock: Clock) -> None:
     assert code_of(setup.viewer) == (4408, "idle")
 
 
-async def test_how_long_ago_its_user_did_something(make: Make, clock: Clock) -> None:
+async def test_how_long_ago_its_user_did_something(make: Make, clock: ProcessClock) -> None:
     """Nothing is told before the first time."""
     viewer = make().viewer
     await clock.forward(5.0)
@@ -386,7 +391,7 @@ async def test_how_long_ago_its_user_did_something(make: Make, clock: Clock) -> 
     assert 7.0 <= age_s < 12.0
 
 
-async def test_an_opaque_viewers_bytes_count_as_input(make: Make, clock: Clock) -> None:
+async def test_an_opaque_viewers_bytes_count_as_input(make: Make, clock: ProcessClock) -> None:
     """They can't be told apart."""
     setup = make(ViewerLimits(100, 0, 30, QUEUE_BYTES))
     setup.viewer.go_opaque([])
@@ -396,7 +401,7 @@ async def test_an_opaque_viewers_bytes_count_as_input(make: Make, clock: Clock) 
     assert setup.viewer.end is None
 
 
-async def test_a_viewer_that_reads_nothing_is_too_slow(make: Make, clock: Clock) -> None:
+async def test_a_viewer_that_reads_nothing_is_too_slow(make: Make, clock: ProcessClock) -> None:
     """One that reads a little is only slow."""
     setup = make().stream()
     setup.transport.stuck = True
@@ -410,7 +415,7 @@ async def test_a_viewer_that_reads_nothing_is_too_slow(make: Make, clock: Clock)
     assert code_of(setup.viewer) == (4413, "too-slow")
 
 
-async def test_a_viewer_that_has_read_all_has_time_again(make: Make, clock: Clock) -> None:
+async def test_a_viewer_that_has_read_all_has_time_again(make: Make, clock: ProcessClock) -> None:
     """The console is told that it has caught up."""
     setup = make().stream()
     setup.transport.stuck = True
@@ -443,7 +448,7 @@ async def test_reading_can_be_paused(make: Make) -> None:
     assert not setup.transport.paused
 
 
-async def test_nothing_runs_on_after_the_end(make: Make, clock: Clock) -> None:
+async def test_nothing_runs_on_after_the_end(make: Make, clock: ProcessClock) -> None:
     """No timer closes it a second time."""
     setup = make(ViewerLimits(10, 10, 10, QUEUE_BYTES)).stream()
     setup.viewer.wait_at_most(10, lambda: KICKED)

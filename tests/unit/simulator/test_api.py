@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from alibabacloud_tea_openapi.utils import Utils
 
+from tests.clock import FakeClock
 from tests.unit.simulator.conftest import StartCloud
 from tests.unit.simulator.viewer import status_of
 from vncproxy.simulator import AccessKey, ApiFault, Simulator
@@ -148,10 +149,10 @@ async def test_a_key_may_lack_permissions(start_cloud: StartCloud) -> None:
 
 async def test_calls_are_throttled_as_told(start_cloud: StartCloud) -> None:
     """More than so many in a minute are refused."""
-    now = [0.0]
-    cloud = await start_cloud(clock=lambda: now[0], calls_per_minute=2)
+    clock = FakeClock(0.0)
+    cloud = await start_cloud(clock=clock, calls_per_minute=2)
     codes = [await code_of(cloud) for _ in range(3)]
-    now[0] = 60.0
+    clock.seconds = 60.0
     codes.append(await code_of(cloud))
     assert codes == ["OK", "OK", "Throttling.User", "OK"]
 

@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote
 import aiohttp
 import pytest
 
+from tests.clock import FakeClock
 from tests.unit.simulator.conftest import StartCloud
 from tests.unit.simulator.viewer import Gone, Viewer, dialled, status_of
 from vncproxy.simulator import (
@@ -53,10 +54,10 @@ async def test_a_url_works_once(cloud: Simulator) -> None:
 
 async def test_a_url_expires(start_cloud: StartCloud) -> None:
     """After its life it is refused and counted."""
-    now = [100.0]
-    cloud = await start_cloud(clock=lambda: now[0])
+    clock = FakeClock(100.0)
+    cloud = await start_cloud(clock=clock)
     url = fresh(cloud)
-    now[0] += 15.5
+    clock.forward(15.5)
     assert await status_of(url) == 403
     assert cloud.breaches == {Breach.EXPIRED_URL: 1}
     assert cloud.dials[-1].outcome == Breach.EXPIRED_URL
@@ -74,15 +75,15 @@ async def test_a_wrongly_decoded_url_is_unknown(cloud: Simulator, spoil: str) ->
 
 async def test_one_dial_too_many_is_refused(start_cloud: StartCloud) -> None:
     """Per instance and window; a window later it is allowed again."""
-    now = [100.0]
-    cloud = await start_cloud(clock=lambda: now[0], reconnects_per_minute=3)
+    clock = FakeClock(100.0)
+    cloud = await start_cloud(clock=clock, reconnects_per_minute=3)
     for _ in range(3):
         assert await status_of(fresh(cloud)) == 101
-        now[0] += 10.0
+        clock.forward(10.0)
     assert await status_of(fresh(cloud)) == 429
     assert await status_of(fresh(cloud, "i-two")) == 101
     assert cloud.breaches == {Breach.TOO_MANY_DIALS: 1}
-    now[0] = 160.0
+    clock.seconds = 160.0
     assert await status_of(fresh(cloud)) == 101
     assert cloud.most_dials(60.0, "i-one") == 4
 
@@ -122,8 +123,8 @@ async def test_a_closed_session_frees_its_slot_at_once(cloud: Simulator) -> None
 
 async def test_a_vanished_client_may_block_the_slot(start_cloud: StartCloud) -> None:
     """For as long as the cloud is told."""
-    now = [0.0]
-    cloud = await start_cloud(clock=lambda: now[0], half_open_s=20.0)
+    clock = FakeClock(0.0)
+    cloud = await start_cloud(clock=clock, half_open_s=20.0)
     async with dialled(cloud) as viewer:
         await viewer.enter()
         transport = viewer.websocket.get_extra_info("socket")
@@ -133,7 +134,7 @@ async def test_a_vanished_client_may_block_the_slot(start_cloud: StartCloud) -> 
             await asyncio.sleep(0.01)
     assert list(cloud.endings) == [("i-one", "client-vanished")]
     assert await status_of(fresh(cloud)) == 409
-    now[0] = 21.0
+    clock.seconds = 21.0
     assert await status_of(fresh(cloud)) == 101
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from tests.clock import FakeClock
 from tests.disks import LedgerDisk
 from tests.real.peers.valkey import ValkeyServer
-from tests.unit.throttle.fake_clock import FakeClock
 from tests.unit.throttle.switched_store import SwitchedStore
 from tests.unit.throttle.usage import usage_of
 from vncproxy.errors import LedgerError
@@ -387,7 +387,7 @@ async def test_a_slow_local_disk_holds_up_no_shared_dial(
     make: Maker, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That it is mirrored in the local ledger is nobody's wait."""
-    disk = LedgerDisk(monkeypatch, clock.sleep)
+    disk = LedgerDisk(monkeypatch, clock.forward)
     one = make()
     await beat(one)
     disk.commit_s = 20.0

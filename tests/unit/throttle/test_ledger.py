@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.throttle.fake_clock import FakeClock
+from tests.clock import FakeClock
 from tests.unit.throttle.switched_store import SwitchedStore
 from tests.unit.throttle.usage import usage_of
 from vncproxy.throttle.budget import ACCOUNT, MAX_AHEAD_S, Budget, Usage

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.clock import FakeClock
 from tests.disks import LedgerDisk
-from tests.unit.throttle.fake_clock import FakeClock
 from tests.unit.throttle.usage import usage_in
 from vncproxy.errors import LedgerError
 from vncproxy.throttle import ledger_file
@@ -182,7 +182,7 @@ def test_on_a_slow_disk_a_permit_is_held_for_longer(
     path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By what the slowest of the last transactions took, until it is quick again."""
-    slow = LedgerDisk(monkeypatch, clock.sleep)
+    slow = LedgerDisk(monkeypatch, clock.forward)
     slow.commit_s = 4.0
     with closing(LedgerFile(path, BUDGET, clock)) as file:
         first, second = booked(file), booked(file)

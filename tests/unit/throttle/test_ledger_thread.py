@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.throttle.fake_clock import FakeClock
+from tests.clock import FakeClock
 from tests.unit.throttle.usage import usage_in
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.budget import Budget

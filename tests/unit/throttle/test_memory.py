@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.unit.throttle.fake_clock import FakeClock
+from tests.clock import FakeClock
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.ledger import Booking
 from vncproxy.throttle.memory import MemoryLedger

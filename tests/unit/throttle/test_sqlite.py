@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from tests.clock import FakeClock
 from tests.disks import LedgerDisk, full_disk
-from tests.unit.throttle.fake_clock import FakeClock
 from tests.unit.throttle.usage import usage_of
 from vncproxy.errors import LedgerError, LedgerSlow
 from vncproxy.throttle import sqlite
@@ -47,7 +47,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> LedgerDisk:
-    return LedgerDisk(monkeypatch, clock.sleep)
+    return LedgerDisk(monkeypatch, clock.forward)
 
 
 @pytest.fixture
