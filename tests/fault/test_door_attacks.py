@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.setup import running, until
 from tests.owner_client import OwnerClient, owner_client
+from tests.setup import running, until
 from tests.unit.web.raw_http import Answer, parse, send
 from tests.unit.web.raw_socket import RawSocket
 from vncproxy.config.load import load
@@ -142,7 +142,9 @@ BIG = [
 
 
 @pytest.mark.parametrize(("target", "headers", "status"), FOREIGN)
-async def test_a_foreign_page(owner: OwnerClient, target: str, headers: list[str], status: int) -> None:
+async def test_a_foreign_page(
+    owner: OwnerClient, target: str, headers: list[str], status: int
+) -> None:
     """Refused, whatever the browser sends along."""
     cookie = await owner.log_in()
     filled = [h.format(cookie=cookie, bearer=owner.bearer, own=owner.origin) for h in headers]
@@ -153,7 +155,11 @@ async def test_a_foreign_page(owner: OwnerClient, target: str, headers: list[str
 async def test_a_rebound_name(owner: OwnerClient, host: str) -> None:
     """421 for pages, API and WebSocket, with every proof there is."""
     cookie, name = await owner.log_in(), host.format(port=owner.port)
-    for target, more in (("/", ()), (INSTANCES, (owner.bearer,)), (SOCKET, (*UPGRADE, owner.bearer))):
+    for target, more in (
+        ("/", ()),
+        (INSTANCES, (owner.bearer,)),
+        (SOCKET, (*UPGRADE, owner.bearer)),
+    ):
         assert (await owner.ask(target, cookie, *more, host=name)).status == 421
 
 
