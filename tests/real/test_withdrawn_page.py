@@ -41,7 +41,9 @@ class Rules:
 
 
 @asynccontextmanager
-async def desk(folder: Path, rules: Rules) -> AsyncIterator[tuple[Running, dict[str, str]]]:
+async def daemon_with_users(
+    folder: Path, rules: Rules
+) -> AsyncIterator[tuple[Running, dict[str, str]]]:
     """A daemon that knows ann, bob, and eve whom no rule names; and their tokens."""
     file = folder / "users.json"
     tokens = {name: add(file, name) for name in ("ann", "bob", "eve")}
@@ -69,7 +71,10 @@ async def is_gone(tab: Tab, *said: str) -> None:
 async def test_a_shared_desk(tmp_path: Path, chromium: Browser) -> None:
     """Each is told what is theirs to do; what somebody leaves behind shows no picture."""
     rules = Rules()
-    async with desk(tmp_path, rules) as (setup, tokens), fresh_tab(chromium, tmp_path) as tab:
+    async with (
+        daemon_with_users(tmp_path, rules) as (setup, tokens),
+        fresh_tab(chromium, tmp_path) as tab,
+    ):
         tab.expected.append(REFUSED)
         page = tab.page
         await tab.open(setup.base)

@@ -1,4 +1,4 @@
-"""A desk for each test."""
+"""An installation for each test."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.commands.surroundings import SETTINGS, Desk
+from tests.unit.commands.surroundings import SETTINGS, Installation
 from vncproxy.simulator.simulator import Simulator
 
 
 @pytest.fixture
-async def desk(tmp_path: Path, port: int) -> AsyncIterator[Desk]:
+async def installation(tmp_path: Path, port: int) -> AsyncIterator[Installation]:
     """A simulated cloud that runs, a folder, and a port for a daemon."""
     async with Simulator(SETTINGS) as cloud:
-        yield Desk(cloud, tmp_path, port)
+        yield Installation(cloud, tmp_path, port)

@@ -42,7 +42,7 @@ def environ(key: AccessKey = KEY) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Desk:
+class Installation:
     """What a command starts from."""
 
     cloud: Simulator

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.setup import running, until
-from tests.unit.commands.surroundings import Desk
+from tests.unit.commands.surroundings import Installation
 from vncproxy.commands.console_table import table
 from vncproxy.commands.consoles import consoles, watch
 from vncproxy.commands.daemon_client import NoDaemonError
@@ -19,15 +19,18 @@ from vncproxy.errors import AccessError
 pytestmark = pytest.mark.sockets
 
 
-async def test_what_is_open_and_its_end(desk: Desk) -> None:
+async def test_what_is_open_and_its_end(installation: Installation) -> None:
     """A viewer is listed and sent away alone, then the console with the other one."""
-    config = desk.config()
+    config = installation.config()
     async with running(
-        desk.folder, cloud=desk.cloud, listen=config.listen, instance=config.instance
+        installation.folder,
+        cloud=installation.cloud,
+        listen=config.listen,
+        instance=config.instance,
     ) as setup:
         assert await consoles(config, {}) == []
         setup.http.headers["Authorization"] = (
-            f"Bearer {(desk.folder / 'state' / 'token').read_text().strip()}"
+            f"Bearer {(installation.folder / 'state' / 'token').read_text().strip()}"
         )
         first, second = await setup.viewer(), await setup.viewer()
         await until(lambda: first.decoder.updates and second.decoder.updates, "pictures")
@@ -47,12 +50,15 @@ async def test_what_is_open_and_its_end(desk: Desk) -> None:
             await kick(config, {}, "../healthz", None)
 
 
-async def test_watching(desk: Desk) -> None:
+async def test_watching(installation: Installation) -> None:
     """Shown again and again until somebody ends it."""
-    config = desk.config()
+    config = installation.config()
     shown: list[Any] = []
     async with running(
-        desk.folder, cloud=desk.cloud, listen=config.listen, instance=config.instance
+        installation.folder,
+        cloud=installation.cloud,
+        listen=config.listen,
+        instance=config.instance,
     ):
         watching = asyncio.create_task(watch(config, {}, shown.append, interval_s=0.01))
         await until(lambda: len(shown) > 2, "three looks")
@@ -61,7 +67,7 @@ async def test_watching(desk: Desk) -> None:
     assert shown[0] == []
 
 
-async def test_without_a_daemon(desk: Desk) -> None:
+async def test_without_a_daemon(installation: Installation) -> None:
     """Nothing is open, and that is told as what it is."""
     with pytest.raises(NoDaemonError):
-        await consoles(desk.config(), {})
+        await consoles(installation.config(), {})

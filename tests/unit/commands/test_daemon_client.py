@@ -15,7 +15,7 @@ from aiohttp import web
 
 from tests.authority import Authority
 from tests.setup import running
-from tests.unit.commands.surroundings import Desk, environ
+from tests.unit.commands.surroundings import Installation, environ
 from vncproxy.access.login_sessions import daemon_id, known_daemon_id
 from vncproxy.app import Daemon
 from vncproxy.commands.daemon_client import (
@@ -54,25 +54,25 @@ async def something_else(port: int, body: bytes, status: int = 200) -> AsyncIter
         await runner.cleanup()
 
 
-def with_token(desk: Desk) -> Config:
+def with_token(installation: Installation) -> Config:
     """A configuration whose daemon has run before."""
-    (desk.folder / "state").mkdir(mode=0o700)
-    (desk.folder / "state" / "token").touch(mode=0o600)
-    (desk.folder / "state" / "token").write_text("planted-token\n")
-    return desk.config()
+    (installation.folder / "state").mkdir(mode=0o700)
+    (installation.folder / "state" / "token").touch(mode=0o600)
+    (installation.folder / "state" / "token").write_text("planted-token\n")
+    return installation.config()
 
 
-def by_doors(desk: Desk) -> None:
+def by_doors(installation: Installation) -> None:
     """Leave the running daemon no control socket, as for another account."""
-    control_path(desk.folder / "state").unlink()
+    control_path(installation.folder / "state").unlink()
 
 
-async def test_the_control_socket_comes_first(desk: Desk) -> None:
+async def test_the_control_socket_comes_first(installation: Installation) -> None:
     """Whatever the doors are; it is the daemon's own account's, and goes with the daemon."""
-    users = (Listen(address=f"127.0.0.1:{desk.port}", access="users"),)
-    config = desk.config(listen=users)
-    control = control_path(desk.folder / "state")
-    async with running(desk.folder, cloud=desk.cloud, listen=users):
+    users = (Listen(address=f"127.0.0.1:{installation.port}", access="users"),)
+    config = installation.config(listen=users)
+    control = control_path(installation.folder / "state")
+    async with running(installation.folder, cloud=installation.cloud, listen=users):
         assert stat.S_IMODE(control.stat().st_mode) == 0o600
         assert await user(config) == "owner"
         async with daemon_client(config, {}) as daemon:
@@ -82,22 +82,22 @@ async def test_the_control_socket_comes_first(desk: Desk) -> None:
         await user(config)
 
 
-async def test_a_control_socket_that_nobody_listens_on(desk: Desk) -> None:
+async def test_a_control_socket_that_nobody_listens_on(installation: Installation) -> None:
     """As a crash leaves it: the doors are tried, and the next daemon has its own."""
     with socket.socket(socket.AF_UNIX) as stale:
-        (desk.folder / "state").mkdir(mode=0o700)
-        stale.bind(str(control_path(desk.folder / "state")))
-    config = desk.config()
+        (installation.folder / "state").mkdir(mode=0o700)
+        stale.bind(str(control_path(installation.folder / "state")))
+    config = installation.config()
     with pytest.raises(NoDaemonError):
         await user(config)
-    async with running(desk.folder, cloud=desk.cloud, listen=config.listen):
+    async with running(installation.folder, cloud=installation.cloud, listen=config.listen):
         assert await user(config) == "owner"
 
 
-async def test_a_state_folder_whose_path_is_too_long(desk: Desk) -> None:
+async def test_a_state_folder_whose_path_is_too_long(installation: Installation) -> None:
     """A socket's path has 107 bytes: the daemon runs without one, and commands come by a door."""
-    state = State(directory=desk.folder / ("x" * 100))
-    config = desk.config(state=state)
+    state = State(directory=installation.folder / ("x" * 100))
+    config = installation.config(state=state)
     daemon = Daemon(config, environ(), log_to=io.StringIO())
     listens = asyncio.Event()
     serving = asyncio.create_task(daemon.run(listens.set))
@@ -107,71 +107,77 @@ async def test_a_state_folder_whose_path_is_too_long(desk: Desk) -> None:
     await serving
 
 
-async def test_the_tcp_door(desk: Desk) -> None:
+async def test_the_tcp_door(installation: Installation) -> None:
     """With the token of the state folder."""
-    config = desk.config()
-    async with running(desk.folder, cloud=desk.cloud, listen=config.listen):
-        by_doors(desk)
+    config = installation.config()
+    async with running(installation.folder, cloud=installation.cloud, listen=config.listen):
+        by_doors(installation)
         assert await user(config) == "owner"
 
 
-async def test_the_unix_door_comes_first(desk: Desk, short_path: Path) -> None:
+async def test_the_unix_door_comes_first(installation: Installation, short_path: Path) -> None:
     """Also when it stands after a TCP one that is somebody else's."""
     unix = Listen(name="unix", address=f"unix:{short_path}/d.sock", access="token")
-    async with running(desk.folder, cloud=desk.cloud, listen=(unix,)):
-        by_doors(desk)
-        config = desk.config(listen=(Listen(address=f"127.0.0.1:{desk.port}"), unix))
+    async with running(installation.folder, cloud=installation.cloud, listen=(unix,)):
+        by_doors(installation)
+        config = installation.config(
+            listen=(Listen(address=f"127.0.0.1:{installation.port}"), unix)
+        )
         assert preferred_door(config) is unix
         assert await user(config) == "owner"
 
 
-async def test_an_open_unix_door_needs_no_token(desk: Desk, short_path: Path) -> None:
+async def test_an_open_unix_door_needs_no_token(
+    installation: Installation, short_path: Path
+) -> None:
     """Who may connect to the socket is somebody already."""
     unix = Listen(address=f"unix:{short_path}/d.sock", access="open", socket_mode="0600")
-    async with running(desk.folder, cloud=desk.cloud, listen=(unix,)):
-        by_doors(desk)
-        assert await user(desk.config(listen=(unix,))) == "anyone"
+    async with running(installation.folder, cloud=installation.cloud, listen=(unix,)):
+        by_doors(installation)
+        assert await user(installation.config(listen=(unix,))) == "anyone"
 
 
-async def test_a_door_with_tls(desk: Desk, authority: Authority) -> None:
+async def test_a_door_with_tls(installation: Installation, authority: Authority) -> None:
     """The configured certificate is trusted whoever signed it; another one isn't."""
     files, others = authority.issue("console.example"), authority.issue("console.example")
     door, other = (
-        Listen(address=f"127.0.0.1:{desk.port}", certificate=f.certificate, key=f.key)
+        Listen(address=f"127.0.0.1:{installation.port}", certificate=f.certificate, key=f.key)
         for f in (files, others)
     )
-    async with running(desk.folder, cloud=desk.cloud, listen=(door,)):
-        by_doors(desk)
-        assert await user(desk.config(listen=(door,))) == "owner"
+    async with running(installation.folder, cloud=installation.cloud, listen=(door,)):
+        by_doors(installation)
+        assert await user(installation.config(listen=(door,))) == "owner"
         with pytest.raises(NoDaemonError, match="certificate"):
-            await user(desk.config(listen=(other,)))
+            await user(installation.config(listen=(other,)))
 
 
-async def test_a_daemon_that_never_ran(desk: Desk) -> None:
+async def test_a_daemon_that_never_ran(installation: Installation) -> None:
     """There is no token yet: the way to start it is told, not a missing file."""
     with pytest.raises(NoDaemonError, match="vncproxy serve"):
-        await user(desk.config())
+        await user(installation.config())
 
 
-async def test_a_daemon_that_does_not_run(desk: Desk, short_path: Path) -> None:
+async def test_a_daemon_that_does_not_run(installation: Installation, short_path: Path) -> None:
     """The door and the system's reason are named."""
-    config = with_token(desk)
-    with pytest.raises(NoDaemonError, match=f"at 127.0.0.1:{desk.port} .connection refused.*serve"):
+    config = with_token(installation)
+    with pytest.raises(
+        NoDaemonError, match=f"at 127.0.0.1:{installation.port} .connection refused.*serve"
+    ):
         await user(config)
     path = short_path / "d.sock"
     unix = (Listen(address=f"unix:{path}", access="token"),)
     with pytest.raises(NoDaemonError, match=f"at unix:{path} .no such file"):
-        await user(desk.config(listen=unix))
+        await user(installation.config(listen=unix))
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(path))
     with pytest.raises(NoDaemonError, match=f"at unix:{path} .connection refused"):
-        await user(desk.config(listen=unix))
+        await user(installation.config(listen=unix))
 
 
-async def test_a_token_that_others_can_read(desk: Desk) -> None:
+async def test_a_token_that_others_can_read(installation: Installation) -> None:
     """It isn't used."""
-    config = with_token(desk)
-    (desk.folder / "state" / "token").chmod(0o644)
+    config = with_token(installation)
+    (installation.folder / "state" / "token").chmod(0o644)
     with pytest.raises(ConfigError, match="mode 0644"):
         await user(config)
 
@@ -188,36 +194,38 @@ async def test_a_token_that_others_can_read(desk: Desk) -> None:
         (b"\xff", 200),
     ],
 )
-async def test_another_program_on_the_port(desk: Desk, body: bytes, status: int) -> None:
+async def test_another_program_on_the_port(
+    installation: Installation, body: bytes, status: int
+) -> None:
     """It is recognised as not being the daemon; nothing it says breaks the command."""
-    config = with_token(desk)
-    async with something_else(desk.port, body, status):
+    config = with_token(installation)
+    async with something_else(installation.port, body, status):
         with pytest.raises(NoDaemonError, match="is no vncproxy daemon"):
             await user(config)
 
 
-async def test_a_daemon_of_somebody_else(desk: Desk, short_path: Path) -> None:
+async def test_a_daemon_of_somebody_else(installation: Installation, short_path: Path) -> None:
     """It is named and never sees the token; the same behind a Unix door."""
-    plain = Listen(name="plain", address=f"127.0.0.1:{desk.port}")
+    plain = Listen(name="plain", address=f"127.0.0.1:{installation.port}")
     unix = Listen(name="unix", address=f"unix:{short_path}/d.sock", access="token")
-    with_token(desk)
-    own = daemon_id(desk.folder / "state")
-    other = desk.folder / "other"
-    async with running(other, cloud=desk.cloud, listen=(plain, unix)) as setup:
+    with_token(installation)
+    own = daemon_id(installation.folder / "state")
+    other = installation.folder / "other"
+    async with running(other, cloud=installation.cloud, listen=(plain, unix)) as setup:
         theirs = known_daemon_id(other / "state")
         said = f"another daemon is there: its id is {theirs}, that of .* is {own}; its state"
         for door in (plain, unix):
             with pytest.raises(NoDaemonError, match=f"at {door.address} {said}"):
-                await user(desk.config(listen=(door,)))
+                await user(installation.config(listen=(door,)))
         assert not [one for one in setup.events if one["event"] == "request.refused"]
         # Whoever has another's token in a file of his own means that daemon.
         access = Access(token_file=other / "state" / "token")
-        assert await user(desk.config(listen=(plain,), access=access)) == "owner"
+        assert await user(installation.config(listen=(plain,), access=access)) == "owner"
 
 
-async def test_another_program_never_sees_the_token(desk: Desk) -> None:
+async def test_another_program_never_sees_the_token(installation: Installation) -> None:
     """Whatever it answers."""
-    config = with_token(desk)
+    config = with_token(installation)
     asked: list[str | None] = []
 
     async def handle(request: web.BaseRequest) -> web.Response:
@@ -226,7 +234,7 @@ async def test_another_program_never_sees_the_token(desk: Desk) -> None:
 
     runner = web.ServerRunner(web.Server(handle))
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", desk.port).start()
+    await web.TCPSite(runner, "127.0.0.1", installation.port).start()
     try:
         with pytest.raises(NoDaemonError, match="is no vncproxy daemon"):
             await user(config)
@@ -235,22 +243,22 @@ async def test_another_program_never_sees_the_token(desk: Desk) -> None:
     assert asked == [None]
 
 
-async def test_a_daemon_that_refuses(desk: Desk) -> None:
+async def test_a_daemon_that_refuses(installation: Installation) -> None:
     """With another token: the daemon's own words and word."""
-    config = desk.config()
-    async with running(desk.folder, cloud=desk.cloud, listen=config.listen):
-        by_doors(desk)
-        (desk.folder / "state" / "token").write_text("another-token")
+    config = installation.config()
+    async with running(installation.folder, cloud=installation.cloud, listen=config.listen):
+        by_doors(installation)
+        (installation.folder / "state" / "token").write_text("another-token")
         with pytest.raises(AccessError) as refusal:
             await user(config)
         assert (refusal.value.status, refusal.value.word) == (401, "wrong-token")
 
 
-async def test_answers_without_a_body(desk: Desk) -> None:
+async def test_answers_without_a_body(installation: Installation) -> None:
     """204 gives None."""
-    config = desk.config()
+    config = installation.config()
     async with (
-        running(desk.folder, cloud=desk.cloud, listen=config.listen),
+        running(installation.folder, cloud=installation.cloud, listen=config.listen),
         daemon_client(config, {}) as daemon,
     ):
         assert await daemon.call("DELETE", "/api/v1/session") is None

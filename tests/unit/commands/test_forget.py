@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.setup import running
-from tests.unit.commands.surroundings import Desk
+from tests.unit.commands.surroundings import Installation
 from vncproxy.commands.daemon_client import NoDaemonError
 from vncproxy.commands.forget import forget
 from vncproxy.console.keepalive_memory import FILE_NAME, Learned, LearnedStore, Opaque
@@ -17,13 +17,16 @@ from vncproxy.simulator.settings import DEMO_INSTANCE_ID
 pytestmark = pytest.mark.sockets
 
 
-async def test_what_was_learned_is_forgotten(desk: Desk) -> None:
+async def test_what_was_learned_is_forgotten(installation: Installation) -> None:
     """Once; then nothing is known. Of an instance that isn't there nothing can be."""
-    config = desk.config()
+    config = installation.config()
     async with running(
-        desk.folder, cloud=desk.cloud, listen=config.listen, instance=config.instance
+        installation.folder,
+        cloud=installation.cloud,
+        listen=config.listen,
+        instance=config.instance,
     ):
-        store = LearnedStore(desk.folder / "state" / FILE_NAME, time.time)
+        store = LearnedStore(installation.folder / "state" / FILE_NAME, time.time)
         opaque = Opaque(b"RFB 003.008\n\1\1", time.time())
         await store.put(DEMO_INSTANCE_ID, Learned("pointer", 0, (), "", opaque, time.time()))
         assert "forgotten" in await forget(config, {}, "demo")
@@ -34,7 +37,7 @@ async def test_what_was_learned_is_forgotten(desk: Desk) -> None:
         assert refused.value.status == 404
 
 
-async def test_without_a_daemon(desk: Desk) -> None:
+async def test_without_a_daemon(installation: Installation) -> None:
     """Which alone may write there."""
     with pytest.raises(NoDaemonError):
-        await forget(desk.config(), {}, "demo")
+        await forget(installation.config(), {}, "demo")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.setup import running
-from tests.unit.commands.surroundings import DENIED, Desk, environ
+from tests.unit.commands.surroundings import DENIED, Installation, environ
 from vncproxy.commands.instances import instances, table
 from vncproxy.errors import AccessError
 from vncproxy.simulator.faults import ApiFault
@@ -16,46 +16,53 @@ from vncproxy.simulator.faults import ApiFault
 pytestmark = pytest.mark.sockets
 
 
-async def test_from_the_daemon(desk: Desk) -> None:
+async def test_from_the_daemon(installation: Installation) -> None:
     """With who is on, and without a call of one's own: the keys aren't needed."""
-    config = desk.config("demo", "stopped")
+    config = installation.config("demo", "stopped")
     async with running(
-        desk.folder, cloud=desk.cloud, listen=config.listen, instance=config.instance
+        installation.folder,
+        cloud=installation.cloud,
+        listen=config.listen,
+        instance=config.instance,
     ) as setup:
         socket = await setup.http.ws_connect(
-            f"{setup.base}/websockify/demo", headers={"Authorization": f"Bearer {token(desk)}"}
+            f"{setup.base}/websockify/demo",
+            headers={"Authorization": f"Bearer {token(installation)}"},
         )
         async with asyncio.timeout(20):
             assert await socket.receive_bytes() == b"RFB 003.008\n"
-        calls = len(desk.cloud.calls)
+        calls = len(installation.cloud.calls)
         answer = await instances(config, {})
         assert answer["problem"] is None
         rows = {row["alias"]: row for row in answer["instances"]}
         assert [row["status"] for row in rows.values()] == ["Running", "Stopped"]
         assert [viewer["user"] for viewer in rows["demo"]["viewers"]] == ["owner"]
-        assert {call.action for call in list(desk.cloud.calls)[calls:]} <= {
+        assert {call.action for call in list(installation.cloud.calls)[calls:]} <= {
             "DescribeInstances",
             "DescribeInstanceVncUrl",
         }
         await socket.close()
 
 
-def token(desk: Desk) -> str:
+def token(installation: Installation) -> str:
     """The daemon's."""
-    return (desk.folder / "state" / "token").read_text().strip()
+    return (installation.folder / "state" / "token").read_text().strip()
 
 
-async def test_without_a_daemon(desk: Desk) -> None:
+async def test_without_a_daemon(installation: Installation) -> None:
     """The cloud is asked directly; the rows have the same keys, and no state folder is made."""
-    config = desk.config("demo", "stopped")
+    config = installation.config("demo", "stopped")
     alone = await instances(config, environ())
-    assert not (desk.folder / "state").exists()
+    assert not (installation.folder / "state").exists()
     assert [(row["alias"], row["status"]) for row in alone["instances"]] == [
         ("demo", "Running"),
         ("stopped", "Stopped"),
     ]
     async with running(
-        desk.folder, cloud=desk.cloud, listen=config.listen, instance=config.instance
+        installation.folder,
+        cloud=installation.cloud,
+        listen=config.listen,
+        instance=config.instance,
     ):
         answer = await instances(config, environ())
         # Who may do what is for the daemon to say.
@@ -64,21 +71,21 @@ async def test_without_a_daemon(desk: Desk) -> None:
         assert answer == alone
 
 
-async def test_without_permission_to_list(desk: Desk) -> None:
+async def test_without_permission_to_list(installation: Installation) -> None:
     """The configured ones are listed, and why no state is known."""
-    desk.cloud.faults.next("DescribeInstances", ApiFault.error("Forbidden.RAM"))
-    answer = await instances(desk.config(), environ(DENIED))
+    installation.cloud.faults.next("DescribeInstances", ApiFault.error("Forbidden.RAM"))
+    answer = await instances(installation.config(), environ(DENIED))
     assert [(row["alias"], row["status"]) for row in answer["instances"]] == [("demo", None)]
     assert answer["problem"]["code"] == "Forbidden.RAM"
 
 
-async def test_a_daemon_that_refuses_is_believed(desk: Desk) -> None:
+async def test_a_daemon_that_refuses_is_believed(installation: Installation) -> None:
     """With a wrong token there is no second way round the daemon."""
-    config = desk.config()
-    async with running(desk.folder, cloud=desk.cloud, listen=config.listen):
+    config = installation.config()
+    async with running(installation.folder, cloud=installation.cloud, listen=config.listen):
         # As another account, which the control socket doesn't let in.
-        (desk.folder / "state" / "control.sock").unlink()
-        (desk.folder / "state" / "token").write_text("wrong")
+        (installation.folder / "state" / "control.sock").unlink()
+        (installation.folder / "state" / "token").write_text("wrong")
         with pytest.raises(AccessError):
             await instances(config, environ())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.commands.surroundings import Desk, options_of, refuses
+from tests.unit.commands.surroundings import Installation, options_of, refuses
 from vncproxy.commands.daemon_client import NoDaemonError
 from vncproxy.commands.kick import kick
 
@@ -20,7 +20,7 @@ def test_its_arguments() -> None:
 
 
 @pytest.mark.sockets
-async def test_without_a_daemon(desk: Desk) -> None:
+async def test_without_a_daemon(installation: Installation) -> None:
     """There is nothing to end."""
     with pytest.raises(NoDaemonError):
-        await kick(desk.config(), {}, "demo", None)
+        await kick(installation.config(), {}, "demo", None)

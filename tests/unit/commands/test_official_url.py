@@ -13,7 +13,7 @@ import pytest
 
 from tests.real.peers.valkey import ValkeyServer
 from tests.setup import running
-from tests.unit.commands.surroundings import DEMO, SETTINGS, Desk, environ
+from tests.unit.commands.surroundings import DEMO, SETTINGS, Installation, environ
 from tests.unit.throttle.usage import usage_of
 from vncproxy.cluster.valkey_ownership import SharedOwnership
 from vncproxy.commands.official_url import official_url
@@ -35,18 +35,18 @@ async def official(config: Config, name: str = "demo", **how: Any) -> str:
     return await official_url(config, environ(), name, **options)
 
 
-async def used(desk: Desk, key: str = DEMO.instance_id) -> int:
+async def used(installation: Installation, key: str = DEMO.instance_id) -> int:
     """Permits of the reconnect ledger that are spent or booked."""
-    ledger = SqliteLedger(desk.folder / "state" / FILE_NAME, Budget())
+    ledger = SqliteLedger(installation.folder / "state" / FILE_NAME, Budget())
     try:
         return (await usage_of(ledger, key)).used
     finally:
         await ledger.close()
 
 
-async def test_the_official_page(desk: Desk) -> None:
+async def test_the_official_page(installation: Installation) -> None:
     """A fresh VncUrl in the cloud's own address, and one permit less; nothing is dialled."""
-    config = desk.config()
+    config = installation.config()
     address = await official(config)
     start, _, query = address.partition("?")
     assert start == config.aliyun.official_page
@@ -54,22 +54,24 @@ async def test_the_official_page(desk: Desk) -> None:
     assert set(found) == {"vncUrl", "instanceId", "isWindows"}
     assert found["instanceId"] == [DEMO.instance_id]
     assert found["isWindows"] == ["false"]
-    assert await used(desk) == 1
-    assert len(desk.cloud.dials) == 0
+    assert await used(installation) == 1
+    assert len(installation.cloud.dials) == 0
     # The page decodes it once and dials it.
     async with (
         aiohttp.ClientSession() as http,
         http.ws_connect(found["vncUrl"][0], protocols=("binary",)) as socket,
     ):
         assert (await socket.receive_bytes()).startswith(b"RFB ")
-    assert not desk.cloud.breaches
+    assert not installation.cloud.breaches
 
 
-async def test_the_official_page_is_refused_while_it_is_open(desk: Desk) -> None:
+async def test_the_official_page_is_refused_while_it_is_open(installation: Installation) -> None:
     """The cloud allows one at a time; --force does it all the same."""
-    config = desk.config()
-    async with running(desk.folder, cloud=desk.cloud, listen=config.listen) as setup:
-        token = (desk.folder / "state" / "token").read_text().strip()
+    config = installation.config()
+    async with running(
+        installation.folder, cloud=installation.cloud, listen=config.listen
+    ) as setup:
+        token = (installation.folder / "state" / "token").read_text().strip()
         socket = await setup.http.ws_connect(
             f"{setup.base}/websockify/demo", headers={"Authorization": f"Bearer {token}"}
         )
@@ -77,18 +79,18 @@ async def test_the_official_page_is_refused_while_it_is_open(desk: Desk) -> None
         for name in ("demo", DEMO.instance_id):
             with pytest.raises(LocalError, match="--force"):
                 await official(config, name)
-        assert await used(desk) == 1
+        assert await used(installation) == 1
         assert "vncUrl=" in await official(config, force=True)
-        assert await used(desk) == 2
+        assert await used(installation) == 2
         await socket.close()
 
 
 @pytest.mark.real
 async def test_the_official_page_is_refused_while_another_daemon_has_it(
-    desk: Desk, valkey_server: ValkeyServer
+    installation: Installation, valkey_server: ValkeyServer
 ) -> None:
     """The command says which; --force does it all the same, and counts for all daemons."""
-    config = desk.config(throttle=Throttle(store=valkey_server.url))
+    config = installation.config(throttle=Throttle(store=valkey_server.url))
     store = ValkeyStore(StoreAddress(host="127.0.0.1", port=valkey_server.port))
     other = SharedOwnership(store, "other", "bastion-2", "https://b2.example.com")
     await other.claim(DEMO.instance_id)
@@ -104,38 +106,40 @@ async def test_the_official_page_is_refused_while_another_daemon_has_it(
     await shared.close()
 
 
-async def test_the_password_goes_with_it_on_request(desk: Desk, tmp_path: Path) -> None:
+async def test_the_password_goes_with_it_on_request(
+    installation: Installation, tmp_path: Path
+) -> None:
     """Only then is it in the address, and only if there is one."""
     secret = tmp_path / "password"
     secret.touch(mode=0o600)
     secret.write_text("abc123\n")
     instance = Instance(id=DEMO.instance_id, alias="demo", password_file=secret, windows=True)
-    config = desk.config(instance=(instance,))
+    config = installation.config(instance=(instance,))
     assert "abc123" not in await official(config)
     found = parse_qs((await official(config, with_password=True)).partition("?")[2])
     assert (found["password"], found["isWindows"]) == (["abc123"], ["true"])
     with pytest.raises(LocalError, match="password_file"):
-        await official(desk.config(), with_password=True)
-    assert await used(desk) == 2
+        await official(installation.config(), with_password=True)
+    assert await used(installation) == 2
 
 
-async def test_the_budget_counts(desk: Desk) -> None:
+async def test_the_budget_counts(installation: Installation) -> None:
     """With no permit left it says when there is one, and asks the cloud for nothing."""
     limits = Limits(reconnects_per_minute=2, max_wait=1.0)
-    config = desk.config(limits=limits)
+    config = installation.config(limits=limits)
     for _ in range(2):
         await official(config)
-    calls = len(desk.cloud.calls)
+    calls = len(installation.cloud.calls)
     with pytest.raises(LocalError, match=r"the next time is in \d+ s"):
         await official(config)
-    assert len(desk.cloud.calls) == calls
+    assert len(installation.cloud.calls) == calls
 
 
 class _EnoughError(Exception):
     """What the test wanted has happened."""
 
 
-async def test_a_wait_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_wait_is_told(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """Within max_wait it waits for the permit, and says for how long."""
     slept: list[float] = []
 
@@ -143,7 +147,7 @@ async def test_a_wait_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> No
         slept.append(delay_s)
         raise _EnoughError
 
-    config = desk.config(limits=Limits(reconnects_per_minute=1))
+    config = installation.config(limits=Limits(reconnects_per_minute=1))
     await official(config)
     monkeypatch.setattr("vncproxy.commands.official_url.asyncio", SimpleNamespace(sleep=sleep))
     said: list[str] = []
@@ -153,63 +157,69 @@ async def test_a_wait_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> No
     assert 50 < slept[0] < 70
 
 
-async def test_the_account_as_the_budgets_key(desk: Desk) -> None:
+async def test_the_account_as_the_budgets_key(installation: Installation) -> None:
     """The permit is booked where the daemon books it."""
-    await official(desk.config(limits=Limits(reconnects_key="account")))
+    await official(installation.config(limits=Limits(reconnects_key="account")))
     # One for the account counts for every instance.
-    assert await used(desk, "i-another") == 1
-    await official(desk.config())
-    assert await used(desk, "i-another") == 1
-    assert await used(desk) == 2
+    assert await used(installation, "i-another") == 1
+    await official(installation.config())
+    assert await used(installation, "i-another") == 1
+    assert await used(installation) == 2
 
 
-async def test_a_refusal_of_the_cloud_costs_no_permit(desk: Desk) -> None:
+async def test_a_refusal_of_the_cloud_costs_no_permit(installation: Installation) -> None:
     """There is nothing to dial then."""
     with pytest.raises(CloudError) as refusal:
-        await official(desk.config("stopped"), "stopped")
+        await official(installation.config("stopped"), "stopped")
     assert refusal.value.code == "IncorrectInstanceStatus"
-    assert await used(desk, "i-bp1demo0000000000002") == 0
+    assert await used(installation, "i-bp1demo0000000000002") == 0
 
 
-async def test_without_a_ledger_it_refuses(desk: Desk) -> None:
+async def test_without_a_ledger_it_refuses(installation: Installation) -> None:
     """One that is in the daemon's memory, or can't be written: nothing may be dialled."""
     with pytest.raises(LedgerError, match="memory"):
-        await official(desk.config(throttle=Throttle(store="memory")))
-    (desk.folder / "state").mkdir(mode=0o700)
-    (desk.folder / "state" / "ledger.sqlite").mkdir()
+        await official(installation.config(throttle=Throttle(store="memory")))
+    (installation.folder / "state").mkdir(mode=0o700)
+    (installation.folder / "state" / "ledger.sqlite").mkdir()
     with pytest.raises(LedgerError):
-        await official(desk.config())
-    (desk.folder / "file").touch()
+        await official(installation.config())
+    (installation.folder / "file").touch()
     with pytest.raises(ConfigError):
-        await official(desk.config(state=State(directory=desk.folder / "file" / "state")))
-    assert not [call for call in desk.cloud.calls if call.action == "DescribeInstanceVncUrl"]
+        await official(
+            installation.config(state=State(directory=installation.folder / "file" / "state"))
+        )
+    assert not [
+        call for call in installation.cloud.calls if call.action == "DescribeInstanceVncUrl"
+    ]
 
 
-async def test_an_unknown_instance(desk: Desk) -> None:
+async def test_an_unknown_instance(installation: Installation) -> None:
     """Nothing is made or booked for it."""
     with pytest.raises(AccessError, match="unknown"):
-        await official(desk.config(), "unknown")
-    assert not (desk.folder / "state").exists()
+        await official(installation.config(), "unknown")
+    assert not (installation.folder / "state").exists()
 
 
-async def test_a_throttled_api_is_told(desk: Desk) -> None:
+async def test_a_throttled_api_is_told(installation: Installation) -> None:
     """The command doesn't try for long by itself."""
-    desk.cloud.faults.next("DescribeInstanceVncUrl", ApiFault.error("Throttling.User"))
+    installation.cloud.faults.next("DescribeInstanceVncUrl", ApiFault.error("Throttling.User"))
     with pytest.raises(CloudError) as refusal:
-        await official(desk.config())
+        await official(installation.config())
     assert refusal.value.code == "Throttling.User"
-    assert await used(desk) == 0
+    assert await used(installation) == 0
 
 
-async def test_discovered_instances(desk: Desk) -> None:
+async def test_discovered_instances(installation: Installation) -> None:
     """They are found by id, without being configured."""
-    aliyun = Aliyun(endpoint=desk.cloud.endpoint, discover=True)
-    address = await official(desk.config(instance=(), aliyun=aliyun), DEMO.instance_id)
+    aliyun = Aliyun(endpoint=installation.cloud.endpoint, discover=True)
+    address = await official(installation.config(instance=(), aliyun=aliyun), DEMO.instance_id)
     assert DEMO.instance_id in address
 
 
-async def test_plain_vncurls(desk: Desk) -> None:
+async def test_plain_vncurls(installation: Installation) -> None:
     """An answer that isn't percent-encoded gives the same page."""
     async with Simulator(replace(SETTINGS, vnc_url_encoding="plain")) as cloud:
-        address = await official(Desk(cloud, desk.folder, desk.port).config())
+        address = await official(
+            Installation(cloud, installation.folder, installation.port).config()
+        )
     assert parse_qs(address.partition("?")[2])["vncUrl"][0].startswith("ws://127.0.0.1:")

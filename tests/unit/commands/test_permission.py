@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.unit.commands.surroundings import Desk, environ
+from tests.unit.commands.surroundings import Installation, environ
 from vncproxy.access.accounts import least_uid
 from vncproxy.commands.permission import Permission, doors_of, permissions
 from vncproxy.config.model import Access, Listen, Rule
@@ -31,51 +31,55 @@ def accounts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def found(
-    desk: Desk, user: str, name: str | None, door: str | None = None, **sections: Any
+    installation: Installation,
+    user: str,
+    name: str | None,
+    door: str | None = None,
+    **sections: Any,
 ) -> list[str]:
     """The lines."""
-    config = desk.config("demo", "stopped", **sections)
+    config = installation.config("demo", "stopped", **sections)
     told = await permissions(config, environ(), user, name, None, door)
     assert all(one.ok is str(one).startswith("ok ") for one in told)
     return [str(one) for one in told]
 
 
-async def test_the_rule_that_decides(desk: Desk) -> None:
+async def test_the_rule_that_decides(installation: Installation) -> None:
     """Named with its role, for one instance or all; the cloud isn't asked for it."""
-    (line,) = await found(desk, "ann", "stopped", listen=(PEER,), rule=RULES)
+    (line,) = await found(installation, "ann", "stopped", listen=(PEER,), rule=RULES)
     assert line == (
         "ok    ann on stopped through bastion (peer): watch: rule 1 (watch, recorded) decides"
     )
-    lines = await found(desk, "ann", None, listen=(PEER,), rule=RULES)
+    lines = await found(installation, "ann", None, listen=(PEER,), rule=RULES)
     assert ["rule 2" in line for line in lines] == [True, False]
-    (line,) = await found(desk, "bob", "demo", listen=(PEER,), rule=RULES)
+    (line,) = await found(installation, "bob", "demo", listen=(PEER,), rule=RULES)
     assert line.startswith("no    bob on demo through bastion (peer): nothing: no rule names both")
-    assert not desk.cloud.calls
+    assert not installation.cloud.calls
 
 
-async def test_each_door_for_itself(desk: Desk) -> None:
+async def test_each_door_for_itself(installation: Installation) -> None:
     """A name of users_file isn't the account of that name, and everybody is anyone at an open door.
 
     A door for the token has one user only.
     """
-    access = Access(users_file=desk.folder / "users.json")
+    access = Access(users_file=installation.folder / "users.json")
     doors = (PEER, Listen(name="u", access="users"), Listen(name="o", access="open"), OWNERS)
     ours: dict[str, Any] = {"listen": doors, "rule": RULES, "access": access}
-    lines = await found(desk, "ann", "demo", **ours)
+    lines = await found(installation, "ann", "demo", **ours)
     assert lines == [
         "ok    ann on demo through bastion (peer), o (open): admin: rule 2 (admin) decides",
         "no    ann on demo through u (users): nothing: there is no such user in users_file",
     ]
-    assert await found(desk, "ann", "demo", "u", **ours) == lines[1:]
-    (line,) = await found(desk, "ann", "demo", "t", **ours)
+    assert await found(installation, "ann", "demo", "u", **ours) == lines[1:]
+    (line,) = await found(installation, "ann", "demo", "t", **ours)
     assert "nobody else" in line
-    assert doors_of(desk.config("demo", **ours)) == ["bastion", "u", "o", "t"]
+    assert doors_of(installation.config("demo", **ours)) == ["bastion", "u", "o", "t"]
 
 
-async def test_what_is_the_same_is_said_once(desk: Desk) -> None:
+async def test_what_is_the_same_is_said_once(installation: Installation) -> None:
     """For all doors and instances together; programs have it in parts."""
     doors = (PEER, Listen(name="loopback", access="peer"))
-    config = desk.config("demo", "stopped", listen=doors, rule=RULES[1:])
+    config = installation.config("demo", "stopped", listen=doors, rule=RULES[1:])
     (told,) = await permissions(config, environ(), "ann", None)
     assert str(told) == (
         "ok    ann on demo, stopped through bastion (peer), loopback (peer): "
@@ -90,7 +94,7 @@ async def test_what_is_the_same_is_said_once(desk: Desk) -> None:
     assert "ann on a, b, c, d, e, f, g, h and 3 more through d" in str(many)
 
 
-async def test_accounts_that_no_peer_has(desk: Desk) -> None:
+async def test_accounts_that_no_peer_has(installation: Installation) -> None:
     """Whatever the rules say of the name, the kernel never names it."""
     rule = Rule(users=("root", "www-data", "eve"), instances=("*",))
     for user, said in (
@@ -98,39 +102,39 @@ async def test_accounts_that_no_peer_has(desk: Desk) -> None:
         ("root", "nobody"),
         ("www-data", "nobody"),
     ):
-        (line,) = await found(desk, user, "demo", listen=(PEER,), rule=(rule,))
+        (line,) = await found(installation, user, "demo", listen=(PEER,), rule=(rule,))
         assert line.startswith("no ")
         assert said in line
     header = Listen(name="h", access="header", user_header="X-Forwarded-User")
-    (line,) = await found(desk, "eve", "demo", listen=(header,), rule=(rule,))
+    (line,) = await found(installation, "eve", "demo", listen=(header,), rule=(rule,))
     assert line.startswith("ok "), "a proxy's user needs no account here"
 
 
-async def test_what_cannot_be_told(desk: Desk) -> None:
+async def test_what_cannot_be_told(installation: Installation) -> None:
     """An unknown instance, and a file of users that can't be used, are faults."""
-    (line,) = await found(desk, "ann", "nowhere", listen=(PEER,))
+    (line,) = await found(installation, "ann", "nowhere", listen=(PEER,))
     assert line.startswith("FAIL  nowhere: no instance")
-    (line,) = await found(desk, "ann", "demo")
+    (line,) = await found(installation, "ann", "demo")
     assert line.startswith("no ")
     assert "token" in line
-    (desk.folder / "users.json").write_text("x")
-    access = Access(users_file=desk.folder / "users.json")
-    (line,) = await found(desk, "ann", "demo", listen=(PEER,), access=access)
+    (installation.folder / "users.json").write_text("x")
+    access = Access(users_file=installation.folder / "users.json")
+    (line,) = await found(installation, "ann", "demo", listen=(PEER,), access=access)
     assert line.startswith("FAIL  settings")
 
 
-async def test_tags_are_asked_of_the_cloud(desk: Desk) -> None:
+async def test_tags_are_asked_of_the_cloud(installation: Installation) -> None:
     """Only where a rule is about them."""
     rule = Rule(users=("ann",), instances=("tag:no=such",))
-    (line,) = await found(desk, "ann", "demo", listen=(PEER,), rule=(rule,))
+    (line,) = await found(installation, "ann", "demo", listen=(PEER,), rule=(rule,))
     assert line.startswith("no ")
-    assert {call.action for call in desk.cloud.calls} == {"DescribeInstances"}
+    assert {call.action for call in installation.cloud.calls} == {"DescribeInstances"}
 
 
-async def test_the_hours_of_rules(desk: Desk) -> None:
+async def test_the_hours_of_rules(installation: Installation) -> None:
     """At the time that is asked about, whatever it is now."""
     rule = Rule(users=("ann",), instances=("*",), hours=("mon-fri 08:00-18:00",))
-    config = desk.config("demo", listen=(PEER,), rule=(rule,))
+    config = installation.config("demo", listen=(PEER,), rule=(rule,))
     for at, said in (
         (datetime(2026, 11, 24, 19, 12), "nothing: allowed only mon-fri 08:00-18:00 (rule 1), and"),
         (datetime(2026, 11, 24, 8), "control: rule 1 (control, mon-fri 08:00-18:00) decides"),
@@ -139,10 +143,13 @@ async def test_the_hours_of_rules(desk: Desk) -> None:
         assert said in str(line)
 
 
-async def test_ports_of_native_viewers(desk: Desk) -> None:
+async def test_ports_of_native_viewers(installation: Installation) -> None:
     """Rules count there for the account of that name; without any, the password is enough."""
-    demo = desk.config("demo").instance[0]
-    instances = (msgspec.structs.replace(demo, tcp_port=5901), *desk.config("stopped").instance)
+    demo = installation.config("demo").instance[0]
+    instances = (
+        msgspec.structs.replace(demo, tcp_port=5901),
+        *installation.config("stopped").instance,
+    )
     watch = Rule(users=("ann",), instances=("demo",), role="watch")
     for rules, user, said in (
         (
@@ -154,11 +161,13 @@ async def test_ports_of_native_viewers(desk: Desk) -> None:
         ((watch,), "root", "count as nobody"),
         ((), "eve", "control: there is no rule, so whoever has the port's password"),
     ):
-        (line,) = await found(desk, user, "demo", instance=instances, rule=rules)
+        (line,) = await found(installation, user, "demo", instance=instances, rule=rules)
         assert said in line
-        (again,) = await found(desk, user, "demo", "tcp_port 5901", instance=instances, rule=rules)
+        (again,) = await found(
+            installation, user, "demo", "tcp_port 5901", instance=instances, rule=rules
+        )
         assert again == line
-    (line,) = await found(desk, "ann", "stopped", instance=instances)
+    (line,) = await found(installation, "ann", "stopped", instance=instances)
     assert "token" in line
-    (line,) = await found(desk, "ann", "stopped", "tcp_port 5901", instance=instances)
+    (line,) = await found(installation, "ann", "stopped", "tcp_port 5901", instance=instances)
     assert "leads to another instance" in line
