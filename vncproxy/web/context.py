@@ -23,6 +23,7 @@ from vncproxy.observe.metrics import Metrics
 from vncproxy.tasks import Tasks
 from vncproxy.web.door import Door
 from vncproxy.web.open_sockets import OpenSockets
+from vncproxy.web.request_turns import RequestTurns
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Services:
     audit: Audit = field(default_factory=NullAudit)
     refusals: RefusalLog = field(default_factory=RefusalLog)
     authority: Authority = field(default_factory=lambda: Authority((), Users(None)))
+    turns: RequestTurns = field(default_factory=RequestTurns)
 
 
 INSTANCE = web.RequestKey("instance", ConsoleInstance)

@@ -37,6 +37,7 @@ _ENCODED = AccessError(
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what comes from elsewhere; turn refusals and faults into answers."""
+    await services(request).turns.begin()
     answer = await _answer(request, handler)
     if answer.status >= 400:
         _leave_body(request, answer)
