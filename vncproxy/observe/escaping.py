@@ -22,4 +22,6 @@ def escaped(text: str, *, keep_layout: bool = False) -> str:
 
 def escaped_json(text: str) -> str:
     """A JSON document with those characters escaped that JSON allows raw; it means the same."""
+    if text.isascii() and "\x7f" not in text:
+        return text
     return _RAW_IN_JSON.sub(lambda m: f"\\u{ord(m[0]):04x}", text)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from contextlib import suppress
 from types import TracebackType
 from typing import TextIO
 
 QUEUE_MAX_CHARS = 4 * 1024 * 1024
 """What may wait for the reader; the lines after that are counted instead."""
+WRITE_INTERVAL_S = 0.01
+"""Between two writes: what comes meanwhile goes out by one, and wakes nobody."""
 CLOSE_TIMEOUT_S = 2.0
 """For what still waits at the end."""
 
@@ -26,7 +27,9 @@ class LineWriter:
         self._stream = stream
         self._queue_max_chars = queue_max_chars
         self._wake = threading.Condition()
-        self._lines: deque[str] = deque()
+        self._awaited = False
+        """Whether the thread waits for a line."""
+        self._lines: list[str] = []
         self._waiting_chars = 0
         self._lost = 0
         self._closing = False
@@ -57,7 +60,8 @@ class LineWriter:
                 # Not waited for at the interpreter's end: its reader may hang for ever.
                 self._thread = threading.Thread(target=self._run, name="log", daemon=True)
                 self._thread.start()
-            self._wake.notify()
+            if self._awaited:
+                self._wake.notify()
         return len(text)
 
     def flush(self) -> None:
@@ -93,23 +97,35 @@ class LineWriter:
         self.close()
 
     def _run(self) -> None:
-        while (text := self._next()) is not None:
-            # Where nobody reads it any more there is nowhere to say so; and a line that can't be
-            # written mustn't keep those after it.
-            with suppress(Exception):
-                self._stream.write(text)
-                self._stream.flush()
+        while (lines := self._next()) is not None:
+            try:
+                self._put("".join(lines))
+            except ValueError:
+                # One that the stream's encoding hasn't got mustn't keep the others.
+                for line in lines:
+                    with suppress(ValueError):
+                        self._put(line)
+            with self._wake:
+                self._wake.wait_for(lambda: self._closing, WRITE_INTERVAL_S)
 
-    def _next(self) -> str | None:
+    def _put(self, text: str) -> None:
+        # Where nobody reads it any more there is nowhere to say so.
+        with suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()
+
+    def _next(self) -> list[str] | None:
         """What is to be written next; None at the end."""
         with self._wake:
             while not self._lines and not self._lost:
                 if self._closing:
                     return None
+                self._awaited = True
                 self._wake.wait()
+                self._awaited = False
             if not self._lines:
                 lost, self._lost = self._lost, 0
-                return f"{lost} log lines were lost: whoever reads the log was too slow\n"
-            text = self._lines.popleft()
-            self._waiting_chars -= len(text)
-            return text
+                return [f"{lost} log lines were lost: whoever reads the log was too slow\n"]
+            lines, self._lines = self._lines, []
+            self._waiting_chars = 0
+            return lines

@@ -1,31 +1,39 @@
 """One way out for every log line, the daemon's own and its libraries'.
 
-structlog's events and the records of aiohttp, websockets and asyncio run through the same
-processors into one handler, which cleans the finished text once more.
+The daemon's events, which structlog takes, and the records of aiohttp, websockets and asyncio,
+which logging takes, are cleaned and written by the same code. An event of plain values in which
+nothing looks like a secret, as nearly all are, is found to be clean by one cheap look; all others
+have each value cleaned, and the finished text once more.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import sys
 import threading
 from collections.abc import Iterable, MutableMapping
+from contextlib import suppress
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Literal, Protocol
 
+import msgspec
 import structlog
 from structlog.typing import Processor, WrappedLogger
 
 from vncproxy.observe.escaping import escaped, escaped_json
-from vncproxy.observe.redaction import Redactor
+from vncproxy.observe.redaction import WORD_MAX_LENGTH, Redactor
+from vncproxy.observe.secret_patterns import is_no_lookalike, is_secret_key
 
 Format = Literal["auto", "console", "json"]
 EventDict = MutableMapping[str, Any]
 
 _OWN_LOGGER = "vncproxy"
 _LEADING_KEYS = ("timestamp", "level", "event")
+_SAID_BY_EACH = frozenset({"timestamp", "level"})
 _OWN_KEY = re.compile(r"[a-z_]+")
 _EVENT_NAME = re.compile(r"[a-z_]+(\.[a-z_]+)+")
 _LONG_TEXTS = frozenset({"exception", "stack"})
@@ -77,20 +85,17 @@ def configure(
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
     ]
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[structlog.stdlib.add_logger_name, *before],
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            _Hide(redactor, escape=console),
-            structlog.dev.ConsoleRenderer(
-                colors=on_terminal, exception_formatter=structlog.dev.plain_traceback
-            )
-            if console
-            else _render_json,
-        ],
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=on_terminal, exception_formatter=structlog.dev.plain_traceback
     )
-    handler = _CleanHandler(stream, redactor)
-    handler.setFormatter(formatter)
+    line = _CleanLine(redactor, stream, renderer if console else None)
+    handler = _CleanHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *before],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, line],
+        )
+    )
 
     root = logging.getLogger()
     for old in [h for h in root.handlers if isinstance(h, _CleanHandler)]:
@@ -100,10 +105,11 @@ def configure(
     logging.getLogger(_OWN_LOGGER).setLevel(wanted)
     logging.captureWarnings(True)
 
+    own = _OwnLines(stream)
     structlog.configure(
-        processors=[*before, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*before, line.survived],
         wrapper_class=structlog.make_filtering_bound_logger(wanted),
-        logger_factory=lambda *_: logging.getLogger(_OWN_LOGGER),
+        logger_factory=lambda *_: own,
         # Off, so that a reload changes the level of loggers that are in use.
         cache_logger_on_first_use=False,
     )
@@ -136,22 +142,79 @@ def _log_uncaught(error: BaseException | None) -> None:
     logging.getLogger(_OWN_LOGGER).critical("daemon.uncaught", exc_info=error)
 
 
-class _Hide:
-    """The processor that makes an event of plain, clean values."""
+class _CleanLine:
+    """The last processor: makes the finished line of an event, with nothing secret in it."""
 
-    def __init__(self, redactor: Redactor, *, escape: bool) -> None:
+    def __init__(
+        self, redactor: Redactor, stream: LogStream, console: Processor | None = None
+    ) -> None:
+        """Args: stream - what it has to fit; console - renders for people; None: JSON."""
         self._redactor = redactor
-        self._escape = escape
+        self._encoding = getattr(stream, "encoding", None) or "utf-8"
+        self._console = console
 
-    def __call__(self, _logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    def __call__(self, logger: WrappedLogger, name: str, event: EventDict) -> str:
+        if self._console is None and self._is_clean(event):
+            text = _json_text(event)
+            # What a text means once it is escaped wasn't looked at.
+            text = self._redactor.clean_line(text) if "\\" in text else text
+        else:
+            hidden = self._hidden(event)
+            render = self._console or _render_json
+            text = self._redactor.clean_line(str(render(logger, name, hidden)))
+        if text.isascii():
+            return text
+        return text.encode(self._encoding, "backslashreplace").decode(self._encoding)
+
+    def survived(self, logger: WrappedLogger, name: str, event: EventDict) -> str:
+        """The same for the daemon's own events, which a fault in one mustn't disturb."""
+        try:
+            return self(logger, name, event)
+        except Exception:
+            return _lost(name.upper())
+
+    def _is_clean(self, event: EventDict) -> bool:
+        """Whether it can be rendered as it is: plain values, none of which looks like a secret."""
+        texts: list[str] = []
+        for key, value in event.items():
+            if not _is_harmless_key(key):
+                return False
+            if len(key) > WORD_MAX_LENGTH:
+                texts.append(key)
+            kind = type(value)
+            if key in _SAID_BY_EACH or value is None or kind is bool:
+                continue
+            if kind is str:
+                texts.append(value)
+            elif kind is int or (kind is float and math.isfinite(value)):
+                texts.append(repr(value))
+            elif kind is list and set(map(type, value)) <= {str}:
+                texts += value
+            else:
+                return False
+        return self._redactor.is_clean(texts)
+
+    def _hidden(self, event: EventDict) -> EventDict:
+        """The event made of plain, clean values."""
         hidden: dict[str, Any] = {}
         for name, value in event.items():
             key = str(name)
             if _OWN_KEY.fullmatch(key) is None:
                 key = self._redactor.clean(key)
             clean = value if _is_own(key, value) else self._redactor.hide_item(name, value)
-            hidden[escaped(key)] = _escape_deep(clean, key) if self._escape else clean
+            hidden[escaped(key)] = clean if self._console is None else _escape_deep(clean, key)
         return hidden
+
+
+@lru_cache(1024)
+def _is_harmless_key(key: object) -> bool:
+    """Whether it is a name as this program chooses them, and no value under it is hidden for it."""
+    return (
+        type(key) is str
+        and _OWN_KEY.fullmatch(key) is not None
+        and not is_secret_key(key)
+        and is_no_lookalike(f'"{key}":"value"')
+    )
 
 
 def _is_own(key: str, value: object) -> bool:
@@ -172,29 +235,44 @@ def _escape_deep(value: object, key: str = "") -> object:
 
 
 def _render_json(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
+    return _json_text(event)
+
+
+def _json_text(event: EventDict) -> str:
     first = {key: event[key] for key in _LEADING_KEYS if key in event}
-    text = json.dumps({**first, **event}, ensure_ascii=False, separators=(",", ":"))
+    document = {**first, **event}
+    try:
+        text = msgspec.json.encode(document).decode()
+    except (UnicodeError, OverflowError):
+        # Halves of surrogate pairs, and integers of more than 64 bits.
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     # Some readers end a line at what JSON allows raw.
     return escaped_json(text)
 
 
+def _lost(level: str) -> str:
+    return f"a log line of {level} was lost: it could not be formatted"
+
+
+class _OwnLines:
+    """What structlog hands the daemon's own lines to; they are clean."""
+
+    def __init__(self, stream: LogStream) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        # Where the stream is gone there is nowhere left to say so.
+        with suppress(OSError, ValueError):
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
+
+    debug = info = warning = error = critical = exception = log = msg
+
+
 class _CleanHandler(logging.StreamHandler[LogStream]):
-    """The sink: whatever the processors made, the text is searched for secrets once more."""
-
-    def __init__(self, stream: LogStream, redactor: Redactor) -> None:
-        super().__init__(stream)
-        self._redactor = redactor
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = self._redactor.clean_line(super().format(record))
-        encoding = getattr(self.stream, "encoding", None) or "utf-8"
-        return text.encode(encoding, "backslashreplace").decode(encoding)
+    """What logging hands the libraries' records to; its formatter cleans them."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
         # The library's own version prints the record's arguments, which may hold a secret.
-        try:
-            self.stream.write(
-                f"a log line of {record.levelname} was lost: it could not be formatted\n"
-            )
-        except (OSError, ValueError):
-            return  # The stream is gone; there is nowhere left to say so.
+        with suppress(OSError, ValueError):
+            self.stream.write(f"{_lost(record.levelname)}\n")

@@ -15,11 +15,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 
 from vncproxy.observe.secret_encodings import spellings
-from vncproxy.observe.secret_patterns import HIDDEN, hide_lookalikes, is_secret_key
+from vncproxy.observe.secret_patterns import (
+    HIDDEN,
+    hide_lookalikes,
+    is_no_lookalike,
+    is_secret_key,
+    may_hold_lookalike,
+)
 
 SECRET_MIN_LENGTH = 4
 """Shorter secrets are not searched for: they would hide every other word of the log."""
@@ -32,6 +38,7 @@ WORD_MAX_LENGTH = 11
 
 _DEPTH_MAX = 6
 _PREFIX = SECRET_MIN_LENGTH
+"""`_has_no_literal` spells it out."""
 
 
 class Redactor:
@@ -83,10 +90,13 @@ class Redactor:
         forms = frozenset(f for f in spellings(secret) if len(f) >= SECRET_MIN_LENGTH)
         for form in forms:
             self._uses[form] += 1
-            known = self._by_prefix.get(form[:_PREFIX], ())
+            prefix = form[:_PREFIX]
+            known = self._by_prefix.get(prefix)
             # Longest first: a form that is the start of another must not leave the other's tail.
-            self._by_prefix[form[:_PREFIX]] = tuple(
-                sorted({*known, form}, key=lambda f: (-len(f), f))
+            self._by_prefix[prefix] = (
+                (form,)
+                if known is None
+                else tuple(sorted({*known, form}, key=lambda f: (-len(f), f)))
             )
         return forms
 
@@ -96,6 +106,17 @@ class Redactor:
             forms = pool.pop(secret, None)
             if forms is not None:
                 self._forget(forms)
+
+    def is_clean(self, texts: Sequence[str]) -> bool:
+        """Whether `clean` would leave each of these texts as it is, found out cheaply.
+
+        False may be wrong: then it takes `clean` to find out. Each text is looked at by itself, so
+        a secret that only comes about when they are written side by side isn't seen.
+        """
+        joined = "\0".join(texts)
+        return self._has_no_literal(joined) and (
+            not may_hold_lookalike(joined) or all(map(is_no_lookalike, texts))
+        )
 
     def clean(self, text: str) -> str:
         """The text with everything secret replaced by `[hidden]`."""
@@ -145,8 +166,13 @@ class Redactor:
             return [self._hide(item, depth - 1) for item in value]
         return self.clean(_repr(value))
 
+    def _has_no_literal(self, text: str) -> bool:
+        """Whether no form of a secret begins anywhere in the text. Mostly done in C."""
+        prefixes = map("".join, zip(text, text[1:], text[2:], text[3:], strict=False))
+        return self._by_prefix.keys().isdisjoint(prefixes)
+
     def _without_literals(self, text: str, least_length: int = 0) -> str:
-        if not self._by_prefix:
+        if not self._by_prefix or self._has_no_literal(text):
             return text
         parts: list[str] = []
         done = position = 0

@@ -9,12 +9,18 @@ from collections.abc import Iterator
 from urllib.parse import quote, quote_plus, unquote
 
 _ESCAPE = re.compile(r"%[0-9A-F]{2}")
+_SAME_EVERYWHERE = re.compile(r"[A-Za-z0-9_.~-]*")
+"""No URL, JSON or repr writes these characters in another way."""
+_UNESCAPED = re.compile(r"[ !#-&(-\[\]-~]*")
+"""No JSON or repr does: printable ASCII but quotes and the backslash."""
 
 
 def spellings(secret: str) -> frozenset[str]:
     """Every text in which the secret can be read back, once escaped, as JSON also twice."""
     plain = {secret, unquote(secret)}
     for text in tuple(plain):
+        if _SAME_EVERYWHERE.fullmatch(text):
+            continue
         encoded = {quote(text, safe=""), quote(text), quote_plus(text), quote(quote(text, safe=""))}
         plain |= encoded | {_ESCAPE.sub(lambda m: m[0].lower(), form) for form in encoded}
     found = set(plain)
@@ -25,6 +31,8 @@ def spellings(secret: str) -> frozenset[str]:
 
 
 def _escaped(text: str) -> Iterator[str]:
+    if _UNESCAPED.fullmatch(text):
+        return
     # With both quotes in it repr escapes one of them; without, it chooses the other: three forms.
     yield repr(text)[1:-1]
     yield repr(f"\"'{text}")[4:-1]

@@ -90,3 +90,37 @@ def test_it_stands_for_its_stream() -> None:
         writer = LineWriter(stream)
         assert (writer.encoding, writer.isatty()) == ("latin-1", False)
         assert writer.close()
+
+
+class Counted(io.StringIO):
+    """A stream that knows how often it was written to."""
+
+    def __init__(self) -> None:
+        """It wasn't."""
+        super().__init__()
+        self.writes = 0
+
+    def write(self, text: str) -> int:
+        """Once more."""
+        self.writes += 1
+        return super().write(text)
+
+
+def test_what_comes_together_goes_out_together() -> None:
+    """A burst of lines costs a few writes, not one for each."""
+    stream = Counted()
+    with LineWriter(stream) as writer:
+        for number in range(1000):
+            writer.write(f"{number}\n")
+    assert stream.getvalue().count("\n") == 1000
+    assert stream.writes < 500
+
+
+def test_a_line_that_cannot_be_written_keeps_no_other() -> None:
+    """One that has a character which the stream's encoding hasn't got."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    with LineWriter(stream) as writer:
+        for line in ("before\n", "网\n", "after\n"):
+            writer.write(line)
+    assert raw.getvalue() == b"before\nafter\n"

@@ -281,3 +281,65 @@ def test_a_planted_secret_shows_nowhere(style: Any, secret: str, other: object, 
     if style == "json":
         for line in text.splitlines():
             assert isinstance(json.loads(line), dict)
+
+
+PLAIN = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=12)
+    | st.sampled_from(["token", "s=1", "a\\b", "\x7f\u2028", "网", "\ud800", "it's"])
+    | st.lists(st.text(max_size=4) | st.integers(), max_size=3)
+)
+
+
+@given(st.dictionaries(st.sampled_from(["text", "reason", "token", "x_token", "s"]), PLAIN))
+@settings(max_examples=300)
+def test_the_cheap_way_writes_what_the_thorough_one_does(values: dict[str, Any]) -> None:
+    """An event that is found to be clean at once is the same line as one that was cleaned."""
+
+    def written(**other: object) -> dict[str, Any]:
+        out = io.StringIO()
+        configure(format="json", stream=out, extra_secrets=["hunter22"])
+        structlog.get_logger().info("thing.happened", **values, **other)
+        (line,) = lines(out)
+        del line["timestamp"]
+        return line
+
+    # A tuple isn't among what the cheap way takes.
+    assert written(other=()) == {**written(), "other": []}
+
+
+def test_a_name_that_tells_hides_its_value_in_plain_events_too() -> None:
+    """As an identifier, and where it only ends like one."""
+    out = io.StringIO()
+    configure(format="json", stream=out)
+    structlog.get_logger().info("x.y", token="PLANTED", xtoken="PLANTED", page_token="PLANTED")
+    assert "PLANTED" not in out.getvalue()
+
+
+def test_a_level_of_each_kind_is_written() -> None:
+    """By whichever method it was logged."""
+    out = io.StringIO()
+    configure(format="json", level="debug", stream=out)
+    log = structlog.get_logger()
+    for level in ("debug", "info", "warning", "error", "critical"):
+        getattr(log, level)("some.event")
+    log.log(20, "some.event")
+    assert [event["level"] for event in lines(out)] == [
+        *("debug", "info", "warning", "error", "critical", "info")
+    ]
+
+
+def test_an_event_that_cannot_be_rendered_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the loss is told, and whoever logged it goes on."""
+    out = io.StringIO()
+    redactor = configure(format="json", stream=out)
+
+    def fails(_texts: object) -> bool:
+        raise RuntimeError
+
+    monkeypatch.setattr(redactor, "is_clean", fails)
+    structlog.get_logger().warning("some.event", text="PLANTED")
+    assert out.getvalue() == "a log line of WARNING was lost: it could not be formatted\n"

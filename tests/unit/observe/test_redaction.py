@@ -180,3 +180,32 @@ def test_no_surroundings_bring_a_secret_back(
         assert secret not in json.dumps(redactor.hide(value), ensure_ascii=False).replace(
             HIDDEN, ""
         )
+
+
+@given(
+    SECRETS,
+    st.text(max_size=10),
+    st.lists(st.text(max_size=10), max_size=3),
+    st.sampled_from(["{}", "token={}", "'s': '{}'", "\u212a{}", "LTAI{}"]),
+)
+@settings(max_examples=300)
+def test_what_is_called_clean_is_left_as_it_is(
+    secret: str, before: str, others: list[str], form: str
+) -> None:
+    """The cheap look is never wrong about a text in which something is hidden."""
+    redactor = Redactor([secret])
+    for text in (f"{before}{secret}", form.format(before), before):
+        texts = [*others, text]
+        if redactor.is_clean(texts):
+            assert [redactor.clean(one) for one in texts] == texts
+    assert not redactor.is_clean([*others, f"{before}{secret}{before}"])
+
+
+def test_the_cheap_look_lets_ordinary_texts_pass() -> None:
+    """Or it would gain nothing; words of proofs such as "token" and "cookie" are among them."""
+    redactor = Redactor(["a-long-token-of-20-ch"])
+    ordinary = ["audit.recorded", "i-bp1abc", "token", "cookie", "127.0.0.1", "it left, it's over"]
+    assert redactor.is_clean(ordinary)
+    assert redactor.is_clean([])
+    assert not redactor.is_clean([*ordinary, "a-long-token-of-20-ch"])
+    assert not redactor.is_clean([*ordinary, "token=x"])

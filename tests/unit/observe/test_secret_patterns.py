@@ -6,8 +6,17 @@ import time
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from vncproxy.observe.secret_patterns import HIDDEN, hide_lookalikes, is_secret_key
+from vncproxy.observe import secret_patterns
+from vncproxy.observe.secret_patterns import (
+    HIDDEN,
+    hide_lookalikes,
+    is_no_lookalike,
+    is_secret_key,
+    may_hold_lookalike,
+)
 
 URL = "wss://hz01-vncproxy.aliyun.com/websockify/?s=PLANTED%2FIA%2BYc73"
 
@@ -47,6 +56,9 @@ URL = "wss://hz01-vncproxy.aliyun.com/websockify/?s=PLANTED%2FIA%2BYc73"
 )
 def test_credentials_are_hidden(text: str) -> None:
     """No part of a planted credential stays, and cleaning twice changes nothing."""
+    assert may_hold_lookalike(text)
+    assert may_hold_lookalike(text.upper())
+    assert not is_no_lookalike(text)
     clean = hide_lookalikes(text)
     assert "PLANTED" not in clean
     assert HIDDEN in clean
@@ -132,3 +144,37 @@ def test_a_value_that_reads_like_a_name_hides_nothing() -> None:
         hide_lookalikes("[('token', 'abc'), ('x', 'y')]") == "[('token', '[hidden]'), ('x', 'y')]"
     )
     assert hide_lookalikes('{"token":"abc","x":"y"}') == '{"token":"[hidden]","x":"y"}'
+
+
+PIECES = st.sampled_from(
+    (
+        *("wss", "ws", ":", "/", "//", "?", "%3a", "%2F", "%253f", "=", "%3D", "%", "25", "&", "@"),
+        *("token", "access", "key", "_", "-", "secret", "api", "password", "vnc", "url", "ticket"),
+        *("Authorization", "cookie", "x-acs-", "security-token", "x-vncproxy-secret", "bearer "),
+        *("LTAI", "STS.", "CAIS", "abcd1234", "/enter", "#", "%23", "s", "S", "x", "http", "'"),
+        *('"', "\\", " ", ",", "\n", "\0", "b'", "\u017f", "\u212a", "ſecret", "toKen"),
+    )
+)
+
+
+@given(st.lists(PIECES, max_size=9).map("".join) | st.text(max_size=12))
+@settings(max_examples=3000)
+def test_the_cheap_look_misses_nothing(text: str) -> None:
+    """What the search would hide is always taken for what may hold something."""
+    if hide_lookalikes(text) != text:
+        assert may_hold_lookalike(text)
+        assert not is_no_lookalike(text)
+        assert not is_no_lookalike(text)
+    elif not may_hold_lookalike(text):
+        assert hide_lookalikes(f"\0{text}\0") == f"\0{text}\0"
+
+
+def test_what_is_remembered_is_bounded_and_harmless() -> None:
+    """Texts without a credential only, and never more than a thousand of them."""
+    assert not is_no_lookalike("token=PLANTED")
+    assert "token=PLANTED" not in secret_patterns._harmless
+    for number in range(3 * secret_patterns._HARMLESS_MAX):
+        assert is_no_lookalike(f"x={number}")
+        assert len(secret_patterns._harmless) <= secret_patterns._HARMLESS_MAX
+    assert is_no_lookalike("y" * 1000)
+    assert "y" * 1000 not in secret_patterns._harmless
