@@ -40,7 +40,7 @@ from vncproxy.observe.lag import watch_lag
 from vncproxy.observe.line_writer import LineWriter
 from vncproxy.observe.logging import LogStream, capture_uncaught, configure
 from vncproxy.observe.metrics import Metrics
-from vncproxy.observe.redaction import Redactor
+from vncproxy.observe.redaction import WORD_MAX_LENGTH, Redactor
 from vncproxy.observe.sd_notify import Notifier, watchdog_interval_s
 from vncproxy.recording.recordings import Recordings
 from vncproxy.service.activation import entrances
@@ -266,7 +266,10 @@ class Daemon:
     async def _dial(self, url: VncUrl, timeout_s: float) -> Transport:
         """`dial`, with the VncUrl's secret hidden before anybody could repeat it."""
         for parameter in urlsplit(url.reveal()).query.split("&"):
-            self.redactor.register(parameter.partition("=")[2], short_lived=True)
+            name, _, value = parameter.partition("=")
+            # What else is short, such as a number, would only hide words of the log.
+            if name == "s" or len(value) > WORD_MAX_LENGTH:
+                self.redactor.register(value, short_lived=True)
         return await dial(url, timeout_s, settings=self._cloud.now.dial_settings)
 
     def _inventory(self, given: LoadedConfig) -> InstanceList:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from vncproxy.audit.record import parse
 from vncproxy.audit.verification import Verdict, verify
 from vncproxy.config.model import Audit, Limits
 from vncproxy.errors import AuditError
+from vncproxy.websocket.browser_transport import ViewerSocket
 
 FULL = (
     "The audit can't be written: its disk is full. Until it can, nothing is opened and control "
@@ -365,15 +367,83 @@ async def test_a_disk_full_at_the_join_turns_the_viewer_away(
 ) -> None:
     """The opening was recorded, its control can't be: the WebSocket is closed, and that counts."""
     async with running(tmp_path) as setup:
+        first = await page(setup)
+        await until(lambda: first.controls, "it is on")
+        disk = Disk(monkeypatch, file_of(tmp_path), room=500)
+        taker = await setup.connect("?take=1")
+        assert await taker.ended() == 1011
+        assert first.controls
+        disk.room = 10**6
+        await until(lambda: "close" in kinds(tmp_path), "the end")
+    assert verdict(tmp_path).intact
+
+
+async def test_a_disk_full_at_the_opening_turns_the_viewer_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes to a console that nobody controls is on record, with control, or doesn't come."""
+    async with running(tmp_path) as setup:
         await until(lambda: kinds(tmp_path) == ["start"], "the start")
         disk = Disk(monkeypatch, file_of(tmp_path), room=500)
-        viewer = await setup.connect()
-        assert await viewer.ended() == 1011
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await setup.connect()
+        assert refused.value.status == 503
         assert not setup.cloud.dials
         assert await setup.state() == {}
         disk.room = 10**6
         await until(lambda: "close" in kinds(tmp_path), "the end")
+        assert kinds(tmp_path, "control-granted", "control-lost") in (
+            ["control-lost"],
+            ["control-granted", "control-lost"],
+        )
     assert verdict(tmp_path).intact
+
+
+async def test_an_opening_is_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The viewer and the control that it has come to the disk together, before it is let in."""
+    syncs: list[int] = []
+    sync = os.fsync
+
+    def counted(descriptor: int) -> None:
+        syncs.append(descriptor)
+        sync(descriptor)
+
+    async with running(tmp_path) as setup:
+        await until(lambda: kinds(tmp_path) == ["start"], "the start")
+        descriptor = setup.daemon._audit._writer._file._descriptor
+        monkeypatch.setattr(os, "fsync", counted)
+        viewer = await setup.viewer()
+        assert kinds(tmp_path) == ["start", "open", "control-granted"]
+        assert syncs.count(descriptor) == 1
+        await viewer.close()
+
+
+async def test_control_that_was_foreseen_and_does_not_come_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two that come to a free console at once, one has control; who isn't let in has none."""
+    async with running(tmp_path) as setup:
+
+        async def fails(*_: object, **__: object) -> None:
+            raise ConnectionResetError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ViewerSocket, "prepare", fails)
+            with suppress(aiohttp.ClientError):
+                await setup.connect()
+            await until(lambda: "close" in kinds(tmp_path), "its end")
+        assert kinds(tmp_path)[1:] == ["open", "control-granted", "control-lost", "close"]
+        lost = records(tmp_path, "control-lost")[0]
+        assert lost["user"] == records(tmp_path, "open")[0]["user"]
+        first, second = await asyncio.gather(page(setup), page(setup))
+        await until(lambda: first.controls or second.controls, "one of them controls")
+        controls = [tell.id for tell in (first, second) if tell.controls]
+        assert len(controls) == 1
+        held: set[str] = set()
+        for record in records(tmp_path, "control-granted", "control-lost"):
+            change = held.add if record["event"] == "control-granted" else held.discard
+            change(str(record["viewer"]))
+        assert held == set(controls)
 
 
 async def test_a_daemon_killed_hard(tmp_path: Path) -> None:

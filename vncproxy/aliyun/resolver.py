@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from ipaddress import ip_address
 from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -54,6 +55,9 @@ class Resolver(AbstractResolver):
 
         Who asks for the same meanwhile waits for the same thread; it goes on when nobody waits.
         """
+        if _is_address(host):
+            # Nobody is asked, so nobody has to wait.
+            return _look_up(host, port, family)
         key = (host, port, family)
         found = self._asked.get(key)
         if found is None:
@@ -61,7 +65,7 @@ class Resolver(AbstractResolver):
                 raise socket.gaierror(socket.EAI_AGAIN, "too many names are being looked up")
             found = self._asked[key] = asyncio.get_running_loop().create_future()
             thread = threading.Thread(
-                target=self._look_up, args=(key, found), name=f"name {host}", daemon=True
+                target=self._ask, args=(key, found), name=f"name {host}", daemon=True
             )
             try:
                 thread.start()
@@ -70,17 +74,13 @@ class Resolver(AbstractResolver):
                 raise OSError("no thread can be started") from fault
         return await asyncio.shield(found)
 
-    def _look_up(self, key: tuple[str, int, int], found: asyncio.Future[_Addresses]) -> None:
+    def _ask(self, key: tuple[str, int, int], found: asyncio.Future[_Addresses]) -> None:
         """In a thread."""
         host, port, family = key
         fault: Exception | None = None
         addresses: _Addresses = []
         try:
-            addresses = list(
-                socket.getaddrinfo(
-                    host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
-                )
-            )
+            addresses = _look_up(host, port, family)
         except Exception as error:
             fault = error
         call_in_loop(found.get_loop(), self._answered, key, found, addresses, fault)
@@ -102,6 +102,23 @@ class Resolver(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is waited for."""
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    # An interface's name is asked for at the kernel's.
+    return "%" not in host
+
+
+def _look_up(host: str, port: int, family: int) -> _Addresses:
+    return list(
+        socket.getaddrinfo(
+            host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+        )
+    )
 
 
 def _host(address: tuple[Any, ...]) -> str:

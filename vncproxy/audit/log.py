@@ -329,7 +329,7 @@ class AuditLog:
         try:
             for _ in range(min(RECORDS_PER_TURN, len(self._untold))):
                 seq, entry = self._untold.popleft()
-                _log.info("audit.recorded", seq=seq, what=entry.event, **_shown(entry))
+                _log.info("audit.recorded", seq=seq, what=entry.event.value, **_shown(entry))
                 self._recorded(entry)
         finally:
             if self._untold:

@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
+from operator import attrgetter
 
 NO_HASH = "0" * 64
 """`prev` of the first record of all."""
@@ -111,14 +112,20 @@ class Entry:
     def given(self) -> dict[str, object]:
         """The fields that say something, texts cut to `TEXT_MAX_LENGTH`."""
         found: dict[str, object] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, tuple):
-                found[field.name] = [one[:TEXT_MAX_LENGTH] for one in value[:LIST_MAX]]
-            elif value is not None:
-                text = isinstance(value, str)
-                found[field.name] = str(value)[:TEXT_MAX_LENGTH] if text else value
+        for name, value in zip(_FIELDS, _values_of(self), strict=True):
+            if value is None:
+                continue
+            if isinstance(value, str):
+                found[name] = str(value)[:TEXT_MAX_LENGTH]
+            elif isinstance(value, tuple):
+                found[name] = [one[:TEXT_MAX_LENGTH] for one in value[:LIST_MAX]]
+            else:
+                found[name] = value
         return found
+
+
+_FIELDS = tuple(field.name for field in fields(Entry))
+_values_of = attrgetter(*_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)

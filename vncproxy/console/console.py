@@ -14,7 +14,9 @@ from typing import TypeAlias
 
 import structlog
 
-from vncproxy.console.control import Control, ControlAudit, ControlRequests
+from vncproxy.audit.record import Event as AuditEvent
+from vncproxy.console.audit_entries import got_control, never_began, opened
+from vncproxy.console.control import Control, ControlAudit, ControlChange, ControlRequests
 from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.faults import logged_faults
 from vncproxy.console.input_translation import is_press
@@ -128,6 +130,8 @@ class Console:
         self._closed = closed
         self._holders: dict[object, str] = {}
         self._entering: dict[str, ViewerIdentity] = {}
+        self._to_control: dict[str, ViewerIdentity] = {}
+        """Who is on record as having control, and hasn't joined yet: one at most."""
         self._withdrawn: dict[str, str] = {}
         self._gauge = ExitStack()
         self._linger: asyncio.TimerHandle | None = None
@@ -175,6 +179,7 @@ class Console:
         if viewer_id not in {*self._holders.values(), *self.router.viewers}:
             # Its page may hold a place for it, too.
             self.recordings.discard(viewer_id)
+            self._give_up_control(viewer_id)
         self.end_if_deserted()
 
     def end_if_deserted(self) -> None:
@@ -198,6 +203,34 @@ class Console:
         taken = {*self._holders.values(), *self.router.viewers}
         return has_room(taken, self._limits.max_viewers, viewer_id, watches=watches)
 
+    async def announce(self, who: ViewerIdentity) -> None:
+        """Record that a viewer comes, and by the same write that it will have control.
+
+        That is foreseen where nobody has it; should it be otherwise by the time the viewer enters,
+        that is recorded then.
+
+        Raises:
+            AuditError: It may not come.
+        """
+        granted = []
+        if who.may_control and self.control.controller is None and not self._to_control:
+            self._to_control[who.id] = who
+            granted.append(
+                got_control(AuditEvent.CONTROL_GRANTED, self.instance, who.id, who, None)
+            )
+        await self.audit.record(opened(self.instance, who), *granted)
+
+    def never_began(self, who: ViewerIdentity, end: CloseReason) -> None:
+        """Record that a viewer which was announced doesn't come."""
+        self._give_up_control(who.id)
+        self.audit.record_later(never_began(self.instance, who, end))
+
+    def _give_up_control(self, viewer_id: str) -> None:
+        """Record that what was foreseen didn't come about."""
+        if viewer_id in self._to_control:
+            self._control_audit.failed(ControlChange(None, viewer_id))
+            del self._to_control[viewer_id]
+
     async def enter(self, viewer: Viewer) -> bool:
         """A viewer comes, and joins once it is recorded if control moves with that.
 
@@ -214,11 +247,13 @@ class Console:
         try:
             # Done already, unless the console that it was announced to is over.
             await self.recordings.begin(who)
+            foreseen = ControlChange(None, who.id) if self._to_control.pop(who.id, None) else None
             joined = await self.control_requests.admit(
                 who.id,
                 may_control=who.may_control,
                 take=who.take,
                 join=lambda: self.join(viewer),
+                recorded=foreseen,
             )
         finally:
             del self._entering[who.id]
@@ -424,4 +459,6 @@ class Console:
     def identity_of(self, viewer_id: str) -> ViewerIdentity | None:
         """Who is behind a viewer that is on, or about to join; None: it has left."""
         viewer = self.router.viewers.get(viewer_id)
-        return viewer.identity if viewer is not None else self._entering.get(viewer_id)
+        if viewer is not None:
+            return viewer.identity
+        return self._entering.get(viewer_id) or self._to_control.get(viewer_id)

@@ -206,7 +206,13 @@ class ControlRequests:
         self._turn = asyncio.Lock()
 
     async def admit(
-        self, viewer_id: str, *, may_control: bool, take: bool, join: Callable[[], bool]
+        self,
+        viewer_id: str,
+        *,
+        may_control: bool,
+        take: bool,
+        join: Callable[[], bool],
+        recorded: ControlChange | None = None,
     ) -> bool:
         """Let a viewer join, once what it means for control is recorded.
 
@@ -215,6 +221,7 @@ class ControlRequests:
             may_control: Else it only watches.
             take: It takes control from the one who has it.
             join: Makes it join, with control if that is free or `take`; gives whether it has.
+            recorded: The change that was foreseen, and is on record already.
 
         Returns:
             Whether it has joined.
@@ -230,7 +237,7 @@ class ControlRequests:
             return ControlChange(before, viewer_id, taken=before is not None)
 
         async with self._turn:
-            change = await self._recorded(plan)
+            change = await self._recorded(plan, recorded)
             joined = join()
             if change is not None and not joined:
                 self._audit.failed(change)
@@ -356,9 +363,10 @@ class ControlRequests:
                 self._controller_changed(change.before)
             return True
 
-    async def _recorded(self, plan: Callable[[], ControlChange | None]) -> ControlChange | None:
+    async def _recorded(
+        self, plan: Callable[[], ControlChange | None], recorded: ControlChange | None = None
+    ) -> ControlChange | None:
         """The change that is recorded and still to be made, if there is any. Raises: AuditError."""
-        recorded: ControlChange | None = None
         while (change := plan()) != recorded:
             if recorded is not None:
                 self._audit.failed(recorded)

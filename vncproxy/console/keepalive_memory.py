@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -37,6 +38,8 @@ MAX_INSTANCES = 4096
 MAX_EARLIER = 16
 MAX_FILE_BYTES = 8 * 1024 * 1024
 """Above what `MAX_INSTANCES` entries can take: a larger file isn't ours."""
+FRESH_S = 1.0
+"""What was read so short a time ago isn't read again: lessons of another process count after it."""
 LOCK_TIMEOUT_S = 5.0
 LOCK_RETRY_INTERVAL_S = 0.02
 _VERSION = 1
@@ -116,6 +119,7 @@ class LearnedStore:
         wall_clock: Callable[[], float],
         max_age_s: float = MAX_AGE_S,
         max_instances: int = MAX_INSTANCES,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Nothing is read yet.
 
@@ -125,7 +129,10 @@ class LearnedStore:
             max_age_s: Counted from `Learned.learned_at` in both directions, since the wall clock
                 may have been set back.
             max_instances: Beyond it the oldest are dropped.
+            clock: Monotonic, in seconds.
         """
+        self._clock = clock
+        self._fresh_until = -math.inf
         self._path = path
         self._wall_clock = wall_clock
         self._max_age_s = max_age_s
@@ -140,6 +147,8 @@ class LearnedStore:
 
     async def get(self, instance_id: str) -> Learned | None:
         """What is known of the instance and hasn't expired; raises nothing."""
+        if self._clock() < self._fresh_until:
+            return self._unsaved.get(instance_id, self._read_last.get(instance_id))
         return (await asyncio.to_thread(self._known)).get(instance_id)
 
     async def put(self, instance_id: str, learned: Learned) -> None:
@@ -182,6 +191,7 @@ class LearnedStore:
         """What the file holds, as far as is known, and what it hasn't got yet."""
         try:
             self._read_last = self._read()
+            self._fresh_until = self._clock() + FRESH_S
         except OSError as error:
             reason = out_of_descriptors(error) or error.strerror
             _log.warning("learned.not_read", reason=reason)

@@ -47,7 +47,7 @@ from vncproxy.errors import (
 from vncproxy.observe.metrics import LinkOutcome
 from vncproxy.rfb.handshake_events import PasswordNeeded, Ready, UnknownSecurity
 from vncproxy.rfb.held_input import HeldInput
-from vncproxy.rfb.keepalive import LinkEnd
+from vncproxy.rfb.keepalive import KeepaliveClass, LinkEnd
 from vncproxy.rfb.liveness import Liveness
 from vncproxy.rfb.server_events import ServerEvent
 from vncproxy.tasks import Tasks
@@ -147,6 +147,7 @@ class LinkSupervisor:
         self._closing: asyncio.Task[None] | None = None
         self._learning: asyncio.Task[None] | None = None
         self._counted_as = ""
+        self._kind_told = KeepaliveClass.ANY.value
         self._gauge = ExitStack()
         self._backoff = Backoff(dependencies.first_pause_s, 2.0, LONGEST_PAUSE_S)
         self._link_opener = LinkOpener(instance, dependencies)
@@ -290,7 +291,12 @@ class LinkSupervisor:
         self._gauge.close()
         if kind:
             self._gauge.enter_context(self._metrics.keepalive_class(kind))
-            _log.info("keepalive.kind", instance=self._instance.id, kind=kind, why=keepalive.why)
+            # Of the usual one the link's own line tells.
+            if kind != self._kind_told:
+                self._kind_told = kind
+                _log.info(
+                    "keepalive.kind", instance=self._instance.id, kind=kind, why=keepalive.why
+                )
         elif counted_as:
             self._gauge.enter_context(self._metrics.opaque())
 
@@ -412,7 +418,11 @@ class LinkSupervisor:
             self.links_opened += 1
             link.name = self._link_name(self.links_opened)
             _log.info(
-                "link.opened", instance=self._instance.id, link=link.name, attempt=self.attempt
+                "link.opened",
+                instance=self._instance.id,
+                link=link.name,
+                attempt=self.attempt,
+                keepalive=None if link.opaque else self.learning.keepalive.kind.value,
             )
             if self._link_opener.exposed:
                 _log.warning(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Collection
 from itertools import count
 
 from vncproxy.throttle.budget import MAX_AHEAD_S, Budget, Claim, Usage, counting_for
 from vncproxy.throttle.ledger import Booking, TooLong
 
+SWEEP_INTERVAL_S = 1.0
+"""What can't matter any more is dropped this often, not with each booking: there may be thousands
+of claims."""
 USAGES_PER_TURN = 64
 """Budgets that are looked at in one turn of the event loop."""
 
@@ -25,6 +29,7 @@ class MemoryLedger:
         self._clock = clock
         self._ids = count(1)
         self._claims: dict[str, dict[str, Claim]] = {}
+        self._swept_at = -math.inf
 
     def renew(self, budget: Budget) -> None:
         """See `Ledger.renew`."""
@@ -85,6 +90,9 @@ class MemoryLedger:
 
     def _forget(self, now: float) -> None:
         """Drop what can't matter any more, so that memory follows the rate of dials."""
+        if now < self._swept_at + SWEEP_INTERVAL_S:
+            return
+        self._swept_at = now
         for key, claims in list(self._claims.items()):
             for booking_id, claim in list(claims.items()):
                 if self._budget.is_forgettable(claim, now):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from vncproxy.console.audit_entries import closed, never_began, opened
+from vncproxy.console.audit_entries import closed
 from vncproxy.console.console import Console, withdrawn
 from vncproxy.console.lifecycle import State
 from vncproxy.console.link_supervisor import LinkSupervisor
@@ -35,13 +35,13 @@ async def announce(console: Console, who: ViewerIdentity) -> None:
     and can't be.
     """
     try:
-        await console.audit.record(opened(console.instance, who))
+        await console.announce(who)
         await console.recordings.check(who, opaque=console.state is State.OPAQUE)
         # Before the upgrade: afterwards it couldn't be refused with its status.
         await console.recordings.begin(who)
     except (AuditError, RecordingError) as error:
         # It may have reached the file all the same: every opening has its end.
-        console.audit.record_later(never_began(console.instance, who, error.close_reason()))
+        console.never_began(who, error.close_reason())
         raise
 
 
@@ -75,6 +75,8 @@ async def _serve(hold: Hold, viewer: Viewer, parts: Services) -> None:
         await viewer.closed()
     finally:
         await viewer.abandon()
+        # Control that it was to have is given up before its end is recorded.
+        hold.release()
         end = viewer.end
         assert end is not None, "abandon leaves an end"
         links = supervisor.links_since(first_link) if supervisor is not None else ()

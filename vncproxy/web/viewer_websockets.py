@@ -16,7 +16,6 @@ from vncproxy.access.directory import DirectoryAway
 from vncproxy.access.identity import Identity
 from vncproxy.access.rules import Decision, Role
 from vncproxy.config.secrets import VNC_PASSWORD, is_vnc_password
-from vncproxy.console.audit_entries import never_began
 from vncproxy.console.console import Console, withdrawn
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.lifecycle import State
@@ -138,7 +137,7 @@ async def _serve_rfb(request: web.Request, hold: Hold, who: ViewerIdentity) -> N
         transport = _upgrade(request)
     finally:
         if transport is None:
-            parts.audit.record_later(never_began(hold.instance, who, _LEFT))
+            hold.console.never_began(who, _LEFT)
     if transport is not None:
         await serve(hold, Viewer(who, transport, ViewerLimits.of(parts.limits)), parts)
 

@@ -251,3 +251,19 @@ async def test_without_file_descriptors_nothing_is_forgotten(
     again = LearnedStore(path, at(NOW))
     known = {one: await again.get(one) for one in ("i-1", "i-2", "i-3", "i-4")}
     assert known == {"i-1": lesson(), "i-2": None, "i-3": lesson(), "i-4": lesson()}
+
+
+async def test_what_was_read_just_now_is_not_read_again(path: Path) -> None:
+    """A burst of openings costs one look at the file; another process's lesson counts soon."""
+    now = 100.0
+    store = LearnedStore(path, at(NOW), clock=lambda: now)
+    assert await store.get("i-1") is None
+    await LearnedStore(path, at(NOW)).put("i-1", lesson())
+    now += module.FRESH_S / 2
+    assert await store.get("i-1") is None
+    await store.put("i-2", lesson())
+    assert await store.get("i-2") == lesson()
+    await store.forget("i-2")
+    assert await store.get("i-2") is None
+    now += module.FRESH_S
+    assert await store.get("i-1") == lesson()
