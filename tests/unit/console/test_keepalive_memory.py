@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import itertools
 import json
 import os
 from collections.abc import Callable
@@ -232,7 +233,8 @@ async def test_without_file_descriptors_nothing_is_forgotten(
     """What the file held is known still, and what is learned meanwhile is saved afterwards."""
     await LearnedStore(path, at(NOW)).put("i-1", lesson())
     await LearnedStore(path, at(NOW)).put("i-2", lesson())
-    store = LearnedStore(path, at(NOW))
+    seconds = itertools.count(step=10)
+    store = LearnedStore(path, at(NOW), clock=lambda: next(seconds))
     await store.load()
 
     def fails(*what: object, **how: object) -> int:
