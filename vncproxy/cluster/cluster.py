@@ -7,39 +7,42 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vncproxy.cluster.ownership import LocalOwnership, Ownership
-from vncproxy.cluster.valkey_ownership import SharedOwnership
 from vncproxy.config.addresses import is_shared, parse_store_url
 from vncproxy.config.model import Throttle
 from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.daemon_count import FILE_NAME as DAEMON_COUNT_FILE
-from vncproxy.throttle.daemon_count import DaemonCount
-from vncproxy.throttle.fallback import FallbackLedger
 from vncproxy.throttle.ledger import Ledger
 from vncproxy.throttle.memory import MemoryLedger
 from vncproxy.throttle.sqlite import FILE_NAME as LEDGER_FILE
 from vncproxy.throttle.sqlite import SqliteLedger
-from vncproxy.throttle.valkey import ValkeyLedger
-from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
+
+if TYPE_CHECKING:
+    from vncproxy.throttle.fallback import FallbackLedger
+    from vncproxy.throttle.valkey_store import StoreAddress
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The parts that [throttle] names. Closing the ledger closes what they share."""
+    """The parts that [throttle] names. Closing the ledger closes what they share.
+
+    Args: shared - the ledger again, where other daemons have a part in it.
+    """
 
     ledger: Ledger
     ownership: Ownership
+    shared: FallbackLedger | None = None
 
     @property
     def degraded(self) -> str | None:
         """What doesn't work as it should, though consoles can be opened; None: all is well."""
-        return self.ledger.degraded if isinstance(self.ledger, FallbackLedger) else None
+        return self.shared.degraded if self.shared is not None else None
 
     async def watch(self) -> None:
         """Keep in touch with the other daemons, until cancelled; returns where there are none."""
-        if isinstance(self.ledger, FallbackLedger):
-            await self.ledger.watch()
+        if self.shared is not None:
+            await self.shared.watch()
 
 
 def cluster_of(
@@ -59,18 +62,31 @@ def cluster_of(
         return Cluster(MemoryLedger(budget, time.monotonic), LocalOwnership())
     if not is_shared(throttle.store):
         return Cluster(SqliteLedger(state / LEDGER_FILE, budget), LocalOwnership())
+    return _shared(throttle, budget, state, daemon_id, said)
+
+
+def _shared(
+    throttle: Throttle, budget: Budget, state: Path, daemon_id: str, said: Callable[[bool], None]
+) -> Cluster:
+    # Needed for such a store only.
+    from vncproxy.cluster.valkey_ownership import SharedOwnership  # noqa: PLC0415
+    from vncproxy.throttle.daemon_count import FILE_NAME, DaemonCount  # noqa: PLC0415
+    from vncproxy.throttle.fallback import FallbackLedger  # noqa: PLC0415
+    from vncproxy.throttle.valkey import ValkeyLedger  # noqa: PLC0415
+    from vncproxy.throttle.valkey_store import ValkeyStore  # noqa: PLC0415
+
     store = ValkeyStore(_address(throttle))
     ledger = FallbackLedger(
         ValkeyLedger(store, budget),
         SqliteLedger(state / LEDGER_FILE, budget),
         budget,
-        DaemonCount(state / DAEMON_COUNT_FILE),
+        DaemonCount(state / FILE_NAME),
         daemon_id=daemon_id or None,
         said=said,
     )
     name = throttle.name or socket.gethostname()
     ownership = SharedOwnership(store, daemon_id, name, throttle.url, pass_on=throttle.pass_on)
-    return Cluster(ledger, ownership)
+    return Cluster(ledger, ownership, ledger)
 
 
 def store_password(throttle: Throttle) -> str | None:
@@ -79,6 +95,8 @@ def store_password(throttle: Throttle) -> str | None:
 
 
 def _address(throttle: Throttle) -> StoreAddress:
+    from vncproxy.throttle.valkey_store import StoreAddress  # noqa: PLC0415
+
     url = parse_store_url(throttle.store)
     return StoreAddress(
         host=url.host,

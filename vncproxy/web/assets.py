@@ -12,6 +12,7 @@ import hashlib
 import mimetypes
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 PREFIX = "/static/"
@@ -30,25 +31,30 @@ _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _COMPRESSIBLE = ("text/", "image/svg+xml", "application/json")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class Asset:
     """One file.
 
     Args:
         tag: The same for the same content.
-        gzipped: None where it's no gain.
     """
 
     body: bytes
-    gzipped: bytes | None
     content_type: str
     tag: str
 
     @classmethod
     def of(cls, name: str, body: bytes) -> Asset:
         """A file of this name and content."""
-        content_type = _content_type(name)
-        return cls(body, _gzipped(body, content_type), content_type, _digest(body))
+        return cls(body, _content_type(name), _digest(body))
+
+    @cached_property
+    def gzipped(self) -> bytes | None:
+        """It compressed, by whoever asks first: all of them take a tenth of a second.
+
+        None where it's no gain.
+        """
+        return _gzipped(self.body, self.content_type)
 
 
 class Assets:
