@@ -290,12 +290,10 @@ async def log_out(request: web.Request) -> web.Response:
         identity = door(request).session(request)
         if identity is not None:
             audit_entries.logged_out(request, identity)
-        try:
-            await parts.sessions.end(text)
-        finally:
-            if identity is not None:
-                # Whoever gets up from a shared desk leaves no console behind.
-                parts.registry.recheck(partial(_logged_out, identity.login))
+            # Whoever gets up from a shared desk leaves no console behind. In the same turn as the
+            # log-in's end, and before it: a page is told why, not only that it may watch no more.
+            parts.registry.recheck(partial(_logged_out, identity.login))
+        await parts.sessions.end(text)
     answer = web.Response(status=204)
     answer.del_cookie(
         door(request).cookie_name,
