@@ -6,7 +6,7 @@ import asyncio
 
 from structlog.testing import capture_logs
 
-from vncproxy.tasks import Tasks, all_ended, in_turns, run_periodically
+from vncproxy.tasks import Flag, Tasks, all_ended, in_turns, run_periodically
 
 
 async def test_closing_ends_what_runs() -> None:
@@ -139,3 +139,25 @@ async def test_so_many_in_a_turn() -> None:
         lengths.append(len(seen))
     assert seen == list(range(10))
     assert lengths[:3] == [4, 8, 10]
+
+
+async def test_a_flag_lets_all_go_on_who_wait() -> None:
+    """Those who wait when it is set, also if it is cleared at once; later ones wait anew."""
+    flag = Flag()
+    first, second, leaves = [asyncio.create_task(flag.wait()) for _ in range(3)]
+    await asyncio.sleep(0)
+    leaves.cancel()
+    await asyncio.wait([leaves])
+    assert not flag.is_set()
+    flag.set()
+    flag.set()
+    assert flag.is_set()
+    flag.clear()
+    await asyncio.gather(first, second)
+    third = asyncio.create_task(flag.wait())
+    await asyncio.sleep(0)
+    assert not third.done()
+    flag.set()
+    await third
+    await flag.wait()
+    assert flag._waiting is None

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from typing import TypeAlias
 
 import structlog
@@ -31,7 +31,7 @@ from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamLost, VncproxyError
 from vncproxy.rfb.client_events import ClientEvent
-from vncproxy.tasks import Tasks
+from vncproxy.tasks import Flag, Tasks
 
 _log = structlog.get_logger("vncproxy.console")
 LINK_CLOSE_TIMEOUT_S = 6.0
@@ -133,10 +133,10 @@ class Console:
         self._to_control: dict[str, ViewerIdentity] = {}
         """Who is on record as having control, and hasn't joined yet: one at most."""
         self._withdrawn: dict[str, str] = {}
-        self._gauge = ExitStack()
+        self._counted: AbstractContextManager[object] | None = None
         self._linger: asyncio.TimerHandle | None = None
         self._running: asyncio.Task[None] | None = None
-        self._over = asyncio.Event()
+        self._over = Flag()
 
     # Who is on
 
@@ -289,7 +289,8 @@ class Console:
         self.recordings.joined(viewer.id)
         self.supervisor.relay_to(viewer)
         if self._running is None:
-            self._gauge.enter_context(self._metrics.console())
+            self._counted = self._metrics.console()
+            self._counted.__enter__()
             self._running = self._tasks.start(self._run(), f"console-{self.instance.id}")
         self.pages.changed()
         return True
@@ -352,7 +353,8 @@ class Console:
         with self._cleanup("the screen"):
             self.router.link_down()
         with self._cleanup("the metrics"):
-            self._gauge.close()
+            if self._counted is not None:
+                self._counted.__exit__(None, None, None)
         with self._cleanup("the pages"):
             self.pages.changed()
         with self._cleanup("its place"):

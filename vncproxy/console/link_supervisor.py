@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, suppress
 
 import structlog
 
@@ -50,7 +50,7 @@ from vncproxy.rfb.held_input import HeldInput
 from vncproxy.rfb.keepalive import KeepaliveClass, LinkEnd
 from vncproxy.rfb.liveness import Liveness
 from vncproxy.rfb.server_events import ServerEvent
-from vncproxy.tasks import Tasks
+from vncproxy.tasks import Flag, Tasks
 from vncproxy.throttle.backoff import Backoff
 from vncproxy.websocket.frames import Slice
 from vncproxy.websocket.transport import Transport, TransportEnd
@@ -136,10 +136,10 @@ class LinkSupervisor:
         self._is_wanted = is_wanted
         self._patience_s = patience_s
         self._password = instance.password
-        self._password_given = asyncio.Event()
+        self._password_given = Flag()
         self._show_password: Callable[[], None] = lambda: None
-        self._hurry = asyncio.Event()
-        self._link_over = asyncio.Event()
+        self._hurry = Flag()
+        self._link_over = Flag()
         self._link_fault: VncproxyError | None = None
         self._silent = False
         self._offender: Viewer | None = None
@@ -148,7 +148,7 @@ class LinkSupervisor:
         self._learning: asyncio.Task[None] | None = None
         self._counted_as = ""
         self._kind_told = KeepaliveClass.ANY.value
-        self._gauge = ExitStack()
+        self._counted: AbstractContextManager[object] | None = None
         self._backoff = Backoff(dependencies.first_pause_s, 2.0, LONGEST_PAUSE_S)
         self._link_opener = LinkOpener(instance, dependencies)
 
@@ -288,17 +288,17 @@ class LinkSupervisor:
         if counted_as == self._counted_as:
             return
         self._counted_as = counted_as
-        self._gauge.close()
-        if kind:
-            self._gauge.enter_context(self._metrics.keepalive_class(kind))
-            # Of the usual one the link's own line tells.
-            if kind != self._kind_told:
-                self._kind_told = kind
-                _log.info(
-                    "keepalive.kind", instance=self._instance.id, kind=kind, why=keepalive.why
-                )
-        elif counted_as:
-            self._gauge.enter_context(self._metrics.opaque())
+        if self._counted is not None:
+            self._counted.__exit__(None, None, None)
+        self._counted = None
+        if counted_as:
+            metrics = self._metrics
+            self._counted = metrics.keepalive_class(kind) if kind else metrics.opaque()
+            self._counted.__enter__()
+        # Of the usual one the link's own line tells.
+        if kind and kind != self._kind_told:
+            self._kind_told = kind
+            _log.info("keepalive.kind", instance=self._instance.id, kind=kind, why=keepalive.why)
 
     def _begin_waiting(self, gave_up: Callable[[], CloseReason]) -> None:
         """The viewers wait for a link from now on, at most max_wait, then close so."""
@@ -393,7 +393,7 @@ class LinkSupervisor:
 
         Raises: VncproxyError - it couldn't be opened, or broke the rules.
         """
-        self._link_over = asyncio.Event()
+        self._link_over = Flag()
         self._link_fault = None
         self._silent = False
         self._offender = None

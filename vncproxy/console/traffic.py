@@ -6,7 +6,6 @@ sampled now and then.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,11 +31,13 @@ class Rate:
 
     def __init__(self, at_s: float, total_bytes: int = 0) -> None:
         """Begin here: what was counted before is no part of the rate."""
-        self._samples: deque[tuple[float, int]] = deque([(at_s, total_bytes)], maxlen=_SAMPLES_MAX)
+        # A deque takes 760 bytes from the start on; each console has six of them.
+        self._samples = [(at_s, total_bytes)]
 
     def note(self, at_s: float, total_bytes: int) -> None:
         """Remember the counter; to be repeated about every `SAMPLE_INTERVAL_S`."""
         self._samples.append((at_s, total_bytes))
+        del self._samples[:-_SAMPLES_MAX]
 
     def per_s(self, at_s: float, total_bytes: int) -> float:
         """Bytes in a second: since the oldest sample that is within the window, or the last one."""

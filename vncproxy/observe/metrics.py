@@ -9,8 +9,8 @@ import asyncio
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Literal, get_args
 
 from prometheus_client import (
@@ -146,29 +146,21 @@ class Metrics:
         for outcome in get_args(LinkOutcome):
             self._links.labels(outcome)
 
-    @contextmanager
-    def console(self) -> Iterator[None]:
+    def console(self) -> AbstractContextManager[object]:
         """A console is open as long as this lasts."""
-        with self._consoles.track_inprogress():
-            yield
+        return self._consoles.track_inprogress()
 
-    @contextmanager
-    def viewer(self) -> Iterator[None]:
+    def viewer(self) -> AbstractContextManager[object]:
         """A viewer is connected as long as this lasts."""
-        with self._viewers.track_inprogress():
-            yield
+        return self._viewers.track_inprogress()
 
-    @contextmanager
-    def opaque(self) -> Iterator[None]:
+    def opaque(self) -> AbstractContextManager[object]:
         """A console is relayed untouched as long as this lasts."""
-        with self._opaque.track_inprogress():
-            yield
+        return self._opaque.track_inprogress()
 
-    @contextmanager
-    def keepalive_class(self, kind: str) -> Iterator[None]:
+    def keepalive_class(self, kind: str) -> AbstractContextManager[object]:
         """A console uses this class of keepalive as long as this lasts."""
-        with self._keepalive_class.labels(self._word("kind", kind)).track_inprogress():
-            yield
+        return self._keepalive_class.labels(self._word("kind", kind)).track_inprogress()
 
     def link(self, outcome: LinkOutcome) -> None:
         """An upstream link got this far: one call when it runs, one when it ends."""
