@@ -37,7 +37,8 @@ class Rate:
     def note(self, at_s: float, total_bytes: int) -> None:
         """Remember the counter; to be repeated about every `SAMPLE_INTERVAL_S`."""
         self._samples.append((at_s, total_bytes))
-        del self._samples[:-_SAMPLES_MAX]
+        if len(self._samples) > _SAMPLES_MAX:
+            del self._samples[0]
 
     def per_s(self, at_s: float, total_bytes: int) -> float:
         """Bytes in a second: since the oldest sample that is within the window, or the last one."""
@@ -135,7 +136,10 @@ class Traffic:
 
     def _report(self) -> None:
         """To the metrics: what was passed on since the last time."""
-        bytes_in, bytes_out = self.bytes_in, self.bytes_out
-        self._metrics.passed("to_viewers", bytes_in - self._reported_in)
-        self._metrics.passed("to_upstream", bytes_out - self._reported_out)
-        self._reported_in, self._reported_out = bytes_in, bytes_out
+        # Nothing, of most: an idle console costs its keepalives, no more.
+        if fresh := self.bytes_in - self._reported_in:
+            self._metrics.passed("to_viewers", fresh)
+            self._reported_in += fresh
+        if fresh := self.bytes_out - self._reported_out:
+            self._metrics.passed("to_upstream", fresh)
+            self._reported_out += fresh
