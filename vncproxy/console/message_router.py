@@ -204,14 +204,15 @@ class MessageRouter:
         shared_screen = self.shared_screen
         assert shared_screen is not None, "a link that has a stream has a screen"
         shared_screen.pixels(slices, size_bytes)
-        has_more = False
+        has_more = has_backlog = False
         for viewer_id, screen in shared_screen.viewers.items():
             if (viewer := self.viewers.get(viewer_id)) is not None:
                 viewer.send(screen.take_pixels())
+                has_backlog = has_backlog or viewer.has_backlog
                 has_more = has_more or screen.has_more or screen.broken
         if has_more:
             self._pump()
-        else:
+        elif has_backlog:
             self._hold_back()
 
     def offender(self, heard_at: float) -> Viewer | None:
@@ -307,7 +308,16 @@ class MessageRouter:
         now = time.monotonic()
         input_: list[bytes] = []
         idle_work = 0
+        is_all_input = True
         for event in events:
+            if is_input(event):
+                viewer.touched()
+                if viewer.id == self.control.controller:
+                    input_ += self._input(shared_screen, event)
+                else:
+                    idle_work += self._idle_work(viewer, event)
+                continue
+            is_all_input = False
             idle_work += self._idle_work(viewer, event)
             match event:
                 case PixelFormatSet():
@@ -332,17 +342,15 @@ class MessageRouter:
                     screen.fence_asked(flags, payload)
                 case FenceSent(payload=payload):
                     screen.fence_answered(payload, now)
-                case _ if is_input(event):
-                    viewer.touched()
-                    if viewer.id == self.control.controller:
-                        input_ += self._input(shared_screen, event)
                 case _:
                     # Nothing else was ever offered to it.
                     pass
         self._send(input_)
-        self._pump()
+        if not is_all_input:
+            self._answer(viewer, screen, now)
         self._chooser = None
-        viewer.waste(idle_work)
+        if idle_work:
+            viewer.waste(idle_work)
         if viewer.behind or (
             self.link is not None and self.link.backlog_bytes > UPSTREAM_QUEUE_BYTES
         ):
@@ -446,6 +454,17 @@ class MessageRouter:
         self._hold_back()
         self._set_timer()
 
+    def _answer(self, viewer: Viewer, screen: ViewerUpdates, now: float) -> None:
+        """Send what one viewer's messages made due: to itself and upstream, to nobody else."""
+        try:
+            self._serve(viewer, screen, now)
+        except Exception:
+            viewer.failed()
+        if self.link is not None and self.shared_screen is not None:
+            self._send(self.shared_screen.requests(now))
+        self._hold_back()
+        self._set_timer()
+
     def _serve(self, viewer: Viewer, screen: ViewerUpdates, now: float) -> None:
         """Send one viewer what is due to it."""
         if screen.broken:
@@ -487,6 +506,7 @@ class MessageRouter:
     def _let_link_flow(self) -> None:
         if self._paused and self.link is not None:
             self._paused = False
+            self._timer_at = float("inf")
             self._liveness.held(time.monotonic())
             self.link.resume()
 
@@ -494,8 +514,12 @@ class MessageRouter:
         """Wake up when something is due. A timer that is early stays: it sets the next one."""
         if self.link is None or self.shared_screen is None:
             return
+        asks_at = self.shared_screen.next_request_at
+        if self._timer is not None and asks_at is None and self._timer_at != float("inf"):
+            # Whatever is sent or heard puts off what it was set for.
+            return
         look_at = None if self._paused else self._liveness.next_at(self.link.heard_at)
-        times = (self.keepalive.next_at, self.shared_screen.next_request_at, look_at)
+        times = (self.keepalive.next_at, asks_at, look_at)
         due = min((at for at in times if at is not None), default=None)
         if due is None or (self._timer is not None and self._timer_at <= due):
             return

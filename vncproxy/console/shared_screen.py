@@ -299,8 +299,11 @@ class SharedScreen:
     @property
     def screens(self) -> int:
         """On how many screens an event shows; more where pixels have to be deflated afresh."""
-        own = all(screen.in_step for screen in self._screens())
-        return len(self.viewers) + len(self.recorders) + (0 if own else _DEFLATES)
+        count = len(self.viewers) + len(self.recorders)
+        for screen in self._screens():
+            if not screen.in_step:
+                return count + _DEFLATES
+        return count
 
     def _show(self, rect: RectangleReceived, tight: TightPart | None) -> None:
         if self._switch is not None:
@@ -436,13 +439,16 @@ class SharedScreen:
     def _area_due(self, now: float) -> Area | None:
         able = [s for s in self.viewers.values() if s.drives]
         # Nothing is asked for a recording alone, and a key picture at best when all get it.
-        recorders = self.recorders.values() if able else ()
-        all_take_part = len(able) == sum(s.started for s in self.viewers.values())
+        recorders: Iterable[Recorder] = self.recorders.values() if able else ()
         asked = [s.take_asked_area() for s in able]
-        asked += [r.take_asked_area(now, all_take_part=all_take_part) for r in recorders]
+        all_take_part = False
+        if recorders:
+            all_take_part = len(able) == sum(s.started for s in self.viewers.values())
+            asked += [r.take_asked_area(now, all_take_part=all_take_part) for r in recorders]
         areas = [area for area in asked if area is not None]
         if not areas and not self._full_outstanding:
-            missing = [area for s in (*able, *recorders) if (area := s.missing) is not None]
+            screens: list[ViewerUpdates | Recorder] = [*able, *recorders]
+            missing = [area for s in screens if (area := s.missing) is not None]
             if missing and now < self._full_at + FULL_UPDATE_PAUSE_S:
                 self.next_request_at = self._full_at + FULL_UPDATE_PAUSE_S
                 return None

@@ -98,6 +98,8 @@ class Viewer:
         self._farewell: asyncio.Task[None] | None = None
         self._told: asyncio.Event | None = None
         self.gave_wrong_password = False
+        self.has_backlog = False
+        """Whether something waited for it after the last `send`."""
         self._attached = False
         self._judged = asyncio.Event()
         self._tasks = Tasks()
@@ -233,7 +235,8 @@ class Viewer:
             return
         self.bytes_out += sum(map(len, slices))
         self._transport.send(slices)
-        if "slow" not in self._timers and self._transport.backlog_bytes:
+        self.has_backlog = self._transport.backlog_bytes > 0
+        if self.has_backlog and "slow" not in self._timers:
             self._watch_progress()
 
     @contained

@@ -250,29 +250,35 @@ class FrameReader:
 
     def _next_head(self, data: memoryview, at: int) -> tuple[int, Broken | None]:
         """Take the next header, as much of it as is there; `_head` holds one that isn't whole."""
+        end = len(data)
+        if not self._head and at + 2 <= end:
+            stop = at + self._head_size(data[at + 1])
+            if stop <= end:
+                return stop, self._begin(bytes(data[at:stop]))
         head = self._head
-        size = self._head_size(head)
-        while len(head) < size and at < len(data):
-            stop = min(at + size - len(head), len(data))
+        while at < end:
+            size = 2 if len(head) < 2 else self._head_size(head[1])
+            stop = min(at + size - len(head), end)
             head += data[at:stop]
             at = stop
-            size = self._head_size(head)
-        if len(head) < size:
-            self._head = head
-            return at, None
-        self._head = b""
-        reason = self._begin(head)
-        return at, Broken(reason) if reason else None
+            if len(head) >= 2 and len(head) == self._head_size(head[1]):
+                self._head = b""
+                return at, self._begin(head)
+        self._head = head
+        return at, None
 
-    def _head_size(self, head: bytes) -> int:
-        if len(head) < 2:
-            return 2
-        size = head[1] & 0x7F
-        masks = _MASK_BYTES if head[1] & _MASKED and self._masked else 0
+    def _head_size(self, second: int) -> int:
+        """Of a header with this second byte."""
+        size = second & 0x7F
+        masks = _MASK_BYTES if second & _MASKED and self._masked else 0
         return 2 + (8 if size == 127 else 2 if size == 126 else 0) + masks
 
-    def _begin(self, head: bytes) -> str:
+    def _begin(self, head: bytes) -> Broken | None:
         """Begin the frame whose header is complete; what is wrong with it, if anything is."""
+        reason = self._fault_of(head)
+        return Broken(reason) if reason else None
+
+    def _fault_of(self, head: bytes) -> str:
         opcode, size = head[0] & 0x0F, head[1] & 0x7F
         if size > _CONTROL_MAX_BYTES:
             size = int.from_bytes(head[2 : 4 if size == 126 else 10], "big")

@@ -192,7 +192,13 @@ class Intake:
             if taken < len(portion):
                 # It has had enough for this turn.
                 self._left_bytes = 0
-        self._next_turn()
+        if self._is_half_spent:
+            self._next_turn()
+
+    @property
+    def _is_half_spent(self) -> bool:
+        """Whether a turn's share is to be renewed; small messages needn't do that each time."""
+        return self._left_bytes < self._turn_bytes // 2 or self._left_pieces < TURN_PIECES // 2
 
     def _settle(self) -> None:
         """Read or not, as things are, and say that it is over once it is."""
