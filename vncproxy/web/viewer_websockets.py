@@ -28,6 +28,7 @@ from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewher
 from vncproxy.web.api import new_viewer_id
 from vncproxy.web.audit_entries import address_of, refused
 from vncproxy.web.context import door, permitted, services
+from vncproxy.web.middleware import SECURITY_HEADERS
 from vncproxy.web.session import announce, serve
 from vncproxy.websocket.browser_transport import BrowserTransport, Upgraded, upgrade
 from vncproxy.websocket.transport import CLOSE_TIMEOUT_S
@@ -145,7 +146,10 @@ async def _serve_rfb(request: web.Request, hold: Hold, who: ViewerIdentity) -> N
 def _upgrade(request: web.Request) -> BrowserTransport | None:
     limits = services(request).limits
     return upgrade(
-        request, ping_interval_s=limits.ping_interval, ping_timeout_s=limits.ping_timeout
+        request,
+        SECURITY_HEADERS,
+        ping_interval_s=limits.ping_interval,
+        ping_timeout_s=limits.ping_timeout,
     )
 
 

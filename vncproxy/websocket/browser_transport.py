@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
 import structlog
@@ -65,27 +65,30 @@ class _Tail:
 
 
 def upgrade(
-    request: web.Request, *, ping_interval_s: float, ping_timeout_s: float
+    request: web.Request,
+    headers: Mapping[str, str],
+    *,
+    ping_interval_s: float,
+    ping_timeout_s: float,
 ) -> BrowserTransport | None:
     """Answer a WebSocket's request, and take its connection over; the handler returns `Upgraded`.
 
     Args:
         request: one that nothing was answered to.
+        headers: for the answer, besides those of the handshake.
         ping_interval_s: between two pings, in seconds.
         ping_timeout_s: a browser that sends nothing for so long after one is gone.
 
     Returns: the transport; None - the browser has left already.
 
-    Raises: web.HTTPException - it isn't a request for a WebSocket.
+    Raises: web.HTTPBadRequest - it isn't a request for a WebSocket.
     """
     protocol = ServerProtocol(select_subprotocol=lambda _, offered: _chosen(offered))
-    headers = Headers((name, value) for name, value in request.headers.items())
-    answer = protocol.accept(Request(request.path, headers))
+    asked = Headers((name, value) for name, value in request.headers.items())
+    answer = protocol.accept(Request(request.path, asked))
     if answer.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-        text = (answer.body or b"").decode()
-        if answer.status_code == HTTPStatus.UPGRADE_REQUIRED:
-            raise web.HTTPUpgradeRequired(text=text)
-        raise web.HTTPBadRequest(text=text)
+        raise web.HTTPBadRequest(text=(answer.body or b"").decode())
+    answer.headers.update(headers)
     handler, connection = request.protocol, request.transport
     if connection is None or connection.is_closing():
         return None

@@ -16,8 +16,8 @@ from vncproxy.websocket.transport import BodyReceiver, TransportReceiver
 TURN_FRAMES = 512
 """So many frames are opened in a turn of the event loop; see `FrameReader.work`."""
 PASSED_BYTES = 768 * 1024
-"""So much is taken in a turn at most, if all but `TURN_BYTES` of it are only counted: three reads of
-uvloop, which makes two between two turns while there is enough to read."""
+"""So much is taken in a turn at most, if all but `TURN_BYTES` of it are only counted: three reads,
+of which uvloop makes two between two turns."""
 _JOINED_BYTES = 8 * 1024
 """Small frames are joined up to this: that costs less than each of them further on."""
 
