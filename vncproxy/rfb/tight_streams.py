@@ -103,7 +103,13 @@ class StatelessTight:
 
     def __init__(self) -> None:
         """Four fresh streams."""
-        self._inflaters = [zlib.decompressobj() for _ in range(_STREAMS)]
+        # Made when needed: each holds 7 KiB, and many consoles never see Tight.
+        self._inflaters: list[zlib._Decompress | None] = [None] * _STREAMS
+
+    def _inflater(self, stream: int) -> zlib._Decompress:
+        if (inflater := self._inflaters[stream]) is None:
+            inflater = self._inflaters[stream] = zlib.decompressobj()
+        return inflater
 
     def take(self, data: bytes, layout: TightLayout) -> InflatedTight:
         """Inflate the rectangle's data now.
@@ -119,7 +125,7 @@ class StatelessTight:
         try:
             # One byte more than is due: room to read the flush marker behind the last pixel, and
             # to tell that there is too much.
-            pixels = self._inflaters[layout.stream].decompress(
+            pixels = self._inflater(layout.stream).decompress(
                 memoryview(data)[layout.data_at :], layout.size + 1
             )
         except zlib.error as error:
@@ -135,12 +141,12 @@ class StatelessTight:
         Args: restart - somebody will want what `InflatedTight.restart` gives.
         """
         self._reset(layout)
-        return Inflation(self._inflaters[layout.stream], data, layout, restart=restart)
+        return Inflation(self._inflater(layout.stream), data, layout, restart=restart)
 
     def _reset(self, layout: TightLayout) -> None:
         for stream in range(_STREAMS):
             if layout.resets >> stream & 1:
-                self._inflaters[stream] = zlib.decompressobj()
+                self._inflaters[stream] = None
 
 
 class Inflation:

@@ -66,7 +66,7 @@ async def test_daemons_that_share_a_server(tmp_path: Path, valkey_server: Valkey
 
 RIGHTS = (
     "~vncproxy:* -@all +evalsha +eval +time +info +select +get +set +del +pexpire "
-    "+hset +hget +hmget +hgetall +hexists +hdel "
+    "+hset +hget +hmget +hgetall +hvals +hexists +hdel "
     "+zadd +zcard +zrem +zremrangebyscore +zrevrangebyscore"
 )
 """What a user of the server must be allowed, as config/README.md has it."""
