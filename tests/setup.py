@@ -7,7 +7,7 @@ import io
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -17,8 +17,19 @@ import msgspec
 import numpy as np
 
 from tests.decoder import Decoder
+from vncproxy.access.authority import Policy
 from vncproxy.app import Daemon
-from vncproxy.config.model import Access, Aliyun, Config, Instance, Limits, Listen, Log, State
+from vncproxy.config.model import (
+    Access,
+    Aliyun,
+    Config,
+    Instance,
+    Limits,
+    Listen,
+    Log,
+    Rule,
+    State,
+)
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
 
@@ -207,6 +218,13 @@ class Running:
     def base(self) -> str:
         """The address of the first door."""
         return f"http://127.0.0.1:{self.daemon.servers[0].port}"
+
+    def use_rules(self, rules: Sequence[Rule]) -> None:
+        """Exchange the rules as a reload does, without what it does to those who are on."""
+        current = self.daemon.parts.current
+        now = current.now
+        policy = Policy(rules, now.loaded.users, self.daemon.parts.authority.directory)
+        current.swap(replace(now, policy=policy))
 
     @property
     def events(self) -> list[dict[str, Any]]:

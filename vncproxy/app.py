@@ -8,14 +8,15 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
 import structlog
 
 from vncproxy import __version__
-from vncproxy.access.authority import Authority
+from vncproxy.access.authority import Authority, Policy
+from vncproxy.access.directory import Directory
 from vncproxy.access.identity import BY_TOKEN
 from vncproxy.access.login_sessions import Sessions, daemon_id
 from vncproxy.access.tickets import Tickets
@@ -25,6 +26,7 @@ from vncproxy.audit.record import Entry
 from vncproxy.audit.record import Event as AuditEvent
 from vncproxy.audit.refusals import RefusalLog
 from vncproxy.cluster.cluster import Cluster, cluster_of
+from vncproxy.config.current import Current
 from vncproxy.config.model import Config, without_restart
 from vncproxy.config.paths import audit_path, control_path, state_folder, token_path
 from vncproxy.config.secrets import ensure_token
@@ -42,12 +44,13 @@ from vncproxy.observe.logging import LogStream, capture_uncaught, configure
 from vncproxy.observe.metrics import Metrics
 from vncproxy.observe.redaction import WORD_MAX_LENGTH, Redactor
 from vncproxy.observe.sd_notify import Notifier, watchdog_interval_s
+from vncproxy.recording.folder import RecordingFolder
 from vncproxy.recording.recordings import Recordings
 from vncproxy.service.activation import entrances
-from vncproxy.service.cloud import CurrentCloud, budget_of, cloud_of, cloud_over, renewed
-from vncproxy.service.doors import Doors
+from vncproxy.service.cloud import Cloud, CurrentCloud, budget_of, cloud_after, cloud_of
+from vncproxy.service.doors import Doors, control_listener
 from vncproxy.service.hours import PassingHours
-from vncproxy.service.loaded_config import LoadedConfig
+from vncproxy.service.loaded_config import LoadedConfig, Snapshot
 from vncproxy.service.readiness import Readiness, check_ledger_at_start
 from vncproxy.service.reload import Reloads, Source
 from vncproxy.service.reload_guard import refuse_accidents, worth_saying
@@ -61,11 +64,12 @@ from vncproxy.service.shutdown import (
     threads_at_work,
 )
 from vncproxy.service.startup_warnings import tell_missing
-from vncproxy.service.state import make_state_folder, recording_folder_of, recordings_of
+from vncproxy.service.state import make_state_folder, recording_folder_of
 from vncproxy.service.watchdog import beat, open_in_words, send_status
 from vncproxy.tasks import Tasks, all_ended
 from vncproxy.web.context import Services
-from vncproxy.web.door import Token
+from vncproxy.web.door import DoorSettings, Token
+from vncproxy.web.native_door import NativeDoor
 from vncproxy.web.open_sockets import OpenSockets
 from vncproxy.web.server import Server
 from vncproxy.websocket.gateway_transport import dial
@@ -83,6 +87,23 @@ _UNSURE = (
 _CUT_OFF = "the daemon before recorded no stop: what was open then has no end here"
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a daemon is made of while it runs, complete once it is made."""
+
+    current: Current[Snapshot]
+    """The configuration in force, which all others read."""
+    cluster: Cluster
+    cloud: CurrentCloud
+    recordings: Recordings
+    learned: LearnedStore
+    registry: Registry
+    authority: Authority
+    readiness: Readiness
+    services: Services
+    doors: Doors
+
+
 class Daemon:
     """`vncproxy serve`: everything, from start to stop."""
 
@@ -94,76 +115,92 @@ class Daemon:
         log_to: LogStream | None = None,
         reread: Callable[[], Config] | None = None,
     ) -> None:
-        """Build what has no effect yet.
+        """Read what the configuration names; nothing has an effect yet but on the log.
 
-        Args: log_to - default standard error; reread - gives the configuration once more, for
-        reloads; called in a thread, raises ConfigError. Raises: ConfigError.
+        Args:
+            config: the settings.
+            environ: the environment's variables.
+            log_to: default: standard error.
+            reread: gives the configuration once more, for reloads; called in a thread, raises
+                ConfigError. None: there is no file to read again.
+
+        Raises:
+            ConfigError: a file can't be used, or a socket that was passed.
         """
-        self.config = config
         self.state = state_folder(config, environ)
+        self._environ = environ
         self._log_to = log_to
         self.redactor: Redactor = configure(
             format=config.log.format, level=config.log.level, stream=log_to
         )
         self.metrics = Metrics(__version__)
-        self._environ = environ
-        self._doors = Doors(
-            entrances(config.listen, environ), self.metrics, control_path(self.state)
-        )
-        self._given = LoadedConfig.of(config, self._doors.entrances)
-        self._authority = Authority(config.rule, self._given.users)
+        self._entrances = entrances(config.listen, environ)
+        self._control = control_listener(control_path(self.state))
+        self._first = self._loaded(config)
         self._tasks = Tasks()
         self._presence = OpenSockets()
+        self._directory = Directory()
         self._refusals = RefusalLog()
-        self._recordings: Recordings
         self._audit = AuditLog(audit_path(config, self.state), recorded=self._count_record)
         self.metrics.watch_audit(lambda: self._audit.problem is None)
         self._shutdown = Shutdown(lambda: self.config.limits.drain_timeout)
         self._notifier = Notifier.from_environ(environ)
         source = Source(reread, self._apply) if reread is not None else None
         self._reloads = Reloads(source, self._notifier, self._audit)
-        self._cluster: Cluster
-        self._cloud: CurrentCloud
-        self._readiness: Readiness
-        self._services: Services
+        self._parts: Parts | None = None
+
+    @property
+    def config(self) -> Config:
+        """The settings in force."""
+        return self._first.config if self._parts is None else self._parts.current.now.config
+
+    @property
+    def parts(self) -> Parts:
+        """What runs; there once `run` has found that it can start."""
+        assert self._parts is not None, "`run` makes them"
+        return self._parts
 
     @property
     def servers(self) -> list[Server]:
-        """The doors of [[listen]] that are open, in their order."""
-        return self._doors.servers
+        """The listeners of [[listen]], in their order."""
+        return self.parts.doors.servers
 
     async def run(self, started: Callable[[], None] | None = None) -> None:
         """Serve until `stop` is called or a signal comes, then drain, within drain_timeout.
 
-        Args: started - called once everything listens.
+        Args:
+            started: called once everything listens.
 
-        Raises: ConfigError, CloudError, LedgerError, AuditError, LocalError - it can't start.
+        Raises:
+            ConfigError, CloudError, LedgerError, AuditError, LocalError: it can't start.
         """
+        config = self.config
         make_state_folder(self.state)
-        self._recordings = recordings_of(self.config, self.state, self._audit)
-        token = self._token(self.config)
-        self._given.hide(self.redactor)
-        bastion = self._cluster = cluster_of(
-            self.config.throttle,
-            budget_of(self.config),
+        folder = recording_folder_of(config, self.state, self._audit)
+        token = self._token(config)
+        self._first.hide(self.redactor)
+        cluster = cluster_of(
+            config.throttle,
+            lambda: budget_of(self.config),
             self.state,
             daemon_id=daemon_id(self.state),
             said=self.metrics.throttle_degraded,
         )
         ways = AsyncExitStack()
         # What the surroundings get wrong is found before anything is recorded.
-        cloud = cloud_of(self.config, self._environ, self.metrics, self.redactor)
-        self._cloud = CurrentCloud(await ways.enter_async_context(cloud))
+        cloud = cloud_of(config, self._environ, self.metrics, self.redactor)
+        first = self._snapshot(self._first, token, await ways.enter_async_context(cloud), folder)
+        parts = self._parts = self._parts_of(first, cluster)
         try:
             with suppress(Stopped):
                 await self._shutdown.unless_begun(self._audit.open())
-                self._record(self._beginning())
-                await self._shutdown.unless_begun(check_ledger_at_start(bastion.ledger))
-                await self._serve(token, bastion, started)
+                self._record(self._beginning(first))
+                await self._shutdown.unless_begun(check_ledger_at_start(cluster.ledger))
+                await self._serve(parts, started)
         finally:
             step = self._shutdown.step
             await asyncio.gather(
-                step("the reconnect ledger", bastion.ledger.close(), FILES_PART),
+                step("the reconnect ledger", cluster.ledger.close(), FILES_PART),
                 step("the connections to the API", ways.aclose(), FILES_PART),
             )
             self._record(self._refusals.rest())
@@ -174,70 +211,138 @@ class Daemon:
             left = self._shutdown.left_behind
             _log.info("daemon.stopped", not_waited_for=left, threads=threads_at_work())
 
-    def _beginning(self) -> Iterator[Entry]:
-        """What the audit has to know of this daemon: that it starts, and who may do what."""
-        text = _CUT_OFF if self._audit.was_cut_off else None
-        yield Entry(event=AuditEvent.START, version=__version__, text=text)
-        if self.config.rule:
-            yield from rules_in_force(self.config.rule)
-        yield from users_in_force(self._given.users.all)
+    def _loaded(self, config: Config) -> LoadedConfig:
+        """Raises: ConfigError - a file that it names can't be used."""
+        listeners = [entrance.listen for entrance in self._entrances]
+        return LoadedConfig.of(config, listeners, self._users_changed)
 
-    async def _serve(
-        self, token: Token, bastion: Cluster, started: Callable[[], None] | None
-    ) -> None:
-        config = self.config
-        self._given.users.changed = self._users_changed
+    def _token(self, config: Config) -> Token:
+        """The owner's, made where there is none. Raises: ConfigError."""
+        token = ensure_token(token_path(config, self.state))
+        self.redactor.register(token)
+        return Token.of(token)
+
+    def _snapshot(
+        self, loaded: LoadedConfig, token: Token, cloud: Cloud, folder: RecordingFolder
+    ) -> Snapshot:
+        """What comes into force at once, at the start or by a reload."""
+        config, users = loaded.config, loaded.users
+        doors = [
+            DoorSettings.of(entrance.listen, config.access, token, users, secret)
+            for entrance, secret in zip(self._entrances, loaded.header_secrets, strict=True)
+        ]
+        return Snapshot(
+            loaded=loaded,
+            token=token,
+            doors=tuple(doors),
+            control=DoorSettings.of(self._control, config.access, token, users),
+            policy=Policy(config.rule, users, self._directory),
+            cloud=cloud,
+            inventory=InstanceList(
+                loaded.instances, cloud.client, config.aliyun.discover_in, self._tasks
+            ),
+            recording_folder=folder,
+        )
+
+    def _parts_of(self, first: Snapshot, cluster: Cluster) -> Parts:
+        """Everything above the cluster: cloud, consoles, who may do what, listeners."""
+        current = Current(first)
+        cloud = CurrentCloud(lambda: current.now.cloud)
+        recordings = Recordings(
+            lambda: current.now.recording_folder,
+            version=__version__,
+            required=lambda: current.now.config.recording.required,
+        )
         learned = LearnedStore(self.state / LEARNED_FILE, time.time)
         registry = Registry(
             ConsoleDependencies(
-                limits=config.limits,
-                ledger=bastion.ledger,
-                cloud=self._cloud,
-                dial=self._dial,
+                limits=first.limits,
+                ledger=cluster.ledger,
+                cloud=cloud,
+                dial=partial(self._dial, cloud),
                 learned=learned,
                 hide=self.redactor.hide_meanwhile,
                 metrics=self.metrics,
                 audit=self._audit,
-                recordings=self._recordings,
+                recordings=recordings,
             ),
-            bastion.ownership,
+            cluster.ownership,
+            lambda: current.now.limits,
         )
-        self._readiness = Readiness(registry, bastion.ledger, self._cloud, self._audit)
-        sessions = Sessions(self.state, config.access.session_lifetime, token.digest, self.redactor)
-        services = self._services = Services(
-            limits=config.limits,
-            inventory=self._inventory(self._given),
+        authority = Authority(lambda: current.now.policy, self._directory)
+        readiness = Readiness(registry, cluster.ledger, cloud, self._audit)
+        services = Services(
+            settings=lambda: current.now,
             registry=registry,
             tickets=Tickets(self.redactor),
-            sessions=sessions,
+            sessions=Sessions(
+                self.state,
+                lambda: current.now.config.access.session_lifetime,
+                lambda: current.now.token.digest,
+                self.redactor,
+            ),
             metrics=self.metrics,
             tasks=self._tasks,
             presence=self._presence,
-            problems=self._readiness.problems,
-            degraded=lambda: bastion.degraded,
-            metrics_open=config.metrics.access == "open",
+            problems=readiness.problems,
+            degraded=lambda: cluster.degraded,
             audit=self._audit,
             refusals=self._refusals,
-            authority=self._authority,
+            authority=authority,
         )
+        return Parts(
+            current=current,
+            cluster=cluster,
+            cloud=cloud,
+            recordings=recordings,
+            learned=learned,
+            registry=registry,
+            authority=authority,
+            readiness=readiness,
+            services=services,
+            doors=Doors(self._entrances, self._control, current, services),
+        )
+
+    async def _dial(self, cloud: CurrentCloud, url: VncUrl, timeout_s: float) -> Transport:
+        """`dial`, with the VncUrl's secret hidden before anybody could repeat it."""
+        for parameter in urlsplit(url.reveal()).query.split("&"):
+            name, _, value = parameter.partition("=")
+            # What else is short, such as a number, would only hide words of the log.
+            if name == "s" or len(value) > WORD_MAX_LENGTH:
+                self.redactor.register(value, short_lived=True)
+        return await dial(url, timeout_s, settings=cloud.now.dial_settings)
+
+    def _beginning(self, first: Snapshot) -> Iterator[Entry]:
+        """What the audit has to know of this daemon: that it starts, and who may do what."""
+        text = _CUT_OFF if self._audit.was_cut_off else None
+        yield Entry(event=AuditEvent.START, version=__version__, text=text)
+        if first.config.rule:
+            yield from rules_in_force(first.config.rule)
+        yield from users_in_force(first.loaded.users.all)
+
+    async def _serve(self, parts: Parts, started: Callable[[], None] | None) -> None:
+        """Listen, until the end is asked for; then drain."""
+        registry = parts.registry
         try:
-            await self._shutdown.unless_begun(self._doors.open(self._given, token, services))
-            self._tasks.start(watch_lag(self.metrics.lagged), "lag")
-            self._tasks.start(bastion.watch(), "bastion")
-            self._tasks.start(self._readiness.watch(), "readiness")
-            self._tasks.start(learned.load(), "learned")
-            self._tasks.start(self._recordings.watch(), "recordings")
-            self._tasks.start(registry.watch_claims(), "claims")
-            self._tasks.start(self._refusals.watch(self._audit.record_later), "refusals")
-            self._tasks.start(PassingHours(self._authority, registry).watch(), "hours")
-            self._tasks.start(registry.watch_rates(), "rates")
+            await self._shutdown.unless_begun(parts.doors.open())
+            start = self._tasks.start
+            start(watch_lag(self.metrics.lagged), "lag")
+            start(parts.cluster.watch(), "bastion")
+            start(parts.readiness.watch(), "readiness")
+            start(parts.learned.load(), "learned")
+            start(parts.recordings.watch(), "recordings")
+            start(registry.watch_claims(), "claims")
+            start(self._refusals.watch(self._audit.record_later), "refusals")
+            start(PassingHours(parts.authority, registry).watch(), "hours")
+            start(registry.watch_rates(), "rates")
+            now = parts.current.now
             _log.info(
                 "daemon.started",
                 version=__version__,
-                doors=[entrance.listen.address for entrance in self._doors.entrances],
-                instances=len(self._given.instances),
+                doors=[entrance.listen.address for entrance in self._entrances],
+                instances=len(now.loaded.instances),
             )
-            self._tasks.start(tell_missing(config, self._cloud.now.credentials), "missing")
+            start(tell_missing(now.config, now.cloud.credentials), "missing")
             self._notifier.ready(self._status())
             self._tell_service_manager()
             if started is not None:
@@ -245,7 +350,7 @@ class Daemon:
             await self._shutdown.wait()
         finally:
             self._notifier.stopping("telling the viewers")
-            await self._drain(registry)
+            await self._drain(parts)
 
     def _tell_service_manager(self) -> None:
         """Keep it told of life, of what is open, and of reloads."""
@@ -259,86 +364,67 @@ class Daemon:
         """One line for `systemctl status`."""
         if self._shutdown.begun:
             return "telling the viewers"
-        consoles = self._services.registry.consoles
+        consoles = self.parts.registry.consoles
         opened = open_in_words(len(consoles), sum(len(one.viewers) for one in consoles))
         return "; ".join([opened, *self._reloads.notes])
 
-    async def _dial(self, url: VncUrl, timeout_s: float) -> Transport:
-        """`dial`, with the VncUrl's secret hidden before anybody could repeat it."""
-        for parameter in urlsplit(url.reveal()).query.split("&"):
-            name, _, value = parameter.partition("=")
-            # What else is short, such as a number, would only hide words of the log.
-            if name == "s" or len(value) > WORD_MAX_LENGTH:
-                self.redactor.register(value, short_lived=True)
-        return await dial(url, timeout_s, settings=self._cloud.now.dial_settings)
-
-    def _inventory(self, given: LoadedConfig) -> InstanceList:
-        return InstanceList(given.instances, self._cloud, given.discover_in, self._tasks)
-
     async def _apply(self, read: Config) -> list[str]:
-        """Go on by a new configuration; gives what couldn't be had, in words.
+        """Go on by a new configuration, for `Reloads`.
 
-        Raises: ConfigError, CloudError, AuditError - all is as before.
+        Returns:
+            What couldn't be had, in sentences without a full stop.
+
+        Raises:
+            ConfigError, CloudError, AuditError: all is as before.
         """
-        config = without_restart(self.config, read)
-        given = LoadedConfig.of(config, self._doors.entrances)
-        refuse_accidents(self._given, given)
+        parts, old = self.parts, self.parts.current.now
+        config = without_restart(old.config, read)
+        loaded = self._loaded(config)
+        refuse_accidents(old.loaded, loaded)
         make_state_folder(self.state)
         folder = recording_folder_of(config, self.state, self._audit)
         token = self._token(config)
-        given.hide(self.redactor)
-        build = partial(
-            cloud_over,
-            session=self._cloud.now.session,
-            by_socks=self._cloud.now.by_socks,
-            config=config,
-            environ=self._environ,
-            metrics=self.metrics,
-            redactor=self.redactor,
+        loaded.hide(self.redactor)
+        cloud, notes = await cloud_after(
+            old.cloud, config, self._environ, self.metrics, self.redactor
         )
-        cloud, notes = await renewed(self._cloud.now, build)
-        notes += worth_saying(self._given, given)
-        services = replace(
-            self._services,
-            limits=config.limits,
-            inventory=self._inventory(given),
-            metrics_open=config.metrics.access == "open",
-        )
-        await self._authority.learn_again(services.registry.present, config.rule)
-        if self._authority.unsure:
+        notes += worth_saying(old.loaded, loaded)
+        new = self._snapshot(loaded, token, cloud, folder)
+        await parts.authority.learn_again(parts.registry.present, config.rule)
+        if parts.authority.unsure:
             notes.append(_UNSURE)
-        fresh = await self._doors.prepare(given, services)
+        fresh = await parts.doors.open_native(new)
         try:
             await self._audit.go_on_in(audit_path(config, self.state))
         except BaseException:
-            await self._doors.give_up(fresh)
+            await parts.doors.close_native(fresh)
             raise
-        # From here on nothing fails, and nobody else has a turn.
+        self._go_on_by(new, fresh)
+        return notes
+
+    def _go_on_by(self, new: Snapshot, fresh: list[NativeDoor]) -> None:
+        """Swap the configuration, and do what doesn't follow from reading the new one.
+
+        Nothing here fails, and nobody else has a turn meanwhile. Args: fresh - as
+        `Doors.open_native` gave them.
+        """
+        parts = self.parts
         configure(
-            format=config.log.format,
-            level=config.log.level,
+            format=new.config.log.format,
+            level=new.config.log.level,
             stream=self._log_to,
             redactor=self.redactor,
         )
-        if config.rule != self.config.rule:
-            self._record(rules_in_force(config.rule))
-        self._users_changed(self._given.users.all, given.users.all)
-        given.users.changed = self._users_changed
-        self.config, self._given, self._services = config, given, services
-        self._cloud.now = cloud
-        self._cluster.ledger.renew(budget_of(config))
-        self._readiness.look_again()
-        self._recordings.folder = folder
-        self._recordings.required = config.recording.required
-        exchanged = services.sessions.renew(config.access.session_lifetime, token.digest)
-        services.registry.set_limits(config.limits)
-        self._authority.users = given.users
-        self._authority.apply(config.rule)
-        self._doors.renew(given, token, services, fresh)
-        services.registry.recheck(self._authority.objection)
-        if exchanged:
-            services.registry.recheck(_by_the_old_token)
-        return notes
+        old = parts.current.swap(new)
+        if new.config.rule != old.config.rule:
+            self._record(rules_in_force(new.config.rule))
+        self._users_changed(old.loaded.users.all, new.loaded.users.all)
+        parts.readiness.look_again()
+        parts.doors.take_native(fresh)
+        parts.authority.settle()
+        parts.registry.recheck(parts.authority.objection)
+        if new.token != old.token:
+            parts.registry.recheck(_by_the_old_token)
 
     def _users_changed(self, before: Sequence[User], after: Sequence[User]) -> None:
         self._record(users_changed(before, after))
@@ -374,19 +460,14 @@ class Daemon:
         if not self._shutdown.begun:
             self._reloads.ask()
 
-    def _token(self, config: Config) -> Token:
-        token = ensure_token(token_path(config, self.state))
-        self.redactor.register(token)
-        return Token.of(token)
-
-    async def _drain(self, registry: Registry) -> None:
+    async def _drain(self, parts: Parts) -> None:
         """Links are closed properly first, then viewers are told to come back."""
         step = self._shutdown.step
-        await step("the listeners", self._doors.stop_listening(), CONSOLES_PART)
-        await step("the consoles", self._farewells(registry), CONSOLES_PART)
+        await step("the listeners", parts.doors.stop_listening(), CONSOLES_PART)
+        await step("the consoles", self._farewells(parts.registry), CONSOLES_PART)
         await asyncio.gather(
-            step("the recordings", self._recordings_closed(), FILES_PART),
-            step("the requests", self._ended(), FILES_PART),
+            step("the recordings", self._recordings_closed(parts.recordings), FILES_PART),
+            step("the requests", self._ended(parts.doors), FILES_PART),
         )
 
     async def _farewells(self, registry: Registry) -> bool:
@@ -399,15 +480,15 @@ class Daemon:
         await self._presence.nobody()
         return closed
 
-    async def _recordings_closed(self) -> bool:
-        closed = await self._recordings.close(self._shutdown.left_s(FILES_PART))
+    async def _recordings_closed(self, recordings: Recordings) -> bool:
+        closed = await recordings.close(self._shutdown.left_s(FILES_PART))
         if not closed:
             _log.error("recordings.unfinished", text="they can be played up to what is written")
         return closed
 
-    async def _ended(self) -> None:
+    async def _ended(self, doors: Doors) -> None:
         await all_ended(self._tasks.close())
-        await self._doors.close()
+        await doors.close()
 
 
 def _by_the_old_token(who: ViewerIdentity, _instance: ConsoleInstance) -> str | None:

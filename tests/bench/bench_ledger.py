@@ -58,9 +58,9 @@ def _fill(path: Path, keys: int, each: int) -> None:
 
 
 async def _one_process(rounds: int, directory: Path) -> None:
-    memory = MemoryLedger(Budget(), time.monotonic)
+    memory = MemoryLedger(Budget, time.monotonic)
     await _measure("memory: book and spend", rounds, lambda n: _permit(memory, f"i-{n // 29}"))
-    ledger = SqliteLedger(directory / "ledger.sqlite", Budget())
+    ledger = SqliteLedger(directory / "ledger.sqlite", Budget)
     await _measure("sqlite: book and spend", rounds, lambda n: _permit(ledger, f"i-{n // 29}"))
     await _measure("sqlite: usage", rounds, lambda _: ledger.usages(["i-0"]))
     await _measure("sqlite: check_writable", rounds, lambda _: ledger.check_writable())
@@ -76,7 +76,7 @@ async def _one_process(rounds: int, directory: Path) -> None:
 
 def _hammer(path: Path, name: str, rounds: int) -> None:
     async def run() -> None:
-        ledger = SqliteLedger(path, Budget())
+        ledger = SqliteLedger(path, Budget)
         for number in range(rounds):
             await _permit(ledger, f"{name}-{number // 29}")
         await ledger.close()

@@ -39,7 +39,7 @@ async def _call(ledger: SqliteLedger, log: int) -> None:
 async def main(ledger_path: Path, log_path: Path) -> None:
     """Run the callers for ever."""
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    ledger = SqliteLedger(ledger_path, BUDGET)
+    ledger = SqliteLedger(ledger_path, lambda: BUDGET)
     async with asyncio.TaskGroup() as group:
         for _ in range(CALLERS):
             group.create_task(_call(ledger, log))

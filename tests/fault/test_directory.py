@@ -41,7 +41,7 @@ class Accounts:
 
     def behind(self, setup: Running) -> Running:
         """Let a daemon find these."""
-        found = setup.daemon._authority.directory
+        found = setup.daemon.parts.authority.directory
         found._names._look_up = self._name_of
         found._groups._look_up = self._groups_of
         return setup
@@ -95,7 +95,7 @@ async def test_others_go_on_while_it_hangs(
         await viewer.type("on")
         await until(lambda: setup.cloud.typed_text == "on", "the keys")
         # Known already, and so for some minutes.
-        setup.daemon._authority.directory.expire()
+        setup.daemon.parts.authority.directory.expire()
         assert (await asked(setup, LIST)).json["user"] == "ann"
         accounts.uid = BOB
         accounts.here.set()

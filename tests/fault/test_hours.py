@@ -23,7 +23,7 @@ ONLY = "only mon-fri 08:00-18:00 (rule 1)"
 def wall_clock(setup: Running, hour: int, minute: int) -> FakeClock:
     """The daemon's clock on the wall, on a Tuesday."""
     clock = FakeClock(datetime(2026, 11, 24, hour, minute).timestamp())
-    setup.daemon._authority._clock = clock
+    setup.daemon.parts.authority._clock = clock
     return clock
 
 

@@ -268,8 +268,8 @@ async def test_a_rule_taken_away_ends_what_it_allowed(
             for one in (ann, adm):
                 assert await one.receive_bytes() == b"RFB 003.008\n"
         control = await people.socket("/control/demo", "ann")
-        authority = people.setup.daemon._authority
-        authority.apply(RULES[:1])
+        authority = people.setup.daemon.parts.authority
+        people.setup.use_rules(RULES[:1])
         assert registries[0].recheck(authority.objection) == 1
         await ann.receive()
         assert ann.close_code == 4403
@@ -287,7 +287,7 @@ async def test_a_rule_taken_away_on_the_way_in(
     people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever is being recorded as coming at that moment doesn't get in either."""
-    authority = people.setup.daemon._authority
+    authority = people.setup.daemon.parts.authority
     enter = Console.enter
 
     async def enter_late(console: Console, viewer: Any) -> None:
@@ -295,7 +295,7 @@ async def test_a_rule_taken_away_on_the_way_in(
 
         async def withdraw(who: Any) -> None:
             await begin(who)
-            authority.apply(())
+            people.setup.use_rules(())
             console.recheck(authority.objection)
 
         monkeypatch.setattr(console.recordings, "begin", withdraw)
@@ -395,11 +395,10 @@ async def test_a_rule_taken_away_before_the_first_byte(
     people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the admission and the first byte a reload may come; the audit has both ends."""
-    authority = people.setup.daemon._authority
 
     async def announce_late(console: Console, who: Any) -> None:
         await announce(console, who)
-        authority.apply(())
+        people.setup.use_rules(())
 
     monkeypatch.setattr("vncproxy.web.viewer_websockets.announce", announce_late)
     socket = await people.socket("/websockify/demo", "ann")

@@ -106,11 +106,11 @@ async def test_a_rule_may_let_it_watch_only(tmp_path: Path, port: int, kernel: K
         _, writer, _ = await let_in(port)
         writer.write(key(1, ord("n")) + key(0, ord("n")) + struct.pack(">BBHHHH", 3, 0, 0, 0, 9, 9))
         await until(
-            lambda: setup.daemon._services.registry.consoles[0].viewers[0].bytes_out > 300,
+            lambda: setup.daemon.parts.registry.consoles[0].viewers[0].bytes_out > 300,
             "a picture",
         )
         assert setup.cloud.typed_text == ""
-        (console,) = setup.daemon._services.registry.consoles
+        (console,) = setup.daemon.parts.registry.consoles
         assert console.control.controller is None
         assert [one["rule"] for one in audited(setup, "view")] == ["rule 1"]
         assert audited(setup, "open") == []
@@ -193,7 +193,7 @@ async def test_a_session_ends_with_its_hours(
     wall = FakeClock(datetime(2026, 11, 24, 17, 59, 59).timestamp())
     given = rule(hours=("mon-fri 08:00-18:00",))
     async with running(tmp_path, instance=instance(tmp_path, port), rule=given) as setup:
-        setup.daemon._authority._clock = wall
+        setup.daemon.parts.authority._clock = wall
         reader, writer, _ = await let_in(port)
         wall.forward(1)
         assert await over(reader)

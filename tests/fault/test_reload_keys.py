@@ -103,7 +103,7 @@ class Seen:
     def __post_init__(self) -> None:
         """The parts that many keys show in; their insides are looked at."""
         self.daemon: Any = self.setup.daemon
-        self.door: Any = self.daemon.servers[0].behind.door
+        self.door: Any = self.daemon.servers[0].behind.door.settings
         self.services: Any = self.daemon.servers[0].behind.services
         self.registry: Any = self.services.registry
         [self.console] = self.registry.consoles
@@ -111,9 +111,9 @@ class Seen:
         [viewer] = self.console.viewers
         self.stay: Any = viewer._limits
         self.transport: Any = viewer._transport
-        self.ledger: Any = self.daemon._cluster.ledger
-        self.cloud: Any = self.daemon._cloud.now
-        self.folder: Any = self.daemon._recordings.folder
+        self.ledger: Any = self.daemon.parts.cluster.ledger
+        self.cloud: Any = self.daemon.parts.cloud.now
+        self.folder: Any = self.daemon.parts.recordings.folder
 
     def instance(self, instance_id: str) -> Any:
         """As the inventory has it, None for one that isn't there."""
@@ -126,10 +126,10 @@ def _certificates(context: ssl.SSLContext) -> list[bytes]:
 
 
 SHOWS: dict[str, Callable[[Seen], object]] = {
-    "access.token_file": lambda s: s.door._token == Token.of(TOKEN),
-    "access.users_file": lambda s: s.door._users.path == s.want.access.users_file,
-    "access.allowed_hosts": lambda s: "b.example" in s.door._hosts,
-    "access.allowed_origins": lambda s: s.door._origins == parse_origins(["https://o.example"]),
+    "access.token_file": lambda s: s.door.token == Token.of(TOKEN),
+    "access.users_file": lambda s: s.door.users.path == s.want.access.users_file,
+    "access.allowed_hosts": lambda s: "b.example" in s.door.hosts,
+    "access.allowed_origins": lambda s: s.door.origins == parse_origins(["https://o.example"]),
     "access.session_lifetime": lambda s: s.services.sessions.life_s == 60.0,
     "aliyun.region": lambda s: s.instance("i-new").region == "cn-beijing",
     "aliyun.endpoint": lambda s: "localhost" in str(s.cloud.client._endpoint),
@@ -166,15 +166,15 @@ SHOWS: dict[str, Callable[[Seen], object]] = {
     "limits.slow_viewer_timeout": lambda s: s.stay.slow_timeout_s == 13.0,
     "limits.drain_timeout": lambda s: s.daemon.config.limits.drain_timeout == 4.0,
     "limits.max_viewers": lambda s: s.console._limits.max_viewers == 5,
-    "limits.max_consoles": lambda s: s.registry._dependencies.limits.max_consoles == 6,
+    "limits.max_consoles": lambda s: s.registry._limits().max_consoles == 6,
     "log.format": lambda s: not s.setup.log.getvalue().splitlines()[-1].startswith("{"),
     "log.level": lambda s: logging.getLogger("vncproxy").level == logging.WARNING,
     "audit.file": lambda s: s.daemon._audit.path == s.want.audit.file,
     "recording.directory": lambda s: s.folder.path == s.want.recording.directory,
-    "recording.required": lambda s: s.daemon._recordings.required,
+    "recording.required": lambda s: s.daemon.parts.recordings.required,
     "recording.max_bytes": lambda s: s.folder._max_bytes == 1 << 21,
     "recording.max_age": lambda s: s.folder._max_age_s == 3600.0,
-    "metrics.access": lambda s: s.services.metrics_open,
+    "metrics.access": lambda s: s.services.settings().metrics_open,
     "instance": lambda s: s.instance("i-new") is not None,
     "rule": lambda s: s.services.authority.has_rules,
 }

@@ -164,7 +164,7 @@ class Passage:
         )
         parts = ConsoleDependencies(
             limits=limits,
-            ledger=MemoryLedger(Budget(limit=1000), time.monotonic),
+            ledger=MemoryLedger(lambda: Budget(limit=1000), time.monotonic),
             cloud=NoCloud(),
             dial=self._dial,
             learned=Lessons(self._keepalive),

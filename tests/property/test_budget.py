@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.clock import FakeClock
+from tests.current_budget import CurrentBudget
 from tests.disks import LedgerDisk
 from vncproxy.throttle.budget import ACCOUNT, Budget, Claim, counting_for
 from vncproxy.throttle.ledger import Booking
@@ -144,7 +145,8 @@ def test_the_law_holds_while_it_is_exchanged(steps: list[tuple[object, ...]], sh
     the limit by which the last of them was booked, counted for what it was booked for.
     """
     clock = FakeClock()
-    budgets = [Budget(limit=4, hold_s=10.0)] * 2
+    first = CurrentBudget(Budget(limit=4, hold_s=10.0))
+    budgets = [first, replace(first) if shared else first]
     waiting: list[tuple[float, int, Booking, Made]] = []
     dials: list[Made] = []
     order = 0
@@ -154,7 +156,7 @@ def test_the_law_holds_while_it_is_exchanged(steps: list[tuple[object, ...]], sh
             path = Path(directory) / "ledger.sqlite"
             ledgers = [SqliteLedger(path, budget, clock) for budget in budgets]
         else:
-            ledgers = [MemoryLedger(budgets[0], clock)] * 2
+            ledgers = [MemoryLedger(first, clock)] * 2
 
         async def pass_time(until: float) -> None:
             while waiting and (due := min(waiting, key=lambda one: one[0]))[0] <= until:
@@ -174,14 +176,11 @@ def test_the_law_holds_while_it_is_exchanged(steps: list[tuple[object, ...]], sh
                             if isinstance(answer, Booking):
                                 order += 1
                                 due = clock.seconds + answer.wait_s + late_s * member / 2
-                                made = Made(0.0, instance, order, budgets[which])
+                                made = Made(0.0, instance, order, budgets[which].now)
                                 waiting.append((due, which, answer, made))
                     case ("renew", int(which), int(limit), float(hold_s), bool(by_account)):
                         budget = Budget(limit=limit, hold_s=hold_s, by_account=by_account)
-                        ledgers[which].renew(budget)
-                        budgets[which] = budget
-                        if not shared:
-                            budgets[1 - which] = budget
+                        budgets[which].now = budget
                     case ("cancel", int(which)) if waiting:
                         _, process, booking, _ = waiting.pop(which % len(waiting))
                         await ledgers[process].cancel(booking)
@@ -276,14 +275,14 @@ def test_the_file_keeps_the_law_on_any_disk_over_restarts_and_reboots(
 
     def kill(who: Process) -> None:
         who.file.close()
-        who.file = LedgerFile(path, budget, machine)
+        who.file = LedgerFile(path, lambda: budget, machine)
         who.permits.clear()
         who.unrecorded.clear()
 
     with tempfile.TemporaryDirectory() as directory, monkeypatch.context() as patch:
         disk = LedgerDisk(patch, lambda seconds: pass_time(machine.true + seconds))
         path = Path(directory) / "ledger.sqlite"
-        processes = [Process(LedgerFile(path, budget, machine)) for _ in range(2)]
+        processes = [Process(LedgerFile(path, lambda: budget, machine)) for _ in range(2)]
         for step in steps:
             match step:
                 case ("book", int(which), int(crowd), float(max_wait_s), float(part)):
@@ -347,7 +346,7 @@ def test_what_the_file_adds_up_is_what_the_law_says(
     now, law = clock.now(), replace(BUDGET, limit=limit)
     claims: dict[str, list[Claim]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        file = LedgerFile(Path(folder) / "ledger", law, clock)
+        file = LedgerFile(Path(folder) / "ledger", lambda: law, clock)
         file.check_writable()
         for number, (key, epoch, at, held, spent, wrong) in enumerate(rows):
             claim = Claim(now + at, now + at + (0 if spent else held), spent)

@@ -158,7 +158,7 @@ class World:
         self.services = cast(
             Services,
             Simple(
-                authority=Authority((), Users(None)),
+                authority=Authority.of((), Users(None)),
                 audit=self.slow,
                 presence=OpenSockets(),
                 metrics=self.around.metrics,

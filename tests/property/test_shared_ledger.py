@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.clock import FakeClock
+from tests.current_budget import CurrentBudget
 from tests.property.test_budget import worst
 from tests.real.peers.valkey import ValkeyServer
 from tests.real.peers.valkey import valkey_server as start_valkey_server
@@ -20,7 +22,7 @@ from tests.unit.throttle.switched_store import SwitchedStore
 from tests.unit.throttle.usage import usage_of
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.daemon_count import DaemonCount
-from vncproxy.throttle.fallback import SETTLE_S, FallbackLedger
+from vncproxy.throttle.fallback import SETTLE_S, FallbackLedger, share_of
 from vncproxy.throttle.ledger import Booking, TooLong
 from vncproxy.throttle.memory import MemoryLedger
 from vncproxy.throttle.sqlite import SqliteLedger
@@ -81,8 +83,9 @@ def test_the_script_answers_as_the_law_does(
 
     async def scene(address: StoreAddress) -> None:
         clock = FakeClock()
-        model = MemoryLedger(BUDGET, clock)
-        shared = ValkeyLedger(ValkeyStore(address), BUDGET, steady=clock, clock=clock)
+        budget = CurrentBudget(BUDGET)
+        model = MemoryLedger(budget, clock)
+        shared = ValkeyLedger(ValkeyStore(address), budget, steady=clock, clock=clock)
         pairs: list[tuple[Booking, Booking]] = []
         for call in calls:
             match call:
@@ -107,9 +110,7 @@ def test_the_script_answers_as_the_law_does(
                     assert after.used == before.used
                     assert after.next_free_s == pytest.approx(before.next_free_s, abs=1e-5)
                 case ("renew", int(limit), int(hold_s), bool(by_account)):
-                    budget = Budget(limit=limit, hold_s=hold_s, by_account=by_account)
-                    model.renew(budget)
-                    shared.renew(budget)
+                    budget.now = Budget(limit=limit, hold_s=hold_s, by_account=by_account)
                 case ("wait", float(seconds)):
                     clock.seconds = micros(clock.seconds + seconds)
         await shared.close()
@@ -154,7 +155,10 @@ def test_jumps_of_the_server_s_clock_free_nothing(
         machines = Machines()
         ledgers = [
             ValkeyLedger(
-                ValkeyStore(address), BUDGET, steady=machines.steady(n * 1e5), clock=machines.wall
+                ValkeyStore(address),
+                lambda: BUDGET,
+                steady=machines.steady(n * 1e5),
+                clock=machines.wall,
             )
             for n in range(2)
         ]
@@ -211,12 +215,17 @@ def test_the_law_holds_while_the_server_comes_and_goes(
             for n in range(3):
                 store = SwitchedStore(address)
                 stores.append(store)
+                roll = DaemonCount(Path(folder) / f"{n}")
                 ledgers.append(
                     FallbackLedger(
-                        ValkeyLedger(store, BUDGET, steady=clock, clock=clock),
-                        SqliteLedger(Path(folder) / f"{n}.sqlite", BUDGET, clock),
-                        BUDGET,
-                        DaemonCount(Path(folder) / f"{n}"),
+                        ValkeyLedger(store, lambda: BUDGET, steady=clock, clock=clock),
+                        SqliteLedger(
+                            Path(folder) / f"{n}.sqlite",
+                            partial(share_of, BUDGET, roll),
+                            clock,
+                        ),
+                        lambda: BUDGET,
+                        roll,
                         daemon_id=f"d-{n}",
                         steady=clock,
                     )

@@ -7,15 +7,19 @@ import json
 import os
 import socket
 import stat
+from datetime import date, datetime, timedelta
+from datetime import time as clock_time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.owner_client import JSON, owner_client
 from tests.setup import running, until
 from vncproxy.app import Daemon
-from vncproxy.config.model import Config, Instance, Limits, Listen, State
+from vncproxy.config.hours import DAYS
+from vncproxy.config.model import Config, Instance, Limits, Listen, Rule, State
 from vncproxy.errors import ConfigError, LedgerError, LocalError
 from vncproxy.observe.sd_notify import Notifier
 from vncproxy.simulator.settings import SimulatorSettings
@@ -173,6 +177,21 @@ async def test_an_sighup_is_answered(tmp_path: Path) -> None:
         assert (await asked_health(setup)) == 200
         for number in (1, 2, 15):
             asyncio.get_running_loop().remove_signal_handler(number)
+
+
+async def test_hours_count_from_the_reload_on_that_brings_them(tmp_path: Path) -> None:
+    """Who may stay by them is decided by the reload, and again at the next end of hours."""
+    wall = [datetime.combine(date.today() + timedelta(days=1), clock_time(12)).timestamp()]
+    tomorrow = DAYS[datetime.fromtimestamp(wall[0]).weekday()]
+    rule = Rule(users=("ann",), instances=("*",), hours=(f"{tomorrow} 00:00-24:00",))
+    async with running(tmp_path, reread=lambda before: replace(before, rule=(rule,))) as setup:
+        authority = setup.daemon.parts.authority
+        authority._clock = lambda: wall[0]
+        setup.daemon.reload()
+        await until(lambda: setup.daemon.config.rule == (rule,), "the reload")
+        assert not authority.turned()
+        wall[0] += 12 * 3600
+        assert authority.turned()
 
 
 async def asked_health(setup: Any) -> int:

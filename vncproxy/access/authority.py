@@ -21,33 +21,75 @@ _OF_THIS_MACHINE: frozenset[Kind] = frozenset({"peer", "header"})
 """The doors whose users are in the groups of this machine."""
 
 
+class Policy:
+    """The rules of one configuration, and the users and groups that they are about."""
+
+    def __init__(self, given: Sequence[Rule], users: Users, directory: Directory) -> None:
+        """Keep them.
+
+        Args:
+            given: the [[rule]] blocks, in their order.
+            users: those of users_file.
+            directory: knows the groups of this machine's accounts.
+        """
+        self.given = tuple(given)
+        self.users = users
+        self.rules = Rules(given, self.groups_of)
+        self._directory = directory
+
+    def groups_of(self, who: Identity) -> frozenset[str]:
+        """The groups that count: those of users_file for its users, Unix groups for accounts.
+
+        The token's owner, and whoever comes through an open door, are no account and in no group.
+
+        Raises:
+            DirectoryAway: `Authority.learn` comes first.
+        """
+        if who.kind == "users":
+            user = self.users.named(who.user)
+            return frozenset(user.groups) if user is not None else frozenset()
+        return self._directory.groups(who.user) if who.kind in _OF_THIS_MACHINE else frozenset()
+
+
 class Authority:
-    """Asked at every request; a reload gives it other rules."""
+    """Asked at every request; it goes by the rules that are in force at that moment."""
 
     def __init__(
         self,
+        policy: Callable[[], Policy],
+        directory: Directory,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Nobody has asked.
+
+        Args:
+            policy: gives the one in force.
+            directory: the one of the policies.
+            clock: seconds since 1970, for the rules' hours.
+        """
+        self.directory = directory
+        self.unsure = False
+        """Whether somebody's stay was decided by groups that may be others by now."""
+        self._policy = policy
+        self._clock = clock
+        self._looked_at = self.now()
+
+    @classmethod
+    def of(
+        cls,
         rules: Sequence[Rule],
         users: Users,
         directory: Directory | None = None,
         clock: Callable[[], float] = time.time,
-    ) -> None:
-        """Begin with these rules. Args: clock - seconds since 1970, for the rules' hours."""
-        self.users = users
-        self.directory = directory or Directory()
-        self.unsure = False
-        """Whether somebody's stay was decided by groups that may be others by now."""
-        self._clock = clock
-        self._given: tuple[Rule, ...]
-        self._in_force: tuple[bool, ...]
-        self._rules: Rules
-        self.apply(rules)
+    ) -> Authority:
+        """One whose rules stay the same, as for a command."""
+        directory = directory or Directory()
+        policy = Policy(rules, users, directory)
+        return cls(lambda: policy, directory, clock)
 
-    def apply(self, rules: Sequence[Rule]) -> None:
-        """From now on these rules count."""
-        self.users.refresh()
-        self._given = tuple(rules)
-        self._rules = Rules(rules, self.groups_of)
-        self._in_force = self._rules.in_force(self.now())
+    @property
+    def _rules(self) -> Rules:
+        return self._policy().rules
 
     @property
     def has_rules(self) -> bool:
@@ -63,17 +105,6 @@ class Authority:
     def need_tags(self) -> bool:
         """Whether instances' tags have to be known for a decision."""
         return self._rules.need_tags
-
-    def groups_of(self, who: Identity) -> frozenset[str]:
-        """The groups that count: those of users_file for its users, Unix groups for accounts.
-
-        The token's owner, and whoever comes through an open door, are no account and in no group.
-        Raises: DirectoryAway - `learn` comes first.
-        """
-        if who.kind == "users":
-            user = self.users.named(who.user)
-            return frozenset(user.groups) if user is not None else frozenset()
-        return self.directory.groups(who.user) if who.kind in _OF_THIS_MACHINE else frozenset()
 
     async def learn(self, who: Identity) -> None:
         """Let what is asked next know this one's groups, if any rule names one.
@@ -102,9 +133,14 @@ class Authority:
         return datetime.fromtimestamp(self._clock())
 
     def turned(self) -> bool:
-        """Whether hours of a rule began or ended since `apply`, or since this was asked."""
-        before, self._in_force = self._in_force, self._rules.in_force(self.now())
-        return self._in_force != before
+        """Whether hours of a rule in force began or ended since this, or `settle`, was called."""
+        before, rules = self._looked_at, self._rules
+        self.settle()
+        return rules.in_force(self._looked_at) != rules.in_force(before)
+
+    def settle(self) -> None:
+        """Everybody's stay is decided as of now: for a reload, which does so by other rules."""
+        self._looked_at = self.now()
 
     def turns_within(self, minutes: int) -> list[datetime]:
         """When hours of a rule begin or end next, at most so many minutes from now."""
@@ -121,17 +157,19 @@ class Authority:
 
         Args: at - local time; default: now. Raises: DirectoryAway - `learn` comes first.
         """
-        if who.kind == "users" and self.users.named(who.user) is None:
+        policy = self._policy()
+        if who.kind == "users" and policy.users.named(who.user) is None:
             return Decision(None, "", False, "there is no such user in users_file")
-        return self._rules.decide(who, instance, at or self.now())
+        return policy.rules.decide(who, instance, at or self.now())
 
     def is_administrator(self, who: Identity) -> bool:
         """Whether somebody is an admin of all instances, whatever they are: by a rule of `*`.
 
         Raises: DirectoryAway - `learn` comes first.
         """
-        everywhere = tuple(one for one in self._given if _EVERYTHING in one.instances)
-        rules = Rules(everywhere or self._given[:1], self.groups_of)
+        policy = self._policy()
+        everywhere = tuple(one for one in policy.given if _EVERYTHING in one.instances)
+        rules = Rules(everywhere or policy.given[:1], policy.groups_of)
         return rules.decide(who, _ANY, self.now()).allows(Role.ADMIN)
 
     def objection(

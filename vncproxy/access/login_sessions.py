@@ -43,22 +43,26 @@ class _Session(msgspec.Struct, frozen=True):
 
 
 class Sessions:
-    """Who is logged in.
-
-    Args: folder - the state directory; life_s - of a log-in; key - for the digests: another one
-    makes all log-ins void; clock - seconds since 1970.
-    """
+    """Who is logged in."""
 
     def __init__(
         self,
         folder: Path,
-        life_s: float,
-        key: bytes,
+        life_s: Callable[[], float],
+        key: Callable[[], bytes],
         redactor: Redactor,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Read what there is; a file that isn't ours counts as none: everybody logs in again."""
-        self.life_s = life_s
+        """Read what there is; a file that isn't ours counts as none: everybody logs in again.
+
+        Args:
+            folder: the state directory.
+            life_s: gives how long a log-in that begins now lasts, in s.
+            key: gives the key of the digests in force; another one makes all log-ins void.
+            redactor: hides the cookies' texts.
+            clock: seconds since 1970.
+        """
+        self._life_s = life_s
         self._path = folder / FILE_NAME
         self._key = key
         self._redactor = redactor
@@ -76,11 +80,10 @@ class Sessions:
         self.daemon_id = daemon_id(folder)
         self.cookie_name = f"vncproxy-{self.daemon_id}"
 
-    def renew(self, life_s: float, key: bytes) -> bool:
-        """For log-ins from now on; gives whether it is another key, which voids those before."""
-        exchanged = key != self._key
-        self.life_s, self._key = life_s, key
-        return exchanged
+    @property
+    def life_s(self) -> float:
+        """How long a log-in that begins now lasts, in s."""
+        return self._life_s()
 
     async def begin(self, identity: Identity, account: int | None = None) -> str:
         """Log in; gives the cookie's value.
@@ -134,7 +137,7 @@ class Sessions:
             del self._sessions[digest]
 
     def _digest(self, text: str) -> str:
-        return hmac.new(self._key, text.encode(errors="replace"), hashlib.sha256).hexdigest()
+        return hmac.new(self._key(), text.encode(errors="replace"), hashlib.sha256).hexdigest()
 
     async def _save(self) -> bool:
         """Whether it could be written."""

@@ -19,21 +19,26 @@ _State = tuple[int, int, int] | None
 """What tells one version of a file from another; None: there is none."""
 
 
-def _unheard(before: tuple[User, ...], after: tuple[User, ...]) -> None:
-    """Nobody wants to know."""
-
-
 class Users:
-    """Finds users by their tokens.
+    """Finds users by their tokens."""
 
-    Args: path - None: there are no users.
-    """
+    def __init__(
+        self,
+        path: Path | None,
+        changed: Callable[[tuple[User, ...], tuple[User, ...]], None] = lambda before, after: None,
+    ) -> None:
+        """Read the file.
 
-    def __init__(self, path: Path | None) -> None:
-        """Read the file. Raises: ConfigError - it can't be used."""
+        Args:
+            path: None: there are no users.
+            changed: called with those before and those that count from now on, whenever the file
+                changes them.
+
+        Raises:
+            ConfigError: the file can't be used.
+        """
         self.path = path
-        self.changed: Callable[[tuple[User, ...], tuple[User, ...]], None] = _unheard
-        """Told of those before and those that count from now on, whenever the file changes them."""
+        self._changed = changed
         self._by_id: dict[str, User] = {}
         self._by_name: dict[str, User] = {}
         self._seen: _State = self._state()
@@ -73,7 +78,7 @@ class Users:
             self._take(())
             _log.error("users.unusable", text=error.public_text)
         if self.all != before:
-            self.changed(before, self.all)
+            self._changed(before, self.all)
 
     def _take(self, users: tuple[User, ...]) -> None:
         self._by_id = {user.id: user for user in users}

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -41,6 +42,10 @@ LONGEST_PAUSE_S = 5.0
 _TOO_SLOW = "its disk doesn't answer"
 _STOPPING = "the daemon is stopping"
 _OVER = f"{DAEMON_FAULT}, has ended its writing; restart it"
+
+
+_Call = Callable[..., None]
+"""Has a function called with the arguments, on the event loop."""
 
 
 class Audit(Protocol):
@@ -114,12 +119,11 @@ class AuditLog:
         self._first_pause_s = first_pause_s
         self._clock = clock
         self._recorded = recorded
-        self._loop: asyncio.AbstractEventLoop
-        self._over: asyncio.Future[None]
         self._opened = False
+        self._over = asyncio.Event()
+        """The thread has ended."""
         self._ended = False
         """Whether a fault has ended the thread."""
-        self._writer: AuditWriter
         # Below: shared with the thread, under the condition's lock.
         self._wake = threading.Condition()
         self._queue: deque[Job] = deque()
@@ -131,17 +135,16 @@ class AuditLog:
 
     async def open(self) -> None:
         """Open the file and continue its chain. Raises: AuditError - it can't be used."""
-        self._loop = asyncio.get_running_loop()
         file = await asyncio.to_thread(AuditFile, self.path)
-        self._over = self._loop.create_future()
         self._opened = True
         self.head = file.head
         self.was_cut_off = file.ended_with not in (None, Event.STOP, Event.CONTINUED)
         self._head_told = self.head.seq
         for entry in file.notes:
             self._tell_trouble(str(entry.text))
-        self._writer = AuditWriter(file, self._clock)
-        threading.Thread(target=self._run, name="audit", daemon=True).start()
+        writer = AuditWriter(file, self._clock)
+        call = partial(call_in_loop, asyncio.get_running_loop())
+        threading.Thread(target=self._run, args=(writer, call), name="audit", daemon=True).start()
 
     async def record(self, *entries: Entry) -> None:
         """Return once these are on the disk, one after the other.
@@ -231,7 +234,9 @@ class AuditLog:
         with self._wake:
             self._closing = True
             self._wake.notify()
-        await asyncio.wait([self._over], timeout=timeout_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._over.wait()
         with self._wake:
             left, unsure = list(self._queue), self._in_hand
             self._queue.clear()
@@ -246,7 +251,7 @@ class AuditLog:
             self._tell_some()
             await asyncio.sleep(0)
         self._tell_head()
-        return self._over.done() and not left
+        return self._over.is_set() and not left
 
     def _withdraw(self, job: Job) -> None:
         with self._wake:
@@ -308,8 +313,7 @@ class AuditLog:
         for move in moves:
             _give_back(move.file)
             _conclude(move.done, AuditError(self.problem))
-        if not self._over.done():
-            self._over.set_result(None)
+        self._over.set()
 
     def _went_on(self, move: Rotation, path: Path) -> None:
         """The chain goes on in another file: the log has where the old one ends."""
@@ -333,7 +337,7 @@ class AuditLog:
                 self._recorded(entry)
         finally:
             if self._untold:
-                self._loop.call_soon(self._tell_some)
+                asyncio.get_running_loop().call_soon(self._tell_some)
 
     def _tell_unwritten(self, entry: Entry) -> None:
         self.unwritten += 1
@@ -348,15 +352,15 @@ class AuditLog:
 
     # The thread
 
-    def _run(self) -> None:
+    def _run(self, writer: AuditWriter, call: _Call) -> None:
         try:
-            self._work()
+            self._work(writer, call)
         except BaseException as fault:
             with self._wake:
                 self._ended = True
-            call_in_loop(self._loop, self._broke_down, fault)
+            call(self._broke_down, fault)
 
-    def _work(self) -> None:
+    def _work(self, writer: AuditWriter, call: _Call) -> None:
         pause_s: float | None = None
         while True:
             with self._wake:
@@ -369,44 +373,42 @@ class AuditLog:
                 self._moves.clear()
             for move in moves:
                 if move.file is None:
-                    self._carry_out(move)
-            outcome = self._writer.write(jobs)
+                    self._carry_out(move, writer, call)
+            outcome = writer.write(jobs)
             with self._wake:
                 self._in_hand = []
                 self._queue.extendleft(reversed(outcome.left))
                 self._later = sum(job.done is None for job in self._queue)
-            call_in_loop(self._loop, self._settle, outcome)
+            call(self._settle, outcome)
             for move in moves:
                 if move.file is not None:
                     # What happened before belongs into the old file.
-                    self._carry_out(move)
+                    self._carry_out(move, writer, call)
             if closing:
                 break
             if outcome.problem is not None:
                 pause_s = min(LONGEST_PAUSE_S, 2 * pause_s) if pause_s else self._first_pause_s
             else:
                 pause_s = None
-        self._writer.close()
-        call_in_loop(self._loop, _conclude, self._over, None)
+        writer.close()
+        call(self._over.set)
 
     def _is_wanted(self) -> bool:
         return self._fresh or self._closing or bool(self._moves)
 
-    def _carry_out(self, move: _Move) -> None:
+    def _carry_out(self, move: _Move, writer: AuditWriter, call: _Call) -> None:
         try:
             if move.file is None:
-                self._writer.reopen()
+                writer.reopen()
             else:
-                call_in_loop(
-                    self._loop, self._went_on, self._writer.go_on_in(move.file), move.file.path
-                )
+                call(self._went_on, writer.go_on_in(move.file), move.file.path)
         except AuditError as fault:
-            call_in_loop(self._loop, _conclude, move.done, fault)
+            call(_conclude, move.done, fault)
         except Exception as fault:
-            call_in_loop(self._loop, self._tell_fault, fault)
-            call_in_loop(self._loop, _conclude, move.done, AuditError(_cannot(DAEMON_FAULT)))
+            call(self._tell_fault, fault)
+            call(_conclude, move.done, AuditError(_cannot(DAEMON_FAULT)))
         else:
-            call_in_loop(self._loop, _conclude, move.done, None)
+            call(_conclude, move.done, None)
 
 
 def _give_back(file: AuditFile | None) -> None:

@@ -47,7 +47,7 @@ class Cluster:
 
 def cluster_of(
     throttle: Throttle,
-    budget: Budget,
+    budget: Callable[[], Budget],
     state: Path,
     *,
     daemon_id: str = "",
@@ -55,8 +55,16 @@ def cluster_of(
 ) -> Cluster:
     """What [throttle] names, nothing asked yet.
 
-    Args: state - the state directory; daemon_id - stable over restarts; "": a command, which isn't
-    counted as a daemon; said - as for `FallbackLedger`. Raises: ConfigError, LedgerError.
+    Args:
+        throttle: the settings.
+        budget: gives the one in force, in any thread.
+        state: the state directory.
+        daemon_id: stable over restarts; "": a command, which isn't counted as a daemon.
+        said: as for `FallbackLedger`.
+
+    Raises:
+        ConfigError: the store's certificates can't be used.
+        LedgerError: this machine has no clock that a ledger could use.
     """
     if throttle.store == "memory":
         return Cluster(MemoryLedger(budget, time.monotonic), LocalOwnership())
@@ -66,21 +74,26 @@ def cluster_of(
 
 
 def _shared(
-    throttle: Throttle, budget: Budget, state: Path, daemon_id: str, said: Callable[[bool], None]
+    throttle: Throttle,
+    budget: Callable[[], Budget],
+    state: Path,
+    daemon_id: str,
+    said: Callable[[bool], None],
 ) -> Cluster:
     # Needed for such a store only.
     from vncproxy.cluster.valkey_ownership import SharedOwnership  # noqa: PLC0415
     from vncproxy.throttle.daemon_count import FILE_NAME, DaemonCount  # noqa: PLC0415
-    from vncproxy.throttle.fallback import FallbackLedger  # noqa: PLC0415
+    from vncproxy.throttle.fallback import FallbackLedger, share_of  # noqa: PLC0415
     from vncproxy.throttle.valkey import ValkeyLedger  # noqa: PLC0415
     from vncproxy.throttle.valkey_store import ValkeyStore  # noqa: PLC0415
 
     store = ValkeyStore(_address(throttle))
+    daemon_count = DaemonCount(state / FILE_NAME)
     ledger = FallbackLedger(
         ValkeyLedger(store, budget),
-        SqliteLedger(state / LEDGER_FILE, budget),
+        SqliteLedger(state / LEDGER_FILE, lambda: share_of(budget(), daemon_count)),
         budget,
-        DaemonCount(state / FILE_NAME),
+        daemon_count,
         daemon_id=daemon_id or None,
         said=said,
     )

@@ -130,7 +130,7 @@ async def _state(config: Config, environ: Mapping[str, str]) -> Finding:
     try:
         folder = state_folder(config, environ)
         make_state_folder(folder, beside=True)
-        cluster = cluster_of(config.throttle, budget_of(config), folder)
+        cluster = cluster_of(config.throttle, lambda: budget_of(config), folder)
         try:
             await cluster.ledger.check_writable()
             degraded = cluster.degraded

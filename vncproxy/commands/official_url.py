@@ -65,7 +65,7 @@ async def official_url(
             raise LocalError(f"no password_file is configured for {instance.alias}")
         state = state_folder(config, environ)
         make_state_folder(state, beside=True)
-        cluster = cluster_of(config.throttle, budget_of(config), state)
+        cluster = cluster_of(config.throttle, lambda: budget_of(config), state)
         try:
             if not force and (owner := await cluster.ownership.owner(instance.id)) is not None:
                 raise LocalError(f"{owner.refusal().public_text} Or say --force.")

@@ -93,7 +93,7 @@ async def permissions(
     """
     found: list[Permission | Finding] = []
     try:
-        authority = Authority(config.rule, Users(config.access.users_file))
+        authority = Authority.of(config.rule, Users(config.access.users_file))
         async with cloud_of(config, environ) as cloud:
             inventory = inventory_of(config, cloud.client)
             if authority.need_tags or (name is None and config.aliyun.discover_in):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -104,15 +104,21 @@ class Registry:
     """
 
     def __init__(
-        self, dependencies: ConsoleDependencies, ownership: Ownership | None = None
+        self,
+        dependencies: ConsoleDependencies,
+        ownership: Ownership | None = None,
+        limits: Callable[[], Limits] | None = None,
     ) -> None:
         """Nothing is open.
 
         Args:
             dependencies: Of the consoles.
             ownership: Default: no other daemon opens these consoles.
+            limits: Gives those in force, which a console keeps as they were when it was opened.
+                Default: those of `dependencies`.
         """
         self._dependencies = dependencies
+        self._limits = limits or (lambda: dependencies.limits)
         self._ownership: Ownership = ownership or LocalOwnership()
         self._tasks = Tasks()
         self._open: dict[str, Console] = {}
@@ -165,7 +171,7 @@ class Registry:
                 _RETRY_AFTER_S,
             )
         places = self._open.keys() | self._opening.keys()
-        if instance_id not in places and len(places) >= self._dependencies.limits.max_consoles:
+        if instance_id not in places and len(places) >= self._limits().max_consoles:
             raise AccessError(
                 429,
                 "too-many-consoles",
@@ -180,9 +186,7 @@ class Registry:
     def _has_room(self, instance_id: str, viewer_id: str, *, watches: bool) -> bool:
         if (opening := self._opening.get(instance_id)) is not None:
             taken = {hold.viewer_id for hold in opening.holds}
-            return has_room(
-                taken, self._dependencies.limits.max_viewers, viewer_id, watches=watches
-            )
+            return has_room(taken, self._limits().max_viewers, viewer_id, watches=watches)
         console = self._open.get(instance_id)
         # One that is over makes room for another.
         return (
@@ -298,7 +302,8 @@ class Registry:
             raise owner.refusal()
         try:
             learned = await self._dependencies.learned.get(instance.id)
-            console = Console(instance, self._dependencies, learned, self._closed)
+            dependencies = replace(self._dependencies, limits=self._limits())
+            console = Console(instance, dependencies, learned, self._closed)
             self._check_draining()
         except BaseException:
             self._give_back(instance.id)
@@ -378,10 +383,6 @@ class Registry:
         if ended:
             _log.info("viewers.withdrawn", viewers=ended)
         return ended
-
-    def set_limits(self, limits: Limits) -> None:
-        """For consoles opened from now on; those that are open keep theirs."""
-        self._dependencies = replace(self._dependencies, limits=limits)
 
     async def drain(self, reason: CloseReason, timeout_s: float) -> None:
         """Close every console, and let in nobody any more; at most `timeout_s`.

@@ -43,25 +43,39 @@ class Recordings:
 
     def __init__(
         self,
-        folder: RecordingFolder,
+        folder: Callable[[], RecordingFolder],
         *,
         version: str = "",
         clock: Callable[[], float] = time.time,
         disk_timeout_s: float = DISK_TIMEOUT_S,
-        required: bool = False,
+        required: Callable[[], bool] = lambda: False,
     ) -> None:
         """Nothing is touched yet.
 
-        Args: version - of vncproxy; clock - seconds since 1970; required - whether a session that
-        isn't recorded any more is ended.
+        Args:
+            folder: gives the one in force; what has begun goes on in its own.
+            version: of vncproxy.
+            clock: seconds since 1970.
+            disk_timeout_s: how long a call waits for the disk.
+            required: gives whether a session that isn't recorded any more is ended.
         """
-        self.folder = folder
-        self.required = required
+        self._folder = folder
+        self._required = required
         self._version = version
         self._clock = clock
         self._disk_timeout_s = disk_timeout_s
         self._pending = 0
         self._writers: set[RecordingWriter] = set()
+
+    @property
+    def folder(self) -> RecordingFolder:
+        """Where recordings begin now."""
+        return self._folder()
+
+    @property
+    def required(self) -> bool:
+        """Whether a session that isn't recorded any more is ended."""
+        return self._required()
 
     async def check(self) -> None:
         """Find out whether a recording could begin now. Raises: RecordingError - it couldn't."""
@@ -108,11 +122,15 @@ class Recordings:
         whole = msgspec.structs.replace(
             header, started_at=moment.replace("+00:00", "Z"), version=self._version
         )
-        name, file = await self._in_thread(partial(self._create, whole, now), self._throw_away)
+        # A reload may name another one meanwhile.
+        folder = self.folder
+        name, file = await self._in_thread(
+            partial(_create, folder, whole, now), partial(_throw_away, folder)
+        )
         writer = RecordingWriter(
             name,
             file,
-            self.folder,
+            folder,
             listener,
             call=partial(call_in_loop, asyncio.get_running_loop()),
         )
@@ -127,24 +145,6 @@ class Recordings:
                 left_s = max(0.0, deadline - time.monotonic())
                 await asyncio.to_thread(writer.join, left_s)
         return all(writer.ended for writer in self._writers)
-
-    def _create(self, header: Header, now: float) -> tuple[str, RecordingFile]:
-        """Raises: RecordingError."""
-        try:
-            name, descriptor = self.folder.create(now, header.instance, header.viewer)
-            try:
-                return name, RecordingFile(descriptor, header)
-            except OSError:
-                os.close(descriptor)
-                self.folder.remove(name)
-                raise
-        except OSError as fault:
-            raise self.folder.cannot(fault) from fault
-
-    def _throw_away(self, made: tuple[str, RecordingFile]) -> None:
-        name, file = made
-        file.discard()
-        self.folder.remove(name)
 
     async def _in_thread(self, work: Callable[[], _T], late: Callable[[_T], object]) -> _T:
         """What `work` gives. Args: late - takes it, in a thread, if nobody waits for it any more.
@@ -183,6 +183,26 @@ class Recordings:
                 return await waiting
         except TimeoutError:
             raise RecordingError(_SLOW) from None
+
+
+def _create(folder: RecordingFolder, header: Header, now: float) -> tuple[str, RecordingFile]:
+    """Raises: RecordingError."""
+    try:
+        name, descriptor = folder.create(now, header.instance, header.viewer)
+        try:
+            return name, RecordingFile(descriptor, header)
+        except OSError:
+            os.close(descriptor)
+            folder.remove(name)
+            raise
+    except OSError as fault:
+        raise folder.cannot(fault) from fault
+
+
+def _throw_away(folder: RecordingFolder, made: tuple[str, RecordingFile]) -> None:
+    name, file = made
+    file.discard()
+    folder.remove(name)
 
 
 def _nothing(_: object) -> None:

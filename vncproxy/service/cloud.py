@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 import aiohttp
 import structlog
@@ -47,9 +46,14 @@ class Cloud:
 class CurrentCloud:
     """The way to the cloud that is in force: consoles go on with a new one at their next call."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        """Begin with this one; a reload sets `now`."""
-        self.now = cloud
+    def __init__(self, cloud: Callable[[], Cloud]) -> None:
+        """Args: cloud - gives the one in force."""
+        self._cloud = cloud
+
+    @property
+    def now(self) -> Cloud:
+        """The one in force."""
+        return self._cloud()
 
     async def vnc_url(self, instance_id: str, region: str) -> VncUrl:
         """See `EcsClient.vnc_url`."""
@@ -152,18 +156,35 @@ def cloud_over(
     )
 
 
-class Builder(Protocol):
-    """`cloud_over`, but for the credentials."""
-
-    def __call__(self, *, credentials: CredentialsSource | None = None) -> Cloud:
-        """Raises: ConfigError, CloudError."""
-
-
-async def renewed(old: Cloud, build: Builder) -> tuple[Cloud, list[str]]:
+async def cloud_after(
+    old: Cloud,
+    config: Config,
+    environ: Mapping[str, str],
+    metrics: Metrics | None = None,
+    redactor: Redactor | None = None,
+) -> tuple[Cloud, list[str]]:
     """A new way to the cloud, with new credentials unless only the old ones can be had.
 
-    Gives besides what is to be said about that. Raises: ConfigError, CloudError.
+    Args:
+        old: the one before, whose sessions it uses.
+        config: the new settings.
+        environ: the environment's variables.
+        metrics: count the calls.
+        redactor: hides all that it takes to get there.
+
+    Returns:
+        It, and what is to be said about its credentials, in sentences without a full stop.
+
+    Raises:
+        ConfigError: the certificates or a proxy can't be used.
+        CloudError: credentials are configured in a way that can't be used.
     """
+
+    def build(credentials: CredentialsSource | None = None) -> Cloud:
+        return cloud_over(
+            old.session, config, environ, metrics, redactor, credentials, by_socks=old.by_socks
+        )
+
     new = build()
     try:
         await new.credentials.get()
@@ -173,7 +194,5 @@ async def renewed(old: Cloud, build: Builder) -> tuple[Cloud, list[str]]:
         except CloudError:
             return new, []
         _log.error("reload.credentials_kept", text=error.public_text)
-        return build(credentials=old.credentials), [
-            f"the old credentials stay: {error.public_text}"
-        ]
+        return build(old.credentials), [f"the old credentials stay: {error.public_text}"]
     return new, []

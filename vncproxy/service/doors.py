@@ -1,164 +1,171 @@
-"""All doors of a daemon: those of [[listen]], and the ports of native viewers."""
+"""All listeners of a daemon: those of [[listen]], the control socket, and native viewers' ports."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import ssl
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
 
 from vncproxy.access.login_attempts import LoginAttempts
+from vncproxy.config.current import Current
 from vncproxy.config.model import Listen
 from vncproxy.errors import LocalError
-from vncproxy.observe.metrics import Metrics
 from vncproxy.service.activation import Entrance
-from vncproxy.service.loaded_config import LoadedConfig
+from vncproxy.service.loaded_config import Snapshot
 from vncproxy.tasks import all_ended
 from vncproxy.web import pages
 from vncproxy.web.context import Behind, Services
-from vncproxy.web.door import Door, Token
-from vncproxy.web.native_door import NativeDoor
+from vncproxy.web.door import Door, DoorSettings
+from vncproxy.web.native_door import NativeConsole, NativeDoor
 from vncproxy.web.server import Server
 
 _log = structlog.get_logger("vncproxy.app")
 
 
+def control_listener(path: Path) -> Listen:
+    """The socket of the daemon's own commands: whoever may open it is the owner."""
+    return Listen(name="control", address=f"unix:{path}", access="peer", socket_mode="0600")
+
+
 class Doors:
-    """Opened once; renewed by reloads; what stays open keeps its connections."""
+    """Opened once; they read the configuration in force, so that a reload keeps connections."""
 
-    def __init__(self, entrances: Sequence[Entrance], metrics: Metrics, control: Path) -> None:
-        """None is open. Args: control - the socket of the daemon's own commands."""
-        self.entrances = entrances
-        self.servers: list[Server] = []
-        self._control = Listen(
-            name="control", address=f"unix:{control}", access="peer", socket_mode="0600"
-        )
-        self._commands: Server | None = None
-        self.native: list[NativeDoor] = []
-        self._left: list[NativeDoor] = []
-        self._metrics = metrics
+    def __init__(
+        self,
+        entrances: Sequence[Entrance],
+        control: Listen,
+        current: Current[Snapshot],
+        services: Services,
+    ) -> None:
+        """None is open.
+
+        Args:
+            entrances: the listeners of [[listen]], each with the socket that was passed for it.
+            control: as `control_listener` gives it.
+            current: the configuration in force.
+            services: the daemon's parts.
+        """
+        self._current = current
+        self._services = services
         self._attempts = LoginAttempts()
+        self.servers = [self._server(number, one) for number, one in enumerate(entrances)]
+        """Those of [[listen]], in their order."""
+        self._control = control
+        self._commands: list[Server] = []
+        """That of the control socket, if it could be opened."""
+        self._native: dict[int, NativeDoor] = {}
+        self._left: list[NativeDoor] = []
+        """Those that listen no more, with who is on."""
 
-    async def open(self, given: LoadedConfig, token: Token, services: Services) -> None:
-        """Listen everywhere. Raises: LocalError, ConfigError; what is open then is to be closed."""
-        doors = self._doors(given, token, services)
-        for entrance, tls, door in zip(self.entrances, given.tls, doors, strict=True):
-            server = Server(
-                entrance.listen,
-                Behind(door, services),
-                tls,
-                sock=entrance.socket,
-                refused=self._metrics.refused,
-            )
-            self.servers.append(server)
+    def _server(self, number: int, entrance: Entrance) -> Server:
+        def settings() -> DoorSettings:
+            return self._current.now.doors[number]
+
+        def tls() -> ssl.SSLContext | None:
+            return self._current.now.loaded.tls[number]
+
+        services = self._services
+        door = Door(
+            entrance.listen,
+            settings,
+            services.sessions,
+            directory=services.authority.directory,
+            attempts=self._attempts,
+        )
+        refused = services.metrics.refused
+        behind = Behind(door, services)
+        return Server(entrance.listen, behind, tls, sock=entrance.socket, refused=refused)
+
+    async def open(self) -> None:
+        """Listen everywhere.
+
+        Raises:
+            LocalError: an address can't be had; what is open then is to be closed.
+            ConfigError: the same for a native viewers' port.
+        """
+        for server in self.servers:
             await server.start()
-            _warn_of(door)
-        await self._open_control(given, token, services)
-        for native in self._native(given, services):
-            self.native.append(native)
-            await native.start()
+            _warn_of(server.behind.door)
+        await self._open_control()
+        for door in self._native_doors(self._current.now):
+            self._native[door.port] = door
+            await door.start()
 
-    async def _open_control(self, given: LoadedConfig, token: Token, services: Services) -> None:
+    async def _open_control(self) -> None:
+        services = self._services
+        door = Door(
+            self._control,
+            lambda: self._current.now.control,
+            services.sessions,
+            attempts=self._attempts,
+            owners_only=True,
+        )
+        refused = services.metrics.refused
+        server = Server(self._control, Behind(door, services), lambda: None, refused=refused)
         try:
-            door = self._control_door(given, token, services)
-            server = Server(
-                self._control, Behind(door, services), None, refused=self._metrics.refused
-            )
             await server.start()
         except (LocalError, ValueError) as error:
             # Its path may be too long for a socket; commands have the other doors left.
             _log.warning("door.no_control", text=str(error))
             return
-        self._commands = server
+        self._commands.append(server)
 
-    def _control_door(self, given: LoadedConfig, token: Token, services: Services) -> Door:
-        return Door(
-            self._control,
-            given.config.access,
-            token,
-            services.sessions,
-            attempts=self._attempts,
-            owners_only=True,
-        )
+    async def open_native(self, new: Snapshot) -> list[NativeDoor]:
+        """Listen at the ports that only `new` names; until it is in force, they turn away.
 
-    async def prepare(self, given: LoadedConfig, services: Services) -> list[NativeDoor]:
-        """Doors at new ports, open. Raises: ConfigError - one can't be had; then none is open."""
-        here = {native.port for native in self.native}
-        fresh = [one for one in self._native(given, services) if one.port not in here]
+        Raises:
+            ConfigError: one can't be had; then none of them is open.
+        """
+        fresh = [door for door in self._native_doors(new) if door.port not in self._native]
         try:
-            for native in fresh:
-                await native.start()
+            for door in fresh:
+                await door.start()
         except BaseException:
-            await self.give_up(fresh)
+            await self.close_native(fresh)
             raise
         return fresh
 
-    async def give_up(self, fresh: list[NativeDoor]) -> None:
-        """Close doors that `prepare` opened: the rest of the reload failed."""
-        await asyncio.gather(*(native.close() for native in fresh))
+    async def close_native(self, fresh: list[NativeDoor]) -> None:
+        """Close what `open_native` opened: the rest of the reload failed."""
+        await asyncio.gather(*(door.close() for door in fresh))
 
-    def renew(
-        self, given: LoadedConfig, token: Token, services: Services, fresh: list[NativeDoor]
-    ) -> None:
-        """Everything that comes from now on finds this. Args: fresh - as `prepare` gave them."""
-        doors = self._doors(given, token, services)
-        for server, tls, door in zip(self.servers, given.tls, doors, strict=True):
-            server.behind.door, server.behind.services = door, services
-            server.tls = tls
-        if self._commands is not None:
-            behind = self._commands.behind
-            behind.door, behind.services = self._control_door(given, token, services), services
-        by_id = {instance.id: instance for instance in given.instances}
-        by_port = {one.tcp_port: one for one in given.config.instance if one.tcp_port is not None}
-        kept = []
-        for native in self.native:
-            if (one := by_port.get(native.port)) is None:
-                # Who is on stays.
-                native.stop_listening()
-                self._left.append(native)
-                continue
-            password = given.native_passwords[one.id]
-            native.renew(by_id[one.id], password, services)
-            kept.append(native)
-        self.native[:] = [*kept, *fresh]
+    def take_native(self, fresh: list[NativeDoor]) -> None:
+        """Go on with what `open_native` opened; stop listening at ports that nothing names now."""
+        named = self._current.now.loaded.native
+        for port in [port for port in self._native if port not in named]:
+            # Who is on stays.
+            door = self._native.pop(port)
+            door.stop_listening()
+            self._left.append(door)
+        self._native |= {door.port: door for door in fresh}
 
     async def stop_listening(self) -> None:
         """Take no new connections."""
-        for native in self.native:
-            native.stop_listening()
+        for door in self._native.values():
+            door.stop_listening()
         await all_ended(*(server.stop_listening() for server in self._all_servers))
 
     async def close(self) -> None:
         """End everything."""
-        doors: list[Server | NativeDoor] = [*self._all_servers, *self.native, *self._left]
+        native = [*self._native.values(), *self._left]
+        doors: list[Server | NativeDoor] = [*self._all_servers, *native]
         await all_ended(*(door.close() for door in doors))
 
     @property
     def _all_servers(self) -> list[Server]:
-        return [*self.servers, *([self._commands] if self._commands is not None else [])]
+        return [*self.servers, *self._commands]
 
-    def _doors(self, given: LoadedConfig, token: Token, services: Services) -> list[Door]:
+    def _native_doors(self, of: Snapshot) -> list[NativeDoor]:
         return [
-            Door(
-                entrance.listen,
-                given.config.access,
-                token,
-                services.sessions,
-                users=given.users,
-                directory=services.authority.directory,
-                attempts=self._attempts,
-                header_secret=header_secret,
-            )
-            for entrance, header_secret in zip(self.entrances, given.header_secrets, strict=True)
+            NativeDoor(port, console.instance.alias, self._console_at(port), self._services)
+            for port, console in of.loaded.native.items()
         ]
 
-    def _native(self, given: LoadedConfig, services: Services) -> Iterator[NativeDoor]:
-        by_id = {instance.id: instance for instance in given.instances}
-        for one in given.config.instance:
-            if one.tcp_port is not None:
-                password = given.native_passwords[one.id]
-                yield NativeDoor(by_id[one.id], one.tcp_port, password, services)
+    def _console_at(self, port: int) -> Callable[[], NativeConsole | None]:
+        return lambda: self._current.now.loaded.native.get(port)
 
 
 def _warn_of(door: Door) -> None:

@@ -1,59 +1,116 @@
-"""What the configuration gives, with all files read that it names: what may fail comes first."""
+"""What a configuration comes to: all files read that it names, and all that a reload exchanges.
+
+What may fail comes first and has no effect: a reload that is refused leaves everything as it was.
+"""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from vncproxy.access.authority import Policy
 from vncproxy.access.proxy_header import header_secret_of
 from vncproxy.access.users import Users
 from vncproxy.cluster.cluster import store_password
-from vncproxy.config.model import Config
-from vncproxy.console.instances import ConsoleInstance
+from vncproxy.config.model import Config, Limits, Listen
+from vncproxy.config.users_file import User
+from vncproxy.console.instances import ConsoleInstance, InstanceList
 from vncproxy.observe.redaction import Redactor
-from vncproxy.service.activation import Entrance
+from vncproxy.recording.folder import RecordingFolder
+from vncproxy.service.cloud import Cloud
 from vncproxy.service.instances import instances_of, native_passwords_of
+from vncproxy.web.door import DoorSettings, Token
+from vncproxy.web.native_door import NativeConsole
 from vncproxy.web.server import server_tls
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LoadedConfig:
-    """One reading.
-
-    Args: native_passwords - by instance id; tls, header_secrets - for each door in turn.
-    """
+    """A configuration, and what the files hold that it names."""
 
     config: Config
     instances: list[ConsoleInstance]
-    native_passwords: dict[str, str]
+    native: Mapping[int, NativeConsole]
+    """By port."""
     tls: list[ssl.SSLContext | None]
+    """For each listener in turn."""
     header_secrets: list[str]
+    """For each listener in turn."""
     users: Users
 
     @classmethod
-    def of(cls, config: Config, entrances: Sequence[Entrance]) -> LoadedConfig:
-        """Read everything. Raises: ConfigError - a file can't be used."""
+    def of(
+        cls,
+        config: Config,
+        listeners: Sequence[Listen],
+        users_changed: Callable[[tuple[User, ...], tuple[User, ...]], None] = lambda *_: None,
+    ) -> LoadedConfig:
+        """Read everything.
+
+        Args:
+            config: the settings.
+            listeners: the [[listen]] blocks, each with the address where it really is.
+            users_changed: as for `Users`.
+
+        Raises:
+            ConfigError: a file can't be used.
+        """
+        instances = instances_of(config)
+        passwords = native_passwords_of(config)
+        native = {
+            one.tcp_port: NativeConsole(instance, passwords[one.id])
+            for one, instance in zip(config.instance, instances, strict=True)
+            if one.tcp_port is not None
+        }
         return cls(
             config,
-            instances_of(config),
-            native_passwords_of(config),
-            [server_tls(entrance.listen) for entrance in entrances],
-            [header_secret_of(entrance.listen) for entrance in entrances],
-            Users(config.access.users_file),
+            instances,
+            native,
+            [server_tls(listen) for listen in listeners],
+            [header_secret_of(listen) for listen in listeners],
+            Users(config.access.users_file, users_changed),
         )
-
-    @property
-    def discover_in(self) -> tuple[str, ...]:
-        """Regions whose instances are all listed."""
-        return self.config.aliyun.discover_in
 
     def hide(self, redactor: Redactor) -> None:
         """Register every secret that was read."""
         for instance in self.instances:
             if instance.password:
                 redactor.register(instance.password)
-        for secret in (*self.native_passwords.values(), *self.header_secrets):
+        for console in self.native.values():
+            redactor.register(console.password)
+        for secret in self.header_secrets:
             redactor.register(secret)
         if password := store_password(self.config.throttle):
             redactor.register(password)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Snapshot:
+    """Everything that a reload exchanges, complete once it is made."""
+
+    loaded: LoadedConfig
+    token: Token
+    doors: tuple[DoorSettings, ...]
+    """For each listener in turn."""
+    control: DoorSettings
+    """For the control socket of the daemon's own commands."""
+    policy: Policy
+    cloud: Cloud
+    inventory: InstanceList
+    recording_folder: RecordingFolder
+
+    @property
+    def config(self) -> Config:
+        """The settings."""
+        return self.loaded.config
+
+    @property
+    def limits(self) -> Limits:
+        """[limits]."""
+        return self.config.limits
+
+    @property
+    def metrics_open(self) -> bool:
+        """Whether everybody who reaches a listener may read the metrics."""
+        return self.config.metrics.access == "open"

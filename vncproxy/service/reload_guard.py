@@ -35,4 +35,4 @@ def worth_saying(old: LoadedConfig, new: LoadedConfig) -> list[str]:
 
 
 def _has_instances(given: LoadedConfig) -> bool:
-    return bool(given.instances or given.discover_in)
+    return bool(given.instances or given.config.aliyun.discover_in)

@@ -52,16 +52,31 @@ def records(config: Config) -> bool:
     return config.recording.directory is not None or any(rule.record for rule in config.rule)
 
 
-def recordings_of(config: Config, state: Path, audit: Audit | None = None) -> Recordings:
-    """Where sessions are recorded. Args, raises: as `recording_folder_of`."""
-    folder = recording_folder_of(config, state, audit)
-    return Recordings(folder, version=__version__, required=config.recording.required)
+def recordings_of(config: Config, state: Path) -> Recordings:
+    """Where sessions are recorded by a configuration that stays the same.
+
+    Args:
+        config: the settings.
+        state: the state directory.
+
+    Raises:
+        ConfigError: as `recording_folder_of`.
+    """
+    folder = recording_folder_of(config, state)
+    required = config.recording.required
+    return Recordings(lambda: folder, version=__version__, required=lambda: required)
 
 
 def recording_folder_of(config: Config, state: Path, audit: Audit | None = None) -> RecordingFolder:
-    """The folder of recordings. Args: audit - is told of those that are deleted.
+    """The folder of recordings.
 
-    Raises: ConfigError - sessions have to be recorded, or a folder is named, and it can't be used.
+    Args:
+        config: the settings.
+        state: the state directory.
+        audit: takes what is deleted.
+
+    Raises:
+        ConfigError: sessions have to be recorded, or a folder is named, and it can't be used.
     """
     settings = config.recording
     folder = RecordingFolder(

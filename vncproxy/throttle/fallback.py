@@ -59,26 +59,36 @@ class _Mode(Enum):
     CLOSED = auto()
 
 
-class FallbackLedger:
-    """See `Ledger` and the module. The owner runs `watch`, or else what is lost stays lost.
+def share_of(budget: Budget, roll: DaemonCount) -> Budget:
+    """What each of the daemons may dial by itself, of the budget of all together."""
+    return replace(budget, limit=max(1, budget.limit // roll.daemons))
 
-    Args: shared, local - closed with this one; budget - of all daemons together; roll - how many
-    share it; daemon_id - this one's, stable over restarts; None: a command, which isn't counted;
-    said - called with True when it falls back and with False when it is over.
-    """
+
+class FallbackLedger:
+    """See `Ledger` and the module. The owner runs `watch`, or else what is lost stays lost."""
 
     def __init__(
         self,
         shared: ValkeyLedger,
         local: SqliteLedger,
-        budget: Budget,
+        budget: Callable[[], Budget],
         roll: DaemonCount,
         *,
         daemon_id: str | None = None,
         said: Callable[[bool], None] = lambda degraded: None,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Ask nothing yet."""
+        """Ask nothing yet.
+
+        Args:
+            shared: closed with this one; books by `budget`.
+            local: closed with this one; books by `share_of` it.
+            budget: gives the one in force, of all daemons together.
+            roll: how many daemons share it.
+            daemon_id: this one's, stable over restarts; None: a command, which isn't counted.
+            said: called with True when it falls back and with False when it is over.
+            steady: seconds of a clock that never jumps.
+        """
         self._shared = shared
         self._local = local
         self._budget = budget
@@ -98,28 +108,23 @@ class FallbackLedger:
     @property
     def share(self) -> int:
         """Dials in a window that this daemon makes without the server."""
-        return max(1, self._budget.limit // self._roll.daemons)
+        return share_of(self._budget(), self._roll).limit
 
     @property
     def degraded(self) -> str | None:
         """What doesn't work as it should, in words; None: all is well."""
         if self._mode not in (_Mode.AWAY, _Mode.SETTLING):
             return None
+        budget = self._budget()
         why = self._why if self._mode is _Mode.AWAY else "the shared store is back since a moment"
         return (
-            f"{why}; this daemon alone makes at most {self.share} of the {self._budget.limit} "
-            f"connections in {self._budget.window_s:g} s, its share among {self._roll.daemons}"
+            f"{why}; this daemon alone makes at most {self.share} of the {budget.limit} "
+            f"connections in {budget.window_s:g} s, its share among {self._roll.daemons}"
         )
-
-    def renew(self, budget: Budget) -> None:
-        """See `Ledger.renew`; the share follows."""
-        self._budget = budget
-        self._shared.renew(budget)
-        self._local.renew(self._own_budget)
 
     def key_of(self, instance_id: str) -> str:
         """See `Ledger.key_of`."""
-        return self._budget.key_of(instance_id)
+        return self._budget().key_of(instance_id)
 
     async def book(self, instance_id: str, max_wait_s: float) -> Booking | TooLong:
         """See `Ledger.book`."""
@@ -265,7 +270,7 @@ class FallbackLedger:
             "throttle.fallback",
             why=self._why,
             share=self.share,
-            limit=self._budget.limit,
+            limit=self._budget().limit,
             daemons=self._roll.daemons,
             exc_info=fault.__cause__,
         )
@@ -286,13 +291,7 @@ class FallbackLedger:
             if self._seeds:
                 await self._local.record(self._seeds)
                 self._seeds = []
-        # The number of daemons may have changed.
-        self._local.renew(self._own_budget)
         return self._local
-
-    @property
-    def _own_budget(self) -> Budget:
-        return replace(self._budget, limit=self.share)
 
     async def _own_dials(self) -> list[Dial]:
         try:

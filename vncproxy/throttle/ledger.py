@@ -18,7 +18,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from vncproxy.throttle.budget import Budget, Usage
+from vncproxy.throttle.budget import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,11 @@ class Dial:
 
 
 class Ledger(Protocol):
-    """Permits to dial the upstream. What waits raises LedgerError if the record can't be kept."""
+    """Permits to dial the upstream. What waits raises LedgerError if the record can't be kept.
 
-    def renew(self, budget: Budget) -> None:
-        """Go on by another law, of the same window and margin: see budget.py on what then holds."""
-        ...
+    The budget is asked for at each use, since a reload may change it, but for its window and
+    margin: see budget.py on what then holds.
+    """
 
     def key_of(self, instance_id: str) -> str:
         """What the dials of an instance are counted for just now; a key's key is itself."""

@@ -30,7 +30,7 @@ import random
 import secrets
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -111,21 +111,28 @@ class Booked:
 
 
 class LedgerFile:
-    """Bookings in a file shared by processes. Every method raises LedgerError in plain words.
+    """Bookings in a file shared by processes. Every method raises LedgerError in plain words."""
 
-    Args: path - made with mode 0600 when missing; its folder must exist. `budget` may be exchanged,
-    as `Ledger.renew` says, from another thread too.
-    """
+    def __init__(self, path: Path, budget: Callable[[], Budget], clock: EpochClock) -> None:
+        """Remember where; the file is opened at the first use.
 
-    def __init__(self, path: Path, budget: Budget, clock: EpochClock) -> None:
-        """Remember where; the file is opened at the first use."""
+        Args:
+            path: made with mode 0600 when missing; its folder must exist.
+            budget: gives the one in force; asked once in each transaction.
+            clock: shared by all processes of the machine.
+        """
         self._path = path
-        self.budget = budget
+        self._budget = budget
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._in_transaction = False
         self._delays = Delays()
+
+    @property
+    def budget(self) -> Budget:
+        """The one in force."""
+        return self._budget()
 
     def book(self, instance_id: str, max_wait_s: float) -> Booked | TooLong:
         """See `Ledger.book`."""
@@ -303,7 +310,7 @@ class LedgerFile:
             self._identity = self._file_identity()
             connection = connect(self._path, timeout=0.0, isolation_level=None)
             try:
-                _prepare(connection)
+                _set_up(connection)
             except BaseException:
                 connection.close()
                 raise
@@ -318,7 +325,7 @@ class LedgerFile:
         return status.st_dev, status.st_ino
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
+def _set_up(connection: sqlite3.Connection) -> None:
     """Set the connection up, and make the table in a new file."""
     _patiently(connection, "PRAGMA journal_mode = DELETE")
     connection.execute("PRAGMA synchronous = FULL")

@@ -18,37 +18,36 @@ USAGES_PER_TURN = 64
 
 
 class MemoryLedger:
-    """Keeps the claims in memory, so a restart may overrun the budget.
+    """Keeps the claims in memory, so a restart may overrun the budget."""
 
-    Args: budget - the law; clock - seconds of a clock that never jumps, such as time.monotonic.
-    """
+    def __init__(self, budget: Callable[[], Budget], clock: Callable[[], float]) -> None:
+        """Start with nothing booked.
 
-    def __init__(self, budget: Budget, clock: Callable[[], float]) -> None:
-        """Start with nothing booked."""
+        Args:
+            budget: gives the one in force.
+            clock: seconds of a clock that never jumps, such as time.monotonic.
+        """
         self._budget = budget
         self._clock = clock
         self._ids = count(1)
         self._claims: dict[str, dict[str, Claim]] = {}
         self._swept_at = -math.inf
 
-    def renew(self, budget: Budget) -> None:
-        """See `Ledger.renew`."""
-        self._budget = budget
-
     def key_of(self, instance_id: str) -> str:
         """See `Ledger.key_of`."""
-        return self._budget.key_of(instance_id)
+        return self._budget().key_of(instance_id)
 
     async def book(self, instance_id: str, max_wait_s: float) -> Booking | TooLong:
         """See `Ledger.book`."""
         now = self._clock()
         self._forget(now)
-        key = self._budget.key_of(instance_id)
-        at = self._budget.next_free(self._counting_for(key), now)
+        budget = self._budget()
+        key = budget.key_of(instance_id)
+        at = budget.next_free(self._counting_for(key), now)
         if at - now > min(max_wait_s, MAX_AHEAD_S):
             return TooLong(at - now)
         booking = Booking(str(next(self._ids)), key, at - now)
-        self._claims.setdefault(key, {})[booking.id] = self._budget.booked(at)
+        self._claims.setdefault(key, {})[booking.id] = budget.booked(at)
         return booking
 
     async def spend(self, booking: Booking) -> bool:
@@ -70,7 +69,7 @@ class MemoryLedger:
 
     async def usages(self, instance_ids: Collection[str]) -> dict[str, Usage]:
         """See `Ledger.usages`."""
-        now, budget = self._clock(), self._budget
+        now, budget = self._clock(), self._budget()
         keys = {one: budget.key_of(one) for one in instance_ids}
         found: dict[str, Usage] = {}
         for at, key in enumerate(set(keys.values()), 1):
@@ -93,9 +92,10 @@ class MemoryLedger:
         if now < self._swept_at + SWEEP_INTERVAL_S:
             return
         self._swept_at = now
+        budget = self._budget()
         for key, claims in list(self._claims.items()):
             for booking_id, claim in list(claims.items()):
-                if self._budget.is_forgettable(claim, now):
+                if budget.is_forgettable(claim, now):
                     del claims[booking_id]
             if not claims:
                 del self._claims[key]

@@ -33,26 +33,29 @@ _T = TypeVar("_T")
 
 
 class SqliteLedger:
-    """See `Ledger`. The file is worked on by one thread that the ledger owns.
+    """See `Ledger`. The file is worked on by one thread that the ledger owns."""
 
-    Args: path - the file, in the state directory; budget - the law, whose window and margin are the
-    same for all processes of a file; clock - shared by all processes of the machine. Raises:
-    LedgerError where there is no such clock; the file itself is opened at the first use
-    (`check_writable`).
-    """
+    def __init__(
+        self, path: Path, budget: Callable[[], Budget], clock: EpochClock | None = None
+    ) -> None:
+        """Make the thread; it starts with the first call.
 
-    def __init__(self, path: Path, budget: Budget, clock: EpochClock | None = None) -> None:
-        """Make the thread; it starts with the first call."""
+        Args:
+            path: the file, in the state directory; it is opened at the first use
+                (`check_writable`).
+            budget: gives the one in force, in any thread; its window and margin are the same for
+                all processes of a file.
+            clock: shared by all processes of the machine.
+
+        Raises:
+            LedgerError: this machine has no such clock.
+        """
         self._clock = clock or this_boot()
         self._file = LedgerFile(path, budget, self._clock)
         self._thread = LedgerThread(self._file)
         self._permits: dict[str, Claim] = {}
         self._waiting = 0
         self._closed = False
-
-    def renew(self, budget: Budget) -> None:
-        """See `Ledger.renew`: it counts from the file's next turn on."""
-        self._file.budget = budget
 
     def key_of(self, instance_id: str) -> str:
         """See `Ledger.key_of`."""

@@ -107,21 +107,24 @@ def _steady() -> float:
 
 
 class ValkeyLedger:
-    """See `Ledger` and the module.
-
-    Args: store - closed with the ledger; budget - this daemon's law; steady - seconds of this
-    machine's clock that never jumps; clock - stands in for the server's, in seconds, for tests.
-    """
+    """See `Ledger` and the module. Each daemon books by its own budget; claims keep their hold."""
 
     def __init__(
         self,
         store: ValkeyStore,
-        budget: Budget,
+        budget: Callable[[], Budget],
         *,
         steady: Callable[[], float] = _steady,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        """Ask nothing yet."""
+        """Ask nothing yet.
+
+        Args:
+            store: closed with the ledger.
+            budget: gives this daemon's that is in force.
+            steady: seconds of this machine's clock that never jumps.
+            clock: stands in for the server's, in seconds, for tests.
+        """
         self._store = store
         self._budget = budget
         self._steady = steady
@@ -132,21 +135,18 @@ class ValkeyLedger:
         self._delays = Delays()
         self._seen: dict[str, tuple[float, list[_Seen]]] = {}
 
-    def renew(self, budget: Budget) -> None:
-        """See `Ledger.renew`: each daemon books by its own, and each claim keeps its own hold."""
-        self._budget = budget
-
     def key_of(self, instance_id: str) -> str:
         """See `Ledger.key_of`."""
-        return self._budget.key_of(instance_id)
+        return self._budget().key_of(instance_id)
 
     async def book(self, instance_id: str, max_wait_s: float) -> Booking | TooLong:
         """See `Ledger.book`."""
-        key = self._budget.key_of(instance_id)
+        budget = self._budget()
+        key = budget.key_of(instance_id)
         booking_id = ID_PREFIX + secrets.token_hex(8)
         longest = _micros(min(max_wait_s, MAX_AHEAD_S))
         began = self._steady()
-        hold_s = self._budget.hold_s + self._delays.longest_s
+        hold_s = budget.hold_s + self._delays.longest_s
         try:
             booked, wait, *_ = await self._claims(
                 "book", key, booking_id, str(longest), hold_s=hold_s
@@ -185,7 +185,7 @@ class ValkeyLedger:
 
     async def usages(self, instance_ids: Collection[str]) -> dict[str, Usage]:
         """See `Ledger.usages`."""
-        budget = self._budget
+        budget = self._budget()
         keys = {one: budget.key_of(one) for one in instance_ids}
         asked = sorted(set(keys.values()))
         numbers: list[int] = []
@@ -251,7 +251,7 @@ class ValkeyLedger:
             Dial(one.id, key, one.latest_age_s + now - at)
             for key, (at, seen) in self._seen.items()
             for one in seen
-            if one.age_s + now - at >= 0 and one.latest_age_s + now - at < self._budget.span_s
+            if one.age_s + now - at >= 0 and one.latest_age_s + now - at < self._budget().span_s
         ]
 
     async def close(self) -> None:
@@ -277,7 +277,7 @@ class ValkeyLedger:
         self, step: str, subject: str, *values: str, hold_s: float | None = None
     ) -> Any:
         """What the script returns. Args: hold_s - of a booking; None: the budget's."""
-        budget = self._budget
+        budget = self._budget()
         began = self._steady()
         latest = ""
         if self._now is not None:

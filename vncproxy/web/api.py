@@ -42,8 +42,9 @@ async def instances(request: web.Request) -> web.Response:
     """`GET /api/v1/instances`: what this user may open, now or later, its state, who is on."""
     identity = door(request).identify(request)
     parts = services(request)
-    listed = await parts.inventory.all(LIST_PATIENCE_S)
-    problem = parts.inventory.problem
+    inventory = parts.inventory
+    listed = await inventory.all(LIST_PATIENCE_S)
+    problem = inventory.problem
     await parts.authority.learn(identity)
     administrator = parts.authority.is_administrator(identity)
     rows: list[msgspec.Raw] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from aiohttp import web
 
@@ -12,8 +13,7 @@ from vncproxy.access.identity import Identity
 from vncproxy.access.login_sessions import Sessions
 from vncproxy.access.rules import Decision, Role
 from vncproxy.access.tickets import Tickets
-from vncproxy.access.users import Users
-from vncproxy.audit.log import Audit, NullAudit
+from vncproxy.audit.log import Audit
 from vncproxy.audit.refusals import RefusalLog
 from vncproxy.config.model import Limits
 from vncproxy.console.instances import ConsoleInstance, InstanceList
@@ -26,16 +26,28 @@ from vncproxy.web.open_sockets import OpenSockets
 from vncproxy.web.request_turns import RequestTurns
 
 
+class Settings(Protocol):
+    """What the routes read of the configuration in force."""
+
+    @property
+    def limits(self) -> Limits:
+        """The daemon's."""
+
+    @property
+    def inventory(self) -> InstanceList:
+        """The instances that may be opened."""
+
+    @property
+    def metrics_open(self) -> bool:
+        """Whether everybody who reaches a listener may read the metrics."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The daemon's parts, as the routes see them.
+    """The daemon's parts, as the routes see them."""
 
-    Args: problems - why no console could be opened right now, in words; empty: ready; degraded -
-    what doesn't work as it should all the same.
-    """
-
-    limits: Limits
-    inventory: InstanceList
+    settings: Callable[[], Settings]
+    """Gives those in force."""
     registry: Registry
     tickets: Tickets
     sessions: Sessions
@@ -43,21 +55,32 @@ class Services:
     tasks: Tasks
     presence: OpenSockets
     problems: Callable[[], list[str]]
+    """Why no console could be opened right now, in words; empty: ready."""
     degraded: Callable[[], str | None]
-    metrics_open: bool = False
-    audit: Audit = field(default_factory=NullAudit)
-    refusals: RefusalLog = field(default_factory=RefusalLog)
-    authority: Authority = field(default_factory=lambda: Authority((), Users(None)))
+    """What doesn't work as it should all the same."""
+    audit: Audit
+    refusals: RefusalLog
+    authority: Authority
     turns: RequestTurns = field(default_factory=RequestTurns)
+
+    @property
+    def limits(self) -> Limits:
+        """Those in force."""
+        return self.settings().limits
+
+    @property
+    def inventory(self) -> InstanceList:
+        """The instances that may be opened now."""
+        return self.settings().inventory
 
 
 INSTANCE = web.RequestKey("instance", ConsoleInstance)
 """A request's instance, once it is known."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Behind:
-    """What requests find behind one listener; a reload sets both anew."""
+    """What requests find behind one listener."""
 
     door: Door
     services: Services

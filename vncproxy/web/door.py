@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -23,6 +24,7 @@ from vncproxy.config.addresses import TcpAddress
 from vncproxy.config.model import Access, Listen
 from vncproxy.errors import AccessError
 from vncproxy.web.origin import (
+    Origin,
     check_fetch_site,
     check_host,
     check_origin,
@@ -72,52 +74,89 @@ class Token:
         return hmac.compare_digest(given, self.digest)
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class DoorSettings:
+    """What a reload may change of the checks at one listener."""
+
+    token: Token
+    """The owner's."""
+    users: Users
+    """Those of users_file."""
+    hosts: frozenset[str]
+    """Names in Host besides loopback ones, in small letters."""
+    origins: frozenset[Origin]
+    """Of pages besides the daemon's own."""
+    proxy: ProxyHeaders | None
+    """For access = "header"."""
+
+    @classmethod
+    def of(
+        cls, listen: Listen, access: Access, token: Token, users: Users, header_secret: str = ""
+    ) -> DoorSettings:
+        """From the configuration.
+
+        Args:
+            listen: the listener's block.
+            access: what holds for all of them.
+            token: the owner's.
+            users: those of users_file.
+            header_secret: what the proxy sends, for access = "header".
+        """
+        own = set()
+        if not listen.address.startswith("unix:"):
+            address = listen.parsed_address
+            assert isinstance(address, TcpAddress), "there is no third kind"
+            own.add(address.host.lower())
+        proxy = None
+        if listen.access == "header":
+            proxy = ProxyHeaders(listen.trusted_proxies, listen.user_header, header_secret)
+        hosts = frozenset(own | {host.lower() for host in access.allowed_hosts})
+        return cls(token, users, hosts, parse_origins(access.allowed_origins), proxy)
+
+
 class Door:
     """The checks of one [[listen]] block."""
 
     def __init__(
         self,
         listen: Listen,
-        access: Access,
-        token: Token,
+        settings: Callable[[], DoorSettings],
         sessions: Sessions,
         *,
-        users: Users | None = None,
         directory: Directory | None = None,
         attempts: LoginAttempts | None = None,
-        header_secret: str = "",
         owners_only: bool = False,
     ) -> None:
         """Keep what the checks need.
 
-        Args: attempts - shared by all doors; owners_only - the kernel lets nobody connect who may
-        not read the token, too.
+        Args:
+            listen: the block; it stays the same until a restart.
+            settings: gives those in force.
+            sessions: the log-ins, shared by all listeners.
+            directory: this machine's accounts.
+            attempts: wrong tokens, shared by all listeners.
+            owners_only: the kernel lets nobody connect who may not read the token, too.
         """
+        self._settings = settings
         self._owners_only = owners_only
         self.name = listen.name
         self.kind: Kind = listen.access
         self.open = listen.access == "open"
         self.secure = listen.certificate is not None
-        self._token = token
         self._sessions = sessions
-        self._users = users or Users(None)
         self._directory = directory or Directory()
         self._attempts = attempts if attempts is not None else LoginAttempts()
-        self._proxy = (
-            ProxyHeaders(listen.trusted_proxies, listen.user_header, header_secret)
-            if listen.access == "header"
-            else None
-        )
         # Browsers don't let a plain page replace a cookie that came by TLS: each has its own name.
         # So has each kind of log-in, or one would end the other.
         self.cookie_name = (
             f"{'__Host-' if self.secure else ''}{sessions.cookie_name}"
             f"{'-users' if self.kind == 'users' else ''}"
         )
-        address = listen.parsed_address
-        own = {address.host.lower()} if isinstance(address, TcpAddress) else set()
-        self._hosts = frozenset(own | {host.lower() for host in access.allowed_hosts})
-        self._origins = parse_origins(access.allowed_origins)
+
+    @property
+    def settings(self) -> DoorSettings:
+        """Those in force."""
+        return self._settings()
 
     @property
     def by_connection(self) -> bool:
@@ -129,8 +168,9 @@ class Door:
         headers = request.headers
         # A target with a host of its own counts before Host, and only proxies are sent one.
         hosts = headers.getall("Host", []) if request.raw_path.startswith("/") else []
-        host = check_host(hosts, self._hosts)
-        check_origin(headers.getall("Origin", []), host, self._origins)
+        settings = self.settings
+        host = check_host(hosts, settings.hosts)
+        check_origin(headers.getall("Origin", []), host, settings.origins)
         if request.path != "/enter" and not self._is_led_here(request):
             check_fetch_site(headers.getall("Sec-Fetch-Site", []))
 
@@ -141,7 +181,7 @@ class Door:
             headers.getall("Sec-Fetch-Mode", []),
             headers.getall("Sec-Fetch-Dest", []),
             headers.getall("Referer", []),
-            self._origins,
+            self.settings.origins,
         )
 
     def bearer(self, request: web.Request) -> Identity | None:
@@ -191,9 +231,9 @@ class Door:
 
     def _whose(self, text: str) -> Identity | None:
         if self.kind == "users":
-            user = self._users.by_token(text)
+            user = self.settings.users.by_token(text)
             return Identity(user.name, "bearer", "users", user.id) if user is not None else None
-        return Identity(OWNER, "bearer") if self._token.matches(text) else None
+        return Identity(OWNER, "bearer") if self.settings.token.matches(text) else None
 
     def source(self, request: web.Request) -> str:
         """Whom what is wrong is counted for: an account of this machine, else an address.
@@ -245,11 +285,12 @@ class Door:
 
     def _named(self, request: web.Request) -> Identity:
         """Whom a proxy names. Raises: AccessError 401, 429."""
-        assert self._proxy is not None, "made with the door"
+        proxy = self.settings.proxy
+        assert proxy is not None, "every listener of this kind has one"
         if isinstance(known := request.get(_WRONG), AccessError):
             raise known
         try:
-            name = self._proxy.user(self._remote(request), request.headers)
+            name = proxy.user(self._remote(request), request.headers)
         except WrongSecretError as error:
             request[_WRONG] = told = self._wrong(request, "secret")
             raise told from error
@@ -283,7 +324,7 @@ class Door:
         if self.kind != "users":
             return True
         # Another token, or none any more, ends what began with the old one.
-        user = self._users.named(identity.user)
+        user = self.settings.users.named(identity.user)
         return user is not None and user.id == identity.token_id
 
     async def learn(self, request: web.Request) -> None:

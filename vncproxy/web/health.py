@@ -38,7 +38,7 @@ async def readyz(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     """`GET /metrics`: Prometheus; for administrators of everything, unless it is open."""
-    if not services(request).metrics_open:
+    if not services(request).settings().metrics_open:
         identity = door(request).identify(request)
         await services(request).authority.learn(identity)
         if not services(request).authority.is_administrator(identity):

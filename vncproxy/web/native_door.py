@@ -12,7 +12,8 @@ import asyncio
 import os
 import time
 from collections import Counter, deque
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -95,27 +96,44 @@ class Guesses:
             self._wrong.setdefault(account, deque(maxlen=WRONG_LIMIT)).append(now)
 
 
+@dataclass(frozen=True, slots=True)
+class NativeConsole:
+    """What native viewers reach at one port."""
+
+    instance: ConsoleInstance
+    password: str = field(repr=False)
+    """What they are asked for; not the instance's own."""
+
+
 class NativeDoor:
-    """Listens from `start` to `close`."""
+    """Listens at one port of 127.0.0.1, from `start` to `close`."""
 
     def __init__(
-        self, instance: ConsoleInstance, port: int, password: str, parts: Services
+        self,
+        port: int,
+        alias: str,
+        console: Callable[[], NativeConsole | None],
+        services: Services,
     ) -> None:
-        """Args: password - of the native viewers, not of the instance."""
+        """Nothing listens yet.
+
+        Args:
+            port: of [[instance]] tcp_port.
+            alias: of the instance that names the port, for errors.
+            console: gives what is reached there by the configuration in force; a connection keeps
+                what it found when it came. None: nothing.
+            services: the daemon's parts.
+        """
         self.port = port
-        self._instance = instance
-        self._password = password
-        self._parts = parts
+        self._alias = alias
+        self._console = console
+        self._services = services
         self._tasks = Tasks()
         self._limits = ConnectionLimits(
             most_pending=UNPROVED_MAX, most_pending_of_one=UNPROVED_PER_ACCOUNT_MAX
         )
         self._guesses = Guesses()
         self._server: asyncio.Server | None = None
-
-    def renew(self, instance: ConsoleInstance, password: str, parts: Services) -> None:
-        """Whoever comes from now on finds these."""
-        self._instance, self._password, self._parts = instance, password, parts
 
     async def start(self) -> None:
         """Listen. Raises: ConfigError - the port can't be had."""
@@ -126,7 +144,7 @@ class NativeDoor:
             raise ConfigError(
                 [
                     ConfigProblem(
-                        f"[[instance]] {self._instance.alias}",
+                        f"[[instance]] {self._alias}",
                         "tcp_port",
                         f"{self.port} ({fault.strerror})",
                         "a port that is free and allowed here",
@@ -149,9 +167,13 @@ class NativeDoor:
         return TcpTransport(self._accepted)
 
     def _accepted(self, transport: TcpTransport) -> None:
-        self._tasks.start(self._serve(transport), f"native-{self._instance.id}")
+        self._tasks.start(self._serve(transport), f"native-{self.port}")
 
     async def _serve(self, transport: TcpTransport) -> None:
+        console = self._console()
+        if console is None:
+            await transport.shut()
+            return
         uid = transport.peer_uid()
         # Those whom the kernel doesn't tell apart count as one.
         account = str(uid)
@@ -159,26 +181,28 @@ class NativeDoor:
             await transport.shut()
             return
         slot.cut = transport.abort
-        viewer = self._viewer(self._who(UNKNOWN), transport)
+        viewer = self._viewer(self._who(UNKNOWN), transport, console.password)
         try:
-            identity = await identity_of(uid, self._parts.authority.directory)
+            identity = await identity_of(uid, self._services.authority.directory)
             viewer.identity = self._who(identity)
-            if self._parts.authority.has_rules:
+            if self._services.authority.has_rules:
                 # The account is known, so who has no rule needn't type a password.
-                await self._permitted(identity, viewer.identity)
-            if await self._proves(viewer, account):
+                await self._permitted(identity, viewer.identity, console.instance)
+            if await self._proves(viewer, account, console.instance):
                 slot.activate()
-                instance, viewer.identity = await self._permitted(identity, viewer.identity)
+                instance, viewer.identity = await self._permitted(
+                    identity, viewer.identity, console.instance
+                )
                 await self._open(instance, viewer)
         except AccessError as refusal:
-            await self._turn_away(viewer, refusal)
+            await self._turn_away(viewer, console.instance, refusal)
         except (AuditError, RecordingError) as error:
             await viewer.turn_away(error.close_reason())
         finally:
             slot.leave()
             await viewer.abandon()
 
-    async def _proves(self, viewer: Viewer, account: str) -> bool:
+    async def _proves(self, viewer: Viewer, account: str, instance: ConsoleInstance) -> bool:
         """Whether a viewer knows the password; if not, it has been told. Raises: AccessError."""
         if not self._guesses.begin(account, time.monotonic()):
             raise AccessError(429, "too-many-attempts", "Too many wrong passwords. Wait a minute.")
@@ -188,10 +212,9 @@ class NativeDoor:
             wrong = viewer.gave_wrong_password
             self._guesses.end(account, time.monotonic(), wrong=wrong)
         if wrong:
-            _log.warning(
-                "native.wrong_password", instance=self._instance.id, user=viewer.identity.user
-            )
-            self._refused(viewer, AccessError(401, "wrong-password", "The password is wrong."))
+            _log.warning("native.wrong_password", instance=instance.id, user=viewer.identity.user)
+            refusal = AccessError(401, "wrong-password", "The password is wrong.")
+            self._refused(viewer, instance, refusal)
         if not proved:
             await viewer.closed()
         return proved
@@ -208,14 +231,14 @@ class NativeDoor:
         )
 
     async def _permitted(
-        self, identity: Identity, who: ViewerIdentity
+        self, identity: Identity, who: ViewerIdentity, instance: ConsoleInstance
     ) -> tuple[ConsoleInstance, ViewerIdentity]:
         """The instance as it is now, and the viewer with what the rules give it.
 
         Raises: AccessError - nothing.
         """
-        instance = await find(self._parts, self._instance.id) or self._instance
-        authority = self._parts.authority
+        instance = await find(self._services, instance.id) or instance
+        authority = self._services.authority
         if identity == UNKNOWN and authority.has_rules:
             raise AccessError(
                 401,
@@ -237,26 +260,28 @@ class NativeDoor:
             record=decision.record,
         )
 
-    def _viewer(self, who: ViewerIdentity, transport: TcpTransport) -> Viewer:
-        verifier = PasswordVerifier(self._password, os.urandom(CHALLENGE_BYTES))
-        return Viewer(who, transport, ViewerLimits.of(self._parts.limits), verifier)
+    def _viewer(self, who: ViewerIdentity, transport: TcpTransport, password: str) -> Viewer:
+        verifier = PasswordVerifier(password, os.urandom(CHALLENGE_BYTES))
+        return Viewer(who, transport, ViewerLimits.of(self._services.limits), verifier)
 
     async def _open(self, instance: ConsoleInstance, viewer: Viewer) -> None:
-        async with self._parts.registry.hold(
+        async with self._services.registry.hold(
             instance, viewer.id, watches=not viewer.identity.may_control
         ) as hold:
             await announce(hold.console, viewer.identity)
-            await serve(hold, viewer, self._parts)
+            await serve(hold, viewer, self._services)
 
-    def _refused(self, viewer: Viewer, refusal: AccessError) -> None:
+    def _refused(self, viewer: Viewer, instance: ConsoleInstance, refusal: AccessError) -> None:
         who = viewer.identity
-        self._parts.metrics.refused(refusal.word)
-        _log.info("native.refused", word=refusal.word, instance=self._instance.id, user=who.user)
-        entry = turned_away(self._instance, who, refusal)
-        for one in self._parts.refusals.note(entry, time.monotonic()):
-            self._parts.audit.record_later(one)
+        self._services.metrics.refused(refusal.word)
+        _log.info("native.refused", word=refusal.word, instance=instance.id, user=who.user)
+        entry = turned_away(instance, who, refusal)
+        for one in self._services.refusals.note(entry, time.monotonic()):
+            self._services.audit.record_later(one)
 
-    async def _turn_away(self, viewer: Viewer, refusal: AccessError) -> None:
-        self._refused(viewer, refusal)
+    async def _turn_away(
+        self, viewer: Viewer, instance: ConsoleInstance, refusal: AccessError
+    ) -> None:
+        self._refused(viewer, instance, refusal)
         # RFB has no codes: the text is what its user sees.
         await viewer.turn_away(CloseReason(CloseCode.KICKED, Side.DAEMON, refusal.public_text))

@@ -72,21 +72,24 @@ class Server:
         self,
         listen: Listen,
         behind: Behind,
-        tls: ssl.SSLContext | None,
+        tls: Callable[[], ssl.SSLContext | None],
         *,
         sock: socket.socket | None = None,
         refused: Callable[[str], None] = lambda word: None,
     ) -> None:
         """Nothing listens yet.
 
-        Args: behind - may be changed while it listens; tls - as `server_tls` gives it; sock - one
-        that the service manager passed, whose place is its to remove; refused - told a word for
-        each connection that isn't taken.
+        Args:
+            listen: the [[listen]] block.
+            behind: what requests find.
+            tls: gives what `server_tls` made of the certificate in force, for each handshake; it
+                is always None or never.
+            sock: one that the service manager passed, whose place is its to remove.
+            refused: called with a word for each connection that isn't taken.
         """
         self._listen = listen
         self.behind = behind
-        self.tls = tls
-        """For the handshakes from now on; may be replaced, but not by None or the other way."""
+        self._tls = tls
         self._sock = sock
         self._refused = refused
         # Half: aiohttp waits twice, for a handler's end and then for that of its cancellation.
@@ -109,9 +112,7 @@ class Server:
             elif self._sock is None:
                 self._file = _identity(Path(sock.getsockname()))
             await self._runner.setup()
-            self._acceptor = Acceptor(
-                sock, self._connection, tls=lambda: self.tls, refused=self._refused
-            )
+            self._acceptor = Acceptor(sock, self._connection, tls=self._tls, refused=self._refused)
             self._listen_on(self._acceptor)
         except BaseException:
             sock.close()

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace as replace_rule
 
+from tests.unit.access.reloadable import ReloadableAuthority
 from tests.unit.access.test_users import add
-from vncproxy.access.authority import Authority
 from vncproxy.access.directory import Directory, DirectoryAway
 from vncproxy.access.identity import ANYONE, Identity
 from vncproxy.access.rules import Role
@@ -28,10 +28,10 @@ CONTROL = Rule(users=("ann",), instances=("web-*",))
 VIEWER = ViewerIdentity("v-1", "ann", "unix", "bastion", how="peer", kind="peer")
 
 
-def authority(*rules: Rule, users: Users | None = None) -> Authority:
+def authority(*rules: Rule, users: Users | None = None) -> ReloadableAuthority:
     """Rules on a machine where everybody is in `ops`."""
     groups = Directory(lambda _: frozenset({"ops"}))
-    return Authority(rules, users or Users(None), groups)
+    return ReloadableAuthority(rules, users or Users(None), groups)
 
 
 def test_other_rules_count_at_once() -> None:
@@ -156,10 +156,12 @@ class Wall:
 WORK = replace_rule(CONTROL, hours=("mon-fri 08:00-18:00",))
 
 
-def at_work(text: str, *rules: Rule) -> tuple[Authority, Wall]:
+def at_work(text: str, *rules: Rule) -> tuple[ReloadableAuthority, Wall]:
     """Rules, by default of working hours, at a time."""
     wall = Wall(text)
-    return Authority(rules or (WORK,), Users(None), Directory(lambda _: frozenset()), wall), wall
+    return ReloadableAuthority(
+        rules or (WORK,), Users(None), Directory(lambda _: frozenset()), wall
+    ), wall
 
 
 def test_hours_count_at_the_time_of_the_question() -> None:
@@ -246,7 +248,7 @@ async def test_groups_are_learned_where_a_rule_names_one(tmp_path: Path) -> None
     """The directory isn't asked for users of users_file, nor without need."""
     asked: list[str] = []
     directory = Directory(lambda user: asked.append(user) or frozenset({"ops"}))  # type: ignore[func-returns-value]
-    ours = Authority((CONTROL,), Users(None), directory)
+    ours = ReloadableAuthority((CONTROL,), Users(None), directory)
     await ours.learn(ANN)
     await ours.learn_again([VIEWER])
     ours.apply((Rule(users=("@ops",), instances=("*",)),))
@@ -268,7 +270,9 @@ async def test_nobody_has_to_go_since_the_directory_is_away() -> None:
         return groups
 
     away, groups = True, frozenset({"ops"})
-    ours = Authority((Rule(users=("@ops",), instances=("*",)),), Users(None), Directory(groups_of))
+    ours = ReloadableAuthority(
+        (Rule(users=("@ops",), instances=("*",)),), Users(None), Directory(groups_of)
+    )
     assert ours.objection(VIEWER, WEB) is None
     assert ours.unsure
     away = False

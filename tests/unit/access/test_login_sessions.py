@@ -26,7 +26,9 @@ KEY = b"the owner's token, digested"
 
 def sessions(folder: Path, clock: FakeClock | None = None, key: bytes = KEY) -> Sessions:
     """As a daemon that starts has them."""
-    return Sessions(folder, 100.0, key, Redactor(), clock or FakeClock(1_700_000_000.0))
+    return Sessions(
+        folder, lambda: 100.0, lambda: key, Redactor(), clock or FakeClock(1_700_000_000.0)
+    )
 
 
 async def test_a_log_in_lasts_its_time(tmp_path: Path) -> None:

@@ -91,10 +91,12 @@ def test_whoever_wants_to_know_is_told_of_changes(tmp_path: Path) -> None:
     """Once for each, with the users before and after; also when the file is gone."""
     path = tmp_path / "users.json"
     add(path, "ann")
-    users = Users(path)
     told: list[tuple[list[str], list[str]]] = []
-    users.changed = lambda before, after: told.append(
-        ([one.name for one in before], [one.name for one in after])
+    users = Users(
+        path,
+        lambda before, after: told.append(
+            ([one.name for one in before], [one.name for one in after])
+        ),
     )
     users.refresh()
     add(path, "bob")

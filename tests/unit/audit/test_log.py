@@ -273,7 +273,7 @@ async def test_at_the_end_the_log_gets_what_the_disk_does_not_take(
     assert told == ["close", "open"]
     assert [line["what"] for line in log if line["event"] == "audit.unsure"] == ["open"]
     disk.hanging.set()
-    await asyncio.wait([audit._over], timeout=10.0)
+    await asyncio.wait_for(audit._over.wait(), 10.0)
 
 
 async def test_what_others_do_to_the_file_is_told(path: Path) -> None:

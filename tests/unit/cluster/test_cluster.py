@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.current_budget import CurrentBudget
 from tests.real.peers.valkey import ValkeyServer
 from tests.unit.throttle.usage import usage_of
 from vncproxy.cluster.cluster import Cluster, cluster_of, store_password
@@ -27,7 +29,7 @@ BUDGET = Budget(limit=6)
 @pytest.mark.parametrize(("store", "kind"), [("memory", MemoryLedger), ("sqlite", SqliteLedger)])
 async def test_a_single_daemon(tmp_path: Path, store: str, kind: type) -> None:
     """It has no others to watch, and nothing that could be degraded."""
-    bastion = cluster_of(Throttle(store=store), BUDGET, tmp_path)
+    bastion = cluster_of(Throttle(store=store), lambda: BUDGET, tmp_path)
     assert isinstance(bastion.ledger, kind)
     assert isinstance(bastion.ownership, LocalOwnership)
     assert bastion.degraded is None
@@ -36,10 +38,12 @@ async def test_a_single_daemon(tmp_path: Path, store: str, kind: type) -> None:
     assert store_password(Throttle(store=store)) is None
 
 
-def shared(throttle: Throttle, state: Path) -> Cluster:
+def shared(
+    throttle: Throttle, state: Path, budget: Callable[[], Budget] = lambda: BUDGET
+) -> Cluster:
     """A daemon with this state directory, which names it."""
     state.mkdir()
-    return cluster_of(throttle, BUDGET, state, daemon_id=state.name)
+    return cluster_of(throttle, budget, state, daemon_id=state.name)
 
 
 @pytest.mark.real
@@ -86,12 +90,13 @@ async def test_the_rights_that_are_enough(tmp_path: Path, valkey_server: ValkeyS
     )
     assert answer == b"+OK\r\n"
     url = f"valkey://bastion:hunter2@127.0.0.1:{valkey_server.port}/1"
-    one, two = (shared(Throttle(store=url), tmp_path / name) for name in ("d1", "d2"))
+    current = CurrentBudget(BUDGET)
+    one, two = (shared(Throttle(store=url), tmp_path / name, current) for name in ("d1", "d2"))
     assert isinstance(one.ledger, FallbackLedger)
     assert isinstance(two.ledger, FallbackLedger)
     account = replace(BUDGET, by_account=True)
     for bastion, budget in ((one.ledger, BUDGET), (two.ledger, BUDGET), (one.ledger, account)):
-        bastion.renew(budget)
+        current.now = budget
         await bastion._beat()
         await bastion.check_writable()
         answers = [await bastion.book("i-1", 0.0) for _ in range(2)]
@@ -107,7 +112,9 @@ async def test_the_rights_that_are_enough(tmp_path: Path, valkey_server: ValkeyS
     assert one.degraded is two.degraded is None
     for bastion in (one.ledger, two.ledger):
         await bastion.close()
-    refused = cluster_of(Throttle(store=url.replace("hunter2", "hunter3")), BUDGET, tmp_path)
+    refused = cluster_of(
+        Throttle(store=url.replace("hunter2", "hunter3")), lambda: BUDGET, tmp_path
+    )
     await refused.ledger.check_writable()
     assert "refuses the user" in (refused.degraded or "")
     await refused.ledger.close()
@@ -118,7 +125,7 @@ async def test_without_the_server_it_says_what_is_degraded(tmp_path: Path, port:
     said: list[bool] = []
     bastion = cluster_of(
         Throttle(store=f"valkey://:hunter2@127.0.0.1:{port}"),
-        BUDGET,
+        lambda: BUDGET,
         tmp_path,
         daemon_id="d1",
         said=said.append,

@@ -37,7 +37,7 @@ async def official(config: Config, name: str = "demo", **how: Any) -> str:
 
 async def used(installation: Installation, key: str = DEMO.instance_id) -> int:
     """Permits of the reconnect ledger that are spent or booked."""
-    ledger = SqliteLedger(installation.folder / "state" / FILE_NAME, Budget())
+    ledger = SqliteLedger(installation.folder / "state" / FILE_NAME, Budget)
     try:
         return (await usage_of(ledger, key)).used
     finally:
@@ -97,7 +97,7 @@ async def test_the_official_page_is_refused_while_another_daemon_has_it(
     with pytest.raises(LocalError, match="bastion-2") as caught:
         await official(config)
     assert caught.value.public_text.endswith("https://b2.example.com Or say --force.")
-    shared = ValkeyLedger(store, Budget())
+    shared = ValkeyLedger(store, Budget)
     assert (await usage_of(shared, DEMO.instance_id)).used == 0
     assert "vncUrl=" in await official(config, force=True)
     assert (await usage_of(shared, DEMO.instance_id)).used == 1

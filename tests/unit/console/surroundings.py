@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tests.current_budget import CurrentBudget
 from tests.unit.console.fakes import FakeTransport, greeting
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Limits
@@ -44,7 +45,8 @@ class NotingLedger(MemoryLedger):
 
     def __init__(self, notes: Notes, limit: int = 29) -> None:
         """An empty budget."""
-        super().__init__(Budget(limit=limit), time.monotonic)
+        self.budget = CurrentBudget(Budget(limit=limit))
+        super().__init__(self.budget, time.monotonic)
         self.broken: set[str] = set()
         self.keys: list[str] = []
         self._notes = notes

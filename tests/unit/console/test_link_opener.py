@@ -258,7 +258,7 @@ async def test_the_budget_counts_for_what_the_ledger_says_just_now() -> None:
     scene = Scene()
     await scene.open()
     assert scene.link_opener.key == INSTANCE.id
-    scene.ledger.renew(Budget(limit=2, by_account=True))
+    scene.ledger.budget.now = Budget(limit=2, by_account=True)
     assert scene.link_opener.key == ACCOUNT
     await scene.open()
     assert (await usage_of(scene.ledger, "i-another")).used == 2

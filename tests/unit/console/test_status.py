@@ -106,7 +106,7 @@ async def test_what_administrators_see_besides(around: Surroundings) -> None:
 async def test_a_budget_that_is_used_up_or_unknown(around: Surroundings) -> None:
     """More may be promised than there is, never less than nothing left; a fault is told."""
     console = await around.console()
-    around.ledger.renew(Budget(by_account=True))
+    around.ledger.budget.now = Budget(by_account=True)
     key = console.supervisor.budget_key
     full = budget_of(key, replace(USAGE, used=31, next_free_s=12.34))
     assert (full["budget"]["left"], full["budget"]["next_free_s"]) == (0, 12.3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,17 @@ from tests.unit.recording.surroundings import HEADER, folder
 from vncproxy.errors import RecordingError
 from vncproxy.recording import recordings as module
 from vncproxy.recording.file_format import Kind
+from vncproxy.recording.folder import RecordingFolder
 from vncproxy.recording.reader import Recording
 from vncproxy.recording.recordings import Recordings
 from vncproxy.recording.writer import Result
 
 NOW = 1_700_000_000.0
+
+
+def always(one: RecordingFolder) -> Callable[[], RecordingFolder]:
+    """The folder that is in force, whenever it is asked for."""
+    return lambda: one
 
 
 class Desk:
@@ -46,7 +53,7 @@ class Desk:
 
 async def test_one_begins_and_ends(tmp_path: Path) -> None:
     """Its header says when it began and by which version; `close` waits for its end."""
-    made = Recordings(folder(tmp_path / "seen"), version="9.9", clock=lambda: NOW)
+    made = Recordings(always(folder(tmp_path / "seen")), version="9.9", clock=lambda: NOW)
     await made.check()
     desk = Desk()
     writer = await made.begin(HEADER, desk)
@@ -68,7 +75,7 @@ async def test_one_begins_and_ends(tmp_path: Path) -> None:
 async def test_a_place_that_is_refused(tmp_path: Path) -> None:
     """Neither checked nor begun."""
     (tmp_path / "seen").symlink_to(tmp_path)
-    made = Recordings(folder(tmp_path / "seen"))
+    made = Recordings(always(folder(tmp_path / "seen")))
     with pytest.raises(RecordingError, match="link"):
         await made.check()
     with pytest.raises(RecordingError, match="link"):
@@ -83,7 +90,7 @@ async def test_a_full_disk_at_the_beginning(
     def full(descriptor: int, data: bytes) -> int:
         raise OSError(28, "No space left on device")
 
-    made = Recordings(folder(tmp_path / "seen"))
+    made = Recordings(always(folder(tmp_path / "seen")))
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(RecordingError, match="the disk is full"):
         await made.begin(HEADER, Desk())
@@ -93,7 +100,7 @@ async def test_a_full_disk_at_the_beginning(
 async def test_a_disk_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits is told; what comes of it later is deleted; few may wait at a time."""
     monkeypatch.setattr(module, "MAX_PENDING", 2)
-    made = Recordings(folder(tmp_path / "seen"), disk_timeout_s=0.05)
+    made = Recordings(always(folder(tmp_path / "seen")), disk_timeout_s=0.05)
     answers = threading.Event()
     create = made.folder.create
 
@@ -118,7 +125,7 @@ async def test_a_disk_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.M
 async def test_it_is_kept_tidy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without anybody coming: what is too old goes, again and again."""
     monkeypatch.setattr(module, "TIDY_INTERVAL_S", 0.01)
-    made = Recordings(folder(tmp_path, max_age_s=1000.0))
+    made = Recordings(always(folder(tmp_path, max_age_s=1000.0)))
     watching = asyncio.ensure_future(made.watch())
     try:
         old = tmp_path / "20200101T000000Z-i-1-v-1.vncrec"

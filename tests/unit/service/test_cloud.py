@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from vncproxy.config.current import Current
 from vncproxy.config.model import Aliyun, Config, Limits
 from vncproxy.errors import CloudError
 from vncproxy.service.cloud import CurrentCloud, budget_of, cloud_of, cloud_over
@@ -33,10 +34,11 @@ async def test_a_new_way_to_the_cloud_is_used_at_once() -> None:
         config = Config(aliyun=Aliyun(endpoint=cloud.endpoint))
         one = cloud.settings.instances[0]
         async with cloud_of(config, wrong) as first:
-            current = CurrentCloud(first)
+            in_force = Current(first)
+            current = CurrentCloud(lambda: in_force.now)
             with pytest.raises(CloudError):
                 await current.status(one.instance_id, one.region)
-            current.now = cloud_over(first.session, config, right)
+            in_force.swap(cloud_over(first.session, config, right))
             assert await current.status(one.instance_id, one.region) == "Running"
             assert (await current.vnc_url(one.instance_id, one.region)).reveal()
             assert [i.id for i in await current.instances(one.region, [one.instance_id])] == [

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.access.reloadable import ReloadableAuthority
 from tests.unit.console.fakes import until
 from tests.unit.console.surroundings import INSTANCE, Surroundings, surroundings
-from vncproxy.access.authority import Authority
 from vncproxy.access.directory import Directory
 from vncproxy.access.users import Users
 from vncproxy.config.model import Rule
@@ -36,7 +36,7 @@ class Cluster:
         """It is a Tuesday, ten minutes before the end of working hours."""
         self.seconds = datetime(2026, 11, 24, 17, 50).timestamp()
         self.console, self.registry = console, registry
-        self.authority = Authority(
+        self.authority = ReloadableAuthority(
             (CONTROL,), Users(None), Directory(lambda _: frozenset()), lambda: self.seconds
         )
         self.passing = PassingHours(self.authority, registry)
@@ -159,7 +159,7 @@ async def test_without_hours_nobody_is_asked_about(
         raise AssertionError("asked")
 
     for name in ("objection", "turned", "turns_within"):
-        monkeypatch.setattr(Authority, name, asked)
+        monkeypatch.setattr(ReloadableAuthority, name, asked)
     await bastion.look_at(18, 0)
 
 
@@ -185,7 +185,7 @@ async def test_who_was_not_looked_up_is_looked_at_again(tmp_path: Path) -> None:
         return groups
 
     async with bastion_of(tmp_path) as bastion:
-        ops = Authority(
+        ops = ReloadableAuthority(
             (Rule(users=("@ops",), instances=("*",)),), Users(None), Directory(groups_of)
         )
         passing = PassingHours(ops, bastion.registry, lambda: now_s)

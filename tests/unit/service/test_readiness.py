@@ -25,7 +25,7 @@ class Ledger(MemoryLedger):
     """Counts how often it is checked; then fails, or hangs."""
 
     def __init__(self) -> None:
-        super().__init__(Budget(), time.monotonic)
+        super().__init__(Budget, time.monotonic)
         self.checks = 0
         self.fault: LedgerError | None = None
         self.hangs = False

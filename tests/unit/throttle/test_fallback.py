@@ -20,7 +20,7 @@ from vncproxy.errors import LedgerError
 from vncproxy.throttle import fallback
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.daemon_count import DaemonCount
-from vncproxy.throttle.fallback import SETTLE_S, FallbackLedger
+from vncproxy.throttle.fallback import SETTLE_S, FallbackLedger, share_of
 from vncproxy.throttle.ledger import Booking, TooLong
 from vncproxy.throttle.sqlite import SqliteLedger
 from vncproxy.throttle.valkey import ValkeyLedger
@@ -75,12 +75,13 @@ async def make(
         folder.mkdir(exist_ok=True)
         store = SwitchedStore(store_address)
         said: list[bool] = []
-        local = SqliteLedger(folder / "ledger.sqlite", BUDGET, clock)
+        roll = DaemonCount(folder / "daemons")
+        local = SqliteLedger(folder / "ledger.sqlite", lambda: share_of(BUDGET, roll), clock)
         ledger = FallbackLedger(
-            ValkeyLedger(store, BUDGET, steady=clock, clock=clock),
+            ValkeyLedger(store, lambda: BUDGET, steady=clock, clock=clock),
             local,
-            BUDGET,
-            DaemonCount(folder / "daemons"),
+            lambda: BUDGET,
+            roll,
             daemon_id=f"d-{number}" if counted else None,
             said=said.append,
             steady=clock,

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.clock import FakeClock
+from tests.current_budget import CurrentBudget
 from tests.unit.throttle.switched_store import SwitchedStore
 from tests.unit.throttle.usage import usage_of
 from vncproxy.throttle.budget import ACCOUNT, MAX_AHEAD_S, Budget, Usage
 from vncproxy.throttle.daemon_count import DaemonCount
-from vncproxy.throttle.fallback import FallbackLedger
+from vncproxy.throttle.fallback import FallbackLedger, share_of
 from vncproxy.throttle.ledger import Booking, Ledger, TooLong
 from vncproxy.throttle.memory import MemoryLedger
 from vncproxy.throttle.sqlite import SqliteLedger
@@ -30,6 +31,11 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+@pytest.fixture
+def budget() -> CurrentBudget:
+    return CurrentBudget(BUDGET)
+
+
 REAL = [
     pytest.param(name, marks=pytest.mark.real) for name in ("valkey", "fallback", "fallback, away")
 ]
@@ -37,32 +43,35 @@ REAL = [
 
 @pytest.fixture(params=["memory", "sqlite", *REAL])
 async def ledger(
-    request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path
+    request: pytest.FixtureRequest, budget: CurrentBudget, clock: FakeClock, tmp_path: Path
 ) -> AsyncIterator[Ledger]:
     made: Ledger
     if request.param == "memory":
-        made = MemoryLedger(BUDGET, clock)
+        made = MemoryLedger(budget, clock)
     elif request.param == "valkey":
         address: StoreAddress = request.getfixturevalue("store_address")
-        made = ValkeyLedger(ValkeyStore(address), BUDGET, steady=clock, clock=clock)
+        made = ValkeyLedger(ValkeyStore(address), budget, steady=clock, clock=clock)
     elif request.param == "sqlite":
-        made = SqliteLedger(tmp_path / "ledger.sqlite", BUDGET, clock)
+        made = SqliteLedger(tmp_path / "ledger.sqlite", budget, clock)
     else:
-        made = _fallback(request, clock, tmp_path)
+        made = _fallback(request, budget, clock, tmp_path)
     yield made
     await made.close()
 
 
-def _fallback(request: pytest.FixtureRequest, clock: FakeClock, folder: Path) -> FallbackLedger:
+def _fallback(
+    request: pytest.FixtureRequest, budget: CurrentBudget, clock: FakeClock, folder: Path
+) -> FallbackLedger:
     """One whose server answers, or is away; a single daemon's share is the whole budget."""
     store = SwitchedStore(request.getfixturevalue("store_address"))
     store.cut = request.param == "fallback, away"
     (folder / "daemons").write_text("1")
+    roll = DaemonCount(folder / "daemons")
     return FallbackLedger(
-        ValkeyLedger(store, BUDGET, steady=clock, clock=clock),
-        SqliteLedger(folder / "ledger.sqlite", BUDGET, clock),
-        BUDGET,
-        DaemonCount(folder / "daemons"),
+        ValkeyLedger(store, budget, steady=clock, clock=clock),
+        SqliteLedger(folder / "ledger.sqlite", lambda: share_of(budget.now, roll), clock),
+        budget,
+        roll,
         daemon_id="d-1",
         steady=clock,
     )
@@ -198,7 +207,7 @@ async def test_usage_tells_how_full_the_budget_is(ledger: Ledger, clock: FakeClo
     assert await usage_of(ledger, "i-1") == Usage(0, 3, 61.0, 0.0)
 
 
-async def test_many_usages_at_once(ledger: Ledger, clock: FakeClock) -> None:
+async def test_many_usages_at_once(ledger: Ledger, budget: CurrentBudget, clock: FakeClock) -> None:
     """Each as if asked for alone, whatever the dials are counted for."""
     await dialled(ledger, "i-1")
     clock.seconds += 5.0
@@ -209,33 +218,35 @@ async def test_many_usages_at_once(ledger: Ledger, clock: FakeClock) -> None:
     found = await ledger.usages(names)
     assert {name: found[name].used for name in found} == {"i-1": 1, "i-2": 4, "i-3": 0}
     assert found == {name: await usage_of(ledger, name) for name in names}
-    ledger.renew(replace(BUDGET, by_account=True))
+    budget.now = replace(BUDGET, by_account=True)
     everything = await ledger.usages(["i-3", ACCOUNT])
     assert everything["i-3"] == everything[ACCOUNT]
     assert everything["i-3"].used == 5
     await booked(ledger, "i-3")
-    ledger.renew(BUDGET)
+    budget.now = BUDGET
     found = await ledger.usages(names)
     assert {name: found[name].used for name in found} == {"i-1": 2, "i-2": 5, "i-3": 1}
     assert await ledger.usages([]) == {}
 
 
-async def test_another_limit_counts_at_once(ledger: Ledger) -> None:
+async def test_another_limit_counts_at_once(ledger: Ledger, budget: CurrentBudget) -> None:
     """A smaller one counts what was dialled before, a larger one lets more dial."""
     await dialled(ledger)
-    ledger.renew(replace(BUDGET, limit=1))
+    budget.now = replace(BUDGET, limit=1)
     assert isinstance(await ledger.book("i-1", 0.0), TooLong)
     assert (await usage_of(ledger, "i-1")).limit == 1
-    ledger.renew(replace(BUDGET, limit=5))
+    budget.now = replace(BUDGET, limit=5)
     for _ in range(4):
         await dialled(ledger)
     assert isinstance(await ledger.book("i-1", 0.0), TooLong)
 
 
-async def test_a_permit_keeps_the_hold_it_was_given_with(ledger: Ledger, clock: FakeClock) -> None:
+async def test_a_permit_keeps_the_hold_it_was_given_with(
+    ledger: Ledger, budget: CurrentBudget, clock: FakeClock
+) -> None:
     """Whoever books by a shorter hold waits for it, and it can be spent until its own end."""
     held = await booked(ledger)
-    ledger.renew(replace(BUDGET, limit=1, hold_s=1.0))
+    budget.now = replace(BUDGET, limit=1, hold_s=1.0)
     # Until the end of the longer hold, and a window more.
     answer = await ledger.book("i-1", 0.0)
     assert isinstance(answer, TooLong)
@@ -248,17 +259,17 @@ async def test_a_permit_keeps_the_hold_it_was_given_with(ledger: Ledger, clock: 
 
 
 async def test_the_whole_account_s_budget_overlaps_the_instances(
-    ledger: Ledger, clock: FakeClock
+    ledger: Ledger, budget: CurrentBudget, clock: FakeClock
 ) -> None:
     """A change of what is counted for frees nothing, in either direction."""
     await dialled(ledger, "i-1")
     await dialled(ledger, "i-2")
-    ledger.renew(replace(BUDGET, by_account=True))
+    budget.now = replace(BUDGET, by_account=True)
     assert (await booked(ledger, "i-3")).key == ACCOUNT
     for instance_id in ("i-1", "i-4"):
         assert isinstance(await ledger.book(instance_id, 0.0), TooLong)
         assert (await usage_of(ledger, instance_id)).used == 3
-    ledger.renew(BUDGET)
+    budget.now = BUDGET
     assert (await usage_of(ledger, "i-1")).used == 2
     assert (await usage_of(ledger, "i-4")).used == 1
     await dialled(ledger, "i-1")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.clock import FakeClock
+from tests.current_budget import CurrentBudget
 from tests.disks import LedgerDisk
 from tests.unit.throttle.usage import usage_in
 from vncproxy.errors import LedgerError
@@ -36,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def file(path: Path, clock: FakeClock) -> Iterator[LedgerFile]:
-    made = LedgerFile(path, BUDGET, clock)
+    made = LedgerFile(path, lambda: BUDGET, clock)
     yield made
     made.close()
 
@@ -74,13 +75,13 @@ def test_a_restart_forgets_nothing(file: LedgerFile, path: Path, clock: FakeCloc
     """Another process, or the same one restarted, sees the dials and the promises."""
     for _ in range(3):
         dialled(file, clock)
-    with closing(LedgerFile(path, BUDGET, clock)) as restarted:
+    with closing(LedgerFile(path, lambda: BUDGET, clock)) as restarted:
         assert restarted.book("i-1", 0.0) == TooLong(61.0)
 
 
 def test_two_processes_share_the_budget(file: LedgerFile, path: Path, clock: FakeClock) -> None:
     """What one books, the other counts; what one booked, the other may give back."""
-    with closing(LedgerFile(path, BUDGET, clock)) as other:
+    with closing(LedgerFile(path, lambda: BUDGET, clock)) as other:
         bookings = [booked(file), booked(other), booked(file)]
         assert isinstance(other.book("i-1", 0.0), TooLong)
         other.cancel(bookings[0].id)
@@ -94,7 +95,7 @@ def test_after_a_reboot_earlier_dials_count_as_made_now(
     for _ in range(3):
         dialled(file, clock)
     clock.epoch, clock.seconds = "boot-2", 15.0
-    with closing(LedgerFile(path, BUDGET, clock)) as rebooted:
+    with closing(LedgerFile(path, lambda: BUDGET, clock)) as rebooted:
         assert usage_in(rebooted, "i-1").next_free_s == 61.0
         assert rebooted.book("i-1", 0.0) == TooLong(61.0)
         clock.seconds += 61.0
@@ -108,7 +109,7 @@ def test_on_another_machine_that_has_run_for_long_nothing_is_lost(
     for _ in range(3):
         dialled(file, clock)
     clock.epoch, clock.seconds = "boot-2", 9_000_000.0
-    with closing(LedgerFile(path, BUDGET, clock)) as moved:
+    with closing(LedgerFile(path, lambda: BUDGET, clock)) as moved:
         assert moved.book("i-1", 0.0) == TooLong(61.0)
 
 
@@ -184,7 +185,7 @@ def test_on_a_slow_disk_a_permit_is_held_for_longer(
     """By what the slowest of the last transactions took, until it is quick again."""
     slow = LedgerDisk(monkeypatch, clock.forward)
     slow.commit_s = 4.0
-    with closing(LedgerFile(path, BUDGET, clock)) as file:
+    with closing(LedgerFile(path, lambda: BUDGET, clock)) as file:
         first, second = booked(file), booked(file)
         assert (first.claim.latest, second.claim.latest) == (1014.0, 1022.0)
         slow.commit_s = 0.0
@@ -273,24 +274,26 @@ def test_any_number_of_budgets_is_one_query(file: LedgerFile, clock: FakeClock) 
     assert [found[f"i-{number}"].used for number in range(7)] == [1, 1, 1, 1, 1, 0, 0]
 
 
-def test_the_law_may_be_exchanged(file: LedgerFile, clock: FakeClock) -> None:
+def test_the_law_may_be_exchanged(path: Path, clock: FakeClock) -> None:
     """A smaller limit counts what is on record."""
-    dialled(file, clock)
-    file.budget = replace(BUDGET, limit=1)
-    assert isinstance(file.book("i-1", 0.0), TooLong)
-    assert usage_in(file, "i-1").limit == 1
+    budget = CurrentBudget(BUDGET)
+    with closing(LedgerFile(path, budget, clock)) as file:
+        dialled(file, clock)
+        budget.now = replace(BUDGET, limit=1)
+        assert isinstance(file.book("i-1", 0.0), TooLong)
+        assert usage_in(file, "i-1").limit == 1
 
 
 def test_a_missing_directory_is_an_error(tmp_path: Path, clock: FakeClock) -> None:
     """The ledger doesn't make its directory."""
     with pytest.raises(LedgerError, match="no such file or directory"):
-        LedgerFile(tmp_path / "missing" / "x", BUDGET, clock).check_writable()
+        LedgerFile(tmp_path / "missing" / "x", lambda: BUDGET, clock).check_writable()
 
 
 def test_a_file_in_the_place_of_the_directory_is_an_error(tmp_path: Path, clock: FakeClock) -> None:
     """A directory in the file's place is told plainly too."""
     with pytest.raises(LedgerError, match="is a directory"):
-        LedgerFile(tmp_path, BUDGET, clock).check_writable()
+        LedgerFile(tmp_path, lambda: BUDGET, clock).check_writable()
 
 
 def test_the_wall_clock_is_never_asked(

@@ -37,7 +37,7 @@ class Held:
 
 @pytest.fixture
 def file(tmp_path: Path) -> LedgerFile:
-    return LedgerFile(tmp_path / "ledger.sqlite", Budget(), FakeClock())
+    return LedgerFile(tmp_path / "ledger.sqlite", Budget, FakeClock())
 
 
 @pytest.fixture

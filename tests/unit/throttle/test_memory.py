@@ -11,7 +11,7 @@ from vncproxy.throttle.memory import MemoryLedger
 async def test_memory_is_given_back() -> None:
     """Keys that nobody dials any more leave nothing behind."""
     clock = FakeClock()
-    ledger = MemoryLedger(Budget(), clock)
+    ledger = MemoryLedger(Budget, clock)
     for number in range(100):
         answer = await ledger.book(f"i-{number}", 0.0)
         assert isinstance(answer, Booking)

@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.clock import FakeClock
+from tests.current_budget import CurrentBudget
 from tests.disks import LedgerDisk, full_disk
 from tests.unit.throttle.usage import usage_of
 from vncproxy.errors import LedgerError, LedgerSlow
@@ -52,7 +53,7 @@ def disk(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> LedgerDisk:
 
 @pytest.fixture
 async def ledger(tmp_path: Path, clock: FakeClock, disk: LedgerDisk) -> AsyncIterator[SqliteLedger]:
-    made = SqliteLedger(tmp_path / "ledger.sqlite", BUDGET, clock)
+    made = SqliteLedger(tmp_path / "ledger.sqlite", lambda: BUDGET, clock)
     yield made
     await made.close()
 
@@ -65,7 +66,7 @@ async def booked(ledger: SqliteLedger) -> Booking:
 
 async def test_two_ledgers_on_one_file_share_the_budget(tmp_path: Path, clock: FakeClock) -> None:
     """Twenty who book at once through two ledgers get the permits of one budget."""
-    ledgers = [SqliteLedger(tmp_path / "ledger.sqlite", BUDGET, clock) for _ in range(2)]
+    ledgers = [SqliteLedger(tmp_path / "ledger.sqlite", lambda: BUDGET, clock) for _ in range(2)]
     answers = await asyncio.gather(*(ledgers[n % 2].book("i-1", 0.0) for n in range(20)))
     assert sum(isinstance(answer, Booking) for answer in answers) == 3
     for ledger in ledgers:
@@ -258,17 +259,20 @@ async def test_after_close_nothing_is_booked(ledger: SqliteLedger) -> None:
     assert not ledger._thread._thread.is_alive()
 
 
-async def test_dials_of_another_ledger_and_another_law(ledger: SqliteLedger) -> None:
+async def test_dials_of_another_ledger_and_another_law(tmp_path: Path, clock: FakeClock) -> None:
     """Both are taken over by the file, and counted there."""
+    budget = CurrentBudget(BUDGET)
+    ledger = SqliteLedger(tmp_path / "ledger.sqlite", budget, clock)
     await ledger.record([Dial("a", "i-1", 1.0)])
     assert await ledger.dials() == [Dial("a", "i-1", 1.0)]
-    ledger.renew(replace(BUDGET, limit=1))
+    budget.now = replace(BUDGET, limit=1)
     assert isinstance(await ledger.book("i-1", 0.0), TooLong)
+    await ledger.close()
 
 
 async def test_the_machine_s_clock_is_the_default(tmp_path: Path) -> None:
     """Without a clock of the tests, the boot clock is used."""
-    ledger = SqliteLedger(tmp_path / "ledger.sqlite", BUDGET)
+    ledger = SqliteLedger(tmp_path / "ledger.sqlite", lambda: BUDGET)
     booking = await ledger.book("i-1", 0.0)
     assert isinstance(booking, Booking)
     assert await ledger.spend(booking)
@@ -277,7 +281,7 @@ async def test_the_machine_s_clock_is_the_default(tmp_path: Path) -> None:
 
 async def test_an_error_of_the_file_reaches_the_caller(tmp_path: Path, clock: FakeClock) -> None:
     """A ledger that can't be written says so, and can still be closed."""
-    ledger = SqliteLedger(tmp_path / "missing" / "x", BUDGET, clock)
+    ledger = SqliteLedger(tmp_path / "missing" / "x", lambda: BUDGET, clock)
     with pytest.raises(LedgerError, match="can't be opened"):
         await ledger.check_writable()
     await ledger.close()

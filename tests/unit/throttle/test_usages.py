@@ -17,7 +17,7 @@ class AskedLedger(MemoryLedger):
 
     def __init__(self) -> None:
         """An empty budget."""
-        super().__init__(Budget(), time.monotonic)
+        super().__init__(Budget, time.monotonic)
         self.asked: list[list[str]] = []
         self.fault: LedgerError | None = None
         self.hangs = False

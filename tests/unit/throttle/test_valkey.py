@@ -44,7 +44,7 @@ def store(store_address: StoreAddress) -> SwitchedStore:
 async def ledger(
     store: SwitchedStore, clock: FakeClock, wall: FakeClock
 ) -> AsyncIterator[ValkeyLedger]:
-    made = ValkeyLedger(store, BUDGET, steady=clock, clock=wall)
+    made = ValkeyLedger(store, lambda: BUDGET, steady=clock, clock=wall)
     yield made
     store.cut = False
     await made.close()
@@ -54,7 +54,7 @@ async def ledger(
 async def other(
     store_address: StoreAddress, clock: FakeClock, wall: FakeClock
 ) -> AsyncIterator[ValkeyLedger]:
-    made = ValkeyLedger(ValkeyStore(store_address), BUDGET, steady=clock, clock=wall)
+    made = ValkeyLedger(ValkeyStore(store_address), lambda: BUDGET, steady=clock, clock=wall)
     yield made
     await made.close()
 
@@ -71,7 +71,7 @@ async def dialled(ledger: ValkeyLedger, key: str = "i-1") -> None:
 
 async def test_the_server_s_own_clock_is_the_default(store_address: StoreAddress) -> None:
     """Without a clock of the tests, a permit is booked and spent by the server's time."""
-    ledger = ValkeyLedger(ValkeyStore(store_address), BUDGET)
+    ledger = ValkeyLedger(ValkeyStore(store_address), lambda: BUDGET)
     for _ in range(3):
         booking = await booked(ledger)
         assert booking.wait_s == 0.0
@@ -102,7 +102,7 @@ async def test_daemons_with_other_limits_each_keep_their_own(
 ) -> None:
     """A smaller limit counts the dials of all, and a shorter hold believes the longer one."""
     small = ValkeyLedger(
-        ValkeyStore(store_address), Budget(limit=1, hold_s=2.0), steady=clock, clock=wall
+        ValkeyStore(store_address), lambda: Budget(limit=1, hold_s=2.0), steady=clock, clock=wall
     )
     await booked(ledger)
     assert (await booked(small)).wait_s == 10.0 + 61.0

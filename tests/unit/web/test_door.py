@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,16 +18,31 @@ from vncproxy.access.users import Users
 from vncproxy.config.model import Access, Listen
 from vncproxy.errors import AccessError
 from vncproxy.observe.redaction import Redactor
-from vncproxy.web.door import Door, Token, account_behind
+from vncproxy.web.door import Door, DoorSettings, Token, account_behind
 
 TOKEN = "the-owners-token"
 OWNER = Identity("owner", "bearer")
 
 
+def sessions_in(folder: Path) -> Sessions:
+    """The log-ins of a daemon."""
+    return Sessions(folder, lambda: 100.0, lambda: b"key", Redactor())
+
+
+def settings_of(
+    listen: Listen, users: Users | None = None, header_secret: str = ""
+) -> Callable[[], DoorSettings]:
+    """What is in force at a door whose owner has `TOKEN`."""
+    users = users or Users(None)
+    made = DoorSettings.of(listen, Access(), Token.of(TOKEN), users, header_secret)
+    return lambda: made
+
+
 def door(folder: Path, listen: Listen | None = None) -> Door:
     """A door whose owner has `TOKEN`."""
-    sessions = Sessions(folder, 100.0, b"key", Redactor())
-    return Door(listen or Listen(), Access(), Token.of(TOKEN), sessions)
+    sessions = sessions_in(folder)
+    listen = listen or Listen()
+    return Door(listen, settings_of(listen), sessions)
 
 
 def request(**headers: str) -> web.Request:
@@ -60,8 +76,8 @@ def test_a_wrong_bearer_is_refused(tmp_path: Path) -> None:
 
 async def test_the_cookie(tmp_path: Path) -> None:
     """Whoever logged in here comes in with the cookie of this daemon's name only."""
-    sessions = Sessions(tmp_path, 100.0, b"key", Redactor())
-    ours = Door(Listen(), Access(), Token.of(TOKEN), sessions)
+    sessions = sessions_in(tmp_path)
+    ours = Door(Listen(), settings_of(Listen()), sessions)
     text = await sessions.begin(OWNER)
     found = ours.identify(request(Cookie=f"other=1; {ours.cookie_name}={text}"))
     assert found == Identity("owner", "cookie")
@@ -124,10 +140,10 @@ async def test_users_and_the_owner_are_told_apart(tmp_path: Path) -> None:
     """
     file = tmp_path / "users.json"
     text = add(file, "owner")
-    sessions = Sessions(tmp_path, 100.0, b"key", Redactor())
+    sessions = sessions_in(tmp_path)
     listen = Listen(access="users")
-    theirs = Door(listen, Access(), Token.of(TOKEN), sessions, users=Users(file))
-    ours = Door(Listen(), Access(), Token.of(TOKEN), sessions)
+    theirs = Door(listen, settings_of(listen, Users(file)), sessions)
+    ours = Door(Listen(), settings_of(Listen()), sessions)
     named = theirs.by_token(request(), text)
     assert (named.user, named.kind) == ("owner", "users")
     assert not ours.knows(named, request())
@@ -148,8 +164,8 @@ async def test_users_and_the_owner_are_told_apart(tmp_path: Path) -> None:
 def test_a_wrong_token_counts_once_for_each_request(tmp_path: Path) -> None:
     """However often the request is looked at."""
     attempts = LoginAttempts()
-    sessions = Sessions(tmp_path, 100.0, b"key", Redactor())
-    ours = Door(Listen(), Access(), Token.of(TOKEN), sessions, attempts=attempts)
+    sessions = sessions_in(tmp_path)
+    ours = Door(Listen(), settings_of(Listen()), sessions, attempts=attempts)
     asking = request(Authorization="Bearer x")
     for _ in range(FREE + 5):
         with pytest.raises(AccessError) as refusal:
@@ -199,9 +215,9 @@ def test_the_service_s_own_account_is_the_owner(
 
 def test_whom_a_proxy_names(tmp_path: Path) -> None:
     """On each request; a ticket is good for its user only."""
-    sessions = Sessions(tmp_path, 100.0, b"key", Redactor())
+    sessions = sessions_in(tmp_path)
     listen = Listen(access="header", trusted_proxies=("10.0.0.5",))
-    ours = Door(listen, Access(), Token.of(TOKEN), sessions, header_secret="planted")
+    ours = Door(listen, settings_of(listen, header_secret="planted"), sessions)
     with pytest.raises(AccessError) as refusal:
         ours.find(request())
     assert refusal.value.word == "not-a-proxy"
