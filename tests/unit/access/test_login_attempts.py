@@ -54,6 +54,12 @@ def test_a_quiet_minute_begins_anew() -> None:
     assert ours.failed("a", 1000.0) == 1
 
 
+def test_a_slow_guesser_is_no_new_one_each_time() -> None:
+    """The quiet minute is counted from the last wrong one, not from the first."""
+    ours = LoginAttempts()
+    assert [ours.failed("a", at) for at in (0.0, 50.0, 100.0, 160.0, 220.1)] == [1, 2, 3, 4, 1]
+
+
 def test_the_right_one_begins_anew() -> None:
     """What went before was a slip."""
     ours = LoginAttempts()

@@ -165,6 +165,35 @@ WORK = ("mon-fri 08:00-18:00",)
 SATURDAY = NOW.replace(day=28, hour=10)
 
 
+def test_what_the_owner_does_is_recorded_only_where_the_rule_that_decides_says_so() -> None:
+    """One that comes later doesn't."""
+    plain, recorded = rule("owner"), rule("owner", record=True)
+    decision = rules(plain, recorded).decide(OWNER, WEB, NOW)
+    assert (decision.record, decision.rule) == (False, "")
+    decision = rules(recorded, plain).decide(OWNER, WEB, NOW)
+    assert (decision.record, decision.rule) == (True, "rule 1")
+
+
+def test_hours_that_give_no_more_are_not_told() -> None:
+    """Who may do as much all the same isn't told to come back."""
+    morning = rule(role="control", hours=("09:00-12:00",))
+    assert rules(morning, rule(role="control")).decide(named("ann"), WEB, NOW).only == ""
+    assert rules(morning, rule(role="watch")).decide(named("ann"), WEB, NOW).only != ""
+
+
+def test_groups_are_looked_up_once() -> None:
+    """However many rules name one."""
+    asked: list[Identity] = []
+
+    def groups_of(who: Identity) -> frozenset[str]:
+        asked.append(who)
+        return frozenset()
+
+    many = Rules([rule("@a"), rule("@b"), rule("@c")], groups_of)
+    assert many.decide(named("ann"), WEB, NOW).role is None
+    assert len(asked) == 1
+
+
 def test_outside_its_hours_a_rule_is_as_if_it_were_not_there() -> None:
     """The next one that names both decides, and what there would be at other times is told."""
     given = rules(rule(role="admin", hours=WORK), rule(role="watch", hours=("tue 19:00-20:00",)))

@@ -37,6 +37,25 @@ def test_a_redirect_is_transient() -> None:
     assert _error(302, b"{}").kind is CloudErrorKind.TRANSIENT
 
 
+@pytest.mark.parametrize("status", [300, 301, 302, 308, 399])
+def test_a_redirect_is_no_error_of_the_api(status: int) -> None:
+    """Whatever it claims to be."""
+    error = _error(status, b'{"Code": "Forbidden.RAM"}')
+    assert (error.kind, error.code) == (CloudErrorKind.TRANSIENT, "")
+
+
+@pytest.mark.parametrize("status", [400, 403, 499, 500, 503])
+def test_an_error_of_the_api_is_told_by_its_code(status: int) -> None:
+    """From 400 on."""
+    assert _error(status, b'{"Code": "Forbidden.RAM"}').code == "Forbidden.RAM"
+
+
+@pytest.mark.parametrize("status", [200, 204, 299])
+def test_any_success_gives_its_fields(status: int) -> None:
+    """And nothing beyond is one."""
+    assert Answer(status, {}, b'{"a": 1}').fields("A") == {"a": 1}
+
+
 def test_an_error_has_code_and_request_id() -> None:
     """Code and RequestId are read; a request id that isn't one is dropped."""
     error = _error(403, b'{"Code": "Forbidden.RAM", "RequestId": "1450F2D7-5435"}')
@@ -75,6 +94,19 @@ def test_the_date_is_the_servers_clock() -> None:
     assert Answer(400, {"date": date}, b"").date_unix_s == 1_700_000_000
     assert Answer(400, {"date": "yesterday"}, b"").date_unix_s is None
     assert Answer(400, {}, b"").date_unix_s is None
+
+
+@pytest.mark.parametrize(
+    ("date", "unix_s"),
+    [
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
+        ("Thu, 01 Jan 1970 01:00:10 +0100", 10.0),
+        ("Wed, 31 Dec 1969 23:59:59 GMT", None),
+    ],
+)
+def test_a_date_of_any_zone_counts_from_1970(date: str, unix_s: float | None) -> None:
+    """What was before is no clock."""
+    assert Answer(200, {"date": date}, b"").date_unix_s == unix_s
 
 
 def test_the_body_is_not_printed() -> None:

@@ -82,6 +82,43 @@ def test_anything_else_is_refused_without_repeating_it(answer: object) -> None:
     assert not isinstance(answer, str) or len(answer) < 3 or answer not in error.public_text
 
 
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("", "empty or too long"),
+        ("wss://a/" + "x" * (ANSWER_MAX_CHARS - 7), "empty or too long"),
+        ("wss%3A%2F%2Fa.b%2F%FF", "not UTF-8"),
+        ("wss%3A%2F%2Fa.b%2F%C3%BC", "characters that no URL has"),
+        ("https%3A%2F%2Fa.b%2F", "not a ws:// or wss:// URL"),
+    ],
+)
+def test_the_reason_is_told(answer: str, reason: str) -> None:
+    """Bytes that aren't UTF-8 aren't taken for a character that stands for them."""
+    with pytest.raises(CloudError, match=reason):
+        VncUrl.decode(answer, 0.0)
+
+
+def test_the_longest_answer_is_taken() -> None:
+    """It still fits into a request line."""
+    longest = "wss://a/" + "x" * (ANSWER_MAX_CHARS - 8)
+    assert VncUrl.decode(longest, 0.0).reveal() == longest
+
+
+@pytest.mark.parametrize(
+    ("text", "exposed"),
+    [
+        ("ws://a.b/", True),
+        ("wss://a.b/", False),
+        ("ws://127.0.0.1/", False),
+        ("wss://127.0.0.1/", False),
+        ("ws://[::1]/", False),
+    ],
+)
+def test_what_can_be_read_on_the_way(text: str, exposed: bool) -> None:
+    """Neither what is encrypted, nor what stays on this machine."""
+    assert VncUrl.decode(text, 0.0).exposed is exposed
+
+
 def test_an_address_in_brackets_is_a_host() -> None:
     """The simulator may live on an IPv6 address."""
     assert VncUrl.decode("ws%3A%2F%2F%5B%3A%3A1%5D%3A6080%2F", 0.0).host == "::1"

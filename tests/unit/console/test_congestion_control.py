@@ -9,6 +9,7 @@ import pytest
 from vncproxy.console.congestion_control import (
     FIRST_WINDOW_BYTES,
     FLOOR_BYTES,
+    ROUND_TRIP_AGE_S,
     SLACK_S,
     CongestionControl,
 )
@@ -126,12 +127,111 @@ def test_a_round_trip_is_measured_only_while_nothing_is_under_way() -> None:
     assert pace.probe(2.2) is not None
 
 
+def test_an_old_round_trip_is_measured_anew_though_the_line_never_runs_dry() -> None:
+    """The window shuts until all has arrived; then it opens, for a fence with nothing before it."""
+    pace = CongestionControl(MAX_BYTES)
+    bare = pace.probe(1.0)
+    assert bare is not None
+    assert pace.answered(bare, 1.0)
+    under_way = pace.mark(10, 1.0)
+    for now in (2.0, 5.0, 1.0 + ROUND_TRIP_AGE_S):
+        assert pace.open
+        before, under_way = under_way, pace.mark(10, now)
+        assert pace.answered(before, now)
+    before, under_way = under_way, pace.mark(10, 12.0)
+    assert pace.open
+    assert pace.answered(before, 12.0)
+    assert not pace.open
+    assert pace.answered(under_way, 12.5)
+    assert pace.open
+    assert pace.probe(12.5) is not None
+
+
+def test_the_window_is_shut_when_it_is_full() -> None:
+    """Not only when more than it holds is under way; and when too many fences are."""
+    pace = CongestionControl(MAX_BYTES)
+    pace.mark(FIRST_WINDOW_BYTES - 1, 0.0)
+    assert pace.open
+    pace.mark(1, 0.0)
+    assert not pace.open
+    many, fences = CongestionControl(MAX_BYTES), 0
+    while many.open:
+        many.mark(1, 0.0)
+        fences += 1
+    assert fences == 256
+
+
+def measured(*, round_trip_s: float = 0.1) -> CongestionControl:
+    """A line whose round trip is known."""
+    pace = CongestionControl(MAX_BYTES)
+    bare = pace.probe(0.0)
+    assert bare is not None
+    assert pace.answered(bare, round_trip_s)
+    return pace
+
+
+def carry(pace: CongestionControl, size: int, sent_at: float, for_s: float) -> int:
+    """An update that arrives; gives the window then."""
+    assert pace.answered(pace.mark(size, sent_at), sent_at + for_s)
+    return pace.window_bytes
+
+
+def test_the_window_is_what_the_line_delivers_in_a_round_trip() -> None:
+    """And in the slack, and a quarter more, by the best rate of late."""
+    pace = measured()
+    assert carry(pace, 1_000_000, 1.0, 1.0) == 250_000
+    assert carry(pace, 2_000_000, 2.5, 1.0) == 500_000
+    assert carry(pace, 1_000_000, 4.0, 1.0) == 500_000
+
+
+def test_a_rate_is_forgotten_when_the_line_has_become_slow() -> None:
+    """Two seconds after it, by an update that says something about the line."""
+    pace = measured()
+    assert carry(pace, 1_000_000, 1.0, 1.0) == 250_000
+    assert carry(pace, 10, 30.0, 0.01) == 250_000, "a key's echo is no measure of the line"
+    assert carry(pace, 500_000, 40.0, 1.0) == 125_000
+    assert carry(pace, 100_000, 50.0, 0.5) == 50_000, "it was late, though no window was full"
+
+
+def test_any_number_of_echoes_leaves_the_best_rate() -> None:
+    """Little that is sent, and that arrives in time, is no measure of a faster line."""
+    pace = measured()
+    assert carry(pace, 2_000_000, 1.0, 1.0) == 500_000
+    assert carry(pace, 1_000_000, 2.5, 1.0) == 500_000
+    for second in range(4, 304):
+        assert carry(pace, 150_000, float(second), 0.1) == 500_000
+
+
+def test_the_shortest_round_trip_is_the_lines_own() -> None:
+    """A longer one had something of others before it."""
+    pace = measured(round_trip_s=0.1)
+    bare = pace.probe(2.0)
+    assert bare is not None
+    assert pace.answered(bare, 2.5)
+    assert carry(pace, 1_000_000, 3.0, 1.0) == 250_000
+
+
+def test_idle_time_says_nothing_about_the_line() -> None:
+    """The rate is counted from when the update was begun, which may be before its fence."""
+    pace = measured()
+    payload = pace.mark(1_000_000, 11.5, since=11.0)
+    assert pace.answered(payload, 12.0)
+    assert pace.window_bytes == 250_000
+
+
+def test_nothing_is_measured_in_no_time() -> None:
+    """An answer at the same instant, on a clock that is coarse."""
+    pace = measured()
+    assert carry(pace, 1_000_000, 1.0, 0.0) == FIRST_WINDOW_BYTES
+
+
 def test_strange_answers_are_told() -> None:
     """A payload of another's making, one that was answered already, one of another length."""
     pace = CongestionControl(MAX_BYTES)
     first, second = pace.mark(10, 0.0), pace.mark(10, 0.0)
     assert not pace.answered(b"\0" * 8, 1.0)
     assert not pace.answered(b"mark", 1.0)
+    assert not pace.answered(b"\0" + second, 1.0)
     assert pace.answered(second, 1.0)
     assert not pace.answered(first, 1.0)
     assert pace.in_flight_bytes == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.clock import ProcessClock
-from tests.unit.console.fakes import VERSION, VIEWER_HANDSHAKE, greeting, settle, until
+from tests.unit.console.fakes import VERSION, VIEWER_HANDSHAKE, greeting, key, settle, until
 from tests.unit.console.surroundings import (
     KICKED,
     LEFT,
@@ -445,6 +445,22 @@ async def test_it_knows_its_users(around: Surroundings) -> None:
     viewer = around.join(console, user="berta")
     assert console.identity_of(viewer.id) == viewer.identity
     assert console.identity_of("v99") is None
+
+
+@pytest.mark.parametrize("page", [False, True])
+async def test_a_key_asks_for_control_where_there_is_no_page_to_ask_with(
+    around: Surroundings, page: bool
+) -> None:
+    """A page has a button: its keys alone don't take a console that nobody controls."""
+    console, controller = await running(around)
+    watcher, transport = around.viewer(page=page)
+    console.join(watcher)
+    for data in VIEWER_HANDSHAKE:
+        transport.deliver(data)
+    controller.close(LEFT)
+    transport.deliver(key(True, 0x61))
+    await settle()
+    assert console.control.controller == (None if page else watcher.id)
 
 
 async def test_the_metrics_follow_it(around: Surroundings) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from tests.unit.console.fakes import settle
 from tests.unit.console.surroundings import INSTANCE, Surroundings, surroundings
 from vncproxy.console import keepalive_learning as module
 from vncproxy.console.keepalive_learning import KeepaliveLearning, to_lesson, to_memory
 from vncproxy.console.keepalive_memory import Learned, Opaque
 from vncproxy.errors import CloudError, CloudErrorKind
 from vncproxy.rfb.held_input import HeldInput
-from vncproxy.rfb.keepalive import KeepaliveClass, KeepaliveMemory
+from vncproxy.rfb.keepalive import KeepaliveClass, KeepaliveMemory, LinkEnd
 
 GREETING = b"RFB 003.008\n\1\x12"
 
@@ -107,6 +109,28 @@ async def test_the_cloud_is_asked_only_where_an_end_wants_an_explanation(
     learning = await recalled(around)
     await learning.learn(None, **how)
     assert around.count("status") == asked
+
+
+async def test_an_end_that_teaches_nothing_is_not_stored(around: Surroundings) -> None:
+    """Somebody was typing, or the daemon closed the link itself: nothing is written."""
+    learning = await recalled(around)
+    end = LinkEnd(KeepaliveClass.ANY, 10.0, 60.0)
+    assert not await learning.learn(end, by_upstream=False, explained=False, had_screen=False)
+    assert await around.parts.learned.get(INSTANCE.id) is None
+    assert await learning.learn(end, by_upstream=True, explained=False, had_screen=False)
+    assert await around.parts.learned.get(INSTANCE.id) is not None
+
+
+async def test_while_the_cloud_is_asked_it_is_said(around: Surroundings) -> None:
+    """And no longer, however that ends."""
+    learning = await recalled(around)
+    around.cloud.status_hangs = True
+    asking = asyncio.create_task(learning.ask_status())
+    await settle()
+    assert learning.is_asking
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert not learning.is_asking
 
 
 async def test_a_status_that_can_not_be_had(

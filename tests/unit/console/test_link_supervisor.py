@@ -871,6 +871,20 @@ async def test_a_state_that_cannot_be_had_explains_nothing(
     assert console.supervisor.learning.status == ""
 
 
+async def test_a_link_that_broke_rules_teaches_nothing(
+    clock: ProcessClock, around: Surroundings
+) -> None:
+    """Its end is explained, though the gateway closed it when an idle link would be closed."""
+    console = await around.console()
+    viewer = await running(around, console)
+    await idle(clock, 60.0)
+    around.transport.end(broke_rules=True)
+    await until(ended(viewer))
+    await settle()
+    assert memory(console) == KeepaliveMemory()
+    assert around.count("status") == 0
+
+
 async def test_a_link_closed_on_purpose_teaches_nothing(
     clock: ProcessClock, around: Surroundings
 ) -> None:

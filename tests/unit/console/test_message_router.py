@@ -452,6 +452,23 @@ async def test_if_all_are_behind_the_upstream_is_not_read(harness: RouterHarness
     assert not harness.up.paused
 
 
+async def test_an_upstream_that_nobody_watches_is_read(harness: RouterHarness) -> None:
+    """The last viewer was behind when it went: nobody else would ever let the link flow again."""
+    await harness.link()
+    harness.up.deliver(update(FULL))
+    assert not harness.up.paused
+    far = harness.shows("ann")
+    far.transport.stuck = True
+    for grey in range(4):
+        harness.up.deliver(update(raw(0, 0, 64, 48, grey)))
+        far.say(request(incremental=True))
+    assert harness.up.paused
+    far.transport.end()
+    assert not harness.up.paused
+    harness.up.deliver(update(FULL))
+    assert not harness.up.paused
+
+
 # The pixel format
 
 

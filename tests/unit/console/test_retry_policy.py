@@ -141,6 +141,22 @@ def test_a_link_that_was_told_nothing_speaks_against_nobody() -> None:
         assert watch.link_lost(TOLD_AT, TOLD_AT - 0.1) is None
 
 
+@pytest.mark.parametrize("how", [{"after_s": SOON_S}, {"heard_s": 0.0}])
+def test_at_the_border_a_link_speaks_against_a_viewer(how: dict[str, float]) -> None:
+    """What came at the moment of the telling was sent before."""
+    watch = chosen_by("ann")
+    assert [lose(watch, **how) for _ in range(LINKS_IN_A_ROW)] == [None, None, "ann"]
+
+
+def test_what_the_lost_link_was_told_does_not_count_for_the_next() -> None:
+    """It ends before anything is said to it."""
+    watch = chosen_by("ann")
+    for _ in range(2 * LINKS_IN_A_ROW):
+        watch.settings_sent(TOLD_AT)
+        watch.link_started()
+        assert watch.link_lost(TOLD_AT + 0.1, TOLD_AT - 0.1) is None
+
+
 def test_another_s_choice_begins_another_row() -> None:
     """Each answers for his own."""
     watch = chosen_by("ann")

@@ -250,6 +250,61 @@ def test_what_the_daemon_asks_for_itself_is_rationed() -> None:
     assert console.requests(11.1) == []
 
 
+def lacks_all(console: SharedScreen) -> ViewerUpdates:
+    """A viewer that waits for the next frame and lacks the whole picture, as after a lag."""
+    screen = on(console, "v-1", enc.RAW, enc.CURSOR, enc.EXTENDED_DESKTOP_SIZE)
+    ask(screen, incremental=False)
+    console.requests(0.0)
+    update(console, FULL)
+    screen.take(0.0)
+    screen.ready = False
+    ask(screen)
+    console.requests(0.0)
+    update(console, FULL)
+    console.became_ready("v-1")
+    return screen
+
+
+def test_the_whole_screen_is_asked_for_once_until_it_comes() -> None:
+    """However long that takes; a cursor's shape isn't it, a part of the picture is."""
+    console = shared_screen()
+    screen = lacks_all(console)
+    assert console.requests(10.0) == [WHOLE]
+    assert console.requests(20.0) == []
+    update(console, CURSOR_SHAPE)
+    assert console.requests(30.0) == [FRAME]
+    assert console.requests(40.0) == []
+    update(console, RAW_PIXEL)
+    screen.take(40.0)
+    ask(screen)
+    assert console.requests(50.0) == [WHOLE]
+
+
+def test_another_link_is_asked_for_what_the_lost_one_owed() -> None:
+    """The whole screen, and then frames, as if nothing had been asked for."""
+    console = shared_screen()
+    screen = lacks_all(console)
+    assert console.requests(10.0) == [WHOLE]
+    console.link_lost()
+    console.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", FORMAT))
+    assert console.requests(10.0)[-1] == WHOLE
+    update(console, FULL)
+    screen.take(10.0)
+    ask(screen)
+    assert console.requests(10.0) == [FRAME]
+
+
+def test_what_was_owed_in_the_old_format_is_asked_for_in_the_new_one() -> None:
+    """The probes' answers count for no request."""
+    console = shared_screen()
+    lacks_all(console)
+    assert console.requests(10.0) == [WHOLE]
+    console.set_pixel_format(OTHER_FORMAT)
+    update(console, FULL)
+    assert update(console, FULL) == [client_messages.set_pixel_format(OTHER_FORMAT)]
+    assert console.requests(20.0)[-1] == WHOLE
+
+
 def test_a_size_is_an_answer() -> None:
     """TigerVNC's server sends nothing more until it is asked again."""
     console = shared_screen()

@@ -106,6 +106,43 @@ def test_a_violation_is_the_last_event(data: bytes, word: str) -> None:
     assert stream.feed(KEY_A) == []
 
 
+def test_at_the_limits() -> None:
+    """The longest fence, an empty text and a map of 8 bits are as good as any."""
+    fence = b"\xf8\0\0\0\0\0\0\x01\x40" + bytes(64)
+    text = b"\x06" + bytes(7)
+    colour_map = b"\0\0\0\0" + bytes((8, 8, 0, 0)) + bytes(12)
+    events = ClientStream().feed(fence + text + colour_map)
+    assert [event.raw for event in events if not isinstance(event, StreamBroken)] == [
+        fence,
+        text,
+        colour_map,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "cost"),
+    [
+        (KEY_A, 1),
+        (REQUEST, 1),
+        (b"\x03\x00" + REQUEST[2:], 4),
+        (FORMAT, 64),
+        (b"\xfb\0\x04\0\x03\0\x01\0" + bytes(16), 64),
+        (b"\x02\0\0\x02" + bytes(8), 8),
+        (b"\x02\0\x04\0" + bytes(4096), 16),
+        (b"\x06\0\0\0\0\0\x40\0" + bytes(16384), 3),
+    ],
+)
+def test_what_is_dear_leaves_more_for_later(raw: bytes, cost: int) -> None:
+    """A message is taken while less than the limit was done; the rest isn't looked at."""
+    stream = ClientStream()
+    for limit, messages in ((1, 1), (cost, 1), (cost + 1, 2), (2 * cost + 1, 3)):
+        assert len(stream.feed(raw * 5, limit)) == messages
+        assert stream.untaken == (5 - messages) * len(raw)
+        assert stream.at_boundary
+    assert len(stream.feed(raw * 5)) == 5
+    assert stream.untaken == 0
+
+
 def test_extended_buttons_count_from_the_next_message() -> None:
     """A pointer message begun before the confirmation keeps its six bytes; later ones get seven."""
     stream = ClientStream()
@@ -115,6 +152,19 @@ def test_extended_buttons_count_from_the_next_message() -> None:
     assert stream.feed(b"\x05\x80\0\x01\0\x01") == []
     assert stream.feed(b"\x02") == [PointerSent(b"\x05\x80\0\x01\0\x01\x02")]
     assert stream.feed(b"\x05\x01\0\x01\0\x01") == [PointerSent(b"\x05\x01\0\x01\0\x01")]
+
+
+def test_extended_buttons_count_wherever_they_are_confirmed() -> None:
+    """Between two messages, or within one: what begins afterwards has seven bytes, in any feed."""
+    short, long = b"\x05\x80\0\x01\0\x01", b"\x05\x80\0\x01\0\x01\x02"
+    stream = ClientStream()
+    assert stream.feed(short) == [PointerSent(short)]
+    stream.extended_buttons = True
+    assert stream.feed(long + long) == [PointerSent(long)] * 2
+    stream = ClientStream()
+    stream.feed(short[:3])
+    stream.extended_buttons = True
+    assert stream.feed(short[3:] + long) == [PointerSent(short), PointerSent(long)]
 
 
 def test_the_cut_text_limit_is_the_callers() -> None:

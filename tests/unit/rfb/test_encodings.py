@@ -31,3 +31,5 @@ def test_what_is_asked() -> None:
     assert enc.may_be_asked(-32) and enc.may_be_asked(-23)
     assert not enc.may_be_asked(-33) and not enc.may_be_asked(-22)
     assert enc.may_be_asked(-256) and enc.may_be_asked(-247)
+    assert enc.may_be_asked(-512) and enc.may_be_asked(-412)
+    assert enc.may_be_asked(-768) and enc.may_be_asked(-763)

@@ -114,6 +114,13 @@ def test_other_messages_are_no_input() -> None:
     assert held.release() == [key(0, A)]
 
 
+def test_a_request_for_everything_is_no_key() -> None:
+    """Its second byte is as a QEMU key's."""
+    held = HeldInput()
+    held.track(b"\x03\0" + bytes(8))
+    assert held.release() == []
+
+
 def test_memory_is_bounded() -> None:
     """A viewer that presses keys without end makes the oldest be forgotten."""
     held = tracked(*(key(1, keysym) for keysym in range(MAX_HELD + 10)))

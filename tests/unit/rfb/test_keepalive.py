@@ -110,6 +110,7 @@ def test_messages_are_of_one_class() -> None:
     assert class_of(PLACE) is POINTER
     assert class_of(REQUEST) is ANY
     assert class_of(b"\xff\x01\0\0") is ANY
+    assert class_of(update_request(False, 0, 0, 800, 600)) is ANY
 
 
 def test_the_timer_runs_from_the_last_message_of_the_class_in_use() -> None:
@@ -152,6 +153,7 @@ def test_no_pointer_place_is_invented() -> None:
     """Before there was a pointer message, requests stand in for it and the reason is said."""
     console = Console(memory=KeepaliveMemory(POINTER))
     console.open()
+    assert console.keepalive.kind is ANY
     assert console.keepalive.message(800, 600) == REQUEST
     assert console.keepalive.kind is ANY
     assert "Until the pointer was moved" in console.keepalive.why
@@ -257,6 +259,27 @@ def test_a_link_that_outlives_every_limit_breaks_the_row() -> None:
     assert (learned.memory.kind, learned.memory.evidence) == (ANY, 0)
 
 
+@pytest.mark.parametrize(
+    ("open_s", "earlier_ts", "evidence"),
+    [
+        (100.0, (60.4,), 1),
+        (303.0, (60.4,), 1),
+        (303.5, (60.4,), 0),
+        (600.0, (60.4, 900.0), 1),
+        (903.5, (60.4, 900.0), 0),
+    ],
+)
+def test_a_link_that_does_not_outlive_every_limit_proves_nothing(
+    open_s: float, earlier_ts: tuple[float, ...], evidence: int
+) -> None:
+    """The longest counts, documented or seen, and what is near it may yet have been closed."""
+    console = Console(memory=KeepaliveMemory(ANY, 1, earlier_ts))
+    console.open()
+    assert console.run(open_s)
+    console.closed(by_upstream=False)
+    assert console.keepalive.memory == KeepaliveMemory(ANY, evidence, earlier_ts)
+
+
 def test_a_drop_while_somebody_types_says_nothing() -> None:
     """Bad lines that break in the middle of work, again and again, don't teach."""
     console = Console()
@@ -341,6 +364,47 @@ def test_the_memory_is_bounded() -> None:
         console.limit_s = 25.0 + 11 * odd
         console.open_and_idle()
     assert len(console.keepalive.memory.earlier_ts) <= 8
+
+
+def test_what_is_forgotten_is_learned_anew() -> None:
+    """As if the instance had never been seen."""
+    console = Console(counts=POINTER)
+    console.open_and_idle()
+    console.keepalive.forget()
+    assert console.keepalive.memory == KeepaliveMemory()
+    console.open_and_idle()
+    assert console.keepalive.memory.evidence == 1
+
+
+def test_another_link_has_another_screen() -> None:
+    """A place that lay outside of the last one's is repeated where it is inside."""
+    console = Console(memory=KeepaliveMemory(POINTER))
+    console.open()
+    console.send(pointer_event(0, 1000, 20))
+    console.keepalive.message(800, 600)
+    assert console.keepalive.kind is ANY
+    console.closed()
+    console.open()
+    assert console.keepalive.kind is POINTER
+
+
+def test_keys_have_nothing_to_learn() -> None:
+    """There is no class after them."""
+    console = Console(counts=ANY, keysym=SHIFT, memory=KeepaliveMemory(KEY, 0, ()))
+    console.limit_s = 15.0
+    assert console.open_and_idle() is None
+
+
+def test_the_reason_says_what_was_seen() -> None:
+    """One close is told with its time and what was missing, for either class; without any, none."""
+    assert "closed" not in Console().keepalive.why
+    assert "closed" not in Console(memory=KeepaliveMemory(ANY, 0, (60.4,))).keepalive.why
+    first = Console(memory=KeepaliveMemory(ANY, 1, (299.8, 60.4))).keepalive.why
+    assert "A link was closed 60 s after the last input all the same" in first
+    assert "a second in a row speaks for pointer messages" in first
+    second = Console(memory=KeepaliveMemory(POINTER, 1, (60.4,)), keysym=SHIFT)
+    assert "60 s after the last key all the same" in second.keepalive.why
+    assert "speaks for key presses" in second.keepalive.why
 
 
 def test_a_close_without_a_link_is_nothing() -> None:

@@ -43,6 +43,40 @@ def test_whatever_comes_is_an_answer(heard_at: float) -> None:
     assert alive.look(heard_at + QUIET_S - 0.1, heard_at) is Verdict.WAIT
 
 
+def test_what_came_before_the_question_is_no_answer() -> None:
+    """Nor what came at the very moment at which it was asked."""
+    alive = liveness()
+    asked(alive)
+    for heard_at in (0.0, QUIET_S):
+        assert alive.next_at(heard_at) == QUIET_S + TIMEOUT_S
+    assert alive.look(QUIET_S + TIMEOUT_S, QUIET_S) is Verdict.DEAD
+
+
+def test_who_looks_a_little_late_judges_all_the_same() -> None:
+    """Up to the time by which a loop that isn't blocked may be late."""
+    alive = liveness()
+    asked(alive)
+    assert alive.look(QUIET_S + TIMEOUT_S + LATE_S, 0.0) is Verdict.DEAD
+
+
+def test_another_link_owes_no_answer() -> None:
+    """It is asked itself when it has been quiet for long."""
+    alive = liveness()
+    asked(alive)
+    alive.link_started(70.0)
+    assert alive.next_at(QUIET_S) == 70.0 + QUIET_S
+
+
+def test_without_a_question_a_pixel_shows_no_answer() -> None:
+    """It shows that there is a screen."""
+    alive = liveness(answers=False)
+    assert alive.is_learning
+    asked(alive, FIRST_QUIET_S)
+    alive.held(3.0)
+    alive.rectangle(3.5, 0, 0, 1, 1)
+    assert (alive.answers, alive.has_shown, alive.is_learning) == (False, True, False)
+
+
 def test_who_stood_still_blames_nobody() -> None:
     """The answer may lie unread: after a long pause of the daemon there is a little time more."""
     alive = liveness()
@@ -78,7 +112,9 @@ def test_the_first_question_comes_early_once_for_each_link() -> None:
     ("at_s", "rect", "answers"),
     [
         (2.0, (0, 0, 1, 1), True),
-        (2.0, (0, 0, 16, 1), True),
+        (2.0, (0, 0, 16, 16), True),
+        (2.0, (0, 0, 257, 1), False),
+        (FIRST_QUIET_S + TIMEOUT_S, (0, 0, 1, 1), True),
         (2.0, (0, 0, 800, 600), False),
         (2.0, (5, 0, 1, 1), False),
         (FIRST_QUIET_S + TIMEOUT_S + 0.1, (0, 0, 1, 1), False),

@@ -60,6 +60,8 @@ def test_a_shift_beyond_the_pixel() -> None:
     """It would leave nothing of the colour."""
     with pytest.raises(ValueError, match="shift"):
         PixelFormat(green_shift=32)
+    assert PixelFormat(green_shift=31).green_shift == 31
+    assert PixelFormat(8, 8, true_colour=False, green_shift=255).green_shift == 255, "not looked at"
 
 
 def test_tpixels() -> None:
@@ -67,5 +69,7 @@ def test_tpixels() -> None:
     assert PixelFormat().tpixel_bytes == 3
     assert PixelFormat(depth=32).tpixel_bytes == 4
     assert PixelFormat(red_max=127).tpixel_bytes == 4
+    assert PixelFormat(true_colour=False).tpixel_bytes == 4
     assert PixelFormat(bits_per_pixel=16, depth=16).tpixel_bytes == 2
+    assert PixelFormat(bits_per_pixel=16, depth=24).tpixel_bytes == 2
     assert PixelFormat(bits_per_pixel=8, depth=8).tpixel_bytes == 1

@@ -10,6 +10,8 @@ from vncproxy.rfb.protocol_version import ProtocolVersion
 @pytest.mark.parametrize(
     ("line", "version"),
     [
+        (b"RFB 002.999\n", None),
+        (b"RFB 003.000\n", ProtocolVersion.V3_3),
         (b"RFB 003.003\n", ProtocolVersion.V3_3),
         (b"RFB 003.005\n", ProtocolVersion.V3_3),
         (b"RFB 003.006\n", ProtocolVersion.V3_3),

@@ -93,13 +93,16 @@ def test_what_the_rules_forbid(encoding: int, data: bytes, reason: str) -> None:
 @pytest.mark.parametrize("encoding", [-239, -240, -314, 0x574D5664])
 def test_a_huge_cursor_is_refused(encoding: int) -> None:
     """A cursor's size is bounded before its data comes."""
-    with pytest.raises(WireError, match="cursor of 1025 by 3"):
-        measure(encoding, 1025, 3, 4, 3, bytes(8), 0, 8)
+    for width, height in ((1025, 3), (3, 1025)):
+        with pytest.raises(WireError, match=f"cursor of {width} by {height}"):
+            measure(encoding, width, height, 4, 3, bytes(8), 0, 8)
+    assert measure(encoding, 1024, 1024, 4, 3, bytes(8), 0, 8) > 0
 
 
 def test_framebuffers_are_bounded() -> None:
     """16384 a side and 64 Mi pixels are the most."""
     check_framebuffer(16384, 4096)
+    check_framebuffer(4096, 16384)
     check_framebuffer(0, 0)
     for size in ((16385, 1), (1, 16385), (16384, 4097)):
         with pytest.raises(WireError, match=str(size[0])):

@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from vncproxy.rfb import rectangles
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import (
     AudioReceived,
@@ -300,3 +301,23 @@ def test_what_inflates_a_lot_is_the_last_of_its_feed() -> None:
     events = stream.feed(struct.pack(">BxH", 0, 40) + 40 * large, 256)
     assert [type(event).__name__ for event in events] == ["UpdateStarted", "RectangleReceived"]
     assert stream.untaken == 39 * len(large)
+
+
+@pytest.mark.parametrize("encoding", [2, 5, 6, 16])
+@pytest.mark.parametrize("spare", [0, 1])
+def test_a_rectangle_of_more_bytes_than_are_held_is_refused(
+    monkeypatch: pytest.MonkeyPatch, encoding: int, spare: int
+) -> None:
+    """One that just fits is delivered; of a longer one no more is kept, whatever its encoding."""
+    data = {
+        2: struct.pack(">I", 4) + b"back" + 4 * b"ABCDxxyywwhh",
+        5: 900 * b"\x02ABCD",
+        6: struct.pack(">I", 60) + bytes(60),
+        16: struct.pack(">I", 60) + bytes(60),
+    }[encoding]
+    monkeypatch.setattr(rectangles, "MAX_RECTANGLE_BYTES", len(data) - 1 + spare)
+    wire = update(rectangle(0, 0, 16 * 900, 16, encoding, data))
+    whole, cut = new_stream(16 * 900, 16), new_stream(16 * 900, 16)
+    events = [event for at in range(0, len(wire), 7) for event in cut.feed(wire[at : at + 7])]
+    for end in (whole.feed(wire)[-1], events[-1]):
+        assert isinstance(end, UpdateEnded if spare else StreamBroken)

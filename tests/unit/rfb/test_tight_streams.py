@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 import zlib
+from collections.abc import Callable
 
 import pytest
 
+from vncproxy.rfb import tight_streams
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.tight import TightLayout, compact_length, layout
-from vncproxy.rfb.tight_streams import InflatedTight, StatelessTight, StreamResets
+from vncproxy.rfb.tight_streams import (
+    STEP_BYTES,
+    InflatedTight,
+    Inflation,
+    StatelessTight,
+    StreamResets,
+)
 
 FORMAT = PixelFormat()
 SIDE = 20
@@ -191,13 +200,55 @@ def test_a_missed_rectangle_is_noticed() -> None:
         StatelessTight().take(data, seen(data))
 
 
-def test_huge_rectangles_are_refused() -> None:
-    """A rectangle that would inflate to more than 64 MiB isn't tried."""
-    data = Server().rectangle(0, bytes(100))
-    found = layout(7, 16384, 4096, data, FORMAT)
+@pytest.mark.parametrize("spare", [-1, 0])
+def test_what_would_inflate_to_too_much_is_not_tried(
+    monkeypatch: pytest.MonkeyPatch, spare: int
+) -> None:
+    """Neither at once nor in steps; what just fits is."""
+    monkeypatch.setattr(tight_streams, "MAX_PIXELS_BYTES", SIZE + spare)
+    data = Server().rectangle(0, picture(1))
+    ways: tuple[Callable[[], object], ...] = (
+        lambda: StatelessTight().take(data, seen(data)),
+        lambda: StatelessTight().begin(data, seen(data), restart=False),
+    )
+    for way in ways:
+        if spare < 0:
+            with pytest.raises(ValueError, match=f"of {SIZE} bytes"):
+                way()
+        else:
+            way()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_bomb_costs_no_more_memory_than_its_rectangle(restart: bool) -> None:
+    """A few KiB that inflate to many MiB: only what the rectangle may have is ever made."""
+    data = Server().rectangle(0, bytes(4 << 20))
+    inflation = StatelessTight().begin(data, seen(data), restart=restart)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=f"{SIZE} bytes"):
+            StatelessTight().take(data, seen(data))
+        with pytest.raises(ValueError, match=f"{SIZE} bytes"):
+            while not inflation.step():
+                pass
+        assert tracemalloc.get_traced_memory()[1] < 256 << 10
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_large_rectangle_is_inflated_a_step_at_a_time() -> None:
+    """No step makes more pixels than a step holds, however well they are deflated."""
+    side = 1300
+    deflater = zlib.compressobj()
+    zdata = deflater.compress(bytes(3 * side * side)) + deflater.flush(zlib.Z_SYNC_FLUSH)
+    data = b"\0" + compact_length(len(zdata)) + zdata
+    found = layout(7, side, side, data, FORMAT)
     assert found is not None
-    with pytest.raises(ValueError, match="bytes"):
-        StatelessTight().take(data, found)
+    inflation = StatelessTight().begin(data, found, restart=False)
+    steps = 1
+    while not inflation.step():
+        steps += 1
+    assert steps >= found.size / STEP_BYTES
 
 
 def test_pixels_that_do_not_deflate_can_not_be_restarted() -> None:
@@ -219,3 +270,75 @@ def test_windows_of_any_size_inflate(size: int) -> None:
     at = layout(7, size, 1, restarted, FORMAT)
     assert at is not None
     assert zlib.decompressobj().decompress(restarted[at.data_at :]) == pixels
+
+
+# In steps
+
+
+def done(inflation: Inflation) -> InflatedTight:
+    """What comes of it."""
+    while not inflation.step():
+        pass
+    return inflation.result
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_in_steps_a_rectangle_is_as_good_as_at_once(restart: bool) -> None:
+    """The streams go on behind it; where that is wanted, it can be started afresh."""
+    server, stateless = Server(), StatelessTight()
+    for seed in range(6):
+        data = server.rectangle(seed % 2, picture(seed), resets=seed // 4)
+        if seed % 3 == 2:
+            assert Viewer().pixels(stateless.take(data, seen(data)).restart()) == picture(seed)
+            continue
+        found = done(stateless.begin(data, seen(data), restart=restart))
+        if restart:
+            assert Viewer().pixels(found.restart()) == picture(seed)
+        else:
+            with pytest.raises(ValueError, match="weren't kept"):
+                found.restart()
+
+
+def test_many_steps_make_one_rectangle() -> None:
+    """Long zlib data and long pixels, cut where they come."""
+    width, height = 1000, 600
+    pixels = random.Random(1).randbytes(300_000) + bytes(3 * width * height - 300_000)
+    zdata = zlib.compress(pixels)
+    data = b"\0" + compact_length(len(zdata)) + zdata
+    found = layout(7, width, height, data, FORMAT)
+    assert found is not None
+    restarted = done(StatelessTight().begin(data, found, restart=True)).restart()
+    again = layout(7, width, height, restarted, FORMAT)
+    assert again is not None
+    assert restarted[0] == 1
+    assert zlib.decompressobj().decompress(restarted[again.data_at :]) == pixels
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_damage_is_found_in_steps_too(restart: bool) -> None:
+    """Too few pixels, too many, and what is no zlib data."""
+    for pixels in (0, SIZE - 1, SIZE + 1):
+        data = Server().rectangle(0, bytes(pixels))
+        with pytest.raises(ValueError, match=f"{SIZE} bytes"):
+            done(StatelessTight().begin(data, seen(data), restart=restart))
+    data = b"\x00" + compact_length(9) + b"no zlib!!"
+    with pytest.raises(ValueError, match="inflated"):
+        done(StatelessTight().begin(data, seen(data), restart=restart))
+
+
+def test_what_does_not_deflate_fast_is_deflated_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what doesn't deflate at all can't be started afresh."""
+    rng = random.Random(1)
+    words = [rng.randbytes(rng.randrange(3, 9)) for _ in range(20)]
+    pixels = b"".join(rng.choices(words, k=SIZE))[:SIZE]
+    data = Server().rectangle(0, pixels)
+    fast = len(done(StatelessTight().begin(data, seen(data), restart=True)).restart())
+    zdata_bytes = fast - seen(data).data_at
+    monkeypatch.setattr(tight_streams, "COMPACT_LIMIT", zdata_bytes)
+    found = done(StatelessTight().begin(data, seen(data), restart=True))
+    assert len(found.restart()) < fast
+    assert Viewer().pixels(found.restart()) == pixels
+    monkeypatch.setattr(tight_streams, "COMPACT_LIMIT", 100)
+    found = done(StatelessTight().begin(data, seen(data), restart=True))
+    with pytest.raises(ValueError, match="weren't kept"):
+        found.restart()

@@ -13,6 +13,12 @@ def test_the_ceiling_grows_by_the_factor_up_to_the_maximum() -> None:
     assert [backoff.next(lambda: 1.0) for _ in range(5)] == [1.0, 3.0, 9.0, 10.0, 10.0]
 
 
+def test_a_pause_that_does_not_grow_is_possible() -> None:
+    """By its factor, or since it begins where it stops."""
+    for backoff in (Backoff(1.0, 1.0, 10.0), Backoff(1.0, 2.0, 1.0)):
+        assert [backoff.next(lambda: 1.0) for _ in range(3)] == [1.0] * 3
+
+
 def test_the_jitter_is_full() -> None:
     """A pause is anything from zero up to the ceiling, in proportion to the draw."""
     draws = iter([0.0, 0.5, 0.25])

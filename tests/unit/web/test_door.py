@@ -173,8 +173,9 @@ def test_a_wrong_token_counts_once_for_each_request(tmp_path: Path) -> None:
         assert refusal.value.status == 401
     assert ours.find(request(Authorization=f"Bearer {TOKEN}")) == OWNER
     for _ in range(FREE):
-        with pytest.raises(AccessError):
+        with pytest.raises(AccessError) as refusal:
             ours.find(request(Authorization="Bearer x"))
+        assert refusal.value.status == 401, "the right token made what went before a slip"
     with pytest.raises(AccessError) as refusal:
         ours.find(request(Authorization="Bearer x"))
     assert (refusal.value.status, refusal.value.word) == (429, "too-many-attempts")

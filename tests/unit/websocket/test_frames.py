@@ -11,6 +11,7 @@ from websockets.frames import Frame, Opcode
 
 from vncproxy.rfb.server_events import plain_slices
 from vncproxy.websocket.frames import (
+    CONTROL_WORK,
     OWN_FRAME_BYTES,
     Broken,
     Control,
@@ -244,3 +245,41 @@ def test_what_is_sent_is_framed(parts: list[bytes | list[bytes]]) -> None:
     reader = FrameReader()
     assert payload(read(reader, [stream])) == b"".join(plain_slices(slices))
     assert not reader.take_idle_work(), "no empty frames"
+
+
+@pytest.mark.parametrize("size", [0, 1, 124, 125])
+def test_a_control_frame_holds_up_to_125_bytes(size: int) -> None:
+    """And comes out as it was."""
+    assert read(FrameReader(), [frame(9, bytes(size))]) == [Control(Opcode.PING, bytes(size))]
+
+
+@pytest.mark.parametrize("opcode", [3, 7, 11, 15])
+@pytest.mark.parametrize("before", [b"", frame(2, b"half", fin=False)])
+def test_opcodes_without_a_meaning_are_refused(opcode: int, before: bytes) -> None:
+    """Between messages and within one."""
+    pieces = read(FrameReader(), [before + bytes((0x80 | opcode, 0))])
+    assert isinstance(pieces[-1], Broken)
+
+
+def test_frames_that_carry_nothing_are_counted() -> None:
+    """Pings and empty frames, once; neither payload nor the parts of a frame."""
+    reader = FrameReader()
+    read(reader, [frame(2, b"data"), frame(2, b"much")[:3], frame(2, b"much")[3:]])
+    assert reader.take_idle_work() == 0
+    read(reader, [frame(9, b"hi")])
+    a_ping = reader.take_idle_work()
+    assert a_ping > 0
+    read(reader, [frame(9, b""), frame(2, b""), frame(2, b"data")])
+    assert reader.take_idle_work() == 2 * a_ping
+    assert reader.take_idle_work() == 0
+
+
+def test_what_frames_cost_is_counted() -> None:
+    """One for each, whatever it holds and however it is cut; a control frame, which is answered,
+    more.
+    """
+    reader = FrameReader()
+    read(reader, [frame(2, b"data"), frame(2, b""), frame(2, b"much")[:3], frame(2, b"much")[3:]])
+    assert reader.work == 3
+    read(reader, [frame(9, b"hi")])
+    assert reader.work == 3 + CONTROL_WORK

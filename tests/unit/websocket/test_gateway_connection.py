@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
+from websockets.uri import parse_uri
+from websockets.utils import accept_key
 
-from tests.unit.console.fakes import until
+from tests.unit.console.fakes import settle, until
 from tests.unit.websocket.test_frames import MALFORMED
 from vncproxy.websocket.gateway_connection import GatewayConnection
 from vncproxy.websocket.transport import TransportEnd
-
-pytestmark = pytest.mark.sockets
 
 WAIT_S = 20.0
 UPGRADE = (
@@ -81,7 +82,6 @@ def frame(data: bytes, opcode: int = 2) -> bytes:
 @asynccontextmanager
 async def gateway(first: bytes, then: Handler) -> AsyncIterator[str]:
     """A server that answers an upgrade with `first` in the same packet; gives its address."""
-    from websockets.utils import accept_key
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -107,6 +107,55 @@ async def opened(address: str) -> GatewayConnection:
     return connection
 
 
+class Wire(asyncio.Transport):
+    """The gateway's end, in memory."""
+
+    def __init__(self) -> None:
+        """Nothing was written."""
+        super().__init__()
+        self.written = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Keep it."""
+        self.written += data
+
+    def is_closing(self) -> bool:
+        """Never."""
+        return False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """There are none."""
+
+    def pause_reading(self) -> None:
+        """What comes, comes when the test says so."""
+
+    def resume_reading(self) -> None:
+        """As `pause_reading`."""
+
+
+async def test_the_handshake_may_be_cut_anywhere() -> None:
+    """Also within the empty line that ends it: frames begin right behind, all of them."""
+    cut = most = 0
+    while cut <= most:
+        connection = GatewayConnection(ClientProtocol(parse_uri("ws://gateway.test/")))
+        wire = Wire()
+        connection.connection_made(wire)
+        shaking = asyncio.create_task(connection.handshake())
+        await settle(2)
+        key = wire.written.partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0]
+        answer = UPGRADE % accept_key(key.decode()).encode() + frame(b"first ") + frame(b"second")
+        most = len(answer)
+        connection.data_received(answer[:cut])
+        connection.data_received(answer[cut:])
+        await shaking
+        listener = Listener()
+        listener.listen(connection)
+        await settle()
+        assert listener.data == b"first second", cut
+        cut += 1
+
+
+@pytest.mark.sockets
 async def test_what_comes_with_the_handshake_waits_for_the_listener() -> None:
     """Bytes in the packet of the 101, and after it, are given once somebody listens."""
     go = asyncio.Event()
@@ -127,6 +176,7 @@ async def test_what_comes_with_the_handshake_waits_for_the_listener() -> None:
         assert listener.ended == 1
 
 
+@pytest.mark.sockets
 async def test_a_pause_holds_back_what_was_read() -> None:
     """After `pause` nothing is given, not even what is read already; `resume` gives it in order."""
     go = asyncio.Event()
@@ -152,6 +202,7 @@ async def test_a_pause_holds_back_what_was_read() -> None:
         await connection.close()
 
 
+@pytest.mark.sockets
 async def test_pings_are_answered_by_the_library() -> None:
     """A ping between the halves of a fragmented message gets its pong; the payload is whole."""
     answered = asyncio.get_running_loop().create_future()
@@ -176,6 +227,7 @@ async def test_pings_are_answered_by_the_library() -> None:
         await connection.close()
 
 
+@pytest.mark.sockets
 async def test_broken_frames_end_it_with_the_librarys_word() -> None:
     """What came before is given; then the library closes with 1002."""
 
@@ -193,6 +245,7 @@ async def test_broken_frames_end_it_with_the_librarys_word() -> None:
         await connection.close()
 
 
+@pytest.mark.sockets
 @pytest.mark.parametrize("close", MALFORMED.values(), ids=MALFORMED)
 async def test_a_malformed_goodbye_is_answered_and_no_breach(close: bytes) -> None:
     """The gateway has left: what came before is given, what comes after isn't."""
@@ -216,6 +269,7 @@ async def test_a_malformed_goodbye_is_answered_and_no_breach(close: bytes) -> No
     assert answer[:1] == b"\x88"
 
 
+@pytest.mark.sockets
 async def test_a_refusal_with_a_body_is_the_librarys() -> None:
     """Without an upgrade nothing is walked, whatever the body looks like."""
 

@@ -142,6 +142,7 @@ async def test_nothing_comes_while_paused() -> None:
     assert (peer.taken, peer.reading) == (b"early", True)
     peer.then = peer.intake.pause
     peer.intake.put(b"one")
+    assert not peer.reading
     peer.intake.put(b"two")
     assert (peer.taken, peer.reading) == (b"earlyone", False)
     peer.then = lambda: None
@@ -160,6 +161,92 @@ async def test_a_receiver_that_is_not_done() -> None:
     peer.then = lambda: None
     await settle()
     assert (peer.pieces, peer.reading) == ([10, 0], True)
+
+
+async def test_a_receiver_that_is_not_done_is_called_once() -> None:
+    """With what came meanwhile if there is any; and not before it wants something again."""
+    peer = opened()
+    await settle()
+    peer.intake.again()
+    peer.intake.put(b"came meanwhile")
+    assert peer.pieces == []
+    await settle()
+    assert (peer.pieces, peer.reading) == ([14], True)
+    peer.intake.again()
+    peer.intake.pause()
+    await settle()
+    assert peer.pieces == [14]
+    peer.intake.resume()
+    await settle()
+    assert peer.pieces == [14, 0]
+
+
+STOPS: dict[str, Callable[[Peer], None]] = {
+    "paused": lambda peer: peer.intake.pause(),
+    "not done": lambda peer: peer.intake.again(),
+    "over its ration": lambda peer: peer.intake.waste(IDLE_WORK_BURST + IDLE_WORK_PER_S // 100),
+}
+
+
+@pytest.mark.parametrize("stops", STOPS.values(), ids=STOPS)
+async def test_nothing_more_is_given_in_a_turn_that_the_receiver_stopped(
+    stops: Callable[[Peer], None],
+) -> None:
+    """However much is held; it comes later, each byte once."""
+    peer = Peer()
+    peer.then = lambda: stops(peer)
+    for data in (b"first", b"second"):
+        peer.intake.put(data)
+    peer.intake.resume()
+    await asyncio.sleep(0)
+    assert peer.taken == b"first"
+    peer.then = lambda: None
+    peer.intake.resume()
+    await until(lambda: not peer.intake.held_bytes)
+    assert peer.taken == b"firstsecond"
+
+
+async def test_what_comes_while_something_is_taken_comes_after_it() -> None:
+    """Once, and in order."""
+    peer = opened()
+    await settle()
+
+    def more() -> None:
+        peer.then = lambda: None
+        peer.intake.put(b" second")
+
+    peer.then = more
+    peer.intake.put(b"first")
+    await peer.turns()
+    assert peer.taken == b"first second"
+
+
+@pytest.mark.parametrize("paused", [False, True])
+async def test_after_a_stop_all_is_thrown_away(paused: bool) -> None:
+    """What is held and what comes; nothing is read any more, and the end is told at once."""
+    peer = opened()
+    await settle()
+    if paused:
+        peer.intake.pause()
+        peer.intake.put(b"held")
+    peer.intake.stop()
+    reading, ends = peer.reading, []
+    peer.intake.put(b"late")
+    peer.intake.end(lambda: ends.append(len(peer.taken)))
+    assert ends == [0]
+    peer.intake.resume()
+    await settle()
+    assert (peer.taken, peer.intake.held_bytes, peer.reading) == (b"", 0, reading)
+
+
+async def test_the_receiver_may_stop_it_while_it_takes() -> None:
+    """Then nothing of what is held follows."""
+    peer = opened()
+    await settle()
+    peer.then = peer.intake.stop
+    peer.intake.put(bytes(3 * TURN_BYTES))
+    await settle()
+    assert (len(peer.taken), peer.intake.held_bytes) == (TURN_BYTES, 0)
 
 
 async def test_the_end_comes_last() -> None:
@@ -213,6 +300,31 @@ def test_one_that_never_stops_is_ended() -> None:
     for _ in range(9):
         now += ration.spend(IDLE_WORK_PER_S, now)
     assert ration.exceeded
+
+
+def test_one_that_recovers_is_never_ended() -> None:
+    """Neither one that is quiet between its bursts, nor one that just keeps within its ration."""
+    bursts, now = Ration(0.0), 0.0
+    for _ in range(100):
+        rest_s = bursts.spend(IDLE_WORK_BURST + IDLE_WORK_PER_S // 2, now)
+        assert rest_s > 0
+        assert not bursts.exceeded
+        now += rest_s + IDLE_WORK_BURST / IDLE_WORK_PER_S
+    steady = Ration(0.0)
+    steady.spend(IDLE_WORK_BURST * 9 // 10, 0.0)
+    for tenths in range(1, 10 * int(2 * IDLE_WORK_PATIENCE_S)):
+        assert steady.spend(IDLE_WORK_PER_S // 10, tenths / 10) == 0
+        assert not steady.exceeded
+
+
+async def test_what_is_within_the_ration_holds_up_nothing() -> None:
+    """Reading goes on."""
+    peer = opened()
+    await settle()
+    peer.intake.waste(IDLE_WORK_BURST // 2)
+    assert peer.reading
+    peer.intake.put(b"key")
+    assert peer.taken == b"key"
 
 
 async def test_what_means_nothing_is_read_later(monkeypatch: pytest.MonkeyPatch) -> None:
