@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -41,6 +43,38 @@ settings.register_profile(
     ],
 )
 settings.load_profile("any-machine")
+
+
+TIMEOUT_AGAIN_S = 30.0
+"""So long after its limit a test is stopped again that waits once more while it is cleaned up."""
+
+
+class TookTooLong(BaseException):
+    """A hypothesis test's time limit is over.
+
+    No Exception: hypothesis takes those, and pytest's own failures, for something to be tried again
+    in simpler ways. A test that hangs would do so again, with no limit any more.
+    """
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
+    """The time limit of a hypothesis test, see `TookTooLong`; pytest-timeout has that of others."""
+    test = getattr(item, "obj", None)
+    if not getattr(test, "is_hypothesis_test", False) or settings.method != "signal":
+        return None
+
+    def over(_number: int, _frame: object) -> None:
+        raise TookTooLong(f"longer than {settings.timeout:g} s")
+
+    def cancel() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+    item.cancel_timeout = cancel  # type: ignore[attr-defined]
+    signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, settings.timeout, TIMEOUT_AGAIN_S)
+    return True
 
 
 _FAST = ("unit", "property")

@@ -38,6 +38,8 @@ from vncproxy.websocket.transport import Transport
 
 LINGER_S = 30.0
 MAX_VIEWERS = 16
+STEP_S, MOST_STEPS = 0.5, 200
+"""How time passes while something is waited for, and how often at most."""
 LIMITS = ViewerLimits(idle_timeout_s=0, max_age_s=0, slow_timeout_s=60, queue_bytes=1 << 20)
 
 
@@ -228,15 +230,19 @@ class World:
             transport.close_hangs = False
             transport.released.set()
 
+    async def pass_some_time(self) -> None:
+        """What is due then runs."""
+        self.clock.forward(STEP_S)
+        await settle()
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Let time pass until this is so."""
         self.release()
-        for _ in range(200):
+        for _ in range(MOST_STEPS):
             self.check()
             if condition():
                 return
-            self.clock.forward(0.5)
-            await settle()
+            await self.pass_some_time()
         raise AssertionError("it never came to that")
 
     def all_served(self) -> bool:
@@ -269,8 +275,18 @@ class World:
         await self.until(self.all_gone)
 
     async def leave(self) -> None:
-        """Leave nothing behind, also of a test that failed."""
+        """Leave nothing behind, also of a test that failed; time passes, but never without end."""
         self.release()
+        leaving = asyncio.create_task(self._leave())
+        for _ in range(MOST_STEPS):
+            if leaving.done():
+                break
+            await self.pass_some_time()
+        else:
+            raise AssertionError("not everybody could leave")
+        await leaving
+
+    async def _leave(self) -> None:
         for visit in self.visits:
             visit.task.cancel()
         await asyncio.gather(*(visit.task for visit in self.visits), return_exceptions=True)
@@ -333,4 +349,10 @@ def test_one_console_at_any_time_and_all_are_served(
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         clock = FakeClock(time.monotonic())
         patch.setattr(time, "monotonic", clock)
-        asyncio.run(scene(Path(folder), clock))
+        # Not `asyncio.run`, which waits for whatever a scene that failed has left behind.
+        loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(scene(Path(folder), clock))
+            assert not asyncio.all_tasks(loop)
+        finally:
+            loop.close()
