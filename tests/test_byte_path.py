@@ -1,0 +1,258 @@
+"""What a screen, a key and a small update cost on their way through the daemon, in Python calls.
+
+Counted, not timed: from what the socket of one side has read to what the other side's socket is
+given to write. The bounds are a little above what was reached, so that they don't grow unseen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from types import FrameType
+from typing import Any
+
+import pytest
+from websockets.frames import Frame, Opcode
+
+from tests.unit.console.fakes import PIXEL_FORMAT, greeting, request, set_encodings
+from tests.unit.console.test_message_router import RouterHarness, clear
+from vncproxy.console.link import Link
+from vncproxy.console.viewer import Viewer
+from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
+from vncproxy.rfb import encodings as enc
+from vncproxy.websocket.browser_transport import BrowserTransport
+from vncproxy.websocket.frame_intake import FrameIntake, FrameListener
+from vncproxy.websocket.frames import FrameReader, Slice
+from vncproxy.websocket.transport import BodyReceiver, TransportReceiver
+
+WIDTH, HEIGHT = 1920, 1080
+READ_BYTES = 256_000
+"""What uvloop reads at once."""
+
+
+class Connection(asyncio.Transport):
+    """A browser's TCP connection whose system takes everything at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = bytearray()
+        self.writes = 0
+
+    def writelines(self, slices: Iterable[bytes | bytearray | memoryview[Any]]) -> None:
+        self.written += b"".join(slices)
+        self.writes += 1
+
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        self.writelines([data])
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+    def resume_reading(self) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+
+class Gateway:
+    """The cloud's connection: a real intake of frames; what goes up is noted."""
+
+    backlog_bytes = sent_bytes = 0
+
+    def __init__(self) -> None:
+        self.taken = bytearray()
+        listener = FrameListener(
+            read=lambda on: None,
+            control=lambda control: None,
+            broken=lambda broken: None,
+            flooded=lambda: None,
+            failed=lambda: None,
+        )
+        self.intake = FrameIntake(FrameReader(), listener)
+        self.pause, self.resume = self.intake.pause, self.intake.resume
+        self.again, self.waste = self.intake.again, self.intake.waste
+
+    def attach(self, receiver: TransportReceiver, body: BodyReceiver | None = None) -> None:
+        self.intake.attach(receiver, body)
+        self.intake.resume()
+
+    def send(self, slices: Iterable[Slice]) -> None:
+        for slice_ in slices:
+            assert isinstance(slice_, bytes)
+            self.taken += slice_
+
+    async def close(self, reason: object = None) -> None:
+        pass
+
+    async def shut(self) -> None:
+        pass
+
+
+class Path:
+    """A link and one browser on it, from socket to socket."""
+
+    def __init__(self) -> None:
+        self.gateway, self.connection = Gateway(), Connection()
+        self.harness = RouterHarness()
+        self.browser = BrowserTransport(
+            self.connection, asyncio.Protocol(), ping_interval_s=60, ping_timeout_s=60
+        )
+
+    async def open(self, *encodings: int) -> None:
+        """Handshakes, and a whole picture."""
+        link = Link(self.gateway, self.harness, None, opaque=False)
+        shaking = asyncio.create_task(link.shake_hands(5))
+        await asyncio.sleep(0)
+        await self.cloud(greeting(WIDTH, HEIGHT))
+        self.harness.router.link_up(link, await shaking)  # type: ignore[arg-type]
+        link.read_on()
+        who = ViewerIdentity("a", "a", "127.0.0.1", "local", may_control=True)
+        viewer = Viewer(who, self.browser, ViewerLimits(0, 0, 60, 8 << 20))
+        self.harness.viewers.append(viewer)
+        viewer.open(self.harness)
+        self.harness.router.add(viewer)
+        await self.user(b"RFB 003.008\n", b"\x01", b"\x01")
+        await self.user(b"\0\0\0\0" + PIXEL_FORMAT + set_encodings(*encodings))
+        await self.user(request(width=WIDTH, height=HEIGHT))
+        await self.cloud(picture(), 65_536)
+        assert viewer.end is None
+        assert self.harness.router.shared_screen is not None
+        assert self.harness.router.shared_screen.viewers["a"].synced
+
+    async def cloud(self, data: bytes, size: int = 1 << 20) -> None:
+        """The gateway sends this in frames of so many bytes."""
+        for read in reads(framed(data, size)):
+            self.gateway.intake.put(read)
+            while self.gateway.intake.held_bytes:
+                await asyncio.sleep(0)
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+    async def user(self, *messages: bytes) -> None:
+        """The browser sends these, each in a frame."""
+        for message in messages:
+            self.browser.data_received(masked(message))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+
+def picture() -> bytes:
+    """A whole screen, in one Raw rectangle."""
+    pixels = bytes(range(256)) * (WIDTH * HEIGHT * 4 // 256)
+    return struct.pack(">BxHHHHHi", 0, 1, 0, 0, WIDTH, HEIGHT, enc.RAW) + pixels
+
+
+def framed(data: bytes, size: int) -> bytes:
+    """In a server's frames."""
+    pieces = (data[at : at + size] for at in range(0, len(data), size))
+    return b"".join(Frame(Opcode.BINARY, piece).serialize(mask=False) for piece in pieces)
+
+
+def masked(data: bytes) -> bytes:
+    """A browser's frame."""
+    return Frame(Opcode.BINARY, data).serialize(mask=True)
+
+
+def reads(wire: bytes) -> list[bytes]:
+    """As the socket gives it."""
+    return [wire[at : at + READ_BYTES] for at in range(0, len(wire), READ_BYTES)]
+
+
+class Calls:
+    """The calls of the package's functions, and the classes whose objects they were on."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        """Count while `act` runs."""
+        self.count = 0
+        self.classes: set[str] = set()
+        sys.setprofile(self._profile)
+        try:
+            act()
+        finally:
+            sys.setprofile(None)
+
+    def _profile(self, frame: FrameType, event: str, argument: object) -> None:
+        if event == "call" and frame.f_globals.get("__name__", "").startswith("vncproxy."):
+            self.count += 1
+            if (owner := frame.f_locals.get("self")) is not None:
+                self.classes.add(type(owner).__name__)
+
+
+@pytest.fixture
+async def path() -> AsyncIterator[Path]:
+    """A console that runs, with one browser."""
+    path = Path()
+    await path.open(enc.RAW, enc.COPY_RECT, enc.DESKTOP_SIZE, enc.LAST_RECT)
+    yield path
+    await clear(path.harness)
+
+
+@pytest.mark.parametrize("size", [1024, 4096, 8192, 65_536])
+async def test_pixels(path: Path, size: int) -> None:
+    """A read full of them: one write, few calls whatever the frames, few objects on the way."""
+    await path.user(request(width=WIDTH, height=HEIGHT))
+    all_reads = reads(framed(picture(), size))
+    path.gateway.intake.put(all_reads[0])
+    await asyncio.sleep(0)
+    before = path.connection.writes
+    calls = Calls(lambda: path.gateway.intake.put(all_reads[1]))
+    assert path.connection.writes == before + 1
+    assert calls.count <= 50, calls.count
+    # Transports, intake and parser of both sides, and what knows the console in between.
+    assert len(calls.classes) <= 11, " ".join(sorted(calls.classes))
+
+
+@pytest.mark.parametrize("size", [1024, 65_536])
+async def test_a_screen_is_one_update_in_few_writes(path: Path, size: int) -> None:
+    """Pixel for pixel, with hardly any bytes of our own."""
+    await path.user(request(width=WIDTH, height=HEIGHT))
+    path.connection.written.clear()
+    path.connection.writes = 0
+    whole = picture()
+    wire = framed(whole, size)
+    await path.cloud(whole, size)
+    view, at, content = memoryview(bytes(path.connection.written)), 0, bytearray()
+    reader = FrameReader()
+    while at < len(view):
+        at, piece = reader.next(view, at)
+        assert isinstance(piece, memoryview)
+        content += piece
+    assert bytes(content) == whole
+    assert path.connection.writes <= 2 * len(reads(wire))
+    assert len(path.connection.written) <= len(wire) + 40 * len(reads(wire))
+
+
+async def test_a_key(path: Path) -> None:
+    """From the browser's frame to the message that goes up."""
+    path.gateway.taken.clear()
+    press = masked(struct.pack(">BBxxI", 4, 1, 0x61))
+    calls = Calls(lambda: path.browser.data_received(press))
+    assert bytes(path.gateway.taken) == struct.pack(">BBxxI", 4, 1, 0x61)
+    assert calls.count <= 48, calls.count
+
+
+async def test_a_small_update(path: Path) -> None:
+    """The echo of a key, and the browser's request for what comes next."""
+    await path.user(request(incremental=True, width=WIDTH, height=HEIGHT))
+    echo = struct.pack(">BxHHHHHi", 0, 1, 5, 5, 1, 1, enc.RAW) + b"\1\2\3\0"
+    before = path.connection.writes
+    frame = framed(echo, 100)
+    calls = Calls(lambda: path.gateway.intake.put(frame))
+    assert path.connection.writes == before + 1
+    assert bytes(path.connection.written).endswith(echo)
+    assert calls.count <= 155, calls.count
+    ask = masked(request(incremental=True, width=WIDTH, height=HEIGHT))
+    calls = Calls(lambda: path.browser.data_received(ask))
+    assert calls.count <= 102, calls.count
