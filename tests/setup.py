@@ -221,9 +221,9 @@ class Running:
 
     def use_rules(self, rules: Sequence[Rule]) -> None:
         """Exchange the rules as a reload does, without what it does to those who are on."""
-        current = self.daemon.parts.current
+        current = self.daemon.components.current
         now = current.now
-        policy = Policy(rules, now.loaded.users, self.daemon.parts.authority.directory)
+        policy = Policy(rules, now.loaded.users, self.daemon.components.authority.directory)
         current.swap(replace(now, policy=policy))
 
     @property

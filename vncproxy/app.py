@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import structlog
 
 from vncproxy import __version__
+from vncproxy.access.account_directory import Directory
 from vncproxy.access.authority import Authority, Policy
-from vncproxy.access.directory import Directory
 from vncproxy.access.identity import BY_TOKEN
 from vncproxy.access.login_sessions import Sessions, daemon_id
 from vncproxy.access.tickets import Tickets
@@ -49,7 +49,7 @@ from vncproxy.recording.recordings import Recordings
 from vncproxy.service.activation import entrances
 from vncproxy.service.cloud import Cloud, CurrentCloud, budget_of, cloud_after, cloud_of
 from vncproxy.service.doors import Doors, control_listener
-from vncproxy.service.hours import PassingHours
+from vncproxy.service.hours_watch import PassingHours
 from vncproxy.service.loaded_config import LoadedConfig, Snapshot
 from vncproxy.service.readiness import Readiness, check_ledger_at_start
 from vncproxy.service.reload import Reloads, Source
@@ -64,7 +64,7 @@ from vncproxy.service.shutdown import (
     threads_at_work,
 )
 from vncproxy.service.startup_warnings import tell_missing
-from vncproxy.service.state import make_state_folder, recording_folder_of
+from vncproxy.service.state_folder import make_state_folder, recording_folder_of
 from vncproxy.service.watchdog import beat, open_in_words, send_status
 from vncproxy.tasks import Tasks, all_ended
 from vncproxy.web.context import Services
@@ -88,7 +88,7 @@ _CUT_OFF = "the daemon before recorded no stop: what was open then has no end he
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Components:
     """What a daemon is made of while it runs, complete once it is made."""
 
     current: Current[Snapshot]
@@ -118,14 +118,14 @@ class Daemon:
         """Read what the configuration names; nothing has an effect yet but on the log.
 
         Args:
-            config: the settings.
-            environ: the environment's variables.
-            log_to: default: standard error.
-            reread: gives the configuration once more, for reloads; called in a thread, raises
+            config: The settings.
+            environ: The environment's variables.
+            log_to: Default: standard error.
+            reread: Gives the configuration once more, for reloads; called in a thread, raises
                 ConfigError. None: there is no file to read again.
 
         Raises:
-            ConfigError: a file can't be used, or a socket that was passed.
+            ConfigError: A file can't be used, or a socket that was passed.
         """
         self.state = state_folder(config, environ)
         self._environ = environ
@@ -147,29 +147,31 @@ class Daemon:
         self._notifier = Notifier.from_environ(environ)
         source = Source(reread, self._apply) if reread is not None else None
         self._reloads = Reloads(source, self._notifier, self._audit)
-        self._parts: Parts | None = None
+        self._components: Components | None = None
 
     @property
     def config(self) -> Config:
         """The settings in force."""
-        return self._first.config if self._parts is None else self._parts.current.now.config
+        return (
+            self._first.config if self._components is None else self._components.current.now.config
+        )
 
     @property
-    def parts(self) -> Parts:
+    def components(self) -> Components:
         """What runs; there once `run` has found that it can start."""
-        assert self._parts is not None, "`run` makes them"
-        return self._parts
+        assert self._components is not None, "`run` makes them"
+        return self._components
 
     @property
     def servers(self) -> list[Server]:
         """The listeners of [[listen]], in their order."""
-        return self.parts.doors.servers
+        return self.components.doors.servers
 
     async def run(self, started: Callable[[], None] | None = None) -> None:
         """Serve until `stop` is called or a signal comes, then drain, within drain_timeout.
 
         Args:
-            started: called once everything listens.
+            started: Called once everything listens.
 
         Raises:
             ConfigError, CloudError, LedgerError, AuditError, LocalError: it can't start.
@@ -184,19 +186,19 @@ class Daemon:
             lambda: budget_of(self.config),
             self.state,
             daemon_id=daemon_id(self.state),
-            said=self.metrics.throttle_degraded,
+            on_degraded=self.metrics.throttle_degraded,
         )
         ways = AsyncExitStack()
         # What the surroundings get wrong is found before anything is recorded.
         cloud = cloud_of(config, self._environ, self.metrics, self.redactor)
         first = self._snapshot(self._first, token, await ways.enter_async_context(cloud), folder)
-        parts = self._parts = self._parts_of(first, cluster)
+        components = self._components = self._components_of(first, cluster)
         try:
             with suppress(Stopped):
                 await self._shutdown.unless_begun(self._audit.open())
                 self._record(self._beginning(first))
                 await self._shutdown.unless_begun(check_ledger_at_start(cluster.ledger))
-                await self._serve(parts, started)
+                await self._serve(components, started)
         finally:
             step = self._shutdown.step
             await asyncio.gather(
@@ -212,12 +214,15 @@ class Daemon:
             _log.info("daemon.stopped", not_waited_for=left, threads=threads_at_work())
 
     def _loaded(self, config: Config) -> LoadedConfig:
-        """Raises: ConfigError - a file that it names can't be used."""
         listeners = [entrance.listen for entrance in self._entrances]
         return LoadedConfig.of(config, listeners, self._users_changed)
 
     def _token(self, config: Config) -> Token:
-        """The owner's, made where there is none. Raises: ConfigError."""
+        """The owner's, made where there is none.
+
+        Raises:
+            ConfigError: The file can't be read or made.
+        """
         token = ensure_token(token_path(config, self.state))
         self.redactor.register(token)
         return Token.of(token)
@@ -244,7 +249,7 @@ class Daemon:
             recording_folder=folder,
         )
 
-    def _parts_of(self, first: Snapshot, cluster: Cluster) -> Parts:
+    def _components_of(self, first: Snapshot, cluster: Cluster) -> Components:
         """Everything above the cluster: cloud, consoles, who may do what, listeners."""
         current = Current(first)
         cloud = CurrentCloud(lambda: current.now.cloud)
@@ -290,7 +295,7 @@ class Daemon:
             refusals=self._refusals,
             authority=authority,
         )
-        return Parts(
+        return Components(
             current=current,
             cluster=cluster,
             cloud=cloud,
@@ -320,22 +325,22 @@ class Daemon:
             yield from rules_in_force(first.config.rule)
         yield from users_in_force(first.loaded.users.all)
 
-    async def _serve(self, parts: Parts, started: Callable[[], None] | None) -> None:
+    async def _serve(self, components: Components, started: Callable[[], None] | None) -> None:
         """Listen, until the end is asked for; then drain."""
-        registry = parts.registry
+        registry = components.registry
         try:
-            await self._shutdown.unless_begun(parts.doors.open())
+            await self._shutdown.unless_begun(components.doors.open())
             start = self._tasks.start
             start(watch_lag(self.metrics.lagged), "lag")
-            start(parts.cluster.watch(), "bastion")
-            start(parts.readiness.watch(), "readiness")
-            start(parts.learned.load(), "learned")
-            start(parts.recordings.watch(), "recordings")
+            start(components.cluster.watch(), "bastion")
+            start(components.readiness.watch(), "readiness")
+            start(components.learned.load(), "learned")
+            start(components.recordings.watch(), "recordings")
             start(registry.watch_claims(), "claims")
             start(self._refusals.watch(self._audit.record_later), "refusals")
-            start(PassingHours(parts.authority, registry).watch(), "hours")
+            start(PassingHours(components.authority, registry).watch(), "hours")
             start(registry.watch_rates(), "rates")
-            now = parts.current.now
+            now = components.current.now
             _log.info(
                 "daemon.started",
                 version=__version__,
@@ -350,10 +355,10 @@ class Daemon:
             await self._shutdown.wait()
         finally:
             self._notifier.stopping("telling the viewers")
-            await self._drain(parts)
+            await self._drain(components)
 
     def _tell_service_manager(self) -> None:
-        """Keep it told of life, of what is open, and of reloads."""
+        """Send it signs of life, what is open, and reloads."""
         if (interval_s := watchdog_interval_s(self._environ)) is not None:
             self._tasks.start(beat(self._notifier, interval_s), "watchdog")
         status = self._status()
@@ -364,7 +369,7 @@ class Daemon:
         """One line for `systemctl status`."""
         if self._shutdown.begun:
             return "telling the viewers"
-        consoles = self.parts.registry.consoles
+        consoles = self.components.registry.consoles
         opened = open_in_words(len(consoles), sum(len(one.viewers) for one in consoles))
         return "; ".join([opened, *self._reloads.notes])
 
@@ -377,7 +382,7 @@ class Daemon:
         Raises:
             ConfigError, CloudError, AuditError: all is as before.
         """
-        parts, old = self.parts, self.parts.current.now
+        components, old = self.components, self.components.current.now
         config = without_restart(old.config, read)
         loaded = self._loaded(config)
         refuse_accidents(old.loaded, loaded)
@@ -390,14 +395,14 @@ class Daemon:
         )
         notes += worth_saying(old.loaded, loaded)
         new = self._snapshot(loaded, token, cloud, folder)
-        await parts.authority.learn_again(parts.registry.present, config.rule)
-        if parts.authority.unsure:
+        await components.authority.learn_again(components.registry.present, config.rule)
+        if components.authority.unsure:
             notes.append(_UNSURE)
-        fresh = await parts.doors.open_native(new)
+        fresh = await components.doors.open_native(new)
         try:
             await self._audit.go_on_in(audit_path(config, self.state))
         except BaseException:
-            await parts.doors.close_native(fresh)
+            await components.doors.close_native(fresh)
             raise
         self._go_on_by(new, fresh)
         return notes
@@ -405,26 +410,29 @@ class Daemon:
     def _go_on_by(self, new: Snapshot, fresh: list[NativeDoor]) -> None:
         """Swap the configuration, and do what doesn't follow from reading the new one.
 
-        Nothing here fails, and nobody else has a turn meanwhile. Args: fresh - as
-        `Doors.open_native` gave them.
+        Nothing here fails, and nobody else has a turn meanwhile.
+
+        Args:
+            new: The configuration to go on by.
+            fresh: As `Doors.open_native` gave them.
         """
-        parts = self.parts
+        components = self.components
         configure(
             format=new.config.log.format,
             level=new.config.log.level,
             stream=self._log_to,
             redactor=self.redactor,
         )
-        old = parts.current.swap(new)
+        old = components.current.swap(new)
         if new.config.rule != old.config.rule:
             self._record(rules_in_force(new.config.rule))
         self._users_changed(old.loaded.users.all, new.loaded.users.all)
-        parts.readiness.look_again()
-        parts.doors.take_native(fresh)
-        parts.authority.settle()
-        parts.registry.recheck(parts.authority.objection)
+        components.readiness.look_again()
+        components.doors.take_native(fresh)
+        components.authority.settle()
+        components.registry.recheck(components.authority.objection)
         if new.token != old.token:
-            parts.registry.recheck(_by_the_old_token)
+            components.registry.recheck(_by_the_old_token)
 
     def _users_changed(self, before: Sequence[User], after: Sequence[User]) -> None:
         self._record(users_changed(before, after))
@@ -460,14 +468,14 @@ class Daemon:
         if not self._shutdown.begun:
             self._reloads.ask()
 
-    async def _drain(self, parts: Parts) -> None:
-        """Links are closed properly first, then viewers are told to come back."""
+    async def _drain(self, components: Components) -> None:
+        """Links are closed properly first, then viewers, by a code on which pages come back."""
         step = self._shutdown.step
-        await step("the listeners", parts.doors.stop_listening(), CONSOLES_PART)
-        await step("the consoles", self._farewells(parts.registry), CONSOLES_PART)
+        await step("the listeners", components.doors.stop_listening(), CONSOLES_PART)
+        await step("the consoles", self._farewells(components.registry), CONSOLES_PART)
         await asyncio.gather(
-            step("the recordings", self._recordings_closed(parts.recordings), FILES_PART),
-            step("the requests", self._ended(parts.doors), FILES_PART),
+            step("the recordings", self._recordings_closed(components.recordings), FILES_PART),
+            step("the requests", self._ended(components.doors), FILES_PART),
         )
 
     async def _farewells(self, registry: Registry) -> bool:
@@ -499,7 +507,7 @@ def _by_the_old_token(who: ViewerIdentity, _instance: ConsoleInstance) -> str | 
 async def serve(
     config: Config, environ: Mapping[str, str], reread: Callable[[], Config] | None = None
 ) -> None:
-    """Run the daemon until it is told to stop. Args, Raises: as `Daemon`."""
+    """Run the daemon until it is asked to stop; arguments and errors as `Daemon`'s."""
     with LineWriter(sys.stderr) as log:
         daemon = Daemon(config, environ, log_to=log, reread=reread)
         capture_uncaught()

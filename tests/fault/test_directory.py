@@ -12,7 +12,7 @@ import pytest
 from tests.clock import IdleClock
 from tests.setup import WAIT_S, Running, running, until
 from tests.unit.web.raw_http import Answer, ask
-from vncproxy.access import directory
+from vncproxy.access import account_directory
 from vncproxy.access.accounts import least_uid
 from vncproxy.config.model import Listen, Rule
 from vncproxy.web import door as door_module
@@ -37,11 +37,11 @@ class Accounts:
         self.uid = ANN
         self.waiting = 0
         patch.setattr(door_module, "uid_behind", lambda transport: self.uid)
-        patch.setattr(directory, "PATIENCE_S", 0.05)
+        patch.setattr(account_directory, "PATIENCE_S", 0.05)
 
     def behind(self, setup: Running) -> Running:
         """Let a daemon find these."""
-        found = setup.daemon.parts.authority.directory
+        found = setup.daemon.components.authority.directory
         found._names._look_up = self._name_of
         found._groups._look_up = self._groups_of
         return setup
@@ -87,7 +87,7 @@ async def test_others_go_on_while_it_hangs(
         for door in (0, 1):
             assert (await asked(setup, "/healthz", door)).status == 200
         assert not waiting.done(), "answered before whoever has to wait"
-        await idle_clock.forward(directory.ANSWER_TIMEOUT_S)
+        await idle_clock.forward(account_directory.ANSWER_TIMEOUT_S)
         for answer in await waiting:
             assert (answer.status, answer.word) == (503, "directory-away")
             assert "directory of accounts doesn't answer" in answer.json["error"]["text"]
@@ -95,7 +95,7 @@ async def test_others_go_on_while_it_hangs(
         await viewer.type("on")
         await until(lambda: setup.cloud.typed_text == "on", "the keys")
         # Known already, and so for some minutes.
-        setup.daemon.parts.authority.directory.expire()
+        setup.daemon.components.authority.directory.expire()
         assert (await asked(setup, LIST)).json["user"] == "ann"
         accounts.uid = BOB
         accounts.here.set()
@@ -112,8 +112,8 @@ async def test_a_reload_sends_nobody_away_while_it_hangs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It says so; who has left the group has to go once the directory tells."""
-    monkeypatch.setattr("vncproxy.service.hours.UNSURE_INTERVAL_S", 0.05)
-    monkeypatch.setattr("vncproxy.service.hours.LOOK_INTERVAL_S", 0.05)
+    monkeypatch.setattr("vncproxy.service.hours_watch.UNSURE_INTERVAL_S", 0.05)
+    monkeypatch.setattr("vncproxy.service.hours_watch.CHECK_INTERVAL_S", 0.05)
     async with running(tmp_path, listen=DOORS, rule=RULES, reread=lambda same: same) as setup:
         accounts.behind(setup)
         viewer = await setup.viewer()
@@ -122,7 +122,7 @@ async def test_a_reload_sends_nobody_away_while_it_hangs(
         setup.daemon.reload()
         reloads = setup.daemon._reloads
         await until(lambda: accounts.waiting, "the question")
-        await idle_clock.forward(directory.ANSWER_TIMEOUT_S)
+        await idle_clock.forward(account_directory.ANSWER_TIMEOUT_S)
         await until(lambda: "directory of accounts" in "".join(reloads.notes), "the note")
         await viewer.type("on")
         await until(lambda: setup.cloud.typed_text == "on", "the keys")

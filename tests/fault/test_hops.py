@@ -102,4 +102,4 @@ async def test_a_link_without_tls_is_told(tmp_path: Path) -> None:
             told = [one for one in setup.events if one["event"] == "link.not_encrypted"]
             assert [one["level"] for one in told] == ["warning"]
             assert "can be read" in told[0]["text"]
-            assert setup.daemon.parts.registry.consoles[0].supervisor.encrypted is False
+            assert setup.daemon.components.registry.consoles[0].supervisor.encrypted is False

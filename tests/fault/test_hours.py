@@ -13,7 +13,7 @@ from tests.clock import FakeClock
 from tests.page import page
 from tests.setup import Running, running, until
 from vncproxy.config.model import Rule
-from vncproxy.service import hours as hours_module
+from vncproxy.service import hours_watch as hours_module
 
 CONTROL = Rule(users=("anyone",), instances=("*",), hours=("mon-fri 08:00-18:00",))
 WATCH = Rule(users=("anyone",), instances=("*",), role="watch", hours=("17:00-20:00",))
@@ -23,14 +23,14 @@ ONLY = "only mon-fri 08:00-18:00 (rule 1)"
 def wall_clock(setup: Running, hour: int, minute: int) -> FakeClock:
     """The daemon's clock on the wall, on a Tuesday."""
     clock = FakeClock(datetime(2026, 11, 24, hour, minute).timestamp())
-    setup.daemon.parts.authority._clock = clock
+    setup.daemon.components.authority._clock = clock
     return clock
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock is looked at all the time."""
-    monkeypatch.setattr(hours_module, "LOOK_INTERVAL_S", 0.01)
+    monkeypatch.setattr(hours_module, "CHECK_INTERVAL_S", 0.01)
 
 
 async def admission(setup: Running) -> tuple[int, dict[str, Any]]:

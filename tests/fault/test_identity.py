@@ -268,7 +268,7 @@ async def test_a_rule_taken_away_ends_what_it_allowed(
             for one in (ann, adm):
                 assert await one.receive_bytes() == b"RFB 003.008\n"
         control = await people.socket("/control/demo", "ann")
-        authority = people.setup.daemon.parts.authority
+        authority = people.setup.daemon.components.authority
         people.setup.use_rules(RULES[:1])
         assert registries[0].recheck(authority.objection) == 1
         await ann.receive()
@@ -287,7 +287,7 @@ async def test_a_rule_taken_away_on_the_way_in(
     people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever is being recorded as coming at that moment doesn't get in either."""
-    authority = people.setup.daemon.parts.authority
+    authority = people.setup.daemon.components.authority
     enter = Console.enter
 
     async def enter_late(console: Console, viewer: Any) -> None:

@@ -215,7 +215,7 @@ async def _resets(tmp_path: Path, port: int) -> None:
         written.set()
         viewer = await setup.viewer()
         await until(lambda: setup.shows(viewer), "the picture")
-        (console,) = setup.daemon.parts.registry.consoles
+        (console,) = setup.daemon.components.registry.consoles
         await until(lambda: len(console.viewers) == 1, "the ends")
         await viewer.type("x")
         await until(lambda: setup.cloud.typed_text == "x", "the key")

@@ -16,10 +16,10 @@ from tests.fault.test_native import PASSWORD, instance, proved, words
 from tests.fault.test_new_configuration import reload
 from tests.recorded import recordings
 from tests.setup import WAIT_S, Running, key, running, until
-from vncproxy.access.directory import Directory
+from vncproxy.access.account_directory import Directory
 from vncproxy.config.model import Config, Rule
 from vncproxy.recording.reader import Recording
-from vncproxy.service import hours as hours_module
+from vncproxy.service import hours_watch as hours_module
 from vncproxy.websocket.tcp_transport import TcpTransport
 
 
@@ -106,11 +106,11 @@ async def test_a_rule_may_let_it_watch_only(tmp_path: Path, port: int, kernel: K
         _, writer, _ = await let_in(port)
         writer.write(key(1, ord("n")) + key(0, ord("n")) + struct.pack(">BBHHHH", 3, 0, 0, 0, 9, 9))
         await until(
-            lambda: setup.daemon.parts.registry.consoles[0].viewers[0].bytes_out > 300,
+            lambda: setup.daemon.components.registry.consoles[0].viewers[0].bytes_out > 300,
             "a picture",
         )
         assert setup.cloud.typed_text == ""
-        (console,) = setup.daemon.parts.registry.consoles
+        (console,) = setup.daemon.components.registry.consoles
         assert console.control.controller is None
         assert [one["rule"] for one in audited(setup, "view")] == ["rule 1"]
         assert audited(setup, "open") == []
@@ -189,11 +189,11 @@ async def test_a_session_ends_with_its_hours(
     tmp_path: Path, port: int, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And whoever comes afterwards is told when they might."""
-    monkeypatch.setattr(hours_module, "LOOK_INTERVAL_S", 0.01)
+    monkeypatch.setattr(hours_module, "CHECK_INTERVAL_S", 0.01)
     wall = FakeClock(datetime(2026, 11, 24, 17, 59, 59).timestamp())
     given = rule(hours=("mon-fri 08:00-18:00",))
     async with running(tmp_path, instance=instance(tmp_path, port), rule=given) as setup:
-        setup.daemon.parts.authority._clock = wall
+        setup.daemon.components.authority._clock = wall
         reader, writer, _ = await let_in(port)
         wall.forward(1)
         assert await over(reader)

@@ -269,7 +269,7 @@ async def test_a_new_budget(tmp_path: Path) -> None:
                 await viewer.begin()
                 await until(lambda: viewer.decoder.updates, "a picture")
                 await viewer.close()
-                await until(lambda: not setup.daemon.parts.registry.consoles, "the end")
+                await until(lambda: not setup.daemon.components.registry.consoles, "the end")
                 return True
             assert viewer.socket.close_code == 4429
             return False

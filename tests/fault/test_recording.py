@@ -135,7 +135,7 @@ async def test_a_disk_that_hangs_at_the_beginning(
 ) -> None:
     """It is refused before the upgrade, with its status, and leaves no file behind."""
     async with running(tmp_path) as setup:
-        kept = setup.daemon.parts.recordings
+        kept = setup.daemon.components.recordings
         kept._disk_timeout_s = 0.3
         create, answers = kept.folder.create, threading.Event()
 
@@ -160,7 +160,9 @@ async def test_a_session_that_does_not_come_about(
     """Refused once its file was made, it leaves none."""
     async with running(tmp_path) as setup:
         monkeypatch.setattr(
-            type(setup.daemon.parts.authority), "objection", lambda *_: "The rules were changed."
+            type(setup.daemon.components.authority),
+            "objection",
+            lambda *_: "The rules were changed.",
         )
         viewer = await setup.connect()
         message = await viewer.socket.receive(timeout=20)
@@ -221,7 +223,7 @@ async def test_a_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def impatient(monkeypatch: pytest.MonkeyPatch, **how: float) -> None:
     """Writers whose limits are over soon."""
     monkeypatch.setattr(writing, "FLUSH_INTERVAL_S", 0.05)
-    monkeypatch.setattr(keeping, "LOOK_INTERVAL_S", 0.05)
+    monkeypatch.setattr(keeping, "DISK_CHECK_INTERVAL_S", 0.05)
     defaults = writing.RecordingWriter.__init__.__kwdefaults__
     assert defaults is not None
     for name, value in how.items():

@@ -111,9 +111,9 @@ class Seen:
         [viewer] = self.console.viewers
         self.stay: Any = viewer._limits
         self.transport: Any = viewer._transport
-        self.ledger: Any = self.daemon.parts.cluster.ledger
-        self.cloud: Any = self.daemon.parts.cloud.now
-        self.folder: Any = self.daemon.parts.recordings.folder
+        self.ledger: Any = self.daemon.components.cluster.ledger
+        self.cloud: Any = self.daemon.components.cloud.now
+        self.folder: Any = self.daemon.components.recordings.folder
 
     def instance(self, instance_id: str) -> Any:
         """As the inventory has it, None for one that isn't there."""
@@ -171,7 +171,7 @@ SHOWS: dict[str, Callable[[Seen], object]] = {
     "log.level": lambda s: logging.getLogger("vncproxy").level == logging.WARNING,
     "audit.file": lambda s: s.daemon._audit.path == s.want.audit.file,
     "recording.directory": lambda s: s.folder.path == s.want.recording.directory,
-    "recording.required": lambda s: s.daemon.parts.recordings.required,
+    "recording.required": lambda s: s.daemon.components.recordings.required,
     "recording.max_bytes": lambda s: s.folder._max_bytes == 1 << 21,
     "recording.max_age": lambda s: s.folder._max_age_s == 3600.0,
     "metrics.access": lambda s: s.services.settings().metrics_open,

@@ -215,17 +215,17 @@ def test_the_law_holds_while_the_server_comes_and_goes(
             for n in range(3):
                 store = SwitchedStore(address)
                 stores.append(store)
-                roll = DaemonCount(Path(folder) / f"{n}")
+                daemon_count = DaemonCount(Path(folder) / f"{n}")
                 ledgers.append(
                     FallbackLedger(
                         ValkeyLedger(store, lambda: BUDGET, steady=clock, clock=clock),
                         SqliteLedger(
                             Path(folder) / f"{n}.sqlite",
-                            partial(share_of, BUDGET, roll),
+                            partial(share_of, BUDGET, daemon_count),
                             clock,
                         ),
                         lambda: BUDGET,
-                        roll,
+                        daemon_count,
                         daemon_id=f"d-{n}",
                         steady=clock,
                     )
@@ -233,7 +233,7 @@ def test_the_law_holds_while_the_server_comes_and_goes(
 
             async def beat() -> None:
                 for ledger in ledgers:
-                    await ledger._beat()
+                    await ledger._heartbeat()
 
             async def dial(ledger: FallbackLedger) -> None:
                 answer = await ledger.book("a", 0.0)

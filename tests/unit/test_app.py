@@ -185,7 +185,7 @@ async def test_hours_count_from_the_reload_on_that_brings_them(tmp_path: Path) -
     tomorrow = DAYS[datetime.fromtimestamp(wall[0]).weekday()]
     rule = Rule(users=("ann",), instances=("*",), hours=(f"{tomorrow} 00:00-24:00",))
     async with running(tmp_path, reread=lambda before: replace(before, rule=(rule,))) as setup:
-        authority = setup.daemon.parts.authority
+        authority = setup.daemon.components.authority
         authority._clock = lambda: wall[0]
         setup.daemon.reload()
         await until(lambda: setup.daemon.config.rule == (rule,), "the reload")

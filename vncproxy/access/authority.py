@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import cast, get_args
 
-from vncproxy.access.directory import Directory, DirectoryAway
+from vncproxy.access.account_directory import Directory, DirectoryAway
 from vncproxy.access.identity import How, Identity, Kind
 from vncproxy.access.rules import Decision, Role, Rules, any_group
 from vncproxy.access.users import Users
@@ -28,9 +28,9 @@ class Policy:
         """Keep them.
 
         Args:
-            given: the [[rule]] blocks, in their order.
-            users: those of users_file.
-            directory: knows the groups of this machine's accounts.
+            given: The [[rule]] blocks, in their order.
+            users: Those of users_file.
+            directory: Knows the groups of this machine's accounts.
         """
         self.given = tuple(given)
         self.users = users
@@ -40,7 +40,7 @@ class Policy:
     def groups_of(self, who: Identity) -> frozenset[str]:
         """The groups that count: those of users_file for its users, Unix groups for accounts.
 
-        The token's owner, and whoever comes through an open door, are no account and in no group.
+        The token's owner and users of an open door are no accounts and in no group.
 
         Raises:
             DirectoryAway: `Authority.learn` comes first.
@@ -52,7 +52,7 @@ class Policy:
 
 
 class Authority:
-    """Asked at every request; it goes by the rules that are in force at that moment."""
+    """Decides for every request, by the rules that are in force at that moment."""
 
     def __init__(
         self,
@@ -60,12 +60,12 @@ class Authority:
         directory: Directory,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Nobody has asked.
+        """Decide nothing yet.
 
         Args:
-            policy: gives the one in force.
-            directory: the one of the policies.
-            clock: seconds since 1970, for the rules' hours.
+            policy: Gives the one in force.
+            directory: The one of the policies.
+            clock: Seconds since 1970, for the rules' hours.
         """
         self.directory = directory
         self.unsure = False
@@ -109,7 +109,8 @@ class Authority:
     async def learn(self, who: Identity) -> None:
         """Let what is asked next know this one's groups, if any rule names one.
 
-        Raises: DirectoryAway - this machine's directory of accounts doesn't answer.
+        Raises:
+            DirectoryAway: This machine's directory of accounts doesn't answer.
         """
         if self._rules.need_groups and who.kind in _OF_THIS_MACHINE:
             await self.directory.learn_groups(who.user)
@@ -119,8 +120,11 @@ class Authority:
     ) -> None:
         """Let `objection` know the groups of all of these as they are now.
 
-        It leaves `unsure` if the directory doesn't answer in time. Args: rules - those that are to
-        count soon; default: those that do.
+        It leaves `unsure` if the directory doesn't answer in time.
+
+        Args:
+            viewers: Whose groups to look up.
+            rules: Those that are to count soon; default: those that do.
         """
         needed = any_group(rules) if rules is not None else self._rules.need_groups
         users = {one.user for one in viewers if needed and one.kind in _OF_THIS_MACHINE}
@@ -129,7 +133,7 @@ class Authority:
         self.unsure = not all(answers)
 
     def now(self) -> datetime:
-        """Local time, without a zone: what the clock on the wall says, as the hours do."""
+        """Local time, without a zone, as the rules' hours are meant."""
         return datetime.fromtimestamp(self._clock())
 
     def turned(self) -> bool:
@@ -155,7 +159,13 @@ class Authority:
     ) -> Decision:
         """What somebody may do with an instance.
 
-        Args: at - local time; default: now. Raises: DirectoryAway - `learn` comes first.
+        Args:
+            who: Who asks.
+            instance: What they ask for.
+            at: Local time; default: now.
+
+        Raises:
+            DirectoryAway: `learn` comes first.
         """
         policy = self._policy()
         if who.kind == "users" and policy.users.named(who.user) is None:
@@ -165,7 +175,8 @@ class Authority:
     def is_administrator(self, who: Identity) -> bool:
         """Whether somebody is an admin of all instances, whatever they are: by a rule of `*`.
 
-        Raises: DirectoryAway - `learn` comes first.
+        Raises:
+            DirectoryAway: `learn` comes first.
         """
         policy = self._policy()
         everywhere = tuple(one for one in policy.given if _EVERYTHING in one.instances)
@@ -177,8 +188,12 @@ class Authority:
     ) -> str | None:
         """Why what a viewer was let in for isn't allowed any more, in a sentence; None: it is.
 
-        Nobody has to go since the directory is away: that leaves `unsure`. Args: at - local time;
-        default: now.
+        A viewer may stay while the directory doesn't answer: that leaves `unsure`.
+
+        Args:
+            who: The viewer.
+            instance: What it is on.
+            at: Local time; default: now.
         """
         identity = Identity(who.user, _how(who.how), _kind(who.kind))
         try:

@@ -1,7 +1,7 @@
 """Log-ins by cookie: they outlive the daemon, and a log-out is for good.
 
 The cookie's text is random; only its digest is kept, in `sessions.json` of the state directory.
-The digest is keyed with the owner's token: whoever exchanges that ends all log-ins.
+The digest is keyed with the owner's token: another token ends all log-ins.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class Sessions:
         """Read what there is; a file that isn't ours counts as none: everybody logs in again.
 
         Args:
-            folder: the state directory.
-            life_s: gives how long a log-in that begins now lasts, in s.
-            key: gives the key of the digests in force; another one makes all log-ins void.
-            redactor: hides the cookies' texts.
-            clock: seconds since 1970.
+            folder: The state directory.
+            life_s: Gives how long a log-in that begins now lasts, in s.
+            key: Gives the key of the digests in force; another one makes all log-ins void.
+            redactor: Hides the cookies' texts.
+            clock: Seconds since 1970.
         """
         self._life_s = life_s
         self._path = folder / FILE_NAME
@@ -88,7 +88,9 @@ class Sessions:
     async def begin(self, identity: Identity, account: int | None = None) -> str:
         """Log in; gives the cookie's value.
 
-        Args: account - the user id of the person of this machine who does, None for others.
+        Args:
+            identity: Who logs in.
+            account: The user id of the account of this machine that does, None for others.
         """
         text = secrets.token_urlsafe(32)
         self._redactor.register(text, short_lived=True)
@@ -102,8 +104,10 @@ class Sessions:
     def find(self, text: str, account: int | None = None) -> Identity | None:
         """Who has this cookie.
 
-        Args: account - as for `begin`. A browser sends a cookie to every port of a host, so to
-        whichever program of another account listens there: it is no good from that account.
+        Args:
+            text: The cookie's value.
+            account: As for `begin`. A browser sends a cookie to every port of a host, so other
+                accounts' programs that listen there get it: from those accounts it is void.
         """
         digest = self._digest(text)
         session = self._sessions.get(digest)
@@ -119,7 +123,11 @@ class Sessions:
         return login in self._over
 
     async def end(self, text: str) -> None:
-        """Log out, for good. Raises: LocalError - a restart would bring the log-in back."""
+        """Log out, for good.
+
+        Raises:
+            LocalError: A restart would bring the log-in back.
+        """
         digest = self._digest(text)
         ended = self._sessions.pop(digest, None) is not None
         if ended:
@@ -150,7 +158,11 @@ class Sessions:
 
 
 def daemon_id(folder: Path) -> str:
-    """What tells this daemon from others, made when it is missing. Args: folder - the state's."""
+    """An id that no other daemon has, made when it is missing.
+
+    Args:
+        folder: The state directory.
+    """
     with suppress(OSError):
         if (known := known_daemon_id(folder)) is not None:
             return known
@@ -162,7 +174,8 @@ def daemon_id(folder: Path) -> str:
 def known_daemon_id(folder: Path) -> str | None:
     """The id of the daemon whose state this folder has; None: none has run with it.
 
-    Raises: OSError - it can't be read.
+    Raises:
+        OSError: It can't be read.
     """
     try:
         found = (folder / ID_FILE_NAME).read_text().strip()

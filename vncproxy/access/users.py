@@ -16,7 +16,7 @@ _log = structlog.get_logger("vncproxy.users")
 _NOBODY = User(name="", id="", sha256="0" * 64)
 
 _State = tuple[int, int, int] | None
-"""What tells one version of a file from another; None: there is none."""
+"""Differs between two versions of a file; None: there is no file."""
 
 
 class Users:
@@ -31,11 +31,11 @@ class Users:
 
         Args:
             path: None: there are no users.
-            changed: called with those before and those that count from now on, whenever the file
+            changed: Called with those before and those that count from now on, whenever the file
                 changes them.
 
         Raises:
-            ConfigError: the file can't be used.
+            ConfigError: The file can't be used.
         """
         self.path = path
         self._changed = changed

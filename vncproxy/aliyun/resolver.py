@@ -1,4 +1,4 @@
-"""Addresses of host names, looked up in threads that hold nobody up.
+"""Addresses of host names, looked up in threads of their own.
 
 getaddrinfo(3) can't be cancelled and may take a minute. asyncio asks it in the threads that it has
 for everything, libuv in one of four: a few names that nobody answers for would keep all others
@@ -35,7 +35,11 @@ class Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """As aiohttp's resolvers. Raises: OSError - a gaierror, unless there is no thread left."""
+        """As aiohttp's resolvers do.
+
+        Raises:
+            OSError: A gaierror, unless there is no thread left.
+        """
         return [
             ResolveResult(
                 hostname=host,
@@ -51,9 +55,10 @@ class Resolver(AbstractResolver):
     async def addresses(
         self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> _Addresses:
-        """What getaddrinfo(3) gives for a TCP connection. Raises: as `resolve`.
+        """What getaddrinfo(3) gives for a TCP connection; raises as `resolve`.
 
-        Who asks for the same meanwhile waits for the same thread; it goes on when nobody waits.
+        Calls for the same name meanwhile wait for the same thread, which goes on if all of them are
+        cancelled.
         """
         if _is_address(host):
             # Nobody is asked, so nobody has to wait.

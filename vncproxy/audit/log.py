@@ -36,7 +36,7 @@ QUEUE_BOUND = 4096
 RECORDS_PER_TURN = 32
 """Told to the log in one turn of the event loop."""
 WRITE_TIMEOUT_S = 10.0
-"""How long whoever opens a console waits for the disk."""
+"""How long opening a console waits for the disk."""
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 5.0
 _TOO_SLOW = "its disk doesn't answer"
@@ -49,14 +49,18 @@ _Call = Callable[..., None]
 
 
 class Audit(Protocol):
-    """What the other parts know of the audit."""
+    """The audit as other modules use it."""
 
     @property
     def problem(self) -> str | None:
         """Why nothing can be recorded now, in words."""
 
     async def record(self, *entries: Entry) -> None:
-        """Return once these are on the disk. Raises: AuditError - they may not take effect."""
+        """Return once these are on the disk.
+
+        Raises:
+            AuditError: They may not take effect.
+        """
 
     def record_later(self, entry: Entry) -> None:
         """Record what has happened; it waits if it must."""
@@ -75,8 +79,13 @@ class NullAudit:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Move:
-    """A wish to go on in another file. Args: file - None: in a new one at the old one's place."""
+class _RotationRequest:
+    """A request for the thread: to go on in another file.
+
+    Args:
+        file: The other file; None: a new one at the old one's path.
+        done: Set once that has happened, or failed.
+    """
 
     file: AuditFile | None
     done: asyncio.Future[None]
@@ -98,17 +107,22 @@ class AuditLog:
     ) -> None:
         """Nothing is opened yet.
 
-        Args: head_every - records between two heads in the log; queue_bound - of each of the two
-        kinds of records that wait; first_pause_s - before a failed write is tried again, then
-        growing to `LONGEST_PAUSE_S`; clock - seconds since 1970; recorded - told of each record.
+        Args:
+            path: The file; it is made if it is missing.
+            head_every: Records between two heads in the log.
+            queue_bound: Of each of the two kinds of records that wait.
+            write_timeout_s: How long `record` waits for the disk.
+            first_pause_s: Before a failed write is tried again, then growing to `LONGEST_PAUSE_S`.
+            clock: Seconds since 1970.
+            recorded: Called with each record, once it is in the file.
         """
         self.problem: str | None = None
         self.unwritten = 0
-        """Records that could only be told to the log."""
+        """Records that are in the log only."""
         self.head = Head()
         self.was_cut_off = False
         """Whether the daemon before this one didn't come to record its stop."""
-        self._head_told = self._unwritten_told = 0
+        self._head_logged = self._unwritten_logged = 0
         self.path = path
         """Of the file in use."""
         self._untold: deque[tuple[int, Entry]] = deque()
@@ -131,17 +145,21 @@ class AuditLog:
         self._later = 0
         self._fresh = False
         self._closing = False
-        self._moves: deque[_Move] = deque()
+        self._rotations: deque[_RotationRequest] = deque()
 
     async def open(self) -> None:
-        """Open the file and continue its chain. Raises: AuditError - it can't be used."""
+        """Open the file and continue its chain.
+
+        Raises:
+            AuditError: It can't be used.
+        """
         file = await asyncio.to_thread(AuditFile, self.path)
         self._opened = True
         self.head = file.head
         self.was_cut_off = file.ended_with not in (None, Event.STOP, Event.CONTINUED)
-        self._head_told = self.head.seq
+        self._head_logged = self.head.seq
         for entry in file.notes:
-            self._tell_trouble(str(entry.text))
+            self._log_trouble(str(entry.text))
         writer = AuditWriter(file, self._clock)
         call = partial(call_in_loop, asyncio.get_running_loop())
         threading.Thread(target=self._run, args=(writer, call), name="audit", daemon=True).start()
@@ -149,8 +167,9 @@ class AuditLog:
     async def record(self, *entries: Entry) -> None:
         """Return once these are on the disk, one after the other.
 
-        Raises: AuditError - they aren't, or it isn't sure within `write_timeout_s`: what they are
-        about may not happen. They may turn up in the file all the same.
+        Raises:
+            AuditError: They aren't, or it isn't sure within `write_timeout_s`: what they are about
+                may not happen. They may turn up in the file all the same.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         job = Job(entries, self._clock(), done)
@@ -177,7 +196,7 @@ class AuditLog:
     def record_later(self, entry: Entry) -> None:
         """Record what has happened; it waits while the disk is full, within `queue_bound`.
 
-        Beyond that it is told to the log alone, counted, and the count recorded afterwards.
+        Beyond that it goes to the log alone and is counted; the count is recorded afterwards.
         """
         with self._wake:
             if self._later < self._queue_bound and not (self._closing or self._ended):
@@ -186,48 +205,56 @@ class AuditLog:
                 self._fresh = True
                 self._wake.notify()
                 return
-        self._tell_unwritten(entry)
+        self._log_unwritten(entry)
 
     async def reopen(self) -> None:
         """Go on in a new file if the one in use was moved away, as by a log rotation.
 
-        Raises: AuditError - what is in its place can't be used; the old one stays in use.
+        Raises:
+            AuditError: What is in its place can't be used; the old one stays in use.
         """
-        await self._move(None)
+        await self._rotate_to(None)
 
     async def go_on_in(self, path: Path) -> None:
         """Continue the chain in another file, new or empty; where it is already, nothing happens.
 
-        Its first record names the old one's end. Raises: AuditError - the old file stays in use.
+        Its first record names the old one's end.
+
+        Raises:
+            AuditError: The old file stays in use.
         """
         if path != self.path:
-            await self._move(await asyncio.to_thread(AuditFile.begun, path))
+            await self._rotate_to(await asyncio.to_thread(AuditFile.begun, path))
 
-    async def _move(self, file: AuditFile | None) -> None:
-        move = _Move(file, asyncio.get_running_loop().create_future())
+    async def _rotate_to(self, file: AuditFile | None) -> None:
+        request = _RotationRequest(file, asyncio.get_running_loop().create_future())
         with self._wake:
             if self._closing or self._ended:
                 _give_back(file)
                 raise AuditError(_cannot(_STOPPING if self._closing else _OVER))
-            self._moves.append(move)
+            self._rotations.append(request)
             self._wake.notify()
         try:
             async with asyncio.timeout(self._write_timeout_s):
-                await move.done
+                await request.done
         except TimeoutError:
             raise AuditError(_cannot(_TOO_SLOW)) from None
         finally:
-            if move.done.cancelled():
+            if request.done.cancelled():
                 with self._wake:
                     # Not if the thread has it in hand already.
-                    if move in self._moves:
-                        self._moves.remove(move)
+                    if request in self._rotations:
+                        self._rotations.remove(request)
                         _give_back(file)
 
     async def close(self, timeout_s: float) -> bool:
-        """Write what still waits and tell the head; within `timeout_s`, else the log has it.
+        """Write what still waits and log the head; what isn't written in time goes to the log.
 
-        Gives whether all came to the disk; an audit that was never opened has nothing to write.
+        Args:
+            timeout_s: For the disk, in seconds.
+
+        Returns:
+            Whether all came to the disk; True for an audit that was never opened.
         """
         if not self._opened:
             return True
@@ -246,11 +273,11 @@ class AuditLog:
                 _log.error("audit.unsure", what=entry.event, **_shown(entry))
         for job in left:
             for entry in job.entries:
-                self._tell_unwritten(entry)
+                self._log_unwritten(entry)
         while self._untold:
-            self._tell_some()
+            self._log_some()
             await asyncio.sleep(0)
-        self._tell_head()
+        self._log_head()
         return self._over.is_set() and not left
 
     def _withdraw(self, job: Job) -> None:
@@ -260,15 +287,15 @@ class AuditLog:
                 self._queue.remove(job)
 
     def _settle(self, outcome: Outcome) -> None:
-        """What became of a batch: tell the log, and those who wait."""
+        """Log what became of a batch, and wake the callers that wait for it."""
         self.head = outcome.head
         for trouble in outcome.troubles:
-            self._tell_trouble(trouble)
-        self._tell_records(outcome.written)
-        if self.head.seq - self._head_told >= self._head_every:
-            self._tell_head()
+            self._log_trouble(trouble)
+        self._log_records(outcome.written)
+        if self.head.seq - self._head_logged >= self._head_every:
+            self._log_head()
         for job, fault in outcome.spoilt:
-            self._tell_spoilt(job, fault)
+            self._log_spoilt(job, fault)
         problem = None if outcome.problem is None else _cannot(outcome.problem)
         if problem is not None and problem != self.problem:
             _log.error("audit.failed", file=str(self.path), text=problem, exc_info=outcome.cause)
@@ -279,56 +306,56 @@ class AuditLog:
         for job in outcome.failed:
             if job.done is not None:
                 _conclude(job.done, AuditError(str(problem)))
-        if problem is None and self.unwritten > self._unwritten_told and not self._closing:
-            count = self.unwritten - self._unwritten_told
-            self._unwritten_told = self.unwritten
+        if problem is None and self.unwritten > self._unwritten_logged and not self._closing:
+            count = self.unwritten - self._unwritten_logged
+            self._unwritten_logged = self.unwritten
             text = f"{count} records are in the log only: the disk didn't take them, or a fault"
             self.record_later(Entry(event=Event.UNWRITTEN, count=count, text=text))
 
-    def _tell_spoilt(self, job: Job, fault: Exception) -> None:
+    def _log_spoilt(self, job: Job, fault: Exception) -> None:
         """A record that no file can take: the log has it, and the others are written."""
-        self._tell_fault(fault)
+        self._log_fault(fault)
         for entry in job.entries:
-            self._tell_unwritten(entry)
+            self._log_unwritten(entry)
         if job.done is not None:
             _conclude(job.done, AuditError(_cannot(DAEMON_FAULT)))
 
-    def _tell_fault(self, fault: Exception) -> None:
+    def _log_fault(self, fault: Exception) -> None:
         _log.error("audit.fault", file=str(self.path), exc_info=fault)
 
     def _broke_down(self, fault: BaseException) -> None:
-        """The thread has ended: nobody waits for it any longer, and everybody is told why."""
+        """The thread has ended by a fault: log it, and end all waiting calls with the reason."""
         self.problem = _cannot(_OVER)
         _log.critical("audit.failed", file=str(self.path), text=self.problem, exc_info=fault)
         with self._wake:
             left = [*self._in_hand, *self._queue]
-            moves = list(self._moves)
+            requests = list(self._rotations)
             self._queue.clear()
-            self._moves.clear()
+            self._rotations.clear()
         for job in left:
             for entry in job.entries:
-                self._tell_unwritten(entry)
+                self._log_unwritten(entry)
             if job.done is not None:
                 _conclude(job.done, AuditError(self.problem))
-        for move in moves:
-            _give_back(move.file)
-            _conclude(move.done, AuditError(self.problem))
+        for request in requests:
+            _give_back(request.file)
+            _conclude(request.done, AuditError(self.problem))
         self._over.set()
 
-    def _went_on(self, move: Rotation, path: Path) -> None:
+    def _rotated(self, rotation: Rotation, path: Path) -> None:
         """The chain goes on in another file: the log has where the old one ends."""
-        self._tell_records(move.written)
-        self.head = move.ended
-        self._tell_head()
-        self.head, self.path = move.head, path
+        self._log_records(rotation.written)
+        self.head = rotation.ended
+        self._log_head()
+        self.head, self.path = rotation.head, path
 
-    def _tell_records(self, written: list[tuple[int, Entry]]) -> None:
+    def _log_records(self, written: list[tuple[int, Entry]]) -> None:
         is_telling = bool(self._untold)
         self._untold += written
         if not is_telling:
-            self._tell_some()
+            self._log_some()
 
-    def _tell_some(self) -> None:
+    def _log_some(self) -> None:
         """As much as one turn of the event loop may take: a disk that hung has let many wait."""
         try:
             for _ in range(min(RECORDS_PER_TURN, len(self._untold))):
@@ -337,17 +364,17 @@ class AuditLog:
                 self._recorded(entry)
         finally:
             if self._untold:
-                asyncio.get_running_loop().call_soon(self._tell_some)
+                asyncio.get_running_loop().call_soon(self._log_some)
 
-    def _tell_unwritten(self, entry: Entry) -> None:
+    def _log_unwritten(self, entry: Entry) -> None:
         self.unwritten += 1
         _log.error("audit.unwritten", count=self.unwritten, what=entry.event, **_shown(entry))
 
-    def _tell_trouble(self, text: str) -> None:
+    def _log_trouble(self, text: str) -> None:
         _log.error("audit.trouble", file=str(self.path), text=text)
 
-    def _tell_head(self) -> None:
-        self._head_told = self.head.seq
+    def _log_head(self) -> None:
+        self._head_logged = self.head.seq
         _log.info("audit.head", file=str(self.path), seq=self.head.seq, hash=self.head.hash)
 
     # The thread
@@ -369,21 +396,21 @@ class AuditLog:
                 self._queue.clear()
                 self._fresh = False
                 closing = self._closing
-                moves = list(self._moves)
-                self._moves.clear()
-            for move in moves:
-                if move.file is None:
-                    self._carry_out(move, writer, call)
+                requests = list(self._rotations)
+                self._rotations.clear()
+            for request in requests:
+                if request.file is None:
+                    self._rotate(request, writer, call)
             outcome = writer.write(jobs)
             with self._wake:
                 self._in_hand = []
                 self._queue.extendleft(reversed(outcome.left))
                 self._later = sum(job.done is None for job in self._queue)
             call(self._settle, outcome)
-            for move in moves:
-                if move.file is not None:
+            for request in requests:
+                if request.file is not None:
                     # What happened before belongs into the old file.
-                    self._carry_out(move, writer, call)
+                    self._rotate(request, writer, call)
             if closing:
                 break
             if outcome.problem is not None:
@@ -394,21 +421,21 @@ class AuditLog:
         call(self._over.set)
 
     def _is_wanted(self) -> bool:
-        return self._fresh or self._closing or bool(self._moves)
+        return self._fresh or self._closing or bool(self._rotations)
 
-    def _carry_out(self, move: _Move, writer: AuditWriter, call: _Call) -> None:
+    def _rotate(self, request: _RotationRequest, writer: AuditWriter, call: _Call) -> None:
         try:
-            if move.file is None:
+            if request.file is None:
                 writer.reopen()
             else:
-                call(self._went_on, writer.go_on_in(move.file), move.file.path)
+                call(self._rotated, writer.go_on_in(request.file), request.file.path)
         except AuditError as fault:
-            call(_conclude, move.done, fault)
+            call(_conclude, request.done, fault)
         except Exception as fault:
-            call(self._tell_fault, fault)
-            call(_conclude, move.done, AuditError(_cannot(DAEMON_FAULT)))
+            call(self._log_fault, fault)
+            call(_conclude, request.done, AuditError(_cannot(DAEMON_FAULT)))
         else:
-            call(_conclude, move.done, None)
+            call(_conclude, request.done, None)
 
 
 def _give_back(file: AuditFile | None) -> None:

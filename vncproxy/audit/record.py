@@ -67,15 +67,39 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What one record says; absent fields aren't written.
+    """The fields of one record; those that are None aren't written.
 
-    Args: user, identity, door, address, rule - who, by which proof, through which listener, from
-    where, allowed by what; instance, alias, region, viewer - which session; other, other_viewer -
-    who had control before or after, or was sent away; links - the upstream connections that a
-    session used; bytes_in - from the viewer; bytes_out - to it; seconds - how long it lasted; side,
-    code, reason, text - how it ended, or why something was refused; count - how often, or how many;
-    size_bytes, sha256 - of what stands in the file itself, or of `file`; file - a recording's name;
-    users, instances, role, record, hours - as a rule has them.
+    Args:
+        event: What happened.
+        user: Who.
+        identity: By which proof: a token, a password, a header and so on.
+        door: Through which listener.
+        address: From where.
+        rule: Allowed by which rule.
+        instance: Which instance, by id.
+        alias: Its alias.
+        region: Its region.
+        viewer: Which viewer.
+        other: The user who had control before or after, or who was sent away.
+        other_viewer: That user's viewer.
+        links: The upstream connections that a session used.
+        bytes_in: From the viewer.
+        bytes_out: To the viewer.
+        seconds: How long it lasted.
+        side: Whose side it ended on.
+        code: The close code, or the HTTP status of a refusal.
+        reason: The reason word.
+        text: The reason in a sentence.
+        version: The daemon's.
+        count: How often, or how many.
+        size_bytes: Length of what stands in the file itself, or of `file`.
+        sha256: Hash of the same.
+        file: A recording's name.
+        users: As a rule has them.
+        instances: As a rule has them.
+        role: As a rule has it.
+        record: As a rule has it.
+        hours: As a rule has them.
     """
 
     event: Event
@@ -110,7 +134,7 @@ class Entry:
     hours: tuple[str, ...] | None = None
 
     def given(self) -> dict[str, object]:
-        """The fields that say something, texts cut to `TEXT_MAX_LENGTH`."""
+        """The fields that aren't None, texts cut to `TEXT_MAX_LENGTH`."""
         found: dict[str, object] = {}
         for name, value in zip(_FIELDS, _values_of(self), strict=True):
             if value is None:
@@ -138,7 +162,11 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A line that was read. Args: sound - its hash is that of its content."""
+    """A line that was read.
+
+    Args:
+        sound: Whether its hash is that of its content.
+    """
 
     seq: int
     prev: str
@@ -156,7 +184,10 @@ class Record:
 def encode(entry: Entry, before: Head, time_s: float) -> tuple[bytes, Head]:
     """A line with its line end, and the chain's new end.
 
-    Args: before - the chain's end so far; time_s - when it happened, seconds since 1970.
+    Args:
+        entry: What to write.
+        before: The chain's end so far.
+        time_s: When it happened, seconds since 1970.
     """
     seq = before.seq + 1
     moment = datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds")
@@ -166,7 +197,9 @@ def encode(entry: Entry, before: Head, time_s: float) -> tuple[bytes, Head]:
         **entry.given(),
         "prev": before.hash,
     }
-    # ASCII only: no reader of lines can take anything but the line end for one.
+    # ASCII only: no reader can take anything in a record for a line end. The hash covers the record
+    # with `prev` in it, and so the whole chain before it. It is put into the serialised text, which
+    # isn't serialised again: what was hashed is what stands in the file.
     body = json.dumps(content, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode()
     digest = hashlib.sha256(body).hexdigest()
     return b'%s,"hash":"%s"}\n' % (body[:-1], digest.encode()), Head(seq, digest)

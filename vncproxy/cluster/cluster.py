@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The parts that [throttle] names. Closing the ledger closes what they share.
+    """The ledger and the ownership that [throttle] names. Closing the ledger closes both.
 
-    Args: shared - the ledger again, where other daemons have a part in it.
+    Attributes:
+        shared: The ledger again, where other daemons share it.
     """
 
     ledger: Ledger
@@ -51,26 +52,26 @@ def cluster_of(
     state: Path,
     *,
     daemon_id: str = "",
-    said: Callable[[bool], None] = lambda degraded: None,
+    on_degraded: Callable[[bool], None] = lambda degraded: None,
 ) -> Cluster:
     """What [throttle] names, nothing asked yet.
 
     Args:
-        throttle: the settings.
-        budget: gives the one in force, in any thread.
-        state: the state directory.
-        daemon_id: stable over restarts; "": a command, which isn't counted as a daemon.
-        said: as for `FallbackLedger`.
+        throttle: The settings.
+        budget: Gives the one in force, in any thread.
+        state: The state directory.
+        daemon_id: Stable over restarts; "": a command, which isn't counted as a daemon.
+        on_degraded: As for `FallbackLedger`.
 
     Raises:
-        ConfigError: the store's certificates can't be used.
-        LedgerError: this machine has no clock that a ledger could use.
+        ConfigError: The store's certificates can't be used.
+        LedgerError: This machine has no clock that a ledger could use.
     """
     if throttle.store == "memory":
         return Cluster(MemoryLedger(budget, time.monotonic), LocalOwnership())
     if not is_shared(throttle.store):
         return Cluster(SqliteLedger(state / LEDGER_FILE, budget), LocalOwnership())
-    return _shared(throttle, budget, state, daemon_id, said)
+    return _shared(throttle, budget, state, daemon_id, on_degraded)
 
 
 def _shared(
@@ -78,7 +79,7 @@ def _shared(
     budget: Callable[[], Budget],
     state: Path,
     daemon_id: str,
-    said: Callable[[bool], None],
+    on_degraded: Callable[[bool], None],
 ) -> Cluster:
     # Needed for such a store only.
     from vncproxy.cluster.valkey_ownership import SharedOwnership  # noqa: PLC0415
@@ -95,7 +96,7 @@ def _shared(
         budget,
         daemon_count,
         daemon_id=daemon_id or None,
-        said=said,
+        on_degraded=on_degraded,
     )
     name = throttle.name or socket.gethostname()
     ownership = SharedOwnership(store, daemon_id, name, throttle.url, pass_on=throttle.pass_on)

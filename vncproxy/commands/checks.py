@@ -23,7 +23,7 @@ from vncproxy.config.users_file import read_users
 from vncproxy.errors import VncproxyError
 from vncproxy.service.cloud import budget_of, cloud_of
 from vncproxy.service.startup_warnings import NO_INSTANCES
-from vncproxy.service.state import make_state_folder, recordings_of, records
+from vncproxy.service.state_folder import make_state_folder, recordings_of, records
 from vncproxy.web import pages
 from vncproxy.web.origin import LOOPBACK_NAMES, host_name
 from vncproxy.websocket.peer_account import tells_owners

@@ -17,7 +17,7 @@ from vncproxy.console.instances import ConsoleInstance
 from vncproxy.errors import AccessError, LedgerError, LocalError
 from vncproxy.service.cloud import Cloud, budget_of, cloud_of
 from vncproxy.service.instances import inventory_of
-from vncproxy.service.state import make_state_folder
+from vncproxy.service.state_folder import make_state_folder
 from vncproxy.throttle.ledger import TooLong
 
 

@@ -72,7 +72,7 @@ def parse_address(text: str) -> Address:
         text: `127.0.0.1:6080`, `[::1]:6080` or `unix:/run/vncproxy/vncproxy.sock`.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: It is none of these.
     """
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
@@ -204,7 +204,7 @@ def parse_store_url(text: str) -> StoreUrl:
             percent-encoded.
 
     Raises:
-        ValueError: it is none of these; its text repeats nothing of the URL.
+        ValueError: It is none of these; its text repeats nothing of the URL.
     """
     if not _PRINTABLE.match(text) or "#" in text or "\\" in text:
         raise ValueError("not a plain URL")

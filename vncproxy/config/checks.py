@@ -29,8 +29,8 @@ def check_relations(config: Config, report: Report) -> None:
     """Note every value that doesn't go with another.
 
     Args:
-        config: the settings; those that the report has as faulty are left out.
-        report: takes the mistakes.
+        config: The settings; those that the report has as faulty are left out.
+        report: Takes the mistakes.
     """
     _check_keepalive(config.limits, report)
     _check_doors(config.listen, report)

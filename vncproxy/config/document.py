@@ -52,7 +52,7 @@ def read_document(file: Path) -> Document:
     """A configuration file's content.
 
     Raises:
-        ConfigError: it can't be read or isn't TOML.
+        ConfigError: It can't be read or isn't TOML.
     """
     try:
         with file.open("rb") as stream:
@@ -76,11 +76,11 @@ def parse_document(text: str, file: Path) -> Document:
     """The tables of a TOML text.
 
     Args:
-        text: the file's content.
-        file: its name, for errors.
+        text: The file's content.
+        file: Its name, for errors.
 
     Raises:
-        ConfigError: it isn't TOML; the problem names the line.
+        ConfigError: It isn't TOML; the problem names the line.
     """
     text = text.replace("\r\n", "\n")
     try:

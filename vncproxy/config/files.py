@@ -44,11 +44,11 @@ def check_files(
     """Note every file that a setting names and that can't serve.
 
     Args:
-        config: the settings; those that the report has as faulty are left out.
-        report: takes the mistakes.
-        environ: says which of systemd's credentials this process sees. Those of the service are
+        config: The settings; those that the report has as faulty are left out.
+        report: Takes the mistakes.
+        environ: Says which of systemd's credentials this process sees. Those of the service are
             left out in a command beside it, which can't see them and doesn't need them.
-        file: the configuration's own, which is checked, too.
+        file: The configuration's own, which is checked, too.
     """
     trusted = trusted_uids(environ, _state(config, environ))
     if file is not None:
@@ -181,8 +181,8 @@ def trusted_uids(environ: Mapping[str, str], state: Path | None) -> frozenset[in
     directory this is: root runs commands beside it.
 
     Args:
-        environ: where sudo says who called it.
-        state: the state directory, if it is known.
+        environ: Where sudo says who called it.
+        state: The state directory, if it is known.
     """
     own = os.geteuid()
     uids = {_ROOT, own}
@@ -205,11 +205,11 @@ def foreign_hands(path: Path, trusted: frozenset[int]) -> str | None:
     that way. What is no file, such as a pipe of the shell's, lies in none.
 
     Args:
-        path: the file.
-        trusted: the user ids that may, as `trusted_uids` gives them.
+        path: The file.
+        trusted: The user ids that may, as `trusted_uids` gives them.
 
     Raises:
-        OSError: it can't be looked at.
+        OSError: It can't be looked at.
     """
     if not path.is_file():
         return foreign_owner(path, trusted)
@@ -224,7 +224,7 @@ def foreign_owner(path: Path, trusted: frozenset[int]) -> str | None:
     """To whom else a file belongs, in words; None: to one of these user ids.
 
     Raises:
-        OSError: it can't be looked at.
+        OSError: It can't be looked at.
     """
     owner = path.stat().st_uid
     return f"a file of {_account(owner)}" if owner not in trusted else None

@@ -53,7 +53,7 @@ class Hours:
         """From the texts of the configuration.
 
         Raises:
-            ValueError: as `parse_span`.
+            ValueError: As `parse_span`.
         """
         written = tuple(texts or ())
         return cls(tuple(map(parse_span, written)), written)
@@ -66,7 +66,7 @@ class Hours:
         """Whether the rule counts at a time.
 
         Args:
-            now: local time, without a zone.
+            now: Local time, without a zone.
         """
         return not self.spans or any(span.includes(now) for span in self.spans)
 
@@ -75,7 +75,7 @@ def parse_span(text: str) -> Span:
     """A span such as `mon-fri 08:00-18:00`.
 
     Raises:
-        ValueError: it isn't one; the text says what is expected.
+        ValueError: It isn't one; the text says what is expected.
     """
     found = _SPAN.fullmatch(text)
     if found is None:

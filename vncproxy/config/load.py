@@ -51,11 +51,11 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     Files that settings name are looked at, secret ones read; nothing is made or changed.
 
     Args:
-        path: the file; None: the first that there is, in the order of `find_file`.
-        environ: the environment's variables.
+        path: The file; None: the first that there is, in the order of `find_file`.
+        environ: The environment's variables.
 
     Raises:
-        ConfigError: with all mistakes, the file's in the order of its lines, then the
+        ConfigError: With all mistakes, the file's in the order of its lines, then the
             environment's. A text that isn't TOML is the only mistake reported of its file.
     """
     file = find_file(path, environ)

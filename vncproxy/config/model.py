@@ -50,7 +50,7 @@ class Listen(Struct, frozen=True, kw_only=True):
         """The address in parts.
 
         Raises:
-            ValueError: it is an address that `load` would refuse.
+            ValueError: It is an address that `load` would refuse.
         """
         return parse_address(self.address)
 

@@ -23,8 +23,8 @@ def find_file(named: Path | None, environ: Mapping[str, str]) -> Path | None:
     /etc/vncproxy/vncproxy.toml. The first two needn't exist: reading them fails then.
 
     Args:
-        named: what `--config` names.
-        environ: the environment's variables.
+        named: What `--config` names.
+        environ: The environment's variables.
     """
     if named is not None:
         return named
@@ -52,7 +52,7 @@ def state_folder(config: Config, environ: Mapping[str, str]) -> Path:
     ~/.local/state/vncproxy.
 
     Raises:
-        ConfigError: the account has none of them.
+        ConfigError: The account has none of them.
     """
     if config.state.directory is not None:
         return config.state.directory

@@ -32,8 +32,8 @@ def shown(value: object, *, key: str = "") -> str:
     """A value for an error text: short, printable, and left out where it may be a secret.
 
     Args:
-        value: as TOML gives it.
-        key: the key's name. What stands under a name with `secret`, `password` or `token` is shown
+        value: As TOML gives it.
+        key: The key's name. What stands under a name with `secret`, `password` or `token` is shown
             only if it is a path with a slash: somebody may have put the secret itself there.
     """
     if isinstance(value, bool):
@@ -79,8 +79,8 @@ class Report:
         """Begin without a mistake.
 
         Args:
-            file: the file that was read; None: there is none.
-            lines: where its tables and keys stand, as `document.line_map` gives it.
+            file: The file that was read; None: there is none.
+            lines: Where its tables and keys stand, as `document.line_map` gives it.
         """
         self._file = file
         self._lines = lines
@@ -98,9 +98,9 @@ class Report:
         """Note a mistake; the key's value counts as unknown in later checks.
 
         Args:
-            path: of the key.
-            found: what stands there, as `shown` gives it.
-            expected: what should, in words.
+            path: Of the key.
+            found: What stands there, as `shown` gives it.
+            expected: What should, in words.
         """
         self._faulty.add(path)
         problem = ConfigProblem(self.where(path), key_name(path), found, expected)
@@ -148,7 +148,7 @@ class Report:
         """Raise every mistake at once, in the order of the file's lines.
 
         Raises:
-            ConfigError: there is one.
+            ConfigError: There is one.
         """
         if self._problems:
             self._problems.sort(key=lambda entry: entry[0])

@@ -68,7 +68,7 @@ def read_secret(path: Path) -> str:
     its group can't write: 0600, or 0640 with root:vncproxy.
 
     Raises:
-        ConfigError: it can't be read or isn't safe; the text holds the path, nothing of the
+        ConfigError: It can't be read or isn't safe; the text holds the path, nothing of the
             content.
     """
     text = _read(path)
@@ -82,7 +82,7 @@ def read_vnc_password(path: Path) -> Secret:
     """A VNC password from a file.
 
     Raises:
-        ConfigError: as `read_secret`, or it can't be a VNC password.
+        ConfigError: As `read_secret`, or it can't be a VNC password.
     """
     password = read_secret(path)
     if not is_vnc_password(password):
@@ -94,7 +94,7 @@ def read_header_secret(path: Path) -> str:
     """What a reverse proxy has to send, from a file: it alone proves who everybody is.
 
     Raises:
-        ConfigError: as `read_secret`, or a header can't hold it, or it could be guessed.
+        ConfigError: As `read_secret`, or a header can't hold it, or it could be guessed.
     """
     text = read_secret(path)
     fits = MIN_HEADER_SECRET_LENGTH <= len(text) <= MAX_HEADER_SECRET_LENGTH
@@ -115,7 +115,7 @@ def ensure_token(path: Path) -> str:
     starting together agree on one token. Missing parent folders get mode 0700.
 
     Raises:
-        ConfigError: as `read_secret`, or the file can't be written.
+        ConfigError: As `read_secret`, or the file can't be written.
     """
     try:
         if not path.exists():

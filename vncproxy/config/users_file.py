@@ -71,7 +71,7 @@ def new_user(name: str, groups: tuple[str, ...]) -> tuple[User, str]:
     """A user, and the token, which isn't kept anywhere.
 
     Raises:
-        LocalError: no user or group can be called so.
+        LocalError: No user or group can be called so.
     """
     for text in (name, *groups):
         if NAME.fullmatch(text) is None:
@@ -93,7 +93,7 @@ def read_users(path: Path) -> tuple[User, ...]:
     """The users in a file, none where there is no file.
 
     Raises:
-        ConfigError: it isn't such a file, or others may read or write it.
+        ConfigError: It isn't such a file, or others may read or write it.
     """
     if not path.exists() and not path.is_symlink():
         return ()
@@ -121,15 +121,15 @@ def change_users(
     the daemon's own user can read it.
 
     Args:
-        path: the file; a link stays one.
-        change: gives those to be written for those in the file; may raise LocalError.
+        path: The file; a link stays one.
+        change: Gives those to be written for those in the file; may raise LocalError.
 
     Returns:
         The users that are in the file now.
 
     Raises:
-        ConfigError: as `read_users`.
-        LocalError: it can't be written, or `change` refuses.
+        ConfigError: As `read_users`.
+        LocalError: It can't be written, or `change` refuses.
     """
     try:
         with _locked(path):

@@ -25,13 +25,13 @@ from vncproxy.recording.writer import RecordingWriter, WriterListener
 from vncproxy.threads import call_in_loop
 
 DISK_TIMEOUT_S = 5.0
-"""How long whoever opens a console waits for the disk."""
+"""How long opening a console waits for the disk."""
 TIDY_INTERVAL_S = 600.0
-"""Between two looks at what has become too old."""
-LOOK_INTERVAL_S = 1.0
-"""Between two looks at whether the disk still answers."""
+"""Between two checks for recordings that are too old."""
+DISK_CHECK_INTERVAL_S = 1.0
+"""Between two checks whether the disk answers."""
 MAX_PENDING = 8
-"""Questions to a disk that doesn't answer; beyond, nobody need ask."""
+"""Calls that may wait for a disk that doesn't answer; more fail at once."""
 _SLOW = "This session has to be recorded, and it can't be: the disk doesn't answer."
 
 _T = TypeVar("_T")
@@ -53,11 +53,11 @@ class Recordings:
         """Nothing is touched yet.
 
         Args:
-            folder: gives the one in force; what has begun goes on in its own.
-            version: of vncproxy.
-            clock: seconds since 1970.
-            disk_timeout_s: how long a call waits for the disk.
-            required: gives whether a session that isn't recorded any more is ended.
+            folder: Gives the one in force; what has begun goes on in its own.
+            version: Of vncproxy.
+            clock: Seconds since 1970.
+            disk_timeout_s: How long a call waits for the disk.
+            required: Gives whether a session that isn't recorded any more is ended.
         """
         self._folder = folder
         self._required = required
@@ -78,13 +78,18 @@ class Recordings:
         return self._required()
 
     async def check(self) -> None:
-        """Find out whether a recording could begin now. Raises: RecordingError - it couldn't."""
+        """Find out whether a recording could begin now.
+
+        Raises:
+            RecordingError: None could.
+        """
         await self._in_thread(self.folder.check, _nothing)
 
     async def probe(self) -> None:
         """Find out whether the folder can be written to; nothing in it is deleted.
 
-        Raises: RecordingError - it can't.
+        Raises:
+            RecordingError: It can't.
         """
         await self._in_thread(self.folder.probe, _nothing)
 
@@ -102,7 +107,7 @@ class Recordings:
         while True:
             for writer in self._writers:
                 writer.check_delay()
-            await asyncio.sleep(LOOK_INTERVAL_S)
+            await asyncio.sleep(DISK_CHECK_INTERVAL_S)
 
     async def _watch_age(self) -> None:
         while True:
@@ -115,7 +120,12 @@ class Recordings:
     async def begin(self, header: Header, listener: WriterListener) -> RecordingWriter:
         """A recording that waits for its first block.
 
-        Args: header - its version and time are set here. Raises: RecordingError - it can't be had.
+        Args:
+            header: Its version and time are set here.
+            listener: Gets what becomes of the recording.
+
+        Raises:
+            RecordingError: It can't be had.
         """
         now = self._clock()
         moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
@@ -147,9 +157,14 @@ class Recordings:
         return all(writer.ended for writer in self._writers)
 
     async def _in_thread(self, work: Callable[[], _T], late: Callable[[_T], object]) -> _T:
-        """What `work` gives. Args: late - takes it, in a thread, if nobody waits for it any more.
+        """Run `work` in a thread.
 
-        Raises: RecordingError - as `work`, or it takes too long.
+        Args:
+            work: What to run; its result is returned.
+            late: Gets the result, in the thread, if the call was cancelled or timed out.
+
+        Raises:
+            RecordingError: As `work`, or it takes too long.
         """
         if self._pending >= MAX_PENDING:
             raise RecordingError(_SLOW)
@@ -186,7 +201,6 @@ class Recordings:
 
 
 def _create(folder: RecordingFolder, header: Header, now: float) -> tuple[str, RecordingFile]:
-    """Raises: RecordingError."""
     try:
         name, descriptor = folder.create(now, header.instance, header.viewer)
         try:

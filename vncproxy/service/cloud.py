@@ -47,7 +47,11 @@ class CurrentCloud:
     """The way to the cloud that is in force: consoles go on with a new one at their next call."""
 
     def __init__(self, cloud: Callable[[], Cloud]) -> None:
-        """Args: cloud - gives the one in force."""
+        """Wrap a getter.
+
+        Args:
+            cloud: Gives the one in force.
+        """
         self._cloud = cloud
 
     @property
@@ -69,7 +73,7 @@ class CurrentCloud:
 
 
 def budget_of(config: Config) -> Budget:
-    """The law of the reconnect ledger, by the configuration."""
+    """The budget of reconnections that the configuration sets."""
     return Budget(
         limit=config.limits.reconnects_per_minute,
         hold_s=config.aliyun.call_timeout,
@@ -86,8 +90,15 @@ async def cloud_of(
 ) -> AsyncIterator[Cloud]:
     """The way to the cloud, as long as the block lasts.
 
-    Args: redactor - hides all that it takes to get there, whoever may repeat it.
-    Raises: ConfigError, CloudError.
+    Args:
+        config: The settings.
+        environ: The environment's variables.
+        metrics: Counts the calls.
+        redactor: Hides all secrets that it takes to get there.
+
+    Raises:
+        ConfigError: The certificates or a proxy can't be used.
+        CloudError: Credentials are configured in a way that can't be used.
     """
     socks = EnvironmentProxies(environ).socks
     async with AsyncExitStack() as sessions:
@@ -113,8 +124,18 @@ def cloud_over(
 ) -> Cloud:
     """A way to the cloud that uses these sessions.
 
-    Args: see `cloud_of`; credentials - to go on with; None: they are looked for anew.
-    Raises: ConfigError, CloudError.
+    Args:
+        session: For calls of the API, directly or through an HTTP proxy.
+        config: The settings.
+        environ: The environment's variables.
+        metrics: Counts the calls.
+        redactor: Hides all secrets that it takes to get there.
+        credentials: To go on with; None: they are fetched anew.
+        by_socks: For calls through a SOCKS proxy.
+
+    Raises:
+        ConfigError: The certificates or a proxy can't be used.
+        CloudError: Credentials are configured in a way that can't be used.
     """
     hidden = redactor or Redactor()
     tls = client_context(config.aliyun.ca_file)
@@ -166,18 +187,18 @@ async def cloud_after(
     """A new way to the cloud, with new credentials unless only the old ones can be had.
 
     Args:
-        old: the one before, whose sessions it uses.
-        config: the new settings.
-        environ: the environment's variables.
-        metrics: count the calls.
-        redactor: hides all that it takes to get there.
+        old: The one before, whose sessions it uses.
+        config: The new settings.
+        environ: The environment's variables.
+        metrics: Count the calls.
+        redactor: Hides all that it takes to get there.
 
     Returns:
-        It, and what is to be said about its credentials, in sentences without a full stop.
+        The new way, and notes about its credentials, in sentences without a full stop.
 
     Raises:
-        ConfigError: the certificates or a proxy can't be used.
-        CloudError: credentials are configured in a way that can't be used.
+        ConfigError: The certificates or a proxy can't be used.
+        CloudError: Credentials are configured in a way that can't be used.
     """
 
     def build(credentials: CredentialsSource | None = None) -> Cloud:

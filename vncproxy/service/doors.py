@@ -26,7 +26,7 @@ _log = structlog.get_logger("vncproxy.app")
 
 
 def control_listener(path: Path) -> Listen:
-    """The socket of the daemon's own commands: whoever may open it is the owner."""
+    """The socket of the daemon's own commands: everybody who may open it counts as the owner."""
     return Listen(name="control", address=f"unix:{path}", access="peer", socket_mode="0600")
 
 
@@ -43,10 +43,10 @@ class Doors:
         """None is open.
 
         Args:
-            entrances: the listeners of [[listen]], each with the socket that was passed for it.
-            control: as `control_listener` gives it.
-            current: the configuration in force.
-            services: the daemon's parts.
+            entrances: The listeners of [[listen]], each with the socket that was passed for it.
+            control: As `control_listener` gives it.
+            current: The configuration in force.
+            services: The daemon's parts.
         """
         self._current = current
         self._services = services
@@ -83,8 +83,8 @@ class Doors:
         """Listen everywhere.
 
         Raises:
-            LocalError: an address can't be had; what is open then is to be closed.
-            ConfigError: the same for a native viewers' port.
+            LocalError: An address can't be had; what is open then is to be closed.
+            ConfigError: The same for a native viewers' port.
         """
         for server in self.servers:
             await server.start()
@@ -117,7 +117,7 @@ class Doors:
         """Listen at the ports that only `new` names; until it is in force, they turn away.
 
         Raises:
-            ConfigError: one can't be had; then none of them is open.
+            ConfigError: One can't be had; then none of them is open.
         """
         fresh = [door for door in self._native_doors(new) if door.port not in self._native]
         try:
@@ -136,7 +136,7 @@ class Doors:
         """Go on with what `open_native` opened; stop listening at ports that nothing names now."""
         named = self._current.now.loaded.native
         for port in [port for port in self._native if port not in named]:
-            # Who is on stays.
+            # Viewers that are on stay.
             door = self._native.pop(port)
             door.stop_listening()
             self._left.append(door)

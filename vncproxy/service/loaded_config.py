@@ -49,12 +49,12 @@ class LoadedConfig:
         """Read everything.
 
         Args:
-            config: the settings.
-            listeners: the [[listen]] blocks, each with the address where it really is.
-            users_changed: as for `Users`.
+            config: The settings.
+            listeners: The [[listen]] blocks, each with the address where it really is.
+            users_changed: As for `Users`.
 
         Raises:
-            ConfigError: a file can't be used.
+            ConfigError: A file can't be used.
         """
         instances = instances_of(config)
         passwords = native_passwords_of(config)

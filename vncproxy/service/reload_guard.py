@@ -11,7 +11,11 @@ from vncproxy.service.loaded_config import LoadedConfig
 
 
 def refuse_accidents(old: LoadedConfig, new: LoadedConfig) -> None:
-    """Raises: ConfigError - everything that users or rules are about would be gone."""
+    """Refuse a configuration that looks like a file that was lost.
+
+    Raises:
+        ConfigError: All instances, or all users that rules are about, would be gone.
+    """
     problems = []
     if _has_instances(old) and not _has_instances(new):
         found = "none, and `discover` is off"
@@ -26,7 +30,7 @@ def refuse_accidents(old: LoadedConfig, new: LoadedConfig) -> None:
 
 
 def worth_saying(old: LoadedConfig, new: LoadedConfig) -> list[str]:
-    """What is right, but may not have been meant, in sentences without a full stop."""
+    """Changes that are valid but may not be meant, in sentences without a full stop."""
     doors = [one.name for one in new.config.listen if one.access == "open"]
     if old.config.rule and not new.config.rule and doors:
         names = ", ".join(doors)

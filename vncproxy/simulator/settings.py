@@ -66,29 +66,29 @@ class SimulatorSettings:
 
     Args:
         host, port: where it listens, for the API and the gateway; port 0 takes a free one.
-        gateway_host: the name in a VncUrl, if not `host`.
+        gateway_host: The name in a VncUrl, if not `host`.
         keys, instances: who may call, and what there is.
-        regions: regions that exist besides those of the instances.
-        url_ttl_s: a VncUrl's life, from its answer.
-        idle_timeout_s: without interaction for so long, a session is closed.
-        counts: which client messages are interaction: "rfb", every whole one; "input", key and
+        regions: Regions that exist besides those of the instances.
+        url_ttl_s: A VncUrl's life, from its answer.
+        idle_timeout_s: Without interaction for so long, a session is closed.
+        counts: Which client messages are interaction: "rfb", every whole one; "input", key and
             pointer only.
         idle_ending, second_session, refusal: how an idle session ends (a bare TCP end, or a close
             frame before it), what becomes of a second session (refused, or the first is thrown
             out), how a dial is refused (an HTTP status, or a close right after the upgrade).
         reconnects_per_minute, window_s: more dials than this for one instance in any `window_s`
             seconds are refused.
-        half_open_s: how long a session whose client vanished without a close frame blocks its slot.
-        clock_offset_s: the cloud's clock minus this machine's.
-        timestamp_window_s: how far x-acs-date may be off.
+        half_open_s: How long a session whose client vanished without a close frame blocks its slot.
+        clock_offset_s: The cloud's clock minus this machine's.
+        timestamp_window_s: How far x-acs-date may be off.
         calls_per_minute: API calls of one key before Throttling.User; 0: no limit.
         vnc_url_encoding: "quoted", percent-encoded once as documented, or "plain".
-        seed: makes tokens and garbage repeatable; None: random.
+        seed: Makes tokens and garbage repeatable; None: random.
         certificate, key: PEM files; with them, https and wss.
         width, height: of built-in screens, pixels. animated: clock and chart move; a still screen
             changes by input only.
-        frame_bytes: server bytes in one WebSocket frame, which align with no RFB message.
-        max_sessions: open sessions of all instances.
+        frame_bytes: Server bytes in one WebSocket frame, which align with no RFB message.
+        max_sessions: Open sessions of all instances.
     """
 
     host: str = "127.0.0.1"

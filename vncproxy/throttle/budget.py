@@ -96,8 +96,10 @@ class Claim(NamedTuple):
 class Tally(NamedTuple):
     """The claims that count, summed up.
 
-    Args: used - how many; earliest - the smallest latest instant; promised - the largest instant of
-    those that aren't spent. None: there is no such claim.
+    Args:
+        used: How many.
+        earliest: The smallest latest instant.
+        promised: The largest instant of those that aren't spent. None: there is no such claim.
     """
 
     used: int
@@ -206,7 +208,13 @@ class Budget:
         return tally.used > self.limit
 
     def usage_of(self, tally: Tally, now: float, latest: Iterable[float] = ()) -> Usage:
-        """As `usage`. Args: tally - of the claims that count; latest - theirs, if it is crowded."""
+        """As `usage`.
+
+        Args:
+            tally: Of the claims that count.
+            now: This instant.
+            latest: Theirs, if it is crowded.
+        """
         free = now if tally.promised is None else max(now, tally.promised)
         # What another process has deleted since the tally can't matter any more.
         decisive = sorted(latest)[-self.limit :] if self.is_crowded(tally) else [tally.earliest]

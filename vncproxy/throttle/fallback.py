@@ -2,7 +2,7 @@
 
 Every dial of this daemon is recorded in its local ledger too. When the server is lost, that
 ledger goes on alone with `limit // daemons` (at least 1; the last known number of daemons), and
-counts what the last heartbeat had told of the others' dials too. When the server is back,
+counts the other daemons' dials that the last heartbeat had read. When the server is back,
 what was dialled without it is recorded there; the share still holds for `SETTLE_S`, until every
 other daemon must have noticed and done the same.
 
@@ -59,56 +59,56 @@ class _Mode(Enum):
     CLOSED = auto()
 
 
-def share_of(budget: Budget, roll: DaemonCount) -> Budget:
+def share_of(budget: Budget, daemon_count: DaemonCount) -> Budget:
     """What each of the daemons may dial by itself, of the budget of all together."""
-    return replace(budget, limit=max(1, budget.limit // roll.daemons))
+    return replace(budget, limit=max(1, budget.limit // daemon_count.daemons))
 
 
 class FallbackLedger:
-    """See `Ledger` and the module. The owner runs `watch`, or else what is lost stays lost."""
+    """See `Ledger` and the module. Its owner runs `watch`: else a lost server stays lost."""
 
     def __init__(
         self,
         shared: ValkeyLedger,
         local: SqliteLedger,
         budget: Callable[[], Budget],
-        roll: DaemonCount,
+        daemon_count: DaemonCount,
         *,
         daemon_id: str | None = None,
-        said: Callable[[bool], None] = lambda degraded: None,
+        on_degraded: Callable[[bool], None] = lambda degraded: None,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """Ask nothing yet.
 
         Args:
-            shared: closed with this one; books by `budget`.
-            local: closed with this one; books by `share_of` it.
-            budget: gives the one in force, of all daemons together.
-            roll: how many daemons share it.
-            daemon_id: this one's, stable over restarts; None: a command, which isn't counted.
-            said: called with True when it falls back and with False when it is over.
-            steady: seconds of a clock that never jumps.
+            shared: Closed with this one; books by `budget`.
+            local: Closed with this one; books by `share_of` it.
+            budget: Gives the one in force, of all daemons together.
+            daemon_count: How many daemons share it.
+            daemon_id: This one's, stable over restarts; None: a command, which isn't counted.
+            on_degraded: Called with True when it falls back and with False when it is over.
+            steady: Seconds of a clock that never jumps.
         """
         self._shared = shared
         self._local = local
         self._budget = budget
-        self._roll = roll
+        self._daemon_count = daemon_count
         self._daemon_id = daemon_id
-        self._said = said
+        self._on_degraded = on_degraded
         self._steady = steady
         self._mode = _Mode.UNTRIED
         self._why = ""
         self._identity = ""
         self._back_at = 0.0
-        self._seeds: list[Dial] = []
+        self._seen_dials: list[Dial] = []
         self._lock = asyncio.Lock()
-        self._untold = asyncio.Event()
+        self._unsent = asyncio.Event()
         self._backoff = Backoff(LEAST_PAUSE_S, 2.0, LONGEST_PAUSE_S)
 
     @property
     def share(self) -> int:
         """Dials in a window that this daemon makes without the server."""
-        return share_of(self._budget(), self._roll).limit
+        return share_of(self._budget(), self._daemon_count).limit
 
     @property
     def degraded(self) -> str | None:
@@ -119,7 +119,7 @@ class FallbackLedger:
         why = self._why if self._mode is _Mode.AWAY else "the shared store is back since a moment"
         return (
             f"{why}; this daemon alone makes at most {self.share} of the {budget.limit} "
-            f"connections in {budget.window_s:g} s, its share among {self._roll.daemons}"
+            f"connections in {budget.window_s:g} s, its share among {self._daemon_count.daemons}"
         )
 
     def key_of(self, instance_id: str) -> str:
@@ -132,8 +132,8 @@ class FallbackLedger:
             try:
                 return await self._shared.book(instance_id, max_wait_s)
             except LedgerError as fault:
-                self._lose(fault)
-        return await (await self._alone()).book(instance_id, max_wait_s)
+                self._fall_back(fault)
+        return await (await self._local_ledger()).book(instance_id, max_wait_s)
 
     async def spend(self, booking: Booking) -> bool:
         """See `Ledger.spend`; LedgerError for a permit of the ledger that isn't in use any more."""
@@ -148,18 +148,18 @@ class FallbackLedger:
             spent = await self._shared.spend(booking)
             if spent:
                 self._local.record_later(Dial(booking.id, booking.key, 0.0))
-                self._untold.set()
+                self._unsent.set()
             return spent
         if self._mode is _Mode.SETTLING:
             await self._announce(booking)
         return await self._local.spend(booking)
 
     async def _announce(self, booking: Booking) -> None:
-        """Tell the others, who may use the server already, of a dial that is about to be made."""
+        """Record a dial before it is made: other daemons may use the server already."""
         try:
             await self._shared.record([Dial(booking.id, booking.key, -_ANNOUNCED_S)])
         except LedgerError as fault:
-            self._lose(fault)
+            self._fall_back(fault)
 
     async def cancel(self, booking: Booking) -> None:
         """See `Ledger.cancel`; what a lost server has booked lapses by itself."""
@@ -167,7 +167,7 @@ class FallbackLedger:
             await self._local.cancel(booking)
         else:
             await self._shared.cancel(booking)
-            self._untold.set()
+            self._unsent.set()
 
     async def usages(self, instance_ids: Collection[str]) -> dict[str, Usage]:
         """See `Ledger.usages`."""
@@ -175,8 +175,8 @@ class FallbackLedger:
             try:
                 return await self._shared.usages(instance_ids)
             except LedgerError as fault:
-                self._lose(fault)
-        return await (await self._alone()).usages(instance_ids)
+                self._fall_back(fault)
+        return await (await self._local_ledger()).usages(instance_ids)
 
     async def check_writable(self) -> None:
         """See `Ledger.check_writable`: the local one must be; the shared one may be away."""
@@ -184,7 +184,7 @@ class FallbackLedger:
             try:
                 await self._shared.check_writable()
             except LedgerError as fault:
-                self._lose(fault)
+                self._fall_back(fault)
         await self._local.check_writable()
 
     async def close(self) -> None:
@@ -200,48 +200,50 @@ class FallbackLedger:
     async def watch(self) -> None:
         """Show this daemon to the others and bring the server back into use, until cancelled."""
         while True:
-            await self._pause(await self._beat())
+            await self._pause(await self._heartbeat())
 
     async def _pause(self, pause_s: float) -> None:
-        """Wait; what becomes of permits meanwhile the server is told at once."""
+        """Wait; what becomes of permits meanwhile is sent to the server at once."""
         until = asyncio.get_running_loop().time() + pause_s
         with suppress(TimeoutError):
             while True:
                 async with asyncio.timeout_at(until):
-                    await self._untold.wait()
-                self._untold.clear()
-                await self._tell()
+                    await self._unsent.wait()
+                self._unsent.clear()
+                await self._send_settled()
 
-    async def _tell(self) -> None:
+    async def _send_settled(self) -> None:
         if self._mode is _Mode.SHARED:
             try:
-                await self._shared.tell()
+                await self._shared.send_settled()
             except LedgerError as fault:
-                self._lose(fault)
+                self._fall_back(fault)
 
-    async def _beat(self) -> float:
-        """One look at the server. Returns: the pause until the next, in seconds."""
+    async def _heartbeat(self) -> float:
+        """Exchange with the server once; gives the pause until the next time, in seconds."""
         try:
-            await self._meet()
+            await self._synchronise()
         except LedgerError as fault:
-            self._lose(fault)
+            self._fall_back(fault)
             return LEAST_PAUSE_S + self._backoff.next(random.random)
         self._backoff.reset()
         return HEARTBEAT_INTERVAL_S if self._mode is _Mode.SHARED else SETTLE_INTERVAL_S
 
-    async def _meet(self) -> None:
-        """Show itself, tell what the server doesn't know, hear what it does.
+    async def _synchronise(self) -> None:
+        """Show this daemon, send the dials that the server doesn't know, read those that it knows.
 
-        Raises: LedgerError - the server can't be used.
+        Raises:
+            LedgerError: The server can't be used.
         """
-        attendance = await self._shared.attend(self._daemon_id)
+        heartbeat = await self._shared.heartbeat(self._daemon_id)
         if self._daemon_id is not None:
-            await self._roll.note(attendance.daemons)
-        if self._mode is not _Mode.SHARED or attendance.identity != self._identity:
+            await self._daemon_count.note(heartbeat.daemons)
+        if self._mode is not _Mode.SHARED or heartbeat.identity != self._identity:
+            # The server is new to this daemon, or its data are: it may not know this one's dials.
             await self._shared.record(await self._own_dials())
-            self._identity = attendance.identity
-        for key in attendance.keys:
-            await self._shared.look(key)
+            self._identity = heartbeat.identity
+        for key in heartbeat.keys:
+            await self._shared.refresh(key)
         match self._mode:
             case _Mode.UNTRIED:
                 self._mode = _Mode.SHARED
@@ -250,20 +252,22 @@ class FallbackLedger:
                 self._back_at = self._steady()
             case _Mode.SETTLING if self._steady() - self._back_at >= SETTLE_S:
                 self._mode = _Mode.SHARED
-                _log.info("throttle.shared_again", daemons=self._roll.daemons)
-                self._said(False)
+                _log.info("throttle.shared_again", daemons=self._daemon_count.daemons)
+                self._on_degraded(False)
             case _:
                 pass
 
-    def _lose(self, fault: LedgerError) -> None:
+    def _fall_back(self, fault: LedgerError) -> None:
         """The server can't be used: go on alone."""
         if self._mode is _Mode.CLOSED:
             return
         self._why = fault.public_text
         if self._mode is _Mode.AWAY:
             return
-        # While settling, the local ledger knows them already.
-        self._seeds = self._shared.seen() if self._mode is _Mode.SHARED else []
+        # What the server had on record of other daemons' dials counts for this one's share, too:
+        # else a whole share could be dialled on top of them. While settling, the local ledger has
+        # them already.
+        self._seen_dials = self._shared.seen() if self._mode is _Mode.SHARED else []
         fell = self._mode is not _Mode.SETTLING
         self._mode = _Mode.AWAY
         _log.warning(
@@ -271,26 +275,31 @@ class FallbackLedger:
             why=self._why,
             share=self.share,
             limit=self._budget().limit,
-            daemons=self._roll.daemons,
+            daemons=self._daemon_count.daemons,
             exc_info=fault.__cause__,
         )
         if fell:
-            self._said(True)
+            self._on_degraded(True)
 
     async def _is_shared(self) -> bool:
-        """Whether the server is in use; the first who asks tries it."""
+        """Whether the server is in use; the first call tries it."""
         if self._mode is _Mode.UNTRIED:
             async with self._lock:
                 if self._mode is _Mode.UNTRIED:
-                    await self._beat()
+                    await self._heartbeat()
         return self._mode is _Mode.SHARED
 
-    async def _alone(self) -> SqliteLedger:
-        """The local ledger with this daemon's share. Raises: LedgerError."""
+    async def _local_ledger(self) -> SqliteLedger:
+        """The local ledger with this daemon's share.
+
+        Raises:
+            LedgerError: The ledger can't be read or written.
+        """
+        # They must be on record before the first booking by the share: hence the lock.
         async with self._lock:
-            if self._seeds:
-                await self._local.record(self._seeds)
-                self._seeds = []
+            if self._seen_dials:
+                await self._local.record(self._seen_dials)
+                self._seen_dials = []
         return self._local
 
     async def _own_dials(self) -> list[Dial]:

@@ -2,7 +2,7 @@
 
 The way of a permit::
 
-    answer = await ledger.book(id, max_wait_s)     # TooLong: tell the viewer, nothing was booked
+    answer = await ledger.book(id, max_wait_s)     # TooLong: nothing was booked
     await asyncio.sleep(answer.wait_s)
     url = await client.vnc_url(...)                # failed: await ledger.cancel(answer)
     if await ledger.spend(answer):                 # False: the permit lapsed; book again
@@ -75,8 +75,10 @@ class Ledger(Protocol):
         """Whether the dial may begin now; if so, it has counted and must begin at once.
 
         False: the permit has lapsed (later than `Budget.hold_s` after its time), was spent or
-        cancelled, or isn't due yet: book again. Raises: LedgerError - the store that gave the
-        permit isn't in use any more: book again too.
+        cancelled, or isn't due yet: book again.
+
+        Raises:
+            LedgerError: The store that gave the permit isn't in use any more: book again too.
         """
         ...
 

@@ -5,8 +5,8 @@ Each method is one transaction, or a part of the one that `batch` has begun.
 Times are CLOCK_BOOTTIME of the boot (the *epoch*) in which they were booked, so no setting of the
 wall clock, back or forward, has any effect; the wall clock isn't recorded at all.
 
-The law for rows of another epoch. How long ago they were can't be known for sure, but whoever
-booked them can't dial any more: `spend` accepts rows of the own epoch only. So their dials lie in
+The law for rows of another epoch. How long ago they were can't be known for sure, but their
+processes can't dial any more: `spend` accepts rows of the own epoch only. So their dials lie in
 the past, and the first process of the new epoch that books adopts them as if they had been
 dialled at that very moment. That errs to the safe side, by at most one window after a reboot, and
 only for the rows of the last minute in use, since older ones are deleted with each booking. A row
@@ -117,9 +117,9 @@ class LedgerFile:
         """Remember where; the file is opened at the first use.
 
         Args:
-            path: made with mode 0600 when missing; its folder must exist.
-            budget: gives the one in force; asked once in each transaction.
-            clock: shared by all processes of the machine.
+            path: Made with mode 0600 when missing; its folder must exist.
+            budget: Gives the one in force; asked once in each transaction.
+            clock: Shared by all processes of the machine.
         """
         self._path = path
         self._budget = budget
@@ -139,6 +139,8 @@ class LedgerFile:
         budget = self.budget
         key = budget.key_of(instance_id)
         with self._transaction() as db:
+            # Inside the transaction: read before, it could be earlier than a booking that another
+            # process made meanwhile, and rows would not be in the order of their commits.
             now = self._clock.now()
             self._tidy(db, now)
             at = budget.next_free(self._claims(db, key, now), now)
@@ -271,7 +273,8 @@ class LedgerFile:
     def batch(self) -> Iterator[None]:
         """Make what the block does one transaction: all of it is on the disk afterwards, or none.
 
-        Raises: LedgerError.
+        Raises:
+            LedgerError: The ledger can't be read or written.
         """
         with self._transaction():
             yield
@@ -285,6 +288,8 @@ class LedgerFile:
                 yield db
                 return
             try:
+                # IMMEDIATE takes the write lock at once. A deferred transaction reads first, and
+                # can't become a writer any more if that is out of date by then.
                 _patiently(db, "BEGIN IMMEDIATE")
                 self._in_transaction = True
                 began = self._clock.now()
@@ -306,6 +311,7 @@ class LedgerFile:
             # Else this process would count in a deleted file, and the others in the new one.
             self.close()
         if self._connection is None:
+            # SQLite would make the file with the umask's mode.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._identity = self._file_identity()
             connection = connect(self._path, timeout=0.0, isolation_level=None)

@@ -24,8 +24,8 @@ class MemoryLedger:
         """Start with nothing booked.
 
         Args:
-            budget: gives the one in force.
-            clock: seconds of a clock that never jumps, such as time.monotonic.
+            budget: Gives the one in force.
+            clock: Seconds of a clock that never jumps, such as time.monotonic.
         """
         self._budget = budget
         self._clock = clock

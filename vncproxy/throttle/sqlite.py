@@ -41,14 +41,14 @@ class SqliteLedger:
         """Make the thread; it starts with the first call.
 
         Args:
-            path: the file, in the state directory; it is opened at the first use
+            path: The file, in the state directory; it is opened at the first use
                 (`check_writable`).
-            budget: gives the one in force, in any thread; its window and margin are the same for
+            budget: Gives the one in force, in any thread; its window and margin are the same for
                 all processes of a file.
-            clock: shared by all processes of the machine.
+            clock: Shared by all processes of the machine.
 
         Raises:
-            LedgerError: this machine has no such clock.
+            LedgerError: This machine has no such clock.
         """
         self._clock = clock or this_boot()
         self._file = LedgerFile(path, budget, self._clock)
@@ -102,7 +102,11 @@ class SqliteLedger:
         return await self._call(lambda: self._file.usages(instance_ids))
 
     async def record(self, dials: Sequence[Dial]) -> None:
-        """Put dials on record that another ledger gave the permits for. Raises: LedgerError."""
+        """Put dials on record that another ledger gave the permits for.
+
+        Raises:
+            LedgerError: The ledger can't be read or written.
+        """
         await self._call(lambda: self._file.record(dials), writes=True)
 
     def record_later(self, dial: Dial) -> None:
@@ -115,7 +119,11 @@ class SqliteLedger:
         self._later("throttle.dial_not_mirrored", record)
 
     async def dials(self) -> list[Dial]:
-        """The dials on record that still count, of all keys. Raises: LedgerError."""
+        """The dials on record that still count, of all keys.
+
+        Raises:
+            LedgerError: The ledger can't be read or written.
+        """
         return await self._call(self._file.dials)
 
     async def check_writable(self) -> None:
@@ -160,16 +168,16 @@ class SqliteLedger:
             self._waiting -= 1
 
     def _later(self, failed: str, work: Callable[[], None]) -> None:
-        """Have the thread write something that nobody waits for. Args: failed - for the log."""
+        """Have the thread write something that nobody waits for; a fault is logged as `failed`."""
         if self._closed:
             return
 
-        def tell(future: Future[None]) -> None:
+        def log_failure(future: Future[None]) -> None:
             if (fault := future.exception()) is not None:
                 words = fault.public_text if isinstance(fault, LedgerError) else repr(fault)
                 _log.warning(failed, why=words)
 
-        self._thread.submit(work, writes=True).add_done_callback(tell)
+        self._thread.submit(work, writes=True).add_done_callback(log_failure)
 
     @staticmethod
     def _abandon(future: Future[_T], undo: Callable[[Future[_T]], None] | None) -> None:

@@ -11,7 +11,7 @@
 
 local KEEP_MS = 86400000 -- keys expire a day after they were last of use
 
-local MAX_LISTED = 256 -- claims in use that a daemon is told of
+local MAX_LISTED = 256 -- keys in use in one answer to a heartbeat
 
 local MAX_HOLD = 86400000000 -- no daemon holds a claim for longer
 
@@ -70,7 +70,8 @@ local function put(id, at, latest, spent)
   put_at(subject, id, at, latest, spent)
 end
 
--- What became of claims: told with whatever comes next, once more if nobody knows whether it came.
+-- What became of claims comes along with any step, and again if the sender got no answer. So each is
+-- applied once: a spent claim stays as it is.
 for i = 9, taken - 1, 3 do
   local key, id, age = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
   local text = redis.call('HGET', key, id)
@@ -83,7 +84,8 @@ for i = 9, taken - 1, 3 do
   end
 end
 
--- Those in use that count for a key besides its own.
+-- The account's claims count for every instance, and every instance's for the account: a change of
+-- `reconnects_key` frees nothing. `index` has the keys in use, so that not all keys are read.
 local function overlapping(key)
   local keys = { account }
   if key == account then
@@ -112,6 +114,9 @@ local function read_claims(own)
   return claims
 end
 
+-- The law of budget.py, "The law": no earlier than a span after the limit-th latest claim; and never
+-- before a claim that was booked earlier and still waits (first come, first served). `claims` is
+-- sorted by `latest`, newest first, so the limit-th is claims[limit].
 local function next_free(claims)
   local free = now
   for _, claim in ipairs(claims) do
@@ -141,6 +146,7 @@ local function counted(claims)
   return seen
 end
 
+-- Claims that can't matter any more go, and damaged ones are replaced, at each booking.
 local function tidy(claims)
   for _, claim in ipairs(claims) do
     if claim.foreign then
@@ -164,7 +170,7 @@ if step == 'book' then -- id, longest wait
   return { 1, at - now, now, counted(read_claims(subject)) }
 end
 
-if step == 'look' then
+if step == 'read' then
   return { 1, 0, now, counted(read_claims(subject)) }
 end
 
@@ -242,7 +248,7 @@ local function identity()
   return born .. ' ' .. run
 end
 
-if step == 'attend' then -- a daemon's id, or "" to look only; how long one counts
+if step == 'heartbeat' then -- a daemon's id, or "" to read only; how long one counts
   if ARGV[taken] ~= '' then
     redis.call('ZADD', subject, whole(now), ARGV[taken])
     redis.call('PEXPIRE', subject, KEEP_MS)
@@ -259,7 +265,7 @@ if step == 'leave' then -- a daemon's id
   return { 1, 0, now, identity() }
 end
 
-if step == 'tell' then -- nothing but the claims that are settled
+if step == 'settle' then -- nothing but the claims that are settled
   return { 1, 0, now }
 end
 

@@ -1,21 +1,21 @@
 """The ledger that several daemons, on several machines, share by a Valkey or Redis 7 server.
 
 The law is budget.py's, written once more in valkey.lua, which the server runs as one step: the
-order of the steps is the order of the bookings, whoever asks. What became of a permit, dialled with
-or given back, is told with the next call, whatever that is about: nobody waits for it.
+order of the steps is the order of the bookings of all daemons. What became of a permit, dialled
+with or given back, is sent along with the next call, whatever that is about: nobody waits for it.
 
 Time is the server's (TIME), since nothing else is common to all. It is a wall clock, so it may
-jump. Set back, the ledger's clock stands still at the jump and runs on from there: whoever waits,
-waits a little longer. Set forward, dials would seem older than they are; but every daemon tells, by
-its own steady clock, which instant is the latest possible now, and the ledger's clock doesn't pass
-that by more than `CLOCK_TOLERANCE_S`, which the margin covers. Only if the first to call after the
-jump is a process that has never called before does the jump count, and one window may hold the
-dials of two. A daemon whose own clock stood still (a paused machine) makes the others wait for as
-long as nobody else called meanwhile. Keys live for a day after their last use, in the server's
-time: a jump by more than that forgets them.
+jump. Set back, the ledger's clock stands still at the jump and runs on from there: callers that
+wait, wait a little longer. Set forward, dials would seem older than they are; but every daemon
+sends, by its own steady clock, which instant is the latest possible now, and the ledger's clock
+doesn't pass that by more than `CLOCK_TOLERANCE_S`, which the margin covers. Only if the first to
+call after the jump is a process that has never called before does the jump count, and one window
+may hold the dials of two. A daemon whose own clock stood still (a paused machine) makes the others
+wait for as long as no other daemon called meanwhile. Keys live for a day after their last use, in
+the server's time: a jump by more than that forgets them.
 
-What the server loses (a restart without its data, a failover) is told by `attend`, and put
-back by `record`; what came last before the loss may be missing until then.
+That the server lost data (a restart without them, a failover) shows in `heartbeat`, and they are
+put back by `record`; what came last before the loss may be missing until then.
 
 A permit's time is measured by the daemon's own steady clock, from when it asked (its end) and from
 when it was answered (its beginning): so a slow server makes it shorter, and dialling with it is
@@ -43,7 +43,7 @@ ID_PREFIX = "v-"
 """Begins the ids of this ledger's bookings, and of no other's."""
 
 LATELY_S = 60.0
-"""A daemon counts for this long after it was last heard of."""
+"""A daemon counts for this long after its last heartbeat."""
 
 CLOCK_TOLERANCE_S = 0.25
 """How far the server's clock may be ahead of what a caller expects: the call's own travel time."""
@@ -52,8 +52,8 @@ CLOCK_DRIFT = 1e-3
 """By which part two machines' clocks may differ in rate: ten times what NTP corrects at most."""
 
 MAX_SETTLED = 4096
-"""Claims dialled with or given back that wait to be told; of the oldest beyond these the server
-thinks that they may still be dialled, until they lapse."""
+"""Claims dialled with or given back that wait to be sent; of the oldest beyond these the server
+assumes that they may still be dialled, until they lapse."""
 
 SETTLED_AT_ONCE = 128
 """Of these with one call."""
@@ -70,12 +70,13 @@ _DIALS_PER_CALL = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Attendance:
-    """What a daemon learns by showing itself.
+class Heartbeat:
+    """What the server answers to a daemon's heartbeat.
 
-    Args: daemons - how many were heard of lately; identity - of the server's data: another one
-    means that what was recorded may be lost; keys - those that anybody dialled for lately, the
-    last first, within a bound.
+    Args:
+        daemons: How many daemons had a heartbeat lately.
+        identity: Names the server's data: another one means that what was recorded may be lost.
+        keys: Those that any daemon dialled for lately, the last first, within a bound.
     """
 
     daemons: int
@@ -85,7 +86,11 @@ class Attendance:
 
 @dataclass(frozen=True, slots=True)
 class _Settled:
-    """A claim whose fate the server doesn't know. Args: at - of its dial; None: given back."""
+    """What became of a claim, to be sent to the server.
+
+    Args:
+        at: When it was dialled with; None: it was given back.
+    """
 
     key: str
     id: str
@@ -94,7 +99,7 @@ class _Settled:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A claim that the server told of: how long ago its instant was, and its latest one."""
+    """A claim on the server's record: how long ago its instant was, and its latest one."""
 
     id: str
     age_s: float
@@ -120,10 +125,10 @@ class ValkeyLedger:
         """Ask nothing yet.
 
         Args:
-            store: closed with the ledger.
-            budget: gives this daemon's that is in force.
-            steady: seconds of this machine's clock that never jumps.
-            clock: stands in for the server's, in seconds, for tests.
+            store: Closed with the ledger.
+            budget: Gives this daemon's that is in force.
+            steady: Seconds of this machine's clock that never jumps.
+            clock: Stands in for the server's, in seconds, for tests.
         """
         self._store = store
         self._budget = budget
@@ -152,7 +157,7 @@ class ValkeyLedger:
                 "book", key, booking_id, str(longest), hold_s=hold_s
             )
         except BaseException:
-            # Nobody knows whether it was booked: who left, or heard nothing, gives it back.
+            # Cancelled, or without an answer: the booking may be on record, so it is given back.
             self._settled.append(_Settled(key, booking_id, None))
             raise
         wait_s = wait / 1e6
@@ -169,7 +174,7 @@ class ValkeyLedger:
         return Booking(booking_id, key, wait_s)
 
     async def spend(self, booking: Booking) -> bool:
-        """See `Ledger.spend`: the booking on record covers the dial, which is told of later."""
+        """See `Ledger.spend`: the booking on record covers the dial, which is sent later."""
         now = self._steady()
         claim = self._permits.get(booking.id)
         if claim is None or not claim.may_be_spent(now):
@@ -198,18 +203,23 @@ class ValkeyLedger:
         }
         return {one: found[key] for one, key in keys.items()}
 
-    async def look(self, key: str) -> None:
-        """Have the server tell for `seen` what counts for a key. Raises: LedgerError."""
-        await self._claims("look", key)
+    async def refresh(self, key: str) -> None:
+        """Read for `seen` what counts for a key.
+
+        Raises:
+            LedgerError: The ledger can't be read or written.
+        """
+        await self._claims("read", key)
 
     async def check_writable(self) -> None:
         """See `Ledger.check_writable`: each step writes the ledger's clock."""
-        await self._step("attend", _DAEMONS_KEY, "", str(_micros(LATELY_S)))
+        await self._step("heartbeat", _DAEMONS_KEY, "", str(_micros(LATELY_S)))
 
     async def record(self, dials: Sequence[Dial]) -> None:
         """Put dials on record that were made without the server; those it knows stay as they are.
 
-        Raises: LedgerError - some may not be recorded; again is harmless.
+        Raises:
+            LedgerError: Some may not be recorded; again is harmless.
         """
         by_key: dict[str, list[str]] = {}
         for dial in dials:
@@ -218,30 +228,42 @@ class ValkeyLedger:
             for start in range(0, len(values), 2 * _DIALS_PER_CALL):
                 await self._claims("record", key, *values[start : start + 2 * _DIALS_PER_CALL])
 
-    async def attend(self, daemon_id: str | None) -> Attendance:
-        """Show that a daemon is there, to be repeated within `LATELY_S`; None: only look.
+    async def heartbeat(self, daemon_id: str | None) -> Heartbeat:
+        """Show that a daemon runs; to be repeated within `LATELY_S`.
 
-        Raises: LedgerError.
+        Args:
+            daemon_id: The daemon's; None: only read the answer.
+
+        Raises:
+            LedgerError: The ledger can't be read or written.
         """
         lately = str(_micros(LATELY_S))
         daemons, _, _, identity, used = await self._step(
-            "attend", _DAEMONS_KEY, daemon_id or "", lately
+            "heartbeat", _DAEMONS_KEY, daemon_id or "", lately
         )
         keys = tuple(name.removeprefix(PREFIX + _CLAIMS) for name in used)
         self._seen = {key: seen for key, seen in self._seen.items() if key in keys}
-        return Attendance(daemons, identity, keys)
+        return Heartbeat(daemons, identity, keys)
 
     async def leave(self, daemon_id: str) -> None:
-        """The daemon stops. Raises: LedgerError."""
+        """The daemon stops.
+
+        Raises:
+            LedgerError: The ledger can't be read or written.
+        """
         await self._step("leave", _DAEMONS_KEY, daemon_id)
 
-    async def tell(self) -> None:
-        """Tell what became of permits, if nothing else is to be said. Raises: LedgerError."""
+    async def send_settled(self) -> None:
+        """Send what became of permits, if no other call has done so.
+
+        Raises:
+            LedgerError: The ledger can't be read or written.
+        """
         while self._settled:
-            await self._step("tell", _CLAIMS + ACCOUNT)
+            await self._step("settle", _CLAIMS + ACCOUNT)
 
     def seen(self) -> list[Dial]:
-        """The dials that the server told of last, others' too, of every key that was asked for.
+        """The dials on the server's record as last read, others' too, of every key asked for.
 
         A permit whose time has come counts as dialled at its latest: its owner may have done so
         since. One whose time has not come can't be dialled without the server.
@@ -257,7 +279,7 @@ class ValkeyLedger:
     async def close(self) -> None:
         """See `Ledger.close`."""
         try:
-            await self.tell()
+            await self.send_settled()
         except LedgerError:
             # They lapse by themselves.
             self._settled.clear()
@@ -266,7 +288,7 @@ class ValkeyLedger:
     async def _claims(
         self, step: str, key: str, *values: str, hold_s: float | None = None
     ) -> tuple[int, int]:
-        """One step about a key's claims; what it says of them is kept for `seen`."""
+        """One step about a key's claims; the claims in its answer are kept for `seen`."""
         number, other, _, seen = await self._step(step, _CLAIMS + key, *values, hold_s=hold_s)
         triples = zip(seen[::3], seen[1::3], seen[2::3], strict=True)
         found = [_Seen(name, int(age) / 1e6, int(latest) / 1e6) for name, age, latest in triples]
@@ -276,16 +298,18 @@ class ValkeyLedger:
     async def _step(
         self, step: str, subject: str, *values: str, hold_s: float | None = None
     ) -> Any:
-        """What the script returns. Args: hold_s - of a booking; None: the budget's."""
+        """Run one step of valkey.lua; gives its answer. Without `hold_s` the budget's counts."""
         budget = self._budget()
         began = self._steady()
+        # The latest instant that the server's clock can have reached since the last answer, by this
+        # machine's steady clock: a server whose clock was set forward isn't believed.
         latest = ""
         if self._now is not None:
             then, at = self._now
             elapsed_s = (began - at) * (1 + CLOCK_DRIFT) + CLOCK_TOLERANCE_S
             latest = str(then + _micros(elapsed_s))
         settled = [self._settled.popleft() for _ in range(min(SETTLED_AT_ONCE, len(self._settled)))]
-        told = [
+        settled_words = [
             word
             for one in settled
             for word in (
@@ -306,14 +330,15 @@ class ValkeyLedger:
                 latest,
                 "" if self._clock is None else str(_micros(self._clock())),
                 str(len(settled)),
-                *told,
+                *settled_words,
                 *values,
             )
         except BaseException:
-            # Whether it was heard isn't known, and saying it again does no harm.
+            # Whether the server got them isn't known; to send them again does no harm.
             self._settled.extendleft(reversed(settled))
             raise
         self._delays.note(self._steady() - began)
+        # Calls overlap; only the youngest answer counts, or the allowance would grow by old ones.
         if self._now is None or began >= self._now[1]:
             self._now = (answer[2], began)
         return answer

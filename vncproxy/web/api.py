@@ -24,7 +24,7 @@ from vncproxy.errors import AccessError, AuditError, CloseCode, CloseReason, Sid
 from vncproxy.tasks import in_turns
 from vncproxy.web import audit_entries
 from vncproxy.web.answers import json_answer, json_body, json_text
-from vncproxy.web.context import Services, door, permitted, services, visible
+from vncproxy.web.context import Services, door, permitted, services_of, visible
 from vncproxy.web.door import account_behind
 
 _log = structlog.get_logger("vncproxy.web")
@@ -41,19 +41,19 @@ _ENDED = CloseReason(CloseCode.KICKED, Side.DAEMON, "You ended it from elsewhere
 async def instances(request: web.Request) -> web.Response:
     """`GET /api/v1/instances`: what this user may open, now or later, its state, who is on."""
     identity = door(request).identify(request)
-    parts = services(request)
-    inventory = parts.inventory
+    services = services_of(request)
+    inventory = services.inventory
     listed = await inventory.all(LIST_PATIENCE_S)
     problem = inventory.problem
-    await parts.authority.learn(identity)
-    administrator = parts.authority.is_administrator(identity)
+    await services.authority.learn(identity)
+    administrator = services.authority.is_administrator(identity)
     rows: list[msgspec.Raw] = []
     later = []
     async for one in in_turns(listed, _ROWS_PER_TURN):
-        decision = parts.authority.decide(identity, one)
+        decision = services.authority.decide(identity, one)
         if decision.role is not None:
             administrator = administrator or decision.role is Role.ADMIN
-            rows.append(msgspec.Raw(msgspec.json.encode(_row(parts, one, decision))))
+            rows.append(msgspec.Raw(msgspec.json.encode(_row(services, one, decision))))
         elif decision.only:
             row = {"alias": one.alias, "id": one.id, "name": one.name, "only": decision.only}
             later.append(row)
@@ -69,8 +69,8 @@ async def instances(request: web.Request) -> web.Response:
     )
 
 
-def _row(parts: Services, instance: ConsoleInstance, decision: Decision) -> dict[str, object]:
-    console = parts.registry.get(instance.id)
+def _row(services: Services, instance: ConsoleInstance, decision: Decision) -> dict[str, object]:
+    console = services.registry.get(instance.id)
     return {
         "alias": instance.alias,
         "id": instance.id,
@@ -88,20 +88,20 @@ def _row(parts: Services, instance: ConsoleInstance, decision: Decision) -> dict
 async def consoles(request: web.Request) -> web.Response:
     """`GET /api/v1/consoles`: what is open, of what this user may see; more of it for admins."""
     identity = door(request).identify(request)
-    parts = services(request)
-    await parts.authority.learn(identity)
+    services = services_of(request)
+    await services.authority.learn(identity)
     roles: dict[Console, Role | None] = {}
-    now = parts.authority.now()
-    async for console in in_turns(parts.registry.consoles, _ROWS_PER_TURN):
-        roles[console] = parts.authority.decide(identity, console.instance, now).role
+    now = services.authority.now()
+    async for console in in_turns(services.registry.consoles, _ROWS_PER_TURN):
+        roles[console] = services.authority.decide(identity, console.instance, now).role
     async with asyncio.TaskGroup() as group:
         # The ledger is read meanwhile.
         theirs = [console for console, role in roles.items() if role is Role.ADMIN]
-        asked = group.create_task(parts.registry.usages(theirs))
+        asked = group.create_task(services.registry.usages(theirs))
         rows: list[tuple[Console, Role, bytes]] = []
         async for console, role in in_turns(roles.items(), _ROWS_PER_TURN):
             # Some may have ended meanwhile.
-            if role is not None and parts.registry.get(console.instance.id) is console:
+            if role is not None and services.registry.get(console.instance.id) is console:
                 # As text, since tens of thousands of small objects keep the collector busy.
                 rows.append((console, role, _console_row(console, role)))
     usages = asked.result()
@@ -130,7 +130,7 @@ async def close_console(request: web.Request) -> web.Response:
     """`DELETE /api/v1/consoles/{instance}`: end a console with all its viewers."""
     identity = door(request).identify(request)
     instance, _ = await permitted(request, identity, Role.ADMIN)
-    console = services(request).registry.get(instance.id)
+    console = services_of(request).registry.get(instance.id)
     if console is None:
         raise AccessError(404, "not-open", "This console isn't open.")
     _log.info("console.kicked", instance=console.instance.id, user=identity.user)
@@ -147,7 +147,7 @@ async def forget(request: web.Request) -> web.Response:
     """
     identity = door(request).identify(request)
     instance, _ = await permitted(request, identity, Role.ADMIN)
-    registry = services(request).registry
+    registry = services_of(request).registry
     known = await registry.forget(instance.id)
     _log.info("learned.forgotten", instance=instance.id, user=identity.user, known=known)
     console = registry.get(instance.id)
@@ -159,7 +159,7 @@ async def close_viewer(request: web.Request) -> web.Response:
     """`DELETE /api/v1/consoles/{instance}/viewers/{id}`: end one viewer; one's own without more."""
     identity = door(request).identify(request)
     instance, decision = await permitted(request, identity)
-    console = services(request).registry.get(instance.id)
+    console = services_of(request).registry.get(instance.id)
     viewer_id = request.match_info["id"]
     viewer = next((v for v in console.viewers if v.id == viewer_id), None) if console else None
     if console is None or viewer is None:
@@ -179,15 +179,15 @@ async def admission(request: web.Request) -> web.Response:
     The WebSockets make the same checks, but a page can't read a WebSocket's refusal.
     """
     identity = door(request).identify(request)
-    parts = services(request)
+    services = services_of(request)
     instance, decision = await permitted(request, identity)
     view = request.query.get("view") == "1" or not decision.allows(Role.CONTROL)
-    await parts.registry.approach(instance.id, watches=view)
-    if parts.audit.problem is not None:
+    await services.registry.approach(instance.id, watches=view)
+    if services.audit.problem is not None:
         # Its WebSocket would be refused, which a page can't tell from a lost connection.
-        raise AuditError(parts.audit.problem)
+        raise AuditError(services.audit.problem)
     if decision.record:
-        await parts.registry.check_recording(instance.id)
+        await services.registry.check_recording(instance.id)
     ticket = ViewerTicket(
         identity=identity,
         viewer_id=new_viewer_id(),
@@ -204,7 +204,7 @@ async def admission(request: web.Request) -> web.Response:
                 "windows": instance.windows,
             },
             "viewer": ticket.viewer_id,
-            "ticket": parts.tickets.issue(ticket),
+            "ticket": services.tickets.issue(ticket),
             "may_control": not view,
         }
     )
@@ -218,13 +218,13 @@ def new_viewer_id() -> str:
 async def issue_ticket(request: web.Request) -> web.Response:
     """`POST /api/v1/tickets`: a single-use link, for `vncproxy url`. Body: {"instance": NAME}."""
     identity = door(request).identify(request)
-    parts = services(request)
+    services = services_of(request)
     name = (await json_body(request)).get("instance")
     page = "/"
     if name is not None:
         instance, _ = await visible(request, identity, name if isinstance(name, str) else "")
         page = f"/console/{instance.alias}"
-    ticket = parts.tickets.issue(EntryTicket(replace(identity, how="ticket"), page))
+    ticket = services.tickets.issue(EntryTicket(replace(identity, how="ticket"), page))
     return json_answer({"ticket": ticket, "path": f"/enter#{ticket}", "valid_s": LIFE_S})
 
 
@@ -235,18 +235,18 @@ async def log_in(request: web.Request) -> web.Response:
     several users, is refused (409) unless {"replace": true} says that this is meant: whoever makes
     a link could have others act in the maker's name.
     """
-    parts = services(request)
+    services = services_of(request)
     body = await json_body(request)
     page = None
     if isinstance(token := body.get("token"), str):
         identity = door(request).by_token(request, token)
     elif isinstance(text := body.get("ticket"), str):
-        ticket = parts.tickets.entry(text)
+        ticket = services.tickets.entry(text)
         if ticket is None or not door(request).knows(ticket.identity, request):
             raise AccessError(401, "used-ticket", "This link was used, or is older than 60 s.")
         if body.get("replace") is not True:
             _check_same_user(request, ticket.identity)
-        parts.tickets.enter(text)
+        services.tickets.enter(text)
         identity, page = ticket.identity, ticket.next
     else:
         raise AccessError(400, "bad-json", 'Send {"token": …} or {"ticket": …}.')
@@ -256,8 +256,8 @@ async def log_in(request: web.Request) -> web.Response:
         return answer
     answer.set_cookie(
         door(request).cookie_name,
-        await parts.sessions.begin(identity, account_behind(request)),
-        max_age=int(parts.sessions.life_s),
+        await services.sessions.begin(identity, account_behind(request)),
+        max_age=int(services.sessions.life_s),
         httponly=True,
         samesite="Strict",
         secure=door(request).secure,
@@ -286,15 +286,15 @@ def _logged_out(login: str, who: ViewerIdentity, _instance: ConsoleInstance) -> 
 
 async def log_out(request: web.Request) -> web.Response:
     """`DELETE /api/v1/session`: forget the cookie, here and in the browser; end what it opened."""
-    parts = services(request)
+    services = services_of(request)
     if (text := door(request).cookie(request)) is not None:
         identity = door(request).session(request)
         if identity is not None:
             audit_entries.logged_out(request, identity)
-            # Whoever gets up from a shared desk leaves no console behind. In the same turn as the
-            # log-in's end, and before it: a page is told why, not only that it may watch no more.
-            parts.registry.recheck(partial(_logged_out, identity.login))
-        await parts.sessions.end(text)
+            # A log-out at a shared workplace must leave no console open. In the same turn as the
+            # log-in's end, and before it: so a page gets the reason, too.
+            services.registry.recheck(partial(_logged_out, identity.login))
+        await services.sessions.end(text)
     answer = web.Response(status=204)
     answer.del_cookie(
         door(request).cookie_name,

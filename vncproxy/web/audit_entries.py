@@ -13,7 +13,7 @@ from vncproxy.config.addresses import is_loopback
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.viewer import Viewer
 from vncproxy.errors import AccessError
-from vncproxy.web.context import INSTANCE, door, services
+from vncproxy.web.context import INSTANCE, door, services_of
 
 UNIX = "unix"
 """The address of clients that come through a Unix socket."""
@@ -56,7 +56,7 @@ def refused(request: web.Request, error: AccessError) -> None:
         reason=error.word,
         text=error.public_text,
     )
-    for one in services(request).refusals.note(entry, time.monotonic(), _source(request)):
+    for one in services_of(request).refusals.note(entry, time.monotonic(), _source(request)):
         _record(one, request)
 
 
@@ -72,7 +72,7 @@ def address_of(request: web.Request) -> str:
 
 
 def _record(entry: Entry, request: web.Request) -> None:
-    services(request).audit.record_later(entry)
+    services_of(request).audit.record_later(entry)
 
 
 def _asking(request: web.Request) -> Identity | None:

@@ -44,7 +44,7 @@ class Settings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The daemon's parts, as the routes see them."""
+    """What the routes use of the services."""
 
     settings: Callable[[], Settings]
     """Gives those in force."""
@@ -89,8 +89,8 @@ class Behind:
 BEHIND = web.AppKey("behind", Behind)
 
 
-def services(request: web.Request) -> Services:
-    """The daemon's parts."""
+def services_of(request: web.Request) -> Services:
+    """What the routes use of the services."""
     return request.app[BEHIND].services
 
 
@@ -104,8 +104,9 @@ async def permitted(
 ) -> tuple[ConsoleInstance, Decision]:
     """The instance that the path names, and what this user may do with it.
 
-    Raises: AccessError - 404: there is none, or the user may not even see it; 403: `role` is more
-    than the user may do, or may do now.
+    Raises:
+        AccessError: 404: there is none, or the user may not even see it; 403: `role` is more than
+            the user may do, or may do now.
     """
     instance, decision = await visible(request, who, request.match_info["instance"])
     if not decision.allows(role):
@@ -115,16 +116,19 @@ async def permitted(
     return instance, decision
 
 
-async def find(parts: Services, name: str) -> ConsoleInstance | None:
+async def find(services: Services, name: str) -> ConsoleInstance | None:
     """The instance of this alias or id, with its tags where a rule is about some."""
     # Tags are known once the cloud was asked, and change there.
-    return await parts.inventory.find(name, with_tags=parts.authority.need_tags)
+    return await services.inventory.find(name, with_tags=services.authority.need_tags)
 
 
 def outside_hours(decision: Decision) -> AccessError:
-    """The refusal of those who may do nothing now, but at other times. Args: decision - has `only`.
+    """The refusal for users who may do nothing now, but at other times.
 
     They know already that there is such an instance.
+
+    Args:
+        decision: One with `only`.
     """
     return AccessError(403, "outside-hours", f"Opening this console is {decision.text}.")
 
@@ -137,14 +141,15 @@ async def visible(
 ) -> tuple[ConsoleInstance, Decision]:
     """The instance of this alias or id, if this user may see it.
 
-    Raises: AccessError - 404: there is none, or the user may not see it; 403: not at this time;
-    503: it isn't known which groups the user is in.
+    Raises:
+        AccessError: 404: there is none, or the user may not see it; 403: not at this time; 503: it
+            isn't known which groups the user is in.
     """
-    parts = services(request)
-    instance = await find(parts, name)
+    services = services_of(request)
+    instance = await find(services, name)
     if instance is not None:
-        await parts.authority.learn(who)
-    decision = parts.authority.decide(who, instance) if instance is not None else None
+        await services.authority.learn(who)
+    decision = services.authority.decide(who, instance) if instance is not None else None
     if instance is None or decision is None or (decision.role is None and not decision.only):
         raise AccessError(
             404,

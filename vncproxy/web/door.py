@@ -13,8 +13,8 @@ from typing import Literal
 import structlog
 from aiohttp import web
 
+from vncproxy.access.account_directory import Directory
 from vncproxy.access.accounts import is_own, is_person
-from vncproxy.access.directory import Directory
 from vncproxy.access.identity import ANYONE, OWNER, Identity, Kind
 from vncproxy.access.login_attempts import LoginAttempts
 from vncproxy.access.login_sessions import Sessions
@@ -37,12 +37,12 @@ _log = structlog.get_logger("vncproxy.door")
 
 _BEARER = "bearer "
 _PROXIED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-User", "X-Real-IP")
-"""Who sends one of these speaks for somebody else, whom the kernel doesn't know."""
+"""A request with one of these comes from a proxy, for a user whom the kernel doesn't know."""
 _GIVEN = web.RequestKey("given", object)
-"""What came of a request's token: looked at once, since a wrong one is counted."""
+"""The outcome of a request's token: checked once, since a wrong one is counted."""
 
 _WRONG = web.RequestKey("wrong", AccessError)
-"""What somebody with a wrong secret is told: looked at once, too."""
+"""The refusal of a wrong secret: checked once, too."""
 
 _LOG_IN = {
     "token": "Log in first: use the link of vncproxy url, or the token.",
@@ -96,11 +96,11 @@ class DoorSettings:
         """From the configuration.
 
         Args:
-            listen: the listener's block.
-            access: what holds for all of them.
-            token: the owner's.
-            users: those of users_file.
-            header_secret: what the proxy sends, for access = "header".
+            listen: The listener's block.
+            access: What holds for all of them.
+            token: The owner's.
+            users: Those of users_file.
+            header_secret: What the proxy sends, for access = "header".
         """
         own = set()
         if not listen.address.startswith("unix:"):
@@ -130,12 +130,12 @@ class Door:
         """Keep what the checks need.
 
         Args:
-            listen: the block; it stays the same until a restart.
-            settings: gives those in force.
-            sessions: the log-ins, shared by all listeners.
-            directory: this machine's accounts.
-            attempts: wrong tokens, shared by all listeners.
-            owners_only: the kernel lets nobody connect who may not read the token, too.
+            listen: The block; it stays the same until a restart.
+            settings: Gives those in force.
+            sessions: The log-ins, shared by all listeners.
+            directory: This machine's accounts.
+            attempts: Wrong tokens, shared by all listeners.
+            owners_only: The kernel lets nobody connect who may not read the token, too.
         """
         self._settings = settings
         self._owners_only = owners_only
@@ -160,11 +160,15 @@ class Door:
 
     @property
     def by_connection(self) -> bool:
-        """Whether each request tells by itself who asks, so that nobody logs in."""
+        """Whether each request shows by itself who asks, so that nobody logs in."""
         return self.kind in ("peer", "header")
 
     def check_browser(self, request: web.Request) -> None:
-        """Raises: AccessError 421 or 403 - see `origin`."""
+        """Check Host, Origin and Sec-Fetch-Site.
+
+        Raises:
+            AccessError: 421 or 403; see origin.py.
+        """
         headers = request.headers
         # A target with a host of its own counts before Host, and only proxies are sent one.
         hosts = headers.getall("Host", []) if request.raw_path.startswith("/") else []
@@ -185,7 +189,11 @@ class Door:
         )
 
     def bearer(self, request: web.Request) -> Identity | None:
-        """Whose token the request carries. Raises: AccessError 401 - it is wrong; 429."""
+        """Whose token the request carries.
+
+        Raises:
+            AccessError: 401: it is wrong; 429: too many wrong ones came from there.
+        """
         if (given := request.get(_GIVEN)) is None:
             header = request.headers.get("Authorization", "")
             if header[: len(_BEARER)].lower() != _BEARER:
@@ -203,20 +211,21 @@ class Door:
     def by_token(self, request: web.Request, text: str) -> Identity:
         """Whose token this is.
 
-        Raises: AccessError - 401: nobody's; 429: too many wrong ones came from there.
+        Raises:
+            AccessError: 401: nobody's; 429: too many wrong ones came from there.
         """
         if self.by_connection:
             raise AccessError(401, "no-tokens", "This door takes no token.")
         if (found := self._whose(text)) is None:
             raise self._wrong(request, "token")
-        # The right token always counts: else whoever shares an address with its owner, as all do
-        # who come by a tunnel, could keep the owner out by sending wrong ones.
+        # The right token always counts: else anybody with the owner's address, which all users of a
+        # tunnel share, could keep the owner out by sending wrong ones.
         if self._attempts:
             self._attempts.succeeded(self.source(request))
         return found
 
     def _wrong(self, request: web.Request, what: Literal["token", "secret"]) -> AccessError:
-        """What somebody is told who sent a wrong one; it is counted."""
+        """Count a wrong one, and give the refusal for it."""
         now, source = time.monotonic(), self.source(request)
         if (wait_s := self._attempts.wait_s(source, now)) > 0:
             return AccessError(
@@ -236,14 +245,14 @@ class Door:
         return Identity(OWNER, "bearer") if self.settings.token.matches(text) else None
 
     def source(self, request: web.Request) -> str:
-        """Whom what is wrong is counted for: an account of this machine, else an address.
+        """What wrong tokens count for: an account of this machine, else an address.
 
         A user's own address would be shared by everybody on the bastion.
         """
         if (uid := uid_behind(request.transport)) is not None:
             return f"uid {uid}"
         ip, _ = place(request.remote or "::", 0)
-        # Whoever has one IPv6 address has 2**64 of them.
+        # A client with one IPv6 address has 2**64 of them.
         return str(ip) if ip.version == 4 else f"{ip.exploded[:19]}::/64"
 
     def cookie(self, request: web.Request) -> str | None:
@@ -256,7 +265,11 @@ class Door:
         return self._sessions.find(text, account_behind(request)) if text is not None else None
 
     def identify(self, request: web.Request) -> Identity:
-        """Who asks. Raises: AccessError 401, 429."""
+        """Who asks.
+
+        Raises:
+            AccessError: 401: nobody known; 429: too many wrong tokens came from there.
+        """
         identity = self.find(request)
         if identity is None:
             raise AccessError(401, _LOG_IN_WORDS.get(self.kind, "log-in"), self._log_in)
@@ -269,7 +282,8 @@ class Door:
     def find(self, request: web.Request) -> Identity | None:
         """Who asks, or None.
 
-        Raises: AccessError - 401, 429: what was given as proof is wrong; 503: `learn` comes first.
+        Raises:
+            AccessError: 401, 429: what was given as proof is wrong; 503: `learn` comes first.
         """
         match self.kind:
             case "open":
@@ -284,7 +298,11 @@ class Door:
         return found if found is not None and self._is_known(found) else None
 
     def _named(self, request: web.Request) -> Identity:
-        """Whom a proxy names. Raises: AccessError 401, 429."""
+        """The user that a proxy names.
+
+        Raises:
+            AccessError: 401: nobody known; 429: too many wrong tokens came from there.
+        """
         proxy = self.settings.proxy
         assert proxy is not None, "every listener of this kind has one"
         if isinstance(known := request.get(_WRONG), AccessError):
@@ -292,21 +310,22 @@ class Door:
         try:
             name = proxy.user(self._remote(request), request.headers)
         except WrongSecretError as error:
-            request[_WRONG] = told = self._wrong(request, "secret")
-            raise told from error
+            request[_WRONG] = refusal = self._wrong(request, "secret")
+            raise refusal from error
         return Identity(name, "header", "header")
 
     def program(self, request: web.Request) -> Identity | None:
         """Who asks for a WebSocket without a ticket: pages have one, and cookies don't count.
 
-        Raises: AccessError 401, 429.
+        Raises:
+            AccessError: 401: nobody known; 429: too many wrong tokens came from there.
         """
         if self.by_connection:
             return None if "Origin" in request.headers else self.find(request)
         return ANYONE if self.open else self.bearer(request)
 
     def knows(self, identity: Identity, request: web.Request) -> bool:
-        """Whether a ticket of somebody whom any door let in is good for this request.
+        """Whether a ticket is good for this request, whichever door its user was let in by.
 
         What proved nothing at an open door, reached by this machine only, proves nothing here; and
         nobody comes in by another's ticket where it shows who asks.
@@ -330,7 +349,8 @@ class Door:
     async def learn(self, request: web.Request) -> None:
         """Let `find` know whose account asks.
 
-        Raises: AccessError 503 - this machine's directory of accounts doesn't answer.
+        Raises:
+            AccessError: 503; this machine's directory of accounts doesn't answer.
         """
         if self.kind == "peer" and not self._owners_only and not _is_proxied(request):
             uid = uid_behind(request.transport)

@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler
 from vncproxy.errors import AccessError, VncproxyError
 from vncproxy.web.answers import http_refusal, refusal, server_error, unavailable
 from vncproxy.web.audit_entries import refused
-from vncproxy.web.context import door, services
+from vncproxy.web.context import door, services_of
 
 _log = structlog.get_logger("vncproxy.web")
 
@@ -37,7 +37,7 @@ _ENCODED = AccessError(
 @web.middleware
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what comes from elsewhere; turn refusals and faults into answers."""
-    await services(request).turns.begin()
+    await services_of(request).turns.begin()
     answer = await _answer(request, handler)
     if answer.status >= 400:
         _leave_body(request, answer)
@@ -57,14 +57,14 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         if "Content-Encoding" in request.headers:
             # To inflate it would be work for a client that isn't known yet.
-            services(request).metrics.refused(_ENCODED.word)
+            services_of(request).metrics.refused(_ENCODED.word)
             return refusal(request, _ENCODED)
         door(request).check_browser(request)
         if not _is_for_anybody(request):
             await door(request).learn(request)
         return await handler(request)
     except AccessError as error:
-        services(request).metrics.refused(error.word)
+        services_of(request).metrics.refused(error.word)
         _log.info("request.refused", word=error.word, status=error.status, door=door(request).name)
         refused(request, error)
         return refusal(request, error)

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from vncproxy.access.account_directory import Directory
 from vncproxy.access.accounts import is_own
-from vncproxy.access.directory import Directory
 from vncproxy.access.identity import OWNER, UNKNOWN, Identity
 from vncproxy.access.rules import Role
 from vncproxy.console.audit_entries import turned_away
@@ -57,8 +57,14 @@ WRONG_WINDOW_S = 60.0
 async def identity_of(uid: int | None, directory: Directory) -> Identity:
     """Who connects, by the account that owns the other end; what remains to prove is the password.
 
-    The daemon's own account can read the token, so it is the token's owner. Args: uid - None: the
-    kernel doesn't say. Raises: DirectoryAway - the directory doesn't.
+    The daemon's own account can read the token, so it is the token's owner.
+
+    Args:
+        uid: The account's; None: the kernel doesn't say.
+        directory: This machine's accounts.
+
+    Raises:
+        DirectoryAway: The directory of accounts doesn't answer.
     """
     if uid is not None and is_own(uid):
         return Identity(OWNER, "peer+vnc-password")
@@ -73,7 +79,6 @@ class Guesses:
     """Tries of the password by account; instants are monotonic seconds. Pure."""
 
     def __init__(self) -> None:
-        """Nobody has tried."""
         self._under_way: Counter[str] = Counter()
         self._wrong: dict[str, deque[float]] = {}
 
@@ -118,11 +123,11 @@ class NativeDoor:
         """Nothing listens yet.
 
         Args:
-            port: of [[instance]] tcp_port.
-            alias: of the instance that names the port, for errors.
-            console: gives what is reached there by the configuration in force; a connection keeps
+            port: Of [[instance]] tcp_port.
+            alias: Of the instance that names the port, for errors.
+            console: Gives what is reached there by the configuration in force; a connection keeps
                 what it found when it came. None: nothing.
-            services: the daemon's parts.
+            services: The daemon's services.
         """
         self.port = port
         self._alias = alias
@@ -136,7 +141,11 @@ class NativeDoor:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Listen. Raises: ConfigError - the port can't be had."""
+        """Listen.
+
+        Raises:
+            ConfigError: The port can't be had.
+        """
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(self._accept, HOST, self.port)
@@ -175,7 +184,7 @@ class NativeDoor:
             await transport.shut()
             return
         uid = transport.peer_uid()
-        # Those whom the kernel doesn't tell apart count as one.
+        # Clients whose account the kernel doesn't name count as one.
         account = str(uid)
         if (slot := self._limits.enter(account)) is None:
             await transport.shut()
@@ -186,7 +195,7 @@ class NativeDoor:
             identity = await identity_of(uid, self._services.authority.directory)
             viewer.identity = self._who(identity)
             if self._services.authority.has_rules:
-                # The account is known, so who has no rule needn't type a password.
+                # The account is known: without a rule for it the password isn't even asked for.
                 await self._permitted(identity, viewer.identity, console.instance)
             if await self._proves(viewer, account, console.instance):
                 slot.activate()
@@ -203,7 +212,11 @@ class NativeDoor:
             await viewer.abandon()
 
     async def _proves(self, viewer: Viewer, account: str, instance: ConsoleInstance) -> bool:
-        """Whether a viewer knows the password; if not, it has been told. Raises: AccessError."""
+        """Whether a viewer knows the password; if not, it was refused already.
+
+        Raises:
+            AccessError: 429; too many wrong passwords came from this account.
+        """
         if not self._guesses.begin(account, time.monotonic()):
             raise AccessError(429, "too-many-attempts", "Too many wrong passwords. Wait a minute.")
         try:
@@ -235,7 +248,8 @@ class NativeDoor:
     ) -> tuple[ConsoleInstance, ViewerIdentity]:
         """The instance as it is now, and the viewer with what the rules give it.
 
-        Raises: AccessError - nothing.
+        Raises:
+            AccessError: The rules give it nothing.
         """
         instance = await find(self._services, instance.id) or instance
         authority = self._services.authority

@@ -80,12 +80,12 @@ class Server:
         """Nothing listens yet.
 
         Args:
-            listen: the [[listen]] block.
-            behind: what requests find.
-            tls: gives what `server_tls` made of the certificate in force, for each handshake; it
+            listen: The [[listen]] block.
+            behind: What requests find.
+            tls: Gives what `server_tls` made of the certificate in force, for each handshake; it
                 is always None or never.
-            sock: one that the service manager passed, whose place is its to remove.
-            refused: called with a word for each connection that isn't taken.
+            sock: One that the service manager passed, whose place is its to remove.
+            refused: Called with a word for each connection that isn't taken.
         """
         self._listen = listen
         self.behind = behind
@@ -104,7 +104,11 @@ class Server:
         self.port = 0
 
     async def start(self) -> None:
-        """Listen. Raises: LocalError - the address can't be had."""
+        """Listen.
+
+        Raises:
+            LocalError: The address can't be had.
+        """
         sock = self._sock or _bound(self._listen)
         try:
             if sock.family != socket.AF_UNIX:
@@ -126,7 +130,7 @@ class Server:
 
     @property
     def limits(self) -> ConnectionLimits:
-        """Who is here; for a door that was started."""
+        """Its connections; for a door that was started."""
         assert self._acceptor is not None, "start comes first"
         return self._acceptor.limits
 
@@ -162,7 +166,7 @@ class Server:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells one file from another of the same name; None if there is none."""
+    """Differs between two files of the same name; None if there is none."""
     try:
         found = path.lstat()
     except OSError:
@@ -192,7 +196,11 @@ def _cannot_listen(listen: Listen, fault: OSError) -> LocalError:
 
 
 def tcp_socket(address: TcpAddress) -> socket.socket:
-    """A socket bound to this address; it doesn't listen yet. Raises: OSError."""
+    """A socket bound to this address; it doesn't listen yet.
+
+    Raises:
+        OSError: The address can't be had.
+    """
     host = "127.0.0.1" if address.host == "localhost" else address.host
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -242,7 +250,11 @@ def _clear_stale(path: Path) -> None:
 
 
 def server_tls(listen: Listen) -> ssl.SSLContext | None:
-    """TLS for a door, None for one without. Raises: ConfigError - the certificate can't be used."""
+    """TLS for a door, None for one without.
+
+    Raises:
+        ConfigError: The certificate can't be used.
+    """
     if listen.certificate is None or listen.key is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

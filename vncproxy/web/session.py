@@ -29,10 +29,11 @@ _log = structlog.get_logger("vncproxy.viewer")
 
 
 async def announce(console: Console, who: ViewerIdentity) -> None:
-    """Record that somebody comes, before anything is opened.
+    """Record that a viewer comes, before anything is opened.
 
-    Raises: AuditError - nothing may be opened; RecordingError - this session has to be recorded,
-    and can't be.
+    Raises:
+        AuditError: Nothing may be opened.
+        RecordingError: This session has to be recorded, and can't be.
     """
     try:
         await console.announce(who)
@@ -45,23 +46,28 @@ async def announce(console: Console, who: ViewerIdentity) -> None:
         raise
 
 
-async def serve(hold: Hold, viewer: Viewer, parts: Services) -> None:
+async def serve(hold: Hold, viewer: Viewer, services: Services) -> None:
     """One viewer from its first to its last byte: one line in the log for each.
 
-    It was announced already; its end is recorded here. Args: hold - released once it has joined.
+    It was announced already; its end is recorded here.
+
+    Args:
+        hold: The console, held open; released once the viewer has joined.
+        viewer: The one to serve.
+        services: What the daemon has.
     """
-    with parts.presence.here(), parts.metrics.viewer():
-        await _serve(hold, viewer, parts)
+    with services.presence.here(), services.metrics.viewer():
+        await _serve(hold, viewer, services)
 
 
-async def _serve(hold: Hold, viewer: Viewer, parts: Services) -> None:
+async def _serve(hold: Hold, viewer: Viewer, services: Services) -> None:
     identity = viewer.identity
     names = {"instance": hold.instance.id, "viewer": viewer.id, "user": identity.user}
     _log.info("viewer.opened", **names, address=identity.address, door=identity.door)
     supervisor: LinkSupervisor | None = None
     first_link = 0
     try:
-        await _enter(hold, viewer, parts)
+        await _enter(hold, viewer, services)
         supervisor = hold.console.supervisor
         first_link = supervisor.next_link
         hold.release()
@@ -80,8 +86,8 @@ async def _serve(hold: Hold, viewer: Viewer, parts: Services) -> None:
         end = viewer.end
         assert end is not None, "abandon leaves an end"
         links = supervisor.links_since(first_link) if supervisor is not None else ()
-        parts.audit.record_later(closed(hold.instance, viewer, links))
-        parts.metrics.viewer_closed(end.code)
+        services.audit.record_later(closed(hold.instance, viewer, links))
+        services.metrics.viewer_closed(end.code)
         _log.info(
             "viewer.closed",
             **names,
@@ -96,14 +102,17 @@ async def _serve(hold: Hold, viewer: Viewer, parts: Services) -> None:
         )
 
 
-async def _enter(hold: Hold, viewer: Viewer, parts: Services) -> None:
+async def _enter(hold: Hold, viewer: Viewer, services: Services) -> None:
     """The viewer joins the console that is held, or the next one if that is over meanwhile.
 
-    Raises: AccessError - there is no next one; AuditError, RecordingError.
+    Raises:
+        AccessError: There is no next one.
+        AuditError: The audit can't be written.
+        RecordingError: The session has to be recorded, and can't be.
     """
     while True:
         # From when it was let in until it enters, `recheck` doesn't see it.
-        if (why := parts.authority.objection(viewer.identity, hold.instance)) is not None:
+        if (why := services.authority.objection(viewer.identity, hold.instance)) is not None:
             await viewer.turn_away(withdrawn(why))
             return
         if await hold.console.enter(viewer):
@@ -112,7 +121,7 @@ async def _enter(hold: Hold, viewer: Viewer, parts: Services) -> None:
 
 
 def _refusal(error: VncproxyError) -> CloseReason:
-    """How somebody is sent away who was let in already."""
+    """How a viewer's connection ends that was let in already."""
     if isinstance(error, AccessError) and not isinstance(error, ConsoleElsewhere):
         code = CloseCode.RESTARTING if error.status == _DRAINING else CloseCode.KICKED
         return CloseReason(code, Side.DAEMON, error.public_text)

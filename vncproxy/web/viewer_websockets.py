@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
-from vncproxy.access.directory import DirectoryAway
+from vncproxy.access.account_directory import DirectoryAway
 from vncproxy.access.identity import Identity
 from vncproxy.access.rules import Decision, Role
 from vncproxy.config.secrets import VNC_PASSWORD, is_vnc_password
@@ -27,7 +27,7 @@ from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewhere, Side
 from vncproxy.web.api import new_viewer_id
 from vncproxy.web.audit_entries import address_of, refused
-from vncproxy.web.context import door, permitted, services
+from vncproxy.web.context import door, permitted, services_of
 from vncproxy.web.middleware import SECURITY_HEADERS
 from vncproxy.web.session import announce, serve
 from vncproxy.websocket.browser_transport import BrowserTransport, Upgraded, upgrade
@@ -37,7 +37,7 @@ _log = structlog.get_logger("vncproxy.viewer")
 
 CONTROL_MESSAGE_MAX_BYTES = 16 * 1024
 STATE_INTERVAL_S = 0.1
-"""A page is told of changes at most this often."""
+"""Changes are sent to a page at most this often."""
 
 _INTERNAL = CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon")
 _LEFT = CloseReason(CloseCode.VIEWER_LEFT, Side.VIEWER, "it left before the upgrade")
@@ -70,20 +70,21 @@ class _Pass:
 
 
 async def _admitted(request: web.Request, purpose: str) -> tuple[ConsoleInstance, _Pass]:
-    """Who asks, then for which instance: a stranger doesn't learn which there are.
+    """Who asks, then for which instance: an unknown client doesn't learn which there are.
 
-    Raises: AccessError 401 - neither a good ticket nor the token; 404 - no such instance.
+    Raises:
+        AccessError: 401: neither a good ticket nor the token; 404: no such instance.
     """
-    parts = services(request)
+    services = services_of(request)
     view = request.query.get("view") == "1"
     take = request.query.get("take") == "1" and not view
     text = request.query.get("ticket")
     if text is not None and (door(request).open or "Origin" in request.headers):
-        holder = parts.tickets.holder(text)
+        holder = services.tickets.holder(text)
         if holder is None or not door(request).knows(holder, request):
             raise _used()
         instance, decision = await permitted(request, holder)
-        ticket = parts.tickets.use(text, purpose, instance.id)
+        ticket = services.tickets.use(text, purpose, instance.id)
         if ticket is None:
             raise _used()
         view = view or ticket.view or not decision.allows(Role.CONTROL)
@@ -119,11 +120,13 @@ def _used() -> AccessError:
 
 async def websockify(request: web.Request) -> web.StreamResponse:
     """`GET /websockify/{instance}`: the RFB stream."""
-    parts = services(request)
+    services = services_of(request)
     instance, admitted = await _admitted(request, "websockify")
     # All refusals but one come before the upgrade: afterwards there are only close codes.
     try:
-        async with parts.registry.hold(instance, admitted.viewer_id, watches=admitted.view) as hold:
+        async with services.registry.hold(
+            instance, admitted.viewer_id, watches=admitted.view
+        ) as hold:
             await _serve_rfb(request, hold, _who(request, admitted))
     except ConsoleElsewhere as error:
         await _send_elsewhere(request, error)
@@ -131,7 +134,7 @@ async def websockify(request: web.Request) -> web.StreamResponse:
 
 
 async def _serve_rfb(request: web.Request, hold: Hold, who: ViewerIdentity) -> None:
-    parts = services(request)
+    services = services_of(request)
     await announce(hold.console, who)
     transport: BrowserTransport | None = None
     try:
@@ -140,11 +143,11 @@ async def _serve_rfb(request: web.Request, hold: Hold, who: ViewerIdentity) -> N
         if transport is None:
             hold.console.never_began(who, _LEFT)
     if transport is not None:
-        await serve(hold, Viewer(who, transport, ViewerLimits.of(parts.limits)), parts)
+        await serve(hold, Viewer(who, transport, ViewerLimits.of(services.limits)), services)
 
 
 def _upgrade(request: web.Request) -> BrowserTransport | None:
-    limits = services(request).limits
+    limits = services_of(request).limits
     return upgrade(
         request,
         SECURITY_HEADERS,
@@ -155,11 +158,11 @@ def _upgrade(request: web.Request) -> BrowserTransport | None:
 
 async def _send_elsewhere(request: web.Request, error: ConsoleElsewhere) -> None:
     """Say by close code that another daemon has the console."""
-    parts = services(request)
-    parts.metrics.refused(error.word)
+    services = services_of(request)
+    services.metrics.refused(error.word)
     refused(request, error)
     reason = error.close_reason()
-    parts.metrics.viewer_closed(reason.code)
+    services.metrics.viewer_closed(reason.code)
     if (transport := _upgrade(request)) is not None:
         await transport.close(reason)
 
@@ -183,48 +186,50 @@ def _who(request: web.Request, admitted: _Pass) -> ViewerIdentity:
 
 async def control(request: web.Request) -> web.StreamResponse:
     """`GET /control/{instance}`: the console's state for its page, and the page's wishes."""
-    parts = services(request)
+    services = services_of(request)
     instance, admitted = await _admitted(request, "control")
     socket = _ControlSocket(
         compress=False,
-        heartbeat=parts.limits.ping_interval,
+        heartbeat=services.limits.ping_interval,
         timeout=CLOSE_TIMEOUT_S,
         max_msg_size=CONTROL_MESSAGE_MAX_BYTES,
     )
-    async with parts.registry.hold(instance, admitted.viewer_id, watches=admitted.view) as hold:
-        # Its own viewer keeps the console open, not the page that tells of it.
+    async with services.registry.hold(instance, admitted.viewer_id, watches=admitted.view) as hold:
+        # The page's viewer keeps the console open, not this WebSocket.
         console = hold.console
         subscriber = console.subscribe(admitted.viewer_id)
     try:
         await socket.prepare(request)
         may_watch = partial(_may_watch, request, admitted.identity, instance)
-        telling = parts.tasks.start(_tell(socket, console, subscriber, may_watch), "control-tell")
-        with parts.presence.here():
+        sending = services.tasks.start(
+            _send_state(socket, console, subscriber, may_watch), "control-state"
+        )
+        with services.presence.here():
             try:
                 await _listen(socket, console, admitted)
             except Exception:
                 _log.exception("control.fault", instance=instance.id)
                 await socket.close(code=_INTERNAL.code, message=_INTERNAL.reason.encode())
             finally:
-                telling.cancel()
-                await asyncio.wait([telling])
+                sending.cancel()
+                await asyncio.wait([sending])
     finally:
         console.unsubscribe(subscriber)
     return socket
 
 
 def _may_watch(request: web.Request, who: Identity, instance: ConsoleInstance) -> bool:
-    parts = services(request)
-    if parts.sessions.is_over(who.login):
+    services = services_of(request)
+    if services.sessions.is_over(who.login):
         return False
     try:
-        return parts.authority.decide(who, instance).allows(Role.WATCH)
+        return services.authority.decide(who, instance).allows(Role.WATCH)
     except DirectoryAway:
         # Not known is not withdrawn.
         return True
 
 
-async def _tell(
+async def _send_state(
     socket: web.WebSocketResponse,
     console: Console,
     subscriber: Subscriber,
@@ -236,7 +241,7 @@ async def _tell(
         while True:
             notices = await subscriber.news()
             if not may_watch():
-                # What it was told of that is among them.
+                # The reason is among them.
                 for message in notices:
                     await socket.send_str(_text(message))
                 end = withdrawn("")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from vncproxy.access.account_directory import Directory
 from vncproxy.access.authority import Authority, Policy
-from vncproxy.access.directory import Directory
 from vncproxy.access.users import Users
 from vncproxy.config.current import Current
 from vncproxy.config.model import Rule

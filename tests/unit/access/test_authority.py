@@ -12,7 +12,7 @@ from msgspec.structs import replace as replace_rule
 
 from tests.unit.access.reloadable import ReloadableAuthority
 from tests.unit.access.test_users import add
-from vncproxy.access.directory import Directory, DirectoryAway
+from vncproxy.access.account_directory import Directory, DirectoryAway
 from vncproxy.access.identity import ANYONE, Identity
 from vncproxy.access.rules import Role
 from vncproxy.access.users import Users

@@ -97,7 +97,7 @@ async def test_the_rights_that_are_enough(tmp_path: Path, valkey_server: ValkeyS
     account = replace(BUDGET, by_account=True)
     for bastion, budget in ((one.ledger, BUDGET), (two.ledger, BUDGET), (one.ledger, account)):
         current.now = budget
-        await bastion._beat()
+        await bastion._heartbeat()
         await bastion.check_writable()
         answers = [await bastion.book("i-1", 0.0) for _ in range(2)]
         first, second = (a for a in answers if isinstance(a, Booking))
@@ -128,7 +128,7 @@ async def test_without_the_server_it_says_what_is_degraded(tmp_path: Path, port:
         lambda: BUDGET,
         tmp_path,
         daemon_id="d1",
-        said=said.append,
+        on_degraded=said.append,
     )
     assert isinstance(await bastion.ledger.book("i-1", 0.0), Booking)
     assert bastion.degraded is not None

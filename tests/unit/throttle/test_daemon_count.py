@@ -23,10 +23,10 @@ def test_before_any_count_there_are_two(path: Path) -> None:
 
 async def test_a_count_outlives_the_daemon(path: Path) -> None:
     """The last count is known after a restart, from a file that only its owner reads."""
-    roll = DaemonCount(path)
-    await roll.note(3)
-    await roll.note(5)
-    assert roll.daemons == 5
+    count = DaemonCount(path)
+    await count.note(3)
+    await count.note(5)
+    assert count.daemons == 5
     assert DaemonCount(path).daemons == 5
     assert path.stat().st_mode & 0o777 == 0o600
     assert [entry.name for entry in path.parent.iterdir()] == ["daemons"]
@@ -34,10 +34,10 @@ async def test_a_count_outlives_the_daemon(path: Path) -> None:
 
 async def test_an_unchanged_count_is_not_written_again(path: Path) -> None:
     """A heartbeat doesn't touch the disk."""
-    roll = DaemonCount(path)
-    await roll.note(1)
+    count = DaemonCount(path)
+    await count.note(1)
     path.unlink()
-    await roll.note(1)
+    await count.note(1)
     assert not path.exists()
 
 
@@ -51,15 +51,15 @@ def test_a_strange_file_counts_as_none(path: Path, content: str) -> None:
 @pytest.mark.parametrize(("counted", "kept"), [(0, 1), (10**9, MAX_DAEMONS)])
 async def test_an_impossible_count_is_bounded(path: Path, counted: int, kept: int) -> None:
     """There is always one, and never absurdly many."""
-    roll = DaemonCount(path)
-    await roll.note(counted)
-    assert roll.daemons == kept
+    count = DaemonCount(path)
+    await count.note(counted)
+    assert count.daemons == kept
 
 
 async def test_without_a_place_it_is_known_until_the_restart(tmp_path: Path) -> None:
     """A folder that can't be written is told, and the count still holds."""
-    roll = DaemonCount(tmp_path / "missing" / "daemons")
+    count = DaemonCount(tmp_path / "missing" / "daemons")
     with capture_logs() as events:
-        await roll.note(4)
-    assert roll.daemons == 4
+        await count.note(4)
+    assert count.daemons == 4
     assert [event["event"] for event in events] == ["throttle.daemon_count_not_kept"]

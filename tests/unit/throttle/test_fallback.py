@@ -75,15 +75,15 @@ async def make(
         folder.mkdir(exist_ok=True)
         store = SwitchedStore(store_address)
         said: list[bool] = []
-        roll = DaemonCount(folder / "daemons")
-        local = SqliteLedger(folder / "ledger.sqlite", lambda: share_of(BUDGET, roll), clock)
+        count = DaemonCount(folder / "daemons")
+        local = SqliteLedger(folder / "ledger.sqlite", lambda: share_of(BUDGET, count), clock)
         ledger = FallbackLedger(
             ValkeyLedger(store, lambda: BUDGET, steady=clock, clock=clock),
             local,
             lambda: BUDGET,
-            roll,
+            count,
             daemon_id=f"d-{number}" if counted else None,
-            said=said.append,
+            on_degraded=said.append,
             steady=clock,
         )
         made.append(Daemon(ledger, store, local, said))
@@ -98,7 +98,7 @@ async def make(
 async def beat(*daemons: Daemon) -> None:
     """Each looks at the server once."""
     for daemon in daemons:
-        await daemon.ledger._beat()
+        await daemon.ledger._heartbeat()
 
 
 async def back(clock: FakeClock, *daemons: Daemon) -> None:

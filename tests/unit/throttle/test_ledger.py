@@ -66,12 +66,12 @@ def _fallback(
     store = SwitchedStore(request.getfixturevalue("store_address"))
     store.cut = request.param == "fallback, away"
     (folder / "daemons").write_text("1")
-    roll = DaemonCount(folder / "daemons")
+    count = DaemonCount(folder / "daemons")
     return FallbackLedger(
         ValkeyLedger(store, budget, steady=clock, clock=clock),
-        SqliteLedger(folder / "ledger.sqlite", lambda: share_of(budget.now, roll), clock),
+        SqliteLedger(folder / "ledger.sqlite", lambda: share_of(budget.now, count), clock),
         budget,
-        roll,
+        count,
         daemon_id="d-1",
         steady=clock,
     )

@@ -114,7 +114,7 @@ async def test_everything_on_the_server_is_ours_and_expires(
 ) -> None:
     """Keys have the prefix, and go by themselves about a day after the last use."""
     await dialled(ledger)
-    await ledger.attend("d-1")
+    await ledger.heartbeat("d-1")
     listed = valkey_server.command("KEYS", "*").decode().split("\r\n")[2::2]
     assert sorted(listed) == [
         "vncproxy:claims:i-1",
@@ -209,10 +209,10 @@ async def test_a_dial_is_told_with_its_own_time(
     clock.seconds += 20.0
     wall.seconds += 20.0
     settled = list(ledger._settled)
-    await ledger.tell()
+    await ledger.send_settled()
     assert (await usage_of(other, "i-1")).next_free_s == pytest.approx(41.0)
     ledger._settled.extend(settled)
-    await ledger.tell()
+    await ledger.send_settled()
     assert (await usage_of(other, "i-1")).used == 3
 
 
@@ -223,10 +223,10 @@ async def test_what_could_not_be_told_is_told_later(
     assert await ledger.spend(await booked(ledger))
     store.cut = True
     with pytest.raises(LedgerError):
-        await ledger.tell()
+        await ledger.send_settled()
     store.cut = False
     await other._store.call("FLUSHALL")
-    await ledger.tell()
+    await ledger.send_settled()
     assert (await usage_of(other, "i-1")).used == 1
 
 
@@ -260,7 +260,7 @@ async def test_a_permit_that_lapsed_on_its_way_is_given_back(
     with pytest.raises(LedgerSlow, match="the shared store took 11 s"):
         await ledger.book("i-1", 0.0)
     store.before_answer = None
-    await ledger.tell()
+    await ledger.send_settled()
     assert (await usage_of(other, "i-1")).used == 0
 
 
@@ -326,27 +326,27 @@ async def test_daemons_are_counted_while_they_show_themselves(
     ledger: ValkeyLedger, other: ValkeyLedger, clock: FakeClock, wall: FakeClock
 ) -> None:
     """Each id counts once, until it leaves or is silent for long."""
-    assert (await ledger.attend("d-1")).daemons == 1
-    assert (await ledger.attend("d-1")).daemons == 1
-    assert (await other.attend("d-2")).daemons == 2
-    assert (await other.attend(None)).daemons == 2
+    assert (await ledger.heartbeat("d-1")).daemons == 1
+    assert (await ledger.heartbeat("d-1")).daemons == 1
+    assert (await other.heartbeat("d-2")).daemons == 2
+    assert (await other.heartbeat(None)).daemons == 2
     await other.leave("d-2")
-    assert (await ledger.attend("d-1")).daemons == 1
-    await other.attend("d-2")
+    assert (await ledger.heartbeat("d-1")).daemons == 1
+    await other.heartbeat("d-2")
     clock.seconds += LATELY_S + 1
     wall.seconds += LATELY_S + 1
-    assert (await ledger.attend("d-1")).daemons == 1
+    assert (await ledger.heartbeat("d-1")).daemons == 1
 
 
 async def test_a_server_without_its_data_has_another_identity(
     ledger: ValkeyLedger, other: ValkeyLedger, valkey_server: ValkeyServer, wall: FakeClock
 ) -> None:
     """Whoever recorded something learns that it is lost."""
-    before = await ledger.attend("d-1")
-    assert (await other.attend("d-2")).identity == before.identity
+    before = await ledger.heartbeat("d-1")
+    assert (await other.heartbeat("d-2")).identity == before.identity
     valkey_server.command("FLUSHALL")
     wall.seconds += 1.0
-    assert (await ledger.attend("d-1")).identity != before.identity
+    assert (await ledger.heartbeat("d-1")).identity != before.identity
 
 
 async def test_what_was_seen_last_is_known_without_the_server(
@@ -361,7 +361,7 @@ async def test_what_was_seen_last_is_known_without_the_server(
     assert await ledger.spend(mine)
     for _ in range(2):
         await booked(other)
-    await ledger.look("i-1")
+    await ledger.refresh("i-1")
     clock.seconds += 20.0
     seen = ledger.seen()
     ages = sorted(round(dial.age_s, 3) for dial in seen)
@@ -381,11 +381,11 @@ async def test_keys_in_use_are_told_to_everybody(
     clock.seconds += 1.0
     wall.seconds += 1.0
     await dialled(other, "i-3")
-    assert (await other.attend("d-2")).keys == ("i-3", "i-2")
-    assert (await ledger.attend(None)).keys == ("i-3", "i-2")
+    assert (await other.heartbeat("d-2")).keys == ("i-3", "i-2")
+    assert (await ledger.heartbeat(None)).keys == ("i-3", "i-2")
     clock.seconds += 70.5
     wall.seconds += 70.5
-    assert (await ledger.attend(None)).keys == ("i-3",)
+    assert (await ledger.heartbeat(None)).keys == ("i-3",)
 
 
 async def test_what_is_out_of_use_is_forgotten(
@@ -397,7 +397,7 @@ async def test_what_is_out_of_use_is_forgotten(
     assert len(ledger.seen()) == 50
     clock.seconds += 72.0
     wall.seconds += 72.0
-    await ledger.attend(None)
+    await ledger.heartbeat(None)
     assert ledger._seen == {}
 
 
@@ -421,7 +421,7 @@ async def test_a_server_that_is_away_is_told(ledger: ValkeyLedger, store: Switch
         ledger.book("i-1", 0.0),
         ledger.usages(["i-1"]),
         ledger.check_writable(),
-        ledger.attend("d"),
+        ledger.heartbeat("d"),
         ledger.leave("d"),
         ledger.record([Dial("a", "i-1", 0.0)]),
     ):

@@ -47,8 +47,8 @@ async def test_not_ready(owner: OwnerClient, monkeypatch: pytest.MonkeyPatch) ->
         raise LedgerError("the ledger can't be written: planted")
 
     monkeypatch.setattr(SqliteLedger, "check_writable", fails)
-    owner.setup.daemon.parts.readiness.look_again()
-    await until(owner.setup.daemon.parts.readiness.problems, "another look")
+    owner.setup.daemon.components.readiness.look_again()
+    await until(owner.setup.daemon.components.readiness.problems, "another look")
     for proof in ((), ("Authorization: Bearer wrong",), ("Cookie: a=b",)):
         answer = await owner.ask("/readyz", *proof)
         assert (answer.status, answer.json) == (503, {"ready": False})

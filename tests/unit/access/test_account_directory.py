@@ -9,9 +9,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.clock import FakeClock
-from vncproxy.access import directory as module
+from vncproxy.access import account_directory as module
+from vncproxy.access.account_directory import KEPT_FOR_S, Directory, DirectoryAway
 from vncproxy.access.accounts import least_uid
-from vncproxy.access.directory import KEPT_FOR_S, Directory, DirectoryAway
 
 ANN_UID = least_uid() + 1
 

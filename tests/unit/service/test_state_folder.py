@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vncproxy.errors import ConfigError
-from vncproxy.service.state import make_state_folder
+from vncproxy.service.state_folder import make_state_folder
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o777, 0o702])

@@ -26,9 +26,12 @@ _log = structlog.get_logger("vncproxy.recording")
 def make_state_folder(folder: Path, *, beside: bool = False) -> None:
     """Make the state directory, for this user only.
 
-    Args: beside - it may be a daemon's that runs as another user, if this one is root.
+    Args:
+        folder: The directory.
+        beside: It may be a daemon's that runs as another user, if this one is root.
 
-    Raises: ConfigError - it can't be made, or others may write to it.
+    Raises:
+        ConfigError: It can't be made, or others may write to it.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -48,7 +51,7 @@ def _state_problem(folder: Path, found: str) -> ConfigError:
 
 
 def records(config: Config) -> bool:
-    """Whether sessions may have to be recorded, or it is said where."""
+    """Whether sessions may have to be recorded, or a folder for that is named."""
     return config.recording.directory is not None or any(rule.record for rule in config.rule)
 
 
@@ -56,11 +59,11 @@ def recordings_of(config: Config, state: Path) -> Recordings:
     """Where sessions are recorded by a configuration that stays the same.
 
     Args:
-        config: the settings.
-        state: the state directory.
+        config: The settings.
+        state: The state directory.
 
     Raises:
-        ConfigError: as `recording_folder_of`.
+        ConfigError: As `recording_folder_of`.
     """
     folder = recording_folder_of(config, state)
     required = config.recording.required
@@ -71,12 +74,12 @@ def recording_folder_of(config: Config, state: Path, audit: Audit | None = None)
     """The folder of recordings.
 
     Args:
-        config: the settings.
-        state: the state directory.
-        audit: takes what is deleted.
+        config: The settings.
+        state: The state directory.
+        audit: Takes what is deleted.
 
     Raises:
-        ConfigError: sessions have to be recorded, or a folder is named, and it can't be used.
+        ConfigError: Sessions have to be recorded, or a folder is named, and it can't be used.
     """
     settings = config.recording
     folder = RecordingFolder(
@@ -97,14 +100,14 @@ def recording_folder_of(config: Config, state: Path, audit: Audit | None = None)
 
 
 def _noting(audit: Audit) -> Callable[[Removed], object]:
-    """What is told, in any thread, of a recording that was deleted."""
+    """Called, in any thread, for a recording that was deleted."""
     loop = asyncio.get_running_loop()
 
     def note(gone: Removed) -> None:
         _log.info("recording.removed", file=gone.name, bytes=gone.size_bytes, why=gone.why.value)
         audit.record_later(recording_removed(gone))
 
-    def told(gone: Removed) -> None:
+    def removed(gone: Removed) -> None:
         call_in_loop(loop, note, gone)
 
-    return told
+    return removed

@@ -14,15 +14,15 @@ import pytest
 from tests.unit.access.reloadable import ReloadableAuthority
 from tests.unit.console.fakes import until
 from tests.unit.console.surroundings import INSTANCE, Surroundings, surroundings
-from vncproxy.access.directory import Directory
+from vncproxy.access.account_directory import Directory
 from vncproxy.access.users import Users
 from vncproxy.config.model import Rule
 from vncproxy.console.console import Console
 from vncproxy.console.registry import Registry
 from vncproxy.console.viewer import Viewer
 from vncproxy.errors import CloseCode, CloseReason, Side
-from vncproxy.service import hours as hours_module
-from vncproxy.service.hours import PassingHours
+from vncproxy.service import hours_watch as hours_module
+from vncproxy.service.hours_watch import PassingHours
 
 CONTROL = Rule(users=("ann",), instances=("*",), hours=("mon-fri 08:00-18:00",))
 WATCH = Rule(users=("ann", "bob"), instances=("*",), role="watch")
@@ -53,7 +53,7 @@ class Cluster:
         """It is so late."""
         now = self.authority.now()
         self.seconds += 60 * (hour * 60 + minute - now.hour * 60 - now.minute)
-        await self.passing.look()
+        await self.passing.check()
 
 
 @asynccontextmanager
@@ -165,7 +165,7 @@ async def test_without_hours_nobody_is_asked_about(
 
 async def test_it_looks_again_and_again(bastion: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Until it is cancelled."""
-    monkeypatch.setattr(hours_module, "LOOK_INTERVAL_S", 0.001)
+    monkeypatch.setattr(hours_module, "CHECK_INTERVAL_S", 0.001)
     ann = bastion.join("ann")
     watching = asyncio.create_task(bastion.passing.watch())
     bastion.seconds += 600
@@ -191,12 +191,12 @@ async def test_who_was_not_looked_up_is_looked_at_again(tmp_path: Path) -> None:
         passing = PassingHours(ops, bastion.registry, lambda: now_s)
         ann = bastion.join("ann")
         assert bastion.registry.recheck(ops.objection) == 0
-        await passing.look()
+        await passing.check()
         assert ops.unsure
         away, groups = False, frozenset()
-        await passing.look()
+        await passing.check()
         assert ann.end is None
         now_s = hours_module.UNSURE_INTERVAL_S
-        await passing.look()
+        await passing.check()
         assert not ops.unsure
         assert ann.end is not None

@@ -1,4 +1,4 @@
-"""The hours of rules as they pass: whose session they end is warned, and sent away in time."""
+"""The hours of rules as they pass: viewers are warned, and their sessions end in time."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from vncproxy.console.page_messages import notice
 from vncproxy.console.registry import Registry
 from vncproxy.tasks import run_periodically
 
-LOOK_INTERVAL_S = 1.0
+CHECK_INTERVAL_S = 1.0
 UNSURE_INTERVAL_S = 30.0
 """How often groups are asked for that the directory of accounts didn't give."""
 WARN_MINUTES = 5
-"""How long before the end of their session people are told of it."""
+"""How long before the end of their session viewers are warned."""
 
 
 class PassingHours:
-    """Looks at the clock; does nothing while no rule has hours."""
+    """Compares the rules with the clock; does nothing while no rule has hours."""
 
     def __init__(
         self,
@@ -27,7 +27,13 @@ class PassingHours:
         registry: Registry,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nobody is warned yet. Args: clock - monotonic seconds."""
+        """Nobody is warned yet.
+
+        Args:
+            authority: Knows the rules.
+            registry: Knows the viewers.
+            clock: Monotonic seconds.
+        """
         self._authority = authority
         self._registry = registry
         self._warned: set[str] = set()
@@ -36,13 +42,13 @@ class PassingHours:
         self._again_at_s = float("-inf")
 
     async def watch(self) -> None:
-        """Look again and again, until cancelled."""
-        await run_periodically("hours", LOOK_INTERVAL_S, self.look)
+        """Check again and again, until cancelled."""
+        await run_periodically("hours", CHECK_INTERVAL_S, self.check)
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """End the sessions whose hours are over (4403); warn those whose hours end soon.
 
-        Those whose groups couldn't be looked up when it mattered are looked at once more.
+        Viewers whose groups couldn't be looked up when it mattered are checked once more.
         """
         now_s = self._clock()
         if self._authority.unsure and now_s >= self._again_at_s:
@@ -54,7 +60,7 @@ class PassingHours:
             await self._recheck()
         minute = self._authority.now().replace(second=0, microsecond=0)
         if minute != self._looked_at:
-            # Whoever has come since the last minute is told, too.
+            # Each minute anew: viewers may have come since the last one.
             self._looked_at = minute
             self._warn()
 
