@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import hmac
 
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
+
 CHALLENGE_BYTES = 16
 """Length of a challenge and of its answer."""
 
 
 def response(password: str, challenge: bytes) -> bytes:
     """The 16 bytes that answer a challenge. Raises: ValueError for another length than 16."""
-    # Here, since it takes 7 MiB, and few instances ask for a VNC password.
-    from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES  # noqa: PLC0415
-    from cryptography.hazmat.primitives.ciphers import Cipher, modes  # noqa: PLC0415
-
     if len(challenge) != CHALLENGE_BYTES:
         raise ValueError(f"a challenge of {len(challenge)} bytes")
     key = password.encode("utf-8", "replace")[:8].ljust(8, b"\0")
