@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str] | None, resources: ExitStack) -> int:
-    """Args: resources - gets what a process that goes on has to close."""
+    """Run one command; `resources` gets what a process that goes on has to close."""
     open_standard_streams()
     try:
         try:

@@ -18,7 +18,12 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def add_json(parser: argparse.ArgumentParser, text: str = "for programs") -> None:
-    """--json. Args: text - its help."""
+    """--json.
+
+    Args:
+        parser: The command's.
+        text: The option's help.
+    """
     parser.add_argument("--json", action="store_true", help=text)
 
 

@@ -17,7 +17,13 @@ from vncproxy.service.instances import instances_of
 async def check_cloud(
     config: Config, cloud: Cloud, name: str | None
 ) -> AsyncGenerator[Finding, None]:
-    """What a console needs of the cloud. Args: name - of one instance; None: all."""
+    """What a console needs of the cloud.
+
+    Args:
+        config: The settings: the region and the instances.
+        cloud: Asked for credentials, instances and VncUrls.
+        name: Alias or id of the one instance to check; None: all.
+    """
     try:
         credentials = await cloud.credentials.get()
         yield Finding("credentials", True, f"found ({credentials.provider})")

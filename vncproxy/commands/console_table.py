@@ -22,7 +22,11 @@ _VIEWER = (*("  VIEWER", "USER", "FROM", "ROLE", "ON", "INPUT", "RECEIVES", "SEN
 def table(rows: Sequence[Row], now: float) -> list[str]:
     """The rows of `GET /api/v1/consoles` for people.
 
-    What only administrators see is there if the rows have it. Args: now - seconds since 1970.
+    What only administrators see is there if the rows have it.
+
+    Args:
+        rows: One for each console, with its viewers.
+        now: Seconds since 1970.
     """
     if not rows:
         return [NOTHING]

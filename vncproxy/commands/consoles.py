@@ -45,7 +45,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _show(rows: Rows, *, as_json: bool, again: bool) -> None:
-    """Print it. Args: again - more will follow: JSON on one line, a table over the last one."""
+    """Print the rows, as JSON or as a table.
+
+    If they are shown again and again, JSON is on one line, and a table is drawn over the last one.
+    """
     if as_json and again:
         import json
 

@@ -47,7 +47,15 @@ class DaemonClient:
         door: str,
         access: str,
     ) -> None:
-        """For `daemon_client` only. Args: door - as people know it."""
+        """For `daemon_client` only.
+
+        Args:
+            session: Connects to the door; closed by the caller.
+            base: What all addresses begin with, as "http://localhost", without a slash at the end.
+            headers: Of each request.
+            door: The address in error texts, as in the configuration.
+            access: Kind of the door: "token", "peer" and so on.
+        """
         self.access = access
         """Doors of this kind, and open ones, take the tickets that it gets."""
         self._session = session
@@ -85,8 +93,17 @@ class DaemonClient:
 async def daemon_at(http: aiohttp.ClientSession, base: str, **how: Any) -> tuple[str | None, int]:
     """The id of the daemon that answers there, None for another program, and the HTTP status.
 
-    No secret is sent. Args: how - more for the request. Raises: aiohttp.ClientError, OSError,
-    TimeoutError.
+    No secret is sent.
+
+    Args:
+        http: Connects to the door.
+        base: The door's address, as "http://localhost", without a slash at the end.
+        **how: More arguments of the request, for `aiohttp.ClientSession.get`.
+
+    Raises:
+        aiohttp.ClientError: Nothing answers, or something other than HTTP.
+        OSError: The connection failed.
+        TimeoutError: No answer came within the session's timeout.
     """
     async with http.get(f"{base}/healthz", allow_redirects=False, **how) as answer:
         found = answer.headers.get(DAEMON_HEADER, "")

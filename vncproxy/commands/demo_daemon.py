@@ -37,8 +37,13 @@ FORGOTTEN_AFTER_S = 86400.0
 async def demo(port: int, screen: str | None, announce: Callable[[str], None]) -> None:
     """Run until SIGINT or SIGTERM.
 
-    Args: port - of the page; screen - "host:port" of a real VNC server to show instead of the
-    built-in picture. Raises: LocalError - the port is taken.
+    Args:
+        port: The page's TCP port; 0: any free one.
+        screen: "host:port" of a real VNC server to show instead of the built-in picture.
+        announce: Called with each line for the user, as the page's address.
+
+    Raises:
+        LocalError: The port is taken.
     """
     _expect_free(port)
     _remove_forgotten()

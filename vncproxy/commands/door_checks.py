@@ -48,7 +48,7 @@ async def check_door(listen: Listen, config: Config, environ: Mapping[str, str])
 
 
 def _whose(listen: Listen, theirs: str, config: Config, environ: Mapping[str, str]) -> Finding:
-    """Whether the daemon that listens is this configuration's. Args: theirs - its id."""
+    """Whether the daemon that listens, whose id is `theirs`, is this configuration's."""
     what = f"door {listen.name}"
     state = state_folder(config, environ)
     try:

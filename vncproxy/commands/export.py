@@ -28,8 +28,14 @@ _PRIVATE = 0o077
 def export(path: Path, folder: Path, interval_s: float = EXPORT_INTERVAL_S) -> int:
     """Write PNGs of what the screen showed, and a table of their times; gives how many.
 
-    Args: path - of the recording; folder - new or empty; interval_s - as `EXPORT_INTERVAL_S`.
-    Raises: RecordingError, LocalError.
+    Args:
+        path: The recording.
+        folder: New or empty.
+        interval_s: As `EXPORT_INTERVAL_S`.
+
+    Raises:
+        RecordingError: It can't be read, or nothing was shown.
+        LocalError: The folder isn't empty, or can't be written to.
     """
     recording = Recording(path)
     try:
@@ -74,7 +80,13 @@ def _sampled(recording: Recording, interval_ms: int) -> Iterator[tuple[int, Imag
 def film(path: Path, to: Path) -> None:
     """Have ffmpeg make a film.
 
-    Args: path - of the recording; to - no file yet. Raises: RecordingError, LocalError.
+    Args:
+        path: The recording.
+        to: The film, which mustn't exist yet.
+
+    Raises:
+        RecordingError: It can't be read, or nothing was shown.
+        LocalError: The film is there already, or ffmpeg is missing or failed.
     """
     if to.exists():
         raise LocalError(f"{to} is there already")

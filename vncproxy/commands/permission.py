@@ -27,7 +27,15 @@ _NAMES_SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """What a user may do with some instances through some doors. Args: role - None: nothing."""
+    """What a user may do with some instances through some doors.
+
+    Args:
+        user: The account's or user's name.
+        instances: Their aliases.
+        doors: Their names, with how each lets people in.
+        role: The highest; None: nothing is allowed.
+        text: Why, in words.
+    """
 
     user: str
     instances: tuple[str, ...]
@@ -69,7 +77,14 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How somebody may come. Args: who - None: it tells no names; known - by the kernel."""
+    """How a user may come in.
+
+    Args:
+        name: The door's, as in the audit.
+        label: The same for people, with how the door lets them in.
+        who: The user there; None: the door tells no names.
+        known: Whether the kernel has to name the account.
+    """
 
     name: str
     label: str
@@ -89,7 +104,15 @@ async def permissions(
 
     The same name may be somebody else at doors of another kind. Nothing is asked of the cloud but
     tags that a rule is about, and instances that aren't configured; what can't be found out is a
-    `Finding`. Args: at - local time; default: now; door - this one of `doors_of` only.
+    `Finding`.
+
+    Args:
+        config: The settings: rules, doors and instances.
+        environ: The environment's variables.
+        user: The name, as a door takes it.
+        name: Alias or id of the instance; None: all.
+        at: Local time; None: now.
+        door: This one of `doors_of` only; None: all.
     """
     found: list[Permission | Finding] = []
     try:

@@ -15,8 +15,10 @@ from vncproxy.errors import AuditError
 class Provenance:
     """What the audit says of a recording.
 
-    Args: seq, time - of the record that has its SHA-256; problem - why it can't be relied upon, in
-    a sentence.
+    Args:
+        seq: Number of the record that has its SHA-256; None: there is none.
+        time: That record's, as it is written there.
+        problem: Why the recording can't be relied upon, in a sentence; None: it can.
     """
 
     seq: int | None = None
@@ -27,8 +29,13 @@ class Provenance:
 def look_up(audit: Path, sha256: str, viewer: str) -> Provenance:
     """Look for a recording in an audit file; whether that is intact is for `audit verify` to say.
 
-    Args: sha256 - of the recording; viewer - whose it says it is. Raises: AuditError - the audit
-    can't be read.
+    Args:
+        audit: The audit file.
+        sha256: The recording's, in hexadecimal.
+        viewer: Id of the viewer whose session it is by its header.
+
+    Raises:
+        AuditError: The audit can't be read.
     """
     other: Record | None = None
     try:

@@ -59,7 +59,7 @@ async def gateway_reached(cloud: Cloud, url: VncUrl) -> tuple[bool, str]:
 
 
 async def _way(target: str, first: str, proxy: Proxy | None) -> str:
-    """The way in words. Args: first - the host that a connection is made to."""
+    """The way to `target`, a "host:port", in words; `first` is the host that is connected to."""
     by = "" if proxy is None else f" by {proxy.named}"
     if proxy is None and first != target.rpartition(":")[0]:
         by = f" by connect_host {first}"

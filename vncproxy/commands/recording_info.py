@@ -21,7 +21,13 @@ _SIZE = struct.Struct(">HH")
 def describe(path: Path, audit: Path | None = None) -> dict[str, Any]:
     """What is in a recording, for programs.
 
-    Args: audit - where to look it up. Raises: RecordingError, AuditError.
+    Args:
+        path: The recording.
+        audit: The audit file to look it up in; None: it isn't looked up.
+
+    Raises:
+        RecordingError: It can't be read, or is no recording.
+        AuditError: The audit can't be read.
     """
     recording = Recording(path)
     try:

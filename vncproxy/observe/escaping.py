@@ -15,7 +15,7 @@ _RAW_IN_JSON = re.compile(f"[{_BUT_C0}]")
 
 
 def escaped(text: str, *, keep_layout: bool = False) -> str:
-    r"""The text with such characters as `\x1b`. Args: keep_layout - tabs and line ends stay."""
+    r"""The text with such characters as `\x1b`. With `keep_layout` tabs and line ends stay."""
     what = _CONTROL_BUT_LAYOUT if keep_layout else _CONTROL
     return what.sub(lambda m: m[0].encode("unicode_escape").decode(), text)
 

@@ -12,7 +12,9 @@ LAG_INTERVAL_S = 0.5
 async def watch_lag(report: Callable[[float], None], interval_s: float = LAG_INTERVAL_S) -> None:
     """Report again and again how many seconds late the loop woke this task; runs until cancelled.
 
-    Args: report - called with seconds, 0 or more, in the loop; interval_s - between two looks.
+    Args:
+        report: Called with seconds, 0 or more, in the loop.
+        interval_s: Seconds between two looks.
     """
     loop = asyncio.get_running_loop()
     while True:

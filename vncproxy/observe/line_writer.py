@@ -16,13 +16,15 @@ CLOSE_TIMEOUT_S = 2.0
 
 
 class LineWriter:
-    """Stands for a stream as far as logging uses one; a thread of its own writes.
-
-    Args: stream - what is written to; stays open.
-    """
+    """Stands for a stream as far as logging uses one; a thread of its own writes."""
 
     def __init__(self, stream: TextIO, queue_max_chars: int = QUEUE_MAX_CHARS) -> None:
-        """The thread starts with the first line."""
+        """The thread starts with the first line.
+
+        Args:
+            stream: What is written to; stays open.
+            queue_max_chars: As `QUEUE_MAX_CHARS`.
+        """
         self.close_timeout_s = CLOSE_TIMEOUT_S
         self._stream = stream
         self._queue_max_chars = queue_max_chars
@@ -70,9 +72,10 @@ class LineWriter:
     def close(self, timeout_s: float | None = None) -> bool:
         """Write what waits; gives whether all was written in time.
 
-        Args: timeout_s - default: `close_timeout_s`.
-
         The stream stays open, and takes what comes afterwards directly.
+
+        Args:
+            timeout_s: Seconds to wait for that; None: `close_timeout_s`.
         """
         with self._wake:
             self._closing = True

@@ -24,7 +24,9 @@ class LogThrottle:
     def seen(self, key: Hashable, now: float) -> int:
         """How often it happened since it was told last, this time included; 0: not to be told.
 
-        Args: now - monotonic seconds.
+        Args:
+            key: What happened; equal keys are counted together.
+            now: Monotonic seconds.
         """
         told_at, since = self._told.get(key, (None, 0))
         if told_at is not None and now < told_at + self._window_s:

@@ -62,11 +62,19 @@ def configure(
 ) -> Redactor:
     """Send all logging to one stream, redacted; may be called again, as on a reload.
 
-    Args: format - "auto" is console on a terminal and JSON otherwise; level - of the daemon's own
-    events; libraries are never more talkative than info, since their debug lines hold frames, that
-    is keystrokes; stream - default standard error; extra_secrets - registered with the redactor;
-    redactor - the one of an earlier call, to keep what it knows. Returns: the redactor in use.
-    Raises: ValueError - unknown level.
+    Args:
+        format: "auto" is console on a terminal and JSON otherwise.
+        level: Of the daemon's own events; libraries are never more talkative than info, since their
+            debug lines hold frames, that is keystrokes.
+        stream: None: standard error.
+        extra_secrets: Registered with the redactor.
+        redactor: The one of an earlier call, to keep what it knows; None: a new one.
+
+    Returns:
+        The redactor in use.
+
+    Raises:
+        ValueError: The level is unknown.
     """
     wanted = logging.getLevelNamesMapping().get(level.upper())
     if wanted is None:
@@ -148,7 +156,7 @@ class _CleanLine:
     def __init__(
         self, redactor: Redactor, stream: LogStream, console: Processor | None = None
     ) -> None:
-        """Args: stream - what it has to fit; console - renders for people; None: JSON."""
+        """For a stream with this encoding; `console` renders for people, None: JSON."""
         self._redactor = redactor
         self._encoding = getattr(stream, "encoding", None) or "utf-8"
         self._console = console

@@ -85,7 +85,11 @@ class Metrics:
     """The daemon's counters, in a registry of their own: several may live in one process."""
 
     def __init__(self, version: str = "") -> None:
-        """Set all up at zero. Args: version - the package's, shown as a label of its own metric."""
+        """Set all up at zero.
+
+        Args:
+            version: The package's, shown as a label of its own metric.
+        """
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -187,7 +191,12 @@ class Metrics:
         self._throttle_degraded.set(degraded)
 
     def api_called(self, action: str, code: str) -> None:
-        """The cloud's API was asked. Args: code - "ok", "timeout", "unreachable" or its code."""
+        """The cloud's API was asked.
+
+        Args:
+            action: The API's name of the call, as "DescribeInstances".
+            code: "ok", "timeout", "unreachable", "not-json" or the API's error code.
+        """
         self._api_calls.labels(action if action in _ACTIONS else OTHER, _api_code(code)).inc()
 
     def passed(self, direction: Direction, size_bytes: int) -> None:

@@ -62,8 +62,10 @@ class Redactor:
     def register(self, secret: str, *, short_lived: bool = False) -> None:
         """Hide this secret from now on, in every form in which it may travel.
 
-        Args: secret - as held; one shorter than `SECRET_MIN_LENGTH` is ignored; short_lived - it
-        expires within minutes: counted apart, so that many tickets never push out a password.
+        Args:
+            secret: As held; one shorter than `SECRET_MIN_LENGTH` is ignored.
+            short_lived: It expires within minutes: counted apart, so that many tickets never push
+                out a password.
         """
         if len(secret) < SECRET_MIN_LENGTH:
             return

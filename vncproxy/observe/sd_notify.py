@@ -16,7 +16,7 @@ class Notifier:
     """Sends states to the service manager, or does nothing where there is none."""
 
     def __init__(self, address: str | None) -> None:
-        """Args: address - a socket's path or @name in the abstract namespace; None: nobody asks."""
+        """For a socket's path, or @name in the abstract namespace; None: there is no manager."""
         self._address = f"\0{address[1:]}" if address and address.startswith("@") else address
 
     @classmethod
