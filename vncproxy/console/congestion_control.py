@@ -52,7 +52,11 @@ class _Mark:
 
 
 class CongestionControl:
-    """One viewer's line. Args: max_bytes - the window never grows beyond."""
+    """One viewer's line.
+
+    Args:
+        max_bytes: The window never grows beyond.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         """Nothing was measured yet."""
@@ -104,7 +108,10 @@ class CongestionControl:
     def mark(self, size_bytes: int, now: float, *, since: float | None = None) -> bytes:
         """`size_bytes` were sent; gives the payload of the fence that is to follow them.
 
-        Args: since - when the first of them was sent; None: now.
+        Args:
+            size_bytes: Of rectangles, without the fence.
+            now: Monotonic seconds.
+            since: When the first of them was sent; None: now.
         """
         self._sent_bytes += size_bytes
         return self._mark(now, since=now if since is None else since)

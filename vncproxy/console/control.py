@@ -122,7 +122,7 @@ class ControlAudit:
         audit: Audit,
         identity_of: Callable[[str], ViewerIdentity | None],
     ) -> None:
-        """Args: identity_of - who is behind a viewer, None if it has left."""
+        """Write of this instance's console; `identity_of` gives None for a viewer that left."""
         self._instance = instance
         self._audit = audit
         self.identity_of = identity_of

@@ -70,8 +70,10 @@ class LinkHost(Protocol):
 class Link:
     """An open WebSocket to the cloud, from the first byte on.
 
-    Args: opaque - relay from the first byte, with no handshake of the daemon's; opaque_greeting -
-    an upstream that greets so is handed over, as one with an unknown security is.
+    Args:
+        opaque: Relay from the first byte, with no handshake of the daemon's.
+        opaque_greeting: An upstream that greets so is handed over, as one with an unknown security
+            is.
     """
 
     def __init__(

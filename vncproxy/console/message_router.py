@@ -77,8 +77,15 @@ class MessageRouter:
     ) -> None:
         """Start without a screen.
 
-        Args: viewer_queue_bytes - limits.viewer_queue; changed - what the pages show has changed;
-        keepalive_sent - for the metrics; silent - the link is up, but nobody answers there.
+        Args:
+            control: Which viewer's input goes upstream.
+            held: The keys and buttons that are pressed in the guest.
+            keepalive: What is sent upstream while nobody is active, and when.
+            liveness: When a silent upstream is asked for an answer, and when it is given up.
+            viewer_queue_bytes: The setting limits.viewer_queue.
+            changed: Called when what the pages show has changed.
+            keepalive_sent: Called with the kind of each keepalive, for the metrics.
+            silent: Called when the link is up, but nobody answers there.
         """
         self.control = control
         self.keepalive = keepalive
@@ -218,7 +225,8 @@ class MessageRouter:
     def offender(self, heard_at: float) -> Viewer | None:
         """The upstream ended the link: the viewer whose own choice has ended three in a row.
 
-        Args: heard_at - when the last byte came, monotonic seconds.
+        Args:
+            heard_at: When the last byte came, monotonic seconds.
         """
         viewer_id = self._offenders.link_lost(time.monotonic(), heard_at)
         return self.viewers.get(viewer_id) if viewer_id is not None else None
@@ -245,7 +253,12 @@ class MessageRouter:
             self._bring_in(viewer)
 
     def record(self, viewer_id: str, made: Callable[[ScreenState], Recorder]) -> None:
-        """Record what is seen while this viewer is on. Args: made - gives a recorder for it."""
+        """Record what is seen while this viewer is on.
+
+        Args:
+            viewer_id: The viewer whose session is recorded.
+            made: Gives a recorder for the screen; called once there is one.
+        """
         self._recorded[viewer_id] = made
         if self.shared_screen is not None:
             self.shared_screen.recorders[viewer_id] = made(self.shared_screen.memory)

@@ -59,7 +59,14 @@ class Reel(Protocol):
         """Whether something since the last `begin` wasn't written."""
 
     def begin(self, time_ms: int, opening: bytes, *, whole: bool, continues: bool) -> None:
-        """A block begins. Args: opening - a ServerInit."""
+        """A block begins.
+
+        Args:
+            time_ms: Milliseconds since the session began.
+            opening: A ServerInit.
+            whole: Its KEY records make the whole picture.
+            continues: Nothing is missing between the block before and this one.
+        """
 
     def add(self, time_ms: int, kind: Kind, slices: Sequence[bytes]) -> None:
         """A record of the block."""
@@ -105,7 +112,12 @@ class Recorder:
     ) -> None:
         """Begin with what the screen shows from now on.
 
-        Args: clock - monotonic seconds; began_at - when the session did, by that clock.
+        Args:
+            memory: What is known of the screen, brought up to date by `SharedScreen`.
+            reel: Writes the recording.
+            clock: Monotonic seconds.
+            began_at: When the session did, by that clock.
+            key_interval_s: A key picture is due so long after a block's first LIVE record.
         """
         self._memory = memory
         self._reel = reel
@@ -215,7 +227,9 @@ class Recorder:
     def take_asked_area(self, now: float, *, all_take_part: bool) -> Area | None:
         """The whole screen, when a key picture is due.
 
-        Args: all_take_part - no viewer would miss it.
+        Args:
+            now: By the recorder's clock.
+            all_take_part: No viewer would miss it.
         """
         at = self._ask_at(all_take_part=all_take_part)
         if at is None or now < at or not self._reel.has_room:

@@ -57,7 +57,9 @@ class SharedScreen:
     def __init__(self, memory: ScreenState, *, viewer_window_bytes: int) -> None:
         """Begin with the first link's ServerInit.
 
-        Args: viewer_window_bytes - no more than this is under way to a viewer, however fast.
+        Args:
+            memory: What ServerInit says; brought up to date with all that follows it.
+            viewer_window_bytes: No more than this is under way to a viewer, however fast.
         """
         self.memory = memory
         self._viewer_window_bytes = viewer_window_bytes

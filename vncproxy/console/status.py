@@ -140,7 +140,9 @@ def _flow(rate: Rate, total_bytes: int, at_s: float) -> Message:
 def budget_of(key: str, usage: Usage | str) -> Message:
     """What administrators see of a row besides, too: how full the console's budget is.
 
-    Args: key - what its dials are counted for; usage - or in words why that isn't known.
+    Args:
+        key: What its dials are counted for.
+        usage: How much of the budget is used, or in words why that isn't known.
     """
     if isinstance(usage, str):
         return {"budget": None, "budget_problem": usage}

@@ -45,9 +45,10 @@ class UpdateWriter:
     def __init__(self, hold_bytes: int) -> None:
         """Nothing was sent.
 
-        Args: hold_bytes - no more than this is held of an update that must be counted first: one
-        that is larger becomes several; and so much of a Raw rectangle is passed on to a viewer that
-        has fallen behind, before the rest is made up.
+        Args:
+            hold_bytes: No more than this is held of an update that must be counted first: one that
+                is larger becomes several; and so much of a Raw rectangle is passed on to a viewer
+                that has fallen behind, before the rest is made up.
         """
         self.update_bytes = 0
         """Bytes of rectangles that were given to `take` or will be."""
@@ -88,7 +89,9 @@ class UpdateWriter:
     def begin(self, count: int | None, *, last_rect: bool) -> None:
         """An update of the upstream begins that this viewer takes part in.
 
-        Args: count - of its rectangles, None: open; last_rect - the viewer knows LastRect.
+        Args:
+            count: Of its rectangles, None: open.
+            last_rect: The viewer knows LastRect.
         """
         assert not self.is_open, "an update begins after the last one's end"
         self._taking, self._count, self._last_rect = True, count, last_rect
@@ -258,7 +261,11 @@ class UpdateWriter:
         return has_room
 
     def take(self, *, room: bool = True) -> list[Pixels]:
-        """What is to be sent now, in order. Args: room - for pixels that are made up."""
+        """What is to be sent now, in order.
+
+        Args:
+            room: For pixels that are made up.
+        """
         if not self.is_open:
             self._send_waiting()
         if self.is_filling and room:

@@ -129,7 +129,11 @@ class Viewer:
         return time.monotonic() - self._input_at if has_done else None
 
     def look(self, at_s: float) -> None:
-        """Note what was counted, for the rates. Args: at_s - monotonic seconds."""
+        """Note what was counted, for the rates.
+
+        Args:
+            at_s: Monotonic seconds.
+        """
         self.rate_in.note(at_s, self.bytes_in)
         self.rate_out.note(at_s, self.bytes_out)
 
@@ -261,7 +265,11 @@ class Viewer:
 
     @contained
     def waste(self, work: int) -> None:
-        """Something that it said meant nothing. Args: work - as of `client_stream.work`."""
+        """Something that it said meant nothing.
+
+        Args:
+            work: As of `client_stream.work`.
+        """
         self._transport.waste(work)
 
     def failed(self) -> None:

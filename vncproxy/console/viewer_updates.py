@@ -62,8 +62,11 @@ class ViewerUpdates:
     ) -> None:
         """A viewer that got ServerInit from `memory` just now.
 
-        Args: pace - of the viewer's line; hold_bytes - see `UpdateWriter`; in_step - no zlib
-        rectangle of this link has passed yet.
+        Args:
+            memory: What is known of the screen, brought up to date by `SharedScreen`.
+            pace: Of the viewer's line.
+            hold_bytes: See `UpdateWriter`.
+            in_step: No zlib rectangle of this link has passed yet.
         """
         self._memory = memory
         self._pace = pace
@@ -148,7 +151,11 @@ class ViewerUpdates:
             self._writer.message(viewer_messages.end_of_continuous_updates())
 
     def reorder(self, order: PixelOrder | None) -> None:
-        """The viewer's SetPixelFormat, from here on. Args: order - None: the console's format."""
+        """The viewer's SetPixelFormat, from here on.
+
+        Args:
+            order: None: the console's format.
+        """
         if order == self._order:
             return
         self._order = order
@@ -209,7 +216,8 @@ class ViewerUpdates:
     def update_started(self, count: int | None) -> None:
         """The upstream begins an update: this viewer takes part in the whole of it, or not.
 
-        Args: count - of its rectangles; None: open.
+        Args:
+            count: Of its rectangles; None: open.
         """
         self._taking = self.drives
         self._answered = self._asked_again = False
@@ -483,7 +491,9 @@ class ViewerUpdates:
     def take(self, now: float, *, room: bool = True) -> list[Pixels]:
         """What is to be sent to the viewer now, and a fence after pictures.
 
-        Args: room - for pixels that must be made up: it isn't behind.
+        Args:
+            now: Monotonic seconds.
+            room: For pixels that must be made up: it isn't behind.
         """
         out = self._writer.take(room=room)
         if self._has_read_all and not self._writer.is_filling:

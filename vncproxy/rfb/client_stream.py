@@ -71,8 +71,10 @@ class ClientStream:
     Any way of cutting the bytes gives the same events. Memory is bounded by the longest message
     (max_cut_text_bytes, or 256 KiB of SetEncodings) and the piece being fed; cost is linear.
 
-    Args: extended_buttons - the extended-buttons pseudo-encoding was confirmed to this viewer; may
-    be set later and counts from the next message on; max_cut_text_bytes - longer is an error.
+    Args:
+        extended_buttons: The extended-buttons pseudo-encoding was confirmed to this viewer; may be
+            set later and counts from the next message on.
+        max_cut_text_bytes: Longer is an error.
     """
 
     def __init__(
@@ -99,8 +101,11 @@ class ClientStream:
         """Take some bytes and give the messages that they complete.
 
         Never raises: bad bytes end the stream with `StreamBroken`, after which nothing is returned.
-        Args: most_work - stop after the message with which this much is to be done: `untaken` bytes
-        are then to be fed again.
+
+        Args:
+            data: The next bytes, cut anywhere.
+            most_work: Stop after the message with which this much is to be done, in units of
+                `work`: `untaken` bytes are then to be fed again.
         """
         self.untaken = 0
         if self._broken:

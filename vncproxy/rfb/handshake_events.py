@@ -43,7 +43,8 @@ class PasswordRejected:
 class ViewerReady:
     """ClientInit came: the viewer waits for ServerInit.
 
-    Args: shared - false asks for the others to be thrown out, which is the console's decision.
+    Args:
+        shared: False asks for the others to be thrown out, which is the console's decision.
     """
 
     shared: bool
@@ -76,8 +77,9 @@ class PasswordNeeded:
 class AuthenticationFailed:
     """The upstream refused the password: the last event.
 
-    Args: reason - the upstream's words, cleaned and cut; empty before 3.8. For the log: it may name
-    hosts.
+    Args:
+        reason: The upstream's words, cleaned and cut; empty before 3.8. For the log: it may name
+            hosts.
     """
 
     reason: str
@@ -87,7 +89,8 @@ class AuthenticationFailed:
 class Refused:
     """The upstream refused the connection whatever the password: the last event.
 
-    Args: reason - the upstream's words, cleaned and cut. For the log: it may name hosts.
+    Args:
+        reason: The upstream's words, cleaned and cut. For the log: it may name hosts.
     """
 
     reason: str
@@ -102,8 +105,10 @@ class UnknownSecurity:
     What came and went so far is kept, so that one viewer can take the connection over as it is:
     see `OpaqueStart`.
 
-    Args: types - the types offered; received - every byte that came; sent - every byte that the
-    daemon answered, its version line.
+    Args:
+        types: The types offered.
+        received: Every byte that came.
+        sent: Every byte that the daemon answered, its version line.
     """
 
     types: tuple[int, ...]
@@ -125,7 +130,10 @@ class UnknownSecurity:
 class Ready:
     """ServerInit came: the last event.
 
-    Args: width, height - pixels; name - cleaned and cut; trailing - bytes that follow ServerInit.
+    Args:
+        width, height: Pixels.
+        name: Cleaned and cut.
+        trailing: Bytes that follow ServerInit.
     """
 
     width: int

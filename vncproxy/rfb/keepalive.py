@@ -67,8 +67,10 @@ def class_of(raw: bytes) -> KeepaliveClass:
 class KeepaliveMemory:
     """What was learned of an instance, to be stored and given back.
 
-    Args: kind - the class in use; evidence - closes in a row that speak against it; earlier_ts -
-    seconds, unexplained idle times seen before, the newest last.
+    Args:
+        kind: The class in use.
+        evidence: Closes in a row that speak against it.
+        earlier_ts: Seconds, unexplained idle times seen before, the newest last.
     """
 
     kind: KeepaliveClass = KeepaliveClass.ANY
@@ -80,8 +82,10 @@ class KeepaliveMemory:
 class LinkEnd:
     """How idle a link was when it ended, in seconds.
 
-    Args: kind - the class in use; quiet_s - since the last message of it; idle_s - since the last
-    one of the next class.
+    Args:
+        kind: The class in use.
+        quiet_s: Since the last message of it.
+        idle_s: Since the last one of the next class.
     """
 
     kind: KeepaliveClass
@@ -100,9 +104,12 @@ class Learned:
 class Keepalive:
     """One console's keepalive. All times are monotonic seconds.
 
-    Args: held - what went upstream as input, for the pointer's place; interval_s - between
-    messages of the class in use; idle_timeout_s - the configured limit; keysym - 0: KEY is never
-    used; memory - what was learned before.
+    Args:
+        held: What went upstream as input, for the pointer's place.
+        interval_s: Between messages of the class in use.
+        idle_timeout_s: The configured limit.
+        keysym: 0: KEY is never used.
+        memory: What was learned before.
     """
 
     def __init__(
@@ -175,8 +182,10 @@ class Keepalive:
     def message(self, width: int, height: int) -> bytes:
         """What to send now: one whole message, or a key's press and release.
 
-        Args: width, height - of the screen, in pixels. A remembered pointer outside of it is not
-        repeated: the guest would move the pointer to an edge.
+        Args:
+            width: Of the screen, in pixels. A remembered pointer outside of it is not repeated: the
+                guest would move the pointer to an edge.
+            height: As `width`.
         """
         self._off_screen = not self._held.pointer_within(width, height)
         pointer = self._held.last_pointer
@@ -189,7 +198,8 @@ class Keepalive:
     def link_ended(self, now: float) -> LinkEnd | None:
         """The link ended: what `learn` may be told of it, now or later; None: it teaches nothing.
 
-        Args: now - when it ended, or was last known to work.
+        Args:
+            now: When it ended, or was last known to work.
         """
         if not self._last:
             return None
@@ -202,8 +212,11 @@ class Keepalive:
     def learn(self, end: LinkEnd, *, by_upstream: bool, explained: bool) -> Learned | None:
         """Learn from a link's end; None: the memory is as it was.
 
-        Args: by_upstream - the upstream ended it, cleanly or not; explained - the API saw a reboot
-        or stop, or the daemon knows another cause, such as a takeover.
+        Args:
+            end: What `link_ended` gave of it.
+            by_upstream: The upstream ended it, cleanly or not.
+            explained: The API saw a reboot or stop, or the daemon knows another cause, such as a
+                takeover.
         """
         before = self._memory
         limits_s = (*self._limits_s, *before.earlier_ts)

@@ -35,8 +35,9 @@ class Verdict(Enum):
 class Liveness:
     """One console's upstream, over all its links. All times are monotonic seconds.
 
-    Args: quiet_s - without a byte for so long, the upstream is asked; answer_timeout_s - how long
-    it may then take to send anything.
+    Args:
+        quiet_s: Without a byte for so long, the upstream is asked.
+        answer_timeout_s: How long it may then take to send anything.
     """
 
     def __init__(self, *, quiet_s: float, answer_timeout_s: float) -> None:
@@ -65,7 +66,11 @@ class Liveness:
         self._not_before = now
 
     def next_at(self, heard_at: float) -> float:
-        """When to look next. Args: heard_at - when the last byte came."""
+        """When to look next.
+
+        Args:
+            heard_at: When the last byte came.
+        """
         if self._asked_at is not None and heard_at <= self._asked_at:
             return self._deadline
         quiet_s = self._quiet_s

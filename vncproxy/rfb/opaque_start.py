@@ -27,7 +27,8 @@ class Relay:
 class Mismatch:
     """The viewer speaks another version than the daemon answered: this connection is of no use.
 
-    Args: answer - what the viewer said, which a connection without a handshake may be given.
+    Args:
+        answer: What the viewer said, which a connection without a handshake may be given.
     """
 
     answer: bytes = field(repr=False)
@@ -39,7 +40,8 @@ OpaqueOutcome: TypeAlias = Relay | Mismatch
 class OpaqueStart:
     """One viewer's takeover: `start()`, then `feed()` until it gives an outcome.
 
-    Args: found - what the upstream's handshake ended with.
+    Args:
+        found: What the upstream's handshake ended with.
     """
 
     def __init__(self, found: UnknownSecurity) -> None:

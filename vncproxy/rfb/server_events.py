@@ -30,7 +30,8 @@ class RectangleReceived:
     A Raw rectangle comes as `RawStarted` and what follows it, unless it is empty. Pseudo-rectangles
     (cursors, sizes, names, confirmations) come as pictures do; LastRect doesn't.
 
-    Args: data - everything after the 12-byte header.
+    Args:
+        data: Everything after the 12-byte header.
     """
 
     x: int
@@ -50,7 +51,8 @@ class RectangleReceived:
 class RawStarted:
     """A Raw rectangle that isn't empty begins; its pixels follow, none of them is held.
 
-    Args: size_bytes - of its pixels.
+    Args:
+        size_bytes: Of its pixels.
     """
 
     x: int
@@ -104,8 +106,10 @@ class RawEnded:
 class UpdateEnded:
     """The current update is complete.
 
-    Args: rectangles - as many have come since UpdateStarted; picture - at least one of them
-    changed pixels of the framebuffer (no pseudo-encoding, and not empty).
+    Args:
+        rectangles: As many have come since UpdateStarted.
+        picture: At least one of them changed pixels of the framebuffer (no pseudo-encoding, and not
+            empty).
     """
 
     rectangles: int
@@ -169,8 +173,9 @@ class AudioReceived:
 class StreamBroken:
     """The bytes can't be RFB, or name what the daemon doesn't know; nothing follows.
 
-    Args: reason - plain words for the log, never payload; unknown - it may be RFB that the daemon
-    doesn't know, rather than a broken rule.
+    Args:
+        reason: Plain words for the log, never payload.
+        unknown: It may be RFB that the daemon doesn't know, rather than a broken rule.
     """
 
     reason: str

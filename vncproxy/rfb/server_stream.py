@@ -71,9 +71,10 @@ _Buffer = bytes | memoryview
 class ServerStream:
     """Feed it bytes, get events; it follows the framebuffer's size for its bounds.
 
-    Args: width, height, pixel_format - as agreed at ServerInit, or by the daemon's SetPixelFormat;
-    max_cut_text_bytes - a longer ServerCutText is skipped. A framebuffer that is too large breaks
-    the stream at its first feed.
+    Args:
+        width, height, pixel_format: As agreed at ServerInit, or by the daemon's SetPixelFormat.
+        max_cut_text_bytes: A longer ServerCutText is skipped. A framebuffer that is too large
+            breaks the stream at its first feed.
     """
 
     def __init__(
@@ -145,9 +146,11 @@ class ServerStream:
     ) -> list[ServerEvent]:
         """The events that these bytes complete; pixels of Raw are slices of `data`. Never raises.
 
-        Args: most_work - stop after the event with which this much is to be done, in units of what
-        a short message costs; a rectangle of Tight costs as much as it inflates to. `untaken` bytes
-        are then to be fed again.
+        Args:
+            data: The next bytes, cut anywhere.
+            most_work: Stop after the event with which this much is to be done, in units of what a
+                short message costs; a rectangle of Tight costs as much as it inflates to. `untaken`
+                bytes are then to be fed again.
         """
         self.untaken = 0
         if self._broken:

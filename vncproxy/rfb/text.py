@@ -11,7 +11,9 @@ NAME_MAX_BYTES = 4096
 def one_line(data: bytes, limit_bytes: int) -> str:
     """The text without control characters; UTF-8, or Latin-1 as in old servers.
 
-    Args: limit_bytes - of this length it was cut, perhaps within a letter, which is then dropped.
+    Args:
+        data: The text as it came, already cut to at most `limit_bytes`.
+        limit_bytes: Of this length it was cut, perhaps within a letter, which is then dropped.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:

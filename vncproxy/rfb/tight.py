@@ -46,11 +46,16 @@ class TightFilter(Enum):
 class TightLayout:
     """Where the parts of a complete rectangle's data are.
 
-    Args: kind; stream - the zlib stream it uses, meaningful only with `zlib`; resets - bits of the
-    streams that are reset first; filter; control_at - offset of the compression-control byte;
-    length_at - offset of the compact length, or of the pixels where there is none; data_at - offset
-    of the pixels, image or zlib data; size - bytes of the pixels once inflated, 0 for an image;
-    zlib - whether it carries zlib data.
+    Args:
+        kind: How the rectangle is encoded.
+        stream: The zlib stream it uses, meaningful only with `zlib`.
+        resets: Bits of the streams that are reset first.
+        filter: What was done to the pixels before they were deflated.
+        control_at: Offset of the compression-control byte.
+        length_at: Offset of the compact length, or of the pixels where there is none.
+        data_at: Offset of the pixels, image or zlib data.
+        size: Bytes of the pixels once inflated, 0 for an image.
+        zlib: Whether it carries zlib data.
     """
 
     kind: TightKind

@@ -63,7 +63,14 @@ class InflatedTight:
     def __init__(
         self, data: bytes, layout: TightLayout, pixels: bytes | None, *, lost: bool = False
     ) -> None:
-        """Args: pixels - the inflated bytes, None where nobody needs them; lost - somebody may."""
+        """Keep a rectangle's data and, if any viewer may need them, its pixels.
+
+        Args:
+            data: Everything after the rectangle's 12-byte header.
+            layout: What `data` holds.
+            pixels: The inflated bytes; None where nobody needs them, or they weren't kept.
+            lost: They weren't kept, but somebody may need them: `restart` raises.
+        """
         self._lost = lost
         self._data = data
         self._layout = layout
@@ -138,7 +145,11 @@ class StatelessTight:
         """As `take`, for a rectangle with zlib data of any size, in steps.
 
         Its steps have to be done before another rectangle is taken.
-        Args: restart - somebody will want what `InflatedTight.restart` gives.
+
+        Args:
+            data: Everything after the rectangle's 12-byte header.
+            layout: What `data` holds.
+            restart: A viewer will want what `InflatedTight.restart` gives.
         """
         self._reset(layout)
         return Inflation(self._inflater(layout.stream), data, layout, restart=restart)

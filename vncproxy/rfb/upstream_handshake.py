@@ -62,9 +62,10 @@ class _Step(Enum):
 class UpstreamHandshake:
     """One link's handshake: `feed()` until `Ready` or another last event.
 
-    Args: password - the VNC password if one is known; it is used only when asked for;
-    opaque_greeting - an upstream with this `greeting` is handed over, since it goes on in a way
-    that the daemon doesn't know.
+    Args:
+        password: The VNC password if one is known; it is used only when asked for.
+        opaque_greeting: An upstream with this `greeting` is handed over, since it goes on in a way
+            that the daemon doesn't know.
     """
 
     def __init__(self, password: str | None = None, opaque_greeting: bytes | None = None) -> None:

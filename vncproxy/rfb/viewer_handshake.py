@@ -68,7 +68,8 @@ _WAITS_FOR = {
 class ViewerHandshake:
     """One viewer's handshake: `start()`, then `feed()` until `ViewerReady` or a last event.
 
-    Args: verifier - asks for VNC Authentication with it; None: security type None.
+    Args:
+        verifier: Asks for VNC Authentication with it; None: security type None.
     """
 
     def __init__(self, verifier: PasswordVerifier | None = None) -> None:

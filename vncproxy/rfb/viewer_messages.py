@@ -65,8 +65,12 @@ def extended_desktop_size(
 ) -> bytes:
     """The pseudo-rectangle with a new size and layout.
 
-    Args: screens - empty: one that fills the desktop; reason - 0 the server, 1 this viewer,
-    2 another viewer; status - 0 done, 1 prohibited, 2 out of resources, 3 invalid layout.
+    Args:
+        width: Of the desktop, in pixels.
+        height: Of the desktop, in pixels.
+        screens: Empty: one that fills the desktop.
+        reason: 0 the server, 1 this viewer, 2 another viewer.
+        status: 0 done, 1 prohibited, 2 out of resources, 3 invalid layout.
     """
     heads = screens or (Screen(0, 0, 0, width, height),)
     return (

@@ -30,8 +30,12 @@ def response(password: str, challenge: bytes) -> bytes:
 class PasswordVerifier:
     """Checks one viewer's answer to one challenge.
 
-    Args: password - an empty one verifies nobody; challenge - 16 random bytes, fresh for each
-    viewer. Raises: ValueError for another length than 16.
+    Args:
+        password: An empty one verifies nobody.
+        challenge: 16 random bytes, fresh for each viewer.
+
+    Raises:
+        ValueError: The challenge isn't 16 bytes long.
     """
 
     def __init__(self, password: str, challenge: bytes) -> None:

@@ -68,9 +68,11 @@ class WholeFrames:
     __slots__ = ("_size_bytes", "wire")
 
     def __init__(self, wire: memoryview, size_bytes: int) -> None:
-        """Args:
-        wire: whole, unmasked, unfragmented binary frames.
-        size_bytes: of what they hold.
+        """Refer to frames; nothing is copied.
+
+        Args:
+            wire: Whole, unmasked, unfragmented binary frames.
+            size_bytes: Of what they hold.
         """
         self.wire = wire
         self._size_bytes = size_bytes

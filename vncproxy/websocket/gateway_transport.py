@@ -96,10 +96,13 @@ class DialledUrl(Protocol):
 class DialSettings:
     """How to reach the cloud's gateways.
 
-    Args: tls - verifies the gateway's certificate; connect_host - dial this address instead of the
-    URL's host, directly and never by a proxy; TLS still verifies the URL's host; proxy - the one to
-    use for a host, if any; local - gateways may be on this machine, as a simulator's is; resolver -
-    of the gateway's name.
+    Args:
+        tls: Verifies the gateway's certificate.
+        connect_host: Dial this address instead of the URL's host, directly and never by a proxy;
+            TLS still verifies the URL's host.
+        proxy: The one to use for a host, if any.
+        local: Gateways may be on this machine, as a simulator's is.
+        resolver: Of the gateway's name.
     """
 
     tls: ssl.SSLContext
@@ -113,7 +116,13 @@ class ProxyChoice(Protocol):
     """Which proxy the environment names for a host."""
 
     def __call__(self, host: str, port: int, *, secure: bool) -> Proxy | None:
-        """The proxy, or None for a direct connection. Args: secure - whether TLS is used."""
+        """The proxy, or None for a direct connection.
+
+        Args:
+            host: The gateway's name or address.
+            port: The gateway's TCP port.
+            secure: Whether TLS is used.
+        """
 
 
 class _DirectConnect(connect):
@@ -126,10 +135,15 @@ class _DirectConnect(connect):
 async def dial(url: DialledUrl, timeout_s: float, settings: DialSettings) -> GatewayTransport:
     """Open the WebSocket of a VncUrl, at once.
 
-    Args: timeout_s - the rest of the VncUrl's life.
-    Raises: UpstreamLost - no connection; the text says at which step, and it is a UrlExpired when
-    the time ran out, an UpstreamRefused when a hop said no for good; UpstreamProtocolError - the
-    answer isn't a WebSocket's.
+    Args:
+        url: The VncUrl.
+        timeout_s: The rest of its life, in seconds.
+        settings: How to reach the gateway.
+
+    Raises:
+        UpstreamLost: No connection; the text says at which step, and it is a UrlExpired when the
+            time ran out, an UpstreamRefused when a hop refused for good.
+        UpstreamProtocolError: The answer isn't a WebSocket's.
     """
     connection = await _opened(url, timeout_s, settings)
     assert isinstance(connection, GatewayConnection), "made by create_connection"
@@ -216,8 +230,11 @@ def _failure(
 ) -> UpstreamError:
     """What went wrong, in words without a secret.
 
-    Args: alert - of TLS, by which somebody refused for good; target - host and port that a proxy
-    was asked for.
+    Args:
+        fault: What the dial raised.
+        alert: Name of the TLS alert that refuses for good; None: there was none.
+        proxy: The first hop; None: the gateway was dialled directly.
+        target: Host and port that a proxy was asked for.
     """
     if alert is not None:
         return UpstreamRefused(refused_in_words("the cloud's VNC gateway", alert), TLS_REFUSED)

@@ -60,10 +60,15 @@ class Intake:
         flooded: Callable[[], None],
         turn_bytes: int = TURN_BYTES,
     ) -> None:
-        """Args: take - is given bytes, and gives how many of them it took; the rest is offered
-        again at a later turn; read - starts or stops reading from the peer; flooded - called once,
-        when the peer doesn't stop saying what means nothing: from then on all is thrown away;
-        turn_bytes - what is taken in a turn at most.
+        """Hold nothing, and wait for the first `resume`.
+
+        Args:
+            take: Is given bytes, and gives how many of them it took; the rest is offered again at a
+                later turn.
+            read: Starts or stops reading from the peer.
+            flooded: Called once, when the peer doesn't stop sending what means nothing: from then
+                on all is thrown away.
+            turn_bytes: What is taken in a turn at most.
         """
         self._take = take
         self._read = read
@@ -116,7 +121,11 @@ class Intake:
         self._next_turn()
 
     def waste(self, work: int) -> None:
-        """What was taken meant nothing. Args: work - what it cost, in units."""
+        """What was taken meant nothing.
+
+        Args:
+            work: What it cost, in units.
+        """
         if self._over or work <= 0:
             return
         now = time.monotonic()
@@ -131,7 +140,11 @@ class Intake:
             self._settle()
 
     def end(self, told: Callable[[], None]) -> None:
-        """The peer sends nothing more. Args: told - called once all it sent was taken."""
+        """The peer sends nothing more.
+
+        Args:
+            told: Called once all it sent was taken.
+        """
         self._ended.append(told)
         self._settle()
 
@@ -230,5 +243,9 @@ class TakesIn:
         self.intake.again()
 
     def waste(self, work: int) -> None:
-        """What was delivered meant nothing. Args: work - what it cost, in units."""
+        """What was delivered meant nothing.
+
+        Args:
+            work: What it cost, in units.
+        """
         self.intake.waste(work)

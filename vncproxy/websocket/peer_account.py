@@ -74,7 +74,9 @@ def unix_uid(descriptor: int) -> int:
 def tcp_uid(theirs: tuple[str, int], ours: tuple[str, int]) -> int | None:
     """Who owns the other end of a TCP connection; None if it isn't on this machine, or is gone.
 
-    Args: theirs, ours - the two ends' address and port, as this end sees them.
+    Args:
+        theirs: The other end's address and port, as this end sees them.
+        ours: This end's address and port.
     """
     if not is_loopback(theirs[0]):
         return None

@@ -28,7 +28,7 @@ class TcpTransport(TakesIn, asyncio.Protocol):
     """One accepted connection; RFB itself is all that is spoken on it."""
 
     def __init__(self, connected: Callable[[TcpTransport], None]) -> None:
-        """Args: connected - called once the connection is there."""
+        """Wait for the connection; `connected` is called once it is there."""
         self._connected = connected
         self._transport: asyncio.Transport | None = None
         self._receiver: TransportReceiver | None = None

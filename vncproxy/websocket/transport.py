@@ -25,8 +25,9 @@ CLOSE_TIMEOUT_S = 2.0
 class TransportEnd:
     """How a transport ended: on whose side, with which WebSocket close code.
 
-    Args: broke_rules - the peer broke WebSocket rules, and what it sent was thrown away; flooded -
-    it kept saying what means nothing.
+    Args:
+        broke_rules: The peer broke WebSocket rules, and what it sent was thrown away.
+        flooded: It kept saying what means nothing.
     """
 
     side: Side
@@ -107,9 +108,12 @@ class Transport(Protocol):
         """Deliver something at the next turn, nothing if there is nothing: more is to be done."""
 
     def waste(self, work: int) -> None:
-        """What was delivered meant nothing; of that a peer has a ration. Args: work - in units.
+        """What was delivered meant nothing; of that a peer has a ration.
 
         Beyond it the peer is read later; one that never stops ends as `TransportEnd.flooded` says.
+
+        Args:
+            work: What it cost, in units: one is what a short message costs.
         """
 
     async def close(self, reason: CloseReason | None = None) -> None:
