@@ -66,6 +66,16 @@ class Connection(asyncio.Transport):
         pass
 
 
+class Http:
+    """What had the connection before."""
+
+    def give_away(self) -> bytes:
+        return b""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        pass
+
+
 class Gateway:
     """The cloud's connection: a real intake of frames; what goes up is noted."""
 
@@ -107,7 +117,7 @@ class Path:
         self.gateway, self.connection = Gateway(), Connection()
         self.harness = RouterHarness()
         self.browser = BrowserTransport(
-            self.connection, asyncio.Protocol(), ping_interval_s=60, ping_timeout_s=60
+            self.connection, Http(), ping_interval_s=60, ping_timeout_s=60
         )
 
     async def open(self, *encodings: int) -> None:

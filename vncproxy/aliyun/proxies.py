@@ -247,7 +247,11 @@ def _parsed(value: str, variable: str, clock: Callable[[], float]) -> Proxy:
     authorization = None
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        authorization = f"Basic {b64encode(pair.encode()).decode()}"
+        try:
+            authorization = f"Basic {b64encode(pair.encode()).decode()}"
+        except UnicodeEncodeError:
+            wrong = "a user or a password that isn't UTF-8"
+            raise _UnusableError(wrong, "other bytes than ASCII as %XX, of UTF-8") from None
         if parts.scheme == SOCKS and not _SOCKS_LOGIN.fullmatch(pair):
             raise _UnusableError(
                 "a user or a password that SOCKS can't carry", "1 to 255 visible ASCII characters"

@@ -63,6 +63,18 @@ def export(path: Path, folder: Path, interval_s: float = EXPORT_INTERVAL_S) -> i
         recording.close()
 
 
+def damaged_parts(path: Path) -> int:
+    """How many parts of a recording aren't as they were written, and so aren't shown.
+
+    Raises: RecordingError.
+    """
+    recording = Recording(path)
+    try:
+        return len(recording.damage)
+    finally:
+        recording.close()
+
+
 def _sampled(recording: Recording, interval_ms: int) -> Iterator[tuple[int, Image.Image]]:
     """Each picture that stood so long, and one in so long where none did; the last one, too."""
     due_ms: int | None = None

@@ -73,7 +73,7 @@ def _print_info(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     try:
-        from vncproxy.commands.export import export, film
+        from vncproxy.commands.export import damaged_parts, export, film
     except ModuleNotFoundError as fault:
         if fault.name != "PIL":
             raise
@@ -84,6 +84,9 @@ def _export(options: argparse.Namespace) -> int:
     else:
         count = export(options.file, options.export)
         print_line(f"{counted(count, 'picture')} in {options.export}")
+    if damaged_parts(options.file):
+        print_problem(f"{options.file} is damaged: what isn't as it was written was left out")
+        return FAILED
     return DONE
 
 

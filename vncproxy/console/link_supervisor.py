@@ -345,11 +345,13 @@ class LinkSupervisor:
 
     def link_opaque(self, link: Link, data: bytes) -> None:
         """Bytes came on an opaque link."""
-        if self.relay is not None:
+        if link is self.link and self.relay is not None:
             self.relay.from_link(data)
 
     def link_caught_up(self, link: Link) -> None:
         """All that was sent has been taken."""
+        if link is not self.link:
+            return
         if self.relay is not None:
             self.relay.link_caught_up()
         else:
@@ -357,9 +359,12 @@ class LinkSupervisor:
 
     def link_ended(self, link: Link, end: TransportEnd) -> None:
         """It is over."""
+        if link is not self.link:
+            # It was given up before, and closed since; another one may be about to open.
+            return
         if end.breach:
             self._link_fault = UpstreamProtocolError(f"the cloud's VNC gateway {end.breach}")
-        elif link is self.link and end.side is Side.DAEMON:
+        elif end.side is Side.DAEMON:
             # Nobody here closed it: the receiver of its bytes had a fault, which the log has.
             self._link_fault = LocalError("a fault of the daemon")
         self._link_over.set()

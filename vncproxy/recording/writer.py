@@ -350,6 +350,7 @@ class RecordingWriter:
         if self._discarded:
             file.discard()
             self._folder.remove(self.name)
+            self._since = None
             return
         gap = self._lost
         problem = file.close(end_ms, gap=gap)

@@ -20,6 +20,20 @@ LINGERING_TIME_S = 1.0
 """How long the rest of a refused body is taken and thrown away, so that its sender reads why."""
 
 
+class _Rest:
+    """A parser that takes what came behind a request as it is."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self.data += data
+        return False, b""
+
+    def feed_eof(self) -> None:
+        pass
+
+
 class Connection(web.RequestHandler):
     """aiohttp's connection, which by itself repeats a broken request in the log and the answer."""
 
@@ -45,6 +59,15 @@ class Connection(web.RequestHandler):
     def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
         """As the library's, which takes a WebSocket's frames without masks, too."""
         super().set_parser(MaskedFrames(parser), data_received_cb)  # type: ignore[arg-type]
+
+    def give_away(self) -> bytes:
+        """Read no more from the connection: it has another protocol from now on.
+
+        Returns: what came behind the request.
+        """
+        rest = _Rest()
+        super().set_parser(rest)  # type: ignore[arg-type]
+        return rest.data
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """As the library's."""

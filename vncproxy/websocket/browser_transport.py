@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
+from typing import Protocol, cast
 
 import structlog
 from aiohttp import web
@@ -50,18 +51,14 @@ class Upgraded(web.StreamResponse):
         """Nothing is sent."""
 
 
-class _Tail:
-    """Takes from aiohttp what a client sent right behind its request."""
+class HttpConnection(Protocol):
+    """The HTTP side of a connection, until it is upgraded."""
 
-    def __init__(self) -> None:
-        self.data = b""
+    def give_away(self) -> bytes:
+        """Read no more from the connection; gives what came behind the request."""
 
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        self.data += data
-        return False, b""
-
-    def feed_eof(self) -> None:
-        pass
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
 
 
 def upgrade(
@@ -83,18 +80,20 @@ def upgrade(
 
     Raises: web.HTTPBadRequest - it isn't a request for a WebSocket.
     """
+    if request.can_read_body:
+        raise web.HTTPBadRequest(text="A WebSocket's request has no body.\n")
     protocol = ServerProtocol(select_subprotocol=lambda _, offered: _chosen(offered))
     asked = Headers((name, value) for name, value in request.headers.items())
-    answer = protocol.accept(Request(request.path, asked))
+    version = f"HTTP/{request.version.major}.{request.version.minor}"
+    answer = protocol.accept(Request(request.path, asked, protocol=version))
     if answer.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
         raise web.HTTPBadRequest(text=(answer.body or b"").decode())
     answer.headers.update(headers)
-    handler, connection = request.protocol, request.transport
+    handler, connection = cast(HttpConnection, request.protocol), request.transport
     if connection is None or connection.is_closing():
         return None
     connection.write(answer.serialize())
-    tail = _Tail()
-    handler.set_parser(tail)  # type: ignore[arg-type]
+    tail = handler.give_away()
     transport = BrowserTransport(
         connection,
         handler,
@@ -102,7 +101,7 @@ def upgrade(
         ping_timeout_s=ping_timeout_s,
     )
     connection.set_protocol(transport)
-    transport.data_received(tail.data)
+    transport.data_received(tail)
     return transport
 
 
@@ -118,7 +117,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
     def __init__(
         self,
         connection: asyncio.Transport,
-        before: asyncio.BaseProtocol,
+        before: HttpConnection,
         *,
         ping_interval_s: float,
         ping_timeout_s: float,
@@ -127,7 +126,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
 
         Args:
             connection: the TCP or TLS connection.
-            before: the protocol that had it, which is told of its end.
+            before: had it so far, and is told of its end.
             ping_interval_s: as of `upgrade`.
             ping_timeout_s: as of `upgrade`.
         """
@@ -205,10 +204,19 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
 
     def send(self, slices: Sequence[Slice]) -> None:
         """Send at once, in frames; the event loop keeps what isn't taken."""
-        if slices and not self._closing and self._end is None:
+        if slices and not self._closing and self._end is None and self._is_open:
             frames = framed(slices)
             self._handed_bytes += sum(map(len, frames))
             self._connection.writelines(frames)
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether something can be written: a lost one may still have input to be taken."""
+        return not self._is_lost and not self._connection.is_closing()
+
+    def _write(self, frame: bytes) -> None:
+        if self._is_open:
+            self._connection.write(frame)
 
     async def close(self, reason: CloseReason | None = None) -> None:
         """Send what waits and a close frame with the reason, wait for its answer, and hang up."""
@@ -228,8 +236,8 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
         self._report(TransportEnd(Side.DAEMON, code))
 
     def _send_close(self, code: int, reason: str) -> None:
-        self._connection.write(control_frame(Opcode.CLOSE, Close(code, reason).serialize()))
-        if self._is_unreadable and self._connection.can_write_eof():
+        self._write(control_frame(Opcode.CLOSE, Close(code, reason).serialize()))
+        if self._is_unreadable and self._is_open and self._connection.can_write_eof():
             # Its answer can't be told from rubbish: it is to hang up first. If we did, the
             # connection would be reset by what it still sends, and it wouldn't read our frame.
             self._connection.write_eof()
@@ -269,7 +277,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
 
     def _control(self, control: Control) -> None:
         if control.opcode is Opcode.PING and not self._closing:
-            self._connection.write(control_frame(Opcode.PONG, control.data))
+            self._write(control_frame(Opcode.PONG, control.data))
         elif control.opcode is Opcode.CLOSE:
             self._say_goodbye(control)
 
@@ -279,7 +287,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
         self._has_said_goodbye = True
         self._go_on()
         if not self._closing:
-            self._connection.write(control_frame(Opcode.CLOSE, control.data))
+            self._write(control_frame(Opcode.CLOSE, control.data))
             self._connection.close()
         code = close.code if close is not None else _NO_CODE
         side = Side.DAEMON if self._closing else Side.VIEWER
@@ -304,7 +312,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
 
     def _ping(self) -> None:
         self._has_heard = False
-        self._connection.write(control_frame(Opcode.PING))
+        self._write(control_frame(Opcode.PING))
         self._after(self._ping_timeout_s, self._judge)
 
     def _judge(self) -> None:

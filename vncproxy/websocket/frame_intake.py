@@ -143,10 +143,14 @@ class FrameIntake(Intake):
         return at
 
     def _act_on(self, piece: Control | Broken | None) -> None:
-        if isinstance(piece, Control):
-            self._listener.control(piece)
-        elif piece is not None:
-            self._listener.broken(piece)
+        try:
+            if isinstance(piece, Control):
+                self._listener.control(piece)
+            elif piece is not None:
+                self._listener.broken(piece)
+        except Exception:
+            # The peer's end must be heard all the same.
+            self._listener.failed()
 
     def _hand_over(self, data: Buffer) -> None:
         """Hand over content, as much as a turn goes for; the rest comes at the next one."""

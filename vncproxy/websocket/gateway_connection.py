@@ -129,7 +129,12 @@ class GatewayConnection(ClientConnection):
         self._to_library(_FAIL)
 
     def _to_library(self, frame: bytes) -> None:
-        super().data_received(frame)
+        if self.transport.is_closing():
+            # What was read before the end counts, but nothing can be answered any more.
+            self.protocol.receive_data(frame)
+            self.protocol.data_to_send()
+        else:
+            super().data_received(frame)
         if self.protocol.state is not State.OPEN:
             self.intake.end(self._tell_end)
 

@@ -322,7 +322,10 @@ class GatewayTransport(TakesIn):
 
     def send(self, slices: Sequence[Slice]) -> None:
         """Send whole messages, in one frame."""
-        if self._closing or not slices or self._connection.protocol.state is not State.OPEN:
+        if self._closing or not slices:
+            return
+        connection = self._connection
+        if connection.protocol.state is not State.OPEN or connection.transport.is_closing():
             # Of a connection that is going the intake tells the end, after what came before it.
             return
         parts = plain_slices(slices)

@@ -126,7 +126,8 @@ class Intake:
         Args:
             work: What it cost, in units.
         """
-        if self._over or work <= 0:
+        if self._over or work <= 0 or self._ended:
+            # One that has gone sends no more of it: what is left needs its turns, but no rests.
             return
         now = time.monotonic()
         if self._ration is None:
@@ -146,6 +147,9 @@ class Intake:
             told: Called once all it sent was taken.
         """
         self._ended.append(told)
+        if self._resting is not None:
+            self._resting.cancel()
+            self._rested()
         self._settle()
 
     def stop(self) -> None:

@@ -79,6 +79,8 @@ def test_no_proxy_is_honoured(no_proxy: str, proxied: bool) -> None:
         ("http://secret:x@[fd00::zz]:3128", "brackets|no host's"),
         ("socks5h://u:s\N{LATIN SMALL LETTER E WITH ACUTE}cret@p:1", "that SOCKS can't carry"),
         (f"socks5h://u:{'secret' * 50}@p:1", "that SOCKS can't carry"),
+        ("http://u:secret\udce4@p:1", "a user or a password that isn't UTF-8"),
+        ("socks5h://u\udce4:secret@p:1", "a user or a password that isn't UTF-8"),
     ],
 )
 def test_an_unusable_proxy_is_told_without_its_password(value: str, found: str) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from tests.unit.recording.surroundings import new_file
 from vncproxy.cli import main
 from vncproxy.commands.command import DONE, FAILED
-from vncproxy.recording.file_format import Kind
+from vncproxy.recording.file_format import CHUNK_HEADER_BYTES, Kind
 from vncproxy.recording.novnc_form import NOVNC
 from vncproxy.rfb.viewer_messages import framebuffer_update, rectangle_header, server_init
 
@@ -32,6 +32,19 @@ def made(path: Path) -> Path:
         file.add(at_ms, Kind.LIVE, [head + colour * SIDE * SIDE])
     assert file.close(6000) is None
     return path
+
+
+def test_a_damaged_one_is_not_passed_off_as_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is whole is exported, and that this isn't all is said."""
+    path = made(tmp_path / "one")
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"BLOK") + CHUNK_HEADER_BYTES + 4] ^= 1
+    path.write_bytes(raw)
+    folder = tmp_path / "seen"
+    assert main(["replay", str(path), "--export", str(folder)]) == FAILED
+    assert "is damaged" in capsys.readouterr().err
 
 
 def test_pictures_with_their_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -427,6 +427,28 @@ async def test_a_loss_is_seen_at_once(around: Surroundings) -> None:
     assert around.count("dial") == 2
 
 
+@pytest.mark.parametrize("breaks", [False, True])
+async def test_the_end_of_the_last_link_is_not_that_of_the_next(
+    around: Surroundings, breaks: bool
+) -> None:
+    """One that left a question unanswered may take its time to close, or break rules meanwhile."""
+    console = await around.console()
+    await running(around, console)
+    old = around.transport
+    old.close_hangs = True
+    console.supervisor.link_silent()
+    await until(lambda: around.count("book") == 2)
+    await settle()
+    if breaks:
+        old.end(broke_rules=True)
+    old.released.set()
+    await reached(console, State.RUNNING)
+    await settle()
+    assert console.state is State.RUNNING
+    assert around.count("dial") == 2
+    assert around.transport is not old and not around.transport.closed
+
+
 async def test_broken_rules_are_no_connection_to_share(around: Surroundings) -> None:
     """Who comes while such a link is closed is left for the next console."""
     console = await around.console()

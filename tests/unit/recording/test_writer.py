@@ -279,11 +279,13 @@ def test_a_disk_that_does_not_keep_up(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_session_that_did_not_come_about(tmp_path: Path) -> None:
-    """Nothing is left of it, and nobody is told of a recording."""
+    """Nothing is left of it, and nobody is told of a recording, nor ever of a disk that hangs."""
     desk = Desk()
-    with writing(tmp_path, desk) as (writer, path):
+    with writing(tmp_path, desk, late_s=0.0) as (writer, path):
         writer.discard()
     assert not path.exists()
+    assert writer.ended
+    writer.check_delay()
     assert desk.said.empty()
 
 

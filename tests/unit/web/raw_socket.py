@@ -59,9 +59,22 @@ class RawSocket:
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, port: int, target: str, *headers: str, receive_buffer: int = 0
+        cls,
+        port: int,
+        target: str,
+        *headers: str,
+        receive_buffer: int = 0,
+        behind: bytes = b"",
     ) -> AsyncIterator[RawSocket]:
-        """Connect and upgrade. Args: receive_buffer - bytes that the kernel keeps, 0: its usual."""
+        """Connect and upgrade.
+
+        Args:
+            port: the daemon's, on this machine.
+            target: path and query.
+            *headers: more lines of the request.
+            receive_buffer: bytes that the kernel keeps, 0: its usual.
+            behind: sent in the request's packet.
+        """
         plain = socket.socket()
         if receive_buffer:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -80,7 +93,7 @@ class RawSocket:
             *headers,
         ]
         try:
-            writer.write("\r\n".join(lines).encode() + b"\r\n\r\n")
+            writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + behind)
             async with asyncio.timeout(WAIT_S):
                 head = await reader.readuntil(b"\r\n\r\n")
             assert b" 101 " in head, head

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,42 @@ async def test_a_viewer_that_vanishes_amid_pings(tmp_path: Path) -> None:
         socket.vanish()
         assert (await told(setup))["code"] == 1000
         assert not [e for e in setup.events if e["level"] == "error"]
+
+
+async def test_a_viewer_that_vanishes_while_its_pings_are_held(tmp_path: Path) -> None:
+    """More of them than are answered at once, and a goodbye: it has left, and its place is free."""
+    async with running(tmp_path, limits=QUIET) as setup:
+        for goodbye in (b"", frame(CLOSE, b"\x03\xe8")):
+            async with opened(setup) as socket:
+                await socket.receive()
+                socket.writer.write(frame(PING, b"") * 60_000 + goodbye)
+                await asyncio.sleep(0.1)
+                socket.vanish()
+        await until(
+            lambda: sum(e["event"] == "viewer.closed" for e in setup.events) == 2, "both ends"
+        )
+        assert not [e for e in setup.events if e["level"] == "error"]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 5, 6, 8])
+async def test_what_comes_with_the_request(tmp_path: Path, cut: int) -> None:
+    """A frame that begins in the request's packet, cut anywhere, is read like any other."""
+    line = frame(BINARY, b"RFB 003.008\n")
+    async with running(tmp_path, limits=QUIET) as setup:
+        viewer = await setup.viewer()
+        await until(lambda: viewer.decoder.updates, "a console that greets at once")
+        async with opened(setup, behind=line[:cut]) as socket:
+            assert (await socket.receive()).payload == b"RFB 003.008\n"
+            socket.writer.write(line[cut:])
+            assert (await socket.receive()).payload == b"\x01\x01"
+
+
+async def test_an_unmasked_frame_with_the_request(tmp_path: Path) -> None:
+    """It breaks the rules there, too."""
+    async with running(tmp_path, limits=QUIET) as setup:
+        behind = frame(BINARY, b"RFB 003.008\n", masked=False)
+        async with opened(setup, behind=behind) as socket:
+            assert (await socket.closed()).code == 4400
 
 
 async def test_a_viewer_that_reads_nothing(tmp_path: Path) -> None:
