@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 
 from vncproxy.commands.arguments import add_config
@@ -16,6 +17,8 @@ def _run(options: argparse.Namespace) -> int:
     async def work() -> int:
         from vncproxy.app import serve
 
+        # What was imported stays. A full collection stops the event loop: it needn't go there.
+        gc.freeze()
         await serve(loaded.config, os.environ, lambda: load_config(options).config)
         return DONE
 

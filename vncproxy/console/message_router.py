@@ -60,6 +60,11 @@ UPSTREAM_QUEUE_BYTES = 256 * 1024
 """More input than this waiting for the upstream, and the viewers are read no further."""
 
 
+LINK_PAUSE_BYTES = 512 * 1024
+"""If so much waits for each viewer, more needn't be read of the upstream: the system's own buffers
+keep the line full meanwhile."""
+
+
 class MessageRouter:
     """The screen, the viewers on it, the controller, and the link while there is one."""
 
@@ -499,18 +504,22 @@ class MessageRouter:
             )
 
     def _hold_back(self) -> None:
-        """A viewer that is behind skips; if all are, the upstream isn't read any further."""
+        """A viewer that is behind skips; if all have much waiting, the upstream isn't read on."""
         assert self.shared_screen is not None, "only called with a screen"
-        on = behind = 0
+        on = full = 0
+        behind: list[Viewer] = []
         for viewer in self.viewers.values():
-            if viewer.phase is Phase.STREAMING:
-                on += 1
-                behind += viewer.behind
-        if behind < on or not on:
-            if behind:
-                for viewer in list(self.viewers.values()):
-                    if viewer.phase is Phase.STREAMING and viewer.behind:
-                        self.shared_screen.fell_behind(viewer.id)
+            if viewer.phase is not Phase.STREAMING:
+                continue
+            on += 1
+            if viewer.behind:
+                behind.append(viewer)
+                full += 1
+            elif viewer.behind_by(LINK_PAUSE_BYTES):
+                full += 1
+        if full < on or not on:
+            for viewer in behind:
+                self.shared_screen.fell_behind(viewer.id)
             self._let_link_flow()
         elif self.link is not None and not self._paused:
             self._paused = True

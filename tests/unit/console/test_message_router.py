@@ -25,6 +25,7 @@ from tests.unit.console.fakes import (
     update,
 )
 from tests.unit.console.surroundings import code_of
+from vncproxy.console import message_router
 from vncproxy.console.control import Control
 from vncproxy.console.link import Link
 from vncproxy.console.message_router import UPSTREAM_QUEUE_BYTES, MessageRouter
@@ -435,6 +436,25 @@ async def test_a_viewer_that_is_behind_skips_and_catches_up(
     assert request() in harness.up.take()
     harness.up.deliver(update(raw(0, 0, 64, 48, 9)))
     assert (slow.look().frame == (0, 0, 9)).all()
+
+
+async def test_what_waits_for_the_only_viewer_is_bounded(
+    harness: RouterHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long before it is behind: what nobody can take needn't be read."""
+    monkeypatch.setattr(message_router, "LINK_PAUSE_BYTES", 10_000)
+    await harness.link()
+    far = harness.shows("ann")
+    far.transport.stuck = True
+    harness.up.deliver(update(FULL))
+    assert 10_000 < far.transport.backlog_bytes < QUEUE_BYTES
+    assert harness.up.paused
+    other = harness.joins("bob")
+    other.shake()
+    other.say(USUAL, request())
+    assert not harness.up.paused, "it waits for the fastest only"
+    far.transport.drain()
+    assert not harness.up.paused
 
 
 async def test_if_all_are_behind_the_upstream_is_not_read(harness: RouterHarness) -> None:
