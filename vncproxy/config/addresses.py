@@ -104,7 +104,10 @@ def is_loopback(host: str) -> bool:
     """
     bare = host.strip("[]").lower()
     try:
-        return ip_address(bare).is_loopback
+        address = ip_address(bare)
+        # From Python 3.13 on, an IPv4 address in IPv6's form counts as what it stands for; whether
+        # only this machine reaches it depends on the system.
+        return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
     except ValueError:
         return bare == "localhost" or bare.endswith(".localhost")
 
