@@ -148,6 +148,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
         self._handed_bytes = 0
         self._is_reading = True
         self._has_heard = False
+        self._pinged_at = 0.0
         self._closing = self._has_said_goodbye = self._is_unreadable = False
         self._waiting: asyncio.Future[None] | None = None
         """Of `close`: for room, then for the browser's goodbye."""
@@ -312,15 +313,20 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
 
     def _ping(self) -> None:
         self._has_heard = False
+        self._pinged_at = asyncio.get_running_loop().time()
         self._write(control_frame(Opcode.PING))
-        self._after(self._ping_timeout_s, self._judge)
+        self._after(min(self._ping_interval_s, self._ping_timeout_s), self._judge)
 
     def _judge(self) -> None:
         """A viewer that sends nothing and answers no ping is gone, whatever TCP believes."""
-        if self._is_reading and not self._has_heard:
-            self._connection.abort()
+        since_s = asyncio.get_running_loop().time() - self._pinged_at
+        # One that isn't read can't be heard.
+        if self._has_heard or not self._is_reading:
+            self._after(max(0.0, self._ping_interval_s - since_s), self._ping)
+        elif since_s < self._ping_timeout_s:
+            self._after(self._ping_timeout_s - since_s, self._judge)
         else:
-            self._after(self._ping_interval_s, self._ping)
+            self._connection.abort()
 
     def _after(self, delay_s: float, call: Callable[[], None]) -> None:
         self._stop_timer()

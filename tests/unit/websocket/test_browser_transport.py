@@ -64,6 +64,7 @@ async def test_broken_websocket_rules(tmp_path: Path, name: str, data: bytes) ->
         socket.writer.write(data)
         end = await socket.closed()
         assert (end.code, end.reason) == (4400, "viewer-protocol"), name
+        socket.writer.close()
         event = await told(setup)
         assert (event["code"], event["side"]) == (4400, "viewer")
 
@@ -116,8 +117,8 @@ async def test_a_viewer_that_answers_no_ping(tmp_path: Path) -> None:
 
 
 async def test_a_viewer_that_answers_pings_stays(tmp_path: Path) -> None:
-    """The answer alone keeps it, many intervals long."""
-    limits = Limits(ping_interval=0.05, ping_timeout=5.0)
+    """The answer alone keeps it, many intervals long: a ping comes in each of them."""
+    limits = Limits(ping_interval=0.05, ping_timeout=60.0)
     async with running(tmp_path, limits=limits) as setup, opened(setup) as socket:
         pings = 0
         while pings < 5:
