@@ -328,15 +328,13 @@ class MessageRouter:
         idle_work = 0
         is_all_input = True
         for event in events:
+            idle_work += self._idle_work(viewer, event)
             if is_input(event):
                 viewer.touched()
                 if viewer.id == self.control.controller:
                     input_ += self._input(shared_screen, event)
-                else:
-                    idle_work += self._idle_work(viewer, event)
                 continue
             is_all_input = False
-            idle_work += self._idle_work(viewer, event)
             match event:
                 case PixelFormatSet():
                     self._send(input_)

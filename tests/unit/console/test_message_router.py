@@ -34,6 +34,7 @@ from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import UpstreamProtocolError
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.client_events import ClientEvent
+from vncproxy.rfb.client_stream import work
 from vncproxy.rfb.handshake_events import Ready
 from vncproxy.rfb.held_input import HeldInput
 from vncproxy.rfb.keepalive import Keepalive, KeepaliveClass, KeepaliveMemory
@@ -436,6 +437,22 @@ async def test_a_viewer_that_is_behind_skips_and_catches_up(
     assert request() in harness.up.take()
     harness.up.deliver(update(raw(0, 0, 64, 48, 9)))
     assert (slow.look().frame == (0, 0, 9)).all()
+
+
+async def test_what_counts_against_a_ration(harness: RouterHarness) -> None:
+    """All that a viewer sends, but for the controller's keys, pointer and text; not its sizes."""
+    await harness.link()
+    ann, bob = harness.shows("ann"), harness.shows("bob")
+    size = struct.pack(">BxHHBx", 251, 64, 48, 1) + bytes(16)
+    text = struct.pack(">BxxxI", 6, 1) + b"x"
+    for far in (ann, bob):
+        far.transport.wasted = 0
+    ann.say(key(True, KEY_A), key(False, KEY_A), pointer(0, 1, 1), text)
+    assert ann.transport.wasted == 0
+    ann.say(size)
+    assert ann.transport.wasted == work(size)
+    bob.say(key(True, KEY_A))
+    assert bob.transport.wasted == 1
 
 
 async def test_what_waits_for_the_only_viewer_is_bounded(
