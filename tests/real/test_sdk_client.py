@@ -16,7 +16,13 @@ from darabonba.runtime import RuntimeOptions
 from tests.unit.simulator.viewer import status_of
 from vncproxy.simulator import AccessKey, SimulatedInstance, Simulator, SimulatorSettings
 
-pytestmark = pytest.mark.real
+pytestmark = [
+    pytest.mark.real,
+    # The SDK's own, from Python 3.12 on.
+    pytest.mark.filterwarnings(
+        "ignore:datetime.datetime.utcnow:DeprecationWarning:alibabacloud_tea_openapi.utils"
+    ),
+]
 
 STATIC = AccessKey("static-id", "static-secret")
 STS = AccessKey("sts-id", "sts-secret", security_token="sts-token+/=")
