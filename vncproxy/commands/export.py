@@ -25,11 +25,11 @@ _PRIVATE = 0o077
 """Screens are nobody else's business: taken off the mode of what is written."""
 
 
-def export(path: Path, folder: Path, interval_s: float = EXPORT_INTERVAL_S) -> int:
+def export(recording: Recording, folder: Path, interval_s: float = EXPORT_INTERVAL_S) -> int:
     """Write PNGs of what the screen showed, and a table of their times; gives how many.
 
     Args:
-        path: The recording.
+        recording: An open one; of one that is damaged what is whole is written.
         folder: New or empty.
         interval_s: As `EXPORT_INTERVAL_S`.
 
@@ -37,10 +37,9 @@ def export(path: Path, folder: Path, interval_s: float = EXPORT_INTERVAL_S) -> i
         RecordingError: It can't be read, or nothing was shown.
         LocalError: The folder isn't empty, or can't be written to.
     """
-    recording = Recording(path)
+    if not recording.blocks:
+        raise RecordingError(f"Nothing was shown in {recording.path}.")
     try:
-        if not recording.blocks:
-            raise RecordingError(f"Nothing was shown in {path}.")
         folder.mkdir(mode=0o777 & ~_PRIVATE, exist_ok=True)
         if any(folder.iterdir()):
             raise LocalError(f"{folder} isn't empty")
@@ -59,20 +58,6 @@ def export(path: Path, folder: Path, interval_s: float = EXPORT_INTERVAL_S) -> i
         return count
     except OSError as fault:
         raise LocalError(f"can't write to {folder}: {fault.strerror}") from fault
-    finally:
-        recording.close()
-
-
-def damaged_parts(path: Path) -> int:
-    """How many parts of a recording aren't as they were written, and so aren't shown.
-
-    Raises: RecordingError.
-    """
-    recording = Recording(path)
-    try:
-        return len(recording.damage)
-    finally:
-        recording.close()
 
 
 def _sampled(recording: Recording, interval_ms: int) -> Iterator[tuple[int, Image.Image]]:
@@ -89,11 +74,11 @@ def _sampled(recording: Recording, interval_ms: int) -> Iterator[tuple[int, Imag
         yield left
 
 
-def film(path: Path, to: Path) -> None:
+def film(recording: Recording, to: Path) -> None:
     """Have ffmpeg make a film.
 
     Args:
-        path: The recording.
+        recording: An open one; of one that is damaged what is whole is shown.
         to: The film, which mustn't exist yet.
 
     Raises:
@@ -102,16 +87,12 @@ def film(path: Path, to: Path) -> None:
     """
     if to.exists():
         raise LocalError(f"{to} is there already")
-    recording = Recording(path)
-    try:
-        sizes = {image.size for *_, image in moments(recording)}
-        if not sizes:
-            raise RecordingError(f"Nothing was shown in {path}.")
-        # Encoders want even numbers.
-        width, height = (-(-max(size[at] for size in sizes) // 2) * 2 for at in (0, 1))
-        _encode(recording, to, (width, height))
-    finally:
-        recording.close()
+    sizes = {image.size for *_, image in moments(recording)}
+    if not sizes:
+        raise RecordingError(f"Nothing was shown in {recording.path}.")
+    # Encoders want even numbers.
+    width, height = (-(-max(size[at] for size in sizes) // 2) * 2 for at in (0, 1))
+    _encode(recording, to, (width, height))
 
 
 def _encode(recording: Recording, to: Path, size: tuple[int, int]) -> None:

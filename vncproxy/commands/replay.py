@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,19 +73,22 @@ def _print_info(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
+    from vncproxy.recording.reader import Recording
+
     try:
-        from vncproxy.commands.export import damaged_parts, export, film
+        from vncproxy.commands.export import export, film
     except ModuleNotFoundError as fault:
         if fault.name != "PIL":
             raise
         print_problem("this needs Pillow: pip install 'vncproxy[export]'")
         return FAILED
-    if options.mp4 is not None:
-        film(options.file, options.mp4)
-    else:
-        count = export(options.file, options.export)
-        print_line(f"{counted(count, 'picture')} in {options.export}")
-    if damaged_parts(options.file):
+    with closing(Recording(options.file)) as recording:
+        if options.mp4 is not None:
+            film(recording, options.mp4)
+        else:
+            count = export(recording, options.export)
+            print_line(f"{counted(count, 'picture')} in {options.export}")
+    if recording.damage:
         print_problem(f"{options.file} is damaged: what isn't as it was written was left out")
         return FAILED
     return DONE

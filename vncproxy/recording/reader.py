@@ -69,6 +69,7 @@ class Recording:
     """An open recording, to be played and sought. `close` closes the file.
 
     Attributes:
+        path: The file.
         header: Whose session it was.
         known: Whether the header could be read; else it is `UNKNOWN`.
         whole: Whether the recording has its proper end.
@@ -88,7 +89,7 @@ class Recording:
         Raises:
             RecordingError: It can't be read, or is no recording.
         """
-        self._path = path
+        self.path = path
         try:
             # Opening a named pipe without O_NONBLOCK would wait for a writer.
             self._file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -108,7 +109,7 @@ class Recording:
             raise
 
     def _cannot_be_read(self, fault: OSError) -> RecordingError:
-        return RecordingError(f"{self._path} can't be read: {fault.strerror}.")
+        return RecordingError(f"{self.path} can't be read: {fault.strerror}.")
 
     def close(self) -> None:
         """Give the file back."""
