@@ -223,9 +223,7 @@ class Link:
         self.bytes_in += size_bytes
         self._host.link_passed(self, slices, size_bytes)
         if events := stream.passed(size_bytes):
-            self._busy = self._host.link_said(self, events)
-            if self._busy:
-                self._transport.again()
+            self._pass_on(events)
 
     @contained
     def _take(self, data: bytes | memoryview) -> None:
@@ -240,15 +238,19 @@ class Link:
         """As many as a turn goes for; gives how many bytes were taken."""
         taken = 0
         if self._busy:
-            self._busy = self._host.link_said(self, [])
+            self._pass_on([])
         else:
             events = stream.feed(data, self._turn_work)
             taken = len(data) - stream.untaken
-            self._busy = self._host.link_said(self, events)
+            self._pass_on(events)
             self._transport.waste(idle_work(events))
+        return taken
+
+    def _pass_on(self, events: list[ServerEvent]) -> None:
+        """Give messages to the console, or none: it goes on with what the last ones made to do."""
+        self._busy = self._host.link_said(self, events)
         if self._busy:
             self._transport.again()
-        return taken
 
     @contained
     def transport_drained(self) -> None:

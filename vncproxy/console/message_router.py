@@ -167,9 +167,7 @@ class MessageRouter:
         self.link = None
         self._paused = False
         self._said.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._cancel_timer()
         for viewer in list(self.viewers.values()):
             viewer.resume()
         if self.shared_screen is not None:
@@ -526,16 +524,23 @@ class MessageRouter:
     def _let_link_flow(self) -> None:
         if self._paused and self.link is not None:
             self._paused = False
-            self._timer_at = float("inf")
             self._liveness.held(time.monotonic())
             self.link.resume()
+            # It was set while the silence was the daemon's own.
+            self._cancel_timer()
+            self._set_timer()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _set_timer(self) -> None:
         """Wake up when something is due. A timer that is early stays: it sets the next one."""
         if self.link is None or self.shared_screen is None:
             return
         asks_at = self.shared_screen.next_request_at
-        if self._timer is not None and asks_at is None and self._timer_at != float("inf"):
+        if self._timer is not None and asks_at is None:
             # Whatever is sent or heard puts off what it was set for.
             return
         look_at = None if self._paused else self._liveness.next_at(self.link.heard_at)
@@ -543,8 +548,7 @@ class MessageRouter:
         due = min((at for at in times if at is not None), default=None)
         if due is None or (self._timer is not None and self._timer_at <= due):
             return
-        if self._timer is not None:
-            self._timer.cancel()
+        self._cancel_timer()
         self._timer_at = due
         delay_s = max(0.0, due - time.monotonic())
         self._timer = asyncio.get_running_loop().call_later(delay_s, self._due)

@@ -92,7 +92,7 @@ class FrameIntake(Intake):
         most_work = self._most_work
         while at < end and frames.work < most_work and not self.paused:
             if self._body is not None and (body_bytes := self._body.body_bytes):
-                at = self._pass(self._body, body_bytes, data, at)
+                at = self._pass(self._body, body_bytes, data, view, at)
                 if self._left:
                     break
                 continue
@@ -114,9 +114,11 @@ class FrameIntake(Intake):
         self.waste(frames.take_idle_work())
         return at
 
-    def _pass(self, body: BodyReceiver, body_bytes: int, data: Buffer, at: int) -> int:
-        """Let past what is part of a body, in one call; where it ends in `data`."""
-        frames, view, end = self._frames, memoryview(data), len(data)
+    def _pass(
+        self, body: BodyReceiver, body_bytes: int, data: Buffer, view: memoryview, at: int
+    ) -> int:
+        """Let past what is part of a body, in one call; where it ends in `data`, or its `view`."""
+        frames, end = self._frames, len(view)
         slices: list[Slice] = []
         rest = body_bytes
         while at < end and rest and frames.work < self._most_work:
