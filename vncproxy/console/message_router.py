@@ -208,8 +208,8 @@ class MessageRouter:
         """Pixels of the Raw rectangle under way: nothing else can be due meanwhile.
 
         Args:
-            slices: the pixels.
-            size_bytes: of all of them.
+            slices: The pixels.
+            size_bytes: Of all of them.
         """
         shared_screen = self.shared_screen
         assert shared_screen is not None, "a link that has a stream has a screen"

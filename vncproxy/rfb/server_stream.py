@@ -121,7 +121,7 @@ class ServerStream:
         """Count pixels of Raw instead of feeding them; the events that follow them.
 
         Args:
-            size_bytes: of the pixels, `body_bytes` or less.
+            size_bytes: Of the pixels, `body_bytes` or less.
         """
         self._raw_left -= size_bytes
         if self._raw_left:

@@ -71,10 +71,10 @@ def upgrade(
     """Answer a WebSocket's request, and take its connection over; the handler returns `Upgraded`.
 
     Args:
-        request: one that nothing was answered to.
-        headers: for the answer, besides those of the handshake.
-        ping_interval_s: between two pings, in seconds.
-        ping_timeout_s: a browser that sends nothing for so long after one is gone.
+        request: One that nothing was answered to.
+        headers: For the answer, besides those of the handshake.
+        ping_interval_s: Between two pings, in seconds.
+        ping_timeout_s: A browser that sends nothing for so long after one is gone.
 
     Returns: the transport; None - the browser has left already.
 
@@ -125,10 +125,10 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
         """Own an upgraded connection; nothing is read before `attach`.
 
         Args:
-            connection: the TCP or TLS connection.
-            before: had it so far, and is told of its end.
-            ping_interval_s: as of `upgrade`.
-            ping_timeout_s: as of `upgrade`.
+            connection: The TCP or TLS connection.
+            before: Had it so far, and is told of its end.
+            ping_interval_s: As of `upgrade`.
+            ping_timeout_s: As of `upgrade`.
         """
         self._connection = connection
         self._before = before

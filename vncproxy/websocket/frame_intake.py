@@ -27,11 +27,11 @@ class FrameListener:
     """Who acts on what isn't content.
 
     Args:
-        read: starts or stops reading from the peer.
-        control: a control frame came.
-        broken: the peer broke the rules of WebSocket; nothing follows.
-        flooded: as of `Intake`.
-        failed: called while an exception of the receiver is handled.
+        read: Starts or stops reading from the peer.
+        control: A control frame came.
+        broken: The peer broke the rules of WebSocket; nothing follows.
+        flooded: As of `Intake`.
+        failed: Called while an exception of the receiver is handled.
     """
 
     read: Callable[[bool], None]
@@ -59,8 +59,8 @@ class FrameIntake(Intake):
         """Give to `receiver` from the next `resume` on.
 
         Args:
-            receiver: gets what frames hold.
-            body: gets whole frames of what it only counts.
+            receiver: Gets what frames hold.
+            body: Gets whole frames of what it only counts.
         """
         self._receiver, self._body = receiver, body
 

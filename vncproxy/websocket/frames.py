@@ -164,8 +164,8 @@ class FrameReader:
         """Stand before a frame.
 
         Args:
-            masked: the peer is a client, which has to mask its frames.
-            max_message_bytes: a longer message breaks the rules, once its length is known.
+            masked: The peer is a client, which has to mask its frames.
+            max_message_bytes: A longer message breaks the rules, once its length is known.
         """
         self.over = False
         """Whether the peer has said goodbye, or broken the rules."""
@@ -193,10 +193,10 @@ class FrameReader:
         """Binary frames that can be passed on as they stand: unmasked, whole and not empty.
 
         Args:
-            data: what was read; nothing was taken of it but what stands before `at`.
-            at: where to begin.
-            most_bytes: so much may the frames hold at most.
-            most_frames: so many at most.
+            data: What was read; nothing was taken of it but what stands before `at`.
+            at: Where to begin.
+            most_bytes: So much may the frames hold at most.
+            most_frames: So many at most.
 
         Returns: where they end, and how much they hold; 0 if there are none.
         """
@@ -227,8 +227,8 @@ class FrameReader:
         """Take what comes next.
 
         Args:
-            data: what was read; all before `at` was taken.
-            at: where to begin, before the end.
+            data: What was read; all before `at` was taken.
+            at: Where to begin, before the end.
 
         Returns: where it ends, and what it is; None - the data ends before there is anything.
         """

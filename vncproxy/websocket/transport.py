@@ -71,8 +71,8 @@ class BodyReceiver(Protocol):
         """The next of the body came.
 
         Args:
-            slices: may be sent on as they are.
-            size_bytes: their length together, `body_bytes` or less.
+            slices: May be sent on as they are.
+            size_bytes: Their length together, `body_bytes` or less.
         """
 
 
@@ -91,8 +91,8 @@ class Transport(Protocol):
         """Start delivering, what came before and the end included; called once.
 
         Args:
-            receiver: gets all that comes.
-            body: gets in its place what it only counts, where that costs less.
+            receiver: Gets all that comes.
+            body: Gets in its place what it only counts, where that costs less.
         """
 
     def send(self, slices: Sequence[Slice]) -> None:
