@@ -33,6 +33,7 @@ REFUSED = "status of 401"
 GONE = "ERR_CONNECTION_REFUSED"
 NOVNC_CLOSED = "Failed when connecting: Connection closed"
 MANY = 1000
+LONG_WAIT_S = 600.0
 BROKEN = 1006
 """Made by the browser itself."""
 
@@ -300,6 +301,7 @@ async def test_an_exhausted_budget_is_counted_down(tab: Tab, tmp_path: Path) -> 
     limits = Limits(reconnects_per_minute=1)
     async with tab.on_a_console(tmp_path, cloud=STILL, limits=limits) as setup:
         await tab.runs()
+        await shows(tab, setup)
         setup.cloud.drop()
         await tab.says("Waiting for a free connection", "What you see is the last picture.")
         assert 50 < await counts_down(tab) <= 61
@@ -308,14 +310,20 @@ async def test_an_exhausted_budget_is_counted_down(tab: Tab, tmp_path: Path) -> 
         kept(setup)
 
 
-async def test_a_lost_link_comes_back_under_the_page(tab: Tab, tmp_path: Path) -> None:
+async def test_a_lost_link_comes_back_under_the_page(
+    tab: Tab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While it is away the card says so over the last picture; a button shortens the wait."""
+    monkeypatch.setattr("vncproxy.console.link_supervisor.Backoff.next", lambda *_: LONG_WAIT_S)
     async with tab.on_a_console(tmp_path, cloud=STILL) as setup:
         await tab.runs()
         await shows(tab, setup)
-        setup.cloud.gateway_faults.next(DEMO_INSTANCE_ID, GatewayFault.refuse(), 5)
+        setup.cloud.gateway_faults.next(DEMO_INSTANCE_ID, GatewayFault.refuse(), 3)
         setup.cloud.drop()
-        await tab.says("Bringing the link back", "3 tries so far.", "Next try in")
+        await tab.says("Bringing the link back", "Next try in")
+        for tries in ("HTTP status 503", "2 tries so far.", "3 tries so far."):
+            await tab.button("Try now").click()
+            await tab.says("Bringing the link back", tries, "Next try in")
         await expect(tab.button("Ctrl+Alt+Del")).to_be_disabled()
         await tab.type("lost")
         await expect(tab.page.locator("#message-lost")).to_have_text(
@@ -323,7 +331,6 @@ async def test_a_lost_link_comes_back_under_the_page(tab: Tab, tmp_path: Path) -
         )
         await tab.shoot("resuming")
         await shows(tab, setup)
-        setup.cloud.gateway_faults.clear()
         await tab.button("Try now").click()
         await tab.runs()
         await expect(tab.page.locator("#notices")).to_contain_text(
@@ -335,6 +342,32 @@ async def test_a_lost_link_comes_back_under_the_page(tab: Tab, tmp_path: Path) -
         await shows(tab, setup)
         assert len(tab.streams) == 1
         kept(setup)
+
+
+async def test_a_button_stays_while_the_card_is_shown_again(tab: Tab, tmp_path: Path) -> None:
+    """One made anew would swallow a click that has begun on it; it does what was said last."""
+    async with tab.on_a_console(tmp_path, cloud=STILL):
+        await tab.runs()
+        assert await tab.page.evaluate(
+            """async () => {
+                const script = document.querySelector("script[type=module]").src;
+                const { MessageCard } = await import(new URL("message.js", script));
+                const card = new MessageCard(), clicked = [];
+                const show = (name, label = "Try now") => card.show({
+                    tone: "wait", title: name, text: "",
+                    actions: [{ label, run: () => clicked.push(name) }],
+                });
+                const button = () => document.querySelector("#message-actions button");
+                show("first");
+                const first = button();
+                show("second");
+                const stays = button() === first;
+                first.click();
+                show("third", "Try again");
+                button().click();
+                return [stays, button() === first, ...clicked];
+            }"""
+        ) == [True, False, "second", "third"]
 
 
 async def test_a_link_that_stays_away_is_given_up(tab: Tab, tmp_path: Path) -> None:

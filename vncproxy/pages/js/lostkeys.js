@@ -2,15 +2,20 @@
 
 const MODIFIERS = new Set(["Shift", "Control", "Alt", "AltGraph", "Meta", "CapsLock", "NumLock", "Fn"]);
 
-/** Where a key has a use of its own; those of the screen reach the daemon, which counts them. */
-const USED_BY = "button, a, input, select, textarea, #screen";
+/** Where every key has a use of its own; those of the screen reach the daemon, which counts them. */
+const USED_BY = "input, select, textarea, #screen";
+const PRESSED_BY_KEYS = "button, a";
+const PRESSING = new Set(["Enter", " "]);
 
 /**
  * Whether a key was meant for the instance. Pure.
  * @param {{key: string, repeat: boolean, target: {closest?: (selector: string) => unknown}}} event
  */
 export function isLost({ key, repeat, target }) {
-  return !repeat && key !== "Tab" && !MODIFIERS.has(key) && !target?.closest?.(USED_BY);
+  if (repeat || key === "Tab" || MODIFIERS.has(key) || target?.closest?.(USED_BY)) {
+    return false;
+  }
+  return !(PRESSING.has(key) && target?.closest?.(PRESSED_BY_KEYS));
 }
 
 export class LostKeys {

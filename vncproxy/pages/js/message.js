@@ -19,6 +19,7 @@ import { spoken, timeLeft, wentNowhere } from "./words.js";
 export class MessageCard {
   #countdown = new Countdown();
   #formKey = "";
+  #actions = [];
 
   /** @param {Message} message */
   show({ tone, title, text, detail = "", countdown, actions = [], form, formKey = "" }) {
@@ -34,11 +35,7 @@ export class MessageCard {
     setText(byId("message-detail"), detail);
     byId("message-detail").hidden = !detail;
     this.#showForm(form, formKey);
-    byId("message-actions").replaceChildren(
-      ...actions.map(({ label, run, primary }) =>
-        element("button", { type: "button", class: primary ? "primary" : "", text: label, on: { click: run } }),
-      ),
-    );
+    this.#offer(actions);
     this.#count(countdown);
     setText(byId("announce"), spoken(title, text, detail));
     if (form) {
@@ -50,6 +47,27 @@ export class MessageCard {
       card.focus({ preventScroll: true });
     }
     this.#formKey = form ? formKey : "";
+  }
+
+  /** The buttons. One that stays is not made anew: a click that has begun on it would go nowhere. */
+  #offer(actions) {
+    const look = ({ label, primary }) => `${label} ${Boolean(primary)}`;
+    const same = actions.length === this.#actions.length
+      && actions.every((action, index) => look(action) === look(this.#actions[index]));
+    this.#actions = actions;
+    if (same) {
+      return;
+    }
+    byId("message-actions").replaceChildren(
+      ...actions.map(({ label, primary }, index) =>
+        element("button", {
+          type: "button",
+          class: primary ? "primary" : "",
+          text: label,
+          on: { click: () => this.#actions[index].run() },
+        }),
+      ),
+    );
   }
 
   #showForm(form, formKey) {

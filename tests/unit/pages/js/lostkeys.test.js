@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { isLost, LostKeys } from "./lostkeys.js";
 
 const card = { closest: () => null };
-const button = { closest: () => button };
+const within = (name) => ({ closest: (names) => (names.split(", ").includes(name) ? {} : null) });
+const button = within("button");
 
 function press(source, key, more = {}) {
   const event = Object.assign(new Event("keydown"), { key, repeat: false, ...more });
@@ -32,4 +33,12 @@ test("a key held down is one key, and what finds its way on the page or does not
   assert.ok(!isLost({ key: "Tab", repeat: false, target: card }));
   assert.ok(!isLost({ key: "Shift", repeat: false, target: card }));
   assert.ok(!isLost({ key: "Enter", repeat: false, target: button }));
+  assert.ok(!isLost({ key: " ", repeat: false, target: button }));
+  assert.ok(!isLost({ key: "a", repeat: false, target: within("input") }));
+  assert.ok(!isLost({ key: "a", repeat: false, target: within("#screen") }));
+});
+
+test("a button that was clicked takes no letters: they went nowhere", () => {
+  assert.ok(isLost({ key: "a", repeat: false, target: button }));
+  assert.ok(isLost({ key: "a", repeat: false, target: within("a") }));
 });
