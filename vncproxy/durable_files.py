@@ -44,7 +44,11 @@ def replace_file(
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder outlive a crash. Raises: OSError."""
+    """Have the names in a folder outlive a crash.
+
+    Raises:
+        OSError: It isn't sure that they do.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

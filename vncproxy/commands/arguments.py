@@ -49,14 +49,22 @@ def add_page_port(parser: argparse.ArgumentParser, default: int) -> None:
 
 
 def port(text: str) -> int:
-    """A TCP port to listen on; 0: any free one. Raises: ArgumentTypeError."""
+    """A TCP port to listen on; 0: any free one.
+
+    Raises:
+        ArgumentTypeError: It isn't one.
+    """
     if text.isascii() and text.isdecimal() and int(text) <= 65535:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
 
 
 def host_port(text: str) -> str:
-    """A HOST:PORT to connect to, as it was given. Raises: ArgumentTypeError."""
+    """A HOST:PORT to connect to, as it was given.
+
+    Raises:
+        ArgumentTypeError: It isn't one.
+    """
     host, _, number = text.rpartition(":")
     if host and number.isascii() and number.isdecimal() and 0 < int(number) <= 65535:
         return text

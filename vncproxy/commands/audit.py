@@ -29,7 +29,11 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
 
 
 def sha256(text: str) -> str:
-    """A SHA-256, in lower case. Raises: ArgumentTypeError."""
+    """A SHA-256, in lower case.
+
+    Raises:
+        ArgumentTypeError: It isn't one.
+    """
     if len(text) == 64 and set(text.lower()) <= set("0123456789abcdef"):
         return text.lower()
     raise argparse.ArgumentTypeError(f"{text!r} is no SHA-256: 64 hexadecimal digits")
@@ -45,7 +49,11 @@ def _run_verify(options: argparse.Namespace) -> int:
 
 
 def verify_file(path: Path, head: str | None) -> Verdict:
-    """Follow the chain in a file. Raises: AuditError - it can't be read."""
+    """Follow the chain in a file.
+
+    Raises:
+        AuditError: It can't be read.
+    """
     try:
         with path.open("rb") as file:
             return verify(lines_of(file), head)

@@ -47,7 +47,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def user_name(text: str) -> str:
-    """The name of a user, as any door takes it. Raises: ArgumentTypeError."""
+    """The name of a user, as any door takes it.
+
+    Raises:
+        ArgumentTypeError: No user can have this name.
+    """
     from vncproxy.config.users_file import is_user_name
 
     if is_user_name(text):
@@ -56,7 +60,11 @@ def user_name(text: str) -> str:
 
 
 def local_time(text: str) -> datetime:
-    """A date with its time. Raises: ArgumentTypeError."""
+    """A date with its time.
+
+    Raises:
+        ArgumentTypeError: It isn't one.
+    """
     try:
         return datetime.strptime(text, "%Y-%m-%d %H:%M")
     except ValueError:

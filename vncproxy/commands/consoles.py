@@ -64,7 +64,13 @@ def _show(rows: Rows, *, as_json: bool, again: bool) -> None:
 
 
 async def consoles(config: Config, environ: Mapping[str, str]) -> Rows:
-    """The rows of `GET /api/v1/consoles`. Raises: NoDaemonError, AccessError, ConfigError."""
+    """The rows of `GET /api/v1/consoles`.
+
+    Raises:
+        NoDaemonError: As of `daemon_client`.
+        AccessError: The daemon refused.
+        ConfigError: As of `daemon_client`.
+    """
     from vncproxy.commands.daemon_client import daemon_client
 
     async with daemon_client(config, environ) as daemon:
@@ -79,7 +85,7 @@ async def watch(
     show: Callable[[Rows], None],
     interval_s: float = WATCH_INTERVAL_S,
 ) -> None:
-    """Show what is open again and again, until cancelled. Raises: as `consoles`."""
+    """Show what is open again and again, until cancelled; raises as `consoles` does."""
     import asyncio
 
     from vncproxy.commands.daemon_client import daemon_client

@@ -66,7 +66,9 @@ class DaemonClient:
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON answer, None if it is empty.
 
-        Raises: NoDaemonError - nobody answers, or something else; AccessError - the daemon refused.
+        Raises:
+            NoDaemonError: Nothing answers, or something else than the daemon.
+            AccessError: The daemon refused.
         """
         try:
             async with self._session.request(
@@ -186,7 +188,9 @@ def _lets_commands_in(listen: Listen) -> bool:
 async def daemon_client(config: Config, environ: Mapping[str, str]) -> AsyncIterator[DaemonClient]:
     """A client, as long as the block lasts.
 
-    Raises: NoDaemonError - no daemon has made its token yet; ConfigError - it can't be read.
+    Raises:
+        NoDaemonError: No daemon has made its token yet.
+        ConfigError: The token can't be read.
     """
     control = await asyncio.to_thread(_control, config, environ)
     if control is not None:

@@ -57,7 +57,7 @@ async def demo(port: int, screen: str | None, announce: Callable[[str], None]) -
 
 
 def _expect_free(port: int) -> None:
-    """Raises: LocalError - with the option of this command; the daemon would name its setting."""
+    """Refuse a port in use here: the daemon would name its setting, not this command's option."""
     try:
         tcp_socket(TcpAddress(_HOST, port)).close()
     except OSError as fault:

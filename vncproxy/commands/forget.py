@@ -31,7 +31,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 async def forget(config: Config, environ: Mapping[str, str], instance: str) -> str:
-    """Forget it; what that means, in words. Raises: NoDaemonError, AccessError, ConfigError."""
+    """Forget it; what that means, in words.
+
+    Raises:
+        NoDaemonError: As of `daemon_client`.
+        AccessError: The daemon refused.
+        ConfigError: As of `daemon_client`.
+    """
     from vncproxy.commands.daemon_client import daemon_client
 
     path = f"/api/v1/instances/{quote(instance, safe='')}/learned"

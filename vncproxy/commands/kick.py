@@ -35,7 +35,13 @@ def _run(options: argparse.Namespace) -> int:
 async def kick(
     config: Config, environ: Mapping[str, str], instance: str, viewer: str | None
 ) -> None:
-    """End a console, or one of its viewers. Raises: NoDaemonError, AccessError, ConfigError."""
+    """End a console, or one of its viewers.
+
+    Raises:
+        NoDaemonError: As of `daemon_client`.
+        AccessError: The daemon refused.
+        ConfigError: As of `daemon_client`.
+    """
     from vncproxy.commands.daemon_client import daemon_client
 
     path = f"/api/v1/consoles/{quote(instance, safe='')}"

@@ -52,7 +52,7 @@ def print_line(text: str) -> None:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print a whole table. Raises: as `print_line`."""
+    """Print a whole table; raises as `print_line` does."""
     with _writing():
         for line in lines:
             print(escaped(line))
@@ -60,7 +60,7 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print a JSON document over several lines. Raises: as `print_line`."""
+    """Print a JSON document over several lines; raises as `print_line` does."""
     import json
 
     text = escaped_json(json.dumps(value, indent=2, ensure_ascii=False))
@@ -68,15 +68,15 @@ def print_json(value: Any) -> None:
 
 
 def draw(picture: str) -> None:
-    """Print what moves the cursor on purpose. Raises: as `print_line`."""
+    """Print what moves the cursor on purpose; raises as `print_line` does."""
     with _writing():
         print(end=picture, flush=True)
 
 
 def flush() -> None:
-    """Write what is buffered; what can't be written is dropped, or the interpreter tries again.
+    """Write what is buffered; raises as `print_line` does.
 
-    Raises: as `print_line`.
+    What can't be written is dropped, or the interpreter would try again at its end.
     """
     with _writing():
         sys.stdout.flush()
@@ -94,7 +94,11 @@ def _writing() -> Iterator[None]:
 
 
 def print_note(line: str) -> None:
-    """Print to standard error, beside the command's result. Raises: OSError."""
+    """Print to standard error, beside the command's result.
+
+    Raises:
+        OSError: It can't be written.
+    """
     print(escaped(line), file=sys.stderr, flush=True)
 
 

@@ -40,8 +40,11 @@ def _run(options: argparse.Namespace) -> int:
 def recordings(config: Config, environ: Mapping[str, str]) -> list[dict[str, Any]]:
     """The files of the folder, the oldest first, by what their parts' heads say.
 
-    `replay --info` also holds all data against their checksums. Raises: ConfigError; LocalError -
-    the folder can't be read.
+    `replay --info` also holds all data against their checksums.
+
+    Raises:
+        ConfigError: No state directory can be found.
+        LocalError: The folder can't be read.
     """
     from vncproxy.config.paths import recordings_path, state_folder
     from vncproxy.recording.file_format import SUFFIX

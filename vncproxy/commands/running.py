@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def load_config(options: argparse.Namespace) -> Loaded:
     """The configuration that --config, the environment or a usual place names.
 
-    Raises: ConfigError.
+    Raises:
+        ConfigError: It can't be read, or something in it is wrong.
     """
     from vncproxy.config.load import load
 
@@ -44,7 +45,8 @@ def run_with_config(
 ) -> int:
     """Load the configuration, then run the work with it; see `run_async` and `log_errors_only`.
 
-    Raises: ConfigError; what the work raises.
+    Raises:
+        ConfigError: As of `load_config`; and what the work raises.
     """
     loaded = load_config(options)
     log_errors_only()

@@ -37,7 +37,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def base_url(text: str) -> str:
-    """The address of a daemon's first page. Raises: ArgumentTypeError, ValueError."""
+    """The address of a daemon's first page.
+
+    Raises:
+        ArgumentTypeError: It isn't one.
+        ValueError: Its port isn't one.
+    """
     parts = urlsplit(text)
     whole = text.isprintable() and " " not in text and not (parts.query or parts.fragment)
     # Reading the port raises ValueError where it is none, which argparse takes for a refusal.

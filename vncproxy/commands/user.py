@@ -63,7 +63,11 @@ def _run_list(options: argparse.Namespace) -> int:
 
 
 def users_path(config: Config) -> Path:
-    """Where the users are. Raises: ConfigError - the configuration names no file."""
+    """Where the users are.
+
+    Raises:
+        ConfigError: The configuration names no file.
+    """
     if config.access.users_file is None:
         problem = ConfigProblem("[access]", "users_file", "nothing", "the path of a file")
         raise ConfigError([problem])
@@ -99,7 +103,12 @@ def add(config: Config, name: str, groups: Sequence[str]) -> str:
 
 
 def remove(config: Config, name: str) -> None:
-    """Remove a user. Raises: LocalError - there is none; ConfigError."""
+    """Remove a user.
+
+    Raises:
+        LocalError: There is no such user.
+        ConfigError: As of `users_path`, or the file can't be read.
+    """
     from vncproxy.config.users_file import change_users
 
     def change(users: tuple[User, ...]) -> tuple[User, ...]:
@@ -111,7 +120,11 @@ def remove(config: Config, name: str) -> None:
 
 
 def listed(config: Config) -> list[dict[str, Any]]:
-    """The users, without what is kept of their tokens. Raises: ConfigError."""
+    """The users, without what is kept of their tokens.
+
+    Raises:
+        ConfigError: As of `users_path`, or the file can't be read.
+    """
     from vncproxy.config.users_file import read_users
 
     return [

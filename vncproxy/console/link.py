@@ -123,8 +123,10 @@ class Link:
     async def shake_hands(self, timeout_s: float) -> Outcome:
         """The upstream's ServerInit, or why the daemon can't have it.
 
-        Raises: UpstreamLost - it ended, refused or took longer than `timeout_s`;
-        UpstreamProtocolError - it doesn't speak RFB; VncPasswordError - the password is wrong.
+        Raises:
+            UpstreamLost: It ended, refused or took longer than `timeout_s`.
+            UpstreamProtocolError: It doesn't speak RFB.
+            VncPasswordError: The password is wrong.
         """
         self._transport.attach(self, self)
         try:

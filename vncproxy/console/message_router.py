@@ -177,8 +177,11 @@ class MessageRouter:
     def link_said(self, events: list[ServerEvent]) -> bool:
         """Messages of the upstream, or none: go on with what the last ones made to do.
 
-        Gives whether there is more of that.
-        Raises: UpstreamProtocolError - it broke RFB; what was whole before that has been passed on.
+        Returns:
+            Whether there is more of that.
+
+        Raises:
+            UpstreamProtocolError: It broke RFB; what was whole before that has been passed on.
         """
         shared_screen = self.shared_screen
         assert shared_screen is not None, "a link that has a stream has a screen"

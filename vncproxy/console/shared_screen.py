@@ -202,7 +202,9 @@ class SharedScreen:
         """Take one event of the upstream; what to send upstream because of it.
 
         After a large rectangle `go_on` has to be called until it is done.
-        Raises: ValueError - a Tight rectangle's zlib data is broken.
+
+        Raises:
+            ValueError: A Tight rectangle's zlib data is broken.
         """
         while not self.go_on():
             pass
@@ -282,7 +284,8 @@ class SharedScreen:
     def go_on(self) -> bool:
         """Do a part of what is left of a large rectangle; gives whether it is done.
 
-        Raises: ValueError - its zlib data is broken.
+        Raises:
+            ValueError: Its zlib data is broken.
         """
         if self._inflating is None:
             return True

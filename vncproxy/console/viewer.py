@@ -167,7 +167,8 @@ class Viewer:
     async def prove(self) -> bool:
         """Ask a native viewer for its password, before anything is opened for it.
 
-        Returns: True - it knows it, and waits to be admitted or told why not; False - it has ended.
+        Returns:
+            True: it knows it, and waits to be admitted or refused. False: it has ended.
         """
         self.greet()
         self.listen()

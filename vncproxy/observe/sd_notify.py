@@ -26,27 +26,46 @@ class Notifier:
         return cls(address if address.startswith(("/", "@")) else None)
 
     def ready(self, status: str = "") -> bool:
-        """The daemon serves. Returns: whether the message was handed over."""
+        """The daemon serves.
+
+        Returns:
+            Whether the message was handed over.
+        """
         return self._send(["READY=1", *_status(status)])
 
     def status(self, text: str) -> bool:
-        """One line for `systemctl status`. Returns: whether it was handed over."""
+        """One line for `systemctl status`.
+
+        Returns:
+            As `ready`.
+        """
         return self._send(_status(text))
 
     def reloading(self) -> bool:
-        """The configuration is being read; to be ended by `ready`. Returns: as the others.
+        """The configuration is being read; to be ended by `ready`.
 
-        The time tells this reload from earlier ones. Source: sd_notify(3), MONOTONIC_USEC.
+        The time sets this reload apart from earlier ones. Source: sd_notify(3), MONOTONIC_USEC.
+
+        Returns:
+            As `ready`.
         """
         now_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         return self._send(["RELOADING=1", f"MONOTONIC_USEC={now_us}"])
 
     def alive(self) -> bool:
-        """The watchdog needn't bite. Returns: whether the message was handed over."""
+        """The daemon is alive: the service manager's watchdog begins to count anew.
+
+        Returns:
+            As `ready`.
+        """
         return self._send(["WATCHDOG=1"])
 
     def stopping(self, status: str = "") -> bool:
-        """The daemon is on its way out. Returns: whether the message was handed over."""
+        """The daemon has begun to stop.
+
+        Returns:
+            As `ready`.
+        """
         return self._send(["STOPPING=1", *_status(status)])
 
     def _send(self, lines: list[str]) -> bool:

@@ -207,7 +207,7 @@ def _supported(pixel_format: PixelFormat) -> PixelFormat:
 
 
 def _event(raw: bytes) -> ClientEvent:
-    """What a whole message says. Raises: WireError."""
+    """The event of a whole message. Raises: WireError."""
     kind = raw[0]
     if kind == 0:
         try:

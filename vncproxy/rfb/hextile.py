@@ -59,7 +59,8 @@ class HextileWalk:
     def walk(self, buffer: bytes | memoryview, at: int, end: int) -> int:
         """Where the rectangle ends within `buffer[at:end]`, or `end` where it goes on.
 
-        Raises: WireError for a mask with unknown bits.
+        Raises:
+            WireError: A tile's mask has unknown bits.
         """
         bytes_per_pixel = self._bytes_per_pixel
         tile = self._tile

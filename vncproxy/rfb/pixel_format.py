@@ -14,7 +14,8 @@ SIZE = 16
 class PixelFormat:
     """RFC 6143's PIXEL_FORMAT.
 
-    Raises: ValueError for a bits-per-pixel other than 8, 16, 32, or shifts that leave the pixel.
+    Raises:
+        ValueError: Bits per pixel other than 8, 16, 32, or shifts that leave the pixel.
     """
 
     bits_per_pixel: int = 32
@@ -37,7 +38,11 @@ class PixelFormat:
 
     @classmethod
     def unpack(cls, data: bytes | bytearray | memoryview) -> PixelFormat:
-        """Read the 16 bytes of a PIXEL_FORMAT. Raises: ValueError."""
+        """Read the 16 bytes of a PIXEL_FORMAT.
+
+        Raises:
+            ValueError: As of the class.
+        """
         bpp, depth, big, true, rmax, gmax, bmax, rs, gs, bs = _LAYOUT.unpack(data)
         return cls(bpp, depth, big != 0, true != 0, rmax, gmax, bmax, rs, gs, bs)
 

@@ -54,7 +54,11 @@ _POSITION = struct.Struct(">HH")
 
 
 def check_framebuffer(width: int, height: int) -> None:
-    """Raises: WireError for a framebuffer larger than the daemon follows."""
+    """Refuse a framebuffer larger than the daemon follows.
+
+    Raises:
+        WireError: It is.
+    """
     if width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
         raise WireError(f"a framebuffer of {width} by {height}")
 
@@ -71,7 +75,8 @@ def measure(
 ) -> int:
     """The length in bytes of the data that starts at `at`, or minus the bytes needed to tell.
 
-    Raises: WireError for an unknown encoding, or what its rules don't allow.
+    Raises:
+        WireError: An unknown encoding, or what its rules don't allow.
     """
     if encoding in (TIGHT, TIGHT_PNG):
         png = encoding == TIGHT_PNG
@@ -96,7 +101,18 @@ def measure(
 def check_copy(
     data: bytes, width: int, height: int, framebuffer_width: int, framebuffer_height: int
 ) -> None:
-    """Raises: WireError for a CopyRect from outside the framebuffer."""
+    """Refuse a CopyRect from outside the framebuffer.
+
+    Args:
+        data: Of the rectangle: the position that it copies from.
+        width: Of the rectangle, in pixels.
+        height: The same.
+        framebuffer_width: In pixels.
+        framebuffer_height: In pixels.
+
+    Raises:
+        WireError: It is one.
+    """
     x, y = _POSITION.unpack(data)
     if x + width > framebuffer_width or y + height > framebuffer_height:
         raise WireError("CopyRect from outside the framebuffer")
@@ -105,7 +121,8 @@ def check_copy(
 def alpha_encoding(buffer: bytes | memoryview, at: int) -> int:
     """The encoding of a cursor with alpha, whose data follows it.
 
-    Raises: WireError for one that can't encode a picture of its own.
+    Raises:
+        WireError: It can't encode a picture of its own.
     """
     encoding: int = _S32.unpack_from(buffer, at)[0]
     if encoding not in PICTURES or encoding == COPY_RECT:

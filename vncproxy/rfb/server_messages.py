@@ -30,7 +30,8 @@ _S32 = struct.Struct(">i")
 def measure(buffer: bytes | memoryview, at: int, end: int) -> int:
     """The message's length in bytes, or minus the bytes needed to tell.
 
-    Raises: WireError for an unknown message, or what its rules don't allow.
+    Raises:
+        WireError: An unknown message, or what its rules don't allow.
     """
     kind = buffer[at]
     have = end - at

@@ -81,7 +81,8 @@ def measure(
 ) -> int:
     """The length in bytes of the data that starts at `at`, or minus the bytes needed to tell.
 
-    Raises: WireError for what neither encoding allows.
+    Raises:
+        WireError: What neither encoding allows.
     """
     head = _head(buffer, at, end - at, width, height, pixel_bytes, tpixel_bytes, png)
     if isinstance(head, int):

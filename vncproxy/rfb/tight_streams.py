@@ -79,7 +79,8 @@ class InflatedTight:
     def restart(self) -> bytes:
         """Equivalent data that resets its zlib stream first; deflated at the first call only.
 
-        Raises: ValueError where the pixels don't deflate to under 4 MiB.
+        Raises:
+            ValueError: The pixels don't deflate to under 4 MiB.
         """
         if self._lost:
             raise ValueError("a Tight rectangle whose pixels weren't kept")
@@ -121,8 +122,9 @@ class StatelessTight:
     def take(self, data: bytes, layout: TightLayout) -> InflatedTight:
         """Inflate the rectangle's data now.
 
-        Raises: ValueError for data that doesn't inflate to exactly the rectangle's pixels; the
-        streams can't be used any more then.
+        Raises:
+            ValueError: The data doesn't inflate to exactly the rectangle's pixels; the streams
+                can't be used any more then.
         """
         self._reset(layout)
         if not layout.zlib:
@@ -166,7 +168,11 @@ class Inflation:
     def __init__(
         self, inflater: zlib._Decompress, data: bytes, layout: TightLayout, *, restart: bool
     ) -> None:
-        """Made by `StatelessTight.begin`. Raises: ValueError - it is too large."""
+        """Made by `StatelessTight.begin`.
+
+        Raises:
+            ValueError: It is too large.
+        """
         if layout.size > MAX_PIXELS_BYTES:
             raise ValueError(f"a Tight rectangle of {layout.size} bytes")
         self._data = data
@@ -189,7 +195,11 @@ class Inflation:
         self._deflated: list[bytes] = []
 
     def step(self) -> bool:
-        """Do a part of it; gives whether it is done. Raises: ValueError - as `take`."""
+        """Do a part of it; gives whether it is done.
+
+        Raises:
+            ValueError: As of `take`.
+        """
         if not self._tail:
             self._tail = memoryview(self._data)[self._at : self._at + _PIECE_BYTES]
             self._at += len(self._tail)

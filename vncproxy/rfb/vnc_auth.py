@@ -16,7 +16,11 @@ CHALLENGE_BYTES = 16
 
 
 def response(password: str, challenge: bytes) -> bytes:
-    """The 16 bytes that answer a challenge. Raises: ValueError for another length than 16."""
+    """The 16 bytes that answer a challenge.
+
+    Raises:
+        ValueError: The challenge has another length than 16.
+    """
     if len(challenge) != CHALLENGE_BYTES:
         raise ValueError(f"a challenge of {len(challenge)} bytes")
     key = password.encode("utf-8", "replace")[:8].ljust(8, b"\0")

@@ -63,7 +63,8 @@ class Connection(web.RequestHandler):
     def give_away(self) -> bytes:
         """Read no more from the connection: it has another protocol from now on.
 
-        Returns: what came behind the request.
+        Returns:
+            What came behind the request.
         """
         rest = _Rest()
         super().set_parser(rest)  # type: ignore[arg-type]

@@ -76,9 +76,11 @@ def upgrade(
         ping_interval_s: Between two pings, in seconds.
         ping_timeout_s: A browser that sends nothing for so long after one is gone.
 
-    Returns: the transport; None - the browser has left already.
+    Returns:
+        The transport; None: the browser has left already.
 
-    Raises: web.HTTPBadRequest - it isn't a request for a WebSocket.
+    Raises:
+        web.HTTPBadRequest: It isn't a request for a WebSocket.
     """
     if request.can_read_body:
         raise web.HTTPBadRequest(text="A WebSocket's request has no body.\n")

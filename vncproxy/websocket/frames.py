@@ -198,7 +198,8 @@ class FrameReader:
             most_bytes: So much may the frames hold at most.
             most_frames: So many at most.
 
-        Returns: where they end, and how much they hold; 0 if there are none.
+        Returns:
+            Where they end, and how much they hold; 0 if there are none.
         """
         size = 0
         if self._left or self._head or self._in_message or self._masked or self.over:
@@ -230,7 +231,8 @@ class FrameReader:
             data: What was read; all before `at` was taken.
             at: Where to begin, before the end.
 
-        Returns: where it ends, and what it is; None - the data ends before there is anything.
+        Returns:
+            Where it ends, and what it is; None: the data ends before there is anything.
         """
         if self.over:
             return len(data), None

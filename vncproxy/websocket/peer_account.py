@@ -64,7 +64,11 @@ def is_unix(transport: asyncio.BaseTransport) -> bool:
 
 
 def unix_uid(descriptor: int) -> int:
-    """Who connected to a Unix socket. Raises: OSError."""
+    """The user id of the process that connected to a Unix socket.
+
+    Raises:
+        OSError: The kernel doesn't know it.
+    """
     with socket.socket(fileno=os.dup(descriptor)) as sock:
         credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     _pid, uid, _gid = struct.unpack("=iII", credentials)
