@@ -12,7 +12,7 @@ from vncproxy.simulator.faults import (
     GatewayFaultKind,
     Step,
 )
-from vncproxy.simulator.record import Breach, Call, Dial, PointerReport, TypedKey
+from vncproxy.simulator.record import Breach, Call, Dial, PointerReport, PowerCall, TypedKey
 from vncproxy.simulator.sabotage import Ending
 from vncproxy.simulator.settings import AccessKey, SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
@@ -30,6 +30,7 @@ __all__ = [
     "GatewayFault",
     "GatewayFaultKind",
     "PointerReport",
+    "PowerCall",
     "SimulatedInstance",
     "Simulator",
     "SimulatorSettings",

@@ -1,4 +1,4 @@
-"""The ECS API over HTTP: DescribeInstanceVncUrl and DescribeInstances, version 2014-05-26.
+"""The ECS API over HTTP, version 2014-05-26: VncUrls, the list of instances, and `operations`.
 
 Source: ECS API reference; x-acs-retry-after is in milliseconds, as the official SDK reads it.
 """
@@ -17,6 +17,7 @@ from aiohttp import web
 from vncproxy.simulator.api_errors import status_and_message
 from vncproxy.simulator.faults import ApiFault, ApiFaultKind, FaultQueue
 from vncproxy.simulator.inventory import InstanceList
+from vncproxy.simulator.operations import POWER_ACTIONS, Operations, is_true
 from vncproxy.simulator.record import Call, Record
 from vncproxy.simulator.session import cut
 from vncproxy.simulator.settings import AccessKey
@@ -35,6 +36,7 @@ class Api:
         inventory: InstanceList,
         record: Record,
         make_url: Callable[[str], str],
+        operations: Operations,
         *,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
@@ -47,6 +49,7 @@ class Api:
             inventory: The instances.
             record: Where calls are noted.
             make_url: A fresh VncUrl for an id.
+            operations: Answers the calls about one instance.
             clock: Monotonic seconds.
             wall_clock: Seconds since 1970.
             calls_per_minute: More are answered with Throttling; 0: no limit.
@@ -56,6 +59,7 @@ class Api:
         self._inventory = inventory
         self._record = record
         self._make_url = make_url
+        self._operations = operations
         self._clock = clock
         self._wall_clock = wall_clock
         self._calls_per_minute = calls_per_minute
@@ -77,7 +81,7 @@ class Api:
             if fault is not None and fault.kind is ApiFaultKind.ERROR:
                 raise Refused(fault.code)
             self._admit(key, action)
-            answer = self._perform(request, action, body)
+            answer = await self._perform(request, action, body)
             status = 200
         except Refused as refused:
             outcome = refused.code
@@ -110,20 +114,25 @@ class Api:
             raise Refused("Throttling.User")
         recent.append(now_s)
 
-    def _perform(self, request: web.Request, action: str, body: bytes) -> dict[str, object]:
+    async def _perform(self, request: web.Request, action: str, body: bytes) -> dict[str, object]:
         if request.headers.get("x-acs-version") != VERSION:
             raise Refused("InvalidParameter", f"x-acs-version is not {VERSION}.")
         parameters = _parameters(request, body)
-        dry_run = parameters.get("DryRun", "").lower() == "true"
         match action:
             case "DescribeInstanceVncUrl":
                 instance = self._inventory.for_vnc(parameters)
                 return {"VncUrl": self._make_url(instance.instance_id)}
             case "DescribeInstances":
                 page = self._inventory.page(parameters)
-                if dry_run:
+                if is_true(parameters, "DryRun"):
                     raise Refused("DryRunOperation")
                 return page
+            case "GetInstanceScreenshot":
+                return await self._operations.screenshot(parameters)
+            case "GetInstanceConsoleOutput":
+                return self._operations.console_output(parameters)
+            case _ if action in POWER_ACTIONS:
+                return self._operations.power(action, parameters)
             case _:
                 raise Refused("InvalidAction.NotFound")
 

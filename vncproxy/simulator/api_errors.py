@@ -1,6 +1,7 @@
 """Error codes of the ECS API: HTTP status and message of each.
 
-Source: ECS API reference, DescribeInstanceVncUrl and "Common error codes".
+Source: ECS API reference, DescribeInstanceVncUrl, GetInstanceScreenshot, RebootInstance, and
+"Common error codes". The same code may have another status with another call.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ ERRORS: dict[str, tuple[int, str]] = {
     "Forbidden.RAM": (403, "The key's user is not authorized for this operation."),
     "IncompleteSignature": (400, "The request is not signed as the rules ask."),
     "IncorrectInstanceStatus": (403, "The instance's status does not allow this operation."),
+    "InstanceLockedForSecurity": (
+        403,
+        "The operation is denied, since the instance is locked for security reasons.",
+    ),
     "InstanceNotReady": (403, "The instance is not ready."),
     "InternalError": (500, "The request has failed by an unknown error of the server."),
     "InvalidAccessKeyId.Inactive": (403, "The access key is disabled."),
@@ -29,6 +34,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "InvalidTimeStamp.Format": (400, "The time stamp's format is wrong."),
     "MissingParameter": (400, "A required parameter is missing."),
     "MissingSecurityToken": (400, "This access key needs a security token."),
+    "NotSupported": (405, "This operation isn't supported for the instance."),
     "ServiceUnavailable": (503, "The service is unavailable for now."),
     "SignatureDoesNotMatch": (400, "The signature does not match the server's."),
     "SignatureNonceUsed": (400, "The signature nonce was used already."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections import Counter, deque
@@ -11,7 +12,8 @@ from vncproxy.simulator.api import Api
 from vncproxy.simulator.faults import ApiFault, FaultQueue, GatewayFault
 from vncproxy.simulator.gateway import Gateway
 from vncproxy.simulator.inventory import InstanceList
-from vncproxy.simulator.record import Call, Dial, PointerReport, Record, TypedKey
+from vncproxy.simulator.operations import Operations
+from vncproxy.simulator.record import Call, Dial, PointerReport, PowerCall, Record, TypedKey
 from vncproxy.simulator.sabotage import Ending
 from vncproxy.simulator.screen import keys
 from vncproxy.simulator.screen.desktop import Desktop
@@ -19,6 +21,7 @@ from vncproxy.simulator.screen.scene import Caption
 from vncproxy.simulator.screens import RealScreen, ScreenLink
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.signature import SignatureCheck
+from vncproxy.simulator.snapshot import snapshot
 from vncproxy.simulator.tickets import Tickets, vnc_url
 
 
@@ -42,16 +45,27 @@ class Cloud:
         seed = self.settings.seed
         self._random = random.SystemRandom() if seed is None else random.Random(seed)
         self._record = Record()
-        self._inventory = InstanceList(self.settings.instances, self.settings.regions)
+        self._inventory = InstanceList(self.settings.instances, self.settings.regions, clock)
         self._desktops: dict[str, Desktop] = {}
         self._tickets = Tickets(self.settings.url_ttl_s, self._random)
+        self._outages: set[asyncio.TimerHandle] = set()
+        wall_clock = self._wall_clock
         self._api = Api(
             SignatureCheck(self.settings.keys, self.settings.timestamp_window_s),
             self._inventory,
             self._record,
             self.make_url,
+            Operations(
+                self.settings,
+                self._inventory,
+                self._record,
+                self._picture,
+                self._power_off,
+                clock=clock,
+                wall_clock=wall_clock,
+            ),
             clock=clock,
-            wall_clock=lambda: time.time() + self.settings.clock_offset_s,
+            wall_clock=wall_clock,
             calls_per_minute=self.settings.calls_per_minute,
         )
         self._gateway = Gateway(
@@ -113,6 +127,11 @@ class Cloud:
     def pointed(self) -> deque[PointerReport]:
         """Pointer events that reached built-in screens."""
         return self._record.pointed
+
+    @property
+    def powered(self) -> deque[PowerCall]:
+        """Every start, stop and restart that was carried out, oldest first."""
+        return self._record.powered
 
     @property
     def sessions(self) -> list[str]:
@@ -187,6 +206,25 @@ class Cloud:
     def broadcast(self, message: bytes, instance_id: str | None = None) -> None:
         """Send a whole RFB server message, such as a bell, to a built-in screen's client."""
         self._desktop(self.instance(instance_id)).broadcast(message)
+
+    async def _picture(self, instance: SimulatedInstance) -> bytes:
+        if instance.screen is not None:
+            return await snapshot(instance.screen, instance.vnc_password)
+        return self._desktop(instance).png()
+
+    def _wall_clock(self) -> float:
+        return time.time() + self.settings.clock_offset_s
+
+    def _power_off(self, instance_id: str, after_s: float) -> None:
+        """Let an instance lose its power: its session ends, what its screen showed is gone."""
+
+        def lose() -> None:
+            self._outages.discard(timer)
+            self._gateway.drop(instance_id, Ending.DROP)
+            self._desktops.pop(instance_id, None)
+
+        timer = asyncio.get_running_loop().call_later(after_s, lose)
+        self._outages.add(timer)
 
     async def _open_screen(self, instance_id: str, odd_security: bool) -> ScreenLink:
         instance = self._inventory[instance_id]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from vncproxy.simulator.settings import STATUSES, SimulatedInstance
@@ -17,9 +18,20 @@ _DEFAULT_RESULTS = 10
 
 
 class InstanceList:
-    """Instances by id."""
+    """Instances by id.
 
-    def __init__(self, instances: Iterable[SimulatedInstance], regions: Iterable[str]) -> None:
+    Args:
+        clock: Monotonic seconds, for statuses that change by themselves.
+    """
+
+    def __init__(
+        self,
+        instances: Iterable[SimulatedInstance],
+        regions: Iterable[str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._coming: dict[str, list[tuple[float, str]]] = {}
         self._instances = {instance.instance_id: instance for instance in instances}
         self._regions = set(regions) | {i.region for i in self._instances.values()}
 
@@ -29,10 +41,32 @@ class InstanceList:
         Raises:
             KeyError: There is no such instance.
         """
-        return self._instances[instance_id]
+        return self._now()[instance_id]
+
+    def change(self, instance_id: str, statuses: Sequence[tuple[float, str]]) -> None:
+        """Let a status change by itself.
+
+        Args:
+            instance_id: Whose.
+            statuses: From when, in monotonic seconds, and which; in order of time.
+        """
+        self._coming[instance_id] = list(statuses)
+
+    def _now(self) -> dict[str, SimulatedInstance]:
+        """All, with the statuses of now."""
+        now_s = self._clock()
+        for instance_id, coming in list(self._coming.items()):
+            while coming and coming[0][0] <= now_s:
+                self._put(instance_id, coming.pop(0)[1])
+            if not coming:
+                del self._coming[instance_id]
+        return self._instances
+
+    def _put(self, instance_id: str, status: str) -> None:
+        self._instances[instance_id] = replace(self._instances[instance_id], status=status)
 
     def set_status(self, instance_id: str, status: str) -> None:
-        """Change an instance's status.
+        """Change an instance's status, which stays as it is then.
 
         Raises:
             KeyError: There is no such instance.
@@ -40,7 +74,31 @@ class InstanceList:
         """
         if status not in STATUSES:
             raise ValueError(f"status is one of {', '.join(STATUSES)}")
-        self._instances[instance_id] = replace(self._instances[instance_id], status=status)
+        self._put(instance_id, status)
+        self._coming.pop(instance_id, None)
+
+    def named(self, parameters: Mapping[str, str]) -> SimulatedInstance:
+        """The instance that InstanceId and RegionId name.
+
+        Raises:
+            Refused: The API answers with this error.
+        """
+        region = self._region(parameters)
+        instance = self.by_id(parameters)
+        if instance.region != region:
+            raise Refused("InvalidRegionInstance")
+        return instance
+
+    def by_id(self, parameters: Mapping[str, str]) -> SimulatedInstance:
+        """The instance that InstanceId names.
+
+        Raises:
+            Refused: The API answers with this error.
+        """
+        instance = self._now().get(_required(parameters, "InstanceId"))
+        if instance is None:
+            raise Refused("InvalidInstanceId.NotFound")
+        return instance
 
     def for_vnc(self, parameters: Mapping[str, str]) -> SimulatedInstance:
         """The instance whose VncUrl is asked for.
@@ -48,13 +106,7 @@ class InstanceList:
         Raises:
             Refused: The API answers with this error.
         """
-        region = self._region(parameters)
-        instance_id = _required(parameters, "InstanceId")
-        instance = self._instances.get(instance_id)
-        if instance is None:
-            raise Refused("InvalidInstanceId.NotFound")
-        if instance.region != region:
-            raise Refused("InvalidRegionInstance")
+        instance = self.named(parameters)
         if instance.status in {"Pending", "Starting"}:
             raise Refused("InstanceNotReady")
         if instance.status != "Running":
@@ -68,7 +120,7 @@ class InstanceList:
             Refused: The API answers with this error.
         """
         region = self._region(parameters)
-        found = [i for i in self._instances.values() if i.region == region]
+        found = [i for i in self._now().values() if i.region == region]
         ids = parameters.get("InstanceIds")
         if ids is not None:
             wanted = _instance_ids(ids)
@@ -142,4 +194,5 @@ def _describe(instance: SimulatedInstance) -> dict[str, object]:
         "RegionId": instance.region,
         "ZoneId": f"{instance.region}-a",
         "Tags": {"Tag": [{"TagKey": key, "TagValue": value} for key, value in instance.tags]},
+        "OperationLocks": {"LockReason": [{"LockReason": "security"}] if instance.locked else []},
     }

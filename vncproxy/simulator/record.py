@@ -71,6 +71,15 @@ class PointerReport:
     buttons: int
 
 
+@dataclass(frozen=True, slots=True)
+class PowerCall:
+    """A start, stop or restart that was carried out; `action` as in StopInstance."""
+
+    instance_id: str
+    action: str
+    forced: bool
+
+
 @dataclass(slots=True)
 class Record:
     """The journals, bounded, oldest first."""
@@ -79,6 +88,7 @@ class Record:
     calls: deque[Call] = field(default_factory=lambda: deque(maxlen=MAX_KEPT))
     typed: deque[TypedKey] = field(default_factory=lambda: deque(maxlen=MAX_KEPT))
     pointed: deque[PointerReport] = field(default_factory=lambda: deque(maxlen=MAX_KEPT))
+    powered: deque[PowerCall] = field(default_factory=lambda: deque(maxlen=MAX_KEPT))
     endings: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=MAX_KEPT))
     messages: Counter[str] = field(default_factory=Counter)
     breaches: Counter[str] = field(default_factory=Counter)

@@ -47,6 +47,10 @@ class SimulatedInstance:
         vnc_password: Six letters or digits, or None for security type None.
         screen: "host:port" of a real VNC server to show, or None for the built-in screen.
         tags: (key, value) pairs.
+        locked: For security reasons: it can't be started, stopped or restarted.
+        retired: Of an instance type without pictures and boot log.
+        asleep: Its picture is black until a call wakes it.
+        boot_log: What it printed at its last start; None: something of ours.
     """
 
     instance_id: str = DEMO_INSTANCE_ID
@@ -58,6 +62,10 @@ class SimulatedInstance:
     vnc_password: str | None = field(default=None, repr=False)
     screen: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    locked: bool = False
+    retired: bool = False
+    asleep: bool = False
+    boot_log: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,8 @@ class SimulatorSettings:
         clock_offset_s: The cloud's clock minus this machine's.
         timestamp_window_s: How far x-acs-date may be off.
         calls_per_minute: API calls of one key before Throttling.User; 0: no limit.
+        screenshot_pause_s: Between two pictures of one instance; sooner: Throttling.
+        stopping_s, starting_s: how long an instance takes to stop and to start.
         vnc_url_encoding: "quoted", percent-encoded once as documented, or "plain".
         seed: Makes tokens and garbage repeatable; None: random.
         certificate, key: PEM files; with them, https and wss.
@@ -109,6 +119,9 @@ class SimulatorSettings:
     clock_offset_s: float = 0.0
     timestamp_window_s: float = 900.0
     calls_per_minute: int = 0
+    screenshot_pause_s: float = 10.0
+    stopping_s: float = 3.0
+    starting_s: float = 5.0
     vnc_url_encoding: Literal["quoted", "plain"] = "quoted"
     seed: int | None = None
     certificate: Path | None = None

@@ -20,7 +20,10 @@ from vncproxy.simulator.settings import (
 )
 
 _BLOCKS = {"access_key": "keys", "instance": "instances"}
-_MAY_BE_ZERO = {"port", "half_open_s", "clock_offset_s", "calls_per_minute", "seed"}
+_MAY_BE_ZERO = {
+    *("port", "half_open_s", "clock_offset_s", "calls_per_minute", "seed"),
+    *("screenshot_pause_s", "stopping_s"),
+}
 _SECRETS = {"secret", "security_token", "vnc_password"}
 _LEAST_SIDE, _MOST_SIDE = 320, 4096
 _MAY_BE_NEGATIVE = {"clock_offset_s", "seed"}

@@ -73,6 +73,8 @@ class Simulator(Cloud):
         self._api.close()
         if self._timer is not None:
             self._timer.cancel()
+        for outage in self._outages:
+            outage.cancel()
         runner, self._runner = self._runner, None
         try:
             await self._gateway.close()

@@ -74,6 +74,7 @@ class StatePage:
                 "messages": dict(cloud.messages),
                 "typed": [asdict(key) for key in _newest(cloud.typed)],
                 "typed_text": cloud.typed_text[-_SHOWN:],
+                "powered": [asdict(call) for call in _newest(cloud.powered)],
                 "pointed": [asdict(event) for event in _newest(cloud.pointed)],
             }
         )

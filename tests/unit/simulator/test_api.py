@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from alibabacloud_tea_openapi.utils import Utils
 
 from tests.clock import FakeClock
 from tests.unit.simulator.conftest import StartCloud
-from tests.unit.simulator.viewer import status_of
+from tests.unit.simulator.viewer import dialled, status_of
 from vncproxy.simulator import AccessKey, ApiFault, Simulator
 from vncproxy.simulator.settings import DEMO_KEY_ID, DEMO_KEY_SECRET
 
@@ -214,3 +215,26 @@ async def test_the_date_may_be_wrong(cloud: Simulator) -> None:
     status, _, headers = await call(cloud)
     assert status == 200
     assert time.time() - parsedate_to_datetime(headers["Date"]).timestamp() > 7000
+
+
+async def test_a_stop_ends_the_session_and_clears_the_screen(cloud: Simulator) -> None:
+    """What stood on it is gone at the next start."""
+
+    def shown() -> bytes:
+        # Below the clock.
+        return cloud.framebuffer("i-one")[3 * 1024 * 100 :]
+
+    fresh = shown()
+    async with dialled(cloud, "i-one") as viewer:
+        await viewer.enter()
+        await viewer.key(ord("x"))
+        async with asyncio.timeout(5):
+            while shown() == fresh:
+                await asyncio.sleep(0)
+        stop = {"InstanceId": "i-one", "ForceStop": "true"}
+        assert await code_of(cloud, "StopInstance", stop) == "OK"
+        await viewer.ended()
+    assert shown() == fresh
+    assert await code_of(cloud) == "IncorrectInstanceStatus"
+    assert await code_of(cloud, "StartInstance", {"InstanceId": "i-one"}) == "OK"
+    assert await code_of(cloud) == "InstanceNotReady"

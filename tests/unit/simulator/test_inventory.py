@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.clock import FakeClock
 from vncproxy.simulator import SimulatedInstance
 from vncproxy.simulator.inventory import InstanceList
 from vncproxy.simulator.signature import Refused
@@ -108,3 +109,26 @@ def test_a_status_must_exist() -> None:
         inventory().set_status("i-001", "Broken")
     with pytest.raises(KeyError):
         inventory().set_status("i-none", "Running")
+
+
+def test_a_status_changes_by_itself_when_its_time_has_come() -> None:
+    """In order; a status that is set stays."""
+    clock = FakeClock(0.0)
+    instances = InstanceList(MANY, [], clock)
+    instances.change("i-001", [(1.0, "Stopping"), (2.0, "Stopped")])
+    seen = []
+    for clock.seconds in (0.5, 1.0, 5.0):
+        seen.append(instances["i-001"].status)
+    assert seen == ["Running", "Stopping", "Stopped"]
+    instances.change("i-001", [(6.0, "Starting")])
+    instances.set_status("i-001", "Running")
+    clock.seconds = 7.0
+    assert instances["i-001"].status == "Running"
+
+
+def test_a_locked_instance_says_so() -> None:
+    """As the API does."""
+    instances = InstanceList([SimulatedInstance("i-locked", locked=True)], [])
+    page: Any = instances.page({"RegionId": "cn-hangzhou"})
+    (item,) = page["Instances"]["Instance"]
+    assert item["OperationLocks"] == {"LockReason": [{"LockReason": "security"}]}

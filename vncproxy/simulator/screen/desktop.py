@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from vncproxy.simulator.screen import palette
 from vncproxy.simulator.screen.canvas import Canvas
+from vncproxy.simulator.screen.png import png
 from vncproxy.simulator.screen.scene import Caption, Scene
 from vncproxy.simulator.screen.server import RfbServer
 
@@ -125,6 +126,10 @@ class Desktop:
     def rgb(self) -> bytes:
         """The picture, three bytes a pixel."""
         return palette.to_rgb(self.canvas.pixels)
+
+    def png(self) -> bytes:
+        """The picture as a file."""
+        return png(self.canvas.width, self.canvas.height, self.canvas.pixels, palette.COLOURS)
 
     def _spread(self) -> None:
         changes = self.canvas.drain()
