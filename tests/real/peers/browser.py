@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -93,12 +93,15 @@ class Chromium:
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Chromium]:
-    """Headless Chromium from the machine."""
+async def chromium(environ: Mapping[str, str] | None = None) -> AsyncIterator[Chromium]:
+    """Chromium from the machine. Args: environ - of an X server to show it on; None: headless."""
     path = need("chromium", "chromium")
     async with async_playwright() as playwright:
         program = await playwright.chromium.launch(
-            executable_path=path, headless=True, args=list(FLAGS)
+            executable_path=path,
+            headless=environ is None,
+            args=list(FLAGS),
+            env=dict(environ) if environ is not None else None,
         )
         try:
             yield Chromium(program)

@@ -3,6 +3,7 @@
 import Inflate from "/static/novnc/core/inflator.js";
 import RFB from "/static/novnc/core/rfb.js";
 import { mendReset } from "./inflatereset.js";
+import { watchKeyReleases } from "./keyreleases.js";
 import { KEYS } from "./keysyms.js";
 
 mendReset(Inflate);
@@ -39,6 +40,7 @@ export class Screen extends EventTarget {
     super();
     this.#target = target;
     this.#ghost = ghost;
+    watchKeyReleases(() => this.#canvas);
   }
 
   /** Draw what `stream` sends; it must still be connecting, in the turn in which it was made. */
