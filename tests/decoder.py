@@ -249,7 +249,7 @@ class Decoder:
             indices = np.frombuffer(data, np.uint8).reshape(height, row)
             if colours <= 2:
                 indices = np.unpackbits(indices, axis=1)[:, :width]
-            if indices.size and int(indices.max()) >= colours:
+            if indices.size and int(np.max(indices)) >= colours:
                 raise DecodeError("Tight index outside the palette")
             return palette[indices]
         if filter_id > 2:

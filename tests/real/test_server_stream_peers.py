@@ -96,7 +96,7 @@ async def same(
 ) -> bool:
     shown = client.decoder.frame.astype(np.int16)
     expected = await truth()
-    return shown.shape == expected.shape and int(abs(shown - expected).max()) <= tolerance
+    return shown.shape == expected.shape and int(np.max(np.abs(shown - expected))) <= tolerance
 
 
 def parse(client: RfbClient, pixel_format: PixelFormat = FORMAT) -> list[ServerEvent]:

@@ -1,26 +1,19 @@
-"""A stand-in for the API that misbehaves as told, over real sockets, and an authority for TLS."""
+"""A stand-in for the API that misbehaves as asked, over real sockets."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime
 import hashlib
-import ipaddress
 import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 from alibabacloud_tea_openapi.utils import Utils
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from darabonba.request import DaraRequest
 
 # The credentials SDK reads it when it is imported: no test may ask the metadata service.
@@ -89,64 +82,6 @@ def signature_is_right(request: Request, secret: str) -> bool:
     return bool(expected == authorization)
 
 
-class Authority:
-    """Makes certificates for tests."""
-
-    def __init__(self, folder: Path) -> None:
-        """Make the authority's own certificate."""
-        self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
-        usage = x509.BasicConstraints(ca=True, path_length=0)
-        certificate = (
-            _certificate(self._name, self._name, self._key.public_key(), days=30)
-            .add_extension(usage, critical=True)
-            .sign(self._key, hashes.SHA256())
-        )
-        self.file = folder / "authority.pem"
-        self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-
-    def server_context(self, host: str, *, days: int = 30) -> ssl.SSLContext:
-        """A server's TLS settings with a certificate for this host. Args: days - until its end."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-        alternative: x509.GeneralName = x509.DNSName(host)
-        if host[0].isdigit():
-            alternative = x509.IPAddress(ipaddress.ip_address(host))
-        certificate = (
-            _certificate(name, self._name, key.public_key(), days=days)
-            .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
-        chain = self._folder / f"{host}-{days}.pem"
-        chain.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-            + certificate.public_bytes(serialization.Encoding.PEM)
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(chain)
-        return context
-
-
-def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, days: int
-) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=60))
-        .not_valid_after(now + datetime.timedelta(days=days))
-    )
-
-
 async def serve(cloud: Cloud, context: ssl.SSLContext | None = None) -> web.AppRunner:
     """Start a server on loopback; its address goes to `cloud.origin`."""
     app = web.Application()
@@ -174,9 +109,3 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
     """The one session, as the daemon makes it."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         yield session
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    """An authority of the test's own."""
-    return Authority(tmp_path)

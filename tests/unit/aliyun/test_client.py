@@ -15,8 +15,9 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
+from tests.authority import Authority
 from tests.hops import leading_proxy
-from tests.unit.aliyun.conftest import Authority, Cloud, Reply, serve, signature_is_right
+from tests.unit.aliyun.conftest import Cloud, Reply, serve, signature_is_right
 from vncproxy.aliyun import client as client_module
 from vncproxy.aliyun.client import EcsClient
 from vncproxy.aliyun.credentials import Credentials, StaticCredentials
@@ -394,7 +395,7 @@ async def test_nothing_leaks(
     caplog.set_level(logging.DEBUG)
     echo = f"{KEY_ID} {SECRET} {TOKEN} {VNC_URL}"
     secure = Cloud()
-    runner = await serve(secure, authority.server_context("localhost"))
+    runner = await serve(secure, authority.issue("localhost").server_context())
     scenes: list[tuple[Reply, dict[str, Any]]] = [
         (_refusal(echo, 400), {}),
         (Reply({"Code": "Forbidden.RAM", "Message": echo, "RequestId": echo}, 403), {}),
@@ -451,7 +452,7 @@ async def asked_elsewhere(
     authority = Authority(folder)
     cloud = Cloud()
     cloud.replies = [Reply({"RequestId": "R", "VncUrl": f"wss://{host}/?s={VNC_TOKEN}"})]
-    runner = await serve(cloud, authority.server_context(ENDPOINT))
+    runner = await serve(cloud, authority.issue(ENDPOINT).server_context())
     try:
         async with leading_proxy(int(cloud.origin.rsplit(":", 1)[1])) as proxy:
             client = EcsClient(
@@ -459,7 +460,7 @@ async def asked_elsewhere(
                 StaticCredentials(Credentials(KEY_ID, SECRET, None, "")),
                 endpoint=f"https://{ENDPOINT}",
                 call_timeout_s=10.0,
-                ssl_context=client_context(authority.file),
+                ssl_context=client_context(authority.ca_file),
                 proxies=EnvironmentProxies({"HTTPS_PROXY": proxy.url}),
                 gateway_hosts=gateway_hosts,
             )

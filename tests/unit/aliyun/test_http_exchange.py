@@ -13,10 +13,10 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from tests.authority import Authority as CommonAuthority
+from tests.authority import Authority
 from tests.clock import FakeClock
 from tests.hops import certificate_wanted
-from tests.unit.aliyun.conftest import Authority, Cloud, Reply, serve
+from tests.unit.aliyun.conftest import Cloud, Reply, serve
 from vncproxy.aliyun.answers import Answer
 from vncproxy.aliyun.http_exchange import Failure, exchange
 from vncproxy.aliyun.proxies import LOGIN_HOLD_S, EnvironmentProxies, Proxy
@@ -195,9 +195,9 @@ async def test_a_certificate_of_the_named_authority_is_fine(
     """With ca_file the connection is made; without, it is permanently refused."""
     cloud = Cloud()
     cloud.replies = [Reply({})]
-    runner = await serve(cloud, authority.server_context("localhost"))
+    runner = await serve(cloud, authority.issue("localhost").server_context())
     try:
-        trusting = client_context(authority.file)
+        trusting = client_context(authority.ca_file)
         assert isinstance(await _ask(session, cloud.origin, ssl_context=trusting), Answer)
         outcome = await _ask(session, cloud.origin)
         _failed(outcome, "certificate", CloudErrorKind.PERMANENT)
@@ -216,9 +216,9 @@ async def test_an_expired_certificate_says_so(
 ) -> None:
     """The sentence names the clock as a suspect."""
     cloud = Cloud()
-    runner = await serve(cloud, authority.server_context("localhost", days=-1))
+    runner = await serve(cloud, authority.issue("localhost", expired=True).server_context())
     try:
-        outcome = await _ask(session, cloud.origin, ssl_context=client_context(authority.file))
+        outcome = await _ask(session, cloud.origin, ssl_context=client_context(authority.ca_file))
         _failed(outcome, "certificate", CloudErrorKind.PERMANENT)
         assert isinstance(outcome, Failure)
         assert "clock" in outcome.error.public_text
@@ -233,13 +233,13 @@ async def test_a_proxy_is_connected_through(
     host = "ecs.cn-hangzhou.aliyuncs.com"
     cloud = Cloud()
     cloud.replies = [Reply({})]
-    runner = await serve(cloud, authority.server_context(host))
+    runner = await serve(cloud, authority.issue(host).server_context())
     connect_proxy.leads_to = int(cloud.origin.rsplit(":", 1)[1])
     try:
         outcome = await _ask(
             session,
             f"https://{host}/",
-            ssl_context=client_context(authority.file),
+            ssl_context=client_context(authority.ca_file),
             proxy=Proxy("127.0.0.1", connect_proxy.port, authorization="Basic dTpw"),
         )
         assert isinstance(outcome, Answer)
@@ -315,7 +315,7 @@ async def test_an_alert_about_our_certificate_is_for_good(
     session: aiohttp.ClientSession, tmp_path: Path, newest: ssl.TLSVersion
 ) -> None:
     """By TLS 1.3 it comes only once the handshake is over on this side."""
-    authority = CommonAuthority(tmp_path)
+    authority = Authority(tmp_path)
     with certificate_wanted(authority, newest) as port:
         url = f"https://localhost:{port}/"
         outcome = await _ask(session, url, ssl_context=client_context(authority.ca_file))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.aliyun.conftest import Authority
+from tests.authority import Authority
 from vncproxy.aliyun.tls import client_context
 from vncproxy.errors import ConfigError
 
@@ -23,7 +23,7 @@ def test_certificates_and_names_are_verified() -> None:
 def test_ca_file_comes_on_top_of_the_systems(authority: Authority) -> None:
     """The system's certificates stay."""
     before = len(client_context(None).get_ca_certs())
-    assert len(client_context(authority.file).get_ca_certs()) == before + 1
+    assert len(client_context(authority.ca_file).get_ca_certs()) == before + 1
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no certificate"])

@@ -8,7 +8,6 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -216,8 +215,8 @@ async def test_no_descriptor_left(monkeypatch: pytest.MonkeyPatch) -> None:
                     raise OSError(errno.EMFILE, "too many open files")
                 return listening.accept()
 
-            fileno = partial(listening.fileno)
-            close = partial(listening.close)
+            fileno = staticmethod(listening.fileno)
+            close = staticmethod(listening.close)
 
         setup.acceptor._sock = Exhausted()  # type: ignore[assignment]
         assert await setup.echo() == b"hello"
