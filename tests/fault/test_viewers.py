@@ -159,7 +159,7 @@ async def test_a_hundred_viewers_come_and_go(tmp_path: Path) -> None:
             for _ in range(100):
                 work = _come_and_go(setup, http, random.Random(chance.random()))
                 crowd.create_task(work)
-        await until(lambda: _closed(setup) == _opened(setup) - 1, "the end of all but one")
+        await until(lambda: _ended(setup) == _opened(setup) - 1, "the end of all but one")
         await until(lambda: setup.shows(steady), "the picture all the while")
         assert (await setup.state())["state"] == "running"
         await until(lambda: _open_files() <= files, "their sockets' end")
@@ -174,7 +174,11 @@ def _open_files() -> int:
 
 
 def _opened(setup: Running) -> int:
-    return setup.log.getvalue().count('"viewer.opened"')
+    return setup.log.getvalue().count('"what":"open"')
+
+
+def _ended(setup: Running) -> int:
+    return setup.log.getvalue().count('"what":"close"')
 
 
 async def _come_and_go(setup: Running, http: aiohttp.ClientSession, chance: random.Random) -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from vncproxy.config.addresses import ASKED_MAX
 from vncproxy.threads import call_in_loop
 
 MAX_THREADS = 64
@@ -62,7 +64,7 @@ class Resolver(AbstractResolver):
         """
         if _is_address(host):
             # Nobody is asked, so nobody has to wait.
-            return _look_up(host, port, family)
+            return _look_up(host, port, family, _NUMERIC)
         key = (host, port, family)
         found = self._asked.get(key)
         if found is None:
@@ -109,6 +111,7 @@ class Resolver(AbstractResolver):
         """Nothing is waited for."""
 
 
+@lru_cache(ASKED_MAX)
 def _is_address(host: str) -> bool:
     try:
         ip_address(host)
@@ -118,12 +121,8 @@ def _is_address(host: str) -> bool:
     return "%" not in host
 
 
-def _look_up(host: str, port: int, family: int) -> _Addresses:
-    return list(
-        socket.getaddrinfo(
-            host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
-        )
-    )
+def _look_up(host: str, port: int, family: int, flags: int = socket.AI_ADDRCONFIG) -> _Addresses:
+    return list(socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM, flags=flags))
 
 
 def _host(address: tuple[Any, ...]) -> str:

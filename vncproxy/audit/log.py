@@ -37,6 +37,8 @@ RECORDS_PER_TURN = 32
 """Told to the log in one turn of the event loop."""
 WRITE_TIMEOUT_S = 10.0
 """How long opening a console waits for the disk."""
+GATHER_S = 0.05
+"""What nobody waits for waits so long for more, to share a write: an opening has several."""
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 5.0
 _TOO_SLOW = "its disk doesn't answer"
@@ -101,6 +103,7 @@ class AuditLog:
         head_every: int = HEAD_EVERY,
         queue_bound: int = QUEUE_BOUND,
         write_timeout_s: float = WRITE_TIMEOUT_S,
+        gather_s: float = GATHER_S,
         first_pause_s: float = FIRST_PAUSE_S,
         clock: Callable[[], float] = time.time,
         recorded: Callable[[Entry], None] = lambda entry: None,
@@ -112,6 +115,7 @@ class AuditLog:
             head_every: Records between two heads in the log.
             queue_bound: Of each of the two kinds of records that wait.
             write_timeout_s: How long `record` waits for the disk.
+            gather_s: How long what nobody waits for waits for more.
             first_pause_s: Before a failed write is tried again, then growing to `LONGEST_PAUSE_S`.
             clock: Seconds since 1970.
             recorded: Called with each record, once it is in the file.
@@ -130,6 +134,7 @@ class AuditLog:
         self._head_every = head_every
         self._queue_bound = queue_bound
         self._write_timeout_s = write_timeout_s
+        self._gather_s = gather_s
         self._first_pause_s = first_pause_s
         self._clock = clock
         self._recorded = recorded
@@ -144,6 +149,8 @@ class AuditLog:
         self._in_hand: list[Job] = []
         self._later = 0
         self._fresh = False
+        self._gathering = False
+        """Whether the thread lets more come before it writes what nobody waits for."""
         self._closing = False
         self._rotations: deque[_RotationRequest] = deque()
 
@@ -203,7 +210,8 @@ class AuditLog:
                 self._queue.append(Job((entry,), self._clock()))
                 self._later += 1
                 self._fresh = True
-                self._wake.notify()
+                if not self._gathering:
+                    self._wake.notify()
                 return
         self._log_unwritten(entry)
 
@@ -392,6 +400,9 @@ class AuditLog:
         while True:
             with self._wake:
                 self._wake.wait_for(self._is_wanted, timeout=pause_s)
+                self._gathering = True
+                self._wake.wait_for(self._is_awaited, timeout=self._gather_s)
+                self._gathering = False
                 jobs = self._in_hand = list(self._queue)
                 self._queue.clear()
                 self._fresh = False
@@ -422,6 +433,9 @@ class AuditLog:
 
     def _is_wanted(self) -> bool:
         return self._fresh or self._closing or bool(self._rotations)
+
+    def _is_awaited(self) -> bool:
+        return self._closing or bool(self._rotations) or len(self._queue) > self._later
 
     def _rotate(self, request: _RotationRequest, writer: AuditWriter, call: _Call) -> None:
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -22,6 +23,9 @@ SUN_PATH_BYTES = 107
 
 BASE_MAX_LENGTH = 1024
 """Of an address that others choose, and pages show."""
+
+ASKED_MAX = 1024
+"""Hosts and addresses whose answer is remembered: an opening asks several times about the same."""
 
 DEFAULT_PORT = 6379
 """Of a store."""
@@ -94,6 +98,7 @@ def parse_address(text: str) -> Address:
     return TcpAddress(str(ip), int(port))
 
 
+@lru_cache(ASKED_MAX)
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine by its very name; nothing is looked up.
 

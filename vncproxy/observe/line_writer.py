@@ -9,7 +9,7 @@ from typing import TextIO
 
 QUEUE_MAX_CHARS = 4 * 1024 * 1024
 """What may wait for the reader; the lines after that are counted instead."""
-WRITE_INTERVAL_S = 0.01
+WRITE_INTERVAL_S = 0.05
 """Between two writes: what comes meanwhile goes out by one, and wakes nobody."""
 CLOSE_TIMEOUT_S = 2.0
 """For what still waits at the end."""

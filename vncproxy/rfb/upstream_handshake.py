@@ -114,18 +114,8 @@ class UpstreamHandshake:
         return self._taken()
 
     def _proceed(self) -> list[UpstreamHandshakeEvent]:
-        steps: dict[_Step, Callable[[], bool]] = {
-            _Step.VERSION: self._take_version,
-            _Step.TYPE: self._take_type,
-            _Step.TYPES: self._take_types,
-            _Step.CHALLENGE: self._take_challenge,
-            _Step.RESULT: self._take_result,
-            _Step.REASON: self._take_reason,
-            _Step.SERVER_INIT: self._take_server_init,
-            _Step.NAME: self._take_name,
-        }
         try:
-            while (step := steps.get(self._step)) is not None and step():
+            while (step := _TAKERS.get(self._step)) is not None and step(self):
                 pass
             if len(self._pending) > _UNASKED_MAX_BYTES:
                 raise WireError("an upstream that sends much without being asked")
@@ -272,3 +262,15 @@ class UpstreamHandshake:
         name, trailing = one_line(self._name, NAME_MAX_BYTES), bytes(self._pending)
         self._end(Ready(*self._size, self._pixel_format, name, trailing))
         return True
+
+
+_TAKERS: dict[_Step, Callable[[UpstreamHandshake], bool]] = {
+    _Step.VERSION: UpstreamHandshake._take_version,
+    _Step.TYPE: UpstreamHandshake._take_type,
+    _Step.TYPES: UpstreamHandshake._take_types,
+    _Step.CHALLENGE: UpstreamHandshake._take_challenge,
+    _Step.RESULT: UpstreamHandshake._take_result,
+    _Step.REASON: UpstreamHandshake._take_reason,
+    _Step.SERVER_INIT: UpstreamHandshake._take_server_init,
+    _Step.NAME: UpstreamHandshake._take_name,
+}

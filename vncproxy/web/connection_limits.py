@@ -11,7 +11,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
+
+from vncproxy.config.addresses import ASKED_MAX
 
 CONNECTIONS_MAX = 4096
 """Active connections of one listener; each viewer's page has three."""
@@ -144,12 +147,15 @@ def peer_of(address: object) -> str | None:
     None where many people share one: a Unix socket and loopback are tunnels' and proxies' ends.
     An IPv6 address counts for its /64.
     """
-    if not isinstance(address, tuple):
-        return None
-    ip = ip_address(str(address[0]).partition("%")[0])
+    return _peer_at(str(address[0])) if isinstance(address, tuple) else None
+
+
+@lru_cache(ASKED_MAX)
+def _peer_at(host: str) -> str | None:
+    ip = ip_address(host.partition("%")[0])
     if isinstance(ip, IPv6Address):
         if ip.ipv4_mapped is not None:
-            return peer_of((str(ip.ipv4_mapped),))
+            return _peer_at(str(ip.ipv4_mapped))
         if not ip.is_loopback:
             return str(ip_network((ip, _IPV6_NETWORK_BITS), strict=False))
     return None if ip.is_loopback else str(ip)

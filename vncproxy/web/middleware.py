@@ -27,6 +27,10 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Server": "vncproxy",
 }
+SECURITY_LINES = "".join(
+    f"{name}: {value}\r\n" for name, value in SECURITY_HEADERS.items()
+).encode()
+"""The same as lines of an answer's head."""
 
 
 _ENCODED = AccessError(

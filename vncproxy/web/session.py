@@ -47,9 +47,10 @@ async def announce(console: Console, who: ViewerIdentity) -> None:
 
 
 async def serve(hold: Hold, viewer: Viewer, services: Services) -> None:
-    """One viewer from its first to its last byte: one line in the log for each.
+    """One viewer from its first to its last byte.
 
-    It was announced already; its end is recorded here.
+    It was announced already, and the audit's record of that is in the log; its end is recorded
+    here, and the log's line of it tells the whole session.
 
     Args:
         hold: The console, held open; released once the viewer has joined.
@@ -63,7 +64,6 @@ async def serve(hold: Hold, viewer: Viewer, services: Services) -> None:
 async def _serve(hold: Hold, viewer: Viewer, services: Services) -> None:
     identity = viewer.identity
     names = {"instance": hold.instance.id, "viewer": viewer.id, "user": identity.user}
-    _log.info("viewer.opened", **names, address=identity.address, door=identity.door)
     supervisor: LinkSupervisor | None = None
     first_link = 0
     try:
@@ -91,6 +91,8 @@ async def _serve(hold: Hold, viewer: Viewer, services: Services) -> None:
         _log.info(
             "viewer.closed",
             **names,
+            address=identity.address,
+            door=identity.door,
             code=int(end.code),
             reason=end.reason,
             text=end.text,

@@ -28,7 +28,7 @@ from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewher
 from vncproxy.web.api import new_viewer_id
 from vncproxy.web.audit_entries import address_of, refused
 from vncproxy.web.context import door, permitted, services_of
-from vncproxy.web.middleware import SECURITY_HEADERS
+from vncproxy.web.middleware import SECURITY_LINES
 from vncproxy.web.session import announce, serve
 from vncproxy.websocket.browser_transport import BrowserTransport, Upgraded, upgrade
 from vncproxy.websocket.transport import CLOSE_TIMEOUT_S
@@ -150,7 +150,7 @@ def _upgrade(request: web.Request) -> BrowserTransport | None:
     limits = services_of(request).limits
     return upgrade(
         request,
-        SECURITY_HEADERS,
+        SECURITY_LINES,
         ping_interval_s=limits.ping_interval,
         ping_timeout_s=limits.ping_timeout,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Protocol, cast
 
@@ -31,10 +31,16 @@ _log = structlog.get_logger("vncproxy.viewer")
 
 MESSAGE_MAX_BYTES = 2 * 1024 * 1024
 """A viewer's longest messages of RFB are a clipboard's, of a little more than 1 MiB."""
+_SEC_WEBSOCKET = ("key", "version", "protocol", "extensions")
 _NO_CODE = 1005
 """A close frame without a code. Source: RFC 6455, section 7.4.1."""
 _PROTOCOL_ERROR = 1002
 _BINARY = Subprotocol("binary")
+_CRLF = b"\r\n"
+_HANDSHAKE_FIELDS = frozenset(
+    {"connection", "upgrade", "origin", *(f"sec-websocket-{name}" for name in _SEC_WEBSOCKET)}
+)
+"""All that the handshake looks at, of the many that a browser sends."""
 
 
 class Upgraded(web.StreamResponse):
@@ -63,7 +69,7 @@ class HttpConnection(Protocol):
 
 def upgrade(
     request: web.Request,
-    headers: Mapping[str, str],
+    head_lines: bytes,
     *,
     ping_interval_s: float,
     ping_timeout_s: float,
@@ -72,7 +78,7 @@ def upgrade(
 
     Args:
         request: One that nothing was answered to.
-        headers: For the answer, besides those of the handshake.
+        head_lines: For the answer's head, besides those of the handshake; each with its CRLF.
         ping_interval_s: Between two pings, in seconds.
         ping_timeout_s: A browser that sends nothing for so long after one is gone.
 
@@ -85,16 +91,15 @@ def upgrade(
     if request.can_read_body:
         raise web.HTTPBadRequest(text="A WebSocket's request has no body.\n")
     protocol = ServerProtocol(select_subprotocol=lambda _, offered: _chosen(offered))
-    asked = Headers((name, value) for name, value in request.headers.items())
+    asked = Headers(one for one in request.headers.items() if one[0].lower() in _HANDSHAKE_FIELDS)
     version = f"HTTP/{request.version.major}.{request.version.minor}"
     answer = protocol.accept(Request(request.path, asked, protocol=version))
     if answer.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
         raise web.HTTPBadRequest(text=(answer.body or b"").decode())
-    answer.headers.update(headers)
     handler, connection = cast(HttpConnection, request.protocol), request.transport
     if connection is None or connection.is_closing():
         return None
-    connection.write(answer.serialize())
+    connection.write(answer.serialize()[: -len(_CRLF)] + head_lines + _CRLF)
     tail = handler.give_away()
     transport = BrowserTransport(
         connection,

@@ -11,10 +11,11 @@ import asyncio
 import os
 import socket
 import struct
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
-from vncproxy.config.addresses import is_loopback
+from vncproxy.config.addresses import ASKED_MAX, is_loopback
 
 Place = tuple[IPv4Address | IPv6Address, int]
 """Address and port; an IPv4 address in IPv6 clothes is an IPv4 address."""
@@ -104,9 +105,14 @@ def tells_owners() -> bool:
 
 def place(host: str, port: int) -> Place:
     """An end of a connection, in one spelling."""
-    ip = ip_address(host.partition("%")[0])
+    return _address(host), port
+
+
+@lru_cache(ASKED_MAX)
+def _address(host: str | bytes) -> IPv4Address | IPv6Address:
+    ip = ip_address(host.partition("%")[0] if isinstance(host, str) else host)
     mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
-    return mapped or ip, port
+    return mapped or ip
 
 
 def _diagnosed(far: Place, near: Place) -> int | None:
@@ -140,8 +146,8 @@ def owner_in(answer: bytes, far: Place, near: Place) -> int | None:
     ports = _PORTS.unpack_from(answer, _HEADER.size + 4)
     size = 4 if family == socket.AF_INET else 16
     at = _HEADER.size + 8
-    source = place(str(ip_address(answer[at : at + size])), ports[0])
-    target = place(str(ip_address(answer[at + 16 : at + 16 + size])), ports[1])
+    source = _address(answer[at : at + size]), ports[0]
+    target = _address(answer[at + 16 : at + 16 + size]), ports[1]
     if state != _ESTABLISHED or (source, target) != (far, near):
         return None
     uid: int = struct.unpack_from("=I", answer, _UID_AT)[0]
@@ -175,4 +181,4 @@ def _listed_place(text: str) -> Place:
     # Words of 32 bits, each in this machine's own order.
     words = [int(host[at : at + 8], 16) for at in range(0, len(host), 8)]
     packed = struct.pack(f"={len(words)}I", *words)
-    return place(str(ip_address(packed)), int(port, 16))
+    return _address(packed), int(port, 16)

@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 
 from tests.clock import FakeClock
 from tests.disks import Disk
+from vncproxy.audit.file import AuditFile
 from vncproxy.audit.log import RECORDS_PER_TURN, AuditLog, NullAudit
 from vncproxy.audit.record import Entry, Event
 from vncproxy.audit.verification import Verdict, verify
@@ -360,7 +361,7 @@ async def test_a_disk_that_hangs_holds_up_another_file(
 ) -> None:
     """It is given up in time, and then nothing comes of it."""
     disk = Disk(monkeypatch, path)
-    async with opened(path, write_timeout_s=0.2) as audit:
+    async with opened(path, write_timeout_s=0.2, gather_s=0.0) as audit:
         disk.hanging.clear()
         audit.record_later(OPEN)
         other = path.with_name("other.jsonl")
@@ -515,3 +516,23 @@ async def test_what_the_disk_raises_is_no_fault_of_the_daemon(
         await audit.record(OPEN)
         assert audit.problem is None
     assert events(path) == ["open"]
+
+
+async def test_what_nobody_waits_for_shares_a_write(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes to the disk together with the next that somebody waits for."""
+    synced: list[int] = []
+    sync = AuditFile.sync
+
+    def counted(file: AuditFile) -> None:
+        synced.append(file.head.seq)
+        sync(file)
+
+    async with opened(path, gather_s=60.0) as audit:
+        monkeypatch.setattr(AuditFile, "sync", counted)
+        audit.record_later(OPEN)
+        audit.record_later(OPEN)
+        await audit.record(CLOSE)
+        assert synced == [3]
+        monkeypatch.undo()
