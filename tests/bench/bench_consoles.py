@@ -22,7 +22,7 @@ from statistics import median
 
 import aiohttp
 
-from tests.bench.moving import busy_s
+from tests.bench.processes import cpu_s
 from tests.fault.serving import Served, simulated
 from tests.real.peers.valkey import ValkeyServer, valkey_server
 from tests.setup import Viewer
@@ -77,14 +77,14 @@ async def _measure(
         rows = (await answer.json())["consoles"]
         size = len(await answer.read())
     assert all(row["budget"]["used"] == used for row in rows), "the budget isn't known"
-    busy_before_s = busy_s(pid)
+    busy_before_s = cpu_s(pid)
     for _ in range(ROUNDS):
         began = time.perf_counter()
         async with http.get(f"{served.base}/api/v1/consoles") as answer:
             await answer.read()
         times_ms.append((time.perf_counter() - began) * 1000)
         await asyncio.sleep(0.01)
-    spent_s = (busy_s(pid) - busy_before_s) / ROUNDS
+    spent_s = (cpu_s(pid) - busy_before_s) / ROUNDS
     probing = asyncio.create_task(_probe(http, served, beside_ms))
     for _ in range(ROUNDS):
         async with http.get(f"{served.base}/api/v1/consoles") as answer:

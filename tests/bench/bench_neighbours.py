@@ -28,7 +28,7 @@ from statistics import quantiles
 
 import aiohttp
 
-from tests.bench.moving import busy_s
+from tests.bench.processes import cpu_s
 from tests.fault.serving import VNCPROXY, Served
 from tests.fault.test_floods import FLOODS
 from tests.hostile_gateway import HEAVY, IDLE
@@ -162,7 +162,7 @@ class Troubled:
     @property
     def busy_s(self) -> float:
         """The processor's time that it has used."""
-        return busy_s(self.pid)
+        return cpu_s(self.pid)
 
 
 @asynccontextmanager

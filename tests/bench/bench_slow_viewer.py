@@ -17,12 +17,12 @@ from pathlib import Path
 from statistics import median
 
 from tests.bench.moving import Served, served, watcher
+from tests.bench.processes import resident_kib
 from tests.line import line
 
 ROUND_S = 6.0
 SLOW_BYTES_PER_S = 100e3
 QUEUE_MIB = 8
-MIB = 1 << 20
 
 
 async def _rounds(daemon: Served, rounds: int, *, slow_ahead: bool) -> None:
@@ -31,7 +31,7 @@ async def _rounds(daemon: Served, rounds: int, *, slow_ahead: bool) -> None:
         await fast.rate(2.0)
         for _ in range(rounds):
             alone.append(await fast.rate(ROUND_S))
-            before = most = daemon.resident_bytes
+            before = most = resident_kib(daemon.pid)
             async with (
                 line(daemon.port, bytes_per_s=SLOW_BYTES_PER_S) as thin,
                 watcher(thin.base, ahead=slow_ahead) as second,
@@ -39,11 +39,11 @@ async def _rounds(daemon: Served, rounds: int, *, slow_ahead: bool) -> None:
                 rates, had = [], second.pictures
                 for _ in range(int(ROUND_S)):
                     rates.append(await fast.rate(1.0))
-                    most = max(most, daemon.resident_bytes)
+                    most = max(most, resident_kib(daemon.pid))
                 beside.append(sum(rates) / len(rates))
                 slow.append((second.pictures - had) / ROUND_S)
                 late.append(fast.number - second.number)
-            growth.append((most - before) / MIB)
+            growth.append((most - before) / 1024)
     kind = "continuous updates" if slow_ahead else "a request for each"
     ratio = median(b / a for a, b in zip(alone, beside, strict=True))
     print(

@@ -18,8 +18,6 @@ from urllib.parse import quote
 import uvloop
 from aiohttp import web
 
-from tests.bench.flood import serve_app
-
 WIDTH, HEIGHT = 320, 240
 _PIXELS = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
 _HEAD = struct.Struct(">BxHHHHHi")
@@ -68,6 +66,14 @@ async def _show(request: web.Request) -> web.StreamResponse:
     return socket
 
 
+async def _serve(app: web.Application, port_file: Path) -> None:
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port_file.write_text(str(runner.addresses[0][1]))
+    await asyncio.Event().wait()
+
+
 async def main(port_file: Path, hostile_url: str, regions_s: float) -> None:
     """Serve until this process is ended."""
 
@@ -89,7 +95,7 @@ async def main(port_file: Path, hostile_url: str, regions_s: float) -> None:
     app = web.Application()
     app.router.add_get("/websockify/", _show)
     app.router.add_route("*", "/", call)
-    await serve_app(app, port_file)
+    await _serve(app, port_file)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import struct
 import sys
 import time
@@ -33,12 +32,6 @@ async def _animate(per_s: float, port_file: Path) -> None:
         await asyncio.Event().wait()
 
 
-def busy_s(pid: int) -> float:
-    """The processor's time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 @dataclass
 class Served:
     """A `vncproxy demo` that shows an animation."""
@@ -50,17 +43,6 @@ class Served:
     def base(self) -> str:
         """Its address."""
         return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def resident_bytes(self) -> int:
-        """What its memory takes now."""
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-
-    @property
-    def busy_s(self) -> float:
-        """The processor's time that it has used."""
-        return busy_s(self.pid)
 
 
 @asynccontextmanager

@@ -1,0 +1,40 @@
+"""What programs use: the processor's time and memory of a process and its children."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+
+def tree(pid: int) -> Iterator[int]:
+    """The process and its children that live."""
+    yield pid
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                yield from tree(int(child))
+
+
+def cpu_s(pid: int) -> float:
+    """The processor's time that the process and its living children have used, to the ns.
+
+    By each process's own clock. Source: clock_getcpuclockid(3), whose number on Linux is this.
+    """
+    total_s = 0.0
+    for one in tree(pid):
+        with suppress(OSError):
+            total_s += time.clock_gettime((~one << 3) | 2)
+    return total_s
+
+
+def resident_kib(pid: int) -> int:
+    """What is resident now; what forked processes share counts for each."""
+    page_kib = os.sysconf("SC_PAGE_SIZE") // 1024
+    total = 0
+    for one in tree(pid):
+        with suppress(OSError):
+            total += int(Path(f"/proc/{one}/statm").read_text().split()[1]) * page_kib
+    return total

@@ -1,0 +1,45 @@
+"""The benchmark works: each of its measurements gives numbers for each relay."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bench.figures import FIGURES
+from tests.bench.relays import ALL, BYTE_PUMPS, VNCPROXY, missing
+from tests.fault.serving import ROOT
+from tests.real.peers.presence import miss
+from tests.real.peers.process import running
+
+OF_THE_DAEMON = {"late-1", "late-2", "late-3", "turn", "start", "start-memory"}
+"""Figures without any to compare with."""
+
+
+@pytest.mark.timeout(400)
+async def test_every_measurement_gives_numbers(tmp_path: Path) -> None:
+    """No aim is asserted: this machine may be busy."""
+    if absent := missing():
+        miss(f"not installed: {', '.join(absent)} (Debian packages of these names)")
+    file, log = tmp_path / "found.json", tmp_path / "log"
+    command = (sys.executable, "-m", "tests.bench", "--quick", "--json", str(file))
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    async with running(*command, log=log, env=environ) as process:
+        status = await process.wait()
+    said = log.read_text()
+    assert status == 0, said[-3000:]
+    found = json.loads(file.read_text())
+    assert {figure["key"] for figure in found["figures"]} == set(FIGURES)
+    for figure in found["figures"]:
+        relays = {VNCPROXY} if figure["key"] in OF_THE_DAEMON else set(ALL)
+        if figure["key"] == "idle-cpu":
+            relays -= {BYTE_PUMPS[-1]}
+        assert relays <= set(figure["medians"]), figure["key"]
+        assert figure["reached"] is not None, figure["key"]
+        assert all(len(values) == 1 for values in figure["values"].values()), figure["key"]
+        assert figure["medians"][VNCPROXY] > 0 or figure["key"].startswith("slow-"), figure["key"]
+        assert f"| {figure['says']}" in said
+    assert set(found["load_shares"]) == {"pixels by ws", "pixels by wss", "text", "keys"}
