@@ -53,7 +53,7 @@ from vncproxy.service.hours_watch import PassingHours
 from vncproxy.service.loaded_config import LoadedConfig, Snapshot
 from vncproxy.service.readiness import Readiness, check_ledger_at_start
 from vncproxy.service.reload import Reloads, Source
-from vncproxy.service.reload_guard import refuse_accidents, worth_saying
+from vncproxy.service.reload_guard import refuse_accidents, worth_a_warning
 from vncproxy.service.rules_audit import rules_in_force, users_changed, users_in_force
 from vncproxy.service.shutdown import (
     AUDIT_PART,
@@ -349,7 +349,7 @@ class Daemon:
             )
             start(tell_missing(now.config, now.cloud.credentials), "missing")
             self._notifier.ready(self._status())
-            self._tell_service_manager()
+            self._notify_service_manager()
             if started is not None:
                 started()
             await self._shutdown.wait()
@@ -357,7 +357,7 @@ class Daemon:
             self._notifier.stopping("telling the viewers")
             await self._drain(components)
 
-    def _tell_service_manager(self) -> None:
+    def _notify_service_manager(self) -> None:
         """Send it signs of life, what is open, and reloads."""
         if (interval_s := watchdog_interval_s(self._environ)) is not None:
             self._tasks.start(beat(self._notifier, interval_s), "watchdog")
@@ -393,7 +393,7 @@ class Daemon:
         cloud, notes = await cloud_after(
             old.cloud, config, self._environ, self.metrics, self.redactor
         )
-        notes += worth_saying(old.loaded, loaded)
+        notes += worth_a_warning(old.loaded, loaded)
         new = self._snapshot(loaded, token, cloud, folder)
         await components.authority.learn_again(components.registry.present, config.rule)
         if components.authority.unsure:

@@ -33,7 +33,7 @@ class Flag:
         return self._is_set
 
     def set(self) -> None:
-        """Let go on whoever waits, and whoever waits from now on."""
+        """Let everybody go on who waits, or comes to wait from now on."""
         self._is_set = True
         for waiter in self._waiting or ():
             if not waiter.done():

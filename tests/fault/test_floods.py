@@ -71,8 +71,8 @@ class Turns:
         self._patch = monkeypatch
         for peer, kind in ((ServedViewer, "viewer"), (Link, "link")):
             self._count(peer, "transport_received", f"{kind} bytes", lambda args, got: got)
-        self._count(MessageRouter, "said", "viewer messages", lambda args, got: len(args[1]))
-        self._count(MessageRouter, "link_said", "link events", lambda args, got: len(args[0]))
+        self._count(MessageRouter, "viewer_sent", "viewer messages", lambda args, got: len(args[1]))
+        self._count(MessageRouter, "link_received", "link events", lambda args, got: len(args[0]))
 
     def _count(
         self, owner: type, name: str, what: str, size: Callable[[tuple[Any, ...], Any], int]
@@ -83,7 +83,7 @@ class Turns:
             got = real(this, *args)
             if not self._now:
                 asyncio.get_running_loop().call_soon(self._now.clear)
-            of = args[0] if name == "said" else this
+            of = args[0] if name == "viewer_sent" else this
             self._now[what, id(of)] += size(args, got)
             self.most[what] = max(self.most[what], self._now[what, id(of)])
             return got

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from tests.property.client_messages import pieces
 from vncproxy.rfb.handshake_events import (
     AuthenticationFailed,
-    FailureTold,
     HandshakeBroken,
     PasswordAccepted,
     PasswordNeeded,
     PasswordRejected,
     Ready,
+    RefusalSent,
     Refused,
     Send,
     UnknownSecurity,
@@ -31,7 +31,7 @@ from vncproxy.rfb.viewer_messages import server_init
 from vncproxy.rfb.vnc_auth import PasswordVerifier, response
 
 CHALLENGE = bytes(range(16))
-VIEWER_ENDS = (PasswordRejected, FailureTold, HandshakeBroken)
+VIEWER_ENDS = (PasswordRejected, RefusalSent, HandshakeBroken)
 UPSTREAM_ENDS = (AuthenticationFailed, Refused, UnknownSecurity, Ready, HandshakeBroken)
 
 cuts = st.lists(st.integers(0, 4096), max_size=30)
@@ -209,5 +209,5 @@ def test_a_failure_arrives_as_a_refusal(version: bytes, sizes: list[int]) -> Non
     talk.server.fail("The instance is stopped.")
     talk.run(sizes, b"")
     assert talk.client_events[-1] == Refused("The instance is stopped.")
-    assert talk.server_events[-1] == FailureTold()
+    assert talk.server_events[-1] == RefusalSent()
     assert talk.server.finished

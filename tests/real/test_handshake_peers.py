@@ -22,12 +22,12 @@ from vncproxy.rfb.client_events import EncodingsSet, StreamBroken, UpdateRequest
 from vncproxy.rfb.client_stream import ClientStream
 from vncproxy.rfb.handshake_events import (
     AuthenticationFailed,
-    FailureTold,
     HandshakeBroken,
     PasswordAccepted,
     PasswordNeeded,
     PasswordRejected,
     Ready,
+    RefusalSent,
     Refused,
     Send,
     UnknownSecurity,
@@ -243,4 +243,4 @@ async def test_tigervnc_is_told_why_not(xvnc: Xvnc, tmp_path: Path, password: st
     words = "The instance is stopped."
     async with door(password, words) as here:
         await look_through(here, xvnc, tmp_path, "sEcret1", lambda log: words in log)
-    assert here.seen == ([PasswordAccepted()] if password else [FailureTold()])
+    assert here.seen == ([PasswordAccepted()] if password else [RefusalSent()])

@@ -1,4 +1,4 @@
-"""The cloud's regions, to tell a mistyped one from a name service that is out of order.
+"""The cloud's regions: a mistyped one is no fault of the name service.
 
 A region that isn't listed may be new, or one of a special cloud: nothing is refused for it.
 Source: ECS API reference, regions and zones, as read in 2026-11.

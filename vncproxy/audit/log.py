@@ -34,7 +34,7 @@ HEAD_EVERY = 64
 QUEUE_BOUND = 4096
 """Records that may wait while the disk is full: some 2 MB."""
 RECORDS_PER_TURN = 32
-"""Told to the log in one turn of the event loop."""
+"""So many go to the log in one turn of the event loop."""
 WRITE_TIMEOUT_S = 10.0
 """How long opening a console waits for the disk."""
 GATHER_S = 0.05
@@ -129,7 +129,7 @@ class AuditLog:
         self._head_logged = self._unwritten_logged = 0
         self.path = path
         """Of the file in use."""
-        self._untold: deque[tuple[int, Entry]] = deque()
+        self._unlogged: deque[tuple[int, Entry]] = deque()
         """Recorded, and not in the log yet."""
         self._head_every = head_every
         self._queue_bound = queue_bound
@@ -282,7 +282,7 @@ class AuditLog:
         for job in left:
             for entry in job.entries:
                 self._log_unwritten(entry)
-        while self._untold:
+        while self._unlogged:
             self._log_some()
             await asyncio.sleep(0)
         self._log_head()
@@ -358,20 +358,20 @@ class AuditLog:
         self.head, self.path = rotation.head, path
 
     def _log_records(self, written: list[tuple[int, Entry]]) -> None:
-        is_telling = bool(self._untold)
-        self._untold += written
-        if not is_telling:
+        is_logging = bool(self._unlogged)
+        self._unlogged += written
+        if not is_logging:
             self._log_some()
 
     def _log_some(self) -> None:
         """As much as one turn of the event loop may take: a disk that hung has let many wait."""
         try:
-            for _ in range(min(RECORDS_PER_TURN, len(self._untold))):
-                seq, entry = self._untold.popleft()
+            for _ in range(min(RECORDS_PER_TURN, len(self._unlogged))):
+                seq, entry = self._unlogged.popleft()
                 _log.info("audit.recorded", seq=seq, what=entry.event.value, **_shown(entry))
                 self._recorded(entry)
         finally:
-            if self._untold:
+            if self._unlogged:
                 asyncio.get_running_loop().call_soon(self._log_some)
 
     def _log_unwritten(self, entry: Entry) -> None:

@@ -44,7 +44,7 @@ class Verdict:
         behind_head: How many records follow the head that was asked for, None if none was asked for
             or it isn't there.
         problems: Where the chain is broken.
-        untold: How many further problems there are.
+        unlisted: How many further problems there are.
         notes: What the daemon itself noted about the file.
     """
 
@@ -52,7 +52,7 @@ class Verdict:
     head: Head
     behind_head: int | None
     problems: tuple[Finding, ...]
-    untold: int
+    unlisted: int
     notes: tuple[Finding, ...]
 
     @property
@@ -81,7 +81,7 @@ class _Reader:
         self._last: Record | None = None
         self._records = 0
         self._problems: list[Finding] = []
-        self._untold = 0
+        self._unlisted = 0
         self._notes: list[Finding] = []
         # Bytes that are no record; a crash leaves some, and the daemon notes them at its next start
         self._rubble = b""
@@ -130,7 +130,7 @@ class _Reader:
             self._last.head if self._last is not None else Head(),
             self._records - self._found if self._found is not None else None,
             tuple(self._problems),
-            self._untold,
+            self._unlisted,
             tuple(self._notes),
         )
 
@@ -213,7 +213,7 @@ class _Reader:
         if len(self._problems) < FINDINGS_MAX:
             self._problems.append(Finding(number, text))
         else:
-            self._untold += 1
+            self._unlisted += 1
 
 
 def _records(first: int, last: int) -> str:

@@ -73,8 +73,8 @@ def in_words(path: Path, verdict: Verdict) -> list[str]:
     """The verdict for people, one line each."""
     lines = [str(note) for note in verdict.notes]
     lines += [f"BROKEN  {problem}" for problem in verdict.problems]
-    if verdict.untold:
-        lines.append(f"BROKEN  and in {verdict.untold} more places")
+    if verdict.unlisted:
+        lines.append(f"BROKEN  and in {verdict.unlisted} more places")
     records = counted(verdict.records, "record")
     if verdict.intact:
         lines.append(f"{path} is intact: {records}, the last is {verdict.head.seq}")
@@ -99,7 +99,7 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "head": {"seq": verdict.head.seq, "hash": verdict.head.hash},
         "behind_head": verdict.behind_head,
         "problems": [{"line": one.line, "text": one.text} for one in verdict.problems],
-        "untold": verdict.untold,
+        "untold": verdict.unlisted,
         "notes": [{"line": one.line, "text": one.text} for one in verdict.notes],
     }
 

@@ -74,7 +74,7 @@ def _page() -> Finding:
 
 
 def _people(config: Config) -> Finding:
-    """Whether anybody may do anything at doors that tell people apart."""
+    """Whether anybody may do anything at doors that know their users."""
     if not config.rule:
         return Finding("rules", False, "there is no [[rule]], so nobody may open anything there")
     rules = counted(len(config.rule), "rule")
@@ -115,7 +115,7 @@ def _own_hosts(config: Config) -> set[str | None]:
 
 
 def _native_viewers() -> Finding:
-    """Whether the ports of native viewers can tell whom the rules let in."""
+    """Whether the ports of native viewers know whom the rules let in."""
     if tells_owners():
         return Finding("native viewers", True, "the kernel says which account connects")
     return Finding(

@@ -113,7 +113,7 @@ async def daemon_at(http: aiohttp.ClientSession, base: str, **how: Any) -> tuple
 
 
 def another_daemon(theirs: str, own: str | None, state: Path) -> str:
-    """What is said of a daemon that isn't the configuration's own."""
+    """The problem of a daemon that isn't the configuration's own, in words."""
     mine = f"that of {state} is {own}" if own is not None else f"none has run with {state}"
     return f"another daemon is there: its id is {theirs}, {mine}; its state directory differs"
 

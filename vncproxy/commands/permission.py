@@ -82,7 +82,7 @@ class _Way:
     Args:
         name: The door's, as in the audit.
         label: The same for people, with how the door lets them in.
-        who: The user there; None: the door tells no names.
+        who: The user there; None: the door knows no names.
         known: Whether the kernel has to name the account.
     """
 

@@ -10,7 +10,7 @@ T = TypeVar("T")
 class Current(Generic[T]):
     """Holds what was loaded last. It is read at each use; a reload exchanges it whole.
 
-    Whoever needs the same settings over an `await` keeps what `now` gave, and nobody keeps it for
+    Code that needs the same settings over an `await` keeps what `now` gave, and none keeps it for
     longer than one piece of work.
     """
 

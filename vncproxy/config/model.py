@@ -156,9 +156,9 @@ class Throttle(Struct, frozen=True, kw_only=True):
     ca_file: schema.FilePath | None = None
     """PEM certificates trusted besides the system's, for a store of valkeys://."""
     name: schema.OptionalName = ""
-    """What the other daemons' users are told has a console; default: the host name."""
+    """The name that users of other daemons read where a console is here; default: the host name."""
     url: schema.OptionalOrigin = ""
-    """Where those users reach this daemon; "": they aren't told."""
+    """Where those users reach this daemon; "": they don't read it."""
     pass_on: schema.Flag = False
     """Whether a page goes on by itself to the daemon that has its console."""
 
@@ -208,7 +208,7 @@ class Metrics(Struct, frozen=True, kw_only=True):
     """GET /metrics ([metrics])."""
 
     access: schema.MetricsAccess = "listener"
-    """listener: whoever the door lets in; open: anybody who reaches it."""
+    """listener: everybody whom the door lets in; open: everybody who reaches it."""
 
 
 class Instance(Struct, frozen=True, kw_only=True):
@@ -221,7 +221,7 @@ class Instance(Struct, frozen=True, kw_only=True):
     region: schema.RegionId | None = None
     """Default: [aliyun] region."""
     windows: schema.Flag = False
-    """Whether it runs Windows; the cloud's own page is told."""
+    """Whether it runs Windows: a parameter of the cloud's own page."""
     password_file: schema.FilePath | None = None
     """The VNC password: Aliyun's are six letters or digits. Default: the page asks."""
     tcp_port: schema.Port | None = None

@@ -397,10 +397,10 @@ class Console:
         """Its handshake is done."""
         self.router.welcome(viewer)
 
-    def viewer_said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
+    def viewer_sent(self, viewer: Viewer, events: list[ClientEvent]) -> None:
         """Messages came."""
         before = self.router.discarded_keys
-        self.router.said(viewer, events)
+        self.router.viewer_sent(viewer, events)
         if lost := self.router.discarded_keys - before:
             self._metrics.keys_discarded(lost)
         who = viewer.identity

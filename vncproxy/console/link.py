@@ -48,7 +48,7 @@ _LEAST_TURN_WORK = 16
 class LinkHost(Protocol):
     """The console, as a link sees it."""
 
-    def link_said(self, link: Link, events: list[ServerEvent]) -> bool:
+    def link_received(self, link: Link, events: list[ServerEvent]) -> bool:
         """Messages came; none: go on. Gives whether more is to be done before others come."""
 
     def link_passed(self, link: Link, slices: Sequence[Slice], size_bytes: int) -> None:
@@ -86,7 +86,7 @@ class Link:
         opaque_greeting: bytes | None = None,
     ) -> None:
         """Own `transport`; nothing is read before `shake_hands` or `relay`."""
-        self.opened_at = self.heard_at = time.monotonic()
+        self.opened_at = self.received_at = time.monotonic()
         self.bytes_in = 0
         self.bytes_out = 0
         self.opaque = opaque
@@ -204,7 +204,7 @@ class Link:
 
     def transport_received(self, data: bytes | memoryview) -> int:
         """Bytes came."""
-        self.heard_at = time.monotonic()
+        self.received_at = time.monotonic()
         # All of it is taken of a link that fails.
         self._taken = len(data)
         self._take(data)
@@ -221,7 +221,7 @@ class Link:
         """Pixels of Raw came."""
         stream = self._stream
         assert stream is not None, "only a stream has bodies"
-        self.heard_at = time.monotonic()
+        self.received_at = time.monotonic()
         self.bytes_in += size_bytes
         self._host.link_passed(self, slices, size_bytes)
         if events := stream.passed(size_bytes):
@@ -250,7 +250,7 @@ class Link:
 
     def _pass_on(self, events: list[ServerEvent]) -> None:
         """Give messages to the console, or none: it goes on with what the last ones made to do."""
-        self._busy = self._host.link_said(self, events)
+        self._busy = self._host.link_received(self, events)
         if self._busy:
             self._transport.again()
 
@@ -276,7 +276,7 @@ class Link:
                 case Send(data):
                     self.send([data])
                 case Ready() | UnknownSecurity() | PasswordNeeded():
-                    # Whoever waits for the outcome sets up first: no byte may overtake that.
+                    # Who waits for the outcome sets up first: no byte may overtake that.
                     self._transport.pause()
                     self._conclude(event)
                     trailing = len(event.trailing) if isinstance(event, Ready) else 0

@@ -17,7 +17,7 @@ from vncproxy.websocket.transport import Transport
 
 
 class Progress(Protocol):
-    """Hears how far an opening has come."""
+    """Is called with how far an opening has come."""
 
     def advance(self, event: Event) -> None:
         """A step is done."""
@@ -60,7 +60,7 @@ class LinkOpener:
         """One open WebSocket to the cloud.
 
         Args:
-            progress: Hears each step.
+            progress: Called with each step.
             patience_s: Gives how long the most patient viewer will still wait.
             slot_free: Waits until the link before has left the cloud's one slot.
 

@@ -147,7 +147,7 @@ class LinkSupervisor:
         self._closing: asyncio.Task[None] | None = None
         self._learning: asyncio.Task[None] | None = None
         self._counted_as = ""
-        self._kind_told = KeepaliveClass.ANY.value
+        self._kind_logged = KeepaliveClass.ANY.value
         self._counted: AbstractContextManager[object] | None = None
         self._backoff = Backoff(dependencies.first_pause_s, 2.0, LONGEST_PAUSE_S)
         self._link_opener = LinkOpener(instance, dependencies)
@@ -295,9 +295,9 @@ class LinkSupervisor:
             metrics = self._metrics
             self._counted = metrics.keepalive_class(kind) if kind else metrics.opaque()
             self._counted.__enter__()
-        # Of the usual one the link's own line tells.
-        if kind and kind != self._kind_told:
-            self._kind_told = kind
+        # The usual one is in the link's own line.
+        if kind and kind != self._kind_logged:
+            self._kind_logged = kind
             _log.info("keepalive.kind", instance=self._instance.id, kind=kind, why=keepalive.why)
 
     def _begin_waiting(self, gave_up: Callable[[], CloseReason]) -> None:
@@ -328,12 +328,12 @@ class LinkSupervisor:
 
     # The link's host
 
-    def link_said(self, link: Link, events: list[ServerEvent]) -> bool:
+    def link_received(self, link: Link, events: list[ServerEvent]) -> bool:
         """Messages came; gives whether more is to be done before others come."""
         if link is not self.link or self._link_fault is not None:
             return False
         try:
-            return self.router.link_said(events)
+            return self.router.link_received(events)
         except UpstreamProtocolError as fault:
             self._break(fault)
             return False
@@ -376,7 +376,7 @@ class LinkSupervisor:
                 "link.silent",
                 instance=self._instance.id,
                 link=self.link.name,
-                seconds=round(time.monotonic() - self.link.heard_at, 1),
+                seconds=round(time.monotonic() - self.link.received_at, 1),
             )
             self._silent = True
             self._link_over.set()
@@ -443,7 +443,7 @@ class LinkSupervisor:
                 raise self._link_fault
             outcome = "lost"
             if not self._silent:
-                self._offender = self.router.offender(link.heard_at)
+                self._offender = self.router.offender(link.received_at)
             if self.life.state is State.OPAQUE:
                 raise UpstreamLost("the connection to the cloud was lost")
         except (VncPasswordError, UpstreamProtocolError) as error:
@@ -521,7 +521,7 @@ class LinkSupervisor:
         side = Side.CLOUD if by_upstream or self._silent else Side.DAEMON
         self._closing = self._tasks.start(self._close(link, side), f"close-{link.name}")
         # One that hangs proves nothing by having been open meanwhile.
-        ended_at = link.heard_at if self._silent else time.monotonic()
+        ended_at = link.received_at if self._silent else time.monotonic()
         idle = self.learning.keepalive.link_ended(ended_at)
         if not link.opaque:
             unknown, self.router.unknown_message = self.router.unknown_message, ""

@@ -103,7 +103,7 @@ class MessageRouter:
         self.viewers: dict[str, Viewer] = {}
         self.discarded_keys = 0
         self.unknown_message = ""
-        """What the upstream said that isn't known, in words; its link is over by that."""
+        """What came from the upstream that isn't known, in words; its link is over by that."""
         self._recorded: dict[str, Callable[[ScreenState], Recorder]] = {}
         self._viewer_queue_bytes = viewer_queue_bytes
         self._changed = changed
@@ -112,7 +112,7 @@ class MessageRouter:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._paused = False
-        self._said: deque[ServerEvent] = deque()
+        self._waiting_events: deque[ServerEvent] = deque()
 
     @property
     def screen(self) -> ScreenState | None:
@@ -151,7 +151,7 @@ class MessageRouter:
         self._pump()
 
     def _bring_in(self, viewer: Viewer) -> None:
-        """Go on with a viewer that waits for a link; one that proved itself can be told till then.
+        """Go on with a viewer that waits for a link; until then a proved one may be refused.
 
         Source: RFC 6143, section 7.1.3.
         """
@@ -166,7 +166,7 @@ class MessageRouter:
         """The link is gone; the viewers stay."""
         self.link = None
         self._paused = False
-        self._said.clear()
+        self._waiting_events.clear()
         self._cancel_timer()
         for viewer in list(self.viewers.values()):
             viewer.resume()
@@ -174,7 +174,7 @@ class MessageRouter:
             self.shared_screen.link_lost()
         self._pump()
 
-    def link_said(self, events: list[ServerEvent]) -> bool:
+    def link_received(self, events: list[ServerEvent]) -> bool:
         """Messages of the upstream, or none: go on with what the last ones made to do.
 
         Returns:
@@ -185,14 +185,14 @@ class MessageRouter:
         """
         shared_screen = self.shared_screen
         assert shared_screen is not None, "a link that has a stream has a screen"
-        said = self._said
-        said += events
-        if not said and not shared_screen.busy:
+        waiting = self._waiting_events
+        waiting += events
+        if not waiting and not shared_screen.busy:
             return False
         try:
             shared_screen.go_on()
-            while said and not shared_screen.busy:
-                event = said.popleft()
+            while waiting and not shared_screen.busy:
+                event = waiting.popleft()
                 if isinstance(event, StreamBroken):
                     self.unknown_message = event.reason if event.unknown else ""
                     raise UpstreamProtocolError(f"the cloud's VNC server sent {event.reason}")
@@ -205,7 +205,7 @@ class MessageRouter:
             raise UpstreamProtocolError(f"the cloud's VNC server sent {fault}") from None
         finally:
             self._pump()
-        return shared_screen.busy or bool(said)
+        return shared_screen.busy or bool(waiting)
 
     def link_passed(self, slices: Sequence[Slice], size_bytes: int) -> None:
         """Pixels of the Raw rectangle under way: nothing else can be due meanwhile.
@@ -228,13 +228,13 @@ class MessageRouter:
         elif has_backlog:
             self._hold_back()
 
-    def offender(self, heard_at: float) -> Viewer | None:
+    def offender(self, received_at: float) -> Viewer | None:
         """The upstream ended the link: the viewer whose own choice has ended three in a row.
 
         Args:
-            heard_at: When the last byte came, monotonic seconds.
+            received_at: When the last byte came, monotonic seconds.
         """
-        viewer_id = self._offenders.link_lost(time.monotonic(), heard_at)
+        viewer_id = self._offenders.link_lost(time.monotonic(), received_at)
         return self.viewers.get(viewer_id) if viewer_id is not None else None
 
     def _maybe_answer(self, rect: RectangleReceived | RawStarted) -> None:
@@ -268,7 +268,7 @@ class MessageRouter:
         self._recorded[viewer_id] = made
         if self.shared_screen is not None:
             self.shared_screen.recorders[viewer_id] = made(self.shared_screen.memory)
-        self._tell_recorded()
+        self._show_recorded()
 
     def look_again(self) -> None:
         """Something else than a message may have made something due."""
@@ -285,7 +285,7 @@ class MessageRouter:
         self.controller_changed(before)
         self._pump()
         if was_recorded:
-            self._tell_recorded()
+            self._show_recorded()
 
     def controller_changed(self, before: str | None) -> None:
         """If another controls now than `before`, what the old one held is released first."""
@@ -306,11 +306,11 @@ class MessageRouter:
         viewer.welcome(server_init(memory.width, memory.height, pixel_format, name))
 
     def _name_prefix(self, viewer: Viewer) -> str:
-        """The name is all that a viewer without a page shows to whoever is in front of it."""
+        """The name is all that a viewer without a page shows to its user."""
         return RECORDED_PREFIX if self._recorded and not viewer.identity.has_page else ""
 
-    def _tell_recorded(self) -> None:
-        """A recording began or ended: so say the names, to viewers that can be told of one."""
+    def _show_recorded(self) -> None:
+        """A recording began or ended: the desktop name shows it, to viewers that take a new one."""
         if self.shared_screen is None:
             return
         for viewer in self.viewers.values():
@@ -319,7 +319,7 @@ class MessageRouter:
                 screen.introduce()
         self._pump()
 
-    def said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
+    def viewer_sent(self, viewer: Viewer, events: list[ClientEvent]) -> None:
         """Messages of a viewer."""
         shared_screen = self.shared_screen
         if shared_screen is None or (screen := shared_screen.viewers.get(viewer.id)) is None:
@@ -405,7 +405,7 @@ class MessageRouter:
             )
             return
         if messages:
-            # It may be told later, once nothing is outstanding.
+            # It may be sent later, once nothing is outstanding.
             self._offenders.chosen_by = viewer.id
         self._follow_format()
         self._send(messages)
@@ -544,9 +544,9 @@ class MessageRouter:
             return
         asks_at = self.shared_screen.next_request_at
         if self._timer is not None and asks_at is None:
-            # Whatever is sent or heard puts off what it was set for.
+            # Whatever is sent or received puts off what it was set for.
             return
-        look_at = None if self._paused else self._liveness.next_at(self.link.heard_at)
+        look_at = None if self._paused else self._liveness.next_at(self.link.received_at)
         times = (self.keepalive.next_at, asks_at, look_at)
         due = min((at for at in times if at is not None), default=None)
         if due is None or (self._timer is not None and self._timer_at <= due):
@@ -585,7 +585,7 @@ class MessageRouter:
     def _look_at_silence(self) -> None:
         if self.link is None or self.shared_screen is None or self._paused:
             return
-        match self._liveness.look(time.monotonic(), self.link.heard_at):
+        match self._liveness.look(time.monotonic(), self.link.received_at):
             case Verdict.ASK:
                 self._send(self.shared_screen.question())
             case Verdict.ASK_ALL:

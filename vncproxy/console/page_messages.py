@@ -24,22 +24,22 @@ class Subscriber:
         """A mailbox for the page of this viewer."""
         self.viewer_id = viewer_id
         self._notices: deque[Message] = deque(maxlen=_NOTICES_MAX)
-        self._news = asyncio.Event()
-        self._news.set()
+        self._changed = asyncio.Event()
+        self._changed.set()
 
     def changed(self) -> None:
         """The console's state is another."""
-        self._news.set()
+        self._changed.set()
 
     def notify(self, message: Message) -> None:
         """Something that happened, to be shown once."""
         self._notices.append(message)
-        self._news.set()
+        self._changed.set()
 
     async def news(self) -> list[Message]:
         """Wait for a change; the notices since the last call."""
-        await self._news.wait()
-        self._news.clear()
+        await self._changed.wait()
+        self._changed.clear()
         notices = list(self._notices)
         self._notices.clear()
         return notices
@@ -94,7 +94,7 @@ class Pages:
 
 
 def elsewhere(refusal: ConsoleElsewhere) -> Message:
-    """Which other daemon has the console now: the last that a page hears."""
+    """Which other daemon has the console now: the last that a page gets."""
     return {
         "type": "elsewhere",
         "name": refusal.name,

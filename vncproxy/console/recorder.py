@@ -5,8 +5,8 @@ knows. Pure but for the clock it is given; what it makes goes to a reel, which w
 
 Laws:
 1. The recording can be read from each key block on. A key block is made as a viewer is that joins:
-   a second screen begins with nothing, is told what a new viewer is told, and once it has the whole
-   picture, all that was told it is the block's beginning, and it goes on in the first one's place.
+   a second screen begins with nothing and is sent what a new viewer is sent. Once it has the whole
+   picture, all that it was sent is the block's beginning, and it goes on in the first one's place.
 2. Tight rectangles reset their streams, so nothing that was left out is missed later.
 3. When the reel has no room, all is left out until there is; then a key block begins anew.
 """
@@ -36,7 +36,7 @@ HOLD_BYTES = 64 << 10
 BLOCK_PICTURES = 4
 BLOCK_LEAST_BYTES = 8 << 20
 """Once a block holds as much, uncompressed, as so many pictures of the whole screen, and at least
-so many bytes, another key picture is due: whoever seeks in it has to decode no more. Once it is
+so many bytes, another key picture is due: to seek in it no more has to be decoded. Once it is
 twice as much, nobody's missing that one counts any more."""
 _KNOWN = (
     *sorted(enc.PICTURE),
@@ -160,14 +160,14 @@ class Recorder:
     def passed_over(self) -> None:
         """A rectangle came that is for nobody."""
 
-    def told(self) -> None:
+    def state_changed(self) -> None:
         """A rectangle came that isn't picture."""
         for screen in self._screens():
-            screen.told()
+            screen.state_changed()
         self._store()
 
     def introduce(self) -> None:
-        """There may be something to tell."""
+        """There may be something to send."""
         for screen in self._screens():
             screen.introduce()
         self._store()
@@ -218,7 +218,7 @@ class Recorder:
             self._key_at = self._clock()
 
     def session_ended(self) -> None:
-        """Nothing more is told: what was left out since there was no room won't come any more."""
+        """Nothing more is recorded: what was left out for want of room won't come any more."""
         if self._live is None and not self._reel.lost:
             self._reel.note(self._time_ms(), GAP)
 
@@ -279,7 +279,7 @@ class Recorder:
             self._store()
 
     def _store(self) -> None:
-        """Give what the screens were told to where it belongs."""
+        """Give what the screens were sent to where it belongs."""
         self._notice_gap()
         now = self._clock()
         if self._live is not None and (slices := _copied(self._live.take(now))):

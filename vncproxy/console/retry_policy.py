@@ -86,15 +86,15 @@ class OffenderWatch:
         """SetPixelFormat or SetEncodings went upstream."""
         self._sent_at = now
 
-    def link_lost(self, now: float, heard_at: float) -> str | None:
+    def link_lost(self, now: float, received_at: float) -> str | None:
         """The upstream ended the link; the viewer that has ended enough of them in a row, if any.
 
         Args:
             now: When it ended.
-            heard_at: When the last byte came.
+            received_at: When the last byte came.
         """
         sent_at, self._sent_at = self._sent_at, None
-        if sent_at is None or now - sent_at > SOON_S or heard_at > sent_at:
+        if sent_at is None or now - sent_at > SOON_S or received_at > sent_at:
             self._links = 0
             return None
         self._links = self._links + 1 if self._suspect == self.chosen_by else 1

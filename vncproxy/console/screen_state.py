@@ -1,4 +1,4 @@
-"""What must be remembered of an upstream's screen to tell it to a viewer that joins or was behind.
+"""What must be remembered of an upstream's screen for a viewer that joins or was behind.
 
 Pixels aren't remembered: a full update brings them again.
 """
@@ -18,7 +18,7 @@ DESKTOP_RESIZED_OK = 0
 
 @dataclass(slots=True)
 class ScreenState:
-    """The last of everything but pixels that the upstream of one link said about its screen."""
+    """The last of everything but pixels that the upstream of one link sent about its screen."""
 
     width: int
     height: int

@@ -71,7 +71,7 @@ class SharedScreen:
         self._ever_asked = False
         self._outstanding = False
         self._full_outstanding = False
-        self._size_told = False
+        self._size_received = False
         self._full_at = float("-inf")
         self._asked: tuple[int, ...] | None = None
         self._asked_by: tuple[PixelFormat, bool, list[tuple[int, ...]]] | None = None
@@ -128,7 +128,7 @@ class SharedScreen:
         self._zlib = StatelessTight()
         self._inflating = None
         self._zlib_seen = self._outstanding = self._full_outstanding = False
-        self._ever_asked = self._size_told = False
+        self._ever_asked = self._size_received = False
         self._full_at = float("-inf")
         self._asked = self._switch = None
         for screen in self._screens():
@@ -164,7 +164,7 @@ class SharedScreen:
     def set_pixel_format(self, pixel_format: PixelFormat) -> list[bytes]:
         """The sole viewer wants another format; what to send upstream now.
 
-        `pixel_format` of `memory` changes at the moment at which the upstream is told.
+        `pixel_format` of `memory` changes at the moment at which the upstream is sent the new one.
         """
         if self._switch is None and pixel_format == self.memory.pixel_format:
             return []
@@ -248,14 +248,14 @@ class SharedScreen:
 
     def _rectangle(self, rect: RectangleReceived) -> None:
         if rect.encoding in (enc.DESKTOP_SIZE, enc.EXTENDED_DESKTOP_SIZE):
-            self._size_told = True
+            self._size_received = True
         if self._switch is not None and rect.encoding in enc.CURSORS:
             # It is in the old format; after the switch it is asked for anew.
             self._pass_over()
             return
         if self.memory.take(rect):
             for screen in self._screens():
-                screen.told()
+                screen.state_changed()
             return
         if rect.encoding == enc.EXTENDED_DESKTOP_SIZE:
             for screen in self._screens():
@@ -361,7 +361,7 @@ class SharedScreen:
         for screen in self._screens():
             screen.update_ended()
         if self._switch is not None:
-            self._size_told = False
+            self._size_received = False
             if self._switch.size != (self.memory.width, self.memory.height):
                 # The probes were for the old size, and may lie outside the new one. A size that
                 # is the same says nothing: QEMU tells it with each answer.
@@ -375,8 +375,8 @@ class SharedScreen:
         # too; QEMU sends the picture all the same. One request too many is merged, one too few
         # would leave the screen still.
         self._outstanding = False
-        if picture or self._size_told:
-            self._full_outstanding = self._size_told = False
+        if picture or self._size_received:
+            self._full_outstanding = self._size_received = False
         return []
 
     # What drives it

@@ -53,7 +53,7 @@ class UpdateWriter:
         self.update_bytes = 0
         """Bytes of rectangles that were given to `take` or will be."""
         self.has_begun = False
-        """Whether the viewer was told of the current update of the upstream."""
+        """Whether the viewer was sent the head of the upstream's current update."""
         self.is_open = False
         """Whether the viewer is in the middle of an update of the upstream."""
         self.is_filling = False

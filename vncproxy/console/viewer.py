@@ -17,10 +17,10 @@ from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.rfb.client_events import ClientEvent, StreamBroken
 from vncproxy.rfb.client_stream import ClientStream
 from vncproxy.rfb.handshake_events import (
-    FailureTold,
     HandshakeBroken,
     PasswordAccepted,
     PasswordRejected,
+    RefusalSent,
     Send,
     ViewerReady,
 )
@@ -33,7 +33,7 @@ from vncproxy.websocket.transport import Transport, TransportEnd
 _log = structlog.get_logger("vncproxy.viewer")
 
 FAREWELL_TIMEOUT_S = 3.0
-"""How long a native viewer may take to reach the point where RFB lets it be told why it failed."""
+"""How long a native viewer may take to reach the point where RFB can carry a refusal."""
 TURN_WORK = 256
 """Of one viewer's messages, so much is heeded in a turn of the loop; see `client_stream.work`."""
 HANDSHAKE_TIMEOUT_S = 30.0
@@ -46,7 +46,7 @@ class ViewerHost(Protocol):
     def viewer_ready(self, viewer: Viewer) -> None:
         """The handshake is done: ServerInit is wanted."""
 
-    def viewer_said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
+    def viewer_sent(self, viewer: Viewer, events: list[ClientEvent]) -> None:
         """Messages came."""
 
     def viewer_opaque(self, viewer: Viewer, data: bytes) -> None:
@@ -96,7 +96,7 @@ class Viewer:
         self._handshake = ViewerHandshake(verifier)
         self._host: ViewerHost | None = None
         self._farewell: asyncio.Task[None] | None = None
-        self._told: asyncio.Event | None = None
+        self._refusal_sent: asyncio.Event | None = None
         self.gave_wrong_password = False
         self.has_backlog = False
         """Whether something waited for it after the last `send`."""
@@ -184,7 +184,7 @@ class Viewer:
 
     @contained
     def admit(self) -> None:
-        """Let in a viewer that has proved itself; from here on RFB can't tell it of a failure.
+        """Let in a viewer that has proved itself; from here on RFB can't carry a refusal.
 
         Source: RFC 6143, section 7.1.3.
         """
@@ -266,7 +266,7 @@ class Viewer:
 
     @contained
     def waste(self, work: int) -> None:
-        """Something that it said meant nothing.
+        """Something that it sent meant nothing.
 
         Args:
             work: As of `client_stream.work`.
@@ -279,56 +279,56 @@ class Viewer:
             return
         self._failing = True
         _log.exception("viewer.fault", viewer=self.id, user=self.identity.user)
-        # Not at once, since whoever called may be in the midst of serving all viewers.
+        # Not at once, since the caller may be in the midst of serving all viewers.
         asyncio.get_running_loop().call_soon(self._end_failed)
 
     def _end_failed(self) -> None:
         try:
             self._close(_FAULT)
         except Exception:
-            # Nor can it be told: `abandon` drops the connection.
+            # Nor can it be refused: `abandon` drops the connection.
             _log.exception("viewer.fault", viewer=self.id, user=self.identity.user)
             self._finish(_FAULT, Phase.CLOSED)
 
     @contained
     def close(self, reason: CloseReason) -> None:
-        """End it; before ServerInit a native viewer is told why in RFB's own words."""
+        """End it; before ServerInit a native viewer is sent why, by RFB's own means."""
         self._close(reason)
 
     def _close(self, reason: CloseReason) -> None:
         if self.phase in (Phase.LEAVING, Phase.CLOSED):
             return
-        told = asyncio.Event()
+        refusal_sent = asyncio.Event()
         if self.identity.native and self.phase in (
             Phase.WAITING,
             Phase.HANDSHAKE,
             Phase.ADMISSION,
         ):
             self._transport.send([self._handshake.fail(reason.text or reason.reason)])
-            self._told = told
-        if self._told is None or self._handshake.finished:
-            told.set()
-        self._farewell = self._tasks.start(self._leave(reason, told), f"close-{self.id}")
+            self._refusal_sent = refusal_sent
+        if self._refusal_sent is None or self._handshake.finished:
+            refusal_sent.set()
+        self._farewell = self._tasks.start(self._leave(reason, refusal_sent), f"close-{self.id}")
         self._finish(reason, Phase.LEAVING)
 
-    async def _leave(self, reason: CloseReason, told: asyncio.Event) -> None:
+    async def _leave(self, reason: CloseReason, refusal_sent: asyncio.Event) -> None:
         try:
             async with asyncio.timeout(FAREWELL_TIMEOUT_S):
-                await told.wait()
+                await refusal_sent.wait()
         except TimeoutError:
-            # It didn't come far enough to be told; the log has the reason.
+            # It didn't come far enough for that; the log has the reason.
             pass
         await self._transport.close(reason)
 
     async def turn_away(self, reason: CloseReason) -> None:
-        """End a viewer that no console is to see, told why."""
+        """End a viewer that no console is to see, and send it why."""
         self.listen()
         self.close(reason)
         await self.closed()
         await self.abandon()
 
     async def closed(self) -> None:
-        """Wait until the connection is closed and its farewell is said."""
+        """Wait until the close frame is sent and the connection is closed."""
         await self.ended.wait()
         if self._farewell is not None:
             await asyncio.wait([self._farewell])
@@ -385,8 +385,8 @@ class Viewer:
     @contained
     def transport_ended(self, end: TransportEnd) -> None:
         """The connection is gone."""
-        if self._told is not None:
-            self._told.set()
+        if self._refusal_sent is not None:
+            self._refusal_sent.set()
         if self.end is not None:
             return
         if end.breach:
@@ -413,24 +413,24 @@ class Viewer:
                     if self._host is not None:
                         self._host.viewer_ready(self)
                 case HandshakeBroken(reason):
-                    if self._told is not None:
-                        self._told.set()
+                    if self._refusal_sent is not None:
+                        self._refusal_sent.set()
                     self._broke_rules(reason)
                 case PasswordRejected():
                     self.gave_wrong_password = True
                     self.close(
                         CloseReason(CloseCode.VNC_PASSWORD, Side.VIEWER, "a wrong viewer password")
                     )
-                case FailureTold():
-                    if self._told is not None:
-                        self._told.set()
+                case RefusalSent():
+                    if self._refusal_sent is not None:
+                        self._refusal_sent.set()
 
     def _messages(self, data: bytes | memoryview) -> int:
         """Heed messages; gives how many bytes are left for another turn."""
         events = self.stream.feed(data, TURN_WORK)
         broken = events.pop() if events and isinstance(events[-1], StreamBroken) else None
         if events and self._host is not None:
-            self._host.viewer_said(self, events)
+            self._host.viewer_sent(self, events)
         if isinstance(broken, StreamBroken):
             self._broke_rules(broken.reason)
         return self.stream.untaken

@@ -81,14 +81,14 @@ class ViewerUpdates:
         self._raw_order: PixelOrder | None = None
         self._raw_rest = b""
         self._size = (memory.width, memory.height)
-        self._told_name = memory.name
+        self._sent_name = memory.name
         self.name_prefix = ""
-        self._told_cursor: RectangleReceived | None = None
-        self._told_led: RectangleReceived | None = None
-        self._told_layout: RectangleReceived | None = None
-        self._told_qemu_keys = False
-        self._told_buttons = False
-        self._told_map = b""
+        self._sent_cursor: RectangleReceived | None = None
+        self._sent_led: RectangleReceived | None = None
+        self._sent_layout: RectangleReceived | None = None
+        self._sent_qemu_keys = False
+        self._sent_buttons = False
+        self._sent_map = b""
         self._in_step = in_step
         self._order: PixelOrder | None = None
         self._resets = StreamResets()
@@ -105,7 +105,7 @@ class ViewerUpdates:
         self.broken = False
         """The daemon had a fault with it: what follows isn't for its viewer."""
         self.lost = False
-        """The screen has a size that the viewer can't be told of: what follows isn't for it."""
+        """The screen has a size that the viewer doesn't understand: what follows isn't for it."""
 
     def failed(self) -> None:
         """A fault of the daemon with it: its viewer ends, the others' screens go on."""
@@ -135,18 +135,18 @@ class ViewerUpdates:
 
     @property
     def extended_buttons(self) -> bool:
-        """Whether the viewer was told that it may send 7-byte pointer events."""
-        return self._told_buttons
+        """Whether the viewer was sent that it may send 7-byte pointer events."""
+        return self._sent_buttons
 
     def set_encodings(self, encodings: tuple[int, ...], now: float) -> None:
-        """The viewer's SetEncodings; what it may now be told is told."""
+        """The viewer's SetEncodings; what it may now be sent is sent."""
         self.encodings = encodings
         self._known = frozenset(encodings) | {enc.RAW}
         self.has_chosen = True
         self.introduce()
         if not self._offered and {enc.FENCE, enc.CONTINUOUS_UPDATES} <= self._known:
             self._offered = True
-            # The first of each tells the viewer that the daemon knows them.
+            # The first of each shows the viewer that the daemon knows them.
             self._writer.message(_fence(self._pace.mark(0, now)))
             self._writer.message(viewer_messages.end_of_continuous_updates())
 
@@ -159,7 +159,7 @@ class ViewerUpdates:
         if order == self._order:
             return
         self._order = order
-        self._told_cursor = None
+        self._sent_cursor = None
         self.introduce()
 
     @property
@@ -325,8 +325,8 @@ class ViewerUpdates:
         self._writer.end_rectangle()
 
     @contained
-    def told(self) -> None:
-        """A rectangle came that isn't picture; what it said is in the screen's memory."""
+    def state_changed(self) -> None:
+        """A rectangle came that isn't picture; what was in it is in the screen's state."""
         self._in_place = True
         self.introduce()
         self._in_place = False
@@ -372,7 +372,7 @@ class ViewerUpdates:
 
     @contained
     def link_renewed(self, memory: ScreenState) -> None:
-        """The link was replaced: the decoder is told to begin anew, and nothing is taken as known.
+        """The link was replaced: the decoder is made to begin anew, and nothing is taken as known.
 
         Source: rfbproto, Tight Encoding (the four reset bits).
         """
@@ -385,54 +385,54 @@ class ViewerUpdates:
 
     def first_name(self) -> str:
         """The desktop's name for ServerInit."""
-        self._told_name = self.name_prefix + self._memory.name
-        return self._told_name
+        self._sent_name = self.name_prefix + self._memory.name
+        return self._sent_name
 
     @contained
     def introduce(self) -> None:
-        """Tell what the viewer asked to be told and doesn't know yet."""
+        """Send what the viewer asked for by its encodings and doesn't know yet."""
         if not self.ready:
             return
         memory = self._memory
-        self._tell_size()
+        self._send_size()
         name = self.name_prefix + memory.name
-        if name != self._told_name and enc.DESKTOP_NAME in self._known:
-            self._told_name = name
-            self._tell(_desktop_name(name))
+        if name != self._sent_name and enc.DESKTOP_NAME in self._known:
+            self._sent_name = name
+            self._add(_desktop_name(name))
         cursor = memory.cursor
         if (
             cursor is not None
-            and cursor is not self._told_cursor
+            and cursor is not self._sent_cursor
             and cursor.encoding in self._known
         ):
-            self._told_cursor = cursor
-            self._tell(self._reordered(cursor))
+            self._sent_cursor = cursor
+            self._add(self._reordered(cursor))
         led = memory.led_state
-        if led is not None and led is not self._told_led and enc.QEMU_LED_STATE in self._known:
-            self._told_led = led
-            self._tell(led.message_bytes)
-        if memory.qemu_keys and not self._told_qemu_keys and enc.QEMU_EXTENDED_KEY in self._known:
-            self._told_qemu_keys = True
-            self._tell(_confirmation(enc.QEMU_EXTENDED_KEY))
+        if led is not None and led is not self._sent_led and enc.QEMU_LED_STATE in self._known:
+            self._sent_led = led
+            self._add(led.message_bytes)
+        if memory.qemu_keys and not self._sent_qemu_keys and enc.QEMU_EXTENDED_KEY in self._known:
+            self._sent_qemu_keys = True
+            self._add(_confirmation(enc.QEMU_EXTENDED_KEY))
         if (
             memory.extended_buttons
-            and not self._told_buttons
+            and not self._sent_buttons
             and enc.EXTENDED_MOUSE_BUTTONS in self._known
         ):
-            self._told_buttons = True
-            self._tell(_confirmation(enc.EXTENDED_MOUSE_BUTTONS))
-        if memory.colour_map and memory.colour_map is not self._told_map:
-            self._told_map = memory.colour_map
+            self._sent_buttons = True
+            self._add(_confirmation(enc.EXTENDED_MOUSE_BUTTONS))
+        if memory.colour_map and memory.colour_map is not self._sent_map:
+            self._sent_map = memory.colour_map
             self._writer.message(memory.colour_map)
 
-    def _tell_size(self) -> None:
+    def _send_size(self) -> None:
         memory = self._memory
         size = (memory.width, memory.height)
         news = size != self._size
-        if not news and (memory.layout is self._told_layout or memory.layout is None):
+        if not news and (memory.layout is self._sent_layout or memory.layout is None):
             return
         if enc.EXTENDED_DESKTOP_SIZE in self._known and (news or memory.layout is not None):
-            self._told_layout = memory.layout
+            self._sent_layout = memory.layout
             layout = memory.layout
             wire = layout.message_bytes if layout else viewer_messages.extended_desktop_size(*size)
         elif news and enc.DESKTOP_SIZE in self._known:
@@ -444,13 +444,13 @@ class ViewerUpdates:
         else:
             return
         if not news:
-            self._tell(wire)
+            self._add(wire)
             return
         (self._writer.put_size if self._in_place else self._writer.add_size)(wire)
         self._size = size
         self._uncovered.reset(*size)
 
-    def _tell(self, wire: bytes) -> None:
+    def _add(self, wire: bytes) -> None:
         (self._writer.put if self._in_place else self._writer.add)(wire)
 
     def take_asked_area(self) -> Area | None:
@@ -460,7 +460,7 @@ class ViewerUpdates:
 
     @contained
     def caught_up(self) -> None:
-        """The viewer has read all that was sent: tell it what it wasn't told meanwhile."""
+        """The viewer has read all that was sent: send what was held back meanwhile."""
         if self._writer.is_filling:
             self._has_read_all = True
             return

@@ -128,7 +128,7 @@ class LineWriter:
                 self._awaited = False
             if not self._lines:
                 lost, self._lost = self._lost, 0
-                return [f"{lost} log lines were lost: whoever reads the log was too slow\n"]
+                return [f"{lost} log lines were lost: the log's reader was too slow\n"]
             lines, self._lines = self._lines, []
             self._waiting_chars = 0
             return lines

@@ -34,7 +34,7 @@ EventDict = MutableMapping[str, Any]
 
 _OWN_LOGGER = "vncproxy"
 _LEADING_KEYS = ("timestamp", "level", "event")
-_SAID_BY_EACH = frozenset({"timestamp", "level"})
+_IN_EVERY_RECORD = frozenset({"timestamp", "level"})
 _OWN_KEY = re.compile(r"[a-z_]+")
 _EVENT_NAME = re.compile(r"[a-z_]+(\.[a-z_]+)+")
 _LEVELS = {"warn": "warning", "exception": "error"}
@@ -202,7 +202,7 @@ class _CleanLine:
             if len(key) > WORD_MAX_LENGTH:
                 texts.append(key)
             kind = type(value)
-            if key in _SAID_BY_EACH or value is None or kind is bool:
+            if key in _IN_EVERY_RECORD or value is None or kind is bool:
                 continue
             if kind is str:
                 texts.append(value)

@@ -8,7 +8,7 @@ Three nets, each for what slips through the one before:
 3. patterns: what looks like a credential is hidden even if nobody registered it.
 
 The last two also run over the finished line, but for secrets so short that they may be words: these
-are looked for in values only, or whoever chose one would hide the log's own words with it.
+are looked for in values only: a user who chose a common word would hide the log's own words.
 """
 
 from __future__ import annotations

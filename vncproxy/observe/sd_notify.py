@@ -1,4 +1,4 @@
-"""Telling the service manager how the daemon is doing.
+"""Messages to the service manager on how the daemon is doing.
 
 Source: sd_notify(3): newline-separated assignments in one datagram to the socket that
 `$NOTIFY_SOCKET` names; a leading @ stands for the abstract namespace.

@@ -89,7 +89,7 @@ class RecordingFolder:
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
         self._clock = clock
-        self._told = removed
+        self._report = removed
         self._lock = threading.Lock()
 
     def check_place(self) -> None:
@@ -178,8 +178,10 @@ class RecordingFolder:
                 gone = _removed(one.name, folder)
                 if gone is not None:
                     left_bytes -= one.size_bytes
-                if gone and self._told is not None:
-                    self._told(Removed(one.name, one.size_bytes, Why.AGE if too_old else Why.ROOM))
+                if gone and self._report is not None:
+                    self._report(
+                        Removed(one.name, one.size_bytes, Why.AGE if too_old else Why.ROOM)
+                    )
             return left_bytes <= self._max_bytes
 
     def tidy_if_there(self) -> None:

@@ -3,7 +3,7 @@
 What waits is bounded in bytes. When the disk is too slow, full or broken, `has_room` is False; what
 comes then must be left out, and when there is room again the recording goes on with a new block.
 A disk that doesn't answer holds up the thread, which can't report that itself: so the owner calls
-`check_delay` every second or so, and the listener hears of it within `LATE_S`.
+`check_delay` every second or so, and the listener is called within `LATE_S`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a viewer said, one frozen value for each message.
+"""What a viewer sent, one frozen value for each message.
 
 `raw` is the whole message as it came, ready to be passed on; it never shows in a repr, since a
 message may hold keys or clipboard text. A stream ends with `StreamBroken`, as the upstream's does.

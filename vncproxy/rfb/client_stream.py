@@ -31,7 +31,7 @@ from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.wire_error import WireError
 
 MAX_CUT_TEXT_BYTES = 1 << 20
-"""The longest clipboard text taken from a viewer, unless told otherwise."""
+"""The longest clipboard text taken from a viewer, where no other limit is given."""
 
 _FENCE_PAYLOAD_MAX_BYTES = 64
 _SAMPLE_FORMATS = range(6)

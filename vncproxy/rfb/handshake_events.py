@@ -36,7 +36,7 @@ class PasswordAccepted:
 
 @dataclass(frozen=True, slots=True)
 class PasswordRejected:
-    """The viewer gave a wrong password and was told: the last event."""
+    """The viewer gave a wrong password, and has the refusal: the last event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,12 @@ class ViewerReady:
 
 
 @dataclass(frozen=True, slots=True)
-class FailureTold:
-    """The viewer was told why it can't go on, as far as its version allows: the last event."""
+class RefusalSent:
+    """The viewer was sent why it can't go on, as far as its version allows: the last event."""
 
 
 ViewerHandshakeEvent: TypeAlias = (
-    Send | PasswordAccepted | PasswordRejected | ViewerReady | FailureTold | HandshakeBroken
+    Send | PasswordAccepted | PasswordRejected | ViewerReady | RefusalSent | HandshakeBroken
 )
 
 

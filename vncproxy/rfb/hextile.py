@@ -27,10 +27,10 @@ class HextileWalk:
         "_bytes_per_pixel",
         "_columns",
         "_height",
+        "_reported",
         "_subrect",
         "_tile",
         "_tiles",
-        "_told",
         "_width",
     )
 
@@ -42,7 +42,7 @@ class HextileWalk:
         self._columns = -(-width // _SIDE)
         self._tiles = self._columns * -(-height // _SIDE)
         self._tile = 0
-        self._told = 0
+        self._reported = 0
         self._ahead = 0
         self._subrect = 0
 
@@ -53,7 +53,7 @@ class HextileWalk:
 
     def take_tiles(self) -> int:
         """How many tiles were walked over since the last call."""
-        tiles, self._told = self._tile - self._told, self._tile
+        tiles, self._reported = self._tile - self._reported, self._tile
         return tiles
 
     def walk(self, buffer: bytes | memoryview, at: int, end: int) -> int:

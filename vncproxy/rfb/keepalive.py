@@ -196,7 +196,7 @@ class Keepalive:
         return update_request(True, 0, 0, width, height)
 
     def link_ended(self, now: float) -> LinkEnd | None:
-        """The link ended: what `learn` may be told of it, now or later; None: it teaches nothing.
+        """The link ended: what `learn` may be given of it, now or later; None: nothing.
 
         Args:
             now: When it ended, or was last known to work.

@@ -17,7 +17,7 @@ from enum import Enum, auto
 FIRST_QUIET_S = 1.0
 """Nothing has come for so long: a good time to find out whether this upstream answers."""
 LATE_S = 1.0
-"""Whoever looks later than this has stood still, and may not have read the answer yet."""
+"""A look that comes later than this was held up, and the answer may be there, not read yet."""
 
 _ANSWER_MAX_PIXELS = 256
 """Servers send some neighbours of the pixel, too: QEMU a row of 16."""
@@ -65,29 +65,29 @@ class Liveness:
         self._asked_at = None
         self._not_before = now
 
-    def next_at(self, heard_at: float) -> float:
+    def next_at(self, received_at: float) -> float:
         """When to look next.
 
         Args:
-            heard_at: When the last byte came.
+            received_at: When the last byte came.
         """
-        if self._asked_at is not None and heard_at <= self._asked_at:
+        if self._asked_at is not None and received_at <= self._asked_at:
             return self._deadline
         quiet_s = self._quiet_s
         if self._first and not self.answers:
             quiet_s = min(quiet_s, FIRST_QUIET_S)
-        return max(heard_at, self._not_before) + quiet_s
+        return max(received_at, self._not_before) + quiet_s
 
-    def look(self, now: float, heard_at: float) -> Verdict:
+    def look(self, now: float, received_at: float) -> Verdict:
         """What to do now.
 
         After ASK one pixel has to be asked for, after ASK_ALL the whole screen; after DEAD the link
         is to be ended.
         """
-        due = self.next_at(heard_at)
+        due = self.next_at(received_at)
         if now < due:
             return Verdict.WAIT
-        if self._asked_at is not None and heard_at <= self._asked_at:
+        if self._asked_at is not None and received_at <= self._asked_at:
             return self._unanswered(now)
         self._first = self._asked_all = False
         self._ask(now)

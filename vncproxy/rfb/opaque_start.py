@@ -3,7 +3,7 @@
 The daemon has already answered the upstream's version line. So the viewer is given that line as if
 it came first, and its own answer is swallowed, provided that it is the same; from then on both
 directions are relayed untouched. A viewer that answers otherwise can't have this connection: the
-upstream would have to be dialled anew, with nothing said by the daemon.
+upstream would have to be dialled anew, with nothing sent by the daemon.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Mismatch:
     """The viewer speaks another version than the daemon answered: this connection is of no use.
 
     Args:
-        answer: What the viewer said, which a connection without a handshake may be given.
+        answer: What the viewer has sent, which a connection without a handshake may be given.
     """
 
     answer: bytes = field(repr=False)

@@ -73,7 +73,7 @@ def measure(
     at: int,
     end: int,
 ) -> int:
-    """The length in bytes of the data that starts at `at`, or minus the bytes needed to tell.
+    """The length in bytes of the data that starts at `at`, or minus the bytes needed to know it.
 
     Raises:
         WireError: An unknown encoding, or what its rules don't allow.

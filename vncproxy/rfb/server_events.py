@@ -1,4 +1,4 @@
-"""What an upstream says, one event for each message or rectangle.
+"""What an upstream sends, one event for each message or rectangle.
 
 Source: RFC 6143, section 7.6; rfbproto, Server to Client Messages.
 """

@@ -28,7 +28,7 @@ _S32 = struct.Struct(">i")
 
 
 def measure(buffer: bytes | memoryview, at: int, end: int) -> int:
-    """The message's length in bytes, or minus the bytes needed to tell.
+    """The message's length in bytes, or minus the bytes needed to know it.
 
     Raises:
         WireError: An unknown message, or what its rules don't allow.

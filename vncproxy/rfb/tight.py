@@ -79,7 +79,7 @@ def measure(
     tpixel_bytes: int,
     png: bool,
 ) -> int:
-    """The length in bytes of the data that starts at `at`, or minus the bytes needed to tell.
+    """The length in bytes of the data that starts at `at`, or minus the bytes needed to know it.
 
     Raises:
         WireError: What neither encoding allows.
@@ -197,7 +197,7 @@ def _head(
 
 
 def _compact(buffer: bytes | memoryview, at: int, have: int, length_at: int) -> tuple[int, int]:
-    """Length and offset of what follows; or 0 and the bytes needed to tell."""
+    """Length and offset of what follows; or 0 and the bytes needed to know them."""
     if have <= length_at:
         return 0, length_at + 1
     byte = buffer[at + length_at]

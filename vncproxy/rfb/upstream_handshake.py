@@ -86,7 +86,7 @@ class UpstreamHandshake:
 
     @property
     def greeting(self) -> bytes:
-        """What the upstream said of its own accord: its version line and its security types."""
+        """What the upstream sent unasked: its version line and its security types."""
         return bytes(self._greeted)
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[UpstreamHandshakeEvent]:
@@ -104,7 +104,7 @@ class UpstreamHandshake:
         return self._proceed()
 
     def ended(self) -> list[UpstreamHandshakeEvent]:
-        """The connection ended: what a refusal said so far, else that it broke off."""
+        """The connection ended: the text of a refusal as far as it came, else that it broke off."""
         if self._step is _Step.OVER:
             return []
         if self._step is _Step.REASON:

@@ -15,7 +15,7 @@
        | shared flag
     READY      the console sends ServerInit when the link is up; more bytes are kept in `trailing`
 
-Its law: a refusal is told where the viewer's version can carry it, and nothing is sent that the
+Its rule: a refusal is sent where the viewer's version can carry it, and nothing is sent that the
 version doesn't allow. Source: RFC 6143, sections 7.1 to 7.3.
 """
 
@@ -25,10 +25,10 @@ from enum import Enum, auto
 from typing import assert_never
 
 from vncproxy.rfb.handshake_events import (
-    FailureTold,
     HandshakeBroken,
     PasswordAccepted,
     PasswordRejected,
+    RefusalSent,
     Send,
     ViewerHandshakeEvent,
     ViewerReady,
@@ -132,8 +132,8 @@ class ViewerHandshake:
         """What to send now so that the viewer shows `reason` and gives up.
 
         If `finished` is false afterwards, the version doesn't allow it yet: the text follows as a
-        `Send` from a later feed(), then `FailureTold`. Once the viewer was let in, RFB has no way
-        left to tell it: nothing is sent.
+        `Send` from a later feed(), then `RefusalSent`. Once the viewer was let in, RFB has no way
+        left to refuse it: nothing is sent.
         """
         if self._step is _Step.NEW:
             self._failure = reason
@@ -141,9 +141,9 @@ class ViewerHandshake:
         if self._step in (_Step.VERSION, _Step.CHOICE, _Step.RESPONSE):
             self._failure = reason
             return b""
-        told = self._result_failed(reason) if self._step is _Step.ADMISSION else b""
+        refusal = self._result_failed(reason) if self._step is _Step.ADMISSION else b""
         self._step = _Step.OVER
-        return told
+        return refusal
 
     def _take(self, message: bytes) -> list[ViewerHandshakeEvent]:
         match self._step:
@@ -168,7 +168,7 @@ class ViewerHandshake:
         self._version = version
         if self._failure is not None:
             none = bytes(4) if version is ProtocolVersion.V3_3 else b"\0"
-            return self._told(none + _text(self._failure))
+            return self._refused(none + _text(self._failure))
         if version is ProtocolVersion.V3_3:
             return [Send(self._security.to_bytes(4, "big") + self._secure())]
         self._step = _Step.CHOICE
@@ -179,10 +179,10 @@ class ViewerHandshake:
             return [self._broken("a viewer that chose a security type it wasn't offered")]
         if self._verifier is not None:
             return [Send(self._secure())]
-        # Before 3.8, None has no SecurityResult: nothing can be told.
+        # Before 3.8, None has no SecurityResult: nothing can be sent.
         has_result = self._version is ProtocolVersion.V3_8
         if self._failure is not None:
-            return self._told(self._result_failed(self._failure) if has_result else b"")
+            return self._refused(self._result_failed(self._failure) if has_result else b"")
         self._secure()
         return [Send(_OK)] if has_result else []
 
@@ -200,7 +200,7 @@ class ViewerHandshake:
             self._step = _Step.OVER
             return [Send(self._result_failed("The password is wrong.")), PasswordRejected()]
         if self._failure is not None:
-            return self._told(self._result_failed(self._failure))
+            return self._refused(self._result_failed(self._failure))
         self._step = _Step.ADMISSION
         return [PasswordAccepted()]
 
@@ -208,9 +208,9 @@ class ViewerHandshake:
         text = _text(reason) if self._version is ProtocolVersion.V3_8 else b""
         return b"\0\0\0\1" + text
 
-    def _told(self, data: bytes) -> list[ViewerHandshakeEvent]:
+    def _refused(self, data: bytes) -> list[ViewerHandshakeEvent]:
         self._step = _Step.OVER
-        return [Send(data), FailureTold()] if data else [FailureTold()]
+        return [Send(data), RefusalSent()] if data else [RefusalSent()]
 
     def _broken(self, reason: str) -> HandshakeBroken:
         self._step = _Step.OVER

@@ -11,4 +11,4 @@ class WireError(ValueError):
 
 
 class UnknownError(WireError):
-    """What the peer said may well be RFB, but the daemon doesn't know it, so nor its length."""
+    """It may well be RFB, but of a kind that the daemon doesn't know, nor its length."""

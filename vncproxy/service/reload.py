@@ -107,7 +107,7 @@ class Reloads:
             self._audit.record_later(Entry(event=Event.RELOAD, reason="refused", text=text))
             return
         except Exception:
-            # The next one must still be heard.
+            # The next one must still be carried out.
             _log.exception("reload.fault")
             self.notes = [
                 "the reload failed by a fault of the daemon; its log says more",

@@ -29,7 +29,7 @@ def refuse_accidents(old: LoadedConfig, new: LoadedConfig) -> None:
         raise ConfigError(problems)
 
 
-def worth_saying(old: LoadedConfig, new: LoadedConfig) -> list[str]:
+def worth_a_warning(old: LoadedConfig, new: LoadedConfig) -> list[str]:
     """Changes that are valid but may not be meant, in sentences without a full stop."""
     doors = [one.name for one in new.config.listen if one.access == "open"]
     if old.config.rule and not new.config.rule and doors:

@@ -25,7 +25,7 @@ CONSOLES_PART = 0.75
 FILES_PART = 0.9
 """The same for recordings, doors and the ledger."""
 AUDIT_PART = 0.97
-"""The same for the audit, which hears of the end of all others; the rest is the log's."""
+"""The same for the audit, which records the end of all others; the rest is the log's."""
 LEAST_S = 0.2
 """Every step has so long, also where the loop was too late or drain_timeout is 0."""
 

@@ -1,4 +1,4 @@
-"""What the service manager hears while the daemon runs: signs of life, and what is open."""
+"""What the service manager gets while the daemon runs: signs of life, and what is open."""
 
 from __future__ import annotations
 

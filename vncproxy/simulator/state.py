@@ -29,7 +29,7 @@ _SHOWN = 2000
 """Entries of each journal in one answer, the newest."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Wish = Mapping[str, Any]
+Fields = Mapping[str, Any]
 
 
 class StatePage:
@@ -50,7 +50,7 @@ class StatePage:
             "resize": self._resize,
             "status": self._status,
         }.items():
-            app.router.add_route("POST", f"/_simulator/{name}", _local(_wish(act)))
+            app.router.add_route("POST", f"/_simulator/{name}", _local(_posted(act)))
 
     async def _state(self, request: web.Request) -> web.StreamResponse:
         cloud = self._cloud
@@ -90,46 +90,46 @@ class StatePage:
         head = f"P6\n{width} {height}\n255\n".encode()
         return web.Response(body=head + rgb, content_type="image/x-portable-pixmap")
 
-    def _fault(self, wish: Wish) -> object:
+    def _fault(self, fields: Fields) -> object:
         fault = ApiFault(
-            ApiFaultKind(wish["kind"]),
-            code=str(wish.get("code", "")),
-            status=int(wish.get("status", 0)),
-            retry_after_s=wish.get("retry_after_s"),
-            delay_s=float(wish.get("delay_s", 0.0)),
-            date_offset_s=float(wish.get("date_offset_s", 0.0)),
+            ApiFaultKind(fields["kind"]),
+            code=str(fields.get("code", "")),
+            status=int(fields.get("status", 0)),
+            retry_after_s=fields.get("retry_after_s"),
+            delay_s=float(fields.get("delay_s", 0.0)),
+            date_offset_s=float(fields.get("date_offset_s", 0.0)),
         )
-        self._cloud.faults.next(wish.get("action", ANY), fault, int(wish.get("times", 1)))
+        self._cloud.faults.next(fields.get("action", ANY), fault, int(fields.get("times", 1)))
         return len(self._cloud.faults)
 
-    def _gateway_fault(self, wish: Wish) -> object:
+    def _gateway_fault(self, fields: Fields) -> object:
         fault = GatewayFault(
-            GatewayFaultKind(wish["kind"]),
-            status=int(wish.get("status", 503)),
-            step=Step(wish.get("step", Step.VERSION)),
-            after_bytes=int(wish.get("after_bytes", 0)),
-            delay_s=float(wish.get("delay_s", 3600.0)),
+            GatewayFaultKind(fields["kind"]),
+            status=int(fields.get("status", 503)),
+            step=Step(fields.get("step", Step.VERSION)),
+            after_bytes=int(fields.get("after_bytes", 0)),
+            delay_s=float(fields.get("delay_s", 3600.0)),
         )
-        target = wish.get("instance_id", ANY)
-        self._cloud.gateway_faults.next(target, fault, int(wish.get("times", 1)))
+        target = fields.get("instance_id", ANY)
+        self._cloud.gateway_faults.next(target, fault, int(fields.get("times", 1)))
         return len(self._cloud.gateway_faults)
 
-    def _clear_faults(self, wish: Wish) -> object:
+    def _clear_faults(self, fields: Fields) -> object:
         self._cloud.faults.clear()
         self._cloud.gateway_faults.clear()
         return 0
 
-    def _drop(self, wish: Wish) -> object:
-        ending = Ending(wish.get("ending", Ending.DROP))
-        return self._cloud.drop(wish.get("instance_id"), ending)
+    def _drop(self, fields: Fields) -> object:
+        ending = Ending(fields.get("ending", Ending.DROP))
+        return self._cloud.drop(fields.get("instance_id"), ending)
 
-    def _resize(self, wish: Wish) -> object:
-        width, height = int(wish["width"]), int(wish["height"])
-        return self._cloud.resize(width, height, wish.get("instance_id"))
+    def _resize(self, fields: Fields) -> object:
+        width, height = int(fields["width"]), int(fields["height"])
+        return self._cloud.resize(width, height, fields.get("instance_id"))
 
-    def _status(self, wish: Wish) -> object:
-        self._cloud.set_status(wish["status"], wish.get("instance_id"))
-        return wish["status"]
+    def _status(self, fields: Fields) -> object:
+        self._cloud.set_status(fields["status"], fields.get("instance_id"))
+        return fields["status"]
 
 
 def _newest(journal: Any) -> list[Any]:
@@ -149,15 +149,15 @@ def _local(handler: Handler) -> Handler:
     return guarded
 
 
-def _wish(act: Callable[[Wish], object]) -> Handler:
+def _posted(act: Callable[[Fields], object]) -> Handler:
     async def carry_out(request: web.Request) -> web.StreamResponse:
         if request.content_type != "application/json":
             raise web.HTTPUnsupportedMediaType
         try:
-            wish = await request.json()
-            if not isinstance(wish, dict):
+            fields = await request.json()
+            if not isinstance(fields, dict):
                 raise TypeError("the body is not a JSON object")
-            return web.json_response({"result": act(wish)})
+            return web.json_response({"result": act(fields)})
         except (KeyError, TypeError, ValueError) as error:
             return web.json_response({"error": str(error)}, status=400)
 

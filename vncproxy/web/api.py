@@ -143,7 +143,7 @@ async def close_console(request: web.Request) -> web.Response:
 async def forget(request: web.Request) -> web.Response:
     """`DELETE /api/v1/instances/{instance}/learned`: forget its keepalive, and that it is opaque.
 
-    An opaque console that is open stays so; `state` tells of it.
+    An opaque console that is open stays so, as `state` shows.
     """
     identity = door(request).identify(request)
     instance, _ = await permitted(request, identity, Role.ADMIN)

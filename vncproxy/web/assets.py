@@ -50,7 +50,7 @@ class Asset:
 
     @cached_property
     def gzipped(self) -> bytes | None:
-        """It compressed, by whoever asks first: all of them take a tenth of a second.
+        """It compressed, at the first request: all of them take a tenth of a second.
 
         None where it's no gain.
         """

@@ -20,7 +20,7 @@ async def healthz(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """`GET /readyz`: able to open consoles; the reasons are told only to somebody known."""
+    """`GET /readyz`: able to open consoles; only somebody known gets the reasons."""
     problems = services_of(request).problems()
     try:
         await door(request).learn(request)

@@ -35,7 +35,7 @@ class RequestTurns:
         self._begun = 0
         while self._waiting and self._begun < self._per_turn:
             turn = self._waiting.popleft()
-            # Whoever was cancelled has left it.
+            # A call that was cancelled has left it.
             if not turn.done():
                 turn.set_result(None)
                 self._begun += 1

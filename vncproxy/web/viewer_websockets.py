@@ -185,7 +185,7 @@ def _who(request: web.Request, admitted: _Pass) -> ViewerIdentity:
 
 
 async def control(request: web.Request) -> web.StreamResponse:
-    """`GET /control/{instance}`: the console's state for its page, and the page's wishes."""
+    """`GET /control/{instance}`: the console's state for its page, and the page's requests."""
     services = services_of(request)
     instance, admitted = await _admitted(request, "control")
     socket = _ControlSocket(
@@ -278,24 +278,24 @@ async def _listen(socket: web.WebSocketResponse, console: Console, admitted: _Pa
         if message.type is not WSMsgType.TEXT:
             break
         try:
-            wish = msgspec.json.decode(message.data)
+            request = msgspec.json.decode(message.data)
         except (msgspec.MsgspecError, RecursionError):
-            wish = None
-        if isinstance(wish, dict):
-            await _grant(console, admitted, wish)
+            request = None
+        if isinstance(request, dict):
+            await _carry_out(console, admitted, request)
 
 
-async def _grant(console: Console, admitted: _Pass, wish: dict[str, Any]) -> None:
-    """Carry out one wish of a page; what isn't understood, or isn't its to wish, is ignored."""
+async def _carry_out(console: Console, admitted: _Pass, request: dict[str, Any]) -> None:
+    """Carry out one request of a page; what isn't understood, or not allowed to it, is ignored."""
     viewer_id = admitted.viewer_id
     if viewer_id not in console.router.viewers:
         return
-    other = wish.get("viewer")
-    match wish.get("type"):
+    other = request.get("viewer")
+    match request.get("type"):
         case "retry":
             console.supervisor.hurry()
         case "password" if not admitted.view and console.supervisor.asks_password:
-            password = wish.get("password")
+            password = request.get("password")
             if isinstance(password, str) and is_vnc_password(password):
                 console.supervisor.give_password(password)
             else:

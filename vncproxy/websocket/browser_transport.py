@@ -133,7 +133,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
 
         Args:
             connection: The TCP or TLS connection.
-            before: Had it so far, and is told of its end.
+            before: Had it so far; its `connection_lost` is still called.
             ping_interval_s: As of `upgrade`.
             ping_timeout_s: As of `upgrade`.
         """
@@ -154,14 +154,14 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
         self._end: TransportEnd | None = None
         self._handed_bytes = 0
         self._is_reading = True
-        self._has_heard = False
+        self._has_received = False
         self._pinged_at = 0.0
-        self._closing = self._has_said_goodbye = self._is_unreadable = False
+        self._closing = self._has_closed = self._is_unreadable = False
         self._waiting: asyncio.Future[None] | None = None
         """Of `close`: for room, then for the browser's goodbye."""
         self._is_lost = False
         self._timer: asyncio.TimerHandle | None = None
-        # So that `resume_writing` tells when all was taken.
+        # So that `resume_writing` is called when all was taken.
         connection.set_write_buffer_limits(high=0)
         self.intake.pause()
 
@@ -169,7 +169,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
-        self._has_heard = True
+        self._has_received = True
         if data:
             self.intake.put(data)
 
@@ -237,7 +237,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
         code = reason.code if reason is not None else 1000
         if await self._within_time(lambda: not self.backlog_bytes):
             self._send_close(code, reason.reason if reason is not None else "")
-            await self._within_time(lambda: self._has_said_goodbye)
+            await self._within_time(lambda: self._has_closed)
             self._connection.close()
             await self._within_time(lambda: self._is_lost)
         self._connection.abort()
@@ -246,7 +246,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
     def _send_close(self, code: int, reason: str) -> None:
         self._write(control_frame(Opcode.CLOSE, Close(code, reason).serialize()))
         if self._is_unreadable and self._is_open and self._connection.can_write_eof():
-            # Its answer can't be told from rubbish: it is to hang up first. If we did, the
+            # Its answer wouldn't be recognized: it is to hang up first. If we did, the
             # connection would be reset by what it still sends, and it wouldn't read our frame.
             self._connection.write_eof()
 
@@ -269,7 +269,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
         """Drop the connection."""
         self._stop_timer()
         if self._is_unreadable and self._end is not None and self._end.side is Side.DAEMON:
-            # It was told of a fault just now.
+            # It was sent the reason just now.
             await self._within_time(lambda: self._is_lost)
         self._connection.abort()
 
@@ -287,12 +287,12 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
         if control.opcode is Opcode.PING and not self._closing:
             self._write(control_frame(Opcode.PONG, control.data))
         elif control.opcode is Opcode.CLOSE:
-            self._say_goodbye(control)
+            self._take_close(control)
 
-    def _say_goodbye(self, control: Control) -> None:
+    def _take_close(self, control: Control) -> None:
         """The browser closes, or answers our close frame."""
         close = control.close
-        self._has_said_goodbye = True
+        self._has_closed = True
         self._go_on()
         if not self._closing:
             self._write(control_frame(Opcode.CLOSE, control.data))
@@ -309,7 +309,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
         self._report(TransportEnd(Side.VIEWER, flooded=True))
 
     def _failed(self) -> None:
-        """An exception of the receiver, which is being handled; the viewer is told."""
+        """An exception of the receiver, which is being handled; the viewer gets a close frame."""
         _log.exception("browser_transport.fault")
         reason = CloseReason(CloseCode.INTERNAL, Side.DAEMON)
         self._is_unreadable = True
@@ -319,7 +319,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
     # Is it there?
 
     def _ping(self) -> None:
-        self._has_heard = False
+        self._has_received = False
         self._pinged_at = asyncio.get_running_loop().time()
         self._write(control_frame(Opcode.PING))
         self._after(min(self._ping_interval_s, self._ping_timeout_s), self._judge)
@@ -327,8 +327,8 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
     def _judge(self) -> None:
         """A viewer that sends nothing and answers no ping is gone, whatever TCP believes."""
         since_s = asyncio.get_running_loop().time() - self._pinged_at
-        # One that isn't read can't be heard.
-        if self._has_heard or not self._is_reading:
+        # What it sends while it isn't read doesn't show.
+        if self._has_received or not self._is_reading:
             self._after(max(0.0, self._ping_interval_s - since_s), self._ping)
         elif since_s < self._ping_timeout_s:
             self._after(self._ping_timeout_s - since_s, self._judge)

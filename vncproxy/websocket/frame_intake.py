@@ -151,7 +151,7 @@ class FrameIntake(Intake):
             elif piece is not None:
                 self._listener.broken(piece)
         except Exception:
-            # The peer's end must be heard all the same.
+            # The peer's end must be reported all the same.
             self._listener.failed()
 
     def _hand_over(self, data: Buffer) -> None:

@@ -44,7 +44,7 @@ class Control:
 
     @property
     def close(self) -> Close | None:
-        """What a close frame says; None - no close frame, or one that says nothing."""
+        """A close frame's code and reason; None: it isn't one, or has neither."""
         return Close.parse(self.data) if self.opcode is Opcode.CLOSE and self.data else None
 
 
@@ -168,7 +168,7 @@ class FrameReader:
             max_message_bytes: A longer message breaks the rules, once its length is known.
         """
         self.over = False
-        """Whether the peer has said goodbye, or broken the rules."""
+        """Whether the peer has sent a close frame, or broken the rules."""
         self.work = 0
         """What the stream has cost so far, in frames."""
         self._idle_work = 0
@@ -337,7 +337,7 @@ class FrameReader:
 
 
 def _understandable(close: bytes) -> bytes:
-    """What a close frame says; nothing where its code or its reason can't be one."""
+    """A close frame's content; empty where its code or its reason can't be one."""
     try:
         Close.parse(close)
     except (ProtocolError, UnicodeDecodeError):

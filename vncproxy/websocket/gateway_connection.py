@@ -22,7 +22,7 @@ _FAIL = b"\xf0\x00"
 
 
 class GatewayListener(Protocol):
-    """Who hears how the connection fares; called on the event loop's thread."""
+    """Is called with what happens to the connection, on the event loop's thread."""
 
     def gateway_drained(self) -> None:
         """The operating system has taken all that was sent."""
@@ -58,7 +58,7 @@ class GatewayConnection(ClientConnection):
         self.intake = FrameIntake(FrameReader(), listener)
 
     def listen(self, listener: GatewayListener) -> None:
-        """Tell `listener` from now on."""
+        """Call `listener` from now on."""
         self._listener = listener
         self.transport.set_write_buffer_limits(high=0)
 
@@ -110,7 +110,7 @@ class GatewayConnection(ClientConnection):
             self._listener.gateway_drained()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The transport is closed; the library hears of it after what came before."""
+        """The transport is closed; the library gets to know after what came before."""
         self.lost_by = exc
         if self._is_open:
             self.intake.end(partial(self._lost, exc))
@@ -136,13 +136,13 @@ class GatewayConnection(ClientConnection):
         else:
             super().data_received(frame)
         if self.protocol.state is not State.OPEN:
-            self.intake.end(self._tell_end)
+            self.intake.end(self._report_end)
 
     def _lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._tell_end()
+        self._report_end()
 
-    def _tell_end(self) -> None:
+    def _report_end(self) -> None:
         if not self._has_ended and self._listener is not None:
             self._has_ended = True
             self._listener.gateway_ended()

@@ -151,7 +151,7 @@ async def dial(url: DialledUrl, timeout_s: float, settings: DialSettings) -> Gat
 
 
 async def probe(url: DialledUrl, timeout_s: float, settings: DialSettings) -> None:
-    """Open a connection to a VncUrl's gateway as `dial` does, and close it before a word is said.
+    """Open a connection to a VncUrl's gateway as `dial` does, and close it before anything is sent.
 
     So the VncUrl isn't used. Args, raises: as `dial`.
     """
@@ -240,7 +240,7 @@ def _failure(
         return UpstreamRefused(refused_in_words("the cloud's VNC gateway", alert), TLS_REFUSED)
     if (shortage := out_of_descriptors(fault)) is not None:
         return UpstreamLost(f"no connection to the cloud can be opened: {shortage}")
-    # What fails before anything was said is the first hop.
+    # What fails before anything was sent is the first hop.
     first = "the cloud's VNC gateway" if proxy is None else proxy.named
     match fault:
         case TimeoutError():
@@ -326,7 +326,7 @@ class GatewayTransport(TakesIn):
             return
         connection = self._connection
         if connection.protocol.state is not State.OPEN or connection.transport.is_closing():
-            # Of a connection that is going the intake tells the end, after what came before it.
+            # Of a connection that is closing the intake reports the end, after what came before it.
             return
         parts = plain_slices(slices)
         data = parts[0] if len(parts) == 1 else b"".join(parts)

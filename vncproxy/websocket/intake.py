@@ -1,8 +1,8 @@
-"""What one peer sends, on its way to whoever reads it: bounded, in order, a portion for each turn.
+"""What one peer sends, on its way to the receiver: bounded, in order, a portion for each turn.
 
 Whatever a peer sends, one turn of the event loop does bounded work for it: the rest waits, unread
 beyond what had been read already, while the others have their turn. And what means nothing is
-rationed: a peer that says more of it than its ration is read later, and ended if it never stops.
+rationed: a peer that sends more of it than its ration is read later, and ended if it never stops.
 Every transport has one intake, between what it reads and its receiver.
 """
 
@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 
 TURN_BYTES = 64 * 1024
-"""Of one peer's input, this much is taken in a turn at most, where nothing else is said."""
+"""Of one peer's input, this much is taken in a turn at most, where no other limit is given."""
 TURN_PIECES = 64
 """So many pieces are, if they are small."""
 IDLE_WORK_PER_S = 5_000
@@ -140,13 +140,13 @@ class Intake:
             self._resting = asyncio.get_running_loop().call_later(rest_s, self._rested)
             self._settle()
 
-    def end(self, told: Callable[[], None]) -> None:
+    def end(self, then: Callable[[], None]) -> None:
         """The peer sends nothing more.
 
         Args:
-            told: Called once all it sent was taken.
+            then: Called once all it sent was taken.
         """
-        self._ended.append(told)
+        self._ended.append(then)
         if self._resting is not None:
             self._resting.cancel()
             self._rested()
@@ -230,7 +230,7 @@ class Intake:
 
 
 class TakesIn:
-    """The part of a transport that whoever receives its input steers: it is the intake's."""
+    """The part of a transport by which the receiver steers its input: it is the intake's."""
 
     intake: Intake
 

@@ -35,7 +35,7 @@ _UID_AT = _HEADER.size + 64
 
 
 def uid_behind(transport: asyncio.BaseTransport | None) -> int | None:
-    """The user id of whoever is at the other end of a connection; None if it can't be told."""
+    """The user id at the other end of a connection; None if it can't be found out."""
     if transport is None:
         return None
     theirs, ours = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
@@ -48,7 +48,7 @@ def uid_behind(transport: asyncio.BaseTransport | None) -> int | None:
 
 
 def uid_of(sock: socket.socket) -> int | None:
-    """The user id at the other end of an accepted socket; None if it can't be told at once."""
+    """The user id at the other end of an accepted socket; None if it isn't known at once."""
     try:
         if sock.family == socket.AF_UNIX:
             return unix_uid(sock.fileno())
@@ -93,7 +93,7 @@ def tcp_uid(theirs: tuple[str, int], ours: tuple[str, int]) -> int | None:
 
 
 def tells_owners() -> bool:
-    """Whether the kernel tells whose a TCP connection is: tried on one to this process itself."""
+    """Whether the kernel says whose a TCP connection is: tried on one to this process itself."""
     try:
         with socket.create_server(("127.0.0.1", 0)) as listening:
             ours = listening.getsockname()

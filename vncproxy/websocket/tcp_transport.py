@@ -44,7 +44,7 @@ class TcpTransport(TakesIn, asyncio.Protocol):
         """The connection is there; nothing is read before `attach`."""
         # Not asserted: uvloop's transports are of classes of their own.
         self._transport = transport = cast(asyncio.Transport, transport)
-        # So that `resume_writing` tells when all was taken.
+        # So that `resume_writing` is called when all was taken.
         transport.set_write_buffer_limits(high=0)
         self.intake.pause()
         self._connected(self)
@@ -59,7 +59,7 @@ class TcpTransport(TakesIn, asyncio.Protocol):
         try:
             return self._receiver.transport_received(data)
         except Exception:
-            # Whoever receives is at fault; the viewer's place must become free.
+            # The fault is the receiver's; the viewer's place must become free.
             _log.exception("tcp_transport.fault")
             self._report(TransportEnd(Side.DAEMON))
             if self._transport is not None:
@@ -95,7 +95,7 @@ class TcpTransport(TakesIn, asyncio.Protocol):
                 self._receiver.transport_ended(end)
 
     def peer_uid(self) -> int | None:
-        """The account at the other end, by its user id; None if it can't be told."""
+        """The account at the other end, by its user id; None if it can't be found out."""
         return uid_behind(self._transport)
 
     # The viewer's side

@@ -2,7 +2,7 @@
 
 Nothing above a transport knows a frame: received bytes come in slices of any size whose ends mean
 nothing, bytes go out as lists of slices, reading can be paused, and each reports its end once,
-also to whoever starts to listen after it.
+also to a receiver that is attached after it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class TransportEnd:
 
     Args:
         broke_rules: The peer broke WebSocket rules, and what it sent was thrown away.
-        flooded: It kept saying what means nothing.
+        flooded: It kept sending what means nothing.
     """
 
     side: Side

@@ -190,7 +190,7 @@ def test_many_breaks_are_counted() -> None:
     lines, _ = chain(1)
     verdict = verify(lines * (FINDINGS_MAX + 6))
     assert len(verdict.problems) == FINDINGS_MAX
-    assert verdict.untold == 5
+    assert verdict.unlisted == 5
 
 
 def test_rubble_without_end_is_not_kept() -> None:

@@ -214,7 +214,7 @@ async def test_a_viewer_s_connection_that_raises(consoles: TwoConsoles, name: st
     ("of", "name"),
     [
         (Console, "viewer_ready"),
-        (Console, "viewer_said"),
+        (Console, "viewer_sent"),
         (Console, "viewer_caught_up"),
         (MessageRouter, "welcome"),
         (MessageRouter, "said"),
@@ -363,12 +363,12 @@ async def test_a_link_s_connection_that_raises(neighbour: TwoConsoles, name: str
 @pytest.mark.parametrize(
     ("of", "name"),
     [
-        (LinkSupervisor, "link_said"),
+        (LinkSupervisor, "link_received"),
         (LinkSupervisor, "link_caught_up"),
         (LinkSupervisor, "link_ended"),
         (MessageRouter, "link_up"),
         (MessageRouter, "link_down"),
-        (MessageRouter, "link_said"),
+        (MessageRouter, "link_received"),
         (MessageRouter, "link_caught_up"),
         (ServerStream, "feed"),
         (Keepalive, "sent"),

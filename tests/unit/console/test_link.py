@@ -44,7 +44,7 @@ class Host:
         """Nothing was told."""
         self.told: list[object] = []
 
-    def link_said(self, link: Link, events: list[ServerEvent]) -> bool:
+    def link_received(self, link: Link, events: list[ServerEvent]) -> bool:
         """Messages."""
         self.told += events
         return False

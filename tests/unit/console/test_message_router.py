@@ -158,10 +158,10 @@ class RouterHarness:
         self.up.take()
         return far
 
-    def link_said(self, link: Link, events: list[ServerEvent]) -> bool:
+    def link_received(self, link: Link, events: list[ServerEvent]) -> bool:
         """Messages of the upstream."""
         try:
-            return self.router.link_said(events)
+            return self.router.link_received(events)
         except UpstreamProtocolError as fault:
             self.faults.append(fault)
             return False
@@ -190,9 +190,9 @@ class RouterHarness:
         """It wants ServerInit."""
         self.router.welcome(viewer)
 
-    def viewer_said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
+    def viewer_sent(self, viewer: Viewer, events: list[ClientEvent]) -> None:
         """Messages."""
-        self.router.said(viewer, events)
+        self.router.viewer_sent(viewer, events)
 
     def viewer_opaque(self, viewer: Viewer, data: bytes) -> None:
         """Never."""

@@ -53,7 +53,7 @@ class Setup:
         viewer.open(self)
         return viewer
 
-    def link_said(self, link: Link, events: list[ServerEvent]) -> bool:
+    def link_received(self, link: Link, events: list[ServerEvent]) -> bool:
         """Never: nothing is parsed."""
         raise AssertionError
 
@@ -80,7 +80,7 @@ class Setup:
         """Never: the daemon shakes no hands."""
         raise AssertionError
 
-    def viewer_said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
+    def viewer_sent(self, viewer: Viewer, events: list[ClientEvent]) -> None:
         """Never: nothing is parsed."""
         raise AssertionError
 

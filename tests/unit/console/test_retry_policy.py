@@ -100,14 +100,20 @@ def test_a_ledger_that_can_not_be_had_is_blamed_on_the_daemon() -> None:
     assert told.text == "the reconnect ledger can't be written: the disk is full"
 
 
-TOLD_AT = 100.0
+SENT_AT = 100.0
 
 
-def lose(watch: OffenderWatch, *, after_s: float = 0.1, heard_s: float = -0.1) -> str | None:
-    """A link that is told the settings and ends. Args: heard_s - the last byte, from then on."""
+def lose(watch: OffenderWatch, *, after_s: float = 0.1, received_s: float = -0.1) -> str | None:
+    """Whom the watch blames for a link that was sent new settings and ended.
+
+    Args:
+        watch: Has followed the link.
+        after_s: The link's end, after the settings.
+        received_s: Its last byte, after the settings.
+    """
     watch.link_started()
-    watch.settings_sent(TOLD_AT)
-    return watch.link_lost(TOLD_AT + after_s, TOLD_AT + heard_s)
+    watch.settings_sent(SENT_AT)
+    return watch.link_lost(SENT_AT + after_s, SENT_AT + received_s)
 
 
 def chosen_by(viewer_id: str) -> OffenderWatch:
@@ -124,7 +130,7 @@ def test_three_in_a_row_speak_against_a_viewer() -> None:
         assert [lose(watch) for _ in range(LINKS_IN_A_ROW)] == [None, None, "ann"]
 
 
-@pytest.mark.parametrize("how", [{"after_s": SOON_S + 0.1}, {"heard_s": 0.05}])
+@pytest.mark.parametrize("how", [{"after_s": SOON_S + 0.1}, {"received_s": 0.05}])
 def test_a_link_that_took_the_settings_breaks_the_row(how: dict[str, float]) -> None:
     """It lived on, or the server went on talking."""
     watch = chosen_by("ann")
@@ -138,10 +144,10 @@ def test_a_link_that_was_told_nothing_speaks_against_nobody() -> None:
     watch = chosen_by("ann")
     for _ in range(5):
         watch.link_started()
-        assert watch.link_lost(TOLD_AT, TOLD_AT - 0.1) is None
+        assert watch.link_lost(SENT_AT, SENT_AT - 0.1) is None
 
 
-@pytest.mark.parametrize("how", [{"after_s": SOON_S}, {"heard_s": 0.0}])
+@pytest.mark.parametrize("how", [{"after_s": SOON_S}, {"received_s": 0.0}])
 def test_at_the_border_a_link_speaks_against_a_viewer(how: dict[str, float]) -> None:
     """What came at the moment of the telling was sent before."""
     watch = chosen_by("ann")
@@ -152,9 +158,9 @@ def test_what_the_lost_link_was_told_does_not_count_for_the_next() -> None:
     """It ends before anything is said to it."""
     watch = chosen_by("ann")
     for _ in range(2 * LINKS_IN_A_ROW):
-        watch.settings_sent(TOLD_AT)
+        watch.settings_sent(SENT_AT)
         watch.link_started()
-        assert watch.link_lost(TOLD_AT + 0.1, TOLD_AT - 0.1) is None
+        assert watch.link_lost(SENT_AT + 0.1, SENT_AT - 0.1) is None
 
 
 def test_another_s_choice_begins_another_row() -> None:

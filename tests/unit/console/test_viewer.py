@@ -42,7 +42,7 @@ class Host:
         """Welcome it."""
         self.told.append("ready")
 
-    def viewer_said(self, viewer: Viewer, events: list[ClientEvent]) -> None:
+    def viewer_sent(self, viewer: Viewer, events: list[ClientEvent]) -> None:
         """Messages."""
         self.told += events
 

@@ -566,7 +566,7 @@ def test_a_size_ends_its_update(last_rect: bool, count: int | None, before: int)
     for _ in range(before):
         viewer.screen.rectangle(FULL, FULL.message_bytes, None)
     viewer.memory.take(RectangleReceived(0, 0, 20, 10, enc.DESKTOP_SIZE, b""))
-    viewer.screen.told()
+    viewer.screen.state_changed()
     small = raw(0, 0, 20, 10, grey=5)
     for _ in range(3 - before):
         viewer.screen.rectangle(small, small.message_bytes, None)
@@ -605,7 +605,7 @@ def test_a_cursor_alone_answers_no_request() -> None:
     viewer = Seen(*USUAL)
     viewer.screen.update_started(1)
     viewer.memory.take(RectangleReceived(0, 0, 1, 1, enc.CURSOR, bytes(5)))
-    viewer.screen.told()
+    viewer.screen.state_changed()
     viewer.screen.update_ended()
     assert viewer.look().updates == 1
     assert viewer.screen.wants

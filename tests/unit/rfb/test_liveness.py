@@ -33,22 +33,22 @@ def test_a_quiet_upstream_is_asked_and_then_dead() -> None:
     assert alive.look(QUIET_S + TIMEOUT_S, 0.0) is Verdict.DEAD
 
 
-@pytest.mark.parametrize("heard_at", [1.0, 59.0, 61.0, 74.9])
-def test_whatever_comes_is_an_answer(heard_at: float) -> None:
+@pytest.mark.parametrize("received_at", [1.0, 59.0, 61.0, 74.9])
+def test_whatever_comes_is_an_answer(received_at: float) -> None:
     """And puts the next question off."""
     alive = liveness()
-    if heard_at > QUIET_S:
+    if received_at > QUIET_S:
         asked(alive)
-    assert alive.next_at(heard_at) == heard_at + QUIET_S
-    assert alive.look(heard_at + QUIET_S - 0.1, heard_at) is Verdict.WAIT
+    assert alive.next_at(received_at) == received_at + QUIET_S
+    assert alive.look(received_at + QUIET_S - 0.1, received_at) is Verdict.WAIT
 
 
 def test_what_came_before_the_question_is_no_answer() -> None:
     """Nor what came at the very moment at which it was asked."""
     alive = liveness()
     asked(alive)
-    for heard_at in (0.0, QUIET_S):
-        assert alive.next_at(heard_at) == QUIET_S + TIMEOUT_S
+    for received_at in (0.0, QUIET_S):
+        assert alive.next_at(received_at) == QUIET_S + TIMEOUT_S
     assert alive.look(QUIET_S + TIMEOUT_S, QUIET_S) is Verdict.DEAD
 
 
@@ -149,11 +149,11 @@ def test_one_that_shows_its_screen_again_is_alive() -> None:
     """And asked for a pixel the next time, too."""
     alive = liveness(answers=False)
     alive.rectangle(0.5, 0, 0, 800, 600)
-    heard_at = 0.5
+    received_at = 0.5
     for _ in range(3):
-        now = alive.next_at(heard_at)
-        assert alive.look(now, heard_at) is Verdict.ASK
-        now = alive.next_at(heard_at)
-        assert alive.look(now, heard_at) is Verdict.ASK_ALL
-        heard_at = now + 0.1
+        now = alive.next_at(received_at)
+        assert alive.look(now, received_at) is Verdict.ASK
+        now = alive.next_at(received_at)
+        assert alive.look(now, received_at) is Verdict.ASK_ALL
+        received_at = now + 0.1
     assert not alive.answers

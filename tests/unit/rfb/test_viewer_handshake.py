@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from vncproxy.rfb.handshake_events import (
-    FailureTold,
     HandshakeBroken,
     PasswordAccepted,
     PasswordRejected,
+    RefusalSent,
     Send,
     ViewerHandshakeEvent,
     ViewerReady,
@@ -137,7 +137,7 @@ def test_a_failure_before_the_version_is_told_in_every_version(version: bytes, t
             handshake.start()
             assert handshake.fail("not up") == b""
         assert not handshake.finished
-        assert handshake.feed(version) == [Send(told), FailureTold()]
+        assert handshake.feed(version) == [Send(told), RefusalSent()]
         assert handshake.finished
 
 
@@ -149,7 +149,7 @@ def test_a_failure_after_the_list_is_told_after_the_choice() -> None:
         assert handshake.fail("not up") == b""
         events = handshake.feed(b"\x01")
         assert sent(events) == told
-        assert events[-1] == FailureTold()
+        assert events[-1] == RefusalSent()
         assert handshake.finished
 
 
@@ -163,7 +163,7 @@ def test_a_failure_during_the_challenge_is_told_to_those_who_know_the_password()
         events = handshake.feed(answer)
         assert (TEXT in sent(events)) == (answer == RIGHT)
         assert sent(events)[:4] == b"\0\0\0\x01"
-        assert events[-1] == (FailureTold() if answer == RIGHT else PasswordRejected())
+        assert events[-1] == (RefusalSent() if answer == RIGHT else PasswordRejected())
 
 
 @pytest.mark.parametrize(

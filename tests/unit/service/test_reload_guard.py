@@ -10,7 +10,7 @@ from tests.unit.access.test_users import add
 from vncproxy.config.model import Access, Aliyun, Config, Instance, Listen, Rule
 from vncproxy.errors import ConfigError
 from vncproxy.service.loaded_config import LoadedConfig
-from vncproxy.service.reload_guard import refuse_accidents, worth_saying
+from vncproxy.service.reload_guard import refuse_accidents, worth_a_warning
 
 WEB = Instance(id="i-bp1web", alias="web-1")
 RULE = Rule(users=("ann",), instances=("*",))
@@ -44,12 +44,12 @@ def test_users_that_are_gone_with_their_file_are_refused(tmp_path: Path) -> None
     refuse_accidents(old, given())
 
 
-def test_an_open_door_that_loses_its_rules_is_worth_saying() -> None:
+def test_an_open_door_that_loses_its_rules_is_worth_a_warning() -> None:
     """Everybody may do everything then."""
     door = (Listen(name="hall", access="open"),)
     ruled, free = given(listen=door, rule=(RULE,)), given(listen=door)
-    [text] = worth_saying(ruled, free)
+    [text] = worth_a_warning(ruled, free)
     assert "(hall)" in text
-    assert not worth_saying(free, free)
-    assert not worth_saying(free, ruled)
-    assert not worth_saying(given(rule=(RULE,)), given())
+    assert not worth_a_warning(free, free)
+    assert not worth_a_warning(free, ruled)
+    assert not worth_a_warning(given(rule=(RULE,)), given())

@@ -20,7 +20,7 @@ from vncproxy.simulator.screen.updates import Updates, rectangle, update
 
 CURSOR, QEMU_KEY, LED_STATE = -239, -258, -261
 DESKTOP_SIZE, EXTENDED_DESKTOP_SIZE, DESKTOP_NAME = -223, -308, -307
-_MAX_SIZE_NEWS = 16
+_MAX_SIZE_CHANGES = 16
 
 
 class Display(Protocol):
@@ -70,7 +70,7 @@ class RfbServer:
         self._output = bytearray()
         self._asked: frozenset[int] = frozenset()
         self._updates = Updates(display.canvas)
-        self._size_news: list[tuple[int, int]] = []
+        self._size_changes: list[tuple[int, int]] = []
 
     def receive(self, data: bytes) -> None:
         """Take client bytes."""
@@ -117,7 +117,7 @@ class RfbServer:
         """
         self._updates.start_over(self._display.canvas)
         if EXTENDED_DESKTOP_SIZE in self._asked:
-            self._tell_size(reason, 0)
+            self._note_size(reason, 0)
         elif DESKTOP_SIZE in self._asked:
             self._send([rectangle(self._display.canvas.area, DESKTOP_SIZE, b"")])
         elif self._entrance.done:
@@ -200,26 +200,29 @@ class RfbServer:
 
     def _request(self, incremental: bool, area: Area) -> None:
         if not incremental and EXTENDED_DESKTOP_SIZE in self._asked:
-            self._tell_size(0, 0)
+            self._note_size(0, 0)
         self._updates.request(area, incremental=incremental)
 
     def _set_size(self, width: int, height: int) -> None:
         if EXTENDED_DESKTOP_SIZE not in self._asked:
             self.end()
         elif not self._display.resize(width, height, self):
-            self._tell_size(1, 1)
+            self._note_size(1, 1)
 
-    def _tell_size(self, reason: int, status: int) -> None:
-        if len(self._size_news) < _MAX_SIZE_NEWS and (reason, status) not in self._size_news:
-            self._size_news.append((reason, status))
+    def _note_size(self, reason: int, status: int) -> None:
+        if (
+            len(self._size_changes) < _MAX_SIZE_CHANGES
+            and (reason, status) not in self._size_changes
+        ):
+            self._size_changes.append((reason, status))
 
     def _compose(self) -> None:
         canvas = self._display.canvas
-        for reason, status in self._size_news:
+        for reason, status in self._size_changes:
             screen = struct.pack(">BxxxIHHHHI", 1, 0, 0, 0, canvas.width, canvas.height, 0)
             area = Area(reason, status, canvas.width, canvas.height)
             self._send([rectangle(area, EXTENDED_DESKTOP_SIZE, screen)])
-        self._size_news.clear()
+        self._size_changes.clear()
         if self._updates.due:
             self._output += self._updates.compose()
             self.sent_updates += 1
