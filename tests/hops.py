@@ -171,12 +171,12 @@ class SocksProxy:
         writer.write(bytes((5, wanted)))
         if self.login is None:
             return True
-        said = []
+        fields = []
         await reader.readexactly(1)
         for _ in range(2):
             (length,) = await reader.readexactly(1)
-            said.append(await reader.readexactly(length))
-        right = tuple(said) == self.login
+            fields.append(await reader.readexactly(length))
+        right = tuple(fields) == self.login
         writer.write(bytes((1, 0 if right else 1)))
         return right
 

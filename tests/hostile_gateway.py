@@ -119,10 +119,10 @@ class HostileGateway:
             b"Sec-WebSocket-Protocol: binary\r\n"
             b"Sec-WebSocket-Accept: " + accept_key(key).encode() + b"\r\n\r\n"
         )
-        for said in (b"RFB 003.008\n", b"\1\1", bytes(4), _INIT):
-            writer.write(frame(said))
+        for message in (b"RFB 003.008\n", b"\1\1", bytes(4), _INIT):
+            writer.write(frame(message))
             # An answer in a masked frame: its length is known, what it says doesn't matter.
-            size = {12: 12, 2: 1, 4: 1}.get(len(said), 0)
+            size = {12: 12, 2: 1, 4: 1}.get(len(message), 0)
             await reader.readexactly(6 + size if size else 0)
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:

@@ -25,7 +25,7 @@ class Page:
     channel: aiohttp.ClientWebSocketResponse
     state: dict[str, Any] = field(default_factory=dict)
     on: dict[str, Any] = field(default_factory=dict)
-    heard: list[dict[str, Any]] = field(default_factory=list)
+    messages: list[dict[str, Any]] = field(default_factory=list)
     _listening: asyncio.Task[None] | None = None
 
     @property
@@ -50,13 +50,13 @@ class Page:
 
     async def _listen(self) -> None:
         async for message in self.channel:
-            told = msgspec.json.decode(message.data)
-            if told["type"] == "state":
-                self.state = told
-            elif told["type"] == "viewers":
-                self.on = told
+            content = msgspec.json.decode(message.data)
+            if content["type"] == "state":
+                self.state = content
+            elif content["type"] == "viewers":
+                self.on = content
             else:
-                self.heard.append(told)
+                self.messages.append(content)
 
     async def wish(self, kind: str, **more: str) -> None:
         """Tell the daemon something."""

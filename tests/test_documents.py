@@ -139,30 +139,30 @@ def test_the_table_of_commands(name: str) -> None:
         assert set(re.findall(r"\b[A-Z]{2,}\b", text.split(" | ")[0])) <= metavars, row
 
 
-def test_every_close_code_is_told() -> None:
+def test_every_close_code_is_reported() -> None:
     """Code and reason word, in order; none that isn't sent."""
     rows = re.findall(r"^\| (\d{4}) \| `([a-z-]+)` \|", text_of("config/README.md"), re.MULTILINE)
     sent = [code for code in CloseCode if code is not CloseCode.VIEWER_LEFT]
     assert rows == [(str(int(code)), code.word) for code in sent]
 
 
-def test_every_event_of_the_audit_is_told() -> None:
+def test_every_event_of_the_audit_is_reported() -> None:
     """Each once."""
-    told = first_cells("config/README.md", "## The audit")
-    assert sorted(told) == sorted(["event", *Event])
+    listed = first_cells("config/README.md", "## The audit")
+    assert sorted(listed) == sorted(["event", *Event])
 
 
-def test_every_metric_is_told() -> None:
+def test_every_metric_is_reported() -> None:
     """By the name under which Prometheus has it."""
-    told = first_cells("systemd/README.md", "## Watching")
+    listed = first_cells("systemd/README.md", "## Watching")
     rendered = Metrics("1").render().decode()
     families = re.findall(r"^# TYPE (vncproxy_\w+) ", rendered, re.MULTILINE)
-    assert sorted(one for one in told if one.startswith("vncproxy_")) == sorted(
+    assert sorted(one for one in listed if one.startswith("vncproxy_")) == sorted(
         one for one in families if not one.endswith("_created")
     )
 
 
-def test_every_route_is_told() -> None:
+def test_every_route_is_reported() -> None:
     """With its method; what a page loads by itself is no interface."""
     section = text_of("config/README.md").partition("## The HTTP API")[2]
     app = application(cast(Behind, None))
@@ -171,8 +171,8 @@ def test_every_route_is_told() -> None:
         path = route.resource.canonical
         if route.method == "HEAD" or path.startswith("/static/"):
             continue
-        told = (f"`{route.method} {path}", f"`{path}")
-        assert any(one in section for one in told), told
+        listed = (f"`{route.method} {path}", f"`{path}")
+        assert any(one in section for one in listed), listed
 
 
 def test_contributing_names_what_is_there() -> None:

@@ -125,6 +125,6 @@ def test_every_label_exists() -> None:
 
 def test_every_outcome_exists() -> None:
     """A word that the daemon never says would keep an alert silent."""
-    said = {word for text in expressions() for word in re.findall(r'outcome="([^"]+)"', text)}
-    assert said <= set(get_args(LinkOutcome))
-    assert said
+    outcomes = {word for text in expressions() for word in re.findall(r'outcome="([^"]+)"', text)}
+    assert outcomes <= set(get_args(LinkOutcome))
+    assert outcomes

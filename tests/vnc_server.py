@@ -48,12 +48,12 @@ class Client:
 class VncServer:
     """Its clients, in the order in which they came."""
 
-    def __init__(self, width: int, height: int, said: Callable[[Client, bytes], None]) -> None:
+    def __init__(self, width: int, height: int, received: Callable[[Client, bytes], None]) -> None:
         """Args: said - is told each whole message of a client."""
         self.clients: list[Client] = []
         self.address = ""
         self._init = server_init(width, height)
-        self._said = said
+        self._received = received
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Shake hands, then tell what is said."""
@@ -79,15 +79,15 @@ class VncServer:
                     break
                 message, waiting = waiting[:size], waiting[size:]
                 client.messages.append(message)
-                self._said(client, message)
+                self._received(client, message)
 
 
 @asynccontextmanager
 async def vnc_server(
-    width: int, height: int, said: Callable[[Client, bytes], None]
+    width: int, height: int, received: Callable[[Client, bytes], None]
 ) -> AsyncIterator[VncServer]:
     """Listen as long as the block lasts."""
-    screen = VncServer(width, height, said)
+    screen = VncServer(width, height, received)
     server = await asyncio.start_server(screen.serve, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     screen.address = f"{host}:{port}"

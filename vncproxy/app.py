@@ -63,7 +63,7 @@ from vncproxy.service.shutdown import (
     Stopped,
     threads_at_work,
 )
-from vncproxy.service.startup_warnings import tell_missing
+from vncproxy.service.startup_warnings import warn_of_missing
 from vncproxy.service.state_folder import make_state_folder, recording_folder_of
 from vncproxy.service.watchdog import beat, open_in_words, send_status
 from vncproxy.tasks import Tasks, all_ended
@@ -347,7 +347,7 @@ class Daemon:
                 doors=[entrance.listen.address for entrance in self._entrances],
                 instances=len(now.loaded.instances),
             )
-            start(tell_missing(now.config, now.cloud.credentials), "missing")
+            start(warn_of_missing(now.config, now.cloud.credentials), "missing")
             self._notifier.ready(self._status())
             self._notify_service_manager()
             if started is not None:

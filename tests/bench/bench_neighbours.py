@@ -201,10 +201,10 @@ async def _troubled(kind: Kind, attack: set[int]) -> AsyncIterator[Troubled]:
             addresses = {"BASE": served.base, "PEER": f"http://127.0.0.1:{peer}"}
             for number, words in enumerate(kind.attackers):
                 command = _program("attackers", *(addresses.get(word, word) for word in words))
-                said = folder / f"attacker-{number}.log"
+                log_file = folder / f"attacker-{number}.log"
                 with _on(attack):
-                    hostile.append(await start(running(*command, log=said)))
-                await _written(said)
+                    hostile.append(await start(running(*command, log=log_file)))
+                await _written(log_file)
 
         yield Troubled(served.base, daemon.pid, begin)
         for number, one in enumerate(hostile):

@@ -45,20 +45,20 @@ def _messages(received: bytearray) -> Iterator[bytes]:
 async def _show(request: web.Request) -> web.StreamResponse:
     socket = web.WebSocketResponse(protocols=("binary",), max_msg_size=0)
     await socket.prepare(request)
-    for said in (b"RFB 003.008\n", b"\1\1", bytes(4)):
-        await socket.send_bytes(said)
+    for client_bytes in (b"RFB 003.008\n", b"\1\1", bytes(4)):
+        await socket.send_bytes(client_bytes)
         await socket.receive_bytes()
     await socket.send_bytes(struct.pack(">HH16sI", WIDTH, HEIGHT, _PIXELS, 4) + b"echo")
     received = bytearray()
     keys, is_asked = 0, False
     async for message in socket:
         received += message.data
-        for said in _messages(received):
-            if said[0] == 3 and not said[1]:
+        for client_bytes in _messages(received):
+            if client_bytes[0] == 3 and not client_bytes[1]:
                 await socket.send_bytes(_WHOLE)
-            elif said[0] == 3:
+            elif client_bytes[0] == 3:
                 is_asked = True
-            elif said[0] == 4 and said[1]:
+            elif client_bytes[0] == 4 and client_bytes[1]:
                 keys += 1
             if keys and is_asked:
                 await socket.send_bytes(_PIXEL)

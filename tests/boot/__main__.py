@@ -18,18 +18,19 @@ Check = Callable[[], str | None]
 
 
 def carry_out(checks: Sequence[Check], report: Callable[[str], None]) -> None:
-    """Each in turn; one line for each, with what it says."""
+    """Each in turn; one line for each, with its result."""
     for check in checks:
         name = check.__name__.replace("_", " ")
         began = time.monotonic()
         try:
-            said = check()
+            result = check()
         except Exception as fault:
             report(f"FAILED {name}: {type(fault).__name__}: {fault}")
             for line in journal("--lines=8").splitlines():
                 report(f"    {line[:300]}")
         else:
-            report(f"ok     {name} ({time.monotonic() - began:.0f} s){f': {said}' if said else ''}")
+            seconds = time.monotonic() - began
+            report(f"ok     {name} ({seconds:.0f} s){f': {result}' if result else ''}")
 
 
 def main(place: Path) -> None:
@@ -41,7 +42,7 @@ def main(place: Path) -> None:
 
         if not SEEN.exists():
             SEEN.touch()
-            report(f"== first boot, {run('systemctl', '--version').said.splitlines()[0]}")
+            report(f"== first boot, {run('systemctl', '--version').output.splitlines()[0]}")
             carry_out(first_boot.CHECKS, report)
             run("systemctl", "reboot")
         else:

@@ -65,8 +65,8 @@ def the_service_is_installed_as_readme_says() -> str:
     """Its commands, but for the first four: the program came with the disk."""
     lines = readme_block("## Install")
     assert all(line.startswith("sudo /opt/vncproxy/bin/pip install ") for line in lines[1:4])
-    said = must("bash", "-euxc", "\n".join([f"cd {CHECKOUT}", *lines[4:]]))
-    (address,) = re.findall(r"^http\S+$", said, flags=re.MULTILINE)
+    output = must("bash", "-euxc", "\n".join([f"cd {CHECKOUT}", *lines[4:]]))
+    (address,) = re.findall(r"^http\S+$", output, flags=re.MULTILINE)
     assert address.startswith(f"{BASE}/enter#")
     assert serves()
     assert must("systemctl", "is-enabled", SERVICE, DOOR).split() == ["enabled", "enabled"]
@@ -79,13 +79,13 @@ def seconds_to_start() -> float:
     return (int(ready) - int(began)) / 1e6
 
 
-def systemd_is_told_and_finds_no_fault() -> str:
+def systemd_knows_it_and_finds_no_fault() -> str:
     """Type, status, exposure, modes."""
     assert unit(SERVICE, "Type", "NRestarts", "Result") == ("notify", "0", "success")
     assert status_text() == "no console open"
-    assert run("systemd-analyze", "verify", SERVICE, DOOR).said.strip() == ""
-    said = must("systemd-analyze", "security", "--no-pager", SERVICE)
-    (exposure,) = re.findall(r"Overall exposure level for \S+: ([\d.]+)", said)
+    assert run("systemd-analyze", "verify", SERVICE, DOOR).output.strip() == ""
+    output = must("systemd-analyze", "security", "--no-pager", SERVICE)
+    (exposure,) = re.findall(r"Overall exposure level for \S+: ([\d.]+)", output)
     assert f"is {exposure}." in README.read_text()
     for path, owner, group, mode in (
         (STATE, "vncproxy", "vncproxy", 0o700),
@@ -152,9 +152,9 @@ def the_sandbox_holds_and_lets_it_work() -> str:
 def the_check_recipe_works() -> None:
     """The document's systemd-run line: credentials, the API through DNS and TLS, the permission."""
     (line,) = readme_block("need the credentials as well")
-    said = must("bash", "-euc", f"{line} web-1")
-    assert "FAIL" not in said, said
-    assert "permission" in said, said
+    output = must("bash", "-euc", f"{line} web-1")
+    assert "FAIL" not in output, output
+    assert "permission" in output, output
 
 
 @contextmanager
@@ -169,8 +169,8 @@ def viewer(base: str = BASE, account: str | None = None) -> Iterator[subprocess.
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            said = process.stdout.readline()
-            assert said == "painted 320 320\n", said
+            output = process.stdout.readline()
+            assert output == "painted 320 320\n", output
             yield process
         finally:
             process.terminate()
@@ -202,8 +202,8 @@ def the_kernel_says_who_comes() -> None:
             assert found == (account, [role]), f"{place}: {answer}"
         assert ask(place, "/api/v1/instances").status == 401
     program = f"import socket; socket.socket(socket.AF_UNIX).connect({str(SOCKET)!r})"
-    said = run(*as_account("carl", [f"{BIN}/python", "-c", program])).said
-    assert "PermissionError" in said, said
+    output = run(*as_account("carl", [f"{BIN}/python", "-c", program])).output
+    assert "PermissionError" in output, output
     assert ask_as("carl", ACCOUNTS_PORT, "/api/v1/instances").json["user"] == "carl"
 
 
@@ -239,7 +239,7 @@ def a_reload_is_taken_whole_or_refused() -> str:
         with viewer() as process:
             SETTINGS.write_text(f"{good}\n[limits]\nlinger = 'long'\n")
             reload("1 viewer; the reload was refused, all is as before: .*linger")
-            said = status_text()
+            output = status_text()
             SETTINGS.write_text(f"{good}\n[limits]\nlinger = 31\n")
             reload("^1 console open, 1 viewer$")
             door = "[[listen]]\nname = 'new'\naddress = '127.0.0.1:6083'\n"
@@ -251,7 +251,7 @@ def a_reload_is_taken_whole_or_refused() -> str:
     finally:
         SETTINGS.write_text(good)
     assert main_pid() == pid
-    return said
+    return output
 
 
 def serial_number() -> str:
@@ -340,11 +340,11 @@ def a_stop_is_in_time() -> str:
     """With a viewer on; systemd doesn't have to kill. Who comes then starts it again."""
     with viewer() as process:
         began = time.monotonic()
-        said = must("systemctl", "stop", SERVICE)
+        output = must("systemctl", "stop", SERVICE)
         took_s = time.monotonic() - began
         assert last_words(process) == "closed 1012"
     assert unit(SERVICE, "ActiveState", "Result") == ("inactive", "success")
-    assert DOOR in said
+    assert DOOR in output
     assert ask(6080, "/healthz").status == 200
     until(serves, "the service, started by a connection")
     must("systemctl", "stop", DOOR, UNIX_DOOR, SERVICE)
@@ -411,8 +411,8 @@ def the_watchdog_ends_one_that_hangs() -> str:
 def the_audit_is_whole_and_the_journal_keeps_quiet() -> str:
     """The newest head in the journal is the file's; no secret is in the journal."""
     must("systemctl", "stop", SERVICE)
-    told = rf'"event":"audit.head","file":"{AUDIT}".*"hash":"([0-9a-f]{{64}})"'
-    heads = re.findall(told, journal())
+    head_line = rf'"event":"audit.head","file":"{AUDIT}".*"hash":"([0-9a-f]{{64}})"'
+    heads = re.findall(head_line, journal())
     verdict = must(f"{BIN}/vncproxy", "audit", "verify", str(AUDIT), "--head", heads[-1])
     must("systemctl", "start", SERVICE)
     text = must("journalctl", "--no-pager", "--output=cat", f"--unit={SERVICE}")
@@ -434,7 +434,7 @@ def there_is_something_to_remember() -> str:
 
 CHECKS = (
     the_service_is_installed_as_readme_says,
-    systemd_is_told_and_finds_no_fault,
+    systemd_knows_it_and_finds_no_fault,
     every_kind_of_door_opens,
     the_sandbox_holds_and_lets_it_work,
     the_check_recipe_works,

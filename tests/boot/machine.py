@@ -27,7 +27,7 @@ class Done:
     """How a command ended, and all that it said."""
 
     status: int
-    said: str
+    output: str
 
 
 def run(*command: str, stdin: str = "") -> Done:
@@ -47,14 +47,14 @@ def run(*command: str, stdin: str = "") -> Done:
 def must(*command: str, stdin: str = "") -> str:
     """What a command says. Raises: AssertionError - it failed."""
     done = run(*command, stdin=stdin)
-    assert done.status == 0, f"{' '.join(command)}: status {done.status}: {done.said[-1500:]}"
-    return done.said
+    assert done.status == 0, f"{' '.join(command)}: status {done.status}: {done.output[-1500:]}"
+    return done.output
 
 
 def unit(name: str, *properties: str) -> tuple[str, ...]:
     """Properties of a unit, in the order asked for."""
-    said = must("systemctl", "show", name, *(f"--property={one}" for one in properties))
-    found = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    output = must("systemctl", "show", name, *(f"--property={one}" for one in properties))
+    found = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
     return tuple(found[one] for one in properties)
 
 

@@ -25,7 +25,10 @@ def everything_comes_up_by_itself() -> None:
     """Service and sockets; the Unix socket is its group's."""
     until(serves, "the service")
     assert unit(DOOR, "ActiveState") == unit(UNIX_DOOR, "ActiveState") == ("active",)
-    restarts, failed = unit(SERVICE, "NRestarts"), run("systemctl", "--failed", "--no-legend").said
+    restarts, failed = (
+        unit(SERVICE, "NRestarts"),
+        run("systemctl", "--failed", "--no-legend").output,
+    )
     assert (restarts, failed.strip()) == (("0",), ""), f"restarts {restarts}, failed: {failed}"
     is_of(SOCKET, "root", "vncproxy-users", 0o660)
     assert ask_as("ann", SOCKET, "/api/v1/instances").json["user"] == "ann"

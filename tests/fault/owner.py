@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tests.fault.said import Said
+from tests.fault.outputs import Outputs
 from tests.setup import WAIT_S, Closed, Running, until
 
 OTHER_PASSWORD, WRONG_PASSWORD = "kJ4vB8", "hN2mC5"
@@ -21,7 +21,7 @@ class Owner:
     """Somebody who may do everything, does it, and writes down what is answered."""
 
     setup: Running
-    said: Said
+    outputs: Outputs
     bearer: str
 
     @property
@@ -51,7 +51,7 @@ class Owner:
                 body = repr({k: v for k, v in document.items() if k not in given})
             if "Set-Cookie" in answer.headers:
                 headers = headers.replace(answer.headers["Set-Cookie"], "(a cookie)")
-            self.said.note(f"{method} {path.partition('?')[0]}", headers, body)
+            self.outputs.note(f"{method} {path.partition('?')[0]}", headers, body)
             return document
 
     async def ask_everything(self) -> None:
@@ -87,7 +87,7 @@ class Owner:
 
         async def listen() -> None:
             async for message in control:
-                self.said.note("control WebSocket", message.data)
+                self.outputs.note("control WebSocket", message.data)
                 states.append(msgspec.json.decode(message.data).get("state", ""))
 
         listening = asyncio.create_task(listen())
@@ -120,5 +120,5 @@ class Owner:
             )
             writer.write(head.encode() + b"\r\n\r\n")
             with suppress(ConnectionError):
-                self.said.note("answer to no HTTP", await reader.read(65536))
+                self.outputs.note("answer to no HTTP", await reader.read(65536))
             writer.close()

@@ -73,10 +73,10 @@ def forms(secret: str) -> set[bytes]:
     return found
 
 
-def told_by(error: BaseException) -> Iterator[str]:
-    """All that an exception could tell: its traceback, and every link of its chain.
+def texts_of(error: BaseException) -> Iterator[str]:
+    """All that an exception could give away: its traceback, and every link of its chain.
 
-    Those that a traceback leaves out are told too.
+    Those that a traceback leaves out are there, too.
     """
     yield "".join(traceback.format_exception(error))
     seen: set[int] = set()

@@ -67,7 +67,7 @@ async def test_what_a_call_can_mend_costs_no_pause(tmp_path: Path, fault: ApiFau
 
 
 @pytest.mark.parametrize("code", PERMANENT)
-async def test_a_refusal_for_good_is_told_at_once(tmp_path: Path, code: str) -> None:
+async def test_a_refusal_for_good_is_reported_at_once(tmp_path: Path, code: str) -> None:
     """The viewer is closed with the cloud's code; there is no second call, and no dial."""
     async with under_fault(tmp_path, cloud=STILL) as setup:
         setup.cloud.faults.next(CALL, ApiFault.error(code), times=10)
@@ -77,7 +77,7 @@ async def test_a_refusal_for_good_is_told_at_once(tmp_path: Path, code: str) -> 
         assert dials(setup) == []
 
 
-async def test_the_wrong_secret_is_told(tmp_path: Path) -> None:
+async def test_the_wrong_secret_is_reported(tmp_path: Path) -> None:
     """A signature that the cloud itself refuses, not one that a fault makes it refuse."""
     async with Simulator(STILL) as cloud:
         # The daemon of `running` signs with the settings' first key; the cloud knows another.
@@ -89,7 +89,7 @@ async def test_the_wrong_secret_is_told(tmp_path: Path) -> None:
             assert dials(setup) == []
 
 
-async def test_an_sts_key_past_its_life_is_told(tmp_path: Path) -> None:
+async def test_an_sts_key_past_its_life_is_reported(tmp_path: Path) -> None:
     """Renewed once in vain, it is said: an environment's keys don't change."""
     keys = (AccessKey(security_token="sts-token-of-the-tests", expired=True),)
     async with under_fault(tmp_path, cloud=replace(STILL, keys=keys)) as setup:

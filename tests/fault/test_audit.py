@@ -111,8 +111,8 @@ async def test_every_record_is_in_the_log_too(tmp_path: Path) -> None:
     """With its number, so that the two can be compared."""
     async with running(tmp_path) as setup:
         await (await setup.viewer()).close()
-    told = [line for line in setup.events if line["event"] == "audit.recorded"]
-    assert [(line["seq"], line["what"]) for line in told] == [
+    logged = [line for line in setup.events if line["event"] == "audit.recorded"]
+    assert [(line["seq"], line["what"]) for line in logged] == [
         (record["seq"], record["event"]) for record in records(tmp_path)
     ]
 
@@ -127,11 +127,11 @@ async def test_control_that_changes_hands(tmp_path: Path) -> None:
         await second.wish("take")
         await until(lambda: second.controls, "the second takes it")
         await first.wish("request-control")
-        await until(lambda: any(m["type"] == "control-request" for m in second.heard), "asked")
+        await until(lambda: any(m["type"] == "control-request" for m in second.messages), "asked")
         await second.wish("grant", viewer=first.id)
         await until(lambda: first.controls and not second.controls, "the first has it again")
         await second.wish("request-control")
-        await until(lambda: any(m["type"] == "control-request" for m in first.heard), "asked")
+        await until(lambda: any(m["type"] == "control-request" for m in first.messages), "asked")
         await first.leave()
         await until(lambda: second.controls, "the heir")
         await second.wish("release")
@@ -290,7 +290,7 @@ async def test_control_stays_until_its_change_is_recorded(
         await until(lambda: second.controls, "the second has it")
 
 
-async def test_whoever_leaves_while_its_control_is_recorded_has_not_had_it(
+async def test_who_leaves_while_its_control_is_recorded_has_not_had_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The record that came too early is taken back by another."""
@@ -337,7 +337,7 @@ async def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             assert FULL in await answer.text()
 
         await second.wish("take")
-        await until(lambda: any(m.get("text") == FULL for m in second.heard), "told")
+        await until(lambda: any(m.get("text") == FULL for m in second.messages), "told")
         assert second.controller == first.id
         await first.viewer.type("still")
         await until(lambda: setup.cloud.typed_text == "still", "the first types on")
@@ -435,7 +435,7 @@ async def test_control_that_was_foreseen_and_does_not_come_is_taken_back(
         assert lost["user"] == records(tmp_path, "open")[0]["user"]
         first, second = await asyncio.gather(page(setup), page(setup))
         await until(lambda: first.controls or second.controls, "one of them controls")
-        controls = [tell.id for tell in (first, second) if tell.controls]
+        controls = [each.id for each in (first, second) if each.controls]
         assert len(controls) == 1
         held: set[str] = set()
         for record in records(tmp_path, "control-granted", "control-lost"):
@@ -457,8 +457,8 @@ async def test_a_daemon_killed_hard(tmp_path: Path) -> None:
     found = verdict(tmp_path, heads(setup)[-1])
     assert found.intact
     assert "60 bytes of a record that wasn't finished" in str(found.notes[0])
-    told = [line["text"] for line in setup.events if line["event"] == "audit.trouble"]
-    assert told == ["the file ended in a record that wasn't finished"]
+    logged = [line["text"] for line in setup.events if line["event"] == "audit.trouble"]
+    assert logged == ["the file ended in a record that wasn't finished"]
     # It was killed, so its last record isn't a stop: the next one and `verify` say so.
     assert "crashed or was killed" in str(found.notes[1])
     async with running(tmp_path):
@@ -498,10 +498,10 @@ def test_killed_processes_lose_nothing_that_was_said_to_be_safe(tmp_path: Path) 
         ) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "opened\n"
-            told = [process.stdout.readline().rstrip() for _ in range(SAFE)]
+            logged = [process.stdout.readline().rstrip() for _ in range(SAFE)]
             process.send_signal(signal.SIGKILL)
-            told += process.stdout.read().rpartition("\n")[0].splitlines()
-            safe = [int(line[5:]) for line in told if line.startswith("safe ")]
+            logged += process.stdout.read().rpartition("\n")[0].splitlines()
+            safe = [int(line[5:]) for line in logged if line.startswith("safe ")]
         with path.open("rb") as lines:
             found = verify(lines)
         # Only a line that was being written may be torn, and the next start will note it.
@@ -518,8 +518,8 @@ async def test_a_file_cut_while_in_use(tmp_path: Path) -> None:
         os.truncate(file_of(tmp_path), size // 2)
         await viewer.close()
         await until(lambda: b'"close"' in file_of(tmp_path).read_bytes(), "the end")
-    told = [line["text"] for line in setup.events if line["event"] == "audit.trouble"]
-    assert told == [f"it was cut from {size} to {size // 2} bytes while in use"]
+    logged = [line["text"] for line in setup.events if line["event"] == "audit.trouble"]
+    assert logged == [f"it was cut from {size} to {size // 2} bytes while in use"]
     assert not verdict(tmp_path).intact
 
 

@@ -43,21 +43,21 @@ async def shared(folder: Path, **limits: float) -> AsyncIterator[Running]:
 async def controls(one: Page, *others: Page) -> None:
     """Wait until all pages show that this one has control, and the others watch."""
 
-    def told() -> bool:
+    def is_shown() -> bool:
         wanted = {one.id: "control", **{other.id: "watch" for other in others}}
         everybody = (one, *others)
         return all(on.controller == one.id and on.roles == wanted for on in everybody)
 
-    await until(told, "who controls, on every page")
+    await until(is_shown, "who controls, on every page")
 
 
 def requests_to(on: Page) -> list[str]:
-    """Who asked this page for control, as it was told."""
-    return [told["from"]["id"] for told in on.heard if told["type"] == "control-request"]
+    """Who asked this page for control, by the requests that it got."""
+    return [one["from"]["id"] for one in on.messages if one["type"] == "control-request"]
 
 
 def asking(on: Page) -> list[str]:
-    """Who asks for control, as this page was told."""
+    """Who asks for control, by the list that this page got."""
     return [viewer["id"] for viewer in on.on["viewers"] if viewer["asks"]]
 
 
@@ -90,7 +90,7 @@ async def test_control_is_asked_for_and_granted(tmp_path: Path) -> None:
         await second.wish("request-control")
         await second.wish("request-control")
         await until(lambda: requests_to(first), "the question")
-        (question,) = [told for told in first.heard if told["type"] == "control-request"]
+        (question,) = [one for one in first.messages if one["type"] == "control-request"]
         assert question["timeout_s"] == Limits().control_request_timeout
         await until(lambda: asking(third) == [second.id], "who asks, on every page")
         # Of somebody else's answer nothing comes.
@@ -124,8 +124,8 @@ async def test_a_request_is_refused(tmp_path: Path) -> None:
             await second.wish("request-control")
             await until(lambda: len(requests_to(first)) == number, "the question")  # noqa: B023
             await first.wish("refuse", viewer=second.id)
-            await until(lambda: len(second.heard) == number, "the refusal")  # noqa: B023
-            assert "refused" in second.heard[-1]["text"]
+            await until(lambda: len(second.messages) == number, "the refusal")  # noqa: B023
+            assert "refused" in second.messages[-1]["text"]
         await controls(first, second)
 
 

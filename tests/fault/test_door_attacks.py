@@ -241,9 +241,9 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHost: localh"], ids=["mute", "begun"])
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: localh"], ids=["mute", "begun"])
 @pytest.mark.usefixtures("many_files")
-async def test_two_thousand_half_open_connections(owner: OwnerClient, said: bytes) -> None:
+async def test_two_thousand_half_open_connections(owner: OwnerClient, sent: bytes) -> None:
     """The daemon keeps few of them, and who really asks is answered all along."""
     limits = owner.setup.daemon.servers[0].limits
     loop = asyncio.get_running_loop()
@@ -256,7 +256,7 @@ async def test_two_thousand_half_open_connections(owner: OwnerClient, said: byte
             await loop.sock_connect(one, ("127.0.0.1", owner.port))
             # One that has been cut off already learns it here.
             with suppress(ConnectionError):
-                await loop.sock_sendall(one, said)
+                await loop.sock_sendall(one, sent)
             if number % 250 == 0:
                 assert (await owner.ask(INSTANCES, owner.bearer)).status == 200
         viewer = await owner.viewer()

@@ -31,14 +31,14 @@ async def status_with(folder: Path, variable: str, value: str) -> None:
         *command, env=environ, stderr=asyncio.subprocess.PIPE
     )
     async with asyncio.timeout(WAIT_S):
-        _, said = await process.communicate()
-    assert process.returncode == 78, said
-    assert f"environment: {variable}" in said.decode().replace(
+        _, output = await process.communicate()
+    assert process.returncode == 78, output
+    assert f"environment: {variable}" in output.decode().replace(
         "ID, ALIBABA", "ID: ALIBABA"
     ).replace("environment: ALIBABA_CLOUD_ACCESS_KEY_ID: ", "environment: ")
-    assert b"expected" in said
-    assert SECRET.encode() not in said
-    assert b"Traceback" not in said
+    assert b"expected" in output
+    assert SECRET.encode() not in output
+    assert b"Traceback" not in output
     assert not (folder / "state" / "audit.jsonl").exists()
 
 

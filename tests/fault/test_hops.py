@@ -36,15 +36,15 @@ async def test_a_proxy_that_refuses_its_login_is_asked_once(tmp_path: Path, stat
         async with setup.http.get(f"{setup.base}/api/v1/instances") as answer:
             problem = (await answer.json())["problem"]
         assert problem["code"] == "ProxyRefused"
-        said = problem["text"]
-        assert f"HTTPS_PROXY names (127.0.0.1:{proxy.port})" in said
-        assert f"HTTP {status}" in said
-        assert "Correct them in HTTPS_PROXY" in said
+        text = problem["text"]
+        assert f"HTTPS_PROXY names (127.0.0.1:{proxy.port})" in text
+        assert f"HTTP {status}" in text
+        assert "Correct them in HTTPS_PROXY" in text
         assert len(proxy.heads) == 1
         failures = [one for one in setup.events if one["event"] == "link.failed"]
         assert [one["code"] for one in failures] == ["ProxyRefused"] * 3
-        assert said in {one["error"] for one in failures}
-        shown = setup.log.getvalue() + said
+        assert text in {one["error"] for one in failures}
+        shown = setup.log.getvalue() + text
         assert not any(part in shown for part in (*LOGIN.split(":"), "hunter2"))
 
 
@@ -61,9 +61,9 @@ async def test_a_proxy_that_lets_nobody_through_ends_it_at_once(tmp_path: Path) 
         await until(
             lambda: any(one["event"] == "link.failed" for one in setup.events), "the reason"
         )
-        said = next(one["error"] for one in setup.events if one["event"] == "link.failed")
-        assert "ecs.example.test:443" in said
-        assert f"https_proxy names (127.0.0.1:{proxy.port})" in said
+        text = next(one["error"] for one in setup.events if one["event"] == "link.failed")
+        assert "ecs.example.test:443" in text
+        assert f"https_proxy names (127.0.0.1:{proxy.port})" in text
         assert len(proxy.heads) == 1
 
 
@@ -91,7 +91,7 @@ async def test_a_vnc_url_to_this_machine_is_never_dialled(
         assert {head.split()[1] for head in proxy.heads} == {"ecs.example.test:443"}
 
 
-async def test_a_link_without_tls_is_told(tmp_path: Path) -> None:
+async def test_a_link_without_tls_is_reported(tmp_path: Path) -> None:
     """The cloud documents ws://, so it stays; log and page say what that means."""
     settings = SimulatorSettings(gateway_host="gateway.example.test", animated=False)
     async with Simulator(settings) as cloud:
@@ -99,7 +99,7 @@ async def test_a_link_without_tls_is_told(tmp_path: Path) -> None:
         async with running(tmp_path, cloud=cloud, aliyun=aliyun) as setup:
             viewer = await setup.viewer()
             await until(lambda: setup.shows(viewer), "a picture")
-            told = [one for one in setup.events if one["event"] == "link.not_encrypted"]
-            assert [one["level"] for one in told] == ["warning"]
-            assert "can be read" in told[0]["text"]
+            logged = [one for one in setup.events if one["event"] == "link.not_encrypted"]
+            assert [one["level"] for one in logged] == ["warning"]
+            assert "can be read" in logged[0]["text"]
             assert setup.daemon.components.registry.consoles[0].supervisor.encrypted is False

@@ -183,11 +183,11 @@ def test_no_control_characters_are_printed(config: Path, command: tuple[str, ...
             "PYTHONIOENCODING": "utf-8",
         },
     )
-    said = (done.stdout + done.stderr).decode()
-    assert "Traceback" not in said
-    assert said
-    unfit = {one for one in said if unicodedata.category(one) in ("Cc", "Zl", "Zp")} - {"\n"}
+    output = (done.stdout + done.stderr).decode()
+    assert "Traceback" not in output
+    assert output
+    unfit = {one for one in output if unicodedata.category(one) in ("Cc", "Zl", "Zp")} - {"\n"}
     assert not unfit
-    assert "\u202e" not in said
+    assert "\u202e" not in output
     if command[-1] == "--json":
         json.loads(done.stdout)

@@ -51,10 +51,10 @@ async def test_a_session_ends_with_its_hours(tmp_path: Path) -> None:
         wall = wall_clock(setup, 17, 54)
         seen = await page(setup)
         await until(lambda: setup.shows(seen.viewer), "the picture")
-        assert seen.heard == []
+        assert seen.messages == []
         wall.forward(60 * 1)
-        await until(lambda: seen.heard, "the warning")
-        assert seen.heard[0]["text"] == (
+        await until(lambda: seen.messages, "the warning")
+        assert seen.messages[0]["text"] == (
             f"Your session ends at 18:00 (time of the bastion). You may open this console {ONLY}."
         )
         assert not seen.viewer.socket.closed
@@ -62,7 +62,9 @@ async def test_a_session_ends_with_its_hours(tmp_path: Path) -> None:
         assert await seen.viewer.ended() == 4403
         await until(lambda: seen.channel.closed, "the end of the control channel")
         assert seen.channel.close_code == 4403
-        assert seen.heard[1:] == [{"type": "ending", "text": f"You may open this console {ONLY}."}]
+        assert seen.messages[1:] == [
+            {"type": "ending", "text": f"You may open this console {ONLY}."}
+        ]
         await until(lambda: audited(setup, "close"), "the record of the end")
         (record,) = audited(setup, "close")
         assert (record["code"], record["text"]) == (4403, f"You may open this console {ONLY}.")
@@ -110,7 +112,7 @@ async def test_a_ticket_is_good_for_what_is_allowed_when_it_is_used(tmp_path: Pa
             assert (answer.status, (await answer.json())["error"]["word"]) == (403, "outside-hours")
 
 
-async def test_whoever_watches_stays_by_another_rule(tmp_path: Path) -> None:
+async def test_who_watches_stays_by_another_rule(tmp_path: Path) -> None:
     """Control ends with its hours; to watch goes on until no rule allows it any more."""
     async with running(tmp_path, rule=(CONTROL, WATCH)) as setup:
         wall = wall_clock(setup, 17, 50)
@@ -118,9 +120,9 @@ async def test_whoever_watches_stays_by_another_rule(tmp_path: Path) -> None:
         await until(lambda: setup.shows(watches.viewer), "the picture")
         wall.forward(60 * 10)
         assert await controls.viewer.ended() == 4403
-        await until(lambda: controls.heard, "the word of why")
-        assert controls.heard[-1]["text"] == f"You may control this console {ONLY}."
+        await until(lambda: controls.messages, "the word of why")
+        assert controls.messages[-1]["text"] == f"You may control this console {ONLY}."
         assert not watches.viewer.socket.closed
-        assert watches.heard == []
+        assert watches.messages == []
         wall.forward(60 * 120)
         assert await watches.viewer.ended() == 4403

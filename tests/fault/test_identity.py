@@ -168,11 +168,11 @@ async def test_only_administrators_see_rules_rates_and_budgets(people: People) -
     assert rows["adm"]["budget"]["used"] == 1
     (viewer,) = rows["adm"]["viewers"]
     assert (viewer["rule"], viewer["door"], viewer["identity"]) == ("rule 2", "users", "bearer")
-    told = {
+    watched = {
         user: (await people.ask("/api/v1/instances", user=user)).json["administrator"]
         for user in ("adm", "ann", "wat", "nob")
     }
-    assert told == {"adm": True, "ann": False, "wat": False, "nob": False}
+    assert watched == {"adm": True, "ann": False, "wat": False, "nob": False}
     await socket.close()
 
 

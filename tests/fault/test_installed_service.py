@@ -85,7 +85,7 @@ def test_modes_of_the_configuration_folder(tmp_path: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o750
 
 
-def test_nobody_is_told_to_share_the_group_that_reads_passwords() -> None:
+def test_nobody_is_reported_to_share_the_group_that_reads_passwords() -> None:
     """Both examples of a Unix socket name a group of its users, which the service's user is in."""
     socket = (ROOT / "systemd" / "vncproxy.socket").read_text()
     example = (ROOT / "config" / "vncproxy.example.toml").read_text()

@@ -89,7 +89,7 @@ async def test_a_wrong_password_is_refused_and_guessing_slowed(tmp_path: Path, p
 
 
 @pytest.mark.parametrize("status", ["Stopped"])
-async def test_a_native_viewer_is_told_what_is_wrong(
+async def test_a_native_viewer_is_reported_what_is_wrong(
     tmp_path: Path, port: int, status: str
 ) -> None:
     """What the cloud says reaches a native viewer as RFB's own failure text."""

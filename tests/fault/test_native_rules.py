@@ -30,10 +30,10 @@ async def refusal(port: int) -> str:
         assert await reader.readexactly(12) == b"RFB 003.008\n"
         writer.write(b"RFB 003.008\n")
         assert await reader.readexactly(1) == b"\0"
-        said = await words(reader)
+        text = await words(reader)
         assert await reader.read() == b""
     writer.close()
-    return said
+    return text
 
 
 async def let_in(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, str]:
@@ -118,7 +118,7 @@ async def test_a_rule_may_let_it_watch_only(tmp_path: Path, port: int, kernel: K
 
 
 @pytest.mark.parametrize(
-    ("uid", "code", "word", "said"),
+    ("uid", "code", "word", "text"),
     [
         (70002, 403, "not-allowed", "No rule lets the account bob open this console."),
         (0, 401, "no-account", "your account on this machine"),
@@ -126,13 +126,13 @@ async def test_a_rule_may_let_it_watch_only(tmp_path: Path, port: int, kernel: K
     ],
 )
 async def test_whom_no_rule_lets_in(
-    tmp_path: Path, port: int, kernel: Kernel, uid: int | None, code: int, word: str, said: str
+    tmp_path: Path, port: int, kernel: Kernel, uid: int | None, code: int, word: str, text: str
 ) -> None:
     """They are told before the password, nothing is opened, and the audit has it once a minute."""
     kernel.uid = uid
     async with running(tmp_path, instance=instance(tmp_path, port), rule=rule()) as setup:
         for _ in range(2):
-            assert said in await refusal(port)
+            assert text in await refusal(port)
         assert await setup.state() == {}
         assert not setup.cloud.calls
         assert not setup.cloud.dials
@@ -140,7 +140,7 @@ async def test_whom_no_rule_lets_in(
         (record,) = audited(setup, "refusal")
         assert (record["code"], record["reason"]) == (code, word)
         assert record["user"] == ("bob" if uid == 70002 else "native")
-        assert said in record["text"]
+        assert text in record["text"]
         assert (record["alias"], record["door"]) == ("demo", f"tcp_port {port}")
         assert audited(setup, "open") == []
 
@@ -202,8 +202,8 @@ async def test_a_session_ends_with_its_hours(
         (record,) = audited(setup, "close")
         assert (record["code"], record["rule"]) == (4403, "rule 1")
         assert "only mon-fri 08:00-18:00 (rule 1)" in record["text"]
-        said = "allowed only mon-fri 08:00-18:00 (rule 1), and it is Tue 18:00."
-        assert await refusal(port) == f"Opening this console is {said}"
+        text = "allowed only mon-fri 08:00-18:00 (rule 1), and it is Tue 18:00."
+        assert await refusal(port) == f"Opening this console is {text}"
 
 
 async def test_rules_that_a_reload_brings_and_takes_away(

@@ -126,11 +126,11 @@ async def test_a_wrong_configuration_changes_nothing(tmp_path: Path) -> None:
             missing = replace(config.instance[0], alias="new", password_file=tmp_path / "missing")
             return replace(config, instance=(missing,))
 
-        for change, said in ((unreadable, "'long'"), (without_password, "missing")):
+        for change, part in ((unreadable, "'long'"), (without_password, "missing")):
             file.change = change
             event = await reload(setup)
             assert event["event"] == "reload.refused"
-            assert said in event["text"]
+            assert part in event["text"]
         await still_shows(setup, viewer)
         async with setup.http.get(f"{setup.base}/api/v1/instances") as answer:
             (row,) = (await answer.json())["instances"]
@@ -421,13 +421,13 @@ async def test_the_audit_has_the_rules_and_users_in_force(tmp_path: Path) -> Non
         await reload(setup)
         file.change = lambda config: replace(config, rule=())
         await reload(setup)
-    told = [
+    logged = [
         (record["event"], record.get("rule") or record.get("reason"), record.get("users"))
         for record in records(tmp_path)
         if record["event"] in ("rule", "users")
     ]
     names = [
-        (*key, users and [one.partition(" token")[0] for one in users]) for *key, users in told
+        (*key, users and [one.partition(" token")[0] for one in users]) for *key, users in logged
     ]
     assert names == [
         ("rule", "rule 1", ["@ops"]),
@@ -458,7 +458,7 @@ async def test_what_looks_like_an_accident_is_refused(tmp_path: Path) -> None:
         await still_shows(setup, viewer)
 
 
-async def test_an_open_door_that_loses_its_rules_is_said(tmp_path: Path) -> None:
+async def test_an_open_door_that_loses_its_rules_is_logged(tmp_path: Path) -> None:
     """In the log, and so in the status and the audit."""
     doors = (Listen(name="hall", address="127.0.0.1:0", access="open"),)
     rule = Rule(users=("anyone",), instances=("*",))

@@ -134,7 +134,7 @@ class Consoles:
         patch.setattr(registry, "Console", Watched)
 
 
-class Story:
+class Scenario:
     """What happens at one daemon; all that is left to chance comes from one seed."""
 
     def __init__(self, setup: Running, port: int, consoles: Consoles, seed: int) -> None:
@@ -146,7 +146,7 @@ class Story:
         self.here: list[Viewer | Native] = []
         """Who is on and stays."""
         self.natives: list[Native] = []
-        self.told: list[str] = []
+        self.history: list[str] = []
         self.rows = 0
         self.announced: dict[str, str | None] = {}
         """By door: the last viewer that came."""
@@ -289,7 +289,7 @@ class Story:
 
     async def act(self, part: str) -> None:
         """One part of the story, and what must hold after it."""
-        self.told.append(part)
+        self.history.append(part)
         await getattr(self, part)()
         await self.check()
 
@@ -462,29 +462,29 @@ def test_one_console(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch,
     """At most one console and one session at any time, a dial for each, and all are served."""
     consoles = Consoles(monkeypatch)
     # The loop that `vncproxy serve` runs on: its closed transports raise when they are written to.
-    uvloop.run(_story(tmp_path, port, consoles, seed))
+    uvloop.run(_scenario(tmp_path, port, consoles, seed))
 
 
-async def _story(folder: Path, port: int, consoles: Consoles, seed: int) -> None:
+async def _scenario(folder: Path, port: int, consoles: Consoles, seed: int) -> None:
     async with running(
         folder, cloud=CLOUD, limits=LIMITS, instance=instance(folder, port)
     ) as setup:
-        story = Story(setup, port, consoles, seed)
-        listing = asyncio.create_task(story.list_on())
-        parts = [*PARTS, *story.chance.choices(PARTS, k=6)]
+        scenario = Scenario(setup, port, consoles, seed)
+        listing = asyncio.create_task(scenario.list_on())
+        parts = [*PARTS, *scenario.chance.choices(PARTS, k=6)]
         try:
-            for part in story.chance.sample(parts, len(parts)):
-                await story.act(part)
+            for part in scenario.chance.sample(parts, len(parts)):
+                await scenario.act(part)
             assert not listing.done()
         except BaseException as fault:
-            fault.add_note(f"seed {seed}, after {', '.join(story.told)}")
+            fault.add_note(f"seed {seed}, after {', '.join(scenario.history)}")
             raise
         finally:
             listing.cancel()
             await asyncio.wait([listing])
-            for viewer in story.natives:
+            for viewer in scenario.natives:
                 await viewer.leave()
         if not listing.cancelled():
             listing.result()
-        assert story.rows
+        assert scenario.rows
         assert "Traceback" not in setup.log.getvalue()

@@ -200,7 +200,7 @@ async def test_a_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         await until(lambda: seen.state.get("recorded") is False, "the page is told")
         updates = seen.viewer.decoder.updates
         await until(lambda: seen.viewer.decoder.updates > updates + 3, "it goes on")
-        notices = [m for m in seen.heard if m["type"] == "notice"]
+        notices = [m for m in seen.messages if m["type"] == "notice"]
         assert "isn't recorded" in notices[-1]["text"]
         assert "the disk is full" in notices[-1]["text"]
         assert notices[-1]["level"] == "warning"
@@ -249,7 +249,7 @@ async def test_a_disk_that_hangs(
         disk = Disk(monkeypatch, path)
         await hang(disk, process_clock)
         await until(lambda: seen.state.get("recorded") is False, "the page is told")
-        notices = [m for m in seen.heard if m["type"] == "notice"]
+        notices = [m for m in seen.messages if m["type"] == "notice"]
         assert "the disk doesn't answer" in notices[-1]["text"]
         await until(lambda: audited(tmp_path, "recording-failed"), "the audit")
         assert '"recording.failed"' in setup.log.getvalue()
@@ -282,10 +282,10 @@ async def test_a_session_that_may_not_go_on_unrecorded(
             await hang(disk, process_clock)
         async with asyncio.timeout(30):
             assert await first.viewer.ended() == 4403
-        await until(lambda: [m for m in first.heard if m["type"] == "ending"], "the words")
-        [said] = [m["text"] for m in first.heard if m["type"] == "ending"]
-        assert "has to be recorded" in said
-        assert ("doesn't answer" if hangs else "the disk is full") in said
+        await until(lambda: [m for m in first.messages if m["type"] == "ending"], "the words")
+        [reason] = [m["text"] for m in first.messages if m["type"] == "ending"]
+        assert "has to be recorded" in reason
+        assert ("doesn't answer" if hangs else "the disk is full") in reason
         await until(lambda: audited(tmp_path, "close"), "the audit")
         [close] = audited(tmp_path, "close")
         assert (close["code"], close["reason"]) == (4403, "kicked")
@@ -372,9 +372,9 @@ async def test_a_session_that_goes_on_and_on(tmp_path: Path) -> None:
         first = await page(setup)
         async with asyncio.timeout(30):
             assert await first.viewer.ended() == 4410
-        await until(lambda: [m for m in first.heard if m["type"] == "ending"], "the words")
-        [said] = [m["text"] for m in first.heard if m["type"] == "ending"]
-        assert "Connect again" in said
+        await until(lambda: [m for m in first.messages if m["type"] == "ending"], "the words")
+        [reason] = [m["text"] for m in first.messages if m["type"] == "ending"]
+        assert "Connect again" in reason
         await until(lambda: "recording.ended" in setup.log.getvalue(), "the end")
         await first.leave()
         [path] = recordings(tmp_path / "state")

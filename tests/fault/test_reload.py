@@ -19,11 +19,11 @@ from vncproxy.simulator.settings import SimulatorSettings
 
 LED_STATE, DESKTOP_NAME = -261, -307
 SMALL = SimulatorSettings(animated=False, width=320, height=240)
-ALL_NEWS = (*USUAL, LED_STATE, DESKTOP_NAME)
+ENCODINGS = (*USUAL, LED_STATE, DESKTOP_NAME)
 RELOADS = 40
 
 
-def is_told(viewer: Viewer) -> bool:
+def knows_all(viewer: Viewer) -> bool:
     """Whether it knows everything besides the pixels."""
     decoder = viewer.decoder
     return bool(decoder.cursor and decoder.leds == 0 and decoder.screens == 1)
@@ -32,8 +32,8 @@ def is_told(viewer: Viewer) -> bool:
 @pytest.mark.parametrize(
     "encodings",
     [
-        pytest.param(ALL_NEWS, id="requests"),
-        pytest.param((*ALL_NEWS, FENCE, CONTINUOUS_UPDATES), id="continuous"),
+        pytest.param(ENCODINGS, id="requests"),
+        pytest.param((*ENCODINGS, FENCE, CONTINUOUS_UPDATES), id="continuous"),
     ],
 )
 async def test_forty_reloads_cost_one_dial(tmp_path: Path, encodings: tuple[int, ...]) -> None:
@@ -42,7 +42,7 @@ async def test_forty_reloads_cost_one_dial(tmp_path: Path, encodings: tuple[int,
         cursors = set()
         for number in range(1 + RELOADS):
             viewer = await setup.viewer(encodings=encodings)
-            await until(lambda: setup.shows(viewer) and is_told(viewer), "the whole screen")  # noqa: B023
+            await until(lambda: setup.shows(viewer) and knows_all(viewer), "the whole screen")  # noqa: B023
             assert "demo" in viewer.name
             cursors.add(viewer.decoder.cursor)
             # One full update, not a screen put together from what happens to change.

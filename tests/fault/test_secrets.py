@@ -16,9 +16,9 @@ import msgspec
 import pytest
 import structlog
 
+from tests.fault.outputs import REFLECTIONS, Outputs, watched_outputs
 from tests.fault.owner import OTHER_PASSWORD, WRONG_PASSWORD, Owner
-from tests.fault.said import REFLECTIONS, Said, listening
-from tests.fault.secret_search import Planted, forms, told_by
+from tests.fault.secret_search import Planted, forms, texts_of
 from tests.fault.untrusted_proxy import Manner, untrusted_proxy
 from tests.setup import running
 from tests.unit.console.fakes import VERSION
@@ -64,13 +64,13 @@ GATEWAY_FAULTS = [
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> Said:
-    """Listens, and plants what the daemon and the cloud make up themselves."""
-    return listening(monkeypatch)
+def outputs(monkeypatch: pytest.MonkeyPatch) -> Outputs:
+    """All that comes out during the test."""
+    return watched_outputs(monkeypatch)
 
 
 @asynccontextmanager
-async def tell_tale(reason: Callable[[], str]) -> AsyncIterator[str]:
+async def answering(reason: Callable[[], str]) -> AsyncIterator[str]:
     """A VNC server that refuses, and says why; gives its address."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -100,10 +100,13 @@ def guarded_instance(folder: Path, name: str, number: int) -> tuple[SimulatedIns
 
 @pytest.mark.parametrize("style", ["json", "console"])
 async def test_nothing_tells_a_secret(
-    tmp_path: Path, said: Said, style: Literal["json", "console"], capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    outputs: Outputs,
+    style: Literal["json", "console"],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """After every fault of API, gateway, viewer and page, at level debug, in both formats."""
-    plant = said.planted.plant
+    plant = outputs.planted.plant
     key = AccessKey(
         secret=plant("the AccessKey secret", "AkSecret" + secrets.token_urlsafe(20)),
         security_token=plant("the STS token", "Sts+/" + secrets.token_urlsafe(60) + "=="),
@@ -137,7 +140,7 @@ async def test_nothing_tells_a_secret(
         instance=configured,
         log=Log(format=style, level="debug"),
     ) as setup:
-        owner = Owner(setup, said, bearer)
+        owner = Owner(setup, outputs, bearer)
         for number, fault in enumerate(API_FAULTS):
             setup.cloud.faults.next(CALL, fault, times=3)
             await owner.visit(f"guarded-{number % 2}")
@@ -147,7 +150,7 @@ async def test_nothing_tells_a_secret(
             await owner.visit(f"guarded-{number % 3}")
             setup.cloud.gateway_faults.clear()
         for number, kind in enumerate(REFLECTIONS):
-            said.reflections.append(kind)
+            outputs.reflections.append(kind)
             await owner.visit(f"guarded-{number % 3}")
         await owner.ask_everything()
         await owner.give_passwords()
@@ -156,42 +159,42 @@ async def test_nothing_tells_a_secret(
         assert VNC_PASSWORD not in clean(f"the guest said: {VNC_PASSWORD}")
         # What a page gave is kept for its console alone, and that is over.
         assert OTHER_PASSWORD in clean(f"the guest said: {OTHER_PASSWORD}")
-    said.note("log", *setup.log.getvalue().splitlines(), setup.log.getvalue())
-    said.note("standard output", *capfd.readouterr())
-    folder = said.planted.found_in_folder(tmp_path / "state", but=frozenset())
+    outputs.note("log", *setup.log.getvalue().splitlines(), setup.log.getvalue())
+    outputs.note("standard output", *capfd.readouterr())
+    folder = outputs.planted.found_in_folder(tmp_path / "state", but=frozenset())
     assert len(setup.log.getvalue().splitlines()) > 100
     assert {"the AccessKey secret", "the STS token", "the bearer token", "a ticket", "a cookie"} < (
-        said.planted.names
+        outputs.planted.names
     )
-    assert len(said.errors) > 30
-    assert said.leaks() == set()
+    assert len(outputs.errors) > 30
+    assert outputs.leaks() == set()
     assert folder == set()
 
 
-async def test_what_an_upstream_repeats_is_hidden(tmp_path: Path, said: Said) -> None:
+async def test_what_an_upstream_repeats_is_hidden(tmp_path: Path, outputs: Outputs) -> None:
     """A refusal's reason goes to the log: not so the secrets in it, by whomever it was written."""
-    plant = said.planted.plant
+    plant = outputs.planted.plant
     key = AccessKey(
         secret=plant("the AccessKey secret", secrets.token_urlsafe(20)),
         security_token=plant("the STS token", secrets.token_urlsafe(60)),
     )
 
     def reason() -> str:
-        return f"said {said.url_token} {key.secret} or {key.security_token} before the end"
+        return f"said {outputs.url_token} {key.secret} or {key.security_token} before the end"
 
-    async with tell_tale(reason) as address:
+    async with answering(reason) as address:
         one = SimulatedInstance(screen=address)
         cloud = SimulatorSettings(keys=(key,), instances=(one,))
         async with running(tmp_path, cloud=cloud, limits=Limits(max_wait=0.6)) as setup:
-            await Owner(setup, said, "").visit(one.name)
-        said.note("log", *setup.log.getvalue().splitlines())
+            await Owner(setup, outputs, "").visit(one.name)
+        outputs.note("log", *setup.log.getvalue().splitlines())
     assert "before the end" in setup.log.getvalue()
-    assert said.leaks() == set()
+    assert outputs.leaks() == set()
 
 
-async def test_a_proxys_password_stays_inside(tmp_path: Path, said: Said) -> None:
+async def test_a_proxys_password_stays_inside(tmp_path: Path, outputs: Outputs) -> None:
     """Whatever the proxy answers, to a call of the API and to a dial, and whatever it repeats."""
-    password = said.planted.plant("the proxy's password", "Px/:@" + secrets.token_urlsafe(12))
+    password = outputs.planted.plant("the proxy's password", "Px/:@" + secrets.token_urlsafe(12))
     async with untrusted_proxy() as proxy:
         url = f"http://anna:{quote(password, safe='')}@127.0.0.1:{proxy.port}"
         environ = {"HTTPS_PROXY": url, "http_proxy": url}
@@ -205,16 +208,16 @@ async def test_a_proxys_password_stays_inside(tmp_path: Path, said: Said) -> Non
         for number, (how, manner) in enumerate(product(ways, Manner)):
             folder, proxy.manner = tmp_path / str(number), manner
             async with running(folder, limits=limits, environ=environ, **how) as setup:
-                await Owner(setup, said, "").visit("demo")
+                await Owner(setup, outputs, "").visit("demo")
                 outcomes |= {dial.outcome for dial in setup.cloud.dials}
-            said.note("log", *setup.log.getvalue().splitlines())
-            assert not said.planted.found_in_folder(folder, but=frozenset())
+            outputs.note("log", *setup.log.getvalue().splitlines())
+            assert not outputs.planted.found_in_folder(folder, but=frozenset())
         assert "accepted" in outcomes
         basic = [
             head for head in proxy.requests if b"\r\nproxy-authorization: basic" in head.lower()
         ]
         assert len(basic) == len(proxy.requests) >= 2 * len(Manner)
-    assert said.leaks() == set()
+    assert outputs.leaks() == set()
 
 
 @pytest.mark.parametrize("form", range(8))
@@ -240,4 +243,4 @@ def test_the_search_finds_a_secret_in_a_chain() -> None:
         except ValueError:
             raise UpstreamLost("it can't be reached") from None
     except UpstreamLost as error:
-        assert any(planted.found_in(text) for text in told_by(error))
+        assert any(planted.found_in(text) for text in texts_of(error))

@@ -28,15 +28,15 @@ class Manager:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(path))
         self.socket.setblocking(False)
-        self.heard: list[str] = []
+        self.messages: list[str] = []
 
-    async def hears(self, pattern: str) -> str:
-        """The next message with this in it; those before it are kept in `heard`."""
+    async def expect(self, pattern: str) -> str:
+        """The next message with this in it; those before it are kept in `messages`."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(WAIT_S):
             while True:
                 text = (await loop.sock_recv(self.socket, 4096)).decode()
-                self.heard.append(text)
+                self.messages.append(text)
                 if re.search(pattern, text):
                     return text
 
@@ -56,7 +56,7 @@ async def endpoint(tmp_path: Path) -> AsyncIterator[str]:
         yield found
 
 
-async def test_what_the_service_manager_hears(
+async def test_what_the_service_manager_gets(
     tmp_path: Path, manager: Manager, endpoint: str
 ) -> None:
     """Ready, signs of life, what is open, reloads good and bad, and the end."""
@@ -64,32 +64,32 @@ async def test_what_the_service_manager_hears(
     served = Served(tmp_path, endpoint, environ=environ)
     file = tmp_path / "vncproxy.toml"
     async with served.life() as process, aiohttp.ClientSession() as http:
-        assert "STATUS=no console open" in await manager.hears("READY=1")
+        assert "STATUS=no console open" in await manager.expect("READY=1")
         for _ in range(3):
-            await manager.hears("^WATCHDOG=1$")
+            await manager.expect("^WATCHDOG=1$")
         async with http.ws_connect(
             f"{served.base}/websockify/demo", protocols=("binary",)
         ) as viewer:
             await viewer.receive()
-            await manager.hears("STATUS=1 console open, 1 viewer$")
-            manager.heard.clear()
+            await manager.expect("STATUS=1 console open, 1 viewer$")
+            manager.messages.clear()
             process.send_signal(signal.SIGHUP)
             assert re.fullmatch(
-                r"RELOADING=1\nMONOTONIC_USEC=\d+", await manager.hears("RELOADING")
+                r"RELOADING=1\nMONOTONIC_USEC=\d+", await manager.expect("RELOADING")
             )
-            assert await manager.hears("READY=1") == "READY=1\nSTATUS=1 console open, 1 viewer"
+            assert await manager.expect("READY=1") == "READY=1\nSTATUS=1 console open, 1 viewer"
             good = file.read_text()
             file.write_text(f"{good}\n[limits]\nlinger = 'long'\n")
             process.send_signal(signal.SIGHUP)
-            refused = await manager.hears("READY=1")
+            refused = await manager.expect("READY=1")
             assert "1 viewer; the reload was refused, all is as before:" in refused
             assert "linger" in refused
             file.write_text(good.replace("[state]", "[log]\nlevel = 'debug'\n[state]"))
             process.send_signal(signal.SIGHUP)
-            assert "refused" not in await manager.hears("READY=1")
+            assert "refused" not in await manager.expect("READY=1")
             assert not viewer.closed
         process.terminate()
-        await manager.hears("STOPPING=1")
+        await manager.expect("STOPPING=1")
         assert await process.wait() == 0
     assert "Traceback" not in served.log.read_text()
 

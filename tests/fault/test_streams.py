@@ -87,14 +87,14 @@ def run(
 def test_output_that_cannot_be_written(settings: list[str]) -> None:
     """A sentence and status 1, whatever is printed: a table, JSON, the help."""
     for command, unbuffered in ((["instances"], ""), (["instances", "--json"], "1")):
-        status, said = run(*command, *settings, out="/dev/full", unbuffered=unbuffered)
+        status, printed = run(*command, *settings, out="/dev/full", unbuffered=unbuffered)
         assert status == 1
-        assert said.endswith(SENTENCE)
-        assert "Traceback" not in said
-        assert "Exception" not in said
+        assert printed.endswith(SENTENCE)
+        assert "Traceback" not in printed
+        assert "Exception" not in printed
     assert run("--version", out="/dev/full") == (1, SENTENCE)
 
 
-def test_errors_that_cannot_be_told(settings: list[str]) -> None:
+def test_errors_that_can_not_be_reported(settings: list[str]) -> None:
     """The status still says it."""
     assert run("serve", "--config", "/missing.toml", out="/dev/full", err=None)[0] == 78

@@ -73,7 +73,7 @@ class Painter:
         self.holds = False
         self.server: VncServer
 
-    def said(self, client: Client, message: bytes) -> None:
+    def received(self, client: Client, message: bytes) -> None:
         """A client's message."""
         if message[0] == 3 and not message[1] and not self.holds:
             _, y, _, height = struct.unpack_from(">HHHH", message, 2)
@@ -96,7 +96,7 @@ async def painter(
 ) -> AsyncIterator[tuple[Running, Painter]]:
     """A daemon whose console is a painter's."""
     paints = Painter(picture(*size, 1), counting)
-    async with vnc_server(*size, paints.said) as paints.server:
+    async with vnc_server(*size, paints.received) as paints.server:
         cloud = SimulatorSettings(
             instances=(SimulatedInstance(screen=paints.server.address),), frame_bytes=65536
         )

@@ -53,8 +53,8 @@ class Installation:
         self.package = folder / "vncproxy"
         self.late = folder / "late"
         self.install()
-        told = TELL_LATE.format(here=str(self.package), late=str(self.late))
-        (folder / "sitecustomize.py").write_text(told)
+        program = TELL_LATE.format(here=str(self.package), late=str(self.late))
+        (folder / "sitecustomize.py").write_text(program)
 
     def install(self) -> None:
         """Put the package there."""

@@ -198,7 +198,7 @@ async def test_a_gateway_that_refuses_is_not_hammered(tmp_path: Path) -> None:
         assert len(url_calls(setup)) - len(dials(setup)) in (0, 1)
 
 
-async def test_a_budget_used_up_is_told(tmp_path: Path) -> None:
+async def test_a_budget_used_up_is_reported(tmp_path: Path) -> None:
     """When the next permit lies beyond max_wait, the viewer is closed, and the cloud not asked."""
     limits = Limits(reconnects_per_minute=2, max_wait=5.0, linger=0.0)
     async with under_fault(tmp_path, cloud=STILL, limits=limits) as setup:
@@ -209,7 +209,7 @@ async def test_a_budget_used_up_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", [Step.VERSION, Step.CHALLENGE, Step.SECURITY_RESULT])
-async def test_garbage_in_the_handshake_is_told(tmp_path: Path, step: Step) -> None:
+async def test_garbage_in_the_handshake_is_reported(tmp_path: Path, step: Step) -> None:
     """At once, and without a second dial. A random SecurityResult means that it failed."""
     how = guarded(tmp_path)
     cloud = replace(how.pop("cloud"), seed=7)

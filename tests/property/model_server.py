@@ -102,7 +102,7 @@ class ModelServer:
             elif raw[0] == 2:
                 (count,) = struct.unpack_from(">H", raw, 2)
                 self.encodings = struct.unpack_from(f">{count}i", raw, 4)
-                self._tell_cursor()
+                self._queue_cursor()
             elif raw[0] == 3 and len(raw) == 10:
                 self._asked(*struct.unpack(">xBHHHH", raw))
             else:
@@ -149,9 +149,9 @@ class ModelServer:
             colour, self.shifts
         )
         self.cursor += mask
-        self._tell_cursor()
+        self._queue_cursor()
 
-    def _tell_cursor(self) -> None:
+    def _queue_cursor(self) -> None:
         self._cursor_is_news = self.cursor is not None and CURSOR in self.encodings
         if not self._by_area:
             self._send_cursor()
@@ -179,7 +179,7 @@ class ModelServer:
     def answer(self) -> bool:
         """Whether there was something to send."""
         if self._new_size is not None and (self._wanted.any() or not self._by_area):
-            self._tell_size(*self._new_size)
+            self._send_size(*self._new_size)
             return True
         if self._cursor_is_news and self._wanted.any():
             self._wanted[:] = False
@@ -205,7 +205,7 @@ class ModelServer:
         else:
             self.wire += struct.pack(">BxH", 0, len(rectangles)) + b"".join(rectangles)
 
-    def _tell_size(self, width: int, height: int) -> None:
+    def _send_size(self, width: int, height: int) -> None:
         self._new_size = None
         self._scrolls = []
         self.frame = painting(self._rng, width, height)

@@ -69,14 +69,14 @@ def upstream_events(parts: list[bytes], password: str | None) -> list[UpstreamHa
     return events
 
 
-said_by_viewers = st.tuples(
+sent_by_viewers = st.tuples(
     lines,
     st.one_of(st.just(b"\x01"), st.just(b"\x02"), st.binary(max_size=2)),
     st.one_of(st.just(response("secret", CHALLENGE)), st.binary(max_size=17)),
     st.binary(max_size=20),
 ).map(b"".join)
 reasons = st.binary(max_size=40).map(lambda words: struct.pack(">I", len(words)) + words)
-said_by_upstreams = st.tuples(
+sent_by_upstreams = st.tuples(
     lines,
     st.one_of(
         st.sampled_from([b"\x01\x01", b"\x02\x01\x02", b"\x01\x02", b"\x01\x13", b"\0", b"\0\0\0"]),
@@ -89,25 +89,25 @@ said_by_upstreams = st.tuples(
 ).map(b"".join)
 
 
-@given(said_by_viewers, passwords, cuts)
+@given(sent_by_viewers, passwords, cuts)
 @settings(max_examples=100)
-def test_any_viewer_in_any_pieces(said: bytes, password: str | None, places: list[int]) -> None:
+def test_any_viewer_in_any_pieces(stream: bytes, password: str | None, places: list[int]) -> None:
     """Right, wrong or garbage at any step: the cuts don't matter, and an end is the end."""
-    whole = viewer_events([said], password)
-    assert viewer_events(pieces(said, places), password) == whole
+    whole = viewer_events([stream], password)
+    assert viewer_events(pieces(stream, places), password) == whole
     events, _ = whole
     assert not any(isinstance(event, VIEWER_ENDS) for event in events[:-1])
     if password:
         let_in = any(isinstance(event, ViewerReady) for event in events)
-        assert not let_in or response(password, CHALLENGE) in said
+        assert not let_in or response(password, CHALLENGE) in stream
 
 
-@given(said_by_upstreams, passwords, cuts)
+@given(sent_by_upstreams, passwords, cuts)
 @settings(max_examples=100)
-def test_any_upstream_in_any_pieces(said: bytes, password: str | None, places: list[int]) -> None:
+def test_any_upstream_in_any_pieces(stream: bytes, password: str | None, places: list[int]) -> None:
     """Right, wrong or garbage at any step: the cuts don't matter but for what follows the end."""
-    whole = upstream_events([said], password)
-    cut = upstream_events(pieces(said, places), password)
+    whole = upstream_events([stream], password)
+    cut = upstream_events(pieces(stream, places), password)
     assert not any(isinstance(event, UPSTREAM_ENDS) for event in whole[:-1])
     match whole[-1:], cut[-1:]:
         case [Ready() as ready], [Ready() as other]:
@@ -120,8 +120,8 @@ def test_any_upstream_in_any_pieces(said: bytes, password: str | None, places: l
             assert whole[:-1] == cut[:-1]
         case [UnknownSecurity() as unknown], [UnknownSecurity() as other]:
             assert (unknown.types, unknown.sent) == (other.types, other.sent)
-            assert said == unknown.received
-            assert said.startswith(other.received)
+            assert stream == unknown.received
+            assert stream.startswith(other.received)
             assert whole[:-1] == cut[:-1]
         case _:
             assert whole == cut

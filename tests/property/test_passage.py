@@ -100,7 +100,7 @@ class Speaker:
     name: str
     parts: deque[bytes]
     ends: deque[tuple[int, bytes]]
-    said: int = 0
+    sent_bytes: int = 0
     early: list[bytes] = field(default_factory=list)
     """Whole messages that wait for ServerInit."""
     welcomed: bool = False
@@ -114,9 +114,9 @@ class Speaker:
     def next(self) -> tuple[bytes, list[bytes]]:
         """The next piece, and the messages that are whole with it."""
         piece = self.parts.popleft()
-        self.said += len(piece)
+        self.sent_bytes += len(piece)
         done = []
-        while self.ends and self.ends[0][0] <= self.said:
+        while self.ends and self.ends[0][0] <= self.sent_bytes:
             done.append(self.ends.popleft()[1])
         return piece, done
 
@@ -183,7 +183,7 @@ class Scene:
         if speaker is None or not speaker.parts:
             return
         if name not in passage.viewers:
-            if speaker.said or passage.upstream is None:
+            if speaker.sent_bytes or passage.upstream is None:
                 return  # It has left, or nobody would greet it.
             passage.join(name)
             if self.controller is None:
@@ -191,7 +191,7 @@ class Scene:
         piece, done = speaker.next()
         speaker.early += [message for message in done if message is not HANDSHAKE]
         got = [m for m in passage.say(name, piece) if m[0] not in DRIVING]
-        speaker.welcomed |= passage.upstream is not None and speaker.said >= len(HANDSHAKE)
+        speaker.welcomed |= passage.upstream is not None and speaker.sent_bytes >= len(HANDSHAKE)
         expected = self.expected(speaker)
         assert got == expected
         self.note(got)
@@ -212,7 +212,7 @@ class Scene:
         expected = []
         for name in self.passage.viewers:
             speaker = self.speakers[name]
-            speaker.welcomed |= speaker.said >= len(HANDSHAKE)
+            speaker.welcomed |= speaker.sent_bytes >= len(HANDSHAKE)
             expected += self.expected(speaker)
         rest = [m for m in got if m[0] not in DRIVING]
         releases = len(rest) - len(expected)

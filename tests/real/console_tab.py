@@ -32,7 +32,7 @@ KEY_PAUSE_MS = 40
 
 
 @dataclass
-class Heard:
+class SocketFrames:
     """One WebSocket of the page: its address and all its frames."""
 
     url: str
@@ -47,7 +47,7 @@ class Tab:
     page: Page
     browser: Browser
     shots: Path
-    sockets: list[Heard] = field(default_factory=list)
+    sockets: list[SocketFrames] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
 
     @classmethod
@@ -56,17 +56,17 @@ class Tab:
         shots = Path(os.environ.get(SHOTS_VARIABLE) or folder)
         shots.mkdir(parents=True, exist_ok=True)
         tab = cls(await browser.page(), browser, shots)
-        tab.page.on("websocket", tab._heard)
+        tab.page.on("websocket", tab._opened)
         return tab
 
-    def _heard(self, socket: WebSocket) -> None:
-        heard = Heard(socket.url)
-        self.sockets.append(heard)
-        socket.on("framesent", lambda data: heard.sent.append(_bytes(data)))
-        socket.on("framereceived", lambda data: heard.received.append(_bytes(data)))
+    def _opened(self, socket: WebSocket) -> None:
+        frames = SocketFrames(socket.url)
+        self.sockets.append(frames)
+        socket.on("framesent", lambda data: frames.sent.append(_bytes(data)))
+        socket.on("framereceived", lambda data: frames.received.append(_bytes(data)))
 
     @property
-    def streams(self) -> list[Heard]:
+    def streams(self) -> list[SocketFrames]:
         """The RFB streams."""
         return [socket for socket in self.sockets if "/websockify/" in socket.url]
 

@@ -75,8 +75,8 @@ async def test_an_administrator_ends_a_viewer_and_a_console(
         await page.keyboard.press("Enter")
         await dialog.get_by_role("button", name="End the session").click()
         assert await second.ended() == 4403
-        said = page.locator("#said")
-        await expect(said).to_have_text("The session of anyone 2 on demo was ended.")
+        notice = page.locator("#said")
+        await expect(notice).to_have_text("The session of anyone 2 on demo was ended.")
         await expect(page.locator("#lead")).to_have_text("1 console, 1 viewer")
         assert not first.socket.closed
 
@@ -84,7 +84,7 @@ async def test_an_administrator_ends_a_viewer_and_a_console(
         await expect(dialog).to_contain_text("anyone is sent away at once.")
         await dialog.get_by_role("button", name="End the console").click()
         assert await first.ended() == 4403
-        await expect(said).to_have_text("The console of demo was ended.")
+        await expect(notice).to_have_text("The console of demo was ended.")
         await expect(cards(tab)).to_have_count(0)
         await expect(page.get_by_text("No console is open")).to_be_visible()
 

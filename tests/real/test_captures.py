@@ -48,12 +48,12 @@ async def captured(
     file, log = folder / name, folder / "log"
     terminal, keyboard = pty.openpty()
     os.set_blocking(terminal, False)
-    said = bytearray()
+    output = bytearray()
 
     async def asked() -> bool:
         with suppress(BlockingIOError):
-            said.extend(os.read(terminal, 4096))
-        return b"Password:" in said
+            output.extend(os.read(terminal, 4096))
+        return b"Password:" in output
 
     environ = {**os.environ, "HOME": str(folder)}
     try:

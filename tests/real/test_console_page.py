@@ -234,7 +234,7 @@ async def test_a_fresh_link_in_the_tab_of_a_used_one_opens_the_console(
         await tab.open("about:blank")
 
 
-async def test_the_way_to_the_screen_is_told_step_by_step(tab: Tab, tmp_path: Path) -> None:
+async def test_the_way_to_the_screen_is_reported_step_by_step(tab: Tab, tmp_path: Path) -> None:
     """Asking the cloud, connecting, the screen; panels and dialogs over it."""
     async with Simulator(STILL) as cloud:
         cloud.faults.next(ANY, ApiFault.slow(1.5))
@@ -398,7 +398,7 @@ async def test_a_wait_beyond_max_wait_is_refused(tab: Tab, tmp_path: Path) -> No
         kept(setup)
 
 
-async def test_a_stopped_instance_is_told_and_waited_for(tab: Tab, tmp_path: Path) -> None:
+async def test_a_stopped_instance_is_reported_and_waited_for(tab: Tab, tmp_path: Path) -> None:
     """Retried while it may start, then 4502; the button opens it once it runs."""
     tab.expected.append(NOVNC_CLOSED)
     limits = Limits(max_wait=3.0)
@@ -552,7 +552,7 @@ async def test_an_unknown_message_is_passed_on_unread_the_next_time(
             kept(setup)
 
 
-async def test_unknown_security_is_told(tab: Tab, tmp_path: Path) -> None:
+async def test_unknown_security_is_reported(tab: Tab, tmp_path: Path) -> None:
     """The console turns opaque, and noVNC can't log in either: the page says why."""
     tab.expected.append("Unsupported security types")
     async with Simulator(STILL) as cloud:
@@ -564,7 +564,7 @@ async def test_unknown_security_is_told(tab: Tab, tmp_path: Path) -> None:
             kept(setup)
 
 
-async def test_what_is_said_again_replaces_what_was_said(tab: Tab, tmp_path: Path) -> None:
+async def test_what_is_logged_again_replaces_what_was_said(tab: Tab, tmp_path: Path) -> None:
     """A notice that a page has already is moved to the end, the others stay."""
     async with tab.on_a_console(tmp_path, cloud=STILL):
         await tab.runs()
@@ -577,7 +577,7 @@ async def test_what_is_said_again_replaces_what_was_said(tab: Tab, tmp_path: Pat
         await expect(tab.page.locator(".notice p")).to_have_text(["Twice", "Once"])
 
 
-async def test_another_pixel_format_is_told(tab: Tab, tmp_path: Path) -> None:
+async def test_another_pixel_format_is_reported(tab: Tab, tmp_path: Path) -> None:
     """4406 where a viewer of 16 bits has the console."""
     async with running(tmp_path, cloud=STILL) as setup:
         viewer = await setup.connect()
@@ -590,7 +590,7 @@ async def test_another_pixel_format_is_told(tab: Tab, tmp_path: Path) -> None:
         kept(setup)
 
 
-async def test_an_unknown_instance_is_told(tab: Tab, tmp_path: Path) -> None:
+async def test_an_unknown_instance_is_reported(tab: Tab, tmp_path: Path) -> None:
     """404 in words, with the way to the list."""
     tab.expected.append("status of 404")
     async with running(tmp_path, cloud=STILL) as setup:
@@ -602,7 +602,7 @@ async def test_an_unknown_instance_is_told(tab: Tab, tmp_path: Path) -> None:
         await tab.open("about:blank")
 
 
-async def test_an_unknown_address_is_told(tab: Tab, tmp_path: Path) -> None:
+async def test_an_unknown_address_is_reported(tab: Tab, tmp_path: Path) -> None:
     """A page in the style of the others, with the way to the list."""
     tab.expected.append("status of 404")
     async with running(tmp_path, cloud=STILL) as setup:

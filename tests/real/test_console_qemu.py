@@ -192,9 +192,9 @@ async def test_an_idle_page_learns_that_only_input_counts(
             assert "Pointer messages are sent" in details
             links = [event for event in setup.events if event["event"] == "link.opened"]
             assert (links[0]["keepalive"], links[-1]["keepalive"]) == ("any", "pointer")
-            told = [event for event in setup.events if event["event"] == "keepalive.kind"]
-            assert told[-1]["kind"] == "pointer"
-            assert "links kept by update requests were closed" in told[-1]["why"]
+            logged = [event for event in setup.events if event["event"] == "keepalive.kind"]
+            assert logged[-1]["kind"] == "pointer"
+            assert "links kept by update requests were closed" in logged[-1]["why"]
             async with setup.http.get(f"{setup.base}/metrics") as answer:
                 metrics = await answer.text()
             assert 'vncproxy_keepalive_class_consoles{kind="pointer"} 1.0' in metrics
@@ -287,7 +287,9 @@ async def test_the_page_asks_for_the_password(locked_qemu: Qemu, tab: Tab, tmp_p
 
         async with setup.http.get(f"{setup.base}/metrics") as answer:
             metrics = await answer.text()
-        stream = b"".join(frame for heard in tab.streams for frame in heard.sent + heard.received)
+        stream = b"".join(
+            frame for socket in tab.streams for frame in socket.sent + socket.received
+        )
         assert stream.startswith(b"RFB 003.008\n")
         addresses = await tab.addresses() + tab.browser.requests + [s.url for s in tab.sockets]
         page = await tab.page.content()

@@ -211,7 +211,9 @@ async def test_the_page_asks_for_the_password(locked_xvnc: Xvnc, tab: Tab, tmp_p
         await tab.shows(locked_xvnc.pixels)
         await tab.type("form")
         await locked_xvnc.wait_typed(b"form")
-        stream = b"".join(frame for heard in tab.streams for frame in heard.sent + heard.received)
+        stream = b"".join(
+            frame for socket in tab.streams for frame in socket.sent + socket.received
+        )
         assert PASSWORD.encode() not in stream
         assert PASSWORD not in setup.log.getvalue()
         kept(setup, dials=2)

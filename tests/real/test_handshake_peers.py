@@ -157,7 +157,7 @@ class Door:
 
     port: int
     seen: list[ViewerHandshakeEvent] = field(default_factory=list)
-    said: bytearray = field(default_factory=bytearray)
+    received: bytearray = field(default_factory=bytearray)
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -173,7 +173,7 @@ async def door(password: str | None, refuse: str | None) -> AsyncIterator[Door]:
             writer.write(handshake.fail(refuse))
         while data := await reader.read(4096):
             if here.seen and here.seen[-1] == ViewerReady(shared=True):
-                here.said += data
+                here.received += data
                 here.over.set()
                 continue
             for event in handshake.feed(data):
@@ -221,15 +221,15 @@ async def look_through(
 async def test_tigervnc_is_let_in(xvnc: Xvnc, tmp_path: Path, password: str | None) -> None:
     """TigerVNC's viewer, with and without a password, gets its ServerInit and starts to ask."""
     async with door(password, None) as here:
-        await look_through(here, xvnc, tmp_path, "sEcret1", lambda _: len(here.said) > 60)
+        await look_through(here, xvnc, tmp_path, "sEcret1", lambda _: len(here.received) > 60)
     assert here.seen == [*([PasswordAccepted()] if password else []), ViewerReady(shared=True)]
-    events = ClientStream().feed(here.said)
+    events = ClientStream().feed(here.received)
     kinds = {type(event) for event in events}
     assert {EncodingsSet, UpdateRequested} <= kinds
     assert StreamBroken not in kinds
 
 
-async def test_tigervnc_with_a_wrong_password_is_told(xvnc: Xvnc, tmp_path: Path) -> None:
+async def test_tigervnc_with_a_wrong_password_is_reported(xvnc: Xvnc, tmp_path: Path) -> None:
     """The viewer shows our words for a wrong password."""
     words = "The password is wrong."
     async with door("sEcret1", None) as here:
@@ -238,7 +238,9 @@ async def test_tigervnc_with_a_wrong_password_is_told(xvnc: Xvnc, tmp_path: Path
 
 
 @pytest.mark.parametrize("password", [None, "sEcret1"])
-async def test_tigervnc_is_told_why_not(xvnc: Xvnc, tmp_path: Path, password: str | None) -> None:
+async def test_tigervnc_is_reported_why_not(
+    xvnc: Xvnc, tmp_path: Path, password: str | None
+) -> None:
     """A failure before anything was offered, or before admission, is shown in our words."""
     words = "The instance is stopped."
     async with door(password, words) as here:

@@ -156,8 +156,8 @@ async def test_nobody_names_himself(tmp_path: Path, authority: Authority) -> Non
         url = f"https://localhost:{port}/api/v1/instances"
         for name, instances in (("ann", 0), ("olga", 1)):
             async with setup.http.get(url, headers=claims, ssl=known_as(name)) as answer:
-                told = await answer.json()
-            assert (told["user"], len(told["instances"])) == (name, instances)
+                session = await answer.json()
+            assert (session["user"], len(session["instances"])) == (name, instances)
         nobody = authority.client_context()
         # Without a certificate there is no connection.
         with pytest.raises(aiohttp.ClientError):

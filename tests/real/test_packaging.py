@@ -124,10 +124,10 @@ def test_without_npm_the_error_is_plain(tmp_path: Path) -> None:
     """A fresh tree without npm fails with a sentence that names both ways out, no traceback."""
     tree = copy_of_the_tree(tmp_path)
     done = build(tree, "--wheel", PATH=path_without_npm(tmp_path), NOVNC_FOLDER="")
-    said = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "npm was not found" in said
-    assert "NOVNC_FOLDER" in said
+    assert "npm was not found" in output
+    assert "NOVNC_FOLDER" in output
     assert not list(tree.glob("dist/*.whl"))
 
 

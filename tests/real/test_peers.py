@@ -269,7 +269,7 @@ async def test_the_authority_is_trusted_by_those_who_know_it(authority: Authorit
 
 
 @pytest.mark.parametrize("variable", [("CI", "true"), (REQUIRED_VARIABLE, "1"), None])
-def test_a_missing_program_is_told(
+def test_a_missing_program_is_reported(
     variable: tuple[str, str] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It skips the test with what to install; where peers are required, the test fails."""

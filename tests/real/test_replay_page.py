@@ -41,12 +41,12 @@ MARGIN_S = 1.0
 @asynccontextmanager
 async def replayed(path: Path) -> AsyncIterator[str]:
     """The address at which a recording is played."""
-    said: list[str] = []
+    lines: list[str] = []
     stop = asyncio.Event()
-    serving = asyncio.ensure_future(replay(path, 0, said.append, stop))
-    await until_sync(lambda: said or serving.done(), "the address")
+    serving = asyncio.ensure_future(replay(path, 0, lines.append, stop))
+    await until_sync(lambda: lines or serving.done(), "the address")
     try:
-        yield said[0].split("open ")[1]
+        yield lines[0].split("open ")[1]
     finally:
         stop.set()
         await serving
@@ -132,7 +132,7 @@ async def test_a_machine_is_seen_again(
         await tab.open("about:blank")
 
 
-async def test_only_whoever_has_the_address_sees_it(
+async def test_only_who_has_the_address_sees_it(
     tab: Tab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another account of the machine gets the page, and nothing of the recording."""

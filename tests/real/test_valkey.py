@@ -198,7 +198,7 @@ async def test_the_wrong_daemon_tells_which_has_it(tmp_path: Path, server: Valke
         assert not daemons.cloud.breaches
 
 
-async def test_a_native_viewer_is_told_in_its_own_words(
+async def test_a_native_viewer_is_reported_in_its_own_words(
     tmp_path: Path, server: ValkeyServer, port: int
 ) -> None:
     """RFB's failure text names the daemon that has the console."""
@@ -218,10 +218,10 @@ async def test_a_native_viewer_is_told_in_its_own_words(
             writer.write(b"RFB 003.008\n\2")
             challenge = (await reader.readexactly(12 + 2 + 16))[-16:]
             writer.write(response("native1", challenge))
-            said = await reader.read()
+            received = await reader.read()
         writer.close()
     await store.close()
-    assert said.endswith(b"Another vncproxy has this console: bastion-2. Open it there.")
+    assert received.endswith(b"Another vncproxy has this console: bastion-2. Open it there.")
 
 
 @pytest.mark.usefixtures("quick")
@@ -329,7 +329,7 @@ async def test_daemons_start_without_the_server(tmp_path: Path, port: int) -> No
 
 
 @pytest.mark.usefixtures("quick")
-async def test_the_password_is_told_nobody(tmp_path: Path, short_path: Path) -> None:
+async def test_the_password_is_reported_nobody(tmp_path: Path, short_path: Path) -> None:
     """With the right one all is well; a wrong one is told, and neither appears anywhere."""
     with start_valkey_server(short_path / "p", "--requirepass", PASSWORD) as server:
         for password, well in ((PASSWORD, True), (PASSWORD + "x", False)):

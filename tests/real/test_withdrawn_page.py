@@ -62,9 +62,9 @@ async def log_in(tab: Tab, token: str) -> None:
     await tab.page.keyboard.press("Enter")
 
 
-async def is_gone(tab: Tab, *said: str) -> None:
+async def is_gone(tab: Tab, *texts: str) -> None:
     """Wait for the card; nothing is left of the instance's picture behind it."""
-    await tab.says(ENDED, *said)
+    await tab.says(ENDED, *texts)
     assert await tab.page.evaluate(_LEFT) == 0
 
 

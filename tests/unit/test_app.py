@@ -156,7 +156,7 @@ async def test_mistakes_are_found_before_any_effect(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_an_incomplete_installation_is_told(
+async def test_an_incomplete_installation_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without noVNC the daemon starts, for other viewers, and says what is missing."""
@@ -200,7 +200,7 @@ async def asked_health(setup: Any) -> int:
         return int(answer.status)
 
 
-async def test_the_service_manager_is_told(
+async def test_the_service_manager_is_reported(
     tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """READY once every door listens, STOPPING before the viewers are told."""

@@ -103,7 +103,7 @@ class Program:
                 self.lines.append(line)
 
     @property
-    def said(self) -> str:
+    def log_text(self) -> str:
         """Everything so far."""
         return "".join(self.lines)
 
@@ -111,10 +111,10 @@ class Program:
         """Wait until it says this."""
         deadline = time.monotonic() + WAIT_S
         while time.monotonic() < deadline:
-            if found := re.search(pattern, self.said):
+            if found := re.search(pattern, self.log_text):
                 return found
             time.sleep(0.02)
-        raise AssertionError(f"it never said {pattern}: {self.said}")
+        raise AssertionError(f"it never said {pattern}: {self.log_text}")
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Its status after this signal, and the seconds that it took are few."""
@@ -139,7 +139,7 @@ def program(*arguments: str, env: Mapping[str, str] | None = None) -> Iterator[P
 
 
 @dataclass(frozen=True)
-class Place:
+class Installation:
     """A simulated cloud as a program, and a configuration for it."""
 
     endpoint: str
@@ -185,7 +185,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def place(endpoint: str, tmp_path: Path) -> Place:
+def installation(endpoint: str, tmp_path: Path) -> Installation:
     """A configuration of its own for each test; nothing runs."""
     port = free_port()
     state = tmp_path / "state"
@@ -215,7 +215,7 @@ id = "i-bp1demo0000000000002"
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "planted-key-secret",
         "HOME": str(tmp_path),
     }
-    return Place(endpoint, config, state, port, keys)
+    return Installation(endpoint, config, state, port, keys)
 
 
 # Without any cloud
@@ -243,9 +243,9 @@ def test_help_tells_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["--help"])
     assert end.value.code == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for command in (one.name for one in COMMANDS):
-        assert re.search(rf"^    {command}\s", told, re.MULTILINE)
+        assert re.search(rf"^    {command}\s", output, re.MULTILINE)
         with pytest.raises(SystemExit) as end:
             main([command, "--help"])
         assert end.value.code == 0
@@ -279,27 +279,29 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err
 
 
-def test_wrong_configurations(place: Place) -> None:
+def test_wrong_configurations(installation: Installation) -> None:
     """Status 78 from every command, all mistakes at once, and nothing is made or asked."""
-    place.config.write_text('[limits]\nidle_timout = 3\nkeepalive_interval = "x"\n[[rule]]\n')
-    calls = len(place.cloud()["calls"])
+    installation.config.write_text(
+        '[limits]\nidle_timout = 3\nkeepalive_interval = "x"\n[[rule]]\n'
+    )
+    calls = len(installation.cloud()["calls"])
     for command in (["serve"], ["check"], ["url", "demo"], ["url", "demo", "--official"]):
-        done = place.call(*command)
+        done = installation.call(*command)
         assert (done.status, done.out) == (78, ""), command
         lines = done.err.splitlines()
         assert len(lines) == 4
         assert all(line.startswith("vncproxy: ") for line in lines)
         assert "idle_timeout" in done.err
-    assert place.run("instances", "--json").status == 78
-    assert main(["check", "--config", str(place.config.with_name("none.toml"))]) == 78
-    assert sorted(file.name for file in place.config.parent.iterdir()) == ["vncproxy.toml"]
-    assert len(place.cloud()["calls"]) == calls
+    assert installation.run("instances", "--json").status == 78
+    assert main(["check", "--config", str(installation.config.with_name("none.toml"))]) == 78
+    assert sorted(file.name for file in installation.config.parent.iterdir()) == ["vncproxy.toml"]
+    assert len(installation.cloud()["calls"]) == calls
 
 
-def test_check_of_a_wrong_configuration_for_programs(place: Place) -> None:
+def test_check_of_a_wrong_configuration_for_programs(installation: Installation) -> None:
     """Each mistake is a finding on standard output; people read the same on standard error."""
-    place.config.write_text('[limits]\nidle_timout = 3\nkeepalive_interval = "x"\n')
-    done = place.call("check", "--json")
+    installation.config.write_text('[limits]\nidle_timout = 3\nkeepalive_interval = "x"\n')
+    done = installation.call("check", "--json")
     found = json.loads(done.out)
     assert done.status == 78
     assert [(one["what"], one["ok"]) for one in found] == [("configuration", False)] * 2
@@ -319,103 +321,103 @@ def test_a_command_does_not_promise_another_try(
         f'[[instance]]\nalias = "demo"\nid = "{DEMO_ID}"\n'
     )
     assert main(["url", "demo", "--official", "--config", str(file)]) == 1
-    said = capsys.readouterr().err
-    assert "Try again later." in said
-    assert "tried again" not in said
+    log_text = capsys.readouterr().err
+    assert "Try again later." in log_text
+    assert "tried again" not in log_text
 
 
-def test_certificates_that_do_not_load_are_found_first(place: Place) -> None:
+def test_certificates_that_do_not_load_are_found_first(installation: Installation) -> None:
     """Status 78 before the state folder is made."""
     for name in ("c.pem", "k.pem"):
-        (place.config.parent / name).touch(mode=0o600)
-        (place.config.parent / name).write_text("rubbish")
-    text = place.config.read_text().replace(
+        (installation.config.parent / name).touch(mode=0o600)
+        (installation.config.parent / name).write_text("rubbish")
+    text = installation.config.read_text().replace(
         "[aliyun]", 'certificate = "c.pem"\nkey = "k.pem"\n[aliyun]'
     )
-    place.config.write_text(text)
-    done = place.call("serve")
+    installation.config.write_text(text)
+    done = installation.call("serve")
     assert done.status == 78
     assert "certificate" in done.err
-    assert not place.state.exists()
+    assert not installation.state.exists()
 
 
 # With the cloud, and without a daemon
 
 
-def test_check_when_all_is_well(place: Place) -> None:
+def test_check_when_all_is_well(installation: Installation) -> None:
     """Status 0 and a line for each thing; with --json the same for programs."""
-    done = place.run("check", "demo")
+    done = installation.run("check", "demo")
     assert (done.status, done.err) == (0, "")
     lines = done.out.splitlines()
     assert len(lines) == 8
     assert all(line.startswith("ok    ") for line in lines)
-    found = json.loads(place.call("check", "demo", "--json").out)
+    found = json.loads(installation.call("check", "demo", "--json").out)
     assert [f"ok    {f['what']}: {f['text']}" for f in found if f["ok"]] == lines
 
 
-def test_check_when_something_is_wrong(place: Place) -> None:
+def test_check_when_something_is_wrong(installation: Installation) -> None:
     """Status 1; the failures stand out, also in JSON, and hold no secret."""
-    done = place.run("check")
+    done = installation.run("check")
     assert done.status == 1
     assert [line for line in done.out.splitlines() if line.startswith("FAIL")] == [
         "FAIL  stopped status: Stopped; a console needs it Running"
     ]
-    done = place.call("check", "demo", "--json", env={**place.env, **DENIED})
+    done = installation.call("check", "demo", "--json", env={**installation.env, **DENIED})
     assert done.status == 1
     assert [f["what"] for f in json.loads(done.out) if not f["ok"]] == ["demo permission"]
     assert "planted" not in done.out + done.err
 
 
-def test_instances_without_a_daemon(place: Place) -> None:
+def test_instances_without_a_daemon(installation: Installation) -> None:
     """The cloud is asked; a table for people, JSON for programs."""
-    done = place.call("instances")
+    done = installation.call("instances")
     assert (done.status, done.err) == (0, "")
     assert [line.split()[0] for line in done.out.splitlines()] == ["ALIAS", "demo", "stopped"]
-    rows = json.loads(place.run("instances", "--json").out)
+    rows = json.loads(installation.run("instances", "--json").out)
     assert [(row["alias"], row["status"]) for row in rows] == [
         ("demo", "Running"),
         ("stopped", "Stopped"),
     ]
-    assert not place.state.exists()
+    assert not installation.state.exists()
 
 
-def test_url_without_a_daemon(place: Place) -> None:
+def test_url_without_a_daemon(installation: Installation) -> None:
     """Status 1, and how to start one."""
-    done = place.call("url", "demo")
+    done = installation.call("url", "demo")
     assert (done.status, done.out) == (1, "")
     assert "vncproxy serve" in done.err
 
 
-def test_url_official(place: Place) -> None:
+def test_url_official(installation: Installation) -> None:
     """The one output with a secret in it is the address alone; permits are counted over runs."""
-    place.config.write_text(
-        place.config.read_text() + "\n[limits]\nreconnects_per_minute = 2\nmax_wait = 1.0\n"
+    installation.config.write_text(
+        installation.config.read_text() + "\n[limits]\nreconnects_per_minute = 2\nmax_wait = 1.0\n"
     )
     for _ in range(2):
-        done = place.run("url", "demo", "--official")
+        done = installation.run("url", "demo", "--official")
         assert (done.status, done.err) == (0, "")
         (line,) = done.out.splitlines()
         assert re.fullmatch(r"https://g\.alicdn\.com/\S+\?vncUrl=ws%3A\S+&instanceId=i-\S+", line)
-    done = place.call("url", "demo", "--official")
+    done = installation.call("url", "demo", "--official")
     assert (done.status, done.out) == (1, "")
     assert "opened too often" in done.err
-    done = place.call("url", "stopped", "--official")
+    done = installation.call("url", "stopped", "--official")
     assert (done.status, done.out) == (1, "")
-    assert place.call("url", "unknown", "--official").status == 1
-    assert "password_file" in place.call("url", "demo", "--official", "--with-password").err
+    assert installation.call("url", "unknown", "--official").status == 1
+    assert "password_file" in installation.call("url", "demo", "--official", "--with-password").err
 
 
 @pytest.mark.parametrize("command", ["instances", "check"])
-def test_a_reader_that_leaves(place: Place, command: str) -> None:
+def test_a_reader_that_leaves(installation: Installation, command: str) -> None:
     """`vncproxy instances | head -0` ends quietly, also in the midst of what is still asked."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as pipe:
         done = subprocess.run(
-            [*PROGRAM, command, "--config", str(place.config)],
+            [*PROGRAM, command, "--config", str(installation.config)],
             stdout=pipe,
             stderr=subprocess.PIPE,
-            env={**os.environ, **place.env},
+            env={**os.environ, **installation.env},
             timeout=WAIT_S,
             check=False,
         )
@@ -425,11 +427,11 @@ def test_a_reader_that_leaves(place: Place, command: str) -> None:
 # With a daemon
 
 
-def ask(place: Place, target: str, **how: Any) -> Any:
+def ask(installation: Installation, target: str, **how: Any) -> Any:
     """A call of the daemon with its token."""
-    token = (place.state / "token").read_text().strip()
+    token = (installation.state / "token").read_text().strip()
     request = urllib.request.Request(
-        f"http://127.0.0.1:{place.port}{target}",
+        f"http://127.0.0.1:{installation.port}{target}",
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
         **how,
     )
@@ -438,43 +440,43 @@ def ask(place: Place, target: str, **how: Any) -> Any:
         return json.loads(content) if content else dict(answer.headers)
 
 
-def test_a_daemon_and_its_commands(place: Place) -> None:
+def test_a_daemon_and_its_commands(installation: Installation) -> None:
     """serve, then url, instances and check beside it, and its end by SIGTERM."""
-    with program("serve", "--config", str(place.config), env=place.env) as daemon:
+    with program("serve", "--config", str(installation.config), env=installation.env) as daemon:
         daemon.until("daemon.started")
-        link = place.run("url", "demo")
+        link = installation.run("url", "demo")
         assert (link.status, link.err) == (0, "")
-        found = re.fullmatch(rf"http://127\.0\.0\.1:{place.port}/enter#(\S+)\n", link.out)
+        found = re.fullmatch(rf"http://127\.0\.0\.1:{installation.port}/enter#(\S+)\n", link.out)
         assert found
         ticket = json.dumps({"ticket": found[1]}).encode()
-        assert ask(place, "/api/v1/session", data=ticket) == {"next": "/console/demo"}
+        assert ask(installation, "/api/v1/session", data=ticket) == {"next": "/console/demo"}
         with pytest.raises(urllib.error.HTTPError, match="401"):
-            ask(place, "/api/v1/session", data=ticket)
-        other = place.call("url", "demo", "--base-url", "https://bastion.example")
+            ask(installation, "/api/v1/session", data=ticket)
+        other = installation.call("url", "demo", "--base-url", "https://bastion.example")
         assert other.out.startswith("https://bastion.example/enter#")
-        done = place.call("url", "unknown")
+        done = installation.call("url", "unknown")
         assert (done.status, done.out) == (1, "")
-        rows = json.loads(place.call("instances", "--json", env={"HOME": "/"}).out)
+        rows = json.loads(installation.call("instances", "--json", env={"HOME": "/"}).out)
         assert [row["alias"] for row in rows] == ["demo", "stopped"]
-        assert place.call("check", "demo").status == 0
-        second = place.run("serve")
+        assert installation.call("check", "demo").status == 0
+        second = installation.run("serve")
         assert second.status == 1
         assert re.search("already|in use", second.err)
         daemon.process.send_signal(signal.SIGHUP)
         daemon.until("reload.done")
         assert daemon.end() == 0
         daemon.until("daemon.stopped")
-        for secret in (found[1], (place.state / "token").read_text().strip(), "planted"):
-            assert secret not in daemon.said
+        for secret in (found[1], (installation.state / "token").read_text().strip(), "planted"):
+            assert secret not in daemon.log_text
     assert [json.loads(line)["event"] for line in daemon.lines][-1] == "daemon.stopped"
 
 
-def test_sigterm_with_a_viewer(place: Place) -> None:
+def test_sigterm_with_a_viewer(installation: Installation) -> None:
     """1012 for the viewer once the link is closed, the end within 10 s with status 0."""
-    with program("serve", "--config", str(place.config), env=place.env) as daemon:
+    with program("serve", "--config", str(installation.config), env=installation.env) as daemon:
         daemon.until("daemon.started")
-        token = (place.state / "token").read_text().strip()
-        with socket.create_connection(("127.0.0.1", place.port), WAIT_S) as viewer:
+        token = (installation.state / "token").read_text().strip()
+        with socket.create_connection(("127.0.0.1", installation.port), WAIT_S) as viewer:
             viewer.sendall(
                 b"GET /websockify/demo HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
                 b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -495,24 +497,24 @@ def test_sigterm_with_a_viewer(place: Place) -> None:
         daemon.until("daemon.stopped")
         events = [json.loads(line)["event"] for line in daemon.lines]
     assert events.index("link.closed") < events.index("viewer.closed")
-    assert place.cloud()["sessions"] == {}
-    assert place.cloud()["breaches"] == {}
+    assert installation.cloud()["sessions"] == {}
+    assert installation.cloud()["breaches"] == {}
 
 
-def test_sigint_ends_it_too(place: Place) -> None:
+def test_sigint_ends_it_too(installation: Installation) -> None:
     """Ctrl+C in a terminal is a proper end."""
-    with program("serve", "--config", str(place.config), env=place.env) as daemon:
+    with program("serve", "--config", str(installation.config), env=installation.env) as daemon:
         daemon.until("daemon.started")
         assert daemon.end(signal.SIGINT) == 0
 
 
-def test_a_state_that_cannot_be_written(place: Place) -> None:
+def test_a_state_that_cannot_be_written(installation: Installation) -> None:
     """Without a ledger there is no daemon: status 1, or 78 where the setting is at fault."""
-    place.state.mkdir(mode=0o700)
-    (place.state / "ledger.sqlite").mkdir()
-    assert place.run("serve").status == 1
-    place.state.chmod(0o777)
-    assert place.call("serve").status == 78
+    installation.state.mkdir(mode=0o700)
+    (installation.state / "ledger.sqlite").mkdir()
+    assert installation.run("serve").status == 1
+    installation.state.chmod(0o777)
+    assert installation.call("serve").status == 78
 
 
 def test_demo_and_simulate_say_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:

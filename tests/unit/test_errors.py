@@ -114,14 +114,14 @@ def test_the_tree_in_the_docstring() -> None:
     assert [name for name in classes if name not in drawn] == []
 
 
-def test_what_is_said_where_nobody_tries_again() -> None:
+def test_what_is_logged_where_nobody_tries_again() -> None:
     """A promise of another try becomes an advice; everything else stays."""
     busy = CloudError("The ECS API has a fault. It is tried again.", CloudErrorKind.TRANSIENT)
     assert busy.final_text == "The ECS API has a fault. Try again later."
     assert CloudError("No.", CloudErrorKind.PERMANENT).final_text == "No."
 
 
-def test_a_lack_of_file_descriptors_is_told_as_such() -> None:
+def test_a_lack_of_file_descriptors_is_reported_as_such() -> None:
     """Wherever in the chain it is; nothing else is taken for it."""
     shortage = OSError(errno.EMFILE, "Too many open files")
     outer = UpstreamLost("can't be reached")

@@ -26,7 +26,7 @@ from vncproxy.service.startup_warnings import NO_INSTANCES
 from vncproxy.service.state_folder import make_state_folder, recordings_of, records
 from vncproxy.web import pages
 from vncproxy.web.origin import LOOPBACK_NAMES, host_name
-from vncproxy.websocket.peer_account import tells_owners
+from vncproxy.websocket.peer_account import knows_owners
 
 
 async def check(
@@ -116,7 +116,7 @@ def _own_hosts(config: Config) -> set[str | None]:
 
 def _native_viewers() -> Finding:
     """Whether the ports of native viewers know whom the rules let in."""
-    if tells_owners():
+    if knows_owners():
         return Finding("native viewers", True, "the kernel says which account connects")
     return Finding(
         "native viewers",

@@ -15,7 +15,7 @@ NO_INSTANCES = (
 )
 
 
-async def tell_missing(config: Config, credentials: CredentialsSource) -> None:
+async def warn_of_missing(config: Config, credentials: CredentialsSource) -> None:
     """Warn, in the log, of a configuration without instances and of missing credentials."""
     if not config.instance and not config.aliyun.discover:
         _log.warning("instances.missing", text=NO_INSTANCES)

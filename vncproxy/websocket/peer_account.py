@@ -92,7 +92,7 @@ def tcp_uid(theirs: tuple[str, int], ours: tuple[str, int]) -> int | None:
         return _listed(far, near)
 
 
-def tells_owners() -> bool:
+def knows_owners() -> bool:
     """Whether the kernel says whose a TCP connection is: tried on one to this process itself."""
     try:
         with socket.create_server(("127.0.0.1", 0)) as listening:

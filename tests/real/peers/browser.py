@@ -44,7 +44,7 @@ class Browser:
     async def page(self) -> Page:
         """A new tab that reports what goes wrong in it."""
         page = await self.context.new_page()
-        page.on("console", self._heard)
+        page.on("console", self._logged)
         page.on("pageerror", lambda error: self.complaints.append(f"exception: {error}"))
         page.on("request", lambda request: self.requests.append(request.url))
         return page
@@ -54,7 +54,7 @@ class Browser:
         """The complaints about the Content-Security-Policy."""
         return [text for text in self.complaints if text.startswith("csp:")]
 
-    def _heard(self, message: ConsoleMessage) -> None:
+    def _logged(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(f"{message.type}: {message.text}")
 

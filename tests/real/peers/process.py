@@ -111,17 +111,17 @@ async def until(
     end of its log.
     """
 
-    def told() -> str:
+    def log_end() -> str:
         return "" if log is None else f"\n{log.read_text(errors='replace')[-2000:]}"
 
     try:
         async with asyncio.timeout(timeout_s):
             while not await condition():
                 if process is not None and process.returncode is not None:
-                    raise AssertionError(f"{what}: it ended with {process.returncode}{told()}")
+                    raise AssertionError(f"{what}: it ended with {process.returncode}{log_end()}")
                 await asyncio.sleep(POLL_INTERVAL_S)
     except TimeoutError:
-        raise AssertionError(f"{what}: not within {timeout_s} s{told()}") from None
+        raise AssertionError(f"{what}: not within {timeout_s} s{log_end()}") from None
 
 
 async def answers(port: int, address: str = "127.0.0.1") -> bool:

@@ -79,7 +79,7 @@ class TigerVnc:
         await self.xdotool("type", "--delay", KEY_DELAY_MS, text)
 
     @property
-    def said(self) -> str:
+    def log_text(self) -> str:
         """What it has printed."""
         return self.log.read_text(errors="replace")
 

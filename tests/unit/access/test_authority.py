@@ -110,11 +110,11 @@ def test_watchers_and_the_recorded_stay_with_less() -> None:
     assert authority().objection(watcher, WEB) == "Your access to this console was withdrawn."
 
 
-def test_who_loses_only_a_part_is_told_which() -> None:
+def test_who_loses_only_a_part_is_reported_which() -> None:
     """The rule that decides from then on is named."""
     rule = Rule(users=("ann",), instances=("*",), role="watch")
-    said = authority(rule).objection(VIEWER, WEB)
-    assert said == "You may watch this console, and no more: rule 1 (watch) decides."
+    reason = authority(rule).objection(VIEWER, WEB)
+    assert reason == "You may watch this console, and no more: rule 1 (watch) decides."
     recorded = Rule(users=("ann",), instances=("*",), record=True)
     assert "has to be recorded" in str(authority(recorded).objection(VIEWER, WEB))
 
@@ -172,17 +172,17 @@ def test_hours_count_at_the_time_of_the_question() -> None:
     assert ours.objection(VIEWER, WEB) is None
     wall.seconds += 1
     assert ours.decide(ANN, WEB).role is None
-    said = "You may open this console only mon-fri 08:00-18:00 (rule 1)."
-    assert ours.objection(VIEWER, WEB) == said
+    reason = "You may open this console only mon-fri 08:00-18:00 (rule 1)."
+    assert ours.objection(VIEWER, WEB) == reason
     assert ours.decide(ANN, WEB, datetime(2026, 11, 25, 8)).role is Role.CONTROL
-    assert ours.objection(VIEWER, WEB, datetime(2026, 11, 28, 12)) == said
+    assert ours.objection(VIEWER, WEB, datetime(2026, 11, 28, 12)) == reason
 
 
 def test_who_may_only_watch_from_then_on() -> None:
     """Control ends with its hours, as by a reload."""
     ours, _ = at_work("2026-11-24 18:00", WORK, replace_rule(CONTROL, role="watch"))
-    said = "You may control this console only mon-fri 08:00-18:00 (rule 1)."
-    assert ours.objection(VIEWER, WEB) == said
+    reason = "You may control this console only mon-fri 08:00-18:00 (rule 1)."
+    assert ours.objection(VIEWER, WEB) == reason
     assert ours.objection(replace(VIEWER, may_control=False), WEB) is None
 
 

@@ -75,7 +75,7 @@ async def test_a_log_out_is_for_good(tmp_path: Path) -> None:
         assert daemon.find(other) is not None
 
 
-async def test_a_log_out_that_cannot_be_kept_is_told(tmp_path: Path) -> None:
+async def test_a_log_out_that_cannot_be_kept_is_reported(tmp_path: Path) -> None:
     """The cookie is void at once, and whoever logs out learns that a restart would revive it."""
     ours = sessions(tmp_path)
     text = await ours.begin(OWNER)

@@ -207,7 +207,7 @@ def test_outside_its_hours_a_rule_is_as_if_it_were_not_there() -> None:
     assert (morning.role, morning.only) == (Role.ADMIN, "")
 
 
-def test_who_may_do_nothing_now_is_told_when() -> None:
+def test_who_may_do_nothing_now_is_reported_when() -> None:
     """All rules that would allow something, and what time it is."""
     given = rules(rule(hours=WORK), rule("bob"), rule(role="watch", hours=("sun 22:00-06:00",)))
     decision = given.decide(named("ann"), WEB, NOW)

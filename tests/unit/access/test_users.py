@@ -87,14 +87,14 @@ def test_an_unusable_file_at_the_start(tmp_path: Path) -> None:
     assert Users(None).by_token("a.b") is None
 
 
-def test_whoever_wants_to_know_is_told_of_changes(tmp_path: Path) -> None:
+def test_who_wants_to_know_is_reported_of_changes(tmp_path: Path) -> None:
     """Once for each, with the users before and after; also when the file is gone."""
     path = tmp_path / "users.json"
     add(path, "ann")
-    told: list[tuple[list[str], list[str]]] = []
+    changes: list[tuple[list[str], list[str]]] = []
     users = Users(
         path,
-        lambda before, after: told.append(
+        lambda before, after: changes.append(
             ([one.name for one in before], [one.name for one in after])
         ),
     )
@@ -104,4 +104,4 @@ def test_whoever_wants_to_know_is_told_of_changes(tmp_path: Path) -> None:
     users.refresh()
     path.unlink()
     assert users.named("ann") is None
-    assert told == [(["ann"], ["ann", "bob"]), (["ann", "bob"], [])]
+    assert changes == [(["ann"], ["ann", "bob"]), (["ann", "bob"], [])]

@@ -45,7 +45,7 @@ def test_a_redirect_is_no_error_of_the_api(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 403, 499, 500, 503])
-def test_an_error_of_the_api_is_told_by_its_code(status: int) -> None:
+def test_an_error_of_the_api_is_reported_by_its_code(status: int) -> None:
     """From 400 on."""
     assert _error(status, b'{"Code": "Forbidden.RAM"}').code == "Forbidden.RAM"
 

@@ -98,17 +98,17 @@ async def test_a_vnc_url_is_asked_for_and_decoded(cloud: Cloud, make_client: Mak
 async def test_calls_are_reported(cloud: Cloud, make_client: MakeClient) -> None:
     """The hook and the log get action, code and duration of each exchange."""
     cloud.replies = [_refusal("Throttling.User"), GOOD]
-    told: list[tuple[str, str, float]] = []
-    client = make_client(on_call=lambda *call: told.append(call))
+    calls: list[tuple[str, str, float]] = []
+    client = make_client(on_call=lambda *call: calls.append(call))
     with capture_logs() as logs:
         with pytest.raises(CloudError):
             await client.vnc_url(INSTANCE, REGION)
         await client.vnc_url(INSTANCE, REGION)
-    assert [call[:2] for call in told] == [
+    assert [call[:2] for call in calls] == [
         ("DescribeInstanceVncUrl", "Throttling.User"),
         ("DescribeInstanceVncUrl", "OK"),
     ]
-    assert all(call[2] >= 0 for call in told)
+    assert all(call[2] >= 0 for call in calls)
     assert [(log["event"], log["code"], log["request_id"], log["region"]) for log in logs] == [
         (client_module.EVENT_CALL, "Throttling.User", "R-1", REGION),
         (client_module.EVENT_CALL, "OK", "", REGION),
@@ -156,12 +156,12 @@ async def test_a_wait_that_the_cloud_asks_for_is_passed_on(
 async def test_a_hanging_call_times_out(cloud: Cloud, make_client: MakeClient) -> None:
     """It is transient, and reported as a time-out."""
     cloud.replies = [Reply(hang=True)]
-    told: list[str] = []
-    client = make_client(call_timeout_s=0.05, on_call=lambda _, code, __: told.append(code))
+    calls: list[str] = []
+    client = make_client(call_timeout_s=0.05, on_call=lambda _, code, __: calls.append(code))
     with pytest.raises(CloudError) as caught:
         await client.vnc_url(INSTANCE, REGION)
     assert caught.value.kind is CloudErrorKind.TRANSIENT
-    assert told == ["timeout"]
+    assert calls == ["timeout"]
 
 
 async def test_refused_sts_keys_are_renewed_once(cloud: Cloud, make_client: MakeClient) -> None:
@@ -375,13 +375,13 @@ async def test_an_improper_endpoint_is_refused(make_client: MakeClient) -> None:
 async def test_a_region_has_its_own_endpoint(make_client: MakeClient) -> None:
     """Without a configured endpoint the region's is dialled, through the environment's proxy."""
     proxies = EnvironmentProxies({"HTTPS_PROXY": "http://127.0.0.1:1"})
-    told: list[str] = []
+    calls: list[str] = []
     client = make_client(
-        endpoint=None, proxies=proxies, on_call=lambda _, code, __: told.append(code)
+        endpoint=None, proxies=proxies, on_call=lambda _, code, __: calls.append(code)
     )
     with pytest.raises(CloudError, match="proxy"):
         await client.vnc_url(INSTANCE, REGION)
-    assert told == ["proxy"]
+    assert calls == ["proxy"]
 
 
 async def test_nothing_leaks(

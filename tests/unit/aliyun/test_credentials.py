@@ -18,12 +18,12 @@ def test_nothing_prints_the_keys() -> None:
     assert "the-" not in repr(StaticCredentials(credentials))
 
 
-async def test_whoever_hides_credentials_is_told_of_them() -> None:
+async def test_who_hides_credentials_is_reported_of_them() -> None:
     """Each set is told before it is given, a renewed one too."""
-    told: list[Credentials] = []
+    hidden: list[Credentials] = []
     credentials = Credentials("id", "secret", "token", "env")
-    source = WatchedCredentials(StaticCredentials(credentials), told.append)
+    source = WatchedCredentials(StaticCredentials(credentials), hidden.append)
     assert await source.get() is credentials
-    assert told == [credentials]
+    assert hidden == [credentials]
     assert await source.refresh(credentials) is credentials
-    assert told == [credentials] * 2
+    assert hidden == [credentials] * 2

@@ -285,7 +285,7 @@ def test_the_sdks_loggers_are_silent(capfd: pytest.CaptureFixture[str]) -> None:
     assert "planted-secret" not in "".join(capfd.readouterr())
 
 
-async def test_a_fault_in_the_thread_is_told() -> None:
+async def test_a_fault_in_the_thread_is_reported() -> None:
     """By its class: its text may hold keys."""
 
     def breaks() -> Chain:

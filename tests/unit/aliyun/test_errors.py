@@ -65,7 +65,7 @@ def test_a_missing_permission_names_the_action() -> None:
 
 
 @pytest.mark.parametrize("code", ["InvalidAccessKeyId.Inactive", "Forbidden.AccessKeyDisabled"])
-def test_a_disabled_access_key_is_said_to_be(code: str) -> None:
+def test_a_disabled_access_key_is_logged_to_be(code: str) -> None:
     """And not one that lacks a permission, or that nobody knows."""
     text = refused(403, code, action="DescribeInstances").public_text
     assert "disabled" in text

@@ -292,10 +292,10 @@ async def test_a_proxy_that_refuses_for_good(
             _failed(outcome, "proxy", CloudErrorKind.PERMANENT)
             assert isinstance(outcome, Failure)
             assert outcome.error.code == "ProxyRefused"
-            said = outcome.error.public_text
-            assert f"HTTPS_PROXY names (127.0.0.1:{connect_proxy.port})" in said
-            assert f"HTTP {status}" in said
-            assert ("NO_PROXY" in said) is (status == 403)
+            text = outcome.error.public_text
+            assert f"HTTPS_PROXY names (127.0.0.1:{connect_proxy.port})" in text
+            assert f"HTTP {status}" in text
+            assert ("NO_PROXY" in text) is (status == 403)
         assert len(connect_proxy.heads) == asked
         clock.forward(LOGIN_HOLD_S)
 

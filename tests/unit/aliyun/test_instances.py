@@ -32,7 +32,7 @@ def test_a_row_becomes_an_instance() -> None:
     )
 
 
-def test_windows_is_told_by_the_type() -> None:
+def test_windows_is_reported_by_the_type() -> None:
     """What isWindows of the cloud's page gets follows OSType."""
     windows, linux = instance_of(ROW, "r"), instance_of({**ROW, "OSType": "linux"}, "r")
     assert windows is not None

@@ -83,7 +83,7 @@ def test_no_proxy_is_honoured(no_proxy: str, proxied: bool) -> None:
         ("socks5h://u\udce4:secret@p:1", "a user or a password that isn't UTF-8"),
     ],
 )
-def test_an_unusable_proxy_is_told_without_its_password(value: str, found: str) -> None:
+def test_an_unusable_proxy_is_reported_without_its_password(value: str, found: str) -> None:
     """It is a wrong configuration, found at once and not at the first call."""
     with pytest.raises(ConfigError, match=f"HTTPS_PROXY: found .*({found})") as caught:
         EnvironmentProxies({"HTTPS_PROXY": value})
@@ -121,7 +121,7 @@ def test_proxies_by_tls_and_on_ipv6() -> None:
     assert proxy.url == "https://[fd00::1]:443"
 
 
-def test_passwords_are_told_to_whoever_hides_them() -> None:
+def test_passwords_are_reported_to_be_hidden() -> None:
     """Of both proxies, decoded; a user without one counts for nothing to be hidden."""
     assert EnvironmentProxies(ENVIRON).passwords == {"p@ss"}
     assert EnvironmentProxies({"HTTP_PROXY": "http://a:b:c@x", **ENVIRON}).passwords == {"p@ss"}

@@ -87,7 +87,7 @@ async def refused(proxy: SocksProxy, login: str = "") -> Failure:
     return outcome
 
 
-async def test_what_it_refuses_is_told() -> None:
+async def test_what_it_refuses_is_reported() -> None:
     """For good: the login, and where it lets nobody through to; all else is weather."""
     async with socks_proxy(LOGIN) as proxy:
         failure = await refused(proxy, f"bob:{PASSWORD}@")
@@ -130,10 +130,10 @@ class Url:
 
 async def test_a_gateway_is_dialled_through_it() -> None:
     """By name; what it refuses for good isn't asked again."""
-    heard = asyncio.Event()
+    received = asyncio.Event()
 
     async def listen(connection: ServerConnection) -> None:
-        heard.set()
+        received.set()
         await connection.wait_closed()
 
     async with serve(listen, "127.0.0.1", 0) as server:
@@ -143,7 +143,7 @@ async def test_a_gateway_is_dialled_through_it() -> None:
                 client_context(None), None, proxies(proxy, f"ann:{PASSWORD}@").proxy_for
             )
             transport = await dial(Url("gateway.test", port), 5.0, how)
-            await heard.wait()
+            await received.wait()
             await transport.close()
             await transport.shut()
             assert proxy.asked == ["gateway.test"]

@@ -27,7 +27,7 @@ def test_ca_file_comes_on_top_of_the_systems(authority: Authority) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no certificate"])
-def test_an_unusable_ca_file_is_told(tmp_path: Path, content: bytes | None) -> None:
+def test_an_unusable_ca_file_is_reported(tmp_path: Path, content: bytes | None) -> None:
     """The error names the file and the key."""
     file = tmp_path / "ca.pem"
     if content is not None:

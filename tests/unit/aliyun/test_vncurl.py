@@ -92,7 +92,7 @@ def test_anything_else_is_refused_without_repeating_it(answer: object) -> None:
         ("https%3A%2F%2Fa.b%2F", "not a ws:// or wss:// URL"),
     ],
 )
-def test_the_reason_is_told(answer: str, reason: str) -> None:
+def test_the_reason_is_reported(answer: str, reason: str) -> None:
     """Bytes that aren't UTF-8 aren't taken for a character that stands for them."""
     with pytest.raises(CloudError, match=reason):
         VncUrl.decode(answer, 0.0)

@@ -171,7 +171,7 @@ def test_a_file_that_others_may_write_to_is_refused(path: Path, mode: int) -> No
     AuditFile(path).close()
 
 
-def test_a_missing_folder_is_told(path: Path) -> None:
+def test_a_missing_folder_is_reported(path: Path) -> None:
     """With the path."""
     with pytest.raises(AuditError, match=r"gone/audit\.jsonl can't be opened: No such file"):
         AuditFile(path.parent / "gone" / "audit.jsonl")
@@ -221,7 +221,7 @@ def test_foreign_bytes_are_noticed(path: Path) -> None:
     file.close()
 
 
-def test_a_moved_file_is_told_from_a_removed_one(path: Path) -> None:
+def test_a_moved_file_is_distinguished_from_a_removed_one(path: Path) -> None:
     """What is written to a moved one isn't lost."""
     fill(path)
     file = AuditFile(path)

@@ -109,10 +109,10 @@ async def test_every_record_and_the_heads_go_to_the_log(path: Path) -> None:
         async with opened(path, head_every=4) as audit:
             for _ in range(10):
                 await audit.record(OPEN)
-    told = [line for line in log if line["event"] == "audit.recorded"]
-    assert [line["seq"] for line in told] == list(range(1, 11))
-    assert told[0]["what"] == "open"
-    assert told[0]["user"] == "ann"
+    logged = [line for line in log if line["event"] == "audit.recorded"]
+    assert [line["seq"] for line in logged] == list(range(1, 11))
+    assert logged[0]["what"] == "open"
+    assert logged[0]["user"] == "ann"
     heads = [line for line in log if line["event"] == "audit.head"]
     assert [line["seq"] for line in heads] == [4, 8, 10]
     for head in heads:
@@ -155,7 +155,7 @@ async def test_what_waits_keeps_its_order(path: Path, monkeypatch: pytest.Monkey
     assert events(path) == ["open", "close"]
 
 
-async def test_more_than_the_bound_is_told_and_counted(
+async def test_more_than_the_bound_is_reported_and_counted(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest stay; what doesn't fit is in the log, and the file says how many that are."""
@@ -167,8 +167,8 @@ async def test_more_than_the_bound_is_told_and_counted(
             assert audit.unwritten == 2
             disk.room = 10**6
             await until(lambda: events(path)[-1:] == ["unwritten"])
-    told = [line for line in log if line["event"] == "audit.unwritten"]
-    assert [(line["user"], line["count"]) for line in told] == [("u3", 1), ("u4", 2)]
+    logged = [line for line in log if line["event"] == "audit.unwritten"]
+    assert [(line["user"], line["count"]) for line in logged] == [("u3", 1), ("u4", 2)]
     last = json.loads(path.read_bytes().splitlines()[-1])
     assert (last["seq"], last["count"]) == (4, 2)
 
@@ -197,17 +197,17 @@ async def test_a_disk_that_hangs_refuses_in_time(
     assert users == ["ann", "in hand", "ann"]
 
 
-async def test_what_waited_for_the_disk_is_told_in_turns(
+async def test_what_waited_for_the_disk_is_reported_in_turns(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log gets thousands of records, in their order, and others have their turns."""
     disk = Disk(monkeypatch, path)
-    told: list[str | None] = []
+    logged: list[str | None] = []
     turns: Counter[int] = Counter()
     turn = 0
 
     def recorded(entry: Entry) -> None:
-        told.append(entry.user)
+        logged.append(entry.user)
         turns[turn] += 1
 
     async with opened(path, recorded=recorded) as audit:
@@ -217,24 +217,24 @@ async def test_what_waited_for_the_disk_is_told_in_turns(
         await until(lambda: disk.waiting)
         disk.hanging.set()
         async with asyncio.timeout(10.0):
-            while len(told) < 500:
+            while len(logged) < 500:
                 turn += 1
                 await asyncio.sleep(0)
         # Of two batches in one turn each has its share.
         assert max(turns.values()) <= 2 * RECORDS_PER_TURN
-    assert told == [str(number) for number in range(500)]
+    assert logged == [str(number) for number in range(500)]
 
 
-async def test_all_is_told_before_the_end(path: Path) -> None:
+async def test_all_is_reported_before_the_end(path: Path) -> None:
     """However much there is to tell when it is closed."""
-    told: list[str | None] = []
-    async with opened(path, recorded=lambda entry: told.append(entry.user)) as audit:
+    logged: list[str | None] = []
+    async with opened(path, recorded=lambda entry: logged.append(entry.user)) as audit:
         for number in range(500):
             audit.record_later(Entry(event=Event.CLOSE, user=str(number)))
-    assert told == [str(number) for number in range(500)]
+    assert logged == [str(number) for number in range(500)]
 
 
-async def test_whoever_gives_up_waiting_leaves_nothing_behind(
+async def test_who_gives_up_waiting_leaves_nothing_behind(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cancelled opening isn't recorded, unless it was being written."""
@@ -270,14 +270,14 @@ async def test_at_the_end_the_log_gets_what_the_disk_does_not_take(
             await audit.record(OPEN)
         with pytest.raises(AuditError, match="the daemon is stopping"):
             await audit.reopen()
-    told = [line["what"] for line in log if line["event"] == "audit.unwritten"]
-    assert told == ["close", "open"]
+    logged = [line["what"] for line in log if line["event"] == "audit.unwritten"]
+    assert logged == ["close", "open"]
     assert [line["what"] for line in log if line["event"] == "audit.unsure"] == ["open"]
     disk.hanging.set()
     await asyncio.wait_for(audit._over.wait(), 10.0)
 
 
-async def test_what_others_do_to_the_file_is_told(path: Path) -> None:
+async def test_what_others_do_to_the_file_is_reported(path: Path) -> None:
     """In the log and in the file."""
     with capture_logs() as log:
         async with opened(path) as audit:
@@ -290,7 +290,7 @@ async def test_what_others_do_to_the_file_is_told(path: Path) -> None:
     assert not verdict(path).intact
 
 
-async def test_a_torn_line_is_told_at_the_start(path: Path) -> None:
+async def test_a_torn_line_is_reported_at_the_start(path: Path) -> None:
     """And noted with the first record."""
     async with opened(path) as audit:
         await audit.record(OPEN)
@@ -477,7 +477,7 @@ async def test_a_record_that_cannot_be_written_stops_no_other(path: Path) -> Non
     assert [type(line["exc_info"]) for line in faults] == [ValueError, ValueError]
 
 
-async def test_a_fault_that_ends_the_thread_is_told_at_once(
+async def test_a_fault_that_ends_the_thread_is_reported_at_once(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And not as a disk that is slow: who waits, who comes later, and the end hear what it is."""
@@ -497,8 +497,8 @@ async def test_a_fault_that_ends_the_thread_is_told_at_once(
         audit.record_later(CLOSE)
         await audit.close(60.0)
     assert "restart it" in str(audit.problem)
-    (told,) = [line for line in log if line["event"] == "audit.failed"]
-    assert str(told["exc_info"]) == "planted"
+    (logged,) = [line for line in log if line["event"] == "audit.failed"]
+    assert str(logged["exc_info"]) == "planted"
     unwritten = [line["what"] for line in log if line["event"] == "audit.unwritten"]
     assert unwritten == ["open", "close"]
 

@@ -24,13 +24,13 @@ def test_the_first_is_recorded_and_the_rest_counted() -> None:
     for second in range(749):
         assert ours.note(refusal(text=f"Try again in {second} s."), 0.1) == []
     assert ours.due(WINDOW_S - 0.1) == []
-    [told] = ours.due(WINDOW_S)
-    assert (told.count, told.text) == (749, "Try again in 748 s.")
+    [entries] = ours.due(WINDOW_S)
+    assert (entries.count, entries.text) == (749, "Try again in 748 s.")
     assert ours.due(2 * WINDOW_S) == []
     assert [one.count for one in ours.note(refusal(), 2 * WINDOW_S)] == [1]
 
 
-def test_kinds_are_told_apart() -> None:
+def test_kinds_are_distinguished() -> None:
     """Another user's refusal is another."""
     ours = RefusalLog()
     assert len(ours.note(refusal("ann"), 0.0) + ours.note(refusal("bob"), 0.0)) == 2
@@ -58,11 +58,11 @@ def test_many_kinds_are_bounded_and_none_is_lost() -> None:
 
 def test_a_source_has_one_kind_from_all_its_addresses() -> None:
     """The newest address stands in the count."""
-    ours, told = RefusalLog(), []
+    ours, entries = RefusalLog(), []
     for number in range(250):
         entry = replace(refusal(), address=f"127.0.0.{number}")
-        told += ours.note(entry, 0.0, "uid 1000")
-    assert [one.count for one in told] == [1]
+        entries += ours.note(entry, 0.0, "uid 1000")
+    assert [one.count for one in entries] == [1]
     (counted,) = ours.due(WINDOW_S)
     assert (counted.count, counted.address) == (249, "127.0.0.249")
 
@@ -70,22 +70,22 @@ def test_a_source_has_one_kind_from_all_its_addresses() -> None:
 def test_all_kinds_together_are_capped_for_each_minute() -> None:
     """However many there are, and however long it goes on; and none is missing from the sum."""
     ours, sent = RefusalLog(), 0
-    told: list[Entry] = []
+    entries: list[Entry] = []
     for minute in range(5):
-        before = len(told)
+        before = len(entries)
         for number in range(2000):
             now = minute * WINDOW_S + number / 100
-            told += ours.note(refusal(f"user-{minute if number % 2 else 0}-{number}"), now)
+            entries += ours.note(refusal(f"user-{minute if number % 2 else 0}-{number}"), now)
             sent += 1
             if number % 500 == 0:
-                told += ours.due(now)
+                entries += ours.due(now)
         # One of them has the sum of the minute before.
-        assert len(told) - before <= MAX_RECORDS + 1
-    told += ours.due(5 * WINDOW_S)
-    told += ours.rest()
-    assert sum(one.count or 0 for one in told) == sent
-    assert {one.reason for one in told} == {"too-many", BEYOND}
-    (last, *_) = [one for one in reversed(told) if one.reason == BEYOND]
+        assert len(entries) - before <= MAX_RECORDS + 1
+    entries += ours.due(5 * WINDOW_S)
+    entries += ours.rest()
+    assert sum(one.count or 0 for one in entries) == sent
+    assert {one.reason for one in entries} == {"too-many", BEYOND}
+    (last, *_) = [one for one in reversed(entries) if one.reason == BEYOND]
     assert str(MAX_RECORDS) in str(last.text)
 
 
@@ -93,11 +93,11 @@ async def test_it_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a count doesn't wait for the next refusal."""
     monkeypatch.setattr(module, "WINDOW_S", 0.0)
     monkeypatch.setattr(module, "CHECK_INTERVAL_S", 0.001)
-    ours, told = RefusalLog(), asyncio.Queue[Entry]()
+    ours, entries = RefusalLog(), asyncio.Queue[Entry]()
     for _ in range(3):
         ours.note(refusal(), 0.0)
-    watching = asyncio.create_task(ours.watch(told.put_nowait))
+    watching = asyncio.create_task(ours.watch(entries.put_nowait))
     async with asyncio.timeout(10):
-        assert (await told.get()).count == 2
+        assert (await entries.get()).count == 2
     watching.cancel()
     await asyncio.wait([watching])

@@ -21,7 +21,7 @@ def chain(count: int, head: Head | None = None) -> tuple[list[bytes], list[Head]
     return lines, heads
 
 
-def told(verdict: Verdict) -> list[str]:
+def problems_of(verdict: Verdict) -> list[str]:
     return [str(problem) for problem in verdict.problems]
 
 
@@ -46,7 +46,7 @@ def test_a_cut_end_shows_by_the_head_alone() -> None:
     lines, heads = chain(5)
     assert verify(lines[:3]).intact
     verdict = verify(lines[:3], heads[4].hash)
-    assert told(verdict) == [
+    assert problems_of(verdict) == [
         "no record has the head that was given: records at the end were cut off, or written anew, "
         "or the head belongs to another file"
     ]
@@ -57,7 +57,7 @@ def test_a_changed_record_is_named() -> None:
     """By its line and its number."""
     lines, _ = chain(5)
     lines[2] = lines[2].replace(b"u2", b"xx")
-    assert told(verify(lines)) == [
+    assert problems_of(verify(lines)) == [
         "line 3: record 3 was changed: it doesn't match its hash",
     ]
 
@@ -66,14 +66,14 @@ def test_a_changed_last_record_shows_without_a_head() -> None:
     """A plain edit doesn't know the hash to put in."""
     lines, _ = chain(2)
     lines[1] = lines[1].replace(b"u1", b"xx")
-    assert told(verify(lines)) == ["line 2: record 2 was changed: it doesn't match its hash"]
+    assert problems_of(verify(lines)) == ["line 2: record 2 was changed: it doesn't match its hash"]
 
 
 def test_a_changed_record_with_its_hash_made_anew_breaks_the_chain() -> None:
     """The next record names another one before it."""
     lines, heads = chain(5)
     lines[2], _ = encode(Entry(event=Event.OPEN, user="xx"), heads[1], 2.0)
-    assert told(verify(lines)) == [
+    assert problems_of(verify(lines)) == [
         "line 4: record 4 doesn't continue the record 3 above it: one of the two isn't the one "
         "that was written"
     ]
@@ -82,47 +82,51 @@ def test_a_changed_record_with_its_hash_made_anew_breaks_the_chain() -> None:
 def test_removed_records_are_counted() -> None:
     """In the middle and at the beginning."""
     lines, _ = chain(6)
-    assert told(verify(lines[:2] + lines[3:])) == ["line 3: record 3 is missing above"]
-    assert told(verify(lines[:1] + lines[4:])) == ["line 2: records 2 to 4 are missing above"]
-    assert told(verify(lines[2:])) == ["line 1: records 1 to 2 are missing above"]
+    assert problems_of(verify(lines[:2] + lines[3:])) == ["line 3: record 3 is missing above"]
+    assert problems_of(verify(lines[:1] + lines[4:])) == [
+        "line 2: records 2 to 4 are missing above"
+    ]
+    assert problems_of(verify(lines[2:])) == ["line 1: records 1 to 2 are missing above"]
 
 
 def test_records_put_in_or_moved_are_named() -> None:
     """Each by the place where it stands now."""
     lines, _ = chain(5)
-    assert told(verify([*lines[:3], lines[0], *lines[3:]])) == [
+    assert problems_of(verify([*lines[:3], lines[0], *lines[3:]])) == [
         "line 4: record 1 stands below record 3: it was moved or put in",
         "line 5: records 2 to 3 are missing above",
     ]
-    assert told(verify([lines[0], lines[2], lines[1], *lines[3:]])) == [
+    assert problems_of(verify([lines[0], lines[2], lines[1], *lines[3:]])) == [
         "line 2: record 2 is missing above",
         "line 3: record 2 stands below record 3: it was moved or put in",
         "line 4: record 3 is missing above",
     ]
 
 
-def test_a_first_record_with_another_before_it_is_told() -> None:
+def test_a_first_record_with_another_before_it_is_reported() -> None:
     """The very first one begins the chain."""
     line, _ = encode(Entry(event=Event.OPEN), Head(0, "ab" * 32), 0.0)
-    assert told(verify([line])) == [
+    assert problems_of(verify([line])) == [
         "line 1: record 1 names one before it: it isn't the one that was written"
     ]
 
 
-def test_what_is_no_record_is_told() -> None:
+def test_what_is_no_record_is_reported() -> None:
     """Where it begins, once however much it is."""
     lines, _ = chain(3)
     odd = [b"# a remark\n", b"\n"]
-    assert told(verify([*lines[:2], *odd, lines[2]])) == ["line 3: what stands here is no record"]
-    assert told(verify([*lines, b"x\n"])) == ["line 4: what stands here is no record"]
+    assert problems_of(verify([*lines[:2], *odd, lines[2]])) == [
+        "line 3: what stands here is no record"
+    ]
+    assert problems_of(verify([*lines, b"x\n"])) == ["line 4: what stands here is no record"]
 
 
-def test_a_last_line_cut_short_is_told() -> None:
+def test_a_last_line_cut_short_is_reported() -> None:
     """A record isn't whole without its line end."""
     lines, _ = chain(3)
     verdict = verify([*lines[:2], lines[2][:40]])
     assert [problem.line for problem in verdict.problems] == [3]
-    assert "cut short" in told(verdict)[0]
+    assert "cut short" in problems_of(verdict)[0]
     assert not verify([*lines[:2], lines[2].rstrip(b"\n")]).intact
 
 
@@ -149,12 +153,12 @@ def test_a_noted_line_can_not_be_changed_either() -> None:
     lines, heads = chain(3)
     half = lines[2][:40]
     torn = _torn(half, heads[1])
-    assert told(verify([*lines[:2], half[:-1] + b"x\n", torn])) == [
+    assert problems_of(verify([*lines[:2], half[:-1] + b"x\n", torn])) == [
         "line 3: what stands here is no record"
     ]
     assert not verify([*lines[:2], half + b"\n", b"more\n", torn]).intact
     damaged = _torn(half, heads[1], Event.DAMAGED)
-    assert told(verify([*lines[:2], half + b"\n", damaged])) == [
+    assert problems_of(verify([*lines[:2], half + b"\n", damaged])) == [
         "line 3: what stands here is no record"
     ]
 
@@ -182,7 +186,7 @@ def test_what_the_daemon_noted_is_passed_on_harmlessly() -> None:
 @pytest.mark.parametrize("lines", [[], [b""], [b"\n"], [b"hello\n"]])
 def test_a_file_without_records_is_not_intact(lines: list[bytes]) -> None:
     """An emptied file is a cut one."""
-    assert "there is no record in this file" in told(verify(lines))
+    assert "there is no record in this file" in problems_of(verify(lines))
 
 
 def test_many_breaks_are_counted() -> None:

@@ -216,7 +216,7 @@ def test_what_stood_at_the_end_is_noted_first(path: Path, writer: AuditWriter) -
     again.close()
 
 
-def test_faults_are_told_in_words() -> None:
+def test_faults_are_reported_in_words() -> None:
     """Those that an operator can mend by name, others as the system puts them."""
     assert in_words(OSError(28, "x")) == "its disk is full"
     assert in_words(OSError(13, "Permission denied")) == "Permission denied"
@@ -259,8 +259,8 @@ def test_a_disk_that_fails_refuses_another_file(
     other = path.with_name("other.jsonl")
     disk = Disk(monkeypatch, path if which == "old" else other)
     disk.failing = True
-    said = "goes on in the old file" if which == "old" else "can't go on in"
-    with pytest.raises(AuditError, match=f"{said}.*its disk fails"):
+    text = "goes on in the old file" if which == "old" else "can't go on in"
+    with pytest.raises(AuditError, match=f"{text}.*its disk fails"):
         writer.go_on_in(AuditFile.begun(other))
     assert other.read_bytes() == b""
     disk.failing = False

@@ -122,19 +122,19 @@ async def test_the_rights_that_are_enough(tmp_path: Path, valkey_server: ValkeyS
 
 async def test_without_the_server_it_says_what_is_degraded(tmp_path: Path, port: int) -> None:
     """Consoles can be opened all the same, by a share of the budget."""
-    said: list[bool] = []
+    changes: list[bool] = []
     bastion = cluster_of(
         Throttle(store=f"valkey://:hunter2@127.0.0.1:{port}"),
         lambda: BUDGET,
         tmp_path,
         daemon_id="d1",
-        on_degraded=said.append,
+        on_degraded=changes.append,
     )
     assert isinstance(await bastion.ledger.book("i-1", 0.0), Booking)
     assert bastion.degraded is not None
     assert "can't be reached" in bastion.degraded
     assert "3 of the 6" in bastion.degraded
-    assert said == [True]
+    assert changes == [True]
     await bastion.ledger.close()
 
 

@@ -20,7 +20,7 @@ def test_the_refusal_says_who_and_where() -> None:
     assert len(reason.reason.encode()) <= REASON_MAX_BYTES
 
 
-def test_without_an_address_only_the_name_is_told() -> None:
+def test_without_an_address_only_the_name_is_reported() -> None:
     """Where the other daemon has no url."""
     text = Owner("bastion-2").refusal().public_text
     assert text == "Another vncproxy has this console: bastion-2. Open it there."

@@ -109,7 +109,7 @@ async def test_a_claim_ends_by_itself_and_renewing_keeps_it(
     assert 1000 < int(valkey_server.command("PTTL", key)[1:]) <= lease_ms
 
 
-async def test_a_lost_claim_is_told(
+async def test_a_lost_claim_is_reported(
     one: SharedOwnership, two: SharedOwnership, valkey_server: ValkeyServer
 ) -> None:
     """Renewing says which consoles another daemon has taken; a free one is taken back."""

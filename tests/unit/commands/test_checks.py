@@ -169,16 +169,16 @@ def add_user(access: Access, name: str) -> None:
     add(Config(access=access), name, [])
 
 
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("known", [True, False])
 async def test_native_viewers_that_no_rule_could_let_in(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch, told: bool
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
     """Where there are rules the kernel has to say who connects; nothing is said without any."""
-    monkeypatch.setattr("vncproxy.commands.checks.tells_owners", lambda: told)
+    monkeypatch.setattr("vncproxy.commands.checks.knows_owners", lambda: known)
     port = (msgspec.structs.replace(installation.config("demo").instance[0], tcp_port=5901),)
     rule = Rule(users=("ann",), instances=("*",))
     findings = await found(installation.loaded(instance=port, rule=(rule,)))
-    assert failures(findings) == ([] if told else ["native viewers"])
+    assert failures(findings) == ([] if known else ["native viewers"])
     assert "account" in findings["native viewers"].text
     for sections in ({"rule": (rule,)}, {"instance": port}):
         assert "native viewers" not in await found(installation.loaded(**sections))

@@ -158,9 +158,9 @@ async def test_a_clock_that_is_off(installation: Installation) -> None:
                 Installation(cloud, installation.folder, installation.port).loaded()
             )
         assert failures(findings) == []
-        said = findings["endpoint of cn-hangzhou"].text
-        assert ("set this clock" in said) is advice
-        assert any(f"{abs(offset_s) + d:.0f} s" in said for d in (-1, 0, 1)), said
+        report = findings["endpoint of cn-hangzhou"].text
+        assert ("set this clock" in report) is advice
+        assert any(f"{abs(offset_s) + d:.0f} s" in report for d in (-1, 0, 1)), report
 
 
 async def test_a_gateway_that_does_not_answer(installation: Installation) -> None:

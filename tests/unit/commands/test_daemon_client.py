@@ -213,9 +213,9 @@ async def test_a_daemon_of_somebody_else(installation: Installation, short_path:
     other = installation.folder / "other"
     async with running(other, cloud=installation.cloud, listen=(plain, unix)) as setup:
         theirs = known_daemon_id(other / "state")
-        said = f"another daemon is there: its id is {theirs}, that of .* is {own}; its state"
+        text = f"another daemon is there: its id is {theirs}, that of .* is {own}; its state"
         for door in (plain, unix):
-            with pytest.raises(NoDaemonError, match=f"at {door.address} {said}"):
+            with pytest.raises(NoDaemonError, match=f"at {door.address} {text}"):
                 await user(installation.config(listen=(door,)))
         assert not [one for one in setup.events if one["event"] == "request.refused"]
         # Whoever has another's token in a file of his own means that daemon.

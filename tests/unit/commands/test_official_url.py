@@ -139,7 +139,9 @@ class _EnoughError(Exception):
     """What the test wanted has happened."""
 
 
-async def test_a_wait_is_told(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_wait_is_reported(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Within max_wait it waits for the permit, and says for how long."""
     slept: list[float] = []
 
@@ -150,10 +152,10 @@ async def test_a_wait_is_told(installation: Installation, monkeypatch: pytest.Mo
     config = installation.config(limits=Limits(reconnects_per_minute=1))
     await official(config)
     monkeypatch.setattr("vncproxy.commands.official_url.asyncio", SimpleNamespace(sleep=sleep))
-    said: list[str] = []
+    announced: list[str] = []
     with pytest.raises(_EnoughError):
-        await official(config, announce=said.append)
-    assert said == [f"waiting {slept[0]:.0f} s for the reconnect budget"]
+        await official(config, announce=announced.append)
+    assert announced == [f"waiting {slept[0]:.0f} s for the reconnect budget"]
     assert 50 < slept[0] < 70
 
 
@@ -200,7 +202,7 @@ async def test_an_unknown_instance(installation: Installation) -> None:
     assert not (installation.folder / "state").exists()
 
 
-async def test_a_throttled_api_is_told(installation: Installation) -> None:
+async def test_a_throttled_api_is_reported(installation: Installation) -> None:
     """The command doesn't try for long by itself."""
     installation.cloud.faults.next("DescribeInstanceVncUrl", ApiFault.error("Throttling.User"))
     with pytest.raises(CloudError) as refusal:

@@ -39,9 +39,9 @@ async def found(
 ) -> list[str]:
     """The lines."""
     config = installation.config("demo", "stopped", **sections)
-    told = await permissions(config, environ(), user, name, None, door)
-    assert all(one.ok is str(one).startswith("ok ") for one in told)
-    return [str(one) for one in told]
+    answers = await permissions(config, environ(), user, name, None, door)
+    assert all(one.ok is str(one).startswith("ok ") for one in answers)
+    return [str(one) for one in answers]
 
 
 async def test_the_rule_that_decides(installation: Installation) -> None:
@@ -76,20 +76,20 @@ async def test_each_door_for_itself(installation: Installation) -> None:
     assert doors_of(installation.config("demo", **ours)) == ["bastion", "u", "o", "t"]
 
 
-async def test_what_is_the_same_is_said_once(installation: Installation) -> None:
+async def test_what_is_the_same_is_logged_once(installation: Installation) -> None:
     """For all doors and instances together; programs have it in parts."""
     doors = (PEER, Listen(name="loopback", access="peer"))
     config = installation.config("demo", "stopped", listen=doors, rule=RULES[1:])
-    (told,) = await permissions(config, environ(), "ann", None)
-    assert str(told) == (
+    (answers,) = await permissions(config, environ(), "ann", None)
+    assert str(answers) == (
         "ok    ann on demo, stopped through bastion (peer), loopback (peer): "
         "admin: rule 1 (admin) decides"
     )
-    row = told.row
+    row = answers.row
     assert (row["ok"], row["role"], row["instances"]) == (True, "admin", ("demo", "stopped"))
     assert row["doors"] == ("bastion (peer)", "loopback (peer)")
-    (told,) = await permissions(config, environ(), "bob", None)
-    assert (told.ok, told.row["role"]) == (False, None)
+    (answers,) = await permissions(config, environ(), "bob", None)
+    assert (answers.ok, answers.row["role"]) == (False, None)
     many = Permission("ann", tuple("abcdefghijk"), ("d",), None, "no rule")
     assert "ann on a, b, c, d, e, f, g, h and 3 more through d" in str(many)
 
@@ -97,20 +97,20 @@ async def test_what_is_the_same_is_said_once(installation: Installation) -> None
 async def test_accounts_that_no_peer_has(installation: Installation) -> None:
     """Whatever the rules say of the name, the kernel never names it."""
     rule = Rule(users=("root", "www-data", "eve"), instances=("*",))
-    for user, said in (
+    for user, text in (
         ("eve", "no account of this name"),
         ("root", "nobody"),
         ("www-data", "nobody"),
     ):
         (line,) = await found(installation, user, "demo", listen=(PEER,), rule=(rule,))
         assert line.startswith("no ")
-        assert said in line
+        assert text in line
     header = Listen(name="h", access="header", user_header="X-Forwarded-User")
     (line,) = await found(installation, "eve", "demo", listen=(header,), rule=(rule,))
     assert line.startswith("ok "), "a proxy's user needs no account here"
 
 
-async def test_what_cannot_be_told(installation: Installation) -> None:
+async def test_what_can_not_be_reported(installation: Installation) -> None:
     """An unknown instance, and a file of users that can't be used, are faults."""
     (line,) = await found(installation, "ann", "nowhere", listen=(PEER,))
     assert line.startswith("FAIL  nowhere: no instance")
@@ -135,12 +135,12 @@ async def test_the_hours_of_rules(installation: Installation) -> None:
     """At the time that is asked about, whatever it is now."""
     rule = Rule(users=("ann",), instances=("*",), hours=("mon-fri 08:00-18:00",))
     config = installation.config("demo", listen=(PEER,), rule=(rule,))
-    for at, said in (
+    for at, text in (
         (datetime(2026, 11, 24, 19, 12), "nothing: allowed only mon-fri 08:00-18:00 (rule 1), and"),
         (datetime(2026, 11, 24, 8), "control: rule 1 (control, mon-fri 08:00-18:00) decides"),
     ):
         (line,) = await permissions(config, environ(), "ann", "demo", at)
-        assert said in str(line)
+        assert text in str(line)
 
 
 async def test_ports_of_native_viewers(installation: Installation) -> None:
@@ -151,7 +151,7 @@ async def test_ports_of_native_viewers(installation: Installation) -> None:
         *installation.config("stopped").instance,
     )
     watch = Rule(users=("ann",), instances=("demo",), role="watch")
-    for rules, user, said in (
+    for rules, user, text in (
         (
             (watch,),
             "ann",
@@ -162,7 +162,7 @@ async def test_ports_of_native_viewers(installation: Installation) -> None:
         ((), "eve", "control: there is no rule, so whoever has the port's password"),
     ):
         (line,) = await found(installation, user, "demo", instance=instances, rule=rules)
-        assert said in line
+        assert text in line
         (again,) = await found(
             installation, user, "demo", "tcp_port 5901", instance=instances, rule=rules
         )

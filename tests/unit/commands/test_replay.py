@@ -49,11 +49,11 @@ async def test_nothing_was_shown(tmp_path: Path) -> None:
 @pytest.mark.sockets
 async def test_the_page_is_served_until_it_is_stopped(tmp_path: Path) -> None:
     """On loopback, at the printed address, whose fragment is the key."""
-    said: list[str] = []
+    lines: list[str] = []
     stop = asyncio.Event()
-    serving = asyncio.ensure_future(replay(recording_file(tmp_path / "one"), 0, said.append, stop))
-    await until(lambda: said, "the address")
-    base, _, key = said[0].split("open ")[1].partition("#")
+    serving = asyncio.ensure_future(replay(recording_file(tmp_path / "one"), 0, lines.append, stop))
+    await until(lambda: lines, "the address")
+    base, _, key = lines[0].split("open ")[1].partition("#")
     assert base.startswith("http://127.0.0.1:")
     assert len(key) > 20
     async with aiohttp.ClientSession(base) as client:

@@ -142,11 +142,11 @@ def test_a_password_in_the_store_makes_the_file_a_secret(
     check_files(Config(throttle=Throttle(store=store)), report, {})
     try:
         report.raise_if_any()
-        told = []
+        listed = []
     except ConfigError as error:
         assert "hunter2" not in str(error)
-        told = [f"{problem.key}: {problem.found}" for problem in error.problems]
-    assert told == found
+        listed = [f"{problem.key}: {problem.found}" for problem in error.problems]
+    assert listed == found
 
 
 def test_a_password_from_the_environment_is_no_matter_of_the_file(tmp_path: Path) -> None:
@@ -225,14 +225,14 @@ def test_what_others_could_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ]
     tmp_path.chmod(0o700)
     monkeypatch.setattr("vncproxy.config.files.trusted_uids", lambda *_: frozenset({-1}))
-    said = _check(config, *keys)
-    assert [one.split(":")[0] for one in said] == [
+    described = _check(config, *keys)
+    assert [one.split(":")[0] for one in described] == [
         "[[listen]] 1 header_secret_file",
         "[access] token_file",
         "[access] users_file",
         "[[instance]] 1 password_file",
     ]
-    assert all(": a file of " in one for one in said)
+    assert all(": a file of " in one for one in described)
 
 
 OWN = os.geteuid()
@@ -266,9 +266,9 @@ def test_what_others_may_write_is_not(file: Path, mode: int) -> None:
 
 def test_what_belongs_to_somebody_else_is_not(file: Path) -> None:
     """Whatever its mode is: the owner may change it."""
-    said = f"a file of {pwd.getpwuid(OWN).pw_name} (uid {OWN})"
-    assert foreign_hands(file, NOBODY_S) == said
-    assert foreign_owner(file, NOBODY_S) == said
+    described = f"a file of {pwd.getpwuid(OWN).pw_name} (uid {OWN})"
+    assert foreign_hands(file, NOBODY_S) == described
+    assert foreign_owner(file, NOBODY_S) == described
 
 
 def test_the_folder_counts_too(file: Path) -> None:
@@ -355,12 +355,12 @@ def test_others_in_its_owner_s_group_may_not_write(
         accounts.first = [("carl-of-elsewhere", OWN + 4711)]
     file.chmod(0o664)
     os.chown(file, -1, OWN_GID)
-    said = f"with carl-of-elsewhere in the group {group}"
-    assert foreign_hands(file, OURS) == f"mode 0664, {said}"
+    described = f"with carl-of-elsewhere in the group {group}"
+    assert foreign_hands(file, OURS) == f"mode 0664, {described}"
     file.chmod(0o644)
     file.parent.chmod(0o775)
     os.chown(file.parent, -1, OWN_GID)
-    assert foreign_hands(file, OURS) == f"a file in {file.parent}, which has mode 0775, {said}"
+    assert foreign_hands(file, OURS) == f"a file in {file.parent}, which has mode 0775, {described}"
     assert foreign_hands(file, OURS | {OWN + 4711}) is None or how == "member"
     file.parent.chmod(0o755)
     assert foreign_hands(file, OURS) is None

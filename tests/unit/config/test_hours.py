@@ -84,7 +84,7 @@ def test_what_is_no_span(text: str, expected: str) -> None:
         parse_span(text)
 
 
-def test_times_are_told_in_english() -> None:
+def test_times_are_reported_in_english() -> None:
     """Whatever the language of the machine is."""
     assert clock_text(at(TUE, "19:12")) == "Tue 19:12"
 

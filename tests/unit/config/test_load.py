@@ -336,7 +336,7 @@ def test_the_files_name_is_no_setting() -> None:
         ("VNCPROXY_", "VNCPROXY_SECTION__KEY"),
     ],
 )
-def test_wrong_names_are_told_with_what_was_meant(variable: str, hint: str) -> None:
+def test_wrong_names_are_reported_with_what_was_meant(variable: str, hint: str) -> None:
     """A variable that sets nothing is an error with the nearest name, or why it can't be set."""
     found, [problem] = overrides({variable: "planted-value"})
     assert found == []

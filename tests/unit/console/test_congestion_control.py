@@ -225,7 +225,7 @@ def test_nothing_is_measured_in_no_time() -> None:
     assert carry(pace, 1_000_000, 1.0, 0.0) == FIRST_WINDOW_BYTES
 
 
-def test_strange_answers_are_told() -> None:
+def test_strange_answers_are_reported() -> None:
     """A payload of another's making, one that was answered already, one of another length."""
     pace = CongestionControl(MAX_BYTES)
     first, second = pace.mark(10, 0.0), pace.mark(10, 0.0)

@@ -174,7 +174,7 @@ async def test_who_leaves_the_queue_for_the_budget_frees_its_place(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("failure", "told"),
+    ("failure", "expected"),
     [
         (WAITS, (4502, "upstream-refused: InstanceNotReady")),
         (NAMELESS, (4504, "upstream-lost")),
@@ -183,7 +183,10 @@ async def test_who_leaves_the_queue_for_the_budget_frees_its_place(tmp_path: Pat
     ],
 )
 async def test_a_viewer_waits_at_most_max_wait(
-    clock: ProcessClock, around: Surroundings, failure: VncproxyError | None, told: tuple[int, str]
+    clock: ProcessClock,
+    around: Surroundings,
+    failure: VncproxyError | None,
+    expected: tuple[int, str],
 ) -> None:
     """Then it is told what the last failure was, and the console ends with it."""
     if failure is None:
@@ -199,7 +202,7 @@ async def test_a_viewer_waits_at_most_max_wait(
         await clock.forward(5.0)
     assert viewer.end is None
     await clock.forward(6.0)
-    assert code_of(viewer) == told
+    assert code_of(viewer) == expected
     await console.closed()
     assert console.state is State.CLOSED
 
@@ -266,7 +269,7 @@ async def test_once_it_runs_nobody_waits(clock: ProcessClock, around: Surroundin
 # Closing
 
 
-async def test_the_link_is_closed_before_the_viewers_are_told(around: Surroundings) -> None:
+async def test_the_link_is_closed_before_the_viewers_end(around: Surroundings) -> None:
     """A viewer that comes back at once finds the cloud's slot free."""
     console, viewer = await running(around)
     await console.close(KICKED)
@@ -276,7 +279,7 @@ async def test_the_link_is_closed_before_the_viewers_are_told(around: Surroundin
     assert around.closed == [console]
 
 
-async def test_all_viewers_hear_the_same_reason(around: Surroundings) -> None:
+async def test_all_viewers_get_the_same_reason(around: Surroundings) -> None:
     """A kicked console takes everybody along; a kicked viewer only itself."""
     console, first = await running(around)
     second, third = around.join(console), around.join(console)
@@ -312,7 +315,9 @@ async def test_a_link_that_wont_close_doesnt_keep_the_viewers(
     assert code_of(viewer) == (4403, "kicked")
 
 
-async def test_a_drain_that_is_cut_short_still_tells_the_viewers(around: Surroundings) -> None:
+async def test_a_drain_that_is_cut_short_still_ends_the_viewers_with_a_reason(
+    around: Surroundings,
+) -> None:
     """Whoever closes may give up; the console is closed all the same."""
     console, viewer = await running(around)
     around.transport.close_hangs = True
@@ -363,7 +368,7 @@ async def test_closing_before_the_first_step_is_harmless(around: Surroundings) -
 # Pages
 
 
-async def test_pages_hear_of_every_change(around: Surroundings) -> None:
+async def test_pages_learn_of_every_change(around: Surroundings) -> None:
     """A subscriber is woken by the state, by viewers, and at the end; not after it left."""
     console = await around.console()
     subscriber = console.subscribe("v9")
@@ -384,7 +389,7 @@ async def test_pages_hear_of_every_change(around: Surroundings) -> None:
             await gone.news()
 
 
-async def test_what_is_told_reaches_whom_it_concerns(around: Surroundings) -> None:
+async def test_what_is_reported_reaches_whom_it_concerns(around: Surroundings) -> None:
     """The page of that viewer, and no other."""
     console = await around.console()
     one, other = console.subscribe("v8"), console.subscribe("v9")

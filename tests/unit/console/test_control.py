@@ -373,7 +373,7 @@ async def test_a_grant_moves_control() -> None:
     console.requests.close()
 
 
-async def test_a_refusal_is_told(clock: ProcessClock) -> None:
+async def test_a_refusal_is_reported(clock: ProcessClock) -> None:
     """And the request has no effect later."""
     console = FakeConsole("ann", "bob")
     await console.requests.request("bob")

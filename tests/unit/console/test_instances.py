@@ -103,7 +103,7 @@ async def test_what_was_seen_is_shown_again_for_a_while(clock: ProcessClock) -> 
     assert await inventory.find("i-new") is None
 
 
-async def test_a_cloud_that_says_no_is_told_and_hides_nothing(clock: ProcessClock) -> None:
+async def test_a_cloud_that_says_no_is_reported_and_hides_nothing(clock: ProcessClock) -> None:
     """The problem is kept for the page; what was seen before stays, without its state."""
     cloud = Lister(cn_a=[seen("i-web"), seen("i-new")], cn_b=[seen("i-db", "cn-b")])
     inventory = InstanceList([WEB, DB], cloud, ["cn-a"])

@@ -42,28 +42,28 @@ class Host:
 
     def __init__(self) -> None:
         """Nothing was told."""
-        self.told: list[object] = []
+        self.received: list[object] = []
 
     def link_received(self, link: Link, events: list[ServerEvent]) -> bool:
         """Messages."""
-        self.told += events
+        self.received += events
         return False
 
     def link_passed(self, link: Link, slices: Sequence[Slice], size_bytes: int) -> None:
         """Pixels."""
-        self.told.append(RawReceived(b"".join(plain_slices(slices))))
+        self.received.append(RawReceived(b"".join(plain_slices(slices))))
 
     def link_opaque(self, link: Link, data: bytes) -> None:
         """Bytes."""
-        self.told.append(data)
+        self.received.append(data)
 
     def link_caught_up(self, link: Link) -> None:
         """Drained."""
-        self.told.append("caught up")
+        self.received.append("caught up")
 
     def link_ended(self, link: Link, end: TransportEnd) -> None:
         """The end."""
-        self.told.append(end)
+        self.received.append(end)
 
     def link_failed(self, link: Link) -> None:
         """A fault of the daemon's."""
@@ -112,15 +112,15 @@ async def test_no_byte_overtakes_the_setting_up() -> None:
     ready = await setup.shake(greeting() + b"\x02" + update(raw(0, 0, 2, 2)))
     assert isinstance(ready, Ready)
     assert setup.transport.paused
-    assert setup.host.told == []
+    assert setup.host.received == []
     setup.link.read_on()
     assert not setup.transport.paused
     await settle()
-    assert setup.host.told[0] == BellRung()
-    assert any(isinstance(event, RawEnded) for event in setup.host.told)
+    assert setup.host.received[0] == BellRung()
+    assert any(isinstance(event, RawEnded) for event in setup.host.received)
 
 
-async def test_messages_are_told_and_whole_ones_sent() -> None:
+async def test_messages_are_reported_and_whole_ones_sent() -> None:
     """Both directions are counted."""
     setup = Setup()
     await setup.run()
@@ -130,17 +130,17 @@ async def test_messages_are_told_and_whole_ones_sent() -> None:
     setup.transport.deliver(memoryview(b"\x02"))
     setup.link.send([b"one", b"two"])
     setup.link.send([])
-    assert setup.host.told == [BellRung()] * 3
+    assert setup.host.received == [BellRung()] * 3
     assert setup.transport.take() == b"onetwo"
     assert (setup.link.bytes_in, setup.link.bytes_out) == (before[0] + 3, before[1] + 6)
 
 
-async def test_broken_rfb_is_told_as_such() -> None:
+async def test_broken_rfb_is_reported_as_such() -> None:
     """The console decides what to do."""
     setup = Setup()
     await setup.run()
     setup.transport.deliver(b"\x63")
-    assert isinstance(setup.host.told[-1], StreamBroken)
+    assert isinstance(setup.host.received[-1], StreamBroken)
 
 
 async def test_the_pixel_format_is_followed() -> None:
@@ -149,7 +149,7 @@ async def test_the_pixel_format_is_followed() -> None:
     await setup.run()
     setup.link.set_pixel_format(PixelFormat(8, 8, False, True, 7, 7, 3, 0, 3, 6))
     setup.transport.deliver(update(raw(0, 0, 2, 2)[:12] + bytes(4)) + b"\x02")
-    assert setup.host.told[-1] == BellRung()
+    assert setup.host.received[-1] == BellRung()
 
 
 async def test_the_password_is_used_when_it_is_asked_for() -> None:
@@ -175,7 +175,7 @@ async def test_security_that_nobody_knows_is_an_outcome() -> None:
     assert setup.link.opaque
     assert not setup.transport.paused
     setup.transport.deliver(b"whatever")
-    assert setup.host.told == [b"whatever"]
+    assert setup.host.received == [b"whatever"]
 
 
 async def test_an_opaque_link_says_nothing_by_itself() -> None:
@@ -183,7 +183,7 @@ async def test_an_opaque_link_says_nothing_by_itself() -> None:
     setup = Setup(opaque=True)
     setup.link.relay()
     setup.transport.deliver(VERSION)
-    assert setup.host.told == [VERSION]
+    assert setup.host.received == [VERSION]
     assert setup.transport.taken == b""
     setup.link.send([b"anything"])
     assert setup.transport.taken == b"anything"
@@ -196,7 +196,7 @@ async def fails(outcome: Awaitable[Outcome], fault: type[Exception]) -> str:
     return str(caught.value)
 
 
-async def test_a_wrong_password_is_told() -> None:
+async def test_a_wrong_password_is_reported() -> None:
     """The upstream's own words are for the log only."""
     setup = Setup("falsch")
     text = await fails(setup.shake(ASKS_FOR_PASSWORD, REFUSED), VncPasswordError)
@@ -212,7 +212,7 @@ async def test_a_refusal_may_be_tried_again() -> None:
     assert setup.link.refusal == "busy"
 
 
-async def test_something_else_than_rfb_is_told() -> None:
+async def test_something_else_than_rfb_is_reported() -> None:
     """Another try would be no use."""
     await fails(Setup().shake(b"HTTP/1.1 400"), UpstreamProtocolError)
 
@@ -223,20 +223,22 @@ async def test_a_handshake_has_a_time_limit() -> None:
     assert "in time" in text or "handshake" in text
 
 
-@pytest.mark.parametrize("said", [b"", VERSION, VERSION + b"\x01", VERSION + b"\x01\x01\0\0\0\0"])
-async def test_a_handshake_may_break_off_anywhere(said: bytes) -> None:
+@pytest.mark.parametrize(
+    "broken_off", [b"", VERSION, VERSION + b"\x01", VERSION + b"\x01\x01\0\0\0\0"]
+)
+async def test_a_handshake_may_break_off_anywhere(broken_off: bytes) -> None:
     """That is a loss, and told once."""
     setup = Setup()
     outcome = asyncio.create_task(setup.link.shake_hands(5.0))
     await settle()
-    setup.transport.deliver(said)
+    setup.transport.deliver(broken_off)
     setup.transport.end()
     await fails(outcome, UpstreamLost)
-    assert setup.host.told == []
+    assert setup.host.received == []
     assert setup.link.end == TransportEnd(Side.CLOUD)
 
 
-async def test_a_gateway_that_breaks_websocket_rules_is_told() -> None:
+async def test_a_gateway_that_breaks_websocket_rules_is_reported() -> None:
     """It isn't a mere loss."""
     setup = Setup()
     outcome = asyncio.create_task(setup.link.shake_hands(5.0))
@@ -245,24 +247,24 @@ async def test_a_gateway_that_breaks_websocket_rules_is_told() -> None:
     await fails(outcome, UpstreamProtocolError)
 
 
-async def test_the_end_is_told_and_nothing_is_sent_afterwards() -> None:
+async def test_the_end_is_reported_and_nothing_is_sent_afterwards() -> None:
     """With side and code."""
     setup = Setup()
     await setup.run()
     setup.transport.take()
     setup.transport.end(Side.CLOUD, 1001)
-    assert setup.host.told == [TransportEnd(Side.CLOUD, 1001)]
+    assert setup.host.received == [TransportEnd(Side.CLOUD, 1001)]
     sent = setup.link.bytes_out
     setup.link.send([b"late"])
     assert setup.link.bytes_out == sent
 
 
-async def test_an_end_before_the_console_is_set_up_is_told() -> None:
+async def test_an_end_before_the_console_is_set_up_is_reported() -> None:
     """Between ServerInit and the reading on."""
     setup = Setup()
     await setup.shake(greeting())
     setup.transport.end()
-    assert setup.host.told == [TransportEnd(Side.CLOUD)]
+    assert setup.host.received == [TransportEnd(Side.CLOUD)]
 
 
 async def test_closing_frees_the_clouds_slot() -> None:
@@ -284,7 +286,7 @@ async def test_backlog_and_pauses_are_the_legs() -> None:
     setup.link.send([PIXEL_FORMAT])
     assert setup.link.backlog_bytes == 16
     setup.transport.drain()
-    assert setup.host.told == ["caught up"]
+    assert setup.host.received == ["caught up"]
     setup.link.pause()
     assert setup.transport.paused
     setup.link.resume()

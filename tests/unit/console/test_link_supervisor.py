@@ -204,20 +204,20 @@ async def test_a_handshake_that_hangs_is_given_up_and_tried_again(around: Surrou
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "ends"),
     [
         (UpstreamProtocolError("no WebSocket"), (4500, "upstream-protocol")),
         (CertificateRefused("not trusted"), (4502, "upstream-refused: CertificateUnverified")),
     ],
 )
 async def test_a_dial_that_will_never_do_ends_the_console(
-    around: Surroundings, fault: VncproxyError, told: tuple[int, str]
+    around: Surroundings, fault: VncproxyError, ends: tuple[int, str]
 ) -> None:
     """One dial, and the reason at once."""
     around.gateway.faults.append(fault)
     viewer = around.join(await around.console())
     await until(ended(viewer))
-    assert code_of(viewer) == told
+    assert code_of(viewer) == ends
     assert around.count("dial") == 1
 
 
@@ -644,12 +644,12 @@ async def test_an_unknown_security_makes_the_console_opaque(around: Surroundings
     assert state_of(console)["state"] == "opaque"
 
 
-async def test_a_native_viewer_is_told_that_it_can_not_have_an_opaque_console(
+async def test_a_native_viewer_is_reported_that_it_can_not_have_an_opaque_console(
     around: Surroundings,
 ) -> None:
     """In true words, in RFB; once it is known, without a dial."""
     around.gateway.first = UNKNOWN
-    told = []
+    ends = []
     for dials in (1, 1):
         viewer, transport = around.viewer(native=True)
         (await around.console()).join(viewer)
@@ -658,10 +658,10 @@ async def test_a_native_viewer_is_told_that_it_can_not_have_an_opaque_console(
         await until(ended(viewer))
         assert code_of(viewer) == (4500, "upstream-protocol")
         assert viewer.end is not None
-        told.append(viewer.end.text)
+        ends.append(viewer.end.text)
         assert around.count("dial") == dials
         await until(lambda: len(around.closed) == len(around.gateway.transports))
-    assert all("native" in text for text in told)
+    assert all("native" in text for text in ends)
 
 
 async def test_a_viewer_of_another_version_gets_a_link_of_its_own_the_next_time(
@@ -949,12 +949,12 @@ async def test_bytes_are_counted_over_all_links(clock: ProcessClock, around: Sur
     assert supervisor.traffic.rate_in.per_s(clock(), supervisor.traffic.bytes_in) == 0
 
 
-async def test_bytes_are_told_while_the_link_is_up(around: Surroundings) -> None:
+async def test_bytes_are_reported_while_the_link_is_up(around: Surroundings) -> None:
     """And each once, whenever they are looked at: a graph would show nothing for hours, else."""
     console = await around.console()
     await running(around, console)
 
-    def told() -> tuple[float, float]:
+    def ends() -> tuple[float, float]:
         lines = around.metrics.render().decode().splitlines()
         found = dict(line.rsplit(" ", 1) for line in lines if "rfb_bytes_total{" in line)
         values = {name: float(value) for name, value in found.items()}
@@ -963,14 +963,14 @@ async def test_bytes_are_told_while_the_link_is_up(around: Surroundings) -> None
             values['vncproxy_rfb_bytes_total{direction="to_upstream"}'],
         )
 
-    assert told() == (0, 0)
+    assert ends() == (0, 0)
     console.sample_rates(time.monotonic())
     console.sample_rates(time.monotonic())
-    assert told() == (console.supervisor.traffic.bytes_in, console.supervisor.traffic.bytes_out)
-    assert min(told()) > 0
+    assert ends() == (console.supervisor.traffic.bytes_in, console.supervisor.traffic.bytes_out)
+    assert min(ends()) > 0
     await lose(around, console)
     console.sample_rates(time.monotonic())
-    assert told() == (console.supervisor.traffic.bytes_in, console.supervisor.traffic.bytes_out)
+    assert ends() == (console.supervisor.traffic.bytes_in, console.supervisor.traffic.bytes_out)
 
 
 async def test_cancelling_closes_the_link(around: Surroundings) -> None:

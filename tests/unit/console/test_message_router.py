@@ -534,7 +534,7 @@ async def test_who_comes_second_must_have_the_same_format(harness: RouterHarness
     assert harness.up.take() == b""
 
 
-async def test_who_comes_while_the_format_changes_is_told_the_new_one(
+async def test_who_comes_while_the_format_changes_is_reported_the_new_one(
     harness: RouterHarness,
 ) -> None:
     """Since nothing of the old one will be sent any more."""

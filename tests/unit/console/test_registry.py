@@ -476,8 +476,12 @@ async def test_a_console_that_another_daemon_took_is_closed(around: Surroundings
     page = console.subscribe(viewer.id)
     await page.news()
     await registry.renew_claims()
-    [told] = await page.news()
-    assert (told["type"], told["name"], told["pass_on"]) == ("elsewhere", "bastion-2", False)
+    [message] = await page.news()
+    assert (message["type"], message["name"], message["pass_on"]) == (
+        "elsewhere",
+        "bastion-2",
+        False,
+    )
     await until(lambda: registry.consoles == [other])
     assert viewer.end is not None
     assert viewer.end.code is CloseCode.ELSEWHERE

@@ -78,15 +78,15 @@ def test_what_another_try_may_mend(error: VncproxyError, least_s: float | None) 
         (UpstreamRefused("no", "ProxyRefused"), 4502, "upstream-refused: ProxyRefused"),
     ],
 )
-def test_what_a_viewer_hears_after_max_wait(
+def test_what_a_viewer_gets_after_max_wait(
     failure: VncproxyError | None, code: int, reason: str
 ) -> None:
     """The close code follows the last failure: a cloud that names a code has refused."""
-    told = after_waiting(failure)
-    assert (int(told.code), told.reason) == (code, reason)
+    close_reason = after_waiting(failure)
+    assert (int(close_reason.code), close_reason.reason) == (code, reason)
 
 
-def test_the_last_failure_is_told_in_words() -> None:
+def test_the_last_failure_is_reported_in_words() -> None:
     """A link that couldn't be had is explained, not only coded."""
     assert after_waiting(UpstreamLost("the gateway can't be reached")).text == (
         "the gateway can't be reached"
@@ -95,9 +95,11 @@ def test_the_last_failure_is_told_in_words() -> None:
 
 def test_a_ledger_that_can_not_be_had_is_blamed_on_the_daemon() -> None:
     """Not on the cloud: its disk, or its store, in words."""
-    told = after_waiting(LedgerError("the reconnect ledger can't be written: the disk is full"))
-    assert (int(told.code), told.side) == (4504, Side.DAEMON)
-    assert told.text == "the reconnect ledger can't be written: the disk is full"
+    close_reason = after_waiting(
+        LedgerError("the reconnect ledger can't be written: the disk is full")
+    )
+    assert (int(close_reason.code), close_reason.side) == (4504, Side.DAEMON)
+    assert close_reason.text == "the reconnect ledger can't be written: the disk is full"
 
 
 SENT_AT = 100.0
@@ -139,7 +141,7 @@ def test_a_link_that_took_the_settings_breaks_the_row(how: dict[str, float]) -> 
     assert lose(watch) == "ann"
 
 
-def test_a_link_that_was_told_nothing_speaks_against_nobody() -> None:
+def test_a_link_that_was_sent_nothing_speaks_against_nobody() -> None:
     """A gateway that greets and hangs up is weather."""
     watch = chosen_by("ann")
     for _ in range(5):
@@ -154,7 +156,7 @@ def test_at_the_border_a_link_speaks_against_a_viewer(how: dict[str, float]) -> 
     assert [lose(watch, **how) for _ in range(LINKS_IN_A_ROW)] == [None, None, "ann"]
 
 
-def test_what_the_lost_link_was_told_does_not_count_for_the_next() -> None:
+def test_what_the_lost_link_was_sent_does_not_count_for_the_next() -> None:
     """It ends before anything is said to it."""
     watch = chosen_by("ann")
     for _ in range(2 * LINKS_IN_A_ROW):

@@ -68,7 +68,7 @@ async def test_each_session_has_its_file(tmp_path: Path, monkeypatch: pytest.Mon
         one.close()
 
 
-async def test_whoever_is_on_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_is_on_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one whose own session isn't recorded: the screen that it uses is, while it is."""
     who = viewer_websockets._who
 
@@ -118,10 +118,10 @@ async def test_an_unrecorded_viewer_without_a_page(
         await until(lambda: setup.shows(viewer), "the picture")
         plain = viewer.name
         watcher = await page(setup, view=True)
-        told = f"[recorded] {plain}".encode()
-        await until(lambda: viewer.decoder.name == told, "its name says so")
+        expected = f"[recorded] {plain}".encode()
+        await until(lambda: viewer.decoder.name == expected, "its name says so")
         late = await setup.viewer()
-        assert late.name == told.decode()
+        assert late.name == expected.decode()
         await watcher.leave()
         await until(lambda: viewer.decoder.name == plain.encode(), "the old name is back")
         assert not plain.startswith("[")

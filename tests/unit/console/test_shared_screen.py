@@ -353,7 +353,7 @@ def test_a_colour_map_is_kept_for_who_comes_later() -> None:
     assert on(console, "v-2", enc.RAW).take(0.0) == [colours]
 
 
-def test_broken_tight_data_is_told() -> None:
+def test_broken_tight_data_is_reported() -> None:
     """Nothing of it reaches a viewer."""
     console = shared_screen()
     screen = on(console, "v-1", enc.TIGHT)
@@ -451,8 +451,8 @@ def test_another_link_gets_the_format_that_the_viewers_decode() -> None:
     ask(screen)
     console.requests(0.0)
     console.set_pixel_format(OTHER_FORMAT)
-    told = [client_messages.set_pixel_format(OTHER_FORMAT)]
-    assert console.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", FORMAT)) == told
+    expected = [client_messages.set_pixel_format(OTHER_FORMAT)]
+    assert console.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", FORMAT)) == expected
     assert console.requests(0.0)[-1] == WHOLE
     assert console.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", OTHER_FORMAT)) == []
     assert console.pixel_format == OTHER_FORMAT
@@ -530,7 +530,7 @@ def probe(x: int, y: int) -> bytes:
     return client_messages.update_request(incremental=False, x=x, y=y, width=1, height=1)
 
 
-def test_a_size_told_again_does_not_begin_a_change_of_format_anew() -> None:
+def test_a_size_sent_again_does_not_begin_a_change_of_format_anew() -> None:
     """QEMU tells it before each answer to a request that isn't incremental."""
     console = switching()
     assert update(console, SAME_SIZE) == []

@@ -156,7 +156,7 @@ async def test_a_wait_is_counted_down(around: Surroundings) -> None:
     console.supervisor.life.state = State.IDLE
 
 
-async def test_a_failure_is_told_in_words(around: Surroundings) -> None:
+async def test_a_failure_is_reported_in_words(around: Surroundings) -> None:
     """With the cloud's code, if there is one and it is harmless."""
     console = await around.console()
     console.supervisor.failure = UpstreamLost("the connection to the cloud was lost")

@@ -25,7 +25,7 @@ class Link:
     bytes_out: int = 0
 
 
-def told(metrics: Metrics) -> tuple[float, float]:
+def counted(metrics: Metrics) -> tuple[float, float]:
     """What the metrics were told: to viewers, to the upstream."""
     lines = metrics.render().decode().splitlines()
     found = dict(line.rsplit(" ", 1) for line in lines if line.startswith("vncproxy_rfb_bytes_t"))
@@ -48,7 +48,7 @@ def test_links_add_up() -> None:
     assert (traffic.bytes_in, traffic.bytes_out) == (150, 15)
 
 
-def test_metrics_hear_each_byte_once() -> None:
+def test_metrics_count_each_byte_once() -> None:
     """While a link is up, and of its last ones when it ends."""
     metrics, link = Metrics(), Link()
     traffic = Traffic(0.0, metrics)
@@ -56,11 +56,11 @@ def test_metrics_hear_each_byte_once() -> None:
     link.bytes_in, link.bytes_out = 100, 10
     traffic.sample(1.0)
     traffic.sample(2.0)
-    assert told(metrics) == (100, 10)
+    assert counted(metrics) == (100, 10)
     link.bytes_in += 1
     traffic.end(link)
     traffic.sample(3.0)
-    assert told(metrics) == (101, 10)
+    assert counted(metrics) == (101, 10)
 
 
 def test_rates_are_of_all_links() -> None:

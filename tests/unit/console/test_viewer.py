@@ -36,27 +36,27 @@ class Host:
 
     def __init__(self) -> None:
         """Nothing was told."""
-        self.told: list[object] = []
+        self.received: list[object] = []
 
     def viewer_ready(self, viewer: Viewer) -> None:
         """Welcome it."""
-        self.told.append("ready")
+        self.received.append("ready")
 
     def viewer_sent(self, viewer: Viewer, events: list[ClientEvent]) -> None:
         """Messages."""
-        self.told += events
+        self.received += events
 
     def viewer_opaque(self, viewer: Viewer, data: bytes) -> None:
         """Bytes."""
-        self.told.append(data)
+        self.received.append(data)
 
     def viewer_caught_up(self, viewer: Viewer) -> None:
         """Drained."""
-        self.told.append("caught up")
+        self.received.append("caught up")
 
     def viewer_ended(self, viewer: Viewer) -> None:
         """The end."""
-        self.told.append("ended")
+        self.received.append("ended")
 
 
 class Setup:
@@ -89,7 +89,7 @@ class Setup:
         self.shake()
         self.viewer.welcome(server_init())
         self.transport.take()
-        self.host.told.clear()
+        self.host.received.clear()
         return self
 
 
@@ -123,7 +123,7 @@ async def test_a_viewer_waits_for_a_link_then_shakes_hands(make: Make) -> None:
     for piece in VIEWER_HANDSHAKE:
         setup.transport.deliver(piece)
     assert setup.transport.take() == b"\x01\x01" + bytes(4)
-    assert setup.host.told == ["ready"]
+    assert setup.host.received == ["ready"]
     assert setup.viewer.phase is Phase.WELCOME
     setup.viewer.welcome(server_init())
     assert setup.transport.take() == server_init()
@@ -136,11 +136,11 @@ async def test_messages_before_serverinit_are_taken_afterwards(make: Make) -> No
     setup = make()
     setup.shake()
     setup.transport.deliver(set_encodings(0, 1))
-    assert setup.host.told == ["ready"]
+    assert setup.host.received == ["ready"]
     assert setup.transport.paused
     setup.viewer.welcome(server_init())
     await settle()
-    assert isinstance(setup.host.told[-1], EncodingsSet)
+    assert isinstance(setup.host.received[-1], EncodingsSet)
 
 
 async def test_a_viewer_that_speaks_first_breaks_rfb(make: Make) -> None:
@@ -169,7 +169,7 @@ async def test_a_native_viewer_proves_itself_and_waits_for_a_link(
     setup.viewer.admit()
     assert setup.transport.take() == bytes(4)
     setup.transport.deliver(b"\x01")
-    assert setup.host.told == ["ready"]
+    assert setup.host.received == ["ready"]
 
 
 async def test_a_native_viewer_that_proves_nothing(make: Make, clock: ProcessClock) -> None:
@@ -184,7 +184,7 @@ async def test_a_native_viewer_that_proves_nothing(make: Make, clock: ProcessClo
     assert code_of(gone.viewer) == (1000, "viewer-left")
 
 
-async def test_a_wrong_password_of_a_native_viewer_is_told(make: Make) -> None:
+async def test_a_wrong_password_of_a_native_viewer_is_reported(make: Make) -> None:
     """In RFB's own words, then it is closed."""
     setup = make(LIMITS, "geheim", native=True)
     setup.viewer.greet()
@@ -197,7 +197,7 @@ async def test_a_wrong_password_of_a_native_viewer_is_told(make: Make) -> None:
     assert not await setup.viewer.prove()
 
 
-async def test_a_native_viewer_is_told_why_it_can_not_be_had(make: Make) -> None:
+async def test_a_native_viewer_is_reported_why_it_can_not_be_had(make: Make) -> None:
     """As soon as its handshake allows it, with the sentence for people."""
     setup = make(LIMITS, "", native=True)
     setup.viewer.greet()
@@ -224,7 +224,7 @@ async def test_a_native_viewer_that_says_nothing_is_closed_all_the_same(
     assert setup.transport.closed
 
 
-async def test_a_browser_is_told_by_the_close_frame(make: Make) -> None:
+async def test_a_browser_is_reported_by_the_close_frame(make: Make) -> None:
     """Nothing of RFB is said to it."""
     setup = make()
     setup.viewer.greet()
@@ -249,23 +249,23 @@ async def test_a_handshake_has_a_time_limit(make: Make, clock: ProcessClock) -> 
 # Messages
 
 
-async def test_messages_are_told(make: Make) -> None:
+async def test_messages_are_reported(make: Make) -> None:
     """However they are cut."""
     setup = make().stream()
     wire = key(True, 97) + key(False, 97)
     setup.transport.deliver(wire[:11])
     setup.transport.deliver(memoryview(wire[11:]))
-    assert setup.host.told == [KeySent(key(True, 97)), KeySent(key(False, 97))]
+    assert setup.host.received == [KeySent(key(True, 97)), KeySent(key(False, 97))]
 
 
 async def test_a_broken_message_ends_it_after_the_whole_ones(make: Make) -> None:
     """Nothing of the bad one is passed on."""
     setup = make().stream()
     setup.transport.deliver(key(True, 97) + b"\x63rubbish")
-    assert setup.host.told == [KeySent(key(True, 97)), "ended"]
+    assert setup.host.received == [KeySent(key(True, 97)), "ended"]
     assert code_of(setup.viewer) == (4400, "viewer-protocol")
     setup.transport.deliver(key(False, 97))
-    assert setup.host.told == [KeySent(key(True, 97)), "ended"]
+    assert setup.host.received == [KeySent(key(True, 97)), "ended"]
 
 
 async def test_an_opaque_viewer_is_relayed(make: Make) -> None:
@@ -274,7 +274,7 @@ async def test_an_opaque_viewer_is_relayed(make: Make) -> None:
     setup.viewer.go_opaque([b"RFB 009.009\n"])
     setup.transport.deliver(b"anything")
     assert setup.transport.taken == b"RFB 009.009\n"
-    assert setup.host.told == [b"anything"]
+    assert setup.host.received == [b"anything"]
 
 
 # The end
@@ -285,7 +285,7 @@ async def test_it_leaves(make: Make) -> None:
     setup = make().stream()
     setup.transport.end(Side.VIEWER, 1001)
     setup.viewer.close(KICKED)
-    assert setup.host.told == ["ended"]
+    assert setup.host.received == ["ended"]
     assert setup.viewer.end == CloseReason(CloseCode.VIEWER_LEFT, Side.VIEWER, "the viewer left")
     await setup.viewer.closed()
 
@@ -314,10 +314,10 @@ async def test_closing_says_why_and_waits_for_the_farewell(make: Make) -> None:
     await setup.viewer.closed()
     assert setup.transport.closed_with == KICKED
     assert setup.transport.taken == b""
-    assert setup.host.told == ["ended"]
+    assert setup.host.received == ["ended"]
 
 
-async def test_who_is_turned_away_is_told_and_forgotten() -> None:
+async def test_who_is_turned_away_is_reported_and_forgotten() -> None:
     """No console sees it."""
     transport = FakeTransport()
     viewer = Viewer(ViewerIdentity("v-1", "ann", "127.0.0.1", "local"), transport, LIMITS)
@@ -422,7 +422,7 @@ async def test_a_viewer_that_has_read_all_has_time_again(make: Make, clock: Proc
     setup.viewer.send([bytes(500)])
     await clock.forward(29)
     setup.transport.drain()
-    assert setup.host.told == ["caught up"]
+    assert setup.host.received == ["caught up"]
     await clock.forward(100)
     assert setup.viewer.end is None
 

@@ -6,7 +6,7 @@ from vncproxy.config.model import Limits
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 
 
-def test_whoever_is_not_told_of_controls_and_is_not_recorded() -> None:
+def test_who_is_not_sent_of_controls_and_is_not_recorded() -> None:
     """A program with the owner's token, as it comes through a door."""
     who = ViewerIdentity("v-1", "owner", "127.0.0.1", "local")
     assert (who.may_control, who.take, who.record) == (True, False, False)

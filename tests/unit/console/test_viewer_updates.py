@@ -509,7 +509,7 @@ def test_a_viewer_that_never_asked_wants_nothing_of_the_new_link() -> None:
 # What isn't picture
 
 
-def test_size_is_told_in_the_way_the_viewer_asked_for() -> None:
+def test_size_is_reported_in_the_way_the_viewer_asked_for() -> None:
     """With the layout if it knows layouts, else plain; and all of the picture is lacked."""
     layout_rect = RectangleReceived(
         0, 0, 100, 80, enc.EXTENDED_DESKTOP_SIZE, b"\1\0\0\0" + bytes(16)
@@ -525,7 +525,7 @@ def test_size_is_told_in_the_way_the_viewer_asked_for() -> None:
         assert not viewer.screen.lost
 
 
-def test_a_plain_size_is_told_as_a_layout_of_one_screen() -> None:
+def test_a_plain_size_is_reported_as_a_layout_of_one_screen() -> None:
     """To a viewer that knows nothing else."""
     viewer = Seen(enc.RAW, enc.EXTENDED_DESKTOP_SIZE)
     viewer.memory.take(RectangleReceived(0, 0, 20, 10, enc.DESKTOP_SIZE, b""))
@@ -534,7 +534,7 @@ def test_a_plain_size_is_told_as_a_layout_of_one_screen() -> None:
     assert viewer.decoder.screens == 1
 
 
-def test_who_can_not_be_told_of_a_size_is_lost() -> None:
+def test_who_can_not_be_reported_of_a_size_is_lost() -> None:
     """It could not follow; the router closes it."""
     viewer = Seen(enc.RAW)
     viewer.memory.take(RectangleReceived(0, 0, 20, 10, enc.DESKTOP_SIZE, b""))
@@ -544,7 +544,7 @@ def test_who_can_not_be_told_of_a_size_is_lost() -> None:
     assert viewer.screen.take(0.0) == []
 
 
-def test_a_size_that_changes_before_a_viewer_has_said_anything_is_told_later() -> None:
+def test_a_size_that_changes_before_a_viewer_has_said_anything_is_reported_later() -> None:
     """Whether it can follow isn't known before its encodings are."""
     memory = ScreenState(WIDTH, HEIGHT, "guest", PixelFormat())
     screen = screen_on(memory)
@@ -576,7 +576,7 @@ def test_a_size_ends_its_update(last_rect: bool, count: int | None, before: int)
     assert viewer.decoder.updates == 2
 
 
-def test_who_joins_is_told_all_that_it_asks_for_and_no_more() -> None:
+def test_who_joins_is_reported_all_that_it_asks_for_and_no_more() -> None:
     """Cursor, name, LEDs, confirmations: once each; with a new one, again."""
     memory = ScreenState(WIDTH, HEIGHT, "guest", PixelFormat())
     memory.take(RectangleReceived(1, 2, 1, 1, enc.CURSOR, bytes(5)))
@@ -611,7 +611,7 @@ def test_a_cursor_alone_answers_no_request() -> None:
     assert viewer.screen.wants
 
 
-def test_what_a_viewer_was_not_told_while_behind_is_told_once_it_caught_up() -> None:
+def test_what_a_viewer_was_not_sent_while_behind_is_reported_once_it_caught_up() -> None:
     """The last of each, not all of them."""
     viewer = Seen(*USUAL)
     viewer.screen.fall_behind()
@@ -641,7 +641,7 @@ def test_a_colour_map_stands_between_updates() -> None:
     assert viewer.decoder.painted.all()
 
 
-def test_a_refused_resize_is_told_to_who_knows_layouts() -> None:
+def test_a_refused_resize_is_reported_to_who_knows_layouts() -> None:
     """Its status and layout as they came."""
     refused = RectangleReceived(1, 3, 9, 9, enc.EXTENDED_DESKTOP_SIZE, b"\0\0\0\0")
     for asked, times in ((enc.EXTENDED_DESKTOP_SIZE, 1), (enc.DESKTOP_SIZE, 0)):

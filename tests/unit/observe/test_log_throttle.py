@@ -5,7 +5,7 @@ from __future__ import annotations
 from vncproxy.observe.log_throttle import MAX_KEYS, LogThrottle
 
 
-def test_the_first_time_is_told_and_then_once_a_window() -> None:
+def test_the_first_time_is_reported_and_then_once_a_window() -> None:
     """With the count of those that weren't."""
     repeats = LogThrottle(window_s=60.0)
     assert repeats.seen("a", 0.0) == 1

@@ -24,14 +24,14 @@ def recording(path: Path, size: int, age_s: float, viewer: str = "v-1") -> Path:
     return file
 
 
-def tidied(path: Path, told: list[Removed] | None = None) -> RecordingFolder:
+def tidied(path: Path, removals: list[Removed] | None = None) -> RecordingFolder:
     """A folder with a clock that stands still. Args: told - is given what was deleted."""
     return RecordingFolder(
         path,
         max_bytes=1000,
         max_age_s=100.0,
         clock=lambda: NOW,
-        removed=None if told is None else told.append,
+        removed=None if removals is None else removals.append,
     )
 
 
@@ -118,15 +118,18 @@ def test_the_oldest_go_first(tmp_path: Path) -> None:
     assert [file.exists() for file in files] == [False, True, False, True]
 
 
-def test_each_that_goes_is_told(tmp_path: Path) -> None:
+def test_each_that_goes_is_reported(tmp_path: Path) -> None:
     """With its size, and whether it was too old or there was no room; what stays isn't."""
     sizes = {150: 1, 50: 700, 20: 600, 10: 300}
     files = {age: recording(tmp_path, size, age, f"v-{age}") for age, size in sizes.items()}
-    told: list[Removed] = []
-    place = tidied(tmp_path, told)
+    removals: list[Removed] = []
+    place = tidied(tmp_path, removals)
     assert place.tidy()
     assert place.tidy()
-    assert told == [Removed(files[150].name, 1, Why.AGE), Removed(files[50].name, 700, Why.ROOM)]
+    assert removals == [
+        Removed(files[150].name, 1, Why.AGE),
+        Removed(files[50].name, 700, Why.ROOM),
+    ]
 
 
 def test_a_probe_deletes_nothing(tmp_path: Path) -> None:
@@ -191,7 +194,7 @@ def test_taking_away_what_did_not_come_about(tmp_path: Path) -> None:
     assert list((tmp_path / "seen").iterdir()) == []
 
 
-def test_a_full_disk_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before a session opens: by writing, not by asking what is free."""
 
     def full(descriptor: int, data: bytes) -> int:

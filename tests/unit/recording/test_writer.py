@@ -23,35 +23,35 @@ HEADER = Header(instance="i-1", viewer="v-1", user="ann", started_at="2026-01-01
 WAIT_S = 20.0
 
 
-class Desk:
-    """Listens, in the test's thread: `heard` waits for what the writer says next."""
+class Listener:
+    """Is called by the writer: `next_call` waits, in the test's thread."""
 
     def __init__(self) -> None:
-        self.said: queue.Queue[tuple[str, object]] = queue.Queue()
+        self.calls: queue.Queue[tuple[str, object]] = queue.Queue()
 
     def recording_has_room(self) -> None:
         """There is room."""
-        self.said.put(("room", None))
+        self.calls.put(("room", None))
 
     def recording_troubled(self, name: str, problem: str | None) -> None:
         """Or no longer."""
-        self.said.put(("trouble", problem))
+        self.calls.put(("trouble", problem))
 
     def recording_too_long(self) -> None:
         """It should end."""
-        self.said.put(("too long", None))
+        self.calls.put(("too long", None))
 
     def recording_ended(self, result: Result) -> None:
         """It is over."""
-        self.said.put(("ended", result))
+        self.calls.put(("ended", result))
 
-    def heard(self) -> tuple[str, object]:
-        """The next word."""
-        return self.said.get(timeout=WAIT_S)
+    def next_call(self) -> tuple[str, object]:
+        """The next call, and what came with it."""
+        return self.calls.get(timeout=WAIT_S)
 
 
 @contextmanager
-def writing(path: Path, desk: Desk, **how: float) -> Iterator[tuple[RecordingWriter, Path]]:
+def writing(path: Path, listener: Listener, **how: float) -> Iterator[tuple[RecordingWriter, Path]]:
     """A writer and its file, closed at the end."""
     place = folder(path, max_bytes=int(how.pop("max_bytes", 100 * MIB)))
     name, descriptor = place.create(0.0, "i-1", "v-1")
@@ -60,7 +60,7 @@ def writing(path: Path, desk: Desk, **how: float) -> Iterator[tuple[RecordingWri
         name,
         RecordingFile(descriptor, HEADER),
         place,
-        desk,
+        listener,
         call=call,
         **how,  # type: ignore[arg-type]
     )
@@ -73,8 +73,8 @@ def writing(path: Path, desk: Desk, **how: float) -> Iterator[tuple[RecordingWri
 
 def test_what_is_given_is_written(tmp_path: Path) -> None:
     """In order; at the end the result is told, and the file is whole."""
-    desk = Desk()
-    with writing(tmp_path, desk) as (writer, path):
+    listener = Listener()
+    with writing(tmp_path, listener) as (writer, path):
         writer.begin(1, b"opening", whole=False, continues=False)
         writer.add(2, Kind.LIVE, [b"a", b"b"])
         writer.note(3, LINK_LOST)
@@ -82,7 +82,7 @@ def test_what_is_given_is_written(tmp_path: Path) -> None:
         assert writer.has_room
         assert not writer.lost
         writer.close(5)
-        kind, result = desk.heard()
+        kind, result = listener.next_call()
     assert kind == "ended"
     assert isinstance(result, Result)
     assert result.problem is None
@@ -93,8 +93,8 @@ def test_what_is_given_is_written(tmp_path: Path) -> None:
 
 def test_after_the_end_nothing_is_taken(tmp_path: Path) -> None:
     """What comes too late is thrown away."""
-    desk = Desk()
-    with writing(tmp_path, desk) as (writer, path):
+    listener = Listener()
+    with writing(tmp_path, listener) as (writer, path):
         writer.begin(1, b"opening", whole=False, continues=False)
         writer.close(5)
         writer.add(6, Kind.LIVE, [b"late"])
@@ -104,8 +104,8 @@ def test_after_the_end_nothing_is_taken(tmp_path: Path) -> None:
 def test_it_is_in_the_file_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without anything else happening."""
     monkeypatch.setattr(module, "FLUSH_INTERVAL_S", 0.01)
-    desk = Desk()
-    with writing(tmp_path, desk) as (writer, path):
+    listener = Listener()
+    with writing(tmp_path, listener) as (writer, path):
         writer.begin(1, b"opening", whole=False, continues=False)
         writer.add(2, Kind.LIVE, [b"seen"])
         deadline = threading.Event()
@@ -118,8 +118,8 @@ def test_it_is_in_the_file_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once too much waits there is no room, and it is told when there is again; that is written."""
-    desk = Desk()
-    with writing(tmp_path, desk, queue_bytes=1000) as (writer, path):
+    listener = Listener()
+    with writing(tmp_path, listener, queue_bytes=1000) as (writer, path):
         disk = Disk(monkeypatch, path)
         disk.hanging.clear()
         writer.begin(1, b"opening", whole=False, continues=False)
@@ -132,7 +132,7 @@ def test_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert not writer.has_room
         assert writer.lost
         disk.hanging.set()
-        assert desk.heard() == ("room", None)
+        assert listener.next_call() == ("room", None)
         assert writer.has_room
     assert len(contents(path)) == 1 + count
 
@@ -140,25 +140,25 @@ def test_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told once; what comes is left out until a block begins that can be written."""
     monkeypatch.setattr(module, "FLUSH_INTERVAL_S", 0.01)
-    desk = Desk()
-    with writing(tmp_path, desk, first_pause_s=0.01) as (writer, path):
+    listener = Listener()
+    with writing(tmp_path, listener, first_pause_s=0.01) as (writer, path):
         disk = Disk(monkeypatch, path, room=0)
         writer.begin(1, b"opening", whole=False, continues=False)
-        kind, problem = desk.heard()
+        kind, problem = listener.next_call()
         assert kind == "trouble"
         assert "the disk is full" in str(problem)
         assert writer.lost
         writer.add(2, Kind.LIVE, [b"left out"])
-        assert desk.heard() == ("room", None)
+        assert listener.next_call() == ("room", None)
         writer.begin(3, b"vain", whole=True, continues=False)
-        assert desk.heard() == ("room", None)
+        assert listener.next_call() == ("room", None)
         disk.room = 10**9
         writer.begin(4, b"again", whole=True, continues=False)
         writer.add(4, Kind.KEY, [b"key"])
-        assert desk.heard() == ("trouble", None)
+        assert listener.next_call() == ("trouble", None)
         assert not writer.lost
     assert [data for _, _, data in contents(path)] == [b"again", b"key"]
-    kind, result = desk.heard()
+    kind, result = listener.next_call()
     assert isinstance(result, Result)
     assert result.problem is None
 
@@ -168,15 +168,15 @@ def test_the_end_while_the_disk_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, index_room: int
 ) -> None:
     """It doesn't wait for the disk; result and file say that something is missing."""
-    desk = Desk()
-    with writing(tmp_path, desk, first_pause_s=1000.0) as (writer, path):
+    listener = Listener()
+    with writing(tmp_path, listener, first_pause_s=1000.0) as (writer, path):
         disk = Disk(monkeypatch, path, room=0)
         monkeypatch.setattr(module, "FLUSH_INTERVAL_S", 0.0)
         writer.begin(1, b"opening", whole=False, continues=False)
-        assert desk.heard()[0] == "trouble"
+        assert listener.next_call()[0] == "trouble"
         disk.room = index_room
         writer.close(2)
-        words = [desk.heard(), desk.heard()]
+        words = [listener.next_call(), listener.next_call()]
     [result] = [what for kind, what in words if kind == "ended"]
     assert isinstance(result, Result)
     assert result.problem
@@ -189,16 +189,16 @@ def test_the_end_while_the_disk_is_full(
 def test_a_note_does_not_mend_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is told that it is recorded again before a block has begun."""
     monkeypatch.setattr(module, "FLUSH_INTERVAL_S", 0.0)
-    desk = Desk()
-    with writing(tmp_path, desk, first_pause_s=0.01) as (writer, path):
+    listener = Listener()
+    with writing(tmp_path, listener, first_pause_s=0.01) as (writer, path):
         disk = Disk(monkeypatch, path, room=0)
         writer.begin(1, b"opening", whole=False, continues=False)
-        assert desk.heard()[0] == "trouble"
-        assert desk.heard() == ("room", None)
+        assert listener.next_call()[0] == "trouble"
+        assert listener.next_call() == ("room", None)
         disk.room = 10**9
         writer.note(2, LINK_LOST)
         writer.close(3)
-        kind, result = desk.heard()
+        kind, result = listener.next_call()
     assert kind == "ended"
     assert isinstance(result, Result)
     assert result.problem
@@ -209,12 +209,12 @@ def test_a_note_does_not_mend_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_max_bytes(tmp_path: Path) -> None:
     """A running recording that alone is too much goes no further, however small max_bytes is."""
-    desk = Desk()
-    with writing(tmp_path, desk, max_bytes=3000, first_pause_s=1000.0) as (writer, path):
+    listener = Listener()
+    with writing(tmp_path, listener, max_bytes=3000, first_pause_s=1000.0) as (writer, path):
         writer.begin(1, b"opening", whole=False, continues=False)
         writer.add(2, Kind.LIVE, [os.urandom(200_000)])
-        assert desk.heard()[0] == "too long"
-        kind, problem = desk.heard()
+        assert listener.next_call()[0] == "too long"
+        kind, problem = listener.next_call()
         assert kind == "trouble"
         assert "max_bytes" in str(problem)
     assert path.exists()
@@ -222,15 +222,15 @@ def test_max_bytes(tmp_path: Path) -> None:
 
 def test_one_session_s_share(tmp_path: Path) -> None:
     """It is told once that it should end, and all that is given until it does is written."""
-    desk = Desk()
-    with writing(tmp_path, desk, max_bytes=1_000_000) as (writer, path):
+    listener = Listener()
+    with writing(tmp_path, listener, max_bytes=1_000_000) as (writer, path):
         writer.begin(1, b"opening", whole=False, continues=False)
         for at in range(2):
             writer.add(at, Kind.LIVE, [os.urandom(260_000)])
-        assert desk.heard() == ("too long", None)
+        assert listener.next_call() == ("too long", None)
         writer.add(3, Kind.LIVE, [b"last"])
         writer.close(4)
-        kind, result = desk.heard()
+        kind, result = listener.next_call()
     assert kind == "ended"
     assert isinstance(result, Result)
     assert result.problem is None
@@ -240,61 +240,61 @@ def test_one_session_s_share(tmp_path: Path) -> None:
 def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing waits for it, and it is told that what is shown isn't in the file, and when it is."""
     monkeypatch.setattr(module, "FLUSH_INTERVAL_S", 0.0)
-    desk = Desk()
-    with writing(tmp_path, desk, late_s=0.05) as (writer, path):
+    listener = Listener()
+    with writing(tmp_path, listener, late_s=0.05) as (writer, path):
         disk = Disk(monkeypatch, path)
         writer.begin(1, b"opening", whole=False, continues=False)
         writer.check_delay()
         disk.hanging.clear()
         writer.add(2, Kind.LIVE, [b"seen"])
-        kind, problem = looked_until_heard(writer, desk)
+        kind, problem = checked_until_called(writer, listener)
         assert kind == "trouble"
         assert "the disk doesn't answer" in str(problem)
         # There is room, so it isn't left out.
         writer.add(3, Kind.LIVE, [b"too"])
         disk.hanging.set()
-        assert looked_until_heard(writer, desk) == ("trouble", None)
+        assert checked_until_called(writer, listener) == ("trouble", None)
     assert [data for _, _, data in contents(path)] == [b"opening", b"seen", b"too"]
 
 
 def test_a_disk_that_does_not_keep_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once something is left out, it is told until another block has begun."""
-    desk = Desk()
-    with writing(tmp_path, desk, queue_bytes=1000) as (writer, path):
+    listener = Listener()
+    with writing(tmp_path, listener, queue_bytes=1000) as (writer, path):
         disk = Disk(monkeypatch, path)
         disk.hanging.clear()
         writer.begin(1, b"opening", whole=False, continues=False)
         for at in range(5):
             writer.add(at, Kind.LIVE, [os.urandom(500)])
-        kind, problem = looked_until_heard(writer, desk)
+        kind, problem = checked_until_called(writer, listener)
         assert kind == "trouble"
         assert "keep up" in str(problem)
         disk.hanging.set()
-        assert desk.heard() == ("room", None)
+        assert listener.next_call() == ("room", None)
         writer.check_delay()
-        assert desk.said.empty()
+        assert listener.calls.empty()
         writer.begin(9, b"again", whole=True, continues=False)
-        assert looked_until_heard(writer, desk) == ("trouble", None)
+        assert checked_until_called(writer, listener) == ("trouble", None)
     assert contents(path)[-1][2] == b"again"
 
 
 def test_a_session_that_did_not_come_about(tmp_path: Path) -> None:
     """Nothing is left of it, and nobody is told of a recording, nor ever of a disk that hangs."""
-    desk = Desk()
-    with writing(tmp_path, desk, late_s=0.0) as (writer, path):
+    listener = Listener()
+    with writing(tmp_path, listener, late_s=0.0) as (writer, path):
         writer.discard()
     assert not path.exists()
     assert writer.ended
     writer.check_delay()
-    assert desk.said.empty()
+    assert listener.calls.empty()
 
 
-def looked_until_heard(writer: RecordingWriter, desk: Desk) -> tuple[str, object]:
+def checked_until_called(writer: RecordingWriter, listener: Listener) -> tuple[str, object]:
     """The next word, as whoever looks every so often hears it."""
     for _ in range(2000):
         writer.check_delay()
         try:
-            return desk.said.get(timeout=0.01)
+            return listener.calls.get(timeout=0.01)
         except queue.Empty:
             continue
     raise AssertionError("nothing was told")

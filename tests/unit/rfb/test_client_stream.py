@@ -195,7 +195,7 @@ def test_a_long_message_in_single_bytes_costs_linear_time() -> None:
     assert stream.feed(b"a") == [CutTextSent(header + b"a" * size, size)]
 
 
-def test_of_endless_encodings_the_most_wanted_are_heard() -> None:
+def test_of_endless_encodings_the_most_wanted_are_taken() -> None:
     """The message is taken whole; what it names beyond them costs nobody anything."""
     raw = struct.pack(">BxH65535i", 2, 65535, *range(65535))
     (event, key) = ClientStream().feed(raw + KEY_A)

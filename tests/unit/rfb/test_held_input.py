@@ -59,7 +59,7 @@ def test_qemu_keys_are_released_by_keysym_and_keycode() -> None:
     assert held.release() == [qemu_key(0, SHIFT, 0x2A)]
 
 
-def test_qemu_keys_without_a_keycode_are_told_apart_by_keysym() -> None:
+def test_qemu_keys_without_a_keycode_are_distinguished_by_keysym() -> None:
     """Keycode 0 is no key: two such keys are two."""
     held = tracked(qemu_key(1, A, 0), qemu_key(1, 0x62, 0), qemu_key(0, A, 0))
     assert held.release() == [qemu_key(0, 0x62, 0)]

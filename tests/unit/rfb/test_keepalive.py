@@ -327,7 +327,7 @@ def test_keys_are_the_last_resort_and_only_if_configured() -> None:
     assert console.closed() is None
 
 
-def test_without_a_key_the_pointer_stays_and_the_reason_is_said() -> None:
+def test_without_a_key_the_pointer_stays_and_the_reason_is_logged() -> None:
     """With keepalive_key 0 nothing is typed, ever; the page says what could be done."""
     console = Console(counts=KEY)
     console.held.track(PLACE)

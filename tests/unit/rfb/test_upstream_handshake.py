@@ -43,14 +43,14 @@ def ready(name: str, trailing: bytes = b"") -> Ready:
     return Ready(800, 600, PixelFormat(), name, trailing)
 
 
-def after(*said: bytes, password: str | None = None) -> list[UpstreamHandshakeEvent]:
+def after(*sent: bytes, password: str | None = None) -> list[UpstreamHandshakeEvent]:
     """All events of an upstream that said this."""
     handshake = UpstreamHandshake(password)
-    return [event for piece in said for event in handshake.feed(piece)]
+    return [event for piece in sent for event in handshake.feed(piece)]
 
 
 @pytest.mark.parametrize(
-    ("said", "answers"),
+    ("sent", "answers"),
     [
         (V3_8 + b"\x01\x01" + OK, [V3_8, b"\x01", b"\x01"]),
         (V3_8 + b"\x03\x02\x13\x01" + OK, [V3_8, b"\x01", b"\x01"]),
@@ -61,23 +61,23 @@ def after(*said: bytes, password: str | None = None) -> list[UpstreamHandshakeEv
         (b"RFB 005.000\n" + b"\x01\x01" + OK, [V3_8, b"\x01", b"\x01"]),
     ],
 )
-def test_security_none_is_preferred(said: bytes, answers: list[bytes]) -> None:
+def test_security_none_is_preferred(sent: bytes, answers: list[bytes]) -> None:
     """Each version's own steps end in a shared ClientInit and ServerInit, with what follows."""
-    events = after(said + server_init(b"QEMU (vm)") + b"\x02")
+    events = after(sent + server_init(b"QEMU (vm)") + b"\x02")
     assert events == [*map(Send, answers), ready("QEMU (vm)", b"\x02")]
 
 
 @pytest.mark.parametrize(
-    ("said", "answers"),
+    ("sent", "answers"),
     [
         (V3_8 + b"\x02\x13\x02", [V3_8, b"\x02"]),
         (V3_7 + b"\x01\x02", [V3_7, b"\x02"]),
         (V3_3 + b"\0\0\0\x02", [V3_3]),
     ],
 )
-def test_a_known_password_is_used_at_once(said: bytes, answers: list[bytes]) -> None:
+def test_a_known_password_is_used_at_once(sent: bytes, answers: list[bytes]) -> None:
     """VncAuth is answered and its result awaited, in every version."""
-    events = after(said + CHALLENGE, OK, server_init(b"x"), password="secret")
+    events = after(sent + CHALLENGE, OK, server_init(b"x"), password="secret")
     answer = response("secret", CHALLENGE)
     assert events == [*map(Send, [*answers, answer, b"\x01"]), ready("x")]
 
@@ -93,7 +93,7 @@ def test_an_unknown_password_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("sent", "reason"),
     [
         (V3_8 + b"\x01\x02" + CHALLENGE + FAILED + text(b"Authentication failed\0"), None),
         (V3_8 + b"\x01\x02" + CHALLENGE + b"\0\0\0\x02" + text(b"too many"), "too many"),
@@ -101,14 +101,14 @@ def test_an_unknown_password_is_asked_for() -> None:
         (V3_3 + b"\0\0\0\x02" + CHALLENGE + FAILED, ""),
     ],
 )
-def test_a_wrong_password_has_the_upstreams_words(said: bytes, reason: str | None) -> None:
+def test_a_wrong_password_has_the_upstreams_words(sent: bytes, reason: str | None) -> None:
     """The reason comes without its NUL, and is empty where the version has none."""
     expected = "Authentication failed" if reason is None else reason
-    assert after(said, password="guess")[-1] == AuthenticationFailed(expected)
+    assert after(sent, password="guess")[-1] == AuthenticationFailed(expected)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "sent",
     [
         V3_8 + b"\0" + text(b"Too many security failures"),
         V3_7 + b"\0" + text(b"Too many security failures"),
@@ -116,9 +116,9 @@ def test_a_wrong_password_has_the_upstreams_words(said: bytes, reason: str | Non
         V3_8 + b"\x01\x01" + FAILED + text(b"Too many security failures"),
     ],
 )
-def test_a_refusal_that_no_password_changes(said: bytes) -> None:
+def test_a_refusal_that_no_password_changes(sent: bytes) -> None:
     """No security types, or a failure with security None, is a refusal with its words."""
-    assert after(said, password="secret")[-1] == Refused("Too many security failures")
+    assert after(sent, password="secret")[-1] == Refused("Too many security failures")
 
 
 def test_words_are_cleaned_and_cut() -> None:
@@ -132,7 +132,7 @@ def test_words_are_cleaned_and_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "types", "answer"),
+    ("sent", "types", "answer"),
     [
         (V3_8 + b"\x02\x13\x05", (19, 5), V3_8),
         (V3_7 + b"\x01\x12", (18,), V3_7),
@@ -141,11 +141,11 @@ def test_words_are_cleaned_and_cut() -> None:
     ],
 )
 def test_unknown_security_hands_everything_over(
-    said: bytes, types: tuple[int, ...], answer: bytes
+    sent: bytes, types: tuple[int, ...], answer: bytes
 ) -> None:
     """What came and what was answered is kept whole, also what came behind the list."""
-    assert after(said) == [Send(answer), UnknownSecurity(types, said, answer)]
-    assert after(said + b"more")[-1] == UnknownSecurity(types, said + b"more", answer)
+    assert after(sent) == [Send(answer), UnknownSecurity(types, sent, answer)]
+    assert after(sent + b"more")[-1] == UnknownSecurity(types, sent + b"more", answer)
 
 
 def test_a_long_name_is_read_and_cut() -> None:
@@ -161,7 +161,7 @@ def test_a_long_name_is_read_and_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "word"),
+    ("sent", "word"),
     [
         (b"HTTP/1.1 400", "RFB"),
         (b"RFB 000.000\n", "RFB"),
@@ -170,10 +170,10 @@ def test_a_long_name_is_read_and_cut() -> None:
         (V3_7 + b"\x01\x01" + server_init(b"", width=16384, height=16384), "16384"),
     ],
 )
-def test_a_violation_is_the_last_event(said: bytes, word: str) -> None:
+def test_a_violation_is_the_last_event(sent: bytes, word: str) -> None:
     """What isn't RFB, or is larger than the daemon follows, ends the handshake."""
     handshake = UpstreamHandshake()
-    *_, last = handshake.feed(said)
+    *_, last = handshake.feed(sent)
     assert isinstance(last, HandshakeBroken)
     assert word in last.reason
     assert "HTTP" not in last.reason

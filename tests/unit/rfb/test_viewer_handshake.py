@@ -87,16 +87,16 @@ def test_the_right_password_waits_to_be_admitted(version: bytes, hello: bytes) -
 
 
 @pytest.mark.parametrize(("version", "has_text"), [(V3_3, False), (V3_7, False), (V3_8, True)])
-def test_a_wrong_password_is_told(version: bytes, has_text: bool) -> None:
+def test_a_wrong_password_is_reported(version: bytes, has_text: bool) -> None:
     """SecurityResult 1, with a reason only in 3.8, and nothing after it."""
     handshake = with_password()
     started(handshake, version)
     if version != V3_3:
         handshake.feed(b"\x02")
-    *told, last = handshake.feed(WRONG + b"\x01")
+    *refusal, last = handshake.feed(WRONG + b"\x01")
     assert last == PasswordRejected()
-    assert sent(told)[:4] == b"\0\0\0\x01"
-    assert (len(sent(told)) > 8) == has_text
+    assert sent(refusal)[:4] == b"\0\0\0\x01"
+    assert (len(sent(refusal)) > 8) == has_text
     assert handshake.finished
     assert handshake.feed(b"\x01") == []
 
@@ -124,10 +124,12 @@ def test_a_flood_before_the_console_is_ready_is_cut_off(before: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "told"),
+    ("version", "refusal"),
     [(V3_3, b"\0\0\0\0" + TEXT), (V3_7, b"\0" + TEXT), (V3_8, b"\0" + TEXT)],
 )
-def test_a_failure_before_the_version_is_told_in_every_version(version: bytes, told: bytes) -> None:
+def test_a_failure_before_the_version_is_reported_in_every_version(
+    version: bytes, refusal: bytes
+) -> None:
     """Where no type was offered yet, each version has its way to carry the words."""
     for early in (True, False):
         handshake = with_password()
@@ -137,23 +139,23 @@ def test_a_failure_before_the_version_is_told_in_every_version(version: bytes, t
             handshake.start()
             assert handshake.fail("not up") == b""
         assert not handshake.finished
-        assert handshake.feed(version) == [Send(told), RefusalSent()]
+        assert handshake.feed(version) == [Send(refusal), RefusalSent()]
         assert handshake.finished
 
 
-def test_a_failure_after_the_list_is_told_after_the_choice() -> None:
+def test_a_failure_after_the_list_is_reported_after_the_choice() -> None:
     """3.8 carries the words in its SecurityResult; 3.7 has none for security None."""
-    for version, told in ((V3_8, b"\0\0\0\x01" + TEXT), (V3_7, b"")):
+    for version, refusal in ((V3_8, b"\0\0\0\x01" + TEXT), (V3_7, b"")):
         handshake = ViewerHandshake()
         started(handshake, version)
         assert handshake.fail("not up") == b""
         events = handshake.feed(b"\x01")
-        assert sent(events) == told
+        assert sent(events) == refusal
         assert events[-1] == RefusalSent()
         assert handshake.finished
 
 
-def test_a_failure_during_the_challenge_is_told_to_those_who_know_the_password() -> None:
+def test_a_failure_during_the_challenge_is_reported_to_those_who_know_the_password() -> None:
     """The words wait for the answer: a stranger learns only that the password is wrong."""
     for answer in (RIGHT, WRONG):
         handshake = with_password()
@@ -167,21 +169,21 @@ def test_a_failure_during_the_challenge_is_told_to_those_who_know_the_password()
 
 
 @pytest.mark.parametrize(
-    ("version", "told"),
+    ("version", "refusal"),
     [(V3_3, b"\0\0\0\x01"), (V3_7, b"\0\0\0\x01"), (V3_8, b"\0\0\0\x01" + TEXT)],
 )
-def test_a_failure_before_admission_is_told_at_once(version: bytes, told: bytes) -> None:
+def test_a_failure_before_admission_is_reported_at_once(version: bytes, refusal: bytes) -> None:
     """A link that can't be had is told in place of the SecurityResult."""
     handshake = with_password()
     started(handshake, version)
     if version != V3_3:
         handshake.feed(b"\x02")
     handshake.feed(RIGHT)
-    assert handshake.fail("not up") == told
+    assert handshake.fail("not up") == refusal
     assert handshake.finished
 
 
-def test_a_failure_after_admission_cannot_be_told() -> None:
+def test_a_failure_after_admission_can_not_be_reported() -> None:
     """RFB has no word for it between SecurityResult and ServerInit: nothing is sent."""
     handshake = ViewerHandshake()
     started(handshake, V3_8)
@@ -191,12 +193,12 @@ def test_a_failure_after_admission_cannot_be_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [b"GET / HTTP/1.1\r\n", b"RFB 000.000\n", V3_8 + b"\x02", V3_7 + b"\x00"]
+    "sent_by_viewer", [b"GET / HTTP/1.1\r\n", b"RFB 000.000\n", V3_8 + b"\x02", V3_7 + b"\x00"]
 )
-def test_a_violation_is_the_last_event(said: bytes) -> None:
+def test_a_violation_is_the_last_event(sent_by_viewer: bytes) -> None:
     """What isn't RFB, or wasn't offered, ends the handshake with a reason and no quotation."""
     handshake = ViewerHandshake()
-    *_, last = started(handshake, said)
+    *_, last = started(handshake, sent_by_viewer)
     assert isinstance(last, HandshakeBroken)
     assert "HTTP" not in last.reason
     assert handshake.finished
@@ -207,6 +209,6 @@ def test_a_long_reason_is_cut() -> None:
     """The words sent to a viewer are bounded."""
     handshake = ViewerHandshake()
     handshake.fail("x" * 5000)
-    (told, _) = handshake.feed(V3_8)
-    assert isinstance(told, Send)
-    assert told.data == b"\0" + (1024).to_bytes(4, "big") + b"x" * 1024
+    (refusal, _) = handshake.feed(V3_8)
+    assert isinstance(refusal, Send)
+    assert refusal.data == b"\0" + (1024).to_bytes(4, "big") + b"x" * 1024

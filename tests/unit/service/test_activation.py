@@ -101,8 +101,8 @@ def test_a_name_that_no_door_has(names: str | None, text: str) -> None:
     with pytest.raises(ConfigError) as error:
         entrances((Listen(name="local"),), passed(listening(), names=names), first_descriptor=PLACE)
     (problem,) = error.value.problems
-    said = f"{problem.key}: {problem.found}, {problem.expected}"
-    assert all(part in said for part in text.split(".*"))
+    report = f"{problem.key}: {problem.found}, {problem.expected}"
+    assert all(part in report for part in text.split(".*"))
 
 
 def unfit(door: Listen, *sockets: socket.socket) -> str:

@@ -81,9 +81,9 @@ async def test_a_session_ends_with_its_hours(bastion: Cluster) -> None:
     page = bastion.console.subscribe(ann.id)
     await bastion.look_at(18, 0)
     assert ann.end is not None
-    said = "You may open this console only mon-fri 08:00-18:00 (rule 1)."
-    assert (ann.end.code, ann.end.text) == (CloseCode.KICKED, said)
-    assert {"type": "ending", "text": said} in await page.news()
+    reason = "You may open this console only mon-fri 08:00-18:00 (rule 1)."
+    assert (ann.end.code, ann.end.text) == (CloseCode.KICKED, reason)
+    assert {"type": "ending", "text": reason} in await page.news()
     bastion.console.unsubscribe(page)
 
 
@@ -119,7 +119,7 @@ def replace_hours(rule: Rule) -> Rule:
     return Rule(users=rule.users, instances=rule.instances, role=rule.role)
 
 
-async def test_people_are_told_some_minutes_before(bastion: Cluster) -> None:
+async def test_people_are_reported_some_minutes_before(bastion: Cluster) -> None:
     """Once each, also who comes in the last minutes; and nobody who may stay."""
     bastion.authority.apply((CONTROL, WATCH))
     ann, bob = bastion.join("ann"), bastion.join("bob", may_control=False)
@@ -128,8 +128,8 @@ async def test_people_are_told_some_minutes_before(bastion: Cluster) -> None:
     assert [await page.news() for page in pages] == [[], []]
     for minute in (55, 56, 57):
         await bastion.look_at(17, minute)
-    (told,) = await pages[0].news()
-    assert told == {
+    (message,) = await pages[0].news()
+    assert message == {
         "type": "notice",
         "level": "warning",
         "text": "Your session ends at 18:00 (time of the bastion). "
@@ -138,8 +138,8 @@ async def test_people_are_told_some_minutes_before(bastion: Cluster) -> None:
     late = bastion.join("ann")
     pages.append(bastion.console.subscribe(late.id))
     await bastion.look_at(17, 58)
-    (told,) = await pages[2].news()
-    assert "18:00" in told["text"]
+    (message,) = await pages[2].news()
+    assert "18:00" in message["text"]
     await bastion.look_at(17, 59)
     for page in pages:
         bastion.console.pages.changed()

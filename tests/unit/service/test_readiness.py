@@ -78,7 +78,7 @@ async def test_asking_looks_at_nothing(scene: Scene) -> None:
     watching.cancel()
 
 
-async def test_what_is_found_is_told_until_it_is_over(
+async def test_what_is_found_is_reported_until_it_is_over(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The ledger's words and the credentials'; looked for again soon."""
@@ -103,7 +103,7 @@ async def test_a_change_is_looked_at_soon(scene: Scene) -> None:
     watching.cancel()
 
 
-async def test_what_the_daemon_knows_by_itself_is_told_at_once(scene: Scene) -> None:
+async def test_what_the_daemon_knows_by_itself_is_reported_at_once(scene: Scene) -> None:
     """A drain, and an audit that can't be written."""
     scene.registry.draining = True
     scene.audit.problem = "The audit can't be written."

@@ -24,16 +24,16 @@ class Manager(Notifier):
     def __init__(self) -> None:
         """Nothing yet."""
         super().__init__(None)
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def reloading(self) -> bool:
         """Noted."""
-        self.said.append("reloading")
+        self.messages.append("reloading")
         return True
 
     def ready(self, status: str = "") -> bool:
         """Noted."""
-        self.said.append(f"ready: {status}")
+        self.messages.append(f"ready: {status}")
         return True
 
 
@@ -90,9 +90,9 @@ class Setup:
 
     async def reload(self) -> None:
         """Ask, and wait for the answer."""
-        count = len(self.manager.said)
+        count = len(self.manager.messages)
         self.reloads.ask()
-        await until(lambda: len(self.manager.said) == count + 2, "the answer")
+        await until(lambda: len(self.manager.messages) == count + 2, "the answer")
 
 
 @asynccontextmanager
@@ -115,19 +115,19 @@ async def test_a_new_configuration_is_taken() -> None:
         setup.found = Config(limits=Limits(linger=1.0))
         await setup.reload()
         assert setup.applied == [setup.found]
-        assert setup.manager.said == ["reloading", "ready: open"]
+        assert setup.manager.messages == ["reloading", "ready: open"]
         (entry,) = setup.evidence.entries
         assert (entry.event, entry.reason, entry.text) == ("reload", "done", None)
 
 
-async def test_what_needs_a_restart_is_told() -> None:
+async def test_what_needs_a_restart_is_reported() -> None:
     """In the status and the audit, with what the daemon itself had to say."""
     async with watching() as setup:
         setup.found = Config(state=State(directory=Path("/elsewhere")))
         setup.notes = ["the old credentials stay"]
         await setup.reload()
         text = "the old credentials stay; a restart is needed for [state]"
-        assert setup.manager.said[-1] == f"ready: open; {text}"
+        assert setup.manager.messages[-1] == f"ready: open; {text}"
         assert setup.evidence.entries[0].text == text
 
 
@@ -137,13 +137,15 @@ async def test_a_wrong_configuration_changes_nothing() -> None:
         setup.found = ConfigError([ConfigProblem("[log]", "level", "'loud'", "a level")])
         await setup.reload()
         assert setup.applied == []
-        assert setup.manager.said[-1].startswith("ready: open; the reload was refused, all is as")
-        assert "'loud'" in setup.manager.said[-1]
+        assert setup.manager.messages[-1].startswith(
+            "ready: open; the reload was refused, all is as"
+        )
+        assert "'loud'" in setup.manager.messages[-1]
         (entry,) = setup.evidence.entries
         assert (entry.reason, "'loud'" in str(entry.text)) == ("refused", True)
         setup.found = Config(log=Log(level="debug"))
         await setup.reload()
-        assert setup.manager.said[-1] == "ready: open"
+        assert setup.manager.messages[-1] == "ready: open"
 
 
 async def test_a_fault_does_not_end_reloads() -> None:
@@ -151,11 +153,11 @@ async def test_a_fault_does_not_end_reloads() -> None:
     async with watching() as setup:
         setup.fault = ZeroDivisionError("planted")
         await setup.reload()
-        assert "a fault of the daemon" in setup.manager.said[-1]
-        assert "planted" not in setup.manager.said[-1]
+        assert "a fault of the daemon" in setup.manager.messages[-1]
+        assert "planted" not in setup.manager.messages[-1]
         setup.fault = None
         await setup.reload()
-        assert setup.manager.said[-1] == "ready: open"
+        assert setup.manager.messages[-1] == "ready: open"
         assert [entry.reason for entry in setup.evidence.entries] == ["fault", "done"]
 
 
@@ -163,7 +165,7 @@ async def test_without_a_file() -> None:
     """A demo has none: the manager isn't left waiting."""
     async with watching(no_file=True) as setup:
         await setup.reload()
-        assert setup.manager.said == ["reloading", "ready: open"]
+        assert setup.manager.messages == ["reloading", "ready: open"]
         assert setup.evidence.entries == []
 
 
@@ -172,22 +174,22 @@ async def test_asked_while_it_reloads() -> None:
     async with watching() as setup:
         for _ in range(5):
             setup.reloads.ask()
-        await until(lambda: setup.manager.said[-1:] == ["ready: open"], "the answer")
+        await until(lambda: setup.manager.messages[-1:] == ["ready: open"], "the answer")
         assert len(setup.applied) == 1
 
 
-async def test_a_rotation_that_fails_is_told() -> None:
+async def test_a_rotation_that_fails_is_reported() -> None:
     """In the status and the audit, or somebody throws away the file that is still in use."""
     async with watching() as setup:
         setup.evidence.fault = AuditError("it is a symbolic link.")
         await setup.reload()
         note = "the audit goes on in the file that was moved away: it is a symbolic link"
-        assert setup.manager.said[-1] == f"ready: open; {note}"
+        assert setup.manager.messages[-1] == f"ready: open; {note}"
         assert setup.evidence.entries[0].text == note
         setup.found = ConfigError([ConfigProblem("[log]", "level", "'loud'", "a level")])
         await setup.reload()
-        assert setup.manager.said[-1].endswith(note)
+        assert setup.manager.messages[-1].endswith(note)
     async with watching(no_file=True) as setup:
         setup.evidence.fault = AuditError("it is a symbolic link.")
         await setup.reload()
-        assert setup.manager.said[-1] == f"ready: open; {note}"
+        assert setup.manager.messages[-1] == f"ready: open; {note}"

@@ -14,7 +14,7 @@ ANN = User(name="ann", id="a1", sha256="0" * 64, groups=("ops", "dba"))
 BOB = User(name="bob", id="b1", sha256="1" * 64)
 
 
-def test_each_rule_is_told_whole() -> None:
+def test_each_rule_is_reported_whole() -> None:
     """By its place, with all that it says."""
     rules = (
         Rule(users=("ann", "@ops"), instances=("web-*",), role="admin", record=True),
@@ -41,13 +41,13 @@ def test_each_rule_is_told_whole() -> None:
     ]
 
 
-def test_that_there_is_no_rule_is_told() -> None:
+def test_that_there_is_no_rule_is_reported() -> None:
     """Or a reload that took them all away would look like one that changed nothing."""
     [entry] = rules_in_force(())
     assert entry.text == "there is no rule"
 
 
-def test_a_rule_of_many_names_is_told_in_parts() -> None:
+def test_a_rule_of_many_names_is_reported_in_parts() -> None:
     """No name is left out."""
     users = tuple(f"user-{number}" for number in range(250))
     entries = rules_in_force([Rule(users=users, instances=("a", "b"))])
@@ -57,7 +57,7 @@ def test_a_rule_of_many_names_is_told_in_parts() -> None:
     assert {one.rule for one in entries} == {"rule 1"}
 
 
-def test_users_are_told_with_groups_and_token_ids() -> None:
+def test_users_are_reported_with_groups_and_token_ids() -> None:
     """What stands in users_file, but for what is kept of the tokens."""
     [entry] = users_in_force([ANN, BOB])
     assert (entry.reason, entry.users) == ("known", ("ann (ops, dba) token a1", "bob () token b1"))
@@ -66,7 +66,7 @@ def test_users_are_told_with_groups_and_token_ids() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "expected"),
     [
         ([ANN], [ANN, BOB], [("added", ("bob () token b1",))]),
         ([ANN, BOB], [ANN], [("removed", ("bob () token b1",))]),
@@ -79,12 +79,12 @@ def test_users_are_told_with_groups_and_token_ids() -> None:
         ([ANN, BOB], [BOB, ANN], []),
     ],
 )
-def test_changes_are_told(
-    before: list[User], after: list[User], told: list[tuple[str, tuple[str, ...]]]
+def test_changes_are_reported(
+    before: list[User], after: list[User], expected: list[tuple[str, tuple[str, ...]]]
 ) -> None:
     """Each with what holds from now on; of who is gone, with what held."""
     found = [(one.reason, one.users) for one in users_changed(before, after)]
-    assert found == told
+    assert found == expected
 
 
 def test_a_new_digest_alone_is_a_change() -> None:

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 from vncproxy.aliyun.credentials import Credentials
 from vncproxy.aliyun.errors import permanent
 from vncproxy.config.model import Aliyun, Config, Instance
-from vncproxy.service.startup_warnings import tell_missing
+from vncproxy.service.startup_warnings import warn_of_missing
 
 
 class Source:
@@ -28,17 +28,17 @@ class Source:
         return await self.get()
 
 
-async def told(config: Config, *, has: bool) -> dict[str, str]:
+async def warnings(config: Config, *, has: bool) -> dict[str, str]:
     """The events and their texts."""
     with capture_logs() as events:
-        await tell_missing(config, Source(has=has))
+        await warn_of_missing(config, Source(has=has))
     assert {event["log_level"] for event in events} <= {"warning"}
     return {event["event"]: event["text"] for event in events}
 
 
 async def test_what_is_missing() -> None:
     """Instances and credentials, each in words that say what to do."""
-    found = await told(Config(), has=False)
+    found = await warnings(Config(), has=False)
     assert list(found) == ["instances.missing", "credentials.missing"]
     assert "[[instance]]" in found["instances.missing"]
     assert found["credentials.missing"] == "There are no credentials."
@@ -47,5 +47,5 @@ async def test_what_is_missing() -> None:
 async def test_nothing_is_missing() -> None:
     """A configured instance is enough, and so is discovery."""
     one = Config(instance=(Instance(id="i-bp1demo0000000000001"),))
-    assert await told(one, has=True) == {}
-    assert await told(Config(aliyun=Aliyun(discover=True)), has=True) == {}
+    assert await warnings(one, has=True) == {}
+    assert await warnings(Config(aliyun=Aliyun(discover=True)), has=True) == {}

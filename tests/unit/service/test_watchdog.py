@@ -18,7 +18,7 @@ class Manager(Notifier):
         """Nothing yet."""
         super().__init__(None)
         self.beats = 0
-        self.said: list[str] = []
+        self.statuses: list[str] = []
 
     def alive(self) -> bool:
         """One more."""
@@ -27,7 +27,7 @@ class Manager(Notifier):
 
     def status(self, text: str) -> bool:
         """Another line."""
-        self.said.append(text)
+        self.statuses.append(text)
         return True
 
 
@@ -59,14 +59,14 @@ async def test_a_blocked_loop_gives_no_sign_of_life() -> None:
     await ended(task)
 
 
-async def test_the_status_is_told_when_it_differs() -> None:
+async def test_the_status_is_reported_when_it_differs() -> None:
     """Once for each change that lasts, not for each look; not what it knows already."""
     manager = Manager()
     looks = iter(["a"] * 5 + ["b"] * 5)
     task = asyncio.create_task(send_status(manager, lambda: next(looks, "c"), "a", 0.001))
-    await until(lambda: "c" in manager.said, "the last")
+    await until(lambda: "c" in manager.statuses, "the last")
     await ended(task)
-    assert manager.said == ["b", "c"]
+    assert manager.statuses == ["b", "c"]
 
 
 def test_what_is_open_in_words() -> None:

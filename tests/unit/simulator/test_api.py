@@ -148,7 +148,7 @@ async def test_a_key_may_lack_permissions(start_cloud: StartCloud) -> None:
     assert await code_of(cloud) == "OK"
 
 
-async def test_calls_are_throttled_as_told(start_cloud: StartCloud) -> None:
+async def test_calls_are_throttled_as_configured(start_cloud: StartCloud) -> None:
     """More than so many in a minute are refused."""
     clock = FakeClock(0.0)
     cloud = await start_cloud(clock=clock, calls_per_minute=2)

@@ -14,7 +14,7 @@ from vncproxy.simulator.command import run
 pytestmark = pytest.mark.sockets
 
 
-async def test_it_tells_how_to_use_it_and_stops_when_told() -> None:
+async def test_it_tells_how_to_use_it_and_stops_on_a_signal() -> None:
     """Address, rules, keys; at the end, the rules that were broken."""
     lines: list[str] = []
     stop = asyncio.Event()

@@ -189,7 +189,7 @@ async def test_an_unknown_security_type_can_be_offered(cloud: Simulator) -> None
     assert cloud.messages["opaque"] > 0
 
 
-async def test_drop_ends_the_session_as_told(cloud: Simulator) -> None:
+async def test_drop_ends_the_session_as_configured(cloud: Simulator) -> None:
     """Bare, or with a close frame; there may be none."""
     assert not cloud.drop("i-one")
     for ending, code in ((Ending.DROP, None), (Ending.CLOSE, 1000), (Ending.RESET, None)):
@@ -210,7 +210,7 @@ async def test_a_fault_strikes_an_open_session(cloud: Simulator) -> None:
         assert await viewer.ended() == 1000
 
 
-async def test_no_more_sessions_than_told(start_cloud: StartCloud) -> None:
+async def test_no_more_sessions_than_configured(start_cloud: StartCloud) -> None:
     """The next dial is refused with 503."""
     cloud = await start_cloud(max_sessions=1)
     async with dialled(cloud, "i-one") as viewer:

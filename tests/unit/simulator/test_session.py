@@ -113,7 +113,7 @@ async def test_a_text_frame_ends_the_session(cloud: Simulator) -> None:
     assert cloud.breaches == {Breach.TEXT_FRAME: 1}
 
 
-async def test_frames_are_cut_as_told(start_cloud: StartCloud) -> None:
+async def test_frames_are_cut_as_configured(start_cloud: StartCloud) -> None:
     """They align with no message."""
     cloud = await start_cloud(frame_bytes=7)
     async with dialled(cloud) as viewer:

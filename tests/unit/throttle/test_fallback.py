@@ -38,7 +38,7 @@ class Daemon:
     ledger: FallbackLedger
     store: SwitchedStore
     local: SqliteLedger
-    said: list[bool] = field(default_factory=list)
+    degradations: list[bool] = field(default_factory=list)
 
     async def dial(self, key: str = "i-1") -> bool:
         """Whether a dial is allowed at once."""
@@ -74,7 +74,7 @@ async def make(
         folder = folder or tmp_path / f"d{number}"
         folder.mkdir(exist_ok=True)
         store = SwitchedStore(store_address)
-        said: list[bool] = []
+        degradations: list[bool] = []
         count = DaemonCount(folder / "daemons")
         local = SqliteLedger(folder / "ledger.sqlite", lambda: share_of(BUDGET, count), clock)
         ledger = FallbackLedger(
@@ -83,10 +83,10 @@ async def make(
             lambda: BUDGET,
             count,
             daemon_id=f"d-{number}" if counted else None,
-            on_degraded=said.append,
+            on_degraded=degradations.append,
             steady=clock,
         )
-        made.append(Daemon(ledger, store, local, said))
+        made.append(Daemon(ledger, store, local, degradations))
         return made[-1]
 
     yield make
@@ -116,7 +116,7 @@ async def test_while_the_server_answers_the_budget_is_shared(make: Maker) -> Non
     assert await one.dial_on() == 6
     assert await two.dial_on() == 0
     assert one.ledger.degraded is two.ledger.degraded is None
-    assert one.said == two.said == []
+    assert one.degradations == two.degradations == []
 
 
 async def test_without_the_server_each_has_its_share(make: Maker, clock: FakeClock) -> None:
@@ -131,7 +131,7 @@ async def test_without_the_server_each_has_its_share(make: Maker, clock: FakeClo
     assert [await daemon.dial_on() for daemon in daemons] == [2, 2, 2]
 
 
-async def test_falling_back_is_said_once(make: Maker) -> None:
+async def test_falling_back_is_logged_once(make: Maker) -> None:
     """The log has the reason and the share; the daemon's owner is told of the change."""
     one, two = make(), make()
     await beat(one, two, one)
@@ -148,7 +148,7 @@ async def test_falling_back_is_said_once(make: Maker) -> None:
         6,
         2,
     )
-    assert one.said == [True]
+    assert one.degradations == [True]
     assert one.ledger.degraded == (
         "the shared store is away; this daemon alone makes at most 3 of the 6 connections in 60 s, "
         "its share among 2"
@@ -196,7 +196,7 @@ async def test_a_permit_of_the_lost_server_has_lapsed(make: Maker) -> None:
     assert isinstance(booking, Booking)
     one.store.cut = True
     await beat(one)
-    assert one.said == [True]
+    assert one.degradations == [True]
     with pytest.raises(LedgerError, match="the shared store was lost since"):
         await one.ledger.spend(booking)
     await one.ledger.cancel(booking)
@@ -220,12 +220,12 @@ async def test_the_server_is_used_again_after_a_time_of_settling(
         await beat(one)
     assert [event["event"] for event in events] == ["throttle.shared_again"]
     assert one.ledger.degraded is None
-    assert one.said == [True, False]
+    assert one.degradations == [True, False]
     # Three were made without the server: three are left.
     assert await one.dial_on() == 3
 
 
-async def test_dials_while_settling_are_told_at_once(make: Maker, clock: FakeClock) -> None:
+async def test_dials_while_settling_are_reported_at_once(make: Maker, clock: FakeClock) -> None:
     """A daemon that uses the server already knows of those that one makes by its share."""
     one, two = make(), make()
     await beat(one, two, one)
@@ -251,9 +251,9 @@ async def test_losing_it_again_while_settling(make: Maker, clock: FakeClock) -> 
     clock.seconds += SETTLE_S
     await beat(one)
     assert one.ledger.degraded is not None
-    assert one.said == [True]
+    assert one.degradations == [True]
     await back(clock, one)
-    assert one.said == [True, False]
+    assert one.degradations == [True, False]
 
 
 async def test_a_local_permit_lapses_when_the_server_is_back(make: Maker, clock: FakeClock) -> None:
@@ -284,7 +284,7 @@ async def test_a_start_without_the_server(make: Maker, tmp_path: Path) -> None:
     assert await restarted.dial_on() == 2
 
 
-async def test_dials_before_a_restart_are_told_when_the_server_is_back(
+async def test_dials_before_a_restart_are_reported_when_the_server_is_back(
     make: Maker, clock: FakeClock, tmp_path: Path
 ) -> None:
     """What was dialled without the server outlives the daemon that did it."""
@@ -299,7 +299,7 @@ async def test_dials_before_a_restart_are_told_when_the_server_is_back(
     assert await other.dial_on() == 3
 
 
-async def test_a_server_that_lost_its_data_is_told_again(
+async def test_a_server_that_lost_its_data_is_reported_again(
     make: Maker, valkey_server: ValkeyServer, clock: FakeClock
 ) -> None:
     """Each daemon puts its own dials back with the next heartbeat."""
@@ -311,7 +311,7 @@ async def test_a_server_that_lost_its_data_is_told_again(
     clock.seconds += 1.0
     await beat(one, two)
     assert (await usage_of(one.ledger, "i-1")).used == 2
-    assert one.said == []
+    assert one.degradations == []
 
 
 async def test_a_command_is_not_counted(make: Maker) -> None:
@@ -342,13 +342,13 @@ async def test_usage_and_the_check_work_without_the_server(make: Maker) -> None:
     await one.ledger.check_writable()
     one.store.cut = True
     await one.ledger.check_writable()
-    assert one.said == [True]
+    assert one.degradations == [True]
     assert (await usage_of(one.ledger, "i-1")).limit == 3
     two.store.cut = True
     assert (await usage_of(two.ledger, "i-1")).limit == 3
 
 
-async def test_a_local_ledger_that_fails_is_told(make: Maker, tmp_path: Path) -> None:
+async def test_a_local_ledger_that_fails_is_reported(make: Maker, tmp_path: Path) -> None:
     """With the server the dial counts there; without it nothing may be dialled."""
     folder = tmp_path / "spoiled"
     one = make(folder=folder)
@@ -367,7 +367,7 @@ async def test_a_local_ledger_that_fails_is_told(make: Maker, tmp_path: Path) ->
         await one.dial()
 
 
-async def test_a_dial_is_told_to_the_others_at_once(make: Maker) -> None:
+async def test_a_dial_is_reported_to_the_others_at_once(make: Maker) -> None:
     """The daemon's own task does it: nobody waits for that."""
     one, two = make(), make()
     await beat(one, two, one)
@@ -434,6 +434,6 @@ async def test_closing_while_the_server_is_away(make: Maker) -> None:
     one.store.cut = True
     await one.ledger.close()
     await one.ledger.close()
-    assert one.said == []
+    assert one.degradations == []
     with pytest.raises(LedgerError, match="is closed"):
         await one.ledger.book("i-1", 0.0)

@@ -245,7 +245,7 @@ def test_dials_of_another_ledger_count(file: LedgerFile, clock: FakeClock) -> No
     assert {(dial.id, dial.age_s) for dial in file.dials()} == {("b", 7.0), ("c", 13.0)}
 
 
-def test_dials_are_told_until_they_don_t_count(file: LedgerFile, clock: FakeClock) -> None:
+def test_dials_are_reported_until_they_don_t_count(file: LedgerFile, clock: FakeClock) -> None:
     """Neither permits that weren't dialled nor old dials are."""
     dialled(file, clock)
     booked(file)
@@ -255,7 +255,7 @@ def test_dials_are_told_until_they_don_t_count(file: LedgerFile, clock: FakeCloc
     assert file.dials() == []
 
 
-def test_dials_of_another_boot_are_told_as_made_now(file: LedgerFile, clock: FakeClock) -> None:
+def test_dials_of_another_boot_are_reported_as_made_now(file: LedgerFile, clock: FakeClock) -> None:
     """How long ago they were can't be known, so they count for a whole window."""
     dialled(file, clock)
     clock.epoch = "boot-2"

@@ -108,7 +108,7 @@ def test_closing_what_was_never_used(file: LedgerFile) -> None:
     assert LedgerThread(file).close().result(WAIT_S) is None
 
 
-def test_a_fault_in_closing_is_told(
+def test_a_fault_in_closing_is_reported(
     thread: LedgerThread, file: LedgerFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To whoever waits for the end."""

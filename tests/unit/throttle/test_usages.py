@@ -50,7 +50,7 @@ async def test_nothing_to_ask() -> None:
     assert ledger.asked == []
 
 
-async def test_a_fault_is_told_in_words() -> None:
+async def test_a_fault_is_reported_in_words() -> None:
     """Of every key."""
     ledger = AskedLedger()
     ledger.fault = LedgerError("the disk is full")

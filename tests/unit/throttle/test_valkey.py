@@ -200,7 +200,7 @@ async def test_a_dial_does_not_wait_for_the_server(
     assert (await usage_of(other, "i-1")).used == 1
 
 
-async def test_a_dial_is_told_with_its_own_time(
+async def test_a_dial_is_reported_with_its_own_time(
     ledger: ValkeyLedger, other: ValkeyLedger, clock: FakeClock, wall: FakeClock
 ) -> None:
     """However late it is told, the window counts from the dial; telling it again does no harm."""
@@ -216,7 +216,7 @@ async def test_a_dial_is_told_with_its_own_time(
     assert (await usage_of(other, "i-1")).used == 3
 
 
-async def test_what_could_not_be_told_is_told_later(
+async def test_what_could_not_be_told_is_reported_later(
     ledger: ValkeyLedger, other: ValkeyLedger, store: SwitchedStore
 ) -> None:
     """A call that fails forgets nothing, and a server that lost the booking learns of the dial."""
@@ -372,7 +372,7 @@ async def test_what_was_seen_last_is_known_without_the_server(
     assert ledger.seen() == []
 
 
-async def test_keys_in_use_are_told_to_everybody(
+async def test_keys_in_use_are_reported_to_everybody(
     ledger: ValkeyLedger, other: ValkeyLedger, clock: FakeClock, wall: FakeClock
 ) -> None:
     """Those that anybody dialled for lately, the last first; a look alone is no use."""
@@ -414,7 +414,9 @@ async def test_many_budgets_are_asked_for_in_parts(
     assert found == {name: await usage_of(ledger, name) for name in found}
 
 
-async def test_a_server_that_is_away_is_told(ledger: ValkeyLedger, store: SwitchedStore) -> None:
+async def test_a_server_that_is_away_is_reported(
+    ledger: ValkeyLedger, store: SwitchedStore
+) -> None:
     """Every method that asks it raises, and closing is harmless."""
     store.cut = True
     for call in (

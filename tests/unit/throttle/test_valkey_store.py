@@ -175,7 +175,7 @@ async def test_what_a_user_may_not_do(valkey_server: ValkeyServer) -> None:
     assert "denies this user a command" in fault.public_text
 
 
-async def test_faults_of_the_server_are_told(valkey_server: ValkeyServer) -> None:
+async def test_faults_of_the_server_are_reported(valkey_server: ValkeyServer) -> None:
     """A replica, a full memory and a strange error each have words of their own."""
     address = StoreAddress(host="127.0.0.1", port=valkey_server.port)
     valkey_server.command("CONFIG", "SET", "maxmemory", "1")

@@ -103,7 +103,7 @@ async def silent(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @pytest.mark.parametrize("secure", [False, True])
-async def test_whoever_says_nothing_is_cut_off(secure: bool, authority: Authority) -> None:
+async def test_who_says_nothing_is_cut_off(secure: bool, authority: Authority) -> None:
     """After the time limit, also within a TLS handshake; whoever spoke in time may stay."""
     files = authority.issue()
     tls = server_tls(Listen(certificate=files.certificate, key=files.key)) if secure else None
@@ -240,8 +240,8 @@ def test_the_same_on_uvloop(authority: Authority, caplog: pytest.LogCaptureFixtu
     """The daemon's own event loop keeps the same limits, and logs nothing of those who fail."""
 
     async def all_of_them() -> None:
-        await test_whoever_says_nothing_is_cut_off(True, authority)
-        await test_whoever_says_nothing_is_cut_off(False, authority)
+        await test_who_says_nothing_is_cut_off(True, authority)
+        await test_who_says_nothing_is_cut_off(False, authority)
         await test_a_crowd_that_says_nothing_keeps_out_nobody(authority)
         await test_a_full_door_closes_at_once()
         await test_its_end_ends_handshakes(authority)

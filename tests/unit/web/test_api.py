@@ -170,10 +170,10 @@ async def test_a_ledger_that_fails_or_hangs(
         raise AssertionError("it hangs")
 
     monkeypatch.setattr("vncproxy.console.registry.usages", partial(usages, timeout_s=0.05))
-    for answer, said in ((broken, "the disk is full"), (hanging, LATE)):
+    for answer, problem in ((broken, "the disk is full"), (hanging, LATE)):
         monkeypatch.setattr(SqliteLedger, "usages", answer)
         (row,) = (await owner.ask("/api/v1/consoles", owner.bearer)).json["consoles"]
-        assert (row["alias"], row["budget"], row["budget_problem"]) == ("demo", None, said)
+        assert (row["alias"], row["budget"], row["budget_problem"]) == ("demo", None, problem)
 
 
 async def test_one_viewer_is_ended(owner: OwnerClient) -> None:
@@ -344,8 +344,8 @@ async def test_log_out_ends_what_the_log_in_opened(owner: OwnerClient) -> None:
         for one in (screen, stays):
             assert await one.receive_bytes() == b"RFB 003.008\n"
         assert (await owner.ask(SESSION, cookie, owner.origin, method="DELETE")).status == 204
-        told = [message async for message in channel]
-        assert "You logged out." in "".join(message.data for message in told)
+        messages = [message async for message in channel]
+        assert "You logged out." in "".join(message.data for message in messages)
         async for _ in screen:
             pass
     assert (screen.close_code, channel.close_code) == (4403, 4403)

@@ -25,7 +25,7 @@ class Audited:
     owner: OwnerClient
     path: Path
 
-    async def told(self, event: str, count: int = 1) -> list[dict[str, Any]]:
+    async def records(self, event: str, count: int = 1) -> list[dict[str, Any]]:
         """The records of this kind, once there are so many."""
 
         def found() -> list[dict[str, Any]]:
@@ -51,7 +51,7 @@ async def test_a_log_in_names_its_proof(audited: Audited) -> None:
     made = await owner.post("/api/v1/tickets", {}, owner.bearer)
     used = await owner.post("/api/v1/session", {"ticket": made.json["ticket"]}, owner.origin)
     assert used.status == 200
-    first, second = await audited.told("login", 2)
+    first, second = await audited.records("login", 2)
     assert (first["user"], first["identity"]) == ("owner", "bearer")
     assert (second["user"], second["identity"]) == ("owner", "ticket")
     assert {first["door"], second["door"]} == {"local"}
@@ -65,8 +65,8 @@ async def test_a_log_out_counts_where_somebody_was_logged_in(audited: Audited) -
     for _ in range(2):
         await owner.ask("/api/v1/session", cookie, owner.origin, method="DELETE")
     await owner.log_in()
-    await audited.told("login", 2)
-    assert [record["identity"] for record in await audited.told("logout")] == ["cookie"]
+    await audited.records("login", 2)
+    assert [record["identity"] for record in await audited.records("logout")] == ["cookie"]
 
 
 async def test_a_wrong_token_is_a_refusal(audited: Audited) -> None:
@@ -74,7 +74,7 @@ async def test_a_wrong_token_is_a_refusal(audited: Audited) -> None:
     owner = audited.owner
     assert (await owner.post("/api/v1/session", {"token": "planted-wrong"})).status == 401
     assert (await owner.ask("/api/v1/consoles", "Authorization: Bearer planted")).status == 401
-    first, *_ = await audited.told("refusal")
+    first, *_ = await audited.records("refusal")
     assert (first["code"], first["reason"], first["text"]) == (
         401,
         "wrong-token",
@@ -90,7 +90,7 @@ async def test_the_same_refusal_is_not_recorded_each_time(audited: Audited) -> N
     for _ in range(20):
         assert (await owner.ask("/api/v1/consoles")).status == 401
     assert (await owner.ask("/api/v1/consoles", host="evil.example")).status == 421
-    assert [r["reason"] for r in await audited.told("refusal", 2)] == ["log-in", "foreign-host"]
+    assert [r["reason"] for r in await audited.records("refusal", 2)] == ["log-in", "foreign-host"]
 
 
 async def test_an_account_is_one_from_all_addresses_of_this_machine(audited: Audited) -> None:
@@ -104,7 +104,7 @@ async def test_an_account_is_one_from_all_addresses_of_this_machine(audited: Aud
         ):
             assert answer.status == 401
     assert (await owner.ask("/api/v1/consoles", host="evil.example")).status == 421
-    assert [r["reason"] for r in await audited.told("refusal", 2)] == ["log-in", "foreign-host"]
+    assert [r["reason"] for r in await audited.records("refusal", 2)] == ["log-in", "foreign-host"]
 
 
 async def test_a_refused_path_is_not_repeated(audited: Audited) -> None:
@@ -114,14 +114,14 @@ async def test_a_refused_path_is_not_repeated(audited: Audited) -> None:
     assert unknown.status == 404
     closed = await owner.ask("/api/v1/consoles/demo", owner.bearer, method="DELETE")
     assert closed.status == 404
-    first, second = await audited.told("refusal", 2)
+    first, second = await audited.records("refusal", 2)
     assert "instance" not in first
     assert (first["user"], second["user"]) == ("owner", "owner")
     assert second["alias"] == "demo"
     assert "planted" not in audited.path.read_text()
 
 
-async def test_whoever_comes_through_a_unix_socket(tmp_path: Path, short_path: Path) -> None:
+async def test_who_comes_through_a_unix_socket(tmp_path: Path, short_path: Path) -> None:
     """Has no address but that."""
     socket = short_path / "s"
     listen = (Listen(address=f"unix:{socket}", access="token"),)

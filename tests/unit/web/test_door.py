@@ -134,7 +134,7 @@ async def test_a_cookie_of_another_account(tmp_path: Path, monkeypatch: pytest.M
     assert ours.find(asking) is None
 
 
-async def test_users_and_the_owner_are_told_apart(tmp_path: Path) -> None:
+async def test_users_and_the_owner_are_distinguished(tmp_path: Path) -> None:
     """By the kind of door, whatever they are called, for tokens, cookies and tickets; each is asked
     for the right token.
     """

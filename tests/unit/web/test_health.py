@@ -52,9 +52,9 @@ async def test_not_ready(owner: OwnerClient, monkeypatch: pytest.MonkeyPatch) ->
     for proof in ((), ("Authorization: Bearer wrong",), ("Cookie: a=b",)):
         answer = await owner.ask("/readyz", *proof)
         assert (answer.status, answer.json) == (503, {"ready": False})
-    told = await owner.ask("/readyz", owner.bearer)
-    assert told.status == 503
-    assert told.json["problems"] == ["the ledger can't be written: planted"]
+    ready = await owner.ask("/readyz", owner.bearer)
+    assert ready.status == 503
+    assert ready.json["problems"] == ["the ledger can't be written: planted"]
     assert (await owner.ask("/readyz", await owner.log_in())).json["problems"]
     assert (await owner.ask("/healthz")).status == 200
 

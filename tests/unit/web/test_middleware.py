@@ -152,7 +152,7 @@ async def test_people_get_words_and_programs_json(owner: OwnerClient) -> None:
     assert (await owner.ask("/", "Sec-Fetch-Site: cross-site")).word == "cross-site"
 
 
-async def test_a_fault_is_told_and_logged(
+async def test_a_fault_is_reported_and_logged(
     owner: OwnerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """500 without any detail; the log has the traceback and the route, not the address."""

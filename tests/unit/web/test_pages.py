@@ -70,7 +70,7 @@ async def test_what_the_browser_has_isn_t_sent_again(owner: OwnerClient) -> None
     ("accept", "packed"),
     [("gzip", True), ("deflate, GZIP;q=0.5", True), ("gzip;q=0, br", False), ("br", False)],
 )
-async def test_texts_are_compressed_for_whoever_takes_it(
+async def test_texts_are_compressed_for_who_takes_it(
     owner: OwnerClient, accept: str, packed: bool
 ) -> None:
     """A tunnel may be slow; what is sent is the same."""

@@ -91,17 +91,17 @@ async def test_what_is_in_it(tmp_path: Path) -> None:
     """Whose session it was, how long, and where it can be begun."""
     path = made(tmp_path / "one")
     async with served(path) as client, client.get("/api/v1/recording") as answer:
-        told = await answer.json()
-    assert told["instance"] == "i-1"
-    assert told["user"] == "ann"
-    assert told["duration_ms"] == 100
-    assert (told["complete"], told["ended"]) == (False, True)
-    assert told["size_bytes"] == path.stat().st_size
-    assert told["blocks"] == [
+        info = await answer.json()
+    assert info["instance"] == "i-1"
+    assert info["user"] == "ann"
+    assert info["duration_ms"] == 100
+    assert (info["complete"], info["ended"]) == (False, True)
+    assert info["size_bytes"] == path.stat().st_size
+    assert info["blocks"] == [
         {"time_ms": 0, "whole": False, "continues": False},
         {"time_ms": 50, "whole": True, "continues": True},
     ]
-    assert told["notes"] == [{"time_ms": 61, "what": "gap"}]
+    assert info["notes"] == [{"time_ms": 61, "what": "gap"}]
 
 
 async def test_a_block_from_its_beginning(tmp_path: Path) -> None:

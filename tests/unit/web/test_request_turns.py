@@ -40,7 +40,7 @@ async def test_one_alone_begins_at_once() -> None:
         await asyncio.sleep(0)
 
 
-async def test_whoever_leaves_takes_nobody_s_turn() -> None:
+async def test_who_leaves_takes_nobody_s_turn() -> None:
     """A request whose client has gone is skipped."""
     turns, begun = RequestTurns(1), list[int]()
 

@@ -27,14 +27,14 @@ Message = dict[str, Any]
 
 
 class Page:
-    """A page's control WebSocket: what it was told."""
+    """A page's control WebSocket: what it got."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Own an open WebSocket."""
         self.socket = socket
         self._known: dict[str, Message] = {}
 
-    async def told(self, kind: str, fits: Callable[[Message], object] = bool) -> Message:
+    async def wait_for(self, kind: str, fits: Callable[[Message], object] = bool) -> Message:
         """The newest state or list of viewers once it fits, or the next notice."""
         async with asyncio.timeout(20):
             while kind not in self._known or not fits(self._known[kind]):
@@ -182,41 +182,41 @@ async def test_take_takes_control_over(owner: OwnerClient) -> None:
 async def test_a_socket_cannot_ask_for_more_than_its_admission(owner: OwnerClient) -> None:
     """A ticket for watching makes no controller, whatever the WebSocket's address says."""
     control, screen = await page(owner)
-    you = (await control.told("viewers", lambda m: m["controller"]))["you"]
+    you = (await control.wait_for("viewers", lambda m: m["controller"]))["you"]
     watching = (await owner.admission("?view=1"))["ticket"]
     screens = [await owner.socket(f"/websockify/demo?ticket={watching}&take=1", origin=True)]
     plain = (await owner.admission())["ticket"]
     screens.append(await owner.socket(f"/websockify/demo?ticket={plain}&take=1", origin=True))
-    message = await control.told("viewers", lambda m: len(m["viewers"]) == 3)
+    message = await control.wait_for("viewers", lambda m: len(m["viewers"]) == 3)
     assert message["controller"] == you
     for socket in (control.socket, screen, *screens):
         await socket.close()
 
 
-async def test_the_page_is_told_the_state(owner: OwnerClient) -> None:
+async def test_the_page_is_reported_the_state(owner: OwnerClient) -> None:
     """From getting ready to connected: state, who is on, who controls, which keepalive."""
     control, screen = await page(owner)
-    state = await control.told("state", lambda m: m["state"] == "running")
+    state = await control.wait_for("state", lambda m: m["state"] == "running")
     assert state["text"] == "Connected."
     assert state["error"] is None
     assert state["keepalive"]["kind"]
-    viewers = await control.told("viewers", lambda m: m["viewers"])
+    viewers = await control.wait_for("viewers", lambda m: m["viewers"])
     assert viewers["controller"] == viewers["you"] == viewers["viewers"][0]["id"]
     assert viewers["viewers"][0]["user"] == "owner"
     await screen.close()
     await control.socket.close()
 
 
-async def test_the_page_is_told_what_is_wrong(owner: OwnerClient) -> None:
+async def test_the_page_is_reported_what_is_wrong(owner: OwnerClient) -> None:
     """An instance that doesn't run: the cloud's code, words, its state and a countdown."""
     owner.setup.cloud.set_status("Stopped")
     control, screen = await page(owner)
-    state = await control.told("state", lambda m: m["error"] and m["wait_s"] is not None)
+    state = await control.wait_for("state", lambda m: m["error"] and m["wait_s"] is not None)
     assert state["error"]["code"] == "IncorrectInstanceStatus"
     assert state["error"]["text"]
     owner.setup.cloud.set_status("Running")
     await control.wish(type="retry")
-    await control.told("state", lambda m: m["state"] == "running")
+    await control.wait_for("state", lambda m: m["state"] == "running")
     await screen.close()
     await control.socket.close()
 
@@ -224,24 +224,24 @@ async def test_the_page_is_told_what_is_wrong(owner: OwnerClient) -> None:
 async def test_control_is_asked_for_and_given(owner: OwnerClient) -> None:
     """request-control reaches the controller's page; grant, refuse, take and release work."""
     first, first_screen = await page(owner)
-    one = (await first.told("viewers", lambda m: m["controller"]))["you"]
+    one = (await first.wait_for("viewers", lambda m: m["controller"]))["you"]
     second, second_screen = await page(owner)
-    two = (await second.told("viewers", lambda m: len(m["viewers"]) == 2))["you"]
+    two = (await second.wait_for("viewers", lambda m: len(m["viewers"]) == 2))["you"]
     await second.wish(type="request-control")
-    asked = await first.told("control-request")
+    asked = await first.wait_for("control-request")
     assert asked["from"] == {"id": two, "user": "owner"}
     assert asked["timeout_s"] > 0
     await second.wish(type="grant", viewer=two)
     await first.wish(type="refuse", viewer=two)
-    assert "refused" in (await second.told("notice"))["text"]
+    assert "refused" in (await second.wait_for("notice"))["text"]
     await second.wish(type="request-control")
-    await first.told("control-request")
+    await first.wait_for("control-request")
     await first.wish(type="grant", viewer=two)
-    await first.told("viewers", lambda m: m["controller"] == two)
+    await first.wait_for("viewers", lambda m: m["controller"] == two)
     await first.wish(type="take")
-    await second.told("viewers", lambda m: m["controller"] == one)
+    await second.wait_for("viewers", lambda m: m["controller"] == one)
     await first.wish(type="release")
-    await second.told("viewers", lambda m: m["controller"] is None)
+    await second.wait_for("viewers", lambda m: m["controller"] is None)
     for socket in (first.socket, first_screen, second.socket, second_screen):
         await socket.close()
 
@@ -249,14 +249,14 @@ async def test_control_is_asked_for_and_given(owner: OwnerClient) -> None:
 async def test_a_watching_page_has_no_say(owner: OwnerClient) -> None:
     """take, grant and request of a page that only watches change nothing."""
     first, first_screen = await page(owner)
-    one = (await first.told("viewers", lambda m: m["controller"]))["you"]
+    one = (await first.wait_for("viewers", lambda m: m["controller"]))["you"]
     watcher, screen = await page(owner, "?view=1")
-    two = (await watcher.told("viewers", lambda m: len(m["viewers"]) == 2))["you"]
+    two = (await watcher.wait_for("viewers", lambda m: len(m["viewers"]) == 2))["you"]
     for kind in ("take", "request-control", "grant", "release", "refuse"):
         await watcher.wish(type=kind, viewer=two)
     await watcher.wish(type="password", password="abc123")
     third, third_screen = await page(owner)
-    message = await third.told("viewers", lambda m: len(m["viewers"]) == 3)
+    message = await third.wait_for("viewers", lambda m: len(m["viewers"]) == 3)
     assert message["controller"] == one
     assert [v["id"] for v in message["viewers"] if v["asks"]] == []
     for socket in (first.socket, first_screen, watcher.socket, screen, third.socket, third_screen):
@@ -283,11 +283,11 @@ MEANINGLESS = (
 async def test_wishes_that_mean_nothing(owner: OwnerClient) -> None:
     """They are ignored: the page stays connected, and no fault is logged."""
     control, screen = await page(owner)
-    await control.told("viewers", lambda m: m["controller"])
+    await control.wait_for("viewers", lambda m: m["controller"])
     for text in MEANINGLESS:
         await control.socket.send_str(text)
     await control.wish(type="release")
-    await control.told("viewers", lambda m: m["controller"] is None)
+    await control.wait_for("viewers", lambda m: m["controller"] is None)
     assert not [e for e in owner.setup.events if e["level"] == "error"]
     await screen.close()
     await control.socket.close()
@@ -314,13 +314,13 @@ async def test_the_vnc_password_comes_from_the_page(tmp_path: Path) -> None:
     async with running(tmp_path, cloud=cloud, access="token") as setup:
         owner = owner_client(setup)
         control, screen = await page(owner)
-        await control.told("state", lambda m: m["state"] == "password")
+        await control.wait_for("state", lambda m: m["state"] == "password")
         await control.wish(type="password", password="far too long")
-        assert "VNC password" in (await control.told("notice"))["text"]
+        assert "VNC password" in (await control.wait_for("notice"))["text"]
         await control.wish(type="password", password="wrong1")
-        await control.told("state", lambda m: m["state"] == "password" and m["error"])
+        await control.wait_for("state", lambda m: m["state"] == "password" and m["error"])
         await control.wish(type="password", password="abc123")
-        await control.told("state", lambda m: m["state"] == "running")
+        await control.wait_for("state", lambda m: m["state"] == "running")
         assert await screen.receive_bytes() == b"RFB 003.008\n"
         await screen.send_bytes(b"RFB 003.008\n")
         assert await screen.receive_bytes() == b"\x01\x01"
@@ -414,7 +414,7 @@ async def test_a_password_that_nobody_asked_for_is_nothing(tmp_path: Path) -> No
     async with running(tmp_path, access="token") as setup:
         owner = owner_client(setup)
         control, screen = await page(owner)
-        await control.told("state", lambda m: m["state"] == "running")
+        await control.wait_for("state", lambda m: m["state"] == "running")
         for number in range(200):
             await control.wish(type="password", password=f"sd{number:04}")
         await control.wish(type="password", password="viewer")

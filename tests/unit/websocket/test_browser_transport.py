@@ -25,7 +25,7 @@ def opened(setup: Running, **how: Any) -> AbstractAsyncContextManager[RawSocket]
     return RawSocket.opened(setup.daemon.servers[0].port, f"/websockify/{setup.alias}", **how)
 
 
-async def told(setup: Running) -> dict[str, Any]:
+async def closed_event(setup: Running) -> dict[str, Any]:
     """The log's one line about the viewer's end."""
     await until(
         lambda: any(e["event"] == "viewer.closed" for e in setup.events), "the viewer's end"
@@ -65,7 +65,7 @@ async def test_broken_websocket_rules(tmp_path: Path, name: str, data: bytes) ->
         end = await socket.closed()
         assert (end.code, end.reason) == (4400, "viewer-protocol"), name
         socket.writer.close()
-        event = await told(setup)
+        event = await closed_event(setup)
         assert (event["code"], event["side"]) == (4400, "viewer")
 
 
@@ -113,7 +113,7 @@ async def test_a_viewer_that_answers_no_ping(tmp_path: Path) -> None:
     limits = Limits(ping_interval=0.1, ping_timeout=0.2)
     async with running(tmp_path, limits=limits) as setup, opened(setup) as socket:
         await socket.dropped()
-        assert (await told(setup))["side"] == "viewer"
+        assert (await closed_event(setup))["side"] == "viewer"
 
 
 async def test_a_viewer_that_answers_pings_stays(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ async def test_a_viewer_that_vanishes_amid_pings(tmp_path: Path) -> None:
         for _ in range(50):
             socket.send(PING, b"are you there?")
         socket.vanish()
-        assert (await told(setup))["code"] == 1000
+        assert (await closed_event(setup))["code"] == 1000
         assert not [e for e in setup.events if e["level"] == "error"]
 
 
@@ -188,7 +188,7 @@ async def test_a_viewer_that_reads_nothing(tmp_path: Path) -> None:
         whole = b"\3\0" + bytes(4) + (2048).to_bytes(2, "big") + (1536).to_bytes(2, "big")
         socket.send(BINARY, b"RFB 003.008\n\x01\x01")
         socket.send(BINARY, bytes(4) + PIXELS + set_encodings([RAW]) + whole * 3)
-        event = await told(setup)
+        event = await closed_event(setup)
         assert (event["code"], event["reason"], event["side"]) == (4413, "too-slow", "viewer")
         other = await setup.viewer()
         await until(lambda: other.decoder.updates, "a picture for another viewer")
@@ -202,7 +202,7 @@ async def test_the_close_handshake(tmp_path: Path) -> None:
         await socket.receive()
         socket.send(CLOSE, (1000).to_bytes(2, "big"))
         assert (await socket.closed()).code == 1000
-        event = await told(setup)
+        event = await closed_event(setup)
         assert (event["code"], event["side"], event["links"]) == (1000, "viewer", 1)
         assert (event["bytes_in"], event["bytes_out"]) == (12, 14)
 
@@ -214,7 +214,7 @@ async def test_a_malformed_goodbye(tmp_path: Path, body: bytes) -> None:
         await socket.receive()
         socket.send(CLOSE, body)
         assert (await socket.closed()).payload == b""
-        event = await told(setup)
+        event = await closed_event(setup)
         assert (event["code"], event["side"]) == (1000, "viewer")
 
 
@@ -231,6 +231,6 @@ async def test_a_fault_of_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyP
             socket.send(BINARY, b"RFB 003.008\n\x01\x01")
             end = await socket.closed()
             assert (end.code, end.reason) == (1011, "internal")
-            event = await told(setup)
+            event = await closed_event(setup)
             assert (event["code"], event["side"]) == (1011, "daemon")
             assert "planted" in setup.log.getvalue()

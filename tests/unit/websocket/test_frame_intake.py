@@ -201,7 +201,7 @@ async def test_a_turn_is_bounded() -> None:
     assert TURN_BYTES < peer.most_passed <= PASSED_BYTES + TURN_BYTES
 
 
-async def test_a_goodbye_is_heard_after_nothing_is_given() -> None:
+async def test_a_goodbye_is_reported_after_nothing_is_given() -> None:
     """Who closes wants no content any more, and the peer's answer all the same."""
     peer = Peer()
     peer.intake.discard()
@@ -210,7 +210,7 @@ async def test_a_goodbye_is_heard_after_nothing_is_given() -> None:
     assert peer.controls == [Control(Opcode.CLOSE, b"")]
 
 
-async def test_a_fault_of_the_receiver_is_told() -> None:
+async def test_a_fault_of_the_receiver_is_reported() -> None:
     """Whichever way the bytes came."""
 
     class Faulty(Peer):
@@ -222,7 +222,7 @@ async def test_a_fault_of_the_receiver_is_told() -> None:
     assert peer.faults == 1
 
 
-async def test_broken_frames_are_told() -> None:
+async def test_broken_frames_are_reported() -> None:
     """What came before is given first."""
     peer = Peer()
     await peer.put([frame(BELL) + frame(b"text", Opcode.TEXT) + frame(BELL)])

@@ -291,7 +291,7 @@ async def test_a_dial_that_is_cancelled_drops_its_connection() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("response", "expected"),
     [
         (b"", UpstreamLost),
         (b"HTTP/1.1 101 Swi", UpstreamLost),
@@ -305,12 +305,12 @@ async def test_a_dial_that_is_cancelled_drops_its_connection() -> None:
         ),
     ],
 )
-async def test_an_answer_that_is_none(said: bytes, expected: type[Exception]) -> None:
+async def test_an_answer_that_is_none(response: bytes, expected: type[Exception]) -> None:
     """A line that broke is a loss; something else than a WebSocket is a breach of rules."""
 
     async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(said)
+        writer.write(response)
         await writer.drain()
         writer.write_eof()
         await reader.read()
@@ -874,7 +874,9 @@ def upgraded(
     ],
 )
 @pytest.mark.parametrize("hangs_up", [False, True])
-async def test_broken_websocket_rules_are_told_from_a_loss(frames: bytes, hangs_up: bool) -> None:
+async def test_broken_websocket_rules_are_distinguished_from_a_loss(
+    frames: bytes, hangs_up: bool
+) -> None:
     """What came before is delivered; whether the server then hangs up makes no difference."""
     good = b"\x82\x04good"
     async with (

@@ -281,10 +281,10 @@ def test_a_ration_is_refilled() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 3000), st.floats(0, 2)), max_size=50))
-def test_no_more_than_the_ration_is_ever_had(said: list[tuple[int, float]]) -> None:
+def test_no_more_than_the_ration_is_ever_had(inputs: list[tuple[int, float]]) -> None:
     """Over any time: the burst, what the time gave, and one second's debt."""
     ration, now, spent = Ration(0.0), 0.0, 0
-    for work, pause in said:
+    for work, pause in inputs:
         rest = ration.spend(work, now)
         spent += min(work, 3000)
         now += max(rest, pause)
@@ -345,7 +345,7 @@ async def test_what_means_nothing_is_read_later(monkeypatch: pytest.MonkeyPatch)
     assert not peer.floods
 
 
-async def test_one_that_never_stops_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_that_never_stops_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing more of it is given."""
     monkeypatch.setattr(module, "IDLE_WORK_BURST", 10)
     monkeypatch.setattr(module, "IDLE_WORK_PATIENCE_S", 0.0)

@@ -16,11 +16,11 @@ from vncproxy.websocket.peer_account import (
     _diagnosed,
     _listed,
     is_unix,
+    knows_owners,
     owner_in,
     owner_listed,
     place,
     tcp_uid,
-    tells_owners,
     uid_behind,
     uid_of,
     unix_uid,
@@ -64,15 +64,15 @@ def forbidden(*_: object) -> None:
     raise PermissionError
 
 
-def test_whether_owners_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whether_owners_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here they are; where neither the diagnostics nor /proc may be read they aren't."""
-    assert tells_owners()
+    assert knows_owners()
     monkeypatch.setattr("vncproxy.websocket.peer_account._diagnosed", forbidden)
-    assert tells_owners()
+    assert knows_owners()
     monkeypatch.setattr("vncproxy.websocket.peer_account._listed", lambda *_: None)
-    assert not tells_owners()
+    assert not knows_owners()
     monkeypatch.setattr("vncproxy.websocket.peer_account.socket.create_server", forbidden)
-    assert not tells_owners()
+    assert not knows_owners()
 
 
 def test_the_owner_of_an_accepted_socket(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,7 +103,7 @@ async def test_a_backlog_shows_and_drains() -> None:
         assert transport.sent_bytes == size
 
 
-async def test_the_end_is_told_once() -> None:
+async def test_the_end_is_reported_once() -> None:
     """A client that leaves ends the transport on its side."""
     async with connected() as (transport, _, writer):
         receiver = Receiver()
@@ -164,7 +164,7 @@ async def test_what_comes_before_anybody_listens() -> None:
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
-def test_an_end_that_nobody_heard(run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+def test_an_end_that_nobody_received(run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
     """Is told to whoever listens afterwards, once; what is still sent raises nothing."""
 
     async def scene() -> None:

@@ -44,38 +44,38 @@ class Seat:
         self.decoder.feed(await self.read())
 
 
-def desktop(told: list[object] | None = None) -> Desktop:
+def desktop(events: list[object] | None = None) -> Desktop:
     """400 by 320 pixels."""
-    heard: list[object] = [] if told is None else told
+    received: list[object] = [] if events is None else events
     return Desktop(
         Caption("d", "i-1", "here", "test"),
         400,
         320,
-        lambda keysym, down: heard.append((keysym, down)),
-        lambda x, y, buttons: heard.append((x, y, buttons)),
+        lambda keysym, down: received.append((keysym, down)),
+        lambda x, y, buttons: received.append((x, y, buttons)),
     )
 
 
 async def test_what_one_types_both_see() -> None:
     """And the journals are told."""
-    told: list[object] = []
-    screen = desktop(told)
+    events: list[object] = []
+    screen = desktop(events)
     ann, bob = Seat(screen), Seat(screen)
     await ann.enter(7)
     await bob.enter(5)
     await bob.link.write(INCREMENTAL)
     await ann.link.write(struct.pack(">BBxxI", 4, 1, 0x41))
     await bob.see()
-    assert told == [(0x41, True)]
+    assert events == [(0x41, True)]
     assert bob.decoder.frame.tobytes() == screen.rgb()
 
 
 async def test_a_pointer_beyond_the_edge_counts_as_on_it() -> None:
     """No picture is drawn outside."""
-    told: list[object] = []
-    screen = desktop(told)
+    events: list[object] = []
+    screen = desktop(events)
     screen.pointer(65535, 65535, 0)
-    assert told == [(399, 319, 0)]
+    assert events == [(399, 319, 0)]
 
 
 async def test_one_who_asks_to_be_alone_is() -> None:

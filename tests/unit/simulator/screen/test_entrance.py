@@ -16,21 +16,21 @@ def entrance(password: str | None = None, *, odd: bool = False) -> Entrance:
     return Entrance(password, lambda: b"INIT", lambda n: CHALLENGE[:n], odd_security=odd)
 
 
-def talk(door: Entrance, *said: bytes) -> list[bytes]:
+def talk(door: Entrance, *sent: bytes) -> list[bytes]:
     """What the server says first, and to each piece."""
-    heard = [bytes(door.output)]
-    for piece in said:
+    answers = [bytes(door.output)]
+    for piece in sent:
         door.output.clear()
         door.feed(bytearray(piece))
-        heard.append(bytes(door.output))
-    return heard
+        answers.append(bytes(door.output))
+    return answers
 
 
 def test_38_without_a_password() -> None:
     """Types, result, ServerInit."""
     door = entrance()
-    heard = talk(door, b"RFB 003.008\n", b"\1", b"\1")
-    assert heard == [b"RFB 003.008\n", b"\1\1", bytes(4), b"INIT"]
+    answers = talk(door, b"RFB 003.008\n", b"\1", b"\1")
+    assert answers == [b"RFB 003.008\n", b"\1\1", bytes(4), b"INIT"]
     assert door.done
     assert not door.exclusive
 
@@ -42,21 +42,21 @@ def test_37_without_a_password_has_no_result() -> None:
     assert door.exclusive
 
 
-def test_33_is_told_its_type() -> None:
+def test_33_is_reported_its_type() -> None:
     """As four bytes."""
     assert talk(entrance(), b"RFB 003.003\n", b"\1")[1:] == [b"\0\0\0\1", b"INIT"]
     door = entrance("abc123")
     answer = answer_to(CHALLENGE, "abc123")
-    heard = talk(door, b"RFB 003.003\n", answer, b"\1")
-    assert heard[1:] == [b"\0\0\0\2" + CHALLENGE, bytes(4), b"INIT"]
+    answers = talk(door, b"RFB 003.003\n", answer, b"\1")
+    assert answers[1:] == [b"\0\0\0\2" + CHALLENGE, bytes(4), b"INIT"]
 
 
 def test_the_right_password_opens() -> None:
     """With VncAuth's answer, byte by byte."""
     door = entrance("abc123")
-    said = b"RFB 003.008\n\2" + answer_to(CHALLENGE, "abc123") + b"\1"
+    sent = b"RFB 003.008\n\2" + answer_to(CHALLENGE, "abc123") + b"\1"
     received = bytearray()
-    for byte in said:
+    for byte in sent:
         received.append(byte)
         door.feed(received)
     assert received == b""
@@ -78,19 +78,19 @@ def test_a_wrong_password_fails(version: bytes, with_reason: bool) -> None:
         assert len(last) == 4
 
 
-@pytest.mark.parametrize("said", [[b"RFB 004.000\n"], [b"RFB 003.008\n", b"\2"]])
-def test_nonsense_fails(said: list[bytes]) -> None:
+@pytest.mark.parametrize("sent", [[b"RFB 004.000\n"], [b"RFB 003.008\n", b"\2"]])
+def test_nonsense_fails(sent: list[bytes]) -> None:
     """An unknown version, a type that wasn't offered."""
     door = entrance()
-    talk(door, *said)
+    talk(door, *sent)
     assert door.failed
 
 
 def test_a_type_that_nobody_knows_acts_as_none() -> None:
     """It is the only one offered."""
     door = entrance("abc123", odd=True)
-    heard = talk(door, b"RFB 003.008\n", bytes((UNKNOWN,)), b"\1")
-    assert heard[1:] == [bytes((1, UNKNOWN)), bytes(4), b"INIT"]
+    answers = talk(door, b"RFB 003.008\n", bytes((UNKNOWN,)), b"\1")
+    assert answers[1:] == [bytes((1, UNKNOWN)), bytes(4), b"INIT"]
 
 
 def test_the_answer_is_des_of_the_mirrored_password() -> None:

@@ -26,19 +26,19 @@ class Display:
         """80 by 40 pixels."""
         self.canvas = Canvas(80, 40)
         self.canvas.fill(Area(0, 0, 40, 40), palette.index("white"))
-        self.told: list[object] = []
+        self.calls: list[object] = []
 
     def key(self, keysym: int, *, down: bool) -> None:
         """Keep."""
-        self.told.append((keysym, down))
+        self.calls.append((keysym, down))
 
     def pointer(self, x: int, y: int, buttons: int) -> None:
         """Keep."""
-        self.told.append((x, y, buttons))
+        self.calls.append((x, y, buttons))
 
     def resize(self, width: int, height: int, asked_by: RfbServer | None = None) -> bool:
         """Only as wide as 100."""
-        self.told.append((width, height))
+        self.calls.append((width, height))
         if width > 100:
             return False
         self.canvas = Canvas(width, height)
@@ -48,7 +48,7 @@ class Display:
 
     def throw_out_others(self, but: RfbServer) -> None:
         """Keep."""
-        self.told.append(but)
+        self.calls.append(but)
 
 
 def entered(*encodings: int, shared: bytes = b"\1") -> tuple[Display, RfbServer, Decoder]:
@@ -78,7 +78,7 @@ def test_input_reaches_the_display_however_it_is_cut() -> None:
     stream = KEY + struct.pack(">BBHII", 255, 0, 0, 0x42, 48) + struct.pack(">BBHH", 5, 3, 7, 9)
     for byte in stream:
         server.receive(bytes((byte,)))
-    assert display.told == [(0x41, True), (0x42, False), (7, 9, 3)]
+    assert display.calls == [(0x41, True), (0x42, False), (7, 9, 3)]
 
 
 def test_extensions_are_confirmed_when_asked_for_as_qemu_does() -> None:
@@ -111,7 +111,7 @@ def test_the_picture_comes_on_request() -> None:
     assert server.sent_updates == 2
 
 
-def test_the_size_is_told_with_every_full_request() -> None:
+def test_the_size_is_reported_with_every_full_request() -> None:
     """In an update of its own, to a client that asked for ExtendedDesktopSize."""
     _, server, decoder = entered(7, -308)
     server.receive(FULL)
@@ -135,7 +135,9 @@ def test_a_size_that_a_client_wishes_is_answered(width: int, status: int) -> Non
 
 
 @pytest.mark.parametrize(("encodings", "lives"), [((7, -223), True), ((7,), False)])
-def test_an_older_client_is_told_by_desktop_size(encodings: tuple[int, ...], lives: bool) -> None:
+def test_an_older_client_is_reported_by_desktop_size(
+    encodings: tuple[int, ...], lives: bool
+) -> None:
     """One that can't follow is let go."""
     display, server, decoder = entered(*encodings)
     display.canvas = Canvas(64, 64)
@@ -148,7 +150,7 @@ def test_an_older_client_is_told_by_desktop_size(encodings: tuple[int, ...], liv
 def test_an_exclusive_request_throws_others_out() -> None:
     """The display is told by whom."""
     display, server, _ = entered(shared=b"\0")
-    assert display.told == [server]
+    assert display.calls == [server]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,7 @@ def test_what_is_unknown_or_not_agreed_on_ends_the_connection(raw: bytes) -> Non
     server.receive(raw + KEY)
     assert server.ended
     server.receive(KEY)
-    assert display.told == []
+    assert display.calls == []
 
 
 def test_another_pixel_format_is_obeyed() -> None:
@@ -189,7 +191,7 @@ def test_cut_text_changes_nothing() -> None:
     """It is taken and forgotten."""
     display, server, _ = entered()
     server.receive(struct.pack(">BxxxI", 6, 5) + b"hello" + KEY)
-    assert display.told == [(0x41, True)]
+    assert display.calls == [(0x41, True)]
 
 
 def test_a_raw_message_waits_for_the_handshake() -> None:

@@ -1,4 +1,4 @@
-"""Listens at every way out of a daemon in this process, for a search of what was said."""
+"""What comes out of a daemon in this process, by whatever way, for a search for secrets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.fault.secret_search import Planted, told_by
+from tests.fault.secret_search import Planted, texts_of
 from vncproxy.access.login_sessions import Sessions
 from vncproxy.access.tickets import EntryTicket, Tickets, ViewerTicket
 from vncproxy.console.dependencies import ConsoleDependencies
@@ -25,7 +25,7 @@ REFLECTIONS = ("redirect", "body", "header", "no upgrade", "garbage")
 
 
 @dataclass
-class Said:
+class Outputs:
     """All that came out of the daemon, by where it came out."""
 
     planted: Planted = field(default_factory=Planted)
@@ -46,20 +46,22 @@ class Said:
             for text in texts
             for name in self.planted.found_in(text)
         }
-        told = (text for error in self.errors for text in told_by(error))
-        return found | {("error", name) for text in told for name in self.planted.found_in(text)}
+        error_texts = (text for error in self.errors for text in texts_of(error))
+        return found | {
+            ("error", name) for text in error_texts for name in self.planted.found_in(text)
+        }
 
 
-def listening(monkeypatch: pytest.MonkeyPatch) -> Said:
-    """Listens at every way out, and plants what the daemon and the cloud make up themselves."""
-    said = Said()
-    plant = said.planted.plant
+def watched_outputs(monkeypatch: pytest.MonkeyPatch) -> Outputs:
+    """Note all that comes out from now on; secrets that are made meanwhile are planted."""
+    outputs = Outputs()
+    plant = outputs.planted.plant
 
     make = GatewayTickets.make
 
     def made(*args: Any) -> str:
-        said.url_token = plant("the VncUrl's token", make(*args))
-        return said.url_token
+        outputs.url_token = plant("the VncUrl's token", make(*args))
+        return outputs.url_token
 
     monkeypatch.setattr(GatewayTickets, "make", made)
     issue = Tickets.issue
@@ -78,18 +80,18 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Said:
 
     def raised(self: VncproxyError, text: str) -> None:
         init(self, text)
-        said.errors.append(self)
+        outputs.errors.append(self)
 
     monkeypatch.setattr(VncproxyError, "__init__", raised)
     send, close = BrowserTransport.send, BrowserTransport.close
 
     def sent(self: BrowserTransport, slices: Sequence[bytes]) -> None:
-        said.note("RFB to a viewer", b"".join(slices))
+        outputs.note("RFB to a viewer", b"".join(slices))
         send(self, slices)
 
     async def closed(self: BrowserTransport, reason: CloseReason | None = None) -> None:
         if reason is not None:
-            said.note("close reason", reason.reason, repr(reason))
+            outputs.note("close reason", reason.reason, repr(reason))
         await close(self, reason)
 
     monkeypatch.setattr(BrowserTransport, "send", sent)
@@ -97,15 +99,15 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Said:
     handle = Gateway.handle
 
     async def handled(self: Gateway, request: web.Request) -> web.StreamResponse:
-        if said.reflections:
-            return _reflection(said.reflections.popleft(), request)
+        if outputs.reflections:
+            return _reflection(outputs.reflections.popleft(), request)
         return await handle(self, request)
 
     monkeypatch.setattr(Gateway, "handle", handled)
     monkeypatch.setattr(
         "vncproxy.app.ConsoleDependencies", partial(ConsoleDependencies, first_pause_s=0.02)
     )
-    return said
+    return outputs
 
 
 def _reflection(kind: str, request: web.Request) -> web.Response:
