@@ -22,7 +22,7 @@ from tests.owner_client import owner_client
 from tests.page import page
 from tests.setup import Running, running, until
 from vncproxy.audit.record import parse
-from vncproxy.audit.verification import Verdict, verify
+from vncproxy.audit.verification import Verification, verify
 from vncproxy.config.model import Audit, Limits
 from vncproxy.errors import AuditError
 from vncproxy.web import viewer_websockets
@@ -51,7 +51,7 @@ def kinds(folder: Path, *events: str) -> list[str]:
     return [record["event"] for record in records(folder, *events)]
 
 
-def verdict(folder: Path, head: str | None = None) -> Verdict:
+def verdict(folder: Path, head: str | None = None) -> Verification:
     with file_of(folder).open("rb") as lines:
         return verify(lines, head)
 

@@ -305,7 +305,7 @@ class Everything(RuleBasedStateMachine):
         """Another link replaces it."""
         self.server = ModelServer(self.rng, *size, by_area=self.by_area)
         self.stream = ServerStream(*size, _pixel_format(NATIVE))
-        self.to_server(self.shared_screen.link_renewed(_memory(self.server)))
+        self.to_server(self.shared_screen.link_replaced(_memory(self.server)))
         self.pump()
 
     @precondition(lambda self: self.server is not None and len(self.viewers) > 1)

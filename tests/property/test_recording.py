@@ -130,7 +130,7 @@ class Session:
         self.shared_screen.link_lost()
         self.server = ModelServer(self.rng, width, height, by_area=self.by_area)
         self.stream = ServerStream(width, height, _format(NATIVE))
-        self.to_server(self.shared_screen.link_renewed(_memory(self.server)))
+        self.to_server(self.shared_screen.link_replaced(_memory(self.server)))
 
     def deliver(self, size: int) -> None:
         """Bytes arrive, and all that follows happens."""

@@ -324,4 +324,4 @@ async def test_a_viewer_follows_from_one_link_to_the_next(painted_xvnc: Xvnc) ->
     for events, frame in captures:
         viewer.feed(rewrite(events, carry_over))
         assert (viewer.frame == frame).all()
-        resets.renewed()
+        resets.link_replaced()

@@ -99,7 +99,7 @@ class Directory:
         """
         await self._learn(self._groups, user)
 
-    async def renew_groups(self, user: str) -> bool:
+    async def refresh_groups(self, user: str) -> bool:
         """Let `groups` know them as they are now; False: the directory doesn't answer in time."""
         return await self._groups.learn(user, ANSWER_TIMEOUT_S)
 

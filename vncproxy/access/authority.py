@@ -129,7 +129,7 @@ class Authority:
         needed = any_group(rules) if rules is not None else self._rules.need_groups
         users = {one.user for one in viewers if needed and one.kind in _OF_THIS_MACHINE}
         self.directory.expire()
-        answers = await asyncio.gather(*map(self.directory.renew_groups, users))
+        answers = await asyncio.gather(*map(self.directory.refresh_groups, users))
         self.unsure = not all(answers)
 
     def now(self) -> datetime:

@@ -17,7 +17,7 @@ from vncproxy.config.model import Listen
 from vncproxy.config.secrets import read_header_secret
 from vncproxy.config.users_file import is_user_name
 from vncproxy.errors import AccessError
-from vncproxy.websocket.peer_account import place
+from vncproxy.websocket.peer_account import socket_address
 
 SECRET_HEADER = "X-Vncproxy-Secret"  # noqa: S105 - a header's name
 
@@ -42,7 +42,7 @@ class ProxyHeaders:
 
     def __init__(self, trusted: Sequence[str], user_header: str, secret: str) -> None:
         """Keep what is compared; of the secret its digest."""
-        self._trusted = frozenset(place(address, 0)[0] for address in trusted)
+        self._trusted = frozenset(socket_address(address, 0)[0] for address in trusted)
         self._user_header = user_header
         assert secret, "without one, everybody on a proxy's machine could be anybody"
         self._digest = hashlib.sha256(secret.encode()).digest()
@@ -58,7 +58,7 @@ class ProxyHeaders:
             AccessError: 401; it isn't a proxy of ours, or it names nobody.
             WrongSecretError: The secret is missing or wrong.
         """
-        if remote is not None and place(remote, 0)[0] not in self._trusted:
+        if remote is not None and socket_address(remote, 0)[0] not in self._trusted:
             raise AccessError(
                 401, "not-a-proxy", "This door is for its proxies only; come through one of them."
             )

@@ -54,7 +54,7 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Permission:
+class ActionPermission:
     """Whether an action is permitted.
 
     Args:
@@ -187,7 +187,7 @@ class EcsClient:
         found = await self.instances(region, [instance_id])
         return found[0].status if found else ""
 
-    async def may_open(self, instance_id: str, region: str) -> Permission:
+    async def may_open(self, instance_id: str, region: str) -> ActionPermission:
         """Whether the credentials may ask for this instance's VncUrl.
 
         DescribeInstanceVncUrl documents no DryRun, so it is called for good, and the VncUrl dropped
@@ -204,10 +204,10 @@ class EcsClient:
             await self._call(action, region, parameters, VNC_URL_MAX_BYTES)
         except CloudError as error:
             if error.code.startswith("Forbidden"):
-                return Permission(action, False, error.public_text)
+                return ActionPermission(action, False, error.public_text)
             if error.code != DRY_RUN and error.kind is not CloudErrorKind.WAITS:
                 raise
-        return Permission(action, True, f"ecs:{action} is permitted.")
+        return ActionPermission(action, True, f"ecs:{action} is permitted.")
 
     async def server_time_offset(self, region: str) -> float:
         """The cloud's clock minus this machine's, in seconds, to about one second.

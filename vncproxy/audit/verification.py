@@ -35,7 +35,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Verification:
     """What became of a file.
 
     Args:
@@ -61,7 +61,7 @@ class Verdict:
         return not self.problems
 
 
-def verify(lines: Iterable[bytes], head: str | None = None) -> Verdict:
+def verify(lines: Iterable[bytes], head: str | None = None) -> Verification:
     """Follow the chain.
 
     Args:
@@ -109,7 +109,7 @@ class _Reader:
             self._found = self._records
         self._last = record
 
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Verification:
         if self._rubble:
             self._problem(
                 self._rubble_line,
@@ -125,7 +125,7 @@ class _Reader:
                 "no record has the head that was given: records at the end were cut off, or "
                 "written anew, or the head belongs to another file",
             )
-        return Verdict(
+        return Verification(
             self._records,
             self._last.head if self._last is not None else Head(),
             self._records - self._found if self._found is not None else None,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from vncproxy.audit.record import LINE_MAX_BYTES
-from vncproxy.audit.verification import Verdict, verify
+from vncproxy.audit.verification import Verification, verify
 from vncproxy.commands.arguments import add_json
 from vncproxy.commands.command import DONE, FAILED, Command, add_commands
 from vncproxy.commands.formatting import counted
@@ -48,7 +48,7 @@ def _run_verify(options: argparse.Namespace) -> int:
     return DONE if verdict.intact else FAILED
 
 
-def verify_file(path: Path, head: str | None) -> Verdict:
+def verify_file(path: Path, head: str | None) -> Verification:
     """Follow the chain in a file.
 
     Raises:
@@ -69,7 +69,7 @@ def lines_of(file: BinaryIO) -> Iterator[bytes]:
             line = file.readline(LINE_MAX_BYTES)
 
 
-def in_words(path: Path, verdict: Verdict) -> list[str]:
+def in_words(path: Path, verdict: Verification) -> list[str]:
     """The verdict for people, one line each."""
     lines = [str(note) for note in verdict.notes]
     lines += [f"BROKEN  {problem}" for problem in verdict.problems]
@@ -91,7 +91,7 @@ def in_words(path: Path, verdict: Verdict) -> list[str]:
     return lines
 
 
-def as_json(verdict: Verdict) -> dict[str, Any]:
+def as_json(verdict: Verification) -> dict[str, Any]:
     """The verdict for programs."""
     return {
         "intact": verdict.intact,

@@ -11,7 +11,7 @@ from vncproxy.commands.provenance import as_json, look_up
 from vncproxy.commands.provenance import in_words as provenance_in_words
 from vncproxy.errors import RecordingError
 from vncproxy.observe.escaping import escaped
-from vncproxy.recording.file_format import LINK_RENEWED
+from vncproxy.recording.file_format import LINK_REPLACED
 from vncproxy.recording.reader import Recording
 
 _SIZE = struct.Struct(">HH")
@@ -54,7 +54,7 @@ def describe(path: Path, audit: Path | None = None) -> dict[str, Any]:
             "damaged": [
                 {"from_s": one.from_ms / 1000, "to_s": one.to_ms / 1000} for one in recording.damage
             ],
-            "links_renewed": sum(note.what == LINK_RENEWED for note in recording.notes),
+            "links_renewed": sum(note.what == LINK_REPLACED for note in recording.notes),
             "size_bytes": recording.size_bytes,
             "sha256": sha256,
             "audit": known,

@@ -45,7 +45,7 @@ from vncproxy.rfb.encodings import PICTURE
 from vncproxy.rfb.handshake_events import Ready
 from vncproxy.rfb.held_input import HeldInput
 from vncproxy.rfb.keepalive import Keepalive, KeepaliveClass, class_of
-from vncproxy.rfb.liveness import Liveness, Verdict
+from vncproxy.rfb.liveness import Liveness, LivenessAction
 from vncproxy.rfb.server_events import RawStarted, RectangleReceived, ServerEvent, StreamBroken
 from vncproxy.rfb.viewer_messages import server_init
 from vncproxy.websocket.frames import Slice
@@ -137,7 +137,7 @@ class MessageRouter:
                 name: made(memory) for name, made in self._recorded.items()
             }
         else:
-            messages = self.shared_screen.link_renewed(memory)
+            messages = self.shared_screen.link_replaced(memory)
             self._follow_format()
             # First of all, since what the lost link left pressed would stick in the guest.
             self._send(self._releases() + messages)
@@ -585,14 +585,14 @@ class MessageRouter:
     def _look_at_silence(self) -> None:
         if self.link is None or self.shared_screen is None or self._paused:
             return
-        match self._liveness.look(time.monotonic(), self.link.received_at):
-            case Verdict.ASK:
+        match self._liveness.check(time.monotonic(), self.link.received_at):
+            case LivenessAction.ASK:
                 self._send(self.shared_screen.question())
-            case Verdict.ASK_ALL:
+            case LivenessAction.ASK_ALL:
                 self._send(self.shared_screen.ask_all(time.monotonic()))
-            case Verdict.DEAD:
+            case LivenessAction.DEAD:
                 self._silent()
-            case Verdict.WAIT:
+            case LivenessAction.WAIT:
                 pass
 
 

@@ -19,7 +19,7 @@ from typing import Protocol
 from vncproxy.console.congestion_control import CongestionControl
 from vncproxy.console.screen_state import ScreenState
 from vncproxy.console.viewer_updates import Area, TightPart, ViewerUpdates, union
-from vncproxy.recording.file_format import GAP, LINK_LOST, LINK_RENEWED, Kind
+from vncproxy.recording.file_format import GAP, LINK_LOST, LINK_REPLACED, Kind
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.server_events import Pixels, RawStarted, RectangleReceived, plain_slices
 from vncproxy.rfb.viewer_messages import server_init
@@ -193,15 +193,15 @@ class Recorder:
         """The upstream is gone; another may follow."""
         self._reel.note(self._time_ms(), LINK_LOST)
 
-    def link_renewed(self, memory: ScreenState) -> None:
+    def link_replaced(self, memory: ScreenState) -> None:
         """Another link has replaced the lost one."""
         self._store_unfinished()
-        self._reel.note(self._time_ms(), LINK_RENEWED)
+        self._reel.note(self._time_ms(), LINK_REPLACED)
         reformatted = memory.pixel_format != self._memory.pixel_format
         self._memory = memory
         self._drop_key()
         if self._live is not None:
-            self._live.link_renewed(memory)
+            self._live.link_replaced(memory)
         if reformatted:
             self._begin_with = self._opening()
         self._store()

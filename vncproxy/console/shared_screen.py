@@ -117,7 +117,7 @@ class SharedScreen:
         for recorder in self.recorders.values():
             recorder.link_lost()
 
-    def link_renewed(self, memory: ScreenState) -> list[bytes]:
+    def link_replaced(self, memory: ScreenState) -> list[bytes]:
         """Another link has replaced the lost one; what to send upstream first.
 
         The console's pixel format stays, if there are viewers whose decoders rely on it.
@@ -132,7 +132,7 @@ class SharedScreen:
         self._full_at = float("-inf")
         self._asked = self._switch = None
         for screen in self._screens():
-            screen.link_renewed(self.memory)
+            screen.link_replaced(self.memory)
         return [client_messages.set_pixel_format(wanted)] if wanted != native else []
 
     @property

@@ -371,14 +371,14 @@ class ViewerUpdates:
             self.ready, self._has_read_all = False, True
 
     @contained
-    def link_renewed(self, memory: ScreenState) -> None:
+    def link_replaced(self, memory: ScreenState) -> None:
         """The link was replaced: the decoder is made to begin anew, and nothing is taken as known.
 
         Source: rfbproto, Tight Encoding (the four reset bits).
         """
         self._memory = memory
         self._in_step = True
-        self._resets.renewed()
+        self._resets.link_replaced()
         self._uncovered.reset(memory.width, memory.height)
         self.wants = self.started
         self.introduce()

@@ -52,8 +52,8 @@ CHUNK_MAX_BYTES = 1 << 30
 """More than the data of one chunk can have."""
 IDENTITY_BYTES = 8
 
-LINK_LOST, LINK_RENEWED, GAP = "link-lost", "link-renewed", "gap"
-NOTES = frozenset({LINK_LOST, LINK_RENEWED, GAP})
+LINK_LOST, LINK_REPLACED, GAP = "link-lost", "link-renewed", "gap"
+NOTES = frozenset({LINK_LOST, LINK_REPLACED, GAP})
 """The link to the cloud broke; another one took its place; some time up to here wasn't recorded."""
 
 BLOCK, MORE, NOTE, END = b"BLOK", b"MORE", b"NOTE", b"ENDS"

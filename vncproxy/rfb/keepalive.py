@@ -94,7 +94,7 @@ class LinkEnd:
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class MemoryChanged:
     """The memory changed: store it. `switched`: another class is in use from now on."""
 
     memory: KeepaliveMemory
@@ -209,7 +209,7 @@ class Keepalive:
         is_idle = end.idle_s >= self._interval_s and not _near(end.quiet_s, end.idle_s)
         return end if is_idle and kind is not KeepaliveClass.KEY else None
 
-    def learn(self, end: LinkEnd, *, by_upstream: bool, explained: bool) -> Learned | None:
+    def learn(self, end: LinkEnd, *, by_upstream: bool, explained: bool) -> MemoryChanged | None:
         """Learn from a link's end; None: the memory is as it was.
 
         Args:
@@ -229,7 +229,7 @@ class Keepalive:
                 self._memory = replace(before, evidence=0)
         if self._memory == before:
             return None
-        return Learned(self._memory, switched=self._memory.kind is not before.kind)
+        return MemoryChanged(self._memory, switched=self._memory.kind is not before.kind)
 
     def _learn(self, idle_s: float, at_a_limit: bool) -> KeepaliveMemory:
         earlier = (*self._memory.earlier_ts, round(idle_s, 1))[-MAX_EARLIER:]

@@ -17,14 +17,14 @@ from enum import Enum, auto
 FIRST_QUIET_S = 1.0
 """Nothing has come for so long: a good time to find out whether this upstream answers."""
 LATE_S = 1.0
-"""A look that comes later than this was held up, and the answer may be there, not read yet."""
+"""A check that is later than this was held up: the answer may be there, and not read yet."""
 
 _ANSWER_MAX_PIXELS = 256
 """Servers send some neighbours of the pixel, too: QEMU a row of 16."""
 
 
-class Verdict(Enum):
-    """What a look at a quiet upstream says."""
+class LivenessAction(Enum):
+    """What to do about a quiet upstream."""
 
     WAIT = auto()
     ASK = auto()
@@ -66,7 +66,7 @@ class Liveness:
         self._not_before = now
 
     def next_at(self, received_at: float) -> float:
-        """When to look next.
+        """When to check next, in monotonic seconds.
 
         Args:
             received_at: When the last byte came.
@@ -78,7 +78,7 @@ class Liveness:
             quiet_s = min(quiet_s, FIRST_QUIET_S)
         return max(received_at, self._not_before) + quiet_s
 
-    def look(self, now: float, received_at: float) -> Verdict:
+    def check(self, now: float, received_at: float) -> LivenessAction:
         """What to do now.
 
         After ASK one pixel has to be asked for, after ASK_ALL the whole screen; after DEAD the link
@@ -86,31 +86,31 @@ class Liveness:
         """
         due = self.next_at(received_at)
         if now < due:
-            return Verdict.WAIT
+            return LivenessAction.WAIT
         if self._asked_at is not None and received_at <= self._asked_at:
             return self._unanswered(now)
         self._first = self._asked_all = False
         self._ask(now)
-        return Verdict.ASK
+        return LivenessAction.ASK
 
     def _ask(self, now: float) -> None:
         self._asked_at = now
         self._deadline = now + self._answer_timeout_s
 
-    def _unanswered(self, now: float) -> Verdict:
+    def _unanswered(self, now: float) -> LivenessAction:
         if now > self._deadline + LATE_S:
             self._deadline = now + LATE_S
-            return Verdict.WAIT
+            return LivenessAction.WAIT
         if self.answers or self._asked_all:
-            return Verdict.DEAD
+            return LivenessAction.DEAD
         if self.has_shown:
             self._asked_all = True
             self._ask(now)
-            return Verdict.ASK_ALL
+            return LivenessAction.ASK_ALL
         # It may not know better: it is asked again after another quiet time.
         self._asked_at = None
         self._not_before = now
-        return Verdict.WAIT
+        return LivenessAction.WAIT
 
     @property
     def is_learning(self) -> bool:

@@ -39,7 +39,7 @@ class StreamResets:
         """A new viewer's streams are as fresh as a new link's."""
         self._pending = 0
 
-    def renewed(self) -> None:
+    def link_replaced(self) -> None:
         """The viewer's next Tight rectangle comes from another link."""
         self._pending = _ALL
 

@@ -31,7 +31,7 @@ from vncproxy.web.origin import (
     may_lead_here,
     parse_origins,
 )
-from vncproxy.websocket.peer_account import is_unix, place, uid_behind
+from vncproxy.websocket.peer_account import is_unix, socket_address, uid_behind
 
 _log = structlog.get_logger("vncproxy.door")
 
@@ -251,7 +251,7 @@ class Door:
         """
         if (uid := uid_behind(request.transport)) is not None:
             return f"uid {uid}"
-        ip, _ = place(request.remote or "::", 0)
+        ip, _ = socket_address(request.remote or "::", 0)
         # A client with one IPv6 address has 2**64 of them.
         return str(ip) if ip.version == 4 else f"{ip.exploded[:19]}::/64"
 

@@ -13,7 +13,7 @@ _RESERVED_BITS = b"\x70\x80"
 """The head of a frame that no reader takes."""
 
 
-class FrameReader(Protocol):
+class FrameParser(Protocol):
     """What aiohttp feeds an upgraded connection's bytes to."""
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
@@ -26,7 +26,7 @@ class FrameReader(Protocol):
 class MaskedFrames:
     """Stands before a reader, and breaks off where a frame isn't masked."""
 
-    def __init__(self, reader: FrameReader) -> None:
+    def __init__(self, reader: FrameParser) -> None:
         self._reader = reader
         self._head = b""
         self._left = 0

@@ -17,7 +17,14 @@ from websockets.typing import Subprotocol
 
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.websocket.frame_intake import FrameIntake, FrameListener
-from vncproxy.websocket.frames import Broken, Control, FrameReader, Slice, control_frame, framed
+from vncproxy.websocket.frames import (
+    Broken,
+    ControlFrame,
+    FrameReader,
+    Slice,
+    control_frame,
+    framed,
+)
 from vncproxy.websocket.intake import TakesIn
 from vncproxy.websocket.transport import (
     ABNORMAL,
@@ -283,13 +290,13 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
             else:
                 self._connection.pause_reading()
 
-    def _control(self, control: Control) -> None:
+    def _control(self, control: ControlFrame) -> None:
         if control.opcode is Opcode.PING and not self._closing:
             self._write(control_frame(Opcode.PONG, control.data))
         elif control.opcode is Opcode.CLOSE:
             self._take_close(control)
 
-    def _take_close(self, control: Control) -> None:
+    def _take_close(self, control: ControlFrame) -> None:
         """The browser closes, or answers our close frame."""
         close = control.close
         self._has_closed = True

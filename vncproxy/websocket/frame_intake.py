@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vncproxy.websocket.frames import Broken, Control, FrameReader, Slice, WholeFrames
+from vncproxy.websocket.frames import Broken, ControlFrame, FrameReader, Slice, WholeFrames
 from vncproxy.websocket.intake import TURN_BYTES, Buffer, Intake
 from vncproxy.websocket.transport import BodyReceiver, TransportReceiver
 
@@ -35,7 +35,7 @@ class FrameListener:
     """
 
     read: Callable[[bool], None]
-    control: Callable[[Control], None]
+    control: Callable[[ControlFrame], None]
     broken: Callable[[Broken], None]
     flooded: Callable[[], None]
     failed: Callable[[], None]
@@ -144,9 +144,9 @@ class FrameIntake(Intake):
             self._let_past(body, slices, body_bytes - rest)
         return at
 
-    def _act_on(self, piece: Control | Broken | None) -> None:
+    def _act_on(self, piece: ControlFrame | Broken | None) -> None:
         try:
-            if isinstance(piece, Control):
+            if isinstance(piece, ControlFrame):
                 self._listener.control(piece)
             elif piece is not None:
                 self._listener.broken(piece)

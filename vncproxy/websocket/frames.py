@@ -36,7 +36,7 @@ _MASK_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
+class ControlFrame:
     """A whole, well-formed control frame; a mask is taken off."""
 
     opcode: Opcode
@@ -55,7 +55,7 @@ class Broken:
     reason: str
 
 
-Piece: TypeAlias = bytes | memoryview | Control | Broken
+Piece: TypeAlias = bytes | memoryview | ControlFrame | Broken
 """What comes next in a stream; bytes are a slice of what binary frames hold."""
 
 
@@ -317,7 +317,7 @@ class FrameReader:
         self._left = size
         return ""
 
-    def _next_control(self, data: memoryview, at: int) -> tuple[int, Control | None]:
+    def _next_control(self, data: memoryview, at: int) -> tuple[int, ControlFrame | None]:
         stop = min(at + self._left, len(data))
         self._control += data[at:stop]
         self._left -= stop - at
@@ -328,7 +328,7 @@ class FrameReader:
         if opcode is Opcode.CLOSE:
             self.over = True
             content = _understandable(content)
-        return stop, Control(opcode, content)
+        return stop, ControlFrame(opcode, content)
 
     def _unmask(self, slice_: memoryview) -> bytes:
         mask, turn = self._mask, len(slice_) % _MASK_BYTES

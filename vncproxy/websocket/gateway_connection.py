@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.protocol import State
 
 from vncproxy.websocket.frame_intake import FrameIntake, FrameListener
-from vncproxy.websocket.frames import Broken, Control, FrameReader, control_frame
+from vncproxy.websocket.frames import Broken, ControlFrame, FrameReader, control_frame
 
 _HEAD_END = b"\r\n\r\n"
 _FAIL = b"\xf0\x00"
@@ -122,7 +122,7 @@ class GatewayConnection(ClientConnection):
         if not self._is_open:
             super().eof_received()
 
-    def _control(self, control: Control) -> None:
+    def _control(self, control: ControlFrame) -> None:
         self._to_library(control_frame(control.opcode, control.data))
 
     def _broken(self, _: Broken) -> None:

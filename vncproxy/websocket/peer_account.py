@@ -17,8 +17,8 @@ from pathlib import Path
 
 from vncproxy.config.addresses import ASKED_MAX, is_loopback
 
-Place = tuple[IPv4Address | IPv6Address, int]
-"""Address and port; an IPv4 address in IPv6 clothes is an IPv4 address."""
+SocketAddress = tuple[IPv4Address | IPv6Address, int]
+"""Address and port; an IPv4-mapped IPv6 address is given as the IPv4 address."""
 
 DIAG_TIMEOUT_S = 1.0
 """The kernel answers at once; this keeps a fault from holding the daemon up."""
@@ -53,7 +53,11 @@ def uid_of(sock: socket.socket) -> int | None:
         if sock.family == socket.AF_UNIX:
             return unix_uid(sock.fileno())
         theirs, ours = sock.getpeername()[:2], sock.getsockname()[:2]
-        return _diagnosed(place(*theirs), place(*ours)) if is_loopback(theirs[0]) else None
+        return (
+            _diagnosed(socket_address(*theirs), socket_address(*ours))
+            if is_loopback(theirs[0])
+            else None
+        )
     except OSError:
         return None
 
@@ -85,7 +89,7 @@ def tcp_uid(theirs: tuple[str, int], ours: tuple[str, int]) -> int | None:
     """
     if not is_loopback(theirs[0]):
         return None
-    far, near = place(*theirs), place(*ours)
+    far, near = socket_address(*theirs), socket_address(*ours)
     try:
         return _diagnosed(far, near)
     except OSError:
@@ -103,7 +107,7 @@ def knows_owners() -> bool:
         return False
 
 
-def place(host: str, port: int) -> Place:
+def socket_address(host: str, port: int) -> SocketAddress:
     """An end of a connection, in one spelling."""
     return _address(host), port
 
@@ -115,7 +119,7 @@ def _address(host: str | bytes) -> IPv4Address | IPv6Address:
     return mapped or ip
 
 
-def _diagnosed(far: Place, near: Place) -> int | None:
+def _diagnosed(far: SocketAddress, near: SocketAddress) -> int | None:
     """Ask the kernel for exactly one socket. Raises: OSError - it can't be asked."""
     family = socket.AF_INET if far[0].version == 4 else socket.AF_INET6
     body = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0xFFFFFFFF)
@@ -132,7 +136,7 @@ def _diagnosed(far: Place, near: Place) -> int | None:
     return owner_in(answer, far, near) if sender[0] == 0 else None
 
 
-def owner_in(answer: bytes, far: Place, near: Place) -> int | None:
+def owner_in(answer: bytes, far: SocketAddress, near: SocketAddress) -> int | None:
     """The owner of the socket in an answer of the diagnostics, if it is the one asked for.
 
     The kernel falls back to a listening socket where there is no connection. Source: the kernel's
@@ -154,7 +158,7 @@ def owner_in(answer: bytes, far: Place, near: Place) -> int | None:
     return uid
 
 
-def _listed(far: Place, near: Place) -> int | None:
+def _listed(far: SocketAddress, near: SocketAddress) -> int | None:
     for name in ("tcp", "tcp6"):
         try:
             listing = Path(f"/proc/net/{name}").read_text()
@@ -165,7 +169,7 @@ def _listed(far: Place, near: Place) -> int | None:
     return None
 
 
-def owner_listed(listing: str, far: Place, near: Place) -> int | None:
+def owner_listed(listing: str, far: SocketAddress, near: SocketAddress) -> int | None:
     """The owner of a connection in the text of /proc/net/tcp or tcp6. Source: proc_net(5)."""
     for line in listing.splitlines()[1:]:
         parts = line.split()
@@ -176,7 +180,7 @@ def owner_listed(listing: str, far: Place, near: Place) -> int | None:
     return None
 
 
-def _listed_place(text: str) -> Place:
+def _listed_place(text: str) -> SocketAddress:
     host, _, port = text.partition(":")
     # Words of 32 bits, each in this machine's own order.
     words = [int(host[at : at + 8], 16) for at in range(0, len(host), 8)]

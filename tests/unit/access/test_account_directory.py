@@ -89,7 +89,7 @@ async def test_an_older_answer_counts_for_some_minutes(machine: Machine) -> None
     machine.here.clear()
     machine.clock.seconds = KEPT_FOR_S - 1
     await machine.directory.learn_groups("ann")
-    assert not await machine.directory.renew_groups("ann")
+    assert not await machine.directory.refresh_groups("ann")
     machine.clock.seconds = KEPT_FOR_S + 1
     with pytest.raises(DirectoryAway):
         await machine.directory.learn_groups("ann")
@@ -104,5 +104,5 @@ async def test_groups_are_as_they_are_now_after_a_renewal() -> None:
     machine.clock.seconds = 1.0
     machine.directory.expire()
     machine.clock.seconds = 2.0
-    assert await machine.directory.renew_groups("ann")
+    assert await machine.directory.refresh_groups("ann")
     assert machine.directory.groups("ann") == frozenset()

@@ -11,7 +11,7 @@ import pytest
 from tests.disks import Disk
 from vncproxy.audit.file import AuditFile
 from vncproxy.audit.record import Entry, Event, Head
-from vncproxy.audit.verification import Verdict, verify
+from vncproxy.audit.verification import Verification, verify
 from vncproxy.errors import AuditError
 
 OPEN = Entry(event=Event.OPEN, user="ann")
@@ -33,7 +33,7 @@ def fill(path: Path, count: int = 3) -> Head:
     return file.head
 
 
-def verdict(path: Path, head: str | None = None) -> Verdict:
+def verdict(path: Path, head: str | None = None) -> Verification:
     with path.open("rb") as lines:
         return verify(lines, head)
 

@@ -22,7 +22,7 @@ from tests.disks import Disk
 from vncproxy.audit.file import AuditFile
 from vncproxy.audit.log import RECORDS_PER_TURN, AuditLog, NullAudit
 from vncproxy.audit.record import Entry, Event
-from vncproxy.audit.verification import Verdict, verify
+from vncproxy.audit.verification import Verification, verify
 from vncproxy.errors import AuditError
 
 OPEN = Entry(event=Event.OPEN, user="ann")
@@ -47,7 +47,7 @@ async def opened(path: Path, **how: Any) -> AsyncIterator[AuditLog]:
         await audit.close(5.0)
 
 
-def verdict(path: Path, head: str | None = None) -> Verdict:
+def verdict(path: Path, head: str | None = None) -> Verification:
     with path.open("rb") as lines:
         return verify(lines, head)
 

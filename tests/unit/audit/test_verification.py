@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from vncproxy.audit.record import Entry, Event, Head, encode
-from vncproxy.audit.verification import FINDINGS_MAX, RUBBLE_MAX_BYTES, Verdict, verify
+from vncproxy.audit.verification import FINDINGS_MAX, RUBBLE_MAX_BYTES, Verification, verify
 
 
 def chain(count: int, head: Head | None = None) -> tuple[list[bytes], list[Head]]:
@@ -21,7 +21,7 @@ def chain(count: int, head: Head | None = None) -> tuple[list[bytes], list[Head]
     return lines, heads
 
 
-def problems_of(verdict: Verdict) -> list[str]:
+def problems_of(verdict: Verification) -> list[str]:
     return [str(problem) for problem in verdict.problems]
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.disks import Disk
 from vncproxy.audit.file import AuditFile
 from vncproxy.audit.record import Entry, Event
-from vncproxy.audit.verification import Verdict, verify
+from vncproxy.audit.verification import Verification, verify
 from vncproxy.audit.writer import AuditWriter, Job, Outcome, in_words
 from vncproxy.errors import AuditError
 
@@ -44,7 +44,7 @@ def later(entry: Entry = CLOSE) -> Job:
     return Job((entry,), 0.0)
 
 
-def verdict(path: Path) -> Verdict:
+def verdict(path: Path) -> Verification:
     with path.open("rb") as lines:
         return verify(lines)
 

@@ -12,7 +12,7 @@ from vncproxy.cli import main
 from vncproxy.commands.command import FAILED
 from vncproxy.commands.recording_info import describe, in_words
 from vncproxy.recording.file import RecordingFile
-from vncproxy.recording.file_format import CHUNK_HEADER_BYTES, GAP, LINK_RENEWED, Header
+from vncproxy.recording.file_format import CHUNK_HEADER_BYTES, GAP, LINK_REPLACED, Header
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.viewer_messages import server_init
 
@@ -46,7 +46,7 @@ def test_what_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "one"
     file = new_file(path)
     file.begin(0, server_init(4, 4, PixelFormat(), "x"), whole=False, continues=False)
-    file.note(1, LINK_RENEWED)
+    file.note(1, LINK_REPLACED)
     file.note(2, GAP)
     file.flush()
     text = "\n".join(in_words(describe(path)))

@@ -266,7 +266,7 @@ async def test_a_viewer_s_parser_that_raises(
             "raw_started",
             "introduce",
             "caught_up",
-            "link_renewed",
+            "link_replaced",
         ),
         *("set_encodings", "requested", "probe", "take", "first_name"),
     ],

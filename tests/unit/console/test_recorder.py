@@ -14,7 +14,7 @@ from vncproxy.console.recorder import BLOCK_PICTURES, KEY_INTERVAL_S, KEY_PATIEN
 from vncproxy.console.screen_state import ScreenState
 from vncproxy.console.shared_screen import SharedScreen
 from vncproxy.console.viewer_updates import ViewerUpdates
-from vncproxy.recording.file_format import GAP, LINK_LOST, LINK_RENEWED, Kind
+from vncproxy.recording.file_format import GAP, LINK_LOST, LINK_REPLACED, Kind
 from vncproxy.rfb import client_messages
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.pixel_format import PixelFormat
@@ -317,8 +317,8 @@ def test_another_link() -> None:
     console.shared_screen.upstream(DOT)
     console.shared_screen.link_lost()
     console.now = 3.0
-    console.shared_screen.link_renewed(ScreenState(4, 4, "other", FORMAT))
-    lost, renewed = f"1000 {LINK_LOST}", f"4000 {LINK_RENEWED}"
+    console.shared_screen.link_replaced(ScreenState(4, 4, "other", FORMAT))
+    lost, renewed = f"1000 {LINK_LOST}", f"4000 {LINK_REPLACED}"
     assert console.reel.news() == [lost, "4000 LIVE", renewed, "4000 LIVE"]
     assert console.reel.data[-3].endswith(DOT.message_bytes)
     assert desktop_size(4, 4) in console.reel.data[-1]

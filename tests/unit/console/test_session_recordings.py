@@ -22,7 +22,7 @@ from vncproxy.console.session_recordings import OPAQUE, SessionRecordings
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
 from vncproxy.errors import RecordingError
-from vncproxy.recording.file_format import LINK_LOST, LINK_RENEWED
+from vncproxy.recording.file_format import LINK_LOST, LINK_REPLACED
 from vncproxy.recording.reader import Recording
 from vncproxy.rfb.encodings import DESKTOP_NAME
 from vncproxy.web import viewer_websockets
@@ -141,7 +141,7 @@ async def test_a_lost_link_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         await all_ended(setup, 1)
     [path] = recordings(tmp_path / "state")
     recording = Recording(path)
-    assert [note.what for note in recording.notes][:2] == [LINK_LOST, LINK_RENEWED]
+    assert [note.what for note in recording.notes][:2] == [LINK_LOST, LINK_REPLACED]
     assert recording.blocks[-1].whole
     assert recording.blocks[-1].continues
     assert recording.blocks[-1].time_ms >= recording.notes[1].time_ms

@@ -182,7 +182,7 @@ def test_encodings_are_named_when_they_change() -> None:
     assert console.requests(0.0) == [fewer]
     console.leave("v-2")
     assert console.requests(0.0) == [named]
-    console.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", FORMAT))
+    console.link_replaced(ScreenState(WIDTH, HEIGHT, "guest", FORMAT))
     assert console.requests(0.0) == [named, WHOLE]
 
 
@@ -286,7 +286,7 @@ def test_another_link_is_asked_for_what_the_lost_one_owed() -> None:
     screen = lacks_all(console)
     assert console.requests(10.0) == [WHOLE]
     console.link_lost()
-    console.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", FORMAT))
+    console.link_replaced(ScreenState(WIDTH, HEIGHT, "guest", FORMAT))
     assert console.requests(10.0)[-1] == WHOLE
     update(console, FULL)
     screen.take(10.0)
@@ -452,9 +452,9 @@ def test_another_link_gets_the_format_that_the_viewers_decode() -> None:
     console.requests(0.0)
     console.set_pixel_format(OTHER_FORMAT)
     expected = [client_messages.set_pixel_format(OTHER_FORMAT)]
-    assert console.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", FORMAT)) == expected
+    assert console.link_replaced(ScreenState(WIDTH, HEIGHT, "guest", FORMAT)) == expected
     assert console.requests(0.0)[-1] == WHOLE
-    assert console.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", OTHER_FORMAT)) == []
+    assert console.link_replaced(ScreenState(WIDTH, HEIGHT, "guest", OTHER_FORMAT)) == []
     assert console.pixel_format == OTHER_FORMAT
 
 

@@ -377,7 +377,7 @@ def test_another_link_begins_each_stream_anew() -> None:
     rect, part = server.rectangle(10)
     viewer.update(rect, tight=part)
     assert (viewer.look().frame == 10).all()
-    viewer.screen.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", PixelFormat()))
+    viewer.screen.link_replaced(ScreenState(WIDTH, HEIGHT, "guest", PixelFormat()))
     server = TightServer()
     controls = []
     for grey in (20, 30):
@@ -394,7 +394,7 @@ def test_another_link_begins_each_stream_anew() -> None:
 def test_who_was_out_of_step_is_in_step_on_another_link() -> None:
     """What was missed on the old link doesn't matter any more."""
     viewer = Seen(*USUAL, in_step=False)
-    viewer.screen.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", PixelFormat()))
+    viewer.screen.link_replaced(ScreenState(WIDTH, HEIGHT, "guest", PixelFormat()))
     server = TightServer()
     server_rect, part = server.rectangle(7)
     viewer.update(server_rect, tight=part)
@@ -424,7 +424,7 @@ def test_a_viewer_stands_between_messages_when_a_link_breaks(
     viewer.screen.link_lost()
     assert viewer.look().painted[:10].all()
     assert viewer.decoder.updates == 1
-    viewer.screen.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", PixelFormat()))
+    viewer.screen.link_replaced(ScreenState(WIDTH, HEIGHT, "guest", PixelFormat()))
     assert viewer.screen.missing == (0, 0, WIDTH, HEIGHT), "nothing is known of the new screen"
     assert viewer.screen.wants
     viewer.update(FULL)
@@ -443,7 +443,7 @@ def test_a_link_that_breaks_within_raw(count: int | None, last_rect: bool, had: 
     viewer.screen.link_lost()
     assert viewer.look().updates == (count is not None or last_rect)
     assert viewer.screen.missing == (0, 0, WIDTH, HEIGHT)
-    viewer.screen.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", PixelFormat()))
+    viewer.screen.link_replaced(ScreenState(WIDTH, HEIGHT, "guest", PixelFormat()))
     viewer.update(FULL)
     assert (viewer.look().frame == 1).all()
     assert viewer.screen.synced
@@ -456,7 +456,7 @@ def test_pixels_are_made_up_only_as_there_is_room() -> None:
     begin_raw(viewer, raw_start(0, 0, side, side))
     viewer.screen.take(0.0)
     viewer.screen.link_lost()
-    viewer.screen.link_renewed(ScreenState(side, side, "other", PixelFormat()))
+    viewer.screen.link_replaced(ScreenState(side, side, "other", PixelFormat()))
     assert viewer.screen.take(0.0, room=False) == []
     size = 0
     while viewer.screen.has_more:
@@ -502,7 +502,7 @@ def test_a_viewer_that_never_asked_wants_nothing_of_the_new_link() -> None:
     """It would not know what to do with an update."""
     memory = ScreenState(WIDTH, HEIGHT, "guest", PixelFormat())
     screen = screen_on(memory)
-    screen.link_renewed(ScreenState(WIDTH, HEIGHT, "guest", PixelFormat()))
+    screen.link_replaced(ScreenState(WIDTH, HEIGHT, "guest", PixelFormat()))
     assert (screen.wants, screen.take(0.0)) == (False, [])
 
 

@@ -15,7 +15,7 @@ from vncproxy.rfb.keepalive import (
     Keepalive,
     KeepaliveClass,
     KeepaliveMemory,
-    Learned,
+    MemoryChanged,
     class_of,
 )
 
@@ -89,14 +89,14 @@ class Console:
             for at in range(0, len(message), whole):
                 self.send(message[at : at + whole])
 
-    def closed(self, *, by_upstream: bool = True, explained: bool = False) -> Learned | None:
+    def closed(self, *, by_upstream: bool = True, explained: bool = False) -> MemoryChanged | None:
         """The link ends now."""
         end = self.keepalive.link_ended(self.now)
         if end is None:
             return None
         return self.keepalive.learn(end, by_upstream=by_upstream, explained=explained)
 
-    def open_and_idle(self) -> Learned | None:
+    def open_and_idle(self) -> MemoryChanged | None:
         """Open a link, let it idle until the upstream closes it, and learn."""
         self.open()
         assert not self.run(4000)
@@ -215,7 +215,7 @@ def test_an_undocumented_limit_is_learned_when_it_comes_back() -> None:
     """A close after 137 s is remembered; twice more at the same time is evidence."""
     console = Console(counts=POINTER, limit_s=137.0)
     first = console.open_and_idle()
-    assert first == Learned(KeepaliveMemory(ANY, 0, (137.4,)), switched=False)
+    assert first == MemoryChanged(KeepaliveMemory(ANY, 0, (137.4,)), switched=False)
     second = console.open_and_idle()
     assert second is not None
     assert second.memory.evidence == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vncproxy.rfb.liveness import FIRST_QUIET_S, LATE_S, Liveness, Verdict
+from vncproxy.rfb.liveness import FIRST_QUIET_S, LATE_S, Liveness, LivenessAction
 
 QUIET_S, TIMEOUT_S = 60.0, 15.0
 
@@ -19,18 +19,18 @@ def liveness(*, answers: bool = True) -> Liveness:
 
 def asked(alive: Liveness, at_s: float = QUIET_S) -> None:
     """The question is due, and asked."""
-    assert alive.look(at_s, 0.0) is Verdict.ASK
+    assert alive.check(at_s, 0.0) is LivenessAction.ASK
 
 
 def test_a_quiet_upstream_is_asked_and_then_dead() -> None:
     """Not before their times, which are told."""
     alive = liveness()
     assert alive.next_at(0.0) == QUIET_S
-    assert alive.look(QUIET_S - 0.1, 0.0) is Verdict.WAIT
+    assert alive.check(QUIET_S - 0.1, 0.0) is LivenessAction.WAIT
     asked(alive)
     assert alive.next_at(0.0) == QUIET_S + TIMEOUT_S
-    assert alive.look(QUIET_S + TIMEOUT_S - 0.1, 0.0) is Verdict.WAIT
-    assert alive.look(QUIET_S + TIMEOUT_S, 0.0) is Verdict.DEAD
+    assert alive.check(QUIET_S + TIMEOUT_S - 0.1, 0.0) is LivenessAction.WAIT
+    assert alive.check(QUIET_S + TIMEOUT_S, 0.0) is LivenessAction.DEAD
 
 
 @pytest.mark.parametrize("received_at", [1.0, 59.0, 61.0, 74.9])
@@ -40,7 +40,7 @@ def test_whatever_comes_is_an_answer(received_at: float) -> None:
     if received_at > QUIET_S:
         asked(alive)
     assert alive.next_at(received_at) == received_at + QUIET_S
-    assert alive.look(received_at + QUIET_S - 0.1, received_at) is Verdict.WAIT
+    assert alive.check(received_at + QUIET_S - 0.1, received_at) is LivenessAction.WAIT
 
 
 def test_what_came_before_the_question_is_no_answer() -> None:
@@ -49,14 +49,14 @@ def test_what_came_before_the_question_is_no_answer() -> None:
     asked(alive)
     for received_at in (0.0, QUIET_S):
         assert alive.next_at(received_at) == QUIET_S + TIMEOUT_S
-    assert alive.look(QUIET_S + TIMEOUT_S, QUIET_S) is Verdict.DEAD
+    assert alive.check(QUIET_S + TIMEOUT_S, QUIET_S) is LivenessAction.DEAD
 
 
 def test_who_looks_a_little_late_judges_all_the_same() -> None:
     """Up to the time by which a loop that isn't blocked may be late."""
     alive = liveness()
     asked(alive)
-    assert alive.look(QUIET_S + TIMEOUT_S + LATE_S, 0.0) is Verdict.DEAD
+    assert alive.check(QUIET_S + TIMEOUT_S + LATE_S, 0.0) is LivenessAction.DEAD
 
 
 def test_another_link_owes_no_answer() -> None:
@@ -82,9 +82,9 @@ def test_who_stood_still_blames_nobody() -> None:
     alive = liveness()
     asked(alive)
     late = QUIET_S + TIMEOUT_S + 300.0
-    assert alive.look(late, 0.0) is Verdict.WAIT
+    assert alive.check(late, 0.0) is LivenessAction.WAIT
     assert alive.next_at(0.0) == late + LATE_S
-    assert alive.look(late + LATE_S, 0.0) is Verdict.DEAD
+    assert alive.check(late + LATE_S, 0.0) is LivenessAction.DEAD
 
 
 def test_time_without_reading_does_not_count() -> None:
@@ -93,14 +93,14 @@ def test_time_without_reading_does_not_count() -> None:
     asked(alive)
     alive.held(70.0)
     assert alive.next_at(0.0) == 70.0 + QUIET_S
-    assert alive.look(100.0, 0.0) is Verdict.WAIT
+    assert alive.check(100.0, 0.0) is LivenessAction.WAIT
 
 
 def test_the_first_question_comes_early_once_for_each_link() -> None:
     """Until it is known that this upstream answers."""
     alive = liveness(answers=False)
     asked(alive, FIRST_QUIET_S)
-    assert alive.look(FIRST_QUIET_S + TIMEOUT_S, 0.0) is Verdict.WAIT
+    assert alive.check(FIRST_QUIET_S + TIMEOUT_S, 0.0) is LivenessAction.WAIT
     assert alive.next_at(0.0) == FIRST_QUIET_S + TIMEOUT_S + QUIET_S
     alive.link_started(500.0)
     assert alive.next_at(0.0) == 500.0 + FIRST_QUIET_S
@@ -137,12 +137,12 @@ def test_one_that_has_shown_its_screen_is_judged_by_that() -> None:
     alive = liveness(answers=False)
     alive.rectangle(0.5, 0, 0, 800, 600)
     assert not alive.is_learning
-    assert alive.look(FIRST_QUIET_S + 0.5, 0.5) is Verdict.ASK
+    assert alive.check(FIRST_QUIET_S + 0.5, 0.5) is LivenessAction.ASK
     now = FIRST_QUIET_S + 0.5 + TIMEOUT_S
-    assert alive.look(now - 0.1, 0.5) is Verdict.WAIT
-    assert alive.look(now, 0.5) is Verdict.ASK_ALL
-    assert alive.look(now + TIMEOUT_S - 0.1, 0.5) is Verdict.WAIT
-    assert alive.look(now + TIMEOUT_S, 0.5) is Verdict.DEAD
+    assert alive.check(now - 0.1, 0.5) is LivenessAction.WAIT
+    assert alive.check(now, 0.5) is LivenessAction.ASK_ALL
+    assert alive.check(now + TIMEOUT_S - 0.1, 0.5) is LivenessAction.WAIT
+    assert alive.check(now + TIMEOUT_S, 0.5) is LivenessAction.DEAD
 
 
 def test_one_that_shows_its_screen_again_is_alive() -> None:
@@ -152,8 +152,8 @@ def test_one_that_shows_its_screen_again_is_alive() -> None:
     received_at = 0.5
     for _ in range(3):
         now = alive.next_at(received_at)
-        assert alive.look(now, received_at) is Verdict.ASK
+        assert alive.check(now, received_at) is LivenessAction.ASK
         now = alive.next_at(received_at)
-        assert alive.look(now, received_at) is Verdict.ASK_ALL
+        assert alive.check(now, received_at) is LivenessAction.ASK_ALL
         received_at = now + 0.1
     assert not alive.answers

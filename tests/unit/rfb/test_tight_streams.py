@@ -71,7 +71,7 @@ def test_a_renewed_viewer_resets_each_stream_once() -> None:
     for seed in range(4):
         viewer.pixels(server.rectangle(seed, picture(seed)))
     server = Server()
-    resets.renewed()
+    resets.link_replaced()
     controls = []
     for seed, stream in enumerate((0, 0, 2, 1, 2, 3, 3)):
         data = server.rectangle(stream, picture(seed))
@@ -84,7 +84,7 @@ def test_a_renewed_viewer_resets_each_stream_once() -> None:
 def test_the_servers_own_resets_count() -> None:
     """A stream that the server resets, even by a rectangle without zlib data, needs no more."""
     resets = StreamResets()
-    resets.renewed()
+    resets.link_replaced()
     fill = b"\x85abc"
     assert resets.apply(fill, seen(fill)) is fill
     for stream, expected in ((0, 0), (1, 2), (2, 0), (3, 8)):
@@ -101,7 +101,7 @@ def test_a_new_viewer_needs_no_resets() -> None:
 def test_small_and_image_rectangles_are_no_first_use() -> None:
     """The reset bit waits for zlib data."""
     resets = StreamResets()
-    resets.renewed()
+    resets.link_replaced()
     small = b"\x10" + bytes(3)
     found = layout(7, 1, 1, small, FORMAT)
     assert found is not None

@@ -16,7 +16,7 @@ from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import RawReceived, ServerEvent, plain_slices
 from vncproxy.rfb.server_stream import ServerStream
 from vncproxy.websocket.frame_intake import PASSED_BYTES, FrameIntake, FrameListener
-from vncproxy.websocket.frames import Broken, Control, FrameReader, Slice, WholeFrames
+from vncproxy.websocket.frames import Broken, ControlFrame, FrameReader, Slice, WholeFrames
 from vncproxy.websocket.intake import TURN_BYTES
 from vncproxy.websocket.transport import TransportEnd
 
@@ -47,7 +47,7 @@ class Peer:
         self.stream = ServerStream(WIDTH, HEIGHT, PixelFormat())
         self.events: list[ServerEvent] = []
         self.content = bytearray()
-        self.controls: list[Control] = []
+        self.controls: list[ControlFrame] = []
         self.broken: list[Broken] = []
         self.whole_bytes = 0
         self.most_read = self.most_passed = 0
@@ -207,7 +207,7 @@ async def test_a_goodbye_is_reported_after_nothing_is_given() -> None:
     peer.intake.discard()
     await peer.put([frame(BELL) + frame(b"", Opcode.CLOSE)])
     assert not peer.content
-    assert peer.controls == [Control(Opcode.CLOSE, b"")]
+    assert peer.controls == [ControlFrame(Opcode.CLOSE, b"")]
 
 
 async def test_a_fault_of_the_receiver_is_reported() -> None:

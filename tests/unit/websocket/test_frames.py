@@ -14,7 +14,7 @@ from vncproxy.websocket.frames import (
     CONTROL_WORK,
     OWN_FRAME_BYTES,
     Broken,
-    Control,
+    ControlFrame,
     FrameReader,
     Piece,
     Slice,
@@ -71,11 +71,11 @@ def test_any_split_gives_the_same(
             stream += frame(2 if number == 0 else 0, data, fin=fin, mask=masked)
             wanted += data
             for opcode, body in between:
-                controls.append(Control(Opcode(opcode), body))
+                controls.append(ControlFrame(Opcode(opcode), body))
                 stream += frame(opcode, body, mask=masked)
     pieces = read(FrameReader(masked=masked), cut(stream, at))
     assert payload(pieces) == wanted
-    assert [piece for piece in pieces if isinstance(piece, Control)] == controls
+    assert [piece for piece in pieces if isinstance(piece, ControlFrame)] == controls
     assert not any(isinstance(piece, Broken) for piece in pieces)
 
 
@@ -133,15 +133,15 @@ def test_a_malformed_close_is_a_close(close: bytes, inside: bytes) -> None:
         stream = inside + close[:at], close[at:] + frame(2, b"late") + b"\xff\xff"
         pieces = read(FrameReader(), [*stream, frame(1, b"later")])
         assert payload(pieces) == (b"a" if inside else b"")
-        assert pieces[-1] == Control(Opcode.CLOSE, b"")
-        assert sum(isinstance(piece, Control) for piece in pieces) == 1
+        assert pieces[-1] == ControlFrame(Opcode.CLOSE, b"")
+        assert sum(isinstance(piece, ControlFrame) for piece in pieces) == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"\x03\xe8", b"\x03\xf3why", b"\x13\x87" + b"x" * 123])
 def test_a_proper_close_comes_out_as_it_is(body: bytes) -> None:
     """With its code and its words."""
     pieces = read(FrameReader(), [frame(8, body) + frame(2, b"late")])
-    assert pieces == [Control(Opcode.CLOSE, body)]
+    assert pieces == [ControlFrame(Opcode.CLOSE, body)]
 
 
 def test_large_lengths() -> None:
@@ -149,7 +149,7 @@ def test_large_lengths() -> None:
     for size in (126, 65535, 65536):
         pieces = read(FrameReader(), [frame(2, bytes(size)), frame(8, b"")])
         assert len(payload(pieces)) == size
-        assert isinstance(pieces[-1], Control)
+        assert isinstance(pieces[-1], ControlFrame)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_what_is_sent_is_framed(parts: list[bytes | list[bytes]]) -> None:
 @pytest.mark.parametrize("size", [0, 1, 124, 125])
 def test_a_control_frame_holds_up_to_125_bytes(size: int) -> None:
     """And comes out as it was."""
-    assert read(FrameReader(), [frame(9, bytes(size))]) == [Control(Opcode.PING, bytes(size))]
+    assert read(FrameReader(), [frame(9, bytes(size))]) == [ControlFrame(Opcode.PING, bytes(size))]
 
 
 @pytest.mark.parametrize("opcode", [3, 7, 11, 15])

@@ -19,7 +19,7 @@ from vncproxy.websocket.peer_account import (
     knows_owners,
     owner_in,
     owner_listed,
-    place,
+    socket_address,
     tcp_uid,
     uid_behind,
     uid_of,
@@ -55,8 +55,8 @@ def test_the_owner_of_a_connection(ours: str, theirs: str) -> None:
     with connected(ours, theirs) as (accepted, _):
         far, near = accepted.getpeername()[:2], accepted.getsockname()[:2]
         assert tcp_uid(far, near) == os.getuid()
-        assert _diagnosed(place(*far), place(*near)) == os.getuid()
-        assert _listed(place(*far), place(*near)) == os.getuid()
+        assert _diagnosed(socket_address(*far), socket_address(*near)) == os.getuid()
+        assert _listed(socket_address(*far), socket_address(*near)) == os.getuid()
 
 
 def forbidden(*_: object) -> None:
@@ -96,7 +96,7 @@ def test_no_connection_has_no_owner() -> None:
         ours = listening.getsockname()
         assert tcp_uid(("127.0.0.1", 1), ours) is None
         assert tcp_uid(ours, ("127.0.0.1", 1)) is None
-        assert _listed(place("127.0.0.1", 1), place(*ours)) is None
+        assert _listed(socket_address("127.0.0.1", 1), socket_address(*ours)) is None
 
 
 def test_another_machine_has_no_owner_here() -> None:
@@ -136,7 +136,7 @@ def _answer(kind: int = 20, state: int = 1, sport: int = 1000, dport: int = 2000
 
 def test_answers_are_compared_with_the_question() -> None:
     """Another connection, a listening socket, an error or half an answer give nobody."""
-    far, near = place("127.0.0.1", 1000), place("127.0.0.1", 2000)
+    far, near = socket_address("127.0.0.1", 1000), socket_address("127.0.0.1", 2000)
     assert owner_in(_answer(), far, near) == 1234
     for wrong in (
         _answer(kind=2),
@@ -154,7 +154,7 @@ def test_the_listing_of_connections() -> None:
     word = struct.unpack("=I", b"\x7f\0\0\1")[0]
     host = f"{word:08X}"
     line = f"   0: {host}:03E8 {host}:07D0 %s 00000000:00000000 00:00000000 00000000  1234 0 5"
-    far, near = place("127.0.0.1", 1000), place("127.0.0.1", 2000)
+    far, near = socket_address("127.0.0.1", 1000), socket_address("127.0.0.1", 2000)
     assert owner_listed(f"head\n{line % '01'}\n", far, near) == 1234
     assert owner_listed(f"head\n{line % '0A'}\n", far, near) is None
     assert owner_listed(f"head\n{line % '01'}\n", near, far) is None
