@@ -25,7 +25,7 @@ _METADATA = ip_address(METADATA_HOST)
 _NUMBERS = re.compile(r"[0-9a-fx.]+")
 # Source: RFC 6052, section 2.1.
 _NAT64 = IPv6Network("64:ff9b::/96")
-# Source: RFC 4291, section 2.5.5.1; what begins so but ::1 and :: is an IPv4 address, too.
+# Source: RFC 4291, section 2.5.5.1. ::1 and :: are in it, too, and are refused as themselves.
 _COMPATIBLE = IPv6Network("::/96")
 
 
@@ -92,9 +92,7 @@ def _meant(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address
     """An address and the IPv4 address that it carries, if any."""
     if isinstance(address, IPv4Address):
         return [address]
-    if address.is_loopback or address.is_unspecified:
-        return [address]
     carried = address.ipv4_mapped or address.sixtofour
-    if carried is None and (address in _NAT64 or address in _COMPATIBLE):
+    if address in _NAT64 or address in _COMPATIBLE:
         carried = IPv4Address(int(address) & 0xFFFFFFFF)
     return [address] if carried is None else [address, carried]

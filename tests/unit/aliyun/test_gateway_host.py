@@ -78,6 +78,7 @@ def test_addresses_of_no_gateway(host: str) -> None:
         "localhost.example.com",
         "128.0.0.1",
         "2400:3200::1",
+        "2400:3200::7f00:1",
         "64:ff9b::2f60:101",
         "fd00::5",
         "0x7f.example.com",

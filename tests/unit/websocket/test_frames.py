@@ -144,6 +144,15 @@ def test_a_proper_close_comes_out_as_it_is(body: bytes) -> None:
     assert pieces == [ControlFrame(Opcode.CLOSE, body)]
 
 
+def test_what_a_close_frame_holds() -> None:
+    """Its code and reason; nothing where there are none, or where it is another frame."""
+    close = ControlFrame(Opcode.CLOSE, b"\x03\xe8why").close
+    assert close is not None
+    assert (close.code, close.reason) == (1000, "why")
+    assert ControlFrame(Opcode.CLOSE, b"").close is None
+    assert ControlFrame(Opcode.PING, b"\x03\xe8why").close is None
+
+
 def test_large_lengths() -> None:
     """16- and 64-bit lengths are understood."""
     for size in (126, 65535, 65536):
