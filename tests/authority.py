@@ -34,7 +34,11 @@ class Authority:
     """Signs servers' certificates; `ca_file` is what a client must trust."""
 
     def __init__(self, folder: Path) -> None:
-        """Make the key. Args: folder - for the files."""
+        """Make the key.
+
+        Args:
+            folder: For the files.
+        """
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name("vncproxy tests")
@@ -57,8 +61,9 @@ class Authority:
     def issue(self, *names: str, expired: bool = False) -> Certificate:
         """A certificate for a server.
 
-        Args: names - host names and addresses; default: localhost, 127.0.0.1; expired - since
-        yesterday.
+        Args:
+            names: Host names and addresses; default: localhost, 127.0.0.1.
+            expired: Since yesterday.
         """
         names = names or ("localhost", "127.0.0.1")
         key = ec.generate_private_key(ec.SECP256R1())

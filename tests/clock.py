@@ -68,7 +68,11 @@ class IdleClock(ProcessClock):
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin now. Args: loop - asyncio's own, which waits by a selector."""
+        """Begin now.
+
+        Args:
+            loop: Asyncio's own, which waits by a selector.
+        """
         super().__init__()
         self._seconds = self._true()
         self._selector: Any = loop._selector  # type: ignore[attr-defined]

@@ -30,12 +30,15 @@ class DecodeError(Exception):
 class Decoder:
     """Feed it complete server-to-client bytes, cut anywhere; look at `frame`.
 
-    Args: width, height - of ServerInit; shifts - of red, green and blue in a pixel.
-
     `frame` is (height, width, 3) of RGB; `painted` says which pixels any rectangle has painted;
     `encodings` counts rectangles by encoding, `messages` messages by type, `updates` complete
     updates; `at_boundary` is true between messages; `name`, `cursor` (encoding, x, y, width,
     height, data), `leds`, `screens` are the last of each.
+
+    Args:
+        width: Of ServerInit.
+        height: As `width`.
+        shifts: Of red, green and blue in a pixel.
     """
 
     def __init__(self, width: int, height: int, shifts: tuple[int, int, int] = (16, 8, 0)) -> None:
@@ -79,7 +82,11 @@ class Decoder:
         return width, height
 
     def feed(self, data: bytes) -> None:
-        """Decode what is complete. Raises: DecodeError."""
+        """Decode what is complete.
+
+        Raises:
+            DecodeError: No viewer could decode it.
+        """
         self.received_bytes += len(data)
         self._waiting += data
         at = 0

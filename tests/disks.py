@@ -21,8 +21,9 @@ _write, _fsync = os.write, os.fsync
 class Disk:
     """Stands between the process and one file, as long as the test runs.
 
-    Args: room - bytes that may still be written. `failing` makes syncing fail; while `hanging` is
-    cleared, writing waits; `waiting` counts the writers that do.
+    Args:
+        room: Bytes that may still be written. `failing` makes syncing fail; while `hanging` is
+            cleared, writing waits; `waiting` counts the writers that do.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, path: Path, room: int = 10**9) -> None:
@@ -75,7 +76,8 @@ class LedgerDisk:
 
     Each transaction that has written something takes `commit_s` longer, or the next `plan`.
 
-    Args: sleep - has that time pass. `fault` is raised instead of committing.
+    Args:
+        sleep: Has that time pass. `fault` is raised instead of committing.
     """
 
     def __init__(

@@ -61,7 +61,11 @@ class LeadingProxy:
 
 @asynccontextmanager
 async def leading_proxy(to: int) -> AsyncIterator[LeadingProxy]:
-    """Such a proxy, on loopback. Args: to - the port."""
+    """Such a proxy, on loopback.
+
+    Args:
+        to: The port.
+    """
     proxy = LeadingProxy()
     tasks: set[asyncio.Task[None]] = set()
 
@@ -143,7 +147,9 @@ def certificate_wanted(authority: Authority, newest: ssl.TLSVersion) -> Iterator
 class SocksProxy:
     """A SOCKS 5 proxy for which every host is this machine. Source: RFC 1928, RFC 1929.
 
-    Args: login - user and password that it wants, if any; reply - its answer to each CONNECT.
+    Args:
+        login: User and password that it wants, if any.
+        reply: Its answer to each CONNECT.
     """
 
     login: tuple[bytes, bytes] | None = None
@@ -204,7 +210,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def socks_proxy(
     login: tuple[bytes, bytes] | None = None, reply: int = 0
 ) -> AsyncIterator[SocksProxy]:
-    """Such a proxy, on loopback. Args: as `SocksProxy`."""
+    """A `SocksProxy`, on loopback."""
     proxy = SocksProxy(login, reply)
     async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
         proxy.port = server.sockets[0].getsockname()[1]

@@ -134,7 +134,13 @@ def _shrink(writer: asyncio.StreamWriter) -> None:
 async def line(
     port: int, *, delay_s: float = 0.0, bytes_per_s: float = _FAST_BYTES_PER_S
 ) -> AsyncIterator[Line]:
-    """A line to a port of loopback. Args: delay_s - one way."""
+    """A line to a port of loopback.
+
+    Args:
+        port: Where it leads.
+        delay_s: One way.
+        bytes_per_s: Each way.
+    """
     made = Line(port, delay_s, bytes_per_s)
     server = await asyncio.start_server(made.serve, "127.0.0.1", 0, limit=_CHUNK_BYTES)
     made.port = server.sockets[0].getsockname()[1]

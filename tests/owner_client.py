@@ -73,7 +73,11 @@ class OwnerClient:
     async def socket(
         self, path: str, *, origin: bool = False, bearer: bool = False, host: str | None = None
     ) -> aiohttp.ClientWebSocketResponse:
-        """A WebSocket to /websockify or /control. Raises: WSServerHandshakeError - refused."""
+        """A WebSocket to /websockify or /control.
+
+        Raises:
+            WSServerHandshakeError: Refused.
+        """
         headers = {"Host": host or self.host}
         if origin:
             headers["Origin"] = f"http://{self.host}"

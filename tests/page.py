@@ -79,7 +79,15 @@ async def page(
     encodings: Sequence[int] = USUAL,
     base: str = "",
 ) -> Page:
-    """Open the console as its page does. Args: base - another way to the daemon than the direct."""
+    """Open the console as its page does.
+
+    Args:
+        setup: The daemon.
+        view: Watch only.
+        take: Take control at once.
+        encodings: Of its viewer.
+        base: Another way to the daemon than the direct.
+    """
     base = base or setup.base
     wishes = "&view=1" * view + "&take=1" * take
     path = f"/api/v1/consoles/{setup.alias}/admission?{wishes.lstrip('&')}"

@@ -24,7 +24,12 @@ NOVNC_SHIFTS = (0, 8, 16)
 
 
 def record_everybody(monkeypatch: pytest.MonkeyPatch, *, key_interval_s: float = 30.0) -> None:
-    """From now on. Args: key_interval_s - between key pictures."""
+    """From now on.
+
+    Args:
+        monkeypatch: Undoes it.
+        key_interval_s: Between key pictures.
+    """
     who = viewer_websockets._who
 
     def recorded(*arguments: Any, **more: Any) -> ViewerIdentity:
@@ -42,7 +47,11 @@ def recordings(state: Path) -> list[Path]:
 
 @dataclass
 class Played:
-    """A decoder that was shown a recording. Args: time_ms - of the last record it was shown."""
+    """A decoder that was shown a recording.
+
+    Args:
+        time_ms: Of the last record it was shown.
+    """
 
     decoder: Decoder
     time_ms: int

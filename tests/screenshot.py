@@ -71,7 +71,7 @@ async def _window(address: str, folder: Path) -> bytes:
 
 
 def _small(png: bytes) -> bytes:
-    """The same picture in few colours. Raises: RuntimeError - it is too large all the same."""
+    """The same picture in few colours; a RuntimeError if it is too large all the same."""
     written = BytesIO()
     with Image.open(BytesIO(png)) as image:
         few = image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)

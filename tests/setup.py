@@ -47,7 +47,11 @@ PIXELS = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 0, 8, 16)
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
-    """Wait until `condition` holds. Raises: AssertionError naming `what`."""
+    """Wait until `condition` holds.
+
+    Raises:
+        AssertionError: Naming `what`.
+    """
     try:
         async with asyncio.timeout(WAIT_S):
             while not condition():
@@ -88,7 +92,11 @@ class Viewer:
         return data
 
     async def shake_hands(self) -> None:
-        """Up to ServerInit. Raises: Closed."""
+        """Up to ServerInit.
+
+        Raises:
+            Closed: The daemon refused.
+        """
         assert await self._exactly(12) == b"RFB 003.008\n"
         await self.socket.send_bytes(b"RFB 003.008\n")
         assert await self._exactly(2) == b"\x01\x01"
@@ -161,7 +169,11 @@ class Viewer:
         return self.socket.close_code or 0
 
     async def close(self) -> None:
-        """Leave. Raises: DecodeError - it was sent what no viewer could decode."""
+        """Leave.
+
+        Raises:
+            DecodeError: It was sent what no viewer could decode.
+        """
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait([self._reading])
@@ -232,7 +244,13 @@ class Running:
         return [msgspec.json.decode(line) for line in self.log.getvalue().splitlines()]
 
     async def connect(self, query: str = "", *, base: str = "", **how: Any) -> Viewer:
-        """A WebSocket to the console, before its handshake. Args: base - another way to it."""
+        """A WebSocket to the console, before its handshake.
+
+        Args:
+            query: Of the address, from the question mark on.
+            base: Another way to it.
+            **how: As of `ws_connect`.
+        """
         socket = await self.http.ws_connect(
             f"{base or self.base}/websockify/{self.alias}{query}",
             protocols=("binary",),
@@ -246,7 +264,13 @@ class Running:
     async def viewer(
         self, query: str = "", encodings: Sequence[int] = USUAL, *, base: str = ""
     ) -> Viewer:
-        """A viewer that shows the console's picture. Args: base - another way to the daemon."""
+        """A viewer that shows the console's picture.
+
+        Args:
+            query: Of the address, from the question mark on.
+            encodings: Of its SetEncodings.
+            base: Another way to the daemon.
+        """
         viewer = await self.connect(query, base=base)
         await viewer.begin(encodings)
         return viewer
@@ -279,10 +303,14 @@ async def running(
 ) -> AsyncIterator[Running]:
     """Start both, give them, and drain; instances of the simulator are configured by their name.
 
-    Args: folder - for the state directory; cloud - to be started, or one that already runs and goes
-    on afterwards; access - of the door, or the section, with a `token` door; environ - besides the
-    credentials; reread - what a reload finds instead of the configuration that it began with;
-    config - more sections of `Config`.
+    Args:
+        folder: For the state directory.
+        cloud: To be started, or one that already runs and goes on afterwards.
+        limits: The section [limits].
+        access: Of the door, or the section, with a `token` door.
+        environ: Besides the credentials.
+        reread: What a reload finds instead of the configuration that it began with.
+        **config: More sections of `Config`.
     """
     started = (
         nullcontext(cloud)

@@ -49,7 +49,7 @@ class VncServer:
     """Its clients, in the order in which they came."""
 
     def __init__(self, width: int, height: int, received: Callable[[Client, bytes], None]) -> None:
-        """Args: said - is told each whole message of a client."""
+        """No client is there; `received` gets each whole message of one."""
         self.clients: list[Client] = []
         self.address = ""
         self._init = server_init(width, height)

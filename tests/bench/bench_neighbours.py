@@ -57,9 +57,12 @@ _HANGING_DIRECTORY = "pwd.getpwuid,pwd.getpwnam,os.getgrouplist"
 class Kind:
     """One kind of trouble.
 
-    Args: attackers - arguments of each, "BASE" and "PEER" standing for the doors' addresses;
-    flood - of the gateway of `hostile`; hangs - functions of the daemon that hang;
-    valkey - the budget is in one, which is slow; regions - all instances of some are listed.
+    Args:
+        attackers: Arguments of each, "BASE" and "PEER" standing for the doors' addresses.
+        flood: Of the gateway of `hostile`.
+        hangs: Functions of the daemon that hang.
+        valkey: The budget is in one, which is slow.
+        regions: All instances of some are listed.
     """
 
     name: str
@@ -94,7 +97,11 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured. Args: busy - the part of the time that the daemon was on a processor."""
+    """What was measured.
+
+    Args:
+        busy: The part of the time that the daemon was on a processor.
+    """
 
     kind: str
     keys: int
@@ -133,7 +140,7 @@ def _program(module: str, *arguments: str) -> tuple[str, ...]:
 
 
 def _sections(kind: Kind, endpoint: str, peer: int) -> str:
-    """The daemon's configuration besides what each has. Args: peer - a second door's port."""
+    """The daemon's configuration besides what each has; `peer` is a second door's port."""
     regions = ", ".join(f'"cn-region-{n}"' for n in range(REGIONS)) if kind.regions else ""
     instances = "".join(
         f'[[instance]]\nalias = "{name}"\nid = "i-{name}"\n'
@@ -153,7 +160,11 @@ def _sections(kind: Kind, endpoint: str, peer: int) -> str:
 
 @dataclass(frozen=True)
 class Troubled:
-    """A daemon that serves. Args: begin - begins the trouble."""
+    """A daemon that serves.
+
+    Args:
+        begin: Begins the trouble.
+    """
 
     base: str
     pid: int

@@ -27,7 +27,7 @@ _FIXED = {0: 20, 3: 10, 4: 8, 5: 6}
 
 
 def _messages(received: bytearray) -> Iterator[bytes]:
-    """Take whole client messages out. Raises: ValueError - another kind than a daemon sends."""
+    """Take whole client messages out; a ValueError for a kind that a daemon doesn't send."""
     while received:
         kind = received[0]
         if kind == 2:

@@ -49,7 +49,9 @@ class Served:
 async def served(folder: Path, per_s: float) -> AsyncIterator[Served]:
     """The daemon with the simulator and an animation, each in its process.
 
-    Args: per_s - pictures a second.
+    Args:
+        folder: For the daemon's state and the animation's port.
+        per_s: Pictures a second.
     """
     port_file = folder / "animation"
     port = free_port()
@@ -70,7 +72,12 @@ class Watcher:
     """A viewer that counts pictures and inflates them, which is all that it does with them."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, *, ahead: bool) -> None:
-        """Args: ahead - it uses fences and continuous updates."""
+        """Own an open WebSocket.
+
+        Args:
+            socket: To the console.
+            ahead: It uses fences and continuous updates.
+        """
         self.pictures = 0
         self.number = 0
         """Of the last picture, in its first pixels."""
@@ -149,7 +156,7 @@ class Watcher:
             self.pictures += 1
 
     async def rate(self, seconds: float) -> float:
-        """Pictures a second over so long. Raises: ConnectionError and whatever else ended it."""
+        """Pictures a second over so long; raises what ended it meanwhile."""
         before, began = self.pictures, time.monotonic()
         done, _ = await asyncio.wait([self._task], timeout=seconds)
         if done:

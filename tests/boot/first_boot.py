@@ -102,7 +102,7 @@ def systemd_knows_it_and_finds_no_fault() -> str:
 
 
 def is_of(path: Path, owner: str, group: str, mode: int) -> None:
-    """Raises: AssertionError - it isn't."""
+    """Make sure of a file's owner, group and mode."""
     found = path.stat()
     names = (pwd.getpwuid(found.st_uid).pw_name, grp.getgrgid(found.st_gid).gr_name)
     assert (*names, stat.S_IMODE(found.st_mode)) == (owner, group, mode), f"{path}: {found}"

@@ -45,7 +45,11 @@ def run(*command: str, stdin: str = "") -> Done:
 
 
 def must(*command: str, stdin: str = "") -> str:
-    """What a command says. Raises: AssertionError - it failed."""
+    """What a command says.
+
+    Raises:
+        AssertionError: It failed.
+    """
     done = run(*command, stdin=stdin)
     assert done.status == 0, f"{' '.join(command)}: status {done.status}: {done.output[-1500:]}"
     return done.output
@@ -69,7 +73,11 @@ def main_pid() -> int:
 
 
 def until(condition: Callable[[], object], what: str, timeout_s: float = WAIT_S) -> float:
-    """Wait until `condition` holds; the seconds that it took. Raises: AssertionError."""
+    """Wait until `condition` holds; the seconds that it took.
+
+    Raises:
+        AssertionError: It didn't in time.
+    """
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < timeout_s, f"not within {timeout_s:.0f} s: {what}"
@@ -105,7 +113,14 @@ class Answer:
 def ask(
     port: int | Path, target: str, headers: Mapping[str, str] | None = None, method: str = "GET"
 ) -> Answer:
-    """A request of this process. Args: port - on loopback, or a Unix socket."""
+    """A request of this process.
+
+    Args:
+        port: On loopback, or a Unix socket.
+        target: Path and query.
+        headers: Besides Host.
+        method: Of HTTP.
+    """
     connection = http.client.HTTPConnection(
         "127.0.0.1", port if isinstance(port, int) else 80, timeout=WAIT_S
     )

@@ -36,7 +36,7 @@ class _Stream:
 
 
 async def paint(socket: aiohttp.ClientWebSocketResponse) -> tuple[int, int]:
-    """Speak RFB until the whole screen has come as Raw rectangles; its size. Raises: EOFError."""
+    """Speak RFB until the whole screen has come as Raw rectangles; its size."""
     stream = _Stream(socket)
     assert await stream.take(12) == b"RFB 003.008\n"
     await socket.send_bytes(b"RFB 003.008\n")

@@ -28,10 +28,16 @@ async def under_fault(
 ) -> AsyncIterator[Running]:
     """`running`, which leaves nothing behind.
 
-    Args: tolerated - breaches of the cloud's rules that the fault itself causes; first_pause_s - of
-    the back-off, short to save the tests' time; handshake_timeout_s - the upstream's.
-    Raises: AssertionError - a rule of the cloud was broken, the daemon logged a fault of its own,
-    or a task is left.
+    Args:
+        folder: For the state directory.
+        tolerated: Breaches of the cloud's rules that the fault itself causes.
+        first_pause_s: Of the back-off, short to save the tests' time.
+        handshake_timeout_s: The upstream's.
+        **how: As of `running`.
+
+    Raises:
+        AssertionError: A rule of the cloud was broken, the daemon logged a fault of its own, or a
+            task is left.
     """
     before = asyncio.all_tasks()
     parts = partial(

@@ -2,7 +2,9 @@
 
     python -m tests.fault.hanging FILE NAME[,NAME...] ARGUMENTS...
 
-Args: NAME - of a function, as in `os.fsync`; ARGUMENTS - of vncproxy.
+Args:
+    NAME: Of a function, as in `os.fsync`.
+    ARGUMENTS: Of vncproxy.
 """
 
 from __future__ import annotations

@@ -47,7 +47,9 @@ class Planted:
     def found_in_folder(self, folder: Path, *, but: frozenset[str]) -> set[tuple[str, str]]:
         """(file, secret) for every file below a folder, its name included.
 
-        Args: but - names of files that may hold one.
+        Args:
+            folder: With all folders in it.
+            but: Names of files that may hold one.
         """
         found = set()
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):

@@ -31,9 +31,12 @@ VNCPROXY = (sys.executable, "-m", "vncproxy")
 class Served:
     """A daemon that may be killed and started again, on the same port and state directory.
 
-    Args: endpoint - the cloud's; "": by region; sections - more of the configuration, as TOML;
-    environ - besides the credentials; path - of the Unix socket that leads to it instead of the
-    port; program - vncproxy's.
+    Args:
+        endpoint: The cloud's; "": by region.
+        sections: More of the configuration, as TOML.
+        environ: Besides the credentials.
+        path: Of the Unix socket that leads to it instead of the port.
+        program: Vncproxy's.
     """
 
     folder: Path
@@ -79,7 +82,9 @@ class Served:
     ) -> AsyncIterator[asyncio.subprocess.Process]:
         """One life of the daemon, from when it listens.
 
-        Args: listening - passed as a service manager passes its sockets, by this name.
+        Args:
+            listening: Passed as a service manager passes its sockets, by this name.
+            name: Of the door that the socket is for.
         """
         command, environ = self.prepare()
         passed: tuple[int, ...] = ()
@@ -94,7 +99,12 @@ class Served:
 
 @asynccontextmanager
 async def simulated(folder: Path, settings: str) -> AsyncIterator[str]:
-    """A simulator as a program; gives its endpoint. Args: settings - its file, as TOML."""
+    """A simulator as a program; gives its endpoint.
+
+    Args:
+        folder: For its files.
+        settings: Its file, as TOML.
+    """
     port, file, log = free_port(), folder / "simulator.toml", folder / "simulator.log"
     file.write_text(settings)
     command = (*VNCPROXY, "simulate", "--config", str(file), "--port", str(port))
@@ -108,9 +118,16 @@ async def simulated(folder: Path, settings: str) -> AsyncIterator[str]:
 async def answers(
     url: str, process: asyncio.subprocess.Process, log: Path, path: Path | None = None
 ) -> None:
-    """Wait until an address answers. Raises: AssertionError where the program ended instead.
+    """Wait until an address answers.
 
-    Args: path - of the Unix socket that leads there.
+    Raises:
+        AssertionError: Where the program ended instead.
+
+    Args:
+        url: Asked for again and again.
+        process: The program.
+        log: Its output, for the error.
+        path: Of the Unix socket that leads there.
     """
     connector = None if path is None else aiohttp.UnixConnector(str(path))
     async with asyncio.timeout(WAIT_S), aiohttp.ClientSession(connector=connector) as http:

@@ -91,7 +91,7 @@ class Turns:
         self._patch.setattr(owner, name, counted)
 
     def check(self) -> None:
-        """Raises: AssertionError - somebody had more than his share."""
+        """Make sure that nobody had more than his share."""
         assert self.most["viewer bytes"] <= TURN_BYTES
         assert self.most["link bytes"] <= TURN_BYTES
         assert self.most["viewer messages"] <= VIEWER_WORK

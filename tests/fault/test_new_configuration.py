@@ -46,7 +46,7 @@ class File:
         self.change: Callable[[Config], Config] = lambda config: config
 
     def read(self, config: Config) -> Config:
-        """What stands in it now. Raises: what `change` raises."""
+        """What stands in it now; raises what `change` raises."""
         return self.change(config)
 
 

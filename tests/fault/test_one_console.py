@@ -67,7 +67,7 @@ class Native:
     """A native viewer that has been let in, and decodes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Args: a connection whose password was right."""
+        """Own a connection whose password was right."""
         self.reader = reader
         self.writer = writer
         self.decoder = Decoder(0, 0)
@@ -138,7 +138,14 @@ class Scenario:
     """What happens at one daemon; all that is left to chance comes from one seed."""
 
     def __init__(self, setup: Running, port: int, consoles: Consoles, seed: int) -> None:
-        """Nobody is on. Args: port - of the native viewers."""
+        """Nobody is on.
+
+        Args:
+            setup: The daemon.
+            port: Of the native viewers.
+            consoles: All that it makes.
+            seed: Of what is left to chance.
+        """
         self.setup = setup
         self.port = port
         self.consoles = consoles

@@ -100,7 +100,10 @@ async def change_format(
 ) -> None:
     """SetPixelFormat as TigerVNC sends it, at a point from which on all is in the new format.
 
-    Args: change - changes the screen, so that an update comes.
+    Args:
+        viewer: Changes its format.
+        pixels: The new PIXEL_FORMAT.
+        change: Changes the screen, so that an update comes.
     """
     viewer.requests_itself = False
     await change()

@@ -63,8 +63,11 @@ def run(
 ) -> tuple[int, str]:
     """The status, and what was said.
 
-    Args: out - the path of its standard output; err - None: the same; unbuffered - "1": every
-    print writes at once.
+    Args:
+        *arguments: Of vncproxy.
+        out: The path of its standard output.
+        err: None: the same.
+        unbuffered: "1": every print writes at once.
     """
     with Path(out).open("w") as output:
         done = subprocess.run(

@@ -52,12 +52,13 @@ def painting(rng: random.Random, width: int, height: int) -> Pixels:
 class ModelServer:
     """The upstream of one link, after ServerInit.
 
-    Args: by_area - answers a request within its area only, and takes a new size or a cursor alone
-    for an answer, as TigerVNC's server does; else the whole damage is sent at any request, and what
-    isn't picture unasked, as QEMU does.
-
     `frame` is what a client must see; `wire` is what was sent and hasn't arrived; `requests` counts
     full and incremental ones.
+
+    Args:
+        by_area: Answers a request within its area only, and takes a new size or a cursor alone for
+            an answer, as TigerVNC's server does; else the whole damage is sent at any request, and
+            what isn't picture unasked, as QEMU does.
     """
 
     def __init__(self, rng: random.Random, width: int, height: int, *, by_area: bool) -> None:

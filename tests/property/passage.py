@@ -70,7 +70,11 @@ class NoCloud:
 
 
 def whole_messages(data: bytes, *, extended_buttons: bool = False) -> list[bytes]:
-    """Client messages, cut by the simulator's table. Raises: AssertionError for half a one."""
+    """Client messages, cut by the simulator's table.
+
+    Raises:
+        AssertionError: For half a one.
+    """
     out = []
     while data:
         measured = lengths.measure(data, extended_buttons=extended_buttons)
@@ -98,7 +102,11 @@ class Upstream:
         self.transport.deliver(greeting(WIDTH, HEIGHT))
 
     def messages(self) -> list[bytes]:
-        """The messages since the last call. Raises: AssertionError where one isn't whole."""
+        """The messages since the last call.
+
+        Raises:
+            AssertionError: Where one isn't whole.
+        """
         out = whole_messages(self.transport.take(), extended_buttons=self.confirmed)
         for message in out:
             self._note(message)
@@ -278,7 +286,9 @@ class Passage:
 def input_for(message: bytes, *, confirmed: bool) -> bytes | None:
     """What of a controller's message the guest is to get, if anything.
 
-    Args: confirmed - the upstream has announced QEMU keys, extended buttons and a layout.
+    Args:
+        message: A whole client message.
+        confirmed: The upstream has announced QEMU keys, extended buttons and a layout.
     """
     match message[0]:
         case 4:

@@ -55,7 +55,11 @@ class SlowParts:
     problem: str | None = None
 
     def __init__(self, delays: Sequence[int]) -> None:
-        """Args: delays - in turns, in a circle."""
+        """Nothing is kept.
+
+        Args:
+            delays: In turns of the loop, used in a circle.
+        """
         self._delays = delays
         self._at = 0
         self.claimed: set[str] = set()

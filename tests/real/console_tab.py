@@ -52,7 +52,12 @@ class Tab:
 
     @classmethod
     async def opened(cls, browser: Browser, folder: Path) -> Tab:
-        """A new tab. Args: folder - for pictures, unless TESTS_SHOTS names another."""
+        """A new tab.
+
+        Args:
+            browser: With a profile of its own.
+            folder: For pictures, unless TESTS_SHOTS names another.
+        """
         shots = Path(os.environ.get(SHOTS_VARIABLE) or folder)
         shots.mkdir(parents=True, exist_ok=True)
         tab = cls(await browser.page(), browser, shots)

@@ -49,7 +49,11 @@ class RfbClient:
         self._writer.write(struct.pack(">BBHHHH", 3, incremental, 0, 0, width, height))
 
     async def receive(self, *, decode: bool = True) -> None:
-        """What comes next. Raises: AssertionError - nothing comes, or the server hung up."""
+        """What comes next.
+
+        Raises:
+            AssertionError: Nothing comes, or the server hung up.
+        """
         async with asyncio.timeout(READ_TIMEOUT_S):
             data = await self._reader.read(READ_BYTES)
         assert data, "the server closed the connection"

@@ -42,7 +42,14 @@ async def captured(
 ) -> Pixels:
     """The picture that a program saves as the last of its arguments.
 
-    Args: password - typed at its terminal when asked for. Raises: AssertionError - it fails.
+    Args:
+        folder: For the picture.
+        *command: The program and its arguments.
+        name: Of the picture's file.
+        password: Typed at its terminal when asked for.
+
+    Raises:
+        AssertionError: It fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file, log = folder / name, folder / "log"

@@ -25,7 +25,13 @@ PATIENCE = Limits(max_wait=5.0)
 async def over_tls(
     folder: Path, cloud: SimulatorSettings, **aliyun: object
 ) -> AsyncIterator[Running]:
-    """A daemon whose cloud speaks TLS only. Args: aliyun - keys of that section."""
+    """A daemon whose cloud speaks TLS only.
+
+    Args:
+        folder: For the state directory.
+        cloud: The simulator's settings.
+        **aliyun: Keys of that section.
+    """
     async with Simulator(cloud) as simulator:
         section = Aliyun(endpoint=simulator.endpoint, **aliyun)  # type: ignore[arg-type]
         async with running(folder, cloud=simulator, aliyun=section, limits=PATIENCE) as setup:

@@ -54,8 +54,11 @@ async def shake_hands(
 ) -> list[UpstreamHandshakeEvent]:
     """All events but Send of a handshake with the server on this port.
 
-    Args: version - what the server is made to speak, by showing our side an older version line;
-    known - the password known beforehand; typed - given when it is asked for.
+    Args:
+        port: Of the server.
+        version: What the server is made to speak, by showing our side an older version line.
+        known: The password known beforehand.
+        typed: Given when it is asked for.
     """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     handshake = UpstreamHandshake(known)

@@ -50,7 +50,10 @@ async def haproxy(
 ) -> AsyncIterator[int]:
     """The example with these daemons, gives its port.
 
-    Args: tls - certificates of the bastion and of its people; None: neither side has any.
+    Args:
+        folder: For its configuration and certificates.
+        daemons: That it leads to.
+        tls: Certificates of the bastion and of its people; None: neither side has any.
     """
     program = need("haproxy", "haproxy")
     port = free_port()

@@ -52,7 +52,7 @@ async def bastion_of(
     cloud: SimulatorSettings | None = CLOUD,
     **config: Any,
 ) -> AsyncIterator[Cluster]:
-    """Args: socket_group - whose the Unix socket is; default: everybody's; others as `running`."""
+    """A cluster of one whose Unix socket is everybody's, or this group's."""
     socket = place / "vncproxy.sock"
     unix = Listen(name="bastion", address=f"unix:{socket}", access="peer", socket_mode="0666")
     if socket_group is not None:

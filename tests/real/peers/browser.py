@@ -78,7 +78,12 @@ class Chromium:
 
     @asynccontextmanager
     async def profile(self, *, width: int = 1000, height: int = 800) -> AsyncIterator[Browser]:
-        """A new one. Args: width, height - of the window, in pixels that aren't scaled."""
+        """A new one.
+
+        Args:
+            width: Of the window, in pixels that aren't scaled.
+            height: As `width`.
+        """
         context = await self._program.new_context(
             viewport={"width": width, "height": height}, device_scale_factor=1
         )

@@ -33,7 +33,9 @@ UsePAM no
 class Forwarded:
     """A local port that leads to the other side.
 
-    Args: address - where it listens; log - what the client says.
+    Args:
+        address: Where it listens.
+        log: What the client says.
     """
 
     address: str
@@ -59,8 +61,11 @@ class Sshd:
     ) -> AsyncIterator[Forwarded]:
         """`ssh -N -L ADDRESS:PORT:TARGET account@here`.
 
-        Args: target - a Unix socket, or a port of the other side's loopback; options - more
-        arguments.
+        Args:
+            account: Logs in by a key.
+            target: A Unix socket, or a port of the other side's loopback.
+            *options: More arguments.
+            address: Where it listens on this side.
         """
         local = free_port()
         log = self.folder / f"client-{local}.log"
@@ -96,7 +101,8 @@ def _options(**options: str) -> Sequence[str]:
 async def sshd(folder: Path) -> AsyncIterator[Sshd]:
     """Started by root, who alone may let other accounts in.
 
-    Args: folder - for its files; every account must be able to enter it.
+    Args:
+        folder: For its files; every account must be able to enter it.
     """
     if not Path(SERVER).exists():
         miss(f"{SERVER} is not installed (Debian: apt-get install openssh-server)")

@@ -19,7 +19,9 @@ def peers_are_required() -> bool:
 def need(program: str, package: str) -> str:
     """The path of a program, or the end of the test.
 
-    Args: program - looked for in PATH; package - Debian's, to tell the reader.
+    Args:
+        program: Looked for in PATH.
+        package: Debian's, to tell the reader.
     """
     found = shutil.which(program)
     if found is None:

@@ -56,9 +56,13 @@ async def running(
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """The program as a process group of its own, ended with all its children afterwards.
 
-    Args: command - program and arguments; log - gets its output; env - its environment, default
-    ours; stdin - given to it at once, default nothing;
-    pass_fds - descriptors that it has too; terminal - a descriptor that is its input and output.
+    Args:
+        command: Program and arguments.
+        log: Gets its output.
+        env: Its environment, default ours.
+        stdin: Given to it at once, default nothing.
+        pass_fds: Descriptors that it has too.
+        terminal: A descriptor that is its input and output.
     """
     source = asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE
     if terminal is not None:
@@ -107,8 +111,9 @@ async def until(
 ) -> None:
     """Wait until the condition holds.
 
-    Raises: AssertionError - it took longer than timeout_s, or the process ended before; with the
-    end of its log.
+    Raises:
+        AssertionError: It took longer than timeout_s, or the process ended before; with the end of
+            its log.
     """
 
     def log_end() -> str:

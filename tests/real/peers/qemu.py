@@ -44,7 +44,11 @@ class Qemu:
     _shots: int = 0
 
     async def qmp(self, command: str, **arguments: Any) -> Any:
-        """The result of a QMP command. Raises: AssertionError - QEMU answers an error."""
+        """The result of a QMP command.
+
+        Raises:
+            AssertionError: QEMU answers an error.
+        """
         async with self._lock, asyncio.timeout(QMP_TIMEOUT_S):
             request = {"execute": command, "arguments": arguments}
             self._writer.write(json.dumps(request).encode() + b"\n")
@@ -112,7 +116,11 @@ class Qemu:
         return [(kind, axis, int(value, 0)) for kind, axis, value in _MOVE.findall(self._trace())]
 
     async def wait_typed(self, text: bytes, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Wait until the guest has read this text. Raises: AssertionError - it hasn't in time."""
+        """Wait until the guest has read this text.
+
+        Raises:
+            AssertionError: It hasn't in time.
+        """
 
         async def there() -> bool:
             return text in self.typed()
@@ -129,8 +137,11 @@ async def qemu(
 ) -> AsyncIterator[Qemu]:
     """A machine whose guest is ready to be typed to.
 
-    Args: folder - an empty one, for its sockets and logs; password - VNC asks for one: set it with
-    `set_vnc_password`, before that everybody is refused; extra - more arguments.
+    Args:
+        folder: An empty one, for its sockets and logs.
+        password: VNC asks for one: set it with `set_vnc_password`, before that everybody is
+            refused.
+        extra: More arguments.
     """
     program = need("qemu-system-x86_64", "qemu-system-x86")
     folder.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,11 @@ KEY_DELAY_MS = "30"
 
 
 async def run_on(display: str, *command: str) -> bytes:
-    """The output of an X client on a display. Raises: AssertionError - it fails."""
+    """The output of an X client on a display.
+
+    Raises:
+        AssertionError: It fails.
+    """
     async with asyncio.timeout(COMMAND_TIMEOUT_S):
         client = await asyncio.create_subprocess_exec(
             *command,
@@ -44,11 +48,15 @@ class TigerVnc:
     log: Path
 
     async def run(self, *command: str) -> bytes:
-        """The output of an X client. Raises: AssertionError - it fails."""
+        """The output of an X client.
+
+        Raises:
+            AssertionError: It fails.
+        """
         return await run_on(self.display, *command)
 
     async def pixels(self) -> NDArray[np.uint8]:
-        """What is in its window, as an array of height × width × RGB. Raises: AssertionError."""
+        """What is in its window, as an array of height × width × RGB."""
         window = await self._window()
         return picture_of_dump(await self.run(need("xwd", "x11-apps"), "-id", window, "-silent"))
 
@@ -90,7 +98,13 @@ async def tigervnc(
 ) -> AsyncIterator[TigerVnc]:
     """A viewer that connects to a port of loopback.
 
-    Args: folder - for its files; options - more of its parameters; width, height - of its X screen.
+    Args:
+        folder: For its files.
+        port: Of the server.
+        password: Of VNC authentication.
+        *options: More of its parameters.
+        width: Of its X screen.
+        height: As `width`.
     """
     program, server = need("xtigervncviewer", "tigervnc-viewer"), need("Xvfb", "xvfb")
     folder.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,12 @@ class ValkeyServer:
     """A server that can be stopped, frozen and started again on the same port."""
 
     def __init__(self, folder: Path, *settings: str) -> None:
-        """Args: folder - a new one, for its data; settings - more of its arguments."""
+        """Not started yet.
+
+        Args:
+            folder: A new one, for its data.
+            *settings: More of its arguments.
+        """
         self.program = shutil.which("valkey-server") or need("redis-server", "redis-server")
         self.folder = folder
         self.port = free_port()
@@ -34,7 +39,11 @@ class ValkeyServer:
         return f"valkey://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Run it until it answers. Raises: AssertionError - it doesn't."""
+        """Run it until it answers.
+
+        Raises:
+            AssertionError: It doesn't.
+        """
         self.folder.mkdir(exist_ok=True)
         log = self.folder / "log"
         with log.open("ab") as output:
@@ -115,7 +124,7 @@ class ValkeyServer:
 
 @contextmanager
 def valkey_server(folder: Path, *settings: str) -> Iterator[ValkeyServer]:
-    """A running server. Args: as `ValkeyServer`."""
+    """A running `ValkeyServer`."""
     server = ValkeyServer(folder, *settings)
     server.start()
     try:

@@ -30,7 +30,11 @@ class Xvnc:
     process: asyncio.subprocess.Process
 
     async def run(self, *command: str) -> bytes:
-        """The output of an X client. Raises: AssertionError - it fails."""
+        """The output of an X client.
+
+        Raises:
+            AssertionError: It fails.
+        """
         async with asyncio.timeout(COMMAND_TIMEOUT_S):
             client = await asyncio.create_subprocess_exec(
                 *command,
@@ -67,7 +71,11 @@ class Xvnc:
         return (self.folder / "typed").read_bytes()
 
     async def wait_typed(self, text: bytes, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Wait until the terminal has read this text. Raises: AssertionError - not in time."""
+        """Wait until the terminal has read this text.
+
+        Raises:
+            AssertionError: Not in time.
+        """
 
         async def there() -> bool:
             return text in self.typed()
@@ -85,8 +93,11 @@ async def xvnc(
 ) -> AsyncIterator[Xvnc]:
     """A server on loopback with a logo and a terminal under the pointer, ready to be typed to.
 
-    Args: folder - an empty one; password - VncAuth with it instead of security None, at most 8
-    characters; geometry - width x height; extra - more arguments of Xvnc.
+    Args:
+        folder: An empty one.
+        password: VncAuth with it instead of security None, at most 8 characters.
+        geometry: Width x height.
+        extra: More arguments of Xvnc.
     """
     program = need("Xvnc", "tigervnc-standalone-server")
     terminal, logo = need("xterm", "xterm"), need("xlogo", "x11-apps")

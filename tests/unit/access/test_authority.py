@@ -145,7 +145,7 @@ class Wall:
     """A clock on the wall."""
 
     def __init__(self, text: str) -> None:
-        """Args: text - local time."""
+        """Begin at a local time, as ISO 8601 writes it."""
         self.seconds = datetime.fromisoformat(text).timestamp()
 
     def __call__(self) -> float:

@@ -22,7 +22,12 @@ os.environ["ALIBABA_CLOUD_ECS_METADATA_DISABLED"] = "true"
 
 @dataclass
 class Reply:
-    """What to answer one request with. Args: hang - never answer; drop - cut the connection."""
+    """What to answer one request with.
+
+    Args:
+        hang: Never answer.
+        drop: Cut the connection.
+    """
 
     body: Any = None
     status: int = 200

@@ -153,7 +153,11 @@ async def settle(rounds: int = 10) -> None:
 
 
 async def until(condition: Callable[[], object], wait_s: float = 5.0) -> None:
-    """Wait until `condition` holds. Raises: TimeoutError."""
+    """Wait until `condition` holds.
+
+    Raises:
+        TimeoutError: It didn't within `wait_s`.
+    """
     async with asyncio.timeout(wait_s):
         while not condition():
             await asyncio.sleep(0.001)

@@ -191,7 +191,13 @@ class Surroundings:
     """All of it; `console` makes one that waits for its first viewer."""
 
     def __init__(self, folder: Path, limit: int = 29, **limits: Any) -> None:
-        """Args: folder - for what is learned; limit - of the budget; limits - in [limits]."""
+        """Nothing is open.
+
+        Args:
+            folder: For what is learned.
+            limit: Of the budget.
+            **limits: In [limits].
+        """
         self.notes = Notes()
         self.ledger = NotingLedger(self.notes, limit)
         self.cloud = Cloud(self.notes)
@@ -214,7 +220,12 @@ class Surroundings:
         self._ids = count(1)
 
     async def console(self, password: str | None = None, **parts: Any) -> Console:
-        """Args: password - from a file; parts - of `ConsoleDependencies`, other than usual."""
+        """A new console.
+
+        Args:
+            password: From a file.
+            **parts: Of `ConsoleDependencies`, other than usual.
+        """
         instance = replace(INSTANCE, password=password)
         learned = await self.parts.learned.get(instance.id)
         console = Console(instance, replace(self.parts, **parts), learned, self.closed.append)

@@ -56,7 +56,7 @@ class Planted:
         self.raised = 0
 
     def __getattr__(self, name: str) -> Any:
-        """Raises: RuntimeError - it is the one."""
+        """The real one's, but a RuntimeError where it is the one that fails."""
         if name == self.name:
             self.raised += 1
             raise FAULT

@@ -32,7 +32,11 @@ class Lister:
     """The cloud: what it shows by region; an error is raised."""
 
     def __init__(self, **regions: list[EcsInstance] | CloudError) -> None:
-        """Args: regions - with underscores for the dashes."""
+        """Show these.
+
+        Args:
+            **regions: By name, with underscores for the dashes.
+        """
         self.regions = {name.replace("_", "-"): shown for name, shown in regions.items()}
         self.asked: list[tuple[str, list[str] | None]] = []
 
@@ -161,7 +165,12 @@ class SlowLister(Lister):
     """A cloud in which some regions answer only once they may."""
 
     def __init__(self, slow: Sequence[str], **regions: list[EcsInstance] | CloudError) -> None:
-        """Args: slow - their names."""
+        """Show these.
+
+        Args:
+            slow: Names of regions.
+            **regions: As of `Lister`.
+        """
         super().__init__(**regions)
         self.may_answer = {name: asyncio.Event() for name in slow}
         self.under_way = self.most_at_once = 0

@@ -25,7 +25,12 @@ def recording(path: Path, size: int, age_s: float, viewer: str = "v-1") -> Path:
 
 
 def tidied(path: Path, removals: list[Removed] | None = None) -> RecordingFolder:
-    """A folder with a clock that stands still. Args: told - is given what was deleted."""
+    """A folder with a clock that stands still.
+
+    Args:
+        path: Of the folder.
+        removals: Gets what is deleted.
+    """
     return RecordingFolder(
         path,
         max_bytes=1000,

@@ -28,7 +28,9 @@ SHIFT = 0xFFE1
 class Console:
     """A console with one link after the other, at an upstream that counts one class only.
 
-    Args: counts - what the upstream takes for interaction; limit_s - after which it closes.
+    Args:
+        counts: What the upstream takes for interaction.
+        limit_s: After which it closes.
     """
 
     def __init__(

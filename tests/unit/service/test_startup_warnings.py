@@ -18,7 +18,7 @@ class Source:
         self._has = has
 
     async def get(self) -> Credentials:
-        """Raises: CloudError."""
+        """Some, or a CloudError."""
         if not self._has:
             raise permanent("There are no credentials.", "NoCredentials")
         return Credentials("id", "secret", None, "env")

@@ -27,7 +27,7 @@ class Gone(Exception):  # noqa: N818
 
 
 class Viewer:
-    """One dialled session."""
+    """One dialled session; what reads from it raises `Gone` once it has ended."""
 
     def __init__(self, websocket: aiohttp.ClientWebSocketResponse) -> None:
         """Nothing read yet."""
@@ -40,14 +40,14 @@ class Viewer:
         await self.websocket.send_bytes(data)
 
     async def receive(self) -> bytes:
-        """The next frame's bytes. Raises: Gone."""
+        """The next frame's bytes."""
         message = await self.websocket.receive(TIMEOUT_S)
         if message.type is aiohttp.WSMsgType.BINARY:
             return bytes(message.data)
         raise Gone(message.data if message.type is aiohttp.WSMsgType.CLOSE else None)
 
     async def need(self, size: int) -> bytes:
-        """Exactly so many bytes. Raises: Gone."""
+        """Exactly so many bytes."""
         while len(self._waiting) < size:
             self._waiting += await self.receive()
         taken = bytes(self._waiting[:size])
@@ -55,7 +55,7 @@ class Viewer:
         return taken
 
     async def enter(self, password: str | None = None, shared: bytes = b"\1") -> Viewer:
-        """The handshake, RFB 3.8. Raises: Gone."""
+        """The handshake, RFB 3.8."""
         assert await self.need(12) == b"RFB 003.008\n"
         await self.send(b"RFB 003.008\n")
         types = await self.need((await self.need(1))[0])
@@ -84,7 +84,7 @@ class Viewer:
         await self.send(struct.pack(">BBxxI", 4, down, keysym))
 
     async def next_update(self) -> None:
-        """Decode until one more update is complete. Raises: Gone."""
+        """Decode until one more update is complete."""
         before = self.decoder.updates
         self.decoder.feed(bytes(self._waiting))
         self._waiting.clear()

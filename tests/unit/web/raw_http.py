@@ -44,7 +44,16 @@ async def ask(
     body: bytes = b"",
     host: str | None = "localhost",
 ) -> Answer:
-    """Send one request on a connection of its own. Args: host - None: without a Host header."""
+    """Send one request on a connection of its own.
+
+    Args:
+        port: Of the door.
+        target: Path and query.
+        *headers: Whole lines.
+        method: Of HTTP.
+        body: After the head.
+        host: None: without a Host header.
+    """
     lines = [f"{method} {target} HTTP/1.1", *([] if host is None else [f"Host: {host}"]), *headers]
     if body:
         lines.append(f"Content-Length: {len(body)}")

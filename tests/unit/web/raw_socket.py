@@ -108,7 +108,12 @@ class RawSocket:
         self.writer.write(frame(opcode, payload, masked=masked))
 
     async def receive(self) -> Frame:
-        """The next frame. Raises: IncompleteReadError, ConnectionError - there is none."""
+        """The next frame.
+
+        Raises:
+            IncompleteReadError: There is none.
+            ConnectionError: There is none.
+        """
         async with asyncio.timeout(WAIT_S):
             first, second = await self.reader.readexactly(2)
             size = second & 0x7F

@@ -43,7 +43,12 @@ class Peer:
     """A parser that counts Raw, behind an intake; notes what it got in each turn."""
 
     def __init__(self, *, takes: int | None = None, counts: bool = True) -> None:
-        """Nothing came. Args: takes - of what is given, so many bytes at a time."""
+        """Nothing came.
+
+        Args:
+            takes: Of what is given, so many bytes at a time.
+            counts: Pixels are only counted.
+        """
         self.stream = ServerStream(WIDTH, HEIGHT, PixelFormat())
         self.events: list[ServerEvent] = []
         self.content = bytearray()
