@@ -122,7 +122,7 @@ class Speaker:
 
 
 @dataclass
-class Scene:
+class Script:
     """Plays a script against the passage and compares after every step."""
 
     passage: Passage
@@ -251,10 +251,10 @@ class Scene:
         assert typed == KEEPALIVE_KEYS * (len(typed) // 2)
 
 
-def play(scene: Scene, steps: list[str]) -> None:
+def play(script: Script, steps: list[str]) -> None:
     """Play it from the first byte to the last; what goes wrong in a task fails it too."""
     with capture_logs() as lines:
-        asyncio.run(scene.play(steps))
+        asyncio.run(script.play(steps))
     assert [line for line in lines if line["log_level"] == "error"] == []
 
 
@@ -277,8 +277,8 @@ def test_the_only_viewer_is_passed_on_whole(
 ) -> None:
     """From its first byte on, with any pixel format, over lost links, any cut of its messages."""
     one = Speaker.of("one", [HANDSHAKE], sent, places)
-    scene = Scene(Passage(kind, confirms=False), {"one": one})
-    play(scene, steps)
+    script = Script(Passage(kind, confirms=False), {"one": one})
+    play(script, steps)
 
 
 @given(
@@ -310,8 +310,8 @@ def test_only_the_controller_is_passed_on(
     rest = pieces(b"".join(sent), places) if sent else []
     one.parts = deque([*opening, *rest])
     two = Speaker.of("two", [HANDSHAKE, ASKS], other, places)
-    scene = Scene(Passage(kind, confirms=True), {"one": one, "two": two})
-    play(scene, ["say", "answer", *events])
+    script = Script(Passage(kind, confirms=True), {"one": one, "two": two})
+    play(script, ["say", "answer", *events])
 
 
 def sayable(message: bytes) -> bytes:

@@ -106,7 +106,7 @@ class SlowParts:
         """See `Ownership`."""
 
 
-class TalkingLeg(BrowserTransport):
+class HandshakingTransport(BrowserTransport):
     """A viewer's far end that shakes hands."""
 
     _greeted = False
@@ -123,20 +123,20 @@ class TalkingLeg(BrowserTransport):
 class Visit:
     """Somebody at a door, from the request to the end."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, setup: RegistrySetup) -> None:
         """It comes."""
-        self.transport = TalkingLeg(world.around.notes)
+        self.transport = HandshakingTransport(setup.around.notes)
         who = ViewerIdentity(
-            f"v{len(world.visits)}", "owner", "127.0.0.1", "local", how="bearer", kind="token"
+            f"v{len(setup.visits)}", "owner", "127.0.0.1", "local", how="bearer", kind="token"
         )
         self.viewer = Viewer(who, self.transport, LIMITS)
         self.leaves = self.kicked = False
-        self.task = asyncio.create_task(self._come(world))
+        self.task = asyncio.create_task(self._come(setup))
 
-    async def _come(self, world: World) -> None:
-        async with world.registry.hold(INSTANCE, self.viewer.id) as hold:
+    async def _come(self, setup: RegistrySetup) -> None:
+        async with setup.registry.hold(INSTANCE, self.viewer.id) as hold:
             await announce(hold.console, self.viewer.identity)
-            await serve(hold, self.viewer, world.services)
+            await serve(hold, self.viewer, setup.services)
 
     def go(self) -> None:
         """Its connection is lost, whether anybody listens already or not."""
@@ -148,7 +148,7 @@ class Visit:
             self.task.cancel()
 
 
-class World:
+class RegistrySetup:
     """A registry with one instance, and all who come for it."""
 
     def __init__(self, folder: Path, clock: FakeClock, delays: Sequence[int]) -> None:
@@ -335,20 +335,20 @@ def test_one_console_at_any_time_and_all_are_served(
     """Joins, leaves, resets, slow audits, claims and closes, linger and kicks in any order."""
 
     async def scene(folder: Path, clock: FakeClock) -> None:
-        world = World(folder, clock, delays)
+        setup = RegistrySetup(folder, clock, delays)
 
         class NotedConsole(Console):
             def __init__(self, *how: Any) -> None:
                 super().__init__(*how)
-                world.made.append(self)
+                setup.made.append(self)
 
         patch.setattr(registry_module, "Console", NotedConsole)
         try:
             for what, number in things:
-                await world.do(what, number)
-            await world.finish()
+                await setup.do(what, number)
+            await setup.finish()
         finally:
-            await world.leave()
+            await setup.leave()
 
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         clock = FakeClock(time.monotonic())

@@ -30,7 +30,7 @@ ELSEWHERE = "Another vncproxy has this console"
 
 
 @dataclass
-class Scene:
+class TwoDaemons:
     """Two daemons, at two sites for a browser, the server that they share, and a tab."""
 
     one: Running
@@ -49,7 +49,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(browser: Browser, folder: Path, short_path: Path) -> AsyncIterator[Scene]:
+async def two(browser: Browser, folder: Path, short_path: Path) -> AsyncIterator[TwoDaemons]:
     """Both daemons pass pages on, and take each other's."""
     ports = (free_port(), free_port())
     urls = (f"http://127.0.0.1:{ports[0]}", f"http://localhost:{ports[1]}")
@@ -76,7 +76,7 @@ async def scene(browser: Browser, folder: Path, short_path: Path) -> AsyncIterat
                     )
                 )
             )
-        made = Scene(daemons[0], daemons[1], server, tab, urls)
+        made = TwoDaemons(daemons[0], daemons[1], server, tab, urls)
         yield made
         await tab.open("about:blank")
 
@@ -85,7 +85,7 @@ async def test_a_page_goes_on_to_the_daemon_that_has_its_console(
     chromium: Browser, tmp_path: Path, short_path: Path
 ) -> None:
     """It says where to, keeps ?view=1, and shows the console there."""
-    async with scene(chromium, tmp_path, short_path) as here:
+    async with two(chromium, tmp_path, short_path) as here:
         viewer = await here.one.viewer()
         await until(lambda: here.one.shows(viewer), "the picture")
         await here.tab.open(f"{here.urls[1]}/console/demo?view=1")
@@ -107,7 +107,7 @@ async def test_a_page_is_passed_on_once_and_no_more(
     page is told who has it, and stays.
     """
     monkeypatch.setattr(registry, "RENEW_INTERVAL_S", 0.1)
-    async with scene(chromium, tmp_path, short_path) as here:
+    async with two(chromium, tmp_path, short_path) as here:
         await here.tab.open(f"{here.urls[1]}/console/demo")
         await here.tab.runs()
         # It isn't there: that daemon would send the page on to itself, or back, for ever.

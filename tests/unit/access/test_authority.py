@@ -141,8 +141,8 @@ def test_native_viewers_stay_by_rules_as_soon_as_there_are_any() -> None:
     assert authority(bobs).objection(ann, WEB) is not None
 
 
-class Wall:
-    """A clock on the wall."""
+class WallClock:
+    """A wall clock that a test sets."""
 
     def __init__(self, text: str) -> None:
         """Begin at a local time, as ISO 8601 writes it."""
@@ -156,9 +156,9 @@ class Wall:
 WORK = replace_rule(CONTROL, hours=("mon-fri 08:00-18:00",))
 
 
-def at_work(text: str, *rules: Rule) -> tuple[ReloadableAuthority, Wall]:
+def at_work(text: str, *rules: Rule) -> tuple[ReloadableAuthority, WallClock]:
     """Rules, by default of working hours, at a time."""
-    wall = Wall(text)
+    wall = WallClock(text)
     return ReloadableAuthority(
         rules or (WORK,), Users(None), Directory(lambda _: frozenset()), wall
     ), wall

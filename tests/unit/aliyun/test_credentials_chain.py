@@ -24,8 +24,8 @@ from vncproxy.errors import CloudError, CloudErrorKind
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home and an environment without credentials, as the SDK read it at import."""
+def home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home directory, and no credentials in the environment that the SDK read."""
     monkeypatch.setattr(auth_constant, "HOME", str(tmp_path))
     for name in (
         "environment_access_key_id",
@@ -52,8 +52,8 @@ async def proxy() -> AsyncIterator[Cloud]:
     await runner.cleanup()
 
 
-def _profile(home: Path, secret: str) -> None:
-    folder = home / ".aliyun"
+def _profile(home_directory: Path, secret: str) -> None:
+    folder = home_directory / ".aliyun"
     folder.mkdir(exist_ok=True)
     keys = {"access_key_id": "cli-id", "access_key_secret": secret}
     profile = {"name": "p", "mode": "AK", **keys}
@@ -91,21 +91,21 @@ async def test_no_credentials_anywhere_says_what_to_set() -> None:
     assert error.__context__ is None
 
 
-async def test_the_cli_profile_is_read_anew_by_a_refresh(home: Path) -> None:
+async def test_the_cli_profile_is_read_anew_by_a_refresh(home_directory: Path) -> None:
     """What the SDK caches lasts until the refresh."""
-    _profile(home, "one")
+    _profile(home_directory, "one")
     source = ChainCredentials(20.0)
     first = await source.get()
     assert first == Credentials("cli-id", "one", None, "cli_profile/static_ak")
-    _profile(home, "two")
+    _profile(home_directory, "two")
     assert await source.get() == first
     assert (await source.refresh(first)).access_key_secret == "two"
 
 
-async def test_credentials_ini_comes_next(home: Path) -> None:
+async def test_credentials_ini_comes_next(home_directory: Path) -> None:
     """The SDK's own file, in its own folder."""
-    (home / ".alibabacloud").mkdir()
-    (home / ".alibabacloud" / "credentials.ini").write_text(
+    (home_directory / ".alibabacloud").mkdir()
+    (home_directory / ".alibabacloud" / "credentials.ini").write_text(
         "[default]\ntype = access_key\naccess_key_id = ini\naccess_key_secret = s\n"
     )
     assert (await ChainCredentials(20.0).get()).access_key_id == "ini"
@@ -176,9 +176,9 @@ async def test_an_sdk_that_breaks_is_an_error_without_its_words() -> None:
     assert caught.value.__context__ is None
 
 
-async def test_keys_that_cannot_be_sent_are_an_error(home: Path) -> None:
+async def test_keys_that_cannot_be_sent_are_an_error(home_directory: Path) -> None:
     """A broken profile is told in plain words."""
-    _profile(home, "planted secret")
+    _profile(home_directory, "planted secret")
     with pytest.raises(CloudError) as caught:
         await ChainCredentials(20.0).get()
     assert caught.value.code == "NoCredentials"
@@ -233,9 +233,9 @@ async def test_an_unreachable_uri_is_transient(monkeypatch: pytest.MonkeyPatch) 
     assert "credential_uri" in caught.value.public_text
 
 
-async def test_a_source_that_worked_and_fails_is_transient(home: Path) -> None:
+async def test_a_source_that_worked_and_fails_is_transient(home_directory: Path) -> None:
     """Keys that were there a moment ago are waited for."""
-    _profile(home, "one")
+    _profile(home_directory, "one")
     chain = Chain()
     assert isinstance(chain.credentials(), Credentials)
     broken = SimpleNamespace(get_credentials=lambda: 1 / 0, get_provider_name=lambda: "cli_profile")

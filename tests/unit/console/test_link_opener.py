@@ -56,7 +56,7 @@ class Steps:
         self.waits_s.append(wait_s)
 
 
-class Scene:
+class Setup:
     """A link opener and what is around it."""
 
     def __init__(self, limit: int = 29) -> None:
@@ -113,154 +113,154 @@ URL_TTL_S, DIAL_TIMEOUT_S = 15.0, 12.0
 
 async def test_the_permit_comes_before_the_call_and_is_spent_right_before_the_dial() -> None:
     """A VncUrl's life doesn't pass in a queue, and nothing is dialled that wasn't counted."""
-    scene = Scene()
-    assert await scene.open() is scene.gateway.transports[0]
-    assert scene.notes == ["book", "call", "spend", "dial"]
-    assert scene.steps.events == [Event.PERMIT_GRANTED, Event.URL_OBTAINED]
-    assert (scene.dials, scene.steps.waits_s) == (1, [])
-    assert await scene.used() == 1
+    setup = Setup()
+    assert await setup.open() is setup.gateway.transports[0]
+    assert setup.notes == ["book", "call", "spend", "dial"]
+    assert setup.steps.events == [Event.PERMIT_GRANTED, Event.URL_OBTAINED]
+    assert (setup.dials, setup.steps.waits_s) == (1, [])
+    assert await setup.used() == 1
 
 
 async def test_nothing_is_asked_for_while_the_cloud_s_slot_is_taken() -> None:
     """The permit is booked meanwhile; a VncUrl would grow old, a dial be refused."""
-    scene = Scene()
-    scene.slot.clear()
-    opening = asyncio.create_task(scene.open())
-    await until(lambda: scene.steps.events)
+    setup = Setup()
+    setup.slot.clear()
+    opening = asyncio.create_task(setup.open())
+    await until(lambda: setup.steps.events)
     await settle()
-    assert scene.notes == ["book"]
-    scene.slot.set()
+    assert setup.notes == ["book"]
+    setup.slot.set()
     await opening
-    assert scene.notes == ["book", "call", "spend", "dial"]
+    assert setup.notes == ["book", "call", "spend", "dial"]
 
 
 async def test_a_call_that_fails_costs_no_permit() -> None:
     """The booking is given back, since nothing was dialled."""
-    scene = Scene()
-    scene.cloud.answers.append(DENIED)
+    setup = Setup()
+    setup.cloud.answers.append(DENIED)
     with pytest.raises(CloudError) as caught:
-        await scene.open()
+        await setup.open()
     assert caught.value is DENIED
-    assert scene.notes == ["book", "call", "cancel"]
-    assert (await scene.used(), scene.dials) == (0, 0)
+    assert setup.notes == ["book", "call", "cancel"]
+    assert (await setup.used(), setup.dials) == (0, 0)
 
 
 async def test_a_full_budget_is_waited_for_and_shown(clock: ProcessClock) -> None:
     """The call comes only after the wait, of which the audience is told."""
-    scene = Scene(limit=1)
-    await scene.open()
-    opening = asyncio.create_task(scene.open())
-    await until(lambda: scene.steps.waits_s)
-    assert scene.steps.waits_s == [pytest.approx(61.0, abs=1.0)]
+    setup = Setup(limit=1)
+    await setup.open()
+    opening = asyncio.create_task(setup.open())
+    await until(lambda: setup.steps.waits_s)
+    assert setup.steps.waits_s == [pytest.approx(61.0, abs=1.0)]
     await clock.forward(50.0)
-    assert scene.notes.count("call") == 1
+    assert setup.notes.count("call") == 1
     await clock.forward(12.0)
-    assert await opening is scene.gateway.transports[1]
+    assert await opening is setup.gateway.transports[1]
 
 
 async def test_a_wait_that_nobody_would_sit_out_is_refused() -> None:
     """Nothing stays booked and the cloud isn't asked."""
-    scene = Scene(limit=1)
-    await scene.open()
-    before = len(scene.notes)
+    setup = Setup(limit=1)
+    await setup.open()
+    before = len(setup.notes)
     with pytest.raises(Throttled) as caught:
-        await scene.open(patience_s=30.0)
+        await setup.open(patience_s=30.0)
     assert caught.value.wait_s == pytest.approx(61.0, abs=1.0)
-    assert scene.notes[before:] == ["book"]
-    assert await scene.used() == 1
+    assert setup.notes[before:] == ["book"]
+    assert await setup.used() == 1
 
 
 async def test_who_leaves_while_waiting_gives_the_permit_back() -> None:
     """The next in the queue moves up."""
-    scene = Scene(limit=1)
-    await scene.open()
-    await scene.cancelled_at(lambda: scene.steps.waits_s)
-    assert scene.notes[-1] == "cancel"
-    assert scene.notes.count("call") == 1
-    assert await scene.used() == 1
+    setup = Setup(limit=1)
+    await setup.open()
+    await setup.cancelled_at(lambda: setup.steps.waits_s)
+    assert setup.notes[-1] == "cancel"
+    assert setup.notes.count("call") == 1
+    assert await setup.used() == 1
 
 
 async def test_who_leaves_during_the_call_gives_the_permit_back() -> None:
     """Nothing was dialled."""
-    scene = Scene()
-    scene.cloud.hanging = True
-    await scene.cancelled_at(lambda: "call" in scene.notes)
-    assert scene.notes == ["book", "call", "cancel"]
-    assert await scene.used() == 0
+    setup = Setup()
+    setup.cloud.hanging = True
+    await setup.cancelled_at(lambda: "call" in setup.notes)
+    assert setup.notes == ["book", "call", "cancel"]
+    assert await setup.used() == 0
 
 
 async def test_who_leaves_during_the_dial_has_used_it_up() -> None:
     """The cloud may have seen the dial, so it stays on record."""
-    scene = Scene()
-    scene.gateway.hanging = True
-    await scene.cancelled_at(lambda: "dial" in scene.notes)
-    assert "cancel" not in scene.notes
-    assert await scene.used() == 1
+    setup = Setup()
+    setup.gateway.hanging = True
+    await setup.cancelled_at(lambda: "dial" in setup.notes)
+    assert "cancel" not in setup.notes
+    assert await setup.used() == 1
 
 
 async def test_a_cloud_that_outlasts_the_permit_is_blamed(clock: ProcessClock) -> None:
     """Nothing is dialled with a lapsed permit, and the next attempt books another."""
-    scene = Scene()
-    scene.cloud.takes = lambda: clock.forward(12.0)
+    setup = Setup()
+    setup.cloud.takes = lambda: clock.forward(12.0)
     with pytest.raises(UpstreamLost, match=r"the cloud took 12 s until it gave the console's"):
-        await scene.open()
-    assert scene.notes == ["book", "call", "spend", "cancel"]
-    assert scene.dials == 0
-    assert await scene.used() == 0
+        await setup.open()
+    assert setup.notes == ["book", "call", "spend", "cancel"]
+    assert setup.dials == 0
+    assert await setup.used() == 0
 
 
 @pytest.mark.parametrize("age_s", [15.0, 40.0])
 async def test_an_expired_vnc_url_is_dropped_and_costs_nothing(age_s: float) -> None:
     """It is never dialled, and its permit is given back."""
-    scene = Scene()
-    scene.cloud.answers.append(age_s)
+    setup = Setup()
+    setup.cloud.answers.append(age_s)
     with pytest.raises(UrlExpired) as caught:
-        await scene.open()
-    assert scene.notes == ["book", "call", "cancel"]
-    assert await scene.used() == 0
+        await setup.open()
+    assert setup.notes == ["book", "call", "cancel"]
+    assert await setup.used() == 0
     assert TOKEN not in repr(caught.value)
 
 
 async def test_the_dial_has_the_rest_of_the_vnc_urls_life() -> None:
     """Counted from when it was asked for, not from the answer."""
-    scene = Scene()
-    scene.cloud.answers.append(4.0)
-    await scene.open()
-    assert 9.0 < scene.gateway.timeouts_s[0] <= 11.0
+    setup = Setup()
+    setup.cloud.answers.append(4.0)
+    await setup.open()
+    assert 9.0 < setup.gateway.timeouts_s[0] <= 11.0
 
 
 async def test_a_slow_ledger_cannot_make_an_expired_url_be_dialled(clock: ProcessClock) -> None:
     """The life is looked at again after the permit was spent."""
-    scene = Scene()
+    setup = Setup()
 
     async def slow(booking: object) -> bool:
         await clock.forward(16.0)
         return True
 
-    scene.ledger.spend = slow  # type: ignore[method-assign]
+    setup.ledger.spend = slow  # type: ignore[method-assign]
     with pytest.raises(UrlExpired):
-        await scene.open()
-    assert "dial" not in scene.notes
+        await setup.open()
+    assert "dial" not in setup.notes
 
 
 @pytest.mark.parametrize("step", ["book", "spend"])
 async def test_without_its_ledger_nothing_is_dialled(step: str) -> None:
     """A record that can't be kept means no dial."""
-    scene = Scene()
-    scene.ledger.broken.add(step)
+    setup = Setup()
+    setup.ledger.broken.add(step)
     with pytest.raises(LedgerError):
-        await scene.open()
-    assert "dial" not in scene.notes
+        await setup.open()
+    assert "dial" not in setup.notes
 
 
 async def test_the_budget_counts_for_what_the_ledger_says_just_now() -> None:
     """A reload may change that while the console is open: its next dial counts so."""
-    scene = Scene()
-    await scene.open()
-    assert scene.link_opener.key == INSTANCE.id
-    scene.ledger.budget.now = Budget(limit=2, by_account=True)
-    assert scene.link_opener.key == ACCOUNT
-    await scene.open()
-    assert (await usage_of(scene.ledger, "i-another")).used == 2
+    setup = Setup()
+    await setup.open()
+    assert setup.link_opener.key == INSTANCE.id
+    setup.ledger.budget.now = Budget(limit=2, by_account=True)
+    assert setup.link_opener.key == ACCOUNT
+    await setup.open()
+    assert (await usage_of(setup.ledger, "i-another")).used == 2
     with pytest.raises(Throttled):
-        await scene.open(patience_s=1.0)
+        await setup.open(patience_s=1.0)

@@ -57,7 +57,7 @@ def qemu_key(down: int, keysym: int, keycode: int) -> bytes:
     return struct.pack(">BBHII", 255, 0, down, keysym, keycode)
 
 
-class Far:
+class ViewerClient:
     """A viewer's far end."""
 
     def __init__(self, viewer: Viewer, transport: FakeTransport) -> None:
@@ -136,7 +136,7 @@ class RouterHarness:
             self.up.deliver(first)
         return self.up
 
-    def joins(self, name: str, *, may_control: bool = True, take: bool = False) -> Far:
+    def joins(self, name: str, *, may_control: bool = True, take: bool = False) -> ViewerClient:
         """A viewer comes."""
         transport = FakeTransport()
         who = ViewerIdentity(name, name, "127.0.0.1", "local", may_control=may_control, take=take)
@@ -144,9 +144,9 @@ class RouterHarness:
         self.viewers.append(viewer)
         viewer.open(self)
         self.router.add(viewer)
-        return Far(viewer, transport)
+        return ViewerClient(viewer, transport)
 
-    def shows(self, name: str, encodings: bytes = USUAL, **who: bool) -> Far:
+    def shows(self, name: str, encodings: bytes = USUAL, **who: bool) -> ViewerClient:
         """A viewer that has the whole picture, and waits for the next frame."""
         far = self.joins(name, **who)
         far.shake()

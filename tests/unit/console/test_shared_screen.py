@@ -1,4 +1,4 @@
-"""The requests that drive the upstream; the rest is in tests/property/test_fanout.py."""
+"""The requests that drive the upstream; the rest is in tests/property/test_shared_screen.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one viewer is sent of the upstream's updates; more in tests/property/test_fanout.py."""
+"""One viewer's part of the upstream's updates; more in tests/property/test_shared_screen.py."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from vncproxy.observe.secret_patterns import HIDDEN
 
 
 @dataclass
-class Sealed:
+class SecretUrl:
     """Something like a VncUrl, but careless about its repr."""
 
     text: str
@@ -121,7 +121,7 @@ def test_values_are_made_plain() -> None:
 
     hidden = Redactor(["123456"]).hide(
         {
-            "url": Sealed("x"),
+            "url": SecretUrl("x"),
             "raw": b"typed",
             "pin": 123456,
             "other": 17,
@@ -132,7 +132,7 @@ def test_values_are_made_plain() -> None:
             "yes": True,
             "password": "whatever",
             "empty": {"token": ""},
-            "list": [Sealed("y"), ("a", {"b"})],
+            "list": [SecretUrl("y"), ("a", {"b"})],
             "broken": Broken(),
             "123456": "as a key",
         }
@@ -174,7 +174,7 @@ def test_no_surroundings_bring_a_secret_back(
     redactor = Redactor([secret])
     value: object = f"{before}{secret}{after}"
     for _ in range(depth):
-        value = {secret: [value, Sealed(secret)]}
+        value = {secret: [value, SecretUrl(secret)]}
     if secret not in HIDDEN * 2:
         assert secret not in redactor.clean(f"{before}{secret}{after}")
         assert secret not in json.dumps(redactor.hide(value), ensure_ascii=False).replace(

@@ -20,7 +20,7 @@ each_format = pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS.keys
 Grid = list[list[int]]
 
 
-class Scene:
+class EncodedRectangle:
     """One rectangle of a screen, as its server encodes it, and what noVNC sees."""
 
     def __init__(self, form: PixelFormat, seed: int) -> None:
@@ -65,7 +65,7 @@ def deflated(data: bytes) -> bytes:
 @each_format
 def test_raw(form: PixelFormat) -> None:
     """Pixel by pixel."""
-    scene = Scene(form, 1)
+    scene = EncodedRectangle(form, 1)
     grid = scene.grid(50)
     scene.shown(0, scene.wire(grid))
     scene.sees(grid)
@@ -74,7 +74,7 @@ def test_raw(form: PixelFormat) -> None:
 @each_format
 def test_rre(form: PixelFormat) -> None:
     """A background and boxes."""
-    scene = Scene(form, 2)
+    scene = EncodedRectangle(form, 2)
     grid = scene.grid(1)
     background = grid[0][0]
     data = scene.painter.pixel(background)
@@ -89,7 +89,7 @@ def test_rre(form: PixelFormat) -> None:
 @each_format
 def test_hextile(form: PixelFormat) -> None:
     """Tiles of every kind: raw, plain, with boxes of one colour or of many."""
-    scene = Scene(form, 3)
+    scene = EncodedRectangle(form, 3)
     grid = scene.grid(40)
     pixel = scene.painter.pixel
     data = b""
@@ -128,7 +128,7 @@ def test_hextile(form: PixelFormat) -> None:
 @pytest.mark.parametrize("colours", [1, 2, 3, 200])
 def test_tight_palettes(form: PixelFormat, colours: int) -> None:
     """Indices stay, colours are translated."""
-    scene = Scene(form, 4)
+    scene = EncodedRectangle(form, 4)
     palette = [scene.painter.value() for _ in range(colours)]
     indices = [[scene.rng.randrange(colours) for _ in range(WIDTH)] for _ in range(HEIGHT)]
     data = b""
@@ -146,7 +146,7 @@ def test_tight_palettes(form: PixelFormat, colours: int) -> None:
 @each_format
 def test_tight_pixels(form: PixelFormat) -> None:
     """Plain pixels, few of which aren't compressed, and one colour for all."""
-    scene = Scene(form, 5)
+    scene = EncodedRectangle(form, 5)
     grid = scene.grid(30)
     pixels = b"".join(scene.painter.tpixel(value) for row in grid for value in row)
     scene.shown(7, b"\x0f" + deflated(pixels))
@@ -164,7 +164,7 @@ def test_tight_pixels(form: PixelFormat) -> None:
 @pytest.mark.parametrize("name", ["565", "deep", "usual"])
 def test_tight_gradient(name: str) -> None:
     """A filter that noVNC would undo in other ranges than it was made in."""
-    scene = Scene(FORMATS[name], 6)
+    scene = EncodedRectangle(FORMATS[name], 6)
     value = scene.painter.value()
     # Of one colour only the first pixel differs from what the gradient foretells.
     size = FORMATS[name].tpixel_bytes
@@ -176,7 +176,7 @@ def test_tight_gradient(name: str) -> None:
 @each_format
 def test_a_cursor(form: PixelFormat) -> None:
     """Its pixels are translated, its mask stays."""
-    scene = Scene(form, 7)
+    scene = EncodedRectangle(form, 7)
     values = [scene.painter.value() for _ in range(9 * 2)]
     scene.shown(-239, b"".join(map(scene.painter.pixel, values)) + b"\xff\x80\x0f\0", 9, 2)
     assert scene.decoder.cursor is not None
@@ -190,7 +190,7 @@ def test_a_cursor(form: PixelFormat) -> None:
 
 def test_an_x_cursor() -> None:
     """Which noVNC doesn't know: it becomes one of the usual kind."""
-    scene = Scene(FORMATS["usual"], 8)
+    scene = EncodedRectangle(FORMATS["usual"], 8)
     front: Colour = (1, 2, 3)
     back: Colour = (7, 8, 9)
     scene.shown(-240, bytes(front) + bytes(back) + b"\xa0\0" + b"\xe0\0", 9, 1)
@@ -206,7 +206,7 @@ def test_an_x_cursor() -> None:
 
 def test_what_is_passed_on() -> None:
     """Copies, sizes, names, bells."""
-    scene = Scene(FORMATS["565"], 9)
+    scene = EncodedRectangle(FORMATS["565"], 9)
     grid = scene.grid(9)
     scene.shown(0, scene.wire(grid))
     scene.shown(1, struct.pack(">HH", 0, 5), WIDTH, 1)
@@ -222,7 +222,7 @@ def test_what_is_passed_on() -> None:
 
 def test_what_is_left_out() -> None:
     """Texts, and cursors that noVNC can't have in this format."""
-    scene = Scene(FORMATS["565"], 10)
+    scene = EncodedRectangle(FORMATS["565"], 10)
     assert scene.translator.translated(b"\x03\0\0\0" + struct.pack(">i", 4) + b"text") == b""
     scene.shown(0x574D5664, b"\0\0" + bytes(2 * 2 * 4), 2, 2)
     assert scene.decoder.cursor is None

@@ -28,7 +28,7 @@ def always(one: RecordingFolder) -> Callable[[], RecordingFolder]:
     return lambda: one
 
 
-class Desk:
+class Listener:
     """Keeps the result."""
 
     def __init__(self) -> None:
@@ -55,16 +55,16 @@ async def test_one_begins_and_ends(tmp_path: Path) -> None:
     """Its header says when it began and by which version; `close` waits for its end."""
     made = Recordings(always(folder(tmp_path / "seen")), version="9.9", clock=lambda: NOW)
     await made.check()
-    desk = Desk()
-    writer = await made.begin(HEADER, desk)
+    listener = Listener()
+    writer = await made.begin(HEADER, listener)
     writer.begin(1, b"opening", whole=False, continues=False)
     writer.add(2, Kind.LIVE, [b"seen"])
     assert not await made.close(0.0)
     writer.close(3)
     assert await made.close(20.0)
-    await until(lambda: desk.results, "the result")
+    await until(lambda: listener.results, "the result")
     [file] = (tmp_path / "seen").iterdir()
-    assert desk.results[0].name == file.name
+    assert listener.results[0].name == file.name
     recording = Recording(file)
     assert recording.header.started_at == "2023-11-14T22:13:20Z"
     assert recording.header.version == "9.9"
@@ -79,7 +79,7 @@ async def test_a_place_that_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="link"):
         await made.check()
     with pytest.raises(RecordingError, match="link"):
-        await made.begin(HEADER, Desk())
+        await made.begin(HEADER, Listener())
 
 
 async def test_a_full_disk_at_the_beginning(
@@ -93,7 +93,7 @@ async def test_a_full_disk_at_the_beginning(
     made = Recordings(always(folder(tmp_path / "seen")))
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(RecordingError, match="the disk is full"):
-        await made.begin(HEADER, Desk())
+        await made.begin(HEADER, Listener())
     assert list((tmp_path / "seen").iterdir()) == []
 
 
@@ -110,9 +110,9 @@ async def test_a_disk_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(made.folder, "create", slow)
     with pytest.raises(RecordingError, match="doesn't answer"):
-        await made.begin(HEADER, Desk())
+        await made.begin(HEADER, Listener())
     with pytest.raises(RecordingError, match="doesn't answer"):
-        await made.begin(HEADER, Desk())
+        await made.begin(HEADER, Listener())
     with pytest.raises(RecordingError, match="doesn't answer"):
         await made.check()
     answers.set()

@@ -49,7 +49,7 @@ class Credentials:
             raise self.fault
 
 
-class Scene:
+class Setup:
     """All that readiness looks at."""
 
     def __init__(self) -> None:
@@ -64,64 +64,64 @@ class Scene:
 
 
 @pytest.fixture
-def scene() -> Scene:
-    return Scene()
+def setup() -> Setup:
+    return Setup()
 
 
-async def test_asking_looks_at_nothing(scene: Scene) -> None:
+async def test_asking_looks_at_nothing(setup: Setup) -> None:
     """Only the watch does, once in a while."""
-    watching = asyncio.create_task(scene.readiness.watch())
-    await until(lambda: scene.ledger.checks, "the first look")
+    watching = asyncio.create_task(setup.readiness.watch())
+    await until(lambda: setup.ledger.checks, "the first look")
     for _ in range(1000):
-        assert scene.readiness.problems() == []
-    assert scene.ledger.checks == 1
+        assert setup.readiness.problems() == []
+    assert setup.ledger.checks == 1
     watching.cancel()
 
 
 async def test_what_is_found_is_reported_until_it_is_over(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The ledger's words and the credentials'; looked for again soon."""
     monkeypatch.setattr(readiness, "RETRY_INTERVAL_S", 0.01)
-    scene.ledger.fault = LedgerError("the disk is full")
-    scene.credentials.fault = CloudError("no credentials", CloudErrorKind.PERMANENT)
-    watching = asyncio.create_task(scene.readiness.watch())
-    await until(scene.readiness.problems, "what is wrong")
-    assert scene.readiness.problems() == ["the disk is full", "no credentials"]
-    scene.ledger.fault = scene.credentials.fault = None
-    await until(lambda: not scene.readiness.problems(), "the end of it")
+    setup.ledger.fault = LedgerError("the disk is full")
+    setup.credentials.fault = CloudError("no credentials", CloudErrorKind.PERMANENT)
+    watching = asyncio.create_task(setup.readiness.watch())
+    await until(setup.readiness.problems, "what is wrong")
+    assert setup.readiness.problems() == ["the disk is full", "no credentials"]
+    setup.ledger.fault = setup.credentials.fault = None
+    await until(lambda: not setup.readiness.problems(), "the end of it")
     watching.cancel()
 
 
-async def test_a_change_is_looked_at_soon(scene: Scene) -> None:
+async def test_a_change_is_looked_at_soon(setup: Setup) -> None:
     """A reload may have mended something, or not."""
-    watching = asyncio.create_task(scene.readiness.watch())
-    await until(lambda: scene.ledger.checks, "the first look")
-    scene.ledger.fault = LedgerError("the disk is full")
-    scene.readiness.look_again()
-    await until(scene.readiness.problems, "what is wrong")
+    watching = asyncio.create_task(setup.readiness.watch())
+    await until(lambda: setup.ledger.checks, "the first look")
+    setup.ledger.fault = LedgerError("the disk is full")
+    setup.readiness.look_again()
+    await until(setup.readiness.problems, "what is wrong")
     watching.cancel()
 
 
-async def test_what_the_daemon_knows_by_itself_is_reported_at_once(scene: Scene) -> None:
+async def test_what_the_daemon_knows_by_itself_is_reported_at_once(setup: Setup) -> None:
     """A drain, and an audit that can't be written."""
-    scene.registry.draining = True
-    scene.audit.problem = "The audit can't be written."
-    assert scene.readiness.problems() == ["The daemon is stopping.", "The audit can't be written."]
+    setup.registry.draining = True
+    setup.audit.problem = "The audit can't be written."
+    assert setup.readiness.problems() == ["The daemon is stopping.", "The audit can't be written."]
 
 
 @pytest.mark.parametrize("hangs", [True, False])
-async def test_a_slow_ledger_is_no_obstacle_to_the_start(scene: Scene, hangs: bool) -> None:
+async def test_a_slow_ledger_is_no_obstacle_to_the_start(setup: Setup, hangs: bool) -> None:
     """The log says so; what it is slow with goes on."""
-    scene.ledger.hangs = hangs
-    scene.ledger.fault = LedgerSlow("doesn't answer")
+    setup.ledger.hangs = hangs
+    setup.ledger.fault = LedgerSlow("doesn't answer")
     with capture_logs() as events:
-        await check_ledger_at_start(scene.ledger, timeout_s=0.01)
+        await check_ledger_at_start(setup.ledger, timeout_s=0.01)
     assert [event["event"] for event in events] == ["ledger.slow"]
 
 
-async def test_a_ledger_that_can_not_be_used_is_one(scene: Scene) -> None:
+async def test_a_ledger_that_can_not_be_used_is_one(setup: Setup) -> None:
     """Somebody has to mend it first."""
-    scene.ledger.fault = LedgerUnusable("is damaged")
+    setup.ledger.fault = LedgerUnusable("is damaged")
     with pytest.raises(LedgerError, match="is damaged"):
-        await check_ledger_at_start(scene.ledger)
+        await check_ledger_at_start(setup.ledger)

@@ -37,7 +37,7 @@ class Manager(Notifier):
         return True
 
 
-class Evidence:
+class KeptAudit:
     """Keeps what is recorded."""
 
     problem: str | None = None
@@ -70,7 +70,7 @@ class Setup:
         self.applied: list[Config] = []
         self.notes: list[str] = []
         self.fault: Exception | None = None
-        self.manager, self.evidence = Manager(), Evidence()
+        self.manager, self.evidence = Manager(), KeptAudit()
         source = None if no_file else Source(self.read, self.apply)
         self.reloads = Reloads(source, self.manager, self.evidence)
 

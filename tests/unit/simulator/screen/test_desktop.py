@@ -15,7 +15,7 @@ FULL = struct.pack(">BBHHHH", 3, 0, 0, 0, 400, 320)
 INCREMENTAL = struct.pack(">BBHHHH", 3, 1, 0, 0, 400, 320)
 
 
-class Seat:
+class Client:
     """A client in front of the desktop."""
 
     def __init__(self, desktop: Desktop) -> None:
@@ -60,7 +60,7 @@ async def test_what_one_types_both_see() -> None:
     """And the journals are told."""
     events: list[object] = []
     screen = desktop(events)
-    ann, bob = Seat(screen), Seat(screen)
+    ann, bob = Client(screen), Client(screen)
     await ann.enter(7)
     await bob.enter(5)
     await bob.link.write(INCREMENTAL)
@@ -81,7 +81,7 @@ async def test_a_pointer_beyond_the_edge_counts_as_on_it() -> None:
 async def test_one_who_asks_to_be_alone_is() -> None:
     """The others' connections end."""
     screen = desktop()
-    ann, bob = Seat(screen), Seat(screen)
+    ann, bob = Client(screen), Client(screen)
     await ann.enter(7)
     await bob.enter(7, shared=b"\0")
     assert await ann.read() == b""
@@ -93,7 +93,7 @@ async def test_time_passes_only_where_somebody_looks() -> None:
     before = screen.rgb()
     screen.tick()
     assert screen.rgb() == before
-    ann = Seat(screen)
+    ann = Client(screen)
     await ann.enter(7)
     screen.key(0x41, down=True)
     await ann.link.close()
@@ -107,7 +107,7 @@ async def test_time_passes_only_where_somebody_looks() -> None:
 async def test_a_new_size_reaches_everybody(width: int, height: int, possible: bool) -> None:
     """With whoever asked for it told differently."""
     screen = desktop()
-    ann, bob = Seat(screen), Seat(screen)
+    ann, bob = Client(screen), Client(screen)
     await ann.enter(7, -308)
     await bob.enter(7, -308)
     wish = struct.pack(">BxHHBx", 251, width, height, 1) + bytes(16)
@@ -123,7 +123,7 @@ async def test_a_new_size_reaches_everybody(width: int, height: int, possible: b
 async def test_a_message_can_be_sent_to_all() -> None:
     """Such as a bell."""
     screen = desktop()
-    ann = Seat(screen)
+    ann = Client(screen)
     await ann.enter(7)
     screen.broadcast(b"\2")
     assert await ann.read() == b"\2"

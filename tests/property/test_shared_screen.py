@@ -78,8 +78,8 @@ _ENCODINGS: st.SearchStrategy[tuple[int, ...] | None] = st.one_of(
 )
 
 
-class Everything(RuleBasedStateMachine):
-    """One console: its fan-out, a model upstream, model viewers. It plays the router's part."""
+class SharedScreenMachine(RuleBasedStateMachine):
+    """A shared screen between a model upstream and model viewers; this plays the router's part."""
 
     @initialize(
         seed=st.integers(0, 1 << 32),
@@ -463,8 +463,8 @@ class Everything(RuleBasedStateMachine):
             assert decoder.cursor[1:5] == header[:4]
 
 
-TestEverything = Everything.TestCase
-TestEverything.settings = settings(
+TestSharedScreen = SharedScreenMachine.TestCase
+TestSharedScreen.settings = settings(
     max_examples=120,
     stateful_step_count=40,
 )
