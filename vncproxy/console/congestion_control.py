@@ -29,9 +29,12 @@ ROUND_TRIP_AGE_S = 10.0
 IDLE_ROUND_TRIP_AGE_S = 1.0
 """After so long it is measured anew where nothing is under way anyhow."""
 _GAIN = 1.25
+"""A little more than was measured: a line that became faster would never show it otherwise."""
 _MAX_MARKS = 256
 _ROUND_TRIPS = 3
+"""The smallest of so many counts: whatever else is on the line only ever lengthens one."""
 _RATE_AGE_S = 2.0
+"""The best rate of so long counts: a decoder that was busy for a moment makes no slower line."""
 _PAYLOAD_BYTES = 8
 
 
@@ -150,10 +153,14 @@ class CongestionControl:
             self._round_trip_at = now
         else:
             self._measure_rate(mark, now)
+        # Law 2. It opens again with the answer to the last fence, after which `probe` finds nothing
+        # under way. Where none is under way it stays open: nothing would come to open it.
         self._draining = bool(self._marks) and now - self._round_trip_at > ROUND_TRIP_AGE_S
         return True
 
     def _measure_rate(self, mark: _Mark, now: float) -> None:
+        # From the last arrival before the fence was sent, not from its sending: several fences are
+        # under way at once, and each counts what arrived over its whole round trip.
         span_s = now - mark.arrived_at
         if span_s <= 0:
             return

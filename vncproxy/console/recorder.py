@@ -289,11 +289,15 @@ class Recorder:
             self._block_bytes += sum(map(len, slices))
             if self._key_at is None and self._next is None:
                 self._key_at = now + self._key_interval_s
+            # A block that has become large makes the next key picture due at once; of one twice as
+            # large it counts as long due, so that it is asked for even if a viewer would miss it.
             if self._key_at is not None and (late := self._block_bytes // self._block_limit):
                 self._key_at = min(self._key_at, now if late == 1 else now - KEY_PATIENCE_S)
         if self._next is not None and (slices := _copied(self._next.take(now))):
             self._key += slices
             self._key_bytes += sum(map(len, slices))
+            # The screen changes faster than a whole picture comes: what was kept would grow without
+            # end. The live block goes on meanwhile, so nothing is lost but a place to seek to.
             if self._key_bytes > KEY_MAX_BYTES:
                 self._drop_key()
                 self._key_at = now + self._key_interval_s
@@ -312,6 +316,7 @@ class Recorder:
         self._block_bytes = 0
 
     def _begin_key_block(self, screen: _RecordedScreen) -> None:
+        # Without a live screen something was left out, and the block doesn't continue the last one.
         gap = self._live is None
         if gap:
             self._reel.note(self._time_ms(), GAP)
@@ -330,8 +335,11 @@ class Recorder:
         """What was written no longer leads to what is shown: begin anew, once there is room."""
         no_room = not self._reel.has_room
         if (no_room or self._reel.lost) and self._live is not None:
+            # From here on nothing may be added to this block: its decoder would miss what is left
+            # out. Only a whole picture, in a block of its own, leads back to what is shown.
             self._live = None
         elif not no_room or self._next is None:
+            # No gap begins, and a key picture that is being collected is complete so far.
             return
         self._drop_key()
         self._key_at = self._clock()

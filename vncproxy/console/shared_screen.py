@@ -68,12 +68,17 @@ class SharedScreen:
         self._zlib = StatelessTight()
         self._zlib_seen = False
         self._inflating: tuple[RectangleReceived, TightLayout, Inflation] | None = None
+        # An upstream that was asked for nothing yet can change its format at once: no rectangle in
+        # the old one can be under way.
         self._ever_asked = False
+        # Servers keep one request only, and merge what comes on top of it; so one is kept under
+        # way. A full one is of its own: until its picture came, what is missing may be in it.
         self._outstanding = False
         self._full_outstanding = False
         self._size_received = False
         self._full_at = float("-inf")
         self._asked: tuple[int, ...] | None = None
+        # `_common` is worked out anew only where what it depends on, `_asked_by`, is different.
         self._asked_by: tuple[PixelFormat, bool, list[tuple[int, ...]]] | None = None
         self._common: tuple[int, ...] = ()
         self._switch: FormatSwitch | None = None
@@ -451,6 +456,8 @@ class SharedScreen:
             all_take_part = len(able) == sum(s.started for s in self.viewers.values())
             asked += [r.take_asked_area(now, all_take_part=all_take_part) for r in recorders]
         areas = [area for area in asked if area is not None]
+        # What the daemon asks for by itself waits for the full update under way, which may bring
+        # it. What a viewer asks for goes out at once.
         if not areas and not self._full_outstanding:
             screens: list[ViewerUpdates | Recorder] = [*able, *recorders]
             missing = [area for s in screens if (area := s.missing) is not None]
@@ -462,7 +469,9 @@ class SharedScreen:
             times = [r.asks_at(now, all_take_part=all_take_part) for r in recorders]
             self.next_request_at = min((at for at in times if at is not None), default=None)
             return None
+        # One rectangle around all of them: a second request would be merged by the server anyhow.
         x, y, width, height = reduce(union, areas)
+        # An area may have been asked for while the screen was larger.
         width, height = min(width, self.memory.width - x), min(height, self.memory.height - y)
         return (x, y, width, height) if width > 0 and height > 0 else None
 

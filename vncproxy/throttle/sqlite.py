@@ -70,6 +70,8 @@ class SqliteLedger:
         if isinstance(booked, TooLong):
             return booked
         now, claim = self._clock.now(), booked.claim
+        # The disk took so long that the claim has lapsed: others may not count it any more, and a
+        # dial by it would be one too many.
         if now > claim.latest:
             # The next one is held for longer: the file has seen how long it takes.
             self._later("booking.not_given_back", lambda: self._file.cancel(booked.id))
@@ -86,6 +88,7 @@ class SqliteLedger:
         if self._closed or claim is None or not claim.may_be_spent(now):
             return False
         del self._permits[booking.id]
+        # The claim on record covers the dial until `latest`, whether or not this is written.
         self._later(
             "booking.not_recorded_as_spent",
             lambda: self._file.spent(booking.id, booking.key, now),

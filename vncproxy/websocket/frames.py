@@ -174,6 +174,8 @@ class FrameReader:
         self._idle_work = 0
         self._masked = masked
         self._max_message_bytes = max_message_bytes
+        # Of a header that the end of what was read has cut: kept, being 13 bytes at most. Content
+        # is never kept, but that of a control frame, of 125 bytes at most.
         self._head = b""
         self._left = 0
         self._mask = b""
@@ -202,6 +204,7 @@ class FrameReader:
             Where they end, and how much they hold; 0 if there are none.
         """
         size = 0
+        # Amid a frame or a message nothing stands at `at` that could be passed on by itself.
         if self._left or self._head or self._in_message or self._masked or self.over:
             return at, size
         end = len(data)
@@ -331,6 +334,7 @@ class FrameReader:
         return stop, ControlFrame(opcode, content)
 
     def _unmask(self, slice_: memoryview) -> bytes:
+        # The mask is turned on, so that the frame's next slice begins where this one ended in it.
         mask, turn = self._mask, len(slice_) % _MASK_BYTES
         self._mask = mask[turn:] + mask[:turn]
         return apply_mask(slice_, mask)
