@@ -173,6 +173,27 @@ async def test_more_than_the_bound_is_reported_and_counted(
     assert (last["seq"], last["count"]) == (4, 2)
 
 
+async def test_more_openings_than_the_bound_are_refused_at_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that wait are counted, without what was handed over for later."""
+    disk = Disk(monkeypatch, path)
+    async with opened(path, write_timeout_s=60.0, queue_bound=2) as audit:
+        disk.hanging.clear()
+        in_hand = asyncio.create_task(audit.record(OPEN))
+        await until(lambda: disk.waiting)
+        audit.record_later(CLOSE)
+        waiting = [asyncio.create_task(audit.record(OPEN)) for _ in range(2)]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(10.0):
+            with pytest.raises(AuditError, match="its disk doesn't answer"):
+                await audit.record(OPEN)
+        assert not any(one.done() for one in waiting)
+        disk.hanging.set()
+        await asyncio.gather(in_hand, *waiting)
+    assert events(path) == ["open", "close", "open", "open"]
+
+
 async def test_a_disk_that_hangs_refuses_in_time(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,6 +309,43 @@ async def test_what_others_do_to_the_file_is_reported(path: Path) -> None:
     assert "was cut from" in trouble["text"]
     assert trouble["log_level"] == "error"
     assert not verdict(path).intact
+
+
+async def test_one_that_was_never_opened_has_nothing_to_write(path: Path) -> None:
+    """Closing it is no failure, and makes no file."""
+    assert await AuditLog(path).close(0.0)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("last", "cut_off"), [(None, False), (Event.STOP, False), (Event.OPEN, True)]
+)
+async def test_the_chain_goes_on_where_it_ended(
+    path: Path, last: Event | None, cut_off: bool
+) -> None:
+    """Its head is known from the start, and whether the last daemon came to record its stop."""
+    async with opened(path) as audit:
+        if last is not None:
+            await audit.record(Entry(event=last))
+        head = audit.head
+    with capture_logs() as log:
+        async with opened(path, head_every=2) as audit:
+            assert (audit.head, audit.was_cut_off) == (head, cut_off)
+            await audit.record(OPEN)
+            assert not [line for line in log if line["event"] == "audit.head"]
+            await audit.record(OPEN)
+            heads = [line["seq"] for line in log if line["event"] == "audit.head"]
+            assert heads == [head.seq + 2]
+
+
+async def test_a_file_that_went_on_elsewhere_was_not_cut_off(path: Path) -> None:
+    """Its last record says so, as a stop does."""
+    async with opened(path) as audit:
+        await audit.record(OPEN)
+        await audit.go_on_in(path.with_name("next.jsonl"))
+    assert events(path)[-1] == "continued"
+    async with opened(path) as audit:
+        assert not audit.was_cut_off
 
 
 async def test_a_torn_line_is_reported_at_the_start(path: Path) -> None:
