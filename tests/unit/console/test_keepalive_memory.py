@@ -7,6 +7,7 @@ import errno
 import fcntl
 import itertools
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -268,4 +269,16 @@ async def test_what_was_read_just_now_is_not_read_again(path: Path) -> None:
     await store.forget("i-2")
     assert await store.get("i-2") is None
     now += module.FRESH_S
+    assert await store.get("i-1") == lesson()
+
+
+async def test_what_another_process_learned_counts_after_a_second(path: Path) -> None:
+    """Just then the file is read again, and not before."""
+    now = 100.0
+    store = LearnedStore(path, at(NOW), clock=lambda: now)
+    assert await store.get("i-1") is None
+    await LearnedStore(path, at(NOW)).put("i-1", lesson())
+    now = math.nextafter(100.0 + module.FRESH_S, 0.0)
+    assert await store.get("i-1") is None
+    now = 100.0 + module.FRESH_S
     assert await store.get("i-1") == lesson()
