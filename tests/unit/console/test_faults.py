@@ -217,7 +217,7 @@ async def test_a_viewer_s_connection_that_raises(consoles: TwoConsoles, name: st
         (Console, "viewer_sent"),
         (Console, "viewer_caught_up"),
         (MessageRouter, "welcome"),
-        (MessageRouter, "said"),
+        (MessageRouter, "viewer_sent"),
         (MessageRouter, "caught_up"),
         (Viewer, "_messages"),
         (Viewer, "_shake_hands"),

@@ -52,7 +52,7 @@ def test_a_reader_that_hangs_holds_nobody_up() -> None:
         writer.write("more\n")
     stream.reads.set()
     assert writer.close(WAIT_S)
-    lost = "5 log lines were lost: whoever reads the log was too slow\n"
+    lost = "5 log lines were lost: the log's reader was too slow\n"
     assert stream.getvalue() == f"first\nsecond\n{lost}"
 
 
