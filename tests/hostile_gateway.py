@@ -1,4 +1,4 @@
-"""A VNC gateway that floods: whoever dials gets a proper greeting, then the same bytes for ever."""
+"""A VNC gateway that floods: who dials gets a proper greeting, then the same bytes for ever."""
 
 from __future__ import annotations
 

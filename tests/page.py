@@ -17,7 +17,7 @@ from tests.setup import USUAL, Running, Viewer
 class Page:
     """Both WebSockets of one page; `state` and `on` are the last messages of these kinds.
 
-    `heard` holds everything else that the control channel said, in order.
+    `messages` holds everything else that the control channel sent, in order.
     """
 
     id: str
@@ -30,12 +30,12 @@ class Page:
 
     @property
     def controls(self) -> bool:
-        """Whether the page was told that it has control."""
+        """Whether the page was informed that it has control."""
         return self.on.get("controller") == self.id
 
     @property
     def controller(self) -> str | None:
-        """Who has control, as this page was told."""
+        """Who has control, as this page got it."""
         who: str | None = self.on.get("controller")
         return who
 

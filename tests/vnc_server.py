@@ -17,7 +17,7 @@ class Client:
     """One connection to it, after ServerInit."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
-        """It has said nothing."""
+        """It has sent nothing."""
         self.writer = writer
         self.messages: list[bytes] = []
 
@@ -56,7 +56,7 @@ class VncServer:
         self._received = received
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Shake hands, then tell what is said."""
+        """Shake hands, then pass messages on."""
         try:
             writer.write(b"RFB 003.008\n\x01\x01" + bytes(4))
             await reader.readexactly(_OPENING_BYTES)

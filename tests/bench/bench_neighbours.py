@@ -7,7 +7,7 @@ an update of one pixel, which comes back: milliseconds, p50 and p99, for each ki
 beside those of "nothing" in the same run, and how busy the daemon was.
 
 The daemon, the cloud with its gateways (`key_echo`) and each attacker (`attackers`) are processes
-of their own. Daemon, cloud and the viewer that measures run on the first processor, whoever is
+of their own. Daemon, cloud and the viewer that measures run on the first processor, who is
 hostile on the others: what is measured isn't that attackers take processors away.
 """
 

@@ -74,7 +74,7 @@ def the_service_is_installed_as_readme_says() -> str:
 
 
 def seconds_to_start() -> float:
-    """From the start of the process until systemd heard that it is ready."""
+    """From the start of the process until systemd learned that it is ready."""
     began, ready = unit(SERVICE, "ExecMainStartTimestampMonotonic", "ActiveEnterTimestampMonotonic")
     return (int(ready) - int(began)) / 1e6
 
@@ -321,7 +321,7 @@ class Callers:
 
 
 def a_restart_refuses_nobody() -> str:
-    """Connections wait at systemd's sockets, viewers are told 1012, a new one finds its console."""
+    """Connections wait at systemd's sockets, viewers get 1012, a new one finds its console."""
     pid = main_pid()
     with viewer() as process, Callers() as callers:
         dialled = len(ledger())

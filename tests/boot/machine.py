@@ -24,7 +24,7 @@ UNIX_DOOR = "vncproxy-unix.socket"
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a command ended, and all that it said."""
+    """How a command ended, and all that it sent."""
 
     status: int
     output: str

@@ -35,7 +35,7 @@ def main() -> None:
 def _hanging(function: Callable[..., Any], trigger: Path) -> Callable[..., Any]:
     def call(*arguments: Any, **named: Any) -> Any:
         if trigger.exists():
-            # As getaddrinfo(3) and fsync(2) do: whoever waits for it can't end it.
+            # As getaddrinfo(3) and fsync(2) do: who waits for it can't end it.
             time.sleep(HANGS_FOR_S)
         return function(*arguments, **named)
 

@@ -90,7 +90,7 @@ async def test_the_wrong_secret_is_reported(tmp_path: Path) -> None:
 
 
 async def test_an_sts_key_past_its_life_is_reported(tmp_path: Path) -> None:
-    """Renewed once in vain, it is said: an environment's keys don't change."""
+    """Renewed once in vain, it is an error: an environment's keys don't change."""
     keys = (AccessKey(security_token="sts-token-of-the-tests", expired=True),)
     async with under_fault(tmp_path, cloud=replace(STILL, keys=keys)) as setup:
         viewer = await setup.connect()

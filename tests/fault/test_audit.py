@@ -510,7 +510,7 @@ def test_killed_processes_lose_nothing_that_was_said_to_be_safe(tmp_path: Path) 
 
 
 async def test_a_file_cut_while_in_use(tmp_path: Path) -> None:
-    """It is told at once, recorded, and found by verifying."""
+    """It is reported at once, recorded, and found by verifying."""
     async with running(tmp_path) as setup:
         viewer = await setup.viewer()
         await until(lambda: kinds(tmp_path)[-1] == "control-granted", "what its coming leaves")

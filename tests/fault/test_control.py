@@ -116,7 +116,7 @@ async def test_control_is_handed_over_unasked(tmp_path: Path) -> None:
 
 
 async def test_a_request_is_refused(tmp_path: Path) -> None:
-    """The one that asked is told, keeps watching, and may ask again."""
+    """The one that asked gets the answer, keeps watching, and may ask again."""
     async with shared(tmp_path) as setup:
         first, second = await page(setup), await page(setup)
         await controls(first, second)

@@ -76,7 +76,7 @@ async def asked(setup: Running, target: str, door: int = 0) -> Answer:
 async def test_others_go_on_while_it_hangs(
     tmp_path: Path, accounts: Accounts, idle_clock: IdleClock
 ) -> None:
-    """Who isn't known hears why; who is on stays on, and who is known comes in."""
+    """Who isn't known learns why; who is on stays on, and who is known comes in."""
     async with running(tmp_path, listen=DOORS, rule=RULES) as setup:
         accounts.behind(setup)
         viewer = await setup.viewer()

@@ -1,4 +1,4 @@
-"""An environment with which nothing would work: it is told before the daemon has any effect."""
+"""An environment with which nothing would work: it is reported before the daemon has any effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hop on the way to the cloud that says no for good: it is told in words, and not asked again."""
+"""A hop on the way to the cloud that refuses for good: reported in words, and not asked again."""
 
 from __future__ import annotations
 

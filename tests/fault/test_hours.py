@@ -46,7 +46,7 @@ def audited(setup: Running, event: str) -> list[dict[str, Any]]:
 
 
 async def test_a_session_ends_with_its_hours(tmp_path: Path) -> None:
-    """The page is told before and why; the link goes with its last viewer, as ever."""
+    """The page learns before, and why; the link goes with its last viewer, as ever."""
     async with running(tmp_path, rule=(CONTROL,)) as setup:
         wall = wall_clock(setup, 17, 54)
         seen = await page(setup)
@@ -71,7 +71,7 @@ async def test_a_session_ends_with_its_hours(tmp_path: Path) -> None:
 
 
 async def test_outside_of_them_nobody_gets_in(tmp_path: Path) -> None:
-    """It is said when, to those who may know of the instance; the audit has which one it was."""
+    """The text says when, to those who may know of the instance; the audit has which one it was."""
     async with running(tmp_path, rule=(CONTROL,)) as setup:
         wall = wall_clock(setup, 19, 12)
         status, answer = await admission(setup)

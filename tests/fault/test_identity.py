@@ -286,7 +286,7 @@ async def test_a_rule_taken_away_ends_what_it_allowed(
 async def test_a_rule_taken_away_on_the_way_in(
     people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever is being recorded as coming at that moment doesn't get in either."""
+    """Who is being recorded as coming at that moment doesn't get in either."""
     authority = people.setup.daemon.components.authority
     enter = Console.enter
 

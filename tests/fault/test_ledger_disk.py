@@ -101,7 +101,7 @@ async def test_the_daemon_starts_on_a_disk_that_is_very_slow(
 async def test_a_disk_that_takes_nothing_while_a_link_is_lost_is_waited_for(
     tmp_path: Path, disk: LedgerDisk, fault: sqlite3.Error, words: str
 ) -> None:
-    """The viewer stays, its page is told what to do, and then the console goes on."""
+    """The viewer stays, its page learns what to do, and then the console goes on."""
     async with under_fault(tmp_path, cloud=SimulatorSettings(animated=False)) as setup:
         watched = await page(setup)
         viewer = watched.viewer
@@ -123,7 +123,7 @@ async def test_a_disk_that_takes_nothing_while_a_link_is_lost_is_waited_for(
 async def test_a_disk_that_stays_full_ends_the_wait_after_max_wait(
     tmp_path: Path, disk: LedgerDisk
 ) -> None:
-    """4504, and the page was told of the disk: neither 1011 at once nor a word about the cloud."""
+    """4504, and the page has shown the disk's fault: no 1011 at once, no text on the cloud."""
     async with under_fault(
         tmp_path, cloud=SimulatorSettings(animated=False), limits=Limits(max_wait=0.6)
     ) as setup:

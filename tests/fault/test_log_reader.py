@@ -1,4 +1,4 @@
-"""Whoever reads the daemon's log hangs: as a stopped pager, or a log driver whose disk is away."""
+"""Who reads the daemon's log hangs: as a stopped pager, or a log driver whose disk is away."""
 
 from __future__ import annotations
 

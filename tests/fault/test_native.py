@@ -69,7 +69,7 @@ async def test_a_native_viewer_types(tmp_path: Path, port: int) -> None:
 
 
 async def test_a_wrong_password_is_refused_and_guessing_slowed(tmp_path: Path, port: int) -> None:
-    """A wrong password is told; after five the port refuses even the right one for a while."""
+    """A wrong password is reported; after five the port refuses even the right one for a while."""
     async with running(tmp_path, instance=instance(tmp_path, port)) as setup:
         for _ in range(5):
             reader, writer = await proved(port, "wrong")
@@ -181,7 +181,7 @@ async def test_guesses_side_by_side(
 
 
 def test_a_reset_before_it_is_let_in_harms_nobody(tmp_path: Path, port: int) -> None:
-    """Whoever else comes is served, and the daemon ends in time."""
+    """Who else comes is served, and the daemon ends in time."""
     # The loop that `vncproxy serve` runs on: its closed transports raise when they are written to.
     uvloop.run(_resets(tmp_path, port))
 

@@ -24,7 +24,7 @@ from vncproxy.websocket.tcp_transport import TcpTransport
 
 
 async def refusal(port: int) -> str:
-    """What is said instead of asking for the password."""
+    """What is sent instead of asking for the password."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     async with asyncio.timeout(WAIT_S):
         assert await reader.readexactly(12) == b"RFB 003.008\n"
@@ -128,7 +128,7 @@ async def test_a_rule_may_let_it_watch_only(tmp_path: Path, port: int, kernel: K
 async def test_whom_no_rule_lets_in(
     tmp_path: Path, port: int, kernel: Kernel, uid: int | None, code: int, word: str, text: str
 ) -> None:
-    """They are told before the password, nothing is opened, and the audit has it once a minute."""
+    """They are refused before the password, nothing is opened; the audit has it once a minute."""
     kernel.uid = uid
     async with running(tmp_path, instance=instance(tmp_path, port), rule=rule()) as setup:
         for _ in range(2):
@@ -161,7 +161,7 @@ async def test_the_daemon_s_own_account_is_the_owner(
 async def test_without_rules_the_password_is_enough(
     tmp_path: Path, port: int, kernel: Kernel
 ) -> None:
-    """The account is told where it is known."""
+    """The account learns where it is known."""
     async with running(tmp_path, instance=instance(tmp_path, port)) as setup:
         for uid in (70001, None):
             kernel.uid = uid
@@ -188,7 +188,7 @@ async def test_a_rule_may_record(tmp_path: Path, port: int, kernel: Kernel) -> N
 async def test_a_session_ends_with_its_hours(
     tmp_path: Path, port: int, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And whoever comes afterwards is told when they might."""
+    """And who comes afterwards learns when they might."""
     monkeypatch.setattr(hours_module, "CHECK_INTERVAL_S", 0.01)
     wall = FakeClock(datetime(2026, 11, 24, 17, 59, 59).timestamp())
     given = rule(hours=("mon-fri 08:00-18:00",))
@@ -209,7 +209,7 @@ async def test_a_session_ends_with_its_hours(
 async def test_rules_that_a_reload_brings_and_takes_away(
     tmp_path: Path, port: int, kernel: Kernel
 ) -> None:
-    """Whoever is on without one has to go, as in a browser."""
+    """Who is on without one has to go, as in a browser."""
     rules: list[Rule] = []
 
     def reread(config: Config) -> Config:

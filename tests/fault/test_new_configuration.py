@@ -149,7 +149,7 @@ async def test_what_needs_a_restart(tmp_path: Path) -> None:
         event = await reload(setup)
         assert event["restart"] == ["[[listen]]", "[state]"]
         assert not (tmp_path / "elsewhere").exists()
-        # Told again until somebody does it.
+        # Reported again until somebody does it.
         assert (await reload(setup))["restart"] == ["[[listen]]", "[state]"]
 
 

@@ -173,7 +173,7 @@ async def test_a_session_that_does_not_come_about(
 
 
 async def test_what_a_rule_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With record = true a page is told before it opens anything if it can't be recorded."""
+    """With record = true a page is informed before it opens anything if it can't be recorded."""
     monkeypatch.undo()
     rule = Rule(users=("anyone",), instances=("*",), record=True)
     async with running(tmp_path, rule=(rule,)) as setup:
@@ -305,7 +305,7 @@ def unrecorded(who: Callable[..., ViewerIdentity]) -> Callable[..., ViewerIdenti
 
 @pytest.mark.parametrize("kind", ["link", "writable"])
 async def test_a_folder_that_is_not_ours_alone(tmp_path: Path, kind: str) -> None:
-    """A daemon that is told to use it doesn't start; one whose own it has become opens nothing."""
+    """A daemon that is to use it doesn't start; one whose own it has become opens nothing."""
     folder = tmp_path / "state" / "recordings"
     folder.parent.mkdir(mode=0o700)
     if kind == "link":
@@ -324,7 +324,7 @@ async def test_a_folder_that_is_not_ours_alone(tmp_path: Path, kind: str) -> Non
 
 
 async def test_a_screen_that_is_not_understood(tmp_path: Path) -> None:
-    """It can't be recorded, so whoever has to be is let out of it, and not in again."""
+    """It can't be recorded, so who has to be is let out of it, and not in again."""
     async with running(tmp_path) as setup:
         fault = GatewayFault(GatewayFaultKind.UNKNOWN_SECURITY)
         setup.cloud.gateway_faults.next(DEMO_INSTANCE_ID, fault)

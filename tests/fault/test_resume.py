@@ -187,7 +187,7 @@ async def away(setup: Running, on: Page) -> None:
 
 
 async def test_keys_without_a_link_are_discarded_and_counted(tmp_path: Path) -> None:
-    """What is typed meanwhile never arrives, what was typed before does once; the page is told."""
+    """What is typed meanwhile never arrives, what was typed before does once; the page shows it."""
     limits = Limits(url_ttl=1.0)
     async with under_fault(
         tmp_path, cloud=SMALL, first_pause_s=SAME_PAUSE_S, limits=limits

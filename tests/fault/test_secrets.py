@@ -1,4 +1,4 @@
-"""No secret comes out: a run of faults with planted secrets, and a search of all that was said."""
+"""No secret comes out: a run of faults with planted secrets, and a search of all that was sent."""
 
 from __future__ import annotations
 

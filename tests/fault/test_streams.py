@@ -61,7 +61,7 @@ def settings(tmp_path: Path) -> list[str]:
 def run(
     *arguments: str, out: str, err: int | None = subprocess.PIPE, unbuffered: str = ""
 ) -> tuple[int, str]:
-    """The status, and what was said.
+    """The status, and what was sent.
 
     Args:
         *arguments: Of vncproxy.

@@ -187,7 +187,7 @@ async def test_a_url_that_comes_too_late_is_not_dialled(tmp_path: Path) -> None:
 
 
 async def test_a_gateway_that_refuses_is_not_hammered(tmp_path: Path) -> None:
-    """The dials grow rare, and the viewer is told after max_wait."""
+    """The dials grow rare, and the viewer is informed after max_wait."""
     limits = Limits(max_wait=2.5)
     async with under_fault(
         tmp_path, cloud=STILL, limits=limits, first_pause_s=FIRST_PAUSE_S
@@ -223,7 +223,7 @@ async def test_garbage_in_the_handshake_is_reported(tmp_path: Path, step: Step) 
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_garbage_for_security_types_hangs_nothing(tmp_path: Path, seed: int) -> None:
-    """Unknown types make it opaque, known ones are tried: whatever comes, the viewer hears of it.
+    """Unknown types make it opaque, known ones are tried: whatever comes, the viewer learns of it.
 
     The simulator, which doesn't see the garbage, may find that the daemon chose what was never
     offered: only here that is no breach.
@@ -329,7 +329,7 @@ async def test_unknown_security_makes_it_opaque(tmp_path: Path) -> None:
 
 
 async def test_a_lost_opaque_link_ends_the_viewer(tmp_path: Path) -> None:
-    """Nothing can take its place: what was said on it isn't known here."""
+    """Nothing can take its place: what was sent on it isn't known here."""
     async with under_fault(tmp_path, cloud=STILL) as setup:
         fault = GatewayFault(GatewayFaultKind.UNKNOWN_SECURITY)
         setup.cloud.gateway_faults.next(INSTANCE, fault)

@@ -1,4 +1,4 @@
-"""An HTTP proxy on loopback that asks for a password and then misbehaves as it is told."""
+"""An HTTP proxy on loopback that asks for a password and then misbehaves as it is set to."""
 
 from __future__ import annotations
 

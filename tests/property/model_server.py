@@ -2,7 +2,7 @@
 
 Written from the specifications, with no code in common with `vncproxy`. 32 bits per pixel, depth
 24, little-endian. Its Tight streams are real ones: one persistent compressor for each, as a server
-has them, so that whoever misses a part can't read on.
+has them, so that who misses a part can't read on.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class ModelServer:
         self._damage[area] = True
 
     def scroll(self, box: Box, from_x: int, from_y: int) -> None:
-        """Part of the screen is moved; told as a CopyRect where the client may have one."""
+        """Part of the screen is moved; sent as a CopyRect where the client may have one."""
         self._scrolls = [*self._scrolls[-2:], (box, from_x, from_y)]
 
     def point(self, width: int, height: int) -> None:
@@ -167,7 +167,7 @@ class ModelServer:
             self._send([self.cursor])
 
     def resize(self, width: int, height: int) -> None:
-        """The screen gets another size, if the client could be told."""
+        """The screen gets another size, if the client could be informed."""
         if not {DESKTOP_SIZE, EXTENDED_SIZE}.isdisjoint(self.encodings):
             self._new_size = (width, height)
 

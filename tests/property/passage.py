@@ -87,7 +87,7 @@ def whole_messages(data: bytes, *, extended_buttons: bool = False) -> list[bytes
 
 
 class Upstream:
-    """The far end of one link: takes whole messages only, and answers requests when told to."""
+    """The far end of one link: takes whole messages only, and answers requests when asked to."""
 
     def __init__(self, *, confirms: bool) -> None:
         self.transport = FakeTransport()
@@ -200,7 +200,7 @@ class Passage:
         )
 
     async def connect(self) -> list[bytes]:
-        """A link comes up, if there is none; what it is told in the course."""
+        """A link comes up, if there is none; what it is sent in the course."""
         if self.upstream is not None:
             return []
         for _ in range(100):
@@ -223,7 +223,7 @@ class Passage:
                 break
             await settle(1)
         for transport in self.viewers.values():
-            # What a viewer said before it was welcomed, without the time that a turn takes.
+            # What a viewer sent before it was welcomed, without the time that a turn takes.
             if transport.held_bytes:
                 transport.deliver(b"")
         return self.take()

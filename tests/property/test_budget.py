@@ -259,7 +259,7 @@ def test_the_file_keeps_the_law_on_any_disk_over_restarts_and_reboots(
     dials: list[float] = []
 
     def pass_time(until: float) -> None:
-        """Whoever has a permit dials at the instant that it likes, if that is in its time."""
+        """Who has a permit dials at the instant that it likes, if that is in its time."""
         while True:
             due = [(at, who, n) for who in processes for n, (at, _) in enumerate(who.permits)]
             due = [one for one in due if one[0] <= until]

@@ -208,7 +208,7 @@ class Script:
         return [form for form in forms if form is not None]
 
     def connected(self, got: list[bytes]) -> None:
-        """First what lets go of held input, then what was said before ServerInit."""
+        """First what lets go of held input, then what was sent before ServerInit."""
         expected = []
         for name in self.passage.viewers:
             speaker = self.speakers[name]
@@ -304,7 +304,7 @@ def test_only_the_controller_is_passed_on(
     events: list[str],
     kind: str,
 ) -> None:
-    """A message counts for whoever controls when it is whole, in the form that the guest knows."""
+    """A message counts for who controls when it is whole, in the form that the guest knows."""
     one = Speaker.of("one", [HANDSHAKE, ASKS_FOR_ALL + ASKS], sent, [])
     opening = pieces(HANDSHAKE + ASKS_FOR_ALL + ASKS, [])
     rest = pieces(b"".join(sent), places) if sent else []

@@ -51,7 +51,7 @@ HEADER = Header(instance="i-1", viewer="v-1", user="ann", started_at="2026-01-01
 
 
 class DirectReel:
-    """Writes at once, unless the disk is said to have no room."""
+    """Writes at once, unless the disk is stated to have no room."""
 
     def __init__(self, path: Path) -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)

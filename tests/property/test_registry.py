@@ -186,7 +186,7 @@ class RegistrySetup:
         )
 
     def check(self) -> None:
-        """At most one console, and nobody is told of an end that isn't his."""
+        """At most one console, and nobody is informed of an end that isn't his."""
         live = [console for console in self.made if console.state is not State.CLOSED]
         assert len(live) <= 1
         assert self.links_open <= 1

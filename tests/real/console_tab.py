@@ -178,7 +178,7 @@ _ITS_OWN = ("willReadFrequently",)
 async def fresh_tab(browser: Browser, folder: Path) -> AsyncIterator[Tab]:
     """A new tab in which nothing goes wrong, but for complaints that hold a text of `expected`.
 
-    A refused request and a broken WebSocket are told by the browser itself, whatever a page does.
+    A refused request and a broken WebSocket are reported by the browser, whatever a page does.
     """
     browser.complaints.clear()
     tab = await Tab.opened(browser, folder)

@@ -123,7 +123,7 @@ async def test_a_service_s_account_is_nobody_in_particular(doors: AccountDoors, 
 async def test_browsers_are_checked_all_the_same(
     doors: AccountDoors, accounts: Accounts, kind: str
 ) -> None:
-    """Whoever reaches the other end of `ssh -L` is the account: so other sites are kept out."""
+    """Who reaches the other end of `ssh -L` is the account: so other sites are kept out."""
     for headers, status in (
         (("Origin: http://evil.example",), 403),
         (("Origin: null",), 403),

@@ -34,7 +34,7 @@ def lines(tab: Tab) -> Locator:
 async def test_an_administrator_ends_a_viewer_and_a_console(
     tmp_path: Path, chromium: Browser
 ) -> None:
-    """Both are asked about first, and said afterwards; the keyboard stays where it is meanwhile."""
+    """Both are asked about first, and confirmed; the keyboard stays where it is meanwhile."""
     async with fresh_tab(chromium, tmp_path) as tab, running(tmp_path) as setup:
         page = tab.page
         await tab.open(setup.base)
@@ -67,7 +67,7 @@ async def test_an_administrator_ends_a_viewer_and_a_console(
         dialog = page.get_by_role("dialog")
         await expect(dialog).to_contain_text("End the session of anyone 2 on demo?")
         await tab.shoot("admin-sure")
-        # Whoever goes on pressing Return ends nothing.
+        # Who goes on pressing Return ends nothing.
         await page.keyboard.press("Enter")
         await expect(dialog).to_be_hidden()
         assert await page.evaluate(FOCUSED) == name
@@ -127,7 +127,7 @@ async def test_a_daemon_that_is_away_and_a_page_that_nobody_looks_at(
 
 
 async def test_who_is_no_administrator(tmp_path: Path, chromium: Browser) -> None:
-    """They are told so, and find no link to the page; an administrator sees rule and door."""
+    """They read so, and find no link to the page; an administrator sees rule and door."""
     async with fresh_tab(chromium, tmp_path) as tab, people_of(tmp_path) as people:
         page = tab.page
         tab.expected.append("Failed to load resource")
@@ -153,7 +153,7 @@ async def test_who_is_no_administrator(tmp_path: Path, chromium: Browser) -> Non
 
 
 async def test_somebody_else_s_link_is_asked_about(tmp_path: Path, chromium: Browser) -> None:
-    """Whoever clicks it stays who they are, unless they say that it is meant."""
+    """Who clicks it stays who they are, unless they say that it is meant."""
     async with fresh_tab(chromium, tmp_path) as tab, people_of(tmp_path) as people:
         page, base = tab.page, people.setup.base
         tab.expected.append("status of 401")

@@ -107,7 +107,7 @@ async def kept_nowhere(tab: Tab, *secrets: str) -> None:
 
 
 async def test_the_list_asks_for_the_token_first(tab: Tab, tmp_path: Path) -> None:
-    """A wrong token is told; the right one shows what may be opened, its state, and who is on."""
+    """A wrong token is refused; the right one shows what may be opened, its state, who is on."""
     tab.expected.append(REFUSED)
     settings = SimulatorSettings(
         animated=False,
@@ -345,7 +345,7 @@ async def test_a_lost_link_comes_back_under_the_page(
 
 
 async def test_a_button_stays_while_the_card_is_shown_again(tab: Tab, tmp_path: Path) -> None:
-    """One made anew would swallow a click that has begun on it; it does what was said last."""
+    """One made anew would swallow a click that has begun on it; it does what was sent last."""
     async with tab.on_a_console(tmp_path, cloud=STILL):
         await tab.runs()
         assert await tab.page.evaluate(

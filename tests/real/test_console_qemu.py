@@ -151,7 +151,7 @@ async def test_ctrl_alt_del_restarts_the_guest_under_the_page(
 async def test_an_idle_page_outlives_three_idle_limits(
     qemu: Qemu, tab: Tab, tmp_path: Path
 ) -> None:
-    """Nobody touches anything: one dial, no breach, and the guest hears of nothing."""
+    """Nobody touches anything: one dial, no breach, and the guest learns of nothing."""
     cloud = screen_of(qemu, idle_timeout_s=IDLE_S)
     async with tab.on_a_console(tmp_path, cloud=cloud, limits=SHORT) as setup:
         await tab.runs()
@@ -261,7 +261,7 @@ async def test_the_password_in_a_file_opens_the_console(locked_qemu: Qemu, tmp_p
 
 
 async def test_the_page_asks_for_the_password(locked_qemu: Qemu, tab: Tab, tmp_path: Path) -> None:
-    """A wrong one is told and asked for again; neither goes where a password must not be."""
+    """A wrong one is reported and asked for again; neither goes where a password must not be."""
     wrong = "zzz999"
     async with tab.on_a_console(tmp_path, cloud=screen_of(locked_qemu)) as setup:
         await tab.says("The VNC password is needed")

@@ -80,7 +80,7 @@ async def test_connect_host_is_dialled_while_the_urls_host_is_verified(
 async def test_a_certificate_for_another_name_is_refused_for_good(
     authority: Authority, tmp_path: Path
 ) -> None:
-    """4502 without a second try, and no VncUrl reaches whoever that is."""
+    """4502 without a second try, and no VncUrl reaches who that is."""
     cloud = replace(secured(authority, "127.0.0.1"), gateway_host=GATEWAY)
     aliyun = {"ca_file": authority.ca_file, "connect_host": "127.0.0.1"}
     async with over_tls(tmp_path, cloud, **aliyun) as setup:
@@ -95,7 +95,7 @@ async def test_a_certificate_for_another_name_is_refused_for_good(
 async def test_an_api_that_isnt_trusted_is_refused_for_good(
     authority: Authority, tmp_path: Path, expired: bool
 ) -> None:
-    """4502: nothing signed is sent to whoever answers there."""
+    """4502: nothing signed is sent to who answers there."""
     trust = {"ca_file": authority.ca_file} if expired else {}
     async with over_tls(tmp_path, secured(authority, expired=expired), **trust) as setup:
         closed = await refused(setup)

@@ -223,7 +223,7 @@ TEN_BITS = struct.pack(">BBBBHHHBBBxxx", 32, 30, 0, 1, 1023, 1023, 1023, 20, 10,
 
 
 async def test_a_pixel_format_that_xvnc_hangs_up_on(xvnc: Xvnc, tmp_path: Path) -> None:
-    """10 bits a colour: three links, then the viewer hears of it, and the next one sees all."""
+    """10 bits a colour: three links, then the viewer learns of it, and the next one sees all."""
     async with running(tmp_path, cloud=screen_of(xvnc)) as setup:
         deep = await setup.connect()
         await deep.shake_hands()

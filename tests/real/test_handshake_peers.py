@@ -147,7 +147,7 @@ async def test_xvnc_with_a_password(guarded_xvnc: Xvnc) -> None:
 
 
 async def test_xvnc_with_unknown_security(tmp_path: Path) -> None:
-    """A server that offers only VeNCrypt is handed over with all that it said."""
+    """A server that offers only VeNCrypt is handed over with all that it sent."""
     extra = ("-SecurityTypes", "TLSNone")
     async with start_xvnc(tmp_path / "vencrypt", extra=extra) as server:
         (unknown,) = await shake_hands(server.port, ProtocolVersion.V3_8, None)
@@ -156,7 +156,7 @@ async def test_xvnc_with_unknown_security(tmp_path: Path) -> None:
 
 @dataclass
 class Door:
-    """A listening ViewerHandshake and what a viewer said at it."""
+    """A listening ViewerHandshake and what a viewer sent at it."""
 
     port: int
     seen: list[ViewerHandshakeEvent] = field(default_factory=list)

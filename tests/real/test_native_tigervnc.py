@@ -140,7 +140,7 @@ async def test_it_shows_xvncs_screen(xvnc: Xvnc, tmp_path: Path, port: int) -> N
 
 
 async def test_few_colours_are_not_shared(tmp_path: Path, port: int) -> None:
-    """TigerVNC with 256 colours has them while it is alone; others are told why they can't join."""
+    """TigerVNC with 256 colours has them while it is alone; others learn why they can't join."""
     few = ("-AutoSelect=0", "-FullColor=0", "-LowColorLevel=2", "-PreferredEncoding=Hextile")
     async with under_fault(tmp_path, cloud=SMALL, instance=instance(tmp_path, port)) as setup:
         async with tigervnc(tmp_path / "viewer", port, PASSWORD, *few) as viewer:

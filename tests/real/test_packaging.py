@@ -99,7 +99,7 @@ def test_the_wheel_has_both_licences(built: Path) -> None:
 
 
 def test_the_sdist_has_the_documents(built: Path) -> None:
-    """Whoever unpacks it finds them where README's links lead."""
+    """Who unpacks it finds them where README's links lead."""
     (sdist,) = built.glob("*.tar.gz")
     listed = subprocess.run(["tar", "-tzf", sdist], check=True, capture_output=True, text=True)
     inside = {line.partition("/")[2] for line in listed.stdout.splitlines()}

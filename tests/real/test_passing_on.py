@@ -104,7 +104,7 @@ async def test_a_page_is_passed_on_once_and_no_more(
     chromium: Browser, tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A console that another daemon takes in mid-session is followed; where it isn't found, the
-    page is told who has it, and stays.
+    page learns who has it, and stays.
     """
     monkeypatch.setattr(registry, "RENEW_INTERVAL_S", 0.1)
     async with two(chromium, tmp_path, short_path) as here:

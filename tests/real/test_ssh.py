@@ -1,4 +1,4 @@
-"""OpenSSH's `ssh -L` to the daemon: whoever logs in on the bastion is known as that account."""
+"""OpenSSH's `ssh -L` to the daemon: who logs in on the bastion is known as that account."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ async def test_a_port_that_is_open_to_others_has_no_name(
 
 @KINDS
 async def test_root_is_nobody(bastion: Cluster, kind: str) -> None:
-    """Whoever logs in as root isn't known by that: rules for the name give nothing."""
+    """Who logs in as root isn't known by that: rules for the name give nothing."""
     async with bastion.ssh.forward("root", bastion.target(kind)) as way:
         status, answer = await ask(bastion.setup, way, "/api/v1/instances")
         assert (status, "no-account" in str(answer)) == (401, True)
@@ -199,7 +199,7 @@ async def test_only_the_socket_s_group_comes_through(
 async def test_native_viewers_are_the_accounts_too(
     tmp_path: Path, meeting_place: Path, accounts: Accounts, port: int
 ) -> None:
-    """With the password, too: one watches, the other types; root is told why it may not."""
+    """With the password, too: one watches, the other types; root learns why it may not."""
     async with (
         bastion_of(
             tmp_path, meeting_place, accounts, cloud=None, instance=instance(tmp_path, port)

@@ -115,7 +115,7 @@ async def code_of(daemon: Running, name: str) -> int:
 
 
 async def admission(daemon: Running, name: str) -> tuple[int, Any]:
-    """What a page is told first."""
+    """What a page gets first."""
     async with daemon.http.get(f"{daemon.base}/api/v1/consoles/{name}/admission") as answer:
         return answer.status, await answer.json()
 
@@ -214,7 +214,7 @@ async def test_a_native_viewer_is_reported_in_its_own_words(
     async with running(tmp_path, cloud=SETTINGS, throttle=throttle, instance=(instance,)):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         async with asyncio.timeout(20):
-            # The password first: who is nobody isn't told.
+            # The password first: who is nobody learns nothing.
             writer.write(b"RFB 003.008\n\2")
             challenge = (await reader.readexactly(12 + 2 + 16))[-16:]
             writer.write(response("native1", challenge))
@@ -330,7 +330,7 @@ async def test_daemons_start_without_the_server(tmp_path: Path, port: int) -> No
 
 @pytest.mark.usefixtures("quick")
 async def test_the_password_is_reported_nobody(tmp_path: Path, short_path: Path) -> None:
-    """With the right one all is well; a wrong one is told, and neither appears anywhere."""
+    """With the right one all is well; a wrong one is reported, and neither appears anywhere."""
     with start_valkey_server(short_path / "p", "--requirepass", PASSWORD) as server:
         for password, well in ((PASSWORD, True), (PASSWORD + "x", False)):
             throttle = Throttle(store=f"valkey://:{password}@127.0.0.1:{server.port}/0")

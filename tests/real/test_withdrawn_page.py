@@ -1,4 +1,4 @@
-"""People of a `users` door in Chromium: what they are told, and what is left when they must go."""
+"""People of a `users` door in Chromium: what they read, and what is left when they must go."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def is_gone(tab: Tab, *texts: str) -> None:
 
 
 async def test_a_shared_desk(tmp_path: Path, chromium: Browser) -> None:
-    """Each is told what is theirs to do; what somebody leaves behind shows no picture."""
+    """Each is reported what is theirs to do; what somebody leaves behind shows no picture."""
     rules = Rules()
     async with (
         daemon_with_users(tmp_path, rules) as (setup, tokens),
@@ -88,7 +88,7 @@ async def test_a_shared_desk(tmp_path: Path, chromium: Browser) -> None:
         await log_in(tab, tokens["ann"])
         await expect(page.get_by_role("listitem")).to_have_count(1)
 
-        # Another tab of the same log-in has the console; whoever watches can't be given control.
+        # Another tab of the same log-in has the console; who watches can't be given control.
         other = await Tab.opened(chromium, tmp_path)
         await other.open(f"{setup.base}/console/demo")
         await other.runs()

@@ -103,7 +103,7 @@ async def test_its_end_is_bounded(tmp_path: Path) -> None:
 
 
 async def test_nobody_comes_in_while_it_ends(tmp_path: Path) -> None:
-    """What is open already is told that the daemon is restarting: 503."""
+    """What is open already learns that the daemon is restarting: 503."""
     async with running(tmp_path, access="token") as setup:
         owner = owner_client(setup)
         reader, writer = await asyncio.open_connection("127.0.0.1", owner.port)
@@ -124,7 +124,7 @@ async def test_nobody_comes_in_while_it_ends(tmp_path: Path) -> None:
 
 
 async def test_a_start_that_fails_leaves_nothing_open(tmp_path: Path) -> None:
-    """A taken address is told; ledger and doors are closed again."""
+    """A taken address is reported; ledger and doors are closed again."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -203,7 +203,7 @@ async def asked_health(setup: Any) -> int:
 async def test_the_service_manager_is_reported(
     tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """READY once every door listens, STOPPING before the viewers are told."""
+    """READY once every door listens, STOPPING before the viewers end."""
     path = short_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(path))

@@ -88,7 +88,7 @@ def run(*arguments: str, env: Mapping[str, str] | None = None) -> Done:
 
 
 class Program:
-    """A program that runs, and what it has said so far."""
+    """A program that runs, and what it has sent so far."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         """Read along in threads, so that it never waits for us."""

@@ -90,7 +90,7 @@ def test_codes_that_are_not_repeated(code: str | None) -> None:
 
 
 def test_the_time_to_wait_is_rounded_up() -> None:
-    """A person who comes back when told isn't too early."""
+    """A person who comes back at that time isn't too early."""
     assert "13 s" in Throttled(12.2).public_text
 
 

@@ -28,7 +28,7 @@ async def test_closing_ends_what_runs() -> None:
 
 
 async def test_a_failure_is_logged_once() -> None:
-    """It is told with the task's name, and neither gets lost nor stops the closing."""
+    """It is reported with the task's name, and neither gets lost nor stops the closing."""
     tasks = Tasks()
 
     async def fail() -> None:
@@ -43,7 +43,7 @@ async def test_a_failure_is_logged_once() -> None:
 
 
 async def test_a_failure_while_closing_is_logged_too() -> None:
-    """A task that fails because it was cancelled is told of, and the others still end."""
+    """A task that fails because it was cancelled is logged, and the others still end."""
     tasks = Tasks()
 
     async def fail() -> None:
@@ -105,7 +105,7 @@ async def test_all_are_ended_whatever_one_raises() -> None:
 
 
 async def test_looking_goes_on_after_a_fault() -> None:
-    """The same fault again is counted, not told each time."""
+    """The same fault again is counted, not logged each time."""
     looks = 0
     enough = asyncio.Event()
 
@@ -125,7 +125,7 @@ async def test_looking_goes_on_after_a_fault() -> None:
 
 
 async def test_so_many_in_a_turn() -> None:
-    """Whoever else has something to do does it in between; the order is kept."""
+    """Who else has something to do does it in between; the order is kept."""
     seen: list[int] = []
 
     async def walk() -> None:

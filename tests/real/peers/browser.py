@@ -59,7 +59,7 @@ class Browser:
             self.complaints.append(f"{message.type}: {message.text}")
 
     def violated(self, text: str) -> None:
-        """Keep a violation that the page's own event told of."""
+        """Keep a violation that the page's own event reports."""
         self.complaints.append(f"csp: {text}")
 
 

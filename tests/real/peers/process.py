@@ -19,7 +19,7 @@ _FIRST_PORT = 11_000
 
 
 def _ports() -> Iterator[int]:
-    """Ports below those that the kernel gives to whoever asks for any; each once in a round."""
+    """Ports below those that the kernel gives to who asks for any; each once in a round."""
     range_file = Path("/proc/sys/net/ipv4/ip_local_port_range")
     end = int(range_file.read_text().split()[0])
     assert end > 2 * _FIRST_PORT, "the kernel gives away too many ports"

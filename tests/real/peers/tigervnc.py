@@ -112,7 +112,7 @@ async def tigervnc(
     # A port is free for one process only, so its number makes a display of our own.
     display = f":{free_port()}"
     # Without -noreset it starts anew when the first client, which only looks, has left, and turns
-    # away whoever comes meanwhile.
+    # away who comes meanwhile.
     screen = ("-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp", "-noreset")
     async with running(server, display, *screen, log=folder / "xvfb") as x_server:
 

@@ -69,7 +69,7 @@ async def test_services_are_nobody_without_a_question(machine: Machine) -> None:
 
 
 async def test_who_is_not_known_is_not_denied(machine: Machine) -> None:
-    """That the directory is away is said as it is, and once in the log."""
+    """That the directory is away is stated as it is, and once in the log."""
     machine.here.clear()
     with capture_logs() as logged:
         for _ in range(3):

@@ -76,7 +76,7 @@ async def test_a_log_out_is_for_good(tmp_path: Path) -> None:
 
 
 async def test_a_log_out_that_cannot_be_kept_is_reported(tmp_path: Path) -> None:
-    """The cookie is void at once, and whoever logs out learns that a restart would revive it."""
+    """The cookie is void at once, and who logs out learns that a restart would revive it."""
     ours = sessions(tmp_path)
     text = await ours.begin(OWNER)
     (tmp_path / FILE_NAME).unlink()
@@ -144,7 +144,7 @@ async def test_log_ins_are_bounded(tmp_path: Path) -> None:
 
 
 async def test_each_user_has_a_share_of_the_log_ins(tmp_path: Path) -> None:
-    """Whoever logs in again and again voids nobody's log-in but the own oldest."""
+    """Who logs in again and again voids nobody's log-in but the own oldest."""
     clock = FakeClock(1_700_000_000.0)
     ours = sessions(tmp_path, clock)
     bob, eve = Identity("bob", "bearer", "users"), Identity("eve", "bearer", "users")

@@ -123,7 +123,7 @@ async def test_what_is_asked_and_kept_is_bounded(
 
 
 async def test_a_fault_is_no_answer(machine: Machine) -> None:
-    """The old one stays, and the next question is heard."""
+    """The old one stays, and the next question is taken."""
     assert await machine.lookups.learn("ann", LONG_S)
     machine.clock.forward(FRESH_FOR_S + 1)
     machine.fault = OSError("the network is down")

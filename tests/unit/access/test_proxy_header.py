@@ -68,7 +68,7 @@ def test_attacks(remote: str | None, given: tuple[tuple[str, str], ...], word: s
 
 @pytest.mark.parametrize("text", ["", SECRET[:-1], f"{SECRET}x", "\udcff"])
 def test_a_wrong_secret(text: str) -> None:
-    """It is told from a missing one, since it may be a guess; from elsewhere it isn't looked at."""
+    """It isn't the same as a missing one: it may be a guess. From elsewhere it isn't looked at."""
     given = headers(("X-Vncproxy-Secret", text), GOOD[1])
     with pytest.raises(WrongSecretError):
         checks().user(PROXY, given)

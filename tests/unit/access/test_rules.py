@@ -175,7 +175,7 @@ def test_what_the_owner_does_is_recorded_only_where_the_rule_that_decides_says_s
 
 
 def test_hours_that_give_no_more_are_not_told() -> None:
-    """Who may do as much all the same isn't told to come back."""
+    """Who may do as much all the same isn't asked to come back."""
     morning = rule(role="control", hours=("09:00-12:00",))
     assert rules(morning, rule(role="control")).decide(named("ann"), WEB, NOW).only == ""
     assert rules(morning, rule(role="watch")).decide(named("ann"), WEB, NOW).only != ""
@@ -195,7 +195,7 @@ def test_groups_are_looked_up_once() -> None:
 
 
 def test_outside_its_hours_a_rule_is_as_if_it_were_not_there() -> None:
-    """The next one that names both decides, and what there would be at other times is told."""
+    """The next one that names both decides, and what there would be at other times is reported."""
     given = rules(rule(role="admin", hours=WORK), rule(role="watch", hours=("tue 19:00-20:00",)))
     evening = given.decide(named("ann"), WEB, NOW)
     assert (evening.role, evening.rule) == (Role.WATCH, "rule 2")
@@ -242,7 +242,7 @@ def test_an_open_door_needs_a_rule_also_while_none_counts() -> None:
 
 
 def test_native_ports_without_a_rule() -> None:
-    """Whoever has the port's password may control, known or not."""
+    """Who has the port's password may control, known or not."""
     for who in (UNKNOWN, Identity("ann", "peer+vnc-password", "peer")):
         assert rules().decide(who, WEB, NOW).role is Role.CONTROL
     assert rules().decide(named("ann"), WEB, NOW).role is None

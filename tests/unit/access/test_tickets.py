@@ -102,7 +102,7 @@ def test_tickets_are_bounded() -> None:
 
 
 def test_each_user_has_a_share_of_the_tickets() -> None:
-    """Whoever asks for more and more makes nobody's void but the own oldest."""
+    """Who asks for more and more makes nobody's void but the own oldest."""
     tickets = Tickets(Redactor(), FakeClock())
     other = tickets.issue(EntryTicket(named("bob"), "/"))
     own = [tickets.issue(EntryTicket(named("eve"), "/")) for _ in range(MAX_TICKETS_OF_ONE + 1)]

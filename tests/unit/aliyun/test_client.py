@@ -1,4 +1,4 @@
-"""Calls to the API against a server that misbehaves as told."""
+"""Calls to the API against a server that misbehaves as configured."""
 
 from __future__ import annotations
 

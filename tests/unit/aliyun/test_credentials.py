@@ -19,7 +19,7 @@ def test_nothing_prints_the_keys() -> None:
 
 
 async def test_who_hides_credentials_is_reported_of_them() -> None:
-    """Each set is told before it is given, a renewed one too."""
+    """Each set is reported before it is given, a renewed one too."""
     hidden: list[Credentials] = []
     credentials = Credentials("id", "secret", "token", "env")
     source = WatchedCredentials(StaticCredentials(credentials), hidden.append)

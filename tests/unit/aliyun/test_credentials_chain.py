@@ -61,7 +61,7 @@ def _profile(home_directory: Path, secret: str) -> None:
 
 
 class FakeChain:
-    """A chain that gives what it is told, when it is told."""
+    """A chain that gives what it is reported, when it is reported."""
 
     made = 0
 
@@ -177,7 +177,7 @@ async def test_an_sdk_that_breaks_is_an_error_without_its_words() -> None:
 
 
 async def test_keys_that_cannot_be_sent_are_an_error(home_directory: Path) -> None:
-    """A broken profile is told in plain words."""
+    """A broken profile is reported in plain words."""
     _profile(home_directory, "planted secret")
     with pytest.raises(CloudError) as caught:
         await ChainCredentials(20.0).get()

@@ -279,7 +279,7 @@ async def test_a_proxy_that_is_missing_or_sick_is_weather(
 async def test_a_proxy_that_refuses_for_good(
     session: aiohttp.ClientSession, connect_proxy: ConnectProxy
 ) -> None:
-    """What to do is told; wrong logins aren't repeated for a minute, which would lock accounts."""
+    """The text has what to do; no wrong login is repeated for a minute, or accounts are locked."""
     clock = FakeClock()
     value = f"http://ann:{SECRET}@127.0.0.1:{connect_proxy.port}"
     proxies = EnvironmentProxies({"HTTPS_PROXY": value}, clock)

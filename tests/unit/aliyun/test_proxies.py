@@ -106,7 +106,7 @@ def test_a_socks_proxy() -> None:
 
 
 def test_a_socks_proxy_without_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What to install is told."""
+    """What to install is reported."""
     monkeypatch.setattr("vncproxy.aliyun.proxies.SOCKS_PACKAGES", ("no_such_package_here",))
     with pytest.raises(ConfigError, match=r"HTTP_PROXY: .*pip install 'vncproxy\[socks\]'"):
         EnvironmentProxies({"HTTP_PROXY": "socks5h://p:1"})

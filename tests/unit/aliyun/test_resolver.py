@@ -48,7 +48,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameService]:
 
 
 async def test_silent_names_hold_up_nobody(names: NameService) -> None:
-    """However many there are: others are answered, and whoever waited may leave."""
+    """However many there are: others are answered, and who waited may leave."""
     ours = Resolver()
     waiting = [asyncio.create_task(ours.resolve(f"silent-{n}.test", 1)) for n in range(40)]
     await until(lambda: len(names.asked) == 40, "all to be asked")

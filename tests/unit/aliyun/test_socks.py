@@ -59,7 +59,7 @@ async def ask(proxy: Proxy, port: int, ca_file: Path | None = None) -> Answer | 
 async def test_the_api_is_called_through_it(
     tmp_path: Path, login: tuple[bytes, bytes] | None
 ) -> None:
-    """By TLS with the API itself; the proxy is told the name, and its login."""
+    """By TLS with the API itself; the proxy is reported the name, and its login."""
     authority, cloud = Authority(tmp_path), Cloud()
     cloud.replies = [Reply({"a": 1})]
     runner = await serve_cloud(cloud, authority.issue(HOST).server_context())

@@ -178,7 +178,7 @@ def test_a_missing_folder_is_reported(path: Path) -> None:
 
 
 def test_two_writers_are_one_too_many(path: Path) -> None:
-    """The second is told, and the first goes on."""
+    """The second is informed, and the first goes on."""
     first = AuditFile(path)
     with pytest.raises(AuditError, match="Another vncproxy daemon is running already"):
         AuditFile(path)

@@ -110,7 +110,7 @@ def _signed(body: bytes) -> bytes:
     ],
 )
 def test_other_lines_are_no_records(line: bytes) -> None:
-    """Whatever else stands in the file is told apart and breaks nothing."""
+    """Whatever else stands in the file is distinguished and breaks nothing."""
     assert parse(line) is None
 
 

@@ -176,7 +176,7 @@ def test_a_file_after_a_rotation_begins_in_the_middle() -> None:
 
 
 def test_what_the_daemon_noted_is_passed_on_harmlessly() -> None:
-    """Its texts can't move the cursor of whoever reads the verdict."""
+    """Its texts can't move the cursor of who reads the verdict."""
     line, _ = encode(Entry(event=Event.ALTERED, text="cut\x1b[2J"), Head(), 0.0)
     assert [str(note) for note in verify([line]).notes] == [
         "line 1: record 1 says: altered: cut\\x1b[2J"

@@ -54,7 +54,7 @@ def events(outcome: Outcome) -> list[str]:
 
 
 def test_a_batch_is_written_in_order(path: Path, writer: AuditWriter) -> None:
-    """Numbers and all are told, and all jobs are safe."""
+    """Numbers and all are reported, and all jobs are safe."""
     jobs = [awaited(OPEN, CLOSE), later(), awaited(OPEN)]
     outcome = writer.write(jobs)
     assert events(outcome) == ["open", "close", "close", "open"]
@@ -86,7 +86,7 @@ def test_with_a_full_disk_openings_fail_and_ends_wait(
 def test_a_disk_that_fails_to_sync_makes_nothing_safe(
     path: Path, writer: AuditWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever waits is refused; the records aren't written a second time."""
+    """Who waits is refused; the records aren't written a second time."""
     disk = Disk(monkeypatch, path)
     disk.failing = True
     jobs = [awaited(OPEN), later()]
@@ -100,7 +100,7 @@ def test_a_disk_that_fails_to_sync_makes_nothing_safe(
 
 
 def test_a_cut_is_recorded_before_anything_else(path: Path, writer: AuditWriter) -> None:
-    """And told once."""
+    """And reported once."""
     writer.write([later(), later()])
     os.truncate(path, 0)
     outcome = writer.write([later()])

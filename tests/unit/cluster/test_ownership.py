@@ -1,4 +1,4 @@
-"""Who has a console: what is told, and what a single daemon answers."""
+"""Who has a console: what is refused, and what a single daemon answers."""
 
 from __future__ import annotations
 

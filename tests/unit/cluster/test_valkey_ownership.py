@@ -56,7 +56,7 @@ def two(make: Maker) -> SharedOwnership:
 
 
 async def test_the_first_who_claims_has_it(one: SharedOwnership, two: SharedOwnership) -> None:
-    """The second is told who, and where; other consoles are free."""
+    """The second learns who, and where; other consoles are free."""
     assert await one.claim("i-1") is None
     assert await two.claim("i-1") == ONE
     assert await two.owner("i-1") == ONE
@@ -79,7 +79,7 @@ async def test_claiming_again_is_harmless(one: SharedOwnership, two: SharedOwner
 
 
 async def test_a_released_console_is_free(one: SharedOwnership, two: SharedOwnership) -> None:
-    """Whoever asks next has it."""
+    """Who asks next has it."""
     await one.claim("i-1")
     await one.release("i-1")
     assert await two.claim("i-1") is None

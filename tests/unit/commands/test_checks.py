@@ -51,7 +51,7 @@ async def test_all_is_well(installation: Installation) -> None:
 
 
 async def test_without_a_configuration(installation: Installation) -> None:
-    """The defaults are said to be in use, and that no instance is configured."""
+    """The defaults are stated to be in use, and that no instance is configured."""
     config = installation.config(instance=())
     findings = await found(Loaded(config, None))
     assert failures(findings) == ["instances"]
@@ -62,7 +62,7 @@ async def test_without_a_configuration(installation: Installation) -> None:
 async def test_a_newcomer_without_anything(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both the instances and the credentials are missing, and both are said."""
+    """Both the instances and the credentials are missing, and both are stated."""
     home = str(installation.folder)
     monkeypatch.setenv("HOME", home)
     loaded = Loaded(installation.config(instance=()), None)
@@ -126,7 +126,7 @@ async def test_a_shared_store(
 
 
 async def test_passing_on(installation: Installation) -> None:
-    """What it takes besides is told, all at once; without it nothing is said."""
+    """What it takes besides is reported, all at once; without it nothing is stated."""
     assert "passing on" not in await found(installation.loaded())
     alone = (await found(installation.loaded(throttle=Throttle(pass_on=True))))["passing on"]
     assert not alone.ok
@@ -173,7 +173,7 @@ def add_user(access: Access, name: str) -> None:
 async def test_native_viewers_that_no_rule_could_let_in(
     installation: Installation, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
-    """Where there are rules the kernel has to say who connects; nothing is said without any."""
+    """Where there are rules the kernel has to say who connects; nothing is stated without any."""
     monkeypatch.setattr("vncproxy.commands.checks.knows_owners", lambda: known)
     port = (msgspec.structs.replace(installation.config("demo").instance[0], tcp_port=5901),)
     rule = Rule(users=("ann",), instances=("*",))

@@ -84,7 +84,7 @@ async def test_a_forbidden_call(installation: Installation) -> None:
 
 
 async def test_a_stopped_instance(installation: Installation) -> None:
-    """Its state is told; the permission is there all the same."""
+    """Its state is reported; the permission is there all the same."""
     findings = await found(installation.loaded("stopped"))
     assert failures(findings) == ["stopped status"]
     assert "Stopped" in findings["stopped status"].text
@@ -101,7 +101,7 @@ async def test_a_stopped_instance_that_may_not_be_listed(installation: Installat
 
 
 async def test_a_list_that_the_cloud_fails_to_give(installation: Installation) -> None:
-    """Anything but a missing permission fails, and nothing is said to be tried again."""
+    """Anything but a missing permission fails, and nothing is stated to be tried again."""
     for _ in range(9):
         installation.cloud.faults.next("DescribeInstances", ApiFault.error("InternalError"))
     findings = await found(installation.loaded())
@@ -151,7 +151,7 @@ async def test_an_endpoint_that_does_not_answer(installation: Installation) -> N
 
 
 async def test_a_clock_that_is_off(installation: Installation) -> None:
-    """How far it is off is told; as calls are corrected for it, that alone is no failure."""
+    """How far it is off is reported; as calls are corrected for it, that alone is no failure."""
     for offset_s, advice in ((1200.0, True), (-700.0, True), (60.0, False)):
         async with Simulator(replace(SETTINGS, clock_offset_s=offset_s)) as cloud:
             findings = await found(
@@ -177,7 +177,7 @@ async def test_a_gateway_that_does_not_answer(installation: Installation) -> Non
 
 
 async def test_certificates(installation: Installation, authority: Authority) -> None:
-    """An authority that isn't trusted is told at the API and at the gateway; ca_file helps."""
+    """An authority that isn't trusted is reported at the API and at the gateway; ca_file helps."""
     files = authority.issue()
     settings = SimulatorSettings(certificate=files.certificate, key=files.key, animated=False)
     async with Simulator(settings) as cloud:

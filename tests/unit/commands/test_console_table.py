@@ -66,14 +66,14 @@ def test_a_console_with_its_viewer() -> None:
 
 
 def test_what_somebody_else_may_see() -> None:
-    """Who isn't an administrator is told less, and sees where something is left out."""
+    """Who isn't an administrator gets less, and sees where something is left out."""
     *_, console, viewer = table([ROW], NOW)
     assert console.split() == ["web-1", "running", "1h02m", "1m01s", "any", "-", "-", "-"]
     assert viewer.split()[-4:] == ["-", "-", "-", "-"]
 
 
 def test_nothing_open() -> None:
-    """That is said, too."""
+    """That is stated, too."""
     assert table([], NOW) == [NOTHING]
 
 

@@ -36,7 +36,7 @@ async def test_a_link_opens_once(installation: Installation) -> None:
 
 
 async def test_links_for_another_base(installation: Installation, short_path: Path) -> None:
-    """As the browser reaches the daemon; with a Unix door only, it must be said."""
+    """As the browser reaches the daemon; with a Unix door only, it must be given."""
     unix = (Listen(address=f"unix:{short_path}/d.sock", access="token"),)
     async with running(installation.folder, cloud=installation.cloud, listen=unix):
         config = installation.config(listen=unix)

@@ -68,6 +68,6 @@ async def test_watching(installation: Installation) -> None:
 
 
 async def test_without_a_daemon(installation: Installation) -> None:
-    """Nothing is open, and that is told as what it is."""
+    """Nothing is open, and that is reported as what it is."""
     with pytest.raises(NoDaemonError):
         await consoles(installation.config(), {})

@@ -138,7 +138,7 @@ async def test_an_open_unix_door_needs_no_token(
 
 
 async def test_a_door_with_tls(installation: Installation, authority: Authority) -> None:
-    """The configured certificate is trusted whoever signed it; another one isn't."""
+    """The configured certificate is trusted who signed it; another one isn't."""
     files, others = authority.issue("console.example"), authority.issue("console.example")
     door, other = (
         Listen(address=f"127.0.0.1:{installation.port}", certificate=f.certificate, key=f.key)
@@ -152,7 +152,7 @@ async def test_a_door_with_tls(installation: Installation, authority: Authority)
 
 
 async def test_a_daemon_that_never_ran(installation: Installation) -> None:
-    """There is no token yet: the way to start it is told, not a missing file."""
+    """There is no token yet: the way to start it is reported, not a missing file."""
     with pytest.raises(NoDaemonError, match="vncproxy serve"):
         await user(installation.config())
 
@@ -218,7 +218,7 @@ async def test_a_daemon_of_somebody_else(installation: Installation, short_path:
             with pytest.raises(NoDaemonError, match=f"at {door.address} {text}"):
                 await user(installation.config(listen=(door,)))
         assert not [one for one in setup.events if one["event"] == "request.refused"]
-        # Whoever has another's token in a file of his own means that daemon.
+        # Who has another's token in a file of his own means that daemon.
         access = Access(token_file=other / "state" / "token")
         assert await user(installation.config(listen=(plain,), access=access)) == "owner"
 

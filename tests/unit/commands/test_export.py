@@ -37,7 +37,7 @@ def made(path: Path) -> Path:
 def test_a_damaged_one_is_not_passed_off_as_whole(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is whole is exported, and that this isn't all is said."""
+    """What is whole is exported, and that this isn't all is stated."""
     path = made(tmp_path / "one")
     raw = bytearray(path.read_bytes())
     raw[raw.index(b"BLOK") + CHUNK_HEADER_BYTES + 4] ^= 1
@@ -90,7 +90,7 @@ def test_a_film(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_ffmpeg(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is said what is missing; what ffmpeg says is passed on."""
+    """The text says what is missing; what ffmpeg says is passed on."""
     path = made(tmp_path / "one")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main(["replay", str(path), "--mp4", str(tmp_path / "one.mp4")]) == FAILED
@@ -105,7 +105,7 @@ def test_without_ffmpeg(
 def test_without_pillow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is said how to get it."""
+    """The text says how to get it."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "PIL"]:
         monkeypatch.delitem(sys.modules, name)
     for name in ("vncproxy.commands.export", "vncproxy.recording.canvas"):

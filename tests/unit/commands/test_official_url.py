@@ -30,7 +30,7 @@ pytestmark = pytest.mark.sockets
 
 
 async def official(config: Config, name: str = "demo", **how: Any) -> str:
-    """The cloud's own page, for whoever has the keys."""
+    """The cloud's own page, for who has the keys."""
     options = {"force": False, "with_password": False, "announce": lambda text: None, **how}
     return await official_url(config, environ(), name, **options)
 

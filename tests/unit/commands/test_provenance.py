@@ -53,6 +53,6 @@ def test_a_record_that_was_changed(audit: Path) -> None:
 
 
 def test_no_audit(tmp_path: Path) -> None:
-    """It is said why."""
+    """The text says why."""
     with pytest.raises(AuditError, match="No such file"):
         look_up(tmp_path / "missing", OURS, "v-1")

@@ -127,7 +127,7 @@ async def test_a_gateway_behind_connect_host(authority: Authority) -> None:
 
 
 async def test_a_gateway_without_tls() -> None:
-    """It is fine, since the cloud documents it, and said; on this machine it is nothing to say."""
+    """It is fine, since the cloud documents it, and noted; on this machine it isn't even that."""
     async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as one:
         port = one.sockets[0].getsockname()[1]
         async with cloud(Aliyun(connect_host="127.0.0.1")) as way:

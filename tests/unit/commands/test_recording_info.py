@@ -31,7 +31,7 @@ def test_what_is_in_a_recording(tmp_path: Path) -> None:
 
 
 def test_in_words(tmp_path: Path) -> None:
-    """For people; what is missing is said aloud."""
+    """For people; what is missing is stated plainly."""
     found = describe(recording_file(tmp_path / "one"))
     text = "\n".join(in_words(found))
     assert "1:01:02" in text or "1:01:01" in text

@@ -31,7 +31,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_what_cannot_be_played(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is said why, with the status of a failure."""
+    """The text says why, with the status of a failure."""
     (tmp_path / "text").write_text("hello")
     for name, words in (("text", "no recording"), ("nothing", "No such file")):
         for more in ((), ("--info",)):
@@ -68,7 +68,7 @@ async def test_the_page_is_served_until_it_is_stopped(tmp_path: Path) -> None:
 
 @pytest.mark.sockets
 async def test_a_port_that_is_taken(tmp_path: Path) -> None:
-    """It is said which, and how to choose another."""
+    """The text says which, and how to choose another."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -206,7 +206,7 @@ def test_origins() -> None:
 
 
 def test_an_origin_or_nothing() -> None:
-    """An address that people are told may be missing, but not be something else."""
+    """An address that people are shown may be missing, but not be something else."""
     assert is_origin_or_empty("")
     assert is_origin_or_empty("https://bastion-2.example.com:8443")
     assert not is_origin_or_empty("https://bastion-2.example.com/console")

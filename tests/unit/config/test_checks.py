@@ -38,7 +38,7 @@ def test_defaults_go_together() -> None:
 
 
 def test_keepalive_is_at_most_half_of_idle() -> None:
-    """Half is fine, more is told with both keys, on the one that was set."""
+    """Half is fine, more is reported with both keys, on the one that was set."""
     assert _problems(Config(limits=Limits(keepalive_interval=30.0))) == []
     limits = Limits(keepalive_interval=20.0, idle_timeout=39.0)
     [problem] = _problems(Config(limits=limits))
@@ -87,7 +87,7 @@ def test_the_network_needs_tls_or_insecure() -> None:
 
 
 def test_certificate_and_key_together() -> None:
-    """TLS with half of what it needs is told on the half that is there."""
+    """TLS with half of what it needs is reported on the half that is there."""
     some = Path("/x")
     for address in ("127.0.0.1:1", "10.0.0.1:1"):
         both = Listen(address=address, certificate=some, key=some)

@@ -43,7 +43,7 @@ def test_tables_and_lines(tmp_path: Path) -> None:
     ],
 )
 def test_syntax_errors_have_their_line(text: str, where: str) -> None:
-    """What isn't TOML is told with its line, where the parser knows it."""
+    """What isn't TOML is reported with its line, where the parser knows it."""
     problem = _problem(text)
     assert problem.where == where
     assert problem.key == "the text"

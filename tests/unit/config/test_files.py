@@ -85,7 +85,7 @@ def test_secrets_that_others_can_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "found"), [("none", "no such file"), (".", "not a regular file")])
 def test_public_files_that_cannot_serve(tmp_path: Path, name: str, found: str) -> None:
-    """A certificate or authority that is missing or a folder is told."""
+    """A certificate or authority that is missing or a folder is reported."""
     path = tmp_path / name
     config = Config(listen=(Listen(certificate=path),), aliyun=Aliyun(ca_file=path))
     problems = _check(config, (*LISTEN, "certificate"), ("aliyun", "ca_file"))
@@ -94,7 +94,7 @@ def test_public_files_that_cannot_serve(tmp_path: Path, name: str, found: str) -
 
 
 def test_a_password_that_is_none(tmp_path: Path) -> None:
-    """What can't be a VNC password is told at the start, without its text."""
+    """What can't be a VNC password is reported at the start, without its text."""
     file = _secret(tmp_path / "p", "planted-99")
     config = Config(instance=(Instance(id="i-1", password_file=file),))
     [problem] = _check(config, ("instance", 0, "password_file"))
@@ -159,7 +159,7 @@ def test_a_password_from_the_environment_is_no_matter_of_the_file(tmp_path: Path
 
 
 def test_the_store_s_certificates_must_be_there(tmp_path: Path) -> None:
-    """A missing ca_file is told."""
+    """A missing ca_file is reported."""
     path = ("throttle", "ca_file")
     config = Config(throttle=Throttle(ca_file=tmp_path / "missing.pem"))
     assert _check(config, path) == ["[throttle] ca_file: 'as written': no such file or directory"]
@@ -184,7 +184,7 @@ def test_users_and_proxies_secrets(tmp_path: Path) -> None:
 
 
 def test_a_command_can_t_see_the_service_s_credentials() -> None:
-    """They are shown to the service alone, which is told of a missing one; commands go on."""
+    """They are shown to the service alone, which is informed of a missing one; commands go on."""
     secret = CREDENTIALS / "vncproxy.service" / "header"
     config = Config(
         listen=(Listen(access="header", key=secret, header_secret_file=secret),),
@@ -259,7 +259,7 @@ def test_what_only_its_owner_may_write_is_well(file: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o666, 0o646, 0o602])
 def test_what_others_may_write_is_not(file: Path, mode: int) -> None:
-    """The mode is told."""
+    """The mode is reported."""
     file.chmod(mode)
     assert foreign_hands(file, OURS) == f"mode {mode:04o}"
 
@@ -272,7 +272,7 @@ def test_what_belongs_to_somebody_else_is_not(file: Path) -> None:
 
 
 def test_the_folder_counts_too(file: Path) -> None:
-    """Whoever may write there can put another file in its place."""
+    """Who may write there can put another file in its place."""
     folder = file.parent
     folder.chmod(0o777)
     assert foreign_hands(file, OURS) == f"a file in {folder}, which has mode 0777"

@@ -62,7 +62,7 @@ def test_a_named_file_must_be_there(tmp_path: Path) -> None:
 
 
 def test_every_mistake_of_file_and_environment(tmp_path: Path) -> None:
-    """Keys, relations, files and variables are all told at once, in the file's order."""
+    """Keys, relations, files and variables are all reported at once, in the file's order."""
     (tmp_path / "secret").write_text("abc123")
     (tmp_path / "secret").chmod(0o644)
     file = _write(
@@ -100,7 +100,7 @@ def test_relations_hold_across_file_and_environment(tmp_path: Path) -> None:
 
 
 def test_a_broken_text_and_a_wrong_variable(tmp_path: Path) -> None:
-    """Where the file can't be read as TOML, the environment's names are told all the same."""
+    """Where the file can't be read as TOML, the environment's names are reported all the same."""
     file = _write(tmp_path, "a = \n")
     with pytest.raises(ConfigError) as caught:
         load(file, HOME | {"VNCPROXY_X__Y": "1"})
@@ -203,7 +203,7 @@ def test_paths() -> None:
 
 
 def test_the_environment_wins() -> None:
-    """An override replaces the file's value, and a wrong value in the file is still told."""
+    """An override replaces the file's value, and a wrong value in the file is still reported."""
     override = (Override("limits", "linger", 5),)
     assert _build("[limits]\nlinger = 3\n", override).limits.linger == 5.0
     assert _texts("[limits]\nlinger = -3\n", override) == [
@@ -215,7 +215,7 @@ def test_the_environment_wins() -> None:
 
 
 def test_every_mistake_at_once() -> None:
-    """Each mistake is told with its line, key, what was found and what is expected."""
+    """Each mistake is reported with its line, key, what was found and what is expected."""
     text = """\
 acces = 3
 metrics = 3
@@ -272,13 +272,13 @@ id = "web-1"
     ],
 )
 def test_blocks_and_tables_are_not_mixed_up(text: str, expected: str) -> None:
-    """One bracket too few or too many is told as such."""
+    """One bracket too few or too many is reported as such."""
     [problem] = _problems(text)
     assert problem.expected == expected
 
 
 def test_values_of_unknown_names_are_not_repeated() -> None:
-    """A credential pasted into the file shows nowhere, and where it belongs is told."""
+    """A credential pasted into the file shows nowhere, and where it belongs is reported."""
     secret = "LTAI5tPlantedKeyId000000"
     text = f'[aliyun]\naccess_key_secret = "planted6"\n"{secret}" = 1\n[planted]\nx = "planted6"\n'
     problems = _problems(text)

@@ -238,7 +238,7 @@ def test_the_rest_of_a_new_configuration() -> None:
 
 
 def test_sections_and_blocks() -> None:
-    """The tables of the file and its repeated blocks are told apart."""
+    """The tables of the file and its repeated blocks are distinguished."""
     assert {"listen": Listen, "instance": Instance, "rule": Rule} == BLOCK_STRUCTS
     assert SECTION_STRUCTS["limits"] is Limits
     assert set(SECTION_STRUCTS).isdisjoint(BLOCK_STRUCTS)

@@ -54,7 +54,7 @@ def test_long_texts_are_cut() -> None:
     ],
 )
 def test_secrets_are_not_shown(secret: str) -> None:
-    """What resembles a credential or carries one is told by its length only."""
+    """What resembles a credential or carries one is reported by its length only."""
     assert looks_secret(secret)
     assert shown(secret) == f"a text of {len(secret)} characters (not shown: it may be a secret)"
 
@@ -118,7 +118,7 @@ def test_faulty_keys_are_not_usable() -> None:
 
 
 def test_where() -> None:
-    """Each key is said to come from its line, the environment or nowhere."""
+    """Each key is stated to come from its line, the environment or nowhere."""
     report = Report(FILE, LINES)
     assert report.where(("limits", "linger")) == f"{FILE}:4"
     assert report.where(("metrics", "access")) == str(FILE)

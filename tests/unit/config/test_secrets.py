@@ -63,7 +63,7 @@ def test_a_proxy_s_secret(tmp_path: Path, secret: str) -> None:
     ],
 )
 def test_what_can_t_be_a_proxy_s_secret(tmp_path: Path, content: bytes) -> None:
-    """It is said how to make one, and nothing of what stands there."""
+    """The text says how to make one, and nothing of what stands there."""
     with pytest.raises(ConfigError) as error:
         read_header_secret(_file(tmp_path / "s", content))
     assert "openssl rand -hex 32" in error.value.public_text
@@ -164,7 +164,7 @@ def test_token_is_made_once(tmp_path: Path) -> None:
 
 
 def test_tokens_made_at_once_agree(tmp_path: Path) -> None:
-    """Whoever comes second takes the first one's token."""
+    """Who comes second takes the first one's token."""
     path = tmp_path / "state" / "token"
     with ThreadPoolExecutor(8) as pool:
         tokens = set(pool.map(lambda _: ensure_token(path), range(32)))

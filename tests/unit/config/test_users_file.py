@@ -94,7 +94,7 @@ def test_others_may_neither_read_nor_write(tmp_path: Path, mode: int) -> None:
     ],
 )
 def test_other_files(tmp_path: Path, content: str) -> None:
-    """Said without a word of what stands there."""
+    """Reported without a word of what stands there."""
     path = tmp_path / "users.json"
     path.write_text(content)
     path.chmod(0o600)
@@ -129,7 +129,7 @@ def test_changes_at_once_lose_nobody(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """Told with its reason; nothing is left behind."""
+    """Reported with its reason; nothing is left behind."""
     with pytest.raises(LocalError, match="can't be written"):
         add(tmp_path / "nowhere" / "users.json", "ann")
     path = tmp_path / "users.json"

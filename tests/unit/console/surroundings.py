@@ -173,7 +173,7 @@ class Gateway:
 
 
 class BrowserTransport(FakeTransport):
-    """A viewer's far end: notes when it is told to go."""
+    """A viewer's far end: notes when it has to go."""
 
     def __init__(self, notes: Notes) -> None:
         """Open."""

@@ -1,4 +1,4 @@
-"""What the audit is told of sessions."""
+"""What the audit records of sessions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ KICKED = CloseReason(CloseCode.KICKED, Side.DAEMON, "an administrator ended it")
 
 
 def test_who_opens_what_from_where_by_which_identity_and_rule() -> None:
-    """Watching is told from controlling."""
+    """Watching is distinguished from controlling."""
     assert opened(INSTANCE, ANN).given() == {"event": "open", **SESSION}
     watching = opened(INSTANCE, replace(ANN, may_control=False))
     assert watching.given() == {"event": "view", **SESSION}
@@ -122,7 +122,7 @@ def test_who_got_control_and_over_whom() -> None:
 
 
 def test_a_recording_with_its_hash() -> None:
-    """Whether the file was changed since can be told from the audit; so can what is missing."""
+    """Whether the file was changed since can be seen in the audit; so can what is missing."""
     entry = recorded(INSTANCE, ANN, Result("x.vncrec", 123, "ab" * 32, "the disk is full"), 7.04)
     assert entry.given() == {
         "event": "recorded",

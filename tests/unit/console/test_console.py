@@ -188,7 +188,7 @@ async def test_a_viewer_waits_at_most_max_wait(
     failure: VncproxyError | None,
     expected: tuple[int, str],
 ) -> None:
-    """Then it is told what the last failure was, and the console ends with it."""
+    """Then it learns what the last failure was, and the console ends with it."""
     if failure is None:
         around.cloud.hanging = True
     elif isinstance(failure, CloudError):
@@ -307,7 +307,7 @@ async def test_closing_twice_waits_for_the_first(around: Surroundings) -> None:
 async def test_a_link_that_wont_close_doesnt_keep_the_viewers(
     around: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are told after LINK_CLOSE_TIMEOUT_S at the latest."""
+    """They are informed after LINK_CLOSE_TIMEOUT_S at the latest."""
     monkeypatch.setattr(module, "LINK_CLOSE_TIMEOUT_S", 0.02)
     console, viewer = await running(around)
     around.transport.close_hangs = True
@@ -318,7 +318,7 @@ async def test_a_link_that_wont_close_doesnt_keep_the_viewers(
 async def test_a_drain_that_is_cut_short_still_ends_the_viewers_with_a_reason(
     around: Surroundings,
 ) -> None:
-    """Whoever closes may give up; the console is closed all the same."""
+    """Who closes may give up; the console is closed all the same."""
     console, viewer = await running(around)
     around.transport.close_hangs = True
     closing = asyncio.create_task(console.close(KICKED))

@@ -240,7 +240,7 @@ def test_a_move_that_did_not_come_about(record: SplitAudit, audit: ControlAudit)
 
 
 def test_a_controller_that_left(record: SplitAudit, audit: ControlAudit) -> None:
-    """With whoever has it now, if that is anybody."""
+    """With who has it now, if that is anybody."""
     left = ViewerIdentity("cid", "Cid", "127.0.0.1", "local")
     audit.left(left, None)
     audit.left(left, "bob")
@@ -477,7 +477,7 @@ async def test_control_may_be_taken_over() -> None:
 
 
 async def test_a_settled_request_does_not_stand_in_the_way_of_the_next() -> None:
-    """Whoever asks again is asked for again, with the whole time to answer."""
+    """Who asks again is asked for again, with the whole time to answer."""
     console = FakeConsole("ann", "bob")
     await console.requests.request("bob")
     await console.requests.take("bob")
@@ -515,7 +515,7 @@ async def test_nothing_takes_effect_before_it_is_recorded() -> None:
 
 
 async def test_what_can_not_be_recorded_does_not_happen() -> None:
-    """Who wished it is told why."""
+    """Who wished it learns why."""
     console = FakeConsole("ann", "bob")
     console.record.broken = True
     await console.requests.take("bob")
@@ -593,7 +593,7 @@ async def test_who_would_have_control_unrecorded_may_not_join() -> None:
 
 
 async def test_who_has_left_before_it_joins_never_had_control() -> None:
-    """The audit, which said that it would, is told that it didn't come to that."""
+    """The audit, which has that it would, learns that it didn't come to that."""
     console = FakeConsole()
     assert not await console.requests.admit("ann", may_control=True, take=False, join=lambda: False)
     assert console.control.controller is None

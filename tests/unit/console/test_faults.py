@@ -129,7 +129,7 @@ class TwoConsoles:
         return console
 
     async def next_viewer_is_served(self) -> None:
-        """Whoever comes now gets a console that runs, and its picture."""
+        """Who comes now gets a console that runs, and its picture."""
         viewer, transport = self.around.viewer()
         console = await self.enter(viewer)
         await until(lambda: console.state is State.RUNNING)
@@ -245,7 +245,7 @@ async def test_a_viewer_s_callback_that_raises(
 async def test_a_viewer_s_parser_that_raises(
     consoles: TwoConsoles, monkeypatch: pytest.MonkeyPatch, of: type
 ) -> None:
-    """What can't be parsed without a fault ends whoever sent it."""
+    """What can't be parsed without a fault ends who sent it."""
     transport = BrowserTransport(consoles.around.notes)
     bad = consoles.bad(transport)
     raised = always_raises(

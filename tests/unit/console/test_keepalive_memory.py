@@ -57,7 +57,7 @@ async def test_a_new_lesson_replaces_the_old_one(path: Path) -> None:
 
 
 async def test_what_is_forgotten_is_gone(path: Path) -> None:
-    """Of one instance only; whether there was anything is told."""
+    """Of one instance only; whether there was anything is reported."""
     store = LearnedStore(path, at(NOW))
     await store.put("i-1", lesson())
     await store.put("i-2", lesson())
@@ -204,7 +204,7 @@ async def test_a_lock_that_nobody_gives_up_is_logged(
 
 
 async def test_a_missing_directory_is_logged(tmp_path: Path) -> None:
-    """What can't be saved is told in the log, nothing is raised, and this process knows it."""
+    """What can't be saved is reported in the log, nothing is raised, and this process knows it."""
     store = LearnedStore(tmp_path / "missing" / "learned.json", at(NOW))
     with capture_logs() as logs:
         await store.put("i-1", lesson())

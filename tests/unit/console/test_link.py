@@ -41,7 +41,7 @@ class Host:
     """Notes what a link tells."""
 
     def __init__(self) -> None:
-        """Nothing was told."""
+        """Nothing was reported."""
         self.received: list[object] = []
 
     def link_received(self, link: Link, events: list[ServerEvent]) -> bool:
@@ -71,7 +71,7 @@ class Host:
 
 
 class Setup:
-    """A link, its far end, and who hears of it."""
+    """A link, its far end, and who learns of it."""
 
     def __init__(self, password: str | None = None, *, opaque: bool = False) -> None:
         """Open; the handshake begins with `shake`."""
@@ -107,7 +107,7 @@ async def test_a_handshake_leads_to_the_screen() -> None:
 
 
 async def test_no_byte_overtakes_the_setting_up() -> None:
-    """Reading is paused from ServerInit on; what came with it is told once the console is ready."""
+    """Reading is paused from ServerInit on; what came with it follows once the console is ready."""
     setup = Setup()
     ready = await setup.shake(greeting() + b"\x02" + update(raw(0, 0, 2, 2)))
     assert isinstance(ready, Ready)
@@ -166,7 +166,7 @@ async def test_a_password_that_nobody_gave_is_an_outcome() -> None:
 
 
 async def test_security_that_nobody_knows_is_an_outcome() -> None:
-    """The console becomes opaque, with all that was said."""
+    """The console becomes opaque, with all that was sent."""
     setup = Setup()
     found = await setup.shake(VERSION, b"\x01\x13")
     assert found == UnknownSecurity((0x13,), VERSION + b"\x01\x13", VERSION)
@@ -227,7 +227,7 @@ async def test_a_handshake_has_a_time_limit() -> None:
     "broken_off", [b"", VERSION, VERSION + b"\x01", VERSION + b"\x01\x01\0\0\0\0"]
 )
 async def test_a_handshake_may_break_off_anywhere(broken_off: bytes) -> None:
-    """That is a loss, and told once."""
+    """That is a loss, and reported once."""
     setup = Setup()
     outcome = asyncio.create_task(setup.link.shake_hands(5.0))
     await settle()

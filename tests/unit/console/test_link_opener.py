@@ -40,7 +40,7 @@ DENIED = CloudError("may not", CloudErrorKind.PERMANENT, code="Forbidden.RAM")
 
 
 class Steps:
-    """Keeps what it hears of the link opener's progress."""
+    """Keeps what it learns of the link opener's progress."""
 
     def __init__(self) -> None:
         """Nothing happened yet."""
@@ -146,7 +146,7 @@ async def test_a_call_that_fails_costs_no_permit() -> None:
 
 
 async def test_a_full_budget_is_waited_for_and_shown(clock: ProcessClock) -> None:
-    """The call comes only after the wait, of which the audience is told."""
+    """The call comes only after the wait, of which the audience is informed."""
     setup = Setup(limit=1)
     await setup.open()
     opening = asyncio.create_task(setup.open())

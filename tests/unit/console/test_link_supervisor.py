@@ -110,7 +110,7 @@ async def lose(around: Surroundings, console: Console) -> None:
 async def test_what_the_cloud_refuses_for_good_ends_the_console(
     around: Surroundings, kind: CloudErrorKind, code: str
 ) -> None:
-    """One call, no dial, and the viewer is told the cloud's code at once."""
+    """One call, no dial, and the viewer gets the cloud's code at once."""
     around.cloud.answers.append(cloud_error(kind, code))
     viewer = around.join(await around.console())
     await until(ended(viewer))
@@ -241,7 +241,7 @@ async def test_broken_websocket_rules_end_the_console(around: Surroundings) -> N
 
 
 async def test_a_ledger_that_cannot_be_written_is_waited_for(around: Surroundings) -> None:
-    """As any other hop: the page is told why, and the console opens once the disk has room."""
+    """As any other hop: the page learns why, and the console opens once the disk has room."""
     around.ledger.broken.add("book")
     console = await around.console()
     viewer = around.join(console)
@@ -294,7 +294,7 @@ async def test_a_damaged_ledger_ends_the_console(
 
 
 async def test_a_budget_that_is_too_full_ends_the_console(tmp_path: Path) -> None:
-    """4429: the wait would be longer than the viewer waits; the page is told how long it is."""
+    """4429: the wait would be longer than the viewer waits; the page learns how long it is."""
     async with surroundings(tmp_path, limit=1, max_wait=30.0) as around:
         await around.ledger.spend(await around.ledger.book(INSTANCE.id, 0))  # type: ignore[arg-type]
         console = await around.console()
@@ -309,7 +309,7 @@ async def test_a_budget_that_is_too_full_ends_the_console(tmp_path: Path) -> Non
 async def test_a_wait_for_the_budget_is_shown_as_a_countdown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The page is told when the next dial may be."""
+    """The page learns when the next dial may be."""
     monkeypatch.setattr(time, "time", lambda: 1_790_000_000.0)
     async with surroundings(tmp_path, limit=1) as around:
         await around.ledger.spend(await around.ledger.book(INSTANCE.id, 0))  # type: ignore[arg-type]
@@ -570,7 +570,7 @@ async def test_the_page_gives_the_password(around: Surroundings) -> None:
 
 
 async def test_a_wrong_password_is_asked_for_again(around: Surroundings) -> None:
-    """The page is told that it was wrong."""
+    """The page is informed that it was wrong."""
     around.gateway.first = ASKS_PASSWORD
     console = await around.console()
     around.join(console, page=True)
@@ -687,7 +687,7 @@ async def test_a_viewer_of_another_version_gets_a_link_of_its_own_the_next_time(
 
 
 async def test_an_opaque_console_has_one_viewer(around: Surroundings) -> None:
-    """Whoever else is on or comes is told so, and the one isn't disturbed."""
+    """Who else is on or comes learns of it, and the one isn't disturbed."""
     around.gateway.first = UNKNOWN
     console = await around.console()
     watcher = around.join(console, may_control=False)
@@ -702,7 +702,7 @@ async def test_an_opaque_console_has_one_viewer(around: Surroundings) -> None:
 
 
 async def test_a_lost_opaque_link_ends_the_console(around: Surroundings) -> None:
-    """It can't be resumed: what was said on it the daemon doesn't know."""
+    """It can't be resumed: what was sent on it the daemon doesn't know."""
     around.gateway.first = UNKNOWN
     viewer, _ = await opaque(around, await around.console())
     around.transport.end()

@@ -257,7 +257,7 @@ async def test_a_viewer_that_shakes_hands_without_a_link_is_welcomed_by_the_next
 
 
 async def test_a_lost_link_is_replaced_under_the_viewers(harness: RouterHarness) -> None:
-    """The new one is told the same encodings, and asked for everything."""
+    """The new one is sent the same encodings, and asked for everything."""
     await harness.link()
     far = harness.shows("ann")
     harness.up.deliver(update(FULL)[:2000])
@@ -312,7 +312,7 @@ async def test_who_leaves_asks_for_nothing_any_more(harness: RouterHarness) -> N
 
 
 async def test_only_the_controllers_input_goes_upstream(harness: RouterHarness) -> None:
-    """By message type: keys, pointer, clipboard; requests of all are heard."""
+    """By message type: keys, pointer, clipboard; requests of all are taken."""
     await harness.link()
     ann, bob = harness.shows("ann"), harness.shows("bob")
     text = b"\x06\0\0\0\0\0\0\2hi"
@@ -338,7 +338,7 @@ async def test_what_the_old_controller_held_is_released_first(harness: RouterHar
 
 
 async def test_what_a_leaving_controller_held_is_released(harness: RouterHarness) -> None:
-    """Whoever leaves can't let go any more."""
+    """Who leaves can't let go any more."""
     await harness.link()
     ann = harness.shows("ann")
     ann.say(key(True, SHIFT))
@@ -510,7 +510,7 @@ async def test_an_upstream_that_nobody_watches_is_read(harness: RouterHarness) -
 
 
 async def test_the_only_viewer_may_have_its_format(harness: RouterHarness) -> None:
-    """Nothing was asked of the upstream yet: it is told at once."""
+    """Nothing was asked of the upstream yet: it gets the format at once."""
     await harness.link()
     ann = harness.joins("ann")
     ann.shake()

@@ -106,7 +106,7 @@ async def found() -> AsyncIterator[Setup]:
 
 @pytest.fixture
 async def fresh() -> AsyncIterator[Setup]:
-    """A connection on which the daemon has said nothing."""
+    """A connection on which the daemon has sent nothing."""
     setup = Setup(None)
     yield setup
     await setup.viewer.abandon()
@@ -146,7 +146,7 @@ async def test_another_version_is_a_mismatch(found: Setup) -> None:
 
 
 async def test_on_a_fresh_link_the_viewer_speaks_from_the_first_byte(fresh: Setup) -> None:
-    """What the upstream said before is the viewer's."""
+    """What the upstream sent before is the viewer's."""
     fresh.up.deliver(b"RFB 009.001\n")
     assert fresh.up.paused
     assert fresh.relay.take(fresh.viewer) is None

@@ -12,7 +12,7 @@ from vncproxy.errors import ConsoleElsewhere
 
 
 async def test_a_new_page_has_news_at_once() -> None:
-    """It is told the state without waiting for a change."""
+    """It is reported the state without waiting for a change."""
     assert await Subscriber("v-1").news() == []
 
 
@@ -62,7 +62,7 @@ async def test_a_page_that_never_reads_costs_little() -> None:
 
 
 def test_another_daemon_that_has_the_console() -> None:
-    """A page hears its name, its address if that is known, and whether to go on there."""
+    """A page gets its name, its address if that is known, and whether to go on there."""
     assert elsewhere(ConsoleElsewhere("b-2", "https://b2.example.com", pass_on=True)) == {
         "type": "elsewhere",
         "name": "b-2",

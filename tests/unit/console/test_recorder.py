@@ -117,7 +117,7 @@ class Console:
 
 
 def test_the_first_block_begins_with_the_first_thing_shown() -> None:
-    """Its opening is the ServerInit of what follows; the same is said to viewers."""
+    """Its opening is the ServerInit of what follows; the same is sent to viewers."""
     console = Console()
     assert console.reel.news() == []
     console.begun()

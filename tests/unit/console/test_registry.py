@@ -396,7 +396,7 @@ BASTION_2 = Owner("bastion-2", "https://b2.example.com")
 
 
 async def test_another_daemon_s_console_is_not_opened(around: Surroundings) -> None:
-    """Whoever comes for it is told who has it; nothing is dialled, nothing is open."""
+    """Who comes for it learns who has it; nothing is dialled, nothing is open."""
     ownership = FakeOwnership()
     registry = Registry(around.parts, ownership)
     ownership.others[INSTANCE.id] = BASTION_2
@@ -464,7 +464,7 @@ async def test_a_console_that_can_not_be_made_is_given_back(
 
 
 async def test_a_console_that_another_daemon_took_is_closed(around: Surroundings) -> None:
-    """Its viewers are told who has it; the other consoles stay."""
+    """Its viewers learn who has it; the other consoles stay."""
     ownership = FakeOwnership()
     registry = Registry(around.parts, ownership)
     console, other = await opened(registry), await opened(registry, OTHER)

@@ -119,7 +119,7 @@ def lose(watch: OffenderWatch, *, after_s: float = 0.1, received_s: float = -0.1
 
 
 def chosen_by(viewer_id: str) -> OffenderWatch:
-    """A watch that knows whose settings are told."""
+    """A watch that knows whose settings are sent."""
     watch = OffenderWatch()
     watch.chosen_by = viewer_id
     return watch
@@ -157,7 +157,7 @@ def test_at_the_border_a_link_speaks_against_a_viewer(how: dict[str, float]) -> 
 
 
 def test_what_the_lost_link_was_sent_does_not_count_for_the_next() -> None:
-    """It ends before anything is said to it."""
+    """It ends before anything is sent to it."""
     watch = chosen_by("ann")
     for _ in range(2 * LINKS_IN_A_ROW):
         watch.settings_sent(SENT_AT)

@@ -58,7 +58,7 @@ def test_a_size_that_another_client_set_is_followed() -> None:
 
 
 def test_names_leds_and_confirmations_are_kept() -> None:
-    """Each can be told to a viewer that comes later."""
+    """Each can be informed to a viewer that comes later."""
     screen = memory()
     name = "büro".encode()
     assert screen.take(rect(enc.DESKTOP_NAME, data=struct.pack(">I", len(name)) + name))

@@ -1,4 +1,4 @@
-"""Which sessions are recorded, and who is told; with a whole daemon around it.
+"""Which sessions are recorded, and who is informed; with a whole daemon around it.
 
 Full disks and foreign folders are in tests/fault/test_recording.py.
 """
@@ -92,7 +92,7 @@ async def test_who_is_on_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 async def test_a_viewer_without_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told by the sessionstop's name, of which its title shows at least the beginning."""
+    """It is reported by the sessionstop's name, of which its title shows at least the beginning."""
     record_everybody(monkeypatch)
     async with running(tmp_path) as setup:
         viewer = await setup.viewer()
@@ -105,7 +105,7 @@ async def test_a_viewer_without_a_page(tmp_path: Path, monkeypatch: pytest.Monke
 async def test_an_unrecorded_viewer_without_a_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is told by the name while another's session on the same screen is recorded."""
+    """It is reported by the name while another's session on the same screen is recorded."""
     who = viewer_websockets._who
 
     def only_watchers(*arguments: Any, **more: Any) -> ViewerIdentity:

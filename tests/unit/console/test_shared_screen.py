@@ -344,7 +344,7 @@ def test_what_was_never_asked_for_goes_to_nobody() -> None:
 
 
 def test_a_colour_map_is_kept_for_who_comes_later() -> None:
-    """It is told to all at once, and to a newcomer."""
+    """It is reported to all at once, and to a newcomer."""
     console = shared_screen()
     screen = on(console, "v-1", enc.RAW)
     colours = b"\x01\0\0\0\0\1" + bytes(6)
@@ -463,7 +463,7 @@ SIXTEEN = PixelFormat(bits_per_pixel=16, depth=16, red_max=31, green_max=63, blu
 
 
 def test_a_sole_viewers_format_is_the_consoles() -> None:
-    """The upstream is told at once while nothing was asked of it."""
+    """The upstream is sent the format at once while nothing was asked of it."""
     console = shared_screen()
     on(console, "v-1", enc.RAW)
     assert console.choose_format("v-1", SIXTEEN) == [client_messages.set_pixel_format(SIXTEEN)]

@@ -104,7 +104,7 @@ async def test_what_administrators_see_besides(around: Surroundings) -> None:
 
 
 async def test_a_budget_that_is_used_up_or_unknown(around: Surroundings) -> None:
-    """More may be promised than there is, never less than nothing left; a fault is told."""
+    """More may be promised than there is, never less than nothing left; a fault is reported."""
     console = await around.console()
     around.ledger.budget.now = Budget(by_account=True)
     key = console.supervisor.budget_key

@@ -26,7 +26,7 @@ class Link:
 
 
 def counted(metrics: Metrics) -> tuple[float, float]:
-    """What the metrics were told: to viewers, to the upstream."""
+    """What the metrics counted: to viewers, to the upstream."""
     lines = metrics.render().decode().splitlines()
     found = dict(line.rsplit(" ", 1) for line in lines if line.startswith("vncproxy_rfb_bytes_t"))
     name = 'vncproxy_rfb_bytes_total{{direction="{}"}}'
@@ -85,7 +85,7 @@ def sampled(rate: Rate, *, until_s: float, per_s: float, from_s: float = 0.0) ->
 
 
 def test_an_even_flow() -> None:
-    """It is told right at once, and as long as it lasts."""
+    """It is right at once, and as long as it lasts."""
     rate = Rate(0.0)
     assert rate.per_s(4.0, 4000) == 1000
     total = sampled(rate, until_s=60.0, per_s=1000)

@@ -115,7 +115,7 @@ def test_a_cut_keeps_the_rectangle_under_way() -> None:
 
 
 def test_the_daemons_own_keep_their_order() -> None:
-    """A size ends its update; messages stand where they were told."""
+    """A size ends its update; messages stand where they came."""
     line = Line()
     line.writer.add(pixel(0))
     line.writer.message(b"\x02")

@@ -35,7 +35,7 @@ class Host:
     """A console that lets everybody in."""
 
     def __init__(self) -> None:
-        """Nothing was told."""
+        """Nothing was reported."""
         self.received: list[object] = []
 
     def viewer_ready(self, viewer: Viewer) -> None:
@@ -115,7 +115,7 @@ async def make() -> AsyncIterator[Make]:
 
 
 async def test_a_viewer_waits_for_a_link_then_shakes_hands(make: Make) -> None:
-    """Nothing is said before `greet`, and no ServerInit before `welcome`."""
+    """Nothing is sent before `greet`, and no ServerInit before `welcome`."""
     setup = make()
     assert setup.transport.taken == b""
     setup.viewer.greet()
@@ -153,7 +153,7 @@ async def test_a_viewer_that_speaks_first_breaks_rfb(make: Make) -> None:
 async def test_a_native_viewer_proves_itself_and_waits_for_a_link(
     make: Make, clock: ProcessClock
 ) -> None:
-    """Only then is it let in, so that it can still be told of a failure in RFB."""
+    """Only then is it let in, so that it can still be informed of a failure in RFB."""
     setup = make(LIMITS, "geheim", native=True, opened=False)
     proving = asyncio.create_task(setup.viewer.prove())
     await settle()
@@ -225,7 +225,7 @@ async def test_a_native_viewer_that_says_nothing_is_closed_all_the_same(
 
 
 async def test_a_browser_is_reported_by_the_close_frame(make: Make) -> None:
-    """Nothing of RFB is said to it."""
+    """Nothing of RFB is sent to it."""
     setup = make()
     setup.viewer.greet()
     setup.transport.take()
@@ -281,7 +281,7 @@ async def test_an_opaque_viewer_is_relayed(make: Make) -> None:
 
 
 async def test_it_leaves(make: Make) -> None:
-    """That is told once, and nobody is blamed."""
+    """That is reported once, and nobody is blamed."""
     setup = make().stream()
     setup.transport.end(Side.VIEWER, 1001)
     setup.viewer.close(KICKED)
@@ -380,7 +380,7 @@ async def test_a_viewer_without_input_is_idle(make: Make, clock: ProcessClock) -
 
 
 async def test_how_long_ago_its_user_did_something(make: Make, clock: ProcessClock) -> None:
-    """Nothing is told before the first time."""
+    """Nothing is reported before the first time."""
     viewer = make().viewer
     await clock.forward(5.0)
     assert viewer.input_age_s is None
@@ -392,7 +392,7 @@ async def test_how_long_ago_its_user_did_something(make: Make, clock: ProcessClo
 
 
 async def test_an_opaque_viewers_bytes_count_as_input(make: Make, clock: ProcessClock) -> None:
-    """They can't be told apart."""
+    """They can't be distinguished."""
     setup = make(ViewerLimits(100, 0, 30, QUEUE_BYTES))
     setup.viewer.go_opaque([])
     await clock.forward(60)
@@ -416,7 +416,7 @@ async def test_a_viewer_that_reads_nothing_is_too_slow(make: Make, clock: Proces
 
 
 async def test_a_viewer_that_has_read_all_has_time_again(make: Make, clock: ProcessClock) -> None:
-    """The console is told that it has caught up."""
+    """The console is informed that it has caught up."""
     setup = make().stream()
     setup.transport.stuck = True
     setup.viewer.send([bytes(500)])

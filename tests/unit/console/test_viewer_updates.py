@@ -274,7 +274,7 @@ def test_what_is_not_for_the_viewer_leaves_no_gap_in_the_count() -> None:
     assert viewer.look().updates == 0
     viewer.update(tight, raw(0, 0, 9, 9), tight, raw(9, 9, 9, 9), tight)
     assert viewer.look().updates == 1
-    # The first was left out before the count was told.
+    # The first was left out before the count was reported.
     assert viewer.decoder.encodings[enc.RAW] == 4
     assert viewer.decoder.pictures == 1
 
@@ -629,7 +629,7 @@ def test_what_a_viewer_was_not_sent_while_behind_is_reported_once_it_caught_up()
 
 
 def test_a_colour_map_stands_between_updates() -> None:
-    """It is a message of its own, told once."""
+    """It is a message of its own, reported once."""
     viewer = Seen(*USUAL)
     viewer.screen.update_started(1)
     viewer.screen.rectangle(FULL, FULL.message_bytes, None)
@@ -709,7 +709,7 @@ def test_continuous_updates_come_unasked_until_the_line_is_full() -> None:
 
 
 def test_continuous_updates_can_be_ended() -> None:
-    """The end is told, as the viewer waits for it; what follows must be asked for."""
+    """The end is reported, as the viewer waits for it; what follows must be asked for."""
     viewer = Seen(*CONTINUOUS)
     viewer.screen.enable_continuous(enable=True)
     viewer.update(FULL)

@@ -41,7 +41,7 @@ def test_lines_come_out_in_their_order() -> None:
 
 
 def test_a_reader_that_hangs_holds_nobody_up() -> None:
-    """What it has no room for is counted, and the count said when it reads again."""
+    """What it has no room for is counted, and the count written when it reads again."""
     stream = Slow()
     stream.reads.clear()
     writer = LineWriter(stream, queue_max_chars=10)

@@ -1,4 +1,4 @@
-"""What is told of what happens again and again."""
+"""What is logged of what happens again and again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_each_thing_is_counted_for_itself() -> None:
 
 
 def test_it_is_bounded() -> None:
-    """Whoever comes from ever new places is told each time, and costs no memory."""
+    """Who comes from ever new places is reported each time, and costs no memory."""
     repeats = LogThrottle()
     for number in range(MAX_KEYS + 1):
         assert repeats.seen(number, 0.0) == 1

@@ -143,7 +143,7 @@ def test_a_peers_text_moves_no_cursor() -> None:
 def test_a_record_that_cannot_be_formatted_tells_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The library would print the arguments to standard error; here only the loss is told."""
+    """The library would print the arguments to standard error; here only the loss is reported."""
     out = io.StringIO()
     drop_other_handlers()
     configure(format="json", stream=out)
@@ -333,7 +333,7 @@ def test_a_level_of_each_kind_is_written() -> None:
 
 
 def test_an_event_that_cannot_be_rendered_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the loss is told, and whoever logged it goes on."""
+    """Only the loss is reported, and who logged it goes on."""
     out = io.StringIO()
     redactor = configure(format="json", stream=out)
 

@@ -85,7 +85,7 @@ def test_configured_secrets_are_never_pushed_out() -> None:
 
 
 def test_what_is_hidden_meanwhile() -> None:
-    """As long as the last of those wants it who said it; the configuration's stays hidden."""
+    """As long as the last of those wants it who asked for it; the configuration's stays hidden."""
     redactor = Redactor(["secret1"])
     first, second = redactor.hide_meanwhile("viewer"), redactor.hide_meanwhile("viewer")
     again = redactor.hide_meanwhile("secret1")

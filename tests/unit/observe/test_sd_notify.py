@@ -1,4 +1,4 @@
-"""What the service manager is told."""
+"""What the service manager gets."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_without_a_service_manager_nothing_happens(environ: dict[str, str]) -> N
 
 
 def test_a_vanished_service_manager_is_survived(tmp_path: Path) -> None:
-    """A socket that is gone, or full, is told by the result."""
+    """A socket that is gone, or full, is reported by the result."""
     assert Notifier(str(tmp_path / "gone")).status("x") is False
 
 

@@ -62,7 +62,7 @@ def test_a_gradient(name: str) -> None:
 
 
 def test_without_a_map_all_is_black() -> None:
-    """As a viewer shows it that wasn't told any colour."""
+    """As a viewer shows it that wasn't sent any colour."""
     assert Pixels(FORMATS["mapped"]).rgbx(b"\x05\x06") == bytes(8)
 
 

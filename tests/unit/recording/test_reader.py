@@ -77,7 +77,7 @@ def test_a_changed_byte_shows(tmp_path: Path) -> None:
 
 
 def test_what_isnt_there(tmp_path: Path) -> None:
-    """It is said which file, and why."""
+    """The text says which file, and why."""
     with pytest.raises(RecordingError, match=r"nothing.*No such file"):
         Recording(tmp_path / "nothing")
     (tmp_path / "text").write_text("hello")
@@ -107,7 +107,7 @@ def test_a_large_block_takes_little_memory(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("gap", [False, True])
 def test_whether_all_is_in_it(tmp_path: Path, gap: bool) -> None:
-    """It needs an end, and no gap before it: what is counted is told by the notes."""
+    """It needs an end, and no gap before it: what is counted is reported by the notes."""
     path = tmp_path / "one"
     file = new_file(path)
     file.begin(0, b"opening", whole=False, continues=False)
@@ -160,7 +160,7 @@ def readable(path: Path) -> list[bytes]:
     ],
 )
 def test_what_is_damaged(tmp_path: Path, what: str, at: int, span: tuple[int, int]) -> None:
-    """It is told from when until when; what comes before and after can still be read."""
+    """It is shown from when until when; what comes before and after can still be read."""
     path = tmp_path / "one"
     whole, offsets = three_blocks(path)
     raw = bytearray(whole)

@@ -98,7 +98,7 @@ async def test_a_full_disk_at_the_beginning(
 
 
 async def test_a_disk_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits is told; what comes of it later is deleted; few may wait at a time."""
+    """Who waits learns of it; what comes of it later is deleted; few may wait at a time."""
     monkeypatch.setattr(module, "MAX_PENDING", 2)
     made = Recordings(always(folder(tmp_path / "seen")), disk_timeout_s=0.05)
     answers = threading.Event()

@@ -72,7 +72,7 @@ def writing(path: Path, listener: Listener, **how: float) -> Iterator[tuple[Reco
 
 
 def test_what_is_given_is_written(tmp_path: Path) -> None:
-    """In order; at the end the result is told, and the file is whole."""
+    """In order; at the end the result is reported, and the file is whole."""
     listener = Listener()
     with writing(tmp_path, listener) as (writer, path):
         writer.begin(1, b"opening", whole=False, continues=False)
@@ -117,7 +117,7 @@ def test_it_is_in_the_file_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once too much waits there is no room, and it is told when there is again; that is written."""
+    """Once too much waits there is no room; a call says when there is again; that is written."""
     listener = Listener()
     with writing(tmp_path, listener, queue_bytes=1000) as (writer, path):
         disk = Disk(monkeypatch, path)
@@ -138,7 +138,7 @@ def test_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told once; what comes is left out until a block begins that can be written."""
+    """It is reported once; what comes is left out until a block begins that can be written."""
     monkeypatch.setattr(module, "FLUSH_INTERVAL_S", 0.01)
     listener = Listener()
     with writing(tmp_path, listener, first_pause_s=0.01) as (writer, path):
@@ -187,7 +187,7 @@ def test_the_end_while_the_disk_is_full(
 
 
 def test_a_note_does_not_mend_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is told that it is recorded again before a block has begun."""
+    """Nobody is informed that it is recorded again before a block has begun."""
     monkeypatch.setattr(module, "FLUSH_INTERVAL_S", 0.0)
     listener = Listener()
     with writing(tmp_path, listener, first_pause_s=0.01) as (writer, path):
@@ -221,7 +221,7 @@ def test_max_bytes(tmp_path: Path) -> None:
 
 
 def test_one_session_s_share(tmp_path: Path) -> None:
-    """It is told once that it should end, and all that is given until it does is written."""
+    """It is reported once that it should end, and all that is given until it does is written."""
     listener = Listener()
     with writing(tmp_path, listener, max_bytes=1_000_000) as (writer, path):
         writer.begin(1, b"opening", whole=False, continues=False)
@@ -238,7 +238,7 @@ def test_one_session_s_share(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing waits for it, and it is told that what is shown isn't in the file, and when it is."""
+    """Nothing waits for it; it is reported that what is shown isn't in the file, and when it is."""
     monkeypatch.setattr(module, "FLUSH_INTERVAL_S", 0.0)
     listener = Listener()
     with writing(tmp_path, listener, late_s=0.05) as (writer, path):
@@ -258,7 +258,7 @@ def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_disk_that_does_not_keep_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once something is left out, it is told until another block has begun."""
+    """Once something is left out, it is reported until another block has begun."""
     listener = Listener()
     with writing(tmp_path, listener, queue_bytes=1000) as (writer, path):
         disk = Disk(monkeypatch, path)
@@ -279,7 +279,7 @@ def test_a_disk_that_does_not_keep_up(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_session_that_did_not_come_about(tmp_path: Path) -> None:
-    """Nothing is left of it, and nobody is told of a recording, nor ever of a disk that hangs."""
+    """Nothing is left of it; nobody is informed of a recording, nor ever of a disk that hangs."""
     listener = Listener()
     with writing(tmp_path, listener, late_s=0.0) as (writer, path):
         writer.discard()
@@ -290,7 +290,7 @@ def test_a_session_that_did_not_come_about(tmp_path: Path) -> None:
 
 
 def checked_until_called(writer: RecordingWriter, listener: Listener) -> tuple[str, object]:
-    """The next word, as whoever looks every so often hears it."""
+    """The next word, as who looks every so often gets it."""
     for _ in range(2000):
         writer.check_delay()
         try:

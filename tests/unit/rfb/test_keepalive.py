@@ -1,4 +1,4 @@
-"""The keepalive's timer, its messages, and what it learns, told as stories."""
+"""The keepalive's timer, its messages, and what it learns, each as a story."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_each_class_has_its_message() -> None:
 
 
 def test_no_pointer_place_is_invented() -> None:
-    """Before there was a pointer message, requests stand in for it and the reason is said."""
+    """Before there was a pointer message, requests stand in for it and the reason is stated."""
     console = Console(memory=KeepaliveMemory(POINTER))
     console.open()
     assert console.keepalive.kind is ANY
@@ -398,7 +398,7 @@ def test_keys_have_nothing_to_learn() -> None:
 
 
 def test_the_reason_says_what_was_seen() -> None:
-    """One close is told with its time and what was missing, for either class; without any, none."""
+    """One close is given with its time and what was missing, for either class; else none."""
     assert "closed" not in Console().keepalive.why
     assert "closed" not in Console(memory=KeepaliveMemory(ANY, 0, (60.4,))).keepalive.why
     first = Console(memory=KeepaliveMemory(ANY, 1, (299.8, 60.4))).keepalive.why

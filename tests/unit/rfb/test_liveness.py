@@ -23,7 +23,7 @@ def asked(alive: Liveness, at_s: float = QUIET_S) -> None:
 
 
 def test_a_quiet_upstream_is_asked_and_then_dead() -> None:
-    """Not before their times, which are told."""
+    """Not before their times, which are informed."""
     alive = liveness()
     assert alive.next_at(0.0) == QUIET_S
     assert alive.check(QUIET_S - 0.1, 0.0) is LivenessAction.WAIT

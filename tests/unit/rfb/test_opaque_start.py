@@ -17,6 +17,6 @@ def test_the_same_answer_is_swallowed() -> None:
 
 
 def test_another_answer_cannot_have_this_connection() -> None:
-    """A viewer of another version is told apart, with all that it said."""
+    """A viewer of another version is distinguished, with all that it sent."""
     start = OpaqueStart(FOUND)
     assert start.feed(b"RFB 003.003\n\x01") == Mismatch(b"RFB 003.003\n\x01")

@@ -167,7 +167,7 @@ def test_too_large_framebuffers_break_the_stream() -> None:
 
 
 def test_a_long_cut_text_is_skipped() -> None:
-    """Text over the limit is read past, and only its size is told."""
+    """Text over the limit is read past, and only its size is reported."""
     stream = ServerStream(10, 10, PixelFormat(), max_cut_text_bytes=100)
     head = b"\x03\x00\x00\x00"
     assert stream.feed(head + struct.pack(">i", 100) + bytes(100)) == [

@@ -44,7 +44,7 @@ def ready(name: str, trailing: bytes = b"") -> Ready:
 
 
 def after(*sent: bytes, password: str | None = None) -> list[UpstreamHandshakeEvent]:
-    """All events of an upstream that said this."""
+    """All events of an upstream that sent this."""
     handshake = UpstreamHandshake(password)
     return [event for piece in sent for event in handshake.feed(piece)]
 

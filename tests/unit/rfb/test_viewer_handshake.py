@@ -173,7 +173,7 @@ def test_a_failure_during_the_challenge_is_reported_to_those_who_know_the_passwo
     [(V3_3, b"\0\0\0\x01"), (V3_7, b"\0\0\0\x01"), (V3_8, b"\0\0\0\x01" + TEXT)],
 )
 def test_a_failure_before_admission_is_reported_at_once(version: bytes, refusal: bytes) -> None:
-    """A link that can't be had is told in place of the SecurityResult."""
+    """A link that can't be had is reported in place of the SecurityResult."""
     handshake = with_password()
     started(handshake, version)
     if version != V3_3:

@@ -97,7 +97,7 @@ def test_nothing_was_passed(environ: dict[str, str]) -> None:
     ],
 )
 def test_a_name_that_no_door_has(names: str | None, text: str) -> None:
-    """It is said which names there are: the socket would accept for nobody."""
+    """The text says which names there are: the socket would accept for nobody."""
     with pytest.raises(ConfigError) as error:
         entrances((Listen(name="local"),), passed(listening(), names=names), first_descriptor=PLACE)
     (problem,) = error.value.problems
@@ -106,7 +106,7 @@ def test_a_name_that_no_door_has(names: str | None, text: str) -> None:
 
 
 def unfit(door: Listen, *sockets: socket.socket) -> str:
-    """What is said of sockets for this door."""
+    """What is stated of sockets for this door."""
     environ = passed(*sockets, names=":".join([door.name] * len(sockets)))
     with pytest.raises(ConfigError) as error:
         entrances((door,), environ, first_descriptor=PLACE)

@@ -23,7 +23,7 @@ def test_the_budget_of_the_settings() -> None:
 
 @pytest.mark.sockets
 async def test_a_new_way_to_the_cloud_is_used_at_once() -> None:
-    """Whoever holds the current one asks by it from then on, with its credentials and endpoint."""
+    """Who holds the current one asks by it from then on, with its credentials and endpoint."""
     async with Simulator(SimulatorSettings(animated=False)) as cloud:
         keys = cloud.settings.keys[0]
         right = {"ALIBABA_CLOUD_ACCESS_KEY_ID": keys.key_id}

@@ -74,7 +74,7 @@ async def bastion(tmp_path: Path) -> AsyncIterator[Cluster]:
 
 
 async def test_a_session_ends_with_its_hours(bastion: Cluster) -> None:
-    """Not a minute before; and the page is told by which rule."""
+    """Not a minute before; and the page learns by which rule."""
     ann = bastion.join("ann")
     await bastion.look_at(17, 59)
     assert ann.end is None

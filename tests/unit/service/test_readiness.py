@@ -1,4 +1,4 @@
-"""What stands in the way of opening consoles: looked for now and then, told from memory."""
+"""What stands in the way of opening consoles: looked for now and then, answered from memory."""
 
 from __future__ import annotations
 

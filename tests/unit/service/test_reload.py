@@ -19,7 +19,7 @@ OLD = Config()
 
 
 class Manager(Notifier):
-    """Keeps what it is told."""
+    """Keeps what it is called with."""
 
     def __init__(self) -> None:
         """Nothing yet."""
@@ -110,7 +110,7 @@ async def watching(*, no_file: bool = False) -> AsyncIterator[Setup]:
 
 
 async def test_a_new_configuration_is_taken() -> None:
-    """The manager hears of the begin and the end, the audit that it was done."""
+    """The manager learns of the begin and the end, the audit that it was done."""
     async with watching() as setup:
         setup.found = Config(limits=Limits(linger=1.0))
         await setup.reload()
@@ -132,7 +132,7 @@ async def test_what_needs_a_restart_is_reported() -> None:
 
 
 async def test_a_wrong_configuration_changes_nothing() -> None:
-    """Why is told in one line, until a reload succeeds."""
+    """Why is reported in one line, until a reload succeeds."""
     async with watching() as setup:
         setup.found = ConfigError([ConfigProblem("[log]", "level", "'loud'", "a level")])
         await setup.reload()
@@ -149,7 +149,7 @@ async def test_a_wrong_configuration_changes_nothing() -> None:
 
 
 async def test_a_fault_does_not_end_reloads() -> None:
-    """It is told, and the next reload is carried out."""
+    """It is reported, and the next reload is carried out."""
     async with watching() as setup:
         setup.fault = ZeroDivisionError("planted")
         await setup.reload()

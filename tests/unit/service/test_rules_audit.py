@@ -1,4 +1,4 @@
-"""What the audit is told of rules and users."""
+"""What the audit is informed of rules and users."""
 
 from __future__ import annotations
 

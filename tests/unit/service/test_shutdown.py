@@ -13,7 +13,7 @@ from vncproxy.service.shutdown import LEAST_S, Shutdown, Stopped, threads_at_wor
 
 
 async def test_a_step_that_hangs_or_fails_skips_no_other() -> None:
-    """Each is told of by its name; what swallows its cancellation isn't waited for either."""
+    """Each is logged by its name; what swallows its cancellation isn't waited for either."""
     ours = Shutdown(lambda: 0.0)
     never = asyncio.Event()
 

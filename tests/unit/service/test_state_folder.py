@@ -13,7 +13,7 @@ from vncproxy.service.state_folder import make_state_folder
 
 @pytest.mark.parametrize("mode", [0o770, 0o777, 0o702])
 def test_a_state_folder_that_others_may_write_to(tmp_path: Path, mode: int) -> None:
-    """Whoever may write there could plant a token."""
+    """Who may write there could plant a token."""
     (tmp_path / "state").mkdir()
     (tmp_path / "state").chmod(mode)
     with pytest.raises(ConfigError, match=f"mode {mode:04o}"):

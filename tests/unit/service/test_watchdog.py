@@ -12,7 +12,7 @@ from vncproxy.service.watchdog import BEATS, beat, open_in_words, send_status
 
 
 class Manager(Notifier):
-    """Keeps what it is told."""
+    """Keeps what it is called with."""
 
     def __init__(self) -> None:
         """Nothing yet."""

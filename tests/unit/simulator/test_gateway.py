@@ -99,7 +99,7 @@ async def test_a_second_session_is_refused(cloud: Simulator) -> None:
 
 
 async def test_a_second_session_throws_the_first_out(start_cloud: StartCloud) -> None:
-    """Where the cloud is told so: a bare end for the first."""
+    """Where it is configured: a bare end for the first."""
     cloud = await start_cloud(second_session="throw-out")
     async with dialled(cloud) as first:
         await first.enter()
@@ -122,7 +122,7 @@ async def test_a_closed_session_frees_its_slot_at_once(cloud: Simulator) -> None
 
 
 async def test_a_vanished_client_may_block_the_slot(start_cloud: StartCloud) -> None:
-    """For as long as the cloud is told."""
+    """For as long as is configured."""
     clock = FakeClock(0.0)
     cloud = await start_cloud(clock=clock, half_open_s=20.0)
     async with dialled(cloud) as viewer:
@@ -139,7 +139,7 @@ async def test_a_vanished_client_may_block_the_slot(start_cloud: StartCloud) -> 
 
 
 async def test_a_refusal_may_come_after_the_upgrade(start_cloud: StartCloud) -> None:
-    """Where the cloud is told so: 101, then a close."""
+    """Where it is configured: 101, then a close."""
     cloud = await start_cloud(refusal="close")
     url = fresh(cloud)
     assert await status_of(url) == 101

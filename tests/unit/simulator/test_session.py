@@ -32,7 +32,7 @@ async def ping(viewer: Viewer) -> None:
 async def test_an_idle_session_is_closed(
     start_cloud: StartCloud, ending: str, code: int | None
 ) -> None:
-    """Not before its time, and as told; WebSocket pings don't help."""
+    """Not before its time, and as configured; WebSocket pings don't help."""
     cloud = await start_cloud(idle_timeout_s=IDLE_S, idle_ending=ending)
     loop = asyncio.get_running_loop()
     started_s = loop.time()
@@ -57,7 +57,7 @@ async def test_an_idle_session_is_closed(
 async def test_what_counts_keeps_a_session_open(
     start_cloud: StartCloud, counts: str, message: bytes, lives: bool
 ) -> None:
-    """Any whole message, or only input, as the cloud is told."""
+    """Any whole message, or only input, as is configured."""
     cloud = await start_cloud(idle_timeout_s=IDLE_S, counts=counts)
     async with dialled(cloud) as viewer:
         await viewer.enter()

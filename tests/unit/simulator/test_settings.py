@@ -1,4 +1,4 @@
-"""What the simulated cloud is told."""
+"""The settings of the simulated cloud."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_the_defaults_are_the_documented_rules() -> None:
 
 
 def test_the_rules_are_stated_with_their_numbers() -> None:
-    """Whoever reads the rules learns the limits in force."""
+    """Who reads the rules learns the limits in force."""
     rules = "\n".join(SimulatorSettings(idle_timeout_s=7, counts="input", url_ttl_s=3).rules())
     assert "7 s" in rules
     assert "for 3 s" in rules

@@ -57,7 +57,7 @@ async def test_an_impossible_count_is_bounded(path: Path, counted: int, kept: in
 
 
 async def test_without_a_place_it_is_known_until_the_restart(tmp_path: Path) -> None:
-    """A folder that can't be written is told, and the count still holds."""
+    """A folder that can't be written is reported, and the count still holds."""
     count = DaemonCount(tmp_path / "missing" / "daemons")
     with capture_logs() as events:
         await count.note(4)

@@ -111,7 +111,7 @@ async def back(clock: FakeClock, *daemons: Daemon) -> None:
 
 
 async def test_while_the_server_answers_the_budget_is_shared(make: Maker) -> None:
-    """Two daemons dial as often as one may, and nothing is said."""
+    """Two daemons dial as often as one may, and nothing is logged."""
     one, two = make(), make()
     assert await one.dial_on() == 6
     assert await two.dial_on() == 0
@@ -132,7 +132,7 @@ async def test_without_the_server_each_has_its_share(make: Maker, clock: FakeClo
 
 
 async def test_falling_back_is_logged_once(make: Maker) -> None:
-    """The log has the reason and the share; the daemon's owner is told of the change."""
+    """The log has the reason and the share; the daemon's owner is informed of the change."""
     one, two = make(), make()
     await beat(one, two, one)
     one.store.cut = True
@@ -166,7 +166,7 @@ async def test_dials_before_the_loss_count_afterwards(make: Maker) -> None:
 
 
 async def test_the_others_dials_before_the_loss_count_too(make: Maker) -> None:
-    """What the server had said of a key is known to the local ledger."""
+    """What the server had sent of a key is known to the local ledger."""
     one, two = make(), make()
     await beat(one, two, one)
     for _ in range(2):
@@ -174,7 +174,7 @@ async def test_the_others_dials_before_the_loss_count_too(make: Maker) -> None:
     assert await one.dial()
     one.store.cut = two.store.cut = True
     assert await one.dial_on() == 0
-    # The last thing that the second heard was that there were two dials.
+    # The last thing that the second received was that there were two dials.
     assert await two.dial_on() == 1
 
 
@@ -205,7 +205,7 @@ async def test_a_permit_of_the_lost_server_has_lapsed(make: Maker) -> None:
 async def test_the_server_is_used_again_after_a_time_of_settling(
     make: Maker, clock: FakeClock
 ) -> None:
-    """First the dials are told, then the share still holds, then the whole budget is back."""
+    """First the dials are reported, then the share still holds, then the whole budget is back."""
     one, two = make(), make()
     await beat(one, two, one)
     one.store.cut = two.store.cut = True

@@ -131,7 +131,7 @@ async def test_a_permit_lapses(ledger: Ledger, clock: FakeClock) -> None:
 
 
 async def test_a_permit_is_not_spent_before_its_time(ledger: Ledger, clock: FakeClock) -> None:
-    """Whoever has to wait can't dial at once."""
+    """Who has to wait can't dial at once."""
     for _ in range(3):
         await dialled(ledger)
     booking = await booked(ledger)
@@ -244,7 +244,7 @@ async def test_another_limit_counts_at_once(ledger: Ledger, budget: CurrentBudge
 async def test_a_permit_keeps_the_hold_it_was_given_with(
     ledger: Ledger, budget: CurrentBudget, clock: FakeClock
 ) -> None:
-    """Whoever books by a shorter hold waits for it, and it can be spent until its own end."""
+    """Who books by a shorter hold waits for it, and it can be spent until its own end."""
     held = await booked(ledger)
     budget.now = replace(BUDGET, limit=1, hold_s=1.0)
     # Until the end of the longer hold, and a window more.

@@ -80,7 +80,7 @@ def test_a_fault_nobody_thought_of() -> None:
 
 
 def test_faults_of_the_system() -> None:
-    """A refused or failed system call is told in the same way."""
+    """A refused or failed system call is reported in the same way."""
     with pytest.raises(LedgerError, match="write access"), in_plain_words():
         raise PermissionError(13, "Permission denied")
     with pytest.raises(LedgerError, match="disk is full; free some space"), in_plain_words():
@@ -100,7 +100,7 @@ def test_no_word_names_a_path(tmp_path: Path) -> None:
 
 
 def test_no_file_descriptor_left(tmp_path: Path) -> None:
-    """Told as such, though SQLite says only that it can't open something."""
+    """Reported as such, though SQLite says only that it can't open something."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with closing(sqlite3.connect(tmp_path / "x", isolation_level=None)) as db:
         db.execute("CREATE TABLE a (x)")

@@ -291,7 +291,7 @@ def test_a_missing_directory_is_an_error(tmp_path: Path, clock: FakeClock) -> No
 
 
 def test_a_file_in_the_place_of_the_directory_is_an_error(tmp_path: Path, clock: FakeClock) -> None:
-    """A directory in the file's place is told plainly too."""
+    """A directory in the file's place is reported plainly too."""
     with pytest.raises(LedgerError, match="is a directory"):
         LedgerFile(tmp_path, lambda: BUDGET, clock).check_writable()
 

@@ -111,7 +111,7 @@ def test_closing_what_was_never_used(file: LedgerFile) -> None:
 def test_a_fault_in_closing_is_reported(
     thread: LedgerThread, file: LedgerFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To whoever waits for the end."""
+    """To who waits for the end."""
 
     def fail() -> None:
         raise LedgerError("planted")

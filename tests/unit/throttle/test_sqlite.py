@@ -158,7 +158,7 @@ async def test_a_dial_does_not_wait_for_the_disk(ledger: SqliteLedger) -> None:
 
 
 async def test_a_permit_given_back_does_not_wait_for_the_disk(ledger: SqliteLedger) -> None:
-    """Whoever leaves isn't held up."""
+    """Who leaves isn't held up."""
     booking = await booked(ledger)
     gate = Gate(ledger)
     await ledger.cancel(booking)

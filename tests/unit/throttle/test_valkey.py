@@ -203,7 +203,7 @@ async def test_a_dial_does_not_wait_for_the_server(
 async def test_a_dial_is_reported_with_its_own_time(
     ledger: ValkeyLedger, other: ValkeyLedger, clock: FakeClock, wall: FakeClock
 ) -> None:
-    """However late it is told, the window counts from the dial; telling it again does no harm."""
+    """However late it is reported, the window counts from the dial; a second time does no harm."""
     for _ in range(3):
         assert await ledger.spend(await booked(ledger))
     clock.seconds += 20.0
@@ -341,7 +341,7 @@ async def test_daemons_are_counted_while_they_show_themselves(
 async def test_a_server_without_its_data_has_another_identity(
     ledger: ValkeyLedger, other: ValkeyLedger, valkey_server: ValkeyServer, wall: FakeClock
 ) -> None:
-    """Whoever recorded something learns that it is lost."""
+    """Who recorded something learns that it is lost."""
     before = await ledger.heartbeat("d-1")
     assert (await other.heartbeat("d-2")).identity == before.identity
     valkey_server.command("FLUSHALL")

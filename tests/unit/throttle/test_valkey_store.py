@@ -1,4 +1,4 @@
-"""The shared server: how it is reached, and what is said when it can't be used."""
+"""The shared server: how it is reached, and the error when it can't be used."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def test_a_call_that_is_cut_short_leaves_no_answer_for_the_next(store: Val
 
 
 async def test_a_cancellation_is_never_lost(store: ValkeyStore) -> None:
-    """Whoever asks again and again can be ended at any moment, also between sending and reading."""
+    """Who asks again and again can be ended at any moment, also between sending and reading."""
 
     async def ask_for_ever() -> None:
         while True:
@@ -113,7 +113,7 @@ async def test_after_close_it_can_be_used_again(store: ValkeyStore) -> None:
 
 
 async def test_a_server_that_is_not_there(port: int) -> None:
-    """A refused connection is told without its address."""
+    """A refused connection is reported without its address."""
     fault = await fault_of(StoreAddress(host="127.0.0.1", port=port))
     assert fault.public_text == "the shared store ([throttle] store) can't be reached"
 
@@ -148,7 +148,7 @@ async def test_a_server_that_was_restarted(tmp_path: Path) -> None:
 
 
 async def test_a_password(tmp_path: Path) -> None:
-    """The right one is accepted; a wrong or missing one is told, and none is repeated."""
+    """The right one is accepted; a wrong or missing one is reported, and none is repeated."""
     with start_valkey_server(tmp_path / "v", "--requirepass", PASSWORD) as server:
         where = {"host": "127.0.0.1", "port": server.port}
         right = StoreAddress(**where, password=PASSWORD)  # type: ignore[arg-type]
@@ -164,7 +164,7 @@ async def test_a_password(tmp_path: Path) -> None:
 
 
 async def test_what_a_user_may_not_do(valkey_server: ValkeyServer) -> None:
-    """A user of the server with too few rights is told which are missing."""
+    """A user of the server with too few rights learns which are missing."""
     valkey_server.command(
         *("ACL", "SETUSER", "weak", "on", f">{PASSWORD}", "resetkeys", "~vncproxy:*", "+ping")
     )
@@ -223,7 +223,7 @@ async def test_tls_verifies_the_name(tmp_path: Path, authority: Authority) -> No
 
 
 async def test_something_else_than_such_a_server() -> None:
-    """What doesn't speak the protocol is told like one that isn't there."""
+    """What doesn't speak the protocol is reported like one that isn't there."""
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")

@@ -104,7 +104,7 @@ async def silent(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @pytest.mark.parametrize("secure", [False, True])
 async def test_who_says_nothing_is_cut_off(secure: bool, authority: Authority) -> None:
-    """After the time limit, also within a TLS handshake; whoever spoke in time may stay."""
+    """After the time limit, also within a TLS handshake; who spoke in time may stay."""
     files = authority.issue()
     tls = server_tls(Listen(certificate=files.certificate, key=files.key)) if secure else None
     context = authority.client_context() if secure else None

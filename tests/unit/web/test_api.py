@@ -33,7 +33,7 @@ DEMO = "/api/v1/consoles/demo"
 async def test_everything_wants_an_identity(
     owner: OwnerClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """401 without one and with a wrong one, before anything about the instance is told."""
+    """401 without one and with a wrong one, before anything about the instance is reported."""
     monkeypatch.setattr("vncproxy.access.login_attempts.FREE", 100)
     routes = [
         ("GET", "/api/v1/instances"),

@@ -1,4 +1,4 @@
-"""What the audit is told of requests."""
+"""What the audit records of requests."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_a_wrong_token_is_a_refusal(audited: Audited) -> None:
 
 
 async def test_the_same_refusal_is_not_recorded_each_time(audited: Audited) -> None:
-    """Whoever knocks without end doesn't fill the disk; other refusals are recorded."""
+    """Who knocks without end doesn't fill the disk; other refusals are recorded."""
     owner = audited.owner
     for _ in range(20):
         assert (await owner.ask("/api/v1/consoles")).status == 401

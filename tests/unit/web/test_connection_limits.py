@@ -16,7 +16,7 @@ def entered(limits: ConnectionLimits, peer: str | None, cut: list[Slot]) -> Slot
 
 
 def test_the_oldest_stranger_goes() -> None:
-    """One too many: whoever has said nothing for longest, not whoever came last."""
+    """One too many: who has sent nothing for longest, not who came last."""
     limits, cut = ConnectionLimits(most_pending=3), list[Slot]()
     places = [entered(limits, None, cut) for _ in range(3)]
     places[0].activate()

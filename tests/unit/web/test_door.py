@@ -66,7 +66,7 @@ def test_the_bearer(tmp_path: Path, header: str) -> None:
 
 
 def test_a_wrong_bearer_is_refused(tmp_path: Path) -> None:
-    """A wrong token is told even to those who have a cookie; other schemes count as none."""
+    """A wrong token is refused even to those who have a cookie; other schemes count as none."""
     with pytest.raises(AccessError) as refusal:
         door(tmp_path).find(request(Authorization="Bearer x"))
     assert (refusal.value.status, refusal.value.word) == (401, "wrong-token")
@@ -75,7 +75,7 @@ def test_a_wrong_bearer_is_refused(tmp_path: Path) -> None:
 
 
 async def test_the_cookie(tmp_path: Path) -> None:
-    """Whoever logged in here comes in with the cookie of this daemon's name only."""
+    """Who logged in here comes in with the cookie of this daemon's name only."""
     sessions = sessions_in(tmp_path)
     ours = Door(Listen(), settings_of(Listen()), sessions)
     text = await sessions.begin(OWNER)
@@ -118,7 +118,7 @@ def test_the_doors_own_host(tmp_path: Path, address: str, host: str) -> None:
 
 
 async def test_a_cookie_of_another_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is no log-in; a proxy's account, and whoever logged in from elsewhere, are many people."""
+    """It is no log-in; a proxy's account, and who logged in from elsewhere, are many people."""
     ours = door(tmp_path)
     uid = least_uid()
     monkeypatch.setattr("vncproxy.web.door.uid_behind", lambda _transport: uid)

@@ -27,7 +27,7 @@ def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 
 
 async def test_alive(owner: OwnerClient) -> None:
-    """Whoever asks learns that the daemon lives, and nothing else."""
+    """Who asks learns that the daemon lives, and nothing else."""
     answer = await owner.ask("/healthz")
     assert (answer.status, answer.body) == (200, b"ok\n")
     assert answer.headers["x-vncproxy-daemon"] == known_daemon_id(owner.setup.daemon.state)

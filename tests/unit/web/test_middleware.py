@@ -195,7 +195,7 @@ async def test_refusals_are_counted_and_logged(owner: OwnerClient) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/api/v1/session", "/nothing"])
 async def test_no_body_is_inflated(owner: OwnerClient, path: str) -> None:
-    """Whoever asks, on any route: 415, before anything else is looked at."""
+    """Who asks, on any route: 415, before anything else is looked at."""
     body = gzip.compress(bytes(1 << 20))
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"

@@ -171,7 +171,7 @@ def test_allowed_origins() -> None:
 
 @pytest.mark.parametrize("sites", [[], ["none"], ["same-origin"]])
 def test_fetch_sites_that_may_come(sites: list[str]) -> None:
-    """Typed addresses, our own pages, and whoever doesn't say."""
+    """Typed addresses, our own pages, and who doesn't say."""
     check_fetch_site(sites)
 
 
@@ -218,6 +218,6 @@ def test_a_known_origin_may_lead_here(referrer: str) -> None:
     ],
 )
 def test_an_unknown_origin_may_not(referrers: list[str]) -> None:
-    """Whoever doesn't say where it comes from isn't known either."""
+    """Who doesn't say where it comes from isn't known either."""
     allowed = parse_origins(["https://one.example"])
     assert not may_lead_here(["navigate"], ["document"], referrers, allowed)

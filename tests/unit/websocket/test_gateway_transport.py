@@ -220,7 +220,7 @@ async def test_a_server_without_the_subprotocol_is_fine() -> None:
 
 @pytest.mark.parametrize("status", [403, 404, 503])
 async def test_a_gateway_that_refuses_is_a_loss(status: int) -> None:
-    """The status is told; another try may do better."""
+    """The status is reported; another try may do better."""
 
     def answer(connection: ServerConnection, request: Request) -> Response:
         return connection.respond(HTTPStatus(status), f"no: {request.path}")
@@ -323,7 +323,7 @@ async def test_an_answer_that_is_none(response: bytes, expected: type[Exception]
 
 
 async def test_a_refused_connection_is_a_loss(port: int) -> None:
-    """Told in the system's words, without the address."""
+    """Reported in the system's words, without the address."""
     with pytest.raises(UpstreamLost, match="Connection refused") as caught:
         await dial(Url("127.0.0.1", port), 5.0, settings())
     hides_everything(caught.value)
@@ -380,7 +380,7 @@ async def test_a_name_that_leads_to_this_machine_is_refused(
 async def test_a_name_that_leads_to_the_metadata_is_refused(
     monkeypatch: pytest.MonkeyPatch, found: str
 ) -> None:
-    """Whoever gave the VncUrl doesn't get the machine's role that way."""
+    """Who gave the VncUrl doesn't get the machine's role that way."""
     Names(monkeypatch, [found])
     monkeypatch.setattr("aiohappyeyeballs.start_connection", _must_not_be_connected)
     with pytest.raises(UpstreamRefused, match=r"leads to (a link-local|the metadata) address"):
@@ -415,7 +415,7 @@ async def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 async def test_connect_host_may_be_anywhere() -> None:
-    """Whoever set it knows: the end of a tunnel, for instance."""
+    """Who set it knows: the end of a tunnel, for instance."""
     async with gateway(echo) as port:
         how = settings(connect_host="127.0.0.1", local=False)
         transport = await dial(Url("gateway.test", port), 5.0, how)
@@ -581,7 +581,7 @@ async def test_a_proxy_that_stalls_is_given_up_and_blamed() -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 407])
 async def test_a_proxy_that_refuses_for_good_is_not_asked_again(status: int) -> None:
-    """Variable, host and what to do are told, and the login isn't."""
+    """Variable, host and what to do are reported, and the login isn't."""
     async with refusing_proxy(status) as proxy:
         how = settings(proxy=environment(proxy.port).proxy_for)
         for _ in range(3):
@@ -597,7 +597,7 @@ async def test_a_proxy_that_refuses_for_good_is_not_asked_again(status: int) -> 
 
 
 def hides_the_login(fault: BaseException) -> None:
-    """The proxy's address is told, its password isn't."""
+    """The proxy's address is reported, its password isn't."""
     hides_everything(fault, tuple(secret for secret in SECRETS if secret != "127.0.0.1"))
 
 

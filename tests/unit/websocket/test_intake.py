@@ -223,7 +223,7 @@ async def test_what_comes_while_something_is_taken_comes_after_it() -> None:
 
 @pytest.mark.parametrize("paused", [False, True])
 async def test_after_a_stop_all_is_thrown_away(paused: bool) -> None:
-    """What is held and what comes; nothing is read any more, and the end is told at once."""
+    """What is held and what comes; nothing is read any more, and the end is reported at once."""
     peer = opened()
     await settle()
     if paused:
@@ -262,7 +262,7 @@ async def test_the_end_comes_last() -> None:
 
 
 async def test_the_end_waits_for_what_is_being_taken() -> None:
-    """Also where it is told in the midst of that, as a close frame and a lost connection do."""
+    """Also where it is reported in the midst of that, as a close frame and a lost connection do."""
     peer, ends = opened(), []
     await settle()
     peer.then = lambda: peer.intake.end(lambda: ends.append(len(peer.taken)))

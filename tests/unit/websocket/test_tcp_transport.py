@@ -91,7 +91,7 @@ async def test_a_pause_stops_reading() -> None:
 
 
 async def test_a_backlog_shows_and_drains() -> None:
-    """What the client doesn't read is backlog, and its end is told."""
+    """What the client doesn't read is backlog, and its end is reported."""
     async with connected() as (transport, reader, _):
         receiver = Receiver()
         transport.attach(receiver)
@@ -153,7 +153,7 @@ def test_it_works_on_the_loop_that_the_daemon_runs_on() -> None:
 
 
 async def test_what_comes_before_anybody_listens() -> None:
-    """Is given to whoever does: asyncio's own loop reads before it can be told not to."""
+    """Is given to who does: asyncio's own loop reads before it can be stopped."""
     async with connected() as (transport, _, writer):
         transport.data_received(b"very ")
         transport.data_received(b"early ")
@@ -165,7 +165,7 @@ async def test_what_comes_before_anybody_listens() -> None:
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
 def test_an_end_that_nobody_received(run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
-    """Is told to whoever listens afterwards, once; what is still sent raises nothing."""
+    """Is given to who listens afterwards, once; what is still sent raises nothing."""
 
     async def scene() -> None:
         async with connected() as (transport, _, writer):

@@ -35,7 +35,7 @@ def test_an_end_without_a_close_frame_is_abnormal() -> None:
 
 
 def test_the_backlog_is_what_was_not_taken() -> None:
-    """Drained is told when it falls to nothing after having been more, and only then."""
+    """Drained is reported when it falls to nothing after having been more, and only then."""
     fake, receiver = FakeTransport(), Receiver()
     transport: Transport = fake
     transport.attach(receiver)
@@ -55,7 +55,7 @@ def test_the_backlog_is_what_was_not_taken() -> None:
 
 
 async def test_the_end_is_reported_once() -> None:
-    """Whoever ends it; what is sent afterwards is thrown away."""
+    """Who ends it; what is sent afterwards is thrown away."""
     fake, receiver = FakeTransport(), Receiver()
     fake.attach(receiver)
     await fake.close(CloseReason(CloseCode.KICKED, Side.DAEMON))

@@ -57,7 +57,7 @@ def desktop(events: list[object] | None = None) -> Desktop:
 
 
 async def test_what_one_types_both_see() -> None:
-    """And the journals are told."""
+    """And the journals get it."""
     events: list[object] = []
     screen = desktop(events)
     ann, bob = Client(screen), Client(screen)
@@ -105,7 +105,7 @@ async def test_time_passes_only_where_somebody_looks() -> None:
 
 @pytest.mark.parametrize(("width", "height", "possible"), [(640, 480, True), (10, 10, False)])
 async def test_a_new_size_reaches_everybody(width: int, height: int, possible: bool) -> None:
-    """With whoever asked for it told differently."""
+    """Who asked for it gets another reason."""
     screen = desktop()
     ann, bob = Client(screen), Client(screen)
     await ann.enter(7, -308)

@@ -18,7 +18,7 @@ INCREMENTAL = struct.pack(">BBHHHH", 3, 1, 0, 0, 80, 40)
 
 
 class Display:
-    """Keeps what it is told."""
+    """Keeps what it is called with."""
 
     name = "a desktop"
 
@@ -148,7 +148,7 @@ def test_an_older_client_is_reported_by_desktop_size(
 
 
 def test_an_exclusive_request_throws_others_out() -> None:
-    """The display is told by whom."""
+    """The display learns by which client."""
     display, server, _ = entered(shared=b"\0")
     assert display.calls == [server]
 
