@@ -50,7 +50,7 @@ VIEWERS = (
 HEADER = Header(instance="i-1", viewer="v-1", user="ann", started_at="2026-01-01T00:00:00Z")
 
 
-class DirectReel:
+class DirectSink:
     """Writes at once, unless the disk is stated to have no room."""
 
     def __init__(self, path: Path) -> None:
@@ -92,9 +92,9 @@ class Session:
         self.shared_screen = SharedScreen(memory, viewer_window_bytes=WINDOW_BYTES)
         self.stream = ServerStream(memory.width, memory.height, memory.pixel_format)
         self.path = folder / "seen.vncrec"
-        self.reel = DirectReel(self.path)
+        self.sink = DirectSink(self.path)
         self.recorder = Recorder(
-            memory, self.reel, lambda: self.now, began_at=100.0, key_interval_s=KEY_INTERVAL_S
+            memory, self.sink, lambda: self.now, began_at=100.0, key_interval_s=KEY_INTERVAL_S
         )
         self.shared_screen.recorders["v1"] = self.recorder
         self.moments: list[tuple[int, Pixels]] = []
@@ -168,7 +168,7 @@ class Session:
                 self.pump()
         else:
             raise AssertionError("it never comes to rest")
-        if self.reel.has_room and not self.reel.lost:
+        if self.sink.has_room and not self.sink.lost:
             self.now += 0.002
             self.moments.append((self.time_ms, self.server.frame.copy()))
             self.now += 0.002
@@ -222,10 +222,10 @@ def _act(session: Session, name: str, how: tuple[object, ...]) -> None:
             session.pump()
         case "disk":
             if how[0]:
-                session.reel.has_room = True
+                session.sink.has_room = True
                 session.pump()
             else:
-                session.reel.fails()
+                session.sink.fails()
         case _:
             getattr(session, name)(*how)
 
@@ -246,11 +246,11 @@ def test_every_moment_from_every_place(
         session.rest()
         for name, how in acts:
             _act(session, name, how)
-        session.reel.has_room = True
+        session.sink.has_room = True
         session.rest()
         session.rest()
         assert session.moments
-        assert session.reel.file.close(session.time_ms) is None
+        assert session.sink.file.close(session.time_ms) is None
         recording = Recording(session.path)
         try:
             _check(recording, session.moments)

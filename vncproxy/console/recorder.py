@@ -1,14 +1,14 @@
 """Records a console's screen: a viewer of the fan-out that is always there and never slows anybody.
 
 It gets what every viewer gets, takes part in every update, and is never asked what encodings it
-knows. Pure but for the clock it is given; what it makes goes to a reel, which writes it.
+knows. Pure but for the clock it is given; what it makes goes to a sink, which writes it.
 
 Laws:
 1. The recording can be read from each key block on. A key block is made as a viewer is that joins:
    a second screen begins with nothing and is sent what a new viewer is sent. Once it has the whole
    picture, all that it was sent is the block's beginning, and it goes on in the first one's place.
 2. Tight rectangles reset their streams, so nothing that was left out is missed later.
-3. When the reel has no room, all is left out until there is; then a key block begins anew.
+3. When the sink has no room, all is left out until there is; then a key block begins anew.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _KNOWN = (
 """Not LastRect, so that an update is written once it, or a part of it, is whole."""
 
 
-class Reel(Protocol):
+class RecordSink(Protocol):
     """What writes a recording; nothing of it waits."""
 
     @property
@@ -104,7 +104,7 @@ class Recorder:
     def __init__(
         self,
         memory: ScreenState,
-        reel: Reel,
+        sink: RecordSink,
         clock: Callable[[], float],
         *,
         began_at: float,
@@ -114,13 +114,13 @@ class Recorder:
 
         Args:
             memory: What is known of the screen, brought up to date by `SharedScreen`.
-            reel: Writes the recording.
+            sink: Writes the recording.
             clock: Monotonic seconds.
             began_at: When the session did, by that clock.
             key_interval_s: A key picture is due so long after a block's first LIVE record.
         """
         self._memory = memory
-        self._reel = reel
+        self._sink = sink
         self._clock = clock
         self._began_at = began_at
         self._key_interval_s = key_interval_s
@@ -191,12 +191,12 @@ class Recorder:
 
     def link_lost(self) -> None:
         """The upstream is gone; another may follow."""
-        self._reel.note(self._time_ms(), LINK_LOST)
+        self._sink.note(self._time_ms(), LINK_LOST)
 
     def link_replaced(self, memory: ScreenState) -> None:
         """Another link has replaced the lost one."""
         self._store_unfinished()
-        self._reel.note(self._time_ms(), LINK_REPLACED)
+        self._sink.note(self._time_ms(), LINK_REPLACED)
         reformatted = memory.pixel_format != self._memory.pixel_format
         self._memory = memory
         self._drop_key()
@@ -219,8 +219,8 @@ class Recorder:
 
     def session_ended(self) -> None:
         """Nothing more is recorded: what was left out for want of room won't come any more."""
-        if self._live is None and not self._reel.lost:
-            self._reel.note(self._time_ms(), GAP)
+        if self._live is None and not self._sink.lost:
+            self._sink.note(self._time_ms(), GAP)
 
     # What it asks for
 
@@ -232,7 +232,7 @@ class Recorder:
             all_take_part: No viewer would miss it.
         """
         at = self._ask_at(all_take_part=all_take_part)
-        if at is None or now < at or not self._reel.has_room:
+        if at is None or now < at or not self._sink.has_room:
             return None
         self._key_at = None
         self._next = _RecordedScreen(self._memory, now)
@@ -243,7 +243,7 @@ class Recorder:
     def asks_at(self, now: float, *, all_take_part: bool) -> float | None:
         """When a key picture will be due; None if none is in sight."""
         at = self._ask_at(all_take_part=all_take_part)
-        return at if at is not None and now < at and self._reel.has_room else None
+        return at if at is not None and now < at and self._sink.has_room else None
 
     def _ask_at(self, *, all_take_part: bool) -> float | None:
         self._notice_gap()
@@ -285,7 +285,7 @@ class Recorder:
         if self._live is not None and (slices := _copied(self._live.take(now))):
             if self._begin_with is not None:
                 self._begin(self._begin_with, whole=False, continues=not self._first)
-            self._reel.add(self._time_ms(), Kind.LIVE, slices)
+            self._sink.add(self._time_ms(), Kind.LIVE, slices)
             self._block_bytes += sum(map(len, slices))
             if self._key_at is None and self._next is None:
                 self._key_at = now + self._key_interval_s
@@ -310,7 +310,7 @@ class Recorder:
         return max(BLOCK_LEAST_BYTES, BLOCK_PICTURES * picture)
 
     def _begin(self, opening: bytes, *, whole: bool, continues: bool) -> None:
-        self._reel.begin(self._time_ms(), opening, whole=whole, continues=continues)
+        self._sink.begin(self._time_ms(), opening, whole=whole, continues=continues)
         self._begin_with = None
         self._first = False
         self._block_bytes = 0
@@ -319,9 +319,9 @@ class Recorder:
         # Without a live screen something was left out, and the block doesn't continue the last one.
         gap = self._live is None
         if gap:
-            self._reel.note(self._time_ms(), GAP)
+            self._sink.note(self._time_ms(), GAP)
         self._begin(self._key_opening, whole=True, continues=not gap and not self._first)
-        self._reel.add(self._time_ms(), Kind.KEY, self._key)
+        self._sink.add(self._time_ms(), Kind.KEY, self._key)
         self._block_bytes = self._key_bytes
         self._live = screen
         self._drop_key()
@@ -333,8 +333,8 @@ class Recorder:
 
     def _notice_gap(self) -> None:
         """What was written no longer leads to what is shown: begin anew, once there is room."""
-        no_room = not self._reel.has_room
-        if (no_room or self._reel.lost) and self._live is not None:
+        no_room = not self._sink.has_room
+        if (no_room or self._sink.lost) and self._live is not None:
             # From here on nothing may be added to this block: its decoder would miss what is left
             # out. Only a whole picture, in a block of its own, leads back to what is shown.
             self._live = None

@@ -232,7 +232,7 @@ async def log_in(request: web.Request) -> web.Response:
     """`POST /api/v1/session`: a token or a ticket for a cookie.
 
     A ticket of somebody else than the cookie's user, and without a cookie any at a door that knows
-    several users, is refused (409) unless {"replace": true} says that this is meant: whoever makes
+    several users, is refused (409) unless {"replace": true} says that this is meant: who makes
     a link could have others act in the maker's name.
     """
     services = services_of(request)

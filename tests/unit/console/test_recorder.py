@@ -41,7 +41,7 @@ COPY = RectangleReceived(2, 2, 1, 1, enc.COPY_RECT, bytes(4))
 CURSOR = RectangleReceived(0, 0, 1, 1, enc.CURSOR, b"curs\x80")
 
 
-class Reel:
+class RecordSink:
     """Keeps what it is given, one text for each call."""
 
     def __init__(self) -> None:
@@ -78,10 +78,10 @@ class Console:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.reel = Reel()
+        self.sink = RecordSink()
         memory = ScreenState(SIDE, SIDE, "guest", FORMAT)
         self.shared_screen = SharedScreen(memory, viewer_window_bytes=1 << 20)
-        self.recorder = Recorder(memory, self.reel, lambda: self.now, began_at=-1.0)
+        self.recorder = Recorder(memory, self.sink, lambda: self.now, began_at=-1.0)
         self.shared_screen.recorders["v1"] = self.recorder
         self.viewer = self.joins("v1")
 
@@ -113,16 +113,16 @@ class Console:
         assert self.requests() == [WHOLE]
         self.update(FULL)
         assert self.requests() == [FRAME]
-        assert self.reel.news() == ["1000 begin", "1000 LIVE"]
+        assert self.sink.news() == ["1000 begin", "1000 LIVE"]
 
 
 def test_the_first_block_begins_with_the_first_thing_shown() -> None:
     """Its opening is the ServerInit of what follows; the same is sent to viewers."""
     console = Console()
-    assert console.reel.news() == []
+    assert console.sink.news() == []
     console.begun()
-    assert console.reel.data[0] == server_init(SIDE, SIDE, FORMAT, "guest")
-    assert console.reel.data[1].endswith(FULL.message_bytes)
+    assert console.sink.data[0] == server_init(SIDE, SIDE, FORMAT, "guest")
+    assert console.sink.data[1].endswith(FULL.message_bytes)
 
 
 def test_a_key_picture_is_asked_for_after_some_time_of_news() -> None:
@@ -135,15 +135,15 @@ def test_a_key_picture_is_asked_for_after_some_time_of_news() -> None:
     console.now = KEY_INTERVAL_S
     assert console.requests() == [WHOLE]
     console.update(DOT)
-    assert console.reel.news() == ["31000 LIVE"]
+    assert console.sink.news() == ["31000 LIVE"]
     console.update(CURSOR, FULL)
-    assert console.reel.news() == ["31000 LIVE", "31000 begin whole continues", "31000 KEY"]
-    key = console.reel.data[-1]
+    assert console.sink.news() == ["31000 LIVE", "31000 begin whole continues", "31000 KEY"]
+    key = console.sink.data[-1]
     assert key.endswith(FULL.message_bytes)
     assert CURSOR.message_bytes in key
     assert DOT.message_bytes in key
     console.update(DOT)
-    assert console.reel.news() == ["31000 LIVE"]
+    assert console.sink.news() == ["31000 LIVE"]
 
 
 def test_a_screen_that_rests_costs_nothing() -> None:
@@ -170,13 +170,13 @@ def test_a_copy_from_what_is_not_there_yet() -> None:
     half = RectangleReceived(0, 0, SIDE, SIDE // 2, enc.RAW, bytes(2 * SIDE * SIDE))
     rest = RectangleReceived(0, SIDE // 2, SIDE, SIDE // 2, enc.RAW, bytes(2 * SIDE * SIDE))
     console.update(half, COPY, rest)
-    assert console.reel.news() == ["51000 LIVE"]
+    assert console.sink.news() == ["51000 LIVE"]
     console.now = 52.0
     assert console.requests() == [
         client_messages.update_request(incremental=False, x=2, y=2, width=1, height=1)
     ]
     console.update(RectangleReceived(2, 2, 1, 1, enc.RAW, b"copy"))
-    assert console.reel.news() == ["53000 LIVE", "53000 begin whole continues", "53000 KEY"]
+    assert console.sink.news() == ["53000 LIVE", "53000 begin whole continues", "53000 KEY"]
 
 
 def test_nothing_is_asked_for_a_recording_alone() -> None:
@@ -243,7 +243,7 @@ def test_a_key_picture_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> Non
     console.now = 60.0
     assert console.requests() == [WHOLE]
     console.update(FULL)
-    assert console.reel.news() == ["61000 LIVE"]
+    assert console.sink.news() == ["61000 LIVE"]
     assert console.requests() == [FRAME]
     assert console.shared_screen.next_request_at == 60.0 + KEY_INTERVAL_S
 
@@ -252,30 +252,30 @@ def test_a_disk_without_room() -> None:
     """What is shown is left out; with room again a block begins that doesn't continue the last."""
     console = Console()
     console.begun()
-    console.reel.has_room = False
+    console.sink.has_room = False
     console.update(DOT)
     console.update(FULL)
     assert console.requests() == [FRAME]
-    assert console.reel.news() == []
-    console.reel.has_room = True
+    assert console.sink.news() == []
+    console.sink.has_room = True
     console.now = 5.0
     assert console.requests() == [WHOLE]
     console.update(FULL)
-    assert console.reel.news() == [f"6000 {GAP}", "6000 begin whole", "6000 KEY"]
+    assert console.sink.news() == [f"6000 {GAP}", "6000 begin whole", "6000 KEY"]
     console.update(DOT)
-    assert console.reel.news() == ["6000 LIVE"]
+    assert console.sink.news() == ["6000 LIVE"]
 
 
 def test_what_was_lost_unseen() -> None:
     """The disk failed and recovered between two looks: a block begins anew all the same."""
     console = Console()
     console.begun()
-    console.reel.lost = True
+    console.sink.lost = True
     console.update(DOT)
-    assert console.reel.news() == []
+    assert console.sink.news() == []
     assert console.requests() == [WHOLE]
     console.update(FULL)
-    assert console.reel.news() == [f"1000 {GAP}", "1000 begin whole", "1000 KEY"]
+    assert console.sink.news() == [f"1000 {GAP}", "1000 begin whole", "1000 KEY"]
 
 
 def test_another_pixel_format() -> None:
@@ -289,13 +289,13 @@ def test_another_pixel_format() -> None:
     assert console.requests() == [WHOLE]
     full = RectangleReceived(0, 0, SIDE, SIDE, enc.RAW, bytes(2 * SIDE * SIDE))
     console.update(full)
-    assert console.reel.news() == [
+    assert console.sink.news() == [
         "1000 begin  continues",
         "1000 LIVE",
         "1000 begin whole continues",
         "1000 KEY",
     ]
-    assert console.reel.data[-2] == server_init(SIDE, SIDE, OTHER, "guest")
+    assert console.sink.data[-2] == server_init(SIDE, SIDE, OTHER, "guest")
 
 
 def test_a_format_before_anything_is_shown() -> None:
@@ -304,8 +304,8 @@ def test_a_format_before_anything_is_shown() -> None:
     console.shared_screen.set_pixel_format(OTHER)
     assert console.requests() == [WHOLE]
     console.update(RectangleReceived(0, 0, SIDE, SIDE, enc.RAW, bytes(2 * SIDE * SIDE)))
-    assert console.reel.news() == ["1000 begin", "1000 LIVE"]
-    assert console.reel.data[0] == server_init(SIDE, SIDE, OTHER, "guest")
+    assert console.sink.news() == ["1000 begin", "1000 LIVE"]
+    assert console.sink.data[0] == server_init(SIDE, SIDE, OTHER, "guest")
     assert console.requests() == [FRAME]
 
 
@@ -319,15 +319,15 @@ def test_another_link() -> None:
     console.now = 3.0
     console.shared_screen.link_replaced(ScreenState(4, 4, "other", FORMAT))
     lost, renewed = f"1000 {LINK_LOST}", f"4000 {LINK_REPLACED}"
-    assert console.reel.news() == [lost, "4000 LIVE", renewed, "4000 LIVE"]
-    assert console.reel.data[-3].endswith(DOT.message_bytes)
-    assert desktop_size(4, 4) in console.reel.data[-1]
+    assert console.sink.news() == [lost, "4000 LIVE", renewed, "4000 LIVE"]
+    assert console.sink.data[-3].endswith(DOT.message_bytes)
+    assert desktop_size(4, 4) in console.sink.data[-1]
     console.viewer.take(console.now)
     console.asks(console.viewer, incremental=False)
     whole = client_messages.update_request(incremental=False, x=0, y=0, width=4, height=4)
     assert console.requests() == [whole]
     console.update(RectangleReceived(0, 0, 4, 4, enc.RAW, bytes(64)))
-    assert console.reel.news() == ["4000 LIVE", "4000 begin whole continues", "4000 KEY"]
+    assert console.sink.news() == ["4000 LIVE", "4000 begin whole continues", "4000 KEY"]
 
 
 def test_what_is_heard_and_what_is_not() -> None:
@@ -336,12 +336,12 @@ def test_what_is_heard_and_what_is_not() -> None:
     console.begun()
     console.shared_screen.upstream(BellRung())
     console.shared_screen.upstream(CutTextReceived(b"\x03\0\0\0\0\0\0\6secret"))
-    assert console.reel.news() == ["1000 LIVE"]
-    assert console.reel.data[-1] == b"\x02"
+    assert console.sink.news() == ["1000 LIVE"]
+    assert console.sink.data[-1] == b"\x02"
     assert b"".join(plain_slices(console.viewer.take(console.now))).endswith(b"secret")
     refused = RectangleReceived(1, 1, SIDE, SIDE, enc.EXTENDED_DESKTOP_SIZE, bytes(4))
     console.update(refused)
-    assert console.reel.news() == []
+    assert console.sink.news() == []
 
 
 def test_a_colour_map() -> None:
@@ -350,7 +350,7 @@ def test_a_colour_map() -> None:
     console.begun()
     raw = b"\x01\0\0\0\0\1\xff\xff\0\0\0\0"
     console.shared_screen.upstream(ColourMapSet(raw))
-    assert console.reel.data[-1] == raw
+    assert console.sink.data[-1] == raw
 
 
 def test_a_viewer_that_leaves_ends_it() -> None:
@@ -360,18 +360,18 @@ def test_a_viewer_that_leaves_ends_it() -> None:
     console.shared_screen.leave("v1")
     console.joins("v2")
     console.update(DOT)
-    assert console.reel.news() == []
+    assert console.sink.news() == []
 
 
 @pytest.mark.parametrize("lost", [False, True])
 def test_an_end_while_there_is_no_room(lost: bool) -> None:
-    """What was left out is noted, unless the reel knows better by itself."""
+    """What was left out is noted, unless the sink knows better by itself."""
     console = Console()
     console.begun()
     console.recorder.session_ended()
-    assert console.reel.news() == []
-    console.reel.has_room = False
-    console.reel.lost = lost
+    assert console.sink.news() == []
+    console.sink.has_room = False
+    console.sink.lost = lost
     console.update(DOT)
     console.recorder.session_ended()
-    assert console.reel.news() == ([] if lost else [f"1000 {GAP}"])
+    assert console.sink.news() == ([] if lost else [f"1000 {GAP}"])
