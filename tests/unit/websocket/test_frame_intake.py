@@ -15,8 +15,20 @@ from websockets.frames import Frame, Opcode
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import RawReceived, ServerEvent, plain_slices
 from vncproxy.rfb.server_stream import ServerStream
-from vncproxy.websocket.frame_intake import PASSED_BYTES, FrameIntake, FrameListener
-from vncproxy.websocket.frames import Broken, ControlFrame, FrameReader, Slice, WholeFrames
+from vncproxy.websocket.frame_intake import (
+    PASSED_BYTES,
+    TURN_FRAMES,
+    FrameIntake,
+    FrameListener,
+)
+from vncproxy.websocket.frames import (
+    CONTROL_WORK,
+    Broken,
+    ControlFrame,
+    FrameReader,
+    Slice,
+    WholeFrames,
+)
 from vncproxy.websocket.intake import TURN_BYTES
 from vncproxy.websocket.transport import TransportEnd
 
@@ -206,6 +218,62 @@ async def test_a_turn_is_bounded() -> None:
     assert TURN_BYTES < peer.most_passed <= PASSED_BYTES + TURN_BYTES
 
 
+async def test_a_turn_has_so_many_frames() -> None:
+    """However little they hold: each costs some time; and a control frame, answered, more."""
+    peer = Peer()
+    await asyncio.sleep(0)
+    await peer.put([frame(BELL) * (3 * TURN_FRAMES)])
+    assert bytes(peer.content) == BELL * (3 * TURN_FRAMES)
+    assert peer.most_read == TURN_FRAMES
+    peer = Peer()
+    await asyncio.sleep(0)
+    await peer.put([(frame(b"", Opcode.PING) * 8 + frame(BELL)) * 100])
+    assert bytes(peer.content) == BELL * 100
+    assert peer.most_read <= TURN_FRAMES // (8 * CONTROL_WORK + 1) + 1
+    tiny = raw_update((WIDTH, 4))
+    peer = Peer()
+    await asyncio.sleep(0)
+    await peer.put([frame(tiny[:16]), b"".join(frame(tiny[at : at + 1]) for at in range(16, 2576))])
+    assert bytes(peer.content[:2576]) == tiny[:2576]
+    assert peer.most_passed <= TURN_FRAMES + 16, "pixels that go past, too"
+
+
+async def test_small_frames_are_joined() -> None:
+    """Up to 8 KiB are given in one call, and a larger one by itself as it stands."""
+    calls: list[int] = []
+
+    class Noting(Peer):
+        def transport_received(self, data: bytes | memoryview) -> int:
+            calls.append(len(data))
+            return super().transport_received(data)
+
+    peer = Noting(counts=False)
+    await peer.put([frame(BELL * 100) * 200])
+    assert calls[:2] == [8200, 8200]
+    assert sum(calls) == 20_000
+
+
+async def test_a_receiver_that_pauses_gets_nothing_more() -> None:
+    """What it has had no frame of stays held, in order, until it goes on."""
+
+    class Pausing(Peer):
+        def transport_received(self, data: bytes | memoryview) -> int:
+            self.intake.pause()
+            return super().transport_received(data)
+
+    peer = Pausing(counts=False)
+    peer.intake.put(frame(BELL * 8192) + frame(BELL * 10))
+    await asyncio.sleep(0)
+    assert len(peer.content) == 8192
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert len(peer.content) == 8192
+    peer.intake.resume()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert len(peer.content) == 8202
+
+
 async def test_a_goodbye_is_reported_after_nothing_is_given() -> None:
     """Who closes wants no content any more, and the peer's answer all the same."""
     peer = Peer()
@@ -225,6 +293,38 @@ async def test_a_fault_of_the_receiver_is_reported() -> None:
     peer = Faulty()
     await peer.put([frame(BELL)])
     assert peer.faults == 1
+
+    class FaultyPixels(Peer):
+        def transport_passed(self, slices: Sequence[Slice], size_bytes: int) -> None:
+            super().transport_passed(slices, size_bytes)
+            raise ZeroDivisionError
+
+    peer = FaultyPixels()
+    picture = raw_update((WIDTH, 100))
+    await peer.put([frame(picture[:16]), frame(picture[16:])])
+    assert peer.faults == 1
+
+
+async def test_a_fault_of_the_listener_is_reported() -> None:
+    """And what follows is read all the same."""
+
+    def fails(_: ControlFrame) -> None:
+        raise ZeroDivisionError
+
+    peer = Peer()
+    failing = FrameListener(
+        read=lambda on: None,
+        control=fails,
+        broken=peer.broken.append,
+        flooded=peer._never,
+        failed=peer._failed,
+    )
+    peer.intake = FrameIntake(FrameReader(), failing)
+    peer.intake.attach(peer, peer)
+    peer.intake.resume()
+    await peer.put([frame(b"", Opcode.PING) + frame(BELL)])
+    assert peer.faults == 1
+    assert bytes(peer.content) == BELL
 
 
 async def test_broken_frames_are_reported() -> None:
