@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.frames import Opcode
 
+from tests.clock import ProcessClock, settle
 from tests.setup import PIXELS, RAW, Running, running, set_encodings, until
 from tests.unit.web.raw_socket import BINARY, CLOSE, PING, PONG, TEXT, RawSocket, frame
 from vncproxy.config.model import Limits
 from vncproxy.console.console import Console
+from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.simulator.settings import SimulatorSettings
+from vncproxy.websocket.browser_transport import BrowserTransport
+from vncproxy.websocket.frames import control_frame
+from vncproxy.websocket.transport import ABNORMAL, CLOSE_TIMEOUT_S, TransportEnd
 
 pytestmark = pytest.mark.sockets
 
@@ -234,3 +241,287 @@ async def test_a_fault_of_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyP
             event = await closed_event(setup)
             assert (event["code"], event["side"]) == (1011, "daemon")
             assert "planted" in setup.log.getvalue()
+
+
+class Connection(asyncio.Transport):
+    """A browser's TCP connection, in memory: it takes all but the last `backlog` bytes."""
+
+    def __init__(self) -> None:
+        """It is open, and read."""
+        super().__init__()
+        self.written = bytearray()
+        self.backlog = 0
+        self.is_read = True
+        self.is_closed = self.is_aborted = False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """As the transport wants it: no byte may wait unnoticed."""
+        assert high == 0
+
+    def get_write_buffer_size(self) -> int:
+        """What waits."""
+        return self.backlog
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Keep it."""
+        assert not self.is_closing(), "written to a connection that is closed"
+        self.written += data
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        """Keep all of it."""
+        for data in list_of_data:
+            self.write(data)
+
+    def is_closing(self) -> bool:
+        """Whether either of the two was called."""
+        return self.is_closed or self.is_aborted
+
+    def close(self) -> None:
+        """Kept."""
+        self.is_closed = True
+
+    def abort(self) -> None:
+        """Kept."""
+        self.is_aborted = True
+
+    def pause_reading(self) -> None:
+        """Kept."""
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        """Kept."""
+        self.is_read = True
+
+    def can_write_eof(self) -> bool:
+        """As TCP."""
+        return True
+
+    def take(self) -> bytes:
+        """What was written since the last call."""
+        data, self.written = bytes(self.written), bytearray()
+        return data
+
+
+class Receiver:
+    """Keeps what a transport gives, and what becomes of the HTTP side of its connection."""
+
+    def __init__(self) -> None:
+        """Nothing came."""
+        self.data = bytearray()
+        self.drained = 0
+        self.ends: list[TransportEnd] = []
+        self.http_lost = 0
+
+    def transport_received(self, data: bytes | memoryview) -> int:
+        """All is taken."""
+        self.data += data
+        return len(data)
+
+    def transport_drained(self) -> None:
+        """Counted."""
+        self.drained += 1
+
+    def transport_ended(self, end: TransportEnd) -> None:
+        """Kept."""
+        self.ends.append(end)
+
+    def give_away(self) -> bytes:
+        """Not asked for here."""
+        raise AssertionError
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Counted."""
+        self.http_lost += 1
+
+
+def in_memory(
+    ping_interval_s: float = 10.0, ping_timeout_s: float = 4.0
+) -> tuple[BrowserTransport, Connection, Receiver]:
+    """A transport, its connection and its receiver."""
+    connection, receiver = Connection(), Receiver()
+    transport = BrowserTransport(
+        connection, receiver, ping_interval_s=ping_interval_s, ping_timeout_s=ping_timeout_s
+    )
+    return transport, connection, receiver
+
+
+async def test_nothing_is_read_before_somebody_takes_it() -> None:
+    """Then all, in order; and no more while it is paused."""
+    transport, connection, receiver = in_memory()
+    assert not connection.is_read
+    transport.data_received(b"")
+    transport.data_received(frame(BINARY, b"RFB"))
+    await settle()
+    transport.attach(receiver)
+    await settle()
+    assert (bytes(receiver.data), connection.is_read) == (b"RFB", True)
+    transport.pause()
+    assert not connection.is_read
+    connection.close()
+    transport.resume()
+    await settle()
+    assert not connection.is_read, "nothing is asked of a connection that is closed"
+
+
+async def test_what_is_sent_counts_once_it_is_taken() -> None:
+    """With the frames' headers; and its receiver learns when nothing waits any more."""
+    transport, connection, receiver = in_memory()
+    transport.attach(receiver)
+    transport.send([b"abc", b"de"])
+    assert connection.take() == frame(BINARY, b"abcde", masked=False)
+    connection.backlog = 3
+    assert (transport.sent_bytes, transport.backlog_bytes) == (4, 3)
+    connection.backlog = 0
+    transport.resume_writing()
+    assert (transport.sent_bytes, receiver.drained) == (7, 1)
+    transport.send([])
+    assert connection.take() == b""
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [(None, 1000), (CloseReason(CloseCode.INTERNAL, Side.DAEMON), 1011)],
+)
+async def test_closing(reason: CloseReason | None, code: int) -> None:
+    """What waits goes first, then the close frame; its end is the browser's answer."""
+    transport, connection, receiver = in_memory()
+    transport.attach(receiver)
+    transport.send([b"abc"])
+    connection.backlog = 5
+    connection.take()
+    closing = asyncio.create_task(transport.close(reason))
+    await settle()
+    assert connection.take() == b""
+    transport.send([b"late"])
+    transport.data_received(frame(PING, b"") + frame(BINARY, b"late"))
+    connection.backlog = 0
+    transport.resume_writing()
+    await settle()
+    head, body = connection.take()[:2], code.to_bytes(2, "big")
+    assert head[0] == 0x88
+    assert not connection.is_closed
+    transport.data_received(frame(CLOSE, body))
+    await settle()
+    assert connection.is_closed
+    assert not connection.is_aborted
+    transport.connection_lost(None)
+    await closing
+    await transport.close()
+    assert receiver.ends == [TransportEnd(Side.DAEMON, code)]
+    assert (bytes(receiver.data), receiver.http_lost) == (b"", 1)
+
+
+async def test_a_browser_that_answers_no_close(process_clock: ProcessClock) -> None:
+    """It is dropped after a while; each step has its own."""
+    transport, connection, receiver = in_memory(60.0, 60.0)
+    transport.attach(receiver)
+    closing = asyncio.create_task(transport.close())
+    await settle()
+    await process_clock.forward(CLOSE_TIMEOUT_S - 0.5)
+    assert not connection.is_closed
+    await process_clock.forward(1.0)
+    assert (connection.is_closed, connection.is_aborted) == (True, False)
+    await process_clock.forward(CLOSE_TIMEOUT_S + 0.5)
+    await closing
+    assert connection.is_aborted
+    assert receiver.ends == [TransportEnd(Side.DAEMON, 1000)]
+
+
+async def test_a_browser_that_takes_nothing_gets_no_close_frame(
+    process_clock: ProcessClock,
+) -> None:
+    """It is dropped as soon as its time for what waits is over."""
+    transport, connection, receiver = in_memory(60.0, 60.0)
+    transport.attach(receiver)
+    connection.backlog = 1
+    closing = asyncio.create_task(transport.close())
+    await settle()
+    await process_clock.forward(CLOSE_TIMEOUT_S + 0.5)
+    await closing
+    assert (connection.take(), connection.is_closed, connection.is_aborted) == (b"", False, True)
+    assert receiver.ends == [TransportEnd(Side.DAEMON, 1000)]
+
+
+@pytest.mark.parametrize(("body", "code"), [(b"\x03\xe9bye", 1001), (b"", 1005)])
+async def test_a_browser_that_closes(body: bytes, code: int) -> None:
+    """Its frame is sent back, what came before is given, and nothing is sent after it."""
+    transport, connection, receiver = in_memory()
+    transport.attach(receiver)
+    await settle()
+    transport.data_received(frame(BINARY, b"last") + frame(CLOSE, body))
+    await settle()
+    assert connection.take() == control_frame(Opcode.CLOSE, body)
+    assert connection.is_closed
+    transport.send([b"late"])
+    transport.connection_lost(None)
+    await settle()
+    assert bytes(receiver.data) == b"last"
+    assert receiver.ends == [TransportEnd(Side.VIEWER, code)]
+
+
+async def test_a_lost_connection_is_reported_to_who_comes_later() -> None:
+    """Once, with the code for it."""
+    transport, _, receiver = in_memory()
+    transport.connection_lost(None)
+    await settle()
+    transport.attach(receiver)
+    await settle()
+    await transport.close()
+    assert receiver.ends == [TransportEnd(Side.VIEWER, ABNORMAL)]
+    other = Receiver()
+    transport.attach(other)
+    assert other.ends == receiver.ends
+
+
+async def test_pings(process_clock: ProcessClock) -> None:
+    """One an interval after the last one, if anything came since; else it is gone in time."""
+    transport, connection, receiver = in_memory(ping_interval_s=10.0, ping_timeout_s=4.0)
+    transport.attach(receiver)
+    await settle()
+    ping = control_frame(Opcode.PING)
+    await process_clock.forward(9.0)
+    assert connection.take() == b""
+    await process_clock.forward(1.5)
+    assert connection.take() == ping
+    transport.data_received(frame(PONG, b""))
+    await process_clock.forward(4.5)
+    await process_clock.forward(4.0)
+    assert connection.take() == b""
+    await process_clock.forward(2.0)
+    assert connection.take() == ping
+    await process_clock.forward(3.0)
+    assert not connection.is_aborted
+    await process_clock.forward(1.5)
+    assert connection.is_aborted
+
+
+async def test_a_browser_that_is_not_read_is_not_taken_for_gone(
+    process_clock: ProcessClock,
+) -> None:
+    """What it sends can't show meanwhile."""
+    transport, connection, receiver = in_memory(ping_interval_s=10.0, ping_timeout_s=4.0)
+    transport.attach(receiver)
+    await settle()
+    transport.pause()
+    for _ in range(10):
+        await process_clock.forward(5.0)
+    assert not connection.is_aborted
+    transport.resume()
+    await settle()
+    for _ in range(5):
+        await process_clock.forward(5.0)
+    assert connection.is_aborted
+
+
+async def test_a_timeout_longer_than_the_interval_is_kept(process_clock: ProcessClock) -> None:
+    """It is looked at in each interval, and ended only after the timeout."""
+    transport, connection, receiver = in_memory(ping_interval_s=2.0, ping_timeout_s=7.0)
+    transport.attach(receiver)
+    await settle()
+    await process_clock.forward(2.5)
+    assert connection.take() == control_frame(Opcode.PING)
+    for _ in range(3):
+        await process_clock.forward(2.0)
+    assert not connection.is_aborted
+    await process_clock.forward(1.5)
+    assert connection.is_aborted

@@ -290,7 +290,7 @@ async def test_a_fault_of_the_receiver_is_reported() -> None:
         def transport_received(self, data: bytes | memoryview) -> int:
             raise ZeroDivisionError
 
-    peer = Faulty()
+    peer: Peer = Faulty()
     await peer.put([frame(BELL)])
     assert peer.faults == 1
 
