@@ -244,7 +244,8 @@ class CloudError(VncproxyError):
     Args:
         kind: What to do about it.
         code: The cloud's error code, or "" where there was none.
-        request_id: For the log only.
+        request_id: The cloud's, by which its support finds the call.
+        action: What was called, such as `DescribeInstanceVncUrl`; "" where it isn't known.
         retry_after_s: What the cloud asked to wait.
         clock_offset_s: The cloud's clock minus ours, where it showed.
     """
@@ -259,6 +260,7 @@ class CloudError(VncproxyError):
         *,
         code: str = "",
         request_id: str = "",
+        action: str = "",
         retry_after_s: float | None = None,
         clock_offset_s: float | None = None,
     ) -> None:
@@ -266,8 +268,14 @@ class CloudError(VncproxyError):
         self.kind = kind
         self.code = code
         self.request_id = request_id
+        self.action = action
         self.retry_after_s = retry_after_s
         self.clock_offset_s = clock_offset_s
+
+    @property
+    def throttled(self) -> bool:
+        """Whether the cloud limits how often it is called."""
+        return self.code.startswith("Throttling")
 
     @property
     def final_text(self) -> str:
@@ -297,9 +305,17 @@ class UpstreamLost(UpstreamError):  # noqa: N818 - the contract's word
 
 
 class VncPasswordError(UpstreamError):
-    """The VNC password is missing or wrong."""
+    """The VNC password is missing or wrong.
+
+    Args:
+        wrong: One was given, and refused.
+    """
 
     close_code = CloseCode.VNC_PASSWORD
+
+    def __init__(self, public_text: str, *, wrong: bool = False) -> None:
+        super().__init__(public_text)
+        self.wrong = wrong
 
 
 class UrlExpired(UpstreamLost):

@@ -153,8 +153,8 @@ SHOWS: dict[str, Callable[[Seen], object]] = {
     "limits.keepalive_key": lambda s: s.supervisor.learning.keepalive._keysym == 0xFFE1,
     "limits.reconnects_per_minute": lambda s: s.ledger._file.budget.limit == 7,
     "limits.reconnects_key": lambda s: s.supervisor.budget_key == "account",
-    "limits.linger": lambda s: s.console._limits.linger == 1.0,
-    "limits.max_wait": lambda s: s.console._limits.max_wait == 90.0,
+    "limits.linger": lambda s: s.console.limits.linger == 1.0,
+    "limits.max_wait": lambda s: s.console.limits.max_wait == 90.0,
     "limits.control_request_timeout": lambda s: (
         s.console.control_requests._request_timeout_s == 9.0
     ),
@@ -165,7 +165,7 @@ SHOWS: dict[str, Callable[[Seen], object]] = {
     "limits.viewer_queue": lambda s: s.console.router._viewer_queue_bytes == 1 << 20,
     "limits.slow_viewer_timeout": lambda s: s.stay.slow_timeout_s == 13.0,
     "limits.drain_timeout": lambda s: s.daemon.config.limits.drain_timeout == 4.0,
-    "limits.max_viewers": lambda s: s.console._limits.max_viewers == 5,
+    "limits.max_viewers": lambda s: s.console.limits.max_viewers == 5,
     "limits.max_consoles": lambda s: s.registry._limits().max_consoles == 6,
     "log.format": lambda s: not s.setup.log.getvalue().splitlines()[-1].startswith("{"),
     "log.level": lambda s: logging.getLogger("vncproxy").level == logging.WARNING,

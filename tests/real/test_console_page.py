@@ -314,7 +314,7 @@ async def test_a_lost_link_comes_back_under_the_page(
     tab: Tab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While it is away the card says so over the last picture; a button shortens the wait."""
-    monkeypatch.setattr("vncproxy.console.link_supervisor.Backoff.next", lambda *_: LONG_WAIT_S)
+    monkeypatch.setattr("vncproxy.console.retry_policy.Backoff.next", lambda *_: LONG_WAIT_S)
     async with tab.on_a_console(tmp_path, cloud=STILL) as setup:
         await tab.runs()
         await shows(tab, setup)

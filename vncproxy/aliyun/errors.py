@@ -128,7 +128,7 @@ def refused(
         status: HTTP status, which decides only where the code doesn't.
         code: As answered: it is repeated only if it is harmless.
         action: The API action, as the RAM policy names it.
-        request_id: The cloud's, for the log.
+        request_id: The cloud's.
         retry_after_s: What the cloud asked to wait.
     """
     safe = safe_cloud_code(code)
@@ -144,7 +144,14 @@ def refused(
         else:
             kind = CloudErrorKind.PERMANENT
             text = f"The cloud refused ecs:{action}{named}. The log has the request id."
-    return CloudError(text, kind, code=safe, request_id=request_id, retry_after_s=retry_after_s)
+    return CloudError(
+        text,
+        kind,
+        code=safe,
+        request_id=request_id,
+        action=action,
+        retry_after_s=retry_after_s,
+    )
 
 
 def unreadable(status: int, retry_after_s: float | None = None) -> CloudError:

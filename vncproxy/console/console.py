@@ -71,7 +71,7 @@ class Console:
     Attributes:
         instance: Whose console it is.
         since: When it was made, in seconds of the wall clock.
-        saved: What holding its links has saved.
+        limits: Its own.
         audit: Where its sessions are recorded.
         pages: The open pages of its viewers.
         supervisor: Its links.
@@ -98,7 +98,6 @@ class Console:
         """
         self.instance = instance
         self.since = round(time.time(), 3)
-        self.saved = dependencies.savings.of(instance.id)
         self.audit = dependencies.audit
         self.pages = Pages()
         self.control = Control()
@@ -125,7 +124,7 @@ class Console:
             controller_changed=self.router.controller_changed,
             request_timeout_s=dependencies.limits.control_request_timeout,
         )
-        self._limits = dependencies.limits
+        self.limits = dependencies.limits
         self._metrics = dependencies.metrics
         self._closed = closed
         self._holders: dict[object, str] = {}
@@ -192,7 +191,7 @@ class Console:
         elif self._holders or self._linger is not None:
             return
         elif self._running is not None:
-            linger_s = self._limits.linger if self.state in _LINGERS else 0.0
+            linger_s = self.limits.linger if self.state in _LINGERS else 0.0
             self._linger = asyncio.get_running_loop().call_later(linger_s, self._deserted)
         elif not self.pages:
             # Nobody ever joined it, and no page waits to see that.
@@ -201,7 +200,7 @@ class Console:
     def has_room_for(self, viewer_id: str, *, watches: bool = False) -> bool:
         """Whether this viewer may join, or has joined; see `has_room`."""
         taken = {*self._holders.values(), *self.router.viewers}
-        return has_room(taken, self._limits.max_viewers, viewer_id, watches=watches)
+        return has_room(taken, self.limits.max_viewers, viewer_id, watches=watches)
 
     async def announce(self, who: ViewerIdentity) -> None:
         """Record that a viewer comes, and by the same write that it will have control.
@@ -281,10 +280,10 @@ class Console:
             return False
         self._stop_lingering()
         if self.state is State.RUNNING:
-            self.saved.dials_avoided += 1
+            self.supervisor.saved.dials_avoided += 1
             self._metrics.dial_avoided()
         elif self.state is not State.OPAQUE:
-            viewer.wait_at_most(self._limits.max_wait, self.supervisor.closing_failure)
+            viewer.wait_at_most(self.limits.max_wait, self.supervisor.closing_failure)
         self.router.add(viewer)
         self.recordings.joined(viewer.id)
         self.supervisor.relay_to(viewer)
@@ -455,7 +454,7 @@ class Console:
     def _patience_s(self) -> float:
         """How long the most patient viewer will still wait."""
         if self._holders:
-            return self._limits.max_wait
+            return self.limits.max_wait
         return max((viewer.patience_s for viewer in self.viewers), default=0.0)
 
     def identity_of(self, viewer_id: str) -> ViewerIdentity | None:

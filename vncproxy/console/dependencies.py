@@ -11,7 +11,6 @@ from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.audit.log import Audit, NullAudit
 from vncproxy.config.model import Limits
 from vncproxy.console.keepalive_memory import LearnedStore
-from vncproxy.console.traffic import Savings
 from vncproxy.observe.metrics import Metrics
 from vncproxy.recording.recordings import Recordings
 from vncproxy.throttle.ledger import Ledger
@@ -68,7 +67,6 @@ class ConsoleDependencies:
         dial: Opens the WebSocket of a VncUrl.
         learned: What is known of each instance from before.
         metrics: Of the daemon.
-        savings: What holding links saved, by instance.
         audit: Records sessions and who has control.
         recordings: Of what screens show; None: there is no place for any.
         handshake_timeout_s: From the open WebSocket to ServerInit.
@@ -83,7 +81,6 @@ class ConsoleDependencies:
     dial: Dialler
     learned: LearnedStore
     metrics: Metrics
-    savings: Savings = field(default_factory=Savings)
     audit: Audit = field(default_factory=NullAudit)
     recordings: Recordings | None = None
     handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S

@@ -140,16 +140,18 @@ class KeepaliveLearning:
 
     async def ask_status(self) -> None:
         """Ask the cloud what state the instance is in."""
-        self.status = ""
         self.is_asking = True
+        status = ""
         try:
             async with asyncio.timeout(STATUS_TIMEOUT_S):
-                self.status = await self._cloud.status(self._instance.id, self._instance.region)
+                status = await self._cloud.status(self._instance.id, self._instance.region)
         except CloudError as error:
             _log.info("status.unknown", instance=self._instance.id, code=error.code)
         except TimeoutError:
             _log.info("status.unknown", instance=self._instance.id, code="timeout")
         finally:
+            # Until then the old one is shown: a page would go to and fro otherwise.
+            self.status = status
             self.is_asking = False
 
     async def _store(self) -> None:

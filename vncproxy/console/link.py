@@ -282,7 +282,7 @@ class Link:
                     trailing = len(event.trailing) if isinstance(event, Ready) else 0
                 case AuthenticationFailed(reason):
                     self.refusal = reason
-                    self._fail(VncPasswordError("the VNC password is wrong"))
+                    self._fail(VncPasswordError("the VNC password is wrong", wrong=True))
                 case Refused(reason):
                     self.refusal = reason
                     self._fail(UpstreamLost("the cloud's VNC server refused the connection"))

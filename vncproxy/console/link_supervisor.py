@@ -26,8 +26,8 @@ from vncproxy.console.link_opener import LinkOpener
 from vncproxy.console.message_router import MessageRouter
 from vncproxy.console.opaque_relay import OpaqueRelay
 from vncproxy.console.page_messages import Pages
-from vncproxy.console.retry_policy import after_waiting, least_pause_s
-from vncproxy.console.traffic import Traffic
+from vncproxy.console.retry_policy import Pause, Pauses, after_waiting
+from vncproxy.console.traffic import Saved, Traffic
 from vncproxy.console.viewer import Viewer
 from vncproxy.errors import (
     CloseCode,
@@ -51,13 +51,11 @@ from vncproxy.rfb.keepalive import KeepaliveClass, LinkEnd
 from vncproxy.rfb.liveness import Liveness
 from vncproxy.rfb.server_events import ServerEvent
 from vncproxy.tasks import Flag, Tasks
-from vncproxy.throttle.backoff import Backoff
 from vncproxy.websocket.frames import Slice
 from vncproxy.websocket.transport import Transport, TransportEnd
 
 _log = structlog.get_logger("vncproxy.console")
 
-LONGEST_PAUSE_S = 15.0
 _ENDS_LINKS = CloseReason(
     CloseCode.UPSTREAM_LOST,
     Side.VIEWER,
@@ -79,9 +77,11 @@ class LinkSupervisor:
         relay: Of an opaque link.
         state_since: When the state began, in seconds of the wall clock.
         wait_until: When the next step may come, on the same clock, if that is known.
+        may_hurry: Whether `hurry` would shorten that.
         attempt: The number of the try to get a link, from 1 on; 0 after a loss.
         failure: Why there is no link; None while there is one, and before the first try.
         links_opened: How many have worked.
+        saved: What holding links saved this console.
     """
 
     def __init__(
@@ -125,9 +125,11 @@ class LinkSupervisor:
         self.link: Link | None = None
         self.state_since = round(time.time(), 3)
         self.wait_until: float | None = None
+        self.may_hurry = False
         self.attempt = 0
         self.failure: VncproxyError | None = None
         self.links_opened = 0
+        self.saved = Saved()
         self._links_name = secrets.token_hex(4)
         self._instance = instance
         self._dependencies = dependencies
@@ -149,7 +151,7 @@ class LinkSupervisor:
         self._counted_as = ""
         self._kind_logged = KeepaliveClass.ANY.value
         self._counted: AbstractContextManager[object] | None = None
-        self._backoff = Backoff(dependencies.first_pause_s, 2.0, LONGEST_PAUSE_S)
+        self._pauses = Pauses(dependencies.first_pause_s, dependencies.scatter)
         self._link_opener = LinkOpener(instance, dependencies)
 
     async def run(self) -> VncproxyError:
@@ -172,19 +174,20 @@ class LinkSupervisor:
                 await self._password_from_page(error)
                 continue
             except VncproxyError as error:
-                least_s = self._least_pause(error)
-                if least_s is None or await self._is_unwanted():
+                pause = self._pause_after(error)
+                if pause is None or await self._is_unwanted():
                     return error
                 self.advance(Event.ATTEMPT_FAILED)
                 if isinstance(error, CloudError) and error.kind is CloudErrorKind.WAITS:
                     self._tasks.start(self._show_status(), f"status-{self._instance.id}")
             else:
-                least_s = 0.0
                 lost = self._lost()
+                pause = self._pauses.after(lost)
                 self._end_offender()
                 if await self._is_unwanted():
                     return lost
-            await self._pause(least_s, self._backoff.next(self._dependencies.scatter))
+            if pause is not None:
+                await self._wait(pause)
             self.advance(Event.WANTED)
 
     async def leave(self) -> None:
@@ -312,10 +315,12 @@ class LinkSupervisor:
         """A step is done."""
         self.life.advance(event)
         self.state_since = round(time.time(), 3)
-        self.wait_until = None
+        before, self.wait_until = self.wait_until, None
         if event is Event.ENDED and isinstance(self.failure, Throttled):
             # When it makes sense to come back.
             self.wait_until = self.state_since + self.failure.wait_s
+        elif event is Event.ENDED and isinstance(self.failure, CloudError) and before is not None:
+            self.wait_until = before
         self._count_kind()
         self._pages.changed()
 
@@ -486,7 +491,7 @@ class LinkSupervisor:
                 raise VncPasswordError("this instance asks for its VNC password")
 
     def _resumed(self) -> None:
-        self._dependencies.savings.of(self._instance.id).losses_survived += 1
+        self.saved.losses_survived += 1
         self._metrics.resumed()
 
     def _go_opaque(self, link: Link, found: UnknownSecurity | None) -> None:
@@ -516,7 +521,7 @@ class LinkSupervisor:
             self.traffic.end(link)
             self.router.link_down()
         if link.age_s >= HEALTHY_AGE_S:
-            self._backoff.reset()
+            self._pauses.reset()
         by_upstream = link.end is not None and link.end.side is Side.CLOUD
         side = Side.CLOUD if by_upstream or self._silent else Side.DAEMON
         self._closing = self._tasks.start(self._close(link, side), f"close-{link.name}")
@@ -594,8 +599,8 @@ class LinkSupervisor:
             _log.warning("viewer.ends_links", instance=self._instance.id, viewer=self._offender.id)
             self._pages.end_viewer(self._offender, _ENDS_LINKS)
 
-    def _least_pause(self, error: VncproxyError) -> float | None:
-        """How long to wait at least before another try, in seconds; None: it would be no use."""
+    def _pause_after(self, error: VncproxyError) -> Pause | None:
+        """How long to wait before another try; None: it would be no use."""
         self.failure = error
         _log.warning(
             "link.failed",
@@ -609,17 +614,22 @@ class LinkSupervisor:
             return None
         if self.life.state is State.RUNNING:
             self.advance(Event.LINK_LOST)
-        return least_pause_s(error)
+        return self._pauses.after(error)
 
-    async def _pause(self, asked_s: float, own_s: float) -> None:
+    async def _wait(self, pause: Pause) -> None:
         """Wait what the cloud asked for, then what is the daemon's own to cut short."""
-        self.wait_until = time.time() + asked_s + own_s
+        self.wait_until = time.time() + pause.asked_s + pause.own_s
         self._pages.changed()
-        await asyncio.sleep(asked_s)
+        await asyncio.sleep(pause.asked_s)
         self._hurry.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(own_s):
-                await self._hurry.wait()
+        self.may_hurry = True
+        self._pages.changed()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause.own_s):
+                    await self._hurry.wait()
+        finally:
+            self.may_hurry = False
 
     async def _password_from_page(self, error: VncPasswordError) -> None:
         """Wait for the password, as long as the viewers do: without any, the console ends."""

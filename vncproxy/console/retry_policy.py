@@ -1,10 +1,13 @@
-"""What the end of a link means: is another try any use, how are viewers closed, is one to blame.
+"""What the end of a link means: another try, and when; how viewers are closed; who is to blame.
 
 The table of the cloud's errors is design.md's; the call itself has already renewed credentials and
 corrected the clock once, so such an error that is left is for good. Pure.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from vncproxy.errors import (
     CloseCode,
@@ -18,26 +21,77 @@ from vncproxy.errors import (
     VncPasswordError,
     VncproxyError,
 )
+from vncproxy.throttle.backoff import Backoff
 
+LONGEST_PAUSE_S = 15.0
+NO_CONSOLE_PAUSE_S = 5.0
+"""At most, while the instance's state has no console: somebody may just be starting it."""
+_NO_CONSOLE_LEAST = 0.9
+THROTTLED_PAUSE_S = 60.0
+"""The first pause after Throttling where the cloud names none: its limits count for a minute."""
+THROTTLED_LONGEST_S = 480.0
+_THROTTLED_SPREAD = 0.1
 SOON_S = 3.0
 """Between the settings and the link's end."""
 LINKS_IN_A_ROW = 3
 
 
-def least_pause_s(error: VncproxyError) -> float | None:
-    """How long to wait at least before another try, in seconds; None: it would be no use."""
-    match error:
-        case UpstreamRefused():
-            return None
-        case CloudError(kind=CloudErrorKind.WAITS | CloudErrorKind.TRANSIENT):
-            return error.retry_after_s or 0.0
-        case LedgerUnusable():
-            return None
-        case UpstreamLost() | LedgerError():
-            # A disk may be full, or slow, for a while only.
-            return 0.0
-        case _:
-            return None
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """How long to wait before another try.
+
+    Args:
+        asked_s: What the cloud asked for: nobody cuts it short.
+        own_s: The daemon's own after that, which a viewer in a hurry may cut short.
+    """
+
+    asked_s: float
+    own_s: float
+
+
+class Pauses:
+    """The pauses between the tries of one console to get a link, each as long as its cause wants.
+
+    Args:
+        first_s: The first ceiling.
+        scatter: Draws from [0, 1).
+    """
+
+    def __init__(self, first_s: float, scatter: Callable[[], float]) -> None:
+        self._scatter = scatter
+        self._usual = Backoff(first_s, 2.0, max(first_s, LONGEST_PAUSE_S))
+        self._no_console = Backoff(
+            min(first_s, NO_CONSOLE_PAUSE_S), 2.0, NO_CONSOLE_PAUSE_S, _NO_CONSOLE_LEAST
+        )
+        self._throttled_s = THROTTLED_PAUSE_S
+
+    def after(self, error: VncproxyError) -> Pause | None:
+        """The pause after this failure; None: another try would be no use."""
+        match error:
+            case UpstreamRefused() | LedgerUnusable():
+                return None
+            case CloudError(kind=CloudErrorKind.TRANSIENT, throttled=True, retry_after_s=None):
+                return Pause(0.0, self._throttled())
+            case CloudError(kind=CloudErrorKind.WAITS):
+                return Pause(error.retry_after_s or 0.0, self._no_console.next(self._scatter))
+            case CloudError(kind=CloudErrorKind.TRANSIENT):
+                return Pause(error.retry_after_s or 0.0, self._usual.next(self._scatter))
+            case UpstreamLost() | LedgerError():
+                # A disk may be full, or slow, for a while only.
+                return Pause(0.0, self._usual.next(self._scatter))
+            case _:
+                return None
+
+    def _throttled(self) -> float:
+        pause_s = self._throttled_s * (1 + _THROTTLED_SPREAD * self._scatter())
+        self._throttled_s = min(THROTTLED_LONGEST_S, 2 * self._throttled_s)
+        return pause_s
+
+    def reset(self) -> None:
+        """A link has lived long enough: the next pauses are short again."""
+        self._usual.reset()
+        self._no_console.reset()
+        self._throttled_s = THROTTLED_PAUSE_S
 
 
 def after_waiting(failure: VncproxyError | None) -> CloseReason:

@@ -10,19 +10,28 @@ from vncproxy.console.lifecycle import State
 from vncproxy.console.page_messages import Message
 from vncproxy.console.traffic import Rate
 from vncproxy.console.viewer import Viewer
-from vncproxy.errors import CloudError, UpstreamRefused, VncproxyError, safe_cloud_code
+from vncproxy.errors import (
+    CloudError,
+    UpstreamRefused,
+    VncPasswordError,
+    VncproxyError,
+    safe_cloud_code,
+)
 from vncproxy.throttle.budget import ACCOUNT, Usage
 
 
 def state_of(console: Console) -> Message:
     """The console's state, for its pages."""
-    supervisor, router = console.supervisor, console.router
+    supervisor, router, limits = console.supervisor, console.router, console.limits
     screen = router.screen
     return {
         "type": "state",
         "state": console.state.value,
         "since": supervisor.state_since,
         "wait_s": _wait_s(console),
+        "may_hurry": supervisor.may_hurry,
+        "budget": {"limit": limits.reconnects_per_minute, "counts_for": limits.reconnects_key},
+        "max_wait_s": limits.max_wait,
         "text": _text(console),
         "opaque": _is_opaque(console),
         "attempt": supervisor.attempt,
@@ -36,8 +45,8 @@ def state_of(console: Console) -> Message:
         "instance_status": supervisor.learning.status or None,
         "discarded_keys": router.discarded_keys,
         "saved": {
-            "dials_avoided": console.saved.dials_avoided,
-            "losses_survived": console.saved.losses_survived,
+            "dials_avoided": supervisor.saved.dials_avoided,
+            "losses_survived": supervisor.saved.losses_survived,
         },
     }
 
@@ -79,8 +88,8 @@ def summary_of(console: Console, *, viewers: bool = True) -> Message:
         "controller": console.control.controller,
         "viewers": viewers_of(console) if viewers else [],
         "saved": {
-            "dials_avoided": console.saved.dials_avoided,
-            "losses_survived": console.saved.losses_survived,
+            "dials_avoided": supervisor.saved.dials_avoided,
+            "losses_survived": supervisor.saved.losses_survived,
         },
     }
 
@@ -195,7 +204,15 @@ def _wait_s(console: Console) -> float | None:
 def _error(failure: VncproxyError | None) -> Message | None:
     if failure is None:
         return None
-    code = ""
+    code = action = request_id = ""
     if isinstance(failure, CloudError | UpstreamRefused):
         code = safe_cloud_code(failure.code)
-    return {"code": code or None, "text": failure.public_text}
+    if isinstance(failure, CloudError):
+        action, request_id = failure.action, failure.request_id
+    return {
+        "code": code or None,
+        "text": failure.public_text,
+        "action": action or None,
+        "request_id": request_id or None,
+        "password_wrong": isinstance(failure, VncPasswordError) and failure.wrong,
+    }

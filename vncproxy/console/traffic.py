@@ -11,8 +11,6 @@ from typing import Protocol
 
 from vncproxy.observe.metrics import Metrics
 
-MAX_INSTANCES = 4096
-"""Whose savings are kept; the one not looked up for longest goes first."""
 WINDOW_S = 10.0
 """A rate is the mean over about so long."""
 SAMPLE_INTERVAL_S = 2.0
@@ -54,7 +52,7 @@ class Rate:
 
 @dataclass(slots=True)
 class Saved:
-    """What holding links saved for one instance.
+    """What holding links saved one console.
 
     Attributes:
         dials_avoided: Viewers that found a link in place.
@@ -63,22 +61,6 @@ class Saved:
 
     dials_avoided: int = 0
     losses_survived: int = 0
-
-
-class Savings:
-    """What holding links saved since the daemon started; it outlives the consoles themselves."""
-
-    def __init__(self) -> None:
-        """Nothing was saved yet."""
-        self._saved: dict[str, Saved] = {}
-
-    def of(self, instance_id: str) -> Saved:
-        """The counts of an instance, to be added to."""
-        saved = self._saved.pop(instance_id, None) or Saved()
-        self._saved[instance_id] = saved
-        if len(self._saved) > MAX_INSTANCES:
-            del self._saved[next(iter(self._saved))]
-        return saved
 
 
 class Carrier(Protocol):

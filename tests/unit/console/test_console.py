@@ -71,7 +71,7 @@ async def test_viewers_share_one_link(around: Surroundings) -> None:
             each.deliver(data)
         assert b"guest" in each.taken
     assert around.count("dial") == 1
-    assert console.saved.dials_avoided == 1
+    assert console.supervisor.saved.dials_avoided == 1
     assert len(console.viewers) == 3
 
 
@@ -85,7 +85,7 @@ async def test_a_reload_costs_no_dial(around: Surroundings) -> None:
     assert transport.take() == VERSION
     await settle()
     assert (console.state, around.count("dial")) == (State.RUNNING, 1)
-    assert console.saved.dials_avoided == 1
+    assert console.supervisor.saved.dials_avoided == 1
 
 
 @pytest.mark.parametrize("first", [b"", ASKS_PASSWORD])

@@ -18,4 +18,3 @@ async def test_what_is_not_said_is_usual(tmp_path: Path) -> None:
     assert parts.recordings is None
     assert (parts.first_pause_s, parts.handshake_timeout_s) == (FIRST_PAUSE_S, HANDSHAKE_TIMEOUT_S)
     assert len({parts.scatter() for _ in range(10)}) > 1
-    assert parts.savings is not given.savings

@@ -378,13 +378,16 @@ async def test_what_the_cloud_asks_to_wait_is_waited(
     around.join(console)
     await reached(console, State.RESUMING)
     await settle()
+    assert not console.supervisor.may_hurry
     console.supervisor.hurry()
     await clock.forward(19.0)
     assert around.count("call") == 1
     await clock.forward(1.5)
+    await until(lambda: console.supervisor.may_hurry)
     console.supervisor.hurry()
     await reached(console, State.RUNNING)
     assert around.count("call") == 2
+    assert not console.supervisor.may_hurry
 
 
 async def test_short_links_are_replaced_ever_more_slowly(
@@ -418,7 +421,7 @@ async def test_a_loss_is_seen_at_once(around: Surroundings) -> None:
     await settle(2)
     assert console.state is State.RESUMING
     around.join(console)
-    assert console.saved.dials_avoided == 0
+    assert console.supervisor.saved.dials_avoided == 0
     await until(lambda: around.count("book") == 2)
     await settle()
     assert (around.count("status"), around.count("call")) == (1, 1)
@@ -460,7 +463,7 @@ async def test_broken_rules_are_no_connection_to_share(around: Surroundings) -> 
     assert console.state is State.CLOSED
     late, _ = around.viewer()
     assert not console.join(late)
-    assert console.saved.dials_avoided == 0
+    assert console.supervisor.saved.dials_avoided == 0
     around.transport.released.set()
     await until(ended(viewer))
     assert code_of(viewer) == (4500, "upstream-protocol")
@@ -698,7 +701,7 @@ async def test_an_opaque_console_has_one_viewer(around: Surroundings) -> None:
     for refused in (watcher, second, late):
         assert code_of(refused) == (4409, "in-use")
     assert first.end is None
-    assert console.saved.dials_avoided == 0
+    assert console.supervisor.saved.dials_avoided == 0
 
 
 async def test_a_lost_opaque_link_ends_the_console(around: Surroundings) -> None:
@@ -926,7 +929,7 @@ async def test_a_lost_link_is_replaced_under_its_viewer(around: Surroundings) ->
     await lose(around, console)
     assert key(False, 0x61) in bytes(around.transport.taken)
     assert viewer.end is None
-    assert console.saved.losses_survived == 1
+    assert console.supervisor.saved.losses_survived == 1
     assert console.supervisor.links_opened == 2
     assert around.gateway.transports[0].is_shut
 

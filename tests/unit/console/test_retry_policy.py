@@ -6,10 +6,15 @@ import pytest
 
 from vncproxy.console.retry_policy import (
     LINKS_IN_A_ROW,
+    LONGEST_PAUSE_S,
+    NO_CONSOLE_PAUSE_S,
     SOON_S,
+    THROTTLED_LONGEST_S,
+    THROTTLED_PAUSE_S,
     OffenderWatch,
+    Pause,
+    Pauses,
     after_waiting,
-    least_pause_s,
 )
 from vncproxy.errors import (
     CertificateRefused,
@@ -37,7 +42,7 @@ def cloud(
 
 
 @pytest.mark.parametrize(
-    ("error", "least_s"),
+    ("error", "asked_s"),
     [
         (cloud(CloudErrorKind.PERMANENT), None),
         (cloud(CloudErrorKind.CREDENTIALS), None),
@@ -58,9 +63,64 @@ def cloud(
         (LocalError("a fault"), None),
     ],
 )
-def test_what_another_try_may_mend(error: VncproxyError, least_s: float | None) -> None:
+def test_what_another_try_may_mend(error: VncproxyError, asked_s: float | None) -> None:
     """Every kind of failure is retried or not as the design's table says."""
-    assert least_pause_s(error) == least_s
+    pause = pauses().after(error)
+    assert (pause.asked_s if pause is not None else None) == asked_s
+
+
+def pauses(chance: float = 0.5) -> Pauses:
+    """Pauses that begin at 2 s."""
+    return Pauses(2.0, lambda: chance)
+
+
+STOPPED = cloud(CloudErrorKind.WAITS, "IncorrectInstanceStatus")
+BUSY = cloud(CloudErrorKind.TRANSIENT, "Throttling.User")
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5, 0.999])
+def test_a_stopped_instance_is_asked_soon_and_not_all_the_time(chance: float) -> None:
+    """The pauses grow to 5 s and no further; hardly scattered, so that none is very short."""
+    chosen = pauses(chance)
+    own = [pause.own_s for _ in range(8) if (pause := chosen.after(STOPPED)) is not None]
+    assert own[0] <= 2.0 < own[1]
+    assert all(0.9 * NO_CONSOLE_PAUSE_S <= pause_s <= NO_CONSOLE_PAUSE_S for pause_s in own[3:])
+
+
+def test_a_throttled_call_waits_a_minute_then_longer() -> None:
+    """Where the cloud names no time; a viewer may cut it short."""
+    chosen = pauses(0.0)
+    assert [chosen.after(BUSY) for _ in range(5)] == [
+        Pause(0.0, own_s) for own_s in (60.0, 120.0, 240.0, 480.0, 480.0)
+    ]
+    assert (THROTTLED_PAUSE_S, THROTTLED_LONGEST_S) == (60.0, 480.0)
+    later = pauses(0.999).after(BUSY)
+    assert later is not None
+    assert 65 < later.own_s < 66, "many consoles don't come back together"
+
+
+def test_the_time_that_the_cloud_names_is_kept() -> None:
+    """Nobody cuts it short, and the daemon's own scatter comes on top."""
+    named = cloud(CloudErrorKind.TRANSIENT, "Throttling.User", retry_after_s=7.0)
+    assert pauses().after(named) == Pause(7.0, 1.0)
+
+
+def test_each_cause_has_pauses_of_its_own() -> None:
+    """A stopped instance doesn't make the next loss wait longer; a good link resets all."""
+    chosen = pauses()
+    for _ in range(6):
+        chosen.after(STOPPED)
+        chosen.after(BUSY)
+    assert chosen.after(UpstreamLost("gone")) == Pause(0.0, 1.0)
+    for _ in range(6):
+        chosen.after(UpstreamLost("gone"))
+    assert chosen.after(UpstreamLost("gone")) == Pause(0.0, LONGEST_PAUSE_S / 2)
+    chosen.reset()
+    assert chosen.after(UpstreamLost("gone")) == Pause(0.0, 1.0)
+    assert chosen.after(STOPPED) == Pause(0.0, 1.9)
+    throttled = chosen.after(BUSY)
+    assert throttled is not None
+    assert throttled.own_s == 1.05 * THROTTLED_PAUSE_S
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.unit.console.fakes import until
 from tests.unit.console.surroundings import INSTANCE, Surroundings
 from vncproxy.console.lifecycle import State
 from vncproxy.console.status import budget_of, details_of, state_of, summary_of, viewers_of
-from vncproxy.errors import CloudError, CloudErrorKind, UpstreamLost
+from vncproxy.errors import CloudError, CloudErrorKind, UpstreamLost, VncPasswordError
 from vncproxy.throttle.budget import Budget, Usage
 
 
@@ -160,10 +160,23 @@ async def test_a_failure_is_reported_in_words(around: Surroundings) -> None:
     """With the cloud's code, if there is one and it is harmless."""
     console = await around.console()
     console.supervisor.failure = UpstreamLost("the connection to the cloud was lost")
-    assert state_of(console)["error"] == {
-        "code": None,
-        "text": "the connection to the cloud was lost",
-    }
+    nothing = {"code": None, "action": None, "request_id": None, "password_wrong": False}
+    assert state_of(console)["error"] == nothing | {"text": "the connection to the cloud was lost"}
     for code, shown in (("IncorrectInstanceStatus", "IncorrectInstanceStatus"), ("<b>", None)):
         console.supervisor.failure = CloudError("it is stopped", CloudErrorKind.WAITS, code=code)
-        assert state_of(console)["error"] == {"code": shown, "text": "it is stopped"}
+        assert state_of(console)["error"] == nothing | {"code": shown, "text": "it is stopped"}
+    console.supervisor.failure = CloudError(
+        "no", CloudErrorKind.PERMANENT, request_id="4C467B38-3910", action="DescribeInstanceVncUrl"
+    )
+    told = state_of(console)["error"]
+    assert (told["action"], told["request_id"]) == ("DescribeInstanceVncUrl", "4C467B38-3910")
+    for wrong in (False, True):
+        console.supervisor.failure = VncPasswordError("the VNC password", wrong=wrong)
+        assert state_of(console)["error"]["password_wrong"] is wrong
+
+
+async def test_what_the_page_needs_for_its_words(around: Surroundings) -> None:
+    """How many connections a minute has, what they count for, and how long a viewer waits."""
+    state = state_of(await around.console())
+    assert state["budget"] == {"limit": 29, "counts_for": "instance"}
+    assert (state["max_wait_s"], state["may_hurry"]) == (around.parts.limits.max_wait, False)

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import pytest
 
 from vncproxy.console.traffic import (
-    MAX_INSTANCES,
     SAMPLE_INTERVAL_S,
     WINDOW_S,
     Rate,
-    Savings,
     Traffic,
 )
 from vncproxy.observe.metrics import Metrics
@@ -136,24 +134,3 @@ def test_memory_stays_what_it_is() -> None:
 def test_a_counter_that_falls_is_no_rate() -> None:
     """It can't; but a page must not show less than nothing."""
     assert Rate(0.0, 100).per_s(1.0, 50) == 0
-
-
-def test_counts_outlive_a_console() -> None:
-    """A later console of an instance goes on counting."""
-    savings = Savings()
-    savings.of("i-1").dials_avoided += 2
-    savings.of("i-2").losses_survived += 1
-    assert savings.of("i-1").dials_avoided == 2
-    assert savings.of("i-1").losses_survived == 0
-    assert savings.of("i-2").losses_survived == 1
-
-
-def test_memory_is_bounded() -> None:
-    """The instance not looked up for longest is forgotten."""
-    savings = Savings()
-    for number in range(MAX_INSTANCES):
-        savings.of(f"i-{number}").dials_avoided = 1
-    savings.of("i-0")
-    savings.of("i-new")
-    assert savings.of("i-0").dials_avoided == 1
-    assert savings.of("i-1").dials_avoided == 0
