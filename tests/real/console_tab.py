@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from playwright.async_api import Locator, Page, WebSocket, expect
+from playwright.async_api import Locator, Page, ViewportSize, WebSocket, expect
 from playwright.async_api import TimeoutError as NotInTime
 
 from tests.real.peers.browser import Browser, pixels
@@ -29,6 +29,7 @@ _RUNS = """() => document.querySelector('#veil')?.hidden
     && document.querySelector('#state').textContent.startsWith('Connected')"""
 expect.set_options(timeout=WAIT_S * 1000)
 KEY_PAUSE_MS = 40
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 @dataclass
@@ -149,14 +150,25 @@ class Tab:
             "height"
         ] / height
 
-    async def shoot(self, name: str) -> None:
-        """Keep a picture of the window; if a folder was named, a dark one as well."""
+    async def shoot(self, name: str, *, phone: bool = False) -> None:
+        """Keep a picture of the window; if a folder was named, a dark one as well.
+
+        Args:
+            name: The file's, without the ending.
+            phone: If a folder was named, in the size of a phone's window, too.
+        """
         schemes: tuple[Literal["light", "dark"], ...]
         schemes = ("light", "dark") if SHOTS_VARIABLE in os.environ else ("light",)
         for scheme in schemes:
             await self.page.emulate_media(color_scheme=scheme)
             path = self.shots / f"{name}-{scheme}.png"
             await self.page.screenshot(path=path, animations="disabled")
+        if phone and SHOTS_VARIABLE in os.environ:
+            window = self.page.viewport_size
+            assert window is not None, "a window of a size"
+            await self.page.set_viewport_size(PHONE)
+            await self.shoot(f"{name}-phone")
+            await self.page.set_viewport_size(window)
 
     async def addresses(self) -> list[str]:
         """The addresses in the tab's history, its present one too."""

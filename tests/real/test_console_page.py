@@ -19,7 +19,7 @@ from tests.real.rfb_client import PIXELS_16
 from tests.setup import Running, running, set_encodings, until
 from vncproxy.config.model import Aliyun, Limits, Listen
 from vncproxy.console.registry import Registry
-from vncproxy.errors import CloseCode, CloseReason, Side
+from vncproxy.errors import CloseCode, CloseReason, RecordingError, Side
 from vncproxy.simulator import Simulator
 from vncproxy.simulator.faults import ANY, ApiFault, GatewayFault, GatewayFaultKind
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
@@ -174,7 +174,9 @@ async def test_the_list_says_what_to_do_when_it_is_empty(tab: Tab, tmp_path: Pat
         cloud.faults.next(ANY, ApiFault.error("Forbidden.RAM"), MANY)
         async with running(tmp_path, cloud=cloud, aliyun=aliyun) as setup:
             await tab.open(setup.base)
-            await expect(tab.page.get_by_role("alert")).to_contain_text("ecs:DescribeInstances.")
+            await expect(tab.page.get_by_role("alert")).to_contain_text(
+                "RAM denies ecs:DescribeInstances. The RAM policy"
+            )
             await tab.shoot("list-problem")
             await tab.open("about:blank")
 
@@ -303,7 +305,12 @@ async def test_an_exhausted_budget_is_counted_down(tab: Tab, tmp_path: Path) -> 
         await tab.runs()
         await shows(tab, setup)
         setup.cloud.drop()
-        await tab.says("Waiting for a free connection", "What you see is the last picture.")
+        await tab.says(
+            "This instance used its one connection of the last minute",
+            "What you see is the last picture.",
+            "as soon as one becomes free",
+        )
+        await expect(tab.button("Try now")).to_be_hidden()
         assert 50 < await counts_down(tab) <= 61
         await shows(tab, setup)
         await tab.shoot("waiting-budget")
@@ -392,7 +399,9 @@ async def test_a_wait_beyond_max_wait_is_refused(tab: Tab, tmp_path: Path) -> No
     async with tab.on_a_console(tmp_path, cloud=STILL, limits=limits) as setup:
         await tab.runs()
         setup.cloud.drop()
-        await tab.says(title_of(CloseCode.THROTTLED), "the next connection is allowed in")
+        await tab.says("This instance used its one connection of the last minute", "max_wait")
+        # One time is told, by the countdown.
+        assert len(re.findall(r"\d+ s\b", await tab.card.inner_text())) == 1
         assert await counts_down(tab) > 50
         await tab.shoot("code-4429-real")
         kept(setup)
@@ -405,13 +414,11 @@ async def test_a_stopped_instance_is_reported_and_waited_for(tab: Tab, tmp_path:
     async with Simulator(STILL) as cloud:
         cloud.set_status("Stopped")
         async with tab.on_a_console(tmp_path, cloud=cloud, limits=limits) as setup:
-            await tab.says(
-                "Not connected yet", "The instance is Stopped.", "start it", "Next try in"
-            )
-            await tab.shoot("stopped-waiting")
-            await tab.says(title_of(CloseCode.UPSTREAM_REFUSED), "IncorrectInstanceStatus")
-            await expect(tab.card).to_contain_text("The instance is Stopped.")
-            await tab.shoot("code-4502-stopped")
+            title = "The instance is stopped"
+            await tab.says(title, "Start it.", "every few seconds, for 3 s at most", "Next try in")
+            await tab.shoot("stopped-waiting", phone=True)
+            await tab.says(title, "IncorrectInstanceStatus\nrequest ", "doesn’t ask any more")
+            await tab.shoot("code-4502-stopped", phone=True)
             assert not cloud.dials
             cloud.set_status("Running")
             await tab.button("Try again").click()
@@ -425,9 +432,129 @@ async def test_a_refusal_of_the_cloud_says_what_to_do(tab: Tab, tmp_path: Path) 
     async with Simulator(STILL) as cloud:
         cloud.faults.next(ANY, ApiFault.error("Forbidden.RAM"), MANY)
         async with tab.on_a_console(tmp_path, cloud=cloud):
-            await tab.says(title_of(CloseCode.UPSTREAM_REFUSED), "ecs:DescribeInstanceVncUrl")
-            await tab.shoot("code-4502-forbidden")
+            await tab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+            await tab.says(
+                "RAM denies ecs:DescribeInstanceVncUrl", "Forbidden.RAM\nrequest ", "RAM policy"
+            )
+            await tab.shoot("code-4502-forbidden", phone=True)
             assert len(cloud.calls) == 1
+            codes = await tab.page.locator("#message-codes").inner_text()
+            await tab.button("Copy for support").click()
+            await expect(tab.page.locator("#notices")).to_contain_text("Copied")
+            facts = await tab.page.evaluate("navigator.clipboard.readText()")
+            assert f"Request id: {codes.rpartition(' ')[2]}" in facts.splitlines()
+            assert "Close code: 4502 upstream-refused: Forbidden.RAM" in facts
+            assert DEMO_INSTANCE_ID in facts
+            for secret in ("ticket", "token", "vncUrl", "websockify"):
+                assert secret not in facts
+            await tab.button("All instances").click()
+            await expect(tab.page.get_by_role("heading", name="Instances")).to_be_visible()
+
+
+async def test_throttling_says_until_when(tab: Tab, tmp_path: Path) -> None:
+    """The time that the cloud named, in the title and counted down; nothing to press meanwhile."""
+    async with Simulator(STILL) as cloud:
+        cloud.faults.next(ANY, ApiFault.throttle(100.0), MANY)
+        async with tab.on_a_console(tmp_path, cloud=cloud):
+            title = tab.page.locator("#message-title")
+            said = re.compile(r"Throttled by the cloud until \d\d:\d\d:\d\d")
+            await expect(title).to_have_text(said)
+            first = await title.inner_text()
+            await expect(tab.card).to_contain_text("Throttling.User request ")
+            assert 90 < await counts_down(tab) <= 101
+            await expect(tab.button("Try now")).to_be_hidden()
+            await tab.shoot("throttled", phone=True)
+            assert await title.inner_text() == first
+            assert len(cloud.calls) == 1
+
+
+async def test_the_first_question_for_a_password_is_no_fault(tab: Tab, tmp_path: Path) -> None:
+    """Nothing is red until one was wrong."""
+    settings = SimulatorSettings(
+        animated=False, instances=(SimulatedInstance(vnc_password="abc123"),)
+    )
+    async with tab.on_a_console(tmp_path, cloud=settings) as setup:
+        await tab.says("The VNC password is needed")
+        await expect(tab.page.locator(".problem")).to_have_count(0)
+        await tab.shoot("password-first", phone=True)
+        field = tab.page.get_by_role("textbox", name="VNC password")
+        await field.fill("zzz999")
+        await tab.button("Connect").click()
+        await expect(tab.page.locator(".problem")).to_have_text("The VNC password is wrong.")
+        await tab.shoot("password-refused", phone=True)
+        await field.fill("abc123")
+        await tab.button("Connect").click()
+        await tab.runs()
+        await expect(tab.page.locator("#survived")).to_be_empty()
+        kept(setup)
+
+
+async def test_a_refusal_before_the_screen_ends_no_session(
+    tab: Tab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """4403 where nothing was shown yet."""
+
+    async def refuses(*_: Any) -> None:
+        raise RecordingError("This session has to be recorded, and its disk is full.")
+
+    monkeypatch.setattr("vncproxy.web.session._enter", refuses)
+    tab.expected.append(NOVNC_CLOSED)
+    async with tab.on_a_console(tmp_path, cloud=STILL):
+        await tab.says("This console can’t be opened now", "its disk is full")
+        await tab.shoot("code-4403-unopened", phone=True)
+
+
+async def test_a_picture_is_shown_once_it_is_whole(tab: Tab, tmp_path: Path) -> None:
+    """Half of it stays covered, for 2 s at most; noVNC reads a stream that the test makes."""
+    async with running(tmp_path, cloud=STILL) as setup:
+        await tab.open(setup.base)
+        assert await tab.page.evaluate(
+            """async () => {
+                const script = document.querySelector("script[type=module]").src;
+                const { Screen } = await import(new URL("screen.js", script));
+                const real = performance.now.bind(performance);
+                let ahead_ms = 0;
+                performance.now = () => real() + ahead_ms;
+                const settled = () => new Promise(done => setTimeout(done, 200));
+                async function opened() {
+                    const target = document.createElement("div");
+                    document.body.append(target);
+                    const screen = new Screen(target, document.createElement("canvas"));
+                    const told = [];
+                    screen.addEventListener("picture", () => told.push("picture"));
+                    const stream = Object.assign(new EventTarget(), {
+                        binaryType: "", protocol: "", readyState: "open", send() {}, close() {},
+                        onclose: null, onerror: null, onmessage: null, onopen: null,
+                    });
+                    screen.attach(stream);
+                    await settled();
+                    const say = bytes => stream.onmessage({ data: new Uint8Array(bytes).buffer });
+                    say([...new TextEncoder().encode("RFB 003.008\\n")]);
+                    say([1, 1]);
+                    say([0, 0, 0, 0]);
+                    say([0, 64, 0, 64, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0,
+                         0, 0, 0, 1, 65]);
+                    const half = top => say([0, 0, 0, 1, 0, 0, 0, top, 0, 64, 0, 32, 0, 0, 0, 0,
+                                             ...new Array(64 * 32 * 4).fill(90)]);
+                    return { screen, told, half };
+                }
+                const one = await opened();
+                one.half(0);
+                await settled();
+                const seen = [one.screen.hasPicture, one.told.length];
+                one.half(32);
+                await settled();
+                seen.push(one.screen.hasPicture, one.told.length);
+                const other = await opened();
+                other.half(0);
+                await settled();
+                seen.push(other.told.length);
+                ahead_ms = 2000;
+                await settled();
+                return [...seen, other.told.length];
+            }"""
+        ) == [False, 0, True, 1, 0, 1]
+        await tab.open("about:blank")
 
 
 async def test_an_administrator_ends_a_page(tab: Tab, tmp_path: Path) -> None:
@@ -617,7 +744,8 @@ async def test_an_unknown_address_is_reported(tab: Tab, tmp_path: Path) -> None:
 async def says_its_sentence(tab: Tab, entry: dict[str, Any]) -> None:
     """Title, what to do, a countdown where it comes back by itself, a button where it doesn't."""
     code = entry["code"]
-    await tab.says(entry["title"])
+    throttled = "This instance used its 29 connections of the last minute"
+    await tab.says(throttled if code == CloseCode.THROTTLED else entry["title"])
     if code == CloseCode.VNC_PASSWORD:
         await expect(tab.page.get_by_role("textbox", name="VNC password")).to_be_visible()
     else:

@@ -41,7 +41,7 @@ def state_of(console: Console) -> Message:
             "why": supervisor.learning.keepalive.why,
         },
         "screen": screen and {"width": screen.width, "height": screen.height, "name": screen.name},
-        "error": _error(supervisor.failure),
+        "error": failure_of(supervisor.failure),
         "instance_status": supervisor.learning.status or None,
         "discarded_keys": router.discarded_keys,
         "saved": {
@@ -107,7 +107,7 @@ def details_of(console: Console, at_s: float) -> Message:
         "windows": console.instance.windows,
         "text": _text(console),
         "wait_s": _wait_s(console),
-        "error": _error(supervisor.failure),
+        "error": failure_of(supervisor.failure),
         "opaque": _is_opaque(console),
         "attempt": supervisor.attempt,
         "age_s": round(time.time() - console.since, 1),
@@ -201,7 +201,8 @@ def _wait_s(console: Console) -> float | None:
     return None if until is None else round(max(0.0, until - time.time()), 1)
 
 
-def _error(failure: VncproxyError | None) -> Message | None:
+def failure_of(failure: VncproxyError | None) -> Message | None:
+    """Why something couldn't be had: in words, with the cloud's codes; None: it could."""
     if failure is None:
         return None
     code = action = request_id = ""

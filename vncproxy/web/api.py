@@ -18,7 +18,7 @@ from vncproxy.access.tickets import LIFE_S, EntryTicket, ViewerTicket
 from vncproxy.console.console import Console
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.page_messages import ending
-from vncproxy.console.status import budget_of, details_of, summary_of, viewers_of
+from vncproxy.console.status import budget_of, details_of, failure_of, summary_of, viewers_of
 from vncproxy.console.viewer_identity import ViewerIdentity
 from vncproxy.errors import AccessError, AuditError, CloseCode, CloseReason, Side
 from vncproxy.tasks import in_turns
@@ -44,7 +44,6 @@ async def instances(request: web.Request) -> web.Response:
     services = services_of(request)
     inventory = services.inventory
     listed = await inventory.all(LIST_PATIENCE_S)
-    problem = inventory.problem
     await services.authority.learn(identity)
     administrator = services.authority.is_administrator(identity)
     rows: list[msgspec.Raw] = []
@@ -64,7 +63,7 @@ async def instances(request: web.Request) -> web.Response:
             "administrator": administrator,
             "instances": rows,
             "later": later,
-            "problem": problem and {"code": problem.code, "text": problem.public_text},
+            "problem": failure_of(inventory.problem),
         }
     )
 

@@ -8,6 +8,7 @@ from vncproxy.console.audit_entries import closed
 from vncproxy.console.console import Console, withdrawn
 from vncproxy.console.lifecycle import State
 from vncproxy.console.link_supervisor import LinkSupervisor
+from vncproxy.console.page_messages import ending
 from vncproxy.console.registry import Hold
 from vncproxy.console.viewer import Viewer
 from vncproxy.console.viewer_identity import ViewerIdentity
@@ -73,6 +74,8 @@ async def _serve(hold: Hold, viewer: Viewer, services: Services) -> None:
         hold.release()
         await viewer.closed()
     except (AccessError, AuditError, RecordingError) as error:
+        # Its page is told why: the close code alone would leave that open.
+        hold.console.pages.notify(viewer.id, ending(error.public_text))
         await viewer.turn_away(_refusal(error))
     except Exception:
         # An answer in HTTP, as the guard makes it, has no place on a WebSocket.

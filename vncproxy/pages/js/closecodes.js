@@ -2,6 +2,7 @@
  * What each WebSocket close code means to the person before the screen, and what the page does.
  *
  * The list is plain JSON, so that a test can hold it against the daemon's own list.
+ * unopened: the title and text where no screen had been shown yet.
  * retry: "never" waits for the person; "pause" tries again after a short random pause; "backoff"
  * after growing pauses; "after" once the time has passed that the daemon named.
  * action: what the button does: "again" connects, "reload" loads the page anew, "list" leaves.
@@ -12,6 +13,7 @@ export const CLOSE_CODES = [
     "word": "viewer-left",
     "title": "The console was closed",
     "text": "The screen in this page (noVNC) stopped by itself: it met something that it can’t show. vncproxy keeps the link for a while, so that coming back is quick.",
+    "unopened": ["The console didn’t open", "The screen in this page (noVNC) stopped by itself before it had a picture."],
     "retry": "never",
     "action": "again",
     "button": "Connect again"
@@ -38,7 +40,7 @@ export const CLOSE_CODES = [
     "code": 1012,
     "word": "restarting",
     "title": "vncproxy is restarting",
-    "text": "The console comes back by itself as soon as the service is up again.",
+    "text": "The console comes back as soon as the service is up again.",
     "retry": "pause",
     "action": "again",
     "button": "Try now"
@@ -66,6 +68,7 @@ export const CLOSE_CODES = [
     "word": "kicked",
     "title": "Your session was ended",
     "text": "Your access to this instance is over. Ask whoever runs this vncproxy.",
+    "unopened": ["This console can’t be opened now", "Your access to this instance is over. Ask whoever runs this vncproxy."],
     "retry": "never",
     "action": "list",
     "button": "All instances"
@@ -127,8 +130,8 @@ export const CLOSE_CODES = [
   {
     "code": 4429,
     "word": "throttled",
-    "title": "Too many reconnections",
-    "text": "The cloud allows 30 in a minute. The wait for a free one would have been longer than max_wait.",
+    "title": "The connections of the last minute are used up",
+    "text": "The next one becomes free later than vncproxy waits for it (max_wait).",
     "retry": "after",
     "action": "again",
     "button": "Try now"
@@ -146,7 +149,7 @@ export const CLOSE_CODES = [
     "code": 4502,
     "word": "upstream-refused",
     "title": "The cloud said no",
-    "text": "Trying again and again would not change that, so the page waits for you.",
+    "text": "“vncproxy check” tells more.",
     "retry": "never",
     "action": "again",
     "button": "Try again"
@@ -156,6 +159,7 @@ export const CLOSE_CODES = [
     "word": "upstream-lost",
     "title": "The link to the instance was lost",
     "text": "vncproxy could not replace it in time (max_wait). The instance may be rebooting, or the network between vncproxy and the cloud is down.",
+    "unopened": ["No link to the instance", "vncproxy could not open one in time (max_wait). The instance may be starting, or the network between vncproxy and the cloud is down."],
     "retry": "backoff",
     "action": "again",
     "button": "Try now"

@@ -24,14 +24,17 @@ import { buildPasteDialog } from "./paste.js";
 import { People } from "./people.js";
 import { Screen } from "./screen.js";
 import { Session } from "./session.js";
+import { stateWords } from "./states.js";
 import { StatusBar } from "./statusbar.js";
+import { copyText, supportText } from "./support.js";
 import { buildToolbar, enableTools } from "./toolbar.js";
 import { buildWakeHint } from "./wake.js";
-import { placeOf, stateWords, wantsLogin } from "./words.js";
+import { placeOf, waitsUntil, wantsLogin } from "./words.js";
 
 /** After so long with a picture, the next loss starts again with the shortest pause. */
 const STEADY_MS = 30_000;
 
+const ALL_INSTANCES = "All instances";
 const CLOSED_FOR_PASSWORD = 4401;
 const CLOSED_FOR_ANOTHER_DAEMON = 4421;
 
@@ -51,6 +54,9 @@ class ConsolePage {
   #session = null;
   #state = null;
   #ending = "";
+  #known = null;
+  #began = false;
+  #until_ms = null;
   #mayControl = true;
   #controls = true;
   #attempt = 0;
@@ -105,6 +111,8 @@ class ConsolePage {
     this.#session?.end();
     this.#session = null;
     this.#state = null;
+    this.#began = false;
+    this.#until_ms = null;
     this.#elsewhere = null;
     this.#changes = new Changes();
     this.#status.state("connecting", "Opening");
@@ -136,6 +144,7 @@ class ConsolePage {
 
   #admitted({ instance, viewer, may_control: mayControl }) {
     const name = instance.alias || instance.id;
+    this.#known = { instance, viewer };
     setText(byId("name"), name);
     document.title = `${name} · vncproxy`;
     setText(byId("place"), placeOf(instance));
@@ -192,6 +201,7 @@ class ConsolePage {
       notice(level, text);
     }
     this.#state = message;
+    this.#until_ms = waitsUntil(this.#until_ms, message.wait_s, Date.now());
     this.#status.update(message, this.#screen.hasPicture);
     this.#showState();
   }
@@ -207,6 +217,10 @@ class ConsolePage {
 
   #pictureCame() {
     this.#password.accepted();
+    this.#began = true;
+    if (this.#state) {
+      this.#status.update(this.#state, true);
+    }
     clearTimeout(this.#steadyTimer);
     this.#steadyTimer = setTimeout(() => {
       this.#attempt = 0;
@@ -232,30 +246,54 @@ class ConsolePage {
       }
       return;
     }
-    const words = stateWords(passing ? { state: "handshake" } : message, this.#screen.hasPicture);
-    const waits = message.wait_s > 0;
-    const actions = waits && message.state !== "waiting-budget"
-      ? [{ label: "Try now", run: () => this.#session?.send({ type: "retry" }) }]
+    const words = stateWords(message, { hasPicture: this.#screen.hasPicture, until_ms: this.#until_ms });
+    const actions = message.may_hurry
+      ? [{ label: "Try now", run: () => this.#session?.send({ type: "retry" }), look: "primary" }]
       : [];
     this.#card.show({
       tone: "wait",
       ...words,
-      countdown: waits ? { seconds: message.wait_s, words: "Next try in" } : undefined,
-      actions,
+      countdown: this.#countdown(words.next !== ""),
+      actions: words.next ? [...actions, ...this.#ways({ title: words.title, last: message })] : actions,
     });
+  }
+
+  /** Until the next try by itself; a line that stays while one is under way. */
+  #countdown(repeats) {
+    if (this.#until_ms !== null) {
+      return { seconds: (this.#until_ms - Date.now()) / 1000, words: "Next try in" };
+    }
+    return repeats ? { words: "Trying now…" } : undefined;
+  }
+
+  /** What else can be done: ask for help with the facts, or leave. */
+  #ways(facts) {
+    const copy = async () => {
+      const known = { ...this.#known, at: new Date(), page: location.origin + location.pathname };
+      const copied = await copyText(supportText({ ...known, ...facts }));
+      notice(copied ? "info" : "warning", copied ? "Copied: facts, and no secret." : "The browser doesn’t allow copying.");
+    };
+    return [
+      { label: "Copy for support", run: copy, look: "quiet" },
+      { label: ALL_INSTANCES, run: () => location.assign("/"), look: "quiet" },
+    ];
   }
 
   // Ends.
 
   #ended(close) {
     const elsewhere = close.code === CLOSED_FOR_ANOTHER_DAEMON ? this.#elsewhere : null;
-    const last = elsewhere ? { ...this.#state, error: elsewhere } : this.#state;
-    const said = this.#ending;
+    const until_ms = this.#until_ms;
+    const wait_s = until_ms === null ? null : Math.max(0, (until_ms - Date.now()) / 1000);
+    const error = elsewhere ?? this.#state?.error;
+    const last = this.#state || elsewhere ? { ...this.#state, wait_s, error } : null;
+    const circumstances = { said: this.#ending, began: this.#began, until_ms };
     this.#over();
     if (close.code === CLOSED_FOR_PASSWORD) {
-      this.#password.wantedAfterEnd(() => this.start(), last?.error?.text);
+      this.#password.wantedAfterEnd(() => this.start(), last?.error);
     } else if (!this.#passOn(elsewhere)) {
-      this.#stop(endOfSession(close, last, said));
+      const ending = endOfSession(close, last, circumstances);
+      this.#stop(ending, { title: ending.title, close, last });
     }
   }
 
@@ -304,17 +342,22 @@ class ConsolePage {
         text: "Your log-in is missing or has run out.",
         form: loginForm(() => this.start(), error.word),
         formKey: "log-in",
-        actions: [{ label: "All instances", run: () => location.assign("/") }],
+        actions: [{ label: ALL_INSTANCES, run: () => location.assign("/") }],
       });
       return;
     }
     if (!this.#passOn(error.elsewhere)) {
-      this.#stop(endOfAdmission(error));
+      const ending = endOfAdmission(error);
+      const { status, word, text } = error;
+      this.#stop(ending, {
+        title: ending.title,
+        last: { error: { code: null, text: [`HTTP ${status}`, word, text].filter(Boolean).join(", ") } },
+      });
     }
   }
 
   /** Say why it is over, and try again by itself where that makes sense. */
-  #stop({ title, text, detail, retry, after_s, action, button, picture }) {
+  #stop({ title, text, next, detail, codes, retry, after_s, action, button, picture }, facts) {
     if (!picture) {
       this.#screen.forgetPicture();
     }
@@ -334,9 +377,11 @@ class ConsolePage {
       tone: again ? "wait" : "stop",
       title,
       text,
+      next,
       detail,
+      codes,
       countdown: again ? { seconds: pause_s, words: "Next try in", done: run } : undefined,
-      actions: [{ label: button, run, primary: true }],
+      actions: [{ label: button, run, look: "primary" }, ...this.#ways(facts).filter(({ label }) => label !== button)],
     });
   }
 

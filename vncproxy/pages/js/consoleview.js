@@ -1,8 +1,10 @@
 /** What administrators are shown of an open console, from its row in the daemon's list. Pure. */
 
 import { amount, span, speed } from "./amounts.js";
+import { cloudErrorText } from "./clouderrors.js";
 import { namesOf } from "./people.js";
-import { cloudErrorText, counted, placeOf, sentence, stateName, timeLeft, titleOf } from "./words.js";
+import { stateName } from "./states.js";
+import { counted, placeOf, sentence, timeLeft, titleOf } from "./words.js";
 
 const TONES = { running: "good", closed: "bad" };
 
@@ -61,7 +63,7 @@ function troublesOf(row, names) {
     said.push(sentence(row.text) + (row.wait_s > 0 ? ` It goes on in ${timeLeft(row.wait_s)}.` : ""));
   }
   if (row.error) {
-    said.push(`The last try failed. ${cloudErrorText(row.error.code, row.error.text)}`);
+    said.push(`The last try failed. ${cloudErrorText(row.error)}`);
   }
   if (row.budget_problem) {
     said.push(`What the budget has left isn’t known. ${sentence(row.budget_problem)}`);

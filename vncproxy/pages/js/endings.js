@@ -1,13 +1,17 @@
 /** Why an attempt is over, in words, and what comes next. Pure. */
 
 import { closeCode, cloudCodeOf } from "./closecodes.js";
-import { cloudErrorText, isOurs, refusalWords, sentence } from "./words.js";
+import { cloudFact, hasNoConsole, isThrottling } from "./clouderrors.js";
+import { budgetFact } from "./states.js";
+import { refusalWords, sentence } from "./words.js";
 
 /**
  * @typedef {object} Ending
  * @property {string} title
  * @property {string} text
+ * @property {string} next what happens now
  * @property {string} detail
+ * @property {string} codes the cloud's, for whoever asks its support
  * @property {"never"|"pause"|"backoff"|"after"} retry
  * @property {number|null} after_s what the daemon said to wait
  * @property {"again"|"reload"|"list"} action
@@ -28,8 +32,9 @@ const UNSUPPORTED = {
   button: "Try again",
 };
 
-/** What to say where it isn't the cloud that refused. */
-const NOT_REACHED = "The cloud can’t be reached";
+const BY_ITSELF = "This page tries again by itself.";
+const THROTTLED = 4429;
+const REFUSED = 4502;
 
 /** Ends for which the daemon gives the reason in a sentence of its own. */
 const SAID = new Set([4403, 4410]);
@@ -44,28 +49,51 @@ const UNSEEN = new Set([4403, 4408, 4410, 401, 403, 404]);
  * The end of a session.
  * @param {{code: number, reason: string}} close
  * @param {{state: string, opaque?: boolean, wait_s?: number|null, instance_status?: string|null,
- *   error?: {code: string|null, text: string}|null}|null} last the daemon's last state message
- * @param {string} [said] why it is over, where the daemon said so
+ *   budget?: {limit: number, counts_for: string},
+ *   error?: import("./clouderrors.js").CloudFailure|null}|null} last the daemon's last state message
+ * @param {{said?: string, began?: boolean, until_ms?: number|null}} [circumstances]
+ *   said: why it is over, where the daemon said so; began: a screen had been shown; until_ms: when
+ *   the wait is over that the daemon named
  * @returns {Ending}
  */
-export function endOfSession({ code, reason }, last, said = "") {
-  const entry = { ...closeCode(code), picture: !UNSEEN.has(code) };
+export function endOfSession({ code, reason }, last, { said = "", began = true, until_ms = null } = {}) {
+  const { unopened, ...known } = closeCode(code);
+  const [title, text] = began || !unopened ? [known.title, known.text] : unopened;
+  const entry = { ...known, title, text, next: nextOf(known.retry), detail: "", codes: "", picture: !UNSEEN.has(code) };
   if (said && SAID.has(code)) {
-    return { ...entry, text: said, detail: "", after_s: null };
+    return { ...entry, text: said, after_s: null };
   }
-  const status = last?.instance_status ? `The instance is ${last.instance_status}.` : "";
   const after_s = last?.wait_s ?? null;
   if (last?.opaque && SILENT.has(code)) {
-    return { ...UNSUPPORTED, picture: true, after_s };
+    return { ...entry, ...UNSUPPORTED, next: "", after_s };
   }
-  const cloudCode = cloudCodeOf(reason) || (code === 4502 ? (last?.error?.code ?? "") : "");
+  if (code === THROTTLED) {
+    return { ...entry, title: budgetFact(last?.budget), after_s };
+  }
+  const cloudCode = cloudCodeOf(reason) || (code === REFUSED ? (last?.error?.code ?? "") : "");
   if (cloudCode) {
-    const text = [status, cloudErrorText(cloudCode, last?.error?.text)].filter(Boolean).join(" ");
-    const title = code === 4502 && isOurs(cloudCode) ? NOT_REACHED : entry.title;
-    return { ...entry, title, text, detail: entry.text, after_s };
+    return { ...entry, after_s, ...cloudEnding(cloudCode, last, until_ms) };
   }
-  const error = sentence(last?.error?.text ?? "");
-  return { ...entry, detail: [error, status].filter(Boolean).join(" "), after_s };
+  return { ...entry, detail: sentence(last?.error?.text ?? ""), after_s };
+}
+
+/** A refusal of the cloud: the page comes back by itself only where it named a time. */
+function cloudEnding(code, last, until_ms) {
+  const told = last?.error?.code === code ? last.error : {};
+  const fact = cloudFact({ ...told, code }, { status: last?.instance_status, until_ms });
+  if (isThrottling(code)) {
+    return { ...fact, retry: "after", button: "Try now", next: "This page asks again by itself then." };
+  }
+  return {
+    ...fact,
+    next: hasNoConsole(code)
+      ? "vncproxy doesn’t ask any more: try again once the instance is starting."
+      : "Nothing is tried again by itself.",
+  };
+}
+
+function nextOf(retry) {
+  return retry === "never" ? "" : BY_ITSELF;
 }
 
 /**
@@ -80,5 +108,5 @@ export function endOfAdmission(error) {
   if (action === "again") {
     button = words.retry === "never" ? "Try again" : "Try now";
   }
-  return { ...words, detail: "", after_s: error.retryAfter_s, action, button, picture: !UNSEEN.has(error.status) };
+  return { ...words, next: nextOf(words.retry), detail: "", codes: "", after_s: error.retryAfter_s, action, button, picture: !UNSEEN.has(error.status) };
 }

@@ -2,10 +2,11 @@
 
 import { offerLogOut, showAccount } from "./account.js";
 import { call } from "./api.js";
+import { cloudErrorText } from "./clouderrors.js";
 import { byId, element, setText } from "./elements.js";
 import { asksUsers, loginCard } from "./login.js";
 import { namesOf } from "./people.js";
-import { cloudErrorText, counted, placeOf, refusalWords, titleOf, wantsLogin } from "./words.js";
+import { counted, placeOf, refusalWords, titleOf, wantsLogin } from "./words.js";
 
 const REFRESH_INTERVAL_MS = 15_000;
 
@@ -210,7 +211,7 @@ async function refresh() {
     const problem = answer?.problem;
     tell(
       problem ? "The cloud couldn’t be asked" : "",
-      problem && cloudErrorText(problem.code, problem.text, "ecs:DescribeInstances"),
+      problem && cloudErrorText(problem),
     );
   } catch (error) {
     if (wantsLogin(error)) {

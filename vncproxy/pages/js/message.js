@@ -9,9 +9,11 @@ import { spoken, timeLeft, wentNowhere } from "./words.js";
  * @property {"wait"|"ask"|"stop"} tone wait: it goes on by itself; ask: the person is needed; stop
  * @property {string} title
  * @property {string} text
+ * @property {string} [next] what happens by itself
  * @property {string} [detail]
- * @property {{seconds: number, words: string, done?: () => void}} [countdown] `words` come before the time
- * @property {{label: string, run: () => void, primary?: boolean}[]} [actions]
+ * @property {string} [codes] the cloud's, for whoever asks its support
+ * @property {{seconds?: number, words: string, done?: () => void}} [countdown] `words` come before the time, if there is one
+ * @property {{label: string, run: () => void, look?: "primary"|"quiet"|""}[]} [actions]
  * @property {HTMLElement} [form]
  * @property {string} [formKey] the same key keeps a form that is already there, with what was typed
  */
@@ -22,7 +24,7 @@ export class MessageCard {
   #actions = [];
 
   /** @param {Message} message */
-  show({ tone, title, text, detail = "", countdown, actions = [], form, formKey = "" }) {
+  show({ tone, title, text, next = "", detail = "", codes = "", countdown, actions = [], form, formKey = "" }) {
     const veil = byId("veil");
     const card = byId("message");
     const appeared = veil.hidden;
@@ -30,14 +32,15 @@ export class MessageCard {
     veil.dataset.tone = tone;
     byId("message-spinner").hidden = tone !== "wait";
     setText(byId("message-title"), title);
-    setText(byId("message-text"), text);
-    byId("message-text").hidden = !text;
-    setText(byId("message-detail"), detail);
-    byId("message-detail").hidden = !detail;
+    for (const [id, said] of Object.entries({ text, next, detail, codes })) {
+      const line = byId(`message-${id}`);
+      setText(line, said);
+      line.hidden = !said;
+    }
     this.#showForm(form, formKey);
     this.#offer(actions);
     this.#count(countdown);
-    setText(byId("announce"), spoken(title, text, detail));
+    setText(byId("announce"), spoken(title, text, next));
     if (form) {
       if (appeared || this.#formKey !== formKey) {
         form.querySelector("input")?.focus();
@@ -51,18 +54,18 @@ export class MessageCard {
 
   /** The buttons. One that stays is not made anew: a click that has begun on it would go nowhere. */
   #offer(actions) {
-    const look = ({ label, primary }) => `${label} ${Boolean(primary)}`;
+    const seen = ({ label, look = "" }) => `${label} ${look}`;
     const same = actions.length === this.#actions.length
-      && actions.every((action, index) => look(action) === look(this.#actions[index]));
+      && actions.every((action, index) => seen(action) === seen(this.#actions[index]));
     this.#actions = actions;
     if (same) {
       return;
     }
     byId("message-actions").replaceChildren(
-      ...actions.map(({ label, primary }, index) =>
+      ...actions.map(({ label, look = "" }, index) =>
         element("button", {
           type: "button",
-          class: primary ? "primary" : "",
+          class: look,
           text: label,
           on: { click: () => this.#actions[index].run() },
         }),
@@ -88,6 +91,11 @@ export class MessageCard {
       return;
     }
     const { seconds, words, done } = countdown;
+    if (seconds === undefined) {
+      this.#countdown.stop();
+      setText(line, words);
+      return;
+    }
     const tick = (left_s) => setText(line, `${words} ${timeLeft(left_s)}`);
     this.#countdown.start(seconds, tick, done);
   }

@@ -16,6 +16,13 @@ const TITLE = "The VNC password is needed";
 const EXPLAINED =
   "It has six letters or digits and is set in the cloud’s console. It is not the password of the operating system. vncproxy keeps it in memory while this console is open.";
 
+const UNASKED = "Nobody gave it while the console waited for it.";
+
+/** What is wrong with the password that was given; that one is needed is no fault. */
+function problemOf(error) {
+  return error?.password_wrong ? sentence(error.text) : "";
+}
+
 export class PasswordDesk {
   #card;
   #send;
@@ -38,22 +45,24 @@ export class PasswordDesk {
 
   /** The daemon waits for the password. @param {{since: number, text?: string, error?: {text: string}|null}} state */
   wanted({ since, text, error }) {
+    const problem = problemOf(error);
     if (this.#kept !== null) {
       const password = this.#kept;
       this.#kept = null;
       this.#give(password, since);
     } else if (this.#triedSince !== since) {
-      const problem = sentence(error?.text ?? "") || (this.#triedSince === null ? "" : "The password was not accepted.");
       // The same question keeps its form, with what was typed so far.
       this.#ask(`${since} ${problem}`, text ?? "", problem, (password) => this.#give(password, since));
     }
   }
 
-  /** The session ended for want of the right password: `again` starts the next one. @param {string} said by the daemon */
-  wantedAfterEnd(again, said) {
-    const problem = sentence(said ?? "") || (this.#triedSince === null ? "" : "The password was not accepted.");
+  /**
+   * The session ended for want of the right password: `again` starts the next one.
+   * @param {{text: string, password_wrong?: boolean}|null|undefined} error by the daemon
+   */
+  wantedAfterEnd(again, error) {
     this.#triedSince = null;
-    this.#ask("after end", "", problem, (password) => {
+    this.#ask("after end", error?.password_wrong ? "" : UNASKED, problemOf(error), (password) => {
       this.#kept = password;
       again();
     });

@@ -11,6 +11,13 @@ mendReset(Inflate);
 const BLACK_STRIP_PX = 64;
 const BLACK_AT_MOST = 12;
 
+/** So long a picture that isn't whole yet stays covered. */
+const WHOLE_TIMEOUT_MS = 2_000;
+const WHOLE_LOOK_MS = 40;
+
+/** Between the points at which the canvas is looked at. */
+const WHOLE_GRID_PX = 16;
+
 /** How the picture is fitted into the window, by the names of the size menu. */
 const SIZES = {
   fit: { scale: true, drag: false },
@@ -19,7 +26,7 @@ const SIZES = {
 };
 
 /**
- * Events: `picture` (the handshake is done), `dimensions` (they may have changed), `cuttext` (detail: text), `desktopname` (detail: name),
+ * Events: `picture` (the first one is whole), `dimensions` (they may have changed), `cuttext` (detail: text), `desktopname` (detail: name),
  * `forgotten` (nothing of the guest may stay on the page),
  * `credentials` (detail: the kinds asked for), `securityfailure` (detail: reason or empty).
  */
@@ -60,12 +67,7 @@ export class Screen extends EventTarget {
     canvas.setAttribute("aria-describedby", "keyboard-help");
     this.#sizeWatch.observe(canvas, { attributeFilter: ["width", "height"] });
     const pass = (name, what) => this.dispatchEvent(new CustomEvent(name, { detail: what }));
-    rfb.addEventListener("connect", () => {
-      this.#hasPicture = true;
-      this.#ghost.hidden = true;
-      this.focus();
-      pass("picture", null);
-    });
+    rfb.addEventListener("connect", () => this.#awaitPicture(rfb));
     rfb.addEventListener("disconnect", () => {
       if (this.#rfb === rfb) {
         this.#forget();
@@ -75,6 +77,47 @@ export class Screen extends EventTarget {
     rfb.addEventListener("desktopname", (event) => pass("desktopname", event.detail.name));
     rfb.addEventListener("credentialsrequired", (event) => pass("credentials", event.detail.types));
     rfb.addEventListener("securityfailure", (event) => pass("securityfailure", event.detail.reason ?? ""));
+  }
+
+  /** Begin with the first picture that is whole, or with what there is of it after a while. */
+  #awaitPicture(rfb) {
+    const deadline = performance.now() + WHOLE_TIMEOUT_MS;
+    const look = () => {
+      if (this.#rfb !== rfb) {
+        return;
+      }
+      if (!this.#isWhole() && performance.now() < deadline) {
+        setTimeout(look, WHOLE_LOOK_MS);
+        return;
+      }
+      this.#hasPicture = true;
+      this.#ghost.hidden = true;
+      this.focus();
+      this.dispatchEvent(new CustomEvent("picture"));
+    };
+    look();
+  }
+
+  /** Whether something was drawn everywhere: noVNC's canvas is transparent until then. */
+  #isWhole() {
+    const canvas = this.#canvas;
+    if (!canvas || canvas.width === 0 || canvas.height === 0) {
+      return false;
+    }
+    const scratch = this.#scratch;
+    const width = Math.ceil(canvas.width / WHOLE_GRID_PX);
+    const height = Math.ceil(canvas.height / WHOLE_GRID_PX);
+    scratch.canvas.width = width;
+    scratch.canvas.height = height;
+    scratch.imageSmoothingEnabled = false;
+    scratch.drawImage(canvas, 0, 0, width, height);
+    const pixels = scratch.getImageData(0, 0, width, height).data;
+    for (let at = 3; at < pixels.length; at += 4) {
+      if (pixels[at] !== 255) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** Let go of noVNC and its socket. */
@@ -96,7 +139,7 @@ export class Screen extends EventTarget {
     return this.#target.querySelector("canvas");
   }
 
-  /** Whether a picture is there. */
+  /** Whether a picture is there, as a rule a whole one. */
   get hasPicture() {
     return this.#hasPicture;
   }

@@ -2,7 +2,8 @@
 
 import { byId, element, setText } from "./elements.js";
 import { dropPanel } from "./panels.js";
-import { counted, keepaliveWords, shownState, stateName } from "./words.js";
+import { shownState, stateName } from "./states.js";
+import { counted, keepaliveWords } from "./words.js";
 
 const TONE = { running: "good", opaque: "warn", resuming: "warn", retrying: "warn", closed: "bad", password: "warn" };
 

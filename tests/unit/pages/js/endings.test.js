@@ -2,24 +2,61 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { endOfAdmission, endOfSession } from "./endings.js";
 
-test("a refusal of the cloud says the code, what to do, and the instance's state first", () => {
+test("a refusal of the cloud has the fact as its title, then what to do, and its codes", () => {
   const close = { code: 4502, reason: "upstream-refused: IncorrectInstanceStatus" };
-  const ending = endOfSession(close, { state: "closed", instance_status: "Stopped" });
-  assert.match(ending.text, /^The instance is Stopped\./);
-  assert.match(ending.text, /IncorrectInstanceStatus/);
-  assert.equal(ending.retry, "never");
+  const error = { code: "IncorrectInstanceStatus", text: "It has none.", request_id: "4C46-1" };
+  const ending = endOfSession(close, { state: "closed", instance_status: "Stopped", error });
+  assert.deepEqual([ending.title, ending.text, ending.retry], ["The instance is stopped", "Start it.", "never"]);
+  assert.equal(ending.codes, "IncorrectInstanceStatus\nrequest 4C46-1");
+  assert.match(ending.next, /try again once the instance is starting/);
+  const denied = endOfSession({ code: 4502, reason: "upstream-refused: Forbidden.RAM" }, null);
+  assert.equal(denied.title, "RAM denies ecs:DescribeInstanceVncUrl");
+  assert.match(denied.next, /Nothing is tried again/);
+});
+
+test("an error that is another's isn't told with the code of the end", () => {
+  const error = { code: "Throttling", text: "Too often.", request_id: "4C46-1" };
+  const ending = endOfSession({ code: 4502, reason: "upstream-refused: Brand.New" }, { state: "closed", error });
+  assert.equal(ending.codes, "Brand.New");
+  assert.doesNotMatch(ending.text, /Too often/);
 });
 
 test("a hop that refuses isn't the cloud, and the daemon's own words say what to do", () => {
   const why = "The proxy that HTTPS_PROXY names (10.0.0.9:3128) refused the user or the password (HTTP 407).";
   const close = { code: 4502, reason: "upstream-refused: ProxyRefused" };
   const ending = endOfSession(close, { state: "closed", error: { code: "ProxyRefused", text: why } });
-  assert.deepEqual([ending.title, ending.text, ending.retry], ["The cloud can’t be reached", why, "never"]);
+  assert.deepEqual([ending.title, ending.text, ending.retry, ending.codes], ["The proxy refused", why, "never", ""]);
+});
+
+test("after throttling the page comes back by itself, at the time that it names", () => {
+  const until_ms = new Date(2026, 0, 2, 12, 3, 20).getTime();
+  const error = { code: "Throttling.User", text: "Too often." };
+  const close = { code: 4502, reason: "upstream-refused: Throttling.User" };
+  const ending = endOfSession(close, { state: "closed", wait_s: 42, error }, { until_ms });
+  assert.deepEqual(
+    [ending.title, ending.retry, ending.after_s],
+    ["Throttled by the cloud until 12:03:20", "after", 42],
+  );
+});
+
+test("nothing is lost or ended that hadn't begun", () => {
+  const words = (code, began) => {
+    const { title, text } = endOfSession({ code, reason: "" }, null, { began });
+    return `${title} ${text}`;
+  };
+  for (const code of [1000, 4403, 4504]) {
+    assert.doesNotMatch(words(code, false), /was ended|was closed|was lost/, String(code));
+    assert.match(words(code, true), /was ended|was closed|was lost/, String(code));
+  }
 });
 
 test("the daemon's wait is kept for a throttled console", () => {
   const ending = endOfSession({ code: 4429, reason: "throttled" }, { state: "closed", wait_s: 41 });
   assert.equal(ending.after_s, 41);
+  assert.match(ending.title, /connections of the last minute are used up/);
+  const budget = { limit: 29, counts_for: "instance" };
+  const told = endOfSession({ code: 4429, reason: "throttled" }, { state: "closed", wait_s: 41, budget });
+  assert.equal(told.title, "This instance used its 29 connections of the last minute");
   assert.equal(ending.retry, "after");
 });
 
@@ -52,16 +89,16 @@ test("what the daemon says of the last failure is told with the end", () => {
 test("access that the rules don't give any more ends with the daemon's own words", () => {
   const why = "You may open this console only mon-fri 08:00-18:00 (rule 2).";
   const close = { code: 4403, reason: "kicked" };
-  const ending = endOfSession(close, { state: "running" }, why);
+  const ending = endOfSession(close, { state: "running" }, { said: why });
   assert.deepEqual([ending.text, ending.retry, ending.title], [why, "never", "Your session was ended"]);
   assert.match(endOfSession(close, null).text, /whoever runs/);
-  assert.doesNotMatch(endOfSession({ code: 1012, reason: "restarting" }, null, why).text, /rule 2/);
+  assert.doesNotMatch(endOfSession({ code: 1012, reason: "restarting" }, null, { said: why }).text, /rule 2/);
 });
 
 test("a session whose recording is as long as one may be says so, one that only lasted has its own words", () => {
   const close = { code: 4410, reason: "session-limit" };
   const why = "The recording of this session is as long as one may be.";
-  assert.deepEqual([endOfSession(close, null, why).text, endOfSession(close, null, why).action], [why, "again"]);
+  assert.deepEqual([endOfSession(close, null, { said: why }).text, endOfSession(close, null, { said: why }).action], [why, "again"]);
   assert.match(endOfSession(close, null).text, /session_max_age/);
 });
 
@@ -69,7 +106,7 @@ test("the last picture stays where the same person goes on, and nowhere else", (
   const kept = (code) => endOfSession({ code, reason: "" }, null).picture;
   assert.deepEqual([4403, 4408, 4410].map(kept), [false, false, false]);
   assert.deepEqual([1006, 1012, 4429, 4504].map(kept), [true, true, true, true]);
-  assert.equal(endOfSession({ code: 4403, reason: "" }, null, "You logged out.").picture, false);
+  assert.equal(endOfSession({ code: 4403, reason: "" }, null, { said: "You logged out." }).picture, false);
   const refused = (status) => endOfAdmission({ status, text: "", retryAfter_s: null }).picture;
   assert.deepEqual([401, 403, 404, 429, 0].map(refused), [false, false, false, true, true]);
 });

@@ -1,0 +1,53 @@
+/** What whoever is asked for help wants to know of a failure: facts, and no secret. */
+
+/**
+ * The facts as lines of text. Pure.
+ * @param {{title: string, at: Date, page: string, instance?: {id: string, alias?: string, region?: string}|null,
+ *   viewer?: string, close?: {code: number, reason: string}|null,
+ *   last?: {state?: string, attempt?: number, instance_status?: string|null,
+ *     error?: import("./clouderrors.js").CloudFailure|null}|null}} facts
+ *   page: the address without what follows the path; last: the daemon's last state message
+ */
+export function supportText({ title, at, page, instance, viewer, close, last }) {
+  const error = last?.error;
+  const alias = instance?.alias && instance.alias !== instance.id ? ` (${instance.alias})` : "";
+  return [
+    ["vncproxy", title],
+    ["Time", at.toISOString()],
+    ["Page", page],
+    ["Instance", instance && `${instance.id}${alias}${instance.region ? `, ${instance.region}` : ""}`],
+    ["Instance’s state", last?.instance_status],
+    ["Console’s state", last?.state && `${last.state}${last.attempt > 1 ? `, try ${last.attempt}` : ""}`],
+    ["Close code", close && [close.code, close.reason].filter(Boolean).join(" ")],
+    ["Cloud’s code", error?.code],
+    ["Action", error?.action && `ecs:${error.action}`],
+    ["Request id", error?.request_id],
+    ["Error", error?.text],
+    ["Viewer", viewer],
+  ]
+    .filter(([, value]) => value)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join("\n");
+}
+
+/** Put a text on the clipboard; says whether the browser let it. @param {string} text */
+export async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Neither https nor localhost, or not allowed.
+  }
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.className = "unseen";
+  document.body.append(area);
+  const before = document.activeElement;
+  area.select();
+  try {
+    return document.execCommand("copy");
+  } finally {
+    area.remove();
+    before?.focus?.({ preventScroll: true });
+  }
+}
