@@ -68,6 +68,8 @@ INSTANCE = {
     "region": "cn-hangzhou",
     "windows": False,
     "os": "Debian",
+    "tags": {"team": "shop"},
+    "missing": False,
     "status": "Running",
     "role": "control",
     "state": "running",

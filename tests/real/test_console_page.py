@@ -17,7 +17,7 @@ from tests.real.console_tab import Tab
 from tests.real.peers.browser import Browser
 from tests.real.rfb_client import PIXELS_16
 from tests.setup import Running, running, set_encodings, until
-from vncproxy.config.model import Aliyun, Limits, Listen
+from vncproxy.config.model import Aliyun, Instance, Limits, Listen
 from vncproxy.console.registry import Registry
 from vncproxy.errors import CloseCode, CloseReason, RecordingError, Side
 from vncproxy.simulator import Simulator
@@ -159,6 +159,70 @@ async def test_the_list_asks_for_the_token_first(tab: Tab, tmp_path: Path) -> No
             await kept_nowhere(tab, token_of(setup))
             await tab.button("Log out").click()
             await expect(tab.page.get_by_label("Access token")).to_be_visible()
+            await tab.open("about:blank")
+
+
+async def test_one_of_two_thousand_is_found(tab: Tab, tmp_path: Path) -> None:
+    """By words, filters and favourites; only the rows in sight are built."""
+    one = SimulatedInstance("i-bp1web0000000000007", "web-7", status="Stopped")
+    settings = SimulatorSettings(
+        animated=False,
+        instances=(
+            one,
+            *(
+                SimulatedInstance(f"i-bp1host{number:013}", f"host-{number}")
+                for number in range(1999)
+            ),
+        ),
+    )
+    async with Simulator(settings) as cloud:
+        aliyun = Aliyun(endpoint=cloud.endpoint, discover=True)
+        gone = Instance(id="i-bp1gone000000000001", alias="gone")
+        async with running(tmp_path, cloud=cloud, aliyun=aliyun, instance=(gone,)) as setup:
+            await tab.open(setup.base)
+            lead, rows = tab.page.locator("#lead"), tab.page.locator(".instance")
+            await expect(lead).to_have_text("2,001 instances you may open")
+            assert await rows.count() < 40
+            row = rows.filter(has_text="i-bp1gone")
+            await expect(row).to_contain_text("Unknown to the cloud")
+            await expect(row.get_by_role("link")).not_to_have_class(re.compile("primary"))
+            await tab.shoot("list-many", phone=True)
+            await tab.page.evaluate("scrollTo(0, 1e9)")
+            await expect(rows.last).to_contain_text("web-7")
+            assert await rows.count() < 40
+            await rows.last.get_by_role("button", name="Favourite: web-7").click()
+            await tab.page.evaluate("scrollTo(0, 0)")
+            await expect(rows.first).to_contain_text("web-7")
+
+            await tab.page.keyboard.press("/")
+            await expect(tab.page.get_by_role("searchbox")).to_be_focused()
+            await tab.page.keyboard.type("HOST-77 hangzhou")
+            await expect(lead).to_have_text("11 of 2,001 instances")
+            await expect(rows.first).to_contain_text("host-77")
+            await tab.shoot("list-found", phone=True)
+            async with tab.page.context.expect_page() as opened:
+                await tab.page.keyboard.press("Enter")
+            console = await opened.value
+            await expect(console.locator("#name")).to_have_text("host-77")
+            await console.close()
+            await tab.page.keyboard.press("Escape")
+            await expect(lead).to_have_text("2,001 instances you may open")
+            await expect(rows.nth(1)).to_contain_text("host-77")
+
+            await tab.page.get_by_label("State").select_option("Stopped")
+            await expect(lead).to_have_text("1 of 2,001 instances")
+            await tab.page.get_by_label("Open ones").check()
+            await expect(tab.page.locator(".empty")).to_contain_text("Nothing like that")
+            await tab.shoot("list-none", phone=True)
+            await tab.button("Show all").click()
+            await expect(lead).to_have_text("2,001 instances you may open")
+
+            tab.expected.append("status of 404")
+            await tab.open(f"{setup.base}/console/web-8")
+            await tab.says("No such instance", "Did you mean")
+            await tab.shoot("did-you-mean", phone=True)
+            await tab.open(f"{setup.base}/console/host-78")
+            await tab.runs()
             await tab.open("about:blank")
 
 

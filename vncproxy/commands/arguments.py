@@ -29,7 +29,9 @@ def add_json(parser: argparse.ArgumentParser, text: str = "for programs") -> Non
 
 def add_instance(parser: argparse.ArgumentParser) -> None:
     """The instance that the command is about."""
-    parser.add_argument("instance", metavar="INSTANCE", help="alias or id")
+    parser.add_argument(
+        "instance", metavar="INSTANCE", help="alias, id, or the cloud's name where only one has it"
+    )
 
 
 def add_screen(parser: argparse.ArgumentParser) -> None:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
-    parser.add_argument("instance", nargs="?", metavar="INSTANCE", help="alias or id; default: all")
+    parser.add_argument(
+        "instance", nargs="?", metavar="INSTANCE", help="alias, id or name; default: all"
+    )
     parser.add_argument(
         "--as",
         dest="user",

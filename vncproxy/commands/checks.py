@@ -37,7 +37,7 @@ async def check(
     Args:
         loaded: The configuration, and the file that it is from.
         environ: The variables that a daemon would have.
-        name: An instance's alias or id; None: all.
+        name: An instance's alias, id or name; None: all.
     """
     config = loaded.config
     yield Finding("configuration", True, str(loaded.path or "none found, so the defaults"))

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from vncproxy.commands.finding import Finding
 from vncproxy.commands.reachability import endpoint_reached, gateway_reached
 from vncproxy.config.model import Config
+from vncproxy.console.instance_search import advice
 from vncproxy.console.instances import ConsoleInstance, InstanceList
 from vncproxy.errors import CloudError, VncproxyError
 from vncproxy.service.cloud import Cloud
@@ -45,7 +46,8 @@ async def check_cloud(
     if name is not None:
         found = await inventory.find(name)
         if found is None:
-            yield Finding(name, False, "no instance of this alias or id is configured")
+            text = f"no instance of this name or id. {await advice(name, inventory.known)}"
+            yield Finding(name, False, text.rstrip())
             return
         wanted = [found]
     if not wanted and discover_in and inventory.problem is None:

@@ -1,4 +1,4 @@
-"""`vncproxy instances`: what may be opened."""
+"""`vncproxy instances`: what may be opened, or those of it that have certain words."""
 
 from __future__ import annotations
 
@@ -19,17 +19,26 @@ if TYPE_CHECKING:
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "words",
+        metavar="WORDS",
+        nargs="*",
+        help="only those whose name, alias, id, region or tags have all of them",
+    )
     add_config(parser)
     add_json(parser)
 
 
 def _run(options: argparse.Namespace) -> int:
+    from vncproxy.console.instance_search import has_words
+
     async def work(config: Config) -> int:
         answer = await instances(config, os.environ)
+        rows = [row for row in answer["instances"] if has_words(row, options.words)]
         if options.json:
-            print_json(answer["instances"])
+            print_json(rows)
         else:
-            print_lines(table(answer["instances"]))
+            print_lines(table(rows))
         if answer["problem"]:
             print_problem(f"the state is unknown: {answer['problem']['text']}")
         return DONE
@@ -73,7 +82,9 @@ async def _from_the_cloud(config: Config, environ: Mapping[str, str]) -> dict[st
                 "region": one.region,
                 "windows": one.windows,
                 "os": one.os_name,
+                "tags": dict(one.tags),
                 "status": one.status or None,
+                "missing": one.missing,
                 "role": None,
                 "state": None,
                 "viewers": [],
@@ -89,17 +100,22 @@ async def _from_the_cloud(config: Config, environ: Mapping[str, str]) -> dict[st
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
     """The rows for people."""
-    lines = [("ALIAS", "ID", "REGION", "STATUS", "ON")]
+    lines = [("ALIAS", "NAME", "ID", "REGION", "STATUS", "ON")]
     for row in rows:
         on = ", ".join(f"{v['user']}" for v in row["viewers"]) or "-"
-        lines.append((row["alias"], row["id"], row["region"], row["status"] or "unknown", on))
+        status = "not in the cloud" if row["missing"] else row["status"] or "unknown"
+        lines.append((row["alias"], row["name"] or "-", row["id"], row["region"], status, on))
     return aligned(lines)
 
 
 COMMAND = Command(
     "instances",
     "list what may be opened",
-    ("vncproxy instances --json",),
+    (
+        "vncproxy instances --json",
+        "vncproxy instances web cn-hangzhou",
+        "vncproxy instances team=shop",
+    ),
     _add_arguments,
     _run,
 )

@@ -13,6 +13,7 @@ from vncproxy.cluster.cluster import Cluster, cluster_of
 from vncproxy.commands.daemon_client import NoDaemonError, daemon_client
 from vncproxy.config.model import Config
 from vncproxy.config.paths import state_folder
+from vncproxy.console.instance_search import advice
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.errors import AccessError, LedgerError, LocalError
 from vncproxy.service.cloud import Cloud, budget_of, cloud_of
@@ -53,9 +54,11 @@ async def official_url(
             "permit in it"
         )
     async with cloud_of(config, environ) as cloud:
-        instance = await inventory_of(config, cloud.client).find(name)
+        inventory = inventory_of(config, cloud.client)
+        instance = await inventory.find(name)
         if instance is None:
-            raise AccessError(404, "unknown-instance", f"no instance {name} is configured")
+            text = f"No instance {name} is configured. {await advice(name, inventory.known)}"
+            raise AccessError(404, "unknown-instance", text.rstrip())
         if not force and await _is_open(config, environ, instance):
             raise LocalError(
                 f"the console of {instance.alias} is open here and the cloud allows one at a time; "

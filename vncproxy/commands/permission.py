@@ -14,6 +14,7 @@ from vncproxy.access.rules import Role
 from vncproxy.access.users import Users
 from vncproxy.commands.finding import Finding
 from vncproxy.config.model import Config
+from vncproxy.console.instance_search import advice
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.errors import VncproxyError
 from vncproxy.service.cloud import cloud_of
@@ -110,7 +111,7 @@ async def permissions(
         config: The settings: rules, doors and instances.
         environ: The environment's variables.
         user: The name, as a door takes it.
-        name: Alias or id of the instance; None: all.
+        name: Alias, id or name of the instance; None: all.
         at: Local time; None: now.
         door: This one of `doors_of` only; None: all.
     """
@@ -128,8 +129,8 @@ async def permissions(
                 one = await inventory.find(name)
                 wanted = [one] if one is not None else []
                 if one is None:
-                    text = "no instance of this alias or id is configured"
-                    found.append(Finding(name, False, text))
+                    text = f"no instance of this name or id. {await advice(name, inventory.known)}"
+                    found.append(Finding(name, False, text.rstrip()))
             answers = [
                 (one, await _answers(config, authority, user, one, at, door)) for one in wanted
             ]

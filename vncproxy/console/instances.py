@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from vncproxy.tasks import Tasks
 
 _log = structlog.get_logger("vncproxy.inventory")
 
+_LIKE_AN_ID = re.compile(r"i-[a-z0-9]")
 FRESH_FOR_S = 10.0
 """What the cloud showed is shown again for this long before it is asked once more."""
 
@@ -31,6 +33,7 @@ class ConsoleInstance:
         windows: Whether it runs Windows.
         password: The VNC password from its file.
         name, status, os_name, tags: As DescribeInstances showed them; empty if it wasn't asked.
+        missing: DescribeInstances was asked for it, and doesn't show it.
     """
 
     id: str
@@ -42,6 +45,7 @@ class ConsoleInstance:
     status: str = ""
     os_name: str = ""
     tags: tuple[tuple[str, str], ...] = ()
+    missing: bool = False
 
 
 class Lister(Protocol):
@@ -80,7 +84,7 @@ class _Region:
 
 
 class InstanceList:
-    """The instances, by alias and by id.
+    """The instances, by alias, by id, and by the cloud's name where only one has it.
 
     Each region is asked by itself, once for all who want to know: one that is slow, or doesn't
     answer, holds up nobody who wants another's.
@@ -140,10 +144,10 @@ class InstanceList:
         return [*self._merged().values()]
 
     async def find(self, name: str, *, with_tags: bool = False) -> ConsoleInstance | None:
-        """The instance with this alias or id; the cloud is asked only about one not configured.
+        """The instance with this alias, id or name; the cloud is asked only where that helps.
 
         Args:
-            name: An alias or an id.
+            name: An alias, an id, or the cloud's name of one instance alone.
             with_tags: The tags matter: its region is asked if what it showed is old.
         """
         found = self._by_name(name)
@@ -151,7 +155,7 @@ class InstanceList:
             if questions := self._questions([self._regions[self._region_of(found)]]):
                 await asyncio.wait(questions)
             found = self._by_name(name)
-        if found is None and self._discover_in:
+        if found is None and (self._discover_in or not _LIKE_AN_ID.match(name)):
             questions = self._questions(self._regions.values())
             while questions and found is None:
                 _, questions = await asyncio.wait(questions, return_when=asyncio.FIRST_COMPLETED)
@@ -178,10 +182,19 @@ class InstanceList:
         if (instance := merged.get(name)) is not None:
             return instance
         # A configured alias wins over a name that somebody gave an instance in the cloud.
-        return next((i for i in merged.values() if i.alias == name), None)
+        by_alias = next((i for i in merged.values() if i.alias == name), None)
+        if by_alias is not None or not name or not self._has_asked_all:
+            return by_alias
+        named = [i for i in merged.values() if i.name == name]
+        return named[0] if len(named) == 1 else None
+
+    @property
+    def _has_asked_all(self) -> bool:
+        """Whether each region has answered, or failed: before, a name may turn out to be two's."""
+        return all(region.asked_at > float("-inf") for region in self._regions.values())
 
     def _merged(self) -> dict[str, ConsoleInstance]:
-        merged = dict(self._configured)
+        merged = {one.id: self._unless_missing(one) for one in self._configured.values()}
         everywhere = (one for region in self._regions.values() for one in region.seen.items())
         for instance_id, seen in everywhere:
             ours = merged.get(instance_id)
@@ -189,9 +202,19 @@ class InstanceList:
                 merged[instance_id] = seen
             else:
                 merged[instance_id] = replace(
-                    ours, name=seen.name, status=seen.status, os_name=seen.os_name, tags=seen.tags
+                    ours,
+                    name=seen.name,
+                    status=seen.status,
+                    os_name=seen.os_name,
+                    tags=seen.tags,
+                    missing=False,
                 )
         return merged
+
+    def _unless_missing(self, ours: ConsoleInstance) -> ConsoleInstance:
+        region = self._regions[ours.region]
+        has_answered = region.asked_at > float("-inf") and region.problem is None
+        return replace(ours, missing=True) if has_answered else ours
 
     async def _ask(self, region: _Region) -> None:
         try:

@@ -77,7 +77,9 @@ def _row(services: Services, instance: ConsoleInstance, decision: Decision) -> d
         "region": instance.region,
         "windows": instance.windows,
         "os": instance.os_name,
+        "tags": dict(instance.tags),
         "status": instance.status or None,
+        "missing": instance.missing,
         "role": decision.role and decision.role.name.lower(),
         "state": console.state.value if console is not None else None,
         "viewers": viewers_of(console) if console is not None else [],
@@ -199,6 +201,7 @@ async def admission(request: web.Request) -> web.Response:
             "instance": {
                 "alias": instance.alias,
                 "id": instance.id,
+                "name": instance.name,
                 "region": instance.region,
                 "windows": instance.windows,
             },

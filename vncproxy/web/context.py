@@ -16,11 +16,12 @@ from vncproxy.access.tickets import Tickets
 from vncproxy.audit.log import Audit
 from vncproxy.audit.refusals import RefusalLog
 from vncproxy.config.model import Limits
+from vncproxy.console.instance_search import advice
 from vncproxy.console.instances import ConsoleInstance, InstanceList
 from vncproxy.console.registry import Registry
 from vncproxy.errors import AccessError
 from vncproxy.observe.metrics import Metrics
-from vncproxy.tasks import Tasks
+from vncproxy.tasks import Tasks, in_turns
 from vncproxy.web.door import Door
 from vncproxy.web.open_sockets import OpenSockets
 from vncproxy.web.request_turns import RequestTurns
@@ -117,7 +118,7 @@ async def permitted(
 
 
 async def find(services: Services, name: str) -> ConsoleInstance | None:
-    """The instance of this alias or id, with its tags where a rule is about some."""
+    """The instance of this alias, id or name, with its tags where a rule is about some."""
     # Tags are known once the cloud was asked, and change there.
     return await services.inventory.find(name, with_tags=services.authority.need_tags)
 
@@ -133,13 +134,26 @@ def outside_hours(decision: Decision) -> AccessError:
     return AccessError(403, "outside-hours", f"Opening this console is {decision.text}.")
 
 
+_PER_TURN = 64
+"""Instances that are decided about in one turn of the event loop."""
 _MAY = {None: "not see", Role.WATCH: "watch", Role.CONTROL: "control", Role.ADMIN: "administer"}
+
+
+async def _seen_by(services: Services, who: Identity) -> list[ConsoleInstance]:
+    """The instances that this user may open, now or later: no other is to be spoken of."""
+    await services.authority.learn(who)
+    seen = []
+    async for one in in_turns(services.inventory.known, _PER_TURN):
+        decision = services.authority.decide(who, one)
+        if decision.role is not None or decision.only:
+            seen.append(one)
+    return seen
 
 
 async def visible(
     request: web.Request, who: Identity, name: str
 ) -> tuple[ConsoleInstance, Decision]:
-    """The instance of this alias or id, if this user may see it.
+    """The instance of this alias, id or name, if this user may see it.
 
     Raises:
         AccessError: 404: there is none, or the user may not see it; 403: not at this time; 503: it
@@ -151,11 +165,9 @@ async def visible(
         await services.authority.learn(who)
     decision = services.authority.decide(who, instance) if instance is not None else None
     if instance is None or decision is None or (decision.role is None and not decision.only):
-        raise AccessError(
-            404,
-            "unknown-instance",
-            "No instance of this name or id is configured here, or it isn't yours to open.",
-        )
+        text = "No instance of this name or id is configured here, or it isn't yours to open."
+        more = await advice(name, await _seen_by(services, who))
+        raise AccessError(404, "unknown-instance", f"{text} {more}".rstrip())
     request[INSTANCE] = instance
     if decision.role is None:
         raise outside_hours(decision)

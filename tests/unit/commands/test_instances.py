@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.setup import running
 from tests.unit.commands.surroundings import DENIED, Installation, environ
-from vncproxy.commands.instances import instances, table
+from vncproxy.commands.instances import COMMAND, instances, table
 from vncproxy.errors import AccessError
 from vncproxy.simulator.faults import ApiFault
 
@@ -93,18 +94,46 @@ async def test_a_daemon_that_refuses_is_believed(installation: Installation) -> 
 def test_the_table() -> None:
     """Columns line up, and no line ends in blanks."""
     rows: list[dict[str, Any]] = [
-        {"alias": "web-1", "id": "i-1", "region": "cn-hangzhou", "status": None, "viewers": []},
+        {
+            "alias": "web-1",
+            "id": "i-1",
+            "name": "Shop",
+            "region": "cn-hangzhou",
+            "status": None,
+            "missing": False,
+            "viewers": [],
+        },
+        {
+            "alias": "gone",
+            "id": "i-3",
+            "name": "",
+            "region": "r",
+            "status": None,
+            "missing": True,
+            "viewers": [],
+        },
         {
             "alias": "a",
             "id": "i-22",
+            "name": "",
+            "missing": False,
             "region": "r",
             "status": "Running",
             "viewers": [{"user": "ann"}, {"user": "ben"}],
         },
     ]
     assert table(rows) == [
-        "ALIAS  ID    REGION       STATUS   ON",
-        "web-1  i-1   cn-hangzhou  unknown  -",
-        "a      i-22  r            Running  ann, ben",
+        "ALIAS  NAME  ID    REGION       STATUS            ON",
+        "web-1  Shop  i-1   cn-hangzhou  unknown           -",
+        "gone   -     i-3   r            not in the cloud  -",
+        "a      -     i-22  r            Running           ann, ben",
     ]
-    assert table([]) == ["ALIAS  ID  REGION  STATUS  ON"]
+    assert table([]) == ["ALIAS  NAME  ID  REGION  STATUS  ON"]
+
+
+def test_words_are_optional() -> None:
+    """Several are taken."""
+    parser = argparse.ArgumentParser()
+    COMMAND.add_arguments(parser)
+    assert parser.parse_args([]).words == []
+    assert parser.parse_args(["--json", "web", "team=shop"]).words == ["web", "team=shop"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -59,7 +60,7 @@ async def test_the_configured_ones_are_shown_with_what_the_cloud_knows() -> None
     assert (web.alias, web.password, web.windows) == ("web-1", "abc123", False)
     assert (web.name, web.status, web.os_name) == ("Shop", "Running", "Windows Server")
     assert web.tags == (("a", "c"), ("team", "b"))
-    assert db == DB
+    assert db == replace(DB, missing=True)
 
 
 async def test_a_configured_one_is_found_without_asking() -> None:
@@ -69,6 +70,55 @@ async def test_a_configured_one_is_found_without_asking() -> None:
     assert await inventory.find("web-1") == WEB
     assert await inventory.find("i-db") == DB
     assert cloud.asked == []
+
+
+async def test_a_name_of_the_cloud_finds_the_only_one_that_has_it() -> None:
+    """The configured ones are asked for their names; an alias comes before a name."""
+    cloud = Lister(cn_a=[seen("i-web", name="Shop")], cn_b=[seen("i-db", "cn-b", name="web-1")])
+    inventory = InstanceList([WEB, DB], cloud, [])
+    shop = await inventory.find("Shop")
+    assert shop is not None
+    assert (shop.id, shop.alias) == ("i-web", "web-1")
+    by_alias = await inventory.find("web-1")
+    assert by_alias is not None
+    assert by_alias.id == "i-web"
+    # What was asked a moment ago isn't asked again for a name that nobody has.
+    asked = len(cloud.asked)
+    assert await inventory.find("Nobody") is None
+    assert len(cloud.asked) == asked
+
+
+async def test_a_name_that_two_have_finds_none() -> None:
+    """Not even while only one of the regions has answered."""
+    cloud = SlowLister(["cn-b"], cn_a=[seen("i-1", name="web")], cn_b=[seen("i-2", name="web")])
+    inventory = InstanceList([], cloud, ["cn-a", "cn-b"])
+    finding = asyncio.create_task(inventory.find("web"))
+    await until(lambda: bool(inventory.known))
+    assert not finding.done()
+    cloud.may_answer["cn-b"].set()
+    assert await finding is None
+
+
+async def test_an_id_that_the_cloud_does_not_show_is_missing(clock: ProcessClock) -> None:
+    """Once it was asked and has answered; a failure shows nothing of the kind."""
+    cloud = Lister(cn_a=[seen("i-web")], cn_b=[])
+    inventory = InstanceList([WEB, DB], cloud, [])
+    assert not any(one.missing for one in inventory.known)
+    assert [(one.alias, one.missing) for one in await inventory.all()] == [
+        ("web-1", False),
+        ("db-1", True),
+    ]
+    await clock.forward(FRESH_FOR_S + 1.0)
+    cloud.regions["cn-b"] = DENIED
+    assert not any(one.missing for one in await inventory.all())
+
+
+async def test_an_instance_of_another_region_is_not_missing() -> None:
+    """Its configured region is wrong, and discovery finds it elsewhere."""
+    cloud = Lister(cn_a=[], cn_c=[seen("i-web", "cn-c")])
+    inventory = InstanceList([WEB], cloud, ["cn-c"])
+    (web,) = await inventory.all()
+    assert (web.status, web.missing) == ("Running", False)
 
 
 async def test_nothing_else_is_found_without_discovery() -> None:

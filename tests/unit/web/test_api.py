@@ -15,7 +15,8 @@ import pytest
 
 from tests.owner_client import JSON, OwnerClient, owner_client
 from tests.setup import running, until
-from vncproxy.config.model import Access, Aliyun, Limits, Listen
+from tests.unit.access.test_users import add
+from vncproxy.config.model import Access, Aliyun, Limits, Listen, Rule
 from vncproxy.errors import LedgerError
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
@@ -77,7 +78,9 @@ async def test_instances(owner: OwnerClient) -> None:
         "region": "cn-hangzhou",
         "windows": False,
         "os": "Debian 12 64-bit",
+        "tags": {},
         "status": "Running",
+        "missing": False,
         "role": "admin",
         "state": None,
         "viewers": [],
@@ -197,6 +200,7 @@ async def test_admission(owner: OwnerClient) -> None:
     assert first["instance"] == {
         "alias": "demo",
         "id": "i-bp1demo0000000000001",
+        "name": "",
         "region": "cn-hangzhou",
         "windows": False,
     }
@@ -208,11 +212,33 @@ async def test_admission(owner: OwnerClient) -> None:
 
 
 async def test_unknown_instances(owner: OwnerClient) -> None:
-    """404, and the cloud isn't asked about names that somebody made up."""
+    """404; the cloud is asked what its own are called, once, and never about a made-up one."""
     for name in ("unknown", "DEMO", "i-bp1demo0000000000002", "demo%00", "%ff", "x" * 5000):
         answer = await owner.ask(f"/api/v1/consoles/{name}/admission", owner.bearer)
         assert (answer.status, answer.word) == (404, "unknown-instance"), name
-    assert not owner.setup.cloud.calls
+    assert [call.action for call in owner.setup.cloud.calls] == ["DescribeInstances"]
+
+
+async def test_a_wrong_name_is_told_the_right_one(owner: OwnerClient) -> None:
+    """In words, as commands and the page show them."""
+    answer = await owner.ask("/api/v1/consoles/demmo/admission", owner.bearer)
+    assert answer.status == 404
+    assert answer.json["error"]["text"].endswith("isn't yours to open. Did you mean demo?")
+
+
+async def test_what_others_may_open_is_proposed_to_nobody(tmp_path: Path) -> None:
+    """Who may open nothing learns no name."""
+    file = tmp_path / "users.json"
+    token = add(file, "eve")
+    door = Listen(address="127.0.0.1:0", access="users")
+    access = Access(users_file=file)
+    rule = Rule(users=("ann",), instances=("demo",), role="control")
+    async with running(tmp_path, access=access, listen=(door,), rule=(rule,)) as setup:
+        headers = {"Authorization": f"Bearer {token}"}
+        path = f"{setup.base}/api/v1/consoles/demmo/admission"
+        async with setup.http.get(path, headers=headers) as answer:
+            assert answer.status == 404
+            assert "mean" not in await answer.text()
 
 
 async def test_admission_at_the_daemons_limits(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ import { closePanels } from "./panels.js";
 import { PasswordDesk } from "./password.js";
 import { buildPasteDialog } from "./paste.js";
 import { People } from "./people.js";
+import { use } from "./remembered.js";
 import { Screen } from "./screen.js";
 import { Session } from "./session.js";
 import { stateWords } from "./states.js";
@@ -29,7 +30,7 @@ import { StatusBar } from "./statusbar.js";
 import { copyText, supportText } from "./support.js";
 import { buildToolbar, enableTools } from "./toolbar.js";
 import { buildWakeHint } from "./wake.js";
-import { placeOf, waitsUntil, wantsLogin } from "./words.js";
+import { placeOf, titleOf, waitsUntil, wantsLogin } from "./words.js";
 
 /** After so long with a picture, the next loss starts again with the shortest pause. */
 const STEADY_MS = 30_000;
@@ -143,8 +144,9 @@ class ConsolePage {
   }
 
   #admitted({ instance, viewer, may_control: mayControl }) {
-    const name = instance.alias || instance.id;
+    const name = titleOf(instance);
     this.#known = { instance, viewer };
+    use(instance.id, Date.now());
     setText(byId("name"), name);
     document.title = `${name} · vncproxy`;
     setText(byId("place"), placeOf(instance));

@@ -1,24 +1,27 @@
-/** The list of instances: what may be opened, its state, who is on it. */
+/** The list of instances: what may be opened, its state, who is on it; found by words and filters. */
 
 import { offerLogOut, showAccount } from "./account.js";
 import { call } from "./api.js";
 import { cloudErrorText } from "./clouderrors.js";
 import { byId, element, setText } from "./elements.js";
+import { Finder, statusOf } from "./finding.js";
+import { consolePath, instanceRow } from "./instancerow.js";
 import { asksUsers, loginCard } from "./login.js";
-import { namesOf } from "./people.js";
-import { counted, placeOf, refusalWords, titleOf, wantsLogin } from "./words.js";
+import { like, memory } from "./remembered.js";
+import { Rows } from "./rows.js";
+import { counted, refusalWords, titleOf, wantsLogin } from "./words.js";
 
 const REFRESH_INTERVAL_MS = 15_000;
 
-const STATUS_TONE = { Running: "good", Starting: "warn", Stopping: "warn", Pending: "warn" };
+/** Fewer are seen at a glance. */
+const FINDER_FROM = 2;
+
+const STATUS_NAMES = { missing: "Unknown to the cloud", unknown: "Status unknown" };
 
 const EXAMPLE = `[[instance]]
 alias = "web-1"
 id = "i-bp1xxxxxxxxxxxxxxxxx"
 region = "cn-hangzhou"`;
-
-/** States in which there is no console: opening one only makes sense for who is about to start it. */
-const WITHOUT_CONSOLE = new Set(["Stopped", "Stopping"]);
 
 let shown = "";
 
@@ -30,104 +33,130 @@ function show(key, nodes) {
   }
 }
 
-/** How long a button that ends a session waits to be pressed again. */
-const SURE_MS = 4_000;
-
-/** A button that ends somebody's session, once it was pressed twice. */
-function endButton(instance, viewer, name) {
-  const button = element("button", {
-    class: "quiet end",
-    type: "button",
-    text: "End",
-    "aria-label": `End the session of ${name} on ${titleOf(instance)}`,
-  });
-  let asked = false;
-  button.addEventListener("click", async () => {
-    if (!asked) {
-      asked = true;
-      button.textContent = "Really end?";
-      setTimeout(() => {
-        asked = false;
-        button.textContent = "End";
-      }, SURE_MS);
-      return;
-    }
-    button.disabled = true;
-    let problem = null;
-    try {
-      // By the name that opens it: a proxy before several daemons goes by that.
-      const path = `/api/v1/consoles/${encodeURIComponent(instance.alias || instance.id)}/viewers`;
-      await call("DELETE", `${path}/${encodeURIComponent(viewer.id)}`);
-    } catch (error) {
-      problem = error;
-    }
-    await refresh();
-    // Gone already is what was wanted.
-    if (problem && problem.status !== 404) {
-      button.disabled = false;
-      const { title, text } = refusalWords(problem);
-      tell(title, text);
-    }
-  });
-  return button;
+async function endSession(instance, viewer, button) {
+  let problem = null;
+  try {
+    // By the name that opens it: a proxy before several daemons goes by that.
+    const path = `/api/v1/consoles/${encodeURIComponent(instance.alias || instance.id)}/viewers`;
+    await call("DELETE", `${path}/${encodeURIComponent(viewer.id)}`);
+  } catch (error) {
+    problem = error;
+  }
+  await refresh();
+  // Gone already is what was wanted.
+  if (problem && problem.status !== 404) {
+    button.disabled = false;
+    const { title, text } = refusalWords(problem);
+    tell(title, text);
+  }
 }
 
-/** What an administrator sees: each session on a line, with the means to end it. */
-function sessions(instance) {
-  const names = namesOf(instance.viewers);
-  const lines = instance.viewers.map((viewer) => {
-    const name = names.get(viewer.id);
-    const how = viewer.role === "control" ? "" : " (watching)";
-    return element(
-      "div",
-      { class: "session" },
-      element("span", { text: `On: ${name}${how}, from ${viewer.from}` }),
-      endButton(instance, viewer, name),
+// The list itself.
+
+const finder = new Finder();
+const list = element("ul", { class: "instances" });
+const none = element(
+  "section",
+  { class: "card empty" },
+  element("h2", { text: "Nothing like that" }),
+  element("p", { text: "No instance that you may open has these words and filters." }),
+  element("div", { class: "actions" }, element("button", { type: "button", text: "Show all", on: { click: showAll } })),
+);
+const rows = new Rows(list, (item) => instanceRow(item, { like: likeIt, end: endSession }));
+let count = 0;
+
+function filters() {
+  return {
+    words: byId("find-words").value,
+    region: byId("find-region").value,
+    status: byId("find-status").value,
+    open: byId("find-open").checked,
+  };
+}
+
+function likeIt(id, is) {
+  like(id, is);
+  draw();
+}
+
+function showAll() {
+  byId("finder").reset();
+  draw();
+  byId("find-words").focus();
+}
+
+/** Show what the words and filters leave. */
+function draw() {
+  const known = memory();
+  const chosen = filters();
+  const found = finder.found(chosen, known);
+  const liked = new Set(known.favourites);
+  const searches = chosen.words.trim() !== "";
+  const all = counted(count, "instance");
+  const some = `${found.length.toLocaleString()} of ${all}`;
+  setText(byId("lead"), count === 0 ? "" : found.length === count ? `${all} you may open` : some);
+  list.hidden = found.length === 0;
+  none.hidden = found.length > 0;
+  rows.items = found.map((instance, at) => {
+    const item = { instance, liked: liked.has(instance.id), first: searches && at === 0 };
+    return { ...item, key: instance.id, shows: JSON.stringify(item) };
+  });
+}
+
+function offer(select, any, values, name) {
+  const chosen = select.value;
+  const shown = [...select.options].map(({ value }) => value).join("\n");
+  if (shown !== ["", ...values].join("\n")) {
+    select.replaceChildren(
+      element("option", { value: "", text: any }),
+      ...values.map((value) => element("option", { value, text: name(value) })),
     );
+    select.value = values.includes(chosen) ? chosen : "";
+  }
+  select.hidden = values.length < 2;
+}
+
+function offerFilters() {
+  const is = count >= FINDER_FROM;
+  byId("finder").hidden = !is;
+  if (!is) {
+    byId("finder").reset();
+  }
+  offer(byId("find-region"), "All regions", finder.regions, (region) => region);
+  offer(byId("find-status"), "All states", finder.statuses, (status) => STATUS_NAMES[status] ?? status);
+}
+
+for (const id of ["find-words", "find-region", "find-status", "find-open"]) {
+  byId(id).addEventListener("input", () => {
+    draw();
+    // What fits best is at the top.
+    scrollTo({ top: 0 });
   });
-  return element("div", { class: "who" }, ...lines);
 }
-
-function whoIsOn(instance) {
-  const { viewers, role } = instance;
-  if (!viewers?.length) {
-    return element("span", { class: "who nobody", text: "Nobody is on" });
+byId("finder").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const [first] = finder.found(filters(), memory());
+  if (first) {
+    open(consolePath(first), "_blank", "noopener");
   }
-  if (role === "admin") {
-    return sessions(instance);
+});
+byId("find-words").addEventListener("keydown", (event) => {
+  if (event.key === "Escape") {
+    event.preventDefault();
+    event.target.value = "";
+    event.target.blur();
+    draw();
   }
-  const names = viewers.map(({ user, role }) => (role === "control" ? user : `${user} (watching)`));
-  return element("span", { class: "who", text: `On: ${names.join(", ")}` });
-}
-
-function row(instance) {
-  const { alias, id, status } = instance;
-  const name = titleOf(instance);
-  return element(
-    "li",
-    { class: "instance" },
-    element(
-      "div",
-      { class: "instance-name" },
-      element("h2", { text: name }),
-      element("p", { class: "place" }, element("code", { text: placeOf(instance) })),
-    ),
-    element(
-      "div",
-      { class: "instance-state" },
-      element("span", { class: `pill ${STATUS_TONE[status] ?? "calm"}`, text: status || "Status unknown" }),
-      whoIsOn(instance),
-    ),
-    element("a", {
-      class: WITHOUT_CONSOLE.has(status) ? "button" : "button primary",
-      href: `/console/${encodeURIComponent(alias || id)}`,
-      target: "_blank",
-      rel: "noopener",
-      text: "Open",
-      "aria-label": `Open the console of ${name} in a new tab`,
-    }),
-  );
-}
+});
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest?.("input, select, textarea");
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.altKey && !event.metaKey && !byId("finder").hidden) {
+    event.preventDefault();
+    byId("find-words").select();
+  }
+});
+// Opened in another tab: what was used last is another.
+addEventListener("storage", () => draw());
 
 /** What may be opened at other times only. */
 function laterCard(later) {
@@ -175,18 +204,23 @@ function nothingYet() {
 function showInstances(answer) {
   const instances = Array.isArray(answer) ? answer : (answer?.instances ?? []);
   const later = answer?.later ?? [];
-  const count = instances.length;
-  setText(byId("lead"), count ? `${counted(count, "instance")} you may open` : "");
-  show(JSON.stringify([instances, later, answer?.administrator, answer?.user]), () => [
-    ...(count ? [element("ul", { class: "instances" }, ...instances.map(row))] : []),
+  count = instances.length;
+  finder.instances = instances;
+  show(JSON.stringify([count > 0, later, answer?.administrator, answer?.user]), () => [
+    ...(count ? [list, none] : []),
     ...(later.length ? [laterCard(later)] : []),
     ...(count || later.length ? [] : [answer?.administrator ? nothingYet() : nothingForYou(answer?.user)]),
   ]);
+  offerFilters();
+  draw();
   showAccount(answer ?? {});
   byId("admin-link").hidden = !answer?.administrator;
 }
 
 function showLogin(word) {
+  count = 0;
+  finder.instances = [];
+  offerFilters();
   setText(byId("lead"), "");
   showAccount(null);
   byId("admin-link").hidden = true;
@@ -209,10 +243,7 @@ async function refresh() {
     const answer = await call("GET", "/api/v1/instances");
     showInstances(answer);
     const problem = answer?.problem;
-    tell(
-      problem ? "The cloud couldn’t be asked" : "",
-      problem && cloudErrorText(problem),
-    );
+    tell(problem ? "The cloud couldn’t be asked" : "", problem && cloudErrorText(problem));
   } catch (error) {
     if (wantsLogin(error)) {
       showLogin(error.word);

@@ -65,7 +65,7 @@ export function keepaliveWords(kind) {
 
 /** A number of things. @param {number} count @param {string} one @param {string} [many] */
 export function counted(count, one, many = `${one}s`) {
-  return `${count} ${count === 1 ? one : many}`;
+  return `${count.toLocaleString()} ${count === 1 ? one : many}`;
 }
 
 /** What became of keys that were pressed while there was no link. @param {number} count */
@@ -114,6 +114,8 @@ export function titleOf({ alias, id, name }) {
   return alias && alias !== id ? alias : name || id;
 }
 
+export const PLACE_JOINT = " · ";
+
 /**
  * Where an instance is, besides its title.
  * @param {{alias: string|null, id: string, region: string, windows: boolean, name?: string}} instance
@@ -121,5 +123,5 @@ export function titleOf({ alias, id, name }) {
 export function placeOf({ alias, id, region, windows, name }) {
   const shown = titleOf({ alias, id, name });
   const more = [name === shown ? "" : name, id === shown ? "" : id, region, windows ? "Windows" : ""];
-  return more.filter(Boolean).join(" · ");
+  return more.filter(Boolean).join(PLACE_JOINT);
 }

@@ -1,0 +1,133 @@
+/** A row of the list: what an instance is called, its state, who is on it, and the way to it. */
+
+import { element } from "./elements.js";
+import { namesOf } from "./people.js";
+import { PLACE_JOINT, placeOf, titleOf } from "./words.js";
+
+const STATUS_TONE = { Running: "good", Starting: "warn", Stopping: "warn", Pending: "warn" };
+
+/** States in which there is no console: opening one only makes sense for who is about to start it. */
+const WITHOUT_CONSOLE = new Set(["Stopped", "Stopping"]);
+
+/** How long a button that ends a session waits to be pressed again. */
+const SURE_MS = 4_000;
+
+/** Where an instance is opened. @param {{alias: string, id: string}} instance */
+export function consolePath({ alias, id }) {
+  return `/console/${encodeURIComponent(alias || id)}`;
+}
+
+/** A button that ends somebody's session, once it was pressed twice. */
+function endButton(instance, viewer, name, end) {
+  const button = element("button", {
+    class: "quiet end",
+    type: "button",
+    text: "End",
+    "data-part": `end-${viewer.id}`,
+    "aria-label": `End the session of ${name} on ${titleOf(instance)}`,
+  });
+  let asked = false;
+  button.addEventListener("click", () => {
+    if (!asked) {
+      asked = true;
+      button.textContent = "Really end?";
+      setTimeout(() => {
+        asked = false;
+        button.textContent = "End";
+      }, SURE_MS);
+      return;
+    }
+    button.disabled = true;
+    end(instance, viewer, button);
+  });
+  return button;
+}
+
+/** What an administrator sees: each session on a line, with the means to end it. */
+function sessions(instance, end) {
+  const names = namesOf(instance.viewers);
+  const lines = instance.viewers.map((viewer) => {
+    const name = names.get(viewer.id);
+    const how = viewer.role === "control" ? "" : " (watching)";
+    return element(
+      "div",
+      { class: "session" },
+      element("span", { text: `On: ${name}${how}, from ${viewer.from}` }),
+      endButton(instance, viewer, name, end),
+    );
+  });
+  return element("div", { class: "who" }, ...lines);
+}
+
+function whoIsOn(instance, end) {
+  const { viewers, role } = instance;
+  if (!viewers?.length) {
+    return element("span", { class: "who nobody", text: "Nobody is on" });
+  }
+  if (role === "admin") {
+    return sessions(instance, end);
+  }
+  const names = viewers.map(({ user, role }) => (role === "control" ? user : `${user} (watching)`));
+  return element("span", { class: "who", text: `On: ${names.join(", ")}` });
+}
+
+/** Each part is broken off whole, as long as there is room for it. */
+function place(instance) {
+  return placeOf(instance)
+    .split(PLACE_JOINT)
+    .flatMap((part, at) => [at > 0 && PLACE_JOINT, element("span", { text: part })]);
+}
+
+function pill({ status, missing, region }) {
+  if (missing) {
+    const title = `DescribeInstances doesn’t show this id in ${region}: it is wrong, released, or not for these credentials to see.`;
+    return element("span", { class: "pill bad", text: "Unknown to the cloud", title });
+  }
+  return element("span", { class: `pill ${STATUS_TONE[status] ?? "calm"}`, text: status || "Status unknown" });
+}
+
+function star(instance, liked, like) {
+  const name = titleOf(instance);
+  return element("button", {
+    class: "quiet star",
+    type: "button",
+    text: liked ? "★" : "☆",
+    title: liked ? "A favourite: shown first" : "Show it first",
+    "data-part": "star",
+    "aria-pressed": String(liked),
+    "aria-label": `Favourite: ${name}`,
+    on: { click: () => like(instance.id, !liked) },
+  });
+}
+
+/**
+ * @param {{instance: object, liked: boolean, first: boolean}} item first: Enter opens it
+ * @param {{like: (id: string, is: boolean) => void,
+ *   end: (instance: object, viewer: object, button: HTMLButtonElement) => void}} acts
+ */
+export function instanceRow({ instance, liked, first }, { like, end }) {
+  const { status, missing } = instance;
+  const name = titleOf(instance);
+  return element(
+    "li",
+    { class: first ? "instance first" : "instance" },
+    star(instance, liked, like),
+    element(
+      "div",
+      { class: "instance-name" },
+      element("h2", { text: name }),
+      element("p", { class: "place" }, element("code", {}, ...place(instance))),
+    ),
+    element("div", { class: "instance-state" }, pill(instance), whoIsOn(instance, end)),
+    element("a", {
+      class: missing || WITHOUT_CONSOLE.has(status) ? "button" : "button primary",
+      href: consolePath(instance),
+      target: "_blank",
+      rel: "noopener",
+      text: "Open",
+      title: first ? "Enter opens it, too" : false,
+      "data-part": "open",
+      "aria-label": `Open the console of ${name} in a new tab`,
+    }),
+  );
+}

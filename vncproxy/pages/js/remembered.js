@@ -1,0 +1,43 @@
+/** What this browser remembers of instances: favourites, and when each was opened last. */
+
+const FAVOURITES = "vncproxy-favourites";
+const USED = "vncproxy-used";
+
+/** More are no favourites; of the others the latest are kept. */
+const MOST = 500;
+
+function read(key, otherwise) {
+  try {
+    const value = JSON.parse(localStorage.getItem(key));
+    return value !== null && typeof value === "object" && Array.isArray(value) === Array.isArray(otherwise) ? value : otherwise;
+  } catch {
+    // Nothing may be kept, or something else is.
+    return otherwise;
+  }
+}
+
+function write(key, value) {
+  try {
+    localStorage.setItem(key, JSON.stringify(value));
+  } catch {
+    // Then it isn't remembered.
+  }
+}
+
+/** @returns {import("./finding.js").Memory} */
+export function memory() {
+  return { favourites: read(FAVOURITES, []), used: read(USED, {}) };
+}
+
+/** Make an instance a favourite, or no longer one. @param {string} id @param {boolean} is */
+export function like(id, is) {
+  const others = read(FAVOURITES, []).filter((one) => one !== id);
+  write(FAVOURITES, is ? [...others, id].slice(-MOST) : others);
+}
+
+/** An instance is opened. @param {string} id @param {number} at_ms */
+export function use(id, at_ms) {
+  const used = { ...read(USED, {}), [id]: at_ms };
+  const latest = Object.entries(used).sort(([, a], [, b]) => b - a).slice(0, MOST);
+  write(USED, Object.fromEntries(latest));
+}
