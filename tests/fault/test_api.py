@@ -27,7 +27,8 @@ PASSING = {
     "reset": ApiFault.reset(),
     "unavailable": ApiFault.error("ServiceUnavailable"),
     "internal": ApiFault.error("InternalError"),
-    "throttling": ApiFault.error("Throttling.Api"),
+    # Without a time that the cloud names it would be a minute.
+    "throttling": ApiFault.throttle(0.05, "Throttling.Api"),
 }
 MENDED = {
     "nonce used": ApiFault.error("SignatureNonceUsed"),

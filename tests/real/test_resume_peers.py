@@ -183,7 +183,7 @@ async def test_shift_that_was_held_over_a_loss_is_let_go(
         # The next dial is in vain until its VncUrl has expired.
         setup.cloud.gateway_faults.next(DEMO_INSTANCE_ID, GatewayFault.hang())
         setup.cloud.drop()
-        await tab.says("Connecting to the instance")
+        await tab.says("Bringing the link back", "isn’t passed on")
         await tab.type("zz")
         await tab.runs()
         await until(lambda: not qemu.keys_down(), "its release")
