@@ -2,7 +2,7 @@
 
     tests/bench/run [--quick] [--rounds N] [--only WORDS] [--json FILE]
 
-Relays run on the first processor, the gateway and the viewers on the second; in each round all
+Relays run on the first processor, the gateway and the viewers on the last; in each round all
 relays are measured one after the other, or beside each other. Printed are medians of the rounds.
 """
 
@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 import uvloop
@@ -45,20 +46,32 @@ MEASUREMENTS = {
 }
 
 
-async def _measure(only: list[str], rounds: int, *, is_quick: bool) -> Measuring:
+async def _measure(given: argparse.Namespace) -> int:
+    """The exit status. A measurement that fails doesn't keep the others from being told."""
     task = asyncio.current_task()
     assert task is not None
     # What was started is ended.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    rounds = given.rounds or (1 if given.quick else 3)
+    status = 0
     with tempfile.TemporaryDirectory(prefix="bench") as name:
         folder = Path(name)
         async with gateway(folder) as cloud:
-            run = Measuring(folder, cloud, rounds, is_quick)
-            for what in only:
+            run = Measuring(folder, cloud, rounds, is_quick=given.quick)
+            for what in given.only:
                 began = time.monotonic()
-                await MEASUREMENTS[what](run)
+                try:
+                    await MEASUREMENTS[what](run)
+                except Exception as fault:
+                    traceback.print_exc()
+                    run.found.notes.append(f"{what} failed: {fault!r}")
+                    status = 1
                 print(f"{what}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    return run
+                if given.json:
+                    given.json.write_text(json.dumps(report.data(run), indent=1) + "\n")
+    print(report.table(run))
+    print("\n".join(["", *report.remarks(run)]))
+    return status
 
 
 def main() -> int:
@@ -75,15 +88,8 @@ def main() -> int:
         print(f"missing: {', '.join(absent)}", file=sys.stderr)
         return 1
     files_limit()
-    if (os.cpu_count() or 1) > 1:
-        os.sched_setaffinity(0, {LOAD_CPU})
-    rounds = given.rounds or (1 if given.quick else 3)
-    run = uvloop.run(_measure(given.only, rounds, is_quick=given.quick))
-    print(report.table(run))
-    print("\n".join(["", *report.remarks(run)]))
-    if given.json:
-        given.json.write_text(json.dumps(report.data(run), indent=1) + "\n")
-    return 0
+    os.sched_setaffinity(0, {LOAD_CPU})
+    return uvloop.run(_measure(given))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+_PROPORTIONAL = re.compile(r"^Pss: +(\d+) kB", re.MULTILINE)
 
 
 def tree(pid: int) -> Iterator[int]:
@@ -31,10 +34,13 @@ def cpu_s(pid: int) -> float:
 
 
 def resident_kib(pid: int) -> int:
-    """What is resident now; what forked processes share counts for each."""
-    page_kib = os.sysconf("SC_PAGE_SIZE") // 1024
-    total = 0
-    for one in tree(pid):
-        with suppress(OSError):
-            total += int(Path(f"/proc/{one}/statm").read_text().split()[1]) * page_kib
+    """What is resident now; of what its children share, each counts its part."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    total = pages * os.sysconf("SC_PAGE_SIZE") // 1024
+    for child in tree(pid):
+        if child != pid:
+            with suppress(OSError):
+                total += int(
+                    _PROPORTIONAL.findall(Path(f"/proc/{child}/smaps_rollup").read_text())[0]
+                )
     return total

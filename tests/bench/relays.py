@@ -29,7 +29,8 @@ VNCPROXY, HAPROXY, NGINX, NGINX_64K, WEBSOCKIFY = (
 DIRECT = "direct"
 ALL = (VNCPROXY, HAPROXY, NGINX, NGINX_64K, WEBSOCKIFY)
 BYTE_PUMPS = ALL[1:]
-RELAY_CPU, LOAD_CPU = 0, 1
+_PROCESSORS = sorted(os.sched_getaffinity(0))
+RELAY_CPU, LOAD_CPU = _PROCESSORS[0], _PROCESSORS[-1]
 LINGER_S = 1.0
 
 _TOKEN = "bench-token-0123456789abcdef0123456789abcdef"
@@ -146,8 +147,8 @@ async def _started(name: str, folder: Path, cloud: Cloud, wanted: Wanted) -> Asy
 
 
 def pinned(cpu: int) -> tuple[str, ...]:
-    """In front of a command, so that it stays on this processor, where there are several."""
-    return ("taskset", "-c", str(cpu)) if (os.cpu_count() or 1) > 1 else ()
+    """In front of a command, so that it stays on this processor."""
+    return ("taskset", "-c", str(cpu))
 
 
 def missing() -> list[str]:
