@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ import pytest
 _TURNS = 20
 """Of the event loop."""
 _TICK_S = 1e-6
+_ANSWER_S = 0.01
+"""Really waited for other programs, whose answers no test of a limit depends on."""
 
 
 async def settle() -> None:
@@ -58,6 +61,12 @@ class ProcessClock:
         """Let this time pass at once; what is due then runs."""
         self._ahead_s += seconds
         await settle()
+
+    async def pass_by(self, seconds: float, step_s: float) -> None:
+        """Let this time pass in steps; in each, what is due runs, and other programs may answer."""
+        for _ in range(math.ceil(seconds / step_s)):
+            await self.forward(step_s)
+            await asyncio.sleep(_ANSWER_S)
 
 
 class IdleClock(ProcessClock):

@@ -39,7 +39,6 @@ def update(*rectangles: bytes) -> bytes:
 
 def tight(width: int, height: int) -> bytes:
     """A rectangle of one colour that inflates a thousandfold; its stream begins anew each time."""
-    data = zlib.compress(bytes(3 * width * height), 9)[:-4]
     deflater = zlib.compressobj(9)
     data = deflater.compress(bytes(3 * width * height)) + deflater.flush(zlib.Z_SYNC_FLUSH)
     size = len(data)

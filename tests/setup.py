@@ -33,7 +33,7 @@ from vncproxy.config.model import (
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 """How long a test waits for what must happen; reached only when it fails."""
 
 RAW, COPY_RECT, HEXTILE, TIGHT, TIGHT_PNG = 0, 1, 5, 7, -260

@@ -74,7 +74,7 @@ async def test_a_silent_name_service(tmp_path: Path) -> None:
 
 async def test_everything_hangs_at_once(tmp_path: Path, endpoint: str) -> None:
     """Viewers hear 1012 all the same; each step has its part of the time, none takes another's."""
-    served = Served(tmp_path, endpoint, sections="[limits]\ndrain_timeout = 1.0\n")
+    served = Served(tmp_path, endpoint, sections="[limits]\ndrain_timeout = 4.0\n")
     trigger = hanging(served, NAMES, LEDGER, AUDIT, RELOAD)
     async with served.life() as process, aiohttp.ClientSession() as http:
         async with http.ws_connect(f"{served.base}/websockify/demo") as viewer:

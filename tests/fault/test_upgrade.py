@@ -67,7 +67,9 @@ class Installation:
     @property
     def environ(self) -> dict[str, str]:
         """By which Python uses this one and no other."""
-        return {"PYTHONPATH": str(self.folder), "PYTHONSAFEPATH": "1"}
+        own = {"PYTHONPATH": str(self.folder), "PYTHONSAFEPATH": "1"}
+        # No bytecode is left of it, wherever that is kept.
+        return {**own, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ They live in the event loop of the whole run, as do the tests that use them.
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.clock import IdleClock
 from tests.real.console_tab import Tab, fresh_tab
 from tests.real.peers.accounts import Accounts, made_accounts
 from tests.real.peers.browser import Browser, Chromium
@@ -24,9 +26,9 @@ from tests.real.peers.xvnc import xvnc as start_xvnc
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder needs something of the machine's."""
-    here = Path(__file__).parent
+    here = f"{Path(__file__).parent}/"
     for item in items:
-        if here in item.path.parents:
+        if str(item.path).startswith(here):
             item.add_marker(pytest.mark.real)
         if item.path.name == "test_packaging.py":
             item.add_marker(pytest.mark.needs_network)
@@ -44,6 +46,14 @@ async def xvnc(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Xvnc]:
     """An X server without a VNC password for this file, its terminal ready to be typed to."""
     async with start_xvnc(tmp_path_factory.mktemp("s") / "x") as server:
         yield server
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def idle_clock(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[IdleClock]:
+    """The process's clock, which passes only while the run's event loop waits."""
+    clock = IdleClock(asyncio.get_running_loop())
+    with clock.in_place(monkeypatch):
+        yield clock
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from playwright.async_api import Locator, Page, ViewportSize, WebSocket, expect
+from playwright.async_api import ConsoleMessage, Locator, Page, ViewportSize, WebSocket, expect
 from playwright.async_api import TimeoutError as NotInTime
 
 from tests.real.peers.browser import Browser, pixels
 from tests.real.peers.process import until
 from tests.setup import WAIT_S, Running, running
+from tests.setup import until as until_true
 
 SHOTS_VARIABLE = "TESTS_SHOTS"
 CANVAS = "#screen canvas"
@@ -25,6 +26,13 @@ _SAYS = """([title, ...more]) => {
     return document.querySelector('#veil')?.hidden === false
         && card.querySelector('h2').textContent === title && more.every(t => text.includes(t));
 }"""
+_TELLS_CARDS = """addEventListener('DOMContentLoaded', () => {
+    const veil = document.querySelector('#veil');
+    const tell = () => veil.hidden || console.debug(
+        'card', veil.querySelector('h2').textContent, veil.textContent);
+    veil && new MutationObserver(tell).observe(
+        veil, { attributes: true, characterData: true, childList: true, subtree: true });
+})"""
 _RUNS = """() => document.querySelector('#veil')?.hidden
     && document.querySelector('#state').textContent.startsWith('Connected')"""
 expect.set_options(timeout=WAIT_S * 1000)
@@ -49,6 +57,7 @@ class Tab:
     browser: Browser
     shots: Path
     sockets: list[SocketFrames] = field(default_factory=list)
+    cards: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
 
     @classmethod
@@ -63,7 +72,13 @@ class Tab:
         shots.mkdir(parents=True, exist_ok=True)
         tab = cls(await browser.page(), browser, shots)
         tab.page.on("websocket", tab._opened)
+        tab.page.on("console", tab._showed)
+        await tab.page.add_init_script(_TELLS_CARDS)
         return tab
+
+    def _showed(self, message: ConsoleMessage) -> None:
+        if message.type == "debug":
+            self.cards.append(message.text)
 
     def _opened(self, socket: WebSocket) -> None:
         frames = SocketFrames(socket.url)
@@ -106,6 +121,20 @@ class Tab:
             await expect(self.page.locator("#message-title")).to_have_text(title, timeout=1)
             for text in more:
                 await expect(self.card).to_contain_text(text, timeout=1)
+
+    async def said(self, title: str, *more: str) -> None:
+        """Wait until the card has had this title, and held the other texts.
+
+        For what the page leaves by itself: it may say something else by now.
+        """
+
+        def told() -> bool:
+            return any(
+                card.startswith(f"card {title} ") and all(text in card for text in more)
+                for card in self.cards
+            )
+
+        await until_true(told, f"a card {title!r}")
 
     async def runs(self) -> None:
         """Wait until the screen is shown, with no card over it."""
@@ -151,14 +180,15 @@ class Tab:
         ] / height
 
     async def shoot(self, name: str, *, phone: bool = False) -> None:
-        """Keep a picture of the window; if a folder was named, a dark one as well.
+        """Keep a light and a dark picture of the window, where TESTS_SHOTS asks for them.
 
         Args:
             name: The file's, without the ending.
-            phone: If a folder was named, in the size of a phone's window, too.
+            phone: In the size of a phone's window, too.
         """
-        schemes: tuple[Literal["light", "dark"], ...]
-        schemes = ("light", "dark") if SHOTS_VARIABLE in os.environ else ("light",)
+        if SHOTS_VARIABLE not in os.environ:
+            return
+        schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
         for scheme in schemes:
             await self.page.emulate_media(color_scheme=scheme)
             path = self.shots / f"{name}-{scheme}.png"

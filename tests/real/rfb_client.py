@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from tests.decoder import Decoder
 
-READ_TIMEOUT_S = 20.0
+READ_TIMEOUT_S = 60.0
 READ_BYTES = 65536
 
 PIXELS_32 = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)

@@ -16,7 +16,7 @@ from tests.real.peers.accounts import Accounts, as_account, python
 from tests.setup import Running, running
 from vncproxy.config.model import Listen, Rule
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 ASK = """
 import http.client, json, socket, sys

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
+from tests.clock import IdleClock
 from tests.real.console_tab import Tab
 from tests.real.peers.process import until as until_async
 from tests.real.peers.qemu import Qemu
@@ -38,6 +38,8 @@ from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, Sim
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 IDLE_S = 2.0
+STEP_S = 0.25
+"""Less than the keepalive's interval, and far less than the idle limit."""
 SHORT = Limits(idle_timeout=IDLE_S, keepalive_interval=0.5)
 PASSWORD = "abc123"
 PSEUDO = (CURSOR, DESKTOP_SIZE, LAST_RECT, EXTENDED_SIZE)
@@ -74,18 +76,19 @@ def kept(setup: Running, dials: int = 1) -> None:
     assert [dial.outcome for dial in setup.cloud.dials] == ["accepted"] * dials
 
 
-async def outlives(setup: Running, idle_limits: int) -> None:
+async def outlives(setup: Running, clock: IdleClock, idle_limits: int) -> None:
     """The link stays for so many idle limits while nobody does anything."""
     ended = len(setup.cloud.endings)
-    await asyncio.sleep(idle_limits * setup.cloud.settings.idle_timeout_s)
+    await clock.pass_by(idle_limits * setup.cloud.settings.idle_timeout_s, STEP_S)
     assert len(setup.cloud.endings) == ended
     assert setup.cloud.sessions == [DEMO_INSTANCE_ID]
 
 
-def is_pointer(setup: Running) -> Callable[[], Awaitable[bool]]:
-    """Whether the pointer is what keeps the link."""
+def is_pointer(setup: Running, clock: IdleClock) -> Callable[[], Awaitable[bool]]:
+    """Whether the pointer is what keeps the link; time passes each time this is asked."""
 
     async def asked() -> bool:
+        await clock.forward(STEP_S)
         return (await setup.state()).get("keepalive") == "pointer"
 
     return asked
@@ -149,14 +152,18 @@ async def test_ctrl_alt_del_restarts_the_guest_under_the_page(
 
 
 async def test_an_idle_page_outlives_three_idle_limits(
-    qemu: Qemu, tab: Tab, tmp_path: Path
+    qemu: Qemu, tab: Tab, tmp_path: Path, idle_clock: IdleClock
 ) -> None:
     """Nobody touches anything: one dial, no breach, and the guest learns of nothing."""
-    cloud = screen_of(qemu, idle_timeout_s=IDLE_S)
-    async with tab.on_a_console(tmp_path, cloud=cloud, limits=SHORT) as setup:
+    rules = screen_of(qemu, idle_timeout_s=IDLE_S)
+    async with (
+        Simulator(rules, clock=idle_clock) as cloud,
+        tab.on_a_console(tmp_path, cloud=cloud, limits=SHORT) as setup,
+    ):
         await tab.runs()
+        await tab.shows(qemu.pixels)
         keys, moves = qemu.key_events(), qemu.pointer_moves()
-        await outlives(setup, 3)
+        await outlives(setup, idle_clock, 3)
         await tab.runs()
         await tab.shows(qemu.pixels)
         assert (qemu.key_events(), qemu.pointer_moves()) == (keys, moves)
@@ -167,20 +174,20 @@ async def test_an_idle_page_outlives_three_idle_limits(
 
 
 async def test_an_idle_page_learns_that_only_input_counts(
-    qemu: Qemu, tab: Tab, tmp_path: Path
+    qemu: Qemu, tab: Tab, tmp_path: Path, idle_clock: IdleClock
 ) -> None:
     """After two losses at the idle limit the pointer is repeated, and a restart remembers it."""
     rules = screen_of(qemu, idle_timeout_s=IDLE_S, counts="input")
-    async with Simulator(rules) as cloud:
+    async with Simulator(rules, clock=idle_clock) as cloud:
         async with tab.on_a_console(tmp_path, cloud=cloud, limits=SHORT) as setup:
             await tab.runs()
             await tab.page.mouse.move(*await tab.at(100, 50))
 
-            await until_async(is_pointer(setup), "the pointer keeps the link")
+            await until_async(is_pointer(setup, idle_clock), "the pointer keeps the link")
             assert [reason for _, reason in cloud.endings] == ["idle", "idle"]
             await until(lambda: cloud.sessions, "the link is back")
             moves = len(qemu.pointer_moves())
-            await outlives(setup, 3)
+            await outlives(setup, idle_clock, 3)
             await tab.runs()
             await tab.shows(qemu.pixels)
             # The same place again is no movement.
@@ -201,8 +208,8 @@ async def test_an_idle_page_learns_that_only_input_counts(
         async with tab.on_a_console(tmp_path, cloud=cloud, limits=SHORT) as setup:
             await tab.runs()
             await tab.page.mouse.move(*await tab.at(120, 60))
-            await until_async(is_pointer(setup), "the pointer keeps the link at once")
-            await outlives(setup, 3)
+            await until_async(is_pointer(setup, idle_clock), "the pointer keeps it at once")
+            await outlives(setup, idle_clock, 3)
             kept(setup, dials=4)
 
 
@@ -236,14 +243,19 @@ async def test_every_encoding_is_the_machines_screen(
         kept(setup)
 
 
-async def test_an_idle_viewer_outlives_three_idle_limits(qemu: Qemu, tmp_path: Path) -> None:
+async def test_an_idle_viewer_outlives_three_idle_limits(
+    qemu: Qemu, tmp_path: Path, idle_clock: IdleClock
+) -> None:
     """A viewer that asks for nothing after its first picture keeps its link, too."""
-    cloud = screen_of(qemu, idle_timeout_s=IDLE_S)
-    async with running(tmp_path, cloud=cloud, limits=SHORT) as setup:
+    rules = screen_of(qemu, idle_timeout_s=IDLE_S)
+    async with (
+        Simulator(rules, clock=idle_clock) as cloud,
+        running(tmp_path, cloud=cloud, limits=SHORT) as setup,
+    ):
         viewer = await setup.viewer()
         await shows(viewer, qemu)
         viewer.requests_itself = False
-        await outlives(setup, 3)
+        await outlives(setup, idle_clock, 3)
         kept(setup)
 
 

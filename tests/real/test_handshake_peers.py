@@ -44,7 +44,7 @@ from vncproxy.rfb.vnc_auth import PasswordVerifier
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-READ_TIMEOUT_S = 20.0
+READ_TIMEOUT_S = 60.0
 ENDS = (AuthenticationFailed, Refused, UnknownSecurity, Ready, HandshakeBroken)
 VERSIONS = list(ProtocolVersion)
 

@@ -118,7 +118,7 @@ async def test_all_who_want_a_console_meet_at_one_daemon(tmp_path: Path, short_p
                 page = await http.ws_connect(
                     f"{base}/control/{name}?ticket={ticket}", headers=origin
                 )
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     assert (await page.receive_json())["type"] == "state"
                 await page.close()
             async with http.get(f"{base}/console/{name}") as answer:

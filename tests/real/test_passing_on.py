@@ -89,7 +89,7 @@ async def test_a_page_goes_on_to_the_daemon_that_has_its_console(
         viewer = await here.one.viewer()
         await until(lambda: here.one.shows(viewer), "the picture")
         await here.tab.open(f"{here.urls[1]}/console/demo?view=1")
-        await here.tab.says("Passing you on to bastion-1…")
+        await here.tab.said("Passing you on to bastion-1…")
         await here.tab.shoot("passing-on")
         await here.tab.runs()
         assert here.tab.page.url == f"{here.urls[0]}/console/demo?view=1"
@@ -112,7 +112,7 @@ async def test_a_page_is_passed_on_once_and_no_more(
         await here.tab.runs()
         # It isn't there: that daemon would send the page on to itself, or back, for ever.
         await here.taken_by_a_third(here.urls[0])
-        await here.tab.says("Passing you on to bastion-3…")
+        await here.tab.said("Passing you on to bastion-3…")
         await here.tab.says(ELSEWHERE, "bastion-3", here.urls[0])
         assert here.tab.page.url == f"{here.urls[0]}/console/demo?passed=1"
         await here.tab.shoot("passed-on-in-vain")

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 FORMAT = PixelFormat.unpack(PIXELS_32)
 PSEUDO = (-224, -223, -308, -239, -314, -307, -258, -261, -316)
 QUALITY_6 = -26
-SETTLE_TIMEOUT_S = 20.0
+SETTLE_TIMEOUT_S = 60.0
 LAST_RECT = bytes(8) + b"\xff\xff\xff\x20"
 
 COLOURS = """

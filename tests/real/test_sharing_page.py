@@ -15,9 +15,14 @@ from tests.real.console_tab import Tab, fresh_tab
 from tests.real.peers.browser import Browser
 from tests.real.peers.qemu import Qemu
 from tests.setup import Running, until
+from vncproxy.config.model import Limits
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+PATIENT = Limits(control_request_timeout=600.0)
+"""No question is answered by itself while a test still looks at it."""
 
 
 @asynccontextmanager
@@ -26,7 +31,10 @@ async def pages(
 ) -> AsyncIterator[tuple[Running, list[Tab]]]:
     """So many tabs on the machine's console, opened one after the other; the first controls."""
     cloud = SimulatorSettings(instances=(SimulatedInstance(screen=f"127.0.0.1:{qemu.vnc_port}"),))
-    async with under_fault(folder, cloud=cloud) as setup, fresh_tab(browser, folder) as first:
+    async with (
+        under_fault(folder, cloud=cloud, limits=PATIENT) as setup,
+        fresh_tab(browser, folder) as first,
+    ):
         tabs = [first, *[await Tab.opened(browser, folder) for _ in range(count - 1)]]
         for tab in tabs:
             await open_in(tab, setup.base, setup.alias)

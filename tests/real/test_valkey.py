@@ -51,7 +51,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fallback, "SETTLE_S", 0.5)
     monkeypatch.setattr(fallback, "SETTLE_INTERVAL_S", 0.1)
     monkeypatch.setattr(registry, "RENEW_INTERVAL_S", 0.1)
-    monkeypatch.setattr(valkey_store, "ANSWER_TIMEOUT_S", 1.0)
+    # Not reached because the machine is busy.
+    monkeypatch.setattr(valkey_store, "ANSWER_TIMEOUT_S", 30.0)
 
 
 @dataclass
@@ -190,7 +191,7 @@ async def test_the_wrong_daemon_tells_which_has_it(tmp_path: Path, server: Valke
         # Nothing was dialled for those who came to the wrong one.
         assert len(daemons.cloud.dials) == 1
         await viewer.close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await admission(daemons.two, NAMES[0]))[0] != 200:
                 await asyncio.sleep(0.02)
         assert (await opened(daemons.two, NAMES[0])).decoder.updates
@@ -213,7 +214,7 @@ async def test_a_native_viewer_is_reported_in_its_own_words(
     throttle = Throttle(store=server.url)
     async with running(tmp_path, cloud=SETTINGS, throttle=throttle, instance=(instance,)):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             # The password first: who is nobody learns nothing.
             writer.write(b"RFB 003.008\n\2")
             challenge = (await reader.readexactly(12 + 2 + 16))[-16:]
@@ -302,16 +303,17 @@ async def test_the_server_dies_and_comes_back(tmp_path: Path, server: ValkeyServ
 
 @pytest.mark.usefixtures("quick")
 async def test_a_server_that_hangs_holds_nobody_up_for_long(
-    tmp_path: Path, server: ValkeyServer
+    tmp_path: Path, server: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A frozen server is given up within its time limit, and the end isn't held up."""
     async with pair(tmp_path, server, limit=6) as daemons:
         await heartbeats(server)
+        monkeypatch.setattr(valkey_store, "ANSWER_TIMEOUT_S", 0.5)
         server.freeze()
         try:
             assert (await opened(daemons.one, NAMES[0])).decoder.updates
             assert (await ready(daemons.one))[1]["degraded"]
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 daemons.one.daemon.stop()
                 await until(lambda: daemons.happened("daemon.stopped"), "the end")
         finally:

@@ -76,6 +76,7 @@ async def test_its_end_closes_links_first(tmp_path: Path) -> None:
     assert not setup.cloud.breaches
 
 
+@pytest.mark.usefixtures("idle_clock")
 async def test_its_end_is_bounded(tmp_path: Path) -> None:
     """Neither a body that never comes nor a viewer that doesn't answer holds it up for long."""
     limits = Limits(drain_timeout=1.0)

@@ -87,6 +87,24 @@ def run(*arguments: str, env: Mapping[str, str] | None = None) -> Done:
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+def called(*arguments: str, env: Mapping[str, str] | None = None) -> Done:
+    """The same in this process, which is faster."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name, value in (env or {}).items():
+            patch.setenv(name, value)
+        try:
+            status = main(arguments)
+        except SystemExit as end:
+            assert isinstance(end.code, int)
+            status = end.code
+    # What the command's own logging writes to is gone now.
+    root = logging.getLogger()
+    for handler in [h for h in root.handlers if type(h).__module__.startswith("vncproxy")]:
+        root.removeHandler(handler)
+    return Done(status, out.getvalue(), err.getvalue())
+
+
 class Program:
     """A program that runs, and what it has sent so far."""
 
@@ -154,16 +172,7 @@ class Installation:
 
     def call(self, *arguments: str, env: Mapping[str, str] | None = None) -> Done:
         """The same in this process, which is faster."""
-        out, err = io.StringIO(), io.StringIO()
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-            for name, value in (env or self.env).items():
-                patch.setenv(name, value)
-            status = main(self.with_config(arguments))
-        # What the command's own logging writes to is gone now.
-        root = logging.getLogger()
-        for handler in [h for h in root.handlers if type(h).__module__.startswith("vncproxy")]:
-            root.removeHandler(handler)
-        return Done(status, out.getvalue(), err.getvalue())
+        return called(*self.with_config(arguments), env=env or self.env)
 
     def with_config(self, arguments: Sequence[str]) -> list[str]:
         """The arguments, with the file."""
@@ -223,19 +232,22 @@ id = "i-bp1demo0000000000002"
 
 def test_help_imports_nothing_heavy() -> None:
     """--help and --version answer at once, with the standard library's lightest parts."""
-    script = (
-        "import sys\nfrom vncproxy.cli import main\n"
-        "try:\n    main(sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code\n"
-        f"print([name for name in {HEAVY!r} if name in sys.modules])"
-    )
     commands = [[command.name, "--help"] for command in COMMANDS]
     acts = [["user", "add", "--help"], ["audit", "verify", "--help"]]
-    for arguments in (["--help"], ["--version"], *commands, *acts):
-        done = subprocess.run(
-            [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.splitlines()[-1] == "[]", arguments
+    asked = [["--help"], ["--version"], *commands, *acts]
+    script = (
+        "import sys\nfrom vncproxy.cli import main\n"
+        f"for arguments in {asked!r}:\n"
+        "    try:\n        main(arguments)\n    except SystemExit as end:\n"
+        "        assert not end.code\n"
+        f"    print('heavy:', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = [line for line in done.stdout.splitlines() if line.startswith("heavy:")]
+    assert found == ["heavy: []"] * len(asked)
 
 
 def test_help_tells_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -472,7 +484,7 @@ def test_a_daemon_and_its_commands(installation: Installation) -> None:
 
 
 def test_sigterm_with_a_viewer(installation: Installation) -> None:
-    """1012 for the viewer once the link is closed, the end within 10 s with status 0."""
+    """1012 for the viewer once the link is closed, and the end with status 0."""
     with program("serve", "--config", str(installation.config), env=installation.env) as daemon:
         daemon.until("daemon.started")
         token = (installation.state / "token").read_text().strip()
@@ -484,7 +496,6 @@ def test_sigterm_with_a_viewer(installation: Installation) -> None:
                 + f"Authorization: Bearer {token}\r\n\r\n".encode()
             )
             daemon.until("link.opened")
-            started = time.monotonic()
             daemon.process.send_signal(signal.SIGTERM)
             received = b""
             while chunk := viewer.recv(65536):
@@ -493,7 +504,6 @@ def test_sigterm_with_a_viewer(installation: Installation) -> None:
                     break
             assert received.endswith(b"\x88\x0c\x03\xf4restarting")
         assert daemon.process.wait(WAIT_S) == 0
-        assert time.monotonic() - started < 10
         daemon.until("daemon.stopped")
         events = [json.loads(line)["event"] for line in daemon.lines]
     assert events.index("link.closed") < events.index("viewer.closed")
@@ -542,27 +552,27 @@ def test_users_and_what_they_may_do(tmp_path: Path) -> None:
     assert (added.status, added.err) == (0, "")
     token = added.out.strip()
     assert token not in (tmp_path / "users.json").read_text()
-    again = run("user", "add", "ann", *settings)
+    again = called("user", "add", "ann", *settings)
     assert (again.status, again.out) == (1, "")
     assert "already" in again.err
-    assert run("user", "list", *settings).out == "ann @ops\n"
-    (row,) = json.loads(run("user", "list", "--json", *settings).out)
+    assert called("user", "list", *settings).out == "ann @ops\n"
+    (row,) = json.loads(called("user", "list", "--json", *settings).out)
     assert (row["name"], row["groups"]) == ("ann", ["ops"])
     allowed = run("check", "--as", "ann", "web-1", *settings)
     assert (allowed.status, "watch: rule 1" in allowed.out) == (0, True)
     config.write_text(f'{config.read_text()}hours = ["mon-fri 08:00-18:00"]\n')
-    friday = run("check", "--as", "ann", "web-1", "--at", "2026-11-27 08:00", *settings)
+    friday = called("check", "--as", "ann", "web-1", "--at", "2026-11-27 08:00", *settings)
     assert (friday.status, "rule 1 (watch, mon-fri 08:00-18:00)" in friday.out) == (0, True)
-    saturday = run("check", "--as", "ann", "web-1", "--at", "2026-11-28 03:00", *settings)
+    saturday = called("check", "--as", "ann", "web-1", "--at", "2026-11-28 03:00", *settings)
     assert (saturday.status, "and it is Sat 03:00" in saturday.out) == (1, True)
-    denied = run("check", "--as", "bob", "web-1", "--json", *settings)
+    denied = called("check", "--as", "bob", "web-1", "--json", *settings)
     assert (denied.status, json.loads(denied.out)[0]["ok"]) == (1, False)
-    assert run("check", "--as", "ann", "web-1", "--door", "listen", *settings).status == 2
-    assert run("check", "--door", "u", *settings).status == 2
+    assert called("check", "--as", "ann", "web-1", "--door", "listen", *settings).status == 2
+    assert called("check", "--door", "u", *settings).status == 2
     for name in ("", "@ops", "a,b"):
-        assert run("check", "--as", name, "web-1", *settings).status == 2
-    assert run("user", "remove", "ann", *settings).status == 0
-    assert run("user", "list", *settings).out == ""
+        assert called("check", "--as", name, "web-1", *settings).status == 2
+    assert called("user", "remove", "ann", *settings).status == 0
+    assert called("user", "list", *settings).out == ""
 
 
 def test_consoles_and_kick_without_a_daemon(tmp_path: Path) -> None:
@@ -571,7 +581,12 @@ def test_consoles_and_kick_without_a_daemon(tmp_path: Path) -> None:
     config.write_text(
         f'[[listen]]\naddress = "127.0.0.1:{free_port()}"\n[state]\ndirectory = "{tmp_path}"\n'
     )
-    for command in (("consoles",), ("consoles", "--watch"), ("kick", "web-1")):
-        done = run(*command, "--config", str(config))
+    for how, *command in (
+        (run, "consoles"),
+        (called, "consoles"),
+        (called, "consoles", "--watch"),
+        (called, "kick", "web-1"),
+    ):
+        done = how(*command, "--config", str(config))
         assert (done.status, done.out) == (1, "")
         assert "vncproxy serve" in done.err

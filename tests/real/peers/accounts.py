@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.real.peers.presence import miss
 
 NEEDED = ("useradd", "userdel", "setpriv")
-_TIMEOUT_S = 30.0
+_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)

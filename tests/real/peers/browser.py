@@ -17,7 +17,7 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Error, Page, as
 
 from tests.real.peers.presence import need
 
-PAGE_TIMEOUT_S = 30.0
+PAGE_TIMEOUT_S = 60.0
 CLOSE_TIMEOUT_S = 10.0
 
 FLAGS = (

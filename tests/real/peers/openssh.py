@@ -109,7 +109,7 @@ async def sshd(folder: Path) -> AsyncIterator[Sshd]:
     _SEPARATION_FOLDER.mkdir(mode=0o755, exist_ok=True)
     for name in ("host_key", "key"):
         command = [shutil.which("ssh-keygen") or "ssh-keygen", "-q", "-t", "ed25519", "-N", ""]
-        subprocess.run([*command, "-f", str(folder / name)], check=True, timeout=30)
+        subprocess.run([*command, "-f", str(folder / name)], check=True, timeout=60)
     made = Sshd(folder, free_port())
     public = (folder / "key.pub").read_text()
     # What an account needs that is for consoles only: no shell, no commands.

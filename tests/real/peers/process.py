@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
 POLL_INTERVAL_S = 0.05
 _FIRST_PORT = 11_000
@@ -30,17 +30,25 @@ def _ports() -> Iterator[int]:
 
 
 _PORTS = _ports()
+_taken: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A TCP port on loopback that is free, and that nobody is given unasked before it is used."""
+    """A TCP port on loopback that is free, and that nobody is given unasked before it is used.
+
+    Nor does another process of the tests get it as long as this one lives.
+    """
     for port in _PORTS:
+        mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
+                mark.bind(f"\0vncproxy-tests-port-{port}")
                 probe.bind(("127.0.0.1", port))
             except OSError:
+                mark.close()
                 continue
+        _taken.append(mark)
         return port
     raise AssertionError
 

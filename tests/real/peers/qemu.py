@@ -23,7 +23,7 @@ from tests.real.peers.presence import need
 from tests.real.peers.process import START_TIMEOUT_S, answers, free_port, running, until
 
 FIRST_PORT = 5900
-QMP_TIMEOUT_S = 10.0
+QMP_TIMEOUT_S = 60.0
 
 _KEY = re.compile(r"input_event_key_(?:qcode|number) .*\bkey \w+ (\w+), down (\d)")
 _BUTTON = re.compile(r"input_event_btn .*\bbutton (\w+), down (\d)")

@@ -16,7 +16,7 @@ from tests.real.peers.presence import need
 from tests.real.peers.process import free_port, running, until
 from tests.real.peers.xvnc import picture_of_dump, stored_password
 
-COMMAND_TIMEOUT_S = 10.0
+COMMAND_TIMEOUT_S = 60.0
 KEY_DELAY_MS = "30"
 
 

@@ -79,7 +79,7 @@ class ValkeyServer:
     def command(self, *words: str) -> bytes:
         """The start of the answer to one command, as on the wire."""
         with socket.socket(socket.AF_UNIX) as link:
-            link.settimeout(5.0)
+            link.settimeout(START_TIMEOUT_S)
             link.connect(str(self.socket))
             link.sendall(
                 f"*{len(words)}\r\n".encode()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tests.real.peers.presence import need
 from tests.real.peers.process import START_TIMEOUT_S, answers, free_port, running, until
 
-COMMAND_TIMEOUT_S = 10.0
+COMMAND_TIMEOUT_S = 60.0
 TERMINAL = "60x12+10+10"
 
 

@@ -30,7 +30,7 @@ async def test_from_the_daemon(installation: Installation) -> None:
             f"{setup.base}/websockify/demo",
             headers={"Authorization": f"Bearer {token(installation)}"},
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await socket.receive_bytes() == b"RFB 003.008\n"
         calls = len(installation.cloud.calls)
         answer = await instances(config, {})

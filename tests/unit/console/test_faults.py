@@ -117,7 +117,7 @@ class TwoConsoles:
     async def leaves(self, viewer: Viewer) -> None:
         """As the session ends it."""
         viewer.close(LEFT)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await viewer.closed()
             await viewer.abandon()
 

@@ -183,7 +183,7 @@ async def test_a_drain_ends_recordings_properly(
         viewer = await setup.viewer()
         await until(lambda: setup.shows(viewer), "the picture")
         setup.daemon.stop()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await viewer.ended() == 1012
     [path] = recordings(tmp_path / "state")
     recording = Recording(path)

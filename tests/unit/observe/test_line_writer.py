@@ -10,7 +10,7 @@ import pytest
 
 from vncproxy.observe.line_writer import LineWriter
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class Slow(io.StringIO):

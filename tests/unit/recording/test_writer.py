@@ -20,7 +20,7 @@ from vncproxy.recording.reader import Recording
 from vncproxy.recording.writer import RecordingWriter, Result
 
 HEADER = Header(instance="i-1", viewer="v-1", user="ann", started_at="2026-01-01T00:00:00Z")
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class Listener:

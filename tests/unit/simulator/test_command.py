@@ -22,7 +22,7 @@ async def test_it_tells_how_to_use_it_and_stops_on_a_signal() -> None:
         keys=(AccessKey("an-id", "a-secret", security_token="a-token"),),
         instances=(SimulatedInstance("i-1", screen="127.0.0.1:5901"),),
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         running = asyncio.ensure_future(run(settings, lines.append, stop))
         while not any("_simulator/state" in line for line in lines):
             await asyncio.sleep(0.01)

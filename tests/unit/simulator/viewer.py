@@ -14,7 +14,7 @@ from tests.decoder import Decoder
 from vncproxy.simulator import Simulator
 from vncproxy.simulator.screen.entrance import answer_to
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 
 
 class Gone(Exception):  # noqa: N818

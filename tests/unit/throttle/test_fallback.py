@@ -377,7 +377,7 @@ async def test_a_dial_is_reported_to_the_others_at_once(make: Maker) -> None:
     assert isinstance(dialled, Booking)
     assert await one.ledger.spend(dialled)
     await one.ledger.cancel(held)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await usage_of(two.ledger, "i-1")).used != 1:
             await asyncio.sleep(0.01)
     watching.cancel()
@@ -415,7 +415,7 @@ async def test_watching_brings_the_server_back_by_itself(
     monkeypatch.setattr(one.ledger, "_pause", pause)
     one.store.cut = True
     watching = asyncio.create_task(one.ledger.watch())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await enough.wait()
     watching.cancel()
     await asyncio.wait([watching])

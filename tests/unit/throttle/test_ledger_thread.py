@@ -15,7 +15,7 @@ from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.ledger_file import LedgerFile
 from vncproxy.throttle.ledger_thread import LedgerThread
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 class Held:

@@ -236,6 +236,7 @@ async def test_something_else_than_such_a_server() -> None:
     assert "can't be reached" in fault.public_text
 
 
+@pytest.mark.usefixtures("idle_clock")
 async def test_waiting_for_a_free_connection_is_bounded(
     store: ValkeyStore, shared_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

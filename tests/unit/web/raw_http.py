@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 @dataclass

@@ -71,7 +71,7 @@ class Setup:
     async def echo(self, tls: ssl.SSLContext | None = None) -> bytes:
         """What a client that says something gets."""
         name = None if tls is None else "localhost"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             reader, writer = await asyncio.open_connection(
                 "127.0.0.1", self.port, ssl=tls, server_hostname=name
             )
@@ -134,7 +134,7 @@ def descriptors() -> int:
 
 async def ended(reader: asyncio.StreamReader) -> None:
     """Wait until the other side has closed, with or without a reset."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with suppress(ConnectionError):
             assert await reader.read() == b""
 

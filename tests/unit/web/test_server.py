@@ -181,7 +181,7 @@ async def test_a_living_socket_with_many_callers(tmp_path: Path, short_path: Pat
         busy.listen(0)
         caller.connect(str(path))
         with pytest.raises(LocalError):
-            async with asyncio.timeout(15), running(tmp_path, listen=(unix(short_path),)):
+            async with asyncio.timeout(60), running(tmp_path, listen=(unix(short_path),)):
                 pass
         assert path.is_socket()
 

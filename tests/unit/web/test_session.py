@@ -59,7 +59,7 @@ async def test_a_fault_at_the_beginning(tmp_path: Path, monkeypatch: pytest.Monk
     async with running(tmp_path) as setup:
         monkeypatch.setattr(Console, "enter", fails)
         viewer = await setup.connect()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             message = await viewer.socket.receive()
         assert (message.data, message.extra) == (1011, "internal")
         await until(lambda: lines(setup), "the end")

@@ -36,7 +36,7 @@ class Page:
 
     async def wait_for(self, kind: str, fits: Callable[[Message], object] = bool) -> Message:
         """The newest state or list of viewers once it fits, or the next notice."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while kind not in self._known or not fits(self._known[kind]):
                 message = json.loads(await self.socket.receive_str())
                 self._known[message["type"]] = message
@@ -301,7 +301,7 @@ async def test_wishes_that_are_too_long_end_the_page(owner: OwnerClient) -> None
             await control.socket.send_str("x" * 20_000)
         else:
             await control.socket.send_bytes(b"{}")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not control.socket.closed:
                 await control.socket.receive()
         await screen.close()
@@ -339,9 +339,10 @@ async def test_a_program_without_a_page_cannot_be_asked(tmp_path: Path) -> None:
         assert (message.data, message.extra) == (4401, "vnc-password")
 
 
+@pytest.mark.usefixtures("idle_clock")
 async def test_idle_viewers_are_closed(tmp_path: Path) -> None:
     """4408 after viewer_idle_timeout without input; who types stays longer."""
-    limits = Limits(viewer_idle_timeout=1.5)
+    limits = Limits(viewer_idle_timeout=0.5)
     async with running(tmp_path, limits=limits, access="token") as setup:
         owner = owner_client(setup)
         idle, busy = await owner.viewer(), await owner.viewer("?take=1")

@@ -183,6 +183,7 @@ async def test_an_unmasked_frame_with_the_request(tmp_path: Path) -> None:
             assert (await socket.closed()).code == 4400
 
 
+@pytest.mark.usefixtures("idle_clock")
 async def test_a_viewer_that_reads_nothing(tmp_path: Path) -> None:
     """After slow_viewer_timeout it is ended as too slow; another one isn't held up."""
     cloud = SimulatorSettings(width=2048, height=1536, animated=False)

@@ -137,7 +137,7 @@ class Peer:
             await asyncio.sleep(0)
         ended: list[bool] = []
         self.intake.end(lambda: ended.append(True))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not ended:
                 await asyncio.sleep(0)
 

@@ -20,7 +20,7 @@ from tests.unit.websocket.test_frames import MALFORMED
 from vncproxy.websocket.gateway_connection import GatewayConnection
 from vncproxy.websocket.transport import TransportEnd
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 UPGRADE = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: %s\r\n\r\n"

@@ -36,7 +36,7 @@ class Client:
 
     async def read(self) -> bytes:
         """The next bytes, within reason."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await self.link.read()
 
     async def see(self) -> None:
