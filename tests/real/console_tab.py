@@ -193,7 +193,7 @@ class Tab:
             await self.page.emulate_media(color_scheme=scheme)
             path = self.shots / f"{name}-{scheme}.png"
             await self.page.screenshot(path=path, animations="disabled")
-        if phone and SHOTS_VARIABLE in os.environ:
+        if phone:
             window = self.page.viewport_size
             assert window is not None, "a window of a size"
             await self.page.set_viewport_size(PHONE)

@@ -36,7 +36,7 @@ MANY = 1000
 LONG_WAIT_S = 600.0
 LEFT_BY_ITSELF = {
     "js/backoff.js": dict.fromkeys(("FIRST_S", "LONGEST_S", "PAUSE_MIN_S", "PAUSE_MAX_S"), 600),
-    "js/index.js": {"SURE_MS": 600_000},
+    "js/instancerow.js": {"SURE_MS": 600_000},
 }
 BROKEN = 1006
 """Made by the browser itself."""
