@@ -14,7 +14,7 @@ import pytest
 from tests.decoder import Decoder
 from vncproxy.console import session_recordings
 from vncproxy.console.recorder import Recorder
-from vncproxy.console.viewer_identity import ViewerIdentity
+from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.recording.file_format import Kind, Record
 from vncproxy.recording.novnc_form import NovncForm
 from vncproxy.recording.reader import Recording

@@ -26,7 +26,6 @@ from vncproxy.audit.record import Entry
 from vncproxy.audit.record import Event as AuditEvent
 from vncproxy.audit.refusals import RefusalLog
 from vncproxy.cluster.cluster import Cluster, cluster_of
-from vncproxy.config.current import Current
 from vncproxy.config.model import Config, without_restart
 from vncproxy.config.paths import audit_path, control_path, state_folder, token_path
 from vncproxy.config.secrets import ensure_token
@@ -36,7 +35,7 @@ from vncproxy.console.instances import ConsoleInstance, InstanceList
 from vncproxy.console.keepalive_memory import FILE_NAME as LEARNED_FILE
 from vncproxy.console.keepalive_memory import LearnedStore
 from vncproxy.console.registry import Registry
-from vncproxy.console.viewer_identity import ViewerIdentity
+from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.observe.lag import watch_lag
 from vncproxy.observe.line_writer import LineWriter
@@ -50,10 +49,9 @@ from vncproxy.service.activation import entrances
 from vncproxy.service.cloud import Cloud, CurrentCloud, budget_of, cloud_after, cloud_of
 from vncproxy.service.doors import Doors, control_listener
 from vncproxy.service.hours_watch import PassingHours
-from vncproxy.service.loaded_config import LoadedConfig, Snapshot
-from vncproxy.service.readiness import Readiness, check_ledger_at_start
-from vncproxy.service.reload import Reloads, Source
-from vncproxy.service.reload_guard import refuse_accidents, worth_a_warning
+from vncproxy.service.loaded_config import Current, LoadedConfig, Snapshot
+from vncproxy.service.readiness import Readiness, check_ledger_at_start, warn_of_missing
+from vncproxy.service.reload import Reloads, Source, refuse_accidents, worth_a_warning
 from vncproxy.service.rules_audit import rules_in_force, users_changed, users_in_force
 from vncproxy.service.shutdown import (
     AUDIT_PART,
@@ -63,7 +61,6 @@ from vncproxy.service.shutdown import (
     Stopped,
     threads_at_work,
 )
-from vncproxy.service.startup_warnings import warn_of_missing
 from vncproxy.service.state_folder import make_state_folder, recording_folder_of
 from vncproxy.service.watchdog import beat, open_in_words, send_status
 from vncproxy.tasks import Tasks, all_ended

@@ -22,7 +22,7 @@ from tests.recorded import everything, played_from, record_everybody, recordings
 from tests.setup import Running, running, until
 from vncproxy.config.model import Recording as Settings
 from vncproxy.config.model import Rule
-from vncproxy.console.viewer_identity import ViewerIdentity
+from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import ConfigError
 from vncproxy.recording import recordings as keeping
 from vncproxy.recording import writer as writing

@@ -109,7 +109,7 @@ class Seen:
         [self.console] = self.registry.consoles
         self.supervisor: Any = self.console.supervisor
         [viewer] = self.console.viewers
-        self.stay: Any = viewer._limits
+        self.stay: Any = viewer.time_limits.limits
         self.transport: Any = viewer._transport
         self.ledger: Any = self.daemon.components.cluster.ledger
         self.cloud: Any = self.daemon.components.cloud.now

@@ -90,7 +90,7 @@ async def test_a_viewer_that_never_shakes_hands_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was greeted and says nothing: after its time it is closed, and others aren't held up."""
-    monkeypatch.setattr("vncproxy.console.viewer.HANDSHAKE_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("vncproxy.console.viewer_limits.HANDSHAKE_TIMEOUT_S", 0.5)
     async with under_fault(tmp_path, cloud=STILL) as setup:
         silent = await setup.connect()
         assert await shows(await setup.connect())

@@ -22,8 +22,8 @@ from vncproxy.console.console import Console
 from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.keepalive_memory import Learned, LearnedStore
-from vncproxy.console.viewer import Viewer
-from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer import Viewer, ViewerIdentity
+from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.observe.metrics import Metrics
 from vncproxy.simulator import lengths

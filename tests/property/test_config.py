@@ -11,9 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vncproxy.config.checks import check_relations
-from vncproxy.config.document import line_map
 from vncproxy.config.files import check_files
-from vncproxy.config.load import Builder, Folders, load, overrides
+from vncproxy.config.load import Builder, Folders, line_map, load, overrides
 from vncproxy.config.model import BLOCKS, SECTIONS, Config
 from vncproxy.config.problems import Report
 from vncproxy.errors import ConfigError

@@ -30,12 +30,12 @@ from tests.property.model_server import (
 )
 from tests.recorded import NOVNC_SHIFTS, played_from
 from vncproxy.console.recorder import Recorder
-from vncproxy.console.screen_state import ScreenState
 from vncproxy.console.shared_screen import SharedScreen
 from vncproxy.recording.file import RecordingFile
 from vncproxy.recording.file_format import Header, Kind
 from vncproxy.recording.reader import Recording
 from vncproxy.rfb.pixel_format import PixelFormat
+from vncproxy.rfb.screen_state import ScreenState
 from vncproxy.rfb.server_events import StreamBroken
 from vncproxy.rfb.server_stream import ServerStream
 
@@ -123,7 +123,7 @@ class Session:
     def reformat(self, shifts: Shifts) -> None:
         """The only viewer wants other pixels."""
         if len(self.shared_screen.viewers) == 1 and not self.server.wire:
-            self.to_server(self.shared_screen.set_pixel_format(_format(shifts)))
+            self.to_server(self.shared_screen.requests.set_pixel_format(_format(shifts)))
 
     def replace_link(self, width: int, height: int) -> None:
         """The link is lost, perhaps in the middle of something, and another takes its place."""
@@ -147,13 +147,13 @@ class Session:
     def pump(self) -> None:
         """As the router does; viewers read at once and ask for more."""
         self.now += 0.002
-        self.to_server(self.shared_screen.requests(self.now))
+        self.to_server(self.shared_screen.requests.due(self.now))
         for name, screen in list(self.shared_screen.viewers.items()):
             if screen.take(self.now):
                 self.ask(name, incremental=True)
             if screen.lost:
                 self.shared_screen.leave(name) if name == "v2" else None
-        self.to_server(self.shared_screen.requests(self.now))
+        self.to_server(self.shared_screen.requests.due(self.now))
 
     def rest(self) -> None:
         """Nothing new for a while: what is seen now is a moment to be sought later."""
@@ -162,9 +162,9 @@ class Session:
             if self.server.wire:
                 self.deliver(2048)
             elif not self.server.answer():
-                if self.shared_screen.next_request_at is None:
+                if self.shared_screen.requests.next_at is None:
                     break
-                self.now = max(self.now, self.shared_screen.next_request_at)
+                self.now = max(self.now, self.shared_screen.requests.next_at)
                 self.pump()
         else:
             raise AssertionError("it never comes to rest")

@@ -27,8 +27,8 @@ from vncproxy.console.console import Console
 from vncproxy.console.keepalive_memory import Learned
 from vncproxy.console.lifecycle import State
 from vncproxy.console.registry import Registry
-from vncproxy.console.viewer import Viewer
-from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer import Viewer, ViewerIdentity
+from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import Side
 from vncproxy.web.context import Services
 from vncproxy.web.open_sockets import OpenSockets

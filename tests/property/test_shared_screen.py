@@ -27,9 +27,9 @@ from tests.property.model_server import (
     Shifts,
 )
 from tests.property.model_viewer import CONTINUOUS, END, FENCE, ModelViewer
-from vncproxy.console.screen_state import ScreenState
 from vncproxy.console.shared_screen import SharedScreen
 from vncproxy.rfb.pixel_format import PixelFormat
+from vncproxy.rfb.screen_state import ScreenState
 from vncproxy.rfb.server_events import StreamBroken, UpdateStarted, plain_slices
 from vncproxy.rfb.server_stream import ServerStream
 
@@ -135,7 +135,7 @@ class SharedScreenMachine(RuleBasedStateMachine):
         name = f"v{self.joined}"
         screen = self.shared_screen.join(name)
         memory = self.shared_screen.memory
-        promised = self.shared_screen.pixel_format
+        promised = self.shared_screen.requests.pixel_format
         shifts = (promised.red_shift, promised.green_shift, promised.blue_shift)
         viewer = self.viewers[name] = ModelViewer(screen, (memory.width, memory.height), shifts)
         if encodings is not None:
@@ -205,7 +205,7 @@ class SharedScreenMachine(RuleBasedStateMachine):
             viewer.screen.enable_continuous(enable=False)
         else:
             viewer.change_format()
-        self.to_server(self.shared_screen.set_pixel_format(_pixel_format(shifts)))
+        self.to_server(self.shared_screen.requests.set_pixel_format(_pixel_format(shifts)))
 
     # The upstream
 
@@ -369,7 +369,7 @@ class SharedScreenMachine(RuleBasedStateMachine):
         self.now += 0.001
         while True:
             if self.server is not None:
-                self.to_server(self.shared_screen.requests(self.now))
+                self.to_server(self.shared_screen.requests.due(self.now))
             for name, viewer in list(self.viewers.items()):
                 viewer.line += b"".join(viewer.screen.probe(self.now))
                 room = len(viewer.line) <= QUEUE_BYTES
@@ -381,7 +381,7 @@ class SharedScreenMachine(RuleBasedStateMachine):
                     del self.viewers[name]
                     self.shared_screen.leave(name)
             if self.server is not None:
-                self.to_server(self.shared_screen.requests(self.now))
+                self.to_server(self.shared_screen.requests.due(self.now))
             self.hold_back()
             readers = [v for v in self.viewers.values() if v.reads and v.line]
             if not readers:
@@ -436,9 +436,9 @@ class SharedScreenMachine(RuleBasedStateMachine):
             if self.server.wire:
                 self.deliver(CUT_BYTES)
             elif not self.server.answer():
-                if self.shared_screen.next_request_at is None:
+                if self.shared_screen.requests.next_at is None:
                     break
-                self.now = max(self.now, self.shared_screen.next_request_at)
+                self.now = max(self.now, self.shared_screen.requests.next_at)
                 asked = dict(self.server.requests)
                 self.pump()
                 assert self.server.requests != asked, "the timer went off for nothing"

@@ -14,7 +14,7 @@ from vncproxy.access.rules import Decision, Role, Rules, any_group
 from vncproxy.access.users import Users
 from vncproxy.config.model import Rule
 from vncproxy.console.instances import ConsoleInstance
-from vncproxy.console.viewer_identity import ViewerIdentity
+from vncproxy.console.viewer import ViewerIdentity
 
 _EVERYTHING = "*"
 _OF_THIS_MACHINE: frozenset[Kind] = frozenset({"peer", "header"})

@@ -10,10 +10,8 @@ from typing import Any, BinaryIO
 
 from vncproxy.audit.record import LINE_MAX_BYTES
 from vncproxy.audit.verification import Verification, verify
-from vncproxy.commands.arguments import add_json
-from vncproxy.commands.command import DONE, FAILED, Command, add_commands
-from vncproxy.commands.formatting import counted
-from vncproxy.commands.output import print_json, print_lines
+from vncproxy.commands.command import DONE, FAILED, Command, add_commands, add_json
+from vncproxy.commands.output import counted, print_json, print_lines
 from vncproxy.errors import AuditError
 
 

@@ -1,6 +1,6 @@
 """`vncproxy check`: what would stop it from working, one line each; or what a user may do.
 
-See `checks`, `cloud_checks` and `permission`.
+See `checks` and `permission`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from vncproxy.commands.arguments import add_config, add_json
-from vncproxy.commands.command import DONE, FAILED, USAGE, Command
+from vncproxy.commands.command import DONE, FAILED, USAGE, Command, add_config, add_json
 from vncproxy.commands.output import print_json, print_line, print_problem
 from vncproxy.commands.running import load_config, log_errors_only, run_async
 from vncproxy.errors import ConfigError
@@ -111,7 +110,7 @@ async def _print_findings(loaded: Loaded, options: argparse.Namespace) -> int:
 
 async def _print_permissions(config: Config, options: argparse.Namespace) -> int:
     """DONE: some door lets the user do something. FAILED: none does, or it can't be found out."""
-    from vncproxy.commands.finding import Finding
+    from vncproxy.commands.checks import Finding
     from vncproxy.commands.permission import doors_of, permissions
 
     doors = doors_of(config)

@@ -1,32 +1,57 @@
-"""What `vncproxy check` looks at, in its order: the installation, its state, its doors, the cloud.
-
-See `door_checks` and `cloud_checks` for those.
-"""
+"""What `vncproxy check` looks at, in this order: installation, state, doors, the cloud."""
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
+
+from vncproxy.access.login_sessions import known_daemon_id
 from vncproxy.cluster.cluster import cluster_of
-from vncproxy.commands.cloud_checks import check_cloud
-from vncproxy.commands.door_checks import check_door
-from vncproxy.commands.finding import Finding
-from vncproxy.commands.formatting import counted
-from vncproxy.config.addresses import TcpAddress, is_shared
+from vncproxy.commands.daemon_client import another_daemon, base_url, daemon_at, is_listened_on
+from vncproxy.commands.output import counted
+from vncproxy.commands.reachability import CONNECT_TIMEOUT_S, endpoint_reached, gateway_reached
+from vncproxy.config.addresses import TcpAddress, UnixAddress, is_shared
 from vncproxy.config.load import Loaded
-from vncproxy.config.model import Config
+from vncproxy.config.model import Config, Listen
 from vncproxy.config.paths import state_folder
 from vncproxy.config.users_file import read_users
-from vncproxy.errors import VncproxyError
-from vncproxy.service.cloud import budget_of, cloud_of
-from vncproxy.service.startup_warnings import NO_INSTANCES
+from vncproxy.console.instance_search import advice
+from vncproxy.console.instances import ConsoleInstance, InstanceList
+from vncproxy.errors import CloudError, VncproxyError
+from vncproxy.service.cloud import Cloud, budget_of, cloud_of
+from vncproxy.service.instances import instances_of
+from vncproxy.service.readiness import NO_INSTANCES
 from vncproxy.service.state_folder import make_state_folder, recordings_of, records
 from vncproxy.web import pages
 from vncproxy.web.origin import LOOPBACK_NAMES, host_name
+from vncproxy.web.server import tcp_socket
 from vncproxy.websocket.peer_account import knows_owners
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: what was looked at, whether it is well, and what to know or do."""
+
+    what: str
+    ok: bool
+    text: str
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{'ok  ' if self.ok else 'FAIL'}  {self.what}: {self.text}"
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """For programs."""
+        return {"what": self.what, "ok": self.ok, "text": self.text}
 
 
 async def check(
@@ -155,3 +180,135 @@ async def _recordings(config: Config, environ: Mapping[str, str]) -> Finding:
     except VncproxyError as error:
         return Finding("recordings", False, error.public_text)
     return Finding("recordings", True, f"{recordings.folder.path} can be written")
+
+
+async def check_door(listen: Listen, config: Config, environ: Mapping[str, str]) -> Finding:
+    """Whether a daemon could listen there, or this configuration's does already."""
+    what = f"door {listen.name}"
+    address = listen.parsed_address
+    if isinstance(address, UnixAddress):
+        found = await _daemon_at("http://localhost", aiohttp.UnixConnector(str(address.path)))
+        if found is not None:
+            return _whose(listen, found, config, environ)
+        if await asyncio.to_thread(is_listened_on, address.path, CONNECT_TIMEOUT_S):
+            text = f"another program listens on {listen.address}; choose another path"
+            return Finding(what, False, text)
+        folder = address.path.parent
+        if os.access(folder, os.W_OK | os.X_OK):
+            return Finding(what, True, f"{listen.address} can be made")
+        return Finding(what, False, f"{folder} isn't a folder that this user may write to")
+    try:
+        tcp_socket(address).close()
+    except OSError as fault:
+        if fault.errno != errno.EADDRINUSE:
+            return Finding(what, False, f"{listen.address}: {fault.strerror}")
+    else:
+        return Finding(what, True, f"{listen.address} is free")
+    found = await _daemon_at(base_url(listen) or "")
+    if found is not None:
+        return _whose(listen, found, config, environ)
+    return Finding(what, False, f"another program listens on {listen.address}; choose another port")
+
+
+def _whose(listen: Listen, theirs: str, config: Config, environ: Mapping[str, str]) -> Finding:
+    """Whether the daemon that listens, whose id is `theirs`, is this configuration's."""
+    what = f"door {listen.name}"
+    state = state_folder(config, environ)
+    try:
+        own = known_daemon_id(state)
+    except OSError as fault:
+        why = f"whether it is this one's can't be told: {state}: {fault.strerror}"
+        return Finding(what, True, f"a daemon listens on {listen.address}; {why}")
+    if theirs == own:
+        return Finding(what, True, f"a daemon listens on {listen.address}")
+    text = f"{listen.address}: {another_daemon(theirs, own, state)}"
+    # People have such a configuration for their commands, without a state of its own.
+    if own is None and (listen.access == "peer" or config.access.token_file is not None):
+        return Finding(what, True, text)
+    return Finding(what, False, f"{text}; choose another address, or correct [state] directory")
+
+
+async def _daemon_at(base: str, connector: aiohttp.BaseConnector | None = None) -> str | None:
+    timeout = aiohttp.ClientTimeout(total=CONNECT_TIMEOUT_S)
+    jar = aiohttp.DummyCookieJar()
+    try:
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=timeout, cookie_jar=jar
+        ) as http:
+            # No secret is sent, so that it doesn't matter whose certificate it is.
+            return (await daemon_at(http, base, ssl=False))[0]
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return None
+
+
+async def check_cloud(
+    config: Config, cloud: Cloud, name: str | None
+) -> AsyncGenerator[Finding, None]:
+    """What a console needs of the cloud.
+
+    Args:
+        config: The settings: the region and the instances.
+        cloud: Asked for credentials, instances and VncUrls.
+        name: Alias or id of the one instance to check; None: all.
+    """
+    try:
+        credentials = await cloud.credentials.get()
+        yield Finding("credentials", True, f"found ({credentials.provider})")
+    except CloudError as error:
+        yield Finding("credentials", False, error.final_text)
+        return
+    try:
+        configured = instances_of(config)
+    except VncproxyError as error:
+        yield Finding("instances", False, error.public_text)
+        return
+    for region in sorted({config.aliyun.region, *(one.region for one in configured)}):
+        yield Finding(f"endpoint of {region}", *await endpoint_reached(cloud, region))
+    discover_in = config.aliyun.discover_in
+    inventory = InstanceList(configured, cloud.client, discover_in)
+    wanted = await inventory.all()
+    if inventory.problem is not None:
+        yield _unlisted(inventory.problem, needed=bool(discover_in))
+    if name is not None:
+        found = await inventory.find(name)
+        if found is None:
+            text = f"no instance of this name or id. {await advice(name, inventory.known)}"
+            yield Finding(name, False, text.rstrip())
+            return
+        wanted = [found]
+    if not wanted and discover_in and inventory.problem is None:
+        none = f"none is configured, and the cloud shows none in {', '.join(discover_in)}"
+        yield Finding("instances", False, none)
+    for instance in wanted:
+        async with aclosing(_instance(cloud, instance)) as findings:
+            async for finding in findings:
+                yield finding
+
+
+def _unlisted(problem: CloudError, *, needed: bool) -> Finding:
+    """A list that didn't come: only the permission for it may be missing, and only without need."""
+    if needed or not problem.code.startswith("Forbidden"):
+        return Finding("list of instances", False, problem.final_text)
+    text = "not permitted, so names and states stay unknown; consoles don't need it"
+    return Finding("list of instances", True, text)
+
+
+async def _instance(cloud: Cloud, instance: ConsoleInstance) -> AsyncGenerator[Finding, None]:
+    if instance.status not in ("", "Running"):
+        yield Finding(
+            f"{instance.alias} status", False, f"{instance.status}; a console needs it Running"
+        )
+    try:
+        permission = await cloud.client.may_open(instance.id, instance.region)
+    except CloudError as error:
+        yield Finding(f"{instance.alias} permission", False, error.final_text)
+        return
+    yield Finding(f"{instance.alias} permission", permission.granted, permission.text)
+    if not permission.granted or instance.status not in ("", "Running"):
+        return
+    try:
+        url = await cloud.client.vnc_url(instance.id, instance.region)
+    except CloudError as error:
+        yield Finding(f"{instance.alias} VncUrl", False, error.final_text)
+        return
+    yield Finding(f"{instance.alias} gateway", *await gateway_reached(cloud, url))

@@ -1,12 +1,22 @@
-"""`vncproxy url`: a link to a console of the daemon."""
+"""What `vncproxy url` prints: a link to a console of the daemon, or to the cloud's own page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 
-from vncproxy.commands.daemon_client import DaemonClient, base_url, daemon_client
+from vncproxy.aliyun.vncurl import VncUrl, official_page_url
+from vncproxy.cluster.cluster import Cluster, cluster_of
+from vncproxy.commands.daemon_client import DaemonClient, NoDaemonError, base_url, daemon_client
 from vncproxy.config.model import Config
-from vncproxy.errors import AccessError, ConfigError, ConfigProblem
+from vncproxy.config.paths import state_folder
+from vncproxy.console.instance_search import advice
+from vncproxy.console.instances import ConsoleInstance
+from vncproxy.errors import AccessError, ConfigError, ConfigProblem, LedgerError, LocalError
+from vncproxy.service.cloud import Cloud, budget_of, cloud_of
+from vncproxy.service.instances import inventory_of
+from vncproxy.service.state_folder import make_state_folder
+from vncproxy.throttle.ledger import TooLong
 
 
 async def console_url(
@@ -50,3 +60,104 @@ async def _alias(daemon: DaemonClient, instance: str) -> str:
         if instance in (row["alias"], row["id"]):
             return str(row["alias"])
     raise AccessError(404, "unknown-instance", f"no instance {instance} is configured")
+
+
+async def official_url(
+    config: Config,
+    environ: Mapping[str, str],
+    name: str,
+    *,
+    force: bool,
+    with_password: bool,
+    announce: Callable[[str], None],
+) -> str:
+    """The address of the cloud's own page. It takes a permit, since opening it is a connection.
+
+    Args:
+        config: The daemon's.
+        environ: The variables with the credentials, and those that lead to the ledger.
+        name: Of the instance.
+        force: Also while the console is open here, which ends it or is refused by the cloud.
+        with_password: With the VNC password in it.
+        announce: Called with a line about a wait.
+
+    Raises:
+        AccessError: There is no such instance.
+        LocalError: The console is open, no permit can be had in time, or there is no password.
+        CloudError: The cloud refused, or can't be reached.
+        LedgerError: The ledger can't be written.
+        ConfigError: A setting can't be used.
+    """
+    if config.throttle.store == "memory":
+        raise LedgerError(
+            "the ledger is in the daemon's memory ([throttle] store), so this command can't book a "
+            "permit in it"
+        )
+    async with cloud_of(config, environ) as cloud:
+        inventory = inventory_of(config, cloud.client)
+        instance = await inventory.find(name)
+        if instance is None:
+            text = f"No instance {name} is configured. {await advice(name, inventory.known)}"
+            raise AccessError(404, "unknown-instance", text.rstrip())
+        if not force and await _is_open(config, environ, instance):
+            raise LocalError(
+                f"the console of {instance.alias} is open here and the cloud allows one at a time; "
+                "close it first, or say --force"
+            )
+        if with_password and instance.password is None:
+            raise LocalError(f"no password_file is configured for {instance.alias}")
+        state = state_folder(config, environ)
+        make_state_folder(state, beside=True)
+        cluster = cluster_of(config.throttle, lambda: budget_of(config), state)
+        try:
+            if not force and (owner := await cluster.ownership.owner(instance.id)) is not None:
+                raise LocalError(f"{owner.refusal().public_text} Or say --force.")
+            url = await _fetched(cloud, cluster, instance, config.limits.max_wait, announce)
+        finally:
+            await cluster.ledger.close()
+        return official_page_url(
+            config.aliyun.official_page,
+            url,
+            instance.id,
+            windows=instance.windows,
+            password=instance.password if with_password else None,
+        )
+
+
+async def _fetched(
+    cloud: Cloud,
+    cluster: Cluster,
+    instance: ConsoleInstance,
+    max_wait_s: float,
+    announce: Callable[[str], None],
+) -> VncUrl:
+    """A fresh VncUrl, for which a permit is spent; none is lost where none comes."""
+    ledger = cluster.ledger
+    booking = await ledger.book(instance.id, max_wait_s)
+    if isinstance(booking, TooLong):
+        raise LocalError(
+            f"{instance.alias} was opened too often in the last minute; "
+            f"the next time is in {booking.wait_s:.0f} s"
+        )
+    if booking.wait_s > 0:
+        announce(f"waiting {booking.wait_s:.0f} s for the reconnect budget")
+        await asyncio.sleep(booking.wait_s)
+    spent = False
+    try:
+        url = await cloud.client.vnc_url(instance.id, instance.region)
+        spent = await ledger.spend(booking)
+    finally:
+        if not spent:
+            await ledger.cancel(booking)
+    if not spent:
+        raise LocalError("the permit to connect lapsed while the cloud was asked; try again")
+    return url
+
+
+async def _is_open(config: Config, environ: Mapping[str, str], instance: ConsoleInstance) -> bool:
+    try:
+        async with daemon_client(config, environ) as daemon:
+            answer = await daemon.call("GET", "/api/v1/consoles")
+    except NoDaemonError:
+        return False
+    return any(row["instance"] == instance.id for row in answer["consoles"])

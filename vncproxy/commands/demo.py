@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from vncproxy.commands.arguments import add_page_port, add_screen
-from vncproxy.commands.command import DONE, Command
+from vncproxy.commands.command import DONE, Command, add_page_port, add_screen
 from vncproxy.commands.output import print_line
 from vncproxy.commands.running import run_async
 

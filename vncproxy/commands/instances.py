@@ -7,10 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from vncproxy.commands.arguments import add_config, add_json
-from vncproxy.commands.command import DONE, Command
-from vncproxy.commands.formatting import aligned
-from vncproxy.commands.output import print_json, print_lines, print_problem
+from vncproxy.commands.command import DONE, Command, add_config, add_json
+from vncproxy.commands.output import aligned, print_json, print_lines, print_problem
 from vncproxy.commands.running import run_with_config
 from vncproxy.errors import ConfigError
 

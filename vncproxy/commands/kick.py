@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from vncproxy.commands.arguments import add_config, add_instance
-from vncproxy.commands.command import DONE, Command
+from vncproxy.commands.command import DONE, Command, add_config, add_instance
 from vncproxy.commands.running import run_with_config
 
 if TYPE_CHECKING:

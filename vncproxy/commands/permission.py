@@ -12,7 +12,7 @@ from vncproxy.access.authority import Authority
 from vncproxy.access.identity import ANYONE, Identity
 from vncproxy.access.rules import Role
 from vncproxy.access.users import Users
-from vncproxy.commands.finding import Finding
+from vncproxy.commands.checks import Finding
 from vncproxy.config.model import Config
 from vncproxy.console.instance_search import advice
 from vncproxy.console.instances import ConsoleInstance

@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vncproxy.commands.arguments import add_config, add_json
-from vncproxy.commands.command import DONE, Command
-from vncproxy.commands.formatting import aligned, length
-from vncproxy.commands.output import print_json, print_lines
+from vncproxy.commands.command import DONE, Command, add_config, add_json
+from vncproxy.commands.output import aligned, length, print_json, print_lines
 from vncproxy.commands.running import load_config
 from vncproxy.errors import LocalError, RecordingError
 

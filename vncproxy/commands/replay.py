@@ -11,10 +11,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vncproxy.commands.arguments import add_json, add_page_port
-from vncproxy.commands.command import DONE, FAILED, USAGE, Command
-from vncproxy.commands.formatting import counted
-from vncproxy.commands.output import print_json, print_line, print_lines, print_problem
+from vncproxy.commands.command import DONE, FAILED, USAGE, Command, add_json, add_page_port
+from vncproxy.commands.output import counted, print_json, print_line, print_lines, print_problem
 from vncproxy.commands.running import run_async
 from vncproxy.errors import LocalError, RecordingError
 

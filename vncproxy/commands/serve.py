@@ -6,8 +6,7 @@ import argparse
 import gc
 import os
 
-from vncproxy.commands.arguments import add_config
-from vncproxy.commands.command import DONE, Command
+from vncproxy.commands.command import DONE, Command, add_config
 from vncproxy.commands.running import load_config, run_async
 
 _YOUNG_OBJECTS = 10_000

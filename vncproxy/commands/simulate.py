@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vncproxy.commands.arguments import add_screen, port
-from vncproxy.commands.command import BAD_CONFIG, DONE, FAILED, Command
+from vncproxy.commands.command import BAD_CONFIG, DONE, FAILED, Command, add_screen, port
 from vncproxy.commands.output import print_line, print_problem
 from vncproxy.commands.running import run_async
 

@@ -1,6 +1,6 @@
 """`vncproxy url`: a link to a console, or to the cloud's own page.
 
-See `console_url` and `official_url`.
+See `console_url`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import os
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from vncproxy.commands.arguments import add_config, add_instance
-from vncproxy.commands.command import DONE, USAGE, Command
+from vncproxy.commands.command import DONE, USAGE, Command, add_config, add_instance
 from vncproxy.commands.output import print_line, print_note, print_problem
 from vncproxy.commands.running import run_with_config
 
@@ -61,7 +60,7 @@ def _run(options: argparse.Namespace) -> int:
 
     async def work(config: Config) -> int:
         if options.official:
-            from vncproxy.commands.official_url import official_url
+            from vncproxy.commands.console_url import official_url
 
             url = await official_url(
                 config,

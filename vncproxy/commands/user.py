@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vncproxy.commands.arguments import add_config, add_json
-from vncproxy.commands.command import DONE, Command, add_commands
+from vncproxy.commands.command import DONE, Command, add_commands, add_config, add_json
 from vncproxy.commands.output import print_json, print_line, print_lines
 from vncproxy.commands.running import load_config
 from vncproxy.errors import ConfigError, ConfigProblem, LocalError

@@ -6,8 +6,7 @@ from typing import Any
 
 from vncproxy.audit.record import Entry, Event
 from vncproxy.console.instances import ConsoleInstance
-from vncproxy.console.viewer import Viewer
-from vncproxy.console.viewer_identity import ViewerIdentity
+from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
 from vncproxy.recording.folder import Removed, Why
 from vncproxy.recording.writer import Result

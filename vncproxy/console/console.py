@@ -19,7 +19,6 @@ from vncproxy.console.audit_entries import got_control, never_began, opened
 from vncproxy.console.control import Control, ControlAudit, ControlChange, ControlRequests
 from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.faults import logged_faults
-from vncproxy.console.input_translation import is_press
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.keepalive_memory import Learned
 from vncproxy.console.lifecycle import Event, State
@@ -27,8 +26,8 @@ from vncproxy.console.link_supervisor import LinkSupervisor
 from vncproxy.console.opaque_relay import NOT_FOR_NATIVE
 from vncproxy.console.page_messages import Pages, Subscriber
 from vncproxy.console.session_recordings import SessionRecordings
-from vncproxy.console.viewer import Viewer
-from vncproxy.console.viewer_identity import ViewerIdentity
+from vncproxy.console.upstream_writer import is_press
+from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamLost, VncproxyError
 from vncproxy.rfb.client_events import ClientEvent
 from vncproxy.tasks import Flag, Tasks
@@ -283,7 +282,7 @@ class Console:
             self.supervisor.saved.dials_avoided += 1
             self._metrics.dial_avoided()
         elif self.state is not State.OPAQUE:
-            viewer.wait_at_most(self.limits.max_wait, self.supervisor.closing_failure)
+            viewer.time_limits.wait_at_most(self.limits.max_wait, self.supervisor.closing_failure)
         self.router.add(viewer)
         self.recordings.joined(viewer.id)
         self.supervisor.relay_to(viewer)
@@ -455,7 +454,7 @@ class Console:
         """How long the most patient viewer will still wait."""
         if self._holders:
             return self.limits.max_wait
-        return max((viewer.patience_s for viewer in self.viewers), default=0.0)
+        return max((viewer.time_limits.patience_s for viewer in self.viewers), default=0.0)
 
     def identity_of(self, viewer_id: str) -> ViewerIdentity | None:
         """Who is behind a viewer that is on, or about to join; None: it has left."""

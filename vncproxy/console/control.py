@@ -23,7 +23,7 @@ from vncproxy.audit.record import Entry, Event
 from vncproxy.console.audit_entries import got_control
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.page_messages import Pages, notice
-from vncproxy.console.viewer_identity import ViewerIdentity
+from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import AuditError
 from vncproxy.tasks import Tasks
 

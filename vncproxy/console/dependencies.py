@@ -10,7 +10,7 @@ from typing import Protocol
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.audit.log import Audit, NullAudit
 from vncproxy.config.model import Limits
-from vncproxy.console.keepalive_memory import LearnedStore
+from vncproxy.console.keepalive_memory import LearnedStore, StatusSource
 from vncproxy.observe.metrics import Metrics
 from vncproxy.recording.recordings import Recordings
 from vncproxy.throttle.ledger import Ledger
@@ -22,18 +22,11 @@ FIRST_PAUSE_S = 0.5
 """Before the second try to get a link; the next ones are longer."""
 
 
-class Cloud(Protocol):
+class Cloud(StatusSource, Protocol):
     """What a console asks of the ECS API."""
 
     async def vnc_url(self, instance_id: str, region: str) -> VncUrl:
         """A fresh VncUrl.
-
-        Raises:
-            CloudError: The cloud refused it, or didn't answer.
-        """
-
-    async def status(self, instance_id: str, region: str) -> str:
-        """The instance's Status, "" if the cloud doesn't show it.
 
         Raises:
             CloudError: The cloud refused it, or didn't answer.

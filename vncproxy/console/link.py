@@ -46,25 +46,40 @@ _LEAST_TURN_WORK = 16
 
 
 class LinkHost(Protocol):
-    """The console, as a link sees it."""
-
-    def link_received(self, link: Link, events: list[ServerEvent]) -> bool:
-        """Messages came; none: go on. Gives whether more is to be done before others come."""
-
-    def link_passed(self, link: Link, slices: Sequence[Slice], size_bytes: int) -> None:
-        """Pixels of the Raw rectangle under way came, `size_bytes` of them."""
-
-    def link_opaque(self, link: Link, data: bytes) -> None:
-        """Bytes came on an opaque link."""
-
-    def link_caught_up(self, link: Link) -> None:
-        """All that was sent has been taken."""
+    """Who opened a link, and hears of its end."""
 
     def link_ended(self, link: Link, end: TransportEnd) -> None:
         """It is over."""
 
-    def link_failed(self, link: Link) -> None:
-        """The daemon had a fault with it, which the log has: it can't go on."""
+    def link_failed(self, link: Link, fault: VncproxyError) -> None:
+        """It can't go on: it broke RFB, or the daemon had a fault with it, which the log has."""
+
+
+class MessageReceiver(Protocol):
+    """What takes a link's messages, called on the event loop's thread."""
+
+    def link_received(self, events: list[ServerEvent]) -> bool:
+        """Messages came; none: go on. Gives whether more is to be done before others come.
+
+        Raises:
+            UpstreamProtocolError: They break RFB.
+        """
+
+    def link_passed(self, slices: Sequence[Slice], size_bytes: int) -> None:
+        """Pixels of the Raw rectangle under way came, `size_bytes` of them."""
+
+    def link_caught_up(self) -> None:
+        """All that was sent has been taken."""
+
+
+class ByteReceiver(Protocol):
+    """What takes the bytes of an opaque link, called on the event loop's thread."""
+
+    def from_link(self, data: bytes) -> None:
+        """Bytes came."""
+
+    def link_caught_up(self) -> None:
+        """All that was sent has been taken."""
 
 
 class Link:
@@ -101,6 +116,12 @@ class Link:
         """The upstream's version line and security types, once the handshake is over."""
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._stream: ServerStream | None = None
+        self._messages_to: MessageReceiver | None = None
+        self._bytes_to: ByteReceiver | None = None
+        self.body_bytes = 0
+        """Of what comes next so much are pixels of Raw, which are only counted."""
+        self._counted_bytes = 0
+        """Pixels of Raw that the stream hasn't heard of yet."""
         self._failing = False
         self._busy = False
         self._taken = 0
@@ -142,8 +163,13 @@ class Link:
         return outcome
 
     @contained
-    def read_on(self) -> None:
-        """Take what came with ServerInit and after; to be called once the console is set up."""
+    def read_on(self, receiver: MessageReceiver) -> None:
+        """Take what came with ServerInit and after.
+
+        Args:
+            receiver: Gets the messages; it is ready for them.
+        """
+        self._messages_to = receiver
         self._transport.resume()
 
     def shown_to(self, screens: int) -> None:
@@ -151,9 +177,14 @@ class Link:
         self._turn_work = max(_LEAST_TURN_WORK, TURN_WORK // max(1, screens))
 
     @contained
-    def relay(self) -> None:
-        """Relay bytes from now on; a fresh link starts reading."""
+    def relay(self, receiver: ByteReceiver) -> None:
+        """Relay bytes from now on; a fresh link starts reading.
+
+        Args:
+            receiver: Gets the bytes.
+        """
         self.opaque = True
+        self._bytes_to = receiver
         if self._outcome.done():
             self._transport.resume()
         else:
@@ -183,6 +214,11 @@ class Link:
         """Read again."""
         self._transport.resume()
 
+    def detach(self) -> None:
+        """Give nothing of what comes to anybody any more."""
+        self._messages_to = self._bytes_to = None
+        self.body_bytes = 0
+
     async def close(self) -> None:
         """Close it properly, so that the cloud's one slot is free."""
         with logged_faults("a link's close", link=self.name):
@@ -196,9 +232,10 @@ class Link:
             return
         self._failing = True
         _log.exception("link.fault", link=self.name or None)
+        fault = LocalError("a fault of the daemon")
         if self._handshake is not None:
-            self._fail(LocalError("a fault of the daemon"))
-        self._host.link_failed(self)
+            self._fail(fault)
+        self._host.link_failed(self, fault)
 
     # The transport's side
 
@@ -211,53 +248,69 @@ class Link:
         self.bytes_in += self._taken
         return self._taken
 
-    @property
-    def body_bytes(self) -> int:
-        """Of what comes next so much are pixels of Raw, which are only counted."""
-        return self._stream.body_bytes if self._stream is not None and not self._busy else 0
-
     @contained
     def transport_passed(self, slices: Sequence[Slice], size_bytes: int) -> None:
         """Pixels of Raw came."""
-        stream = self._stream
-        assert stream is not None, "only a stream has bodies"
         self.received_at = time.monotonic()
         self.bytes_in += size_bytes
-        self._host.link_passed(self, slices, size_bytes)
-        if events := stream.passed(size_bytes):
-            self._pass_on(events)
+        receiver = self._messages_to
+        if receiver is None:
+            return
+        self.body_bytes -= size_bytes
+        self._counted_bytes += size_bytes
+        receiver.link_passed(slices, size_bytes)
+        if not self.body_bytes and self._stream is not None:
+            self._pass_on(self._stream, self._stream.passed(self._take_counted()))
+
+    def _take_counted(self) -> int:
+        counted_bytes, self._counted_bytes = self._counted_bytes, 0
+        return counted_bytes
 
     @contained
     def _take(self, data: bytes | memoryview) -> None:
         if self._handshake is not None:
             self._taken -= self._settle(self._handshake.feed(data))
-        elif self._stream is not None:
+        elif self._messages_to is not None and self._stream is not None:
             self._taken = self._messages(self._stream, data)
-        elif self.opaque:
-            self._host.link_opaque(self, bytes(data))
+        elif self._bytes_to is not None:
+            self._bytes_to.from_link(bytes(data))
 
     def _messages(self, stream: ServerStream, data: bytes | memoryview) -> int:
         """As many as a turn goes for; gives how many bytes were taken."""
         taken = 0
         if self._busy:
-            self._pass_on([])
+            self._pass_on(stream, [])
         else:
+            if self._counted_bytes:
+                stream.passed(self._take_counted())
             events = stream.feed(data, self._turn_work)
             taken = len(data) - stream.untaken
-            self._pass_on(events)
+            self._pass_on(stream, events)
             self._transport.waste(idle_work(events))
         return taken
 
-    def _pass_on(self, events: list[ServerEvent]) -> None:
-        """Give messages to the console, or none: it goes on with what the last ones made to do."""
-        self._busy = self._host.link_received(self, events)
+    def _pass_on(self, stream: ServerStream, events: list[ServerEvent]) -> None:
+        """Give messages to the receiver, or none: it goes on with what the last ones made due."""
+        if self._messages_to is None:
+            return
+        try:
+            self._busy = self._messages_to.link_received(events)
+        except UpstreamProtocolError as fault:
+            self._host.link_failed(self, fault)
+            return
+        if self._messages_to is None:
+            # Something in them ended it.
+            return
+        self.body_bytes = 0 if self._busy else stream.body_bytes
         if self._busy:
             self._transport.again()
 
     @contained
     def transport_drained(self) -> None:
         """All was taken."""
-        self._host.link_caught_up(self)
+        receiver = self._messages_to or self._bytes_to
+        if receiver is not None:
+            receiver.link_caught_up()
 
     @contained
     def transport_ended(self, end: TransportEnd) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 
 import structlog
 
@@ -18,19 +18,17 @@ from vncproxy.console.control import Control
 from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.faults import logged_faults
 from vncproxy.console.instances import ConsoleInstance
-from vncproxy.console.keepalive_learning import KeepaliveLearning
-from vncproxy.console.keepalive_memory import Learned
+from vncproxy.console.keepalive_memory import KeepaliveLearning, Learned
 from vncproxy.console.lifecycle import Event, Lifecycle, State
 from vncproxy.console.link import Link
 from vncproxy.console.link_opener import LinkOpener
 from vncproxy.console.message_router import MessageRouter
 from vncproxy.console.opaque_relay import OpaqueRelay
 from vncproxy.console.page_messages import Pages
-from vncproxy.console.retry_policy import Pause, Pauses, after_waiting
-from vncproxy.console.traffic import Saved, Traffic
+from vncproxy.console.retry_policy import ENDS_LINKS, Pause, Pauses, after_waiting, outcome_of
+from vncproxy.console.traffic import KeptBy, Saved, Traffic
 from vncproxy.console.viewer import Viewer
 from vncproxy.errors import (
-    CloseCode,
     CloseReason,
     CloudError,
     CloudErrorKind,
@@ -40,28 +38,19 @@ from vncproxy.errors import (
     UpstreamLost,
     UpstreamProtocolError,
     UpstreamRefused,
-    UrlExpired,
     VncPasswordError,
     VncproxyError,
 )
 from vncproxy.observe.metrics import LinkOutcome
 from vncproxy.rfb.handshake_events import PasswordNeeded, Ready, UnknownSecurity
 from vncproxy.rfb.held_input import HeldInput
-from vncproxy.rfb.keepalive import KeepaliveClass, LinkEnd
+from vncproxy.rfb.keepalive import LinkEnd
 from vncproxy.rfb.liveness import Liveness
-from vncproxy.rfb.server_events import ServerEvent
 from vncproxy.tasks import Flag, Tasks
-from vncproxy.websocket.frames import Slice
 from vncproxy.websocket.transport import Transport, TransportEnd
 
 _log = structlog.get_logger("vncproxy.console")
 
-_ENDS_LINKS = CloseReason(
-    CloseCode.UPSTREAM_LOST,
-    Side.VIEWER,
-    "The cloud's VNC server hung up three times in a row on what this viewer asks for, its pixel "
-    "format or its encodings; choose others in the viewer.",
-)
 HEALTHY_AGE_S = 30.0
 """A link that lived this long was no failure: the back-off begins anew."""
 
@@ -109,7 +98,9 @@ class LinkSupervisor:
         limits = dependencies.limits
         held = HeldInput()
         self.life = Lifecycle()
-        self.learning = KeepaliveLearning(instance, dependencies, learned, held)
+        self.learning = KeepaliveLearning(
+            instance, limits, dependencies.cloud, dependencies.learned, learned, held
+        )
         self.router = MessageRouter(
             control,
             held,
@@ -139,7 +130,7 @@ class LinkSupervisor:
         self._patience_s = patience_s
         self._password = instance.password
         self._password_given = Flag()
-        self._show_password: Callable[[], None] = lambda: None
+        self._hidden_password = ExitStack()
         self._hurry = Flag()
         self._link_over = Flag()
         self._link_fault: VncproxyError | None = None
@@ -148,9 +139,7 @@ class LinkSupervisor:
         self._tasks = Tasks()
         self._closing: asyncio.Task[None] | None = None
         self._learning: asyncio.Task[None] | None = None
-        self._counted_as = ""
-        self._kind_logged = KeepaliveClass.ANY.value
-        self._counted: AbstractContextManager[object] | None = None
+        self._kept_by = KeptBy(dependencies.metrics)
         self._pauses = Pauses(dependencies.first_pause_s, dependencies.scatter)
         self._link_opener = LinkOpener(instance, dependencies)
 
@@ -228,7 +217,7 @@ class LinkSupervisor:
         if self.asks_password:
             self._drop_password()
             self._password = password
-            self._show_password = self._dependencies.hide(password)
+            self._hidden_password.callback(self._dependencies.hide(password))
             self._password_given.set()
 
     @property
@@ -239,7 +228,7 @@ class LinkSupervisor:
     def _drop_password(self) -> None:
         """It is wrong, or isn't needed any more: nothing is kept of it."""
         self._password = None
-        self._show_password()
+        self._hidden_password.close()
 
     def hurry(self) -> None:
         """Somebody doesn't want to wait for the next try; the budget still counts."""
@@ -286,28 +275,16 @@ class LinkSupervisor:
     def _count_kind(self) -> None:
         """Count the console in the metrics by what keeps its link: a keepalive, or nothing."""
         state, keepalive = self.life.state, self.learning.keepalive
-        kind = keepalive.kind.value if state is State.RUNNING else ""
-        counted_as = "opaque" if state is State.OPAQUE else kind
-        if counted_as == self._counted_as:
-            return
-        self._counted_as = counted_as
-        if self._counted is not None:
-            self._counted.__exit__(None, None, None)
-        self._counted = None
-        if counted_as:
-            metrics = self._metrics
-            self._counted = metrics.keepalive_class(kind) if kind else metrics.opaque()
-            self._counted.__enter__()
-        # The usual one is in the link's own line.
-        if kind and kind != self._kind_logged:
-            self._kind_logged = kind
-            _log.info("keepalive.kind", instance=self._instance.id, kind=kind, why=keepalive.why)
+        kind = keepalive.kind if state is State.RUNNING else None
+        if self._kept_by.count(kind, opaque=state is State.OPAQUE):
+            text = keepalive.kind.value
+            _log.info("keepalive.kind", instance=self._instance.id, kind=text, why=keepalive.why)
 
     def _begin_waiting(self, gave_up: Callable[[], CloseReason]) -> None:
         """The viewers wait for a link from now on, at most max_wait, then close so."""
         for viewer in list(self.router.viewers.values()):
-            viewer.waiting_is_over()
-            viewer.wait_at_most(self._dependencies.limits.max_wait, gave_up)
+            viewer.time_limits.waiting_is_over()
+            viewer.time_limits.wait_at_most(self._dependencies.limits.max_wait, gave_up)
 
     # How far the link opener has come
 
@@ -333,35 +310,6 @@ class LinkSupervisor:
 
     # The link's host
 
-    def link_received(self, link: Link, events: list[ServerEvent]) -> bool:
-        """Messages came; gives whether more is to be done before others come."""
-        if link is not self.link or self._link_fault is not None:
-            return False
-        try:
-            return self.router.link_received(events)
-        except UpstreamProtocolError as fault:
-            self._break(fault)
-            return False
-
-    def link_passed(self, link: Link, slices: Sequence[Slice], size_bytes: int) -> None:
-        """Pixels came."""
-        if link is self.link and self._link_fault is None:
-            self.router.link_passed(slices, size_bytes)
-
-    def link_opaque(self, link: Link, data: bytes) -> None:
-        """Bytes came on an opaque link."""
-        if link is self.link and self.relay is not None:
-            self.relay.from_link(data)
-
-    def link_caught_up(self, link: Link) -> None:
-        """All that was sent has been taken."""
-        if link is not self.link:
-            return
-        if self.relay is not None:
-            self.relay.link_caught_up()
-        else:
-            self.router.link_caught_up()
-
     def link_ended(self, link: Link, end: TransportEnd) -> None:
         """It is over."""
         if link is not self.link:
@@ -386,13 +334,15 @@ class LinkSupervisor:
             self._silent = True
             self._link_over.set()
 
-    def link_failed(self, link: Link) -> None:
-        """The daemon had a fault with it."""
+    def link_failed(self, link: Link, fault: VncproxyError) -> None:
+        """It can't go on."""
         if link is self.link:
-            self._break(LocalError("a fault of the daemon"))
+            self._break(fault)
 
     def _break(self, fault: VncproxyError) -> None:
         """The link ends by this."""
+        if self.link is not None:
+            self.link.detach()
         self._link_fault = fault
         self._link_over.set()
 
@@ -452,7 +402,7 @@ class LinkSupervisor:
             if self.life.state is State.OPAQUE:
                 raise UpstreamLost("the connection to the cloud was lost")
         except (VncPasswordError, UpstreamProtocolError) as error:
-            outcome = _outcome(error)
+            outcome = outcome_of(error)
             raise
         finally:
             self._metrics.link(outcome)
@@ -462,7 +412,7 @@ class LinkSupervisor:
         try:
             return await self._link_opener.open(self, self._patience_s, self._slot_free)
         except (CloudError, UpstreamLost, UpstreamProtocolError) as error:
-            self._metrics.link(_outcome(error))
+            self._metrics.link(outcome_of(error))
             raise
 
     async def _shake_hands(self, link: Link, opaque_greeting: bytes | None) -> None:
@@ -472,7 +422,7 @@ class LinkSupervisor:
                 self.advance(Event.READY)
                 resumed = self.router.screen is not None
                 self.router.link_up(link, found)
-                link.read_on()
+                link.read_on(self.router)
                 if resumed:
                     self._resumed()
                 self._learning = self._tasks.start(self.learning.speaks_rfb(), f"rfb-{link.name}")
@@ -497,7 +447,7 @@ class LinkSupervisor:
     def _go_opaque(self, link: Link, found: UnknownSecurity | None) -> None:
         self.relay = OpaqueRelay(link, found, self._mismatch)
         self.advance(Event.UNKNOWN_SECURITY)
-        link.relay()
+        link.relay(self.relay)
         # One viewer has the relay, the others must go.
         for viewer in list(self.router.viewers.values()):
             self.relay_to(viewer)
@@ -516,6 +466,7 @@ class LinkSupervisor:
 
     def _retire(self, link: Link) -> None:
         """The link is over. Its close, and what is learned of it, hold up nothing but a dial."""
+        link.detach()
         self.link = self.relay = None
         with logged_faults("a link's end", instance=self._instance.id):
             self.traffic.end(link)
@@ -597,7 +548,7 @@ class LinkSupervisor:
     def _end_offender(self) -> None:
         if self._offender is not None:
             _log.warning("viewer.ends_links", instance=self._instance.id, viewer=self._offender.id)
-            self._pages.end_viewer(self._offender, _ENDS_LINKS)
+            self._pages.end_viewer(self._offender, ENDS_LINKS)
 
     def _pause_after(self, error: VncproxyError) -> Pause | None:
         """How long to wait before another try; None: it would be no use."""
@@ -640,18 +591,3 @@ class LinkSupervisor:
         await self._password_given.wait()
         self.advance(Event.PASSWORD_GIVEN)
         self._begin_waiting(self.closing_failure)
-
-
-def _outcome(error: VncproxyError) -> LinkOutcome:
-    """What the metrics count a link as that couldn't be had, or broke the rules."""
-    match error:
-        case CloudError():
-            return "refused"
-        case UrlExpired():
-            return "expired"
-        case VncPasswordError():
-            return "vnc-password"
-        case UpstreamProtocolError():
-            return "protocol"
-        case _:
-            return "unreachable"

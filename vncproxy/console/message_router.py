@@ -1,8 +1,4 @@
-"""What happens on a console while it has a screen: messages from viewers to the link and back.
-
-One writer upstream: everything passes `_send`, which also keeps the keepalive's clock and what the
-guest believes to be held.
-"""
+"""What happens on a console while it has a screen: messages from viewers to the link and back."""
 
 from __future__ import annotations
 
@@ -12,21 +8,18 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from vncproxy.console.control import Control
-from vncproxy.console.input_translation import (
+from vncproxy.console.link import Link
+from vncproxy.console.recorder import Recorder
+from vncproxy.console.shared_screen import SharedScreen
+from vncproxy.console.upstream_writer import (
+    UpstreamWriter,
     is_input,
     is_key_press,
-    plain_key,
-    plain_pointer,
     pointer_form,
     upstream_form,
 )
-from vncproxy.console.link import Link
-from vncproxy.console.recorder import Recorder
-from vncproxy.console.retry_policy import OffenderWatch
-from vncproxy.console.screen_state import ScreenState
-from vncproxy.console.shared_screen import SharedScreen
 from vncproxy.console.viewer import Phase, Viewer
-from vncproxy.console.viewer_updates import ViewerUpdates
+from vncproxy.console.viewer_updates import RawReceiver, ViewerUpdates
 from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamProtocolError
 from vncproxy.rfb.client_events import (
     ClientEvent,
@@ -44,16 +37,16 @@ from vncproxy.rfb.client_stream import work
 from vncproxy.rfb.encodings import PICTURE
 from vncproxy.rfb.handshake_events import Ready
 from vncproxy.rfb.held_input import HeldInput
-from vncproxy.rfb.keepalive import Keepalive, KeepaliveClass, class_of
+from vncproxy.rfb.keepalive import Keepalive, KeepaliveClass
 from vncproxy.rfb.liveness import Liveness, LivenessAction
+from vncproxy.rfb.screen_state import ScreenState
 from vncproxy.rfb.server_events import RawStarted, RectangleReceived, ServerEvent, StreamBroken
+from vncproxy.rfb.update_writer import UpdateWriter
 from vncproxy.rfb.viewer_messages import server_init
 from vncproxy.websocket.frames import Slice
 
 FENCE_REQUEST = 1 << 31
 """The flag of a fence that asks for an answer. Source: rfbproto, ClientFence."""
-_SETTINGS = frozenset({0, 2})
-"""SetPixelFormat and SetEncodings."""
 RECORDED_PREFIX = "[recorded] "
 """Before the desktop's name, as viewers without a page see it while anything is recorded."""
 UPSTREAM_QUEUE_BYTES = 256 * 1024
@@ -93,11 +86,9 @@ class MessageRouter:
             silent: Called when the link is up, but nobody answers there.
         """
         self.control = control
-        self.keepalive = keepalive
+        self._upstream = UpstreamWriter(held, keepalive)
+        self._keepalive = keepalive
         self._liveness = liveness
-        self._offenders = OffenderWatch()
-        self._chooser: str | None = None
-        self.held = held
         self.link: Link | None = None
         self.shared_screen: SharedScreen | None = None
         self.viewers: dict[str, Viewer] = {}
@@ -113,6 +104,8 @@ class MessageRouter:
         self._timer_at = 0.0
         self._paused = False
         self._waiting_events: deque[ServerEvent] = deque()
+        self._raw_to: list[tuple[Viewer, RawReceiver, UpdateWriter]] | None = None
+        """Who gets the pixels of the Raw rectangle under way; None: that has to be found out."""
 
     @property
     def screen(self) -> ScreenState | None:
@@ -126,24 +119,23 @@ class MessageRouter:
         memory = ScreenState(ready.width, ready.height, ready.name, ready.pixel_format)
         self.link = link
         now = time.monotonic()
-        self.keepalive.link_started(now)
+        self._upstream.link_up(link, now)
         self._liveness.link_started(now)
-        self._offenders.link_started()
-        if self._offenders.chosen_by not in self.viewers:
-            self._offenders.chosen_by = next(iter(self.viewers), None)
+        offenders = self._upstream.offenders
+        if offenders.chosen_by not in self.viewers:
+            offenders.chosen_by = next(iter(self.viewers), None)
         if self.shared_screen is None:
             self.shared_screen = SharedScreen(memory, viewer_window_bytes=self._viewer_queue_bytes)
-            self.shared_screen.recorders = {
-                name: made(memory) for name, made in self._recorded.items()
-            }
+            for name, made in self._recorded.items():
+                self.shared_screen.recorders[name] = made(memory)
         else:
             messages = self.shared_screen.link_replaced(memory)
             self._follow_format()
             # First of all, since what the lost link left pressed would stick in the guest.
-            self._send(self._releases() + messages)
-            self.held.clear()
+            self._upstream.release_all(self.shared_screen.memory)
+            self._upstream.send(messages)
         for viewer in list(self.viewers.values()):
-            viewer.waiting_is_over()
+            viewer.time_limits.waiting_is_over()
             try:
                 self._bring_in(viewer)
             except Exception:
@@ -165,8 +157,10 @@ class MessageRouter:
     def link_down(self) -> None:
         """The link is gone; the viewers stay."""
         self.link = None
+        self._upstream.link_down()
         self._paused = False
         self._waiting_events.clear()
+        self._raw_to = None
         self._cancel_timer()
         for viewer in list(self.viewers.values()):
             viewer.resume()
@@ -185,6 +179,7 @@ class MessageRouter:
         """
         shared_screen = self.shared_screen
         assert shared_screen is not None, "a link that has a stream has a screen"
+        self._raw_to = None
         waiting = self._waiting_events
         waiting += events
         if not waiting and not shared_screen.busy:
@@ -200,7 +195,7 @@ class MessageRouter:
                     self._maybe_answer(event)
                 if messages := shared_screen.upstream(event):
                     self._follow_format()
-                    self._send(messages)
+                    self._upstream.send(messages)
         except ValueError as fault:
             raise UpstreamProtocolError(f"the cloud's VNC server sent {fault}") from None
         finally:
@@ -216,17 +211,33 @@ class MessageRouter:
         """
         shared_screen = self.shared_screen
         assert shared_screen is not None, "a link that has a stream has a screen"
-        shared_screen.pixels(slices, size_bytes)
+        if self._raw_to is None:
+            self._raw_to = self._raw_receivers(shared_screen)
+        if shared_screen.recorders:
+            shared_screen.record_pixels(slices)
         has_more = has_backlog = False
-        for viewer_id, screen in shared_screen.viewers.items():
-            if (viewer := self.viewers.get(viewer_id)) is not None:
-                viewer.send(screen.take_pixels())
-                has_backlog = has_backlog or viewer.has_backlog
-                has_more = has_more or screen.has_more or screen.broken
+        for viewer, receiver, writer in self._raw_to:
+            try:
+                receiver.raw(slices, size_bytes)
+                viewer.send(writer.take_pixels())
+            except Exception:
+                viewer.failed()
+            has_backlog = has_backlog or viewer.has_backlog
+            has_more = has_more or writer.is_filling
         if has_more:
             self._pump()
         elif has_backlog:
             self._hold_back()
+
+    def _raw_receivers(
+        self, shared_screen: SharedScreen
+    ) -> list[tuple[Viewer, RawReceiver, UpdateWriter]]:
+        """Who gets the pixels of the Raw rectangle under way."""
+        return [
+            (viewer, screen.raw_to, screen.writer)
+            for viewer_id, screen in shared_screen.viewers.items()
+            if screen.raw_to is not None and (viewer := self.viewers.get(viewer_id)) is not None
+        ]
 
     def offender(self, received_at: float) -> Viewer | None:
         """The upstream ended the link: the viewer whose own choice has ended three in a row.
@@ -234,7 +245,7 @@ class MessageRouter:
         Args:
             received_at: When the last byte came, monotonic seconds.
         """
-        viewer_id = self._offenders.link_lost(time.monotonic(), received_at)
+        viewer_id = self._upstream.offenders.link_lost(time.monotonic(), received_at)
         return self.viewers.get(viewer_id) if viewer_id is not None else None
 
     def _maybe_answer(self, rect: RectangleReceived | RawStarted) -> None:
@@ -277,6 +288,7 @@ class MessageRouter:
     def remove(self, viewer: Viewer) -> None:
         """A viewer is gone; what its user held is released."""
         self.viewers.pop(viewer.id, None)
+        self._raw_to = None
         was_recorded = self._recorded.pop(viewer.id, None) is not None
         if self.shared_screen is not None:
             self.shared_screen.leave(viewer.id)
@@ -291,17 +303,17 @@ class MessageRouter:
         """If another controls now than `before`, what the old one held is released first."""
         if self.control.controller != before:
             if self.link is not None and before is not None:
-                self._send(self._releases())
-                self.held.clear()
+                assert self.shared_screen is not None, "a link that is up has a screen"
+                self._upstream.release_all(self.shared_screen.memory)
             self._changed()
 
     def welcome(self, viewer: Viewer) -> None:
         """Give ServerInit to a viewer whose handshake is done, if there is a link."""
         if self.shared_screen is None or self.link is None:
             return
-        memory, pixel_format = self.shared_screen.memory, self.shared_screen.pixel_format
+        memory, pixel_format = self.shared_screen.memory, self.shared_screen.requests.pixel_format
         screen = self.shared_screen.join(viewer.id)
-        screen.name_prefix = self._name_prefix(viewer)
+        screen.told_state.name_prefix = self._name_prefix(viewer)
         name = screen.first_name()
         viewer.welcome(server_init(memory.width, memory.height, pixel_format, name))
 
@@ -315,7 +327,7 @@ class MessageRouter:
             return
         for viewer in self.viewers.values():
             if (screen := self.shared_screen.viewers.get(viewer.id)) is not None:
-                screen.name_prefix = self._name_prefix(viewer)
+                screen.told_state.name_prefix = self._name_prefix(viewer)
                 screen.introduce()
         self._pump()
 
@@ -338,12 +350,12 @@ class MessageRouter:
             is_all_input = False
             match event:
                 case PixelFormatSet():
-                    self._send(input_)
+                    self._upstream.send(input_)
                     input_ = []
-                    self._chooser = viewer.id
+                    self._upstream.chooser = viewer.id
                     self._set_pixel_format(viewer, event)
                 case EncodingsSet(encodings=encodings):
-                    self._chooser = viewer.id
+                    self._upstream.chooser = viewer.id
                     screen.set_encodings(encodings, now)
                 case UpdateRequested():
                     screen.requested(
@@ -362,10 +374,10 @@ class MessageRouter:
                 case _:
                     # Nothing else was ever offered to it.
                     pass
-        self._send(input_)
+        self._upstream.send(input_)
         if not is_all_input:
             self._answer(viewer, screen, now)
-        self._chooser = None
+        self._upstream.chooser = None
         if idle_work:
             viewer.waste(idle_work)
         if viewer.behind or (
@@ -394,7 +406,7 @@ class MessageRouter:
 
     def _set_pixel_format(self, viewer: Viewer, event: PixelFormatSet) -> None:
         assert self.shared_screen is not None, "only a viewer on a screen has a stream"
-        messages = self.shared_screen.choose_format(viewer.id, event.pixel_format)
+        messages = self.shared_screen.requests.choose_format(viewer.id, event.pixel_format)
         if messages is None:
             viewer.close(
                 CloseReason(
@@ -405,10 +417,10 @@ class MessageRouter:
             )
             return
         if messages:
-            # It may be sent later, once nothing is outstanding.
-            self._offenders.chosen_by = viewer.id
+            # It may be told later, once nothing is outstanding.
+            self._upstream.offenders.chosen_by = viewer.id
         self._follow_format()
-        self._send(messages)
+        self._upstream.send(messages)
 
     def caught_up(self, viewer: Viewer) -> None:
         """A viewer has taken all that was sent."""
@@ -427,29 +439,6 @@ class MessageRouter:
 
     # Towards the link and the viewers
 
-    def _releases(self) -> list[bytes]:
-        """What releases everything that is held, in a form that this upstream understands."""
-        assert self.shared_screen is not None, "input is held only on a screen"
-        forms: list[bytes] = []
-        for raw in self.held.release():
-            plain = plain_key(raw) if raw[0] == 255 else plain_pointer(raw) if raw[0] == 5 else raw
-            native = raw if raw[0] == 255 and self.shared_screen.memory.qemu_keys else plain
-            if native is not None:
-                forms.append(native)
-        return forms
-
-    def _send(self, messages: list[bytes]) -> None:
-        if self.link is None or not messages:
-            return
-        now = time.monotonic()
-        for raw in messages:
-            if raw[0] in _SETTINGS:
-                self._offenders.chosen_by = self._chooser or self._offenders.chosen_by
-                self._offenders.settings_sent(now)
-            self.held.track(raw)
-            self.keepalive.sent(class_of(raw), now)
-        self.link.send(messages)
-
     def _pump(self) -> None:
         """Send what is due, upstream and to the viewers, and set the clock for the next."""
         shared_screen = self.shared_screen
@@ -466,7 +455,7 @@ class MessageRouter:
                 viewer.failed()
         if self.link is not None:
             # Once it is known how much is on its way to whom.
-            self._send(shared_screen.requests(now))
+            self._upstream.send(shared_screen.requests.due(now))
             self.link.shown_to(shared_screen.screens)
         self._hold_back()
         self._set_timer()
@@ -478,7 +467,7 @@ class MessageRouter:
         except Exception:
             viewer.failed()
         if self.link is not None and self.shared_screen is not None:
-            self._send(self.shared_screen.requests(now))
+            self._upstream.send(self.shared_screen.requests.due(now))
         self._hold_back()
         self._set_timer()
 
@@ -487,7 +476,7 @@ class MessageRouter:
         if screen.broken:
             viewer.close(CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon"))
             return
-        viewer.stream.extended_buttons = screen.extended_buttons
+        viewer.stream.extended_buttons = screen.told_state.extended_buttons
         viewer.send(screen.probe(now))
         viewer.send(screen.take(now, room=not viewer.behind))
         while screen.has_more and not viewer.behind:
@@ -511,10 +500,11 @@ class MessageRouter:
             if viewer.phase is not Phase.STREAMING:
                 continue
             on += 1
-            if viewer.behind:
+            backlog_bytes = viewer.backlog_bytes
+            if backlog_bytes > viewer.queue_bytes:
                 behind.append(viewer)
                 full += 1
-            elif viewer.behind_by(LINK_PAUSE_BYTES):
+            elif backlog_bytes > LINK_PAUSE_BYTES:
                 full += 1
         if full < on or not on:
             for viewer in behind:
@@ -542,12 +532,12 @@ class MessageRouter:
         """Wake up when something is due. A timer that is early stays: it sets the next one."""
         if self.link is None or self.shared_screen is None:
             return
-        asks_at = self.shared_screen.next_request_at
+        asks_at = self.shared_screen.requests.next_at
         if self._timer is not None and asks_at is None:
             # Whatever is sent or received puts off what it was set for.
             return
         look_at = None if self._paused else self._liveness.next_at(self.link.received_at)
-        times = (self.keepalive.next_at, asks_at, look_at)
+        times = (self._keepalive.next_at, asks_at, look_at)
         due = min((at for at in times if at is not None), default=None)
         if due is None or (self._timer is not None and self._timer_at <= due):
             return
@@ -567,18 +557,18 @@ class MessageRouter:
                 self.link.failed()
 
     def _act(self) -> None:
-        next_at = self.keepalive.next_at
+        next_at = self._keepalive.next_at
         if next_at is not None and self.shared_screen is not None and time.monotonic() >= next_at:
             memory = self.shared_screen.memory
-            message = self.keepalive.message(memory.width, memory.height)
-            kind = self.keepalive.kind
+            message = self._keepalive.message(memory.width, memory.height)
+            kind = self._keepalive.kind
             if kind is KeepaliveClass.ANY:
-                message = self.shared_screen.repeat_request()
+                message = self.shared_screen.requests.repeat()
             elif kind is KeepaliveClass.POINTER:
                 # Extended buttons may have been agreed on since it was sent.
                 message = pointer_form(message, memory)
             self._keepalive_sent(kind.value)
-            self._send(_messages(message, kind))
+            self._upstream.send(_messages(message, kind))
         self._look_at_silence()
         self._pump()
 
@@ -587,9 +577,9 @@ class MessageRouter:
             return
         match self._liveness.check(time.monotonic(), self.link.received_at):
             case LivenessAction.ASK:
-                self._send(self.shared_screen.question())
+                self._upstream.send(self.shared_screen.requests.question())
             case LivenessAction.ASK_ALL:
-                self._send(self.shared_screen.ask_all(time.monotonic()))
+                self._upstream.send(self.shared_screen.requests.ask_all(time.monotonic()))
             case LivenessAction.DEAD:
                 self._silent()
             case LivenessAction.WAIT:

@@ -74,7 +74,7 @@ class OpaqueRelay:
         if not viewer.identity.may_control:
             return _NOT_TO_WATCH
         self._viewer = viewer
-        viewer.waiting_is_over()
+        viewer.time_limits.waiting_is_over()
         if self._start is not None:
             # What came early follows once the viewer has taken over.
             viewer.go_opaque([self._start.start()])
@@ -91,7 +91,7 @@ class OpaqueRelay:
             self._link.pause()
             return
         self._viewer.send([data])
-        if self._viewer.behind_by(QUEUE_BYTES):
+        if self._viewer.backlog_bytes > QUEUE_BYTES:
             self._link.pause()
 
     def from_viewer(self, data: bytes) -> None:

@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from vncproxy.console.congestion_control import CongestionControl
-from vncproxy.console.screen_state import ScreenState
 from vncproxy.console.viewer_updates import Area, TightPart, ViewerUpdates, union
 from vncproxy.recording.file_format import GAP, LINK_LOST, LINK_REPLACED, Kind
 from vncproxy.rfb import encodings as enc
+from vncproxy.rfb.congestion_control import CongestionControl
+from vncproxy.rfb.screen_state import ScreenState
 from vncproxy.rfb.server_events import Pixels, RawStarted, RectangleReceived, plain_slices
 from vncproxy.rfb.viewer_messages import server_init
 

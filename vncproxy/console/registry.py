@@ -20,11 +20,11 @@ from vncproxy.console.lifecycle import State
 from vncproxy.console.page_messages import elsewhere
 from vncproxy.console.session_recordings import check_recording
 from vncproxy.console.traffic import SAMPLE_INTERVAL_S
-from vncproxy.console.viewer_identity import ViewerIdentity
+from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
 from vncproxy.tasks import Tasks, in_turns, run_periodically
 from vncproxy.throttle.budget import Usage
-from vncproxy.throttle.usages import usages
+from vncproxy.throttle.ledger import usages
 
 _log = structlog.get_logger("vncproxy.console")
 

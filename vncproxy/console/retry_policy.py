@@ -16,11 +16,15 @@ from vncproxy.errors import (
     CloudErrorKind,
     LedgerError,
     LedgerUnusable,
+    Side,
     UpstreamLost,
+    UpstreamProtocolError,
     UpstreamRefused,
+    UrlExpired,
     VncPasswordError,
     VncproxyError,
 )
+from vncproxy.observe.metrics import LinkOutcome
 from vncproxy.throttle.backoff import Backoff
 
 LONGEST_PAUSE_S = 15.0
@@ -34,6 +38,13 @@ _THROTTLED_SPREAD = 0.1
 SOON_S = 3.0
 """Between the settings and the link's end."""
 LINKS_IN_A_ROW = 3
+ENDS_LINKS = CloseReason(
+    CloseCode.UPSTREAM_LOST,
+    Side.VIEWER,
+    "The cloud's VNC server hung up three times in a row on what this viewer asks for, its pixel "
+    "format or its encodings; choose others in the viewer.",
+)
+"""How a viewer is closed that `OffenderWatch` has found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +123,21 @@ def after_waiting(failure: VncproxyError | None) -> CloseReason:
             return CloseReason(CloseCode.UPSTREAM_LOST, failure.side, failure.public_text)
         case _:
             return UpstreamLost(failure.public_text).close_reason()
+
+
+def outcome_of(error: VncproxyError) -> LinkOutcome:
+    """What the metrics count a link as that couldn't be had, or broke the rules."""
+    match error:
+        case CloudError():
+            return "refused"
+        case UrlExpired():
+            return "expired"
+        case VncPasswordError():
+            return "vnc-password"
+        case UpstreamProtocolError():
+            return "protocol"
+        case _:
+            return "unreachable"
 
 
 class OffenderWatch:

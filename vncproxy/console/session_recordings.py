@@ -15,12 +15,12 @@ from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.message_router import MessageRouter
 from vncproxy.console.page_messages import Pages, notice
 from vncproxy.console.recorder import Recorder
-from vncproxy.console.screen_state import ScreenState
-from vncproxy.console.viewer_identity import ViewerIdentity
+from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import CloseCode, CloseReason, RecordingError, Side
 from vncproxy.recording.file_format import Header
 from vncproxy.recording.recordings import Recordings
 from vncproxy.recording.writer import RecordingWriter, Result
+from vncproxy.rfb.screen_state import ScreenState
 
 _log = structlog.get_logger("vncproxy.recording")
 

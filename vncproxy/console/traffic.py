@@ -1,4 +1,4 @@
-"""What a console's links have carried, how fast, and what holding them saved.
+"""What a console's links have carried, how fast, what kept them, and what holding them saved.
 
 Nothing is measured where the bytes pass: they are counted there anyway, and the counters are
 sampled now and then.
@@ -6,10 +6,12 @@ sampled now and then.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
 from vncproxy.observe.metrics import Metrics
+from vncproxy.rfb.keepalive import KeepaliveClass
 
 WINDOW_S = 10.0
 """A rate is the mean over about so long."""
@@ -125,3 +127,38 @@ class Traffic:
         if fresh := self.bytes_out - self._reported_out:
             self._metrics.passed("to_upstream", fresh)
             self._reported_out += fresh
+
+
+class KeptBy:
+    """Counts a console in the metrics by what keeps its link: a keepalive of some kind, or none."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """There is no link."""
+        self._metrics = metrics
+        self._counted_as: KeepaliveClass | str | None = None
+        self._counted = ExitStack()
+        self._last_kind = KeepaliveClass.ANY
+
+    def count(self, kind: KeepaliveClass | None, *, opaque: bool) -> bool:
+        """Count it so from now on.
+
+        Args:
+            kind: Of the keepalives that are sent; None: none are.
+            opaque: Its link is.
+
+        Returns:
+            Whether another kind than before keeps it; at first the usual one is taken for granted.
+        """
+        counted_as = "opaque" if opaque else kind
+        if counted_as == self._counted_as:
+            return False
+        self._counted_as = counted_as
+        self._counted.close()
+        if opaque:
+            self._counted.enter_context(self._metrics.opaque())
+        elif kind is not None:
+            self._counted.enter_context(self._metrics.keepalive_class(kind.value))
+        if kind is None or kind is self._last_kind:
+            return False
+        self._last_kind = kind
+        return True

@@ -1,10 +1,11 @@
-"""One client of a console: its transport, its handshake, its messages, and its time limits."""
+"""One client of a console: who it is, its transport, its handshake, its messages."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
@@ -12,7 +13,7 @@ import structlog
 
 from vncproxy.console.faults import contained, logged_faults
 from vncproxy.console.traffic import Rate
-from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer_limits import TimeLimits, ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.rfb.client_events import ClientEvent, StreamBroken
 from vncproxy.rfb.client_stream import ClientStream
@@ -36,8 +37,40 @@ FAREWELL_TIMEOUT_S = 3.0
 """How long a native viewer may take to reach the point where RFB can carry a refusal."""
 TURN_WORK = 256
 """Of one viewer's messages, so much is heeded in a turn of the loop; see `client_stream.work`."""
-HANDSHAKE_TIMEOUT_S = 30.0
-"""A native viewer's user may have to type a password meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerIdentity:
+    """Who is behind a viewer.
+
+    Attributes:
+        id: The viewer's, unique in the daemon.
+        user: As the listener knows it.
+        address: Where the connection came from.
+        door: The listener's name.
+        has_page: A page belongs to it, which can ask its user for a password.
+        native: It speaks RFB over TCP, and proves itself within RFB.
+        may_control: Else it only watches.
+        take: Takes control from the one who has it.
+        how, rule: By which proof, and allowed by what, for the audit.
+        record: What the screen shows while it is on has to be recorded.
+        kind: Of the listener: the same user of another kind is somebody else.
+        login: The log-in that its page came by, with which it ends.
+    """
+
+    id: str
+    user: str
+    address: str
+    door: str
+    has_page: bool = False
+    native: bool = False
+    may_control: bool = True
+    take: bool = False
+    how: str = ""
+    rule: str = ""
+    record: bool = False
+    kind: str = "token"
+    login: str = ""
 
 
 class ViewerHost(Protocol):
@@ -84,6 +117,7 @@ class Viewer:
     ) -> None:
         """Own `transport`; nothing is read before `open` or `prove`."""
         self.identity = identity
+        self.id = identity.id
         self.phase = Phase.WAITING
         self.since = round(time.time(), 3)
         self.bytes_in = 0
@@ -92,7 +126,9 @@ class Viewer:
         self.ended = asyncio.Event()
         self.stream = ClientStream()
         self._transport = transport
-        self._limits = limits
+        self.time_limits = TimeLimits(limits, transport, self)
+        self.queue_bytes = limits.queue_bytes
+        """So much may wait for it."""
         self._handshake = ViewerHandshake(verifier)
         self._host: ViewerHost | None = None
         self._farewell: asyncio.Task[None] | None = None
@@ -103,19 +139,16 @@ class Viewer:
         self._attached = False
         self._judged = asyncio.Event()
         self._tasks = Tasks()
-        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._opened_at = time.monotonic()
-        self._input_at = self._opened_at
         self.rate_in = Rate(self._opened_at)
         self.rate_out = Rate(self._opened_at)
-        self._owes_since: float | None = None
         self._failing = False
         self._left = 0
 
-    @property
-    def id(self) -> str:
-        """The viewer's id."""
-        return self.identity.id
+    def identify(self, identity: ViewerIdentity) -> None:
+        """It was found out who this is, or what it may do; no console knows the viewer yet."""
+        self.identity = identity
+        self.id = identity.id
 
     @property
     def age_s(self) -> float:
@@ -125,8 +158,8 @@ class Viewer:
     @property
     def input_age_s(self) -> float | None:
         """Seconds since its user last did something; None: nothing yet."""
-        has_done = self._input_at != self._opened_at
-        return time.monotonic() - self._input_at if has_done else None
+        input_at = self.time_limits.input_at
+        return time.monotonic() - input_at if input_at is not None else None
 
     def look(self, at_s: float) -> None:
         """Note what was counted, for the rates.
@@ -140,7 +173,16 @@ class Viewer:
     @property
     def behind(self) -> bool:
         """Whether more waits for it than it may have waiting."""
-        return self.behind_by(self._limits.queue_bytes)
+        return self.backlog_bytes > self.queue_bytes
+
+    @property
+    def backlog_bytes(self) -> int:
+        """So much waits for it."""
+        try:
+            return self._transport.backlog_bytes
+        except Exception:
+            self.failed()
+            return self.queue_bytes + 1
 
     @contained
     def open(self, host: ViewerHost) -> None:
@@ -149,10 +191,7 @@ class Viewer:
         self._attach()
         if self.end is not None:
             return
-        if self._limits.max_age_s:
-            self._after("age", self._limits.max_age_s, self._too_old)
-        if self._limits.idle_timeout_s:
-            self._after("idle", self._limits.idle_timeout_s, self._maybe_idle)
+        self.time_limits.begin()
 
     @contained
     def listen(self) -> None:
@@ -179,7 +218,7 @@ class Viewer:
     def greet(self) -> None:
         """Send the version line: from here on the daemon speaks RFB with it."""
         self.phase = Phase.HANDSHAKE
-        self._after("handshake", HANDSHAKE_TIMEOUT_S, self._handshake_hangs)
+        self.time_limits.handshake_begins()
         self.send([self._handshake.start()])
 
     @contained
@@ -189,7 +228,7 @@ class Viewer:
         Source: RFC 6143, section 7.1.3.
         """
         self.phase = Phase.HANDSHAKE
-        self._after("handshake", HANDSHAKE_TIMEOUT_S, self._handshake_hangs)
+        self.time_limits.handshake_begins()
         self.send([self._handshake.admit()])
         self._shake_hands(b"")
         self._transport.resume()
@@ -207,32 +246,6 @@ class Viewer:
         self.phase = Phase.OPAQUE
         self.send(first)
 
-    def behind_by(self, size_bytes: int) -> bool:
-        """Whether more than this waits for it."""
-        try:
-            return self._transport.backlog_bytes > size_bytes
-        except Exception:
-            self.failed()
-            return True
-
-    @contained
-    def wait_at_most(self, wait_s: float, gave_up: Callable[[], CloseReason]) -> None:
-        """Close it as `gave_up` says unless `waiting_is_over` is called within `wait_s`."""
-        if "wait" not in self._timers:
-            self._after("wait", wait_s, lambda: self.close(gave_up()))
-
-    @property
-    def patience_s(self) -> float:
-        """How much longer it will wait for a link; 0 if it doesn't."""
-        timer = self._timers.get("wait")
-        return max(0.0, timer.when() - asyncio.get_running_loop().time()) if timer else 0.0
-
-    @contained
-    def waiting_is_over(self) -> None:
-        """The console runs again."""
-        if timer := self._timers.pop("wait", None):
-            timer.cancel()
-
     @contained
     def send(self, slices: Sequence[Slice]) -> None:
         """Send to this viewer."""
@@ -241,8 +254,8 @@ class Viewer:
         self.bytes_out += sum(map(len, slices))
         self._transport.send(slices)
         self.has_backlog = self._transport.backlog_bytes > 0
-        if self.has_backlog and "slow" not in self._timers:
-            self._watch_progress()
+        if self.has_backlog:
+            self.time_limits.watch_progress()
 
     @contained
     def owes_answer_since(self, since: float | None) -> None:
@@ -250,9 +263,9 @@ class Viewer:
 
         One that reads nothing isn't noticed otherwise while its system's buffers take everything.
         """
-        self._owes_since = since
-        if since is not None and "answer" not in self._timers and self.end is None:
-            self._watch_answers(since)
+        self.time_limits.owes_since = since
+        if since is not None and self.end is None:
+            self.time_limits.watch_answers()
 
     @contained
     def pause(self) -> None:
@@ -366,7 +379,7 @@ class Viewer:
                 if self.phase in (Phase.ADMISSION, Phase.WELCOME, Phase.STREAMING):
                     self._left = len(self._handshake.take_trailing())
             case Phase.OPAQUE:
-                self._input_at = time.monotonic()
+                self.time_limits.input_at = time.monotonic()
                 if self._host is not None:
                     self._host.viewer_opaque(self, bytes(data))
             case Phase.WAITING:
@@ -377,8 +390,7 @@ class Viewer:
     @contained
     def transport_drained(self) -> None:
         """All was taken."""
-        if timer := self._timers.pop("slow", None):
-            timer.cancel()
+        self.time_limits.drained()
         if self._host is not None and self.end is None:
             self._host.viewer_caught_up(self)
 
@@ -405,11 +417,11 @@ class Viewer:
                     self._transport.send([sent])
                 case PasswordAccepted():
                     self.phase = Phase.ADMISSION
-                    self._handshake_waits()
+                    self.time_limits.handshake_waits()
                     self._judged.set()
                 case ViewerReady():
                     self.phase = Phase.WELCOME
-                    self._handshake_waits()
+                    self.time_limits.handshake_waits()
                     if self._host is not None:
                         self._host.viewer_ready(self)
                 case HandshakeBroken(reason):
@@ -437,75 +449,17 @@ class Viewer:
 
     def touched(self) -> None:
         """The viewer's user did something: the idle time begins anew."""
-        self._input_at = time.monotonic()
+        self.time_limits.input_at = time.monotonic()
 
     def _broke_rules(self, how: str) -> None:
         self.close(CloseReason(CloseCode.VIEWER_PROTOCOL, Side.VIEWER, f"the viewer: {how}"))
-
-    # Time limits
-
-    def _after(self, name: str, delay_s: float, call: Callable[[], None]) -> None:
-        self._timers[name] = asyncio.get_running_loop().call_later(delay_s, self._due, call)
-
-    @contained
-    def _due(self, call: Callable[[], None]) -> None:
-        call()
-
-    def _too_old(self) -> None:
-        self.close(CloseReason(CloseCode.SESSION_LIMIT, Side.DAEMON, "session_max_age is reached"))
-
-    def _maybe_idle(self) -> None:
-        rest_s = self._input_at + self._limits.idle_timeout_s - time.monotonic()
-        if rest_s > 0:
-            self._after("idle", rest_s, self._maybe_idle)
-        else:
-            self.close(CloseReason(CloseCode.IDLE, Side.VIEWER, "no input for too long"))
-
-    def _handshake_waits(self) -> None:
-        """For the daemon, not for the viewer."""
-        if timer := self._timers.pop("handshake", None):
-            timer.cancel()
-
-    def _handshake_hangs(self) -> None:
-        self._broke_rules("it didn't finish its handshake in time")
-
-    def _watch_progress(self) -> None:
-        sent_bytes = self._transport.sent_bytes
-        self._after("slow", self._limits.slow_timeout_s, lambda: self._check_progress(sent_bytes))
-
-    def _check_progress(self, sent_bytes: int) -> None:
-        self._timers.pop("slow", None)
-        if not self._transport.backlog_bytes:
-            return
-        if self._transport.sent_bytes != sent_bytes:
-            self._watch_progress()
-        else:
-            self.close(CloseReason(CloseCode.TOO_SLOW, Side.VIEWER, "it reads nothing"))
-
-    def _watch_answers(self, since: float) -> None:
-        rest_s = since + self._limits.slow_timeout_s - time.monotonic()
-        self._after("answer", max(0.0, rest_s), self._check_answers)
-
-    def _check_answers(self) -> None:
-        self._timers.pop("answer", None)
-        if (since := self._owes_since) is None:
-            return
-        if self._transport.backlog_bytes:
-            # The fence may stand behind megabytes of one update; that they are read is watched.
-            self._watch_answers(time.monotonic())
-        elif since + self._limits.slow_timeout_s > time.monotonic():
-            self._watch_answers(since)
-        else:
-            self.close(CloseReason(CloseCode.TOO_SLOW, Side.VIEWER, "it reads nothing"))
 
     def _finish(self, reason: CloseReason, phase: Phase) -> None:
         if self.end is not None:
             return
         self.phase = phase
         self.end = reason
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+        self.time_limits.end()
         try:
             if self._host is not None:
                 self._host.viewer_ended(self)

@@ -15,21 +15,21 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import structlog
 
-from vncproxy.console.congestion_control import CongestionControl
 from vncproxy.console.faults import contained
-from vncproxy.console.screen_state import ScreenState
-from vncproxy.console.update_writer import UpdateWriter
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import viewer_messages
+from vncproxy.rfb.congestion_control import CongestionControl
 from vncproxy.rfb.pixel_order import PIXEL_BYTES, PixelOrder
 from vncproxy.rfb.region import Uncovered
+from vncproxy.rfb.screen_state import ScreenState, ToldState
 from vncproxy.rfb.server_events import Pixels, RawStarted, RectangleReceived, plain_slices
 from vncproxy.rfb.tight import TightLayout
 from vncproxy.rfb.tight_streams import InflatedTight, StreamResets
+from vncproxy.rfb.update_writer import UpdateWriter
 
 _log = structlog.get_logger("vncproxy.console")
 
@@ -54,8 +54,38 @@ class TightPart:
         return self.layout.zlib or self.layout.resets != 0
 
 
+class RawReceiver(Protocol):
+    """What takes the pixels of a Raw rectangle under way for one viewer."""
+
+    def raw(self, slices: Sequence[Pixels], size_bytes: int) -> None:
+        """The next pixels, `size_bytes` of them."""
+
+
+class _ReorderedRaw:
+    """Rearranges the bytes of each pixel for a viewer with another order of them."""
+
+    def __init__(self, writer: UpdateWriter, order: PixelOrder) -> None:
+        self._writer = writer
+        self._order = order
+        self._rest = b""
+
+    def raw(self, slices: Sequence[Pixels], size_bytes: int) -> None:
+        """The next pixels, cut anywhere."""
+        data = b"".join((self._rest, *plain_slices(slices)))
+        whole_bytes = len(data) - len(data) % PIXEL_BYTES
+        self._rest = data[whole_bytes:]
+        self._writer.raw((self._order.pixels(data[:whole_bytes]),), whole_bytes)
+
+
 class ViewerUpdates:
-    """One viewer's view of the console's screen."""
+    """One viewer's view of the console's screen.
+
+    Attributes:
+        writer: Frames what the viewer is sent.
+        told_state: What it was told besides pixels.
+        raw_to: What takes the pixels of the Raw rectangle under way for this viewer; None: it gets
+            none of them.
+    """
 
     def __init__(
         self, memory: ScreenState, pace: CongestionControl, *, hold_bytes: int, in_step: bool
@@ -70,25 +100,15 @@ class ViewerUpdates:
         """
         self._memory = memory
         self._pace = pace
-        self._writer = UpdateWriter(hold_bytes)
+        self.writer = UpdateWriter(hold_bytes)
+        self.raw_to: RawReceiver | None = None
         self._offered = False
         self._continuous = False
         self._taking = False
         self._marked_bytes = 0
         self._unmarked_since: float | None = None
         self._in_place = False
-        self._raw: RawStarted | None = None
-        self._raw_order: PixelOrder | None = None
-        self._raw_rest = b""
-        self._size = (memory.width, memory.height)
-        self._sent_name = memory.name
-        self.name_prefix = ""
-        self._sent_cursor: RectangleReceived | None = None
-        self._sent_led: RectangleReceived | None = None
-        self._sent_layout: RectangleReceived | None = None
-        self._sent_qemu_keys = False
-        self._sent_buttons = False
-        self._sent_map = b""
+        self.told_state = ToldState(memory)
         self._in_step = in_step
         self._order: PixelOrder | None = None
         self._resets = StreamResets()
@@ -133,11 +153,6 @@ class ViewerUpdates:
             area = union(area, box)
         return area
 
-    @property
-    def extended_buttons(self) -> bool:
-        """Whether the viewer was sent that it may send 7-byte pointer events."""
-        return self._sent_buttons
-
     def set_encodings(self, encodings: tuple[int, ...], now: float) -> None:
         """The viewer's SetEncodings; what it may now be sent is sent."""
         self.encodings = encodings
@@ -146,9 +161,9 @@ class ViewerUpdates:
         self.introduce()
         if not self._offered and {enc.FENCE, enc.CONTINUOUS_UPDATES} <= self._known:
             self._offered = True
-            # The first of each shows the viewer that the daemon knows them.
-            self._writer.message(_fence(self._pace.mark(0, now)))
-            self._writer.message(viewer_messages.end_of_continuous_updates())
+            # The first of each tells the viewer that the daemon knows them.
+            self.writer.message(_fence(self._pace.mark(0, now)))
+            self.writer.message(viewer_messages.end_of_continuous_updates())
 
     def reorder(self, order: PixelOrder | None) -> None:
         """The viewer's SetPixelFormat, from here on.
@@ -159,7 +174,7 @@ class ViewerUpdates:
         if order == self._order:
             return
         self._order = order
-        self._sent_cursor = None
+        self.told_state.forget_cursor()
         self.introduce()
 
     @property
@@ -175,11 +190,11 @@ class ViewerUpdates:
             self.introduce()
         self.wants = True
         # In the middle of an update: it has seen its head, and asks for what follows it.
-        self._asked_again = self._writer.has_begun
+        self._asked_again = self.writer.has_begun
         if incremental:
             return
-        width = max(0, min(width, self._size[0] - x))
-        height = max(0, min(height, self._size[1] - y))
+        width = max(0, min(width, self.told_state.size[0] - x))
+        height = max(0, min(height, self.told_state.size[1] - y))
         if width and height:
             self._uncovered.uncover(x, y, width, height)
             self._asked_area = union(self._asked_area, (x, y, width, height))
@@ -191,15 +206,15 @@ class ViewerUpdates:
         self.started = self.started or enable
         if self._continuous and not enable:
             # The viewer may change its pixel format at the end: no update of before may follow it.
-            self._writer.cut()
+            self.writer.cut()
             self._taking = False
-            self._writer.message(viewer_messages.end_of_continuous_updates())
+            self.writer.message(viewer_messages.end_of_continuous_updates())
         self._continuous = enable
 
     def fence_asked(self, flags: int, payload: bytes) -> None:
         """A fence of the viewer's: answered in its place, since everything is sent in order."""
         if self._offered:
-            self._writer.message(viewer_messages.server_fence(flags & _FENCE_BLOCKS, payload))
+            self.writer.message(viewer_messages.server_fence(flags & _FENCE_BLOCKS, payload))
 
     def fence_answered(self, payload: bytes, now: float) -> None:
         """The viewer has read and decoded everything up to a fence."""
@@ -208,7 +223,7 @@ class ViewerUpdates:
     @property
     def drives(self) -> bool:
         """Whether the upstream is to be asked for a frame for this viewer's sake."""
-        if not (self.ready and self.started) or self._writer.is_filling:
+        if not (self.ready and self.started) or self.writer.is_filling:
             return False
         return self._pace.open if self._continuous else self.wants
 
@@ -222,7 +237,7 @@ class ViewerUpdates:
         self._taking = self.drives
         self._answered = self._asked_again = False
         if self._taking:
-            self._writer.begin(count, last_rect=self._knows_last_rect)
+            self.writer.begin(count, last_rect=self._knows_last_rect)
 
     @property
     def _knows_last_rect(self) -> bool:
@@ -241,36 +256,27 @@ class ViewerUpdates:
                 return
             wire = wire[: _HEADER.size] + data
         elif self._order is not None:
-            wire = self._reordered(rect)
+            wire = self._order.message(rect)
         self._uncovered.cover(rect.x, rect.y, rect.width, rect.height)
         self._answered = True
-        self._writer.put(wire)
-        self._writer.end_rectangle()
+        self.writer.put(wire)
+        self.writer.end_rectangle()
 
     @contained
     def raw_started(self, start: RawStarted, header: bytes) -> None:
         """A Raw rectangle begins; `header` is it on the wire, before its pixels."""
-        self._raw = None
+        self.raw_to = None
         if self._takes(enc.RAW):
-            self._raw, self._raw_order, self._raw_rest = start, self._order, b""
+            order, writer = self._order, self.writer
+            self.raw_to = writer if order is None else _ReorderedRaw(writer, order)
             self._answered = True
-            self._writer.start_raw(header, start.size_bytes)
+            writer.start_raw(header, start.size_bytes)
 
     @contained
     def raw(self, slices: Sequence[Pixels], size_bytes: int) -> None:
         """Its next pixels, `size_bytes` of them."""
-        if self._raw is None:
-            return
-        if self._raw_order is not None:
-            data = b"".join((self._raw_rest, *plain_slices(slices)))
-            size_bytes = len(data) - len(data) % PIXEL_BYTES
-            slices = (self._raw_order.pixels(data[:size_bytes]),)
-            self._raw_rest = data[size_bytes:]
-        self._writer.raw(slices, size_bytes)
-
-    def take_pixels(self) -> list[Pixels]:
-        """What is to be sent now, in the midst of a Raw rectangle."""
-        return self._writer.take_pixels()
+        if self.raw_to is not None:
+            self.raw_to.raw(slices, size_bytes)
 
     @contained
     def raw_ended(self, start: RawStarted) -> None:
@@ -279,12 +285,12 @@ class ViewerUpdates:
         The rows that it was sent count, so that one that can't keep up comes closer each time.
         """
         rows = 0
-        if self._raw is not None:
-            rows = self._writer.raw_bytes * start.height // start.size_bytes
+        if self.raw_to is not None:
+            rows = self.writer.raw_bytes * start.height // start.size_bytes
             self._uncovered.cover(start.x, start.y, start.width, rows)
         self._uncovered.uncover(start.x, start.y + rows, start.width, start.height - rows)
-        self._raw = None
-        self._writer.end_rectangle()
+        self.raw_to = None
+        self.writer.end_rectangle()
 
     def _tight_data(self, rect: RectangleReceived, tight: TightPart) -> bytes | None:
         if self._in_step:
@@ -305,24 +311,18 @@ class ViewerUpdates:
             and (self._order is None or self._order.knows(encoding))
         )
 
-    def _reordered(self, rect: RectangleReceived) -> bytes:
-        wire = rect.message_bytes
-        if self._order is None:
-            return wire
-        return wire[: _HEADER.size] + self._order.rectangle(rect)
-
     @contained
     def missed(self, rect: RectangleReceived | RawStarted, tight: TightPart | None) -> None:
         """A picture rectangle isn't for this viewer."""
         self._uncovered.uncover(rect.x, rect.y, rect.width, rect.height)
         if tight is not None and tight.moves_streams:
             self._in_step = False
-        self._writer.end_rectangle()
+        self.writer.end_rectangle()
 
     @contained
     def passed_over(self) -> None:
         """A rectangle came that is for nobody."""
-        self._writer.end_rectangle()
+        self.writer.end_rectangle()
 
     @contained
     def state_changed(self) -> None:
@@ -330,19 +330,19 @@ class ViewerUpdates:
         self._in_place = True
         self.introduce()
         self._in_place = False
-        self._writer.end_rectangle()
+        self.writer.end_rectangle()
 
     @contained
     def resize_refused(self, rect: RectangleReceived) -> None:
         """The answer to this viewer's SetDesktopSize: it was refused."""
         if self.ready and enc.EXTENDED_DESKTOP_SIZE in self._known:
-            self._writer.put(rect.message_bytes)
-        self._writer.end_rectangle()
+            self.writer.put(rect.message_bytes)
+        self.writer.end_rectangle()
 
     @contained
     def update_ended(self) -> None:
         """The upstream's update is over."""
-        self._writer.end()
+        self.writer.end()
         self._taking = False
         if self._answered:
             # A cursor or a size alone, which some servers send first, is no answer to a request.
@@ -352,22 +352,22 @@ class ViewerUpdates:
     def message(self, raw: bytes) -> None:
         """A whole message between updates, such as a bell."""
         if self.ready:
-            self._writer.message(raw)
+            self.writer.message(raw)
 
     @contained
     def fall_behind(self) -> None:
         """More waits for the viewer than may: it is sent nothing more until it has read all."""
         self.ready = False
-        self._writer.fall_behind()
+        self.writer.fall_behind()
         self._taking = False
 
     @contained
     def link_lost(self) -> None:
         """What came of an update is all that will come."""
-        self._writer.lose()
-        self._raw = None
+        self.writer.lose()
+        self.raw_to = None
         self._taking = False
-        if self._writer.is_filling and self.ready:
+        if self.writer.is_filling and self.ready:
             self.ready, self._has_read_all = False, True
 
     @contained
@@ -385,73 +385,36 @@ class ViewerUpdates:
 
     def first_name(self) -> str:
         """The desktop's name for ServerInit."""
-        self._sent_name = self.name_prefix + self._memory.name
-        return self._sent_name
+        return self.told_state.first_name(self._memory)
 
     @contained
     def introduce(self) -> None:
         """Send what the viewer asked for by its encodings and doesn't know yet."""
         if not self.ready:
             return
-        memory = self._memory
-        self._send_size()
-        name = self.name_prefix + memory.name
-        if name != self._sent_name and enc.DESKTOP_NAME in self._known:
-            self._sent_name = name
-            self._add(_desktop_name(name))
-        cursor = memory.cursor
-        if (
-            cursor is not None
-            and cursor is not self._sent_cursor
-            and cursor.encoding in self._known
-        ):
-            self._sent_cursor = cursor
-            self._add(self._reordered(cursor))
-        led = memory.led_state
-        if led is not None and led is not self._sent_led and enc.QEMU_LED_STATE in self._known:
-            self._sent_led = led
-            self._add(led.message_bytes)
-        if memory.qemu_keys and not self._sent_qemu_keys and enc.QEMU_EXTENDED_KEY in self._known:
-            self._sent_qemu_keys = True
-            self._add(_confirmation(enc.QEMU_EXTENDED_KEY))
-        if (
-            memory.extended_buttons
-            and not self._sent_buttons
-            and enc.EXTENDED_MOUSE_BUTTONS in self._known
-        ):
-            self._sent_buttons = True
-            self._add(_confirmation(enc.EXTENDED_MOUSE_BUTTONS))
-        if memory.colour_map and memory.colour_map is not self._sent_map:
-            self._sent_map = memory.colour_map
-            self._writer.message(memory.colour_map)
+        memory, told, known = self._memory, self.told_state, self._known
+        self._tell_size()
+        for wire in told.news(memory, known, self._order):
+            self._tell(wire)
+        if message := told.news_of_colours(memory):
+            self.writer.message(message)
 
-    def _send_size(self) -> None:
-        memory = self._memory
-        size = (memory.width, memory.height)
-        news = size != self._size
-        if not news and (memory.layout is self._sent_layout or memory.layout is None):
-            return
-        if enc.EXTENDED_DESKTOP_SIZE in self._known and (news or memory.layout is not None):
-            self._sent_layout = memory.layout
-            layout = memory.layout
-            wire = layout.message_bytes if layout else viewer_messages.extended_desktop_size(*size)
-        elif news and enc.DESKTOP_SIZE in self._known:
-            wire = viewer_messages.desktop_size(*size)
-        elif news:
+    def _tell_size(self) -> None:
+        memory, told = self._memory, self.told_state
+        before = told.size
+        wire = told.news_of_size(memory, self._known)
+        if told.size != before:
+            assert wire is not None, "it is told"
+            (self.writer.put_size if self._in_place else self.writer.add_size)(wire)
+            self._uncovered.reset(*told.size)
+        elif wire is not None:
+            self._tell(wire)
+        elif told.size != (memory.width, memory.height):
             # One that has just come may yet say that it knows sizes.
             self.lost = self.has_chosen or self.started
-            return
-        else:
-            return
-        if not news:
-            self._add(wire)
-            return
-        (self._writer.put_size if self._in_place else self._writer.add_size)(wire)
-        self._size = size
-        self._uncovered.reset(*size)
 
-    def _add(self, wire: bytes) -> None:
-        (self._writer.put if self._in_place else self._writer.add)(wire)
+    def _tell(self, wire: bytes) -> None:
+        (self.writer.put if self._in_place else self.writer.add)(wire)
 
     def take_asked_area(self) -> Area | None:
         """The area whose full update the viewer asked for since the last call."""
@@ -460,8 +423,8 @@ class ViewerUpdates:
 
     @contained
     def caught_up(self) -> None:
-        """The viewer has read all that was sent: send what was held back meanwhile."""
-        if self._writer.is_filling:
+        """The viewer has read all that was sent: tell it what it wasn't told meanwhile."""
+        if self.writer.is_filling:
             self._has_read_all = True
             return
         self.ready, self._has_read_all = True, False
@@ -470,12 +433,12 @@ class ViewerUpdates:
     @property
     def has_more(self) -> bool:
         """Whether another `take` with room gives more."""
-        return self._writer.is_filling
+        return self.writer.is_filling
 
     @contained
     def forget_picture(self) -> None:
         """The pixel format changed: nothing that was drawn counts any more."""
-        self._uncovered.reset(*self._size)
+        self._uncovered.reset(*self.told_state.size)
         self.wants = self.started
 
     def probe(self, now: float) -> list[bytes]:
@@ -483,7 +446,7 @@ class ViewerUpdates:
 
         In one WebSocket message with more it would be seen only once all that has come.
         """
-        if not self._offered or not self._unmarked_bytes or self._writer.is_mid_message:
+        if not self._offered or not self._unmarked_bytes or self.writer.is_mid_message:
             return []
         payload = self._pace.probe(now)
         return [] if payload is None else [_fence(payload)]
@@ -495,22 +458,22 @@ class ViewerUpdates:
             now: Monotonic seconds.
             room: For pixels that must be made up: it isn't behind.
         """
-        out = self._writer.take(room=room)
-        if self._has_read_all and not self._writer.is_filling:
+        out = self.writer.take(room=room)
+        if self._has_read_all and not self.writer.is_filling:
             self.caught_up()
-            out += self._writer.take()
+            out += self.writer.take()
         unmarked = self._unmarked_bytes
         if unmarked and self._unmarked_since is None:
             self._unmarked_since = now
-        if self._offered and unmarked and not self._writer.is_open:
+        if self._offered and unmarked and not self.writer.is_open:
             out.append(_fence(self._pace.mark(unmarked, now, since=self._unmarked_since)))
-            self._marked_bytes = self._writer.update_bytes
+            self._marked_bytes = self.writer.update_bytes
             self._unmarked_since = None
         return out
 
     @property
     def _unmarked_bytes(self) -> int:
-        return self._writer.update_bytes - self._marked_bytes
+        return self.writer.update_bytes - self._marked_bytes
 
     @property
     def unanswered_since(self) -> float | None:
@@ -520,16 +483,6 @@ class ViewerUpdates:
 
 def _fence(payload: bytes) -> bytes:
     return viewer_messages.server_fence(_FENCE_REQUEST, payload)
-
-
-def _desktop_name(name: str) -> bytes:
-    """Source: rfbproto, DesktopName Pseudo-encoding."""
-    text = name.encode()
-    return _HEADER.pack(0, 0, 0, 0, enc.DESKTOP_NAME) + struct.pack(">I", len(text)) + text
-
-
-def _confirmation(encoding: int) -> bytes:
-    return _HEADER.pack(0, 0, 0, 0, encoding)
 
 
 def union(first: Area | None, second: Area) -> Area:

@@ -6,7 +6,7 @@ is the same for all of them. Source: RFC 6143, section 7.4; rfbproto, Tight Enco
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.pixel_format import PixelFormat
@@ -46,6 +46,10 @@ class PixelOrder:
     def knows(encoding: int) -> bool:
         """Whether `rectangle` can rearrange this encoding; else a walk over its parts is needed."""
         return encoding not in (enc.HEXTILE, enc.RRE)
+
+    def message(self, rect: RectangleReceived) -> bytes:
+        """The whole rectangle, header and data, as `rectangle`."""
+        return replace(rect, data=self.rectangle(rect)).message_bytes
 
     def rectangle(self, rect: RectangleReceived) -> bytes:
         """The data of a rectangle whose encoding it `knows`, in the new order."""

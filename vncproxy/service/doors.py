@@ -10,11 +10,10 @@ from pathlib import Path
 import structlog
 
 from vncproxy.access.login_attempts import LoginAttempts
-from vncproxy.config.current import Current
 from vncproxy.config.model import Listen
 from vncproxy.errors import LocalError
 from vncproxy.service.activation import Entrance
-from vncproxy.service.loaded_config import Snapshot
+from vncproxy.service.loaded_config import Current, Snapshot
 from vncproxy.tasks import all_ended
 from vncproxy.web import pages
 from vncproxy.web.context import Behind, Services

@@ -1,4 +1,4 @@
-"""What a configuration comes to: all files read that it names, and all that a reload exchanges.
+"""What a configuration comes to: all files read that it names, and what a reload exchanges.
 
 What may fail comes first and has no effect: a reload that is refused leaves everything as it was.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from vncproxy.access.authority import Policy
 from vncproxy.access.proxy_header import header_secret_of
@@ -114,3 +115,32 @@ class Snapshot:
     def metrics_open(self) -> bool:
         """Whether everybody who reaches a listener may read the metrics."""
         return self.config.metrics.access == "open"
+
+
+T = TypeVar("T")
+
+
+class Current(Generic[T]):
+    """Holds what was loaded last. It is read at each use; a reload exchanges it whole.
+
+    Code that needs the same settings over an `await` keeps what `now` gave, and none keeps it for
+    longer than one piece of work.
+    """
+
+    def __init__(self, first: T) -> None:
+        """Begin with what was loaded at the start."""
+        self._now = first
+
+    @property
+    def now(self) -> T:
+        """What is in force; never changed, only exchanged."""
+        return self._now
+
+    def swap(self, new: T) -> T:
+        """From now on this is in force.
+
+        Returns:
+            What was until now.
+        """
+        old, self._now = self._now, new
+        return old

@@ -1,6 +1,7 @@
-"""Whether consoles could be opened, checked now and then: requests are answered from memory.
+"""Whether consoles could be opened, checked at the start and now and then.
 
-Anybody may ask `/readyz`, as often as he likes. So asking touches no disk, no lock, no server.
+Anybody may ask `/readyz`, as often as he likes. So that is answered from memory: asking touches no
+disk, no lock, no server.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import asyncio
 
 import structlog
 
+from vncproxy.aliyun.credentials import CredentialsSource
 from vncproxy.audit.log import Audit
+from vncproxy.config.model import Config
 from vncproxy.console.registry import Registry
 from vncproxy.errors import CloudError, LedgerError, LedgerSlow
 from vncproxy.service.cloud import CurrentCloud
@@ -22,6 +25,10 @@ LOOK_INTERVAL_S = 15.0
 
 RETRY_INTERVAL_S = 5.0
 """Between two checks of what doesn't."""
+
+NO_INSTANCES = (
+    "none is configured: add an [[instance]] block, or set discover = true under [aliyun]"
+)
 
 START_TIMEOUT_S = 5.0
 """For the ledger's disk while the daemon starts: a slower one delays consoles, not the start."""
@@ -95,3 +102,13 @@ class Readiness:
         except CloudError as error:
             return error.public_text
         return None
+
+
+async def warn_of_missing(config: Config, credentials: CredentialsSource) -> None:
+    """Warn, in the log, of a configuration without instances and of missing credentials."""
+    if not config.instance and not config.aliyun.discover:
+        _log.warning("instances.missing", text=NO_INSTANCES)
+    try:
+        await credentials.get()
+    except CloudError as error:
+        _log.warning("credentials.missing", text=error.public_text)

@@ -14,10 +14,12 @@ given back is recorded in the background, and what can't be recorded counts unti
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from vncproxy.errors import LedgerError
 from vncproxy.throttle.budget import Usage
 
 
@@ -100,3 +102,24 @@ class Ledger(Protocol):
     async def close(self) -> None:
         """Release what the ledger holds; bookings stay on record."""
         ...
+
+
+TIMEOUT_S = 1.0
+"""For the answer: an incomplete list is of more use than a late one."""
+LATE = "the reconnect ledger didn't answer in time"
+
+
+async def usages(
+    ledger: Ledger, keys: Iterable[str], timeout_s: float = TIMEOUT_S
+) -> dict[str, Usage | str]:
+    """For each key how full its budget is, or in words why that isn't known."""
+    wanted = set(keys)
+    if not wanted:
+        return {}
+    try:
+        async with asyncio.timeout(timeout_s):
+            return dict(await ledger.usages(wanted))
+    except LedgerError as fault:
+        return dict.fromkeys(wanted, fault.public_text)
+    except TimeoutError:
+        return dict.fromkeys(wanted, LATE)

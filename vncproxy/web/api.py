@@ -19,7 +19,7 @@ from vncproxy.console.console import Console
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.page_messages import ending
 from vncproxy.console.status import budget_of, details_of, failure_of, summary_of, viewers_of
-from vncproxy.console.viewer_identity import ViewerIdentity
+from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import AccessError, AuditError, CloseCode, CloseReason, Side
 from vncproxy.tasks import in_turns
 from vncproxy.web import audit_entries

@@ -23,8 +23,8 @@ from vncproxy.access.identity import OWNER, UNKNOWN, Identity
 from vncproxy.access.rules import Role
 from vncproxy.console.audit_entries import turned_away
 from vncproxy.console.instances import ConsoleInstance
-from vncproxy.console.viewer import Viewer
-from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer import Viewer, ViewerIdentity
+from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import (
     AccessError,
     AuditError,
@@ -193,15 +193,14 @@ class NativeDoor:
         viewer = self._viewer(self._who(UNKNOWN), transport, console.password)
         try:
             identity = await identity_of(uid, self._services.authority.directory)
-            viewer.identity = self._who(identity)
+            viewer.identify(self._who(identity))
             if self._services.authority.has_rules:
                 # The account is known: without a rule for it the password isn't even asked for.
                 await self._permitted(identity, viewer.identity, console.instance)
             if await self._proves(viewer, account, console.instance):
                 slot.activate()
-                instance, viewer.identity = await self._permitted(
-                    identity, viewer.identity, console.instance
-                )
+                instance, who = await self._permitted(identity, viewer.identity, console.instance)
+                viewer.identify(who)
                 await self._open(instance, viewer)
         except AccessError as refusal:
             await self._turn_away(viewer, console.instance, refusal)

@@ -10,8 +10,7 @@ from vncproxy.console.lifecycle import State
 from vncproxy.console.link_supervisor import LinkSupervisor
 from vncproxy.console.page_messages import ending
 from vncproxy.console.registry import Hold
-from vncproxy.console.viewer import Viewer
-from vncproxy.console.viewer_identity import ViewerIdentity
+from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.errors import (
     AccessError,
     AuditError,

@@ -22,8 +22,8 @@ from vncproxy.console.lifecycle import State
 from vncproxy.console.page_messages import Subscriber, notice
 from vncproxy.console.registry import Hold
 from vncproxy.console.status import state_of, viewers_of
-from vncproxy.console.viewer import Viewer
-from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer import Viewer, ViewerIdentity
+from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewhere, Side
 from vncproxy.web.api import new_viewer_id
 from vncproxy.web.audit_entries import address_of, refused

@@ -90,7 +90,7 @@ class FrameIntake(Intake):
         frames, view = self._frames, memoryview(data)
         at, end = 0, len(view)
         most_work = self._most_work
-        while at < end and frames.work < most_work and not self.paused:
+        while at < end and frames.work < most_work and not self._paused:
             if self._body is not None and (body_bytes := self._body.body_bytes):
                 at = self._pass(self._body, body_bytes, data, view, at)
                 if self._left:
@@ -111,7 +111,8 @@ class FrameIntake(Intake):
                 self._hand_over(slices[0] if len(slices) == 1 else b"".join(slices))
                 if self._left:
                     break
-        self.waste(frames.take_idle_work())
+        if idle_work := frames.take_idle_work():
+            self.waste(idle_work)
         return at
 
     def _pass(

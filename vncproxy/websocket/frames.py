@@ -282,10 +282,6 @@ class FrameReader:
 
     def _begin(self, head: bytes) -> Broken | None:
         """Begin the frame whose header is complete; what is wrong with it, if anything is."""
-        reason = self._fault_of(head)
-        return Broken(reason) if reason else None
-
-    def _fault_of(self, head: bytes) -> str:
         opcode, size = head[0] & 0x0F, head[1] & 0x7F
         if size > _CONTROL_MAX_BYTES:
             size = int.from_bytes(head[2 : 4 if size == 126 else 10], "big")
@@ -295,30 +291,30 @@ class FrameReader:
         if is_control or not size:
             self._idle_work += CONTROL_WORK
         if bool(head[1] & _MASKED) is not self._masked and (self._masked or opcode != _CLOSE):
-            return "a frame without a mask" if self._masked else "a frame with a mask"
+            return Broken("a frame without a mask" if self._masked else "a frame with a mask")
         self._mask = head[-_MASK_BYTES:] if self._masked else b""
         if opcode == _CLOSE:
             is_plain = head[0] == _FIN | _CLOSE and head[1] & ~(_MASKED * self._masked) <= 125
             # What a malformed one holds isn't waited for: it may never come.
             self._left = size if is_plain else 0
-            return ""
+            return None
         if head[0] & _RESERVED or size >> 63:
-            return "a frame with bits that mean nothing here"
+            return Broken("a frame with bits that mean nothing here")
         if is_control:
             if opcode > _PONG or not head[0] & _FIN or size > _CONTROL_MAX_BYTES:
-                return "a control frame that can't be one"
+                return Broken("a control frame that can't be one")
         elif opcode == _TEXT:
-            return "text where bytes are meant"
+            return Broken("text where bytes are meant")
         elif opcode not in (_CONTINUATION, _BINARY) or self._in_message is (opcode == _BINARY):
-            return "a frame out of order"
+            return Broken("a frame out of order")
         else:
             self._message_bytes = size + (self._message_bytes if self._in_message else 0)
             self._in_message = not head[0] & _FIN
             most_bytes = self._max_message_bytes
             if most_bytes is not None and self._message_bytes > most_bytes:
-                return "a message that is too long"
+                return Broken("a message that is too long")
         self._left = size
-        return ""
+        return None
 
     def _next_control(self, data: memoryview, at: int) -> tuple[int, ControlFrame | None]:
         stop = min(at + self._left, len(data))

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from vncproxy.access.account_directory import Directory
 from vncproxy.access.authority import Authority, Policy
 from vncproxy.access.users import Users
-from vncproxy.config.current import Current
 from vncproxy.config.model import Rule
+from vncproxy.service.loaded_config import Current
 
 
 class ReloadableAuthority(Authority):

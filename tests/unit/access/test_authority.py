@@ -19,7 +19,7 @@ from vncproxy.access.users import Users
 from vncproxy.config.model import Rule
 from vncproxy.config.users_file import change_users
 from vncproxy.console.instances import ConsoleInstance
-from vncproxy.console.viewer_identity import ViewerIdentity
+from vncproxy.console.viewer import ViewerIdentity
 
 WEB = ConsoleInstance(id="i-1", region="cn-hangzhou", alias="web-1")
 OWNER = Identity("owner", "bearer")

@@ -5,12 +5,21 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from vncproxy.cli import COMMANDS, main, parser
 from vncproxy.commands import audit, user
-from vncproxy.commands.command import Command, add_commands, examples_text
+from vncproxy.commands.command import (
+    Command,
+    add_commands,
+    add_config,
+    add_instance,
+    add_json,
+    examples_text,
+    host_port,
+)
 
 
 def every_command() -> Iterator[tuple[tuple[str, ...], Command]]:
@@ -70,3 +79,28 @@ def test_the_end_of_a_help_text() -> None:
     """One or several."""
     assert examples_text(("x a",)) == "example:\n  x a"
     assert examples_text(("x a", "x b")) == "examples:\n  x a\n  x b"
+
+
+# Arguments that several commands have; ports and screens are tested in test_demo.py
+
+
+def test_what_most_commands_take() -> None:
+    """A file, an instance, JSON; each only where it was added."""
+    parser = argparse.ArgumentParser()
+    add_config(parser)
+    add_json(parser)
+    add_instance(parser)
+    assert vars(parser.parse_args(["web-1"])) == {
+        "config": None,
+        "json": False,
+        "instance": "web-1",
+    }
+    given = parser.parse_args(["--config", "a.toml", "--json", "web-1"])
+    assert (given.config, given.json) == (Path("a.toml"), True)
+
+
+@pytest.mark.parametrize("text", ["h:+1", "h:1_0", "h: 1", "h:١", "h:65536"])
+def test_what_int_would_take(text: str) -> None:
+    """A port has digits only."""
+    with pytest.raises(argparse.ArgumentTypeError, match="such as"):
+        host_port(text)

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import aiohttp
 import pytest
 
+from tests.real.peers.valkey import ValkeyServer
 from tests.setup import running
-from tests.unit.commands.surroundings import DEMO, Installation
-from vncproxy.commands.console_url import console_url
+from tests.unit.commands.surroundings import DEMO, SETTINGS, Installation, environ
+from tests.unit.throttle.usage import usage_of
+from vncproxy.cluster.valkey_ownership import SharedOwnership
+from vncproxy.commands.console_url import console_url, official_url
 from vncproxy.commands.daemon_client import NoDaemonError
-from vncproxy.config.model import Listen
-from vncproxy.errors import AccessError, ConfigError
+from vncproxy.config.model import Aliyun, Config, Instance, Limits, Listen, State, Throttle
+from vncproxy.errors import AccessError, CloudError, ConfigError, LedgerError, LocalError
+from vncproxy.simulator.faults import ApiFault
+from vncproxy.simulator.simulator import Simulator
+from vncproxy.throttle.budget import Budget
+from vncproxy.throttle.sqlite import FILE_NAME, SqliteLedger
+from vncproxy.throttle.valkey import ValkeyLedger
+from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
 
 pytestmark = pytest.mark.sockets
 
@@ -81,3 +94,202 @@ async def test_links_that_cannot_be(installation: Installation) -> None:
         with pytest.raises(AccessError) as refusal:
             await console_url(config, {}, "unknown", None)
         assert refusal.value.status == 404
+
+
+# The cloud's own page, and the permit that it takes
+
+
+async def official(config: Config, name: str = "demo", **how: Any) -> str:
+    """The cloud's own page, for whoever has the keys."""
+    options = {"force": False, "with_password": False, "announce": lambda text: None, **how}
+    return await official_url(config, environ(), name, **options)
+
+
+async def used(installation: Installation, key: str = DEMO.instance_id) -> int:
+    """Permits of the reconnect ledger that are spent or booked."""
+    ledger = SqliteLedger(installation.folder / "state" / FILE_NAME, Budget)
+    try:
+        return (await usage_of(ledger, key)).used
+    finally:
+        await ledger.close()
+
+
+async def test_the_official_page(installation: Installation) -> None:
+    """A fresh VncUrl in the cloud's own address, and one permit less; nothing is dialled."""
+    config = installation.config()
+    address = await official(config)
+    start, _, query = address.partition("?")
+    assert start == config.aliyun.official_page
+    found = parse_qs(query, strict_parsing=True)
+    assert set(found) == {"vncUrl", "instanceId", "isWindows"}
+    assert found["instanceId"] == [DEMO.instance_id]
+    assert found["isWindows"] == ["false"]
+    assert await used(installation) == 1
+    assert len(installation.cloud.dials) == 0
+    # The page decodes it once and dials it.
+    async with (
+        aiohttp.ClientSession() as http,
+        http.ws_connect(found["vncUrl"][0], protocols=("binary",)) as socket,
+    ):
+        assert (await socket.receive_bytes()).startswith(b"RFB ")
+    assert not installation.cloud.breaches
+
+
+async def test_the_official_page_is_refused_while_it_is_open(installation: Installation) -> None:
+    """The cloud allows one at a time; --force does it all the same."""
+    config = installation.config()
+    async with running(
+        installation.folder, cloud=installation.cloud, listen=config.listen
+    ) as setup:
+        token = (installation.folder / "state" / "token").read_text().strip()
+        socket = await setup.http.ws_connect(
+            f"{setup.base}/websockify/demo", headers={"Authorization": f"Bearer {token}"}
+        )
+        await socket.receive()
+        for name in ("demo", DEMO.instance_id):
+            with pytest.raises(LocalError, match="--force"):
+                await official(config, name)
+        assert await used(installation) == 1
+        assert "vncUrl=" in await official(config, force=True)
+        assert await used(installation) == 2
+        await socket.close()
+
+
+@pytest.mark.real
+async def test_the_official_page_is_refused_while_another_daemon_has_it(
+    installation: Installation, valkey_server: ValkeyServer
+) -> None:
+    """The command says which; --force does it all the same, and counts for all daemons."""
+    config = installation.config(throttle=Throttle(store=valkey_server.url))
+    store = ValkeyStore(StoreAddress(host="127.0.0.1", port=valkey_server.port))
+    other = SharedOwnership(store, "other", "bastion-2", "https://b2.example.com")
+    await other.claim(DEMO.instance_id)
+    with pytest.raises(LocalError, match="bastion-2") as caught:
+        await official(config)
+    assert caught.value.public_text.endswith("https://b2.example.com Or say --force.")
+    shared = ValkeyLedger(store, Budget)
+    assert (await usage_of(shared, DEMO.instance_id)).used == 0
+    assert "vncUrl=" in await official(config, force=True)
+    assert (await usage_of(shared, DEMO.instance_id)).used == 1
+    await other.close()
+    assert "vncUrl=" in await official(config)
+    await shared.close()
+
+
+async def test_the_password_goes_with_it_on_request(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """Only then is it in the address, and only if there is one."""
+    secret = tmp_path / "password"
+    secret.touch(mode=0o600)
+    secret.write_text("abc123\n")
+    instance = Instance(id=DEMO.instance_id, alias="demo", password_file=secret, windows=True)
+    config = installation.config(instance=(instance,))
+    assert "abc123" not in await official(config)
+    found = parse_qs((await official(config, with_password=True)).partition("?")[2])
+    assert (found["password"], found["isWindows"]) == (["abc123"], ["true"])
+    with pytest.raises(LocalError, match="password_file"):
+        await official(installation.config(), with_password=True)
+    assert await used(installation) == 2
+
+
+async def test_the_budget_counts(installation: Installation) -> None:
+    """With no permit left it says when there is one, and asks the cloud for nothing."""
+    limits = Limits(reconnects_per_minute=2, max_wait=1.0)
+    config = installation.config(limits=limits)
+    for _ in range(2):
+        await official(config)
+    calls = len(installation.cloud.calls)
+    with pytest.raises(LocalError, match=r"the next time is in \d+ s"):
+        await official(config)
+    assert len(installation.cloud.calls) == calls
+
+
+class _EnoughError(Exception):
+    """What the test wanted has happened."""
+
+
+async def test_a_wait_is_told(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within max_wait it waits for the permit, and says for how long."""
+    slept: list[float] = []
+
+    async def sleep(delay_s: float) -> None:
+        slept.append(delay_s)
+        raise _EnoughError
+
+    config = installation.config(limits=Limits(reconnects_per_minute=1))
+    await official(config)
+    monkeypatch.setattr("vncproxy.commands.console_url.asyncio", SimpleNamespace(sleep=sleep))
+    said: list[str] = []
+    with pytest.raises(_EnoughError):
+        await official(config, announce=said.append)
+    assert said == [f"waiting {slept[0]:.0f} s for the reconnect budget"]
+    assert 50 < slept[0] < 70
+
+
+async def test_the_account_as_the_budgets_key(installation: Installation) -> None:
+    """The permit is booked where the daemon books it."""
+    await official(installation.config(limits=Limits(reconnects_key="account")))
+    # One for the account counts for every instance.
+    assert await used(installation, "i-another") == 1
+    await official(installation.config())
+    assert await used(installation, "i-another") == 1
+    assert await used(installation) == 2
+
+
+async def test_a_refusal_of_the_cloud_costs_no_permit(installation: Installation) -> None:
+    """There is nothing to dial then."""
+    with pytest.raises(CloudError) as refusal:
+        await official(installation.config("stopped"), "stopped")
+    assert refusal.value.code == "IncorrectInstanceStatus"
+    assert await used(installation, "i-bp1demo0000000000002") == 0
+
+
+async def test_without_a_ledger_it_refuses(installation: Installation) -> None:
+    """One that is in the daemon's memory, or can't be written: nothing may be dialled."""
+    with pytest.raises(LedgerError, match="memory"):
+        await official(installation.config(throttle=Throttle(store="memory")))
+    (installation.folder / "state").mkdir(mode=0o700)
+    (installation.folder / "state" / "ledger.sqlite").mkdir()
+    with pytest.raises(LedgerError):
+        await official(installation.config())
+    (installation.folder / "file").touch()
+    with pytest.raises(ConfigError):
+        await official(
+            installation.config(state=State(directory=installation.folder / "file" / "state"))
+        )
+    assert not [
+        call for call in installation.cloud.calls if call.action == "DescribeInstanceVncUrl"
+    ]
+
+
+async def test_an_unknown_instance(installation: Installation) -> None:
+    """Nothing is made or booked for it."""
+    with pytest.raises(AccessError, match="unknown"):
+        await official(installation.config(), "unknown")
+    assert not (installation.folder / "state").exists()
+
+
+async def test_a_throttled_api_is_told(installation: Installation) -> None:
+    """The command doesn't try for long by itself."""
+    installation.cloud.faults.next("DescribeInstanceVncUrl", ApiFault.error("Throttling.User"))
+    with pytest.raises(CloudError) as refusal:
+        await official(installation.config())
+    assert refusal.value.code == "Throttling.User"
+    assert await used(installation) == 0
+
+
+async def test_discovered_instances(installation: Installation) -> None:
+    """They are found by id, without being configured."""
+    aliyun = Aliyun(endpoint=installation.cloud.endpoint, discover=True)
+    address = await official(installation.config(instance=(), aliyun=aliyun), DEMO.instance_id)
+    assert DEMO.instance_id in address
+
+
+async def test_plain_vncurls(installation: Installation) -> None:
+    """An answer that isn't percent-encoded gives the same page."""
+    async with Simulator(replace(SETTINGS, vnc_url_encoding="plain")) as cloud:
+        address = await official(
+            Installation(cloud, installation.folder, installation.port).config()
+        )
+    assert parse_qs(address.partition("?")[2])["vncUrl"][0].startswith("ws://127.0.0.1:")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.clock import ProcessClock
+from tests.unit.console.one_viewer import Make, Setup
 from tests.unit.console.surroundings import Surroundings, surroundings
 
 
@@ -22,3 +24,18 @@ async def around(tmp_path: Path) -> AsyncIterator[Surroundings]:
     """Surroundings with the usual limits."""
     async with surroundings(tmp_path) as usual:
         yield usual
+
+
+@pytest.fixture
+async def make() -> AsyncIterator[Make]:
+    """Viewers that leave nothing behind."""
+    setups: list[Setup] = []
+
+    def one(*how: Any, **who: Any) -> Setup:
+        setups.append(Setup(*how, **who))
+        return setups[-1]
+
+    yield one
+    for setup in setups:
+        await setup.viewer.abandon()
+        assert setup.transport.is_shut

@@ -20,8 +20,8 @@ from vncproxy.console.console import Console
 from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.keepalive_memory import LearnedStore
-from vncproxy.console.viewer import Viewer
-from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer import Viewer, ViewerIdentity
+from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, LedgerError, Side, VncproxyError
 from vncproxy.observe.metrics import Metrics
 from vncproxy.throttle.budget import Budget

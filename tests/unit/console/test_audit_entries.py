@@ -19,8 +19,8 @@ from vncproxy.console.audit_entries import (
     turned_away,
 )
 from vncproxy.console.instances import ConsoleInstance
-from vncproxy.console.viewer import Viewer
-from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer import Viewer, ViewerIdentity
+from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import AccessError, CloseCode, CloseReason, Side
 from vncproxy.recording.folder import Removed, Why
 from vncproxy.recording.writer import Result

@@ -16,7 +16,7 @@ from tests.unit.console.surroundings import INSTANCE
 from vncproxy.audit.record import Entry
 from vncproxy.console.control import Control, ControlAudit, ControlChange, ControlRequests
 from vncproxy.console.page_messages import Message, Pages
-from vncproxy.console.viewer_identity import ViewerIdentity
+from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import AuditError
 from vncproxy.tasks import Tasks
 

@@ -30,8 +30,8 @@ from vncproxy.console.message_router import MessageRouter
 from vncproxy.console.registry import Registry
 from vncproxy.console.session_recordings import SessionRecordings
 from vncproxy.console.shared_screen import SharedScreen
-from vncproxy.console.viewer import Viewer
-from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer import Viewer, ViewerIdentity
+from vncproxy.console.viewer_limits import TimeLimits, ViewerLimits
 from vncproxy.console.viewer_updates import ViewerUpdates
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.rfb.client_stream import ClientStream
@@ -221,7 +221,7 @@ async def test_a_viewer_s_connection_that_raises(consoles: TwoConsoles, name: st
         (MessageRouter, "caught_up"),
         (Viewer, "_messages"),
         (Viewer, "_shake_hands"),
-        (Viewer, "_check_progress"),
+        (TimeLimits, "_check_progress"),
         (Control, "leave"),
         (SharedScreen, "leave"),
         (SessionRecordings, "end"),
@@ -233,7 +233,8 @@ async def test_a_viewer_s_callback_that_raises(
     """Wherever in the daemon it is raised, that viewer alone ends."""
     transport = BrowserTransport(consoles.around.notes)
     bad = consoles.bad(transport, slow_timeout_s=0 if name == "_check_progress" else 60)
-    raised = always_raises(monkeypatch, of, name, lambda *given: bad in given or bad.id in given)
+    its = (bad, bad.id, bad.time_limits)
+    raised = always_raises(monkeypatch, of, name, lambda *given: any(one in its for one in given))
     await live(consoles, bad, transport)
     assert raised
     left = name in ("leave", "end")
@@ -363,8 +364,6 @@ async def test_a_link_s_connection_that_raises(neighbour: TwoConsoles, name: str
 @pytest.mark.parametrize(
     ("of", "name"),
     [
-        (LinkSupervisor, "link_received"),
-        (LinkSupervisor, "link_caught_up"),
         (LinkSupervisor, "link_ended"),
         (MessageRouter, "link_up"),
         (MessageRouter, "link_down"),

@@ -17,7 +17,13 @@ from tests.unit.console.fakes import (
     update,
 )
 from vncproxy.console.link import Link, Outcome
-from vncproxy.errors import Side, UpstreamLost, UpstreamProtocolError, VncPasswordError
+from vncproxy.errors import (
+    Side,
+    UpstreamLost,
+    UpstreamProtocolError,
+    VncPasswordError,
+    VncproxyError,
+)
 from vncproxy.rfb.handshake_events import PasswordNeeded, Ready, UnknownSecurity
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import (
@@ -44,20 +50,20 @@ class Host:
         """Nothing was reported."""
         self.received: list[object] = []
 
-    def link_received(self, link: Link, events: list[ServerEvent]) -> bool:
+    def link_received(self, events: list[ServerEvent]) -> bool:
         """Messages."""
         self.received += events
         return False
 
-    def link_passed(self, link: Link, slices: Sequence[Slice], size_bytes: int) -> None:
+    def link_passed(self, slices: Sequence[Slice], size_bytes: int) -> None:
         """Pixels."""
         self.received.append(RawReceived(b"".join(plain_slices(slices))))
 
-    def link_opaque(self, link: Link, data: bytes) -> None:
+    def from_link(self, data: bytes) -> None:
         """Bytes."""
         self.received.append(data)
 
-    def link_caught_up(self, link: Link) -> None:
+    def link_caught_up(self) -> None:
         """Drained."""
         self.received.append("caught up")
 
@@ -65,7 +71,7 @@ class Host:
         """The end."""
         self.received.append(end)
 
-    def link_failed(self, link: Link) -> None:
+    def link_failed(self, link: Link, fault: VncproxyError) -> None:
         """A fault of the daemon's."""
         raise AssertionError("the daemon has a fault")
 
@@ -91,7 +97,7 @@ class Setup:
         """Until messages can come."""
         ready = await self.shake(greeting())
         assert isinstance(ready, Ready)
-        self.link.read_on()
+        self.link.read_on(self.host)
         return ready
 
 
@@ -113,7 +119,7 @@ async def test_no_byte_overtakes_the_setting_up() -> None:
     assert isinstance(ready, Ready)
     assert setup.transport.paused
     assert setup.host.received == []
-    setup.link.read_on()
+    setup.link.read_on(setup.host)
     assert not setup.transport.paused
     await settle()
     assert setup.host.received[0] == BellRung()
@@ -171,7 +177,7 @@ async def test_security_that_nobody_knows_is_an_outcome() -> None:
     found = await setup.shake(VERSION, b"\x01\x13")
     assert found == UnknownSecurity((0x13,), VERSION + b"\x01\x13", VERSION)
     assert setup.transport.paused
-    setup.link.relay()
+    setup.link.relay(setup.host)
     assert setup.link.opaque
     assert not setup.transport.paused
     setup.transport.deliver(b"whatever")
@@ -181,7 +187,7 @@ async def test_security_that_nobody_knows_is_an_outcome() -> None:
 async def test_an_opaque_link_says_nothing_by_itself() -> None:
     """Not even its version line."""
     setup = Setup(opaque=True)
-    setup.link.relay()
+    setup.link.relay(setup.host)
     setup.transport.deliver(VERSION)
     assert setup.host.received == [VERSION]
     assert setup.transport.taken == b""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -29,9 +29,9 @@ from vncproxy.console import message_router
 from vncproxy.console.control import Control
 from vncproxy.console.link import Link
 from vncproxy.console.message_router import UPSTREAM_QUEUE_BYTES, MessageRouter
-from vncproxy.console.viewer import Phase, Viewer
-from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
-from vncproxy.errors import UpstreamProtocolError
+from vncproxy.console.viewer import Phase, Viewer, ViewerIdentity
+from vncproxy.console.viewer_limits import ViewerLimits
+from vncproxy.errors import UpstreamProtocolError, VncproxyError
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.client_events import ClientEvent
 from vncproxy.rfb.client_stream import work
@@ -39,8 +39,6 @@ from vncproxy.rfb.handshake_events import Ready
 from vncproxy.rfb.held_input import HeldInput
 from vncproxy.rfb.keepalive import Keepalive, KeepaliveClass, KeepaliveMemory
 from vncproxy.rfb.liveness import FIRST_QUIET_S, Liveness
-from vncproxy.rfb.server_events import ServerEvent
-from vncproxy.websocket.frames import Slice
 from vncproxy.websocket.transport import TransportEnd
 
 INTERVAL_S, QUIET_S, ANSWER_TIMEOUT_S = 20.0, 60.0, 15.0
@@ -131,7 +129,7 @@ class RouterHarness:
         assert isinstance(ready, Ready)
         self.up.take()
         self.router.link_up(link, ready)
-        link.read_on()
+        link.read_on(self.router)
         if first:
             self.up.deliver(first)
         return self.up
@@ -158,33 +156,14 @@ class RouterHarness:
         self.up.take()
         return far
 
-    def link_received(self, link: Link, events: list[ServerEvent]) -> bool:
-        """Messages of the upstream."""
-        try:
-            return self.router.link_received(events)
-        except UpstreamProtocolError as fault:
-            self.faults.append(fault)
-            return False
-
-    def link_passed(self, link: Link, slices: Sequence[Slice], size_bytes: int) -> None:
-        """Pixels."""
-        self.router.link_passed(slices, size_bytes)
-
-    def link_opaque(self, link: Link, data: bytes) -> None:
-        """Never."""
-        raise AssertionError
-
-    def link_caught_up(self, link: Link) -> None:
-        """The upstream has taken all."""
-        self.router.link_caught_up()
-
     def link_ended(self, link: Link, end: TransportEnd) -> None:
         """The link is gone."""
         self.router.link_down()
 
-    def link_failed(self, link: Link) -> None:
-        """A fault of the daemon's."""
-        raise AssertionError("the daemon has a fault")
+    def link_failed(self, link: Link, fault: VncproxyError) -> None:
+        """It broke RFB; the daemon has no faults here."""
+        assert isinstance(fault, UpstreamProtocolError)
+        self.faults.append(fault)
 
     def viewer_ready(self, viewer: Viewer) -> None:
         """It wants ServerInit."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.unit.console.fakes import VERSION, FakeTransport
 from vncproxy.console.link import Link
 from vncproxy.console.opaque_relay import QUEUE_BYTES, OpaqueRelay
-from vncproxy.console.viewer import Viewer
-from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
-from vncproxy.errors import CloseCode, CloseReason, Side
+from vncproxy.console.viewer import Viewer, ViewerIdentity
+from vncproxy.console.viewer_limits import ViewerLimits
+from vncproxy.errors import CloseCode, CloseReason, Side, VncproxyError
 from vncproxy.rfb.client_events import ClientEvent
 from vncproxy.rfb.handshake_events import UnknownSecurity
-from vncproxy.rfb.server_events import ServerEvent
-from vncproxy.websocket.frames import Slice
 from vncproxy.websocket.transport import TransportEnd
 
 TYPES = b"\x01\x13"
@@ -34,7 +32,7 @@ class Setup:
         self.mismatches = 0
         self.relay = OpaqueRelay(self.link, found, self._mismatch)
         self.viewer = self.another(self.down)
-        self.link.relay()
+        self.link.relay(self.relay)
 
     def _mismatch(self) -> None:
         self.mismatches += 1
@@ -53,26 +51,10 @@ class Setup:
         viewer.open(self)
         return viewer
 
-    def link_received(self, link: Link, events: list[ServerEvent]) -> bool:
-        """Never: nothing is parsed."""
-        raise AssertionError
-
-    def link_passed(self, link: Link, slices: Sequence[Slice], size_bytes: int) -> None:
-        """Pixels."""
-        raise AssertionError
-
-    def link_opaque(self, link: Link, data: bytes) -> None:
-        """Bytes of the upstream."""
-        self.relay.from_link(data)
-
-    def link_caught_up(self, link: Link) -> None:
-        """The upstream has taken all."""
-        self.relay.link_caught_up()
-
     def link_ended(self, link: Link, end: TransportEnd) -> None:
         """Of no interest here."""
 
-    def link_failed(self, link: Link) -> None:
+    def link_failed(self, link: Link, fault: VncproxyError) -> None:
         """Never: the daemon has no fault."""
         raise AssertionError
 
@@ -190,9 +172,9 @@ async def test_there_is_one_viewer_only(fresh: Setup) -> None:
 async def test_the_wait_of_the_one_viewer_is_over(fresh: Setup) -> None:
     """It has what it waited for."""
     reason = CloseReason(CloseCode.UPSTREAM_LOST, Side.CLOUD)
-    fresh.viewer.wait_at_most(60, lambda: reason)
+    fresh.viewer.time_limits.wait_at_most(60, lambda: reason)
     fresh.relay.take(fresh.viewer)
-    assert fresh.viewer.patience_s == 0
+    assert fresh.viewer.time_limits.patience_s == 0
 
 
 async def test_a_viewer_that_reads_slowly_slows_the_upstream(fresh: Setup) -> None:

@@ -11,13 +11,13 @@ import pytest
 
 from vncproxy.console import recorder as module
 from vncproxy.console.recorder import BLOCK_PICTURES, KEY_INTERVAL_S, KEY_PATIENCE_S, Recorder
-from vncproxy.console.screen_state import ScreenState
 from vncproxy.console.shared_screen import SharedScreen
 from vncproxy.console.viewer_updates import ViewerUpdates
 from vncproxy.recording.file_format import GAP, LINK_LOST, LINK_REPLACED, Kind
 from vncproxy.rfb import client_messages
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.pixel_format import PixelFormat
+from vncproxy.rfb.screen_state import ScreenState
 from vncproxy.rfb.server_events import (
     BellRung,
     ColourMapSet,
@@ -106,7 +106,7 @@ class Console:
 
     def requests(self) -> list[bytes]:
         """What goes upstream now, but for encodings."""
-        return [raw for raw in self.shared_screen.requests(self.now) if raw[0] == 3]
+        return [raw for raw in self.shared_screen.requests.due(self.now) if raw[0] == 3]
 
     def begun(self) -> None:
         """As after the first picture."""
@@ -129,7 +129,7 @@ def test_a_key_picture_is_asked_for_after_some_time_of_news() -> None:
     """Once it is whole it is a block of its own, from which on everything goes on."""
     console = Console()
     console.begun()
-    assert console.shared_screen.next_request_at == KEY_INTERVAL_S
+    assert console.shared_screen.requests.next_at == KEY_INTERVAL_S
     console.now = KEY_INTERVAL_S - 0.1
     assert console.requests() == []
     console.now = KEY_INTERVAL_S
@@ -155,10 +155,10 @@ def test_a_screen_that_rests_costs_nothing() -> None:
     console.update(FULL)
     console.now = 1000.0
     assert console.requests() == [FRAME]
-    assert console.shared_screen.next_request_at is None
+    assert console.shared_screen.requests.next_at is None
     console.update(DOT)
     assert console.requests() == [FRAME]
-    assert console.shared_screen.next_request_at == 1000.0 + KEY_INTERVAL_S
+    assert console.shared_screen.requests.next_at == 1000.0 + KEY_INTERVAL_S
 
 
 def test_a_copy_from_what_is_not_there_yet() -> None:
@@ -186,7 +186,7 @@ def test_nothing_is_asked_for_a_recording_alone() -> None:
     console.viewer.wants = False
     console.now = 1000.0
     assert console.requests() == []
-    assert console.shared_screen.next_request_at is None
+    assert console.shared_screen.requests.next_at is None
 
 
 def test_a_key_picture_waits_for_those_who_would_miss_it() -> None:
@@ -200,7 +200,7 @@ def test_a_key_picture_waits_for_those_who_would_miss_it() -> None:
     assert not slow.wants
     console.now = KEY_INTERVAL_S
     assert console.requests() == []
-    assert console.shared_screen.next_request_at == KEY_INTERVAL_S + KEY_PATIENCE_S
+    assert console.shared_screen.requests.next_at == KEY_INTERVAL_S + KEY_PATIENCE_S
     console.now = KEY_INTERVAL_S + KEY_PATIENCE_S
     assert console.requests() == [WHOLE]
 
@@ -245,7 +245,7 @@ def test_a_key_picture_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> Non
     console.update(FULL)
     assert console.sink.news() == ["61000 LIVE"]
     assert console.requests() == [FRAME]
-    assert console.shared_screen.next_request_at == 60.0 + KEY_INTERVAL_S
+    assert console.shared_screen.requests.next_at == 60.0 + KEY_INTERVAL_S
 
 
 def test_a_disk_without_room() -> None:
@@ -282,7 +282,7 @@ def test_another_pixel_format() -> None:
     """A block has one format: another begins, and a key picture is asked for at once."""
     console = Console()
     console.begun()
-    console.shared_screen.set_pixel_format(OTHER)
+    console.shared_screen.requests.set_pixel_format(OTHER)
     for x, y in ((0, 0), (SIDE - 1, SIDE - 1)):
         console.update(RectangleReceived(x, y, 1, 1, enc.RAW, bytes(4)))
     assert console.shared_screen.memory.pixel_format == OTHER
@@ -301,7 +301,7 @@ def test_another_pixel_format() -> None:
 def test_a_format_before_anything_is_shown() -> None:
     """The first block begins with it, and one picture is enough."""
     console = Console()
-    console.shared_screen.set_pixel_format(OTHER)
+    console.shared_screen.requests.set_pixel_format(OTHER)
     assert console.requests() == [WHOLE]
     console.update(RectangleReceived(0, 0, SIDE, SIDE, enc.RAW, bytes(2 * SIDE * SIDE)))
     assert console.sink.news() == ["1000 begin", "1000 LIVE"]

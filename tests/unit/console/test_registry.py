@@ -25,7 +25,7 @@ from vncproxy.console.console import Console
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.lifecycle import State
 from vncproxy.console.registry import Registry
-from vncproxy.console.viewer_identity import ViewerIdentity
+from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import (
     AccessError,
     CloseCode,

@@ -19,8 +19,8 @@ from tests.unit.console.fakes import FakeTransport
 from tests.unit.console.surroundings import INSTANCE, surroundings
 from vncproxy.audit.log import NullAudit
 from vncproxy.console.session_recordings import OPAQUE, SessionRecordings
-from vncproxy.console.viewer import Viewer
-from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer import Viewer, ViewerIdentity
+from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import RecordingError
 from vncproxy.recording.file_format import LINK_LOST, LINK_REPLACED
 from vncproxy.recording.reader import Recording

@@ -1,12 +1,8 @@
-"""One client of a console: its handshake, its messages, its time limits, its end."""
+"""One client of a console: its handshake, its messages, its end."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Any
-
-import pytest
 
 from tests.clock import ProcessClock
 from tests.unit.console.fakes import (
@@ -18,98 +14,13 @@ from tests.unit.console.fakes import (
     set_encodings,
     settle,
 )
+from tests.unit.console.one_viewer import CHALLENGE, KICKED, LIMITS, QUEUE_BYTES, Make
 from tests.unit.console.surroundings import code_of
-from vncproxy.console.viewer import FAREWELL_TIMEOUT_S, HANDSHAKE_TIMEOUT_S, Phase, Viewer
-from vncproxy.console.viewer_identity import ViewerIdentity, ViewerLimits
+from vncproxy.console.viewer import FAREWELL_TIMEOUT_S, Phase, Viewer, ViewerIdentity
+from vncproxy.console.viewer_limits import HANDSHAKE_TIMEOUT_S
 from vncproxy.errors import CloseCode, CloseReason, Side
-from vncproxy.rfb.client_events import ClientEvent, EncodingsSet, KeySent
-from vncproxy.rfb.vnc_auth import PasswordVerifier, response
-
-CHALLENGE = bytes(range(16))
-QUEUE_BYTES = 1000
-LIMITS = ViewerLimits(idle_timeout_s=0, max_age_s=0, slow_timeout_s=30, queue_bytes=QUEUE_BYTES)
-KICKED = CloseReason(CloseCode.KICKED, Side.DAEMON, "an administrator ended it")
-
-
-class Host:
-    """A console that lets everybody in."""
-
-    def __init__(self) -> None:
-        """Nothing was reported."""
-        self.received: list[object] = []
-
-    def viewer_ready(self, viewer: Viewer) -> None:
-        """Welcome it."""
-        self.received.append("ready")
-
-    def viewer_sent(self, viewer: Viewer, events: list[ClientEvent]) -> None:
-        """Messages."""
-        self.received += events
-
-    def viewer_opaque(self, viewer: Viewer, data: bytes) -> None:
-        """Bytes."""
-        self.received.append(data)
-
-    def viewer_caught_up(self, viewer: Viewer) -> None:
-        """Drained."""
-        self.received.append("caught up")
-
-    def viewer_ended(self, viewer: Viewer) -> None:
-        """The end."""
-        self.received.append("ended")
-
-
-class Setup:
-    """A viewer, its far end, and its console."""
-
-    def __init__(
-        self,
-        limits: ViewerLimits = LIMITS,
-        password: str = "",
-        *,
-        opened: bool = True,
-        **who: Any,
-    ) -> None:
-        """Waiting for a link, if it is `opened`."""
-        self.transport, self.host = FakeTransport(), Host()
-        verifier = PasswordVerifier(password, CHALLENGE) if password else None
-        identity = ViewerIdentity("v-1", "ann", "127.0.0.1", "local", **who)
-        self.viewer = Viewer(identity, self.transport, limits, verifier)
-        if opened:
-            self.viewer.open(self.host)
-
-    def shake(self) -> None:
-        """Up to the wish for ServerInit."""
-        self.viewer.greet()
-        for piece in VIEWER_HANDSHAKE:
-            self.transport.deliver(piece)
-
-    def stream(self) -> Setup:
-        """Up to the first message."""
-        self.shake()
-        self.viewer.welcome(server_init())
-        self.transport.take()
-        self.host.received.clear()
-        return self
-
-
-Make = Callable[..., Setup]
-
-
-@pytest.fixture
-async def make() -> AsyncIterator[Make]:
-    """Viewers that leave nothing behind."""
-    setups: list[Setup] = []
-
-    def one(*how: Any, **who: Any) -> Setup:
-        setups.append(Setup(*how, **who))
-        return setups[-1]
-
-    yield one
-    for setup in setups:
-        await setup.viewer.abandon()
-        assert setup.transport.is_shut
-
+from vncproxy.rfb.client_events import EncodingsSet, KeySent
+from vncproxy.rfb.vnc_auth import response
 
 # The handshake
 
@@ -326,105 +237,7 @@ async def test_who_is_turned_away_is_reported_and_forgotten() -> None:
     assert transport.is_shut
 
 
-# Limits
-
-
-async def test_the_wait_for_a_link_ends_as_the_console_says(
-    make: Make, clock: ProcessClock
-) -> None:
-    """With the reason of the moment at which it ends; a second wait doesn't lengthen the first."""
-    setup = make()
-    reasons = [CloseReason(CloseCode.UPSTREAM_LOST, Side.CLOUD)]
-    setup.viewer.wait_at_most(100, lambda: reasons[-1])
-    assert 99 < setup.viewer.patience_s <= 100
-    await clock.forward(60)
-    setup.viewer.wait_at_most(100, lambda: reasons[-1])
-    assert 39 < setup.viewer.patience_s <= 40
-    reasons.append(CloseReason(CloseCode.UPSTREAM_REFUSED, Side.CLOUD))
-    await clock.forward(41)
-    assert code_of(setup.viewer) == (4502, "upstream-refused")
-
-
-async def test_the_wait_is_over_when_the_console_runs(make: Make, clock: ProcessClock) -> None:
-    """Then there is no limit."""
-    setup = make()
-    setup.viewer.wait_at_most(100, lambda: KICKED)
-    setup.viewer.waiting_is_over()
-    assert setup.viewer.patience_s == 0
-    await clock.forward(1000)
-    assert setup.viewer.end is None
-
-
-async def test_a_viewer_may_stay_so_long(make: Make, clock: ProcessClock) -> None:
-    """Whatever it does."""
-    setup = make(ViewerLimits(0, 100, 30, QUEUE_BYTES)).stream()
-    await clock.forward(99)
-    setup.viewer.touched()
-    assert setup.viewer.end is None
-    await clock.forward(2)
-    assert code_of(setup.viewer) == (4410, "session-limit")
-    assert 100 < setup.viewer.age_s < 110
-
-
-async def test_a_viewer_without_input_is_idle(make: Make, clock: ProcessClock) -> None:
-    """What its user does begins the time anew."""
-    setup = make(ViewerLimits(100, 0, 30, QUEUE_BYTES)).stream()
-    for _ in range(3):
-        await clock.forward(60)
-        setup.viewer.touched()
-    assert setup.viewer.end is None
-    await clock.forward(99)
-    assert setup.viewer.end is None
-    await clock.forward(2)
-    assert code_of(setup.viewer) == (4408, "idle")
-
-
-async def test_how_long_ago_its_user_did_something(make: Make, clock: ProcessClock) -> None:
-    """Nothing is reported before the first time."""
-    viewer = make().viewer
-    await clock.forward(5.0)
-    assert viewer.input_age_s is None
-    viewer.touched()
-    await clock.forward(7.0)
-    age_s = viewer.input_age_s
-    assert age_s is not None
-    assert 7.0 <= age_s < 12.0
-
-
-async def test_an_opaque_viewers_bytes_count_as_input(make: Make, clock: ProcessClock) -> None:
-    """They can't be distinguished."""
-    setup = make(ViewerLimits(100, 0, 30, QUEUE_BYTES))
-    setup.viewer.go_opaque([])
-    await clock.forward(60)
-    setup.transport.deliver(b"?")
-    await clock.forward(60)
-    assert setup.viewer.end is None
-
-
-async def test_a_viewer_that_reads_nothing_is_too_slow(make: Make, clock: ProcessClock) -> None:
-    """One that reads a little is only slow."""
-    setup = make().stream()
-    setup.transport.stuck = True
-    setup.viewer.send([bytes(500)])
-    for _ in range(3):
-        await clock.forward(29)
-        setup.transport.drain(1)
-        await clock.forward(2)
-    assert setup.viewer.end is None
-    await clock.forward(62)
-    assert code_of(setup.viewer) == (4413, "too-slow")
-
-
-async def test_a_viewer_that_has_read_all_has_time_again(make: Make, clock: ProcessClock) -> None:
-    """The console is informed that it has caught up."""
-    setup = make().stream()
-    setup.transport.stuck = True
-    setup.viewer.send([bytes(500)])
-    await clock.forward(29)
-    setup.transport.drain()
-    assert setup.host.received == ["caught up"]
-    await clock.forward(100)
-    assert setup.viewer.end is None
+# Pace
 
 
 async def test_it_is_behind_with_more_than_its_queue(make: Make) -> None:
@@ -435,8 +248,7 @@ async def test_it_is_behind_with_more_than_its_queue(make: Make) -> None:
     assert not setup.viewer.behind
     setup.viewer.send([b"1"])
     assert setup.viewer.behind
-    assert setup.viewer.behind_by(QUEUE_BYTES)
-    assert not setup.viewer.behind_by(QUEUE_BYTES + 1)
+    assert setup.viewer.backlog_bytes == QUEUE_BYTES + 1
 
 
 async def test_reading_can_be_paused(make: Make) -> None:
@@ -448,12 +260,11 @@ async def test_reading_can_be_paused(make: Make) -> None:
     assert not setup.transport.paused
 
 
-async def test_nothing_runs_on_after_the_end(make: Make, clock: ProcessClock) -> None:
-    """No timer closes it a second time."""
-    setup = make(ViewerLimits(10, 10, 10, QUEUE_BYTES)).stream()
-    setup.viewer.wait_at_most(10, lambda: KICKED)
-    setup.transport.end(Side.VIEWER)
-    before = setup.viewer.end
-    await clock.forward(100)
-    assert setup.viewer.end == before
-    assert asyncio.all_tasks() == {asyncio.current_task()}
+# Who
+
+
+def test_whoever_is_not_told_of_controls_and_is_not_recorded() -> None:
+    """A program with the owner's token, as it comes through a door."""
+    who = ViewerIdentity("v-1", "owner", "127.0.0.1", "local")
+    assert (who.may_control, who.take, who.record) == (True, False, False)
+    assert (who.kind, who.has_page, who.native) == ("token", False, False)

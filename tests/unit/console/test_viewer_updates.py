@@ -8,17 +8,17 @@ import zlib
 import pytest
 
 from tests.decoder import Decoder
-from vncproxy.console.congestion_control import CongestionControl
-from vncproxy.console.screen_state import ScreenState
-from vncproxy.console.update_writer import FILL_BYTES
 from vncproxy.console.viewer_updates import TightPart, ViewerUpdates, union
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import viewer_messages
+from vncproxy.rfb.congestion_control import CongestionControl
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.pixel_order import PixelOrder
+from vncproxy.rfb.screen_state import ScreenState
 from vncproxy.rfb.server_events import RawStarted, RectangleReceived, plain_slices
 from vncproxy.rfb.tight import layout
 from vncproxy.rfb.tight_streams import StatelessTight
+from vncproxy.rfb.update_writer import FILL_BYTES
 
 WIDTH, HEIGHT = 64, 48
 USUAL = (enc.COPY_RECT, enc.TIGHT, enc.RAW, enc.CURSOR, enc.DESKTOP_SIZE, enc.QEMU_LED_STATE)
@@ -586,7 +586,7 @@ def test_who_joins_is_reported_all_that_it_asks_for_and_no_more() -> None:
     wishes = (enc.CURSOR, enc.QEMU_LED_STATE, enc.QEMU_EXTENDED_KEY, enc.EXTENDED_MOUSE_BUTTONS)
     viewer = Seen(*wishes, enc.DESKTOP_NAME, memory=memory)
     assert dict(viewer.decoder.encodings) == dict.fromkeys(wishes, 1)
-    assert viewer.screen.extended_buttons
+    assert viewer.screen.told_state.extended_buttons
     viewer.screen.introduce()
     viewer.screen.update_ended()
     assert viewer.look().encodings.total() == len(wishes)
@@ -597,7 +597,7 @@ def test_who_joins_is_reported_all_that_it_asks_for_and_no_more() -> None:
 
     plain = Seen(enc.RAW, memory=memory)
     assert plain.decoder.encodings.total() == 0
-    assert not plain.screen.extended_buttons
+    assert not plain.screen.told_state.extended_buttons
 
 
 def test_a_cursor_alone_answers_no_request() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import pytest
 
@@ -77,5 +78,6 @@ def test_of_a_rectangle_only_the_pixels_are_rearranged() -> None:
         rect = RectangleReceived(0, 0, 3, 1, encoding, before)
         assert order.knows(encoding)
         assert order.rectangle(rect) == after
+        assert order.message(rect) == replace(rect, data=after).message_bytes
     assert not order.knows(enc.HEXTILE)
     assert not order.knows(enc.RRE)

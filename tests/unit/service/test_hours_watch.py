@@ -45,7 +45,7 @@ class Cluster:
     def join(self, user: str, *, may_control: bool = True) -> Viewer:
         """An account of this machine joins."""
         viewer, _ = self._around.viewer(user=user, may_control=may_control)
-        viewer.identity = replace(viewer.identity, how="peer", kind="peer")
+        viewer.identify(replace(viewer.identity, how="peer", kind="peer"))
         self.console.join(viewer)
         return viewer
 

@@ -11,12 +11,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.setup import until
+from vncproxy.aliyun.credentials import Credentials
+from vncproxy.aliyun.errors import permanent
 from vncproxy.audit.log import NullAudit
+from vncproxy.config.model import Aliyun, Config, Instance
 from vncproxy.console.registry import Registry
 from vncproxy.errors import CloudError, CloudErrorKind, LedgerError, LedgerSlow, LedgerUnusable
 from vncproxy.service import readiness
 from vncproxy.service.cloud import CurrentCloud
-from vncproxy.service.readiness import Readiness, check_ledger_at_start
+from vncproxy.service.readiness import Readiness, check_ledger_at_start, warn_of_missing
 from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.memory import MemoryLedger
 
@@ -38,7 +41,7 @@ class Ledger(MemoryLedger):
             raise self.fault
 
 
-class Credentials:
+class CheckedCredentials:
     """As a source of them."""
 
     def __init__(self) -> None:
@@ -54,7 +57,7 @@ class Setup:
 
     def __init__(self) -> None:
         self.ledger = Ledger()
-        self.credentials = Credentials()
+        self.credentials = CheckedCredentials()
         self.audit: Any = NullAudit()
         self.registry = SimpleNamespace(draining=False)
         cloud = SimpleNamespace(now=SimpleNamespace(credentials=self.credentials))
@@ -125,3 +128,47 @@ async def test_a_ledger_that_can_not_be_used_is_one(setup: Setup) -> None:
     setup.ledger.fault = LedgerUnusable("is damaged")
     with pytest.raises(LedgerError, match="is damaged"):
         await check_ledger_at_start(setup.ledger)
+
+
+# What a daemon says that has nothing to open, or nothing to open it with
+
+
+class Source:
+    """Gives credentials, or none."""
+
+    def __init__(self, *, has: bool) -> None:
+        """Know which."""
+        self._has = has
+
+    async def get(self) -> Credentials:
+        """Raises: CloudError."""
+        if not self._has:
+            raise permanent("There are no credentials.", "NoCredentials")
+        return Credentials("id", "secret", None, "env")
+
+    async def refresh(self, stale: Credentials | None = None) -> Credentials:
+        """The same."""
+        return await self.get()
+
+
+async def told(config: Config, *, has: bool) -> dict[str, str]:
+    """The events and their texts."""
+    with capture_logs() as events:
+        await warn_of_missing(config, Source(has=has))
+    assert {event["log_level"] for event in events} <= {"warning"}
+    return {event["event"]: event["text"] for event in events}
+
+
+async def test_what_is_missing() -> None:
+    """Instances and credentials, each in words that say what to do."""
+    found = await told(Config(), has=False)
+    assert list(found) == ["instances.missing", "credentials.missing"]
+    assert "[[instance]]" in found["instances.missing"]
+    assert found["credentials.missing"] == "There are no credentials."
+
+
+async def test_nothing_is_missing() -> None:
+    """A configured instance is enough, and so is discovery."""
+    one = Config(instance=(Instance(id="i-bp1demo0000000000001"),))
+    assert await told(one, has=True) == {}
+    assert await told(Config(aliyun=Aliyun(discover=True)), has=True) == {}

@@ -21,8 +21,8 @@ from vncproxy.errors import LedgerError
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.throttle.budget import Usage
+from vncproxy.throttle.ledger import LATE, usages
 from vncproxy.throttle.sqlite import SqliteLedger
-from vncproxy.throttle.usages import LATE, usages
 from vncproxy.web import api
 
 pytestmark = pytest.mark.sockets

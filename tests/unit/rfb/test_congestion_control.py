@@ -6,7 +6,7 @@ from collections import deque
 
 import pytest
 
-from vncproxy.console.congestion_control import (
+from vncproxy.rfb.congestion_control import (
     FIRST_WINDOW_BYTES,
     FLOOR_BYTES,
     ROUND_TRIP_AGE_S,

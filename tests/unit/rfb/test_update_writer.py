@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.decoder import Decoder
-from vncproxy.console.update_writer import EMPTY_RECTANGLE, MAX_WAITING_BYTES, UpdateWriter
 from vncproxy.rfb.encodings import RAW
 from vncproxy.rfb.server_events import plain_slices
+from vncproxy.rfb.update_writer import EMPTY_RECTANGLE, MAX_WAITING_BYTES, UpdateWriter
 from vncproxy.rfb.viewer_messages import desktop_size, framebuffer_update, rectangle_header
 
 SIDE = 8

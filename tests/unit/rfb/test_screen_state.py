@@ -6,9 +6,9 @@ import struct
 
 import pytest
 
-from vncproxy.console.screen_state import ScreenState
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.pixel_format import PixelFormat
+from vncproxy.rfb.screen_state import ScreenState, ToldState
 from vncproxy.rfb.server_events import RectangleReceived
 
 
@@ -93,3 +93,52 @@ def test_another_format_forgets_what_held_pixels() -> None:
     assert (screen.cursor, screen.colour_map) == (None, b"")
     assert screen.pixel_format.bits_per_pixel == 16
     assert screen.led_state is not None
+
+
+# What a viewer was told of it
+
+
+def test_each_thing_is_told_once() -> None:
+    """A cursor, a name, a confirmation; and only to who knows it."""
+    screen = memory()
+    told, deaf = ToldState(screen), ToldState(screen)
+    shape = rect(enc.CURSOR, 1, 1, bytes(5))
+    for one in (shape, rect(enc.QEMU_EXTENDED_KEY), rect(enc.EXTENDED_MOUSE_BUTTONS)):
+        screen.take(one)
+    screen.name = "another"
+    known = enc.CURSORS | {enc.DESKTOP_NAME, enc.QEMU_EXTENDED_KEY, enc.EXTENDED_MOUSE_BUTTONS}
+    news = list(told.news(screen, known, None))
+    assert len(news) == 4
+    assert shape.message_bytes in news
+    assert told.extended_buttons
+    assert list(told.news(screen, known, None)) == []
+    assert list(deaf.news(screen, frozenset({enc.RAW}), None)) == []
+    assert not deaf.extended_buttons
+    told.forget_cursor()
+    assert list(told.news(screen, known, None)) == [shape.message_bytes]
+
+
+@pytest.mark.parametrize(
+    ("known", "told_size"),
+    [({enc.DESKTOP_SIZE}, (10, 20)), ({enc.EXTENDED_DESKTOP_SIZE}, (10, 20)), (set(), (64, 48))],
+)
+def test_a_size_is_told_to_who_knows_one(known: set[int], told_size: tuple[int, int]) -> None:
+    """Who knows none still believes in the old one."""
+    screen = memory()
+    told = ToldState(screen)
+    assert told.news_of_size(screen, known) is None
+    screen.take(rect(enc.DESKTOP_SIZE, 10, 20))
+    assert (told.news_of_size(screen, known) is not None) == bool(known)
+    assert told.size == told_size
+    assert told.news_of_size(screen, known) is None
+
+
+def test_a_colour_map_is_told_once() -> None:
+    """And again when it is another."""
+    screen = memory()
+    told = ToldState(screen)
+    assert told.news_of_colours(screen) == b""
+    for colours in (b"\1one", b"\1two"):
+        screen.colour_map = colours
+        assert told.news_of_colours(screen) == colours
+        assert told.news_of_colours(screen) == b""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vncproxy.config.current import Current
 from vncproxy.config.model import Config, Limits
+from vncproxy.service.loaded_config import Current
 
 
 def test_everybody_reads_what_was_swapped_in() -> None:

@@ -153,7 +153,7 @@ class UpdateWriter:
                 return
         self._raw_left -= size_bytes
         self.raw_bytes += size_bytes
-        if self._holds:
+        if not self.is_open and self._holds:
             self._held += slices
             self._held_bytes += size_bytes
             self._bound_held()

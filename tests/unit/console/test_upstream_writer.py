@@ -6,8 +6,10 @@ import struct
 
 import pytest
 
-from tests.unit.console.fakes import key, pointer
-from vncproxy.console.input_translation import (
+from tests.unit.console.fakes import FakeTransport, key, pointer
+from vncproxy.console.link import Link
+from vncproxy.console.upstream_writer import (
+    UpstreamWriter,
     is_input,
     is_key_press,
     is_press,
@@ -16,7 +18,7 @@ from vncproxy.console.input_translation import (
     pointer_form,
     upstream_form,
 )
-from vncproxy.console.screen_state import ScreenState
+from vncproxy.errors import VncproxyError
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.client_events import (
     ClientEvent,
@@ -33,8 +35,12 @@ from vncproxy.rfb.client_events import (
     UpdateRequested,
     XvpSent,
 )
+from vncproxy.rfb.held_input import HeldInput
+from vncproxy.rfb.keepalive import Keepalive
 from vncproxy.rfb.pixel_format import PixelFormat
+from vncproxy.rfb.screen_state import ScreenState
 from vncproxy.rfb.server_events import RectangleReceived
+from vncproxy.websocket.transport import TransportEnd
 
 CUT_TEXT = b"\x06\0\0\0" + struct.pack(">I", 2) + b"hi"
 SIZE = b"\xfb\0" + struct.pack(">HHBx", 64, 48, 0)
@@ -135,3 +141,48 @@ def test_a_plain_pointer_has_six_bytes_and_no_mark() -> None:
     """The extended buttons are left out."""
     assert plain_pointer(WIDE_POINTER) == pointer(0, 5, 6)
     assert plain_pointer(pointer(0x85, 5, 6)) == pointer(0x85, 5, 6)
+
+
+def writer() -> UpstreamWriter:
+    """Nothing is held yet."""
+    held = HeldInput()
+    return UpstreamWriter(held, Keepalive(held, interval_s=20, idle_timeout_s=60))
+
+
+async def test_without_a_link_nothing_is_sent_nor_believed() -> None:
+    """What is dropped doesn't press anything, and puts no keepalive off."""
+    upstream = writer()
+    upstream.send([key(True, 97)])
+    assert upstream.held.release() == []
+    assert upstream.keepalive.next_at is None
+
+
+@pytest.mark.parametrize(("memory", "plain"), [(PLAIN, True), (RICH, False)])
+async def test_what_is_held_is_released_as_the_upstream_reads_it(
+    memory: ScreenState, plain: bool
+) -> None:
+    """A QEMU key as a plain one where that isn't known; nothing is held afterwards."""
+    transport, upstream = FakeTransport(), writer()
+    link = Link(transport, NoHost(), None, opaque=False)
+    upstream.link_up(link, 0.0)
+    upstream.send([qemu_key(1, 97)])
+    transport.take()
+    upstream.release_all(memory)
+    assert transport.take() == (key(False, 97) if plain else qemu_key(0, 97))
+    upstream.release_all(memory)
+    assert transport.take() == b""
+    upstream.link_down()
+    upstream.send([key(True, 97)])
+    assert transport.take() == b""
+
+
+class NoHost:
+    """Hears of no end."""
+
+    def link_ended(self, link: Link, end: TransportEnd) -> None:
+        """Never."""
+        raise AssertionError
+
+    def link_failed(self, link: Link, fault: VncproxyError) -> None:
+        """Never."""
+        raise AssertionError
