@@ -41,16 +41,16 @@ class Measuring:
     rounds: int
     is_quick: bool
     found: Found = field(default_factory=Found)
-    load_shares: dict[str, list[float]] = field(default_factory=dict)
-    """By kind of measurement: the share of its processor that the load took."""
+    load_shares: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    """By kind of measurement and relay: the share of its processor that the load took."""
 
     def seconds(self, usual_s: float) -> float:
         """How long to measure."""
-        return usual_s / 12 if self.is_quick else usual_s
+        return usual_s / 20 if self.is_quick else usual_s
 
     def count(self, usual: int) -> int:
         """How many consoles."""
-        return max(2, usual // 50) if self.is_quick else usual
+        return max(2, usual // 100) if self.is_quick else usual
 
     @contextmanager
     def using(self, relay: Relay, kind: str = "") -> Iterator[Usage]:
@@ -64,7 +64,7 @@ class Measuring:
         usage.load_s = cpu_s(self.cloud.pid) + time.process_time() - load_s
         if kind:
             share = usage.load_s / usage.wall_s
-            self.load_shares.setdefault(kind, []).append(share)
+            self.load_shares.setdefault(kind, {}).setdefault(relay.name, []).append(share)
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -143,7 +143,12 @@ async def _started(name: str, folder: Path, cloud: Cloud, wanted: Wanted) -> Asy
                 while not await answers(port):
                     assert process.returncode is None, f"{name}: {log.read_text()[-2000:]}"
                     await asyncio.sleep(_LOOK_INTERVAL_S)
-        yield replace(relay, pid=process.pid)
+        try:
+            yield replace(relay, pid=process.pid)
+        finally:
+            with suppress(ProcessLookupError):
+                # An orderly end takes seconds with many consoles.
+                process.kill()
 
 
 def pinned(cpu: int) -> tuple[str, ...]:

@@ -57,9 +57,13 @@ def _number(value: float) -> str:
 def remarks(run: Measuring) -> list[str]:
     """How far the load was from being what is measured, and what else is to be said."""
     said = list(run.found.notes)
-    for kind, shares in run.load_shares.items():
-        verdict = "" if max(shares) < _BUSY else f", up to {max(shares):.0%}: it may have held back"
-        said.append(f"the load of {kind} took {median(shares):.0%} of its processor{verdict}")
+    for kind, by_relay in run.load_shares.items():
+        shares = {relay: median(found) for relay, found in by_relay.items()}
+        each = ", ".join(f"{relay} {share:.0%}" for relay, share in shares.items())
+        verdict = ""
+        if max(shares.values()) > _BUSY:
+            verdict = "; where it took nearly all, a faster load might have been relayed for less"
+        said.append(f"what the load of {kind} took of its processor: {each}{verdict}")
     return said
 
 

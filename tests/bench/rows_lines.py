@@ -99,7 +99,7 @@ async def far(run: Measuring) -> None:
 async def _seen(run: Measuring, relay: Relay) -> None:
     asking = Asking(tight=True, continuous=relay.name == VNCPROXY)
     async with viewing(relay, _PACED, asking) as (viewer,):
-        await asyncio.sleep(_FAR_SETTLED_S)
+        await asyncio.sleep(run.seconds(_FAR_SETTLED_S))
         took_s = []
         scrolls, began = viewer.scrolls, time.monotonic()
         end = began + max(run.seconds(_FAR_S), 2 * _KEY_INTERVAL_S)

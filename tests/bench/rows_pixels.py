@@ -28,8 +28,9 @@ async def pixels(run: Measuring) -> None:
                     for relay in started.values():
                         await _at_all_costs(run, relay, size, secure=secure)
             if not secure:
-                for relay in started.values():
-                    run.found.add("updates", relay.name, await _updates(relay, screens[-1]))
+                counted = (_updates(relay, screens[-1]) for relay in started.values())
+                for name, updates in zip(started, await asyncio.gather(*counted), strict=True):
+                    run.found.add("updates", name, updates)
 
 
 async def _at_all_costs(run: Measuring, relay: Relay, size: int, *, secure: bool) -> None:

@@ -200,14 +200,14 @@ class Viewer(asyncio.BufferedProtocol):
     def _alike(self, view: memoryview, at: int, end: int) -> int:
         """Bytes of whole frames as the last, all of them inside the pixels that are skipped."""
         size = self._frame_size
-        if not 126 <= size < 1 << 16 or self._opcode > wire.BINARY:
+        if size < 126 or self._opcode > wire.BINARY:
             return 0
-        stride = size + 4
+        head = wire.head(size)
+        stride = size + len(head)
         count = min((end - at) // stride, self._skip // size)
         if not count:
             return 0
         stop = at + count * stride
-        head = bytes((0x82, 126, size >> 8, size & 255))
         for offset, byte in enumerate(head):
             if bytes(view[at + offset : stop : stride]).count(byte) != count:
                 return 0

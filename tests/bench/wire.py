@@ -20,14 +20,18 @@ def accepted(key: bytes) -> bytes:
     return base64.b64encode(hashlib.sha1(key + _GUID).digest())
 
 
+def head(size: int, opcode: int = BINARY) -> bytes:
+    """In front of so many bytes from a server."""
+    if size < 126:
+        return struct.pack(">BB", 0x80 | opcode, size)
+    if size < 1 << 16:
+        return struct.pack(">BBH", 0x80 | opcode, 126, size)
+    return struct.pack(">BBQ", 0x80 | opcode, 127, size)
+
+
 def frame(payload: bytes, opcode: int = BINARY) -> bytes:
     """A server's frame."""
-    size = len(payload)
-    if size < 126:
-        return struct.pack(">BB", 0x80 | opcode, size) + payload
-    if size < 1 << 16:
-        return struct.pack(">BBH", 0x80 | opcode, 126, size) + payload
-    return struct.pack(">BBQ", 0x80 | opcode, 127, size) + payload
+    return head(len(payload), opcode) + payload
 
 
 def frames(data: bytes, frame_bytes: int) -> bytes:
