@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import expect
 
 from tests.real.console_tab import Tab, fresh_tab
 from tests.real.peers.browser import Chromium
@@ -18,12 +20,17 @@ from tests.real.peers.qemu import Qemu
 from tests.real.peers.xvnc import Xvnc
 from tests.real.peers.xvnc import xvnc as start_xvnc
 from tests.setup import until
+from vncproxy.rfb.encodings import QEMU_LED_STATE
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ALT, CONTROL, META, SHIFT = 1, 2, 4, 8
 """Bits of the modifiers in the DevTools protocol."""
+
+SHIFT_KEYSYM, ALT_GR_KEYSYM = 0xFFE1, 0xFE03
+CAPS_LAMP = 4
+"""Its bit in the LED state."""
 
 MODIFIERS = {
     "ShiftLeft": ("Shift", SHIFT, "shift"),
@@ -93,6 +100,65 @@ async def test_what_the_browser_reports_no_more_is_let_go_of(
         await send("keyDown", "KeyB", "b")
         await is_down(qemu, "b")
         await until(lambda: not qemu.keys_down(), "b up")
+
+
+async def test_a_typed_text_has_the_right_case_under_caps_lock(
+    qemu: Qemu, tab: Tab, tmp_path: Path
+) -> None:
+    """The guest has no lamp: the user says that the lock is on, which stays as it is."""
+    async with tab.on_a_console(tmp_path, cloud=screen_of(qemu)):
+        await tab.runs()
+        await tab.page.keyboard.press("CapsLock")
+        try:
+            await tab.button("Type text").click()
+            await tab.page.get_by_label("Caps Lock is on in the guest").check()
+            await tab.page.get_by_role("textbox", name="Text to type").fill("Zy2@")
+            await tab.button("Type it").click()
+            await qemu.wait_typed(b"Zy2@")
+        finally:
+            await tab.page.locator("#screen canvas").click()
+            await tab.page.keyboard.press("CapsLock")
+        await until(lambda: len(qemu.key_events()) % 2 == 0 and not qemu.keys_down(), "all is up")
+        assert [name for name, _ in qemu.key_events()].count("caps_lock") == 4
+
+
+async def test_a_text_is_typed_as_the_keyboard_of_the_instance_has_it(
+    tab: Tab, tmp_path: Path
+) -> None:
+    """What isn't on it is named first; its lamp tells of Caps Lock; the choice is kept."""
+    async with tab.on_a_console(tmp_path, cloud=SimulatorSettings(animated=False)) as setup:
+        await tab.runs()
+        await tab.button("Type text").click()
+        area = tab.page.get_by_role("textbox", name="Text to type")
+        warning = tab.page.locator("#paste-warning")
+        await area.fill("grün Ωx\u200b")
+        await expect(warning).to_have_text("Not on this keyboard, and left out: ü Ω U+200B")
+        await tab.shoot("dialog-paste-missing")
+        caps = tab.page.get_by_label("Caps Lock is on in the guest")
+        await expect(caps).not_to_be_checked()
+        setup.cloud.broadcast(struct.pack(">BxH4HiB", 0, 1, 0, 0, 0, 0, QEMU_LED_STATE, CAPS_LAMP))
+        await tab.page.get_by_label("Guest’s keyboard").select_option("German")
+
+        async def is_told() -> bool:
+            await area.fill("grün zß@")
+            return await caps.is_checked()
+
+        await until_async(is_told, "Caps Lock is told")
+        await expect(warning).to_have_text("")
+        await tab.shoot("dialog-paste-caps")
+        assert not setup.cloud.typed
+        await tab.button("Type it").click()
+        await until(lambda: setup.cloud.typed_text.endswith("@"), "the text")
+        pressed = [key.keysym for key in setup.cloud.typed if key.down]
+        letters = [key for character in "grün" for key in (SHIFT_KEYSYM, ord(character))]
+        rest = [ord(" "), SHIFT_KEYSYM, ord("z"), ord("ß"), ALT_GR_KEYSYM, ord("@")]
+        assert pressed == [*letters, *rest]
+        await tab.page.reload()
+        await tab.runs()
+        await tab.button("Type text").click()
+        await expect(tab.page.get_by_label("Guest’s keyboard")).to_have_value("de")
+        await tab.page.set_viewport_size({"width": 390, "height": 844})
+        await tab.shoot("dialog-paste-phone")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

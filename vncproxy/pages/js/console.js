@@ -77,7 +77,7 @@ class ConsolePage {
     document.title = `${this.#instance} · vncproxy`;
     buildToolbar(this.#screen, notice);
     buildKeysPanel(this.#screen);
-    buildPasteDialog(this.#screen, () => this.#linkIsUp());
+    buildPasteDialog(this.#screen, () => this.#linkIsUp(), () => this.#keyboardFacts);
     buildGuestClipboard(this.#screen);
     this.#hideWakeHint = buildWakeHint(this.#screen, () => this.#linkIsUp());
     this.#screen.addEventListener("picture", () => this.#pictureCame());
@@ -98,6 +98,11 @@ class ConsolePage {
     // A page that goes away says so, instead of leaving a half-open viewer behind.
     window.addEventListener("pagehide", () => this.#session?.end());
     window.addEventListener("pageshow", ({ persisted }) => persisted && this.start());
+  }
+
+  /** What typing depends on: which instance it is, and its system. */
+  get #keyboardFacts() {
+    return this.#known?.instance ?? { id: this.#instance, windows: false };
   }
 
   #linkIsUp() {

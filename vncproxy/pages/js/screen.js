@@ -154,6 +154,12 @@ export class Screen extends EventTarget {
     return this.#canvas !== null && document.activeElement === this.#canvas;
   }
 
+  /** Whether Caps Lock is on in the guest; null where its server doesn't say. */
+  get guestCapsLock() {
+    // noVNC has no other way to ask; it forgets the state when Caps Lock is pressed, until it is told anew.
+    return this.#rfb?._remoteCapsLock ?? null;
+  }
+
   /** Bytes that wait to be sent. */
   get backlog_bytes() {
     return this.#stream?.bufferedAmount ?? 0;

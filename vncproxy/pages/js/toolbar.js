@@ -2,24 +2,7 @@
 
 import { byId } from "./elements.js";
 import { closePanels } from "./panels.js";
-
-const SIZE_KEY = "vncproxy.size";
-
-function stored() {
-  try {
-    return localStorage.getItem(SIZE_KEY);
-  } catch {
-    return null;
-  }
-}
-
-function store(size) {
-  try {
-    localStorage.setItem(SIZE_KEY, size);
-  } catch {
-    // A browser that keeps nothing: the choice lasts as long as the page.
-  }
-}
+import { recall, remember } from "./choices.js";
 
 async function toggleFullScreen() {
   if (document.fullscreenElement) {
@@ -42,14 +25,14 @@ export function buildToolbar(screen, notice) {
   });
 
   const size = byId("size");
-  const wanted = stored();
+  const wanted = recall("size");
   if ([...size.options].some(({ value }) => value === wanted)) {
     size.value = wanted;
   }
   screen.size = size.value;
   size.addEventListener("change", () => {
     screen.size = size.value;
-    store(size.value);
+    remember("size", size.value);
     screen.focus();
   });
 

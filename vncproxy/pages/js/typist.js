@@ -10,7 +10,7 @@ const READY_POLL_S = 0.05;
 /**
  * Type `strokes`; resolves with the number typed once all are.
  *
- * @param {import("./keysyms.js").Stroke[]} strokes
+ * @param {import("./strokes.js").Stroke[]} strokes
  * @param {object} how
  * @param {(keysym: number, code: string|null, down: boolean) => void} how.press
  * @param {number} how.perSecond strokes a second, at most
@@ -24,7 +24,7 @@ export async function typeStrokes(strokes, { press, perSecond, ready, sleep, pro
   const pause_s = 1 / perSecond;
   let typed = 0;
   const stopped = (why) => Object.assign(new TypingStopped(why), { typed });
-  for (const { keysym, code, shift } of strokes) {
+  for (const { keysym, code, shift, altGr } of strokes) {
     for (let state = ready(); state !== "yes"; state = ready()) {
       if (state === "no" || signal.aborted) {
         throw stopped(signal.aborted ? "cancelled" : "link");
@@ -34,13 +34,14 @@ export async function typeStrokes(strokes, { press, perSecond, ready, sleep, pro
     if (signal.aborted) {
       throw stopped("cancelled");
     }
-    if (shift) {
-      press(...KEYS.Shift, true);
+    const held = [shift && KEYS.Shift, altGr && KEYS.AltGr].filter(Boolean);
+    for (const key of held) {
+      press(...key, true);
     }
     press(keysym, code, true);
     press(keysym, code, false);
-    if (shift) {
-      press(...KEYS.Shift, false);
+    for (const key of held.reverse()) {
+      press(...key, false);
     }
     typed += 1;
     progress(typed);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { strokesFor } from "./keysyms.js";
+import { strokesFor } from "./strokes.js";
 import { TypingStopped, typeStrokes } from "./typist.js";
 
 function desk(ready = () => "yes") {
@@ -30,6 +30,17 @@ test("a shifted character is pressed between Shift down and Shift up", async () 
     [0x41, true],
     [0x41, false],
     [0xffe1, false],
+  ]);
+});
+
+test("AltGr is held as Shift is", async () => {
+  const { events, how } = desk();
+  await typeStrokes(strokesFor("@", { layout: "de" }).strokes, how);
+  assert.deepEqual(events, [
+    [0xfe03, true],
+    [0x40, true],
+    [0x40, false],
+    [0xfe03, false],
   ]);
 });
 
