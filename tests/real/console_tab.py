@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from playwright.async_api import ConsoleMessage, Locator, Page, ViewportSize, WebSocket, expect
+from playwright.async_api import ConsoleMessage, Dialog, Locator, Page, ViewportSize, WebSocket, expect
 from playwright.async_api import TimeoutError as NotInTime
 
 from tests.real.peers.browser import Browser, pixels
@@ -51,7 +51,10 @@ class SocketFrames:
 
 @dataclass
 class Tab:
-    """One page, with what its WebSockets carried; a text is found with `says`."""
+    """One page, with what its WebSockets carried; a text is found with `says`.
+
+    `asked` has the kinds of dialogs that came up, `may_leave` the answer to them.
+    """
 
     page: Page
     browser: Browser
@@ -59,6 +62,8 @@ class Tab:
     sockets: list[SocketFrames] = field(default_factory=list)
     cards: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    may_leave: bool = True
 
     @classmethod
     async def opened(cls, browser: Browser, folder: Path) -> Tab:
@@ -74,7 +79,13 @@ class Tab:
         tab.page.on("websocket", tab._opened)
         tab.page.on("console", tab._showed)
         await tab.page.add_init_script(_TELLS_CARDS)
+        # A page that controls a console asks whether it is to be left.
+        tab.page.on("dialog", tab._leaves)
         return tab
+
+    async def _leaves(self, dialog: Dialog) -> None:
+        self.asked.append(dialog.type)
+        await (dialog.accept() if self.may_leave else dialog.dismiss())
 
     def _showed(self, message: ConsoleMessage) -> None:
         if message.type == "debug":

@@ -19,16 +19,19 @@ from tests.real.peers.process import until as until_async
 from tests.real.peers.qemu import Qemu
 from tests.real.peers.xvnc import Xvnc
 from tests.real.peers.xvnc import xvnc as start_xvnc
-from tests.setup import until
+from tests.setup import Running, running, until
+from vncproxy.config.model import Aliyun
 from vncproxy.rfb.encodings import QEMU_LED_STATE
-from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
+from vncproxy.simulator import Simulator
+from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ALT, CONTROL, META, SHIFT = 1, 2, 4, 8
 """Bits of the modifiers in the DevTools protocol."""
 
-SHIFT_KEYSYM, ALT_GR_KEYSYM = 0xFFE1, 0xFE03
+SHIFT_KEYSYM, CONTROL_KEYSYM, ALT_KEYSYM, ALT_GR_KEYSYM = 0xFFE1, 0xFFE3, 0xFFE9, 0xFE03
+SUPER, SYS_RQ = 0xFFEB, 0xFF15
 CAPS_LAMP = 4
 """Its bit in the LED state."""
 
@@ -38,6 +41,9 @@ MODIFIERS = {
     "AltLeft": ("Alt", ALT, "alt"),
     "MetaLeft": ("Meta", META, "meta_l"),
 }
+
+
+STILL = SimulatorSettings(animated=False)
 
 
 def screen_of(qemu: Qemu) -> SimulatorSettings:
@@ -126,7 +132,7 @@ async def test_a_text_is_typed_as_the_keyboard_of_the_instance_has_it(
     tab: Tab, tmp_path: Path
 ) -> None:
     """What isn't on it is named first; its lamp tells of Caps Lock; the choice is kept."""
-    async with tab.on_a_console(tmp_path, cloud=SimulatorSettings(animated=False)) as setup:
+    async with tab.on_a_console(tmp_path, cloud=STILL) as setup:
         await tab.runs()
         await tab.button("Type text").click()
         area = tab.page.get_by_role("textbox", name="Text to type")
@@ -159,6 +165,119 @@ async def test_a_text_is_typed_as_the_keyboard_of_the_instance_has_it(
         await expect(tab.page.get_by_label("Guest’s keyboard")).to_have_value("de")
         await tab.page.set_viewport_size({"width": 390, "height": 844})
         await tab.shoot("dialog-paste-phone")
+
+
+WINDOWS = SimulatorSettings(
+    animated=False,
+    instances=(SimulatedInstance(os_type="windows", os_name="Windows Server 2022"),),
+)
+
+
+def pressed(setup: Running) -> list[int]:
+    """The keysyms that went down in the instance, in order; what is down in the end is an error."""
+    down: list[int] = []
+    for key in setup.cloud.typed:
+        (down.append if key.down else down.remove)(key.keysym)
+    assert down == []
+    return [key.keysym for key in setup.cloud.typed if key.down]
+
+
+async def tapped(tab: Tab, setup: Running, name: str, *keysyms: int) -> None:
+    """Press a button of the panel; see the instance get these keys together."""
+    setup.cloud.typed.clear()
+    await tab.page.locator("#keys-panel").get_by_role("button", name=name, exact=True).click()
+    await until(lambda: len(setup.cloud.typed) == 2 * len(keysyms), name)
+    assert pressed(setup) == [*keysyms]
+
+
+async def test_the_keys_fit_the_instances_system(tab: Tab, tmp_path: Path) -> None:
+    """Windows, as the cloud says, has its keys; SysRq is there, and harm is asked for twice."""
+    async with Simulator(WINDOWS) as cloud:
+        aliyun = Aliyun(endpoint=cloud.endpoint, discover=True)
+        async with running(tmp_path, cloud=cloud, aliyun=aliyun, instance=()) as setup:
+            await tab.open(f"{setup.base}/console/{DEMO_INSTANCE_ID}")
+            await tab.runs()
+            await tab.button("Keys").click()
+            await tab.shoot("panel-keys-windows")
+            await tapped(tab, setup, "Win+R", SUPER, ord("r"))
+            await tapped(tab, setup, "Ctrl+Shift+Esc", CONTROL_KEYSYM, SHIFT_KEYSYM, 0xFF1B)
+            await tapped(tab, setup, "Ctrl+W", CONTROL_KEYSYM, ord("w"))
+            await tapped(tab, setup, "Page Down", 0xFF56)
+            await tab.page.get_by_text("Keys of Linux").click()
+            await tapped(tab, setup, "Ctrl+Alt+F2", CONTROL_KEYSYM, ALT_KEYSYM, 0xFFBF)
+            await tab.page.get_by_text("SysRq", exact=True).click()
+            await tapped(
+                tab, setup, "s writes what is unsaved to the disks", ALT_KEYSYM, SYS_RQ, ord("s")
+            )
+            setup.cloud.typed.clear()
+            restart = tab.page.get_by_role("button", name="b restarts at once")
+            await restart.click()
+            sure = tab.page.get_by_role("button", name="b Really? It restarts at once")
+            await expect(sure).to_be_visible()
+            await tab.shoot("panel-keys-sysrq")
+            assert not setup.cloud.typed
+            await sure.click()
+            await until(lambda: len(setup.cloud.typed) == 6, "SysRq")
+            assert pressed(setup) == [ALT_KEYSYM, SYS_RQ, ord("b")]
+            await tab.open("about:blank")
+
+
+async def test_a_users_own_keys_are_kept_in_the_browser(tab: Tab, tmp_path: Path) -> None:
+    """What isn't a key is named; a kept one is there after a reload, and can be removed."""
+    async with tab.on_a_console(tmp_path, cloud=STILL) as setup:
+        await tab.runs()
+        await tab.button("Keys").click()
+        field = tab.page.get_by_label("A combination of your own")
+        await field.fill("Ctrl+Foo")
+        await tab.button("Add").click()
+        await expect(tab.page.get_by_role("alert")).to_have_text("There is no key “foo”.")
+        await field.fill("ctrl+shift+t")
+        await tab.page.keyboard.press("Enter")
+        await tab.shoot("panel-keys-own")
+        await tab.page.reload()
+        await tab.runs()
+        await tab.button("Keys").click()
+        await tapped(tab, setup, "Ctrl+Shift+T", CONTROL_KEYSYM, SHIFT_KEYSYM, ord("T"))
+        await tab.button("Remove Ctrl+Shift+T").click()
+        await expect(tab.button("Ctrl+Shift+T")).to_be_hidden()
+
+
+async def test_the_way_out_of_the_screen_and_of_the_page(tab: Tab, tmp_path: Path) -> None:
+    """A chord leads out and in, and Tab in; who controls is asked before the page goes away."""
+    async with tab.on_a_console(tmp_path, cloud=STILL) as setup:
+        await tab.runs()
+        chord, canvas = tab.page.locator("#chord"), tab.page.locator("#screen canvas")
+        await canvas.click()
+        await expect(chord).to_have_text("Ctrl+Alt+Shift+T leaves it")
+        await tab.shoot("chord")
+        await tab.page.keyboard.press("Tab")
+        await until(lambda: bool(setup.cloud.typed), "Tab goes to the instance")
+        await expect(canvas).to_be_focused()
+        await tab.page.keyboard.press("Control+Alt+Shift+T")
+        await expect(tab.button("Ctrl+Alt+Del")).to_be_focused()
+        await expect(chord).to_have_text("Ctrl+Alt+Shift+T does so too")
+        await tab.page.keyboard.press("Control+Alt+Shift+T")
+        await expect(canvas).to_be_focused()
+        await tab.page.keyboard.press("Control+Alt+Shift+T")
+        for _ in range(10):
+            await tab.page.keyboard.press("Tab")
+            if await canvas.evaluate("canvas => canvas === document.activeElement"):
+                break
+        await expect(canvas).to_be_focused()
+        assert {key.keysym for key in setup.cloud.typed if key.down}.isdisjoint({ord("T")})
+
+        tab.may_leave = False
+        await tab.page.evaluate("setTimeout(() => location.reload())")
+        await until(lambda: tab.asked == ["beforeunload"], "the page asks")
+        await tab.runs()
+        assert len(tab.streams) == 1
+        async with setup.http.delete(f"{setup.base}/api/v1/consoles/demo") as answer:
+            assert answer.status == 204
+        await expect(tab.page.locator("#veil")).to_be_visible()
+        await tab.page.reload()
+        await tab.runs()
+        assert tab.asked == ["beforeunload"]
+        tab.may_leave = True
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -203,6 +203,7 @@ class InstanceList:
             else:
                 merged[instance_id] = replace(
                     ours,
+                    windows=ours.windows or seen.windows,
                     name=seen.name,
                     status=seen.status,
                     os_name=seen.os_name,

@@ -57,7 +57,7 @@ async def test_the_configured_ones_are_shown_with_what_the_cloud_knows() -> None
     shown = await InstanceList([WEB, DB], cloud, []).all()
     assert cloud.asked == [("cn-a", ["i-web"]), ("cn-b", ["i-db"])]
     web, db = shown
-    assert (web.alias, web.password, web.windows) == ("web-1", "abc123", False)
+    assert (web.alias, web.password, web.windows) == ("web-1", "abc123", True)
     assert (web.name, web.status, web.os_name) == ("Shop", "Running", "Windows Server")
     assert web.tags == (("a", "c"), ("team", "b"))
     assert db == replace(DB, missing=True)

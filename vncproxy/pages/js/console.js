@@ -76,7 +76,7 @@ class ConsolePage {
     setText(byId("name"), this.#instance || "Console");
     document.title = `${this.#instance} · vncproxy`;
     buildToolbar(this.#screen, notice);
-    buildKeysPanel(this.#screen);
+    buildKeysPanel(this.#screen, () => this.#keyboardFacts);
     buildPasteDialog(this.#screen, () => this.#linkIsUp(), () => this.#keyboardFacts);
     buildGuestClipboard(this.#screen);
     this.#hideWakeHint = buildWakeHint(this.#screen, () => this.#linkIsUp());
@@ -95,6 +95,11 @@ class ConsolePage {
     document.addEventListener("focusin", () => this.#showTyping());
     document.addEventListener("focusout", () => this.#showTyping());
     window.addEventListener("online", () => this.#retryNow?.());
+    window.addEventListener("beforeunload", (event) => {
+      if (this.#session && this.#controls && this.#screen.hasPicture) {
+        event.preventDefault();
+      }
+    });
     // A page that goes away says so, instead of leaving a half-open viewer behind.
     window.addEventListener("pagehide", () => this.#session?.end());
     window.addEventListener("pageshow", ({ persisted }) => persisted && this.start());
@@ -404,14 +409,16 @@ class ConsolePage {
 
   #showTyping() {
     let text = "";
+    let chord = "";
     if (this.#linkIsUp()) {
       if (!this.#controls) {
         text = "Watching only";
       } else {
         text = this.#screen.hasFocus ? "Keys go to the instance" : "Click the screen to type";
+        chord = this.#screen.hasFocus ? "leaves it" : "does so too";
       }
     }
-    this.#status.typing(text);
+    this.#status.typing(text, chord);
   }
 }
 

@@ -1,86 +1,229 @@
-/** The panel of special keys: held modifiers, single keys, combinations, virtual terminals. */
+/** The panel of special keys: held modifiers, single keys, and combinations that fit the instance's system. */
 
-import { byId, element } from "./elements.js";
+import {
+  combinationLabel,
+  combinationOf,
+  KEPT_BY_BROWSERS,
+  keptCombinations,
+  keyLabel,
+  SYSRQ,
+  sysrqKeys,
+  systemCombinations,
+  withCombination,
+  withoutCombination,
+} from "./combinations.js";
+import { byId, element, setText } from "./elements.js";
 import { closePanels, dropPanel } from "./panels.js";
+import { recall, remember } from "./choices.js";
 
-const HELD = [
-  ["Control", "Ctrl"],
-  ["Alt", "Alt"],
-  ["Shift", "Shift"],
-  ["Super", "Super"],
-];
+const HELD = ["Control", "Alt", "Shift", "AltGr", "Super"];
 const SINGLE = [
-  [["Escape"], "Esc"],
-  [["Tab"], "Tab"],
-  [["Super"], "Super"],
-  [["Delete"], "Delete"],
-  [["Insert"], "Insert"],
-  [["PrintScreen"], "Print"],
-  [["Pause"], "Pause"],
-];
-const COMBINED = [
-  [["Alt", "Tab"], "Alt+Tab"],
-  [["Alt", "F4"], "Alt+F4"],
-  [["Control", "Shift", "Escape"], "Ctrl+Shift+Esc"],
-  [["Control", "Alt", "Backspace"], "Ctrl+Alt+Backspace"],
+  ["Escape", "Tab", "Return", "Backspace", "Super", "Menu"],
+  ["Left", "Up", "Down", "Right", "Home", "End", "PageUp", "PageDown"],
+  ["Insert", "Delete", "PrintScreen", "Pause", "CapsLock"],
 ];
 const FUNCTION = Array.from({ length: 12 }, (_, index) => `F${index + 1}`);
+const OWN = "combinations";
 
-function group(title, hint, ...buttons) {
-  return element(
-    "div",
-    { class: "key-group", role: "group", "aria-label": title },
-    element("h2", { text: title }),
-    hint && element("p", { class: "hint", text: hint }),
-    element("div", { class: "key-row" }, ...buttons),
-  );
+/** So long a key that does harm waits to be pressed a second time. */
+const SURE_MS = 4_000;
+
+function heading(title, hint) {
+  return [element("h2", { text: title }), hint && element("p", { class: "hint", text: hint })];
 }
 
-/** @param {import("./screen.js").Screen} screen */
-export function buildKeysPanel(screen) {
-  const tapButton = ([names, label]) =>
-    element("button", { type: "button", class: "key", text: label, on: { click: () => screen.tap(...names) } });
-  const held = HELD.map(([name, label]) => {
-    const button = element("button", { type: "button", class: "key", "aria-pressed": "false", text: label });
+function row(...buttons) {
+  return element("div", { class: "key-row" }, ...buttons);
+}
+
+function group(title, hint, ...rows) {
+  return element("div", { class: "key-group", role: "group", "aria-label": title }, ...heading(title, hint), ...rows);
+}
+
+/** What isn't needed often, behind its title. */
+function folded(title, ...content) {
+  return element("details", { class: "key-group" }, element("summary", { text: title }), ...content);
+}
+
+class KeysPanel {
+  #screen;
+  #system = { windows: false };
+  #held = [];
+  #own = element("div", { class: "key-row" });
+  #problem = element("p", { class: "problem", role: "alert" });
+
+  constructor(screen) {
+    this.#screen = screen;
+  }
+
+  /** Build it for a system. @param {{windows: boolean}} system */
+  draw({ windows }) {
+    const ours = { windows };
+    const other = { windows: !windows };
+    this.#system = ours;
+    this.#held = HELD.map((name) => this.#holdButton(name));
+    this.#drawOwn();
+    byId("keys-panel").replaceChildren(
+      element("div", { class: "key-group" }, this.#wakeButton()),
+      group("Hold down", "They stay down while you type, until pressed here again.", row(...this.#held)),
+      group("Press once", "", ...SINGLE.map((names) => row(...names.map((name) => this.#tapButton([name]))))),
+      windows
+        ? group("Windows", "", this.#combinations(ours))
+        : group("Linux terminals", "", this.#combinations(ours)),
+      !windows && this.#sysrq(),
+      group("Function keys", "", row(...FUNCTION.map((name) => this.#tapButton([name])))),
+      group("What browsers keep to themselves", "", row(...KEPT_BY_BROWSERS.map((names) => this.#tapButton(names)))),
+      group("Your own", "Kept in this browser.", this.#own, this.#ownForm(), this.#problem),
+      folded(windows ? "Keys of Linux" : "Keys of Windows", this.#combinations(other), windows && this.#sysrq()),
+    );
+  }
+
+  /** The held keys were let go of by other means. */
+  letGo() {
+    this.#held.forEach((button) => button.setAttribute("aria-pressed", "false"));
+  }
+
+  #combinations(system) {
+    return row(...systemCombinations(system).map((names) => this.#tapButton(names)));
+  }
+
+  #tapButton(names) {
+    const text = combinationLabel(names, this.#system);
+    return element("button", { type: "button", class: "key", text, on: { click: () => this.#screen.tap(...names) } });
+  }
+
+  #holdButton(name) {
+    const button = element("button", {
+      type: "button",
+      class: "key",
+      "aria-pressed": "false",
+      text: keyLabel(name, this.#system),
+    });
     button.addEventListener("click", () => {
       const down = button.getAttribute("aria-pressed") !== "true";
       button.setAttribute("aria-pressed", String(down));
-      screen.hold(name, down);
-      screen.focus();
+      this.#screen.hold(name, down);
+      this.#screen.focus();
     });
     return button;
-  });
-  const letGo = () => held.forEach((button) => button.setAttribute("aria-pressed", "false"));
+  }
+
+  #wakeButton() {
+    return element("button", {
+      type: "button",
+      class: "key wide",
+      text: "Wake the screen (Shift)",
+      on: {
+        click: () => {
+          this.#screen.tap("Shift");
+          closePanels();
+          this.#screen.focus();
+        },
+      },
+    });
+  }
+
+  #sysrq() {
+    return folded(
+      "SysRq",
+      element("p", { class: "hint", text: "Alt+SysRq and a letter. Linux obeys those that kernel.sysrq allows." }),
+      ...SYSRQ.map((command) => this.#sysrqButton(command)),
+    );
+  }
+
+  #sysrqButton({ letter, does, sure = false }) {
+    const text = element("span", { text: does });
+    const button = element("button", { type: "button", class: "key told" }, element("kbd", { text: letter }), text);
+    let asked = !sure;
+    button.addEventListener("click", () => {
+      if (asked) {
+        this.#screen.tap(...sysrqKeys(letter));
+      }
+      const ask = !asked;
+      asked = !sure || ask;
+      setText(text, ask ? `Really? It ${does}.` : does);
+      button.classList.toggle("danger", ask);
+      if (ask) {
+        setTimeout(() => {
+          asked = false;
+          setText(text, does);
+          button.classList.remove("danger");
+        }, SURE_MS);
+      }
+    });
+    return button;
+  }
+
+  // The user's own.
+
+  #drawOwn() {
+    this.#own.replaceChildren(
+      ...keptCombinations(recall(OWN)).map((names) => {
+        const label = combinationLabel(names, this.#system);
+        const remove = element("button", {
+          type: "button",
+          class: "key",
+          text: "×",
+          "aria-label": `Remove ${label}`,
+          on: { click: () => this.#keep(withoutCombination(keptCombinations(recall(OWN)), names)) },
+        });
+        return element("span", { class: "own-key" }, this.#tapButton(names), remove);
+      }),
+    );
+  }
+
+  #keep(combinations) {
+    remember(OWN, JSON.stringify(combinations));
+    this.#drawOwn();
+  }
+
+  #ownForm() {
+    const field = element("input", {
+      type: "text",
+      placeholder: "Ctrl+Alt+F2",
+      "aria-label": "A combination of your own",
+      autocapitalize: "off",
+      autocomplete: "off",
+      spellcheck: "false",
+      maxlength: 60,
+    });
+    const form = element("form", { class: "field-row" }, field, element("button", { class: "small", text: "Add" }));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const { names, unknown } = combinationOf(field.value);
+      setText(this.#problem, names ? "" : this.#problemWords(unknown));
+      if (names) {
+        field.value = "";
+        this.#keep(withCombination(keptCombinations(recall(OWN)), names));
+      }
+    });
+    return form;
+  }
+
+  #problemWords(unknown) {
+    return unknown ? `There is no key “${unknown}”.` : "Write keys with + between them, five at most.";
+  }
+}
+
+/**
+ * @param {import("./screen.js").Screen} screen
+ * @param {() => {windows: boolean}} instance
+ */
+export function buildKeysPanel(screen, instance) {
+  const panel = new KeysPanel(screen);
+  let drawnFor = null;
   window.addEventListener("blur", () => {
-    letGo();
-    for (const [name] of HELD) {
+    panel.letGo();
+    for (const name of HELD) {
       screen.letGo(name);
     }
   });
-  screen.addEventListener("picture", letGo);
-  const wake = element("button", {
-    type: "button",
-    class: "key wide",
-    text: "Wake the screen (Shift)",
-    on: {
-      click: () => {
-        screen.tap("Shift");
-        closePanels();
-        screen.focus();
-      },
-    },
+  screen.addEventListener("picture", () => panel.letGo());
+  dropPanel("keys-button", "keys-panel", () => {
+    const { windows } = instance();
+    if (drawnFor !== windows) {
+      drawnFor = windows;
+      panel.draw({ windows });
+    }
   });
-  byId("keys-panel").replaceChildren(
-    group("Hold down", "They stay down while you type, until pressed here again.", ...held),
-    group("Press once", "", ...SINGLE.map(tapButton)),
-    group("Combinations", "", ...COMBINED.map(tapButton)),
-    group("Function keys", "", ...FUNCTION.map((name) => tapButton([[name], name]))),
-    group(
-      "Linux terminals",
-      "Ctrl+Alt with a function key.",
-      ...FUNCTION.map((name) => tapButton([["Control", "Alt", name], name])),
-    ),
-    element("div", { class: "key-group" }, wake),
-  );
-  dropPanel("keys-button", "keys-panel");
 }

@@ -14,6 +14,7 @@ export const KEYS = {
   Delete: [0xffff, "Delete"],
   Insert: [0xff63, "Insert"],
   PrintScreen: [0xff61, "PrintScreen"],
+  SysRq: [0xff15, "PrintScreen"],
   Pause: [0xff13, "Pause"],
   CapsLock: [0xffe5, "CapsLock"],
   Home: [0xff50, "Home"],
@@ -36,7 +37,27 @@ export function keysymOf(character) {
   return point <= 0xff ? point : 0x01000000 + point;
 }
 
-/** A letter or a digit as a key of `KEYS`: [keysym, code]. @param {string} character of a-z and 0-9 */
-export function keyOf(character) {
-  return [keysymOf(character), /\d/.test(character) ? `Digit${character}` : `Key${character.toUpperCase()}`];
+/** Signs by the key that has them on a US keyboard, where they need no Shift. */
+const SIGNS = {
+  "`": "Backquote", "-": "Minus", "=": "Equal", "[": "BracketLeft", "]": "BracketRight", "\\": "Backslash",
+  ";": "Semicolon", "'": "Quote", ",": "Comma", ".": "Period", "/": "Slash", " ": "Space",
+};
+
+/**
+ * A key as [keysym, code], or null where there is none of that name.
+ * @param {string} name of `KEYS`, or what is on the key: a letter, a digit, a sign
+ * @param {boolean} [shifted] Shift is down: a letter is a capital then
+ */
+export function keyOf(name, shifted = false) {
+  if (Object.hasOwn(KEYS, name)) {
+    return KEYS[name];
+  }
+  const small = name.toLowerCase();
+  if (/^[a-z]$/.test(small)) {
+    return [keysymOf(shifted ? small.toUpperCase() : small), `Key${small.toUpperCase()}`];
+  }
+  if (/^[0-9]$/.test(name)) {
+    return [keysymOf(name), `Digit${name}`];
+  }
+  return Object.hasOwn(SIGNS, name) ? [keysymOf(name), SIGNS[name]] : null;
 }

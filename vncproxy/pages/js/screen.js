@@ -4,7 +4,7 @@ import Inflate from "/static/novnc/core/inflator.js";
 import RFB from "/static/novnc/core/rfb.js";
 import { mendReset } from "./inflatereset.js";
 import { watchKeyReleases } from "./keyreleases.js";
-import { KEYS } from "./keysyms.js";
+import { keyOf } from "./keysyms.js";
 
 mendReset(Inflate);
 
@@ -236,14 +236,15 @@ export class Screen extends EventTarget {
     this.#rfb?.sendKey(keysym, code, down);
   }
 
-  /** Press keys by name together, then let go of them in reverse. @param {...string} names */
+  /** Press keys by name together, then let go of them in reverse. @param {...string} names as `keyOf` knows them */
   tap(...names) {
+    const shifted = names.includes("Shift") || this.#sticky.has("Shift");
     for (const name of names) {
-      this.press(...KEYS[name], true);
+      this.press(...keyOf(name, shifted), true);
     }
     for (const name of [...names].reverse()) {
       if (!this.#sticky.has(name)) {
-        this.press(...KEYS[name], false);
+        this.press(...keyOf(name, shifted), false);
       }
     }
   }
@@ -255,7 +256,7 @@ export class Screen extends EventTarget {
     } else {
       this.#sticky.delete(name);
     }
-    this.press(...KEYS[name], down);
+    this.press(...keyOf(name), down);
   }
 
   /** Let go of a key if it is held. @param {string} name */

@@ -100,9 +100,11 @@ export class StatusBar {
     this.fact("Screen", text);
   }
 
-  /** Where the keys go. @param {string} text */
-  typing(text) {
+  /** Where the keys go. @param {string} text @param {string} chord what the chord for it does; empty: nothing */
+  typing(text, chord = "") {
     setText(byId("typing"), text);
+    byId("chord").hidden = !chord;
+    setText(byId("chord-does"), chord);
   }
 
   #drawDetails() {

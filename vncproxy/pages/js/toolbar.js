@@ -14,6 +14,11 @@ async function toggleFullScreen() {
   await navigator.keyboard?.lock?.();
 }
 
+/** Where the way from the screen leads by keyboard. */
+function firstTool() {
+  return document.querySelector("#tools button:enabled") ?? byId("tools").parentElement.querySelector("a");
+}
+
 /**
  * @param {import("./screen.js").Screen} screen
  * @param {(level: "info"|"warning", text: string) => void} notice
@@ -59,10 +64,15 @@ export function buildToolbar(screen, notice) {
       if (event.ctrlKey && event.altKey && event.shiftKey && event.code === "KeyT") {
         event.preventDefault();
         event.stopPropagation();
+        const leaves = screen.hasFocus;
         screen.releaseAll();
         closePanels();
-        document.body.classList.add("bar-open");
-        byId("ctrl-alt-del").focus();
+        document.body.classList.toggle("bar-open", leaves);
+        if (leaves) {
+          firstTool().focus();
+        } else {
+          screen.focus();
+        }
       }
     },
     true,

@@ -11,7 +11,12 @@ test("characters have Latin-1 or Unicode keysyms", () => {
   assert.deepEqual(["a", "ü", "世", "😀"].map(keysymOf), [0x61, 0xfc, 0x01004e16, 0x0101f600]);
 });
 
-test("letters and digits are keys", () => {
+test("a key is found by its name or by what is on it", () => {
+  assert.deepEqual(keyOf("Tab"), KEYS.Tab);
   assert.deepEqual(keyOf("w"), [0x77, "KeyW"]);
+  assert.deepEqual(keyOf("w", true), [0x57, "KeyW"]);
   assert.deepEqual(keyOf("7"), [0x37, "Digit7"]);
+  assert.deepEqual(keyOf("/"), [0x2f, "Slash"]);
+  assert.equal(keyOf("constructor"), null);
+  assert.equal(keyOf("ü"), null);
 });

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  combinationLabel,
+  combinationOf,
+  KEPT_BY_BROWSERS,
+  keptCombinations,
+  SYSRQ,
+  systemCombinations,
+  sysrqKeys,
+  withCombination,
+  withoutCombination,
+} from "./combinations.js";
+import { keyOf } from "./keysyms.js";
+
+test("a combination is understood as people write it", () => {
+  assert.deepEqual(combinationOf("ctrl + Alt+f2"), { names: ["Control", "Alt", "F2"] });
+  assert.deepEqual(combinationOf("WIN+r"), { names: ["Super", "r"] });
+  assert.deepEqual(combinationOf("Page Up"), { names: ["PageUp"] });
+  assert.deepEqual(combinationOf("Ctrl+-"), { names: ["Control", "-"] });
+  assert.deepEqual(combinationOf("Shift+Shift+Space"), { names: ["Shift", " "] });
+});
+
+test("what isn't a key is named", () => {
+  assert.deepEqual(combinationOf("Ctrl+Foo"), { unknown: "foo" });
+  assert.deepEqual(combinationOf("Ctrl+"), { unknown: "" });
+  assert.deepEqual(combinationOf("a+b+c+d+e+f"), { unknown: "" });
+  assert.deepEqual(combinationOf("toString"), { unknown: "tostring" });
+});
+
+test("a combination is labelled as its system calls the keys", () => {
+  assert.equal(combinationLabel(["Super", "r"], { windows: true }), "Win+R");
+  assert.equal(combinationLabel(["Super", "r"], { windows: false }), "Super+R");
+  assert.equal(combinationLabel(["Control", "Alt", "F1"]), "Ctrl+Alt+F1");
+  assert.equal(combinationLabel(["Shift", " "]), "Shift+Space");
+});
+
+test("every key that is offered exists", () => {
+  const offered = [
+    ...KEPT_BY_BROWSERS,
+    ...systemCombinations({ windows: true }),
+    ...systemCombinations({ windows: false }),
+    ...SYSRQ.map(({ letter }) => sysrqKeys(letter)),
+  ];
+  assert.deepEqual(offered.flat().filter((name) => keyOf(name) === null), []);
+});
+
+test("what ends an instance's work is asked for twice", () => {
+  assert.deepEqual(SYSRQ.filter(({ sure }) => sure).map(({ letter }) => letter), ["e", "i", "b", "c", "o"]);
+});
+
+test("a user's own are kept once each, and nothing odd is believed", () => {
+  const kept = withCombination([["Control", "b"]], ["Control", "a"]);
+  assert.deepEqual(keptCombinations(JSON.stringify(kept)), kept);
+  assert.deepEqual(withCombination(kept, ["Control", "b"]), [["Control", "a"], ["Control", "b"]]);
+  assert.deepEqual(withoutCombination(kept, ["Control", "a"]), [["Control", "b"]]);
+  assert.deepEqual(keptCombinations(null), []);
+  assert.deepEqual(keptCombinations("{broken"), []);
+  assert.deepEqual(keptCombinations('[["nothing like it"], "a", [], [7], ["Tab"]]'), [["Tab"]]);
+  assert.equal(keptCombinations(JSON.stringify(Array(99).fill(["Tab"]))).length, 24);
+});

@@ -1,0 +1,140 @@
+/** Keys that are pressed together: which ones fit the instance's system, and those of the user's own. Pure. */
+
+import { keyOf } from "./keysyms.js";
+
+const F_KEYS = Array.from({ length: 12 }, (_, index) => `F${index + 1}`);
+
+/** What people call keys, by the names of `KEYS`. */
+const SHOWN = {
+  Control: "Ctrl",
+  Escape: "Esc",
+  Return: "Enter",
+  PrintScreen: "Print",
+  PageUp: "Page Up",
+  PageDown: "Page Down",
+  Left: "←",
+  Up: "↑",
+  Down: "↓",
+  Right: "→",
+  CapsLock: "Caps Lock",
+};
+
+/** Names that are understood when somebody writes a combination, in small letters. */
+const WRITTEN = {
+  ctrl: "Control", control: "Control", strg: "Control", alt: "Alt", option: "Alt", altgr: "AltGr", shift: "Shift",
+  win: "Super", windows: "Super", super: "Super", meta: "Super", cmd: "Super", esc: "Escape", escape: "Escape",
+  enter: "Return", return: "Return", tab: "Tab", backspace: "Backspace", del: "Delete", delete: "Delete",
+  ins: "Insert", insert: "Insert", print: "PrintScreen", printscreen: "PrintScreen", sysrq: "SysRq", pause: "Pause",
+  break: "Pause", home: "Home", end: "End", pgup: "PageUp", pageup: "PageUp", pgdn: "PageDown", pagedown: "PageDown",
+  left: "Left", right: "Right", up: "Up", down: "Down", menu: "Menu", capslock: "CapsLock", space: " ",
+  "←": "Left", "→": "Right", "↑": "Up", "↓": "Down", plus: "+",
+};
+
+const MOST_KEYS = 5;
+
+/** How a key is written on a button. @param {string} name @param {{windows: boolean}} [system] */
+export function keyLabel(name, { windows = false } = {}) {
+  if (name === "Super") {
+    return windows ? "Win" : "Super";
+  }
+  if (name === " ") {
+    return "Space";
+  }
+  return SHOWN[name] ?? (name.length === 1 ? name.toUpperCase() : name);
+}
+
+/** How a combination is written on a button. @param {string[]} names @param {{windows: boolean}} [system] */
+export function combinationLabel(names, system) {
+  return names.map((name) => keyLabel(name, system)).join("+");
+}
+
+/**
+ * The keys of a combination as somebody writes it, such as "ctrl+alt+f2".
+ * @param {string} text
+ * @returns {{names: string[]}|{unknown: string}} unknown: what isn't a key, or empty
+ */
+export function combinationOf(text) {
+  const parts = text.split("+").map((part) => part.trim().toLowerCase().replaceAll(/[\s_-](?=.)/g, ""));
+  const names = [];
+  for (const part of parts) {
+    const upper = part.toUpperCase();
+    const name = WRITTEN[part] ?? (F_KEYS.includes(upper) ? upper : part);
+    if (part === "" || keyOf(name) === null) {
+      return { unknown: part };
+    }
+    if (!names.includes(name)) {
+      names.push(name);
+    }
+  }
+  return names.length <= MOST_KEYS ? { names } : { unknown: "" };
+}
+
+/** What the browser or its system keeps to itself, so that it can be sent from here only. */
+export const KEPT_BY_BROWSERS = [["Control", "w"], ["Control", "t"], ["Control", "n"], ["Alt", "F4"], ["Alt", "Tab"]];
+
+const WINDOWS = [
+  ["Super", "r"],
+  ["Super", "l"],
+  ["Super", "x"],
+  ["Alt", "F4"],
+  ["Control", "Shift", "Escape"],
+  ["Control", "Alt", "End"],
+];
+
+const LINUX = F_KEYS.map((name) => ["Control", "Alt", name]);
+
+/** Combinations of a system. @param {{windows: boolean}} system @returns {string[][]} */
+export function systemCombinations({ windows }) {
+  return windows ? WINDOWS : LINUX;
+}
+
+/**
+ * What Linux does on Alt+SysRq and a letter. sure: asked again before it is sent.
+ * Source: Linux, Documentation/admin-guide/sysrq.rst.
+ */
+export const SYSRQ = [
+  { letter: "h", does: "lists these on the console" },
+  { letter: "r", does: "takes the keyboard back from a graphical session" },
+  { letter: "s", does: "writes what is unsaved to the disks" },
+  { letter: "u", does: "makes all file systems read-only" },
+  { letter: "w", does: "shows the tasks that are stuck" },
+  { letter: "t", does: "shows all tasks" },
+  { letter: "l", does: "shows what each processor is at" },
+  { letter: "m", does: "shows the memory" },
+  { letter: "f", does: "kills the program that uses most memory" },
+  { letter: "k", does: "kills all programs on this terminal" },
+  { letter: "e", does: "asks all programs to end", sure: true },
+  { letter: "i", does: "kills all programs", sure: true },
+  { letter: "b", does: "restarts at once, without writing anything", sure: true },
+  { letter: "c", does: "crashes the kernel, for a dump", sure: true },
+  { letter: "o", does: "switches off", sure: true },
+];
+
+/** The keys for one of them. @param {string} letter */
+export function sysrqKeys(letter) {
+  return ["Alt", "SysRq", letter];
+}
+
+const MOST_KEPT = 24;
+
+/** A user's own combinations, as the browser keeps them. @param {string|null} text @returns {string[][]} */
+export function keptCombinations(text) {
+  let kept;
+  try {
+    kept = JSON.parse(text ?? "[]");
+  } catch {
+    return [];
+  }
+  const known = (names) => Array.isArray(names) && names.length > 0 && names.every((name) => typeof name === "string" && keyOf(name));
+  return Array.isArray(kept) ? kept.filter(known).slice(0, MOST_KEPT) : [];
+}
+
+/** With one more, once. @param {string[][]} kept @param {string[]} names */
+export function withCombination(kept, names) {
+  return [...withoutCombination(kept, names), names].slice(-MOST_KEPT);
+}
+
+/** Without one. @param {string[][]} kept @param {string[]} names */
+export function withoutCombination(kept, names) {
+  return kept.filter((other) => other.join("+") !== names.join("+"));
+}
