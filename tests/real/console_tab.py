@@ -11,7 +11,15 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from playwright.async_api import ConsoleMessage, Dialog, Locator, Page, ViewportSize, WebSocket, expect
+from playwright.async_api import (
+    ConsoleMessage,
+    Dialog,
+    Locator,
+    Page,
+    ViewportSize,
+    WebSocket,
+    expect,
+)
 from playwright.async_api import TimeoutError as NotInTime
 
 from tests.real.peers.browser import Browser, pixels
