@@ -100,7 +100,7 @@ async def test_links_that_cannot_be(installation: Installation) -> None:
 
 
 async def official(config: Config, name: str = "demo", **how: Any) -> str:
-    """The cloud's own page, for whoever has the keys."""
+    """The cloud's own page, for who has the keys."""
     options = {"force": False, "with_password": False, "announce": lambda text: None, **how}
     return await official_url(config, environ(), name, **options)
 
@@ -209,7 +209,9 @@ class _EnoughError(Exception):
     """What the test wanted has happened."""
 
 
-async def test_a_wait_is_told(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_wait_is_reported(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Within max_wait it waits for the permit, and says for how long."""
     slept: list[float] = []
 
@@ -270,7 +272,7 @@ async def test_an_unknown_instance(installation: Installation) -> None:
     assert not (installation.folder / "state").exists()
 
 
-async def test_a_throttled_api_is_told(installation: Installation) -> None:
+async def test_a_throttled_api_is_reported(installation: Installation) -> None:
     """The command doesn't try for long by itself."""
     installation.cloud.faults.next("DescribeInstanceVncUrl", ApiFault.error("Throttling.User"))
     with pytest.raises(CloudError) as refusal:

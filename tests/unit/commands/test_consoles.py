@@ -162,7 +162,7 @@ def test_several_consoles_keep_their_viewers() -> None:
     assert len(table(rows[:1], NOW)) == 2, "no heading for viewers where there are none"
 
 
-def test_what_goes_wrong_is_said_below_the_console() -> None:
+def test_what_goes_wrong_is_shown_below_the_console() -> None:
     """A wait, an error with its code, a ledger that can't be read, a disk that is full."""
     (viewer,) = DETAILS["viewers"]
     row = (

@@ -486,7 +486,7 @@ def probe(x: int, y: int) -> bytes:
     return client_messages.update_request(incremental=False, x=x, y=y, width=1, height=1)
 
 
-def test_a_size_told_again_does_not_begin_a_change_of_format_anew() -> None:
+def test_a_size_sent_again_does_not_begin_a_change_of_format_anew() -> None:
     """QEMU tells it before each answer to a request that isn't incremental."""
     console = switching()
     assert update(console, SAME_SIZE) == []

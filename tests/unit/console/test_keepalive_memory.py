@@ -400,7 +400,7 @@ async def test_an_end_that_teaches_nothing_is_not_stored(around: Surroundings) -
     assert await around.parts.learned.get(INSTANCE.id) is not None
 
 
-async def test_while_the_cloud_is_asked_it_is_said(around: Surroundings) -> None:
+async def test_while_the_cloud_is_asked_it_is_shown(around: Surroundings) -> None:
     """And no longer, however that ends."""
     learning = await recalled(around)
     around.cloud.status_hangs = True

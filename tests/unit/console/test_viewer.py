@@ -263,7 +263,7 @@ async def test_reading_can_be_paused(make: Make) -> None:
 # Who
 
 
-def test_whoever_is_not_told_of_controls_and_is_not_recorded() -> None:
+def test_an_identity_without_more_controls_and_is_not_recorded() -> None:
     """A program with the owner's token, as it comes through a door."""
     who = ViewerIdentity("v-1", "owner", "127.0.0.1", "local")
     assert (who.may_control, who.take, who.record) == (True, False, False)
