@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import sys
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import FrameType
 from typing import Any
@@ -22,6 +23,7 @@ from vncproxy.console.link import Link
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.rfb import encodings as enc
+from vncproxy.rfb.tight import compact_length
 from vncproxy.websocket.browser_transport import BrowserTransport
 from vncproxy.websocket.frame_intake import FrameIntake, FrameListener
 from vncproxy.websocket.frames import FrameReader, Slice
@@ -164,7 +166,7 @@ def picture() -> bytes:
     return struct.pack(">BxHHHHHi", 0, 1, 0, 0, WIDTH, HEIGHT, enc.RAW) + pixels
 
 
-def framed(data: bytes, size: int) -> bytes:
+def framed(data: bytes, size: int = 1 << 20) -> bytes:
     """In a server's frames."""
     pieces = (data[at : at + size] for at in range(0, len(data), size))
     return b"".join(Frame(Opcode.BINARY, piece).serialize(mask=False) for piece in pieces)
@@ -268,3 +270,29 @@ async def test_a_small_update(path: Path) -> None:
     ask = masked(request(incremental=True, width=WIDTH, height=HEIGHT))
     calls = Calls(lambda: path.browser.data_received(ask))
     assert calls.count <= 97, calls.count
+
+
+RECTANGLES = 50
+
+
+async def test_tight_rectangles() -> None:
+    """Many small ones in one update, to a browser that has seen all since the streams began."""
+    path = Path()
+    await path.open(enc.TIGHT, enc.RAW, enc.COPY_RECT, enc.DESKTOP_SIZE, enc.LAST_RECT)
+    deflater = zlib.compressobj()
+    rectangles = []
+    for n in range(RECTANGLES):
+        pixels = bytes([n]) * (40 * 10 * 3)
+        data = deflater.compress(pixels) + deflater.flush(zlib.Z_SYNC_FLUSH)
+        header = struct.pack(">HHHHi", n, n, 40, 10, enc.TIGHT)
+        rectangles.append(header + b"\x00" + compact_length(len(data)) + data)
+    update = struct.pack(">BxH", 0, RECTANGLES) + b"".join(rectangles)
+    await path.user(request(incremental=True, width=WIDTH, height=HEIGHT))
+    frame = framed(update)
+    before = path.connection.writes
+    calls = Calls(lambda: path.gateway.intake.put(frame))
+    assert path.connection.writes == before + 1
+    assert bytes(path.connection.written).endswith(update)
+    per_rectangle = calls.count / RECTANGLES
+    assert per_rectangle <= 26, per_rectangle
+    await clear(path.harness)

@@ -186,13 +186,15 @@ class MessageRouter:
             return False
         try:
             shared_screen.go_on()
-            while waiting and not shared_screen.busy:
+            is_learning = self._liveness.is_learning
+            while waiting and shared_screen.inflating is None:
                 event = waiting.popleft()
-                if isinstance(event, StreamBroken):
+                if type(event) is StreamBroken:
                     self.unknown_message = event.reason if event.unknown else ""
                     raise UpstreamProtocolError(f"the cloud's VNC server sent {event.reason}")
-                if self._liveness.is_learning and isinstance(event, RectangleReceived | RawStarted):
+                if is_learning and isinstance(event, RectangleReceived | RawStarted):
                     self._maybe_answer(event)
+                    is_learning = self._liveness.is_learning
                 if messages := shared_screen.upstream(event):
                     self._follow_format()
                     self._upstream.send(messages)

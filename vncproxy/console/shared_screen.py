@@ -61,7 +61,8 @@ class SharedScreen:
         self.requests = FrameRequests(memory, self.viewers, self.recorders)
         self._zlib = StatelessTight()
         self._zlib_seen = False
-        self._inflating: tuple[RectangleReceived, TightLayout, Inflation] | None = None
+        self.inflating: tuple[RectangleReceived, TightLayout, Inflation] | None = None
+        """What is left of a large rectangle; see `go_on`."""
         self._raw: RawStarted | None = None
         self._strips: RawStrips | None = None
 
@@ -95,7 +96,7 @@ class SharedScreen:
 
     def link_lost(self) -> None:
         """The upstream is gone, perhaps in the middle of an update."""
-        self._raw = self._strips = self._inflating = None
+        self._raw = self._strips = self.inflating = None
         for screen in self.viewers.values():
             screen.link_lost()
         for recorder in self.recorders.values():
@@ -111,7 +112,7 @@ class SharedScreen:
         self.memory = replace(memory, pixel_format=wanted)
         self.requests.link_replaced(self.memory)
         self._zlib = StatelessTight()
-        self._inflating = None
+        self.inflating = None
         self._zlib_seen = False
         for screen in self._screens():
             screen.link_replaced(self.memory)
@@ -125,8 +126,11 @@ class SharedScreen:
         Raises:
             ValueError: A Tight rectangle's zlib data is broken.
         """
-        while self._inflating is not None:
+        while self.inflating is not None:
             self.go_on()
+        if type(event) is RectangleReceived:
+            self._rectangle(event)
+            return []
         match event:
             case RawReceived(data):
                 self.pixels((data,), len(data))
@@ -134,8 +138,6 @@ class SharedScreen:
                 self._raw_started(event)
             case RawEnded():
                 self._raw_ended()
-            case RectangleReceived():
-                self._rectangle(event)
             case UpdateStarted(count) if self.requests.switch is None:
                 for screen in self._screens():
                     screen.update_started(count)
@@ -166,6 +168,10 @@ class SharedScreen:
             screen.message(raw)
 
     def _rectangle(self, rect: RectangleReceived) -> None:
+        if rect.encoding == enc.TIGHT and rect.width and rect.height:
+            # Most rectangles, so without a look at all that they aren't.
+            self._tight(rect)
+            return
         if rect.encoding in (enc.DESKTOP_SIZE, enc.EXTENDED_DESKTOP_SIZE):
             self.requests.size_was_told()
         if self.requests.switch is not None and rect.encoding in enc.CURSORS:
@@ -183,7 +189,11 @@ class SharedScreen:
         if rect.encoding not in enc.PICTURE or not (rect.width and rect.height):
             self._pass_over()
             return
-        layout = tight_layout(
+        self._tight(rect)
+
+    def _tight(self, rect: RectangleReceived) -> None:
+        """A picture rectangle, perhaps of Tight."""
+        layout = rect.tight or tight_layout(
             rect.encoding, rect.width, rect.height, rect.data, self.memory.pixel_format
         )
         if layout is None:
@@ -194,7 +204,7 @@ class SharedScreen:
             self._zlib_seen = True
             restart = not all(screen.in_step for screen in self._screens())
             inflation = self._zlib.begin(rect.data, layout, restart=restart)
-            self._inflating = (rect, layout, inflation)
+            self.inflating = (rect, layout, inflation)
             return
         tight = TightPart(layout, self._zlib.take(rect.data, layout))
         self._zlib_seen = self._zlib_seen or tight.moves_streams
@@ -206,11 +216,11 @@ class SharedScreen:
         Raises:
             ValueError: Its zlib data is broken.
         """
-        if self._inflating is None:
+        if self.inflating is None:
             return True
-        (rect, layout, inflation), self._inflating = self._inflating, None
+        (rect, layout, inflation), self.inflating = self.inflating, None
         if not inflation.step():
-            self._inflating = (rect, layout, inflation)
+            self.inflating = (rect, layout, inflation)
             return False
         self._show(rect, TightPart(layout, inflation.result))
         return True
@@ -218,7 +228,7 @@ class SharedScreen:
     @property
     def busy(self) -> bool:
         """Whether something is left of a large rectangle."""
-        return self._inflating is not None
+        return self.inflating is not None
 
     @property
     def screens(self) -> int:
@@ -233,13 +243,15 @@ class SharedScreen:
         switch = self.requests.switch
         if switch is not None:
             switch.rectangle(rect)
-        wire = rect.message_bytes
-        for screen in self._screens():
-            if switch is None:
-                screen.rectangle(rect, wire, tight)
-            else:
+            for screen in self._screens():
                 # The viewer has named its new format already and could not decode the old one.
                 screen.missed(rect, tight)
+            return
+        wire = rect.message_bytes
+        for viewer in self.viewers.values():
+            viewer.rectangle(rect, wire, tight)
+        for recorder in self.recorders.values():
+            recorder.rectangle(rect, wire, tight)
 
     def _pass_over(self) -> None:
         for screen in self._screens():

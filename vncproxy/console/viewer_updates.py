@@ -41,7 +41,7 @@ Area: TypeAlias = tuple[int, int, int, int]
 """x, y, width, height in pixels."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TightPart:
     """What all viewers share of a Tight rectangle."""
 
@@ -254,13 +254,13 @@ class ViewerUpdates:
             if data is None:
                 self.missed(rect, tight)
                 return
-            wire = wire[: _HEADER.size] + data
+            if data is not rect.data:
+                wire = wire[: _HEADER.size] + data
         elif self._order is not None:
             wire = self._order.message(rect)
         self._uncovered.cover(rect.x, rect.y, rect.width, rect.height)
         self._answered = True
-        self.writer.put(wire)
-        self.writer.end_rectangle()
+        self.writer.put_whole(wire)
 
     @contained
     def raw_started(self, start: RawStarted, header: bytes) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from vncproxy.rfb.encodings import PICTURE, RAW
+from vncproxy.rfb.tight import TightLayout
 
 _RECTANGLE = struct.Struct(">HHHHi")
 _IDLE_BYTES = 8 << 10
@@ -23,7 +24,8 @@ class UpdateStarted:
     count: int | None
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as `TightLayout` isn't: there are many.
+@dataclass(slots=True)
 class RectangleReceived:
     """A complete, valid rectangle of the current update.
 
@@ -32,6 +34,7 @@ class RectangleReceived:
 
     Args:
         data: Everything after the 12-byte header.
+        tight: The layout of `data`, of a Tight rectangle that came in one piece.
     """
 
     x: int
@@ -40,6 +43,7 @@ class RectangleReceived:
     height: int
     encoding: int
     data: bytes = field(repr=False)
+    tight: TightLayout | None = field(default=None, repr=False, compare=False)
 
     @property
     def message_bytes(self) -> bytes:

@@ -42,7 +42,8 @@ class TightFilter(Enum):
     GRADIENT = 2
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, since one is made for each rectangle: that would treble what making it costs.
+@dataclass(slots=True)
 class TightLayout:
     """Where the parts of a complete rectangle's data are.
 
@@ -84,14 +85,53 @@ def measure(
     Raises:
         WireError: What neither encoding allows.
     """
-    head = _head(buffer, at, end - at, width, height, pixel_bytes, tpixel_bytes, png)
+    return measured(buffer, at, end, width, height, pixel_bytes, tpixel_bytes, png)[0]
+
+
+def measured(
+    buffer: bytes | memoryview,
+    at: int,
+    end: int,
+    width: int,
+    height: int,
+    pixel_bytes: int,
+    tpixel_bytes: int,
+    png: bool,
+    control_at: int = 0,
+) -> tuple[int, TightLayout | None]:
+    """As `measure`, and as soon as the length is known the layout, by one look at the head.
+
+    Its offsets count from `control_at` bytes before `at`.
+
+    Raises:
+        WireError: What neither encoding allows.
+    """
+    have = end - at
+    head = _head(buffer, at, have, width, height, pixel_bytes, tpixel_bytes, png)
     if isinstance(head, int):
-        return head
-    kind, _, length_at, size = head
-    if kind is TightKind.FILL or (kind is TightKind.BASIC and size < _MIN_TO_COMPRESS):
-        return length_at + size
-    length, data_at = _compact(buffer, at, end - at, length_at)
-    return data_at + length if length else -data_at
+        return head, None
+    kind, tight_filter, length_at, size = head
+    control = buffer[at]
+    basic = kind is TightKind.BASIC
+    zlib = basic and size >= _MIN_TO_COMPRESS
+    data_at = length_at
+    if kind is TightKind.FILL or (basic and not zlib):
+        length = size
+    else:
+        length, data_at = _compact(buffer, at, have, length_at)
+        if not length:
+            return -data_at, None
+    return data_at + length, TightLayout(
+        kind,
+        control >> 4 & 3 if basic else 0,
+        control & 15,
+        tight_filter,
+        control_at,
+        control_at + length_at,
+        control_at + data_at,
+        size,
+        zlib,
+    )
 
 
 def layout(
@@ -109,29 +149,14 @@ def layout(
         pixel_bytes = tpixel_bytes = ALPHA_PIXEL_BYTES
     if encoding not in (TIGHT, TIGHT_PNG):
         return None
-    have = len(data) - control_at
     png = encoding == TIGHT_PNG
-    head = _head(data, control_at, have, width, height, pixel_bytes, tpixel_bytes, png)
-    if isinstance(head, int):
-        raise AssertionError("the stream delivers complete rectangles only")
-    kind, tight_filter, length_at, size = head
-    control = data[control_at]
-    basic = kind is TightKind.BASIC
-    zlib = basic and size >= _MIN_TO_COMPRESS
-    data_at = length_at
-    if zlib or kind in (TightKind.JPEG, TightKind.PNG):
-        _, data_at = _compact(data, control_at, have, length_at)
-    return TightLayout(
-        kind,
-        control >> 4 & 3 if basic else 0,
-        control & 15,
-        tight_filter,
-        control_at,
-        control_at + length_at,
-        control_at + data_at,
-        size,
-        zlib,
+    end = len(data)
+    _, found = measured(
+        data, control_at, end, width, height, pixel_bytes, tpixel_bytes, png, control_at
     )
+    if found is None:
+        raise AssertionError("the stream delivers complete rectangles only")
+    return found
 
 
 def with_resets(data: bytes, mask: int, control_at: int = 0) -> bytes:

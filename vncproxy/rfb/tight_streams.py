@@ -45,6 +45,8 @@ class StreamResets:
 
     def apply(self, data: bytes, layout: TightLayout) -> bytes:
         """The rectangle's data, with the reset bit of its stream where it is due."""
+        if not self._pending:
+            return data
         pending = self._pending & ~layout.resets
         if layout.zlib:
             due = pending & 1 << layout.stream
@@ -126,7 +128,8 @@ class StatelessTight:
             ValueError: The data doesn't inflate to exactly the rectangle's pixels; the streams
                 can't be used any more then.
         """
-        self._reset(layout)
+        if layout.resets:
+            self._reset(layout)
         if not layout.zlib:
             return InflatedTight(data, layout, None)
         if layout.size > MAX_PIXELS_BYTES:
@@ -134,9 +137,8 @@ class StatelessTight:
         try:
             # One byte more than is due: room to read the flush marker behind the last pixel, and
             # to tell that there is too much.
-            pixels = self._inflater(layout.stream).decompress(
-                memoryview(data)[layout.data_at :], layout.size + 1
-            )
+            inflater = self._inflaters[layout.stream] or self._inflater(layout.stream)
+            pixels = inflater.decompress(memoryview(data)[layout.data_at :], layout.size + 1)
         except zlib.error as error:
             raise ValueError("a Tight rectangle that can't be inflated") from error
         if len(pixels) != layout.size:

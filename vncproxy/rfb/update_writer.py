@@ -109,6 +109,26 @@ class UpdateWriter:
             self._held_count += 1
             self._bound_held()
 
+    def put_whole(self, wire: bytes) -> None:
+        """As `put`, after which the upstream's current rectangle is over."""
+        due = self._due
+        if (
+            self.is_open
+            and self._taking
+            and due is not None
+            and due > 1
+            and self._count is not None
+            and not (self._placed or self._ending)
+        ):
+            # One of many, in an update whose head is out.
+            self._outbox.append(wire)
+            self.update_bytes += len(wire)
+            self._count -= 1
+            self._due = due - 1
+            return
+        self.put(wire)
+        self.end_rectangle()
+
     def put_size(self, wire: bytes) -> None:
         """A new size, which must be the last rectangle of its update; what follows is another one.
 
