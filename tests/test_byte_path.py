@@ -7,8 +7,10 @@ given to write. The bounds are a little above what was reached, so that they don
 from __future__ import annotations
 
 import asyncio
+import gc
 import struct
 import sys
+import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import FrameType
@@ -296,3 +298,29 @@ async def test_tight_rectangles() -> None:
     per_rectangle = calls.count / RECTANGLES
     assert per_rectangle <= 26, per_rectangle
     await clear(path.harness)
+
+
+IDLE = 20
+
+
+async def test_an_idle_console_takes_little() -> None:
+    """What a link, its screen and a browser that has the whole picture keep, in Python's memory."""
+    paths = [Path() for _ in range(IDLE + 1)]
+    # What the first one makes is for all.
+    await paths[0].open(enc.RAW, enc.COPY_RECT, enc.DESKTOP_SIZE, enc.LAST_RECT)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for path in paths[1:]:
+            await path.open(enc.RAW, enc.COPY_RECT, enc.DESKTOP_SIZE, enc.LAST_RECT)
+            path.connection.written = bytearray()
+        gc.collect()
+        kept = tracemalloc.take_snapshot().filter_traces(
+            [tracemalloc.Filter(True, "*/vncproxy/*"), tracemalloc.Filter(True, "*/collections/*")]
+        )
+    finally:
+        tracemalloc.stop()
+    each = sum(trace.size for trace in kept.traces) / IDLE
+    for path in paths:
+        await clear(path.harness)
+    assert each <= 10_500, each

@@ -27,7 +27,7 @@ from vncproxy.rfb.handshake_events import (
 )
 from vncproxy.rfb.viewer_handshake import ViewerHandshake
 from vncproxy.rfb.vnc_auth import PasswordVerifier
-from vncproxy.tasks import Tasks
+from vncproxy.tasks import Flag, Tasks
 from vncproxy.websocket.frames import Slice
 from vncproxy.websocket.transport import Transport, TransportEnd
 
@@ -123,7 +123,7 @@ class Viewer:
         self.bytes_in = 0
         self.bytes_out = 0
         self.end: CloseReason | None = None
-        self.ended = asyncio.Event()
+        self.ended = Flag()
         self.stream = ClientStream()
         self._transport = transport
         self.time_limits = TimeLimits(limits, transport, self)
@@ -137,7 +137,7 @@ class Viewer:
         self.has_backlog = False
         """Whether something waited for it after the last `send`."""
         self._attached = False
-        self._judged = asyncio.Event()
+        self._judged = Flag()
         self._tasks = Tasks()
         self._opened_at = time.monotonic()
         self.rate_in = Rate(self._opened_at)

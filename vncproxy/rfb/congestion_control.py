@@ -16,7 +16,6 @@ Laws:
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 FIRST_WINDOW_BYTES = 128 * 1024
@@ -68,11 +67,12 @@ class CongestionControl:
         self._sent_bytes = 0
         self._arrived_bytes = 0
         self._arrived_at = 0.0
-        self._marks: deque[_Mark] = deque()
-        self._round_trips: deque[float] = deque(maxlen=_ROUND_TRIPS)
+        # Short lists: a deque takes 760 bytes from the start on.
+        self._marks: list[_Mark] = []
+        self._round_trips: list[float] = []
         self._round_trip_at = float("-inf")
         self._draining = False
-        self._rates: deque[tuple[float, float]] = deque(maxlen=_MAX_MARKS)
+        self._rates: list[tuple[float, float]] = []
 
     @property
     def in_flight_bytes(self) -> int:
@@ -143,13 +143,14 @@ class CongestionControl:
         if len(payload) != _PAYLOAD_BYTES or not any(m.number == number for m in self._marks):
             return False
         while True:
-            mark = self._marks.popleft()
+            mark = self._marks.pop(0)
             if mark.number == number:
                 break
         self._arrived_bytes = mark.end_bytes
         self._arrived_at = now
         if mark.bare:
             self._round_trips.append(now - mark.sent_at)
+            del self._round_trips[:-_ROUND_TRIPS]
             self._round_trip_at = now
         else:
             self._measure_rate(mark, now)
@@ -171,7 +172,8 @@ class CongestionControl:
         late = now - mark.sent_at > min(self._round_trips, default=0.0) + SLACK_S
         if mark.filled_window or late:
             while self._rates and self._rates[0][0] < now - _RATE_AGE_S:
-                self._rates.popleft()
+                del self._rates[0]
         elif rate <= best:
             return
         self._rates.append((now, rate))
+        del self._rates[:-_MAX_MARKS]

@@ -11,11 +11,14 @@ from functools import partial
 from typing import Any, Protocol
 
 from websockets.asyncio.client import ClientConnection
+from websockets.datastructures import Headers
+from websockets.http11 import Response
 from websockets.protocol import State
 
 from vncproxy.websocket.frame_intake import FrameIntake, FrameListener
 from vncproxy.websocket.frames import Broken, ControlFrame, FrameReader, control_frame
 
+_ANSWERED = Response(101, "", Headers())
 _HEAD_END = b"\r\n\r\n"
 _FAIL = b"\xf0\x00"
 """A frame with reserved bits: the library ends a connection in order when it sees one."""
@@ -95,6 +98,8 @@ class GatewayConnection(ClientConnection):
         rest = data[cut:]
         if self.protocol.state is State.OPEN:
             self._is_open = True
+            # The library keeps both as long as the connection; it only asks whether there is one.
+            self.request, self.response = None, _ANSWERED
             self.intake.pause()
             if rest:
                 self.intake.put(rest)

@@ -152,6 +152,9 @@ async def test_the_handshake_may_be_cut_anywhere() -> None:
         listener.listen(connection)
         await settle()
         assert listener.data == b"first second", cut
+        # The request holds the VncUrl, and both take kilobytes.
+        assert connection.request is None, cut
+        assert connection.response is not None and not connection.response.headers, cut
         cut += 1
 
 
