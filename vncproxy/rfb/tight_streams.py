@@ -28,6 +28,10 @@ _SMALL = 9
 _STEPS_BYTES = {0: STEP_BYTES, _FAST: STEP_BYTES // 4, _SMALL: STEP_BYTES // 16}
 """By the level at which it is deflated afresh as well, which takes longer."""
 _PIECE_BYTES = 64 << 10
+_SMALL_BYTES = 4 << 10
+_SMALL_MEMORY_LEVEL = 5
+"""Of pixels of so few bytes as good as zlib's own level 8, which clears 64 KiB for each of them: of
+300 bytes, 5 µs instead of 79."""
 
 
 class StreamResets:
@@ -256,7 +260,8 @@ def _stored(pixels: bytes) -> list[bytes | memoryview]:
 
 def _deflate(pixels: bytes) -> bytes:
     for level in (_FAST, _SMALL):
-        compressor = zlib.compressobj(level, zlib.DEFLATED, _window_bits(len(pixels)))
+        memory_level = _SMALL_MEMORY_LEVEL if len(pixels) <= _SMALL_BYTES else zlib.DEF_MEM_LEVEL
+        compressor = zlib.compressobj(level, zlib.DEFLATED, _window_bits(len(pixels)), memory_level)
         deflated = compressor.compress(pixels) + compressor.flush(zlib.Z_SYNC_FLUSH)
         if len(deflated) < COMPACT_LIMIT:
             return deflated
