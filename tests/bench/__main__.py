@@ -76,11 +76,17 @@ async def _measure(given: argparse.Namespace) -> int:
 
 def main() -> int:
     """Measure and print; the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, prog="tests/bench/run")
+    summary = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(description=summary, prog="tests/bench/run")
     parser.add_argument("--quick", action="store_true", help="only see that each works")
     parser.add_argument("--rounds", type=int, help="default: 3; with --quick 1")
     parser.add_argument(
-        "--only", nargs="+", choices=MEASUREMENTS, default=list(MEASUREMENTS), metavar="WORD"
+        "--only",
+        nargs="+",
+        choices=MEASUREMENTS,
+        default=list(MEASUREMENTS),
+        metavar="WORD",
+        help=f"some of {', '.join(MEASUREMENTS)}",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all values there")
     given = parser.parse_args()
