@@ -77,15 +77,21 @@ class Chromium:
         self._program = program
 
     @asynccontextmanager
-    async def profile(self, *, width: int = 1000, height: int = 800) -> AsyncIterator[Browser]:
+    async def profile(
+        self, *, width: int = 1000, height: int = 800, phone: bool = False
+    ) -> AsyncIterator[Browser]:
         """A new one.
 
         Args:
             width: Of the window, in pixels that aren't scaled.
             height: As `width`.
+            phone: It has a touch screen instead of a mouse.
         """
         context = await self._program.new_context(
-            viewport={"width": width, "height": height}, device_scale_factor=1
+            viewport={"width": width, "height": height},
+            device_scale_factor=1,
+            has_touch=phone,
+            is_mobile=phone,
         )
         context.set_default_timeout(PAGE_TIMEOUT_S * 1000)
         browser = Browser(context)

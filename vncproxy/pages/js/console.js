@@ -20,7 +20,7 @@ import { MessageCard } from "./message.js";
 import { notice } from "./notices.js";
 import { closePanels } from "./panels.js";
 import { PasswordDesk } from "./password.js";
-import { buildPasteDialog } from "./paste.js";
+import { buildPasteDialog, layoutOf } from "./paste.js";
 import { People } from "./people.js";
 import { use } from "./remembered.js";
 import { Screen } from "./screen.js";
@@ -29,6 +29,8 @@ import { stateWords } from "./states.js";
 import { StatusBar } from "./statusbar.js";
 import { copyText, supportText } from "./support.js";
 import { buildToolbar, enableTools } from "./toolbar.js";
+import { buildTouchKeys } from "./touchkeys.js";
+import { TouchScreen } from "./touchscreen.js";
 import { buildWakeHint } from "./wake.js";
 import { placeOf, titleOf, waitsUntil, wantsLogin } from "./words.js";
 
@@ -79,6 +81,10 @@ class ConsolePage {
     buildKeysPanel(this.#screen, () => this.#keyboardFacts);
     buildPasteDialog(this.#screen, () => this.#linkIsUp(), () => this.#keyboardFacts);
     buildGuestClipboard(this.#screen);
+    const touch = new TouchScreen(this.#screen);
+    buildTouchKeys(this.#screen, () => this.#guestKeyboard(), (on) => {
+      touch.touchpad = on;
+    });
     this.#hideWakeHint = buildWakeHint(this.#screen, () => this.#linkIsUp());
     this.#screen.addEventListener("picture", () => this.#pictureCame());
     this.#screen.addEventListener("desktopname", ({ detail }) => this.#status.fact("Desktop", detail));
@@ -108,6 +114,11 @@ class ConsolePage {
   /** What typing depends on: which instance it is, and its system. */
   get #keyboardFacts() {
     return this.#known?.instance ?? { id: this.#instance, windows: false };
+  }
+
+  #guestKeyboard() {
+    const { id, windows } = this.#keyboardFacts;
+    return { layout: layoutOf(id), windows, capsLock: this.#screen.guestCapsLock ?? false };
   }
 
   #linkIsUp() {
@@ -414,7 +425,8 @@ class ConsolePage {
       if (!this.#controls) {
         text = "Watching only";
       } else {
-        text = this.#screen.hasFocus ? "Keys go to the instance" : "Click the screen to type";
+        const typed = this.#screen.hasFocus || document.activeElement === byId("touch-field");
+        text = typed ? "Keys go to the instance" : "Click the screen to type";
         chord = this.#screen.hasFocus ? "leaves it" : "does so too";
       }
     }

@@ -29,6 +29,15 @@ function named(characters) {
 }
 
 /**
+ * The keyboard that an instance was last said to be set to, by name.
+ * @param {string} id of the instance
+ */
+export function layoutOf(id) {
+  const kept = recall(`layout.${id}`);
+  return kept in LAYOUTS ? kept : "us";
+}
+
+/**
  * @param {import("./screen.js").Screen} screen
  * @param {() => boolean} linkIsUp
  * @param {() => {id: string, windows: boolean}} instance
@@ -172,8 +181,7 @@ export function buildPasteDialog(screen, linkIsUp, instance) {
   });
   dialog.addEventListener("close", () => screen.focus());
   byId("paste-button").addEventListener("click", () => {
-    const kept = recall(`layout.${instance().id}`);
-    layout.value = kept in LAYOUTS ? kept : "us";
+    layout.value = layoutOf(instance().id);
     saidOfCaps = null;
     dialog.showModal();
     area.focus();

@@ -37,6 +37,7 @@ export class Screen extends EventTarget {
   #stream = null;
   #size = "fit";
   #mayType = true;
+  #takesFocus = true;
   #hasPicture = false;
   #sticky = new Set();
   #sizeWatch = new MutationObserver(() => this.dispatchEvent(new CustomEvent("dimensions")));
@@ -47,7 +48,7 @@ export class Screen extends EventTarget {
     super();
     this.#target = target;
     this.#ghost = ghost;
-    watchKeyReleases(() => this.#canvas);
+    watchKeyReleases(() => this.canvas);
   }
 
   /** Draw what `stream` sends; it must still be connecting, in the turn in which it was made. */
@@ -59,8 +60,9 @@ export class Screen extends EventTarget {
     this.#rfb = rfb;
     rfb.background = "transparent";
     rfb.viewOnly = !this.#mayType;
+    rfb.focusOnClick = this.#takesFocus;
     this.#applySize();
-    const canvas = this.#canvas;
+    const canvas = this.canvas;
     canvas.tabIndex = 0;
     canvas.setAttribute("role", "application");
     canvas.setAttribute("aria-label", "Screen of the instance");
@@ -100,7 +102,7 @@ export class Screen extends EventTarget {
 
   /** Whether something was drawn everywhere: noVNC's canvas is transparent until then. */
   #isWhole() {
-    const canvas = this.#canvas;
+    const canvas = this.canvas;
     if (!canvas || canvas.width === 0 || canvas.height === 0) {
       return false;
     }
@@ -135,7 +137,8 @@ export class Screen extends EventTarget {
     this.#stream = null;
   }
 
-  get #canvas() {
+  /** noVNC's canvas, or null while there is none. */
+  get canvas() {
     return this.#target.querySelector("canvas");
   }
 
@@ -151,7 +154,7 @@ export class Screen extends EventTarget {
 
   /** Whether keys go to the instance at this moment. */
   get hasFocus() {
-    return this.#canvas !== null && document.activeElement === this.#canvas;
+    return this.canvas !== null && document.activeElement === this.canvas;
   }
 
   /** Whether Caps Lock is on in the guest; null where its server doesn't say. */
@@ -167,7 +170,7 @@ export class Screen extends EventTarget {
 
   /** Keep the last picture on the page after noVNC is gone. */
   keepPicture() {
-    const canvas = this.#canvas;
+    const canvas = this.canvas;
     if (!canvas || !this.#hasPicture || canvas.width === 0) {
       return;
     }
@@ -186,8 +189,14 @@ export class Screen extends EventTarget {
 
   /** Width and height of the picture, or null; when dragged, the canvas shows only a part of it. */
   get dimensions() {
-    const canvas = this.#canvas;
+    const canvas = this.canvas;
     return canvas && this.#hasPicture && !SIZES[this.#size].drag ? { width: canvas.width, height: canvas.height } : null;
+  }
+
+  /** Width and height of the instance's screen, or null. */
+  get pixels() {
+    const canvas = this.canvas;
+    return canvas && this.#hasPicture ? { width: canvas.width, height: canvas.height } : null;
   }
 
   /** @param {"fit"|"scroll"|"drag"} size */
@@ -224,7 +233,17 @@ export class Screen extends EventTarget {
   }
 
   focus() {
-    this.#rfb?.focus({ preventScroll: true });
+    if (this.#takesFocus) {
+      this.#rfb?.focus({ preventScroll: true });
+    }
+  }
+
+  /** Whether the screen takes the focus at all, by a touch or by itself. @param {boolean} takes */
+  set takesFocus(takes) {
+    this.#takesFocus = takes;
+    if (this.#rfb) {
+      this.#rfb.focusOnClick = takes;
+    }
   }
 
   sendCredentials(credentials) {
@@ -246,6 +265,18 @@ export class Screen extends EventTarget {
       if (!this.#sticky.has(name)) {
         this.press(...keyOf(name, shifted), false);
       }
+    }
+  }
+
+  /** Press one key while others, by name, are held. @param {string[]} names */
+  pressWith(names, keysym, code) {
+    for (const name of names) {
+      this.press(...keyOf(name), true);
+    }
+    this.press(keysym, code, true);
+    this.press(keysym, code, false);
+    for (const name of [...names].reverse()) {
+      this.press(...keyOf(name), false);
     }
   }
 
@@ -273,7 +304,7 @@ export class Screen extends EventTarget {
 
   /** Whether every pixel is (nearly) black; looks strip by strip and stops at the first that isn't. */
   isBlack() {
-    const canvas = this.#canvas;
+    const canvas = this.canvas;
     if (!canvas || !this.#hasPicture || canvas.width === 0) {
       return false;
     }

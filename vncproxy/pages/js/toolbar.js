@@ -81,7 +81,7 @@ export function buildToolbar(screen, notice) {
 
 /** Which of the tools make sense: they need a picture, and most of them the right to type. */
 export function enableTools({ mayType, hasPicture }) {
-  for (const id of ["ctrl-alt-del", "keys-button", "paste-button"]) {
+  for (const id of ["ctrl-alt-del", "keys-button", "paste-button", "touch-button"]) {
     byId(id).disabled = !(mayType && hasPicture);
   }
   byId("size").disabled = !hasPicture;
