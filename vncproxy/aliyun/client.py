@@ -7,6 +7,7 @@ is raised; pauses and retries are up to the caller (console/retry_policy.py).
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import ssl
@@ -25,7 +26,9 @@ from vncproxy.aliyun.endpoint import Endpoint
 from vncproxy.aliyun.errors import (
     DRY_RUN,
     GATEWAY_REFUSED,
+    LOCKED,
     NONCE_USED,
+    NOT_SUPPORTED,
     off_limits,
     permanent,
     transient,
@@ -34,6 +37,15 @@ from vncproxy.aliyun.errors import (
 from vncproxy.aliyun.gateway_host import is_listed, why_off_limits
 from vncproxy.aliyun.http_exchange import Failure, exchange
 from vncproxy.aliyun.instances import EcsInstance, check_instance_id, check_region, instance_of
+from vncproxy.aliyun.pictures import (
+    BOOT_LOG_MAX_BYTES,
+    PICTURE_MAX_BYTES,
+    BootLog,
+    Picture,
+    boot_log_of,
+    picture_of,
+)
+from vncproxy.aliyun.power import PowerAction
 from vncproxy.aliyun.proxies import EnvironmentProxies, Proxy
 from vncproxy.aliyun.signing import canonical_query, signed_headers, timestamp
 from vncproxy.aliyun.vncurl import VncUrl
@@ -46,6 +58,8 @@ EVENT_CLOCK = "aliyun.clock"
 API_VERSION = "2014-05-26"
 VNC_URL_MAX_BYTES = 1024 * 1024
 INSTANCES_MAX_BYTES = 8 * 1024 * 1024
+POWER_MAX_BYTES = 64 * 1024
+_AROUND_BASE64 = 64 * 1024
 PAGE_INSTANCES = 100
 """The most that DescribeInstances takes, for MaxResults as for InstanceIds."""
 MAX_PAGES = 1000
@@ -81,6 +95,8 @@ class _Call:
     region: str
     parameters: dict[str, str]
     max_bytes: int
+    once: bool = False
+    """Not even a nonce that was used already is a reason to send it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +203,112 @@ class EcsClient:
         found = await self.instances(region, [instance_id])
         return found[0].status if found else ""
 
+    async def screenshot(self, instance_id: str, region: str, *, wake: bool = False) -> Picture:
+        """The instance's screen, without a VNC session.
+
+        Source: ECS API reference, GetInstanceScreenshot: running instances only, at least 10 s
+        between two calls for one.
+
+        Args:
+            instance_id: Which.
+            region: Its.
+            wake: Wake a screen that sleeps, by a key stroke.
+
+        Raises:
+            CloudError: The cloud refused, or can't be reached, or it isn't a picture.
+        """
+        check_instance_id(instance_id)
+        parameters = {"InstanceId": instance_id, "WakeUp": "true" if wake else "false"}
+        max_bytes = PICTURE_MAX_BYTES // 3 * 4 + _AROUND_BASE64
+        reply = await self._call("GetInstanceScreenshot", region, parameters, max_bytes)
+        return await asyncio.to_thread(picture_of, reply.fields)
+
+    async def boot_log(self, instance_id: str, region: str) -> BootLog:
+        """What the instance's system printed at its last start, restart or stop.
+
+        Source: ECS API reference, GetInstanceConsoleOutput: Linux only.
+
+        Raises:
+            CloudError: The cloud refused, or can't be reached, or it isn't text.
+        """
+        check_instance_id(instance_id)
+        max_bytes = BOOT_LOG_MAX_BYTES // 3 * 4 + _AROUND_BASE64
+        parameters = {"InstanceId": instance_id}
+        reply = await self._call("GetInstanceConsoleOutput", region, parameters, max_bytes)
+        return await asyncio.to_thread(boot_log_of, reply.fields)
+
+    async def power(
+        self, action: PowerAction, instance_id: str, region: str, *, force: bool = False
+    ) -> None:
+        """Start, stop or restart an instance; returns once the cloud has taken the call.
+
+        Never call it again because of an error for which `may_have_arrived`: ask for the status.
+        Source: ECS API reference, StartInstance, StopInstance, RebootInstance.
+
+        Args:
+            action: Which call.
+            instance_id: Which instance.
+            region: Its.
+            force: Cut the power instead of asking the system.
+
+        Raises:
+            CloudError: The cloud refused, or its answer didn't come.
+        """
+        await self._power(action, instance_id, region, {"ForceStop": "true"} if force else {})
+
+    async def may_power(
+        self, action: PowerAction, instance_id: str, region: str
+    ) -> ActionPermission:
+        """Whether the credentials may do this; nothing is done, by DryRun.
+
+        The permission comes before the instance's status, so one that doesn't fit is no obstacle.
+
+        Raises:
+            CloudError: The answer leaves the question open, as a time-out does.
+        """
+        name = action.api_action
+        try:
+            await self._power(action, instance_id, region, {"DryRun": "true"})
+        except CloudError as error:
+            if error.code.startswith("Forbidden") or error.code == LOCKED:
+                return ActionPermission(name, False, error.public_text)
+            if error.code != DRY_RUN and error.kind is not CloudErrorKind.WAITS:
+                raise
+            return ActionPermission(name, True, f"ecs:{name} is permitted.")
+        # Not what the API documents: it answers a dry run by an error.
+        raise unreadable(200)
+
+    async def _power(
+        self, action: PowerAction, instance_id: str, region: str, more: dict[str, str]
+    ) -> None:
+        check_instance_id(instance_id)
+        parameters = {"InstanceId": instance_id, **more}
+        await self._call(action.api_action, region, parameters, POWER_MAX_BYTES, once=True)
+
+    async def may_look(self, instance_id: str, region: str) -> list[ActionPermission]:
+        """Whether the credentials may ask for the instance's picture and boot log.
+
+        Neither call documents a DryRun, so both are called for good: they change nothing.
+
+        Raises:
+            CloudError: An answer leaves the question open, as a time-out does.
+        """
+        found = []
+        for action, call in (
+            ("GetInstanceScreenshot", self.screenshot),
+            ("GetInstanceConsoleOutput", self.boot_log),
+        ):
+            granted, text = True, f"ecs:{action} is permitted."
+            try:
+                await call(instance_id, region)
+            except CloudError as error:
+                if error.code.startswith("Forbidden"):
+                    granted, text = False, error.public_text
+                elif not _is_about_the_instance(error):
+                    raise
+            found.append(ActionPermission(action, granted, text))
+        return found
+
     async def may_open(self, instance_id: str, region: str) -> ActionPermission:
         """Whether the credentials may ask for this instance's VncUrl.
 
@@ -270,10 +392,16 @@ class EcsClient:
         raise transient("The cloud's list of instances doesn't end. It is tried again.")
 
     async def _call(
-        self, action: str, region: str, parameters: dict[str, str], max_bytes: int
+        self,
+        action: str,
+        region: str,
+        parameters: dict[str, str],
+        max_bytes: int,
+        *,
+        once: bool = False,
     ) -> _Reply:
         check_region(region)
-        call = _Call(action, region, {**parameters, "RegionId": region}, max_bytes)
+        call = _Call(action, region, {**parameters, "RegionId": region}, max_bytes, once)
         credentials = await self._credentials.get()
         mended: set[_Correction] = set()
         while True:
@@ -281,7 +409,7 @@ class EcsClient:
             if isinstance(outcome, _Reply):
                 return outcome
             mend = _correction_for(outcome)
-            if mend is None or mend in mended:
+            if mend is None or mend in mended or (call.once and mend is _Correction.NONCE):
                 raise outcome
             mended.add(mend)
             match mend:
@@ -356,6 +484,12 @@ class EcsClient:
         )
         if self._on_call is not None:
             self._on_call(call.action, code, seconds)
+
+
+def _is_about_the_instance(error: CloudError) -> bool:
+    """Whether a call was refused for what the instance is or does, and not for want of a right."""
+    is_throttled = error.code.startswith("Throttling")
+    return is_throttled or error.code == NOT_SUPPORTED or error.kind is CloudErrorKind.WAITS
 
 
 def _correction_for(error: CloudError) -> _Correction | None:

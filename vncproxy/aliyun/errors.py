@@ -2,7 +2,7 @@
 
 The table is design.md's, "Errors of the cloud". Codes are matched by prefix and not by status:
 throttling, for one, is mostly a 400. Source: ECS API reference, error codes of
-DescribeInstanceVncUrl and the public error codes.
+DescribeInstanceVncUrl, GetInstanceScreenshot and RebootInstance, and the public error codes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from vncproxy.errors import CloudError, CloudErrorKind, safe_cloud_code
 
 NONCE_USED = "SignatureNonceUsed"
 DRY_RUN = "DryRunOperation"
+LOCKED = "InstanceLockedForSecurity"
+NOT_SUPPORTED = "NotSupported"
 NO_CREDENTIALS = "NoCredentials"
 CERTIFICATE = "CertificateUnverified"
 TLS_REFUSED = "TlsRefused"
@@ -25,7 +27,12 @@ class _Row:
     prefixes: tuple[str, ...]
     kind: CloudErrorKind
     text: str
+    actions: tuple[str, ...] = ()
+    """Those that it is about; none: all."""
 
+
+_PICTURE, _BOOT_LOG = ("GetInstanceScreenshot",), ("GetInstanceConsoleOutput",)
+_POWER = ("StartInstance", "StopInstance", "RebootInstance")
 
 _ROWS = (
     _Row(
@@ -74,6 +81,42 @@ _ROWS = (
         CloudErrorKind.PERMANENT,
         "The cloud refused the signature: the AccessKey secret doesn't belong to the AccessKey id. "
         "Correct it, in ALIBABA_CLOUD_ACCESS_KEY_SECRET for instance.",
+    ),
+    _Row(
+        ("IncorrectInstanceStatus", "InstanceNotReady"),
+        CloudErrorKind.WAITS,
+        "The instance isn't running, so there is no picture of its screen.",
+        _PICTURE,
+    ),
+    _Row(
+        ("IncorrectInstanceStatus", "InstanceNotReady"),
+        CloudErrorKind.WAITS,
+        "The instance's status doesn't allow it.",
+        _POWER,
+    ),
+    _Row(
+        (NOT_SUPPORTED,),
+        CloudErrorKind.PERMANENT,
+        "The cloud gives no pictures of instances of this type.",
+        _PICTURE,
+    ),
+    _Row(
+        (NOT_SUPPORTED,),
+        CloudErrorKind.PERMANENT,
+        "The cloud has no boot log of Windows, and none of instances of this type.",
+        _BOOT_LOG,
+    ),
+    _Row(
+        (LOCKED,),
+        CloudErrorKind.PERMANENT,
+        "The cloud has locked the instance for security reasons: it can't be started, stopped or "
+        "restarted. The ECS console says why.",
+    ),
+    _Row(
+        ("Throttling",),
+        CloudErrorKind.TRANSIENT,
+        "The cloud gives a picture of an instance every 10 s at most. It is tried again.",
+        _PICTURE,
     ),
     _Row(
         ("IncorrectInstanceStatus",),
@@ -133,7 +176,7 @@ def refused(
     """
     safe = safe_cloud_code(code)
     for row in _ROWS:
-        if code.startswith(row.prefixes):
+        if code.startswith(row.prefixes) and (not row.actions or action in row.actions):
             kind, text = row.kind, row.text.format(action=action)
             break
     else:

@@ -17,6 +17,8 @@ from vncproxy.aliyun.credentials import (
 )
 from vncproxy.aliyun.credentials_source import credentials_source
 from vncproxy.aliyun.instances import EcsInstance
+from vncproxy.aliyun.pictures import BootLog, Picture
+from vncproxy.aliyun.power import PowerAction
 from vncproxy.aliyun.proxies import EnvironmentProxies
 from vncproxy.aliyun.resolver import Resolver
 from vncproxy.aliyun.socks import socks_session
@@ -66,6 +68,20 @@ class CurrentCloud:
     async def status(self, instance_id: str, region: str) -> str:
         """See `EcsClient.status`."""
         return await self.now.client.status(instance_id, region)
+
+    async def screenshot(self, instance_id: str, region: str, *, wake: bool = False) -> Picture:
+        """See `EcsClient.screenshot`."""
+        return await self.now.client.screenshot(instance_id, region, wake=wake)
+
+    async def boot_log(self, instance_id: str, region: str) -> BootLog:
+        """See `EcsClient.boot_log`."""
+        return await self.now.client.boot_log(instance_id, region)
+
+    async def power(
+        self, action: PowerAction, instance_id: str, region: str, *, force: bool = False
+    ) -> None:
+        """See `EcsClient.power`."""
+        await self.now.client.power(action, instance_id, region, force=force)
 
     async def instances(self, region: str, ids: Iterable[str] | None = None) -> list[EcsInstance]:
         """See `EcsClient.instances`."""

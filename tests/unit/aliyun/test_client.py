@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import time
@@ -21,6 +22,7 @@ from tests.unit.aliyun.conftest import Cloud, Reply, serve, signature_is_right
 from vncproxy.aliyun import client as client_module
 from vncproxy.aliyun.client import EcsClient
 from vncproxy.aliyun.credentials import Credentials, StaticCredentials
+from vncproxy.aliyun.power import PowerAction
 from vncproxy.aliyun.proxies import EnvironmentProxies
 from vncproxy.aliyun.tls import client_context
 from vncproxy.aliyun.vncurl import VncUrl
@@ -498,3 +500,168 @@ async def test_a_vnc_url_of_a_host_that_is_not_listed(
     assert "gateway_hosts" in caught.value.public_text
     with pytest.raises(CloudError, match="this machine"):
         await asked_elsewhere(session, tmp_path, "127.0.0.1", ("127.0.0.1",))
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+PICTURE = Reply({"InstanceId": INSTANCE, "Screenshot": base64.b64encode(PNG).decode()})
+DRY = _refusal("DryRunOperation")
+
+
+@pytest.mark.parametrize("wake", [False, True])
+async def test_a_picture_is_asked_for_as_the_api_documents_it(
+    cloud: Cloud, make_client: MakeClient, wake: bool
+) -> None:
+    """Signed like every call."""
+    cloud.replies = [PICTURE]
+    picture = await make_client().screenshot(INSTANCE, REGION, wake=wake)
+    assert (picture.content, picture.content_type) == (PNG, "image/png")
+    (request,) = cloud.requests
+    assert request.headers["x-acs-action"] == "GetInstanceScreenshot"
+    assert request.query == {
+        "InstanceId": INSTANCE,
+        "RegionId": REGION,
+        "WakeUp": "true" if wake else "false",
+    }
+    assert signature_is_right(request, SECRET)
+
+
+async def test_a_boot_log_is_text(cloud: Cloud, make_client: MakeClient) -> None:
+    """Without what moves a cursor."""
+    output = base64.b64encode(b"\x1b[1mhello\x1b[0m").decode()
+    cloud.replies = [Reply({"ConsoleOutput": output, "LastUpdateTime": "2026-11-30 10:04:57"})]
+    log = await make_client().boot_log(INSTANCE, REGION)
+    assert (log.text, log.updated_at) == ("hello", "2026-11-30 10:04:57")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply({"Screenshot": "***"}),
+        Reply({"Screenshot": base64.b64encode(b"GIF89a").decode()}),
+        Reply("<html>Bad Gateway</html>", 502),
+        Reply({"Screenshot": "x" * (17 * 1024 * 1024 // 3 * 4)}),
+        Reply({}),
+    ],
+)
+async def test_what_is_no_picture_is_a_transient_error(
+    cloud: Cloud, make_client: MakeClient, reply: Reply
+) -> None:
+    """As every answer that isn't the API's."""
+    cloud.replies = [reply]
+    with pytest.raises(CloudError) as caught:
+        await make_client().screenshot(INSTANCE, REGION)
+    assert caught.value.kind is CloudErrorKind.TRANSIENT
+
+
+@pytest.mark.parametrize(
+    ("action", "force", "name"),
+    [
+        (PowerAction.START, False, "StartInstance"),
+        (PowerAction.STOP, True, "StopInstance"),
+        (PowerAction.RESTART, False, "RebootInstance"),
+    ],
+)
+async def test_power_is_one_call(
+    cloud: Cloud, make_client: MakeClient, action: PowerAction, force: bool, name: str
+) -> None:
+    """Forced only where that is asked for."""
+    cloud.replies = [Reply({"RequestId": "R"})]
+    await make_client().power(action, INSTANCE, REGION, force=force)
+    (request,) = cloud.requests
+    assert request.headers["x-acs-action"] == name
+    forced = {"ForceStop": "true"} if force else {}
+    assert request.query == {"InstanceId": INSTANCE, "RegionId": REGION, **forced}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        _refusal("SignatureNonceUsed"),
+        _refusal("InternalError", 500),
+        Reply("<html>Bad Gateway</html>", 502),
+        Reply(drop=True),
+    ],
+)
+async def test_power_is_never_sent_twice(
+    cloud: Cloud, make_client: MakeClient, reply: Reply
+) -> None:
+    """Not even for a nonce: what repeated the call may have repeated one that was carried out."""
+    cloud.replies = [reply, Reply({"RequestId": "R"})]
+    with pytest.raises(CloudError):
+        await make_client().power(PowerAction.RESTART, INSTANCE, REGION)
+    assert len(cloud.requests) == 1
+
+
+async def test_power_is_sent_again_where_it_was_refused_unread(
+    cloud: Cloud, make_client: MakeClient
+) -> None:
+    """As for keys that had to be renewed."""
+    cloud.replies = [_refusal("InvalidSecurityToken.Expired"), Reply({"RequestId": "R"})]
+    await make_client(credentials=Renewed()).power(PowerAction.STOP, INSTANCE, REGION)
+    assert len(cloud.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("reply", "granted"),
+    [
+        (DRY, True),
+        (_refusal("IncorrectInstanceStatus", 403), True),
+        (_refusal("Forbidden.RAM", 403), False),
+        (_refusal("InstanceLockedForSecurity", 403), False),
+    ],
+)
+async def test_a_dry_run_tells_whether_power_is_permitted(
+    cloud: Cloud, make_client: MakeClient, reply: Reply, granted: bool
+) -> None:
+    """Nothing is done."""
+    cloud.replies = [reply]
+    permission = await make_client().may_power(PowerAction.STOP, INSTANCE, REGION)
+    assert (permission.action, permission.granted) == ("StopInstance", granted)
+    assert cloud.requests[0].query["DryRun"] == "true"
+
+
+@pytest.mark.parametrize("reply", [Reply({"RequestId": "R"}), _refusal("Throttling"), Reply("x")])
+async def test_a_dry_run_may_leave_the_question_open(
+    cloud: Cloud, make_client: MakeClient, reply: Reply
+) -> None:
+    """That it was carried out instead is no permission."""
+    cloud.replies = [reply]
+    with pytest.raises(CloudError):
+        await make_client().may_power(PowerAction.STOP, INSTANCE, REGION)
+
+
+async def test_looking_is_tried_to_learn_whether_it_is_permitted(
+    cloud: Cloud, make_client: MakeClient
+) -> None:
+    """What is refused for the instance's sake is permitted all the same."""
+    cloud.replies = [_refusal("Throttling"), _refusal("NotSupported", 405)]
+    found = await make_client().may_look(INSTANCE, REGION)
+    assert [one.granted for one in found] == [True, True]
+    cloud.replies = [_refusal("Forbidden.RAM", 403), _refusal("Forbidden.RAM", 403)]
+    found = await make_client().may_look(INSTANCE, REGION)
+    assert [(one.action, one.granted) for one in found] == [
+        ("GetInstanceScreenshot", False),
+        ("GetInstanceConsoleOutput", False),
+    ]
+    cloud.replies = [Reply("<html>", 502)]
+    with pytest.raises(CloudError):
+        await make_client().may_look(INSTANCE, REGION)
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "words"),
+    [
+        ("screenshot", "IncorrectInstanceStatus", "isn't running"),
+        ("screenshot", "NotSupported", "no pictures"),
+        ("screenshot", "Throttling", "every 10 s"),
+        ("boot_log", "NotSupported", "Windows"),
+        ("screenshot", "Forbidden.RAM", "ecs:GetInstanceScreenshot"),
+    ],
+)
+async def test_refusals_say_what_they_are_about(
+    cloud: Cloud, make_client: MakeClient, action: str, code: str, words: str
+) -> None:
+    """The same code means something else for another call."""
+    cloud.replies = [_refusal(code, 403)]
+    with pytest.raises(CloudError, match=words):
+        await getattr(make_client(), action)(INSTANCE, REGION)

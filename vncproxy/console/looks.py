@@ -1,0 +1,203 @@
+"""Looking at instances without a session: pictures and boot logs, asked for once for all who look.
+
+The cloud gives one picture of an instance in 10 s (ECS API reference, GetInstanceScreenshot), so
+what was answered is shown again meanwhile, a refusal as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from vncproxy.aliyun.pictures import BootLog, Picture
+from vncproxy.console.instances import ConsoleInstance
+from vncproxy.errors import CloudError
+from vncproxy.tasks import Tasks
+
+PAUSE_S = 10.5
+"""Between two calls of one kind for an instance: the cloud's 10 s and a margin for the way."""
+THUMBNAIL_PAUSE_S = 60.0
+"""How long a picture does for a list, which asks for many."""
+KEPT_MAX = 4096
+"""Answers that are remembered, of all instances."""
+KEPT_MAX_BYTES = 64 * 1024 * 1024
+"""Of their contents together."""
+CALLS_MAX = 8
+"""Calls under way at once."""
+
+
+class Viewfinder(Protocol):
+    """What looking asks of the ECS API."""
+
+    async def screenshot(self, instance_id: str, region: str, *, wake: bool = False) -> Picture:
+        """The instance's screen.
+
+        Raises:
+            CloudError: The cloud refused it, or didn't answer.
+        """
+
+    async def boot_log(self, instance_id: str, region: str) -> BootLog:
+        """The instance's boot log.
+
+        Raises:
+            CloudError: The cloud refused it, or didn't answer.
+        """
+
+
+_Key = tuple[str, str]
+"""What it is of, and the instance's id."""
+
+
+@dataclass(slots=True)
+class _Look:
+    """What was last asked.
+
+    Attributes:
+        asked_s: When, in monotonic seconds.
+        woke: Whether the screen was woken first.
+        asking: The call under way, or the answer.
+        size_bytes: Of the answer, once it is there.
+    """
+
+    asked_s: float
+    woke: bool
+    asking: asyncio.Task[Picture | BootLog | CloudError] | None
+    size_bytes: int = 0
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the answer isn't there yet."""
+        return self.asking is not None and not self.asking.done()
+
+
+class Looks:
+    """What instances show, each asked for at most once in `PAUSE_S`."""
+
+    def __init__(
+        self,
+        cloud: Viewfinder,
+        tasks: Tasks,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            cloud: The ECS API.
+            tasks: Owns the calls.
+            clock: Monotonic seconds.
+            pause: Lets so many seconds pass.
+        """
+        self._cloud = cloud
+        self._tasks = tasks
+        self._clock = clock
+        self._pause = pause
+        self._known: OrderedDict[_Key, _Look] = OrderedDict()
+        self._calls = asyncio.Semaphore(CALLS_MAX)
+
+    async def screenshot(
+        self, instance: ConsoleInstance, *, wake: bool = False, max_age_s: float = PAUSE_S
+    ) -> Picture:
+        """The screen, at most so many seconds old.
+
+        Args:
+            instance: Whose.
+            wake: By a key stroke that wakes a screen that sleeps; it may have to wait for its turn.
+            max_age_s: No less than `PAUSE_S`.
+
+        Raises:
+            CloudError: The cloud refused it, or didn't answer.
+        """
+
+        async def ask() -> Picture:
+            return await self._cloud.screenshot(instance.id, instance.region, wake=wake)
+
+        found = await self._look(("screenshot", instance.id), ask, max_age_s, wake=wake)
+        assert isinstance(found, Picture), "nothing else is asked for"
+        return found
+
+    async def boot_log(self, instance: ConsoleInstance) -> BootLog:
+        """What the instance printed at its last start.
+
+        Raises:
+            CloudError: The cloud refused it, or didn't answer.
+        """
+
+        async def ask() -> BootLog:
+            return await self._cloud.boot_log(instance.id, instance.region)
+
+        found = await self._look(("boot-log", instance.id), ask, PAUSE_S)
+        assert isinstance(found, BootLog), "nothing else is asked for"
+        return found
+
+    async def _look(
+        self,
+        key: _Key,
+        ask: Callable[[], Awaitable[Picture | BootLog]],
+        max_age_s: float,
+        *,
+        wake: bool = False,
+    ) -> Picture | BootLog:
+        while True:
+            look = self._known.get(key)
+            age_s = self._clock() - look.asked_s if look is not None else max_age_s
+            is_under_way = look is not None and look.is_under_way
+            if look is None or (age_s >= max_age_s and not is_under_way):
+                look = self._ask(key, ask, wake)
+            does = look.asking is not None and (look.woke or not wake)
+            if not does and not is_under_way:
+                # It may not be asked again yet.
+                if age_s < PAUSE_S:
+                    await self._pause(PAUSE_S - age_s)
+                elif self._known.get(key) is look:
+                    del self._known[key]
+                continue
+            assert look.asking is not None
+            # Others wait for it, too.
+            found = await asyncio.shield(look.asking)
+            if not does:
+                continue
+            if isinstance(found, CloudError):
+                raise found
+            return found
+
+    def _ask(self, key: _Key, ask: Callable[[], Awaitable[Picture | BootLog]], wake: bool) -> _Look:
+        async def call() -> Picture | BootLog | CloudError:
+            async with self._calls:
+                # The cloud counts from when it is asked.
+                look.asked_s = self._clock()
+                try:
+                    found = await ask()
+                except CloudError as error:
+                    return error
+            look.size_bytes = len(found.content) if isinstance(found, Picture) else found.size_bytes
+            self._make_room()
+            return found
+
+        look = _Look(self._clock(), wake, None)
+        look.asking = self._tasks.start(call(), f"look-{key[1]}")
+        self._known[key] = look
+        self._known.move_to_end(key)
+        self._make_room()
+        return look
+
+    def _make_room(self) -> None:
+        """Forget what is old; of what is too much only the contents, since the pause goes on."""
+        now_s = self._clock()
+        while self._known:
+            key, look = next(iter(self._known.items()))
+            is_old = now_s - look.asked_s > THUMBNAIL_PAUSE_S
+            if look.is_under_way or not (is_old or len(self._known) > KEPT_MAX):
+                break
+            del self._known[key]
+        total = sum(look.size_bytes for look in self._known.values())
+        for look in self._known.values():
+            if total <= KEPT_MAX_BYTES:
+                break
+            if look.size_bytes:
+                total -= look.size_bytes
+                look.asking, look.size_bytes = None, 0
