@@ -235,7 +235,9 @@ class Running:
         """Exchange the rules as a reload does, without what it does to those who are on."""
         current = self.daemon.components.current
         now = current.now
-        policy = Policy(rules, now.loaded.users, self.daemon.components.authority.directory)
+        directory = self.daemon.components.authority.directory
+        owner_power = now.config.aliyun.power
+        policy = Policy(rules, now.loaded.users, directory, owner_power=owner_power)
         current.swap(replace(now, policy=policy))
 
     @property

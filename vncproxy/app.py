@@ -34,6 +34,8 @@ from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.instances import ConsoleInstance, InstanceList
 from vncproxy.console.keepalive_memory import FILE_NAME as LEARNED_FILE
 from vncproxy.console.keepalive_memory import LearnedStore
+from vncproxy.console.looks import Looks
+from vncproxy.console.power import Power
 from vncproxy.console.registry import Registry
 from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import CloseCode, CloseReason, Side
@@ -238,7 +240,7 @@ class Daemon:
             token=token,
             doors=tuple(doors),
             control=DoorSettings.of(self._control, config.access, token, users),
-            policy=Policy(config.rule, users, self._directory),
+            policy=Policy(config.rule, users, self._directory, owner_power=config.aliyun.power),
             cloud=cloud,
             inventory=InstanceList(
                 loaded.instances, cloud.client, config.aliyun.discover_in, self._tasks
@@ -291,6 +293,8 @@ class Daemon:
             audit=self._audit,
             refusals=self._refusals,
             authority=authority,
+            looks=Looks(cloud, self._tasks),
+            power=Power(cloud, self._tasks),
         )
         return Components(
             current=current,

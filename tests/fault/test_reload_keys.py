@@ -26,6 +26,7 @@ from vncproxy.config.model import (
     Limits,
     Log,
     Metrics,
+    Pages,
     Recording,
     Rule,
 )
@@ -62,6 +63,7 @@ def changed(before: Config, folder: Path, authority: Authority) -> Config:
             regions=("cn-shanghai",),
             call_timeout=3.0,
             gateway_hosts=("localhost", "127.0.0.1"),
+            power=True,
         ),
         limits=Limits(
             url_ttl=14.0,
@@ -87,6 +89,7 @@ def changed(before: Config, folder: Path, authority: Authority) -> Config:
         log=Log(format="console", level="warning"),
         audit=Audit(file=folder / "audit-2.jsonl"),
         recording=Recording(directory=record, required=True, max_bytes=1 << 21, max_age=3600.0),
+        pages=Pages(thumbnails=True),
         metrics=Metrics(access="open"),
         instance=(*before.instance, Instance(id="i-new")),
         rule=(Rule(users=("anyone",), instances=("*",)),),
@@ -146,6 +149,7 @@ SHOWS: dict[str, Callable[[Seen], object]] = {
         (s.cloud.client._call_timeout_s, s.ledger._file.budget.hold_s) == (3.0, 3.0)
     ),
     "aliyun.gateway_hosts": lambda s: s.cloud.client._gateway_hosts == ("localhost", "127.0.0.1"),
+    "aliyun.power": lambda s: s.services.authority._rules._owner_power,
     "limits.url_ttl": lambda s: s.supervisor._link_opener._url_ttl_s == 14.0,
     "limits.idle_timeout": lambda s: 50.0 in s.supervisor.learning.keepalive._limits_s,
     "limits.upstream_timeout": lambda s: s.supervisor._link_opener._dial_timeout_s == 16.0,
@@ -174,6 +178,7 @@ SHOWS: dict[str, Callable[[Seen], object]] = {
     "recording.required": lambda s: s.daemon.components.recordings.required,
     "recording.max_bytes": lambda s: s.folder._max_bytes == 1 << 21,
     "recording.max_age": lambda s: s.folder._max_age_s == 3600.0,
+    "pages.thumbnails": lambda s: s.services.settings().thumbnails,
     "metrics.access": lambda s: s.services.settings().metrics_open,
     "instance": lambda s: s.instance("i-new") is not None,
     "rule": lambda s: s.services.authority.has_rules,

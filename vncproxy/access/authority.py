@@ -24,17 +24,25 @@ _OF_THIS_MACHINE: frozenset[Kind] = frozenset({"peer", "header"})
 class Policy:
     """The rules of one configuration, and the users and groups that they are about."""
 
-    def __init__(self, given: Sequence[Rule], users: Users, directory: Directory) -> None:
+    def __init__(
+        self,
+        given: Sequence[Rule],
+        users: Users,
+        directory: Directory,
+        *,
+        owner_power: bool = False,
+    ) -> None:
         """Keep them.
 
         Args:
             given: The [[rule]] blocks, in their order.
             users: Those of users_file.
             directory: Knows the groups of this machine's accounts.
+            owner_power: As for `Rules`.
         """
         self.given = tuple(given)
         self.users = users
-        self.rules = Rules(given, self.groups_of)
+        self.rules = Rules(given, self.groups_of, owner_power=owner_power)
         self._directory = directory
 
     def groups_of(self, who: Identity) -> frozenset[str]:

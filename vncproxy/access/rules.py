@@ -41,6 +41,7 @@ class Decision:
         text: The reason in words.
         only: The hours in which they may do more, by a rule that comes first then, as in `sat
             09:00-12:00 (rule 2)`.
+        power: Whether they may start, stop and restart it, too.
     """
 
     role: Role | None
@@ -48,6 +49,7 @@ class Decision:
     record: bool
     text: str
     only: str = ""
+    power: bool = False
 
     def allows(self, role: Role) -> bool:
         """Whether it is enough for this."""
@@ -59,10 +61,15 @@ class Rules:
 
     Args:
         groups_of: Somebody's groups; asked only where a rule names one.
+        owner_power: Whether who may do everything may start, stop and restart instances, too.
     """
 
     def __init__(
-        self, rules: Sequence[Rule], groups_of: Callable[[Identity], frozenset[str]]
+        self,
+        rules: Sequence[Rule],
+        groups_of: Callable[[Identity], frozenset[str]],
+        *,
+        owner_power: bool = False,
     ) -> None:
         """Keep them.
 
@@ -72,6 +79,7 @@ class Rules:
         self._rules = tuple(rules)
         self._hours = tuple(Hours.of(rule.hours) for rule in rules)
         self._groups_of = groups_of
+        self._owner_power = owner_power
 
     def __bool__(self) -> bool:
         """Whether there is any."""
@@ -110,23 +118,25 @@ class Rules:
         if who.kind == "token":
             record = decisive is not None and self._rules[decisive].record
             name = _name(decisive) if record else ""
-            return Decision(Role.ADMIN, name, record, "the token's owner may do everything")
+            text = "the token's owner may do everything"
+            return Decision(Role.ADMIN, name, record, text, power=self._owner_power)
         if not self._rules and who.how in NATIVE:
             text = "there is no rule, so whoever has the port's password may control"
             return Decision(Role.CONTROL, "", False, text)
         if not self._rules and who.kind == "open":
             text = "the door is open and there is no rule, so everybody may do everything"
-            return Decision(Role.ADMIN, "", False, text)
+            return Decision(Role.ADMIN, "", False, text, power=self._owner_power)
         if decisive is None:
             only = self._only(passed, 0)
             text = f"allowed only {only}, and it is {clock_text(now)}" if only else _NO_RULE
             return Decision(None, "", False, text, only)
         rule, name = self._rules[decisive], _name(decisive)
         role = Role[rule.role.upper()]
-        conditions = [rule.role, *(["recorded"] if rule.record else []), *(rule.hours or ())]
+        marks = [*(["recorded"] if rule.record else []), *(["power"] if rule.power else [])]
+        conditions = [rule.role, *marks, *(rule.hours or ())]
         only = self._only(passed, role)
         text = f"{name} ({', '.join(conditions)}) decides{f'; more only {only}' if only else ''}"
-        return Decision(role, name, rule.record, text, only)
+        return Decision(role, name, rule.record, text, only, rule.power)
 
     def _decisive(
         self, who: Identity, instance: ConsoleInstance, now: datetime

@@ -10,7 +10,9 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from vncproxy.aliyun.errors import unreadable
@@ -19,7 +21,8 @@ PICTURE_MAX_BYTES = 16 * 1024 * 1024
 BOOT_LOG_MAX_BYTES = 4 * 1024 * 1024
 
 _SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}Z?")
+_TIME_FORMATS = {"%Y-%m-%d %H:%M:%S": timezone(timedelta(hours=8)), "%Y-%m-%dT%H:%M:%SZ": UTC}
+"""Older pages of the reference have the second form."""
 _ESCAPE_SEQUENCES = re.compile(
     # Control sequences, strings of operating-system commands and the like, and two-byte escapes.
     # Source: ECMA-48, sections 5.3 to 5.6. Each ends within a bound, or a lone ESC would eat a log.
@@ -53,11 +56,11 @@ class BootLog:
 
     Args:
         text: Lines ended by a line feed; without escape sequences and control characters.
-        updated_at: The time of its last line as the cloud gives it, in UTC+8; "" if it doesn't.
+        updated_at: The time of its last line, in UTC; None if the cloud doesn't give it.
     """
 
     text: str = field(repr=False)
-    updated_at: str
+    updated_at: datetime | None
 
     @property
     def size_bytes(self) -> int:
@@ -85,9 +88,7 @@ def boot_log_of(fields: Mapping[str, Any]) -> BootLog:
         CloudError: It isn't one.
     """
     content = _decoded(fields.get("ConsoleOutput") or "", BOOT_LOG_MAX_BYTES)
-    updated_at = fields.get("LastUpdateTime")
-    known = isinstance(updated_at, str) and _TIME.fullmatch(updated_at)
-    return BootLog(plain_text(content), str(updated_at) if known else "")
+    return BootLog(plain_text(content), _time_of(fields.get("LastUpdateTime")))
 
 
 def plain_text(content: bytes) -> str:
@@ -99,6 +100,13 @@ def plain_text(content: bytes) -> str:
     text = content.decode("utf-8", "replace")
     text = _ESCAPE_SEQUENCES.sub("", text)
     return _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
+
+
+def _time_of(value: object) -> datetime | None:
+    for form, zone in _TIME_FORMATS.items():
+        with suppress(ValueError, OverflowError):
+            return datetime.strptime(str(value), form).replace(tzinfo=zone).astimezone(UTC)
+    return None
 
 
 def _decoded(value: object, max_bytes: int) -> bytes:

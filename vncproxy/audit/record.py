@@ -52,6 +52,9 @@ class Event(StrEnum):
     CONTROL_GRANTED = "control-granted"
     CONTROL_LOST = "control-lost"
     KICK = "kick"
+    LOOK = "look"
+    POWER = "power"
+    POWER_ANSWER = "power-answer"
     RECORDED = "recorded"
     RECORDING_FAILED = "recording-failed"
     RECORDING_RESUMED = "recording-resumed"
@@ -99,6 +102,8 @@ class Entry:
         instances: As a rule has them.
         role: As a rule has it.
         record: As a rule has it.
+        power: As a rule has it, if it does.
+        force: Whether the power was to be cut.
         hours: As a rule has them.
     """
 
@@ -131,6 +136,8 @@ class Entry:
     instances: tuple[str, ...] | None = None
     role: str | None = None
     record: bool | None = None
+    power: bool | None = None
+    force: bool | None = None
     hours: tuple[str, ...] | None = None
 
     def given(self) -> dict[str, object]:

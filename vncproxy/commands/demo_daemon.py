@@ -14,7 +14,7 @@ from pathlib import Path
 
 from vncproxy.app import Daemon
 from vncproxy.config.addresses import TcpAddress
-from vncproxy.config.model import Aliyun, Config, Instance, Listen, Log, State
+from vncproxy.config.model import Aliyun, Config, Instance, Listen, Log, Pages, State
 from vncproxy.config.paths import AUDIT_NAME
 from vncproxy.errors import LocalError
 from vncproxy.simulator.settings import (
@@ -98,7 +98,8 @@ async def _serve(
 ) -> None:
     config = Config(
         listen=(Listen(name="demo", address=f"{_HOST}:{port}", access="open"),),
-        aliyun=Aliyun(endpoint=cloud.endpoint),
+        aliyun=Aliyun(endpoint=cloud.endpoint, power=True),
+        pages=Pages(thumbnails=True),
         state=State(directory=folder),
         # What its user must know is announced below, in words.
         log=Log(level="error"),

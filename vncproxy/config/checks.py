@@ -229,6 +229,9 @@ def _check_rules(rules: tuple[Rule, ...], report: Report) -> None:
         for pattern in rule.instances:
             if pattern.startswith(_TAG) and "=" not in pattern:
                 report.add(("rule", index, "instances"), shown(pattern), "tag:KEY=VALUE")
+        if rule.power and rule.role == "watch" and report.usable(("rule", index, "role")):
+            expected = "role control or admin, for who may stop an instance"
+            report.add(("rule", index, "power"), "power with role = 'watch'", expected)
         for text in rule.hours or ():
             try:
                 parse_span(text)

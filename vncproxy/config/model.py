@@ -91,6 +91,8 @@ class Aliyun(Struct, frozen=True, kw_only=True):
     """PEM certificates trusted besides the system's, for the API and the VNC connection."""
     official_page: schema.Page = "https://g.alicdn.com/aliyun/ecs-console-vnc2/0.0.8/index.html"
     """The cloud's own console page, for `vncproxy url --official` (cloud)."""
+    power: schema.Flag = False
+    """Whether the token's owner may start, stop and restart instances; others by [[rule]]."""
     discover: schema.Flag = False
     """List all instances that DescribeInstances shows in `regions` (or `region`)."""
     regions: schema.RegionIds = ()
@@ -204,6 +206,13 @@ class Recording(Struct, frozen=True, kw_only=True):
     """s, a recording is kept after its end: 30 days (ours)."""
 
 
+class Pages(Struct, frozen=True, kw_only=True):
+    """The pages ([pages])."""
+
+    thumbnails: schema.Flag = False
+    """Whether the list shows each running instance's screen, by GetInstanceScreenshot."""
+
+
 class Metrics(Struct, frozen=True, kw_only=True):
     """GET /metrics ([metrics])."""
 
@@ -246,6 +255,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     """watch, control or admin."""
     record: schema.Flag = False
     """Whether such sessions are recorded."""
+    power: schema.Flag = False
+    """Whether these users may start, stop and restart the instances; with control or admin."""
     hours: schema.Hours | None = None
     """When it counts, in local time, as in "mon-fri 08:00-18:00". Outside of them the rule is as
     if it weren't there; none: always."""
@@ -263,6 +274,7 @@ class Config(Struct, frozen=True, kw_only=True):
     log: Log = Log()
     audit: Audit = Audit()
     recording: Recording = Recording()
+    pages: Pages = Pages()
     metrics: Metrics = Metrics()
     instance: tuple[Instance, ...] = ()
     rule: tuple[Rule, ...] = ()

@@ -112,6 +112,11 @@ class Snapshot:
         return self.config.limits
 
     @property
+    def thumbnails(self) -> bool:
+        """Whether the list shows the instances' screens."""
+        return self.config.pages.thumbnails
+
+    @property
     def metrics_open(self) -> bool:
         """Whether everybody who reaches a listener may read the metrics."""
         return self.config.metrics.access == "open"

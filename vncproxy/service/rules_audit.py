@@ -31,6 +31,7 @@ def _rule(place: int, rule: Rule) -> Iterator[Entry]:
             instances=instances,
             role=rule.role,
             record=rule.record,
+            power=rule.power or None,
             hours=rule.hours or None,
         )
 

@@ -26,6 +26,7 @@ from vncproxy.web import audit_entries
 from vncproxy.web.answers import json_answer, json_body, json_text
 from vncproxy.web.context import Services, door, permitted, services_of, visible
 from vncproxy.web.door import account_behind
+from vncproxy.web.instances import status_of
 
 _log = structlog.get_logger("vncproxy.web")
 
@@ -63,6 +64,7 @@ async def instances(request: web.Request) -> web.Response:
             "administrator": administrator,
             "instances": rows,
             "later": later,
+            "thumbnails": services.settings().thumbnails,
             "problem": failure_of(inventory.problem),
         }
     )
@@ -78,7 +80,8 @@ def _row(services: Services, instance: ConsoleInstance, decision: Decision) -> d
         "windows": instance.windows,
         "os": instance.os_name,
         "tags": dict(instance.tags),
-        "status": instance.status or None,
+        "status": status_of(instance, services.power.of(instance.id)) or None,
+        "power": decision.power,
         "missing": instance.missing,
         "role": decision.role and decision.role.name.lower(),
         "state": console.state.value if console is not None else None,
@@ -208,6 +211,7 @@ async def admission(request: web.Request) -> web.Response:
             "viewer": ticket.viewer_id,
             "ticket": services.tickets.issue(ticket),
             "may_control": not view,
+            "may_power": decision.power,
         }
     )
 

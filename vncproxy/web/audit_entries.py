@@ -43,6 +43,87 @@ def kicked(
     _record(entry, request)
 
 
+async def looked(
+    request: web.Request,
+    by: Identity,
+    instance: ConsoleInstance,
+    what: str,
+    *,
+    text: str | None = None,
+) -> None:
+    """Somebody looks at an instance without a session.
+
+    Args:
+        request: Theirs.
+        by: Who.
+        instance: At which.
+        what: `screenshot`, `thumbnail` or `boot-log`.
+        text: More about it.
+
+    Raises:
+        AuditError: Nothing may be shown.
+    """
+    entry = Entry(
+        event=Event.LOOK, **_who(request, by), **_instance(instance), reason=what, text=text
+    )
+    await services_of(request).audit.record(entry)
+
+
+async def glanced(request: web.Request, by: Identity, instance: ConsoleInstance) -> None:
+    """Somebody's list shows an instance's screen: recorded once in a while, as it goes on.
+
+    Raises:
+        AuditError: Nothing may be shown.
+    """
+    if services_of(request).glances.is_new((door(request).name, by.kind, by.user, instance.id)):
+        await looked(request, by, instance, "thumbnail")
+
+
+async def power_asked(
+    request: web.Request,
+    by: Identity,
+    instance: ConsoleInstance,
+    action: str,
+    *,
+    force: bool,
+) -> None:
+    """An instance is about to be started, stopped or restarted.
+
+    Raises:
+        AuditError: It may not be.
+    """
+    entry = _power(Event.POWER, request, by, instance, action, force=force)
+    await services_of(request).audit.record(entry)
+
+
+def power_answered(
+    request: web.Request,
+    by: Identity,
+    instance: ConsoleInstance,
+    action: str,
+    *,
+    force: bool,
+    text: str,
+) -> None:
+    """What came of the call."""
+    entry = _power(Event.POWER_ANSWER, request, by, instance, action, force=force, text=text)
+    _record(entry, request)
+
+
+def _power(
+    event: Event,
+    request: web.Request,
+    by: Identity,
+    instance: ConsoleInstance,
+    action: str,
+    *,
+    force: bool,
+    text: str | None = None,
+) -> Entry:
+    who = {**_who(request, by), **_instance(instance)}
+    return Entry(event=event, **who, reason=action, force=force or None, text=text)
+
+
 def refused(request: web.Request, error: AccessError) -> None:
     """A request is refused; the same again is recorded once a minute, with its count."""
     who = _who(request, _asking(request))

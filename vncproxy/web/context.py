@@ -18,11 +18,14 @@ from vncproxy.audit.refusals import RefusalLog
 from vncproxy.config.model import Limits
 from vncproxy.console.instance_search import advice
 from vncproxy.console.instances import ConsoleInstance, InstanceList
+from vncproxy.console.looks import Looks
+from vncproxy.console.power import Power
 from vncproxy.console.registry import Registry
 from vncproxy.errors import AccessError
 from vncproxy.observe.metrics import Metrics
 from vncproxy.tasks import Tasks, in_turns
 from vncproxy.web.door import Door
+from vncproxy.web.glances import Glances
 from vncproxy.web.open_sockets import OpenSockets
 from vncproxy.web.request_turns import RequestTurns
 
@@ -37,6 +40,10 @@ class Settings(Protocol):
     @property
     def inventory(self) -> InstanceList:
         """The instances that may be opened."""
+
+    @property
+    def thumbnails(self) -> bool:
+        """Whether the list shows the instances' screens."""
 
     @property
     def metrics_open(self) -> bool:
@@ -62,6 +69,9 @@ class Services:
     audit: Audit
     refusals: RefusalLog
     authority: Authority
+    looks: Looks
+    power: Power
+    glances: Glances = field(default_factory=Glances)
     turns: RequestTurns = field(default_factory=RequestTurns)
 
     @property

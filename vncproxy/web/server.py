@@ -17,7 +17,7 @@ from aiohttp import web
 from vncproxy.config.addresses import TcpAddress, UnixAddress
 from vncproxy.config.model import Listen
 from vncproxy.errors import ConfigError, ConfigProblem, LocalError
-from vncproxy.web import api, health, pages, viewer_websockets
+from vncproxy.web import api, health, instances, pages, viewer_websockets
 from vncproxy.web.acceptor import Acceptor
 from vncproxy.web.connection import KEEPALIVE_TIMEOUT_S, LINGERING_TIME_S, Connection
 from vncproxy.web.connection_limits import ConnectionLimits, Slot
@@ -39,6 +39,7 @@ def application(behind: Behind) -> web.Application:
     app[BEHIND] = behind
     app.on_response_prepare.append(finish_headers)
     console = "/api/v1/consoles/{instance}"
+    instance = "/api/v1/instances/{instance}"
     app.add_routes(
         [
             web.get("/", pages.index),
@@ -47,7 +48,11 @@ def application(behind: Behind) -> web.Application:
             web.get("/console/{instance}", pages.console),
             web.get("/static/{path:.+}", pages.static_file),
             web.get("/api/v1/instances", api.instances),
-            web.delete("/api/v1/instances/{instance}/learned", api.forget),
+            web.delete(f"{instance}/learned", api.forget),
+            web.get(f"{instance}/screenshot", instances.screenshot, allow_head=False),
+            web.get(f"{instance}/boot-log", instances.boot_log, allow_head=False),
+            web.get(f"{instance}/power", instances.power_state),
+            web.post(f"{instance}/power", instances.power),
             web.get("/api/v1/consoles", api.consoles),
             web.delete(console, api.close_console),
             web.delete(f"{console}/viewers/{{id}}", api.close_viewer),

@@ -44,6 +44,20 @@ def test_without_a_rule_nobody_may_do_anything(kind: Kind) -> None:
         assert not decision.allows(Role.WATCH)
 
 
+@pytest.mark.parametrize("owner_power", [False, True])
+def test_power_is_the_owners_by_the_configuration_and_others_by_rule(owner_power: bool) -> None:
+    """Whoever may do everything at an open door counts as the owner."""
+    made = Rules((rule(power=True), rule("bob")), lambda _: frozenset(), owner_power=owner_power)
+    alone = Rules((), lambda _: frozenset(), owner_power=owner_power)
+    assert made.decide(OWNER, WEB, NOW).power is owner_power
+    assert alone.decide(ANYONE, WEB, NOW).power is owner_power
+    assert alone.decide(UNKNOWN, WEB, NOW).power is False
+    ann, bob = (made.decide(named(user), WEB, NOW) for user in ("ann", "bob"))
+    assert (ann.power, ann.text) == (True, "rule 1 (control, power) decides")
+    assert (bob.power, bob.text) == (False, "rule 2 (control) decides")
+    assert made.decide(ANYONE, WEB, NOW).power is False
+
+
 def test_owner_and_open_without_rules() -> None:
     """On a machine of one's own nothing has to be written."""
     for who in (OWNER, ANYONE):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -60,14 +61,21 @@ def test_a_boot_log_is_text_with_the_clouds_time() -> None:
     """In UTC+8, as the cloud gives it."""
     fields = {"ConsoleOutput": encoded(b"one\r\ntwo"), "LastUpdateTime": "2026-11-30 10:04:57"}
     log = boot_log_of(fields)
-    assert (log.text, log.updated_at) == ("one\ntwo", "2026-11-30 10:04:57")
+    assert (log.text, log.updated_at) == ("one\ntwo", datetime(2026, 11, 30, 2, 4, 57, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("text", ["2026-11-30T02:04:57Z", "2026-11-30 10:04:57"])
+def test_the_clouds_time_has_two_forms(text: str) -> None:
+    """One is in UTC already."""
+    log = boot_log_of({"LastUpdateTime": text})
+    assert log.updated_at == datetime(2026, 11, 30, 2, 4, 57, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("fields", [{}, {"ConsoleOutput": None, "LastUpdateTime": "<b>now</b>"}])
 def test_an_instance_may_have_printed_nothing(fields: dict[str, Any]) -> None:
     """And what isn't a time is none."""
     log = boot_log_of(fields)
-    assert (log.text, log.updated_at) == ("", "")
+    assert (log.text, log.updated_at) == ("", None)
 
 
 def test_a_boot_log_that_is_not_one_is_an_error() -> None:

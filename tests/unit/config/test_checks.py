@@ -264,6 +264,15 @@ def test_tags_have_values() -> None:
     assert (found.found, found.expected) == ("'tag:team'", "tag:KEY=VALUE")
 
 
+def test_power_is_for_those_who_control() -> None:
+    """Not for who may only watch."""
+    rules = [
+        Rule(users=("a",), instances=("*",), role=role, power=True) for role in ("watch", "admin")
+    ]
+    [found] = _rule_problems(*rules)
+    assert (found.key, found.found) == ("[[rule]] 1 power", "power with role = 'watch'")
+
+
 def test_hours_of_rules() -> None:
     """Each span that is none is named, and what is expected in its place."""
     good = Rule(users=("ann",), instances=("*",), hours=("mon-fri 08:00-18:00",))

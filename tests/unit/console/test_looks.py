@@ -41,7 +41,7 @@ class Camera:
     async def boot_log(self, instance_id: str, region: str) -> BootLog:
         """The number of the call."""
         picture = await self.screenshot(instance_id, region)
-        return BootLog(picture.content.decode(), "")
+        return BootLog(picture.content.decode(), None)
 
 
 class Setting:

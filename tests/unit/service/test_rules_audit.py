@@ -17,7 +17,7 @@ BOB = User(name="bob", id="b1", sha256="1" * 64)
 def test_each_rule_is_reported_whole() -> None:
     """By its place, with all that it says."""
     rules = (
-        Rule(users=("ann", "@ops"), instances=("web-*",), role="admin", record=True),
+        Rule(users=("ann", "@ops"), instances=("web-*",), role="admin", record=True, power=True),
         Rule(users=("bob",), instances=("*",), hours=("mon-fri 08:00-18:00",)),
     )
     assert rules_in_force(rules) == [
@@ -28,6 +28,7 @@ def test_each_rule_is_reported_whole() -> None:
             instances=("web-*",),
             role="admin",
             record=True,
+            power=True,
         ),
         Entry(
             event=Event.RULE,
