@@ -361,7 +361,7 @@ def test_check_when_all_is_well(installation: Installation) -> None:
     done = installation.run("check", "demo")
     assert (done.status, done.err) == (0, "")
     lines = done.out.splitlines()
-    assert len(lines) == 8
+    assert len(lines) == 9
     assert all(line.startswith("ok    ") for line in lines)
     found = json.loads(installation.call("check", "demo", "--json").out)
     assert [f"ok    {f['what']}: {f['text']}" for f in found if f["ok"]] == lines

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from vncproxy.access.login_sessions import known_daemon_id
+from vncproxy.aliyun.power import PowerAction
 from vncproxy.cluster.cluster import cluster_of
 from vncproxy.commands.daemon_client import another_daemon, base_url, daemon_at, is_listened_on
 from vncproxy.commands.output import counted
@@ -279,8 +280,9 @@ async def check_cloud(
     if not wanted and discover_in and inventory.problem is None:
         none = f"none is configured, and the cloud shows none in {', '.join(discover_in)}"
         yield Finding("instances", False, none)
+    power = config.aliyun.power or any(rule.power for rule in config.rule)
     for instance in wanted:
-        async with aclosing(_instance(cloud, instance)) as findings:
+        async with aclosing(_instance(cloud, instance, power=power)) as findings:
             async for finding in findings:
                 yield finding
 
@@ -293,7 +295,38 @@ def _unlisted(problem: CloudError, *, needed: bool) -> Finding:
     return Finding("list of instances", True, text)
 
 
-async def _instance(cloud: Cloud, instance: ConsoleInstance) -> AsyncGenerator[Finding, None]:
+async def _looking(cloud: Cloud, instance: ConsoleInstance) -> Finding:
+    """Whether its picture and boot log can be had; a console needs neither."""
+    what = f"{instance.alias} picture and boot log"
+    try:
+        permissions = await cloud.client.may_look(instance.id, instance.region)
+    except CloudError as error:
+        return Finding(what, False, error.final_text)
+    missing = [f"ecs:{one.action}" for one in permissions if not one.granted]
+    if missing:
+        return Finding(what, True, f"not permitted ({', '.join(missing)}); consoles don't need it")
+    return Finding(what, True, "permitted")
+
+
+async def _power(cloud: Cloud, instance: ConsoleInstance) -> Finding:
+    """Whether it can be started and stopped, which somebody may here; by dry runs."""
+    what = f"{instance.alias} power"
+    try:
+        permissions = [
+            await cloud.client.may_power(action, instance.id, instance.region)
+            for action in PowerAction
+        ]
+    except CloudError as error:
+        return Finding(what, False, error.final_text)
+    refused = next((one for one in permissions if not one.granted), None)
+    if refused is not None:
+        return Finding(what, False, refused.text)
+    return Finding(what, True, "start, stop and restart are permitted")
+
+
+async def _instance(
+    cloud: Cloud, instance: ConsoleInstance, *, power: bool
+) -> AsyncGenerator[Finding, None]:
     if instance.status not in ("", "Running"):
         yield Finding(
             f"{instance.alias} status", False, f"{instance.status}; a console needs it Running"
@@ -304,7 +337,12 @@ async def _instance(cloud: Cloud, instance: ConsoleInstance) -> AsyncGenerator[F
         yield Finding(f"{instance.alias} permission", False, error.final_text)
         return
     yield Finding(f"{instance.alias} permission", permission.granted, permission.text)
-    if not permission.granted or instance.status not in ("", "Running"):
+    if not permission.granted:
+        return
+    yield await _looking(cloud, instance)
+    if power:
+        yield await _power(cloud, instance)
+    if instance.status not in ("", "Running"):
         return
     try:
         url = await cloud.client.vnc_url(instance.id, instance.region)

@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,21 @@ _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a wil
 
 class NoDaemonError(VncproxyError):
     """No daemon answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What a route gives that isn't JSON.
+
+    Args:
+        content: The file.
+        content_type: Such as image/png.
+        modified: Its Last-Modified, "" without one.
+    """
+
+    content: bytes
+    content_type: str
+    modified: str
 
 
 class DaemonClient:
@@ -63,33 +79,70 @@ class DaemonClient:
         self._door = door
         self._headers = headers
 
-    async def call(self, method: str, path: str, body: Any = None) -> Any:
+    async def call(
+        self, method: str, path: str, body: Any = None, *, timeout_s: float = CALL_TIMEOUT_S
+    ) -> Any:
         """The JSON answer, None if it is empty.
 
+        Args:
+            method: HTTP's.
+            path: With its query.
+            body: Sent as JSON.
+            timeout_s: For the whole of it.
+
         Raises:
-            NoDaemonError: Nothing answers, or something else than the daemon.
+            NoDaemonError: Nobody answers, or something else.
             AccessError: The daemon refused.
         """
-        try:
-            async with self._session.request(
-                method, self._base + path, json=body, headers=self._headers, allow_redirects=False
-            ) as answer:
-                content = await answer.read()
-                status = answer.status
-        except (aiohttp.ClientError, OSError, TimeoutError) as fault:
-            raise _nobody(self._door, fault) from fault
+        content, status, _ = await self._ask(method, path, body, timeout_s)
         if not content and status < 300:
             return None
-        decoded: Any = None
-        with suppress(msgspec.MsgspecError, RecursionError):
-            decoded = msgspec.json.decode(content)
+        decoded = _decoded(content)
         if isinstance(decoded, dict) and status < 300:
             return decoded
+        raise self._refusal(decoded, status)
+
+    async def download(self, path: str) -> Download:
+        """What a route gives that isn't JSON.
+
+        Raises:
+            NoDaemonError: Nobody answers, or something else.
+            AccessError: The daemon refused.
+        """
+        content, status, headers = await self._ask("GET", path, None, CALL_TIMEOUT_S)
+        if status >= 300:
+            raise self._refusal(_decoded(content), status)
+        content_type = headers.get("Content-Type", "").partition(";")[0]
+        return Download(content, content_type, headers.get("Last-Modified", ""))
+
+    async def _ask(
+        self, method: str, path: str, body: Any, timeout_s: float
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        try:
+            async with self._session.request(
+                method,
+                self._base + path,
+                json=body,
+                headers=self._headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=timeout_s),
+            ) as answer:
+                return await answer.read(), answer.status, answer.headers
+        except (aiohttp.ClientError, OSError, TimeoutError) as fault:
+            raise _nobody(self._door, fault) from fault
+
+    def _refusal(self, decoded: Any, status: int) -> VncproxyError:
         error = decoded.get("error") if isinstance(decoded, dict) else None
         if not isinstance(error, dict):
-            raise _no_daemon(self._door, status)
+            return _no_daemon(self._door, status)
         text = str(error.get("text") or f"The daemon answered with status {status}.")
-        raise AccessError(status, str(error.get("word", "")), text)
+        return AccessError(status, str(error.get("word", "")), text)
+
+
+def _decoded(content: bytes) -> Any:
+    with suppress(msgspec.MsgspecError, RecursionError):
+        return msgspec.json.decode(content)
+    return None
 
 
 async def daemon_at(http: aiohttp.ClientSession, base: str, **how: Any) -> tuple[str | None, int]:

@@ -82,6 +82,7 @@ async def _from_the_cloud(config: Config, environ: Mapping[str, str]) -> dict[st
                 "os": one.os_name,
                 "tags": dict(one.tags),
                 "status": one.status or None,
+                "power": None,
                 "missing": one.missing,
                 "role": None,
                 "state": None,

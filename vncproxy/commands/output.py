@@ -67,6 +67,14 @@ def print_json(value: Any) -> None:
     print_lines(text.split("\n"))
 
 
+def print_bytes(content: bytes) -> None:
+    """Print a file as it is, for a program that reads it. Raises: as `print_line`."""
+    with _writing():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+
+
 def draw(picture: str) -> None:
     """Print what moves the cursor on purpose; raises as `print_line` does."""
     with _writing():

@@ -127,6 +127,7 @@ def _state(services: Services, instance: ConsoleInstance) -> dict[str, object]:
     under_way = act if act is not None and act.ended_s is None else None
     ended = act if act is not None and act.ended_s is not None else None
     return {
+        "instance": {"alias": instance.alias, "id": instance.id, "name": instance.name},
         "status": status or None,
         "fits": [] if under_way is not None else that_fit(status),
         "under_way": under_way

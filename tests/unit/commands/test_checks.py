@@ -60,6 +60,7 @@ async def test_all_is_well(installation: Installation) -> None:
         "credentials",
         "endpoint of cn-hangzhou",
         "demo permission",
+        "demo picture and boot log",
         "demo gateway",
     ]
     assert str(findings["configuration"]).startswith("ok    configuration: ")
@@ -453,6 +454,36 @@ async def test_a_password_that_cannot_be_read(installation: Installation, tmp_pa
     instance = Instance(id=DEMO.instance_id, password_file=tmp_path / "missing")
     findings = await found(installation.loaded(instance=(instance,)))
     assert failures(findings) == ["instances"]
+
+
+async def test_power_is_tried_by_dry_runs_where_somebody_has_it(
+    installation: Installation,
+) -> None:
+    """Nothing is done; what the RAM policy lacks is named."""
+    aliyun = Aliyun(endpoint=installation.cloud.endpoint, power=True)
+    findings = await found(installation.loaded(aliyun=aliyun))
+    assert failures(findings) == []
+    assert findings["demo power"].text == "start, stop and restart are permitted"
+    assert findings["demo picture and boot log"].text == "permitted"
+    assert "demo power" not in await found(installation.loaded())
+    poor = AccessKey("poor", "poor-secret", denied_actions=frozenset({"RebootInstance"}))
+    async with Simulator(replace(SETTINGS, keys=(poor,))) as cloud:
+        other = Installation(cloud, installation.folder, installation.port)
+        aliyun = Aliyun(endpoint=cloud.endpoint, power=True)
+        findings = await found(other.loaded(aliyun=aliyun), poor)
+        assert failures(findings) == ["demo power"]
+        assert "ecs:RebootInstance" in findings["demo power"].text
+        assert not cloud.powered
+
+
+async def test_pictures_are_no_need_of_consoles(installation: Installation) -> None:
+    """That they aren't permitted is said, and is no failure."""
+    poor = AccessKey("poor", "poor-secret", denied_actions=frozenset({"GetInstanceScreenshot"}))
+    async with Simulator(replace(SETTINGS, keys=(poor,))) as cloud:
+        other = Installation(cloud, installation.folder, installation.port)
+        findings = await found(other.loaded(), poor)
+    assert failures(findings) == []
+    assert "ecs:GetInstanceScreenshot" in findings["demo picture and boot log"].text
 
 
 # One line of `vncproxy check`

@@ -1,0 +1,128 @@
+"""`vncproxy power`, against a daemon."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from tests.setup import running
+from tests.unit.commands.surroundings import DEMO, SETTINGS, STOPPED, Installation, refuses
+from vncproxy.commands.command import DONE, FAILED
+from vncproxy.commands.power import Wish, power
+from vncproxy.config.model import Aliyun, Config
+from vncproxy.errors import AccessError
+from vncproxy.simulator import ApiFault, PowerCall, Simulator
+
+
+def test_its_arguments() -> None:
+    """A start can't be forced; nobody is asked where nobody is."""
+    assert refuses("power", "web-1")
+    assert refuses("power", "web-1", "explode")
+    assert refuses("power", "web-1", "start", "--force", "--yes")
+    assert refuses("power", "web-1", "restart")
+
+
+class Machine:
+    """A daemon whose owner has power, and what the command said and asked."""
+
+    def __init__(self, config: Config, cloud: Simulator) -> None:
+        """Nothing yet."""
+        self.config = config
+        self.cloud = cloud
+        self.said: list[str] = []
+        self.asked: list[str] = []
+
+    async def do(self, wish: Wish, answer: str | None = None) -> int:
+        """The command. Args: answer - to its question; None: it doesn't ask."""
+
+        def ask(question: str) -> str:
+            self.asked.append(question)
+            return answer or ""
+
+        return await power(
+            self.config,
+            {},
+            wish,
+            ask=ask if answer is not None else None,
+            say=self.said.append,
+            pause=lambda _: asyncio.sleep(0.02),
+        )
+
+
+@pytest.fixture
+async def machine(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Machine]:
+    """A start and a stop take a moment."""
+    monkeypatch.setattr("vncproxy.console.power.STATUS_PAUSE_S", 0.02)
+    settings = replace(SETTINGS, stopping_s=0.1, starting_s=0.1, instances=(DEMO, STOPPED))
+    async with Simulator(settings) as cloud:
+        aliyun = Aliyun(endpoint=cloud.endpoint, power=True)
+        config = Installation(cloud, installation.folder, installation.port).config(
+            "demo", "stopped", aliyun=aliyun
+        )
+        async with running(
+            installation.folder,
+            cloud=cloud,
+            aliyun=aliyun,
+            listen=config.listen,
+            instance=config.instance,
+        ):
+            yield Machine(config, cloud)
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize(
+    ("wish", "last", "call"),
+    [
+        (Wish("demo", "restart"), "Running", "RebootInstance"),
+        (Wish("demo", "stop", force=True), "Stopped", "StopInstance"),
+        (Wish("stopped", "start"), "Running", "StartInstance"),
+    ],
+)
+async def test_it_waits_until_it_is_done(
+    machine: Machine, wish: Wish, last: str, call: str
+) -> None:
+    """And says how it goes."""
+    assert await machine.do(wish) == DONE
+    assert machine.said[0] == f"{wish.instance}: the cloud has taken the {wish.action}."
+    assert machine.said[-2:] == [f"{wish.instance}: {last}", f"{wish.instance}: done."]
+    (sent,) = machine.cloud.powered
+    assert (sent.action, sent.forced) == (call, wish.force)
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize(
+    ("force", "answer", "status"),
+    [
+        (False, "", FAILED),
+        (False, "n", FAILED),
+        (False, "y", DONE),
+        (True, "y", FAILED),
+        (True, "demo", DONE),
+    ],
+)
+async def test_it_asks_before_it_acts(
+    machine: Machine, force: bool, answer: str, status: int
+) -> None:
+    """A power cut wants the name."""
+    assert await machine.do(Wish("demo", "stop", force=force), answer) == status
+    (question,) = machine.asked
+    assert "demo" in question
+    assert ("cuts the power" in question) is force
+    expected = [PowerCall(DEMO.instance_id, "StopInstance", force)] if status == DONE else []
+    assert list(machine.cloud.powered) == expected
+
+
+@pytest.mark.sockets
+async def test_what_is_refused_is_said(machine: Machine) -> None:
+    """By the daemon, and where the cloud's answer was lost."""
+    with pytest.raises(AccessError, match="stopped is Stopped"):
+        await machine.do(Wish("stopped", "stop"))
+    machine.cloud.faults.next("StopInstance", ApiFault.error("InternalError"))
+    with pytest.raises(AccessError, match="The cloud's answer was lost, and demo is Running"):
+        await machine.do(Wish("demo", "stop"))
+    assert not machine.cloud.powered

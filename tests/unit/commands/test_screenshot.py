@@ -1,0 +1,80 @@
+"""`vncproxy screenshot`, against a daemon."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.setup import running
+from tests.unit.commands.surroundings import Installation, options_of, refuses
+from vncproxy.commands.daemon_client import Download, NoDaemonError
+from vncproxy.commands.screenshot import save, screenshot
+from vncproxy.errors import AccessError, LocalError
+
+PNG = Download(b"\x89PNG\r\n\x1a\n", "image/png", "")
+
+
+def test_its_arguments() -> None:
+    """An instance; a file if wanted."""
+    options = options_of("screenshot", "web-1", "-o", "-", "--wake")
+    assert (options.instance, options.output, options.wake) == ("web-1", "-", True)
+    assert refuses("screenshot")
+
+
+@pytest.mark.sockets
+async def test_the_picture_is_the_clouds(installation: Installation) -> None:
+    """Of an instance that runs."""
+    config = installation.config("demo", "stopped")
+    async with running(
+        installation.folder,
+        cloud=installation.cloud,
+        listen=config.listen,
+        instance=config.instance,
+    ):
+        picture = await screenshot(config, {}, "demo", wake=True)
+        assert picture.content_type == "image/png"
+        assert picture.content.startswith(PNG.content)
+        with pytest.raises(AccessError, match="isn't running"):
+            await screenshot(config, {}, "stopped")
+        with pytest.raises(AccessError) as refused:
+            await screenshot(config, {}, "../demo")
+        assert refused.value.status == 404
+
+
+@pytest.mark.sockets
+async def test_without_a_daemon(installation: Installation) -> None:
+    """Which has the rules, the audit and the pause between two pictures."""
+    with pytest.raises(NoDaemonError):
+        await screenshot(installation.config(), {}, "demo")
+
+
+def test_a_picture_has_its_name_from_the_instance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And from what it is; nobody else may read it."""
+    monkeypatch.chdir(tmp_path)
+    assert save(PNG, "web-1", None) == Path("web-1.png")
+    assert (tmp_path / "web-1.png").read_bytes() == PNG.content
+    assert stat.S_IMODE((tmp_path / "web-1.png").stat().st_mode) == 0o600
+    assert save(Download(b"\xff\xd8\xff", "image/jpeg", ""), "../x/y", None) == Path(".._x_y.jpg")
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    """A link stays, and what it leads to is replaced."""
+    old, link = tmp_path / "old.png", tmp_path / "link.png"
+    old.write_bytes(b"old")
+    link.symlink_to(old)
+    assert save(PNG, "web-1", str(link)) == link
+    assert link.is_symlink()
+    assert old.read_bytes() == PNG.content
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["link.png", "old.png"]
+
+
+@pytest.mark.parametrize("name", ["", "missing/picture.png", "/dev/null"])
+def test_what_cannot_be_written_is_said(tmp_path: Path, name: str) -> None:
+    """A folder, a file in none, a device."""
+    with pytest.raises(LocalError, match="can't be written"):
+        save(PNG, "web-1", str(tmp_path / name))
+    assert list(tmp_path.iterdir()) == []

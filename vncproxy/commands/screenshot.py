@@ -1,0 +1,113 @@
+"""`vncproxy screenshot`: an instance's screen as a picture, without a session."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from vncproxy.commands.command import DONE, USAGE, Command, add_config, add_instance
+from vncproxy.commands.output import print_bytes, print_line, print_problem
+from vncproxy.commands.running import run_with_config
+from vncproxy.errors import LocalError
+
+if TYPE_CHECKING:
+    from vncproxy.commands.daemon_client import Download
+    from vncproxy.config.model import Config
+
+_STANDARD_OUTPUT = "-"
+_ENDINGS = {"image/png": ".png", "image/jpeg": ".jpg"}
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    add_instance(parser)
+    parser.add_argument(
+        "-o",
+        dest="output",
+        metavar="FILE",
+        help="written whole or not at all; -: standard output; default: INSTANCE.png or .jpg",
+    )
+    parser.add_argument(
+        "--wake", action="store_true", help="wake a screen that sleeps, by a key stroke"
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.output == _STANDARD_OUTPUT and sys.stdout.isatty():
+        print_problem("a terminal shows no pictures: name a file, or pass it on by a pipe")
+        return USAGE
+
+    async def work(config: Config) -> int:
+        picture = await screenshot(config, os.environ, options.instance, wake=options.wake)
+        if options.output == _STANDARD_OUTPUT:
+            print_bytes(picture.content)
+        else:
+            print_line(str(save(picture, options.instance, options.output)))
+        return DONE
+
+    return run_with_config(options, work)
+
+
+async def screenshot(
+    config: Config, environ: Mapping[str, str], instance: str, *, wake: bool = False
+) -> Download:
+    """The picture, as the cloud gives it.
+
+    Raises:
+        NoDaemonError: As of `daemon_client`.
+        AccessError: The daemon or the cloud refused.
+        ConfigError: As of `daemon_client`.
+    """
+    from vncproxy.commands.daemon_client import daemon_client
+
+    path = f"/api/v1/instances/{quote(instance, safe='')}/screenshot{'?wake=1' if wake else ''}"
+    async with daemon_client(config, environ) as daemon:
+        return await daemon.download(path)
+
+
+def save(picture: Download, instance: str, output: str | None) -> Path:
+    """Write the picture to a file, whole or not at all.
+
+    Args:
+        picture: What to write.
+        instance: Its alias or id, from which the file has its name by default.
+        output: The file; None: in the current folder.
+
+    Returns:
+        The file.
+
+    Raises:
+        LocalError: It can't be written.
+    """
+    from vncproxy.durable_files import replace_file
+
+    default = re.sub(r"[^A-Za-z0-9._-]", "_", instance) + _ENDINGS.get(picture.content_type, "")
+    path = Path(output if output is not None else default)
+    try:
+        # What a link leads to is replaced, and not the link; and no device is.
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            raise LocalError(f"{path} can't be written: it is no file")
+        replace_file(target, picture.content)
+    except OSError as fault:
+        raise LocalError(f"{path} can't be written: {fault.strerror or fault}") from fault
+    return path
+
+
+COMMAND = Command(
+    "screenshot",
+    "save an instance's screen as a picture, without a session",
+    (
+        "vncproxy screenshot web-1",
+        "vncproxy screenshot web-1 -o /tmp/web-1.png --wake",
+        "vncproxy screenshot web-1 -o -",
+    ),
+    _add_arguments,
+    _run,
+)
