@@ -69,6 +69,8 @@ async def test_without_a_daemon(installation: Installation) -> None:
         # Who may do what is for the daemon to say.
         assert [row.pop("role") for row in answer["instances"]] == ["admin", "admin"]
         assert [row.pop("role") for row in alone["instances"]] == [None, None]
+        assert [row.pop("power") for row in answer["instances"]] == [False, False]
+        assert [row.pop("power") for row in alone["instances"]] == [None, None]
         assert answer == alone
 
 

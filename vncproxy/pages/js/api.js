@@ -2,6 +2,9 @@
 
 const CALL_TIMEOUT_MS = 20_000;
 
+/** For a file, which may have to wait for its turn at the cloud. */
+const LOAD_TIMEOUT_MS = 45_000;
+
 /**
  * A refused or failed call: `status` 0 means that the daemon wasn't reached; `elsewhere` is the
  * daemon that has the console, if another one does.
@@ -27,20 +30,14 @@ function retryAfter(response) {
  * @param {"GET"|"POST"|"DELETE"} method
  * @param {string} path
  * @param {object} [body]
+ * @param {number} [timeout_ms]
  * @throws {ApiError}
  */
-export async function call(method, path, body) {
+export async function call(method, path, body, timeout_ms = CALL_TIMEOUT_MS) {
   let response;
   let answer = null;
   try {
-    response = await fetch(path, {
-      method,
-      headers: body ? { "Content-Type": "application/json" } : {},
-      body: body ? JSON.stringify(body) : undefined,
-      cache: "no-store",
-      redirect: "error",
-      signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
-    });
+    response = await ask(method, path, body, timeout_ms);
     const text = await response.text();
     answer = text ? JSON.parse(text) : null;
   } catch (failure) {
@@ -52,14 +49,52 @@ export async function call(method, path, body) {
     }
   }
   if (!response.ok) {
-    const error = answer?.error ?? {};
-    throw new ApiError(
-      response.status,
-      error.word ?? "",
-      error.text ?? "",
-      error.retry_after_s ?? retryAfter(response),
-      error.elsewhere ?? null,
-    );
+    throw refusal(response, answer);
   }
   return answer;
+}
+
+function ask(method, path, body, timeout_ms) {
+  return fetch(path, {
+    method,
+    headers: body ? { "Content-Type": "application/json" } : {},
+    body: body ? JSON.stringify(body) : undefined,
+    cache: "no-store",
+    redirect: "error",
+    signal: AbortSignal.timeout(timeout_ms),
+  });
+}
+
+function refusal(response, answer) {
+  const error = answer?.error ?? {};
+  return new ApiError(
+    response.status,
+    error.word ?? "",
+    error.text ?? "",
+    error.retry_after_s ?? retryAfter(response),
+    error.elsewhere ?? null,
+  );
+}
+
+/**
+ * Fetch a file.
+ * @param {string} path
+ * @returns {Promise<{blob: Blob, modified: Date|null}>}
+ * @throws {ApiError}
+ */
+export async function load(path) {
+  let response;
+  let blob;
+  try {
+    response = await ask("GET", path, undefined, LOAD_TIMEOUT_MS);
+    blob = await response.blob();
+  } catch {
+    throw new ApiError(0, "unreachable", "");
+  }
+  if (!response.ok) {
+    const answer = await blob.text().then(JSON.parse).catch(() => null);
+    throw refusal(response, answer);
+  }
+  const modified = response.headers.get("Last-Modified");
+  return { blob, modified: modified ? new Date(modified) : null };
 }

@@ -22,9 +22,11 @@ import { closePanels } from "./panels.js";
 import { PasswordDesk } from "./password.js";
 import { buildPasteDialog, layoutOf } from "./paste.js";
 import { People } from "./people.js";
+import { buildPowerButton } from "./power.js";
 import { use } from "./remembered.js";
 import { Screen } from "./screen.js";
 import { Session } from "./session.js";
+import { buildSnapshotButton } from "./snapshot.js";
 import { stateWords } from "./states.js";
 import { StatusBar } from "./statusbar.js";
 import { copyText, supportText } from "./support.js";
@@ -53,6 +55,7 @@ class ConsolePage {
   #people = new People((message) => this.#session?.send(message));
   #password = new PasswordDesk(this.#card, (message) => this.#session?.send(message));
   #hideWakeHint;
+  #offerPower;
 
   #session = null;
   #state = null;
@@ -85,6 +88,8 @@ class ConsolePage {
     buildTouchKeys(this.#screen, () => this.#guestKeyboard(), (on) => {
       touch.touchpad = on;
     });
+    buildSnapshotButton(this.#screen, notice);
+    this.#offerPower = buildPowerButton(notice, () => this.#session ?? this.start());
     this.#hideWakeHint = buildWakeHint(this.#screen, () => this.#linkIsUp());
     this.#screen.addEventListener("picture", () => this.#pictureCame());
     this.#screen.addEventListener("desktopname", ({ detail }) => this.#status.fact("Desktop", detail));
@@ -164,7 +169,8 @@ class ConsolePage {
     this.#showState();
   }
 
-  #admitted({ instance, viewer, may_control: mayControl }) {
+  #admitted({ instance, viewer, may_control: mayControl, may_power: mayPower }) {
+    this.#offerPower(instance, mayPower === true);
     const name = titleOf(instance);
     this.#known = { instance, viewer };
     use(instance.id, Date.now());

@@ -7,8 +7,11 @@ import { byId, element, setText } from "./elements.js";
 import { Finder, statusOf } from "./finding.js";
 import { consolePath, instanceRow } from "./instancerow.js";
 import { asksUsers, loginCard } from "./login.js";
+import { openLook } from "./look.js";
+import { openPower } from "./power.js";
 import { like, memory } from "./remembered.js";
 import { Rows } from "./rows.js";
+import { Thumbnails } from "./thumbnails.js";
 import { counted, refusalWords, titleOf, wantsLogin } from "./words.js";
 
 const REFRESH_INTERVAL_MS = 15_000;
@@ -62,8 +65,17 @@ const none = element(
   element("p", { text: "No instance that you may open has these words and filters." }),
   element("div", { class: "actions" }, element("button", { type: "button", text: "Show all", on: { click: showAll } })),
 );
-const rows = new Rows(list, (item) => instanceRow(item, { like: likeIt, end: endSession }));
+const thumbnails = new Thumbnails(openLook);
+const rows = new Rows(list, (item) =>
+  instanceRow(item, {
+    like: likeIt,
+    end: endSession,
+    look: openLook,
+    power: (instance) => openPower(instance, titleOf(instance), { changed: refresh }),
+    picture: (instance) => pictured && thumbnails.of(instance),
+  }));
 let count = 0;
+let pictured = false;
 
 function filters() {
   return {
@@ -99,7 +111,7 @@ function draw() {
   none.hidden = found.length > 0;
   rows.items = found.map((instance, at) => {
     const item = { instance, liked: liked.has(instance.id), first: searches && at === 0 };
-    return { ...item, key: instance.id, shows: JSON.stringify(item) };
+    return { ...item, key: instance.id, shows: JSON.stringify([item, pictured]) };
   });
 }
 
@@ -205,6 +217,8 @@ function showInstances(answer) {
   const instances = Array.isArray(answer) ? answer : (answer?.instances ?? []);
   const later = answer?.later ?? [];
   count = instances.length;
+  pictured = answer?.thumbnails === true;
+  list.classList.toggle("pictured", pictured);
   finder.instances = instances;
   show(JSON.stringify([count > 0, later, answer?.administrator, answer?.user]), () => [
     ...(count ? [list, none] : []),
@@ -213,6 +227,7 @@ function showInstances(answer) {
   ]);
   offerFilters();
   draw();
+  thumbnails.renew(instances);
   showAccount(answer ?? {});
   byId("admin-link").hidden = !answer?.administrator;
 }

@@ -100,18 +100,42 @@ function star(instance, liked, like) {
   });
 }
 
+/** What can be done with an instance besides opening it. */
+function acts(instance, { look, power }) {
+  const name = titleOf(instance);
+  const lookButton = element("button", {
+    type: "button",
+    text: "Look",
+    "data-part": "look",
+    "aria-label": `Look at ${name} without opening its console`,
+    on: { click: () => look(instance) },
+  });
+  const powerButton = instance.power && element("button", {
+    type: "button",
+    text: "Power",
+    "data-part": "power",
+    "aria-label": `Start, stop or restart ${name}`,
+    on: { click: () => power(instance) },
+  });
+  return [powerButton, lookButton];
+}
+
 /**
  * @param {{instance: object, liked: boolean, first: boolean}} item first: Enter opens it
  * @param {{like: (id: string, is: boolean) => void,
- *   end: (instance: object, viewer: object, button: HTMLButtonElement) => void}} acts
+ *   end: (instance: object, viewer: object, button: HTMLButtonElement) => void,
+ *   look: (instance: object) => void, power: (instance: object) => void,
+ *   picture: (instance: object) => HTMLElement|false}} hooks
  */
-export function instanceRow({ instance, liked, first }, { like, end }) {
+export function instanceRow({ instance, liked, first }, hooks) {
+  const { like, end } = hooks;
   const { status, missing } = instance;
   const name = titleOf(instance);
   return element(
     "li",
     { class: first ? "instance first" : "instance" },
     star(instance, liked, like),
+    hooks.picture(instance),
     element(
       "div",
       { class: "instance-name" },
@@ -119,15 +143,20 @@ export function instanceRow({ instance, liked, first }, { like, end }) {
       element("p", { class: "place" }, element("code", {}, ...place(instance))),
     ),
     element("div", { class: "instance-state" }, pill(instance), whoIsOn(instance, end)),
-    element("a", {
-      class: missing || WITHOUT_CONSOLE.has(status) ? "button" : "button primary",
-      href: consolePath(instance),
-      target: "_blank",
-      rel: "noopener",
-      text: "Open",
-      title: first ? "Enter opens it, too" : false,
-      "data-part": "open",
-      "aria-label": `Open the console of ${name} in a new tab`,
-    }),
+    element(
+      "div",
+      { class: "instance-acts" },
+      ...acts(instance, hooks),
+      element("a", {
+        class: missing || WITHOUT_CONSOLE.has(status) ? "button" : "button primary",
+        href: consolePath(instance),
+        target: "_blank",
+        rel: "noopener",
+        text: "Open",
+        title: first ? "Enter opens it, too" : false,
+        "data-part": "open",
+        "aria-label": `Open the console of ${name} in a new tab`,
+      }),
+    ),
   );
 }

@@ -302,6 +302,12 @@ export class Screen extends EventTarget {
     window.dispatchEvent(new Event("blur"));
   }
 
+  /** The picture as a PNG in its own size, or null. @returns {Promise<Blob|null>} */
+  toBlob() {
+    const rfb = this.#hasPicture ? this.#rfb : null;
+    return new Promise((resolve) => (rfb ? rfb.toBlob(resolve, "image/png") : resolve(null)));
+  }
+
   /** Whether every pixel is (nearly) black; looks strip by strip and stops at the first that isn't. */
   isBlack() {
     const canvas = this.canvas;

@@ -84,5 +84,6 @@ export function enableTools({ mayType, hasPicture }) {
   for (const id of ["ctrl-alt-del", "keys-button", "paste-button", "touch-button"]) {
     byId(id).disabled = !(mayType && hasPicture);
   }
+  byId("snapshot-button").disabled = !hasPicture;
   byId("size").disabled = !hasPicture;
 }

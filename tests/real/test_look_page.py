@@ -1,0 +1,214 @@
+"""Looking at instances in a browser, and starting and stopping them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.async_api import expect
+
+from tests.real.console_tab import Tab, fresh_tab
+from tests.real.peers.browser import Browser
+from tests.setup import Running, running, until
+from vncproxy.config.model import Aliyun, Instance, Pages, Rule
+from vncproxy.simulator import PowerCall, SimulatedInstance, Simulator, SimulatorSettings
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 800}
+DEMO, OFF = "i-bp1demo0000000000001", "i-bp1demo0000000000002"
+SETTINGS = SimulatorSettings(
+    instances=(
+        SimulatedInstance(DEMO, "demo"),
+        SimulatedInstance(OFF, "off", status="Stopped"),
+        SimulatedInstance("i-bp1demo0000000000003", "win", os_type="windows"),
+    ),
+    animated=False,
+    stopping_s=0.3,
+    starting_s=0.3,
+    screenshot_pause_s=0.0,
+)
+
+
+@asynccontextmanager
+async def site(folder: Path, **config: Any) -> AsyncIterator[Running]:
+    """A daemon whose owner may start and stop instances."""
+    async with (
+        Simulator(SETTINGS) as cloud,
+        running(
+            folder,
+            cloud=cloud,
+            aliyun=Aliyun(endpoint=cloud.endpoint, power=True),
+            instance=tuple(
+                Instance(id=one.instance_id, alias=one.name, windows=one.os_type == "windows")
+                for one in SETTINGS.instances
+            ),
+            **config,
+        ) as setup,
+    ):
+        yield setup
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The daemon asks for the status again soon, and for pictures."""
+    monkeypatch.setattr("vncproxy.console.power.STATUS_PAUSE_S", 0.05)
+    monkeypatch.setattr("vncproxy.console.looks.PAUSE_S", 0.05)
+
+
+async def shoot(tab: Tab, name: str) -> None:
+    """A picture of the window, also as small as a phone's."""
+    for size, suffix in ((DESKTOP, ""), (PHONE, "-phone")):
+        await tab.page.set_viewport_size(size)  # type: ignore[arg-type]
+        await tab.shoot(f"{name}{suffix}")
+    await tab.page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
+
+
+async def test_looking_at_an_instance_opens_nothing(tmp_path: Path, chromium: Browser) -> None:
+    """Its screen, its boot log, and why there is none; with pictures in the list."""
+    async with (
+        fresh_tab(chromium, tmp_path) as tab,
+        site(tmp_path, pages=Pages(thumbnails=True)) as setup,
+    ):
+        page, cloud = tab.page, setup.cloud
+        tab.expected.append("Failed to load resource")
+        await tab.open(setup.base)
+        pictures = page.locator(".thumb img")
+        await expect(pictures.nth(0)).to_be_visible()
+        await expect(pictures.nth(1)).to_be_hidden()
+        await shoot(tab, "look-list")
+
+        await tab.button("Look at demo without opening its console").click()
+        dialog = page.get_by_role("dialog")
+        picture = dialog.get_by_role("img", name="Screen of demo")
+        await expect(picture).to_be_visible()
+        size = await picture.evaluate("one => [one.naturalWidth, one.naturalHeight]")
+        assert tuple(size) == cloud.screen_size()
+        await expect(dialog).to_contain_text("Seen at")
+        await shoot(tab, "look-screen")
+        async with page.expect_download() as download:
+            await dialog.get_by_role("button", name="Save").click()
+        saved = Path(await (await download.value).path())
+        with Image.open(saved) as image:
+            assert image.convert("RGB").tobytes() == cloud.framebuffer()
+
+        await dialog.get_by_role("button", name="Boot log").click()
+        log = dialog.locator(".look-log")
+        await expect(log).to_contain_text("Started Journal Service.")
+        await expect(dialog).to_contain_text("Last line of")
+        assert "\x1b" not in await log.inner_text()
+        await shoot(tab, "look-boot-log")
+        await dialog.get_by_role("button", name="Close").click()
+        # Nothing of the guest stays on the page.
+        assert await page.locator(".look-log").text_content() == ""
+
+        await tab.button("Look at off without opening its console").click()
+        await expect(dialog).to_contain_text("isn't running, so there is no picture")
+        await shoot(tab, "look-refused")
+        await dialog.get_by_role("button", name="Close").click()
+        await tab.button("Look at win without opening its console").click()
+        await expect(dialog.get_by_role("img", name="Screen of win")).to_be_visible()
+        await expect(dialog.get_by_role("button", name="Boot log")).to_be_hidden()
+        assert len(cloud.dials) == 0
+        await tab.open("about:blank")
+
+
+async def test_power_from_the_list(tmp_path: Path, chromium: Browser) -> None:
+    """Only what fits; a stop is asked about, and a Return too many does nothing."""
+    async with fresh_tab(chromium, tmp_path) as tab, site(tmp_path) as setup:
+        page, cloud = tab.page, setup.cloud
+        await tab.open(setup.base)
+        await tab.button("Start, stop or restart off").click()
+        dialog = page.get_by_role("dialog")
+        await expect(dialog).to_contain_text("off is Stopped.")
+        await expect(dialog.get_by_role("button")).to_have_text(["Start", "Close"])
+        await shoot(tab, "power-stopped")
+        await dialog.get_by_role("button", name="Start").click()
+        await expect(dialog).to_contain_text("off is Running.")
+        await dialog.get_by_role("button", name="Close").click()
+        await expect(page.locator(".instance").nth(1)).to_contain_text("Running")
+
+        await tab.button("Start, stop or restart demo").click()
+        await expect(dialog.get_by_role("button", name="Restart")).to_be_visible()
+        await shoot(tab, "power-running")
+        await dialog.get_by_role("button", name="Stop").click()
+        await expect(dialog).to_contain_text("Stop demo?")
+        await shoot(tab, "power-stop")
+        await page.keyboard.press("Enter")
+        await expect(dialog).to_be_hidden()
+        await tab.button("Start, stop or restart demo").click()
+        await dialog.get_by_role("button", name="Stop").click()
+        await dialog.get_by_role("button", name="Stop it").click()
+        await expect(dialog).to_contain_text("demo is Stopped.")
+        assert list(cloud.powered) == [
+            PowerCall(OFF, "StartInstance", False),
+            PowerCall(DEMO, "StopInstance", False),
+        ]
+        await tab.open("about:blank")
+
+
+async def test_a_restart_from_the_console_comes_back_by_itself(
+    tmp_path: Path, chromium: Browser
+) -> None:
+    """The page stays, says what the instance does, and shows its new screen; forced by its name."""
+    async with (
+        fresh_tab(chromium, tmp_path) as tab,
+        Simulator(SETTINGS) as cloud,
+        tab.on_a_console(
+            tmp_path, cloud=cloud, aliyun=Aliyun(endpoint=cloud.endpoint, power=True)
+        ) as setup,
+    ):
+        page = tab.page
+        await tab.runs()
+        await tab.button("Power").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_role("button", name="Reset…").click()
+        await expect(dialog).to_contain_text("pulled its plug")
+        go = dialog.get_by_role("button", name="Reset it")
+        await expect(go).to_be_disabled()
+        await shoot(tab, "power-reset")
+        await dialog.get_by_label("Type demo to go on").fill("demo")
+        await go.click()
+        await expect(dialog).to_be_hidden()
+        await expect(page.locator("#notices")).to_contain_text("demo is being restarted")
+        await expect(tab.card).to_contain_text("The instance is Starting.")
+        await shoot(tab, "power-console")
+        await tab.runs()
+        await until(lambda: len(cloud.sessions) == 1, "the new session")
+        assert list(cloud.powered) == [PowerCall(DEMO, "RebootInstance", True)]
+        assert setup.daemon.components.registry.get(DEMO) is not None
+        await expect(page.locator("#notices")).to_contain_text("demo is Running.")
+
+
+async def test_a_picture_of_the_console_has_its_own_size(tmp_path: Path, chromium: Browser) -> None:
+    """However small it is shown, and to whoever may only watch; power isn't for them."""
+    rule = Rule(users=("anyone",), instances=("*",), role="watch")
+    async with (
+        fresh_tab(chromium, tmp_path) as tab,
+        tab.on_a_console(tmp_path, cloud=SETTINGS, rule=(rule,)) as setup,
+    ):
+        page = tab.page
+        await page.set_viewport_size({"width": 700, "height": 500})
+        await tab.runs()
+        width, height = setup.cloud.screen_size()
+        truth = np.frombuffer(setup.cloud.framebuffer(), np.uint8).reshape(height, width, 3)
+
+        async def framebuffer() -> Any:
+            return truth
+
+        await tab.shows(framebuffer)
+        await expect(page.locator("#power-button")).to_be_hidden()
+        async with page.expect_download() as download:
+            await page.locator("#snapshot-button").click()
+        got = await download.value
+        assert got.suggested_filename.startswith("demo-")
+        with Image.open(io.BytesIO(Path(await got.path()).read_bytes())) as image:
+            assert (image.format, image.size) == ("PNG", (width, height))
+            assert np.array_equal(np.asarray(image.convert("RGB")), truth)

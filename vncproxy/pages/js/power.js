@@ -1,0 +1,246 @@
+/** The dialog in which an instance is started, stopped or restarted, and the button for it on a console. */
+
+import { call } from "./api.js";
+import { byId, element, setText } from "./elements.js";
+import { choices, progress, question, taken } from "./powerwords.js";
+import { refusalWords } from "./words.js";
+
+const POLL_INTERVAL_MS = 2_000;
+
+/** The daemon answers once the cloud has taken it, or it is known that nobody knows. */
+const SENDING_TIMEOUT_MS = 120_000;
+
+/** By the name that opens it: a proxy before several daemons goes by that. */
+function pathOf({ alias, id }) {
+  return `/api/v1/instances/${encodeURIComponent(alias || id)}/power`;
+}
+
+class PowerDialog {
+  #title = element("h2", { id: "power-title" });
+  #text = element("p", { role: "status" });
+  #label = element("label", { for: "power-name" });
+  #name = element("input", { id: "power-name", autocomplete: "off", autocapitalize: "off", spellcheck: "false" });
+  #typed = element("div", { class: "power-typed" }, this.#label, this.#name);
+  #problem = element("p", { class: "problem", role: "alert" });
+  #choices = element("div", { class: "actions" });
+  #close = element("button", { type: "button", text: "Close", on: { click: () => this.#dialog.close() } });
+  #go = element("button", { type: "submit", class: "primary" });
+  #form = element(
+    "form",
+    { on: { submit: (event) => this.#submitted(event) } },
+    this.#title,
+    this.#text,
+    this.#typed,
+    this.#problem,
+    this.#choices,
+    element("div", { class: "dialog-row" }, element("span", { class: "grow" }), this.#close, this.#go),
+  );
+  #dialog = element("dialog", { class: "card sheet-dialog power-dialog", "aria-labelledby": "power-title" }, this.#form);
+
+  #instance = null;
+  #shownName = "";
+  #hooks = {};
+  #wish = null;
+  #turn = 0;
+
+  constructor() {
+    document.body.append(this.#dialog);
+    this.#name.addEventListener("input", () => this.#checkName());
+    this.#dialog.addEventListener("close", () => {
+      this.#turn += 1;
+    });
+  }
+
+  /**
+   * @param {{alias: string|null, id: string}} instance @param {string} name what people call it
+   * @param {{changed?: () => void, accepted?: (text: string) => boolean}} hooks `changed`: its state
+   *   did; `accepted`: the cloud has taken it; true: the dialog isn't needed any more
+   */
+  async open(instance, name, hooks) {
+    this.#instance = instance;
+    this.#shownName = name;
+    this.#hooks = hooks;
+    this.#turn += 1;
+    this.#show({ title: `Power of ${name}`, text: "One moment.", close: "Close" });
+    if (!this.#dialog.open) {
+      this.#dialog.showModal();
+    }
+    this.#close.focus();
+    await this.#look(this.#turn);
+  }
+
+  /** Ask for the state, and again as long as something is under way. */
+  async #look(turn) {
+    let state;
+    try {
+      state = await call("GET", pathOf(this.#instance));
+    } catch (error) {
+      if (turn === this.#turn) {
+        this.#failed(error);
+      }
+      return;
+    }
+    if (turn === this.#turn) {
+      this.#offer(state);
+      if (state.under_way) {
+        setTimeout(() => turn === this.#turn && this.#look(turn), POLL_INTERVAL_MS);
+      } else if (state.ended) {
+        this.#hooks.changed?.();
+      }
+    }
+  }
+
+  /** What can be done now. */
+  #offer(state) {
+    const text = progress(state, this.#shownName);
+    this.#show({ title: `Power of ${this.#shownName}`, text, close: "Close", choices: choices(state) });
+  }
+
+  #show({ title, text, close, go = "", typed = "", choices = [] }) {
+    setText(this.#title, title);
+    setText(this.#text, text);
+    setText(this.#problem, "");
+    setText(this.#close, close);
+    this.#typed.hidden = !typed;
+    this.#label.textContent = typed ? `Type ${typed} to go on` : "";
+    this.#name.value = "";
+    this.#go.hidden = !go;
+    setText(this.#go, go);
+    this.#go.classList.toggle("danger", Boolean(typed));
+    const key = JSON.stringify(choices);
+    if (this.#choices.dataset.key !== key) {
+      this.#choices.dataset.key = key;
+      this.#choices.replaceChildren(...choices.map((choice) => this.#choice(choice)));
+    }
+    this.#checkName();
+  }
+
+  #choice({ action, force, label }) {
+    return element("button", {
+      type: "button",
+      class: force ? "quiet danger" : "",
+      text: label,
+      on: { click: () => this.#chosen(action, force) },
+    });
+  }
+
+  #chosen(action, force) {
+    // What is polled meanwhile must not take the question away.
+    this.#turn += 1;
+    this.#wish = { action, force };
+    const asked = question(action, force, this.#shownName);
+    if (!asked) {
+      this.#send();
+      return;
+    }
+    this.#show({ title: asked.title, text: asked.text, close: "Cancel", go: asked.button, typed: asked.typed });
+    // A Return too many must not stop anything.
+    (asked.typed ? this.#name : this.#close).focus();
+  }
+
+  #checkName() {
+    this.#go.disabled = !this.#typed.hidden && this.#name.value.trim() !== this.#shownName;
+  }
+
+  #submitted(event) {
+    event.preventDefault();
+    if (!this.#go.hidden && !this.#go.disabled) {
+      this.#send();
+    }
+  }
+
+  async #send() {
+    const turn = this.#turn;
+    const { action, force } = this.#wish;
+    const [instance, name, hooks] = [this.#instance, this.#shownName, this.#hooks];
+    this.#show({ title: `Power of ${name}`, text: "Asking the cloud.", close: "Close" });
+    try {
+      await call("POST", pathOf(instance), { action, force }, SENDING_TIMEOUT_MS);
+    } catch (error) {
+      hooks.changed?.();
+      if (turn === this.#turn) {
+        this.#failed(error);
+      }
+      return;
+    }
+    hooks.changed?.();
+    if (hooks.accepted?.(taken(action, name))) {
+      this.#dialog.close();
+    } else if (turn === this.#turn) {
+      this.#look(turn);
+    }
+  }
+
+  #failed(error) {
+    const { title, text } = refusalWords(error);
+    this.#show({ title: `Power of ${this.#shownName}`, text: "", close: "Close" });
+    setText(this.#problem, error.word === "power-uncertain" ? text : `${title}. ${text}`);
+  }
+}
+
+let dialog = null;
+
+/** Open the dialog. See `PowerDialog.open`. */
+export function openPower(instance, name, hooks = {}) {
+  dialog ??= new PowerDialog();
+  return dialog.open(instance, name, hooks);
+}
+
+/**
+ * The button on a console.
+ * @param {(level: "info"|"warning", text: string) => void} notice
+ * @param {() => void} runsAgain called once an instance that was started or restarted runs
+ * @returns {(instance: {alias: string, id: string}, mayPower: boolean) => void} to be called when
+ *   the daemon has said which instance it is
+ */
+export function buildPowerButton(notice, runsAgain) {
+  const button = byId("power-button");
+  let instance = null;
+  let following = 0;
+
+  async function follow(name) {
+    following += 1;
+    const mine = following;
+    let status = "";
+    for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS));
+      if (mine !== following) {
+        return;
+      }
+      let state;
+      try {
+        state = await call("GET", pathOf(instance));
+      } catch {
+        // The console's own card says what is wrong.
+        continue;
+      }
+      if (state.under_way) {
+        if (state.status && state.status !== status) {
+          status = state.status;
+          notice("info", `${name} is ${status}.`);
+        }
+        continue;
+      }
+      notice(state.ended && !state.ended.done ? "warning" : "info", progress(state, name));
+      if (state.status === "Running") {
+        runsAgain();
+      }
+      return;
+    }
+  }
+
+  button.addEventListener("click", () => {
+    const name = instance.alias || instance.id;
+    openPower(instance, name, {
+      accepted: (text) => {
+        notice("info", text);
+        follow(name);
+        return true;
+      },
+    });
+  });
+  return (admitted, mayPower) => {
+    instance = admitted;
+    button.hidden = !mayPower;
+  };
+}
