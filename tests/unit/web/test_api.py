@@ -80,6 +80,7 @@ async def test_instances(owner: OwnerClient) -> None:
         "os": "Debian 12 64-bit",
         "tags": {},
         "status": "Running",
+        "power": False,
         "missing": False,
         "role": "admin",
         "state": None,
