@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,7 @@ async def test_a_restart_from_the_console_comes_back_by_itself(
     """The page stays, says what the instance does, and shows its new screen; forced by its name."""
     async with (
         fresh_tab(chromium, tmp_path) as tab,
-        Simulator(SETTINGS) as cloud,
+        Simulator(replace(SETTINGS, starting_s=3.0)) as cloud,
         tab.on_a_console(
             tmp_path, cloud=cloud, aliyun=Aliyun(endpoint=cloud.endpoint, power=True)
         ) as setup,
@@ -178,7 +179,7 @@ async def test_a_restart_from_the_console_comes_back_by_itself(
         await go.click()
         await expect(dialog).to_be_hidden()
         await expect(page.locator("#notices")).to_contain_text("demo is being restarted")
-        await expect(tab.card).to_contain_text("The instance is Starting.")
+        await tab.says("The instance is starting")
         await shoot(tab, "power-console")
         await tab.runs()
         await until(lambda: len(cloud.sessions) == 1, "the new session")

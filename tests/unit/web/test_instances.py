@@ -197,7 +197,8 @@ async def test_nobody_learns_of_an_instance_that_no_rule_shows(site: Site) -> No
         missing = await site._ask(method, f"nothing/{path}", **body)
         assert (hidden.status, hidden.content) == (missing.status, missing.content)
         assert hidden.status == 404
-    assert site.setup.cloud.calls == type(site.setup.cloud.calls)()
+    # The cloud may be asked whether it knows the name.
+    assert {call.action for call in site.setup.cloud.calls} <= {"DescribeInstances"}
 
 
 @pytest.mark.parametrize("rule", [WATCH, CONTROL])
