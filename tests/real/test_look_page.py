@@ -16,6 +16,7 @@ from playwright.async_api import expect
 
 from tests.real.console_tab import Tab, fresh_tab
 from tests.real.peers.browser import Browser
+from tests.real.peers.qemu import qemu as start_qemu
 from tests.setup import Running, running, until
 from vncproxy.config.model import Aliyun, Instance, Pages, Rule
 from vncproxy.simulator import PowerCall, SimulatedInstance, Simulator, SimulatorSettings
@@ -213,3 +214,43 @@ async def test_a_picture_of_the_console_has_its_own_size(tmp_path: Path, chromiu
         with Image.open(io.BytesIO(Path(await got.path()).read_bytes())) as image:
             assert (image.format, image.size) == ("PNG", (width, height))
             assert np.array_equal(np.asarray(image.convert("RGB")), truth)
+
+
+async def test_a_real_machine_restarts_and_comes_back_without_a_click(
+    tmp_path: Path, chromium: Browser
+) -> None:
+    """The console says Stopping and Starting; then it is the machine's screen, booted anew."""
+    switch = tmp_path / "switch"
+    extra = ("-qmp", f"unix:{switch},server=on,wait=off")
+    async with (
+        fresh_tab(chromium, tmp_path) as tab,
+        start_qemu(tmp_path / "q", extra=extra) as qemu,
+    ):
+        demo = SimulatedInstance(DEMO, "demo", screen=f"127.0.0.1:{qemu.vnc_port}", qmp=str(switch))
+        settings = replace(SETTINGS, instances=(demo,), stopping_s=2.0, starting_s=3.0)
+        async with (
+            Simulator(settings) as cloud,
+            tab.on_a_console(
+                tmp_path, cloud=cloud, aliyun=Aliyun(endpoint=cloud.endpoint, power=True)
+            ),
+        ):
+            page = tab.page
+            await tab.runs()
+            await tab.type("old")
+            await qemu.wait_typed(b"old")
+            await tab.shows(qemu.pixels)
+            typed = await qemu.pixels()
+            await tab.button("Power").click()
+            dialog = page.get_by_role("dialog")
+            await dialog.get_by_role("button", name="Restart").click()
+            await dialog.get_by_role("button", name="Restart it").click()
+            notices = page.locator("#notices")
+            await expect(notices).to_contain_text("demo is Stopping.")
+            await expect(notices).to_contain_text("demo is Starting.")
+            await expect(tab.card).to_contain_text("The instance is Starting.")
+            await tab.runs()
+            await tab.type("new")
+            await qemu.wait_typed(b"oldnew")
+            await tab.shows(qemu.pixels)
+            assert not np.array_equal(typed, await qemu.pixels())
+            assert list(cloud.powered) == [PowerCall(DEMO, "RebootInstance", False)]

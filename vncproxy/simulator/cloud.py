@@ -12,6 +12,7 @@ from vncproxy.simulator.api import Api
 from vncproxy.simulator.faults import ApiFault, FaultQueue, GatewayFault
 from vncproxy.simulator.gateway import Gateway
 from vncproxy.simulator.inventory import InstanceList
+from vncproxy.simulator.machine import switch
 from vncproxy.simulator.operations import Operations
 from vncproxy.simulator.record import Call, Dial, PointerReport, PowerCall, Record, TypedKey
 from vncproxy.simulator.sabotage import Ending
@@ -49,6 +50,7 @@ class Cloud:
         self._desktops: dict[str, Desktop] = {}
         self._tickets = Tickets(self.settings.url_ttl_s, self._random)
         self._outages: set[asyncio.TimerHandle] = set()
+        self._switching: list[asyncio.Task[None]] = []
         wall_clock = self._wall_clock
         self._api = Api(
             SignatureCheck(self.settings.keys, self.settings.timestamp_window_s),
@@ -215,13 +217,16 @@ class Cloud:
     def _wall_clock(self) -> float:
         return time.time() + self.settings.clock_offset_s
 
-    def _power_off(self, instance_id: str, after_s: float) -> None:
+    def _power_off(self, instance_id: str, after_s: float, restarts: bool) -> None:
         """Let an instance lose its power: its session ends, what its screen showed is gone."""
+        qmp = self.instance(instance_id).qmp
 
         def lose() -> None:
             self._outages.discard(timer)
             self._gateway.drop(instance_id, Ending.DROP)
             self._desktops.pop(instance_id, None)
+            if qmp is not None:
+                self._switching.append(asyncio.create_task(switch(qmp, restarts=restarts)))
 
         timer = asyncio.get_running_loop().call_later(after_s, lose)
         self._outages.add(timer)

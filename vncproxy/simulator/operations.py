@@ -58,7 +58,7 @@ class Operations:
         inventory: InstanceList,
         record: Record,
         take_picture: Callable[[SimulatedInstance], Awaitable[bytes]],
-        power_off: Callable[[str, float], None],
+        power_off: Callable[[str, float, bool], None],
         *,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
@@ -70,7 +70,8 @@ class Operations:
             inventory: The instances, whose status changes.
             record: Where power calls are noted.
             take_picture: Gives an instance's screen, as PNG.
-            power_off: Called with an instance's id and the seconds until it has no power.
+            power_off: Called with an instance's id, the seconds until it has no power, and whether
+                it restarts.
             clock: Monotonic seconds.
             wall_clock: Seconds since 1970.
         """
@@ -173,7 +174,7 @@ class Operations:
             case _:
                 self._inventory.change(instance_id, [stopping, starting, running])
         if action != "StartInstance":
-            self._power_off(instance_id, off_s - now_s)
+            self._power_off(instance_id, off_s - now_s, action == "RebootInstance")
             self._awake.discard(instance_id)
         if action != "StopInstance":
             self._booted[instance_id] = (on_s, self._wall_clock() + on_s - now_s)

@@ -47,6 +47,7 @@ class SimulatedInstance:
         vnc_password: Six letters or digits, or None for security type None.
         screen: "host:port" of a real VNC server to show, or None for the built-in screen.
         tags: (key, value) pairs.
+        qmp: QMP's Unix socket of the QEMU that `screen` is of: a restart resets it, a stop ends it.
         locked: For security reasons: it can't be started, stopped or restarted.
         retired: Of an instance type without pictures and boot log.
         asleep: Its picture is black until a call wakes it.
@@ -62,6 +63,7 @@ class SimulatedInstance:
     vnc_password: str | None = field(default=None, repr=False)
     screen: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    qmp: str | None = None
     locked: bool = False
     retired: bool = False
     asleep: bool = False

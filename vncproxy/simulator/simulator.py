@@ -75,6 +75,8 @@ class Simulator(Cloud):
             self._timer.cancel()
         for outage in self._outages:
             outage.cancel()
+        # A machine that couldn't be switched must not pass in silence.
+        await asyncio.gather(*self._switching)
         runner, self._runner = self._runner, None
         try:
             await self._gateway.close()

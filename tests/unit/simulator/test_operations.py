@@ -28,14 +28,14 @@ class Machine:
         """It runs, unless `about` says otherwise."""
         self.clock = FakeClock(100.0)
         self.record = Record()
-        self.outages: list[tuple[str, float]] = []
+        self.outages: list[tuple[str, float, bool]] = []
         self.inventory = InstanceList([SimulatedInstance("i-one", **about)], [], self.clock)
         self.operations = Operations(
             SimulatorSettings(stopping_s=10.0, starting_s=20.0),
             self.inventory,
             self.record,
             self._picture,
-            lambda name, after_s: self.outages.append((name, after_s)),
+            lambda name, after_s, restarts: self.outages.append((name, after_s, restarts)),
             clock=self.clock,
             wall_clock=lambda: 0.0,
         )
@@ -172,7 +172,7 @@ def test_a_stop_takes_its_time_unless_the_power_is_cut(force: str, off_s: float)
     machine.operations.power("StopInstance", ONE | {"ForceStop": force})
     assert machine.statuses(0) == ["Stopping" if off_s else "Stopped"]
     assert machine.statuses(10) == ["Stopped"]
-    assert machine.outages == [("i-one", off_s)]
+    assert machine.outages == [("i-one", off_s, False)]
     assert list(machine.record.powered) == [PowerCall("i-one", "StopInstance", force == "true")]
 
 
@@ -181,7 +181,7 @@ def test_a_restart_stops_and_starts() -> None:
     machine = Machine()
     machine.operations.power("RebootInstance", ONE)
     assert machine.statuses(0, 10, 29, 30) == ["Stopping", "Starting", "Starting", "Running"]
-    assert machine.outages == [("i-one", 10.0)]
+    assert machine.outages == [("i-one", 10.0, True)]
 
 
 @pytest.mark.parametrize(
