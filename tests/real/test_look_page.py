@@ -247,7 +247,7 @@ async def test_a_real_machine_restarts_and_comes_back_without_a_click(
             notices = page.locator("#notices")
             await expect(notices).to_contain_text("demo is Stopping.")
             await expect(notices).to_contain_text("demo is Starting.")
-            await expect(tab.card).to_contain_text("The instance is Starting.")
+            await tab.says("The instance is starting")
             await tab.runs()
             await tab.type("new")
             await qemu.wait_typed(b"oldnew")
