@@ -5,7 +5,7 @@ import { byId, element, setText } from "./elements.js";
 import { choices, progress, question, taken } from "./powerwords.js";
 import { refusalWords } from "./words.js";
 
-const POLL_INTERVAL_MS = 2_000;
+const POLL_INTERVAL_MS = 1_000;
 
 /** The daemon answers once the cloud has taken it, or it is known that nobody knows. */
 const SENDING_TIMEOUT_MS = 120_000;
