@@ -109,7 +109,7 @@ async def test_looking_at_an_instance_opens_nothing(tmp_path: Path, chromium: Br
         await shoot(tab, "look-boot-log")
         await dialog.get_by_role("button", name="Close").click()
         # Nothing of the guest stays on the page.
-        assert await page.locator(".look-log").text_content() == ""
+        await expect(page.locator(".look-log")).to_have_text("")
 
         await tab.button("Look at off without opening its console").click()
         await expect(dialog).to_contain_text("isn't running, so there is no picture")
