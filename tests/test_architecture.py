@@ -66,7 +66,7 @@ IMPURE = frozenset({"asyncio", "aiohttp", "websockets", "structlog", "time"})
 
 # The only places that start tasks: each keeps them and waits for their end. The simulator may not
 # use the daemon's.
-TASK_KEEPERS = frozenset({"tasks", "app", "simulator.session"})
+TASK_KEEPERS = frozenset({"tasks", "app", "simulator.cloud", "simulator.session"})
 TASK_STARTERS = frozenset({"create_task", "ensure_future"})
 
 
