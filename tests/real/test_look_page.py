@@ -227,7 +227,7 @@ async def test_a_real_machine_restarts_and_comes_back_without_a_click(
         start_qemu(tmp_path / "q", extra=extra) as qemu,
     ):
         demo = SimulatedInstance(DEMO, "demo", screen=f"127.0.0.1:{qemu.vnc_port}", qmp=str(switch))
-        settings = replace(SETTINGS, instances=(demo,), stopping_s=3.0, starting_s=4.0)
+        settings = replace(SETTINGS, instances=(demo,), stopping_s=2.0, starting_s=2.5)
         async with (
             Simulator(settings) as cloud,
             tab.on_a_console(
