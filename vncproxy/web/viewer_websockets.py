@@ -204,18 +204,36 @@ async def control(request: web.Request) -> web.StreamResponse:
         sending = services.tasks.start(
             _send_state(socket, console, subscriber, may_watch), "control-state"
         )
+        reading = services.tasks.start(_listen(socket, console, admitted), "control-requests")
         with services.presence.here():
             try:
-                await _listen(socket, console, admitted)
-            except Exception:
-                _log.exception("control.fault", instance=instance.id)
-                await socket.close(code=_INTERNAL.code, message=_INTERNAL.reason.encode())
+                await asyncio.wait([sending, reading], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 sending.cancel()
-                await asyncio.wait([sending])
+                reading.cancel()
+                await asyncio.wait([sending, reading])
+            # By nobody who reads: the library would cut the connection before the page's own close.
+            await _close(socket, sending, reading, instance)
     finally:
         console.unsubscribe(subscriber)
     return socket
+
+
+async def _close(
+    socket: web.WebSocketResponse,
+    sending: asyncio.Task[CloseReason | None],
+    reading: asyncio.Task[None],
+    instance: ConsoleInstance,
+) -> None:
+    for task in (sending, reading):
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            _log.error("control.fault", instance=instance.id, exc_info=fault)
+            await socket.close(code=_INTERNAL.code, message=_INTERNAL.reason.encode())
+            return
+    if sending.cancelled() or (end := sending.result()) is None:
+        await socket.close()
+    else:
+        await socket.close(code=end.code, message=end.reason.encode())
 
 
 def _may_watch(request: web.Request, who: Identity, instance: ConsoleInstance) -> bool:
@@ -234,8 +252,8 @@ async def _send_state(
     console: Console,
     subscriber: Subscriber,
     may_watch: Callable[[], bool],
-) -> None:
-    """Send what changed until the console is closed, or the user's access is withdrawn."""
+) -> CloseReason | None:
+    """Send what changed until the console is closed, or the user's access is withdrawn: why."""
     shown: dict[str, Any] = {}
     try:
         while True:
@@ -244,9 +262,7 @@ async def _send_state(
                 # The reason is among them.
                 for message in notices:
                     await socket.send_str(_text(message))
-                end = withdrawn("")
-                await socket.close(code=end.code, message=end.reason.encode())
-                return
+                return withdrawn("")
             viewers: dict[str, Any] = {
                 "type": "viewers",
                 "you": subscriber.viewer_id,
@@ -261,12 +277,10 @@ async def _send_state(
             for message in notices:
                 await socket.send_str(_text(message))
             if console.state is State.CLOSED:
-                await socket.close()
-                return
+                return None
             await asyncio.sleep(STATE_INTERVAL_S)
     except ClientConnectionResetError:
-        # The listener notices the same and ends the handler.
-        pass
+        return None
 
 
 def _text(message: dict[str, Any]) -> str:

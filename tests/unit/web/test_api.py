@@ -383,6 +383,31 @@ async def test_log_out_ends_what_the_log_in_opened(owner: OwnerClient) -> None:
     await stays.close()
 
 
+async def test_the_page_closes_its_control_channel_too(owner: OwnerClient) -> None:
+    """The daemon doesn't cut the connection before the page's own close frame."""
+    cookie = await owner.log_in()
+    ticket = (await owner.admission("", cookie))["ticket"]
+    screen, channel = [
+        await owner.setup.http.ws_connect(
+            f"{owner.setup.base}/{path}/demo?ticket={ticket}",
+            origin=owner.setup.base,
+            autoclose=False,
+        )
+        for path in ("websockify", "control")
+    ]
+    assert await screen.receive_bytes() == b"RFB 003.008\n"
+    await owner.ask(SESSION, cookie, owner.origin, method="DELETE")
+    async with asyncio.timeout(60):
+        while (message := await channel.receive()).type is not aiohttp.WSMsgType.CLOSE:
+            pass
+        assert message.data == 4403
+        for _ in range(3):
+            await owner.ask(SESSION, "", owner.origin)
+        assert channel.get_extra_info("socket") is not None, "still connected"
+        await channel.close()
+        await screen.close()
+
+
 async def test_cookies_over_a_restart(tmp_path: Path) -> None:
     """A log-in goes on after a restart, a log-out too; another token ends them."""
     async with running(tmp_path, access="token") as setup:
