@@ -272,7 +272,8 @@ class FrameRequests:
             for code in anybody
             if code in enc.CARRIED_PSEUDO and code not in _FOR_ALL and code not in lists[0]
         )
-        return tuple(dict.fromkeys([*chosen, *others]))
+        # Where nothing is common, that has to be said, too: what was named before stays in force.
+        return tuple(dict.fromkeys([*chosen, *others])) or (enc.RAW,)
 
     # Answers
 

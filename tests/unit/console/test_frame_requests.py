@@ -146,6 +146,15 @@ def test_who_names_no_encoding_gets_raw() -> None:
     assert console.requests.encodings() == (enc.RAW,)
 
 
+def test_where_nothing_is_common_raw_is_named() -> None:
+    """Or the upstream would go on with what one viewer can't show."""
+    console = shared_screen()
+    ask(on(console, "v-1", enc.COPY_RECT, enc.TIGHT), incremental=False)
+    assert console.requests.due(0.0)[0] == client_messages.set_encodings((enc.COPY_RECT, enc.TIGHT))
+    ask(console.join("v-2"))
+    assert client_messages.set_encodings((enc.RAW,)) in console.requests.due(0.0)
+
+
 @pytest.mark.parametrize(
     ("pixel_format", "kept"),
     [
