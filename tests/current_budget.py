@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vncproxy.throttle.budget import Budget
+from vncproxy.throttle.reconnect_budget import Budget
 
 
 @dataclass

@@ -53,7 +53,7 @@ ALLOWED: dict[str, frozenset[str]] = {
 PURE = (
     "errors",
     "rfb",
-    "throttle.budget",
+    "throttle.reconnect_budget",
     "throttle.backoff",
     "aliyun.signing",
     "aliyun.vncurl",

@@ -19,10 +19,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from vncproxy.throttle.boot_clock import this_boot
-from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.ledger import Booking, Ledger
-from vncproxy.throttle.memory import MemoryLedger
-from vncproxy.throttle.sqlite import SqliteLedger
+from vncproxy.throttle.ledger_interface import Booking, Ledger
+from vncproxy.throttle.memory_ledger import MemoryLedger
+from vncproxy.throttle.reconnect_budget import Budget
+from vncproxy.throttle.sqlite_ledger import SqliteLedger
 
 PROCESSES = 4
 

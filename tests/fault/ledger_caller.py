@@ -13,9 +13,9 @@ import sys
 import time
 from pathlib import Path
 
-from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.ledger import Booking
-from vncproxy.throttle.sqlite import SqliteLedger
+from vncproxy.throttle.ledger_interface import Booking
+from vncproxy.throttle.reconnect_budget import Budget
+from vncproxy.throttle.sqlite_ledger import SqliteLedger
 
 BUDGET = Budget(limit=5, window_s=1.5, margin_s=0.4, hold_s=0.4)
 CALLERS = 4

@@ -19,7 +19,7 @@ from vncproxy.service import readiness
 from vncproxy.service.readiness import check_ledger_at_start
 from vncproxy.simulator.faults import GatewayFault
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
-from vncproxy.throttle.ledger_thread import LedgerThread
+from vncproxy.throttle.sqlite_thread import LedgerThread
 
 SLOW_S = 0.7
 """More than half of the ledger's margin."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.fault.ledger_caller import BUDGET
-from vncproxy.throttle.budget import EARLY_S
+from vncproxy.throttle.reconnect_budget import EARLY_S
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 80.0

@@ -22,7 +22,7 @@ from tests.setup import WAIT_S, until
 NAMES = "socket.getaddrinfo"
 AUDIT = "vncproxy.audit.file.AuditFile.sync"
 LEDGER = (
-    "vncproxy.throttle.ledger_file.LedgerFile.book,vncproxy.throttle.ledger_file.LedgerFile.close"
+    "vncproxy.throttle.sqlite_file.LedgerFile.book,vncproxy.throttle.sqlite_file.LedgerFile.close"
 )
 RELOAD = "vncproxy.config.load.load"
 

@@ -27,8 +27,8 @@ from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.observe.metrics import Metrics
 from vncproxy.simulator import lengths
-from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.memory import MemoryLedger
+from vncproxy.throttle.memory_ledger import MemoryLedger
+from vncproxy.throttle.reconnect_budget import Budget
 from vncproxy.websocket.transport import Transport
 
 WIDTH, HEIGHT = 64, 48

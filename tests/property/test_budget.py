@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from tests.clock import FakeClock
 from tests.current_budget import CurrentBudget
 from tests.disks import LedgerDisk
-from vncproxy.throttle.budget import ACCOUNT, Budget, Claim, counting_for
-from vncproxy.throttle.ledger import Booking
-from vncproxy.throttle.ledger_file import Booked, LedgerFile
-from vncproxy.throttle.memory import MemoryLedger
-from vncproxy.throttle.sqlite import SqliteLedger
+from vncproxy.throttle.ledger_interface import Booking
+from vncproxy.throttle.memory_ledger import MemoryLedger
+from vncproxy.throttle.reconnect_budget import ACCOUNT, Budget, Claim, counting_for
+from vncproxy.throttle.sqlite_file import Booked, LedgerFile
+from vncproxy.throttle.sqlite_ledger import SqliteLedger
 
 LIMIT = 29
 WINDOW_S = 60.0

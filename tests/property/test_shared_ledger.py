@@ -20,14 +20,14 @@ from tests.real.peers.valkey import ValkeyServer
 from tests.real.peers.valkey import valkey_server as start_valkey_server
 from tests.unit.throttle.switched_store import SwitchedStore
 from tests.unit.throttle.usage import usage_of
-from vncproxy.throttle.budget import Budget
 from vncproxy.throttle.daemon_count import DaemonCount
-from vncproxy.throttle.fallback import SETTLE_S, FallbackLedger, share_of
-from vncproxy.throttle.ledger import Booking, TooLong
-from vncproxy.throttle.memory import MemoryLedger
-from vncproxy.throttle.sqlite import SqliteLedger
-from vncproxy.throttle.valkey import ValkeyLedger
-from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
+from vncproxy.throttle.fallback_ledger import SETTLE_S, FallbackLedger, share_of
+from vncproxy.throttle.ledger_interface import Booking, TooLong
+from vncproxy.throttle.memory_ledger import MemoryLedger
+from vncproxy.throttle.reconnect_budget import Budget
+from vncproxy.throttle.sqlite_ledger import SqliteLedger
+from vncproxy.throttle.valkey_connection import StoreAddress, ValkeyStore
+from vncproxy.throttle.valkey_ledger import ValkeyLedger
 
 pytestmark = [pytest.mark.real, pytest.mark.sockets]
 

@@ -20,7 +20,7 @@ from vncproxy.config.model import Access, Limits, Listen, Throttle
 from vncproxy.console import registry
 from vncproxy.simulator.settings import SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
-from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
+from vncproxy.throttle.valkey_connection import StoreAddress, ValkeyStore
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -22,8 +22,8 @@ from vncproxy.console import registry
 from vncproxy.rfb.vnc_auth import response
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
-from vncproxy.throttle import fallback, valkey_store
-from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
+from vncproxy.throttle import fallback_ledger, valkey_connection
+from vncproxy.throttle.valkey_connection import StoreAddress, ValkeyStore
 
 NAMES = [f"vm-{n}" for n in range(1, 33)]
 SETTINGS = SimulatorSettings(
@@ -45,14 +45,14 @@ def server(short_path: Path) -> Iterator[ValkeyServer]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Heartbeats, pings and renewals without long pauses."""
-    monkeypatch.setattr(fallback, "HEARTBEAT_INTERVAL_S", 0.1)
-    monkeypatch.setattr(fallback, "LEAST_PAUSE_S", 0.05)
-    monkeypatch.setattr(fallback, "LONGEST_PAUSE_S", 0.2)
-    monkeypatch.setattr(fallback, "SETTLE_S", 0.5)
-    monkeypatch.setattr(fallback, "SETTLE_INTERVAL_S", 0.1)
+    monkeypatch.setattr(fallback_ledger, "HEARTBEAT_INTERVAL_S", 0.1)
+    monkeypatch.setattr(fallback_ledger, "LEAST_PAUSE_S", 0.05)
+    monkeypatch.setattr(fallback_ledger, "LONGEST_PAUSE_S", 0.2)
+    monkeypatch.setattr(fallback_ledger, "SETTLE_S", 0.5)
+    monkeypatch.setattr(fallback_ledger, "SETTLE_INTERVAL_S", 0.1)
     monkeypatch.setattr(registry, "RENEW_INTERVAL_S", 0.1)
     # Not reached because the machine is busy.
-    monkeypatch.setattr(valkey_store, "ANSWER_TIMEOUT_S", 30.0)
+    monkeypatch.setattr(valkey_connection, "ANSWER_TIMEOUT_S", 30.0)
 
 
 @dataclass
@@ -308,7 +308,7 @@ async def test_a_server_that_hangs_holds_nobody_up_for_long(
     """A frozen server is given up within its time limit, and the end isn't held up."""
     async with pair(tmp_path, server, limit=6) as daemons:
         await heartbeats(server)
-        monkeypatch.setattr(valkey_store, "ANSWER_TIMEOUT_S", 0.5)
+        monkeypatch.setattr(valkey_connection, "ANSWER_TIMEOUT_S", 0.5)
         server.freeze()
         try:
             assert (await opened(daemons.one, NAMES[0])).decoder.updates
@@ -355,7 +355,7 @@ async def test_behind_a_slow_line_consoles_open_later(
 ) -> None:
     """Half a second for each answer: that is no failure, and the budget is one as ever."""
     # This machine may be slow besides.
-    monkeypatch.setattr(valkey_store, "ANSWER_TIMEOUT_S", 10.0)
+    monkeypatch.setattr(valkey_connection, "ANSWER_TIMEOUT_S", 10.0)
     async with line(server.port, delay_s=0.25) as slow:
         throttle = Throttle(store=f"valkey://127.0.0.1:{slow.port}/0")
         limits = Limits(reconnects_per_minute=2, reconnects_key="account", max_wait=20.0)
@@ -373,7 +373,7 @@ async def test_a_line_slower_than_the_limit_is_a_lost_server(
     tmp_path: Path, server: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The daemon goes on by its share, and names the limit: log, /readyz and metric."""
-    monkeypatch.setattr(valkey_store, "ANSWER_TIMEOUT_S", 0.4)
+    monkeypatch.setattr(valkey_connection, "ANSWER_TIMEOUT_S", 0.4)
     async with line(server.port, delay_s=0.4) as slow:
         throttle = Throttle(store=f"valkey://127.0.0.1:{slow.port}/0")
         async with running(tmp_path, cloud=SETTINGS, throttle=throttle) as setup:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.real.peers.valkey import ValkeyServer
 from tests.real.peers.valkey import valkey_server as start_valkey_server
-from vncproxy.throttle.valkey_store import StoreAddress
+from vncproxy.throttle.valkey_connection import StoreAddress
 
 
 @pytest.fixture(scope="session")

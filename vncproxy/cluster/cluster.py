@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 from vncproxy.cluster.ownership import LocalOwnership, Ownership
 from vncproxy.config.addresses import is_shared, parse_store_url
 from vncproxy.config.model import Throttle
-from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.ledger import Ledger
-from vncproxy.throttle.memory import MemoryLedger
-from vncproxy.throttle.sqlite import FILE_NAME as LEDGER_FILE
-from vncproxy.throttle.sqlite import SqliteLedger
+from vncproxy.throttle.ledger_interface import Ledger
+from vncproxy.throttle.memory_ledger import MemoryLedger
+from vncproxy.throttle.reconnect_budget import Budget
+from vncproxy.throttle.sqlite_ledger import FILE_NAME as LEDGER_FILE
+from vncproxy.throttle.sqlite_ledger import SqliteLedger
 
 if TYPE_CHECKING:
-    from vncproxy.throttle.fallback import FallbackLedger
-    from vncproxy.throttle.valkey_store import StoreAddress
+    from vncproxy.throttle.fallback_ledger import FallbackLedger
+    from vncproxy.throttle.valkey_connection import StoreAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,9 @@ def _shared(
     # Needed for such a store only.
     from vncproxy.cluster.valkey_ownership import SharedOwnership  # noqa: PLC0415
     from vncproxy.throttle.daemon_count import FILE_NAME, DaemonCount  # noqa: PLC0415
-    from vncproxy.throttle.fallback import FallbackLedger, share_of  # noqa: PLC0415
-    from vncproxy.throttle.valkey import ValkeyLedger  # noqa: PLC0415
-    from vncproxy.throttle.valkey_store import ValkeyStore  # noqa: PLC0415
+    from vncproxy.throttle.fallback_ledger import FallbackLedger, share_of  # noqa: PLC0415
+    from vncproxy.throttle.valkey_connection import ValkeyStore  # noqa: PLC0415
+    from vncproxy.throttle.valkey_ledger import ValkeyLedger  # noqa: PLC0415
 
     store = ValkeyStore(_address(throttle))
     daemon_count = DaemonCount(state / FILE_NAME)
@@ -109,7 +109,7 @@ def store_password(throttle: Throttle) -> str | None:
 
 
 def _address(throttle: Throttle) -> StoreAddress:
-    from vncproxy.throttle.valkey_store import StoreAddress  # noqa: PLC0415
+    from vncproxy.throttle.valkey_connection import StoreAddress  # noqa: PLC0415
 
     url = parse_store_url(throttle.store)
     return StoreAddress(

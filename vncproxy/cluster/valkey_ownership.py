@@ -15,9 +15,9 @@ import structlog
 
 from vncproxy.cluster.ownership import LEASE_S, Owner
 from vncproxy.config.addresses import is_base
-from vncproxy.config.schema import NAME_PATTERN
+from vncproxy.config.value_types import NAME_PATTERN
 from vncproxy.errors import LedgerError
-from vncproxy.throttle.valkey_store import Script, ValkeyStore
+from vncproxy.throttle.valkey_connection import Script, ValkeyStore
 
 _log = structlog.get_logger("vncproxy.ownership")
 

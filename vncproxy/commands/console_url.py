@@ -16,7 +16,7 @@ from vncproxy.errors import AccessError, ConfigError, ConfigProblem, LedgerError
 from vncproxy.service.cloud import Cloud, budget_of, cloud_of
 from vncproxy.service.instances import inventory_of
 from vncproxy.service.state_folder import make_state_folder
-from vncproxy.throttle.ledger import TooLong
+from vncproxy.throttle.ledger_interface import TooLong
 
 
 async def console_url(

@@ -26,7 +26,7 @@ from vncproxy.config.files import check_files
 from vncproxy.config.model import BLOCK_STRUCTS, BLOCKS, SECTION_STRUCTS, SECTIONS, Config
 from vncproxy.config.paths import find_file, home_folder
 from vncproxy.config.problems import ENVIRONMENT, KeyPath, Report, looks_secret, named, shown
-from vncproxy.config.schema import Shape, expected, is_path, required, shape, validity
+from vncproxy.config.value_types import Shape, expected, is_path, required, shape, validity
 from vncproxy.errors import ConfigError, ConfigProblem
 
 PREFIX = "VNCPROXY_"

@@ -14,35 +14,35 @@ from msgspec import Struct
 from msgspec.structs import FieldInfo, replace
 from msgspec.structs import fields as struct_fields
 
-from vncproxy.config import schema
+from vncproxy.config import value_types
 from vncproxy.config.addresses import Address, parse_address, without_login
 
 
 class Listen(Struct, frozen=True, kw_only=True):
     """One listener: where viewers come in and how they show who they are ([[listen]])."""
 
-    name: schema.Name = "local"
+    name: value_types.Name = "local"
     """Unique among the doors; the FileDescriptorName under socket activation."""
-    address: schema.Door = "127.0.0.1:6080"
+    address: value_types.Door = "127.0.0.1:6080"
     """IP address and port, or unix: and an absolute path. 6080 is noVNC's customary port."""
-    access: schema.AccessKind = "token"
+    access: value_types.AccessKind = "token"
     """Who may enter: token (one owner), users (those of users_file), peer (accounts of this
     machine), header (whom a proxy names), open (everybody; loopback only)."""
-    certificate: schema.FilePath | None = None
+    certificate: value_types.FilePath | None = None
     """PEM with the chain, together with key: https and wss."""
-    key: schema.FilePath | None = None
+    key: value_types.FilePath | None = None
     """PEM, together with certificate."""
-    insecure: schema.Flag = False
+    insecure: value_types.Flag = False
     """Allows a non-loopback TCP address without TLS."""
-    socket_mode: schema.SocketMode = "0660"
+    socket_mode: value_types.SocketMode = "0660"
     """Mode of a Unix socket, octal."""
-    socket_group: schema.Text | None = None
+    socket_group: value_types.Text | None = None
     """Group of a Unix socket; default: the daemon's own."""
-    trusted_proxies: schema.Addresses = ()
+    trusted_proxies: value_types.Addresses = ()
     """For access = "header": the proxies' addresses; a Unix socket needs none."""
-    user_header: schema.Text = "X-Forwarded-User"
+    user_header: value_types.Text = "X-Forwarded-User"
     """For access = "header": who the user is."""
-    header_secret_file: schema.FilePath | None = None
+    header_secret_file: value_types.FilePath | None = None
     """For access = "header": what the proxy sends as X-Vncproxy-Secret."""
 
     @property
@@ -63,41 +63,43 @@ class Listen(Struct, frozen=True, kw_only=True):
 class Access(Struct, frozen=True, kw_only=True):
     """Who is let in, for all doors ([access])."""
 
-    token_file: schema.FilePath | None = None
+    token_file: value_types.FilePath | None = None
     """The owner's token; default: token in the state directory, made when missing."""
-    users_file: schema.FilePath | None = None
+    users_file: value_types.FilePath | None = None
     """For access = "users": the users and the hashes of their tokens; see `vncproxy user`."""
-    allowed_hosts: schema.Hosts = ()
+    allowed_hosts: value_types.Hosts = ()
     """Names in a request's Host besides loopback names and the door's own, any port."""
-    allowed_origins: schema.Origins = ()
+    allowed_origins: value_types.Origins = ()
     """Origins of pages that may open consoles, besides the daemon's own."""
-    session_lifetime: schema.LongDuration = 43200.0
+    session_lifetime: value_types.LongDuration = 43200.0
     """s, how long a log-in lasts: 12 h, a working day (ours)."""
 
 
 class Aliyun(Struct, frozen=True, kw_only=True):
     """The cloud's API ([aliyun])."""
 
-    region: schema.RegionId = "cn-hangzhou"
+    region: value_types.RegionId = "cn-hangzhou"
     """Where an instance names none."""
-    endpoint: schema.Endpoint | None = None
+    endpoint: value_types.Endpoint | None = None
     """The ECS API for every region; default: ecs.REGION.aliyuncs.com over https."""
-    connect_host: schema.Host | None = None
+    connect_host: value_types.Host | None = None
     """Dialled instead of the VncUrl's host; TLS still verifies the URL's host."""
-    gateway_hosts: schema.HostSuffixes = ()
+    gateway_hosts: value_types.HostSuffixes = ()
     """Hosts that a VncUrl may name, or the ends of their names; empty: any that may be a gateway's,
     so not this machine, a link-local or the metadata address (ours)."""
-    ca_file: schema.FilePath | None = None
+    ca_file: value_types.FilePath | None = None
     """PEM certificates trusted besides the system's, for the API and the VNC connection."""
-    official_page: schema.Page = "https://g.alicdn.com/aliyun/ecs-console-vnc2/0.0.8/index.html"
+    official_page: value_types.Page = (
+        "https://g.alicdn.com/aliyun/ecs-console-vnc2/0.0.8/index.html"
+    )
     """The cloud's own console page, for `vncproxy url --official` (cloud)."""
-    power: schema.Flag = False
+    power: value_types.Flag = False
     """Whether the token's owner may start, stop and restart instances; others by [[rule]]."""
-    discover: schema.Flag = False
+    discover: value_types.Flag = False
     """List all instances that DescribeInstances shows in `regions` (or `region`)."""
-    regions: schema.RegionIds = ()
+    regions: value_types.RegionIds = ()
     """Where to discover; empty: in `region`."""
-    call_timeout: schema.Duration = 10.0
+    call_timeout: value_types.Duration = 10.0
     """s, for one call of the API (ours: leaves 5 s of a VncUrl's life for the dial)."""
 
     @property
@@ -109,59 +111,59 @@ class Aliyun(Struct, frozen=True, kw_only=True):
 class Limits(Struct, frozen=True, kw_only=True):
     """The cloud's limits, and the daemon's own ([limits])."""
 
-    url_ttl: schema.UrlTtl = 15.0
+    url_ttl: value_types.UrlTtl = 15.0
     """s, a VncUrl's life, counted from when it was asked for (cloud)."""
-    idle_timeout: schema.Duration = 60.0
+    idle_timeout: value_types.Duration = 60.0
     """s without interaction after which the cloud closes (cloud; newer pages say 300)."""
-    upstream_timeout: schema.Duration = 15.0
+    upstream_timeout: value_types.Duration = 15.0
     """s, an upstream that leaves a question unanswered for so long is dead (ours)."""
-    keepalive_interval: schema.Duration = 20.0
+    keepalive_interval: value_types.Duration = 20.0
     """s between messages that count as interaction; at most idle_timeout / 2 (ours)."""
-    keepalive_key: schema.Keysym = 0
+    keepalive_key: value_types.Keysym = 0
     """Keysym pressed and released when nothing else keeps the link; 0: never (ours)."""
-    reconnects_per_minute: schema.DialsPerMinute = 29
+    reconnects_per_minute: value_types.DialsPerMinute = 29
     """Dials in any 60 s; the cloud allows 30 (cloud, less one)."""
-    reconnects_key: schema.BudgetKey = "instance"
+    reconnects_key: value_types.BudgetKey = "instance"
     """What those are counted for; the cloud's pages don't say."""
-    linger: schema.Linger = 30.0
+    linger: value_types.Linger = 30.0
     """s, a link is kept after its last viewer left; 0: closed at once (ours)."""
-    max_wait: schema.Duration = 120.0
+    max_wait: value_types.Duration = 120.0
     """s, a viewer waits for a link before it is closed (ours: two windows of the budget)."""
-    control_request_timeout: schema.Duration = 15.0
+    control_request_timeout: value_types.Duration = 15.0
     """s, then an unanswered request for control is granted (ours)."""
-    viewer_idle_timeout: schema.OptionalDuration = 0.0
+    viewer_idle_timeout: value_types.OptionalDuration = 0.0
     """s without input before a viewer is closed; 0: never (ours)."""
-    session_max_age: schema.OptionalDuration = 0.0
+    session_max_age: value_types.OptionalDuration = 0.0
     """s, a viewer's longest stay; 0: no limit (ours)."""
-    ping_interval: schema.Duration = 20.0
+    ping_interval: value_types.Duration = 20.0
     """s between pings to a viewer (ours: below common proxies' idle limits)."""
-    ping_timeout: schema.Duration = 20.0
+    ping_timeout: value_types.Duration = 20.0
     """s, a viewer may leave a ping unanswered (ours)."""
-    viewer_queue: schema.QueueBytes = 8388608
+    viewer_queue: value_types.QueueBytes = 8388608
     """bytes that may wait for one viewer (ours: two of the largest Tight rectangles)."""
-    slow_viewer_timeout: schema.Duration = 30.0
+    slow_viewer_timeout: value_types.Duration = 30.0
     """s, a viewer may read nothing (ours)."""
-    drain_timeout: schema.DrainTimeout = 8.0
+    drain_timeout: value_types.DrainTimeout = 8.0
     """s from SIGTERM until the last viewer is closed; less than 10 (ours)."""
-    max_viewers: schema.ViewerCount = 16
+    max_viewers: value_types.ViewerCount = 16
     """Viewers of one console (ours)."""
-    max_consoles: schema.ConsoleCount = 1024
+    max_consoles: value_types.ConsoleCount = 1024
     """Consoles open at once (ours)."""
 
 
 class Throttle(Struct, frozen=True, kw_only=True):
     """The record of dials ([throttle])."""
 
-    store: schema.Store = "sqlite"
+    store: value_types.Store = "sqlite"
     """sqlite (in the state directory), memory (forgotten at a restart), or a server's address,
     which several daemons share."""
-    ca_file: schema.FilePath | None = None
+    ca_file: value_types.FilePath | None = None
     """PEM certificates trusted besides the system's, for a store of valkeys://."""
-    name: schema.OptionalName = ""
+    name: value_types.OptionalName = ""
     """The name that users of other daemons read where a console is here; default: the host name."""
-    url: schema.OptionalOrigin = ""
+    url: value_types.OptionalOrigin = ""
     """Where those users reach this daemon; "": they don't read it."""
-    pass_on: schema.Flag = False
+    pass_on: value_types.Flag = False
     """Whether a page goes on by itself to the daemon that has its console."""
 
     def __repr__(self) -> str:
@@ -173,69 +175,69 @@ class Throttle(Struct, frozen=True, kw_only=True):
 class State(Struct, frozen=True, kw_only=True):
     """What outlives a restart ([state])."""
 
-    directory: schema.FolderPath | None = None
+    directory: value_types.FolderPath | None = None
     """Default: $STATE_DIRECTORY, then ~/.local/state/vncproxy (XDG base directories)."""
 
 
 class Log(Struct, frozen=True, kw_only=True):
     """The daemon's log ([log])."""
 
-    format: schema.LogFormat = "auto"
+    format: value_types.LogFormat = "auto"
     """auto: console on a terminal, json otherwise."""
-    level: schema.LogLevel = "info"
+    level: value_types.LogLevel = "info"
     """The least level that is written."""
 
 
 class Audit(Struct, frozen=True, kw_only=True):
     """Who did what ([audit])."""
 
-    file: schema.FilePath | None = None
+    file: value_types.FilePath | None = None
     """Default: audit.jsonl in the state directory."""
 
 
 class Recording(Struct, frozen=True, kw_only=True):
     """What the screens showed ([recording])."""
 
-    directory: schema.FolderPath | None = None
+    directory: value_types.FolderPath | None = None
     """Only this user may write to it; default: recordings in the state directory."""
-    required: schema.Flag = False
+    required: value_types.Flag = False
     """Whether a session that has to be recorded and isn't any more is ended."""
-    max_bytes: schema.RecordingBytes = 1073741824
+    max_bytes: value_types.RecordingBytes = 1073741824
     """bytes of all recordings together; the oldest go first: 1 GiB (ours)."""
-    max_age: schema.LongDuration = 2592000.0
+    max_age: value_types.LongDuration = 2592000.0
     """s, a recording is kept after its end: 30 days (ours)."""
 
 
 class Pages(Struct, frozen=True, kw_only=True):
     """The pages ([pages])."""
 
-    thumbnails: schema.Flag = False
+    thumbnails: value_types.Flag = False
     """Whether the list shows each running instance's screen, by GetInstanceScreenshot."""
 
 
 class Metrics(Struct, frozen=True, kw_only=True):
     """GET /metrics ([metrics])."""
 
-    access: schema.MetricsAccess = "listener"
+    access: value_types.MetricsAccess = "listener"
     """listener: everybody whom the door lets in; open: everybody who reaches it."""
 
 
 class Instance(Struct, frozen=True, kw_only=True):
     """One ECS instance that may be opened ([[instance]])."""
 
-    id: schema.InstanceId
+    id: value_types.InstanceId
     """The instance's id; required."""
-    alias: schema.Name | None = None
+    alias: value_types.Name | None = None
     """A name to open it by; unique, and not like an instance id."""
-    region: schema.RegionId | None = None
+    region: value_types.RegionId | None = None
     """Default: [aliyun] region."""
-    windows: schema.Flag = False
+    windows: value_types.Flag = False
     """Whether it runs Windows: a parameter of the cloud's own page."""
-    password_file: schema.FilePath | None = None
+    password_file: value_types.FilePath | None = None
     """The VNC password: Aliyun's are six letters or digits. Default: the page asks."""
-    tcp_port: schema.Port | None = None
+    tcp_port: value_types.Port | None = None
     """Loopback port for native viewers, together with tcp_password_file."""
-    tcp_password_file: schema.FilePath | None = None
+    tcp_password_file: value_types.FilePath | None = None
     """What native viewers are asked for."""
 
     @property
@@ -247,17 +249,17 @@ class Instance(Struct, frozen=True, kw_only=True):
 class Rule(Struct, frozen=True, kw_only=True):
     """Who may do what with which instances ([[rule]]); the first that names both decides."""
 
-    users: schema.Texts
+    users: value_types.Texts
     """Names; @NAME is a Unix group or a group of users_file; required."""
-    instances: schema.Texts
+    instances: value_types.Texts
     """Patterns of aliases or ids, region:PATTERN or tag:KEY=VALUE; required."""
-    role: schema.Role = "control"
+    role: value_types.Role = "control"
     """watch, control or admin."""
-    record: schema.Flag = False
+    record: value_types.Flag = False
     """Whether such sessions are recorded."""
-    power: schema.Flag = False
+    power: value_types.Flag = False
     """Whether these users may start, stop and restart the instances; with control or admin."""
-    hours: schema.Hours | None = None
+    hours: value_types.Hours | None = None
     """When it counts, in local time, as in "mon-fri 08:00-18:00". Outside of them the rule is as
     if it weren't there; none: always."""
 

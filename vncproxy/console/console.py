@@ -18,7 +18,7 @@ from vncproxy.audit.record import Event as AuditEvent
 from vncproxy.console.audit_entries import got_control, never_began, opened
 from vncproxy.console.control import Control, ControlAudit, ControlChange, ControlRequests
 from vncproxy.console.dependencies import ConsoleDependencies
-from vncproxy.console.faults import logged_faults
+from vncproxy.console.fault_isolation import logged_faults
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.keepalive_memory import Learned
 from vncproxy.console.lifecycle import Event, State

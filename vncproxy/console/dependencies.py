@@ -13,7 +13,7 @@ from vncproxy.config.model import Limits
 from vncproxy.console.keepalive_memory import LearnedStore, StatusSource
 from vncproxy.observe.metrics import Metrics
 from vncproxy.recording.recordings import Recordings
-from vncproxy.throttle.ledger import Ledger
+from vncproxy.throttle.ledger_interface import Ledger
 from vncproxy.websocket.transport import Transport
 
 HANDSHAKE_TIMEOUT_S = 10.0

@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 
 import structlog
 
-from vncproxy.console.faults import contained, logged_faults
+from vncproxy.console.fault_isolation import contained, logged_faults
 from vncproxy.errors import (
     LocalError,
     UpstreamLost,

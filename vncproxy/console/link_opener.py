@@ -12,7 +12,7 @@ from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.lifecycle import Event
 from vncproxy.errors import Throttled, UpstreamLost, UrlExpired
-from vncproxy.throttle.ledger import Booking, TooLong
+from vncproxy.throttle.ledger_interface import Booking, TooLong
 from vncproxy.websocket.transport import Transport
 
 

@@ -16,7 +16,7 @@ import structlog
 
 from vncproxy.console.control import Control
 from vncproxy.console.dependencies import ConsoleDependencies
-from vncproxy.console.faults import logged_faults
+from vncproxy.console.fault_isolation import logged_faults
 from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.keepalive_memory import KeepaliveLearning, Learned
 from vncproxy.console.lifecycle import Event, Lifecycle, State

@@ -23,8 +23,8 @@ from vncproxy.console.traffic import SAMPLE_INTERVAL_S
 from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
 from vncproxy.tasks import Tasks, in_turns, run_periodically
-from vncproxy.throttle.budget import Usage
-from vncproxy.throttle.ledger import usages
+from vncproxy.throttle.ledger_interface import usages
+from vncproxy.throttle.reconnect_budget import Usage
 
 _log = structlog.get_logger("vncproxy.console")
 

@@ -17,7 +17,7 @@ from vncproxy.errors import (
     VncproxyError,
     safe_cloud_code,
 )
-from vncproxy.throttle.budget import ACCOUNT, Usage
+from vncproxy.throttle.reconnect_budget import ACCOUNT, Usage
 
 
 def state_of(console: Console) -> Message:

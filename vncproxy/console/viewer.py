@@ -11,7 +11,7 @@ from typing import Protocol
 
 import structlog
 
-from vncproxy.console.faults import contained, logged_faults
+from vncproxy.console.fault_isolation import contained, logged_faults
 from vncproxy.console.traffic import Rate
 from vncproxy.console.viewer_limits import TimeLimits, ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, Side

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vncproxy.config.model import Limits
-from vncproxy.console.faults import contained
+from vncproxy.console.fault_isolation import contained
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.websocket.transport import Transport
 

@@ -19,7 +19,7 @@ from typing import Protocol, TypeAlias
 
 import structlog
 
-from vncproxy.console.faults import contained
+from vncproxy.console.fault_isolation import contained
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import viewer_messages
 from vncproxy.rfb.congestion_control import CongestionControl

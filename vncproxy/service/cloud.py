@@ -28,7 +28,7 @@ from vncproxy.config.model import Config
 from vncproxy.errors import CloudError
 from vncproxy.observe.metrics import Metrics
 from vncproxy.observe.redaction import Redactor
-from vncproxy.throttle.budget import Budget
+from vncproxy.throttle.reconnect_budget import Budget
 from vncproxy.websocket.gateway_transport import DialSettings
 
 _log = structlog.get_logger("vncproxy.service")

@@ -16,7 +16,7 @@ from vncproxy.config.model import Config
 from vncproxy.console.registry import Registry
 from vncproxy.errors import CloudError, LedgerError, LedgerSlow
 from vncproxy.service.cloud import CurrentCloud
-from vncproxy.throttle.ledger import Ledger
+from vncproxy.throttle.ledger_interface import Ledger
 
 _log = structlog.get_logger("vncproxy.service")
 

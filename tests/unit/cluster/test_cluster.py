@@ -15,11 +15,11 @@ from tests.unit.throttle.usage import usage_of
 from vncproxy.cluster.cluster import Cluster, cluster_of, store_password
 from vncproxy.cluster.ownership import LocalOwnership, Owner
 from vncproxy.config.model import Throttle
-from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.fallback import FallbackLedger
-from vncproxy.throttle.ledger import Booking
-from vncproxy.throttle.memory import MemoryLedger
-from vncproxy.throttle.sqlite import SqliteLedger
+from vncproxy.throttle.fallback_ledger import FallbackLedger
+from vncproxy.throttle.ledger_interface import Booking
+from vncproxy.throttle.memory_ledger import MemoryLedger
+from vncproxy.throttle.reconnect_budget import Budget
+from vncproxy.throttle.sqlite_ledger import SqliteLedger
 
 pytestmark = pytest.mark.sockets
 

@@ -12,7 +12,7 @@ from tests.real.peers.valkey import ValkeyServer
 from tests.unit.throttle.switched_store import SwitchedStore
 from vncproxy.cluster.ownership import LEASE_S, Owner
 from vncproxy.cluster.valkey_ownership import SharedOwnership
-from vncproxy.throttle.valkey_store import StoreAddress
+from vncproxy.throttle.valkey_connection import StoreAddress
 
 pytestmark = [pytest.mark.real, pytest.mark.sockets]
 

@@ -22,10 +22,10 @@ from vncproxy.config.model import Aliyun, Config, Instance, Limits, Listen, Stat
 from vncproxy.errors import AccessError, CloudError, ConfigError, LedgerError, LocalError
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.simulator import Simulator
-from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.sqlite import FILE_NAME, SqliteLedger
-from vncproxy.throttle.valkey import ValkeyLedger
-from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
+from vncproxy.throttle.reconnect_budget import Budget
+from vncproxy.throttle.sqlite_ledger import FILE_NAME, SqliteLedger
+from vncproxy.throttle.valkey_connection import StoreAddress, ValkeyStore
+from vncproxy.throttle.valkey_ledger import ValkeyLedger
 
 pytestmark = pytest.mark.sockets
 

@@ -24,9 +24,9 @@ from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, LedgerError, Side, VncproxyError
 from vncproxy.observe.metrics import Metrics
-from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.ledger import Booking, TooLong
-from vncproxy.throttle.memory import MemoryLedger
+from vncproxy.throttle.ledger_interface import Booking, TooLong
+from vncproxy.throttle.memory_ledger import MemoryLedger
+from vncproxy.throttle.reconnect_budget import Budget
 from vncproxy.websocket.transport import BodyReceiver, Transport, TransportReceiver
 
 TOKEN = "Dvh%2FIA%2BYc73gWO48"

@@ -34,7 +34,7 @@ from vncproxy.errors import (
     UrlExpired,
 )
 from vncproxy.observe.metrics import Metrics
-from vncproxy.throttle.budget import ACCOUNT, Budget
+from vncproxy.throttle.reconnect_budget import ACCOUNT, Budget
 
 DENIED = CloudError("may not", CloudErrorKind.PERMANENT, code="Forbidden.RAM")
 

@@ -49,7 +49,7 @@ from vncproxy.errors import (
 )
 from vncproxy.rfb.keepalive import KeepaliveClass, KeepaliveMemory
 from vncproxy.rfb.vnc_auth import response
-from vncproxy.throttle.ledger import Booking
+from vncproxy.throttle.ledger_interface import Booking
 
 CHALLENGE = bytes(range(16))
 ASKS_PASSWORD = VERSION + b"\x01\x02" + CHALLENGE

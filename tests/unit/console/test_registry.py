@@ -33,7 +33,7 @@ from vncproxy.errors import (
     ConsoleElsewhere,
     Side,
 )
-from vncproxy.throttle.budget import Usage
+from vncproxy.throttle.reconnect_budget import Usage
 
 OTHER = replace(INSTANCE, id="i-two", alias="two")
 RESTARTING = CloseReason(CloseCode.RESTARTING, Side.DAEMON, "the daemon is restarting")

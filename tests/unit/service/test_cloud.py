@@ -10,7 +10,7 @@ from vncproxy.service.cloud import CurrentCloud, budget_of, cloud_of, cloud_over
 from vncproxy.service.loaded_config import Current
 from vncproxy.simulator.settings import SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
-from vncproxy.throttle.budget import Budget
+from vncproxy.throttle.reconnect_budget import Budget
 
 
 def test_the_budget_of_the_settings() -> None:

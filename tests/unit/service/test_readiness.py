@@ -20,8 +20,8 @@ from vncproxy.errors import CloudError, CloudErrorKind, LedgerError, LedgerSlow,
 from vncproxy.service import readiness
 from vncproxy.service.cloud import CurrentCloud
 from vncproxy.service.readiness import Readiness, check_ledger_at_start, warn_of_missing
-from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.memory import MemoryLedger
+from vncproxy.throttle.memory_ledger import MemoryLedger
+from vncproxy.throttle.reconnect_budget import Budget
 
 
 class Ledger(MemoryLedger):

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from vncproxy.errors import LedgerError
-from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
+from vncproxy.throttle.valkey_connection import StoreAddress, ValkeyStore
 
 
 class SwitchedStore(ValkeyStore):

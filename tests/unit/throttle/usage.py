@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from vncproxy.throttle.budget import Usage
-from vncproxy.throttle.ledger import Ledger
-from vncproxy.throttle.ledger_file import LedgerFile
-from vncproxy.throttle.sqlite import SqliteLedger
-from vncproxy.throttle.valkey import ValkeyLedger
+from vncproxy.throttle.ledger_interface import Ledger
+from vncproxy.throttle.reconnect_budget import Usage
+from vncproxy.throttle.sqlite_file import LedgerFile
+from vncproxy.throttle.sqlite_ledger import SqliteLedger
+from vncproxy.throttle.valkey_ledger import ValkeyLedger
 
 
 async def usage_of(ledger: Ledger | SqliteLedger | ValkeyLedger, instance_id: str) -> Usage:

@@ -20,9 +20,9 @@ from vncproxy.config.model import Access, Aliyun, Limits, Listen, Rule
 from vncproxy.errors import LedgerError
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
-from vncproxy.throttle.budget import Usage
-from vncproxy.throttle.ledger import LATE, usages
-from vncproxy.throttle.sqlite import SqliteLedger
+from vncproxy.throttle.ledger_interface import LATE, usages
+from vncproxy.throttle.reconnect_budget import Usage
+from vncproxy.throttle.sqlite_ledger import SqliteLedger
 from vncproxy.web import api
 
 pytestmark = pytest.mark.sockets

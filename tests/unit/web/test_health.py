@@ -12,7 +12,7 @@ from tests.setup import running, until
 from vncproxy.access.login_sessions import known_daemon_id
 from vncproxy.config.model import Listen, Metrics
 from vncproxy.errors import LedgerError
-from vncproxy.throttle.sqlite import SqliteLedger
+from vncproxy.throttle.sqlite_ledger import SqliteLedger
 
 pytestmark = pytest.mark.sockets
 

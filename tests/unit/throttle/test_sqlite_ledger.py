@@ -16,11 +16,11 @@ from tests.current_budget import CurrentBudget
 from tests.disks import LedgerDisk, full_disk
 from tests.unit.throttle.usage import usage_of
 from vncproxy.errors import LedgerError, LedgerSlow
-from vncproxy.throttle import sqlite
-from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.ledger import Booking, Dial, TooLong
-from vncproxy.throttle.ledger_file import Booked
-from vncproxy.throttle.sqlite import SqliteLedger
+from vncproxy.throttle import sqlite_ledger
+from vncproxy.throttle.ledger_interface import Booking, Dial, TooLong
+from vncproxy.throttle.reconnect_budget import Budget
+from vncproxy.throttle.sqlite_file import Booked
+from vncproxy.throttle.sqlite_ledger import SqliteLedger
 
 BUDGET = Budget(limit=3, window_s=60.0, margin_s=1.0, hold_s=10.0)
 
@@ -126,18 +126,18 @@ async def test_a_file_that_does_not_answer_is_an_error(
     ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A hanging disk ends the wait with an error, and the booking isn't made later."""
-    monkeypatch.setattr(sqlite, "ANSWER_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(sqlite_ledger, "ANSWER_TIMEOUT_S", 0.05)
     gate = Gate(ledger)
     with pytest.raises(LedgerError, match=r"doesn't answer within 0\.05 s"):
         await ledger.book("i-1", 0.0)
     gate.open()
-    monkeypatch.setattr(sqlite, "ANSWER_TIMEOUT_S", 30.0)
+    monkeypatch.setattr(sqlite_ledger, "ANSWER_TIMEOUT_S", 30.0)
     assert (await usage_of(ledger, "i-1")).used == 0
 
 
 async def test_the_queue_is_bounded(ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound a call is refused at once instead of waiting in line."""
-    monkeypatch.setattr(sqlite, "MAX_WAITING", 2)
+    monkeypatch.setattr(sqlite_ledger, "MAX_WAITING", 2)
     gate = Gate(ledger)
     waiting = [asyncio.create_task(usage_of(ledger, "i-1")) for _ in range(2)]
     await asyncio.sleep(0)

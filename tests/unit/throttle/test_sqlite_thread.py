@@ -11,9 +11,9 @@ import pytest
 from tests.clock import FakeClock
 from tests.unit.throttle.usage import usage_in
 from vncproxy.errors import LedgerError
-from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.ledger_file import LedgerFile
-from vncproxy.throttle.ledger_thread import LedgerThread
+from vncproxy.throttle.reconnect_budget import Budget
+from vncproxy.throttle.sqlite_file import LedgerFile
+from vncproxy.throttle.sqlite_thread import LedgerThread
 
 WAIT_S = 60.0
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vncproxy.errors import LedgerError
-from vncproxy.throttle.budget import Usage
+from vncproxy.throttle.reconnect_budget import Usage
 
 
 @dataclass(frozen=True, slots=True)

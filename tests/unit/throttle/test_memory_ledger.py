@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.clock import FakeClock
-from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.ledger import Booking
-from vncproxy.throttle.memory import MemoryLedger
+from vncproxy.throttle.ledger_interface import Booking
+from vncproxy.throttle.memory_ledger import MemoryLedger
+from vncproxy.throttle.reconnect_budget import Budget
 
 
 async def test_memory_is_given_back() -> None:

@@ -34,10 +34,10 @@ from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Any
 
 from vncproxy.errors import LedgerError, LedgerSlow
-from vncproxy.throttle.budget import ACCOUNT, MAX_AHEAD_S, Budget, Claim, Usage
 from vncproxy.throttle.delays import Delays
-from vncproxy.throttle.ledger import Booking, Dial, TooLong
-from vncproxy.throttle.valkey_store import PREFIX, Script, ValkeyStore
+from vncproxy.throttle.ledger_interface import Booking, Dial, TooLong
+from vncproxy.throttle.reconnect_budget import ACCOUNT, MAX_AHEAD_S, Budget, Claim, Usage
+from vncproxy.throttle.valkey_connection import PREFIX, Script, ValkeyStore
 
 ID_PREFIX = "v-"
 """Begins the ids of this ledger's bookings, and of no other's."""

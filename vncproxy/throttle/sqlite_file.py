@@ -41,7 +41,9 @@ from typing import Any
 from msgspec import json
 
 from vncproxy.throttle.boot_clock import EpochClock
-from vncproxy.throttle.budget import (
+from vncproxy.throttle.delays import Delays
+from vncproxy.throttle.ledger_interface import Dial, TooLong
+from vncproxy.throttle.reconnect_budget import (
     ACCOUNT,
     MAX_AHEAD_S,
     MAX_HOLD_S,
@@ -51,9 +53,7 @@ from vncproxy.throttle.budget import (
     Usage,
     counting_for,
 )
-from vncproxy.throttle.delays import Delays
-from vncproxy.throttle.ledger import Dial, TooLong
-from vncproxy.throttle.ledger_faults import in_plain_words, newer_version
+from vncproxy.throttle.sqlite_faults import in_plain_words, newer_version
 
 BUSY_TIMEOUT_S = 12.0
 """How long a statement waits for another process's transaction to end: on a disk that takes 2.5 s

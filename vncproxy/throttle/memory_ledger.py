@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable, Collection
 from itertools import count
 
-from vncproxy.throttle.budget import MAX_AHEAD_S, Budget, Claim, Usage, counting_for
-from vncproxy.throttle.ledger import Booking, TooLong
+from vncproxy.throttle.ledger_interface import Booking, TooLong
+from vncproxy.throttle.reconnect_budget import MAX_AHEAD_S, Budget, Claim, Usage, counting_for
 
 SWEEP_INTERVAL_S = 1.0
 """What can't matter any more is dropped this often, not with each booking: there may be thousands

@@ -15,14 +15,14 @@ from tests.current_budget import CurrentBudget
 from tests.unit.throttle.switched_store import SwitchedStore
 from tests.unit.throttle.usage import usage_of
 from vncproxy.errors import LedgerError
-from vncproxy.throttle.budget import ACCOUNT, MAX_AHEAD_S, Budget, Usage
 from vncproxy.throttle.daemon_count import DaemonCount
-from vncproxy.throttle.fallback import FallbackLedger, share_of
-from vncproxy.throttle.ledger import LATE, Booking, Ledger, TooLong, usages
-from vncproxy.throttle.memory import MemoryLedger
-from vncproxy.throttle.sqlite import SqliteLedger
-from vncproxy.throttle.valkey import ValkeyLedger
-from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
+from vncproxy.throttle.fallback_ledger import FallbackLedger, share_of
+from vncproxy.throttle.ledger_interface import LATE, Booking, Ledger, TooLong, usages
+from vncproxy.throttle.memory_ledger import MemoryLedger
+from vncproxy.throttle.reconnect_budget import ACCOUNT, MAX_AHEAD_S, Budget, Usage
+from vncproxy.throttle.sqlite_ledger import SqliteLedger
+from vncproxy.throttle.valkey_connection import StoreAddress, ValkeyStore
+from vncproxy.throttle.valkey_ledger import ValkeyLedger
 
 pytestmark = pytest.mark.sockets
 

@@ -12,11 +12,11 @@ from tests.real.peers.valkey import ValkeyServer
 from tests.unit.throttle.switched_store import SwitchedStore
 from tests.unit.throttle.usage import usage_of
 from vncproxy.errors import LedgerError, LedgerSlow
-from vncproxy.throttle import valkey
-from vncproxy.throttle.budget import Budget
-from vncproxy.throttle.ledger import Booking, Dial, TooLong
-from vncproxy.throttle.valkey import ID_PREFIX, LATELY_S, ValkeyLedger
-from vncproxy.throttle.valkey_store import StoreAddress, ValkeyStore
+from vncproxy.throttle import valkey_ledger
+from vncproxy.throttle.ledger_interface import Booking, Dial, TooLong
+from vncproxy.throttle.reconnect_budget import Budget
+from vncproxy.throttle.valkey_connection import StoreAddress, ValkeyStore
+from vncproxy.throttle.valkey_ledger import ID_PREFIX, LATELY_S, ValkeyLedger
 
 pytestmark = [pytest.mark.real, pytest.mark.sockets]
 
@@ -405,7 +405,7 @@ async def test_many_budgets_are_asked_for_in_parts(
     ledger: ValkeyLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server serves the other daemons in between."""
-    monkeypatch.setattr(valkey, "USAGES_AT_ONCE", 4)
+    monkeypatch.setattr(valkey_ledger, "USAGES_AT_ONCE", 4)
     for number in range(6):
         for _ in range(number):
             await ledger.book(f"i-{number}", 1000.0)

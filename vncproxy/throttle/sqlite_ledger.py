@@ -13,11 +13,11 @@ import structlog
 
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.boot_clock import EpochClock, this_boot
-from vncproxy.throttle.budget import Budget, Claim, Usage
-from vncproxy.throttle.ledger import Booking, Dial, TooLong
-from vncproxy.throttle.ledger_faults import no_answer, overcrowded, too_slow
-from vncproxy.throttle.ledger_file import Booked, LedgerFile
-from vncproxy.throttle.ledger_thread import LedgerThread
+from vncproxy.throttle.ledger_interface import Booking, Dial, TooLong
+from vncproxy.throttle.reconnect_budget import Budget, Claim, Usage
+from vncproxy.throttle.sqlite_faults import no_answer, overcrowded, too_slow
+from vncproxy.throttle.sqlite_file import Booked, LedgerFile
+from vncproxy.throttle.sqlite_thread import LedgerThread
 
 _log = structlog.get_logger("vncproxy.throttle")
 

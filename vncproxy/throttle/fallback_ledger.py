@@ -26,12 +26,12 @@ import structlog
 
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.backoff import Backoff
-from vncproxy.throttle.budget import Budget, Usage
 from vncproxy.throttle.daemon_count import DaemonCount
-from vncproxy.throttle.ledger import Booking, Dial, TooLong
-from vncproxy.throttle.sqlite import SqliteLedger
-from vncproxy.throttle.valkey import ID_PREFIX, ValkeyLedger
-from vncproxy.throttle.valkey_store import ANSWER_TIMEOUT_S
+from vncproxy.throttle.ledger_interface import Booking, Dial, TooLong
+from vncproxy.throttle.reconnect_budget import Budget, Usage
+from vncproxy.throttle.sqlite_ledger import SqliteLedger
+from vncproxy.throttle.valkey_connection import ANSWER_TIMEOUT_S
+from vncproxy.throttle.valkey_ledger import ID_PREFIX, ValkeyLedger
 
 _log = structlog.get_logger("vncproxy.throttle")
 

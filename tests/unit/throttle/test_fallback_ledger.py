@@ -17,14 +17,14 @@ from tests.real.peers.valkey import ValkeyServer
 from tests.unit.throttle.switched_store import SwitchedStore
 from tests.unit.throttle.usage import usage_of
 from vncproxy.errors import LedgerError
-from vncproxy.throttle import fallback
-from vncproxy.throttle.budget import Budget
+from vncproxy.throttle import fallback_ledger
 from vncproxy.throttle.daemon_count import DaemonCount
-from vncproxy.throttle.fallback import SETTLE_S, FallbackLedger, share_of
-from vncproxy.throttle.ledger import Booking, TooLong
-from vncproxy.throttle.sqlite import SqliteLedger
-from vncproxy.throttle.valkey import ValkeyLedger
-from vncproxy.throttle.valkey_store import StoreAddress
+from vncproxy.throttle.fallback_ledger import SETTLE_S, FallbackLedger, share_of
+from vncproxy.throttle.ledger_interface import Booking, TooLong
+from vncproxy.throttle.reconnect_budget import Budget
+from vncproxy.throttle.sqlite_ledger import SqliteLedger
+from vncproxy.throttle.valkey_connection import StoreAddress
+from vncproxy.throttle.valkey_ledger import ValkeyLedger
 
 pytestmark = [pytest.mark.real, pytest.mark.sockets]
 
@@ -420,11 +420,11 @@ async def test_watching_brings_the_server_back_by_itself(
     watching.cancel()
     await asyncio.wait([watching])
     away, settling = pauses[:10], pauses[10:-1]
-    longest = fallback.LEAST_PAUSE_S + fallback.LONGEST_PAUSE_S
-    assert all(fallback.LEAST_PAUSE_S <= seconds <= longest for seconds in away)
-    assert settling == [fallback.SETTLE_INTERVAL_S] * len(settling)
+    longest = fallback_ledger.LEAST_PAUSE_S + fallback_ledger.LONGEST_PAUSE_S
+    assert all(fallback_ledger.LEAST_PAUSE_S <= seconds <= longest for seconds in away)
+    assert settling == [fallback_ledger.SETTLE_INTERVAL_S] * len(settling)
     assert SETTLE_S - 1 <= sum(settling) <= SETTLE_S + 1
-    assert pauses[-1] == fallback.HEARTBEAT_INTERVAL_S
+    assert pauses[-1] == fallback_ledger.HEARTBEAT_INTERVAL_S
 
 
 async def test_closing_while_the_server_is_away(make: Maker) -> None:

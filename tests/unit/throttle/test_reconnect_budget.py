@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vncproxy.throttle.budget import EARLY_S, Budget, Claim
+from vncproxy.throttle.reconnect_budget import EARLY_S, Budget, Claim
 
 BUDGET = Budget(limit=3, window_s=60.0, margin_s=1.0, hold_s=10.0)
 

@@ -15,8 +15,8 @@ from tests.real.peers.process import free_port
 from tests.real.peers.valkey import ValkeyServer
 from tests.real.peers.valkey import valkey_server as start_valkey_server
 from vncproxy.errors import ConfigError, LedgerError
-from vncproxy.throttle import valkey_store
-from vncproxy.throttle.valkey_store import Script, StoreAddress, ValkeyStore
+from vncproxy.throttle import valkey_connection
+from vncproxy.throttle.valkey_connection import Script, StoreAddress, ValkeyStore
 
 pytestmark = [pytest.mark.real, pytest.mark.sockets]
 
@@ -65,7 +65,7 @@ async def test_many_calls_share_few_connections(
     assert answers == [str(n) for n in range(200)]
     info = valkey_server.command("INFO", "clients").decode()
     [line] = [line for line in info.splitlines() if line.startswith("connected_clients:")]
-    assert int(line.split(":")[1]) <= valkey_store.MAX_CONNECTIONS + 1
+    assert int(line.split(":")[1]) <= valkey_connection.MAX_CONNECTIONS + 1
 
 
 async def test_a_call_that_is_cut_short_leaves_no_answer_for_the_next(store: ValkeyStore) -> None:
@@ -122,7 +122,7 @@ async def test_a_server_that_hangs(
     store: ValkeyStore, shared_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A call to a frozen server ends in time, and works again afterwards."""
-    monkeypatch.setattr(valkey_store, "ANSWER_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(valkey_connection, "ANSWER_TIMEOUT_S", 0.1)
     await store.call("PING")
     shared_valkey.freeze()
     try:
@@ -130,7 +130,7 @@ async def test_a_server_that_hangs(
             await store.call("PING")
     finally:
         shared_valkey.thaw()
-    monkeypatch.setattr(valkey_store, "ANSWER_TIMEOUT_S", 5.0)
+    monkeypatch.setattr(valkey_connection, "ANSWER_TIMEOUT_S", 5.0)
     assert await store.call("ECHO", "mine") == "mine"
 
 
@@ -241,7 +241,7 @@ async def test_waiting_for_a_free_connection_is_bounded(
     store: ValkeyStore, shared_valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Behind calls that hang, the time limit holds all the same."""
-    monkeypatch.setattr(valkey_store, "ANSWER_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(valkey_connection, "ANSWER_TIMEOUT_S", 0.2)
     shared_valkey.freeze()
     began = time.monotonic()
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from vncproxy.errors import LedgerError
-from vncproxy.throttle.ledger_faults import in_plain_words, no_answer
+from vncproxy.throttle.sqlite_faults import in_plain_words, no_answer
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from tests.unit.console.surroundings import INSTANCE, LEFT, BrowserTransport, Su
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.console.console import Console
 from vncproxy.console.control import Control
-from vncproxy.console.faults import contained
+from vncproxy.console.fault_isolation import contained
 from vncproxy.console.lifecycle import State
 from vncproxy.console.link_supervisor import LinkSupervisor
 from vncproxy.console.message_router import MessageRouter
