@@ -278,7 +278,7 @@ async def test_at_the_end_the_log_gets_what_the_disk_does_not_take(
 ) -> None:
     """Within the time given; afterwards nothing is taken any more."""
     disk = Disk(monkeypatch, path)
-    audit = AuditLog(path)
+    audit = AuditLog(path, gather_s=0)
     await audit.open()
     disk.hanging.clear()
     audit.record_later(OPEN)

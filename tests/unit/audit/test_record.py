@@ -82,7 +82,7 @@ def test_no_field_has_room_for_what_is_typed_or_secret() -> None:
         *("instance", "alias", "region", "viewer", "other", "other_viewer", "links"),
         *("bytes_in", "bytes_out", "seconds", "side", "code", "reason", "text"),
         *("version", "count", "size_bytes", "sha256", "file"),
-        *("users", "instances", "role", "record", "hours"),
+        *("users", "instances", "role", "record", "power", "force", "hours"),
     ]
 
 
