@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import subprocess
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -103,10 +104,11 @@ def direct(cloud: Cloud) -> Relay:
 async def relays(
     names: Iterable[str], folder: Path, cloud: Cloud, wanted: Wanted
 ) -> AsyncIterator[dict[str, Relay]]:
-    """These, each running."""
+    """Those that can do what is wanted, each running."""
+    able = [name for name in names if not wanted.secure or can_speak_tls(name)]
     async with AsyncExitStack() as stack:
         started = await asyncio.gather(
-            *(stack.enter_async_context(_started(name, folder, cloud, wanted)) for name in names)
+            *(stack.enter_async_context(_started(name, folder, cloud, wanted)) for name in able)
         )
         yield {relay.name: relay for relay in started}
 
@@ -149,6 +151,17 @@ async def _started(name: str, folder: Path, cloud: Cloud, wanted: Wanted) -> Asy
             with suppress(ProcessLookupError):
                 # An orderly end takes seconds with many consoles.
                 process.kill()
+
+
+def can_speak_tls(name: str) -> bool:
+    """Whether a relay can reach a gateway over TLS.
+
+    websockify 0.12 and older calls `ssl.wrap_socket`, which Python 3.12 and newer doesn't have.
+    """
+    if name != WEBSOCKIFY:
+        return True
+    interpreter = Path(_program(name)).read_text().partition("\n")[0].removeprefix("#!").split()
+    return not subprocess.run([*interpreter, "-c", "import ssl; ssl.wrap_socket"]).returncode
 
 
 def pinned(cpu: int) -> tuple[str, ...]:
