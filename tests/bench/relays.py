@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import subprocess
 import shutil
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -161,7 +161,10 @@ def can_speak_tls(name: str) -> bool:
     if name != WEBSOCKIFY:
         return True
     interpreter = Path(_program(name)).read_text().partition("\n")[0].removeprefix("#!").split()
-    return not subprocess.run([*interpreter, "-c", "import ssl; ssl.wrap_socket"]).returncode
+    tried = subprocess.run(
+        [*interpreter, "-c", "import ssl; ssl.wrap_socket"], check=False, capture_output=True
+    )
+    return tried.returncode == 0
 
 
 def pinned(cpu: int) -> tuple[str, ...]:

@@ -257,5 +257,6 @@ async def test_a_viewer_that_reads_nothing_costs_its_queue(tmp_path: Path, other
             await late.begin()
             await until(late.decoder.painted.all, "the picture for a later viewer")
             await late.close()
+            await stuck.close()
         assert not cloud.breaches
         assert len(cloud.dials) == 1
