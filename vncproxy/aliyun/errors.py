@@ -29,6 +29,13 @@ class _Row:
     text: str
     actions: tuple[str, ...] = ()
     """Those that it is about; none: all."""
+    exact: bool = False
+    """Whether the codes are whole ones."""
+
+    def is_about(self, code: str, action: str) -> bool:
+        """Whether this row tells what the code means for the action."""
+        named = code in self.prefixes if self.exact else code.startswith(self.prefixes)
+        return named and (not self.actions or action in self.actions)
 
 
 _PICTURE, _BOOT_LOG = ("GetInstanceScreenshot",), ("GetInstanceConsoleOutput",)
@@ -117,6 +124,8 @@ _ROWS = (
         CloudErrorKind.TRANSIENT,
         "The cloud gives a picture of an instance every 10 s at most. It is tried again.",
         _PICTURE,
+        # Throttling.User and Throttling.Api are about how often anything is called.
+        exact=True,
     ),
     _Row(
         ("IncorrectInstanceStatus",),
@@ -176,7 +185,7 @@ def refused(
     """
     safe = safe_cloud_code(code)
     for row in _ROWS:
-        if code.startswith(row.prefixes) and (not row.actions or action in row.actions):
+        if row.is_about(code, action):
             kind, text = row.kind, row.text.format(action=action)
             break
     else:

@@ -102,9 +102,10 @@ async def follow(
             except AccessError as error:
                 if seen is None or error.status not in _PASSING:
                     raise
-                if error.public_text != refused:
-                    refused = error.public_text
-                    note(refused)
+                # By its word: the text counts the seconds.
+                if error.word != refused:
+                    refused = error.word
+                    note(error.public_text)
             else:
                 refused = ""
                 # A line that isn't ended yet, such as a question, is shown once it is.

@@ -6,6 +6,7 @@ Its control socket, for its own account and root; else its Unix door, else the f
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
 import socket
@@ -30,6 +31,8 @@ from vncproxy.web.health import DAEMON_HEADER
 CALL_TIMEOUT_S = 30.0
 PROBE_TIMEOUT_S = 2.0
 _DAEMON_ID = re.compile(r"[A-Za-z0-9]{1,64}")
+_SAYS_WHEN = re.compile(r"again in \d")
+_LATER = "Try again later."
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a wildcard door is met
 
 
@@ -136,7 +139,12 @@ class DaemonClient:
         if not isinstance(error, dict):
             return _no_daemon(self._door, status)
         text = str(error.get("text") or f"The daemon answered with status {status}.")
-        return AccessError(status, str(error.get("word", "")), text)
+        wait_s = error.get("retry_after_s")
+        if not isinstance(wait_s, int | float):
+            wait_s = None
+        elif not _SAYS_WHEN.search(text):
+            text = f"{text.removesuffix(_LATER).rstrip()} Try again in {math.ceil(wait_s)} s."
+        return AccessError(status, str(error.get("word", "")), text, wait_s)
 
 
 def _decoded(content: bytes) -> Any:

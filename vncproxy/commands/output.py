@@ -20,6 +20,10 @@ class OutputError(LocalError):
     """The standard output can't be written to."""
 
 
+_closed: set[int] = set()
+"""Of the standard streams, those that the process got closed."""
+
+
 def open_standard_streams() -> None:
     """Let those that are closed lead nowhere, as nohup(1) does with a terminal's.
 
@@ -34,10 +38,21 @@ def open_standard_streams() -> None:
                 os.dup2(opened, number)
                 os.close(opened)
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
+            _closed.add(number)
     for stream in (sys.stdout, sys.stderr):
         # What the terminal's encoding lacks, of a name for instance, is spelt out, too.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def require_output() -> None:
+    """For a command whose result is nothing but its output.
+
+    Raises:
+        OutputError: The process was started without a standard output.
+    """
+    if 1 in _closed:
+        raise OutputError("the standard output is closed")
 
 
 def print_line(text: str) -> None:
@@ -108,6 +123,11 @@ def print_note(line: str) -> None:
         OSError: It can't be written.
     """
     print(escaped(line), file=sys.stderr, flush=True)
+
+
+def print_prompt(text: str) -> None:
+    """Print to standard error what an answer is typed behind; raises as `print_note` does."""
+    print(escaped(text), end="", file=sys.stderr, flush=True)
 
 
 def print_problem(text: str) -> None:

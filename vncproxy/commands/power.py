@@ -6,13 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from vncproxy.commands.command import DONE, FAILED, USAGE, Command, add_config, add_instance
-from vncproxy.commands.output import print_line, print_note, print_problem
-from vncproxy.commands.running import run_with_config
+from vncproxy.commands.output import print_line, print_note, print_problem, print_prompt
+from vncproxy.commands.running import load_config, log_errors_only, run_async
 
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
@@ -23,6 +23,8 @@ SENDING_TIMEOUT_S = 120.0
 """The daemon answers once the cloud has taken it, or it is known that nobody knows."""
 FOLLOWED_MAX_S = 1200.0
 """Longer than the daemon follows it."""
+NOTHING_DONE = "nothing was done"
+_UNKNOWN = "it isn't known whether it was done; see: vncproxy instances"
 _LEADS_TO = {"start": "Running", "stop": "Stopped", "restart": "Running"}
 
 Say = Callable[[str], None]
@@ -47,13 +49,25 @@ def _run(options: argparse.Namespace) -> int:
     if not options.yes and not sys.stdin.isatty():
         print_problem("there is nobody to ask here; add --yes if it is meant")
         return USAGE
-
-    async def work(config: Config) -> int:
-        wish = Wish(options.instance, options.action, force=options.force)
-        ask = None if options.yes else input
-        return await power(config, os.environ, wish, ask=ask, say=print_line)
-
-    return run_with_config(options, work)
+    config = load_config(options).config
+    log_errors_only()
+    wish = Wish(options.instance, options.action, force=options.force)
+    if not options.yes:
+        # Between two runs of the event loop: inside of one, asyncio takes Ctrl+C for itself, and
+        # the question would go on.
+        try:
+            found = run_async(options, look(config, os.environ, wish))
+            meant = is_meant(wish, found.alias, ask)
+        except KeyboardInterrupt:
+            print_note("")
+            print_note(NOTHING_DONE)
+            return FAILED
+        if not meant:
+            print_note(NOTHING_DONE)
+            return FAILED
+        # The one that was confirmed, whatever the name means by now.
+        wish = replace(wish, instance=found.id)
+    return run_async(options, power(config, os.environ, wish, say=print_line))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +85,43 @@ class Wish:
     force: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The instance that a wish is about: the cloud's id, and its name here."""
+
+    id: str
+    alias: str
+
+
+async def look(config: Config, environ: Mapping[str, str], wish: Wish) -> Found:
+    """The instance, if it may be started, stopped and restarted; raises as `power`."""
+    from vncproxy.commands.daemon_client import daemon_client
+
+    async with daemon_client(config, environ) as daemon:
+        instance = (await daemon.call("GET", _path(wish)))["instance"]
+    return Found(str(instance["id"]), str(instance["alias"]))
+
+
+def _path(wish: Wish) -> str:
+    return f"/api/v1/instances/{quote(wish.instance, safe='')}/power"
+
+
 async def power(
     config: Config,
     environ: Mapping[str, str],
     wish: Wish,
     *,
-    ask: Callable[[str], str] | None,
     say: Say,
     pause: Callable[[float], Awaitable[None]] | None = None,
 ) -> int:
-    """Ask, do it, and wait until it is done.
+    """Do it, and wait until it is done.
+
+    Where it is cancelled, as by Ctrl+C, standard error has what became of it.
 
     Args:
         config: The settings.
         environ: The environment's variables.
         wish: What to do.
-        ask: Given a question, gives the answer; None: nobody is asked.
         say: Called with each line about how it goes.
         pause: Lets so many seconds pass; default: they do.
 
@@ -103,29 +138,60 @@ async def power(
     from vncproxy.commands.daemon_client import daemon_client
 
     pause = pause or asyncio.sleep
-    path = f"/api/v1/instances/{quote(wish.instance, safe='')}/power"
-    async with daemon_client(config, environ) as daemon:
-        state = await daemon.call("GET", path)
-        alias = str(state["instance"]["alias"])
-        if ask is not None and not _is_meant(wish, alias, ask):
-            print_note("nothing was done")
-            return FAILED
-        body = {"action": wish.action, "force": wish.force}
-        state = await daemon.call("POST", path, body, timeout_s=SENDING_TIMEOUT_S)
-        say(f"{alias}: the cloud has taken the {wish.action}.")
-        shown = None
-        for _ in range(int(FOLLOWED_MAX_S / POLL_INTERVAL_S)):
-            if state["status"] != shown:
-                shown = state["status"]
-                say(f"{alias}: {shown or 'its status is unknown'}")
-            if not state["under_way"]:
-                break
-            await pause(POLL_INTERVAL_S)
+    path = _path(wish)
+    left = NOTHING_DONE
+    try:
+        async with daemon_client(config, environ) as daemon:
             state = await daemon.call("GET", path)
+            alias = str(state["instance"]["alias"])
+            body = {"action": wish.action, "force": wish.force}
+            left = f"{alias}: {_UNKNOWN}"
+            state = await daemon.call("POST", path, body, timeout_s=SENDING_TIMEOUT_S)
+            left = f"{alias}: the {wish.action} goes on; see: vncproxy instances"
+            say(f"{alias}: the cloud has taken the {wish.action}.")
+            shown = None
+            for _ in range(int(FOLLOWED_MAX_S / POLL_INTERVAL_S)):
+                if state["status"] != shown:
+                    shown = state["status"]
+                    say(f"{alias}: {shown or 'its status is unknown'}")
+                if not state["under_way"]:
+                    break
+                await pause(POLL_INTERVAL_S)
+                state = await daemon.call("GET", path)
+    except asyncio.CancelledError:
+        print_problem(left)
+        raise
     return _end(wish, alias, state, say)
 
 
-def _is_meant(wish: Wish, alias: str, ask: Callable[[str], str]) -> bool:
+def ask(question: str) -> str:
+    """Ask on standard error, where it is seen also if the output goes to a file.
+
+    Args:
+        question: Its last line isn't ended.
+
+    Returns:
+        A line of standard input.
+
+    Raises:
+        EOFError: There is none.
+        KeyboardInterrupt: Ctrl+C, outside of an event loop.
+    """
+    *lines, last = question.split("\n")
+    for line in lines:
+        print_note(line)
+    print_prompt(last)
+    return input()
+
+
+def is_meant(wish: Wish, alias: str, ask: Callable[[str], str]) -> bool:
+    """Whether somebody says that it is: a power cut wants the name.
+
+    Args:
+        wish: What to do.
+        alias: The instance's.
+        ask: Given a question, gives the answer; EOFError is a no.
+    """
     try:
         if wish.force:
             answer = ask(
@@ -150,7 +216,7 @@ def _end(wish: Wish, alias: str, state: dict[str, Any], say: Say) -> int:
         say(f"{alias}: done, as it seems.")
         return DONE
     else:
-        print_problem(f"{alias}: it isn't known whether it was done; see: vncproxy instances")
+        print_problem(f"{alias}: {_UNKNOWN}")
     return FAILED
 
 

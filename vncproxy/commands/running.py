@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from vncproxy.config.load import Loaded
     from vncproxy.config.model import Config
+
+ResultT = TypeVar("ResultT")
 
 
 def load_config(options: argparse.Namespace) -> Loaded:
@@ -23,8 +25,8 @@ def load_config(options: argparse.Namespace) -> Loaded:
     return load(options.config, os.environ)
 
 
-def run_async(options: argparse.Namespace, work: Coroutine[Any, Any, int]) -> int:
-    """Run a command's work in an event loop; gives the exit status, raises what the work raises.
+def run_async(options: argparse.Namespace, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """Run a command's work in an event loop; gives its result, raises what it raises.
 
     Args:
         options: `resources` gets the loop to close. A process that ends doesn't: closing waits for

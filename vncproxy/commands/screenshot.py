@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from vncproxy.commands.command import DONE, USAGE, Command, add_config, add_instance
-from vncproxy.commands.output import print_bytes, print_line, print_problem
+from vncproxy.commands.output import print_bytes, print_line, print_problem, require_output
 from vncproxy.commands.running import run_with_config
 from vncproxy.errors import LocalError
 
@@ -39,6 +39,14 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if not options.instance:
+        print_problem("INSTANCE is empty: name one by its alias, id or the cloud's name")
+        return USAGE
+    if options.output == "":
+        print_problem("-o is empty: name a file, or - for standard output")
+        return USAGE
+    if options.output == _STANDARD_OUTPUT:
+        require_output()
     if options.output == _STANDARD_OUTPUT and sys.stdout.isatty():
         print_problem("a terminal shows no pictures: name a file, or pass it on by a pipe")
         return USAGE

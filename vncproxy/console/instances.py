@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -143,23 +143,31 @@ class InstanceList:
         """Those known without asking anybody."""
         return [*self._merged().values()]
 
-    async def find(self, name: str, *, with_tags: bool = False) -> ConsoleInstance | None:
+    async def find(
+        self,
+        name: str,
+        *,
+        with_tags: bool = False,
+        may_see: Callable[[ConsoleInstance], bool] | None = None,
+    ) -> ConsoleInstance | None:
         """The instance with this alias, id or name; the cloud is asked only where that helps.
 
         Args:
             name: An alias, an id, or the cloud's name of one instance alone.
             with_tags: The tags matter: its region is asked if what it showed is old.
+            may_see: Whether whoever asks may know of one: the cloud's name counts as one
+                instance's alone if it is so among these. None: all.
         """
-        found = self._by_name(name)
+        found = self._by_name(name, may_see)
         if found is not None and with_tags:
             if questions := self._questions([self._regions[self._region_of(found)]]):
                 await asyncio.wait(questions)
-            found = self._by_name(name)
+            found = self._by_name(name, may_see)
         if found is None and (self._discover_in or not _LIKE_AN_ID.match(name)):
             questions = self._questions(self._regions.values())
             while questions and found is None:
                 _, questions = await asyncio.wait(questions, return_when=asyncio.FIRST_COMPLETED)
-                found = self._by_name(name)
+                found = self._by_name(name, may_see)
         return found
 
     def _region_of(self, instance: ConsoleInstance) -> str:
@@ -177,16 +185,20 @@ class InstanceList:
                 region.asking = self._tasks.start(self._ask(region), f"list-{region.name}")
         return {region.asking for region in regions if region.asking is not None}
 
-    def _by_name(self, name: str) -> ConsoleInstance | None:
+    def _by_name(
+        self, name: str, may_see: Callable[[ConsoleInstance], bool] | None
+    ) -> ConsoleInstance | None:
         merged = self._merged()
         if (instance := merged.get(name)) is not None:
             return instance
         # A configured alias wins over a name that somebody gave an instance in the cloud.
         by_alias = next((i for i in merged.values() if i.alias == name), None)
-        if by_alias is not None or not name or not self._has_asked_all:
+        if by_alias is not None and (may_see is None or may_see(by_alias)):
             return by_alias
-        named = [i for i in merged.values() if i.name == name]
-        return named[0] if len(named) == 1 else None
+        if not name or not self._has_asked_all:
+            return by_alias
+        named = [i for i in merged.values() if i.name == name and (may_see is None or may_see(i))]
+        return named[0] if len(named) == 1 else by_alias
 
     @property
     def _has_asked_all(self) -> bool:

@@ -127,10 +127,20 @@ async def permitted(
     return instance, decision
 
 
-async def find(services: Services, name: str) -> ConsoleInstance | None:
-    """The instance of this alias, id or name, with its tags where a rule is about some."""
+async def find(
+    services: Services, name: str, may_see: Callable[[ConsoleInstance], bool] | None = None
+) -> ConsoleInstance | None:
+    """The instance of this alias, id or name, with its tags where a rule is about some.
+
+    Args:
+        services: What the routes use.
+        name: As it was given.
+        may_see: As of `InstanceList.find`.
+    """
     # Tags are known once the cloud was asked, and change there.
-    return await services.inventory.find(name, with_tags=services.authority.need_tags)
+    return await services.inventory.find(
+        name, with_tags=services.authority.need_tags, may_see=may_see
+    )
 
 
 def outside_hours(decision: Decision) -> AccessError:
@@ -154,10 +164,13 @@ async def _seen_by(services: Services, who: Identity) -> list[ConsoleInstance]:
     await services.authority.learn(who)
     seen = []
     async for one in in_turns(services.inventory.known, _PER_TURN):
-        decision = services.authority.decide(who, one)
-        if decision.role is not None or decision.only:
+        if _is_shown(services.authority.decide(who, one)):
             seen.append(one)
     return seen
+
+
+def _is_shown(decision: Decision) -> bool:
+    return decision.role is not None or bool(decision.only)
 
 
 async def visible(
@@ -170,11 +183,13 @@ async def visible(
             isn't known which groups the user is in.
     """
     services = services_of(request)
-    instance = await find(services, name)
-    if instance is not None:
-        await services.authority.learn(who)
+    await services.authority.learn(who)
+    # Others that the cloud calls the same aren't to be noticed.
+    instance = await find(
+        services, name, lambda one: _is_shown(services.authority.decide(who, one))
+    )
     decision = services.authority.decide(who, instance) if instance is not None else None
-    if instance is None or decision is None or (decision.role is None and not decision.only):
+    if instance is None or decision is None or not _is_shown(decision):
         text = "No instance of this name or id is configured here, or it isn't yours to open."
         more = await advice(name, await _seen_by(services, who))
         raise AccessError(404, "unknown-instance", f"{text} {more}".rstrip())

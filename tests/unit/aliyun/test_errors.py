@@ -57,6 +57,15 @@ def test_each_code_has_its_kind(status: int, code: str, kind: CloudErrorKind) ->
     assert "{" not in error.public_text
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [("Throttling", "10 s"), ("Throttling.User", "its API"), ("Throttling.Api", "its API")],
+)
+def test_only_plain_throttling_is_about_one_picture(code: str, words: str) -> None:
+    """The others are about the account's calls."""
+    assert words in refused(400, code, action="GetInstanceScreenshot").public_text
+
+
 def test_a_missing_permission_names_the_action() -> None:
     """The sentence says which action to grant."""
     text = refused(403, "Forbidden.RAM", action="DescribeInstances").public_text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import socket
 import stat
 from collections.abc import AsyncIterator
@@ -295,3 +296,23 @@ def test_doors_that_let_no_command_in_come_last(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("os.getuid", lambda: 0)
     assert preferred_door(Config(listen=(users, peer, token))) is token
     assert preferred_door(Config(listen=(users,))) is users
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Too often. Try again later.", "Too often. Try again in 45 s."),
+        ("Too many.", "Too many. Try again in 45 s."),
+        ("Try again in 44 s.", "Try again in 44 s."),
+    ],
+)
+async def test_a_refusal_says_until_when(installation: Installation, text: str, said: str) -> None:
+    """Where the daemon tells it."""
+    door = Listen(address=f"127.0.0.1:{installation.port}", access="open")
+    error = {"status": 429, "word": "throttled", "text": text, "retry_after_s": 44.2}
+    body = json.dumps({"error": error}).encode()
+    config = installation.config(listen=(door,))
+    async with something_else(installation.port, body, 429), daemon_client(config, {}) as daemon:
+        with pytest.raises(AccessError) as refused:
+            await daemon.call("GET", "/api/v1/instances/demo/power")
+    assert (refused.value.public_text, refused.value.retry_after_s) == (said, 44.2)

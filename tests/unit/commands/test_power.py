@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
-from tests.setup import running
+from tests.setup import running, until
 from tests.unit.commands.surroundings import DEMO, SETTINGS, STOPPED, Installation, refuses
 from vncproxy.commands.command import DONE, FAILED
-from vncproxy.commands.power import Wish, power
+from vncproxy.commands.power import Wish, ask, is_meant, look, power
 from vncproxy.config.model import Aliyun, Config
 from vncproxy.errors import AccessError
 from vncproxy.simulator import ApiFault, PowerCall, Simulator
@@ -42,11 +45,15 @@ class Machine:
             self.asked.append(question)
             return answer or ""
 
+        if answer is not None:
+            found = await look(self.config, {}, wish)
+            assert found.id in (DEMO.instance_id, STOPPED.instance_id)
+            if not is_meant(wish, found.alias, ask):
+                return FAILED
         return await power(
             self.config,
             {},
             wish,
-            ask=ask if answer is not None else None,
             say=self.said.append,
             pause=lambda _: asyncio.sleep(0.02),
         )
@@ -126,3 +133,71 @@ async def test_what_is_refused_is_said(machine: Machine) -> None:
     with pytest.raises(AccessError, match="The cloud's answer was lost, and demo is Running"):
         await machine.do(Wish("demo", "stop"))
     assert not machine.cloud.powered
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize("force", [False, True])
+async def test_ctrl_c_at_the_question_ends_it(machine: Machine, force: bool) -> None:
+    """At once, whatever is typed after it; the question isn't part of the output."""
+    state = machine.config.state.directory
+    assert state is not None
+    file = state.parent / "power.toml"
+    file.write_text(f'[state]\ndirectory = "{state}"\n')
+    ours, theirs = os.openpty()
+    os.set_blocking(ours, False)
+    shown = bytearray()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(ours, lambda: shown.extend(os.read(ours, 4096)))
+    command = ("power", "demo", "stop", *(("--force",) if force else ()), "--config", str(file))
+    program = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "vncproxy", *command),
+        stdin=theirs,
+        stderr=theirs,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        await until(lambda: (b"all the same: " if force else b"[y/N] ") in shown, "the question")
+        program.send_signal(signal.SIGINT)
+        await until(lambda: b"nothing was done" in shown, "its end")
+        os.write(ours, b"demo\n" if force else b"y\n")
+        output, _ = await program.communicate()
+        assert (program.returncode, output) == (FAILED, b"")
+        assert not machine.cloud.powered
+    finally:
+        if program.returncode is None:
+            program.kill()
+            await program.wait()
+        loop.remove_reader(ours)
+        os.close(ours)
+        os.close(theirs)
+
+
+@pytest.mark.sockets
+async def test_ctrl_c_later_says_that_it_goes_on(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cloud doesn't take it back."""
+
+    async def forever(_: float) -> None:
+        await asyncio.Event().wait()
+
+    following = asyncio.create_task(
+        power(machine.config, {}, Wish("demo", "restart"), say=machine.said.append, pause=forever)
+    )
+    await until(lambda: len(machine.said) > 1, "that it is followed")
+    following.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await following
+    assert capsys.readouterr().err == (
+        "vncproxy: demo: the restart goes on; see: vncproxy instances\n"
+    )
+    assert len(machine.cloud.powered) == 1
+
+
+def test_the_question_is_no_output(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is seen, too, where the output goes to a file."""
+    monkeypatch.setattr("builtins.input", lambda: "y")
+    assert ask("One\x1b\nStop it? ") == "y"
+    assert capsys.readouterr() == ("", "One\\x1b\nStop it? ")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,21 @@ def test_its_arguments() -> None:
     options = options_of("screenshot", "web-1", "-o", "-", "--wake")
     assert (options.instance, options.output, options.wake) == ("web-1", "-", True)
     assert refuses("screenshot")
+    assert refuses("screenshot", "")
+    assert refuses("screenshot", "web-1", "-o", "")
+
+
+@pytest.mark.sockets
+def test_a_closed_output_takes_no_picture() -> None:
+    """Said before any daemon is asked."""
+    done = subprocess.run(
+        ["sh", "-c", '"$0" -m vncproxy screenshot web-1 -o - >&-', sys.executable],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "vncproxy: the standard output is closed\n")
 
 
 @pytest.mark.sockets

@@ -88,6 +88,23 @@ async def test_a_name_of_the_cloud_finds_the_only_one_that_has_it() -> None:
     assert len(cloud.asked) == asked
 
 
+async def test_a_name_counts_among_those_that_may_be_seen() -> None:
+    """A hidden one that has the same name or alias changes nothing."""
+    cloud = Lister(cn_a=[seen(one, name="dup") for one in ("i-1", "i-2")])
+    inventory = InstanceList([], cloud, ["cn-a"])
+    assert await inventory.find("dup") is None
+    found = await inventory.find("dup", may_see=lambda one: one.id == "i-2")
+    assert found is not None
+    assert found.id == "i-2"
+    assert await inventory.find("dup", may_see=lambda one: one.id.startswith("i-")) is None
+    cloud = Lister(cn_a=[seen("i-web"), seen("i-1", name="web-1")])
+    inventory = InstanceList([WEB], cloud, ["cn-a"])
+    await inventory.all()
+    found = await inventory.find("web-1", may_see=lambda one: one.id == "i-1")
+    assert found is not None
+    assert found.id == "i-1"
+
+
 async def test_a_name_that_two_have_finds_none() -> None:
     """Not even while only one of the regions has answered."""
     cloud = SlowLister(["cn-b"], cn_a=[seen("i-1", name="web")], cn_b=[seen("i-2", name="web")])

@@ -16,7 +16,7 @@ import pytest
 from tests.owner_client import JSON, OwnerClient, owner_client
 from tests.setup import running, until
 from tests.unit.access.test_users import add
-from vncproxy.config.model import Access, Aliyun, Limits, Listen, Rule
+from vncproxy.config.model import Access, Aliyun, Instance, Limits, Listen, Rule
 from vncproxy.errors import LedgerError
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
@@ -240,6 +240,41 @@ async def test_what_others_may_open_is_proposed_to_nobody(tmp_path: Path) -> Non
         async with setup.http.get(path, headers=headers) as answer:
             assert answer.status == 404
             assert "mean" not in await answer.text()
+
+
+async def test_a_hidden_instance_of_the_same_name_is_not_noticed(tmp_path: Path) -> None:
+    """The cloud's name is one's alone if it is so among those that the user may see."""
+    file = tmp_path / "users.json"
+    tokens = {name: add(file, name) for name in ("pat", "ann")}
+    ids = ("i-bp1demo0000000000001", "i-bp1demo0000000000002")
+    cloud = SimulatorSettings(
+        instances=tuple(SimulatedInstance(instance_id=one, name="dup") for one in ids),
+        animated=False,
+    )
+    async with running(
+        tmp_path,
+        cloud=cloud,
+        access=Access(users_file=file),
+        listen=(Listen(address="127.0.0.1:0", access="users"),),
+        instance=tuple(Instance(id=one, alias=f"web-{n}") for n, one in enumerate(ids, 1)),
+        rule=(
+            Rule(users=("pat",), instances=("web-2",), role="control"),
+            Rule(users=("ann",), instances=("*",), role="control"),
+        ),
+    ) as setup:
+
+        async def ask(user: str) -> tuple[int, str]:
+            headers = {"Authorization": f"Bearer {tokens[user]}"}
+            path = f"{setup.base}/api/v1/consoles/dup/admission"
+            async with setup.http.get(path, headers=headers) as answer:
+                return answer.status, await answer.text()
+
+        status, text = await ask("pat")
+        assert status == 200
+        assert ids[1] in text
+        status, text = await ask("ann")
+        assert status == 404
+        assert "2 instances have this name: name one by its id" in text
 
 
 async def test_admission_at_the_daemons_limits(tmp_path: Path) -> None:
