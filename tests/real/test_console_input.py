@@ -196,8 +196,14 @@ async def test_the_keys_fit_the_instances_system(tab: Tab, tmp_path: Path) -> No
             await expect(sure).to_be_visible()
             await tab.shoot("panel-keys-sysrq")
             assert not setup.cloud.typed
-            await sure.click()
-            await until(lambda: len(setup.cloud.typed) == 6, "SysRq")
+
+            async def is_obeyed() -> bool:
+                # A press so soon after the first counts as part of a double click.
+                if await sure.is_visible():
+                    await restart.or_(sure).click()
+                return len(setup.cloud.typed) == 6
+
+            await until_async(is_obeyed, "SysRq")
             assert pressed(setup) == [ALT_KEYSYM, SYS_RQ, ord("b")]
             await tab.open("about:blank")
 

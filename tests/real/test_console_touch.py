@@ -101,6 +101,14 @@ async def test_a_phone_has_the_keys_that_its_keyboard_lacks(phone: Tab, tmp_path
         typed += [BACKSPACE, RETURN, *b"tes", BACKSPACE, BACKSPACE, *b"aste"]
         await until(lambda: cloud.typed_text.endswith("aste"), "the word")
         assert [key.keysym for key in cloud.typed if key.down] == typed
+        await field.evaluate("field => field.setSelectionRange(60, 60)")
+        await phone.page.keyboard.insert_text("x")
+        await phone.button("Ctrl").tap()
+        await phone.page.keyboard.insert_text("é")
+        await expect(phone.page.locator("#notices")).to_contain_text("left out: é")
+        await phone.page.keyboard.insert_text("c")
+        await until(lambda: cloud.typed_text.endswith("c"), "a key with Ctrl")
+        assert [key.keysym for key in cloud.typed if key.down] == [*typed, *b"x", CONTROL, *b"c"]
         await phone.button("Keyboard").tap()
         await expect(phone.page.locator("#touch-keys")).to_be_hidden()
 

@@ -12,6 +12,9 @@ export class Changes {
   #discarded = 0;
   #survived = 0;
 
+  /** Whether the latest message told that a lost link is back: the instance has no key down since. */
+  isBack = false;
+
   /**
    * The notices for the next state message. A loss may be over before a message told of it: then
    * only the count of losses survived shows it.
@@ -22,11 +25,13 @@ export class Changes {
   next({ state, discarded_keys: discarded = 0, saved }, lost = 0) {
     const notices = [];
     let untold = lost;
+    this.isBack = false;
     if (state === "running") {
       const survived = saved?.losses_survived ?? 0;
       if (this.#ran && (this.#away || survived > this.#survived)) {
         notices.push(this.#back(discarded - this.#discarded + lost));
         untold = 0;
+        this.isBack = true;
       }
       this.#ran = true;
       this.#away = false;

@@ -1,9 +1,15 @@
-/** What the browser keeps of this page's choices. A browser that keeps nothing: nothing is kept. */
+/** What the browser keeps of this page's choices; what it doesn't take lasts as long as the page. */
 
 const PREFIX = "vncproxy.";
 
+/** What the browser didn't take, by name. */
+const untaken = new Map();
+
 /** A choice from before, or null. @param {string} name */
 export function recall(name) {
+  if (untaken.has(name)) {
+    return untaken.get(name);
+  }
   try {
     return localStorage.getItem(PREFIX + name);
   } catch {
@@ -11,11 +17,14 @@ export function recall(name) {
   }
 }
 
-/** Keep a choice. @param {string} name @param {string} value */
+/** Keep a choice. @param {string} name @param {string} value @returns {boolean} whether it outlasts the page */
 export function remember(name, value) {
   try {
     localStorage.setItem(PREFIX + name, value);
+    untaken.delete(name);
+    return true;
   } catch {
-    // It lasts as long as the page.
+    untaken.set(name, value);
+    return false;
   }
 }

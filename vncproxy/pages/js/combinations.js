@@ -27,7 +27,7 @@ const WRITTEN = {
   ins: "Insert", insert: "Insert", print: "PrintScreen", printscreen: "PrintScreen", sysrq: "SysRq", pause: "Pause",
   break: "Pause", home: "Home", end: "End", pgup: "PageUp", pageup: "PageUp", pgdn: "PageDown", pagedown: "PageDown",
   left: "Left", right: "Right", up: "Up", down: "Down", menu: "Menu", capslock: "CapsLock", space: " ",
-  "←": "Left", "→": "Right", "↑": "Up", "↓": "Down", plus: "+",
+  "←": "Left", "→": "Right", "↑": "Up", "↓": "Down", plus: "Plus",
 };
 
 const MOST_KEYS = 5;
@@ -40,7 +40,10 @@ export function keyLabel(name, { windows = false } = {}) {
   if (name === " ") {
     return "Space";
   }
-  return SHOWN[name] ?? (name.length === 1 ? name.toUpperCase() : name);
+  if (Object.hasOwn(SHOWN, name)) {
+    return SHOWN[name];
+  }
+  return name.length === 1 ? name.toUpperCase() : name;
 }
 
 /** How a combination is written on a button. @param {string[]} names @param {{windows: boolean}} [system] */
@@ -48,18 +51,29 @@ export function combinationLabel(names, system) {
   return names.map((name) => keyLabel(name, system)).join("+");
 }
 
+/** A key by what people call it, or null. @param {string} written in small letters */
+function nameOf(written) {
+  const part = written.replaceAll(/[\s_-](?=.)/g, "");
+  if (Object.hasOwn(WRITTEN, part)) {
+    return WRITTEN[part];
+  }
+  const name = F_KEYS.includes(part.toUpperCase()) ? part.toUpperCase() : part;
+  return keyOf(name) === null ? null : name;
+}
+
 /**
- * The keys of a combination as somebody writes it, such as "ctrl+alt+f2".
+ * The keys of a combination as somebody writes it, such as "ctrl+alt+f2" or "ctrl-alt-del".
  * @param {string} text
  * @returns {{names: string[]}|{unknown: string}} unknown: what isn't a key, or empty
  */
 export function combinationOf(text) {
-  const parts = text.split("+").map((part) => part.trim().toLowerCase().replaceAll(/[\s_-](?=.)/g, ""));
+  const parts = text.trim().toLowerCase().replace(/\+\s*\+$/, "+plus").split("+").map((part) => part.trim());
+  // A hyphen is within a key's name, or else between keys.
+  const written = parts.flatMap((part) => (nameOf(part) ? [part] : part.split(/\s*-\s*(?=.)/)));
   const names = [];
-  for (const part of parts) {
-    const upper = part.toUpperCase();
-    const name = WRITTEN[part] ?? (F_KEYS.includes(upper) ? upper : part);
-    if (part === "" || keyOf(name) === null) {
+  for (const part of written) {
+    const name = nameOf(part);
+    if (name === null) {
       return { unknown: part };
     }
     if (!names.includes(name)) {
@@ -115,7 +129,8 @@ export function sysrqKeys(letter) {
   return ["Alt", "SysRq", letter];
 }
 
-const MOST_KEPT = 24;
+/** So many combinations of a user's own there may be. */
+export const MOST_KEPT = 24;
 
 /** A user's own combinations, as the browser keeps them. @param {string|null} text @returns {string[][]} */
 export function keptCombinations(text) {
@@ -129,9 +144,10 @@ export function keptCombinations(text) {
   return Array.isArray(kept) ? kept.filter(known).slice(0, MOST_KEPT) : [];
 }
 
-/** With one more, once. @param {string[][]} kept @param {string[]} names */
+/** With one more, once; null: there is no room. @param {string[][]} kept @param {string[]} names @returns {string[][]|null} */
 export function withCombination(kept, names) {
-  return [...withoutCombination(kept, names), names].slice(-MOST_KEPT);
+  const others = withoutCombination(kept, names);
+  return others.length < MOST_KEPT ? [...others, names] : null;
 }
 
 /** Without one. @param {string[][]} kept @param {string[]} names */

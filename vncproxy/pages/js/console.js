@@ -229,6 +229,9 @@ class ConsolePage {
     for (const { level, text } of this.#changes.next(message, lost)) {
       notice(level, text);
     }
+    if (this.#changes.isBack) {
+      this.#screen.releaseAll();
+    }
     this.#state = message;
     this.#until_ms = waitsUntil(this.#until_ms, message.wait_s, Date.now());
     this.#status.update(message, this.#screen.hasPicture);

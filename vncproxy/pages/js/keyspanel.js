@@ -6,6 +6,7 @@ import {
   KEPT_BY_BROWSERS,
   keptCombinations,
   keyLabel,
+  MOST_KEPT,
   SYSRQ,
   sysrqKeys,
   systemCombinations,
@@ -15,6 +16,7 @@ import {
 import { byId, element, setText } from "./elements.js";
 import { closePanels, dropPanel } from "./panels.js";
 import { recall, remember } from "./choices.js";
+import { SURE_MS, Twice } from "./twice.js";
 
 const HELD = ["Control", "Alt", "Shift", "AltGr", "Super"];
 const SINGLE = [
@@ -24,9 +26,6 @@ const SINGLE = [
 ];
 const FUNCTION = Array.from({ length: 12 }, (_, index) => `F${index + 1}`);
 const OWN = "combinations";
-
-/** So long a key that does harm waits to be pressed a second time. */
-const SURE_MS = 4_000;
 
 function heading(title, hint) {
   return [element("h2", { text: title }), hint && element("p", { class: "hint", text: hint })];
@@ -134,21 +133,23 @@ class KeysPanel {
   #sysrqButton({ letter, does, sure = false }) {
     const text = element("span", { text: does });
     const button = element("button", { type: "button", class: "key told" }, element("kbd", { text: letter }), text);
-    let asked = !sure;
+    const twice = new Twice(() => performance.now());
+    let timer = 0;
+    const show = (asks) => {
+      setText(text, asks ? `Really? It ${does}.` : does);
+      button.classList.toggle("danger", asks);
+    };
     button.addEventListener("click", () => {
-      if (asked) {
-        this.#screen.tap(...sysrqKeys(letter));
+      const next = sure ? twice.press() : "go";
+      if (next === "wait") {
+        return;
       }
-      const ask = !asked;
-      asked = !sure || ask;
-      setText(text, ask ? `Really? It ${does}.` : does);
-      button.classList.toggle("danger", ask);
-      if (ask) {
-        setTimeout(() => {
-          asked = false;
-          setText(text, does);
-          button.classList.remove("danger");
-        }, SURE_MS);
+      clearTimeout(timer);
+      show(next === "ask");
+      if (next === "ask") {
+        timer = setTimeout(show, SURE_MS, false);
+      } else {
+        this.#screen.tap(...sysrqKeys(letter));
       }
     });
     return button;
@@ -173,7 +174,8 @@ class KeysPanel {
   }
 
   #keep(combinations) {
-    remember(OWN, JSON.stringify(combinations));
+    const kept = remember(OWN, JSON.stringify(combinations));
+    setText(this.#problem, kept ? "" : "The browser has no room to keep them: they last as long as this page.");
     this.#drawOwn();
   }
 
@@ -191,10 +193,12 @@ class KeysPanel {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const { names, unknown } = combinationOf(field.value);
-      setText(this.#problem, names ? "" : this.#problemWords(unknown));
-      if (names) {
+      const combinations = names && withCombination(keptCombinations(recall(OWN)), names);
+      if (combinations) {
         field.value = "";
-        this.#keep(withCombination(keptCombinations(recall(OWN)), names));
+        this.#keep(combinations);
+      } else {
+        setText(this.#problem, names ? `There is room for ${MOST_KEPT}: remove one first.` : this.#problemWords(unknown));
       }
     });
     return form;

@@ -26,6 +26,8 @@ export const KEYS = {
   PageDown: [0xff56, "PageDown"],
   End: [0xff57, "End"],
   Menu: [0xff67, "ContextMenu"],
+  // The keypad's: the other one is on a different key in each layout.
+  Plus: [0xffab, "NumpadAdd"],
 };
 for (let n = 1; n <= 12; n += 1) {
   KEYS[`F${n}`] = [0xffbd + n, `F${n}`];

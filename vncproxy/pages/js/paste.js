@@ -5,28 +5,12 @@ import { LAYOUTS, locksShift } from "./layouts.js";
 import { recall, remember } from "./choices.js";
 import { strokesFor } from "./strokes.js";
 import { typeStrokes } from "./typist.js";
+import { offerOf, stoppedWords } from "./typingwords.js";
 import { counted } from "./words.js";
 
-const LONGEST_TEXT = 20_000;
 const BACKLOG_BYTES = 2_048;
 
-/** More of them are only counted. */
-const NAMED_CHARACTERS = 12;
-
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-
-/** A character as one can read it: what can't be seen by its number. @param {string} character */
-function nameOf(character) {
-  const seen = /[\p{L}\p{N}\p{P}\p{S}]/u.test(character);
-  return seen ? character : `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
-}
-
-/** @param {string[]} characters */
-function named(characters) {
-  const more = characters.length - NAMED_CHARACTERS;
-  const names = characters.slice(0, NAMED_CHARACTERS).map(nameOf).join(" ");
-  return more > 0 ? `${names} and ${more} more` : names;
-}
 
 /**
  * The keyboard that an instance was last said to be set to, by name.
@@ -34,7 +18,7 @@ function named(characters) {
  */
 export function layoutOf(id) {
   const kept = recall(`layout.${id}`);
-  return kept in LAYOUTS ? kept : "us";
+  return kept !== null && Object.hasOwn(LAYOUTS, kept) ? kept : "us";
 }
 
 /**
@@ -60,22 +44,12 @@ export function buildPasteDialog(screen, linkIsUp, instance) {
 
   function warn() {
     const on = guest();
-    const { missing, dropped } = strokesFor(area.value, on);
-    const said = [];
-    if (area.value.length > LONGEST_TEXT) {
-      said.push(`At most ${LONGEST_TEXT.toLocaleString("en")} characters at once: shorten the text.`);
-    }
-    if (missing.length) {
-      said.push(`Not on this keyboard, and left out: ${named(missing)}`);
-    }
-    if (dropped) {
-      said.push(`${counted(dropped, "control character")} will be left out.`);
-    }
-    setText(warning, said.join(" "));
-    setText(byId("paste-go"), missing.length ? "Type the rest" : "Type it");
+    const { said, label, possible } = offerOf(area.value, on);
+    setText(warning, said);
+    setText(byId("paste-go"), label);
     caps.checked = on.capsLock;
     setText(byId("paste-caps-said"), capsWords(on));
-    byId("paste-go").disabled = !area.value || area.value.length > LONGEST_TEXT || !screen.mayType;
+    byId("paste-go").disabled = !possible || !screen.mayType;
   }
 
   function capsWords(on) {
@@ -89,8 +63,11 @@ export function buildPasteDialog(screen, linkIsUp, instance) {
   }
 
   function ready() {
-    if (!linkIsUp() || !screen.mayType) {
+    if (!linkIsUp()) {
       return "no";
+    }
+    if (!screen.mayType) {
+      return "taken";
     }
     return screen.backlog_bytes > BACKLOG_BYTES ? "wait" : "yes";
   }
@@ -134,10 +111,7 @@ export function buildPasteDialog(screen, linkIsUp, instance) {
       if (stopped.typed === undefined) {
         throw stopped;
       }
-      said =
-        stopped.message === "cancelled"
-          ? `Stopped after ${counted(stopped.typed, "key")} of ${total}.`
-          : `The link was interrupted after ${counted(stopped.typed, "key")} of ${total}. Look at the screen for what has arrived before you type the rest.`;
+      said = stoppedWords(stopped.message, stopped.typed, total);
     } finally {
       running = null;
       showRunning(null);

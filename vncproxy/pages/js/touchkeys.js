@@ -1,8 +1,10 @@
 /** The keyboard of a touch screen, and above it a row of the keys that it lacks. */
 
 import { byId, element } from "./elements.js";
+import { notice } from "./notices.js";
 import { strokesFor } from "./strokes.js";
 import { isUsedUp, PADDING, typedBetween } from "./touchtyping.js";
+import { leftOut } from "./typingwords.js";
 
 /** Keys of the row: [name, what is on it, what it is called]. */
 const ROWS = [
@@ -24,6 +26,7 @@ class TouchKeys {
   #guest;
   #field = byId("touch-field");
   #before = PADDING;
+  #composes = false;
   #modifiers = new Map();
 
   constructor(screen, guest, touchpad) {
@@ -43,7 +46,14 @@ class TouchKeys {
       }
     });
     this.#field.addEventListener("keydown", (event) => this.#keydown(event));
-    this.#field.addEventListener("compositionend", () => this.#renew());
+    this.#field.addEventListener("compositionstart", () => {
+      this.#composes = true;
+    });
+    this.#field.addEventListener("compositionend", () => {
+      this.#composes = false;
+      this.#renew();
+    });
+    document.addEventListener("selectionchange", () => this.#toEnd());
   }
 
   #button([name, text, label]) {
@@ -80,13 +90,17 @@ class TouchKeys {
   }
 
   #typed() {
-    const { backspaces, text } = typedBetween(this.#before, this.#field.value);
+    const types = (character) => strokesFor(character, this.#guest()).strokes.length > 0;
+    const { backspaces, text, missing } = typedBetween(this.#before, this.#field.value, types);
     this.#before = this.#field.value;
     for (let count = 0; count < backspaces; count += 1) {
       this.#tap("Backspace");
     }
     for (const character of text) {
       this.#type(character);
+    }
+    if (missing.length) {
+      notice("warning", leftOut(missing));
     }
   }
 
@@ -114,6 +128,14 @@ class TouchKeys {
     } else if (held.length && /^[a-zA-Z0-9]$/.test(key)) {
       event.preventDefault();
       this.#tap(...held, key.toLowerCase());
+    }
+  }
+
+  /** The instance's cursor is behind what was typed, and so is the field's caret. */
+  #toEnd() {
+    const { value, selectionStart, selectionEnd } = this.#field;
+    if (document.activeElement === this.#field && !this.#composes && Math.min(selectionStart, selectionEnd) < value.length) {
+      this.#field.setSelectionRange(value.length, value.length);
     }
   }
 

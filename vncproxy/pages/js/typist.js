@@ -14,11 +14,12 @@ const READY_POLL_S = 0.05;
  * @param {object} how
  * @param {(keysym: number, code: string|null, down: boolean) => void} how.press
  * @param {number} how.perSecond strokes a second, at most
- * @param {() => "yes"|"wait"|"no"} how.ready "wait": the way out is full; "no": the link is gone
+ * @param {() => "yes"|"wait"|"no"|"taken"} how.ready "wait": the way out is full; "no": the link is gone; "taken":
+ *   somebody else controls
  * @param {(seconds: number) => Promise<void>} how.sleep
  * @param {(done: number) => void} how.progress
  * @param {AbortSignal} how.signal
- * @throws {TypingStopped} when cancelled or when the link went away; `typed` says how far it came
+ * @throws {TypingStopped} "cancelled", "link" when that went away, or "control"; `typed` says how far it came
  */
 export async function typeStrokes(strokes, { press, perSecond, ready, sleep, progress, signal }) {
   const pause_s = 1 / perSecond;
@@ -26,8 +27,11 @@ export async function typeStrokes(strokes, { press, perSecond, ready, sleep, pro
   const stopped = (why) => Object.assign(new TypingStopped(why), { typed });
   for (const { keysym, code, shift, altGr } of strokes) {
     for (let state = ready(); state !== "yes"; state = ready()) {
-      if (state === "no" || signal.aborted) {
-        throw stopped(signal.aborted ? "cancelled" : "link");
+      if (signal.aborted) {
+        throw stopped("cancelled");
+      }
+      if (state !== "wait") {
+        throw stopped(state === "taken" ? "control" : "link");
       }
       await sleep(READY_POLL_S);
     }

@@ -50,3 +50,13 @@ test("a loss that was over before it was told of shows by its count, but not one
 test("opaque mode is explained once", () => {
   assert.equal(notices({ state: "opaque" }, { state: "opaque" }).length, 1);
 });
+
+test("a loss that is over is told once, however quick it was", () => {
+  const changes = new Changes();
+  const told = (state, survived) => {
+    changes.next({ state, saved: { losses_survived: survived } });
+    return changes.isBack;
+  };
+  assert.deepEqual([told("running", 0), told("running", 1), told("running", 1)], [false, true, false]);
+  assert.deepEqual([told("resuming", 1), told("running", 2), told("running", 2)], [false, true, false]);
+});

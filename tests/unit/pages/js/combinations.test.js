@@ -5,6 +5,7 @@ import {
   combinationOf,
   KEPT_BY_BROWSERS,
   keptCombinations,
+  MOST_KEPT,
   SYSRQ,
   systemCombinations,
   sysrqKeys,
@@ -58,4 +59,30 @@ test("a user's own are kept once each, and nothing odd is believed", () => {
   assert.deepEqual(keptCombinations("{broken"), []);
   assert.deepEqual(keptCombinations('[["nothing like it"], "a", [], [7], ["Tab"]]'), [["Tab"]]);
   assert.equal(keptCombinations(JSON.stringify(Array(99).fill(["Tab"]))).length, 24);
+});
+
+test("plus is a key, and hyphens stand between keys as well", () => {
+  assert.deepEqual(combinationOf("ctrl+plus"), { names: ["Control", "Plus"] });
+  assert.deepEqual(combinationOf("Ctrl++"), { names: ["Control", "Plus"] });
+  assert.equal(combinationLabel(["Control", "Plus"]), "Ctrl+Plus");
+  assert.deepEqual(keyOf("Plus"), [0xffab, "NumpadAdd"]);
+  assert.deepEqual(combinationOf("ctrl-alt-del"), { names: ["Control", "Alt", "Delete"] });
+  assert.deepEqual(combinationOf("Alt - F4"), { names: ["Alt", "F4"] });
+  assert.deepEqual(combinationOf("ctrl--"), { names: ["Control", "-"] });
+  assert.deepEqual(combinationOf("ctrl+page-up"), { names: ["Control", "PageUp"] });
+  assert.deepEqual(combinationOf("ctrl-foo"), { unknown: "foo" });
+});
+
+test("what every object has is no key", () => {
+  for (const name of ["constructor", "valueOf", "__proto__"]) {
+    assert.ok(combinationOf(name).unknown);
+    assert.ok(combinationOf(`ctrl+${name}`).unknown);
+  }
+  assert.equal(combinationLabel(["constructor"]), "constructor");
+});
+
+test("when there is no room for one more, none goes", () => {
+  const full = Array.from({ length: MOST_KEPT }, (_, index) => ["Control", `${index}`]);
+  assert.equal(withCombination(full, ["Tab"]), null);
+  assert.equal(withCombination(full, full[3]).length, MOST_KEPT);
 });

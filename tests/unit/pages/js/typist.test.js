@@ -80,3 +80,9 @@ test("a lost link stops it", async () => {
   };
   await assert.rejects(typeStrokes(strokesFor("abcdef").strokes, how), { message: "link", typed: 3 });
 });
+
+test("typing stops when somebody else takes control, and says so", async () => {
+  let polls = 0;
+  const { how } = desk(() => (++polls < 3 ? "yes" : "taken"));
+  await assert.rejects(typeStrokes(strokesFor("abcd").strokes, how), { message: "control", typed: 2 });
+});
