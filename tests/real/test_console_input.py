@@ -228,6 +228,22 @@ async def test_a_users_own_keys_are_kept_in_the_browser(tab: Tab, tmp_path: Path
         await expect(tab.button("Ctrl+Shift+T")).to_be_hidden()
 
 
+async def test_a_key_held_down_is_up_after_a_loss(tab: Tab, tmp_path: Path) -> None:
+    """However quick the loss, the panel shows what the instance has down."""
+    async with tab.on_a_console(tmp_path, cloud=STILL) as setup:
+        await tab.runs()
+        await tab.button("Keys").click()
+        held = tab.page.get_by_role("group", name="Hold down").get_by_role(
+            "button", name="Alt", exact=True
+        )
+        await held.click()
+        await until(lambda: len(setup.cloud.typed) == 1, "Alt")
+        await expect(held).to_have_attribute("aria-pressed", "true")
+        setup.cloud.drop()
+        await expect(tab.page.locator("#notices")).to_contain_text("The link was lost and is back.")
+        await expect(held).to_have_attribute("aria-pressed", "false")
+
+
 async def test_the_way_out_of_the_screen_and_of_the_page(tab: Tab, tmp_path: Path) -> None:
     """A chord leads out and in, and Tab in; who controls is asked before the page goes away."""
     async with tab.on_a_console(tmp_path, cloud=STILL) as setup:
