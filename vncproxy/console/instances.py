@@ -82,6 +82,11 @@ class _Region:
     problem: CloudError | None = None
     asking: asyncio.Task[None] | None = None
 
+    @property
+    def was_asked(self) -> bool:
+        """Whether it has answered, or failed, at all."""
+        return self.asked_at > float("-inf")
+
 
 class InstanceList:
     """The instances, by alias, by id, and by the cloud's name where only one has it.
@@ -203,10 +208,11 @@ class InstanceList:
     @property
     def _has_asked_all(self) -> bool:
         """Whether each region has answered, or failed: before, a name may turn out to be two's."""
-        return all(region.asked_at > float("-inf") for region in self._regions.values())
+        return all(region.was_asked for region in self._regions.values())
 
     def _merged(self) -> dict[str, ConsoleInstance]:
-        merged = {one.id: self._unless_missing(one) for one in self._configured.values()}
+        merged = dict(self._configured)
+        unseen = dict.fromkeys(self._configured)
         everywhere = (one for region in self._regions.values() for one in region.seen.items())
         for instance_id, seen in everywhere:
             ours = merged.get(instance_id)
@@ -220,13 +226,15 @@ class InstanceList:
                     status=seen.status,
                     os_name=seen.os_name,
                     tags=seen.tags,
-                    missing=False,
                 )
+                unseen.pop(instance_id, None)
+        for instance_id in unseen:
+            merged[instance_id] = self._unless_missing(merged[instance_id])
         return merged
 
     def _unless_missing(self, ours: ConsoleInstance) -> ConsoleInstance:
         region = self._regions[ours.region]
-        has_answered = region.asked_at > float("-inf") and region.problem is None
+        has_answered = region.was_asked and region.problem is None
         return replace(ours, missing=True) if has_answered else ours
 
     async def _ask(self, region: _Region) -> None:
