@@ -74,7 +74,10 @@ class Pauses:
         self._no_console = Backoff(
             min(first_s, NO_CONSOLE_PAUSE_S), 2.0, NO_CONSOLE_PAUSE_S, _NO_CONSOLE_LEAST
         )
-        self._throttled_s = THROTTLED_PAUSE_S
+        most = 1 + _THROTTLED_SPREAD
+        self._throttling = Backoff(
+            most * THROTTLED_PAUSE_S, 2.0, most * THROTTLED_LONGEST_S, 1 / most
+        )
 
     def after(self, error: VncproxyError) -> Pause | None:
         """The pause after this failure; None: another try would be no use."""
@@ -82,7 +85,7 @@ class Pauses:
             case UpstreamRefused() | LedgerUnusable():
                 return None
             case CloudError(kind=CloudErrorKind.TRANSIENT, throttled=True, retry_after_s=None):
-                return Pause(0.0, self._throttled())
+                return Pause(0.0, self._throttling.next(self._scatter))
             case CloudError(kind=CloudErrorKind.WAITS):
                 return Pause(error.retry_after_s or 0.0, self._no_console.next(self._scatter))
             case CloudError(kind=CloudErrorKind.TRANSIENT):
@@ -93,16 +96,11 @@ class Pauses:
             case _:
                 return None
 
-    def _throttled(self) -> float:
-        pause_s = self._throttled_s * (1 + _THROTTLED_SPREAD * self._scatter())
-        self._throttled_s = min(THROTTLED_LONGEST_S, 2 * self._throttled_s)
-        return pause_s
-
     def reset(self) -> None:
         """A link has lived long enough: the next pauses are short again."""
         self._usual.reset()
         self._no_console.reset()
-        self._throttled_s = THROTTLED_PAUSE_S
+        self._throttling.reset()
 
 
 def after_waiting(failure: VncproxyError | None) -> CloseReason:
