@@ -570,8 +570,9 @@ class LinkSupervisor:
     async def _wait(self, pause: Pause) -> None:
         """Wait what the cloud asked for, then what is the daemon's own to cut short."""
         self.wait_until = time.time() + pause.asked_s + pause.own_s
-        self._pages.changed()
-        await asyncio.sleep(pause.asked_s)
+        if pause.asked_s:
+            self._pages.changed()
+            await asyncio.sleep(pause.asked_s)
         self._hurry.clear()
         self.may_hurry = True
         self._pages.changed()
