@@ -17,6 +17,7 @@ import structlog
 
 from vncproxy.aliyun.power import PowerAction, may_have_arrived
 from vncproxy.console.instances import ConsoleInstance
+from vncproxy.console.keepalive_memory import StatusSource
 from vncproxy.errors import AccessError, CloudError, VncproxyError
 from vncproxy.tasks import Tasks
 
@@ -44,20 +45,13 @@ _BEING_DONE = {
 }
 
 
-class PowerSupply(Protocol):
+class PowerSupply(StatusSource, Protocol):
     """What power needs of the ECS API."""
 
     async def power(
         self, action: PowerAction, instance_id: str, region: str, *, force: bool = False
     ) -> None:
         """Send one call.
-
-        Raises:
-            CloudError: The cloud refused it, or didn't answer.
-        """
-
-    async def status(self, instance_id: str, region: str) -> str:
-        """The instance's status, "" if the cloud doesn't show it.
 
         Raises:
             CloudError: The cloud refused it, or didn't answer.
@@ -221,13 +215,14 @@ class Power:
         Raises:
             AccessError: 502: it didn't, or can't be had.
         """
-        for _ in range(LOST_ANSWER_QUESTIONS):
+        for number in range(LOST_ANSWER_QUESTIONS):
+            if number:
+                await self._pause(STATUS_PAUSE_S)
             await self._see(instance, act)
             if act.status not in ("", before):
                 act.seen_another = True
                 after(f"the answer was lost, but the status is {act.status}")
                 return
-            await self._pause(STATUS_PAUSE_S)
         shown = f"is {act.status}" if act.status else "can't be asked for its status"
         after(f"the answer was lost, and the instance {shown}")
         raise AccessError(
