@@ -153,7 +153,7 @@ class Looks:
                 # It may not be asked again yet.
                 if age_s < PAUSE_S:
                     await self._pause(PAUSE_S - age_s)
-                elif self._known.get(key) is look:
+                else:
                     del self._known[key]
                 continue
             assert look.asking is not None

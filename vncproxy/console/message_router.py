@@ -182,7 +182,7 @@ class MessageRouter:
         self._raw_to = None
         waiting = self._waiting_events
         waiting += events
-        if not waiting and not shared_screen.busy:
+        if not waiting and shared_screen.inflating is None:
             return False
         try:
             shared_screen.go_on()
@@ -202,7 +202,7 @@ class MessageRouter:
             raise UpstreamProtocolError(f"the cloud's VNC server sent {fault}") from None
         finally:
             self._pump()
-        return shared_screen.busy or bool(waiting)
+        return shared_screen.inflating is not None or bool(waiting)
 
     def link_passed(self, slices: Sequence[Slice], size_bytes: int) -> None:
         """Pixels of the Raw rectangle under way: nothing else can be due meanwhile.

@@ -210,25 +210,19 @@ class SharedScreen:
         self._zlib_seen = self._zlib_seen or tight.moves_streams
         self._show(rect, tight)
 
-    def go_on(self) -> bool:
-        """Do a part of what is left of a large rectangle; gives whether it is done.
+    def go_on(self) -> None:
+        """Do a part of what is left of a large rectangle, if anything is.
 
         Raises:
             ValueError: Its zlib data is broken.
         """
         if self.inflating is None:
-            return True
+            return
         (rect, layout, inflation), self.inflating = self.inflating, None
         if not inflation.step():
             self.inflating = (rect, layout, inflation)
-            return False
+            return
         self._show(rect, TightPart(layout, inflation.result))
-        return True
-
-    @property
-    def busy(self) -> bool:
-        """Whether something is left of a large rectangle."""
-        return self.inflating is not None
 
     @property
     def screens(self) -> int:

@@ -265,7 +265,7 @@ class Viewer:
         """
         self.time_limits.owes_since = since
         if since is not None and self.end is None:
-            self.time_limits.watch_answers()
+            self.time_limits.watch_answers(since)
 
     @contained
     def pause(self) -> None:

@@ -157,10 +157,10 @@ class TimeLimits:
         else:
             self._reads_nothing()
 
-    def watch_answers(self) -> None:
-        """It owes an answer to a fence since `owes_since`."""
-        if "answer" not in self._timers and self.owes_since is not None:
-            self._watch_answers(self.owes_since)
+    def watch_answers(self, since: float) -> None:
+        """It owes an answer to a fence since then, in monotonic seconds."""
+        if "answer" not in self._timers:
+            self._watch_answers(since)
 
     def _watch_answers(self, since: float) -> None:
         rest_s = since + self.limits.slow_timeout_s - time.monotonic()
