@@ -92,11 +92,16 @@ async def power(request: web.Request) -> web.StreamResponse:
 async def power_state(request: web.Request) -> web.StreamResponse:
     """`GET /api/v1/instances/{instance}/power`: its status, what is under way, what fits."""
     _, instance = await _may_power(request)
-    return json_answer(_state(services_of(request), instance))
+    services = services_of(request)
+    act = services.power.of(instance.id)
+    if act is None or not act.status:
+        # Else its status was seen while something was done.
+        instance = await services.inventory.find(instance.id, with_tags=True) or instance
+    return json_answer(_state(services, instance))
 
 
 async def _may_power(request: web.Request) -> tuple[Identity, ConsoleInstance]:
-    """Who asks, and the instance with its status, as the cloud showed it lately.
+    """Who asks, and for which instance.
 
     Raises:
         AccessError: As `permitted`; 403: this user may not.
@@ -105,8 +110,7 @@ async def _may_power(request: web.Request) -> tuple[Identity, ConsoleInstance]:
     instance, decision = await permitted(request, identity)
     if not decision.power:
         raise AccessError(403, "no-power", "You may not start, stop or restart this instance.")
-    found = await services_of(request).inventory.find(instance.id, with_tags=True)
-    return identity, found or instance
+    return identity, instance
 
 
 def _asked(body: dict[str, object]) -> tuple[PowerAction, bool]:
@@ -153,7 +157,7 @@ def status_of(instance: ConsoleInstance, act: Act | None) -> str:
 
 def cloud_refusal(error: CloudError) -> AccessError:
     """What the cloud refused, as the answer of a request."""
-    if error.code.startswith("Throttling"):
+    if error.throttled:
         retry_after_s = error.retry_after_s or PAUSE_S
         return AccessError(429, "throttled", error.final_text, retry_after_s)
     if error.kind is CloudErrorKind.WAITS:
