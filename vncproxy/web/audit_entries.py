@@ -75,8 +75,12 @@ async def glanced(request: web.Request, by: Identity, instance: ConsoleInstance)
     Raises:
         AuditError: Nothing may be shown.
     """
-    if services_of(request).glances.is_new((door(request).name, by.kind, by.user, instance.id)):
+    glances = services_of(request).glances
+    glance = (door(request).name, by.kind, by.user, instance.id)
+    if not glances.has_logged(glance, time.monotonic()):
         await looked(request, by, instance, "thumbnail")
+        # Only now: what can't be recorded isn't shown the next time either.
+        glances.seen(glance, time.monotonic())
 
 
 async def power_asked(

@@ -22,12 +22,17 @@ from vncproxy.console.looks import Looks
 from vncproxy.console.power import Power
 from vncproxy.console.registry import Registry
 from vncproxy.errors import AccessError
+from vncproxy.observe.log_throttle import LogThrottle
 from vncproxy.observe.metrics import Metrics
 from vncproxy.tasks import Tasks, in_turns
 from vncproxy.web.door import Door
-from vncproxy.web.glances import Glances
 from vncproxy.web.open_sockets import OpenSockets
 from vncproxy.web.request_turns import RequestTurns
+
+GLANCES_S = 3600.0
+"""A list that stays open is in the audit once in this time, for each instance that it shows."""
+GLANCES_MAX = 16384
+"""What is forgotten is recorded once more."""
 
 
 class Settings(Protocol):
@@ -71,7 +76,8 @@ class Services:
     authority: Authority
     looks: Looks
     power: Power
-    glances: Glances = field(default_factory=Glances)
+    glances: LogThrottle = field(default_factory=lambda: LogThrottle(GLANCES_S, GLANCES_MAX))
+    """Which pictures in lists the audit has: they come anew each minute, for each instance."""
     turns: RequestTurns = field(default_factory=RequestTurns)
 
     @property
@@ -160,8 +166,7 @@ _MAY = {None: "not see", Role.WATCH: "watch", Role.CONTROL: "control", Role.ADMI
 
 
 async def _seen_by(services: Services, who: Identity) -> list[ConsoleInstance]:
-    """The instances that this user may open, now or later: no other is to be spoken of."""
-    await services.authority.learn(who)
+    """The instances that this user, who is known, may open now or later: no other is spoken of."""
     seen = []
     async for one in in_turns(services.inventory.known, _PER_TURN):
         if _is_shown(services.authority.decide(who, one)):

@@ -13,6 +13,7 @@ import pytest
 
 from tests.setup import Running, running, until
 from vncproxy.config.model import Aliyun, Pages, Rule
+from vncproxy.errors import AuditError
 from vncproxy.simulator import AccessKey, ApiFault, PowerCall, SimulatedInstance, Simulator
 from vncproxy.simulator.settings import SimulatorSettings
 
@@ -337,3 +338,29 @@ async def test_a_list_has_pictures_where_the_configuration_says_so(tmp_path: Pat
             assert (await site.get("demo/screenshot?thumbnail=1")).content_type == "image/png"
         assert site.calls("GetInstanceScreenshot") == 1
         assert [one["reason"] for one in await site.audited("look")] == ["thumbnail"]
+
+
+async def test_a_list_shows_no_picture_that_the_audit_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the second time either."""
+    async with (
+        Simulator(SETTINGS) as cloud,
+        running(
+            tmp_path,
+            cloud=cloud,
+            aliyun=Aliyun(endpoint=cloud.endpoint),
+            pages=Pages(thumbnails=True),
+        ) as setup,
+    ):
+        site = Site(setup)
+        with monkeypatch.context() as broken:
+
+            async def fails(*_: object) -> None:
+                raise AuditError("its disk is full")
+
+            broken.setattr("vncproxy.audit.log.AuditLog.record", fails)
+            for _ in range(2):
+                assert (await site.get("demo/screenshot?thumbnail=1")).status == 503
+        assert (await site.get("demo/screenshot?thumbnail=1")).status == 200
+        assert len(await site.audited("look")) == 1
