@@ -59,6 +59,9 @@ async def _alias(daemon: DaemonClient, instance: str) -> str:
     for row in rows:
         if instance in (row["alias"], row["id"]):
             return str(row["alias"])
+    named = [row for row in rows if instance and row["name"] == instance]
+    if len(named) == 1:
+        return str(named[0]["alias"])
     raise AccessError(404, "unknown-instance", f"no instance {instance} is configured")
 
 

@@ -85,6 +85,20 @@ async def test_links_to_doors_where_people_prove_who_they_are(installation: Inst
             await console_url(config, {}, "nope", None)
 
 
+async def test_links_by_the_name_that_the_cloud_has(installation: Installation) -> None:
+    """Where only one has it."""
+    users = (Listen(address=f"127.0.0.1:{installation.port}", access="users"),)
+    instance = (Instance(id=DEMO.instance_id, alias="web", region=DEMO.region),)
+    config = installation.config(listen=users, instance=instance)
+    async with running(
+        installation.folder, cloud=installation.cloud, listen=users, instance=instance
+    ):
+        link = await console_url(config, {}, DEMO.name, None)
+        assert link == f"http://127.0.0.1:{installation.port}/console/web"
+        with pytest.raises(AccessError, match="no instance  is"):
+            await console_url(config, {}, "", None)
+
+
 async def test_links_that_cannot_be(installation: Installation) -> None:
     """No daemon, or no such instance."""
     config = installation.config()
