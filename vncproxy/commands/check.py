@@ -110,7 +110,7 @@ async def _print_findings(loaded: Loaded, options: argparse.Namespace) -> int:
 
 async def _print_permissions(config: Config, options: argparse.Namespace) -> int:
     """DONE: some door lets the user do something. FAILED: none does, or it can't be found out."""
-    from vncproxy.commands.checks import Finding
+    from vncproxy.commands.output import Finding
     from vncproxy.commands.permission import doors_of, permissions
 
     doors = doors_of(config)

@@ -7,8 +7,6 @@ import errno
 import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -17,14 +15,14 @@ from vncproxy.access.login_sessions import known_daemon_id
 from vncproxy.aliyun.power import PowerAction
 from vncproxy.cluster.cluster import cluster_of
 from vncproxy.commands.daemon_client import another_daemon, base_url, daemon_at, is_listened_on
-from vncproxy.commands.output import counted
+from vncproxy.commands.output import Finding, counted
+from vncproxy.commands.permission import unknown_instance
 from vncproxy.commands.reachability import CONNECT_TIMEOUT_S, endpoint_reached, gateway_reached
 from vncproxy.config.addresses import TcpAddress, UnixAddress, is_shared
 from vncproxy.config.load import Loaded
 from vncproxy.config.model import Config, Listen
 from vncproxy.config.paths import state_folder
 from vncproxy.config.users_file import read_users
-from vncproxy.console.instance_search import advice
 from vncproxy.console.instances import ConsoleInstance, InstanceList
 from vncproxy.errors import CloudError, VncproxyError
 from vncproxy.service.cloud import Cloud, budget_of, cloud_of
@@ -35,24 +33,6 @@ from vncproxy.web import pages
 from vncproxy.web.origin import LOOPBACK_NAMES, host_name
 from vncproxy.web.server import tcp_socket
 from vncproxy.websocket.peer_account import knows_owners
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: what was looked at, whether it is well, and what to know or do."""
-
-    what: str
-    ok: bool
-    text: str
-
-    def __str__(self) -> str:
-        """For people."""
-        return f"{'ok  ' if self.ok else 'FAIL'}  {self.what}: {self.text}"
-
-    @property
-    def row(self) -> dict[str, Any]:
-        """For programs."""
-        return {"what": self.what, "ok": self.ok, "text": self.text}
 
 
 async def check(
@@ -273,8 +253,7 @@ async def check_cloud(
     if name is not None:
         found = await inventory.find(name)
         if found is None:
-            text = f"no instance of this name or id. {await advice(name, inventory.known)}"
-            yield Finding(name, False, text.rstrip())
+            yield await unknown_instance(name, inventory)
             return
         wanted = [found]
     if not wanted and discover_in and inventory.problem is None:

@@ -10,10 +10,29 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from vncproxy.errors import LocalError
 from vncproxy.observe.escaping import escaped, escaped_json
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: what was looked at, whether it is well, and what to know or do."""
+
+    what: str
+    ok: bool
+    text: str
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{'ok  ' if self.ok else 'FAIL'}  {self.what}: {self.text}"
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """For programs."""
+        return {"what": self.what, "ok": self.ok, "text": self.text}
 
 
 class OutputError(LocalError):

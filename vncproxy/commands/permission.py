@@ -12,10 +12,10 @@ from vncproxy.access.authority import Authority
 from vncproxy.access.identity import ANYONE, Identity
 from vncproxy.access.rules import Role
 from vncproxy.access.users import Users
-from vncproxy.commands.checks import Finding
+from vncproxy.commands.output import Finding
 from vncproxy.config.model import Config
 from vncproxy.console.instance_search import advice
-from vncproxy.console.instances import ConsoleInstance
+from vncproxy.console.instances import ConsoleInstance, InstanceList
 from vncproxy.errors import VncproxyError
 from vncproxy.service.cloud import cloud_of
 from vncproxy.service.instances import inventory_of
@@ -129,8 +129,7 @@ async def permissions(
                 one = await inventory.find(name)
                 wanted = [one] if one is not None else []
                 if one is None:
-                    text = f"no instance of this name or id. {await advice(name, inventory.known)}"
-                    found.append(Finding(name, False, text.rstrip()))
+                    found.append(await unknown_instance(name, inventory))
             answers = [
                 (one, await _answers(config, authority, user, one, at, door)) for one in wanted
             ]
@@ -138,6 +137,17 @@ async def permissions(
     except VncproxyError as error:
         found.append(Finding("settings", False, error.public_text))
     return found
+
+
+async def unknown_instance(name: str, inventory: InstanceList) -> Finding:
+    """What a command says of a name that no instance has.
+
+    Args:
+        name: Of an instance, perhaps misspelt.
+        inventory: Proposes what may be meant.
+    """
+    text = f"no instance of this name or id. {await advice(name, inventory.known)}"
+    return Finding(name, False, text.rstrip())
 
 
 def doors_of(config: Config) -> list[str]:

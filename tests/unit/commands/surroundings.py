@@ -11,8 +11,9 @@ from typing import Any
 
 from tests.unit.recording.surroundings import new_file
 from vncproxy.cli import main, parser
-from vncproxy.commands.checks import Finding, check
+from vncproxy.commands.checks import check
 from vncproxy.commands.command import USAGE
+from vncproxy.commands.output import Finding
 from vncproxy.config.load import Loaded
 from vncproxy.config.model import Aliyun, Config, Instance, Listen, State
 from vncproxy.recording.file_format import Kind

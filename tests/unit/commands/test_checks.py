@@ -26,7 +26,8 @@ from tests.unit.commands.surroundings import (
     found,
 )
 from vncproxy.access.login_sessions import daemon_id, known_daemon_id
-from vncproxy.commands.checks import Finding, check
+from vncproxy.commands.checks import check
+from vncproxy.commands.output import Finding
 from vncproxy.commands.user import add
 from vncproxy.config.load import Loaded
 from vncproxy.config.model import (
