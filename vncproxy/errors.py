@@ -38,6 +38,7 @@ REASON_MAX_BYTES = 123
 """Room for the reason in a WebSocket close frame. Source: RFC 6455, sections 5.5 and 5.5.1."""
 
 _TRIED_AGAIN = "It is tried again."
+TRY_LATER = "Try again later."
 _CLOUD_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -280,7 +281,7 @@ class CloudError(VncproxyError):
     @property
     def final_text(self) -> str:
         """The sentence where nobody tries again by himself, as at the end of a command."""
-        return self.public_text.replace(_TRIED_AGAIN, "Try again later.")
+        return self.public_text.replace(_TRIED_AGAIN, TRY_LATER)
 
     def close_reason(self) -> CloseReason:
         """4502 with the cloud's code."""

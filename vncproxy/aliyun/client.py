@@ -488,8 +488,7 @@ class EcsClient:
 
 def _is_about_the_instance(error: CloudError) -> bool:
     """Whether a call was refused for what the instance is or does, and not for want of a right."""
-    is_throttled = error.code.startswith("Throttling")
-    return is_throttled or error.code == NOT_SUPPORTED or error.kind is CloudErrorKind.WAITS
+    return error.throttled or error.code == NOT_SUPPORTED or error.kind is CloudErrorKind.WAITS
 
 
 def _correction_for(error: CloudError) -> _Correction | None:

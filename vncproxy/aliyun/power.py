@@ -51,4 +51,4 @@ def may_have_arrived(error: CloudError) -> bool:
     Throttling is a plain refusal. A nonce that was used already is none: something in between may
     have sent the call twice, and the cloud taken the first.
     """
-    return error.kind is CloudErrorKind.TRANSIENT and not error.code.startswith("Throttling")
+    return error.kind is CloudErrorKind.TRANSIENT and not error.throttled

@@ -25,14 +25,13 @@ from vncproxy.config.addresses import TcpAddress, UnixAddress
 from vncproxy.config.model import Config, Listen
 from vncproxy.config.paths import control_path, state_folder, token_path
 from vncproxy.config.secrets import read_secret
-from vncproxy.errors import AccessError, ConfigError, VncproxyError
+from vncproxy.errors import TRY_LATER, AccessError, ConfigError, VncproxyError
 from vncproxy.web.health import DAEMON_HEADER
 
 CALL_TIMEOUT_S = 30.0
 PROBE_TIMEOUT_S = 2.0
 _DAEMON_ID = re.compile(r"[A-Za-z0-9]{1,64}")
 _SAYS_WHEN = re.compile(r"again in \d")
-_LATER = "Try again later."
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a wildcard door is met
 
 
@@ -143,7 +142,7 @@ class DaemonClient:
         if not isinstance(wait_s, int | float):
             wait_s = None
         elif not _SAYS_WHEN.search(text):
-            text = f"{text.removesuffix(_LATER).rstrip()} Try again in {math.ceil(wait_s)} s."
+            text = f"{text.removesuffix(TRY_LATER).rstrip()} Try again in {math.ceil(wait_s)} s."
         return AccessError(status, str(error.get("word", "")), text, wait_s)
 
 

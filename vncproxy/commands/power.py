@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from vncproxy.aliyun.power import PowerAction
 from vncproxy.commands.command import DONE, FAILED, USAGE, Command, add_config, add_instance
 from vncproxy.commands.output import print_line, print_note, print_problem, print_prompt
 from vncproxy.commands.running import load_config, log_errors_only, run_async
@@ -17,7 +18,7 @@ from vncproxy.commands.running import load_config, log_errors_only, run_async
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
 
-ACTIONS = ("start", "stop", "restart")
+ACTIONS = tuple(one.value for one in PowerAction)
 POLL_INTERVAL_S = 2.0
 SENDING_TIMEOUT_S = 120.0
 """The daemon answers once the cloud has taken it, or it is known that nobody knows."""
@@ -25,7 +26,6 @@ FOLLOWED_MAX_S = 1200.0
 """Longer than the daemon follows it."""
 NOTHING_DONE = "nothing was done"
 _UNKNOWN = "it isn't known whether it was done; see: vncproxy instances"
-_LEADS_TO = {"start": "Running", "stop": "Stopped", "restart": "Running"}
 
 Say = Callable[[str], None]
 
@@ -211,7 +211,7 @@ def _end(wish: Wish, alias: str, state: dict[str, Any], say: Say) -> int:
         return DONE
     if ended:
         print_problem(str(ended["text"]))
-    elif state["status"] == _LEADS_TO[wish.action]:
+    elif state["status"] == PowerAction(wish.action).leads_to:
         # The daemon was started anew meanwhile.
         say(f"{alias}: done, as it seems.")
         return DONE

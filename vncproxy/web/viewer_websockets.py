@@ -202,9 +202,11 @@ async def control(request: web.Request) -> web.StreamResponse:
         await socket.prepare(request)
         may_watch = partial(_may_watch, request, admitted.identity, instance)
         sending = services.tasks.start(
-            _send_state(socket, console, subscriber, may_watch), "control-state"
+            _send_state(socket, console, subscriber, may_watch), f"control-state-{instance.id}"
         )
-        reading = services.tasks.start(_listen(socket, console, admitted), "control-requests")
+        reading = services.tasks.start(
+            _listen(socket, console, admitted), f"control-requests-{instance.id}"
+        )
         with services.presence.here():
             try:
                 await asyncio.wait([sending, reading], return_when=asyncio.FIRST_COMPLETED)
@@ -213,7 +215,7 @@ async def control(request: web.Request) -> web.StreamResponse:
                 reading.cancel()
                 await asyncio.wait([sending, reading])
             # By nobody who reads: the library would cut the connection before the page's own close.
-            await _close(socket, sending, reading, instance)
+            await _close(socket, sending, reading)
     finally:
         console.unsubscribe(subscriber)
     return socket
@@ -223,11 +225,10 @@ async def _close(
     socket: web.WebSocketResponse,
     sending: asyncio.Task[CloseReason | None],
     reading: asyncio.Task[None],
-    instance: ConsoleInstance,
 ) -> None:
     for task in (sending, reading):
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            _log.error("control.fault", instance=instance.id, exc_info=fault)
+        # Its owner has logged it.
+        if not task.cancelled() and task.exception() is not None:
             await socket.close(code=_INTERNAL.code, message=_INTERNAL.reason.encode())
             return
     if sending.cancelled() or (end := sending.result()) is None:
