@@ -189,6 +189,27 @@ async def test_a_restart_from_the_console_comes_back_by_itself(
         await expect(page.locator("#notices")).to_contain_text("demo is Running.")
 
 
+async def test_power_on_a_console_goes_by_the_title_of_the_list(
+    tmp_path: Path, chromium: Browser
+) -> None:
+    """An instance without an alias is called by its name in the cloud, also where that is typed."""
+    async with fresh_tab(chromium, tmp_path) as tab, Simulator(SETTINGS) as cloud:
+        aliyun = Aliyun(endpoint=cloud.endpoint, power=True, discover=True)
+        async with running(tmp_path, cloud=cloud, aliyun=aliyun, instance=()) as setup:
+            await tab.open(setup.base)
+            title = await tab.page.locator(".instance h2").first.inner_text()
+            assert title == "demo"
+            await tab.open(f"{setup.base}/console/{DEMO}")
+            await tab.runs()
+            await tab.button("Power").click()
+            dialog = tab.page.get_by_role("dialog")
+            await expect(dialog.get_by_role("heading")).to_have_text(f"Power of {title}")
+            await dialog.get_by_role("button", name="Reset…").click()
+            await dialog.get_by_label(f"Type {title} to go on").fill(title)
+            await expect(dialog.get_by_role("button", name="Reset it")).to_be_enabled()
+            await tab.open("about:blank")
+
+
 async def test_a_picture_of_the_console_has_its_own_size(tmp_path: Path, chromium: Browser) -> None:
     """However small it is shown, and to whoever may only watch; power isn't for them."""
     rule = Rule(users=("anyone",), instances=("*",), role="watch")

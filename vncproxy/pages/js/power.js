@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { byId, element, setText } from "./elements.js";
 import { choices, progress, question, taken } from "./powerwords.js";
-import { refusalWords } from "./words.js";
+import { refusalWords, titleOf } from "./words.js";
 
 const POLL_INTERVAL_MS = 1_000;
 
@@ -190,7 +190,7 @@ export function openPower(instance, name, hooks = {}) {
  * The button on a console.
  * @param {(level: "info"|"warning", text: string) => void} notice
  * @param {() => void} runsAgain called once an instance that was started or restarted runs
- * @returns {(instance: {alias: string, id: string}, mayPower: boolean) => void} to be called when
+ * @returns {(instance: {alias: string, id: string, name?: string}, mayPower: boolean) => void} to be called when
  *   the daemon has said which instance it is
  */
 export function buildPowerButton(notice, runsAgain) {
@@ -230,7 +230,7 @@ export function buildPowerButton(notice, runsAgain) {
   }
 
   button.addEventListener("click", () => {
-    const name = instance.alias || instance.id;
+    const name = titleOf(instance);
     openPower(instance, name, {
       accepted: (text) => {
         notice("info", text);
