@@ -86,6 +86,12 @@ async def test_looking_at_an_instance_opens_nothing(tmp_path: Path, chromium: Br
         await expect(pictures.nth(0)).to_be_visible()
         await expect(pictures.nth(1)).to_be_hidden()
         await shoot(tab, "look-list")
+        # The picture is kept while its row is built anew: whoever is on it stays there.
+        thumb, star = page.locator(".thumb").nth(0), page.locator(".star").nth(0)
+        await thumb.focus()
+        await star.evaluate("one => one.click()")
+        await expect(star).to_have_attribute("aria-pressed", "true")
+        await expect(thumb).to_be_focused()
 
         await tab.button("Look at demo without opening its console").click()
         dialog = page.get_by_role("dialog")

@@ -89,9 +89,9 @@ export class Rows {
     const known = this.#built.get(item.key);
     let row = known?.row;
     if (known?.shows !== item.shows) {
-      row = this.#build(item);
-      // Whoever is on a link or a button stays there.
+      // Whoever is on a link or a button stays there; asked first, since the new row may take parts over from the old one.
       const focused = known?.row.contains(document.activeElement) ? document.activeElement.dataset.part : "";
+      row = this.#build(item);
       known?.row.replaceWith(row);
       if (focused) {
         row.querySelector(`[data-part="${focused}"]`)?.focus({ preventScroll: true });
