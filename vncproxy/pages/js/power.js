@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import { byId, element, setText } from "./elements.js";
+import { followPower } from "./powerfollow.js";
 import { choices, progress, question, taken } from "./powerwords.js";
 import { refusalWords, titleOf } from "./words.js";
 
@@ -201,31 +202,14 @@ export function buildPowerButton(notice, runsAgain) {
   async function follow(name) {
     following += 1;
     const mine = following;
-    let status = "";
-    for (;;) {
-      await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS));
-      if (mine !== following) {
-        return;
-      }
-      let state;
-      try {
-        state = await call("GET", pathOf(instance));
-      } catch {
-        // The console's own card says what is wrong.
-        continue;
-      }
-      if (state.under_way) {
-        if (state.status && state.status !== status) {
-          status = state.status;
-          notice("info", `${name} is ${status}.`);
-        }
-        continue;
-      }
-      notice(state.ended && !state.ended.done ? "warning" : "info", progress(state, name));
-      if (state.status === "Running") {
-        runsAgain();
-      }
-      return;
+    const runs = await followPower(name, {
+      ask: () => call("GET", pathOf(instance)),
+      sleep: (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000)),
+      wanted: () => mine === following,
+      notice,
+    });
+    if (runs) {
+      runsAgain();
     }
   }
 
