@@ -776,7 +776,7 @@ async def test_unknown_security_is_reported(tab: Tab, tmp_path: Path) -> None:
             kept(setup)
 
 
-async def test_what_is_logged_again_replaces_what_was_said(tab: Tab, tmp_path: Path) -> None:
+async def test_a_notice_that_comes_again_replaces_the_one_before(tab: Tab, tmp_path: Path) -> None:
     """A notice that a page has already is moved to the end, the others stay."""
     async with tab.on_a_console(tmp_path, cloud=STILL):
         await tab.runs()
