@@ -181,10 +181,12 @@ async def test_the_keys_fit_the_instances_system(tab: Tab, tmp_path: Path) -> No
             await tab.shoot("panel-keys-windows")
             await tapped(tab, setup, "Win+R", SUPER, ord("r"))
             await tapped(tab, setup, "Ctrl+Shift+Esc", CONTROL_KEYSYM, SHIFT_KEYSYM, 0xFF1B)
+            await tapped(tab, setup, "Alt+F4", ALT_KEYSYM, 0xFFC1)
             await tapped(tab, setup, "Ctrl+W", CONTROL_KEYSYM, ord("w"))
             await tapped(tab, setup, "Page Down", 0xFF56)
             await tab.page.get_by_text("Keys of Linux").click()
             await tapped(tab, setup, "Ctrl+Alt+F2", CONTROL_KEYSYM, ALT_KEYSYM, 0xFFBF)
+            await tapped(tab, setup, "Ctrl+Alt+Backspace", CONTROL_KEYSYM, ALT_KEYSYM, 0xFF08)
             await tab.page.get_by_text("SysRq", exact=True).click()
             await tapped(
                 tab, setup, "s writes what is unsaved to the disks", ALT_KEYSYM, SYS_RQ, ord("s")

@@ -83,9 +83,6 @@ export function combinationOf(text) {
   return names.length <= MOST_KEYS ? { names } : { unknown: "" };
 }
 
-/** What the browser or its system keeps to itself, so that it can be sent from here only. */
-export const KEPT_BY_BROWSERS = [["Control", "w"], ["Control", "t"], ["Control", "n"], ["Alt", "F4"], ["Alt", "Tab"]];
-
 const WINDOWS = [
   ["Super", "r"],
   ["Super", "l"],
@@ -95,11 +92,23 @@ const WINDOWS = [
   ["Control", "Alt", "End"],
 ];
 
-const LINUX = F_KEYS.map((name) => ["Control", "Alt", name]);
+const LINUX = [...F_KEYS.map((name) => ["Control", "Alt", name]), ["Control", "Alt", "Backspace"]];
 
 /** Combinations of a system. @param {{windows: boolean}} system @returns {string[][]} */
 export function systemCombinations({ windows }) {
   return windows ? WINDOWS : LINUX;
+}
+
+const KEPT_BY_BROWSERS = [["Control", "w"], ["Control", "t"], ["Control", "n"], ["Alt", "F4"], ["Alt", "Tab"]];
+
+/**
+ * What the browser or its system keeps to itself, so that it can be sent from here only; besides the combinations of
+ * the instance's system.
+ * @param {{windows: boolean}} system
+ * @returns {string[][]}
+ */
+export function keptByBrowsers(system) {
+  return systemCombinations(system).reduce(withoutCombination, KEPT_BY_BROWSERS);
 }
 
 /**

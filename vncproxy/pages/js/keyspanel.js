@@ -3,7 +3,7 @@
 import {
   combinationLabel,
   combinationOf,
-  KEPT_BY_BROWSERS,
+  keptByBrowsers,
   keptCombinations,
   keyLabel,
   MOST_KEPT,
@@ -66,12 +66,10 @@ class KeysPanel {
       element("div", { class: "key-group" }, this.#wakeButton()),
       group("Hold down", "They stay down while you type, until pressed here again.", row(...this.#held)),
       group("Press once", "", ...SINGLE.map((names) => row(...names.map((name) => this.#tapButton([name]))))),
-      windows
-        ? group("Windows", "", this.#combinations(ours))
-        : group("Linux terminals", "", this.#combinations(ours)),
+      group(windows ? "Windows" : "Linux", "", this.#combinations(ours)),
       !windows && this.#sysrq(),
       group("Function keys", "", row(...FUNCTION.map((name) => this.#tapButton([name])))),
-      group("What browsers keep to themselves", "", row(...KEPT_BY_BROWSERS.map((names) => this.#tapButton(names)))),
+      group("What browsers keep to themselves", "", row(...keptByBrowsers(ours).map((names) => this.#tapButton(names)))),
       group("Your own", "Kept in this browser.", this.#own, this.#ownForm(), this.#problem),
       folded(windows ? "Keys of Linux" : "Keys of Windows", this.#combinations(other), windows && this.#sysrq()),
     );

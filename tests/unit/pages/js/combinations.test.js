@@ -3,7 +3,7 @@ import { test } from "node:test";
 import {
   combinationLabel,
   combinationOf,
-  KEPT_BY_BROWSERS,
+  keptByBrowsers,
   keptCombinations,
   MOST_KEPT,
   SYSRQ,
@@ -38,12 +38,24 @@ test("a combination is labelled as its system calls the keys", () => {
 
 test("every key that is offered exists", () => {
   const offered = [
-    ...KEPT_BY_BROWSERS,
+    ...keptByBrowsers({ windows: true }),
+    ...keptByBrowsers({ windows: false }),
     ...systemCombinations({ windows: true }),
     ...systemCombinations({ windows: false }),
     ...SYSRQ.map(({ letter }) => sysrqKeys(letter)),
   ];
   assert.deepEqual(offered.flat().filter((name) => keyOf(name) === null), []);
+});
+
+test("what a browser keeps to itself is offered once, beside the keys of the system", () => {
+  const labels = (combinations) => combinations.map((names) => combinationLabel(names));
+  assert.deepEqual(labels(keptByBrowsers({ windows: false })), ["Ctrl+W", "Ctrl+T", "Ctrl+N", "Alt+F4", "Alt+Tab"]);
+  assert.deepEqual(labels(keptByBrowsers({ windows: true })), ["Ctrl+W", "Ctrl+T", "Ctrl+N", "Alt+Tab"]);
+  assert.ok(labels(systemCombinations({ windows: true })).includes("Alt+F4"));
+});
+
+test("Ctrl+Alt+Backspace, which ends an X session, is among the keys of Linux", () => {
+  assert.deepEqual(systemCombinations({ windows: false }).at(-1), ["Control", "Alt", "Backspace"]);
 });
 
 test("what ends an instance's work is asked for twice", () => {
