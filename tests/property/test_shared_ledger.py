@@ -1,4 +1,4 @@
-"""The shared ledger, on a real server: the law of budget.py, whatever its clock does."""
+"""The shared ledger, on a real server: the law of reconnect_budget.py, whatever its clock does."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Ledger(Protocol):
     """Permits to dial the upstream. What waits raises LedgerError if the record can't be kept.
 
     The budget is asked for at each use, since a reload may change it, but for its window and
-    margin: see budget.py on what then holds.
+    margin: see reconnect_budget.py on what then holds.
     """
 
     def key_of(self, instance_id: str) -> str:

@@ -1,4 +1,4 @@
--- One step of the shared reconnect ledger, as the law in budget.py has it. All times are whole
+-- One step of the shared reconnect ledger, as the law in reconnect_budget.py has it. All times are whole
 -- microseconds of the ledger's own clock.
 --
 -- KEYS: 1 the clock; 2 the claims of one budget key, or the daemons; 3 which claims are in use;
@@ -114,7 +114,7 @@ local function read_claims(own)
   return claims
 end
 
--- The law of budget.py, "The law": no earlier than a span after the limit-th latest claim; and never
+-- The law of reconnect_budget.py, "The law": no earlier than a span after the limit-th latest claim; and never
 -- before a claim that was booked earlier and still waits (first come, first served). `claims` is
 -- sorted by `latest`, newest first, so the limit-th is claims[limit].
 local function next_free(claims)

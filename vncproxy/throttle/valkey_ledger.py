@@ -1,8 +1,9 @@
 """The ledger that several daemons, on several machines, share by a Valkey or Redis 7 server.
 
-The law is budget.py's, written once more in valkey.lua, which the server runs as one step: the
-order of the steps is the order of the bookings of all daemons. What became of a permit, dialled
-with or given back, is sent along with the next call, whatever that is about: nobody waits for it.
+The law is reconnect_budget.py's, written once more in valkey.lua, which the server runs as one
+step: the order of the steps is the order of the bookings of all daemons. What became of a permit,
+dialled with or given back, is sent along with the next call, whatever that is about: nobody waits
+for it.
 
 Time is the server's (TIME), since nothing else is common to all. It is a wall clock, so it may
 jump. Set back, the ledger's clock stands still at the jump and runs on from there: callers that

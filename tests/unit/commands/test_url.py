@@ -1,4 +1,4 @@
-"""`vncproxy url`: its arguments; see test_console_url.py and test_official_url.py."""
+"""`vncproxy url`: its arguments; see test_console_url.py."""
 
 from __future__ import annotations
 

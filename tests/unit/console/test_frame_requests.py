@@ -1,4 +1,4 @@
-"""What the upstream is asked for; more in tests/property/test_fanout.py."""
+"""What the upstream is asked for; more in tests/property/test_shared_screen.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Framing for one viewer; what goes into it is tested in test_viewer_screen.py."""
+"""Framing for one viewer; what goes into it is tested in test_viewer_updates.py."""
 
 from __future__ import annotations
 

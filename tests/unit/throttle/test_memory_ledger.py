@@ -1,4 +1,4 @@
-"""What only the ledger in memory does; test_ledger.py has the contract."""
+"""What only the ledger in memory does; test_ledger_interface.py has the contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only the shared ledger does; test_ledger.py has the contract."""
+"""What only the shared ledger does; test_ledger_interface.py has the contract."""
 
 from __future__ import annotations
 
