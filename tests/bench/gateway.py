@@ -23,6 +23,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import uvloop
+from websockets.utils import accept_key
 
 from tests.bench import pictures, wire
 from tests.bench.screens import KINDS, Screen
@@ -30,7 +31,6 @@ from tests.bench.screens import KINDS, Screen
 _ID = re.compile(rb"[?&]InstanceId=i-(wss?)-([a-z]+-[0-9]+)-[0-9]+")
 _SCREEN = re.compile(rb"GET \S*/([a-z]+)-([0-9]+)")
 _HEADER = re.compile(rb"\r\n([A-Za-z-]+): *([^\r]*)")
-_LENGTHS = {0: 20, 3: 10, 4: 8, 5: 6}
 _NAME = b"bench"
 
 
@@ -109,7 +109,7 @@ class Session(asyncio.Protocol):
             self._transport.write(
                 b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 + (b"Sec-WebSocket-Protocol: binary\r\n" if binary else b"")
-                + b"Sec-WebSocket-Accept: %s\r\n\r\n" % wire.accepted(key)
+                + b"Sec-WebSocket-Accept: %s\r\n\r\n" % accept_key(key.decode()).encode()
             )
             self._is_web = False
             self._greet()
@@ -170,12 +170,7 @@ class Session(asyncio.Protocol):
         messages, screen = self._messages, self._screen
         assert screen is not None
         kind = messages[0]
-        if kind == 2:
-            size = 4 + 4 * int.from_bytes(messages[2:4], "big") if len(messages) > 3 else 4
-        elif kind in _LENGTHS:
-            size = _LENGTHS[kind]
-        else:
-            raise ValueError(f"message {kind}")
+        size = pictures.client_message_size(messages)
         if len(messages) < size:
             return 0
         if kind == 3:

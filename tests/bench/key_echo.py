@@ -18,24 +18,18 @@ from urllib.parse import quote
 import uvloop
 from aiohttp import web
 
+from tests.bench import pictures
+
 WIDTH, HEIGHT = 320, 240
-_PIXELS = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
 _HEAD = struct.Struct(">BxHHHHHi")
 _WHOLE = _HEAD.pack(0, 1, 0, 0, WIDTH, HEIGHT, 0) + bytes(4 * WIDTH * HEIGHT)
 _PIXEL = _HEAD.pack(0, 1, 0, 0, 1, 1, 0) + bytes(4)
-_FIXED = {0: 20, 3: 10, 4: 8, 5: 6}
 
 
 def _messages(received: bytearray) -> Iterator[bytes]:
     """Take whole client messages out; a ValueError for a kind that a daemon doesn't send."""
     while received:
-        kind = received[0]
-        if kind == 2:
-            size = 4 + 4 * int.from_bytes(received[2:4], "big") if len(received) > 3 else 4
-        elif kind in _FIXED:
-            size = _FIXED[kind]
-        else:
-            raise ValueError(f"message {kind}")
+        size = pictures.client_message_size(received)
         if len(received) < size:
             return
         yield bytes(received[:size])
@@ -48,7 +42,7 @@ async def _show(request: web.Request) -> web.StreamResponse:
     for client_bytes in (b"RFB 003.008\n", b"\1\1", bytes(4)):
         await socket.send_bytes(client_bytes)
         await socket.receive_bytes()
-    await socket.send_bytes(struct.pack(">HH16sI", WIDTH, HEIGHT, _PIXELS, 4) + b"echo")
+    await socket.send_bytes(struct.pack(">HH16sI", WIDTH, HEIGHT, pictures.PIXELS, 4) + b"echo")
     received = bytearray()
     keys, is_asked = 0, False
     async for message in socket:

@@ -15,13 +15,12 @@ from pathlib import Path
 import aiohttp
 
 from tests.animation import animation
+from tests.bench.pictures import CONTINUOUS_UPDATES, FENCE, FENCE_REQUEST, LAST_RECT, TIGHT
 from tests.fault.serving import answers
 from tests.real.peers.process import free_port, running
 
 WIDTH, HEIGHT = 320, 240
-TIGHT, LAST_RECT, FENCE, CONTINUOUS_UPDATES = 7, -224, -312, -313
 _PIXELS = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 0, 8, 16)
-_FENCE_REQUEST = 1 << 31
 _START_TIMEOUT_S = 20.0
 
 
@@ -125,7 +124,7 @@ class Watcher:
             elif kind == 248:
                 flags, size = struct.unpack(">3xIB", await self._need(8))
                 payload = await self._need(size)
-                if flags & _FENCE_REQUEST:
+                if flags & FENCE_REQUEST:
                     await send(struct.pack(">BxxxIB", 248, flags & 3, size) + payload)
             elif kind == 150:
                 await send(struct.pack(">BBHHHH", 150, 1, 0, 0, WIDTH, HEIGHT))

@@ -7,14 +7,32 @@ import struct
 import zlib
 
 RAW, COPY_RECT, TIGHT = 0, 1, 7
+LAST_RECT, FENCE, CONTINUOUS_UPDATES = -224, -312, -313
+FENCE_REQUEST = 1 << 31
 PIXELS = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
 ECHO_SIDE = 16
 """Pixels of the square that shows a key; the first of them is its keysym."""
 
+_LENGTHS = {0: 20, 3: 10, 4: 8, 5: 6}
+"""Of a client's messages, by their kind; SetEncodings says its own."""
 _HEAD = struct.Struct(">BxH")
 _RECTANGLE = struct.Struct(">HHHHi")
 _LINE_PIXELS, _WORD_PIXELS = 13, 128
 _COLOURS = (b"\xff\xff\xff\0\0\0", b"\x10\x10\x10\0\xc0\0", b"\0\0\x40\xe0\xe0\xe0")
+
+
+def client_message_size(received: bytes | bytearray) -> int:
+    """Bytes of the first message, or as many as it takes to know.
+
+    Raises:
+        ValueError: A kind that a daemon doesn't send.
+    """
+    kind = received[0]
+    if kind == 2:
+        return 4 + 4 * int.from_bytes(received[2:4], "big") if len(received) > 3 else 4
+    if kind not in _LENGTHS:
+        raise ValueError(f"message {kind}")
+    return _LENGTHS[kind]
 
 
 def raw(x: int, y: int, width: int, height: int) -> bytes:

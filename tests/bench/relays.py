@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -124,8 +125,7 @@ async def daemon(
 
 @asynccontextmanager
 async def _started(name: str, folder: Path, cloud: Cloud, wanted: Wanted) -> AsyncIterator[Relay]:
-    own = folder / f"{name}-{free_port()}"
-    own.mkdir()
+    own = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
     makers = {
         VNCPROXY: _vncproxy,
         HAPROXY: _haproxy,

@@ -21,18 +21,20 @@ async def text(run: Measuring) -> None:
     wanted = Wanted((_SCREEN,), consoles=(len(MODES) + len(LATE)) * (run.rounds + 1))
     async with relays(ALL, run.folder, run.cloud, wanted) as started:
         for _ in range(run.rounds):
-            for relay in started.values():
+            costs: dict[tuple[str, str], float] = {}
+            # vncproxy last, near those that join late, which are compared with it.
+            for relay in reversed(started.values()):
                 for mode in MODES:
                     if relay.name != VNCPROXY and mode == "continuous":
                         continue
                     cost = await _cost(run, relay, Asking(tight=True, continuous=mode != "request"))
                     for told in (mode,) if relay.name == VNCPROXY else MODES:
                         run.found.add(f"text-{told}", relay.name, cost)
-            vncproxy = started[VNCPROXY]
-            alone = await _cost(run, vncproxy, Asking(tight=True, continuous=True))
+                    costs[relay.name, mode] = cost
             for late in LATE:
-                cost = await _cost(run, vncproxy, Asking(tight=True, continuous=True), late)
-                run.found.add(f"late-{late}", VNCPROXY, cost / alone)
+                asking = Asking(tight=True, continuous=True)
+                cost = await _cost(run, started[VNCPROXY], asking, late)
+                run.found.add(f"late-{late}", VNCPROXY, cost / costs[VNCPROXY, "continuous"])
 
 
 async def _cost(run: Measuring, relay: Relay, asking: Asking, late: int = 0) -> float:

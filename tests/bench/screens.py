@@ -73,7 +73,7 @@ class Pixels(Screen):
 
     def next(self, *, whole: bool) -> bytes:
         """The same again."""
-        return _pixels()
+        return _still(self.width, self.height)
 
 
 class Keys(Screen):
@@ -164,11 +164,6 @@ class Paced(Text):
     def close(self) -> None:
         """The clock stops."""
         self._timer.cancel()
-
-
-@cache
-def _pixels() -> bytes:
-    return pictures.raw(0, 0, Screen.width, Screen.height)
 
 
 @cache

@@ -14,16 +14,24 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tests.bench import wire
-from tests.bench.pictures import COPY_RECT, ECHO_SIDE, PIXELS, RAW, TIGHT
+from tests.bench.pictures import (
+    CONTINUOUS_UPDATES,
+    COPY_RECT,
+    ECHO_SIDE,
+    FENCE,
+    FENCE_REQUEST,
+    LAST_RECT,
+    PIXELS,
+    RAW,
+    TIGHT,
+)
 from tests.bench.relays import Relay
 
-LAST_RECT, FENCE, CONTINUOUS_UPDATES = -224, -312, -313
 TIMEOUT_S = 60.0
 AT_ONCE = 16
 """Viewers that open at a time."""
 _VIEWERS_PER_ADDRESS = 400
 """Fewer than a daemon lets in from one."""
-_FENCE_REQUEST = 1 << 31
 _buffer = memoryview(bytearray(256 * 1024))
 
 
@@ -295,7 +303,7 @@ class Viewer(asyncio.BufferedProtocol):
         flags, size = struct.unpack(">3xIB", said)
 
         def answer(payload: bytes) -> None:
-            if flags & _FENCE_REQUEST:
+            if flags & FENCE_REQUEST:
                 self.write(
                     wire.masked(struct.pack(">BxxxIB", 248, flags & 3, size) + payload[:size])
                 )

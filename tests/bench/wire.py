@@ -5,19 +5,11 @@ Source: RFC 6455, section 5.2.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import struct
 from collections.abc import Iterator
 
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _MASK = b"\x12\x34\x56\x78"
 BINARY, CLOSE, PING, PONG = 2, 8, 9, 10
-
-
-def accepted(key: bytes) -> bytes:
-    """Sec-WebSocket-Accept for this key."""
-    return base64.b64encode(hashlib.sha1(key + _GUID).digest())
 
 
 def head(size: int, opcode: int = BINARY) -> bytes:
