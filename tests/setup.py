@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
@@ -244,6 +245,17 @@ class Running:
     def events(self) -> list[dict[str, Any]]:
         """The log so far."""
         return [msgspec.json.decode(line) for line in self.log.getvalue().splitlines()]
+
+    async def audited(self, event: str, count: int = 1) -> list[dict[str, Any]]:
+        """The audit's records of this kind, once there are so many."""
+        path = self.daemon.state / "audit.jsonl"
+
+        def found() -> list[dict[str, Any]]:
+            whole = path.read_bytes().rpartition(b"\n")[0]
+            return [one for one in map(json.loads, whole.splitlines()) if one["event"] == event]
+
+        await until(lambda: len(found()) >= count, f"{count} records of {event}")
+        return found()
 
     async def connect(self, query: str = "", *, base: str = "", **how: Any) -> Viewer:
         """A WebSocket to the console, before its handshake.

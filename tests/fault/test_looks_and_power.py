@@ -70,7 +70,7 @@ async def test_power_is_sent_once_whatever_becomes_of_the_answer(
             else:
                 assert (got.status, got.word) == (502, "power-uncertain")
                 assert "demo is Running" in got.text
-            records = await site.audited("power-answer")
+            records = await site.setup.audited("power-answer")
             assert "the answer was lost" in records[0]["text"]
 
 

@@ -23,7 +23,6 @@ class ModelViewer:
         self.may_get = {RAW}
         self.line = bytearray()
         self.reads = True
-        self.was_behind = False
         self.has_asked = False
         self.continuous = False
         self.ends = 0

@@ -6,7 +6,7 @@ import asyncio
 import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tests.decoder import Decoder
 
@@ -28,7 +28,6 @@ class RfbClient:
     decoder: Decoder
     _reader: asyncio.StreamReader
     _writer: asyncio.StreamWriter
-    _sent: bytearray = field(default_factory=bytearray)
 
     def set_pixel_format(self, pixels: bytes) -> None:
         """SetPixelFormat."""

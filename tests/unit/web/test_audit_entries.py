@@ -27,14 +27,7 @@ class Audited:
 
     async def records(self, event: str, count: int = 1) -> list[dict[str, Any]]:
         """The records of this kind, once there are so many."""
-
-        def found() -> list[dict[str, Any]]:
-            whole = self.path.read_bytes().rpartition(b"\n")[0]
-            lines = [json.loads(line) for line in whole.splitlines()]
-            return [line for line in lines if line["event"] == event]
-
-        await until(lambda: len(found()) >= count, f"{count} records of {event}")
-        return found()
+        return await self.owner.setup.audited(event, count)
 
 
 @pytest.fixture

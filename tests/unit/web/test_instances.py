@@ -99,17 +99,6 @@ class Site:
         """How many the cloud saw."""
         return sum(call.action == action for call in self.setup.cloud.calls)
 
-    async def audited(self, event: str, count: int = 1) -> list[dict[str, Any]]:
-        """The records of this kind, once there are so many."""
-        path = self.setup.daemon.state / "audit.jsonl"
-
-        def found() -> list[dict[str, Any]]:
-            whole = path.read_bytes().rpartition(b"\n")[0]
-            return [one for one in map(json.loads, whole.splitlines()) if one["event"] == event]
-
-        await until(lambda: len(found()) >= count, f"{count} records of {event}")
-        return found()
-
 
 @pytest.fixture
 async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
@@ -142,7 +131,7 @@ async def test_a_picture_is_the_screen_and_is_shared(site: Site) -> None:
     assert first.headers["x-content-type-options"] == "nosniff"
     assert site.calls("GetInstanceScreenshot") == 1
     assert (site.calls("DescribeInstanceVncUrl"), len(site.setup.cloud.dials)) == (0, 0)
-    looked = await site.audited("look", 2)
+    looked = await site.setup.audited("look", 2)
     assert [one["reason"] for one in looked] == ["screenshot", "screenshot"]
     assert (looked[0]["user"], looked[0]["instance"]) == ("anyone", "i-demo")
 
@@ -153,7 +142,7 @@ async def test_a_boot_log_is_plain_text_with_its_time(site: Site) -> None:
     assert (got.status, got.content_type) == (200, "text/plain")
     assert "[  OK  ] Started Journal Service.\n" in got.content.decode()
     assert got.headers["last-modified"].endswith("GMT")
-    assert (await site.audited("look"))[0]["reason"] == "boot-log"
+    assert (await site.setup.audited("look"))[0]["reason"] == "boot-log"
 
 
 @pytest.mark.parametrize(
@@ -247,9 +236,9 @@ async def test_a_restart_is_followed_to_its_end(site: Site) -> None:
     assert seen & {"Stopping", "Starting"}
     assert (state["ended"]["done"], state["status"]) == (True, "Running")
     assert state["fits"] == ["stop", "restart"]
-    [asked] = await site.audited("power")
+    [asked] = await site.setup.audited("power")
     assert (asked["reason"], asked["user"], asked["instance"]) == ("restart", "anyone", "i-demo")
-    [answered] = await site.audited("power-answer")
+    [answered] = await site.setup.audited("power-answer")
     assert answered["text"] == "accepted"
     assert asked["seq"] < answered["seq"]
 
@@ -264,7 +253,7 @@ async def test_the_list_shows_the_status_that_was_seen(site: Site) -> None:
     async with asyncio.timeout(20):
         while (await site.row("demo"))["status"] != "Stopped":
             pass
-    [asked] = await site.audited("power")
+    [asked] = await site.setup.audited("power")
     assert asked["force"] is True
 
 
@@ -317,7 +306,7 @@ async def test_a_missing_permission_names_itself(tmp_path: Path) -> None:
         site = Site(setup)
         assert "ecs:GetInstanceScreenshot" in (await site.get("demo/screenshot")).text
         assert "ecs:RebootInstance" in (await site.power("restart")).text
-        assert [one["text"] for one in await site.audited("power-answer")] == [
+        assert [one["text"] for one in await site.setup.audited("power-answer")] == [
             "refused: Forbidden.RAM"
         ]
 
@@ -337,7 +326,7 @@ async def test_a_list_has_pictures_where_the_configuration_says_so(tmp_path: Pat
         for _ in range(3):
             assert (await site.get("demo/screenshot?thumbnail=1")).content_type == "image/png"
         assert site.calls("GetInstanceScreenshot") == 1
-        assert [one["reason"] for one in await site.audited("look")] == ["thumbnail"]
+        assert [one["reason"] for one in await site.setup.audited("look")] == ["thumbnail"]
 
 
 async def test_a_list_shows_no_picture_that_the_audit_lacks(
@@ -363,4 +352,4 @@ async def test_a_list_shows_no_picture_that_the_audit_lacks(
             for _ in range(2):
                 assert (await site.get("demo/screenshot?thumbnail=1")).status == 503
         assert (await site.get("demo/screenshot?thumbnail=1")).status == 200
-        assert len(await site.audited("look")) == 1
+        assert len(await site.setup.audited("look")) == 1

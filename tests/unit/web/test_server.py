@@ -23,8 +23,6 @@ from vncproxy.web.server import server_tls
 
 pytestmark = pytest.mark.sockets
 
-HEADERS = {"Host": "localhost"}
-
 
 def unix(folder: Path, **settings: Any) -> Listen:
     """A Unix door in this folder."""
