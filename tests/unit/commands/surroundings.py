@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import io
-from contextlib import redirect_stderr
+from contextlib import AbstractAsyncContextManager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.setup import Running, running
 from tests.unit.recording.surroundings import new_file
 from vncproxy.cli import main, parser
 from vncproxy.commands.checks import check
@@ -65,6 +66,12 @@ class Installation:
                 ),
             ),
             **sections,
+        )
+
+    def daemon(self, config: Config) -> AbstractAsyncContextManager[Running]:
+        """The daemon with this configuration's doors and instances; see `tests.setup.running`."""
+        return running(
+            self.folder, cloud=self.cloud, listen=config.listen, instance=config.instance
         )
 
     def loaded(self, *aliases: str, **sections: Any) -> Loaded:

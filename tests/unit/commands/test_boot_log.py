@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.setup import Running, running
+from tests.setup import Running
 from tests.unit.commands.surroundings import Installation, options_of, refuses
 from vncproxy.commands.boot_log import boot_log, follow
 from vncproxy.errors import AccessError
@@ -48,12 +48,7 @@ async def machine(
     """See the class."""
     monkeypatch.setattr("vncproxy.console.looks.PAUSE_S", 0.0)
     config = installation.config("demo")
-    async with running(
-        installation.folder,
-        cloud=installation.cloud,
-        listen=config.listen,
-        instance=config.instance,
-    ) as setup:
+    async with installation.daemon(config) as setup:
         yield Machine(setup, installation)
 
 

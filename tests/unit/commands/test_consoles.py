@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.setup import running, until
+from tests.setup import until
 from tests.unit.commands.surroundings import Installation
 from vncproxy.commands.consoles import NOTHING, consoles, frame, table, watch
 from vncproxy.commands.daemon_client import NoDaemonError
@@ -20,12 +20,7 @@ from vncproxy.errors import AccessError
 async def test_what_is_open_and_its_end(installation: Installation) -> None:
     """A viewer is listed and sent away alone, then the console with the other one."""
     config = installation.config()
-    async with running(
-        installation.folder,
-        cloud=installation.cloud,
-        listen=config.listen,
-        instance=config.instance,
-    ) as setup:
+    async with installation.daemon(config) as setup:
         assert await consoles(config, {}) == []
         setup.http.headers["Authorization"] = (
             f"Bearer {(installation.folder / 'state' / 'token').read_text().strip()}"
@@ -53,12 +48,7 @@ async def test_watching(installation: Installation) -> None:
     """Shown again and again until somebody ends it."""
     config = installation.config()
     shown: list[Any] = []
-    async with running(
-        installation.folder,
-        cloud=installation.cloud,
-        listen=config.listen,
-        instance=config.instance,
-    ):
+    async with installation.daemon(config):
         watching = asyncio.create_task(watch(config, {}, shown.append, interval_s=0.01))
         await until(lambda: len(shown) > 2, "three looks")
         watching.cancel()

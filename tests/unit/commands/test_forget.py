@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from tests.setup import running
 from tests.unit.commands.surroundings import Installation
 from vncproxy.commands.daemon_client import NoDaemonError
 from vncproxy.commands.forget import forget
@@ -20,12 +19,7 @@ pytestmark = pytest.mark.sockets
 async def test_what_was_learned_is_forgotten(installation: Installation) -> None:
     """Once; then nothing is known. Of an instance that isn't there nothing can be."""
     config = installation.config()
-    async with running(
-        installation.folder,
-        cloud=installation.cloud,
-        listen=config.listen,
-        instance=config.instance,
-    ):
+    async with installation.daemon(config):
         store = LearnedStore(installation.folder / "state" / FILE_NAME, time.time)
         opaque = Opaque(b"RFB 003.008\n\1\1", time.time())
         await store.put(DEMO_INSTANCE_ID, Learned("pointer", 0, (), "", opaque, time.time()))

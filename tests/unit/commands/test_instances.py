@@ -20,12 +20,7 @@ pytestmark = pytest.mark.sockets
 async def test_from_the_daemon(installation: Installation) -> None:
     """With who is on, and without a call of one's own: the keys aren't needed."""
     config = installation.config("demo", "stopped")
-    async with running(
-        installation.folder,
-        cloud=installation.cloud,
-        listen=config.listen,
-        instance=config.instance,
-    ) as setup:
+    async with installation.daemon(config) as setup:
         socket = await setup.http.ws_connect(
             f"{setup.base}/websockify/demo",
             headers={"Authorization": f"Bearer {token(installation)}"},
@@ -59,12 +54,7 @@ async def test_without_a_daemon(installation: Installation) -> None:
         ("demo", "Running"),
         ("stopped", "Stopped"),
     ]
-    async with running(
-        installation.folder,
-        cloud=installation.cloud,
-        listen=config.listen,
-        instance=config.instance,
-    ):
+    async with installation.daemon(config):
         answer = await instances(config, environ())
         # Who may do what is for the daemon to say.
         assert [row.pop("role") for row in answer["instances"]] == ["admin", "admin"]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.setup import running
 from tests.unit.commands.surroundings import Installation, options_of, refuses
 from vncproxy.commands.daemon_client import Download, NoDaemonError
 from vncproxy.commands.screenshot import save, screenshot
@@ -44,12 +43,7 @@ def test_a_closed_output_takes_no_picture() -> None:
 async def test_the_picture_is_the_clouds(installation: Installation) -> None:
     """Of an instance that runs."""
     config = installation.config("demo", "stopped")
-    async with running(
-        installation.folder,
-        cloud=installation.cloud,
-        listen=config.listen,
-        instance=config.instance,
-    ):
+    async with installation.daemon(config):
         picture = await screenshot(config, {}, "demo", wake=True)
         assert picture.content_type == "image/png"
         assert picture.content.startswith(PNG.content)
