@@ -1,5 +1,7 @@
 /** Finds and makes elements of the page. */
 
+import { SURE_MS, Twice } from "./twice.js";
+
 /** The element with this id; a missing one is a fault of the page. @param {string} id */
 export function byId(id) {
   const found = document.getElementById(id);
@@ -43,4 +45,28 @@ export function setText(target, text) {
   if (target.textContent !== text) {
     target.textContent = text;
   }
+}
+
+/**
+ * A button of what does harm: a press asks, a second one goes, as `Twice` says; the question lasts SURE_MS.
+ * @param {HTMLButtonElement} button
+ * @param {(asks: boolean) => void} show the question, or no longer
+ * @param {() => void} go
+ */
+export function onSecondPress(button, show, go) {
+  const twice = new Twice(() => performance.now());
+  let timer = 0;
+  button.addEventListener("click", () => {
+    const next = twice.press();
+    if (next === "wait") {
+      return;
+    }
+    clearTimeout(timer);
+    show(next === "ask");
+    if (next === "ask") {
+      timer = setTimeout(show, SURE_MS, false);
+    } else {
+      go();
+    }
+  });
 }

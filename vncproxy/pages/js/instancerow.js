@@ -1,6 +1,6 @@
 /** A row of the list: what an instance is called, its state, who is on it, and the way to it. */
 
-import { element } from "./elements.js";
+import { element, onSecondPress, setText } from "./elements.js";
 import { namesOf } from "./people.js";
 import { PLACE_JOINT, placeOf, titleOf } from "./words.js";
 
@@ -8,9 +8,6 @@ const STATUS_TONE = { Running: "good", Starting: "warn", Stopping: "warn", Pendi
 
 /** States in which there is no console: opening one only makes sense for who is about to start it. */
 const WITHOUT_CONSOLE = new Set(["Stopped", "Stopping"]);
-
-/** How long a button that ends a session waits to be pressed again. */
-const SURE_MS = 4_000;
 
 /** Where an instance is opened. @param {{alias: string, id: string}} instance */
 export function consolePath({ alias, id }) {
@@ -26,17 +23,8 @@ function endButton(instance, viewer, name, end) {
     "data-part": `end-${viewer.id}`,
     "aria-label": `End the session of ${name} on ${titleOf(instance)}`,
   });
-  let asked = false;
-  button.addEventListener("click", () => {
-    if (!asked) {
-      asked = true;
-      button.textContent = "Really end?";
-      setTimeout(() => {
-        asked = false;
-        button.textContent = "End";
-      }, SURE_MS);
-      return;
-    }
+  const show = (asks) => setText(button, asks ? "Really end?" : "End");
+  onSecondPress(button, show, () => {
     button.disabled = true;
     end(instance, viewer, button);
   });

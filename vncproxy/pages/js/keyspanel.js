@@ -13,10 +13,9 @@ import {
   withCombination,
   withoutCombination,
 } from "./combinations.js";
-import { byId, element, setText } from "./elements.js";
+import { byId, element, onSecondPress, setText } from "./elements.js";
 import { closePanels, dropPanel } from "./panels.js";
 import { recall, remember } from "./choices.js";
-import { SURE_MS, Twice } from "./twice.js";
 
 const HELD = ["Control", "Alt", "Shift", "AltGr", "Super"];
 const SINGLE = [
@@ -131,25 +130,16 @@ class KeysPanel {
   #sysrqButton({ letter, does, sure = false }) {
     const text = element("span", { text: does });
     const button = element("button", { type: "button", class: "key told" }, element("kbd", { text: letter }), text);
-    const twice = new Twice(() => performance.now());
-    let timer = 0;
+    const send = () => this.#screen.tap(...sysrqKeys(letter));
     const show = (asks) => {
       setText(text, asks ? `Really? It ${does}.` : does);
       button.classList.toggle("danger", asks);
     };
-    button.addEventListener("click", () => {
-      const next = sure ? twice.press() : "go";
-      if (next === "wait") {
-        return;
-      }
-      clearTimeout(timer);
-      show(next === "ask");
-      if (next === "ask") {
-        timer = setTimeout(show, SURE_MS, false);
-      } else {
-        this.#screen.tap(...sysrqKeys(letter));
-      }
-    });
+    if (sure) {
+      onSecondPress(button, show, send);
+    } else {
+      button.addEventListener("click", send);
+    }
     return button;
   }
 
