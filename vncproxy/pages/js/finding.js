@@ -26,6 +26,8 @@ export function statusOf({ status, missing }) {
   return missing ? "missing" : status || UNKNOWN;
 }
 
+const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+
 /** How well the first word fits: a whole name before a beginning, that before anything else. */
 function rankOf(instance, word) {
   if (!word) {
@@ -38,13 +40,15 @@ function rankOf(instance, word) {
   return names.some((name) => name.startsWith(word)) ? 1 : 2;
 }
 
-/** Looks through one list of instances; what is looked in is made ready once for all searches. */
+/** Looks through one list of instances; what is looked in, and their order by name, is made ready once for all searches. */
 export class Finder {
   #entries = [];
 
   /** @param {object[]} instances of `GET /api/v1/instances` */
   set instances(instances) {
-    this.#entries = instances.map((instance, at) => ({ instance, at, hay: hayOf(instance) }));
+    this.#entries = instances
+      .map((instance) => ({ instance, title: titleOf(instance), hay: hayOf(instance) }))
+      .sort((a, b) => collator.compare(a.title, b.title));
   }
 
   /** The regions there are, in their order. */
@@ -74,23 +78,14 @@ export class Finder {
           (!open || instance.state !== null) &&
           wanted.every((word) => hay.includes(word)),
       )
-      .map((entry) => {
-        const { instance } = entry;
-        return {
-          ...entry,
-          rank: rankOf(instance, wanted[0]),
-          liked: liked.has(instance.id) ? 0 : 1,
-          used: used[instance.id] ?? 0,
-          title: titleOf(instance),
-        };
-      })
-      .sort((a, b) => a.rank - b.rank || a.liked - b.liked || b.used - a.used || byName(a.title, b.title) || a.at - b.at)
+      .map(({ instance }) => ({
+        instance,
+        rank: rankOf(instance, wanted[0]),
+        liked: liked.has(instance.id) ? 0 : 1,
+        used: used[instance.id] ?? 0,
+      }))
+      // They are in the order of their names, which stays where all this is equal.
+      .sort((a, b) => a.rank - b.rank || a.liked - b.liked || b.used - a.used)
       .map(({ instance }) => instance);
   }
-}
-
-const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
-
-function byName(a, b) {
-  return collator.compare(a, b);
 }

@@ -111,7 +111,7 @@ function draw() {
   none.hidden = found.length > 0;
   rows.items = found.map((instance, at) => {
     const item = { instance, liked: liked.has(instance.id), first: searches && at === 0 };
-    return { ...item, key: instance.id, shows: JSON.stringify([item, pictured]) };
+    return { ...item, key: instance.id, shows: () => JSON.stringify([item, pictured]) };
   });
 }
 

@@ -60,7 +60,7 @@ export class Rows {
     addEventListener("resize", later);
   }
 
-  /** @param {{key: string, shows: string}[]} items in their order; `shows` changes with what is shown */
+  /** @param {{key: string, shows: () => string}[]} items in their order; what `shows` gives changes with what is shown */
   set items(items) {
     this.#items = items;
     const keys = new Set(items.map(({ key }) => key));
@@ -87,8 +87,9 @@ export class Rows {
 
   #row(item, at) {
     const known = this.#built.get(item.key);
+    const shows = item.shows();
     let row = known?.row;
-    if (known?.shows !== item.shows) {
+    if (known?.shows !== shows) {
       // Whoever is on a link or a button stays there; asked first, since the new row may take parts over from the old one.
       const focused = known?.row.contains(document.activeElement) ? document.activeElement.dataset.part : "";
       row = this.#build(item);
@@ -96,7 +97,7 @@ export class Rows {
       if (focused) {
         row.querySelector(`[data-part="${focused}"]`)?.focus({ preventScroll: true });
       }
-      this.#built.set(item.key, { row, shows: item.shows });
+      this.#built.set(item.key, { row, shows });
     }
     row.setAttribute("aria-posinset", at + 1);
     row.setAttribute("aria-setsize", this.#items.length);
