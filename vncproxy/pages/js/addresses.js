@@ -1,4 +1,4 @@
-/** The addresses that the console page uses. Pure: the page's own address comes in. */
+/** The addresses that the pages use. Pure: the page's own address comes in. */
 
 /**
  * The instance that a page address names: `/console/web-1` is web-1.
@@ -12,6 +12,38 @@ export function instanceOf(pathname) {
   } catch {
     return "";
   }
+}
+
+/**
+ * An instance in an address, by the name that opens it: a proxy before several daemons goes by that.
+ * @param {{alias: string|null, id: string}} instance
+ */
+function pathName({ alias, id }) {
+  return encodeURIComponent(alias || id);
+}
+
+/** Where an instance is opened. @param {{alias: string|null, id: string}} instance */
+export function consolePath(instance) {
+  return `/console/${pathName(instance)}`;
+}
+
+/**
+ * Something of an instance.
+ * @param {{alias: string|null, id: string}} instance
+ * @param {string} what of `/api/v1/instances/{instance}/`, with its query
+ */
+export function instancePath(instance, what) {
+  return `/api/v1/instances/${pathName(instance)}/${what}`;
+}
+
+/** An open console. @param {{alias: string|null, id: string}} instance */
+export function consolesPath(instance) {
+  return `/api/v1/consoles/${pathName(instance)}`;
+}
+
+/** One viewer of an open console. @param {{alias: string|null, id: string}} instance @param {{id: string}} viewer */
+export function viewerPath(instance, viewer) {
+  return `${consolesPath(instance)}/viewers/${encodeURIComponent(viewer.id)}`;
 }
 
 /**

@@ -1,6 +1,7 @@
 /** What is open, for administrators: who is on what, what flows, and the means to end it. */
 
 import { offerLogOut, showAccount } from "./account.js";
+import { consolesPath, viewerPath } from "./addresses.js";
 import { call } from "./api.js";
 import { ConsoleCards } from "./consolecards.js";
 import { consoleView, endConsoleWords, endViewerWords, summary } from "./consoleview.js";
@@ -155,17 +156,12 @@ function confirm(words, path) {
   byId("end-cancel").focus();
 }
 
-/** By the name that opens it: a proxy before several daemons goes by that. */
-function consolePath({ alias, id }) {
-  return `/api/v1/consoles/${encodeURIComponent(alias || id)}`;
-}
-
 function endConsole(view) {
-  confirm(endConsoleWords(view), consolePath(view));
+  confirm(endConsoleWords(view), consolesPath(view));
 }
 
 function endViewer(view, viewer) {
-  confirm(endViewerWords(view, viewer), `${consolePath(view)}/viewers/${encodeURIComponent(viewer.id)}`);
+  confirm(endViewerWords(view, viewer), viewerPath(view, viewer));
 }
 
 async function carryOut({ words, path }) {

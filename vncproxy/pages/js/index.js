@@ -1,11 +1,12 @@
 /** The list of instances: what may be opened, its state, who is on it; found by words and filters. */
 
 import { offerLogOut, showAccount } from "./account.js";
+import { consolePath, viewerPath } from "./addresses.js";
 import { call } from "./api.js";
 import { cloudErrorText } from "./clouderrors.js";
 import { byId, element, setText } from "./elements.js";
-import { Finder, statusOf } from "./finding.js";
-import { consolePath, instanceRow } from "./instancerow.js";
+import { Finder } from "./finding.js";
+import { instanceRow } from "./instancerow.js";
 import { asksUsers, loginCard } from "./login.js";
 import { openLook } from "./look.js";
 import { openPower } from "./power.js";
@@ -39,9 +40,7 @@ function show(key, nodes) {
 async function endSession(instance, viewer, button) {
   let problem = null;
   try {
-    // By the name that opens it: a proxy before several daemons goes by that.
-    const path = `/api/v1/consoles/${encodeURIComponent(instance.alias || instance.id)}/viewers`;
-    await call("DELETE", `${path}/${encodeURIComponent(viewer.id)}`);
+    await call("DELETE", viewerPath(instance, viewer));
   } catch (error) {
     problem = error;
   }

@@ -1,5 +1,6 @@
 /** A row of the list: what an instance is called, its state, who is on it, and the way to it. */
 
+import { consolePath } from "./addresses.js";
 import { element, onSecondPress, setText } from "./elements.js";
 import { namesOf } from "./people.js";
 import { PLACE_JOINT, placeOf, titleOf } from "./words.js";
@@ -8,11 +9,6 @@ const STATUS_TONE = { Running: "good", Starting: "warn", Stopping: "warn", Pendi
 
 /** States in which there is no console: opening one only makes sense for who is about to start it. */
 const WITHOUT_CONSOLE = new Set(["Stopped", "Stopping"]);
-
-/** Where an instance is opened. @param {{alias: string, id: string}} instance */
-export function consolePath({ alias, id }) {
-  return `/console/${encodeURIComponent(alias || id)}`;
-}
 
 /** A button that ends somebody's session, once it was pressed twice. */
 function endButton(instance, viewer, name, end) {

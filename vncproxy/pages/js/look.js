@@ -1,5 +1,6 @@
 /** Looking at an instance without a session: its screen and its boot log in a dialog. */
 
+import { instancePath } from "./addresses.js";
 import { load } from "./api.js";
 import { element, setText } from "./elements.js";
 import { saveFile, stamp } from "./savefile.js";
@@ -7,10 +8,6 @@ import { refusalWords, titleOf } from "./words.js";
 
 const ENDINGS = { "image/png": "png", "image/jpeg": "jpg", "text/plain": "txt" };
 const VIEWS = { screenshot: "Screen", "boot-log": "Boot log" };
-
-function pathOf({ alias, id }, what) {
-  return `/api/v1/instances/${encodeURIComponent(alias || id)}/${what}`;
-}
 
 class LookDialog {
   #title = element("h2", { id: "look-title" });
@@ -66,7 +63,7 @@ class LookDialog {
     setText(this.#said, query ? "Waking it; the cloud allows one picture in 10 seconds." : "Asking the cloud.");
     let file;
     try {
-      file = await load(pathOf(this.#instance, `${what}${query}`));
+      file = await load(instancePath(this.#instance, `${what}${query}`));
     } catch (error) {
       if (turn === this.#turn) {
         this.#busy(false);

@@ -1,5 +1,6 @@
 /** The dialog in which an instance is started, stopped or restarted, and the button for it on a console. */
 
+import { instancePath } from "./addresses.js";
 import { call } from "./api.js";
 import { byId, element, setText } from "./elements.js";
 import { followPower } from "./powerfollow.js";
@@ -10,11 +11,6 @@ const POLL_INTERVAL_MS = 1_000;
 
 /** The daemon answers once the cloud has taken it, or it is known that nobody knows. */
 const SENDING_TIMEOUT_MS = 120_000;
-
-/** By the name that opens it: a proxy before several daemons goes by that. */
-function pathOf({ alias, id }) {
-  return `/api/v1/instances/${encodeURIComponent(alias || id)}/power`;
-}
 
 class PowerDialog {
   #title = element("h2", { id: "power-title" });
@@ -74,7 +70,7 @@ class PowerDialog {
   async #look(turn) {
     let state;
     try {
-      state = await call("GET", pathOf(this.#instance));
+      state = await call("GET", instancePath(this.#instance, "power"));
     } catch (error) {
       if (turn === this.#turn) {
         this.#failed(error);
@@ -156,7 +152,7 @@ class PowerDialog {
     const [instance, name, hooks] = [this.#instance, this.#shownName, this.#hooks];
     this.#show({ title: `Power of ${name}`, text: "Asking the cloud.", close: "Close" });
     try {
-      await call("POST", pathOf(instance), { action, force }, SENDING_TIMEOUT_MS);
+      await call("POST", instancePath(instance, "power"), { action, force }, SENDING_TIMEOUT_MS);
     } catch (error) {
       hooks.changed?.();
       if (turn === this.#turn) {
@@ -203,7 +199,7 @@ export function buildPowerButton(notice, runsAgain) {
     following += 1;
     const mine = following;
     const runs = await followPower(name, {
-      ask: () => call("GET", pathOf(instance)),
+      ask: () => call("GET", instancePath(instance, "power")),
       sleep: (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000)),
       wanted: () => mine === following,
       notice,

@@ -1,5 +1,6 @@
 /** Pictures of the instances' screens in the list: kept while the list is drawn anew, renewed each minute. */
 
+import { instancePath } from "./addresses.js";
 import { load } from "./api.js";
 import { element } from "./elements.js";
 import { titleOf } from "./words.js";
@@ -31,10 +32,9 @@ class Thumbnail {
   }
 
   async #renew() {
-    const { alias, id } = this.#instance;
     let file;
     try {
-      file = await load(`/api/v1/instances/${encodeURIComponent(alias || id)}/screenshot?thumbnail=1`);
+      file = await load(instancePath(this.#instance, "screenshot?thumbnail=1"));
     } catch {
       // The dialog says why, to whoever wants to know.
       this.forget();

@@ -1,6 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admissionPath, instanceOf, onwardAddress, safeNext, socketUrl, wishesOf, withoutTake } from "./addresses.js";
+import {
+  admissionPath,
+  consolePath,
+  consolesPath,
+  instanceOf,
+  instancePath,
+  onwardAddress,
+  safeNext,
+  socketUrl,
+  viewerPath,
+  wishesOf,
+  withoutTake,
+} from "./addresses.js";
 
 const page = new URL("http://localhost:6080/console/web-1?take=1&view=1&junk=2");
 
@@ -9,6 +21,14 @@ test("the instance is the path's, and only the path's", () => {
   assert.equal(instanceOf("/console/a%20b/"), "a b");
   assert.equal(instanceOf("/console/a/b"), "");
   assert.equal(instanceOf("/console/%"), "");
+});
+
+test("an instance is addressed by its alias, else by its id", () => {
+  const named = { alias: "web/1", id: "i-1" };
+  assert.equal(consolePath(named), "/console/web%2F1");
+  assert.equal(instancePath(named, "screenshot?wake=1"), "/api/v1/instances/web%2F1/screenshot?wake=1");
+  assert.equal(consolesPath({ alias: null, id: "i-1" }), "/api/v1/consoles/i-1");
+  assert.equal(viewerPath(named, { id: "a/b" }), "/api/v1/consoles/web%2F1/viewers/a%2Fb");
 });
 
 test("wishes are passed on, anything else of the query isn't", () => {
