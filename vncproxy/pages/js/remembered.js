@@ -1,27 +1,25 @@
 /** What this browser remembers of instances: favourites, and when each was opened last. */
 
-const FAVOURITES = "vncproxy-favourites";
-const USED = "vncproxy-used";
+import { recall, remember } from "./choices.js";
+
+const FAVOURITES = "favourites";
+const USED = "used";
 
 /** More are no favourites; of the others the latest are kept. */
 const MOST = 500;
 
-function read(key, otherwise) {
+function read(name, otherwise) {
   try {
-    const value = JSON.parse(localStorage.getItem(key));
+    const value = JSON.parse(recall(name));
     return value !== null && typeof value === "object" && Array.isArray(value) === Array.isArray(otherwise) ? value : otherwise;
   } catch {
-    // Nothing may be kept, or something else is.
+    // Something else is kept there.
     return otherwise;
   }
 }
 
-function write(key, value) {
-  try {
-    localStorage.setItem(key, JSON.stringify(value));
-  } catch {
-    // Then it isn't remembered.
-  }
+function write(name, value) {
+  remember(name, JSON.stringify(value));
 }
 
 /** @returns {import("./finding.js").Memory} */

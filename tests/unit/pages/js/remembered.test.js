@@ -33,14 +33,14 @@ test("what was used last is kept, the oldest of very many isn't", () => {
 
 test("what somebody else has put there harms nothing", () => {
   for (const text of ["{", "null", "7", '"x"']) {
-    storage({ "vncproxy-favourites": text, "vncproxy-used": text });
+    storage({ "vncproxy.favourites": text, "vncproxy.used": text });
     assert.deepEqual(memory(), { favourites: [], used: {} });
   }
-  storage({ "vncproxy-favourites": "{}", "vncproxy-used": "[]" });
+  storage({ "vncproxy.favourites": "{}", "vncproxy.used": "[]" });
   assert.deepEqual(memory(), { favourites: [], used: {} });
 });
 
-test("a browser that keeps nothing is no hindrance", () => {
+test("a browser that keeps nothing is no hindrance: it is remembered as long as the page", () => {
   globalThis.localStorage = {
     getItem() {
       throw new Error("denied");
@@ -51,5 +51,5 @@ test("a browser that keeps nothing is no hindrance", () => {
   };
   like("i-1", true);
   use("i-1", 1);
-  assert.deepEqual(memory(), { favourites: [], used: {} });
+  assert.deepEqual(memory(), { favourites: ["i-1"], used: { "i-1": 1 } });
 });
