@@ -3,27 +3,12 @@
  * button, or in the middle of the page, stays there.
  */
 
-import { element, setText } from "./elements.js";
+import { arrange, element, setText } from "./elements.js";
 
 /** Show or hide an element that has a text only sometimes. */
 function setOptional(target, text) {
   target.hidden = !text;
   setText(target, text);
-}
-
-/** Make the children of `holder` those of `parts`, in this order, moving none that is in its place. */
-function arrange(holder, parts) {
-  const wanted = parts.map(({ root }) => root);
-  for (const child of [...holder.children]) {
-    if (!wanted.includes(child)) {
-      child.remove();
-    }
-  }
-  wanted.forEach((root, at) => {
-    if (holder.children[at] !== root) {
-      holder.insertBefore(root, holder.children[at] ?? null);
-    }
-  });
 }
 
 /**
@@ -41,7 +26,7 @@ function keep(parts, holder, items, make, ...more) {
     }
     parts.get(item.id).update(item, ...more);
   }
-  arrange(holder, items.map(({ id }) => parts.get(id)));
+  arrange(holder, items.map(({ id }) => parts.get(id).root));
 }
 
 /** A figure with its name and, below it, a word on it. */
@@ -188,7 +173,7 @@ class ConsoleCard {
       }
       this.#figures.get(term).update(text, note);
     }
-    arrange(this.#facts, [...facts.map(({ term }) => this.#figures.get(term)), this.#budget]);
+    arrange(this.#facts, [...facts.map(({ term }) => this.#figures.get(term).root), this.#budget.root]);
     this.#meter.hidden = !budget;
     this.#budget.update(budget?.text ?? "Not known", budget?.scope ?? "");
     if (budget) {

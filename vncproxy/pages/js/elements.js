@@ -70,3 +70,18 @@ export function onSecondPress(button, show, go) {
     }
   });
 }
+
+/** Make the children of `holder` these nodes, in this order, moving none that is in its place. */
+export function arrange(holder, nodes) {
+  const wanted = new Set(nodes);
+  for (const child of [...holder.children]) {
+    if (!wanted.has(child)) {
+      child.remove();
+    }
+  }
+  nodes.forEach((node, at) => {
+    if (holder.children[at] !== node) {
+      holder.insertBefore(node, holder.children[at] ?? null);
+    }
+  });
+}

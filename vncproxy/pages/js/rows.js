@@ -1,5 +1,7 @@
 /** A long list of which only the rows in sight are built. */
 
+import { arrange } from "./elements.js";
+
 /** Built beyond the edges of the window, so that a small move shows no gap. */
 const BEYOND = 6;
 
@@ -109,15 +111,10 @@ export class Rows {
     const focused = document.activeElement;
     for (const [key, { row }] of [...this.#built]) {
       if (!wanted.has(row)) {
-        row.remove();
         this.#built.delete(key);
       }
     }
-    rows.forEach((row, at) => {
-      if (this.#list.children[at] !== row) {
-        this.#list.insertBefore(row, this.#list.children[at] ?? null);
-      }
-    });
+    arrange(this.#list, rows);
     if (focused !== document.activeElement && focused.isConnected) {
       // A row that is moved loses it.
       focused.focus({ preventScroll: true });
