@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from playwright.async_api import expect
 
-from tests.real.console_tab import Tab, fresh_tab
+from tests.real.console_tab import fresh_tab
 from tests.real.peers.browser import Browser
 from tests.real.peers.qemu import qemu as start_qemu
 from tests.setup import Running, running, until
@@ -23,8 +23,6 @@ from vncproxy.simulator import PowerCall, SimulatedInstance, Simulator, Simulato
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1280, "height": 800}
 DEMO, OFF = "i-bp1demo0000000000001", "i-bp1demo0000000000002"
 SETTINGS = SimulatorSettings(
     instances=(
@@ -65,14 +63,6 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vncproxy.console.looks.PAUSE_S", 0.05)
 
 
-async def shoot(tab: Tab, name: str) -> None:
-    """A picture of the window, also as small as a phone's."""
-    for size, suffix in ((DESKTOP, ""), (PHONE, "-phone")):
-        await tab.page.set_viewport_size(size)  # type: ignore[arg-type]
-        await tab.shoot(f"{name}{suffix}")
-    await tab.page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
-
-
 async def test_looking_at_an_instance_opens_nothing(tmp_path: Path, chromium: Browser) -> None:
     """Its screen, its boot log, and why there is none; with pictures in the list."""
     async with (
@@ -85,7 +75,7 @@ async def test_looking_at_an_instance_opens_nothing(tmp_path: Path, chromium: Br
         pictures = page.locator(".thumb img")
         await expect(pictures.nth(0)).to_be_visible()
         await expect(pictures.nth(1)).to_be_hidden()
-        await shoot(tab, "look-list")
+        await tab.shoot("look-list", phone=True)
         # The picture is kept while its row is built anew: whoever is on it stays there.
         thumb, star = page.locator(".thumb").nth(0), page.locator(".star").nth(0)
         await thumb.focus()
@@ -100,7 +90,7 @@ async def test_looking_at_an_instance_opens_nothing(tmp_path: Path, chromium: Br
         size = await picture.evaluate("one => [one.naturalWidth, one.naturalHeight]")
         assert tuple(size) == cloud.screen_size()
         await expect(dialog).to_contain_text("Seen at")
-        await shoot(tab, "look-screen")
+        await tab.shoot("look-screen", phone=True)
         async with page.expect_download() as download:
             await dialog.get_by_role("button", name="Save").click()
         saved = Path(await (await download.value).path())
@@ -112,14 +102,14 @@ async def test_looking_at_an_instance_opens_nothing(tmp_path: Path, chromium: Br
         await expect(log).to_contain_text("Started Journal Service.")
         await expect(dialog).to_contain_text("Last line of")
         assert "\x1b" not in await log.inner_text()
-        await shoot(tab, "look-boot-log")
+        await tab.shoot("look-boot-log", phone=True)
         await dialog.get_by_role("button", name="Close").click()
         # Nothing of the guest stays on the page.
         await expect(page.locator(".look-log")).to_have_text("")
 
         await tab.button("Look at off without opening its console").click()
         await expect(dialog).to_contain_text("isn't running, so there is no picture")
-        await shoot(tab, "look-refused")
+        await tab.shoot("look-refused", phone=True)
         await dialog.get_by_role("button", name="Close").click()
         await tab.button("Look at win without opening its console").click()
         await expect(dialog.get_by_role("img", name="Screen of win")).to_be_visible()
@@ -137,7 +127,7 @@ async def test_power_from_the_list(tmp_path: Path, chromium: Browser) -> None:
         dialog = page.get_by_role("dialog")
         await expect(dialog).to_contain_text("off is Stopped.")
         await expect(dialog.get_by_role("button")).to_have_text(["Start", "Close"])
-        await shoot(tab, "power-stopped")
+        await tab.shoot("power-stopped", phone=True)
         await dialog.get_by_role("button", name="Start").click()
         await expect(dialog).to_contain_text("off is Running.")
         await dialog.get_by_role("button", name="Close").click()
@@ -145,10 +135,10 @@ async def test_power_from_the_list(tmp_path: Path, chromium: Browser) -> None:
 
         await tab.button("Start, stop or restart demo").click()
         await expect(dialog.get_by_role("button", name="Restart")).to_be_visible()
-        await shoot(tab, "power-running")
+        await tab.shoot("power-running", phone=True)
         await dialog.get_by_role("button", name="Stop").click()
         await expect(dialog).to_contain_text("Stop demo?")
-        await shoot(tab, "power-stop")
+        await tab.shoot("power-stop", phone=True)
         await page.keyboard.press("Enter")
         await expect(dialog).to_be_hidden()
         await tab.button("Start, stop or restart demo").click()
@@ -181,13 +171,13 @@ async def test_a_restart_from_the_console_comes_back_by_itself(
         await expect(dialog).to_contain_text("pulled its plug")
         go = dialog.get_by_role("button", name="Reset it")
         await expect(go).to_be_disabled()
-        await shoot(tab, "power-reset")
+        await tab.shoot("power-reset", phone=True)
         await dialog.get_by_label("Type demo to go on").fill("demo")
         await go.click()
         await expect(dialog).to_be_hidden()
         await expect(page.locator("#notices")).to_contain_text("demo is being restarted")
         await tab.says("The instance is starting")
-        await shoot(tab, "power-console")
+        await tab.shoot("power-console", phone=True)
         await tab.runs()
         await until(lambda: len(cloud.sessions) == 1, "the new session")
         assert list(cloud.powered) == [PowerCall(DEMO, "RebootInstance", True)]
