@@ -41,7 +41,7 @@ const KNOWN = [
 ];
 
 /** Codes of vncproxy's own for what stands between it and the cloud, or is missing here. */
-const OURS = new Set(["CertificateUnverified", "TlsRefused", "ProxyRefused", "GatewayRefused", "NoCredentials"]);
+const OURS = new Set(KNOWN.filter(([, , todo]) => !todo).map(([code]) => code));
 
 /** An instance's state without a console, as a fact. */
 const STATUS = {

@@ -1,8 +1,6 @@
 /** Keys that are pressed together: which ones fit the instance's system, and those of the user's own. Pure. */
 
-import { keyOf } from "./keysyms.js";
-
-const F_KEYS = Array.from({ length: 12 }, (_, index) => `F${index + 1}`);
+import { F_KEYS, keyOf } from "./keysyms.js";
 
 /** What people call keys, by the names of `KEYS`. */
 const SHOWN = {

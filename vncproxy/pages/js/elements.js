@@ -48,6 +48,19 @@ export function setText(target, text) {
 }
 
 /**
+ * A button that stays down until it is pressed again.
+ * @param {HTMLButtonElement} button
+ * @param {(on: boolean) => void} changed
+ */
+export function onToggle(button, changed) {
+  button.addEventListener("click", () => {
+    const on = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", String(on));
+    changed(on);
+  });
+}
+
+/**
  * A button of what does harm: a press asks, a second one goes, as `Twice` says; the question lasts SURE_MS.
  * @param {HTMLButtonElement} button
  * @param {(asks: boolean) => void} show the question, or no longer

@@ -13,7 +13,8 @@ import {
   withCombination,
   withoutCombination,
 } from "./combinations.js";
-import { byId, element, onSecondPress, setText } from "./elements.js";
+import { byId, element, onSecondPress, onToggle, setText } from "./elements.js";
+import { F_KEYS } from "./keysyms.js";
 import { closePanels, dropPanel } from "./panels.js";
 import { recall, remember } from "./choices.js";
 
@@ -23,7 +24,6 @@ const SINGLE = [
   ["Left", "Up", "Down", "Right", "Home", "End", "PageUp", "PageDown"],
   ["Insert", "Delete", "PrintScreen", "Pause", "CapsLock"],
 ];
-const FUNCTION = Array.from({ length: 12 }, (_, index) => `F${index + 1}`);
 const OWN = "combinations";
 
 function heading(title, hint) {
@@ -67,7 +67,7 @@ class KeysPanel {
       group("Press once", "", ...SINGLE.map((names) => row(...names.map((name) => this.#tapButton([name]))))),
       group(windows ? "Windows" : "Linux", "", this.#combinations(ours)),
       !windows && this.#sysrq(),
-      group("Function keys", "", row(...FUNCTION.map((name) => this.#tapButton([name])))),
+      group("Function keys", "", row(...F_KEYS.map((name) => this.#tapButton([name])))),
       group("What browsers keep to themselves", "", row(...keptByBrowsers(ours).map((names) => this.#tapButton(names)))),
       group("Your own", "Kept in this browser.", this.#own, this.#ownForm(), this.#problem),
       folded(windows ? "Keys of Linux" : "Keys of Windows", this.#combinations(other), windows && this.#sysrq()),
@@ -95,9 +95,7 @@ class KeysPanel {
       "aria-pressed": "false",
       text: keyLabel(name, this.#system),
     });
-    button.addEventListener("click", () => {
-      const down = button.getAttribute("aria-pressed") !== "true";
-      button.setAttribute("aria-pressed", String(down));
+    onToggle(button, (down) => {
       this.#screen.hold(name, down);
       this.#screen.focus();
     });

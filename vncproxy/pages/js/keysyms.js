@@ -1,5 +1,7 @@
 /** Keys as X11 keysyms and browser key codes. Pure. Source: X11 keysymdef.h. */
 
+export const F_KEYS = Array.from({ length: 12 }, (_, index) => `F${index + 1}`);
+
 /** Keys by name: [keysym, code]; the code lets QEMU's extended key events name the physical key. */
 export const KEYS = {
   Control: [0xffe3, "ControlLeft"],
@@ -29,9 +31,9 @@ export const KEYS = {
   // The keypad's: the other one is on a different key in each layout.
   Plus: [0xffab, "NumpadAdd"],
 };
-for (let n = 1; n <= 12; n += 1) {
-  KEYS[`F${n}`] = [0xffbd + n, `F${n}`];
-}
+F_KEYS.forEach((name, index) => {
+  KEYS[name] = [0xffbe + index, name];
+});
 
 /** The keysym of a character. @param {string} character one code point */
 export function keysymOf(character) {

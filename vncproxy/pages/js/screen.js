@@ -189,8 +189,7 @@ export class Screen extends EventTarget {
 
   /** Width and height of the picture, or null; when dragged, the canvas shows only a part of it. */
   get dimensions() {
-    const canvas = this.canvas;
-    return canvas && this.#hasPicture && !SIZES[this.#size].drag ? { width: canvas.width, height: canvas.height } : null;
+    return SIZES[this.#size].drag ? null : this.pixels;
   }
 
   /** Width and height of the instance's screen, or null. */

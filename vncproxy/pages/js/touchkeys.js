@@ -1,6 +1,7 @@
 /** The keyboard of a touch screen, and above it a row of the keys that it lacks. */
 
-import { byId, element } from "./elements.js";
+import { byId, element, onToggle } from "./elements.js";
+import { F_KEYS } from "./keysyms.js";
 import { notice } from "./notices.js";
 import { strokesFor } from "./strokes.js";
 import { isUsedUp, PADDING, typedBetween } from "./touchtyping.js";
@@ -11,7 +12,7 @@ const ROWS = [
   [["Escape", "Esc"], ["Tab", "Tab"], ["Control", "Ctrl"], ["Alt", "Alt"], ["F", "F1…"], ["Backspace", "⌫", "Backspace"]],
   [["Left", "←", "Left"], ["Up", "↑", "Up"], ["Down", "↓", "Down"], ["Right", "→", "Right"], ["Return", "⏎", "Enter"], ["touchpad", "Pad", "Touchpad"]],
 ];
-const FUNCTION = Array.from({ length: 12 }, (_, index) => [`F${index + 1}`, `F${index + 1}`]);
+const FUNCTION = F_KEYS.map((name) => [name, name]);
 const MODIFIERS = new Set(["Control", "Alt"]);
 
 /** Keys that tell their name instead of writing into the field, by what events call them. */
@@ -157,11 +158,7 @@ class TouchKeys {
 /** A button that stays down. @param {string} text @param {(on: boolean) => void} changed @param {string} [label] */
 function toggle(text, changed, label) {
   const button = element("button", { type: "button", class: "key", text, "aria-label": label, "aria-pressed": "false" });
-  button.addEventListener("click", () => {
-    const on = button.getAttribute("aria-pressed") !== "true";
-    button.setAttribute("aria-pressed", String(on));
-    changed(on);
-  });
+  onToggle(button, changed);
   return button;
 }
 
@@ -172,10 +169,7 @@ function toggle(text, changed, label) {
  */
 export function buildTouchKeys(screen, guest, touchpad) {
   const keys = new TouchKeys(screen, guest, touchpad);
-  const button = byId("touch-button");
-  button.addEventListener("click", () => {
-    const on = button.getAttribute("aria-pressed") !== "true";
-    button.setAttribute("aria-pressed", String(on));
+  onToggle(byId("touch-button"), (on) => {
     byId("touch-keys").hidden = !on;
     // A touch of the screen would take the focus from the field, and the keyboard would go.
     screen.takesFocus = !on;
