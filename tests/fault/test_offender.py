@@ -99,4 +99,4 @@ async def test_encodings_that_end_every_link_end_their_viewer_only(tmp_path: Pat
             await until(lambda: first.decoder.pictures > before, "the picture again")
             assert not first.socket.closed
             assert dials(setup) == ["accepted"] * 4
-            assert any("three times" in notice.get("text", "") for notice in other.messages)
+            await until(lambda: "three times" in str(other.messages), "why it ended")

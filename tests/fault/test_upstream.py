@@ -170,7 +170,7 @@ async def test_a_link_reset_in_mid_rectangle_leaves_no_trace(
 
 async def test_a_dial_that_hangs_is_given_up_with_its_url(tmp_path: Path) -> None:
     """Past url_ttl the VncUrl is dropped; the next dial has a fresh one."""
-    async with under_fault(tmp_path, cloud=STILL, limits=Limits(url_ttl=0.5)) as setup:
+    async with under_fault(tmp_path, cloud=STILL, limits=Limits(url_ttl=1.0)) as setup:
         setup.cloud.gateway_faults.next(INSTANCE, GatewayFault.hang())
         assert await shows(await setup.connect())
         assert dials(setup) == ["hang", "accepted"]
@@ -179,8 +179,8 @@ async def test_a_dial_that_hangs_is_given_up_with_its_url(tmp_path: Path) -> Non
 
 async def test_a_url_that_comes_too_late_is_not_dialled(tmp_path: Path) -> None:
     """Its life counts from the question: what is over isn't dialled, and costs no permit."""
-    async with under_fault(tmp_path, cloud=STILL, limits=Limits(url_ttl=0.5)) as setup:
-        setup.cloud.faults.next("DescribeInstanceVncUrl", ApiFault.slow(0.8))
+    async with under_fault(tmp_path, cloud=STILL, limits=Limits(url_ttl=1.0)) as setup:
+        setup.cloud.faults.next("DescribeInstanceVncUrl", ApiFault.slow(2.5))
         assert await shows(await setup.connect())
         assert url_calls(setup) == ["slow", "OK"]
         assert dials(setup) == ["accepted"]
