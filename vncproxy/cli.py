@@ -37,6 +37,7 @@ from vncproxy.commands.command import (
     FAILED,
     USAGE,
     Command,
+    Parser,
     add_commands,
     examples_text,
 )
@@ -137,7 +138,7 @@ def _run(arguments: Sequence[str] | None, resources: ExitStack) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; the options that it gives have the command's `run`."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="vncproxy",
         description="Open the VNC console of an Alibaba Cloud ECS instance in a browser, "
         "and keep it open.",

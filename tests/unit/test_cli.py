@@ -264,6 +264,23 @@ def test_help_tells_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         assert command in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("--version",), ("power", "--help"), ("boot-log", "x"), ("instances",)],
+)
+@pytest.mark.parametrize("buffered", [True, False])
+def test_what_cannot_be_printed_is_an_error(arguments: tuple[str, ...], buffered: bool) -> None:
+    """Where the output is closed, or, of help, on a full disk: else a script would go on."""
+    environ = {**os.environ, "PYTHONUNBUFFERED": "" if buffered else "1"}
+    outputs = {">&-": "the standard output is closed"}
+    if arguments[-1].startswith("--"):
+        outputs[">/dev/full"] = "the output can't be written: No space left on device"
+    for redirected, problem in outputs.items():
+        command = ("sh", "-c", f'"$@" {redirected}', "sh", *PROGRAM, *arguments)
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, f"vncproxy: {problem}\n")
+
+
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     """It is the package's."""
     with pytest.raises(SystemExit):

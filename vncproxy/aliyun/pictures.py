@@ -26,8 +26,10 @@ _TIME_FORMATS = {"%Y-%m-%d %H:%M:%S": timezone(timedelta(hours=8)), "%Y-%m-%dT%H
 _ESCAPE_SEQUENCES = re.compile(
     # Control sequences, strings of operating-system commands and the like, and two-byte escapes.
     # Source: ECMA-48, sections 5.3 to 5.6. Each ends within a bound, or a lone ESC would eat a log.
-    r"\x1b\[[0-?]{0,64}[ -/]{0,16}[@-~]"
-    r"|\x1b[\]PX^_][^\x07\x1b\n]{0,256}(?:\x07|\x1b\\)"
+    # ESC and a letter begin them, or one character of C1, in UTF-8 or as a byte that isn't.
+    r"(?:\x1b\[|[\x9b\udc9b])[0-?]{0,64}[ -/]{0,16}[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f\udc90\udc98\udc9d-\udc9f])"
+    r"[^\x07\x1b\x9c\udc9c\n]{0,256}(?:\x07|\x1b\\|[\x9c\udc9c])"
     r"|\x1b[ -/]{0,4}[0-~]"
 )
 _LINE_ENDS = re.compile(r"\r+\n|\r")
@@ -97,8 +99,8 @@ def plain_text(content: bytes) -> str:
     Args:
         content: UTF-8; bytes that aren't become U+FFFD.
     """
-    text = content.decode("utf-8", "replace")
-    text = _ESCAPE_SEQUENCES.sub("", text)
+    text = _ESCAPE_SEQUENCES.sub("", content.decode("utf-8", "surrogateescape"))
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return _CONTROLS.sub("", _LINE_ENDS.sub("\n", text))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from vncproxy.commands.command import DONE, Command, add_config, add_instance
-from vncproxy.commands.output import print_lines, print_note
+from vncproxy.commands.output import print_lines, print_note, require_output
 from vncproxy.commands.running import run_with_config
 from vncproxy.errors import AccessError
 
@@ -32,6 +32,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    require_output()
+
     async def work(config: Config) -> int:
         if options.follow:
             async for lines in follow(config, os.environ, options.instance, print_note):

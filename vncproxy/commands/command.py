@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vncproxy.commands.output import print_text, require_output
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 DONE = 0
 FAILED = 1
 USAGE = 2
 BAD_CONFIG = 78
 """EX_CONFIG of sysexits.h: a service manager must not restart on it."""
+
+
+class Parser(argparse.ArgumentParser):
+    """The program's, or a command's: help that can't be printed is an error."""
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        # The library drops what the system says, and the exit status would be 0.
+        if file is sys.stdout:
+            require_output()
+            print_text(message)
+        else:
+            super()._print_message(message, file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,12 @@ from vncproxy.commands.command import DONE, Command, add_config, add_json
 from vncproxy.commands.output import (
     aligned,
     amount,
-    draw,
     duration,
     print_json,
     print_line,
     print_lines,
+    print_text,
+    require_output,
 )
 from vncproxy.commands.running import run_with_config
 from vncproxy.observe.escaping import escaped
@@ -38,6 +39,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    require_output()
+
     def show(rows: Rows) -> None:
         _show(rows, as_json=options.json, again=options.watch)
 
@@ -65,7 +68,7 @@ def _show(rows: Rows, *, as_json: bool, again: bool) -> None:
     else:
         lines = table(rows, time.time())
         if again and sys.stdout.isatty():
-            draw(frame(lines, *shutil.get_terminal_size()))
+            print_text(frame(lines, *shutil.get_terminal_size()))
         else:
             print_lines(lines)
 

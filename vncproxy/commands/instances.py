@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from vncproxy.commands.command import DONE, Command, add_config, add_json
-from vncproxy.commands.output import aligned, print_json, print_lines, print_problem
+from vncproxy.commands.output import (
+    aligned,
+    print_json,
+    print_lines,
+    print_problem,
+    require_output,
+)
 from vncproxy.commands.running import run_with_config
 from vncproxy.errors import ConfigError
 
@@ -29,6 +35,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from vncproxy.console.instance_search import has_words
+
+    require_output()
 
     async def work(config: Config) -> int:
         answer = await instances(config, os.environ)

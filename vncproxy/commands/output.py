@@ -109,10 +109,13 @@ def print_bytes(content: bytes) -> None:
         sys.stdout.buffer.flush()
 
 
-def draw(picture: str) -> None:
-    """Print what moves the cursor on purpose; raises as `print_line` does."""
+def print_text(text: str) -> None:
+    """Print the program's own text, lines and blanks as they are; raises as `print_line` does.
+
+    It may move the cursor on purpose.
+    """
     with _writing():
-        print(end=picture, flush=True)
+        print(end=text, flush=True)
 
 
 def flush() -> None:

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vncproxy.commands.command import DONE, Command, add_config, add_json
-from vncproxy.commands.output import aligned, length, print_json, print_lines
+from vncproxy.commands.output import (
+    aligned,
+    length,
+    print_json,
+    print_lines,
+    require_output,
+)
 from vncproxy.commands.running import load_config
 from vncproxy.errors import LocalError, RecordingError
 
@@ -27,6 +33,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    require_output()
     rows = recordings(load_config(options).config, os.environ)
     if options.json:
         print_json(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -102,10 +103,20 @@ def save(picture: Download, instance: str, output: str | None) -> Path:
         target = path.resolve()
         if target.exists() and not target.is_file():
             raise LocalError(f"{path} can't be written: it is no file")
-        replace_file(target, picture.content)
+        replace_file(target, picture.content, mode=_mode_of(target))
     except OSError as fault:
         raise LocalError(f"{path} can't be written: {fault.strerror or fault}") from fault
     return path
+
+
+def _mode_of(target: Path) -> int:
+    """That of the file which is there; of a new one what the umask leaves, as of any program's."""
+    try:
+        return stat.S_IMODE(target.stat().st_mode)
+    except FileNotFoundError:
+        umask = os.umask(0)
+        os.umask(umask)
+        return 0o666 & ~umask
 
 
 COMMAND = Command(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from vncproxy.commands.command import DONE, USAGE, Command, add_config, add_instance
-from vncproxy.commands.output import print_line, print_note, print_problem
+from vncproxy.commands.output import print_line, print_note, print_problem, require_output
 from vncproxy.commands.running import run_with_config
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.official and options.base_url:
         print_problem("--base-url doesn't go with --official")
         return USAGE
+    require_output()
 
     async def work(config: Config) -> int:
         if options.official:

@@ -18,6 +18,9 @@ from vncproxy.web import audit_entries
 from vncproxy.web.answers import json_answer, json_body
 from vncproxy.web.context import Services, door, permitted, services_of
 
+_POWER_KEYS = frozenset({"action", "force"})
+_NAMED_KEY_CHARACTERS = 40
+
 _log = structlog.get_logger("vncproxy.web")
 
 
@@ -114,6 +117,14 @@ async def _may_power(request: web.Request) -> tuple[Identity, ConsoleInstance]:
 
 
 def _asked(body: dict[str, object]) -> tuple[PowerAction, bool]:
+    if unknown := sorted(body.keys() - _POWER_KEYS):
+        # A misspelt one would ask for something else than is meant.
+        name = unknown[0][:_NAMED_KEY_CHARACTERS]
+        raise AccessError(
+            400,
+            "unknown-key",
+            f'Send "action" and "force"; "{name}" is nothing that is known here.',
+        )
     try:
         action = PowerAction(str(body.get("action")))
     except ValueError:

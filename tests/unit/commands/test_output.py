@@ -18,7 +18,6 @@ from vncproxy.commands.output import (
     aligned,
     amount,
     counted,
-    draw,
     duration,
     flush,
     length,
@@ -27,6 +26,7 @@ from vncproxy.commands.output import (
     print_lines,
     print_note,
     print_problem,
+    print_text,
 )
 
 HOSTILE = "a\x1b[2J\nb"
@@ -38,7 +38,7 @@ def test_text_of_others(capsys: pytest.CaptureFixture[str]) -> None:
     print_line(HOSTILE)
     print_lines([HOSTILE, "c"])
     print_note(HOSTILE)
-    draw("\x1b[H")
+    print_text("\x1b[H")
     out, err = capsys.readouterr()
     assert out == f"{SPELT_OUT}\n{SPELT_OUT}\nc\n\x1b[H"
     assert err == f"{SPELT_OUT}\n"
@@ -60,7 +60,7 @@ PRINTERS = [
     partial(print_line, "x"),
     partial(print_lines, ["x"]),
     partial(print_json, 1),
-    partial(draw, "x"),
+    partial(print_text, "x"),
 ]
 
 

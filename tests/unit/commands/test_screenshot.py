@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -64,22 +65,28 @@ async def test_without_a_daemon(installation: Installation) -> None:
 def test_a_picture_has_its_name_from_the_instance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And from what it is; nobody else may read it."""
+    """And from what it is; who may read it is the umask's choice."""
     monkeypatch.chdir(tmp_path)
-    assert save(PNG, "web-1", None) == Path("web-1.png")
+    before = os.umask(0o026)
+    try:
+        assert save(PNG, "web-1", None) == Path("web-1.png")
+    finally:
+        os.umask(before)
     assert (tmp_path / "web-1.png").read_bytes() == PNG.content
-    assert stat.S_IMODE((tmp_path / "web-1.png").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "web-1.png").stat().st_mode) == 0o640
     assert save(Download(b"\xff\xd8\xff", "image/jpeg", ""), "../x/y", None) == Path(".._x_y.jpg")
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
-    """A link stays, and what it leads to is replaced."""
+    """A link stays, and what it leads to is replaced; who may read that stays the same."""
     old, link = tmp_path / "old.png", tmp_path / "link.png"
     old.write_bytes(b"old")
+    old.chmod(0o604)
     link.symlink_to(old)
     assert save(PNG, "web-1", str(link)) == link
     assert link.is_symlink()
     assert old.read_bytes() == PNG.content
+    assert stat.S_IMODE(old.stat().st_mode) == 0o604
     assert sorted(one.name for one in tmp_path.iterdir()) == ["link.png", "old.png"]
 
 

@@ -283,6 +283,7 @@ async def test_power_is_refused_in_words(
         {"action": ["stop"]},
         {"action": "stop", "force": "yes"},
         {"action": "start", "force": True},
+        {"action": "stop", "forced": True},
         [],
     ],
 )
