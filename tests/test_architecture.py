@@ -15,12 +15,20 @@ PACKAGE = "vncproxy"
 
 # What each part may import, besides itself. Imports point one way:
 # cli -> commands -> app -> service -> web -> access -> console
-#     -> (websocket, recording, cluster, throttle, aliyun) -> rfb.
-# Everybody may know audit, observe, config, errors, tasks, threads and durable_files; these know
-# nothing above them.
-_BASE = frozenset({"errors", "durable_files", "threads"})
+#     -> (websocket, recording, cluster, throttle, instances -> aliyun) -> rfb.
+# Everybody may know audit, observe, config, errors, tasks, threads, addresses and durable_files;
+# these know nothing above them.
+_BASE = frozenset({"errors", "durable_files", "threads", "addresses"})
 _COMMON = _BASE | {"tasks", "audit", "observe", "config"}
-_BELOW_CONSOLE = _COMMON | {"websocket", "recording", "cluster", "throttle", "aliyun", "rfb"}
+_BELOW_CONSOLE = _COMMON | {
+    "websocket",
+    "recording",
+    "cluster",
+    "throttle",
+    "instances",
+    "aliyun",
+    "rfb",
+}
 _BELOW_WEB = _BELOW_CONSOLE | {"console", "access"}
 _BELOW_APP = _BELOW_WEB | {"", "web", "service", "simulator"}
 ALLOWED: dict[str, frozenset[str]] = {
@@ -30,15 +38,17 @@ ALLOWED: dict[str, frozenset[str]] = {
     "simulator": frozenset(),
     "durable_files": frozenset(),
     "threads": frozenset(),
+    "addresses": frozenset(),
     "tasks": frozenset({"errors", "observe"}),
     "audit": _BASE,
     "observe": frozenset({"errors"}),
     "config": _BASE,
-    "aliyun": _BASE | {"config", "observe"},
+    "aliyun": _BASE | {"observe"},
+    "instances": _COMMON | {"aliyun"},
     "throttle": _BASE | {"observe"},
     "recording": _BASE | {"rfb"},
-    "websocket": frozenset({"errors", "tasks", "config", "aliyun", "rfb"}),
-    "cluster": frozenset({"errors", "config", "throttle"}),
+    "websocket": frozenset({"errors", "addresses", "tasks", "aliyun", "rfb"}),
+    "cluster": frozenset({"errors", "addresses", "config", "throttle"}),
     "console": _BELOW_CONSOLE,
     "access": _BELOW_CONSOLE | {"console"},
     "web": _BELOW_WEB,
@@ -52,6 +62,7 @@ ALLOWED: dict[str, frozenset[str]] = {
 # Bytes in, facts out: no loop, no socket, no log, no clock.
 PURE = (
     "errors",
+    "addresses",
     "rfb",
     "throttle.reconnect_budget",
     "throttle.backoff",

@@ -31,14 +31,14 @@ from vncproxy.config.paths import audit_path, control_path, state_folder, token_
 from vncproxy.config.secrets import ensure_token
 from vncproxy.config.users_file import User
 from vncproxy.console.dependencies import ConsoleDependencies
-from vncproxy.console.instances import ConsoleInstance, InstanceList
 from vncproxy.console.keepalive_memory import FILE_NAME as LEARNED_FILE
 from vncproxy.console.keepalive_memory import LearnedStore
-from vncproxy.console.looks import Looks
-from vncproxy.console.power import Power
 from vncproxy.console.registry import Registry
 from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import CloseCode, CloseReason, Side
+from vncproxy.instances.instance_list import ConsoleInstance, InstanceList
+from vncproxy.instances.power import Power
+from vncproxy.instances.screenshot_cache import ScreenshotCache
 from vncproxy.observe.lag import watch_lag
 from vncproxy.observe.line_writer import LineWriter
 from vncproxy.observe.logging import LogStream, capture_uncaught, configure
@@ -293,7 +293,7 @@ class Daemon:
             audit=self._audit,
             refusals=self._refusals,
             authority=authority,
-            looks=Looks(cloud, self._tasks),
+            screenshots=ScreenshotCache(cloud, self._tasks),
             power=Power(cloud, self._tasks),
         )
         return Components(

@@ -27,7 +27,7 @@ LOOKS = {"screenshot": "GetInstanceScreenshot", "boot-log": "GetInstanceConsoleO
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The status is asked for again soon."""
-    monkeypatch.setattr("vncproxy.console.power.STATUS_PAUSE_S", 0.02)
+    monkeypatch.setattr("vncproxy.instances.power.STATUS_PAUSE_S", 0.02)
 
 
 @pytest.mark.parametrize("path", LOOKS)

@@ -59,8 +59,8 @@ async def site(folder: Path, **config: Any) -> AsyncIterator[Running]:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The daemon asks for the status again soon, and for pictures."""
-    monkeypatch.setattr("vncproxy.console.power.STATUS_PAUSE_S", 0.05)
-    monkeypatch.setattr("vncproxy.console.looks.PAUSE_S", 0.05)
+    monkeypatch.setattr("vncproxy.instances.power.STATUS_PAUSE_S", 0.05)
+    monkeypatch.setattr("vncproxy.instances.screenshot_cache.PAUSE_S", 0.05)
 
 
 async def test_looking_at_an_instance_opens_nothing(tmp_path: Path, chromium: Browser) -> None:

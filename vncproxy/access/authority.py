@@ -13,8 +13,8 @@ from vncproxy.access.identity import How, Identity, Kind
 from vncproxy.access.rules import Decision, Role, Rules, any_group
 from vncproxy.access.users import Users
 from vncproxy.config.model import Rule
-from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.viewer import ViewerIdentity
+from vncproxy.instances.instance_list import ConsoleInstance
 
 _EVERYTHING = "*"
 _OF_THIS_MACHINE: frozenset[Kind] = frozenset({"peer", "header"})

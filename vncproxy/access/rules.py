@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from vncproxy.access.identity import NATIVE, UNKNOWN, Identity
 from vncproxy.config.hours import Hours, clock_text
 from vncproxy.config.model import Rule
-from vncproxy.console.instances import ConsoleInstance
+from vncproxy.instances.instance_list import ConsoleInstance
 
 _TAG, _REGION = "tag:", "region:"
 

@@ -20,6 +20,7 @@ from typing import Any, assert_never
 import aiohttp
 import structlog
 
+from vncproxy.addresses import is_loopback
 from vncproxy.aliyun.answers import Answer
 from vncproxy.aliyun.credentials import Credentials, CredentialsSource
 from vncproxy.aliyun.endpoint import Endpoint
@@ -49,7 +50,6 @@ from vncproxy.aliyun.power import PowerAction
 from vncproxy.aliyun.proxies import EnvironmentProxies, Proxy
 from vncproxy.aliyun.signing import canonical_query, signed_headers, timestamp
 from vncproxy.aliyun.vncurl import VncUrl
-from vncproxy.config.addresses import is_loopback
 from vncproxy.errors import CloudError, CloudErrorKind
 
 EVENT_CALL = "aliyun.call"

@@ -23,10 +23,10 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from vncproxy.addresses import is_loopback
 from vncproxy.aliyun.credentials import KEY_ID, KEY_SECRET, Credentials
 from vncproxy.aliyun.errors import NO_CREDENTIALS, permanent, transient
 from vncproxy.aliyun.proxies import METADATA_HOST
-from vncproxy.config.addresses import is_loopback
 from vncproxy.errors import CloudError
 from vncproxy.threads import call_in_loop
 

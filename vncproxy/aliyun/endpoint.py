@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from vncproxy.config.addresses import is_loopback
+from vncproxy.addresses import is_loopback
 
 _PORTS = {"https": 443, "http": 80}
 

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any, TypeAlias
 
+from vncproxy.addresses import is_loopback
 from vncproxy.aliyun.proxies import METADATA_HOST
-from vncproxy.config.addresses import is_loopback
 
 AddressInfo: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
 """As `socket.getaddrinfo` gives it."""

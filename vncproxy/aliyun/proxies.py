@@ -18,7 +18,7 @@ from ipaddress import ip_address
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import proxy_bypass
 
-from vncproxy.config.addresses import is_loopback
+from vncproxy.addresses import is_loopback
 from vncproxy.errors import ConfigError, ConfigProblem
 
 METADATA_HOST = "100.100.100.200"

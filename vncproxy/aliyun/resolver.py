@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from vncproxy.config.addresses import ASKED_MAX
+from vncproxy.addresses import ASKED_MAX
 from vncproxy.threads import call_in_loop
 
 MAX_THREADS = 64

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import NoReturn, SupportsIndex
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from vncproxy.config.addresses import is_loopback
+from vncproxy.addresses import is_loopback
 from vncproxy.errors import CloudError, CloudErrorKind
 
 ANSWER_MAX_CHARS = 8192

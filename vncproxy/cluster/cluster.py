@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vncproxy.addresses import is_shared, parse_store_url
 from vncproxy.cluster.ownership import LocalOwnership, Ownership
-from vncproxy.config.addresses import is_shared, parse_store_url
 from vncproxy.config.model import Throttle
 from vncproxy.throttle.ledger_interface import Ledger
 from vncproxy.throttle.memory_ledger import MemoryLedger

@@ -13,8 +13,8 @@ from importlib.resources import files
 import msgspec
 import structlog
 
+from vncproxy.addresses import is_base
 from vncproxy.cluster.ownership import LEASE_S, Owner
-from vncproxy.config.addresses import is_base
 from vncproxy.config.value_types import NAME_PATTERN
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.valkey_connection import Script, ValkeyStore

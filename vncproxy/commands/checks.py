@@ -12,21 +12,21 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from vncproxy.access.login_sessions import known_daemon_id
+from vncproxy.addresses import TcpAddress, UnixAddress, is_shared
 from vncproxy.aliyun.power import PowerAction
 from vncproxy.cluster.cluster import cluster_of
 from vncproxy.commands.daemon_client import another_daemon, base_url, daemon_at, is_listened_on
 from vncproxy.commands.output import Finding, counted
 from vncproxy.commands.permission import unknown_instance
 from vncproxy.commands.reachability import CONNECT_TIMEOUT_S, endpoint_reached, gateway_reached
-from vncproxy.config.addresses import TcpAddress, UnixAddress, is_shared
 from vncproxy.config.load import Loaded
 from vncproxy.config.model import Config, Listen
 from vncproxy.config.paths import state_folder
 from vncproxy.config.users_file import read_users
-from vncproxy.console.instances import ConsoleInstance, InstanceList
 from vncproxy.errors import CloudError, VncproxyError
+from vncproxy.instances.configured import instances_of
+from vncproxy.instances.instance_list import ConsoleInstance, InstanceList
 from vncproxy.service.cloud import Cloud, budget_of, cloud_of
-from vncproxy.service.instances import instances_of
 from vncproxy.service.readiness import NO_INSTANCES
 from vncproxy.service.state_folder import make_state_folder, recordings_of, records
 from vncproxy.web import pages

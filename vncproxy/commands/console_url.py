@@ -10,11 +10,11 @@ from vncproxy.cluster.cluster import Cluster, cluster_of
 from vncproxy.commands.daemon_client import DaemonClient, NoDaemonError, base_url, daemon_client
 from vncproxy.config.model import Config
 from vncproxy.config.paths import state_folder
-from vncproxy.console.instance_search import advice
-from vncproxy.console.instances import ConsoleInstance
 from vncproxy.errors import AccessError, ConfigError, ConfigProblem, LedgerError, LocalError
+from vncproxy.instances.configured import inventory_of
+from vncproxy.instances.instance_list import ConsoleInstance
+from vncproxy.instances.search import advice
 from vncproxy.service.cloud import Cloud, budget_of, cloud_of
-from vncproxy.service.instances import inventory_of
 from vncproxy.service.state_folder import make_state_folder
 from vncproxy.throttle.ledger_interface import TooLong
 

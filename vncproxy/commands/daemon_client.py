@@ -21,7 +21,7 @@ import aiohttp
 import msgspec
 
 from vncproxy.access.login_sessions import known_daemon_id
-from vncproxy.config.addresses import TcpAddress, UnixAddress
+from vncproxy.addresses import TcpAddress, UnixAddress
 from vncproxy.config.model import Config, Listen
 from vncproxy.config.paths import control_path, state_folder, token_path
 from vncproxy.config.secrets import read_secret

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from vncproxy.addresses import TcpAddress
 from vncproxy.app import Daemon
-from vncproxy.config.addresses import TcpAddress
 from vncproxy.config.model import Aliyun, Config, Instance, Listen, Log, Pages, State
 from vncproxy.config.paths import AUDIT_NAME
 from vncproxy.errors import LocalError

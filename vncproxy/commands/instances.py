@@ -34,7 +34,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from vncproxy.console.instance_search import has_words
+    from vncproxy.instances.search import has_words
 
     require_output()
 
@@ -75,8 +75,8 @@ async def instances(config: Config, environ: Mapping[str, str]) -> dict[str, Any
 
 
 async def _from_the_cloud(config: Config, environ: Mapping[str, str]) -> dict[str, Any]:
+    from vncproxy.instances.configured import inventory_of
     from vncproxy.service.cloud import cloud_of
-    from vncproxy.service.instances import inventory_of
 
     async with cloud_of(config, environ) as cloud:
         inventory = inventory_of(config, cloud.client)

@@ -14,11 +14,11 @@ from vncproxy.access.rules import Role
 from vncproxy.access.users import Users
 from vncproxy.commands.output import Finding
 from vncproxy.config.model import Config
-from vncproxy.console.instance_search import advice
-from vncproxy.console.instances import ConsoleInstance, InstanceList
 from vncproxy.errors import VncproxyError
+from vncproxy.instances.configured import inventory_of
+from vncproxy.instances.instance_list import ConsoleInstance, InstanceList
+from vncproxy.instances.search import advice
 from vncproxy.service.cloud import cloud_of
-from vncproxy.service.instances import inventory_of
 
 _OWNER_ONLY = 'access = "token": whoever has the token may do everything, and nobody else'
 _NO_ACCOUNT = "this machine has no account of this name"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grp
 
-from vncproxy.config.addresses import Address, TcpAddress, UnixAddress
+from vncproxy.addresses import Address, TcpAddress, UnixAddress
 from vncproxy.config.hours import parse_span
 from vncproxy.config.model import Config, Instance, Limits, Listen, Rule
 from vncproxy.config.problems import Report, shown

@@ -14,8 +14,8 @@ from msgspec import Struct
 from msgspec.structs import FieldInfo, replace
 from msgspec.structs import fields as struct_fields
 
+from vncproxy.addresses import Address, parse_address, without_login
 from vncproxy.config import value_types
-from vncproxy.config.addresses import Address, parse_address, without_login
 
 
 class Listen(Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import FieldInfo
 from msgspec.structs import fields as struct_fields
 
-from vncproxy.config.addresses import (
+from vncproxy.addresses import (
     are_origins,
     is_door,
     is_endpoint,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from vncproxy.audit.record import Entry, Event
-from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
+from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.recording.folder import Removed, Why
 from vncproxy.recording.writer import Result
 

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from vncproxy.audit.log import Audit
 from vncproxy.audit.record import Entry, Event
 from vncproxy.console.audit_entries import got_control
-from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.page_messages import Pages, notice
 from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import AuditError
+from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.tasks import Tasks
 
 

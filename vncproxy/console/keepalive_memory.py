@@ -24,15 +24,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import msgspec
 import structlog
 
 from vncproxy.config.model import Limits
-from vncproxy.console.instances import ConsoleInstance
 from vncproxy.durable_files import replace_file
 from vncproxy.errors import CloudError, out_of_descriptors
+from vncproxy.instances.instance_list import ConsoleInstance, StatusSource
 from vncproxy.rfb.held_input import HeldInput
 from vncproxy.rfb.keepalive import Keepalive, KeepaliveClass, KeepaliveMemory, LinkEnd
 
@@ -288,17 +288,6 @@ def _to_entry(learned: Learned) -> _Entry:
     opaque = learned.opaque
     stored = _Opaque(opaque.greeting.hex(), opaque.since, opaque.untouched) if opaque else None
     return _Entry(keepalive, learned.unknown, stored, learned.learned_at)
-
-
-class StatusSource(Protocol):
-    """What tells an instance's state: the ECS API."""
-
-    async def status(self, instance_id: str, region: str) -> str:
-        """The instance's Status, "" if the cloud doesn't show it.
-
-        Raises:
-            CloudError: The cloud refused it, or didn't answer.
-        """
 
 
 class KeepaliveLearning:

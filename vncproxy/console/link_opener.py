@@ -9,9 +9,9 @@ from typing import Protocol
 
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.console.dependencies import ConsoleDependencies
-from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.lifecycle import Event
 from vncproxy.errors import Throttled, UpstreamLost, UrlExpired
+from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.throttle.ledger_interface import Booking, TooLong
 from vncproxy.websocket.transport import Transport
 

@@ -17,7 +17,6 @@ import structlog
 from vncproxy.console.control import Control
 from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.fault_isolation import logged_faults
-from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.keepalive_memory import KeepaliveLearning, Learned
 from vncproxy.console.lifecycle import Event, Lifecycle, State
 from vncproxy.console.link import Link
@@ -41,6 +40,7 @@ from vncproxy.errors import (
     VncPasswordError,
     VncproxyError,
 )
+from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.observe.metrics import LinkOutcome
 from vncproxy.rfb.handshake_events import PasswordNeeded, Ready, UnknownSecurity
 from vncproxy.rfb.held_input import HeldInput

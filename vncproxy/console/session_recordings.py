@@ -11,12 +11,12 @@ import structlog
 
 from vncproxy.audit.log import Audit
 from vncproxy.console.audit_entries import recorded, recording_changed
-from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.message_router import MessageRouter
 from vncproxy.console.page_messages import Pages, notice
 from vncproxy.console.recorder import Recorder
 from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import CloseCode, CloseReason, RecordingError, Side
+from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.recording.file_format import Header
 from vncproxy.recording.recordings import Recordings
 from vncproxy.recording.writer import RecordingWriter, Result

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from vncproxy.config.addresses import TcpAddress, UnixAddress, parse_address
+from vncproxy.addresses import TcpAddress, UnixAddress, parse_address
 from vncproxy.config.model import Listen
 from vncproxy.errors import ConfigError, ConfigProblem
 

@@ -16,11 +16,11 @@ from vncproxy.access.users import Users
 from vncproxy.cluster.cluster import store_password
 from vncproxy.config.model import Config, Limits, Listen
 from vncproxy.config.users_file import User
-from vncproxy.console.instances import ConsoleInstance, InstanceList
+from vncproxy.instances.configured import instances_of, native_passwords_of
+from vncproxy.instances.instance_list import ConsoleInstance, InstanceList
 from vncproxy.observe.redaction import Redactor
 from vncproxy.recording.folder import RecordingFolder
 from vncproxy.service.cloud import Cloud
-from vncproxy.service.instances import instances_of, native_passwords_of
 from vncproxy.web.door import DoorSettings, Token
 from vncproxy.web.native_door import NativeConsole
 from vncproxy.web.server import server_tls

@@ -16,14 +16,14 @@ from vncproxy.access.identity import Identity
 from vncproxy.access.rules import Decision, Role
 from vncproxy.access.tickets import LIFE_S, EntryTicket, ViewerTicket
 from vncproxy.console.console import Console
-from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.page_messages import ending
-from vncproxy.console.status import budget_of, details_of, failure_of, summary_of, viewers_of
 from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import AccessError, AuditError, CloseCode, CloseReason, Side
+from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.tasks import in_turns
 from vncproxy.web import audit_entries
 from vncproxy.web.answers import json_answer, json_body, json_text
+from vncproxy.web.console_json import budget_of, details_of, failure_of, summary_of, viewers_of
 from vncproxy.web.context import Services, door, permitted, services_of, visible
 from vncproxy.web.door import account_behind
 from vncproxy.web.instances import status_of

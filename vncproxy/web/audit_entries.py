@@ -8,11 +8,11 @@ from typing import Any
 from aiohttp import web
 
 from vncproxy.access.identity import Identity
+from vncproxy.addresses import is_loopback
 from vncproxy.audit.record import Entry, Event
-from vncproxy.config.addresses import is_loopback
-from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.viewer import Viewer
 from vncproxy.errors import AccessError
+from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.web.context import INSTANCE, door, services_of
 
 UNIX = "unix"

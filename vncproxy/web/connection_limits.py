@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from vncproxy.config.addresses import ASKED_MAX
+from vncproxy.addresses import ASKED_MAX
 
 CONNECTIONS_MAX = 4096
 """Active connections of one listener; each viewer's page has three."""

@@ -16,12 +16,12 @@ from vncproxy.access.tickets import Tickets
 from vncproxy.audit.log import Audit
 from vncproxy.audit.refusals import RefusalLog
 from vncproxy.config.model import Limits
-from vncproxy.console.instance_search import advice
-from vncproxy.console.instances import ConsoleInstance, InstanceList
-from vncproxy.console.looks import Looks
-from vncproxy.console.power import Power
 from vncproxy.console.registry import Registry
 from vncproxy.errors import AccessError
+from vncproxy.instances.instance_list import ConsoleInstance, InstanceList
+from vncproxy.instances.power import Power
+from vncproxy.instances.screenshot_cache import ScreenshotCache
+from vncproxy.instances.search import advice
 from vncproxy.observe.log_throttle import LogThrottle
 from vncproxy.observe.metrics import Metrics
 from vncproxy.tasks import Tasks, in_turns
@@ -74,7 +74,7 @@ class Services:
     audit: Audit
     refusals: RefusalLog
     authority: Authority
-    looks: Looks
+    screenshots: ScreenshotCache
     power: Power
     glances: LogThrottle = field(default_factory=lambda: LogThrottle(GLANCES_S, GLANCES_MAX))
     """Which pictures in lists the audit has: they come anew each minute, for each instance."""

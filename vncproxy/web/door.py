@@ -20,7 +20,7 @@ from vncproxy.access.login_attempts import LoginAttempts
 from vncproxy.access.login_sessions import Sessions
 from vncproxy.access.proxy_header import OWS, ProxyHeaders, WrongSecretError
 from vncproxy.access.users import Users
-from vncproxy.config.addresses import TcpAddress
+from vncproxy.addresses import TcpAddress
 from vncproxy.config.model import Access, Listen
 from vncproxy.errors import AccessError
 from vncproxy.web.origin import (

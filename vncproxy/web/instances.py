@@ -10,10 +10,10 @@ from aiohttp import hdrs, web
 
 from vncproxy.access.identity import Identity
 from vncproxy.aliyun.power import PowerAction, that_fit
-from vncproxy.console.instances import ConsoleInstance
-from vncproxy.console.looks import PAUSE_S, THUMBNAIL_PAUSE_S
-from vncproxy.console.power import Act
 from vncproxy.errors import AccessError, CloudError, CloudErrorKind
+from vncproxy.instances.instance_list import ConsoleInstance
+from vncproxy.instances.power import Act
+from vncproxy.instances.screenshot_cache import PAUSE_S, THUMBNAIL_PAUSE_S
 from vncproxy.web import audit_entries
 from vncproxy.web.answers import json_answer, json_body
 from vncproxy.web.context import Services, door, permitted, services_of
@@ -36,13 +36,13 @@ async def screenshot(request: web.Request) -> web.StreamResponse:
         if not services.settings().thumbnails:
             raise AccessError(403, "no-thumbnails", "The list has no pictures here.")
         await audit_entries.glanced(request, identity, instance)
-        what = services.looks.screenshot(instance, max_age_s=THUMBNAIL_PAUSE_S)
+        what = services.screenshots.screenshot(instance, max_age_s=THUMBNAIL_PAUSE_S)
     else:
         wake = request.query.get("wake") == "1"
         await audit_entries.looked(
             request, identity, instance, "screenshot", text="woken first" if wake else None
         )
-        what = services.looks.screenshot(instance, wake=wake)
+        what = services.screenshots.screenshot(instance, wake=wake)
     try:
         picture = await what
     except CloudError as error:
@@ -56,7 +56,7 @@ async def boot_log(request: web.Request) -> web.StreamResponse:
     instance, _ = await permitted(request, identity)
     await audit_entries.looked(request, identity, instance, "boot-log")
     try:
-        log = await services_of(request).looks.boot_log(instance)
+        log = await services_of(request).screenshots.boot_log(instance)
     except CloudError as error:
         raise cloud_refusal(error) from error
     headers = {}

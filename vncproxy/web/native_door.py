@@ -22,7 +22,6 @@ from vncproxy.access.accounts import is_own
 from vncproxy.access.identity import OWNER, UNKNOWN, Identity
 from vncproxy.access.rules import Role
 from vncproxy.console.audit_entries import turned_away
-from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import (
@@ -35,6 +34,7 @@ from vncproxy.errors import (
     RecordingError,
     Side,
 )
+from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.rfb.vnc_auth import CHALLENGE_BYTES, PasswordVerifier
 from vncproxy.tasks import Tasks
 from vncproxy.web.api import new_viewer_id

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from vncproxy.config.addresses import TcpAddress, UnixAddress
+from vncproxy.addresses import TcpAddress, UnixAddress
 from vncproxy.config.model import Listen
 from vncproxy.errors import ConfigError, ConfigProblem, LocalError
 from vncproxy.web import api, health, instances, pages, viewer_websockets

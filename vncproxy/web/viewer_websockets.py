@@ -17,16 +17,16 @@ from vncproxy.access.identity import Identity
 from vncproxy.access.rules import Decision, Role
 from vncproxy.config.secrets import VNC_PASSWORD, is_vnc_password
 from vncproxy.console.console import Console, withdrawn
-from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.lifecycle import State
 from vncproxy.console.page_messages import Subscriber, notice
 from vncproxy.console.registry import Hold
-from vncproxy.console.status import state_of, viewers_of
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewhere, Side
+from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.web.api import new_viewer_id
 from vncproxy.web.audit_entries import address_of, refused
+from vncproxy.web.console_json import state_of, viewers_of
 from vncproxy.web.context import door, permitted, services_of
 from vncproxy.web.middleware import SECURITY_LINES
 from vncproxy.web.session import announce, serve

@@ -15,7 +15,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
-from vncproxy.config.addresses import ASKED_MAX, is_loopback
+from vncproxy.addresses import ASKED_MAX, is_loopback
 
 SocketAddress = tuple[IPv4Address | IPv6Address, int]
 """Address and port; an IPv4-mapped IPv6 address is given as the IPv4 address."""

@@ -18,8 +18,8 @@ from vncproxy.access.rules import Role
 from vncproxy.access.users import Users
 from vncproxy.config.model import Rule
 from vncproxy.config.users_file import change_users
-from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.viewer import ViewerIdentity
+from vncproxy.instances.instance_list import ConsoleInstance
 
 WEB = ConsoleInstance(id="i-1", region="cn-hangzhou", alias="web-1")
 OWNER = Identity("owner", "bearer")

@@ -10,7 +10,7 @@ import pytest
 from vncproxy.access.identity import ANYONE, UNKNOWN, Identity, Kind
 from vncproxy.access.rules import Role, Rules, covers
 from vncproxy.config.model import Rule
-from vncproxy.console.instances import ConsoleInstance
+from vncproxy.instances.instance_list import ConsoleInstance
 
 WEB = ConsoleInstance(
     id="i-bp1web", region="cn-hangzhou", alias="web-1", name="db-1", tags=(("team", "shop"),)

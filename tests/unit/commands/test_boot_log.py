@@ -46,7 +46,7 @@ async def machine(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Machine]:
     """See the class."""
-    monkeypatch.setattr("vncproxy.console.looks.PAUSE_S", 0.0)
+    monkeypatch.setattr("vncproxy.instances.screenshot_cache.PAUSE_S", 0.0)
     config = installation.config("demo")
     async with installation.daemon(config) as setup:
         yield Machine(setup, installation)

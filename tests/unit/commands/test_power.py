@@ -64,7 +64,7 @@ async def machine(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Machine]:
     """A start and a stop take a moment."""
-    monkeypatch.setattr("vncproxy.console.power.STATUS_PAUSE_S", 0.02)
+    monkeypatch.setattr("vncproxy.instances.power.STATUS_PAUSE_S", 0.02)
     settings = replace(SETTINGS, stopping_s=0.1, starting_s=0.1, instances=(DEMO, STOPPED))
     async with Simulator(settings) as cloud:
         aliyun = Aliyun(endpoint=cloud.endpoint, power=True)

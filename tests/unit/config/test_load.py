@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from vncproxy.config import paths
-from vncproxy.config.files import EXPECTED
+from vncproxy.config.file_checks import EXPECTED
 from vncproxy.config.load import (
     MAX_FILE_BYTES,
     Builder,

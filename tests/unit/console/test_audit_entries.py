@@ -18,10 +18,10 @@ from vncproxy.console.audit_entries import (
     recording_removed,
     turned_away,
 )
-from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import AccessError, CloseCode, CloseReason, Side
+from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.recording.folder import Removed, Why
 from vncproxy.recording.writer import Result
 

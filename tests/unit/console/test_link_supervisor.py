@@ -34,7 +34,6 @@ from tests.unit.console.surroundings import (
 from vncproxy.console import keepalive_memory as module
 from vncproxy.console.console import Console
 from vncproxy.console.lifecycle import State
-from vncproxy.console.status import state_of
 from vncproxy.console.viewer import Viewer
 from vncproxy.errors import (
     CertificateRefused,
@@ -50,6 +49,7 @@ from vncproxy.errors import (
 from vncproxy.rfb.keepalive import KeepaliveClass, KeepaliveMemory
 from vncproxy.rfb.vnc_auth import response
 from vncproxy.throttle.ledger_interface import Booking
+from vncproxy.web.console_json import state_of
 
 CHALLENGE = bytes(range(16))
 ASKS_PASSWORD = VERSION + b"\x01\x02" + CHALLENGE

@@ -22,7 +22,6 @@ from tests.unit.console.surroundings import (
 from vncproxy.cluster.ownership import Owner
 from vncproxy.console import registry as registry_module
 from vncproxy.console.console import Console
-from vncproxy.console.instances import ConsoleInstance
 from vncproxy.console.lifecycle import State
 from vncproxy.console.registry import Registry
 from vncproxy.console.viewer import ViewerIdentity
@@ -33,6 +32,7 @@ from vncproxy.errors import (
     ConsoleElsewhere,
     Side,
 )
+from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.throttle.reconnect_budget import Usage
 
 OTHER = replace(INSTANCE, id="i-two", alias="two")

@@ -1,4 +1,4 @@
-"""A daemon behind a `token` door."""
+"""A daemon behind a `token` door, and consoles without one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from tests.owner_client import OwnerClient, owner_client
 from tests.setup import running
+from tests.unit.console.surroundings import Surroundings, surroundings
 
 
 @pytest.fixture
@@ -16,3 +17,10 @@ async def owner(tmp_path: Path) -> AsyncIterator[OwnerClient]:
     """The client of a daemon whose one door wants the token."""
     async with running(tmp_path, access="token") as setup:
         yield owner_client(setup)
+
+
+@pytest.fixture
+async def around(tmp_path: Path) -> AsyncIterator[Surroundings]:
+    """Surroundings of consoles, with the usual limits."""
+    async with surroundings(tmp_path) as usual:
+        yield usual

@@ -103,8 +103,8 @@ class Site:
 @pytest.fixture
 async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
     """Everybody may look and act; a start and a stop take a moment."""
-    monkeypatch.setattr("vncproxy.console.power.STATUS_PAUSE_S", 0.02)
-    monkeypatch.setattr("vncproxy.console.power.UNSEEN_RESTART_S", 5.0)
+    monkeypatch.setattr("vncproxy.instances.power.STATUS_PAUSE_S", 0.02)
+    monkeypatch.setattr("vncproxy.instances.power.UNSEEN_RESTART_S", 5.0)
     async with (
         Simulator(SETTINGS) as cloud,
         running(

@@ -161,7 +161,7 @@ async def test_a_fault_is_reported_and_logged(
         raise ZeroDivisionError("planted-detail")
 
     monkeypatch.setattr(
-        "vncproxy.console.instances.InstanceList.all", lambda *_: fails(), raising=True
+        "vncproxy.instances.instance_list.InstanceList.all", lambda *_: fails(), raising=True
     )
     answer = await owner.ask("/api/v1/instances?planted-query", owner.bearer)
     assert (answer.status, answer.word) == (500, "internal")

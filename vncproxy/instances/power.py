@@ -16,9 +16,8 @@ from typing import Protocol
 import structlog
 
 from vncproxy.aliyun.power import PowerAction, may_have_arrived
-from vncproxy.console.instances import ConsoleInstance
-from vncproxy.console.keepalive_memory import StatusSource
 from vncproxy.errors import AccessError, CloudError, VncproxyError
+from vncproxy.instances.instance_list import ConsoleInstance, StatusSource
 from vncproxy.tasks import Tasks
 
 _log = structlog.get_logger("vncproxy.power")

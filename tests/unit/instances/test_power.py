@@ -10,10 +10,10 @@ import pytest
 from tests.clock import FakeClock, settle
 from vncproxy.aliyun.errors import refused, transient
 from vncproxy.aliyun.power import PowerAction
-from vncproxy.console import power as power_module
-from vncproxy.console.instances import ConsoleInstance
-from vncproxy.console.power import FOLLOWED_MAX_S, TOLD_FOR_S, Act, Power
 from vncproxy.errors import AccessError, AuditError, CloudError
+from vncproxy.instances import power as power_module
+from vncproxy.instances.instance_list import ConsoleInstance
+from vncproxy.instances.power import FOLLOWED_MAX_S, TOLD_FOR_S, Act, Power
 from vncproxy.tasks import Tasks
 
 WEB = ConsoleInstance("i-web", "cn-a", "web-1")

@@ -1,4 +1,4 @@
-"""Looking at instances without a session: pictures and boot logs, asked for once for all who look.
+"""Screenshots and boot logs of instances, asked for once for everybody who wants to see them.
 
 The cloud gives one picture of an instance in 10 s (ECS API reference, GetInstanceScreenshot), so
 what was answered is shown again meanwhile, a refusal as well.
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vncproxy.aliyun.pictures import BootLog, Picture
-from vncproxy.console.instances import ConsoleInstance
 from vncproxy.errors import CloudError
+from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.tasks import Tasks
 
 PAUSE_S = 10.5
@@ -30,8 +30,8 @@ CALLS_MAX = 8
 """Calls under way at once."""
 
 
-class Viewfinder(Protocol):
-    """What looking asks of the ECS API."""
+class ScreenshotSource(Protocol):
+    """What gives them: the ECS API."""
 
     async def screenshot(self, instance_id: str, region: str, *, wake: bool = False) -> Picture:
         """The instance's screen.
@@ -53,7 +53,7 @@ _Key = tuple[str, str]
 
 
 @dataclass(slots=True)
-class _Look:
+class _Answer:
     """What was last asked.
 
     Attributes:
@@ -74,12 +74,12 @@ class _Look:
         return self.asking is not None and not self.asking.done()
 
 
-class Looks:
+class ScreenshotCache:
     """What instances show, each asked for at most once in `PAUSE_S`."""
 
     def __init__(
         self,
-        cloud: Viewfinder,
+        cloud: ScreenshotSource,
         tasks: Tasks,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -96,7 +96,7 @@ class Looks:
         self._tasks = tasks
         self._clock = clock
         self._pause = pause
-        self._known: OrderedDict[_Key, _Look] = OrderedDict()
+        self._known: OrderedDict[_Key, _Answer] = OrderedDict()
         self._calls = asyncio.Semaphore(CALLS_MAX)
 
     async def screenshot(
@@ -116,7 +116,7 @@ class Looks:
         async def ask() -> Picture:
             return await self._cloud.screenshot(instance.id, instance.region, wake=wake)
 
-        found = await self._look(("screenshot", instance.id), ask, max_age_s, wake=wake)
+        found = await self._answer(("screenshot", instance.id), ask, max_age_s, wake=wake)
         assert isinstance(found, Picture), "nothing else is asked for"
         return found
 
@@ -130,11 +130,11 @@ class Looks:
         async def ask() -> BootLog:
             return await self._cloud.boot_log(instance.id, instance.region)
 
-        found = await self._look(("boot-log", instance.id), ask, PAUSE_S)
+        found = await self._answer(("boot-log", instance.id), ask, PAUSE_S)
         assert isinstance(found, BootLog), "nothing else is asked for"
         return found
 
-    async def _look(
+    async def _answer(
         self,
         key: _Key,
         ask: Callable[[], Awaitable[Picture | BootLog]],
@@ -143,12 +143,12 @@ class Looks:
         wake: bool = False,
     ) -> Picture | BootLog:
         while True:
-            look = self._known.get(key)
-            age_s = self._clock() - look.asked_s if look is not None else max_age_s
-            is_under_way = look is not None and look.is_under_way
-            if look is None or (age_s >= max_age_s and not is_under_way):
-                look = self._ask(key, ask, wake)
-            does = look.asking is not None and (look.woke or not wake)
+            answer = self._known.get(key)
+            age_s = self._clock() - answer.asked_s if answer is not None else max_age_s
+            is_under_way = answer is not None and answer.is_under_way
+            if answer is None or (age_s >= max_age_s and not is_under_way):
+                answer = self._ask(key, ask, wake)
+            does = answer.asking is not None and (answer.woke or not wake)
             if not does and not is_under_way:
                 # It may not be asked again yet.
                 if age_s < PAUSE_S:
@@ -156,48 +156,52 @@ class Looks:
                 else:
                     del self._known[key]
                 continue
-            assert look.asking is not None
+            assert answer.asking is not None
             # Others wait for it, too.
-            found = await asyncio.shield(look.asking)
+            found = await asyncio.shield(answer.asking)
             if not does:
                 continue
             if isinstance(found, CloudError):
                 raise found
             return found
 
-    def _ask(self, key: _Key, ask: Callable[[], Awaitable[Picture | BootLog]], wake: bool) -> _Look:
+    def _ask(
+        self, key: _Key, ask: Callable[[], Awaitable[Picture | BootLog]], wake: bool
+    ) -> _Answer:
         async def call() -> Picture | BootLog | CloudError:
             async with self._calls:
                 # The cloud counts from when it is asked.
-                look.asked_s = self._clock()
+                answer.asked_s = self._clock()
                 try:
                     found = await ask()
                 except CloudError as error:
                     return error
-            look.size_bytes = len(found.content) if isinstance(found, Picture) else found.size_bytes
+            answer.size_bytes = (
+                len(found.content) if isinstance(found, Picture) else found.size_bytes
+            )
             self._make_room()
             return found
 
-        look = _Look(self._clock(), wake, None)
-        look.asking = self._tasks.start(call(), f"look-{key[1]}")
-        self._known[key] = look
+        answer = _Answer(self._clock(), wake, None)
+        answer.asking = self._tasks.start(call(), f"{key[0]}-{key[1]}")
+        self._known[key] = answer
         self._known.move_to_end(key)
         self._make_room()
-        return look
+        return answer
 
     def _make_room(self) -> None:
         """Forget what is old; of what is too much only the contents, since the pause goes on."""
         now_s = self._clock()
         while self._known:
-            key, look = next(iter(self._known.items()))
-            is_old = now_s - look.asked_s > THUMBNAIL_PAUSE_S
-            if look.is_under_way or not (is_old or len(self._known) > KEPT_MAX):
+            key, answer = next(iter(self._known.items()))
+            is_old = now_s - answer.asked_s > THUMBNAIL_PAUSE_S
+            if answer.is_under_way or not (is_old or len(self._known) > KEPT_MAX):
                 break
             del self._known[key]
-        total = sum(look.size_bytes for look in self._known.values())
-        for look in self._known.values():
+        total = sum(answer.size_bytes for answer in self._known.values())
+        for answer in self._known.values():
             if total <= KEPT_MAX_BYTES:
                 break
-            if look.size_bytes:
-                total -= look.size_bytes
-                look.asking, look.size_bytes = None, 0
+            if answer.size_bytes:
+                total -= answer.size_bytes
+                answer.asking, answer.size_bytes = None, 0

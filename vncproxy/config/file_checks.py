@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from vncproxy.config.addresses import is_shared, parse_store_url
+from vncproxy.addresses import is_shared, parse_store_url
 from vncproxy.config.model import Config
 from vncproxy.config.paths import state_folder
 from vncproxy.config.problems import KeyPath, Report

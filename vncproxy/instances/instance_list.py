@@ -63,6 +63,17 @@ class Lister(Protocol):
         """
 
 
+class StatusSource(Protocol):
+    """What tells an instance's state: the ECS API."""
+
+    async def status(self, instance_id: str, region: str) -> str:
+        """The instance's Status, "" if the cloud doesn't show it.
+
+        Raises:
+            CloudError: The cloud refused it, or didn't answer.
+        """
+
+
 @dataclass(slots=True)
 class _Region:
     """What the cloud showed of one region.

@@ -11,9 +11,9 @@ import pytest
 from tests.unit.console.fakes import until
 from tests.unit.console.surroundings import INSTANCE, Surroundings
 from vncproxy.console.lifecycle import State
-from vncproxy.console.status import budget_of, details_of, state_of, summary_of, viewers_of
 from vncproxy.errors import CloudError, CloudErrorKind, UpstreamLost, VncPasswordError
 from vncproxy.throttle.reconnect_budget import Budget, Usage
+from vncproxy.web.console_json import budget_of, details_of, state_of, summary_of, viewers_of
 
 
 async def test_a_console_that_nobody_opened(around: Surroundings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 
-from vncproxy.console.instances import ConsoleInstance
+from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.tasks import in_turns
 
 NEAR_MAX = 3

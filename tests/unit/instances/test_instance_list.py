@@ -11,8 +11,8 @@ import pytest
 from tests.clock import ProcessClock
 from tests.unit.console.fakes import until
 from vncproxy.aliyun.instances import EcsInstance
-from vncproxy.console.instances import FRESH_FOR_S, ConsoleInstance, InstanceList
 from vncproxy.errors import CloudError, CloudErrorKind
+from vncproxy.instances.instance_list import FRESH_FOR_S, ConsoleInstance, InstanceList
 
 WEB = ConsoleInstance(id="i-web", region="cn-a", alias="web-1", password="abc123")
 DB = ConsoleInstance(id="i-db", region="cn-b", alias="db-1", windows=True)
@@ -116,7 +116,7 @@ async def test_a_name_that_two_have_finds_none() -> None:
     assert await finding is None
 
 
-async def test_an_id_that_the_cloud_does_not_show_is_missing(clock: ProcessClock) -> None:
+async def test_an_id_that_the_cloud_does_not_show_is_missing(process_clock: ProcessClock) -> None:
     """Once it was asked and has answered; a failure shows nothing of the kind."""
     cloud = Lister(cn_a=[seen("i-web")], cn_b=[])
     inventory = InstanceList([WEB, DB], cloud, [])
@@ -125,7 +125,7 @@ async def test_an_id_that_the_cloud_does_not_show_is_missing(clock: ProcessClock
         ("web-1", False),
         ("db-1", True),
     ]
-    await clock.forward(FRESH_FOR_S + 1.0)
+    await process_clock.forward(FRESH_FOR_S + 1.0)
     cloud.regions["cn-b"] = DENIED
     assert not any(one.missing for one in await inventory.all())
 
@@ -160,7 +160,7 @@ async def test_discovery_lists_whole_regions() -> None:
     assert web.id == "i-web"
 
 
-async def test_what_was_seen_is_shown_again_for_a_while(clock: ProcessClock) -> None:
+async def test_what_was_seen_is_shown_again_for_a_while(process_clock: ProcessClock) -> None:
     """The list of instances may be asked for often; the cloud isn't, not even after a miss."""
     cloud = Lister(cn_a=[seen("i-new")])
     inventory = InstanceList([], cloud, ["cn-a"])
@@ -168,19 +168,21 @@ async def test_what_was_seen_is_shown_again_for_a_while(clock: ProcessClock) -> 
     await inventory.all()
     assert await inventory.find("i-missing") is None
     assert len(cloud.asked) == 1
-    await clock.forward(FRESH_FOR_S + 1.0)
+    await process_clock.forward(FRESH_FOR_S + 1.0)
     cloud.regions["cn-a"] = []
     assert await inventory.all() == []
     assert await inventory.find("i-new") is None
 
 
-async def test_a_cloud_that_says_no_is_reported_and_hides_nothing(clock: ProcessClock) -> None:
+async def test_a_cloud_that_says_no_is_reported_and_hides_nothing(
+    process_clock: ProcessClock,
+) -> None:
     """The problem is kept for the page; what was seen before stays, without its state."""
     cloud = Lister(cn_a=[seen("i-web"), seen("i-new")], cn_b=[seen("i-db", "cn-b")])
     inventory = InstanceList([WEB, DB], cloud, ["cn-a"])
     await inventory.all()
     assert inventory.problem is None
-    await clock.forward(FRESH_FOR_S + 1.0)
+    await process_clock.forward(FRESH_FOR_S + 1.0)
     cloud.regions["cn-a"] = DENIED
     shown = {one.id: one for one in await inventory.all()}
     assert inventory.problem is DENIED
@@ -193,7 +195,7 @@ async def test_a_cloud_that_says_no_is_reported_and_hides_nothing(clock: Process
     asked = len(cloud.asked)
     await inventory.all()
     assert len(cloud.asked) == asked
-    await clock.forward(FRESH_FOR_S + 1.0)
+    await process_clock.forward(FRESH_FOR_S + 1.0)
     cloud.regions["cn-a"] = [seen("i-web")]
     await inventory.all()
     assert inventory.problem is None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vncproxy.config.addresses import (
+from vncproxy.addresses import (
     StoreUrl,
     TcpAddress,
     UnixAddress,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vncproxy.aliyun.instances import EcsInstance
 from vncproxy.config.model import Aliyun, Config, Instance
-from vncproxy.service.instances import instances_of, inventory_of
+from vncproxy.instances.configured import instances_of, inventory_of
 
 
 def test_instances(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vncproxy.config.model import Config
 from vncproxy.config.secrets import read_vnc_password
-from vncproxy.console.instances import ConsoleInstance, InstanceList, Lister
+from vncproxy.instances.instance_list import ConsoleInstance, InstanceList, Lister
 
 
 def instances_of(config: Config) -> list[ConsoleInstance]:

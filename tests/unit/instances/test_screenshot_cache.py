@@ -1,4 +1,4 @@
-"""Looking without a session: at most one call in a while, whoever looks."""
+"""At most one call in a while, however many want to see it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from tests.clock import FakeClock
 from vncproxy.aliyun.errors import transient
 from vncproxy.aliyun.pictures import BootLog, Picture
-from vncproxy.console import looks as looks_module
-from vncproxy.console.instances import ConsoleInstance
-from vncproxy.console.looks import PAUSE_S, THUMBNAIL_PAUSE_S, Looks
 from vncproxy.errors import CloudError
+from vncproxy.instances import screenshot_cache as module
+from vncproxy.instances.instance_list import ConsoleInstance
+from vncproxy.instances.screenshot_cache import PAUSE_S, THUMBNAIL_PAUSE_S, ScreenshotCache
 from vncproxy.tasks import Tasks
 
 WEB = ConsoleInstance("i-web", "cn-a", "web-1")
@@ -45,20 +45,20 @@ class Camera:
 
 
 class Setting:
-    """Looks with a clock that pauses set forward."""
+    """A cache with a clock that pauses set forward."""
 
     def __init__(self, tasks: Tasks) -> None:
         """Nobody has looked."""
         self.camera = Camera()
         self.clock = FakeClock()
-        self.looks = Looks(self.camera, tasks, self.clock, self._pause)
+        self.cache = ScreenshotCache(self.camera, tasks, self.clock, self._pause)
 
     async def _pause(self, seconds: float) -> None:
         self.clock.seconds += seconds
 
     async def see(self, instance: ConsoleInstance = WEB, *, wake: bool = False) -> str:
         """The number of the call whose picture is shown."""
-        return (await self.looks.screenshot(instance, wake=wake)).content.decode()
+        return (await self.cache.screenshot(instance, wake=wake)).content.decode()
 
 
 @pytest.fixture
@@ -86,8 +86,8 @@ async def test_each_instance_and_kind_has_its_own(setting: Setting) -> None:
     """A boot log is no picture."""
     other = ConsoleInstance("i-db", "cn-a", "db-1")
     assert [await setting.see(), await setting.see(other)] == ["1", "2"]
-    assert (await setting.looks.boot_log(WEB)).text == "3"
-    assert (await setting.looks.boot_log(WEB)).text == "3"
+    assert (await setting.cache.boot_log(WEB)).text == "3"
+    assert (await setting.cache.boot_log(WEB)).text == "3"
 
 
 async def test_a_refusal_is_shared_too(setting: Setting) -> None:
@@ -134,7 +134,7 @@ async def test_a_list_does_with_older_pictures(setting: Setting) -> None:
     """One a minute."""
 
     async def thumbnail() -> bytes:
-        return (await setting.looks.screenshot(WEB, max_age_s=THUMBNAIL_PAUSE_S)).content
+        return (await setting.cache.screenshot(WEB, max_age_s=THUMBNAIL_PAUSE_S)).content
 
     seen = []
     for _ in range(4):
@@ -156,14 +156,14 @@ async def test_whoever_leaves_ends_it_for_nobody_else(setting: Setting) -> None:
 
 async def test_what_is_kept_is_bounded(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
     """In number and in bytes; a picture that was dropped isn't asked for sooner."""
-    monkeypatch.setattr(looks_module, "KEPT_MAX_BYTES", 2)
+    monkeypatch.setattr(module, "KEPT_MAX_BYTES", 2)
     assert [await setting.see(ConsoleInstance(f"i-{n}", "r", "a")) for n in range(3)] == list("123")
-    kept = setting.looks._known
+    kept = setting.cache._known
     assert sum(look.size_bytes for look in kept.values()) <= 2
     began_s = setting.clock.seconds
     assert await setting.see(ConsoleInstance("i-0", "r", "a")) == "4"
     assert setting.clock.seconds == began_s + PAUSE_S
-    monkeypatch.setattr(looks_module, "KEPT_MAX", 2)
+    monkeypatch.setattr(module, "KEPT_MAX", 2)
     for n in range(10, 15):
         await setting.see(ConsoleInstance(f"i-{n}", "r", "a"))
     assert len(kept) <= 3
@@ -179,7 +179,7 @@ async def test_few_calls_are_under_way_at_once(setting: Setting) -> None:
     looking = [asyncio.create_task(setting.see(one)) for one in many]
     for _ in range(10):
         await asyncio.sleep(0)
-    assert len(setting.camera.calls) == looks_module.CALLS_MAX
+    assert len(setting.camera.calls) == module.CALLS_MAX
     setting.camera.open.set()
     await asyncio.gather(*looking)
     assert len(setting.camera.calls) == 20

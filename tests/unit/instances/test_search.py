@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from vncproxy.console.instance_search import NEAR_MAX, advice, has_words, near
-from vncproxy.console.instances import ConsoleInstance
+from vncproxy.instances.instance_list import ConsoleInstance
+from vncproxy.instances.search import NEAR_MAX, advice, has_words, near
 
 ROW = {
     "alias": "web-1",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vncproxy.config.files import (
+from vncproxy.config.file_checks import (
     CREDENTIALS,
     check_files,
     foreign_hands,
@@ -224,7 +224,7 @@ def test_what_others_could_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         f"[access] users_file: 'as written': a file in {tmp_path}, which has mode 0777"
     ]
     tmp_path.chmod(0o700)
-    monkeypatch.setattr("vncproxy.config.files.trusted_uids", lambda *_: frozenset({-1}))
+    monkeypatch.setattr("vncproxy.config.file_checks.trusted_uids", lambda *_: frozenset({-1}))
     described = _check(config, *keys)
     assert [one.split(":")[0] for one in described] == [
         "[[listen]] 1 header_secret_file",
