@@ -16,9 +16,9 @@ PACKAGE = "vncproxy"
 # What each part may import, besides itself. Imports point one way:
 # cli -> commands -> app -> service -> web -> access -> console
 #     -> (websocket, recording, cluster, throttle, instances -> aliyun) -> rfb.
-# Everybody may know audit, observe, config, errors, tasks, threads, addresses and durable_files;
-# these know nothing above them.
-_BASE = frozenset({"errors", "durable_files", "threads", "addresses"})
+# Everybody may know audit, observe, config, errors, languages, tasks, threads, addresses and
+# durable_files; these know nothing above them.
+_BASE = frozenset({"errors", "durable_files", "threads", "addresses", "languages"})
 _COMMON = _BASE | {"tasks", "audit", "observe", "config"}
 _BELOW_CONSOLE = _COMMON | {
     "websocket",
@@ -43,6 +43,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "audit": _BASE,
     "observe": frozenset({"errors"}),
     "config": _BASE,
+    "languages": frozenset(),
     "aliyun": _BASE | {"observe"},
     "instances": _COMMON | {"aliyun"},
     "throttle": _BASE | {"observe"},

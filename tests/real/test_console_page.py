@@ -20,6 +20,7 @@ from tests.setup import Running, running, set_encodings, until
 from vncproxy.config.model import Aliyun, Instance, Limits, Listen
 from vncproxy.console.registry import Registry
 from vncproxy.errors import CloseCode, CloseReason, RecordingError, Side
+from vncproxy.languages.language import Language
 from vncproxy.simulator import Simulator
 from vncproxy.simulator.faults import ANY, ApiFault, GatewayFault, GatewayFaultKind
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
@@ -731,9 +732,9 @@ async def test_a_page_that_met_an_upgrade_half_way_loads_anew(
     asked: list[str] = []
     current = ASSETS.page
 
-    def page(name: str) -> Asset:
+    def page(name: str, language: Language) -> Asset:
         asked.append(name)
-        now = current(name)
+        now = current(name, language)
         if len(asked) > 1:
             return now
         before = now.body.replace(ASSETS.version.encode(), b"v-0123456789abcdef")

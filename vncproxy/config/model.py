@@ -213,6 +213,8 @@ class Pages(Struct, frozen=True, kw_only=True):
 
     thumbnails: value_types.Flag = False
     """Whether the list shows each running instance's screen, by GetInstanceScreenshot."""
+    language: value_types.PageLanguage = "auto"
+    """auto: the browser's, of en and zh; a user's own choice on a page goes before."""
 
 
 class Metrics(Struct, frozen=True, kw_only=True):

@@ -208,6 +208,7 @@ LogLevel = Annotated[
     Meta(description='"debug", "info", "warning" or "error"'),
 ]
 MetricsAccess = Annotated[Literal["listener", "open"], Meta(description='"listener" or "open"')]
+PageLanguage = Annotated[Literal["auto", "en", "zh"], Meta(description='"auto", "en" or "zh"')]
 Role = Annotated[
     Literal["watch", "control", "admin"], Meta(description='"watch", "control" or "admin"')
 ]

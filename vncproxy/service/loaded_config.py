@@ -16,6 +16,7 @@ from vncproxy.access.users import Users
 from vncproxy.cluster.cluster import store_password
 from vncproxy.config.model import Config, Limits, Listen
 from vncproxy.config.users_file import User
+from vncproxy.config.value_types import PageLanguage
 from vncproxy.instances.configured import instances_of, native_passwords_of
 from vncproxy.instances.instance_list import ConsoleInstance, InstanceList
 from vncproxy.observe.redaction import Redactor
@@ -115,6 +116,11 @@ class Snapshot:
     def thumbnails(self) -> bool:
         """Whether the list shows the instances' screens."""
         return self.config.pages.thumbnails
+
+    @property
+    def language(self) -> PageLanguage:
+        """[pages] language."""
+        return self.config.pages.language
 
     @property
     def metrics_open(self) -> bool:

@@ -27,7 +27,7 @@ _TITLES = {
     429: "Too many at once",
     503: "Not possible just now",
 }
-_PAGE = ASSETS.page("refusal.html").body.decode()
+_PAGE = ASSETS.page("refusal.html", "en").body.decode()
 
 
 def json_answer(body: Any, status: int = 200) -> web.Response:

@@ -15,6 +15,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from vncproxy.languages.catalogue import catalogue
+from vncproxy.languages.language import LANGUAGES, Language
+from vncproxy.languages.markup import translated
+
 PREFIX = "/static/"
 
 LASTING = "js/loading.js"
@@ -71,13 +75,19 @@ class Assets:
             OSError: A file can't be read.
         """
         found = dict(_files(folder))
+        found |= {
+            _texts_of(language): catalogue(language).script()
+            for language in LANGUAGES
+            if language != "en"
+        }
         digests = (f"{name}\0{_digest(body)}\n" for name, body in sorted(found.items()))
         self.version = f"v-{_digest(''.join(digests).encode())}"
         self._files = {name: Asset.of(name, body) for name, body in found.items()}
         self._pages = {
-            name: Asset.of(name, self._versioned(body))
+            (name, language): Asset.of(name, self._versioned(_page(body, language)))
             for name, body in found.items()
             if name.endswith(".html")
+            for language in LANGUAGES
         }
 
     def file(self, path: str) -> tuple[Asset, bool] | None:
@@ -90,13 +100,13 @@ class Assets:
         asset = self._files.get(rest if lasting else path)
         return (asset, lasting) if asset is not None else None
 
-    def page(self, name: str) -> Asset:
+    def page(self, name: str, language: Language) -> Asset:
         """A page that names its files by this version.
 
         Raises:
             KeyError: There is no such page.
         """
-        return self._pages[name]
+        return self._pages[name, language]
 
     @property
     def names(self) -> list[str]:
@@ -119,6 +129,21 @@ def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
     for path in folder.rglob("*"):
         if path.is_file() and path.resolve().is_relative_to(within):
             yield path.relative_to(folder).as_posix(), path.read_bytes()
+
+
+def _texts_of(language: Language) -> str:
+    """The file that gives the scripts their texts."""
+    return f"texts/{language}.js"
+
+
+def _page(source: bytes, language: Language) -> bytes:
+    """A page in a language; English is what its source is in, and what its scripts have."""
+    if language == "en":
+        return source
+    page = translated(source.decode(), catalogue(language))
+    # A plain script: it has run before the modules do.
+    script = f'  <script src="{PREFIX}{_texts_of(language)}"></script>\n</head>'
+    return page.replace("</head>", script).encode()
 
 
 def _content_type(name: str) -> str:

@@ -16,6 +16,7 @@ from vncproxy.access.tickets import Tickets
 from vncproxy.audit.log import Audit
 from vncproxy.audit.refusals import RefusalLog
 from vncproxy.config.model import Limits
+from vncproxy.config.value_types import PageLanguage
 from vncproxy.console.registry import Registry
 from vncproxy.errors import AccessError
 from vncproxy.instances.instance_list import ConsoleInstance, InstanceList
@@ -49,6 +50,10 @@ class Settings(Protocol):
     @property
     def thumbnails(self) -> bool:
         """Whether the list shows the instances' screens."""
+
+    @property
+    def language(self) -> PageLanguage:
+        """[pages] language."""
 
     @property
     def metrics_open(self) -> bool:

@@ -4,35 +4,44 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
+from vncproxy.languages.language import Language
 from vncproxy.web.assets import ASSETS, Asset
+from vncproxy.web.context import services_of
+from vncproxy.web.page_language import VARY, language_of
 
 _ASK_EACH_TIME = "no-cache"
 _FOR_GOOD = "public, max-age=31536000, immutable"
 
 
-def page(request: web.Request, name: str) -> web.Response:
+def page(request: web.Request, name: str, language: Language) -> web.Response:
     """One of the pages."""
-    return _answer(request, ASSETS.page(name), _ASK_EACH_TIME)
+    answer = _answer(request, ASSETS.page(name, language), _ASK_EACH_TIME)
+    answer.headers[hdrs.VARY] = f"{hdrs.ACCEPT_ENCODING}, {VARY}"
+    return answer
+
+
+def _in_their_language(request: web.Request, name: str) -> web.Response:
+    return page(request, name, language_of(request, services_of(request).settings().language))
 
 
 async def index(request: web.Request) -> web.StreamResponse:
     """`GET /`: the list of instances, or the log-in."""
-    return page(request, "index.html")
+    return _in_their_language(request, "index.html")
 
 
 async def enter(request: web.Request) -> web.StreamResponse:
     """`GET /enter#TICKET`: the fragment stays in the browser until its script sends it."""
-    return page(request, "enter.html")
+    return _in_their_language(request, "enter.html")
 
 
 async def console(request: web.Request) -> web.StreamResponse:
     """`GET /console/{instance}`: which instance it is, the script reads from its address."""
-    return page(request, "console.html")
+    return _in_their_language(request, "console.html")
 
 
 async def admin(request: web.Request) -> web.StreamResponse:
     """`GET /admin`: what is open; its script asks the API whether the user may see it."""
-    return page(request, "admin.html")
+    return _in_their_language(request, "admin.html")
 
 
 async def static_file(request: web.Request) -> web.StreamResponse:

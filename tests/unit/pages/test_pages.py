@@ -22,11 +22,11 @@ ABNORMAL = 1006
 
 
 def page_close_codes() -> list[dict[str, object]]:
-    """The list of closecodes.js, which is JSON between `=` and `;`."""
+    """The list of closecodes.js, which is JSON between `=` and `;`, but for the calls of `t`."""
     text = (FOLDER / "js" / "closecodes.js").read_text("utf-8")
     found = re.search(r"export const CLOSE_CODES = (\[.*?\n\]);", text, re.DOTALL)
     assert found
-    codes: list[dict[str, object]] = json.loads(found[1])
+    codes: list[dict[str, object]] = json.loads(re.sub(r'\bt\(("[^"]*")\)', r"\1", found[1]))
     return codes
 
 

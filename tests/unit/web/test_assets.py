@@ -39,7 +39,7 @@ def test_a_folder_that_is_gone_is_served_all_the_same(folder: Path) -> None:
 def test_a_page_names_its_files_by_their_version(folder: Path) -> None:
     """And by that they are found, never to be another."""
     assets = Assets(folder)
-    page = assets.page("index.html").body.decode()
+    page = assets.page("index.html", "en").body.decode()
     assert page == f'<script src="/static/{assets.version}/js/x.js"></script><a href="/">x</a>'
     found = assets.file(f"{assets.version}/js/x.js")
     assert found is not None

@@ -40,6 +40,22 @@ async def test_pages(owner: OwnerClient) -> None:
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
 
+async def test_pages_in_another_language(owner: OwnerClient) -> None:
+    """By the browser's wish; with the file that gives their scripts their texts."""
+    for target, _ in PAGES:
+        english = await owner.ask(target)
+        chinese = await owner.ask(target, "Accept-Language: zh-CN,zh;q=0.9,en;q=0.8")
+        assert b'<html lang="zh-CN">' in chinese.body, target
+        assert f"/static/{ASSETS.version}/texts/zh.js".encode() in chinese.body, target
+        assert b"/texts/" not in english.body, target
+        assert english.headers["etag"] != chinese.headers["etag"]
+        for answer in (english, chinese):
+            assert answer.headers["vary"] == "Accept-Encoding, Accept-Language, Cookie"
+    texts = await owner.ask(f"/static/{ASSETS.version}/texts/zh.js")
+    assert "实例".encode() in texts.body
+    assert "immutable" in texts.headers["cache-control"]
+
+
 async def test_files(owner: OwnerClient) -> None:
     """By their version they may be kept for good, else they are checked each time."""
     for file in FILES:

@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import { byId, setText } from "./elements.js";
+import { languageSwitch } from "./languageswitch.js";
 
 /** Show whose page it is. @param {{user?: string, session?: boolean}|null} answer of `GET /api/v1/instances` */
 export function showAccount(answer) {
@@ -12,11 +13,12 @@ export function showAccount(answer) {
 }
 
 /**
- * Let the button log out.
+ * Let the button log out, and offer the other language beside it.
  * @param {() => void} done
  * @param {(error: import("./api.js").ApiError) => void} failed
  */
 export function offerLogOut(done, failed) {
+  byId("account").before(languageSwitch());
   byId("log-out").addEventListener("click", async () => {
     try {
       await call("DELETE", "/api/v1/session");

@@ -7,7 +7,8 @@ import { ConsoleCards } from "./consolecards.js";
 import { consoleView, endConsoleWords, endViewerWords, summary } from "./consoleview.js";
 import { byId, element, setText } from "./elements.js";
 import { loginCard } from "./login.js";
-import { refusalWords, wantsLogin } from "./words.js";
+import { BETWEEN, t, timeOfDay, together } from "./texts.js";
+import { refusalWords, sentence, wantsLogin } from "./words.js";
 
 const REFRESH_INTERVAL_MS = 3_000;
 
@@ -38,7 +39,7 @@ function tell(title, text = "") {
   if (banner.dataset.said !== key) {
     banner.dataset.said = key;
     banner.replaceChildren(
-      ...(title ? [element("strong", { text: `${title}. ` }), document.createTextNode(text)] : []),
+      ...(title ? [element("strong", { text: sentence(title) + BETWEEN }), document.createTextNode(text)] : []),
     );
   }
   banner.hidden = !title;
@@ -47,7 +48,7 @@ function tell(title, text = "") {
 function showLogin(word) {
   showAccount(null);
   setText(byId("lead"), "");
-  const why = "This page is for administrators of this vncproxy.";
+  const why = t("This page is for administrators of this vncproxy.");
   show("login", () => [loginCard(why, refreshAll, word)]);
 }
 
@@ -57,14 +58,14 @@ function showRefused() {
     element(
       "section",
       { class: "card" },
-      element("h2", { text: "This page is for administrators" }),
-      element("p", { text: "No rule makes you the administrator of an instance. What you may open, and who is on it, the list of instances shows." }),
-      element("p", {}, element("a", { class: "button", href: "/", text: "All instances" })),
+      element("h2", { text: t("This page is for administrators") }),
+      element("p", { text: t("No rule makes you the administrator of an instance. What you may open, and who is on it, the list of instances shows.") }),
+      element("p", {}, element("a", { class: "button", href: "/", text: t("All instances") })),
     ),
   ]);
 }
 
-const NOTHING = element("p", { class: "card nothing", text: "No console is open. As soon as somebody opens one, it is here." });
+const NOTHING = element("p", { class: "card nothing", text: t("No console is open. As soon as somebody opens one, it is here.") });
 
 function showConsoles(rows) {
   const views = rows.filter(({ role }) => role === "admin").map(consoleView);
@@ -108,12 +109,12 @@ function failed(error) {
     return;
   }
   const { title, text } = refusalWords(error);
-  const stale = answeredAt ? ` What is shown below is from ${answeredAt.toLocaleTimeString()}.` : "";
+  const stale = answeredAt && t("What is shown below is from {time}.", { time: timeOfDay(answeredAt) });
   if (!shown) {
     setText(byId("lead"), "");
   }
   content.classList.toggle("stale", shown === "consoles");
-  tell(title, `${text} This page asks again by itself.${stale}`);
+  tell(title, together([text, t("This page asks again by itself."), stale]));
 }
 
 async function refresh() {
@@ -181,7 +182,7 @@ async function carryOut({ words, path }) {
   await refresh();
   if (problem) {
     const { title, text } = refusalWords(problem);
-    said = `Nothing was ended. ${title}. ${text}`;
+    said = together([t("Nothing was ended."), sentence(title), text]);
   }
   setText(byId("said"), said);
 }

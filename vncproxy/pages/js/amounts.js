@@ -1,5 +1,7 @@
 /** Amounts of bytes and of time, in few characters. Pure. */
 
+import { number, t } from "./texts.js";
+
 const UNITS = ["B", "kB", "MB", "GB", "TB"];
 
 /** A number of bytes with at most three digits: `1.2 MB`. @param {number} bytes */
@@ -24,12 +26,14 @@ const two = (number) => String(number).padStart(2, "0");
 export function span(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   if (whole < 60) {
-    return `${whole} s`;
+    return t("{seconds} s", { seconds: whole });
   }
   const minutes = Math.floor(whole / 60);
   if (minutes < 60) {
-    return `${minutes} min`;
+    return t("{minutes} min", { minutes });
   }
   const hours = Math.floor(minutes / 60);
-  return hours < 24 ? `${hours} h ${two(minutes % 60)} min` : `${Math.floor(hours / 24)} d ${two(hours % 24)} h`;
+  return hours < 24
+    ? t("{hours} h {minutes} min", { hours, minutes: two(minutes % 60) })
+    : t("{days} d {hours} h", { days: Math.floor(hours / 24), hours: two(hours % 24) });
 }

@@ -1,5 +1,7 @@
 /** Calls of the daemon's JSON interface. */
 
+import { t } from "./texts.js";
+
 const CALL_TIMEOUT_MS = 20_000;
 
 /** For a file, which may have to wait for its turn at the cloud. */
@@ -45,7 +47,7 @@ export async function call(method, path, body, timeout_ms = CALL_TIMEOUT_MS) {
       throw new ApiError(0, "unreachable", "");
     }
     if (response.ok) {
-      throw new ApiError(0, "unreadable", "The answer of vncproxy could not be read.");
+      throw new ApiError(0, "unreadable", t("The answer of vncproxy could not be read."));
     }
   }
   if (!response.ok) {

@@ -1,9 +1,10 @@
 /** What is worth a notice when the console's state changes in the course of a session. Pure. */
 
-import { wentNowhere } from "./words.js";
+import { t, tn, together } from "./texts.js";
 
-const OPAQUE =
-  "Opaque mode: the cloud uses something that vncproxy doesn’t know, so bytes are passed on unread, without keepalive, resuming or sharing.";
+const OPAQUE = t(
+  "Opaque mode: the cloud uses something that vncproxy doesn’t know, so bytes are passed on unread, without keepalive, resuming or sharing.",
+);
 
 export class Changes {
   #ran = false;
@@ -41,7 +42,12 @@ export class Changes {
       this.#away = this.#ran;
     }
     if (untold > 0) {
-      notices.push({ level: "warning", text: `${wentNowhere(untold)} while the screen was away.` });
+      const text = tn(
+        untold,
+        "{count} key that you pressed went nowhere while the screen was away.",
+        "{count} keys that you pressed went nowhere while the screen was away.",
+      );
+      notices.push({ level: "warning", text });
     }
     if (state === "opaque" && !this.#opaque) {
       this.#opaque = true;
@@ -51,8 +57,15 @@ export class Changes {
   }
 
   #back(dropped) {
-    return dropped > 0
-      ? { level: "warning", text: `The link was lost and is back. ${wentNowhere(dropped)} in between.` }
-      : { level: "info", text: "The link was lost and is back." };
+    const back = t("The link was lost and is back.");
+    if (dropped <= 0) {
+      return { level: "info", text: back };
+    }
+    const lost = tn(
+      dropped,
+      "{count} key that you pressed went nowhere in between.",
+      "{count} keys that you pressed went nowhere in between.",
+    );
+    return { level: "warning", text: together([back, lost]) };
   }
 }

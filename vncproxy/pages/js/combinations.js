@@ -1,6 +1,7 @@
 /** Keys that are pressed together: which ones fit the instance's system, and those of the user's own. Pure. */
 
 import { F_KEYS, keyOf } from "./keysyms.js";
+import { t } from "./texts.js";
 
 /** What people call keys, by the names of `KEYS`. */
 const SHOWN = {
@@ -36,7 +37,7 @@ export function keyLabel(name, { windows = false } = {}) {
     return windows ? "Win" : "Super";
   }
   if (name === " ") {
-    return "Space";
+    return t("Space");
   }
   if (Object.hasOwn(SHOWN, name)) {
     return SHOWN[name];
@@ -114,21 +115,21 @@ export function keptByBrowsers(system) {
  * Source: Linux, Documentation/admin-guide/sysrq.rst.
  */
 export const SYSRQ = [
-  { letter: "h", does: "lists these on the console" },
-  { letter: "r", does: "takes the keyboard back from a graphical session" },
-  { letter: "s", does: "writes what is unsaved to the disks" },
-  { letter: "u", does: "makes all file systems read-only" },
-  { letter: "w", does: "shows the tasks that are stuck" },
-  { letter: "t", does: "shows all tasks" },
-  { letter: "l", does: "shows what each processor is at" },
-  { letter: "m", does: "shows the memory" },
-  { letter: "f", does: "kills the program that uses most memory" },
-  { letter: "k", does: "kills all programs on this terminal" },
-  { letter: "e", does: "asks all programs to end", sure: true },
-  { letter: "i", does: "kills all programs", sure: true },
-  { letter: "b", does: "restarts at once, without writing anything", sure: true },
-  { letter: "c", does: "crashes the kernel, for a dump", sure: true },
-  { letter: "o", does: "switches off", sure: true },
+  { letter: "h", does: t("lists these on the console") },
+  { letter: "r", does: t("takes the keyboard back from a graphical session") },
+  { letter: "s", does: t("writes what is unsaved to the disks") },
+  { letter: "u", does: t("makes all file systems read-only") },
+  { letter: "w", does: t("shows the tasks that are stuck") },
+  { letter: "t", does: t("shows all tasks") },
+  { letter: "l", does: t("shows what each processor is at") },
+  { letter: "m", does: t("shows the memory") },
+  { letter: "f", does: t("kills the program that uses most memory") },
+  { letter: "k", does: t("kills all programs on this terminal") },
+  { letter: "e", does: t("asks all programs to end"), sure: true },
+  { letter: "i", does: t("kills all programs"), sure: true },
+  { letter: "b", does: t("restarts at once, without writing anything"), sure: true },
+  { letter: "c", does: t("crashes the kernel, for a dump"), sure: true },
+  { letter: "o", does: t("switches off"), sure: true },
 ];
 
 /** The keys for one of them. @param {string} letter */

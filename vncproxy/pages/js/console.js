@@ -30,6 +30,7 @@ import { buildSnapshotButton } from "./snapshot.js";
 import { stateWords } from "./states.js";
 import { StatusBar } from "./statusbar.js";
 import { copyText, supportText } from "./support.js";
+import { t } from "./texts.js";
 import { buildToolbar, enableTools } from "./toolbar.js";
 import { buildTouchKeys } from "./touchkeys.js";
 import { TouchScreen } from "./touchscreen.js";
@@ -39,7 +40,7 @@ import { placeOf, titleOf, waitsUntil, wantsLogin } from "./words.js";
 /** After so long with a picture, the next loss starts again with the shortest pause. */
 const STEADY_MS = 30_000;
 
-const ALL_INSTANCES = "All instances";
+const ALL_INSTANCES = t("All instances");
 const CLOSED_FOR_PASSWORD = 4401;
 const CLOSED_FOR_ANOTHER_DAEMON = 4421;
 
@@ -78,7 +79,7 @@ class ConsolePage {
   #turn = 0;
 
   constructor() {
-    setText(byId("name"), this.#instance || "Console");
+    setText(byId("name"), this.#instance || t("Console"));
     document.title = `${this.#instance} · vncproxy`;
     buildToolbar(this.#screen, notice);
     buildKeysPanel(this.#screen, () => this.#keyboardFacts);
@@ -92,7 +93,7 @@ class ConsolePage {
     this.#offerPower = buildPowerButton(notice, () => this.#session ?? this.start());
     this.#hideWakeHint = buildWakeHint(this.#screen, () => this.#linkIsUp());
     this.#screen.addEventListener("picture", () => this.#pictureCame());
-    this.#screen.addEventListener("desktopname", ({ detail }) => this.#status.fact("Desktop", detail));
+    this.#screen.addEventListener("desktopname", ({ detail }) => this.#status.fact(t("Desktop"), detail));
     this.#screen.addEventListener("dimensions", () => this.#refreshTools());
     this.#screen.addEventListener("credentials", ({ detail }) => {
       askCredentials(this.#card, detail, (values) => {
@@ -101,7 +102,9 @@ class ConsolePage {
       });
     });
     this.#screen.addEventListener("securityfailure", ({ detail }) => {
-      notice("warning", `The log-in to the screen failed${detail ? `: ${detail}` : "."}`);
+      notice("warning", detail
+        ? t("The log-in to the screen failed: {why}", { why: detail })
+        : t("The log-in to the screen failed."));
     });
     document.addEventListener("focusin", () => this.#showTyping());
     document.addEventListener("focusout", () => this.#showTyping());
@@ -142,8 +145,8 @@ class ConsolePage {
     this.#until_ms = null;
     this.#elsewhere = null;
     this.#changes = new Changes();
-    this.#status.state("connecting", "Opening");
-    this.#card.show({ tone: "wait", title: "Opening the console", text: "Asking vncproxy for admission." });
+    this.#status.state("connecting", t("Opening"));
+    this.#card.show({ tone: "wait", title: t("Opening the console"), text: t("Asking vncproxy for admission.") });
     this.#refreshTools();
     const wishes = this.#wishes;
     let admission;
@@ -181,8 +184,8 @@ class ConsolePage {
     this.#controls = this.#mayControl && !this.#wishes.view;
     this.#people.mayControl = this.#controls;
     this.#screen.mayType = this.#controls;
-    this.#status.fact("Instance", `${instance.id}, ${instance.region}`);
-    this.#status.fact("Viewer", viewer);
+    this.#status.fact(t("Instance"), `${instance.id}, ${instance.region}`);
+    this.#status.fact(t("Viewer"), viewer);
   }
 
   // What the daemon says on the control channel.
@@ -280,7 +283,7 @@ class ConsolePage {
     }
     const words = stateWords(message, { hasPicture: this.#screen.hasPicture, until_ms: this.#until_ms });
     const actions = message.may_hurry
-      ? [{ label: "Try now", run: () => this.#session?.send({ type: "retry" }), look: "primary" }]
+      ? [{ label: t("Try now"), run: () => this.#session?.send({ type: "retry" }), look: "primary" }]
       : [];
     this.#card.show({
       tone: "wait",
@@ -293,9 +296,9 @@ class ConsolePage {
   /** Until the next try by itself; a line that stays while one is under way. */
   #countdown(repeats) {
     if (this.#until_ms !== null) {
-      return { seconds: (this.#until_ms - Date.now()) / 1000, words: "Next try in" };
+      return { seconds: (this.#until_ms - Date.now()) / 1000, words: t("Next try in {time}") };
     }
-    return repeats ? { words: "Trying now…" } : undefined;
+    return repeats ? { words: t("Trying now…") } : undefined;
   }
 
   /** What else can be done: ask for help with the facts, or leave. */
@@ -303,10 +306,10 @@ class ConsolePage {
     const copy = async () => {
       const known = { ...this.#known, at: new Date(), page: location.origin + location.pathname };
       const copied = await copyText(supportText({ ...known, ...facts }));
-      notice(copied ? "info" : "warning", copied ? "Copied: facts, and no secret." : "The browser doesn’t allow copying.");
+      notice(copied ? "info" : "warning", copied ? t("Copied: facts, and no secret.") : t("The browser doesn’t allow copying."));
     };
     return [
-      { label: "Copy for support", run: copy, look: "quiet" },
+      { label: t("Copy for support"), run: copy, look: "quiet" },
       { label: ALL_INSTANCES, run: () => location.assign("/"), look: "quiet" },
     ];
   }
@@ -335,11 +338,11 @@ class ConsolePage {
     if (!address) {
       return false;
     }
-    this.#status.state("resuming", "Passing on");
+    this.#status.state("resuming", t("Passing on"));
     this.#card.show({
       tone: "wait",
-      title: `Passing you on to ${elsewhere.name}…`,
-      text: "The console is open there: the cloud allows one VNC session for an instance.",
+      title: t("Passing you on to {name}…", { name: elsewhere.name }),
+      text: t("The console is open there: the cloud allows one VNC session for an instance."),
     });
     const turn = this.#turn;
     setTimeout(() => {
@@ -365,13 +368,13 @@ class ConsolePage {
   }
 
   #refused(error) {
-    this.#status.state("closed", "Not open");
+    this.#status.state("closed", t("Not open"));
     if (wantsLogin(error)) {
       this.#screen.forgetPicture();
       this.#card.show({
         tone: "ask",
-        title: "Log in first",
-        text: "Your log-in is missing or has run out.",
+        title: t("Log in first"),
+        text: t("Your log-in is missing or has run out."),
         form: loginForm(() => this.start(), error.word),
         formKey: "log-in",
         actions: [{ label: ALL_INSTANCES, run: () => location.assign("/") }],
@@ -403,7 +406,7 @@ class ConsolePage {
     const again = pause_s !== null;
     this.#retryNow = again ? run : null;
     if (again) {
-      this.#status.state("resuming", "Waiting to reconnect");
+      this.#status.state("resuming", t("Waiting to reconnect"));
     }
     this.#card.show({
       tone: again ? "wait" : "stop",
@@ -412,7 +415,7 @@ class ConsolePage {
       next,
       detail,
       codes,
-      countdown: again ? { seconds: pause_s, words: "Next try in", done: run } : undefined,
+      countdown: again ? { seconds: pause_s, words: t("Next try in {time}"), done: run } : undefined,
       actions: [{ label: button, run, look: "primary" }, ...this.#ways(facts).filter(({ label }) => label !== button)],
     });
   }
@@ -432,11 +435,11 @@ class ConsolePage {
     let chord = "";
     if (this.#linkIsUp()) {
       if (!this.#controls) {
-        text = "Watching only";
+        text = t("Watching only");
       } else {
         const typed = this.#screen.hasFocus || document.activeElement === byId("touch-field");
-        text = typed ? "Keys go to the instance" : "Click the screen to type";
-        chord = this.#screen.hasFocus ? "leaves it" : "does so too";
+        text = typed ? t("Keys go to the instance") : t("Click the screen to type");
+        chord = this.#screen.hasFocus ? t("leaves it") : t("does so too");
       }
     }
     this.#status.typing(text, chord);

@@ -4,6 +4,7 @@
  */
 
 import { arrange, element, setText } from "./elements.js";
+import { t } from "./texts.js";
 
 /** Show or hide an element that has a text only sometimes. */
 function setOptional(target, text) {
@@ -49,16 +50,16 @@ class ViewerLine {
   #name = element("strong", { class: "viewer-name" });
   #from = element("span", { class: "note" });
   #role = element("span", { class: "pill" });
-  #asks = element("span", { class: "pill warn", text: "Asks for control" });
-  #recorded = element("span", { class: "pill bad", text: "Recorded" });
-  #figures = { on: value("On for"), input: value("Last input"), receives: value("Receives"), sends: value("Sends") };
+  #asks = element("span", { class: "pill warn", text: t("Asks for control") });
+  #recorded = element("span", { class: "pill bad", text: t("Recorded") });
+  #figures = { on: value(t("On for")), input: value(t("Last input")), receives: value(t("Receives")), sends: value(t("Sends")) };
   #button;
 
   constructor(end) {
     this.#button = element("button", {
       class: "small",
       type: "button",
-      text: "End",
+      text: t("End"),
       on: { click: () => end(this.#item) },
     });
     this.root = element(
@@ -87,7 +88,7 @@ class ViewerLine {
     this.#figures.input.update(item.input);
     this.#figures.receives.update(item.receives, item.received);
     this.#figures.sends.update(item.sends, item.sent);
-    this.#button.setAttribute("aria-label", `End the session of ${item.name} on ${title}`);
+    this.#button.setAttribute("aria-label", t("End the session of {name} on {title}", { name: item.name, title }));
   }
 }
 
@@ -96,16 +97,16 @@ class ConsoleCard {
   #title = element("h2", {});
   #place = element("code", {});
   #state = element("span", {});
-  #recorded = element("span", { class: "pill bad", text: "Recorded" });
+  #recorded = element("span", { class: "pill bad", text: t("Recorded") });
   #troubles = element("ul", { class: "troubles" });
   #troublesShown = "";
   #facts = element("dl", { class: "facts" });
   #figures = new Map();
   #meter = element("meter", { min: 0, "aria-hidden": "true" });
-  #budget = value("Reconnect budget");
+  #budget = value(t("Reconnect budget"));
   #viewers = element("ul", { class: "on" });
   #lines = new Map();
-  #nobody = element("p", { class: "nobody", text: "Nobody is on." });
+  #nobody = element("p", { class: "nobody", text: t("Nobody is on.") });
   #endViewer;
   #button;
 
@@ -116,7 +117,7 @@ class ConsoleCard {
     this.#button = element("button", {
       class: "end-console",
       type: "button",
-      text: "End the console",
+      text: t("End the console"),
       on: { click: () => endConsole(this.#view) },
     });
     this.root = element(
@@ -147,12 +148,12 @@ class ConsoleCard {
     setText(this.#state, view.state);
     this.#state.className = `pill ${view.tone}`;
     this.#recorded.hidden = !view.recorded;
-    this.#button.setAttribute("aria-label", `End the console of ${view.title}`);
+    this.#button.setAttribute("aria-label", t("End the console of {title}", { title: view.title }));
     this.#updateTroubles(view.troubles);
     this.#updateFacts(view);
     const end = (viewer) => this.#endViewer(this.#view, viewer);
     keep(this.#lines, this.#viewers, view.viewers, () => new ViewerLine(end), view.title);
-    this.#viewers.setAttribute("aria-label", `Who is on ${view.title}`);
+    this.#viewers.setAttribute("aria-label", t("Who is on {title}", { title: view.title }));
     this.#viewers.hidden = view.viewers.length === 0;
     this.#nobody.hidden = view.viewers.length > 0;
   }
@@ -175,7 +176,7 @@ class ConsoleCard {
     }
     arrange(this.#facts, [...facts.map(({ term }) => this.#figures.get(term).root), this.#budget.root]);
     this.#meter.hidden = !budget;
-    this.#budget.update(budget?.text ?? "Not known", budget?.scope ?? "");
+    this.#budget.update(budget?.text ?? t("Not known"), budget?.scope ?? "");
     if (budget) {
       this.#meter.max = budget.limit;
       this.#meter.value = budget.left;

@@ -4,33 +4,29 @@ import { amount, span, speed } from "./amounts.js";
 import { cloudErrorText } from "./clouderrors.js";
 import { namesOf } from "./people.js";
 import { stateName } from "./states.js";
-import { counted, placeOf, sentence, timeLeft, titleOf } from "./words.js";
+import { listed, t, tc, tn, together, withCommas } from "./texts.js";
+import { placeOf, sentence, timeLeft, titleOf } from "./words.js";
 
 const TONES = { running: "good", closed: "bad" };
 
 const KEEPALIVE = {
-  any: "Update requests",
-  pointer: "Pointer messages",
-  key: "Key presses",
+  any: t("Update requests"),
+  pointer: t("Pointer messages"),
+  key: t("Key presses"),
 };
 
 const PROOFS = {
-  bearer: "a token",
-  cookie: "a log-in",
-  ticket: "a link",
-  peer: "the account",
-  header: "the proxy",
-  "vnc-password": "the port’s password",
-  "peer+vnc-password": "the account and the port’s password",
+  bearer: t("a token"),
+  cookie: t("a log-in"),
+  ticket: t("a link"),
+  peer: t("the account"),
+  header: t("the proxy"),
+  "vnc-password": t("the port’s password"),
+  "peer+vnc-password": t("the account and the port’s password"),
 };
 
-const LINKLESS = "None at the moment";
-const UNAWARE = "None, being opaque";
-
-/** `a`, `a and b`, `a, b and c`. @param {string[]} names */
-function listed(names) {
-  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
-}
+const LINKLESS = t("None at the moment");
+const UNAWARE = t("None, being opaque");
 
 /**
  * What the budget has left, or null where that isn't known.
@@ -42,8 +38,7 @@ function budgetOf({ budget }) {
     return null;
   }
   const { left, limit, next_free_s, counts_for, window_s } = budget;
-  const scope = counts_for === "account" ? "the whole account" : "this instance";
-  const free = next_free_s > 0 ? `, the next one in ${timeLeft(next_free_s)}` : "";
+  const seconds = Math.round(window_s);
   let tone = left > limit / 4 ? "good" : "warn";
   if (left === 0) {
     tone = "bad";
@@ -52,74 +47,76 @@ function budgetOf({ budget }) {
     left,
     limit,
     tone,
-    text: `${left} of ${limit} left${free}`,
-    scope: `new connections in ${Math.round(window_s)} s, for ${scope}`,
+    text: next_free_s > 0
+      ? t("{left} of {limit} left, the next one in {time}", { left, limit, time: timeLeft(next_free_s) })
+      : t("{left} of {limit} left", { left, limit }),
+    scope: counts_for === "account"
+      ? t("new connections in {seconds} s, for the whole account", { seconds })
+      : t("new connections in {seconds} s, for this instance", { seconds }),
   };
 }
 
 function troublesOf(row, names) {
   const said = [];
   if (row.state !== "running") {
-    said.push(sentence(row.text) + (row.wait_s > 0 ? ` It goes on in ${timeLeft(row.wait_s)}.` : ""));
+    said.push(together([sentence(row.text), row.wait_s > 0 && t("It goes on in {time}.", { time: timeLeft(row.wait_s) })]));
   }
   if (row.error) {
-    said.push(`The last try failed. ${cloudErrorText(row.error)}`);
+    said.push(together([t("The last try failed."), cloudErrorText(row.error)]));
   }
   if (row.budget_problem) {
-    said.push(`What the budget has left isn’t known. ${sentence(row.budget_problem)}`);
+    said.push(together([t("What the budget has left isn’t known."), sentence(row.budget_problem)]));
   }
   for (const { id, record, recorded } of row.viewers) {
     if (record && !recorded) {
-      said.push(`The session of ${names.get(id)} should be recorded, and isn’t at the moment.`);
+      said.push(t("The session of {name} should be recorded, and isn’t at the moment.", { name: names.get(id) }));
     }
   }
   return said;
 }
 
 function flowNote({ bytes }) {
-  return `${amount(bytes)} so far`;
+  return t("{amount} so far", { amount: amount(bytes) });
 }
 
 function factsOf(row) {
   const { saved } = row;
-  const age = row.link_age_s === null ? LINKLESS : `Up for ${span(row.link_age_s)}`;
-  const before = row.links > 1 ? `${counted(row.links, "connection")} so far` : "";
+  const age = row.link_age_s === null ? LINKLESS : t("Up for {time}", { time: span(row.link_age_s) });
+  const before = row.links > 1 ? tn(row.links, "{count} connection so far", "{count} connections so far") : "";
   return [
-    { term: "Connection to the cloud", text: age, note: [row.link, before].filter(Boolean).join(", ") },
-    { term: "From the cloud", text: speed(row.from_cloud), note: flowNote(row.from_cloud) },
-    { term: "To the cloud", text: speed(row.to_cloud), note: flowNote(row.to_cloud) },
+    { term: t("Connection to the cloud"), text: age, note: withCommas([row.link, before]) },
+    { term: t("From the cloud"), text: speed(row.from_cloud), note: flowNote(row.from_cloud) },
+    { term: t("To the cloud"), text: speed(row.to_cloud), note: flowNote(row.to_cloud) },
     {
-      term: "Keepalive",
+      term: t("Keepalive"),
       text: row.opaque ? UNAWARE : (KEEPALIVE[row.keepalive] ?? row.keepalive),
       note: row.opaque ? "" : sentence(row.keepalive_why ?? ""),
     },
     {
-      term: "Open",
-      text: `For ${span(row.age_s)}`,
-      note: [
-        saved.losses_survived ? `${counted(saved.losses_survived, "loss", "losses")} survived` : "",
-        saved.dials_avoided ? `${counted(saved.dials_avoided, "viewer")} found it open` : "",
-      ]
-        .filter(Boolean)
-        .join(", "),
+      term: tc("how long", "Open"),
+      text: t("For {time}", { time: span(row.age_s) }),
+      note: withCommas([
+        saved.losses_survived && tn(saved.losses_survived, "{count} loss survived", "{count} losses survived"),
+        saved.dials_avoided && tn(saved.dials_avoided, "{count} viewer found it open", "{count} viewers found it open"),
+      ]),
     },
   ];
 }
 
 function viewerOf(viewer, name) {
   const { identity, rule, door, native, record, recorded, asks, role, input_age_s } = viewer;
-  const proof = identity === "open" ? "Without a proof" : `By ${PROOFS[identity] ?? identity}`;
+  const proof = identity === "open" ? t("Without a proof") : t("By {proof}", { proof: PROOFS[identity] ?? identity });
   return {
     id: viewer.id,
     name,
     from: viewer.from,
-    letIn: [proof, native && "in a VNC program", rule, `door “${door}”`].filter(Boolean).join(", "),
-    role: role === "control" ? "In control" : "Watching",
+    letIn: withCommas([proof, native && t("in a VNC program"), rule, t("door “{door}”", { door })]),
+    role: role === "control" ? t("In control") : t("Watching"),
     controls: role === "control",
     asks,
     recorded: record && recorded,
     on: span(viewer.age_s),
-    input: input_age_s === null ? "none yet" : `${span(input_age_s)} ago`,
+    input: input_age_s === null ? t("none yet") : t("{time} ago", { time: span(input_age_s) }),
     receives: speed(viewer.to_viewer),
     received: flowNote(viewer.to_viewer),
     sends: speed(viewer.from_viewer),
@@ -149,7 +146,10 @@ export function consoleView(row) {
 /** What is open, in a line. @param {ReturnType<typeof consoleView>[]} views */
 export function summary(views) {
   const viewers = views.reduce((sum, view) => sum + view.viewers.length, 0);
-  return `${counted(views.length, "console")}, ${counted(viewers, "viewer")}`;
+  return withCommas([
+    tn(views.length, "{count} console", "{count} consoles"),
+    tn(viewers, "{count} viewer", "{count} viewers"),
+  ]);
 }
 
 /**
@@ -158,19 +158,17 @@ export function summary(views) {
  * @param {{name: string, controls: boolean}} viewer
  */
 export function endViewerWords({ title, viewers }, { name, controls }) {
-  const others = viewers.length > 1 ? "The others stay on." : "The console stays open for a while.";
+  const others = viewers.length > 1 ? t("The others stay on.") : t("The console stays open for a while.");
   return {
-    title: `End the session of ${name} on ${title}?`,
-    text: `Its screen closes at once, and says that an administrator ended it. ${others}`,
-    hint: [
-      controls ? `${name} is in control: what is being typed ends in the middle.` : "",
-      "It doesn’t come back by itself, but its user may open the console again: only a rule prevents that.",
-    ]
-      .filter(Boolean)
-      .join(" "),
-    button: "End the session",
-    done: `The session of ${name} on ${title} was ended.`,
-    gone: `The session of ${name} on ${title} was over already.`,
+    title: t("End the session of {name} on {title}?", { name, title }),
+    text: together([t("Its screen closes at once, and says that an administrator ended it."), others]),
+    hint: together([
+      controls && t("{name} is in control: what is being typed ends in the middle.", { name }),
+      t("It doesn’t come back by itself, but its user may open the console again: only a rule prevents that."),
+    ]),
+    button: t("End the session"),
+    done: t("The session of {name} on {title} was ended.", { name, title }),
+    gone: t("The session of {name} on {title} was over already.", { name, title }),
   };
 }
 
@@ -180,14 +178,16 @@ const NAMED_AT_MOST = 5;
 export function endConsoleWords({ title, viewers }) {
   const names = viewers.map(({ name }) => name);
   const more = names.length - NAMED_AT_MOST;
-  const people = listed(more > 0 ? [...names.slice(0, NAMED_AT_MOST), counted(more, "other")] : names);
-  const sent = people ? `${people} ${names.length === 1 ? "is" : "are"} sent away at once. ` : "";
+  const people = listed(more > 0 ? [...names.slice(0, NAMED_AT_MOST), tn(more, "{count} other", "{count} others")] : names);
+  const sent = names.length === 1
+    ? t("{people} is sent away at once.", { people })
+    : people && t("{people} are sent away at once.", { people });
   return {
-    title: `End the console of ${title}?`,
-    text: `${sent}The connection to the cloud is closed.`,
-    hint: "The instance itself goes on running. Whoever opens the console again needs a new connection from the budget.",
-    button: "End the console",
-    done: `The console of ${title} was ended.`,
-    gone: `The console of ${title} was closed already.`,
+    title: t("End the console of {title}?", { title }),
+    text: together([sent, t("The connection to the cloud is closed.")]),
+    hint: t("The instance itself goes on running. Whoever opens the console again needs a new connection from the budget."),
+    button: t("End the console"),
+    done: t("The console of {title} was ended.", { title }),
+    gone: t("The console of {title} was closed already.", { title }),
   };
 }

@@ -3,6 +3,7 @@
 import { closeCode, cloudCodeOf } from "./closecodes.js";
 import { cloudFact, hasNoConsole, isThrottling } from "./clouderrors.js";
 import { budgetFact } from "./states.js";
+import { t } from "./texts.js";
 import { refusalWords, sentence } from "./words.js";
 
 /**
@@ -24,15 +25,15 @@ const SILENT = new Set([1000, 1005]);
 
 /** noVNC let go while the daemon passed everything on unread. */
 const UNSUPPORTED = {
-  title: "This screen can’t be shown here",
-  text: "The cloud’s server asks for a log-in, or speaks a kind of VNC, that neither vncproxy nor the screen in this page (noVNC) knows. A native VNC viewer, connected through vncproxy, may know it.",
-  detail: "Whoever runs vncproxy finds what the server offered in its log, under console.opaque.",
+  title: t("This screen can’t be shown here"),
+  text: t("The cloud’s server asks for a log-in, or speaks a kind of VNC, that neither vncproxy nor the screen in this page (noVNC) knows. A native VNC viewer, connected through vncproxy, may know it."),
+  detail: t("Whoever runs vncproxy finds what the server offered in its log, under console.opaque."),
   retry: "never",
   action: "again",
-  button: "Try again",
+  button: t("Try again"),
 };
 
-const BY_ITSELF = "This page tries again by itself.";
+const BY_ITSELF = t("This page tries again by itself.");
 const THROTTLED = 4429;
 const REFUSED = 4502;
 
@@ -82,13 +83,13 @@ function cloudEnding(code, last, until_ms) {
   const told = last?.error?.code === code ? last.error : {};
   const fact = cloudFact({ ...told, code }, { status: last?.instance_status, until_ms });
   if (isThrottling(code)) {
-    return { ...fact, retry: "after", button: "Try now", next: "This page asks again by itself then." };
+    return { ...fact, retry: "after", button: t("Try now"), next: t("This page asks again by itself then.") };
   }
   return {
     ...fact,
     next: hasNoConsole(code)
-      ? "vncproxy doesn’t ask any more: try again once the instance is starting."
-      : "Nothing is tried again by itself.",
+      ? t("vncproxy doesn’t ask any more: try again once the instance is starting.")
+      : t("Nothing is tried again by itself."),
   };
 }
 
@@ -104,9 +105,9 @@ function nextOf(retry) {
 export function endOfAdmission(error) {
   const words = refusalWords(error);
   const action = error.status === 403 || error.status === 404 ? "list" : "again";
-  let button = "All instances";
+  let button = t("All instances");
   if (action === "again") {
-    button = words.retry === "never" ? "Try again" : "Try now";
+    button = words.retry === "never" ? t("Try again") : t("Try now");
   }
   return { ...words, next: nextOf(words.retry), detail: "", codes: "", after_s: error.retryAfter_s, action, button, picture: !UNSEEN.has(error.status) };
 }

@@ -7,6 +7,7 @@
 import { safeNext } from "./addresses.js";
 import { call } from "./api.js";
 import { byId, element } from "./elements.js";
+import { t, together } from "./texts.js";
 import { refusalWords } from "./words.js";
 
 /** How many links this tab was given: only what became of the last one counts. */
@@ -19,9 +20,9 @@ function takeTicket() {
 }
 
 function tellWaiting() {
-  document.title = "Opening… · vncproxy";
-  byId("title").textContent = "Opening the console";
-  byId("text").replaceChildren("Your ticket is being exchanged for a log-in.");
+  document.title = t("Opening… · vncproxy");
+  byId("title").textContent = t("Opening the console");
+  byId("text").replaceChildren(t("Your ticket is being exchanged for a log-in."));
   byId("spinner").hidden = false;
   byId("actions").replaceChildren();
 }
@@ -36,36 +37,34 @@ function tell(title, text, actions) {
 
 function tellUnusable() {
   tell(
-    "This link can’t be used any more",
-    [
-      "A link works once and for 60 seconds. Ask for a new one with ",
-      element("code", { text: "vncproxy url INSTANCE" }),
-      " and open it right away.",
-    ],
-    [element("a", { class: "button", href: "/", text: "All instances" })],
+    t("This link can’t be used any more"),
+    tParts("A link works once and for 60 seconds. Ask for a new one with {command} and open it right away.", {
+      command: element("code", { text: "vncproxy url INSTANCE" }),
+    }),
+    [element("a", { class: "button", href: "/", text: t("All instances") })],
   );
 }
 
 /** What is asked before a link is followed that may be somebody else's. */
 const QUESTIONS = {
   "other-user": {
-    title: "Somebody else’s link",
-    text: "Go on only if you expected that.",
-    stay: "Stay logged in",
+    title: t("Somebody else’s link"),
+    text: t("Go on only if you expected that."),
+    stay: t("Stay logged in"),
   },
   "whose-link": {
-    title: "Is this your link?",
-    text: "Go on only if that is you: what you do will be recorded under this name.",
-    stay: "Don’t log in",
+    title: t("Is this your link?"),
+    text: t("Go on only if that is you: what you do will be recorded under this name."),
+    stay: t("Don’t log in"),
   },
 };
 
 /** A link may come from somebody who wants others to act in that name: so it isn't followed blindly. */
 function askWhetherMeant(ticket, error) {
   const { title, text, stay } = QUESTIONS[error.word];
-  const goOn = element("button", { type: "button", text: "Log in by the link" });
+  const goOn = element("button", { type: "button", text: t("Log in by the link") });
   goOn.addEventListener("click", () => exchange(ticket, true));
-  tell(title, [`${error.text} ${text}`], [element("a", { class: "button primary", href: "/", text: stay }), goOn]);
+  tell(title, [together([error.text, text])], [element("a", { class: "button primary", href: "/", text: stay }), goOn]);
 }
 
 async function exchange(ticket, replace = false) {
@@ -90,7 +89,7 @@ async function exchange(ticket, replace = false) {
       return;
     }
     const { title, text } = refusalWords(error);
-    const again = element("button", { class: "primary", type: "button", text: "Try again" });
+    const again = element("button", { class: "primary", type: "button", text: t("Try again") });
     again.addEventListener("click", () => exchange(ticket));
     tell(title, [text], [again]);
   }

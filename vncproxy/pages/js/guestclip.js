@@ -1,6 +1,7 @@
 /** Text that was copied inside the instance: offered, and copied here only when asked. */
 
 import { byId, setText } from "./elements.js";
+import { t } from "./texts.js";
 
 /** @param {import("./screen.js").Screen} screen */
 export function buildGuestClipboard(screen) {
@@ -28,10 +29,10 @@ export function buildGuestClipboard(screen) {
   byId("clip-copy").addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(area.value);
-      setText(byId("clip-said"), "Copied.");
+      setText(byId("clip-said"), t("Copied."));
     } catch {
       area.select();
-      setText(byId("clip-said"), "The browser doesn’t allow it: press Ctrl+C.");
+      setText(byId("clip-said"), t("The browser doesn’t allow it: press Ctrl+C."));
     }
   });
 }

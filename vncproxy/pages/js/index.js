@@ -12,15 +12,16 @@ import { openLook } from "./look.js";
 import { openPower } from "./power.js";
 import { like, memory } from "./remembered.js";
 import { Rows } from "./rows.js";
+import { BETWEEN, number, t, tn, together } from "./texts.js";
 import { Thumbnails } from "./thumbnails.js";
-import { counted, refusalWords, titleOf, wantsLogin } from "./words.js";
+import { refusalWords, sentence, statusName, titleOf, wantsLogin } from "./words.js";
 
 const REFRESH_INTERVAL_MS = 15_000;
 
 /** Fewer are seen at a glance. */
 const FINDER_FROM = 2;
 
-const STATUS_NAMES = { missing: "Unknown to the cloud", unknown: "Status unknown" };
+const STATUS_NAMES = { missing: t("Unknown to the cloud"), unknown: t("Status unknown") };
 
 const EXAMPLE = `[[instance]]
 alias = "web-1"
@@ -60,9 +61,9 @@ const list = element("ul", { class: "instances" });
 const none = element(
   "section",
   { class: "card empty" },
-  element("h2", { text: "Nothing like that" }),
-  element("p", { text: "No instance that you may open has these words and filters." }),
-  element("div", { class: "actions" }, element("button", { type: "button", text: "Show all", on: { click: showAll } })),
+  element("h2", { text: t("Nothing like that") }),
+  element("p", { text: t("No instance that you may open has these words and filters.") }),
+  element("div", { class: "actions" }, element("button", { type: "button", text: t("Show all"), on: { click: showAll } })),
 );
 const thumbnails = new Thumbnails(openLook);
 const rows = new Rows(list, (item) =>
@@ -103,9 +104,9 @@ function draw() {
   const found = finder.found(chosen, known);
   const liked = new Set(known.favourites);
   const searches = chosen.words.trim() !== "";
-  const all = counted(count, "instance");
-  const some = `${found.length.toLocaleString()} of ${all}`;
-  setText(byId("lead"), count === 0 ? "" : found.length === count ? `${all} you may open` : some);
+  const all = tn(count, "{count} instance you may open", "{count} instances you may open");
+  const some = tn(count, "{found} of {count} instance", "{found} of {count} instances", { found: number(found.length) });
+  setText(byId("lead"), count === 0 ? "" : found.length === count ? all : some);
   list.hidden = found.length === 0;
   none.hidden = found.length > 0;
   rows.items = found.map((instance, at) => {
@@ -133,8 +134,8 @@ function offerFilters() {
   if (!is) {
     byId("finder").reset();
   }
-  offer(byId("find-region"), "All regions", finder.regions, (region) => region);
-  offer(byId("find-status"), "All states", finder.statuses, (status) => STATUS_NAMES[status] ?? status);
+  offer(byId("find-region"), t("All regions"), finder.regions, (region) => region);
+  offer(byId("find-status"), t("All states"), finder.statuses, (status) => STATUS_NAMES[status] ?? statusName(status));
 }
 
 for (const id of ["find-words", "find-region", "find-status", "find-open"]) {
@@ -174,8 +175,8 @@ function laterCard(later) {
   return element(
     "section",
     { class: "card" },
-    element("h2", { text: "Not at this time" }),
-    ...later.map((one) => element("p", {}, element("strong", { text: titleOf(one) }), `: only ${one.only}`)),
+    element("h2", { text: t("Not at this time") }),
+    ...later.map((one) => element("p", {}, ...tParts("{name}: only {hours}", { name: element("strong", { text: titleOf(one) }), hours: one.only }))),
   );
 }
 
@@ -184,9 +185,9 @@ function nothingForYou(user) {
   return element(
     "section",
     { class: "card empty" },
-    element("h2", { text: "Nothing for you to open yet" }),
-    element("p", { text: "There is no instance here that a rule lets you open. Ask whoever runs this vncproxy." }),
-    user && element("p", {}, "You are known here as ", element("strong", { text: user }), "."),
+    element("h2", { text: t("Nothing for you to open yet") }),
+    element("p", { text: t("There is no instance here that a rule lets you open. Ask whoever runs this vncproxy.") }),
+    user && element("p", {}, ...tParts("You are known here as {user}.", { user: element("strong", { text: user }) })),
   );
 }
 
@@ -195,19 +196,20 @@ function nothingYet() {
   return element(
     "section",
     { class: "card empty" },
-    element("h2", { text: "No instance to open yet" }),
-    element("p", { text: "Name your instances in vncproxy’s configuration, one block for each:" }),
+    element("h2", { text: t("No instance to open yet") }),
+    element("p", { text: t("Name your instances in vncproxy’s configuration, one block for each:") }),
     element("pre", {}, element("code", { text: EXAMPLE })),
     element(
       "p",
       {},
-      "Then reload it: ",
-      element("code", { text: "systemctl reload vncproxy" }),
-      ", or a SIGHUP. With ",
-      element("code", { text: "discover = true" }),
-      " under ",
-      element("code", { text: "[aliyun]" }),
-      " it lists every instance that the account shows.",
+      ...tParts(
+        "Then reload it: {command}, or a SIGHUP. With {discover} under {section} it lists every instance that the account shows.",
+        {
+          command: element("code", { text: "systemctl reload vncproxy" }),
+          discover: element("code", { text: "discover = true" }),
+          section: element("code", { text: "[aliyun]" }),
+        },
+      ),
     ),
   );
 }
@@ -239,8 +241,8 @@ function showLogin(word) {
   showAccount(null);
   byId("admin-link").hidden = true;
   const why = asksUsers(word)
-    ? "Then you see what you may open."
-    : "Whoever has the access token may open the consoles listed here.";
+    ? t("Then you see what you may open.")
+    : t("Whoever has the access token may open the consoles listed here.");
   show("login", () => [loginCard(why, refresh, word)]);
 }
 
@@ -248,7 +250,7 @@ function tell(title, text) {
   const banner = byId("banner");
   banner.hidden = !title;
   banner.replaceChildren(
-    ...(title ? [element("strong", { text: `${title}. ` }), document.createTextNode(text)] : []),
+    ...(title ? [element("strong", { text: sentence(title) + BETWEEN }), document.createTextNode(text)] : []),
   );
 }
 
@@ -257,7 +259,7 @@ async function refresh() {
     const answer = await call("GET", "/api/v1/instances");
     showInstances(answer);
     const problem = answer?.problem;
-    tell(problem ? "The cloud couldn’t be asked" : "", problem && cloudErrorText(problem));
+    tell(problem ? t("The cloud couldn’t be asked") : "", problem && cloudErrorText(problem));
   } catch (error) {
     if (wantsLogin(error)) {
       showLogin(error.word);
@@ -268,7 +270,7 @@ async function refresh() {
     if (!shown) {
       setText(byId("lead"), "");
     }
-    tell(title, `${text} This page asks again by itself.`);
+    tell(title, together([text, t("This page asks again by itself.")]));
   }
 }
 

@@ -3,7 +3,8 @@
 import { consolePath } from "./addresses.js";
 import { element, onSecondPress, setText } from "./elements.js";
 import { namesOf } from "./people.js";
-import { PLACE_JOINT, placeOf, titleOf } from "./words.js";
+import { enumerated, t } from "./texts.js";
+import { PLACE_JOINT, placeOf, statusName, titleOf } from "./words.js";
 
 const STATUS_TONE = { Running: "good", Starting: "warn", Stopping: "warn", Pending: "warn" };
 
@@ -15,11 +16,11 @@ function endButton(instance, viewer, name, end) {
   const button = element("button", {
     class: "quiet end",
     type: "button",
-    text: "End",
+    text: t("End"),
     "data-part": `end-${viewer.id}`,
-    "aria-label": `End the session of ${name} on ${titleOf(instance)}`,
+    "aria-label": t("End the session of {name} on {title}", { name, title: titleOf(instance) }),
   });
-  const show = (asks) => setText(button, asks ? "Really end?" : "End");
+  const show = (asks) => setText(button, asks ? t("Really end?") : t("End"));
   onSecondPress(button, show, () => {
     button.disabled = true;
     end(instance, viewer, button);
@@ -32,11 +33,14 @@ function sessions(instance, end) {
   const names = namesOf(instance.viewers);
   const lines = instance.viewers.map((viewer) => {
     const name = names.get(viewer.id);
-    const how = viewer.role === "control" ? "" : " (watching)";
+    const facts = { name, address: viewer.from };
+    const text = viewer.role === "control"
+      ? t("On: {name}, from {address}", facts)
+      : t("On: {name} (watching), from {address}", facts);
     return element(
       "div",
       { class: "session" },
-      element("span", { text: `On: ${name}${how}, from ${viewer.from}` }),
+      element("span", { text }),
       endButton(instance, viewer, name, end),
     );
   });
@@ -46,13 +50,13 @@ function sessions(instance, end) {
 function whoIsOn(instance, end) {
   const { viewers, role } = instance;
   if (!viewers?.length) {
-    return element("span", { class: "who nobody", text: "Nobody is on" });
+    return element("span", { class: "who nobody", text: t("Nobody is on") });
   }
   if (role === "admin") {
     return sessions(instance, end);
   }
-  const names = viewers.map(({ user, role }) => (role === "control" ? user : `${user} (watching)`));
-  return element("span", { class: "who", text: `On: ${names.join(", ")}` });
+  const names = viewers.map(({ user, role }) => (role === "control" ? user : t("{name} (watching)", { name: user })));
+  return element("span", { class: "who", text: t("On: {names}", { names: enumerated(names) }) });
 }
 
 /** Each part is broken off whole, as long as there is room for it. */
@@ -64,10 +68,13 @@ function place(instance) {
 
 function pill({ status, missing, region }) {
   if (missing) {
-    const title = `DescribeInstances doesn’t show this id in ${region}: it is wrong, released, or not for these credentials to see.`;
-    return element("span", { class: "pill bad", text: "Unknown to the cloud", title });
+    const title = t(
+      "DescribeInstances doesn’t show this id in {region}: it is wrong, released, or not for these credentials to see.",
+      { region },
+    );
+    return element("span", { class: "pill bad", text: t("Unknown to the cloud"), title });
   }
-  return element("span", { class: `pill ${STATUS_TONE[status] ?? "calm"}`, text: status || "Status unknown" });
+  return element("span", { class: `pill ${STATUS_TONE[status] ?? "calm"}`, text: status ? statusName(status) : t("Status unknown") });
 }
 
 function star(instance, liked, like) {
@@ -76,10 +83,10 @@ function star(instance, liked, like) {
     class: "quiet star",
     type: "button",
     text: liked ? "★" : "☆",
-    title: liked ? "A favourite: shown first" : "Show it first",
+    title: liked ? t("A favourite: shown first") : t("Show it first"),
     "data-part": "star",
     "aria-pressed": String(liked),
-    "aria-label": `Favourite: ${name}`,
+    "aria-label": t("Favourite: {name}", { name }),
     on: { click: () => like(instance.id, !liked) },
   });
 }
@@ -89,16 +96,16 @@ function acts(instance, { look, power }) {
   const name = titleOf(instance);
   const lookButton = element("button", {
     type: "button",
-    text: "Look",
+    text: t("Look"),
     "data-part": "look",
-    "aria-label": `Look at ${name} without opening its console`,
+    "aria-label": t("Look at {name} without opening its console", { name }),
     on: { click: () => look(instance) },
   });
   const powerButton = instance.power && element("button", {
     type: "button",
-    text: "Power",
+    text: t("Power"),
     "data-part": "power",
-    "aria-label": `Start, stop or restart ${name}`,
+    "aria-label": t("Start, stop or restart {name}", { name }),
     on: { click: () => power(instance) },
   });
   return [powerButton, lookButton];
@@ -136,10 +143,10 @@ export function instanceRow({ instance, liked, first }, hooks) {
         href: consolePath(instance),
         target: "_blank",
         rel: "noopener",
-        text: "Open",
-        title: first ? "Enter opens it, too" : false,
+        text: t("Open"),
+        title: first ? t("Enter opens it, too") : false,
         "data-part": "open",
-        "aria-label": `Open the console of ${name} in a new tab`,
+        "aria-label": t("Open the console of {name} in a new tab", { name }),
       }),
     ),
   );

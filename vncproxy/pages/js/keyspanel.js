@@ -17,6 +17,7 @@ import { byId, element, onSecondPress, onToggle, setText } from "./elements.js";
 import { F_KEYS } from "./keysyms.js";
 import { closePanels, dropPanel } from "./panels.js";
 import { recall, remember } from "./choices.js";
+import { t } from "./texts.js";
 
 const HELD = ["Control", "Alt", "Shift", "AltGr", "Super"];
 const SINGLE = [
@@ -63,14 +64,14 @@ class KeysPanel {
     this.#drawOwn();
     byId("keys-panel").replaceChildren(
       element("div", { class: "key-group" }, this.#wakeButton()),
-      group("Hold down", "They stay down while you type, until pressed here again.", row(...this.#held)),
-      group("Press once", "", ...SINGLE.map((names) => row(...names.map((name) => this.#tapButton([name]))))),
+      group(t("Hold down"), t("They stay down while you type, until pressed here again."), row(...this.#held)),
+      group(t("Press once"), "", ...SINGLE.map((names) => row(...names.map((name) => this.#tapButton([name]))))),
       group(windows ? "Windows" : "Linux", "", this.#combinations(ours)),
       !windows && this.#sysrq(),
-      group("Function keys", "", row(...F_KEYS.map((name) => this.#tapButton([name])))),
-      group("What browsers keep to themselves", "", row(...keptByBrowsers(ours).map((names) => this.#tapButton(names)))),
-      group("Your own", "Kept in this browser.", this.#own, this.#ownForm(), this.#problem),
-      folded(windows ? "Keys of Linux" : "Keys of Windows", this.#combinations(other), windows && this.#sysrq()),
+      group(t("Function keys"), "", row(...F_KEYS.map((name) => this.#tapButton([name])))),
+      group(t("What browsers keep to themselves"), "", row(...keptByBrowsers(ours).map((names) => this.#tapButton(names)))),
+      group(t("Your own"), t("Kept in this browser."), this.#own, this.#ownForm(), this.#problem),
+      folded(windows ? t("Keys of Linux") : t("Keys of Windows"), this.#combinations(other), windows && this.#sysrq()),
     );
   }
 
@@ -106,7 +107,7 @@ class KeysPanel {
     return element("button", {
       type: "button",
       class: "key wide",
-      text: "Wake the screen (Shift)",
+      text: t("Wake the screen (Shift)"),
       on: {
         click: () => {
           this.#screen.tap("Shift");
@@ -120,7 +121,7 @@ class KeysPanel {
   #sysrq() {
     return folded(
       "SysRq",
-      element("p", { class: "hint", text: "Alt+SysRq and a letter. Linux obeys those that kernel.sysrq allows." }),
+      element("p", { class: "hint", text: t("Alt+SysRq and a letter. Linux obeys those that kernel.sysrq allows.") }),
       ...SYSRQ.map((command) => this.#sysrqButton(command)),
     );
   }
@@ -130,7 +131,7 @@ class KeysPanel {
     const button = element("button", { type: "button", class: "key told" }, element("kbd", { text: letter }), text);
     const send = () => this.#screen.tap(...sysrqKeys(letter));
     const show = (asks) => {
-      setText(text, asks ? `Really? It ${does}.` : does);
+      setText(text, asks ? t("Really? It {does}.", { does }) : does);
       button.classList.toggle("danger", asks);
     };
     if (sure) {
@@ -151,7 +152,7 @@ class KeysPanel {
           type: "button",
           class: "key",
           text: "×",
-          "aria-label": `Remove ${label}`,
+          "aria-label": t("Remove {keys}", { keys: label }),
           on: { click: () => this.#keep(withoutCombination(keptCombinations(recall(OWN)), names)) },
         });
         return element("span", { class: "own-key" }, this.#tapButton(names), remove);
@@ -161,7 +162,7 @@ class KeysPanel {
 
   #keep(combinations) {
     const kept = remember(OWN, JSON.stringify(combinations));
-    setText(this.#problem, kept ? "" : "The browser has no room to keep them: they last as long as this page.");
+    setText(this.#problem, kept ? "" : t("The browser has no room to keep them: they last as long as this page."));
     this.#drawOwn();
   }
 
@@ -169,13 +170,13 @@ class KeysPanel {
     const field = element("input", {
       type: "text",
       placeholder: "Ctrl+Alt+F2",
-      "aria-label": "A combination of your own",
+      "aria-label": t("A combination of your own"),
       autocapitalize: "off",
       autocomplete: "off",
       spellcheck: "false",
       maxlength: 60,
     });
-    const form = element("form", { class: "field-row" }, field, element("button", { class: "small", text: "Add" }));
+    const form = element("form", { class: "field-row" }, field, element("button", { class: "small", text: t("Add") }));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const { names, unknown } = combinationOf(field.value);
@@ -184,14 +185,14 @@ class KeysPanel {
         field.value = "";
         this.#keep(combinations);
       } else {
-        setText(this.#problem, names ? `There is room for ${MOST_KEPT}: remove one first.` : this.#problemWords(unknown));
+        setText(this.#problem, names ? t("There is room for {most}: remove one first.", { most: MOST_KEPT }) : this.#problemWords(unknown));
       }
     });
     return form;
   }
 
   #problemWords(unknown) {
-    return unknown ? `There is no key “${unknown}”.` : "Write keys with + between them, five at most.";
+    return unknown ? t("There is no key “{name}”.", { name: unknown }) : t("Write keys with + between them, five at most.");
   }
 }
 

@@ -5,6 +5,8 @@
  * ("us", "gb", "de", "fr", "es", "jp"), Microsoft's keyboard layouts of the same countries.
  */
 
+import { t } from "./texts.js";
+
 /** The keys of the rows below, in their order, by the codes of UI Events. */
 const ROWS = [
   ["Backquote", ..."1234567890".split("").map((digit) => `Digit${digit}`), "Minus", "Equal"],
@@ -75,13 +77,13 @@ const TABLES = {
 
 /** The layouts by their names, with what people call them. */
 export const LAYOUTS = {
-  us: "US",
-  uk: "UK",
-  de: "German",
-  fr: "French",
-  es: "Spanish",
-  jp: "Japanese",
-  cn: "Chinese (as US)",
+  us: t("US"),
+  uk: t("UK"),
+  de: t("German"),
+  fr: t("French"),
+  es: t("Spanish"),
+  jp: t("Japanese"),
+  cn: t("Chinese (as US)"),
 };
 
 /** What a dead key may stand before. */

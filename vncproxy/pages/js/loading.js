@@ -10,6 +10,9 @@
   const FIRST_PAUSE_MS = 1_000;
   const ASK_TIMEOUT_MS = 5_000;
 
+  /** As in texts.js, which may be what is missing. @param {string} text */
+  const t = (text) => globalThis.vncproxyTexts?.messages[text] ?? text;
+
   let failed = false;
 
   function pause(ms) {
@@ -28,9 +31,9 @@
 
   function giveUp() {
     const [card, title, text, button] = ["main", "h2", "p", "button"].map((name) => document.createElement(name));
-    title.textContent = "This page can’t be loaded whole";
-    text.textContent = "Files of it are missing. Load it anew; if that doesn’t help, vncproxy has to be installed again.";
-    button.textContent = "Load it anew";
+    title.textContent = t("This page can’t be loaded whole");
+    text.textContent = t("Files of it are missing. Load it anew; if that doesn’t help, vncproxy has to be installed again.");
+    button.textContent = t("Load it anew");
     button.className = "primary";
     button.addEventListener("click", () => location.reload());
     card.className = "card message";

@@ -2,24 +2,22 @@
 
 import { call } from "./api.js";
 import { element } from "./elements.js";
-import { refusalWords } from "./words.js";
+import { t, tParts } from "./texts.js";
+import { refusalSentences } from "./words.js";
 
 let made = 0;
 
 /** Where the owner's token is. */
 function ownersHint() {
-  return [
-    "It is in the file ",
-    element("code", { text: "token" }),
-    " of vncproxy’s state directory. Or run ",
-    element("code", { text: "vncproxy url INSTANCE" }),
-    " on its machine and open the link that it prints.",
-  ];
+  return tParts(
+    "It is in the file {file} of vncproxy’s state directory. Or run {command} on its machine and open the link that it prints.",
+    { file: element("code", { text: "token" }), command: element("code", { text: "vncproxy url INSTANCE" }) },
+  );
 }
 
 /** Where a user's own token comes from. */
 const USERS_HINT = [
-  "Whoever runs this vncproxy gave it to you. If you have none, or lost it, ask for a new one: nobody can look up the old one.",
+  t("Whoever runs this vncproxy gave it to you. If you have none, or lost it, ask for a new one: nobody can look up the old one."),
 ];
 
 /**
@@ -49,11 +47,11 @@ export function loginForm(done, word) {
     "aria-describedby": `token-hint-${made}`,
   });
   const problem = element("p", { class: "problem", role: "alert" });
-  const submit = element("button", { class: "primary", type: "submit", text: "Log in" });
+  const submit = element("button", { class: "primary", type: "submit", text: t("Log in") });
   const form = element(
     "form",
     { class: "login" },
-    element("label", { for: field.id, text: users ? "Your token" : "Access token" }),
+    element("label", { for: field.id, text: users ? t("Your token") : t("Access token") }),
     element("div", { class: "field-row" }, field, submit),
     problem,
     element("p", { class: "hint", id: `token-hint-${made}` }, ...(users ? USERS_HINT : ownersHint())),
@@ -69,8 +67,8 @@ export function loginForm(done, word) {
     } catch (error) {
       problem.textContent =
         error.status === 401 || error.status === 400
-          ? "This token isn’t the right one."
-          : Object.values(refusalWords(error)).slice(0, 2).join(": ");
+          ? t("This token isn’t the right one.")
+          : refusalSentences(error);
       field.select();
     } finally {
       submit.disabled = false;
@@ -92,7 +90,7 @@ export function loginCard(why, done, word) {
   return element(
     "section",
     { class: "card" },
-    element("h2", { text: "Log in" }),
+    element("h2", { text: t("Log in") }),
     element("p", { text: why }),
     form,
   );

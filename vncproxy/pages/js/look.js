@@ -4,23 +4,24 @@ import { instancePath } from "./addresses.js";
 import { load } from "./api.js";
 import { element, setText } from "./elements.js";
 import { saveFile, stamp } from "./savefile.js";
+import { dayAndTime, t } from "./texts.js";
 import { refusalWords, titleOf } from "./words.js";
 
 const ENDINGS = { "image/png": "png", "image/jpeg": "jpg", "text/plain": "txt" };
-const VIEWS = { screenshot: "Screen", "boot-log": "Boot log" };
+const VIEWS = { screenshot: t("Screen"), "boot-log": t("Boot log") };
 
 class LookDialog {
   #title = element("h2", { id: "look-title" });
   #tabs = Object.entries(VIEWS).map(([what, text]) =>
     element("button", { type: "button", class: "tab", text, "aria-pressed": "false", on: { click: () => this.#see(what) } }));
   #picture = element("img", { class: "look-picture" });
-  #log = element("pre", { class: "look-log", tabindex: "0", "aria-label": "Boot log" });
+  #log = element("pre", { class: "look-log", tabindex: "0", "aria-label": t("Boot log") });
   #said = element("p", { class: "hint grow", role: "status" });
   #problem = element("p", { class: "problem", role: "alert" });
-  #wake = element("button", { type: "button", text: "Wake it", title: "Wakes a screen that sleeps, by a key stroke", on: { click: () => this.#see("screenshot", "?wake=1") } });
-  #again = element("button", { type: "button", text: "Look again", on: { click: () => this.#see(this.#what) } });
-  #save = element("button", { type: "button", text: "Save", on: { click: () => this.#saved() } });
-  #close = element("button", { type: "button", text: "Close", on: { click: () => this.#dialog.close() } });
+  #wake = element("button", { type: "button", text: t("Wake it"), title: t("Wakes a screen that sleeps, by a key stroke"), on: { click: () => this.#see("screenshot", "?wake=1") } });
+  #again = element("button", { type: "button", text: t("Look again"), on: { click: () => this.#see(this.#what) } });
+  #save = element("button", { type: "button", text: t("Save"), on: { click: () => this.#saved() } });
+  #close = element("button", { type: "button", text: t("Close"), on: { click: () => this.#dialog.close() } });
   #dialog = element(
     "dialog",
     { class: "card sheet-dialog look-dialog", "aria-labelledby": "look-title" },
@@ -60,7 +61,7 @@ class LookDialog {
     this.#what = what;
     this.#busy(true);
     setText(this.#problem, "");
-    setText(this.#said, query ? "Waking it; the cloud allows one picture in 10 seconds." : "Asking the cloud.");
+    setText(this.#said, query ? t("Waking it; the cloud allows one picture in 10 seconds.") : t("Asking the cloud."));
     let file;
     try {
       file = await load(instancePath(this.#instance, `${what}${query}`));
@@ -81,13 +82,14 @@ class LookDialog {
     if (what === "screenshot") {
       this.#address = URL.createObjectURL(file.blob);
       this.#picture.src = this.#address;
-      this.#picture.alt = `Screen of ${titleOf(this.#instance)}`;
+      this.#picture.alt = t("Screen of {name}", { name: titleOf(this.#instance) });
     } else {
-      this.#log.textContent = (await file.blob.text()) || "Nothing was printed yet.";
+      this.#log.textContent = (await file.blob.text()) || t("Nothing was printed yet.");
     }
     const at = what === "screenshot" ? new Date() : file.modified;
-    const word = what === "screenshot" ? "Seen at" : "Last line of";
-    setText(this.#said, at ? `${word} ${at.toLocaleString()}.` : "");
+    const time = at && dayAndTime(at);
+    const said = what === "screenshot" ? t("Seen at {time}.", { time }) : t("Last line of {time}.", { time });
+    setText(this.#said, at ? said : "");
     this.#busy(false);
     this.#log.scrollTop = this.#log.scrollHeight;
   }

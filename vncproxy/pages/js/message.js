@@ -2,7 +2,8 @@
 
 import { Countdown } from "./countdown.js";
 import { byId, element, setText } from "./elements.js";
-import { spoken, timeLeft, wentNowhere } from "./words.js";
+import { t } from "./texts.js";
+import { sentence, spoken, timeLeft, wentNowhere } from "./words.js";
 
 /**
  * @typedef {object} Message
@@ -12,7 +13,7 @@ import { spoken, timeLeft, wentNowhere } from "./words.js";
  * @property {string} [next] what happens by itself
  * @property {string} [detail]
  * @property {string} [codes] the cloud's, for whoever asks its support
- * @property {{seconds?: number, words: string, done?: () => void}} [countdown] `words` come before the time, if there is one
+ * @property {{seconds?: number, words: string, done?: () => void}} [countdown] `{time}` in `words` is what is left
  * @property {{label: string, run: () => void, look?: "primary"|"quiet"|""}[]} [actions]
  * @property {HTMLElement} [form]
  * @property {string} [formKey] the same key keeps a form that is already there, with what was typed
@@ -96,7 +97,7 @@ export class MessageCard {
       setText(line, words);
       return;
     }
-    const tick = (left_s) => setText(line, `${words} ${timeLeft(left_s)}`);
+    const tick = (left_s) => setText(line, words.replace("{time}", timeLeft(left_s)));
     this.#countdown.start(seconds, tick, done);
   }
 
@@ -108,7 +109,7 @@ export class MessageCard {
   /** Say how many keys went nowhere meanwhile. @param {number} count */
   lost(count) {
     byId("message-lost").hidden = count === 0;
-    setText(byId("message-lost"), count ? `${wentNowhere(count)}.` : "");
+    setText(byId("message-lost"), count ? sentence(wentNowhere(count)) : "");
   }
 
   /** Show the screen; says whether the card was there. */
@@ -120,7 +121,7 @@ export class MessageCard {
     }
     byId("veil").hidden = true;
     byId("message-form").replaceChildren();
-    setText(byId("announce"), "The screen is shown.");
+    setText(byId("announce"), t("The screen is shown."));
     return true;
   }
 }

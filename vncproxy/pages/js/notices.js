@@ -1,6 +1,7 @@
 /** Short notices at the edge of the screen. */
 
 import { byId, element } from "./elements.js";
+import { t } from "./texts.js";
 
 const INFO_MS = 8_000;
 const AT_MOST = 4;
@@ -21,7 +22,7 @@ export function notice(level, text) {
     "div",
     { class: `notice ${level === "warning" ? "warning" : "info"}` },
     element("p", { text }),
-    element("button", { type: "button", class: "quiet small", text: "Dismiss", on: { click: () => shown.remove() } }),
+    element("button", { type: "button", class: "quiet small", text: t("Dismiss"), on: { click: () => shown.remove() } }),
   );
   holder.append(shown);
   while (holder.children.length > AT_MOST) {

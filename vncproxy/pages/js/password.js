@@ -1,22 +1,24 @@
 /** The VNC password: asked for, sent on the control channel once, and forgotten. */
 
 import { secretForm } from "./message.js";
+import { t } from "./texts.js";
 import { sentence } from "./words.js";
 
 const FIELDS = [
   {
     name: "password",
-    label: "VNC password",
+    label: t("VNC password"),
     secret: true,
     pattern: "[\\x20-\\x7e]{1,8}",
-    hint: "One to eight plain characters; Aliyun’s have six letters or digits",
+    hint: t("One to eight plain characters; Aliyun’s have six letters or digits"),
   },
 ];
-const TITLE = "The VNC password is needed";
-const EXPLAINED =
-  "It has six letters or digits and is set in the cloud’s console. It is not the password of the operating system. vncproxy keeps it in memory while this console is open.";
+const TITLE = t("The VNC password is needed");
+const EXPLAINED = t(
+  "It has six letters or digits and is set in the cloud’s console. It is not the password of the operating system. vncproxy keeps it in memory while this console is open.",
+);
 
-const UNASKED = "Nobody gave it while the console waited for it.";
+const UNASKED = t("Nobody gave it while the console waited for it.");
 
 /** What is wrong with the password that was given; that one is needed is no fault. */
 function problemOf(error) {
@@ -71,7 +73,7 @@ export class PasswordDesk {
   #give(password, since) {
     this.#triedSince = since;
     this.#send({ type: "password", password });
-    this.#card.show({ tone: "wait", title: "Checking the password", text: "The instance is being asked." });
+    this.#card.show({ tone: "wait", title: t("Checking the password"), text: t("The instance is being asked.") });
   }
 
   #ask(question, text, problem, submit) {
@@ -80,7 +82,7 @@ export class PasswordDesk {
       title: TITLE,
       text: text || EXPLAINED,
       detail: text ? EXPLAINED : "",
-      form: secretForm(FIELDS, "Connect", ({ password }) => submit(password), problem),
+      form: secretForm(FIELDS, t("Connect"), ({ password }) => submit(password), problem),
       formKey: `password ${question}`,
     });
   }

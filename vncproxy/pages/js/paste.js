@@ -4,9 +4,9 @@ import { byId, element, setText } from "./elements.js";
 import { LAYOUTS, locksShift } from "./layouts.js";
 import { recall, remember } from "./choices.js";
 import { strokesFor } from "./strokes.js";
+import { number, t, tn } from "./texts.js";
 import { typeStrokes } from "./typist.js";
 import { offerOf, stoppedWords } from "./typingwords.js";
-import { counted } from "./words.js";
 
 const BACKLOG_BYTES = 2_048;
 
@@ -55,11 +55,11 @@ export function buildPasteDialog(screen, linkIsUp, instance) {
   function capsWords(on) {
     if (!on.capsLock) {
       const unknown = saidOfCaps === null && screen.guestCapsLock === null;
-      return unknown ? "The instance doesn’t say whether Caps Lock is on." : "";
+      return unknown ? t("The instance doesn’t say whether Caps Lock is on.") : "";
     }
     return locksShift(on.layout, on)
-      ? "Windows turns digits and signs around as well on this keyboard: switch Caps Lock off there first."
-      : "Letters are typed so that they come out right.";
+      ? t("Windows turns digits and signs around as well on this keyboard: switch Caps Lock off there first.")
+      : t("Letters are typed so that they come out right.");
   }
 
   function ready() {
@@ -80,7 +80,7 @@ export function buildPasteDialog(screen, linkIsUp, instance) {
       choice.disabled = on;
     }
     byId("paste-go").hidden = on;
-    byId("paste-cancel").textContent = on ? "Stop" : "Close";
+    byId("paste-cancel").textContent = on ? t("Stop") : t("Close");
     if (on) {
       byId("paste-meter").max = total;
       byId("paste-meter").value = 0;
@@ -101,7 +101,12 @@ export function buildPasteDialog(screen, linkIsUp, instance) {
         sleep,
         progress: (done) => {
           byId("paste-meter").value = done;
-          byId("paste-count").textContent = `${done} of ${counted(total, "key")}`;
+          byId("paste-count").textContent = tn(
+            total,
+            "{done} of {count} key",
+            "{done} of {count} keys",
+            { done: number(done) },
+          );
         },
         signal: running.signal,
       });

@@ -2,6 +2,7 @@
 
 import { Countdown } from "./countdown.js";
 import { byId, element } from "./elements.js";
+import { t } from "./texts.js";
 import { timeLeft } from "./words.js";
 
 /**
@@ -128,11 +129,11 @@ export class People {
   }
 
   #sentence(youControl, controllerName) {
-    let text = "Nobody has control";
+    let text = t("Nobody has control");
     if (youControl) {
-      text = "You have control";
+      text = t("You have control");
     } else if (controllerName) {
-      text = `${controllerName} has control, you are watching`;
+      text = t("{name} has control, you are watching", { name: controllerName });
     }
     return element("p", { class: "people-say", text });
   }
@@ -147,34 +148,34 @@ export class People {
     const deadline = this.#deadlines.get(id);
     if (deadline !== undefined) {
       this.#countdown.start((deadline - performance.now()) / 1000, (left_s) => {
-        left.textContent = `Without an answer it is granted in ${timeLeft(left_s)}.`;
+        left.textContent = t("Without an answer it is granted in {time}.", { time: timeLeft(left_s) });
       });
     }
     return element(
       "div",
       { class: "asked", role: "alert" },
-      element("p", { class: "people-say", text: `${namesOf(this.#last.viewers).get(id)} asks for control.` }),
+      element("p", { class: "people-say", text: t("{name} asks for control.", { name: namesOf(this.#last.viewers).get(id) }) }),
       left,
-      this.#button("Grant", answer("grant"), true),
-      this.#button("Refuse", answer("refuse")),
+      this.#button(t("Grant"), answer("grant"), true),
+      this.#button(t("Refuse"), answer("refuse")),
     );
   }
 
   #chip({ id, from, role, asks }, mayGet) {
     const { you, viewers } = this.#last;
     const called = namesOf(viewers).get(id);
-    const name = id === you ? `${called} (you)` : called;
+    const name = id === you ? t("{name} (you)", { name: called }) : called;
     return element(
       "li",
-      { class: `viewer ${role === "control" ? "controls" : ""}`, title: `from ${from}` },
-      element("span", { text: role === "control" ? `${name}, in control` : asks ? `${name}, asks for control` : name }),
-      mayGet && this.#button("Give control", () => this.#tell("grant", { viewer: id })),
+      { class: `viewer ${role === "control" ? "controls" : ""}`, title: t("from {address}", { address: from }) },
+      element("span", { text: role === "control" ? t("{name}, in control", { name }) : asks ? t("{name}, asks for control", { name }) : name }),
+      mayGet && this.#button(t("Give control"), () => this.#tell("grant", { viewer: id })),
     );
   }
 
   #wishes(youControl, others) {
     if (youControl) {
-      return others.length ? [this.#button("Release control", () => this.#tell("release"))] : [];
+      return others.length ? [this.#button(t("Release control"), () => this.#tell("release"))] : [];
     }
     if (!this.#mayControl) {
       return [];
@@ -187,9 +188,9 @@ export class People {
     const { controller } = this.#last;
     return [
       this.#wishing || peopleOn(this.#last).youAsk
-        ? element("p", { class: "hint", text: "Asked for control…" })
-        : this.#button(controller ? "Request control" : "Get control", ask, true),
-      ...(controller ? [this.#button("Take it now", () => this.#tell("take"))] : []),
+        ? element("p", { class: "hint", text: t("Asked for control…") })
+        : this.#button(controller ? t("Request control") : t("Get control"), ask, true),
+      ...(controller ? [this.#button(t("Take it now"), () => this.#tell("take"))] : []),
     ];
   }
 }

@@ -1,6 +1,7 @@
 /** Plays a recording on a screen: the clock, the speed, and where it is. */
 
 import { BLOCK_END, DAMAGED, OPENING } from "./recordframes.js";
+import { t } from "./texts.js";
 import { blockAt, wholeAfter } from "./timeline.js";
 
 const TICK_MS = 100;
@@ -138,7 +139,7 @@ export class Player extends EventTarget {
 
   /** The screen can't go on. */
   broke() {
-    this.#failed(new Error("The picture couldn’t be drawn."), this.#turn);
+    this.#failed(new Error(t("The picture couldn’t be drawn.")), this.#turn);
   }
 
   #stop() {
@@ -259,7 +260,7 @@ export class Player extends EventTarget {
         }
       }
       if (!complete) {
-        throw new Error("vncproxy replay was ended meanwhile.");
+        throw new Error(t("vncproxy replay was ended meanwhile."));
       }
     }
   }

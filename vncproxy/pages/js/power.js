@@ -5,7 +5,8 @@ import { call } from "./api.js";
 import { byId, element, setText } from "./elements.js";
 import { followPower } from "./powerfollow.js";
 import { choices, progress, question, taken } from "./powerwords.js";
-import { refusalWords, titleOf } from "./words.js";
+import { t, together } from "./texts.js";
+import { refusalWords, sentence, titleOf } from "./words.js";
 
 const POLL_INTERVAL_MS = 1_000;
 
@@ -20,7 +21,7 @@ class PowerDialog {
   #typed = element("div", { class: "power-typed" }, this.#label, this.#name);
   #problem = element("p", { class: "problem", role: "alert" });
   #choices = element("div", { class: "actions" });
-  #close = element("button", { type: "button", text: "Close", on: { click: () => this.#dialog.close() } });
+  #close = element("button", { type: "button", text: t("Close"), on: { click: () => this.#dialog.close() } });
   #go = element("button", { type: "submit", class: "primary" });
   #form = element(
     "form",
@@ -58,7 +59,7 @@ class PowerDialog {
     this.#shownName = name;
     this.#hooks = hooks;
     this.#turn += 1;
-    this.#show({ title: `Power of ${name}`, text: "One moment.", close: "Close" });
+    this.#show({ title: t("Power of {name}", { name }), text: t("One moment."), close: t("Close") });
     if (!this.#dialog.open) {
       this.#dialog.showModal();
     }
@@ -90,7 +91,7 @@ class PowerDialog {
   /** What can be done now. */
   #offer(state) {
     const text = progress(state, this.#shownName);
-    this.#show({ title: `Power of ${this.#shownName}`, text, close: "Close", choices: choices(state) });
+    this.#show({ title: t("Power of {name}", { name: this.#shownName }), text, close: t("Close"), choices: choices(state) });
   }
 
   #show({ title, text, close, go = "", typed = "", choices = [] }) {
@@ -99,7 +100,7 @@ class PowerDialog {
     setText(this.#problem, "");
     setText(this.#close, close);
     this.#typed.hidden = !typed;
-    this.#label.textContent = typed ? `Type ${typed} to go on` : "";
+    this.#label.textContent = typed ? t("Type {name} to go on", { name: typed }) : "";
     this.#name.value = "";
     this.#go.hidden = !go;
     setText(this.#go, go);
@@ -130,7 +131,7 @@ class PowerDialog {
       this.#send();
       return;
     }
-    this.#show({ title: asked.title, text: asked.text, close: "Cancel", go: asked.button, typed: asked.typed });
+    this.#show({ title: asked.title, text: asked.text, close: t("Cancel"), go: asked.button, typed: asked.typed });
     // A Return too many must not stop anything.
     (asked.typed ? this.#name : this.#close).focus();
   }
@@ -150,7 +151,7 @@ class PowerDialog {
     const turn = this.#turn;
     const { action, force } = this.#wish;
     const [instance, name, hooks] = [this.#instance, this.#shownName, this.#hooks];
-    this.#show({ title: `Power of ${name}`, text: "Asking the cloud.", close: "Close" });
+    this.#show({ title: t("Power of {name}", { name }), text: t("Asking the cloud."), close: t("Close") });
     try {
       await call("POST", instancePath(instance, "power"), { action, force }, SENDING_TIMEOUT_MS);
     } catch (error) {
@@ -170,8 +171,8 @@ class PowerDialog {
 
   #failed(error) {
     const { title, text } = refusalWords(error);
-    this.#show({ title: `Power of ${this.#shownName}`, text: "", close: "Close" });
-    setText(this.#problem, error.word === "power-uncertain" ? text : `${title}. ${text}`);
+    this.#show({ title: t("Power of {name}", { name: this.#shownName }), text: "", close: t("Close") });
+    setText(this.#problem, error.word === "power-uncertain" ? text : together([sentence(title), text]));
   }
 }
 

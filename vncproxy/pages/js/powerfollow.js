@@ -1,6 +1,8 @@
 /** Follows what the cloud was asked for until it is done. Time and the daemon come in as functions. */
 
 import { progress } from "./powerwords.js";
+import { t } from "./texts.js";
+import { statusName } from "./words.js";
 
 const POLL_INTERVAL_S = 1;
 
@@ -41,7 +43,7 @@ export async function followPower(name, { ask, sleep, wanted, notice }) {
     }
     if (state.status && state.status !== status) {
       status = state.status;
-      notice("info", `${name} is ${status}.`);
+      notice("info", t("{name} is {status}.", { name, status: statusName(status) }));
     }
   }
 }

@@ -1,5 +1,8 @@
 /** What the page says about starting, stopping and restarting an instance. Pure. */
 
+import { t, together } from "./texts.js";
+import { statusName } from "./words.js";
+
 /** @typedef {"start"|"stop"|"restart"} Action */
 
 /**
@@ -11,9 +14,18 @@
  * @property {{action: Action, force: boolean, done: boolean, text: string}|null} ended
  */
 
-const NAMES = { start: "Start", stop: "Stop", restart: "Restart" };
-const FORCED = { stop: "Cut the power…", restart: "Reset…" };
-const BEING_DONE = { start: "being started", stop: "being stopped", restart: "being restarted" };
+const NAMES = { start: t("Start"), stop: t("Stop"), restart: t("Restart") };
+const FORCED = { stop: t("Cut the power…"), restart: t("Reset…") };
+const BEING_DONE = {
+  start: t("{name} is being started."),
+  stop: t("{name} is being stopped."),
+  restart: t("{name} is being restarted."),
+};
+const QUESTIONS = { stop: t("Stop {name}?"), restart: t("Restart {name}?") };
+
+function withName(text, name) {
+  return text.replace("{name}", () => name);
+}
 
 /**
  * What can be chosen, in order: what fits the status, and the power cut, also for a shutdown that hangs.
@@ -40,33 +52,45 @@ export function question(action, force, name) {
   if (action === "start") {
     return null;
   }
-  const again = action === "restart" ? " It starts again by itself." : " Its screen is gone until somebody starts it.";
+  const again = action === "restart"
+    ? t("It starts again by itself.")
+    : t("Its screen is gone until somebody starts it.");
   if (force) {
     return {
-      title: action === "restart" ? `Reset ${name}?` : `Cut the power of ${name}?`,
-      text: `This is as if somebody pulled its plug: whatever its system hasn’t written to its disk is lost, and files may be damaged.${again}`,
+      title: action === "restart" ? t("Reset {name}?", { name }) : t("Cut the power of {name}?", { name }),
+      text: together([
+        t("This is as if somebody pulled its plug: whatever its system hasn’t written to its disk is lost, and files may be damaged."),
+        again,
+      ]),
       typed: name,
-      button: action === "restart" ? "Reset it" : "Cut the power",
+      button: action === "restart" ? t("Reset it") : t("Cut the power"),
     };
   }
   return {
-    title: `${NAMES[action]} ${name}?`,
-    text: `Its system is asked to shut down, as by its power button. Whoever works on it is interrupted.${again}`,
+    title: withName(QUESTIONS[action], name),
+    text: together([
+      t("Its system is asked to shut down, as by its power button. Whoever works on it is interrupted."),
+      again,
+    ]),
     typed: "",
-    button: action === "restart" ? "Restart it" : "Stop it",
+    button: action === "restart" ? t("Restart it") : t("Stop it"),
   };
 }
 
 /** How far it is, in a sentence. @param {PowerState} state @param {string} name */
 export function progress({ status, under_way: underWay, ended }, name) {
-  const is = status ? `${name} is ${status}.` : `What ${name} does isn’t known.`;
+  const shown = status && statusName(status);
+  const is = status ? t("{name} is {status}.", { name, status: shown }) : t("What {name} does isn’t known.", { name });
   if (underWay) {
-    return `${name} is ${BEING_DONE[underWay.action]}. ${status ? `Its status is ${status}.` : ""}`.trim();
+    return together([
+      withName(BEING_DONE[underWay.action], name),
+      status && t("Its status is {status}.", { status: shown }),
+    ]);
   }
   return ended && !ended.done ? ended.text : is;
 }
 
 /** What is said once the cloud has taken it. @param {Action} action @param {string} name */
 export function taken(action, name) {
-  return `The cloud has taken it: ${name} is ${BEING_DONE[action]}.`;
+  return together([t("The cloud has taken it."), withName(BEING_DONE[action], name)]);
 }

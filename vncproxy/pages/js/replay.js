@@ -1,9 +1,11 @@
 /** The page that plays one recording. */
 
 import { byId, element, setText } from "./elements.js";
+import { languageSwitch } from "./languageswitch.js";
 import { Player } from "./player.js";
 import { FrameCutter } from "./recordframes.js";
 import { ReplayScreen } from "./replayscreen.js";
+import { number, t } from "./texts.js";
 import { damageText, isDamagedAt, lackOf, lengthText, momentText, noteText, spokenLength } from "./timeline.js";
 import { placeOf } from "./words.js";
 
@@ -29,6 +31,8 @@ function takeKey() {
   return given;
 }
 
+byId("who").after(languageSwitch());
+
 const key = takeKey();
 
 // Another address put into this tab's bar loads nothing: only the fragment changes.
@@ -38,7 +42,7 @@ async function ask(path, signal) {
   const answer = await fetch(path, { headers: { Authorization: `Bearer ${key}` }, cache: "no-store", signal });
   if (!answer.ok) {
     const told = await answer.json().catch(() => null);
-    throw new Error(told?.error?.text ?? `vncproxy replay answered with status ${answer.status}.`);
+    throw new Error(told?.error?.text ?? t("vncproxy replay answered with status {status}.", { status: answer.status }));
   }
   return answer;
 }
@@ -88,7 +92,7 @@ class ReplayPage {
     this.#player.addEventListener("change", () => this.#draw());
     this.#player.addEventListener("time", () => this.#drawTime());
     this.#player.addEventListener("fault", ({ detail }) => {
-      say("stop", "It can’t be played any further", detail);
+      say("stop", t("It can’t be played any further"), detail);
     });
     this.#listen();
     this.#player.seek(0);
@@ -98,9 +102,9 @@ class ReplayPage {
   #introduce(contents) {
     const name = contents.alias || contents.instance;
     setText(byId("name"), name);
-    document.title = `${name}, recorded · vncproxy`;
+    document.title = t("{name}, recorded · vncproxy", { name });
     setText(byId("place"), placeOf({ ...contents, id: contents.instance }));
-    setText(byId("who"), `${contents.user}${contents.address ? ` from ${contents.address}` : ""}`);
+    setText(byId("who"), contents.address ? t("{name} from {address}", { name: contents.user, address: contents.address }) : contents.user);
     const lack = lackOf(contents);
     byId("cut").hidden = !lack;
     setText(byId("cut"), lack?.word ?? "");
@@ -205,7 +209,7 @@ class ReplayPage {
   #draw() {
     const { playing, busy } = this.#player;
     byId("play-icon").setAttribute("d", playing ? PAUSE_PATH : PLAY_PATH);
-    byId("play").setAttribute("aria-label", playing ? "Pause" : "Play");
+    byId("play").setAttribute("aria-label", playing ? t("Pause") : t("Play"));
     byId("stage").classList.toggle("waits", busy);
     document.body.classList.toggle("paused", !playing);
     if (!busy) {
@@ -213,7 +217,7 @@ class ReplayPage {
     }
     if (playing !== this.#wasPlaying) {
       this.#wasPlaying = playing;
-      setText(byId("announce"), playing ? "Playing" : `Paused at ${spokenLength(this.#player.position_ms)}`);
+      setText(byId("announce"), playing ? t("Playing") : t("Paused at {time}", { time: spokenLength(this.#player.position_ms) }));
     }
     this.#drawTime();
     this.#drawDimensions();
@@ -224,7 +228,10 @@ class ReplayPage {
     setText(byId("position"), lengthText(at_ms));
     const seek = byId("seek");
     seek.value = at_ms;
-    seek.setAttribute("aria-valuetext", `${spokenLength(at_ms)} of ${spokenLength(this.#player.duration_ms)}`);
+    seek.setAttribute("aria-valuetext", t("{time} of {whole}", {
+      time: spokenLength(at_ms),
+      whole: spokenLength(this.#player.duration_ms),
+    }));
     byId("damaged").hidden = !isDamagedAt(this.#damage, at_ms);
     if (!Number.isNaN(this.#startedAt)) {
       setText(byId("clock"), momentText(this.#startedAt + at_ms));
@@ -242,5 +249,5 @@ try {
   new ReplayPage(await answer.json());
 } catch (fault) {
   const lost = fault instanceof TypeError;
-  say("stop", "The recording can’t be opened", lost ? "vncproxy replay doesn’t answer." : fault.message);
+  say("stop", t("The recording can’t be opened"), lost ? t("vncproxy replay doesn’t answer.") : fault.message);
 }

@@ -1,5 +1,6 @@
 /** The picture of a recording: noVNC on a channel that only speaks, and the last picture meanwhile. */
 
+import { t } from "./texts.js";
 import Inflate from "/static/novnc/core/inflator.js";
 import RFB from "/static/novnc/core/rfb.js";
 import { mendReset } from "./inflatereset.js";
@@ -41,7 +42,7 @@ export class ReplayScreen extends EventTarget {
     });
     const canvas = this.#canvas;
     canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", "Screen of the instance, as recorded");
+    canvas.setAttribute("aria-label", t("Screen of the instance, as recorded"));
     this.#sizeWatch.observe(canvas, { attributeFilter: ["width", "height"] });
     channel.open(serverInit);
   }

@@ -1,5 +1,6 @@
 /** The instance's screen: noVNC on a WebSocket of the page's own, its size, its keys. */
 
+import { t } from "./texts.js";
 import Inflate from "/static/novnc/core/inflator.js";
 import RFB from "/static/novnc/core/rfb.js";
 import { mendReset } from "./inflatereset.js";
@@ -65,7 +66,7 @@ export class Screen extends EventTarget {
     const canvas = this.canvas;
     canvas.tabIndex = 0;
     canvas.setAttribute("role", "application");
-    canvas.setAttribute("aria-label", "Screen of the instance");
+    canvas.setAttribute("aria-label", t("Screen of the instance"));
     canvas.setAttribute("aria-describedby", "keyboard-help");
     this.#sizeWatch.observe(canvas, { attributeFilter: ["width", "height"] });
     const pass = (name, what) => this.dispatchEvent(new CustomEvent(name, { detail: what }));

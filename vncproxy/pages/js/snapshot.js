@@ -2,6 +2,7 @@
 
 import { byId } from "./elements.js";
 import { saveFile, stamp } from "./savefile.js";
+import { t } from "./texts.js";
 
 /**
  * @param {import("./screen.js").Screen} screen
@@ -13,7 +14,7 @@ export function buildSnapshotButton(screen, notice) {
     if (blob) {
       saveFile(blob, `${byId("name").textContent}-${stamp(new Date())}.png`);
     } else {
-      notice("warning", "The browser could make no picture of the screen.");
+      notice("warning", t("The browser could make no picture of the screen."));
     }
     screen.focus();
   });

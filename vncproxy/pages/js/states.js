@@ -1,71 +1,80 @@
 /** What the page says of the console's states while it waits, connects or brings a link back. Pure. */
 
 import { cloudFact, hasNoConsole, isThrottling } from "./clouderrors.js";
-import { counted, sentence, timeLeft } from "./words.js";
+import { t, tn, together } from "./texts.js";
+import { sentence, timeLeft } from "./words.js";
 
 /** The states of the control channel; a state without words shows the screen. */
 const STATES = {
   idle: {
-    title: "Getting the console ready",
-    text: "vncproxy is about to open the link to the instance.",
+    title: t("Getting the console ready"),
+    text: t("vncproxy is about to open the link to the instance."),
   },
   "waiting-budget": {
     title: "",
-    text: "There is nothing to do but wait: the cloud counts each connection for a minute.",
-    next: "vncproxy connects by itself as soon as one becomes free.",
+    text: t("There is nothing to do but wait: the cloud counts each connection for a minute."),
+    next: t("vncproxy connects by itself as soon as one becomes free."),
   },
   "fetching-url": {
-    title: "Asking the cloud for the console",
-    text: "vncproxy fetches a fresh address for this instance.",
+    title: t("Asking the cloud for the console"),
+    text: t("vncproxy fetches a fresh address for this instance."),
   },
   connecting: {
-    title: "Connecting to the instance",
-    text: "vncproxy opens the link to the cloud’s VNC server.",
+    title: t("Connecting to the instance"),
+    text: t("vncproxy opens the link to the cloud’s VNC server."),
   },
   handshake: {
-    title: "Starting the screen",
-    text: "The link is up; the first picture is on its way.",
+    title: t("Starting the screen"),
+    text: t("The link is up; the first picture is on its way."),
   },
   retrying: {
-    title: "Not connected yet",
-    text: "The last try failed.",
-    next: "vncproxy tries again by itself.",
+    title: t("Not connected yet"),
+    text: t("The last try failed."),
+    next: t("vncproxy tries again by itself."),
   },
   resuming: {
-    title: "Bringing the link back",
-    text: "The link to the cloud is down.",
-    next: "vncproxy replaces it by itself.",
+    title: t("Bringing the link back"),
+    text: t("The link to the cloud is down."),
+    next: t("vncproxy replaces it by itself."),
   },
 };
 
-const LAST_PICTURE = "What you see is the last picture. What you type now isn’t passed on.";
+const LAST_PICTURE = t("What you see is the last picture. What you type now isn’t passed on.");
 
 /** Steps of a try that may be one of many: the card goes on saying why the last one failed. */
 const STEPS = new Set(["idle", "fetching-url", "connecting", "handshake"]);
 
 /** Short names of all states, for the status bar. */
 const SHORT = {
-  idle: "Getting ready",
-  "waiting-budget": "Waiting for a connection",
-  "fetching-url": "Asking the cloud",
-  connecting: "Connecting",
-  handshake: "Starting the screen",
-  password: "Password needed",
-  running: "Connected",
-  retrying: "Trying again",
-  resuming: "Resuming",
-  opaque: "Connected, opaque",
-  closed: "Closed",
+  idle: t("Getting ready"),
+  "waiting-budget": t("Waiting for a connection"),
+  "fetching-url": t("Asking the cloud"),
+  connecting: t("Connecting"),
+  handshake: t("Starting the screen"),
+  password: t("Password needed"),
+  running: t("Connected"),
+  retrying: t("Trying again"),
+  resuming: t("Resuming"),
+  opaque: t("Connected, opaque"),
+  closed: t("Closed"),
 };
 
 /** That the budget is used up, as a fact. @param {{limit: number, counts_for: string}|undefined} budget */
 export function budgetFact(budget) {
   if (!budget) {
-    return "The connections of the last minute are used up";
+    return t("The connections of the last minute are used up");
   }
-  const whose = budget.counts_for === "account" ? "This account" : "This instance";
-  const number = budget.limit === 1 ? "one connection" : `${budget.limit} connections`;
-  return `${whose} used its ${number} of the last minute`;
+  return budget.counts_for === "account"
+    ? tn(
+      budget.limit,
+      "This account used its one connection of the last minute",
+      "This account used its {count} connections of the last minute",
+    )
+    : tn(
+      budget.limit,
+      "This instance used its one connection of the last minute",
+      "This instance used its {count} connections of the last minute",
+    );
 }
 
 /**
@@ -86,9 +95,10 @@ export function stateWords(message, { hasPicture = false, until_ms = null } = {}
   if (!known) {
     return null;
   }
-  const detail = [hasPicture ? LAST_PICTURE : "", attempt > 1 ? `${counted(attempt, "try", "tries")} so far.` : ""]
-    .filter(Boolean)
-    .join(" ");
+  const detail = together([
+    hasPicture && LAST_PICTURE,
+    attempt > 1 && tn(attempt, "{count} try so far.", "{count} tries so far."),
+  ]);
   const words = { title: known.title, text: known.text, next: known.next ?? "", detail, codes: "" };
   if (shown === "waiting-budget") {
     return { ...words, title: budgetFact(message.budget) };
@@ -109,10 +119,14 @@ function failingState(hasPicture) {
 
 function nextTry(code, max_wait_s) {
   if (hasNoConsole(code)) {
-    const longest = max_wait_s ? `, for ${timeLeft(max_wait_s)} at most` : "";
-    return `vncproxy asks the cloud every few seconds${longest}, and opens the console as soon as it can.`;
+    return max_wait_s
+      ? t(
+        "vncproxy asks the cloud every few seconds, for {time} at most, and opens the console as soon as it can.",
+        { time: timeLeft(max_wait_s) },
+      )
+      : t("vncproxy asks the cloud every few seconds, and opens the console as soon as it can.");
   }
-  return isThrottling(code) ? "vncproxy asks again by itself then." : "vncproxy tries again by itself.";
+  return isThrottling(code) ? t("vncproxy asks again by itself then.") : t("vncproxy tries again by itself.");
 }
 
 /**

@@ -1,9 +1,11 @@
 /** The line under the screen, and the panel with the details of the link. */
 
 import { byId, element, setText } from "./elements.js";
+import { languageSwitch } from "./languageswitch.js";
 import { dropPanel } from "./panels.js";
 import { shownState, stateName } from "./states.js";
-import { counted, keepaliveWords } from "./words.js";
+import { t, timeOfDay, tn } from "./texts.js";
+import { keepaliveWords } from "./words.js";
 
 const TONE = { running: "good", opaque: "warn", resuming: "warn", retrying: "warn", closed: "bad", password: "warn" };
 
@@ -13,11 +15,11 @@ const KEPT_OPEN = new Set(["running", "resuming"]);
 const CONNECTED = new Set(["running", "opaque"]);
 
 /** Facts that end with the session. */
-const LINK_FACTS = ["State", "Try", "Keepalive", "Desktop"];
+const LINK_FACTS = [t("State"), t("Try"), t("Keepalive"), t("Desktop")];
 
 /** @param {number} epoch_s */
 function clock(epoch_s) {
-  return new Date(epoch_s * 1000).toLocaleTimeString();
+  return timeOfDay(new Date(epoch_s * 1000));
 }
 
 export class StatusBar {
@@ -66,38 +68,38 @@ export class StatusBar {
     this.#encrypted(encrypted ?? null);
     const state = shownState(message, hasPicture);
     this.state(state);
-    this.fact("State", `${stateName(state)}${since ? `, since ${clock(since)}` : ""}`);
-    this.fact("Try", attempt > 1 && !CONNECTED.has(state) ? attempt : null);
+    this.fact(t("State"), since ? t("{state}, since {time}", { state: stateName(state), time: clock(since) }) : stateName(state));
+    this.fact(t("Try"), attempt > 1 && !CONNECTED.has(state) ? attempt : null);
     const kept = KEPT_OPEN.has(state) ? keepaliveWords(keepalive?.kind) : "";
     setText(byId("keepalive"), kept);
     byId("keepalive").title = keepalive?.why ?? "";
-    this.fact("Keepalive", kept ? keepalive.why || kept : null);
+    this.fact(t("Keepalive"), kept ? keepalive.why || kept : null);
     const survived = saved?.losses_survived ?? 0;
-    setText(byId("survived"), survived ? `${counted(survived, "lost link")} replaced` : "");
-    this.fact("Lost links replaced", saved ? survived : null);
-    this.fact("Reconnections saved", saved ? saved.dials_avoided : null);
-    this.fact("Keys dropped while away", discarded_keys || null);
-    this.fact("Desktop", screen?.name ?? null);
+    setText(byId("survived"), survived ? tn(survived, "{count} lost link replaced", "{count} lost links replaced") : "");
+    this.fact(t("Lost links replaced"), saved ? survived : null);
+    this.fact(t("Reconnections saved"), saved ? saved.dials_avoided : null);
+    this.fact(t("Keys dropped while away"), discarded_keys || null);
+    this.fact(t("Desktop"), screen?.name ?? null);
   }
 
   /** The mark in the toolbar, and over the picture where the toolbar is away. @param {boolean} is */
   #recorded(is) {
     byId("recorded").hidden = !is;
     document.body.classList.toggle("is-recorded", is);
-    this.fact("Recorded", is ? "what the screen shows, not what is typed" : null);
+    this.fact(t("Recorded"), is ? t("what the screen shows, not what is typed") : null);
   }
 
   /** A warning where the cloud gave an address without TLS. @param {boolean|null} is null: no link */
   #encrypted(is) {
-    setText(byId("exposed"), is === false ? "Not encrypted on the way to the cloud" : "");
-    this.fact("Encryption", is === false ? "none between vncproxy and the cloud: what is shown and typed can be read there" : null);
+    setText(byId("exposed"), is === false ? t("Not encrypted on the way to the cloud") : "");
+    this.fact(t("Encryption"), is === false ? t("none between vncproxy and the cloud: what is shown and typed can be read there") : null);
   }
 
   /** @param {{width: number, height: number}|null} size */
   dimensions(size) {
     const text = size ? `${size.width} × ${size.height}` : "";
     setText(byId("dimensions"), text);
-    this.fact("Screen", text);
+    this.fact(t("Screen"), text);
   }
 
   /** Where the keys go. @param {string} text @param {string} chord what the chord for it does; empty: nothing */
@@ -109,7 +111,7 @@ export class StatusBar {
 
   #drawDetails() {
     byId("details-panel").replaceChildren(
-      element("h2", { text: "The link" }),
+      element("h2", { text: t("The link") }),
       element(
         "dl",
         {},
@@ -117,6 +119,7 @@ export class StatusBar {
           element("div", {}, element("dt", { text: name }), element("dd", { text: value })),
         ),
       ),
+      element("p", {}, languageSwitch("small")),
     );
   }
 }

@@ -1,5 +1,7 @@
 /** What whoever is asked for help wants to know of a failure: facts, and no secret. */
 
+import { t } from "./texts.js";
+
 /**
  * The facts as lines of text. Pure.
  * @param {{title: string, at: Date, page: string, instance?: {id: string, alias?: string, region?: string}|null,
@@ -13,17 +15,17 @@ export function supportText({ title, at, page, instance, viewer, close, last }) 
   const alias = instance?.alias && instance.alias !== instance.id ? ` (${instance.alias})` : "";
   return [
     ["vncproxy", title],
-    ["Time", at.toISOString()],
-    ["Page", page],
-    ["Instance", instance && `${instance.id}${alias}${instance.region ? `, ${instance.region}` : ""}`],
-    ["Instance’s state", last?.instance_status],
-    ["Console’s state", last?.state && `${last.state}${last.attempt > 1 ? `, try ${last.attempt}` : ""}`],
-    ["Close code", close && [close.code, close.reason].filter(Boolean).join(" ")],
-    ["Cloud’s code", error?.code],
-    ["Action", error?.action && `ecs:${error.action}`],
-    ["Request id", error?.request_id],
-    ["Error", error?.text],
-    ["Viewer", viewer],
+    [t("Time"), at.toISOString()],
+    [t("Page"), page],
+    [t("Instance"), instance && `${instance.id}${alias}${instance.region ? `, ${instance.region}` : ""}`],
+    [t("Instance’s state"), last?.instance_status],
+    [t("Console’s state"), last?.state && (last.attempt > 1 ? t("{state}, try {number}", { state: last.state, number: last.attempt }) : last.state)],
+    [t("Close code"), close && [close.code, close.reason].filter(Boolean).join(" ")],
+    [t("Cloud’s code"), error?.code],
+    [t("Action"), error?.action && `ecs:${error.action}`],
+    [t("Request id"), error?.request_id],
+    [t("Error"), error?.text],
+    [t("Viewer"), viewer],
   ]
     .filter(([, value]) => value)
     .map(([name, value]) => `${name}: ${value}`)

@@ -3,6 +3,7 @@
 import { instancePath } from "./addresses.js";
 import { load } from "./api.js";
 import { element } from "./elements.js";
+import { t } from "./texts.js";
 import { titleOf } from "./words.js";
 
 const RENEW_MS = 60_000;
@@ -22,7 +23,7 @@ class Thumbnail {
   /** @param {object} instance its row of the list */
   update(instance) {
     this.#instance = instance;
-    this.root.setAttribute("aria-label", `Look at ${titleOf(instance)}`);
+    this.root.setAttribute("aria-label", t("Look at {name}", { name: titleOf(instance) }));
     if (instance.status !== "Running") {
       this.forget();
     } else if (performance.now() - this.#asked_ms > RENEW_MS) {

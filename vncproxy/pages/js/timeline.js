@@ -1,5 +1,8 @@
 /** Where a moment of a recording is, and how it is said. Pure. */
 
+import { t, tn, together } from "./texts.js";
+import { sentence } from "./words.js";
+
 /**
  * The block from which to play to see the picture at a moment.
  * @param {{time_ms: number, whole: boolean}[]} blocks in order of time
@@ -39,13 +42,13 @@ export function lengthText(time_ms) {
 /** A length of time for a screen reader. @param {number} time_ms */
 export function spokenLength(time_ms) {
   const whole = Math.max(0, Math.floor(time_ms / 1000));
+  const [hours, minutes, seconds] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   const parts = [
-    [Math.floor(whole / 3600), "hour"],
-    [Math.floor(whole / 60) % 60, "minute"],
-    [whole % 60, "second"],
+    hours && tn(hours, "{count} hour", "{count} hours"),
+    minutes && tn(minutes, "{count} minute", "{count} minutes"),
+    (seconds || !whole) && tn(seconds, "{count} second", "{count} seconds"),
   ];
-  const said = parts.filter(([count]) => count).map(([count, unit]) => `${count} ${unit}${count === 1 ? "" : "s"}`);
-  return said.join(" ") || "0 seconds";
+  return parts.filter(Boolean).join(" ");
 }
 
 /** A moment as the audit has it: `2026-11-24 05:31:55 UTC`. @param {number} at_ms since 1970 */
@@ -55,9 +58,9 @@ export function momentText(at_ms) {
 
 /** What happened, in words, for the marks of the seek bar. */
 const NOTES = {
-  "link-lost": "The link to the cloud was lost",
-  "link-renewed": "Another link took its place",
-  gap: "Up to here something couldn’t be recorded",
+  "link-lost": t("The link to the cloud was lost"),
+  "link-renewed": t("Another link took its place"),
+  gap: t("Up to here something couldn’t be recorded"),
 };
 
 /** @param {string} what */
@@ -76,7 +79,10 @@ export function isDamagedAt(damage, at_ms) {
 
 /** A damaged part, in words. @param {{from_ms: number, to_ms: number}} span */
 export function damageText({ from_ms, to_ms }) {
-  return `Damaged from ${lengthText(from_ms)} to ${lengthText(to_ms)}: what the screen showed isn’t known`;
+  return t("Damaged from {start} to {end}: what the screen showed isn’t known", {
+    start: lengthText(from_ms),
+    end: lengthText(to_ms),
+  });
 }
 
 /**
@@ -85,15 +91,15 @@ export function damageText({ from_ms, to_ms }) {
  */
 export function lackOf({ complete, ended, damage }) {
   if (damage.length) {
-    return { word: "Damaged", text: `${damage.map(damageText).join(". ")}. The rest is as it was written.` };
+    return { word: t("Damaged"), text: together([...damage.map(damageText).map(sentence), t("The rest is as it was written.")]) };
   }
   if (!ended) {
     return {
-      word: "No proper end",
-      text: "It still runs, the daemon crashed, or the disk was full: it goes as far as it was written.",
+      word: t("No proper end"),
+      text: t("It still runs, the daemon crashed, or the disk was full: it goes as far as it was written."),
     };
   }
   return complete
     ? null
-    : { word: "Parts are missing", text: "Something was shown that couldn’t be recorded: see the marks of the seek bar." };
+    : { word: t("Parts are missing"), text: t("Something was shown that couldn’t be recorded: see the marks of the seek bar.") };
 }

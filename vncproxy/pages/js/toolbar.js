@@ -3,6 +3,7 @@
 import { byId } from "./elements.js";
 import { closePanels } from "./panels.js";
 import { recall, remember } from "./choices.js";
+import { t } from "./texts.js";
 
 async function toggleFullScreen() {
   if (document.fullscreenElement) {
@@ -43,7 +44,7 @@ export function buildToolbar(screen, notice) {
 
   const full = byId("full-button");
   full.addEventListener("click", () => {
-    toggleFullScreen().catch(() => notice("warning", "The browser doesn’t allow full screen here."));
+    toggleFullScreen().catch(() => notice("warning", t("The browser doesn’t allow full screen here.")));
     screen.focus();
   });
   document.addEventListener("fullscreenchange", () => {

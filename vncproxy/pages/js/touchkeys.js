@@ -4,13 +4,14 @@ import { byId, element, onToggle } from "./elements.js";
 import { F_KEYS } from "./keysyms.js";
 import { notice } from "./notices.js";
 import { strokesFor } from "./strokes.js";
+import { t } from "./texts.js";
 import { isUsedUp, PADDING, typedBetween } from "./touchtyping.js";
 import { leftOut } from "./typingwords.js";
 
 /** Keys of the row: [name, what is on it, what it is called]. */
 const ROWS = [
-  [["Escape", "Esc"], ["Tab", "Tab"], ["Control", "Ctrl"], ["Alt", "Alt"], ["F", "F1…"], ["Backspace", "⌫", "Backspace"]],
-  [["Left", "←", "Left"], ["Up", "↑", "Up"], ["Down", "↓", "Down"], ["Right", "→", "Right"], ["Return", "⏎", "Enter"], ["touchpad", "Pad", "Touchpad"]],
+  [["Escape", "Esc"], ["Tab", "Tab"], ["Control", "Ctrl"], ["Alt", "Alt"], ["F", "F1…"], ["Backspace", "⌫", t("Backspace")]],
+  [["Left", "←", t("Left")], ["Up", "↑", t("Up")], ["Down", "↓", t("Down")], ["Right", "→", t("Right")], ["Return", "⏎", t("Enter")], ["touchpad", t("Pad"), t("Touchpad")]],
 ];
 const FUNCTION = F_KEYS.map((name) => [name, name]);
 const MODIFIERS = new Set(["Control", "Alt"]);

@@ -1,7 +1,7 @@
 /** What is said of a text that is to be typed into the instance. Pure. */
 
 import { strokesFor } from "./strokes.js";
-import { counted } from "./words.js";
+import { number, t, tn, together } from "./texts.js";
 
 const LONGEST_TEXT = 20_000;
 
@@ -18,7 +18,9 @@ function nameOf(character) {
 export function leftOut(missing) {
   const more = missing.length - NAMED_CHARACTERS;
   const names = missing.slice(0, NAMED_CHARACTERS).map(nameOf).join(" ");
-  return `Not on this keyboard, and left out: ${more > 0 ? `${names} and ${more} more` : names}`;
+  return more > 0
+    ? t("Not on this keyboard, and left out: {characters} and {more} more", { characters: names, more })
+    : t("Not on this keyboard, and left out: {characters}", { characters: names });
 }
 
 /**
@@ -30,20 +32,24 @@ export function offerOf(text, guest) {
   const { strokes, missing, dropped } = strokesFor(text, guest);
   const said = [];
   if (text.length > LONGEST_TEXT) {
-    said.push(`At most ${LONGEST_TEXT.toLocaleString("en")} characters at once: shorten the text.`);
+    said.push(t("At most {most} characters at once: shorten the text.", { most: number(LONGEST_TEXT) }));
   }
   if (missing.length) {
     said.push(leftOut(missing));
   }
   if (dropped) {
-    said.push(`${counted(dropped, "control character")} will be left out.`);
+    said.push(tn(
+      dropped,
+      "{count} control character will be left out.",
+      "{count} control characters will be left out.",
+    ));
   }
   const nothing = text !== "" && strokes.length === 0;
-  let label = missing.length ? "Type the rest" : "Type it";
+  let label = missing.length ? t("Type the rest") : t("Type it");
   if (nothing) {
-    label = "Nothing to type";
+    label = t("Nothing to type");
   }
-  return { said: said.join(" "), label, possible: strokes.length > 0 && text.length <= LONGEST_TEXT };
+  return { said: together(said), label, possible: strokes.length > 0 && text.length <= LONGEST_TEXT };
 }
 
 /**
@@ -51,10 +57,23 @@ export function offerOf(text, guest) {
  * @param {string} why as `TypingStopped` says it @param {number} typed keys @param {number} total
  */
 export function stoppedWords(why, typed, total) {
-  const far = `after ${counted(typed, "key")} of ${total}.`;
-  const look = "Look at the screen for what has arrived before you type the rest.";
+  const of = { total: number(total) };
+  const look = t("Look at the screen for what has arrived before you type the rest.");
   if (why === "cancelled") {
-    return `Stopped ${far}`;
+    return tn(typed, "Stopped after {count} key of {total}.", "Stopped after {count} keys of {total}.", of);
   }
-  return why === "control" ? `Somebody else took control ${far} ${look}` : `The link was interrupted ${far} ${look}`;
+  const said = why === "control"
+    ? tn(
+      typed,
+      "Somebody else took control after {count} key of {total}.",
+      "Somebody else took control after {count} keys of {total}.",
+      of,
+    )
+    : tn(
+      typed,
+      "The link was interrupted after {count} key of {total}.",
+      "The link was interrupted after {count} keys of {total}.",
+      of,
+    );
+  return together([said, look]);
 }

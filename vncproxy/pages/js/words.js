@@ -1,5 +1,7 @@
 /** Words that all pages share: refusals, names, numbers and times. Pure. */
 
+import { FULL_STOP, t, tn, together } from "./texts.js";
+
 /** The daemon's words as a sentence: with a capital and a full stop. @param {string} text */
 export function sentence(text) {
   const said = text.trim();
@@ -7,12 +9,12 @@ export function sentence(text) {
     return "";
   }
   const whole = said[0].toUpperCase() + said.slice(1);
-  return /[.!?…]$/.test(whole) ? whole : `${whole}.`;
+  return /[.!?…。！？]$/.test(whole) ? whole : whole + FULL_STOP;
 }
 
 /** Several texts as one to be read out. @param {...string} texts */
 export function spoken(...texts) {
-  return texts.map(sentence).filter(Boolean).join(" ");
+  return together(texts.map(sentence));
 }
 
 /** Refusals of doors that know their visitors by themselves: there is nothing to log in with. */
@@ -24,15 +26,15 @@ export function wantsLogin({ status, word }) {
 }
 
 const REFUSALS = {
-  0: ["vncproxy can’t be reached", "See whether “vncproxy serve” is running and, with a tunnel, whether the tunnel is up."],
-  400: ["The request was wrong", "Reload the page; it may be from another version of vncproxy."],
-  401: ["Log in first", "Your log-in is missing or has run out."],
-  403: ["Not allowed", "You may not open this console, or the page was opened from a foreign site."],
-  404: ["No such instance", "There is no instance of this name that you may open."],
-  409: ["Another vncproxy has this console", "The cloud allows one VNC session for an instance, and another daemon holds it."],
-  421: ["Wrong host name", "vncproxy isn’t meant to be reached under this name: add it to allowed_hosts, or open it by localhost."],
-  429: ["Too many at once", "A limit of vncproxy is reached."],
-  503: ["Not possible just now", "vncproxy is stopping, or it can’t write its records."],
+  0: [t("vncproxy can’t be reached"), t("See whether “vncproxy serve” is running and, with a tunnel, whether the tunnel is up.")],
+  400: [t("The request was wrong"), t("Reload the page; it may be from another version of vncproxy.")],
+  401: [t("Log in first"), t("Your log-in is missing or has run out.")],
+  403: [t("Not allowed"), t("You may not open this console, or the page was opened from a foreign site.")],
+  404: [t("No such instance"), t("There is no instance of this name that you may open.")],
+  409: [t("Another vncproxy has this console"), t("The cloud allows one VNC session for an instance, and another daemon holds it.")],
+  421: [t("Wrong host name"), t("vncproxy isn’t meant to be reached under this name: add it to allowed_hosts, or open it by localhost.")],
+  429: [t("Too many at once"), t("A limit of vncproxy is reached.")],
+  503: [t("Not possible just now"), t("vncproxy is stopping, or it can’t write its records.")],
 };
 
 /**
@@ -42,8 +44,8 @@ const REFUSALS = {
  */
 export function refusalWords({ status, text, word }) {
   const [title, fallback] = UNKNOWN_HERE.has(word)
-    ? ["You aren’t known here", ""]
-    : (REFUSALS[status] ?? ["vncproxy answered with an error", `The status was ${status}.`]);
+    ? [t("You aren’t known here"), ""]
+    : (REFUSALS[status] ?? [t("vncproxy answered with an error"), t("The status was {status}.", { status })]);
   let retry = "never";
   if (status === 429 || status === 503) {
     retry = "after";
@@ -54,32 +56,49 @@ export function refusalWords({ status, text, word }) {
 }
 
 const KEEPALIVE = {
-  pointer: "Kept open by vncproxy’s pointer messages",
-  key: "Kept open by vncproxy’s key presses",
+  pointer: t("Kept open by vncproxy’s pointer messages"),
+  key: t("Kept open by vncproxy’s key presses"),
 };
 
 /** What keeps the link open, in a few words. @param {string|undefined} kind */
 export function keepaliveWords(kind) {
-  return kind ? (KEEPALIVE[kind] ?? "Kept open by vncproxy") : "";
+  return kind ? (KEEPALIVE[kind] ?? t("Kept open by vncproxy")) : "";
 }
 
-/** A number of things. @param {number} count @param {string} one @param {string} [many] */
-export function counted(count, one, many = `${one}s`) {
-  return `${count.toLocaleString()} ${count === 1 ? one : many}`;
+/** The same in a line, where there is no title. @param {{status: number, text: string, word?: string}} error */
+export function refusalSentences(error) {
+  const { title, text } = refusalWords(error);
+  return spoken(title, text);
+}
+
+const STATUSES = {
+  Running: t("Running"),
+  Stopped: t("Stopped"),
+  Starting: t("Starting"),
+  Stopping: t("Stopping"),
+  Pending: t("Pending"),
+};
+
+/** An instance's state as the cloud's own console calls it. @param {string} status of the API */
+export function statusName(status) {
+  return STATUSES[status] ?? status;
 }
 
 /** What became of keys that were pressed while there was no link. @param {number} count */
 export function wentNowhere(count) {
-  return count === 1 ? "1 key that you pressed went nowhere" : `${count} keys that you pressed went nowhere`;
+  return tn(count, "{count} key that you pressed went nowhere", "{count} keys that you pressed went nowhere");
 }
 
 /** Seconds left, for people: `7 s`, `1 min 05 s`. @param {number} seconds */
 export function timeLeft(seconds) {
   const whole = Math.max(0, Math.ceil(seconds));
   if (whole < 60) {
-    return `${whole} s`;
+    return t("{seconds} s", { seconds: whole });
   }
-  return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`;
+  return t("{minutes} min {seconds} s", {
+    minutes: Math.floor(whole / 60),
+    seconds: String(whole % 60).padStart(2, "0"),
+  });
 }
 
 /** The time of day, to the second that is reached by then: `12:03:20`. @param {number} epoch_ms */

@@ -1,0 +1,114 @@
+"""The catalogues hold every text of the sources, and nothing else, in every language."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from vncproxy.languages.po_file import Entry, entries
+
+ROOT = Path(__file__).resolve().parents[1]
+CATALOGUES = sorted((ROOT / "vncproxy" / "languages").glob("*.po"))
+PLACEHOLDER = re.compile(r"\{\{?\w+\}\}?")
+HOW_TO = "see .github/CONTRIBUTING.md, “a text”"
+
+
+def updater() -> ModuleType:
+    """.build/messages.py, which finds the messages of the sources."""
+    spec = importlib.util.spec_from_file_location("messages", ROOT / ".build" / "messages.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def in_sources() -> set[tuple[str, str, str]]:
+    """Context, text and plural of every message of the sources."""
+    found = set()
+    for _, text, context in updater().found():
+        one, many = text if isinstance(text, tuple) else (text, "")
+        found.add((context or "", one, many))
+    return found
+
+
+def known(path: Path) -> list[Entry]:
+    """What the daemon reads of a catalogue."""
+    return entries(path.read_text("utf-8"))
+
+
+def test_there_is_a_catalogue_besides_english() -> None:
+    """The others would check nothing."""
+    assert [path.name for path in CATALOGUES] == ["zh.po"]
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
+def test_no_message_is_missing_and_none_unused(
+    path: Path, in_sources: set[tuple[str, str, str]]
+) -> None:
+    """A text in a source is in the catalogue, and one that is in no source any more is not."""
+    there = {(entry.context, entry.text, entry.plural) for entry in known(path)}
+    assert sorted(in_sources - there) == [], f"missing: {HOW_TO}"
+    assert sorted(there - in_sources) == [], f"unused: {HOW_TO}"
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
+def test_every_message_is_translated(path: Path) -> None:
+    """None is empty, and none is a guess from an earlier text."""
+    bad = [
+        entry.text
+        for entry in known(path)
+        if not entry.translations or not all(entry.translations) or "fuzzy" in entry.flags
+    ]
+    assert bad == [], HOW_TO
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
+def test_placeholders_are_the_same(path: Path) -> None:
+    """What stands in braces is there as often in each language; Chinese may repeat no number."""
+    wrong = []
+    for entry in known(path):
+        wanted = Counter(PLACEHOLDER.findall(entry.plural or entry.text))
+        for translation in entry.translations:
+            if Counter(PLACEHOLDER.findall(translation)) != wanted:
+                wrong.append((entry.text, translation))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
+def test_ends_are_alike(path: Path) -> None:
+    """A sentence ends as one in both, and a question asks in both."""
+    ends = {".": "。", "?": "？", "…": "…", ":": "："}
+    wrong = [
+        (entry.text, translation)
+        for entry in known(path)
+        for translation in entry.translations
+        if (ends.get(entry.text[-1]) or "") not in translation[-1]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
+def test_no_message_is_there_twice(path: Path) -> None:
+    """The second one would win unseen."""
+    count = Counter((entry.context, entry.text) for entry in known(path))
+    assert [key for key, number in count.items() if number > 1] == []
+
+
+@pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)
+def test_the_file_is_as_the_updater_leaves_it(path: Path) -> None:
+    """Whoever runs it next changes only what is theirs; and Babel reads what the daemon reads."""
+    module = updater()
+    assert path.read_bytes() == module.updated(path), f"run .build/messages.py, {HOW_TO}"
+    by_babel = {
+        (message.context or "", message.id[0] if isinstance(message.id, tuple) else message.id)
+        for message in module.read(path)
+        if message.id
+    }
+    assert by_babel == {(entry.context, entry.text) for entry in known(path)}
