@@ -17,6 +17,7 @@ ATTRIBUTES = ("title", "aria-label", "placeholder", "alt")
 
 _VOID = frozenset({"meta", "link", "img", "input", "br", "hr"})
 _LETTERS = re.compile(r"[A-Za-z]{2}")
+_FILLED_IN = re.compile(r"\{\{\w+\}\}")
 
 
 class _Reader(HTMLParser):
@@ -40,7 +41,7 @@ class _Reader(HTMLParser):
         if translates:
             for name in ATTRIBUTES:
                 value = values.get(name)
-                if value and _LETTERS.search(value):
+                if value and _is_text(value):
                     source = source.replace(
                         f'{name}="{value}"', f'{name}="{_quoted(self._exchange(value))}"'
                     )
@@ -58,7 +59,7 @@ class _Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         text = data.strip()
-        if self._translates and _LETTERS.search(text):
+        if self._translates and _is_text(text):
             data = data.replace(text, escape(self._exchange(text), quote=False))
         self.written.append(data)
 
@@ -73,6 +74,11 @@ class _Reader(HTMLParser):
 
     def handle_charref(self, name: str) -> None:
         self.written.append(f"&#{name};")
+
+
+def _is_text(found: str) -> bool:
+    """Whether it is more than digits, signs, and what the daemon fills in."""
+    return _LETTERS.search(_FILLED_IN.sub("", found)) is not None
 
 
 def _quoted(text: str) -> str:
