@@ -374,7 +374,7 @@ class SharedScreenMachine(RuleBasedStateMachine):
                 viewer.line += b"".join(viewer.screen.probe(self.now))
                 room = len(viewer.line) <= QUEUE_BYTES
                 viewer.line += b"".join(plain_slices(viewer.screen.take(self.now, room=room)))
-                while viewer.screen.has_more and len(viewer.line) <= QUEUE_BYTES:
+                while viewer.screen.writer.is_filling and len(viewer.line) <= QUEUE_BYTES:
                     viewer.line += b"".join(plain_slices(viewer.screen.take(self.now)))
                 if viewer.screen.lost:
                     assert not {DESKTOP_SIZE, EXTENDED_SIZE} & viewer.may_get

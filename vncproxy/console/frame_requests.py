@@ -6,7 +6,7 @@ matched to requests. Pure: `now` is monotonic seconds, and what is given is to b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 
 from vncproxy.console.recorder import Recorder
@@ -162,10 +162,13 @@ class FrameRequests:
             self._ever_asked = True
             out.append(client_messages.set_encodings(encodings))
         self.next_at = None
-        area = self._area_due(now)
-        if area is not None:
+        able = [s for s in self._viewers.values() if s.drives]
+        if not able:
+            # Nothing is asked for a recording alone.
+            return out
+        if (area := self._area_due(able, now)) is not None:
             out.append(self._area_request(area, now))
-        elif not self._outstanding and any(s.drives for s in self._viewers.values()):
+        elif not self._outstanding:
             out.append(self._frame_request())
         return out
 
@@ -205,13 +208,12 @@ class FrameRequests:
             incremental=True, x=0, y=0, width=self._memory.width, height=self._memory.height
         )
 
-    def _area_due(self, now: float) -> Area | None:
-        able = [s for s in self._viewers.values() if s.drives]
-        # Nothing is asked for a recording alone, and a key picture at best when all get it.
-        recorders: Iterable[Recorder] = self._recorders.values() if able else ()
+    def _area_due(self, able: Sequence[ViewerUpdates], now: float) -> Area | None:
+        recorders = self._recorders.values()
         asked = [s.take_asked_area() for s in able]
         all_take_part = False
         if recorders:
+            # A key picture is asked for at best when all get it.
             all_take_part = len(able) == sum(s.started for s in self._viewers.values())
             asked += [r.take_asked_area(now, all_take_part=all_take_part) for r in recorders]
         areas = [area for area in asked if area is not None]
@@ -244,10 +246,14 @@ class FrameRequests:
         Raw only. While formats are mixed, nothing is asked for whose pixels aren't easily
         rearranged.
         """
-        lists = [s.encodings for s in self._viewers.values() if s.has_chosen or s.started]
+        lists: list[tuple[int, ...]] = []
+        mixed = False
+        for screen in self._viewers.values():
+            mixed = mixed or screen.reorders
+            if screen.has_chosen or screen.started:
+                lists.append(screen.encodings)
         if not lists:
             return ()
-        mixed = any(s.reorders for s in self._viewers.values())
         asked_by = (self.pixel_format, mixed, lists)
         if asked_by != self._asked_by:
             self._asked_by = asked_by

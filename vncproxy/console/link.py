@@ -286,7 +286,8 @@ class Link:
             events = stream.feed(data, self._turn_work)
             taken = len(data) - stream.untaken
             self._pass_on(stream, events)
-            self._transport.waste(idle_work(events))
+            if wasted := idle_work(events):
+                self._transport.waste(wasted)
         return taken
 
     def _pass_on(self, stream: ServerStream, events: list[ServerEvent]) -> None:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from vncproxy.console.control import Control
+from vncproxy.console.frame_requests import FrameRequests
 from vncproxy.console.link import Link
 from vncproxy.console.recorder import Recorder
 from vncproxy.console.shared_screen import SharedScreen
@@ -24,13 +25,10 @@ from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamProtocolError
 from vncproxy.rfb.client_events import (
     ClientEvent,
     ContinuousUpdatesEnabled,
-    CutTextSent,
+    DesktopSizeSet,
     EncodingsSet,
     FenceSent,
-    KeySent,
     PixelFormatSet,
-    PointerSent,
-    QemuKeySent,
     UpdateRequested,
 )
 from vncproxy.rfb.client_stream import work
@@ -185,7 +183,8 @@ class MessageRouter:
         if not waiting and shared_screen.inflating is None:
             return False
         try:
-            shared_screen.go_on()
+            if shared_screen.inflating is not None:
+                shared_screen.go_on()
             is_learning = self._liveness.is_learning
             while waiting and shared_screen.inflating is None:
                 event = waiting.popleft()
@@ -341,15 +340,20 @@ class MessageRouter:
         now = time.monotonic()
         input_: list[bytes] = []
         idle_work = 0
-        is_all_input = True
+        has_input, is_all_input = False, True
         for event in events:
-            idle_work += self._idle_work(viewer, event)
             if is_input(event):
-                viewer.touched()
-                if viewer.id == self.control.controller:
+                has_input = True
+                controls = viewer.id == self.control.controller
+                if controls:
                     input_ += self._input(shared_screen, event)
+                if not controls or type(event) is DesktopSizeSet:
+                    idle_work += work(event.raw)
                 continue
             is_all_input = False
+            if not isinstance(event, StreamBroken):
+                # Against its ration counts all but input, which the upstream's pace limits.
+                idle_work += work(event.raw)
             match event:
                 case PixelFormatSet():
                     self._upstream.send(input_)
@@ -376,9 +380,11 @@ class MessageRouter:
                 case _:
                     # Nothing else was ever offered to it.
                     pass
-        self._upstream.send(input_)
+        if has_input:
+            viewer.touched()
+            self._upstream.send(input_)
         if not is_all_input:
-            self._answer(viewer, screen, now)
+            self._answer(viewer, screen, shared_screen.requests, now)
         self._upstream.chooser = None
         if idle_work:
             viewer.waste(idle_work)
@@ -386,16 +392,6 @@ class MessageRouter:
             self.link is not None and self.link.backlog_bytes > UPSTREAM_QUEUE_BYTES
         ):
             viewer.pause()
-
-    def _idle_work(self, viewer: Viewer, event: ClientEvent) -> int:
-        """What counts against its ration: all but input, which the upstream's pace limits."""
-        match event:
-            case StreamBroken():
-                return 0
-            case KeySent() | PointerSent() | QemuKeySent() | CutTextSent():
-                return 0 if viewer.id == self.control.controller else work(event.raw)
-            case _:
-                return work(event.raw)
 
     def _input(self, shared_screen: SharedScreen, event: ClientEvent) -> list[bytes]:
         if self.link is None:
@@ -457,19 +453,22 @@ class MessageRouter:
                 viewer.failed()
         if self.link is not None:
             # Once it is known how much is on its way to whom.
-            self._upstream.send(shared_screen.requests.due(now))
+            if messages := shared_screen.requests.due(now):
+                self._upstream.send(messages)
             self.link.shown_to(shared_screen.screens)
         self._hold_back()
         self._set_timer()
 
-    def _answer(self, viewer: Viewer, screen: ViewerUpdates, now: float) -> None:
+    def _answer(
+        self, viewer: Viewer, screen: ViewerUpdates, requests: FrameRequests, now: float
+    ) -> None:
         """Send what one viewer's messages made due: to itself and upstream, to nobody else."""
         try:
             self._serve(viewer, screen, now)
         except Exception:
             viewer.failed()
-        if self.link is not None and self.shared_screen is not None:
-            self._upstream.send(self.shared_screen.requests.due(now))
+        if self.link is not None and (messages := requests.due(now)):
+            self._upstream.send(messages)
         self._hold_back()
         self._set_timer()
 
@@ -479,11 +478,15 @@ class MessageRouter:
             viewer.close(CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon"))
             return
         viewer.stream.extended_buttons = screen.told_state.extended_buttons
-        viewer.send(screen.probe(now))
-        viewer.send(screen.take(now, room=not viewer.behind))
-        while screen.has_more and not viewer.behind:
+        if fence := screen.probe(now):
+            viewer.send(fence)
+        if slices := screen.take(now, room=not viewer.behind):
+            viewer.send(slices)
+        while screen.writer.is_filling and not viewer.behind:
             viewer.send(screen.take(now))
-        viewer.owes_answer_since(screen.unanswered_since)
+        since = screen.congestion_control.unanswered_since
+        if since != viewer.time_limits.owes_since:
+            viewer.owes_answer_since(since)
         if screen.lost:
             viewer.close(
                 CloseReason(
@@ -511,7 +514,8 @@ class MessageRouter:
         if full < on or not on:
             for viewer in behind:
                 self.shared_screen.fell_behind(viewer.id)
-            self._let_link_flow()
+            if self._paused:
+                self._let_link_flow()
         elif self.link is not None and not self._paused:
             self._paused = True
             self.link.pause()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Sequence
+from typing import TypeAlias, TypeGuard
 
 from vncproxy.console.link import Link
 from vncproxy.console.retry_policy import OffenderWatch
@@ -30,6 +31,9 @@ _POINTER, _QEMU = 5, 255
 """Types of messages. Source: RFC 6143, section 7.5.5; rfbproto, QEMU Client Message."""
 _SETTINGS = frozenset({0, 2})
 """SetPixelFormat and SetEncodings."""
+
+
+InputEvent: TypeAlias = KeySent | PointerSent | QemuKeySent | CutTextSent | DesktopSizeSet
 
 
 class UpstreamWriter:
@@ -115,9 +119,9 @@ def upstream_form(event: ClientEvent, screen: ScreenState) -> bytes | None:
             return None
 
 
-def is_input(event: ClientEvent) -> bool:
+def is_input(event: ClientEvent) -> TypeGuard[InputEvent]:
     """Whether only the controller may send this."""
-    return isinstance(event, KeySent | PointerSent | QemuKeySent | CutTextSent | DesktopSizeSet)
+    return isinstance(event, InputEvent)
 
 
 def is_key_press(event: ClientEvent) -> bool:

@@ -173,7 +173,11 @@ class Viewer:
     @property
     def behind(self) -> bool:
         """Whether more waits for it than it may have waiting."""
-        return self.backlog_bytes > self.queue_bytes
+        try:
+            return self._transport.backlog_bytes > self.queue_bytes
+        except Exception:
+            self.failed()
+            return True
 
     @property
     def backlog_bytes(self) -> int:

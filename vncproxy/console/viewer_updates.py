@@ -82,24 +82,31 @@ class ViewerUpdates:
 
     Attributes:
         writer: Frames what the viewer is sent.
+        congestion_control: Of the viewer's line.
+        in_step: Whether its zlib streams of Tight are the link's own.
         told_state: What it was told besides pixels.
         raw_to: What takes the pixels of the Raw rectangle under way for this viewer; None: it gets
             none of them.
     """
 
     def __init__(
-        self, memory: ScreenState, pace: CongestionControl, *, hold_bytes: int, in_step: bool
+        self,
+        memory: ScreenState,
+        congestion_control: CongestionControl,
+        *,
+        hold_bytes: int,
+        in_step: bool,
     ) -> None:
         """A viewer that got ServerInit from `memory` just now.
 
         Args:
             memory: What is known of the screen, brought up to date by `SharedScreen`.
-            pace: Of the viewer's line.
+            congestion_control: Of the viewer's line.
             hold_bytes: See `UpdateWriter`.
             in_step: No zlib rectangle of this link has passed yet.
         """
         self._memory = memory
-        self._pace = pace
+        self.congestion_control = congestion_control
         self.writer = UpdateWriter(hold_bytes)
         self.raw_to: RawReceiver | None = None
         self._offered = False
@@ -109,7 +116,7 @@ class ViewerUpdates:
         self._unmarked_since: float | None = None
         self._in_place = False
         self.told_state = ToldState(memory)
-        self._in_step = in_step
+        self.in_step = in_step
         self._order: PixelOrder | None = None
         self._resets = StreamResets()
         self._uncovered = Uncovered(memory.width, memory.height)
@@ -132,11 +139,6 @@ class ViewerUpdates:
         if not self.broken:
             self.broken = True
             _log.exception("screen.fault")
-
-    @property
-    def in_step(self) -> bool:
-        """Whether its zlib streams of Tight are the link's own."""
-        return self._in_step
 
     @property
     def synced(self) -> bool:
@@ -162,7 +164,7 @@ class ViewerUpdates:
         if not self._offered and {enc.FENCE, enc.CONTINUOUS_UPDATES} <= self._known:
             self._offered = True
             # The first of each tells the viewer that the daemon knows them.
-            self.writer.message(_fence(self._pace.mark(0, now)))
+            self.writer.message(_fence(self.congestion_control.mark(0, now)))
             self.writer.message(viewer_messages.end_of_continuous_updates())
 
     def reorder(self, order: PixelOrder | None) -> None:
@@ -218,14 +220,14 @@ class ViewerUpdates:
 
     def fence_answered(self, payload: bytes, now: float) -> None:
         """The viewer has read and decoded everything up to a fence."""
-        self._pace.answered(payload, now)
+        self.congestion_control.answered(payload, now)
 
     @property
     def drives(self) -> bool:
         """Whether the upstream is to be asked for a frame for this viewer's sake."""
         if not (self.ready and self.started) or self.writer.is_filling:
             return False
-        return self._pace.open if self._continuous else self.wants
+        return self.congestion_control.open if self._continuous else self.wants
 
     @contained
     def update_started(self, count: int | None) -> None:
@@ -293,7 +295,7 @@ class ViewerUpdates:
         self.writer.end_rectangle()
 
     def _tight_data(self, rect: RectangleReceived, tight: TightPart) -> bytes | None:
-        if self._in_step:
+        if self.in_step:
             return self._resets.apply(rect.data, tight.layout)
         try:
             return tight.inflated.restart()
@@ -316,7 +318,7 @@ class ViewerUpdates:
         """A picture rectangle isn't for this viewer."""
         self._uncovered.uncover(rect.x, rect.y, rect.width, rect.height)
         if tight is not None and tight.moves_streams:
-            self._in_step = False
+            self.in_step = False
         self.writer.end_rectangle()
 
     @contained
@@ -377,7 +379,7 @@ class ViewerUpdates:
         Source: rfbproto, Tight Encoding (the four reset bits).
         """
         self._memory = memory
-        self._in_step = True
+        self.in_step = True
         self._resets.link_replaced()
         self._uncovered.reset(memory.width, memory.height)
         self.wants = self.started
@@ -430,11 +432,6 @@ class ViewerUpdates:
         self.ready, self._has_read_all = True, False
         self.introduce()
 
-    @property
-    def has_more(self) -> bool:
-        """Whether another `take` with room gives more."""
-        return self.writer.is_filling
-
     @contained
     def forget_picture(self) -> None:
         """The pixel format changed: nothing that was drawn counts any more."""
@@ -448,7 +445,7 @@ class ViewerUpdates:
         """
         if not self._offered or not self._unmarked_bytes or self.writer.is_mid_message:
             return []
-        payload = self._pace.probe(now)
+        payload = self.congestion_control.probe(now)
         return [] if payload is None else [_fence(payload)]
 
     def take(self, now: float, *, room: bool = True) -> list[Pixels]:
@@ -466,7 +463,9 @@ class ViewerUpdates:
         if unmarked and self._unmarked_since is None:
             self._unmarked_since = now
         if self._offered and unmarked and not self.writer.is_open:
-            out.append(_fence(self._pace.mark(unmarked, now, since=self._unmarked_since)))
+            out.append(
+                _fence(self.congestion_control.mark(unmarked, now, since=self._unmarked_since))
+            )
             self._marked_bytes = self.writer.update_bytes
             self._unmarked_since = None
         return out
@@ -474,11 +473,6 @@ class ViewerUpdates:
     @property
     def _unmarked_bytes(self) -> int:
         return self.writer.update_bytes - self._marked_bytes
-
-    @property
-    def unanswered_since(self) -> float | None:
-        """Since when the viewer has shown by no answer that it reads; None: none is due."""
-        return self._pace.unanswered_since
 
 
 def _fence(payload: bytes) -> bytes:

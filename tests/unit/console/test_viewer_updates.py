@@ -459,7 +459,7 @@ def test_pixels_are_made_up_only_as_there_is_room() -> None:
     viewer.screen.link_replaced(ScreenState(side, side, "other", PixelFormat()))
     assert viewer.screen.take(0.0, room=False) == []
     size = 0
-    while viewer.screen.has_more:
+    while viewer.screen.writer.is_filling:
         assert not viewer.screen.drives
         viewer.screen.message(b"\x02")
         sent = sum(map(len, viewer.screen.take(0.0)))
