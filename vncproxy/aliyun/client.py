@@ -12,7 +12,7 @@ import json
 import secrets
 import ssl
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, assert_never
@@ -266,17 +266,13 @@ class EcsClient:
         Raises:
             CloudError: The answer leaves the question open, as a time-out does.
         """
-        name = action.api_action
-        try:
+
+        async def dry_run() -> None:
             await self._power(action, instance_id, region, {"DryRun": "true"})
-        except CloudError as error:
-            if error.code.startswith("Forbidden") or error.code == LOCKED:
-                return ActionPermission(name, False, error.public_text)
-            if error.code != DRY_RUN and error.kind is not CloudErrorKind.WAITS:
-                raise
-            return ActionPermission(name, True, f"ecs:{name} is permitted.")
-        # Not what the API documents: it answers a dry run by an error.
-        raise unreadable(200)
+            # Not what the API documents: it answers a dry run by an error.
+            raise unreadable(200)
+
+        return await _permission(action.api_action, dry_run(), _is_past_the_permission)
 
     async def _power(
         self, action: PowerAction, instance_id: str, region: str, more: dict[str, str]
@@ -293,21 +289,13 @@ class EcsClient:
         Raises:
             CloudError: An answer leaves the question open, as a time-out does.
         """
-        found = []
-        for action, call in (
-            ("GetInstanceScreenshot", self.screenshot),
-            ("GetInstanceConsoleOutput", self.boot_log),
-        ):
-            granted, text = True, f"ecs:{action} is permitted."
-            try:
-                await call(instance_id, region)
-            except CloudError as error:
-                if error.code.startswith("Forbidden"):
-                    granted, text = False, error.public_text
-                elif not _is_about_the_instance(error):
-                    raise
-            found.append(ActionPermission(action, granted, text))
-        return found
+        return [
+            await _permission(action, call(instance_id, region), _is_about_the_instance)
+            for action, call in (
+                ("GetInstanceScreenshot", self.screenshot),
+                ("GetInstanceConsoleOutput", self.boot_log),
+            )
+        ]
 
     async def may_open(self, instance_id: str, region: str) -> ActionPermission:
         """Whether the credentials may ask for this instance's VncUrl.
@@ -322,14 +310,8 @@ class EcsClient:
         """
         check_instance_id(instance_id)
         action, parameters = "DescribeInstanceVncUrl", {"InstanceId": instance_id, "DryRun": "true"}
-        try:
-            await self._call(action, region, parameters, VNC_URL_MAX_BYTES)
-        except CloudError as error:
-            if error.code.startswith("Forbidden"):
-                return ActionPermission(action, False, error.public_text)
-            if error.code != DRY_RUN and error.kind is not CloudErrorKind.WAITS:
-                raise
-        return ActionPermission(action, True, f"ecs:{action} is permitted.")
+        call = self._call(action, region, parameters, VNC_URL_MAX_BYTES)
+        return await _permission(action, call, _is_past_the_permission)
 
     async def server_time_offset(self, region: str) -> float:
         """The cloud's clock minus this machine's, in seconds, to about one second.
@@ -484,6 +466,34 @@ class EcsClient:
         )
         if self._on_call is not None:
             self._on_call(call.action, code, seconds)
+
+
+async def _permission(
+    action: str, call: Awaitable[object], is_granted: Callable[[CloudError], bool]
+) -> ActionPermission:
+    """Whether an action is permitted, by the answer to a call of it.
+
+    Args:
+        action: As the API names it.
+        call: Calls it.
+        is_granted: Whether this error means that the action is permitted.
+
+    Raises:
+        CloudError: The answer leaves the question open.
+    """
+    try:
+        await call
+    except CloudError as error:
+        if error.code.startswith("Forbidden") or error.code == LOCKED:
+            return ActionPermission(action, False, error.public_text)
+        if not is_granted(error):
+            raise
+    return ActionPermission(action, True, f"ecs:{action} is permitted.")
+
+
+def _is_past_the_permission(error: CloudError) -> bool:
+    """Whether a call would have been done, or was refused for the instance's state alone."""
+    return error.code == DRY_RUN or error.kind is CloudErrorKind.WAITS
 
 
 def _is_about_the_instance(error: CloudError) -> bool:

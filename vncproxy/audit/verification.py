@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from vncproxy.audit.record import NO_HASH, Event, Head, Record, parse
 
-FINDINGS_MAX = 100
+REMARKS_MAX = 100
 """More than this are counted, not listed."""
 RUBBLE_MAX_BYTES = 1024 * 1024
 """Bytes that are no record; the daemon accepts no more of them at the end of its file."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing to know.
+class Remark:
+    """One thing to know of a file.
 
     Args:
         line: Counted from 1; 0: the file as a whole.
@@ -51,9 +51,9 @@ class Verification:
     records: int
     head: Head
     behind_head: int | None
-    problems: tuple[Finding, ...]
+    problems: tuple[Remark, ...]
     unlisted: int
-    notes: tuple[Finding, ...]
+    notes: tuple[Remark, ...]
 
     @property
     def intact(self) -> bool:
@@ -80,9 +80,9 @@ class _Reader:
         self._found: int | None = None
         self._last: Record | None = None
         self._records = 0
-        self._problems: list[Finding] = []
+        self._problems: list[Remark] = []
         self._unlisted = 0
-        self._notes: list[Finding] = []
+        self._notes: list[Remark] = []
         # Bytes that are no record; a crash leaves some, and the daemon notes them at its next start
         self._rubble = b""
         self._rubble_line = 0
@@ -206,12 +206,12 @@ class _Reader:
                 self._runs = True
 
     def _add_note(self, number: int, text: str) -> None:
-        if len(self._notes) < FINDINGS_MAX:
-            self._notes.append(Finding(number, text))
+        if len(self._notes) < REMARKS_MAX:
+            self._notes.append(Remark(number, text))
 
     def _problem(self, number: int, text: str) -> None:
-        if len(self._problems) < FINDINGS_MAX:
-            self._problems.append(Finding(number, text))
+        if len(self._problems) < REMARKS_MAX:
+            self._problems.append(Remark(number, text))
         else:
             self._unlisted += 1
 

@@ -14,13 +14,13 @@ from typing import TypeAlias
 
 import structlog
 
-from vncproxy.audit.record import Event as AuditEvent
+from vncproxy.audit.record import Event
 from vncproxy.console.audit_entries import got_control, never_began, opened
 from vncproxy.console.control import Control, ControlAudit, ControlChange, ControlRequests
 from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.fault_isolation import logged_faults
 from vncproxy.console.keepalive_memory import Learned
-from vncproxy.console.lifecycle import Event, State
+from vncproxy.console.lifecycle import State, Trigger
 from vncproxy.console.link_supervisor import LinkSupervisor
 from vncproxy.console.opaque_relay import NOT_FOR_NATIVE
 from vncproxy.console.page_messages import Pages, Subscriber
@@ -213,9 +213,7 @@ class Console:
         granted = []
         if who.may_control and self.control.controller is None and not self._to_control:
             self._to_control[who.id] = who
-            granted.append(
-                got_control(AuditEvent.CONTROL_GRANTED, self.instance, who.id, who, None)
-            )
+            granted.append(got_control(Event.CONTROL_GRANTED, self.instance, who.id, who, None))
         await self.audit.record(opened(self.instance, who), *granted)
 
     def never_began(self, who: ViewerIdentity, end: CloseReason) -> None:
@@ -330,7 +328,7 @@ class Console:
     def _stop(self) -> None:
         """From here on nobody joins."""
         with self._cleanup("its state"):
-            self.supervisor.advance(Event.ENDED)
+            self.supervisor.advance(Trigger.ENDED)
         self._stop_lingering()
         with self._cleanup("the requests for control"):
             self.control_requests.close()

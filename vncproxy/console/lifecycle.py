@@ -28,7 +28,7 @@ class State(Enum):
     CLOSED = "closed"
 
 
-class Event(Enum):
+class Trigger(Enum):
     """What moves a console on."""
 
     WANTED = "a viewer wants the console"
@@ -44,22 +44,22 @@ class Event(Enum):
     ENDED = "nobody wants it any more, or it can't be had"
 
 
-TRANSITIONS: dict[tuple[State, Event], State] = {
-    (State.IDLE, Event.WANTED): State.WAITING_BUDGET,
-    (State.WAITING_BUDGET, Event.PERMIT_GRANTED): State.FETCHING_URL,
-    (State.WAITING_BUDGET, Event.ATTEMPT_FAILED): State.RESUMING,
-    (State.FETCHING_URL, Event.URL_OBTAINED): State.CONNECTING,
-    (State.FETCHING_URL, Event.ATTEMPT_FAILED): State.RESUMING,
-    (State.CONNECTING, Event.CONNECTED): State.HANDSHAKE,
-    (State.CONNECTING, Event.ATTEMPT_FAILED): State.RESUMING,
-    (State.HANDSHAKE, Event.READY): State.RUNNING,
-    (State.HANDSHAKE, Event.UNKNOWN_SECURITY): State.OPAQUE,
-    (State.HANDSHAKE, Event.PASSWORD_WANTED): State.PASSWORD,
-    (State.HANDSHAKE, Event.ATTEMPT_FAILED): State.RESUMING,
-    (State.PASSWORD, Event.PASSWORD_GIVEN): State.WAITING_BUDGET,
-    (State.RUNNING, Event.LINK_LOST): State.RESUMING,
-    (State.RESUMING, Event.WANTED): State.WAITING_BUDGET,
-    **{(state, Event.ENDED): State.CLOSED for state in State if state is not State.CLOSED},
+TRANSITIONS: dict[tuple[State, Trigger], State] = {
+    (State.IDLE, Trigger.WANTED): State.WAITING_BUDGET,
+    (State.WAITING_BUDGET, Trigger.PERMIT_GRANTED): State.FETCHING_URL,
+    (State.WAITING_BUDGET, Trigger.ATTEMPT_FAILED): State.RESUMING,
+    (State.FETCHING_URL, Trigger.URL_OBTAINED): State.CONNECTING,
+    (State.FETCHING_URL, Trigger.ATTEMPT_FAILED): State.RESUMING,
+    (State.CONNECTING, Trigger.CONNECTED): State.HANDSHAKE,
+    (State.CONNECTING, Trigger.ATTEMPT_FAILED): State.RESUMING,
+    (State.HANDSHAKE, Trigger.READY): State.RUNNING,
+    (State.HANDSHAKE, Trigger.UNKNOWN_SECURITY): State.OPAQUE,
+    (State.HANDSHAKE, Trigger.PASSWORD_WANTED): State.PASSWORD,
+    (State.HANDSHAKE, Trigger.ATTEMPT_FAILED): State.RESUMING,
+    (State.PASSWORD, Trigger.PASSWORD_GIVEN): State.WAITING_BUDGET,
+    (State.RUNNING, Trigger.LINK_LOST): State.RESUMING,
+    (State.RESUMING, Trigger.WANTED): State.WAITING_BUDGET,
+    **{(state, Trigger.ENDED): State.CLOSED for state in State if state is not State.CLOSED},
 }
 
 
@@ -70,16 +70,16 @@ class Lifecycle:
         """Begin idle."""
         self.state = State.IDLE
 
-    def advance(self, event: Event) -> State:
-        """The state after `event`.
+    def advance(self, trigger: Trigger) -> State:
+        """The state after `trigger`.
 
         Raises:
             LocalError: The table has no such transition.
         """
         try:
-            self.state = TRANSITIONS[self.state, event]
+            self.state = TRANSITIONS[self.state, trigger]
         except KeyError:
             raise LocalError(
-                f"a console that is {self.state.value} can't be told: {event.value}"
+                f"a console that is {self.state.value} can't be told: {trigger.value}"
             ) from None
         return self.state

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.console.dependencies import ConsoleDependencies
-from vncproxy.console.lifecycle import Event
+from vncproxy.console.lifecycle import Trigger
 from vncproxy.errors import Throttled, UpstreamLost, UrlExpired
 from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.throttle.ledger_interface import Booking, TooLong
@@ -19,7 +19,7 @@ from vncproxy.websocket.transport import Transport
 class Progress(Protocol):
     """Is called with how far an opening has come."""
 
-    def advance(self, event: Event) -> None:
+    def advance(self, trigger: Trigger) -> None:
         """A step is done."""
 
     def waiting(self, wait_s: float) -> None:
@@ -71,7 +71,7 @@ class LinkOpener:
         booking = await self._permit(progress, patience_s)
         spent = False
         try:
-            progress.advance(Event.PERMIT_GRANTED)
+            progress.advance(Trigger.PERMIT_GRANTED)
             asked_at = time.monotonic()
             await slot_free()
             url = await self._cloud.vnc_url(self._instance.id, self._instance.region)
@@ -89,7 +89,7 @@ class LinkOpener:
                 "permit to connect lapsed meanwhile"
             )
         self._metrics.dialled()
-        progress.advance(Event.URL_OBTAINED)
+        progress.advance(Trigger.URL_OBTAINED)
         self.exposed = url.exposed
         return await self._dial(url, min(self._rest_s(url), self._dial_timeout_s))
 

@@ -18,14 +18,13 @@ from vncproxy.console.control import Control
 from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.fault_isolation import logged_faults
 from vncproxy.console.keepalive_memory import KeepaliveLearning, Learned
-from vncproxy.console.lifecycle import Event, Lifecycle, State
+from vncproxy.console.lifecycle import Lifecycle, State, Trigger
 from vncproxy.console.link import Link
 from vncproxy.console.link_opener import LinkOpener
 from vncproxy.console.message_router import MessageRouter
 from vncproxy.console.opaque_relay import OpaqueRelay
 from vncproxy.console.page_messages import Pages
 from vncproxy.console.retry_policy import ENDS_LINKS, Pause, Pauses, after_waiting, outcome_of
-from vncproxy.console.traffic import KeptBy, Saved, Traffic
 from vncproxy.console.viewer import Viewer
 from vncproxy.errors import (
     CloseReason,
@@ -42,9 +41,10 @@ from vncproxy.errors import (
 )
 from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.observe.metrics import LinkOutcome
+from vncproxy.observe.traffic import KeptBy, Saved, Traffic
 from vncproxy.rfb.handshake_events import PasswordNeeded, Ready, UnknownSecurity
 from vncproxy.rfb.held_input import HeldInput
-from vncproxy.rfb.keepalive import LinkEnd
+from vncproxy.rfb.keepalive import KeepaliveClass, LinkEnd
 from vncproxy.rfb.liveness import Liveness
 from vncproxy.tasks import Flag, Tasks
 from vncproxy.websocket.transport import Transport, TransportEnd
@@ -139,7 +139,7 @@ class LinkSupervisor:
         self._tasks = Tasks()
         self._closing: asyncio.Task[None] | None = None
         self._learning: asyncio.Task[None] | None = None
-        self._kept_by = KeptBy(dependencies.metrics)
+        self._kept_by = KeptBy(dependencies.metrics, KeepaliveClass.ANY.value)
         self._pauses = Pauses(dependencies.first_pause_s, dependencies.scatter)
         self._link_opener = LinkOpener(instance, dependencies)
 
@@ -151,7 +151,7 @@ class LinkSupervisor:
         Returns:
             Why there is no further link: the console can't be had.
         """
-        self.advance(Event.WANTED)
+        self.advance(Trigger.WANTED)
         while True:
             self.attempt += 1
             try:
@@ -166,7 +166,7 @@ class LinkSupervisor:
                 pause = self._pause_after(error)
                 if pause is None or await self._is_unwanted():
                     return error
-                self.advance(Event.ATTEMPT_FAILED)
+                self.advance(Trigger.ATTEMPT_FAILED)
                 if isinstance(error, CloudError) and error.kind is CloudErrorKind.WAITS:
                     self._tasks.start(self._show_status(), f"status-{self._instance.id}")
             else:
@@ -177,7 +177,7 @@ class LinkSupervisor:
                     return lost
             if pause is not None:
                 await self._wait(pause)
-            self.advance(Event.WANTED)
+            self.advance(Trigger.WANTED)
 
     async def leave(self) -> None:
         """Wait until the last link is closed and what it taught is stored; then nothing runs."""
@@ -275,10 +275,9 @@ class LinkSupervisor:
     def _count_kind(self) -> None:
         """Count the console in the metrics by what keeps its link: a keepalive, or nothing."""
         state, keepalive = self.life.state, self.learning.keepalive
-        kind = keepalive.kind if state is State.RUNNING else None
+        kind = keepalive.kind.value if state is State.RUNNING else None
         if self._kept_by.count(kind, opaque=state is State.OPAQUE):
-            text = keepalive.kind.value
-            _log.info("keepalive.kind", instance=self._instance.id, kind=text, why=keepalive.why)
+            _log.info("keepalive.kind", instance=self._instance.id, kind=kind, why=keepalive.why)
 
     def _begin_waiting(self, gave_up: Callable[[], CloseReason]) -> None:
         """The viewers wait for a link from now on, at most max_wait, then close so."""
@@ -288,15 +287,17 @@ class LinkSupervisor:
 
     # How far the link opener has come
 
-    def advance(self, event: Event) -> None:
+    def advance(self, trigger: Trigger) -> None:
         """A step is done."""
-        self.life.advance(event)
+        self.life.advance(trigger)
         self.state_since = round(time.time(), 3)
         before, self.wait_until = self.wait_until, None
-        if event is Event.ENDED and isinstance(self.failure, Throttled):
+        if trigger is Trigger.ENDED and isinstance(self.failure, Throttled):
             # When it makes sense to come back.
             self.wait_until = self.state_since + self.failure.wait_s
-        elif event is Event.ENDED and isinstance(self.failure, CloudError) and before is not None:
+        elif (
+            trigger is Trigger.ENDED and isinstance(self.failure, CloudError) and before is not None
+        ):
             self.wait_until = before
         self._count_kind()
         self._pages.changed()
@@ -368,7 +369,7 @@ class LinkSupervisor:
         self.traffic.begin(link)
         outcome: LinkOutcome = "unreachable"
         try:
-            self.advance(Event.CONNECTED)
+            self.advance(Trigger.CONNECTED)
             if untouched:
                 self._go_opaque(link, None)
             else:
@@ -419,7 +420,7 @@ class LinkSupervisor:
         found = await link.shake_hands(self._dependencies.handshake_timeout_s)
         match found:
             case Ready():
-                self.advance(Event.READY)
+                self.advance(Trigger.READY)
                 resumed = self.router.screen is not None
                 self.router.link_up(link, found)
                 link.read_on(self.router)
@@ -446,7 +447,7 @@ class LinkSupervisor:
 
     def _go_opaque(self, link: Link, found: UnknownSecurity | None) -> None:
         self.relay = OpaqueRelay(link, found, self._mismatch)
-        self.advance(Event.UNKNOWN_SECURITY)
+        self.advance(Trigger.UNKNOWN_SECURITY)
         link.relay(self.relay)
         # One viewer has the relay, the others must go.
         for viewer in list(self.router.viewers.values()):
@@ -541,7 +542,7 @@ class LinkSupervisor:
             if self._silent
             else "the connection to the cloud was lost"
         )
-        self.advance(Event.LINK_LOST)
+        self.advance(Trigger.LINK_LOST)
         self._begin_waiting(self.closing_failure)
         return lost
 
@@ -564,7 +565,7 @@ class LinkSupervisor:
             # No other link can take its place: what went over it isn't known here.
             return None
         if self.life.state is State.RUNNING:
-            self.advance(Event.LINK_LOST)
+            self.advance(Trigger.LINK_LOST)
         return self._pauses.after(error)
 
     async def _wait(self, pause: Pause) -> None:
@@ -587,8 +588,8 @@ class LinkSupervisor:
         """Wait for the password, as long as the viewers do: without any, the console ends."""
         self._drop_password()
         self._password_given.clear()
-        self.advance(Event.PASSWORD_WANTED)
+        self.advance(Trigger.PASSWORD_WANTED)
         self._begin_waiting(error.close_reason)
         await self._password_given.wait()
-        self.advance(Event.PASSWORD_GIVEN)
+        self.advance(Trigger.PASSWORD_GIVEN)
         self._begin_waiting(self.closing_failure)

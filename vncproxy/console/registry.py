@@ -18,10 +18,10 @@ from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.lifecycle import State
 from vncproxy.console.page_messages import elsewhere
 from vncproxy.console.session_recordings import check_recording
-from vncproxy.console.traffic import SAMPLE_INTERVAL_S
 from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
 from vncproxy.instances.instance_list import ConsoleInstance
+from vncproxy.observe.traffic import SAMPLE_INTERVAL_S
 from vncproxy.tasks import Tasks, in_turns, run_periodically
 from vncproxy.throttle.ledger_interface import usages
 from vncproxy.throttle.reconnect_budget import Usage

@@ -12,9 +12,9 @@ from typing import Protocol
 import structlog
 
 from vncproxy.console.fault_isolation import contained, logged_faults
-from vncproxy.console.traffic import Rate
 from vncproxy.console.viewer_limits import TimeLimits, ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, Side
+from vncproxy.observe.traffic import Rate
 from vncproxy.rfb.client_events import ClientEvent, StreamBroken
 from vncproxy.rfb.client_stream import ClientStream
 from vncproxy.rfb.handshake_events import (

@@ -8,7 +8,6 @@ from vncproxy.console.console import Console
 from vncproxy.console.control import Control
 from vncproxy.console.lifecycle import State
 from vncproxy.console.page_messages import Message
-from vncproxy.console.traffic import Rate
 from vncproxy.console.viewer import Viewer
 from vncproxy.errors import (
     CloudError,
@@ -17,6 +16,7 @@ from vncproxy.errors import (
     VncproxyError,
     safe_cloud_code,
 )
+from vncproxy.observe.traffic import Rate
 from vncproxy.throttle.reconnect_budget import ACCOUNT, Usage
 
 

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from vncproxy.audit.record import Entry, Event, Head, encode
-from vncproxy.audit.verification import FINDINGS_MAX, RUBBLE_MAX_BYTES, Verification, verify
+from vncproxy.audit.verification import REMARKS_MAX, RUBBLE_MAX_BYTES, Verification, verify
 
 
 def chain(count: int, head: Head | None = None) -> tuple[list[bytes], list[Head]]:
@@ -192,8 +192,8 @@ def test_a_file_without_records_is_not_intact(lines: list[bytes]) -> None:
 def test_many_breaks_are_counted() -> None:
     """They don't fill the memory, nor the screen."""
     lines, _ = chain(1)
-    verdict = verify(lines * (FINDINGS_MAX + 6))
-    assert len(verdict.problems) == FINDINGS_MAX
+    verdict = verify(lines * (REMARKS_MAX + 6))
+    assert len(verdict.problems) == REMARKS_MAX
     assert verdict.unlisted == 5
 
 

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from vncproxy.console.lifecycle import TRANSITIONS, Event, Lifecycle, State
+from vncproxy.console.lifecycle import TRANSITIONS, Lifecycle, State, Trigger
 from vncproxy.errors import LocalError
 
 
@@ -17,16 +17,16 @@ def in_state(state: State) -> Lifecycle:
     return life
 
 
-@pytest.mark.parametrize(("state", "event"), list(product(State, Event)))
-def test_every_state_meets_every_event(state: State, event: Event) -> None:
+@pytest.mark.parametrize(("state", "trigger"), list(product(State, Trigger)))
+def test_every_state_meets_every_trigger(state: State, trigger: Trigger) -> None:
     """What the table has is done; anything else is a fault of the daemon, and changes nothing."""
     life = in_state(state)
-    if (state, event) in TRANSITIONS:
-        assert life.advance(event) is TRANSITIONS[state, event]
-        assert life.state is TRANSITIONS[state, event]
+    if (state, trigger) in TRANSITIONS:
+        assert life.advance(trigger) is TRANSITIONS[state, trigger]
+        assert life.state is TRANSITIONS[state, trigger]
     else:
         with pytest.raises(LocalError, match=state.value):
-            life.advance(event)
+            life.advance(trigger)
         assert life.state is state
 
 
@@ -38,9 +38,9 @@ def entered_from(target: State) -> set[State]:
 def test_nothing_is_dialled_but_after_a_permit() -> None:
     """The cloud is asked for a VncUrl only once the ledger has granted a permit."""
     assert entered_from(State.FETCHING_URL) == {State.WAITING_BUDGET}
-    assert {event for (_, event), after in TRANSITIONS.items() if after is State.FETCHING_URL} == {
-        Event.PERMIT_GRANTED
-    }
+    assert {
+        trigger for (_, trigger), after in TRANSITIONS.items() if after is State.FETCHING_URL
+    } == {Trigger.PERMIT_GRANTED}
 
 
 def test_a_vncurl_is_used_at_once_or_never() -> None:
@@ -56,7 +56,7 @@ def test_closed_is_the_end() -> None:
 
 
 def test_every_state_can_be_reached() -> None:
-    """From the beginning, by events."""
+    """From the beginning, by triggers."""
     reached = {Lifecycle().state}
     while more := {TRANSITIONS[key] for key in TRANSITIONS if key[0] in reached} - reached:
         reached |= more

@@ -23,7 +23,7 @@ from tests.unit.throttle.usage import usage_of
 from vncproxy.config.model import Limits
 from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.keepalive_memory import LearnedStore
-from vncproxy.console.lifecycle import Event
+from vncproxy.console.lifecycle import Trigger
 from vncproxy.console.link_opener import LinkOpener
 from vncproxy.errors import (
     CloudError,
@@ -44,12 +44,12 @@ class Steps:
 
     def __init__(self) -> None:
         """Nothing happened yet."""
-        self.events: list[Event] = []
+        self.triggers: list[Trigger] = []
         self.waits_s: list[float] = []
 
-    def advance(self, event: Event) -> None:
+    def advance(self, trigger: Trigger) -> None:
         """Keep it."""
-        self.events.append(event)
+        self.triggers.append(trigger)
 
     def waiting(self, wait_s: float) -> None:
         """Keep it."""
@@ -116,7 +116,7 @@ async def test_the_permit_comes_before_the_call_and_is_spent_right_before_the_di
     setup = Setup()
     assert await setup.open() is setup.gateway.transports[0]
     assert setup.notes == ["book", "call", "spend", "dial"]
-    assert setup.steps.events == [Event.PERMIT_GRANTED, Event.URL_OBTAINED]
+    assert setup.steps.triggers == [Trigger.PERMIT_GRANTED, Trigger.URL_OBTAINED]
     assert (setup.dials, setup.steps.waits_s) == (1, [])
     assert await setup.used() == 1
 
@@ -126,7 +126,7 @@ async def test_nothing_is_asked_for_while_the_cloud_s_slot_is_taken() -> None:
     setup = Setup()
     setup.slot.clear()
     opening = asyncio.create_task(setup.open())
-    await until(lambda: setup.steps.events)
+    await until(lambda: setup.steps.triggers)
     await settle()
     assert setup.notes == ["book"]
     setup.slot.set()

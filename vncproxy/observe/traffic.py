@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vncproxy.observe.metrics import Metrics
-from vncproxy.rfb.keepalive import KeepaliveClass
 
 WINDOW_S = 10.0
 """A rate is the mean over about so long."""
@@ -132,14 +131,19 @@ class Traffic:
 class KeptBy:
     """Counts a console in the metrics by what keeps its link: a keepalive of some kind, or none."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        """There is no link."""
-        self._metrics = metrics
-        self._counted_as: KeepaliveClass | str | None = None
-        self._counted = ExitStack()
-        self._last_kind = KeepaliveClass.ANY
+    def __init__(self, metrics: Metrics, usual: str) -> None:
+        """There is no link.
 
-    def count(self, kind: KeepaliveClass | None, *, opaque: bool) -> bool:
+        Args:
+            metrics: Of the daemon.
+            usual: The kind of the keepalives that are sent at first.
+        """
+        self._metrics = metrics
+        self._counted_as: str | None = None
+        self._counted = ExitStack()
+        self._last_kind = usual
+
+    def count(self, kind: str | None, *, opaque: bool) -> bool:
         """Count it so from now on.
 
         Args:
@@ -147,7 +151,7 @@ class KeptBy:
             opaque: Its link is.
 
         Returns:
-            Whether another kind than before keeps it; at first the usual one is taken for granted.
+            Whether another kind than before keeps it.
         """
         counted_as = "opaque" if opaque else kind
         if counted_as == self._counted_as:
@@ -157,8 +161,8 @@ class KeptBy:
         if opaque:
             self._counted.enter_context(self._metrics.opaque())
         elif kind is not None:
-            self._counted.enter_context(self._metrics.keepalive_class(kind.value))
-        if kind is None or kind is self._last_kind:
+            self._counted.enter_context(self._metrics.keepalive_class(kind))
+        if kind is None or kind == self._last_kind:
             return False
         self._last_kind = kind
         return True
