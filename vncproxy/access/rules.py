@@ -121,7 +121,7 @@ class Rules:
             text = "the token's owner may do everything"
             return Decision(Role.ADMIN, name, record, text, power=self._owner_power)
         if not self._rules and who.how in NATIVE:
-            text = "there is no rule, so whoever has the port's password may control"
+            text = "there is no rule, so everybody who has the port's password may control"
             return Decision(Role.CONTROL, "", False, text)
         if not self._rules and who.kind == "open":
             text = "the door is open and there is no rule, so everybody may do everything"

@@ -20,7 +20,7 @@ from vncproxy.instances.instance_list import ConsoleInstance, InstanceList
 from vncproxy.instances.search import advice
 from vncproxy.service.cloud import cloud_of
 
-_OWNER_ONLY = 'access = "token": whoever has the token may do everything, and nobody else'
+_OWNER_ONLY = 'access = "token": everybody who has the token may do everything, and nobody else'
 _NO_ACCOUNT = "this machine has no account of this name"
 _NOBODY = "root and the accounts of services count as nobody, since anybody may be behind them"
 _NAMES_SHOWN = 8

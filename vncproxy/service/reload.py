@@ -156,7 +156,9 @@ def worth_a_warning(old: LoadedConfig, new: LoadedConfig) -> list[str]:
     doors = [one.name for one in new.config.listen if one.access == "open"]
     if old.config.rule and not new.config.rule and doors:
         names = ", ".join(doors)
-        return [f"no rule is left, so whoever comes by an open door ({names}) may do everything"]
+        return [
+            f"no rule is left, so everybody who comes by an open door ({names}) may do everything"
+        ]
     return []
 
 

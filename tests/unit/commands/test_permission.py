@@ -159,7 +159,7 @@ async def test_ports_of_native_viewers(installation: Installation) -> None:
         ),
         ((watch,), "bob", "nothing: no rule names both"),
         ((watch,), "root", "count as nobody"),
-        ((), "eve", "control: there is no rule, so whoever has the port's password"),
+        ((), "eve", "control: there is no rule, so everybody who has the port's password"),
     ):
         (line,) = await found(installation, user, "demo", instance=instances, rule=rules)
         assert text in line
