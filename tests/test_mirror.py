@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Modules whose tests are elsewhere, and where; a test file may stand for several modules.
 ELSEWHERE: dict[str, str] = {
     "__main__.py": "tests/unit/test_cli.py",  # which runs `python -m vncproxy`
-    "service/doors.py": "tests/fault/test_new_configuration.py",  # they lead into a whole daemon
+    "service/listeners.py": "tests/fault/test_new_configuration.py",  # they need a daemon
     "web/native_door.py": "tests/fault/test_native.py",  # a door needs a daemon
     "web/context.py": "tests/unit/web/test_api.py",  # the keys by which handlers find their parts
     "access/identity.py": "tests/unit/web/test_door.py",  # a value

@@ -47,10 +47,9 @@ from vncproxy.observe.redaction import WORD_MAX_LENGTH, Redactor
 from vncproxy.observe.sd_notify import Notifier, watchdog_interval_s
 from vncproxy.recording.folder import RecordingFolder
 from vncproxy.recording.recordings import Recordings
-from vncproxy.service.activation import entrances
-from vncproxy.service.cloud import Cloud, CurrentCloud, budget_of, cloud_after, cloud_of
-from vncproxy.service.doors import Doors, control_listener
+from vncproxy.service.cloud_client import Cloud, CurrentCloud, budget_of, cloud_after, cloud_of
 from vncproxy.service.hours_watch import PassingHours
+from vncproxy.service.listeners import Doors, control_listener
 from vncproxy.service.loaded_config import Current, LoadedConfig, Snapshot
 from vncproxy.service.readiness import Readiness, check_ledger_at_start, warn_of_missing
 from vncproxy.service.reload import Reloads, Source, refuse_accidents, worth_a_warning
@@ -63,6 +62,7 @@ from vncproxy.service.shutdown import (
     Stopped,
     threads_at_work,
 )
+from vncproxy.service.socket_activation import entrances
 from vncproxy.service.state_folder import make_state_folder, recording_folder_of
 from vncproxy.service.watchdog import beat, open_in_words, send_status
 from vncproxy.tasks import Tasks, all_ended

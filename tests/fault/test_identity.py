@@ -21,7 +21,7 @@ from vncproxy.config.users_file import change_users
 from vncproxy.console.console import Console
 from vncproxy.console.registry import Registry
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
-from vncproxy.web.session import announce
+from vncproxy.web.viewer_session import announce
 
 DEMO = "/api/v1/consoles/demo"
 RULES = (

@@ -8,7 +8,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vncproxy.aliyun.pictures import boot_log_of, picture_of, plain_text
+from vncproxy.aliyun.screenshots import boot_log_of, picture_of, plain_text
 from vncproxy.errors import CloudError
 
 JSON = st.recursive(

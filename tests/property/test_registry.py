@@ -32,7 +32,7 @@ from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import Side
 from vncproxy.web.context import Services
 from vncproxy.web.open_sockets import OpenSockets
-from vncproxy.web.session import announce, serve
+from vncproxy.web.viewer_session import announce, serve
 from vncproxy.websocket.frames import Slice
 from vncproxy.websocket.transport import Transport
 

@@ -582,7 +582,7 @@ async def test_a_refusal_before_the_screen_ends_no_session(
     async def refuses(*_: Any) -> None:
         raise RecordingError("This session has to be recorded, and its disk is full.")
 
-    monkeypatch.setattr("vncproxy.web.session._enter", refuses)
+    monkeypatch.setattr("vncproxy.web.viewer_session._enter", refuses)
     tab.expected.append(NOVNC_CLOSED)
     async with tab.on_a_console(tmp_path, cloud=STILL):
         await tab.says("This console can’t be opened now", "its disk is full")

@@ -38,7 +38,9 @@ from vncproxy.aliyun.errors import (
 from vncproxy.aliyun.gateway_host import is_listed, why_off_limits
 from vncproxy.aliyun.http_exchange import Failure, exchange
 from vncproxy.aliyun.instances import EcsInstance, check_instance_id, check_region, instance_of
-from vncproxy.aliyun.pictures import (
+from vncproxy.aliyun.power import PowerAction
+from vncproxy.aliyun.proxies import EnvironmentProxies, Proxy
+from vncproxy.aliyun.screenshots import (
     BOOT_LOG_MAX_BYTES,
     PICTURE_MAX_BYTES,
     BootLog,
@@ -46,8 +48,6 @@ from vncproxy.aliyun.pictures import (
     boot_log_of,
     picture_of,
 )
-from vncproxy.aliyun.power import PowerAction
-from vncproxy.aliyun.proxies import EnvironmentProxies, Proxy
 from vncproxy.aliyun.signing import canonical_query, signed_headers, timestamp
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.errors import CloudError, CloudErrorKind

@@ -26,7 +26,7 @@ from vncproxy.config.users_file import read_users
 from vncproxy.errors import CloudError, VncproxyError
 from vncproxy.instances.configured import instances_of
 from vncproxy.instances.instance_list import ConsoleInstance, InstanceList
-from vncproxy.service.cloud import Cloud, budget_of, cloud_of
+from vncproxy.service.cloud_client import Cloud, budget_of, cloud_of
 from vncproxy.service.readiness import NO_INSTANCES
 from vncproxy.service.state_folder import make_state_folder, recordings_of, records
 from vncproxy.web import pages

@@ -14,7 +14,7 @@ from vncproxy.errors import AccessError, ConfigError, ConfigProblem, LedgerError
 from vncproxy.instances.configured import inventory_of
 from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.instances.search import advice
-from vncproxy.service.cloud import Cloud, budget_of, cloud_of
+from vncproxy.service.cloud_client import Cloud, budget_of, cloud_of
 from vncproxy.service.state_folder import make_state_folder
 from vncproxy.throttle.ledger_interface import TooLong
 

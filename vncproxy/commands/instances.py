@@ -76,7 +76,7 @@ async def instances(config: Config, environ: Mapping[str, str]) -> dict[str, Any
 
 async def _from_the_cloud(config: Config, environ: Mapping[str, str]) -> dict[str, Any]:
     from vncproxy.instances.configured import inventory_of
-    from vncproxy.service.cloud import cloud_of
+    from vncproxy.service.cloud_client import cloud_of
 
     async with cloud_of(config, environ) as cloud:
         inventory = inventory_of(config, cloud.client)

@@ -18,7 +18,7 @@ from vncproxy.errors import VncproxyError
 from vncproxy.instances.configured import inventory_of
 from vncproxy.instances.instance_list import ConsoleInstance, InstanceList
 from vncproxy.instances.search import advice
-from vncproxy.service.cloud import cloud_of
+from vncproxy.service.cloud_client import cloud_of
 
 _OWNER_ONLY = 'access = "token": everybody who has the token may do everything, and nobody else'
 _NO_ACCOUNT = "this machine has no account of this name"

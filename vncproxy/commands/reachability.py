@@ -12,7 +12,7 @@ from vncproxy.aliyun.proxies import Proxy
 from vncproxy.aliyun.regions import nearest_region
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.errors import CloudError, UpstreamError, UrlExpired
-from vncproxy.service.cloud import Cloud
+from vncproxy.service.cloud_client import Cloud
 from vncproxy.websocket.gateway_transport import probe
 
 CONNECT_TIMEOUT_S = 10.0

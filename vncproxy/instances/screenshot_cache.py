@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from vncproxy.aliyun.pictures import BootLog, Picture
+from vncproxy.aliyun.screenshots import BootLog, Picture
 from vncproxy.errors import CloudError
 from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.tasks import Tasks

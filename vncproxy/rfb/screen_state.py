@@ -15,8 +15,8 @@ from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import viewer_messages
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.pixel_order import PixelOrder
+from vncproxy.rfb.safe_text import NAME_MAX_BYTES, one_line
 from vncproxy.rfb.server_events import RectangleReceived
-from vncproxy.rfb.text import NAME_MAX_BYTES, one_line
 
 DESKTOP_RESIZED_OK = 0
 """Status of an ExtendedDesktopSize rectangle. Source: rfbproto, ExtendedDesktopSize."""

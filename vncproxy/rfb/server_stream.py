@@ -28,6 +28,7 @@ from vncproxy.rfb.encodings import (
 )
 from vncproxy.rfb.hextile import HextileWalk
 from vncproxy.rfb.pixel_format import PixelFormat
+from vncproxy.rfb.safe_text import NAME_MAX_BYTES
 from vncproxy.rfb.server_events import (
     AudioReceived,
     BellRung,
@@ -46,7 +47,6 @@ from vncproxy.rfb.server_events import (
     UpdateStarted,
     XvpReceived,
 )
-from vncproxy.rfb.text import NAME_MAX_BYTES
 from vncproxy.rfb.tight import ALPHA_PIXEL_BYTES, measured
 from vncproxy.rfb.wire_error import UnknownError, WireError
 

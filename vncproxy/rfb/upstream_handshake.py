@@ -33,7 +33,7 @@ from vncproxy.rfb.pixel_format import SIZE as PIXEL_FORMAT_BYTES
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.protocol_version import VERSION_BYTES, ProtocolVersion
 from vncproxy.rfb.rectangles import check_framebuffer
-from vncproxy.rfb.text import NAME_MAX_BYTES, one_line
+from vncproxy.rfb.safe_text import NAME_MAX_BYTES, one_line
 from vncproxy.rfb.vnc_auth import CHALLENGE_BYTES, response
 from vncproxy.rfb.wire_error import WireError
 

@@ -21,7 +21,7 @@ from vncproxy.instances.configured import instances_of, native_passwords_of
 from vncproxy.instances.instance_list import ConsoleInstance, InstanceList
 from vncproxy.observe.redaction import Redactor
 from vncproxy.recording.folder import RecordingFolder
-from vncproxy.service.cloud import Cloud
+from vncproxy.service.cloud_client import Cloud
 from vncproxy.web.door import DoorSettings, Token
 from vncproxy.web.native_door import NativeConsole
 from vncproxy.web.server import server_tls

@@ -15,7 +15,7 @@ from vncproxy.audit.log import Audit
 from vncproxy.config.model import Config
 from vncproxy.console.registry import Registry
 from vncproxy.errors import CloudError, LedgerError, LedgerSlow
-from vncproxy.service.cloud import CurrentCloud
+from vncproxy.service.cloud_client import CurrentCloud
 from vncproxy.throttle.ledger_interface import Ledger
 
 _log = structlog.get_logger("vncproxy.service")

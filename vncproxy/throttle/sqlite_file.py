@@ -41,7 +41,6 @@ from typing import Any
 from msgspec import json
 
 from vncproxy.throttle.boot_clock import EpochClock
-from vncproxy.throttle.delays import Delays
 from vncproxy.throttle.ledger_interface import Dial, TooLong
 from vncproxy.throttle.reconnect_budget import (
     ACCOUNT,
@@ -54,6 +53,7 @@ from vncproxy.throttle.reconnect_budget import (
     counting_for,
 )
 from vncproxy.throttle.sqlite_faults import in_plain_words, newer_version
+from vncproxy.throttle.store_latency import Delays
 
 BUSY_TIMEOUT_S = 12.0
 """How long a statement waits for another process's transaction to end: on a disk that takes 2.5 s

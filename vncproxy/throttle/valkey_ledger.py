@@ -35,9 +35,9 @@ from time import CLOCK_BOOTTIME, clock_gettime
 from typing import Any
 
 from vncproxy.errors import LedgerError, LedgerSlow
-from vncproxy.throttle.delays import Delays
 from vncproxy.throttle.ledger_interface import Booking, Dial, TooLong
 from vncproxy.throttle.reconnect_budget import ACCOUNT, MAX_AHEAD_S, Budget, Claim, Usage
+from vncproxy.throttle.store_latency import Delays
 from vncproxy.throttle.valkey_connection import PREFIX, Script, ValkeyStore
 
 ID_PREFIX = "v-"

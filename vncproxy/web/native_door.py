@@ -40,7 +40,7 @@ from vncproxy.tasks import Tasks
 from vncproxy.web.api import new_viewer_id
 from vncproxy.web.connection_limits import ConnectionLimits
 from vncproxy.web.context import Services, find, outside_hours
-from vncproxy.web.session import announce, serve
+from vncproxy.web.viewer_session import announce, serve
 from vncproxy.websocket.tcp_transport import TcpTransport
 
 _log = structlog.get_logger("vncproxy.native")

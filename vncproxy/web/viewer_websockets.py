@@ -29,7 +29,7 @@ from vncproxy.web.audit_entries import address_of, refused
 from vncproxy.web.console_json import state_of, viewers_of
 from vncproxy.web.context import door, permitted, services_of
 from vncproxy.web.middleware import SECURITY_LINES
-from vncproxy.web.session import announce, serve
+from vncproxy.web.viewer_session import announce, serve
 from vncproxy.websocket.browser_transport import BrowserTransport, Upgraded, upgrade
 from vncproxy.websocket.transport import CLOSE_TIMEOUT_S
 

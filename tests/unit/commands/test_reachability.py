@@ -17,7 +17,7 @@ from tests.unit.commands.surroundings import KEY, SETTINGS, environ
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.commands.reachability import endpoint_reached, gateway_reached
 from vncproxy.config.model import Aliyun, Config
-from vncproxy.service.cloud import Cloud, cloud_of
+from vncproxy.service.cloud_client import Cloud, cloud_of
 from vncproxy.simulator.simulator import Simulator
 
 pytestmark = pytest.mark.sockets

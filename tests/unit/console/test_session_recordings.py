@@ -26,7 +26,7 @@ from vncproxy.recording.file_format import LINK_LOST, LINK_REPLACED
 from vncproxy.recording.reader import Recording
 from vncproxy.rfb.encodings import DESKTOP_NAME
 from vncproxy.web import viewer_websockets
-from vncproxy.web.session import announce
+from vncproxy.web.viewer_session import announce
 
 pytestmark = pytest.mark.sockets
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.clock import FakeClock
 from vncproxy.aliyun.errors import transient
-from vncproxy.aliyun.pictures import BootLog, Picture
+from vncproxy.aliyun.screenshots import BootLog, Picture
 from vncproxy.errors import CloudError
 from vncproxy.instances import screenshot_cache as module
 from vncproxy.instances.instance_list import ConsoleInstance

@@ -17,7 +17,7 @@ from vncproxy.rfb.handshake_events import (
     UpstreamHandshakeEvent,
 )
 from vncproxy.rfb.pixel_format import PixelFormat
-from vncproxy.rfb.text import NAME_MAX_BYTES
+from vncproxy.rfb.safe_text import NAME_MAX_BYTES
 from vncproxy.rfb.upstream_handshake import REASON_MAX_BYTES, UpstreamHandshake
 from vncproxy.rfb.vnc_auth import response
 

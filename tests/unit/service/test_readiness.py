@@ -18,7 +18,7 @@ from vncproxy.config.model import Aliyun, Config, Instance
 from vncproxy.console.registry import Registry
 from vncproxy.errors import CloudError, CloudErrorKind, LedgerError, LedgerSlow, LedgerUnusable
 from vncproxy.service import readiness
-from vncproxy.service.cloud import CurrentCloud
+from vncproxy.service.cloud_client import CurrentCloud
 from vncproxy.service.readiness import Readiness, check_ledger_at_start, warn_of_missing
 from vncproxy.throttle.memory_ledger import MemoryLedger
 from vncproxy.throttle.reconnect_budget import Budget

@@ -17,10 +17,10 @@ from tests.disks import LedgerDisk
 from tests.unit.throttle.usage import usage_in
 from vncproxy.errors import LedgerError
 from vncproxy.throttle import sqlite_file
-from vncproxy.throttle.delays import KEPT
 from vncproxy.throttle.ledger_interface import Dial, TooLong
 from vncproxy.throttle.reconnect_budget import MAX_AHEAD_S, Budget
 from vncproxy.throttle.sqlite_file import Booked, LedgerFile
+from vncproxy.throttle.store_latency import KEPT
 
 BUDGET = Budget(limit=3, window_s=60.0, margin_s=1.0, hold_s=10.0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vncproxy.rfb.text import one_line
+from vncproxy.rfb.safe_text import one_line
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from vncproxy.config.model import Aliyun, Config, Limits
 from vncproxy.errors import CloudError
-from vncproxy.service.cloud import CurrentCloud, budget_of, cloud_of, cloud_over
+from vncproxy.service.cloud_client import CurrentCloud, budget_of, cloud_of, cloud_over
 from vncproxy.service.loaded_config import Current
 from vncproxy.simulator.settings import SimulatorSettings
 from vncproxy.simulator.simulator import Simulator

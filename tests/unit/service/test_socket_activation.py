@@ -13,7 +13,7 @@ import pytest
 
 from vncproxy.config.model import Listen
 from vncproxy.errors import ConfigError
-from vncproxy.service.activation import Entrance, entrances
+from vncproxy.service.socket_activation import Entrance, entrances
 
 pytestmark = pytest.mark.sockets
 

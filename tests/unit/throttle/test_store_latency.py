@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vncproxy.throttle.delays import KEPT, LONGEST_S, Delays
+from vncproxy.throttle.store_latency import KEPT, LONGEST_S, Delays
 
 
 def test_the_longest_of_the_last_counts() -> None:

@@ -17,10 +17,10 @@ from vncproxy.aliyun.credentials import (
 )
 from vncproxy.aliyun.credentials_source import credentials_source
 from vncproxy.aliyun.instances import EcsInstance
-from vncproxy.aliyun.pictures import BootLog, Picture
 from vncproxy.aliyun.power import PowerAction
 from vncproxy.aliyun.proxies import EnvironmentProxies
 from vncproxy.aliyun.resolver import Resolver
+from vncproxy.aliyun.screenshots import BootLog, Picture
 from vncproxy.aliyun.socks import socks_session
 from vncproxy.aliyun.tls import client_context
 from vncproxy.aliyun.vncurl import VncUrl

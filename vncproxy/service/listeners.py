@@ -12,8 +12,8 @@ import structlog
 from vncproxy.access.login_attempts import LoginAttempts
 from vncproxy.config.model import Listen
 from vncproxy.errors import LocalError
-from vncproxy.service.activation import Entrance
 from vncproxy.service.loaded_config import Current, Snapshot
+from vncproxy.service.socket_activation import Entrance
 from vncproxy.tasks import all_ended
 from vncproxy.web import pages
 from vncproxy.web.context import Behind, Services

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from vncproxy.aliyun import pictures
-from vncproxy.aliyun.pictures import boot_log_of, picture_of, plain_text
+from vncproxy.aliyun import screenshots
+from vncproxy.aliyun.screenshots import boot_log_of, picture_of, plain_text
 from vncproxy.errors import CloudError, CloudErrorKind
 
 PNG = b"\x89PNG\r\n\x1a\n and more"
@@ -51,7 +51,7 @@ def test_what_is_no_picture_is_an_error(value: Any) -> None:
 
 def test_a_picture_that_is_too_long_is_not_even_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     """One of exactly the limit is."""
-    monkeypatch.setattr(pictures, "PICTURE_MAX_BYTES", len(PNG))
+    monkeypatch.setattr(screenshots, "PICTURE_MAX_BYTES", len(PNG))
     assert picture_of({"Screenshot": encoded(PNG)}).content == PNG
     with pytest.raises(CloudError):
         picture_of({"Screenshot": encoded(PNG + b"12")})
