@@ -45,6 +45,8 @@ _ENVIRON = {
     "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "bench",
     "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true",
     "PYTHONPATH": str(ROOT),
+    # An installed package has its bytecode beside it.
+    "PYTHONDONTWRITEBYTECODE": "",
 }
 
 
@@ -135,7 +137,7 @@ async def _started(name: str, folder: Path, cloud: Cloud, wanted: Wanted) -> Asy
     }
     relay, command = makers[name](own, cloud, wanted)
     log = own / "log"
-    environ = {**os.environ, **_ENVIRON}
+    environ = {**os.environ, **_ENVIRON, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
     if wanted.secure and name == WEBSOCKIFY:
         # A newer one checks, but can't be told whom to trust.
         environ["SSL_CERT_FILE"] = str(cloud.ca_file)

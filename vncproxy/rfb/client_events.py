@@ -7,11 +7,10 @@ Source: RFC 6143, section 7.5; rfbproto, Client to Server Messages.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from vncproxy.rfb.pixel_format import PixelFormat
-from vncproxy.rfb.server_events import StreamBroken
+from vncproxy.rfb.server_events import Event, StreamBroken
 
 __all__ = [
     "ClientEvent",
@@ -31,27 +30,24 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class PixelFormatSet:
+class PixelFormatSet(Event, frozen=True):
     """SetPixelFormat: the format in which the viewer wants pixels from now on."""
 
-    raw: bytes = field(repr=False)
+    raw: bytes
     pixel_format: PixelFormat
 
 
-@dataclass(frozen=True, slots=True)
-class EncodingsSet:
+class EncodingsSet(Event, frozen=True):
     """SetEncodings: what the viewer can decode, as signed numbers, most wanted first."""
 
-    raw: bytes = field(repr=False)
+    raw: bytes
     encodings: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateRequested:
+class UpdateRequested(Event, frozen=True):
     """FramebufferUpdateRequest: the area may lie outside the framebuffer (it is to be cropped)."""
 
-    raw: bytes = field(repr=False)
+    raw: bytes
     incremental: bool
     x: int
     y: int
@@ -59,34 +55,30 @@ class UpdateRequested:
     height: int
 
 
-@dataclass(frozen=True, slots=True)
-class KeySent:
+class KeySent(Event, frozen=True):
     """KeyEvent."""
 
-    raw: bytes = field(repr=False)
+    raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PointerSent:
+class PointerSent(Event, frozen=True):
     """PointerEvent: 6 bytes, or 7 with the extended buttons."""
 
-    raw: bytes = field(repr=False)
+    raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class CutTextSent:
+class CutTextSent(Event, frozen=True):
     """ClientCutText: `size` bytes follow the 8-byte header; extended clipboard if `extended`."""
 
-    raw: bytes = field(repr=False)
+    raw: bytes
     size: int
     extended: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ContinuousUpdatesEnabled:
+class ContinuousUpdatesEnabled(Event, frozen=True):
     """EnableContinuousUpdates: switch them on for an area, or off."""
 
-    raw: bytes = field(repr=False)
+    raw: bytes
     enable: bool
     x: int
     y: int
@@ -94,41 +86,36 @@ class ContinuousUpdatesEnabled:
     height: int
 
 
-@dataclass(frozen=True, slots=True)
-class FenceSent:
+class FenceSent(Event, frozen=True):
     """ClientFence: a request if bit 31 of `flags` is set, else the answer to one."""
 
-    raw: bytes = field(repr=False)
+    raw: bytes
     flags: int
-    payload: bytes = field(repr=False)
+    payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class XvpSent:
+class XvpSent(Event, frozen=True):
     """xvp client message: shut down, reboot or reset."""
 
-    raw: bytes = field(repr=False)
+    raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class DesktopSizeSet:
+class DesktopSizeSet(Event, frozen=True):
     """SetDesktopSize: the viewer asks for another screen layout."""
 
-    raw: bytes = field(repr=False)
+    raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class QemuKeySent:
+class QemuKeySent(Event, frozen=True):
     """QEMU extended key event."""
 
-    raw: bytes = field(repr=False)
+    raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class QemuAudioSent:
+class QemuAudioSent(Event, frozen=True):
     """QEMU audio: on, off, or the sample format."""
 
-    raw: bytes = field(repr=False)
+    raw: bytes
 
 
 ClientEvent: TypeAlias = (

@@ -6,7 +6,9 @@ is the same for all of them. Source: RFC 6143, section 7.4; rfbproto, Tight Enco
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.pixel_format import PixelFormat

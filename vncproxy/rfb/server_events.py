@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
+
+from msgspec import Struct
 
 from vncproxy.rfb.encodings import PICTURE, RAW
 from vncproxy.rfb.tight import TightLayout
@@ -17,16 +18,29 @@ _RECTANGLE = struct.Struct(">HHHHi")
 _IDLE_BYTES = 8 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateStarted:
+class Event(Struct, frozen=True, gc=False):
+    """A message or a part of one, an immutable value.
+
+    Bytes never show in its repr, since they may be keys or clipboard text. There are many events:
+    a struct is made several times as fast as a frozen dataclass.
+    """
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{name}={value!r}"
+            for name in self.__struct_fields__
+            if not isinstance(value := getattr(self, name), bytes | memoryview)
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class UpdateStarted(Event, frozen=True):
     """A FramebufferUpdate begins; `count` rectangles follow, or, where None, any up to LastRect."""
 
     count: int | None
 
 
-# Not frozen, as `TightLayout` isn't: there are many.
-@dataclass(slots=True)
-class RectangleReceived:
+class RectangleReceived(Event, frozen=True):
     """A complete, valid rectangle of the current update.
 
     A Raw rectangle comes as `RawStarted` and what follows it, unless it is empty. Pseudo-rectangles
@@ -42,8 +56,20 @@ class RectangleReceived:
     width: int
     height: int
     encoding: int
-    data: bytes = field(repr=False)
-    tight: TightLayout | None = field(default=None, repr=False, compare=False)
+    data: bytes
+    tight: TightLayout | None = None
+
+    def __eq__(self, other: object) -> bool:
+        # Its layout only says again what the data says.
+        return (
+            isinstance(other, RectangleReceived)
+            and self.data == other.data
+            and (self.x, self.y, self.width, self.height, self.encoding)
+            == (other.x, other.y, other.width, other.height, other.encoding)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.x, self.y, self.width, self.height, self.encoding, self.data))
 
     @property
     def message_bytes(self) -> bytes:
@@ -51,8 +77,7 @@ class RectangleReceived:
         return _RECTANGLE.pack(self.x, self.y, self.width, self.height, self.encoding) + self.data
 
 
-@dataclass(frozen=True, slots=True)
-class RawStarted:
+class RawStarted(Event, frozen=True):
     """A Raw rectangle that isn't empty begins; its pixels follow, none of them is held.
 
     Args:
@@ -94,20 +119,17 @@ def plain_slices(pixels: Iterable[Pixels]) -> list[bytes | memoryview]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class RawReceived:
+class RawReceived(Event, frozen=True):
     """The next pixels of a Raw rectangle, cut anywhere; a slice of what was fed, not a copy."""
 
-    data: bytes | memoryview = field(repr=False)
+    data: bytes | memoryview
 
 
-@dataclass(frozen=True, slots=True)
-class RawEnded:
+class RawEnded(Event, frozen=True):
     """The Raw rectangle is complete."""
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateEnded:
+class UpdateEnded(Event, frozen=True):
     """The current update is complete.
 
     Args:
@@ -120,61 +142,52 @@ class UpdateEnded:
     picture: bool
 
 
-@dataclass(frozen=True, slots=True)
-class BellRung:
+class BellRung(Event, frozen=True):
     """Bell."""
 
 
-@dataclass(frozen=True, slots=True)
-class CutTextReceived:
+class CutTextReceived(Event, frozen=True):
     """ServerCutText, also in its extended form; `raw` is the whole message."""
 
-    raw: bytes = field(repr=False)
+    raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class CutTextSkipped:
+class CutTextSkipped(Event, frozen=True):
     """A ServerCutText over the limit was read and thrown away; `size` is its text's length."""
 
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class ColourMapSet:
+class ColourMapSet(Event, frozen=True):
     """SetColourMapEntries; `raw` is the whole message."""
 
-    raw: bytes = field(repr=False)
+    raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class FenceReceived:
+class FenceReceived(Event, frozen=True):
     """ServerFence. Source: rfbproto, ServerFence."""
 
     flags: int
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ContinuousUpdatesEnded:
+class ContinuousUpdatesEnded(Event, frozen=True):
     """EndOfContinuousUpdates."""
 
 
-@dataclass(frozen=True, slots=True)
-class XvpReceived:
+class XvpReceived(Event, frozen=True):
     """Xvp; `raw` is the whole message."""
 
     raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class AudioReceived:
+class AudioReceived(Event, frozen=True):
     """A QEMU audio message was read and thrown away; `size` is the length of its samples."""
 
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class StreamBroken:
+class StreamBroken(Event, frozen=True):
     """The bytes can't be RFB, or name what the daemon doesn't know; nothing follows.
 
     Args:

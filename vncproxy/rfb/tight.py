@@ -6,8 +6,9 @@ Source: rfbproto, Tight Encoding and Tight PNG Encoding.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from vncproxy.rfb.encodings import CURSOR_WITH_ALPHA, TIGHT, TIGHT_PNG
 from vncproxy.rfb.pixel_format import PixelFormat
@@ -42,9 +43,7 @@ class TightFilter(Enum):
     GRADIENT = 2
 
 
-# Not frozen, since one is made for each rectangle: that would treble what making it costs.
-@dataclass(slots=True)
-class TightLayout:
+class TightLayout(Struct, frozen=True, gc=False):
     """Where the parts of a complete rectangle's data are.
 
     Args:
