@@ -17,12 +17,24 @@ _HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?\Z")
 _PORT = re.compile(r"[0-9]{1,5}\Z")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+\Z")
 
+_BASE_PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~-]+)+\Z")
+
+OWN_PATHS = frozenset(
+    {
+        *("admin", "api", "console", "control", "enter", "healthz", "metrics", "readyz", "replay"),
+        *("static", "websockify"),
+    }
+)
+"""What the paths of vncproxy's own begin with."""
+
 SUN_PATH_BYTES = 107
 """The longest path of a Unix socket, without its NUL. Source: unix(7)."""
 
 
 BASE_MAX_LENGTH = 1024
 """Of an address that others choose, and pages show."""
+
+BASE_PATH_MAX_LENGTH = 255
 
 ASKED_MAX = 1024
 """Hosts and addresses whose answer is remembered: an opening asks several times about the same."""
@@ -159,14 +171,26 @@ def are_origins(texts: tuple[str, ...]) -> bool:
     return all(_is_origin(text) for text in texts)
 
 
-def is_origin_or_empty(text: str) -> bool:
-    """Whether it is an origin as in `are_origins`, or no text at all."""
-    return not text or _is_origin(text)
-
-
 def is_base(text: str) -> bool:
     """Whether it is where a daemon's pages are: an origin, and a path if need be."""
     return len(text) <= BASE_MAX_LENGTH and _split(text) is not None
+
+
+def is_base_or_empty(text: str) -> bool:
+    """Whether it is where a daemon's pages are, or no text at all."""
+    return not text or is_base(text)
+
+
+def is_base_path(text: str) -> bool:
+    """Whether the pages may be below this path: empty, or `/vnc`, `/a/b`.
+
+    Where it began as one of vncproxy's own, a request whose base path a proxy took off couldn't be
+    told from another.
+    """
+    if not text:
+        return True
+    short = len(text) <= BASE_PATH_MAX_LENGTH
+    return short and bool(_BASE_PATH.match(text)) and text.split("/")[1] not in OWN_PATHS
 
 
 def _is_origin(text: str) -> bool:

@@ -12,11 +12,12 @@ from vncproxy.addresses import (
     UnixAddress,
     are_origins,
     is_base,
+    is_base_or_empty,
+    is_base_path,
     is_door,
     is_endpoint,
     is_host,
     is_loopback,
-    is_origin_or_empty,
     is_page,
     is_shared,
     is_store,
@@ -205,11 +206,45 @@ def test_origins() -> None:
         assert not are_origins(("https://a", bad))
 
 
-def test_an_origin_or_nothing() -> None:
+def test_a_base_or_nothing() -> None:
     """An address that people are shown may be missing, but not be something else."""
-    assert is_origin_or_empty("")
-    assert is_origin_or_empty("https://bastion-2.example.com:8443")
-    assert not is_origin_or_empty("https://bastion-2.example.com/console")
+    assert is_base_or_empty("")
+    assert is_base_or_empty("https://bastion-2.example.com:8443")
+    assert is_base_or_empty("https://bastion-2.example.com/vnc")
+    assert not is_base_or_empty("bastion-2.example.com")
+
+
+@pytest.mark.parametrize("path", ["", "/vnc", "/a/b", "/vnc-2.x_y~z", "/tools/console", "/..vnc"])
+def test_base_paths(path: str) -> None:
+    """Plain ones, which need no escaping anywhere."""
+    assert is_base_path(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/",
+            "vnc",
+            "/vnc/",
+            "//vnc",
+            "/a//b",
+            "/a b",
+            "/a%20b",
+            "/é",
+            "/a?b",
+            "/a#b",
+            '/"',
+            "/{x}",
+        ),
+        *("/.", "/..", "/a/..", "/a/./b", "/vnc\n", f"/{'a' * 255}"),
+        # Without it a proxy's request looked like another.
+        *("/console", "/static/x", "/api", "/enter"),
+    ],
+)
+def test_what_is_no_base_path(path: str) -> None:
+    """What a proxy could understand otherwise, or what vncproxy's own paths begin with."""
+    assert not is_base_path(path)
 
 
 def test_where_another_daemon_is() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import urlsplit
 
 from vncproxy.aliyun.vncurl import VncUrl, official_page_url
 from vncproxy.cluster.cluster import Cluster, cluster_of
 from vncproxy.commands.daemon_client import DaemonClient, NoDaemonError, base_url, daemon_client
-from vncproxy.config.model import Config
+from vncproxy.config.model import Config, Listen
 from vncproxy.config.paths import state_folder
 from vncproxy.errors import AccessError, ConfigError, ConfigProblem, LedgerError, LocalError
 from vncproxy.instances.configured import inventory_of
@@ -34,6 +35,7 @@ async def console_url(
 
     Raises:
         ConfigError: There are Unix doors only, and no `base`.
+        LocalError: No door has the path of `base`.
         NoDaemonError: None answers.
         AccessError: It refused.
     """
@@ -41,17 +43,43 @@ async def console_url(
         # A ticket is good at doors of the kind that gave it only, and where everybody may enter.
         takers = [one for one in config.listen if one.access in (daemon.access, "open")]
         doors = takers or config.listen
-        start = base or next((url for one in doors if (url := base_url(one))), None)
-        if start is None:
-            raise ConfigError(
-                [ConfigProblem("[[listen]]", "address", "Unix doors only", "--base-url with this")]
-            )
+        start = _start(doors, base)
         if takers:
             answer = await daemon.call("POST", "/api/v1/tickets", {"instance": instance})
             path = str(answer["path"])
         else:
             path = f"/console/{await _alias(daemon, instance)}"
-    return start.rstrip("/") + path
+    return start + path
+
+
+def _start(doors: Sequence[Listen], base: str | None) -> str:
+    """What the console's address begins with.
+
+    Args:
+        doors: Those that it is for.
+        base: As given: with the path before the pages, or with none, which is added.
+
+    Raises:
+        ConfigError: There is no TCP door among them, and no `base`.
+        LocalError: No door has the path of `base`, so its pages would lead elsewhere.
+    """
+    if base is None:
+        found = next((url + one.base_path for one in doors if (url := base_url(one))), None)
+        if found is None:
+            raise ConfigError(
+                [ConfigProblem("[[listen]]", "address", "Unix doors only", "--base-url with this")]
+            )
+        return found
+    start = base.rstrip("/")
+    path = urlsplit(start).path
+    if not path:
+        return start + doors[0].base_path
+    if path not in {one.base_path for one in doors}:
+        raise LocalError(
+            f"--base-url has the path {path}, which no [[listen]] block has: "
+            f'set base_path = "{path}" there, and restart vncproxy'
+        )
+    return start
 
 
 async def _alias(daemon: DaemonClient, instance: str) -> str:

@@ -44,6 +44,8 @@ class Listen(Struct, frozen=True, kw_only=True):
     """For access = "header": who the user is."""
     header_secret_file: value_types.FilePath | None = None
     """For access = "header": what the proxy sends as X-Vncproxy-Secret."""
+    base_path: value_types.BasePath = ""
+    """Path before all of the door's own, as browsers see it; a proxy may take it off."""
 
     @property
     def parsed_address(self) -> Address:
@@ -161,7 +163,7 @@ class Throttle(Struct, frozen=True, kw_only=True):
     """PEM certificates trusted besides the system's, for a store of valkeys://."""
     name: value_types.OptionalName = ""
     """The name that users of other daemons read where a console is here; default: the host name."""
-    url: value_types.OptionalOrigin = ""
+    url: value_types.OptionalBase = ""
     """Where those users reach this daemon; "": they don't read it."""
     pass_on: value_types.Flag = False
     """Whether a page goes on by itself to the daemon that has its console."""

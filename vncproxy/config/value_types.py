@@ -18,10 +18,11 @@ from msgspec.structs import fields as struct_fields
 
 from vncproxy.addresses import (
     are_origins,
+    is_base_or_empty,
+    is_base_path,
     is_door,
     is_endpoint,
     is_host,
-    is_origin_or_empty,
     is_page,
     is_store,
 )
@@ -88,6 +89,14 @@ RecordingBytes = Annotated[
 ]
 Port = Annotated[int, Meta(ge=1, le=65535, description="a port, 1 to 65535")]
 
+BasePath = Annotated[
+    str,
+    Meta(
+        description='a path such as "/vnc", of letters, digits, ".", "_", "~" and "-", that '
+        "doesn't end with / and isn't one of vncproxy's own, or \"\"",
+        extra={"valid": is_base_path},
+    ),
+]
 Name = Annotated[
     str,
     Meta(
@@ -172,11 +181,12 @@ OptionalName = Annotated[
         'or "" for the host name',
     ),
 ]
-OptionalOrigin = Annotated[
+OptionalBase = Annotated[
     str,
     Meta(
-        description='an origin such as "https://bastion-2.example.com", or ""',
-        extra={"valid": is_origin_or_empty},
+        description='an address such as "https://bastion-2.example.com" or '
+        '"https://example.com/vnc", or ""',
+        extra={"valid": is_base_or_empty},
     ),
 ]
 Texts = Annotated[tuple[Text, ...], Meta(min_length=1, description="a list of texts, not empty")]

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from vncproxy.errors import AccessError, ConsoleElsewhere, VncproxyError
 from vncproxy.web.assets import ASSETS
+from vncproxy.web.base_path import base_path
 
 BODY_TIMEOUT_S = 10.0
 """How long a client may take to send a body."""
@@ -27,7 +28,6 @@ _TITLES = {
     429: "Too many at once",
     503: "Not possible just now",
 }
-_PAGE = ASSETS.page("refusal.html", "en").body.decode()
 
 
 def json_answer(body: Any, status: int = 200) -> web.Response:
@@ -49,7 +49,10 @@ def refusal(request: web.Request, error: AccessError) -> web.Response:
         headers["WWW-Authenticate"] = 'Bearer realm="vncproxy"'
     if "text/html" in request.headers.get("Accept", ""):
         answer = web.Response(
-            text=_page(error), status=error.status, content_type="text/html", charset="utf-8"
+            text=_page(error, base_path(request)),
+            status=error.status,
+            content_type="text/html",
+            charset="utf-8",
         )
     else:
         body = {
@@ -76,9 +79,10 @@ def _elsewhere(request: web.Request, error: ConsoleElsewhere) -> dict[str, Any]:
     }
 
 
-def _page(error: AccessError) -> str:
+def _page(error: AccessError, base: str) -> str:
     title = _TITLES.get(error.status, "This didn’t work")
-    page = _PAGE.replace("{{title}}", title).replace("{{status}}", str(error.status))
+    page = ASSETS.page("refusal.html", "en", base).body.decode()
+    page = page.replace("{{title}}", title).replace("{{status}}", str(error.status))
     # Last: names in a text aren't replaced.
     return page.replace("{{text}}", escape(error.public_text))
 

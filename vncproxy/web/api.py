@@ -267,7 +267,7 @@ async def log_in(request: web.Request) -> web.Response:
         httponly=True,
         samesite="Strict",
         secure=door(request).secure,
-        path="/",
+        path=door(request).cookie_path,
     )
     _log.info("session.opened", user=identity.user, door=door(request).name)
     audit_entries.logged_in(request, identity)
@@ -304,7 +304,7 @@ async def log_out(request: web.Request) -> web.Response:
     answer = web.Response(status=204)
     answer.del_cookie(
         door(request).cookie_name,
-        path="/",
+        path=door(request).cookie_path,
         httponly=True,
         samesite="Strict",
         secure=door(request).secure,

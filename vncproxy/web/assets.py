@@ -26,6 +26,9 @@ LASTING = "js/loading.js"
 
 LASTING_ADDRESS = f"{PREFIX}{LASTING}".encode()
 
+_BASE_PATH = b'"base-path" content=""'
+"""Of the element that tells a page's scripts what comes before their paths."""
+
 GZIP_LEAST_BYTES = 512
 """Smaller files fit into a packet or two anyway."""
 
@@ -83,12 +86,7 @@ class Assets:
         digests = (f"{name}\0{_digest(body)}\n" for name, body in sorted(found.items()))
         self.version = f"v-{_digest(''.join(digests).encode())}"
         self._files = {name: Asset.of(name, body) for name, body in found.items()}
-        self._pages = {
-            (name, language): Asset.of(name, self._versioned(_page(body, language)))
-            for name, body in found.items()
-            if name.endswith(".html")
-            for language in LANGUAGES
-        }
+        self._pages: dict[tuple[str, Language, str], Asset] = {}
 
     def file(self, path: str) -> tuple[Asset, bool] | None:
         """The file at a path below `PREFIX`, and whether it can never be another; None: none is.
@@ -100,13 +98,24 @@ class Assets:
         asset = self._files.get(rest if lasting else path)
         return (asset, lasting) if asset is not None else None
 
-    def page(self, name: str, language: Language) -> Asset:
+    def page(self, name: str, language: Language, base: str = "") -> Asset:
         """A page that names its files by this version.
+
+        Args:
+            name: Of its file.
+            language: Of its texts.
+            base: Before all its addresses: the `base_path` of a door.
 
         Raises:
             KeyError: There is no such page.
         """
-        return self._pages[name, language]
+        found = self._pages.get((name, language, base))
+        if found is None:
+            page = self._versioned(_page(self._files[name].body, language))
+            page = page.replace(b'="/', f'="{base}/'.encode())
+            page = page.replace(_BASE_PATH, f'"base-path" content="{base}"'.encode())
+            found = self._pages[name, language, base] = Asset.of(name, page)
+        return found
 
     @property
     def names(self) -> list[str]:

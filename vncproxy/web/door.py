@@ -23,6 +23,7 @@ from vncproxy.access.users import Users
 from vncproxy.addresses import TcpAddress
 from vncproxy.config.model import Access, Listen
 from vncproxy.errors import AccessError
+from vncproxy.web.base_path import own_path
 from vncproxy.web.origin import (
     Origin,
     check_fetch_site,
@@ -143,13 +144,17 @@ class Door:
         self.kind: Kind = listen.access
         self.open = listen.access == "open"
         self.secure = listen.certificate is not None
+        self.base_path = listen.base_path
         self._sessions = sessions
         self._directory = directory or Directory()
         self._attempts = attempts if attempts is not None else LoginAttempts()
         # Browsers don't let a plain page replace a cookie that came by TLS: each has its own name.
         # So has each kind of log-in, or one would end the other.
+        # Browsers take the one prefix with the root as path only. Source: RFC 6265bis, 4.1.3.
+        kept = "__Secure-" if self.base_path else "__Host-"
+        self.cookie_path = self.base_path or "/"
         self.cookie_name = (
-            f"{'__Host-' if self.secure else ''}{sessions.cookie_name}"
+            f"{kept if self.secure else ''}{sessions.cookie_name}"
             f"{'-users' if self.kind == 'users' else ''}"
         )
 
@@ -175,13 +180,13 @@ class Door:
         settings = self.settings
         host = check_host(hosts, settings.hosts)
         check_origin(headers.getall("Origin", []), host, settings.origins)
-        if request.path != "/enter" and not self._is_led_here(request):
+        if own_path(request) != "/enter" and not self._is_led_here(request):
             check_fetch_site(headers.getall("Sec-Fetch-Site", []))
 
     def _is_led_here(self, request: web.Request) -> bool:
         """Whether a daemon of allowed_origins passes its page on to one of a console."""
         headers = request.headers
-        return request.path.startswith("/console/") and may_lead_here(
+        return own_path(request).startswith("/console/") and may_lead_here(
             headers.getall("Sec-Fetch-Mode", []),
             headers.getall("Sec-Fetch-Dest", []),
             headers.getall("Referer", []),

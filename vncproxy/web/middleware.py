@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler
 from vncproxy.errors import AccessError, VncproxyError
 from vncproxy.web.answers import http_refusal, refusal, server_error, unavailable
 from vncproxy.web.audit_entries import refused
+from vncproxy.web.base_path import own_path
 from vncproxy.web.context import door, services_of
 
 _log = structlog.get_logger("vncproxy.web")
@@ -92,7 +93,8 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def _is_for_anybody(request: web.Request) -> bool:
     """What is answered at once, also while nobody can say whose account it is."""
-    return request.path in ("/healthz", "/readyz") or request.path.startswith("/static/")
+    path = own_path(request)
+    return path in ("/healthz", "/readyz") or path.startswith("/static/")
 
 
 def _route(request: web.Request) -> str:

@@ -6,6 +6,7 @@ from aiohttp import hdrs, web
 
 from vncproxy.languages.language import Language
 from vncproxy.web.assets import ASSETS, Asset
+from vncproxy.web.base_path import base_path
 from vncproxy.web.context import services_of
 from vncproxy.web.page_language import VARY, language_of
 
@@ -15,7 +16,7 @@ _FOR_GOOD = "public, max-age=31536000, immutable"
 
 def page(request: web.Request, name: str, language: Language) -> web.Response:
     """One of the pages."""
-    answer = _answer(request, ASSETS.page(name, language), _ASK_EACH_TIME)
+    answer = _answer(request, ASSETS.page(name, language, base_path(request)), _ASK_EACH_TIME)
     answer.headers[hdrs.VARY] = f"{hdrs.ACCEPT_ENCODING}, {VARY}"
     return answer
 

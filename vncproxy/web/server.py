@@ -19,6 +19,7 @@ from vncproxy.config.model import Listen
 from vncproxy.errors import ConfigError, ConfigProblem, LocalError
 from vncproxy.web import api, health, instances, pages, viewer_websockets
 from vncproxy.web.acceptor import Acceptor
+from vncproxy.web.base_path import BASE_PATH
 from vncproxy.web.connection import KEEPALIVE_TIMEOUT_S, LINGERING_TIME_S, Connection
 from vncproxy.web.connection_limits import ConnectionLimits, Slot
 from vncproxy.web.context import BEHIND, Behind
@@ -37,37 +38,50 @@ def application(behind: Behind) -> web.Application:
     """The routes behind one door."""
     app = web.Application(middlewares=[guard], client_max_size=BODY_MAX_BYTES)
     app[BEHIND] = behind
+    app[BASE_PATH] = behind.door.base_path
     app.on_response_prepare.append(finish_headers)
-    console = "/api/v1/consoles/{instance}"
-    instance = "/api/v1/instances/{instance}"
-    app.add_routes(
-        [
-            web.get("/", pages.index),
-            web.get("/enter", pages.enter),
-            web.get("/admin", pages.admin),
-            web.get("/console/{instance}", pages.console),
-            web.get("/static/{path:.+}", pages.static_file),
-            web.get("/api/v1/instances", api.instances),
-            web.delete(f"{instance}/learned", api.forget),
-            web.get(f"{instance}/screenshot", instances.screenshot, allow_head=False),
-            web.get(f"{instance}/boot-log", instances.boot_log, allow_head=False),
-            web.get(f"{instance}/power", instances.power_state),
-            web.post(f"{instance}/power", instances.power),
-            web.get("/api/v1/consoles", api.consoles),
-            web.delete(console, api.close_console),
-            web.delete(f"{console}/viewers/{{id}}", api.close_viewer),
-            web.get(f"{console}/admission", api.admission),
-            web.post("/api/v1/tickets", api.issue_ticket),
-            web.post("/api/v1/session", api.log_in),
-            web.delete("/api/v1/session", api.log_out),
-            web.get("/websockify/{instance}", viewer_websockets.websockify, allow_head=False),
-            web.get("/control/{instance}", viewer_websockets.control, allow_head=False),
-            web.get("/healthz", health.healthz),
-            web.get("/readyz", health.readyz),
-            web.get("/metrics", health.metrics),
-        ]
-    )
+    app.add_routes(routes(""))
+    if behind.door.base_path:
+        # A proxy before it takes the path off, or doesn't.
+        app.add_routes(routes(behind.door.base_path))
+        app.add_routes([web.get(behind.door.base_path, pages.index)])
     return app
+
+
+def routes(base: str) -> list[web.RouteDef]:
+    """All routes.
+
+    Args:
+        base: Before each path.
+    """
+    console = f"{base}/api/v1/consoles/{{instance}}"
+    instance = f"{base}/api/v1/instances/{{instance}}"
+    stream, control = viewer_websockets.websockify, viewer_websockets.control
+    return [
+        web.get(f"{base}/", pages.index),
+        web.get(f"{base}/enter", pages.enter),
+        web.get(f"{base}/admin", pages.admin),
+        web.get(f"{base}/console/{{instance}}", pages.console),
+        web.get(f"{base}/static/{{path:.+}}", pages.static_file),
+        web.get(f"{base}/api/v1/instances", api.instances),
+        web.delete(f"{instance}/learned", api.forget),
+        web.get(f"{instance}/screenshot", instances.screenshot, allow_head=False),
+        web.get(f"{instance}/boot-log", instances.boot_log, allow_head=False),
+        web.get(f"{instance}/power", instances.power_state),
+        web.post(f"{instance}/power", instances.power),
+        web.get(f"{base}/api/v1/consoles", api.consoles),
+        web.delete(console, api.close_console),
+        web.delete(f"{console}/viewers/{{id}}", api.close_viewer),
+        web.get(f"{console}/admission", api.admission),
+        web.post(f"{base}/api/v1/tickets", api.issue_ticket),
+        web.post(f"{base}/api/v1/session", api.log_in),
+        web.delete(f"{base}/api/v1/session", api.log_out),
+        web.get(f"{base}/websockify/{{instance}}", stream, allow_head=False),
+        web.get(f"{base}/control/{{instance}}", control, allow_head=False),
+        web.get(f"{base}/healthz", health.healthz),
+        web.get(f"{base}/readyz", health.readyz),
+        web.get(f"{base}/metrics", health.metrics),
+    ]
 
 
 class Server:

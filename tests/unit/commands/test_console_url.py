@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import pytest
+from msgspec.structs import replace as struct_replace
 
 from tests.real.peers.valkey import ValkeyServer
 from tests.setup import running
@@ -50,13 +51,27 @@ async def test_a_link_opens_once(installation: Installation) -> None:
 
 async def test_links_for_another_base(installation: Installation, short_path: Path) -> None:
     """As the browser reaches the daemon; with a Unix door only, it must be given."""
-    unix = (Listen(address=f"unix:{short_path}/d.sock", access="token"),)
+    unix = (Listen(address=f"unix:{short_path}/d.sock", access="token", base_path="/vnc"),)
     async with running(installation.folder, cloud=installation.cloud, listen=unix):
         config = installation.config(listen=unix)
         with pytest.raises(ConfigError, match="--base-url"):
             await console_url(config, {}, "demo", None)
-        link = await console_url(config, {}, "demo", "https://bastion.example/vnc/")
-        assert link.startswith("https://bastion.example/vnc/enter#")
+        for base in ("https://bastion.example/vnc/", "https://bastion.example/"):
+            link = await console_url(config, {}, "demo", base)
+            assert link.startswith("https://bastion.example/vnc/enter#"), base
+        with pytest.raises(LocalError, match=r"/tools/vnc, which .* set base_path = \"/tools/vnc"):
+            await console_url(config, {}, "demo", "https://bastion.example/tools/vnc")
+
+
+async def test_links_below_a_path(installation: Installation) -> None:
+    """Without --base-url, too."""
+    [door] = installation.config().listen
+    listen = (struct_replace(door, base_path="/vnc"),)
+    async with running(installation.folder, cloud=installation.cloud, listen=listen) as setup:
+        link = await console_url(installation.config(listen=listen), {}, "demo", None)
+        assert link.startswith(f"http://127.0.0.1:{installation.port}/vnc/enter#")
+        async with setup.http.get(link) as page:
+            assert page.status == 200
 
 
 async def test_links_lead_to_a_door_that_takes_them(

@@ -114,6 +114,13 @@ def test_the_modules_find_their_elements_and_each_other() -> None:
             assert (FOLDER / "js" / name).is_file(), (module.name, name)
 
 
+def test_no_script_leaves_out_the_base_path() -> None:
+    """Addresses are made by `below`; paths of the interface get it in `api.js`."""
+    bare = re.compile(r"""href: ["'`]/|(?:assign|replace|open|fetch|import)\(["'`]/|from ["']/""")
+    for module in (FOLDER / "js").glob("*.js"):
+        assert not bare.search(module.read_text("utf-8")), module.name
+
+
 def test_no_module_writes_html_or_evaluates_text() -> None:
     """Text from the daemon, the cloud or a guest can't become markup or code."""
     dangerous = re.compile(

@@ -63,7 +63,7 @@ def test_another_daemon_is_named_with_the_console_s_address() -> None:
 
 def test_a_refusal_for_people() -> None:
     """Who navigates to a page reads a sentence on one, with a way back; it can't become markup."""
-    request = make_mocked_request("GET", "/", {"Accept": "text/html"})
+    request = make_mocked_request("GET", "/", {"Accept": "text/html"}, app=web.Application())
     answer = refusal(request, AccessError(401, "log-in", "Log in <first>."))
     assert (answer.status, answer.content_type, answer.charset) == (401, "text/html", "utf-8")
     assert answer.text is not None

@@ -46,6 +46,23 @@ def test_a_page_names_its_files_by_their_version(folder: Path) -> None:
     assert (found[0].body, found[1]) == (SCRIPT, True)
 
 
+def test_a_page_below_a_path(folder: Path) -> None:
+    """All of its addresses begin with that, and its scripts can read it."""
+    (folder / "index.html").write_text(
+        '<meta name="base-path" content=""><script src="/static/js/x.js"></script><a href="/">x</a>'
+    )
+    assets = Assets(folder)
+    page = assets.page("index.html", "en", "/vnc")
+    assert page.body.decode() == (
+        f'<meta name="base-path" content="/vnc">'
+        f'<script src="/vnc/static/{assets.version}/js/x.js"></script><a href="/vnc/">x</a>'
+    )
+    assert assets.page("index.html", "en", "/vnc") is page
+    root = assets.page("index.html", "en")
+    assert b"/vnc" not in root.body
+    assert root.tag != page.tag
+
+
 @pytest.mark.parametrize("change", ["content", "name", "new"])
 def test_another_version_has_nothing_of_this_one(folder: Path, change: str) -> None:
     """Any difference anywhere is another version, whose addresses lead nowhere here."""

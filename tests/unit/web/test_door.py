@@ -95,6 +95,17 @@ def test_a_door_with_tls_has_a_cookie_of_its_own(tmp_path: Path) -> None:
     assert secure.cookie_name == f"__Host-{plain.cookie_name}"
 
 
+def test_a_cookie_below_a_path(tmp_path: Path) -> None:
+    """It is sent there only; the name that browsers keep for a whole host isn't to be had there."""
+    plain, below = door(tmp_path), door(tmp_path, Listen(base_path="/vnc"))
+    secure = door(
+        tmp_path, Listen(base_path="/vnc", certificate=tmp_path / "c.pem", key=tmp_path / "k.pem")
+    )
+    assert (plain.cookie_path, below.cookie_path, secure.cookie_path) == ("/", "/vnc", "/vnc")
+    assert below.cookie_name == plain.cookie_name
+    assert secure.cookie_name == f"__Secure-{plain.cookie_name}"
+
+
 def test_an_open_door(tmp_path: Path) -> None:
     """Everybody is anyone, whatever is shown."""
     ours = door(tmp_path, Listen(access="open"))

@@ -6,6 +6,8 @@ import asyncio
 import gzip
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from unittest.mock import Mock, patch
 
 import pytest
@@ -207,7 +209,8 @@ async def test_no_body_is_inflated(owner: OwnerClient, path: str) -> None:
 
 def test_the_library_inflates_nothing() -> None:
     """Where a handler does read a body, it is as it came."""
-    server = Server(Listen(address="127.0.0.1:0"), None, None)  # type: ignore[arg-type]
+    behind: Any = SimpleNamespace(door=SimpleNamespace(base_path=""))
+    server = Server(Listen(address="127.0.0.1:0"), behind, lambda: None)
     with patch("vncproxy.web.server.Connection") as made:
         server._runner = Mock()
         asyncio.run(_connect(server))

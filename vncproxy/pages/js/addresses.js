@@ -1,4 +1,9 @@
-/** The addresses that the pages use. Pure: the page's own address comes in. */
+/**
+ * The addresses that the pages use: of pages and WebSockets as the browser asks for them; of the
+ * interface, `/api/v1/…`, without the base path, which `api.js` adds.
+ */
+
+import { basePath, below } from "./basepath.js";
 
 /**
  * The instance that a page address names: `/console/web-1` is web-1.
@@ -6,7 +11,9 @@
  * @returns {string} empty where there is none
  */
 export function instanceOf(pathname) {
-  const found = /^\/console\/([^/]+)\/?$/.exec(pathname);
+  const base = basePath();
+  const own = pathname.startsWith(`${base}/`) ? pathname.slice(base.length) : pathname;
+  const found = /^\/console\/([^/]+)\/?$/.exec(own);
   try {
     return found ? decodeURIComponent(found[1]) : "";
   } catch {
@@ -24,7 +31,7 @@ function pathName({ alias, id }) {
 
 /** Where an instance is opened. @param {{alias: string|null, id: string}} instance */
 export function consolePath(instance) {
-  return `/console/${pathName(instance)}`;
+  return below(`/console/${pathName(instance)}`);
 }
 
 /**
@@ -114,13 +121,13 @@ export function admissionPath(instance, wishes) {
 export function socketUrl(location, door, instance, ticket, wishes) {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   const name = encodeURIComponent(instance);
-  return `${scheme}//${location.host}/${door}/${name}${query({ ticket, ...wishQuery(wishes) })}`;
+  return `${scheme}//${location.host}${below(`/${door}/${name}`)}${query({ ticket, ...wishQuery(wishes) })}`;
 }
 
 /**
- * A path on this site that a server's answer may send the page to; anything else becomes "/".
+ * Where a server's answer may send the page to: a path of vncproxy's; anything else becomes the list.
  * @param {unknown} next
  */
 export function safeNext(next) {
-  return typeof next === "string" && /^\/(?![/\\])[^\\]*$/.test(next) ? next : "/";
+  return below(typeof next === "string" && /^\/(?![/\\])[^\\]*$/.test(next) ? next : "/");
 }

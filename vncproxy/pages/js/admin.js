@@ -3,6 +3,7 @@
 import { offerLogOut, showAccount } from "./account.js";
 import { consolesPath, viewerPath } from "./addresses.js";
 import { call } from "./api.js";
+import { below } from "./basepath.js";
 import { ConsoleCards } from "./consolecards.js";
 import { consoleView, endConsoleWords, endViewerWords, summary } from "./consoleview.js";
 import { byId, element, setText } from "./elements.js";
@@ -60,7 +61,7 @@ function showRefused() {
       { class: "card" },
       element("h2", { text: t("This page is for administrators") }),
       element("p", { text: t("No rule makes you the administrator of an instance. What you may open, and who is on it, the list of instances shows.") }),
-      element("p", {}, element("a", { class: "button", href: "/", text: t("All instances") })),
+      element("p", {}, element("a", { class: "button", href: below("/"), text: t("All instances") })),
     ),
   ]);
 }

@@ -1,4 +1,6 @@
-/** Calls of the daemon's JSON interface. */
+/** Calls of the daemon's JSON interface; their paths are without the base path. */
+
+import { below } from "./basepath.js";
 
 import { t } from "./texts.js";
 
@@ -57,7 +59,7 @@ export async function call(method, path, body, timeout_ms = CALL_TIMEOUT_MS) {
 }
 
 function ask(method, path, body, timeout_ms) {
-  return fetch(path, {
+  return fetch(below(path), {
     method,
     headers: body ? { "Content-Type": "application/json" } : {},
     body: body ? JSON.stringify(body) : undefined,

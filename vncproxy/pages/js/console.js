@@ -8,6 +8,7 @@
 import { admissionPath, instanceOf, onwardAddress, wishesOf, withoutTake } from "./addresses.js";
 import { call } from "./api.js";
 import { retryPause } from "./backoff.js";
+import { below } from "./basepath.js";
 import { Changes } from "./changes.js";
 import { askCredentials } from "./credentials.js";
 import { byId, setText } from "./elements.js";
@@ -310,7 +311,7 @@ class ConsolePage {
     };
     return [
       { label: t("Copy for support"), run: copy, look: "quiet" },
-      { label: ALL_INSTANCES, run: () => location.assign("/"), look: "quiet" },
+      { label: ALL_INSTANCES, run: () => location.assign(below("/")), look: "quiet" },
     ];
   }
 
@@ -377,7 +378,7 @@ class ConsolePage {
         text: t("Your log-in is missing or has run out."),
         form: loginForm(() => this.start(), error.word),
         formKey: "log-in",
-        actions: [{ label: ALL_INSTANCES, run: () => location.assign("/") }],
+        actions: [{ label: ALL_INSTANCES, run: () => location.assign(below("/")) }],
       });
       return;
     }
@@ -399,7 +400,7 @@ class ConsolePage {
     const run = {
       again: () => this.start(),
       reload: () => location.reload(),
-      list: () => location.assign("/"),
+      list: () => location.assign(below("/")),
     }[action];
     const pause_s = retryPause(retry, { attempt: this.#attempt, after_s, chance: Math.random() });
     this.#attempt += 1;

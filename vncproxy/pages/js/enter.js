@@ -6,6 +6,7 @@
 
 import { safeNext } from "./addresses.js";
 import { call } from "./api.js";
+import { below } from "./basepath.js";
 import { byId, element } from "./elements.js";
 import { t, together } from "./texts.js";
 import { refusalWords } from "./words.js";
@@ -41,7 +42,7 @@ function tellUnusable() {
     tParts("A link works once and for 60 seconds. Ask for a new one with {command} and open it right away.", {
       command: element("code", { text: "vncproxy url INSTANCE" }),
     }),
-    [element("a", { class: "button", href: "/", text: t("All instances") })],
+    [element("a", { class: "button", href: below("/"), text: t("All instances") })],
   );
 }
 
@@ -64,7 +65,7 @@ function askWhetherMeant(ticket, error) {
   const { title, text, stay } = QUESTIONS[error.word];
   const goOn = element("button", { type: "button", text: t("Log in by the link") });
   goOn.addEventListener("click", () => exchange(ticket, true));
-  tell(title, [together([error.text, text])], [element("a", { class: "button primary", href: "/", text: stay }), goOn]);
+  tell(title, [together([error.text, text])], [element("a", { class: "button primary", href: below("/"), text: stay }), goOn]);
 }
 
 async function exchange(ticket, replace = false) {

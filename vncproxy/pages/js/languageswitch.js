@@ -1,5 +1,6 @@
 /** The switch to the other language: kept by the browser for all pages of vncproxy. */
 
+import { basePath } from "./basepath.js";
 import { element } from "./elements.js";
 import { language } from "./texts.js";
 
@@ -10,7 +11,7 @@ const KEPT_S = 365 * 24 * 3600;
 const OTHER = language === "zh" ? { name: "en", tag: "en", called: "English" } : { name: "zh", tag: "zh-CN", called: "中文" };
 
 function switchLanguage() {
-  document.cookie = `${COOKIE}=${OTHER.name}; Path=/; Max-Age=${KEPT_S}; SameSite=Lax`;
+  document.cookie = `${COOKIE}=${OTHER.name}; Path=${basePath() || "/"}; Max-Age=${KEPT_S}; SameSite=Lax`;
   location.reload();
 }
 

@@ -9,6 +9,7 @@
   const MOST_TRIES = 4;
   const FIRST_PAUSE_MS = 1_000;
   const ASK_TIMEOUT_MS = 5_000;
+  const BASE_PATH = document.querySelector('meta[name="base-path"]').content;
 
   /** As in texts.js, which may be what is missing. @param {string} text */
   const t = (text) => globalThis.vncproxyTexts?.messages[text] ?? text;
@@ -23,7 +24,7 @@
 
   async function answers() {
     try {
-      return (await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(ASK_TIMEOUT_MS) })).ok;
+      return (await fetch(`${BASE_PATH}/healthz`, { cache: "no-store", signal: AbortSignal.timeout(ASK_TIMEOUT_MS) })).ok;
     } catch {
       return false;
     }

@@ -1,10 +1,10 @@
 /** The picture of a recording: noVNC on a channel that only speaks, and the last picture meanwhile. */
 
-import { t } from "./texts.js";
-import Inflate from "/static/novnc/core/inflator.js";
-import RFB from "/static/novnc/core/rfb.js";
+import Inflate from "../novnc/core/inflator.js";
+import RFB from "../novnc/core/rfb.js";
 import { mendReset } from "./inflatereset.js";
 import { ReplayChannel } from "./replaychannel.js";
+import { t } from "./texts.js";
 
 mendReset(Inflate);
 

@@ -1,11 +1,11 @@
 /** The instance's screen: noVNC on a WebSocket of the page's own, its size, its keys. */
 
-import { t } from "./texts.js";
-import Inflate from "/static/novnc/core/inflator.js";
-import RFB from "/static/novnc/core/rfb.js";
+import Inflate from "../novnc/core/inflator.js";
+import RFB from "../novnc/core/rfb.js";
 import { mendReset } from "./inflatereset.js";
 import { watchKeyReleases } from "./keyreleases.js";
 import { keyOf } from "./keysyms.js";
+import { t } from "./texts.js";
 
 mendReset(Inflate);
 
