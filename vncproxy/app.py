@@ -137,7 +137,7 @@ class Daemon:
         self._control = control_listener(control_path(self.state))
         self._first = self._loaded(config)
         self._tasks = Tasks()
-        self._presence = OpenSockets()
+        self._open_sockets = OpenSockets()
         self._directory = Directory()
         self._refusals = RefusalLog()
         self._audit = AuditLog(audit_path(config, self.state), recorded=self._count_record)
@@ -287,7 +287,7 @@ class Daemon:
             ),
             metrics=self.metrics,
             tasks=self._tasks,
-            presence=self._presence,
+            open_sockets=self._open_sockets,
             problems=readiness.problems,
             degraded=lambda: cluster.degraded,
             audit=self._audit,
@@ -428,7 +428,7 @@ class Daemon:
         if new.config.rule != old.config.rule:
             self._record(rules_in_force(new.config.rule))
         self._users_changed(old.loaded.users.all, new.loaded.users.all)
-        components.readiness.look_again()
+        components.readiness.check_soon()
         components.doors.take_native(fresh)
         components.authority.settle()
         components.registry.recheck(components.authority.objection)
@@ -486,7 +486,7 @@ class Daemon:
         except TimeoutError:
             closed = False
         # They take as long as their readers do.
-        await self._presence.nobody()
+        await self._open_sockets.all_closed()
         return closed
 
     async def _recordings_closed(self, recordings: Recordings) -> bool:

@@ -137,7 +137,7 @@ async def test_a_disk_that_stays_full_ends_the_wait_after_max_wait(
 
 async def test_who_is_nobody_moves_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is asked without an identity: the ledger's file isn't touched, nor its queue."""
-    monkeypatch.setattr(readiness, "LOOK_INTERVAL_S", 3600.0)
+    monkeypatch.setattr(readiness, "CHECK_INTERVAL_S", 3600.0)
     asked: list[object] = []
     submit = LedgerThread.submit
 

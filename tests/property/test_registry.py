@@ -166,7 +166,7 @@ class RegistrySetup:
             Simple(
                 authority=Authority.of((), Users(None)),
                 audit=self.slow,
-                presence=OpenSockets(),
+                open_sockets=OpenSockets(),
                 metrics=self.around.metrics,
             ),
         )

@@ -26,7 +26,7 @@ class Policy:
 
     def __init__(
         self,
-        given: Sequence[Rule],
+        blocks: Sequence[Rule],
         users: Users,
         directory: Directory,
         *,
@@ -35,14 +35,14 @@ class Policy:
         """Keep them.
 
         Args:
-            given: The [[rule]] blocks, in their order.
+            blocks: The [[rule]] blocks, in their order.
             users: Those of users_file.
             directory: Knows the groups of this machine's accounts.
             owner_power: As for `Rules`.
         """
-        self.given = tuple(given)
+        self.blocks = tuple(blocks)
         self.users = users
-        self.rules = Rules(given, self.groups_of, owner_power=owner_power)
+        self.rules = Rules(blocks, self.groups_of, owner_power=owner_power)
         self._directory = directory
 
     def groups_of(self, who: Identity) -> frozenset[str]:
@@ -187,8 +187,8 @@ class Authority:
             DirectoryAway: `learn` comes first.
         """
         policy = self._policy()
-        everywhere = tuple(one for one in policy.given if _EVERYTHING in one.instances)
-        rules = Rules(everywhere or policy.given[:1], policy.groups_of)
+        everywhere = tuple(one for one in policy.blocks if _EVERYTHING in one.instances)
+        rules = Rules(everywhere or policy.blocks[:1], policy.groups_of)
         return rules.decide(who, _ANY, self.now()).allows(Role.ADMIN)
 
     def objection(

@@ -71,7 +71,7 @@ def verify(lines: Iterable[bytes], head: str | None = None) -> Verification:
     reader = _Reader(head)
     for number, line in enumerate(lines, start=1):
         reader.take(number, line)
-    return reader.verdict()
+    return reader.result()
 
 
 class _Reader:
@@ -109,7 +109,7 @@ class _Reader:
             self._found = self._records
         self._last = record
 
-    def verdict(self) -> Verification:
+    def result(self) -> Verification:
         if self._rubble:
             self._problem(
                 self._rubble_line,

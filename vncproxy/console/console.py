@@ -152,7 +152,7 @@ class Console:
         """Note what was counted until `at_s`, in monotonic seconds, for the rates."""
         self.supervisor.sample(at_s)
         for viewer in self.viewers:
-            viewer.look(at_s)
+            viewer.sample_rates(at_s)
 
     def hold(self, holder: object, viewer_id: str) -> bool:
         """Stay open, and keep a place, while a viewer is being let in; `let_go` ends that.

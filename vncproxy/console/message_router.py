@@ -138,7 +138,7 @@ class MessageRouter:
                 self._bring_in(viewer)
             except Exception:
                 viewer.failed()
-        self._pump()
+        self.pump()
 
     def _bring_in(self, viewer: Viewer) -> None:
         """Go on with a viewer that waits for a link; until then a proved one may be refused.
@@ -164,7 +164,7 @@ class MessageRouter:
             viewer.resume()
         if self.shared_screen is not None:
             self.shared_screen.link_lost()
-        self._pump()
+        self.pump()
 
     def link_received(self, events: list[ServerEvent]) -> bool:
         """Messages of the upstream, or none: go on with what the last ones made to do.
@@ -200,7 +200,7 @@ class MessageRouter:
         except ValueError as fault:
             raise UpstreamProtocolError(f"the cloud's VNC server sent {fault}") from None
         finally:
-            self._pump()
+            self.pump()
         return shared_screen.inflating is not None or bool(waiting)
 
     def link_passed(self, slices: Sequence[Slice], size_bytes: int) -> None:
@@ -226,7 +226,7 @@ class MessageRouter:
             has_backlog = has_backlog or viewer.has_backlog
             has_more = has_more or writer.is_filling
         if has_more:
-            self._pump()
+            self.pump()
         elif has_backlog:
             self._hold_back()
 
@@ -282,10 +282,6 @@ class MessageRouter:
             self.shared_screen.recorders[viewer_id] = made(self.shared_screen.memory)
         self._show_recorded()
 
-    def look_again(self) -> None:
-        """Something else than a message may have made something due."""
-        self._pump()
-
     def remove(self, viewer: Viewer) -> None:
         """A viewer is gone; what its user held is released."""
         self.viewers.pop(viewer.id, None)
@@ -296,7 +292,7 @@ class MessageRouter:
         before = self.control.controller
         self.control.leave(viewer.id)
         self.controller_changed(before)
-        self._pump()
+        self.pump()
         if was_recorded:
             self._show_recorded()
 
@@ -330,7 +326,7 @@ class MessageRouter:
             if (screen := self.shared_screen.viewers.get(viewer.id)) is not None:
                 screen.told_state.name_prefix = self._name_prefix(viewer)
                 screen.introduce()
-        self._pump()
+        self.pump()
 
     def viewer_sent(self, viewer: Viewer, events: list[ClientEvent]) -> None:
         """Messages of a viewer."""
@@ -427,7 +423,7 @@ class MessageRouter:
         if self.shared_screen is not None:
             self.shared_screen.became_ready(viewer.id)
             self._let_link_flow()
-            self._pump()
+            self.pump()
 
     def link_caught_up(self) -> None:
         """The upstream has taken all that was sent."""
@@ -437,7 +433,7 @@ class MessageRouter:
 
     # Towards the link and the viewers
 
-    def _pump(self) -> None:
+    def pump(self) -> None:
         """Send what is due, upstream and to the viewers, and set the clock for the next."""
         shared_screen = self.shared_screen
         if shared_screen is None:
@@ -576,7 +572,7 @@ class MessageRouter:
             self._keepalive_sent(kind.value)
             self._upstream.send(_messages(message, kind))
         self._look_at_silence()
-        self._pump()
+        self.pump()
 
     def _look_at_silence(self) -> None:
         if self.link is None or self.shared_screen is None or self._paused:

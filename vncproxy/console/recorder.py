@@ -1,4 +1,4 @@
-"""Records a console's screen: a viewer of the fan-out that is always there and never slows anybody.
+"""Records a console's screen: a viewer that is always there and never slows anybody.
 
 It gets what every viewer gets, takes part in every update, and is never asked what encodings it
 knows. Pure but for the clock it is given; what it makes goes to a sink, which writes it.

@@ -197,7 +197,7 @@ class _WriterListener:
 
     def recording_has_room(self) -> None:
         """It can go on: the screen may have to be asked for its picture."""
-        self._owner.router.look_again()
+        self._owner.router.pump()
 
     def recording_troubled(self, name: str, problem: str | None) -> None:
         """The disk is full or doesn't answer, or it is well again."""

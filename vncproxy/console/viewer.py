@@ -161,7 +161,7 @@ class Viewer:
         input_at = self.time_limits.input_at
         return time.monotonic() - input_at if input_at is not None else None
 
-    def look(self, at_s: float) -> None:
+    def sample_rates(self, at_s: float) -> None:
         """Note what was counted, for the rates.
 
         Args:

@@ -18,7 +18,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 
-from vncproxy.observe.secret_encodings import spellings
+from vncproxy.observe.secret_encodings import encodings_of
 from vncproxy.observe.secret_patterns import (
     HIDDEN,
     hide_lookalikes,
@@ -89,7 +89,7 @@ class Redactor:
 
     def _looked_for(self, secret: str) -> frozenset[str]:
         """From now on; its forms."""
-        forms = frozenset(f for f in spellings(secret) if len(f) >= SECRET_MIN_LENGTH)
+        forms = frozenset(f for f in encodings_of(secret) if len(f) >= SECRET_MIN_LENGTH)
         for form in forms:
             self._uses[form] += 1
             prefix = form[:_PREFIX]

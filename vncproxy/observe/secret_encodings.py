@@ -15,7 +15,7 @@ _UNESCAPED = re.compile(r"[ !#-&(-\[\]-~]*")
 """No JSON or repr does: printable ASCII but quotes and the backslash."""
 
 
-def spellings(secret: str) -> frozenset[str]:
+def encodings_of(secret: str) -> frozenset[str]:
     """Every text in which the secret can be read back, once escaped, as JSON also twice."""
     plain = {secret, unquote(secret)}
     for text in tuple(plain):

@@ -20,7 +20,7 @@ from vncproxy.throttle.ledger_interface import Ledger
 
 _log = structlog.get_logger("vncproxy.service")
 
-LOOK_INTERVAL_S = 15.0
+CHECK_INTERVAL_S = 15.0
 """Between two checks of what works."""
 
 RETRY_INTERVAL_S = 5.0
@@ -72,8 +72,8 @@ class Readiness:
             now.append(self._audit.problem)
         return now + self._found
 
-    def look_again(self) -> None:
-        """Something is different: find out soon."""
+    def check_soon(self) -> None:
+        """Something is different: check again soon."""
         self._again.set()
 
     async def watch(self) -> None:
@@ -82,7 +82,7 @@ class Readiness:
             self._again.clear()
             found = await asyncio.gather(self._ledger_problem(), self._credentials_problem())
             self._found = [one for one in found if one is not None]
-            pause_s = RETRY_INTERVAL_S if self._found else LOOK_INTERVAL_S
+            pause_s = RETRY_INTERVAL_S if self._found else CHECK_INTERVAL_S
             try:
                 async with asyncio.timeout(pause_s):
                     await self._again.wait()

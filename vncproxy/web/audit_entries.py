@@ -69,18 +69,18 @@ async def looked(
     await services_of(request).audit.record(entry)
 
 
-async def glanced(request: web.Request, by: Identity, instance: ConsoleInstance) -> None:
+async def thumbnail_shown(request: web.Request, by: Identity, instance: ConsoleInstance) -> None:
     """Somebody's list shows an instance's screen: recorded once in a while, as it goes on.
 
     Raises:
         AuditError: Nothing may be shown.
     """
-    glances = services_of(request).glances
-    glance = (door(request).name, by.kind, by.user, instance.id)
-    if not glances.has_logged(glance, time.monotonic()):
+    recorded = services_of(request).thumbnails_recorded
+    thumbnail = (door(request).name, by.kind, by.user, instance.id)
+    if not recorded.has_logged(thumbnail, time.monotonic()):
         await looked(request, by, instance, "thumbnail")
         # Only now: what can't be recorded isn't shown the next time either.
-        glances.seen(glance, time.monotonic())
+        recorded.seen(thumbnail, time.monotonic())
 
 
 async def power_asked(

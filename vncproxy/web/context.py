@@ -30,9 +30,9 @@ from vncproxy.web.door import Door
 from vncproxy.web.open_sockets import OpenSockets
 from vncproxy.web.request_turns import RequestTurns
 
-GLANCES_S = 3600.0
+THUMBNAILS_RECORDED_S = 3600.0
 """A list that stays open is in the audit once in this time, for each instance that it shows."""
-GLANCES_MAX = 16384
+THUMBNAILS_RECORDED_MAX = 16384
 """What is forgotten is recorded once more."""
 
 
@@ -71,7 +71,7 @@ class Services:
     sessions: Sessions
     metrics: Metrics
     tasks: Tasks
-    presence: OpenSockets
+    open_sockets: OpenSockets
     problems: Callable[[], list[str]]
     """Why no console could be opened right now, in words; empty: ready."""
     degraded: Callable[[], str | None]
@@ -81,7 +81,9 @@ class Services:
     authority: Authority
     screenshots: ScreenshotCache
     power: Power
-    glances: LogThrottle = field(default_factory=lambda: LogThrottle(GLANCES_S, GLANCES_MAX))
+    thumbnails_recorded: LogThrottle = field(
+        default_factory=lambda: LogThrottle(THUMBNAILS_RECORDED_S, THUMBNAILS_RECORDED_MAX)
+    )
     """Which pictures in lists the audit has: they come anew each minute, for each instance."""
     turns: RequestTurns = field(default_factory=RequestTurns)
 

@@ -35,7 +35,7 @@ async def screenshot(request: web.Request) -> web.StreamResponse:
     if request.query.get("thumbnail") == "1":
         if not services.settings().thumbnails:
             raise AccessError(403, "no-thumbnails", "The list has no pictures here.")
-        await audit_entries.glanced(request, identity, instance)
+        await audit_entries.thumbnail_shown(request, identity, instance)
         what = services.screenshots.screenshot(instance, max_age_s=THUMBNAIL_PAUSE_S)
     else:
         wake = request.query.get("wake") == "1"

@@ -8,25 +8,25 @@ from contextlib import contextmanager
 
 
 class OpenSockets:
-    """Counts who is here."""
+    """Counts them."""
 
     def __init__(self) -> None:
         self._count = 0
-        self._nobody = asyncio.Event()
-        self._nobody.set()
+        self._none = asyncio.Event()
+        self._none.set()
 
     @contextmanager
-    def here(self) -> Iterator[None]:
-        """Somebody is here as long as this lasts."""
+    def one(self) -> Iterator[None]:
+        """One is open as long as this lasts."""
         self._count += 1
-        self._nobody.clear()
+        self._none.clear()
         try:
             yield
         finally:
             self._count -= 1
             if not self._count:
-                self._nobody.set()
+                self._none.set()
 
-    async def nobody(self) -> None:
-        """Wait until nobody is here; the caller sets the time limit."""
-        await self._nobody.wait()
+    async def all_closed(self) -> None:
+        """Wait until none is open; the caller sets the time limit."""
+        await self._none.wait()

@@ -57,7 +57,7 @@ async def serve(hold: Hold, viewer: Viewer, services: Services) -> None:
         viewer: The one to serve.
         services: What the daemon has.
     """
-    with services.presence.here(), services.metrics.viewer():
+    with services.open_sockets.one(), services.metrics.viewer():
         await _serve(hold, viewer, services)
 
 

@@ -207,7 +207,7 @@ async def control(request: web.Request) -> web.StreamResponse:
         reading = services.tasks.start(
             _listen(socket, console, admitted), f"control-requests-{instance.id}"
         )
-        with services.presence.here():
+        with services.open_sockets.one():
             try:
                 await asyncio.wait([sending, reading], return_when=asyncio.FIRST_COMPLETED)
             finally:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vncproxy.observe.secret_encodings import spellings
+from vncproxy.observe.secret_encodings import encodings_of
 
 SECRETS = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=4, max_size=24
@@ -20,7 +20,7 @@ SECRETS = st.text(
 @given(SECRETS, st.binary(max_size=4), st.binary(max_size=4))
 @settings(max_examples=150)
 def test_every_usual_encoding_is_found(secret: str, before: bytes, after: bytes) -> None:
-    """URL quoting, JSON, repr and base64, alone or inside more, hold one of the spellings."""
+    """URL quoting, JSON, repr and base64, alone or inside more, hold one of the encodings."""
     raw = secret.encode()
     texts = [
         secret,
@@ -40,7 +40,7 @@ def test_every_usual_encoding_is_found(secret: str, before: bytes, after: bytes)
         base64.b64encode(before + raw + after).decode(),
         base64.urlsafe_b64encode(before + raw + after).decode(),
     ]
-    forms = spellings(secret)
+    forms = encodings_of(secret)
     assert [t for t in texts if not any(form in t for form in forms)] == []
 
 
@@ -49,4 +49,4 @@ def test_every_usual_encoding_is_found(secret: str, before: bytes, after: bytes)
 )
 def test_a_quoted_secret_is_known_unquoted(form: str) -> None:
     """A VncUrl's parameter, held percent-encoded, is also found decoded and in lower case."""
-    assert form in spellings("Dvh%2FIA%2BYc73gWO48")
+    assert form in encodings_of("Dvh%2FIA%2BYc73gWO48")

@@ -101,7 +101,7 @@ async def test_a_change_is_looked_at_soon(setup: Setup) -> None:
     watching = asyncio.create_task(setup.readiness.watch())
     await until(lambda: setup.ledger.checks, "the first look")
     setup.ledger.fault = LedgerError("the disk is full")
-    setup.readiness.look_again()
+    setup.readiness.check_soon()
     await until(setup.readiness.problems, "what is wrong")
     watching.cancel()
 

@@ -47,7 +47,7 @@ async def test_not_ready(owner: OwnerClient, monkeypatch: pytest.MonkeyPatch) ->
         raise LedgerError("the ledger can't be written: planted")
 
     monkeypatch.setattr(SqliteLedger, "check_writable", fails)
-    owner.setup.daemon.components.readiness.look_again()
+    owner.setup.daemon.components.readiness.check_soon()
     await until(owner.setup.daemon.components.readiness.problems, "another look")
     for proof in ((), ("Authorization: Bearer wrong",), ("Cookie: a=b",)):
         answer = await owner.ask("/readyz", *proof)
