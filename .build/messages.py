@@ -6,8 +6,11 @@ that was changed is a new message: nothing is guessed.
 
 from __future__ import annotations
 
+import ast
 import io
+import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +28,162 @@ FOLDER = ROOT / "vncproxy" / "languages"
 SCRIPT_WORDS = {"t": None, "tc": ((1, "c"), 2), "tn": (2, 3), "tParts": None}
 """Functions of vncproxy/pages/js/texts.js."""
 
+SENTENCES = (
+    "access/account_directory",
+    "access/authority",
+    "access/login_sessions",
+    "access/proxy_header",
+    "aliyun/client",
+    "aliyun/credentials",
+    "aliyun/credentials_chain",
+    "aliyun/errors",
+    "aliyun/instances",
+    "aliyun/proxies",
+    "aliyun/tls",
+    "aliyun/vncurl",
+    "audit/log",
+    "console/control",
+    "console/registry",
+    "console/retry_policy",
+    "console/session_recordings",
+    "console/viewer_limits",
+    "instances/instance_list",
+    "instances/power",
+    "instances/search",
+    "recording/folder",
+    "recording/recordings",
+    "recording/writer",
+    "recording/reader",
+    "recording/file_format",
+    "rfb/keepalive",
+    "service/hours_watch",
+    "web/answers",
+    "web/api",
+    "web/console_json",
+    "web/context",
+    "web/door",
+    "web/instances",
+    "web/middleware",
+    "web/origin",
+    "web/replay",
+    "web/viewer_websockets",
+)
+"""Modules whose sentences may be shown on a page: with a capital and a full stop."""
+
+FRAGMENTS = (
+    "access/rules",
+    "aliyun/http_exchange",
+    "aliyun/gateway_host",
+    "audit/writer",
+    "console/link",
+    "console/link_opener",
+    "console/link_supervisor",
+    "console/opaque_relay",
+    "errors",
+    "throttle/fallback_ledger",
+    "throttle/ledger_interface",
+    "throttle/sqlite_faults",
+    "throttle/sqlite_ledger",
+    "throttle/valkey_connection",
+    "throttle/valkey_ledger",
+    "websocket/gateway_transport",
+    "websocket/transport",
+)
+"""Modules of which parts of sentences may be shown as well."""
+
+NOT_ON_PAGES = frozenset(
+    {
+        "{upper}{text} It is tried again.",
+        "The audit goes on in the old file",
+        "this file continues the one that was moved away",
+        "The audit goes on in the old file, {path}",
+        "the audit is to go on in {path}",
+        "The audit can't go on in {path}",
+        "this file continues {path}",
+        "the file before this one was removed while in use",
+        "the file was moved; a reload begins a new one",
+        "a link's close",
+        "a link's connection",
+        "a link's end",
+        "the viewer speaks another RFB version than the daemon",
+        "the console's server speaks a kind of VNC that vncproxy doesn't know: native viewers "
+        "can't be let in; open it in a browser",
+        "{where}: {key}: found {found}; expected {expected}",
+        "a valkey address, without the Python package for it",
+        "the package: pip install 'vncproxy[valkey]'",
+        "; more only {only}",
+        "<VncUrl hidden>",
+        "<Credentials from {provider}, hidden>",
+    }
+)
+"""What those say elsewhere."""
+
+WORDS = (
+    "Running",
+    "Stopped",
+    "Starting",
+    "Stopping",
+    "Pending",
+    "started",
+    "stopped",
+    "restarted",
+    "asked for something",
+    "can't be asked for its status",
+    "watch",
+    "control",
+    "administer",
+    "not see",
+    "open",
+    "key presses",
+    "pointer messages",
+    "update requests",
+    "Pointer messages",
+    "Key presses",
+    "the ECS API",
+    "no rule names both the user and the instance",
+    "it is not UTF-8",
+    "it is not a text",
+    "it is empty or too long",
+    "it has characters that no URL has",
+    "it is not a ws:// or wss:// URL",
+    "it names no proper host",
+    "it names no proper port",
+    "its disk doesn't answer",
+    "the daemon is stopping",
+    "the disk is full",
+    "the disk is read-only",
+    "this user may not write to the folder for recordings",
+    "writing fails",
+    "no connection within max_wait",
+    "session_max_age is reached",
+    "no input for too long",
+    "AccessKey id",
+    "AccessKey secret",
+    "STS token",
+    "token",
+    "proxy's secret",
+    "Log in first",
+    "Not allowed",
+    "Not found",
+    "Wrong host name",
+    "Too many at once",
+    "Not possible just now",
+    "This didn’t work",
+    "rule {number}",
+    "{hours} (rule {number})",
+    "{name} ({conditions}) decides",
+    "{name} ({conditions}) decides; more only {only}",
+    "1 to 8 printable ASCII characters (Aliyun's are exactly six letters or digits)",
+    "the proxy that {variable} names ({place})",
+    "input",
+    "key",
+)
+"""Single words that stand in the braces of others."""
+
+NOT_FOR_PEOPLE = re.compile(
+    r"_log\b|_tasks?\.|tasks\.start|^(ValueError|TypeError|RuntimeError|Tasks|after|timed|Literal)$"
+)
+
 HEADER = '# The texts of vncproxy in {language}. See .github/CONTRIBUTING.md, "a text".'
 
 
@@ -40,6 +199,89 @@ def found() -> Iterator[tuple[str, str | tuple[str, ...], str | None]]:
                 "javascript", source, SCRIPT_WORDS, options={"parse_template_string": True}
             ):
                 yield _name(path), text, context
+    for name in (*SENTENCES, *FRAGMENTS):
+        path = ROOT / "vncproxy" / f"{name}.py"
+        for text in _of_module(path, fragments=name in FRAGMENTS):
+            if text not in NOT_ON_PAGES:
+                yield _name(path), text, None
+    for text in WORDS:
+        yield _name(Path(__file__)), text, None
+
+
+def _of_module(path: Path, *, fragments: bool) -> Iterator[str]:
+    """The texts of a module that pages may show.
+
+    Args:
+        path: Of its source.
+        fragments: Whether parts of sentences are among them.
+    """
+    tree = ast.parse(path.read_text("utf-8"))
+    constants = {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(target := node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    }
+    for node in _outside_of_logs(tree):
+        text = ""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value.strip()
+        elif isinstance(node, ast.JoinedStr):
+            text = _with_braces(node, constants).strip()
+        words = re.sub(r"\{\w+\}", "", text)
+        is_sentence = re.fullmatch(r"(?s)[A-Z{“\"].* .*[.?}]", text) is not None
+        if re.search(r"[A-Za-z]{2}.* .*[a-z]{2}", words) and (is_sentence or fragments):
+            yield text
+
+
+def _outside_of_logs(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but docstrings, log lines, names of tasks, assertions, and parts of f-strings."""
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.Assert):
+            continue
+        if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
+            continue
+        if isinstance(child, ast.Call) and NOT_FOR_PEOPLE.search(ast.unparse(child.func)):
+            continue
+        yield child
+        if isinstance(child, ast.JoinedStr):
+            for part in child.values:
+                if isinstance(part, ast.FormattedValue):
+                    yield from _outside_of_logs(part)
+        else:
+            yield from _outside_of_logs(child)
+
+
+def _with_braces(node: ast.JoinedStr, constants: dict[str, str]) -> str:
+    """An f-string as a message: `{name}` for what is put in, and constants of the module whole."""
+    parts = []
+    names: Counter[str] = Counter()
+    for part in node.values:
+        if isinstance(part, ast.Constant):
+            parts.append(str(part.value))
+            continue
+        assert isinstance(part, ast.FormattedValue)
+        if isinstance(part.value, ast.Name) and part.value.id in constants:
+            parts.append(constants[part.value.id])
+            continue
+        name = _name_in(part.value)
+        names[name] += 1
+        parts.append(f"{{{name}{names[name] if names[name] > 1 else ''}}}")
+    return "".join(parts)
+
+
+def _name_in(value: ast.expr) -> str:
+    match value:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name.strip("_").lower()
+        case ast.Call(args=[ast.Name() | ast.Attribute() as first, *_]):
+            return _name_in(first)
+        case ast.Call(func=inner) | ast.Subscript(value=inner):
+            return _name_in(inner)
+        case _:
+            return "value"
 
 
 def template() -> Catalog:

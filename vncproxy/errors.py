@@ -229,10 +229,10 @@ class ConsoleElsewhere(AccessError):  # noqa: N818 - the contract's word
         self.name = name
         self.url = url
         self.pass_on = pass_on and url != ""
-        where = f" Open it there: {url}" if url else " Open it there."
-        super().__init__(
-            409, self.close_code.word, f"Another vncproxy has this console: {name}.{where}"
-        )
+        text = f"Another vncproxy has this console: {name}. Open it there."
+        if url:
+            text = f"Another vncproxy has this console: {name}. Open it there: {url}"
+        super().__init__(409, self.close_code.word, text)
 
 
 class LocalError(VncproxyError):

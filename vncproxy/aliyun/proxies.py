@@ -145,12 +145,15 @@ class Proxy:
 
     def _wrong_login(self, status: int) -> str:
         if self.authorization is None:
-            what = f"wants a user and a password{self._code(status)}. Put them"
-            how = f" into {self.variable}, as in {self._scheme}://USER:PASSWORD@HOST:PORT"
-        else:
-            what = f"refused the user or the password{self._code(status)}. Correct them"
-            how = f" in {self.variable}"
-        return f"{_capital(self.named)} {what}{how}, and restart what runs with it."
+            return (
+                f"{_capital(self.named)} wants a user and a password{self._code(status)}. Put them "
+                f"into {self.variable}, as in {self._scheme}://USER:PASSWORD@HOST:PORT, and "
+                "restart what runs with it."
+            )
+        return (
+            f"{_capital(self.named)} refused the user or the password{self._code(status)}. Correct "
+            f"them in {self.variable}, and restart what runs with it."
+        )
 
 
 class EnvironmentProxies:

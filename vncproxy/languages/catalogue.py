@@ -6,12 +6,17 @@ import json
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from vncproxy.languages.language import TAGS, Language
 from vncproxy.languages.po_file import Entry, entries
+from vncproxy.languages.templates import Templates
 
 _FOLDER = Path(__file__).parent
 _PAGES = "vncproxy/pages/"
+
+TEXTS = frozenset({"text", "why", "keepalive_why", "only", "rule", "budget_problem"})
+"""Keys of answers and messages whose values are for people."""
 
 
 class Catalogue:
@@ -27,6 +32,16 @@ class Catalogue:
         self.language = language
         self.tag = TAGS[language]
         self._entries = {(entry.context, entry.text): entry for entry in found}
+        self._templates = Templates(
+            (entry.text, entry.translations[0])
+            for entry in self._entries.values()
+            if any(place.endswith(".py") for place in entry.places)
+        )
+
+    @property
+    def entries(self) -> list[Entry]:
+        """All messages."""
+        return list(self._entries.values())
 
     def text(self, message: str, context: str = "") -> str:
         """A message in this language; itself where it has none."""
@@ -38,6 +53,23 @@ class Catalogue:
         entry = self._entries.get(("", one))
         # Chinese has one form for all numbers.
         return entry.translations[0] if entry is not None else (one if count == 1 else many)
+
+    def said(self, text: str) -> str:
+        """What the daemon says in English, in this language."""
+        return self._templates.translated(text)
+
+    def answer(self, body: Any) -> Any:
+        """A JSON answer whose texts for people (`TEXTS`) are in this language."""
+        if self.language == "en":
+            return body
+        if isinstance(body, dict):
+            return {
+                key: self.said(value)
+                if key in TEXTS and isinstance(value, str)
+                else self.answer(value)
+                for key, value in body.items()
+            }
+        return [self.answer(one) for one in body] if isinstance(body, list) else body
 
     def script(self) -> bytes:
         """What gives the pages' scripts their texts: JSON of the messages that they have, behind an

@@ -252,13 +252,17 @@ class Keepalive:
         if evidence and self._memory.earlier_ts:
             missing = "input" if kind is KeepaliveClass.ANY else "key"
             following = _MESSAGES[_after(kind)]
-            text += (
-                f" A link was closed {self._memory.earlier_ts[-1]:.0f} s after the last {missing}"
-            )
+            idle_s = self._memory.earlier_ts[-1]
             if evidence < EVIDENCE_TO_SWITCH:
-                text += f" all the same; a second in a row speaks for {following}."
+                text += (
+                    f" A link was closed {idle_s:.0f} s after the last {missing} all the same; "
+                    f"a second in a row speaks for {following}."
+                )
             else:
-                text += f" twice in a row: only {following} may count, but keepalive_key is 0."
+                text += (
+                    f" A link was closed {idle_s:.0f} s after the last {missing} twice in a row: "
+                    f"only {following} may count, but keepalive_key is 0."
+                )
         return text
 
 

@@ -12,8 +12,10 @@ import msgspec
 from aiohttp import web
 
 from vncproxy.errors import AccessError, ConsoleElsewhere, VncproxyError
+from vncproxy.languages.catalogue import Catalogue
 from vncproxy.web.assets import ASSETS
 from vncproxy.web.base_path import base_path
+from vncproxy.web.page_language import for_call, for_page
 
 BODY_TIMEOUT_S = 10.0
 """How long a client may take to send a body."""
@@ -49,7 +51,7 @@ def refusal(request: web.Request, error: AccessError) -> web.Response:
         headers["WWW-Authenticate"] = 'Bearer realm="vncproxy"'
     if "text/html" in request.headers.get("Accept", ""):
         answer = web.Response(
-            text=_page(error, base_path(request)),
+            text=_page(error, base_path(request), for_page(request)),
             status=error.status,
             content_type="text/html",
             charset="utf-8",
@@ -58,7 +60,7 @@ def refusal(request: web.Request, error: AccessError) -> web.Response:
         body = {
             "status": error.status,
             "word": error.word,
-            "text": error.public_text,
+            "text": for_call(request).said(error.public_text),
             "retry_after_s": error.retry_after_s,
         }
         if isinstance(error, ConsoleElsewhere):
@@ -79,12 +81,12 @@ def _elsewhere(request: web.Request, error: ConsoleElsewhere) -> dict[str, Any]:
     }
 
 
-def _page(error: AccessError, base: str) -> str:
-    title = _TITLES.get(error.status, "This didn’t work")
-    page = ASSETS.page("refusal.html", "en", base).body.decode()
+def _page(error: AccessError, base: str, texts: Catalogue) -> str:
+    title = texts.said(_TITLES.get(error.status, "This didn’t work"))
+    page = ASSETS.page("refusal.html", texts.language, base).body.decode()
     page = page.replace("{{title}}", title).replace("{{status}}", str(error.status))
     # Last: names in a text aren't replaced.
-    return page.replace("{{text}}", escape(error.public_text))
+    return page.replace("{{text}}", escape(texts.said(error.public_text)))
 
 
 def http_refusal(status: int, reason: str) -> AccessError:

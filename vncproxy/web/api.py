@@ -20,6 +20,7 @@ from vncproxy.console.page_messages import ending
 from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import AccessError, AuditError, CloseCode, CloseReason, Side
 from vncproxy.instances.instance_list import ConsoleInstance
+from vncproxy.languages.catalogue import Catalogue
 from vncproxy.tasks import in_turns
 from vncproxy.web import audit_entries
 from vncproxy.web.answers import json_answer, json_body, json_text
@@ -27,6 +28,7 @@ from vncproxy.web.console_json import budget_of, details_of, failure_of, summary
 from vncproxy.web.context import Services, door, permitted, services_of, visible
 from vncproxy.web.door import account_behind
 from vncproxy.web.instances import status_of
+from vncproxy.web.page_language import for_call
 
 _log = structlog.get_logger("vncproxy.web")
 
@@ -47,6 +49,7 @@ async def instances(request: web.Request) -> web.Response:
     listed = await inventory.all(LIST_PATIENCE_S)
     await services.authority.learn(identity)
     administrator = services.authority.is_administrator(identity)
+    texts = for_call(request)
     rows: list[msgspec.Raw] = []
     later = []
     async for one in in_turns(listed, _ROWS_PER_TURN):
@@ -63,9 +66,9 @@ async def instances(request: web.Request) -> web.Response:
             "session": identity.how == "cookie",
             "administrator": administrator,
             "instances": rows,
-            "later": later,
+            "later": texts.answer(later),
             "thumbnails": services.settings().thumbnails,
-            "problem": failure_of(inventory.problem),
+            "problem": texts.answer(failure_of(inventory.problem)),
         }
     )
 
@@ -94,6 +97,7 @@ async def consoles(request: web.Request) -> web.Response:
     identity = door(request).identify(request)
     services = services_of(request)
     await services.authority.learn(identity)
+    texts = for_call(request)
     roles: dict[Console, Role | None] = {}
     now = services.authority.now()
     async for console in in_turns(services.registry.consoles, _ROWS_PER_TURN):
@@ -107,27 +111,27 @@ async def consoles(request: web.Request) -> web.Response:
             # Some may have ended meanwhile.
             if role is not None and services.registry.get(console.instance.id) is console:
                 # As text, since tens of thousands of small objects keep the collector busy.
-                rows.append((console, role, _console_row(console, role)))
+                rows.append((console, role, _console_row(console, role, texts)))
     usages = asked.result()
     # Of a thousand, most are like others.
-    budget_text = cache(lambda key, usage: msgspec.json.encode(budget_of(key, usage)))
-    texts = []
+    budget_text = cache(lambda key, usage: msgspec.json.encode(texts.answer(budget_of(key, usage))))
+    answers = []
     async for console, role, text in in_turns(rows, _ROWS_PER_TURN):
         if role is Role.ADMIN:
             budget = budget_text(console.supervisor.budget_key, usages[console.instance.id])
             # One object out of two.
-            texts.append(text[:-1] + b"," + budget[1:])
+            answers.append(text[:-1] + b"," + budget[1:])
         else:
-            texts.append(text)
-    return json_text(b'{"consoles":[' + b",".join(texts) + b"]}")
+            answers.append(text)
+    return json_text(b'{"consoles":[' + b",".join(answers) + b"]}")
 
 
-def _console_row(console: Console, role: Role) -> bytes:
+def _console_row(console: Console, role: Role, texts: Catalogue) -> bytes:
     row = summary_of(console, viewers=role is not Role.ADMIN)
     row["role"] = role.name.lower()
     if role is Role.ADMIN:
         row |= details_of(console, time.monotonic())
-    return msgspec.json.encode(row)
+    return msgspec.json.encode(texts.answer(row))
 
 
 async def close_console(request: web.Request) -> web.Response:

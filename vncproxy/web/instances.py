@@ -17,6 +17,7 @@ from vncproxy.instances.screenshot_cache import PAUSE_S, THUMBNAIL_PAUSE_S
 from vncproxy.web import audit_entries
 from vncproxy.web.answers import json_answer, json_body
 from vncproxy.web.context import Services, door, permitted, services_of
+from vncproxy.web.page_language import for_call
 
 _POWER_KEYS = frozenset({"action", "force"})
 _NAMED_KEY_CHARACTERS = 40
@@ -89,7 +90,7 @@ async def power(request: web.Request) -> web.StreamResponse:
         )
     except CloudError as error:
         raise cloud_refusal(error) from error
-    return json_answer(_state(services, instance), 202)
+    return json_answer(for_call(request).answer(_state(services, instance)), 202)
 
 
 async def power_state(request: web.Request) -> web.StreamResponse:
@@ -100,7 +101,7 @@ async def power_state(request: web.Request) -> web.StreamResponse:
     if act is None or not act.status:
         # Else its status was seen while something was done.
         instance = await services.inventory.find(instance.id, with_tags=True) or instance
-    return json_answer(_state(services, instance))
+    return json_answer(for_call(request).answer(_state(services, instance)))
 
 
 async def _may_power(request: web.Request) -> tuple[Identity, ConsoleInstance]:

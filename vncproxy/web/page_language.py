@@ -1,11 +1,16 @@
-"""The language of a page: by the user's choice, else the configuration's, else the browser's."""
+"""The language of a page: by the user's choice, else the configuration's, else the browser's.
+
+The daemon's own texts are English; what a page is sent of them is put into its language here.
+"""
 
 from __future__ import annotations
 
 from aiohttp import hdrs, web
 
 from vncproxy.config.value_types import PageLanguage
+from vncproxy.languages.catalogue import Catalogue, catalogue
 from vncproxy.languages.language import Language, accepted, known
+from vncproxy.web.context import BEHIND
 
 COOKIE = "vncproxy-language"
 """Set by the page's own switch; it says nothing of who it is."""
@@ -27,3 +32,17 @@ def language_of(request: web.Request, setting: PageLanguage) -> Language:
     if setting != "auto":
         return setting
     return accepted(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
+
+
+def for_page(request: web.Request) -> Catalogue:
+    """The texts for whoever navigates to a page, or has one that opens a WebSocket."""
+    behind = request.app.get(BEHIND)
+    setting = behind.services.settings().language if behind is not None else "auto"
+    return catalogue(language_of(request, setting))
+
+
+def for_call(request: web.Request) -> Catalogue:
+    """The texts for whoever calls the API: pages name their language, and programs get English
+    unless they do.
+    """
+    return catalogue(accepted(request.headers.get(hdrs.ACCEPT_LANGUAGE, "")))

@@ -7,8 +7,7 @@ from aiohttp import hdrs, web
 from vncproxy.languages.language import Language
 from vncproxy.web.assets import ASSETS, Asset
 from vncproxy.web.base_path import base_path
-from vncproxy.web.context import services_of
-from vncproxy.web.page_language import VARY, language_of
+from vncproxy.web.page_language import VARY, for_page
 
 _ASK_EACH_TIME = "no-cache"
 _FOR_GOOD = "public, max-age=31536000, immutable"
@@ -22,7 +21,7 @@ def page(request: web.Request, name: str, language: Language) -> web.Response:
 
 
 def _in_their_language(request: web.Request, name: str) -> web.Response:
-    return page(request, name, language_of(request, services_of(request).settings().language))
+    return page(request, name, for_page(request).language)
 
 
 async def index(request: web.Request) -> web.StreamResponse:

@@ -21,7 +21,7 @@ from vncproxy.recording.reader import Recording
 from vncproxy.web.answers import http_refusal, json_answer, refusal
 from vncproxy.web.middleware import finish_headers
 from vncproxy.web.origin import check_fetch_site, check_host, check_origin
-from vncproxy.web.page_language import language_of
+from vncproxy.web.page_language import for_page
 from vncproxy.web.pages import page, static_file
 
 BATCH_BYTES = 256 * 1024
@@ -85,7 +85,7 @@ def _check_key(request: web.Request) -> None:
 
 
 async def _page(request: web.Request) -> web.StreamResponse:
-    return page(request, "replay.html", language_of(request, "auto"))
+    return page(request, "replay.html", for_page(request).language)
 
 
 async def _contents(request: web.Request) -> web.Response:

@@ -24,11 +24,13 @@ from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewhere, Side
 from vncproxy.instances.instance_list import ConsoleInstance
+from vncproxy.languages.catalogue import Catalogue
 from vncproxy.web.api import new_viewer_id
 from vncproxy.web.audit_entries import address_of, refused
 from vncproxy.web.console_json import state_of, viewers_of
 from vncproxy.web.context import door, permitted, services_of
 from vncproxy.web.middleware import SECURITY_LINES
+from vncproxy.web.page_language import for_page
 from vncproxy.web.viewer_session import announce, serve
 from vncproxy.websocket.browser_transport import BrowserTransport, Upgraded, upgrade
 from vncproxy.websocket.transport import CLOSE_TIMEOUT_S
@@ -202,7 +204,8 @@ async def control(request: web.Request) -> web.StreamResponse:
         await socket.prepare(request)
         may_watch = partial(_may_watch, request, admitted.identity, instance)
         sending = services.tasks.start(
-            _send_state(socket, console, subscriber, may_watch), f"control-state-{instance.id}"
+            _send_state(socket, console, subscriber, may_watch, for_page(request)),
+            f"control-state-{instance.id}",
         )
         reading = services.tasks.start(
             _listen(socket, console, admitted), f"control-requests-{instance.id}"
@@ -253,6 +256,7 @@ async def _send_state(
     console: Console,
     subscriber: Subscriber,
     may_watch: Callable[[], bool],
+    texts: Catalogue,
 ) -> CloseReason | None:
     """Send what changed until the console is closed, or the user's access is withdrawn: why."""
     shown: dict[str, Any] = {}
@@ -262,7 +266,7 @@ async def _send_state(
             if not may_watch():
                 # The reason is among them.
                 for message in notices:
-                    await socket.send_str(_text(message))
+                    await socket.send_str(_text(message, texts))
                 return withdrawn("")
             viewers: dict[str, Any] = {
                 "type": "viewers",
@@ -274,9 +278,9 @@ async def _send_state(
             for message in (state, viewers):
                 if shown.get(message["type"]) != message:
                     shown[message["type"]] = message
-                    await socket.send_str(_text(message))
+                    await socket.send_str(_text(message, texts))
             for message in notices:
-                await socket.send_str(_text(message))
+                await socket.send_str(_text(message, texts))
             if console.state is State.CLOSED:
                 return None
             await asyncio.sleep(STATE_INTERVAL_S)
@@ -284,8 +288,8 @@ async def _send_state(
         return None
 
 
-def _text(message: dict[str, Any]) -> str:
-    return msgspec.json.encode(message).decode()
+def _text(message: dict[str, Any], texts: Catalogue) -> str:
+    return msgspec.json.encode(texts.answer(message)).decode()
 
 
 async def _listen(socket: web.WebSocketResponse, console: Console, admitted: _Pass) -> None:

@@ -29,6 +29,17 @@ def test_a_text_in_its_language() -> None:
     assert Catalogue("en").text("Close") == "Close"
 
 
+def test_an_answer_s_texts() -> None:
+    """Those for people, however deep; names and codes stay."""
+    answer = {"text": "Elsewhere", "user": "Elsewhere", "rows": [{"why": "Elsewhere", "n": 1}]}
+    assert Catalogue("zh", ENTRIES).answer(answer) == {
+        "text": "别处",
+        "user": "Elsewhere",
+        "rows": [{"why": "别处", "n": 1}],
+    }
+    assert Catalogue("en").answer(answer) is answer
+
+
 def test_numbers() -> None:
     """English has two forms, Chinese has one."""
     for language, one, many in (("en", "{count} key", "{count} keys"), ("zh", "{count} 键", "")):

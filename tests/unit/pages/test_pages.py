@@ -121,6 +121,21 @@ def test_no_script_leaves_out_the_base_path() -> None:
         assert not bare.search(module.read_text("utf-8")), module.name
 
 
+def test_the_modules_import_what_gives_them_texts() -> None:
+    """A function of texts.js that is called is imported, and one that is imported is called."""
+    texts = (FOLDER / "js" / "texts.js").read_text("utf-8")
+    functions = set(re.findall(r"^export function (\w+)", texts, re.MULTILINE))
+    for module in (FOLDER / "js").glob("*.js"):
+        if module.name in ("texts.js", "loading.js"):
+            continue
+        code = re.sub(r"/\*.*?\*/|//[^\n]*", "", module.read_text("utf-8"), flags=re.DOTALL)
+        found = re.search(r'^import \{([^}]*)\} from "\./texts\.js";', code, re.MULTILINE)
+        imported = set(re.findall(r"\w+", found[1])) if found else set()
+        called = set(re.findall(r"(?:(?<![\w.$#])|(?<=\.\.\.))(\w+)\(", code))
+        own = set(re.findall(r"(?:function|const|let) (\w+)", code))
+        assert imported & functions == (called & functions) - own, module.name
+
+
 def test_no_module_writes_html_or_evaluates_text() -> None:
     """Text from the daemon, the cloud or a guest can't become markup or code."""
     dangerous = re.compile(

@@ -1,6 +1,6 @@
 /** Amounts of bytes and of time, in few characters. Pure. */
 
-import { number, t } from "./texts.js";
+import { t } from "./texts.js";
 
 const UNITS = ["B", "kB", "MB", "GB", "TB"];
 

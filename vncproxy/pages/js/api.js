@@ -2,7 +2,7 @@
 
 import { below } from "./basepath.js";
 
-import { t } from "./texts.js";
+import { t, tag } from "./texts.js";
 
 const CALL_TIMEOUT_MS = 20_000;
 
@@ -61,7 +61,7 @@ export async function call(method, path, body, timeout_ms = CALL_TIMEOUT_MS) {
 function ask(method, path, body, timeout_ms) {
   return fetch(below(path), {
     method,
-    headers: body ? { "Content-Type": "application/json" } : {},
+    headers: { "Accept-Language": tag, ...(body ? { "Content-Type": "application/json" } : {}) },
     body: body ? JSON.stringify(body) : undefined,
     cache: "no-store",
     redirect: "error",

@@ -8,7 +8,7 @@ import { safeNext } from "./addresses.js";
 import { call } from "./api.js";
 import { below } from "./basepath.js";
 import { byId, element } from "./elements.js";
-import { t, together } from "./texts.js";
+import { t, tParts, together } from "./texts.js";
 import { refusalWords } from "./words.js";
 
 /** How many links this tab was given: only what became of the last one counts. */

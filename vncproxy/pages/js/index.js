@@ -12,7 +12,7 @@ import { openLook } from "./look.js";
 import { openPower } from "./power.js";
 import { like, memory } from "./remembered.js";
 import { Rows } from "./rows.js";
-import { BETWEEN, number, t, tn, together } from "./texts.js";
+import { BETWEEN, number, t, tParts, tn, together } from "./texts.js";
 import { Thumbnails } from "./thumbnails.js";
 import { refusalWords, sentence, statusName, titleOf, wantsLogin } from "./words.js";
 

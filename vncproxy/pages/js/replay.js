@@ -5,7 +5,7 @@ import { languageSwitch } from "./languageswitch.js";
 import { Player } from "./player.js";
 import { FrameCutter } from "./recordframes.js";
 import { ReplayScreen } from "./replayscreen.js";
-import { number, t } from "./texts.js";
+import { t, tag } from "./texts.js";
 import { damageText, isDamagedAt, lackOf, lengthText, momentText, noteText, spokenLength } from "./timeline.js";
 import { placeOf } from "./words.js";
 
@@ -39,7 +39,7 @@ const key = takeKey();
 window.addEventListener("hashchange", () => location.reload());
 
 async function ask(path, signal) {
-  const answer = await fetch(path, { headers: { Authorization: `Bearer ${key}` }, cache: "no-store", signal });
+  const answer = await fetch(path, { headers: { Authorization: `Bearer ${key}`, "Accept-Language": tag }, cache: "no-store", signal });
   if (!answer.ok) {
     const told = await answer.json().catch(() => null);
     throw new Error(told?.error?.text ?? t("vncproxy replay answered with status {status}.", { status: answer.status }));

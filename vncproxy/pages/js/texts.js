@@ -14,6 +14,9 @@ const { language: LANGUAGE, tag: TAG, messages: MESSAGES } = globalThis.vncproxy
 /** "en" or "zh". */
 export const language = LANGUAGE;
 
+/** The same as HTML has it; calls of the daemon name it. */
+export const tag = TAG;
+
 /** How numbers and dates are written: as the browser does, if it is set to the page's language. */
 export const locale = (globalThis.navigator?.languages ?? []).find((tag) => tag.split("-")[0] === LANGUAGE) ?? TAG;
 

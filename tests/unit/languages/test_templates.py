@@ -1,0 +1,77 @@
+"""The daemon's English texts in another language."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from vncproxy.languages.catalogue import catalogue
+from vncproxy.languages.po_file import Entry
+from vncproxy.languages.templates import LONGEST, Templates
+
+MESSAGES = Templates(
+    [
+        ("It is tried again.", "将自动重试。"),
+        ("{whose} can't be reached.", "无法访问{whose}。"),
+        ("the ECS API", "ECS API"),
+        ("the proxy that {variable} names ({place})", "{variable} 指定的代理（{place}）"),
+        ("{first} and {second} of them", "{second}、{first}"),
+        ("{first} and {second} of them, so far", "{second}/{first}"),
+        ("The disk is full; it failed{code}.", "磁盘已满{code}。"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("It is tried again.", "将自动重试。"),
+        ("it is tried again.", "将自动重试。"),
+        ("The ECS API can't be reached. It is tried again.", "无法访问ECS API。将自动重试。"),
+        ("The proxy that P names (h:1) can't be reached.", "无法访问P 指定的代理（h:1）。"),
+        ("x can't be reached.", "无法访问x。"),
+        ("3 and 4 of them", "4、3"),
+        ("3 and 4 of them, so far", "4/3"),
+        ("The disk is full; it failed.", "磁盘已满。"),
+        ("The disk is full; it failed (5).", "磁盘已满 (5)。"),
+        ("Something else. It is tried again.", "Something else. 将自动重试。"),
+        ("Something else.", "Something else."),
+        ("{second} and {first} of them", "{first}、{second}"),
+        ("", ""),
+    ],
+)
+def test_a_text_is_found_by_its_words(text: str, said: str) -> None:
+    """What stood in braces is taken over, itself translated if it is a message; others stay."""
+    assert MESSAGES.translated(text) == said
+
+
+def test_a_long_text_isn_t_looked_at() -> None:
+    """Its length is what somebody else chose."""
+    text = "It is tried again. " * LONGEST
+    assert MESSAGES.translated(text) == text
+
+
+def spoken() -> list[Entry]:
+    """Our messages that the daemon has."""
+    return [
+        entry
+        for entry in catalogue("zh").entries
+        if any(place.endswith(".py") for place in entry.places)
+    ]
+
+
+def test_no_message_of_ours_is_taken_for_another() -> None:
+    """With anything in its braces, each is found by its own words."""
+    wrong = []
+    for entry in spoken():
+        names = re.findall(r"\{(\w+)\}", entry.text)
+        values = {name: f"<{number}>" for number, name in enumerate(names)}
+        text, wanted = entry.text, entry.translations[0]
+        for name, value in values.items():
+            text = text.replace(f"{{{name}}}", value)
+            wanted = wanted.replace(f"{{{name}}}", value)
+        if catalogue("zh").said(text) != wanted:
+            wrong.append((text, catalogue("zh").said(text)))
+    assert wrong == []
+    assert len(spoken()) > 200

@@ -1,0 +1,93 @@
+"""Texts of the daemon in another language: found by their English words.
+
+The daemon speaks English wherever it is read by others than a user of the pages: log, audit, close
+reasons, the API. Its texts stay plain texts until they go to a page. There the message whose words
+a text has is looked for, and what stood in its braces is taken over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+LONGEST = 2000
+"""Characters; longer texts stay as they are."""
+KEPT = 1024
+"""Texts whose translations are kept."""
+
+_BRACES = re.compile(r"\{(\w+)\}")
+_SENTENCE_ENDS = re.compile(r"(?<=[.!?]) (?=[A-Z“])")
+
+
+class Templates:
+    """Messages with their translations.
+
+    Args:
+        messages: Of each its English text and its translation, with the same names in braces.
+    """
+
+    def __init__(self, messages: Iterable[tuple[str, str]]) -> None:
+        """Have them ready: those with most words of their own are tried first."""
+        self._exact: dict[str, str] = {}
+        patterns = []
+        for text, translation in messages:
+            if _BRACES.search(text):
+                patterns.append((len(_BRACES.sub("", text)), _pattern(text), translation))
+            else:
+                self._exact[text] = translation
+                self._exact.setdefault(_with_small_letter(text), translation)
+        self._patterns = sorted(patterns, key=lambda one: -one[0])
+        self._translated = lru_cache(KEPT)(self._looked_up)
+
+    def translated(self, text: str) -> str:
+        """The text in the other language; what no message has stays as it is.
+
+        Several sentences may be several messages.
+        """
+        return self._translated(text) if len(text) <= LONGEST else text
+
+    def _looked_up(self, text: str) -> str:
+        parts = _SENTENCE_ENDS.split(text)
+        for end in range(len(parts), 0, -1):
+            whole = self._whole(" ".join(parts[:end]))
+            if whole is not None:
+                rest = " ".join(parts[end:])
+                return whole + (self._looked_up(rest) if rest else "")
+        if len(parts) > 1:
+            return f"{parts[0]} {self._looked_up(' '.join(parts[1:]))}"
+        return text
+
+    def _whole(self, text: str) -> str | None:
+        found = self._exact.get(text) or self._exact.get(_with_small_letter(text))
+        if found is not None:
+            return found
+        for _, pattern, translation in self._patterns:
+            match = pattern.fullmatch(text)
+            if match is not None:
+                values = {name: self._value(value) for name, value in match.groupdict().items()}
+                return "".join(
+                    values[part] if at % 2 else part
+                    for at, part in enumerate(_BRACES.split(translation))
+                )
+        return None
+
+    def _value(self, value: str) -> str:
+        found = self._whole(value)
+        return value if found is None else found
+
+
+def _with_small_letter(text: str) -> str:
+    """A text that begins a sentence in one place may be within one in another."""
+    return text[:1].lower() + text[1:]
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    parts = _BRACES.split(text)
+    written = "".join(
+        f"(?P<{part}>.*?)" if at % 2 else re.escape(part) for at, part in enumerate(parts)
+    )
+    if parts[0]:
+        first = text[0]
+        written = f"[{re.escape(first.lower() + first.upper())}]" + written[len(re.escape(first)) :]
+    return re.compile(written, re.DOTALL)
