@@ -879,5 +879,6 @@ async def test_every_close_code_has_its_sentence(
                 await tab.button(entry["button"]).click()
             else:
                 await tab.open(f"{setup.base}/console/demo")
+        await tab.runs()
         kept(setup)
         assert len(setup.cloud.dials) == 1
