@@ -8,7 +8,6 @@ from vncproxy.audit.record import Entry, Event
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
 from vncproxy.instances.instance_list import ConsoleInstance
-from vncproxy.recording.folder import Removed, Why
 from vncproxy.recording.writer import Result
 
 
@@ -81,23 +80,6 @@ def recording_changed(
         file=file,
         text=problem,
     )
-
-
-def recording_removed(gone: Removed) -> Entry:
-    """The daemon deleted a recording, as its limits ask."""
-    return Entry(
-        event=Event.RECORDING_REMOVED,
-        file=gone.name,
-        size_bytes=gone.size_bytes,
-        reason=gone.why.value,
-        text=_REMOVED[gone.why],
-    )
-
-
-_REMOVED = {
-    Why.AGE: "it was older than max_age",
-    Why.ROOM: "all recordings together were more than max_bytes",
-}
 
 
 def got_control(

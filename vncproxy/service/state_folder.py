@@ -12,11 +12,11 @@ import structlog
 
 from vncproxy import __version__
 from vncproxy.audit.log import Audit
+from vncproxy.audit.record import Entry, Event
 from vncproxy.config.model import Config
 from vncproxy.config.paths import recordings_path
-from vncproxy.console.audit_entries import recording_removed
 from vncproxy.errors import ConfigError, ConfigProblem, RecordingError
-from vncproxy.recording.folder import RecordingFolder, Removed
+from vncproxy.recording.folder import RecordingFolder, Removed, Why
 from vncproxy.recording.recordings import Recordings
 from vncproxy.threads import call_in_loop
 
@@ -111,3 +111,20 @@ def _noting(audit: Audit) -> Callable[[Removed], object]:
         call_in_loop(loop, note, gone)
 
     return removed
+
+
+def recording_removed(gone: Removed) -> Entry:
+    """The daemon deleted a recording, as its limits ask."""
+    return Entry(
+        event=Event.RECORDING_REMOVED,
+        file=gone.name,
+        size_bytes=gone.size_bytes,
+        reason=gone.why.value,
+        text=_REMOVED[gone.why],
+    )
+
+
+_REMOVED = {
+    Why.AGE: "it was older than max_age",
+    Why.ROOM: "all recordings together were more than max_bytes",
+}

@@ -15,14 +15,12 @@ from vncproxy.console.audit_entries import (
     opened,
     recorded,
     recording_changed,
-    recording_removed,
     turned_away,
 )
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import AccessError, CloseCode, CloseReason, Side
 from vncproxy.instances.instance_list import ConsoleInstance
-from vncproxy.recording.folder import Removed, Why
 from vncproxy.recording.writer import Result
 
 INSTANCE = ConsoleInstance("i-1", "cn-hangzhou", "web-1", password="abc123")
@@ -146,15 +144,3 @@ def test_a_recording_that_stops_and_goes_on() -> None:
     }
     again = recording_changed(INSTANCE, ANN, "x.vncrec", None)
     assert again.given() == {"event": "recording-resumed", **SESSION, "file": "x.vncrec"}
-
-
-def test_a_recording_that_was_deleted() -> None:
-    """Which, how much it was, and which limit took it: else it could have been anybody."""
-    assert recording_removed(Removed("x.vncrec", 5, Why.AGE)).given() == {
-        "event": "recording-removed",
-        "file": "x.vncrec",
-        "size_bytes": 5,
-        "reason": "age",
-        "text": "it was older than max_age",
-    }
-    assert "max_bytes" in str(recording_removed(Removed("x", 5, Why.ROOM)).text)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from vncproxy.errors import ConfigError
-from vncproxy.service.state_folder import make_state_folder
+from vncproxy.recording.folder import Removed, Why
+from vncproxy.service.state_folder import make_state_folder, recording_removed
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o777, 0o702])
@@ -42,3 +43,15 @@ def test_a_state_folder_of_somebody_else(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(ConfigError, match="it belongs to uid"):
         make_state_folder(folder)
     make_state_folder(folder, beside=True)
+
+
+def test_a_recording_that_was_deleted() -> None:
+    """Which, how much it was, and which limit took it: else it could have been anybody."""
+    assert recording_removed(Removed("x.vncrec", 5, Why.AGE)).given() == {
+        "event": "recording-removed",
+        "file": "x.vncrec",
+        "size_bytes": 5,
+        "reason": "age",
+        "text": "it was older than max_age",
+    }
+    assert "max_bytes" in str(recording_removed(Removed("x", 5, Why.ROOM)).text)
