@@ -23,7 +23,9 @@ _LEAST_DELAY_S = 0.02
 class Line:
     """Passes connections on to a port of loopback."""
 
-    def __init__(self, port: int, delay_s: float, bytes_per_s: float) -> None:
+    def __init__(
+        self, port: int, delay_s: float, bytes_per_s: float, *, opening_s: float = 0.0
+    ) -> None:
         """Nothing listens yet."""
         self.port = 0
         self.carried_bytes = 0
@@ -33,6 +35,7 @@ class Line:
         self._target = port
         self._delay_s = delay_s
         self._bytes_per_s = bytes_per_s
+        self._opening_s = opening_s
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -72,7 +75,8 @@ class Line:
         room_bytes = _CHUNK_BYTES + self._bytes_per_s * max(self._delay_s, _LEAST_DELAY_S)
         under_way: deque[tuple[float, bytes]] = deque()
         size_bytes = 0
-        free_at = 0.0
+        # What is sent first waits until the connection would be open.
+        free_at = 0.0 if down else loop.time() + self._opening_s
         moved = asyncio.Event()
         ended = False
 
@@ -132,7 +136,11 @@ def _shrink(writer: asyncio.StreamWriter) -> None:
 
 @asynccontextmanager
 async def line(
-    port: int, *, delay_s: float = 0.0, bytes_per_s: float = _FAST_BYTES_PER_S
+    port: int,
+    *,
+    delay_s: float = 0.0,
+    bytes_per_s: float = _FAST_BYTES_PER_S,
+    opening_s: float = 0.0,
 ) -> AsyncIterator[Line]:
     """A line to a port of loopback.
 
@@ -140,8 +148,10 @@ async def line(
         port: Where it leads.
         delay_s: One way.
         bytes_per_s: Each way.
+        opening_s: What a new connection takes until it carries anything: on loopback nothing else
+            does.
     """
-    made = Line(port, delay_s, bytes_per_s)
+    made = Line(port, delay_s, bytes_per_s, opening_s=opening_s)
     server = await asyncio.start_server(made.serve, "127.0.0.1", 0, limit=_CHUNK_BYTES)
     made.port = server.sockets[0].getsockname()[1]
     try:

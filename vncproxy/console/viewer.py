@@ -52,6 +52,7 @@ class ViewerIdentity:
         native: It speaks RFB over TCP, and proves itself within RFB.
         may_control: Else it only watches.
         take: Takes control from the one who has it.
+        ahead: It speaks RFB 3.8, so the daemon needn't wait for its answers in the handshake.
         how, rule: By which proof, and allowed by what, for the audit.
         record: What the screen shows while it is on has to be recorded.
         kind: Of the listener: the same user of another kind is somebody else.
@@ -66,6 +67,7 @@ class ViewerIdentity:
     native: bool = False
     may_control: bool = True
     take: bool = False
+    ahead: bool = False
     how: str = ""
     rule: str = ""
     record: bool = False
@@ -129,7 +131,8 @@ class Viewer:
         self.time_limits = TimeLimits(limits, transport, self)
         self.queue_bytes = limits.queue_bytes
         """So much may wait for it."""
-        self._handshake = ViewerHandshake(verifier)
+        self._handshake = ViewerHandshake(verifier, ahead=identity.ahead)
+        self._has_init = False
         self._host: ViewerHost | None = None
         self._farewell: asyncio.Task[None] | None = None
         self._refusal_sent: asyncio.Event | None = None
@@ -224,6 +227,8 @@ class Viewer:
         self.phase = Phase.HANDSHAKE
         self.time_limits.handshake_begins()
         self.send([self._handshake.start()])
+        if self._handshake.ahead and self._host is not None:
+            self._host.viewer_ready(self)
 
     @contained
     def admit(self) -> None:
@@ -240,8 +245,12 @@ class Viewer:
     @contained
     def welcome(self, server_init: bytes) -> None:
         """Send ServerInit; messages that came early are taken at the next turn."""
-        self.phase = Phase.STREAMING
+        self._has_init = True
         self.send([server_init])
+        if self.phase is not Phase.WELCOME:
+            # Greeted ahead: its answers come first.
+            return
+        self.phase = Phase.STREAMING
         self._transport.resume()
 
     @contained
@@ -426,7 +435,9 @@ class Viewer:
                 case ViewerReady():
                     self.phase = Phase.WELCOME
                     self.time_limits.handshake_waits()
-                    if self._host is not None:
+                    if self._has_init:
+                        self.phase = Phase.STREAMING
+                    elif self._host is not None:
                         self._host.viewer_ready(self)
                 case HandshakeBroken(reason):
                     if self._refusal_sent is not None:

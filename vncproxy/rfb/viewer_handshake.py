@@ -15,6 +15,10 @@
        | shared flag
     READY      the console sends ServerInit when the link is up; more bytes are kept in `trailing`
 
+A viewer that is known to speak 3.8 and to take type None can be greeted ahead: start() gives all
+that the steps up to CLIENT_INIT would send, and they only take its answers. That saves three round
+trips.
+
 Its rule: a refusal is sent where the viewer's version can carry it, and nothing is sent that the
 version doesn't allow. Source: RFC 6143, sections 7.1 to 7.3.
 """
@@ -70,11 +74,14 @@ class ViewerHandshake:
 
     Args:
         verifier: Asks for VNC Authentication with it; None: security type None.
+        ahead: Don't wait for its answers; only without a verifier.
     """
 
-    def __init__(self, verifier: PasswordVerifier | None = None) -> None:
+    def __init__(self, verifier: PasswordVerifier | None = None, *, ahead: bool = False) -> None:
         """Wait for start()."""
+        assert verifier is None or not ahead, "a password has to be waited for"
         self._verifier = verifier
+        self.ahead = ahead
         self._security = _NONE if verifier is None else _VNC_AUTH
         self._step = _Step.NEW
         self._version = ProtocolVersion.V3_8
@@ -98,10 +105,15 @@ class ViewerHandshake:
         return self._step is _Step.OVER
 
     def start(self) -> bytes:
-        """The version line, which opens the conversation."""
+        """The version line, which opens the conversation; ahead, all up to ClientInit."""
         assert self._step is _Step.NEW, "start() is called once"
         self._step = _Step.VERSION
-        return ProtocolVersion.V3_8.line
+        line = ProtocolVersion.V3_8.line
+        return line + self._offer + _OK if self.ahead else line
+
+    @property
+    def _offer(self) -> bytes:
+        return bytes([1, self._security])
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[ViewerHandshakeEvent]:
         """Take some of the viewer's bytes. Never raises; after a last event nothing is returned."""
@@ -165,6 +177,8 @@ class ViewerHandshake:
         version = ProtocolVersion.understood(line)
         if version is None:
             return [self._broken("a viewer that doesn't speak RFB")]
+        if self.ahead and version is not ProtocolVersion.V3_8:
+            return [self._broken("a viewer greeted ahead that doesn't speak RFB 3.8")]
         self._version = version
         if self._failure is not None:
             none = bytes(4) if version is ProtocolVersion.V3_3 else b"\0"
@@ -172,7 +186,7 @@ class ViewerHandshake:
         if version is ProtocolVersion.V3_3:
             return [Send(self._security.to_bytes(4, "big") + self._secure())]
         self._step = _Step.CHOICE
-        return [Send(bytes([1, self._security]))]
+        return [] if self.ahead else [Send(self._offer)]
 
     def _take_choice(self, choice: int) -> list[ViewerHandshakeEvent]:
         if choice != self._security:
@@ -184,7 +198,7 @@ class ViewerHandshake:
         if self._failure is not None:
             return self._refused(self._result_failed(self._failure) if has_result else b"")
         self._secure()
-        return [Send(_OK)] if has_result else []
+        return [Send(_OK)] if has_result and not self.ahead else []
 
     def _secure(self) -> bytes:
         """Start the security type: what it sends first."""

@@ -186,6 +186,17 @@ async def admission(request: web.Request) -> web.Response:
 
     The WebSockets make the same checks, but a page can't read a WebSocket's refusal.
     """
+    return json_answer(await admit(request))
+
+
+async def admit(request: web.Request) -> dict[str, object]:
+    """What a page needs to open the console that the request's path and query name, as JSON.
+
+    Raises:
+        AccessError: 401, 403, 404, 409, 429, 503: it may not.
+        AuditError: Nothing may be opened.
+        RecordingError: The session has to be recorded, and can't be.
+    """
     identity = door(request).identify(request)
     services = services_of(request)
     instance, decision = await permitted(request, identity)
@@ -203,21 +214,19 @@ async def admission(request: web.Request) -> web.Response:
         view=view,
         take=request.query.get("take") == "1" and not view,
     )
-    return json_answer(
-        {
-            "instance": {
-                "alias": instance.alias,
-                "id": instance.id,
-                "name": instance.name,
-                "region": instance.region,
-                "windows": instance.windows,
-            },
-            "viewer": ticket.viewer_id,
-            "ticket": services.tickets.issue(ticket),
-            "may_control": not view,
-            "may_power": decision.power,
-        }
-    )
+    return {
+        "instance": {
+            "alias": instance.alias,
+            "id": instance.id,
+            "name": instance.name,
+            "region": instance.region,
+            "windows": instance.windows,
+        },
+        "viewer": ticket.viewer_id,
+        "ticket": services.tickets.issue(ticket),
+        "may_control": not view,
+        "may_power": decision.power,
+    }
 
 
 def new_viewer_id() -> str:

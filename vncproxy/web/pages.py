@@ -1,15 +1,30 @@
-"""The pages and their files; they hold nothing that isn't public."""
+"""The pages and their files: all public, but for what admits to a console in its page."""
 
 from __future__ import annotations
 
+import asyncio
+import gzip
+from html import escape
+
+import msgspec
 from aiohttp import hdrs, web
 
+from vncproxy.errors import VncproxyError
 from vncproxy.languages.language import Language
+from vncproxy.web.api import admit
 from vncproxy.web.assets import ASSETS, Asset
 from vncproxy.web.base_path import base_path
+from vncproxy.web.context import services_of
 from vncproxy.web.page_language import VARY, for_page
 
+ADMISSION_PATIENCE_S = 0.5
+"""A page comes without its admission rather than later: its script asks for it then."""
+
+_NO_ADMISSION = b'name="admission" content=""'
 _ASK_EACH_TIME = "no-cache"
+_NEVER = "no-store"
+_QUICK = 6
+"""Of gzip's levels; a page of a kilobyte more or less is one packet."""
 _FOR_GOOD = "public, max-age=31536000, immutable"
 
 
@@ -35,8 +50,39 @@ async def enter(request: web.Request) -> web.StreamResponse:
 
 
 async def console(request: web.Request) -> web.StreamResponse:
-    """`GET /console/{instance}`: which instance it is, the script reads from its address."""
-    return _in_their_language(request, "console.html")
+    """`GET /console/{instance}`: which instance it is, the script reads from its address.
+
+    Whom the console would be opened for finds the admission in it: the script needn't ask.
+    """
+    answer = _in_their_language(request, "console.html")
+    if request.method != "GET" or (given := await _admission(request)) is None:
+        return answer
+    page = ASSETS.page("console.html", for_page(request).language, base_path(request)).body
+    content = escape(msgspec.json.encode(given).decode()).encode()
+    body = page.replace(_NO_ADMISSION, _NO_ADMISSION[:-1] + content + b'"')
+    headers = {hdrs.CACHE_CONTROL: _NEVER, hdrs.VARY: answer.headers[hdrs.VARY]}
+    if _takes_gzip(request):
+        body = gzip.compress(body, _QUICK)
+        headers[hdrs.CONTENT_ENCODING] = "gzip"
+    return web.Response(body=body, headers=headers, content_type="text/html", charset="utf-8")
+
+
+async def _admission(request: web.Request) -> dict[str, object] | None:
+    """As the page's script would be given it; None: not at hand, or not to be had."""
+    asking = services_of(request).tasks.start(_admitted(request), "page-admission")
+    await asyncio.wait([asking], timeout=ADMISSION_PATIENCE_S)
+    if not asking.done() or asking.cancelled() or asking.exception() is not None:
+        return None
+    found: dict[str, object] | None = asking.result()
+    return found
+
+
+async def _admitted(request: web.Request) -> dict[str, object] | None:
+    try:
+        return await admit(request)
+    except (VncproxyError, web.HTTPException):
+        # The script asks for it once more, and tells why not.
+        return None
 
 
 async def admin(request: web.Request) -> web.StreamResponse:

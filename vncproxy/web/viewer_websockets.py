@@ -68,6 +68,7 @@ class _Pass:
     view: bool
     take: bool
     has_page: bool
+    ahead: bool
     decision: Decision
 
 
@@ -96,6 +97,7 @@ async def _admitted(request: web.Request, purpose: str) -> tuple[ConsoleInstance
             view=view,
             take=ticket.take and take and not view,
             has_page=True,
+            ahead=request.query.get("ahead") == "1",
             decision=decision,
         )
     # Cookies don't count here: the admission that a page asks for first gives it a ticket.
@@ -112,6 +114,7 @@ async def _admitted(request: web.Request, purpose: str) -> tuple[ConsoleInstance
         view=view,
         take=take and not view,
         has_page=False,
+        ahead=False,
         decision=decision,
     )
 
@@ -178,6 +181,7 @@ def _who(request: web.Request, admitted: _Pass) -> ViewerIdentity:
         has_page=admitted.has_page,
         may_control=not admitted.view,
         take=admitted.take,
+        ahead=admitted.ahead,
         how=admitted.identity.how,
         rule=admitted.decision.rule,
         record=admitted.decision.record,

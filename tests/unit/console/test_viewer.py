@@ -42,6 +42,41 @@ async def test_a_viewer_waits_for_a_link_then_shakes_hands(make: Make) -> None:
     assert setup.viewer.bytes_in == 14
 
 
+async def test_a_viewer_greeted_ahead_is_waited_for_by_nobody(make: Make) -> None:
+    """It gets everything up to ServerInit at once; its messages count after its answers."""
+    setup = make(ahead=True)
+    assert setup.transport.taken == b""
+    setup.viewer.greet()
+    assert setup.host.received == ["ready"]
+    setup.viewer.welcome(server_init())
+    assert setup.transport.take() == VERSION + b"\x01\x01" + bytes(4) + server_init()
+    assert setup.viewer.phase.name == "HANDSHAKE"
+    for piece in VIEWER_HANDSHAKE[:-1]:
+        setup.transport.deliver(piece)
+    assert setup.viewer.phase.name == "HANDSHAKE"
+    setup.transport.deliver(VIEWER_HANDSHAKE[-1] + set_encodings(0, 1))
+    await settle()
+    assert setup.viewer.phase.name == "STREAMING"
+    assert setup.host.received[0] == "ready"
+    assert isinstance(setup.host.received[1], EncodingsSet)
+    assert len(setup.host.received) == 2
+    assert setup.transport.take() == b""
+
+
+async def test_a_viewer_greeted_ahead_without_a_link(make: Make) -> None:
+    """It is done before there is one: ServerInit comes later, as for every other."""
+    setup = make(ahead=True)
+    setup.viewer.greet()
+    for piece in VIEWER_HANDSHAKE:
+        setup.transport.deliver(piece)
+    assert setup.viewer.phase.name == "WELCOME"
+    assert setup.host.received == ["ready", "ready"]
+    setup.transport.take()
+    setup.viewer.welcome(server_init())
+    assert setup.viewer.phase.name == "STREAMING"
+    assert setup.transport.take() == server_init()
+
+
 async def test_messages_before_serverinit_are_taken_afterwards(make: Make) -> None:
     """A viewer may not wait for it."""
     setup = make()

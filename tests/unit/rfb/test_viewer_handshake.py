@@ -47,6 +47,26 @@ def test_security_none_in_3_8_has_a_result() -> None:
     assert handshake.feed(b"\x01") == [ViewerReady(shared=True)]
 
 
+def test_a_viewer_greeted_ahead_gets_the_same_bytes_at_once() -> None:
+    """Its answers bring nothing more about than that it is ready."""
+    handshake = ViewerHandshake(ahead=True)
+    assert handshake.start() == V3_8 + b"\x01\x01" + bytes(4)
+    assert handshake.feed(V3_8) == []
+    assert handshake.feed(b"\x01") == []
+    assert handshake.feed(b"\x01more") == [ViewerReady(shared=True)]
+    assert handshake.trailing == b"more"
+
+
+@pytest.mark.parametrize("version", [V3_3, V3_7, b"RFB 003.005\n", b"GET / HTTP/1"])
+def test_who_is_greeted_ahead_has_to_speak_3_8(version: bytes) -> None:
+    """An older one would have read the rest as something else."""
+    handshake = ViewerHandshake(ahead=True)
+    handshake.start()
+    [broken] = handshake.feed(version)
+    assert isinstance(broken, HandshakeBroken)
+    assert handshake.finished
+
+
 def test_security_none_in_3_7_has_no_result() -> None:
     """3.7: a list of one type, the viewer's choice, ClientInit."""
     handshake = ViewerHandshake()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import json
+import re
+from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +59,57 @@ async def test_pages_in_another_language(owner: OwnerClient) -> None:
     texts = await owner.ask(f"/static/{ASSETS.version}/texts/zh.js")
     assert "实例".encode() in texts.body
     assert "immutable" in texts.headers["cache-control"]
+
+
+async def test_a_page_admits_to_its_console(owner: OwnerClient) -> None:
+    """Whom the console would be opened for; such a page is kept nowhere, and its ticket is good."""
+    bearer = f"Authorization: Bearer {owner.token}"
+    for query, may_control in (("", True), ("?view=1", False)):
+        answer = await owner.ask(f"/console/demo{query}", bearer)
+        given = _given(answer.body)
+        assert given is not None
+        assert given["may_control"] is may_control
+        assert given["instance"]["alias"] == "demo"
+        assert answer.headers["cache-control"] == "no-store"
+        assert "etag" not in answer.headers
+        socket = await owner.socket(f"/websockify/demo?ticket={given['ticket']}", origin=True)
+        await socket.close()
+    packed = await owner.ask("/console/demo", bearer, "Accept-Encoding: gzip")
+    assert packed.headers["content-encoding"] == "gzip"
+    assert _given(gzip.decompress(packed.body)) is not None
+
+
+async def test_a_page_is_without_admission_for_others(owner: OwnerClient) -> None:
+    """They are told nothing, not even whether there is such an instance; nothing is recorded."""
+    bearer = f"Authorization: Bearer {owner.token}"
+    for target, *headers in (
+        ("/console/demo",),
+        ("/console/demo", "Authorization: Bearer wrong"),
+        ("/console/nobody-has-this", bearer),
+    ):
+        answer = await owner.ask(target, *headers)
+        assert answer.status == 200
+        assert _given(answer.body) is None
+        assert answer.headers["cache-control"] == "no-cache"
+
+
+async def test_a_page_doesn_t_wait_for_a_slow_admission(
+    owner: OwnerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its script asks for it then."""
+    never = asyncio.Event()
+    monkeypatch.setattr("vncproxy.web.pages.ADMISSION_PATIENCE_S", 0.0)
+    monkeypatch.setattr("vncproxy.web.pages.admit", lambda request: never.wait())
+    bearer = f"Authorization: Bearer {owner.token}"
+    assert _given((await owner.ask("/console/demo", bearer)).body) is None
+    never.set()
+
+
+def _given(page: bytes) -> dict[str, Any] | None:
+    """The admission in a console's page."""
+    found = re.search(rb'<meta name="admission" content="([^"]*)">', page)
+    assert found
+    return json.loads(unescape(found[1].decode())) if found[1] else None
 
 
 async def test_files(owner: OwnerClient) -> None:

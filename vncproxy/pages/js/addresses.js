@@ -121,7 +121,9 @@ export function admissionPath(instance, wishes) {
 export function socketUrl(location, door, instance, ticket, wishes) {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   const name = encodeURIComponent(instance);
-  return `${scheme}//${location.host}${below(`/${door}/${name}`)}${query({ ticket, ...wishQuery(wishes) })}`;
+  // noVNC speaks RFB 3.8: the daemon needn't wait for what it answers in the handshake.
+  const ahead = door === "websockify" ? { ahead: "1" } : {};
+  return `${scheme}//${location.host}${below(`/${door}/${name}`)}${query({ ticket, ...ahead, ...wishQuery(wishes) })}`;
 }
 
 /**

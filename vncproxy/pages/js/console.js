@@ -5,8 +5,8 @@
  * attempt's step, the daemon's last state message, and whether the picture is there.
  */
 
-import { admissionPath, instanceOf, onwardAddress, wishesOf, withoutTake } from "./addresses.js";
-import { call } from "./api.js";
+import { instanceOf, onwardAddress, wishesOf, withoutTake } from "./addresses.js";
+import { admission } from "./admission.js";
 import { retryPause } from "./backoff.js";
 import { below } from "./basepath.js";
 import { Changes } from "./changes.js";
@@ -150,9 +150,9 @@ class ConsolePage {
     this.#card.show({ tone: "wait", title: t("Opening the console"), text: t("Asking vncproxy for admission.") });
     this.#refreshTools();
     const wishes = this.#wishes;
-    let admission;
+    let admitted;
     try {
-      admission = await call("GET", admissionPath(this.#instance, wishes));
+      admitted = await admission(this.#instance, wishes);
     } catch (error) {
       if (turn === this.#turn) {
         this.#refused(error);
@@ -165,8 +165,8 @@ class ConsolePage {
     // Taking control over counts once: neither a reconnect nor a reload repeats it.
     this.#wishes = { ...wishes, take: false };
     history.replaceState(null, "", withoutTake(location));
-    this.#admitted(admission);
-    const session = new Session(this.#screen, this.#instance, admission.ticket, wishes);
+    this.#admitted(admitted);
+    const session = new Session(this.#screen, this.#instance, admitted.ticket, wishes);
     this.#session = session;
     session.addEventListener("control", ({ detail }) => this.#told(detail));
     session.addEventListener("ended", ({ detail }) => this.#ended(detail));

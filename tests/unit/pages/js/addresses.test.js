@@ -42,7 +42,7 @@ test("the sockets are on the page's own host, encrypted if the page is", () => {
   const none = { view: false, take: false };
   assert.equal(
     socketUrl(page, "websockify", "web-1", "t/1", none),
-    "ws://localhost:6080/websockify/web-1?ticket=t%2F1",
+    "ws://localhost:6080/websockify/web-1?ticket=t%2F1&ahead=1",
   );
   const secure = new URL("https://vnc.example/console/web-1");
   assert.equal(
