@@ -1,7 +1,8 @@
 """What the upstream of a console is asked for: encodings, frames, a pixel format.
 
-One request that drives frames is outstanding at a time; updates are counted as they come, not
-matched to requests. Pure: `now` is monotonic seconds, and what is given is to be sent upstream.
+One request that drives frames is outstanding at a time, repeated where the line is long; updates
+are counted as they come, not matched to requests. Pure: `now` is monotonic seconds, and what is
+given is to be sent upstream.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import reduce
 
+from vncproxy.console.long_line import LongLine
 from vncproxy.console.recorder import Recorder
 from vncproxy.console.viewer_updates import Area, ViewerUpdates, union
 from vncproxy.rfb import client_messages
@@ -51,6 +53,8 @@ class FormatSwitch:
         self.size = (width, height)
         self.again_at: float | None = None
         """When the probe is to be sent again; None: nothing hints that it was lost."""
+        self.held_until: float | None = None
+        """Several updates may be under way: nothing is asked for before this time."""
         self._doubtful = False
         self._probes = [(0, 0), (max(0, width - 1), max(0, height - 1))]
         self._covered = False
@@ -68,7 +72,9 @@ class FormatSwitch:
 
     def update_ended(self) -> bool:
         """Whether the probe was answered; then either `done`, or the next one is to be sent."""
-        answered, self._covered = self._covered, False
+        answered, self._covered = self._covered and self.held_until is None, False
+        if self.held_until is not None:
+            return False
         self._doubtful = not answered
         if answered:
             self.again_at = None
@@ -125,6 +131,9 @@ class FrameRequests:
         # way. A full one is of its own: until its picture came, what is missing may be in it.
         self._outstanding = False
         self._full_outstanding = False
+        self._line = LongLine()
+        self._update_began = False
+        self._updates_ended = 0
         self._size_told = False
         self._full_at = float("-inf")
         self._asked: tuple[int, ...] | None = None
@@ -142,6 +151,9 @@ class FrameRequests:
         self._ever_asked = self._outstanding = self._full_outstanding = self._size_told = False
         self._full_at = float("-inf")
         self._asked = self.switch = None
+        self._line = LongLine()
+        self._update_began = False
+        self._updates_ended = 0
 
     # Frames and encodings
 
@@ -151,7 +163,14 @@ class FrameRequests:
         A full update that a viewer asked for goes out at once; one that the daemon asks for, to
         complete the picture of a viewer that was behind, is rationed: `next_at` says when.
         """
+        self._watch_line(now)
         if self.switch is not None:
+            if (held_until := self.switch.held_until) is not None:
+                if now < held_until:
+                    self.next_at = held_until
+                    return []
+                self.next_at = self.switch.held_until = None
+                return [self.switch.probe()]
             overdue = self.switch.overdue(now)
             self.next_at = self.switch.again_at
             return [self.switch.probe()] if overdue else []
@@ -169,8 +188,29 @@ class FrameRequests:
         if (area := self._area_due(able, now)) is not None:
             out.append(self._area_request(area, now))
         elif not self._outstanding:
+            self._line.asked(now)
             out.append(self._frame_request())
+        elif (at := self._line.repeat_at()) is not None:
+            if now >= at:
+                self._line.asked(now, repeated=True)
+                out.append(self._frame_request())
+                at = self._line.repeat_at()
+            times = (at, self.next_at)
+            self.next_at = min((one for one in times if one is not None), default=None)
         return out
+
+    def update_started(self) -> None:
+        """An update of the upstream begins."""
+        self._update_began = True
+
+    def _watch_line(self, now: float) -> None:
+        """Note when what has come since the last call has come: that was just now."""
+        if self._update_began:
+            self._update_began = False
+            self._line.update_began(now)
+        if self._updates_ended:
+            self._line.update_ended(now, self._updates_ended)
+            self._updates_ended = 0
 
     def repeat(self) -> bytes:
         """The outstanding request once more, as a keepalive: servers merge it."""
@@ -198,6 +238,7 @@ class FrameRequests:
         x, y, width, height = area
         self._ever_asked = self._outstanding = self._full_outstanding = True
         self._full_at = now
+        self._line.asked(now)
         return client_messages.update_request(
             incremental=False, x=x, y=y, width=width, height=height
         )
@@ -293,6 +334,7 @@ class FrameRequests:
         Args:
             picture: It has rectangles of the picture.
         """
+        self._updates_ended += 1
         if self.switch is not None:
             self._size_told = False
             if self.switch.size != (self._memory.width, self._memory.height):
@@ -364,7 +406,9 @@ class FrameRequests:
             codes = [sizes.get(code, code) for code in self._asked]
             self._asked = tuple(dict.fromkeys(code for code in codes if code not in _UNASKED))
             out.append(client_messages.set_encodings(self._asked))
-        out.append(self.switch.probe())
+        self.switch.held_until = self._line.settled_at
+        if self.switch.held_until is None:
+            out.append(self.switch.probe())
         return out
 
     def _reformat(self, pixel_format: PixelFormat) -> list[bytes]:

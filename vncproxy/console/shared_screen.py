@@ -138,9 +138,11 @@ class SharedScreen:
                 self._raw_started(event)
             case RawEnded():
                 self._raw_ended()
-            case UpdateStarted(count) if self.requests.switch is None:
-                for screen in self._screens():
-                    screen.update_started(count)
+            case UpdateStarted(count):
+                self.requests.update_started()
+                if self.requests.switch is None:
+                    for screen in self._screens():
+                        screen.update_started(count)
             case UpdateEnded():
                 return self._update_ended(picture=event.picture)
             case BellRung():

@@ -595,3 +595,46 @@ def test_a_screen_of_one_pixel_has_two_corners() -> None:
         change.rectangle(raw(0, 0, 1, 1))
         assert change.update_ended()
     assert change.done
+
+
+# A long line
+
+
+def far_away() -> tuple[SharedScreen, ViewerUpdates]:
+    """A screen that moves, 0.2 s away; the next frame was asked for at 0.2 s."""
+    console = shared_screen()
+    screen = on(console, "v-1", enc.RAW)
+    ask(screen, incremental=False)
+    assert console.requests.due(0.0)[-1] == WHOLE
+    update(console, FULL)
+    ask(screen)
+    assert console.requests.due(0.2) == [FRAME]
+    return console, screen
+
+
+def test_on_a_long_line_the_request_under_way_is_repeated() -> None:
+    """Only while somebody is there to see what it brings."""
+    console, screen = far_away()
+    ask(screen)
+    assert console.requests.due(0.21) == []
+    assert (at := console.requests.next_at) is not None
+    assert console.requests.due(at) == [FRAME]
+    assert console.requests.due(at) == []
+    console.leave("v-1")
+    assert console.requests.due(at + 0.1) == []
+
+
+def test_the_format_changes_once_all_that_was_repeated_has_come() -> None:
+    """Several updates in the old format may be under way: none of them is taken for an answer."""
+    console, screen = far_away()
+    ask(screen)
+    assert console.requests.due(0.21) == []
+    assert (at := console.requests.next_at) is not None
+    assert console.requests.due(at) == [FRAME]
+    assert FIRST_PROBE not in (console.requests.choose_format("v-1", OTHER_FORMAT) or [])
+    for _ in range(3):
+        assert update(console, FULL) == []
+    assert console.requests.due(at + 0.1) == []
+    assert (settled_at := console.requests.next_at) is not None
+    assert console.requests.due(settled_at) == [FIRST_PROBE]
+    assert update(console, RAW_PIXEL) == [SECOND_PROBE]
