@@ -16,9 +16,11 @@ PACKAGE = "vncproxy"
 # What each part may import, besides itself. Imports point one way:
 # cli -> commands -> app -> service -> web -> access -> console
 #     -> (websocket, recording, cluster, throttle, instances -> aliyun) -> rfb.
-# Everybody may know audit, observe, config, errors, languages, tasks, threads, addresses and
-# durable_files; these know nothing above them.
-_BASE = frozenset({"errors", "durable_files", "threads", "addresses", "languages"})
+# Everybody may know audit, observe, config, errors, languages, tasks, threads, addresses,
+# durable_files and index_database; these know nothing above them.
+_BASE = frozenset(
+    {"errors", "durable_files", "threads", "addresses", "languages", "index_database"}
+)
 _COMMON = _BASE | {"tasks", "audit", "observe", "config"}
 _BELOW_CONSOLE = _COMMON | {
     "websocket",
@@ -39,6 +41,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "durable_files": frozenset(),
     "threads": frozenset(),
     "addresses": frozenset(),
+    "index_database": frozenset({"errors"}),
     "tasks": frozenset({"errors", "observe"}),
     "audit": _BASE,
     "observe": frozenset({"errors"}),

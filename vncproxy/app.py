@@ -70,6 +70,7 @@ from vncproxy.web.context import Services
 from vncproxy.web.door import DoorSettings, Token
 from vncproxy.web.native_door import NativeDoor
 from vncproxy.web.open_sockets import OpenSockets
+from vncproxy.web.past_lists import past_lists
 from vncproxy.web.server import Server
 from vncproxy.websocket.gateway_transport import dial
 from vncproxy.websocket.transport import Transport
@@ -295,6 +296,9 @@ class Daemon:
             authority=authority,
             screenshots=ScreenshotCache(cloud, self._tasks),
             power=Power(cloud, self._tasks),
+            past=past_lists(
+                self.state, lambda: self._audit.path, lambda: current.now.recording_folder
+            ),
         )
         return Components(
             current=current,
@@ -337,6 +341,7 @@ class Daemon:
             start(components.readiness.watch(), "readiness")
             start(components.learned.load(), "learned")
             start(components.recordings.watch(), "recordings")
+            start(components.services.past.watch(), "past")
             start(registry.watch_claims(), "claims")
             start(self._refusals.watch(self._audit.record_later), "refusals")
             start(PassingHours(components.authority, registry).watch(), "hours")

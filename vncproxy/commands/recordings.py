@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -82,28 +81,13 @@ def _row(path: Path) -> dict[str, Any]:
             "started_at": header.started_at,
             "duration_s": recording.duration_ms / 1000,
             "size_bytes": recording.size_bytes,
-            "running": not recording.whole and _is_written(path),
+            "running": not recording.whole and recording.is_written(),
             "ended": recording.whole,
             "gaps": recording.gaps,
             "damaged": bool(recording.damage),
         }
     finally:
         recording.close()
-
-
-def _is_written(path: Path) -> bool:
-    """Whether a daemon still writes it: then it has locked it."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:

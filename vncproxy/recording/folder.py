@@ -54,12 +54,22 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """A recording in the folder."""
+class FoundRecording:
+    """A recording in the folder.
+
+    Args:
+        changed_ns: When it was written to, since 1970.
+    """
 
     name: str
     size_bytes: int
-    changed_at: float
+    changed_ns: int
+    inode: int
+
+    @property
+    def changed_at(self) -> float:
+        """The same in seconds."""
+        return self.changed_ns / 1e9
 
 
 class RecordingFolder:
@@ -160,6 +170,38 @@ class RecordingFolder:
         with suppress(OSError, RecordingError), self._opened() as folder:
             os.unlink(name, dir_fd=folder)
 
+    def listed(self) -> list[FoundRecording]:
+        """The recordings that are there, by their names.
+
+        Raises:
+            RecordingError: The folder can't be used.
+        """
+        try:
+            with self._opened() as folder:
+                return sorted(_recordings(folder), key=lambda one: one.name)
+        except FileNotFoundError:
+            return []
+        except OSError as fault:
+            raise _refused(fault.strerror or "it fails") from fault
+
+    def open(self, name: str) -> int:
+        """A recording's descriptor, to be read.
+
+        Raises:
+            FileNotFoundError: There is none of this name.
+            RecordingError: It can't be read.
+        """
+        if _NAME.fullmatch(name) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        try:
+            with self._opened() as folder:
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+                return os.open(name, flags, dir_fd=folder)
+        except FileNotFoundError:
+            raise
+        except OSError as fault:
+            raise RecordingError(f"{name} can't be read: {fault.strerror}.") from fault
+
     def tidy(self) -> bool:
         """Delete what is too old, then the oldest until the rest fits; whether it fits now.
 
@@ -246,7 +288,7 @@ def _plain(text: str) -> str:
     return _ODD.sub("_", text)[:80] or "_"
 
 
-def _recordings(folder: int) -> Iterator[_Found]:
+def _recordings(folder: int) -> Iterator[FoundRecording]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if _NAME.fullmatch(entry.name) is None:
@@ -254,7 +296,9 @@ def _recordings(folder: int) -> Iterator[_Found]:
             with suppress(FileNotFoundError):
                 status = entry.stat(follow_symlinks=False)
                 if stat.S_ISREG(status.st_mode):
-                    yield _Found(entry.name, status.st_size, status.st_mtime)
+                    yield FoundRecording(
+                        entry.name, status.st_size, status.st_mtime_ns, status.st_ino
+                    )
 
 
 def _removed(name: str, folder: int) -> bool | None:

@@ -6,6 +6,7 @@ still being written, as far as it goes; one that is damaged, from the next block
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -70,6 +71,7 @@ class Recording:
 
     Attributes:
         path: The file.
+        size_bytes, inode: The file's, when it was opened.
         header: Whose session it was.
         known: Whether the header could be read; else it is `UNKNOWN`.
         whole: Whether the recording has its proper end.
@@ -79,12 +81,13 @@ class Recording:
         damage: The times of which the file doesn't show what it did when it was written.
     """
 
-    def __init__(self, path: Path, *, check: bool = True) -> None:
+    def __init__(self, path: Path, *, check: bool = True, descriptor: int | None = None) -> None:
         """Open it.
 
         Args:
             path: The file.
             check: Read all of it and check the checksums; else only the chunks' heads are read.
+            descriptor: Of the file, if it is open already; the recording owns it.
 
         Raises:
             RecordingError: It can't be read, or is no recording.
@@ -92,7 +95,8 @@ class Recording:
         self.path = path
         try:
             # Opening a named pipe without O_NONBLOCK would wait for a writer.
-            self._file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+            self._file = os.open(path, flags) if descriptor is None else descriptor
         except OSError as fault:
             raise self._cannot_be_read(fault) from fault
         try:
@@ -100,6 +104,7 @@ class Recording:
             if not stat.S_ISREG(status.st_mode):
                 raise RecordingError(f"{path} is no regular file.")
             self.size_bytes = status.st_size
+            self.inode = status.st_ino
             self._open(check=check)
         except OSError as fault:
             self.close()
@@ -110,6 +115,15 @@ class Recording:
 
     def _cannot_be_read(self, fault: OSError) -> RecordingError:
         return RecordingError(f"{self.path} can't be read: {fault.strerror}.")
+
+    def is_written(self) -> bool:
+        """Whether a daemon still writes it: then it has locked it."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        return False
 
     def close(self) -> None:
         """Give the file back."""

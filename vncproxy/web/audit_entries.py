@@ -50,21 +50,28 @@ async def looked(
     what: str,
     *,
     text: str | None = None,
+    file: str | None = None,
 ) -> None:
-    """Somebody looks at an instance without a session.
+    """Somebody looks at an instance without a session, or at the recording of one.
 
     Args:
         request: Theirs.
         by: Who.
         instance: At which.
-        what: `screenshot`, `thumbnail` or `boot-log`.
+        what: `screenshot`, `thumbnail`, `boot-log`, `recording` or `recording-download`.
         text: More about it.
+        file: The recording's name.
 
     Raises:
         AuditError: Nothing may be shown.
     """
     entry = Entry(
-        event=Event.LOOK, **_who(request, by), **_instance(instance), reason=what, text=text
+        event=Event.LOOK,
+        **_who(request, by),
+        **_instance(instance),
+        reason=what,
+        text=text,
+        file=file,
     )
     await services_of(request).audit.record(entry)
 

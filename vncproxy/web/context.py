@@ -28,12 +28,18 @@ from vncproxy.observe.metrics import Metrics
 from vncproxy.tasks import Tasks, in_turns
 from vncproxy.web.door import Door
 from vncproxy.web.open_sockets import OpenSockets
+from vncproxy.web.past_lists import PastLists
 from vncproxy.web.request_turns import RequestTurns
 
 THUMBNAILS_RECORDED_S = 3600.0
 """A list that stays open is in the audit once in this time, for each instance that it shows."""
 THUMBNAILS_RECORDED_MAX = 16384
 """What is forgotten is recorded once more."""
+VIEWINGS_RECORDED_S = 3600.0
+"""A program that asks for blocks of a recording is in the audit once in this time; a page that
+plays it each time it is opened."""
+VIEWINGS_RECORDED_MAX = 1024
+"""As of thumbnails."""
 
 
 class Settings(Protocol):
@@ -81,10 +87,15 @@ class Services:
     authority: Authority
     screenshots: ScreenshotCache
     power: Power
+    past: PastLists
     thumbnails_recorded: LogThrottle = field(
         default_factory=lambda: LogThrottle(THUMBNAILS_RECORDED_S, THUMBNAILS_RECORDED_MAX)
     )
     """Which pictures in lists the audit has: they come anew each minute, for each instance."""
+    viewings_recorded: LogThrottle = field(
+        default_factory=lambda: LogThrottle(VIEWINGS_RECORDED_S, VIEWINGS_RECORDED_MAX)
+    )
+    """Who plays which recording, that the audit has: it comes in blocks."""
     turns: RequestTurns = field(default_factory=RequestTurns)
 
     @property

@@ -86,8 +86,13 @@ async def _admitted(request: web.Request) -> dict[str, object] | None:
 
 
 async def admin(request: web.Request) -> web.StreamResponse:
-    """`GET /admin`: what is open; its script asks the API whether the user may see it."""
+    """`GET /admin`: what is open, and what was; its script asks whether the user may see it."""
     return _in_their_language(request, "admin.html")
+
+
+async def replay(request: web.Request) -> web.StreamResponse:
+    """`GET /replay/{recording}`: plays it; its script asks the API whether the user may see it."""
+    return _in_their_language(request, "replay.html")
 
 
 async def static_file(request: web.Request) -> web.StreamResponse:

@@ -51,7 +51,7 @@ def application(recording: Recording, key: str) -> web.Application:
             web.get("/", _page),
             web.get("/static/{path:.+}", static_file),
             web.get("/api/v1/recording", _contents),
-            web.get(r"/api/v1/recording/blocks/{number:\d{1,9}}", _block),
+            web.get(r"/api/v1/recording/blocks/{number}", _block),
         ]
     )
     return app
@@ -89,35 +89,51 @@ async def _page(request: web.Request) -> web.StreamResponse:
 
 
 async def _contents(request: web.Request) -> web.Response:
-    recording = request.app[RECORDING]
+    return json_answer(contents_of(request.app[RECORDING]))
+
+
+def contents_of(recording: Recording) -> dict[str, object]:
+    """What the player has to know before it plays."""
     header = recording.header
-    return json_answer(
-        {
-            "instance": header.instance,
-            "alias": header.alias,
-            "region": header.region,
-            "user": header.user,
-            "viewer": header.viewer,
-            "address": header.address,
-            "started_at": header.started_at,
-            "duration_ms": recording.duration_ms,
-            "complete": recording.complete,
-            "ended": recording.whole,
-            "size_bytes": recording.size_bytes,
-            "blocks": [
-                {"time_ms": one.time_ms, "whole": one.whole, "continues": one.continues}
-                for one in recording.blocks
-            ],
-            "notes": [{"time_ms": one.time_ms, "what": one.what} for one in recording.notes],
-            "damage": [{"from_ms": one.from_ms, "to_ms": one.to_ms} for one in recording.damage],
-        }
-    )
+    return {
+        "instance": header.instance,
+        "alias": header.alias,
+        "region": header.region,
+        "user": header.user,
+        "viewer": header.viewer,
+        "address": header.address,
+        "started_at": header.started_at,
+        "duration_ms": recording.duration_ms,
+        "complete": recording.complete,
+        "ended": recording.whole,
+        "size_bytes": recording.size_bytes,
+        "blocks": [
+            {"time_ms": one.time_ms, "whole": one.whole, "continues": one.continues}
+            for one in recording.blocks
+        ],
+        "notes": [{"time_ms": one.time_ms, "what": one.what} for one in recording.notes],
+        "damage": [{"from_ms": one.from_ms, "to_ms": one.to_ms} for one in recording.damage],
+    }
 
 
 async def _block(request: web.Request) -> web.StreamResponse:
-    """A block's records in frames; with ?live=1 without what one needs to begin at it."""
-    recording = request.app[RECORDING]
-    number = int(request.match_info["number"])
+    return await block_of(request, request.app[RECORDING])
+
+
+async def block_of(request: web.Request, recording: Recording) -> web.StreamResponse:
+    """A block's records in frames; with ?live=1 without what one needs to begin at it.
+
+    Args:
+        request: Its path has the block's `number`.
+        recording: It stays open until this returns.
+
+    Raises:
+        HTTPNotFound: It hasn't so many.
+    """
+    text = request.match_info["number"]
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise web.HTTPNotFound
+    number = int(text)
     if number >= len(recording.blocks):
         raise web.HTTPNotFound
     answer = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})

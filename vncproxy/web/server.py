@@ -17,7 +17,15 @@ from aiohttp import web
 from vncproxy.addresses import TcpAddress, UnixAddress
 from vncproxy.config.model import Listen
 from vncproxy.errors import ConfigError, ConfigProblem, LocalError
-from vncproxy.web import api, health, instances, pages, viewer_websockets
+from vncproxy.web import (
+    api,
+    health,
+    instances,
+    pages,
+    past_sessions,
+    recordings,
+    viewer_websockets,
+)
 from vncproxy.web.acceptor import Acceptor
 from vncproxy.web.base_path import BASE_PATH
 from vncproxy.web.connection import KEEPALIVE_TIMEOUT_S, LINGERING_TIME_S, Connection
@@ -56,12 +64,14 @@ def routes(base: str) -> list[web.RouteDef]:
     """
     console = f"{base}/api/v1/consoles/{{instance}}"
     instance = f"{base}/api/v1/instances/{{instance}}"
+    recording = f"{base}/api/v1/recordings/{{recording}}"
     stream, control = viewer_websockets.websockify, viewer_websockets.control
     return [
         web.get(f"{base}/", pages.index),
         web.get(f"{base}/enter", pages.enter),
         web.get(f"{base}/admin", pages.admin),
         web.get(f"{base}/console/{{instance}}", pages.console),
+        web.get(f"{base}/replay/{{recording}}", pages.replay),
         web.get(f"{base}/static/{{path:.+}}", pages.static_file),
         web.get(f"{base}/api/v1/instances", api.instances),
         web.delete(f"{instance}/learned", api.forget),
@@ -73,6 +83,11 @@ def routes(base: str) -> list[web.RouteDef]:
         web.delete(console, api.close_console),
         web.delete(f"{console}/viewers/{{id}}", api.close_viewer),
         web.get(f"{console}/admission", api.admission),
+        web.get(f"{base}/api/v1/sessions", past_sessions.sessions, allow_head=False),
+        web.get(f"{base}/api/v1/recordings", recordings.recordings, allow_head=False),
+        web.get(recording, recordings.contents, allow_head=False),
+        web.get(f"{recording}/blocks/{{number}}", recordings.block, allow_head=False),
+        web.get(f"{recording}/file", recordings.download, allow_head=False),
         web.post(f"{base}/api/v1/tickets", api.issue_ticket),
         web.post(f"{base}/api/v1/session", api.log_in),
         web.delete(f"{base}/api/v1/session", api.log_out),

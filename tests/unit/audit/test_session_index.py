@@ -1,0 +1,164 @@
+"""Past sessions, found; and an index that follows the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.past import BEGAN_AT, AuditWriterForTests, closed, found, opened
+from vncproxy.audit.record import Entry, Event
+from vncproxy.audit.session_index import SessionIndex, SessionQuery
+
+SECOND_MS = 1000
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> AuditWriterForTests:
+    """Sessions one after the other: v-0 of ann on i-0, v-1 of Bob on i-1, and so on."""
+    writer = AuditWriterForTests(tmp_path / "audit.jsonl")
+    for number in range(10):
+        who = {"user": ("ann", "Bob")[number % 2], "instance": f"i-{number % 3}"}
+        writer.add(opened(f"v-{number}", **who), closed(f"v-{number}", **who))  # type: ignore[arg-type]
+    return writer
+
+
+@pytest.fixture
+def index(tmp_path: Path, writer: AuditWriterForTests) -> SessionIndex:
+    """What it says of them."""
+    index = SessionIndex(tmp_path / "x.sqlite", lambda: writer.path)
+    index.refresh()
+    return index
+
+
+def viewers(index: SessionIndex, **query: Any) -> list[str]:
+    return [one.viewer for one in found(index, **query)]
+
+
+def test_by_user_instance_and_time(index: SessionIndex) -> None:
+    """The newest first; a session counts that was open at some time between."""
+    began_ms = round(1000 * BEGAN_AT)
+    assert viewers(index) == [f"v-{number}" for number in range(9, -1, -1)]
+    assert viewers(index, user="bOB") == ["v-9", "v-7", "v-5", "v-3", "v-1"]
+    assert viewers(index, user="carl") == []
+    (key,) = [one.key for one in index.instances() if one.id == "i-2"]
+    query = SessionQuery([key])
+    assert [one.viewer for one in index.find(query, 10)] == ["v-8", "v-5", "v-2"]
+    assert index.count(query) == 3
+    # v-0 is open from 1 s to 2 s, v-1 from 3 s to 4 s.
+    span = {"since_ms": began_ms + 2 * SECOND_MS, "until_ms": began_ms + 3 * SECOND_MS}
+    assert viewers(index, **span) == ["v-1", "v-0"]
+    assert index.find(SessionQuery([]), 10) == []
+
+
+def test_pages_of_the_list_have_each_session_once(index: SessionIndex) -> None:
+    keys = [one.key for one in index.instances()]
+    seen: list[str] = []
+    before = None
+    while rows := index.find(SessionQuery(keys, before=before), 3):
+        seen += [one.viewer for one in rows]
+        before = rows[-1].started_ms, rows[-1].key
+    assert seen == viewers(index)
+
+
+def test_what_comes_later_is_read_from_there(
+    index: SessionIndex, writer: AuditWriterForTests
+) -> None:
+    """A line that is half written yet counts once it is whole."""
+    writer.add(opened("v-x"))
+    whole = writer.path.read_bytes()
+    writer.path.write_bytes(whole[:-10])
+    index.refresh()
+    assert "v-x" not in viewers(index)
+    with writer.path.open("ab") as file:
+        file.write(whole[-10:])
+    index.refresh()
+    assert viewers(index)[0] == "v-x"
+    assert index.problems == []
+
+
+def test_one_that_was_stopped_goes_on(tmp_path: Path, writer: AuditWriterForTests) -> None:
+    index = SessionIndex(tmp_path / "y.sqlite", lambda: writer.path)
+    index.refresh(stopped=lambda: True)
+    index.refresh()
+    assert len(viewers(index)) == 10
+
+
+def test_a_file_that_was_cut_is_read_anew_and_told(
+    index: SessionIndex, writer: AuditWriterForTests
+) -> None:
+    lines = writer.path.read_bytes().splitlines(keepends=True)
+    writer.path.write_bytes(b"".join(lines[:4]))
+    index.refresh()
+    assert viewers(index) == ["v-1", "v-0"]
+    assert index.problems == ["audit.jsonl was cut or changed after it had been read."]
+
+
+def test_a_file_that_was_changed_while_no_daemon_ran_is_told(
+    tmp_path: Path, index: SessionIndex, writer: AuditWriterForTests
+) -> None:
+    """Also where it is longer than before."""
+    assert len(viewers(index)) == 10
+    content = writer.path.read_bytes()
+    writer.path.write_bytes(content.replace(b'"user":"Bob"', b'"user":"ann"', 1))
+    writer.add(opened("v-x"))
+    later = SessionIndex(tmp_path / "x.sqlite", lambda: writer.path)
+    later.refresh()
+    assert len(viewers(later)) == 11
+    assert later.problems == [
+        "audit.jsonl was cut or changed after it had been read.",
+        "audit.jsonl isn't what was written: of its records some were changed, moved or taken out "
+        "(1). vncproxy audit verify says which.",
+    ]
+
+
+def test_a_change_that_the_daemon_noticed_is_looked_for(
+    index: SessionIndex, writer: AuditWriterForTests
+) -> None:
+    """It writes that the file was altered; what was read before is compared then."""
+    content = writer.path.read_bytes()
+    writer.path.write_bytes(content.replace(b'"user":"Bob"', b'"user":"ann"', 1))
+    writer.add(Entry(event=Event.ALTERED, text="it was written to by another program"))
+    index.refresh()
+    index.refresh()
+    assert "audit.jsonl was cut or changed after it had been read." in index.problems
+    assert "it was written to by another program" in " ".join(index.problems)
+
+
+def test_a_file_that_is_missing_between_two_is_told(
+    tmp_path: Path, writer: AuditWriterForTests
+) -> None:
+    writer.move_away()
+    writer.add(opened("v-x"))
+    gone = writer.move_away()
+    writer.add(closed("v-x"))
+    gone.unlink()
+    index = SessionIndex(tmp_path / "y.sqlite", lambda: writer.path)
+    index.refresh()
+    assert index.problems == ["Between audit.jsonl.1 and audit.jsonl records are missing."]
+    assert viewers(index)[0] == "v-x"
+
+
+def test_lines_that_a_crash_left_are_no_fault(tmp_path: Path) -> None:
+    """The next record says so."""
+    writer = AuditWriterForTests(tmp_path / "audit.jsonl")
+    writer.add(opened("v-1"))
+    with writer.path.open("ab") as file:
+        file.write(b'{"seq":2,"ti\n')
+    writer.add(Entry(event=Event.TORN), opened("v-2"))
+    index = SessionIndex(tmp_path / "x.sqlite", lambda: writer.path)
+    index.refresh()
+    assert viewers(index) == ["v-2", "v-1"]
+    assert index.problems == []
+
+
+def test_an_index_that_was_damaged_is_made_again(
+    tmp_path: Path, index: SessionIndex, writer: AuditWriterForTests
+) -> None:
+    assert len(viewers(index)) == 10
+    for one in tmp_path.glob("x.sqlite*"):
+        one.write_bytes(b"something else")
+    later = SessionIndex(tmp_path / "x.sqlite", lambda: writer.path)
+    later.refresh()
+    assert len(viewers(later)) == 10

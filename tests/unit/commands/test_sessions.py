@@ -1,0 +1,98 @@
+"""`vncproxy sessions`: what it asks for, and what it prints."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.past import AuditWriterForTests, closed, opened
+from tests.setup import running
+from vncproxy.commands import sessions as command
+from vncproxy.commands.sessions import moment, notes, sessions, table
+
+NOW = datetime(2026, 11, 30, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("90m", "2026-11-30T10:30:00Z"),
+        ("12h", "2026-11-30T00:00:00Z"),
+        ("7d", "2026-11-23T12:00:00Z"),
+        ("1w", "2026-11-23T12:00:00Z"),
+        ("2026-11-30T08:15:00+01:00", "2026-11-30T07:15:00Z"),
+    ],
+)
+def test_times(text: str, utc: str) -> None:
+    assert moment(text, NOW) == utc
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "7", "7y", "999999w", "2026-13-01"])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="no time"):
+        moment(text, NOW)
+
+
+ROW = {
+    "started_at": "2026-11-30T12:00:00Z",
+    "seconds": 61.0,
+    "user": "ann",
+    "alias": "web-1",
+    "instance": "i-1",
+    "opened_to": "watch",
+    "address": "192.0.2.1",
+    "state": "ended",
+    "reason": "kicked",
+    "text": "An administrator ended it.",
+}
+
+
+def test_the_table() -> None:
+    lost = ROW | {"state": "lost", "seconds": None, "alias": "", "opened_to": None}
+    lines = table([ROW, lost, ROW | {"state": "open"}])
+    assert lines[0].split() == [
+        "STARTED",
+        "LENGTH",
+        "USER",
+        "INSTANCE",
+        "TO",
+        "FROM",
+        "ENDED",
+        "BY",
+    ]
+    for word in ("1m01s", "ann", "web-1", "watch", "kicked: An administrator ended it."):
+        assert word in lines[1]
+    assert "i-1" in lines[2]
+    assert "crashed" in lines[2]
+    assert lines[3].endswith("(still open)")
+    assert table([]) == [command.NOTHING]
+
+
+def test_what_is_missing_is_said() -> None:
+    found = {"problems": ["A file."], "read": 0.42, "total": 3, "sessions": [ROW]}
+    first, second, third = notes(found)
+    assert first == "A file."
+    assert "42 %" in second
+    assert third.startswith("2 older ones")
+
+
+@pytest.mark.sockets
+async def test_it_asks_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pages; what isn't wanted isn't fetched."""
+    (tmp_path / "state").mkdir(mode=0o700)
+    writer = AuditWriterForTests(tmp_path / "state" / "audit.jsonl")
+    for number in range(7):
+        writer.add(opened(f"v-{number}", "ann"), closed(f"v-{number}", "ann"))
+    writer.add(opened("v-x", "bob"), closed("v-x", "bob"))
+    monkeypatch.setattr(command, "_PAGE", 3)
+    async with running(tmp_path) as setup:
+        config = setup.daemon.config
+        everything = await sessions(config, {}, {"user": ""}, None)
+        assert len(everything["sessions"]) == 8
+        some = await sessions(config, {}, {"user": "an", "since": "2026-01-01T00:00:00Z"}, 3)
+        assert [row["viewer"] for row in some["sessions"]] == ["v-6", "v-5", "v-4"]
+        assert some["total"] == 7
+        assert (await sessions(config, {}, {"user": "carl"}, 3))["sessions"] == []

@@ -1,0 +1,165 @@
+"""`GET /api/v1/sessions`: past sessions, from the audit, for administrators of their instances."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+
+from aiohttp import hdrs, web
+
+from vncproxy.audit.session_index import PastSession, RecordedInstance, SessionQuery
+from vncproxy.errors import AccessError
+from vncproxy.tasks import in_turns
+from vncproxy.web.answers import json_answer
+from vncproxy.web.context import door, services_of
+from vncproxy.web.csv_rows import BYTE_ORDER_MARK, csv_text
+from vncproxy.web.page_language import for_call
+from vncproxy.web.past_lists import PATIENCE_S, PastLists
+from vncproxy.web.past_query import PastQuery, moment_text, past_query, place_text
+from vncproxy.web.past_rights import past_rights
+
+CSV_PATIENCE_S = 8.0
+"""How long an export waits for what is new: half a list would be taken for the whole."""
+CSV_BATCH = 1000
+CSV_HEADINGS = (
+    "started",
+    "ended",
+    "seconds",
+    "state",
+    "user",
+    "identity",
+    "door",
+    "address",
+    "rule",
+    "instance",
+    "alias",
+    "region",
+    "viewer",
+    "opened to",
+    "side",
+    "code",
+    "reason",
+    "text",
+    "recording",
+)
+_PER_TURN = 64
+
+
+async def sessions(request: web.Request) -> web.StreamResponse:
+    """The newest that are looked for; `?format=csv`: all of them, as a file.
+
+    The query: `user`, `instance` (what the name has in it), `since`, `until` (open at some time
+    between), `limit`, `before` (the answer's `more`).
+    """
+    identity = door(request).identify(request)
+    lists = services_of(request).past
+    wanted = past_query(request.query)
+    as_csv = request.query.get("format") == "csv"
+    rights = await past_rights(request, identity)
+    is_whole = await lists.sessions_refresh.done(CSV_PATIENCE_S if as_csv else PATIENCE_S)
+    seen: list[RecordedInstance] = []
+    async for one in in_turns(await lists.call(lists.sessions.instances), _PER_TURN):
+        if rights.may_see(one):
+            seen.append(one)
+    await rights.require_administrator(seen)
+    keys = [one.key for one in seen if wanted.is_about(rights.instance(one), one.alias)]
+    query = _session_query(wanted, keys)
+    if as_csv:
+        if not is_whole or lists.sessions_refresh.problem is not None:
+            raise AccessError(
+                503, "still-reading", "The audit is still being read; export it in a while.", 10.0
+            )
+        return await _send_csv(request, lists, query)
+    limit = wanted.limit
+    found = await lists.call(partial(lists.sessions.find, query, limit + 1))
+    total = await lists.call(partial(lists.sessions.count, query))
+    shown = found[:limit]
+    files = {one.recording for one in shown if one.recording}
+    played = await lists.call(partial(lists.recordings.known, files)) if files else set()
+    problems = [] if not rights.everything else await lists.call(lambda: lists.sessions.problems)
+    if lists.sessions_refresh.problem is not None:
+        problems = [lists.sessions_refresh.problem, *problems]
+    return json_answer(
+        {
+            "sessions": [_row(one, played, for_call(request).said) for one in shown],
+            "more": place_text(shown[-1].started_ms, shown[-1].key) if found[limit:] else None,
+            "total": total,
+            "read": 1.0 if is_whole else lists.sessions_refresh.progress,
+            "problems": list(map(for_call(request).said, problems)),
+        }
+    )
+
+
+def _session_query(wanted: PastQuery, keys: Iterable[int]) -> SessionQuery:
+    before = None
+    if wanted.before is not None:
+        time_ms, key = wanted.before
+        if not (key.isascii() and key.isdecimal() and len(key) < 16):
+            raise AccessError(400, "bad-query", "before is what the answer before gave as more.")
+        before = time_ms, int(key)
+    return SessionQuery(list(keys), wanted.user, wanted.since_ms, wanted.until_ms, before)
+
+
+def _state(session: PastSession) -> str:
+    if session.ended_ms is not None:
+        return "ended"
+    return "open" if session.lost_ms is None else "lost"
+
+
+def _row(session: PastSession, played: set[str], said: Callable[[str], str]) -> dict[str, object]:
+    watching = session.watching
+    return {
+        "user": session.user,
+        "identity": session.identity,
+        "door": session.door,
+        "address": session.address,
+        "rule": session.rule,
+        "instance": session.instance.id,
+        "alias": session.instance.alias,
+        "region": session.instance.region,
+        "viewer": session.viewer,
+        "opened_to": None if watching is None else "watch" if watching else "control",
+        "started_at": moment_text(session.started_ms),
+        "ended_at": moment_text(session.ended_ms),
+        "state": _state(session),
+        "lost_at": moment_text(session.lost_ms),
+        "seconds": session.seconds,
+        "side": session.side,
+        "code": session.code,
+        "reason": session.reason,
+        "text": said(session.text),
+        "recording": session.recording if session.recording in played else None,
+    }
+
+
+def _csv_row(session: PastSession) -> list[object]:
+    row = _row(session, {session.recording}, str)
+    order = (
+        *("started_at", "ended_at", "seconds", "state", "user", "identity", "door", "address"),
+        *("rule", "instance", "alias", "region", "viewer", "opened_to", "side", "code"),
+        *("reason", "text", "recording"),
+    )
+    return [row[name] for name in order]
+
+
+async def _send_csv(
+    request: web.Request, lists: PastLists, query: SessionQuery
+) -> web.StreamResponse:
+    batch = await lists.call(partial(lists.sessions.find, query, CSV_BATCH))
+    answer = web.StreamResponse(
+        headers={
+            hdrs.CONTENT_TYPE: "text/csv; charset=utf-8; header=present",
+            hdrs.CONTENT_DISPOSITION: 'attachment; filename="vncproxy-sessions.csv"',
+        }
+    )
+    await answer.prepare(request)
+    await answer.write(BYTE_ORDER_MARK.encode() + csv_text([CSV_HEADINGS]))
+    while batch:
+        await answer.write(csv_text(map(_csv_row, batch)))
+        last = batch[-1]
+        # Not by an offset: each batch costs the same.
+        query = replace(query, before=(last.started_ms, last.key))
+        batch = await lists.call(partial(lists.sessions.find, query, CSV_BATCH))
+    await answer.write_eof()
+    return answer
