@@ -39,7 +39,7 @@ from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.instances.instance_list import ConsoleInstance, InstanceList
 from vncproxy.instances.power import Power
 from vncproxy.instances.screenshot_cache import ScreenshotCache
-from vncproxy.observe.lag import watch_lag
+from vncproxy.observe.event_loop_lag import watch_lag
 from vncproxy.observe.line_writer import LineWriter
 from vncproxy.observe.logging import LogStream, capture_uncaught, configure
 from vncproxy.observe.metrics import Metrics

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from vncproxy.observe.lag import watch_lag
+from vncproxy.observe.event_loop_lag import watch_lag
 
 
 async def test_a_blocked_loop_is_noticed() -> None:
