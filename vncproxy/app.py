@@ -31,12 +31,12 @@ from vncproxy.config.paths import audit_path, control_path, state_folder, token_
 from vncproxy.config.secrets import ensure_token
 from vncproxy.config.users_file import User
 from vncproxy.console.dependencies import ConsoleDependencies
-from vncproxy.console.keepalive_memory import FILE_NAME as LEARNED_FILE
-from vncproxy.console.keepalive_memory import LearnedStore
 from vncproxy.console.registry import Registry
 from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.instances.instance_list import ConsoleInstance, InstanceList
+from vncproxy.instances.keepalive_memory import FILE_NAME as LEARNED_FILE
+from vncproxy.instances.keepalive_memory import LearnedStore
 from vncproxy.instances.power import Power
 from vncproxy.instances.screenshot_cache import ScreenshotCache
 from vncproxy.observe.event_loop_lag import watch_lag

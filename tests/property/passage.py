@@ -20,11 +20,11 @@ from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.config.model import Limits
 from vncproxy.console.console import Console
 from vncproxy.console.dependencies import ConsoleDependencies
-from vncproxy.console.keepalive_memory import Learned, LearnedStore
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import CloseCode, CloseReason, Side
 from vncproxy.instances.instance_list import ConsoleInstance
+from vncproxy.instances.keepalive_memory import Learned, LearnedStore
 from vncproxy.observe.metrics import Metrics
 from vncproxy.simulator import lengths
 from vncproxy.throttle.memory_ledger import MemoryLedger

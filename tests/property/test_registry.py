@@ -24,12 +24,12 @@ from vncproxy.audit.record import Entry
 from vncproxy.cluster.ownership import Owner
 from vncproxy.console import registry as registry_module
 from vncproxy.console.console import Console
-from vncproxy.console.keepalive_memory import Learned
 from vncproxy.console.lifecycle import State
 from vncproxy.console.registry import Registry
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import Side
+from vncproxy.instances.keepalive_memory import Learned
 from vncproxy.web.context import Services
 from vncproxy.web.open_sockets import OpenSockets
 from vncproxy.web.viewer_session import announce, serve

@@ -19,7 +19,6 @@ from vncproxy.console.audit_entries import got_control, never_began, opened
 from vncproxy.console.control import Control, ControlAudit, ControlChange, ControlRequests
 from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.fault_isolation import logged_faults
-from vncproxy.console.keepalive_memory import Learned
 from vncproxy.console.lifecycle import State, Trigger
 from vncproxy.console.link_supervisor import LinkSupervisor
 from vncproxy.console.opaque_relay import NOT_FOR_NATIVE
@@ -29,6 +28,7 @@ from vncproxy.console.upstream_writer import is_press
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.errors import CloseCode, CloseReason, Side, UpstreamLost, VncproxyError
 from vncproxy.instances.instance_list import ConsoleInstance
+from vncproxy.instances.keepalive_memory import Learned
 from vncproxy.rfb.client_events import ClientEvent
 from vncproxy.tasks import Flag, Tasks
 

@@ -10,8 +10,8 @@ from typing import Protocol
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.audit.log import Audit, NullAudit
 from vncproxy.config.model import Limits
-from vncproxy.console.keepalive_memory import LearnedStore
 from vncproxy.instances.instance_list import StatusSource
+from vncproxy.instances.keepalive_memory import LearnedStore
 from vncproxy.observe.metrics import Metrics
 from vncproxy.recording.recordings import Recordings
 from vncproxy.throttle.ledger_interface import Ledger

@@ -17,7 +17,7 @@ import structlog
 from vncproxy.console.control import Control
 from vncproxy.console.dependencies import ConsoleDependencies
 from vncproxy.console.fault_isolation import logged_faults
-from vncproxy.console.keepalive_memory import KeepaliveLearning, Learned
+from vncproxy.console.keepalive_learning import KeepaliveLearning
 from vncproxy.console.lifecycle import Lifecycle, State, Trigger
 from vncproxy.console.link import Link
 from vncproxy.console.link_opener import LinkOpener
@@ -40,6 +40,7 @@ from vncproxy.errors import (
     VncproxyError,
 )
 from vncproxy.instances.instance_list import ConsoleInstance
+from vncproxy.instances.keepalive_memory import Learned
 from vncproxy.observe.metrics import LinkOutcome
 from vncproxy.observe.traffic import KeptBy, Saved, Traffic
 from vncproxy.rfb.handshake_events import PasswordNeeded, Ready, UnknownSecurity

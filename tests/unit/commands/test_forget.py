@@ -9,8 +9,8 @@ import pytest
 from tests.unit.commands.surroundings import Installation
 from vncproxy.commands.daemon_client import NoDaemonError
 from vncproxy.commands.forget import forget
-from vncproxy.console.keepalive_memory import FILE_NAME, Learned, LearnedStore, Opaque
 from vncproxy.errors import AccessError
+from vncproxy.instances.keepalive_memory import FILE_NAME, Learned, LearnedStore, Opaque
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID
 
 pytestmark = pytest.mark.sockets

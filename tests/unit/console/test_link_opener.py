@@ -22,7 +22,6 @@ from tests.unit.console.surroundings import (
 from tests.unit.throttle.usage import usage_of
 from vncproxy.config.model import Limits
 from vncproxy.console.dependencies import ConsoleDependencies
-from vncproxy.console.keepalive_memory import LearnedStore
 from vncproxy.console.lifecycle import Trigger
 from vncproxy.console.link_opener import LinkOpener
 from vncproxy.errors import (
@@ -33,6 +32,7 @@ from vncproxy.errors import (
     UpstreamLost,
     UrlExpired,
 )
+from vncproxy.instances.keepalive_memory import LearnedStore
 from vncproxy.observe.metrics import Metrics
 from vncproxy.throttle.reconnect_budget import ACCOUNT, Budget
 

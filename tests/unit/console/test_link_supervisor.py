@@ -31,7 +31,7 @@ from tests.unit.console.surroundings import (
     ended,
     surroundings,
 )
-from vncproxy.console import keepalive_memory as module
+from vncproxy.console import keepalive_learning as module
 from vncproxy.console.console import Console
 from vncproxy.console.lifecycle import State
 from vncproxy.console.viewer import Viewer
