@@ -86,7 +86,12 @@ class Chromium:
 
     @asynccontextmanager
     async def profile(
-        self, *, width: int = 1000, height: int = 800, phone: bool = False
+        self,
+        *,
+        width: int = 1000,
+        height: int = 800,
+        phone: bool = False,
+        language: str | None = None,
     ) -> AsyncIterator[Browser]:
         """A new one.
 
@@ -94,12 +99,14 @@ class Chromium:
             width: Of the window, in pixels that aren't scaled.
             height: As `width`.
             phone: It has a touch screen instead of a mouse.
+            language: Such as "zh-CN"; None: American English.
         """
         context = await self._program.new_context(
             viewport={"width": width, "height": height},
             device_scale_factor=1,
             has_touch=phone,
             is_mobile=phone,
+            locale=language,
         )
         context.set_default_timeout(PAGE_TIMEOUT_S * 1000)
         browser = Browser(context)

@@ -1,6 +1,6 @@
 /** Words that all pages share: refusals, names, numbers and times. Pure. */
 
-import { FULL_STOP, t, tn, together } from "./texts.js";
+import { FULL_STOP, language, t, tn, together } from "./texts.js";
 
 /** The daemon's words as a sentence: with a capital and a full stop. @param {string} text */
 export function sentence(text) {
@@ -8,7 +8,8 @@ export function sentence(text) {
   if (!said) {
     return "";
   }
-  const whole = said[0].toUpperCase() + said.slice(1);
+  // A name's own small letter stays, and after it Chinese has no large ones.
+  const whole = language === "zh" || said.startsWith("vncproxy") ? said : said[0].toUpperCase() + said.slice(1);
   return /[.!?…。！？]$/.test(whole) ? whole : whole + FULL_STOP;
 }
 

@@ -1,0 +1,144 @@
+"""The pages in Chinese, as a browser shows them: which language, all of it, and nothing cut off."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tests.real.console_tab import Tab, fresh_tab
+from tests.real.peers.browser import Browser, Chromium
+from tests.setup import running, until
+from vncproxy.config.model import Pages
+from vncproxy.simulator.faults import ApiFault
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+WIDTHS = (1280, 390, 360)
+
+_TEXTS = """() => {
+    const texts = [];
+    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+        const of = walk.currentNode.parentElement;
+        const untranslated = of.closest('code, kbd, pre, script, noscript, svg, .mono, .key')
+            || of.closest('.place, [translate=no]') || of.closest('[lang]').lang !== 'zh-CN';
+        if (!untranslated) texts.push(walk.currentNode.textContent.trim());
+    }
+    for (const name of ['title', 'aria-label', 'placeholder'])
+        for (const e of document.querySelectorAll(`[${name}]`)) texts.push(e.getAttribute(name));
+    return texts.filter(Boolean);
+}"""
+
+_BEYOND = """() => [...document.querySelectorAll('body *')].filter(e => {
+    const box = e.getBoundingClientRect();
+    return box.width > 0 && !e.closest('.unseen, .screen, [hidden]')
+        && (box.right > innerWidth + 1 || box.left < -1);
+}).map(e => e.outerHTML.slice(0, 80))"""
+
+NAMES = re.compile(
+    r"vncproxy|noVNC|JavaScript|Ctrl|Alt|Shift|Esc|Tab|Enter|Caps Lock|Linux|Windows|SysRq|Del|"
+    r"Mozilla Public License|kernel\.sysrq|CPU|WebSocket|anyone|demo|local|cn-hangzhou|i-bp\w+|"
+    r"v-\w+|RAM|ecs:\w+|Forbidden\.\w+|ID|"
+    r"console\.\w+|F\d+|Super|Home|End|VNC|AccessKey|Page Up|Page Down|kB|MB|English"
+)
+"""What is the same in all languages."""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chinese(chromium_program: Chromium, tmp_path: Path) -> AsyncIterator[Tab]:
+    """A tab of a browser that is set to Chinese."""
+    async with (
+        chromium_program.profile(width=1280, language="zh-CN") as browser,
+        fresh_tab(browser, tmp_path) as tab,
+    ):
+        yield tab
+
+
+async def is_chinese(tab: Tab, name: str) -> None:
+    """No text of the page is English, and nothing is beyond the window, however narrow."""
+    page = tab.page
+    assert await page.locator("html").get_attribute("lang") == "zh-CN"
+    english = [
+        text
+        for text in await page.evaluate(_TEXTS)
+        if re.search(r"[A-Za-z]{3}", NAMES.sub("", text))
+    ]
+    assert english == []
+    for width in WIDTHS:
+        await page.set_viewport_size({"width": width, "height": 844})
+        await page.evaluate("() => new Promise(requestAnimationFrame)")
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        assert await page.evaluate(_BEYOND) == []
+        await tab.shoot(f"{name}-zh-{width}")
+    await page.set_viewport_size({"width": 1280, "height": 844})
+
+
+async def test_a_chinese_browser_gets_chinese_pages(chinese: Tab, tmp_path: Path) -> None:
+    """List, administration, console with its panels, notices, and a refusal: all of it."""
+    tab, page = chinese, chinese.page
+    async with running(tmp_path) as setup:
+        await tab.open(setup.base)
+        await expect(page.locator("#lead")).to_have_text("您可以打开 1 个实例")
+        await is_chinese(tab, "list")
+        other = await setup.viewer()
+        await until(lambda: setup.shows(other), "the picture")
+        await tab.open(f"{setup.base}/admin")
+        await expect(page.locator(".on-it")).to_have_count(1)
+        await is_chinese(tab, "admin")
+
+        await tab.open(f"{setup.base}/console/demo?take=1")
+        await expect(page.locator("#state")).to_have_text("已连接")
+        await expect(tab.button("释放控制权")).to_be_visible()
+        await is_chinese(tab, "console")
+        for button in ("#keys-button", "#details-button"):
+            await page.click(button)
+            await is_chinese(tab, button.strip("#"))
+            await page.keyboard.press("Escape")
+        await page.click("#paste-button")
+        await page.fill("#paste-text", "é\x01")
+        await expect(page.locator("#paste-warning")).to_contain_text("将跳过 1 个控制字符。")
+        await is_chinese(tab, "paste")
+        await page.keyboard.press("Escape")
+
+        # What the daemon says comes in Chinese, too.
+        async with setup.http.delete(f"{setup.base}/api/v1/consoles/demo") as answer:
+            assert answer.status == 204
+        await tab.says("您的会话已被结束", "管理员结束了此会话。")
+        await is_chinese(tab, "ended")
+        tab.expected += ["status of 40", "Connection closed (code: 4502"]
+        await tab.open(f"{setup.base}/console/demo-2")
+        await tab.says("没有此实例", "此处没有该名称或 ID 的实例，或您无权打开。")
+        await is_chinese(tab, "unknown")
+        await tab.open(f"{setup.base}/nothing")
+        await expect(page.locator("h1")).to_have_text("未找到")
+        await is_chinese(tab, "refusal")
+        setup.cloud.faults.next("DescribeInstanceVncUrl", ApiFault.error("Forbidden.RAM"))
+        await tab.open(f"{setup.base}/console/demo")
+        await tab.says("RAM 拒绝了 ecs:DescribeInstanceVncUrl", "Forbidden.RAM")
+        await is_chinese(tab, "forbidden")
+        await tab.open("about:blank")
+
+
+async def test_a_user_s_choice_is_kept(chromium: Browser, tmp_path: Path) -> None:
+    """It goes before the configuration's, which goes before the browser's."""
+    async with (
+        fresh_tab(chromium, tmp_path) as tab,
+        running(tmp_path, pages=Pages(language="zh")) as setup,
+    ):
+        page = tab.page
+        await tab.open(setup.base)
+        await expect(page.get_by_role("heading", level=1)).to_have_text("实例")
+        await tab.button("English").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Instances")
+        await tab.open(f"{setup.base}/console/demo")
+        await tab.runs()
+        await page.click("#details-button")
+        await page.locator("#language").click()
+        await expect(page.locator("#state")).to_have_text("已连接")
+        await tab.open(setup.base)
+        await expect(page.get_by_role("heading", level=1)).to_have_text("实例")
