@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import reduce
 
-from vncproxy.console.long_line import LongLine
 from vncproxy.console.recorder import Recorder
 from vncproxy.console.viewer_updates import Area, ViewerUpdates, union
 from vncproxy.rfb import client_messages
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.pixel_order import PixelOrder
+from vncproxy.rfb.request_pipeline import RequestPipeline
 from vncproxy.rfb.screen_state import ScreenState
 from vncproxy.rfb.server_events import RawStarted, RectangleReceived
 
@@ -131,7 +131,7 @@ class FrameRequests:
         # way. A full one is of its own: until its picture came, what is missing may be in it.
         self._outstanding = False
         self._full_outstanding = False
-        self._line = LongLine()
+        self._pipeline = RequestPipeline()
         self._update_began = False
         self._updates_ended = 0
         self._size_told = False
@@ -151,7 +151,7 @@ class FrameRequests:
         self._ever_asked = self._outstanding = self._full_outstanding = self._size_told = False
         self._full_at = float("-inf")
         self._asked = self.switch = None
-        self._line = LongLine()
+        self._pipeline = RequestPipeline()
         self._update_began = False
         self._updates_ended = 0
 
@@ -163,7 +163,7 @@ class FrameRequests:
         A full update that a viewer asked for goes out at once; one that the daemon asks for, to
         complete the picture of a viewer that was behind, is rationed: `next_at` says when.
         """
-        self._watch_line(now)
+        self._watch_answers(now)
         if self.switch is not None:
             if (held_until := self.switch.held_until) is not None:
                 if now < held_until:
@@ -188,13 +188,13 @@ class FrameRequests:
         if (area := self._area_due(able, now)) is not None:
             out.append(self._area_request(area, now))
         elif not self._outstanding:
-            self._line.asked(now)
+            self._pipeline.asked(now)
             out.append(self._frame_request())
-        elif (at := self._line.repeat_at()) is not None:
+        elif (at := self._pipeline.repeat_at()) is not None:
             if now >= at:
-                self._line.asked(now, repeated=True)
+                self._pipeline.asked(now, repeated=True)
                 out.append(self._frame_request())
-                at = self._line.repeat_at()
+                at = self._pipeline.repeat_at()
             times = (at, self.next_at)
             self.next_at = min((one for one in times if one is not None), default=None)
         return out
@@ -203,13 +203,13 @@ class FrameRequests:
         """An update of the upstream begins."""
         self._update_began = True
 
-    def _watch_line(self, now: float) -> None:
+    def _watch_answers(self, now: float) -> None:
         """Note when what has come since the last call has come: that was just now."""
         if self._update_began:
             self._update_began = False
-            self._line.update_began(now)
+            self._pipeline.update_began(now)
         if self._updates_ended:
-            self._line.update_ended(now, self._updates_ended)
+            self._pipeline.update_ended(now, self._updates_ended)
             self._updates_ended = 0
 
     def repeat(self) -> bytes:
@@ -238,7 +238,7 @@ class FrameRequests:
         x, y, width, height = area
         self._ever_asked = self._outstanding = self._full_outstanding = True
         self._full_at = now
-        self._line.asked(now)
+        self._pipeline.asked(now)
         return client_messages.update_request(
             incremental=False, x=x, y=y, width=width, height=height
         )
@@ -406,7 +406,7 @@ class FrameRequests:
             codes = [sizes.get(code, code) for code in self._asked]
             self._asked = tuple(dict.fromkeys(code for code in codes if code not in _UNASKED))
             out.append(client_messages.set_encodings(self._asked))
-        self.switch.held_until = self._line.settled_at
+        self.switch.held_until = self._pipeline.settled_at
         if self.switch.held_until is None:
             out.append(self.switch.probe())
         return out

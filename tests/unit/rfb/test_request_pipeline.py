@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from vncproxy.console.long_line import INTERVAL_S, LONG_S, MOST, LongLine
+from vncproxy.rfb.request_pipeline import INTERVAL_S, LONG_S, MOST, RequestPipeline
 
 AWAY_S = 0.2
 
 
-def moving(away_s: float = AWAY_S, transfer_s: float = 0.0) -> tuple[LongLine, float]:
+def moving(away_s: float = AWAY_S, transfer_s: float = 0.0) -> tuple[RequestPipeline, float]:
     """A line whose first answer has come, after which the next one was asked for."""
-    line = LongLine()
+    line = RequestPipeline()
     line.asked(0.0)
     line.update_began(away_s)
     now = away_s + transfer_s
@@ -22,7 +22,7 @@ def moving(away_s: float = AWAY_S, transfer_s: float = 0.0) -> tuple[LongLine, f
 
 def test_nothing_is_repeated_before_the_line_is_known() -> None:
     """The first answer tells how long it is."""
-    line = LongLine()
+    line = RequestPipeline()
     assert line.repeat_at() is None
     line.asked(0.0)
     assert line.repeat_at() is None

@@ -25,8 +25,8 @@ _SETTLED_S = 2.0
 """Beyond what an answer takes: by then nothing is under way but one request at most."""
 
 
-class LongLine:
-    """What is known of one link's line."""
+class RequestPipeline:
+    """The requests under way on one link, and what their answers show of its line."""
 
     def __init__(self) -> None:
         """Nothing was asked for."""
