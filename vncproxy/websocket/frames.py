@@ -215,13 +215,13 @@ class FrameReader:
                 break
             frames = 1
             stride, at = stop - at, stop
-            if isinstance(data, bytes):
-                # A gateway sends full buffers mostly, so the next headers are mostly the same.
-                head = data[start - (stride - length) : start]
-                same = min((most_bytes - size) // length, most_frames, (end - at) // stride + 1)
-                while frames < same and data.startswith(head, at):
-                    at += stride
-                    frames += 1
+            # A gateway sends full buffers mostly, so the next headers are mostly the same.
+            head_size = stride - length
+            head = bytes(data[start - head_size : start])
+            same = min((most_bytes - size) // length, most_frames, (end - at) // stride + 1)
+            while frames < same and data[at : at + head_size] == head:
+                at += stride
+                frames += 1
             size += frames * length
             most_frames -= frames
             self.work += frames

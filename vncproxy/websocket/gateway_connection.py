@@ -7,6 +7,7 @@ messages cost.
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,9 +18,11 @@ from websockets.protocol import State
 
 from vncproxy.websocket.frame_intake import FrameIntake, FrameListener
 from vncproxy.websocket.frames import Broken, ControlFrame, FrameReader, control_frame
+from vncproxy.websocket.read_buffer import ReadBuffer
 
 _ANSWERED = Response(101, "", Headers())
 _HEAD_END = b"\r\n\r\n"
+_buffer = ReadBuffer()
 _FAIL = b"\xf0\x00"
 """A frame with reserved bits: the library ends a connection in order when it sees one."""
 
@@ -38,6 +41,26 @@ class GatewayListener(Protocol):
 
     def gateway_ended(self) -> None:
         """The connection is closed or closing, and all that came before has been given."""
+
+
+class _FrameInput(asyncio.BufferedProtocol):
+    """Stands between the transport and an open connection, and reads into the buffer of all."""
+
+    def __init__(self, connection: GatewayConnection) -> None:
+        """Give it what comes, and all else that happens."""
+        self._put = connection.intake.put
+        self.pause_writing = connection.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = connection.resume_writing  # type: ignore[method-assign]
+        self.eof_received = connection.eof_received  # type: ignore[method-assign]
+        self.connection_lost = connection.connection_lost  # type: ignore[method-assign]
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Where to read to."""
+        return _buffer.free()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """So much was read."""
+        self._put(_buffer.read(nbytes))
 
 
 class GatewayConnection(ClientConnection):
@@ -101,6 +124,8 @@ class GatewayConnection(ClientConnection):
             # The library keeps both as long as the connection; it only asks whether there is one.
             self.request, self.response = None, _ANSWERED
             self.intake.pause()
+            # It isn't read now, which uvloop needs for this.
+            self.transport.set_protocol(_FrameInput(self))
             if rest:
                 self.intake.put(rest)
         else:

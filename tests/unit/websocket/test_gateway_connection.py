@@ -126,6 +126,9 @@ class Wire(asyncio.Transport):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """There are none."""
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Nothing is read from it."""
+
     def pause_reading(self) -> None:
         """What comes, comes when the test says so."""
 
