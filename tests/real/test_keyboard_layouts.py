@@ -86,7 +86,8 @@ def xkb_levels(layout: str, folder: Path) -> dict[str, list[int]]:
 def test_each_character_is_where_the_x_server_has_it(tmp_path: Path) -> None:
     """Of every layout, dead keys too."""
     node = need("node", "nodejs")
-    shutil.copy(SCRIPTS / "layouts.js", tmp_path)
+    for script in SCRIPTS.glob("*.js"):
+        shutil.copy(script, tmp_path)
     (tmp_path / "package.json").write_text('{"type": "module"}')
     (tmp_path / "dump.js").write_text(DUMP)
     out = subprocess.run([node, "dump.js"], cwd=tmp_path, check=True, capture_output=True).stdout

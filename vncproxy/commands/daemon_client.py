@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
 import msgspec
@@ -30,9 +30,14 @@ from vncproxy.web.health import DAEMON_HEADER
 
 CALL_TIMEOUT_S = 30.0
 PROBE_TIMEOUT_S = 2.0
+WEBSOCKET_MESSAGE_MAX_BYTES = 16 << 20
+"""Of a message; the daemon's own have 64 KiB, but a gateway's frame may pass as it is."""
 _DAEMON_ID = re.compile(r"[A-Za-z0-9]{1,64}")
 _SAYS_WHEN = re.compile(r"again in \d")
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a wildcard door is met
+
+
+ClientWebSocket: TypeAlias = aiohttp.ClientWebSocketResponse
 
 
 class NoDaemonError(VncproxyError):
@@ -116,6 +121,27 @@ class DaemonClient:
             raise self._refusal(_decoded(content), status)
         content_type = headers.get("Content-Type", "").partition(";")[0]
         return Download(content, content_type, headers.get("Last-Modified", ""))
+
+    async def websocket(self, path: str, protocols: tuple[str, ...] = ()) -> ClientWebSocket:
+        """An open WebSocket, opened as a page opens it: with a ticket in its path, and an Origin.
+
+        Raises:
+            NoDaemonError: Nobody answers, or something else.
+            AccessError: The daemon refused; it can't say why.
+        """
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                return await self._session.ws_connect(
+                    self._base + path,
+                    headers=self._headers | {"Origin": self._base},
+                    protocols=protocols,
+                    max_msg_size=WEBSOCKET_MESSAGE_MAX_BYTES,
+                )
+        except aiohttp.WSServerHandshakeError as refusal:
+            text = f"The daemon refused the console (status {refusal.status})."
+            raise AccessError(refusal.status, "", text) from refusal
+        except (aiohttp.ClientError, OSError, TimeoutError) as fault:
+            raise _nobody(self._door, fault) from fault
 
     async def _ask(
         self, method: str, path: str, body: Any, timeout_s: float

@@ -37,11 +37,19 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wake", action="store_true", help="wake a screen that sleeps, by a key stroke"
     )
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="the screen of a console that is open, in its own size: the cloud isn't asked",
+    )
 
 
 def _run(options: argparse.Namespace) -> int:
     if not options.instance:
         print_problem("INSTANCE is empty: name one by its alias, id or the cloud's name")
+        return USAGE
+    if options.live and options.wake:
+        print_problem("--wake doesn't go with --live; a key wakes it: vncproxy key INSTANCE shift")
         return USAGE
     if options.output == "":
         print_problem("-o is empty: name a file, or - for standard output")
@@ -53,7 +61,12 @@ def _run(options: argparse.Namespace) -> int:
         return USAGE
 
     async def work(config: Config) -> int:
-        picture = await screenshot(config, os.environ, options.instance, wake=options.wake)
+        if options.live:
+            from vncproxy.commands.live_screenshot import live_screenshot
+
+            picture = await live_screenshot(config, os.environ, options.instance)
+        else:
+            picture = await screenshot(config, os.environ, options.instance, wake=options.wake)
         if options.output == _STANDARD_OUTPUT:
             print_bytes(picture.content)
         else:
@@ -126,6 +139,7 @@ COMMAND = Command(
         "vncproxy screenshot web-1",
         "vncproxy screenshot web-1 -o /tmp/web-1.png --wake",
         "vncproxy screenshot web-1 -o -",
+        "vncproxy screenshot web-1 --live",
     ),
     _add_arguments,
     _run,

@@ -353,6 +353,7 @@ class MessageRouter:
             match event:
                 case PixelFormatSet():
                     self._upstream.send(input_)
+                    viewer.input_passed_on += len(input_)
                     input_ = []
                     self._upstream.chooser = viewer.id
                     self._set_pixel_format(viewer, event)
@@ -379,6 +380,7 @@ class MessageRouter:
         if has_input:
             viewer.touched()
             self._upstream.send(input_)
+            viewer.input_passed_on += len(input_)
         if not is_all_input:
             self._answer(viewer, screen, shared_screen.requests, now)
         self._upstream.chooser = None

@@ -109,6 +109,17 @@ def ending(text: str) -> Message:
     return {"type": "ending", "text": text}
 
 
+def input_count(viewer: Viewer, link: int) -> Message:
+    """How much of a viewer's input went upstream: for one that wants to be certain.
+
+    Args:
+        viewer: Whose input.
+        link: The number of the connection that is up, or comes next: what went to another one may
+            be lost.
+    """
+    return {"type": "input-count", "link": link, "messages": viewer.input_passed_on}
+
+
 def notice(text: str, level: str = "info") -> Message:
     """A sentence for the page to show once."""
     return {"type": "notice", "level": level, "text": text}

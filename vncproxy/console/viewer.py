@@ -124,6 +124,8 @@ class Viewer:
         self.since = round(time.time(), 3)
         self.bytes_in = 0
         self.bytes_out = 0
+        self.input_passed_on = 0
+        """So many messages of keyboard, pointer and clipboard went upstream."""
         self.end: CloseReason | None = None
         self.ended = Flag()
         self.stream = ClientStream()

@@ -18,7 +18,7 @@ from vncproxy.access.rules import Decision, Role
 from vncproxy.config.secrets import VNC_PASSWORD, is_vnc_password
 from vncproxy.console.console import Console, withdrawn
 from vncproxy.console.lifecycle import State
-from vncproxy.console.page_messages import Subscriber, notice
+from vncproxy.console.page_messages import Subscriber, input_count, notice
 from vncproxy.console.registry import Hold
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.console.viewer_limits import ViewerLimits
@@ -325,6 +325,9 @@ async def _carry_out(console: Console, admitted: _Pass, request: dict[str, Any])
                 console.pages.notify(
                     viewer_id, notice(f"A VNC password is {VNC_PASSWORD}.", "warning")
                 )
+        case "count-input":
+            viewer = console.router.viewers[viewer_id]
+            console.pages.notify(viewer_id, input_count(viewer, console.supervisor.next_link))
         case "request-control":
             await console.control_requests.request(viewer_id)
         case "grant" | "refuse" as kind if isinstance(other, str):

@@ -133,7 +133,11 @@ class Qemu:
 
 @asynccontextmanager
 async def qemu(
-    folder: Path, *, password: bool = False, extra: tuple[str, ...] = ()
+    folder: Path,
+    *,
+    password: bool = False,
+    key_delay_ms: int | None = None,
+    extra: tuple[str, ...] = (),
 ) -> AsyncIterator[Qemu]:
     """A machine whose guest is ready to be typed to.
 
@@ -141,6 +145,7 @@ async def qemu(
         folder: An empty one, for its sockets and logs.
         password: VNC asks for one: set it with `set_vnc_password`, before that everybody is
             refused.
+        key_delay_ms: How long its VNC server takes for each key; None: its default.
         extra: More arguments.
     """
     program = need("qemu-system-x86_64", "qemu-system-x86")
@@ -150,6 +155,8 @@ async def qemu(
         (folder / name).touch()
     vnc_port, websocket_port = free_port(), free_port()
     option = f"127.0.0.1:{vnc_port - FIRST_PORT},websocket={websocket_port}"
+    if key_delay_ms is not None:
+        option += f",key-delay-ms={key_delay_ms}"
     socket_path = folder / "qmp"
     log = folder / "log"
     command = (

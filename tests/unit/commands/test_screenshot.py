@@ -22,6 +22,8 @@ def test_its_arguments() -> None:
     """An instance; a file if wanted."""
     options = options_of("screenshot", "web-1", "-o", "-", "--wake")
     assert (options.instance, options.output, options.wake) == ("web-1", "-", True)
+    assert options_of("screenshot", "web-1", "--live").live
+    assert refuses("screenshot", "web-1", "--live", "--wake")
     assert refuses("screenshot")
     assert refuses("screenshot", "")
     assert refuses("screenshot", "web-1", "-o", "")

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from tests.owner_client import OwnerClient, owner_client
-from tests.setup import Closed, pointer, running, until
+from tests.setup import Closed, Viewer, pointer, running, until
 from vncproxy.config.model import Limits, Listen
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
@@ -278,6 +278,37 @@ MEANINGLESS = (
     "[" * 16_000,
     '{"a":' * 3_000,
 )
+
+
+async def test_a_page_asks_how_much_of_its_input_went_upstream(owner: OwnerClient) -> None:
+    """Of the link that is up; what a watcher sends goes nowhere."""
+    first, screen = await page(owner)
+    viewer = Viewer(screen)
+    owner.setup.viewers.append(viewer)
+    await viewer.begin()
+    await first.wait_for("state", lambda state: state["state"] == "running")
+    await viewer.type("ab")
+    await until(lambda: owner.setup.cloud.typed_text == "ab", "the keys")
+    await first.wish(type="count-input")
+    assert await first.wait_for("input-count") == {
+        "type": "input-count",
+        "link": 1,
+        "messages": 4,
+    }
+    second, other = await page(owner)
+    watcher = Viewer(other)
+    owner.setup.viewers.append(watcher)
+    await watcher.begin()
+    await second.wait_for("viewers", lambda viewers: len(viewers["viewers"]) == 2)
+    await until(lambda: watcher.decoder.pictures, "the first picture")
+    shown = watcher.decoder.pictures
+    await watcher.type("c")
+    await watcher.send(watcher.request(0))
+    await until(lambda: watcher.decoder.pictures > shown, "what was asked for after the key")
+    await second.wish(type="count-input")
+    assert (await second.wait_for("input-count"))["messages"] == 0
+    for one in (first, second):
+        await one.socket.close()
 
 
 async def test_wishes_that_mean_nothing(owner: OwnerClient) -> None:

@@ -1,5 +1,6 @@
 /** Keys that are pressed together: which ones fit the instance's system, and those of the user's own. Pure. */
 
+import { KEYBOARDS } from "./keyboards.js";
 import { F_KEYS, keyOf } from "./keysyms.js";
 import { t } from "./texts.js";
 
@@ -17,19 +18,6 @@ const SHOWN = {
   Right: "→",
   CapsLock: "Caps Lock",
 };
-
-/** Names that are understood when somebody writes a combination, in small letters. */
-const WRITTEN = {
-  ctrl: "Control", control: "Control", strg: "Control", alt: "Alt", option: "Alt", altgr: "AltGr", shift: "Shift",
-  win: "Super", windows: "Super", super: "Super", meta: "Super", cmd: "Super", esc: "Escape", escape: "Escape",
-  enter: "Return", return: "Return", tab: "Tab", backspace: "Backspace", del: "Delete", delete: "Delete",
-  ins: "Insert", insert: "Insert", print: "PrintScreen", printscreen: "PrintScreen", sysrq: "SysRq", pause: "Pause",
-  break: "Pause", home: "Home", end: "End", pgup: "PageUp", pageup: "PageUp", pgdn: "PageDown", pagedown: "PageDown",
-  left: "Left", right: "Right", up: "Up", down: "Down", menu: "Menu", capslock: "CapsLock", space: " ",
-  "←": "Left", "→": "Right", "↑": "Up", "↓": "Down", plus: "Plus",
-};
-
-const MOST_KEYS = 5;
 
 /** How a key is written on a button. @param {string} name @param {{windows: boolean}} [system] */
 export function keyLabel(name, { windows = false } = {}) {
@@ -53,8 +41,8 @@ export function combinationLabel(names, system) {
 /** A key by what people call it, or null. @param {string} written in small letters */
 function nameOf(written) {
   const part = written.replaceAll(/[\s_-](?=.)/g, "");
-  if (Object.hasOwn(WRITTEN, part)) {
-    return WRITTEN[part];
+  if (Object.hasOwn(KEYBOARDS.written, part)) {
+    return KEYBOARDS.written[part];
   }
   const name = F_KEYS.includes(part.toUpperCase()) ? part.toUpperCase() : part;
   return keyOf(name) === null ? null : name;
@@ -79,7 +67,7 @@ export function combinationOf(text) {
       names.push(name);
     }
   }
-  return names.length <= MOST_KEYS ? { names } : { unknown: "" };
+  return names.length <= KEYBOARDS.mostKeys ? { names } : { unknown: "" };
 }
 
 const WINDOWS = [

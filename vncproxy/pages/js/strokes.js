@@ -1,10 +1,8 @@
 /** Which keys to press, and in what order, to type a text. Pure. */
 
+import { KEYBOARDS } from "./keyboards.js";
 import { KEYS, keysymOf } from "./keysyms.js";
 import { keysOf } from "./layouts.js";
-
-/** Source: X11 keysymdef.h, by the combining characters of Unicode. */
-const DEAD_KEYSYMS = { "\u0300": 0xfe50, "\u0301": 0xfe51, "\u0302": 0xfe52, "\u0308": 0xfe57 };
 
 /**
  * One key to press, and what is held meanwhile.
@@ -13,7 +11,7 @@ const DEAD_KEYSYMS = { "\u0300": 0xfe50, "\u0301": 0xfe51, "\u0302": 0xfe52, "\u
 
 /** @returns {Stroke} */
 function strokeOf({ code, shift, altGr, letter, character, dead }, capsLock) {
-  const keysym = dead ? DEAD_KEYSYMS[dead] : keysymOf(character);
+  const keysym = dead ? Number(KEYBOARDS.dead[dead]) : keysymOf(character);
   return { keysym, code, shift: letter && capsLock ? !shift : shift, altGr };
 }
 

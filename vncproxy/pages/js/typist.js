@@ -8,12 +8,18 @@ export class TypingStopped extends Error {}
 const READY_POLL_S = 0.05;
 
 /**
+ * QEMU takes so long for each key that goes down or up; some 340 of them may wait, what comes on top is lost.
+ * Source: QEMU, -vnc, key-delay-ms; ui/input.c, queue_limit.
+ */
+const KEY_CHANGE_S = 0.01;
+
+/**
  * Type `strokes`; resolves with the number typed once all are.
  *
  * @param {import("./strokes.js").Stroke[]} strokes
  * @param {object} how
  * @param {(keysym: number, code: string|null, down: boolean) => void} how.press
- * @param {number} how.perSecond strokes a second, at most
+ * @param {number} how.perSecond strokes a second, at most; those with Shift are at most 25
  * @param {() => "yes"|"wait"|"no"|"taken"} how.ready "wait": the way out is full; "no": the link is gone; "taken":
  *   somebody else controls
  * @param {(seconds: number) => Promise<void>} how.sleep
@@ -49,7 +55,7 @@ export async function typeStrokes(strokes, { press, perSecond, ready, sleep, pro
     }
     typed += 1;
     progress(typed);
-    await sleep(pause_s);
+    await sleep(Math.max(pause_s, KEY_CHANGE_S * (2 + 2 * held.length)));
   }
   return typed;
 }

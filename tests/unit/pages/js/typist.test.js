@@ -50,6 +50,12 @@ test("the pace is kept", async () => {
   assert.deepEqual(sleeps, [0.05, 0.05, 0.05, 0.05]);
 });
 
+test("no key comes faster than QEMU takes it", async () => {
+  const { sleeps, how } = desk();
+  await typeStrokes(strokesFor("aA").strokes, { ...how, perSecond: 120 });
+  assert.deepEqual(sleeps, [0.02, 0.04]);
+});
+
 test("a full way out is waited for", async () => {
   let polls = 0;
   const { events, how } = desk(() => (++polls < 4 ? "wait" : "yes"));

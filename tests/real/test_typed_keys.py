@@ -1,0 +1,198 @@
+"""`vncproxy type` and `key` through the simulated cloud: what a real QEMU and a real X server get.
+
+The oracle is the X server's own layouts (xkb-data, by xkbcomp): a keyboard that is set to one of
+them reads the keys in QEMU's trace, and what it makes of them has to be the text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import string
+import unicodedata
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.real.peers.qemu import Qemu
+from tests.real.peers.qemu import qemu as start_qemu
+from tests.real.peers.xvnc import Xvnc
+from tests.real.test_keyboard_layouts import DEAD, EURO, UNICODE, keysym, xkb_levels
+from tests.setup import Running, running, until
+from vncproxy.commands.key_sender import PACES, send_keys
+from vncproxy.commands.keyboard import keys_of, layout_names
+from vncproxy.commands.keystrokes import combination_stroke, text_strokes
+from vncproxy.config.model import Aliyun, Config, Instance, Listen, State
+from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+LENGTH = 2_000
+SHIFTED = 200
+"""As many more as QEMU lets wait, if they came at the pace of the page's fastest."""
+
+_SIGNS = {
+    **{"minus": "Minus", "equal": "Equal", "bracket_left": "BracketLeft", "yen": "IntlYen"},
+    **{"bracket_right": "BracketRight", "semicolon": "Semicolon", "apostrophe": "Quote"},
+    **{"grave_accent": "Backquote", "backslash": "Backslash", "comma": "Comma", "dot": "Period"},
+    **{"slash": "Slash", "less": "IntlBackslash", "ro": "IntlRo", "spc": "Space"},
+}
+"""QEMU's names of keys. Source: QEMU QMP reference, QKeyCode."""
+
+
+def code_of(name: str) -> str:
+    """The browser's code for a key of QEMU's."""
+    if name in _SIGNS:
+        return _SIGNS[name]
+    return f"Digit{name}" if name.isdecimal() else f"Key{name.upper()}"
+
+
+class XKeyboard:
+    """Reads key events as an X server does whose keyboard is set to a layout."""
+
+    def __init__(self, layout: str, folder: Path) -> None:
+        """Nothing is pressed."""
+        self.text = ""
+        self._levels = xkb_levels(layout, folder)
+        self._marks = {keysym(f"dead_{name}"): mark for mark, name in DEAD.items()}
+        self._held = {"shift": False, "alt_r": False}
+        self._mark = ""
+
+    def read(self, events: Iterable[tuple[str, bool]]) -> str:
+        """What these events type; keys that must not be there at all are an error."""
+        for name, down in events:
+            if name in self._held:
+                assert self._held[name] != down, "pressed twice"
+                self._held[name] = down
+            elif down:
+                self._press(name)
+        assert not any(self._held.values())
+        return self.text
+
+    def _press(self, name: str) -> None:
+        if name in ("ret", "tab"):
+            self.text += {"ret": "\n", "tab": "\t"}[name]
+            return
+        level = self._held["shift"] + 2 * self._held["alt_r"]
+        found = self._levels[code_of(name)][level]
+        if found in self._marks:
+            assert not self._mark
+            self._mark = self._marks[found]
+            return
+        character = chr(found if found <= 0xFF or found == EURO else found - UNICODE)
+        if self._mark and character == " ":
+            character = {"\u0300": "`", "\u0302": "^"}[self._mark]
+        elif self._mark:
+            character = unicodedata.normalize("NFC", character + self._mark)
+        self._mark = ""
+        self.text += character
+
+
+def behind(setup: Running) -> Config:
+    """What a command finds its daemon by."""
+    return Config(
+        listen=(Listen(address="127.0.0.1:1"),),
+        aliyun=Aliyun(endpoint=setup.cloud.endpoint),
+        state=State(directory=setup.daemon.state),
+        instance=(Instance(id=DEMO_INSTANCE_ID, alias="demo"),),
+    )
+
+
+def screen_at(port: int) -> SimulatorSettings:
+    """A cloud that shows this VNC server."""
+    return SimulatorSettings(instances=(SimulatedInstance(screen=f"127.0.0.1:{port}"),))
+
+
+async def at_once(_seconds: float) -> None:
+    """Pause as long as a turn of the event loop."""
+    await asyncio.sleep(0)
+
+
+async def typed(
+    setup: Running, text: str, layout: str, pause: Callable[[float], Awaitable[None]] = at_once
+) -> int:
+    """Type a text as `vncproxy type` does; gives how many characters have arrived."""
+    _, count = await send_keys(
+        behind(setup),
+        {},
+        "demo",
+        lambda client: text_strokes(text, layout, caps_lock=client.screen.caps_lock is True),
+        noun="character",
+        per_second=PACES["fast"],
+        note=lambda _: None,
+        pause=pause,
+    )
+    return count
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def quick_qemu(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Qemu]:
+    """One that takes keys as fast as they come, also those that are too fast for its guest."""
+    async with start_qemu(tmp_path_factory.mktemp("s") / "q", key_delay_ms=0) as machine:
+        yield machine
+
+
+@pytest.mark.parametrize("layout", layout_names())
+async def test_a_long_text_is_what_the_keys_type(
+    quick_qemu: Qemu, tmp_path: Path, layout: str
+) -> None:
+    """On each layout: nothing lost, nothing doubled, nothing in the wrong case."""
+    qemu = quick_qemu
+    characters = [*keys_of(layout, windows=False), "\n", "\t"]
+    chosen = random.Random(layout)
+    text = "".join(characters) + "".join(chosen.choices(characters, k=LENGTH - len(characters)))
+    before = len(qemu.key_events())
+    async with running(tmp_path, cloud=screen_at(qemu.vnc_port)) as setup:
+        assert await typed(setup, text, layout) == LENGTH
+        # All has been read by then, and QEMU has written that down; its file may be behind.
+        await until(lambda: not qemu.keys_down(), "the last key's release")
+        keyboard = XKeyboard(layout, tmp_path)
+        assert keyboard.read(qemu.key_events()[before:]) == text
+        assert len(setup.cloud.dials) == 1
+        assert not setup.cloud.breaches
+
+
+async def test_the_guest_reads_all_of_it(qemu: Qemu, tmp_path: Path) -> None:
+    """At the fastest pace nothing is lost on the way, as QEMU is by default."""
+    text = "".join(random.Random(1).choices(string.ascii_uppercase + "{}|~!?", k=SHIFTED))
+    async with running(tmp_path, cloud=screen_at(qemu.vnc_port)) as setup:
+        assert await typed(setup, text, "us", pause=asyncio.sleep) == SHIFTED
+        await qemu.wait_typed(text.encode())
+
+
+async def test_combinations_are_pressed_together(qemu: Qemu, tmp_path: Path) -> None:
+    """Each key is let go of after it was pressed with the others."""
+    strokes = [combination_stroke(one) for one in ("ctrl-alt-f2", "win-r", "sysrq-h")]
+    before = len(qemu.key_events())
+    async with running(tmp_path, cloud=screen_at(qemu.vnc_port)) as setup:
+        await send_keys(
+            behind(setup),
+            {},
+            "demo",
+            lambda _: strokes,
+            noun="combination",
+            per_second=12.0,
+            note=lambda _: None,
+        )
+        await until(lambda: not qemu.keys_down(), "the last key's release")
+    pressed = [("ctrl", "alt", "f2"), ("meta_l", "r"), ("alt", "sysrq", "h")]
+    expected = [
+        (name, down)
+        for names in pressed
+        for down in (True, False)
+        for name in names[:: 1 if down else -1]
+    ]
+    found = [
+        ("sysrq" if name == "print" else name, down) for name, down in qemu.key_events()[before:]
+    ]
+    assert found == expected
+
+
+async def test_an_x_server_reads_it(xvnc: Xvnc, tmp_path: Path) -> None:
+    """One that knows no physical keys goes by the characters."""
+    text = "Ab1 {[(<\\|/>)]} ~`^ ;:\"'"
+    async with running(tmp_path, cloud=screen_at(xvnc.port)) as setup:
+        assert await typed(setup, text, "us") == len(text)
+        await xvnc.wait_typed(text.encode())

@@ -1,0 +1,73 @@
+"""`vncproxy key`: keys that are pressed together, sent to an instance."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+from vncproxy.commands.command import DONE, USAGE, Command, add_config, add_instance
+from vncproxy.commands.output import counted, print_line, print_note, print_problem
+from vncproxy.commands.running import run_with_config
+
+if TYPE_CHECKING:
+    from vncproxy.config.model import Config
+
+PER_SECOND = 12.0
+"""Combinations."""
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    add_instance(parser)
+    parser.add_argument(
+        "combinations",
+        metavar="COMBINATION",
+        nargs="+",
+        help="keys with - or + between them, such as ctrl-alt-del, ctrl-alt-f2, win-r, enter, "
+        "sysrq-s; several are pressed one after the other",
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    from vncproxy.commands.keystrokes import combination_stroke
+    from vncproxy.errors import LocalError
+
+    if not options.instance:
+        print_problem("INSTANCE is empty: name one by its alias, id or the cloud's name")
+        return USAGE
+    try:
+        strokes = [combination_stroke(text) for text in options.combinations]
+    except LocalError as error:
+        print_problem(error.public_text)
+        return USAGE
+
+    async def work(config: Config) -> int:
+        from vncproxy.commands.key_sender import send_keys
+
+        alias, count = await send_keys(
+            config,
+            os.environ,
+            options.instance,
+            lambda _client: strokes,
+            noun="combination",
+            per_second=PER_SECOND,
+            note=print_note,
+        )
+        print_line(f"{alias}: {counted(count, 'combination')} pressed.")
+        return DONE
+
+    return run_with_config(options, work)
+
+
+COMMAND = Command(
+    "key",
+    "press keys on an instance's keyboard",
+    (
+        "vncproxy key web-1 ctrl-alt-del",
+        "vncproxy key web-1 down down enter",
+        "vncproxy key web-1 sysrq-s sysrq-u sysrq-b",
+    ),
+    _add_arguments,
+    _run,
+)

@@ -1,0 +1,176 @@
+"""Sends strokes to an instance at a bounded pace, and knows how many have arrived for certain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from vncproxy.commands.console_client import (
+    ConsoleClient,
+    ControlLostError,
+    InputCount,
+    LinkLostError,
+    admission_to,
+    console_client,
+)
+from vncproxy.commands.console_screen import ConsoleScreen
+from vncproxy.commands.daemon_client import daemon_client
+from vncproxy.commands.keystrokes import Stroke
+from vncproxy.commands.output import counted
+from vncproxy.errors import LocalError
+
+if TYPE_CHECKING:
+    from vncproxy.config.model import Config
+
+CHUNK_STROKES = 32
+"""So many may be uncertain if the link is lost."""
+PACES = {"careful": 12, "normal": 40, "fast": 50}
+"""Strokes a second, as on the page."""
+KEY_CHANGE_S = 0.01
+"""QEMU takes so long for each key that goes down or up; some 340 may wait, others are lost.
+Source: QEMU, -vnc, key-delay-ms; ui/input.c, queue_limit."""
+READY_MARGIN_S = 30.0
+"""Beyond limits.max_wait, in which the daemon itself gives up."""
+CONTROL_MARGIN_S = 10.0
+"""Beyond limits.control_request_timeout, after which a request that wasn't answered is granted."""
+_LOOK = "look at the screen for what else has arrived before you go on"
+
+Note = Callable[[str], None]
+Pause = Callable[[float], Awaitable[None]]
+
+
+class SendingStoppedError(LocalError):
+    """Not everything was sent: the words say why, and how much has arrived for certain.
+
+    Args:
+        certain: So many strokes have.
+    """
+
+    def __init__(self, text: str, certain: int) -> None:
+        super().__init__(text)
+        self.certain = certain
+
+
+async def send_keys(
+    config: Config,
+    environ: Mapping[str, str],
+    instance: str,
+    strokes_of: Callable[[ConsoleClient], Sequence[Stroke]],
+    *,
+    noun: str,
+    per_second: float,
+    note: Note,
+    pause: Pause = asyncio.sleep,
+) -> tuple[str, int]:
+    """Open the console as a page does, or join it, have control, and send everything.
+
+    Args:
+        config: The settings.
+        environ: The environment's variables.
+        instance: Alias, id or the cloud's name.
+        strokes_of: Called once the console is there: gives what to send.
+        noun: What a stroke is called.
+        per_second: Strokes in a second, at most.
+        note: Called with what is worth saying meanwhile.
+        pause: Lets so many seconds pass.
+
+    Returns:
+        The instance's alias, and how many strokes have arrived.
+
+    Raises:
+        SendingStoppedError: A part may have arrived.
+        LocalError: Nothing was sent: the console can't be had, or control of it.
+        NoDaemonError: As of `daemon_client`.
+        AccessError: The daemon refused.
+        ConfigError: As of `daemon_client`.
+    """
+    limits = config.limits
+    async with daemon_client(config, environ) as daemon:
+        admission = await admission_to(daemon, instance, view=False)
+        async with console_client(daemon, admission, ConsoleScreen()) as client:
+            await client.get_ready(note, limits.max_wait + READY_MARGIN_S)
+            await client.get_control(note, limits.control_request_timeout + CONTROL_MARGIN_S)
+            try:
+                # What the server says of keys and of Caps Lock has come by then, too.
+                begun = await client.confirm()
+                strokes = strokes_of(client)
+                sender = KeySender(client, begun, per_second=per_second, pause=pause)
+                await _send(sender, strokes, client.alias, noun)
+            finally:
+                await client.hand_back()
+            return client.alias, len(strokes)
+
+
+async def _send(sender: KeySender, strokes: Sequence[Stroke], alias: str, noun: str) -> None:
+    """Send them all. Raises: SendingStoppedError."""
+    try:
+        await sender.send(strokes)
+    except (LinkLostError, ControlLostError, asyncio.CancelledError) as fault:
+        why = fault.public_text if isinstance(fault, LocalError) else "stopped"
+        text = _stopped(alias, why, sender.certain, len(strokes), noun)
+        raise SendingStoppedError(text, sender.certain) from fault
+
+
+def _stopped(alias: str, why: str, certain: int, total: int, noun: str) -> str:
+    if not certain:
+        far = f"of {counted(total, noun)} none has arrived for certain"
+    else:
+        far = f"of {counted(total, noun)} the first {certain} arrived for certain"
+    return f"{alias}: {why.rstrip('.')}; {far}: {_LOOK}"
+
+
+class KeySender:
+    """Sends strokes in chunks; after each it is made certain that they arrived.
+
+    Attributes:
+        certain: So many strokes have arrived for certain.
+    """
+
+    def __init__(
+        self, client: ConsoleClient, begun: InputCount, *, per_second: float, pause: Pause
+    ) -> None:
+        """Nothing is sent.
+
+        Args:
+            client: It has control.
+            begun: What was counted before the first stroke.
+            per_second: Strokes in a second, at most.
+            pause: Lets so many seconds pass.
+        """
+        self.certain = 0
+        self._client = client
+        self._begun = begun
+        self._pause_s = 1 / per_second
+        self._pause = pause
+        self._ends: list[int] = []
+        """After each stroke that was sent: how many messages there are so far."""
+
+    async def send(self, strokes: Sequence[Stroke]) -> None:
+        """Send them all.
+
+        Raises:
+            LinkLostError: The link was interrupted, or ended.
+            ControlLostError: Somebody else controls it.
+        """
+        for at in range(0, len(strokes), CHUNK_STROKES):
+            try:
+                for stroke in strokes[at : at + CHUNK_STROKES]:
+                    await self._client.check()
+                    before = self._ends[-1] if self._ends else 0
+                    self._ends.append(before + await self._client.press(stroke))
+                    await self._pause(max(self._pause_s, KEY_CHANGE_S * len(stroke)))
+            except ControlLostError:
+                # How much of it went there can still be found out.
+                await self._count()
+                raise
+            await self._count()
+            if self.certain < len(self._ends):
+                raise ControlLostError("somebody else took control")
+
+    async def _count(self) -> None:
+        counted_now = await self._client.confirm()
+        if counted_now.link != self._begun.link:
+            raise LinkLostError("the link was interrupted")
+        arrived = counted_now.messages - self._begun.messages
+        self.certain = sum(end <= arrived for end in self._ends)

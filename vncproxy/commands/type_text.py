@@ -1,0 +1,162 @@
+"""`vncproxy type`: a text that is typed on an instance's keyboard."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vncproxy.commands.command import DONE, USAGE, Command, add_config, add_instance
+from vncproxy.commands.output import counted, print_line, print_note, print_problem
+from vncproxy.commands.running import run_with_config
+from vncproxy.errors import LocalError
+
+if TYPE_CHECKING:
+    from vncproxy.commands.console_client import ConsoleClient
+    from vncproxy.commands.keystrokes import Stroke
+    from vncproxy.config.model import Config
+
+_STANDARD_INPUT = "-"
+_MOST_BYTES = 4
+"""Of a character in UTF-8."""
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    add_instance(parser)
+    parser.add_argument(
+        "text",
+        metavar="TEXT",
+        nargs="?",
+        help="others on this machine may see it among its processes: for what is secret, --file -",
+    )
+    parser.add_argument(
+        "--file",
+        metavar="FILE",
+        help="type what is in it, in UTF-8; a line end is Enter; -: standard input",
+    )
+    parser.add_argument(
+        "--layout",
+        metavar="L",
+        default="us",
+        help="the instance's keyboard: us, uk, de, fr, es, jp or cn; default: us",
+    )
+    parser.add_argument(
+        "--pace",
+        choices=("careful", "normal", "fast"),
+        default="normal",
+        help="12, 40 or 50 characters a second, capitals at most 25; default: normal",
+    )
+
+
+def _run(options: argparse.Namespace) -> int:
+    from vncproxy.commands.keyboard import layout_names
+    from vncproxy.commands.keystrokes import LONGEST_TEXT, plain_text, text_strokes
+    from vncproxy.commands.process_title import hide_argument
+
+    if not options.instance:
+        print_problem("INSTANCE is empty: name one by its alias, id or the cloud's name")
+        return USAGE
+    if (options.text is None) == (options.file is None):
+        print_problem("give either TEXT or --file FILE")
+        return USAGE
+    if options.layout not in layout_names():
+        print_problem(f"there is no layout {options.layout!r}: {', '.join(layout_names())}")
+        return USAGE
+    if options.text is not None:
+        hide_argument(options.text)
+        text = options.text
+    else:
+        text = read_text(options.file, LONGEST_TEXT * _MOST_BYTES)
+    if not text:
+        print_problem("there is nothing to type")
+        return USAGE
+    if len(plain_text(text)) > LONGEST_TEXT:
+        raise LocalError(f"at most {LONGEST_TEXT} characters are typed at once")
+    # Whether all of it can be typed doesn't depend on the instance.
+    text_strokes(text, options.layout)
+
+    def strokes_of(client: ConsoleClient) -> list[Stroke]:
+        return strokes_for(client, text, options.layout)
+
+    async def work(config: Config) -> int:
+        from vncproxy.commands.key_sender import PACES, send_keys
+
+        alias, count = await send_keys(
+            config,
+            os.environ,
+            options.instance,
+            strokes_of,
+            noun="character",
+            per_second=PACES[options.pace],
+            note=print_note,
+        )
+        print_line(f"{alias}: {counted(count, 'character')} typed.")
+        return DONE
+
+    return run_with_config(options, work)
+
+
+def strokes_for(client: ConsoleClient, text: str, layout: str) -> list[Stroke]:
+    """What types a text on the instance as it is now.
+
+    Args:
+        client: On its console.
+        text: To type.
+        layout: The instance's keyboard.
+
+    Raises:
+        LocalError: It would come out wrong.
+    """
+    from vncproxy.commands.keyboard import locks_shift
+    from vncproxy.commands.keystrokes import text_strokes
+
+    caps_lock = client.screen.caps_lock
+    if caps_lock and locks_shift(layout, windows=client.windows):
+        raise LocalError(
+            f"{client.alias}: Caps Lock is on, and turns digits and signs around on this keyboard; "
+            f"switch it off first: vncproxy key {client.alias} capslock"
+        )
+    return text_strokes(text, layout, windows=client.windows, caps_lock=caps_lock is True)
+
+
+def read_text(name: str, most_bytes: int) -> str:
+    """The text in a file.
+
+    Args:
+        name: Of the file; -: standard input.
+        most_bytes: A longer one isn't read to its end.
+
+    Raises:
+        LocalError: It can't be read, is too long or no text.
+    """
+    shown = "the standard input" if name == _STANDARD_INPUT else name
+    try:
+        if name == _STANDARD_INPUT:
+            content = sys.stdin.buffer.read(most_bytes + 1)
+        else:
+            with Path(name).open("rb") as file:
+                content = file.read(most_bytes + 1)
+        text = content[:most_bytes].decode("utf-8-sig")
+    except OSError as fault:
+        raise LocalError(f"{shown} can't be read: {fault.strerror or fault}") from fault
+    except UnicodeDecodeError as fault:
+        raise LocalError(f"{shown} is no text in UTF-8") from fault
+    if len(content) > most_bytes:
+        raise LocalError(f"{shown} is too long: at most {most_bytes} bytes are read")
+    return text
+
+
+COMMAND = Command(
+    "type",
+    "type a text on an instance's keyboard",
+    (
+        "vncproxy type web-1 'systemctl status sshd'",
+        "vncproxy type web-1 --layout de --file commands.txt",
+        "vncproxy type web-1 --file -",
+    ),
+    _add_arguments,
+    _run,
+)
