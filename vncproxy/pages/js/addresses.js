@@ -29,6 +29,22 @@ function pathName({ alias, id }) {
   return encodeURIComponent(alias || id);
 }
 
+/**
+ * The recording that a page address names: `/replay/a.vncrec` is a.vncrec.
+ * @param {string} pathname
+ * @returns {string} empty where there is none
+ */
+export function recordingOf(pathname) {
+  const base = basePath();
+  const own = pathname.startsWith(`${base}/`) ? pathname.slice(base.length) : pathname;
+  const found = /^\/replay\/([^/]+)\/?$/.exec(own);
+  try {
+    return found ? decodeURIComponent(found[1]) : "";
+  } catch {
+    return "";
+  }
+}
+
 /** Where an instance is opened. @param {{alias: string|null, id: string}} instance */
 export function consolePath(instance) {
   return below(`/console/${pathName(instance)}`);

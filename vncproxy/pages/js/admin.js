@@ -1,4 +1,4 @@
-/** What is open, for administrators: who is on what, what flows, and the means to end it. */
+/** For administrators: what is open, with the means to end it; past sessions; recordings. */
 
 import { offerLogOut, showAccount } from "./account.js";
 import { consolesPath, viewerPath } from "./addresses.js";
@@ -8,6 +8,7 @@ import { ConsoleCards } from "./consolecards.js";
 import { consoleView, endConsoleWords, endViewerWords, summary } from "./consoleview.js";
 import { byId, element, setText } from "./elements.js";
 import { loginCard } from "./login.js";
+import { PastList, RECORDINGS, SESSIONS } from "./pastlist.js";
 import { BETWEEN, t, timeOfDay, together } from "./texts.js";
 import { refusalWords, sentence, wantsLogin } from "./words.js";
 
@@ -20,15 +21,35 @@ const content = byId("content");
 const list = element("div", { class: "open-consoles" });
 const cards = new ConsoleCards(list, { endConsole, endViewer });
 
-/** What the page shows: "consoles", "login", "refused", or "" at first. */
+const HEADINGS = { open: t("Open consoles"), past: t("Past sessions"), recordings: t("Recordings") };
+const pasts = { past: new PastList(SESSIONS, failed), recordings: new PastList(RECORDINGS, failed) };
+
+/** What the page shows: "open", "past", "recordings", "login", "refused", or "" at first. */
 let shown = "";
 let rightsAt_ms = -Infinity;
 let answeredAt = null;
 let timer = 0;
 let busy = false;
+/** Whether something else was asked for while it was busy. */
+let again = false;
+
+/** Which list the address asks for. */
+function tabOf() {
+  const name = location.hash.slice(1);
+  return Object.hasOwn(HEADINGS, name) ? name : "open";
+}
+
+function showTab(tab) {
+  byId("tabs").hidden = false;
+  for (const link of byId("tabs").children) {
+    link.toggleAttribute("aria-current", link.hash === `#${tab}`);
+  }
+  setText(byId("heading"), HEADINGS[tab]);
+}
 
 function show(name, nodes) {
   if (shown !== name) {
+    pasts[shown]?.leave();
     shown = name;
     content.replaceChildren(...nodes());
   }
@@ -48,12 +69,14 @@ function tell(title, text = "") {
 
 function showLogin(word) {
   showAccount(null);
+  byId("tabs").hidden = true;
   setText(byId("lead"), "");
   const why = t("This page is for administrators of this vncproxy.");
   show("login", () => [loginCard(why, refreshAll, word)]);
 }
 
 function showRefused() {
+  byId("tabs").hidden = true;
   setText(byId("lead"), "");
   show("refused", () => [
     element(
@@ -78,7 +101,7 @@ function showConsoles(rows) {
     // What the keyboard was on is gone: from here on it goes on below the heading.
     byId("heading").focus({ preventScroll: true });
   }
-  show("consoles", () => [NOTHING, list]);
+  show("open", () => [NOTHING, list]);
 }
 
 async function askRights() {
@@ -95,9 +118,16 @@ async function ask() {
     tell("");
     return;
   }
-  const answer = await call("GET", "/api/v1/consoles");
-  answeredAt = new Date();
-  showConsoles(answer?.consoles ?? []);
+  const tab = tabOf();
+  showTab(tab);
+  if (tab === "open") {
+    const answer = await call("GET", "/api/v1/consoles");
+    answeredAt = new Date();
+    showConsoles(answer?.consoles ?? []);
+  } else {
+    await pasts[tab].load();
+    show(tab, () => [pasts[tab].root]);
+  }
   content.classList.remove("stale");
   tell("");
 }
@@ -110,17 +140,18 @@ function failed(error) {
     return;
   }
   const { title, text } = refusalWords(error);
-  const stale = answeredAt && t("What is shown below is from {time}.", { time: timeOfDay(answeredAt) });
+  const stale = shown === "open" && answeredAt && t("What is shown below is from {time}.", { time: timeOfDay(answeredAt) });
   if (!shown) {
     setText(byId("lead"), "");
   }
-  content.classList.toggle("stale", shown === "consoles");
-  tell(title, together([text, t("This page asks again by itself."), stale]));
+  content.classList.toggle("stale", shown === "open");
+  tell(title, together([text, tabOf() === "open" && t("This page asks again by itself."), stale]));
 }
 
 async function refresh() {
   clearTimeout(timer);
   if (busy || document.hidden) {
+    again = busy;
     return;
   }
   busy = true;
@@ -130,7 +161,10 @@ async function refresh() {
     failed(error);
   } finally {
     busy = false;
-    if (!document.hidden && shown !== "login" && shown !== "refused") {
+    if (again) {
+      again = false;
+      refresh();
+    } else if (!document.hidden && tabOf() === "open" && shown !== "login" && shown !== "refused") {
       timer = setTimeout(refresh, REFRESH_INTERVAL_MS);
     }
   }
@@ -193,8 +227,15 @@ byId("end-cancel").addEventListener("click", () => byId("end-dialog").close());
 offerLogOut(refreshAll, failed);
 document.addEventListener("visibilitychange", () => {
   clearTimeout(timer);
-  if (!document.hidden) {
+  // What is past changes little: whoever comes back finds the list as it was left.
+  if (!document.hidden && (shown !== tabOf() || shown === "open")) {
     refresh();
   }
+});
+window.addEventListener("hashchange", () => {
+  setText(byId("said"), "");
+  setText(byId("lead"), "");
+  byId("heading").focus({ preventScroll: true });
+  refresh();
 });
 refresh();

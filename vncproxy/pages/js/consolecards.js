@@ -3,6 +3,8 @@
  * button, or in the middle of the page, stays there.
  */
 
+import { consolePath } from "./addresses.js";
+import { below } from "./basepath.js";
 import { arrange, element, setText } from "./elements.js";
 import { t } from "./texts.js";
 
@@ -108,14 +110,15 @@ class ConsoleCard {
   #lines = new Map();
   #nobody = element("p", { class: "nobody", text: t("Nobody is on.") });
   #endViewer;
+  #watch;
   #button;
 
   constructor(view, { endConsole, endViewer }) {
     this.#endViewer = endViewer;
     this.#title.id = `console-${view.id}`;
     this.#budget.holder.append(this.#meter);
+    this.#watch = element("a", { class: "button", text: t("Watch") });
     this.#button = element("button", {
-      class: "end-console",
       type: "button",
       text: t("End the console"),
       on: { click: () => endConsole(this.#view) },
@@ -132,7 +135,7 @@ class ConsoleCard {
           element("div", { class: "console-title" }, this.#title, this.#state, this.#recorded),
           element("p", { class: "place" }, this.#place),
         ),
-        this.#button,
+        element("div", { class: "console-acts" }, this.#watch, this.#button),
       ),
       this.#troubles,
       this.#facts,
@@ -148,6 +151,8 @@ class ConsoleCard {
     setText(this.#state, view.state);
     this.#state.className = `pill ${view.tone}`;
     this.#recorded.hidden = !view.recorded;
+    this.#watch.href = `${below(consolePath(view))}?view=1`;
+    this.#watch.setAttribute("aria-label", t("Watch {title}", { title: view.title }));
     this.#button.setAttribute("aria-label", t("End the console of {title}", { title: view.title }));
     this.#updateTroubles(view.troubles);
     this.#updateFacts(view);

@@ -1,5 +1,7 @@
 /** The page that plays one recording. */
 
+import { recordingOf } from "./addresses.js";
+import { below } from "./basepath.js";
 import { byId, element, setText } from "./elements.js";
 import { languageSwitch } from "./languageswitch.js";
 import { Player } from "./player.js";
@@ -12,7 +14,9 @@ import { placeOf } from "./words.js";
 const STEP_MS = 10_000;
 const PLAY_PATH = "M8 5.5v13l10.5-6.5z";
 const PAUSE_PATH = "M7 5.5h3.5v13H7zM13.5 5.5H17v13h-3.5z";
-const PATH = "/api/v1/recording";
+/** Of a daemon's recordings; "" where `vncproxy replay` serves the one that it was given. */
+const name = recordingOf(location.pathname);
+const PATH = name ? below(`/api/v1/recordings/${encodeURIComponent(name)}`) : "/api/v1/recording";
 
 const KEPT = "vncproxy-replay-key";
 
@@ -33,16 +37,25 @@ function takeKey() {
 
 byId("who").after(languageSwitch());
 
-const key = takeKey();
+// A daemon knows its users by their cookie.
+const proof = name ? {} : { Authorization: `Bearer ${takeKey()}` };
 
 // Another address put into this tab's bar loads nothing: only the fragment changes.
 window.addEventListener("hashchange", () => location.reload());
 
+function offerWayBack() {
+  byId("home").replaceWith(
+    element("a", { class: "home", href: below("/admin#recordings"), "aria-label": t("All recordings"), title: t("All recordings") }, byId("home").cloneNode()),
+  );
+  const file = `${PATH}/file`;
+  byId("full-button").before(element("a", { class: "button tool", id: "download", href: file, download: name, text: t("Download") }));
+}
+
 async function ask(path, signal) {
-  const answer = await fetch(path, { headers: { Authorization: `Bearer ${key}`, "Accept-Language": tag }, cache: "no-store", signal });
+  const answer = await fetch(path, { headers: { ...proof, "Accept-Language": tag }, cache: "no-store", signal });
   if (!answer.ok) {
     const told = await answer.json().catch(() => null);
-    throw new Error(told?.error?.text ?? t("vncproxy replay answered with status {status}.", { status: answer.status }));
+    throw new Error(told?.error?.text ?? t("vncproxy answered with status {status}.", { status: answer.status }));
   }
   return answer;
 }
@@ -244,10 +257,13 @@ class ReplayPage {
   }
 }
 
+if (name) {
+  offerWayBack();
+}
 try {
   const answer = await ask(PATH);
   new ReplayPage(await answer.json());
 } catch (fault) {
   const lost = fault instanceof TypeError;
-  say("stop", t("The recording can’t be opened"), lost ? t("vncproxy replay doesn’t answer.") : fault.message);
+  say("stop", t("The recording can’t be opened"), lost ? t("vncproxy doesn’t answer.") : fault.message);
 }

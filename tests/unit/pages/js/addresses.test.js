@@ -7,6 +7,7 @@ import {
   instanceOf,
   instancePath,
   onwardAddress,
+  recordingOf,
   safeNext,
   socketUrl,
   viewerPath,
@@ -90,4 +91,9 @@ test("a page goes on once, to an address that is one, and never out of https", (
   ]) {
     assert.equal(onwardAddress({ url: bad, pass_on: true }, "web-1", none, here), "", bad);
   }
+});
+
+test("a recording’s name comes from the page’s address", () => {
+  assert.equal(recordingOf("/replay/a%20b.vncrec"), "a b.vncrec");
+  assert.deepEqual([recordingOf("/"), recordingOf("/replay/"), recordingOf("/replay/a/b"), recordingOf("/replay/%ff")], ["", "", "", ""]);
 });
