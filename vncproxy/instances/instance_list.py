@@ -171,7 +171,7 @@ class InstanceList:
         Args:
             name: An alias, an id, or the cloud's name of one instance alone.
             with_tags: The tags matter: its region is asked if what it showed is old.
-            may_see: Whether whoever asks may know of one: the cloud's name counts as one
+            may_see: Whether the asking user may know of one: the cloud's name counts as one
                 instance's alone if it is so among these. None: all.
         """
         found = self._by_name(name, may_see)

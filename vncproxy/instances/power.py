@@ -96,7 +96,7 @@ class Power:
 
         Args:
             cloud: The ECS API.
-            tasks: Owns what is under way, whoever asked for it may leave.
+            tasks: Owns what is under way: the user who asked for it may leave.
             clock: Monotonic seconds.
             pause: Lets so many seconds pass.
         """
@@ -147,7 +147,7 @@ class Power:
             what = _BEING_DONE[under_way.action] if under_way is not None else "asked for something"
             raise AccessError(409, "power-under-way", f"{instance.alias} is being {what} already.")
         act = Act(action, force, self._clock())
-        # Whoever asked may leave: what was begun is ended, and recorded.
+        # The user who asked may leave: what was begun is ended, and recorded.
         work = self._do(instance, act, under_way is not None, before_sending, after)
         self._sending.add(instance.id)
         doing = self._tasks.start(self._refusal_of(work, instance), f"power-{instance.id}")

@@ -40,7 +40,7 @@ async def near(name: str, instances: Sequence[ConsoleInstance]) -> list[str]:
 
     Args:
         name: What was asked for.
-        instances: Those that whoever asks may know of.
+        instances: Those that the asking user may know of.
     """
     matcher = SequenceMatcher(b=name[:_NAME_MAX_CHARS].casefold(), autojunk=False)
     likeness: dict[str, float] = {}
@@ -67,7 +67,7 @@ async def advice(name: str, instances: Sequence[ConsoleInstance]) -> str:
 
     Args:
         name: What was asked for.
-        instances: Those that whoever asks may know of.
+        instances: Those that the asking user may know of.
     """
     same = [one.id for one in instances if name and one.name == name]
     if len(same) > 1:

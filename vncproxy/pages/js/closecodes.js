@@ -69,8 +69,8 @@ export const CLOSE_CODES = [
     "code": 4403,
     "word": "kicked",
     "title": t("Your session was ended"),
-    "text": t("Your access to this instance is over. Ask whoever runs this vncproxy."),
-    "unopened": [t("This console can’t be opened now"), t("Your access to this instance is over. Ask whoever runs this vncproxy.")],
+    "text": t("Your access to this instance is over. Ask the administrator of this vncproxy."),
+    "unopened": [t("This console can’t be opened now"), t("Your access to this instance is over. Ask the administrator of this vncproxy.")],
     "retry": "never",
     "action": "list",
     "button": t("All instances")

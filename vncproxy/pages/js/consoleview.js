@@ -185,7 +185,7 @@ export function endConsoleWords({ title, viewers }) {
   return {
     title: t("End the console of {title}?", { title }),
     text: together([sent, t("The connection to the cloud is closed.")]),
-    hint: t("The instance itself goes on running. Whoever opens the console again needs a new connection from the budget."),
+    hint: t("The instance itself goes on running. Opening the console again takes a new connection from the budget."),
     button: t("End the console"),
     done: t("The console of {title} was ended.", { title }),
     gone: t("The console of {title} was closed already.", { title }),

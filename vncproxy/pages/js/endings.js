@@ -27,7 +27,7 @@ const SILENT = new Set([1000, 1005]);
 const UNSUPPORTED = {
   title: t("This screen can’t be shown here"),
   text: t("The cloud’s server asks for a log-in, or speaks a kind of VNC, that neither vncproxy nor the screen in this page (noVNC) knows. A native VNC viewer, connected through vncproxy, may know it."),
-  detail: t("Whoever runs vncproxy finds what the server offered in its log, under console.opaque."),
+  detail: t("The administrator finds what the server offered in vncproxy’s log, under console.opaque."),
   retry: "never",
   action: "again",
   button: t("Try again"),

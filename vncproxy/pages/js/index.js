@@ -186,7 +186,7 @@ function nothingForYou(user) {
     "section",
     { class: "card empty" },
     element("h2", { text: t("Nothing for you to open yet") }),
-    element("p", { text: t("There is no instance here that a rule lets you open. Ask whoever runs this vncproxy.") }),
+    element("p", { text: t("There is no instance here that a rule lets you open. Ask the administrator of this vncproxy.") }),
     user && element("p", {}, ...tParts("You are known here as {user}.", { user: element("strong", { text: user }) })),
   );
 }
@@ -242,7 +242,7 @@ function showLogin(word) {
   byId("admin-link").hidden = true;
   const why = asksUsers(word)
     ? t("Then you see what you may open.")
-    : t("Whoever has the access token may open the consoles listed here.");
+    : t("Everybody who has the access token may open the consoles listed here.");
   show("login", () => [loginCard(why, refresh, word)]);
 }
 

@@ -17,7 +17,7 @@ function ownersHint() {
 
 /** Where a user's own token comes from. */
 const USERS_HINT = [
-  t("Whoever runs this vncproxy gave it to you. If you have none, or lost it, ask for a new one: nobody can look up the old one."),
+  t("The administrator of this vncproxy gave it to you. If you have none, or lost it, ask for a new one: nobody can look up the old one."),
 ];
 
 /**

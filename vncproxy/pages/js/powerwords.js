@@ -69,7 +69,7 @@ export function question(action, force, name) {
   return {
     title: withName(QUESTIONS[action], name),
     text: together([
-      t("Its system is asked to shut down, as by its power button. Whoever works on it is interrupted."),
+      t("Its system is asked to shut down, as by its power button. Anybody who works on it is interrupted."),
       again,
     ]),
     typed: "",

@@ -91,7 +91,7 @@ test("access that the rules don't give any more ends with the daemon's own words
   const close = { code: 4403, reason: "kicked" };
   const ending = endOfSession(close, { state: "running" }, { said: why });
   assert.deepEqual([ending.text, ending.retry, ending.title], [why, "never", "Your session was ended"]);
-  assert.match(endOfSession(close, null).text, /whoever runs/);
+  assert.match(endOfSession(close, null).text, /administrator/);
   assert.doesNotMatch(endOfSession({ code: 1012, reason: "restarting" }, null, { said: why }).text, /rule 2/);
 });
 
