@@ -24,7 +24,7 @@ def known(name: str) -> Language | None:
 def accepted(header: str) -> Language:
     """The one that a browser's Accept-Language likes best; English where it likes neither.
 
-    Whoever reads any Chinese gets ours. Source: RFC 9110, section 12.5.4.
+    Any Chinese stands for ours. Source: RFC 9110, section 12.5.4.
     """
     best: Language = "en"
     most = 0.0

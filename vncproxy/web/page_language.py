@@ -20,7 +20,7 @@ VARY = f"{hdrs.ACCEPT_LANGUAGE}, {hdrs.COOKIE}"
 
 
 def language_of(request: web.Request, setting: PageLanguage) -> Language:
-    """The language in which whoever asks reads.
+    """The language in which the asking user reads.
 
     Args:
         request: Of a browser.
@@ -35,14 +35,14 @@ def language_of(request: web.Request, setting: PageLanguage) -> Language:
 
 
 def for_page(request: web.Request) -> Catalogue:
-    """The texts for whoever navigates to a page, or has one that opens a WebSocket."""
+    """The texts for a browser that navigates to a page, or whose page opens a WebSocket."""
     behind = request.app.get(BEHIND)
     setting = behind.services.settings().language if behind is not None else "auto"
     return catalogue(language_of(request, setting))
 
 
 def for_call(request: web.Request) -> Catalogue:
-    """The texts for whoever calls the API: pages name their language, and programs get English
+    """The texts for a caller of the API: pages name their language, and programs get English
     unless they do.
     """
     return catalogue(accepted(request.headers.get(hdrs.ACCEPT_LANGUAGE, "")))

@@ -64,7 +64,7 @@ class PastRights:
         return self._authority.decide(self._who, instance, self._now).allows(Role.ADMIN)
 
     async def require_administrator(self, recorded: Iterable[Recorded]) -> None:
-        """Refuse whoever administers nothing.
+        """Refuse a user who administers nothing.
 
         Raises:
             AccessError: 403.
