@@ -176,6 +176,27 @@ WORDS = (
     "STS token",
     "token",
     "proxy's secret",
+    "usage:",
+    "error:",
+    "example:",
+    "examples:",
+    "options",
+    "positional arguments",
+    "show this help message and exit",
+    "show program's version number and exit",
+    "Open the VNC console of an Alibaba Cloud ECS instance in a browser, and keep it open.",
+    "the following arguments are required: {names}",
+    "one of the arguments {names} is required",
+    "unrecognized arguments: {arguments}",
+    "argument {name}: {problem}",
+    "expected one argument",
+    "expected at least one argument",
+    "expected at most one argument",
+    "ignored explicit argument {value}",
+    "not allowed with argument {name}",
+    "invalid choice: {value} (choose from {choices})",
+    "invalid {type} value: {value}",
+    "ambiguous option: {option} could match {matches}",
     "Log in first",
     "Not allowed",
     "Not found",
@@ -218,6 +239,9 @@ def found() -> Iterator[tuple[str, str | tuple[str, ...], str | None]]:
         for text in _of_module(path, fragments=name in FRAGMENTS):
             if text not in NOT_ON_PAGES:
                 yield _name(path), text, None
+    for path in sorted((ROOT / "vncproxy" / "commands").glob("*.py")):
+        for text in _of_command(path):
+            yield _name(path), text, None
     for text in WORDS:
         yield _name(Path(__file__)), text, None
 
@@ -248,6 +272,28 @@ def _of_module(path: Path, *, fragments: bool) -> Iterator[str]:
         is_sentence = re.fullmatch(r"(?s)[A-Z{“\"].* .*[.?}]", text) is not None
         if re.search(r"[A-Za-z]{2}.* .*[a-z]{2}", words) and (is_sentence or fragments):
             yield text
+
+
+def _of_command(path: Path) -> Iterator[str]:
+    """What a command's help says, and what it says of an argument that isn't one."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        values: list[ast.expr | None] = []
+        match node:
+            case ast.Call(func=ast.Name(id="Command")):
+                values = [node.args[1]]
+            case ast.Call(func=ast.Name(id="add_json") | ast.Attribute(attr="ArgumentTypeError")):
+                values = list(node.args)
+            case ast.Call():
+                values = [one.value for one in node.keywords if one.arg == "help"]
+            case ast.FunctionDef(name="_add_arguments" | "add_json" | "add_page_port"):
+                # A help text that is too long for its line has a name.
+                assigned = (one for one in node.body if isinstance(one, ast.Assign))
+                values = [*node.args.defaults, *(one.value for one in assigned)]
+        for value in values:
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                yield value.value
+            elif isinstance(value, ast.JoinedStr):
+                yield _with_braces(value, {})
 
 
 def _outside_of_logs(tree: ast.AST) -> Iterator[ast.AST]:

@@ -136,6 +136,9 @@ def clean_surroundings(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
         monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
         monkeypatch.setenv("SSL_CERT_DIR", os.devnull)
     monkeypatch.setenv("ALIBABA_CLOUD_ECS_METADATA_DISABLED", "true")
+    # English, whatever the developer's terminal speaks.
+    monkeypatch.delenv("LC_ALL", raising=False)
+    monkeypatch.setenv("LC_MESSAGES", "C")
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ from vncproxy.commands.command import (
     add_commands,
     examples_text,
 )
+from vncproxy.commands.help_language import HelpFormatter
 from vncproxy.commands.output import OutputError, flush, open_standard_streams, print_problem
 from vncproxy.errors import CloudError, ConfigError, VncproxyError
 
@@ -149,7 +150,7 @@ def parser() -> argparse.ArgumentParser:
         description="Open the VNC console of an Alibaba Cloud ECS instance in a browser, "
         "and keep it open.",
         epilog=examples_text(("vncproxy demo",)),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     made.add_argument("--version", action="version", version=f"vncproxy {__version__}")
     add_commands(made, COMMANDS, "COMMAND")

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from vncproxy.commands.help_language import HelpFormatter, help_texts, translate
 from vncproxy.commands.output import print_text, require_output
 
 if TYPE_CHECKING:
@@ -22,7 +23,20 @@ BAD_CONFIG = 78
 
 
 class Parser(argparse.ArgumentParser):
-    """The program's, or a command's: help that can't be printed is an error."""
+    """The program's, or a command's: help that can't be printed is an error; it is in the
+    terminal's language, as is what is said about wrong usage.
+    """
+
+    def format_help(self) -> str:
+        """The whole help."""
+        translate(self, help_texts())
+        return super().format_help()
+
+    def error(self, message: str) -> NoReturn:
+        """End the process over wrong usage."""
+        self.print_usage(sys.stderr)
+        texts = help_texts()
+        self.exit(USAGE, f"{self.prog}: {texts.said('error:')} {texts.said(message)}\n")
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
         # The library drops what the system says, and the exit status would be 0.
@@ -70,10 +84,10 @@ def add_commands(
     for command in commands:
         sub = parsers.add_parser(
             command.name,
-            help=command.summary,
+            help=help_texts().said(command.summary),
             description=command.summary,
             epilog=examples_text(command.examples),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=HelpFormatter,
         )
         # An act's own parser sets it again.
         sub.set_defaults(run=command.run)
@@ -82,7 +96,8 @@ def add_commands(
 
 def examples_text(examples: tuple[str, ...]) -> str:
     """The end of a help text."""
-    return "\n".join((f"example{'s' if len(examples) > 1 else ''}:", *(f"  {e}" for e in examples)))
+    head = "examples:" if len(examples) > 1 else "example:"
+    return "\n".join((head, *(f"  {e}" for e in examples)))
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

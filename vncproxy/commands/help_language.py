@@ -1,0 +1,76 @@
+"""Help and the words about wrong usage in the terminal's language, by LC_ALL, LC_MESSAGES or LANG.
+
+What commands print besides, errors too, is English: scripts and those who help read it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from vncproxy.languages.catalogue import Catalogue, catalogue
+from vncproxy.languages.language import of_environment
+
+_PIECES = re.compile(r"\s+|[!-~]+|[^\s!-~][，。；：、？！）”]*")
+"""Where a line may end: between words, and behind each Chinese character with its punctuation."""
+
+
+def help_texts() -> Catalogue:
+    """The texts for whoever is at the terminal."""
+    return catalogue(of_environment(os.environ))
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """argparse's, for text whose characters may be two columns wide."""
+
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[argparse._MutuallyExclusiveGroup],
+        prefix: str | None = None,
+    ) -> None:
+        """Add the line that shows how it is called."""
+        if prefix is None:
+            prefix = f"{help_texts().said('usage:')} "
+        super().add_usage(usage, actions, groups, prefix)
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return in_lines(text, width)
+
+
+def in_lines(text: str, width: int) -> list[str]:
+    """A text in lines of at most so many columns; a word that is wider has a line of its own."""
+    lines: list[str] = []
+    line = ""
+    for piece in _PIECES.findall(" ".join(text.split())):
+        if line and columns(line + piece.rstrip()) > width:
+            lines.append(line.rstrip())
+            line = ""
+        line += piece if line else piece.lstrip()
+    return [*lines, line.rstrip()] if line else lines
+
+
+def columns(text: str) -> int:
+    """How wide a text is on a terminal."""
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
+
+
+def translate(parser: argparse.ArgumentParser, texts: Catalogue) -> None:
+    """Put what a parser's help says into a language."""
+    if texts.language == "en":
+        return
+    for action in parser._actions:
+        if action.help:
+            action.help = texts.said(action.help)
+    for group in parser._action_groups:
+        if group.title:
+            group.title = texts.said(group.title)
+    if parser.description:
+        parser.description = texts.said(parser.description)
+    if parser.epilog:
+        head, line_end, rest = parser.epilog.partition("\n")
+        parser.epilog = texts.said(head) + line_end + rest
