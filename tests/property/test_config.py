@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from vncproxy.config.checks import check_relations
+from vncproxy.config.cross_checks import check_relations
 from vncproxy.config.file_checks import check_files
 from vncproxy.config.load import Builder, Folders, line_map, load, overrides
 from vncproxy.config.model import BLOCKS, SECTIONS, Config

@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import FieldInfo
 
-from vncproxy.config.checks import check_relations
+from vncproxy.config.cross_checks import check_relations
 from vncproxy.config.file_checks import check_files
 from vncproxy.config.model import BLOCK_STRUCTS, BLOCKS, SECTION_STRUCTS, SECTIONS, Config
 from vncproxy.config.paths import find_file, home_folder

@@ -1,4 +1,4 @@
-"""The ECS API over HTTP, version 2014-05-26: VncUrls, the list of instances, and `operations`.
+"""The ECS API over HTTP, version 2014-05-26: VncUrls, instances, and `instance_operations`.
 
 Source: ECS API reference; x-acs-retry-after is in milliseconds, as the official SDK reads it.
 """
@@ -16,8 +16,8 @@ from aiohttp import web
 
 from vncproxy.simulator.api_errors import status_and_message
 from vncproxy.simulator.faults import ApiFault, ApiFaultKind, FaultQueue
+from vncproxy.simulator.instance_operations import POWER_ACTIONS, Operations, is_true
 from vncproxy.simulator.inventory import InstanceList
-from vncproxy.simulator.operations import POWER_ACTIONS, Operations, is_true
 from vncproxy.simulator.record import Call, Record
 from vncproxy.simulator.session import cut
 from vncproxy.simulator.settings import AccessKey

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from vncproxy.simulator.api import Api
 from vncproxy.simulator.faults import ApiFault, FaultQueue, GatewayFault
 from vncproxy.simulator.gateway import Gateway
+from vncproxy.simulator.instance_operations import Operations
 from vncproxy.simulator.inventory import InstanceList
 from vncproxy.simulator.machine import switch
-from vncproxy.simulator.operations import Operations
 from vncproxy.simulator.record import Call, Dial, PointerReport, PowerCall, Record, TypedKey
 from vncproxy.simulator.sabotage import Ending
 from vncproxy.simulator.screen import keys

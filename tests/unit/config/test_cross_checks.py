@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vncproxy.config.checks import check_relations
+from vncproxy.config.cross_checks import check_relations
 from vncproxy.config.load import convert
 from vncproxy.config.model import BLOCKS, Access, Config, Instance, Limits, Listen, Rule
 from vncproxy.config.problems import Report

@@ -11,8 +11,8 @@ import pytest
 
 from tests.clock import FakeClock
 from vncproxy.simulator import SimulatedInstance, SimulatorSettings
+from vncproxy.simulator.instance_operations import DARK, Operations
 from vncproxy.simulator.inventory import InstanceList
-from vncproxy.simulator.operations import DARK, Operations
 from vncproxy.simulator.record import PowerCall, Record
 from vncproxy.simulator.signature import Refused
 from vncproxy.simulator.snapshot import NoPictureError
