@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from vncproxy.audit.record import Entry, Event, Head, encode
+from vncproxy.recording import file as file_module
 from vncproxy.recording.file import RecordingFile
 from vncproxy.recording.file_format import Header, Kind
 from vncproxy.recording.novnc_form import NOVNC
@@ -114,5 +116,32 @@ def write_recording(
         file.add(at_ms, Kind.KEY, [framebuffer_update(1), header_bytes, pixels])
     file.close(blocks * BLOCK_MS)
     # Young enough to be kept, and not so young that it may still be written.
+    os.utime(folder / name, times=(time.time() - 3600, time.time() - 3600))
+    return name
+
+
+def write_long_recording(folder: Path, size_bytes: int) -> str:
+    """Write a recording of about so many bytes; gives its name."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    name = "20260601T000000Z-i-long-v-1.vncrec"
+    header = Header(instance="i-long", viewer="v-1", user="ann", started_at="2026-06-01T00:00:00Z")
+    width, height = 256, 64
+    picture = [
+        framebuffer_update(1),
+        rectangle_header(0, 0, width, height, 0),
+        os.urandom(width * height * 4),
+    ]
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+    # Random pixels don't get smaller, and trying that takes long.
+    with patch.object(file_module, "LEVEL", 0):
+        file = RecordingFile(os.open(folder / name, flags, 0o600), header)
+        at_ms = 0
+        while file.written_bytes < size_bytes:
+            opening = server_init(width, height, NOVNC, "made up")
+            file.begin(at_ms, opening, whole=True, continues=at_ms > 0)
+            for step in range(256):
+                file.add(at_ms + step, Kind.LIVE if step else Kind.KEY, picture)
+            at_ms += BLOCK_MS
+        file.close(at_ms)
     os.utime(folder / name, times=(time.time() - 3600, time.time() - 3600))
     return name

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.bench_past import long_figures, recordings_figures, sessions_figures
 from tests.bench.figures import FIGURES
 from tests.bench.relays import ALL, BYTE_PUMPS, VNCPROXY, can_speak_tls, missing
 from tests.fault.serving import ROOT
@@ -45,3 +46,19 @@ async def test_every_measurement_gives_numbers(tmp_path: Path) -> None:
         assert figure["medians"][VNCPROXY] > 0 or figure["key"].startswith("slow-"), figure["key"]
         assert f"| {figure['says']}" in said
     assert set(found["load_shares"]) == {"pixels by ws", "pixels by wss", "text", "keys"}
+
+
+def test_the_lists_of_the_past_are_measured(tmp_path: Path) -> None:
+    """In a small form: each search finds what it should, and no time is asserted."""
+    figures = [
+        *sessions_figures(tmp_path, 600),
+        *recordings_figures(tmp_path, 5),
+        *long_figures(tmp_path, 1 << 20),
+    ]
+    found = {figure.what: figure.found for figure in figures}
+    assert found["sessions: the newest"] == 100
+    assert found["sessions: of a user who isn't there"] == 0
+    assert 0 < found["sessions: of an hour long ago"] < 100
+    assert found["recordings: the newest"] == 5
+    assert found["it is opened to be played"] > 0
+    assert all(figure.seconds > 0 for figure in figures)

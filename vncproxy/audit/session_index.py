@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 FILE_NAME = "past-sessions.sqlite"
 RECORDS_PER_TRANSACTION = 8192
-RECORDS_PER_TURN = 64
-"""After so many, some 1 ms, other threads have their turn."""
+RECORDS_PER_TURN = 128
+"""After so many, some 2 ms, other threads have their turn."""
 TURN_S = 0.0002
 _READ_BYTES = 1 << 20
 _VERSION = 1

@@ -22,7 +22,8 @@ const list = element("div", { class: "open-consoles" });
 const cards = new ConsoleCards(list, { endConsole, endViewer });
 
 const HEADINGS = { open: t("Open consoles"), past: t("Past sessions"), recordings: t("Recordings") };
-const pasts = { past: new PastList(SESSIONS, failed), recordings: new PastList(RECORDINGS, failed) };
+const worked = () => tell("");
+const pasts = { past: new PastList(SESSIONS, failed, worked), recordings: new PastList(RECORDINGS, failed, worked) };
 
 /** What the page shows: "open", "past", "recordings", "login", "refused", or "" at first. */
 let shown = "";

@@ -103,6 +103,7 @@ export const RECORDINGS = {
 export class PastList {
   #kind;
   #failed;
+  #worked;
   #fields = [
     field("user", t("User"), "search"),
     field("instance", t("Instance"), "search"),
@@ -121,10 +122,12 @@ export class PastList {
   /**
    * @param {typeof SESSIONS} kind
    * @param {(error: import("./api.js").ApiError) => void} failed
+   * @param {() => void} worked
    */
-  constructor(kind, failed) {
+  constructor(kind, failed, worked) {
     this.#kind = kind;
     this.#failed = failed;
+    this.#worked = worked;
     this.#nothing = element("p", { class: "card nothing", text: kind.nothing, hidden: true });
     const times = this.#fields.slice(2).map(({ label, input }) => element("label", { class: "past-time" }, element("span", { text: label }), input));
     const form = element(
@@ -163,6 +166,7 @@ export class PastList {
   async #ask(before) {
     try {
       await this.#load(before);
+      this.#worked();
     } catch (error) {
       this.#failed(error);
     }
