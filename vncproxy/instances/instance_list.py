@@ -131,6 +131,8 @@ class InstanceList:
             region = self._regions.setdefault(instance.region, _Region(instance.region, []))
             if region.ids is not None:
                 region.ids.append(instance.id)
+        self._merged: dict[str, ConsoleInstance] | None = None
+        self._by_alias: dict[str, ConsoleInstance] = {}
 
     @property
     def problem(self) -> CloudError | None:
@@ -152,12 +154,13 @@ class InstanceList:
                         f"The ECS API hasn't told the instances of {region.name} yet. "
                         "It is tried again."
                     )
+            self._merged = None
         return self.known
 
     @property
     def known(self) -> list[ConsoleInstance]:
         """Those known without asking anybody."""
-        return [*self._merged().values()]
+        return [*self._by_id().values()]
 
     async def find(
         self,
@@ -204,16 +207,16 @@ class InstanceList:
     def _by_name(
         self, name: str, may_see: Callable[[ConsoleInstance], bool] | None
     ) -> ConsoleInstance | None:
-        merged = self._merged()
-        if (instance := merged.get(name)) is not None:
+        known = self._by_id()
+        if (instance := known.get(name)) is not None:
             return instance
         # A configured alias wins over a name that somebody gave an instance in the cloud.
-        by_alias = next((i for i in merged.values() if i.alias == name), None)
+        by_alias = self._by_alias.get(name)
         if by_alias is not None and (may_see is None or may_see(by_alias)):
             return by_alias
         if not name or not self._has_asked_all:
             return by_alias
-        named = [i for i in merged.values() if i.name == name and (may_see is None or may_see(i))]
+        named = [i for i in known.values() if i.name == name and (may_see is None or may_see(i))]
         return named[0] if len(named) == 1 else by_alias
 
     @property
@@ -221,7 +224,14 @@ class InstanceList:
         """Whether each region has answered, or failed: before, a name may turn out to be two's."""
         return all(region.was_asked for region in self._regions.values())
 
-    def _merged(self) -> dict[str, ConsoleInstance]:
+    def _by_id(self) -> dict[str, ConsoleInstance]:
+        """All of them; put together anew only after an answer, since each viewer is looked up."""
+        if self._merged is None:
+            self._merged = self._merge()
+            self._by_alias = {one.alias: one for one in reversed(self._merged.values())}
+        return self._merged
+
+    def _merge(self) -> dict[str, ConsoleInstance]:
         merged = dict(self._configured)
         unseen = dict.fromkeys(self._configured)
         everywhere = (one for region in self._regions.values() for one in region.seen.items())
@@ -262,6 +272,7 @@ class InstanceList:
         finally:
             region.asked_at = time.monotonic()
             region.asking = None
+            self._merged = None
 
 
 def _discovered(instance: EcsInstance) -> ConsoleInstance:

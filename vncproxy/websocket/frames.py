@@ -8,6 +8,7 @@ nothing comes. A close frame is the end, however malformed it is. Source: RFC 64
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -32,6 +33,7 @@ _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PONG = 0, 1, 2, 8, 10
 _FIN, _RESERVED, _MASKED = 0x80, 0x70, 0x80
 _WHOLE_BINARY = _FIN | _BINARY
 _CONTROL_MAX_BYTES = 125
+_MASKED_SIZE = tuple(bytes((_MASKED | size,)) for size in range(128))
 _MASK_BYTES = 4
 
 
@@ -126,6 +128,13 @@ def framed(slices: Sequence[Slice]) -> list[bytes | memoryview]:
         found.append(_head(size))
         found += own
     return found
+
+
+def masked_frame(data: bytes) -> bytes:
+    """A client's binary frame. Source: RFC 6455, section 5.3: each has a mask that is new."""
+    head = _head(len(data))
+    mask = os.urandom(_MASK_BYTES)
+    return b"".join((head[:1], _MASKED_SIZE[head[1]], head[2:], mask, apply_mask(data, mask)))
 
 
 def control_frame(opcode: Opcode, data: bytes = b"") -> bytes:

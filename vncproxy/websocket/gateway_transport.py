@@ -49,7 +49,7 @@ from vncproxy.errors import (
 )
 from vncproxy.rfb.server_events import plain_slices
 from vncproxy.websocket.frame_intake import FrameIntake
-from vncproxy.websocket.frames import Slice
+from vncproxy.websocket.frames import Slice, masked_frame
 from vncproxy.websocket.gateway_connection import GatewayConnection
 from vncproxy.websocket.intake import TakesIn
 from vncproxy.websocket.transport import (
@@ -328,11 +328,10 @@ class GatewayTransport(TakesIn):
         if connection.protocol.state is not State.OPEN or connection.transport.is_closing():
             # Of a connection that is closing the intake reports the end, after what came before it.
             return
-        parts = plain_slices(slices)
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        # Not by the library, which takes several times as long.
+        data = b"".join(plain_slices(slices))
         self._handed_bytes += len(data)
-        self._connection.protocol.send_binary(data)
-        self._connection.send_data()
+        connection.transport.write(masked_frame(data))
 
     async def close(self, reason: CloseReason | None = None) -> None:
         """Close properly, so that the cloud's one slot is free again.

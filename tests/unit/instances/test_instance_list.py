@@ -72,6 +72,15 @@ async def test_a_configured_one_is_found_without_asking() -> None:
     assert cloud.asked == []
 
 
+async def test_what_is_known_is_put_together_once_for_each_answer() -> None:
+    """Each viewer's instance is looked up in it: with thousands of them that must not take work."""
+    inventory = InstanceList([WEB], Lister(cn_a=[seen("i-web", name="Shop")]), [])
+    (web,) = await inventory.all()
+    assert web.name == "Shop"
+    assert await inventory.find("web-1") is web
+    assert inventory.known[0] is web
+
+
 async def test_a_name_of_the_cloud_finds_the_only_one_that_has_it() -> None:
     """The configured ones are asked for their names; an alias comes before a name."""
     cloud = Lister(cn_a=[seen("i-web", name="Shop")], cn_b=[seen("i-db", "cn-b", name="web-1")])

@@ -20,6 +20,7 @@ from vncproxy.websocket.frames import (
     Slice,
     WholeFrames,
     framed,
+    masked_frame,
 )
 
 
@@ -254,6 +255,16 @@ def test_what_is_sent_is_framed(parts: list[bytes | list[bytes]]) -> None:
     reader = FrameReader()
     assert payload(read(reader, [stream])) == b"".join(plain_slices(slices))
     assert not reader.take_idle_work(), "no empty frames"
+
+
+@pytest.mark.parametrize("size", [1, 125, 126, 127, 65_535, 65_536])
+def test_what_a_client_sends_is_masked(size: int) -> None:
+    """Each time by another mask; only who expects one reads it."""
+    data = bytes(n % 251 for n in range(size))
+    wire = masked_frame(data)
+    assert payload(read(FrameReader(masked=True), [wire])) == data
+    assert isinstance(read(FrameReader(), [wire])[0], Broken)
+    assert len({masked_frame(data) for _ in range(4)}) > 1
 
 
 @pytest.mark.parametrize("size", [0, 1, 124, 125])
