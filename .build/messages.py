@@ -29,6 +29,9 @@ SCRIPT_WORDS = {"t": None, "tc": ((1, "c"), 2), "tn": (2, 3), "tParts": None}
 """Functions of vncproxy/pages/js/texts.js."""
 
 SENTENCES = (
+    "recording/novnc_form",
+    "service/readiness",
+    "web/health",
     "access/account_directory",
     "access/authority",
     "access/login_sessions",
@@ -48,7 +51,6 @@ SENTENCES = (
     "console/registry",
     "console/retry_policy",
     "console/session_recordings",
-    "console/viewer_limits",
     "index_database",
     "instances/instance_list",
     "instances/power",
@@ -75,11 +77,24 @@ SENTENCES = (
     "web/past_sessions",
     "web/recordings",
     "web/replay",
-    "web/viewer_websockets",
 )
 """Modules whose sentences may be shown on a page: with a capital and a full stop."""
 
 FRAGMENTS = (
+    "console/viewer_limits",
+    "web/viewer_websockets",
+    "console/message_router",
+    "console/viewer",
+    "web/viewer_session",
+    "rfb/client_stream",
+    "rfb/hextile",
+    "rfb/rectangles",
+    "rfb/server_messages",
+    "rfb/server_stream",
+    "rfb/tight",
+    "rfb/upstream_handshake",
+    "rfb/viewer_handshake",
+    "websocket/frames",
     "access/rules",
     "aliyun/http_exchange",
     "aliyun/gateway_host",
@@ -102,6 +117,10 @@ FRAGMENTS = (
 
 NOT_ON_PAGES = frozenset(
     {
+        "a viewer's connection",
+        "only messages that could be measured get here",
+        "the stream delivers complete rectangles only",
+        "these steps take no bytes: they aren't in _WAITS_FOR",
         "{upper}{text} It is tried again.",
         "SELECT count(*) FROM sessions WHERE {where}",
         "SELECT count(*) FROM recordings WHERE {where}",
@@ -169,8 +188,9 @@ WORDS = (
     "this user may not write to the folder for recordings",
     "writing fails",
     "no connection within max_wait",
-    "session_max_age is reached",
-    "no input for too long",
+    "the daemon is restarting",
+    "The owner's token was exchanged.",
+    "the console was closed just now; open it again",
     "AccessKey id",
     "AccessKey secret",
     "STS token",
