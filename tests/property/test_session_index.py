@@ -79,3 +79,8 @@ def test_any_split_and_rotation_tells_the_same(steps: list[tuple[object, ...]]) 
                 index = step(folder, writer, index, str(what))
         index.refresh()
         assert told(found(index)) == told_by(lines_of(folder))
+        # The next process holds all of it against the files, and finds it so.
+        later = SessionIndex(folder / "x.sqlite", lambda: writer.path)
+        later.refresh()
+        assert told(found(later)) == told(found(index))
+        assert not any("cut or changed" in one for one in later.problems)

@@ -198,7 +198,9 @@ class SessionIndex:
             why = self._why_anew(db, known, parts.found, stopped)
             if why is not None:
                 _clear(db, why)
-                known, self._digests = [], {}
+                known = []
+            if not known:
+                self._forget_digests()
             self._proven = True
             total = sum(one.size_bytes for one in parts.found)
             behind = 0
@@ -209,6 +211,11 @@ class SessionIndex:
                     self._read(db, _Reading(file, part, before, behind / total), stopped)
                 behind += part.size_bytes
                 before = file
+
+    def _forget_digests(self) -> None:
+        """Have them made again from the files before anything is added."""
+        self._digests = {}
+        self._proven = False
 
     def _why_anew(
         self,
@@ -253,7 +260,12 @@ class SessionIndex:
                 file.seek(known.read)
                 is_more = True
                 while is_more:
-                    is_more = self._read_some(db, reading, file, digest)
+                    try:
+                        is_more = self._read_some(db, reading, file, digest)
+                    except BaseException:
+                        # It is ahead of what the index has now.
+                        self._forget_digests()
+                        raise
                     of_this = min(1.0, known.read / (part.length or 1))
                     self.progress = reading.behind + (1 - reading.behind) * of_this
                     if stopped():
@@ -303,7 +315,7 @@ class SessionIndex:
                         f"{known.name} isn't what was written: of its records some were changed, "
                         f"moved or taken out ({known.wrong}). vncproxy audit verify says which."
                     )
-        return [*self._problems, *said][-NOTES_MAX:]
+        return [*self._problems[:NOTES_MAX], *said[-NOTES_MAX:]]
 
     def instances(self) -> list[RecordedInstance]:
         """All that were opened."""

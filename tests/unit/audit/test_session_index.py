@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from tests.past import BEGAN_AT, AuditWriterForTests, closed, found, opened
 from vncproxy.audit.record import Entry, Event
 from vncproxy.audit.session_index import SessionIndex, SessionQuery
+from vncproxy.audit.session_writer import SessionWriter
+from vncproxy.errors import LocalError
 
 SECOND_MS = 1000
 
@@ -162,3 +165,43 @@ def test_an_index_that_was_damaged_is_made_again(
     later = SessionIndex(tmp_path / "x.sqlite", lambda: writer.path)
     later.refresh()
     assert len(viewers(later)) == 10
+
+
+def test_a_disk_that_is_full_in_the_midst_leaves_nothing_half_done(
+    tmp_path: Path, writer: AuditWriterForTests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read next, and what a later process finds, is the whole."""
+    taken = 0
+    take = SessionWriter.take
+
+    def full(self: SessionWriter, line: bytes) -> None:
+        nonlocal taken
+        taken += 1
+        if taken == 7:
+            raise sqlite3.OperationalError("database or disk is full")
+        take(self, line)
+
+    monkeypatch.setattr(SessionWriter, "take", full)
+    index = SessionIndex(tmp_path / "y.sqlite", lambda: writer.path)
+    with pytest.raises(LocalError, match="disk is full"):
+        index.refresh()
+    assert viewers(index) == []
+    index.refresh()
+    later = SessionIndex(tmp_path / "y.sqlite", lambda: writer.path)
+    later.refresh()
+    assert len(viewers(later)) == 10
+    assert later.problems == []
+
+
+def test_an_index_that_goes_while_the_daemon_runs_is_made_again(
+    tmp_path: Path, index: SessionIndex, writer: AuditWriterForTests
+) -> None:
+    """And fits the files for the next process, too."""
+    for one in tmp_path.glob("x.sqlite*"):
+        one.unlink()
+    writer.add(opened("v-x"))
+    index.refresh()
+    later = SessionIndex(tmp_path / "x.sqlite", lambda: writer.path)
+    later.refresh()
+    assert len(viewers(later)) == 11
+    assert later.problems == []
