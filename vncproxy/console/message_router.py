@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from vncproxy.console.control import Control
@@ -101,7 +100,7 @@ class MessageRouter:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._paused = False
-        self._waiting_events: deque[ServerEvent] = deque()
+        self._waiting_events: list[ServerEvent] = []
         self._raw_to: list[tuple[Viewer, RawReceiver, UpdateWriter]] | None = None
         """Who gets the pixels of the Raw rectangle under way; None: that has to be found out."""
 
@@ -187,7 +186,7 @@ class MessageRouter:
                 shared_screen.go_on()
             is_learning = self._liveness.is_learning
             while waiting and shared_screen.inflating is None:
-                event = waiting.popleft()
+                event = waiting.pop(0)
                 if type(event) is StreamBroken:
                     self.unknown_message = event.reason if event.unknown else ""
                     raise UpstreamProtocolError(f"the cloud's VNC server sent {event.reason}")

@@ -7,8 +7,6 @@ so it finds one whenever it has something new. Pure; `now` is monotonic seconds.
 
 from __future__ import annotations
 
-from collections import deque
-
 INTERVAL_S = 0.04
 """Between two requests: so a picture is under way whenever one of 20 a second comes up."""
 LONG_S = 0.1
@@ -30,8 +28,9 @@ class RequestPipeline:
 
     def __init__(self) -> None:
         """Nothing was asked for."""
-        self._sent: deque[float] = deque()
-        self._answers_s: deque[float] = deque(maxlen=_SAMPLES)
+        # Lists, since each console has them: an empty deque takes ten times as much.
+        self._sent: list[float] = []
+        self._answers_s: list[float] = []
         self._least_s = 0.0
         self._began_at: float | None = None
         self._transfer_s = 0.0
@@ -46,7 +45,7 @@ class RequestPipeline:
             repeated: It was due only by `repeat_at`.
         """
         while self._sent and self._sent[0] + self._least_s + _FORGOTTEN_S < now:
-            self._sent.popleft()
+            del self._sent[0]
         self._sent.append(now)
         if repeated:
             self._repeated_at = now
@@ -55,14 +54,13 @@ class RequestPipeline:
         """An update begins to come."""
         if len(self._sent) == 1:
             # Beside others it isn't known which was answered.
-            self._answers_s.append(now - self._sent[0])
+            self._answers_s = [*self._answers_s[1 - _SAMPLES :], now - self._sent[0]]
             self._least_s = min(self._answers_s)
         self._began_at = now
 
     def update_ended(self, now: float, updates: int = 1) -> None:
         """It is complete, or so many are."""
-        for _ in range(min(updates, len(self._sent))):
-            self._sent.popleft()
+        del self._sent[:updates]
         self._moved_at = now
         if self._began_at is not None:
             self._transfer_s = now - self._began_at
