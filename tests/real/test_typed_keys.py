@@ -7,23 +7,30 @@ them reads the keys in QEMU's trace, and what it makes of them has to be the tex
 from __future__ import annotations
 
 import asyncio
+import io
 import random
 import string
 import unicodedata
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import pytest_asyncio
+from PIL import Image
 
+from tests.real.peers.process import until as until_async
 from tests.real.peers.qemu import Qemu
 from tests.real.peers.qemu import qemu as start_qemu
 from tests.real.peers.xvnc import Xvnc
 from tests.real.test_keyboard_layouts import DEAD, EURO, UNICODE, keysym, xkb_levels
-from tests.setup import Running, running, until
-from vncproxy.commands.key_sender import PACES, send_keys
+from tests.setup import Running, Viewer, running, until
+from vncproxy.commands.console_client import ConsoleClient
+from vncproxy.commands.key_sender import CHUNK_STROKES, PACES, SendingStoppedError, send_keys
 from vncproxy.commands.keyboard import keys_of, layout_names
-from vncproxy.commands.keystrokes import combination_stroke, text_strokes
+from vncproxy.commands.keystrokes import Stroke, combination_stroke, text_strokes
+from vncproxy.commands.live_screenshot import live_screenshot
+from vncproxy.commands.type_text import strokes_for
 from vncproxy.config.model import Aliyun, Config, Instance, Listen, State
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
 
@@ -110,15 +117,17 @@ async def at_once(_seconds: float) -> None:
     await asyncio.sleep(0)
 
 
-async def typed(
-    setup: Running, text: str, layout: str, pause: Callable[[float], Awaitable[None]] = at_once
+async def sent(
+    setup: Running,
+    strokes_of: Callable[[ConsoleClient], Sequence[Stroke]],
+    pause: Callable[[float], Awaitable[None]] = at_once,
 ) -> int:
-    """Type a text as `vncproxy type` does; gives how many characters have arrived."""
+    """Send strokes as the commands do; gives how many have arrived."""
     _, count = await send_keys(
         behind(setup),
         {},
         "demo",
-        lambda client: text_strokes(text, layout, caps_lock=client.screen.caps_lock is True),
+        strokes_of,
         noun="character",
         per_second=PACES["fast"],
         note=lambda _: None,
@@ -127,11 +136,39 @@ async def typed(
     return count
 
 
+async def typed(
+    setup: Running,
+    text: str,
+    layout: str = "us",
+    pause: Callable[[float], Awaitable[None]] = at_once,
+) -> int:
+    """Type a text as `vncproxy type` does; gives how many characters have arrived."""
+    return await sent(setup, lambda client: strokes_for(client, text, layout), pause)
+
+
+async def traced(qemu: Qemu, before: int, strokes: Sequence[Stroke]) -> list[tuple[str, bool]]:
+    """The events that these strokes are, once so many are in QEMU's trace.
+
+    Args:
+        qemu: Which writes down what it has read, but not at once.
+        before: So many events were in its trace already.
+        strokes: What was sent.
+    """
+    count = sum(map(len, strokes))
+    await until(lambda: len(qemu.key_events()) >= before + count, f"{count} events")
+    return qemu.key_events()[before:]
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def quick_qemu(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Qemu]:
     """One that takes keys as fast as they come, also those that are too fast for its guest."""
     async with start_qemu(tmp_path_factory.mktemp("s") / "q", key_delay_ms=0) as machine:
         yield machine
+
+
+async def shows(viewer: Viewer, qemu: Qemu) -> bool:
+    """Whether the viewer's picture is the machine's screen."""
+    return viewer.decoder.at_boundary and np.array_equal(viewer.decoder.frame, await qemu.pixels())
 
 
 @pytest.mark.parametrize("layout", layout_names())
@@ -146,10 +183,8 @@ async def test_a_long_text_is_what_the_keys_type(
     before = len(qemu.key_events())
     async with running(tmp_path, cloud=screen_at(qemu.vnc_port)) as setup:
         assert await typed(setup, text, layout) == LENGTH
-        # All has been read by then, and QEMU has written that down; its file may be behind.
-        await until(lambda: not qemu.keys_down(), "the last key's release")
-        keyboard = XKeyboard(layout, tmp_path)
-        assert keyboard.read(qemu.key_events()[before:]) == text
+        events = await traced(qemu, before, text_strokes(text, layout))
+        assert XKeyboard(layout, tmp_path).read(events) == text
         assert len(setup.cloud.dials) == 1
         assert not setup.cloud.breaches
 
@@ -158,8 +193,76 @@ async def test_the_guest_reads_all_of_it(qemu: Qemu, tmp_path: Path) -> None:
     """At the fastest pace nothing is lost on the way, as QEMU is by default."""
     text = "".join(random.Random(1).choices(string.ascii_uppercase + "{}|~!?", k=SHIFTED))
     async with running(tmp_path, cloud=screen_at(qemu.vnc_port)) as setup:
-        assert await typed(setup, text, "us", pause=asyncio.sleep) == SHIFTED
+        assert await typed(setup, text, pause=asyncio.sleep) == SHIFTED
         await qemu.wait_typed(text.encode())
+
+
+async def test_caps_lock_in_the_guest_is_made_up_for(qemu: Qemu, tmp_path: Path) -> None:
+    """Its lamp says that it is on, and the text comes out as it is."""
+    text = "Case Is Kept 1!"
+    # The firmware switches the lamp once a program has read the next key.
+    lock = [combination_stroke("capslock"), combination_stroke("1")]
+    lamps: list[bool | None] = []
+
+    def look(client: ConsoleClient) -> Sequence[Stroke]:
+        lamps.append(client.screen.caps_lock)
+        return []
+
+    async def changed() -> bool:
+        await sent(setup, look)
+        return lamps[-1] is not lamps[0]
+
+    async with running(tmp_path, cloud=screen_at(qemu.vnc_port)) as setup:
+        for _ in range(2):
+            lamps.clear()
+            await sent(setup, look)
+            await sent(setup, lambda _: lock)
+            await until_async(changed, "the lamp changes")
+            await typed(setup, text, pause=asyncio.sleep)
+            await qemu.wait_typed(text.encode())
+        await until(lambda: qemu.typed().count(text.encode()) == 2, "the text with both")
+        assert not any(lamps[-1:])
+
+
+async def test_the_link_is_lost_in_the_middle(quick_qemu: Qemu, tmp_path: Path) -> None:
+    """What is said to have arrived has; nothing arrives twice, or after what is lost."""
+    qemu = quick_qemu
+    text = string.ascii_lowercase * 4
+    before = len(qemu.key_events())
+    paused = 0
+
+    async def lose(_seconds: float) -> None:
+        nonlocal paused
+        paused += 1
+        await asyncio.sleep(0)
+        if paused == len(text) // 2:
+            assert setup.cloud.drop()
+
+    async with running(tmp_path, cloud=screen_at(qemu.vnc_port)) as setup:
+        with pytest.raises(SendingStoppedError) as stopped:
+            await typed(setup, text, pause=lose)
+        certain = stopped.value.certain
+        assert certain == CHUNK_STROKES
+        await traced(qemu, before, text_strokes(text[:certain], "us"))
+        await until(lambda: not qemu.keys_down(), "the last key's release")
+        keyboard = XKeyboard("us", tmp_path)
+        arrived = keyboard.read(qemu.key_events()[before:])
+        assert len(arrived) >= certain
+        assert text.startswith(arrived)
+
+
+async def test_the_live_picture_is_the_machines_screen(qemu: Qemu, tmp_path: Path) -> None:
+    """Every pixel; whoever has the console isn't disturbed."""
+    async with running(tmp_path, cloud=screen_at(qemu.vnc_port)) as setup:
+        viewer = await setup.viewer()
+        await viewer.type("seen")
+        await qemu.wait_typed(b"seen")
+        await until_async(lambda: shows(viewer, qemu), "the viewer shows it")
+        picture = await live_screenshot(behind(setup), {}, "demo")
+        with Image.open(io.BytesIO(picture.content)) as image:
+            shown = np.asarray(image.convert("RGB"))
+        assert np.array_equal(shown, await qemu.pixels())
+        assert len(setup.cloud.dials) == 1
 
 
 async def test_combinations_are_pressed_together(qemu: Qemu, tmp_path: Path) -> None:
@@ -167,16 +270,8 @@ async def test_combinations_are_pressed_together(qemu: Qemu, tmp_path: Path) -> 
     strokes = [combination_stroke(one) for one in ("ctrl-alt-f2", "win-r", "sysrq-h")]
     before = len(qemu.key_events())
     async with running(tmp_path, cloud=screen_at(qemu.vnc_port)) as setup:
-        await send_keys(
-            behind(setup),
-            {},
-            "demo",
-            lambda _: strokes,
-            noun="combination",
-            per_second=12.0,
-            note=lambda _: None,
-        )
-        await until(lambda: not qemu.keys_down(), "the last key's release")
+        await sent(setup, lambda _: strokes)
+        events = await traced(qemu, before, strokes)
     pressed = [("ctrl", "alt", "f2"), ("meta_l", "r"), ("alt", "sysrq", "h")]
     expected = [
         (name, down)
@@ -184,15 +279,12 @@ async def test_combinations_are_pressed_together(qemu: Qemu, tmp_path: Path) -> 
         for down in (True, False)
         for name in names[:: 1 if down else -1]
     ]
-    found = [
-        ("sysrq" if name == "print" else name, down) for name, down in qemu.key_events()[before:]
-    ]
-    assert found == expected
+    assert [("sysrq" if name == "print" else name, down) for name, down in events] == expected
 
 
 async def test_an_x_server_reads_it(xvnc: Xvnc, tmp_path: Path) -> None:
     """One that knows no physical keys goes by the characters."""
     text = "Ab1 {[(<\\|/>)]} ~`^ ;:\"'"
     async with running(tmp_path, cloud=screen_at(xvnc.port)) as setup:
-        assert await typed(setup, text, "us") == len(text)
+        assert await typed(setup, text) == len(text)
         await xvnc.wait_typed(text.encode())
