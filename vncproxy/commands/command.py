@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -26,6 +26,28 @@ class Parser(argparse.ArgumentParser):
     """The program's, or a command's: help that can't be printed is an error; it is in the
     terminal's language, as is what is said about wrong usage.
     """
+
+    _intermixed = False
+
+    def parse_known_args(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        namespace: argparse.Namespace | None = None,
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """As the library's, but an argument may come after an option: `INSTANCE --layout de TEXT`.
+
+        The library gives an argument that may be left out up at the first option.
+        """
+        if self._subparsers is not None or self._intermixed:
+            return super().parse_known_args(args, namespace)
+        self._intermixed = True
+        # The library would cut off as much as "usage: " is long in English.
+        self.usage = self.format_usage().partition(": ")[2]
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._intermixed = False
+            self.usage = None
 
     def format_help(self) -> str:
         """The whole help."""

@@ -13,6 +13,7 @@ from vncproxy.cli import COMMANDS, main, parser
 from vncproxy.commands import audit, user
 from vncproxy.commands.command import (
     Command,
+    Parser,
     add_commands,
     add_config,
     add_instance,
@@ -20,6 +21,7 @@ from vncproxy.commands.command import (
     examples_text,
     host_port,
 )
+from vncproxy.commands.help_language import HelpFormatter
 
 
 def every_command() -> Iterator[tuple[tuple[str, ...], Command]]:
@@ -73,6 +75,39 @@ def test_a_command_inside_a_command() -> None:
     assert made.parse_args(["outer", "act"]).run is run
     with pytest.raises(SystemExit):
         made.parse_args(["outer"])
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("web-1 hello", "hello"),
+        ("web-1 --config a.toml hello", "hello"),
+        ("--config a.toml web-1 hello", "hello"),
+        ("web-1 --config a.toml -- -hello", "-hello"),
+        ("web-1 --config a.toml", None),
+    ],
+)
+def test_an_argument_may_come_after_an_option(line: str, text: str | None) -> None:
+    """Also one that may be left out, which the library gives up at the first option."""
+    parser = Parser()
+    add_config(parser)
+    add_instance(parser)
+    parser.add_argument("text", nargs="?")
+    found = parser.parse_args(line.split())
+    assert (found.instance, found.text) == ("web-1", text)
+
+
+@pytest.mark.parametrize(("language", "word"), [("en_GB", "usage: "), ("zh_CN", "用法: ")])
+def test_usage_names_the_program(
+    language: str, word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whole, in each language."""
+    monkeypatch.setenv("LC_ALL", f"{language}.UTF-8")
+    parser = Parser(prog="vncproxy kick", formatter_class=HelpFormatter)
+    add_instance(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args([])
+    assert capsys.readouterr().err.startswith(f"{word}vncproxy kick [-h] INSTANCE")
 
 
 def test_the_end_of_a_help_text() -> None:
