@@ -43,7 +43,7 @@ _BEYOND = """() => [...document.querySelectorAll('body *')].filter(e => {
 NAMES = re.compile(
     r"vncproxy|noVNC|JavaScript|Ctrl|Alt|Shift|Esc|Tab|Enter|Caps Lock|Linux|Windows|SysRq|Del|"
     r"Mozilla Public License|kernel\.sysrq|CPU|WebSocket|anyone|demo|local|cn-hangzhou|i-bp\w+|"
-    r"v-\w+|RAM|ecs:\w+|Forbidden\.\w+|ID|"
+    r"v-\w+|\b[0-9a-f]{8}-\d+|RAM|CSV|ecs:\w+|Forbidden\.\w+|ID|"
     r"console\.\w+|F\d+|Super|Home|End|VNC|AccessKey|Page Up|Page Down|kB|MB|English"
 )
 """What is the same in all languages."""
@@ -90,6 +90,10 @@ async def test_a_chinese_browser_gets_chinese_pages(chinese: Tab, tmp_path: Path
         await tab.open(f"{setup.base}/admin")
         await expect(page.locator(".on-it")).to_have_count(1)
         await is_chinese(tab, "admin")
+        for tab_name in ("past", "recordings"):
+            await tab.open(f"{setup.base}/admin#{tab_name}")
+            await expect(page.locator("#lead")).to_contain_text("个")
+            await is_chinese(tab, tab_name)
 
         await tab.open(f"{setup.base}/console/demo?take=1")
         await expect(page.locator("#state")).to_have_text("已连接")
