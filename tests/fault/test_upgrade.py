@@ -82,7 +82,7 @@ async def endpoint(tmp_path: Path) -> AsyncIterator[str]:
 async def version_of(served: Served, http: aiohttp.ClientSession) -> str:
     """By which the console's page names its files."""
     async with http.get(f"{served.base}/console/demo") as answer:
-        found = re.search(r"/static/(v-[0-9a-f]+)/js/console.js", await answer.text())
+        found = re.search(r"/static/(v-[0-9a-f]+)/icon.svg", await answer.text())
     assert found
     return found[1]
 
@@ -119,8 +119,9 @@ async def everything_works(
         await get(served.base + page)
     version = await version_of(served, http)
     for name in ASSETS.names:
-        content = (ROOT / "vncproxy" / "pages" / name).read_bytes()
-        assert await get(f"{served.base}/static/{version}/{name}") == content
+        file = ASSETS.file(name)
+        assert file is not None, name
+        assert await get(f"{served.base}/static/{version}/{name}") == file[0].body, name
     async with http.get(f"{served.base}/nothing", headers={"Accept": "text/html"}) as refusal:
         assert "There is nothing at this address" in await refusal.text()
     token = (served.folder / "state" / "token").read_text().strip()

@@ -442,8 +442,7 @@ async def test_a_button_stays_while_the_card_is_shown_again(tab: Tab, tmp_path: 
         await tab.runs()
         assert await tab.page.evaluate(
             """async () => {
-                const script = document.querySelector("script[type=module]").src;
-                const { MessageCard } = await import(new URL("message.js", script));
+                const { MessageCard } = await import("/static/js/message.js");
                 const card = new MessageCard(), clicked = [];
                 const show = (name, label = "Try now") => card.show({
                     tone: "wait", title: name, text: "",
@@ -595,8 +594,7 @@ async def test_a_picture_is_shown_once_it_is_whole(tab: Tab, tmp_path: Path) -> 
         await tab.open(setup.base)
         assert await tab.page.evaluate(
             """async () => {
-                const script = document.querySelector("script[type=module]").src;
-                const { Screen } = await import(new URL("screen.js", script));
+                const { Screen } = await import("/static/js/screen.js");
                 const real = performance.now.bind(performance);
                 let ahead_ms = 0;
                 performance.now = () => real() + ahead_ms;

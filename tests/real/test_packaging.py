@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = "vncproxy/pages/"
-NOVNC = PAGES + "novnc/"
+NOVNC, BUNDLES = PAGES + "novnc/", PAGES + "bundles/"
 DOCUMENTS = (
     *("README.md", "README.zh-CN.md", "CHANGELOG.md", "config/README.md", "systemd/README.md"),
     *("config/vncproxy.example.toml", "config/recording-format.md", "systemd/vncproxy.service"),
@@ -26,15 +26,16 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 
 def copy_of_the_tree(place: Path) -> Path:
-    """What a fresh clone has: no noVNC, no build."""
+    """What a fresh clone has: no noVNC, no bundles, no build."""
     tree = place / "tree"
     tree.mkdir()
     for name in ("pyproject.toml", "LICENSE", ".gitignore", *DOCUMENTS):
         (tree / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tree / name)
-    ignored = shutil.ignore_patterns("novnc", "__pycache__", ".novnc-*")
+    ignored = shutil.ignore_patterns("novnc", "bundles", "__pycache__", ".novnc-*", ".bundles-*")
     shutil.copytree(ROOT / "vncproxy", tree / "vncproxy", ignore=ignored)
-    shutil.copytree(ROOT / ".build", tree / ".build")
+    ignored = shutil.ignore_patterns("node_modules")
+    shutil.copytree(ROOT / ".build", tree / ".build", ignore=ignored)
     return tree
 
 
@@ -74,11 +75,13 @@ def test_the_wheel_has_the_page_and_novnc(built: Path) -> None:
     page = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / PAGES).rglob("*")
-        if path.is_file() and "novnc" not in path.relative_to(ROOT / PAGES).parts
+        if path.is_file() and not {"novnc", "bundles"} & set(path.relative_to(ROOT / PAGES).parts)
     }
     assert PAGES + "console.html" in page
     assert page <= inside
     assert {NOVNC + "core/rfb.js", NOVNC + "vendor/pako/lib/zlib/inflate.js"} <= inside
+    assert {BUNDLES + "console.js", BUNDLES + "console.css", BUNDLES + "console.js.map"} <= inside
+    assert not any("node_modules" in name for name in inside)
     assert not any(".build" in name or name.startswith("tests/") for name in inside)
 
 
@@ -107,7 +110,7 @@ def test_the_sdist_has_the_documents(built: Path) -> None:
 
 
 def test_the_sdist_needs_no_npm(built: Path, tmp_path: Path) -> None:
-    """A wheel built from the sdist on a machine without npm has noVNC all the same."""
+    """A wheel built from the sdist on a machine without npm has noVNC and the bundles, too."""
     (sdist,) = built.glob("*.tar.gz")
     # Not tarfile: its filters came with Python 3.11.4, and without one newer Pythons warn.
     (tmp_path / "unpacked").mkdir()
@@ -117,7 +120,7 @@ def test_the_sdist_needs_no_npm(built: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     (wheel,) = (tree / "dist").glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        assert NOVNC + "core/rfb.js" in archive.namelist()
+        assert {NOVNC + "core/rfb.js", BUNDLES + "console.js"} <= set(archive.namelist())
 
 
 def test_without_npm_the_error_is_plain(tmp_path: Path) -> None:
@@ -131,21 +134,35 @@ def test_without_npm_the_error_is_plain(tmp_path: Path) -> None:
     assert not list(tree.glob("dist/*.whl"))
 
 
-def test_a_given_folder_is_taken_instead_of_npm(tmp_path: Path) -> None:
-    """NOVNC_FOLDER names a folder with noVNC, whose files are packed."""
+def test_what_is_given_is_taken_instead_of_npm(built: Path, tmp_path: Path) -> None:
+    """NOVNC_FOLDER has the noVNC that is packed and bundled, ESBUILD is what bundles."""
     given = tmp_path / "given"
-    for name in ("core/rfb.js", "vendor/pako/lib/zlib/inflate.js", "LICENSE.txt"):
+    scripts = ("core/rfb.js", "core/inflator.js", "vendor/pako/lib/zlib/inflate.js")
+    for name in (*scripts, "LICENSE.txt"):
         (given / name).parent.mkdir(parents=True, exist_ok=True)
-        (given / name).write_text(f"// given {name}\n")
+        (given / name).write_text(f"export default 'given {name}';\n")
     for name in ("docs/LICENSE.MPL-2.0", "vendor/pako/LICENSE"):
         (given / name).parent.mkdir(parents=True, exist_ok=True)
         (given / name).write_text("text\n")
     tree = copy_of_the_tree(tmp_path)
-    done = build(tree, "--wheel", PATH=path_without_npm(tmp_path), NOVNC_FOLDER=str(given))
+    [esbuild] = built.parent.glob(".build/pages/node_modules/@esbuild/*/bin/esbuild")
+    without_npm = path_without_npm(tmp_path)
+    done = build(tree, "--wheel", PATH=without_npm, NOVNC_FOLDER=str(given), ESBUILD=str(esbuild))
     assert done.returncode == 0, done.stdout + done.stderr
     (wheel,) = (tree / "dist").glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        assert archive.read(NOVNC + "core/rfb.js") == b"// given core/rfb.js\n"
+        assert archive.read(NOVNC + "core/rfb.js") == b"export default 'given core/rfb.js';\n"
+        assert b"given core/rfb.js" in archive.read(BUNDLES + "console.js")
+
+
+def test_an_esbuild_that_does_not_work_is_named(tmp_path: Path) -> None:
+    """ESBUILD names the program; its fault is said in a sentence."""
+    tree = copy_of_the_tree(tmp_path)
+    shutil.copytree(ROOT / NOVNC, tree / NOVNC)
+    done = build(tree, "--wheel", PATH=path_without_npm(tmp_path), ESBUILD="/bin/false")
+    assert done.returncode != 0
+    assert "esbuild failed" in done.stdout + done.stderr
+    assert not (tree / BUNDLES).exists()
 
 
 def test_a_given_folder_that_is_not_novnc_is_refused(tmp_path: Path) -> None:
@@ -156,8 +173,8 @@ def test_a_given_folder_that_is_not_novnc_is_refused(tmp_path: Path) -> None:
     assert "there is no core/rfb.js" in done.stdout + done.stderr
 
 
-def test_an_editable_install_has_novnc(tmp_path: Path) -> None:
-    """Building the editable wheel puts noVNC into the tree that it points at."""
+def test_an_editable_install_has_novnc_and_the_bundles(tmp_path: Path) -> None:
+    """Building the editable wheel puts them into the tree that it points at."""
     tree = copy_of_the_tree(tmp_path)
     script = "import hatchling.build as b; print(b.build_editable('.'))"
     done = subprocess.run(
@@ -170,3 +187,4 @@ def test_an_editable_install_has_novnc(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tree / NOVNC / "core/rfb.js").is_file()
+    assert (tree / BUNDLES / "console.js").is_file()

@@ -1,16 +1,21 @@
 """The files of the pages, in memory from the start on: what a daemon serves is of its own version,
 whatever becomes of its installation meanwhile, as when pip puts another one in its place.
 
-Pages name their files below a folder that is called after the content of all of them, so no browser
-ever puts one version's scripts together with another's; and it may keep them for good.
+A page has one script and one style sheet, bundled when the package was built, each called after its
+content; a browser checks that it is that. Where the bundles aren't made of the sources as they are
+now, as after a change in a checkout, pages have their scripts and style sheets one by one. Other
+files are below a folder that is called after the content of all of them. So no browser ever puts
+one version's scripts together with another's; and it may keep them for good.
 """
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import mimetypes
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,12 +26,20 @@ from vncproxy.languages.markup import translated
 
 PREFIX = "/static/"
 
-LASTING = "js/loading.js"
-"""Not named by version: it is what loads a page anew whose version's files are gone."""
+LOADING = "js/loading.js"
+"""Loads a page anew whose version's files are gone: there is one at any version's address of it."""
 
-LASTING_ADDRESS = f"{PREFIX}{LASTING}".encode()
+BUNDLES = "bundles/"
+MADE_OF = f"{BUNDLES}made-of"
+"""Has the digest of what the bundles are made of. Source: .build/pages/build_hook.py."""
 
-_BASE_PATH = b'"base-path" content=""'
+_ANY_LOADING = re.compile(r"js/loading-[0-9a-f]{16}\.js\Z")
+_SOURCE = re.compile(r"[^/]+\.html|css/[^/]+\.css|js/[^/]+\.js|novnc/.*\.js")
+_STYLE = re.compile(r'  <link rel="stylesheet" href="/static/(css/[^"]+)">\n')
+_SCRIPT = re.compile(r'<script type="module" src="/static/js/[^"]+"></script>')
+_NAMED = re.compile(rf'"{PREFIX}([^"]*)"')
+
+_BASE_PATH = '"base-path" content=""'
 """Of the element that tells a page's scripts what comes before their paths."""
 
 GZIP_LEAST_BYTES = 512
@@ -54,6 +67,11 @@ class Asset:
     def of(cls, name: str, body: bytes) -> Asset:
         """A file of this name and content."""
         return cls(body, _content_type(name), _digest(body))
+
+    @cached_property
+    def integrity(self) -> str:
+        """What a browser compares it with. Source: Subresource Integrity (W3C)."""
+        return f"sha384-{base64.b64encode(hashlib.sha384(self.body).digest()).decode()}"
 
     @cached_property
     def gzipped(self) -> bytes | None:
@@ -86,6 +104,16 @@ class Assets:
         digests = (f"{name}\0{_digest(body)}\n" for name, body in sorted(found.items()))
         self.version = f"v-{_digest(''.join(digests).encode())}"
         self._files = {name: Asset.of(name, body) for name, body in found.items()}
+        self.bundled = _are_fresh(found)
+        self._addresses = {
+            name: f"{stem}-{self._files[name].tag}.{ending}"
+            for name in found
+            if name == LOADING or (self.bundled and name.startswith(BUNDLES))
+            for stem, _, ending in (name.rpartition("."),)
+            if ending in ("js", "css")
+        }
+        """Of the files that are called after their own content."""
+        self._hashed = {address: self._files[name] for name, address in self._addresses.items()}
         self._pages: dict[tuple[str, Language, str], Asset] = {}
 
     def file(self, path: str) -> tuple[Asset, bool] | None:
@@ -93,6 +121,10 @@ class Assets:
 
         A path that begins with another version's folder has none.
         """
+        if (hashed := self._hashed.get(path)) is not None:
+            return hashed, True
+        if _ANY_LOADING.match(path):
+            path = LOADING
         folder, _, rest = path.partition("/")
         lasting = folder == self.version
         asset = self._files.get(rest if lasting else path)
@@ -111,10 +143,13 @@ class Assets:
         """
         found = self._pages.get((name, language, base))
         if found is None:
-            page = self._versioned(_page(self._files[name].body, language))
-            page = page.replace(b'="/', f'="{base}/'.encode())
-            page = page.replace(_BASE_PATH, f'"base-path" content="{base}"'.encode())
-            found = self._pages[name, language, base] = Asset.of(name, page)
+            source = self._files[name].body.decode()
+            if self.bundled:
+                source = self._with_bundles(source, f"{BUNDLES}{name.removesuffix('.html')}")
+            page = _NAMED.sub(self._address, _in(language, source))
+            page = page.replace('="/', f'="{base}/')
+            page = page.replace(_BASE_PATH, f'"base-path" content="{base}"')
+            found = self._pages[name, language, base] = Asset.of(name, page.encode())
         return found
 
     @property
@@ -127,9 +162,18 @@ class Assets:
         """Whether noVNC was packed in."""
         return "novnc/core/rfb.js" in self._files
 
-    def _versioned(self, page: bytes) -> bytes:
-        named = page.replace(f'"{PREFIX}'.encode(), f'"{PREFIX}{self.version}/'.encode())
-        return named.replace(f"{PREFIX}{self.version}/{LASTING}".encode(), LASTING_ADDRESS)
+    def _address(self, named: re.Match[str]) -> str:
+        name = named[1]
+        address = self._addresses.get(name, f"{self.version}/{name}")
+        # Not of what has to come at any version's address.
+        checked = f' integrity="{self._files[name].integrity}"' if name.startswith(BUNDLES) else ""
+        return f'"{PREFIX}{address}"{checked}'
+
+    def _with_bundles(self, page: str, bundle: str) -> str:
+        style = f'  <link rel="stylesheet" href="{PREFIX}{bundle}.css">\n'
+        first = _STYLE.sub(lambda _: style, page, count=1)
+        script = f'<script type="module" src="{PREFIX}{bundle}.js"></script>'
+        return _SCRIPT.sub(lambda _: script, _STYLE.sub("", first))
 
 
 def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -145,14 +189,25 @@ def _texts_of(language: Language) -> str:
     return f"texts/{language}.js"
 
 
-def _page(source: bytes, language: Language) -> bytes:
+def _in(language: Language, source: str) -> str:
     """A page in a language; English is what its source is in, and what its scripts have."""
     if language == "en":
         return source
-    page = translated(source.decode(), catalogue(language))
+    page = translated(source, catalogue(language))
     # A plain script: it has run before the modules do.
     script = f'  <script src="{PREFIX}{_texts_of(language)}"></script>\n</head>'
-    return page.replace("</head>", script).encode()
+    return page.replace("</head>", script)
+
+
+def _are_fresh(found: Mapping[str, bytes]) -> bool:
+    """Whether the bundles are made of the sources as they are; the build hook makes the digest."""
+    lines = (
+        f"{name} {hashlib.sha256(body).hexdigest()}\n"
+        for name, body in sorted(found.items())
+        if _SOURCE.fullmatch(name)
+    )
+    made_of = found.get(MADE_OF, b"").strip().decode(errors="replace")
+    return made_of == hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _content_type(name: str) -> str:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
+import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.real.peers.presence import miss
+from vncproxy.languages.language import LANGUAGES
 from vncproxy.web.assets import ASSETS, Assets
+
+PAGES = Path(__file__).parents[3] / "vncproxy" / "pages"
 
 SCRIPT = b"export const x = 1;\n" * 50
 
@@ -61,6 +69,143 @@ def test_a_page_below_a_path(folder: Path) -> None:
     root = assets.page("index.html", "en")
     assert b"/vnc" not in root.body
     assert root.tag != page.tag
+
+
+@pytest.fixture
+def with_bundles(folder: Path) -> Path:
+    """The folder with what the build would have put there."""
+    (folder / "css").mkdir()
+    (folder / "bundles").mkdir()
+    for name in ("a.css", "b.css"):
+        (folder / "css" / name).write_text("")
+    (folder / "index.html").write_text(
+        '  <script src="/static/js/loading.js"></script>\n'
+        '  <link rel="icon" href="/static/small.svg">\n'
+        '  <link rel="stylesheet" href="/static/css/a.css">\n'
+        '  <link rel="stylesheet" href="/static/css/b.css">\n'
+        '  <script type="module" src="/static/js/x.js"></script>\n'
+    )
+    (folder / "js" / "loading.js").write_text("loading")
+    for ending in ("css", "js", "js.map"):
+        (folder / "bundles" / f"index.{ending}").write_text(ending)
+    sources = ("css/a.css", "css/b.css", "index.html", "js/loading.js", "js/x.js")
+    lines = (
+        f"{one} {hashlib.sha256((folder / one).read_bytes()).hexdigest()}\n" for one in sources
+    )
+    digest = hashlib.sha256("".join(lines).encode()).hexdigest()
+    (folder / "bundles" / "made-of").write_text(f"{digest}\n")
+    return folder
+
+
+def test_a_page_with_its_bundles(with_bundles: Path) -> None:
+    """One script and one style sheet, called after their content, which the browser checks."""
+    assets = Assets(with_bundles)
+    assert assets.bundled
+    page = assets.page("index.html", "en", "/vnc").body.decode()
+    named = re.findall(r'"/vnc/static/([^"]+)"(?: integrity="sha384-([^"]+)")?', page)
+    loading, icon, style, script = named
+    assert loading == (f"js/loading-{_digest(b'loading')}.js", "")
+    assert icon == (f"{assets.version}/small.svg", "")
+    for address, integrity, ending in ((*style, "css"), (*script, "js")):
+        body = ending.encode()
+        assert address == f"bundles/index-{_digest(body)}.{ending}"
+        assert base64.b64decode(integrity) == hashlib.sha384(body).digest()
+        found = assets.file(address)
+        assert found is not None
+        assert (found[0].body, found[1]) == (body, True)
+    assert page.count("<link") == page.count("<script") == 2
+    found = assets.file("bundles/index.js.map")
+    assert found is not None
+    assert found[1] is False
+    assert assets.file("bundles/index-0123456789abcdef.js") is None
+
+
+@pytest.mark.parametrize("change", ["js/x.js", "css/b.css", "index.html", "js/new.js", "bundles"])
+def test_bundles_of_other_sources_are_left_alone(with_bundles: Path, change: str) -> None:
+    """Who changes a script in a checkout sees it at once."""
+    if change == "bundles":
+        shutil.rmtree(with_bundles / change)
+    else:
+        path = with_bundles / change
+        path.write_text(f"{path.read_text() if path.exists() else ''} ")
+    assets = Assets(with_bundles)
+    assert not assets.bundled
+    page = assets.page("index.html", "en").body.decode()
+    for name in ("css/a.css", "css/b.css", "js/x.js"):
+        assert f'"/static/{assets.version}/{name}"' in page
+    assert "integrity" not in page
+
+
+def test_what_loads_a_page_anew_is_there_for_every_version(with_bundles: Path) -> None:
+    """A page of another version finds this one's, which it doesn't keep."""
+    assets = Assets(with_bundles)
+    for tag, lasting in ((_digest(b"loading"), True), ("0123456789abcdef", False)):
+        found = assets.file(f"js/loading-{tag}.js")
+        assert found is not None
+        assert (found[0].body, found[1]) == (b"loading", lasting)
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:16]
+
+
+MOST_BYTES = 250_000
+"""Of all that a page loads, compressed. Source: issue 11, 7."""
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in PAGES.glob("*.html")))
+def test_the_bundles_of_this_installation(name: str) -> None:
+    """What a page names is there, is what it is called after, is of this site, and isn't much."""
+    if not ASSETS.bundled:
+        miss("the bundles are older than the sources: run .build/pages/build_hook.py")
+    total = 0
+    for language in LANGUAGES:
+        page = ASSETS.page(name, language)
+        text = page.body.decode()
+        addresses = re.findall(r'(?:src|href)="([^"]*)"', text)
+        assert not [one for one in addresses if not one.startswith("/") or one.startswith("//")]
+        named = [one.removeprefix("/static/") for one in addresses if one.startswith("/static/")]
+        total = len(page.gzipped or page.body)
+        for address in set(named):
+            found = ASSETS.file(address)
+            assert found is not None, address
+            asset, lasting = found
+            assert lasting, address
+            if not address.endswith("LICENSE.txt"):
+                total += len(asset.gzipped or asset.body)
+        for address, integrity in re.findall(
+            r'="/static/(bundles/[^"]+)" integrity="sha384-([^"]+)"', text
+        ):
+            found = ASSETS.file(address)
+            assert found is not None, address
+            asset = found[0]
+            assert f"-{_digest(asset.body)}." in address
+            assert base64.b64decode(integrity) == hashlib.sha384(asset.body).digest()
+        assert (
+            text.count("integrity=")
+            == text.count("/static/bundles/")
+            == (1 if name == "refusal.html" else 2)
+        )
+        assert 1_000 < total < MOST_BYTES, name
+
+
+def test_the_source_maps_of_this_installation() -> None:
+    """Each bundle has its own, with the sources in it, by paths within the pages."""
+    if not ASSETS.bundled:
+        miss("the bundles are older than the sources: run .build/pages/build_hook.py")
+    bundles = [
+        one for one in ASSETS.names if one.startswith("bundles/") and one[-3:] in (".js", "css")
+    ]
+    assert len(bundles) > 8
+    for name in bundles:
+        bundle = ASSETS.file(name)
+        found = ASSETS.file(f"{name}.map")
+        assert bundle is not None and found is not None, name
+        assert f"sourceMappingURL={Path(name).name}.map".encode() in bundle[0].body
+        sources = json.loads(found[0].body)
+        assert len(sources["sources"]) == len(sources["sourcesContent"]) > 0
+        for source in sources["sources"]:
+            assert (PAGES / "bundles" / source).resolve().is_relative_to(PAGES), source
 
 
 @pytest.mark.parametrize("change", ["content", "name", "new"])
