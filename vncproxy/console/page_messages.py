@@ -12,6 +12,8 @@ from vncproxy.errors import CloseReason, ConsoleElsewhere
 Message: TypeAlias = dict[str, Any]
 
 _NOTICES_MAX = 16
+_EARLY_MAX = 64
+"""Viewers whose messages are kept until their pages come; programs have none."""
 
 
 class Subscriber:
@@ -51,14 +53,20 @@ class Pages:
     def __init__(self) -> None:
         """None is open."""
         self._subscribers: set[Subscriber] = set()
+        self._early: dict[str, deque[Message]] = {}
 
     def __len__(self) -> int:
         """How many are open."""
         return len(self._subscribers)
 
     def subscribe(self, viewer_id: str) -> Subscriber:
-        """A mailbox for the page of this viewer; `unsubscribe` gives it back."""
+        """A mailbox for the page of this viewer; `unsubscribe` gives it back.
+
+        A page opens its screen's WebSocket first: what it was to be shown since is in the mailbox.
+        """
         subscriber = Subscriber(viewer_id)
+        for message in self._early.pop(viewer_id, ()):
+            subscriber.notify(message)
         self._subscribers.add(subscriber)
         return subscriber
 
@@ -72,10 +80,14 @@ class Pages:
             subscriber.changed()
 
     def notify(self, viewer_id: str | None, message: Message) -> None:
-        """Show something once on the page of one viewer."""
-        for subscriber in self._subscribers:
-            if subscriber.viewer_id == viewer_id:
-                subscriber.notify(message)
+        """Show something once on the page of one viewer, as soon as that is there."""
+        theirs = [one for one in self._subscribers if one.viewer_id == viewer_id]
+        for subscriber in theirs:
+            subscriber.notify(message)
+        if viewer_id is not None and not theirs:
+            self._early.setdefault(viewer_id, deque(maxlen=_NOTICES_MAX)).append(message)
+            if len(self._early) > _EARLY_MAX:
+                del self._early[next(iter(self._early))]
 
     def notify_all(self, message: Message) -> None:
         """Show something once on every page."""

@@ -101,3 +101,23 @@ async def test_a_session_that_is_ended(around: Surroundings) -> None:
     pages.end_viewer(viewer, KICKED)
     assert await page.news() == [{"type": "ending", "text": KICKED.text}]
     assert viewer.end == KICKED
+
+
+async def test_what_comes_before_the_page_is_kept_for_it() -> None:
+    """Its screen's WebSocket is there first; each message is given once, to its own page."""
+    pages = Pages()
+    pages.notify("v-1", notice("early"))
+    pages.notify("v-2", notice("another's"))
+    subscriber = pages.subscribe("v-1")
+    assert [message["text"] for message in await subscriber.news()] == ["early"]
+    assert await pages.subscribe("v-1").news() == []
+
+
+async def test_pages_that_never_come_cost_little() -> None:
+    """The oldest are forgotten."""
+    pages = Pages()
+    for number in range(1000):
+        for _ in range(100):
+            pages.notify(f"v-{number}", notice(str(number)))
+    assert await pages.subscribe("v-0").news() == []
+    assert 0 < len(await pages.subscribe("v-999").news()) < 100

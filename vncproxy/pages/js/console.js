@@ -275,7 +275,8 @@ class ConsolePage {
     if (message.state === "closed") {
       return;
     }
-    const passing = this.#isBack(message);
+    // The picture may come before the daemon's first message.
+    const passing = this.#state ? this.#isBack(message) : this.#began;
     if (passing && this.#screen.hasPicture) {
       if (this.#card.hide()) {
         this.#screen.focus();

@@ -36,8 +36,9 @@ export class Session extends EventTarget {
   constructor(screen, instance, ticket, wishes) {
     super();
     this.#screen = screen;
-    this.#control = new WebSocket(socketUrl(location, "control", instance, ticket, wishes));
+    // A browser opens one after the other: the picture comes first. Source: WHATWG WebSockets, 4.1.
     this.#stream = new WebSocket(socketUrl(location, "websockify", instance, ticket, wishes), ["binary"]);
+    this.#control = new WebSocket(socketUrl(location, "control", instance, ticket, wishes));
     this.#control.addEventListener("message", ({ data }) => this.#received(data));
     // Before noVNC attaches: its own close handler takes the picture away.
     this.#stream.addEventListener("close", () => screen.keepPicture());
@@ -68,7 +69,8 @@ export class Session extends EventTarget {
     if (this.#ends.length === 2) {
       this.#finish();
     } else {
-      const timeout_ms = tells(end) ? LAST_WORDS_TIMEOUT_MS : SECOND_END_TIMEOUT_MS;
+      const heard = this.#control.readyState !== WebSocket.CONNECTING;
+      const timeout_ms = tells(end) && heard ? LAST_WORDS_TIMEOUT_MS : SECOND_END_TIMEOUT_MS;
       this.#timer = setTimeout(() => this.#finish(), timeout_ms);
     }
   }

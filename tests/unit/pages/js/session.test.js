@@ -71,7 +71,7 @@ function opened() {
   const session = new Session(on, "web-1", "T", { view: false, take: false });
   const ends = [];
   session.addEventListener("ended", ({ detail }) => ends.push(detail));
-  const [control, stream] = sockets;
+  const [stream, control] = sockets;
   return { on, session, ends, control, stream };
 }
 
