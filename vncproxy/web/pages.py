@@ -25,13 +25,18 @@ _ASK_EACH_TIME = "no-cache"
 _NEVER = "no-store"
 _QUICK = 6
 """Of gzip's levels; a page of a kilobyte more or less is one packet."""
+_PAGE_VARY = f"{hdrs.ACCEPT_ENCODING}, {VARY}"
 _FOR_GOOD = "public, max-age=31536000, immutable"
 
 
 def page(request: web.Request, name: str, language: Language) -> web.Response:
     """One of the pages."""
-    answer = _answer(request, ASSETS.page(name, language, base_path(request)), _ASK_EACH_TIME)
-    answer.headers[hdrs.VARY] = f"{hdrs.ACCEPT_ENCODING}, {VARY}"
+    return _page_answer(request, ASSETS.page(name, language, base_path(request)))
+
+
+def _page_answer(request: web.Request, asset: Asset) -> web.Response:
+    answer = _answer(request, asset, _ASK_EACH_TIME)
+    answer.headers[hdrs.VARY] = _PAGE_VARY
     return answer
 
 
@@ -54,13 +59,12 @@ async def console(request: web.Request) -> web.StreamResponse:
 
     Whom the console would be opened for finds the admission in it: the script needn't ask.
     """
-    answer = _in_their_language(request, "console.html")
+    asset = ASSETS.page("console.html", for_page(request).language, base_path(request))
     if request.method != "GET" or (given := await _admission(request)) is None:
-        return answer
-    page = ASSETS.page("console.html", for_page(request).language, base_path(request)).body
+        return _page_answer(request, asset)
     content = escape(msgspec.json.encode(given).decode()).encode()
-    body = page.replace(_NO_ADMISSION, _NO_ADMISSION[:-1] + content + b'"')
-    headers = {hdrs.CACHE_CONTROL: _NEVER, hdrs.VARY: answer.headers[hdrs.VARY]}
+    body = asset.body.replace(_NO_ADMISSION, _NO_ADMISSION[:-1] + content + b'"')
+    headers = {hdrs.CACHE_CONTROL: _NEVER, hdrs.VARY: _PAGE_VARY}
     if _takes_gzip(request):
         body = gzip.compress(body, _QUICK)
         headers[hdrs.CONTENT_ENCODING] = "gzip"

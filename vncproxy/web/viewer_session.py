@@ -25,6 +25,9 @@ from vncproxy.web.context import Services
 
 _DRAINING = 503
 _INTERNAL = CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon")
+PAGE_PATIENCE_S = 2.0
+"""How long a page that is refused may take to listen to why."""
+
 _log = structlog.get_logger("vncproxy.viewer")
 
 
@@ -74,6 +77,9 @@ async def _serve(hold: Hold, viewer: Viewer, services: Services) -> None:
         await viewer.closed()
     except (AccessError, AuditError, RecordingError) as error:
         # Its page is told why: the close code alone would leave that open.
+        if identity.has_page:
+            # It opens the screen's WebSocket first, and this console ends with it.
+            await hold.console.pages.opened(viewer.id, PAGE_PATIENCE_S)
         hold.console.pages.notify(viewer.id, ending(error.public_text))
         await viewer.turn_away(_refusal(error))
     except Exception:
