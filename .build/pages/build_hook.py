@@ -5,7 +5,7 @@ copied among the pages; esbuild puts each page's scripts into one, and its style
 for where the tree has all of that already (an unpacked sdist, a second build). On a machine without
 npm, `NOVNC_FOLDER` names a folder that holds noVNC, and `ESBUILD` the program.
 
-Run by itself it bundles anew: python .build/pages/build_hook.py
+Run by itself it bundles anew what has changed: python .build/pages/build_hook.py
 """
 
 from __future__ import annotations
@@ -199,6 +199,13 @@ def bundle(pages: Path) -> None:
         shutil.copytree(fresh, target)
 
 
+def make(pages: Path) -> None:
+    """Have noVNC and fresh bundles among the pages; raises NotToBeHadError."""
+    bring_novnc(pages / "novnc")
+    if not are_fresh(pages):
+        bundle(pages)
+
+
 def _run(program: Path, pages: Path, arguments: list[str], given: str | None = None) -> None:
     command = [program, *arguments, "--bundle", "--minify", "--sourcemap", "--log-level=warning"]
     try:
@@ -226,16 +233,13 @@ class PagesBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         """Have noVNC and the bundles among the pages, or end the build with a plain sentence."""
         pages = Path(self.root) / "vncproxy" / "pages"
         try:
-            bring_novnc(pages / "novnc")
-            if not are_fresh(pages):
-                bundle(pages)
+            make(pages)
         except NotToBeHadError as missing:
             self.app.abort(f"the pages can't be put into the package: {missing}")
 
 
 if __name__ == "__main__":
     try:
-        bring_novnc(PAGES / "novnc")
-        bundle(PAGES)
+        make(PAGES)
     except NotToBeHadError as missing:
         sys.exit(str(missing))

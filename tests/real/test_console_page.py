@@ -44,7 +44,7 @@ BROKEN = 1006
 
 
 def close_codes() -> list[dict[str, Any]]:
-    """The page's own list, which is JSON but for the calls of `t`; tests/unit/pages holds it to ours."""
+    """The page's own list, JSON but for the calls of `t`; tests/unit/pages holds it to ours."""
     text = (SCRIPTS / "closecodes.js").read_text("utf-8")
     found = re.search(r"export const CLOSE_CODES = (\[.*?\n\]);", text, re.DOTALL)
     assert found
