@@ -58,19 +58,23 @@ async def test_past_sessions_are_searched_and_exported(tmp_path: Path, chromium:
         await expect(page.get_by_text("No session like this")).to_be_visible()
 
 
-async def test_a_recording_is_played_in_place(tmp_path: Path, chromium: Browser) -> None:
+async def test_a_recording_of_an_hour_is_played_in_place(tmp_path: Path, chromium: Browser) -> None:
     """Sought, at another speed, downloaded; the audit has each; the way leads back."""
-    async with fresh_tab(chromium, tmp_path) as tab, past_site(tmp_path) as site:
+    async with (
+        fresh_tab(chromium, tmp_path) as tab,
+        past_site(tmp_path, blocks=3_600_000 // BLOCK_MS) as site,
+    ):
         page = tab.page
         await enter(tab, site, "recordings", "ann")
         await expect(rows(tab)).to_have_count(1)
         await rows(tab).get_by_role("link", name="Play").click()
         await expect(page.locator("#name")).to_have_text("demo")
+        await expect(page.locator("#duration")).to_have_text("1:00:00")
         (look,) = await site.people.setup.audited("look")
         assert (look["user"], look["reason"], look["file"]) == ("ann", "recording", site.own)
         await page.locator("#speed").select_option("16")
         await page.locator("#play").click()
-        for block in (3, 1, 2):
+        for block in (119, 1, 60, 90, 33):
             at_ms = block * BLOCK_MS + 1000
             await page.eval_on_selector(
                 "#seek",

@@ -100,8 +100,8 @@ def moment_text(time_ms: int | None) -> str | None:
     if time_ms is None:
         return None
     try:
-        moment = datetime.fromtimestamp(time_ms // 1000, UTC)
+        moment = datetime.fromtimestamp(time_ms // 1000, UTC).replace(tzinfo=None)
     except (ValueError, OverflowError, OSError):
         # Such a year is only in a file that somebody wrote.
         return None
-    return f"{moment:%Y-%m-%dT%H:%M:%S}Z"
+    return f"{moment.isoformat()}Z"

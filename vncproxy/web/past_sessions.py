@@ -8,7 +8,12 @@ from functools import partial
 
 from aiohttp import hdrs, web
 
-from vncproxy.audit.session_index import PastSession, RecordedInstance, SessionQuery
+from vncproxy.audit.session_index import (
+    PastSession,
+    RecordedInstance,
+    SessionIndex,
+    SessionQuery,
+)
 from vncproxy.errors import AccessError
 from vncproxy.tasks import in_turns
 from vncproxy.web.answers import json_answer
@@ -80,13 +85,14 @@ async def sessions(request: web.Request) -> web.StreamResponse:
     problems = [] if not rights.everything else await lists.call(lambda: lists.sessions.problems)
     if lists.sessions_refresh.problem is not None:
         problems = [lists.sessions_refresh.problem, *problems]
+    said = for_call(request).said
     return json_answer(
         {
-            "sessions": [_row(one, played, for_call(request).said) for one in shown],
+            "sessions": [_row(one, played, said) async for one in in_turns(shown, _PER_TURN)],
             "more": place_text(shown[-1].started_ms, shown[-1].key) if found[limit:] else None,
             "total": total,
             "read": 1.0 if is_whole else lists.sessions_refresh.progress,
-            "problems": list(map(for_call(request).said, problems)),
+            "problems": list(map(said, problems)),
         }
     )
 
@@ -146,7 +152,7 @@ def _csv_row(session: PastSession) -> list[object]:
 async def _send_csv(
     request: web.Request, lists: PastLists, query: SessionQuery
 ) -> web.StreamResponse:
-    batch = await lists.call(partial(lists.sessions.find, query, CSV_BATCH))
+    text, place = await lists.call(partial(_csv_batch, lists.sessions, query))
     answer = web.StreamResponse(
         headers={
             hdrs.CONTENT_TYPE: "text/csv; charset=utf-8; header=present",
@@ -155,11 +161,18 @@ async def _send_csv(
     )
     await answer.prepare(request)
     await answer.write(BYTE_ORDER_MARK.encode() + csv_text([CSV_HEADINGS]))
-    while batch:
-        await answer.write(csv_text(map(_csv_row, batch)))
-        last = batch[-1]
+    while place is not None:
+        await answer.write(text)
         # Not by an offset: each batch costs the same.
-        query = replace(query, before=(last.started_ms, last.key))
-        batch = await lists.call(partial(lists.sessions.find, query, CSV_BATCH))
+        query = replace(query, before=place)
+        text, place = await lists.call(partial(_csv_batch, lists.sessions, query))
     await answer.write_eof()
     return answer
+
+
+def _csv_batch(index: SessionIndex, query: SessionQuery) -> tuple[bytes, tuple[int, int] | None]:
+    """The next lines, and the place after them; None: there are no more. For a thread."""
+    batch = index.find(query, CSV_BATCH)
+    if not batch:
+        return b"", None
+    return csv_text(map(_csv_row, batch)), (batch[-1].started_ms, batch[-1].key)

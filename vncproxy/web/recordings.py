@@ -59,13 +59,14 @@ async def recordings(request: web.Request) -> web.Response:
     problems = [*lists.recordings.problems] if rights.everything else []
     if lists.recordings_refresh.problem is not None:
         problems.append(lists.recordings_refresh.problem)
+    said = for_call(request).said
     return json_answer(
         {
-            "recordings": [_row(one, for_call(request).said) for one in shown],
+            "recordings": [_row(one, said) async for one in in_turns(shown, _PER_TURN)],
             "more": place_text(shown[-1].started_ms, shown[-1].name) if found[limit:] else None,
             "total": total,
             "read": 1.0 if is_whole else lists.recordings_refresh.progress,
-            "problems": list(map(for_call(request).said, problems)),
+            "problems": list(map(said, problems)),
         }
     )
 

@@ -58,12 +58,18 @@ class PastSite:
 
 
 @asynccontextmanager
-async def past_site(folder: Path, **config: Any) -> AsyncIterator[PastSite]:
-    """Sessions of ann on the demo instance, of eve on `GONE`; a recording of each."""
+async def past_site(folder: Path, *, blocks: int = 4, **config: Any) -> AsyncIterator[PastSite]:
+    """Sessions of ann on the demo instance, of eve on `GONE`; a recording of each.
+
+    Args:
+        folder: For the state directory.
+        blocks: Of the demo instance's recording.
+        **config: As of `people_of`.
+    """
     state = folder / "state"
     state.mkdir(mode=0o700)
     own = write_recording(
-        state / "recordings", 1, blocks=4, instance=DEMO_INSTANCE_ID, alias="demo"
+        state / "recordings", 1, blocks=blocks, instance=DEMO_INSTANCE_ID, alias="demo"
     )
     gone = write_recording(state / "recordings", 2, blocks=2, instance=GONE, alias="alias-gone")
     writer = AuditWriterForTests(state / "audit.jsonl")

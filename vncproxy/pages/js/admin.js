@@ -43,7 +43,11 @@ function tabOf() {
 function showTab(tab) {
   byId("tabs").hidden = false;
   for (const link of byId("tabs").children) {
-    link.toggleAttribute("aria-current", link.hash === `#${tab}`);
+    if (link.hash === `#${tab}`) {
+      link.setAttribute("aria-current", "page");
+    } else {
+      link.removeAttribute("aria-current");
+    }
   }
   setText(byId("heading"), HEADINGS[tab]);
 }
