@@ -17,7 +17,7 @@ from vncproxy.throttle.ledger_interface import Booking
 from vncproxy.throttle.reconnect_budget import Budget
 from vncproxy.throttle.sqlite_ledger import SqliteLedger
 
-BUDGET = Budget(limit=5, window_s=1.5, margin_s=0.4, hold_s=0.4)
+BUDGET = Budget(limit=5, window_s=0.6, margin_s=0.2, hold_s=0.4)
 CALLERS = 4
 
 

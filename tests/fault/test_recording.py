@@ -35,10 +35,14 @@ from vncproxy.web import viewer_websockets
 MARKER = "wqxzj"
 
 
+TICK_INTERVAL_S = 0.1
+
+
 @pytest.fixture(autouse=True)
 def recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everybody is."""
+    """Everybody is; a screen that moves does so ten times a second."""
     record_everybody(monkeypatch)
+    monkeypatch.setattr("vncproxy.simulator.simulator._TICK_INTERVAL_S", TICK_INTERVAL_S)
 
 
 def audited(folder: Path, event: str) -> list[dict[str, Any]]:
