@@ -31,7 +31,14 @@ from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 FULL_HD = 1920, 1080
 """Of pixels 8.3 MB."""
 DESKTOP_NAME = -307
+LONG_S = 600.0
 COUNTED, OPEN = "counted", "open count"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it answers: requests are counted, however long an update takes."""
+    monkeypatch.setattr("vncproxy.rfb.liveness.FIRST_QUIET_S", LONG_S)
 
 
 def picture(width: int, height: int, seed: int) -> Pixels:
@@ -213,9 +220,9 @@ async def test_a_viewer_that_leaves_within_an_update(tmp_path: Path) -> None:
         (client,) = paints.server.clients
         paints.holds = True
         paints.frame = picture(64, 48, 2)
+        asked = client.full_requests
         await stays.send(stays.request(0))
         await leaves.send(leaves.request(0))
-        asked = client.full_requests
         await until(lambda: client.full_requests > asked, "their requests")
         answer = paints.answer()
         client.send(answer[:5000])

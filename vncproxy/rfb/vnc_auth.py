@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import hmac
 
+# At the start, though it takes 7 MB: once a password is asked for, the installation may be another
+# one (tests/fault/test_upgrade.py).
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
+
 CHALLENGE_BYTES = 16
 """Length of a challenge and of its answer."""
 
@@ -18,12 +23,6 @@ def response(password: str, challenge: bytes) -> bytes:
     Raises:
         ValueError: The challenge has another length than 16.
     """
-    # Most screens ask for no password, and the library takes 7 MB.
-    from cryptography.hazmat.decrepit.ciphers.algorithms import (  # noqa: PLC0415
-        TripleDES,
-    )
-    from cryptography.hazmat.primitives.ciphers import Cipher, modes  # noqa: PLC0415
-
     if len(challenge) != CHALLENGE_BYTES:
         raise ValueError(f"a challenge of {len(challenge)} bytes")
     key = password.encode("utf-8", "replace")[:8].ljust(8, b"\0")
