@@ -5,7 +5,7 @@ Source: the GNU gettext manual, "The Format of PO Files".
 
 from __future__ import annotations
 
-import ast
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -73,5 +73,5 @@ def _strings(block: str, entry: Entry) -> Iterator[tuple[str, str]]:
             keyword = (found and found[1]) or keyword
             if found is None or not keyword:
                 raise PoError(f"not a line of a catalogue: {line[:80]}")
-            # The escapes are those of C, which Python's are as well.
-            yield keyword, ast.literal_eval(found[2])
+            # The escapes that gettext's tools write are those of JSON as well.
+            yield keyword, json.loads(found[2])
