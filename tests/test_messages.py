@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import ast
 import importlib.util
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -46,6 +49,28 @@ def known(path: Path) -> list[Entry]:
 def test_there_is_a_catalogue_besides_english() -> None:
     """The others would check nothing."""
     assert [path.name for path in CATALOGUES] == ["zh.po"]
+
+
+def constants(of: ast.AST) -> Iterator[str]:
+    """All texts in a source, its comments left out."""
+    for node in ast.walk(of):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def test_what_is_listed_by_hand_is_in_the_sources() -> None:
+    """The words that stand in braces, and what is no message, are still said somewhere."""
+    module = updater()
+    sources = [*(ROOT / "vncproxy").rglob("*.py"), Path(argparse.__file__)]
+    texts = "\n".join(text for path in sources for text in constants(ast.parse(path.read_text())))
+    pieces = [
+        piece.strip()
+        for text in (*module.WORDS, *module.NOT_ON_PAGES)
+        for piece in re.split(r"\{\w+\}", text)
+    ]
+    assert [piece for piece in pieces if piece not in texts] == []
+    names = [*module.SENTENCES, *module.FRAGMENTS]
+    assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.stem)

@@ -133,9 +133,11 @@ class Rules:
         rule, name = self._rules[decisive], _name(decisive)
         role = Role[rule.role.upper()]
         marks = [*(["recorded"] if rule.record else []), *(["power"] if rule.power else [])]
-        conditions = [rule.role, *marks, *(rule.hours or ())]
+        conditions = ", ".join([rule.role, *marks, *(rule.hours or ())])
         only = self._only(passed, role)
-        text = f"{name} ({', '.join(conditions)}) decides{f'; more only {only}' if only else ''}"
+        text = f"{name} ({conditions}) decides"
+        if only:
+            text = f"{name} ({conditions}) decides; more only {only}"
         return Decision(role, name, rule.record, text, only, rule.power)
 
     def _decisive(

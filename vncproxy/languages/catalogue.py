@@ -48,12 +48,6 @@ class Catalogue:
         entry = self._entries.get((context, message))
         return entry.translations[0] if entry is not None else message
 
-    def counted(self, count: int, one: str, many: str) -> str:
-        """A message that counts something."""
-        entry = self._entries.get(("", one))
-        # Chinese has one form for all numbers.
-        return entry.translations[0] if entry is not None else (one if count == 1 else many)
-
     def said(self, text: str) -> str:
         """What the daemon says in English, in this language."""
         return self._templates.translated(text)

@@ -16,6 +16,9 @@ LONGEST = 2000
 KEPT = 1024
 """Texts whose translations are kept."""
 
+NAMES = frozenset({"address", "alias", "host", "last", "name", "others", "path", "same", "user"})
+"""Braces that hold a name, which stays whatever it is; a number may follow."""
+
 _BRACES = re.compile(r"\{(\w+)\}")
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?]) (?=[A-Z“])")
 
@@ -65,7 +68,10 @@ class Templates:
         for _, pattern, translation in self._patterns:
             match = pattern.fullmatch(text)
             if match is not None:
-                values = {name: self._value(value) for name, value in match.groupdict().items()}
+                values = {
+                    name: value if name.rstrip("23456789") in NAMES else self._value(value)
+                    for name, value in match.groupdict().items()
+                }
                 return "".join(
                     values[part] if at % 2 else part
                     for at, part in enumerate(_BRACES.split(translation))

@@ -40,14 +40,6 @@ def test_an_answer_s_texts() -> None:
     assert Catalogue("en").answer(answer) is answer
 
 
-def test_numbers() -> None:
-    """English has two forms, Chinese has one."""
-    for language, one, many in (("en", "{count} key", "{count} keys"), ("zh", "{count} 键", "")):
-        found = Catalogue("en" if language == "en" else "zh", ENTRIES if language == "zh" else ())
-        assert found.counted(1, "{count} key", "{count} keys") == one
-        assert found.counted(2, "{count} key", "{count} keys") == (many or one)
-
-
 def test_the_pages_get_what_their_scripts_have() -> None:
     """As a script, whose value is JSON."""
     text = Catalogue("zh", ENTRIES).script().decode()

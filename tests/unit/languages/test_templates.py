@@ -19,6 +19,8 @@ MESSAGES = Templates(
         ("{first} and {second} of them", "{second}、{first}"),
         ("{first} and {second} of them, so far", "{second}/{first}"),
         ("The disk is full; it failed{code}.", "磁盘已满{code}。"),
+        ("{user} asks {user2} for {what}.", "{user} 向 {user2} 请求{what}。"),
+        ("control", "控制权"),
     ]
 )
 
@@ -30,6 +32,7 @@ MESSAGES = Templates(
         ("it is tried again.", "将自动重试。"),
         ("The ECS API can't be reached. It is tried again.", "无法访问ECS API。将自动重试。"),
         ("The proxy that P names (h:1) can't be reached.", "无法访问P 指定的代理（h:1）。"),
+        ("control asks control for control.", "control 向 control 请求控制权。"),
         ("x can't be reached.", "无法访问x。"),
         ("3 and 4 of them", "4、3"),
         ("3 and 4 of them, so far", "4/3"),
