@@ -4,7 +4,8 @@ Run by hand: python -m tests.bench.bench_past [RECORDS] [RECORDINGS] [BYTES]
 
 Makes an audit of so many records (1,000,000), so many recordings (2,000) and one of so many bytes
 (3 GiB), and prints: how long the indexes take to be made and to be looked after, seconds for each
-kind of search (the longest of several), the memory of the process, and the sizes of the files.
+kind of search (the middle and the longest of several, and the processor's time), the memory of the
+process, and the sizes of the files.
 `--keep FOLDER` keeps what was made, and takes it the next time.
 """
 
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from tests.bench.past import (
     BEGAN_AT,
@@ -44,27 +46,35 @@ class Figure:
     """One line of the report.
 
     Args:
-        seconds: The longest of several, where it was done more than once.
+        seconds: Of several, where it was done more than once, the one in the middle.
+        longest: Of them.
+        cpu: Seconds of the processor's time, the middle too: what a busy machine doesn't change.
         found: How many rows.
     """
 
     what: str
     seconds: float
+    longest: float = 0.0
+    cpu: float = 0.0
     found: int = 0
 
     def __str__(self) -> str:
         """For people."""
-        return f"{self.what:48} {self.seconds:8.3f} s   {self.found:8}"
+        times = f"{self.seconds:8.3f} s {self.longest:8.3f} s {self.cpu:8.3f} s"
+        return f"{self.what:44} {times} {self.found:9}"
 
 
 def timed(what: str, work: Callable[[], int], times: int = TIMES) -> Figure:
-    """The longest of several."""
-    longest, found = 0.0, 0
+    """Do it so many times."""
+    seconds: list[float] = []
+    cpu: list[float] = []
+    found = 0
     for _ in range(times):
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), time.process_time()
         found = work()
-        longest = max(longest, time.perf_counter() - began)
-    return Figure(what, longest, found)
+        seconds.append(time.perf_counter() - began)
+        cpu.append(time.process_time() - cpu_began)
+    return Figure(what, median(seconds), max(seconds), median(cpu), found)
 
 
 async def _beside(
@@ -196,6 +206,7 @@ def main() -> None:
     with _folder(options.keep) as folder:
         for one in folder.glob("*.sqlite*"):
             one.unlink()
+        print(f"{'':44} {'middle':>10} {'longest':>10} {'processor':>10} {'found':>9}")
         for figures in (
             sessions_figures(folder, options.records),
             recordings_figures(folder, options.recordings),

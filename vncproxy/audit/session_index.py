@@ -32,7 +32,7 @@ RECORDS_PER_TURN = 128
 """After so many, some 2 ms, other threads have their turn."""
 TURN_S = 0.0002
 _READ_BYTES = 1 << 20
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE files (
     place INTEGER PRIMARY KEY, name TEXT, inode INTEGER, size INTEGER, modified_ns INTEGER,
@@ -69,7 +69,7 @@ class RecordedInstance:
     """An instance as records name it: a new alias makes another one.
 
     Args:
-        key: Of the index.
+        key: Of the index; the same whenever that is made again.
     """
 
     key: int
@@ -304,6 +304,13 @@ class SessionIndex:
 
     # What it holds
 
+    @contextmanager
+    def _read_at_once(self) -> Iterator[sqlite3.Connection]:
+        """A connection that sees nothing of what is written meanwhile."""
+        with self._database.opened() as db:
+            db.execute("BEGIN")
+            yield db
+
     @property
     def problems(self) -> list[str]:
         """What was wrong with the files, a sentence each."""
@@ -333,7 +340,7 @@ class SessionIndex:
         Raises:
             LocalError: The index can't be read.
         """
-        with self._database.opened() as db:
+        with self._read_at_once() as db:
             where, values = _where(db, query)
             named = {
                 row[0]: RecordedInstance(*row)
@@ -345,15 +352,19 @@ class SessionIndex:
 
     def count(self, query: SessionQuery) -> int:
         """How many there are; raises as `find` does."""
-        with self._database.opened() as db:
+        with self._read_at_once() as db:
             where, values = _where(db, replace(query, before=None))
             statement = f"SELECT count(*) FROM sessions WHERE {where}"  # noqa: S608
             return int(db.execute(statement, values).fetchone()[0])
 
 
 def _where(db: sqlite3.Connection, query: SessionQuery) -> tuple[str, dict[str, object]]:
-    terms = ["instance IN (SELECT value FROM json_each(:instances))"]
-    values: dict[str, object] = {"instances": json.dumps(sorted(query.instances))}
+    terms, values = ["TRUE"], dict[str, object]()
+    shown = set(query.instances)
+    # Who may see all of them, and looks for none, needs none compared.
+    if any(key not in shown for (key,) in db.execute("SELECT id FROM instances")):
+        terms.append("instance IN (SELECT value FROM json_each(:instances))")
+        values["instances"] = json.dumps(sorted(query.instances))
     if query.user:
         wanted = query.user.casefold()
         users = db.execute("SELECT id, name FROM users").fetchall()

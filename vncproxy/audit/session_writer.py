@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
@@ -168,13 +169,8 @@ class SessionWriter:
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', '', '')",
             (
                 viewer,
-                self._key("users", name=_text(record, "user")),
-                self._key(
-                    "instances",
-                    instance=_text(record, "instance"),
-                    alias=_text(record, "alias"),
-                    region=_text(record, "region"),
-                ),
+                self._user(_text(record, "user")),
+                self._instance(record),
                 started_ms,
                 ended_ms,
                 watching,
@@ -184,21 +180,21 @@ class SessionWriter:
         assert made.lastrowid is not None, "a row was put in"
         return made.lastrowid
 
-    def _key(self, table: str, **names: str) -> int:
-        """Of what is called so, put in if it isn't there."""
-        # The table's and columns' names are this module's own.
-        where = " AND ".join(f"{name} = ?" for name in names)
-        values = tuple(names.values())
-        found = self._db.execute(f"SELECT id FROM {table} WHERE {where}", values)  # noqa: S608
-        if (row := found.fetchone()) is not None:
-            return int(row[0])
-        marks = ", ".join("?" * len(names))
-        made = self._db.execute(
-            f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})",  # noqa: S608
-            values,
-        )
-        assert made.lastrowid is not None, "a row was put in"
-        return made.lastrowid
+    def _user(self, name: str) -> int:
+        """Of a user of this name."""
+        self._db.execute("INSERT OR IGNORE INTO users (name) VALUES (?)", (name,))
+        found = self._db.execute("SELECT id FROM users WHERE name = ?", (name,))
+        return int(found.fetchone()[0])
+
+    def _instance(self, record: Record) -> int:
+        """Of the instance that a record names."""
+        names = [_text(record, name) for name in ("instance", "alias", "region")]
+        # Made of the names: whoever asked for instances before the index was made anew, and then
+        # for their sessions, must not be shown another's.
+        digest = hashlib.sha256(json.dumps(names).encode()).digest()
+        key = int.from_bytes(digest[:8]) >> 1
+        self._db.execute("INSERT OR IGNORE INTO instances VALUES (?, ?, ?, ?)", (key, *names))
+        return key
 
 
 def _text(record: Record, name: str) -> str:

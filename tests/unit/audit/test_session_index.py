@@ -205,3 +205,29 @@ def test_an_index_that_goes_while_the_daemon_runs_is_made_again(
     later.refresh()
     assert len(viewers(later)) == 11
     assert later.problems == []
+
+
+def test_who_may_see_no_instance_sees_no_session(index: SessionIndex) -> None:
+    """Neither does who may see one, of another; what is counted is what is found."""
+    keys = [one.key for one in index.instances()]
+    for shown in ([], keys[:1], keys[1:], keys, [*keys, *keys]):
+        query = SessionQuery(shown)
+        rows = index.find(query, 100)
+        assert {one.instance.key for one in rows} == set(shown)
+        assert index.count(query) == len(rows)
+    assert index.find(SessionQuery([0, -1, 99]), 100) == []
+
+
+def test_an_instance_has_the_same_key_when_the_index_is_made_again(
+    tmp_path: Path, index: SessionIndex, writer: AuditWriterForTests
+) -> None:
+    """Whoever asks for sessions by keys from before isn't shown another's."""
+    keys = {one.id: one.key for one in index.instances()}
+    writer.path.rename(tmp_path / "elsewhere")
+    other = AuditWriterForTests(writer.path)
+    other.add(*(opened(f"v-{name}", instance=name) for name in ("i-new", "i-2", "i-0")))
+    index.refresh()
+    later = {one.id: one.key for one in index.instances()}
+    assert set(later) == {"i-new", "i-2", "i-0"}
+    assert later["i-2"] == keys["i-2"]
+    assert later["i-new"] not in keys.values()
