@@ -26,6 +26,8 @@ REFRESH_INTERVAL_S = 600.0
 """Between two looks at the files that nobody asked for: so there is never much that is new."""
 PATIENCE_S = 0.5
 """How long a list waits for what is new; it says so if it is without."""
+ALMOST = 0.99
+"""Part that is read, while what was read before is only held against the files."""
 CALL_TIMEOUT_S = 10.0
 CALLS_MAX = 4
 """Questions that are answered at the same time; others wait."""
@@ -88,7 +90,7 @@ class Refresh:
     @property
     def progress(self) -> float:
         """Part that is read, of what is being read."""
-        return self._index.progress or 0.0
+        return ALMOST if self._index.progress is None else self._index.progress
 
     def _begin(self) -> asyncio.Future[None]:
         loop = asyncio.get_running_loop()

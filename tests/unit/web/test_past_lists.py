@@ -42,6 +42,8 @@ async def test_who_waits_gets_what_was_there_when_they_came() -> None:
     assert refresh.progress == 0.5
     assert not await refresh.done(0.001)
     assert index.begun == 1
+    index.progress = None
+    assert refresh.progress == past_lists.ALMOST
     index.goes_on.set()
     assert await refresh.done(60)
     assert index.begun == 2
