@@ -194,9 +194,9 @@ def _in(language: Language, source: str) -> str:
     if language == "en":
         return source
     page = translated(source, catalogue(language))
-    # A plain script: it has run before the modules do.
-    script = f'  <script src="{PREFIX}{_texts_of(language)}"></script>\n</head>'
-    return page.replace("</head>", script)
+    # Both wait for the end of the page, and run in their order.
+    texts = f'<script defer src="{PREFIX}{_texts_of(language)}"></script>\n  '
+    return page.replace('<script type="module"', f'{texts}<script type="module"', 1)
 
 
 def _are_fresh(found: Mapping[str, bytes]) -> bool:
