@@ -14,7 +14,7 @@ import pytest
 from tests.bench.past import make_audit
 from tests.fault.serving import ROOT
 from tests.past import AuditWriterForTests, closed, found, opened, told, told_by
-from tests.setup import until
+from tests.setup import WAIT_S, until
 from tests.unit.web.past_site import PastSite, past_site
 from vncproxy.audit.session_index import SessionIndex
 from vncproxy.recording.file_format import CHUNK_HEADER_BYTES
@@ -99,11 +99,11 @@ async def test_an_index_that_is_damaged_while_the_daemon_runs_is_made_again(
 
 
 async def _until_rows(site: PastSite, what: str, count: int) -> None:
-    for _ in range(20):
-        answer = await site.get(what)
-        if answer.status == 200 and len(answer.json[what]) == count:
-            return
-    raise AssertionError(answer)
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            answer = await site.get(what)
+            if answer.status == 200 and len(answer.json[what]) == count:
+                return
 
 
 async def test_an_audit_that_is_cut_moved_or_missing_leaves_the_rest(tmp_path: Path) -> None:

@@ -25,8 +25,9 @@ YOUNG_S = 10.0
 """What was written to so lately may be about to be locked by its writer: it is left alone."""
 GROWING_S = 30.0
 """How old may be what is known of a recording that is being written."""
+FILES_PER_TURN = 16
+"""After so many, some 5 ms, what was read is put down, and other threads have their turn."""
 TURN_S = 0.0002
-"""After each, other threads have their turn."""
 _VERSION = 1
 _SCHEMA = """
 CREATE TABLE recordings (
@@ -151,11 +152,12 @@ class RecordingIndex:
             db.executemany("DELETE FROM recordings WHERE name = ?", [(name,) for name in gone])
             stale = [one for one in found if self._is_stale(one, known.get(one.name))]
             # The newest first: that is how they are listed.
-            for number, one in enumerate(reversed(stale)):
-                self.progress = number / len(stale)
+            stale.reverse()
+            for at in range(0, len(stale), FILES_PER_TURN):
+                self.progress = at / len(stale)
                 if stopped():
                     return
-                self._read(db, folder, one)
+                self._read(db, folder, stale[at : at + FILES_PER_TURN])
                 time.sleep(TURN_S)
 
     def _is_stale(self, found: FoundRecording, known: IndexedRecording | None) -> bool:
@@ -171,7 +173,20 @@ class RecordingIndex:
         # One that is complete isn't written any more, which changes nothing else of it.
         return known.running and now - known.read_at > GROWING_S
 
-    def _read(self, db: sqlite3.Connection, folder: RecordingFolder, found: FoundRecording) -> None:
+    def _read(
+        self, db: sqlite3.Connection, folder: RecordingFolder, found: Sequence[FoundRecording]
+    ) -> None:
+        rows = [row for one in found if (row := self._row_of(folder, one)) is not None]
+        marks = ", ".join("?" * len(_COLUMNS))
+        db.execute("BEGIN IMMEDIATE")
+        db.executemany(
+            f"INSERT OR REPLACE INTO recordings VALUES ({marks})",  # noqa: S608
+            [[getattr(row, name) for name in _COLUMNS] for row in rows],
+        )
+        db.execute("COMMIT")
+
+    def _row_of(self, folder: RecordingFolder, found: FoundRecording) -> IndexedRecording | None:
+        """What the file says; None if it is gone."""
         row = IndexedRecording(
             found.name,
             found.inode,
@@ -181,14 +196,11 @@ class RecordingIndex:
             started_ms=found.changed_ns // 1_000_000,
         )
         try:
-            row = _described(row, folder)
+            return _described(row, folder)
         except FileNotFoundError:
-            return
+            return None
         except RecordingError as error:
-            row = replace(row, problem=error.public_text)
-        marks = ", ".join("?" * len(_COLUMNS))
-        values = [getattr(row, name) for name in _COLUMNS]
-        db.execute(f"INSERT OR REPLACE INTO recordings VALUES ({marks})", values)  # noqa: S608
+            return replace(row, problem=error.public_text)
 
     def instances(self) -> list[tuple[str, str, str]]:
         """Id, alias and region of all that were recorded."""

@@ -10,6 +10,7 @@ import pytest
 
 from tests.past import AuditWriterForTests, closed, opened
 from tests.setup import running
+from tests.unit.web.past_site import patient
 from vncproxy.commands import sessions as command
 from vncproxy.commands.sessions import moment, notes, sessions, table
 
@@ -88,11 +89,12 @@ async def test_it_asks_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         writer.add(opened(f"v-{number}", "ann"), closed(f"v-{number}", "ann"))
     writer.add(opened("v-x", "bob"), closed("v-x", "bob"))
     monkeypatch.setattr(command, "_PAGE", 3)
-    async with running(tmp_path) as setup:
-        config = setup.daemon.config
-        everything = await sessions(config, {}, {"user": ""}, None)
-        assert len(everything["sessions"]) == 8
-        some = await sessions(config, {}, {"user": "an", "since": "2026-01-01T00:00:00Z"}, 3)
-        assert [row["viewer"] for row in some["sessions"]] == ["v-6", "v-5", "v-4"]
-        assert some["total"] == 7
-        assert (await sessions(config, {}, {"user": "carl"}, 3))["sessions"] == []
+    with patient():
+        async with running(tmp_path) as setup:
+            config = setup.daemon.config
+            everything = await sessions(config, {}, {"user": ""}, None)
+            assert len(everything["sessions"]) == 8
+            some = await sessions(config, {}, {"user": "an", "since": "2026-01-01T00:00:00Z"}, 3)
+            assert [row["viewer"] for row in some["sessions"]] == ["v-6", "v-5", "v-4"]
+            assert some["total"] == 7
+            assert (await sessions(config, {}, {"user": "carl"}, 3))["sessions"] == []

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from tests.bench.past import write_recording
 from tests.fault.test_identity import People, people_of
 from tests.past import AuditWriterForTests, closed, opened
+from tests.setup import WAIT_S
 from tests.unit.web.raw_http import Answer
 from vncproxy.config.model import Rule
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID
+from vncproxy.web import past_lists, past_sessions, recordings
 
 GONE = "i-gone"
 """An instance that isn't configured any more."""
@@ -57,6 +60,18 @@ class PastSite:
         return rows
 
 
+@contextmanager
+def patient() -> Iterator[None]:
+    """Lists wait for what is new as long as a busy machine takes."""
+    with (
+        patch.object(past_sessions, "PATIENCE_S", WAIT_S),
+        patch.object(past_sessions, "CSV_PATIENCE_S", WAIT_S),
+        patch.object(recordings, "PATIENCE_S", WAIT_S),
+        patch.object(past_lists, "CALL_TIMEOUT_S", WAIT_S),
+    ):
+        yield
+
+
 @asynccontextmanager
 async def past_site(folder: Path, *, blocks: int = 4, **config: Any) -> AsyncIterator[PastSite]:
     """Sessions of ann on the demo instance, of eve on `GONE`; a recording of each.
@@ -80,9 +95,10 @@ async def past_site(folder: Path, *, blocks: int = 4, **config: Any) -> AsyncIte
         opened("v-3", "eve", GONE),
         closed("v-3", "eve", GONE, seconds=7.0),
     )
-    async with people_of(folder, rule=config.pop("rule", RULES), **config) as people:
-        await people.setup.audited("start")
-        past = people.setup.daemon.components.services.past
-        for refresh in (past.sessions_refresh, past.recordings_refresh):
-            await refresh.done(None)
-        yield PastSite(people, own, gone)
+    with patient():
+        async with people_of(folder, rule=config.pop("rule", RULES), **config) as people:
+            await people.setup.audited("start")
+            past = people.setup.daemon.components.services.past
+            for refresh in (past.sessions_refresh, past.recordings_refresh):
+                await refresh.done(None)
+            yield PastSite(people, own, gone)
