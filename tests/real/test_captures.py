@@ -9,6 +9,7 @@ import asyncio
 import os
 import pty
 import sys
+import termios
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -60,7 +61,9 @@ async def captured(
     async def asked() -> bool:
         with suppress(BlockingIOError):
             output.extend(os.read(terminal, 4096))
-        return b"Password:" in output
+        # What is typed before the echo is off, it throws away with that.
+        echo = termios.tcgetattr(keyboard)[3] & termios.ECHO
+        return b"Password:" in output and not echo
 
     environ = {**os.environ, "HOME": str(folder)}
     try:
