@@ -795,6 +795,55 @@ async def test_a_notice_that_comes_again_replaces_the_one_before(tab: Tab, tmp_p
         await expect(tab.page.locator(".notice p")).to_have_text(["Twice", "Once"])
 
 
+_COVERED = """() => {
+    const shown = [...document.querySelectorAll("button, a[href], select, input, textarea, canvas")]
+        .filter(one => one.checkVisibility({ visibilityProperty: true }));
+    const covered = shown.filter(one => {
+        const box = one.getBoundingClientRect();
+        const points = [[0.5, 0.5], [0.5, 0.1], [0.5, 0.9], [0.1, 0.5], [0.9, 0.5]];
+        return !points.every(([x, y]) => {
+            const there = document.elementFromPoint(
+                box.left + x * box.width, box.top + y * box.height);
+            // What lies on the screen leaves most of it free.
+            return one.contains(there) || (one.tagName === "CANVAS" && [x, y] + "" !== "0.5,0.5");
+        });
+    });
+    return [shown.length, covered.map(one => one.id || one.textContent)];
+}"""
+
+
+@pytest.mark.parametrize("window", [(1280, 800), (390, 844)], ids=["desk", "phone"])
+async def test_full_screen_with_several_viewers(
+    tab: Tab, tmp_path: Path, window: tuple[int, int]
+) -> None:
+    """All that is shown can be reached by pointer, the toolbar's tab and its tools too."""
+    width, height = window
+    await tab.page.set_viewport_size({"width": width, "height": height})
+    async with tab.on_a_console(tmp_path, cloud=STILL) as setup:
+        await tab.runs()
+        for _ in range(3):
+            await setup.viewer()
+        people, bar = tab.page.locator("#people"), tab.page.locator("#bar")
+        await expect(people).to_be_visible()
+        await tab.page.locator("#full-button").click()
+        await expect(tab.page.locator("body.full")).to_be_visible()
+        await expect(bar).to_be_hidden()
+        await tab.shoot(f"full-screen-people-{width}")
+        shown, covered = await tab.page.evaluate(_COVERED)
+        assert shown >= 3
+        assert covered == []
+        await tab.page.locator("#bar-tab").click()
+        await expect(bar).to_be_visible()
+        # Where its way down has ended.
+        await bar.evaluate("bar => Promise.all(bar.getAnimations().map(one => one.finished))")
+        await tab.shoot(f"full-screen-people-open-{width}")
+        shown, covered = await tab.page.evaluate(_COVERED)
+        assert shown >= 8
+        assert covered == []
+        await tab.page.locator("#full-button").click()
+        await expect(tab.page.locator("body.full")).to_be_hidden()
+
+
 async def test_another_pixel_format_is_reported(tab: Tab, tmp_path: Path) -> None:
     """4406 where a viewer of 16 bits has the console."""
     async with running(tmp_path, cloud=STILL) as setup:
