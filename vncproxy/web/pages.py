@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from html import escape
+from urllib.parse import quote, urlencode
 
 import msgspec
 from aiohttp import hdrs, web
@@ -62,6 +63,7 @@ async def console(request: web.Request) -> web.StreamResponse:
     asset = ASSETS.page("console.html", for_page(request).language, base_path(request))
     if request.method != "GET" or (given := await _admission(request)) is None:
         return _page_answer(request, asset)
+    given["stream"] = _stream(request, str(given["ticket"]))
     content = escape(msgspec.json.encode(given).decode()).encode()
     body = asset.body.replace(_NO_ADMISSION, _NO_ADMISSION[:-1] + content + b'"')
     headers = {hdrs.CACHE_CONTROL: _NEVER, hdrs.VARY: _PAGE_VARY}
@@ -69,6 +71,14 @@ async def console(request: web.Request) -> web.StreamResponse:
         body = gzip.compress(body, _QUICK)
         headers[hdrs.CONTENT_ENCODING] = "gzip"
     return web.Response(body=body, headers=headers, content_type="text/html", charset="utf-8")
+
+
+def _stream(request: web.Request, ticket: str) -> str:
+    """The address of the screen's WebSocket, which the page opens before its script is there."""
+    wishes = {wish: "1" for wish in ("view", "take") if request.query.get(wish) == "1"}
+    query = urlencode({"ticket": ticket, "ahead": "1", **wishes})
+    name = quote(request.match_info["instance"], safe="")
+    return f"{base_path(request)}/websockify/{name}?{query}"
 
 
 async def _admission(request: web.Request) -> dict[str, object] | None:

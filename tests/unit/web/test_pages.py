@@ -74,7 +74,12 @@ async def test_a_page_admits_to_its_console(owner: OwnerClient) -> None:
         assert given["instance"]["alias"] == "demo"
         assert answer.headers["cache-control"] == "no-store"
         assert "etag" not in answer.headers
-        socket = await owner.socket(f"/websockify/demo?ticket={given['ticket']}", origin=True)
+        more = query.replace("?", "&")
+        assert given["stream"] == f"/websockify/demo?ticket={given['ticket']}&ahead=1{more}"
+        socket = await owner.socket(given["stream"], origin=True)
+        # All up to ServerInit without an answer.
+        head = b"RFB 003.008\n" + b"\x01\x01" + bytes(4)
+        assert (await socket.receive_bytes()).startswith(head[:12])
         await socket.close()
     packed = await owner.ask("/console/demo", bearer, "Accept-Encoding: gzip")
     assert packed.headers["content-encoding"] == "gzip"

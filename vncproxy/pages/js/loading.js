@@ -1,8 +1,23 @@
 /**
- * Loads a page anew whose scripts or styles couldn't be had, as when the daemon was exchanged for
- * another version in the middle of the loading. A plain script at a lasting address, before all
- * others: it must be there when they aren't.
+ * What a page does before its script is there. A console's page that came with its admission opens
+ * the screen's WebSocket: `admission.js` takes it over. And a page is loaded anew whose script or
+ * styles couldn't be had, as when the daemon was exchanged for another version in the middle of the
+ * loading. A plain script at a lasting address, before all others: it must be there when they aren't.
  */
+
+(() => {
+  const given = document.querySelector('meta[name="admission"]')?.content;
+  if (!given) {
+    return;
+  }
+  const address = new URL(JSON.parse(given).stream, location.href);
+  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  const stream = new WebSocket(address, ["binary"]);
+  const came = [];
+  stream.binaryType = "arraybuffer";
+  stream.onmessage = (event) => came.push(event);
+  globalThis.vncproxyStream = { stream, came };
+})();
 
 (() => {
   const TRIES = "vncproxy-loading";

@@ -32,12 +32,14 @@ export class Session extends EventTarget {
    * @param {string} instance
    * @param {string} ticket good once for each of the two sockets
    * @param {{view: boolean, take: boolean}} wishes
+   * @param {WebSocket} [stream] the screen's, if it was opened already
    */
-  constructor(screen, instance, ticket, wishes) {
+  constructor(screen, instance, ticket, wishes, stream) {
     super();
     this.#screen = screen;
     // A browser opens one after the other: the picture comes first. Source: WHATWG WebSockets, 4.1.
-    this.#stream = new WebSocket(socketUrl(location, "websockify", instance, ticket, wishes), ["binary"]);
+    this.#stream =
+      stream ?? new WebSocket(socketUrl(location, "websockify", instance, ticket, wishes), ["binary"]);
     this.#control = new WebSocket(socketUrl(location, "control", instance, ticket, wishes));
     this.#control.addEventListener("message", ({ data }) => this.#received(data));
     // Before noVNC attaches: its own close handler takes the picture away.

@@ -2,11 +2,41 @@ import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { admission } from "./admission.js";
 
-const before = { document: globalThis.document, fetch: globalThis.fetch, performance: globalThis.performance };
+const realTimers = { setTimeout };
+const before = { WebSocket: globalThis.WebSocket, document: globalThis.document, fetch: globalThis.fetch, performance: globalThis.performance };
 const none = { view: false, take: false };
 
+/** A WebSocket of a page that has no script yet, as loading.js leaves it. */
+class EarlyStream {
+  static OPEN = 1;
+  closed = false;
+  #heed = null;
+
+  constructor(readyState) {
+    this.readyState = readyState;
+    this.came = [];
+    this.onmessage = (event) => this.came.push(event);
+  }
+
+  get onmessage() {
+    return this.#heed;
+  }
+
+  set onmessage(heed) {
+    this.#heed = heed;
+  }
+
+  say(data) {
+    this.#heed({ data });
+  }
+
+  close() {
+    this.closed = true;
+  }
+}
+
 /** A page with this in it, at so many milliseconds, and a daemon that answers; gives what it was asked. */
-function page(content, now_ms = 1_000) {
+function page(content, { now_ms = 1_000, stream = new EarlyStream(1) } = {}) {
   const asked = [];
   let place = {
     content,
@@ -14,6 +44,8 @@ function page(content, now_ms = 1_000) {
       place = null;
     },
   };
+  globalThis.WebSocket = EarlyStream;
+  globalThis.vncproxyStream = stream ? { stream, came: stream.came } : undefined;
   globalThis.document = { querySelector: (selector) => (selector.includes("admission") ? place : null) };
   Object.defineProperty(globalThis, "performance", { value: { now: () => now_ms }, configurable: true, writable: true });
   globalThis.fetch = async (path) => {
@@ -26,21 +58,43 @@ function page(content, now_ms = 1_000) {
 afterEach(() => {
   globalThis.document = before.document;
   globalThis.fetch = before.fetch;
+  globalThis.WebSocket = before.WebSocket;
   Object.defineProperty(globalThis, "performance", { value: before.performance, configurable: true, writable: true });
 });
 
-test("what is in the page is used once", async () => {
-  const asked = page('{"ticket":"given"}');
-  assert.deepEqual(await admission("web-1", none), { ticket: "given" });
+test("what is in the page is used once, with its WebSocket", async () => {
+  const stream = new EarlyStream(0);
+  const asked = page('{"ticket":"given"}', { stream });
+  const given = await admission("web-1", none);
+  assert.deepEqual([given.ticket, given.stream], ["given", stream]);
   assert.deepEqual(asked, []);
   assert.deepEqual(await admission("web-1", none), { ticket: "asked" });
   assert.deepEqual(asked, ["/api/v1/consoles/web-1/admission"]);
 });
 
-test("nothing, an old one or half of one is asked for", async () => {
-  for (const [content, now_ms] of [["", 1], ['{"ticket":"given"}', 30_001], ['{"tick', 1]]) {
-    const asked = page(content, now_ms);
+test("messages that came early are heeded in their order, and none is lost meanwhile", async () => {
+  const stream = new EarlyStream(1);
+  page('{"ticket":"given"}', { stream });
+  stream.say("first");
+  const given = await admission("web-1", none);
+  stream.say("second");
+  const heard = [];
+  given.stream.onmessage = ({ data }) => heard.push(data);
+  stream.say("third");
+  assert.deepEqual(heard, []);
+  await new Promise((done) => {
+    realTimers.setTimeout(done, 5);
+  });
+  stream.say("fourth");
+  assert.deepEqual(heard, ["first", "second", "third", "fourth"]);
+});
+
+test("an old one, or one whose WebSocket has ended, is asked for anew", async () => {
+  for (const how of [{ now_ms: 30_001 }, { stream: new EarlyStream(3) }, { stream: null }]) {
+    const asked = page('{"ticket":"given"}', how);
+    const early = globalThis.vncproxyStream?.stream;
     assert.deepEqual(await admission("web-1", { view: true, take: false }), { ticket: "asked" });
     assert.deepEqual(asked, ["/api/v1/consoles/web-1/admission?view=1"]);
+    assert.equal(early?.closed ?? true, true);
   }
 });
