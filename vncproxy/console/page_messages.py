@@ -54,7 +54,6 @@ class Pages:
         """None is open."""
         self._subscribers: set[Subscriber] = set()
         self._early: dict[str, deque[Message]] = {}
-        self._awaited: dict[str, asyncio.Event] = {}
 
     def __len__(self) -> int:
         """How many are open."""
@@ -69,27 +68,7 @@ class Pages:
         for message in self._early.pop(viewer_id, ()):
             subscriber.notify(message)
         self._subscribers.add(subscriber)
-        if (awaited := self._awaited.get(viewer_id)) is not None:
-            awaited.set()
         return subscriber
-
-    async def opened(self, viewer_id: str, timeout_s: float) -> None:
-        """Wait until the page of this viewer is there, so long at most.
-
-        Args:
-            viewer_id: Its viewer's, for which nobody else waits.
-            timeout_s: Seconds.
-        """
-        if any(one.viewer_id == viewer_id for one in self._subscribers):
-            return
-        awaited = self._awaited[viewer_id] = asyncio.Event()
-        try:
-            async with asyncio.timeout(timeout_s):
-                await awaited.wait()
-        except TimeoutError:
-            pass
-        finally:
-            del self._awaited[viewer_id]
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """The page is gone."""

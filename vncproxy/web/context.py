@@ -17,6 +17,7 @@ from vncproxy.audit.log import Audit
 from vncproxy.audit.refusals import RefusalLog
 from vncproxy.config.model import Limits
 from vncproxy.config.value_types import PageLanguage
+from vncproxy.console.awaited_pages import AwaitedPages
 from vncproxy.console.registry import Registry
 from vncproxy.errors import AccessError
 from vncproxy.instances.instance_list import ConsoleInstance, InstanceList
@@ -96,6 +97,7 @@ class Services:
         default_factory=lambda: LogThrottle(VIEWINGS_RECORDED_S, VIEWINGS_RECORDED_MAX)
     )
     """Who plays which recording, that the audit has: it comes in blocks."""
+    awaited_pages: AwaitedPages = field(default_factory=AwaitedPages)
     turns: RequestTurns = field(default_factory=RequestTurns)
 
     @property

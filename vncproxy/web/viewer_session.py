@@ -25,9 +25,6 @@ from vncproxy.web.context import Services
 
 _DRAINING = 503
 _INTERNAL = CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon")
-PAGE_PATIENCE_S = 2.0
-"""How long a page that is refused may take to listen to why."""
-
 _log = structlog.get_logger("vncproxy.viewer")
 
 
@@ -71,6 +68,8 @@ async def _serve(hold: Hold, viewer: Viewer, services: Services) -> None:
     first_link = 0
     try:
         await _enter(hold, viewer, services)
+        if identity.has_page:
+            services.awaited_pages.expect(viewer.id, hold.console)
         supervisor = hold.console.supervisor
         first_link = supervisor.next_link
         hold.release()
@@ -78,8 +77,7 @@ async def _serve(hold: Hold, viewer: Viewer, services: Services) -> None:
     except (AccessError, AuditError, RecordingError) as error:
         # Its page is told why: the close code alone would leave that open.
         if identity.has_page:
-            # It opens the screen's WebSocket first, and this console ends with it.
-            await hold.console.pages.opened(viewer.id, PAGE_PATIENCE_S)
+            services.awaited_pages.expect(viewer.id, hold.console)
         hold.console.pages.notify(viewer.id, ending(error.public_text))
         await viewer.turn_away(_refusal(error))
     except Exception:

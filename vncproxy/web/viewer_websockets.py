@@ -200,10 +200,15 @@ async def control(request: web.Request) -> web.StreamResponse:
         timeout=CLOSE_TIMEOUT_S,
         max_msg_size=CONTROL_MESSAGE_MAX_BYTES,
     )
-    async with services.registry.hold(instance, admitted.viewer_id, watches=admitted.view) as hold:
-        # The page's viewer keeps the console open, not this WebSocket.
-        console = hold.console
+    if (console := services.awaited_pages.take(admitted.viewer_id)) is not None:
         subscriber = console.subscribe(admitted.viewer_id)
+    else:
+        async with services.registry.hold(
+            instance, admitted.viewer_id, watches=admitted.view
+        ) as hold:
+            # The page's viewer keeps the console open, not this WebSocket.
+            console = hold.console
+            subscriber = console.subscribe(admitted.viewer_id)
     try:
         await socket.prepare(request)
         may_watch = partial(_may_watch, request, admitted.identity, instance)

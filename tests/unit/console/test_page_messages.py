@@ -121,17 +121,3 @@ async def test_pages_that_never_come_cost_little() -> None:
             pages.notify(f"v-{number}", notice(str(number)))
     assert await pages.subscribe("v-0").news() == []
     assert 0 < len(await pages.subscribe("v-999").news()) < 100
-
-
-async def test_a_page_is_waited_for() -> None:
-    """Until it is there, or for so long; one that is there already isn't."""
-    pages = Pages()
-    waiting = asyncio.create_task(pages.opened("v-1", 60))
-    await asyncio.sleep(0)
-    pages.subscribe("v-2")
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    pages.subscribe("v-1")
-    await waiting
-    await pages.opened("v-1", 60)
-    await pages.opened("v-3", 0)

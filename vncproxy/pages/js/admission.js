@@ -32,25 +32,24 @@ function takeGiven() {
   const place = document.querySelector('meta[name="admission"]');
   const text = place?.content;
   place?.remove();
-  const { stream, came } = globalThis.vncproxyStream ?? {};
-  delete globalThis.vncproxyStream;
-  if (!text || !stream) {
+  const early = globalThis.vncproxyStream;
+  if (!text || !early) {
     return null;
   }
-  // Of one that has ended nobody heard why: the next one tells.
-  if (performance.now() > GIVEN_GOOD_MS || stream.readyState > WebSocket.OPEN) {
+  const { stream, came, end } = early;
+  if (performance.now() > GIVEN_GOOD_MS) {
     stream.close();
     return null;
   }
-  return { ...JSON.parse(text), stream: handOver(stream, came) };
+  return { ...JSON.parse(text), early: { stream: handOver(stream, came), end } };
 }
 
 /**
  * Ask to be let in.
  * @param {string} instance
  * @param {{view: boolean, take: boolean}} wishes those of the page's address, for the first time
- * @returns {Promise<object>} as of `/api/v1/consoles/{instance}/admission`; with `stream`, if the
- *   screen's WebSocket is there already
+ * @returns {Promise<object>} as of `/api/v1/consoles/{instance}/admission`; with `early`, if the
+ *   screen's WebSocket was opened already: it, and how it ended, if it has
  * @throws {import("./api.js").ApiError}
  */
 export async function admission(instance, wishes) {

@@ -166,7 +166,7 @@ class ConsolePage {
     this.#wishes = { ...wishes, take: false };
     history.replaceState(null, "", withoutTake(location));
     this.#admitted(admitted);
-    const session = new Session(this.#screen, this.#instance, admitted.ticket, wishes, admitted.stream);
+    const session = new Session(this.#screen, this.#instance, admitted.ticket, wishes, admitted.early);
     this.#session = session;
     session.addEventListener("control", ({ detail }) => this.#told(detail));
     session.addEventListener("ended", ({ detail }) => this.#ended(detail));

@@ -16,7 +16,10 @@
   const came = [];
   stream.binaryType = "arraybuffer";
   stream.onmessage = (event) => came.push(event);
-  globalThis.vncproxyStream = { stream, came };
+  globalThis.vncproxyStream = { stream, came, end: null };
+  stream.addEventListener("close", ({ code, reason }) => {
+    globalThis.vncproxyStream.end = { code, reason };
+  });
 })();
 
 (() => {

@@ -32,14 +32,15 @@ export class Session extends EventTarget {
    * @param {string} instance
    * @param {string} ticket good once for each of the two sockets
    * @param {{view: boolean, take: boolean}} wishes
-   * @param {WebSocket} [stream] the screen's, if it was opened already
+   * @param {{stream: WebSocket, end: {code: number, reason: string}|null}} [early] the screen's
+   *   WebSocket, if it was opened already, and how it has ended
    */
-  constructor(screen, instance, ticket, wishes, stream) {
+  constructor(screen, instance, ticket, wishes, early) {
     super();
     this.#screen = screen;
     // A browser opens one after the other: the picture comes first. Source: WHATWG WebSockets, 4.1.
     this.#stream =
-      stream ?? new WebSocket(socketUrl(location, "websockify", instance, ticket, wishes), ["binary"]);
+      early?.stream ?? new WebSocket(socketUrl(location, "websockify", instance, ticket, wishes), ["binary"]);
     this.#control = new WebSocket(socketUrl(location, "control", instance, ticket, wishes));
     this.#control.addEventListener("message", ({ data }) => this.#received(data));
     // Before noVNC attaches: its own close handler takes the picture away.
@@ -47,7 +48,11 @@ export class Session extends EventTarget {
     for (const socket of [this.#control, this.#stream]) {
       socket.addEventListener("close", ({ code, reason }) => this.#closed({ code, reason }));
     }
-    screen.attach(this.#stream);
+    if (early?.end) {
+      this.#closed(early.end);
+    } else {
+      screen.attach(this.#stream);
+    }
   }
 
   #received(data) {

@@ -36,7 +36,7 @@ class EarlyStream {
 }
 
 /** A page with this in it, at so many milliseconds, and a daemon that answers; gives what it was asked. */
-function page(content, { now_ms = 1_000, stream = new EarlyStream(1) } = {}) {
+function page(content, { now_ms = 1_000, stream = new EarlyStream(1), end = null } = {}) {
   const asked = [];
   let place = {
     content,
@@ -45,7 +45,7 @@ function page(content, { now_ms = 1_000, stream = new EarlyStream(1) } = {}) {
     },
   };
   globalThis.WebSocket = EarlyStream;
-  globalThis.vncproxyStream = stream ? { stream, came: stream.came } : undefined;
+  globalThis.vncproxyStream = stream ? { stream, came: stream.came, end } : undefined;
   globalThis.document = { querySelector: (selector) => (selector.includes("admission") ? place : null) };
   Object.defineProperty(globalThis, "performance", { value: { now: () => now_ms }, configurable: true, writable: true });
   globalThis.fetch = async (path) => {
@@ -66,7 +66,7 @@ test("what is in the page is used once, with its WebSocket", async () => {
   const stream = new EarlyStream(0);
   const asked = page('{"ticket":"given"}', { stream });
   const given = await admission("web-1", none);
-  assert.deepEqual([given.ticket, given.stream], ["given", stream]);
+  assert.deepEqual([given.ticket, given.early.stream, given.early.end], ["given", stream, null]);
   assert.deepEqual(asked, []);
   assert.deepEqual(await admission("web-1", none), { ticket: "asked" });
   assert.deepEqual(asked, ["/api/v1/consoles/web-1/admission"]);
@@ -79,7 +79,7 @@ test("messages that came early are heeded in their order, and none is lost meanw
   const given = await admission("web-1", none);
   stream.say("second");
   const heard = [];
-  given.stream.onmessage = ({ data }) => heard.push(data);
+  given.early.stream.onmessage = ({ data }) => heard.push(data);
   stream.say("third");
   assert.deepEqual(heard, []);
   await new Promise((done) => {
@@ -89,8 +89,14 @@ test("messages that came early are heeded in their order, and none is lost meanw
   assert.deepEqual(heard, ["first", "second", "third", "fourth"]);
 });
 
-test("an old one, or one whose WebSocket has ended, is asked for anew", async () => {
-  for (const how of [{ now_ms: 30_001 }, { stream: new EarlyStream(3) }, { stream: null }]) {
+test("how its WebSocket has ended is handed over", async () => {
+  const end = { code: 4502, reason: "upstream-refused" };
+  page('{"ticket":"given"}', { stream: new EarlyStream(3), end });
+  assert.deepEqual((await admission("web-1", none)).early.end, end);
+});
+
+test("an old one, or one without its WebSocket, is asked for anew", async () => {
+  for (const how of [{ now_ms: 30_001 }, { stream: null }]) {
     const asked = page('{"ticket":"given"}', how);
     const early = globalThis.vncproxyStream?.stream;
     assert.deepEqual(await admission("web-1", { view: true, take: false }), { ticket: "asked" });
