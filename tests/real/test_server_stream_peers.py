@@ -7,11 +7,11 @@ import random
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from tests.decoder import Decoder

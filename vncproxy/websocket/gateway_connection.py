@@ -54,7 +54,7 @@ class _FrameInput(asyncio.BufferedProtocol):
         self.eof_received = connection.eof_received  # type: ignore[method-assign]
         self.connection_lost = connection.connection_lost  # type: ignore[method-assign]
 
-    def get_buffer(self, sizehint: int) -> bytearray:
+    def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read to."""
         return _buffer.free()
 

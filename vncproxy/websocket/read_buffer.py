@@ -19,8 +19,12 @@ class ReadBuffer:
         """Nothing was read."""
         self._buffer = bytearray(READ_BYTES)
 
-    def free(self) -> bytearray:
-        """The buffer to read into, of which nobody has a view."""
+    def free(self) -> memoryview:
+        """The buffer to read into, of which nobody has a view.
+
+        A view itself: asyncio's TLS reads the second record of several into a slice of it, which of
+        a bytearray would be a copy.
+        """
         try:
             # Python itself knows: while there is a view a bytearray's length can't change.
             self._buffer.pop()
@@ -28,7 +32,7 @@ class ReadBuffer:
             self._buffer = bytearray(READ_BYTES)
         else:
             self._buffer.append(0)
-        return self._buffer
+        return memoryview(self._buffer)
 
     def read(self, size_bytes: int) -> bytes | memoryview:
         """What was read into `free()` just now; it may be kept.
