@@ -11,6 +11,7 @@ import pytest
 from vncproxy.audit.record import Event
 from vncproxy.cli import parser
 from vncproxy.errors import CloseCode
+from vncproxy.languages.catalogue import catalogue
 from vncproxy.observe.metrics import Metrics
 from vncproxy.web.server import routes
 
@@ -93,6 +94,23 @@ def test_both_languages_say_the_same() -> None:
     assert [re.findall(r"`[^`]+`", row) for row in rows[0]] == [
         re.findall(r"`[^`]+`", row) for row in rows[1]
     ]
+
+
+def test_the_chinese_one_quotes_what_the_pages_say() -> None:
+    """Each text in its quotation marks is one of a page in Chinese; a console has one word."""
+    chinese = text_of("README.zh-CN.md")
+    said = [
+        re.sub(r"\\\{\w+\\\}", ".+", re.escape(translation))
+        for entry in catalogue("zh").entries
+        for translation in entry.translations
+        if re.search("[\u4e00-\u9fff]", translation)
+    ]
+    quoted = re.findall("“(.+?)”", chinese)
+    assert len(quoted) > 10
+    assert [one for one in quoted if not any(re.fullmatch(text, one) for text in said)] == []
+    assert "控制台" not in chinese
+    # No card's title is quoted in English: what commands say is.
+    assert re.findall(r"^\| \*([A-Z].+?)\*", chinese, re.MULTILINE) == []
 
 
 def commands_of(made: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

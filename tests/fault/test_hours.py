@@ -12,12 +12,14 @@ import pytest
 from tests.clock import FakeClock
 from tests.page import page
 from tests.setup import Running, running, until
+from vncproxy.config.hours import zone_text
 from vncproxy.config.model import Rule
 from vncproxy.service import hours_watch as hours_module
 
 CONTROL = Rule(users=("anyone",), instances=("*",), hours=("mon-fri 08:00-18:00",))
 WATCH = Rule(users=("anyone",), instances=("*",), role="watch", hours=("17:00-20:00",))
 ONLY = "only mon-fri 08:00-18:00 (rule 1)"
+ZONE = zone_text(datetime(2026, 11, 24))
 
 
 def wall_clock(setup: Running, hour: int, minute: int) -> FakeClock:
@@ -55,7 +57,8 @@ async def test_a_session_ends_with_its_hours(tmp_path: Path) -> None:
         wall.forward(60 * 1)
         await until(lambda: seen.messages, "the warning")
         assert seen.messages[0]["text"] == (
-            f"Your session ends at 18:00 (time of the bastion). You may open this console {ONLY}."
+            f"Your session ends at 18:00 (time of the bastion, {ZONE}). "
+            f"You may open this console {ONLY}."
         )
         assert not seen.viewer.socket.closed
         wall.forward(60 * 5)
@@ -77,12 +80,17 @@ async def test_outside_of_them_nobody_gets_in(tmp_path: Path) -> None:
         status, answer = await admission(setup)
         assert (status, answer["error"]["word"]) == (403, "outside-hours")
         assert answer["error"]["text"] == (
-            f"Opening this console is allowed {ONLY}, and it is Tue 19:12."
+            f"Opening this console is allowed {ONLY}, and it is Tue 19:12 ({ZONE})."
         )
         async with setup.http.get(f"{setup.base}/api/v1/instances") as listed:
             found = await listed.json()
         assert found["instances"] == []
         assert [(one["alias"], one["only"]) for one in found["later"]] == [("demo", ONLY[5:])]
+        assert found["later"][0]["zone"] == ZONE
+        headers = {"Accept-Language": "zh-CN"}
+        async with setup.http.get(f"{setup.base}/api/v1/instances", headers=headers) as listed:
+            (later,) = (await listed.json())["later"]
+        assert later["only"] == "周一至周五 08:00-18:00（规则 1）"
         await until(lambda: audited(setup, "refusal"), "the record")
         assert audited(setup, "refusal")[0]["alias"] == "demo"
         wall.forward(60 * 13 * 60)

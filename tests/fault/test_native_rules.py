@@ -17,6 +17,7 @@ from tests.fault.test_new_configuration import reload
 from tests.recorded import recordings
 from tests.setup import WAIT_S, Running, key, running, until
 from vncproxy.access.account_directory import Directory
+from vncproxy.config.hours import zone_text
 from vncproxy.config.model import Config, Rule
 from vncproxy.recording.reader import Recording
 from vncproxy.service import hours_watch as hours_module
@@ -202,7 +203,8 @@ async def test_a_session_ends_with_its_hours(
         (record,) = audited(setup, "close")
         assert (record["code"], record["rule"]) == (4403, "rule 1")
         assert "only mon-fri 08:00-18:00 (rule 1)" in record["text"]
-        text = "allowed only mon-fri 08:00-18:00 (rule 1), and it is Tue 18:00."
+        zone = zone_text(datetime(2026, 11, 24))
+        text = f"allowed only mon-fri 08:00-18:00 (rule 1), and it is Tue 18:00 ({zone})."
         assert await refusal(port) == f"Opening this console is {text}"
 
 

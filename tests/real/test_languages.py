@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from playwright.async_api import expect
 from tests.real.console_tab import Tab, fresh_tab
 from tests.real.peers.browser import Browser, Chromium
 from tests.setup import running, until
-from vncproxy.config.model import Pages
+from vncproxy.config.model import Instance, Pages
 from vncproxy.simulator.faults import ApiFault
+from vncproxy.simulator.settings import SimulatorSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -39,6 +41,17 @@ _BEYOND = """() => [...document.querySelectorAll('body *')].filter(e => {
     return box.width > 0 && !e.closest('.unseen, .screen, [hidden]')
         && (box.right > innerWidth + 1 || box.left < -1);
 }).map(e => e.outerHTML.slice(0, 80))"""
+
+_LIST_IS_WHOLE = """() => {
+    const list = document.querySelector('.instances');
+    return list.scrollWidth <= list.clientWidth;
+}"""
+
+_NAME_IS_BESIDE_THE_ICON = """() => {
+    const [icon, name] = ['.home', '#name'].map(
+        of => document.querySelector(of).getBoundingClientRect());
+    return name.left >= icon.right && name.top < icon.bottom && name.width > 60;
+}"""
 
 NAMES = re.compile(
     r"vncproxy|noVNC|JavaScript|Ctrl|Alt|Shift|Esc|Tab|Enter|Caps Lock|Linux|Windows|SysRq|Del|"
@@ -99,6 +112,10 @@ async def test_a_chinese_browser_gets_chinese_pages(chinese: Tab, tmp_path: Path
         await expect(page.locator("#state")).to_have_text("已连接")
         await expect(tab.button("释放控制权")).to_be_visible()
         await is_chinese(tab, "console")
+        await expect(page.locator("#chord-does")).to_have_text("移出焦点")
+        await page.locator("#keys-button").focus()
+        await expect(page.locator("#typing")).to_have_text("点击屏幕开始输入")
+        await expect(page.locator("#chord-does")).to_have_text("也可以")
         for button in ("#keys-button", "#details-button"):
             await page.click(button)
             await is_chinese(tab, button.strip("#"))
@@ -146,3 +163,34 @@ async def test_a_user_s_choice_is_kept(chromium: Browser, tmp_path: Path) -> Non
         await expect(page.locator("#state")).to_have_text("已连接")
         await tab.open(setup.base)
         await expect(page.get_by_role("heading", level=1)).to_have_text("实例")
+
+
+async def test_long_names_stay_in_their_places(chinese: Tab, tmp_path: Path) -> None:
+    """In the list they are broken, in a console's head cut with dots, beside the icon."""
+    tab, page = chinese, chinese.page
+    one = replace(SimulatorSettings().instances[0], name="数据库-主-" + "long_name_" * 8)
+    two = replace(one, instance_id=f"{one.instance_id[:-1]}2")
+    cloud = SimulatorSettings(instances=(one, two), animated=False)
+    instances = (
+        Instance(id=one.instance_id, region=one.region, windows=True, alias="数据库"),
+        Instance(id=two.instance_id, region=two.region, windows=True),
+    )
+    async with running(tmp_path, cloud=cloud, instance=instances) as setup:
+        await tab.open(setup.base)
+        await expect(page.locator(".instance")).to_have_count(2)
+        await expect(page.locator(".instances")).to_contain_text("long_name")
+        for width in WIDTHS[1:]:
+            await page.set_viewport_size({"width": width, "height": 844})
+            await page.evaluate("() => new Promise(requestAnimationFrame)")
+            assert await page.evaluate(_LIST_IS_WHOLE)
+            await tab.shoot(f"long-names-{width}")
+        for instance in instances:
+            await tab.open(f"{setup.base}/console/{instance.alias or instance.id}")
+            await expect(page.locator("#state")).to_have_text("已连接")
+            for width in WIDTHS[1:]:
+                await page.set_viewport_size({"width": width, "height": 844})
+                await page.evaluate("() => new Promise(requestAnimationFrame)")
+                assert await page.evaluate(_BEYOND) == []
+                assert await page.evaluate(_NAME_IS_BESIDE_THE_ICON)
+                await tab.shoot(f"long-name-{instance.id}-{width}")
+        await tab.open("about:blank")

@@ -113,7 +113,10 @@ async def test_a_page_is_passed_on_once_and_no_more(
         # It isn't there: that daemon would send the page on to itself, or back, for ever.
         await here.taken_by_a_third(here.urls[0])
         await here.tab.said("Passing you on to bastion-3…")
-        await here.tab.says(ELSEWHERE, "bastion-3", here.urls[0])
+        await here.tab.says(ELSEWHERE, "bastion-3")
+        link = here.tab.page.locator("#message-detail a")
+        await expect(link).to_have_attribute("href", f"{here.urls[0]}/console/demo")
+        await expect(link).to_have_text(f"{here.urls[0]}/console/demo")
         assert here.tab.page.url == f"{here.urls[0]}/console/demo?passed=1"
         await here.tab.shoot("passed-on-in-vain")
         await here.tab.button("Try again").click()

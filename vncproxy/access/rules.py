@@ -15,7 +15,7 @@ from enum import IntEnum
 from fnmatch import fnmatchcase
 
 from vncproxy.access.identity import NATIVE, UNKNOWN, Identity
-from vncproxy.config.hours import Hours, clock_text
+from vncproxy.config.hours import Hours, clock_text, zone_text
 from vncproxy.config.model import Rule
 from vncproxy.instances.instance_list import ConsoleInstance
 
@@ -128,7 +128,10 @@ class Rules:
             return Decision(Role.ADMIN, "", False, text, power=self._owner_power)
         if decisive is None:
             only = self._only(passed, 0)
-            text = f"allowed only {only}, and it is {clock_text(now)}" if only else _NO_RULE
+            if not only:
+                return Decision(None, "", False, _NO_RULE)
+            zone = zone_text(now)
+            text = f"allowed only {only}, and it is {clock_text(now)} ({zone})"
             return Decision(None, "", False, text, only)
         rule, name = self._rules[decisive], _name(decisive)
         role = Role[rule.role.upper()]

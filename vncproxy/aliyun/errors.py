@@ -20,6 +20,8 @@ CERTIFICATE = "CertificateUnverified"
 TLS_REFUSED = "TlsRefused"
 PROXY_REFUSED = "ProxyRefused"
 GATEWAY_REFUSED = "GatewayRefused"
+REQUEST_ID_LOGGED = "The log has the request id."
+"""Said of a refusal that no other words are known for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +197,8 @@ def refused(
             text = f"The ECS API has a fault{named}. It is tried again."
         else:
             kind = CloudErrorKind.PERMANENT
-            text = f"The cloud refused ecs:{action}{named}. The log has the request id."
+            refusal = f"The cloud refused ecs:{action}{named}."
+            text = f"{refusal} {REQUEST_ID_LOGGED}"
     return CloudError(
         text,
         kind,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """In the order of `datetime.weekday`."""
@@ -91,6 +91,15 @@ def parse_span(text: str) -> Span:
 def clock_text(now: datetime) -> str:
     """A time as people read it, such as `Tue 19:12`."""
     return f"{DAYS[now.weekday()].capitalize()} {now:%H:%M}"
+
+
+def zone_text(now: datetime) -> str:
+    """The zone of this machine's time, such as `UTC+08:00`.
+
+    Args:
+        now: Local time, without a zone: summer time is another one.
+    """
+    return str(timezone(now.astimezone().utcoffset() or timedelta()))
 
 
 def _minute(text: str) -> int | None:

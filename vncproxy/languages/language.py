@@ -24,12 +24,13 @@ def known(name: str) -> Language | None:
 def accepted(header: str) -> Language:
     """The one that a browser's Accept-Language likes best; English where it likes neither.
 
-    Any Chinese stands for ours. Source: RFC 9110, section 12.5.4.
+    Any Chinese stands for ours, also as `zh_CN` or `cmn-Hans-CN` (Mandarin). Sources: RFC 9110,
+    section 12.5.4; RFC 5646, section 4.1.2.
     """
     best: Language = "en"
     most = 0.0
     for name, weight in _ranges(header):
-        language = known(name.partition("-")[0].lower())
+        language = _of_tag(name)
         if language is not None and weight > most:
             best, most = language, weight
     return best
@@ -39,7 +40,12 @@ def of_environment(environ: Mapping[str, str]) -> Language:
     """The one of a terminal: LC_ALL, LC_MESSAGES or LANG, the first that is set; see locale(7)."""
     named = (environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
     locale = next((name for name in named if name), "")
-    return known(locale.replace("-", "_").partition("_")[0].partition(".")[0].lower()) or "en"
+    return _of_tag(locale.partition(".")[0]) or "en"
+
+
+def _of_tag(tag: str) -> Language | None:
+    primary = tag.replace("_", "-").partition("-")[0].lower()
+    return known("zh" if primary == "cmn" else primary)
 
 
 def _ranges(header: str) -> Iterator[tuple[str, float]]:

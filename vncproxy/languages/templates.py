@@ -19,6 +19,11 @@ KEPT = 1024
 NAMES = frozenset({"address", "alias", "host", "last", "name", "others", "path", "same", "user"})
 """Braces that hold a name, which stays whatever it is; a number may follow."""
 
+HOURS = frozenset({"conditions", "hours", "now"})
+"""Braces that hold times with days of the week, as a rule has them: `mon-fri 08:00-18:00`."""
+_DAY = r"(?:mon|tue|wed|thu|fri|sat|sun)"
+_DAYS = re.compile(rf"(?i:\b({_DAY})\b)(?:([-,])(?={_DAY}\b))?")
+
 _BRACES = re.compile(r"\{(\w+)\}")
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?]) (?=[A-Z“])")
 
@@ -69,7 +74,7 @@ class Templates:
             match = pattern.fullmatch(text)
             if match is not None:
                 values = {
-                    name: value if name.rstrip("23456789") in NAMES else self._value(value)
+                    name: self._value(name.rstrip("23456789"), value)
                     for name, value in match.groupdict().items()
                 }
                 return "".join(
@@ -78,9 +83,17 @@ class Templates:
                 )
         return None
 
-    def _value(self, value: str) -> str:
+    def _value(self, name: str, value: str) -> str:
+        if name in NAMES:
+            return value
+        if name in HOURS:
+            return _DAYS.sub(self._days, value)
         found = self._whole(value)
         return value if found is None else found
+
+    def _days(self, found: re.Match[str]) -> str:
+        day, joint = found[1].lower(), found[2] or ""
+        return self._exact.get(day, found[1]) + self._exact.get(joint, joint)
 
 
 def _with_small_letter(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from vncproxy.access.authority import Authority
+from vncproxy.config.hours import zone_text
 from vncproxy.console.page_messages import notice
 from vncproxy.console.registry import Registry
 from vncproxy.tasks import run_periodically
@@ -79,6 +80,9 @@ class PassingHours:
                     why = self._authority.objection(viewer.identity, console.instance, at)
                     if why is not None:
                         self._warned.add(viewer.id)
-                        text = f"Your session ends at {at:%H:%M} (time of the bastion). {why}"
+                        zone = zone_text(at)
+                        text = (
+                            f"Your session ends at {at:%H:%M} (time of the bastion, {zone}). {why}"
+                        )
                         console.pages.notify(viewer.id, notice(text, "warning"))
                         break

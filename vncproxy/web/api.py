@@ -15,6 +15,7 @@ from aiohttp import web
 from vncproxy.access.identity import Identity
 from vncproxy.access.rules import Decision, Role
 from vncproxy.access.tickets import LIFE_S, EntryTicket, ViewerTicket
+from vncproxy.config.hours import zone_text
 from vncproxy.console.console import Console
 from vncproxy.console.page_messages import ending
 from vncproxy.console.viewer import ViewerIdentity
@@ -59,7 +60,7 @@ async def instances(request: web.Request) -> web.Response:
             rows.append(msgspec.Raw(msgspec.json.encode(_row(services, one, decision))))
         elif decision.only:
             row = {"alias": one.alias, "id": one.id, "name": one.name, "only": decision.only}
-            later.append(row)
+            later.append({**row, "zone": zone_text(services.authority.now())})
     return json_answer(
         {
             "user": identity.user,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from vncproxy.aliyun.errors import REQUEST_ID_LOGGED
 from vncproxy.console.console import Console
 from vncproxy.console.control import Control
 from vncproxy.console.lifecycle import State
@@ -210,9 +211,13 @@ def failure_of(failure: VncproxyError | None) -> Message | None:
         code = safe_cloud_code(failure.code)
     if isinstance(failure, CloudError):
         action, request_id = failure.action, failure.request_id
+    text = failure.public_text
+    if request_id:
+        # It is told beside the text.
+        text = text.removesuffix(f" {REQUEST_ID_LOGGED}")
     return {
         "code": code or None,
-        "text": failure.public_text,
+        "text": text,
         "action": action or None,
         "request_id": request_id or None,
         "password_wrong": isinstance(failure, VncPasswordError) and failure.wrong,

@@ -9,6 +9,7 @@ import pytest
 
 from vncproxy.access.identity import ANYONE, UNKNOWN, Identity, Kind
 from vncproxy.access.rules import Role, Rules, covers
+from vncproxy.config.hours import zone_text
 from vncproxy.config.model import Rule
 from vncproxy.instances.instance_list import ConsoleInstance
 
@@ -228,7 +229,7 @@ def test_who_may_do_nothing_now_is_reported_when() -> None:
     assert decision.role is None
     assert decision.text == (
         "allowed only mon-fri 08:00-18:00 (rule 1) and sun 22:00-06:00 (rule 3), "
-        "and it is Tue 19:12"
+        f"and it is Tue 19:12 ({zone_text(NOW)})"
     )
     assert given.decide(named("cy"), WEB, NOW).only == ""
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from vncproxy.config.hours import Hours, clock_text, parse_span
+from vncproxy.config.hours import Hours, clock_text, parse_span, zone_text
 
 MON, TUE, SAT, SUN = (datetime(2026, 11, day) for day in (23, 24, 28, 29))
 
@@ -87,6 +87,19 @@ def test_what_is_no_span(text: str, expected: str) -> None:
 def test_times_are_reported_in_english() -> None:
     """Whatever the language of the machine is."""
     assert clock_text(at(TUE, "19:12")) == "Tue 19:12"
+
+
+@pytest.mark.parametrize(
+    ("zone", "named"), [("UTC", "UTC"), ("CST-8", "UTC+08:00"), ("XYZ3:30", "UTC-03:30")]
+)
+def test_the_zone_is_reported(zone: str, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its distance to UTC, which says the same everywhere."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        said = zone_text(at(TUE, "19:12"))
+    time.tzset()
+    assert said == named
 
 
 @pytest.fixture

@@ -49,6 +49,28 @@ def test_a_text_is_found_by_its_words(text: str, said: str) -> None:
     assert MESSAGES.translated(text) == said
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "Opening this console is allowed only mon 03:00-03:01 (rule 4), and it is Mon 16:07 "
+            "(UTC).",
+            "仅限 周一 03:00-03:01（规则 4），现在是 周一 16:07（UTC）",
+        ),
+        (
+            "You may open this console only mon-wed,fri 08:00-18:00, sat 09:00-12:00 (rule 1) and "
+            "22:00-06:00 (rule 2) and sun 00:00-24:00 (rule 3).",
+            "周一至周三、周五 08:00-18:00, 周六 09:00-12:00（规则 1）和 22:00-06:00（规则 2）和 "
+            "周日 00:00-24:00（规则 3）",
+        ),
+        ("mon 03:00-03:01 (rule 4)", "周一 03:00-03:01（规则 4）"),
+    ],
+)
+def test_hours_have_the_days_of_the_language(text: str, said: str) -> None:
+    """Those of rules, and the time that it is; nothing else of them is another."""
+    assert said in catalogue("zh").said(text)
+
+
 def test_a_long_text_isn_t_looked_at() -> None:
     """Its length is what somebody else chose."""
     text = "It is tried again. " * LONGEST

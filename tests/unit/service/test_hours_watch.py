@@ -16,6 +16,7 @@ from tests.unit.console.fakes import until
 from tests.unit.console.surroundings import INSTANCE, Surroundings, surroundings
 from vncproxy.access.account_directory import Directory
 from vncproxy.access.users import Users
+from vncproxy.config.hours import zone_text
 from vncproxy.config.model import Rule
 from vncproxy.console.console import Console
 from vncproxy.console.registry import Registry
@@ -129,10 +130,11 @@ async def test_people_are_reported_some_minutes_before(bastion: Cluster) -> None
     for minute in (55, 56, 57):
         await bastion.look_at(17, minute)
     (message,) = await pages[0].news()
+    zone = zone_text(datetime(2026, 11, 24))
     assert message == {
         "type": "notice",
         "level": "warning",
-        "text": "Your session ends at 18:00 (time of the bastion). "
+        "text": f"Your session ends at 18:00 (time of the bastion, {zone}). "
         "You may control this console only mon-fri 08:00-18:00 (rule 1).",
     }
     late = bastion.join("ann")

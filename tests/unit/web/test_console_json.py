@@ -10,8 +10,10 @@ import pytest
 
 from tests.unit.console.fakes import until
 from tests.unit.console.surroundings import INSTANCE, Surroundings
+from vncproxy.aliyun.errors import refused
 from vncproxy.console.lifecycle import State
 from vncproxy.errors import CloudError, CloudErrorKind, UpstreamLost, VncPasswordError
+from vncproxy.languages.catalogue import catalogue
 from vncproxy.throttle.reconnect_budget import Budget, Usage
 from vncproxy.web.console_json import budget_of, details_of, state_of, summary_of, viewers_of
 
@@ -170,6 +172,12 @@ async def test_a_failure_is_reported_in_words(around: Surroundings) -> None:
     )
     told = state_of(console)["error"]
     assert (told["action"], told["request_id"]) == ("DescribeInstanceVncUrl", "4C467B38-3910")
+    console.supervisor.failure = refused(
+        400, "Brand.New", action="DescribeInstanceVncUrl", request_id="4C467B38-3910"
+    )
+    text = "The cloud refused ecs:DescribeInstanceVncUrl (Brand.New)."
+    assert state_of(console)["error"]["text"] == text
+    assert catalogue("zh").said(text) == "阿里云拒绝了 ecs:DescribeInstanceVncUrl (Brand.New)。"
     for wrong in (False, True):
         console.supervisor.failure = VncPasswordError("the VNC password", wrong=wrong)
         assert state_of(console)["error"]["password_wrong"] is wrong

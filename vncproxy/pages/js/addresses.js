@@ -95,6 +95,25 @@ export function withoutTake({ pathname, search }) {
 }
 
 /**
+ * A console's page at another daemon; null if what it says of its pages is no address of any.
+ * @param {string|null|undefined} url where its pages are, as the daemon says
+ * @param {string} instance
+ * @returns {URL|null}
+ */
+export function consoleAt(url, instance) {
+  let base;
+  try {
+    base = new URL(url ?? "");
+  } catch {
+    return null;
+  }
+  if (!/^https?:$/.test(base.protocol) || base.username || base.password || base.search || base.hash) {
+    return null;
+  }
+  return new URL(`${base.origin}${base.pathname.replace(/\/$/, "")}/console/${encodeURIComponent(instance)}`);
+}
+
+/**
  * The same console at the daemon that has it, or "" where the page must not go on there by itself:
  * one daemon only passes it on, since two could do so for ever, and never from https to http.
  * @param {{url: string|null, pass_on: boolean}|null|undefined} elsewhere as the daemon says
@@ -106,18 +125,11 @@ export function onwardAddress(elsewhere, instance, { view }, { search, protocol 
   if (!elsewhere?.pass_on || !elsewhere.url || new URLSearchParams(search).get("passed") === "1") {
     return "";
   }
-  let base;
-  try {
-    base = new URL(elsewhere.url);
-  } catch {
+  const there = consoleAt(elsewhere.url, instance);
+  if (!there || (there.protocol === "http:" && protocol !== "http:")) {
     return "";
   }
-  const known = base.protocol === "https:" || (base.protocol === "http:" && protocol === "http:");
-  if (!known || base.username || base.password || base.search || base.hash) {
-    return "";
-  }
-  const path = `${base.pathname.replace(/\/$/, "")}/console/${encodeURIComponent(instance)}`;
-  return base.origin + path + query({ ...wishQuery({ view, take: false }), passed: "1" });
+  return there.href + query({ ...wishQuery({ view, take: false }), passed: "1" });
 }
 
 /** Where admission is asked for. @param {string} instance @param {{view: boolean, take: boolean}} wishes */

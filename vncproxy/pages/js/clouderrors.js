@@ -21,6 +21,7 @@ const KNOWN = [
   ["InvalidParameter", t("The cloud refused the instance’s id or region"), t("Check both in the configuration.")],
   ["MissingParameter", t("The cloud refused the instance’s id or region"), t("Check both in the configuration.")],
   ["IncorrectInstanceStatus", t("The instance has no console in its present state"), t("Start it, if it doesn’t start by itself.")],
+  ["InstanceLockedForSecurity", t("The instance is locked for security"), t("The cloud locked it. The ECS console says why, and what unlocks it.")],
   ["InstanceNotReady", t("The instance isn’t ready yet"), t("The cloud is still preparing it: there is nothing to do but wait.")],
   ["InvalidAccessKeyId.Inactive", t("The AccessKey is disabled"), t("Enable it in the RAM console, or give vncproxy another one.")],
   ["Forbidden.AccessKey", t("The AccessKey is disabled"), t("Enable it in the RAM console, or give vncproxy another one.")],

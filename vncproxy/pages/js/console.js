@@ -12,7 +12,7 @@ import { below } from "./basepath.js";
 import { Changes } from "./changes.js";
 import { askCredentials } from "./credentials.js";
 import { byId, setText } from "./elements.js";
-import { endOfAdmission, endOfSession } from "./endings.js";
+import { endOfAdmission, endOfSession, withWayThere } from "./endings.js";
 import { buildGuestClipboard } from "./guestclip.js";
 import { buildKeysPanel } from "./keyspanel.js";
 import { loginForm } from "./login.js";
@@ -179,8 +179,10 @@ class ConsolePage {
     this.#known = { instance, viewer };
     use(instance.id, Date.now());
     setText(byId("name"), name);
+    byId("name").title = name;
     document.title = `${name} · vncproxy`;
     setText(byId("place"), placeOf(instance));
+    byId("place").title = placeOf(instance);
     this.#mayControl = mayControl !== false;
     this.#controls = this.#mayControl && !this.#wishes.view;
     this.#people.mayControl = this.#controls;
@@ -329,7 +331,7 @@ class ConsolePage {
     if (close.code === CLOSED_FOR_PASSWORD) {
       this.#password.wantedAfterEnd(() => this.start(), last?.error);
     } else if (!this.#passOn(elsewhere)) {
-      const ending = endOfSession(close, last, circumstances);
+      const ending = withWayThere(endOfSession(close, last, circumstances), elsewhere, this.#instance);
       this.#stop(ending, { title: ending.title, close, last });
     }
   }
@@ -384,7 +386,7 @@ class ConsolePage {
       return;
     }
     if (!this.#passOn(error.elsewhere)) {
-      const ending = endOfAdmission(error);
+      const ending = withWayThere(endOfAdmission(error), error.elsewhere, this.#instance);
       const { status, word, text } = error;
       this.#stop(ending, {
         title: ending.title,
@@ -394,7 +396,7 @@ class ConsolePage {
   }
 
   /** Say why it is over, and try again by itself where that makes sense. */
-  #stop({ title, text, next, detail, codes, retry, after_s, action, button, picture }, facts) {
+  #stop({ title, text, next, detail, link, codes, retry, after_s, action, button, picture }, facts) {
     if (!picture) {
       this.#screen.forgetPicture();
     }
@@ -416,6 +418,7 @@ class ConsolePage {
       text,
       next,
       detail,
+      link,
       codes,
       countdown: again ? { seconds: pause_s, words: t("Next try in {time}"), done: run } : undefined,
       actions: [{ label: button, run, look: "primary" }, ...this.#ways(facts).filter(({ label }) => label !== button)],

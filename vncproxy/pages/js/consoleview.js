@@ -37,8 +37,7 @@ function budgetOf({ budget }) {
   if (!budget) {
     return null;
   }
-  const { left, limit, next_free_s, counts_for, window_s } = budget;
-  const seconds = Math.round(window_s);
+  const { left, limit, next_free_s, counts_for } = budget;
   let tone = left > limit / 4 ? "good" : "warn";
   if (left === 0) {
     tone = "bad";
@@ -51,8 +50,8 @@ function budgetOf({ budget }) {
       ? t("{left} of {limit} left, the next one in {time}", { left, limit, time: timeLeft(next_free_s) })
       : t("{left} of {limit} left", { left, limit }),
     scope: counts_for === "account"
-      ? t("new connections in {seconds} s, for the whole account", { seconds })
-      : t("new connections in {seconds} s, for this instance", { seconds }),
+      ? t("new connections in a minute, for the whole account")
+      : t("new connections in a minute, for this instance"),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Why an attempt is over, in words, and what comes next. Pure. */
 
+import { consoleAt } from "./addresses.js";
 import { closeCode, cloudCodeOf } from "./closecodes.js";
 import { cloudFact, hasNoConsole, isThrottling } from "./clouderrors.js";
 import { budgetFact } from "./states.js";
@@ -110,4 +111,23 @@ export function endOfAdmission(error) {
     button = words.retry === "never" ? t("Try again") : t("Try now");
   }
   return { ...words, next: nextOf(words.retry), detail: "", codes: "", after_s: error.retryAfter_s, action, button, picture: !UNSEEN.has(error.status) };
+}
+
+/**
+ * What is said where another daemon has the console: which one, and the address of its page there.
+ * @param {Ending} ending
+ * @param {{name: string, url: string|null}|null|undefined} elsewhere as the daemon says
+ * @param {string} instance
+ * @returns {Ending & {link?: string}}
+ */
+export function withWayThere(ending, elsewhere, instance) {
+  if (!elsewhere) {
+    return ending;
+  }
+  return {
+    ...ending,
+    text: t("It is open at {name}. The cloud allows one VNC session for an instance: open it there, or close it there first.", { name: elsewhere.name }),
+    detail: "",
+    link: consoleAt(elsewhere.url, instance)?.href ?? "",
+  };
 }

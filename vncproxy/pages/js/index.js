@@ -177,6 +177,7 @@ function laterCard(later) {
     { class: "card" },
     element("h2", { text: t("Not at this time") }),
     ...later.map((one) => element("p", {}, ...tParts("{name}: only {hours}", { name: element("strong", { text: titleOf(one) }), hours: one.only }))),
+    element("p", { text: t("Hours are the bastion’s ({zone}).", { zone: later[0].zone }) }),
   );
 }
 

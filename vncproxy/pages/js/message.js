@@ -12,6 +12,7 @@ import { sentence, spoken, timeLeft, wentNowhere } from "./words.js";
  * @property {string} text
  * @property {string} [next] what happens by itself
  * @property {string} [detail]
+ * @property {string} [link] an address to go on at
  * @property {string} [codes] the cloud's, for whoever asks its support
  * @property {{seconds?: number, words: string, done?: () => void}} [countdown] `{time}` in `words` is what is left
  * @property {{label: string, run: () => void, look?: "primary"|"quiet"|""}[]} [actions]
@@ -25,7 +26,7 @@ export class MessageCard {
   #actions = [];
 
   /** @param {Message} message */
-  show({ tone, title, text, next = "", detail = "", codes = "", countdown, actions = [], form, formKey = "" }) {
+  show({ tone, title, text, next = "", detail = "", link = "", codes = "", countdown, actions = [], form, formKey = "" }) {
     const veil = byId("veil");
     const card = byId("message");
     const appeared = veil.hidden;
@@ -37,6 +38,11 @@ export class MessageCard {
       const line = byId(`message-${id}`);
       setText(line, said);
       line.hidden = !said;
+    }
+    if (link) {
+      // The other daemon lets those in by a link that come from pages that it knows.
+      byId("message-detail").replaceChildren(element("a", { href: link, referrerpolicy: "strict-origin", text: link }));
+      byId("message-detail").hidden = false;
     }
     this.#showForm(form, formKey);
     this.#offer(actions);

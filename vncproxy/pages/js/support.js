@@ -1,6 +1,6 @@
 /** What whoever is asked for help wants to know of a failure: facts, and no secret. */
 
-import { t } from "./texts.js";
+import { COLON, t } from "./texts.js";
 
 /**
  * The facts as lines of text. Pure.
@@ -28,7 +28,7 @@ export function supportText({ title, at, page, instance, viewer, close, last }) 
     [t("Viewer"), viewer],
   ]
     .filter(([, value]) => value)
-    .map(([name, value]) => `${name}: ${value}`)
+    .map(([name, value]) => `${name}${COLON}${value}`)
     .join("\n");
 }
 

@@ -84,7 +84,10 @@ export function dayAndTime(at) {
 /** `a`, `a and b`, `a, b and c`. @param {string[]} names */
 export function listed(names) {
   // British English puts no comma before the last one.
-  return new Intl.ListFormat(LANGUAGE === "en" ? "en-GB" : TAG).format(names);
+  const parts = new Intl.ListFormat(LANGUAGE === "en" ? "en-GB" : TAG).formatToParts(names).map(({ value }) => value);
+  // Chinese has a space between its own characters and other letters.
+  const spaced = (part, at) => (/[\w)]$/.test(parts[at - 1]) ? " " : "") + part + (/^[\w(]/.test(parts[at + 1]) ? " " : "");
+  return parts.map((part, at) => (/^\p{Script=Han}$/u.test(part) && at % 2 ? spaced(part, at) : part)).join("");
 }
 
 /** Parts of a sentence, with commas between; what is empty is left out. @param {unknown[]} parts */
@@ -104,6 +107,9 @@ export const BETWEEN = LANGUAGE === "zh" ? "" : " ";
 export function together(sentences) {
   return sentences.filter(Boolean).join(BETWEEN);
 }
+
+/** What stands between a name and its value. */
+export const COLON = LANGUAGE === "zh" ? "：" : ": ";
 
 /** The mark at the end of a sentence. */
 export const FULL_STOP = LANGUAGE === "zh" ? "。" : ".";

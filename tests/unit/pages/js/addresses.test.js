@@ -66,6 +66,10 @@ test("a page goes on once, to an address that is one, and never out of https", (
   const none = { view: false };
   assert.equal(onwardAddress(there, "web-1", { view: true }, here), "https://two.example/console/web-1?view=1&passed=1");
   assert.equal(
+    onwardAddress({ ...there, url: "https://two.example//other" }, "web-1", none, here),
+    "https://two.example//other/console/web-1?passed=1",
+  );
+  assert.equal(
     onwardAddress({ ...there, url: "https://two.example:8443/vnc/" }, "a b/c", none, here),
     "https://two.example:8443/vnc/console/a%20b%2Fc?passed=1",
   );
@@ -88,6 +92,7 @@ test("a page goes on once, to an address that is one, and never out of https", (
     "https://two.example/?q",
     "https://two.example/#f",
     "https://",
+    "wss://two.example",
   ]) {
     assert.equal(onwardAddress({ url: bad, pass_on: true }, "web-1", none, here), "", bad);
   }

@@ -13,6 +13,12 @@ test("the title is the fact, by the beginning of the code", () => {
   assert.equal(fact("InvalidInstanceId.NotFound"), "The cloud knows no such instance");
 });
 
+test("a locked instance is the fact, and who says more", () => {
+  const { title, text } = cloudFact({ code: "InstanceLockedForSecurity", text: "The daemon’s words." });
+  assert.equal(title, "The instance is locked for security");
+  assert.match(text, /ECS console says why/);
+});
+
 test("an instance's state is the fact where it has no console", () => {
   const code = "IncorrectInstanceStatus";
   assert.equal(fact(code, { status: "Stopped" }), "The instance is stopped");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { endOfAdmission, endOfSession } from "./endings.js";
+import { endOfAdmission, endOfSession, withWayThere } from "./endings.js";
 
 test("a refusal of the cloud has the fact as its title, then what to do, and its codes", () => {
   const close = { code: 4502, reason: "upstream-refused: IncorrectInstanceStatus" };
@@ -109,4 +109,19 @@ test("the last picture stays where the same person goes on, and nowhere else", (
   assert.equal(endOfSession({ code: 4403, reason: "" }, null, { said: "You logged out." }).picture, false);
   const refused = (status) => endOfAdmission({ status, text: "", retryAfter_s: null }).picture;
   assert.deepEqual([401, 403, 404, 429, 0].map(refused), [false, false, false, true, true]);
+});
+
+test("where another daemon has the console, its page there is the way on", () => {
+  const text = "Another vncproxy has this console: bastion-2. Open it there: https://two.example";
+  const ending = endOfAdmission({ status: 409, word: "elsewhere", text, retryAfter_s: null });
+  const there = { name: "bastion-2", url: "https://two.example/vnc/" };
+  const onward = withWayThere(ending, there, "web 1");
+  assert.equal(onward.title, "Another vncproxy has this console");
+  assert.match(onward.text, /^It is open at bastion-2\./);
+  assert.doesNotMatch(onward.text, /Another vncproxy/);
+  assert.deepEqual([onward.detail, onward.link], ["", "https://two.example/vnc/console/web%201"]);
+  for (const url of [null, "javascript:alert(1)", "two.example", "https://user:x@two.example"]) {
+    assert.equal(withWayThere(ending, { ...there, url }, "web-1").link, "");
+  }
+  assert.equal(withWayThere(ending, null, "web-1"), ending);
 });

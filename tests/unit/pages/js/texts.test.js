@@ -45,6 +45,9 @@ test("nodes stand in the places of braces", async () => {
 test("lists and sentences are joined as the language does", async () => {
   const zh = await on("zh", ZH);
   assert.equal(zh.listed(["甲", "乙", "丙"]), "甲、乙和丙");
+  assert.equal(zh.listed(["boss", "wang"]), "boss 和 wang");
+  assert.equal(zh.listed(["甲", "和", "wang"]), "甲、和和 wang");
+  assert.equal(zh.COLON, "：");
   assert.equal(zh.together(["一。", "", null, "二。"]), "一。二。");
   assert.equal(zh.withCommas(["一", false, "二"]), "一，二");
   assert.equal(zh.enumerated(["ann", "bob"]), "ann、bob");
