@@ -67,7 +67,7 @@ test("an opaque console says so, and has no keepalive", () => {
 test("what the budget has left is told with whom it counts for, and when the next is free", () => {
   const shown = (more) => consoleView(row({ budget: { ...row().budget, ...more } })).budget;
   assert.deepEqual([shown({}).text, shown({}).tone], ["26 of 29 left", "good"]);
-  assert.match(shown({}).scope, /61 s, for this instance$/);
+  assert.match(shown({}).scope, /in a minute, for this instance$/);
   assert.equal(shown({ left: 5 }).tone, "warn");
   const full = shown({ left: 0, next_free_s: 12.1, counts_for: "account" });
   assert.deepEqual([full.text, full.tone], ["0 of 29 left, the next one in 13 s", "bad"]);
