@@ -192,5 +192,7 @@ async def test_long_names_stay_in_their_places(chinese: Tab, tmp_path: Path) -> 
                 await page.evaluate("() => new Promise(requestAnimationFrame)")
                 assert await page.evaluate(_BEYOND) == []
                 assert await page.evaluate(_NAME_IS_BESIDE_THE_ICON)
+                # The one tool that has no icon.
+                await expect(page.get_by_text("Ctrl+Alt+Del", exact=True)).to_be_visible()
                 await tab.shoot(f"long-name-{instance.id}-{width}")
         await tab.open("about:blank")
