@@ -119,6 +119,8 @@ async def test_a_chinese_browser_gets_chinese_pages(chinese: Tab, tmp_path: Path
         for button in ("#keys-button", "#details-button"):
             await page.click(button)
             await is_chinese(tab, button.strip("#"))
+            if button == "#details-button":
+                await expect(page.locator("#language")).to_be_visible()
             await page.keyboard.press("Escape")
         await page.click("#paste-button")
         await page.fill("#paste-text", "é\x01")
@@ -131,6 +133,10 @@ async def test_a_chinese_browser_gets_chinese_pages(chinese: Tab, tmp_path: Path
             assert answer.status == 204
         await tab.says("您的会话已被结束", "管理员结束了此会话。")
         await is_chinese(tab, "ended")
+        # Another language loads the page anew, and that would open the console unasked.
+        await page.click("#details-button")
+        await expect(page.locator("#details-panel")).to_be_visible()
+        await expect(page.locator("#language")).to_have_count(0)
         tab.expected += ["status of 40", "Connection closed (code: 4502"]
         await tab.open(f"{setup.base}/console/demo-2")
         await tab.says("没有此实例", "此处没有该名称或 ID 的实例，或您无权打开。")

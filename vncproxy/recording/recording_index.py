@@ -214,15 +214,28 @@ class RecordingIndex:
             row = db.execute("SELECT * FROM recordings WHERE name = ?", (name,)).fetchone()
             return _row(row) if row is not None else None
 
-    def known(self, names: Collection[str]) -> set[str]:
-        """Those of these names that can be played."""
+    def playable(self, names: Collection[str]) -> set[str]:
+        """Those of these names that can be played; what isn't in the index yet is looked at itself.
+
+        Args:
+            names: As many as a page shows.
+
+        Raises:
+            LocalError: The index can't be read.
+        """
         with self._database.opened() as db:
             rows = db.execute(
-                "SELECT name FROM recordings WHERE problem = '' "
-                "AND name IN (SELECT value FROM json_each(?))",
+                "SELECT name, problem FROM recordings "
+                "WHERE name IN (SELECT value FROM json_each(?))",
                 (json.dumps(sorted(names)),),
             )
-            return {name for (name,) in rows}
+            problems = dict(rows.fetchall())
+        folder = self._folder()
+        return {
+            name
+            for name in names
+            if (problems[name] == "" if name in problems else _can_be_played(folder, name))
+        }
 
     def find(self, query: RecordingQuery, limit: int) -> list[IndexedRecording]:
         """The newest of these recordings.
@@ -314,6 +327,18 @@ def _described(row: IndexedRecording, folder: RecordingFolder) -> IndexedRecordi
             damaged=bool(recording.damage),
             problem="" if recording.blocks else f"Nothing was shown in {row.name}.",
         )
+    finally:
+        recording.close()
+
+
+def _can_be_played(folder: RecordingFolder, name: str) -> bool:
+    """Whether there is something in it; its writer's lock isn't touched."""
+    try:
+        recording = opened_recording(folder, name, check=False)
+    except (FileNotFoundError, RecordingError):
+        return False
+    try:
+        return bool(recording.blocks)
     finally:
         recording.close()
 

@@ -81,7 +81,10 @@ async def sessions(request: web.Request) -> web.StreamResponse:
     total = await lists.call(partial(lists.sessions.count, query))
     shown = found[:limit]
     files = {one.recording for one in shown if one.recording}
-    played = await lists.call(partial(lists.recordings.known, files)) if files else set()
+    played: set[str] = set()
+    if files:
+        await lists.recordings_refresh.done(PATIENCE_S)
+        played = await lists.call(partial(lists.recordings.playable, files))
     problems = [] if not rights.everything else await lists.call(lambda: lists.sessions.problems)
     if lists.sessions_refresh.problem is not None:
         problems = [lists.sessions_refresh.problem, *problems]

@@ -90,9 +90,18 @@ def test_one_that_cannot_be_read_is_a_sentence(place: RecordingFolder, content: 
     (odd,) = index.find(RecordingQuery({UNKNOWN_INSTANCE}), 9)
     assert odd.name == NAME
     assert odd.problem.endswith(".")
-    assert index.known({NAME, *[one.name for one in rows(index)]}) == {
+    assert index.playable({NAME, *[one.name for one in rows(index)]}) == {
         one.name for one in rows(index) if one.name != NAME
     }
+
+
+def test_what_is_not_in_the_index_yet_can_be_played(place: RecordingFolder) -> None:
+    """Unless it is gone, or nothing is in it."""
+    index = index_of(place)
+    new = write_recording(place.path, 7, blocks=1)
+    (place.path / NAME).write_bytes(b"")
+    gone = "20260101T000000Z-i-9-v-9.vncrec"
+    assert index.playable({new, NAME, gone, "../audit.jsonl"}) == {new}
 
 
 def test_one_that_others_own_is_a_sentence(place: RecordingFolder) -> None:

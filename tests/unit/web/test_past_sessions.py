@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from tests.bench.past import write_recording
 from tests.unit.web.past_site import GONE, PastSite, past_site
+from vncproxy.audit.record import Entry, Event
 from vncproxy.config.model import Rule
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID
 from vncproxy.web import past_sessions
@@ -101,6 +104,19 @@ async def test_a_session_of_now_is_in_it(site: PastSite) -> None:
     states: list[str] = []
     while "ended" not in states:
         states.append((await site.rows("sessions", "?limit=1"))[0]["state"])
+
+
+async def test_a_recording_can_be_played_as_soon_as_its_session_is_listed(site: PastSite) -> None:
+    """Whether its list was ever looked at or not; one that is gone can't."""
+    folder = site.people.setup.daemon.state / "recordings"
+    old, new, gone = (write_recording(folder, n, instance=DEMO_INSTANCE_ID) for n in (3, 4, 5))
+    os.utime(folder / new)
+    (folder / gone).unlink()
+    audit = site.people.setup.daemon.components.services.audit
+    for viewer, name in (("v-1", old), ("v-2", new), ("v-3", gone)):
+        await audit.record(Entry(event=Event.RECORDED, viewer=viewer, file=name))
+    rows = await site.rows("sessions")
+    assert [row["recording"] for row in rows] == [None, new, old]
 
 
 async def test_csv_has_all_and_starts_no_formula(

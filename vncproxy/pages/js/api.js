@@ -69,8 +69,18 @@ function ask(method, path, body, timeout_ms) {
   });
 }
 
+/** What a proxy answers by itself while it can't reach the daemon, whose own refusals are JSON. */
+const BY_A_PROXY = new Set([502, 503, 504]);
+
 function refusal(response, answer) {
   const error = answer?.error ?? {};
+  if (BY_A_PROXY.has(response.status) && !error.word) {
+    return new ApiError(
+      0,
+      "unreachable",
+      t("The proxy in front of vncproxy answered with status {status}: see whether “vncproxy serve” is running.", { status: response.status }),
+    );
+  }
   return new ApiError(
     response.status,
     error.word ?? "",

@@ -147,6 +147,7 @@ class ConsolePage {
     this.#elsewhere = null;
     this.#changes = new Changes();
     this.#status.state("connecting", t("Opening"));
+    this.#status.offersLanguage = true;
     this.#card.show({ tone: "wait", title: t("Opening the console"), text: t("Asking vncproxy for admission.") });
     this.#refreshTools();
     const wishes = this.#wishes;
@@ -329,6 +330,7 @@ class ConsolePage {
     const circumstances = { said: this.#ending, began: this.#began, until_ms };
     this.#over();
     if (close.code === CLOSED_FOR_PASSWORD) {
+      this.#status.offersLanguage = false;
       this.#password.wantedAfterEnd(() => this.start(), last?.error);
     } else if (!this.#passOn(elsewhere)) {
       const ending = withWayThere(endOfSession(close, last, circumstances), elsewhere, this.#instance);
@@ -409,6 +411,7 @@ class ConsolePage {
     this.#attempt += 1;
     const again = pause_s !== null;
     this.#retryNow = again ? run : null;
+    this.#status.offersLanguage = again;
     if (again) {
       this.#status.state("resuming", t("Waiting to reconnect"));
     }

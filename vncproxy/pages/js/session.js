@@ -3,10 +3,14 @@
 import { socketUrl } from "./addresses.js";
 import { CLOSE_CODES } from "./closecodes.js";
 
+/** How long the second WebSocket may take to open, to say why, or to end, after the first has ended. */
 const SECOND_END_TIMEOUT_MS = 3_000;
 
 /** How long the control channel may take to say more of an end whose reason is known. */
 const LAST_WORDS_TIMEOUT_MS = 500;
+
+/** The console couldn't be had: the daemon says all of it on the control channel, and then ends that. */
+const ENDS_BOTH = new Set([4429, 4502]);
 
 /** Codes that say nothing of the reason: the other socket may know better. */
 const SILENT = new Set([1000, 1001, 1005, 1006]);
@@ -43,6 +47,7 @@ export class Session extends EventTarget {
       early?.stream ?? new WebSocket(socketUrl(location, "websockify", instance, ticket, wishes), ["binary"]);
     this.#control = new WebSocket(socketUrl(location, "control", instance, ticket, wishes));
     this.#control.addEventListener("message", ({ data }) => this.#received(data));
+    this.#control.addEventListener("open", () => this.#waitForTheOther());
     // Before noVNC attaches: its own close handler takes the picture away.
     this.#stream.addEventListener("close", () => screen.keepPicture());
     for (const socket of [this.#control, this.#stream]) {
@@ -72,14 +77,23 @@ export class Session extends EventTarget {
       return;
     }
     this.#ends.push(end);
-    clearTimeout(this.#timer);
     if (this.#ends.length === 2) {
       this.#finish();
     } else {
-      const heard = this.#control.readyState !== WebSocket.CONNECTING;
-      const timeout_ms = tells(end) && heard ? LAST_WORDS_TIMEOUT_MS : SECOND_END_TIMEOUT_MS;
-      this.#timer = setTimeout(() => this.#finish(), timeout_ms);
+      this.#waitForTheOther();
     }
+  }
+
+  /** So long from now on, if one has ended. */
+  #waitForTheOther() {
+    const [end] = this.#ends;
+    if (this.#over || !end) {
+      return;
+    }
+    clearTimeout(this.#timer);
+    const heard = this.#control.readyState !== WebSocket.CONNECTING;
+    const isAllSaid = tells(end) && heard && !ENDS_BOTH.has(end.code);
+    this.#timer = setTimeout(() => this.#finish(), isAllSaid ? LAST_WORDS_TIMEOUT_MS : SECOND_END_TIMEOUT_MS);
   }
 
   #finish() {

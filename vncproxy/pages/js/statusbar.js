@@ -24,6 +24,7 @@ function clock(epoch_s) {
 
 export class StatusBar {
   #facts = new Map();
+  #offersLanguage = true;
 
   constructor() {
     dropPanel("details-button", "details-panel", () => this.#drawDetails());
@@ -36,6 +37,18 @@ export class StatusBar {
     } else {
       this.#facts.set(name, String(value));
     }
+    if (!byId("details-panel").hidden) {
+      this.#drawDetails();
+    }
+  }
+
+  /**
+   * Whether the details offer the other language. That loads the page anew, which opens the console:
+   * not where the page waits for the person to do so.
+   * @param {boolean} offers
+   */
+  set offersLanguage(offers) {
+    this.#offersLanguage = offers;
     if (!byId("details-panel").hidden) {
       this.#drawDetails();
     }
@@ -119,7 +132,7 @@ export class StatusBar {
           element("div", {}, element("dt", { text: name }), element("dd", { text: value })),
         ),
       ),
-      element("p", {}, languageSwitch("small")),
+      this.#offersLanguage && element("p", {}, languageSwitch("small")),
     );
   }
 }

@@ -41,14 +41,16 @@ const REFUSALS = {
 /**
  * The words for a refused request.
  * @param {{status: number, text: string, word?: string}} error
- * @returns {{title: string, text: string, retry: "never"|"backoff"|"after"}}
+ * @returns {{title: string, text: string, retry: "never"|"pause"|"backoff"|"after"}}
  */
 export function refusalWords({ status, text, word }) {
   const [title, fallback] = UNKNOWN_HERE.has(word)
     ? [t("You aren’t known here"), ""]
     : (REFUSALS[status] ?? [t("vncproxy answered with an error"), t("The status was {status}.", { status })]);
   let retry = "never";
-  if (status === 429 || status === 503) {
+  if (word === "draining") {
+    retry = "pause";
+  } else if (status === 429 || status === 503) {
     retry = "after";
   } else if (status === 0 || status === 408 || status >= 500) {
     retry = "backoff";

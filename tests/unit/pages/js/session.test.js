@@ -30,6 +30,7 @@ function tick(passed_ms) {
 let sockets = [];
 
 class FakeSocket extends EventTarget {
+  static CONNECTING = 0;
   static OPEN = 1;
   readyState = 1;
   sent = [];
@@ -49,6 +50,11 @@ class FakeSocket extends EventTarget {
   close() {
     this.closed = true;
     this.readyState = 3;
+  }
+
+  open() {
+    this.readyState = 1;
+    this.dispatchEvent(new Event("open"));
   }
 
   endWith(code, reason = "") {
@@ -113,6 +119,33 @@ test("a code with a meaning waits half a second for the last words", () => {
   assert.deepEqual(ends, []);
   tick(1);
   assert.deepEqual(ends, [{ code: 4403, reason: "kicked" }]);
+});
+
+test("a refusal is told by the control channel, which opens and ends later", () => {
+  holdTimers();
+  const { session, ends, control, stream } = opened();
+  const heard = [];
+  session.addEventListener("control", ({ detail }) => heard.push(detail.state));
+  control.readyState = FakeSocket.CONNECTING;
+  stream.endWith(4502, "upstream-refused: Forbidden.RAM");
+  tick(2999);
+  control.open();
+  tick(2999);
+  assert.deepEqual([ends, control.closed], [[], false]);
+  control.say('{"type":"state","state":"closed"}');
+  control.endWith(1000);
+  assert.deepEqual(heard, ["closed"]);
+  assert.deepEqual(ends, [{ code: 4502, reason: "upstream-refused: Forbidden.RAM" }]);
+});
+
+test("a refusal is told without the control channel when that says nothing for three seconds", () => {
+  holdTimers();
+  const { ends, stream } = opened();
+  stream.endWith(4502, "upstream-refused: Forbidden.RAM");
+  tick(2999);
+  assert.deepEqual(ends, []);
+  tick(1);
+  assert.equal(ends[0].code, 4502);
 });
 
 test("a silent end waits for the other socket, which may know why", () => {

@@ -11,6 +11,10 @@ test("only refusals that pass are retried", () => {
   ]);
 });
 
+test("a daemon that is about to stop is asked again as soon as one that has stopped", () => {
+  assert.equal(refusalWords({ status: 503, word: "draining", text: "" }).retry, "pause");
+});
+
 test("times read well", () => {
   assert.equal(timeLeft(0.2), "1 s");
   assert.equal(timeLeft(65), "1 min 05 s");
