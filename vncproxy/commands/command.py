@@ -21,13 +21,14 @@ USAGE = 2
 BAD_CONFIG = 78
 """EX_CONFIG of sysexits.h: a service manager must not restart on it."""
 
+_LONGEST_NAME = 128
+"""Characters, as of the cloud's. Source: ECS API reference, ModifyInstanceAttribute."""
+
 
 class Parser(argparse.ArgumentParser):
     """The program's, or a command's: help that can't be printed is an error; it is in the
     terminal's language, as is what is said about wrong usage.
     """
-
-    _intermixed = False
 
     def parse_known_args(  # type: ignore[override]
         self,
@@ -36,18 +37,33 @@ class Parser(argparse.ArgumentParser):
     ) -> tuple[argparse.Namespace, list[str]]:
         """As the library's, but an argument may come after an option: `INSTANCE --layout de TEXT`.
 
-        The library gives an argument that may be left out up at the first option.
+        The library gives an argument that may be left out up at the first option. Its own way out,
+        parse_known_intermixed_args, forgets `--`.
         """
-        if self._subparsers is not None or self._intermixed:
+        if self._subparsers is not None or args is None:
             return super().parse_known_args(args, namespace)
-        self._intermixed = True
-        # The library would cut off as much as "usage: " is long in English.
-        self.usage = self.format_usage().partition(": ")[2]
+        end = args.index("--") if "--" in args else len(args)
+        found, words = self._parse_options(args[:end], namespace)
+        unknown = [word for word in words if word.startswith("-") and word != "-"]
+        if unknown:
+            return found, unknown
+        words += args[end + 1 :]
+        return super().parse_known_args(["--", *words] if words else [], found)
+
+    def _parse_options(
+        self, args: Sequence[str], namespace: argparse.Namespace | None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """The options, and what is left."""
+        kept = [(action, action.nargs, action.default) for action in self._get_positional_actions()]
+        self.usage = self.format_usage().partition(": ")[2].replace("%", "%%")
+        for action, _, _ in kept:
+            action.nargs = action.default = argparse.SUPPRESS
         try:
-            return self.parse_known_intermixed_args(args, namespace)
+            return super().parse_known_args(args, namespace)
         finally:
-            self._intermixed = False
             self.usage = None
+            for action, nargs, default in kept:
+                action.nargs, action.default = nargs, default
 
     def format_help(self) -> str:
         """The whole help."""
@@ -146,7 +162,10 @@ def add_json(parser: argparse.ArgumentParser, text: str = "for programs") -> Non
 def add_instance(parser: argparse.ArgumentParser) -> None:
     """The instance that the command is about."""
     parser.add_argument(
-        "instance", metavar="INSTANCE", help="alias, id, or the cloud's name where only one has it"
+        "instance",
+        metavar="INSTANCE",
+        type=instance_name,
+        help="alias, id, or the cloud's name where only one has it",
     )
 
 
@@ -175,6 +194,17 @@ def port(text: str) -> int:
     if text.isascii() and text.isdecimal() and int(text) <= 65535:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
+
+
+def instance_name(text: str) -> str:
+    """What an instance may be called, as it was given; an empty one is named by who asks for it.
+
+    Raises:
+        ArgumentTypeError: No instance can be called so.
+    """
+    if not text.isprintable() or len(text) > _LONGEST_NAME or text in {".", ".."}:
+        raise argparse.ArgumentTypeError("no instance is called so")
+    return text
 
 
 def host_port(text: str) -> str:

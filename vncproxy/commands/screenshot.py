@@ -109,7 +109,8 @@ def save(picture: Download, instance: str, output: str | None) -> Path:
     """
     from vncproxy.durable_files import replace_file
 
-    default = re.sub(r"[^A-Za-z0-9._-]", "_", instance) + _ENDINGS.get(picture.content_type, "")
+    # Letters of any script are kept, so that two instances don't share a file.
+    default = re.sub(r"^[-.]|[^\w.-]", "_", instance) + _ENDINGS.get(picture.content_type, "")
     path = Path(output if output is not None else default)
     try:
         # What a link leads to is replaced, and not the link; and no device is.

@@ -84,6 +84,9 @@ def test_a_command_inside_a_command() -> None:
         ("web-1 --config a.toml hello", "hello"),
         ("--config a.toml web-1 hello", "hello"),
         ("web-1 --config a.toml -- -hello", "-hello"),
+        ("-- web-1 -hello", "-hello"),
+        ("--config a.toml -- web-1 -hello", "-hello"),
+        ("web-1 -", "-"),
         ("web-1 --config a.toml", None),
     ],
 )
@@ -95,6 +98,20 @@ def test_an_argument_may_come_after_an_option(line: str, text: str | None) -> No
     parser.add_argument("text", nargs="?")
     found = parser.parse_args(line.split())
     assert (found.instance, found.text) == ("web-1", text)
+
+
+@pytest.mark.parametrize(
+    "line", ["web-1 -hello", "web-1 --hello", "web-1 a b", "a\udcff", "..", "i" * 129]
+)
+def test_arguments_that_nothing_is_called(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wrong usage, before anything is asked."""
+    parser = Parser()
+    add_instance(parser)
+    parser.add_argument("text", nargs="?")
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(line.split())
+    assert ended.value.code == 2
+    assert "usage" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("language", "word"), [("en_GB", "usage: "), ("zh_CN", "用法: ")])

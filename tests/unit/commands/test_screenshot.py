@@ -76,7 +76,7 @@ def test_a_picture_has_its_name_from_the_instance(
         os.umask(before)
     assert (tmp_path / "web-1.png").read_bytes() == PNG.content
     assert stat.S_IMODE((tmp_path / "web-1.png").stat().st_mode) == 0o640
-    assert save(Download(b"\xff\xd8\xff", "image/jpeg", ""), "../x/y", None) == Path(".._x_y.jpg")
+    assert save(Download(b"\xff\xd8\xff", "image/jpeg", ""), "../x/y", None) == Path("_._x_y.jpg")
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -90,6 +90,18 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     assert old.read_bytes() == PNG.content
     assert stat.S_IMODE(old.stat().st_mode) == 0o604
     assert sorted(one.name for one in tmp_path.iterdir()) == ["link.png", "old.png"]
+
+
+@pytest.mark.parametrize(
+    ("instance", "name"),
+    [("数据库", "数据库.png"), ("-web 3", "_web_3.png"), ("..", "_..png"), ("a/b", "a_b.png")],
+)
+def test_the_name_of_a_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: str, name: str
+) -> None:
+    """Of any script; it is no option, no hidden file, and in this folder."""
+    monkeypatch.chdir(tmp_path)
+    assert save(PNG, instance, None) == Path(name)
 
 
 @pytest.mark.parametrize("name", ["", "missing/picture.png", "/dev/null"])
