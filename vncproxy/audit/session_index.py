@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from vncproxy.audit.audit_files import AuditFileError, Part, opened, parts_of
 from vncproxy.audit.record import LINE_MAX_BYTES
 from vncproxy.audit.session_writer import NOTES_MAX, UNFINISHED, ReadFile, SessionWriter, add_note
-from vncproxy.index_database import IndexDatabase
+from vncproxy.index_database import IndexDatabase, transaction
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -281,7 +281,7 @@ class SessionIndex:
         known, part = reading.known, reading.part
         writer = SessionWriter(db, known, reading.before)
         is_more = True
-        with _transaction(db):
+        with transaction(db):
             for count in range(1, RECORDS_PER_TRANSACTION + 1):
                 line = file.readline(LINE_MAX_BYTES)
                 if not line.endswith(b"\n") and len(line) < LINE_MAX_BYTES:
@@ -415,18 +415,6 @@ def _digest(part: Part, size: int, stopped: Callable[[], bool]) -> tuple[_Hash |
         return None, False
 
 
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        with suppress(sqlite3.Error):
-            db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
-
-
 _COLUMNS = tuple(field.name for field in fields(ReadFile))
 
 
@@ -445,7 +433,7 @@ def _store(db: sqlite3.Connection, known: ReadFile) -> None:
 
 def _clear(db: sqlite3.Connection, why: str) -> None:
     """Begin anew; what was wrong with a file is remembered."""
-    with _transaction(db):
+    with transaction(db):
         for table in ("files", "sessions", "users", "instances"):
             db.execute(f"DELETE FROM {table}")  # noqa: S608
         db.execute("DELETE FROM notes WHERE NOT lasting")

@@ -197,11 +197,15 @@ def port(text: str) -> int:
 
 
 def instance_name(text: str) -> str:
-    """What an instance may be called, as it was given; an empty one is named by who asks for it.
+    """What an instance may be called, as it was given.
 
     Raises:
         ArgumentTypeError: No instance can be called so.
     """
+    if not text:
+        raise argparse.ArgumentTypeError(
+            "INSTANCE is empty: name one by its alias, id or the cloud's name"
+        )
     if not text.isprintable() or len(text) > _LONGEST_NAME or text in {".", ".."}:
         raise argparse.ArgumentTypeError("no instance is called so")
     return text

@@ -33,9 +33,6 @@ def _run(options: argparse.Namespace) -> int:
     from vncproxy.commands.keystrokes import combination_stroke
     from vncproxy.errors import LocalError
 
-    if not options.instance:
-        print_problem("INSTANCE is empty: name one by its alias, id or the cloud's name")
-        return USAGE
     try:
         strokes = [combination_stroke(text) for text in options.combinations]
     except LocalError as error:

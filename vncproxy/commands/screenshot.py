@@ -45,9 +45,6 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if not options.instance:
-        print_problem("INSTANCE is empty: name one by its alias, id or the cloud's name")
-        return USAGE
     if options.live and options.wake:
         print_problem("--wake doesn't go with --live; a key wakes it: vncproxy key INSTANCE shift")
         return USAGE

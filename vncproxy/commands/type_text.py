@@ -56,9 +56,6 @@ def _run(options: argparse.Namespace) -> int:
     from vncproxy.commands.keystrokes import LONGEST_TEXT, plain_text, text_strokes
     from vncproxy.commands.process_title import hide_argument
 
-    if not options.instance:
-        print_problem("INSTANCE is empty: name one by its alias, id or the cloud's name")
-        return USAGE
     if (options.text is None) == (options.file is None):
         print_problem("give either TEXT or --file FILE")
         return USAGE

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from vncproxy.errors import RecordingError
-from vncproxy.index_database import IndexDatabase
+from vncproxy.index_database import IndexDatabase, transaction
 from vncproxy.recording.folder import FoundRecording, RecordingFolder
 from vncproxy.recording.reader import Recording
 
@@ -178,12 +178,11 @@ class RecordingIndex:
     ) -> None:
         rows = [row for one in found if (row := self._row_of(folder, one)) is not None]
         marks = ", ".join("?" * len(_COLUMNS))
-        db.execute("BEGIN IMMEDIATE")
-        db.executemany(
-            f"INSERT OR REPLACE INTO recordings VALUES ({marks})",  # noqa: S608
-            [[getattr(row, name) for name in _COLUMNS] for row in rows],
-        )
-        db.execute("COMMIT")
+        with transaction(db):
+            db.executemany(
+                f"INSERT OR REPLACE INTO recordings VALUES ({marks})",  # noqa: S608
+                [[getattr(row, name) for name in _COLUMNS] for row in rows],
+            )
 
     def _row_of(self, folder: RecordingFolder, found: FoundRecording) -> IndexedRecording | None:
         """What the file says; None if it is gone."""
