@@ -147,7 +147,7 @@ async def test_what_waits_keeps_its_order(path: Path, monkeypatch: pytest.Monkey
     async with opened(path) as audit:
         disk.hanging.clear()
         audit.record_later(OPEN)
-        await asyncio.sleep(0.05)
+        await until(lambda: disk.waiting)
         audit.record_later(CLOSE)
         disk.hanging.set()
         await until(lambda: audit.problem)
@@ -263,7 +263,7 @@ async def test_who_gives_up_waiting_leaves_nothing_behind(
     async with opened(path) as audit:
         disk.hanging.clear()
         first = asyncio.create_task(audit.record(OPEN))
-        await asyncio.sleep(0.05)
+        await until(lambda: disk.waiting)
         second = asyncio.create_task(audit.record(CLOSE))
         await asyncio.sleep(0)
         second.cancel()
@@ -282,7 +282,7 @@ async def test_at_the_end_the_log_gets_what_the_disk_does_not_take(
     await audit.open()
     disk.hanging.clear()
     audit.record_later(OPEN)
-    await asyncio.sleep(0.05)
+    await until(lambda: disk.waiting)
     audit.record_later(CLOSE)
     with capture_logs() as log:
         await audit.close(0.05)
@@ -422,6 +422,7 @@ async def test_a_disk_that_hangs_holds_up_another_file(
     async with opened(path, write_timeout_s=0.2, gather_s=0.0) as audit:
         disk.hanging.clear()
         audit.record_later(OPEN)
+        await until(lambda: disk.waiting)
         other = path.with_name("other.jsonl")
         with pytest.raises(AuditError, match="doesn't answer"):
             await audit.go_on_in(other)
