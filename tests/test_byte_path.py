@@ -27,7 +27,7 @@ from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.tight import compact_length
 from vncproxy.websocket.browser_transport import BrowserTransport
-from vncproxy.websocket.frame_intake import FrameIntake, FrameListener
+from vncproxy.websocket.frame_dispatcher import FrameDispatcher, FrameListener
 from vncproxy.websocket.frames import FrameReader, Slice
 from vncproxy.websocket.transport import BodyReceiver, TransportReceiver
 
@@ -81,7 +81,7 @@ class Http:
 
 
 class Gateway:
-    """The cloud's connection: a real intake of frames; what goes up is noted."""
+    """The cloud's connection: a real dispatcher of frames; what goes up is noted."""
 
     backlog_bytes = sent_bytes = 0
 
@@ -94,13 +94,13 @@ class Gateway:
             flooded=lambda: None,
             failed=lambda: None,
         )
-        self.intake = FrameIntake(FrameReader(), listener)
-        self.pause, self.resume = self.intake.pause, self.intake.resume
-        self.again, self.waste = self.intake.again, self.intake.waste
+        self.flow = FrameDispatcher(FrameReader(), listener)
+        self.pause, self.resume = self.flow.pause, self.flow.resume
+        self.again, self.waste = self.flow.again, self.flow.waste
 
     def attach(self, receiver: TransportReceiver, body: BodyReceiver | None = None) -> None:
-        self.intake.attach(receiver, body)
-        self.intake.resume()
+        self.flow.attach(receiver, body)
+        self.flow.resume()
 
     def send(self, slices: Iterable[Slice]) -> None:
         for slice_ in slices:
@@ -148,8 +148,8 @@ class Path:
     async def cloud(self, data: bytes, size: int = 1 << 20) -> None:
         """The gateway sends this in frames of so many bytes."""
         for read in reads(framed(data, size)):
-            self.gateway.intake.put(read)
-            while self.gateway.intake.held_bytes:
+            self.gateway.flow.put(read)
+            while self.gateway.flow.held_bytes:
                 await asyncio.sleep(0)
         for _ in range(50):
             await asyncio.sleep(0)
@@ -218,10 +218,10 @@ async def test_pixels(path: Path, size: int) -> None:
     """A read full of them: one write, few calls whatever the frames, few objects on the way."""
     await path.user(request(width=WIDTH, height=HEIGHT))
     all_reads = reads(framed(picture(), size))
-    path.gateway.intake.put(all_reads[0])
+    path.gateway.flow.put(all_reads[0])
     await asyncio.sleep(0)
     before = path.connection.writes
-    calls = Calls(lambda: path.gateway.intake.put(all_reads[1]))
+    calls = Calls(lambda: path.gateway.flow.put(all_reads[1]))
     assert path.connection.writes == before + 1
     assert calls.count <= 38, calls.count
     # Frames and link, who the pixels are for, and what frames and sends them to each viewer;
@@ -265,7 +265,7 @@ async def test_a_small_update(path: Path) -> None:
     echo = struct.pack(">BxHHHHHi", 0, 1, 5, 5, 1, 1, enc.RAW) + b"\1\2\3\0"
     before = path.connection.writes
     frame = framed(echo, 100)
-    calls = Calls(lambda: path.gateway.intake.put(frame))
+    calls = Calls(lambda: path.gateway.flow.put(frame))
     assert path.connection.writes == before + 1
     assert bytes(path.connection.written).endswith(echo)
     assert calls.count <= 111, calls.count
@@ -292,7 +292,7 @@ async def test_tight_rectangles() -> None:
     await path.user(request(incremental=True, width=WIDTH, height=HEIGHT))
     frame = framed(update)
     before = path.connection.writes
-    calls = Calls(lambda: path.gateway.intake.put(frame))
+    calls = Calls(lambda: path.gateway.flow.put(frame))
     assert path.connection.writes == before + 1
     assert bytes(path.connection.written).endswith(update)
     per_rectangle = calls.count / RECTANGLES

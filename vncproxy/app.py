@@ -72,7 +72,7 @@ from vncproxy.web.native_door import NativeDoor
 from vncproxy.web.open_sockets import OpenSockets
 from vncproxy.web.past_lists import past_lists
 from vncproxy.web.server import Server
-from vncproxy.websocket.gateway_transport import dial
+from vncproxy.websocket.gateway_dial import dial
 from vncproxy.websocket.transport import Transport
 
 _log = structlog.get_logger("vncproxy.app")

@@ -31,7 +31,7 @@ from tests.bench.past import (
 )
 from vncproxy.audit.session_index import SessionIndex, SessionQuery
 from vncproxy.recording.folder import RecordingFolder
-from vncproxy.recording.open_recordings import OpenRecordings
+from vncproxy.recording.playback_cache import PlaybackCache
 from vncproxy.recording.recording_index import RecordingIndex, RecordingQuery
 
 RECORDS, RECORDINGS = 1_000_000, 2_000
@@ -167,7 +167,7 @@ def long_figures(folder: Path, size_bytes: int) -> Iterator[Figure]:
         return 0
 
     yield timed("a long recording is read for the index", refresh, 1)
-    played = OpenRecordings(lambda: recordings)
+    played = PlaybackCache(lambda: recordings)
 
     def open_anew() -> int:
         lease = played.take(name, anew=True)

@@ -11,9 +11,9 @@ from typing import Any
 from unittest.mock import patch
 
 from vncproxy.audit.record import Entry, Event, Head, encode
-from vncproxy.recording import file as file_module
-from vncproxy.recording.file import RecordingFile
+from vncproxy.recording import file_writer as file_module
 from vncproxy.recording.file_format import Header, Kind
+from vncproxy.recording.file_writer import RecordingFile
 from vncproxy.recording.novnc_form import NOVNC
 from vncproxy.rfb.viewer_messages import framebuffer_update, rectangle_header, server_init
 

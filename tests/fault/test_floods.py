@@ -30,8 +30,8 @@ from vncproxy.console.viewer import TURN_WORK as VIEWER_WORK
 from vncproxy.console.viewer import Viewer as ServedViewer
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
-from vncproxy.websocket import intake
-from vncproxy.websocket.intake import TURN_BYTES
+from vncproxy.websocket import input_flow_control
+from vncproxy.websocket.input_flow_control import TURN_BYTES
 
 STILL = SimulatorSettings(animated=False, width=320, height=240)
 OTHER_PIXELS = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
@@ -163,7 +163,7 @@ async def test_a_viewer_that_never_stops(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """It is paused, then ended with 4400; its neighbour stays."""
-    monkeypatch.setattr(intake, "IDLE_WORK_PATIENCE_S", 0.2)
+    monkeypatch.setattr(input_flow_control, "IDLE_WORK_PATIENCE_S", 0.2)
     async with under_fault(tmp_path, cloud=STILL) as setup:
         neighbour = await setup.viewer()
         hostile = await stranger(setup, "demo?view=1")
@@ -180,7 +180,7 @@ async def test_frames_that_carry_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opcode: aiohttp.WSMsgType
 ) -> None:
     """They are rationed like messages that mean nothing."""
-    monkeypatch.setattr(intake, "IDLE_WORK_PATIENCE_S", 0.2)
+    monkeypatch.setattr(input_flow_control, "IDLE_WORK_PATIENCE_S", 0.2)
     async with under_fault(tmp_path, cloud=STILL) as setup:
         neighbour = await setup.viewer()
         hostile = await stranger(setup, "demo?view=1")
@@ -263,7 +263,7 @@ async def test_a_gateway_that_never_stops(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """It is paused, then its viewers are ended with 4500."""
-    monkeypatch.setattr(intake, "IDLE_WORK_PATIENCE_S", 0.2)
+    monkeypatch.setattr(input_flow_control, "IDLE_WORK_PATIENCE_S", 0.2)
     async with beside_a_hostile_gateway(tmp_path) as (setup, gateway):
         gateway.flood = IDLE[what]
         watcher = await stranger(setup, "hostile")

@@ -25,7 +25,7 @@ from vncproxy.config.model import Rule
 from vncproxy.console.viewer import ViewerIdentity
 from vncproxy.errors import ConfigError
 from vncproxy.recording import recordings as keeping
-from vncproxy.recording import writer as writing
+from vncproxy.recording import writer_thread as writing
 from vncproxy.recording.file_format import GAP
 from vncproxy.recording.reader import Recording
 from vncproxy.simulator.faults import GatewayFault, GatewayFaultKind

@@ -20,7 +20,7 @@ from tests.real.peers.valkey import valkey_server
 from tests.setup import WAIT_S, until
 
 NAMES = "socket.getaddrinfo"
-AUDIT = "vncproxy.audit.file.AuditFile.sync"
+AUDIT = "vncproxy.audit.chained_file.AuditFile.sync"
 LEDGER = (
     "vncproxy.throttle.sqlite_file.LedgerFile.book,vncproxy.throttle.sqlite_file.LedgerFile.close"
 )
@@ -110,7 +110,7 @@ async def silent_listener() -> AsyncIterator[int]:
 async def test_a_start_that_hangs_is_given_up(tmp_path: Path) -> None:
     """A signal while the audit's disk hangs: status 0, and no half of a record."""
     served = Served(tmp_path, "https://127.0.0.1:1", sections="[limits]\ndrain_timeout = 1.0\n")
-    hanging(served, "vncproxy.audit.file._opened").touch()
+    hanging(served, "vncproxy.audit.chained_file._opened").touch()
     command, environ = served.prepare()
     async with running(*command, log=served.log, env=environ) as process:
         await until((tmp_path / "state" / "daemon-id").exists, "the start")

@@ -31,8 +31,8 @@ from tests.property.model_server import (
 from tests.recorded import NOVNC_SHIFTS, played_from
 from vncproxy.console.recorder import Recorder
 from vncproxy.console.shared_screen import SharedScreen
-from vncproxy.recording.file import RecordingFile
 from vncproxy.recording.file_format import Header, Kind
+from vncproxy.recording.file_writer import RecordingFile
 from vncproxy.recording.reader import Recording
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.screen_state import ScreenState

@@ -21,9 +21,9 @@ from typing import Protocol
 
 import structlog
 
-from vncproxy.audit.file import AuditFile
+from vncproxy.audit.batch_writer import DAEMON_FAULT, AuditWriter, Job, Outcome, Rotation
+from vncproxy.audit.chained_file import AuditFile
 from vncproxy.audit.record import Entry, Event, Head
-from vncproxy.audit.writer import DAEMON_FAULT, AuditWriter, Job, Outcome, Rotation
 from vncproxy.errors import AuditError
 from vncproxy.threads import call_in_loop
 

@@ -18,9 +18,15 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from vncproxy.audit.audit_files import AuditFileError, Part, opened, parts_of
 from vncproxy.audit.record import LINE_MAX_BYTES
-from vncproxy.audit.session_writer import NOTES_MAX, UNFINISHED, ReadFile, SessionWriter, add_note
+from vncproxy.audit.rotated_files import AuditFileError, Part, opened, parts_of
+from vncproxy.audit.session_index_writer import (
+    NOTES_MAX,
+    UNFINISHED,
+    ReadFile,
+    SessionWriter,
+    add_note,
+)
 from vncproxy.index_database import IndexDatabase, transaction
 
 if TYPE_CHECKING:

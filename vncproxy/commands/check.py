@@ -1,6 +1,6 @@
 """`vncproxy check`: what would stop it from working, one line each; or what a user may do.
 
-See `checks` and `permission`.
+See `check_steps` and `permission`.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _run(options: argparse.Namespace) -> int:
 
 async def _print_findings(loaded: Loaded, options: argparse.Namespace) -> int:
     """Print each once it is known; as JSON all at the end."""
-    from vncproxy.commands.checks import check
+    from vncproxy.commands.check_steps import check
 
     findings = []
     # Closed here, or a reader that leaves early would leave it half-way.

@@ -13,7 +13,7 @@ from vncproxy.aliyun.regions import nearest_region
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.errors import CloudError, UpstreamError, UrlExpired
 from vncproxy.service.cloud_client import Cloud
-from vncproxy.websocket.gateway_transport import probe
+from vncproxy.websocket.gateway_dial import probe
 
 CONNECT_TIMEOUT_S = 10.0
 CLOCK_TOLERANCE_S = 600.0

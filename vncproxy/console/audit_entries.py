@@ -8,7 +8,7 @@ from vncproxy.audit.record import Entry, Event
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.errors import AccessError, CloseReason
 from vncproxy.instances.instance_list import ConsoleInstance
-from vncproxy.recording.writer import Result
+from vncproxy.recording.writer_thread import Result
 
 
 def opened(instance: ConsoleInstance, who: ViewerIdentity) -> Entry:

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from vncproxy.console.control import Control
-from vncproxy.console.frame_requests import FrameRequests
 from vncproxy.console.link import Link
 from vncproxy.console.recorder import Recorder
 from vncproxy.console.shared_screen import SharedScreen
+from vncproxy.console.update_requests import UpdateRequests
 from vncproxy.console.upstream_writer import (
     UpstreamWriter,
     is_input,
@@ -457,7 +457,7 @@ class MessageRouter:
         self._set_timer()
 
     def _answer(
-        self, viewer: Viewer, screen: ViewerUpdates, requests: FrameRequests, now: float
+        self, viewer: Viewer, screen: ViewerUpdates, requests: UpdateRequests, now: float
     ) -> None:
         """Send what one viewer's messages made due: to itself and upstream, to nobody else."""
         try:

@@ -19,7 +19,7 @@ from vncproxy.errors import CloseCode, CloseReason, RecordingError, Side
 from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.recording.file_format import Header
 from vncproxy.recording.recordings import Recordings
-from vncproxy.recording.writer import RecordingWriter, Result
+from vncproxy.recording.writer_thread import RecordingWriter, Result
 from vncproxy.rfb.screen_state import ScreenState
 
 _log = structlog.get_logger("vncproxy.recording")

@@ -1,6 +1,6 @@
 """One upstream's picture for all viewers of a console. Pure: events in, bytes out.
 
-What the upstream is asked for is `FrameRequests`'.
+What the upstream is asked for is `UpdateRequests`'.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 
-from vncproxy.console.frame_requests import FrameRequests
 from vncproxy.console.recorder import Recorder
+from vncproxy.console.update_requests import UpdateRequests
 from vncproxy.console.viewer_updates import TightPart, ViewerUpdates
 from vncproxy.rfb import client_messages
 from vncproxy.rfb import encodings as enc
@@ -58,7 +58,7 @@ class SharedScreen:
         self._viewer_window_bytes = viewer_window_bytes
         self.viewers: dict[str, ViewerUpdates] = {}
         self.recorders: dict[str, Recorder] = {}
-        self.requests = FrameRequests(memory, self.viewers, self.recorders)
+        self.requests = UpdateRequests(memory, self.viewers, self.recorders)
         self._zlib = StatelessTight()
         self._zlib_seen = False
         self.inflating: tuple[RectangleReceived, TightLayout, Inflation] | None = None

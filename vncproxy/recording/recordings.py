@@ -18,10 +18,10 @@ import msgspec
 import structlog
 
 from vncproxy.errors import RecordingError
-from vncproxy.recording.file import RecordingFile
 from vncproxy.recording.file_format import Header
+from vncproxy.recording.file_writer import RecordingFile
 from vncproxy.recording.folder import RecordingFolder
-from vncproxy.recording.writer import RecordingWriter, WriterListener
+from vncproxy.recording.writer_thread import RecordingWriter, WriterListener
 from vncproxy.threads import call_in_loop
 
 DISK_TIMEOUT_S = 5.0

@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable
 from functools import partial
 
-from vncproxy.rfb import rectangles, server_messages
+from vncproxy.rfb import rectangles, server_message_lengths
 from vncproxy.rfb.encodings import (
     COPY_RECT,
     CURSOR_WITH_ALPHA,
@@ -198,19 +198,19 @@ class ServerStream:
 
     def _message(self, buffer: _Buffer, at: int, end: int) -> int:
         kind = buffer[at]
-        if kind == server_messages.UPDATE:
+        if kind == server_message_lengths.UPDATE:
             if end - at < _UPDATE_BYTES:
                 return -_UPDATE_BYTES
             self._start_update(_U16.unpack_from(buffer, at + 2)[0])
             return at + _UPDATE_BYTES
-        length = server_messages.measure(buffer, at, end)
+        length = server_message_lengths.measure(buffer, at, end)
         if length < 0:
             return length
-        if kind == server_messages.QEMU:
+        if kind == server_message_lengths.QEMU:
             size = max(length - _AUDIO_HEADER_BYTES, 0)
             return self._skip(at, end, length, AudioReceived(size))
         size = length - _CUT_TEXT_HEADER_BYTES
-        if kind == server_messages.CUT_TEXT and size > self._max_cut_text_bytes:
+        if kind == server_message_lengths.CUT_TEXT and size > self._max_cut_text_bytes:
             return self._skip(at, end, length, CutTextSkipped(size))
         return self._collect(buffer, at, end, length, self._finish_message)
 
@@ -218,17 +218,17 @@ class ServerStream:
         self._step = self._message
         kind = raw[0]
         event: ServerEvent
-        if kind == server_messages.BELL:
+        if kind == server_message_lengths.BELL:
             event = BellRung()
-        elif kind == server_messages.CUT_TEXT:
+        elif kind == server_message_lengths.CUT_TEXT:
             event = CutTextReceived(raw)
-        elif kind == server_messages.COLOUR_MAP:
+        elif kind == server_message_lengths.COLOUR_MAP:
             event = ColourMapSet(raw)
-        elif kind == server_messages.FENCE:
+        elif kind == server_message_lengths.FENCE:
             event = FenceReceived(_U32.unpack_from(raw, 4)[0], raw[9:])
-        elif kind == server_messages.XVP:
+        elif kind == server_message_lengths.XVP:
             event = XvpReceived(raw)
-        elif kind == server_messages.END_OF_CONTINUOUS_UPDATES:
+        elif kind == server_message_lengths.END_OF_CONTINUOUS_UPDATES:
             event = ContinuousUpdatesEnded()
         else:
             raise AssertionError("only messages that could be measured get here")

@@ -29,7 +29,7 @@ from vncproxy.errors import CloudError
 from vncproxy.observe.metrics import Metrics
 from vncproxy.observe.redaction import Redactor
 from vncproxy.throttle.reconnect_budget import Budget
-from vncproxy.websocket.gateway_transport import DialSettings
+from vncproxy.websocket.gateway_dial import DialSettings
 
 _log = structlog.get_logger("vncproxy.service")
 

@@ -16,7 +16,7 @@ from vncproxy.audit.session_index import FILE_NAME as SESSIONS_FILE
 from vncproxy.audit.session_index import SessionIndex
 from vncproxy.errors import AccessError, LocalError
 from vncproxy.recording.folder import RecordingFolder
-from vncproxy.recording.open_recordings import Lease, OpenRecordings
+from vncproxy.recording.playback_cache import Lease, PlaybackCache
 from vncproxy.recording.reader import Recording
 from vncproxy.recording.recording_index import FILE_NAME as RECORDINGS_FILE
 from vncproxy.recording.recording_index import RecordingIndex
@@ -127,7 +127,7 @@ class PastLists:
     """Both lists of one daemon, and the recordings that are being played."""
 
     def __init__(
-        self, sessions: SessionIndex, recordings: RecordingIndex, played: OpenRecordings
+        self, sessions: SessionIndex, recordings: RecordingIndex, played: PlaybackCache
     ) -> None:
         """Read nothing yet."""
         self._stop = threading.Event()
@@ -208,7 +208,7 @@ def past_lists(
     return PastLists(
         SessionIndex(state / SESSIONS_FILE, audit),
         RecordingIndex(state / RECORDINGS_FILE, folder),
-        OpenRecordings(folder),
+        PlaybackCache(folder),
     )
 
 

@@ -28,9 +28,9 @@ from vncproxy.web import (
 )
 from vncproxy.web.acceptor import Acceptor
 from vncproxy.web.base_path import BASE_PATH
-from vncproxy.web.connection import KEEPALIVE_TIMEOUT_S, LINGERING_TIME_S, Connection
 from vncproxy.web.connection_limits import ConnectionLimits, Slot
 from vncproxy.web.context import BEHIND, Behind
+from vncproxy.web.http_connection import KEEPALIVE_TIMEOUT_S, LINGERING_TIME_S, Connection
 from vncproxy.web.middleware import finish_headers, guard
 
 BODY_MAX_BYTES = 16 * 1024

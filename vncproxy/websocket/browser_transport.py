@@ -16,7 +16,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from vncproxy.errors import CloseCode, CloseReason, Side
-from vncproxy.websocket.frame_intake import FrameIntake, FrameListener
+from vncproxy.websocket.frame_dispatcher import FrameDispatcher, FrameListener
 from vncproxy.websocket.frames import (
     Broken,
     ControlFrame,
@@ -25,7 +25,7 @@ from vncproxy.websocket.frames import (
     control_frame,
     framed,
 )
-from vncproxy.websocket.intake import TakesIn
+from vncproxy.websocket.input_flow_control import FlowControlled
 from vncproxy.websocket.transport import (
     ABNORMAL,
     CLOSE_TIMEOUT_S,
@@ -123,10 +123,10 @@ def _chosen(offered: Sequence[Subprotocol]) -> Subprotocol | None:
     return _BINARY if _BINARY in offered else None
 
 
-class BrowserTransport(TakesIn, asyncio.Protocol):
+class BrowserTransport(FlowControlled, asyncio.Protocol):
     """One open WebSocket from a viewer, pinged so that a dead one is noticed."""
 
-    intake: FrameIntake
+    flow: FrameDispatcher
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
             failed=self._failed,
         )
         frames = FrameReader(masked=True, max_message_bytes=MESSAGE_MAX_BYTES)
-        self.intake = FrameIntake(frames, listener)
+        self.flow = FrameDispatcher(frames, listener)
         self._receiver: TransportReceiver | None = None
         self._end: TransportEnd | None = None
         self._handed_bytes = 0
@@ -170,7 +170,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         # So that `resume_writing` is called when all was taken.
         connection.set_write_buffer_limits(high=0)
-        self.intake.pause()
+        self.flow.pause()
 
     # asyncio's side
 
@@ -178,7 +178,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
         """Bytes came."""
         self._has_received = True
         if data:
-            self.intake.put(data)
+            self.flow.put(data)
 
     def resume_writing(self) -> None:
         """All was taken."""
@@ -193,7 +193,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
         self._go_on()
         self._before.connection_lost(exc)
         side = Side.DAEMON if self._closing else Side.VIEWER
-        self.intake.end(lambda: self._report(TransportEnd(side, ABNORMAL)))
+        self.flow.end(lambda: self._report(TransportEnd(side, ABNORMAL)))
 
     # The viewer's side
 
@@ -213,8 +213,8 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
         if self._end is not None:
             receiver.transport_ended(self._end)
             return
-        self.intake.attach(receiver, body)
-        self.intake.resume()
+        self.flow.attach(receiver, body)
+        self.flow.resume()
         self._after(self._ping_interval_s, self._ping)
 
     def send(self, slices: Sequence[Slice]) -> None:
@@ -239,8 +239,8 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
             return
         self._closing = True
         self._stop_timer()
-        self.intake.discard()
-        self.intake.resume()
+        self.flow.discard()
+        self.flow.resume()
         code = reason.code if reason is not None else 1000
         if await self._within_time(lambda: not self.backlog_bytes):
             self._send_close(code, reason.reason if reason is not None else "")
@@ -280,7 +280,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
             await self._within_time(lambda: self._is_lost)
         self._connection.abort()
 
-    # The intake's side
+    # The flow's side
 
     def _read(self, on: bool) -> None:
         if not self._connection.is_closing():
@@ -306,7 +306,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
             self._connection.close()
         code = close.code if close is not None else _NO_CODE
         side = Side.DAEMON if self._closing else Side.VIEWER
-        self.intake.end(lambda: self._report(TransportEnd(side, code)))
+        self.flow.end(lambda: self._report(TransportEnd(side, code)))
 
     def _broken(self, _: Broken) -> None:
         self._is_unreadable = True
@@ -357,7 +357,7 @@ class BrowserTransport(TakesIn, asyncio.Protocol):
             return
         self._end = end
         self._stop_timer()
-        self.intake.discard()
+        self.flow.discard()
         self._go_on()
         if self._receiver is not None:
             self._receiver.transport_ended(end)

@@ -11,7 +11,7 @@ import structlog
 from vncproxy.errors import CloseReason, Side
 from vncproxy.rfb.server_events import plain_slices
 from vncproxy.websocket.frames import Slice
-from vncproxy.websocket.intake import Intake, TakesIn
+from vncproxy.websocket.input_flow_control import FlowControlled, InputFlow
 from vncproxy.websocket.peer_account import uid_behind
 from vncproxy.websocket.transport import (
     ABNORMAL,
@@ -24,7 +24,7 @@ from vncproxy.websocket.transport import (
 _log = structlog.get_logger("vncproxy.native")
 
 
-class TcpTransport(TakesIn, asyncio.Protocol):
+class TcpTransport(FlowControlled, asyncio.Protocol):
     """One accepted connection; RFB itself is all that is spoken on it."""
 
     def __init__(self, connected: Callable[[TcpTransport], None]) -> None:
@@ -32,7 +32,7 @@ class TcpTransport(TakesIn, asyncio.Protocol):
         self._connected = connected
         self._transport: asyncio.Transport | None = None
         self._receiver: TransportReceiver | None = None
-        self.intake = Intake(self._take, self._read, self._flooded)
+        self.flow = InputFlow(self._take, self._read, self._flooded)
         self._closing = False
         self._over = asyncio.Event()
         self._end: TransportEnd | None = None
@@ -46,12 +46,12 @@ class TcpTransport(TakesIn, asyncio.Protocol):
         self._transport = transport = cast(asyncio.Transport, transport)
         # So that `resume_writing` is called when all was taken.
         transport.set_write_buffer_limits(high=0)
-        self.intake.pause()
+        self.flow.pause()
         self._connected(self)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came; asyncio's own loop doesn't heed a pause in `connection_made`."""
-        self.intake.put(data)
+        self.flow.put(data)
 
     def _take(self, data: bytes | memoryview) -> int:
         if self._receiver is None or self._over.is_set():
@@ -88,7 +88,7 @@ class TcpTransport(TakesIn, asyncio.Protocol):
         self._report(TransportEnd(Side.DAEMON if self._closing else Side.VIEWER, ABNORMAL))
 
     def _report(self, end: TransportEnd) -> None:
-        self.intake.stop()
+        self.flow.stop()
         if self._end is None:
             self._end = end
             if self._receiver is not None:

@@ -47,7 +47,7 @@ class TransportReceiver(Protocol):
     """What a transport calls, always on the event loop's thread."""
 
     def transport_received(self, data: bytes | memoryview) -> int:
-        """Bytes came, at most an intake's `turn_bytes` in a turn of the event loop.
+        """Bytes came, at most an `InputFlow`'s `turn_bytes` in a turn of the event loop.
 
         The end of `data` means nothing. It may be kept, it won't change. Gives how many of them
         were taken: the rest comes again at a later turn, before anything else.

@@ -18,7 +18,7 @@ from vncproxy.aliyun.proxies import EnvironmentProxies, Proxy
 from vncproxy.aliyun.socks import socks_session
 from vncproxy.aliyun.tls import client_context
 from vncproxy.errors import CloudErrorKind, UpstreamLost, UpstreamRefused
-from vncproxy.websocket.gateway_transport import DialSettings, dial
+from vncproxy.websocket.gateway_dial import DialSettings, dial
 
 pytestmark = pytest.mark.sockets
 

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 
 from tests.clock import FakeClock
 from tests.disks import Disk
-from vncproxy.audit.file import AuditFile
+from vncproxy.audit.chained_file import AuditFile
 from vncproxy.audit.log import RECORDS_PER_TURN, AuditLog, NullAudit
 from vncproxy.audit.record import Entry, Event
 from vncproxy.audit.verification import Verification, verify
@@ -544,7 +544,7 @@ async def test_a_fault_that_ends_the_thread_is_reported_at_once(
     def breaks(*_: object) -> None:
         raise RuntimeError("planted")
 
-    monkeypatch.setattr("vncproxy.audit.writer.AuditWriter.write", breaks)
+    monkeypatch.setattr("vncproxy.audit.batch_writer.AuditWriter.write", breaks)
     audit = AuditLog(path, write_timeout_s=60.0)
     await audit.open()
     with capture_logs() as log:
@@ -568,7 +568,7 @@ async def test_what_the_disk_raises_is_no_fault_of_the_daemon(
     """And what looking after the file raises is one; both pass."""
     async with opened(path) as audit:
         with monkeypatch.context() as broken:
-            broken.setattr("vncproxy.audit.file.AuditFile.changed", lambda _: 1 / 0)
+            broken.setattr("vncproxy.audit.chained_file.AuditFile.changed", lambda _: 1 / 0)
             with pytest.raises(AuditError, match="a fault of the daemon"):
                 await audit.record(OPEN)
             assert audit.problem is not None

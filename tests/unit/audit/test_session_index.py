@@ -11,7 +11,7 @@ import pytest
 from tests.past import BEGAN_AT, AuditWriterForTests, closed, found, opened
 from vncproxy.audit.record import Entry, Event
 from vncproxy.audit.session_index import SessionIndex, SessionQuery
-from vncproxy.audit.session_writer import SessionWriter
+from vncproxy.audit.session_index_writer import SessionWriter
 from vncproxy.errors import LocalError
 
 SECOND_MS = 1000

@@ -12,7 +12,7 @@ from typing import Any
 from tests.setup import Running, running
 from tests.unit.recording.surroundings import new_file
 from vncproxy.cli import main, parser
-from vncproxy.commands.checks import check
+from vncproxy.commands.check_steps import check
 from vncproxy.commands.command import USAGE
 from vncproxy.commands.output import Finding
 from vncproxy.config.load import Loaded

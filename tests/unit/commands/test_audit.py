@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vncproxy.audit.file import AuditFile
+from vncproxy.audit.chained_file import AuditFile
 from vncproxy.audit.record import LINE_MAX_BYTES, Entry, Event, Head
 from vncproxy.cli import main
 

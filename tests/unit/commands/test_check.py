@@ -1,4 +1,4 @@
-"""`vncproxy check`: its arguments; what it finds is tested in test_checks.py and beside it."""
+"""`vncproxy check`: its arguments; what it finds is tested in test_check_steps.py and beside it."""
 
 from __future__ import annotations
 

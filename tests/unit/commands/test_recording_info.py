@@ -21,8 +21,8 @@ from vncproxy.commands.recording_info import (
     provenance_in_words,
 )
 from vncproxy.errors import AuditError
-from vncproxy.recording.file import RecordingFile
 from vncproxy.recording.file_format import CHUNK_HEADER_BYTES, GAP, LINK_REPLACED, Header
+from vncproxy.recording.file_writer import RecordingFile
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.viewer_messages import server_init
 

@@ -12,7 +12,7 @@ from tests.unit.recording.surroundings import HEADER
 from tests.unit.recording.surroundings import folder as recording_folder
 from vncproxy.cli import main
 from vncproxy.commands.command import DONE
-from vncproxy.recording.file import RecordingFile
+from vncproxy.recording.file_writer import RecordingFile
 
 
 def test_the_list(

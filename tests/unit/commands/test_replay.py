@@ -12,7 +12,7 @@ import pytest
 
 from tests.setup import until
 from tests.unit.commands.surroundings import recording_file
-from vncproxy.audit.file import AuditFile
+from vncproxy.audit.chained_file import AuditFile
 from vncproxy.audit.record import Entry, Event
 from vncproxy.cli import main
 from vncproxy.commands.command import DONE, FAILED, USAGE

@@ -21,7 +21,7 @@ from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import AccessError, CloseCode, CloseReason, Side
 from vncproxy.instances.instance_list import ConsoleInstance
-from vncproxy.recording.writer import Result
+from vncproxy.recording.writer_thread import Result
 
 INSTANCE = ConsoleInstance("i-1", "cn-hangzhou", "web-1", password="abc123")
 ANN = ViewerIdentity("v-1", "ann", "127.0.0.1", "local", has_page=True, how="cookie", rule="rule 2")

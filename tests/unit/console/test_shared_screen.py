@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.console.test_frame_requests import ask, on, shared_screen
+from tests.unit.console.test_update_requests import ask, on, shared_screen
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.server_events import (
     BellRung,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from vncproxy.recording.file import RecordingFile
 from vncproxy.recording.file_format import Header, Kind
+from vncproxy.recording.file_writer import RecordingFile
 from vncproxy.recording.folder import RecordingFolder
 from vncproxy.recording.reader import Recording
 

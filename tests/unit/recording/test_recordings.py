@@ -18,7 +18,7 @@ from vncproxy.recording.file_format import Kind
 from vncproxy.recording.folder import RecordingFolder
 from vncproxy.recording.reader import Recording
 from vncproxy.recording.recordings import Recordings
-from vncproxy.recording.writer import Result
+from vncproxy.recording.writer_thread import Result
 
 NOW = 1_700_000_000.0
 

@@ -13,7 +13,7 @@ from tests.past import AuditWriterForTests, closed, opened
 from tests.setup import until
 from tests.unit.recording.surroundings import folder
 from vncproxy.errors import AccessError, LocalError
-from vncproxy.recording.open_recordings import Lease
+from vncproxy.recording.playback_cache import Lease
 from vncproxy.web import past_lists
 from vncproxy.web.past_lists import Refresh
 

@@ -11,7 +11,7 @@ import { asksUsers, loginCard } from "./login.js";
 import { openLook } from "./look.js";
 import { openPower } from "./power.js";
 import { like, memory } from "./remembered.js";
-import { Rows } from "./rows.js";
+import { Rows } from "./virtuallist.js";
 import { BETWEEN, number, t, tParts, tn, together } from "./texts.js";
 import { Thumbnails } from "./thumbnails.js";
 import { refusalWords, sentence, statusName, titleOf, wantsLogin } from "./words.js";

@@ -3,7 +3,7 @@
 import Inflate from "../novnc/core/inflator.js";
 import RFB from "../novnc/core/rfb.js";
 import { mendReset } from "./inflatereset.js";
-import { watchKeyReleases } from "./keyreleases.js";
+import { sendMissingKeyEvents } from "./synthetickeys.js";
 import { keyOf } from "./keysyms.js";
 import { t } from "./texts.js";
 
@@ -49,7 +49,7 @@ export class Screen extends EventTarget {
     super();
     this.#target = target;
     this.#ghost = ghost;
-    watchKeyReleases(() => this.canvas);
+    sendMissingKeyEvents(() => this.canvas);
   }
 
   /** Draw what `stream` sends; it must still be connecting, in the turn in which it was made. */

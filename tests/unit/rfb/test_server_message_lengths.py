@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from vncproxy.rfb.server_messages import measure
+from vncproxy.rfb.server_message_lengths import measure
 from vncproxy.rfb.wire_error import WireError
 
 TABLE = [

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.console.fakes import settle, until
-from vncproxy.websocket import intake as module
-from vncproxy.websocket.intake import (
+from vncproxy.websocket import input_flow_control as module
+from vncproxy.websocket.input_flow_control import (
     IDLE_WORK_BURST,
     IDLE_WORK_PATIENCE_S,
     IDLE_WORK_PER_S,
     TURN_BYTES,
     TURN_PIECES,
-    Intake,
+    InputFlow,
     Ration,
 )
 
@@ -25,7 +25,7 @@ Buffer = bytes | memoryview
 
 
 class Peer:
-    """An intake whose transport and receiver are the test; `most` is taken of each piece."""
+    """A flow whose transport and receiver are the test; `most` is taken of each piece."""
 
     def __init__(self, most: int = 1 << 30) -> None:
         """Nothing was read."""
@@ -37,7 +37,7 @@ class Peer:
         self.turn = 0
         self.by_turn: dict[int, int] = {}
         self.then: Callable[[], None] = lambda: None
-        self.intake = Intake(self.take, self.read, self.flooded)
+        self.flow = InputFlow(self.take, self.read, self.flooded)
 
     def take(self, data: Buffer) -> int:
         """Some of it."""
@@ -58,7 +58,7 @@ class Peer:
 
     async def turns(self) -> None:
         """Let turns pass until nothing is held."""
-        while self.intake.held_bytes:
+        while self.flow.held_bytes:
             self.turn += 1
             await asyncio.sleep(0)
 
@@ -66,7 +66,7 @@ class Peer:
 def opened(most: int = 1 << 30) -> Peer:
     """One that has begun."""
     peer = Peer(most)
-    peer.intake.resume()
+    peer.flow.resume()
     return peer
 
 
@@ -74,7 +74,7 @@ async def test_a_key_is_given_at_once() -> None:
     """What is little isn't put off to another turn."""
     peer = opened()
     await settle()
-    peer.intake.put(b"key")
+    peer.flow.put(b"key")
     assert peer.taken == b"key"
     assert peer.reading
 
@@ -84,10 +84,10 @@ async def test_a_turn_takes_no_more_than_its_share() -> None:
     peer = opened()
     await settle()
     data = bytes(range(256)) * (5 * TURN_BYTES // 256)
-    peer.intake.put(data)
+    peer.flow.put(data)
     assert len(peer.taken) == TURN_BYTES
     assert not peer.reading
-    peer.intake.put(b"read already")
+    peer.flow.put(b"read already")
     await peer.turns()
     assert peer.taken == data + b"read already"
     assert max(peer.by_turn.values()) <= TURN_BYTES
@@ -100,7 +100,7 @@ async def test_a_turn_takes_so_many_pieces() -> None:
     peer = opened()
     await settle()
     for number in range(10 * TURN_PIECES):
-        peer.intake.put(bytes([number % 256]))
+        peer.flow.put(bytes([number % 256]))
     assert len(peer.taken) == TURN_PIECES
     await peer.turns()
     assert peer.taken == bytes(number % 256 for number in range(10 * TURN_PIECES))
@@ -113,8 +113,8 @@ async def test_the_others_have_their_turn() -> None:
     await settle()
     loud.then = lambda: order.append("loud")
     quiet.then = lambda: order.append("quiet")
-    loud.intake.put(bytes(4 * TURN_BYTES))
-    asyncio.get_running_loop().call_soon(quiet.intake.put, b"key")
+    loud.flow.put(bytes(4 * TURN_BYTES))
+    asyncio.get_running_loop().call_soon(quiet.flow.put, b"key")
     await loud.turns()
     assert sorted(order) == ["loud"] * 4 + ["quiet"]
     assert order.index("quiet") <= 2
@@ -124,7 +124,7 @@ async def test_what_is_not_taken_comes_again() -> None:
     """At a later turn, before anything else."""
     peer = opened(most=100)
     await settle()
-    peer.intake.put(bytes(range(250)))
+    peer.flow.put(bytes(range(250)))
     assert len(peer.taken) == 100
     await peer.turns()
     assert peer.taken == bytes(range(250))
@@ -134,19 +134,19 @@ async def test_what_is_not_taken_comes_again() -> None:
 async def test_nothing_comes_while_paused() -> None:
     """Nor is anything read; it comes after `resume`, not in the midst of it."""
     peer = Peer()
-    peer.intake.put(b"early")
+    peer.flow.put(b"early")
     assert (peer.taken, peer.reading) == (b"", False)
-    peer.intake.resume()
+    peer.flow.resume()
     assert peer.taken == b""
     await settle()
     assert (peer.taken, peer.reading) == (b"early", True)
-    peer.then = peer.intake.pause
-    peer.intake.put(b"one")
+    peer.then = peer.flow.pause
+    peer.flow.put(b"one")
     assert not peer.reading
-    peer.intake.put(b"two")
+    peer.flow.put(b"two")
     assert (peer.taken, peer.reading) == (b"earlyone", False)
     peer.then = lambda: None
-    peer.intake.resume()
+    peer.flow.resume()
     await settle()
     assert peer.taken == b"earlyonetwo"
 
@@ -155,8 +155,8 @@ async def test_a_receiver_that_is_not_done() -> None:
     """It is called at the next turn, also with nothing, and till then nothing is read."""
     peer = opened()
     await settle()
-    peer.then = peer.intake.again
-    peer.intake.put(b"much to do")
+    peer.then = peer.flow.again
+    peer.flow.put(b"much to do")
     assert (peer.pieces, peer.reading) == ([10], False)
     peer.then = lambda: None
     await settle()
@@ -167,24 +167,24 @@ async def test_a_receiver_that_is_not_done_is_called_once() -> None:
     """With what came meanwhile if there is any; and not before it wants something again."""
     peer = opened()
     await settle()
-    peer.intake.again()
-    peer.intake.put(b"came meanwhile")
+    peer.flow.again()
+    peer.flow.put(b"came meanwhile")
     assert peer.pieces == []
     await settle()
     assert (peer.pieces, peer.reading) == ([14], True)
-    peer.intake.again()
-    peer.intake.pause()
+    peer.flow.again()
+    peer.flow.pause()
     await settle()
     assert peer.pieces == [14]
-    peer.intake.resume()
+    peer.flow.resume()
     await settle()
     assert peer.pieces == [14, 0]
 
 
 STOPS: dict[str, Callable[[Peer], None]] = {
-    "paused": lambda peer: peer.intake.pause(),
-    "not done": lambda peer: peer.intake.again(),
-    "over its ration": lambda peer: peer.intake.waste(IDLE_WORK_BURST + IDLE_WORK_PER_S // 100),
+    "paused": lambda peer: peer.flow.pause(),
+    "not done": lambda peer: peer.flow.again(),
+    "over its ration": lambda peer: peer.flow.waste(IDLE_WORK_BURST + IDLE_WORK_PER_S // 100),
 }
 
 
@@ -196,13 +196,13 @@ async def test_nothing_more_is_given_in_a_turn_that_the_receiver_stopped(
     peer = Peer()
     peer.then = lambda: stops(peer)
     for data in (b"first", b"second"):
-        peer.intake.put(data)
-    peer.intake.resume()
+        peer.flow.put(data)
+    peer.flow.resume()
     await asyncio.sleep(0)
     assert peer.taken == b"first"
     peer.then = lambda: None
-    peer.intake.resume()
-    await until(lambda: not peer.intake.held_bytes)
+    peer.flow.resume()
+    await until(lambda: not peer.flow.held_bytes)
     assert peer.taken == b"firstsecond"
 
 
@@ -213,10 +213,10 @@ async def test_what_comes_while_something_is_taken_comes_after_it() -> None:
 
     def more() -> None:
         peer.then = lambda: None
-        peer.intake.put(b" second")
+        peer.flow.put(b" second")
 
     peer.then = more
-    peer.intake.put(b"first")
+    peer.flow.put(b"first")
     await peer.turns()
     assert peer.taken == b"first second"
 
@@ -227,26 +227,26 @@ async def test_after_a_stop_all_is_thrown_away(paused: bool) -> None:
     peer = opened()
     await settle()
     if paused:
-        peer.intake.pause()
-        peer.intake.put(b"held")
-    peer.intake.stop()
+        peer.flow.pause()
+        peer.flow.put(b"held")
+    peer.flow.stop()
     reading, ends = peer.reading, []
-    peer.intake.put(b"late")
-    peer.intake.end(lambda: ends.append(len(peer.taken)))
+    peer.flow.put(b"late")
+    peer.flow.end(lambda: ends.append(len(peer.taken)))
     assert ends == [0]
-    peer.intake.resume()
+    peer.flow.resume()
     await settle()
-    assert (peer.taken, peer.intake.held_bytes, peer.reading) == (b"", 0, reading)
+    assert (peer.taken, peer.flow.held_bytes, peer.reading) == (b"", 0, reading)
 
 
 async def test_the_receiver_may_stop_it_while_it_takes() -> None:
     """Then nothing of what is held follows."""
     peer = opened()
     await settle()
-    peer.then = peer.intake.stop
-    peer.intake.put(bytes(3 * TURN_BYTES))
+    peer.then = peer.flow.stop
+    peer.flow.put(bytes(3 * TURN_BYTES))
     await settle()
-    assert (len(peer.taken), peer.intake.held_bytes) == (TURN_BYTES, 0)
+    assert (len(peer.taken), peer.flow.held_bytes) == (TURN_BYTES, 0)
 
 
 async def test_the_end_comes_last() -> None:
@@ -254,8 +254,8 @@ async def test_the_end_comes_last() -> None:
     peer = opened()
     await settle()
     ends: list[int] = []
-    peer.intake.put(bytes(3 * TURN_BYTES))
-    peer.intake.end(lambda: ends.append(len(peer.taken)))
+    peer.flow.put(bytes(3 * TURN_BYTES))
+    peer.flow.end(lambda: ends.append(len(peer.taken)))
     assert ends == []
     await until(lambda: ends)
     assert ends == [3 * TURN_BYTES]
@@ -265,8 +265,8 @@ async def test_the_end_waits_for_what_is_being_taken() -> None:
     """Also where it is reported in the midst of that, as a close frame and a lost connection do."""
     peer, ends = opened(), []
     await settle()
-    peer.then = lambda: peer.intake.end(lambda: ends.append(len(peer.taken)))
-    peer.intake.put(bytes(3 * TURN_BYTES))
+    peer.then = lambda: peer.flow.end(lambda: ends.append(len(peer.taken)))
+    peer.flow.put(bytes(3 * TURN_BYTES))
     await until(lambda: len(ends) == 3)
     assert ends == [3 * TURN_BYTES] * 3
 
@@ -321,9 +321,9 @@ async def test_what_is_within_the_ration_holds_up_nothing() -> None:
     """Reading goes on."""
     peer = opened()
     await settle()
-    peer.intake.waste(IDLE_WORK_BURST // 2)
+    peer.flow.waste(IDLE_WORK_BURST // 2)
     assert peer.reading
-    peer.intake.put(b"key")
+    peer.flow.put(b"key")
     assert peer.taken == b"key"
 
 
@@ -333,11 +333,11 @@ async def test_what_means_nothing_is_read_later(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(module, "IDLE_WORK_PER_S", 2000)
     peer = opened()
     await settle()
-    peer.then = lambda: peer.intake.waste(300)
-    peer.intake.put(b"idle")
+    peer.then = lambda: peer.flow.waste(300)
+    peer.flow.put(b"idle")
     peer.then = lambda: None
     assert not peer.reading
-    peer.intake.put(b"more")
+    peer.flow.put(b"more")
     await settle()
     assert peer.taken == b"idle"
     await until(lambda: peer.taken == b"idlemore")
@@ -351,11 +351,11 @@ async def test_one_that_never_stops_is_reported_once(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module, "IDLE_WORK_PATIENCE_S", 0.0)
     peer = opened()
     await settle()
-    peer.then = lambda: peer.intake.waste(1000)
-    peer.intake.put(b"idle")
+    peer.then = lambda: peer.flow.waste(1000)
+    peer.flow.put(b"idle")
     await asyncio.sleep(0.001)
-    peer.intake.waste(1000)
-    peer.intake.waste(1000)
-    peer.intake.put(b"more")
+    peer.flow.waste(1000)
+    peer.flow.waste(1000)
+    peer.flow.put(b"more")
     await settle()
     assert (peer.taken, peer.floods) == (b"idle", 1)

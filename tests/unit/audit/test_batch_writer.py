@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.disks import Disk
-from vncproxy.audit.file import AuditFile
+from vncproxy.audit.batch_writer import AuditWriter, Job, Outcome, in_words
+from vncproxy.audit.chained_file import AuditFile
 from vncproxy.audit.record import Entry, Event
 from vncproxy.audit.verification import Verification, verify
-from vncproxy.audit.writer import AuditWriter, Job, Outcome, in_words
 from vncproxy.errors import AuditError
 
 OPEN = Entry(event=Event.OPEN, user="ann")

@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from vncproxy.console.frame_requests import FormatSwitch
 from vncproxy.console.shared_screen import SharedScreen
+from vncproxy.console.update_requests import FormatSwitch
 from vncproxy.console.viewer_updates import ViewerUpdates
 from vncproxy.rfb import client_messages
 from vncproxy.rfb import encodings as enc

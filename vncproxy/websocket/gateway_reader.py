@@ -16,7 +16,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Response
 from websockets.protocol import State
 
-from vncproxy.websocket.frame_intake import FrameIntake, FrameListener
+from vncproxy.websocket.frame_dispatcher import FrameDispatcher, FrameListener
 from vncproxy.websocket.frames import Broken, ControlFrame, FrameReader, control_frame
 from vncproxy.websocket.read_buffer import ReadBuffer
 
@@ -48,7 +48,7 @@ class _FrameInput(asyncio.BufferedProtocol):
 
     def __init__(self, connection: GatewayConnection) -> None:
         """Give it what comes, and all else that happens."""
-        self._put = connection.intake.put
+        self._put = connection.flow.put
         self.pause_writing = connection.pause_writing  # type: ignore[method-assign]
         self.resume_writing = connection.resume_writing  # type: ignore[method-assign]
         self.eof_received = connection.eof_received  # type: ignore[method-assign]
@@ -81,7 +81,7 @@ class GatewayConnection(ClientConnection):
             flooded=self._flooded,
             failed=self._failed,
         )
-        self.intake = FrameIntake(FrameReader(), listener)
+        self.flow = FrameDispatcher(FrameReader(), listener)
 
     def listen(self, listener: GatewayListener) -> None:
         """Call `listener` from now on."""
@@ -106,9 +106,9 @@ class GatewayConnection(ClientConnection):
     # The transport's side
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of the HTTP answer go to the library, those of frames to the intake."""
+        """Bytes of the HTTP answer go to the library, those of frames to the flow."""
         if self._is_open:
-            self.intake.put(data)
+            self.flow.put(data)
             return
         seen = self._tail + data
         end = seen.find(_HEAD_END)
@@ -123,11 +123,11 @@ class GatewayConnection(ClientConnection):
             self._is_open = True
             # The library keeps both as long as the connection; it only asks whether there is one.
             self.request, self.response = None, _ANSWERED
-            self.intake.pause()
+            self.flow.pause()
             # It isn't read now, which uvloop needs for this.
             self.transport.set_protocol(_FrameInput(self))
             if rest:
-                self.intake.put(rest)
+                self.flow.put(rest)
         else:
             self._is_refused = True
             if rest:
@@ -143,7 +143,7 @@ class GatewayConnection(ClientConnection):
         """The transport is closed; the library gets to know after what came before."""
         self.lost_by = exc
         if self._is_open:
-            self.intake.end(partial(self._lost, exc))
+            self.flow.end(partial(self._lost, exc))
         else:
             super().connection_lost(exc)
 
@@ -166,7 +166,7 @@ class GatewayConnection(ClientConnection):
         else:
             super().data_received(frame)
         if self.protocol.state is not State.OPEN:
-            self.intake.end(self._report_end)
+            self.flow.end(self._report_end)
 
     def _lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.disks import Disk
-from vncproxy.audit.file import AuditFile
+from vncproxy.audit.chained_file import AuditFile
 from vncproxy.audit.record import Entry, Event, Head
 from vncproxy.audit.verification import Verification, verify
 from vncproxy.errors import AuditError

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vncproxy.websocket.frames import Broken, ControlFrame, FrameReader, Slice, WholeFrames
-from vncproxy.websocket.intake import TURN_BYTES, Buffer, Intake
+from vncproxy.websocket.input_flow_control import TURN_BYTES, Buffer, InputFlow
 from vncproxy.websocket.transport import BodyReceiver, TransportReceiver
 
 TURN_FRAMES = 512
@@ -30,7 +30,7 @@ class FrameListener:
         read: Starts or stops reading from the peer.
         control: A control frame came.
         broken: The peer broke the rules of WebSocket; nothing follows.
-        flooded: As of `Intake`.
+        flooded: As of `InputFlow`.
         failed: Called while an exception of the receiver is handled.
     """
 
@@ -41,7 +41,7 @@ class FrameListener:
     failed: Callable[[], None]
 
 
-class FrameIntake(Intake):
+class FrameDispatcher(InputFlow):
     """One peer's input, from the byte after its HTTP head on."""
 
     def __init__(self, frames: FrameReader, listener: FrameListener) -> None:

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { HeldKeys, RELEASED_AFTER_MS } from "./heldkeys.js";
+import { KeyState, RELEASED_AFTER_MS } from "./keystate.js";
 
 /** Keys of a keyboard, by the name of the physical key: what an event calls it. */
 const KEYS = {
@@ -22,7 +22,7 @@ class Desk {
   down = new Set();
   guest = new Set();
   told = [];
-  keys = new HeldKeys(() => this.now);
+  keys = new KeyState(() => this.now);
 
   /** What events say: on X, a press of AltGr or Super isn't counted in its own event, nor is its release. */
   flags(event) {
@@ -205,7 +205,7 @@ test("both Shift keys are let go of when neither is down", () => {
 });
 
 test("Windows' Ctrl before AltGr isn't touched between the two", () => {
-  const keys = new HeldKeys(() => 0);
+  const keys = new KeyState(() => 0);
   const fact = (code, key, ...modifiers) => ({ code, key, modifiers: new Set(modifiers), onScreen: true });
   assert.deepEqual(keys.keydown(fact("ControlLeft", "Control", "Control")), []);
   assert.deepEqual(keys.keydown(fact("AltRight", "AltGraph", "AltGraph")), []);
@@ -213,14 +213,14 @@ test("Windows' Ctrl before AltGr isn't touched between the two", () => {
 });
 
 test("a Mac's Alt, which Firefox calls AltGraph as well, makes no second key", () => {
-  const keys = new HeldKeys(() => 0);
+  const keys = new KeyState(() => 0);
   const fact = (code, key, ...modifiers) => ({ code, key, modifiers: new Set(modifiers), onScreen: true });
   keys.keydown(fact("AltLeft", "Alt", "Alt", "AltGraph"));
   assert.deepEqual(keys.keydown(fact("KeyL", "@", "Alt", "AltGraph")), []);
 });
 
 test("Caps Lock, which a Mac holds down while the lock is on, is left alone", () => {
-  const keys = new HeldKeys(() => 0);
+  const keys = new KeyState(() => 0);
   keys.keydown({ code: "CapsLock", key: "CapsLock", modifiers: new Set(), onScreen: true });
   assert.equal(keys.expires_ms, null);
 });

@@ -3,7 +3,7 @@
 Whatever a peer sends, one turn of the event loop does bounded work for it: the rest waits, unread
 beyond what had been read already, while the others have their turn. And what means nothing is
 rationed: a peer that sends more of it than its ration is read later, and ended if it never stops.
-Every transport has one intake, between what it reads and its receiver.
+Every transport has one `InputFlow`, between what it reads and its receiver.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Ration:
         return self._left < 0 and self._at - self._well_at > IDLE_WORK_PATIENCE_S
 
 
-class Intake:
+class InputFlow:
     """One peer's input. Nothing is given before the first `resume`."""
 
     def __init__(
@@ -229,22 +229,22 @@ class Intake:
             self._ended.pop(0)()
 
 
-class TakesIn:
-    """The part of a transport by which the receiver steers its input: it is the intake's."""
+class FlowControlled:
+    """The part of a transport by which the receiver steers its input: it is the flow's."""
 
-    intake: Intake
+    flow: InputFlow
 
     def pause(self) -> None:
         """Deliver nothing until `resume`, and stop reading."""
-        self.intake.pause()
+        self.flow.pause()
 
     def resume(self) -> None:
         """Go on, from the next turn of the event loop."""
-        self.intake.resume()
+        self.flow.resume()
 
     def again(self) -> None:
         """Deliver something at the next turn, nothing if there is nothing."""
-        self.intake.again()
+        self.flow.again()
 
     def waste(self, work: int) -> None:
         """What was delivered meant nothing.
@@ -252,4 +252,4 @@ class TakesIn:
         Args:
             work: What it cost, in units.
         """
-        self.intake.waste(work)
+        self.flow.waste(work)

@@ -98,7 +98,7 @@ class FormatSwitch:
         return not self._probes
 
 
-class FrameRequests:
+class UpdateRequests:
     """What is asked for on behalf of all who are shown the screen.
 
     Attributes:

@@ -26,7 +26,7 @@ from tests.unit.commands.surroundings import (
     found,
 )
 from vncproxy.access.login_sessions import daemon_id, known_daemon_id
-from vncproxy.commands.checks import check
+from vncproxy.commands.check_steps import check
 from vncproxy.commands.output import Finding
 from vncproxy.commands.user import add
 from vncproxy.config.load import Loaded
@@ -193,7 +193,7 @@ async def test_native_viewers_that_no_rule_could_let_in(
     installation: Installation, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
     """Where there are rules the kernel has to say who connects; nothing is stated without any."""
-    monkeypatch.setattr("vncproxy.commands.checks.knows_owners", lambda: known)
+    monkeypatch.setattr("vncproxy.commands.check_steps.knows_owners", lambda: known)
     port = (msgspec.structs.replace(installation.config("demo").instance[0], tcp_port=5901),)
     rule = Rule(users=("ann",), instances=("*",))
     findings = await found(installation.loaded(instance=port, rule=(rule,)))
@@ -266,7 +266,7 @@ async def test_a_daemon_of_somebody_else(
         def unreadable(folder: Path) -> None:
             raise PermissionError(errno.EACCES, "Permission denied")
 
-        monkeypatch.setattr("vncproxy.commands.checks.known_daemon_id", unreadable)
+        monkeypatch.setattr("vncproxy.commands.check_steps.known_daemon_id", unreadable)
         findings = await found(installation.loaded(listen=(plain, unix)))
         assert failures(findings) == ["rules"]
         assert "can't be told" in findings["door plain"].text

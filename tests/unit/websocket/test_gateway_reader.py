@@ -17,7 +17,7 @@ from websockets.utils import accept_key
 
 from tests.unit.console.fakes import settle, until
 from tests.unit.websocket.test_frames import MALFORMED
-from vncproxy.websocket.gateway_connection import GatewayConnection
+from vncproxy.websocket.gateway_reader import GatewayConnection
 from vncproxy.websocket.transport import TransportEnd
 
 WAIT_S = 60.0
@@ -40,8 +40,8 @@ class Listener:
     def listen(self, connection: GatewayConnection) -> None:
         """From now on."""
         connection.listen(self)
-        connection.intake.attach(self)
-        connection.intake.resume()
+        connection.flow.attach(self)
+        connection.flow.resume()
 
     def transport_received(self, data: bytes | memoryview) -> int:
         """A slice."""
@@ -198,11 +198,11 @@ async def test_a_pause_holds_back_what_was_read() -> None:
         listener = Listener()
         listener.listen(connection)
         await asyncio.sleep(0)
-        connection.intake.pause()
+        connection.flow.pause()
         go.set()
         await asyncio.sleep(0.1)
         assert listener.data == b""
-        connection.intake.resume()
+        connection.flow.resume()
         await until(lambda: listener.ended)
         assert listener.data == b"".join(bytes([number]) * 100 for number in range(50))
         await connection.close()

@@ -28,7 +28,7 @@ class Lease:
     is_old: bool = False
 
 
-class OpenRecordings:
+class PlaybackCache:
     """See the module."""
 
     def __init__(self, folder: Callable[[], RecordingFolder], kept_max: int = KEPT_MAX) -> None:

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { rowsInSight } from "./rows.js";
+import { rowsInSight } from "./virtuallist.js";
 
 const HUNDRED = new Array(100).fill(50);
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from vncproxy.errors import RecordingError
-from vncproxy.recording.file import RecordingFile
 from vncproxy.recording.file_format import Kind
+from vncproxy.recording.file_writer import RecordingFile
 from vncproxy.recording.folder import OVER_LIMIT, RecordingFolder
 
 QUEUE_BYTES = 64 << 20

@@ -15,10 +15,10 @@ from websockets.frames import Frame, Opcode
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import RawReceived, ServerEvent, plain_slices
 from vncproxy.rfb.server_stream import ServerStream
-from vncproxy.websocket.frame_intake import (
+from vncproxy.websocket.frame_dispatcher import (
     PASSED_BYTES,
     TURN_FRAMES,
-    FrameIntake,
+    FrameDispatcher,
     FrameListener,
 )
 from vncproxy.websocket.frames import (
@@ -29,7 +29,7 @@ from vncproxy.websocket.frames import (
     Slice,
     WholeFrames,
 )
-from vncproxy.websocket.intake import TURN_BYTES
+from vncproxy.websocket.input_flow_control import TURN_BYTES
 from vncproxy.websocket.transport import TransportEnd
 
 WIDTH, HEIGHT = 640, 480
@@ -52,7 +52,7 @@ def frame(data: bytes, opcode: Opcode = Opcode.BINARY, fin: bool = True) -> byte
 
 
 class Peer:
-    """A parser that counts Raw, behind an intake; notes what it got in each turn."""
+    """A parser that counts Raw, behind a dispatcher; notes what it got in each turn."""
 
     def __init__(self, *, takes: int | None = None, counts: bool = True) -> None:
         """Nothing came.
@@ -78,9 +78,9 @@ class Peer:
             flooded=self._never,
             failed=self._failed,
         )
-        self.intake = FrameIntake(FrameReader(), listener)
-        self.intake.attach(self, self if counts else None)
-        self.intake.resume()
+        self.flow = FrameDispatcher(FrameReader(), listener)
+        self.flow.attach(self, self if counts else None)
+        self.flow.resume()
 
     def _never(self) -> None:
         raise AssertionError
@@ -133,10 +133,10 @@ class Peer:
     async def put(self, pieces: Sequence[bytes]) -> None:
         """The peer sent these, one read each; wait until all was taken."""
         for piece in pieces:
-            self.intake.put(piece)
+            self.flow.put(piece)
             await asyncio.sleep(0)
         ended: list[bool] = []
-        self.intake.end(lambda: ended.append(True))
+        self.flow.end(lambda: ended.append(True))
         async with asyncio.timeout(60):
             while not ended:
                 await asyncio.sleep(0)
@@ -258,17 +258,17 @@ async def test_a_receiver_that_pauses_gets_nothing_more() -> None:
 
     class Pausing(Peer):
         def transport_received(self, data: bytes | memoryview) -> int:
-            self.intake.pause()
+            self.flow.pause()
             return super().transport_received(data)
 
     peer = Pausing(counts=False)
-    peer.intake.put(frame(BELL * 8192) + frame(BELL * 10))
+    peer.flow.put(frame(BELL * 8192) + frame(BELL * 10))
     await asyncio.sleep(0)
     assert len(peer.content) == 8192
     for _ in range(10):
         await asyncio.sleep(0)
     assert len(peer.content) == 8192
-    peer.intake.resume()
+    peer.flow.resume()
     for _ in range(10):
         await asyncio.sleep(0)
     assert len(peer.content) == 8202
@@ -277,7 +277,7 @@ async def test_a_receiver_that_pauses_gets_nothing_more() -> None:
 async def test_a_goodbye_is_reported_after_nothing_is_given() -> None:
     """Who closes wants no content any more, and the peer's answer all the same."""
     peer = Peer()
-    peer.intake.discard()
+    peer.flow.discard()
     await peer.put([frame(BELL) + frame(b"", Opcode.CLOSE)])
     assert not peer.content
     assert peer.controls == [ControlFrame(Opcode.CLOSE, b"")]
@@ -319,9 +319,9 @@ async def test_a_fault_of_the_listener_is_reported() -> None:
         flooded=peer._never,
         failed=peer._failed,
     )
-    peer.intake = FrameIntake(FrameReader(), failing)
-    peer.intake.attach(peer, peer)
-    peer.intake.resume()
+    peer.flow = FrameDispatcher(FrameReader(), failing)
+    peer.flow.attach(peer, peer)
+    peer.flow.resume()
     await peer.put([frame(b"", Opcode.PING) + frame(BELL)])
     assert peer.faults == 1
     assert bytes(peer.content) == BELL

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.past import AuditWriterForTests, opened
-from vncproxy.audit.audit_files import AuditFileError, parts_of
-from vncproxy.audit.audit_files import opened as opened_file
+from vncproxy.audit.rotated_files import AuditFileError, parts_of
+from vncproxy.audit.rotated_files import opened as opened_file
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from vncproxy.audit.file import AuditFile
+from vncproxy.audit.chained_file import AuditFile
 from vncproxy.audit.record import Entry, Event, Head
 from vncproxy.errors import OUT_OF_DESCRIPTORS, AuditError
 

@@ -13,11 +13,11 @@ import pytest
 
 from tests.disks import Disk
 from tests.unit.recording.surroundings import MIB, contents, folder
-from vncproxy.recording import writer as module
-from vncproxy.recording.file import RecordingFile
+from vncproxy.recording import writer_thread as module
 from vncproxy.recording.file_format import GAP, LINK_LOST, Header, Kind
+from vncproxy.recording.file_writer import RecordingFile
 from vncproxy.recording.reader import Recording
-from vncproxy.recording.writer import RecordingWriter, Result
+from vncproxy.recording.writer_thread import RecordingWriter, Result
 
 HEADER = Header(instance="i-1", viewer="v-1", user="ann", started_at="2026-01-01T00:00:00Z")
 WAIT_S = 60.0

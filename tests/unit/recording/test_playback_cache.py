@@ -9,7 +9,7 @@ import pytest
 from tests.bench.past import write_recording
 from tests.unit.recording.surroundings import folder
 from vncproxy.errors import RecordingError
-from vncproxy.recording.open_recordings import Lease, OpenRecordings
+from vncproxy.recording.playback_cache import Lease, PlaybackCache
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def is_open(lease: Lease) -> bool:
 
 def test_one_is_opened_once(tmp_path: Path, names: list[str]) -> None:
     place = folder(tmp_path / "recordings")
-    played = OpenRecordings(lambda: place)
+    played = PlaybackCache(lambda: place)
     first, second = played.take(names[0]), played.take(names[0])
     assert first is second
     played.give_back(first)
@@ -43,7 +43,7 @@ def test_anew_is_another_and_the_old_one_ends_with_its_reader(
     tmp_path: Path, names: list[str]
 ) -> None:
     place = folder(tmp_path / "recordings")
-    played = OpenRecordings(lambda: place)
+    played = PlaybackCache(lambda: place)
     old = played.take(names[0])
     new = played.take(names[0], anew=True)
     assert is_open(old)
@@ -57,7 +57,7 @@ def test_anew_is_another_and_the_old_one_ends_with_its_reader(
 def test_so_many_stay_open(tmp_path: Path, names: list[str]) -> None:
     """The one that was asked for longest ago goes first; one that is read stays."""
     place = folder(tmp_path / "recordings")
-    played = OpenRecordings(lambda: place, kept_max=2)
+    played = PlaybackCache(lambda: place, kept_max=2)
     before = open_files()
     reading = played.take(names[0])
     for name in names[1:]:
@@ -71,7 +71,7 @@ def test_so_many_stay_open(tmp_path: Path, names: list[str]) -> None:
 
 def test_what_is_not_there(tmp_path: Path, names: list[str]) -> None:
     place = folder(tmp_path / "recordings")
-    played = OpenRecordings(lambda: place)
+    played = PlaybackCache(lambda: place)
     for name in ("20260101T000000Z-i-x-v-x.vncrec", "../token", names[0] + "x"):
         with pytest.raises(FileNotFoundError):
             played.take(name)

@@ -1,6 +1,6 @@
-/** Tells noVNC the key events that the browser keeps to itself; what they are is found by HeldKeys. */
+/** Sends noVNC the key events that the browser keeps to itself; what they are is found by KeyState. */
 
-import { HeldKeys, MODIFIER_NAMES } from "./heldkeys.js";
+import { KeyState, MODIFIER_NAMES } from "./keystate.js";
 
 const LOCKS = ["CapsLock", "NumLock"];
 
@@ -12,8 +12,8 @@ function modifiersOf(event) {
  * Watch all keys and the pointer of the page, before noVNC hears of them.
  * @param {() => HTMLElement|null} canvas where noVNC takes its key events, once there is one
  */
-export function watchKeyReleases(canvas) {
-  const keys = new HeldKeys(() => performance.now());
+export function sendMissingKeyEvents(canvas) {
+  const keys = new KeyState(() => performance.now());
   let timer = 0;
 
   function expireLater() {

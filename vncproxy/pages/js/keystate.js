@@ -37,7 +37,7 @@ const ALT_GRAPH_CODE = "AltRight";
  *   a key event that the browser left out
  */
 
-export class HeldKeys {
+export class KeyState {
   #now;
   #held = new Map();
 
