@@ -29,6 +29,9 @@ OWN_FRAME_BYTES = 64 * 1024
 CONTROL_WORK = 16
 """A control frame's answer costs as much as so many frames of the stream."""
 
+_RUN_FRAMES = 64
+"""In a row and of one length, so many cost as much as one by itself."""
+
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PONG = 0, 1, 2, 8, 10
 _FIN, _RESERVED, _MASKED = 0x80, 0x70, 0x80
 _WHOLE_BINARY = _FIN | _BINARY
@@ -166,6 +169,20 @@ def _unmasked_head(data: bytes | memoryview, at: int, end: int) -> tuple[int, in
     return end + 1, 0
 
 
+def _equal_heads(data: bytes | memoryview, at: int, head_size: int, stride: int, most: int) -> int:
+    """How many frames in a row, `most` of which would fit, have the header that stands at `at`.
+
+    A loop over frames of 1 KiB costs more than all else that is done for them. So each byte of all
+    headers is looked at in one go.
+    """
+    stop = at + stride * most
+    for n in range(head_size):
+        column = bytes(data[at + n : stop : stride])
+        other = column.lstrip(column[:1])
+        stop -= stride * len(other)
+    return (stop - at) // stride
+
+
 class FrameReader:
     """One peer's frames, from the byte after its HTTP head on. Never raises, holds no content."""
 
@@ -199,7 +216,7 @@ class FrameReader:
         return work
 
     def whole(
-        self, data: bytes | memoryview, at: int, most_bytes: int, most_frames: int
+        self, data: bytes | memoryview, at: int, most_bytes: int, most_work: int
     ) -> tuple[int, int]:
         """Binary frames that can be passed on as they stand: unmasked, whole and not empty.
 
@@ -207,7 +224,7 @@ class FrameReader:
             data: What was read; nothing was taken of it but what stands before `at`.
             at: Where to begin.
             most_bytes: So much may the frames hold at most.
-            most_frames: So many at most.
+            most_work: None is begun once they have cost so much; see `work`.
 
         Returns:
             Where they end, and how much they hold; 0 if there are none.
@@ -217,23 +234,20 @@ class FrameReader:
         if self._left or self._head or self._in_message or self._masked or self.over:
             return at, size
         end = len(data)
-        while most_frames > 0 and at < end and data[at] == _WHOLE_BINARY:
+        while most_work > 0 and at < end and data[at] == _WHOLE_BINARY:
             start, length = _unmasked_head(data, at, end)
             stop = start + length
             if stop > end or not length or size + length > most_bytes:
                 break
-            frames = 1
-            stride, at = stop - at, stop
             # A gateway sends full buffers mostly, so the next headers are mostly the same.
-            head_size = stride - length
-            head = bytes(data[start - head_size : start])
-            same = min((most_bytes - size) // length, most_frames, (end - at) // stride + 1)
-            while frames < same and data[at : at + head_size] == head:
-                at += stride
-                frames += 1
+            stride = stop - at
+            most = min((most_bytes - size) // length, (end - at) // stride)
+            frames = 1 if most == 1 else _equal_heads(data, at, start - at, stride, most)
+            at += frames * stride
             size += frames * length
-            most_frames -= frames
-            self.work += frames
+            work = 1 + frames // _RUN_FRAMES
+            most_work -= work
+            self.work += work
         return at, size
 
     def next(self, data: memoryview, at: int) -> tuple[int, Piece | None]:

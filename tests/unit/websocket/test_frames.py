@@ -199,7 +199,7 @@ SIZES = st.one_of(st.integers(1, 300), st.sampled_from([125, 126, 65535, 65536])
     st.booleans(),
 )
 def test_whole_frames_go_past(
-    sizes: list[tuple[int, int]], most_bytes: int, most_frames: int, tail: bytes, view: bool
+    sizes: list[tuple[int, int]], most_bytes: int, most_work: int, tail: bytes, view: bool
 ) -> None:
     """As many as fit in what is asked for, never one that is cut, and none in another's place."""
     contents = [bytes([number % 251]) * size for number, (size, times) in enumerate(sizes)
@@ -207,20 +207,41 @@ def test_whole_frames_go_past(
     stream = b"".join(frame(2, content) for content in contents) + tail
     data = memoryview(stream) if view else stream
     reader = FrameReader()
-    at, size = reader.whole(data, 0, most_bytes, most_frames)
+    at, size = reader.whole(data, 0, most_bytes, most_work)
     frames = WholeFrames(memoryview(stream)[:at], size)
     passed = b"".join(frames.slices())
     assert len(frames) == len(passed) == size <= most_bytes
     assert b"".join(contents).startswith(passed) or tail
-    assert reader.work <= most_frames
+    assert reader.work <= most_work
     # The next frame, if there is one, wouldn't have fitted.
     count = len(frames.slices())
     if count < len(contents):
         assert passed == b"".join(contents[:count])
-        assert count == most_frames or size + len(contents[count]) > most_bytes
+        assert reader.work == most_work or size + len(contents[count]) > most_bytes
     # What follows is read as if nothing had gone past.
     rest = read(reader, [stream[at:]])
     assert payload(rest).startswith(b"".join(contents[count:]))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([1, 2, 125, 126, 300]), st.integers(1, 90)), min_size=1),
+    st.integers(0, 20_000),
+    st.booleans(),
+)
+def test_many_frames_of_one_length_go_past(
+    runs: list[tuple[int, int]], most_bytes: int, view: bool
+) -> None:
+    """Up to the first whose header is another, wherever it stands; a long run is little work."""
+    contents = [bytes(size) for size, times in runs for _ in range(times)]
+    stream = b"".join(frame(2, content) for content in contents)
+    reader = FrameReader()
+    at, size = reader.whole(memoryview(stream) if view else stream, 0, most_bytes, 10_000)
+    fitting = 0
+    while fitting < len(contents) and sum(map(len, contents[: fitting + 1])) <= most_bytes:
+        fitting += 1
+    assert stream[:at] == b"".join(frame(2, content) for content in contents[:fitting])
+    assert size == sum(map(len, contents[:fitting]))
+    assert reader.work <= len(runs) + fitting // 64
 
 
 def test_nothing_goes_past_amid_a_frame() -> None:
