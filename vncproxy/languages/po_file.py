@@ -73,5 +73,6 @@ def _strings(block: str, entry: Entry) -> Iterator[tuple[str, str]]:
             keyword = (found and found[1]) or keyword
             if found is None or not keyword:
                 raise PoError(f"not a line of a catalogue: {line[:80]}")
+            text = found[2]
             # The escapes that gettext's tools write are those of JSON as well.
-            yield keyword, json.loads(found[2])
+            yield keyword, json.loads(text) if "\\" in text else text[1:-1]

@@ -28,6 +28,42 @@ _BRACES = re.compile(r"\{(\w+)\}")
 _SENTENCE_ENDS = re.compile(r"(?<=[.!?]) (?=[A-Z“])")
 
 
+class _Pattern:
+    """A message with braces; no regular expression, since hundreds of them take long to compile.
+
+    Args:
+        message: The English text.
+    """
+
+    def __init__(self, message: str) -> None:
+        parts = _BRACES.split(message)
+        words = parts[::2]
+        self.own_length = sum(map(len, words))
+        self._names = parts[1::2]
+        self._first = words[0]
+        self._between, self._last = words[1:-1], words[-1]
+
+    def matched(self, text: str) -> dict[str, str] | None:
+        """What the text has in each of the braces: as little as fits, from the left.
+
+        None where it isn't this message. The first letter may be a small or a capital one.
+        """
+        at, end = len(self._first), len(text) - len(self._last)
+        if at > end or not text.endswith(self._last):
+            return None
+        if text[1:at] != self._first[1:] or text[: min(at, 1)].lower() != self._first[:1].lower():
+            return None
+        values = []
+        for words in self._between:
+            found = text.find(words, at, end)
+            if found < 0:
+                return None
+            values.append(text[at:found])
+            at = found + len(words)
+        values.append(text[at:end])
+        return dict(zip(self._names, values, strict=True))
+
+
 class Templates:
     """Messages with their translations.
 
@@ -41,11 +77,11 @@ class Templates:
         patterns = []
         for text, translation in messages:
             if _BRACES.search(text):
-                patterns.append((len(_BRACES.sub("", text)), _pattern(text), translation))
+                patterns.append((_Pattern(text), translation))
             else:
                 self._exact[text] = translation
                 self._exact.setdefault(_with_small_letter(text), translation)
-        self._patterns = sorted(patterns, key=lambda one: -one[0])
+        self._patterns = sorted(patterns, key=lambda one: -one[0].own_length)
         self._translated = lru_cache(KEPT)(self._looked_up)
 
     def translated(self, text: str) -> str:
@@ -70,12 +106,12 @@ class Templates:
         found = self._exact.get(text) or self._exact.get(_with_small_letter(text))
         if found is not None:
             return found
-        for _, pattern, translation in self._patterns:
-            match = pattern.fullmatch(text)
-            if match is not None:
+        for pattern, translation in self._patterns:
+            in_braces = pattern.matched(text)
+            if in_braces is not None:
                 values = {
                     name: self._value(name.rstrip("23456789"), value)
-                    for name, value in match.groupdict().items()
+                    for name, value in in_braces.items()
                 }
                 return "".join(
                     values[part] if at % 2 else part
@@ -99,14 +135,3 @@ class Templates:
 def _with_small_letter(text: str) -> str:
     """A text that begins a sentence in one place may be within one in another."""
     return text[:1].lower() + text[1:]
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    parts = _BRACES.split(text)
-    written = "".join(
-        f"(?P<{part}>.*?)" if at % 2 else re.escape(part) for at, part in enumerate(parts)
-    )
-    if parts[0]:
-        first = text[0]
-        written = f"[{re.escape(first.lower() + first.upper())}]" + written[len(re.escape(first)) :]
-    return re.compile(written, re.DOTALL)
