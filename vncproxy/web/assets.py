@@ -13,12 +13,12 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-import mimetypes
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from vncproxy.languages.catalogue import catalogue
 from vncproxy.languages.language import LANGUAGES, Language
@@ -45,8 +45,16 @@ _BASE_PATH = '"base-path" content=""'
 GZIP_LEAST_BYTES = 512
 """Smaller files fit into a packet or two anyway."""
 
-_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-"""Those that browsers insist on, whatever is in the machine's own list. Source: RFC 9239."""
+_TYPES = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+    ".txt": "text/plain",
+    ".md": "text/markdown",
+}
+"""Whatever the machine's own list says, which isn't read. Source: RFC 9239 for scripts."""
 
 _COMPRESSIBLE = ("text/", "image/svg+xml", "application/json")
 
@@ -179,9 +187,13 @@ class Assets:
 def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Those that are in the folder; a link is followed only within it."""
     within = folder.resolve()
-    for path in folder.rglob("*"):
-        if path.is_file() and path.resolve().is_relative_to(within):
-            yield path.relative_to(folder).as_posix(), path.read_bytes()
+    for parent, _, names in os.walk(folder):
+        below = Path(parent).relative_to(folder).as_posix()
+        for name in names:
+            path = Path(parent, name)
+            is_ours = not path.is_symlink() or path.resolve().is_relative_to(within)
+            if is_ours and path.is_file():
+                yield name if below == "." else f"{below}/{name}", path.read_bytes()
 
 
 def _texts_of(language: Language) -> str:
@@ -211,8 +223,7 @@ def _are_fresh(found: Mapping[str, bytes]) -> bool:
 
 
 def _content_type(name: str) -> str:
-    known = _TYPES.get(Path(name).suffix)
-    return known or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return _TYPES.get(PurePath(name).suffix, "application/octet-stream")
 
 
 def _gzipped(body: bytes, content_type: str) -> bytes | None:
