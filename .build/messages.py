@@ -110,6 +110,7 @@ FRAGMENTS = (
     "throttle/sqlite_ledger",
     "throttle/valkey_connection",
     "throttle/valkey_ledger",
+    "throttle/valkey_sentinels",
     "websocket/gateway_dial",
     "websocket/gateway_transport",
     "websocket/transport",

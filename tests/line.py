@@ -32,6 +32,7 @@ class Line:
         """From the daemon to the viewers."""
         self.held = False
         """Whether the viewers' side reads nothing, as one that hangs."""
+        self._broken = False
         self._target = port
         self._delay_s = delay_s
         self._bytes_per_s = bytes_per_s
@@ -43,12 +44,25 @@ class Line:
         """Where a viewer connects instead."""
         return f"http://127.0.0.1:{self.port}"
 
+    def cut(self) -> None:
+        """End every connection, and each new one at once."""
+        self._broken = True
+        for task in self._tasks:
+            task.cancel()
+
+    def mend(self) -> None:
+        """Carry new connections again."""
+        self._broken = False
+
     async def serve(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
         """One connection to its end; asyncio's server takes a cancelled one for a fault."""
         with suppress(asyncio.CancelledError):
             await self._serve(near_in, near_out)
 
     async def _serve(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
+        if self._broken:
+            near_out.transport.abort()
+            return
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)

@@ -42,7 +42,15 @@ ASKED_MAX = 1024
 DEFAULT_PORT = 6379
 """Of a store."""
 
+SENTINEL_PORT = 26379
+"""Of a store's Sentinel."""
+
+MAX_SENTINELS = 15
+"""Of one store: each is asked at once."""
+
 _SCHEMES = frozenset({"valkey", "valkeys", "valkey+unix"})
+_BY_SENTINEL = frozenset({"valkey+sentinel", "valkeys+sentinel"})
+_SERVICE = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _DATABASE = re.compile(r"[0-9]{1,4}\Z")
 _LOGIN = re.compile(r"//.*@")
 
@@ -224,7 +232,12 @@ class StoreUrl:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: bool = False
-    """By the scheme valkeys."""
+    """By the schemes valkeys and valkeys+sentinel."""
+    sentinels: tuple[tuple[str, int], ...] = ()
+    """Hosts and ports of those that know which server it is; the host and port above mean nothing
+    then."""
+    service: str = ""
+    """What the Sentinels call it."""
 
 
 def parse_store_url(text: str) -> StoreUrl:
@@ -232,7 +245,9 @@ def parse_store_url(text: str) -> StoreUrl:
 
     Args:
         text: `valkey://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`, the same with `valkeys://` for
-            TLS, or `valkey+unix://[[USER]:PASSWORD@]/PATH[?db=DATABASE]`. What a URL can't hold is
+            TLS, `valkey+unix://[[USER]:PASSWORD@]/PATH[?db=DATABASE]`, or
+            `valkey+sentinel://[[USER]:PASSWORD@]HOST[:PORT],…/SERVICE[/DATABASE]` (with TLS
+            `valkeys+sentinel://`) with the hosts of its Sentinels. What a URL can't hold is
             percent-encoded.
 
     Raises:
@@ -242,11 +257,11 @@ def parse_store_url(text: str) -> StoreUrl:
         raise ValueError("not a plain URL")
     try:
         url = urlsplit(text)
-        port = url.port
+        port = None if url.scheme in _BY_SENTINEL else url.port
     except ValueError:
         # Its own text holds the port, which may be a part of the password.
         raise ValueError("no URL") from None
-    if url.scheme not in _SCHEMES or port == 0 or url.netloc.endswith(":"):
+    if url.scheme not in _SCHEMES | _BY_SENTINEL or port == 0 or url.netloc.endswith(":"):
         raise ValueError("another scheme, or no port after a colon")
     if url.password is None and "@" in url.netloc:
         raise ValueError("a user without a password")
@@ -261,8 +276,22 @@ def parse_store_url(text: str) -> StoreUrl:
             user=user,
             password=password,
         )
-    if url.query or not is_host(url.hostname or ""):
-        raise ValueError("no host, or a query")
+    if url.query:
+        raise ValueError("a query")
+    if url.scheme in _BY_SENTINEL:
+        service, _, database = url.path.removeprefix("/").partition("/")
+        if not _SERVICE.match(service):
+            raise ValueError("no service's name")
+        return StoreUrl(
+            sentinels=_sentinels(url.netloc.rpartition("@")[2]),
+            service=service,
+            database=_database(database or "0"),
+            tls=url.scheme == "valkeys+sentinel",
+            user=user,
+            password=password,
+        )
+    if not is_host(url.hostname or ""):
+        raise ValueError("no host")
     return StoreUrl(
         host=url.hostname or "",
         port=port or DEFAULT_PORT,
@@ -301,6 +330,22 @@ def _socket(url: SplitResult) -> str:
     if len(path.encode(errors="surrogateescape")) > SUN_PATH_BYTES:
         raise ValueError("path too long for a Unix socket")
     return path
+
+
+def _sentinels(hosts: str) -> tuple[tuple[str, int], ...]:
+    """Hosts and ports, separated by commas; an IPv6 address is in brackets."""
+    found: list[tuple[str, int]] = []
+    for text in hosts.split(","):
+        address = re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?", text)
+        if address is None:
+            raise ValueError("no host")
+        host, port = address[1].strip("[]"), int(address[2] or SENTINEL_PORT)
+        if not is_host(host) or (":" in host) is not ("[" in text) or not 0 < port < 65536:
+            raise ValueError("no host, or no port")
+        found.append((host.lower(), port))
+    if len(set(found)) < len(found) or len(found) > MAX_SENTINELS:
+        raise ValueError("a Sentinel twice, or too many")
+    return tuple(found)
 
 
 def _database_in(query: str) -> int:

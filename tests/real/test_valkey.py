@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.line import line
-from tests.real.peers.valkey import ValkeyServer
+from tests.real.peers.valkey import Sentinel, ValkeyServer
 from tests.real.peers.valkey import valkey_server as start_valkey_server
 from tests.setup import Running, Viewer, running, until
 from vncproxy.cluster.valkey_ownership import SharedOwnership
@@ -22,7 +22,7 @@ from vncproxy.console import registry
 from vncproxy.rfb.vnc_auth import response
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
-from vncproxy.throttle import fallback_ledger, valkey_connection
+from vncproxy.throttle import fallback_ledger, valkey_connection, valkey_sentinels
 from vncproxy.throttle.valkey_connection import StoreAddress, ValkeyStore
 
 NAMES = [f"vm-{n}" for n in range(1, 33)]
@@ -53,6 +53,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "RENEW_INTERVAL_S", 0.1)
     # Not reached because the machine is busy.
     monkeypatch.setattr(valkey_connection, "ANSWER_TIMEOUT_S", 30.0)
+    monkeypatch.setattr(valkey_sentinels, "SENTINEL_TIMEOUT_S", 30.0)
 
 
 @dataclass
@@ -76,9 +77,22 @@ class Pair:
 
 @asynccontextmanager
 async def pair(
-    folder: Path, server: ValkeyServer, *, limit: int = 29, max_wait_s: float = 20.0
+    folder: Path,
+    server: ValkeyServer,
+    *,
+    limit: int = 29,
+    max_wait_s: float = 20.0,
+    way_of_two: str | None = None,
 ) -> AsyncIterator[Pair]:
-    """Two daemons whose budget, of `limit` dials, counts for the whole account."""
+    """Two daemons whose budget, of `limit` dials, counts for the whole account.
+
+    Args:
+        folder: For their state.
+        server: What they share.
+        limit: Of dials.
+        max_wait_s: How long an opening waits for its permit.
+        way_of_two: Where the second finds the server, if not where it is.
+    """
     limits = Limits(
         reconnects_per_minute=limit, reconnects_key="account", max_wait=max_wait_s, linger=0.0
     )
@@ -86,7 +100,8 @@ async def pair(
         cloud = await stack.enter_async_context(Simulator(SETTINGS))
         daemons: list[Running] = []
         for name in ("bastion-1", "bastion-2"):
-            throttle = Throttle(store=server.url, name=name, url=f"https://{name}.example.com")
+            store = way_of_two if way_of_two is not None and daemons else server.url
+            throttle = Throttle(store=store, name=name, url=f"https://{name}.example.com")
             daemons.append(
                 await stack.enter_async_context(
                     running(folder / name, cloud=cloud, limits=limits, throttle=throttle)
@@ -318,6 +333,98 @@ async def test_a_server_that_hangs_holds_nobody_up_for_long(
                 await until(lambda: daemons.happened("daemon.stopped"), "the end")
         finally:
             server.thaw()
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_server_without_memory_is_a_lost_one(tmp_path: Path, server: ValkeyServer) -> None:
+    """It says what to raise; meanwhile each dials by its share, and nothing is forgotten."""
+    async with pair(tmp_path, server, limit=4) as daemons:
+        await opened(daemons.one, NAMES[0])
+        for _ in range(2):
+            await heartbeats(server)
+        assert server.command("CONFIG", "SET", "maxmemory", "1") == b"+OK\r\n"
+        await until(lambda: len(daemons.happened("throttle.fallback")) == 2, "both fall back")
+        for daemon in daemons.both:
+            _, answer = await ready(daemon)
+            assert "is out of memory: raise its maxmemory" in answer["degraded"]
+            assert "at most 2 of the 4" in answer["degraded"]
+        assert (await opened(daemons.two, NAMES[1])).decoder.updates
+        server.command("CONFIG", "SET", "maxmemory", "0")
+        await until(lambda: len(daemons.happened("throttle.shared_again")) == 2, "both are back")
+        for name in NAMES[2:4]:
+            assert (await opened(daemons.one, name)).decoder.updates
+        assert await code_of(daemons.two, NAMES[4]) == 4429
+        assert not daemons.cloud.breaches
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_daemon_that_is_cut_off_from_the_other(
+    tmp_path: Path, server: ValkeyServer
+) -> None:
+    """It dials by its share, the other goes on; together again they know of each other's dials."""
+    async with line(server.port) as way:
+        there = f"valkey://127.0.0.1:{way.port}/0"
+        async with pair(tmp_path, server, limit=6, way_of_two=there) as daemons:
+            stays = await opened(daemons.two, NAMES[0])
+            for _ in range(2):
+                await heartbeats(server)
+            way.cut()
+            await until(lambda: daemons.happened("throttle.fallback"), "the second falls back")
+            assert (await ready(daemons.one))[1] == {"ready": True, "problems": []}
+            assert "can't be reached" in (await ready(daemons.two))[1]["degraded"]
+            assert (await opened(daemons.one, NAMES[1])).decoder.updates
+            for name in NAMES[2:4]:
+                assert (await opened(daemons.two, name)).decoder.updates
+            assert await code_of(daemons.two, NAMES[4]) == 4429
+            way.mend()
+            await until(lambda: daemons.happened("throttle.shared_again"), "they are together")
+            for name in NAMES[4:6]:
+                assert (await opened(daemons.one, name)).decoder.updates
+            for daemon in daemons.both:
+                assert await code_of(daemon, NAMES[6]) == 4429
+            assert (await admission(daemons.one, NAMES[2]))[0] == 409
+            assert not stays.socket.closed
+            assert len(daemons.cloud.dials) == 6
+            assert not daemons.cloud.breaches
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_failover_by_sentinel_forgets_no_dial(
+    tmp_path: Path, short_path: Path, server: ValkeyServer
+) -> None:
+    """Until there is another primary each dials by its share; no viewer notices."""
+    server.command("CONFIG", "SET", "repl-diskless-sync-delay", "0")
+    replica = ("--replicaof", "127.0.0.1", str(server.port))
+    sentinel = Sentinel(short_path / "sentinel", server)
+    with start_valkey_server(short_path / "r", *replica) as other:
+        await until(lambda: b"state=online" in server.command("INFO", "replication"), "a replica")
+        sentinel.start()
+        try:
+            await until(lambda: sentinel.knows_a_replica, "that the Sentinel knows it")
+            async with pair(tmp_path, sentinel, limit=6) as daemons:
+                stays = await opened(daemons.one, NAMES[0])
+                await opened(daemons.two, NAMES[1])
+                for _ in range(2):
+                    await heartbeats(server)
+                server.kill()
+                await until(lambda: len(daemons.happened("throttle.fallback")) == 2, "both alone")
+                assert (await opened(daemons.one, NAMES[2])).decoder.updates
+                assert (await opened(daemons.two, NAMES[3])).decoder.updates
+                await until(
+                    lambda: len(daemons.happened("throttle.shared_again")) == 2, "both are back"
+                )
+                assert b"role:master" in other.command("INFO", "replication")
+                for daemon in daemons.both:
+                    assert (await ready(daemon))[1] == {"ready": True, "problems": []}
+                for name in NAMES[4:6]:
+                    assert (await opened(daemons.two, name)).decoder.updates
+                assert await code_of(daemons.one, NAMES[6]) == 4429
+                assert (await admission(daemons.two, NAMES[0]))[0] == 409
+                assert not stays.socket.closed
+                assert len(daemons.cloud.dials) == 6
+                assert not daemons.cloud.breaches
+        finally:
+            sentinel.stop()
 
 
 async def test_daemons_start_without_the_server(tmp_path: Path, port: int) -> None:

@@ -281,6 +281,20 @@ def test_where_another_daemon_is() -> None:
         ("valkey://ops:p:@w@h", StoreUrl(host="h", user="ops", password="p:@w")),
         ("valkey+unix:///run/valkey/s", StoreUrl(socket="/run/valkey/s")),
         (
+            "valkey+sentinel://ops:p%2Cw@a,B:7000,[::1]:7001,[::2]/vnc-1/2",
+            StoreUrl(
+                sentinels=(("a", 26379), ("b", 7000), ("::1", 7001), ("::2", 26379)),
+                service="vnc-1",
+                user="ops",
+                password="p,w",
+                database=2,
+            ),
+        ),
+        (
+            "valkeys+sentinel://10.0.0.1/vnc",
+            StoreUrl(sentinels=(("10.0.0.1", 26379),), service="vnc", tls=True),
+        ),
+        (
             "valkey+unix://ops:pw@/run/a%20b?db=2",
             StoreUrl(socket="/run/a b", user="ops", password="pw", database=2),
         ),
@@ -321,6 +335,23 @@ def test_parts(text: str, parts: StoreUrl) -> None:
         "VALKEY+unix://h/s",
         "valkey+unix://h/s",
         "valkey+unix://",
+        "valkey+sentinel://",
+        "valkey+sentinel://h",
+        "valkey+sentinel://h/",
+        "valkey+sentinel:///vnc",
+        "valkey+sentinel://h,/vnc",
+        "valkey+sentinel://h,h:26379/vnc",
+        "valkey+sentinel://h,a:0/vnc",
+        "valkey+sentinel://h,a:65536/vnc",
+        "valkey+sentinel://::1/vnc",
+        "valkey+sentinel://[h]/vnc",
+        "valkey+sentinel://[::1]x/vnc",
+        "valkey+sentinel://h/v n c",
+        "valkey+sentinel://h/vnc/x",
+        "valkey+sentinel://h/vnc/0/1",
+        "valkey+sentinel://h/vnc?db=1",
+        "valkey+sentinel://user@h/vnc",
+        "valkey+sentinel://" + ",".join(f"h{n}" for n in range(16)) + "/vnc",
         "valkey+unix:///s/",
         "valkey+unix:///%00",
         "valkey+unix:///s?db=x",
@@ -347,7 +378,12 @@ def test_stores_that_are_not_shared() -> None:
 
 def test_the_password_is_not_shown() -> None:
     """Neither the parts nor the text for people tell it."""
-    for text in ("valkey://ops:hunter2@h/1", "valkey://ops:a@hunter2@h/1", "valkey://x/hunter2@h"):
+    for text in (
+        "valkey://ops:hunter2@h/1",
+        "valkey://ops:a@hunter2@h/1",
+        "valkey://x/hunter2@h",
+        "valkey+sentinel://ops:hunter2@a:1,b:2/vnc",
+    ):
         assert "hunter2" not in without_login(text)
     url = parse_store_url("valkey://ops:hunter2@h/1")
     assert "hunter2" not in f"{url!r} {url}"

@@ -120,5 +120,7 @@ def _address(throttle: Throttle) -> StoreAddress:
         user=url.user,
         password=url.password,
         tls=url.tls,
+        sentinels=url.sentinels,
+        service=url.service,
         ca_file=throttle.ca_file,
     )

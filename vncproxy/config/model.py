@@ -160,7 +160,7 @@ class Throttle(Struct, frozen=True, kw_only=True):
     """sqlite (in the state directory), memory (forgotten at a restart), or a server's address,
     which several daemons share."""
     ca_file: value_types.FilePath | None = None
-    """PEM certificates trusted besides the system's, for a store of valkeys://."""
+    """PEM certificates trusted besides the system's, for a store with TLS."""
     name: value_types.OptionalName = ""
     """The name that users of other daemons read where a console is here; default: the host name."""
     url: value_types.OptionalBase = ""

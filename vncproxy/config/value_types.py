@@ -169,7 +169,8 @@ Store = Annotated[
     str,
     Meta(
         description='"sqlite", "memory" or "valkey://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]" '
-        '(valkeys:// with TLS, "valkey+unix:///PATH" for a socket)',
+        '(valkeys:// with TLS, "valkey+unix:///PATH" for a socket, '
+        '"valkey+sentinel://HOST,HOST,HOST/SERVICE" by its Sentinels)',
         extra={"valid": is_store},
     ),
 ]

@@ -6,12 +6,14 @@ import asyncio
 import hashlib
 import ssl
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vncproxy.errors import ConfigError, ConfigProblem, LedgerError, LedgerSlow, out_of_descriptors
+from vncproxy.throttle.valkey_sentinels import NoPrimaryError, primary_of
 
 PREFIX = "vncproxy:"
 """Every key of ours on the server begins so."""
@@ -34,6 +36,9 @@ class StoreAddress:
         socket: A Unix socket's path, instead of host and port.
         tls: The certificate must be good for `host`.
         ca_file: PEM certificates trusted besides the system's.
+        sentinels: Hosts and ports of those that know which server it is, instead of all of these.
+            They are asked with the same TLS, and the same user and password if they want one.
+        service: What the Sentinels call it.
     """
 
     host: str = "localhost"
@@ -44,6 +49,8 @@ class StoreAddress:
     password: str | None = field(default=None, repr=False)
     tls: bool = False
     ca_file: Path | None = None
+    sentinels: tuple[tuple[str, int], ...] = ()
+    service: str = ""
 
 
 class Script:
@@ -58,13 +65,19 @@ class Script:
 class ValkeyStore:
     """Calls of one server. Each ends within `ANSWER_TIMEOUT_S`, or raises LedgerError.
 
+    Where there are Sentinels, a server that fails a call is given up, and the next call asks them
+    which one it is now: so whoever calls learns of each change of the server by a LedgerError.
+
     Raises:
         ConfigError: The Python package `valkey` isn't installed.
     """
 
     def __init__(self, address: StoreAddress) -> None:
         """Connect to nothing yet: each call connects when it has to."""
-        self._pool = _pool(address)
+        self._address = address
+        pool = _pool(address)
+        self._pool: Any = None if address.sentinels else pool
+        self._asking = asyncio.Lock()
 
     async def run(self, script: Script, keys: Sequence[str], *values: str) -> Any:
         """What the script returns.
@@ -83,26 +96,94 @@ class ValkeyStore:
 
     async def call(self, *words: str | int) -> Any:
         """The answer to one command, texts decoded."""
+        used: Any = None
         with _in_plain_words():
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                connection = await self._pool.get_connection(words[0])
-                # One whose call was cut short is disconnected by the library, so that a late answer
-                # can't be taken for the next call's.
-                try:
-                    await connection.send_command(*words)
-                    return await connection.read_response()
-                finally:
-                    await self._pool.release(connection)
+            try:
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    used = self._pool if self._pool is not None else await self._primary()
+                    connection = await used.get_connection(words[0])
+                    # One whose call was cut short is disconnected by the library, so that a late
+                    # answer can't be taken for the next call's.
+                    try:
+                        await connection.send_command(*words)
+                        return await connection.read_response()
+                    finally:
+                        await used.release(connection)
+            except Exception as error:
+                if self._address.sentinels and used is not None and _is_lost(error):
+                    await self._give_up(used)
+                raise
+
+    async def _primary(self) -> Any:
+        """Connections to the server that the Sentinels name.
+
+        Raises:
+            NoPrimaryError: They don't agree on one.
+        """
+        async with self._asking:
+            if self._pool is None:
+                address = self._address
+                host, port = await primary_of(
+                    address.service,
+                    [
+                        partial(_ask, replace(address, host=host, port=port, sentinels=()))
+                        for host, port in address.sentinels
+                    ],
+                )
+                self._pool = _pool(replace(address, host=host, port=port, sentinels=()))
+            return self._pool
+
+    async def _give_up(self, used: Any) -> None:
+        """Ask the Sentinels before the next call; others' calls to that server end."""
+        if used is self._pool:
+            self._pool = None
+            with suppress(Exception):
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    await used.disconnect()
 
     async def close(self) -> None:
         """Close the connections; a later call opens them again."""
-        with _in_plain_words():
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                await self._pool.disconnect()
+        if self._pool is not None:
+            with _in_plain_words():
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    await self._pool.disconnect()
 
 
 class _ScriptUnknownError(Exception):
     """The server hasn't seen the script yet."""
+
+
+async def _ask(address: StoreAddress, *words: str) -> Any:
+    """The answer of one Sentinel, which gets user and password only if it asks for them."""
+    from valkey import exceptions as faults  # noqa: PLC0415
+
+    async def ask(login: StoreAddress) -> Any:
+        # It knows no databases.
+        pool = _pool(replace(login, database=0))
+        try:
+            connection = await pool.get_connection(words[0])
+            try:
+                await connection.send_command(*words)
+                return await connection.read_response()
+            finally:
+                await pool.release(connection)
+        finally:
+            await pool.disconnect()
+
+    try:
+        return await ask(replace(address, user=None, password=None))
+    except faults.AuthenticationError:
+        if address.password is None:
+            raise
+        return await ask(address)
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether it may be that the server isn't the primary any more, or isn't there."""
+    from valkey import exceptions as faults  # noqa: PLC0415
+
+    gone = (TimeoutError, faults.TimeoutError, faults.ConnectionError, OSError)
+    return isinstance(error, (*gone, faults.ReadOnlyError))
 
 
 def _pool(address: StoreAddress) -> Any:
@@ -163,6 +244,8 @@ def _in_plain_words() -> Iterator[None]:
         yield
     except faults.NoScriptError:
         raise _ScriptUnknownError from None
+    except NoPrimaryError as error:
+        raise _error(str(error)) from error
     except (faults.AuthenticationError, faults.AuthorizationError) as error:
         raise _error("refuses the user or the password") from error
     except faults.NoPermissionError as error:
@@ -198,6 +281,8 @@ def _words_of(answer: str) -> str:
         return "refuses the user or the password"
     if "MISCONF" in answer:
         return "can't save to its disk, and so refuses to write"
+    if "NOREPLICAS" in answer:
+        return "has fewer replicas than min-replicas-to-write, and so refuses to write"
     if "MOVED" in answer or "CROSSSLOT" in answer:
         return "is a cluster: a single server is needed"
     return "answers with an error: the log has it"

@@ -34,6 +34,16 @@ class ValkeyServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def command_line(self) -> tuple[str, ...]:
+        """What `start` runs."""
+        return (
+            *(self.program, "--port", str(self.port), "--bind", "127.0.0.1"),
+            *("--unixsocket", str(self.socket), "--dir", str(self.folder)),
+            *("--save", "", "--appendonly", "no", "--daemonize", "no"),
+            *self._settings,
+        )
+
+    @property
     def url(self) -> str:
         """How a daemon's configuration names it."""
         return f"valkey://127.0.0.1:{self.port}/0"
@@ -48,12 +58,7 @@ class ValkeyServer:
         log = self.folder / "log"
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                (
-                    *(self.program, "--port", str(self.port), "--bind", "127.0.0.1"),
-                    *("--unixsocket", str(self.socket), "--dir", str(self.folder)),
-                    *("--save", "", "--appendonly", "no", "--daemonize", "no"),
-                    *self._settings,
-                ),
+                self.command_line,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -120,6 +125,47 @@ class ValkeyServer:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(STOP_TIMEOUT_S)
+
+
+class Sentinel(ValkeyServer):
+    """A Sentinel that alone decides which server is the primary of `SERVICE`."""
+
+    SERVICE = "vncproxy-test"
+    DOWN_AFTER_MS = 500
+
+    def __init__(self, folder: Path, primary: ValkeyServer, *settings: str) -> None:
+        """Not started yet.
+
+        Args:
+            folder: A new one, for its file.
+            primary: The server at first; it runs already.
+            *settings: Lines of its file.
+        """
+        super().__init__(folder)
+        self._primary = primary
+        self._lines = settings
+
+    @property
+    def command_line(self) -> tuple[str, ...]:
+        """See `ValkeyServer`: the same program, with a file that it writes to."""
+        file = self.folder / "sentinel.conf"
+        file.write_text(
+            f"port {self.port}\nbind 127.0.0.1\nunixsocket {self.socket}\ndir {self.folder}\n"
+            f"sentinel monitor {self.SERVICE} 127.0.0.1 {self._primary.port} 1\n"
+            f"sentinel down-after-milliseconds {self.SERVICE} {self.DOWN_AFTER_MS}\n"
+            f"sentinel failover-timeout {self.SERVICE} 60000\n" + "\n".join(self._lines) + "\n"
+        )
+        return self.program, str(file), "--sentinel"
+
+    @property
+    def url(self) -> str:
+        """How a daemon's configuration names the servers behind it."""
+        return f"valkey+sentinel://127.0.0.1:{self.port}/{self.SERVICE}"
+
+    @property
+    def knows_a_replica(self) -> bool:
+        """Whether there is one that can become the primary."""
+        return b"slaves=1" in self.command("INFO", "sentinel")
 
 
 @contextmanager

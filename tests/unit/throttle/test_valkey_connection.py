@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,118 @@ async def test_a_server_that_was_restarted(tmp_path: Path) -> None:
         await store.close()
 
 
+class FakeSentinel:
+    """Names a server; asks for a password if it has one."""
+
+    def __init__(self, server: ValkeyServer, password: str = "") -> None:
+        self.names = server
+        self.password = password
+        self.asked = 0
+        self.refused = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection: commands as arrays of texts."""
+        known = not self.password
+        while head := await reader.readline():
+            words = []
+            for _ in range(int(head[1:])):
+                length = int((await reader.readline())[1:])
+                words.append((await reader.readexactly(length + 2))[:-2].decode())
+            if words[0] == "AUTH":
+                known = words[-1] == self.password
+                writer.write(b"+OK\r\n" if known else b"-WRONGPASS no\r\n")
+            elif not known:
+                self.refused += 1
+                writer.write(b"-NOAUTH Authentication required.\r\n")
+            else:
+                assert words == ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "vnc"]
+                self.asked += 1
+                port = str(self.names.port)
+                writer.write(f"*2\r\n$9\r\n127.0.0.1\r\n${len(port)}\r\n{port}\r\n".encode())
+        writer.close()
+
+
+@asynccontextmanager
+async def behind(
+    *sentinels: FakeSentinel, password: str | None = None
+) -> AsyncIterator[ValkeyStore]:
+    """Calls of the server that they name."""
+    async with AsyncExitStack() as stack:
+        ports = []
+        for sentinel in sentinels:
+            listening = await asyncio.start_server(sentinel.serve, "127.0.0.1", 0)
+            ports.append(listening.sockets[0].getsockname()[1])
+            await stack.enter_async_context(listening)
+        addresses = tuple(("127.0.0.1", port) for port in ports)
+        address = StoreAddress(sentinels=addresses, service="vnc", database=5, password=password)
+        store = ValkeyStore(address)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+
+async def test_the_server_that_sentinels_name(valkey_server: ValkeyServer) -> None:
+    """They are asked once, and again when the server became a replica."""
+    sentinels = [FakeSentinel(valkey_server) for _ in range(3)]
+    async with behind(*sentinels) as store:
+        await asyncio.gather(*(store.call("PING") for _ in range(20)))
+        assert "db=5" in await store.call("CLIENT", "INFO")
+        assert all(sentinel.asked <= 1 for sentinel in sentinels)
+        valkey_server.command("REPLICAOF", "127.0.0.1", "1")
+        try:
+            with pytest.raises(LedgerError, match="read-only replica"):
+                await store.call("SET", "x", "1")
+        finally:
+            valkey_server.command("REPLICAOF", "NO", "ONE")
+        before = sum(sentinel.asked for sentinel in sentinels)
+        assert await store.call("SET", "x", "1") == "OK"
+        assert sum(sentinel.asked for sentinel in sentinels) >= before + 2
+
+
+async def test_another_server_after_a_failover(valkey_server: ValkeyServer, tmp_path: Path) -> None:
+    """The call that finds the old one gone fails; the next goes to the new one."""
+    with start_valkey_server(tmp_path / "v") as old:
+        sentinel = FakeSentinel(old)
+        async with behind(sentinel) as store:
+            assert await store.call("SET", "where", "old") == "OK"
+            old.kill()
+            sentinel.names = valkey_server
+            with pytest.raises(LedgerError, match="can't be reached"):
+                await store.call("GET", "where")
+            assert await store.call("GET", "where") is None
+
+
+async def test_sentinels_that_differ(valkey_server: ValkeyServer, port: int) -> None:
+    """Where half of them name another server, none is used."""
+    other = ValkeyServer(Path("nowhere"))
+    sentinels = [FakeSentinel(valkey_server), FakeSentinel(other)]
+    async with behind(*sentinels) as store:
+        with pytest.raises(LedgerError) as caught:
+            await store.call("PING")
+        assert caught.value.public_text == (
+            "the shared store ([throttle] store) has no primary: 1 of its 2 Sentinels name the "
+            "same server, and more than half must"
+        )
+        other.port = valkey_server.port
+        assert await store.call("PING") == "PONG"
+    gone = StoreAddress(sentinels=(("127.0.0.1", port),), service="vnc")
+    assert (await fault_of(gone)).public_text.endswith("can't be reached")
+
+
+async def test_sentinels_that_want_a_password(tmp_path: Path) -> None:
+    """They get the server's, and only those that ask for it."""
+    with start_valkey_server(tmp_path / "v", "--requirepass", PASSWORD) as server:
+        locked, free, other = (FakeSentinel(server, word) for word in (PASSWORD, "", "x"))
+        async with behind(locked, free, password=PASSWORD) as store:
+            assert await store.call("PING") == "PONG"
+        assert (locked.asked, locked.refused, free.refused) == (1, 1, 0)
+        async with behind(other, password=PASSWORD) as store:
+            with pytest.raises(LedgerError, match="refuses the user or the password") as caught:
+                await store.call("PING")
+        assert PASSWORD not in repr(caught.value.__cause__)
+
+
 async def test_a_password(tmp_path: Path) -> None:
     """The right one is accepted; a wrong or missing one is reported, and none is repeated."""
     with start_valkey_server(tmp_path / "v", "--requirepass", PASSWORD) as server:
@@ -190,6 +303,12 @@ async def test_faults_of_the_server_are_reported(valkey_server: ValkeyServer) ->
     finally:
         valkey_server.command("REPLICAOF", "NO", "ONE")
     assert "read-only replica" in replica.public_text
+    valkey_server.command("CONFIG", "SET", "min-replicas-to-write", "1")
+    try:
+        lonely = await fault_of(address, "SET", "x", "1")
+    finally:
+        valkey_server.command("CONFIG", "SET", "min-replicas-to-write", "0")
+    assert "fewer replicas than min-replicas-to-write" in lonely.public_text
     strange = await fault_of(address, "NOSUCH")
     assert "answers with an error" in strange.public_text
 
