@@ -39,27 +39,28 @@ async def primary_of(service: str, sentinels: Sequence[Ask]) -> tuple[str, int]:
     """
     named: Counter[tuple[str, int]] = Counter()
     faults: list[Exception] = []
-    asked = [asyncio.create_task(_named_by(ask, service)) for ask in sentinels]
-    try:
-        for answer in asyncio.as_completed(asked):
-            try:
-                primary = await answer
-            except Exception as fault:
-                faults.append(fault)
-                continue
-            if primary is not None:
-                named[primary] += 1
-                if 2 * named[primary] > len(sentinels):
-                    return primary
-    finally:
-        for task in asked:
-            task.cancel()
-        await asyncio.wait(asked)
+
+    async def hear(ask: Ask) -> None:
+        try:
+            primary = await _named_by(ask, service)
+        except Exception as fault:
+            faults.append(fault)
+            return
+        if primary is not None:
+            named[primary] += 1
+            if 2 * named[primary] > len(sentinels):
+                for task in asked:
+                    task.cancel()
+
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(hear(ask)) for ask in sentinels]
     if len(faults) == len(sentinels):
         raise faults[0]
     if not named:
         raise NoPrimaryError(f"has no primary: its Sentinels know no service {service}")
-    most = max(named.values())
+    [(primary, most)] = named.most_common(1)
+    if 2 * most > len(sentinels):
+        return primary
     raise NoPrimaryError(
         f"has no primary: {most} of its {len(sentinels)} Sentinels name the same server, and more "
         "than half must"
