@@ -511,14 +511,17 @@ def _by_the_old_token(who: ViewerIdentity, _instance: ConsoleInstance) -> str | 
 
 
 async def serve(
-    config: Config, environ: Mapping[str, str], reread: Callable[[], Config] | None = None
+    config: Config,
+    environ: Mapping[str, str],
+    reread: Callable[[], Config] | None = None,
+    started: Callable[[], None] | None = None,
 ) -> None:
-    """Run the daemon until it is asked to stop; arguments and errors as `Daemon`'s."""
+    """Run the daemon until it is asked to stop; arguments and errors as of `Daemon` and `run`."""
     with LineWriter(sys.stderr) as log:
         daemon = Daemon(config, environ, log_to=log, reread=reread)
         capture_uncaught()
         daemon.handle_signals()
         try:
-            await daemon.run()
+            await daemon.run(started)
         finally:
             log.close_timeout_s = daemon.left_s

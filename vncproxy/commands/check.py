@@ -89,21 +89,27 @@ def _run(options: argparse.Namespace) -> int:
     log_errors_only()
     if options.user is not None:
         return run_async(options, _print_permissions(loaded.config, options))
-    return run_async(options, _print_findings(loaded, options))
+    return run_async(options, print_findings(loaded, options.instance, json=options.json))
 
 
-async def _print_findings(loaded: Loaded, options: argparse.Namespace) -> int:
-    """Print each once it is known; as JSON all at the end."""
+async def print_findings(loaded: Loaded, name: str | None = None, *, json: bool = False) -> int:
+    """Print each once it is known; as JSON all at the end. Gives DONE if all is well.
+
+    Args:
+        loaded: The configuration.
+        name: An instance's alias, id or name; None: all.
+        json: For programs.
+    """
     from vncproxy.commands.check_steps import check
 
     findings = []
     # Closed here, or a reader that leaves early would leave it half-way.
-    async with aclosing(check(loaded, os.environ, options.instance)) as found:
+    async with aclosing(check(loaded, os.environ, name)) as found:
         async for finding in found:
             findings.append(finding)
-            if not options.json:
+            if not json:
                 print_line(str(finding))
-    if options.json:
+    if json:
         print_json([finding.row for finding in findings])
     return DONE if all(finding.ok for finding in findings) else FAILED
 

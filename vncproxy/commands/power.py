@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 from vncproxy.aliyun.power import PowerAction
 from vncproxy.commands.command import DONE, FAILED, USAGE, Command, add_config, add_instance
-from vncproxy.commands.output import print_line, print_note, print_problem, print_prompt
+from vncproxy.commands.output import print_line, print_note, print_problem
+from vncproxy.commands.questions import Ask, agreed, ask
 from vncproxy.commands.running import load_config, log_errors_only, run_async
 
 if TYPE_CHECKING:
@@ -164,27 +165,7 @@ async def power(
     return _end(wish, alias, state, say)
 
 
-def ask(question: str) -> str:
-    """Ask on standard error, where it is seen also if the output goes to a file.
-
-    Args:
-        question: Its last line isn't ended.
-
-    Returns:
-        A line of standard input.
-
-    Raises:
-        EOFError: There is none.
-        KeyboardInterrupt: Ctrl+C, outside of an event loop.
-    """
-    *lines, last = question.split("\n")
-    for line in lines:
-        print_note(line)
-    print_prompt(last)
-    return input()
-
-
-def is_meant(wish: Wish, alias: str, ask: Callable[[str], str]) -> bool:
+def is_meant(wish: Wish, alias: str, ask: Ask) -> bool:
     """Whether somebody says that it is: a power cut wants the name.
 
     Args:
@@ -199,7 +180,7 @@ def is_meant(wish: Wish, alias: str, ask: Callable[[str], str]) -> bool:
                 f"lost.\nType {alias} to {wish.action} it all the same: "
             )
             return answer.strip() == alias
-        return ask(f"{wish.action.capitalize()} {alias}? [y/N] ").strip().lower() in ("y", "yes")
+        return agreed(ask, f"{wish.action.capitalize()} {alias}", default=False)
     except EOFError:
         return False
 

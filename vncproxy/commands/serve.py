@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import sys
 
 from vncproxy.commands.command import DONE, Command, add_config
 from vncproxy.commands.running import load_config, run_async
@@ -18,12 +19,24 @@ def _run(options: argparse.Namespace) -> int:
 
     async def work() -> int:
         from vncproxy.app import serve
+        from vncproxy.commands.first_steps import is_at_terminal, opening
+        from vncproxy.observe.escaping import escaped
+        from vncproxy.observe.line_writer import LineWriter
 
         # What was imported stays. A full collection stops the event loop: it needn't go there.
         gc.freeze()
         # An opened console stays for long: young objects are looked through more rarely, too.
         gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
-        await serve(loaded.config, os.environ, lambda: load_config(options).config)
+        # A terminal that is stopped, by Ctrl+S for instance, mustn't stop the daemon.
+        with LineWriter(sys.stdout) as terminal:
+
+            def started() -> None:
+                if is_at_terminal(os.environ):
+                    for line in opening(loaded.config, os.environ, options.config):
+                        terminal.write(f"{escaped(line)}\n")
+                    terminal.write("Ctrl+C ends it.\n")
+
+            await serve(loaded.config, os.environ, lambda: load_config(options).config, started)
         return DONE
 
     return run_async(options, work())

@@ -219,12 +219,17 @@ def _check_native(
         report.add(("instance", index, "tcp_port"), shown(port), "each tcp_port once")
 
 
+def is_rule_user(text: str) -> bool:
+    """Whether a rule may name somebody so: a user's name, or @ and a group's; no pattern."""
+    name = text.removeprefix("@")
+    return is_user_name(name) and not _PATTERN & set(name)
+
+
 def _check_rules(rules: tuple[Rule, ...], report: Report) -> None:
     """What can't match anybody or anything, ever, is a mistake."""
     for index, rule in enumerate(rules):
         for user in rule.users:
-            name = user.removeprefix("@")
-            if not is_user_name(name) or _PATTERN & set(name):
+            if not is_rule_user(user):
                 report.add(("rule", index, "users"), shown(user), _NAMES)
         for pattern in rule.instances:
             if pattern.startswith(_TAG) and "=" not in pattern:

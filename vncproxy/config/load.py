@@ -65,16 +65,43 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Loaded:
         document = Document() if file is None else read_document(file)
     except ConfigError as error:
         raise ConfigError([*error.problems, *problems]) from error
-    report = Report(file, document.lines)
-    base = Path.cwd() if file is None else file.absolute().parent
-    builder = Builder(report, Folders(base, home_folder(environ)))
-    config = builder.build(document.tables, found)
-    check_relations(config, report)
+    config, report = _built(document, found, environ)
     check_files(config, report, environ, file)
     for problem in problems:
         report.append(problem)
     report.raise_if_any()
     return Loaded(config, file)
+
+
+def config_of(text: str, file: Path, environ: Mapping[str, str]) -> Config:
+    """What a file with this text would give, as `load` does; no file that it names is looked at.
+
+    Args:
+        text: TOML.
+        file: Its place, there or not: relative paths start from its folder, errors name it.
+        environ: The environment's variables.
+
+    Raises:
+        ConfigError: As of `load`.
+    """
+    found, problems = overrides(environ)
+    config, report = _built(parse_document(text, file), found, environ)
+    for problem in problems:
+        report.append(problem)
+    report.raise_if_any()
+    return config
+
+
+def _built(
+    document: Document, found: list[Override], environ: Mapping[str, str]
+) -> tuple[Config, Report]:
+    """The configuration of a document, and what is wrong with it but for the files it names."""
+    file = document.file
+    report = Report(file, document.lines)
+    base = Path.cwd() if file is None else file.absolute().parent
+    config = Builder(report, Folders(base, home_folder(environ))).build(document.tables, found)
+    check_relations(config, report)
+    return config, report
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import pytest
 from tests.setup import running, until
 from tests.unit.commands.surroundings import DEMO, SETTINGS, STOPPED, Installation, refuses
 from vncproxy.commands.command import DONE, FAILED
-from vncproxy.commands.power import Wish, ask, is_meant, look, power
+from vncproxy.commands.power import Wish, is_meant, look, power
 from vncproxy.config.model import Aliyun, Config
 from vncproxy.errors import AccessError
 from vncproxy.simulator import ApiFault, PowerCall, Simulator
@@ -192,12 +192,3 @@ async def test_ctrl_c_later_says_that_it_goes_on(
         "vncproxy: demo: the restart goes on; see: vncproxy instances\n"
     )
     assert len(machine.cloud.powered) == 1
-
-
-def test_the_question_is_no_output(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It is seen, too, where the output goes to a file."""
-    monkeypatch.setattr("builtins.input", lambda: "y")
-    assert ask("One\x1b\nStop it? ") == "y"
-    assert capsys.readouterr() == ("", "One\\x1b\nStop it? ")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +27,12 @@ def test_a_reload_reads_the_file_again(tmp_path: Path, monkeypatch: pytest.Monke
     file = tmp_path / "vncproxy.toml"
     intervals: list[float] = []
 
-    async def serve(config: Config, environ: Mapping[str, str], load: Callable[[], Config]) -> None:
+    async def serve(
+        config: Config,
+        environ: Mapping[str, str],
+        load: Callable[[], Config],
+        started: Callable[[], None],
+    ) -> None:
         intervals.append(config.limits.linger)
         file.write_text("[limits]\nlinger = 2.0\n")
         intervals.append(load().limits.linger)
@@ -37,3 +44,31 @@ def test_a_reload_reads_the_file_again(tmp_path: Path, monkeypatch: pytest.Monke
     file.write_text("[limits]\nlinger = 1.0\n")
     assert main(["serve", "--config", str(file)]) == 0
     assert intervals == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("at_terminal", [True, False])
+def test_at_a_terminal_it_says_what_to_do(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    at_terminal: bool,
+) -> None:
+    """Once it listens; a service says nothing."""
+
+    async def serve(*arguments: Any) -> None:
+        assert capsys.readouterr().out == ""
+        arguments[-1]()
+
+    monkeypatch.setattr(app, "serve", serve)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: at_terminal)
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    file = tmp_path / "vncproxy.toml"
+    file.write_text('[[instance]]\nid = "i-1"\nalias = "web-1"\n')
+    assert main(["serve", "--config", str(file)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    if not at_terminal:
+        assert lines == []
+        return
+    assert lines[0] == "The consoles are at http://127.0.0.1:6080/"
+    assert f"web-1 --config {file}" in lines[-2]
+    assert lines[-1] == "Ctrl+C ends it."
