@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from vncproxy.config.value_types import NAME_PATTERN
-
 DOORS = {
     "token": "you, by the links that `vncproxy url` and `vncproxy open` make",
     "peer": "accounts of this machine, also those that come through an SSH tunnel",
@@ -95,6 +93,8 @@ def alias_of(name: str, taken: Iterable[str]) -> str:
     """An alias that is like a name and not among those taken; "" where the name has no letter for
     one.
     """
+    from vncproxy.config.value_types import NAME_PATTERN
+
     plain = _NOT_IN_ALIAS.sub("-", name).strip("-._")[:_ALIAS_MAX]
     if not re.match(NAME_PATTERN, plain):
         return ""
