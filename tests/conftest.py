@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -142,11 +141,9 @@ def clean_surroundings(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
 
 
 @pytest.fixture
-def process_clock(monkeypatch: pytest.MonkeyPatch) -> ProcessClock:
-    """The process's clock, which a test may set forward."""
-    clock = ProcessClock()
-    monkeypatch.setattr(time, "monotonic", clock)
-    return clock
+def process_clock(idle_clock: IdleClock) -> ProcessClock:
+    """The process's clock, which a test may set forward: no second passes because it is busy."""
+    return idle_clock
 
 
 @pytest.fixture

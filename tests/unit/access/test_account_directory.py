@@ -19,14 +19,21 @@ ANN_UID = least_uid() + 1
 class Machine:
     """A directory that may be away."""
 
-    def __init__(self) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """It is here; ann is in ops."""
+        self._monkeypatch = monkeypatch
         self.here = threading.Event()
         self.here.set()
         self.clock = FakeClock(0.0)
         self.asked: list[int | str] = []
         self.groups = frozenset({"ops"})
         self.directory = Directory(self._groups_of, self._name_of, self.clock)
+
+    def leave(self) -> None:
+        """It goes, and its callers have little time from then on."""
+        self._monkeypatch.setattr(module, "ANSWER_TIMEOUT_S", 0.05)
+        self._monkeypatch.setattr(module, "PATIENCE_S", 0.01)
+        self.here.clear()
 
     def _name_of(self, uid: int) -> str | None:
         self.asked.append(uid)
@@ -41,17 +48,15 @@ class Machine:
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    """One whose callers have little time."""
-    monkeypatch.setattr(module, "ANSWER_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(module, "PATIENCE_S", 0.01)
-    found = Machine()
+    """One whose threads end with the test."""
+    monkeypatch.setattr(module, "ANSWER_TIMEOUT_S", 60.0)
+    found = Machine(monkeypatch)
     yield found
     found.here.set()
 
 
-async def test_what_is_learned_is_known() -> None:
+async def test_what_is_learned_is_known(machine: Machine) -> None:
     """Names of people, and groups."""
-    machine = Machine()
     await machine.directory.learn_name(ANN_UID)
     await machine.directory.learn_groups("ann")
     assert machine.directory.name(ANN_UID) == "ann"
@@ -61,7 +66,7 @@ async def test_what_is_learned_is_known() -> None:
 
 async def test_services_are_nobody_without_a_question(machine: Machine) -> None:
     """So the daemon's neighbours, and its probes, never wait for a directory."""
-    machine.here.clear()
+    machine.leave()
     for uid in (0, 33, 65534):
         await machine.directory.learn_name(uid)
         assert machine.directory.name(uid) is None
@@ -70,7 +75,7 @@ async def test_services_are_nobody_without_a_question(machine: Machine) -> None:
 
 async def test_who_is_not_known_is_not_denied(machine: Machine) -> None:
     """That the directory is away is stated as it is, and once in the log."""
-    machine.here.clear()
+    machine.leave()
     with capture_logs() as logged:
         for _ in range(3):
             with pytest.raises(DirectoryAway, match="doesn't answer") as caught:
@@ -86,7 +91,7 @@ async def test_who_is_not_known_is_not_denied(machine: Machine) -> None:
 async def test_an_older_answer_counts_for_some_minutes(machine: Machine) -> None:
     """Then it doesn't any more, except for those who are on already."""
     await machine.directory.learn_groups("ann")
-    machine.here.clear()
+    machine.leave()
     machine.clock.seconds = KEPT_FOR_S - 1
     await machine.directory.learn_groups("ann")
     assert not await machine.directory.refresh_groups("ann")
@@ -96,9 +101,8 @@ async def test_an_older_answer_counts_for_some_minutes(machine: Machine) -> None
     assert machine.directory.groups("ann") == {"ops"}
 
 
-async def test_groups_are_as_they_are_now_after_a_renewal() -> None:
+async def test_groups_are_as_they_are_now_after_a_renewal(machine: Machine) -> None:
     """What is asked for anew isn't taken from what is kept."""
-    machine = Machine()
     await machine.directory.learn_groups("ann")
     machine.groups = frozenset()
     machine.clock.seconds = 1.0

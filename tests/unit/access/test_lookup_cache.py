@@ -149,9 +149,11 @@ async def test_without_a_thread_there_is_no_answer(
 
 def test_an_answer_after_the_end_is_nobody_s(machine: Machine) -> None:
     """The daemon doesn't wait for a directory that is away."""
+    before = set(threading.enumerate())
     machine.may_answer.clear()
     assert not asyncio.run(machine.lookups.learn("ann", SHORT_S))
-    (thread,) = [one for one in threading.enumerate() if one.name == "lookup"]
+    (thread,) = set(threading.enumerate()) - before
+    assert thread.name == "lookup"
     assert thread.daemon
     machine.may_answer.set()
     thread.join(LONG_S)

@@ -10,15 +10,16 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from tests.clock import FakeClock
+from tests.clock import FakeClock, ProcessClock, settle
 from tests.disks import Disk
+from tests.setup import WAIT_S
 from vncproxy.audit.chained_file import AuditFile
 from vncproxy.audit.log import RECORDS_PER_TURN, AuditLog, NullAudit
 from vncproxy.audit.record import Entry, Event
@@ -39,7 +40,7 @@ def path(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def opened(path: Path, **how: Any) -> AsyncIterator[AuditLog]:
     """An audit that tries again soon."""
-    audit = AuditLog(path, **{"first_pause_s": 0.01, **how})
+    audit = AuditLog(path, **{"first_pause_s": 0.01, "write_timeout_s": WAIT_S, **how})
     await audit.open()
     try:
         yield audit
@@ -178,7 +179,7 @@ async def test_more_openings_than_the_bound_are_refused_at_once(
 ) -> None:
     """Those that wait are counted, without what was handed over for later."""
     disk = Disk(monkeypatch, path)
-    async with opened(path, write_timeout_s=60.0, queue_bound=2) as audit:
+    async with opened(path, queue_bound=2) as audit:
         disk.hanging.clear()
         in_hand = asyncio.create_task(audit.record(OPEN))
         await until(lambda: disk.waiting)
@@ -195,20 +196,25 @@ async def test_more_openings_than_the_bound_are_refused_at_once(
 
 
 async def test_a_disk_that_hangs_refuses_in_time(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch, process_clock: ProcessClock
 ) -> None:
     """The event loop goes on meanwhile, and what was refused unwritten isn't written later."""
     disk = Disk(monkeypatch, path)
-    async with opened(path, write_timeout_s=0.05, queue_bound=2) as audit:
+    async with opened(path, queue_bound=2) as audit:
         await audit.record(OPEN)
         disk.hanging.clear()
+        in_hand = asyncio.create_task(audit.record(Entry(event=Event.OPEN, user="in hand")))
+        await until(lambda: disk.waiting)
+        await process_clock.forward(WAIT_S)
         with pytest.raises(AuditError, match="its disk doesn't answer"):
-            await audit.record(Entry(event=Event.OPEN, user="in hand"))
+            await in_hand
         assert audit.problem is not None
         waiting = [
             asyncio.create_task(audit.record(Entry(event=Event.OPEN, user="waits")))
             for _ in range(3)
         ]
+        await settle()
+        await process_clock.forward(WAIT_S)
         for outcome in await asyncio.gather(*waiting, return_exceptions=True):
             assert isinstance(outcome, AuditError)
         audit.record_later(CLOSE)
@@ -415,46 +421,46 @@ async def test_another_file_that_can_not_be_used(path: Path) -> None:
 
 
 async def test_a_disk_that_hangs_holds_up_another_file(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch, process_clock: ProcessClock
 ) -> None:
     """It is given up in time, and then nothing comes of it."""
     disk = Disk(monkeypatch, path)
-    async with opened(path, write_timeout_s=0.2, gather_s=0.0) as audit:
+    async with opened(path, gather_s=0.0) as audit:
         disk.hanging.clear()
         audit.record_later(OPEN)
         await until(lambda: disk.waiting)
         other = path.with_name("other.jsonl")
+        going = asyncio.create_task(audit.go_on_in(other))
+        await until(lambda: audit._rotations)
+        await process_clock.forward(WAIT_S)
         with pytest.raises(AuditError, match="doesn't answer"):
-            await audit.go_on_in(other)
+            await going
         disk.hanging.set()
-        await until_recorded(audit, CLOSE)
+        await audit.record(CLOSE)
         assert audit.path == path
     assert events(path) == ["open", "close"]
     assert other.read_bytes() == b""
 
 
-async def test_another_file_whose_disk_hangs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_another_file_whose_disk_hangs(
+    path: Path, monkeypatch: pytest.MonkeyPatch, process_clock: ProcessClock
+) -> None:
     """Once it has begun it can't be taken back: it is refused, and used when the disk answers."""
     other = path.with_name("other.jsonl")
     disk = Disk(monkeypatch, other)
-    async with opened(path, write_timeout_s=0.2) as audit:
+    async with opened(path) as audit:
         disk.hanging.clear()
+        going = asyncio.create_task(audit.go_on_in(other))
+        await until(lambda: disk.waiting)
+        await process_clock.forward(WAIT_S)
         with pytest.raises(AuditError, match="doesn't answer"):
-            await audit.go_on_in(other)
+            await going
         disk.hanging.set()
-        await until_recorded(audit, CLOSE)
+        await audit.record(CLOSE)
         assert audit.path == other
         await audit.go_on_in(other)
     assert events(other) == ["rotated", "close"]
     assert verdict(other).intact
-
-
-async def until_recorded(audit: AuditLog, entry: Entry) -> None:
-    """Record it once the disk answers again."""
-    async with asyncio.timeout(60):
-        while True:
-            with suppress(AuditError):
-                return await audit.record(entry)
 
 
 async def test_a_second_daemon_is_refused(path: Path) -> None:
@@ -545,7 +551,7 @@ async def test_a_fault_that_ends_the_thread_is_reported_at_once(
         raise RuntimeError("planted")
 
     monkeypatch.setattr("vncproxy.audit.batch_writer.AuditWriter.write", breaks)
-    audit = AuditLog(path, write_timeout_s=60.0)
+    audit = AuditLog(path, write_timeout_s=WAIT_S)
     await audit.open()
     with capture_logs() as log:
         for _ in range(2):

@@ -20,14 +20,14 @@ def clock(process_clock: ProcessClock) -> ProcessClock:
 
 
 @pytest.fixture
-async def around(tmp_path: Path) -> AsyncIterator[Surroundings]:
-    """Surroundings with the usual limits."""
+async def around(tmp_path: Path, clock: ProcessClock) -> AsyncIterator[Surroundings]:
+    """Surroundings with the usual limits, none of which is over because this process is busy."""
     async with surroundings(tmp_path) as usual:
         yield usual
 
 
 @pytest.fixture
-async def make() -> AsyncIterator[Make]:
+async def make(clock: ProcessClock) -> AsyncIterator[Make]:
     """Viewers that leave nothing behind."""
     setups: list[Setup] = []
 

@@ -6,6 +6,7 @@ import asyncio
 import struct
 from collections.abc import Callable, Sequence
 
+from tests.setup import WAIT_S
 from vncproxy.errors import CloseReason, Side
 from vncproxy.rfb.server_events import plain_slices
 from vncproxy.websocket.frames import Slice
@@ -152,13 +153,13 @@ async def settle(rounds: int = 10) -> None:
         await asyncio.sleep(0)
 
 
-async def until(condition: Callable[[], object], wait_s: float = 5.0) -> None:
+async def until(condition: Callable[[], object]) -> None:
     """Wait until `condition` holds.
 
     Raises:
-        TimeoutError: It didn't within `wait_s`.
+        TimeoutError: It didn't within `WAIT_S`.
     """
-    async with asyncio.timeout(wait_s):
+    async with asyncio.timeout(WAIT_S):
         while not condition():
             await asyncio.sleep(0.001)
 

@@ -158,6 +158,7 @@ async def test_a_full_budget_is_waited_for_and_shown(clock: ProcessClock) -> Non
     assert await opening is setup.gateway.transports[1]
 
 
+@pytest.mark.usefixtures("clock")
 async def test_a_wait_that_nobody_would_sit_out_is_refused() -> None:
     """Nothing stays booked and the cloud isn't asked."""
     setup = Setup(limit=1)

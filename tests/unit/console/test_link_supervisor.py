@@ -293,6 +293,7 @@ async def test_a_damaged_ledger_ends_the_console(
     assert code_of(viewer) == (1011, "internal")
 
 
+@pytest.mark.usefixtures("clock")
 async def test_a_budget_that_is_too_full_ends_the_console(tmp_path: Path) -> None:
     """4429: the wait would be longer than the viewer waits; the page learns how long it is."""
     async with surroundings(tmp_path, limit=1, max_wait=30.0) as around:
@@ -306,6 +307,7 @@ async def test_a_budget_that_is_too_full_ends_the_console(tmp_path: Path) -> Non
         assert state_of(console)["wait_s"] == pytest.approx(61.0, abs=5.0)
 
 
+@pytest.mark.usefixtures("clock")
 async def test_a_wait_for_the_budget_is_shown_as_a_countdown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

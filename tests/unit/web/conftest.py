@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clock import IdleClock
 from tests.owner_client import OwnerClient, owner_client
 from tests.setup import running
 from tests.unit.console.surroundings import Surroundings, surroundings
@@ -20,7 +21,7 @@ async def owner(tmp_path: Path) -> AsyncIterator[OwnerClient]:
 
 
 @pytest.fixture
-async def around(tmp_path: Path) -> AsyncIterator[Surroundings]:
-    """Surroundings of consoles, with the usual limits."""
+async def around(tmp_path: Path, idle_clock: IdleClock) -> AsyncIterator[Surroundings]:
+    """Surroundings of consoles, with the usual limits, none of which is over because of a stall."""
     async with surroundings(tmp_path) as usual:
         yield usual

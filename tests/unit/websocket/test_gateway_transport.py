@@ -48,7 +48,7 @@ async def test_a_message_of_40_mib_comes_whole_and_in_pieces() -> None:
         await connection.wait_closed()
 
     async with gateway(server) as port, dialled(port, 20.0) as (_, receiver):
-        await until(lambda: len(receiver.data) == size, 30.0)
+        await until(lambda: len(receiver.data) == size)
         assert receiver.data == piece * 40
         assert receiver.largest <= 256 * 1024
 
@@ -78,7 +78,7 @@ async def test_a_paused_leg_holds_the_server_back() -> None:
         await asyncio.sleep(0.05)
         assert len(receiver.data) == got
         transport.resume()
-        await until(lambda: len(receiver.data) == 512 * len(piece), 20.0)
+        await until(lambda: len(receiver.data) == 512 * len(piece))
 
 
 async def test_a_pause_holds_back_the_rest_of_a_large_message() -> None:
@@ -140,7 +140,7 @@ async def test_what_a_stuck_server_doesnt_take_is_backlog() -> None:
             assert receiver.drained == 0
         finally:
             reads.set()
-        await until(lambda: receiver.drained, 20.0)
+        await until(lambda: receiver.drained)
         assert transport.backlog_bytes == 0
         assert transport.sent_bytes == 16 * 1024 * 1024
         await until(lambda: got == 16 * 1024 * 1024)
