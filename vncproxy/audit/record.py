@@ -53,6 +53,7 @@ class Event(StrEnum):
     CONTROL_LOST = "control-lost"
     KICK = "kick"
     LOOK = "look"
+    LOOK_END = "look-end"
     POWER = "power"
     POWER_ANSWER = "power-answer"
     RECORDED = "recorded"

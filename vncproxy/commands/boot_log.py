@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from vncproxy.commands.command import DONE, Command, add_config, add_instance
 from vncproxy.commands.output import print_lines, print_note, require_output
-from vncproxy.commands.running import run_with_config
+from vncproxy.commands.running import run_with_config, while_it_is_read
 from vncproxy.errors import AccessError
 
 if TYPE_CHECKING:
-    from vncproxy.commands.daemon_client import DaemonClient, Download
+    from vncproxy.commands.daemon_client import Download
     from vncproxy.config.model import Config
 
-FOLLOW_INTERVAL_S = 11.0
-"""The daemon asks the cloud no more often."""
-_PASSING = (429, 502)
+PATIENCE_S = 120.0
+"""The daemon says something every 11 s, and as often as the cloud takes to answer."""
 _STARTED_AGAIN = "the system has started again"
 
 
@@ -36,8 +36,7 @@ def _run(options: argparse.Namespace) -> int:
 
     async def work(config: Config) -> int:
         if options.follow:
-            async for lines in follow(config, os.environ, options.instance, print_note):
-                print_lines(lines)
+            await while_it_is_read(_print_what_comes(config, options.instance))
             return DONE
         log = await boot_log(config, os.environ, options.instance)
         print_lines(log.content.decode().splitlines())
@@ -46,6 +45,13 @@ def _run(options: argparse.Namespace) -> int:
         return DONE
 
     return run_with_config(options, work)
+
+
+async def _print_what_comes(config: Config, instance: str) -> None:
+    # What can't be printed ends the connection at once, too.
+    async with aclosing(follow(config, os.environ, instance, print_note)) as news:
+        async for lines in news:
+            print_lines(lines)
 
 
 async def boot_log(config: Config, environ: Mapping[str, str], instance: str) -> Download:
@@ -59,20 +65,16 @@ async def boot_log(config: Config, environ: Mapping[str, str], instance: str) ->
     from vncproxy.commands.daemon_client import daemon_client
 
     async with daemon_client(config, environ) as daemon:
-        return await _fetch(daemon, instance)
+        return await daemon.download(_path(instance))
 
 
-async def _fetch(daemon: DaemonClient, instance: str) -> Download:
-    return await daemon.download(f"/api/v1/instances/{quote(instance, safe='')}/boot-log")
+def _path(instance: str) -> str:
+    return f"/api/v1/instances/{quote(instance, safe='')}/boot-log"
 
 
 async def follow(
-    config: Config,
-    environ: Mapping[str, str],
-    instance: str,
-    note: Callable[[str], None],
-    pause: Callable[[float], Awaitable[None]] | None = None,
-) -> AsyncIterator[list[str]]:
+    config: Config, environ: Mapping[str, str], instance: str, note: Callable[[str], None]
+) -> AsyncGenerator[list[str], None]:
     """The log's lines, and then those that come; without end.
 
     Args:
@@ -80,45 +82,43 @@ async def follow(
         environ: The environment's variables.
         instance: Alias or id.
         note: Called with what is worth saying meanwhile.
-        pause: Lets so many seconds pass; default: they do.
 
     Yields:
         Whole lines, each once.
 
     Raises:
-        NoDaemonError: As of `daemon_client`.
+        NoDaemonError: As of `daemon_client`; the daemon has ended it.
         AccessError: The first time, or for good.
         ConfigError: As of `daemon_client`.
     """
-    import asyncio
+    from vncproxy.commands.daemon_client import NoDaemonError, daemon_client
 
-    from vncproxy.commands.daemon_client import daemon_client
-
-    pause = pause or asyncio.sleep
     seen: str | None = None
-    refused = ""
+    refusal: AccessError | None = None
     async with daemon_client(config, environ) as daemon:
-        while True:
-            try:
-                text = (await _fetch(daemon, instance)).content.decode()
-            except AccessError as error:
-                if seen is None or error.status not in _PASSING:
-                    raise
+        path = f"{_path(instance)}?follow=1"
+        async for news in daemon.lines(path, patience_s=PATIENCE_S):
+            if isinstance(news, AccessError):
                 # By its word: the text counts the seconds.
-                if error.word != refused:
-                    refused = error.word
-                    note(error.public_text)
-            else:
-                refused = ""
-                # A line that isn't ended yet, such as a question, is shown once it is.
-                whole = text[: text.rfind("\n") + 1]
-                if seen is not None and not whole.startswith(seen):
-                    note(_STARTED_AGAIN)
-                    seen = ""
-                if fresh := whole.removeprefix(seen or ""):
-                    yield fresh.splitlines()
-                seen = whole
-            await pause(FOLLOW_INTERVAL_S)
+                if refusal is None or news.word != refusal.word:
+                    note(news.public_text)
+                refusal = news
+                continue
+            if "log" not in news:
+                continue
+            refusal = None
+            text = str(news["log"])
+            # A line that isn't ended yet, such as a question, is shown once it is.
+            whole = text[: text.rfind("\n") + 1]
+            if seen is not None and not whole.startswith(seen):
+                note(_STARTED_AGAIN)
+                seen = ""
+            if fresh := whole.removeprefix(seen or ""):
+                yield fresh.splitlines()
+            seen = whole
+    if refusal is not None:
+        raise refusal
+    raise NoDaemonError("the daemon has ended it")
 
 
 COMMAND = Command(

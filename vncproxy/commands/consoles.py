@@ -21,7 +21,7 @@ from vncproxy.commands.output import (
     print_text,
     require_output,
 )
-from vncproxy.commands.running import run_with_config
+from vncproxy.commands.running import run_with_config, while_it_is_read
 from vncproxy.observe.escaping import escaped
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _run(options: argparse.Namespace) -> int:
 
     async def work(config: Config) -> int:
         if options.watch:
-            await watch(config, os.environ, show)
+            await while_it_is_read(watch(config, os.environ, show))
         else:
             show(await consoles(config, os.environ))
         return DONE

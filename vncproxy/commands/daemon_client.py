@@ -32,6 +32,8 @@ CALL_TIMEOUT_S = 30.0
 PROBE_TIMEOUT_S = 2.0
 WEBSOCKET_MESSAGE_MAX_BYTES = 16 << 20
 """Of a message; the daemon's own have 64 KiB, but a gateway's frame may pass as it is."""
+LINE_MAX_BYTES = 4 << 20
+"""Of an answer that comes in lines: a boot log is much shorter."""
 _DAEMON_ID = re.compile(r"[A-Za-z0-9]{1,64}")
 _SAYS_WHEN = re.compile(r"again in \d")
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a wildcard door is met
@@ -121,6 +123,49 @@ class DaemonClient:
             raise self._refusal(_decoded(content), status)
         content_type = headers.get("Content-Type", "").partition(";")[0]
         return Download(content, content_type, headers.get("Last-Modified", ""))
+
+    async def lines(
+        self, path: str, *, patience_s: float
+    ) -> AsyncIterator[dict[str, Any] | AccessError]:
+        """The JSON objects that a route sends line by line, as they come, until it ends.
+
+        Args:
+            path: With its query.
+            patience_s: For the next one, at most.
+
+        Yields:
+            Each object; of one with an `error` the refusal.
+
+        Raises:
+            NoDaemonError: Nobody answers, or something else, or the connection broke.
+            AccessError: The daemon refused before the first.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=patience_s, sock_read=patience_s)
+        try:
+            async with self._session.get(
+                self._base + path, headers=self._headers, allow_redirects=False, timeout=timeout
+            ) as answer:
+                if answer.status >= 300:
+                    raise self._refusal(_decoded(await answer.read()), answer.status)
+                rest = b""
+                async for piece in answer.content.iter_any():
+                    *lines, rest = (rest + piece).split(b"\n")
+                    for line in lines:
+                        yield self._object(line)
+                    if len(rest) > LINE_MAX_BYTES:
+                        raise _no_daemon(self._door, answer.status)
+        except (aiohttp.ClientError, OSError, TimeoutError) as fault:
+            raise _nobody(self._door, fault) from fault
+
+    def _object(self, line: bytes) -> dict[str, Any] | AccessError:
+        decoded = _decoded(line)
+        if not isinstance(decoded, dict):
+            raise _no_daemon(self._door, 200)
+        if not isinstance(error := decoded.get("error"), dict):
+            return decoded
+        refusal = self._refusal(decoded, int(error.get("status") or 0))
+        assert isinstance(refusal, AccessError), "it has an error"
+        return refusal
 
     async def websocket(self, path: str, protocols: tuple[str, ...] = ()) -> ClientWebSocket:
         """An open WebSocket, opened as a page opens it: with a ticket in its path, and an Origin.

@@ -42,6 +42,44 @@ def run_async(options: argparse.Namespace, work: Coroutine[Any, Any, ResultT]) -
     return runner.run(work)
 
 
+async def while_it_is_read(work: Coroutine[Any, Any, None]) -> None:
+    """Run what prints without end, as long as somebody reads the standard output.
+
+    Raises:
+        BrokenPipeError: Its reader has left, noticed also while nothing is printed; and what the
+            work raises.
+    """
+    import asyncio
+    import errno
+    import select
+    import sys
+    from contextlib import suppress
+
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+    has_left = False
+
+    def leave() -> None:
+        nonlocal has_left
+        has_left = True
+        loop.remove_reader(ends)
+        task.cancel()
+
+    with select.epoll() as ends:
+        # Without any event asked for, EPOLLERR and EPOLLHUP come; a regular file has no reader.
+        with suppress(OSError):
+            ends.register(sys.stdout.fileno(), 0)
+        loop.add_reader(ends, leave)
+        try:
+            await task
+        except asyncio.CancelledError:
+            if not has_left:
+                raise
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
+        finally:
+            loop.remove_reader(ends)
+
+
 def run_with_config(
     options: argparse.Namespace, work: Callable[[Config], Coroutine[Any, Any, int]]
 ) -> int:

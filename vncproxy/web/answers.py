@@ -57,17 +57,22 @@ def refusal(request: web.Request, error: AccessError) -> web.Response:
             charset="utf-8",
         )
     else:
-        body = {
-            "status": error.status,
-            "word": error.word,
-            "text": for_call(request).said(error.public_text),
-            "retry_after_s": error.retry_after_s,
-        }
-        if isinstance(error, ConsoleElsewhere):
-            body["elsewhere"] = _elsewhere(request, error)
-        answer = json_answer({"error": body}, error.status)
+        answer = json_answer(error_body(request, error), error.status)
     answer.headers.update(headers)
     return answer
+
+
+def error_body(request: web.Request, error: AccessError) -> dict[str, object]:
+    """A refusal as a JSON object."""
+    body: dict[str, object] = {
+        "status": error.status,
+        "word": error.word,
+        "text": for_call(request).said(error.public_text),
+        "retry_after_s": error.retry_after_s,
+    }
+    if isinstance(error, ConsoleElsewhere):
+        body["elsewhere"] = _elsewhere(request, error)
+    return {"error": body}
 
 
 def _elsewhere(request: web.Request, error: ConsoleElsewhere) -> dict[str, Any]:

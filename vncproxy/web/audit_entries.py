@@ -76,6 +76,36 @@ async def looked(
     await services_of(request).audit.record(entry)
 
 
+def look_ended(
+    request: web.Request,
+    by: Identity,
+    instance: ConsoleInstance,
+    what: str,
+    *,
+    seconds: float,
+    text: str,
+) -> None:
+    """A look that went on for a while is over.
+
+    Args:
+        request: Theirs.
+        by: Who.
+        instance: At which.
+        what: As of `looked`.
+        seconds: How long it went on.
+        text: Why it ended.
+    """
+    entry = Entry(
+        event=Event.LOOK_END,
+        **_who(request, by),
+        **_instance(instance),
+        seconds=round(seconds, 3),
+        reason=what,
+        text=text,
+    )
+    _record(entry, request)
+
+
 async def thumbnail_shown(request: web.Request, by: Identity, instance: ConsoleInstance) -> None:
     """Somebody's list shows an instance's screen: recorded once in a while, as it goes on.
 

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from vncproxy.tasks import Flag
 from vncproxy.web.connection_limits import Slot
 from vncproxy.web.masked_frames import MaskedFrames
 from vncproxy.web.middleware import SECURITY_HEADERS
@@ -37,7 +38,7 @@ class _Rest:
 class Connection(web.RequestHandler):
     """aiohttp's connection, which by itself repeats a broken request in the log and the answer."""
 
-    __slots__ = ("_slot",)
+    __slots__ = ("_slot", "gone")
 
     def __init__(self, manager: web.Server, slot: Slot, **settings: Any) -> None:
         """Serve one connection.
@@ -49,6 +50,8 @@ class Connection(web.RequestHandler):
         """
         super().__init__(manager, **settings)
         self._slot = slot
+        self.gone = Flag()
+        """Whether the client has left: aiohttp lets a request that is being answered go on."""
 
     def data_received(self, data: bytes) -> None:
         """As the library's; what isn't HTTP counts as asked: it gets an answer."""
@@ -73,6 +76,7 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """As the library's."""
         self._slot.leave()
+        self.gone.set()
         super().connection_lost(exc)
 
     def handle_error(

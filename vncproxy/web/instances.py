@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from email.utils import format_datetime
 
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from vncproxy.access.identity import Identity
 from vncproxy.aliyun.power import PowerAction, that_fit
@@ -49,21 +48,6 @@ async def screenshot(request: web.Request) -> web.StreamResponse:
     except CloudError as error:
         raise cloud_refusal(error) from error
     return web.Response(body=picture.content, content_type=picture.content_type)
-
-
-async def boot_log(request: web.Request) -> web.StreamResponse:
-    """`GET /api/v1/instances/{instance}/boot-log`: what it printed at its last start, as text."""
-    identity = door(request).identify(request)
-    instance, _ = await permitted(request, identity)
-    await audit_entries.looked(request, identity, instance, "boot-log")
-    try:
-        log = await services_of(request).screenshots.boot_log(instance)
-    except CloudError as error:
-        raise cloud_refusal(error) from error
-    headers = {}
-    if log.updated_at is not None:
-        headers[hdrs.LAST_MODIFIED] = format_datetime(log.updated_at, usegmt=True)
-    return web.Response(text=log.text, content_type="text/plain", charset="utf-8", headers=headers)
 
 
 async def power(request: web.Request) -> web.StreamResponse:

@@ -19,6 +19,7 @@ from vncproxy.config.model import Listen
 from vncproxy.errors import ConfigError, ConfigProblem, LocalError
 from vncproxy.web import (
     api,
+    boot_log,
     health,
     instances,
     pages,
@@ -76,7 +77,7 @@ def routes(base: str) -> list[web.RouteDef]:
         web.get(f"{base}/api/v1/instances", api.instances),
         web.delete(f"{instance}/learned", api.forget),
         web.get(f"{instance}/screenshot", instances.screenshot, allow_head=False),
-        web.get(f"{instance}/boot-log", instances.boot_log, allow_head=False),
+        web.get(f"{instance}/boot-log", boot_log.boot_log, allow_head=False),
         web.get(f"{instance}/power", instances.power_state),
         web.post(f"{instance}/power", instances.power),
         web.get(f"{base}/api/v1/consoles", api.consoles),

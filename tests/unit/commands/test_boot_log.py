@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from tests.setup import Running
-from tests.unit.commands.surroundings import Installation, options_of, refuses
+from tests.setup import WAIT_S, Running
+from tests.unit.commands.surroundings import DEMO, Installation, options_of, refuses
 from vncproxy.commands.boot_log import boot_log, follow
+from vncproxy.commands.command import FAILED
 from vncproxy.errors import AccessError
 from vncproxy.simulator import ApiFault
 
@@ -47,6 +49,7 @@ async def machine(
 ) -> AsyncIterator[Machine]:
     """See the class."""
     monkeypatch.setattr("vncproxy.instances.screenshot_cache.PAUSE_S", 0.0)
+    monkeypatch.setattr("vncproxy.web.boot_log.FOLLOW_INTERVAL_S", 0.01)
     config = installation.config("demo")
     async with installation.daemon(config) as setup:
         yield Machine(setup, installation)
@@ -64,39 +67,84 @@ async def test_the_log_is_text_with_its_time(machine: Machine) -> None:
 
 
 @pytest.mark.sockets
-async def test_following_shows_each_line_once(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_following_shows_each_line_once(machine: Machine) -> None:
     """Once it is ended; a new start and what fails meanwhile are said."""
     faults = machine.installation.cloud.faults
-    steps: list[Any] = [
-        lambda: machine.print(LOG + "ann\nthree\n"),
-        lambda: faults.next("GetInstanceConsoleOutput", ApiFault.html(), times=2),
-        lambda: None,
-        lambda: machine.print("anew\n"),
-    ]
     notes: list[str] = []
-
-    async def pause(seconds: float) -> None:
-        await asyncio.sleep(0)
-        if steps:
-            steps.pop(0)()
-
     found = []
-    async for lines in follow(machine.config, {}, "demo", notes.append, pause):
-        found.append(lines)
-        if "anew" in lines:
-            break
+
+    def note(text: str) -> None:
+        notes.append(text)
+        if len(notes) == 1:
+            machine.print("anew\n")
+
+    async with aclosing(follow(machine.config, {}, "demo", note)) as news:
+        async for lines in news:
+            found.append(lines)
+            if "two" in lines:
+                machine.print(LOG + "ann\nthree\n")
+            elif "three" in lines:
+                faults.next("GetInstanceConsoleOutput", ApiFault.html(), times=20)
+            else:
+                break
     assert found == [["one", "two"], ["login: ann", "three"], ["anew"]]
-    assert [note for note in notes if "again" in note and "later" not in note] == [
-        "the system has started again"
-    ]
-    assert len(notes) == 2
+    assert notes[1:] == ["the system has started again"]
 
 
 @pytest.mark.sockets
-async def test_following_what_is_refused_ends(machine: Machine) -> None:
-    """There is nothing to wait for."""
+async def test_a_follow_is_one_look_in_the_audit_and_its_end(machine: Machine) -> None:
+    """However often the cloud was asked meanwhile."""
+    async with aclosing(follow(machine.config, {}, "demo", lambda _: None)) as news:
+        assert await anext(news) == ["one", "two"]
+        machine.print(LOG + "\n")
+        assert await anext(news) == ["login: "]
+        (look,) = await machine.setup.audited("look")
+        assert (look["reason"], look["text"]) == ("boot-log", "followed")
+    (end,) = await machine.setup.audited("look-end")
+    assert (end["reason"], end["text"]) == ("boot-log", "Who followed it has left.")
+    assert (end["alias"], end["identity"]) == (look["alias"], look["identity"])
+    assert end["seconds"] >= 0
+    assert len(await machine.setup.audited("look")) == 1
+
+
+@pytest.mark.sockets
+async def test_following_what_is_refused_ends(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is nothing to wait for: at once, and when it is refused in the midst of it."""
     with pytest.raises(AccessError):
         async for _ in follow(machine.config, {}, "nothing", lambda _: None):
             pass
+    monkeypatch.setattr("vncproxy.web.boot_log._PASSING", ())
+    found = []
+    with pytest.raises(AccessError) as refused:
+        async for lines in follow(machine.config, {}, "demo", lambda _: None):
+            found.append(lines)
+            machine.installation.cloud.faults.next("GetInstanceConsoleOutput", ApiFault.html())
+    assert refused.value.status == 502
+    assert found == [["one", "two"]]
+
+
+@pytest.mark.sockets
+async def test_it_ends_when_nobody_reads_it_any_more(machine: Machine) -> None:
+    """Also while there is nothing to print; `head` has what it wanted."""
+    config = machine.installation.folder / "vncproxy.toml"
+    config.write_text(
+        f'[[listen]]\naddress = "127.0.0.1:{machine.installation.port}"\n'
+        f'[state]\ndirectory = "{machine.setup.daemon.state}"\n'
+        f'[[instance]]\nid = "{DEMO.instance_id}"\nalias = "demo"\n'
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "vncproxy", "boot-log", "demo", "--follow"),
+        *("--config", str(config)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(WAIT_S):
+        assert await process.stdout.readline() == b"one\n"
+        # As head does.
+        process.stdout._transport.close()  # type: ignore[attr-defined]
+        assert await process.wait() == FAILED
+    assert await process.stderr.read() == b""  # type: ignore[union-attr]
+    await machine.setup.audited("look-end")

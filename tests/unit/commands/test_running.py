@@ -5,13 +5,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import uvloop
 
-from vncproxy.commands.running import load_config, log_errors_only, run_async, run_with_config
+from vncproxy.commands.running import (
+    load_config,
+    log_errors_only,
+    run_async,
+    run_with_config,
+    while_it_is_read,
+)
 from vncproxy.config.model import Config
 from vncproxy.errors import ConfigError, LocalError
 
@@ -68,3 +75,35 @@ def test_warnings_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
     assert out == ""
     assert "a-warning" not in err
     assert "an-error" in err
+
+
+def test_what_prints_without_end_ends_with_its_reader(
+    options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if it never prints; and until then it runs on."""
+    reader, writer = os.pipe()
+    begun: list[bool] = []
+
+    async def work() -> None:
+        asyncio.get_running_loop().call_soon(begun.append, True)
+        asyncio.get_running_loop().call_later(0.01, os.close, reader)
+        await asyncio.Event().wait()
+
+    with options.resources, os.fdopen(writer, "w") as stdout:
+        monkeypatch.setattr("sys.stdout", stdout)
+        with pytest.raises(BrokenPipeError):
+            run_async(options, while_it_is_read(work()))
+    assert begun
+
+
+def test_a_file_has_no_reader_that_leaves(
+    options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        await asyncio.sleep(0.01)
+        raise LocalError("its own end")
+
+    with options.resources, (tmp_path / "out").open("w") as stdout:
+        monkeypatch.setattr("sys.stdout", stdout)
+        with pytest.raises(LocalError, match="its own end"):
+            run_async(options, while_it_is_read(work()))

@@ -136,20 +136,10 @@ async def test_a_picture_is_the_screen_and_is_shared(site: Site) -> None:
     assert (looked[0]["user"], looked[0]["instance"]) == ("anyone", "i-demo")
 
 
-async def test_a_boot_log_is_plain_text_with_its_time(site: Site) -> None:
-    """And in the audit."""
-    got = await site.get("demo/boot-log")
-    assert (got.status, got.content_type) == (200, "text/plain")
-    assert "[  OK  ] Started Journal Service.\n" in got.content.decode()
-    assert got.headers["last-modified"].endswith("GMT")
-    assert (await site.setup.audited("look"))[0]["reason"] == "boot-log"
-
-
 @pytest.mark.parametrize(
     ("path", "status", "word", "words"),
     [
         ("off/screenshot", 409, "wrong-status", "isn't running"),
-        ("win/boot-log", 502, "cloud-refused", "Windows"),
         ("nobody/screenshot", 404, "unknown-instance", ""),
         ("demo/screenshot?thumbnail=1", 403, "no-thumbnails", ""),
     ],
