@@ -6,18 +6,28 @@ Everything here blocks as long as the disk does; for any thread.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from vncproxy.errors import LocalError
 
 BUSY_TIMEOUT_S = 5.0
 CACHE_KIB = 8192
 """Of each connection, at most."""
+_ROOM_BYTES = 64 * 1024
+"""With less, SQLite fails at what it keeps beside a database."""
+_OF_THE_DISK = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+)
 _BESIDE = ("", "-wal", "-shm", "-journal")
 
 
@@ -37,18 +47,28 @@ class IndexDatabase:
         self._version = version
         # Two that make the tables, or turn the journal to WAL, would get in each other's way.
         self._opening = threading.Lock()
+        self._alone = threading.Lock()
 
     @contextmanager
     def opened(self) -> Iterator[sqlite3.Connection]:
         """A connection that commits each statement, but for what stands in transactions.
 
+        Where the disk is full, or read-only, it has all that there is, and only writing fails.
+
         Raises:
             LocalError: It can't be used, in words. What was damaged was thrown away.
         """
         try:
-            with self._opening:
-                connection = self._connected_to_one_of_ours()
-            with closing(connection):
+            with ExitStack() as held:
+                try:
+                    with self._opening:
+                        connection = self._connected_to_one_of_ours()
+                except (sqlite3.OperationalError, OSError) as fault:
+                    if not _is_of_the_disk(fault):
+                        raise
+                    held.enter_context(self._alone)
+                    connection = self._connected_without_room(fault)
+                held.enter_context(closing(connection))
                 yield connection
         except sqlite3.OperationalError as fault:
             raise self._unusable(fault) from fault
@@ -66,7 +86,44 @@ class IndexDatabase:
 
     def _unusable(self, fault: Exception) -> LocalError:
         why = fault.strerror if isinstance(fault, OSError) else str(fault)
+        if _is_of_the_disk(fault) and self._is_disk_full():
+            # SQLite often calls it an I/O error.
+            why = "the disk is full"
         return LocalError(f"The index {self.path} can't be used: {why}.")
+
+    def _is_disk_full(self) -> bool:
+        try:
+            disk = os.statvfs(self.path.parent)
+        except OSError:
+            return False
+        return disk.f_bavail * disk.f_frsize < _ROOM_BYTES
+
+    def _connected_without_room(self, fault: Exception) -> sqlite3.Connection:
+        """A connection that needs no file besides. One at a time: others would have to wait.
+
+        Raises:
+            Exception: `fault`, if that isn't possible either.
+        """
+        is_read_only = isinstance(fault, OSError) and fault.errno == errno.EROFS
+        place = f"file:{quote(str(self.path))}{'?mode=ro&immutable=1' if is_read_only else ''}"
+        try:
+            connection = sqlite3.connect(
+                place, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
+            )
+        except sqlite3.Error:
+            raise fault from None
+        try:
+            # The index of the WAL is in memory then. Source: SQLite, Write-Ahead Logging, 8.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            (found,) = connection.execute("PRAGMA user_version").fetchone()
+        except sqlite3.Error:
+            connection.close()
+            raise fault from None
+        if found != self._version:
+            connection.close()
+            raise fault
+        return connection
 
     def _connected_to_one_of_ours(self) -> sqlite3.Connection:
         try:
@@ -102,6 +159,14 @@ class IndexDatabase:
         connection.executescript(
             f"BEGIN IMMEDIATE; {self._schema} PRAGMA user_version = {self._version}; COMMIT;"
         )
+
+
+def _is_of_the_disk(fault: Exception) -> bool:
+    """Whether it may be that nothing can be written, and what is there can be read."""
+    if isinstance(fault, OSError):
+        return fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    code = getattr(fault, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in _OF_THE_DISK
 
 
 @contextmanager

@@ -6,16 +6,19 @@ import asyncio
 import os
 import sqlite3
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.bench.past import make_audit
+from tests.disks import full_disk
 from tests.fault.serving import ROOT
 from tests.past import AuditWriterForTests, closed, found, opened, told, told_by
 from tests.setup import WAIT_S, until
 from tests.unit.web.past_site import PastSite, past_site
+from vncproxy.audit import session_index
 from vncproxy.audit.session_index import SessionIndex
 from vncproxy.recording.file_format import CHUNK_HEADER_BYTES
 
@@ -84,6 +87,39 @@ async def test_an_index_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> 
         assert len(await site.rows("recordings")) == 2
         (state / "past-sessions.sqlite").rmdir()
         assert len(await site.rows("sessions")) == 3
+
+
+async def test_on_a_full_disk_the_lists_show_what_they_have_and_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither what SQLite keeps beside an index can be made, nor anything be written to it."""
+    async with past_site(tmp_path) as site:
+        state = site.people.setup.daemon.state
+
+        @contextmanager
+        def full(db: sqlite3.Connection) -> Iterator[None]:
+            raise full_disk()
+            yield
+
+        with monkeypatch.context() as patched:
+            for name in ("past-sessions", "recordings"):
+                (state / f"{name}.sqlite-shm").mkdir()
+            patched.setattr(session_index, "transaction", full)
+            assert await site.load("sessions?format=csv", "ann")
+            # What has come since isn't there, which is said.
+            assert (await site.get(f"recordings/{site.own}", "ann")).status == 200
+            found = (await site.get("sessions")).json
+            assert len(found["sessions"]) == 3
+            (problem,) = found["problems"]
+            assert "past-sessions.sqlite can't be used: database or disk is full." in problem
+            assert problem.endswith("What it doesn't have yet isn't in the list.")
+            assert len(await site.rows("recordings")) == 2
+            refused = await site.get("sessions?format=csv")
+            assert (refused.status, refused.word) == (503, "unavailable")
+            assert "past-sessions.sqlite can't be used: " in refused.json["error"]["text"]
+        for name in ("past-sessions", "recordings"):
+            (state / f"{name}.sqlite-shm").rmdir()
+        assert (await site.get("sessions")).json["problems"] == []
 
 
 async def test_an_index_that_is_damaged_while_the_daemon_runs_is_made_again(

@@ -281,6 +281,41 @@ def test_what_cannot_be_printed_is_an_error(arguments: tuple[str, ...], buffered
         assert (done.returncode, done.stderr) == (1, f"vncproxy: {problem}\n")
 
 
+ACTIONS = {"serve", "simulate", "demo", "power", "type", "key", "kick", "forget", "user remove"}
+"""They do something: that is done also where nobody reads what they say."""
+RESULTS = {
+    "check": ["check"],
+    "url": ["url", "x"],
+    "instances": ["instances"],
+    "consoles": ["consoles", "--watch"],
+    "screenshot": ["screenshot", "x", "-o", "-"],
+    "boot-log": ["boot-log", "x"],
+    "user add": ["user", "add", "x"],
+    "user list": ["user", "list"],
+    "sessions": ["sessions"],
+    "audit verify": ["audit", "verify", "x"],
+    "recordings": ["recordings"],
+    "replay": ["replay", "x"],
+}
+"""Their result is what they print."""
+
+
+def test_a_result_that_nobody_can_get_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of every command whose result is its output, before anything is asked or made."""
+    acts = {"user": ("add", "remove", "list"), "audit": ("verify",)}
+    names = {one.name for one in COMMANDS} - acts.keys()
+    names |= {f"{name} {act}" for name, those in acts.items() for act in those}
+    assert names == ACTIONS | RESULTS.keys()
+    monkeypatch.setattr("vncproxy.commands.output._closed", {1})
+    for name, arguments in RESULTS.items():
+        assert main(arguments) == 1, name
+        assert capsys.readouterr().err == "vncproxy: the standard output is closed\n", name
+    assert main(["replay", "x", "--info"]) == 1
+    assert "closed" in capsys.readouterr().err
+
+
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     """It is the package's."""
     with pytest.raises(SystemExit):

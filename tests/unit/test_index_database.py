@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sqlite3
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -69,3 +74,47 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
 def test_a_folder_that_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(LocalError, match="No such file"):
         put(IndexDatabase(tmp_path / "no" / "x.sqlite", SCHEMA, 1), "a")
+
+
+def test_without_room_for_what_it_keeps_beside_it_is_read_all_the_same(
+    tmp_path: Path,
+) -> None:
+    """As on a full disk, where SQLite can't make its -shm file."""
+    database = IndexDatabase(tmp_path / "x.sqlite", SCHEMA, 1)
+    put(database, "a")
+    (tmp_path / "x.sqlite-shm").mkdir()
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(lambda _: things(database), range(8))) == [["a"]] * 8
+    with pytest.raises(LocalError, match="can't be used"):
+        put(database, "b")
+    # What is of another version can't be told anything of.
+    with pytest.raises(LocalError, match="can't be used"):
+        things(IndexDatabase(tmp_path / "x.sqlite", SCHEMA, 2))
+
+
+def test_a_full_disk_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where SQLite speaks of an I/O error, as it does of its -shm file."""
+    database = IndexDatabase(tmp_path / "x.sqlite", SCHEMA, 1)
+    put(database, "a")
+    statvfs = os.statvfs(tmp_path)
+    room = SimpleNamespace(f_bavail=1, f_frsize=statvfs.f_frsize)
+    monkeypatch.setattr(os, "statvfs", lambda _: room)
+    fault = sqlite3.OperationalError("disk I/O error")
+    fault.sqlite_errorcode = sqlite3.SQLITE_IOERR | (19 << 8)
+    full = pytest.raises(LocalError, match=r"x.sqlite can't be used: the disk is full\.$")
+    with full, database.opened():
+        raise fault
+    assert things(database) == ["a"]
+
+
+def test_a_read_only_disk_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = IndexDatabase(tmp_path / "x.sqlite", SCHEMA, 1)
+    put(database, "a")
+
+    def refused(*_: object) -> int:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "open", refused)
+    assert things(database) == ["a"]
+    with pytest.raises(LocalError, match="readonly"):
+        put(database, "b")

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from vncproxy.audit.record import LINE_MAX_BYTES
 from vncproxy.audit.verification import Verification, verify
 from vncproxy.commands.command import DONE, FAILED, Command, add_commands, add_json
-from vncproxy.commands.output import counted, print_json, print_lines
+from vncproxy.commands.output import counted, print_json, print_lines, require_output
 from vncproxy.errors import AuditError
 
 
@@ -38,6 +38,7 @@ def sha256(text: str) -> str:
 
 
 def _run_verify(options: argparse.Namespace) -> int:
+    require_output()
     verdict = verify_file(options.file, options.head)
     if options.json:
         print_json(as_json(verdict))

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vncproxy.commands.command import DONE, FAILED, USAGE, Command, add_config, add_json
-from vncproxy.commands.output import print_json, print_line, print_problem
+from vncproxy.commands.output import print_json, print_line, print_problem, require_output
 from vncproxy.commands.running import load_config, log_errors_only, run_async
 from vncproxy.errors import ConfigError
 
@@ -79,6 +79,7 @@ def _run(options: argparse.Namespace) -> int:
         if getattr(options, name) is not None and options.user is None:
             print_problem(f"--{name} goes with --as")
             return USAGE
+    require_output()
     try:
         loaded = load_config(options)
     except ConfigError as error:

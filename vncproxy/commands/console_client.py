@@ -18,10 +18,10 @@ import aiohttp
 import msgspec
 
 from vncproxy.commands.console_screen import ConsoleScreen, LivePicture
-from vncproxy.commands.daemon_client import ClientWebSocket, DaemonClient
+from vncproxy.commands.daemon_client import ClientWebSocket, DaemonClient, WebSocketRefusedError
 from vncproxy.commands.keyboard import keycode
 from vncproxy.commands.keystrokes import Stroke
-from vncproxy.errors import CloseCode, LocalError
+from vncproxy.errors import AccessError, CloseCode, LocalError
 from vncproxy.rfb.client_messages import key_event, qemu_key_event
 from vncproxy.tasks import Tasks
 
@@ -439,6 +439,21 @@ async def console_client(
         NoDaemonError: Nobody answers any more.
         AccessError: The daemon refused.
     """
+    try:
+        async with _opened(daemon, admission, screen) as client:
+            yield client
+    except WebSocketRefusedError as refusal:
+        # What has changed since the admission, another one tells.
+        await admission_to(
+            daemon, str(admission["instance"]["id"]), view=not admission["may_control"]
+        )
+        raise AccessError(refusal.status, refusal.word, refusal.public_text) from refusal
+
+
+@asynccontextmanager
+async def _opened(
+    daemon: DaemonClient, admission: dict[str, Any], screen: ConsoleScreen
+) -> AsyncIterator[ConsoleClient]:
     name = quote(str(admission["instance"]["id"]), safe="")
     query = f"?ticket={quote(str(admission['ticket']), safe='')}"
     tasks = Tasks()

@@ -46,6 +46,10 @@ class NoDaemonError(VncproxyError):
     """No daemon answers."""
 
 
+class WebSocketRefusedError(AccessError):
+    """The daemon refused a WebSocket."""
+
+
 @dataclass(frozen=True, slots=True)
 class Download:
     """What a route gives that isn't JSON.
@@ -172,7 +176,7 @@ class DaemonClient:
 
         Raises:
             NoDaemonError: Nobody answers, or something else.
-            AccessError: The daemon refused; it can't say why.
+            WebSocketRefusedError: The daemon refused; the answer's body, which says why, is lost.
         """
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
@@ -184,7 +188,7 @@ class DaemonClient:
                 )
         except aiohttp.WSServerHandshakeError as refusal:
             text = f"The daemon refused the console (status {refusal.status})."
-            raise AccessError(refusal.status, "", text) from refusal
+            raise WebSocketRefusedError(refusal.status, "", text) from refusal
         except (aiohttp.ClientError, OSError, TimeoutError) as fault:
             raise _nobody(self._door, fault) from fault
 

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vncproxy.commands.command import DONE, FAILED, USAGE, Command, add_json, add_page_port
-from vncproxy.commands.output import counted, print_json, print_line, print_lines, print_problem
+from vncproxy.commands.output import (
+    counted,
+    print_json,
+    print_line,
+    print_lines,
+    print_problem,
+    require_output,
+)
 from vncproxy.commands.running import run_async
 from vncproxy.errors import LocalError, RecordingError
 
@@ -49,6 +56,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.export is not None or options.mp4 is not None:
         return _export(options)
 
+    # Nobody would know the address.
+    require_output()
+
     async def work() -> int:
         await replay(options.file, options.port, print_line)
         return DONE
@@ -58,6 +68,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _print_info(options: argparse.Namespace) -> int:
     """FAILED: it is damaged, or the audit doesn't have it as it is."""
+    require_output()
     from vncproxy.commands.recording_info import describe, in_words
 
     found = describe(options.file, options.audit)

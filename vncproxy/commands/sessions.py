@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from vncproxy.commands.command import DONE, Command, add_config, add_json
-from vncproxy.commands.output import aligned, duration, print_json, print_lines, print_note
+from vncproxy.commands.output import (
+    aligned,
+    duration,
+    print_json,
+    print_lines,
+    print_note,
+    require_output,
+)
 from vncproxy.commands.running import run_with_config
 
 if TYPE_CHECKING:
@@ -64,6 +71,8 @@ def moment(text: str, now: datetime | None = None) -> str:
 
 
 def _run(options: argparse.Namespace) -> int:
+    require_output()
+
     async def work(config: Config) -> int:
         wanted = {"user": options.user, "instance": options.instance, "since": options.since or ""}
         most = None if options.all else SHOWN_MAX

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vncproxy.commands.command import DONE, Command, add_commands, add_config, add_json
-from vncproxy.commands.output import print_json, print_line, print_lines
+from vncproxy.commands.output import print_json, print_line, print_lines, require_output
 from vncproxy.commands.running import load_config
 from vncproxy.errors import ConfigError, ConfigProblem, LocalError
 
@@ -41,6 +41,8 @@ def _add_listing(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_add(options: argparse.Namespace) -> int:
+    # Before there is a token that nobody would ever see.
+    require_output()
     print_line(add(load_config(options).config, options.name, options.groups))
     return DONE
 
@@ -51,6 +53,7 @@ def _run_remove(options: argparse.Namespace) -> int:
 
 
 def _run_list(options: argparse.Namespace) -> int:
+    require_output()
     users = listed(load_config(options).config)
     if options.json:
         print_json(users)

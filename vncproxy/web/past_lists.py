@@ -32,6 +32,8 @@ CALL_TIMEOUT_S = 10.0
 CALLS_MAX = 4
 """Questions that are answered at the same time; others wait."""
 
+_NOT_LISTED = "What it doesn't have yet isn't in the list."
+
 _T = TypeVar("_T")
 _log = structlog.get_logger("vncproxy.past")
 
@@ -102,7 +104,7 @@ class Refresh:
             try:
                 self._index.refresh(self._stopped)
             except LocalError as error:
-                problem = error.public_text
+                problem = " ".join((error.public_text, _NOT_LISTED))
             except Exception:
                 _log.exception("index.fault", index=self._name)
                 problem = (

@@ -71,7 +71,9 @@ async def sessions(request: web.Request) -> web.StreamResponse:
     keys = [one.key for one in seen if wanted.is_about(rights.instance(one), one.alias)]
     query = _session_query(wanted, keys)
     if as_csv:
-        if not is_whole or lists.sessions_refresh.problem is not None:
+        if (problem := lists.sessions_refresh.problem) is not None:
+            raise AccessError(503, "unavailable", f"Half a list isn't exported. {problem}")
+        if not is_whole:
             raise AccessError(
                 503, "still-reading", "The audit is still being read; export it in a while.", 10.0
             )

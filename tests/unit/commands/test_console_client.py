@@ -10,7 +10,7 @@ from vncproxy.commands.console_screen import ConsoleScreen
 from vncproxy.commands.daemon_client import daemon_client
 from vncproxy.commands.keystrokes import combination_stroke
 from vncproxy.config.model import Listen
-from vncproxy.errors import AccessError
+from vncproxy.errors import AccessError, AuditError
 
 pytestmark = pytest.mark.sockets
 
@@ -58,3 +58,24 @@ async def test_who_may_only_watch_gets_no_control(installation: Installation) ->
                 await client.get_control(ignored, 60.0)
             with pytest.raises(ControlLostError):
                 await client.check()
+
+
+async def test_a_refused_websocket_says_why(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own answer can't be read; that of another admission can."""
+    config = installation.config()
+    full = "The audit can't be written: its disk is full."
+    async with installation.daemon(config) as setup, daemon_client(config, {}) as daemon:
+        admission = await admission_to(daemon, "demo", view=False)
+        audit = setup.daemon.components.services.audit
+
+        async def record(_entry: object) -> None:
+            raise AuditError(full)
+
+        monkeypatch.setattr(audit, "record", record)
+        monkeypatch.setattr(audit, "problem", full)
+        with pytest.raises(AccessError, match=full) as refused:
+            async with console_client(daemon, admission, ConsoleScreen()):
+                pass
+        assert refused.value.status == 503

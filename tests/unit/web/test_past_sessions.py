@@ -138,10 +138,13 @@ async def test_a_list_is_not_exported_by_half(
     site: PastSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lists = site.people.setup.daemon.components.services.past
-    monkeypatch.setattr(lists.sessions_refresh, "problem", "The index can't be used: full.")
     monkeypatch.setattr(lists.sessions_refresh, "done", _never)
     answer = await site.get("sessions?format=csv")
     assert (answer.status, answer.word) == (503, "still-reading")
+    monkeypatch.setattr(lists.sessions_refresh, "problem", "The index can't be used: full.")
+    answer = await site.get("sessions?format=csv")
+    assert (answer.status, answer.word) == (503, "unavailable")
+    assert answer.json["error"]["text"].endswith("The index can't be used: full.")
     # The list says so, and shows what it has.
     found = (await site.get("sessions")).json
     assert found["problems"][0] == "The index can't be used: full."
