@@ -15,8 +15,8 @@ from vncproxy.errors import AccessError, CloudError
 from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.web import audit_entries
 from vncproxy.web.answers import error_body
-from vncproxy.web.connection import Connection
 from vncproxy.web.context import door, permitted, services_of
+from vncproxy.web.http_connection import Connection
 from vncproxy.web.instances import cloud_refusal
 
 FOLLOW_INTERVAL_S = 11.0
