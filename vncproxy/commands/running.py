@@ -56,7 +56,8 @@ async def while_it_is_read(work: Coroutine[Any, Any, None]) -> None:
     from contextlib import suppress
 
     loop = asyncio.get_running_loop()
-    task = loop.create_task(work)
+    task = asyncio.current_task()
+    assert task is not None, "a coroutine runs in one"
     has_left = False
 
     def leave() -> None:
@@ -71,9 +72,9 @@ async def while_it_is_read(work: Coroutine[Any, Any, None]) -> None:
             ends.register(sys.stdout.fileno(), 0)
         loop.add_reader(ends, leave)
         try:
-            await task
+            await work
         except asyncio.CancelledError:
-            if not has_left:
+            if not has_left or task.uncancel():
                 raise
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
         finally:
