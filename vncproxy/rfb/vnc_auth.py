@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import hmac
 
-from vncproxy.rfb.des import encrypted
+# At the start, though it takes 7 MB: once a password is asked for, the installation may be another
+# one (tests/fault/test_upgrade.py).
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
 
 CHALLENGE_BYTES = 16
 """Length of a challenge and of its answer."""
@@ -24,8 +27,10 @@ def response(password: str, challenge: bytes) -> bytes:
         raise ValueError(f"a challenge of {len(challenge)} bytes")
     key = password.encode("utf-8", "replace")[:8].ljust(8, b"\0")
     mirrored = bytes(int(f"{byte:08b}"[::-1], 2) for byte in key)
-    # Block by block on purpose: RFC 6143 says so.
-    return encrypted(mirrored, challenge)
+    # DES is Triple DES with one key three times. ECB on purpose: RFC 6143 says so.
+    cipher = Cipher(TripleDES(mirrored * 3), modes.ECB())  # noqa: S305
+    encryptor = cipher.encryptor()
+    return encryptor.update(challenge) + encryptor.finalize()
 
 
 class PasswordVerifier:
