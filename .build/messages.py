@@ -167,6 +167,7 @@ WORDS = (
     "watch",
     "control",
     "administer",
+    "admin",
     "not see",
     "open",
     "key presses",
@@ -246,6 +247,20 @@ NOT_FOR_PEOPLE = re.compile(
     r"_log\b|_tasks?\.|tasks\.start|^(ValueError|TypeError|RuntimeError|Tasks|after|timed|Literal)$"
 )
 
+CONSOLE_STATES = (
+    "idle",
+    "waiting-budget",
+    "fetching-url",
+    "connecting",
+    "handshake",
+    "password",
+    "running",
+    "resuming",
+    "opaque",
+    "closed",
+)
+"""As the API has them; `vncproxy consoles` shows them by these messages."""
+
 HEADER = '# The texts of vncproxy in {language}. See .github/CONTRIBUTING.md, "a text".'
 
 
@@ -269,8 +284,13 @@ def found() -> Iterator[tuple[str, str | tuple[str, ...], str | None]]:
     for path in sorted((ROOT / "vncproxy" / "commands").glob("*.py")):
         for text in _of_command(path):
             yield _name(path), text, None
+    for path in sorted((ROOT / "vncproxy").rglob("*.py")):
+        for text, context in _of_texts(path):
+            yield _name(path), text, context
     for text in WORDS:
         yield _name(Path(__file__)), text, None
+    for text in CONSOLE_STATES:
+        yield _name(Path(__file__)), text, "console"
 
 
 def _of_module(path: Path, *, fragments: bool) -> Iterator[str]:
@@ -321,6 +341,28 @@ def _of_command(path: Path) -> Iterator[str]:
                 yield value.value
             elif isinstance(value, ast.JoinedStr):
                 yield _with_braces(value, {})
+
+
+def _of_texts(path: Path) -> Iterator[tuple[str | tuple[str, str], str | None]]:
+    """What a module says as a `Text` or with `counted`, but what has nothing but names in it."""
+    source = path.read_text("utf-8")
+    if "import Text" not in source:
+        return
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(
+                func=ast.Name(id="Text"),
+                args=[ast.Constant(value=str() as text), *_],
+                keywords=keywords,
+            ) if re.sub(r"\{\w+\}|\s", "", text):
+                contexts = {word.arg: word.value for word in keywords}
+                context = contexts.get("context")
+                yield text, context.value if isinstance(context, ast.Constant) else None
+            case ast.Call(
+                func=ast.Name(id="counted"),
+                args=[_, ast.Constant(value=str() as one), ast.Constant(value=str() as many)],
+            ):
+                yield (one, many), None
 
 
 def _outside_of_logs(tree: ast.AST) -> Iterator[ast.AST]:

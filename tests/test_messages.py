@@ -8,6 +8,7 @@ import importlib.util
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -21,6 +22,7 @@ PLACEHOLDER = re.compile(r"\{\{?\w+\}\}?")
 HOW_TO = "see .github/CONTRIBUTING.md, “a text”"
 
 
+@cache
 def updater() -> ModuleType:
     """.build/messages.py, which finds the messages of the sources."""
     spec = importlib.util.spec_from_file_location("messages", ROOT / ".build" / "messages.py")
@@ -137,3 +139,60 @@ def test_the_file_is_as_the_updater_leaves_it(path: Path) -> None:
         if message.id
     }
     assert by_babel == {(entry.context, entry.text) for entry in known(path)}
+
+
+PRINTS = frozenset({"print_line", "print_note", "print_problem", "print_prompt", "note", "say"})
+WRAPS = re.compile(r"Finding|Text|counted|\w+Error")
+COMMANDS = sorted((ROOT / "vncproxy" / "commands").glob("*.py"))
+PREFIX = "vncproxy: "
+
+
+def calls(path: Path) -> Iterator[tuple[ast.Call, str]]:
+    """Calls of a source with texts, each with the name of what is called."""
+    source = path.read_text("utf-8")
+    if "import Text" not in source:
+        return
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            yield node, node.func.id
+
+
+def test_the_values_of_texts_are_those_of_their_messages() -> None:
+    """None is missing, which would be found only once the text is needed, and none is too many."""
+    wrong = []
+    for path in sorted((ROOT / "vncproxy").rglob("*.py")):
+        for call, name in calls(path):
+            if name not in ("Text", "counted") or path.name == "text.py":
+                continue
+            messages = [one.value for one in call.args if isinstance(one, ast.Constant)]
+            given = {word.arg for word in call.keywords} - {"context"}
+            given |= {"count"} if name == "counted" else set()
+            wrong += [
+                f"{path.name}:{call.lineno}"
+                for message in messages
+                if isinstance(message, str) and set(re.findall(r"\{(\w+)\}", message)) != given
+            ]
+    assert wrong == []
+
+
+def test_what_commands_print_can_be_translated() -> None:
+    """Their words are a Text: a plain text would be English everywhere."""
+    plain = []
+    for path in COMMANDS:
+        for call, name in calls(path):
+            if name not in PRINTS and not WRAPS.fullmatch(name):
+                continue
+            if name in ("Text", "counted"):
+                continue
+            for given in call.args:
+                words = ""
+                if isinstance(given, ast.Constant) and isinstance(given.value, str):
+                    words = given.value
+                elif isinstance(given, ast.JoinedStr):
+                    words = "".join(
+                        str(one.value) for one in given.values if isinstance(one, ast.Constant)
+                    )
+                is_code = re.fullmatch(r"[a-z]+-[a-z-]+", words) or words == PREFIX
+                if re.search(r"[A-Za-z]{2}", words) and not is_code:
+                    plain.append(f"{path.name}:{call.lineno}: {words}")
+    assert plain == []

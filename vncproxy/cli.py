@@ -120,7 +120,7 @@ def _main(arguments: Sequence[str] | None, resources: ExitStack) -> int:
         finally:
             flush()
     except OutputError as error:
-        print_problem(error.public_text)
+        print_problem(error.text)
         return FAILED
     except BrokenPipeError:
         # The reader of the output has left.
@@ -134,13 +134,13 @@ def _run(arguments: Sequence[str] | None, resources: ExitStack) -> int:
         options.resources = resources
         status: int = options.run(options)
     except ConfigError as error:
-        print_problem(error.public_text)
+        print_problem(error.text)
         return BAD_CONFIG
     except CloudError as error:
         print_problem(error.final_text)
         return FAILED
     except VncproxyError as error:
-        print_problem(error.public_text)
+        print_problem(error.text)
         return FAILED
     except KeyboardInterrupt:
         return FAILED

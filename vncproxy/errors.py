@@ -34,6 +34,8 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import ClassVar
 
+from vncproxy.languages.text import Text, in_lines
+
 REASON_MAX_BYTES = 123
 """Room for the reason in a WebSocket close frame. Source: RFC 6455, sections 5.5 and 5.5.1."""
 
@@ -135,14 +137,23 @@ def safe_cloud_code(code: str | None) -> str:
 
 
 class VncproxyError(Exception):
-    """The base; `public_text` may be shown to anybody who may use the console."""
+    """The base; its text may be shown to anybody who may use the console.
+
+    Args:
+        text: English; a `Text` if it has values and a command prints it.
+
+    Attributes:
+        text: For people at a terminal, in whose language it can be said.
+        public_text: The same in plain English, for log, audit and JSON.
+    """
 
     side: ClassVar[Side] = Side.DAEMON
     close_code: ClassVar[CloseCode] = CloseCode.INTERNAL
 
-    def __init__(self, public_text: str) -> None:
-        super().__init__(public_text)
-        self.public_text = public_text
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = Text(text)
+        self.public_text = self.text.english
 
     def close_reason(self) -> CloseReason:
         """How a viewer's WebSocket ends because of this error."""
@@ -151,23 +162,37 @@ class VncproxyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    """One mistake in the configuration: where it is, what was found, what is expected."""
+    """One mistake in the configuration: where it is, what was found, what is expected.
+
+    Words are a `Text`; names and values from the configuration stay in every language.
+    """
 
     where: str
     key: str
     found: str
     expected: str
 
-    def __str__(self) -> str:
+    @property
+    def text(self) -> Text:
         """One line for people."""
-        return f"{self.where}: {self.key}: found {self.found}; expected {self.expected}"
+        return Text(
+            "{where}: {key}: found {found}; expected {expected}",
+            where=self.where,
+            key=self.key,
+            found=self.found,
+            expected=self.expected,
+        )
+
+    def __str__(self) -> str:
+        """The same in plain English."""
+        return self.text.english
 
 
 class ConfigError(VncproxyError):
     """The configuration is wrong; `problems` lists every mistake of the file at once."""
 
     def __init__(self, problems: list[ConfigProblem]) -> None:
-        super().__init__("\n".join(str(p) for p in problems))
+        super().__init__(in_lines(problem.text for problem in problems))
         self.problems = problems
 
 
@@ -229,9 +254,13 @@ class ConsoleElsewhere(AccessError):  # noqa: N818 - the contract's word
         self.name = name
         self.url = url
         self.pass_on = pass_on and url != ""
-        text = f"Another vncproxy has this console: {name}. Open it there."
+        text = Text("Another vncproxy has this console: {name}. Open it there.", name=name)
         if url:
-            text = f"Another vncproxy has this console: {name}. Open it there: {url}"
+            text = Text(
+                "Another vncproxy has this console: {name}. Open it there: {url}",
+                name=name,
+                url=url,
+            )
         super().__init__(409, self.close_code.word, text)
 
 
@@ -279,9 +308,9 @@ class CloudError(VncproxyError):
         return self.code.startswith("Throttling")
 
     @property
-    def final_text(self) -> str:
+    def final_text(self) -> Text:
         """The sentence where nobody tries again by himself, as at the end of a command."""
-        return self.public_text.replace(_TRIED_AGAIN, TRY_LATER)
+        return Text(self.public_text.replace(_TRIED_AGAIN, TRY_LATER))
 
     def close_reason(self) -> CloseReason:
         """4502 with the cloud's code."""
@@ -360,7 +389,10 @@ class Throttled(UpstreamError):  # noqa: N818 - the contract's word
 
     def __init__(self, wait_s: float) -> None:
         super().__init__(
-            "this instance was opened too often in the last minute; "
-            f"the next connection is allowed in {math.ceil(wait_s)} s"
+            Text(
+                "this instance was opened too often in the last minute; "
+                "the next connection is allowed in {wait_s} s",
+                wait_s=math.ceil(wait_s),
+            )
         )
         self.wait_s = wait_s

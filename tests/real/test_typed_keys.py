@@ -32,6 +32,7 @@ from vncproxy.commands.keystrokes import Stroke, combination_stroke, text_stroke
 from vncproxy.commands.live_screenshot import live_screenshot
 from vncproxy.commands.type_text import strokes_for
 from vncproxy.config.model import Aliyun, Config, Instance, Listen, State
+from vncproxy.languages.text import Text
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -128,7 +129,7 @@ async def sent(
         {},
         "demo",
         strokes_of,
-        noun="character",
+        how_many=lambda count: Text("{count} characters", count=count),
         per_second=PACES["fast"],
         note=lambda _: None,
         pause=pause,

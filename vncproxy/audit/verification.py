@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vncproxy.audit.record import NO_HASH, Event, Head, Record, parse
+from vncproxy.languages.text import Text
 
 REMARKS_MAX = 100
 """More than this are counted, not listed."""
@@ -29,9 +30,16 @@ class Remark:
     line: int
     text: str
 
-    def __str__(self) -> str:
+    @property
+    def in_words(self) -> Text:
         """For people."""
-        return f"line {self.line}: {self.text}" if self.line else self.text
+        if not self.line:
+            return Text(self.text)
+        return Text("line {line}: {text}", line=self.line, text=self.text)
+
+    def __str__(self) -> str:
+        """The same in plain English."""
+        return self.in_words.english
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +110,9 @@ class _Reader:
         self._settle_rubble(number, record)
         self._records += 1
         if not record.sound:
-            self._problem(number, f"record {record.seq} was changed: it doesn't match its hash")
+            self._problem(
+                number, Text("record {seq} was changed: it doesn't match its hash", seq=record.seq)
+            )
         self._follow(number, record)
         self._note(number, record)
         if record.hash == self._wanted and record.sound:
@@ -113,17 +123,22 @@ class _Reader:
         if self._rubble:
             self._problem(
                 self._rubble_line,
-                "the last line is cut short: the daemon was stopped hard, or somebody cut the file"
+                Text(
+                    "the last line is cut short: the daemon was stopped hard, or somebody "
+                    "cut the file"
+                )
                 if self._cut_short and b"\n" not in self._rubble
-                else "what stands here is no record",
+                else Text("what stands here is no record"),
             )
         if not self._records:
-            self._problem(0, "there is no record in this file")
+            self._problem(0, Text("there is no record in this file"))
         elif self._wanted is not None and self._found is None:
             self._problem(
                 0,
-                "no record has the head that was given: records at the end were cut off, or "
-                "written anew, or the head belongs to another file",
+                Text(
+                    "no record has the head that was given: records at the end were cut "
+                    "off, or written anew, or the head belongs to another file"
+                ),
             )
         return Verification(
             self._records,
@@ -147,10 +162,14 @@ class _Reader:
         if noted:
             self._add_note(
                 self._rubble_line,
-                f"{len(left)} bytes of a record that wasn't finished, as record {record.seq} says",
+                Text(
+                    "{left} bytes of a record that wasn't finished, as record {seq} says",
+                    left=len(left),
+                    seq=record.seq,
+                ),
             )
         else:
-            self._problem(self._rubble_line, "what stands here is no record")
+            self._problem(self._rubble_line, Text("what stands here is no record"))
         self._rubble, self._rubble_line = b"", 0
 
     def _follow(self, number: int, record: Record) -> None:
@@ -161,27 +180,40 @@ class _Reader:
             if record.prev != last.hash:
                 self._problem(
                     number,
-                    f"record {record.seq} doesn't continue the record {last.seq} above it: one of "
-                    "the two isn't the one that was written",
+                    Text(
+                        "record {seq} doesn't continue the record {seq2} above it: one of the "
+                        "two isn't the one that was written",
+                        seq=record.seq,
+                        seq2=last.seq,
+                    ),
                 )
         elif record.seq > last.seq:
-            self._problem(number, f"{_records(last.seq + 1, record.seq - 1)} missing above")
+            self._problem(number, _missing(last.seq + 1, record.seq - 1))
         else:
             self._problem(
                 number,
-                f"record {record.seq} stands below record {last.seq}: it was moved or put in",
+                Text(
+                    "record {seq} stands below record {seq2}: it was moved or put in",
+                    seq=record.seq,
+                    seq2=last.seq,
+                ),
             )
 
     def _begin(self, number: int, record: Record) -> None:
         if record.event == Event.ROTATED and record.seq > 1:
             self._add_note(
                 number,
-                f"this file continues another one: verify that with --head {record.prev}",
+                Text(
+                    "this file continues another one: verify that with --head {prev}",
+                    prev=record.prev,
+                ),
             )
         elif record.seq > 1:
-            self._problem(number, f"{_records(1, record.seq - 1)} missing above")
+            self._problem(number, _missing(1, record.seq - 1))
         elif record.prev != NO_HASH:
-            self._problem(number, "record 1 names one before it: it isn't the one that was written")
+            self._problem(
+                number, Text("record 1 names one before it: it isn't the one that was written")
+            )
 
     def _note(self, number: int, record: Record) -> None:
         match record.event:
@@ -189,8 +221,11 @@ class _Reader:
                 if self._runs:
                     self._add_note(
                         number,
-                        f"record {record.seq} starts a daemon, and the one before it recorded no "
-                        "stop: it crashed or was killed, and what was open then has no end here",
+                        Text(
+                            "record {seq} starts a daemon, and the one before it recorded no stop: "
+                            "it crashed or was killed, and what was open then has no end here",
+                            seq=record.seq,
+                        ),
                     )
                 self._runs = True
             case Event.STOP:
@@ -198,7 +233,15 @@ class _Reader:
             case Event.DAMAGED | Event.ALTERED | Event.UNWRITTEN | Event.CONTINUED:
                 # Who altered the file may have chosen the text too.
                 text = str(record.content.get("text", "")).encode("unicode_escape").decode()
-                self._add_note(number, f"record {record.seq} says: {record.event}: {text}")
+                self._add_note(
+                    number,
+                    Text(
+                        "record {seq} says: {event}: {text}",
+                        seq=record.seq,
+                        event=record.event,
+                        text=text,
+                    ),
+                )
                 self._runs = self._runs and record.event != Event.CONTINUED
             case Event.TORN:
                 pass
@@ -216,5 +259,7 @@ class _Reader:
             self._unlisted += 1
 
 
-def _records(first: int, last: int) -> str:
-    return f"record {first} is" if first == last else f"records {first} to {last} are"
+def _missing(first: int, last: int) -> Text:
+    if first == last:
+        return Text("record {first} is missing above", first=first)
+    return Text("records {first} to {last} are missing above", first=first, last=last)

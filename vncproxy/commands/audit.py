@@ -11,8 +11,9 @@ from typing import Any, BinaryIO
 from vncproxy.audit.record import LINE_MAX_BYTES
 from vncproxy.audit.verification import Verification, verify
 from vncproxy.commands.command import DONE, FAILED, Command, add_commands, add_json
-from vncproxy.commands.output import counted, print_json, print_lines, require_output
+from vncproxy.commands.output import print_json, print_lines, require_output
 from vncproxy.errors import AuditError
+from vncproxy.languages.text import Text, counted
 
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +35,9 @@ def sha256(text: str) -> str:
     """
     if len(text) == 64 and set(text.lower()) <= set("0123456789abcdef"):
         return text.lower()
-    raise argparse.ArgumentTypeError(f"{text!r} is no SHA-256: 64 hexadecimal digits")
+    raise argparse.ArgumentTypeError(
+        Text("{text} is no SHA-256: 64 hexadecimal digits", text=repr(text))
+    )
 
 
 def _run_verify(options: argparse.Namespace) -> int:
@@ -57,7 +60,9 @@ def verify_file(path: Path, head: str | None) -> Verification:
         with path.open("rb") as file:
             return verify(lines_of(file), head)
     except OSError as fault:
-        raise AuditError(f"{path} can't be read: {fault.strerror}.") from fault
+        raise AuditError(
+            Text("{path} can't be read: {reason}.", path=path, reason=fault.strerror)
+        ) from fault
 
 
 def lines_of(file: BinaryIO) -> Iterator[bytes]:
@@ -68,25 +73,45 @@ def lines_of(file: BinaryIO) -> Iterator[bytes]:
             line = file.readline(LINE_MAX_BYTES)
 
 
-def in_words(path: Path, verdict: Verification) -> list[str]:
+def in_words(path: Path, verdict: Verification) -> list[Text]:
     """The verdict for people, one line each."""
-    lines = [str(note) for note in verdict.notes]
-    lines += [f"BROKEN  {problem}" for problem in verdict.problems]
+    lines = [note.in_words for note in verdict.notes]
+    lines += [Text("BROKEN  {problem}", problem=one.in_words) for one in verdict.problems]
     if verdict.unlisted:
-        lines.append(f"BROKEN  and in {verdict.unlisted} more places")
-    records = counted(verdict.records, "record")
+        lines.append(
+            counted(
+                verdict.unlisted,
+                "BROKEN  and in {count} more place",
+                "BROKEN  and in {count} more places",
+            )
+        )
+    records = counted(verdict.records, "{count} record", "{count} records")
     if verdict.intact:
-        lines.append(f"{path} is intact: {records}, the last is {verdict.head.seq}")
+        lines.append(
+            Text(
+                "{path} is intact: {records}, the last is {seq}",
+                path=path,
+                records=records,
+                seq=verdict.head.seq,
+            )
+        )
         if verdict.behind_head is None:
             lines.append(
-                "Whether records at the end are missing or were written anew shows only with "
-                "--head: take the newest hash of audit.head from the daemon's log."
+                Text(
+                    "Whether records at the end are missing or were written anew shows "
+                    "only with --head: take the newest hash of audit.head from the "
+                    "daemon's log."
+                )
             )
         elif verdict.behind_head:
-            lines.append(f"{verdict.behind_head} of them came after the head that was given.")
+            lines.append(
+                Text(
+                    "{count} of them came after the head that was given.", count=verdict.behind_head
+                )
+            )
     else:
-        lines.append(f"{path} isn't what was written: {records}")
-    lines.append(f"head {verdict.head.hash}")
+        lines.append(Text("{path} isn't what was written: {records}", path=path, records=records))
+    lines.append(Text("head {hash}", hash=verdict.head.hash))
     return lines
 
 

@@ -13,6 +13,7 @@ from vncproxy.commands.command import DONE, Command, add_config, add_instance
 from vncproxy.commands.output import print_lines, print_note, require_output
 from vncproxy.commands.running import run_with_config, while_it_is_read
 from vncproxy.errors import AccessError
+from vncproxy.languages.text import Text
 
 if TYPE_CHECKING:
     from vncproxy.commands.daemon_client import Download
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 120.0
 """The daemon says something every 11 s, and as often as the cloud takes to answer."""
-_STARTED_AGAIN = "the system has started again"
+_STARTED_AGAIN = Text("the system has started again")
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +42,7 @@ def _run(options: argparse.Namespace) -> int:
         log = await boot_log(config, os.environ, options.instance)
         print_lines(log.content.decode().splitlines())
         if log.modified:
-            print_note(f"the last line is of {log.modified}")
+            print_note(Text("the last line is of {time}", time=log.modified))
         return DONE
 
     return run_with_config(options, work)
@@ -101,7 +102,7 @@ async def follow(
             if isinstance(news, AccessError):
                 # By its word: the text counts the seconds.
                 if refusal is None or news.word != refusal.word:
-                    note(news.public_text)
+                    note(news.text)
                 refusal = news
                 continue
             if "log" not in news:
@@ -118,7 +119,7 @@ async def follow(
             seen = whole
     if refusal is not None:
         raise refusal
-    raise NoDaemonError("the daemon has ended it")
+    raise NoDaemonError(Text("the daemon has ended it"))
 
 
 COMMAND = Command(

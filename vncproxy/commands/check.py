@@ -15,6 +15,7 @@ from vncproxy.commands.command import DONE, FAILED, USAGE, Command, add_config, 
 from vncproxy.commands.output import print_json, print_line, print_problem, require_output
 from vncproxy.commands.running import load_config, log_errors_only, run_async
 from vncproxy.errors import ConfigError
+from vncproxy.languages.text import Text
 
 if TYPE_CHECKING:
     from vncproxy.config.load import Loaded
@@ -57,7 +58,7 @@ def user_name(text: str) -> str:
 
     if is_user_name(text):
         return text
-    raise argparse.ArgumentTypeError(f"{text!r} can't be a user's name")
+    raise argparse.ArgumentTypeError(Text("{text} can't be a user's name", text=repr(text)))
 
 
 def local_time(text: str) -> datetime:
@@ -70,14 +71,14 @@ def local_time(text: str) -> datetime:
         return datetime.strptime(text, "%Y-%m-%d %H:%M")
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no time such as '2026-11-28 03:00'"
+            Text("{text} is no time such as '2026-11-28 03:00'", text=repr(text))
         ) from None
 
 
 def _run(options: argparse.Namespace) -> int:
     for name in ("at", "door"):
         if getattr(options, name) is not None and options.user is None:
-            print_problem(f"--{name} goes with --as")
+            print_problem(Text("--{name} goes with --as", name=name))
             return USAGE
     require_output()
     try:
@@ -109,7 +110,7 @@ async def print_findings(loaded: Loaded, name: str | None = None, *, json: bool 
         async for finding in found:
             findings.append(finding)
             if not json:
-                print_line(str(finding))
+                print_line(finding.line)
     if json:
         print_json([finding.row for finding in findings])
     return DONE if all(finding.ok for finding in findings) else FAILED
@@ -122,7 +123,13 @@ async def _print_permissions(config: Config, options: argparse.Namespace) -> int
 
     doors = doors_of(config)
     if options.door is not None and options.door not in doors:
-        print_problem(f"there is no door {options.door!r}; there are: {', '.join(doors)}")
+        print_problem(
+            Text(
+                "there is no door {door}; there are: {doors}",
+                door=repr(options.door),
+                doors=", ".join(doors),
+            )
+        )
         return USAGE
     asked = (options.user, options.instance, options.at, options.door)
     found = await permissions(config, os.environ, *asked)
@@ -130,7 +137,7 @@ async def _print_permissions(config: Config, options: argparse.Namespace) -> int
         print_json([one.row for one in found])
     else:
         for one in found:
-            print_line(str(one))
+            print_line(one.line)
     if any(isinstance(one, Finding) for one in found):
         return FAILED
     return DONE if any(one.ok for one in found) else FAILED

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from vncproxy.commands.help_language import HelpFormatter, help_texts, translate
+from vncproxy.commands.help_language import HelpFormatter, translate
 from vncproxy.commands.output import print_text, require_output
+from vncproxy.commands.terminal_language import terminal_texts
+from vncproxy.languages.text import Text
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -67,14 +69,14 @@ class Parser(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         """The whole help."""
-        translate(self, help_texts())
+        translate(self, terminal_texts())
         return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         """End the process over wrong usage."""
         self.print_usage(sys.stderr)
-        texts = help_texts()
-        self.exit(USAGE, f"{self.prog}: {texts.said('error:')} {texts.said(message)}\n")
+        texts = terminal_texts()
+        self.exit(USAGE, f"{self.prog}: {texts.said('error:')} {texts.said(_problem(message))}\n")
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
         # The library drops what the system says, and the exit status would be 0.
@@ -83,6 +85,14 @@ class Parser(argparse.ArgumentParser):
             print_text(message)
         else:
             super()._print_message(message, file)
+
+
+def _problem(message: str) -> str:
+    """What the library says, or of an argument's own check the words that this has."""
+    fault = sys.exc_info()[1]
+    if isinstance(fault, argparse.ArgumentError) and isinstance(fault.message, Text):
+        return Text("argument {name}: {problem}", name=fault.argument_name, problem=fault.message)
+    return message
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +132,7 @@ def add_commands(
     for command in commands:
         sub = parsers.add_parser(
             command.name,
-            help=help_texts().said(command.summary),
+            help=terminal_texts().said(command.summary),
             description=command.summary,
             epilog=examples_text(command.examples),
             formatter_class=HelpFormatter,
@@ -181,7 +191,7 @@ def add_screen(parser: argparse.ArgumentParser) -> None:
 
 def add_page_port(parser: argparse.ArgumentParser, default: int) -> None:
     """--port, of commands that serve a page."""
-    text = f"of the page (default: {default})"
+    text = Text("of the page (default: {default})", default=default)
     parser.add_argument("--port", type=port, default=default, help=text)
 
 
@@ -193,7 +203,7 @@ def port(text: str) -> int:
     """
     if text.isascii() and text.isdecimal() and int(text) <= 65535:
         return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
+    raise argparse.ArgumentTypeError(Text("{text} is no port: 0 to 65535", text=repr(text)))
 
 
 def instance_name(text: str) -> str:
@@ -204,10 +214,10 @@ def instance_name(text: str) -> str:
     """
     if not text:
         raise argparse.ArgumentTypeError(
-            "INSTANCE is empty: name one by its alias, id or the cloud's name"
+            Text("INSTANCE is empty: name one by its alias, id or the cloud's name")
         )
     if not text.isprintable() or len(text) > _LONGEST_NAME or text in {".", ".."}:
-        raise argparse.ArgumentTypeError("no instance is called so")
+        raise argparse.ArgumentTypeError(Text("no instance is called so"))
     return text
 
 
@@ -220,4 +230,6 @@ def host_port(text: str) -> str:
     host, _, number = text.rpartition(":")
     if host and number.isascii() and number.isdecimal() and 0 < int(number) <= 65535:
         return text
-    raise argparse.ArgumentTypeError(f"{text!r} isn't HOST:PORT, such as 127.0.0.1:5901")
+    raise argparse.ArgumentTypeError(
+        Text("{text} isn't HOST:PORT, such as 127.0.0.1:5901", text=repr(text))
+    )

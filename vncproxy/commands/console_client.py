@@ -22,6 +22,7 @@ from vncproxy.commands.daemon_client import ClientWebSocket, DaemonClient, WebSo
 from vncproxy.commands.keyboard import keycode
 from vncproxy.commands.keystrokes import Stroke
 from vncproxy.errors import AccessError, CloseCode, LocalError
+from vncproxy.languages.text import Text
 from vncproxy.rfb.client_messages import key_event, qemu_key_event
 from vncproxy.tasks import Tasks
 
@@ -39,11 +40,13 @@ PICTURE_ASKED_AGAIN_S = 5.0
 """All of it, once more."""
 HANDED_BACK_TIMEOUT_S = 2.0
 
-_ASKS_FOR_IT = (
-    "its VNC password is needed: name a password_file in the configuration, or open its console "
-    "and give it there"
+_ASKS_FOR_IT = Text(
+    "its VNC password is needed: name a password_file in the "
+    "configuration, or open its console and give it there"
 )
-_OPAQUE = "its server speaks a kind of VNC that vncproxy doesn't know: nothing can be sent or seen"
+_OPAQUE = Text(
+    "its server speaks a kind of VNC that vncproxy doesn't know: nothing can be sent or seen"
+)
 
 
 class LinkLostError(LocalError):
@@ -65,6 +68,10 @@ class InputCount:
 
     link: int
     messages: int
+
+
+def _about(alias: str, text: Text) -> Text:
+    return Text("{alias}: {text}", alias=alias, text=text)
 
 
 class ConsoleClient:
@@ -126,8 +133,10 @@ class ConsoleClient:
         codes = [self._stream.close_code or 1006, self._control.close_code or 1006]
         # 1006 is nobody's word: the other one may have one.
         code = max(codes, key=lambda one: (one in set(CloseCode), one))
-        word = f": {CloseCode(code).word}" if code in set(CloseCode) else ""
-        return f"the daemon closed the console{word} ({code})"
+        if code not in set(CloseCode):
+            return Text("the daemon closed the console ({code})", code=code)
+        word = CloseCode(code).word
+        return Text("the daemon closed the console: {word} ({code})", word=word, code=code)
 
     @property
     def _error(self) -> str:
@@ -225,12 +234,12 @@ class ConsoleClient:
         try:
             await self.until(condition, ANSWER_TIMEOUT_S)
         except TimeoutError:
-            raise LinkLostError("the daemon doesn't answer") from None
+            raise LinkLostError(Text("the daemon doesn't answer")) from None
 
     @property
     def _is_over(self) -> str | None:
         if self._fault is not None and not self._is_opaque:
-            return self._fault.public_text
+            return self._fault.text
         return self._end
 
     @property
@@ -258,19 +267,25 @@ class ConsoleClient:
         def is_ready() -> bool:
             state = self._state.get("state")
             if self._is_opaque:
-                raise LocalError(f"{self.alias}: {_OPAQUE}")
+                raise LocalError(_about(self.alias, _OPAQUE))
             if state == "password":
-                raise LocalError(f"{self.alias}: {_ASKS_FOR_IT}")
+                raise LocalError(_about(self.alias, _ASKS_FOR_IT))
             why = self._error or (self._state.get("wait_s") and self._state["text"])
             if state in ("waiting-budget", "resuming") and why and why not in said:
                 said.add(why)
-                note(f"{self.alias}: {why}")
+                note(_about(self.alias, Text(why)))
             return self.is_running and self.screen.is_ready
 
         try:
             await self.until(is_ready, timeout_s)
         except TimeoutError:
-            raise LinkLostError(f"no connection to {self.alias} in {timeout_s:.0f} s") from None
+            raise LinkLostError(
+                Text(
+                    "no connection to {alias} in {timeout_s} s",
+                    alias=self.alias,
+                    timeout_s=f"{timeout_s:.0f}",
+                )
+            ) from None
 
     async def get_picture(self, picture: LivePicture, timeout_s: float) -> None:
         """Wait until all of the screen has come.
@@ -289,7 +304,13 @@ class ConsoleClient:
                     with suppress(TimeoutError):
                         await self.until(lambda: picture.is_whole, PICTURE_ASKED_AGAIN_S)
         except TimeoutError:
-            raise LinkLostError(f"no picture of {self.alias} in {timeout_s:.0f} s") from None
+            raise LinkLostError(
+                Text(
+                    "no picture of {alias} in {timeout_s} s",
+                    alias=self.alias,
+                    timeout_s=f"{timeout_s:.0f}",
+                )
+            ) from None
 
     # Control
 
@@ -314,15 +335,17 @@ class ConsoleClient:
             LinkLostError: The daemon has ended it.
         """
         if not self.may_control:
-            raise ControlLostError(f"you may only watch {self.alias}")
+            raise ControlLostError(Text("you may only watch {alias}", alias=self.alias))
         await self._answer(lambda: self._viewer(self._id))
         if self.controls:
             return
         self._before = self._viewers.get("controller") or ""
         holder = self._viewer(self._before)
-        who = f"{holder['user']} ({holder['from']})" if holder is not None else "somebody else"
+        who = (
+            f"{holder['user']} ({holder['from']})" if holder is not None else Text("somebody else")
+        )
         if self._before:
-            note(f"{self.alias}: {who} has control, and is asked for it")
+            note(Text("{alias}: {who} has control, and is asked for it", alias=self.alias, who=who))
         self._notices.clear()
         await self._wish("request-control")
 
@@ -333,9 +356,18 @@ class ConsoleClient:
         try:
             await self.until(is_settled, timeout_s)
         except TimeoutError:
-            raise ControlLostError(f"{self.alias}: {who} keeps control") from None
+            raise ControlLostError(
+                Text("{alias}: {who} keeps control", alias=self.alias, who=who)
+            ) from None
         if not self.controls:
-            raise ControlLostError(f"{self.alias}: {who} has control. {self._notices[-1]}")
+            raise ControlLostError(
+                Text(
+                    "{alias}: {who} has control. {notice}",
+                    alias=self.alias,
+                    who=who,
+                    notice=Text(self._notices[-1]),
+                )
+            )
 
     async def hand_back(self) -> None:
         """Give control back to the one who was asked for it, if there is one."""
@@ -359,7 +391,7 @@ class ConsoleClient:
         if not self.is_running:
             raise await self._interruption()
         if not self.controls:
-            raise ControlLostError("somebody else took control")
+            raise ControlLostError(Text("somebody else took control"))
 
     async def _interruption(self) -> LinkLostError:
         """Why there is no link: where the console is closed, in the words with which it ends."""
@@ -370,7 +402,7 @@ class ConsoleClient:
                 return end
             except TimeoutError:
                 pass
-        return LinkLostError("the link was interrupted")
+        return LinkLostError(Text("the link was interrupted"))
 
     async def confirm(self) -> InputCount:
         """Wait until the upstream has read all that was sent, and get how much that is.
@@ -409,7 +441,7 @@ class ConsoleClient:
                     raise await self._interruption()
                 return
             if asyncio.get_running_loop().time() >= deadline:
-                raise LinkLostError("the instance's VNC server doesn't answer")
+                raise LinkLostError(Text("the instance's VNC server doesn't answer"))
 
 
 async def admission_to(daemon: DaemonClient, instance: str, *, view: bool) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import io
 import struct
 
 from vncproxy.errors import LocalError, RecordingError
+from vncproxy.languages.text import Text
 from vncproxy.recording.novnc_form import NOVNC
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.client_messages import set_encodings, set_pixel_format, update_request
@@ -43,7 +44,7 @@ _CAPS_LOCK = 4
 """Source: rfbproto, QEMU LED State Pseudo-encoding."""
 _EXACT_MAX_PIXELS = 256
 """Servers send some neighbours of a pixel, too: QEMU a row of 16."""
-_BROKEN = "what the daemon sent can't be read"
+_BROKEN = Text("what the daemon sent can't be read")
 
 
 class ConsoleScreen:
@@ -216,7 +217,7 @@ class LivePicture:
     ) -> None:
         self._kept_bytes += size_bytes
         if self._kept_bytes > PICTURE_MAX_BYTES:
-            raise LocalError("the screen changes faster than a picture of it can be taken")
+            raise LocalError(Text("the screen changes faster than a picture of it can be taken"))
         self._kept.append((rect, inflated))
         self._uncovered.cover(rect.x, rect.y, rect.width, rect.height)
 

@@ -15,6 +15,7 @@ from vncproxy.errors import AccessError, ConfigError, ConfigProblem, LedgerError
 from vncproxy.instances.configured import inventory_of
 from vncproxy.instances.instance_list import ConsoleInstance
 from vncproxy.instances.search import advice
+from vncproxy.languages.text import Text
 from vncproxy.service.cloud_client import Cloud, budget_of, cloud_of
 from vncproxy.service.state_folder import make_state_folder
 from vncproxy.throttle.ledger_interface import TooLong
@@ -76,8 +77,12 @@ def _start(doors: Sequence[Listen], base: str | None) -> str:
         return start + doors[0].base_path
     if path not in {one.base_path for one in doors}:
         raise LocalError(
-            f"--base-url has the path {path}, which no [[listen]] block has: "
-            f'set base_path = "{path}" there, and restart vncproxy'
+            Text(
+                "--base-url has the path {path}, which no [[listen]] block has: set "
+                'base_path = "{path2}" there, and restart vncproxy',
+                path=path,
+                path2=path,
+            )
         )
     return start
 
@@ -90,7 +95,11 @@ async def _alias(daemon: DaemonClient, instance: str) -> str:
     named = [row for row in rows if instance and row["name"] == instance]
     if len(named) == 1:
         return str(named[0]["alias"])
-    raise AccessError(404, "unknown-instance", f"no instance {instance} is configured")
+    raise AccessError(
+        404,
+        "unknown-instance",
+        Text("no instance {instance} is configured", instance=instance),
+    )
 
 
 async def official_url(
@@ -121,28 +130,37 @@ async def official_url(
     """
     if config.throttle.store == "memory":
         raise LedgerError(
-            "the ledger is in the daemon's memory ([throttle] store), so this command can't book a "
-            "permit in it"
+            Text(
+                "the ledger is in the daemon's memory ([throttle] store), so this "
+                "command can't book a permit in it"
+            )
         )
     async with cloud_of(config, environ) as cloud:
         inventory = inventory_of(config, cloud.client)
         instance = await inventory.find(name)
         if instance is None:
-            text = f"No instance {name} is configured. {await advice(name, inventory.known)}"
-            raise AccessError(404, "unknown-instance", text.rstrip())
+            text = Text("No instance {name} is configured.", name=name)
+            if more := await advice(name, inventory.known):
+                text = Text("No instance {name} is configured. {advice}", name=name, advice=more)
+            raise AccessError(404, "unknown-instance", text)
         if not force and await _is_open(config, environ, instance):
             raise LocalError(
-                f"the console of {instance.alias} is open here and the cloud allows one at a time; "
-                "close it first, or say --force"
+                Text(
+                    "the console of {alias} is open here and the cloud allows one at a "
+                    "time; close it first, or say --force",
+                    alias=instance.alias,
+                )
             )
         if with_password and instance.password is None:
-            raise LocalError(f"no password_file is configured for {instance.alias}")
+            raise LocalError(
+                Text("no password_file is configured for {alias}", alias=instance.alias)
+            )
         state = state_folder(config, environ)
         make_state_folder(state, beside=True)
         cluster = cluster_of(config.throttle, lambda: budget_of(config), state)
         try:
             if not force and (owner := await cluster.ownership.owner(instance.id)) is not None:
-                raise LocalError(f"{owner.refusal().public_text} Or say --force.")
+                raise LocalError(Text("{refusal} Or say --force.", refusal=owner.refusal().text))
             url = await _fetched(cloud, cluster, instance, config.limits.max_wait, announce)
         finally:
             await cluster.ledger.close()
@@ -167,11 +185,16 @@ async def _fetched(
     booking = await ledger.book(instance.id, max_wait_s)
     if isinstance(booking, TooLong):
         raise LocalError(
-            f"{instance.alias} was opened too often in the last minute; "
-            f"the next time is in {booking.wait_s:.0f} s"
+            Text(
+                "{alias} was opened too often in the last minute; the next time is in {wait_s} s",
+                alias=instance.alias,
+                wait_s=f"{booking.wait_s:.0f}",
+            )
         )
     if booking.wait_s > 0:
-        announce(f"waiting {booking.wait_s:.0f} s for the reconnect budget")
+        announce(
+            Text("waiting {wait_s} s for the reconnect budget", wait_s=f"{booking.wait_s:.0f}")
+        )
         await asyncio.sleep(booking.wait_s)
     spent = False
     try:
@@ -181,7 +204,7 @@ async def _fetched(
         if not spent:
             await ledger.cancel(booking)
     if not spent:
-        raise LocalError("the permit to connect lapsed while the cloud was asked; try again")
+        raise LocalError(Text("the permit to connect lapsed while the cloud was asked; try again"))
     return url
 
 

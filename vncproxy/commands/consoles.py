@@ -22,6 +22,8 @@ from vncproxy.commands.output import (
     require_output,
 )
 from vncproxy.commands.running import run_with_config, while_it_is_read
+from vncproxy.commands.terminal_language import shown
+from vncproxy.languages.text import Text, counted
 from vncproxy.observe.escaping import escaped
 
 if TYPE_CHECKING:
@@ -108,13 +110,30 @@ async def watch(
 
 Row = dict[str, Any]
 
-NOTHING = "No console is open."
+NOTHING = Text("No console is open.")
 _UNKNOWN = "-"
 _CONSOLE = (
-    *("CONSOLE", "STATE", "OPEN", "LINK", "KEEPALIVE"),
-    *("FROM CLOUD", "TO CLOUD", "BUDGET LEFT", ""),
+    Text("CONSOLE"),
+    Text("STATE"),
+    Text("OPEN"),
+    Text("LINK"),
+    Text("KEEPALIVE"),
+    Text("FROM CLOUD"),
+    Text("TO CLOUD"),
+    Text("BUDGET LEFT"),
+    "",
 )
-_VIEWER = (*("  VIEWER", "USER", "FROM", "ROLE", "ON", "INPUT", "RECEIVES", "SENDS", "LET IN BY"),)
+_VIEWER = (
+    Text("  VIEWER"),
+    Text("USER"),
+    Text("FROM"),
+    Text("ROLE"),
+    Text("ON", context="time"),
+    Text("INPUT"),
+    Text("RECEIVES"),
+    Text("SENDS"),
+    Text("LET IN BY"),
+)
 
 
 def table(rows: Sequence[Row], now: float) -> list[str]:
@@ -135,7 +154,7 @@ def table(rows: Sequence[Row], now: float) -> list[str]:
     lines = headings if len(viewers) > 1 else headings[:1]
     for row in rows:
         lines.append(next(console_lines))
-        lines += (f"  {sentence}" for sentence in _troubles(row))
+        lines += (Text("  {sentence}", sentence=sentence) for sentence in _troubles(row))
         lines += (next(viewer_lines) for _ in row["viewers"])
     return lines
 
@@ -145,26 +164,29 @@ def frame(lines: Sequence[str], columns: int, height: int) -> str:
 
     Nothing is cleared before it is drawn again, so nothing flickers.
     """
-    shown = list(lines)
-    if len(shown) > height - 1:
-        shown = shown[: height - 2]
-        shown.append(f"… and {len(lines) - len(shown)} more lines")
+    kept = list(lines)
+    if len(kept) > height - 1:
+        kept = kept[: height - 2]
+        more = len(lines) - len(kept)
+        kept.append(counted(more, "… and {count} more line", "… and {count} more lines"))
     # Not the last column: where it is filled, some terminals take what comes next for the line's.
     ends = "\x1b[K\n"
-    return "\x1b[H" + "".join(escaped(line)[: columns - 1] + ends for line in shown) + "\x1b[J"
+    return (
+        "\x1b[H" + "".join(escaped(shown(line))[: columns - 1] + ends for line in kept) + "\x1b[J"
+    )
 
 
 def _console(row: Row, now: float) -> tuple[str, ...]:
     return (
         row["alias"],
-        row["state"],
+        Text(row["state"], context="console"),
         duration(now - row["since"]),
         _optional(row["link_age_s"]),
-        "none" if row["state"] == "opaque" else row["keepalive"],
+        Text("none") if row["state"] == "opaque" else row["keepalive"],
         _rate(row, "from_cloud"),
         _rate(row, "to_cloud"),
         _budget(row),
-        "recorded" if row.get("recorded") else "",
+        Text("recorded") if row.get("recorded") else "",
     )
 
 
@@ -173,27 +195,36 @@ def _viewer(one: Row, now: float) -> tuple[str, ...]:
         f"  {one['id']}",
         one["user"],
         one["from"],
-        one["role"] + (", asks" if one["asks"] else ""),
+        Text("{role}, asks", role=Text(one["role"])) if one["asks"] else Text(one["role"]),
         duration(now - one["since"]),
-        _optional(one.get("input_age_s"), " ago"),
+        _ago(one.get("input_age_s")),
         _rate(one, "to_viewer"),
         _rate(one, "from_viewer"),
-        ", ".join(filter(None, (one.get("identity"), one.get("rule")))) or _UNKNOWN,
+        _let_in_by(one),
     )
 
 
-def _troubles(row: Row) -> Iterator[str]:
+def _let_in_by(one: Row) -> str:
+    identity, rule = one.get("identity") or "", one.get("rule") or ""
+    if identity and rule:
+        return Text("{identity}, {rule}", identity=identity, rule=Text(rule))
+    return identity or Text(rule or _UNKNOWN)
+
+
+def _troubles(row: Row) -> Iterator[Text]:
     """What an administrator should know besides, in sentences."""
     if (wait_s := row.get("wait_s")) is not None:
-        yield f"{row['text']} In {duration(wait_s)}."
+        yield Text("{text} In {time}.", text=Text(row["text"]), time=duration(wait_s))
     if (error := row.get("error")) is not None:
-        code = f" ({error['code']})" if error["code"] else ""
-        yield f"The last try failed: {error['text']}{code}"
+        text = Text(error["text"])
+        if error["code"]:
+            text = Text("{problem} ({code})", problem=text, code=error["code"])
+        yield Text("The last try failed: {problem}", problem=text)
     if (problem := row.get("budget_problem")) is not None:
-        yield f"The budget isn't known: {problem}"
+        yield Text("The budget isn't known: {problem}", problem=Text(problem))
     for one in row["viewers"]:
         if one.get("record") and not one["recorded"]:
-            yield f"{one['id']} should be recorded and isn't at the moment."
+            yield Text("{id} should be recorded and isn't at the moment.", id=one["id"])
 
 
 def _rate(row: Row, which: str) -> str:
@@ -204,12 +235,18 @@ def _budget(row: Row) -> str:
     budget = row.get("budget")
     if budget is None:
         return _UNKNOWN
-    later = f", next in {duration(budget['next_free_s'])}" if budget["next_free_s"] else ""
-    return f"{budget['left']} of {budget['limit']}{later}"
+    left = Text("{left} of {limit}", left=budget["left"], limit=budget["limit"])
+    if not budget["next_free_s"]:
+        return left
+    return Text("{left}, next in {time}", left=left, time=duration(budget["next_free_s"]))
 
 
-def _optional(seconds: float | None, after: str = "") -> str:
-    return _UNKNOWN if seconds is None else duration(seconds) + after
+def _optional(seconds: float | None) -> str:
+    return _UNKNOWN if seconds is None else duration(seconds)
+
+
+def _ago(seconds: float | None) -> str:
+    return _UNKNOWN if seconds is None else Text("{time} ago", time=duration(seconds))
 
 
 COMMAND = Command(

@@ -26,6 +26,7 @@ from vncproxy.config.model import Config, Listen
 from vncproxy.config.paths import control_path, state_folder, token_path
 from vncproxy.config.secrets import read_secret
 from vncproxy.errors import TRY_LATER, AccessError, ConfigError, VncproxyError
+from vncproxy.languages.text import Text
 from vncproxy.web.health import DAEMON_HEADER
 
 CALL_TIMEOUT_S = 30.0
@@ -187,7 +188,7 @@ class DaemonClient:
                     max_msg_size=WEBSOCKET_MESSAGE_MAX_BYTES,
                 )
         except aiohttp.WSServerHandshakeError as refusal:
-            text = f"The daemon refused the console (status {refusal.status})."
+            text = Text("The daemon refused the console (status {status}).", status=refusal.status)
             raise WebSocketRefusedError(refusal.status, "", text) from refusal
         except (aiohttp.ClientError, OSError, TimeoutError) as fault:
             raise _nobody(self._door, fault) from fault
@@ -212,12 +213,18 @@ class DaemonClient:
         error = decoded.get("error") if isinstance(decoded, dict) else None
         if not isinstance(error, dict):
             return _no_daemon(self._door, status)
-        text = str(error.get("text") or f"The daemon answered with status {status}.")
+        text = Text("The daemon answered with status {status}.", status=status)
+        if error.get("text"):
+            text = Text(str(error["text"]))
         wait_s = error.get("retry_after_s")
         if not isinstance(wait_s, int | float):
             wait_s = None
         elif not _SAYS_WHEN.search(text):
-            text = f"{text.removesuffix(TRY_LATER).rstrip()} Try again in {math.ceil(wait_s)} s."
+            text = Text(
+                "{refusal} Try again in {wait_s} s.",
+                refusal=Text(text.removesuffix(TRY_LATER).rstrip()),
+                wait_s=math.ceil(wait_s),
+            )
         return AccessError(status, str(error.get("word", "")), text, wait_s)
 
 
@@ -247,10 +254,18 @@ async def daemon_at(http: aiohttp.ClientSession, base: str, **how: Any) -> tuple
         return (found if _DAEMON_ID.fullmatch(found) else None), answer.status
 
 
-def another_daemon(theirs: str, own: str | None, state: Path) -> str:
+def another_daemon(theirs: str, own: str | None, state: Path) -> Text:
     """The problem of a daemon that isn't the configuration's own, in words."""
-    mine = f"that of {state} is {own}" if own is not None else f"none has run with {state}"
-    return f"another daemon is there: its id is {theirs}, {mine}; its state directory differs"
+    mine = (
+        Text("that of {state} is {own}", state=state, own=own)
+        if own is not None
+        else Text("none has run with {state}", state=state)
+    )
+    return Text(
+        "another daemon is there: its id is {theirs}, {mine}; its state directory differs",
+        theirs=theirs,
+        mine=mine,
+    )
 
 
 async def _refuse_others(http: aiohttp.ClientSession, base: str, door: str, state: Path) -> None:
@@ -267,33 +282,44 @@ async def _refuse_others(http: aiohttp.ClientSession, base: str, door: str, stat
         return
     if theirs != own:
         raise NoDaemonError(
-            f"at {door} {another_daemon(theirs, own, state)}; "
-            "look at address in [[listen]] and directory in [state]"
+            Text(
+                "at {door} {problem}; look at address in [[listen]] and directory in [state]",
+                door=door,
+                problem=another_daemon(theirs, own, state),
+            )
         )
 
 
 def _nobody(door: str, fault: Exception) -> NoDaemonError:
     return NoDaemonError(
-        f"no vncproxy daemon answers at {door} ({_reason(fault)}); start it with: vncproxy serve"
+        Text(
+            "no vncproxy daemon answers at {door} ({reason}); start it with: vncproxy serve",
+            door=door,
+            reason=_reason(fault),
+        )
     )
 
 
 def _no_daemon(door: str, status: int) -> NoDaemonError:
     return NoDaemonError(
-        f"what answers at {door} is no vncproxy daemon (status {status}); "
-        "look at [[listen]], and at what else uses this address"
+        Text(
+            "what answers at {door} is no vncproxy daemon (status {status}); look "
+            "at [[listen]], and at what else uses this address",
+            door=door,
+            status=status,
+        )
     )
 
 
 def _reason(fault: Exception) -> str:
     if isinstance(fault, aiohttp.ClientConnectorCertificateError):
-        return "its certificate isn't the configured one"
+        return Text("its certificate isn't the configured one")
     if isinstance(fault, TimeoutError):
-        return "no answer in time"
+        return Text("no answer in time")
     system = fault.os_error if isinstance(fault, aiohttp.ClientConnectorError) else fault
     if isinstance(system, OSError) and system.errno:
         return os.strerror(system.errno).lower()
-    return "the connection broke"
+    return Text("the connection broke")
 
 
 def base_url(listen: Listen) -> str | None:
@@ -338,8 +364,11 @@ async def daemon_client(config: Config, environ: Mapping[str, str]) -> AsyncIter
         path = token_path(config, state_folder(config, environ))
         if not _is_there(path):
             raise NoDaemonError(
-                f"no vncproxy daemon has run with this configuration: there is no token at {path}; "
-                "start it with: vncproxy serve"
+                Text(
+                    "no vncproxy daemon has run with this configuration: there is no token "
+                    "at {path}; start it with: vncproxy serve",
+                    path=path,
+                )
             )
         token = read_secret(path)
         headers["Authorization"] = f"Bearer {token}"

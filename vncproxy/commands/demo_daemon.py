@@ -17,6 +17,7 @@ from vncproxy.app import Daemon
 from vncproxy.config.model import Aliyun, Config, Instance, Listen, Log, Pages, State
 from vncproxy.config.paths import AUDIT_NAME
 from vncproxy.errors import LocalError
+from vncproxy.languages.text import Text
 from vncproxy.simulator.settings import (
     DEMO_KEY_ID,
     DEMO_KEY_SECRET,
@@ -62,7 +63,12 @@ def _expect_free(port: int) -> None:
         tcp_socket(TcpAddress(_HOST, port)).close()
     except OSError as fault:
         raise LocalError(
-            f"can't listen on {_HOST}:{port}: {fault.strerror}; choose another with --port"
+            Text(
+                "can't listen on {host}:{port}: {reason}; choose another with --port",
+                host=_HOST,
+                port=port,
+                reason=fault.strerror,
+            )
         ) from fault
 
 
@@ -116,8 +122,12 @@ async def _serve(
 
     def started() -> None:
         page = f"http://127.0.0.1:{daemon.servers[0].port}"
-        announce(f"Open {page}/console/{ALIAS} in a browser.")
-        announce(f"All instances: {page}/ (one is stopped, to show what that looks like).")
-        announce("Every account of this machine may open it. Ctrl+C ends it.")
+        announce(Text("Open {page}/console/{alias} in a browser.", page=page, alias=ALIAS))
+        announce(
+            Text(
+                "All instances: {page}/ (one is stopped, to show what that looks like).", page=page
+            )
+        )
+        announce(Text("Every account of this machine may open it. Ctrl+C ends it."))
 
     await daemon.run(started)

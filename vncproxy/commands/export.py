@@ -13,6 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from vncproxy.errors import LocalError, RecordingError
+from vncproxy.languages.text import Text
 from vncproxy.recording.canvas import moments
 from vncproxy.recording.reader import Recording
 
@@ -38,11 +39,11 @@ def export(recording: Recording, folder: Path, interval_s: float = EXPORT_INTERV
         LocalError: The folder isn't empty, or can't be written to.
     """
     if not recording.blocks:
-        raise RecordingError(f"Nothing was shown in {recording.path}.")
+        raise RecordingError(Text("Nothing was shown in {path}.", path=recording.path))
     try:
         folder.mkdir(mode=0o777 & ~_PRIVATE, exist_ok=True)
         if any(folder.iterdir()):
-            raise LocalError(f"{folder} isn't empty")
+            raise LocalError(Text("{folder} isn't empty", folder=folder))
         began = _began(recording)
         with os.fdopen(_new(folder / TIMES), "w", newline="") as file:
             times = csv.writer(file)
@@ -57,7 +58,9 @@ def export(recording: Recording, folder: Path, interval_s: float = EXPORT_INTERV
                 count += 1
         return count
     except OSError as fault:
-        raise LocalError(f"can't write to {folder}: {fault.strerror}") from fault
+        raise LocalError(
+            Text("can't write to {folder}: {reason}", folder=folder, reason=fault.strerror)
+        ) from fault
 
 
 def _sampled(recording: Recording, interval_ms: int) -> Iterator[tuple[int, Image.Image]]:
@@ -86,10 +89,10 @@ def film(recording: Recording, to: Path) -> None:
         LocalError: The film is there already, or ffmpeg is missing or failed.
     """
     if to.exists():
-        raise LocalError(f"{to} is there already")
+        raise LocalError(Text("{to} is there already", to=to))
     sizes = {image.size for *_, image in moments(recording)}
     if not sizes:
-        raise RecordingError(f"Nothing was shown in {recording.path}.")
+        raise RecordingError(Text("Nothing was shown in {path}.", path=recording.path))
     # Encoders want even numbers.
     width, height = (-(-max(size[at] for size in sizes) // 2) * 2 for at in (0, 1))
     _encode(recording, to, (width, height))
@@ -110,7 +113,7 @@ def _encode(recording: Recording, to: Path, size: tuple[int, int]) -> None:
                 command, stdin=subprocess.PIPE, stdout=output, stderr=output, umask=_PRIVATE
             )
         except FileNotFoundError as fault:
-            raise LocalError("--mp4 needs ffmpeg, which isn't installed") from fault
+            raise LocalError(Text("--mp4 needs ffmpeg, which isn't installed")) from fault
         assert ffmpeg.stdin is not None, "a pipe"
         try:
             with ffmpeg.stdin:
@@ -127,7 +130,12 @@ def _encode(recording: Recording, to: Path, size: tuple[int, int]) -> None:
         if status:
             output.seek(0)
             words = output.read().decode(errors="replace").strip().splitlines()
-            raise LocalError(f"ffmpeg failed: {words[-1] if words else f'status {status}'}")
+            raise LocalError(
+                Text(
+                    "ffmpeg failed: {reason}",
+                    reason=words[-1] if words else Text("status {status}", status=status),
+                )
+            )
 
 
 def _frames(recording: Recording, size: tuple[int, int]) -> Iterator[bytes]:

@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from vncproxy.languages.text import Text
+
 DOORS = {
-    "token": "you, by the links that `vncproxy url` and `vncproxy open` make",
-    "peer": "accounts of this machine, also those that come through an SSH tunnel",
-    "users": "people with tokens of their own, from `vncproxy user add`",
+    "token": Text("you, by the links that `vncproxy url` and `vncproxy open` make"),
+    "peer": Text("accounts of this machine, also those that come through an SSH tunnel"),
+    "users": Text("people with tokens of their own, from `vncproxy user add`"),
 }
 """What `access` may be here, and whom it lets in. Others need more than a question."""
 USERS_FILE = "users.json"
@@ -119,10 +121,16 @@ def numbers(answer: str, count: int) -> list[int]:
         first = int(match[1]) if match else 0
         last = int(match[2] or first) if match else 0
         if not 1 <= first <= last <= count:
-            raise ValueError(f"{word} is none of them: type numbers from 1 to {count}, or all")
+            raise ValueError(
+                Text(
+                    "{word} is none of them: type numbers from 1 to {count}, or all",
+                    word=word,
+                    count=count,
+                )
+            )
         found |= dict.fromkeys(range(first - 1, last))
     if not found:
-        raise ValueError(f"type numbers from 1 to {count}, or all")
+        raise ValueError(Text("type numbers from 1 to {count}, or all", count=count))
     return list(found)
 
 

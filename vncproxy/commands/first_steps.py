@@ -7,8 +7,11 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from vncproxy.languages.text import Text
 
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
@@ -56,22 +59,33 @@ def opening(config: Config, environ: Mapping[str, str], file: Path | None) -> li
         assert isinstance(address, UnixAddress), "it has no URL"
         tunnel = f"ssh -N -L 6080:{address.path} HOST"
         return [
-            f"The consoles are at the socket {address.path}.",
-            f"From your machine: {tunnel}",
-            f"Then open http://localhost:6080{config.listen[0].base_path}/ there.",
+            Text("The consoles are at the socket {path}.", path=address.path),
+            Text("From your machine: {tunnel}", tunnel=tunnel),
+            Text(
+                "Then open http://localhost:6080{base_path}/ there.",
+                base_path=config.listen[0].base_path,
+            ),
         ]
-    lines = [f"The consoles are at {' and '.join(pages)}"]
+    together = reduce(
+        lambda one, other: Text("{one} and {other}", one=one, other=other), map(Text, pages)
+    )
+    lines = [Text("The consoles are at {pages}", pages=together)]
     if has_browser(environ):
         return [
             *lines,
-            f"In another terminal, to open one: {command_line('open', instance, *option)}",
+            Text(
+                "In another terminal, to open one: {command}",
+                command=command_line("open", instance, *option),
+            ),
         ]
     if environ.get("SSH_CONNECTION"):
         local = pages[0].split("/")[2]
         port = local.rpartition(":")[2]
-        lines.append(f"From your machine: ssh -N -L {port}:{local} HOST")
+        lines.append(
+            Text("From your machine: ssh -N -L {port}:{local} HOST", port=port, local=local)
+        )
     link = command_line("url", instance, *option)
-    return [*lines, f"In another terminal, for the link to one: {link}"]
+    return [*lines, Text("In another terminal, for the link to one: {link}", link=link)]
 
 
 def is_at_terminal(environ: Mapping[str, str]) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from vncproxy.commands.command import DONE, Command, add_config, add_instance
 from vncproxy.commands.output import print_line
 from vncproxy.commands.running import run_with_config
+from vncproxy.languages.text import Text
 
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
@@ -43,12 +44,16 @@ async def forget(config: Config, environ: Mapping[str, str], instance: str) -> s
     async with daemon_client(config, environ) as daemon:
         answer = await daemon.call("DELETE", path)
     text = (
-        f"{instance}: forgotten; it is opened as if for the first time."
+        Text("{instance}: forgotten; it is opened as if for the first time.", instance=instance)
         if answer["known"]
-        else f"{instance}: nothing was known."
+        else Text("{instance}: nothing was known.", instance=instance)
     )
     if answer["state"] == "opaque":
-        text += f" Its open console stays opaque; to end it: vncproxy kick {instance}"
+        return Text(
+            "{text} Its open console stays opaque; to end it: vncproxy kick {instance}",
+            text=text,
+            instance=instance,
+        )
     return text
 
 

@@ -1,26 +1,17 @@
-"""Help and the words about wrong usage in the terminal's language, by LC_ALL, LC_MESSAGES or LANG.
-
-What commands print besides, errors too, is English: scripts and those who help read it.
-"""
+"""Help in the terminal's language, in lines that fit into its columns."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import unicodedata
 from collections.abc import Iterable
 
-from vncproxy.languages.catalogue import Catalogue, catalogue
-from vncproxy.languages.language import of_environment
+from vncproxy.commands.terminal_language import terminal_texts
+from vncproxy.languages.catalogue import Catalogue
 
 _PIECES = re.compile(r"\s+|[!-~]+|[^\s!-~][，。；：、？！）”]*")
 """Where a line may end: between words, and behind each Chinese character with its punctuation."""
-
-
-def help_texts() -> Catalogue:
-    """The texts for whoever is at the terminal."""
-    return catalogue(of_environment(os.environ))
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -35,7 +26,7 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     ) -> None:
         """Add the line that shows how it is called."""
         if prefix is None:
-            prefix = f"{help_texts().said('usage:')} "
+            prefix = f"{terminal_texts().said('usage:')} "
         super().add_usage(usage, actions, groups, prefix)
 
     def _split_lines(self, text: str, width: int) -> list[str]:

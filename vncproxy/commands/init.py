@@ -24,17 +24,21 @@ from vncproxy.commands.output import aligned, print_line, print_lines, print_not
 from vncproxy.commands.questions import Ask, agreed, ask
 from vncproxy.commands.running import log_errors_only, run_async
 from vncproxy.errors import CloudError, LocalError
+from vncproxy.languages.text import Text
 
 if TYPE_CHECKING:
     from vncproxy.aliyun.instances import EcsInstance
     from vncproxy.config.model import Config
 
-NOTHING_WRITTEN = "nothing was written"
+NOTHING_WRITTEN = Text("nothing was written")
 _SHOWN_MAX = 100
 """Instances in the list that one picks from; whoever has more wants all, or types ids."""
 _INSTANCE_ID = re.compile(r"i-[A-Za-z0-9-]{1,61}")
 _MODE = 0o644
 """Of a new file: there is no secret in it."""
+
+
+_HEADINGS = ("", Text("NAME"), Text("ID"), Text("STATUS"), Text("SYSTEM"))
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +99,9 @@ def region_id(text: str) -> str:
     try:
         check_region(text)
     except CloudError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no region such as cn-hangzhou") from None
+        raise argparse.ArgumentTypeError(
+            Text("{text} is no region such as cn-hangzhou", text=repr(text))
+        ) from None
     return text
 
 
@@ -110,10 +116,10 @@ def instance_given(text: str) -> Picked:
     alias, equals, instance_id = text.rpartition("=")
     if not _INSTANCE_ID.fullmatch(instance_id):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no id such as i-bp1xxxxxxxxxxxxxxxxx, or ALIAS=ID"
+            Text("{text} is no id such as i-bp1xxxxxxxxxxxxxxxxx, or ALIAS=ID", text=repr(text))
         )
     if equals and (not re.match(NAME_PATTERN, alias) or alias.startswith("i-")):
-        raise argparse.ArgumentTypeError(f"{alias!r} can't be an alias")
+        raise argparse.ArgumentTypeError(Text("{alias} can't be an alias", alias=repr(alias)))
     return Picked(instance_id, alias)
 
 
@@ -127,7 +133,7 @@ def user_given(text: str) -> str:
 
     if is_rule_user(text):
         return text
-    raise argparse.ArgumentTypeError(f"{text!r} can't be a user's name")
+    raise argparse.ArgumentTypeError(Text("{text} can't be a user's name", text=repr(text)))
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -140,8 +146,10 @@ def _run(options: argparse.Namespace) -> int:
     try:
         if (file.exists() or file.is_symlink()) and not options.force:
             if not asks:
-                raise LocalError(f"{file} is there already; --force replaces it")
-            if not agreed(ask, f"{file} is there already. Replace it", default=False):
+                raise LocalError(Text("{file} is there already; --force replaces it", file=file))
+            if not agreed(
+                ask, Text("{file} is there already. Replace it", file=file), default=False
+            ):
                 print_note(NOTHING_WRITTEN)
                 return FAILED
         written = Interview(options, ask if asks else None).hold(file)
@@ -157,13 +165,15 @@ def _run(options: argparse.Namespace) -> int:
 def _usage_problem(options: argparse.Namespace, *, asks: bool) -> str | None:
     """What doesn't go together, or is missing where nobody can be asked."""
     if options.users and options.access in (None, "token"):
-        return "--user goes with --access peer or users"
+        return Text("--user goes with --access peer or users")
     if asks:
         return None
     if options.region is None or not (options.instances or options.discover):
-        return "there is nobody to ask here; say --region, and --instance or --discover"
+        return Text("there is nobody to ask here; say --region, and --instance or --discover")
     if options.access in ("peer", "users") and not options.users:
-        return f"there is nobody to ask here; say --user with --access {options.access}"
+        return Text(
+            "there is nobody to ask here; say --user with --access {access}", access=options.access
+        )
     return None
 
 
@@ -182,7 +192,7 @@ def target(named: Path | None) -> Path:
     if found is None:
         home = home_folder(os.environ)
         if home is None:
-            raise LocalError("this account has no home; say --config FILE")
+            raise LocalError(Text("this account has no home; say --config FILE"))
         found = home / USER_FILE
     return found.absolute()
 
@@ -218,7 +228,7 @@ class Interview:
         if self._ask is not None:
             for line in ("", *text.splitlines(), ""):
                 print_note(line)
-            if not agreed(self._ask, f"Write this to {file}", default=True):
+            if not agreed(self._ask, Text("Write this to {file}", file=file), default=True):
                 return None
         write(file, text)
         return config
@@ -241,14 +251,17 @@ class Interview:
 
     def _answer(self, question: str, default: str = "") -> str:
         assert self._ask is not None, "`_usage_problem` found nothing missing"
-        return self._ask(f"{question}{f' [{default}]' if default else ''}: ").strip() or default
+        text = Text("{question}: ", question=question)
+        if default:
+            text = Text("{question} [{default}]: ", question=question, default=default)
+        return self._ask(text).strip() or default
 
     def _region(self, default: str) -> str:
         from vncproxy.aliyun.regions import nearest_region
 
         doubted = None
         while True:
-            answer = self._answer("Region of the instances", default)
+            answer = self._answer(Text("Region of the instances"), default)
             try:
                 region = region_id(answer)
             except argparse.ArgumentTypeError as fault:
@@ -257,7 +270,9 @@ class Interview:
             near = nearest_region(region)
             if near is None or region == doubted:
                 return region
-            print_note(f"{region} isn't known here; type it again if it is right")
+            print_note(
+                Text("{region} isn't known here; type it again if it is right", region=region)
+            )
             default, doubted = near, region
 
     def _listed(self, before: Config, region: str) -> list[EcsInstance] | None:
@@ -265,7 +280,12 @@ class Interview:
         try:
             return run_async(self._options, listed(before, region))
         except CloudError as error:
-            print_note(f"the cloud's list of instances can't be had: {error.final_text}")
+            print_note(
+                Text(
+                    "the cloud's list of instances can't be had: {problem}",
+                    problem=error.final_text,
+                )
+            )
             return None
 
     def _named(self, before: Config, region: str, given: tuple[Picked, ...]) -> tuple[Picked, ...]:
@@ -280,14 +300,14 @@ class Interview:
         found = self._listed(before, region)
         if not found:
             if found is not None:
-                print_note(f"the cloud shows no instance in {region}")
+                print_note(Text("the cloud shows no instance in {region}", region=region))
             return self._typed()
         for line in instance_table(found[:_SHOWN_MAX]):
             print_note(line)
         if len(found) > _SHOWN_MAX:
-            print_note(f"and {len(found) - _SHOWN_MAX} more; all takes them, too")
+            print_note(Text("and {more} more; all takes them, too", more=len(found) - _SHOWN_MAX))
         while True:
-            answer = self._answer("Which of them? Numbers such as 1 3-5, or all", "all")
+            answer = self._answer(Text("Which of them? Numbers such as 1 3-5, or all"), "all")
             if answer.lower() == "all":
                 return None
             try:
@@ -301,7 +321,11 @@ class Interview:
         """Ids that somebody knows; at least one."""
         typed: list[Picked] = []
         while True:
-            question = "Another one; Enter: no more" if typed else "An instance's id, or ALIAS=ID"
+            question = (
+                Text("Another one; Enter: no more")
+                if typed
+                else Text("An instance's id, or ALIAS=ID")
+            )
             answer = self._answer(question)
             if not answer and typed:
                 return tuple(typed)
@@ -314,20 +338,22 @@ class Interview:
         if self._ask is None:
             return "token"
         for number, (access, whom) in enumerate(DOORS.items(), 1):
-            print_note(f"  {number}  {access}: {whom}")
+            print_note(
+                Text("  {number}  {access}: {whom}", number=number, access=access, whom=whom)
+            )
         kinds = dict(zip("123", DOORS, strict=True))
         while True:
-            answer = self._answer("Who may open consoles", "1")
+            answer = self._answer(Text("Who may open consoles"), "1")
             access = kinds.get(answer, answer)
             if access in DOORS:
                 return access
-            print_note("type 1, 2 or 3")
+            print_note(Text("type 1, 2 or 3"))
 
     def _users(self, access: str) -> tuple[str, ...]:
         # Root is nobody in particular at a peer door.
         own = getpass.getuser() if access == "peer" and os.getuid() != 0 else ""
         while True:
-            answer = self._answer("Their names, and groups as @GROUP", own)
+            answer = self._answer(Text("Their names, and groups as @GROUP"), own)
             try:
                 users = tuple(user_given(word) for word in answer.replace(",", " ").split())
             except argparse.ArgumentTypeError as fault:
@@ -358,10 +384,16 @@ async def listed(config: Config, region: str) -> list[EcsInstance]:
 def instance_table(instances: Iterable[EcsInstance]) -> list[str]:
     """Lines with a number for each."""
     rows = [
-        (str(number), one.name or "-", one.id, one.status or "-", one.os_name or "-")
+        (
+            str(number),
+            one.name or "-",
+            one.id,
+            Text(one.status) if one.status else "-",
+            one.os_name or "-",
+        )
         for number, one in enumerate(instances, 1)
     ]
-    return aligned([("", "NAME", "ID", "STATUS", "SYSTEM"), *rows])
+    return aligned([_HEADINGS, *rows])
 
 
 def write(file: Path, text: str) -> None:
@@ -388,7 +420,9 @@ def write(file: Path, text: str) -> None:
             with suppress(OSError):
                 folder.rmdir()
         if isinstance(fault, OSError):
-            raise LocalError(f"{file} can't be written: {fault.strerror}") from fault
+            raise LocalError(
+                Text("{file} can't be written: {reason}", file=file, reason=fault.strerror)
+            ) from fault
         raise
 
 
@@ -397,19 +431,27 @@ def _finish(options: argparse.Namespace, file: Path, config: Config) -> int:
     from vncproxy.commands.first_steps import command_line, is_found_by_itself, opening
     from vncproxy.config.load import load
 
-    print_line(f"Written: {file}")
+    print_line(Text("Written: {file}", file=file))
     loaded = load(file, os.environ)
     status = run_async(options, print_findings(loaded))
     named = None if is_found_by_itself(file) else file
     option = () if named is None else ("--config", str(named))
-    steps = ["", "Next:"]
+    steps: list[str] = ["", Text("Next:")]
     if config.access.users_file is not None:
         names = [user for rule in config.rule for user in rule.users if not user.startswith("@")]
         add = command_line("user", "add", names[0] if names else "NAME", *option)
-        steps.append(f"Give each user a token: {add}")
+        steps.append(Text("Give each user a token: {add}", add=add))
     if status != DONE:
-        steps.append(f"Mend what is marked FAIL, and look again: {command_line('check', *option)}")
-    steps += [f"Start it: {command_line('serve', *option)}", *opening(config, os.environ, named)]
+        steps.append(
+            Text(
+                "Mend what is marked FAIL, and look again: {command}",
+                command=command_line("check", *option),
+            )
+        )
+    steps += [
+        Text("Start it: {command}", command=command_line("serve", *option)),
+        *opening(config, os.environ, named),
+    ]
     print_lines(steps)
     return status
 

@@ -17,9 +17,20 @@ from vncproxy.commands.output import (
 )
 from vncproxy.commands.running import run_with_config
 from vncproxy.errors import ConfigError
+from vncproxy.languages.text import Text
 
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
+
+
+_HEADINGS = (
+    Text("ALIAS"),
+    Text("NAME"),
+    Text("ID"),
+    Text("REGION"),
+    Text("STATUS"),
+    Text("ON"),
+)
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +57,9 @@ def _run(options: argparse.Namespace) -> int:
         else:
             print_lines(table(rows))
         if answer["problem"]:
-            print_problem(f"the state is unknown: {answer['problem']['text']}")
+            print_problem(
+                Text("the state is unknown: {text}", text=Text(answer["problem"]["text"]))
+            )
         return DONE
 
     return run_with_config(options, work)
@@ -107,10 +120,16 @@ async def _from_the_cloud(config: Config, environ: Mapping[str, str]) -> dict[st
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
     """The rows for people."""
-    lines = [("ALIAS", "NAME", "ID", "REGION", "STATUS", "ON")]
+    lines: list[tuple[str, ...]] = [_HEADINGS]
     for row in rows:
         on = ", ".join(f"{v['user']}" for v in row["viewers"]) or "-"
-        status = "not in the cloud" if row["missing"] else row["status"] or "unknown"
+        status = (
+            Text("not in the cloud")
+            if row["missing"]
+            else Text(row["status"])
+            if row["status"]
+            else Text("unknown")
+        )
         lines.append((row["alias"], row["name"] or "-", row["id"], row["region"], status, on))
     return aligned(lines)
 

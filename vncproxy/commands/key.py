@@ -7,8 +7,9 @@ import os
 from typing import TYPE_CHECKING
 
 from vncproxy.commands.command import DONE, USAGE, Command, add_config, add_instance
-from vncproxy.commands.output import counted, print_line, print_note, print_problem
+from vncproxy.commands.output import print_line, print_note, print_problem
 from vncproxy.commands.running import run_with_config
+from vncproxy.languages.text import Text, counted
 
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
@@ -36,7 +37,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         strokes = [combination_stroke(text) for text in options.combinations]
     except LocalError as error:
-        print_problem(error.public_text)
+        print_problem(error.text)
         return USAGE
 
     async def work(config: Config) -> int:
@@ -47,14 +48,25 @@ def _run(options: argparse.Namespace) -> int:
             os.environ,
             options.instance,
             lambda _client: strokes,
-            noun="combination",
+            how_many=_combinations,
             per_second=PER_SECOND,
             note=print_note,
         )
-        print_line(f"{alias}: {counted(count, 'combination')} pressed.")
+        print_line(
+            counted(
+                count,
+                "{alias}: {count} combination pressed.",
+                "{alias}: {count} combinations pressed.",
+                alias=alias,
+            )
+        )
         return DONE
 
     return run_with_config(options, work)
+
+
+def _combinations(count: int) -> Text:
+    return counted(count, "{count} combination", "{count} combinations")
 
 
 COMMAND = Command(

@@ -17,8 +17,8 @@ from vncproxy.commands.console_client import (
 from vncproxy.commands.console_screen import ConsoleScreen
 from vncproxy.commands.daemon_client import daemon_client
 from vncproxy.commands.keystrokes import Stroke
-from vncproxy.commands.output import counted
 from vncproxy.errors import LocalError
+from vncproxy.languages.text import Text
 
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
@@ -34,7 +34,7 @@ READY_MARGIN_S = 30.0
 """Beyond limits.max_wait, in which the daemon itself gives up."""
 CONTROL_MARGIN_S = 10.0
 """Beyond limits.control_request_timeout, after which a request that wasn't answered is granted."""
-_LOOK = "look at the screen for what else has arrived before you go on"
+_LOOK = Text("look at the screen for what else has arrived before you go on")
 
 Note = Callable[[str], None]
 Pause = Callable[[float], Awaitable[None]]
@@ -58,7 +58,7 @@ async def send_keys(
     instance: str,
     strokes_of: Callable[[ConsoleClient], Sequence[Stroke]],
     *,
-    noun: str,
+    how_many: Callable[[int], Text],
     per_second: float,
     note: Note,
     pause: Pause = asyncio.sleep,
@@ -70,7 +70,7 @@ async def send_keys(
         environ: The environment's variables.
         instance: Alias, id or the cloud's name.
         strokes_of: Called once the console is there: gives what to send.
-        noun: What a stroke is called.
+        how_many: A number of strokes in words.
         per_second: Strokes in a second, at most.
         note: Called with what is worth saying meanwhile.
         pause: Lets so many seconds pass.
@@ -96,28 +96,35 @@ async def send_keys(
                 begun = await client.confirm()
                 strokes = strokes_of(client)
                 sender = KeySender(client, begun, per_second=per_second, pause=pause)
-                await _send(sender, strokes, client.alias, noun)
+                await _send(sender, strokes, client.alias, how_many)
             finally:
                 await client.hand_back()
             return client.alias, len(strokes)
 
 
-async def _send(sender: KeySender, strokes: Sequence[Stroke], alias: str, noun: str) -> None:
+async def _send(
+    sender: KeySender,
+    strokes: Sequence[Stroke],
+    alias: str,
+    how_many: Callable[[int], Text],
+) -> None:
     """Send them all. Raises: SendingStoppedError."""
     try:
         await sender.send(strokes)
     except (LinkLostError, ControlLostError, asyncio.CancelledError) as fault:
-        why = fault.public_text if isinstance(fault, LocalError) else "stopped"
-        text = _stopped(alias, why, sender.certain, len(strokes), noun)
+        why = fault.text if isinstance(fault, LocalError) else Text("stopped")
+        text = _stopped(alias, why, sender.certain, how_many(len(strokes)))
         raise SendingStoppedError(text, sender.certain) from fault
 
 
-def _stopped(alias: str, why: str, certain: int, total: int, noun: str) -> str:
+def _stopped(alias: str, why: Text, certain: int, total: Text) -> Text:
     if not certain:
-        far = f"of {counted(total, noun)} none has arrived for certain"
+        far = Text("of {total} none has arrived for certain", total=total)
     else:
-        far = f"of {counted(total, noun)} the first {certain} arrived for certain"
-    return f"{alias}: {why.rstrip('.')}; {far}: {_LOOK}"
+        far = Text(
+            "of {total} the first {certain} arrived for certain", total=total, certain=certain
+        )
+    return Text("{alias}: {why}; {far}: {advice}", alias=alias, why=why, far=far, advice=_LOOK)
 
 
 class KeySender:
@@ -166,11 +173,11 @@ class KeySender:
                 raise
             await self._count()
             if self.certain < len(self._ends):
-                raise ControlLostError("somebody else took control")
+                raise ControlLostError(Text("somebody else took control"))
 
     async def _count(self) -> None:
         counted_now = await self._client.confirm()
         if counted_now.link != self._begun.link:
-            raise LinkLostError("the link was interrupted")
+            raise LinkLostError(Text("the link was interrupted"))
         arrived = counted_now.messages - self._begun.messages
         self.certain = sum(end <= arrived for end in self._ends)

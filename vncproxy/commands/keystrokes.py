@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from vncproxy.commands.keyboard import Key, keys_of, named_key, tables
 from vncproxy.errors import LocalError
+from vncproxy.languages.text import Text
 
 LONGEST_TEXT = 20_000
 """Characters that may be typed at once, as on the page."""
@@ -91,8 +92,12 @@ def text_strokes(
             missing[character] = None
     if missing:
         raise LocalError(
-            f"not on the keyboard {layout}: {_list_of(list(missing))}; nothing was typed. "
-            "Another one is chosen by --layout"
+            Text(
+                "not on the keyboard {layout}: {characters}; nothing was typed. Another "
+                "one is chosen by --layout",
+                layout=layout,
+                characters=_list_of(list(missing)),
+            )
         )
     return strokes
 
@@ -100,7 +105,7 @@ def text_strokes(
 def _list_of(characters: list[str]) -> str:
     more = len(characters) - _NAMED_CHARACTERS
     names = " ".join(map(_name_of, characters[:_NAMED_CHARACTERS]))
-    return f"{names} and {more} more" if more > 0 else names
+    return Text("{names} and {more} more", names=names, more=more) if more > 0 else names
 
 
 def _name_of(character: str) -> str:
@@ -138,7 +143,9 @@ def _names_of(text: str) -> list[str]:
             names[name] = None
     most = tables()["mostKeys"]
     if len(names) > most:
-        raise LocalError(f"{text!r} has too many keys: {most} at most")
+        raise LocalError(
+            Text("{text} has too many keys: {most} at most", text=repr(text), most=most)
+        )
     return list(names)
 
 
@@ -155,8 +162,12 @@ def _unknown(part: str, text: str) -> str:
     import difflib
 
     if not part:
-        return f"{text!r} is no combination: write keys with - or + between them, as ctrl-alt-del"
+        return Text(
+            "{text} is no combination: write keys with - or + between them, as ctrl-alt-del",
+            text=repr(text),
+        )
     known = [*tables()["written"], *(name.lower() for name in tables()["keys"])]
     near = difflib.get_close_matches(part, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"there is no key {part!r}{hint}"
+    if near:
+        return Text("there is no key {part}; did you mean {near}?", part=repr(part), near=near[0])
+    return Text("there is no key {part}", part=repr(part))

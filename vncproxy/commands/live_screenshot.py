@@ -11,6 +11,7 @@ from vncproxy.commands.console_client import admission_to, console_client
 from vncproxy.commands.console_screen import ConsoleScreen, LivePicture
 from vncproxy.commands.daemon_client import Download, daemon_client
 from vncproxy.errors import LocalError
+from vncproxy.languages.text import Text
 
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
@@ -35,7 +36,7 @@ async def live_screenshot(config: Config, environ: Mapping[str, str], instance: 
         ConfigError: As of `daemon_client`.
     """
     if find_spec("PIL") is None:
-        raise LocalError("this needs Pillow: pip install 'vncproxy[export]'")
+        raise LocalError(Text("this needs Pillow: pip install 'vncproxy[export]'"))
     async with daemon_client(config, environ) as daemon:
         admission = await admission_to(daemon, instance, view=True)
         alias, name = admission["instance"]["alias"], admission["instance"]["id"]
@@ -43,8 +44,11 @@ async def live_screenshot(config: Config, environ: Mapping[str, str], instance: 
         states = [row["state"] for row in rows if row["instance"] == name]
         if states != ["running"]:
             raise LocalError(
-                f"no console of {alias} is open: open it first, or leave out --live for the "
-                "cloud's picture"
+                Text(
+                    "no console of {alias} is open: open it first, or leave out --live for "
+                    "the cloud's picture",
+                    alias=alias,
+                )
             )
         picture = LivePicture()
         async with console_client(daemon, admission, ConsoleScreen(picture)) as client:

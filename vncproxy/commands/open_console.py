@@ -15,6 +15,7 @@ from vncproxy.commands.first_steps import has_browser
 from vncproxy.commands.output import print_line, print_note, require_output
 from vncproxy.commands.running import run_with_config
 from vncproxy.commands.url import base_url
+from vncproxy.languages.text import Text
 
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
@@ -37,7 +38,9 @@ def _run(options: argparse.Namespace) -> int:
         url = await console_url(config, os.environ, options.instance, options.base_url)
         if has_browser(os.environ) and is_shown(url):
             return DONE
-        print_note("no browser could be started here; open this link, it works once within 60 s:")
+        print_note(
+            Text("no browser could be started here; open this link, it works once within 60 s:")
+        )
         print_line(url)
         return FAILED
 

@@ -1,6 +1,7 @@
 """What commands print: lines and JSON on standard output, problems on standard error.
 
-Text that others chose neither moves the cursor nor starts another line.
+Text that others chose neither moves the cursor nor starts another line. What is a `Text` is printed
+in the terminal's language.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from vncproxy.commands.terminal_language import shown, terminal_texts
 from vncproxy.errors import LocalError
+from vncproxy.languages.text import Text
 from vncproxy.observe.escaping import escaped, escaped_json
 
 
@@ -25,9 +28,15 @@ class Finding:
     ok: bool
     text: str
 
-    def __str__(self) -> str:
+    @property
+    def line(self) -> Text:
         """For people."""
-        return f"{'ok  ' if self.ok else 'FAIL'}  {self.what}: {self.text}"
+        mark = Text("ok  ") if self.ok else Text("FAIL")
+        return Text("{mark}  {what}: {text}", mark=mark, what=self.what, text=self.text)
+
+    def __str__(self) -> str:
+        """The same in plain English."""
+        return self.line.english
 
     @property
     def row(self) -> dict[str, Any]:
@@ -71,7 +80,7 @@ def require_output() -> None:
         OutputError: The process was started without a standard output.
     """
     if 1 in _closed:
-        raise OutputError("the standard output is closed")
+        raise OutputError(Text("the standard output is closed"))
 
 
 def print_line(text: str) -> None:
@@ -82,14 +91,14 @@ def print_line(text: str) -> None:
         OutputError: It can't be written.
     """
     with _writing():
-        print(escaped(text), flush=True)
+        print(escaped(shown(text)), flush=True)
 
 
 def print_lines(lines: Iterable[str]) -> None:
     """Print a whole table; raises as `print_line` does."""
     with _writing():
         for line in lines:
-            print(escaped(line))
+            print(escaped(shown(line)))
         sys.stdout.flush()
 
 
@@ -115,7 +124,7 @@ def print_text(text: str) -> None:
     It may move the cursor on purpose.
     """
     with _writing():
-        print(end=text, flush=True)
+        print(end=shown(text), flush=True)
 
 
 def flush() -> None:
@@ -135,7 +144,9 @@ def _writing() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(fault, BrokenPipeError):
             raise
-        raise OutputError(f"the output can't be written: {fault.strerror}") from fault
+        raise OutputError(
+            Text("the output can't be written: {reason}", reason=fault.strerror)
+        ) from fault
 
 
 def print_note(line: str) -> None:
@@ -144,19 +155,22 @@ def print_note(line: str) -> None:
     Raises:
         OSError: It can't be written.
     """
-    print(escaped(line), file=sys.stderr, flush=True)
+    print(escaped(shown(line)), file=sys.stderr, flush=True)
 
 
 def print_prompt(text: str) -> None:
     """Print to standard error what an answer is typed behind; raises as `print_note` does."""
-    print(escaped(text), end="", file=sys.stderr, flush=True)
+    print(escaped(shown(text)), end="", file=sys.stderr, flush=True)
 
 
 def print_problem(text: str) -> None:
-    """Print to standard error why the command fails, each line under the program's name."""
+    """Print to standard error why the command fails, each line under the program's name.
+
+    The words of a finished text, such as the daemon's, are looked for in the terminal's language.
+    """
     # Where it can't be written, the exit status still says that it failed.
     with suppress(OSError):
-        for line in text.split("\n"):
+        for line in terminal_texts().said(text).split("\n"):
             print_note(f"vncproxy: {line}")
 
 
@@ -165,17 +179,12 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """A line for each row, with its cells escaped and padded to columns."""
-    cells = [[escaped(cell) for cell in row] for row in rows]
+    cells = [[escaped(shown(cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
     ]
-
-
-def counted(count: int, noun: str) -> str:
-    """A number with its noun, which takes an s."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def amount(size_bytes: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 from typing import Any
 
 from vncproxy.access.accounts import is_person, uid_of
@@ -18,11 +19,16 @@ from vncproxy.errors import VncproxyError
 from vncproxy.instances.configured import inventory_of
 from vncproxy.instances.instance_list import ConsoleInstance, InstanceList
 from vncproxy.instances.search import advice
+from vncproxy.languages.text import Text
 from vncproxy.service.cloud_client import cloud_of
 
-_OWNER_ONLY = 'access = "token": everybody who has the token may do everything, and nobody else'
-_NO_ACCOUNT = "this machine has no account of this name"
-_NOBODY = "root and the accounts of services count as nobody, since anybody may be behind them"
+_OWNER_ONLY = Text(
+    'access = "token": everybody who has the token may do everything, and nobody else'
+)
+_NO_ACCOUNT = Text("this machine has no account of this name")
+_NOBODY = Text(
+    "root and the accounts of services count as nobody, since anybody may be behind them"
+)
 _NAMES_SHOWN = 8
 
 
@@ -44,9 +50,20 @@ class Permission:
     role: Role | None
     text: str
 
-    def __str__(self) -> str:
+    @property
+    def line(self) -> Text:
         """For people."""
-        return f"{'ok  ' if self.role else 'no  '}  {self._what}: {self._may}: {self.text}"
+        return Text(
+            "{mark}  {what}: {may}: {why}",
+            mark=Text("ok  ") if self.role else Text("no  "),
+            what=self._what,
+            may=self._may,
+            why=Text(self.text),
+        )
+
+    def __str__(self) -> str:
+        """The same in plain English."""
+        return self.line.english
 
     @property
     def ok(self) -> bool:
@@ -66,14 +83,19 @@ class Permission:
         }
 
     @property
-    def _may(self) -> str:
-        return self.role.name.lower() if self.role is not None else "nothing"
+    def _may(self) -> Text:
+        return Text(self.role.name.lower()) if self.role is not None else Text("nothing")
 
     @property
-    def _what(self) -> str:
-        more = len(self.instances) - _NAMES_SHOWN
-        shown = ", ".join(self.instances[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-        return f"{self.user} on {shown} through {', '.join(self.doors)}"
+    def _what(self) -> Text:
+        names = ", ".join(self.instances[:_NAMES_SHOWN])
+        if len(self.instances) > _NAMES_SHOWN:
+            more = len(self.instances) - _NAMES_SHOWN
+            names = Text("{names} and {more} more", names=names, more=more)
+        doors = reduce(
+            lambda before, one: Text("{before}, {one}", before=before, one=one), self.doors
+        )
+        return Text("{user} on {names} through {doors}", user=self.user, names=names, doors=doors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +145,7 @@ async def permissions(
             if authority.need_tags or (name is None and config.aliyun.discover_in):
                 await inventory.all()
                 if inventory.problem is not None:
-                    found.append(Finding("list of instances", False, inventory.problem.public_text))
+                    found.append(Finding(Text("list of instances"), False, inventory.problem.text))
             wanted = inventory.known
             if name is not None:
                 one = await inventory.find(name)
@@ -135,7 +157,7 @@ async def permissions(
             ]
             found += _together(user, answers)
     except VncproxyError as error:
-        found.append(Finding("settings", False, error.public_text))
+        found.append(Finding(Text("settings"), False, error.text))
     return found
 
 
@@ -146,8 +168,10 @@ async def unknown_instance(name: str, inventory: InstanceList) -> Finding:
         name: Of an instance, perhaps misspelt.
         inventory: Proposes what may be meant.
     """
-    text = f"no instance of this name or id. {await advice(name, inventory.known)}"
-    return Finding(name, False, text.rstrip())
+    text = Text("no instance of this name or id.")
+    if more := await advice(name, inventory.known):
+        text = Text("no instance of this name or id. {advice}", advice=more)
+    return Finding(name, False, text)
 
 
 def doors_of(config: Config) -> list[str]:
@@ -172,7 +196,7 @@ def _ways(config: Config, user: str, instance: ConsoleInstance) -> Iterator[_Way
                 yield _Way(one.name, label, Identity(user, "peer", kind), known=kind == "peer")
     for port in (one.tcp_port for one in config.instance if one.id == instance.id):
         if port is not None:
-            label = f"{_port_name(port)} with its password"
+            label = Text("{port} with its password", port=_port_name(port))
             native = Identity(user, "peer+vnc-password", "peer")
             # Without a rule the password is enough, whose account it is doesn't matter.
             yield _Way(_port_name(port), label, native, known=bool(config.rule))
@@ -193,7 +217,7 @@ async def _answers(
     answers: _Answers = {}
     ways = [way for way in _ways(config, user, instance) if door in (None, way.name)]
     if door is not None and not ways:
-        return {(None, "this port leads to another instance"): [door]}
+        return {(None, Text("this port leads to another instance")): [door]}
     # Doors for the owner alone are worth a line only if there are no others.
     for way in [way for way in ways if way.who is not None] or ways:
         fault = _why_nobody(user) if way.known else None

@@ -15,18 +15,21 @@ from vncproxy.commands.command import DONE, FAILED, USAGE, Command, add_config, 
 from vncproxy.commands.output import print_line, print_note, print_problem
 from vncproxy.commands.questions import Ask, agreed, ask
 from vncproxy.commands.running import load_config, log_errors_only, run_async
+from vncproxy.languages.text import Text
 
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
 
 ACTIONS = tuple(one.value for one in PowerAction)
+_NOUNS = {"start": Text("start"), "stop": Text("stop"), "restart": Text("restart")}
+_QUESTIONS = {"start": Text("Start"), "stop": Text("Stop"), "restart": Text("Restart")}
 POLL_INTERVAL_S = 2.0
 SENDING_TIMEOUT_S = 120.0
 """The daemon answers once the cloud has taken it, or it is known that nobody knows."""
 FOLLOWED_MAX_S = 1200.0
 """Longer than the daemon follows it."""
-NOTHING_DONE = "nothing was done"
-_UNKNOWN = "it isn't known whether it was done; see: vncproxy instances"
+NOTHING_DONE = Text("nothing was done")
+_UNKNOWN = Text("it isn't known whether it was done; see: vncproxy instances")
 
 Say = Callable[[str], None]
 
@@ -45,10 +48,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     if options.force and options.action == "start":
-        print_problem("--force is for stop and restart")
+        print_problem(Text("--force is for stop and restart"))
         return USAGE
     if not options.yes and not sys.stdin.isatty():
-        print_problem("there is nobody to ask here; add --yes if it is meant")
+        print_problem(Text("there is nobody to ask here; add --yes if it is meant"))
         return USAGE
     config = load_config(options).config
     log_errors_only()
@@ -146,15 +149,19 @@ async def power(
             state = await daemon.call("GET", path)
             alias = str(state["instance"]["alias"])
             body = {"action": wish.action, "force": wish.force}
-            left = f"{alias}: {_UNKNOWN}"
+            left = Text("{alias}: {text}", alias=alias, text=_UNKNOWN)
             state = await daemon.call("POST", path, body, timeout_s=SENDING_TIMEOUT_S)
-            left = f"{alias}: the {wish.action} goes on; see: vncproxy instances"
-            say(f"{alias}: the cloud has taken the {wish.action}.")
-            shown = None
+            noun = _NOUNS[wish.action]
+            left = Text(
+                "{alias}: the {action} goes on; see: vncproxy instances", alias=alias, action=noun
+            )
+            say(Text("{alias}: the cloud has taken the {action}.", alias=alias, action=noun))
+            status = None
             for _ in range(int(FOLLOWED_MAX_S / POLL_INTERVAL_S)):
-                if state["status"] != shown:
-                    shown = state["status"]
-                    say(f"{alias}: {shown or 'its status is unknown'}")
+                if state["status"] != status:
+                    status = state["status"]
+                    text = Text(status) if status else Text("its status is unknown")
+                    say(Text("{alias}: {text}", alias=alias, text=text))
                 if not state["under_way"]:
                     break
                 await pause(POLL_INTERVAL_S)
@@ -176,11 +183,16 @@ def is_meant(wish: Wish, alias: str, ask: Ask) -> bool:
     try:
         if wish.force:
             answer = ask(
-                f"This cuts the power of {alias}: what its system hasn't written to its disk is "
-                f"lost.\nType {alias} to {wish.action} it all the same: "
+                Text(
+                    "This cuts the power of {alias}: what its system hasn't written to its "
+                    "disk is lost.\nType {alias} to {action} it all the same: ",
+                    alias=alias,
+                    action=_NOUNS[wish.action],
+                )
             )
             return answer.strip() == alias
-        return agreed(ask, f"{wish.action.capitalize()} {alias}", default=False)
+        question = Text("{action} {alias}", action=_QUESTIONS[wish.action], alias=alias)
+        return agreed(ask, question, default=False)
     except EOFError:
         return False
 
@@ -188,16 +200,16 @@ def is_meant(wish: Wish, alias: str, ask: Ask) -> bool:
 def _end(wish: Wish, alias: str, state: dict[str, Any], say: Say) -> int:
     ended = state["ended"]
     if ended and ended["done"]:
-        say(f"{alias}: done.")
+        say(Text("{alias}: done.", alias=alias))
         return DONE
     if ended:
         print_problem(str(ended["text"]))
     elif state["status"] == PowerAction(wish.action).leads_to:
         # The daemon was started anew meanwhile.
-        say(f"{alias}: done, as it seems.")
+        say(Text("{alias}: done, as it seems.", alias=alias))
         return DONE
     else:
-        print_problem(f"{alias}: {_UNKNOWN}")
+        print_problem(Text("{alias}: {text}", alias=alias, text=_UNKNOWN))
     return FAILED
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vncproxy.commands.output import print_note, print_prompt
+from vncproxy.commands.terminal_language import shown
+from vncproxy.languages.text import Text
 
 Ask = Callable[[str], str]
 """Given a question, gives the answer; raises as `ask`."""
@@ -27,7 +29,7 @@ def ask(question: str) -> str:
         EOFError: There is none.
         KeyboardInterrupt: Ctrl+C, outside of an event loop.
     """
-    *lines, last = question.split("\n")
+    *lines, last = shown(question).split("\n")
     for line in lines:
         print_note(line)
     print_prompt(last)
@@ -42,5 +44,6 @@ def agreed(ask: Ask, question: str, *, default: bool) -> bool:
         question: Without its question mark.
         default: What Enter means.
     """
-    answer = ask(f"{question}? {'[Y/n]' if default else '[y/N]'} ").strip().lower()
+    keys = "[Y/n]" if default else "[y/N]"
+    answer = ask(Text("{question}? {keys} ", question=question, keys=keys)).strip().lower()
     return answer in ("y", "yes") or (default and not answer)

@@ -12,6 +12,7 @@ from vncproxy.aliyun.proxies import Proxy
 from vncproxy.aliyun.regions import nearest_region
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.errors import CloudError, UpstreamError, UrlExpired
+from vncproxy.languages.text import Text
 from vncproxy.service.cloud_client import Cloud
 from vncproxy.websocket.gateway_dial import probe
 
@@ -30,13 +31,17 @@ async def endpoint_reached(cloud: Cloud, region: str) -> tuple[bool, str]:
         offset_s = await cloud.client.server_time_offset(region)
     except CloudError as error:
         meant = nearest_region(region) if endpoint.by_region else None
-        guess = f" Is the region {meant} meant?" if meant is not None else ""
-        return False, f"{error.final_text}{guess} ({way})"
-    off = f"the clocks differ by {abs(offset_s):.0f} s"
+        text = error.final_text
+        if meant is not None:
+            text = Text("{problem} Is the region {meant} meant?", problem=text, meant=meant)
+        return False, Text("{problem} ({way})", problem=text, way=way)
+    off = Text("the clocks differ by {offset_s} s", offset_s=f"{abs(offset_s):.0f}")
     if abs(offset_s) > CLOCK_TOLERANCE_S:
         # Calls that fail in spite of the correction say so themselves.
-        off = f"{off}, more than calls may; they are corrected for it, but set this clock"
-    return True, f"{way} reached; {off}"
+        off = Text(
+            "{off}, more than calls may; they are corrected for it, but set this clock", off=off
+        )
+    return True, Text("{way} reached; {off}", way=way, off=off)
 
 
 async def gateway_reached(cloud: Cloud, url: VncUrl) -> tuple[bool, str]:
@@ -50,25 +55,32 @@ async def gateway_reached(cloud: Cloud, url: VncUrl) -> tuple[bool, str]:
     try:
         await probe(url, CONNECT_TIMEOUT_S, settings)
     except UrlExpired:
-        return False, f"{way} doesn't answer; is it let through here?"
+        return False, Text("{way} doesn't answer; is it let through here?", way=way)
     except UpstreamError as error:
-        return False, f"{error.public_text} ({way})"
+        return False, Text("{problem} ({way})", problem=error.text, way=way)
     if url.exposed:
-        return True, f"{way} can be reached; ws:// isn't encrypted: others can read on the way"
-    return True, f"{way} can be reached"
+        return True, Text(
+            "{way} can be reached; ws:// isn't encrypted: others can read on the way", way=way
+        )
+    return True, Text("{way} can be reached", way=way)
 
 
 async def _way(target: str, first: str, proxy: Proxy | None) -> str:
     """The way to `target`, a "host:port", in words; `first` is the host that is connected to."""
-    by = "" if proxy is None else f" by {proxy.named}"
-    if proxy is None and first != target.rpartition(":")[0]:
-        by = f" by connect_host {first}"
+    by: str = target
+    if proxy is not None:
+        by = Text("{target} by {proxy}", target=target, proxy=Text(proxy.named))
+    elif first != target.rpartition(":")[0]:
+        by = Text("{target} by connect_host {first}", target=target, first=first)
     known = await _addresses(first)
     if known == [first]:
-        return f"{target}{by}"
-    more = f" and {len(known) - _ADDRESSES_SHOWN} more" if len(known) > _ADDRESSES_SHOWN else ""
-    at = ", ".join(known[:_ADDRESSES_SHOWN]) or "an address that the name service doesn't know"
-    return f"{target}{by} at {at}{more}"
+        return by
+    if not known:
+        return Text("{way} at an address that the name service doesn't know", way=by)
+    at = ", ".join(known[:_ADDRESSES_SHOWN])
+    if (more := len(known) - _ADDRESSES_SHOWN) > 0:
+        return Text("{way} at {addresses} and {more} more", way=by, addresses=at, more=more)
+    return Text("{way} at {addresses}", way=by, addresses=at)
 
 
 async def _addresses(host: str) -> list[str]:

@@ -9,14 +9,18 @@ from typing import Any
 
 from vncproxy.audit.record import Event, Record, parse
 from vncproxy.commands.audit import lines_of
-from vncproxy.commands.output import counted, length
+from vncproxy.commands.help_language import columns
+from vncproxy.commands.output import length
+from vncproxy.commands.terminal_language import shown
 from vncproxy.errors import AuditError, RecordingError
+from vncproxy.languages.text import Text, counted
 from vncproxy.observe.escaping import escaped
 from vncproxy.recording.file_format import LINK_REPLACED
 from vncproxy.recording.reader import Recording
 
 _SIZE = struct.Struct(">HH")
 """How a ServerInit begins. Source: RFC 6143, section 7.3.2."""
+_HEAD_COLUMNS = 10
 
 
 def describe(path: Path, audit: Path | None = None) -> dict[str, Any]:
@@ -77,37 +81,62 @@ def _screen(recording: Recording) -> dict[str, int] | None:
 
 
 def in_words(found: dict[str, Any]) -> list[str]:
-    """The same for people, one line each."""
+    """The same for people, one line each, in the terminal's language."""
     screen = found["screen"]
-    places = counted(found["key_blocks"], "place")
+    size = counted(found["size_bytes"], "{count} byte", "{count} bytes")
+    places = counted(found["key_blocks"], "{count} place to begin at", "{count} places to begin at")
     name = found["alias"] or found["instance"]
-    lines = [
-        f"instance   {name} ({found['instance']}, {found['region']})",
-        f"user       {found['user']} from {found['address']} through {found['door']}",
-        f"viewer     {found['viewer']}",
-        f"started    {found['started_at']}",
-        f"length     {length(found['duration_s'])}",
-        f"screen     {screen['width']} x {screen['height']}"
-        if screen
-        else "screen     none was shown",
-        f"file       {counted(found['size_bytes'], 'byte')}, {places} to begin at",
-        f"sha256     {found['sha256']}",
+    rows: list[tuple[Text, str]] = [
+        (Text("instance"), f"{name} ({found['instance']}, {found['region']})"),
+        (
+            Text("user"),
+            Text(
+                "{user} from {address} through {door}",
+                user=found["user"],
+                address=found["address"],
+                door=found["door"],
+            ),
+        ),
+        (Text("viewer"), found["viewer"]),
+        (Text("started", context="recording"), found["started_at"]),
+        (Text("length"), length(found["duration_s"])),
+        (
+            Text("screen"),
+            f"{screen['width']} x {screen['height']}" if screen else Text("none was shown"),
+        ),
+        (Text("file"), Text("{size}, {places}", size=size, places=places)),
+        (Text("sha256"), found["sha256"]),
     ]
     if found["links_renewed"]:
-        lines.append(f"links      {found['links_renewed']} lost and replaced meanwhile")
+        text = Text("{count} lost and replaced meanwhile", count=found["links_renewed"])
+        rows.append((Text("links"), text))
     if found["gaps"]:
-        times = counted(found["gaps"], "time")
-        lines.append(f"MISSING    {times} something was shown that couldn't be recorded")
-    for one in found["damaged"]:
-        span = f"{length(one['from_s'])} to {length(one['to_s'])}"
-        lines.append(f"DAMAGED    from {span} it isn't as it was written")
-    if not found["ended"]:
-        lines.append(
-            "CUT        it has no proper end: it still runs, or a crash or a full disk ended it"
+        text = counted(
+            found["gaps"],
+            "{count} time something was shown that couldn't be recorded",
+            "{count} times something was shown that couldn't be recorded",
         )
+        rows.append((Text("MISSING"), text))
+    for one in found["damaged"]:
+        text = Text(
+            "from {begin} to {end} it isn't as it was written",
+            begin=length(one["from_s"]),
+            end=length(one["to_s"]),
+        )
+        rows.append((Text("DAMAGED"), text))
+    if not found["ended"]:
+        text = Text("it has no proper end: it still runs, or a crash or a full disk ended it")
+        rows.append((Text("CUT"), text))
+    lines = [_line(head, value) for head, value in rows]
     if found["audit"] is not None:
         lines.append(provenance_in_words(found["audit"]))
-    return [escaped(line) for line in lines]
+    return lines
+
+
+def _line(head: Text, value: str) -> str:
+    head_shown = shown(head)
+    blanks = " " * max(0, _HEAD_COLUMNS - columns(head_shown))
+    return f"{head_shown}{blanks} {escaped(shown(value))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,18 +177,28 @@ def look_up(audit: Path, sha256: str, viewer: str) -> Provenance:
                 if record.content.get("viewer") == viewer:
                     other = record
     except OSError as fault:
-        raise AuditError(f"{audit} can't be read: {fault.strerror}.") from fault
+        raise AuditError(
+            Text("{audit} can't be read: {reason}.", audit=audit, reason=fault.strerror)
+        ) from fault
     if other is not None:
-        problem = f"record {other.seq} has another SHA-256 for this session: the file was changed"
+        problem = Text(
+            "record {seq} has another SHA-256 for this session: the file was changed", seq=other.seq
+        )
         return Provenance(problem=problem)
     return Provenance(
-        problem="no record has its SHA-256: it still runs, a crash ended it, the audit of then is "
-        "another file, or somebody else made it"
+        problem=Text(
+            "no record has its SHA-256: it still runs, a crash ended it, the audit "
+            "of then is another file, or somebody else made it"
+        )
     )
 
 
 def _found(record: Record) -> Provenance:
-    problem = None if record.sound else f"record {record.seq}, which has its SHA-256, was changed"
+    problem = (
+        None
+        if record.sound
+        else Text("record {seq}, which has its SHA-256, was changed", seq=record.seq)
+    )
     return Provenance(record.seq, str(record.content.get("time")), problem)
 
 
@@ -171,5 +210,6 @@ def provenance_as_json(found: Provenance) -> dict[str, Any]:
 def provenance_in_words(found: dict[str, Any]) -> str:
     """For people, of what `provenance_as_json` gave."""
     if found["problem"] is not None:
-        return f"NOT PROVEN {found['problem']}"
-    return f"audit      record {found['seq']} of {found['time']} has this SHA-256"
+        return _line(Text("NOT PROVEN"), found["problem"])
+    text = Text("record {seq} of {time} has this SHA-256", seq=found["seq"], time=found["time"])
+    return _line(Text("audit"), text)

@@ -18,12 +18,21 @@ from vncproxy.commands.output import (
 )
 from vncproxy.commands.running import load_config
 from vncproxy.errors import LocalError, RecordingError
+from vncproxy.languages.text import Text
 
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
 
-NOTHING = "There are no recordings."
-_HEADINGS = ("STARTED", "LENGTH", "SIZE", "USER", "INSTANCE", "IS", "FILE")
+NOTHING = Text("There are no recordings.")
+_HEADINGS = (
+    Text("STARTED"),
+    Text("LENGTH"),
+    Text("SIZE"),
+    Text("USER"),
+    Text("INSTANCE"),
+    Text("IS"),
+    Text("FILE"),
+)
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +68,9 @@ def recordings(config: Config, environ: Mapping[str, str]) -> list[dict[str, Any
     except FileNotFoundError:
         return []
     except OSError as fault:
-        raise LocalError(f"{folder} can't be read: {fault.strerror}") from fault
+        raise LocalError(
+            Text("{folder} can't be read: {reason}", folder=folder, reason=fault.strerror)
+        ) from fault
     return [_row(path) for path in paths]
 
 
@@ -100,7 +111,7 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     name = Path(row["file"]).name
     if row["problem"] is not None:
-        return ("-", "-", "-", "-", "-", "unreadable", name)
+        return ("-", "-", "-", "-", "-", Text("unreadable"), name)
     return (
         row["started_at"] or "-",
         length(row["duration_s"]),
@@ -114,12 +125,12 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 def _state(row: dict[str, Any]) -> str:
     if row["damaged"]:
-        return "DAMAGED"
+        return Text("DAMAGED")
     if row["running"]:
-        return "running"
+        return Text("running", context="recording")
     if not row["ended"]:
-        return "CUT"
-    return "incomplete" if row["gaps"] else "complete"
+        return Text("CUT")
+    return Text("incomplete") if row["gaps"] else Text("complete")
 
 
 COMMAND = Command(

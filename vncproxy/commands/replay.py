@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from vncproxy.commands.command import DONE, FAILED, USAGE, Command, add_json, add_page_port
 from vncproxy.commands.output import (
-    counted,
     print_json,
     print_line,
     print_lines,
@@ -22,6 +21,7 @@ from vncproxy.commands.output import (
 )
 from vncproxy.commands.running import run_async
 from vncproxy.errors import LocalError, RecordingError
+from vncproxy.languages.text import Text, counted
 
 if TYPE_CHECKING:
     import asyncio
@@ -51,7 +51,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.info or options.json:
         return _print_info(options)
     if options.audit is not None:
-        print_problem("--audit goes with --info or --json")
+        print_problem(Text("--audit goes with --info or --json"))
         return USAGE
     if options.export is not None or options.mp4 is not None:
         return _export(options)
@@ -89,16 +89,25 @@ def _export(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as fault:
         if fault.name != "PIL":
             raise
-        print_problem("this needs Pillow: pip install 'vncproxy[export]'")
+        print_problem(Text("this needs Pillow: pip install 'vncproxy[export]'"))
         return FAILED
     with closing(Recording(options.file)) as recording:
         if options.mp4 is not None:
             film(recording, options.mp4)
         else:
             count = export(recording, options.export)
-            print_line(f"{counted(count, 'picture')} in {options.export}")
+            print_line(
+                counted(
+                    count,
+                    "{count} picture in {folder}",
+                    "{count} pictures in {folder}",
+                    folder=options.export,
+                )
+            )
     if recording.damage:
-        print_problem(f"{options.file} is damaged: what isn't as it was written was left out")
+        print_problem(
+            Text("{file} is damaged: what isn't as it was written was left out", file=options.file)
+        )
         return FAILED
     return DONE
 
@@ -123,7 +132,7 @@ async def replay(
     recording = Recording(path)
     try:
         if not recording.blocks:
-            raise RecordingError(f"Nothing was shown in {path}.")
+            raise RecordingError(Text("Nothing was shown in {path}.", path=path))
         await _serve(recording, path, port, announce, stop or _stopped_by_signals())
     finally:
         recording.close()
@@ -155,10 +164,23 @@ async def _serve(
             await web.TCPSite(runner, HOST, port).start()
         except OSError as fault:
             raise LocalError(
-                f"can't listen on {HOST}:{port}: {fault.strerror}; choose another with --port"
+                Text(
+                    "can't listen on {host}:{port}: {reason}; choose another with --port",
+                    host=HOST,
+                    port=port,
+                    reason=fault.strerror,
+                )
             ) from fault
         bound = runner.addresses[0][1]
-        announce(f"{path.name}: open http://{HOST}:{bound}/#{key}")
+        announce(
+            Text(
+                "{name}: open http://{host}:{bound}/#{key}",
+                name=path.name,
+                host=HOST,
+                bound=bound,
+                key=key,
+            )
+        )
         await stop.wait()
     finally:
         await runner.cleanup()

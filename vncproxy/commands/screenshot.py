@@ -16,6 +16,7 @@ from vncproxy.commands.command import DONE, USAGE, Command, add_config, add_inst
 from vncproxy.commands.output import print_bytes, print_line, print_problem, require_output
 from vncproxy.commands.running import run_with_config
 from vncproxy.errors import LocalError
+from vncproxy.languages.text import Text
 
 if TYPE_CHECKING:
     from vncproxy.commands.daemon_client import Download
@@ -46,15 +47,17 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     if options.live and options.wake:
-        print_problem("--wake doesn't go with --live; a key wakes it: vncproxy key INSTANCE shift")
+        print_problem(
+            Text("--wake doesn't go with --live; a key wakes it: vncproxy key INSTANCE shift")
+        )
         return USAGE
     if options.output == "":
-        print_problem("-o is empty: name a file, or - for standard output")
+        print_problem(Text("-o is empty: name a file, or - for standard output"))
         return USAGE
     if options.output == _STANDARD_OUTPUT:
         require_output()
     if options.output == _STANDARD_OUTPUT and sys.stdout.isatty():
-        print_problem("a terminal shows no pictures: name a file, or pass it on by a pipe")
+        print_problem(Text("a terminal shows no pictures: name a file, or pass it on by a pipe"))
         return USAGE
 
     async def work(config: Config) -> int:
@@ -113,10 +116,12 @@ def save(picture: Download, instance: str, output: str | None) -> Path:
         # What a link leads to is replaced, and not the link; and no device is.
         target = path.resolve()
         if target.exists() and not target.is_file():
-            raise LocalError(f"{path} can't be written: it is no file")
+            raise LocalError(Text("{path} can't be written: it is no file", path=path))
         replace_file(target, picture.content, mode=_mode_of(target))
     except OSError as fault:
-        raise LocalError(f"{path} can't be written: {fault.strerror or fault}") from fault
+        raise LocalError(
+            Text("{path} can't be written: {reason}", path=path, reason=fault.strerror or fault)
+        ) from fault
     return path
 
 

@@ -9,6 +9,7 @@ import sys
 
 from vncproxy.commands.command import DONE, Command, add_config
 from vncproxy.commands.running import load_config, run_async
+from vncproxy.languages.text import Text
 
 _YOUNG_OBJECTS = 10_000
 """How many more there have to be before the collector looks at them; Python's own is 700."""
@@ -20,6 +21,7 @@ def _run(options: argparse.Namespace) -> int:
     async def work() -> int:
         from vncproxy.app import serve
         from vncproxy.commands.first_steps import is_at_terminal, opening
+        from vncproxy.commands.terminal_language import shown
         from vncproxy.observe.escaping import escaped
         from vncproxy.observe.line_writer import LineWriter
 
@@ -33,8 +35,8 @@ def _run(options: argparse.Namespace) -> int:
             def started() -> None:
                 if is_at_terminal(os.environ):
                     for line in opening(loaded.config, os.environ, options.config):
-                        terminal.write(f"{escaped(line)}\n")
-                    terminal.write("Ctrl+C ends it.\n")
+                        terminal.write(f"{escaped(shown(line))}\n")
+                    terminal.write(f"{shown(Text('Ctrl+C ends it.'))}\n")
 
             await serve(loaded.config, os.environ, lambda: load_config(options).config, started)
         return DONE

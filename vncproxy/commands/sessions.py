@@ -20,18 +20,27 @@ from vncproxy.commands.output import (
     require_output,
 )
 from vncproxy.commands.running import run_with_config
+from vncproxy.languages.text import Text, counted
 
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
 
-NOTHING = "There are no such sessions."
+NOTHING = Text("There are no such sessions.")
 SHOWN_MAX = 200
 """Sessions without --all, the newest."""
 _PAGE = 1000
 _SPAN = re.compile(r"(\d{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_HEADINGS = ("STARTED", "LENGTH", "USER", "INSTANCE", "TO", "FROM", "ENDED BY")
-_WATCH_TEXT = {"watch": "watch", "control": "control", None: "-"}
+_HEADINGS = (
+    Text("STARTED"),
+    Text("LENGTH"),
+    Text("USER"),
+    Text("INSTANCE"),
+    Text("TO"),
+    Text("FROM"),
+    Text("ENDED BY"),
+)
+_WATCH_TEXT = {"watch": Text("watch"), "control": Text("control"), None: "-"}
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,9 +50,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--instance", metavar="I", default="", help="whose alias, id or name has this in it"
     )
-    text = "open at some time since: 2026-11-30, 2026-11-30T08:15, or how long ago: 90m, 12h, 7d"
+    text = Text(
+        "open at some time since: 2026-11-30, 2026-11-30T08:15, or how long ago: 90m, 12h, 7d"
+    )
     parser.add_argument("--since", metavar="T", type=moment, help=text)
-    text = f"all of them, not only the newest {SHOWN_MAX}"
+    text = Text("all of them, not only the newest {shown_max}", shown_max=SHOWN_MAX)
     parser.add_argument("--all", action="store_true", help=text)
 
 
@@ -66,7 +77,10 @@ def moment(text: str, now: datetime | None = None) -> str:
         return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no time: 2026-11-30, 2026-11-30T08:15, or how long ago: 90m, 12h, 7d"
+            Text(
+                "{text} is no time: 2026-11-30, 2026-11-30T08:15, or how long ago: 90m, 12h, 7d",
+                text=repr(text),
+            )
         ) from None
 
 
@@ -144,21 +158,30 @@ def _local(text: str | None) -> str:
 
 def _end(row: dict[str, Any]) -> str:
     if row["state"] == "open":
-        return "(still open)"
+        return Text("(still open)")
     if row["state"] == "lost":
-        return "not known: the daemon crashed"
+        return Text("not known: the daemon crashed")
     reason = str(row["reason"] or "-")
-    return f"{reason}: {row['text']}" if row["text"] else reason
+    if not row["text"]:
+        return reason
+    return Text("{reason}: {text}", reason=reason, text=Text(row["text"]))
 
 
 def notes(found: dict[str, Any]) -> Iterator[str]:
     """What isn't in the table, a line each."""
-    yield from found["problems"]
+    yield from map(Text, found["problems"])
     if found["read"] < 1:
         part = int(100 * found["read"])
-        yield f"The audit is still being read ({part} %): the newest sessions may be missing."
+        yield Text(
+            "The audit is still being read ({part} %): the newest sessions may be missing.",
+            part=part,
+        )
     if (left := found["total"] - len(found["sessions"])) > 0:
-        yield f"{left} older ones aren't shown: --all shows them."
+        yield counted(
+            left,
+            "{count} older one isn't shown: --all shows it.",
+            "{count} older ones aren't shown: --all shows them.",
+        )
 
 
 COMMAND = Command(

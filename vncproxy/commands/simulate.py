@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vncproxy.commands.command import BAD_CONFIG, DONE, FAILED, Command, add_screen, port
 from vncproxy.commands.output import print_line, print_problem
 from vncproxy.commands.running import run_async
+from vncproxy.languages.text import Text
 
 if TYPE_CHECKING:
     from vncproxy.simulator.settings import SimulatorSettings
@@ -60,7 +61,14 @@ async def _simulate(settings: SimulatorSettings) -> int:
     try:
         await run(settings, print_line, stop)
     except OSError as fault:
-        print_problem(f"can't listen on {settings.host}:{settings.port}: {fault.strerror}")
+        print_problem(
+            Text(
+                "can't listen on {host}:{port}: {reason}",
+                host=settings.host,
+                port=settings.port,
+                reason=fault.strerror,
+            )
+        )
         return FAILED
     return DONE
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vncproxy.commands.command import DONE, USAGE, Command, add_config, add_instance
-from vncproxy.commands.output import counted, print_line, print_note, print_problem
+from vncproxy.commands.output import print_line, print_note, print_problem
 from vncproxy.commands.running import run_with_config
 from vncproxy.errors import LocalError
+from vncproxy.languages.text import Text, counted
 
 if TYPE_CHECKING:
     from vncproxy.commands.console_client import ConsoleClient
@@ -57,10 +58,16 @@ def _run(options: argparse.Namespace) -> int:
     from vncproxy.commands.process_title import hide_argument
 
     if (options.text is None) == (options.file is None):
-        print_problem("give either TEXT or --file FILE")
+        print_problem(Text("give either TEXT or --file FILE"))
         return USAGE
     if options.layout not in layout_names():
-        print_problem(f"there is no layout {options.layout!r}: {', '.join(layout_names())}")
+        print_problem(
+            Text(
+                "there is no layout {layout}: {layouts}",
+                layout=repr(options.layout),
+                layouts=", ".join(layout_names()),
+            )
+        )
         return USAGE
     if options.text is not None:
         hide_argument(options.text)
@@ -68,10 +75,10 @@ def _run(options: argparse.Namespace) -> int:
     else:
         text = read_text(options.file, LONGEST_TEXT * _MOST_BYTES)
     if not text:
-        print_problem("there is nothing to type")
+        print_problem(Text("there is nothing to type"))
         return USAGE
     if len(plain_text(text)) > LONGEST_TEXT:
-        raise LocalError(f"at most {LONGEST_TEXT} characters are typed at once")
+        raise LocalError(Text("at most {most} characters are typed at once", most=LONGEST_TEXT))
     # Whether all of it can be typed doesn't depend on the instance.
     text_strokes(text, options.layout)
 
@@ -86,11 +93,18 @@ def _run(options: argparse.Namespace) -> int:
             os.environ,
             options.instance,
             strokes_of,
-            noun="character",
+            how_many=_characters,
             per_second=PACES[options.pace],
             note=print_note,
         )
-        print_line(f"{alias}: {counted(count, 'character')} typed.")
+        print_line(
+            counted(
+                count,
+                "{alias}: {count} character typed.",
+                "{alias}: {count} characters typed.",
+                alias=alias,
+            )
+        )
         return DONE
 
     return run_with_config(options, work)
@@ -113,8 +127,11 @@ def strokes_for(client: ConsoleClient, text: str, layout: str) -> list[Stroke]:
     caps_lock = client.screen.caps_lock
     if caps_lock and locks_shift(layout, windows=client.windows):
         raise LocalError(
-            f"{client.alias}: Caps Lock is on, and turns digits and signs around on this keyboard; "
-            f"switch it off first: vncproxy key {client.alias} capslock"
+            Text(
+                "{alias}: Caps Lock is on, and turns digits and signs around on this "
+                "keyboard; switch it off first: vncproxy key {alias} capslock",
+                alias=client.alias,
+            )
         )
     return text_strokes(text, layout, windows=client.windows, caps_lock=caps_lock is True)
 
@@ -129,7 +146,7 @@ def read_text(name: str, most_bytes: int) -> str:
     Raises:
         LocalError: It can't be read, is too long or no text.
     """
-    shown = "the standard input" if name == _STANDARD_INPUT else name
+    shown = Text("the standard input") if name == _STANDARD_INPUT else name
     try:
         if name == _STANDARD_INPUT:
             content = sys.stdin.buffer.read(most_bytes + 1)
@@ -138,12 +155,24 @@ def read_text(name: str, most_bytes: int) -> str:
                 content = file.read(most_bytes + 1)
         text = content[:most_bytes].decode("utf-8-sig")
     except OSError as fault:
-        raise LocalError(f"{shown} can't be read: {fault.strerror or fault}") from fault
+        raise LocalError(
+            Text("{source} can't be read: {reason}", source=shown, reason=fault.strerror or fault)
+        ) from fault
     except UnicodeDecodeError as fault:
-        raise LocalError(f"{shown} is no text in UTF-8") from fault
+        raise LocalError(Text("{source} is no text in UTF-8", source=shown)) from fault
     if len(content) > most_bytes:
-        raise LocalError(f"{shown} is too long: at most {most_bytes} bytes are read")
+        raise LocalError(
+            Text(
+                "{source} is too long: at most {most_bytes} bytes are read",
+                source=shown,
+                most_bytes=most_bytes,
+            )
+        )
     return text
+
+
+def _characters(count: int) -> Text:
+    return counted(count, "{count} character", "{count} characters")
 
 
 COMMAND = Command(

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from vncproxy.commands.command import DONE, USAGE, Command, add_config, add_instance
 from vncproxy.commands.output import print_line, print_note, print_problem, require_output
 from vncproxy.commands.running import run_with_config
+from vncproxy.languages.text import Text
 
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
@@ -47,15 +48,17 @@ def base_url(text: str) -> str:
     # Reading the port raises ValueError where it is none, which argparse takes for a refusal.
     if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and whole:
         return text
-    raise argparse.ArgumentTypeError(f"{text!r} is no http:// or https:// address")
+    raise argparse.ArgumentTypeError(
+        Text("{text} is no http:// or https:// address", text=repr(text))
+    )
 
 
 def _run(options: argparse.Namespace) -> int:
     if not options.official and (options.force or options.with_password):
-        print_problem("--force and --with-password go with --official")
+        print_problem(Text("--force and --with-password go with --official"))
         return USAGE
     if options.official and options.base_url:
-        print_problem("--base-url doesn't go with --official")
+        print_problem(Text("--base-url doesn't go with --official"))
         return USAGE
     require_output()
 

@@ -12,6 +12,7 @@ from vncproxy.commands.command import DONE, Command, add_commands, add_config, a
 from vncproxy.commands.output import print_json, print_line, print_lines, require_output
 from vncproxy.commands.running import load_config
 from vncproxy.errors import ConfigError, ConfigProblem, LocalError
+from vncproxy.languages.text import Text
 
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
@@ -97,7 +98,9 @@ def add(config: Config, name: str, groups: Sequence[str]) -> str:
 
     def change(users: tuple[User, ...]) -> tuple[User, ...]:
         if any(one.name == name for one in users):
-            raise LocalError(f"there is a user {name} already; remove that first for a new token")
+            raise LocalError(
+                Text("there is a user {name} already; remove that first for a new token", name=name)
+            )
         return (*users, user)
 
     change_users(users_path(config), change)
@@ -115,7 +118,7 @@ def remove(config: Config, name: str) -> None:
 
     def change(users: tuple[User, ...]) -> tuple[User, ...]:
         if all(one.name != name for one in users):
-            raise LocalError(f"there is no user {name}")
+            raise LocalError(Text("there is no user {name}", name=name))
         return tuple(one for one in users if one.name != name)
 
     change_users(users_path(config), change)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 
 from vncproxy.instances.instance_list import ConsoleInstance
+from vncproxy.languages.text import Text
 from vncproxy.tasks import in_turns
 
 NEAR_MAX = 3
@@ -62,7 +63,7 @@ async def near(name: str, instances: Sequence[ConsoleInstance]) -> list[str]:
     return sorted(likeness, key=lambda proposed: -likeness[proposed])[:NEAR_MAX]
 
 
-async def advice(name: str, instances: Sequence[ConsoleInstance]) -> str:
+async def advice(name: str, instances: Sequence[ConsoleInstance]) -> Text:
     """What to say besides to somebody whose name finds no instance: a sentence, or "".
 
     Args:
@@ -71,9 +72,15 @@ async def advice(name: str, instances: Sequence[ConsoleInstance]) -> str:
     """
     same = [one.id for one in instances if name and one.name == name]
     if len(same) > 1:
-        return f"{len(same)} instances have this name: name one by its id, such as {same[0]}."
+        return Text(
+            "{same} instances have this name: name one by its id, such as {same2}.",
+            same=len(same),
+            same2=same[0],
+        )
     proposed = await near(name, instances)
     if not proposed:
-        return ""
+        return Text("")
     *others, last = proposed
-    return f"Did you mean {', '.join(others)} or {last}?" if others else f"Did you mean {last}?"
+    if not others:
+        return Text("Did you mean {last}?", last=last)
+    return Text("Did you mean {others} or {last}?", others=", ".join(others), last=last)

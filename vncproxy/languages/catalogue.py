@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from vncproxy.languages.language import TAGS, Language
 from vncproxy.languages.po_file import Entry, entries
 from vncproxy.languages.templates import Templates
+from vncproxy.languages.text import Text, filled
 
 _FOLDER = Path(__file__).parent
 _PAGES = "vncproxy/pages/"
+_COMMANDS = ("vncproxy/commands/", "vncproxy/config/", "vncproxy/audit/verification.py")
+"""What these say is printed by the process that says it, as a `Text`."""
 
 TEXTS = frozenset({"text", "why", "keepalive_why", "only", "rule", "budget_problem"})
 """Keys of answers and messages whose values are for people."""
+
+
+def is_heard(entry: Entry) -> bool:
+    """Whether a message may come as a finished text: what a module of the daemon says."""
+    return any(place.endswith(".py") and not place.startswith(_COMMANDS) for place in entry.places)
 
 
 class Catalogue:
@@ -32,10 +40,13 @@ class Catalogue:
         self.language = language
         self.tag = TAGS[language]
         self._entries = {(entry.context, entry.text): entry for entry in found}
-        self._templates = Templates(
+
+    @cached_property
+    def _templates(self) -> Templates:
+        return Templates(
             (entry.text, entry.translations[0])
             for entry in self._entries.values()
-            if any(place.endswith(".py") for place in entry.places)
+            if is_heard(entry)
         )
 
     @property
@@ -49,8 +60,24 @@ class Catalogue:
         return entry.translations[0] if entry is not None else message
 
     def said(self, text: str) -> str:
-        """What the daemon says in English, in this language."""
-        return self._templates.translated(text)
+        """What the daemon or a command says in English, in this language.
+
+        A `Text` has its message with it. Of others, such as those that came over a connection, the
+        message is looked for by its words.
+        """
+        if self.language == "en":
+            return str.__str__(text)
+        context, message = (text.context, text.message) if isinstance(text, Text) else ("", text)
+        entry = self._entries.get((context, message))
+        if isinstance(text, Text) and text.values:
+            values = {
+                name: self.said(value) if isinstance(value, Text) else value
+                for name, value in text.values.items()
+            }
+            return filled(entry.translations[0] if entry is not None else message, values)
+        if entry is not None:
+            return entry.translations[0]
+        return self._templates.translated(message)
 
     def answer(self, body: Any) -> Any:
         """A JSON answer whose texts for people (`TEXTS`) are in this language."""

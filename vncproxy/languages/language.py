@@ -12,6 +12,10 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 TAGS: dict[Language, str] = {"en": "en", "zh": "zh-CN"}
 """As HTML's `lang` has it. Source: RFC 5646."""
 
+_CHINESE = frozenset({"zh", "zho", "chi", "cmn", "yue"})
+"""Chinese, Mandarin and Cantonese: each reads Simplified Chinese rather than English. Sources: ISO
+639-1, ISO 639-2 (T and B), ISO 639-3."""
+
 _MOST_RANGES = 32
 """More of a header aren't read."""
 
@@ -24,8 +28,8 @@ def known(name: str) -> Language | None:
 def accepted(header: str) -> Language:
     """The one that a browser's Accept-Language likes best; English where it likes neither.
 
-    Any Chinese stands for ours, also as `zh_CN` or `cmn-Hans-CN` (Mandarin). Sources: RFC 9110,
-    section 12.5.4; RFC 5646, section 4.1.2.
+    Any Chinese stands for ours, also `zh-Hant-TW`, `zho` or `cmn-Hans-CN` (Mandarin). Sources: RFC
+    9110, section 12.5.4; RFC 5646, section 4.1.2.
     """
     best: Language = "en"
     most = 0.0
@@ -37,15 +41,26 @@ def accepted(header: str) -> Language:
 
 
 def of_environment(environ: Mapping[str, str]) -> Language:
-    """The one of a terminal: LC_ALL, LC_MESSAGES or LANG, the first that is set; see locale(7)."""
+    """The one of a terminal.
+
+    The locale is that of LC_ALL, LC_MESSAGES or LANG, the first that is set. Where there is one,
+    LANGUAGE may list others to be tried before it. Sources: locale(7); the GNU gettext manual, "The
+    LANGUAGE variable".
+    """
     named = (environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
     locale = next((name for name in named if name), "")
-    return _of_tag(locale.partition(".")[0]) or "en"
+    if locale.partition(".")[0] in ("", "C", "POSIX"):
+        return "en"
+    for name in (*environ.get("LANGUAGE", "").split(":"), locale):
+        language = _of_tag(name.partition(".")[0].partition("@")[0])
+        if language is not None:
+            return language
+    return "en"
 
 
 def _of_tag(tag: str) -> Language | None:
     primary = tag.replace("_", "-").partition("-")[0].lower()
-    return known("zh" if primary == "cmn" else primary)
+    return known("zh" if primary in _CHINESE else primary)
 
 
 def _ranges(header: str) -> Iterator[tuple[str, float]]:

@@ -24,6 +24,7 @@ from vncproxy.commands.keystrokes import Stroke, text_strokes
 from vncproxy.commands.kick import kick
 from vncproxy.config.model import Config, Listen
 from vncproxy.errors import AccessError, LocalError
+from vncproxy.languages.text import counted
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
 
@@ -61,7 +62,7 @@ class Typing:
             {},
             instance,
             strokes_of,
-            noun="character",
+            how_many=lambda count: counted(count, "{count} character", "{count} characters"),
             per_second=40.0,
             note=self.notes.append,
             pause=self._pause,

@@ -17,7 +17,6 @@ from vncproxy.commands.output import (
     OutputError,
     aligned,
     amount,
-    counted,
     duration,
     flush,
     length,
@@ -28,6 +27,7 @@ from vncproxy.commands.output import (
     print_problem,
     print_text,
 )
+from vncproxy.languages.text import counted
 
 HOSTILE = "a\x1b[2J\nb"
 SPELT_OUT = r"a\x1b[2J\nb"
@@ -111,7 +111,8 @@ def test_columns() -> None:
 
 def test_counts() -> None:
     """One is one."""
-    assert [counted(n, "place") for n in (0, 1, 2)] == ["0 places", "1 place", "2 places"]
+    told = [counted(n, "{count} place", "{count} places") for n in (0, 1, 2)]
+    assert told == ["0 places", "1 place", "2 places"]
 
 
 def test_lengths() -> None:
