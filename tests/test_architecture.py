@@ -35,7 +35,7 @@ _BELOW_WEB = _BELOW_CONSOLE | {"console", "access"}
 _BELOW_APP = _BELOW_WEB | {"", "web", "service", "simulator"}
 ALLOWED: dict[str, frozenset[str]] = {
     "": frozenset(),
-    "errors": frozenset(),
+    "errors": frozenset({"languages"}),
     "rfb": frozenset(),
     "simulator": frozenset(),
     "durable_files": frozenset(),
