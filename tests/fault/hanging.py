@@ -1,5 +1,7 @@
 """`vncproxy`, with calls of the operating system that hang once a file is there.
 
+The first that hangs makes another file beside it, `HANGING`.
+
     python -m tests.fault.hanging FILE NAME[,NAME...] ARGUMENTS...
 
 Args:
@@ -19,6 +21,7 @@ from typing import Any
 from vncproxy.cli import program
 
 HANGS_FOR_S = 600.0
+HANGING = "hanging"
 
 
 def main() -> None:
@@ -35,6 +38,7 @@ def main() -> None:
 def _hanging(function: Callable[..., Any], trigger: Path) -> Callable[..., Any]:
     def call(*arguments: Any, **named: Any) -> Any:
         if trigger.exists():
+            trigger.with_name(HANGING).touch()
             # As getaddrinfo(3) and fsync(2) do: who waits for it can't end it.
             time.sleep(HANGS_FOR_S)
         return function(*arguments, **named)

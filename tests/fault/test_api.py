@@ -166,6 +166,7 @@ async def test_max_wait_ends_a_wait_in_vain(tmp_path: Path) -> None:
         assert 1 <= len(url_calls(setup)) <= 12
         assert dials(setup) == []
         assert await setup.state() == {}
+        await until(lambda: '"viewer.closed"' in setup.log.getvalue(), "its end in the log")
         closed = next(e for e in setup.events if e["event"] == "viewer.closed")
         assert closed["code"] == 4502
         assert closed["side"] == "cloud"

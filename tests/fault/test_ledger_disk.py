@@ -21,6 +21,8 @@ from vncproxy.simulator.faults import GatewayFault
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.throttle.sqlite_thread import LedgerThread
 
+pytestmark = pytest.mark.usefixtures("idle_clock")
+
 SLOW_S = 0.7
 """More than half of the ledger's margin."""
 

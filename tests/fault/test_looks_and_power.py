@@ -13,6 +13,8 @@ from vncproxy.config.model import Aliyun
 from vncproxy.errors import AuditError
 from vncproxy.simulator import ApiFault, Simulator
 
+pytestmark = pytest.mark.usefixtures("idle_clock")
+
 BROKEN = {
     "html": ApiFault.html(),
     "html that says 200": ApiFault.html(200),

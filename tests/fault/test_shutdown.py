@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.fault.hanging import HANGING
 from tests.fault.serving import Served, simulated
 from tests.real.peers.process import running
 from tests.real.peers.valkey import valkey_server
@@ -62,7 +63,7 @@ async def test_a_silent_name_service(tmp_path: Path) -> None:
     hanging(served, NAMES).touch()
     async with served.life() as process, aiohttp.ClientSession() as http:
         asked = asyncio.create_task(http.get(f"{served.base}/api/v1/instances").__aenter__())
-        await asyncio.sleep(0.2)
+        await until((served.folder / HANGING).exists, "a name to be looked up")
         assert not asked.done()
         process.terminate()
         assert await ended(process) == 0

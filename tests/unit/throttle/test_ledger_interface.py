@@ -321,7 +321,7 @@ async def test_one_question_however_many_consoles_there_are() -> None:
     ledger = AskedLedger()
     await ledger.book("i-3", 0.0)
     keys = [f"i-{number}" for number in range(1000)]
-    found = await usages(ledger, [*keys, "i-3", "i-3"])
+    found = await usages(ledger, [*keys, "i-3", "i-3"], timeout_s=60.0)
     assert ledger.asked == [sorted(keys)]
     used = {key: usage.used for key, usage in found.items() if isinstance(usage, Usage)}
     assert used == dict.fromkeys(keys, 0) | {"i-3": 1}

@@ -327,6 +327,7 @@ async def test_what_is_within_the_ration_holds_up_nothing() -> None:
     assert peer.taken == b"key"
 
 
+@pytest.mark.usefixtures("idle_clock")
 async def test_what_means_nothing_is_read_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond its ration a peer is paused, though nobody else holds it back; then it goes on."""
     monkeypatch.setattr(module, "IDLE_WORK_BURST", 100)
@@ -345,6 +346,7 @@ async def test_what_means_nothing_is_read_later(monkeypatch: pytest.MonkeyPatch)
     assert not peer.floods
 
 
+@pytest.mark.usefixtures("idle_clock")
 async def test_one_that_never_stops_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing more of it is given."""
     monkeypatch.setattr(module, "IDLE_WORK_BURST", 10)
