@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import NoReturn
 
-from vncproxy import __version__
 from vncproxy.commands import (
     audit,
     boot_log,
@@ -147,6 +146,25 @@ def _run(arguments: Sequence[str] | None, resources: ExitStack) -> int:
     return status
 
 
+class _Version(argparse.Action):
+    """--version, which looks at the libraries only if it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(
+            option_strings,
+            argparse.SUPPRESS,
+            nargs=0,
+            default=argparse.SUPPRESS,
+            help="show program's version number and exit",
+        )
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from vncproxy.commands.versions import in_words  # noqa: PLC0415 - seldom needed
+
+        parser._print_message(f"{in_words()}\n", sys.stdout)
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; the options that it gives have the command's `run`."""
     made = Parser(
@@ -156,6 +174,6 @@ def parser() -> argparse.ArgumentParser:
         epilog=examples_text(("vncproxy demo",)),
         formatter_class=HelpFormatter,
     )
-    made.add_argument("--version", action="version", version=f"vncproxy {__version__}")
+    made.add_argument("--version", action=_Version)
     add_commands(made, COMMANDS, "COMMAND")
     return made

