@@ -119,6 +119,21 @@ async def test_an_end_that_teaches_nothing_is_not_stored(around: Surroundings) -
     assert await around.parts.learned.get(INSTANCE.id) is not None
 
 
+@pytest.mark.parametrize(
+    ("status", "evidence"),
+    [("Stopped", 0), ("Stopping", 0), ("Starting", 0), ("Pending", 0), ("Running", 1)],
+)
+async def test_what_the_status_explains_is_no_evidence(
+    around: Surroundings, status: str, evidence: int
+) -> None:
+    """A link of an instance that stops or starts is closed whatever was sent on it."""
+    learning = await recalled(around)
+    around.cloud.states = [status]
+    end = LinkEnd(KeepaliveClass.ANY, 60.0, 60.0)
+    await learning.learn(end, by_upstream=True, explained=False, had_screen=True)
+    assert learning.keepalive.memory.evidence == evidence
+
+
 async def test_while_the_cloud_is_asked_it_is_shown(around: Surroundings) -> None:
     """And no longer, however that ends."""
     learning = await recalled(around)

@@ -16,8 +16,9 @@ from tests.unit.console.fakes import (
     settle,
     update,
 )
-from vncproxy.console.link import Link, Outcome
+from vncproxy.console.link import TURN_WORK, Link, Outcome
 from vncproxy.errors import (
+    LocalError,
     Side,
     UpstreamLost,
     UpstreamProtocolError,
@@ -76,13 +77,44 @@ class Host:
         raise AssertionError("the daemon has a fault")
 
 
+class BrokenHost(Host):
+    """Has a fault whenever messages come; notes what of it is reported."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faults: list[VncproxyError] = []
+
+    def link_received(self, events: list[ServerEvent]) -> bool:
+        """Messages."""
+        raise RuntimeError("a fault")
+
+    def link_failed(self, link: Link, fault: VncproxyError) -> None:
+        """A fault of the daemon's."""
+        self.faults.append(fault)
+
+
+class FaultyTransport(FakeTransport):
+    """Can't say how much it hasn't sent yet."""
+
+    @property
+    def backlog_bytes(self) -> int:
+        raise RuntimeError("a fault")
+
+
 class Setup:
     """A link, its far end, and who learns of it."""
 
-    def __init__(self, password: str | None = None, *, opaque: bool = False) -> None:
+    def __init__(
+        self,
+        password: str | None = None,
+        *,
+        opaque: bool = False,
+        host: Host | None = None,
+        transport: FakeTransport | None = None,
+    ) -> None:
         """Open; the handshake begins with `shake`."""
-        self.transport = FakeTransport()
-        self.host = Host()
+        self.transport = transport or FakeTransport()
+        self.host = host or Host()
         self.link = Link(self.transport, self.host, password, opaque=opaque)
 
     async def shake(self, *pieces: bytes, timeout_s: float = 5.0) -> Outcome:
@@ -298,3 +330,94 @@ async def test_backlog_and_pauses_are_the_legs() -> None:
     setup.link.resume()
     assert not setup.transport.paused
     assert 0 <= setup.link.age_s < 60
+
+
+PIXELS = bytes(range(48))
+"""Of a Raw rectangle of 4 by 3."""
+WITH_PIXELS = update(raw(0, 0, 4, 3)[:12])
+
+
+async def test_pixels_pass_by_and_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rectangle ends with the last of them, and what follows is read as a message."""
+    setup = Setup()
+    await setup.run()
+    link = setup.link
+    setup.transport.deliver(WITH_PIXELS)
+    before = link.bytes_in
+    assert link.body_bytes == 48
+    monkeypatch.setattr("time.monotonic", lambda: 1e9)
+    link.transport_passed([PIXELS[:40]], 40)
+    assert (link.body_bytes, link.bytes_in, link.received_at) == (8, before + 40, 1e9)
+    assert setup.host.received[-1] == RawReceived(PIXELS[:40])
+    link.transport_passed([PIXELS[40:]], 8)
+    assert link.body_bytes == 0
+    assert setup.host.received[-3:-1] == [RawReceived(PIXELS[40:]), RawEnded()]
+    setup.transport.deliver(b"\x02")
+    assert setup.host.received.count(BellRung()) == 1
+
+
+async def test_pixels_may_pass_by_and_be_read_in_turns() -> None:
+    """The stream hears of those that passed by before it is fed, each of them once."""
+    setup = Setup()
+    await setup.run()
+    setup.transport.deliver(WITH_PIXELS)
+    for at in (0, 20):
+        setup.link.transport_passed([PIXELS[at : at + 10]], 10)
+        setup.transport.deliver(PIXELS[at + 10 : at + 20])
+    assert setup.link.body_bytes == 8
+    setup.transport.deliver(PIXELS[40:] + b"\x02")
+    assert setup.link.body_bytes == 0
+    assert setup.host.received[-1] == BellRung()
+    assert setup.host.received.count(RawEnded()) == 1
+
+
+async def test_a_link_that_was_let_go_of_gives_nothing() -> None:
+    """What comes still counts as read, until it is closed; pixels come as frames again."""
+    setup = Setup()
+    await setup.run()
+    setup.transport.deliver(WITH_PIXELS)
+    before = setup.link.bytes_in, len(setup.host.received)
+    setup.link.detach()
+    assert setup.link.body_bytes == 0
+    setup.link.transport_passed([PIXELS], 48)
+    setup.transport.deliver(b"\x02")
+    setup.link.transport_drained()
+    assert (setup.link.bytes_in, len(setup.host.received)) == (before[0] + 49, before[1])
+
+
+async def test_on_many_screens_a_turn_has_fewer_messages() -> None:
+    """As many as cost what one screen's do, but never less than a few."""
+    taken = []
+    for screens in (0, 1, 4, 1_000_000):
+        setup = Setup()
+        await setup.run()
+        setup.link.shown_to(screens)
+        taken.append(setup.link.transport_received(b"\x02" * 1000))
+    assert taken == [TURN_WORK, TURN_WORK, TURN_WORK // 4, 16]
+
+
+async def test_a_fault_of_the_receiver_is_reported_once() -> None:
+    """The link is what ends, not the transport's reading."""
+    host = BrokenHost()
+    setup = Setup(host=host)
+    await setup.run()
+    for _ in range(2):
+        setup.transport.deliver(b"\x02")
+    assert [type(fault) for fault in host.faults] == [LocalError]
+
+
+async def test_a_fault_in_the_handshake_ends_it() -> None:
+    """Who waits for its outcome gets the fault, at once."""
+    setup = Setup(host=BrokenHost())
+    shaking = asyncio.create_task(setup.link.shake_hands(60.0))
+    await settle()
+    setup.link.failed()
+    await fails(shaking, LocalError)
+
+
+async def test_a_transport_that_fails_ends_the_link() -> None:
+    """Where only its backlog is asked for, too."""
+    host = BrokenHost()
+    setup = Setup(host=host, transport=FaultyTransport())
+    assert setup.link.backlog_bytes == 0
+    assert [type(fault) for fault in host.faults] == [LocalError]

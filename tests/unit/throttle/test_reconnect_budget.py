@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from vncproxy.throttle.reconnect_budget import EARLY_S, Budget, Claim
+from vncproxy.throttle.reconnect_budget import (
+    ACCOUNT,
+    EARLY_S,
+    MAX_HOLD_S,
+    Budget,
+    Claim,
+    Tally,
+    counting_for,
+)
 
 BUDGET = Budget(limit=3, window_s=60.0, margin_s=1.0, hold_s=10.0)
 
@@ -81,12 +89,93 @@ def test_only_what_can_not_matter_is_forgotten() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"limit": 0}, {"window_s": 0.0}, {"margin_s": 0.0}, {"hold_s": -1.0}],
+    [
+        {"limit": 0},
+        {"window_s": 0.0},
+        {"margin_s": 0.0},
+        {"margin_s": 2 * EARLY_S - 0.001},
+        {"hold_s": -0.001},
+        {"hold_s": MAX_HOLD_S + 0.001},
+    ],
 )
 def test_an_impossible_budget_is_refused(values: dict[str, float]) -> None:
     """Values with which the law can't hold are refused."""
     with pytest.raises(ValueError, match="impossible budget"):
         Budget(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"margin_s": 2 * EARLY_S},
+        {"hold_s": 0.0},
+        {"hold_s": MAX_HOLD_S},
+        {"limit": 1},
+        {"window_s": 0.5},
+    ],
+)
+def test_the_outermost_budgets_are_possible(values: dict[str, float]) -> None:
+    """Up to the bound itself."""
+    Budget(**values)  # type: ignore[arg-type]
+
+
+def test_a_claim_that_is_late_on_record_is_held_for_longer() -> None:
+    """By as much: else it would lapse before its owner had it."""
+    assert BUDGET.booked(100.0, extra_s=2.5) == Claim(100.0, 112.5)
+
+
+def test_tallies_are_summed_up() -> None:
+    """The earliest of all, the last promise of all; one that knows none adds none."""
+    tallies = [Tally(2, 7.0, None), Tally(1, None, 30.0), Tally(3, 5.0, 20.0)]
+    assert Tally.of(tallies) == Tally(6, 5.0, 30.0)
+    assert Tally.of([]) == Tally(0, None, None)
+    assert Tally.of([Tally(1, None, None), Tally(2, None, None)]) == Tally(3, None, None)
+    assert Tally.of(tallies[:1]) == tallies[0]
+
+
+def tallied(claims: list[Claim]) -> Tally:
+    """As a store sums them up."""
+    return Tally(
+        len(claims),
+        min((claim.latest for claim in claims), default=None),
+        max((claim.at for claim in claims if not claim.spent), default=None),
+    )
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        [],
+        spent(70.0, 80.0),
+        spent(70.0, 80.0, 90.0),
+        spent(70.0, 80.0, 90.0, 95.0),
+        [*spent(70.0, 80.0), BUDGET.booked(101.0)],
+        [*spent(70.0, 80.0), BUDGET.booked(99.0)],
+        [BUDGET.booked(140.0)],
+        [*spent(70.0, 80.0, 90.0), BUDGET.booked(131.0), BUDGET.booked(141.0)],
+    ],
+)
+def test_the_usage_of_a_tally_is_that_of_its_claims(claims: list[Claim]) -> None:
+    """Which of them are decisive has to be known only where there are more than the limit."""
+    tally = tallied(claims)
+    crowded = BUDGET.is_crowded(tally)
+    assert crowded is (len(claims) > 3)
+    latest = [claim.latest for claim in claims] if crowded else []
+    assert BUDGET.usage_of(tally, 100.0, latest) == BUDGET.usage(claims, 100.0)
+
+
+def test_what_was_deleted_since_the_tally_does_not_matter() -> None:
+    """Another process has forgotten all of it."""
+    assert BUDGET.usage_of(Tally(4, 30.0, None), 100.0, []).next_free_s == 0.0
+    assert BUDGET.usage_of(Tally(3, None, None), 100.0).next_free_s == 0.0
+
+
+def test_what_counts_for_a_key() -> None:
+    """Its own and the account's; for the account, all."""
+    known = {"i-1": 1, "i-2": 2, ACCOUNT: 4}
+    assert counting_for("i-1", known) == [1, 4]
+    assert counting_for("i-3", known) == [4]
+    assert sorted(counting_for(ACCOUNT, known)) == [1, 2, 4]
 
 
 def test_the_default_stays_below_the_cloud_s_limit() -> None:
