@@ -143,9 +143,6 @@ NOT_ON_PAGES = frozenset(
         "the viewer speaks another RFB version than the daemon",
         "the console's server speaks a kind of VNC that vncproxy doesn't know: native viewers "
         "can't be let in; open it in a browser",
-        "{where}: {key}: found {found}; expected {expected}",
-        "a valkey address, without the Python package for it",
-        "the package: pip install 'vncproxy[valkey]'",
         "{name} ({conditions}) decides; more only {only}",
         "<VncUrl hidden>",
         "<Credentials from {provider}, hidden>",
@@ -358,6 +355,10 @@ def _of_texts(path: Path) -> Iterator[tuple[str | tuple[str, str], str | None]]:
                 contexts = {word.arg: word.value for word in keywords}
                 context = contexts.get("context")
                 yield text, context.value if isinstance(context, ast.Constant) else None
+            case ast.Call(func=ast.Name(id="Meta"), keywords=keywords):
+                for word in keywords:
+                    if word.arg == "description" and isinstance(word.value, ast.Constant):
+                        yield str(word.value.value), None
             case ast.Call(
                 func=ast.Name(id="counted"),
                 args=[_, ast.Constant(value=str() as one), ast.Constant(value=str() as many)],

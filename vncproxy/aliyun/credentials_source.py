@@ -14,6 +14,7 @@ from vncproxy.aliyun.credentials import (
     StaticCredentials,
 )
 from vncproxy.errors import CloudError, ConfigError, ConfigProblem
+from vncproxy.languages.text import Text
 
 
 def credentials_source(
@@ -44,6 +45,8 @@ def _static(key_id: str, secret: str, token: str | None) -> Credentials:
     except CloudError:
         names = f"{KEY_ID}, {KEY_SECRET}" + (f", {TOKEN}" if token else "")
     # Out here, since the other's frames hold the keys.
-    found = "characters that no key has, such as a space or a line break"
-    problem = ConfigProblem("environment", names, found, "the keys as the cloud gave them")
+    found = Text("characters that no key has, such as a space or a line break")
+    problem = ConfigProblem(
+        Text("environment"), names, found, Text("the keys as the cloud gave them")
+    )
     raise ConfigError([problem])

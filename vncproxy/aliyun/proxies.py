@@ -20,6 +20,7 @@ from urllib.request import proxy_bypass
 
 from vncproxy.addresses import is_loopback
 from vncproxy.errors import ConfigError, ConfigProblem
+from vncproxy.languages.text import Text
 
 METADATA_HOST = "100.100.100.200"
 
@@ -233,36 +234,37 @@ def _parsed(value: str, variable: str, clock: Callable[[], float]) -> Proxy:
         parts = urlsplit(value)
         host = parts.hostname or ""
     except ValueError:
-        raise _UnusableError("an address with wrong brackets", _EXPECTED) from None
+        raise _UnusableError(Text("an address with wrong brackets"), _EXPECTED) from None
     if parts.scheme in _OTHER_SOCKS:
-        expected = f"{SOCKS}://HOST:PORT, where the proxy looks up the names"
-        raise _UnusableError(f"a {parts.scheme}:// proxy", expected)
+        expected = Text("{socks}://HOST:PORT, where the proxy looks up the names", socks=SOCKS)
+        raise _UnusableError(Text("a {scheme}:// proxy", scheme=parts.scheme), expected)
     if parts.scheme not in _DEFAULT_PORTS:
-        raise _UnusableError("a proxy of another kind", _EXPECTED)
+        raise _UnusableError(Text("a proxy of another kind"), _EXPECTED)
     if not _is_host(host, parts.netloc):
-        raise _UnusableError("no host's name or address", _EXPECTED)
+        raise _UnusableError(Text("no host's name or address"), _EXPECTED)
     try:
         port = _DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
     except ValueError:
         port = 0
     if not port:
-        raise _UnusableError("a port that is none", "a port from 1 to 65535")
+        raise _UnusableError(Text("a port that is none"), Text("a port from 1 to 65535"))
     authorization = None
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         try:
             authorization = f"Basic {b64encode(pair.encode()).decode()}"
         except UnicodeEncodeError:
-            wrong = "a user or a password that isn't UTF-8"
-            raise _UnusableError(wrong, "other bytes than ASCII as %XX, of UTF-8") from None
+            wrong = Text("a user or a password that isn't UTF-8")
+            raise _UnusableError(wrong, Text("other bytes than ASCII as %XX, of UTF-8")) from None
         if parts.scheme == SOCKS and not _SOCKS_LOGIN.fullmatch(pair):
             raise _UnusableError(
-                "a user or a password that SOCKS can't carry", "1 to 255 visible ASCII characters"
+                Text("a user or a password that SOCKS can't carry"),
+                Text("1 to 255 visible ASCII characters"),
             )
     if parts.scheme == SOCKS and not all(map(find_spec, SOCKS_PACKAGES)):
         raise _UnusableError(
-            f"a {SOCKS}:// proxy, without the Python packages for it",
-            "the packages: pip install 'vncproxy[socks]'",
+            Text("a {socks}:// proxy, without the Python packages for it", socks=SOCKS),
+            Text("the packages: pip install 'vncproxy[socks]'"),
         )
     return Proxy(
         host,
@@ -275,7 +277,7 @@ def _parsed(value: str, variable: str, clock: Callable[[], float]) -> Proxy:
     )
 
 
-_EXPECTED = f"http://, https:// or {SOCKS}://, and HOST:PORT; or unset it"
+_EXPECTED = Text("http://, https:// or {socks}://, and HOST:PORT; or unset it", socks=SOCKS)
 
 
 def _is_host(host: str, netloc: str) -> bool:

@@ -6,6 +6,7 @@ import ssl
 from pathlib import Path
 
 from vncproxy.errors import ConfigError, ConfigProblem
+from vncproxy.languages.text import Text
 
 _ALERTS = {
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "handshake failure",
@@ -42,9 +43,9 @@ def client_context(ca_file: Path | None) -> ssl.SSLContext:
     try:
         context.load_verify_locations(cafile=ca_file)
     except ssl.SSLError:
-        found = "a file without PEM certificates"
+        found = Text("a file without PEM certificates")
     except OSError as error:
-        found = f"a file that can't be read ({error.strerror})"
+        found = Text("a file that can't be read ({reason})", reason=error.strerror)
     if found:
         raise ConfigError(
             [
@@ -52,7 +53,7 @@ def client_context(ca_file: Path | None) -> ssl.SSLContext:
                     str(ca_file),
                     "aliyun.ca_file",
                     found,
-                    "a PEM file with the authority's certificate, readable by the daemon",
+                    Text("a PEM file with the authority's certificate, readable by the daemon"),
                 )
             ]
         )

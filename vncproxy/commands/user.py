@@ -72,7 +72,9 @@ def users_path(config: Config) -> Path:
         ConfigError: The configuration names no file.
     """
     if config.access.users_file is None:
-        problem = ConfigProblem("[access]", "users_file", "nothing", "the path of a file")
+        problem = ConfigProblem(
+            "[access]", "users_file", Text("nothing"), Text("the path of a file")
+        )
         raise ConfigError([problem])
     return config.access.users_file
 

@@ -9,6 +9,7 @@ from vncproxy.config.hours import parse_span
 from vncproxy.config.model import Config, Instance, Limits, Listen, Rule
 from vncproxy.config.problems import Report, shown
 from vncproxy.config.users_file import is_user_name
+from vncproxy.languages.text import Text
 
 _OTHER_HEADERS = frozenset(
     {
@@ -20,7 +21,7 @@ _OTHER_HEADERS = frozenset(
 
 _PATTERN = frozenset("*?[]")
 _TAG = "tag:"
-_NAMES = (
+_NAMES = Text(
     "a user's name, or @ and a group's: names are no patterns, so many users need a group or a list"
 )
 
@@ -47,15 +48,20 @@ def _check_keepalive(limits: Limits, report: Report) -> None:
         # Half: one lost or late message must not cost the link.
         report.add(
             interval if report.is_set(interval) else idle,
-            f"keepalive_interval = {limits.keepalive_interval:g} "
-            f"with idle_timeout = {limits.idle_timeout:g}",
-            "keepalive_interval at most half of idle_timeout",
+            Text(
+                "keepalive_interval = {keepalive_interval} with idle_timeout = {idle_timeout}",
+                keepalive_interval=f"{limits.keepalive_interval:g}",
+                idle_timeout=f"{limits.idle_timeout:g}",
+            ),
+            Text("keepalive_interval at most half of idle_timeout"),
         )
 
 
 def _check_doors(doors: tuple[Listen, ...], report: Report) -> None:
     if not doors:
-        report.add(("listen",), "no block", "at least one [[listen]] block, or none mentioned")
+        report.add(
+            ("listen",), Text("no block"), Text("at least one [[listen]] block, or none mentioned")
+        )
     names: dict[str, int] = {}
     addresses: dict[Address, int] = {}
     for index, door in enumerate(doors):
@@ -64,8 +70,12 @@ def _check_doors(doors: tuple[Listen, ...], report: Report) -> None:
             if first != index:
                 report.add(
                     ("listen", index, "name"),
-                    f"{shown(door.name)}, the name of [[listen]] {first + 1} too",
-                    "a name of its own",
+                    Text(
+                        "{name}, the name of [[listen]] {number} too",
+                        name=shown(door.name),
+                        number=first + 1,
+                    ),
+                    Text("a name of its own"),
                 )
         _check_certificate(index, door, report)
         _check_proxies(index, door, report)
@@ -76,8 +86,12 @@ def _check_doors(doors: tuple[Listen, ...], report: Report) -> None:
         if first != index:
             report.add(
                 ("listen", index, "address"),
-                f"{shown(door.address)}, the address of [[listen]] {first + 1} too",
-                "an address of its own",
+                Text(
+                    "{address}, the address of [[listen]] {number} too",
+                    address=shown(door.address),
+                    number=first + 1,
+                ),
+                Text("an address of its own"),
             )
         match address:
             case TcpAddress():
@@ -90,7 +104,11 @@ def _check_certificate(index: int, door: Listen, report: Report) -> None:
     certificate, key = ("listen", index, "certificate"), ("listen", index, "key")
     if report.usable(certificate, key) and (door.certificate is None) is not (door.key is None):
         alone, missing = (certificate, "key") if door.certificate else (key, "certificate")
-        report.add(alone, f"{alone[2]} without {missing}", "certificate and key together")
+        report.add(
+            alone,
+            Text("{alone} without {missing}", alone=alone[2], missing=missing),
+            Text("certificate and key together"),
+        )
 
 
 def _check_users(config: Config, report: Report) -> None:
@@ -99,7 +117,9 @@ def _check_users(config: Config, report: Report) -> None:
         access = ("listen", index, "access")
         missing = door.access == "users" and config.access.users_file is None
         if missing and report.usable(access, file):
-            report.add(access, "'users' without users_file", "users_file under [access]")
+            report.add(
+                access, Text("'users' without users_file"), Text("users_file under [access]")
+            )
 
 
 def _check_proxies(index: int, door: Listen, report: Report) -> None:
@@ -116,17 +136,23 @@ def _check_proxies(index: int, door: Listen, report: Report) -> None:
         }
         for key in (key for key, is_given in given.items() if is_given):
             path = ("listen", index, key)
-            expected = "no such key: it is for access = 'header'"
-            report.add(path, f"{key} with access = {shown(door.access)}", expected)
+            expected = Text("no such key: it is for access = 'header'")
+            report.add(
+                path,
+                Text("{key} with access = {access}", key=key, access=shown(door.access)),
+                expected,
+            )
         return
     if door.user_header.lower() in _OTHER_HEADERS:
-        expected = "the header in which the proxy names the user, such as X-Forwarded-User"
+        expected = Text("the header in which the proxy names the user, such as X-Forwarded-User")
         report.add(("listen", index, "user_header"), shown(door.user_header), expected)
     if door.header_secret_file is None and report.usable(secret):
-        report.add(access, "'header' without header_secret_file", "a file with a secret")
+        report.add(
+            access, Text("'header' without header_secret_file"), Text("a file with a secret")
+        )
     missing = not door.trusted_proxies and report.usable(("listen", index, "address"), proxies)
     if missing and isinstance(door.parsed_address, TcpAddress):
-        report.add(access, "'header' without trusted_proxies", "the proxies' addresses")
+        report.add(access, Text("'header' without trusted_proxies"), Text("the proxies' addresses"))
 
 
 def _check_tcp(index: int, door: Listen, address: TcpAddress, report: Report) -> None:
@@ -136,15 +162,17 @@ def _check_tcp(index: int, door: Listen, address: TcpAddress, report: Report) ->
         if report.usable(access) and door.access == "open":
             report.add(
                 access,
-                f"access = 'open' with address = {shown(door.address)}",
-                "another access, or a loopback address (127.0.0.1, [::1])",
+                Text("access = 'open' with address = {address}", address=shown(door.address)),
+                Text("another access, or a loopback address (127.0.0.1, [::1])"),
             )
         if report.usable(access) and door.access == "peer":
             report.add(
                 access,
-                f"access = 'peer' with address = {shown(door.address)}",
-                "another access, or a loopback address or Unix socket: the accounts of other "
-                "machines aren't known here",
+                Text("access = 'peer' with address = {address}", address=shown(door.address)),
+                Text(
+                    "another access, or a loopback address or Unix socket: the accounts of "
+                    "other machines aren't known here"
+                ),
             )
         tls = report.is_set(("listen", index, "certificate")) or report.is_set(
             ("listen", index, "key")
@@ -152,15 +180,15 @@ def _check_tcp(index: int, door: Listen, address: TcpAddress, report: Report) ->
         if not tls and not door.insecure and report.usable(("listen", index, "insecure")):
             report.add(
                 path,
-                f"{shown(door.address)} without certificate and key",
-                "certificate and key, a loopback address, or insecure = true",
+                Text("{address} without certificate and key", address=shown(door.address)),
+                Text("certificate and key, a loopback address, or insecure = true"),
             )
     for key in ("socket_mode", "socket_group"):
         if report.is_set(("listen", index, key)):
             report.add(
                 ("listen", index, key),
-                f"{key} with address = {shown(door.address)}",
-                "no such key: it is for unix: addresses",
+                Text("{key} with address = {address}", key=key, address=shown(door.address)),
+                Text("no such key: it is for unix: addresses"),
             )
 
 
@@ -169,22 +197,28 @@ def _check_unix(index: int, door: Listen, report: Report) -> None:
         if report.is_set(("listen", index, key)):
             report.add(
                 ("listen", index, key),
-                f"{key} with address = {shown(door.address)}",
-                "no such key: it is for TCP addresses",
+                Text("{key} with address = {address}", key=key, address=shown(door.address)),
+                Text("no such key: it is for TCP addresses"),
             )
     access, mode = ("listen", index, "access"), ("listen", index, "socket_mode")
     if report.usable(access, mode) and door.access == "open" and door.mode & 0o077:
         report.add(
             access,
-            f"access = 'open' with socket_mode = {shown(door.socket_mode)}",
-            'another access, or socket_mode = "0600": only the socket\'s owner may come in unasked',
+            Text(
+                "access = 'open' with socket_mode = {socket_mode}",
+                socket_mode=shown(door.socket_mode),
+            ),
+            Text(
+                'another access, or socket_mode = "0600": only the socket\'s owner may '
+                "come in unasked"
+            ),
         )
     group = ("listen", index, "socket_group")
     if door.socket_group is not None and report.usable(group):
         try:
             grp.getgrnam(door.socket_group)
         except (KeyError, ValueError):
-            report.add(group, shown(door.socket_group), "a group of this machine")
+            report.add(group, shown(door.socket_group), Text("a group of this machine"))
 
 
 def _check_instances(instances: tuple[Instance, ...], report: Report) -> None:
@@ -195,13 +229,20 @@ def _check_instances(instances: tuple[Instance, ...], report: Report) -> None:
             if value is None or not report.usable(path):
                 continue
             if key == "alias" and value.startswith("i-"):
-                report.add(path, shown(value), "an alias that doesn't look like an instance id")
+                report.add(
+                    path, shown(value), Text("an alias that doesn't look like an instance id")
+                )
             first = first_of.setdefault((key, value), index)
             if first != index:
                 report.add(
                     path,
-                    f"{shown(value)}, the {key} of [[instance]] {first + 1} too",
-                    f"each {key} once",
+                    Text(
+                        "{value}, the {key} of [[instance]] {number} too",
+                        value=shown(value),
+                        key=key,
+                        number=first + 1,
+                    ),
+                    Text("each {key} once", key=key),
                 )
         _check_native(index, instance, first_of, report)
 
@@ -214,9 +255,9 @@ def _check_native(
     for key, here, other in (("tcp_port", port, file), ("tcp_password_file", file, port)):
         if here is not None and other is None:
             path = ("instance", index, key)
-            report.add(path, shown(here), "tcp_port and tcp_password_file, or none of them")
+            report.add(path, shown(here), Text("tcp_port and tcp_password_file, or none of them"))
     if port is not None and first_of.setdefault(("tcp_port", str(port)), index) != index:
-        report.add(("instance", index, "tcp_port"), shown(port), "each tcp_port once")
+        report.add(("instance", index, "tcp_port"), shown(port), Text("each tcp_port once"))
 
 
 def is_rule_user(text: str) -> bool:
@@ -235,8 +276,8 @@ def _check_rules(rules: tuple[Rule, ...], report: Report) -> None:
             if pattern.startswith(_TAG) and "=" not in pattern:
                 report.add(("rule", index, "instances"), shown(pattern), "tag:KEY=VALUE")
         if rule.power and rule.role == "watch" and report.usable(("rule", index, "role")):
-            expected = "role control or admin, for who may stop an instance"
-            report.add(("rule", index, "power"), "power with role = 'watch'", expected)
+            expected = Text("role control or admin, for who may stop an instance")
+            report.add(("rule", index, "power"), Text("power with role = 'watch'"), expected)
         for text in rule.hours or ():
             try:
                 parse_span(text)

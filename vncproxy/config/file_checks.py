@@ -27,12 +27,15 @@ from vncproxy.config.secrets import (
 )
 from vncproxy.config.users_file import read_users
 from vncproxy.errors import ConfigError
+from vncproxy.languages.text import Text
 
 CREDENTIALS = Path("/run/credentials")
 """Where systemd shows each service's credentials, in a folder of the service's name, to that
 service alone. Source: systemd.exec(5), LoadCredential=."""
 
-EXPECTED = "a file, and a folder around it, that only root or vncproxy's own user may write to"
+EXPECTED = Text(
+    "a file, and a folder around it, that only root or vncproxy's own user may write to"
+)
 
 _ROOT = 0
 _NAMES_SHOWN = 3
@@ -75,7 +78,7 @@ def _check_own(report: Report, file: Path, trusted: frozenset[int]) -> None:
     try:
         fault = foreign_hands(file, trusted)
     except OSError as error:
-        fault = (error.strerror or "an error").lower()
+        fault = _reason(error)
     if fault is not None:
         report.add((), fault, EXPECTED)
 
@@ -93,18 +96,21 @@ def _check(
         own_credentials is None or Path(own_credentials) not in file.parents
     ):
         return
+
+    def found(what: str) -> Text:
+        return Text("{path}: {what}", path=report.written(path), what=what)
+
     try:
         test(file)
     except ConfigError as error:
         for problem in error.problems:
-            report.add(path, f"{report.written(path)}: {problem.found}", problem.expected)
+            report.add(path, found(problem.found), problem.expected)
     except OSError as error:
-        reason = (error.strerror or "an error").lower()
-        report.add(path, f"{report.written(path)}: {reason}", "a file that can be read")
+        report.add(path, found(_reason(error)), Text("a file that can be read"))
     except _WrongTypeError as error:
-        report.add(path, f"{report.written(path)}: not {error}", str(error))
+        report.add(path, found(Text("not {wanted}", wanted=str(error))), str(error))
     except _ForeignError as error:
-        report.add(path, f"{report.written(path)}: {error}", EXPECTED)
+        report.add(path, found(str(error)), EXPECTED)
 
 
 def _check_store(report: Report, store: str) -> None:
@@ -119,9 +125,15 @@ def _check_store(report: Report, store: str) -> None:
     if mode & FORBIDDEN_MODE:
         report.add(
             path,
-            f"a password, in a file of mode {mode:04o}",
-            "mode 0600, or 0640, for the file; or VNCPROXY_THROTTLE__STORE in the environment",
+            Text("a password, in a file of mode {mode}", mode=f"{mode:04o}"),
+            Text(
+                "mode 0600, or 0640, for the file; or VNCPROXY_THROTTLE__STORE in the environment"
+            ),
         )
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror.lower() if error.strerror else Text("an error")
 
 
 class _ForeignError(Exception):
@@ -134,7 +146,7 @@ class _WrongTypeError(Exception):
 
 def _check_readable(file: Path) -> None:
     if not stat.S_ISREG(file.stat().st_mode):
-        raise _WrongTypeError("a regular file")
+        raise _WrongTypeError(Text("a regular file"))
     with file.open("rb"):
         pass
 
@@ -227,32 +239,39 @@ def foreign_owner(path: Path, trusted: frozenset[int]) -> str | None:
         OSError: It can't be looked at.
     """
     owner = path.stat().st_uid
-    return f"a file of {_account(owner)}" if owner not in trusted else None
+    return Text("a file of {account}", account=_account(owner)) if owner not in trusted else None
 
 
 def _of_file(path: Path, trusted: frozenset[int]) -> str | None:
     status = path.lstat()
     if status.st_uid not in trusted:
-        return f"a file of {_account(status.st_uid)}"
+        return Text("a file of {account}", account=_account(status.st_uid))
     # The mode of a link says nothing.
     if not stat.S_ISLNK(status.st_mode) and (who := _other_writers(status, trusted)) is not None:
-        return f"mode {stat.S_IMODE(status.st_mode):04o}{who}"
+        return _with_writers(Text("mode {mode}", mode=_mode(status)), who)
     return None
 
 
 def _of_folder(path: Path, trusted: frozenset[int]) -> str | None:
     status = path.parent.stat()
     if status.st_uid not in trusted:
-        return f"a file in {path.parent}, which belongs to {_account(status.st_uid)}"
+        return Text(
+            "a file in {folder}, which belongs to {account}",
+            folder=path.parent,
+            account=_account(status.st_uid),
+        )
     # In a folder such as /tmp only a file's owner, checked before, may take it away.
     sticky = status.st_mode & stat.S_ISVTX
     if not sticky and (who := _other_writers(status, trusted)) is not None:
-        return f"a file in {path.parent}, which has mode {stat.S_IMODE(status.st_mode):04o}{who}"
+        text = Text(
+            "a file in {folder}, which has mode {mode}", folder=path.parent, mode=_mode(status)
+        )
+        return _with_writers(text, who)
     return None
 
 
 def _other_writers(status: os.stat_result, trusted: frozenset[int]) -> str | None:
-    """Who else may write, as the end of a sentence that names the mode, perhaps ""; None: nobody.
+    """Who else may write, in words, "" where the mode says it all; None: nobody.
 
     A group may, if it is its owner's alone, as where each account has a group of its own and files
     are made with mode 0664, and nobody else is in it.
@@ -271,8 +290,18 @@ def _other_writers(status: os.stat_result, trusted: frozenset[int]) -> str | Non
     others = sorted(_accounts_in(group, trusted | {status.st_uid}))
     if not others:
         return None
-    more = f" and {len(others) - _NAMES_SHOWN} more" if len(others) > _NAMES_SHOWN else ""
-    return f", with {', '.join(others[:_NAMES_SHOWN])}{more} in the group {group.gr_name}"
+    names: str = ", ".join(others[:_NAMES_SHOWN])
+    if (more := len(others) - _NAMES_SHOWN) > 0:
+        names = Text("{names} and {more} more", names=names, more=more)
+    return Text("{names} in the group {group}", names=names, group=group.gr_name)
+
+
+def _with_writers(text: Text, who: str) -> Text:
+    return Text("{text}, with {who}", text=text, who=who) if who else text
+
+
+def _mode(status: os.stat_result) -> str:
+    return f"{stat.S_IMODE(status.st_mode):04o}"
 
 
 def _accounts_in(group: grp.struct_group, but: frozenset[int]) -> set[str]:
@@ -294,6 +323,6 @@ def _uid(name: str) -> int | None:
 
 def _account(uid: int) -> str:
     try:
-        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+        return Text("{name} (uid {uid})", name=pwd.getpwuid(uid).pw_name, uid=uid)
     except KeyError:
-        return f"uid {uid}"
+        return Text("uid {uid}", uid=uid)

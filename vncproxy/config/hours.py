@@ -12,13 +12,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+from vncproxy.languages.text import Text
+
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """In the order of `datetime.weekday`."""
 
 _DAY_MINUTES = 24 * 60
 _SPAN = re.compile(r"(?:(?P<days>[^ ]+) )?(?P<begin>\d\d:\d\d)-(?P<end>\d\d:\d\d)", re.ASCII)
 
-FORM = '"22:00-06:00" for every day, or with days: "mon-fri 08:00-18:00", "sat,sun 09:00-12:00"'
+FORM = Text(
+    '"22:00-06:00" for every day, or with days: "mon-fri 08:00-18:00", "sat,sun 09:00-12:00"'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +86,9 @@ def parse_span(text: str) -> Span:
         raise ValueError(FORM)
     begin, end = _minute(found["begin"]), _minute(found["end"])
     if begin is None or end is None or begin == _DAY_MINUTES:
-        raise ValueError("times from 00:00 to 23:59; only an end may be 24:00")
+        raise ValueError(Text("times from 00:00 to 23:59; only an end may be 24:00"))
     if begin == end:
-        raise ValueError("an end that isn't its beginning; the whole day is 00:00-24:00")
+        raise ValueError(Text("an end that isn't its beginning; the whole day is 00:00-24:00"))
     return Span(_days(found["days"]), begin, end)
 
 
@@ -116,7 +120,10 @@ def _days(text: str | None) -> frozenset[int]:
         first, dash, last = part.partition("-")
         if first not in DAYS or (dash and last not in DAYS) or (dash and first == last):
             raise ValueError(
-                f'days of {", ".join(DAYS)}, as in "mon", "mon-fri", "fri-mon" or "mon,wed"'
+                Text(
+                    'days of {days}, as in "mon", "mon-fri", "fri-mon" or "mon,wed"',
+                    days=", ".join(DAYS),
+                )
             )
         at = DAYS.index(first)
         length = (DAYS.index(last) - at) % len(DAYS) if dash else 0

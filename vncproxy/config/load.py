@@ -28,6 +28,7 @@ from vncproxy.config.paths import find_file, home_folder
 from vncproxy.config.problems import ENVIRONMENT, KeyPath, Report, looks_secret, named, shown
 from vncproxy.config.value_types import Shape, expected, is_path, required, shape, validity
 from vncproxy.errors import ConfigError, ConfigProblem
+from vncproxy.languages.text import Text
 
 PREFIX = "VNCPROXY_"
 NOT_SETTINGS = frozenset({"VNCPROXY_CONFIG"})
@@ -153,13 +154,17 @@ class Builder:
 
     def _section(self, section: str, table: object) -> dict[str, Any]:
         if not isinstance(table, dict):
-            self.report.add((section,), shown(table), f"a table, opened by [{section}]")
+            self.report.add(
+                (section,), shown(table), Text("a table, opened by [{section}]", section=section)
+            )
             return {}
         return self._keys((section,), SECTIONS[section], table)
 
     def _blocks(self, block: str, tables: object) -> tuple[Struct, ...]:
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-            self.report.add((block,), shown(tables), f"blocks, each opened by [[{block}]]")
+            self.report.add(
+                (block,), shown(tables), Text("blocks, each opened by [[{block}]]", block=block)
+            )
             return ()
         struct = BLOCK_STRUCTS[block]
         built = []
@@ -203,10 +208,17 @@ class Builder:
     def _unknown(self, path: KeyPath, name: str, known: list[str]) -> None:
         """Report a name that nobody knows; its value isn't repeated: it may be a credential."""
         guess = nearest(name, known)
-        words = f'a known name; the nearest is "{guess}"' if guess else f"one of {', '.join(known)}"
+        words = (
+            Text('a known name; the nearest is "{guess}"', guess=guess)
+            if guess
+            else Text("one of {known}", known=", ".join(known))
+        )
         if any(part in name.lower() for part in _CREDENTIAL_NAMES):
-            words += "; credentials never stand here: see ALIBABA_CLOUD_ACCESS_KEY_ID"
-        self.report.add(path, "an unknown name", words)
+            words = Text(
+                "{words}; credentials never stand here: see ALIBABA_CLOUD_ACCESS_KEY_ID",
+                words=words,
+            )
+        self.report.add(path, Text("an unknown name"), words)
 
 
 def convert(value: object, field: FieldInfo) -> Any:
@@ -279,9 +291,15 @@ def _value(text: str, kind: Shape) -> object:
 
 def _wrong_name(variable: str, section: str, key: str) -> ConfigProblem:
     if section in BLOCKS:
-        expected = f"no such variable: [[{section}]] blocks can only be set in the file"
+        expected = Text(
+            "no such variable: [[{section}]] blocks can only be set in the file", section=section
+        )
     elif key in SECTIONS.get(section, {}) and variable.isupper():
-        expected = f"no such variable: {section}.{key} is a list and can only be set in the file"
+        expected = Text(
+            "no such variable: {section}.{key} is a list and can only be set in the file",
+            section=section,
+            key=key,
+        )
     else:
         # Compared without the prefix, which would make any name look near.
         known = [
@@ -291,10 +309,13 @@ def _wrong_name(variable: str, section: str, key: str) -> ConfigProblem:
             if shape(fields[key]) is not Shape.LIST
         ]
         guess = nearest(variable.removeprefix(PREFIX).lower(), known)
-        expected = "VNCPROXY_SECTION__KEY of a key that exists"
+        expected = Text("VNCPROXY_SECTION__KEY of a key that exists")
         if guess:
-            expected += f"; the nearest is {PREFIX}{guess.upper()}"
-    return ConfigProblem(ENVIRONMENT, named(variable), "an unknown variable", expected)
+            expected = Text(
+                "VNCPROXY_SECTION__KEY of a key that exists; the nearest is {guess}",
+                guess=f"{PREFIX}{guess.upper()}",
+            )
+    return ConfigProblem(ENVIRONMENT, named(variable), Text("an unknown variable"), expected)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -349,17 +370,27 @@ def read_document(file: Path) -> Document:
         with file.open("rb") as stream:
             content = stream.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a path"
-        raise _error(str(file), "the file", reason.lower(), "a file that can be read") from error
+        strerror = getattr(error, "strerror", None)
+        reason = strerror.lower() if strerror else Text("not a path")
+        raise _error(
+            str(file), Text("the file"), reason, Text("a file that can be read")
+        ) from error
     if len(content) > MAX_FILE_BYTES:
-        raise _error(str(file), "the file", "a long file", f"at most {MAX_FILE_BYTES} bytes")
+        raise _error(
+            str(file),
+            Text("the file"),
+            Text("a long file"),
+            Text("at most {most} bytes", most=MAX_FILE_BYTES),
+        )
     try:
         # Some editors put a byte order mark at the start.
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         # Without the cause, which holds the whole content.
-        raise _error(f"{file}:{line}", "the text", "bytes that aren't UTF-8", "UTF-8") from None
+        raise _error(
+            f"{file}:{line}", Text("the text"), Text("bytes that aren't UTF-8"), "UTF-8"
+        ) from None
     return parse_document(text, file)
 
 
@@ -377,15 +408,15 @@ def parse_document(text: str, file: Path) -> Document:
     try:
         tables = tomllib.loads(text)
     except RecursionError:
-        raise _error(str(file), "the text", "deeply nested values", "TOML") from None
+        raise _error(str(file), Text("the text"), Text("deeply nested values"), "TOML") from None
     except ValueError as error:
         message = str(error)
         where = str(file)
         if place := _AT_LINE.search(message):
             where += f":{place[1] or len(text.splitlines())}"
         # The parser quotes keys, never values; in a broken text a key can be anything.
-        found = "a mistake" if looks_secret(message) else _AT_LINE.sub("", message).lower()
-        raise _error(where, "the text", found, "TOML") from None
+        found = Text("a mistake") if looks_secret(message) else _AT_LINE.sub("", message).lower()
+        raise _error(where, Text("the text"), found, "TOML") from None
     return Document(file, tables, line_map(text))
 
 

@@ -36,11 +36,11 @@ class Listen(Struct, frozen=True, kw_only=True):
     """Allows a non-loopback TCP address without TLS."""
     socket_mode: value_types.SocketMode = "0660"
     """Mode of a Unix socket, octal."""
-    socket_group: value_types.Text | None = None
+    socket_group: value_types.NonEmpty | None = None
     """Group of a Unix socket; default: the daemon's own."""
     trusted_proxies: value_types.Addresses = ()
     """For access = "header": the proxies' addresses; a Unix socket needs none."""
-    user_header: value_types.Text = "X-Forwarded-User"
+    user_header: value_types.NonEmpty = "X-Forwarded-User"
     """For access = "header": who the user is."""
     header_secret_file: value_types.FilePath | None = None
     """For access = "header": what the proxy sends as X-Vncproxy-Secret."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vncproxy.config.model import Config
 from vncproxy.errors import ConfigError, ConfigProblem
+from vncproxy.languages.text import Text
 
 SYSTEM_FILE = Path("/etc/vncproxy/vncproxy.toml")
 USER_FILE = ".config/vncproxy/vncproxy.toml"
@@ -61,7 +62,10 @@ def state_folder(config: Config, environ: Mapping[str, str]) -> Path:
     home = home_folder(environ)
     if home is None:
         problem = ConfigProblem(
-            "defaults", "[state] directory", "an account without a home", "a folder to be named"
+            Text("defaults"),
+            "[state] directory",
+            Text("an account without a home"),
+            Text("a folder to be named"),
         )
         raise ConfigError([problem])
     return home / USER_STATE

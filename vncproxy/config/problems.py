@@ -10,12 +10,13 @@ import re
 from pathlib import Path
 
 from vncproxy.errors import ConfigError, ConfigProblem
+from vncproxy.languages.text import Text
 
 KeyPath = tuple[str | int, ...]
 """Names and, in an array of tables, indices counted from 0: `("limits", "linger")`,
 `("instance", 2, "alias")`."""
 
-ENVIRONMENT = "environment"
+ENVIRONMENT = Text("environment")
 """Where a value of a `VNCPROXY_` variable stands, as an error says it."""
 
 _LONGEST = 80
@@ -39,16 +40,18 @@ def shown(value: object, *, key: str = "") -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        return str(value) if value.bit_length() <= 128 else "a number of more than 128 bits"
+        return str(value) if value.bit_length() <= 128 else Text("a number of more than 128 bits")
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, str):
         if looks_secret(value) or (_SECRET_NAME.search(key) and "/" not in value):
-            return f"a text of {len(value)} characters (not shown: it may be a secret)"
+            return Text(
+                "a text of {count} characters (not shown: it may be a secret)", count=len(value)
+            )
         return repr(value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…")
     if isinstance(value, list | tuple):
-        return f"a list of {len(value)}"
-    return "a table" if isinstance(value, dict) else "a date or time"
+        return Text("a list of {count}", count=len(value))
+    return Text("a table") if isinstance(value, dict) else Text("a date or time")
 
 
 def named(name: str | int) -> str:
@@ -140,7 +143,7 @@ class Report:
         if path in self._from_environment:
             return ENVIRONMENT
         if self._file is None:
-            return "defaults"
+            return Text("defaults")
         line = line_of(self._lines, path)
         return f"{self._file}:{line}" if line else str(self._file)
 
@@ -163,7 +166,7 @@ def key_name(path: KeyPath) -> str:
         case (section, *rest):
             return " ".join([f"[{named(section)}]", *map(named, rest)])
         case _:
-            return "the file"
+            return Text("the file")
 
 
 def line_of(lines: dict[KeyPath, int], path: KeyPath) -> int | None:

@@ -9,19 +9,23 @@ from pathlib import Path
 
 from vncproxy.durable_files import sync_folder
 from vncproxy.errors import ConfigError, ConfigProblem
+from vncproxy.languages.text import Text
 
 MAX_SECRET_BYTES = 65536
 """Room for a private key with a long chain; a secret file longer than this is a mistake."""
 
-VNC_PASSWORD = "1 to 8 printable ASCII characters (Aliyun's are exactly six letters or digits)"  # noqa: S105 - words, not a password
+VNC_PASSWORD = Text(
+    "1 to 8 printable ASCII characters (Aliyun's are exactly six letters or digits)"
+)
 """What a VNC password is. VncAuth uses 8 bytes as its key: RFC 6143, section 7.2.2. Six letters or
 digits: ECS API reference, ModifyInstanceVncPasswd."""
 
 MIN_HEADER_SECRET_LENGTH, MAX_HEADER_SECRET_LENGTH = 32, 4096
 """Characters. The most leaves room for other headers beside it."""
-HEADER_SECRET = (
-    f"one line of at least {MIN_HEADER_SECRET_LENGTH} letters, digits or signs of ASCII, without "
-    "spaces: make one with `openssl rand -hex 32`"
+HEADER_SECRET = Text(
+    "one line of at least {least} letters, digits or "
+    "signs of ASCII, without spaces: make one with `openssl rand -hex 32`",
+    least=MIN_HEADER_SECRET_LENGTH,
 )
 """What a proxy's secret is."""
 
@@ -74,7 +78,7 @@ def read_secret(path: Path) -> str:
     text = _read(path)
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
-        raise _error(path, "an empty file", "a file with one secret in it")
+        raise _error(path, Text("an empty file"), Text("a file with one secret in it"))
     return text
 
 
@@ -86,7 +90,7 @@ def read_vnc_password(path: Path) -> Secret:
     """
     password = read_secret(path)
     if not is_vnc_password(password):
-        raise _error(path, "a text that can't be a VNC password (not shown)", VNC_PASSWORD)
+        raise _error(path, Text("a text that can't be a VNC password (not shown)"), VNC_PASSWORD)
     return Secret(password)
 
 
@@ -99,7 +103,7 @@ def read_header_secret(path: Path) -> str:
     text = read_secret(path)
     fits = MIN_HEADER_SECRET_LENGTH <= len(text) <= MAX_HEADER_SECRET_LENGTH
     if not fits or not text.isascii() or not text.isprintable() or " " in text:
-        raise _error(path, "a text that can't be a proxy's secret (not shown)", HEADER_SECRET)
+        raise _error(path, Text("a text that can't be a proxy's secret (not shown)"), HEADER_SECRET)
     return text
 
 
@@ -121,7 +125,7 @@ def ensure_token(path: Path) -> str:
         if not path.exists():
             _make(path)
     except (OSError, ValueError) as error:
-        raise _error(path, _reason(error), "a token file that can be made") from error
+        raise _error(path, _reason(error), Text("a token file that can be made")) from error
     return read_secret(path)
 
 
@@ -160,24 +164,28 @@ def _read(path: Path) -> str:
         finally:
             os.close(handle)
     except (OSError, ValueError) as error:
-        raise _error(path, _reason(error), "a file that can be read") from error
+        raise _error(path, _reason(error), Text("a file that can be read")) from error
     if len(content) > MAX_SECRET_BYTES:
-        raise _error(path, "a long file", f"a secret of at most {MAX_SECRET_BYTES} bytes")
+        raise _error(
+            path,
+            Text("a long file"),
+            Text("a secret of at most {most} bytes", most=MAX_SECRET_BYTES),
+        )
     try:
         return content.decode()
     except UnicodeDecodeError:
         # Without the cause, which holds the bytes.
-        raise _error(path, "bytes that aren't UTF-8", "a text in UTF-8") from None
+        raise _error(path, Text("bytes that aren't UTF-8"), Text("a text in UTF-8")) from None
 
 
 def _check_mode(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
-        raise _error(path, "something else than a regular file", "a regular file")
+        raise _error(path, Text("something else than a regular file"), Text("a regular file"))
     if mode & FORBIDDEN_MODE:
         raise _error(
             path,
-            f"mode {stat.S_IMODE(mode):04o}",
-            "a secret that others can't read or write: mode 0600, or 0640",
+            Text("mode {mode}", mode=f"{stat.S_IMODE(mode):04o}"),
+            Text("a secret that others can't read or write: mode 0600, or 0640"),
         )
 
 
@@ -185,8 +193,8 @@ def _reason(error: OSError | ValueError) -> str:
     """What the system says, without the path: that stands in the problem already."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    return "a path that can't exist"
+    return Text("a path that can't exist")
 
 
 def _error(path: Path, found: str, expected: str) -> ConfigError:
-    return ConfigError([ConfigProblem(str(path), "secret file", found, expected)])
+    return ConfigError([ConfigProblem(str(path), Text("secret file"), found, expected)])

@@ -23,6 +23,7 @@ import msgspec
 from vncproxy.config.secrets import read_secret
 from vncproxy.durable_files import replace_file
 from vncproxy.errors import ConfigError, ConfigProblem, LocalError
+from vncproxy.languages.text import Text
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,62}")
 """What users and groups may be called; `@` alone in front would read as a group."""
@@ -76,8 +77,11 @@ def new_user(name: str, groups: tuple[str, ...]) -> tuple[User, str]:
     for text in (name, *groups):
         if NAME.fullmatch(text) is None:
             raise LocalError(
-                f"{text!r} can't be a name: 1 to 63 letters, digits or . _ @ + -, "
-                "of which the first is a letter, a digit or _"
+                Text(
+                    "{text} can't be a name: 1 to 63 letters, digits or . _ @ + -, of "
+                    "which the first is a letter, a digit or _",
+                    text=repr(text),
+                )
             )
     token_id = secrets.token_hex(_ID_BYTES)
     token = f"{token_id}.{secrets.token_urlsafe(_TOKEN_BYTES)}"
@@ -102,12 +106,12 @@ def read_users(path: Path) -> tuple[User, ...]:
         users = msgspec.json.decode(text, type=_Content).users
     except (msgspec.MsgspecError, RecursionError):
         # Without the cause, which may hold what stands there.
-        raise _error(path, "a text that isn't a list of users") from None
+        raise _error(path, Text("a text that isn't a list of users")) from None
     for user in users:
         if NAME.fullmatch(user.name) is None or _DIGEST.fullmatch(user.sha256) is None:
-            raise _error(path, "a user without a possible name or digest")
+            raise _error(path, Text("a user without a possible name or digest"))
     if len({user.name for user in users}) != len(users) or len({u.id for u in users}) != len(users):
-        raise _error(path, "a name or an id twice")
+        raise _error(path, Text("a name or an id twice"))
     return users
 
 
@@ -136,7 +140,9 @@ def change_users(
             users = change(read_users(path))
             _write(path, msgspec.json.format(msgspec.json.encode(_Content(users))) + b"\n")
     except OSError as fault:
-        raise LocalError(f"{path} can't be written: {fault.strerror or fault}") from fault
+        raise LocalError(
+            Text("{path} can't be written: {reason}", path=path, reason=fault.strerror or fault)
+        ) from fault
     return users
 
 
@@ -169,5 +175,5 @@ def _new_mode(folder: os.stat_result) -> int:
 
 
 def _error(path: Path, found: str) -> ConfigError:
-    expected = "what `vncproxy user add` writes"
+    expected = Text("what `vncproxy user add` writes")
     return ConfigError([ConfigProblem(str(path), "users_file", found, expected)])

@@ -26,6 +26,7 @@ from vncproxy.addresses import (
     is_page,
     is_store,
 )
+from vncproxy.languages.text import Text
 
 _DAY_S = 86400
 
@@ -53,7 +54,7 @@ def _is_path(path: Path) -> bool:
 
 
 Flag = Annotated[bool, Meta(description="true or false")]
-Text = Annotated[str, Meta(min_length=1, max_length=255, description="a text, not empty")]
+NonEmpty = Annotated[str, Meta(min_length=1, max_length=255, description="a text, not empty")]
 FilePath = Annotated[Path, Meta(description="the path of a file", extra={"valid": _is_path})]
 FolderPath = Annotated[Path, Meta(description="the path of a folder", extra={"valid": _is_path})]
 
@@ -190,9 +191,11 @@ OptionalBase = Annotated[
         extra={"valid": is_base_or_empty},
     ),
 ]
-Texts = Annotated[tuple[Text, ...], Meta(min_length=1, description="a list of texts, not empty")]
+Texts = Annotated[
+    tuple[NonEmpty, ...], Meta(min_length=1, description="a list of texts, not empty")
+]
 Hours = Annotated[
-    tuple[Text, ...],
+    tuple[NonEmpty, ...],
     Meta(
         min_length=1,
         description='a list of spans, not empty, such as ["mon-fri 08:00-18:00", "22:00-06:00"]',
@@ -257,11 +260,11 @@ def is_path(field: FieldInfo) -> bool:
     return kind_of(field)[0] is Path
 
 
-def expected(field: FieldInfo) -> str:
+def expected(field: FieldInfo) -> Text:
     """What a key accepts, in words."""
     description = kind_of(field)[1].description
     assert description, "every type above has one"
-    return description
+    return Text(description)
 
 
 def validity(field: FieldInfo) -> Callable[[Any], bool] | None:

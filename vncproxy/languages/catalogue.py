@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from functools import cache, cached_property
 from pathlib import Path
@@ -18,12 +19,20 @@ _PAGES = "vncproxy/pages/"
 _COMMANDS = ("vncproxy/commands/", "vncproxy/config/", "vncproxy/audit/verification.py")
 """What these say is printed by the process that says it, as a `Text`."""
 
+_BRACES = re.compile(r"\{\w+\}")
+_LETTERS = re.compile(r"[A-Za-z]")
+
 TEXTS = frozenset({"text", "why", "keepalive_why", "only", "rule", "budget_problem"})
 """Keys of answers and messages whose values are for people."""
 
 
 def is_heard(entry: Entry) -> bool:
-    """Whether a message may come as a finished text: what a module of the daemon says."""
+    """Whether a message may come as a finished text: what a module of the daemon says.
+
+    One that has no words of its own would be found in any.
+    """
+    if not _LETTERS.search(_BRACES.sub("", entry.text)):
+        return False
     return any(place.endswith(".py") and not place.startswith(_COMMANDS) for place in entry.places)
 
 

@@ -18,12 +18,13 @@ import msgspec
 from vncproxy.addresses import TcpAddress, UnixAddress, parse_address
 from vncproxy.config.model import Listen
 from vncproxy.errors import ConfigError, ConfigProblem
+from vncproxy.languages.text import Text
 
 FIRST_DESCRIPTOR = 3
 """SD_LISTEN_FDS_START."""
 _UNNAMED = "unknown"
 """What systemd calls a socket without a name."""
-_WHERE = "socket activation"
+_WHERE = Text("socket activation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +61,18 @@ def entrances(
             os.set_inheritable(descriptor, False)
             sock = socket.socket(fileno=descriptor)
         except OSError as fault:
-            problems.append(_problem(name, f"no socket ({fault.strerror})", "a socket"))
+            problems.append(
+                _problem(
+                    name, Text("no socket ({reason})", reason=fault.strerror), Text("a socket")
+                )
+            )
             continue
         if name in passed:
             problems.append(
                 _problem(
                     name,
-                    "two sockets of this name",
-                    "one for each door: ListenStream= in two units",
+                    Text("two sockets of this name"),
+                    Text("one for each door: ListenStream= in two units"),
                 )
             )
             sock.close()
@@ -78,8 +83,11 @@ def entrances(
             problems.append(
                 _problem(
                     name,
-                    "no door of this name",
-                    f"FileDescriptorName= with the name of a [[listen]] block: {names}",
+                    Text("no door of this name"),
+                    Text(
+                        "FileDescriptorName= with the name of a [[listen]] block: {names}",
+                        names=names,
+                    ),
                 )
             )
             continue
@@ -119,7 +127,9 @@ def _entrance(door: Listen, sock: socket.socket) -> Entrance:
     if sock.type != socket.SOCK_STREAM or not sock.getsockopt(
         socket.SOL_SOCKET, socket.SO_ACCEPTCONN
     ):
-        raise _UnfitError("a socket that doesn't listen", "ListenStream=, with Accept=no")
+        raise _UnfitError(
+            Text("a socket that doesn't listen"), Text("ListenStream=, with Accept=no")
+        )
     address = _address(sock)
     if isinstance(address, UnixAddress):
         _check_unix(door, address)
@@ -137,31 +147,40 @@ def _address(sock: socket.socket) -> TcpAddress | UnixAddress:
         try:
             address = parse_address(f"unix:{name}")
         except ValueError as fault:
-            raise _UnfitError(f"{name} ({fault})", "a path that a door may have") from fault
+            raise _UnfitError(f"{name} ({fault})", Text("a path that a door may have")) from fault
         assert isinstance(address, UnixAddress)
         return address
-    raise _UnfitError("neither TCP nor a Unix socket with a path", "one of these")
+    raise _UnfitError(Text("neither TCP nor a Unix socket with a path"), Text("one of these"))
 
 
 def _check_tcp(door: Listen, address: TcpAddress) -> None:
     if address.loopback:
         return
     if door.access == "open":
-        raise _UnfitError(f"{address}, with access = 'open'", "a loopback address")
+        raise _UnfitError(
+            Text("{address}, with access = 'open'", address=address), Text("a loopback address")
+        )
     if door.certificate is None and not door.insecure:
         raise _UnfitError(
-            f"{address}, without certificate and key",
-            "certificate and key, a loopback address, or insecure = true",
+            Text("{address}, without certificate and key", address=address),
+            Text("certificate and key, a loopback address, or insecure = true"),
         )
 
 
 def _check_unix(door: Listen, address: UnixAddress) -> None:
     if door.certificate is not None:
-        raise _UnfitError(f"{address}, with a certificate", "TCP: a Unix socket has no TLS")
+        raise _UnfitError(
+            Text("{address}, with a certificate", address=address),
+            Text("TCP: a Unix socket has no TLS"),
+        )
     if door.access == "open" and (mode := _mode(address.path)) & 0o077:
         raise _UnfitError(
-            f"{address} of mode {mode:04o}, with access = 'open'",
-            "SocketMode=0600: only the socket's owner may come in unasked",
+            Text(
+                "{address} of mode {mode}, with access = 'open'",
+                address=address,
+                mode=f"{mode:04o}",
+            ),
+            Text("SocketMode=0600: only the socket's owner may come in unasked"),
         )
 
 
@@ -169,7 +188,9 @@ def _mode(path: Path) -> int:
     try:
         return stat.S_IMODE(path.stat().st_mode)
     except OSError as fault:
-        raise _UnfitError(f"{path} ({fault.strerror})", "a path that can be looked at") from fault
+        raise _UnfitError(
+            f"{path} ({fault.strerror})", Text("a path that can be looked at")
+        ) from fault
 
 
 def _problem(name: str, found: str, expected: str) -> ConfigProblem:

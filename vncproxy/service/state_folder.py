@@ -16,6 +16,7 @@ from vncproxy.audit.record import Entry, Event
 from vncproxy.config.model import Config
 from vncproxy.config.paths import recordings_path
 from vncproxy.errors import ConfigError, ConfigProblem, RecordingError
+from vncproxy.languages.text import Text
 from vncproxy.recording.folder import RecordingFolder, Removed, Why
 from vncproxy.recording.recordings import Recordings
 from vncproxy.threads import call_in_loop
@@ -39,15 +40,26 @@ def make_state_folder(folder: Path, *, beside: bool = False) -> None:
     except OSError as fault:
         raise _state_problem(folder, fault.strerror or str(fault)) from fault
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise _state_problem(folder, f"mode {stat.S_IMODE(status.st_mode):04o}")
+        raise _state_problem(
+            folder, Text("mode {mode}", mode=f"{stat.S_IMODE(status.st_mode):04o}")
+        )
     own = os.geteuid()
     if status.st_uid not in (0, own) and not (beside and own == 0):
-        raise _state_problem(folder, f"it belongs to uid {status.st_uid}")
+        raise _state_problem(folder, Text("it belongs to uid {uid}", uid=status.st_uid))
 
 
 def _state_problem(folder: Path, found: str) -> ConfigError:
-    expected = "a folder that only this user may write to"
-    return ConfigError([ConfigProblem("[state]", "directory", f"{folder} ({found})", expected)])
+    expected = Text("a folder that only this user may write to")
+    return ConfigError(
+        [
+            ConfigProblem(
+                "[state]",
+                "directory",
+                Text("{folder} ({problem})", folder=folder, problem=found),
+                expected,
+            )
+        ]
+    )
 
 
 def records(config: Config) -> bool:
@@ -92,8 +104,8 @@ def recording_folder_of(config: Config, state: Path, audit: Audit | None = None)
         try:
             folder.check_place()
         except RecordingError as error:
-            expected = "a folder that only this user may write to, and no link to one"
-            found = f"{folder.path} ({error.public_text})"
+            expected = Text("a folder that only this user may write to, and no link to one")
+            found = Text("{folder} ({problem})", folder=folder.path, problem=error.text)
             problem = ConfigProblem("[recording]", "directory", found, expected)
             raise ConfigError([problem]) from error
     return folder

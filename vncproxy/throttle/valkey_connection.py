@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vncproxy.errors import ConfigError, ConfigProblem, LedgerError, LedgerSlow, out_of_descriptors
+from vncproxy.languages.text import Text
 from vncproxy.throttle.valkey_sentinels import NoPrimaryError, primary_of
 
 PREFIX = "vncproxy:"
@@ -201,8 +202,8 @@ def _pool(address: StoreAddress) -> Any:
                 ConfigProblem(
                     "[throttle]",
                     "store",
-                    "a valkey address, without the Python package for it",
-                    "the package: pip install 'vncproxy[valkey]'",
+                    Text("a valkey address, without the Python package for it"),
+                    Text("the package: pip install 'vncproxy[valkey]'"),
                 )
             ]
         ) from error

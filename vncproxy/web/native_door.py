@@ -35,6 +35,7 @@ from vncproxy.errors import (
     Side,
 )
 from vncproxy.instances.instance_list import ConsoleInstance
+from vncproxy.languages.text import Text
 from vncproxy.rfb.vnc_auth import CHALLENGE_BYTES, PasswordVerifier
 from vncproxy.tasks import Tasks
 from vncproxy.web.api import new_viewer_id
@@ -156,7 +157,7 @@ class NativeDoor:
                         f"[[instance]] {self._alias}",
                         "tcp_port",
                         f"{self.port} ({fault.strerror})",
-                        "a port that is free and allowed here",
+                        Text("a port that is free and allowed here"),
                     )
                 ]
             ) from fault

@@ -17,6 +17,7 @@ from aiohttp import web
 from vncproxy.addresses import TcpAddress, UnixAddress
 from vncproxy.config.model import Listen
 from vncproxy.errors import ConfigError, ConfigProblem, LocalError
+from vncproxy.languages.text import Text
 from vncproxy.web import (
     api,
     boot_log,
@@ -223,11 +224,15 @@ def _bound(listen: Listen) -> socket.socket:
 
 def _cannot_listen(listen: Listen, fault: OSError) -> LocalError:
     # Not a fault of the configuration: the next start may find the address free, or there.
-    hint = "; is vncproxy running already?" if fault.errno == errno.EADDRINUSE else ""
-    return LocalError(
-        f"[[listen]] {listen.name}: can't listen on {listen.address}: "
-        f"{fault.strerror or fault}{hint}"
+    text = Text(
+        "[[listen]] {name}: can't listen on {address}: {reason}",
+        name=listen.name,
+        address=listen.address,
+        reason=fault.strerror or fault,
     )
+    if fault.errno == errno.EADDRINUSE:
+        text = Text("{problem}; is vncproxy running already?", problem=text)
+    return LocalError(text)
 
 
 def tcp_socket(address: TcpAddress) -> socket.socket:
@@ -261,7 +266,9 @@ def _bound_unix(listen: Listen, address: UnixAddress) -> socket.socket:
         address.path.chmod(listen.mode)
     except KeyError as fault:
         sock.close()
-        raise OSError(errno.ENOENT, f"no group {listen.socket_group!r}") from fault
+        raise OSError(
+            errno.ENOENT, Text("no group {group}", group=repr(listen.socket_group))
+        ) from fault
     except OSError:
         sock.close()
         raise
@@ -303,8 +310,12 @@ def server_tls(listen: Listen) -> ssl.SSLContext | None:
                 ConfigProblem(
                     f"[[listen]] {listen.name}",
                     "certificate",
-                    f"{listen.certificate} and {listen.key}, which don't load",
-                    "a PEM certificate and the key that belongs to it",
+                    Text(
+                        "{certificate} and {key}, which don't load",
+                        certificate=listen.certificate,
+                        key=listen.key,
+                    ),
+                    Text("a PEM certificate and the key that belongs to it"),
                 )
             ]
         ) from fault
