@@ -29,9 +29,10 @@ TEXTS = frozenset({"text", "why", "keepalive_why", "only", "rule", "budget_probl
 def is_heard(entry: Entry) -> bool:
     """Whether a message may come as a finished text: what a module of the daemon says.
 
-    One that has no words of its own would be found in any.
+    One that has nothing of its own but punctuation around its braces would be found in any.
     """
-    if not _LETTERS.search(_BRACES.sub("", entry.text)):
+    own, braces = _BRACES.subn("", entry.text)
+    if braces and not _LETTERS.search(own):
         return False
     return any(place.endswith(".py") and not place.startswith(_COMMANDS) for place in entry.places)
 
