@@ -376,7 +376,7 @@ class Daemon:
         if self._shutdown.begun:
             return "telling the viewers"
         consoles = self.components.registry.consoles
-        opened = open_in_words(len(consoles), sum(len(one.viewers) for one in consoles))
+        opened = open_in_words(len(consoles), sum(len(one.router.viewers) for one in consoles))
         return "; ".join([opened, *self._reloads.notes])
 
     async def _apply(self, read: Config) -> list[str]:

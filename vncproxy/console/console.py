@@ -151,7 +151,7 @@ class Console:
     def sample_rates(self, at_s: float) -> None:
         """Note what was counted until `at_s`, in monotonic seconds, for the rates."""
         self.supervisor.sample(at_s)
-        for viewer in self.viewers:
+        for viewer in self.router.viewers.values():
             viewer.sample_rates(at_s)
 
     def hold(self, holder: object, viewer_id: str) -> bool:

@@ -560,8 +560,8 @@ class MessageRouter:
                 self.link.failed()
 
     def _act(self) -> None:
-        next_at = self._keepalive.next_at
-        if next_at is not None and self.shared_screen is not None and time.monotonic() >= next_at:
+        now, next_at = time.monotonic(), self._keepalive.next_at
+        if next_at is not None and self.shared_screen is not None and now >= next_at:
             memory = self.shared_screen.memory
             message = self._keepalive.message(memory.width, memory.height)
             kind = self._keepalive.kind
@@ -573,7 +573,11 @@ class MessageRouter:
             self._keepalive_sent(kind.value)
             self._upstream.send(_messages(message, kind))
         self._look_at_silence()
-        self.pump()
+        asks_at = self.shared_screen.requests.next_at if self.shared_screen is not None else None
+        if asks_at is not None and now >= asks_at:
+            self.pump()
+        else:
+            self._set_timer()
 
     def _look_at_silence(self) -> None:
         if self.link is None or self.shared_screen is None or self._paused:

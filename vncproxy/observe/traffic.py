@@ -30,23 +30,34 @@ class Rate:
 
     def __init__(self, at_s: float, total_bytes: int = 0) -> None:
         """Begin here: what was counted before is no part of the rate."""
-        # A deque takes 760 bytes from the start on; each console has six of them.
-        self._samples = [(at_s, total_bytes)]
+        # From when until when the counter was seen to stand at what. Most counters stand still, so
+        # the last of these isn't made anew each time.
+        self._past: list[tuple[float, float, int]] = []
+        self._since_s = self._until_s = at_s
+        self._total_bytes = total_bytes
 
     def note(self, at_s: float, total_bytes: int) -> None:
         """Remember the counter; to be repeated about every `SAMPLE_INTERVAL_S`."""
-        self._samples.append((at_s, total_bytes))
-        if len(self._samples) > _SAMPLES_MAX:
-            del self._samples[0]
+        if total_bytes == self._total_bytes:
+            self._until_s = at_s
+            return
+        self._past.append((self._since_s, self._until_s, self._total_bytes))
+        if len(self._past) == _SAMPLES_MAX:
+            del self._past[0]
+        self._since_s = self._until_s = at_s
+        self._total_bytes = total_bytes
 
     def per_s(self, at_s: float, total_bytes: int) -> float:
         """Bytes in a second: since the oldest sample that is within the window, or the last one."""
-        since, before = self._samples[0]
-        if since < at_s - _OLDEST_S:
-            young = (sample for sample in self._samples if sample[0] >= at_s - _OLDEST_S)
-            since, before = next(young, self._samples[-1])
+        oldest_s = at_s - _OLDEST_S
+        since, until, before = next(
+            (stood for stood in self._past if stood[1] >= oldest_s),
+            (self._since_s, self._until_s, self._total_bytes),
+        )
         if total_bytes <= before:
             return 0.0
+        if since < oldest_s:
+            since = min(until, at_s - WINDOW_S)
         passed_s = at_s - since
         return (total_bytes - before) / (passed_s if passed_s > _LEAST_S else _LEAST_S)
 
@@ -113,13 +124,19 @@ class Traffic:
 
     def sample(self, at_s: float) -> None:
         """Note what was counted until `at_s`, in monotonic seconds, for rates and metrics."""
-        self.rate_in.note(at_s, self.bytes_in)
-        self.rate_out.note(at_s, self.bytes_out)
-        self._report()
+        link = self._link
+        bytes_in, bytes_out = self._past_in, self._past_out
+        if link is not None:
+            bytes_in += link.bytes_in
+            bytes_out += link.bytes_out
+        self.rate_in.note(at_s, bytes_in)
+        self.rate_out.note(at_s, bytes_out)
+        # Nothing, of most: an idle console costs its keepalives, no more.
+        if bytes_in != self._reported_in or bytes_out != self._reported_out:
+            self._report()
 
     def _report(self) -> None:
         """To the metrics: what was passed on since the last time."""
-        # Nothing, of most: an idle console costs its keepalives, no more.
         if fresh := self.bytes_in - self._reported_in:
             self._metrics.passed("to_viewers", fresh)
             self._reported_in += fresh

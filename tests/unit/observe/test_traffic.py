@@ -129,7 +129,24 @@ def test_memory_stays_what_it_is() -> None:
     """However long a counter is looked at."""
     rate = Rate(0.0)
     sampled(rate, until_s=4000.0, per_s=100)
-    assert len(rate._samples) == WINDOW_S / SAMPLE_INTERVAL_S + 1
+    assert len(rate._past) == WINDOW_S / SAMPLE_INTERVAL_S
+    for _ in range(1000):
+        rate.note(rate._until_s + SAMPLE_INTERVAL_S, rate._total_bytes)
+    assert len(rate._past) == WINDOW_S / SAMPLE_INTERVAL_S
+
+
+def test_a_burst_after_a_long_rest() -> None:
+    """It counts for the whole of the window: the rest was looked at, too."""
+    rate = Rate(0.0)
+    sampled(rate, until_s=4.0, per_s=100)
+    for at_s in range(6, 101, 2):
+        rate.note(float(at_s), 400)
+    assert rate.per_s(101.0, 1400) == 100
+    rate.note(102.0, 1400)
+    assert rate.per_s(105.0, 1400) == 100
+    assert rate.per_s(110.0, 1400) == 100
+    rate.note(112.0, 1400)
+    assert rate.per_s(114.0, 1400) == 0
 
 
 def test_a_counter_that_falls_is_no_rate() -> None:
