@@ -88,7 +88,7 @@ def _note_outside(event: str, _: tuple[object, ...]) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The folders whose files take longest come first: no worker is left with one at the end."""
-    items.sort(key=lambda item: _folder(item, "real", "fault", "property", "unit"))
+    items.sort(key=lambda item: _folder(item, "real", "fault", "fuzz", "property", "unit"))
 
 
 def _folder(item: pytest.Item, *names: str) -> int:

@@ -17,7 +17,7 @@ from vncproxy.addresses import is_base
 from vncproxy.cluster.ownership import LEASE_S, Owner
 from vncproxy.config.value_types import NAME_PATTERN
 from vncproxy.errors import LedgerError
-from vncproxy.throttle.valkey_connection import Script, ValkeyStore
+from vncproxy.throttle.valkey_connection import Script, ValkeyStore, not_understood
 
 _log = structlog.get_logger("vncproxy.ownership")
 
@@ -95,7 +95,9 @@ class SharedOwnership:
         """Which of these another daemon has; none of them while the server is away."""
         keys = [f"console:{one}" for one in instance_ids]
         try:
-            texts = await self._store.run(_SCRIPT, keys, step, self._mine, _LEASE_MS)
+            texts = await self._store.run(list[str], _SCRIPT, keys, step, self._mine, _LEASE_MS)
+            if len(texts) != len(keys):
+                raise not_understood()
         except LedgerError as fault:
             if not self._away:
                 self._away = True

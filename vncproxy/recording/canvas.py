@@ -27,6 +27,16 @@ from vncproxy.rfb.tight import layout as tight_layout
 Colour = tuple[int, int, int]
 _PIXEL_BYTES = 4
 _DRAWN = enc.PICTURE | {enc.DESKTOP_SIZE}
+_MALFORMED = (
+    ValueError,
+    IndexError,
+    OSError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+"""What drawing raises; Pillow has errors of its own for pictures that claim to be huge."""
 _SIZE = struct.Struct(">HH")
 _SUBRECTANGLE = struct.Struct(">HHHH")
 
@@ -69,7 +79,7 @@ class Canvas:
         try:
             for rectangle in rectangles:
                 self._rectangle(rectangle)
-        except (ValueError, IndexError, OSError, struct.error, zlib.error) as fault:
+        except _MALFORMED as fault:
             raise damaged() from fault
 
     def _rectangle(self, rect: RectangleReceived) -> None:

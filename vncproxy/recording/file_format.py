@@ -177,7 +177,7 @@ def parse_header(text: bytes) -> Header | None:
     """A header's JSON; None if it is none."""
     try:
         return msgspec.json.decode(text, type=Header)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
 
 

@@ -118,6 +118,16 @@ def check_copy(
         raise WireError("CopyRect from outside the framebuffer")
 
 
+def check_cursor(width: int, height: int) -> None:
+    """Refuse a cursor larger than any is.
+
+    Raises:
+        WireError: It is.
+    """
+    if width > MAX_CURSOR_SIDE or height > MAX_CURSOR_SIDE:
+        raise WireError(f"a cursor of {width} by {height}")
+
+
 def alpha_encoding(buffer: bytes | memoryview, at: int) -> int:
     """The encoding of a cursor with alpha, whose data follows it.
 
@@ -139,8 +149,7 @@ def _cursor(
     at: int,
     end: int,
 ) -> int:
-    if width > MAX_CURSOR_SIDE or height > MAX_CURSOR_SIDE:
-        raise WireError(f"a cursor of {width} by {height}")
+    check_cursor(width, height)
     mask = (width + 7) // 8 * height
     if encoding == CURSOR:
         return width * height * pixel_bytes + mask

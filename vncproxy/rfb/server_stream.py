@@ -274,6 +274,7 @@ class ServerStream:
             self._step = self._raw
             return start
         if encoding == CURSOR_WITH_ALPHA and end - start >= 4:
+            rectangles.check_cursor(width, height)
             inner = rectangles.alpha_encoding(buffer, start)
             if inner == HEXTILE:
                 self._body += buffer[start : start + 4]

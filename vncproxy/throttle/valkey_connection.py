@@ -10,7 +10,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from vncproxy.errors import ConfigError, ConfigProblem, LedgerError, LedgerSlow, out_of_descriptors
 from vncproxy.languages.text import Text
@@ -25,6 +27,11 @@ answers in a millisecond."""
 
 MAX_CONNECTIONS = 8
 """Calls under way at once; further ones wait their turn, within their `ANSWER_TIMEOUT_S`."""
+
+_NOT_THE_PROTOCOL = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What the library's parser raises for what it doesn't expect, besides its own errors."""
+
+T = TypeVar("T")
 
 _NAME = "the shared store ([throttle] store)"
 
@@ -80,20 +87,28 @@ class ValkeyStore:
         self._pool: Any = None if address.sentinels else pool
         self._asking = asyncio.Lock()
 
-    async def run(self, script: Script, keys: Sequence[str], *values: str) -> Any:
+    async def run(self, form: type[T], script: Script, keys: Sequence[str], *values: str) -> T:
         """What the script returns.
 
         Args:
+            form: Of what it returns, as msgspec has it. Another one raises LedgerError.
             script: What the server runs.
             keys: Without `PREFIX`.
             values: Its ARGV.
         """
         words: tuple[str | int, ...] = (len(keys), *(PREFIX + key for key in keys), *values)
         try:
-            return await self.call("EVALSHA", script.digest, *words)
+            answer = await self.call("EVALSHA", script.digest, *words)
         except _ScriptUnknownError:
             # A new server, or one that was restarted.
-            return await self.call("EVAL", script.text, *words)
+            try:
+                answer = await self.call("EVAL", script.text, *words)
+            except _ScriptUnknownError:
+                raise not_understood() from None
+        try:
+            return msgspec.convert(answer, form)
+        except msgspec.ValidationError as error:
+            raise not_understood() from error
 
     async def call(self, *words: str | int) -> Any:
         """The answer to one command, texts decoded."""
@@ -107,7 +122,7 @@ class ValkeyStore:
                     # answer can't be taken for the next call's.
                     try:
                         await connection.send_command(*words)
-                        return await connection.read_response()
+                        return await _response(connection)
                     finally:
                         await used.release(connection)
             except Exception as error:
@@ -150,6 +165,18 @@ class ValkeyStore:
                     await self._pool.disconnect()
 
 
+async def _response(connection: Any) -> Any:
+    """Raises: NotTheProtocolError; and what the library raises for errors."""
+    try:
+        return await connection.read_response()
+    except _NOT_THE_PROTOCOL as error:
+        raise NotTheProtocolError from error
+
+
+class NotTheProtocolError(Exception):
+    """What came is no answer of such a server."""
+
+
 class _ScriptUnknownError(Exception):
     """The server hasn't seen the script yet."""
 
@@ -165,7 +192,7 @@ async def _ask(address: StoreAddress, *words: str) -> Any:
             connection = await pool.get_connection(words[0])
             try:
                 await connection.send_command(*words)
-                return await connection.read_response()
+                return await _response(connection)
             finally:
                 await pool.release(connection)
         finally:
@@ -184,7 +211,7 @@ def _is_lost(error: Exception) -> bool:
     from valkey import exceptions as faults  # noqa: PLC0415
 
     gone = (TimeoutError, faults.TimeoutError, faults.ConnectionError, OSError)
-    return isinstance(error, (*gone, faults.ReadOnlyError))
+    return isinstance(error, (*gone, faults.ReadOnlyError, NotTheProtocolError))
 
 
 def _pool(address: StoreAddress) -> Any:
@@ -247,6 +274,8 @@ def _in_plain_words() -> Iterator[None]:
         raise _ScriptUnknownError from None
     except NoPrimaryError as error:
         raise _error(str(error)) from error
+    except NotTheProtocolError as error:
+        raise not_understood() from error
     except (faults.AuthenticationError, faults.AuthorizationError) as error:
         raise _error("refuses the user or the password") from error
     except faults.NoPermissionError as error:
@@ -287,6 +316,11 @@ def _words_of(answer: str) -> str:
     if "MOVED" in answer or "CROSSSLOT" in answer:
         return "is a cluster: a single server is needed"
     return "answers with an error: the log has it"
+
+
+def not_understood() -> LedgerError:
+    """The server's answer isn't one to what it was asked."""
+    return _error("answers what no Valkey or Redis 7 server does")
 
 
 def _error(words: str) -> LedgerError:

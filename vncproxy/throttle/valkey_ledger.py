@@ -32,13 +32,15 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from time import CLOCK_BOOTTIME, clock_gettime
-from typing import Any
+from typing import Annotated, TypeVar
+
+import msgspec
 
 from vncproxy.errors import LedgerError, LedgerSlow
 from vncproxy.throttle.ledger_interface import Booking, Dial, TooLong
 from vncproxy.throttle.reconnect_budget import ACCOUNT, MAX_AHEAD_S, Budget, Claim, Usage
 from vncproxy.throttle.store_latency import Delays
-from vncproxy.throttle.valkey_connection import PREFIX, Script, ValkeyStore
+from vncproxy.throttle.valkey_connection import PREFIX, Script, ValkeyStore, not_understood
 
 ID_PREFIX = "v-"
 """Begins the ids of this ledger's bookings, and of no other's."""
@@ -96,6 +98,45 @@ class _Settled:
     key: str
     id: str
     at: float | None
+
+
+_Number = Annotated[int, msgspec.Meta(ge=-(1 << 53), le=1 << 53)]
+"""What Lua can count to."""
+
+
+class _Answer(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """What valkey.lua returns for a step."""
+
+    number: _Number
+    other: _Number
+    now: _Number
+
+
+class _ClaimsAnswer(_Answer, frozen=True):
+    """With id and two ages of each claim, one after the other."""
+
+    seen: list[str | _Number]
+
+
+class _UsagesAnswer(_Answer, frozen=True):
+    """With two numbers for each key."""
+
+    usages: list[_Number]
+
+
+class _LeaveAnswer(_Answer, frozen=True):
+    """With the name of the server's data."""
+
+    identity: str
+
+
+class _HeartbeatAnswer(_LeaveAnswer, frozen=True):
+    """And the keys in use."""
+
+    keys: list[str]
+
+
+_A = TypeVar("_A", bound=_Answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +238,10 @@ class ValkeyLedger:
         numbers: list[int] = []
         for start in range(0, len(asked), USAGES_AT_ONCE):
             names = (PREFIX + _CLAIMS + key for key in asked[start : start + USAGES_AT_ONCE])
-            numbers += (await self._step("usages", _CLAIMS + ACCOUNT, *names))[3]
+            answer = await self._step(_UsagesAnswer, "usages", _CLAIMS + ACCOUNT, *names)
+            numbers += answer.usages
+        if len(numbers) != 2 * len(asked):
+            raise not_understood()
         found = {
             key: Usage(used, budget.limit, budget.span_s, free / 1e6)
             for key, used, free in zip(asked, numbers[::2], numbers[1::2], strict=True)
@@ -214,7 +258,8 @@ class ValkeyLedger:
 
     async def check_writable(self) -> None:
         """See `Ledger.check_writable`: each step writes the ledger's clock."""
-        await self._step("heartbeat", _DAEMONS_KEY, "", str(_micros(LATELY_S)))
+        lately = str(_micros(LATELY_S))
+        await self._step(_HeartbeatAnswer, "heartbeat", _DAEMONS_KEY, "", lately)
 
     async def record(self, dials: Sequence[Dial]) -> None:
         """Put dials on record that were made without the server; those it knows stay as they are.
@@ -239,12 +284,12 @@ class ValkeyLedger:
             LedgerError: The ledger can't be read or written.
         """
         lately = str(_micros(LATELY_S))
-        daemons, _, _, identity, used = await self._step(
-            "heartbeat", _DAEMONS_KEY, daemon_id or "", lately
+        answer = await self._step(
+            _HeartbeatAnswer, "heartbeat", _DAEMONS_KEY, daemon_id or "", lately
         )
-        keys = tuple(name.removeprefix(PREFIX + _CLAIMS) for name in used)
+        keys = tuple(name.removeprefix(PREFIX + _CLAIMS) for name in answer.keys)
         self._seen = {key: seen for key, seen in self._seen.items() if key in keys}
-        return Heartbeat(daemons, identity, keys)
+        return Heartbeat(answer.number, answer.identity, keys)
 
     async def leave(self, daemon_id: str) -> None:
         """The daemon stops.
@@ -252,7 +297,7 @@ class ValkeyLedger:
         Raises:
             LedgerError: The ledger can't be read or written.
         """
-        await self._step("leave", _DAEMONS_KEY, daemon_id)
+        await self._step(_LeaveAnswer, "leave", _DAEMONS_KEY, daemon_id)
 
     async def send_settled(self) -> None:
         """Send what became of permits, if no other call has done so.
@@ -261,7 +306,7 @@ class ValkeyLedger:
             LedgerError: The ledger can't be read or written.
         """
         while self._settled:
-            await self._step("settle", _CLAIMS + ACCOUNT)
+            await self._step(_Answer, "settle", _CLAIMS + ACCOUNT)
 
     def seen(self) -> list[Dial]:
         """The dials on the server's record as last read, others' too, of every key asked for.
@@ -290,15 +335,18 @@ class ValkeyLedger:
         self, step: str, key: str, *values: str, hold_s: float | None = None
     ) -> tuple[int, int]:
         """One step about a key's claims; the claims in its answer are kept for `seen`."""
-        number, other, _, seen = await self._step(step, _CLAIMS + key, *values, hold_s=hold_s)
-        triples = zip(seen[::3], seen[1::3], seen[2::3], strict=True)
-        found = [_Seen(name, int(age) / 1e6, int(latest) / 1e6) for name, age, latest in triples]
+        answer = await self._step(_ClaimsAnswer, step, _CLAIMS + key, *values, hold_s=hold_s)
+        seen, found = answer.seen, list[_Seen]()
+        for name, age, latest in zip(seen[::3], seen[1::3], seen[2::3], strict=False):
+            if not isinstance(name, str) or isinstance(age, str) or isinstance(latest, str):
+                raise not_understood()
+            found.append(_Seen(name, age / 1e6, latest / 1e6))
         self._seen[key] = (self._steady(), found)
-        return number, other
+        return answer.number, answer.other
 
     async def _step(
-        self, step: str, subject: str, *values: str, hold_s: float | None = None
-    ) -> Any:
+        self, form: type[_A], step: str, subject: str, *values: str, hold_s: float | None = None
+    ) -> _A:
         """Run one step of valkey.lua; gives its answer. Without `hold_s` the budget's counts."""
         budget = self._budget()
         began = self._steady()
@@ -321,6 +369,7 @@ class ValkeyLedger:
         ]
         try:
             answer = await self._store.run(
+                form,
                 _SCRIPT,
                 (_CLOCK_KEY, subject, _INDEX_KEY, _CLAIMS + ACCOUNT),
                 step,
@@ -341,7 +390,7 @@ class ValkeyLedger:
         self._delays.note(self._steady() - began)
         # Calls overlap; only the youngest answer counts, or the allowance would grow by old ones.
         if self._now is None or began >= self._now[1]:
-            self._now = (answer[2], began)
+            self._now = (answer.now, began)
         return answer
 
 

@@ -310,7 +310,9 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
 
     def _broken(self, _: Broken) -> None:
         self._is_unreadable = True
-        self._report(TransportEnd(Side.VIEWER, _PROTOCOL_ERROR, broke_rules=True))
+        end = TransportEnd(Side.VIEWER, _PROTOCOL_ERROR, broke_rules=True)
+        # What came before counts, in whichever packets it came.
+        self.flow.end(lambda: self._report(end))
 
     def _flooded(self) -> None:
         self._report(TransportEnd(Side.VIEWER, flooded=True))

@@ -154,18 +154,24 @@ def _head(size: int) -> bytes:
 
 
 def _unmasked_head(data: bytes | memoryview, at: int, end: int) -> tuple[int, int]:
-    """Where the frame's content starts, and its size; beyond `end` if the header is cut there."""
+    """Where the frame's content starts, and its size; beyond `end` if nobody may be given it so.
+
+    That is a header that is cut there, has a mask, or a length that isn't in its shortest form,
+    which browsers refuse.
+    """
     if at + 2 > end:
         return end + 1, 0
     size = data[at + 1]
     if size < 126:
         return at + 2, size
-    if size == 126:
-        return (at + 4, data[at + 2] << 8 | data[at + 3]) if at + 4 <= end else (end + 1, 0)
-    if size == 127:
+    if size == 126 and at + 4 <= end:
+        start, size = at + 4, data[at + 2] << 8 | data[at + 3]
+        return (start, size) if size > _CONTROL_MAX_BYTES else (end + 1, 0)
+    if size == 127 and at + 10 <= end:
         start = at + 10
-        return (start, int.from_bytes(data[at + 2 : start], "big")) if start <= end else (start, 0)
-    # It is masked.
+        size = int.from_bytes(data[at + 2 : start], "big")
+        return (start, size) if size >> 16 else (end + 1, 0)
+    # It is cut there, or masked.
     return end + 1, 0
 
 
@@ -306,7 +312,9 @@ class FrameReader:
     def _begin(self, head: bytes) -> Broken | None:
         """Begin the frame whose header is complete; what is wrong with it, if anything is."""
         opcode, size = head[0] & 0x0F, head[1] & 0x7F
+        least = 0
         if size > _CONTROL_MAX_BYTES:
+            least = 126 if size == 126 else 1 << 16
             size = int.from_bytes(head[2 : 4 if size == 126 else 10], "big")
         self._opcode, self._control = opcode, b""
         is_control = opcode >= _CLOSE
@@ -323,6 +331,8 @@ class FrameReader:
             return None
         if head[0] & _RESERVED or size >> 63:
             return Broken("a frame with bits that mean nothing here")
+        if size < least:
+            return Broken("a length that isn't in its shortest form")
         if is_control:
             if opcode > _PONG or not head[0] & _FIN or size > _CONTROL_MAX_BYTES:
                 return Broken("a control frame that can't be one")

@@ -92,3 +92,9 @@ def test_no_record(kind: int, length: int) -> None:
     """An unknown kind or a length beyond reason is damage."""
     with pytest.raises(RecordingError, match="damaged"):
         file_format.parse_record(struct.pack(">QBI", 0, kind, length))
+
+
+def test_no_text_of_a_header() -> None:
+    """What isn't one, also if it is nested deeply."""
+    for text in (b"", b"[]", b'{"instance":1}', b'{"x":' + b"[" * 60_000):
+        assert file_format.parse_header(text) is None

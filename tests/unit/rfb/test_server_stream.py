@@ -80,6 +80,16 @@ def test_clipboard_and_pixels_stay_out_of_reprs() -> None:
     assert "pixl" not in repr(events)
 
 
+@pytest.mark.parametrize("inner", [0, 5, 99])
+def test_a_cursor_that_is_too_large_is_none_however_it_is_cut(inner: int) -> None:
+    """Its size counts before the encoding within it, Hextile's too, which is walked over."""
+    wire = update(rectangle(0, 0, 1025, 1, -314, struct.pack(">i", inner)))
+    assert broken(new_stream().feed(wire)) == "a cursor of 1025 by 1"
+    stream = new_stream()
+    events = [event for byte in wire for event in stream.feed(bytes((byte,)))]
+    assert broken(events) == "a cursor of 1025 by 1"
+
+
 def test_counted_open_and_cut_short_updates() -> None:
     """An update ends by its count or by LastRect, whichever comes first."""
     shape = RectangleReceived(1, 2, 3, 4, 7, b"\x80abc")

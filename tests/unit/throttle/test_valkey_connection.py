@@ -52,10 +52,16 @@ async def test_a_script_is_sent_once_and_again_when_the_server_forgot_it(
     """The first call sends the text; so does the first after the server lost it."""
     script = Script("return {KEYS[1], ARGV[1]}")
     for _ in range(2):
-        assert await store.run(script, ["k"], "v") == ["vncproxy:k", "v"]
-        assert await store.run(script, ["k"], "v") == ["vncproxy:k", "v"]
+        assert await store.run(list[str], script, ["k"], "v") == ["vncproxy:k", "v"]
+        assert await store.run(list[str], script, ["k"], "v") == ["vncproxy:k", "v"]
         assert valkey_server.command("SCRIPT", "EXISTS", script.digest) == b"*1\r\n:1\r\n"
         valkey_server.command("SCRIPT", "FLUSH")
+
+
+async def test_an_answer_of_another_form_is_an_error_in_words(store: ValkeyStore) -> None:
+    """As from a server that isn't one, or something in between."""
+    with pytest.raises(LedgerError, match="answers what no Valkey or Redis 7 server does"):
+        await store.run(list[int], Script("return {KEYS[1]}"), ["k"])
 
 
 async def test_many_calls_share_few_connections(

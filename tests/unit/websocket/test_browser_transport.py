@@ -460,6 +460,17 @@ async def test_a_browser_that_closes(body: bytes, code: int) -> None:
     assert receiver.ends == [TransportEnd(Side.VIEWER, code)]
 
 
+async def test_what_came_before_a_breach_is_given() -> None:
+    """Also in the packet in which the rules are broken; then the end, and nothing after it."""
+    transport, _, receiver = in_memory()
+    transport.attach(receiver)
+    await settle()
+    transport.data_received(frame(BINARY, b"last") + frame(TEXT, b"") + frame(BINARY, b"late"))
+    await settle()
+    assert bytes(receiver.data) == b"last"
+    assert receiver.ends == [TransportEnd(Side.VIEWER, 1002, broke_rules=True)]
+
+
 async def test_a_lost_connection_is_reported_to_who_comes_later() -> None:
     """Once, with the code for it."""
     transport, _, receiver = in_memory()

@@ -98,14 +98,21 @@ def test_rubbish_never_raises(data: list[bytes], masked: bool) -> None:
         b"\x09\x00",
         b"\x89\x7e\x00\x7e",
         b"\x82\x7f" + b"\xff" * 8,
+        b"\x82\x7e\x00\x7d" + bytes(125),
+        b"\x82\x7f" + (65_535).to_bytes(8, "big") + bytes(65_535),
+        b"\x89\x7e\x00\x05hello",
         frame(1, b"text"),
         frame(0, b"continues nothing"),
         frame(2, b"a", fin=False) + frame(2, b"another message inside"),
     ],
 )
 def test_broken_rules(stream: bytes) -> None:
-    """Reserved bits, masks, unknown opcodes, bad control frames, text and disorder end the walk."""
-    pieces = read(FrameReader(), [stream, frame(2, b"more")])
+    """Reserved bits, masks, unknown opcodes, lengths not in their shortest form, control frames
+    that cannot be, text and disorder end the walk. Nothing of them goes past unread.
+    """
+    reader = FrameReader()
+    assert reader.whole(stream, 0, 1 << 20, 100) == (0, 0)
+    pieces = read(reader, [stream, frame(2, b"more")])
     assert isinstance(pieces[-1], Broken)
     assert payload(pieces) in (b"", b"a")
 
