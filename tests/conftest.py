@@ -101,6 +101,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs_network: installs packages; keeps the proxies")
     config.addinivalue_line("markers", "sockets: opens sockets or starts programs, so isn't fast")
     sys.addaudithook(_note_outside)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As in what a script runs in the background. Programs that tests start would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -70,6 +70,13 @@ async def shows(viewer: Viewer, qemu: Qemu) -> None:
     await until_async(same, "the viewer shows the same picture")
 
 
+async def moved(qemu: Qemu, tab: Tab, x: int, y: int) -> None:
+    """Move the mouse there: the guest has seen it, so time may pass."""
+    before = len(qemu.pointer_moves())
+    await tab.page.mouse.move(*await tab.at(x, y))
+    await until(lambda: len(qemu.pointer_moves()) > before, "the guest's pointer has moved")
+
+
 def kept(setup: Running, dials: int = 1) -> None:
     """No rule of the cloud was broken, and no more dialled than meant."""
     assert not setup.cloud.breaches
@@ -181,8 +188,7 @@ async def test_an_idle_page_learns_that_only_input_counts(
     async with Simulator(rules, clock=idle_clock) as cloud:
         async with tab.on_a_console(tmp_path, cloud=cloud, limits=SHORT) as setup:
             await tab.runs()
-            await tab.page.mouse.move(*await tab.at(100, 50))
-
+            await moved(qemu, tab, 100, 50)
             await until_async(is_pointer(setup, idle_clock), "the pointer keeps the link")
             assert [reason for _, reason in cloud.endings] == ["idle", "idle"]
             await until(lambda: cloud.sessions, "the link is back")
@@ -207,7 +213,7 @@ async def test_an_idle_page_learns_that_only_input_counts(
             assert 'vncproxy_keepalive_class_consoles{kind="pointer"} 1.0' in metrics
         async with tab.on_a_console(tmp_path, cloud=cloud, limits=SHORT) as setup:
             await tab.runs()
-            await tab.page.mouse.move(*await tab.at(120, 60))
+            await moved(qemu, tab, 120, 60)
             await until_async(is_pointer(setup, idle_clock), "the pointer keeps it at once")
             await outlives(setup, idle_clock, 3)
             kept(setup, dials=4)

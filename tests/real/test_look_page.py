@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from playwright.async_api import expect
 
+from tests.clock import ProcessClock
 from tests.real.console_tab import fresh_tab
 from tests.real.peers.browser import Browser
 from tests.real.peers.qemu import qemu as start_qemu
@@ -24,6 +25,8 @@ from vncproxy.simulator import PowerCall, SimulatedInstance, Simulator, Simulato
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 DEMO, OFF = "i-bp1demo0000000000001", "i-bp1demo0000000000002"
+STARTING_S = 600.0
+"""Of the cloud's clock, where a test lets it pass."""
 SETTINGS = SimulatorSettings(
     instances=(
         SimulatedInstance(DEMO, "demo"),
@@ -156,9 +159,10 @@ async def test_a_restart_from_the_console_comes_back_by_itself(
     tmp_path: Path, chromium: Browser
 ) -> None:
     """The page stays, says what the instance does, and shows its new screen; forced by its name."""
+    clock = ProcessClock()
     async with (
         fresh_tab(chromium, tmp_path) as tab,
-        Simulator(replace(SETTINGS, starting_s=3.0)) as cloud,
+        Simulator(replace(SETTINGS, starting_s=STARTING_S), clock=clock) as cloud,
         tab.on_a_console(
             tmp_path, cloud=cloud, aliyun=Aliyun(endpoint=cloud.endpoint, power=True)
         ) as setup,
@@ -178,6 +182,7 @@ async def test_a_restart_from_the_console_comes_back_by_itself(
         await expect(page.locator("#notices")).to_contain_text("demo is being restarted")
         await tab.says("The instance is starting")
         await tab.shoot("power-console", phone=True)
+        await clock.forward(STARTING_S)
         await tab.runs()
         await until(lambda: len(cloud.sessions) == 1, "the new session")
         assert list(cloud.powered) == [PowerCall(DEMO, "RebootInstance", True)]
@@ -244,9 +249,11 @@ async def test_a_real_machine_restarts_and_comes_back_without_a_click(
         start_qemu(tmp_path / "q", extra=extra) as qemu,
     ):
         demo = SimulatedInstance(DEMO, "demo", screen=f"127.0.0.1:{qemu.vnc_port}", qmp=str(switch))
-        settings = replace(SETTINGS, instances=(demo,), stopping_s=2.0, starting_s=2.5)
+        # The status is asked for every 2 s.
+        settings = replace(SETTINGS, instances=(demo,), stopping_s=4.0, starting_s=STARTING_S)
+        clock = ProcessClock()
         async with (
-            Simulator(settings) as cloud,
+            Simulator(settings, clock=clock) as cloud,
             tab.on_a_console(
                 tmp_path, cloud=cloud, aliyun=Aliyun(endpoint=cloud.endpoint, power=True)
             ),
@@ -265,6 +272,7 @@ async def test_a_real_machine_restarts_and_comes_back_without_a_click(
             await expect(notices).to_contain_text("demo is Stopping.")
             await expect(notices).to_contain_text("demo is Starting.")
             await tab.says("The instance is starting")
+            await clock.forward(STARTING_S)
             await tab.runs()
             await tab.type("new")
             await qemu.wait_typed(b"oldnew")
