@@ -124,7 +124,7 @@ async def sent(
     pause: Callable[[float], Awaitable[None]] = at_once,
 ) -> int:
     """Send strokes as the commands do; gives how many have arrived."""
-    _, count = await send_keys(
+    done = await send_keys(
         behind(setup),
         {},
         "demo",
@@ -134,7 +134,7 @@ async def sent(
         note=lambda _: None,
         pause=pause,
     )
-    return count
+    return done.arrived
 
 
 async def typed(
@@ -242,7 +242,7 @@ async def test_the_link_is_lost_in_the_middle(quick_qemu: Qemu, tmp_path: Path) 
     async with running(tmp_path, cloud=screen_at(qemu.vnc_port)) as setup:
         with pytest.raises(SendingStoppedError) as stopped:
             await typed(setup, text, pause=lose)
-        certain = stopped.value.certain
+        certain = stopped.value.sent.arrived
         assert certain == CHUNK_STROKES
         await traced(qemu, before, text_strokes(text[:certain], "us"))
         await until(lambda: not qemu.keys_down(), "the last key's release")

@@ -281,11 +281,15 @@ def test_what_cannot_be_printed_is_an_error(arguments: tuple[str, ...], buffered
         assert (done.returncode, done.stderr) == (1, f"vncproxy: {problem}\n")
 
 
-ACTIONS = {"serve", "simulate", "demo", "power", "type", "key", "kick", "forget", "user remove"}
+ACTIONS = {
+    *("serve", "simulate", "demo", "power", "type", "key", "kick", "forget", "init"),
+    "user remove",
+}
 """They do something: that is done also where nobody reads what they say."""
 RESULTS = {
     "check": ["check"],
     "url": ["url", "x"],
+    "open": ["open", "x"],
     "instances": ["instances"],
     "consoles": ["consoles", "--watch"],
     "screenshot": ["screenshot", "x", "-o", "-"],

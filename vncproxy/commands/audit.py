@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import gzip
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from vncproxy.audit.record import LINE_MAX_BYTES
 from vncproxy.audit.verification import Verification, verify
@@ -15,9 +18,14 @@ from vncproxy.commands.output import print_json, print_lines, require_output
 from vncproxy.errors import AuditError
 from vncproxy.languages.text import Text, counted
 
+_GZIP = b"\x1f\x8b"
+_OTHER_FORMS = {b"\xfd7zXZ\0": "xz", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd"}
+"""What log rotations compress by besides, by how their files begin."""
+_MAGIC_BYTES = 6
+
 
 def _add_verify(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", type=Path)
+    parser.add_argument("file", metavar="FILE", type=Path, help="also one that gzip has compressed")
     parser.add_argument(
         "--head",
         metavar="HASH",
@@ -51,22 +59,53 @@ def _run_verify(options: argparse.Namespace) -> int:
 
 
 def verify_file(path: Path, head: str | None) -> Verification:
-    """Follow the chain in a file.
+    """Follow the chain in a file, also one that gzip has compressed.
 
     Raises:
         AuditError: It can't be read.
     """
+    with lines_in(path) as lines:
+        return verify(lines, head)
+
+
+@contextmanager
+def lines_in(path: Path) -> Iterator[Iterator[bytes]]:
+    """The lines of an audit file, unpacked piece by piece if gzip has compressed it.
+
+    Of a line that is too long to be a record only the beginning comes, as a line.
+
+    Raises:
+        AuditError: It can't be read, here or while the lines are.
+    """
     try:
         with path.open("rb") as file:
-            return verify(lines_of(file), head)
+            beginning = file.peek(_MAGIC_BYTES)
+            for magic, program in _OTHER_FORMS.items():
+                if beginning.startswith(magic):
+                    raise AuditError(
+                        Text(
+                            "{path} is compressed by {program}, which isn't read here: "
+                            "{program} -dc {path} | vncproxy audit verify /dev/stdin",
+                            path=path,
+                            program=program,
+                        )
+                    )
+            if beginning.startswith(_GZIP):
+                with gzip.GzipFile(fileobj=file) as unpacked:
+                    yield _lines_of(cast("BinaryIO", unpacked))
+            else:
+                yield _lines_of(file)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as fault:
+        raise AuditError(
+            Text("{path} can't be unpacked to its end: it is damaged, or cut short.", path=path)
+        ) from fault
     except OSError as fault:
         raise AuditError(
             Text("{path} can't be read: {reason}.", path=path, reason=fault.strerror)
         ) from fault
 
 
-def lines_of(file: BinaryIO) -> Iterator[bytes]:
-    """The lines; of one that is too long to be a record only the beginning, as a line."""
+def _lines_of(file: BinaryIO) -> Iterator[bytes]:
     while line := file.readline(LINE_MAX_BYTES):
         yield line
         while line and not line.endswith(b"\n"):
@@ -131,7 +170,10 @@ def as_json(verdict: Verification) -> dict[str, Any]:
 VERIFY = Command(
     "verify",
     "tell whether an audit file is what the daemon wrote",
-    ("vncproxy audit verify /var/lib/vncproxy/audit.jsonl",),
+    (
+        "vncproxy audit verify /var/lib/vncproxy/audit.jsonl",
+        "vncproxy audit verify /var/lib/vncproxy/audit.jsonl.2.gz",
+    ),
     _add_verify,
     _run_verify,
 )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vncproxy.commands.command import DONE, Command, add_config, add_json
+from vncproxy.commands.help_language import cut
 from vncproxy.commands.output import (
     aligned,
     amount,
@@ -25,6 +26,7 @@ from vncproxy.commands.running import run_with_config, while_it_is_read
 from vncproxy.commands.terminal_language import shown
 from vncproxy.languages.text import Text, counted
 from vncproxy.observe.escaping import escaped
+from vncproxy.observe.times import moment_of
 
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
@@ -172,7 +174,9 @@ def frame(lines: Sequence[str], columns: int, height: int) -> str:
     # Not the last column: where it is filled, some terminals take what comes next for the line's.
     ends = "\x1b[K\n"
     return (
-        "\x1b[H" + "".join(escaped(shown(line))[: columns - 1] + ends for line in kept) + "\x1b[J"
+        "\x1b[H"
+        + "".join(cut(escaped(shown(line)), columns - 1) + ends for line in kept)
+        + "\x1b[J"
     )
 
 
@@ -180,7 +184,7 @@ def _console(row: Row, now: float) -> tuple[str, ...]:
     return (
         row["alias"],
         Text(row["state"], context="console"),
-        duration(now - row["since"]),
+        _age(row, now),
         _optional(row["link_age_s"]),
         Text("none") if row["state"] == "opaque" else row["keepalive"],
         _rate(row, "from_cloud"),
@@ -196,7 +200,7 @@ def _viewer(one: Row, now: float) -> tuple[str, ...]:
         one["user"],
         one["from"],
         Text("{role}, asks", role=Text(one["role"])) if one["asks"] else Text(one["role"]),
-        duration(now - one["since"]),
+        _age(one, now),
         _ago(one.get("input_age_s")),
         _rate(one, "to_viewer"),
         _rate(one, "from_viewer"),
@@ -209,6 +213,11 @@ def _let_in_by(one: Row) -> str:
     if identity and rule:
         return Text("{identity}, {rule}", identity=identity, rule=Text(rule))
     return identity or Text(rule or _UNKNOWN)
+
+
+def _age(row: Row, now: float) -> str:
+    since = moment_of(row["since"])
+    return _UNKNOWN if since is None else duration(now - since.timestamp())
 
 
 def _troubles(row: Row) -> Iterator[Text]:

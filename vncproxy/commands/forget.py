@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from vncproxy.commands.command import DONE, Command, add_config, add_instance
-from vncproxy.commands.output import print_line
+from vncproxy.commands.output import print_outcome
 from vncproxy.commands.running import run_with_config
 from vncproxy.languages.text import Text
 
@@ -24,7 +24,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     async def work(config: Config) -> int:
-        print_line(await forget(config, os.environ, options.instance))
+        print_outcome(await forget(config, os.environ, options.instance))
         return DONE
 
     return run_with_config(options, work)

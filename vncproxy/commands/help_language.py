@@ -46,8 +46,25 @@ def in_lines(text: str, width: int) -> list[str]:
 
 
 def columns(text: str) -> int:
-    """How wide a text is on a terminal."""
-    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
+    """How wide a text is on a terminal: two for a Chinese character, none for an accent."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def cut(text: str, most: int) -> str:
+    """The beginning that fits into so many columns of a terminal."""
+    used = 0
+    for at, character in enumerate(text):
+        used += _columns(character)
+        if used > most:
+            return text[:at]
+    return text
+
+
+def _columns(character: str) -> int:
+    """Source: Unicode, UAX 11; wcwidth(3) of glibc: later parts of a Hangul syllable have none."""
+    if unicodedata.category(character) in ("Mn", "Me", "Cf") or "\u1160" <= character <= "\u11ff":
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def translate(parser: argparse.ArgumentParser, texts: Catalogue) -> None:

@@ -6,8 +6,8 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from vncproxy.commands.command import DONE, USAGE, Command, add_config, add_instance
-from vncproxy.commands.output import print_line, print_note, print_problem
+from vncproxy.commands.command import DONE, USAGE, Command, add_config, add_instance, add_json
+from vncproxy.commands.output import print_note, print_problem
 from vncproxy.commands.running import run_with_config
 from vncproxy.languages.text import Text, counted
 
@@ -20,6 +20,7 @@ PER_SECOND = 12.0
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
+    add_json(parser, "what was done, for programs")
     add_instance(parser)
     parser.add_argument(
         "combinations",
@@ -41,9 +42,9 @@ def _run(options: argparse.Namespace) -> int:
         return USAGE
 
     async def work(config: Config) -> int:
-        from vncproxy.commands.key_sender import send_keys
+        from vncproxy.commands.key_sender import print_what_is_sent, send_keys
 
-        alias, count = await send_keys(
+        sending = send_keys(
             config,
             os.environ,
             options.instance,
@@ -52,14 +53,7 @@ def _run(options: argparse.Namespace) -> int:
             per_second=PER_SECOND,
             note=print_note,
         )
-        print_line(
-            counted(
-                count,
-                "{alias}: {count} combination pressed.",
-                "{alias}: {count} combinations pressed.",
-                alias=alias,
-            )
-        )
+        await print_what_is_sent(sending, _pressed, as_json=options.json)
         return DONE
 
     return run_with_config(options, work)
@@ -67,6 +61,15 @@ def _run(options: argparse.Namespace) -> int:
 
 def _combinations(count: int) -> Text:
     return counted(count, "{count} combination", "{count} combinations")
+
+
+def _pressed(count: int, alias: str) -> Text:
+    return counted(
+        count,
+        "{alias}: {count} combination pressed.",
+        "{alias}: {count} combinations pressed.",
+        alias=alias,
+    )
 
 
 COMMAND = Command(

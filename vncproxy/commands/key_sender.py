@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from vncproxy.commands.console_client import (
     ConsoleClient,
@@ -17,6 +18,7 @@ from vncproxy.commands.console_client import (
 from vncproxy.commands.console_screen import ConsoleScreen
 from vncproxy.commands.daemon_client import daemon_client
 from vncproxy.commands.keystrokes import Stroke
+from vncproxy.commands.output import print_json_outcome, print_outcome
 from vncproxy.errors import LocalError
 from vncproxy.languages.text import Text
 
@@ -44,12 +46,39 @@ class SendingStoppedError(LocalError):
     """Not everything was sent: the words say why, and how much has arrived for certain.
 
     Args:
-        certain: So many strokes have.
+        sent: Of which only `arrived` counts.
     """
 
-    def __init__(self, text: str, certain: int) -> None:
+    def __init__(self, text: str, sent: Sent) -> None:
         super().__init__(text)
-        self.certain = certain
+        self.sent = sent
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was sent to an instance.
+
+    Args:
+        instance: Its id.
+        alias: Its alias.
+        total: Strokes that there are.
+        arrived: So many of them have for certain.
+    """
+
+    instance: str
+    alias: str
+    total: int
+    arrived: int
+
+
+def sent_as_json(sent: Sent, problem: str | None = None) -> dict[str, Any]:
+    """For programs.
+
+    Args:
+        sent: What was.
+        problem: Why not everything has arrived.
+    """
+    return {**asdict(sent), "problem": problem}
 
 
 async def send_keys(
@@ -62,7 +91,7 @@ async def send_keys(
     per_second: float,
     note: Note,
     pause: Pause = asyncio.sleep,
-) -> tuple[str, int]:
+) -> Sent:
     """Open the console as a page does, or join it, have control, and send everything.
 
     Args:
@@ -74,9 +103,6 @@ async def send_keys(
         per_second: Strokes in a second, at most.
         note: Called with what is worth saying meanwhile.
         pause: Lets so many seconds pass.
-
-    Returns:
-        The instance's alias, and how many strokes have arrived.
 
     Raises:
         SendingStoppedError: A part may have arrived.
@@ -96,25 +122,51 @@ async def send_keys(
                 begun = await client.confirm()
                 strokes = strokes_of(client)
                 sender = KeySender(client, begun, per_second=per_second, pause=pause)
-                await _send(sender, strokes, client.alias, how_many)
+                sent = Sent(
+                    str(admission["instance"]["id"]), client.alias, len(strokes), len(strokes)
+                )
+                await _send(sender, strokes, sent, how_many)
             finally:
                 await client.hand_back()
-            return client.alias, len(strokes)
+            return sent
+
+
+async def print_what_is_sent(
+    sending: Coroutine[Any, Any, Sent], done: Callable[[int, str], Text], *, as_json: bool
+) -> None:
+    """Print what was sent, also how far it came if it was stopped.
+
+    Args:
+        sending: As of `send_keys`.
+        done: Gives the words for so many strokes, and the instance's alias.
+        as_json: Print it for programs.
+
+    Raises:
+        OutputError, BrokenPipeError: It can't be printed; standard error has it.
+        LocalError, NoDaemonError, AccessError, ConfigError: As of `send_keys`.
+    """
+    try:
+        sent = await sending
+    except SendingStoppedError as stopped:
+        if as_json:
+            print_json_outcome(sent_as_json(stopped.sent, stopped.public_text), stopped.text)
+        raise
+    if as_json:
+        print_json_outcome(sent_as_json(sent), done(sent.total, sent.alias))
+    else:
+        print_outcome(done(sent.total, sent.alias))
 
 
 async def _send(
-    sender: KeySender,
-    strokes: Sequence[Stroke],
-    alias: str,
-    how_many: Callable[[int], Text],
+    sender: KeySender, strokes: Sequence[Stroke], sent: Sent, how_many: Callable[[int], Text]
 ) -> None:
     """Send them all. Raises: SendingStoppedError."""
     try:
         await sender.send(strokes)
     except (LinkLostError, ControlLostError, asyncio.CancelledError) as fault:
         why = fault.text if isinstance(fault, LocalError) else Text("stopped")
-        text = _stopped(alias, why, sender.certain, how_many(len(strokes)))
-        raise SendingStoppedError(text, sender.certain) from fault
+        text = _stopped(sent.alias, why, sender.certain, how_many(len(strokes)))
+        raise SendingStoppedError(text, replace(sent, arrived=sender.certain)) from fault
 
 
 def _stopped(alias: str, why: Text, certain: int, total: Text) -> Text:

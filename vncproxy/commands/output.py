@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from vncproxy.commands.help_language import columns
 from vncproxy.commands.terminal_language import shown, terminal_texts
 from vncproxy.errors import LocalError
 from vncproxy.languages.text import Text
@@ -92,6 +93,32 @@ def print_line(text: str) -> None:
     """
     with _writing():
         print(escaped(shown(text)), flush=True)
+
+
+def print_outcome(text: str) -> None:
+    """Print what was done; where it can't be printed, standard error has it, since it is done.
+
+    Raises:
+        BrokenPipeError, OutputError: As of `print_line`.
+    """
+    try:
+        print_line(text)
+    except (BrokenPipeError, OutputError):
+        print_problem(text)
+        raise
+
+
+def print_json_outcome(value: Any, text: str) -> None:
+    """Print what was done as JSON; where that can't be printed, standard error has the text.
+
+    Raises:
+        BrokenPipeError, OutputError: As of `print_line`.
+    """
+    try:
+        print_json(value)
+    except (BrokenPipeError, OutputError):
+        print_problem(text)
+        raise
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -178,11 +205,13 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """A line for each row, with its cells escaped and padded to columns."""
+    """A line for each row, with its cells escaped and padded to the columns of a terminal."""
     cells = [[escaped(shown(cell)) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(
+            cell + " " * (most - columns(cell)) for cell, most in zip(row, widths, strict=True)
+        ).rstrip()
         for row in cells
     ]
 

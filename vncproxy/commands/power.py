@@ -120,7 +120,8 @@ async def power(
 ) -> int:
     """Do it, and wait until it is done.
 
-    Where it is cancelled, as by Ctrl+C, standard error has what became of it.
+    Where it ends in the midst of it, by Ctrl+C, an output that can't be written or a daemon that is
+    gone, standard error has what became of it.
 
     Args:
         config: The settings.
@@ -136,25 +137,32 @@ async def power(
         NoDaemonError: As of `daemon_client`.
         AccessError: The daemon or the cloud refused, or the cloud's answer was lost.
         ConfigError: As of `daemon_client`.
+        OutputError, BrokenPipeError: As `say`.
     """
     import asyncio
 
-    from vncproxy.commands.daemon_client import daemon_client
+    from vncproxy.commands.daemon_client import NoDaemonError, daemon_client
 
     pause = pause or asyncio.sleep
     path = _path(wish)
     left = NOTHING_DONE
+    # Before it is sent, and where it is refused, the error says enough.
+    telling: tuple[type[BaseException], ...] = (asyncio.CancelledError,)
     try:
         async with daemon_client(config, environ) as daemon:
             state = await daemon.call("GET", path)
             alias = str(state["instance"]["alias"])
             body = {"action": wish.action, "force": wish.force}
             left = Text("{alias}: {text}", alias=alias, text=_UNKNOWN)
+            telling = (asyncio.CancelledError, NoDaemonError)
             state = await daemon.call("POST", path, body, timeout_s=SENDING_TIMEOUT_S)
             noun = _NOUNS[wish.action]
             left = Text(
-                "{alias}: the {action} goes on; see: vncproxy instances", alias=alias, action=noun
+                "{alias}: the {action} was sent and goes on; see: vncproxy instances",
+                alias=alias,
+                action=noun,
             )
+            telling = (BaseException,)
             say(Text("{alias}: the cloud has taken the {action}.", alias=alias, action=noun))
             status = None
             for _ in range(int(FOLLOWED_MAX_S / POLL_INTERVAL_S)):
@@ -166,10 +174,16 @@ async def power(
                     break
                 await pause(POLL_INTERVAL_S)
                 state = await daemon.call("GET", path)
-    except asyncio.CancelledError:
-        print_problem(left)
+        done, left = _end(wish, alias, state)
+        if done:
+            say(left)
+        else:
+            print_problem(left)
+    except BaseException as fault:
+        if isinstance(fault, telling):
+            print_problem(left)
         raise
-    return _end(wish, alias, state, say)
+    return DONE if done else FAILED
 
 
 def is_meant(wish: Wish, alias: str, ask: Ask) -> bool:
@@ -197,20 +211,19 @@ def is_meant(wish: Wish, alias: str, ask: Ask) -> bool:
         return False
 
 
-def _end(wish: Wish, alias: str, state: dict[str, Any], say: Say) -> int:
+def _end(wish: Wish, alias: str, state: dict[str, Any]) -> tuple[bool, Text]:
+    """Whether it is done, and what there is to say."""
     ended = state["ended"]
-    if ended and ended["done"]:
-        say(Text("{alias}: done.", alias=alias))
-        return DONE
+    noun = _NOUNS[wish.action]
     if ended:
-        print_problem(str(ended["text"]))
-    elif state["status"] == PowerAction(wish.action).leads_to:
+        if ended["done"]:
+            return True, Text("{alias}: the {action} is done.", alias=alias, action=noun)
+        return False, Text(ended["text"])
+    if state["status"] == PowerAction(wish.action).leads_to:
         # The daemon was started anew meanwhile.
-        say(Text("{alias}: done, as it seems.", alias=alias))
-        return DONE
-    else:
-        print_problem(Text("{alias}: {text}", alias=alias, text=_UNKNOWN))
-    return FAILED
+        told = Text("{alias}: the {action} is done, as it seems.", alias=alias, action=noun)
+        return True, told
+    return False, Text("{alias}: {text}", alias=alias, text=_UNKNOWN)
 
 
 COMMAND = Command(

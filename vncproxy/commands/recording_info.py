@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from vncproxy.audit.record import Event, Record, parse
-from vncproxy.commands.audit import lines_of
+from vncproxy.commands.audit import lines_in
 from vncproxy.commands.help_language import columns
 from vncproxy.commands.output import length
 from vncproxy.commands.terminal_language import shown
-from vncproxy.errors import AuditError, RecordingError
+from vncproxy.errors import RecordingError
 from vncproxy.languages.text import Text, counted
 from vncproxy.observe.escaping import escaped
+from vncproxy.observe.times import local_text, moment_of
 from vncproxy.recording.file_format import LINK_REPLACED
 from vncproxy.recording.reader import Recording
+from vncproxy.recording.recording_state import RecordingState, is_running, state_of
 
 _SIZE = struct.Struct(">HH")
 """How a ServerInit begins. Source: RFC 6143, section 7.3.2."""
@@ -52,6 +54,7 @@ def describe(path: Path, audit: Path | None = None) -> dict[str, Any]:
             "started_at": header.started_at,
             "duration_s": recording.duration_ms / 1000,
             "screen": screen,
+            "state": state_of(recording, running=is_running(recording)),
             "complete": recording.complete,
             "ended": recording.whole,
             "key_blocks": len(recording.blocks),
@@ -98,7 +101,7 @@ def in_words(found: dict[str, Any]) -> list[str]:
             ),
         ),
         (Text("viewer"), found["viewer"]),
-        (Text("started", context="recording"), found["started_at"]),
+        (Text("started", context="recording"), _local(found["started_at"])),
         (Text("length"), length(found["duration_s"])),
         (
             Text("screen"),
@@ -124,8 +127,10 @@ def in_words(found: dict[str, Any]) -> list[str]:
             end=length(one["to_s"]),
         )
         rows.append((Text("DAMAGED"), text))
-    if not found["ended"]:
-        text = Text("it has no proper end: it still runs, or a crash or a full disk ended it")
+    if found["state"] == RecordingState.RUNNING:
+        rows.append((Text("RUNNING"), Text("it is still being recorded")))
+    elif not found["ended"]:
+        text = Text("it has no proper end: a crash or a full disk ended it")
         rows.append((Text("CUT"), text))
     lines = [_line(head, value) for head, value in rows]
     if found["audit"] is not None:
@@ -137,6 +142,11 @@ def _line(head: Text, value: str) -> str:
     head_shown = shown(head)
     blanks = " " * max(0, _HEAD_COLUMNS - columns(head_shown))
     return f"{head_shown}{blanks} {escaped(shown(value))}"
+
+
+def _local(text: str) -> str:
+    moment = moment_of(text)
+    return local_text(moment) if moment is not None else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,20 +176,15 @@ def look_up(audit: Path, sha256: str, viewer: str) -> Provenance:
         AuditError: The audit can't be read.
     """
     other: Record | None = None
-    try:
-        with audit.open("rb") as file:
-            for line in lines_of(file):
-                record = parse(line.rstrip(b"\n"))
-                if record is None or record.event != Event.RECORDED:
-                    continue
-                if record.content.get("sha256") == sha256:
-                    return _found(record)
-                if record.content.get("viewer") == viewer:
-                    other = record
-    except OSError as fault:
-        raise AuditError(
-            Text("{audit} can't be read: {reason}.", audit=audit, reason=fault.strerror)
-        ) from fault
+    with lines_in(audit) as lines:
+        for line in lines:
+            record = parse(line.rstrip(b"\n"))
+            if record is None or record.event != Event.RECORDED:
+                continue
+            if record.content.get("sha256") == sha256:
+                return _found(record)
+            if record.content.get("viewer") == viewer:
+                other = record
     if other is not None:
         problem = Text(
             "record {seq} has another SHA-256 for this session: the file was changed", seq=other.seq

@@ -9,11 +9,17 @@ import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from vncproxy.commands.command import DONE, USAGE, Command, add_config, add_instance
-from vncproxy.commands.output import print_bytes, print_line, print_problem, require_output
+from vncproxy.commands.command import DONE, USAGE, Command, add_config, add_instance, add_json
+from vncproxy.commands.output import (
+    print_bytes,
+    print_json_outcome,
+    print_outcome,
+    print_problem,
+    require_output,
+)
 from vncproxy.commands.running import run_with_config
 from vncproxy.errors import LocalError
 from vncproxy.languages.text import Text
@@ -28,6 +34,7 @@ _ENDINGS = {"image/png": ".png", "image/jpeg": ".jpg"}
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
+    add_json(parser, "where the picture is, for programs")
     add_instance(parser)
     parser.add_argument(
         "-o",
@@ -54,6 +61,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.output == "":
         print_problem(Text("-o is empty: name a file, or - for standard output"))
         return USAGE
+    if options.output == _STANDARD_OUTPUT and options.json:
+        print_problem(Text("--json says where the picture is: name a file, not -"))
+        return USAGE
     if options.output == _STANDARD_OUTPUT:
         require_output()
     if options.output == _STANDARD_OUTPUT and sys.stdout.isatty():
@@ -69,8 +79,12 @@ def _run(options: argparse.Namespace) -> int:
             picture = await screenshot(config, os.environ, options.instance, wake=options.wake)
         if options.output == _STANDARD_OUTPUT:
             print_bytes(picture.content)
+            return DONE
+        path = str(save(picture, options.instance, options.output))
+        if options.json:
+            print_json_outcome(as_json(picture, path), path)
         else:
-            print_line(str(save(picture, options.instance, options.output)))
+            print_outcome(path)
         return DONE
 
     return run_with_config(options, work)
@@ -91,6 +105,15 @@ async def screenshot(
     path = f"/api/v1/instances/{quote(instance, safe='')}/screenshot{'?wake=1' if wake else ''}"
     async with daemon_client(config, environ) as daemon:
         return await daemon.download(path)
+
+
+def as_json(picture: Download, path: str) -> dict[str, Any]:
+    """The picture that was saved, for programs."""
+    return {
+        "file": path,
+        "content_type": picture.content_type,
+        "size_bytes": len(picture.content),
+    }
 
 
 def save(picture: Download, instance: str, output: str | None) -> Path:

@@ -21,6 +21,7 @@ from vncproxy.commands.output import (
 )
 from vncproxy.commands.running import run_with_config
 from vncproxy.languages.text import Text, counted
+from vncproxy.observe.times import local_text, moment_of
 
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
@@ -151,9 +152,8 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _local(text: str | None) -> str:
-    if text is None:
-        return "-"
-    return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M:%S}"
+    moment = moment_of(text)
+    return local_text(moment) if moment is not None else text or "-"
 
 
 def _end(row: dict[str, Any]) -> str:

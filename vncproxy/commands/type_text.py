@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vncproxy.commands.command import DONE, USAGE, Command, add_config, add_instance
-from vncproxy.commands.output import print_line, print_note, print_problem
+from vncproxy.commands.command import DONE, USAGE, Command, add_config, add_instance, add_json
+from vncproxy.commands.output import print_note, print_problem
 from vncproxy.commands.running import run_with_config
 from vncproxy.errors import LocalError
 from vncproxy.languages.text import Text, counted
@@ -26,6 +26,7 @@ _MOST_BYTES = 4
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
+    add_json(parser, "what was done, for programs")
     add_instance(parser)
     parser.add_argument(
         "text",
@@ -86,9 +87,9 @@ def _run(options: argparse.Namespace) -> int:
         return strokes_for(client, text, options.layout)
 
     async def work(config: Config) -> int:
-        from vncproxy.commands.key_sender import PACES, send_keys
+        from vncproxy.commands.key_sender import PACES, print_what_is_sent, send_keys
 
-        alias, count = await send_keys(
+        sending = send_keys(
             config,
             os.environ,
             options.instance,
@@ -97,17 +98,19 @@ def _run(options: argparse.Namespace) -> int:
             per_second=PACES[options.pace],
             note=print_note,
         )
-        print_line(
-            counted(
-                count,
-                "{alias}: {count} character typed.",
-                "{alias}: {count} characters typed.",
-                alias=alias,
-            )
-        )
+        await print_what_is_sent(sending, _typed, as_json=options.json)
         return DONE
 
     return run_with_config(options, work)
+
+
+def _typed(count: int, alias: str) -> Text:
+    return counted(
+        count,
+        "{alias}: {count} character typed.",
+        "{alias}: {count} characters typed.",
+        alias=alias,
+    )
 
 
 def strokes_for(client: ConsoleClient, text: str, layout: str) -> list[Stroke]:

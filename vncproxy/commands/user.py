@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vncproxy.commands.command import DONE, Command, add_commands, add_config, add_json
-from vncproxy.commands.output import print_json, print_line, print_lines, require_output
+from vncproxy.commands.output import (
+    OutputError,
+    print_json,
+    print_line,
+    print_lines,
+    print_problem,
+    require_output,
+)
 from vncproxy.commands.running import load_config
 from vncproxy.errors import ConfigError, ConfigProblem, LocalError
 from vncproxy.languages.text import Text
@@ -44,7 +51,18 @@ def _add_listing(parser: argparse.ArgumentParser) -> None:
 def _run_add(options: argparse.Namespace) -> int:
     # Before there is a token that nobody would ever see.
     require_output()
-    print_line(add(load_config(options).config, options.name, options.groups))
+    token = add(load_config(options).config, options.name, options.groups)
+    try:
+        print_line(token)
+    except (BrokenPipeError, OutputError):
+        print_problem(
+            Text(
+                "{name} was added, and nobody has the token; to begin anew: "
+                "vncproxy user remove {name}",
+                name=options.name,
+            )
+        )
+        raise
     return DONE
 
 
@@ -91,11 +109,19 @@ def add(config: Config, name: str, groups: Sequence[str]) -> str:
         The token, which nothing keeps.
 
     Raises:
-        LocalError: The user is there already, or no such name is possible.
+        LocalError: The user is there already, or no such name is possible, or it is
+            what others are called.
         ConfigError: There is no users_file, or it can't be used.
     """
-    from vncproxy.config.users_file import change_users, new_user
+    from vncproxy.config.users_file import RESERVED, change_users, new_user
 
+    if name.casefold() in RESERVED:
+        raise LocalError(
+            Text(
+                "{name} can't be a user's name: rules and the audit call others so; take another",
+                name=name,
+            )
+        )
     user, token = new_user(name, tuple(dict.fromkeys(groups)))
 
     def change(users: tuple[User, ...]) -> tuple[User, ...]:

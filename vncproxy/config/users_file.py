@@ -27,6 +27,9 @@ from vncproxy.languages.text import Text
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,62}")
 """What users and groups may be called; `@` alone in front would read as a group."""
+RESERVED = frozenset({"anyone", "native", "owner", "unknown"})
+"""What rules, the audit and recordings call those that have no name of their own: whom an open door
+lets in, who comes through a native port, the token's owner, and who isn't known."""
 _ID_BYTES, _TOKEN_BYTES = 6, 32
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 

@@ -14,7 +14,7 @@ import secrets
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -59,12 +59,14 @@ class FoundRecording:
 
     Args:
         changed_ns: When it was written to, since 1970.
+        caution: Why it may be somebody else's work, a sentence without its subject; "": it isn't.
     """
 
     name: str
     size_bytes: int
     changed_ns: int
     inode: int
+    caution: str = ""
 
     @property
     def changed_at(self) -> float:
@@ -83,6 +85,7 @@ class RecordingFolder:
         max_age_s: float,
         clock: Callable[[], float] = time.time,
         removed: Callable[[Removed], object] | None = None,
+        keeper: int | None = None,
     ) -> None:
         """Nothing is touched yet.
 
@@ -92,6 +95,7 @@ class RecordingFolder:
             max_age_s: Of one, from its last byte on.
             clock: Seconds since 1970.
             removed: Called for each that was deleted for one of these, in any thread.
+            keeper: The account that records besides this one, by its number.
         """
         self.path = path
         self.tidy_bytes = min(TIDY_BYTES, max_bytes // TIDY_PART)
@@ -100,6 +104,7 @@ class RecordingFolder:
         self._max_age_s = max_age_s
         self._clock = clock
         self._report = removed
+        self._keepers = {os.geteuid(), 0} | ({keeper} if keeper is not None else set())
         self._lock = threading.Lock()
 
     def check_place(self) -> None:
@@ -178,7 +183,7 @@ class RecordingFolder:
         """
         try:
             with self._opened() as folder:
-                return sorted(_recordings(folder), key=lambda one: one.name)
+                return sorted(_recordings(folder, self._keepers), key=lambda one: one.name)
         except FileNotFoundError:
             return []
         except OSError as fault:
@@ -210,10 +215,12 @@ class RecordingFolder:
             RecordingError: The folder can't be used.
         """
         with self._lock, self._opened() as folder:
-            found = sorted(_recordings(folder), key=lambda one: (one.changed_at, one.name))
+            by_age = sorted(
+                _recordings(folder, self._keepers), key=lambda one: (one.changed_at, one.name)
+            )
             oldest = self._clock() - self._max_age_s
-            left_bytes = sum(one.size_bytes for one in found)
-            for one in found:
+            left_bytes = sum(one.size_bytes for one in by_age)
+            for one in by_age:
                 too_old = one.changed_at < oldest
                 if not too_old and left_bytes <= self._max_bytes:
                     break
@@ -268,7 +275,7 @@ class RecordingFolder:
             if status.st_mode & _OTHERS_WRITE:
                 mode = stat.S_IMODE(status.st_mode)
                 raise _refused(f"others may write to it (mode {mode:04o})")
-            if status.st_uid not in (os.geteuid(), 0):
+            if status.st_uid not in self._keepers:
                 raise _refused("it belongs to another user")
             yield folder
         finally:
@@ -288,7 +295,16 @@ def _plain(text: str) -> str:
     return _ODD.sub("_", text)[:80] or "_"
 
 
-def _recordings(folder: int) -> Iterator[FoundRecording]:
+def _caution(status: os.stat_result, keepers: Collection[int]) -> str:
+    if status.st_uid not in keepers:
+        return "It belongs to another account."
+    if status.st_mode & _OTHERS_WRITE:
+        mode = f"{stat.S_IMODE(status.st_mode):04o}"
+        return f"Others may write to it (mode {mode})."
+    return ""
+
+
+def _recordings(folder: int, keepers: Collection[int]) -> Iterator[FoundRecording]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if _NAME.fullmatch(entry.name) is None:
@@ -297,7 +313,8 @@ def _recordings(folder: int) -> Iterator[FoundRecording]:
                 status = entry.stat(follow_symlinks=False)
                 if stat.S_ISREG(status.st_mode):
                     yield FoundRecording(
-                        entry.name, status.st_size, status.st_mtime_ns, status.st_ino
+                        *(entry.name, status.st_size, status.st_mtime_ns, status.st_ino),
+                        _caution(status, keepers),
                     )
 
 

@@ -44,9 +44,14 @@ class PlaybackCache:
         self._open: dict[str, Lease] = {}
         """By name, the one that was asked for last at the end."""
 
+    @property
+    def folder(self) -> Path:
+        """Where the recordings are."""
+        return self._folder().path
+
     def path_of(self, name: str) -> Path:
         """Where a recording of this name is."""
-        return self._folder().path / name
+        return self.folder / name
 
     def take(self, name: str, *, anew: bool = False) -> Lease:
         """A recording to read; give it back.

@@ -19,6 +19,7 @@ from vncproxy.errors import RecordingError
 from vncproxy.index_database import IndexDatabase, transaction
 from vncproxy.recording.folder import FoundRecording, RecordingFolder
 from vncproxy.recording.reader import Recording
+from vncproxy.recording.recording_state import RecordingState, is_running, state_of
 
 FILE_NAME = "recordings.sqlite"
 YOUNG_S = 10.0
@@ -28,11 +29,12 @@ GROWING_S = 30.0
 FILES_PER_TURN = 16
 """After so many, some 5 ms, what was read is put down, and other threads have their turn."""
 TURN_S = 0.0002
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE recordings (
     name TEXT PRIMARY KEY, inode INTEGER, size INTEGER, changed_ns INTEGER, read_at REAL,
-    problem TEXT, instance TEXT, alias TEXT, region TEXT, user TEXT, viewer TEXT, address TEXT,
+    problem TEXT, caution TEXT, state TEXT,
+    instance TEXT, alias TEXT, region TEXT, user TEXT, viewer TEXT, address TEXT,
     started_at TEXT, started_ms INTEGER, duration_ms INTEGER,
     running INTEGER, ended INTEGER, gaps INTEGER, damaged INTEGER
 );
@@ -49,6 +51,8 @@ class IndexedRecording:
     Args:
         changed_ns: When it was written to, since 1970.
         problem: Why it can't be played, a sentence; "": it can.
+        caution: As of `FoundRecording`.
+        state: What it is.
         instance: The instance's id, or `UNKNOWN_INSTANCE`.
         started_at: As in the header.
         started_ms: The same since 1970; of one without a header when it was written to.
@@ -64,6 +68,8 @@ class IndexedRecording:
     changed_ns: int
     read_at: float
     problem: str = ""
+    caution: str = ""
+    state: RecordingState = RecordingState.UNREADABLE
     instance: str = UNKNOWN_INSTANCE
     alias: str = ""
     region: str = ""
@@ -162,6 +168,8 @@ class RecordingIndex:
 
     def _is_stale(self, found: FoundRecording, known: IndexedRecording | None) -> bool:
         now = self._clock()
+        if known is not None and found.caution != known.caution:
+            return True
         if known is None:
             return now - found.changed_at > YOUNG_S or found.changed_at > now
         if (found.inode, found.size_bytes, found.changed_ns) != (
@@ -185,21 +193,7 @@ class RecordingIndex:
             )
 
     def _row_of(self, folder: RecordingFolder, found: FoundRecording) -> IndexedRecording | None:
-        """What the file says; None if it is gone."""
-        row = IndexedRecording(
-            found.name,
-            found.inode,
-            found.size_bytes,
-            found.changed_ns,
-            self._clock(),
-            started_ms=found.changed_ns // 1_000_000,
-        )
-        try:
-            return _described(row, folder)
-        except FileNotFoundError:
-            return None
-        except RecordingError as error:
-            return replace(row, problem=error.public_text)
+        return described(folder, found, self._clock())
 
     def instances(self) -> list[tuple[str, str, str]]:
         """Id, alias and region of all that were recorded."""
@@ -213,8 +207,8 @@ class RecordingIndex:
             row = db.execute("SELECT * FROM recordings WHERE name = ?", (name,)).fetchone()
             return _row(row) if row is not None else None
 
-    def playable(self, names: Collection[str]) -> set[str]:
-        """Those of these names that can be played; what isn't in the index yet is looked at itself.
+    def states(self, names: Collection[str]) -> dict[str, RecordingState]:
+        """What these recordings are; what isn't in the index yet is looked at itself.
 
         Args:
             names: As many as a page shows.
@@ -224,17 +218,12 @@ class RecordingIndex:
         """
         with self._database.opened() as db:
             rows = db.execute(
-                "SELECT name, problem FROM recordings "
-                "WHERE name IN (SELECT value FROM json_each(?))",
+                "SELECT name, state FROM recordings WHERE name IN (SELECT value FROM json_each(?))",
                 (json.dumps(sorted(names)),),
             )
-            problems = dict(rows.fetchall())
+            known = {name: RecordingState(state) for name, state in rows}
         folder = self._folder()
-        return {
-            name
-            for name in names
-            if (problems[name] == "" if name in problems else _can_be_played(folder, name))
-        }
+        return {name: known.get(name) or _state_now(folder, name) for name in names}
 
     def find(self, query: RecordingQuery, limit: int) -> list[IndexedRecording]:
         """The newest of these recordings.
@@ -267,9 +256,14 @@ _COLUMNS = tuple(IndexedRecording.__dataclass_fields__)
 
 
 def _row(row: Sequence[object]) -> IndexedRecording:
-    *plain, running, ended, gaps, damaged = row
-    marks: list[object] = [bool(running), bool(ended), gaps, bool(damaged)]
-    return IndexedRecording(*plain, *marks)  # type: ignore[arg-type]
+    found = IndexedRecording(*row)  # type: ignore[arg-type]
+    return replace(
+        found,
+        state=RecordingState(found.state),
+        running=bool(found.running),
+        ended=bool(found.ended),
+        damaged=bool(found.damaged),
+    )
 
 
 def _where(db: sqlite3.Connection, query: RecordingQuery) -> tuple[str, dict[str, object]]:
@@ -292,6 +286,29 @@ def _where(db: sqlite3.Connection, query: RecordingQuery) -> tuple[str, dict[str
     return " AND ".join(terms), values
 
 
+def described(
+    folder: RecordingFolder, found: FoundRecording, read_at: float
+) -> IndexedRecording | None:
+    """What a recording is by the heads of its parts; None if it is gone.
+
+    Args:
+        folder: Where it is.
+        found: The file.
+        read_at: Now, seconds since 1970.
+    """
+    row = IndexedRecording(
+        *(found.name, found.inode, found.size_bytes, found.changed_ns, read_at),
+        caution=found.caution,
+        started_ms=found.changed_ns // 1_000_000,
+    )
+    try:
+        return _described(row, folder)
+    except FileNotFoundError:
+        return None
+    except RecordingError as error:
+        return replace(row, problem=error.public_text)
+
+
 def _described(row: IndexedRecording, folder: RecordingFolder) -> IndexedRecording:
     """The row with what the file says.
 
@@ -301,6 +318,7 @@ def _described(row: IndexedRecording, folder: RecordingFolder) -> IndexedRecordi
     """
     recording = opened_recording(folder, row.name, check=False)
     try:
+        running = is_running(recording)
         header = recording.header
         if recording.known:
             row = replace(
@@ -320,7 +338,8 @@ def _described(row: IndexedRecording, folder: RecordingFolder) -> IndexedRecordi
             row,
             size_bytes=recording.size_bytes,
             duration_ms=recording.duration_ms,
-            running=not recording.whole and recording.is_written(),
+            running=running,
+            state=state_of(recording, running=running),
             ended=recording.whole,
             gaps=recording.gaps,
             damaged=bool(recording.damage),
@@ -330,14 +349,16 @@ def _described(row: IndexedRecording, folder: RecordingFolder) -> IndexedRecordi
         recording.close()
 
 
-def _can_be_played(folder: RecordingFolder, name: str) -> bool:
-    """Whether there is something in it; its writer's lock isn't touched."""
+def _state_now(folder: RecordingFolder, name: str) -> RecordingState:
+    """What a recording is that is too new for the index: its writer's lock isn't touched."""
     try:
         recording = opened_recording(folder, name, check=False)
-    except (FileNotFoundError, RecordingError):
-        return False
+    except FileNotFoundError:
+        return RecordingState.GONE
+    except RecordingError:
+        return RecordingState.UNREADABLE
     try:
-        return bool(recording.blocks)
+        return state_of(recording, running=False)
     finally:
         recording.close()
 

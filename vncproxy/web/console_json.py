@@ -17,6 +17,7 @@ from vncproxy.errors import (
     VncproxyError,
     safe_cloud_code,
 )
+from vncproxy.observe.times import utc_text
 from vncproxy.observe.traffic import Rate
 from vncproxy.throttle.reconnect_budget import ACCOUNT, Usage
 
@@ -66,7 +67,7 @@ def _viewer_of(control: Control, viewer: Viewer) -> Message:
         "role": "control" if viewer.id == control.controller else "watch",
         "may_control": who.may_control,
         "asks": viewer.id in control.asking,
-        "since": viewer.since,
+        "since": utc_text(viewer.since),
     }
 
 
@@ -83,7 +84,7 @@ def summary_of(console: Console, *, viewers: bool = True) -> Message:
         "alias": instance.alias,
         "region": instance.region,
         "state": console.state.value,
-        "since": console.since,
+        "since": utc_text(console.since),
         "link_age_s": round(supervisor.link.age_s, 1) if supervisor.link is not None else None,
         "keepalive": supervisor.learning.keepalive.kind.value,
         "controller": console.control.controller,
@@ -112,7 +113,7 @@ def details_of(console: Console, at_s: float) -> Message:
         "opaque": _is_opaque(console),
         "attempt": supervisor.attempt,
         "age_s": round(time.time() - console.since, 1),
-        "state_since": supervisor.state_since,
+        "state_since": utc_text(supervisor.state_since),
         "keepalive_why": supervisor.learning.keepalive.why,
         "recorded": console.recordings.is_recording,
         "link": (supervisor.link.name or None) if supervisor.link is not None else None,

@@ -152,6 +152,11 @@ class PastLists:
             self._stop.set()
             self._played.close()
 
+    @property
+    def folder(self) -> Path:
+        """Where the recordings are."""
+        return self._played.folder
+
     def path_of(self, name: str) -> Path:
         """Where a recording of this name is."""
         return self._played.path_of(name)

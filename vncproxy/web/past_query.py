@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from vncproxy.errors import AccessError
 from vncproxy.instances.instance_list import ConsoleInstance
+from vncproxy.observe.times import utc_text
 
 LIMIT, LIMIT_MAX = 100, 1000
 """Rows of one answer: without being asked, and at most."""
@@ -100,8 +101,7 @@ def moment_text(time_ms: int | None) -> str | None:
     if time_ms is None:
         return None
     try:
-        moment = datetime.fromtimestamp(time_ms // 1000, UTC).replace(tzinfo=None)
+        return utc_text(time_ms // 1000)
     except (ValueError, OverflowError, OSError):
         # Such a year is only in a file that somebody wrote.
         return None
-    return f"{moment.isoformat()}Z"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -11,10 +11,10 @@ from aiohttp import hdrs, web
 from vncproxy.audit.session_index import (
     PastSession,
     RecordedInstance,
-    SessionIndex,
     SessionQuery,
 )
 from vncproxy.errors import AccessError
+from vncproxy.recording.recording_state import RecordingState
 from vncproxy.tasks import in_turns
 from vncproxy.web.answers import json_answer
 from vncproxy.web.context import door, services_of
@@ -47,6 +47,7 @@ CSV_HEADINGS = (
     "reason",
     "text",
     "recording",
+    "recording state",
 )
 _PER_TURN = 64
 
@@ -82,18 +83,17 @@ async def sessions(request: web.Request) -> web.StreamResponse:
     found = await lists.call(partial(lists.sessions.find, query, limit + 1))
     total = await lists.call(partial(lists.sessions.count, query))
     shown = found[:limit]
-    files = {one.recording for one in shown if one.recording}
-    played: set[str] = set()
-    if files:
+    states: dict[str, RecordingState] = {}
+    if any(one.recording for one in shown):
         await lists.recordings_refresh.done(PATIENCE_S)
-        played = await lists.call(partial(lists.recordings.playable, files))
+        states = await lists.call(partial(_states, lists, shown))
     problems = [] if not rights.everything else await lists.call(lambda: lists.sessions.problems)
     if lists.sessions_refresh.problem is not None:
         problems = [lists.sessions_refresh.problem, *problems]
     said = for_call(request).said
     return json_answer(
         {
-            "sessions": [_row(one, played, said) async for one in in_turns(shown, _PER_TURN)],
+            "sessions": [_row(one, states, said) async for one in in_turns(shown, _PER_TURN)],
             "more": place_text(shown[-1].started_ms, shown[-1].key) if found[limit:] else None,
             "total": total,
             "read": 1.0 if is_whole else lists.sessions_refresh.progress,
@@ -118,7 +118,14 @@ def _state(session: PastSession) -> str:
     return "open" if session.lost_ms is None else "lost"
 
 
-def _row(session: PastSession, played: set[str], said: Callable[[str], str]) -> dict[str, object]:
+def _states(lists: PastLists, sessions: Iterable[PastSession]) -> dict[str, RecordingState]:
+    """What the recordings of these sessions are, by their names. For a thread."""
+    return lists.recordings.states({one.recording for one in sessions if one.recording})
+
+
+def _row(
+    session: PastSession, states: Mapping[str, RecordingState], said: Callable[[str], str]
+) -> dict[str, object]:
     watching = session.watching
     return {
         "user": session.user,
@@ -140,16 +147,17 @@ def _row(session: PastSession, played: set[str], said: Callable[[str], str]) -> 
         "code": session.code,
         "reason": session.reason,
         "text": said(session.text),
-        "recording": session.recording if session.recording in played else None,
+        "recording": session.recording or None,
+        "recording_state": states.get(session.recording),
     }
 
 
-def _csv_row(session: PastSession) -> list[object]:
-    row = _row(session, {session.recording}, str)
+def _csv_row(session: PastSession, states: Mapping[str, RecordingState]) -> list[object]:
+    row = _row(session, states, str)
     order = (
         *("started_at", "ended_at", "seconds", "state", "user", "identity", "door", "address"),
         *("rule", "instance", "alias", "region", "viewer", "opened_to", "side", "code"),
-        *("reason", "text", "recording"),
+        *("reason", "text", "recording", "recording_state"),
     )
     return [row[name] for name in order]
 
@@ -157,7 +165,7 @@ def _csv_row(session: PastSession) -> list[object]:
 async def _send_csv(
     request: web.Request, lists: PastLists, query: SessionQuery
 ) -> web.StreamResponse:
-    text, place = await lists.call(partial(_csv_batch, lists.sessions, query))
+    text, place = await lists.call(partial(_csv_batch, lists, query))
     answer = web.StreamResponse(
         headers={
             hdrs.CONTENT_TYPE: "text/csv; charset=utf-8; header=present",
@@ -170,14 +178,15 @@ async def _send_csv(
         await answer.write(text)
         # Not by an offset: each batch costs the same.
         query = replace(query, before=place)
-        text, place = await lists.call(partial(_csv_batch, lists.sessions, query))
+        text, place = await lists.call(partial(_csv_batch, lists, query))
     await answer.write_eof()
     return answer
 
 
-def _csv_batch(index: SessionIndex, query: SessionQuery) -> tuple[bytes, tuple[int, int] | None]:
+def _csv_batch(lists: PastLists, query: SessionQuery) -> tuple[bytes, tuple[int, int] | None]:
     """The next lines, and the place after them; None: there are no more. For a thread."""
-    batch = index.find(query, CSV_BATCH)
+    batch = lists.sessions.find(query, CSV_BATCH)
     if not batch:
         return b"", None
-    return csv_text(map(_csv_row, batch)), (batch[-1].started_ms, batch[-1].key)
+    states = _states(lists, batch)
+    return csv_text(_csv_row(one, states) for one in batch), (batch[-1].started_ms, batch[-1].key)

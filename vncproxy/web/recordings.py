@@ -62,16 +62,24 @@ async def recordings(request: web.Request) -> web.Response:
     said = for_call(request).said
     return json_answer(
         {
-            "recordings": [_row(one, said) async for one in in_turns(shown, _PER_TURN)],
+            "recordings": [recording_row(one, said) async for one in in_turns(shown, _PER_TURN)],
             "more": place_text(shown[-1].started_ms, shown[-1].name) if found[limit:] else None,
             "total": total,
             "read": 1.0 if is_whole else lists.recordings_refresh.progress,
             "problems": list(map(said, problems)),
+            # Where it is is the business of who may see everything.
+            "folder": str(lists.folder) if rights.everything else None,
         }
     )
 
 
-def _row(recording: IndexedRecording, said: Callable[[str], str]) -> dict[str, object]:
+def recording_row(recording: IndexedRecording, said: Callable[[str], str]) -> dict[str, object]:
+    """A row, as the API gives it.
+
+    Args:
+        recording: What is known of it.
+        said: Puts a sentence into the reader's language.
+    """
     return {
         "name": recording.name,
         "instance": recording.instance,
@@ -83,11 +91,13 @@ def _row(recording: IndexedRecording, said: Callable[[str], str]) -> dict[str, o
         "started_at": moment_text(recording.started_ms),
         "duration_s": recording.duration_ms / 1000,
         "size_bytes": recording.size_bytes,
+        "state": recording.state,
         "running": recording.running,
         "ended": recording.ended,
         "gaps": recording.gaps,
         "damaged": recording.damaged,
         "problem": said(recording.problem) or None,
+        "caution": said(recording.caution) or None,
     }
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ import pytest
 from vncproxy.audit.chained_file import AuditFile
 from vncproxy.audit.record import LINE_MAX_BYTES, Entry, Event, Head
 from vncproxy.cli import main
+from vncproxy.commands.audit import lines_in
 
 
 @pytest.fixture
@@ -111,6 +116,59 @@ def test_an_endless_line_is_read_in_pieces(
     out = capsys.readouterr().out
     assert "line 3: what stands here is no record" in out
     assert "line 4: record 3 is missing above" in out
+
+
+@pytest.mark.parametrize("name", ["audit.jsonl.1.gz", "renamed"])
+def test_a_compressed_file_is_unpacked_as_it_is_read(
+    path: Path, heads: list[Head], capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """As a log rotation leaves it; the chain in it counts, and the head is found."""
+    packed = path.with_name(name)
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert main(["audit", "verify", str(packed), "--head", heads[4].hash]) == 0
+    assert f"{packed} is intact: 5 records" in capsys.readouterr().out
+    good = path.read_bytes().splitlines(keepends=True)
+    packed.write_bytes(gzip.compress(b"".join([*good[:2], good[3]])))
+    assert main(["audit", "verify", str(packed)]) == 1
+    assert "record 3 is missing above" in capsys.readouterr().out
+
+
+def test_a_compressed_file_takes_no_more_memory_than_a_line(path: Path) -> None:
+    """However much is in it: here 32 MiB without a line end, from 32 kB."""
+    path.write_bytes(gzip.compress(bytes(32 << 20)))
+    with lines_in(path) as lines:
+        tracemalloc.start()
+        try:
+            assert [len(line) for line in lines] == [LINE_MAX_BYTES]
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 8 * LINE_MAX_BYTES
+
+
+@pytest.mark.parametrize("cut", [5, 60, -9])
+def test_a_compressed_file_that_is_damaged(
+    path: Path, heads: list[Head], capsys: pytest.CaptureFixture[str], cut: int
+) -> None:
+    """Status 1, and one sentence: what is in it isn't all there was."""
+    path.write_bytes(gzip.compress(path.read_bytes())[:cut])
+    assert main(["audit", "verify", str(path)]) == 1
+    assert capsys.readouterr() == (
+        "",
+        f"vncproxy: {path} can't be unpacked to its end: it is damaged, or cut short.\n",
+    )
+
+
+def test_what_other_programs_compress_is_left_to_them(
+    path: Path, heads: list[Head], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In words that can be typed."""
+    path.write_bytes(lzma.compress(path.read_bytes()))
+    assert main(["audit", "verify", str(path)]) == 1
+    assert f"xz -dc {path} | vncproxy audit verify /dev/stdin" in capsys.readouterr().err
+    path.write_bytes(bz2.compress(b"x"))
+    assert main(["audit", "verify", str(path)]) == 1
+    assert "compressed by bzip2" in capsys.readouterr().err
 
 
 def test_many_breaks_are_summed_up(

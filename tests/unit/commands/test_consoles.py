@@ -14,6 +14,7 @@ from vncproxy.commands.consoles import NOTHING, consoles, frame, table, watch
 from vncproxy.commands.daemon_client import NoDaemonError
 from vncproxy.commands.kick import kick
 from vncproxy.errors import AccessError
+from vncproxy.observe.times import utc_text
 
 
 @pytest.mark.sockets
@@ -73,12 +74,12 @@ VIEWER = {
     "from": "203.0.113.77",
     "role": "control",
     "asks": False,
-    "since": NOW - 602,
+    "since": utc_text(NOW - 602),
 }
 ROW: dict[str, Any] = {
     "alias": "web-1",
     "state": "running",
-    "since": NOW - 3720,
+    "since": utc_text(NOW - 3720),
     "link_age_s": 61.0,
     "keepalive": "any",
     "viewers": [VIEWER],

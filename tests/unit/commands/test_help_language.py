@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from vncproxy.cli import main, parser
-from vncproxy.commands.help_language import columns, in_lines
+from vncproxy.commands.help_language import columns, cut, in_lines
 from vncproxy.languages.catalogue import catalogue
 
 
@@ -102,3 +102,28 @@ def test_lines_are_as_wide_as_a_terminal_shows_them(
 ) -> None:
     """A Chinese character has two columns; no line begins with a full stop."""
     assert in_lines(text, width) == lines
+
+
+@pytest.mark.parametrize(
+    ("text", "wide"),
+    [
+        ("", 0),
+        ("web-1", 5),
+        ("é", 1),
+        ("e\u0301", 1),
+        ("测试", 4),
+        ("ｗｅｂ", 6),
+        ("ﾃｽﾄ", 3),
+        ("한", 2),
+        ("\u1112\u1161\u11ab", 2),
+        ("🖥", 1),
+        ("🚀", 2),
+        ("a\u200bb", 2),
+    ],
+)
+def test_the_columns_of_a_terminal(text: str, wide: int) -> None:
+    """As wcwidth(3) has them."""
+    assert columns(text) == wide
+    assert cut(text + "x", wide) == text
+    assert cut(text, wide + 1) == text
+    assert cut("测试机", 5) == "测试"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,14 +19,17 @@ from vncproxy.commands.key_sender import (
     CHUNK_STROKES,
     KEY_CHANGE_S,
     SendingStoppedError,
+    Sent,
+    print_what_is_sent,
     send_keys,
 )
 from vncproxy.commands.keystrokes import Stroke, text_strokes
 from vncproxy.commands.kick import kick
+from vncproxy.commands.type_text import _typed
 from vncproxy.config.model import Config, Listen
 from vncproxy.errors import AccessError, LocalError
 from vncproxy.languages.text import counted
-from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
+from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
 
 pytestmark = pytest.mark.sockets
@@ -53,11 +57,15 @@ class Typing:
 
     async def __call__(self, text: str = TEXT, instance: str = "demo") -> int:
         """Type it; gives how many characters have arrived."""
+        return (await self.send(text, instance)).arrived
+
+    async def send(self, text: str = TEXT, instance: str = "demo") -> Sent:
+        """Type it."""
 
         def strokes_of(client: ConsoleClient) -> Sequence[Stroke]:
             return text_strokes(text, "us", caps_lock=client.screen.caps_lock is True)
 
-        _, count = await send_keys(
+        return await send_keys(
             self.config,
             {},
             instance,
@@ -67,7 +75,6 @@ class Typing:
             note=self.notes.append,
             pause=self._pause,
         )
-        return count
 
     async def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -138,8 +145,8 @@ async def test_the_link_is_lost_in_the_middle(typing: Typing) -> None:
 
     typing.happens[AT] = lose
     stopped = await typing.stops()
-    assert stopped.certain == CHUNK_STROKES
-    assert typing.arrived.startswith(TEXT[: stopped.certain])
+    assert stopped.sent.arrived == CHUNK_STROKES
+    assert typing.arrived.startswith(TEXT[: stopped.sent.arrived])
     assert str(stopped) == (
         f"demo: the link was interrupted; of {len(TEXT)} characters the first {CHUNK_STROKES} "
         "arrived for certain: look at the screen for what else has arrived before you go on"
@@ -150,7 +157,7 @@ async def test_an_administrator_ends_it_in_the_middle(typing: Typing) -> None:
     """The daemon's words are told."""
     typing.happens[AT] = lambda: kick(typing.config, {}, "demo", None)
     stopped = await typing.stops()
-    assert stopped.certain == CHUNK_STROKES
+    assert stopped.sent.arrived == CHUNK_STROKES
     assert "demo: An administrator ended it; of " in str(stopped)
 
 
@@ -164,8 +171,8 @@ async def test_control_is_taken_away_in_the_middle(typing: Typing) -> None:
 
     typing.happens[AT] = take
     stopped = await typing.stops()
-    assert typing.arrived == TEXT[: stopped.certain]
-    assert AT <= stopped.certain < len(TEXT)
+    assert typing.arrived == TEXT[: stopped.sent.arrived]
+    assert AT <= stopped.sent.arrived < len(TEXT)
     assert "somebody else took control; of " in str(stopped)
 
 
@@ -179,7 +186,7 @@ async def test_ctrl_c_says_how_far_it_came(typing: Typing) -> None:
     typing.happens[AT] = interrupt
     with pytest.raises(SendingStoppedError, match="demo: stopped; of ") as stopped:
         await running
-    assert stopped.value.certain == CHUNK_STROKES
+    assert stopped.value.sent.arrived == CHUNK_STROKES
 
 
 async def test_two_at_once(typing: Typing) -> None:
@@ -242,3 +249,27 @@ async def test_a_vnc_password_is_needed(tmp_path: Path, port: int) -> None:
     ):
         with pytest.raises(LocalError, match="demo: its VNC password is needed: name a"):
             await typing("x")
+
+
+async def test_programs_get_what_was_sent(
+    typing: Typing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All of it, or how far it came and why."""
+
+    async def send() -> Sent:
+        return await typing.send()
+
+    await print_what_is_sent(send(), _typed, as_json=True)
+    told = {"instance": DEMO_INSTANCE_ID, "alias": "demo", "total": len(TEXT)}
+    assert json.loads(capsys.readouterr().out) == {**told, "arrived": len(TEXT), "problem": None}
+    await print_what_is_sent(send(), _typed, as_json=False)
+    assert capsys.readouterr().out == f"demo: {len(TEXT)} characters typed.\n"
+    sent = Sent(DEMO_INSTANCE_ID, "demo", len(TEXT), 32)
+
+    async def stopped() -> Sent:
+        raise SendingStoppedError("demo: stopped", sent)
+
+    with pytest.raises(SendingStoppedError):
+        await print_what_is_sent(stopped(), _typed, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    assert found == {**told, "arrived": 32, "problem": "demo: stopped"}

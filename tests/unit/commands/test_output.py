@@ -21,9 +21,11 @@ from vncproxy.commands.output import (
     flush,
     length,
     print_json,
+    print_json_outcome,
     print_line,
     print_lines,
     print_note,
+    print_outcome,
     print_problem,
     print_text,
 )
@@ -87,6 +89,25 @@ def test_a_full_disk(write: Callable[[], None], monkeypatch: pytest.MonkeyPatch)
         flush()
 
 
+@pytest.mark.parametrize(
+    "write", [partial(print_outcome, "done"), partial(print_json_outcome, {"a": 1}, "done")]
+)
+def test_what_was_done_is_told_on_standard_error_where_it_cannot_be_printed(
+    write: Callable[[], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is done all the same."""
+    write()
+    printed = capsys.readouterr()
+    assert printed.out in ("done\n", '{\n  "a": 1\n}\n')
+    assert printed.err == ""
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(OutputError, match="No space left"):
+            write()
+        flush()
+    assert capsys.readouterr().err == "vncproxy: done\n"
+
+
 def test_a_problem_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exit status has to do; a note is part of a result, and raises."""
     with Path("/dev/full").open("w") as full:
@@ -107,6 +128,11 @@ def test_columns() -> None:
         r"a\x1b\n  b",
         "c",
     ]
+
+
+def test_tables_of_chinese_names_line_up() -> None:
+    lines = aligned([("NAME", "B"), ("测试机", "b"), ("e\u0301", "c")])
+    assert lines == ["NAME    B", "测试机  b", "e\u0301       c"]
 
 
 def test_counts() -> None:

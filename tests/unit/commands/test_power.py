@@ -8,12 +8,15 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tests.setup import running, until
 from tests.unit.commands.surroundings import DEMO, SETTINGS, STOPPED, Installation, refuses
 from vncproxy.commands.command import DONE, FAILED
+from vncproxy.commands.daemon_client import DaemonClient, NoDaemonError
+from vncproxy.commands.output import OutputError
 from vncproxy.commands.power import Wish, is_meant, look, power
 from vncproxy.config.model import Aliyun, Config
 from vncproxy.errors import AccessError
@@ -96,7 +99,10 @@ async def test_it_waits_until_it_is_done(
     """And says how it goes."""
     assert await machine.do(wish) == DONE
     assert machine.said[0] == f"{wish.instance}: the cloud has taken the {wish.action}."
-    assert machine.said[-2:] == [f"{wish.instance}: {last}", f"{wish.instance}: done."]
+    assert machine.said[-2:] == [
+        f"{wish.instance}: {last}",
+        f"{wish.instance}: the {wish.action} is done.",
+    ]
     (sent,) = machine.cloud.powered
     assert (sent.action, sent.forced) == (call, wish.force)
 
@@ -189,6 +195,51 @@ async def test_ctrl_c_later_says_that_it_goes_on(
     with pytest.raises(asyncio.CancelledError):
         await following
     assert capsys.readouterr().err == (
-        "vncproxy: demo: the restart goes on; see: vncproxy instances\n"
+        "vncproxy: demo: the restart was sent and goes on; see: vncproxy instances\n"
     )
     assert len(machine.cloud.powered) == 1
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (0, "the restart was sent and goes on; see: vncproxy instances"),
+        (-1, "the restart is done."),
+    ],
+)
+async def test_an_output_that_cannot_be_written_hides_nothing(
+    machine: Machine, capsys: pytest.CaptureFixture[str], line: int, told: str
+) -> None:
+    """Whoever saw only the error would send it once more."""
+
+    def say(text: str) -> None:
+        if line == 0 or text.endswith("is done."):
+            raise OutputError("the output can't be written: No space left on device")
+
+    with pytest.raises(OutputError):
+        await power(
+            *(machine.config, {}, Wish("demo", "restart")),
+            say=say,
+            pause=lambda _: asyncio.sleep(0.02),
+        )
+    assert capsys.readouterr().err == f"vncproxy: demo: {told}\n"
+    assert len(machine.cloud.powered) == 1
+
+
+@pytest.mark.sockets
+async def test_a_daemon_that_goes_meanwhile_leaves_word(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It isn't known whether it was sent; once it was, that is said, too."""
+    call = DaemonClient.call
+
+    async def gone(self: DaemonClient, method: str, path: str, *rest: Any, **how: Any) -> Any:
+        if method == "POST":
+            raise NoDaemonError("no vncproxy daemon answers")
+        return await call(self, method, path, *rest, **how)
+
+    monkeypatch.setattr(DaemonClient, "call", gone)
+    with pytest.raises(NoDaemonError):
+        await machine.do(Wish("demo", "restart"))
+    assert "it isn't known whether it was done" in capsys.readouterr().err

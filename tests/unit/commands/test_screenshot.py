@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.commands.surroundings import Installation, options_of, refuses
 from vncproxy.commands.daemon_client import Download, NoDaemonError
-from vncproxy.commands.screenshot import save, screenshot
+from vncproxy.commands.screenshot import as_json, save, screenshot
 from vncproxy.errors import AccessError, LocalError
 
 PNG = Download(b"\x89PNG\r\n\x1a\n", "image/png", "")
@@ -27,6 +27,7 @@ def test_its_arguments() -> None:
     assert refuses("screenshot")
     assert refuses("screenshot", "")
     assert refuses("screenshot", "web-1", "-o", "")
+    assert refuses("screenshot", "web-1", "-o", "-", "--json")
 
 
 @pytest.mark.sockets
@@ -50,6 +51,12 @@ async def test_the_picture_is_the_clouds(installation: Installation) -> None:
         picture = await screenshot(config, {}, "demo", wake=True)
         assert picture.content_type == "image/png"
         assert picture.content.startswith(PNG.content)
+        path = save(picture, "demo", str(installation.folder / "x.png"))
+        assert as_json(picture, str(path)) == {
+            "file": str(installation.folder / "x.png"),
+            "content_type": "image/png",
+            "size_bytes": path.stat().st_size,
+        }
         with pytest.raises(AccessError, match="isn't running"):
             await screenshot(config, {}, "stopped")
         with pytest.raises(AccessError) as refused:

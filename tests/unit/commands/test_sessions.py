@@ -72,6 +72,14 @@ def test_the_table() -> None:
     assert table([]) == [command.NOTHING]
 
 
+def test_a_time_of_this_machines_zone_or_what_stands_there() -> None:
+    """Read back, it is the same moment."""
+    [_, line] = table([ROW])
+    assert datetime.fromisoformat(line[:25]) == NOW
+    assert table([ROW | {"started_at": "x"}])[1].startswith("x ")
+    assert table([ROW | {"started_at": None}])[1].startswith("- ")
+
+
 def test_what_is_missing_is_said() -> None:
     found = {"problems": ["A file."], "read": 0.42, "total": 3, "sessions": [ROW]}
     first, second, third = notes(found)

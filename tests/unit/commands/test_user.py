@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from vncproxy.access.identity import ANYONE, OWNER, UNKNOWN
 from vncproxy.access.users import Users
+from vncproxy.cli import main
+from vncproxy.commands.command import FAILED
 from vncproxy.commands.user import add, listed, remove
 from vncproxy.config.model import Access, Config
 from vncproxy.errors import ConfigError, LocalError
+from vncproxy.recording.reader import UNKNOWN as UNKNOWN_HEADER
 
 
 @pytest.fixture
@@ -42,6 +46,9 @@ def test_what_is_refused(config: Config) -> None:
         remove(config, "bob")
     with pytest.raises(LocalError, match="can't be a name"):
         add(config, "a b", [])
+    for name in (ANYONE.user, OWNER, UNKNOWN.user, UNKNOWN_HEADER.user, "Owner"):
+        with pytest.raises(LocalError, match="rules and the audit call others so"):
+            add(config, name, [])
     assert len(listed(config)) == 1
 
 
@@ -52,3 +59,16 @@ def test_without_a_file() -> None:
             act()
     with pytest.raises(ConfigError, match="users_file"):
         listed(Config())
+
+
+def test_a_token_that_cannot_be_printed_is_told_to_be_lost(
+    config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VNCPROXY_ACCESS__USERS_FILE", str(config.access.users_file))
+    monkeypatch.setenv("HOME", str(config.access.users_file.parent))  # type: ignore[union-attr]
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert main(["user", "add", "ann"]) == FAILED
+    told = capsys.readouterr().err
+    assert "nobody has the token; to begin anew: vncproxy user remove ann" in told
+    assert len(listed(config)) == 1

@@ -19,6 +19,7 @@ from vncproxy.recording.recording_index import (
     RecordingIndex,
     RecordingQuery,
 )
+from vncproxy.recording.recording_state import RecordingState
 
 NAME = "20260101T000000Z-i-1-v-1.vncrec"
 
@@ -90,9 +91,11 @@ def test_one_that_cannot_be_read_is_a_sentence(place: RecordingFolder, content: 
     (odd,) = index.find(RecordingQuery({UNKNOWN_INSTANCE}), 9)
     assert odd.name == NAME
     assert odd.problem.endswith(".")
-    assert index.playable({NAME, *[one.name for one in rows(index)]}) == {
-        one.name for one in rows(index) if one.name != NAME
-    }
+    assert odd.state is RecordingState.UNREADABLE
+    found = index.states({NAME, *[one.name for one in rows(index)]})
+    assert found.pop(NAME) is RecordingState.UNREADABLE
+    assert len(found) == 3
+    assert set(found.values()) == {RecordingState.COMPLETE}
 
 
 def test_what_is_not_in_the_index_yet_can_be_played(place: RecordingFolder) -> None:
@@ -101,7 +104,26 @@ def test_what_is_not_in_the_index_yet_can_be_played(place: RecordingFolder) -> N
     new = write_recording(place.path, 7, blocks=1)
     (place.path / NAME).write_bytes(b"")
     gone = "20260101T000000Z-i-9-v-9.vncrec"
-    assert index.playable({new, NAME, gone, "../audit.jsonl"}) == {new}
+    assert index.states({new, NAME, gone, "../audit.jsonl"}) == {
+        new: RecordingState.COMPLETE,
+        NAME: RecordingState.UNREADABLE,
+        gone: RecordingState.GONE,
+        "../audit.jsonl": RecordingState.GONE,
+    }
+
+
+def test_one_that_may_be_somebody_elses_work_is_pointed_out(place: RecordingFolder) -> None:
+    """Also if only its mode or owner changes; the rest of the list works."""
+    index = index_of(place)
+    file = min(place.path.iterdir())
+    file.chmod(0o666)
+    index.refresh()
+    found = {one.name: one.caution for one in rows(index)}
+    assert found.pop(file.name) == "Others may write to it (mode 0666)."
+    assert list(found.values()) == ["", ""]
+    file.chmod(0o600)
+    index.refresh()
+    assert {one.caution for one in rows(index)} == {""}
 
 
 def test_one_that_others_own_is_a_sentence(place: RecordingFolder) -> None:

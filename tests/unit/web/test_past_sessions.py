@@ -116,7 +116,14 @@ async def test_a_recording_can_be_played_as_soon_as_its_session_is_listed(site: 
     for viewer, name in (("v-1", old), ("v-2", new), ("v-3", gone)):
         await audit.record(Entry(event=Event.RECORDED, viewer=viewer, file=name))
     rows = await site.rows("sessions")
-    assert [row["recording"] for row in rows] == [None, new, old]
+    assert [row["recording"] for row in rows] == [gone, new, old]
+    states = ["gone", "complete", "complete"]
+    assert [row["recording_state"] for row in rows] == states
+    text = (await site.load("sessions?format=csv")).decode()
+    lines = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
+    assert [(row["recording"], row["recording state"]) for row in lines] == list(
+        zip((gone, new, old), states, strict=True)
+    )
 
 
 async def test_csv_has_all_and_starts_no_formula(

@@ -29,6 +29,10 @@ async def test_the_list_tells_what_there_is(site: PastSite) -> None:
     assert (older["name"], older["alias"], older["user"]) == (site.own, "demo", "user01")
     assert (older["duration_s"], older["ended"], older["running"]) == (120.0, True, False)
     assert (older["gaps"], older["damaged"], older["problem"]) == (0, False, None)
+    assert (older["state"], older["caution"]) == ("complete", None)
+    folder = str(site.people.setup.daemon.state / "recordings")
+    assert (await site.get("recordings")).json["folder"] == folder
+    assert (await site.get("recordings", "ann")).json["folder"] is None
     assert [row["name"] for row in await site.rows("recordings", "?user=user02")] == [site.gone]
     assert [row["name"] for row in await site.rows("recordings", "?instance=demo")] == [site.own]
     assert await site.rows("recordings", "?since=2026-06-01") == []

@@ -74,6 +74,7 @@ function recordingRow(row) {
       line("past-when", view.when),
       line("note", [view.length, view.size].filter(Boolean).join(" · ")),
       line("past-end", view.problem),
+      line("past-end", view.caution),
     ),
     element(
       "div",

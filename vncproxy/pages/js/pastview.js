@@ -46,11 +46,14 @@ function endOf({ state, reason, text }) {
   return text ? sentence(text) : (ENDS[word] ?? word);
 }
 
+/** States of recordings that there is nothing of to be seen. */
+const UNPLAYABLE = new Set(["gone", "unreadable", "empty"]);
+
 const OPENED_TO = { control: t("To control"), watch: t("Only to watch") };
 
 /** @param {object} row of `GET /api/v1/sessions` */
 export function sessionView(row) {
-  const { user, address, seconds, state, opened_to, recording } = row;
+  const { user, address, seconds, state, opened_to, recording, recording_state } = row;
   return {
     ...instanceOf(row),
     who: user || t("Unknown user"),
@@ -60,25 +63,19 @@ export function sessionView(row) {
     open: state === "open",
     opened: OPENED_TO[opened_to] ?? "",
     end: endOf(row),
-    recording,
+    recording: UNPLAYABLE.has(recording_state) ? null : recording,
   };
 }
 
-function lackOf({ problem, damaged, running, ended, gaps }) {
-  if (problem) {
-    return { word: t("Can’t be played"), tone: "bad" };
-  }
-  if (running) {
-    return { word: t("Being recorded"), tone: "good" };
-  }
-  if (damaged) {
-    return { word: t("Damaged"), tone: "bad" };
-  }
-  if (!ended) {
-    return { word: t("No proper end"), tone: "warn" };
-  }
-  return gaps ? { word: t("Parts are missing"), tone: "warn" } : null;
-}
+/** What is to be known of a recording that isn't complete; by its state's word. */
+const LACKS = {
+  unreadable: { word: t("Can’t be played"), tone: "bad" },
+  running: { word: t("Being recorded"), tone: "good" },
+  empty: { word: t("Nothing was shown"), tone: "warn" },
+  damaged: { word: t("Damaged"), tone: "bad" },
+  cut: { word: t("No proper end"), tone: "warn" },
+  incomplete: { word: t("Parts are missing"), tone: "warn" },
+};
 
 /** @param {object} row of `GET /api/v1/recordings` */
 export function recordingView(row) {
@@ -91,8 +88,9 @@ export function recordingView(row) {
     when: whenOf(row.started_at),
     length: problem ? "" : lengthText(1000 * row.duration_s),
     size: amount(row.size_bytes),
-    lack: lackOf(row),
+    lack: LACKS[row.state] ?? null,
     problem: problem ?? "",
+    caution: row.caution ?? "",
   };
 }
 

@@ -5,13 +5,13 @@ import { listNotes, recordingFilePath, recordingView, replayPath, searchQuery, s
 const SESSION = {
   user: "ann", address: "203.0.113.7", instance: "i-1", alias: "web-1", region: "cn-test",
   started_at: "2026-11-30T12:00:00Z", seconds: 65, state: "ended", opened_to: "control",
-  reason: "viewer-left", text: "", recording: null,
+  reason: "viewer-left", text: "", recording: null, recording_state: null,
 };
 
 const RECORDING = {
   name: "a b.vncrec", user: "ann", address: "", instance: "i-1", alias: "web-1", region: "cn-test",
   started_at: "2026-11-30T12:00:00Z", duration_s: 3661.2, size_bytes: 1_234_567, running: false,
-  ended: true, gaps: 0, damaged: false, problem: null,
+  ended: true, gaps: 0, damaged: false, problem: null, caution: null, state: "complete",
 };
 
 test("a session tells who was on what, for how long, and why it ended", () => {
@@ -38,15 +38,23 @@ test("an instance without an alias goes by its id, and a record without either b
   assert.equal(sessionView({ ...SESSION, alias: "", instance: "", user: "" }).title, "Unknown instance");
 });
 
+test("a session's recording can be played unless there is nothing of it", () => {
+  const played = (recording_state) => sessionView({ ...SESSION, recording: "a.vncrec", recording_state }).recording;
+  assert.deepEqual(["complete", "cut", "damaged", "running"].map(played), Array(4).fill("a.vncrec"));
+  assert.deepEqual(["gone", "unreadable", "empty"].map(played), Array(3).fill(null));
+});
+
 test("a recording tells what it is and what it lacks", () => {
   const view = recordingView(RECORDING);
   assert.deepEqual([view.length, view.size, view.lack, view.problem], ["1:01:01", "1.2 MB", null, ""]);
   const lack = (more) => recordingView({ ...RECORDING, ...more }).lack;
-  assert.deepEqual(lack({ running: true, ended: false }), { word: "Being recorded", tone: "good" });
-  assert.deepEqual(lack({ damaged: true }), { word: "Damaged", tone: "bad" });
-  assert.deepEqual(lack({ ended: false }), { word: "No proper end", tone: "warn" });
-  assert.deepEqual(lack({ gaps: 2 }), { word: "Parts are missing", tone: "warn" });
-  const odd = recordingView({ ...RECORDING, problem: "It is no recording.", user: "", alias: "", instance: "" });
+  assert.deepEqual(lack({ state: "running" }), { word: "Being recorded", tone: "good" });
+  assert.deepEqual(lack({ state: "damaged" }), { word: "Damaged", tone: "bad" });
+  assert.deepEqual(lack({ state: "cut" }), { word: "No proper end", tone: "warn" });
+  assert.deepEqual(lack({ state: "incomplete" }), { word: "Parts are missing", tone: "warn" });
+  assert.deepEqual(lack({ state: "empty" }), { word: "Nothing was shown", tone: "warn" });
+  assert.equal(recordingView({ ...RECORDING, caution: "It belongs to another account." }).caution, "It belongs to another account.");
+  const odd = recordingView({ ...RECORDING, state: "unreadable", problem: "It is no recording.", user: "", alias: "", instance: "" });
   assert.deepEqual([odd.problem, odd.who, odd.length, odd.lack.tone], ["It is no recording.", "", "", "bad"]);
 });
 
