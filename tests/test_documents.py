@@ -196,3 +196,15 @@ def test_contributing_names_what_is_there() -> None:
     assert len(named) > 20
     missing = [name for name in sorted(named) if not (ROOT / name).exists()]
     assert [name for name in missing if "NAME" not in name] == []
+
+
+def test_the_threat_model_names_tests_that_are_there() -> None:
+    """Each row says by which tests it is kept, and each of them is a file."""
+    text = text_of(".github/SECURITY.md")
+    section = text.partition("\n## Threat model\n")[2].partition("\n## ")[0]
+    rows = [line.split("|") for line in section.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 15
+    for _, what, *_, tests, _ in rows:
+        named = re.findall(r"`(tests/[\w/.]+)`", tests)
+        assert named, what
+        assert [name for name in named if not (ROOT / name).is_file()] == [], what
