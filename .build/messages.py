@@ -258,6 +258,9 @@ CONSOLE_STATES = (
 )
 """As the API has them; `vncproxy consoles` shows them by these messages."""
 
+RULE_WORDS = ("watch", "control", "admin", "recorded", "power")
+"""What rules give, in sentences about them."""
+
 HEADER = '# The texts of vncproxy in {language}. See .github/CONTRIBUTING.md, "a text".'
 
 
@@ -286,6 +289,8 @@ def found() -> Iterator[tuple[str, str | tuple[str, ...], str | None]]:
             yield _name(path), text, context
     for text in WORDS:
         yield _name(Path(__file__)), text, None
+    for text in RULE_WORDS:
+        yield _name(Path(__file__)), text, "rule"
     for text in CONSOLE_STATES:
         yield _name(Path(__file__)), text, "console"
 

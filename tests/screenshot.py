@@ -6,6 +6,7 @@ Run by hand, after a change of the page: python -m tests.screenshot [FILE]
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 import sys
@@ -34,6 +35,8 @@ async def make(file: Path) -> None:
         *(sys.executable, "-m", "vncproxy", "demo", "--port", "0"),
         stdout=asyncio.subprocess.PIPE,
         cwd=ROOT,
+        # Its lines are read.
+        env={**os.environ, "LC_ALL": "C"},
     )
     try:
         async with asyncio.timeout(START_TIMEOUT_S):

@@ -160,15 +160,31 @@ async def test_a_user_s_choice_is_kept(chromium: Browser, tmp_path: Path) -> Non
         page = tab.page
         await tab.open(setup.base)
         await expect(page.get_by_role("heading", level=1)).to_have_text("实例")
-        await tab.button("English").click()
+        await page.locator("#language").select_option("en")
         await expect(page.get_by_role("heading", level=1)).to_have_text("Instances")
         await tab.open(f"{setup.base}/console/demo")
         await tab.runs()
         await page.click("#details-button")
-        await page.locator("#language").click()
+        await page.locator("#language").select_option("zh")
         await expect(page.locator("#state")).to_have_text("已连接")
         await tab.open(setup.base)
         await expect(page.get_by_role("heading", level=1)).to_have_text("实例")
+        # Given up again: the configuration's counts. Also where a link or an address is wrong.
+        await page.locator("#language").select_option("en")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Instances")
+        tab.expected += ["status of 404"]
+        for address, title in (("nothing", "Not found"), ("enter", "This link can’t be used any")):
+            await tab.open(f"{setup.base}/{address}")
+            await expect(page.locator("h1")).to_contain_text(title)
+            await expect(page.locator("#language")).to_have_value("en")
+            await tab.shoot(f"{address}-en")
+        await page.locator("#language").select_option("auto")
+        await expect(page.locator("h1")).to_have_text("此链接已失效")
+        await expect(page.locator("#language")).to_have_value("auto")
+        await tab.shoot("enter-zh")
+        await tab.open(f"{setup.base}/nothing")
+        await expect(page.locator("h1")).to_have_text("未找到")
+        await tab.shoot("nothing-zh")
 
 
 async def test_long_names_stay_in_their_places(chinese: Tab, tmp_path: Path) -> None:

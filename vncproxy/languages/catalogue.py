@@ -19,6 +19,8 @@ _PAGES = "vncproxy/pages/"
 _COMMANDS = ("vncproxy/commands/", "vncproxy/config/", "vncproxy/audit/verification.py")
 """What these say is printed by the process that says it, as a `Text`."""
 
+_RULE = "rule"
+"""Context of what a rule gives."""
 _BRACES = re.compile(r"\{\w+\}")
 _LETTERS = re.compile(r"[A-Za-z]")
 
@@ -34,7 +36,9 @@ def is_heard(entry: Entry) -> bool:
     own, braces = _BRACES.subn("", entry.text)
     if braces and not _LETTERS.search(own):
         return False
-    return any(place.endswith(".py") and not place.startswith(_COMMANDS) for place in entry.places)
+    return not entry.context and any(
+        place.endswith(".py") and not place.startswith(_COMMANDS) for place in entry.places
+    )
 
 
 class Catalogue:
@@ -54,9 +58,16 @@ class Catalogue:
     @cached_property
     def _templates(self) -> Templates:
         return Templates(
-            (entry.text, entry.translations[0])
-            for entry in self._entries.values()
-            if is_heard(entry)
+            (
+                (entry.text, entry.translations[0])
+                for entry in self._entries.values()
+                if is_heard(entry)
+            ),
+            {
+                text: entry.translations[0]
+                for (context, text), entry in self._entries.items()
+                if context == _RULE
+            },
         )
 
     @property

@@ -8,8 +8,9 @@ a text has is looked for, and what stood in its braces is taken over.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 LONGEST = 2000
 """Characters; longer texts stay as they are."""
@@ -20,7 +21,7 @@ NAMES = frozenset({"address", "alias", "host", "last", "name", "others", "path",
 """Braces that hold a name, which stays whatever it is; a number may follow."""
 
 HOURS = frozenset({"conditions", "hours", "now"})
-"""Braces that hold times with days of the week, as a rule has them: `mon-fri 08:00-18:00`."""
+"""Braces that hold what a rule gives, and its times: `control, mon-fri 08:00-18:00`."""
 _DAY = r"(?:mon|tue|wed|thu|fri|sat|sun)"
 _DAYS = re.compile(rf"(?i:\b({_DAY})\b)(?:([-,])(?={_DAY}\b))?")
 
@@ -69,10 +70,17 @@ class Templates:
 
     Args:
         messages: Of each its English text and its translation, with the same names in braces.
+        rule_words: What a rule gives, as it is written there, with what is said of it: those that
+            are typed into a configuration stay, with an explanation.
     """
 
-    def __init__(self, messages: Iterable[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        messages: Iterable[tuple[str, str]],
+        rule_words: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Have them ready: those with most words of their own are tried first."""
+        self._rule_words = rule_words
         self._exact: dict[str, str] = {}
         patterns = []
         for text, translation in messages:
@@ -123,7 +131,10 @@ class Templates:
         if name in NAMES:
             return value
         if name in HOURS:
-            return _DAYS.sub(self._days, value)
+            parts = value.split(", ")
+            return ", ".join(
+                self._rule_words.get(one) or _DAYS.sub(self._days, one) for one in parts
+            )
         found = self._whole(value)
         return value if found is None else found
 

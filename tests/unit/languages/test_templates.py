@@ -96,3 +96,9 @@ def test_no_message_of_ours_is_taken_for_another() -> None:
             wrong.append((text, catalogue("zh").said(text)))
     assert wrong == []
     assert len(spoken()) > 200
+
+
+def test_what_a_rule_gives_is_explained() -> None:
+    """Words of the configuration stay, so that they are found there; the others are translated."""
+    said = catalogue("zh").said("rule 3 (control, recorded, power, mon-fri 08:00-18:00) decides")
+    assert said == "由规则 3（控制 control, 录制, 电源操作 power, 周一至周五 08:00-18:00）决定"

@@ -181,11 +181,7 @@ def test_the_bundles_of_this_installation(name: str) -> None:
             asset = found[0]
             assert f"-{_digest(asset.body)}." in address
             assert base64.b64decode(integrity) == hashlib.sha384(asset.body).digest()
-        assert (
-            text.count("integrity=")
-            == text.count("/static/bundles/")
-            == (1 if name == "refusal.html" else 2)
-        )
+        assert text.count("integrity=") == text.count("/static/bundles/") == 2
         assert 1_000 < total < MOST_BYTES, name
 
 

@@ -13,7 +13,7 @@ export function showAccount(answer) {
 }
 
 /**
- * Let the button log out, and offer the other language beside it.
+ * Let the button log out, and offer the other languages beside it.
  * @param {() => void} done
  * @param {(error: import("./api.js").ApiError) => void} failed
  */

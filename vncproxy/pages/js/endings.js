@@ -38,6 +38,9 @@ const BY_ITSELF = t("This page tries again by itself.");
 const THROTTLED = 4429;
 const REFUSED = 4502;
 
+/** Ends that the viewer, a rule or a restart is the cause of: what was wrong with the link isn't. */
+const NOT_OF_THE_LINK = new Set([1012, 4400, 4403, 4406, 4408, 4409, 4410, 4413]);
+
 /** Ends for which the daemon gives the reason in a sentence of its own. */
 const SAID = new Set([4403, 4410]);
 
@@ -76,7 +79,8 @@ export function endOfSession({ code, reason }, last, { said = "", began = true, 
   if (cloudCode) {
     return { ...entry, after_s, ...cloudEnding(cloudCode, last, until_ms) };
   }
-  return { ...entry, detail: sentence(last?.error?.text ?? ""), after_s };
+  const why = NOT_OF_THE_LINK.has(code) ? "" : (last?.error?.text ?? "");
+  return { ...entry, detail: sentence(why), after_s };
 }
 
 /** A refusal of the cloud: the page comes back by itself only where it named a time. */

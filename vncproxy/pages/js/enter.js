@@ -8,6 +8,7 @@ import { safeNext } from "./addresses.js";
 import { call } from "./api.js";
 import { below } from "./basepath.js";
 import { byId, element } from "./elements.js";
+import { languageSwitch } from "./languageswitch.js";
 import { t, tParts, together } from "./texts.js";
 import { refusalWords } from "./words.js";
 
@@ -28,12 +29,17 @@ function tellWaiting() {
   byId("actions").replaceChildren();
 }
 
-function tell(title, text, actions) {
+/**
+ * @param {string} title @param {(Node|string)[]} text @param {HTMLElement[]} actions
+ * @param {string} [ticket] one that isn't used yet: the page in another language has to have it, too
+ */
+function tell(title, text, actions, ticket = "") {
+  const giveOn = () => ticket && history.replaceState(null, "", `${location.pathname}#${encodeURIComponent(ticket)}`);
   document.title = `${title} · vncproxy`;
   byId("title").textContent = title;
   byId("text").replaceChildren(...text);
   byId("spinner").hidden = true;
-  byId("actions").replaceChildren(...actions);
+  byId("actions").replaceChildren(...actions, languageSwitch("quiet", giveOn));
 }
 
 function tellUnusable() {
@@ -65,7 +71,7 @@ function askWhetherMeant(ticket, error) {
   const { title, text, stay } = QUESTIONS[error.word];
   const goOn = element("button", { type: "button", text: t("Log in by the link") });
   goOn.addEventListener("click", () => exchange(ticket, true));
-  tell(title, [together([error.text, text])], [element("a", { class: "button primary", href: below("/"), text: stay }), goOn]);
+  tell(title, [together([error.text, text])], [element("a", { class: "button primary", href: below("/"), text: stay }), goOn], ticket);
 }
 
 async function exchange(ticket, replace = false) {
@@ -92,7 +98,7 @@ async function exchange(ticket, replace = false) {
     const { title, text } = refusalWords(error);
     const again = element("button", { class: "primary", type: "button", text: t("Try again") });
     again.addEventListener("click", () => exchange(ticket));
-    tell(title, [text], [again]);
+    tell(title, [text], [again], ticket);
   }
 }
 

@@ -24,6 +24,8 @@ function clock(epoch_s) {
 
 export class StatusBar {
   #facts = new Map();
+  #list = element("dl");
+  #languages = element("p", {}, languageSwitch("small"));
   #offersLanguage = true;
 
   constructor() {
@@ -43,7 +45,7 @@ export class StatusBar {
   }
 
   /**
-   * Whether the details offer the other language. That loads the page anew, which opens the console:
+   * Whether the details offer another language. That loads the page anew, which opens the console:
    * not where the page waits for the person to do so.
    * @param {boolean} offers
    */
@@ -123,16 +125,20 @@ export class StatusBar {
   }
 
   #drawDetails() {
-    byId("details-panel").replaceChildren(
-      element("h2", { text: t("The link") }),
-      element(
-        "dl",
-        {},
-        ...[...this.#facts].map(([name, value]) =>
-          element("div", {}, element("dt", { text: name }), element("dd", { text: value })),
-        ),
+    this.#list.replaceChildren(
+      ...[...this.#facts].map(([name, value]) =>
+        element("div", {}, element("dt", { text: name }), element("dd", { text: value })),
       ),
-      this.#offersLanguage && element("p", {}, languageSwitch("small")),
     );
+    const panel = byId("details-panel");
+    if (!panel.contains(this.#list)) {
+      panel.replaceChildren(element("h2", { text: t("The link") }), this.#list);
+    }
+    // It stays the same one: a list that is open would be closed by another in its place.
+    if (!this.#offersLanguage) {
+      this.#languages.remove();
+    } else if (!panel.contains(this.#languages)) {
+      panel.append(this.#languages);
+    }
   }
 }

@@ -81,6 +81,13 @@ export function dayAndTime(at) {
   return moments.format(at);
 }
 
+/** How far the browser's clock is from UTC at a moment, such as `UTC+08:00`. @param {Date} at */
+export function offsetOf(at) {
+  const minutes = -at.getTimezoneOffset();
+  const two = (number) => String(Math.floor(number)).padStart(2, "0");
+  return `UTC${minutes < 0 ? "−" : "+"}${two(Math.abs(minutes) / 60)}:${two(Math.abs(minutes) % 60)}`;
+}
+
 /** `a`, `a and b`, `a, b and c`. @param {string[]} names */
 export function listed(names) {
   // British English puts no comma before the last one.

@@ -1,6 +1,6 @@
 /** Where a moment of a recording is, and how it is said. Pure. */
 
-import { t, tn, together } from "./texts.js";
+import { dayAndTime, offsetOf, t, tn, together } from "./texts.js";
 import { sentence } from "./words.js";
 
 /**
@@ -51,9 +51,10 @@ export function spokenLength(time_ms) {
   return parts.filter(Boolean).join(" ");
 }
 
-/** A moment as the audit has it: `2026-11-24 05:31:55 UTC`. @param {number} at_ms since 1970 */
+/** A moment in the browser's own zone, which is named: the audit's is UTC. @param {number} at_ms since 1970 */
 export function momentText(at_ms) {
-  return `${new Date(at_ms).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+  const at = new Date(at_ms);
+  return `${dayAndTime(at)} (${offsetOf(at)})`;
 }
 
 /** What happened, in words, for the marks of the seek bar. */

@@ -86,6 +86,13 @@ test("what the daemon says of the last failure is told with the end", () => {
   assert.equal(endOfSession({ code: 4504, reason: "upstream-lost" }, last).detail, "The gateway refused the connection.");
 });
 
+test("what was wrong with the link isn't told of an end that it wasn't the cause of", () => {
+  const last = { state: "password", error: { code: null, text: "This instance asks for its VNC password." } };
+  for (const code of [1012, 4403, 4408, 4410, 4413]) {
+    assert.equal(endOfSession({ code, reason: "" }, last).detail, "", String(code));
+  }
+});
+
 test("access that the rules don't give any more ends with the daemon's own words", () => {
   const why = "You may open this console only mon-fri 08:00-18:00 (rule 2).";
   const close = { code: 4403, reason: "kicked" };

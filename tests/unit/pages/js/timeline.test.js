@@ -11,6 +11,7 @@ import {
   spokenLength,
   wholeAfter,
 } from "./timeline.js";
+import { dayAndTime, offsetOf } from "./texts.js";
 
 const blocks = [
   { time_ms: 0, whole: false },
@@ -34,8 +35,11 @@ test("lengths are spoken in words", () => {
   assert.equal(spokenLength(120_000), "2 minutes");
 });
 
-test("moments are told in UTC, as in the audit", () => {
-  assert.equal(momentText(Date.parse("2026-11-24T05:31:55.900Z")), "2026-11-24 05:31:55 UTC");
+test("moments are told in the browser's zone, by its distance from UTC", () => {
+  const at = new Date("2026-11-24T05:31:55.900Z");
+  assert.equal(momentText(at.getTime()), `${dayAndTime(at)} (${offsetOf(at)})`);
+  const behind_min = (offset) => offsetOf({ getTimezoneOffset: () => offset });
+  assert.deepEqual([-480, 0, -345, 210].map(behind_min), ["UTC+08:00", "UTC+00:00", "UTC+05:45", "UTC−03:30"]);
 });
 
 test("a recording says what it lacks", () => {
