@@ -150,10 +150,12 @@ class SocksProxy:
     Args:
         login: User and password that it wants, if any.
         reply: Its answer to each CONNECT.
+        answer_bytes: Of what it answers; then it hangs up.
     """
 
     login: tuple[bytes, bytes] | None = None
     reply: int = 0
+    answer_bytes: int | None = None
     port: int = 0
     asked: list[str] = field(default_factory=list)
     """The hosts, as they were named."""
@@ -167,14 +169,21 @@ class SocksProxy:
                 await self._connect(reader, writer)
         writer.close()
 
+    def _answer(self, writer: asyncio.StreamWriter, answer: bytes, before: int) -> None:
+        """Say this, of which `before` bytes were said before."""
+        if self.answer_bytes is not None and before + len(answer) > self.answer_bytes:
+            writer.write(answer[: self.answer_bytes - before])
+            raise ConnectionAbortedError
+        writer.write(answer)
+
     async def _let_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         _, count = await reader.readexactly(2)
         methods = await reader.readexactly(count)
         wanted = 0 if self.login is None else 2
         if wanted not in methods:
-            writer.write(b"\x05\xff")
+            self._answer(writer, b"\x05\xff", 0)
             return False
-        writer.write(bytes((5, wanted)))
+        self._answer(writer, bytes((5, wanted)), 0)
         if self.login is None:
             return True
         fields = []
@@ -183,7 +192,7 @@ class SocksProxy:
             (length,) = await reader.readexactly(1)
             fields.append(await reader.readexactly(length))
         right = tuple(fields) == self.login
-        writer.write(bytes((1, 0 if right else 1)))
+        self._answer(writer, bytes((1, 0 if right else 1)), 2)
         return right
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -191,7 +200,8 @@ class SocksProxy:
         assert kind == 3, "a name, which the proxy looks up"
         self.asked.append((await reader.readexactly(length)).decode())
         port = int.from_bytes(await reader.readexactly(2), "big")
-        writer.write(bytes((5, self.reply, 0, 1)) + bytes(6))
+        said = 2 if self.login is None else 4
+        self._answer(writer, bytes((5, self.reply, 0, 1)) + bytes(6), said)
         if self.reply:
             return
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
@@ -208,10 +218,10 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @asynccontextmanager
 async def socks_proxy(
-    login: tuple[bytes, bytes] | None = None, reply: int = 0
+    login: tuple[bytes, bytes] | None = None, reply: int = 0, answer_bytes: int | None = None
 ) -> AsyncIterator[SocksProxy]:
     """A `SocksProxy`, on loopback."""
-    proxy = SocksProxy(login, reply)
+    proxy = SocksProxy(login, reply, answer_bytes)
     async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as server:
         proxy.port = server.sockets[0].getsockname()[1]
         yield proxy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import cache
 
 import aiohttp
@@ -28,6 +29,8 @@ def socks_faults() -> tuple[type[Exception], ...]:
     except ImportError:
         return ()
     return (
+        # The proxy hung up before it had answered.
+        asyncio.IncompleteReadError,
         aiohttp_socks.ProxyError,
         aiohttp_socks.ProxyConnectionError,
         aiohttp_socks.ProxyTimeoutError,

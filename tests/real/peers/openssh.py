@@ -67,9 +67,28 @@ class Sshd:
             *options: More arguments.
             address: Where it listens on this side.
         """
-        local = free_port()
-        log = self.folder / f"client-{local}.log"
         where = str(target) if isinstance(target, Path) else f"127.0.0.1:{target}"
+        local = free_port()
+        kind = ("-L", f"{address}:{local}:{where}")
+        async with self._client(account, local, address, *options, *kind) as way:
+            yield way
+
+    @asynccontextmanager
+    async def socks(self, account: str) -> AsyncIterator[Forwarded]:
+        """`ssh -N -D ADDRESS:PORT account@here`: a SOCKS 5 proxy, without a log-in of its own.
+
+        Args:
+            account: Logs in by a key.
+        """
+        local, address = free_port(), "127.0.0.1"
+        async with self._client(account, local, address, "-D", f"{address}:{local}") as way:
+            yield way
+
+    @asynccontextmanager
+    async def _client(
+        self, account: str, local: int, address: str, *options: str
+    ) -> AsyncIterator[Forwarded]:
+        log = self.folder / f"client-{local}.log"
         command = [
             *(need("ssh", "openssh-client"), "-F", "none", "-N", *options),
             *("-i", str(self.folder / "key"), "-p", str(self.port)),
@@ -82,7 +101,7 @@ class Sshd:
                 UserKnownHostsFile=str(self.folder / "known_hosts"),
                 GlobalKnownHostsFile="none",
             ),
-            *("-L", f"{address}:{local}:{where}", f"{account}@127.0.0.1"),
+            f"{account}@127.0.0.1",
         ]
         async with running(*command, log=log) as process:
 

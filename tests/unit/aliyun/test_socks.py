@@ -155,3 +155,16 @@ async def test_a_gateway_is_dialled_through_it() -> None:
             with pytest.raises(UpstreamLost, match="http_proxy names") as caught:
                 await dial(Url("gateway.test", port), 5.0, how)
             assert type(caught.value) is UpstreamLost
+
+
+@pytest.mark.parametrize("answer_bytes", range(14))
+async def test_one_that_hangs_up_is_tried_again(answer_bytes: int) -> None:
+    """After any byte of its answers, by the API's calls and by dials."""
+    async with socks_proxy(LOGIN, answer_bytes=answer_bytes) as proxy:
+        failure = await refused(proxy, f"ann:{PASSWORD}@")
+        assert failure.error.kind is CloudErrorKind.TRANSIENT
+        how = DialSettings(client_context(None), None, proxies(proxy, f"ann:{PASSWORD}@").proxy_for)
+        with pytest.raises(UpstreamLost, match="http_proxy names") as caught:
+            await dial(Url("gateway.test", 1), 5.0, how)
+        assert type(caught.value) is UpstreamLost
+        assert PASSWORD not in str(caught.value)
