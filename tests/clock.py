@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,26 @@ _TURNS = 20
 _TICK_S = 1e-6
 _ANSWER_S = 0.01
 """Really waited for other programs, whose answers no test of a limit depends on."""
+
+
+class Monotonic:
+    """`time.monotonic` of this process, in whose place a test may put another clock.
+
+    It is exchanged before the package is imported, whose functions have it as a default: theirs
+    passes with the event loop's.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Be this one."""
+        self.clock = clock
+
+    def __call__(self) -> float:
+        """Seconds."""
+        return self.clock()
+
+
+_MONOTONIC = Monotonic(time.monotonic)
+time.monotonic = _MONOTONIC
 
 
 async def settle() -> None:
@@ -50,7 +70,7 @@ class ProcessClock:
 
     def __init__(self) -> None:
         """Keep the true one."""
-        self._true = time.monotonic
+        self._true = _MONOTONIC.clock
         self._ahead_s = 0.0
 
     def __call__(self) -> float:
@@ -96,7 +116,7 @@ class IdleClock(ProcessClock):
     def in_place(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         """Be the process's clock as long as the block lasts."""
         with monkeypatch.context() as patch:
-            patch.setattr(time, "monotonic", self)
+            patch.setattr(_MONOTONIC, "clock", self)
             patch.setattr(self._selector, "select", self._wait)
             yield
 
