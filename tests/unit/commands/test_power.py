@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.clock import IdleClock
 from tests.setup import running, until
 from tests.unit.commands.surroundings import DEMO, SETTINGS, STOPPED, Installation, refuses
 from vncproxy.commands.command import DONE, FAILED
@@ -64,7 +65,7 @@ class Machine:
 
 @pytest.fixture
 async def machine(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, idle_clock: IdleClock
 ) -> AsyncIterator[Machine]:
     """A start and a stop take a moment."""
     monkeypatch.setattr("vncproxy.instances.power.STATUS_PAUSE_S", 0.02)

@@ -280,6 +280,7 @@ async def test_regions_are_asked_side_by_side_and_each_once() -> None:
     assert (cloud.most_at_once, len(cloud.asked)) == (10, 10)
 
 
+@pytest.mark.usefixtures("idle_clock")
 async def test_a_silent_region_holds_up_nobody_who_wants_another() -> None:
     """What is elsewhere is found at once; the list has what is known, and says what isn't."""
     cloud = SlowLister(["cn-silent"], cn_a=[seen("i-new"), seen("i-web", tags={"team": "shop"})])

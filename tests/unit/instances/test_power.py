@@ -69,7 +69,7 @@ class Machine:
 
     async def end_of(self, act: Act) -> Act:
         """The same, once it has ended."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while act.ended_s is None:
                 await asyncio.sleep(0)
         return act
@@ -220,7 +220,7 @@ async def test_whoever_asked_may_leave(machine: Machine) -> None:
     asking.cancel()
     machine.statuses = ["Stopped"]
     machine.open.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (act := machine.power_of_all.of("i-web")) is None:
             await asyncio.sleep(0)
     assert (await machine.end_of(act)).done

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.setup import until
+from tests.setup import WAIT_S, until
 from tests.unit.recording.surroundings import HEADER, folder
 from vncproxy.errors import RecordingError
 from vncproxy.recording import recordings as module
@@ -119,6 +119,7 @@ async def test_a_disk_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.M
     # The other one finds its name taken, since both are of the same second.
     await until(lambda: made._pending == 0, "late answers")
     await until(lambda: not list((tmp_path / "seen").iterdir()), "nothing is left of it")
+    made._disk_timeout_s = WAIT_S
     await made.check()
 
 

@@ -228,7 +228,7 @@ async def test_a_stop_ends_the_session_and_clears_the_screen(cloud: Simulator) -
     async with dialled(cloud, "i-one") as viewer:
         await viewer.enter()
         await viewer.key(ord("x"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while shown() == fresh:
                 await asyncio.sleep(0)
         stop = {"InstanceId": "i-one", "ForceStop": "true"}

@@ -39,6 +39,7 @@ async def test_who_waits_gets_what_was_there_when_they_came() -> None:
     index = SlowIndex()
     refresh = Refresh(index, "slow", lambda: False)
     assert not await refresh.done(0.001)
+    await until(lambda: index.begun, "the thread")
     assert refresh.progress == 0.5
     assert not await refresh.done(0.001)
     assert index.begun == 1

@@ -116,6 +116,7 @@ async def test_a_redirect_isnt_followed() -> None:
     hides_everything(caught.value)
 
 
+@pytest.mark.usefixtures("idle_clock")
 async def test_a_gateway_that_hangs_before_101_is_left_when_the_url_expires() -> None:
     """The time covers the whole opening; the connection is dropped."""
     gone = asyncio.Event()
@@ -427,6 +428,7 @@ async def test_a_proxy_that_may_do_better_later_is_a_loss() -> None:
     hides_the_login(caught.value)
 
 
+@pytest.mark.usefixtures("idle_clock")
 async def test_a_proxy_that_stalls_is_given_up_and_blamed() -> None:
     """It takes the CONNECT and says nothing: not the gateway, which was never reached."""
 
