@@ -99,7 +99,9 @@ class RawSocket:
             assert b" 101 " in head, head
             yield cls(reader, writer)
         finally:
-            writer.transport.abort()
+            # One that was lost while it still sent has no loop any more, and asyncio needs it.
+            with suppress(AttributeError):
+                writer.transport.abort()
             with suppress(OSError):
                 await writer.wait_closed()
 
