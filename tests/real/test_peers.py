@@ -17,7 +17,7 @@ from tests.authority import Authority
 from tests.real.peers.browser import Browser, picture, pixels
 from tests.real.peers.browser import chromium as start_chromium
 from tests.real.peers.presence import REQUIRED_VARIABLE, need
-from tests.real.peers.process import answers, running
+from tests.real.peers.process import answers, running, until
 from tests.real.peers.qemu import Qemu
 from tests.real.peers.qemu import qemu as start_qemu
 from tests.real.peers.xvnc import Xvnc
@@ -147,7 +147,11 @@ async def test_xvnc_shows_a_picture_and_keeps_what_is_typed(xvnc: Xvnc) -> None:
         writer.write(key(True, ord(letter)) + key(False, ord(letter)))
     await xvnc.wait_typed(b"hey")
     assert await xvnc.pointer() == (120, 70)
-    assert (await xvnc.pixels() != first).any()
+
+    async def echoed() -> bool:
+        return bool((await xvnc.pixels() != first).any())
+
+    await until(echoed, "their echo")
     writer.close()
     await xvnc.type("you")
     await xvnc.wait_typed(b"heyyou")
