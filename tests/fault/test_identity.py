@@ -407,7 +407,7 @@ async def test_a_rule_taken_away_before_the_first_byte(
     assert socket.close_code == 4403
     audit = people.setup.daemon.state / "audit.jsonl"
     await until(lambda: '"close"' in audit.read_text(), "the end to be written")
-    assert not people.setup.cloud.sessions
+    await until(lambda: not people.setup.cloud.sessions, "the end of the link")
 
 
 async def test_rules_about_tags(tmp_path: Path) -> None:
