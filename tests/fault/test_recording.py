@@ -17,7 +17,7 @@ import pytest
 
 from tests.clock import ProcessClock
 from tests.disks import Disk
-from tests.page import page
+from tests.page import Page, page
 from tests.recorded import everything, played_from, record_everybody, recordings
 from tests.setup import Running, running, until
 from vncproxy.config.model import Recording as Settings
@@ -204,10 +204,10 @@ async def test_a_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         await until(lambda: seen.state.get("recorded") is False, "the page is told")
         updates = seen.viewer.decoder.updates
         await until(lambda: seen.viewer.decoder.updates > updates + 3, "it goes on")
-        notices = [m for m in seen.messages if m["type"] == "notice"]
-        assert "isn't recorded" in notices[-1]["text"]
-        assert "the disk is full" in notices[-1]["text"]
-        assert notices[-1]["level"] == "warning"
+        await until(lambda: notices(seen), "the words")
+        assert "isn't recorded" in notices(seen)[-1]["text"]
+        assert "the disk is full" in notices(seen)[-1]["text"]
+        assert notices(seen)[-1]["level"] == "warning"
         await until(lambda: audited(tmp_path, "recording-failed"), "the audit")
         disk.room = 10**9
         await until(lambda: seen.state.get("recorded") is True, "it is recorded again")
@@ -222,6 +222,11 @@ async def test_a_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     *_, last = played_from(recording, 0)
     assert last.decoder.painted.all()
     recording.close()
+
+
+def notices(on: Page) -> list[dict[str, Any]]:
+    """What the page was told in words."""
+    return [message for message in on.messages if message["type"] == "notice"]
 
 
 def impatient(monkeypatch: pytest.MonkeyPatch, **how: float) -> None:
@@ -253,10 +258,10 @@ async def test_a_disk_that_hangs(
         disk = Disk(monkeypatch, path)
         await hang(disk, process_clock)
         await until(lambda: seen.state.get("recorded") is False, "the page is told")
-        notices = [m for m in seen.messages if m["type"] == "notice"]
-        assert "the disk doesn't answer" in notices[-1]["text"]
+        await until(lambda: notices(seen), "the words")
+        assert "the disk doesn't answer" in notices(seen)[-1]["text"]
         await until(lambda: audited(tmp_path, "recording-failed"), "the audit")
-        assert '"recording.failed"' in setup.log.getvalue()
+        await until(lambda: '"recording.failed"' in setup.log.getvalue(), "the log")
         updates = seen.viewer.decoder.updates
         await until(lambda: seen.viewer.decoder.updates > updates + 3, "it goes on")
         disk.hanging.set()
@@ -358,7 +363,8 @@ async def test_what_the_limits_take(tmp_path: Path) -> None:
     settings = Settings(directory=seen, max_bytes=80_000)
     async with running(tmp_path, recording=settings) as setup:
         await until(lambda: len(audited(tmp_path, "recording-removed")) == 2, "the records")
-        assert setup.log.getvalue().count('"recording.removed"') == 2
+        await until(lambda: setup.log.getvalue().count('"recording.removed"') >= 2, "the log")
+    assert setup.log.getvalue().count('"recording.removed"') == 2
     assert [
         (r["file"][-10:], r["size_bytes"], r["reason"])
         for r in audited(tmp_path, "recording-removed")
