@@ -23,6 +23,7 @@ from vncproxy.web.page_language import for_call
 from vncproxy.web.past_lists import PATIENCE_S, PastLists
 from vncproxy.web.past_query import PastQuery, moment_text, past_query, place_text
 from vncproxy.web.past_rights import past_rights
+from vncproxy.web.query_names import one_of
 
 CSV_PATIENCE_S = 8.0
 """How long an export waits for what is new: half a list would be taken for the whole."""
@@ -61,7 +62,7 @@ async def sessions(request: web.Request) -> web.StreamResponse:
     identity = door(request).identify(request)
     lists = services_of(request).past
     wanted = past_query(request.query)
-    as_csv = request.query.get("format") == "csv"
+    as_csv = one_of(request.query, "format", ("json", "csv")) == "csv"
     rights = await past_rights(request, identity)
     is_whole = await lists.sessions_refresh.done(CSV_PATIENCE_S if as_csv else PATIENCE_S)
     seen: list[RecordedInstance] = []

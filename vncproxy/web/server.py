@@ -34,6 +34,7 @@ from vncproxy.web.connection_limits import ConnectionLimits, Slot
 from vncproxy.web.context import BEHIND, Behind
 from vncproxy.web.http_connection import KEEPALIVE_TIMEOUT_S, LINGERING_TIME_S, Connection
 from vncproxy.web.middleware import finish_headers, guard
+from vncproxy.web.query_names import with_query
 
 BODY_MAX_BYTES = 16 * 1024
 CLOSE_TIMEOUT_S = 1.0
@@ -68,7 +69,7 @@ def routes(base: str) -> list[web.RouteDef]:
     instance = f"{base}/api/v1/instances/{{instance}}"
     recording = f"{base}/api/v1/recordings/{{recording}}"
     stream, control = viewer_websockets.websockify, viewer_websockets.control
-    return [
+    table = [
         web.get(f"{base}/", pages.index),
         web.get(f"{base}/enter", pages.enter),
         web.get(f"{base}/admin", pages.admin),
@@ -99,6 +100,24 @@ def routes(base: str) -> list[web.RouteDef]:
         web.get(f"{base}/readyz", health.readyz),
         web.get(f"{base}/metrics", health.metrics),
     ]
+    return [_checked(one) if one.path.startswith(f"{base}/api/") else one for one in table]
+
+
+_PAST = ("user", "instance", "since", "until", "limit", "before")
+_QUERIES: dict[object, tuple[str, ...]] = {
+    api.admission: ("view", "take"),
+    instances.screenshot: ("wake", "thumbnail"),
+    boot_log.boot_log: ("follow",),
+    past_sessions.sessions: (*_PAST, "format"),
+    recordings.recordings: _PAST,
+    recordings.block: ("live",),
+}
+"""What a handler reads of its query; others read nothing."""
+
+
+def _checked(route: web.RouteDef) -> web.RouteDef:
+    handler = with_query(route.handler, _QUERIES.get(route.handler, ()))
+    return web.RouteDef(route.method, route.path, handler, route.kwargs)
 
 
 class Server:

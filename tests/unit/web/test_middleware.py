@@ -162,14 +162,12 @@ async def test_a_fault_is_reported_and_logged(
     async def fails() -> None:
         raise ZeroDivisionError("planted-detail")
 
-    monkeypatch.setattr(
-        "vncproxy.instances.instance_list.InstanceList.all", lambda *_: fails(), raising=True
-    )
-    answer = await owner.ask("/api/v1/instances?planted-query", owner.bearer)
+    monkeypatch.setattr("vncproxy.web.past_lists.PastLists.call", lambda *_: fails(), raising=True)
+    answer = await owner.ask("/api/v1/sessions?user=planted-query", owner.bearer)
     assert (answer.status, answer.word) == (500, "internal")
     assert b"planted" not in answer.body
     (event,) = [e for e in owner.setup.events if e["event"] == "request.fault"]
-    assert event["route"] == "/api/v1/instances"
+    assert event["route"] == "/api/v1/sessions"
     assert "planted-detail" in event["exception"]
     assert "planted-query" not in owner.setup.log.getvalue()
 

@@ -1,0 +1,62 @@
+"""Queries that have something else than what is read are refused, with what there is."""
+
+from __future__ import annotations
+
+import pytest
+from multidict import MultiDict
+
+from tests.owner_client import OwnerClient
+from vncproxy.errors import AccessError
+from vncproxy.web.query_names import check_query, one_of
+
+NAMES = ("user", "wake")
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        (
+            [("usr", "ann")],
+            "The query has a parameter that this address doesn't. There are user, wake.",
+        ),
+        ([("user", "ann"), ("user", "bob")], "user is there more than once."),
+        ([("wake", "yes")], "wake is 1, or 0."),
+    ],
+)
+def test_what_nobody_reads(query: list[tuple[str, str]], text: str) -> None:
+    """In words that name what there is."""
+    with pytest.raises(AccessError) as refused:
+        check_query(MultiDict(query), NAMES)
+    assert (refused.value.status, refused.value.word) == (400, "bad-query")
+    assert refused.value.public_text == text
+
+
+def test_what_is_read() -> None:
+    check_query(MultiDict([("user", "="), ("wake", "0")]), NAMES)
+    check_query(MultiDict(), ())
+    assert one_of({}, "format", ("json", "csv")) == "json"
+    assert one_of({"format": "csv"}, "format", ("json", "csv")) == "csv"
+    with pytest.raises(AccessError, match=r"^format is json or csv\.$"):
+        one_of({"format": "xml"}, "format", ("json", "csv"))
+
+
+ROUTES = {
+    "instances?words=x": "There are none.",
+    "consoles?watch=1": "There are none.",
+    "consoles/demo/admission?viewonly=1": "There are view, take.",
+    "instances/demo/screenshot?wkae=1": "There are wake, thumbnail.",
+    "instances/demo/boot-log?tail=1": "There are follow.",
+    "sessions?form=csv": "There are user, instance, since, until, limit, before, format.",
+    "sessions?format=xml": "format is json or csv.",
+    "recordings?format=csv": "There are user, instance, since, until, limit, before.",
+}
+
+
+@pytest.mark.sockets
+async def test_every_route_of_the_api(owner: OwnerClient) -> None:
+    for path, told in ROUTES.items():
+        answer = await owner.ask(f"/api/v1/{path}", owner.bearer)
+        assert (answer.status, answer.word) == (400, "bad-query"), path
+        assert told in answer.json["error"]["text"]
+    for path in ("sessions?format=json&limit=5", "consoles/demo/admission?view=1"):
+        assert (await owner.ask(f"/api/v1/{path}", owner.bearer)).status == 200, path
