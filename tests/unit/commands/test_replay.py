@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -19,13 +20,15 @@ from vncproxy.commands.command import DONE, FAILED, USAGE
 from vncproxy.commands.recording_info import describe
 from vncproxy.commands.replay import replay
 from vncproxy.errors import LocalError, RecordingError
+from vncproxy.observe.times import local_text
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With --info it prints for people, with --json for programs."""
     path = str(recording_file(tmp_path / "one"))
     assert main(["replay", path, "--info"]) == DONE
-    assert "started    2026-01-01T00:00:00Z" in capsys.readouterr().out
+    began = local_text(datetime(2026, 1, 1, tzinfo=UTC))
+    assert f"started    {began}" in capsys.readouterr().out
     assert main(["replay", path, "--json"]) == DONE
     assert json.loads(capsys.readouterr().out)["viewer"] == "v-1"
 

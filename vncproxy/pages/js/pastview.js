@@ -80,8 +80,11 @@ const LACKS = {
 /** @param {object} row of `GET /api/v1/recordings` */
 export function recordingView(row) {
   const { name, problem, user, address } = row;
+  const about = instanceOf(row);
   return {
-    ...instanceOf(row),
+    ...about,
+    // Of one that doesn't tell whose it is, the file is all that is known.
+    place: about.place || name,
     name,
     who: user || (problem ? "" : t("Unknown user")),
     from: address ? t("from {address}", { address }) : "",

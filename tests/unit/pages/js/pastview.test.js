@@ -55,6 +55,8 @@ test("a recording tells what it is and what it lacks", () => {
   assert.deepEqual(lack({ state: "empty" }), { word: "Nothing was shown", tone: "warn" });
   assert.equal(recordingView({ ...RECORDING, caution: "It belongs to another account." }).caution, "It belongs to another account.");
   const odd = recordingView({ ...RECORDING, state: "unreadable", problem: "It is no recording.", user: "", alias: "", instance: "" });
+  const unknown = { ...RECORDING, state: "unreadable", user: "", alias: "", instance: "", region: "" };
+  assert.equal(recordingView(unknown).place, "a b.vncrec");
   assert.deepEqual([odd.problem, odd.who, odd.length, odd.lack.tone], ["It is no recording.", "", "", "bad"]);
 });
 
