@@ -401,8 +401,8 @@ class Console:
             self._metrics.keys_discarded(lost)
         who = viewer.identity
         # One without a page has no button to ask for control with.
-        asks = who.may_control and not who.has_page and any(map(is_press, events))
-        if asks and self.control.controller is None:
+        may_ask = who.may_control and not who.has_page and self.control.controller is None
+        if may_ask and any(map(is_press, events)):
             self._tasks.start(self.control_requests.request(who.id), f"control-{who.id}")
 
     def viewer_opaque(self, viewer: Viewer, data: bytes) -> None:

@@ -251,13 +251,13 @@ class UpdateRequests:
 
     def _area_due(self, able: Sequence[ViewerUpdates], now: float) -> Area | None:
         recorders = self._recorders.values()
-        asked = [s.take_asked_area() for s in able]
+        areas = [area for s in able if (area := s.take_asked_area()) is not None]
         all_take_part = False
         if recorders:
             # A key picture is asked for at best when all get it.
             all_take_part = len(able) == sum(s.started for s in self._viewers.values())
-            asked += [r.take_asked_area(now, all_take_part=all_take_part) for r in recorders]
-        areas = [area for area in asked if area is not None]
+            asked = [r.take_asked_area(now, all_take_part=all_take_part) for r in recorders]
+            areas += [area for area in asked if area is not None]
         # What the daemon asks for by itself waits for the full update under way, which may bring
         # it. What a viewer asks for goes out at once.
         if not areas and not self._full_outstanding:
@@ -268,8 +268,9 @@ class UpdateRequests:
                 return None
             areas = missing
         if not areas:
-            times = [r.asks_at(now, all_take_part=all_take_part) for r in recorders]
-            self.next_at = min((at for at in times if at is not None), default=None)
+            if recorders:
+                times = [r.asks_at(now, all_take_part=all_take_part) for r in recorders]
+                self.next_at = min((at for at in times if at is not None), default=None)
             return None
         # One rectangle around all of them: a second request would be merged by the server anyhow.
         x, y, width, height = reduce(union, areas)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Sequence
-from typing import TypeAlias, TypeGuard
+from typing import TypeAlias, TypeGuard, get_args
 
 from vncproxy.console.link import Link
 from vncproxy.console.retry_policy import OffenderWatch
@@ -22,7 +22,7 @@ from vncproxy.rfb.client_events import (
 )
 from vncproxy.rfb.client_messages import key_event
 from vncproxy.rfb.held_input import HeldInput
-from vncproxy.rfb.keepalive import Keepalive, class_of
+from vncproxy.rfb.keepalive import Keepalive, KeepaliveClass, class_of
 from vncproxy.rfb.screen_state import ScreenState
 
 _QEMU_KEY = struct.Struct(">BBHII")
@@ -34,6 +34,7 @@ _SETTINGS = frozenset({0, 2})
 
 
 InputEvent: TypeAlias = KeySent | PointerSent | QemuKeySent | CutTextSent | DesktopSizeSet
+_INPUT = frozenset(get_args(InputEvent))
 
 
 class UpstreamWriter:
@@ -81,8 +82,10 @@ class UpstreamWriter:
             if raw[0] in _SETTINGS:
                 self.offenders.chosen_by = self.chooser or self.offenders.chosen_by
                 self.offenders.settings_sent(now)
-            self.held.track(raw)
-            self.keepalive.sent(class_of(raw), now)
+            kind = class_of(raw)
+            if kind is not KeepaliveClass.ANY:
+                self.held.track(raw)
+            self.keepalive.sent(kind, now)
         self._link.send(messages)
 
     def release_all(self, screen: ScreenState) -> None:
@@ -121,7 +124,7 @@ def upstream_form(event: ClientEvent, screen: ScreenState) -> bytes | None:
 
 def is_input(event: ClientEvent) -> TypeGuard[InputEvent]:
     """Whether only the controller may send this."""
-    return isinstance(event, InputEvent)
+    return type(event) in _INPUT
 
 
 def is_key_press(event: ClientEvent) -> bool:

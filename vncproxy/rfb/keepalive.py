@@ -45,8 +45,13 @@ class KeepaliveClass(Enum):
     POINTER = "pointer"
     KEY = "key"
 
+    # Each is itself alone; the enumeration's own would be a call for every message.
+    __hash__ = object.__hash__
+
 
 _ORDER = list(KeepaliveClass)
+_UP_TO = {kind: _ORDER[: place + 1] for place, kind in enumerate(_ORDER)}
+"""Each class with those that hold it."""
 _MESSAGES = {
     KeepaliveClass.ANY: "update requests",
     KeepaliveClass.POINTER: "pointer messages",
@@ -174,7 +179,7 @@ class Keepalive:
 
         HeldInput has to have tracked it before, if it is input.
         """
-        for each in _ORDER[: _ORDER.index(kind) + 1]:
+        for each in _UP_TO[kind]:
             self._last[each] = now
         if kind is KeepaliveClass.POINTER:
             self._off_screen = False

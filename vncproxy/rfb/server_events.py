@@ -218,10 +218,15 @@ ServerEvent = (
 )
 
 
+_OF_PICTURE = frozenset({UpdateStarted, RawStarted, RawReceived, RawEnded})
+
+
 def idle_work(events: Sequence[ServerEvent]) -> int:
     """How much of this changes no picture, in units: one is what a bell costs."""
     work = 0
     for event in events:
+        if type(event) in _OF_PICTURE:
+            continue
         match event:
             case RectangleReceived(width=width, height=height, encoding=encoding, data=data):
                 if encoding not in PICTURE or not (width and height):

@@ -286,7 +286,7 @@ class UpdateWriter:
         Args:
             room: For pixels that are made up.
         """
-        if not self.is_open:
+        if self._waiting and not self.is_open:
             self._send_waiting()
         if self.is_filling and room:
             self._fill_on()
@@ -322,7 +322,8 @@ class UpdateWriter:
         self.update_bytes += len(wire)
 
     def _open(self, count: int | None) -> None:
-        self._send_waiting()
+        if self._waiting:
+            self._send_waiting()
         self._outbox.append(viewer_messages.framebuffer_update(count))
         self._due = count
         self.is_open = self.has_begun = True
@@ -333,7 +334,8 @@ class UpdateWriter:
         elif self._due:
             self._outbox.append(EMPTY_RECTANGLE * self._due)
         self.is_open = False
-        self._send_waiting()
+        if self._waiting:
+            self._send_waiting()
 
     def _bound_held(self) -> None:
         if self._held_bytes >= self._hold_bytes or self._held_count == _MAX_RECTANGLES:

@@ -9,7 +9,7 @@ nothing comes. A close frame is the end, however malformed it is. Source: RFC 64
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -38,6 +38,7 @@ _WHOLE_BINARY = _FIN | _BINARY
 _CONTROL_MAX_BYTES = 125
 _MASKED_SIZE = tuple(bytes((_MASKED | size,)) for size in range(128))
 _MASK_BYTES = 4
+_MASKS_DRAWN = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +134,21 @@ def framed(slices: Sequence[Slice]) -> list[bytes | memoryview]:
     return found
 
 
+def _random_masks() -> Iterator[bytes]:
+    while True:
+        # A system call for each would cost as much as the masking.
+        drawn = os.urandom(_MASKS_DRAWN * _MASK_BYTES)
+        for at in range(0, len(drawn), _MASK_BYTES):
+            yield drawn[at : at + _MASK_BYTES]
+
+
+_masks = _random_masks()
+
+
 def masked_frame(data: bytes) -> bytes:
     """A client's binary frame. Source: RFC 6455, section 5.3: each has a mask that is new."""
     head = _head(len(data))
-    mask = os.urandom(_MASK_BYTES)
+    mask = next(_masks)
     return b"".join((head[:1], _MASKED_SIZE[head[1]], head[2:], mask, apply_mask(data, mask)))
 
 
@@ -189,6 +201,14 @@ def _equal_heads(data: bytes | memoryview, at: int, head_size: int, stride: int,
     return (stop - at) // stride
 
 
+_HEAD_SIZES = tuple(2 + {126: 2, 127: 8}.get(second & 0x7F, 0) for second in range(256))
+"""Of a header, by its second byte."""
+_MASKED_HEAD_SIZES = tuple(
+    size + (_MASK_BYTES if second & _MASKED else 0) for second, size in enumerate(_HEAD_SIZES)
+)
+"""The same for a peer that has to mask its frames."""
+
+
 class FrameReader:
     """One peer's frames, from the byte after its HTTP head on. Never raises, holds no content."""
 
@@ -205,6 +225,7 @@ class FrameReader:
         """What the stream has cost so far, in frames."""
         self._idle_work = 0
         self._masked = masked
+        self._head_sizes = _MASKED_HEAD_SIZES if masked else _HEAD_SIZES
         self._max_message_bytes = max_message_bytes
         # Of a header that the end of what was read has cut: kept, being 13 bytes at most. Content
         # is never kept, but that of a control frame, of 125 bytes at most.
@@ -288,26 +309,20 @@ class FrameReader:
         """Take the next header, as much of it as is there; `_head` holds one that isn't whole."""
         end = len(data)
         if not self._head and at + 2 <= end:
-            stop = at + self._head_size(data[at + 1])
+            stop = at + self._head_sizes[data[at + 1]]
             if stop <= end:
                 return stop, self._begin(bytes(data[at:stop]))
         head = self._head
         while at < end:
-            size = 2 if len(head) < 2 else self._head_size(head[1])
+            size = 2 if len(head) < 2 else self._head_sizes[head[1]]
             stop = min(at + size - len(head), end)
             head += data[at:stop]
             at = stop
-            if len(head) >= 2 and len(head) == self._head_size(head[1]):
+            if len(head) >= 2 and len(head) == self._head_sizes[head[1]]:
                 self._head = b""
                 return at, self._begin(head)
         self._head = head
         return at, None
-
-    def _head_size(self, second: int) -> int:
-        """Of a header with this second byte."""
-        size = second & 0x7F
-        masks = _MASK_BYTES if second & _MASKED and self._masked else 0
-        return 2 + (8 if size == 127 else 2 if size == 126 else 0) + masks
 
     def _begin(self, head: bytes) -> Broken | None:
         """Begin the frame whose header is complete; what is wrong with it, if anything is."""
