@@ -206,7 +206,8 @@ class RecordingWriter:
             # The job that the thread works on is older than those that wait.
             waits = self._queue[0][0] if self._queue else None
             since = self._since if self._since is not None else waits
-            lost = self._lost
+            # What is lost by a fault has its own words, which may be on their way still.
+            lost = self._lost and not self._failed
         hangs = since is not None and now - since > self._late_s
         self._late = _HANGS if hangs else _SLOW if lost else None
         self._report_change()

@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,24 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind, result = listener.next_call()
     assert isinstance(result, Result)
     assert result.problem is None
+
+
+def test_a_full_disk_is_not_called_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by who looks before the event loop has heard of the fault."""
+    monkeypatch.setattr(module, "FLUSH_INTERVAL_S", 0.0)
+    listener = Listener()
+    heard: queue.Queue[Callable[[], object]] = queue.Queue()
+    with writing(tmp_path, listener, first_pause_s=1000.0) as (writer, path):
+        monkeypatch.setattr(writer, "_call", lambda *call: heard.put(partial(*call)))
+        Disk(monkeypatch, path, room=0)
+        writer.begin(1, b"opening", whole=False, continues=False)
+        fault = heard.get(timeout=WAIT_S)
+        writer.check_delay()
+        assert listener.calls.empty()
+        fault()
+        kind, problem = listener.next_call()
+        assert kind == "trouble"
+        assert "the disk is full" in str(problem)
 
 
 @pytest.mark.parametrize("index_room", [0, 10**9])
