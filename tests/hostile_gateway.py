@@ -16,6 +16,7 @@ SIDE = 4096
 _PIXELS = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
 _INIT = struct.pack(">HH16sI", SIDE, SIDE, _PIXELS, 5) + b"flood"
 _CHUNK_BYTES = 64 * 1024
+_HELD_S = 0.01
 PING = b"\x89\0"
 _CLOSE = b"\x88\x82"
 """The head of a client's close frame with a code."""
@@ -24,7 +25,12 @@ EMPTY_FRAME = b"\x82\0"
 
 def frame(data: bytes) -> bytes:
     """A binary frame. Source: RFC 6455, section 5.2."""
-    return struct.pack(">BBQ", 0x82, 127, len(data)) + data
+    size = len(data)
+    if size < 126:
+        return struct.pack(">BB", 0x82, size) + data
+    if size < 1 << 16:
+        return struct.pack(">BBH", 0x82, 126, size) + data
+    return struct.pack(">BBQ", 0x82, 127, size) + data
 
 
 def rectangle(encoding: int, width: int = 0, height: int = 0, data: bytes = b"") -> bytes:
@@ -73,11 +79,12 @@ HEAVY = {
 
 @dataclass
 class HostileGateway:
-    """Floods each connection with `flood`, whatever it is when it begins."""
+    """Floods each connection with `flood`, whatever it is when it begins, unless it is `held`."""
 
     port: int = 0
     flood: bytes = b""
     sent_bytes: int = 0
+    held: bool = False
     _left: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -96,6 +103,8 @@ class HostileGateway:
         self._left.add(task)
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             await self._greet(reader, writer)
+            while self.held:
+                await asyncio.sleep(_HELD_S)
             flood, listening = self.flood, asyncio.create_task(self._listen(reader))
             try:
                 while not listening.done():

@@ -230,6 +230,8 @@ async def test_a_gateway_that_floods(
 ) -> None:
     """Whatever it sends, a turn does little of it, however many watch; keys elsewhere arrive."""
     turns = Turns(monkeypatch)
+    # However long it takes the watchers to come.
+    monkeypatch.setattr(input_flow_control, "IDLE_WORK_PATIENCE_S", 600.0)
     async with beside_a_hostile_gateway(tmp_path) as (setup, gateway):
         neighbour = await setup.viewer()
         await until(lambda: setup.shows(neighbour), "the picture")
@@ -265,6 +267,7 @@ async def test_a_gateway_that_never_stops(
     """It is paused, then its viewers are ended with 4500."""
     monkeypatch.setattr(input_flow_control, "IDLE_WORK_PATIENCE_S", 0.2)
     async with beside_a_hostile_gateway(tmp_path) as (setup, gateway):
-        gateway.flood = IDLE[what]
+        gateway.flood, gateway.held = IDLE[what], True
         watcher = await stranger(setup, "hostile")
+        gateway.held = False
         assert await farewell(watcher) == (4500, "upstream-protocol")
