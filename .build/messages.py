@@ -151,6 +151,8 @@ NOT_ON_PAGES = frozenset(
 """What those say elsewhere."""
 
 WORDS = (
+    "ecs:{action} is permitted.",
+    "none is configured: add an [[instance]] block, or set discover = true under [aliyun]",
     "Running",
     "Stopped",
     "Starting",
