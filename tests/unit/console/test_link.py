@@ -421,3 +421,66 @@ async def test_a_transport_that_fails_ends_the_link() -> None:
     setup = Setup(host=host, transport=FaultyTransport())
     assert setup.link.backlog_bytes == 0
     assert [type(fault) for fault in host.faults] == [LocalError]
+
+
+class BusyHost(Host):
+    """Can do only a part of what messages make due, for some calls."""
+
+    def __init__(self, calls: int) -> None:
+        super().__init__()
+        self._left = calls
+
+    def link_received(self, events: list[ServerEvent]) -> bool:
+        """Messages; none: the next part."""
+        self.received.append(list(events))
+        self._left -= 1
+        return self._left > 0
+
+
+async def test_a_receiver_that_is_not_done_goes_on_before_more_comes() -> None:
+    """At the next turn; pixels don't pass by meanwhile."""
+    host = BusyHost(3)
+    setup = Setup(host=host)
+    await setup.run()
+    link = setup.link
+    setup.transport.deliver(WITH_PIXELS)
+    assert (len(host.received), link.body_bytes) == (1, 0)
+    setup.transport.deliver(PIXELS)
+    assert (host.received[1:], setup.transport.held_bytes) == ([[]], 48)
+    await settle()
+    assert host.received[2] == []
+    assert (setup.transport.held_bytes, link.body_bytes) == (0, 0)
+    assert len(host.received) == 4
+    setup.transport.deliver(b"\x02")
+    assert host.received[-1] == [BellRung()]
+
+
+async def test_what_means_nothing_is_rationed() -> None:
+    """The transport hears how much of it came."""
+    setup = Setup()
+    await setup.run()
+    assert setup.transport.wasted == 0
+    setup.transport.deliver(update() * 3)
+    assert setup.transport.wasted > 0
+
+
+async def test_an_opaque_link_reports_room_and_end() -> None:
+    """As any other."""
+    setup = Setup(opaque=True)
+    setup.link.relay(setup.host)
+    setup.transport.stuck = True
+    setup.link.send([b"key"])
+    setup.transport.drain()
+    setup.transport.end(Side.CLOUD, 1001)
+    assert setup.host.received == ["caught up", TransportEnd(Side.CLOUD, 1001)]
+
+
+async def test_an_end_right_behind_the_handshake_is_reported() -> None:
+    """Before who waits for the outcome has had its turn: it would wait for messages for ever."""
+    setup = Setup()
+    outcome = asyncio.create_task(setup.link.shake_hands(5.0))
+    await settle()
+    setup.transport.deliver(greeting())
+    setup.transport.end(Side.CLOUD, 1001)
+    assert setup.host.received == [TransportEnd(Side.CLOUD, 1001)]
+    assert isinstance(await outcome, Ready)

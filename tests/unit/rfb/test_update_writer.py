@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.decoder import Decoder
 from vncproxy.rfb.encodings import RAW
 from vncproxy.rfb.server_events import plain_slices
@@ -132,6 +134,72 @@ def test_the_daemons_own_keep_their_order() -> None:
         framebuffer_update(1),
         pixel(2),
     ]
+
+
+def test_an_update_knows_nothing_of_the_one_before() -> None:
+    """A viewer that fell behind and caught up gets the next Raw rectangle whole, however large."""
+    line = Line(hold_bytes=40)
+    line.writer.begin(1, last_rect=False)
+    line.writer.start_raw(rectangle_header(0, 0, 8, 1, RAW), 32)
+    line.writer.raw((bytes(8),), 8)
+    line.writer.fall_behind()
+    line.writer.raw((bytes(24),), 24)
+    line.writer.end_rectangle()
+    line.writer.end()
+    assert line.writer.has_begun
+    line.writer.begin(1, last_rect=False)
+    assert not line.writer.has_begun
+    line.writer.start_raw(rectangle_header(0, 0, 8, 8, RAW), 256)
+    line.writer.raw((b"\x07" * 256,), 256)
+    assert not line.writer.is_filling
+    line.writer.end_rectangle()
+    line.writer.end()
+    assert (line.look().frame == 7).all()
+
+
+def test_two_in_the_place_of_one() -> None:
+    """The second is in an update of its own: the first one's count was promised."""
+    line = Line()
+    line.writer.begin(2, last_rect=False)
+    line.writer.put(pixel(0))
+    line.writer.put(pixel(1))
+    line.writer.put_size(desktop_size(4, 4))
+    line.writer.end_rectangle()
+    line.writer.put(pixel(2))
+    line.writer.end_rectangle()
+    line.writer.end()
+    assert line.writer.take() == [
+        framebuffer_update(2),
+        pixel(0),
+        pixel(2),
+        framebuffer_update(2),
+        pixel(1),
+        desktop_size(4, 4),
+    ]
+
+
+@pytest.mark.parametrize("last_rect", [False, True])
+@pytest.mark.parametrize("count", [None, 1, 2, 5, 7])
+def test_a_whole_rectangle_is_put_and_over(count: int | None, last_rect: bool) -> None:
+    """The short way of it gives what the long one gives, and counts it."""
+    short, long = UpdateWriter(1 << 20), UpdateWriter(1 << 20)
+    for writer in (short, long):
+        writer.begin(count, last_rect=last_rect)
+    for number in range(5 if count is None else min(count, 5)):
+        if number == 2:
+            short.end_rectangle()
+            long.end_rectangle()
+            continue
+        short.put_whole(pixel(number))
+        long.put(pixel(number))
+        long.end_rectangle()
+        assert (short.is_open, short.has_begun) == (long.is_open, long.has_begun)
+        assert short.take() == long.take()
+        assert short.update_bytes == long.update_bytes
+    short.end()
+    long.end()
+    assert short.take() == long.take()
+    assert short.update_bytes == long.update_bytes > 0
 
 
 def test_what_waits_is_bounded() -> None:

@@ -244,6 +244,22 @@ async def test_another_limit_counts_at_once(ledger: Ledger, budget: CurrentBudge
     assert isinstance(await ledger.book("i-1", 0.0), TooLong)
 
 
+async def test_the_usage_shown_is_the_wait_there_is(
+    ledger: Ledger, budget: CurrentBudget, clock: FakeClock
+) -> None:
+    """With more on record than a smaller limit, too, where not the earliest of them is decisive."""
+    for _ in range(3):
+        await dialled(ledger)
+        clock.seconds += 5.0
+    for limit, wait_s in ((1, 56.0), (2, 51.0), (3, 46.0), (4, 0.0)):
+        budget.now = replace(BUDGET, limit=limit)
+        usage = await usage_of(ledger, "i-1")
+        assert usage.used == 3
+        assert usage.next_free_s == pytest.approx(wait_s)
+        if wait_s:
+            assert await ledger.book("i-1", 0.0) == TooLong(usage.next_free_s)
+
+
 async def test_a_permit_keeps_the_hold_it_was_given_with(
     ledger: Ledger, budget: CurrentBudget, clock: FakeClock
 ) -> None:

@@ -245,6 +245,16 @@ def test_dials_of_another_ledger_count(file: LedgerFile, clock: FakeClock) -> No
     assert {(dial.id, dial.age_s) for dial in file.dials()} == {("b", 7.0), ("c", 13.0)}
 
 
+def test_dials_of_another_ledger_do_not_pile_up(
+    file: LedgerFile, path: Path, clock: FakeClock
+) -> None:
+    """Nothing is ever booked here while the shared ledger answers; old dials go all the same."""
+    for number in range(3):
+        file.record([Dial(f"d-{number}", "i-1", 0.0)])
+        clock.seconds += 100.0
+    assert len(rows(path)) == 1
+
+
 def test_dials_are_reported_until_they_don_t_count(file: LedgerFile, clock: FakeClock) -> None:
     """Neither permits that weren't dialled nor old dials are."""
     dialled(file, clock)
