@@ -138,6 +138,16 @@ async def test_a_damaged_or_foreign_file_means_starting_fresh(path: Path, conten
     assert await store.get("i-1") == lesson()
 
 
+@pytest.mark.parametrize(("spare_bytes", "known"), [(0, True), (-1, False)])
+async def test_a_file_is_read_up_to_its_bound(
+    path: Path, monkeypatch: pytest.MonkeyPatch, spare_bytes: int, known: bool
+) -> None:
+    """The whole of it, or nothing: cut off it would be no JSON."""
+    await LearnedStore(path, at(NOW)).put("i-1", lesson())
+    monkeypatch.setattr(module, "MAX_FILE_BYTES", path.stat().st_size + spare_bytes)
+    assert (await LearnedStore(path, at(NOW)).get("i-1") is not None) is known
+
+
 @pytest.mark.parametrize(
     "entry",
     [

@@ -384,6 +384,19 @@ async def test_a_dial_is_reported_to_the_others_at_once(make: Maker) -> None:
     await asyncio.wait([watching])
 
 
+async def test_a_permit_that_lapsed_is_no_dial(make: Maker, clock: FakeClock) -> None:
+    """Only what was dialled is mirrored in the local ledger, for when the server is away."""
+    one = make()
+    await beat(one)
+    lapsed = await one.ledger.book("i-1", 0.0)
+    assert isinstance(lapsed, Booking)
+    clock.seconds += 10.5
+    assert not await one.ledger.spend(lapsed)
+    assert await one.local.dials() == []
+    assert await one.dial()
+    assert len(await one.local.dials()) == 1
+
+
 async def test_a_slow_local_disk_holds_up_no_shared_dial(
     make: Maker, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
