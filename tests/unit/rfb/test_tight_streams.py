@@ -251,6 +251,19 @@ def test_a_large_rectangle_is_inflated_a_step_at_a_time() -> None:
     assert steps >= found.size / STEP_BYTES
 
 
+def test_what_deflates_to_the_limit_itself_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its length would have one bit more than Tight can say, and the viewer would read another."""
+    pixels = picture(1)
+    data = Server().rectangle(0, pixels)
+    restarted = StatelessTight().take(data, seen(data)).restart()
+    zdata_bytes = len(restarted) - seen(restarted).data_at
+    monkeypatch.setattr(tight_streams, "COMPACT_LIMIT", zdata_bytes + 1)
+    assert StatelessTight().take(data, seen(data)).restart() == restarted
+    monkeypatch.setattr(tight_streams, "COMPACT_LIMIT", zdata_bytes)
+    with pytest.raises(ValueError, match="4 MiB"):
+        StatelessTight().take(data, seen(data)).restart()
+
+
 def test_pixels_that_do_not_deflate_can_not_be_restarted() -> None:
     """A compact length ends below 4 MiB."""
     found = layout(7, 1200, 1200, b"\x00\x01z", FORMAT)

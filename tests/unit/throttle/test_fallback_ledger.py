@@ -256,6 +256,20 @@ async def test_losing_it_again_while_settling(make: Maker, clock: FakeClock) -> 
     assert one.degradations == [True, False]
 
 
+async def test_a_dial_notices_that_it_is_lost_again(make: Maker) -> None:
+    """Before the next heartbeat does: what can't be announced is made by the share all the same."""
+    one = make()
+    await beat(one)
+    one.store.cut = True
+    await beat(one)
+    one.store.cut = False
+    await beat(one)
+    assert "is back" in (one.ledger.degraded or "")
+    one.store.cut = True
+    assert await one.dial()
+    assert "is back" not in (one.ledger.degraded or "")
+
+
 async def test_a_local_permit_lapses_when_the_server_is_back(make: Maker, clock: FakeClock) -> None:
     """Who booked by the share books again by the budget, and may give the first one back."""
     one = make()
