@@ -6,7 +6,6 @@ import argparse
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -15,7 +14,7 @@ from vncproxy.commands.output import print_lines, print_note, require_output
 from vncproxy.commands.running import run_with_config, while_it_is_read
 from vncproxy.errors import AccessError
 from vncproxy.languages.text import Text
-from vncproxy.observe.times import local_text
+from vncproxy.observe.times import local_text, moment_of_header
 
 if TYPE_CHECKING:
     from vncproxy.commands.daemon_client import Download
@@ -43,8 +42,7 @@ def _run(options: argparse.Namespace) -> int:
             return DONE
         log = await boot_log(config, os.environ, options.instance)
         print_lines(log.content.decode().splitlines())
-        if log.modified:
-            at = parsedate_to_datetime(log.modified)
+        if (at := moment_of_header(log.modified)) is not None:
             print_note(Text("the last line is of {time}", time=local_text(at)))
         return DONE
 

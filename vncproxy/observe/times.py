@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 
 def utc_text(time_s: float) -> str:
@@ -23,6 +24,17 @@ def moment_of(text: object) -> datetime | None:
         moment = datetime.fromisoformat(str(text))
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     except ValueError:
+        return None
+
+
+def moment_of_header(text: str) -> datetime | None:
+    """The moment in an HTTP header that somebody else wrote; None: there is none.
+
+    Source: RFC 9110, section 5.6.7.
+    """
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from vncproxy.observe.times import local_text, moment_of, utc_text
+from vncproxy.observe.times import local_text, moment_of, moment_of_header, utc_text
 
 AT_S = 1_796_060_751.9
 
@@ -38,3 +38,9 @@ def test_a_text_that_names_no_moment(text: object) -> None:
     """As another daemon may send it."""
     assert moment_of(text) is None
     assert moment_of("2026-11-30T17:45:51") == moment_of("2026-11-30T18:45:51+01:00")
+
+
+def test_the_time_of_a_header() -> None:
+    moment = moment_of_header("Mon, 30 Nov 2026 17:45:51 GMT")
+    assert moment == moment_of("2026-11-30T17:45:51Z")
+    assert [moment_of_header(one) for one in ("", "yesterday", "Mon, 99 Nov 2026")] == [None] * 3
