@@ -183,7 +183,8 @@ class Gateway:
             if self._settings.half_open_s and session.ending_reason == "client-vanished":
                 until_s = self._clock() + self._settings.half_open_s
                 self._blocked_until_s[instance_id] = until_s
-        return websocket
+        # One that isn't open can't be closed by aiohttp; nobody reads this answer.
+        return websocket if websocket.prepared else web.Response(status=400)
 
 
 def _token(request: web.Request) -> str:

@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from tests.clock import FakeClock
 from tests.unit.simulator.conftest import StartCloud
@@ -216,3 +217,19 @@ async def test_no_more_sessions_than_configured(start_cloud: StartCloud) -> None
     async with dialled(cloud, "i-one") as viewer:
         await viewer.enter()
         assert await status_of(fresh(cloud, "i-two")) == 503
+
+
+async def test_a_client_that_leaves_during_the_upgrade_leaves_no_session(
+    cloud: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is no fault of the server's, and the next one gets in."""
+
+    async def prepare(websocket: web.WebSocketResponse, request: web.BaseRequest) -> None:
+        raise ConnectionResetError("Cannot write to closing transport")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(web.WebSocketResponse, "prepare", prepare)
+        await status_of(fresh(cloud))
+    assert cloud.sessions == []
+    assert await status_of(fresh(cloud)) == 101
+    assert caplog.text == ""
