@@ -44,7 +44,8 @@ class FormatSwitch:
     second proves that nothing is outstanding.
 
     Some servers take an update without any picture, such as a cursor's, for the answer to a
-    request; then the probe is lost, and is sent again once its answer is long overdue.
+    request; then the probe is lost, and is sent again once its answer is long overdue. One that was
+    sent more than once may be answered as often: so after it the other corner is asked for, too.
     """
 
     def __init__(self, pixel_format: PixelFormat, width: int, height: int) -> None:
@@ -56,13 +57,20 @@ class FormatSwitch:
         self.held_until: float | None = None
         """Several updates may be under way: nothing is asked for before this time."""
         self._doubtful = False
+        self._repeated = False
         self._probes = [(0, 0), (max(0, width - 1), max(0, height - 1))]
+        self._corners = tuple(self._probes)
         self._covered = False
 
     def probe(self) -> bytes:
         """The request to send upstream at the start and after each `update_ended` that says so."""
         x, y = self._probes[0]
         return client_messages.update_request(incremental=False, x=x, y=y, width=1, height=1)
+
+    def repeat(self) -> bytes:
+        """The request that is outstanding, to be sent once more."""
+        self._repeated = True
+        return self.probe()
 
     def rectangle(self, rect: RectangleReceived | RawStarted) -> None:
         """A picture rectangle came."""
@@ -78,7 +86,10 @@ class FormatSwitch:
         self._doubtful = not answered
         if answered:
             self.again_at = None
-            self._probes.pop(0)
+            last = self._probes.pop(0)
+            if self._repeated and not self._probes:
+                self._probes.append(self._corners[last == self._corners[0]])
+            self._repeated = False
         return answered
 
     def overdue(self, now: float) -> bool:
@@ -173,7 +184,7 @@ class UpdateRequests:
                 return [self.switch.probe()]
             overdue = self.switch.overdue(now)
             self.next_at = self.switch.again_at
-            return [self.switch.probe()] if overdue else []
+            return [self.switch.repeat()] if overdue else []
         out: list[bytes] = []
         encodings = self.encodings()
         if encodings and encodings != self._asked:
@@ -215,7 +226,7 @@ class UpdateRequests:
     def repeat(self) -> bytes:
         """The outstanding request once more, as a keepalive: servers merge it."""
         if self.switch is not None:
-            return self.switch.probe()
+            return self.switch.repeat()
         return self._frame_request()
 
     def question(self) -> list[bytes]:

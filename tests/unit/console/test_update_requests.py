@@ -531,6 +531,15 @@ def test_a_probe_that_was_taken_for_answered_is_sent_again() -> None:
     assert console.requests.due(due + 10.0) == []
 
 
+def test_a_probe_that_was_sent_twice_may_be_answered_twice() -> None:
+    """By a keepalive: the second answer may be under way, so another corner is asked for first."""
+    console = switching()
+    assert update(console, FULL) == [probe(WIDTH - 1, HEIGHT - 1)]
+    assert console.requests.repeat() == probe(WIDTH - 1, HEIGHT - 1)
+    assert update(console, FULL) == [probe(0, 0)]
+    assert update(console, FULL) == [client_messages.set_pixel_format(SIXTEEN)]
+
+
 # When the format may change
 
 
