@@ -78,6 +78,9 @@ class Viewer:
         self.requests_itself = True
         self.answers_fences = True
         self.continuous = False
+        self.reads = asyncio.Event()
+        """Cleared: it reads nothing."""
+        self.reads.set()
         self._fences = 0
         self._asked = self._asked_at = 0
 
@@ -122,6 +125,7 @@ class Viewer:
     async def _read(self) -> None:
         self.decoder.feed(bytes(self._early))
         async for message in self.socket:
+            await self.reads.wait()
             if message.type is aiohttp.WSMsgType.BINARY:
                 self.decoder.feed(message.data)
             await self._answer_fences()
