@@ -9,6 +9,8 @@ from tests.unit.console.fakes import VIEWER_HANDSHAKE
 from vncproxy.errors import CloseCode
 
 STEPS_MAX = 40
+ANSWERS_MAX = 4
+"""Whole pictures of an upstream, which cost more than what the input itself holds."""
 _NAMES = ("a", "b")
 
 
@@ -24,10 +26,11 @@ async def _script(choices: Choices) -> None:
         for name in _NAMES:
             for piece in VIEWER_HANDSHAKE:
                 passage.say(name, piece)
+        answers = 0
         for _ in range(STEPS_MAX):
             if not choices.rest:
                 break
-            await _step(passage, choices)
+            answers += await _step(passage, choices, may_answer=answers < ANSWERS_MAX)
     finally:
         await passage.close()
     for end in ends:
@@ -35,8 +38,12 @@ async def _script(choices: Choices) -> None:
         assert reason is None or reason.code is not CloseCode.INTERNAL, reason
 
 
-async def _step(passage: Passage, choices: Choices) -> None:
-    """One thing that happens; what reaches the upstream by it are whole messages."""
+async def _step(passage: Passage, choices: Choices, *, may_answer: bool) -> bool:
+    """One thing that happens; what reaches the upstream by it are whole messages.
+
+    Returns:
+        Whether it was a whole picture.
+    """
     act = choices.number(7)
     match act:
         case 0 | 1:
@@ -49,7 +56,9 @@ async def _step(passage: Passage, choices: Choices) -> None:
             if name in passage.viewers:
                 passage.say(name, data)
         case 4:
-            passage.answer(choices.number(255))
+            cut = choices.number(255)
+            if may_answer:
+                passage.answer(cut)
         case 5:
             await passage.turn()
         case 6:
@@ -66,6 +75,7 @@ async def _step(passage: Passage, choices: Choices) -> None:
     if passage.console.router.link is None and passage.upstream is not None:
         # What it sent has ended it.
         passage.upstream = None
+    return act == 4
 
 
 def console(data: bytes) -> None:
