@@ -101,7 +101,7 @@ def test_an_argument_may_come_after_an_option(line: str, text: str | None) -> No
 
 
 @pytest.mark.parametrize(
-    "line", ["web-1 -hello", "web-1 --hello", "web-1 a b", "a\udcff", "..", "i" * 129]
+    "line", ["web-1 -world", "web-1 --hello", "web-1 a b", "a\udcff", "..", "i" * 129]
 )
 def test_arguments_that_nothing_is_called(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Wrong usage, before anything is asked."""
