@@ -240,6 +240,20 @@ class StoreUrl:
     """What the Sentinels call it."""
 
 
+def _without_sentinels(text: str) -> tuple[str, str]:
+    """A URL with one plain host in the place of its Sentinels, and these.
+
+    Since CVE-2025-0938 was mended urlsplit refuses brackets that don't begin the host, so a second
+    IPv6 address.
+    """
+    scheme, separator, rest = text.partition("://")
+    if scheme.lower() not in _BY_SENTINEL:
+        return text, ""
+    netloc = rest.partition("/")[0].partition("?")[0]
+    login, at, sentinels = netloc.rpartition("@")
+    return f"{scheme}{separator}{login}{at}sentinels{rest[len(netloc) :]}", sentinels
+
+
 def parse_store_url(text: str) -> StoreUrl:
     """The address of a store that several daemons share, in parts.
 
@@ -255,13 +269,18 @@ def parse_store_url(text: str) -> StoreUrl:
     """
     if not _PRINTABLE.match(text) or "#" in text or "\\" in text:
         raise ValueError("not a plain URL")
+    text, sentinels = _without_sentinels(text)
     try:
         url = urlsplit(text)
         port = None if url.scheme in _BY_SENTINEL else url.port
     except ValueError:
         # Its own text holds the port, which may be a part of the password.
         raise ValueError("no URL") from None
-    if url.scheme not in _SCHEMES | _BY_SENTINEL or port == 0 or url.netloc.endswith(":"):
+    if (
+        url.scheme not in _SCHEMES | _BY_SENTINEL
+        or port == 0
+        or (sentinels or url.netloc).endswith(":")
+    ):
         raise ValueError("another scheme, or no port after a colon")
     if url.password is None and "@" in url.netloc:
         raise ValueError("a user without a password")
@@ -283,7 +302,7 @@ def parse_store_url(text: str) -> StoreUrl:
         if not _SERVICE.match(service):
             raise ValueError("no service's name")
         return StoreUrl(
-            sentinels=_sentinels(url.netloc.rpartition("@")[2]),
+            sentinels=_sentinels(sentinels),
             service=service,
             database=_database(database or "0"),
             tls=url.scheme == "valkeys+sentinel",
