@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 from functools import lru_cache
-from typing import Any, cast
+from typing import cast
 
 import aiohttp
 
@@ -22,7 +22,6 @@ REGION, INSTANCE = "cn-hangzhou", "i-bp1hzoinajzkh91h"
 STATUSES = (200, 200, 200, 204, 302, 400, 403, 404, 429, 500, 503)
 CALLS = 7
 BODY_MAX_BYTES = 16 * 1024
-_PRINTABLE_MAX = 0x7E
 
 
 class _Content:
@@ -107,10 +106,12 @@ def api_answer(data: bytes) -> None:
 def vnc_url(data: bytes) -> None:
     """The VncUrl's text: a URL that is one, or a CloudError that holds nothing of it."""
     choices = Choices(data)
-    form = choices.number(2)
-    answer: Any = choices.rest.decode("utf-8", ("strict", "surrogatepass", "replace")[form]) if (
-        form == 2 or _is_text(choices.rest, form)
-    ) else choices.rest  # fmt: skip
+    errors = ("strict", "surrogatepass", "replace")[choices.number(2)]
+    answer: str | bytes
+    try:
+        answer = choices.rest.decode("utf-8", errors)
+    except UnicodeDecodeError:
+        answer = choices.rest
     try:
         url = VncUrl.decode(answer, 0.0)
     except CloudError as error:
@@ -123,14 +124,6 @@ def vnc_url(data: bytes) -> None:
     assert text not in repr(url)
     page = official_page_url("https://example.com/", url, INSTANCE, windows=False, password="a b")
     assert page.isascii() and page.isprintable() and " " not in page
-
-
-def _is_text(data: bytes, form: int) -> bool:
-    try:
-        data.decode("utf-8", ("strict", "surrogatepass")[form])
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 TARGETS: tuple[Target, ...] = (
