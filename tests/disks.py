@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from vncproxy.throttle import sqlite_file
+from vncproxy.throttle import sqlite_queries
 
 _write, _fsync = os.write, os.fsync
 
@@ -107,7 +107,7 @@ class LedgerDisk:
                 return super().execute(statement, *values)
 
         monkeypatch.setattr(
-            sqlite_file,
+            sqlite_queries,
             "connect",
             lambda path, **how: connect(path, factory=Connection, **how),
         )

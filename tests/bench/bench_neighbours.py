@@ -49,7 +49,7 @@ KEY_TIMEOUT_S = 60.0
 _WARM_UP_S = 1.0
 _PAUSE_S = 0.01
 _NAMES = tuple(f"o{n}" for n in range(OPENED))
-_HANGING_DISK = "os.fsync,vncproxy.throttle.sqlite_file.LedgerFile.book"
+_HANGING_DISK = "os.fsync,vncproxy.throttle.sqlite_queries.LedgerFile.book"
 _HANGING_DIRECTORY = "pwd.getpwuid,pwd.getpwnam,os.getgrouplist"
 
 

@@ -22,9 +22,8 @@ from tests.setup import WAIT_S, until
 
 NAMES = "socket.getaddrinfo"
 AUDIT = "vncproxy.audit.chained_file.AuditFile.sync"
-LEDGER = (
-    "vncproxy.throttle.sqlite_file.LedgerFile.book,vncproxy.throttle.sqlite_file.LedgerFile.close"
-)
+_LEDGER_FILE = "vncproxy.throttle.sqlite_queries.LedgerFile"
+LEDGER = f"{_LEDGER_FILE}.book,{_LEDGER_FILE}.close"
 RELOAD = "vncproxy.config.load.load"
 
 

@@ -17,8 +17,8 @@ from tests.disks import LedgerDisk
 from vncproxy.throttle.ledger_interface import Booking
 from vncproxy.throttle.memory_ledger import MemoryLedger
 from vncproxy.throttle.reconnect_budget import ACCOUNT, Budget, Claim, counting_for
-from vncproxy.throttle.sqlite_file import Booked, LedgerFile
 from vncproxy.throttle.sqlite_ledger import SqliteLedger
+from vncproxy.throttle.sqlite_queries import Booked, LedgerFile
 
 LIMIT = 29
 WINDOW_S = 60.0

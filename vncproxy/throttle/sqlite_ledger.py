@@ -16,7 +16,7 @@ from vncproxy.throttle.boot_clock import EpochClock, this_boot
 from vncproxy.throttle.ledger_interface import Booking, Dial, TooLong
 from vncproxy.throttle.reconnect_budget import Budget, Claim, Usage
 from vncproxy.throttle.sqlite_faults import no_answer, overcrowded, too_slow
-from vncproxy.throttle.sqlite_file import Booked, LedgerFile
+from vncproxy.throttle.sqlite_queries import Booked, LedgerFile
 from vncproxy.throttle.sqlite_thread import LedgerThread
 
 _log = structlog.get_logger("vncproxy.throttle")

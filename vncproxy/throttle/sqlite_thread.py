@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from vncproxy.throttle.sqlite_file import LedgerFile
+from vncproxy.throttle.sqlite_queries import LedgerFile
 
 BATCH_MAX = 1024
 """Pieces of work in one transaction."""

@@ -1,9 +1,9 @@
 """The ledger that several daemons, on several machines, share by a Valkey or Redis 7 server.
 
-The law is reconnect_budget.py's, written once more in valkey.lua, which the server runs as one
-step: the order of the steps is the order of the bookings of all daemons. What became of a permit,
-dialled with or given back, is sent along with the next call, whatever that is about: nobody waits
-for it.
+The law is reconnect_budget.py's, written once more in valkey_ledger.lua, which the server runs as
+one step: the order of the steps is the order of the bookings of all daemons. What became of a
+permit, dialled with or given back, is sent along with the next call, whatever that is about: nobody
+waits for it.
 
 Time is the server's (TIME), since nothing else is common to all. It is a wall clock, so it may
 jump. Set back, the ledger's clock stands still at the jump and runs on from there: callers that
@@ -64,7 +64,7 @@ SETTLED_AT_ONCE = 128
 USAGES_AT_ONCE = 256
 """Budgets asked for with one call: the server does nothing else for some milliseconds."""
 
-_SCRIPT = Script(files("vncproxy.throttle").joinpath("valkey.lua").read_text("utf-8"))
+_SCRIPT = Script(files("vncproxy.throttle").joinpath("valkey_ledger.lua").read_text("utf-8"))
 _CLOCK_KEY = "clock"
 _DAEMONS_KEY = "daemons"
 _INDEX_KEY = "keys"
@@ -105,7 +105,7 @@ _Number = Annotated[int, msgspec.Meta(ge=-(1 << 53), le=1 << 53)]
 
 
 class _Answer(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """What valkey.lua returns for a step."""
+    """What valkey_ledger.lua returns for a step."""
 
     number: _Number
     other: _Number
@@ -347,7 +347,7 @@ class ValkeyLedger:
     async def _step(
         self, form: type[_A], step: str, subject: str, *values: str, hold_s: float | None = None
     ) -> _A:
-        """Run one step of valkey.lua; gives its answer. Without `hold_s` the budget's counts."""
+        """Run one step of the script; gives its answer. Without `hold_s` the budget's counts."""
         budget = self._budget()
         began = self._steady()
         # The latest instant that the server's clock can have reached since the last answer, by this

@@ -19,8 +19,8 @@ from vncproxy.errors import LedgerError, LedgerSlow
 from vncproxy.throttle import sqlite_ledger
 from vncproxy.throttle.ledger_interface import Booking, Dial, TooLong
 from vncproxy.throttle.reconnect_budget import Budget
-from vncproxy.throttle.sqlite_file import Booked
 from vncproxy.throttle.sqlite_ledger import SqliteLedger
+from vncproxy.throttle.sqlite_queries import Booked
 
 BUDGET = Budget(limit=3, window_s=60.0, margin_s=1.0, hold_s=10.0)
 

@@ -12,7 +12,7 @@ from tests.clock import FakeClock
 from tests.unit.throttle.usage import usage_in
 from vncproxy.errors import LedgerError
 from vncproxy.throttle.reconnect_budget import Budget
-from vncproxy.throttle.sqlite_file import LedgerFile
+from vncproxy.throttle.sqlite_queries import LedgerFile
 from vncproxy.throttle.sqlite_thread import LedgerThread
 
 WAIT_S = 60.0

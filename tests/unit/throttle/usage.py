@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from vncproxy.throttle.ledger_interface import Ledger
 from vncproxy.throttle.reconnect_budget import Usage
-from vncproxy.throttle.sqlite_file import LedgerFile
 from vncproxy.throttle.sqlite_ledger import SqliteLedger
+from vncproxy.throttle.sqlite_queries import LedgerFile
 from vncproxy.throttle.valkey_ledger import ValkeyLedger
 
 

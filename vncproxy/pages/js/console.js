@@ -16,7 +16,7 @@ import { endOfAdmission, endOfSession, withWayThere } from "./endings.js";
 import { buildGuestClipboard } from "./guestclip.js";
 import { buildKeysPanel } from "./keyspanel.js";
 import { loginForm } from "./login.js";
-import { LostKeys } from "./lostkeys.js";
+import { UnsentKeys } from "./unsentkeys.js";
 import { MessageCard } from "./message.js";
 import { notice } from "./notices.js";
 import { closePanels } from "./panels.js";
@@ -70,7 +70,7 @@ class ConsolePage {
   #attempt = 0;
   #steadyTimer = 0;
   #changes = new Changes();
-  #lostKeys = new LostKeys(
+  #lostKeys = new UnsentKeys(
     window,
     () => this.#card.waits && this.#controls && this.#screen.showsPicture,
     (count) => this.#card.lost(count),

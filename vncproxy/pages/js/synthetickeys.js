@@ -1,6 +1,6 @@
 /** Sends noVNC the key events that the browser keeps to itself; what they are is found by KeyState. */
 
-import { KeyState, MODIFIER_NAMES } from "./keystate.js";
+import { KeyState, MODIFIER_NAMES } from "./unreportedreleases.js";
 
 const LOCKS = ["CapsLock", "NumLock"];
 

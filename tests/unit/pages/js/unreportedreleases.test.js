@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KeyState, RELEASED_AFTER_MS } from "./keystate.js";
+import { KeyState, RELEASED_AFTER_MS } from "./unreportedreleases.js";
 
 /** Keys of a keyboard, by the name of the physical key: what an event calls it. */
 const KEYS = {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isLost, LostKeys } from "./lostkeys.js";
+import { isLost, UnsentKeys } from "./unsentkeys.js";
 
 const card = { closest: () => null };
 const within = (name) => ({ closest: (names) => (names.split(", ").includes(name) ? {} : null) });
@@ -15,7 +15,7 @@ test("what is pressed over a covered screen is counted, and taken once", () => {
   const source = new EventTarget();
   let covered = true;
   const told = [];
-  const lost = new LostKeys(source, () => covered, (count) => told.push(count));
+  const lost = new UnsentKeys(source, () => covered, (count) => told.push(count));
   press(source, "l");
   press(source, "s");
   press(source, "Enter");

@@ -18,7 +18,7 @@ export function isLost({ key, repeat, target }) {
   return !(PRESSING.has(key) && target?.closest?.(PRESSED_BY_KEYS));
 }
 
-export class LostKeys {
+export class UnsentKeys {
   #count = 0;
 
   /**

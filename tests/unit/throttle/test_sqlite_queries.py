@@ -16,10 +16,10 @@ from tests.current_budget import CurrentBudget
 from tests.disks import LedgerDisk
 from tests.unit.throttle.usage import usage_in
 from vncproxy.errors import LedgerError
-from vncproxy.throttle import sqlite_file
+from vncproxy.throttle import sqlite_queries
 from vncproxy.throttle.ledger_interface import Dial, TooLong
 from vncproxy.throttle.reconnect_budget import MAX_AHEAD_S, Budget
-from vncproxy.throttle.sqlite_file import Booked, LedgerFile
+from vncproxy.throttle.sqlite_queries import Booked, LedgerFile
 from vncproxy.throttle.store_latency import KEPT
 
 BUDGET = Budget(limit=3, window_s=60.0, margin_s=1.0, hold_s=10.0)
@@ -199,7 +199,7 @@ def test_a_lock_held_for_too_long_is_an_error_and_passes(
     file: LedgerFile, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The wait for another process is bounded; once it lets go, booking works."""
-    monkeypatch.setattr(sqlite_file, "BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(sqlite_queries, "BUSY_TIMEOUT_S", 0.05)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(LedgerError, match="locked by another process"):
