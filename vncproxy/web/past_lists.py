@@ -28,6 +28,8 @@ PATIENCE_S = 0.5
 """How long a list waits for what is new; it says so if it is without."""
 ALMOST = 0.99
 """Part that is read, while what was read before is only held against the files."""
+STOP_TIMEOUT_S = 2.0
+"""How long the daemon's end waits for what is being read, which stops at the next few records."""
 CALL_TIMEOUT_S = 10.0
 CALLS_MAX = 4
 """Questions that are answered at the same time; others wait."""
@@ -88,6 +90,11 @@ class Refresh:
         except TimeoutError:
             return False
         return self._ended >= wanted
+
+    @property
+    def running(self) -> asyncio.Future[None] | None:
+        """Is done once nothing is being read any more; None: nothing is."""
+        return self._running
 
     @property
     def progress(self) -> float:
@@ -151,6 +158,10 @@ class PastLists:
         finally:
             self._stop.set()
             self._played.close()
+            # The folder of a demo goes away behind it.
+            refreshes = (self.sessions_refresh, self.recordings_refresh)
+            if running := [one.running for one in refreshes if one.running is not None]:
+                await asyncio.wait(running, timeout=STOP_TIMEOUT_S)
 
     @property
     def folder(self) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -14,11 +14,23 @@ FLAGS = frozenset({"follow", "live", "take", "thumbnail", "view", "wake"})
 """Those that are 1, or 0 as if they weren't there."""
 
 
-def with_query(handler: Handler, names: tuple[str, ...]) -> Handler:
-    """The handler, for requests whose query has nothing but these names, each once."""
+def with_query(
+    handler: Handler, names: tuple[str, ...], let_in: Callable[[web.Request], object]
+) -> Handler:
+    """The handler, for requests whose query has nothing but these names, each once.
+
+    Args:
+        handler: Answers those.
+        names: Those that it reads.
+        let_in: Raises AccessError for a stranger, who isn't told what a query may have.
+    """
 
     async def checked(request: web.Request) -> web.StreamResponse:
-        check_query(request.query, names)
+        try:
+            check_query(request.query, names)
+        except AccessError:
+            let_in(request)
+            raise
         return await handler(request)
 
     return checked

@@ -31,7 +31,7 @@ from vncproxy.web import (
 from vncproxy.web.acceptor import Acceptor
 from vncproxy.web.base_path import BASE_PATH
 from vncproxy.web.connection_limits import ConnectionLimits, Slot
-from vncproxy.web.context import BEHIND, Behind
+from vncproxy.web.context import BEHIND, Behind, door
 from vncproxy.web.http_connection import KEEPALIVE_TIMEOUT_S, LINGERING_TIME_S, Connection
 from vncproxy.web.middleware import finish_headers, guard
 from vncproxy.web.query_names import with_query
@@ -116,7 +116,11 @@ _QUERIES: dict[object, tuple[str, ...]] = {
 
 
 def _checked(route: web.RouteDef) -> web.RouteDef:
-    handler = with_query(route.handler, _QUERIES.get(route.handler, ()))
+    def let_in(request: web.Request) -> object:
+        # Who logs in is a stranger yet.
+        return None if route.handler is api.log_in else door(request).identify(request)
+
+    handler = with_query(route.handler, _QUERIES.get(route.handler, ()), let_in)
     return web.RouteDef(route.method, route.path, handler, route.kwargs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.past import write_recording
+from tests.clock import settle
 from tests.past import AuditWriterForTests, closed, opened
 from tests.setup import until
 from tests.unit.recording.surroundings import folder
@@ -48,6 +50,24 @@ async def test_who_waits_gets_what_was_there_when_they_came() -> None:
     index.goes_on.set()
     assert await refresh.done(60)
     assert index.begun == 2
+
+
+async def test_the_end_waits_for_what_is_being_read(tmp_path: Path) -> None:
+    """Whoever removes the folder afterwards, as a demo does, finds nobody in it."""
+    lists = past_lists.past_lists(
+        tmp_path, lambda: tmp_path / "audit.jsonl", lambda: folder(tmp_path)
+    )
+    index = SlowIndex()
+    lists.sessions_refresh = Refresh(index, "slow", lambda: False)
+    watching = asyncio.create_task(lists.watch())
+    await until(lambda: index.begun, "the thread")
+    watching.cancel()
+    await settle()
+    assert not watching.done()
+    index.goes_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
+    assert lists.sessions_refresh.running is None
 
 
 @pytest.mark.parametrize(

@@ -60,3 +60,12 @@ async def test_every_route_of_the_api(owner: OwnerClient) -> None:
         assert told in answer.json["error"]["text"]
     for path in ("sessions?format=json&limit=5", "consoles/demo/admission?view=1"):
         assert (await owner.ask(f"/api/v1/{path}", owner.bearer)).status == 200, path
+
+
+@pytest.mark.sockets
+async def test_a_stranger_is_not_told(owner: OwnerClient) -> None:
+    """Who may not ask is refused for that; who logs in is a stranger yet."""
+    for path in ROUTES:
+        assert (await owner.ask(f"/api/v1/{path}")).status == 401, path
+    answer = await owner.ask("/api/v1/session?x=1", method="POST")
+    assert (answer.status, answer.word) == (400, "bad-query")
