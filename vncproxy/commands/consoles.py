@@ -245,7 +245,8 @@ def _budget(row: Row) -> str:
     if budget is None:
         return _UNKNOWN
     left = Text("{left} of {limit}", left=budget["left"], limit=budget["limit"])
-    if not budget["next_free_s"]:
+    if not budget["next_free_s"] or row.get("wait_s") is not None:
+        # The console's own wait is told below it: the permit that it holds is sooner than the next.
         return left
     return Text("{left}, next in {time}", left=left, time=duration(budget["next_free_s"]))
 

@@ -186,6 +186,16 @@ def test_a_budget_that_is_used_up() -> None:
     assert "0 of 29, next in 42s" in console
 
 
+def test_a_console_that_waits_for_the_budget() -> None:
+    """Its own wait is the one time that is told."""
+    budget = DETAILS["budget"] | {"left": 0, "next_free_s": 55.0}
+    own = {"state": "waiting-budget", "text": "Waiting for a permit.", "wait_s": 46.0}
+    lines = table([ROW | DETAILS | own | {"budget": budget}], NOW)
+    assert "0 of 29" in lines[2]
+    assert "next in" not in lines[2]
+    assert lines[3] == "  Waiting for a permit. In 46s."
+
+
 def test_a_frame_is_drawn_over_the_one_before() -> None:
     """From the top, each line to its end, and what is left below goes: nothing is cleared first."""
     drawn = frame(["one", "a long line"], columns=7, height=10)

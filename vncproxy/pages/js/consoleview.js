@@ -29,11 +29,12 @@ const LINKLESS = t("None at the moment");
 const UNAWARE = t("None, being opaque");
 
 /**
- * What the budget has left, or null where that isn't known.
+ * What the budget has left, or null where that isn't known. While the console waits, that wait is the
+ * one time told: a permit that it holds is sooner than the next one that somebody else would get.
  * @param {object} row
  * @returns {{used: number, limit: number, text: string, tone: "good"|"warn"|"bad"}|null}
  */
-function budgetOf({ budget }) {
+function budgetOf({ budget, wait_s }) {
   if (!budget) {
     return null;
   }
@@ -46,7 +47,7 @@ function budgetOf({ budget }) {
     left,
     limit,
     tone,
-    text: next_free_s > 0
+    text: next_free_s > 0 && !(wait_s > 0)
       ? t("{left} of {limit} left, the next one in {time}", { left, limit, time: timeLeft(next_free_s) })
       : t("{left} of {limit} left", { left, limit }),
     scope: counts_for === "account"

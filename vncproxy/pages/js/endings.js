@@ -27,8 +27,8 @@ const SILENT = new Set([1000, 1005]);
 /** noVNC let go while the daemon passed everything on unread. */
 const UNSUPPORTED = {
   title: t("This screen can’t be shown here"),
-  text: t("The cloud’s server asks for a log-in, or speaks a kind of VNC, that neither vncproxy nor the screen in this page (noVNC) knows. A native VNC viewer, connected through vncproxy, may know it."),
-  detail: t("The administrator finds what the server offered in vncproxy’s log, under console.opaque."),
+  text: t("The cloud’s server asks for a log-in, or speaks a kind of VNC, that neither vncproxy nor the screen in this page (noVNC) knows."),
+  detail: t("The administrator finds what the server offered in vncproxy’s log, under console.opaque. Once the server was changed, “vncproxy forget” makes vncproxy look again at once."),
   retry: "never",
   action: "again",
   button: t("Try again"),

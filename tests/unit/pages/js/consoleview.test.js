@@ -74,6 +74,14 @@ test("what the budget has left is told with whom it counts for, and when the nex
   assert.match(full.scope, /whole account$/);
 });
 
+test("a console that waits is told with its own wait, and with no other time", () => {
+  const budget = { ...row().budget, left: 0, next_free_s: 55 };
+  const waiting = row({ state: "waiting-budget", text: "Waiting.", wait_s: 46, budget });
+  const view = consoleView(waiting);
+  assert.deepEqual(view.troubles, ["Waiting. It goes on in 46 s."]);
+  assert.equal(view.budget.text, "0 of 29 left");
+});
+
 test("viewers are told apart, with what let them in", () => {
   const { viewers } = consoleView(row({
     viewers: [
