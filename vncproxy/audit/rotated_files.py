@@ -7,13 +7,15 @@ is told in a sentence. Everything here blocks as long as the disk does.
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import re
 import stat
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -22,8 +24,11 @@ from vncproxy.audit.verification import RUBBLE_MAX_BYTES
 
 FILES_MAX = 1000
 """The newest of them are read."""
+UNPACKED_BYTES = io.DEFAULT_BUFFER_SIZE
+"""Read at once of a compressed file, as its lines are: a piece with damage in it is lost."""
 _GZIP_SUFFIX = ".gz"
 _BAD_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
+_DAMAGED = "it is damaged, or cut short"
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -90,26 +95,69 @@ def parts_of(path: Path) -> Parts:
         try:
             part = _part(path.with_name(name))
         except AuditFileError as why:
-            problems.append(f"{name} isn't read: {why}.")
+            plain = name.removesuffix(_GZIP_SUFFIX)
+            # As when it is just being compressed.
+            if str(why) != _DAMAGED or plain not in {part.path.name for part in found}:
+                problems.append(f"{name} isn't read: {why}.")
         except OSError as fault:
             problems.append(f"{name} can't be read: {fault.strerror}.")
         else:
             if part is not None:
                 found.append(part)
-    found = _without_copies(found)
+    found = _without_copies(found, problems)
     if len(found) > FILES_MAX:
         problems.append(f"Of {len(found)} audit files, only the newest {FILES_MAX} are read.")
     return Parts(tuple(found[-FILES_MAX:]), tuple(problems))
 
 
-def _without_copies(found: list[Part]) -> list[Part]:
-    """In order; of files that begin with the same record the longest, which has all of it."""
-    longest: dict[tuple[str, int, str], Part] = {}
+def _without_copies(found: list[Part], problems: list[str]) -> list[Part]:
+    """In order; of files that begin with the same record one.
+
+    That is one that can be read to its end, if there is one; of these the longest, which has all of
+    it; of these a plain one.
+    """
+    copies: dict[tuple[str, int, str], list[Part]] = {}
     for part in found:
-        other = longest.get(part.begins)
-        if other is None or part.length > other.length:
-            longest[part.begins] = part
-    return [longest[begins] for begins in sorted(longest)]
+        copies.setdefault(part.begins, []).append(part)
+    return [_best(copies[begins], problems) for begins in sorted(copies)]
+
+
+def _best(copies: list[Part], problems: list[str]) -> Part:
+    """The one that is read; a damaged one that has more is a problem."""
+    if len(copies) == 1:
+        return copies[0]
+    measured = []
+    for part in copies:
+        length, is_whole = part.length, True
+        if part.packed:
+            # What its end says is true only of a whole one.
+            length, is_whole = 0, False
+            with suppress(OSError):
+                length, is_whole = _unpacked(
+                    part.path, part.inode, part.size_bytes, part.modified_ns
+                )
+        measured.append((is_whole, length, not part.packed, part))
+    *_, length, _, best = max(measured, key=lambda one: one[:3])
+    why = _DAMAGED
+    problems += (
+        f"{part.path.name} isn't read: {why}."
+        for is_whole, readable, _, part in measured
+        if not is_whole and readable > length
+    )
+    return replace(best, length=length)
+
+
+@lru_cache(FILES_MAX)
+def _unpacked(path: Path, _inode: int, _size_bytes: int, _modified_ns: int) -> tuple[int, bool]:
+    """How many bytes can be unpacked, and whether that is all; raises OSError."""
+    length = 0
+    try:
+        with opened(path) as file:
+            while piece := file.read(UNPACKED_BYTES):
+                length += len(piece)
+    except AuditFileError:
+        return length, False
+    return length, True
 
 
 def _is_like(path: Path, name: str) -> bool:
@@ -186,7 +234,20 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             else:
                 yield raw
         except _BAD_GZIP as fault:
-            raise AuditFileError("it is damaged, or cut short") from fault
+            raise AuditFileError(_DAMAGED) from fault
+
+
+def next_line(file: BinaryIO) -> bytes:
+    """A line of what `opened` gave, or so much of it as a record may have.
+
+    Raises:
+        AuditFileError: From here on it is damaged.
+        OSError: It can't be read.
+    """
+    try:
+        return file.readline(LINE_MAX_BYTES)
+    except _BAD_GZIP as fault:
+        raise AuditFileError(_DAMAGED) from fault
 
 
 def _check(status: os.stat_result) -> None:

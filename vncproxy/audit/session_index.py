@@ -19,7 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from vncproxy.audit.record import LINE_MAX_BYTES
-from vncproxy.audit.rotated_files import AuditFileError, Part, opened, parts_of
+from vncproxy.audit.rotated_files import (
+    UNPACKED_BYTES,
+    AuditFileError,
+    Part,
+    next_line,
+    opened,
+    parts_of,
+)
 from vncproxy.audit.session_index_writer import (
     NOTES_MAX,
     UNFINISHED,
@@ -38,11 +45,12 @@ RECORDS_PER_TURN = 128
 """After so many, some 2 ms, other threads have their turn."""
 TURN_S = 0.0002
 _READ_BYTES = 1 << 20
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = """
 CREATE TABLE files (
     place INTEGER PRIMARY KEY, name TEXT, inode INTEGER, size INTEGER, modified_ns INTEGER,
-    read INTEGER, digest BLOB, seq INTEGER, hash TEXT, rubble INTEGER, wrong INTEGER
+    read INTEGER, digest BLOB, seq INTEGER, hash TEXT, rubble INTEGER, wrong INTEGER,
+    unread TEXT
 );
 CREATE TABLE notes (id INTEGER PRIMARY KEY, lasting INTEGER, text TEXT);
 CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
@@ -246,12 +254,15 @@ class SessionIndex:
             if digest is None or digest.digest() != file.digest:
                 text = f"{part.path.name} was cut or changed after it had been read."
                 return text if is_same else ""
-            if not is_last and not is_whole and (part.packed or part.size_bytes != file.size):
+            is_as_read = part.size_bytes == file.size and (is_same or not part.packed)
+            if not is_last and not is_whole and not is_as_read:
                 return ""
             self._digests[file.place] = digest
             # As when it was moved to another disk, or compressed.
             file.name, file.inode, file.modified_ns = part.path.name, part.inode, part.modified_ns
             file.size = part.size_bytes if is_whole else min(file.size, part.size_bytes)
+            if is_whole:
+                file.unread = ""
             _store(db, file)
         return None
 
@@ -287,9 +298,16 @@ class SessionIndex:
         known, part = reading.known, reading.part
         writer = SessionWriter(db, known, reading.before)
         is_more = True
+        known.unread = ""
         with transaction(db):
             for count in range(1, RECORDS_PER_TRANSACTION + 1):
-                line = file.readline(LINE_MAX_BYTES)
+                try:
+                    line = next_line(file)
+                except AuditFileError as why:
+                    # What came before it counts.
+                    known.unread = str(why)
+                    is_more = False
+                    break
                 if not line.endswith(b"\n") and len(line) < LINE_MAX_BYTES:
                     # The rest of this line may come.
                     is_more = False
@@ -323,6 +341,8 @@ class SessionIndex:
         with self._database.opened() as db:
             said = [text for (text,) in db.execute("SELECT text FROM notes ORDER BY id")]
             for known in _known_files(db):
+                if why := known.unread:
+                    said.append(f"{known.name} isn't read to its end: {why}.")
                 if known.wrong:
                     said.append(
                         f"{known.name} isn't what was written: of its records some were changed, "
@@ -406,17 +426,20 @@ def _session_of(row: Sequence[object], instance: RecordedInstance) -> PastSessio
 def _digest(part: Part, size: int, stopped: Callable[[], bool]) -> tuple[_Hash | None, bool]:
     """Of a file's beginning, None if there isn't so much of it; and whether that is all of it."""
     digest = hashlib.sha256()
+    at_once = UNPACKED_BYTES if part.packed else _READ_BYTES
     try:
         with opened(part.path) as file:
             while size:
-                piece = file.read(min(size, _READ_BYTES))
+                piece = file.read(min(size, at_once))
                 if not piece:
                     return None, False
                 digest.update(piece)
                 size -= len(piece)
                 if stopped():
                     raise _Stopped
-            return digest, not file.read(1)
+            with suppress(AuditFileError):
+                return digest, not next_line(file)
+            return digest, False
     except (OSError, AuditFileError):
         return None, False
 

@@ -28,6 +28,7 @@ class ReadFile:
         seq, hash: Of the last record.
         rubble: Whether a line that is no record stands at the end.
         wrong: How often a record wasn't what was written, or didn't follow the last one.
+        unread: Why the rest of it isn't read; "": there is none, or it is read later.
     """
 
     place: int
@@ -41,6 +42,7 @@ class ReadFile:
     hash: str = NO_HASH
     rubble: bool = False
     wrong: int = 0
+    unread: str = ""
 
 
 def add_note(db: sqlite3.Connection, text: str, *, lasting: bool = False) -> None:

@@ -21,6 +21,11 @@ def writer(tmp_path: Path) -> AuditWriterForTests:
     return writer
 
 
+def write_private(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    path.chmod(0o600)
+
+
 def names(path: Path) -> list[str]:
     return [part.path.name for part in parts_of(path).found]
 
@@ -62,6 +67,52 @@ def test_of_copies_the_longest_counts(writer: AuditWriterForTests) -> None:
     assert names(writer.path) == ["audit.jsonl.1.gz", "audit.jsonl"]
     with opened_file(packed) as file:
         assert len(list(file)) == 10
+
+
+@pytest.mark.parametrize("packed_name", ["audit.jsonl.1.gz", "audit.jsonl.2.gz"])
+@pytest.mark.parametrize("damage", ["cut", "begun", "junk", "altered", "none"])
+def test_a_packed_copy_never_displaces_a_plain_one(
+    writer: AuditWriterForTests, damage: str, packed_name: str
+) -> None:
+    """Neither one that is damaged, nor one that is just being made, nor one that is as good."""
+    writer.add(*(opened(f"v-{number}") for number in range(200)))
+    whole = gzip.compress(writer.path.read_bytes())
+    altered = bytearray(whole)
+    altered[-8] ^= 1
+    content = {
+        "cut": whole[: len(whole) // 2],
+        "begun": whole[:11],
+        "junk": whole + b"junk",
+        "altered": bytes(altered),
+        "none": whole,
+    }[damage]
+    plain = writer.move_away()
+    write_private(plain.with_name(packed_name), content)
+    writer.add(opened("v-x"))
+    parts = parts_of(writer.path)
+    assert [part.path.name for part in parts.found] == ["audit.jsonl.1", "audit.jsonl"]
+    if damage != "begun" or packed_name == "audit.jsonl.1.gz":
+        assert parts.problems == ()
+
+
+def test_of_packed_copies_a_whole_one_counts_and_a_damaged_one_with_more_is_told(
+    writer: AuditWriterForTests,
+) -> None:
+    folder = writer.path.parent
+    write_private(folder / "audit.jsonl.1.gz", gzip.compress(writer.path.read_bytes()))
+    writer.add(*(opened(f"v-{number}") for number in range(200)))
+    more = gzip.compress(writer.path.read_bytes())
+    writer.path.unlink()
+    writer.add(opened("v-x"))
+    write_private(folder / "audit.jsonl.2.gz", more[:-20])
+    parts = parts_of(writer.path)
+    assert [part.path.name for part in parts.found] == ["audit.jsonl.1.gz", "audit.jsonl"]
+    assert parts.problems == ("audit.jsonl.2.gz isn't read: it is damaged, or cut short.",)
+    # Once it is whole, it counts.
+    write_private(folder / "audit.jsonl.2.gz", more)
+    parts = parts_of(writer.path)
+    assert [part.path.name for part in parts.found] == ["audit.jsonl.2.gz", "audit.jsonl"]
+    assert parts.problems == ()
 
 
 def test_what_is_not_believed_is_told_and_the_rest_counts(writer: AuditWriterForTests) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,56 @@ def test_a_file_that_is_missing_between_two_is_told(
     index.refresh()
     assert index.problems == ["Between audit.jsonl.1 and audit.jsonl records are missing."]
     assert viewers(index)[0] == "v-x"
+
+
+@pytest.mark.parametrize("damage", ["cut", "junk", "altered"])
+def test_of_a_damaged_compressed_file_the_beginning_is_read(
+    tmp_path: Path, writer: AuditWriterForTests, damage: str
+) -> None:
+    """And it is told, at each call and in the next process, until it is whole."""
+    moved = writer.move_away()
+    whole = gzip.compress(moved.read_bytes(), 0)
+    altered = bytearray(whole)
+    altered[-8] ^= 1
+    packed = tmp_path / "audit.jsonl.1.gz"
+    packed.write_bytes(
+        {"cut": whole[:-200], "junk": whole + b"x", "altered": bytes(altered)}[damage]
+    )
+    packed.chmod(0o600)
+    moved.unlink()
+    writer.add(opened("v-x"))
+    damaged = "audit.jsonl.1.gz isn't read to its end: it is damaged, or cut short."
+    for _ in range(2):
+        index = SessionIndex(tmp_path / "y.sqlite", lambda: writer.path)
+        for _ in range(2):
+            index.refresh()
+            assert viewers(index) == ["v-x", *(f"v-{number}" for number in range(9, -1, -1))]
+            assert damaged in index.problems
+            assert not any("changed" in problem for problem in index.problems)
+    packed.write_bytes(whole)
+    index.refresh()
+    assert len(viewers(index)) == 11
+    assert index.problems == []
+
+
+def test_a_half_written_compressed_copy_changes_nothing(
+    index: SessionIndex, writer: AuditWriterForTests
+) -> None:
+    """Nor does the end of the compression, which takes the plain one away."""
+    moved = writer.move_away()
+    writer.add(opened("v-x"))
+    whole = gzip.compress(moved.read_bytes())
+    packed = moved.with_name("audit.jsonl.1.gz")
+    for length in (0, 5, 15, len(whole) // 2, len(whole) - 1, len(whole)):
+        packed.write_bytes(whole[:length])
+        packed.chmod(0o600)
+        index.refresh()
+        assert len(viewers(index)) == 11
+        assert index.problems == []
+    moved.unlink()
+    index.refresh()
+    assert len(viewers(index)) == 11
+    assert index.problems == []
 
 
 def test_lines_that_a_crash_left_are_no_fault(tmp_path: Path) -> None:
