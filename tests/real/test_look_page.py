@@ -126,7 +126,7 @@ async def test_power_from_the_list(tmp_path: Path, chromium: Browser) -> None:
     async with fresh_tab(chromium, tmp_path) as tab, site(tmp_path) as setup:
         page, cloud = tab.page, setup.cloud
         await tab.open(setup.base)
-        await tab.button("Start, stop or restart off").click()
+        await tab.button("Power: start, stop or restart off").click()
         dialog = page.get_by_role("dialog")
         await expect(dialog).to_contain_text("off is Stopped.")
         await expect(dialog.get_by_role("button")).to_have_text(["Start", "Close"])
@@ -136,7 +136,7 @@ async def test_power_from_the_list(tmp_path: Path, chromium: Browser) -> None:
         await dialog.get_by_role("button", name="Close").click()
         await expect(page.locator(".instance").nth(1)).to_contain_text("Running")
 
-        await tab.button("Start, stop or restart demo").click()
+        await tab.button("Power: start, stop or restart demo").click()
         await expect(dialog.get_by_role("button", name="Restart")).to_be_visible()
         await tab.shoot("power-running", phone=True)
         await dialog.get_by_role("button", name="Stop").click()
@@ -144,7 +144,7 @@ async def test_power_from_the_list(tmp_path: Path, chromium: Browser) -> None:
         await tab.shoot("power-stop", phone=True)
         await page.keyboard.press("Enter")
         await expect(dialog).to_be_hidden()
-        await tab.button("Start, stop or restart demo").click()
+        await tab.button("Power: start, stop or restart demo").click()
         await dialog.get_by_role("button", name="Stop").click()
         await dialog.get_by_role("button", name="Stop it").click()
         await expect(dialog).to_contain_text("demo is Stopped.")

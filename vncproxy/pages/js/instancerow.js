@@ -105,7 +105,7 @@ function acts(instance, { look, power }) {
     type: "button",
     text: t("Power"),
     "data-part": "power",
-    "aria-label": t("Start, stop or restart {name}", { name }),
+    "aria-label": t("Power: start, stop or restart {name}", { name }),
     on: { click: () => power(instance) },
   });
   return [powerButton, lookButton];
