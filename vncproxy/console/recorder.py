@@ -130,7 +130,7 @@ class Recorder:
         self._key_bytes = 0
         self._key_opening = b""
         self._begin_with: bytes | None = self._opening()
-        self._first = True
+        self._first = self._asks_first = True
         self._block_bytes = 0
         self._key_at: float | None = None
 
@@ -225,12 +225,16 @@ class Recorder:
     # What it asks for
 
     def take_asked_area(self, now: float, *, all_take_part: bool) -> Area | None:
-        """The whole screen, when a key picture is due.
+        """The whole screen, at the beginning and when a key picture is due.
 
         Args:
             now: By the recorder's clock.
             all_take_part: No viewer would miss it.
         """
+        if self._asks_first:
+            # Its viewer does so mostly, but may ask for a part only.
+            self._asks_first = False
+            return 0, 0, self._memory.width, self._memory.height
         at = self._ask_at(all_take_part=all_take_part)
         if at is None or now < at or not self._sink.has_room:
             return None

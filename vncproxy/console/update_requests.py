@@ -196,8 +196,15 @@ class UpdateRequests:
         if not able:
             # Nothing is asked for a recording alone.
             return out
+        was_outstanding = self._outstanding
+        asks_for_part = bool(self._recorders) and any(s.asks_for_part for s in able)
         if (area := self._area_due(able, now)) is not None:
             out.append(self._area_request(area, now))
+            is_whole = area == (0, 0, self._memory.width, self._memory.height)
+            if asks_for_part and not (is_whole or was_outstanding):
+                # Who asks for a corner only, as scripts do, isn't to work unseen.
+                self._pipeline.asked(now, repeated=True)
+                out.append(self._frame_request())
         elif not self._outstanding:
             self._pipeline.asked(now)
             out.append(self._frame_request())

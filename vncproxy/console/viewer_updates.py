@@ -418,6 +418,11 @@ class ViewerUpdates:
     def _tell(self, wire: bytes) -> None:
         (self.writer.put if self._in_place else self.writer.add)(wire)
 
+    @property
+    def asks_for_part(self) -> bool:
+        """Whether it has asked for an area, and for nothing besides, that hasn't been taken."""
+        return self._asked_area is not None
+
     def take_asked_area(self) -> Area | None:
         """The area whose full update the viewer asked for since the last call."""
         area, self._asked_area = self._asked_area, None

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.page import page
+from tests.recorded import played_from, record_everybody, recordings
 from tests.setup import Running, until
 from tests.unit.commands.surroundings import Installation
 from vncproxy.commands.console_client import ConsoleClient, ControlLostError
@@ -29,6 +30,7 @@ from vncproxy.commands.type_text import _typed
 from vncproxy.config.model import Config, Listen
 from vncproxy.errors import AccessError, LocalError
 from vncproxy.languages.text import counted
+from vncproxy.recording.reader import Recording
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
 
@@ -273,3 +275,24 @@ async def test_programs_get_what_was_sent(
         await print_what_is_sent(stopped(), _typed, as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert found == {**told, "arrived": 32, "problem": "demo: stopped"}
+
+
+async def test_nobody_types_unseen_on_a_recorded_console(
+    typing: Typing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recording has the screen, though who types asks for a corner of it at a time."""
+    record_everybody(monkeypatch)
+    assert await typing() == len(TEXT)
+    await until(lambda: "recording.ended" in typing.setup.log.getvalue(), "the recording")
+    state = typing.config.state.directory
+    assert state is not None
+    [path] = recordings(state)
+    recording = Recording(path)
+    *_, last = played_from(recording, 0)
+    recording.close()
+    seen = await page(typing.setup)
+    await until(lambda: typing.setup.shows(seen.viewer), "the picture")
+    same = (last.decoder.frame == seen.viewer.decoder.frame).mean()
+    # The last echo may have come after the end.
+    assert same > 0.98
+    assert last.decoder.frame.any()

@@ -189,6 +189,25 @@ def test_nothing_is_asked_for_a_recording_alone() -> None:
     assert console.shared_screen.requests.next_at is None
 
 
+def test_a_viewer_that_asks_for_a_part_only_does_not_work_unseen() -> None:
+    """The first picture is whole all the same, and what changes elsewhere is recorded, too."""
+    console = Console()
+    corner = client_messages.update_request(incremental=False, x=0, y=0, width=1, height=1)
+    console.viewer = screen = console.shared_screen.join("v1")
+    screen.set_encodings((enc.RAW,), console.now)
+    for expected in ([WHOLE], [corner, FRAME], [corner, FRAME]):
+        screen.requested(incremental=False, x=0, y=0, width=1, height=1)
+        assert console.requests() == expected
+        events: list[ServerEvent] = [UpdateStarted(1), FULL, UpdateEnded(1, True)]
+        for event in events:
+            console.shared_screen.upstream(event)
+    assert console.sink.news() == ["1000 begin", "1000 LIVE", "1000 LIVE", "1000 LIVE"]
+    screen.requested(incremental=False, x=0, y=0, width=1, height=1)
+    assert console.requests() == [corner, FRAME]
+    screen.requested(incremental=False, x=0, y=0, width=1, height=1)
+    assert console.requests() == [corner], "the other one is under way"
+
+
 def test_a_key_picture_waits_for_those_who_would_miss_it() -> None:
     """A slow viewer would have to be sent another one; but it doesn't wait for ever."""
     console = Console()
