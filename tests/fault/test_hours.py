@@ -66,7 +66,7 @@ async def test_a_session_ends_with_its_hours(tmp_path: Path) -> None:
         await until(lambda: seen.channel.closed, "the end of the control channel")
         assert seen.channel.close_code == 4403
         assert seen.messages[1:] == [
-            {"type": "ending", "text": f"You may open this console {ONLY}."}
+            {"type": "ending", "text": f"You may open this console {ONLY}.", "by_hand": False}
         ]
         await until(lambda: audited(setup, "close"), "the record of the end")
         (record,) = audited(setup, "close")

@@ -19,7 +19,10 @@ from vncproxy.access.login_attempts import FREE
 from vncproxy.config.model import Access, Limits, Listen, Rule
 from vncproxy.config.users_file import change_users
 from vncproxy.console.console import Console
+from vncproxy.console.page_messages import Pages
 from vncproxy.console.registry import Registry
+from vncproxy.console.viewer import Viewer
+from vncproxy.errors import CloseReason
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.web.viewer_session import announce
 
@@ -129,8 +132,17 @@ async def test_who_only_watches_controls_nothing(people: People) -> None:
     await socket.close()
 
 
-async def test_who_may_end_whose_session(people: People) -> None:
+async def test_who_may_end_whose_session(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     """One's own, and with the right of an administrator everybody's."""
+    told = list[str]()
+    end_viewer = Pages.end_viewer
+
+    def spied(pages: Pages, viewer: Viewer, reason: CloseReason, *, by_hand: bool = False) -> None:
+        assert by_hand
+        told.append(reason.text)
+        end_viewer(pages, viewer, reason, by_hand=by_hand)
+
+    monkeypatch.setattr(Pages, "end_viewer", spied)
     socket = await people.socket("/websockify/demo", "ann")
     own = await people.socket("/websockify/demo", "wat")
     async with asyncio.timeout(60):
@@ -143,6 +155,7 @@ async def test_who_may_end_whose_session(people: People) -> None:
     assert (await people.ask(DEMO, user="ann", method="DELETE")).status == 403
     target = f"{DEMO}/viewers/{ids['wat']}"
     assert (await people.ask(target, user="wat", method="DELETE")).status == 204
+    assert told == ["You ended it from elsewhere."]
     assert (await people.ask(DEMO, user="adm", method="DELETE")).status == 204
     for one in (socket, own):
         await one.receive()

@@ -34,6 +34,11 @@ class Identity:
     token_id: str = ""
     login: str = field(default="", compare=False)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether all that this door lets in have this name: it tells nobody apart."""
+        return self.kind in ("open", "token")
+
 
 ANYONE = Identity("anyone", "open", "open")
 OWNER = "owner"

@@ -94,14 +94,15 @@ class Pages:
         for subscriber in self._subscribers:
             subscriber.notify(message)
 
-    def end_viewer(self, viewer: Viewer, reason: CloseReason) -> None:
+    def end_viewer(self, viewer: Viewer, reason: CloseReason, *, by_hand: bool = False) -> None:
         """End one viewer's session; its page shows the reason's text.
 
         Args:
             viewer: Whose session ends.
             reason: The close code, and a text for which a close frame has no room.
+            by_hand: Whether somebody ended it.
         """
-        self.notify(viewer.id, ending(reason.text))
+        self.notify(viewer.id, ending(reason.text, by_hand=by_hand))
         viewer.close(reason)
 
 
@@ -116,9 +117,9 @@ def elsewhere(refusal: ConsoleElsewhere) -> Message:
     }
 
 
-def ending(text: str) -> Message:
-    """Why a session ends: the close code that follows has no room for it."""
-    return {"type": "ending", "text": text}
+def ending(text: str, *, by_hand: bool = False) -> Message:
+    """Why a session ends, and whether somebody ended it: the close code has no room for that."""
+    return {"type": "ending", "text": text, "by_hand": by_hand}
 
 
 def input_count(viewer: Viewer, link: int) -> Message:

@@ -40,6 +40,7 @@ LIST_PATIENCE_S = 3.0
 """How long the list waits for a region; what it showed before, if anything, is in it then."""
 _KICKED = CloseReason(CloseCode.KICKED, Side.DAEMON, "An administrator ended it.")
 _ENDED = CloseReason(CloseCode.KICKED, Side.DAEMON, "You ended it from elsewhere.")
+_ENDED_BY_SOMEBODY = CloseReason(CloseCode.KICKED, Side.DAEMON, "Somebody ended it from elsewhere.")
 
 
 async def instances(request: web.Request) -> web.Response:
@@ -144,7 +145,7 @@ async def close_console(request: web.Request) -> web.Response:
         raise AccessError(404, "not-open", "This console isn't open.")
     _log.info("console.kicked", instance=console.instance.id, user=identity.user)
     audit_entries.kicked(request, identity, console.instance)
-    console.pages.notify_all(ending(_KICKED.text))
+    console.pages.notify_all(ending(_KICKED.text, by_hand=True))
     await console.close(_KICKED)
     return web.Response(status=204)
 
@@ -178,7 +179,10 @@ async def close_viewer(request: web.Request) -> web.Response:
         raise AccessError(403, "not-allowed", "Only an administrator may end another's session.")
     _log.info("viewer.kicked", viewer=viewer.id, user=identity.user)
     audit_entries.kicked(request, identity, console.instance, viewer)
-    console.pages.end_viewer(viewer, _ENDED if own else _KICKED)
+    reason = _KICKED
+    if own:
+        reason = _ENDED_BY_SOMEBODY if identity.is_shared else _ENDED
+    console.pages.end_viewer(viewer, reason, by_hand=True)
     return web.Response(status=204)
 
 

@@ -110,6 +110,7 @@ def details_of(console: Console, at_s: float) -> Message:
         "text": _text(console),
         "wait_s": _wait_s(console),
         "error": failure_of(supervisor.failure),
+        "instance_status": supervisor.learning.status or None,
         "opaque": _is_opaque(console),
         "attempt": supervisor.attempt,
         "age_s": round(time.time() - console.since, 1),
@@ -194,6 +195,8 @@ _TEXTS = {
 def _text(console: Console) -> str:
     if console.state is State.WAITING_BUDGET and console.supervisor.wait_until is None:
         return "Taking a permit from the reconnect budget."
+    if console.state is State.RESUMING and not console.supervisor.links_opened:
+        return "There was no connection yet; the next try follows."
     return _TEXTS[console.state]
 
 

@@ -153,6 +153,7 @@ async def test_the_page_is_shown_the_state_of_an_instance_that_isnt_ready(
     )
     shown = state_of(console)
     assert shown["state"] == "resuming"
+    assert shown["text"] == "There was no connection yet; the next try follows."
     assert shown["instance_status"] == "Starting"
     assert shown["error"]["code"] == "IncorrectInstanceStatus"
 

@@ -99,7 +99,7 @@ async def test_a_session_that_is_ended(around: Surroundings) -> None:
     pages = Pages()
     page = pages.subscribe(viewer.id)
     pages.end_viewer(viewer, KICKED)
-    assert await page.news() == [{"type": "ending", "text": KICKED.text}]
+    assert await page.news() == [{"type": "ending", "text": KICKED.text, "by_hand": False}]
     assert viewer.end == KICKED
 
 

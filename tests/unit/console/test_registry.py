@@ -574,7 +574,7 @@ async def test_who_may_not_stay_is_sent_away(around: Surroundings) -> None:
     page = console.subscribe(leaving.id)
     assert {one.id for one in registry.present} == {leaving.id, staying.id, elsewhere.id}
     assert registry.recheck(objection) == 2
-    assert await page.news() == [{"type": "ending", "text": "Not any more."}]
+    assert await page.news() == [{"type": "ending", "text": "Not any more.", "by_hand": False}]
     assert leaving.end is not None
     assert elsewhere.end is not None
     assert leaving.end.code == elsewhere.end.code == CloseCode.KICKED

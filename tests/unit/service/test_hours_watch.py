@@ -84,7 +84,7 @@ async def test_a_session_ends_with_its_hours(bastion: Cluster) -> None:
     assert ann.end is not None
     reason = "You may open this console only mon-fri 08:00-18:00 (rule 1)."
     assert (ann.end.code, ann.end.text) == (CloseCode.KICKED, reason)
-    assert {"type": "ending", "text": reason} in await page.news()
+    assert {"type": "ending", "text": reason, "by_hand": False} in await page.news()
     bastion.console.unsubscribe(page)
 
 

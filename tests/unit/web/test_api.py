@@ -18,7 +18,9 @@ from tests.owner_client import JSON, OwnerClient, owner_client
 from tests.setup import running, until
 from tests.unit.access.test_users import add
 from vncproxy.config.model import Access, Aliyun, Instance, Limits, Listen, Rule
-from vncproxy.errors import LedgerError
+from vncproxy.console.page_messages import Pages
+from vncproxy.console.viewer import Viewer
+from vncproxy.errors import CloseReason, LedgerError
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.throttle.ledger_interface import LATE, usages
@@ -181,8 +183,17 @@ async def test_a_ledger_that_fails_or_hangs(
         assert (row["alias"], row["budget"], row["budget_problem"]) == ("demo", None, problem)
 
 
-async def test_one_viewer_is_ended(owner: OwnerClient) -> None:
-    """The named viewer gets 4403, the other stays."""
+async def test_one_viewer_is_ended(owner: OwnerClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The named viewer gets 4403, the other stays; all who have the token are the owner."""
+    told = list[str]()
+    end_viewer = Pages.end_viewer
+
+    def spied(pages: Pages, viewer: Viewer, reason: CloseReason, *, by_hand: bool = False) -> None:
+        assert by_hand
+        told.append(reason.text)
+        end_viewer(pages, viewer, reason, by_hand=by_hand)
+
+    monkeypatch.setattr(Pages, "end_viewer", spied)
     first, second = await owner.viewer(), await owner.viewer("?view=1")
     await until(lambda: second.decoder.updates, "a picture")
     (row,) = (await owner.ask("/api/v1/consoles", owner.bearer)).json["consoles"]
@@ -192,6 +203,7 @@ async def test_one_viewer_is_ended(owner: OwnerClient) -> None:
     target = f"{DEMO}/viewers/{watcher}"
     assert (await owner.ask(target, owner.bearer, method="DELETE")).status == 204
     assert await second.ended() == 4403
+    assert told == ["Somebody ended it from elsewhere."]
     assert not first.socket.closed
     assert (await owner.ask(target, owner.bearer, method="DELETE")).status == 404
 

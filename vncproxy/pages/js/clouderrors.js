@@ -102,11 +102,12 @@ export function cloudFact({ code, text = "", action, request_id }, { status, unt
 /**
  * The same in a sentence or two, where there is no title.
  * @param {CloudFailure} failure
+ * @param {string|null} [status] the instance's
  */
-export function cloudErrorText(failure) {
+export function cloudErrorText(failure, status = null) {
   if (!failure.code) {
     return sentence(failure.text ?? "") || t("“vncproxy check” tells more.");
   }
-  const { title, text, codes } = cloudFact(failure);
+  const { title, text, codes } = cloudFact(failure, { status });
   return together([sentence(title), text, codes && `(${codes.replace("\n", ", ")})`]);
 }

@@ -61,7 +61,7 @@ class ConsolePage {
 
   #session = null;
   #state = null;
-  #ending = "";
+  #ending = null;
   #known = null;
   #began = false;
   #until_ms = null;
@@ -70,6 +70,8 @@ class ConsolePage {
   #attempt = 0;
   #steadyTimer = 0;
   #changes = new Changes();
+  /** Takes away the notice that the link is back, once that isn't so any more. */
+  #hideBack = () => {};
   #lostKeys = new UnsentKeys(
     window,
     () => this.#card.waits && this.#controls && this.#screen.showsPicture,
@@ -212,7 +214,7 @@ class ConsolePage {
         notice(message.level, message.text);
         break;
       case "ending":
-        this.#ending = message.text;
+        this.#ending = message;
         break;
       default:
         // A later daemon may say more than this page knows.
@@ -233,8 +235,15 @@ class ConsolePage {
 
   #stateChanged(message) {
     const lost = this.#isBack(message) ? this.#takeLostKeys() : 0;
+    if (!this.#isBack(message)) {
+      this.#hideBack();
+    }
     for (const { level, text } of this.#changes.next(message, lost)) {
-      notice(level, text);
+      const hide = notice(level, text);
+      // One that counts keys stays until it is dismissed: that they were lost stays true.
+      if (level === "info") {
+        this.#hideBack = hide;
+      }
     }
     if (this.#changes.isBack) {
       this.#screen.releaseAll();
@@ -327,7 +336,9 @@ class ConsolePage {
     const wait_s = until_ms === null ? null : Math.max(0, (until_ms - Date.now()) / 1000);
     const error = elsewhere ?? this.#state?.error;
     const last = this.#state || elsewhere ? { ...this.#state, wait_s, error } : null;
-    const circumstances = { said: this.#ending, began: this.#began, until_ms };
+    // A session that somebody ended was one, with or without a screen.
+    const began = this.#began || this.#ending?.by_hand === true;
+    const circumstances = { said: this.#ending?.text ?? "", began, until_ms };
     this.#over();
     if (close.code === CLOSED_FOR_PASSWORD) {
       this.#status.offersLanguage = false;
@@ -364,7 +375,8 @@ class ConsolePage {
   #over() {
     this.#session = null;
     this.#state = null;
-    this.#ending = "";
+    this.#ending = null;
+    this.#hideBack();
     clearTimeout(this.#steadyTimer);
     this.#people.clear();
     this.#hideWakeHint();

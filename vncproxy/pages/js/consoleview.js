@@ -62,7 +62,7 @@ function troublesOf(row, names) {
     said.push(together([sentence(row.text), row.wait_s > 0 && t("It goes on in {time}.", { time: timeLeft(row.wait_s) })]));
   }
   if (row.error) {
-    said.push(together([t("The last try failed."), cloudErrorText(row.error)]));
+    said.push(together([t("The last try failed."), cloudErrorText(row.error, row.instance_status)]));
   }
   if (row.budget_problem) {
     said.push(together([t("What the budget has left isn’t known."), sentence(row.budget_problem)]));
@@ -133,7 +133,7 @@ export function consoleView(row) {
     alias: row.alias,
     title: titleOf(known),
     place: placeOf(known),
-    state: stateName(row.state),
+    state: stateName(row.state === "resuming" && row.links === 0 ? "retrying" : row.state),
     tone: TONES[row.state] ?? "warn",
     recorded: row.recorded,
     facts: factsOf(row),
@@ -161,7 +161,7 @@ export function endViewerWords({ title, viewers }, { name, controls }) {
   const others = viewers.length > 1 ? t("The others stay on.") : t("The console stays open for a while.");
   return {
     title: t("End the session of {name} on {title}?", { name, title }),
-    text: together([t("Its screen closes at once, and says that an administrator ended it."), others]),
+    text: together([t("Its screen closes at once, and says that it was ended."), others]),
     hint: together([
       controls && t("{name} is in control: what is being typed ends in the middle.", { name }),
       t("It doesn’t come back by itself, but its user may open the console again: only a rule prevents that."),

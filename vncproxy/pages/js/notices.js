@@ -10,6 +10,7 @@ const AT_MOST = 4;
  * Show a notice; one that says the same goes.
  * @param {"info"|"warning"} level
  * @param {string} text
+ * @returns {() => void} takes it away before its time
  */
 export function notice(level, text) {
   const holder = byId("notices");
@@ -31,4 +32,5 @@ export function notice(level, text) {
   if (level !== "warning") {
     setTimeout(() => shown.remove(), INFO_MS);
   }
+  return () => shown.remove();
 }

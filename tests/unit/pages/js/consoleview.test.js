@@ -58,6 +58,15 @@ test("a wait, an error of the cloud and a ledger that fails are told in sentence
   assert.equal(fact(view, "Connection to the cloud").text, "None at the moment");
 });
 
+test("a console that never had a connection resumes nothing, and its instance's state is told", () => {
+  const error = { code: "IncorrectInstanceStatus", text: "It has no console.", request_id: null };
+  const down = { state: "resuming", text: "The next try follows.", wait_s: 2, error, instance_status: "Stopped" };
+  const never = consoleView(row({ ...down, links: 0 }));
+  assert.equal(never.state, "Trying again");
+  assert.match(never.troubles[1], /^The last try failed\. The instance is stopped\. Start it\./);
+  assert.equal(consoleView(row({ ...down, links: 1 })).state, "Resuming");
+});
+
 test("an opaque console says so, and has no keepalive", () => {
   const view = consoleView(row({ state: "opaque", opaque: true, text: "Bytes are passed on." }));
   assert.deepEqual(view.troubles, ["Bytes are passed on."]);
