@@ -510,6 +510,34 @@ async def test_a_stopped_instance_is_reported_and_waited_for(tab: Tab, tmp_path:
             kept(setup)
 
 
+async def test_a_session_without_a_screen_is_ended(tab: Tab, tmp_path: Path) -> None:
+    """It was one all the same; where all have one name, nobody is told that they ended it."""
+    tab.expected.append(NOVNC_CLOSED)
+    async with Simulator(STILL) as cloud:
+        cloud.set_status("Stopped")
+        aliyun = Aliyun(endpoint=cloud.endpoint, power=True)
+        async with tab.on_a_console(tmp_path, cloud=cloud, aliyun=aliyun) as setup:
+            await tab.says("The instance is stopped", "Start it.")
+            await tab.shoot("stopped-start", phone=True)
+            await tab.button("Start it…").click()
+            dialog = tab.page.get_by_role("dialog")
+            await expect(dialog.get_by_role("button", name="Start", exact=True)).to_be_visible()
+            await dialog.get_by_role("button", name="Close").click()
+            consoles = f"{setup.base}/api/v1/consoles"
+            async with setup.http.get(consoles) as answer:
+                [row] = (await answer.json())["consoles"]
+            assert (row["state"], row["links"], row["instance_status"]) == (
+                "resuming",
+                0,
+                "Stopped",
+            )
+            [viewer] = row["viewers"]
+            async with setup.http.delete(f"{consoles}/demo/viewers/{viewer['id']}") as answer:
+                assert answer.status == 204
+            await tab.says(title_of(CloseCode.KICKED), "Somebody ended it from elsewhere.")
+            kept(setup)
+
+
 async def test_a_refusal_of_the_cloud_says_what_to_do(tab: Tab, tmp_path: Path) -> None:
     """4502 at once, with the RAM policy's action."""
     tab.expected.append(NOVNC_CLOSED)
@@ -641,12 +669,17 @@ async def test_a_picture_is_shown_once_it_is_whole(tab: Tab, tmp_path: Path) -> 
 
 
 async def test_an_administrator_ends_a_page(tab: Tab, tmp_path: Path) -> None:
-    """4403: the page says so and doesn't come back by itself."""
+    """4403: the page says so, doesn't come back by itself, and its link isn't back."""
     async with tab.on_a_console(tmp_path, cloud=STILL) as setup:
         await tab.runs()
+        await shows(tab, setup)
+        setup.cloud.drop()
+        back = tab.page.locator("#notices", has_text="The link was lost and is back.")
+        await expect(back).to_be_visible()
         async with setup.http.delete(f"{setup.base}/api/v1/consoles/demo") as answer:
             assert answer.status == 204
         await tab.says(title_of(CloseCode.KICKED))
+        assert await back.count() == 0
         await tab.shoot("code-4403-real")
         await expect(tab.page.locator("#message-countdown")).to_be_hidden()
         assert not setup.cloud.sessions

@@ -102,6 +102,14 @@ async def test_a_recording_of_an_hour_is_played_in_place(tmp_path: Path, chromiu
         await page.get_by_role("link", name="All recordings").click()
         await expect(rows(tab)).to_have_count(1)
 
+        # From one that isn't there, too.
+        tab.expected.append("404")
+        await tab.open(f"{site.people.setup.base}/replay/nosuch")
+        await expect(page.locator("#message")).to_contain_text("The recording can’t be opened")
+        await tab.shoot("replay-none", phone=True)
+        await page.locator("#message").get_by_role("link", name="All recordings").click()
+        await expect(rows(tab)).to_have_count(1)
+
 
 async def test_an_open_console_is_watched_from_its_card(tmp_path: Path, chromium: Browser) -> None:
     async with fresh_tab(chromium, tmp_path) as tab, past_site(tmp_path) as site:

@@ -10,6 +10,7 @@ import { admission } from "./admission.js";
 import { retryPause } from "./backoff.js";
 import { below } from "./basepath.js";
 import { Changes } from "./changes.js";
+import { hasNoConsole } from "./clouderrors.js";
 import { askCredentials } from "./credentials.js";
 import { byId, setText } from "./elements.js";
 import { endOfAdmission, endOfSession, withWayThere } from "./endings.js";
@@ -296,9 +297,11 @@ class ConsolePage {
       return;
     }
     const words = stateWords(message, { hasPicture: this.#screen.hasPicture, until_ms: this.#until_ms });
-    const actions = message.may_hurry
-      ? [{ label: t("Try now"), run: () => this.#session?.send({ type: "retry" }), look: "primary" }]
-      : [];
+    const actions = this.#starts(message);
+    if (message.may_hurry) {
+      const look = actions.length > 0 ? "" : "primary";
+      actions.push({ label: t("Try now"), run: () => this.#session?.send({ type: "retry" }), look });
+    }
     this.#card.show({
       tone: "wait",
       ...words,
@@ -313,6 +316,14 @@ class ConsolePage {
       return { seconds: (this.#until_ms - Date.now()) / 1000, words: t("Next try in {time}") };
     }
     return repeats ? { words: t("Trying now…") } : undefined;
+  }
+
+  /** The way to start an instance that is stopped, for who may. */
+  #starts(last) {
+    const power = byId("power-button");
+    return last?.instance_status === "Stopped" && hasNoConsole(last.error?.code) && !power.hidden
+      ? [{ label: t("Start it…"), run: () => power.click(), look: "primary" }]
+      : [];
   }
 
   /** What else can be done: ask for help with the facts, or leave. */
@@ -427,6 +438,7 @@ class ConsolePage {
     if (again) {
       this.#status.state("resuming", t("Waiting to reconnect"));
     }
+    const starts = this.#starts(facts.last);
     this.#card.show({
       tone: again ? "wait" : "stop",
       title,
@@ -436,7 +448,7 @@ class ConsolePage {
       link,
       codes,
       countdown: again ? { seconds: pause_s, words: t("Next try in {time}"), done: run } : undefined,
-      actions: [{ label: button, run, look: "primary" }, ...this.#ways(facts).filter(({ label }) => label !== button)],
+      actions: [...starts, { label: button, run, look: starts.length > 0 ? "" : "primary" }, ...this.#ways(facts).filter(({ label }) => label !== button)],
     });
   }
 

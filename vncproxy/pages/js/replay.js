@@ -18,6 +18,8 @@ const PAUSE_PATH = "M7 5.5h3.5v13H7zM13.5 5.5H17v13h-3.5z";
 const name = recordingOf(location.pathname);
 const PATH = name ? below(`/api/v1/recordings/${encodeURIComponent(name)}`) : "/api/v1/recording";
 
+const LIST = below("/admin#recordings");
+
 const KEPT = "vncproxy-replay-key";
 
 /**
@@ -45,7 +47,7 @@ window.addEventListener("hashchange", () => location.reload());
 
 function offerWayBack() {
   byId("home").replaceWith(
-    element("a", { class: "home", href: below("/admin#recordings"), "aria-label": t("All recordings"), title: t("All recordings") }, byId("home").cloneNode()),
+    element("a", { class: "home", href: LIST, "aria-label": t("All recordings"), title: t("All recordings") }, byId("home").cloneNode()),
   );
   const file = `${PATH}/file`;
   byId("full-button").before(element("a", { class: "button tool", id: "download", href: file, download: name, text: t("Download") }));
@@ -83,6 +85,9 @@ function say(tone, title, text) {
   byId("veil").dataset.tone = tone;
   setText(byId("message-title"), title);
   setText(byId("message-text"), text);
+  if (name) {
+    byId("message-actions").replaceChildren(element("a", { class: "button primary", href: LIST, text: t("All recordings") }));
+  }
   byId("message").focus({ preventScroll: true });
 }
 
