@@ -25,6 +25,8 @@ BAD_CONFIG = 78
 
 _LONGEST_NAME = 128
 """Characters, as of the cloud's. Source: ECS API reference, ModifyInstanceAttribute."""
+_LONGEST_PART = 200
+"""Characters, as the daemon takes them."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -218,6 +220,36 @@ def instance_name(text: str) -> str:
         )
     if not text.isprintable() or len(text) > _LONGEST_NAME or text in {".", ".."}:
         raise argparse.ArgumentTypeError(Text("no instance is called so"))
+    return text
+
+
+def part_of_name(text: str) -> str:
+    """What the names that are looked for have in them, as it was given.
+
+    Raises:
+        ArgumentTypeError: The daemon doesn't look for such a thing.
+    """
+    if len(text) > _LONGEST_PART:
+        raise argparse.ArgumentTypeError(
+            Text("at most {most} characters are looked for", most=_LONGEST_PART)
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(
+            Text("{source} is no text in UTF-8", source=ascii(text))
+        ) from None
+    return text
+
+
+def viewer_id(text: str) -> str:
+    """What a viewer may be called, as it was given.
+
+    Raises:
+        ArgumentTypeError: No viewer can be called so.
+    """
+    if not text.isprintable() or len(text) > _LONGEST_NAME:
+        raise argparse.ArgumentTypeError(Text("no viewer is called so"))
     return text
 
 

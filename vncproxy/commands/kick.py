@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from vncproxy.commands.command import DONE, Command, add_config, add_instance
+from vncproxy.commands.command import DONE, Command, add_config, add_instance, viewer_id
 from vncproxy.commands.running import run_with_config
 
 if TYPE_CHECKING:
@@ -19,7 +19,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     add_instance(parser)
     parser.add_argument(
-        "viewer", nargs="?", metavar="VIEWER", help="id; default: the whole console"
+        "viewer",
+        nargs="?",
+        metavar="VIEWER",
+        type=viewer_id,
+        help="id; default: the whole console",
     )
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from vncproxy.commands.command import DONE, Command, add_config, add_json
+from vncproxy.commands.command import DONE, Command, add_config, add_json, part_of_name
 from vncproxy.commands.output import (
     aligned,
     duration,
@@ -47,9 +47,15 @@ _WATCH_TEXT = {"watch": Text("watch"), "control": Text("control"), None: "-"}
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     add_json(parser)
-    parser.add_argument("--user", metavar="U", default="", help="whose name has this in it")
     parser.add_argument(
-        "--instance", metavar="I", default="", help="whose alias, id or name has this in it"
+        "--user", metavar="U", type=part_of_name, default="", help="whose name has this in it"
+    )
+    parser.add_argument(
+        "--instance",
+        metavar="I",
+        type=part_of_name,
+        default="",
+        help="whose alias, id or name has this in it",
     )
     text = Text(
         "open at some time since: 2026-11-30, 2026-11-30T08:15, or how long ago: 90m, 12h, 7d"

@@ -17,6 +17,8 @@ def test_its_arguments() -> None:
     )
     assert options_of("kick", "web-1", "v-1").viewer == "v-1"
     assert refuses("kick")
+    for viewer in ("\udcff", "v" * 129):
+        assert refuses("kick", "web-1", viewer)
 
 
 @pytest.mark.sockets

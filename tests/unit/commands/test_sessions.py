@@ -10,9 +10,12 @@ import pytest
 
 from tests.past import AuditWriterForTests, closed, opened
 from tests.setup import running
+from tests.unit.commands.surroundings import options_of, refuses
 from tests.unit.web.past_site import patient
 from vncproxy.commands import sessions as command
+from vncproxy.commands.command import part_of_name
 from vncproxy.commands.sessions import moment, notes, sessions, table
+from vncproxy.web.past_query import past_query
 
 NOW = datetime(2026, 11, 30, 12, 0, 0, tzinfo=UTC)
 
@@ -35,6 +38,20 @@ def test_times(text: str, utc: str) -> None:
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="no time"):
         moment(text, NOW)
+
+
+@pytest.mark.parametrize("option", ["--user", "--instance"])
+def test_names_that_the_daemon_would_not_look_for(option: str) -> None:
+    """Refused in words before it is asked; what it takes is let through."""
+    longest = "é" * 200
+    assert vars(options_of("sessions", option, longest))[option[2:]] == longest
+    assert past_query({option[2:]: longest})
+    assert refuses("sessions", option, f"{longest}x")
+    assert refuses("sessions", option, "\udcff")
+    with pytest.raises(argparse.ArgumentTypeError, match="at most 200 characters"):
+        part_of_name(f"{longest}x")
+    with pytest.raises(argparse.ArgumentTypeError, match=r"'.udcff' is no text in UTF-8"):
+        part_of_name("\udcff")
 
 
 ROW = {
