@@ -128,6 +128,8 @@ NOT_ON_PAGES = frozenset(
         "SELECT count(*) FROM recordings WHERE {where}",
         "SELECT * FROM recordings WHERE name = ?",
         "DELETE FROM recordings WHERE name = ?",
+        "DELETE FROM changed WHERE id = ?",
+        "DELETE FROM changed WHERE id <= (SELECT max(id) FROM changed) - ?",
         "PRAGMA cache_size = -{cache_kib}",
         "The audit goes on in the old file",
         "this file continues the one that was moved away",

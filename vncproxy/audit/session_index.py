@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -32,7 +33,6 @@ from vncproxy.audit.session_index_writer import (
     UNFINISHED,
     ReadFile,
     SessionWriter,
-    add_note,
 )
 from vncproxy.index_database import IndexDatabase, transaction
 
@@ -45,14 +45,15 @@ RECORDS_PER_TURN = 128
 """After so many, some 2 ms, other threads have their turn."""
 TURN_S = 0.0002
 _READ_BYTES = 1 << 20
-_VERSION = 3
+_VERSION = 4
 _SCHEMA = """
 CREATE TABLE files (
     place INTEGER PRIMARY KEY, name TEXT, inode INTEGER, size INTEGER, modified_ns INTEGER,
     read INTEGER, digest BLOB, seq INTEGER, hash TEXT, rubble INTEGER, wrong INTEGER,
     unread TEXT
 );
-CREATE TABLE notes (id INTEGER PRIMARY KEY, lasting INTEGER, text TEXT);
+CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT);
+CREATE TABLE changed (id INTEGER PRIMARY KEY, name TEXT, begins TEXT, read INTEGER, digest BLOB);
 CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
 CREATE TABLE instances (
     id INTEGER PRIMARY KEY, instance TEXT, alias TEXT, region TEXT, UNIQUE (instance, alias, region)
@@ -180,6 +181,8 @@ class SessionIndex:
         self._problems: tuple[str, ...] = ()
         self._digests: dict[int, _Hash] = {}
         """Of what was read, by the file's place."""
+        self._compared: dict[tuple[int, str], tuple[int, int]] = {}
+        """What a changed file (its key in the index) was held against: by name, inode and time."""
         self._proven = False
         """Whether this process has held all that was read against the digests."""
         self._lock = threading.Lock()
@@ -209,10 +212,10 @@ class SessionIndex:
         self._problems = parts.problems
         with self._database.opened() as db:
             known = _known_files(db)
-            why = self._why_anew(db, known, parts.found, stopped)
-            if why is not None:
-                _clear(db, why)
+            if self._must_begin_anew(db, known, parts.found, stopped):
+                _clear(db)
                 known = []
+            self._forget_changed(db, parts.found, stopped)
             if not known:
                 self._forget_digests()
             self._proven = True
@@ -231,17 +234,17 @@ class SessionIndex:
         self._digests = {}
         self._proven = False
 
-    def _why_anew(
+    def _must_begin_anew(
         self,
         db: sqlite3.Connection,
         known: Sequence[ReadFile],
         parts: Sequence[Part],
         stopped: Callable[[], bool],
-    ) -> str | None:
-        """Why what was read doesn't count any more, a sentence or ""; None: it does."""
+    ) -> bool:
+        """Whether what was read doesn't count any more; a file that was changed is remembered."""
         if len(known) > len(parts):
             # One is gone, and with it what it told.
-            return ""
+            return True
         for file, part in zip(known, parts, strict=False):
             is_last = file.place == len(known) - 1
             is_same = file.inode == part.inode
@@ -252,11 +255,12 @@ class SessionIndex:
                     continue
             digest, is_whole = _digest(part, file.read, stopped)
             if digest is None or digest.digest() != file.digest:
-                text = f"{part.path.name} was cut or changed after it had been read."
-                return text if is_same else ""
+                if is_same:
+                    _remember_changed(db, file, part)
+                return True
             is_as_read = part.size_bytes == file.size and (is_same or not part.packed)
             if not is_last and not is_whole and not is_as_read:
-                return ""
+                return True
             self._digests[file.place] = digest
             # As when it was moved to another disk, or compressed.
             file.name, file.inode, file.modified_ns = part.path.name, part.inode, part.modified_ns
@@ -264,7 +268,26 @@ class SessionIndex:
             if is_whole:
                 file.unread = ""
             _store(db, file)
-        return None
+        return False
+
+    def _forget_changed(
+        self, db: sqlite3.Connection, parts: Sequence[Part], stopped: Callable[[], bool]
+    ) -> None:
+        """Of files that were changed, those that are gone while another has all that was read."""
+        folder = self._audit().parent
+        rows = db.execute("SELECT id, name, begins, read, digest FROM changed").fetchall()
+        for key, name, begins, read, wanted in rows:
+            if os.path.lexists(folder / name):
+                continue
+            for part in parts:
+                place, is_now = (key, part.path.name), (part.inode, part.modified_ns)
+                if part.begins[-1] != begins or self._compared.get(place) == is_now:
+                    continue
+                digest, _ = _digest(part, read, stopped)
+                self._compared[place] = is_now
+                if digest is not None and digest.digest() == wanted:
+                    db.execute("DELETE FROM changed WHERE id = ?", (key,))
+                    break
 
     def _read(self, db: sqlite3.Connection, reading: _Reading, stopped: Callable[[], bool]) -> None:
         known, part = reading.known, reading.part
@@ -339,7 +362,9 @@ class SessionIndex:
     def problems(self) -> list[str]:
         """What was wrong with the files, a sentence each."""
         with self._database.opened() as db:
-            said = [text for (text,) in db.execute("SELECT text FROM notes ORDER BY id")]
+            changed = db.execute("SELECT name FROM changed GROUP BY name ORDER BY min(id)")
+            said = [f"{name} was cut or changed after it had been read." for (name,) in changed]
+            said += (text for (text,) in db.execute("SELECT text FROM notes ORDER BY id"))
             for known in _known_files(db):
                 if why := known.unread:
                     said.append(f"{known.name} isn't read to its end: {why}.")
@@ -460,11 +485,20 @@ def _store(db: sqlite3.Connection, known: ReadFile) -> None:
     db.execute(f"INSERT OR REPLACE INTO files ({columns}) VALUES ({marks})", values)  # noqa: S608
 
 
-def _clear(db: sqlite3.Connection, why: str) -> None:
-    """Begin anew; what was wrong with a file is remembered."""
+def _clear(db: sqlite3.Connection) -> None:
+    """Begin anew; that a file was changed is remembered."""
     with transaction(db):
-        for table in ("files", "sessions", "users", "instances"):
+        for table in ("files", "sessions", "users", "instances", "notes"):
             db.execute(f"DELETE FROM {table}")  # noqa: S608
-        db.execute("DELETE FROM notes WHERE NOT lasting")
-        if why:
-            add_note(db, why, lasting=True)
+
+
+def _remember_changed(db: sqlite3.Connection, known: ReadFile, part: Part) -> None:
+    """That a file isn't what was read of it, with what that was."""
+    with transaction(db):
+        db.execute(
+            "INSERT INTO changed (name, begins, read, digest) VALUES (?, ?, ?, ?)",
+            (part.path.name, part.begins[-1], known.read, known.digest),
+        )
+        db.execute(
+            "DELETE FROM changed WHERE id <= (SELECT max(id) FROM changed) - ?", (NOTES_MAX,)
+        )

@@ -45,10 +45,10 @@ class ReadFile:
     unread: str = ""
 
 
-def add_note(db: sqlite3.Connection, text: str, *, lasting: bool = False) -> None:
-    """Keep a sentence about the files; a lasting one also when all is read anew."""
+def _add_note(db: sqlite3.Connection, text: str) -> None:
+    """Keep a sentence about the files, until all is read anew."""
     db.execute("DELETE FROM notes WHERE text = ?", (text,))
-    db.execute("INSERT INTO notes (lasting, text) VALUES (?, ?)", (lasting, text))
+    db.execute("INSERT INTO notes (text) VALUES (?)", (text,))
     db.execute(
         "DELETE FROM notes WHERE id <= (SELECT max(id) FROM notes) - ?",
         (NOTES_MAX,),
@@ -95,7 +95,7 @@ class SessionWriter:
         before = self._before
         if before is not None and record.seq > before.seq + 1:
             text = f"Between {before.name} and {self._known.name} records are missing."
-            add_note(self._db, text)
+            _add_note(self._db, text)
 
     def _put(self, record: Record) -> None:
         match record.event:
@@ -117,7 +117,7 @@ class SessionWriter:
             case Event.ALTERED | Event.DAMAGED | Event.UNWRITTEN:
                 self.found_altered = self.found_altered or record.event == Event.ALTERED
                 said = _text(record, "text")
-                add_note(
+                _add_note(
                     self._db,
                     f"{self._known.name}, record {record.seq}, {_text(record, 'time')}: {said}.",
                 )

@@ -194,6 +194,38 @@ def test_a_half_written_compressed_copy_changes_nothing(
     assert index.problems == []
 
 
+def test_a_changed_file_that_is_gone_is_told_until_another_has_its_records(
+    tmp_path: Path, writer: AuditWriterForTests
+) -> None:
+    content = writer.path.read_bytes()
+    writer.path.unlink()
+    writer.add(opened("v-x"))
+    packed = tmp_path / "audit.jsonl.1.gz"
+    packed.write_bytes(gzip.compress(content))
+    packed.chmod(0o600)
+    index = SessionIndex(tmp_path / "y.sqlite", lambda: writer.path)
+    index.refresh()
+    lines = content.splitlines(keepends=True)
+    packed.write_bytes(gzip.compress(b"".join(lines[:4])))
+    changed = "audit.jsonl.1.gz was cut or changed after it had been read."
+    index.refresh()
+    assert changed in index.problems
+    packed.rename(tmp_path / "elsewhere")
+    index.refresh()
+    assert changed in index.problems
+    plain = tmp_path / "audit.jsonl.1"
+    for part, is_told in ((lines[:-1], True), (lines, False)):
+        plain.unlink(missing_ok=True)
+        written = tmp_path / f"new-{len(part)}"
+        written.write_bytes(b"".join(part))
+        written.chmod(0o600)
+        written.rename(plain)
+        index.refresh()
+        assert (changed in index.problems) == is_told
+    assert index.problems == []
+    assert len(viewers(index)) == 11
+
+
 def test_lines_that_a_crash_left_are_no_fault(tmp_path: Path) -> None:
     """The next record says so."""
     writer = AuditWriterForTests(tmp_path / "audit.jsonl")
