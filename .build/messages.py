@@ -21,6 +21,7 @@ from babel.messages.pofile import read_po, write_po
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from vncproxy.console.lifecycle import State  # noqa: E402
 from vncproxy.languages import markup  # noqa: E402
 
 FOLDER = ROOT / "vncproxy" / "languages"
@@ -54,7 +55,6 @@ SENTENCES = (
     "index_database",
     "instances/instance_list",
     "instances/power",
-    "instances/search",
     "recording/folder",
     "recording/recordings",
     "recording/writer_thread",
@@ -112,7 +112,6 @@ FRAGMENTS = (
     "throttle/valkey_ledger",
     "throttle/valkey_sentinels",
     "websocket/gateway_dial",
-    "websocket/gateway_transport",
     "websocket/transport",
 )
 """Modules of which parts of sentences may be shown as well."""
@@ -146,8 +145,6 @@ NOT_ON_PAGES = frozenset(
         "the console's server speaks a kind of VNC that vncproxy doesn't know: native viewers "
         "can't be let in; open it in a browser",
         "{name} ({conditions}) decides; more only {only}",
-        "<VncUrl hidden>",
-        "<Credentials from {provider}, hidden>",
     }
 )
 """What those say elsewhere."""
@@ -248,20 +245,6 @@ NOT_FOR_PEOPLE = re.compile(
     r"_log\b|_tasks?\.|tasks\.start|^(ValueError|TypeError|RuntimeError|Tasks|after|timed|Literal)$"
 )
 
-CONSOLE_STATES = (
-    "idle",
-    "waiting-budget",
-    "fetching-url",
-    "connecting",
-    "handshake",
-    "password",
-    "running",
-    "resuming",
-    "opaque",
-    "closed",
-)
-"""As the API has them; `vncproxy consoles` shows them by these messages."""
-
 RULE_WORDS = ("watch", "control", "admin", "recorded", "power")
 """What rules give, in sentences about them."""
 
@@ -295,8 +278,9 @@ def found() -> Iterator[tuple[str, str | tuple[str, ...], str | None]]:
         yield _name(Path(__file__)), text, None
     for text in RULE_WORDS:
         yield _name(Path(__file__)), text, "rule"
-    for text in CONSOLE_STATES:
-        yield _name(Path(__file__)), text, "console"
+    for state in State:
+        # As the API has them; `vncproxy consoles` shows them by these messages.
+        yield _name(Path(__file__)), state.value, "console"
 
 
 def _of_module(path: Path, *, fragments: bool) -> Iterator[str]:
@@ -328,25 +312,23 @@ def _of_module(path: Path, *, fragments: bool) -> Iterator[str]:
 
 
 def _of_command(path: Path) -> Iterator[str]:
-    """What a command's help says, and what it says of an argument that isn't one."""
+    """What a command's help says."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         values: list[ast.expr | None] = []
         match node:
             case ast.Call(func=ast.Name(id="Command")):
                 values = [node.args[1]]
-            case ast.Call(func=ast.Name(id="add_json") | ast.Attribute(attr="ArgumentTypeError")):
+            case ast.Call(func=ast.Name(id="add_json")):
                 values = list(node.args)
             case ast.Call():
                 values = [one.value for one in node.keywords if one.arg == "help"]
-            case ast.FunctionDef(name="_add_arguments" | "add_json" | "add_page_port"):
+            case ast.FunctionDef(name="_add_arguments" | "add_json"):
                 # A help text that is too long for its line has a name.
                 assigned = (one for one in node.body if isinstance(one, ast.Assign))
                 values = [*node.args.defaults, *(one.value for one in assigned)]
         for value in values:
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 yield value.value
-            elif isinstance(value, ast.JoinedStr):
-                yield _with_braces(value, {})
 
 
 def _of_texts(path: Path) -> Iterator[tuple[str | tuple[str, str], str | None]]:

@@ -35,6 +35,8 @@ HEAVY = (
     *("aiohttp", "websockets", "structlog", "msgspec", "alibabacloud_credentials", "uvloop"),
     *("prometheus_client", "cryptography", "asyncio", "ssl", "tomllib", "PIL"),
 )
+_OF_VERSIONS = "email.utils"
+"""Needed where the versions of libraries are looked up."""
 DEMO_ID = "i-bp1demo0000000000001"
 DENIED = {
     "ALIBABA_CLOUD_ACCESS_KEY_ID": "denied-key",
@@ -234,20 +236,21 @@ def test_help_imports_nothing_heavy() -> None:
     """--help and --version answer at once, with the standard library's lightest parts."""
     commands = [[command.name, "--help"] for command in COMMANDS]
     acts = [["user", "add", "--help"], ["audit", "verify", "--help"]]
-    asked = [["--help"], ["--version"], *commands, *acts]
+    asked = [["--help"], *commands, *acts, ["--version"]]
     script = (
         "import sys\nfrom vncproxy.cli import main\n"
         f"for arguments in {asked!r}:\n"
         "    try:\n        main(arguments)\n    except SystemExit as end:\n"
         "        assert not end.code\n"
-        f"    print('heavy:', [name for name in {HEAVY!r} if name in sys.modules])"
+        f"    print('heavy:', [name for name in {(*HEAVY, _OF_VERSIONS)!r} if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     found = [line for line in done.stdout.splitlines() if line.startswith("heavy:")]
-    assert found == ["heavy: []"] * len(asked)
+    assert found[:-1] == ["heavy: []"] * (len(asked) - 1)
+    assert found[-1] in ("heavy: []", f"heavy: {[_OF_VERSIONS]}")
 
 
 def test_help_tells_every_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import gzip
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from vncproxy.audit.record import LINE_MAX_BYTES
-from vncproxy.audit.verification import Verification, verify
 from vncproxy.commands.command import DONE, FAILED, Command, add_commands, add_json
 from vncproxy.commands.output import print_json, print_lines, require_output
 from vncproxy.errors import AuditError
 from vncproxy.languages.text import Text, counted
+
+if TYPE_CHECKING:
+    from vncproxy.audit.verification import Verification
 
 _GZIP = b"\x1f\x8b"
 _OTHER_FORMS = {b"\xfd7zXZ\0": "xz", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -64,6 +63,8 @@ def verify_file(path: Path, head: str | None) -> Verification:
     Raises:
         AuditError: It can't be read.
     """
+    from vncproxy.audit.verification import verify
+
     with lines_in(path) as lines:
         return verify(lines, head)
 
@@ -77,6 +78,9 @@ def lines_in(path: Path) -> Iterator[Iterator[bytes]]:
     Raises:
         AuditError: It can't be read, here or while the lines are.
     """
+    import gzip
+    import zlib
+
     try:
         with path.open("rb") as file:
             beginning = file.peek(_MAGIC_BYTES)
@@ -106,6 +110,8 @@ def lines_in(path: Path) -> Iterator[Iterator[bytes]]:
 
 
 def _lines_of(file: BinaryIO) -> Iterator[bytes]:
+    from vncproxy.audit.record import LINE_MAX_BYTES
+
     while line := file.readline(LINE_MAX_BYTES):
         yield line
         while line and not line.endswith(b"\n"):

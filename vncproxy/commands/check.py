@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from vncproxy.commands.command import DONE, FAILED, USAGE, Command, add_config, add_json
-from vncproxy.commands.output import print_json, print_line, print_problem, require_output
+from vncproxy.commands.output import Finding, print_json, print_line, print_problem, require_output
 from vncproxy.commands.running import load_config, log_errors_only, run_async
 from vncproxy.errors import ConfigError
 from vncproxy.languages.text import Text
@@ -118,7 +118,6 @@ async def print_findings(loaded: Loaded, name: str | None = None, *, json: bool 
 
 async def _print_permissions(config: Config, options: argparse.Namespace) -> int:
     """DONE: some door lets the user do something. FAILED: none does, or it can't be found out."""
-    from vncproxy.commands.output import Finding
     from vncproxy.commands.permission import doors_of, permissions
 
     doors = doors_of(config)

@@ -21,7 +21,7 @@ from vncproxy.commands.console_screen import ConsoleScreen, LivePicture
 from vncproxy.commands.daemon_client import ClientWebSocket, DaemonClient, WebSocketRefusedError
 from vncproxy.commands.keyboard import keycode
 from vncproxy.commands.keystrokes import Stroke
-from vncproxy.errors import AccessError, CloseCode, LocalError
+from vncproxy.errors import CloseCode, LocalError
 from vncproxy.languages.text import Text
 from vncproxy.rfb.client_messages import key_event, qemu_key_event
 from vncproxy.tasks import Tasks
@@ -474,12 +474,12 @@ async def console_client(
     try:
         async with _opened(daemon, admission, screen) as client:
             yield client
-    except WebSocketRefusedError as refusal:
+    except WebSocketRefusedError:
         # What has changed since the admission, another one tells.
         await admission_to(
             daemon, str(admission["instance"]["id"]), view=not admission["may_control"]
         )
-        raise AccessError(refusal.status, refusal.word, refusal.public_text) from refusal
+        raise
 
 
 @asynccontextmanager

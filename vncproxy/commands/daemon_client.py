@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
@@ -31,6 +32,8 @@ from vncproxy.web.health import DAEMON_HEADER
 
 CALL_TIMEOUT_S = 30.0
 PROBE_TIMEOUT_S = 2.0
+_PAGE_ROWS = 1000
+"""Of a list, in one answer: the most that the API gives."""
 WEBSOCKET_MESSAGE_MAX_BYTES = 16 << 20
 """Of a message; the daemon's own have 64 KiB, but a gateway's frame may pass as it is."""
 LINE_MAX_BYTES = 4 << 20
@@ -115,6 +118,30 @@ class DaemonClient:
         if isinstance(decoded, dict) and status < 300:
             return decoded
         raise self._refusal(decoded, status)
+
+    async def pages(
+        self, path: str, query: Mapping[str, str], rows: str, most: int | None = None
+    ) -> dict[str, Any]:
+        """A list that comes in pages: the first answer, with the rows of those after it.
+
+        Args:
+            path: Of the list.
+            query: What is wanted of it.
+            rows: Where the rows are in an answer.
+            most: So many are enough; None: all.
+
+        Raises:
+            NoDaemonError, AccessError: As of `call`.
+        """
+        wanted = {**query, "limit": str(min(most or _PAGE_ROWS, _PAGE_ROWS))}
+        answer: dict[str, Any] = await self.call("GET", f"{path}?{urlencode(wanted)}")
+        more = answer["more"]
+        while more and (most is None or len(answer[rows]) < most):
+            wanted["before"] = more
+            page = await self.call("GET", f"{path}?{urlencode(wanted)}")
+            answer[rows] += page[rows]
+            more = page["more"]
+        return answer
 
     async def download(self, path: str) -> Download:
         """What a route gives that isn't JSON.

@@ -19,9 +19,15 @@ if TYPE_CHECKING:
 _PROGRAM = "vncproxy"
 
 
-def command_line(*words: str) -> str:
-    """A command of this program as a shell here takes it, by the path that it was started by."""
-    return shlex.join([*_started_by(Path(sys.argv[0])), *words])
+def command_line(*words: str, config: Path | None = None) -> str:
+    """A command of this program as a shell here takes it, by the path that it was started by.
+
+    Args:
+        *words: The command and its arguments.
+        config: For --config; None: it finds its file by itself.
+    """
+    option = () if config is None else ("--config", str(config))
+    return shlex.join([*_started_by(Path(sys.argv[0])), *words, *option])
 
 
 def _started_by(program: Path) -> list[str]:
@@ -52,7 +58,6 @@ def opening(config: Config, environ: Mapping[str, str], file: Path | None) -> li
     from vncproxy.commands.daemon_client import base_url
 
     instance = config.instance[0].name if config.instance else "INSTANCE"
-    option = () if file is None else ("--config", str(file))
     pages = [f"{url}{one.base_path}/" for one in config.listen if (url := base_url(one))]
     if not pages:
         address = config.listen[0].parsed_address
@@ -75,7 +80,7 @@ def opening(config: Config, environ: Mapping[str, str], file: Path | None) -> li
             *lines,
             Text(
                 "In another terminal, to open one: {command}",
-                command=command_line("open", instance, *option),
+                command=command_line("open", instance, config=file),
             ),
         ]
     if environ.get("SSH_CONNECTION"):
@@ -84,7 +89,7 @@ def opening(config: Config, environ: Mapping[str, str], file: Path | None) -> li
         lines.append(
             Text("From your machine: ssh -N -L {port}:{local} HOST", port=port, local=local)
         )
-    link = command_line("url", instance, *option)
+    link = command_line("url", instance, config=file)
     return [*lines, Text("In another terminal, for the link to one: {link}", link=link)]
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from vncproxy.commands.check import print_findings
 from vncproxy.commands.command import DONE, FAILED, USAGE, Command
-from vncproxy.commands.first_configuration import DOORS, Choices, Picked
+from vncproxy.commands.first_configuration import DOORS, Choices, Picked, named, numbers, text_of
 from vncproxy.commands.output import aligned, print_line, print_lines, print_note, print_problem
 from vncproxy.commands.questions import Ask, agreed, ask
 from vncproxy.commands.running import log_errors_only, run_async
@@ -155,11 +155,11 @@ def _run(options: argparse.Namespace) -> int:
         written = Interview(options, ask if asks else None).hold(file)
     except (KeyboardInterrupt, EOFError):
         print_note("")
-        written = None
-    if written is None:
+        written = False
+    if not written:
         print_note(NOTHING_WRITTEN)
         return FAILED
-    return _finish(options, file, written)
+    return _finish(options, file)
 
 
 def _usage_problem(options: argparse.Namespace, *, asks: bool) -> str | None:
@@ -210,28 +210,27 @@ class Interview:
         self._options = options
         self._ask = ask
 
-    def hold(self, file: Path) -> Config | None:
-        """Ask, and write the file; gives what it says, or None: it isn't wanted after all.
+    def hold(self, file: Path) -> bool:
+        """Ask, and write the file; whether it is wanted after all.
 
         Raises:
             ConfigError: The choices don't fit each other, or the environment's settings are wrong.
             LocalError: The file can't be written.
             EOFError, KeyboardInterrupt: The answers have ended; nothing was written.
         """
-        from vncproxy.commands.first_configuration import text_of
         from vncproxy.config.load import config_of
 
         # What the environment sets, such as the endpoint, counts for the questions, too.
         before = config_of("", file, os.environ)
         text = text_of(self._choices(before))
-        config = config_of(text, file, os.environ)
+        config_of(text, file, os.environ)
         if self._ask is not None:
             for line in ("", *text.splitlines(), ""):
                 print_note(line)
             if not agreed(self._ask, Text("Write this to {file}", file=file), default=True):
-                return None
+                return False
         write(file, text)
-        return config
+        return True
 
     def _choices(self, before: Config) -> Choices:
         options = self._options
@@ -289,14 +288,10 @@ class Interview:
             return None
 
     def _named(self, before: Config, region: str, given: tuple[Picked, ...]) -> tuple[Picked, ...]:
-        from vncproxy.commands.first_configuration import named
-
         return named(given, _as_picked(self._listed(before, region) or ()))
 
     def _picked(self, before: Config, region: str) -> tuple[Picked, ...] | None:
         """Some instances; None: all."""
-        from vncproxy.commands.first_configuration import numbers
-
         found = self._listed(before, region)
         if not found:
             if found is not None:
@@ -426,30 +421,30 @@ def write(file: Path, text: str) -> None:
         raise
 
 
-def _finish(options: argparse.Namespace, file: Path, config: Config) -> int:
+def _finish(options: argparse.Namespace, file: Path) -> int:
     """Check it, and say what to do next; gives DONE if nothing is in the way."""
     from vncproxy.commands.first_steps import command_line, is_found_by_itself, opening
     from vncproxy.config.load import load
 
     print_line(Text("Written: {file}", file=file))
     loaded = load(file, os.environ)
+    config = loaded.config
     status = run_async(options, print_findings(loaded))
     named = None if is_found_by_itself(file) else file
-    option = () if named is None else ("--config", str(named))
     steps: list[str] = ["", Text("Next:")]
     if config.access.users_file is not None:
         names = [user for rule in config.rule for user in rule.users if not user.startswith("@")]
-        add = command_line("user", "add", names[0] if names else "NAME", *option)
+        add = command_line("user", "add", names[0] if names else "NAME", config=named)
         steps.append(Text("Give each user a token: {add}", add=add))
     if status != DONE:
         steps.append(
             Text(
                 "Mend what is marked FAIL, and look again: {command}",
-                command=command_line("check", *option),
+                command=command_line("check", config=named),
             )
         )
     steps += [
-        Text("Start it: {command}", command=command_line("serve", *option)),
+        Text("Start it: {command}", command=command_line("serve", config=named)),
         *opening(config, os.environ, named),
     ]
     print_lines(steps)

@@ -14,7 +14,7 @@ from vncproxy.commands.command import DONE, FAILED, Command, add_config, add_ins
 from vncproxy.commands.first_steps import has_browser
 from vncproxy.commands.output import print_line, print_note, require_output
 from vncproxy.commands.running import run_with_config
-from vncproxy.commands.url import base_url
+from vncproxy.commands.url import add_base_url
 from vncproxy.languages.text import Text
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     add_instance(parser)
-    parser.add_argument(
-        "--base-url", metavar="URL", type=base_url, help="how the browser gets here"
-    )
+    add_base_url(parser)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -95,17 +95,24 @@ def print_line(text: str) -> None:
         print(escaped(shown(text)), flush=True)
 
 
+@contextmanager
+def told_all_the_same(text: str) -> Iterator[None]:
+    """Around what prints that something was done: where it can't, standard error has this."""
+    try:
+        yield
+    except (BrokenPipeError, OutputError):
+        print_problem(text)
+        raise
+
+
 def print_outcome(text: str) -> None:
     """Print what was done; where it can't be printed, standard error has it, since it is done.
 
     Raises:
         BrokenPipeError, OutputError: As of `print_line`.
     """
-    try:
+    with told_all_the_same(text):
         print_line(text)
-    except (BrokenPipeError, OutputError):
-        print_problem(text)
-        raise
 
 
 def print_json_outcome(value: Any, text: str) -> None:
@@ -114,11 +121,8 @@ def print_json_outcome(value: Any, text: str) -> None:
     Raises:
         BrokenPipeError, OutputError: As of `print_line`.
     """
-    try:
+    with told_all_the_same(text):
         print_json(value)
-    except (BrokenPipeError, OutputError):
-        print_problem(text)
-        raise
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from vncproxy.commands.terminal_language import shown
 from vncproxy.errors import RecordingError
 from vncproxy.languages.text import Text, counted
 from vncproxy.observe.escaping import escaped
-from vncproxy.observe.times import local_text, moment_of
+from vncproxy.observe.times import local_or
 from vncproxy.recording.file_format import LINK_REPLACED
 from vncproxy.recording.reader import Recording
 from vncproxy.recording.recording_state import RecordingState, is_running, state_of
@@ -101,7 +101,7 @@ def in_words(found: dict[str, Any]) -> list[str]:
             ),
         ),
         (Text("viewer"), found["viewer"]),
-        (Text("started", context="recording"), _local(found["started_at"])),
+        (Text("started", context="recording"), local_or(found["started_at"], found["started_at"])),
         (Text("length"), length(found["duration_s"])),
         (
             Text("screen"),
@@ -142,11 +142,6 @@ def _line(head: Text, value: str) -> str:
     head_shown = shown(head)
     blanks = " " * max(0, _HEAD_COLUMNS - columns(head_shown))
     return f"{head_shown}{blanks} {escaped(shown(value))}"
-
-
-def _local(text: str) -> str:
-    moment = moment_of(text)
-    return local_text(moment) if moment is not None else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,11 @@ from vncproxy.commands.output import (
 from vncproxy.commands.running import run_with_config
 from vncproxy.errors import LocalError, RecordingError
 from vncproxy.languages.text import Text
-from vncproxy.observe.times import local_text, moment_of
+from vncproxy.observe.times import local_or
 
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
 
-_PAGE = 1000
 _HEADINGS = (
     Text("STARTED"),
     Text("LENGTH"),
@@ -103,12 +102,7 @@ async def recordings(config: Config, environ: Mapping[str, str]) -> Found:
 
     try:
         async with daemon_client(config, environ) as daemon:
-            answer = await daemon.call("GET", f"/api/v1/recordings?limit={_PAGE}")
-            rows, more = answer["recordings"], answer["more"]
-            while more:
-                page = await daemon.call("GET", f"/api/v1/recordings?limit={_PAGE}&before={more}")
-                rows += page["recordings"]
-                more = page["more"]
+            answer = await daemon.pages("/api/v1/recordings", {}, "recordings")
     except NoDaemonError:
         return _in_folder(config, environ)
     folder = answer.get("folder") or ""
@@ -117,7 +111,12 @@ async def recordings(config: Config, environ: Mapping[str, str]) -> Found:
         part = int(100 * answer["read"])
         text = Text("The folder is still being read ({part} %): some may be missing.", part=part)
         problems = [*problems, text]
-    return Found([_with_file(row, folder) for row in rows], folder, problems, from_daemon=True)
+    return Found(
+        [_with_file(row, folder) for row in answer["recordings"]],
+        folder,
+        problems,
+        from_daemon=True,
+    )
 
 
 def _in_folder(config: Config, environ: Mapping[str, str]) -> Found:
@@ -167,9 +166,8 @@ def notes(found: Found) -> Iterator[Text]:
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    started = moment_of(row["started_at"])
     return (
-        local_text(started) if started is not None else "-",
+        local_or(row["started_at"], "-"),
         length(row["duration_s"]),
         amount(row["size_bytes"]),
         row["user"] or "-",

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from vncproxy.commands.command import DONE, Command, add_config, add_json, part_of_name
 from vncproxy.commands.output import (
@@ -21,7 +20,7 @@ from vncproxy.commands.output import (
 )
 from vncproxy.commands.running import run_with_config
 from vncproxy.languages.text import Text, counted
-from vncproxy.observe.times import local_text, moment_of
+from vncproxy.observe.times import local_or
 
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 NOTHING = Text("There are no such sessions.")
 SHOWN_MAX = 200
 """Sessions without --all, the newest."""
-_PAGE = 1000
 _SPAN = re.compile(r"(\d{1,6})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _HEADINGS = (
@@ -128,16 +126,8 @@ async def sessions(
     from vncproxy.commands.daemon_client import daemon_client
 
     query = {name: value for name, value in wanted.items() if value}
-    query["limit"] = str(min(most or _PAGE, _PAGE))
     async with daemon_client(config, environ) as daemon:
-        found: dict[str, Any] = await daemon.call("GET", f"/api/v1/sessions?{urlencode(query)}")
-        rows, more = found["sessions"], found["more"]
-        while more and (most is None or len(rows) < most):
-            query["before"] = more
-            page = await daemon.call("GET", f"/api/v1/sessions?{urlencode(query)}")
-            rows += page["sessions"]
-            more = page["more"]
-    return found
+        return await daemon.pages("/api/v1/sessions", query, "sessions", most)
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
@@ -147,7 +137,7 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (
-        _local(row["started_at"]),
+        local_or(row["started_at"], row["started_at"] or "-"),
         duration(row["seconds"]) if row["seconds"] is not None else "-",
         row["user"] or "-",
         row["alias"] or row["instance"],
@@ -155,11 +145,6 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         row["address"] or "-",
         _end(row),
     )
-
-
-def _local(text: str | None) -> str:
-    moment = moment_of(text)
-    return local_text(moment) if moment is not None else text or "-"
 
 
 def _end(row: dict[str, Any]) -> str:

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     add_instance(parser)
-    parser.add_argument(
-        "--base-url", metavar="URL", type=base_url, help="how the browser gets here"
-    )
+    add_base_url(parser)
     parser.add_argument(
         "--official",
         action="store_true",
@@ -33,6 +31,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="official: also while it is open here")
     parser.add_argument(
         "--with-password", action="store_true", help="official: with the VNC password in it"
+    )
+
+
+def add_base_url(parser: argparse.ArgumentParser) -> None:
+    """--base-url: the way of the browser, if it isn't that of this machine."""
+    parser.add_argument(
+        "--base-url", metavar="URL", type=base_url, help="how the browser gets here"
     )
 
 

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from vncproxy.commands.command import DONE, Command, add_commands, add_config, add_json
 from vncproxy.commands.output import (
-    OutputError,
     print_json,
     print_line,
     print_lines,
-    print_problem,
     require_output,
+    told_all_the_same,
 )
 from vncproxy.commands.running import load_config
 from vncproxy.errors import ConfigError, ConfigProblem, LocalError
@@ -52,17 +51,12 @@ def _run_add(options: argparse.Namespace) -> int:
     # Before there is a token that nobody would ever see.
     require_output()
     token = add(load_config(options).config, options.name, options.groups)
-    try:
+    nobody_has_it = Text(
+        "{name} was added, and nobody has the token; to begin anew: vncproxy user remove {name}",
+        name=options.name,
+    )
+    with told_all_the_same(nobody_has_it):
         print_line(token)
-    except (BrokenPipeError, OutputError):
-        print_problem(
-            Text(
-                "{name} was added, and nobody has the token; to begin anew: "
-                "vncproxy user remove {name}",
-                name=options.name,
-            )
-        )
-        raise
     return DONE
 
 

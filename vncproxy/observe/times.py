@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 
 def utc_text(time_s: float) -> str:
@@ -32,10 +31,25 @@ def moment_of_header(text: str) -> datetime | None:
 
     Source: RFC 9110, section 5.6.7.
     """
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - 12 ms, which most don't need
+
     try:
-        return parsedate_to_datetime(text).astimezone(UTC)
-    except (ValueError, OverflowError):
+        moment = parsedate_to_datetime(text)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError, TypeError, IndexError):
+        # The parser raises more than it documents, for a year of 20 digits for instance.
         return None
+
+
+def local_or(text: object, otherwise: str) -> str:
+    """For people: the moment that somebody else's text names, or something else if it names none.
+
+    Args:
+        text: As of `moment_of`.
+        otherwise: For a text that names none.
+    """
+    moment = moment_of(text)
+    return local_text(moment) if moment is not None else otherwise
 
 
 def local_text(moment: datetime) -> str:

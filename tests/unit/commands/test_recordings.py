@@ -15,7 +15,7 @@ from tests.unit.recording.surroundings import HEADER
 from tests.unit.recording.surroundings import folder as recording_folder
 from tests.unit.web.past_site import patient
 from vncproxy.cli import main
-from vncproxy.commands import recordings as command
+from vncproxy.commands import daemon_client
 from vncproxy.commands.command import DONE, FAILED
 from vncproxy.commands.recordings import Found, notes, recordings, table
 from vncproxy.recording.file_writer import RecordingFile
@@ -64,7 +64,7 @@ async def test_the_daemon_tells_what_it_has(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir(mode=0o700)
     names = [write_recording(state / "recordings", number) for number in range(3)]
-    with patient(), patch.object(command, "_PAGE", 2):
+    with patient(), patch.object(daemon_client, "_PAGE_ROWS", 2):
         async with running(tmp_path) as setup:
             found = await recordings(setup.daemon.config, {})
     folder = state / "recordings"

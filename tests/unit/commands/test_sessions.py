@@ -12,6 +12,7 @@ from tests.past import AuditWriterForTests, closed, opened
 from tests.setup import running
 from tests.unit.commands.surroundings import options_of, refuses
 from tests.unit.web.past_site import patient
+from vncproxy.commands import daemon_client
 from vncproxy.commands import sessions as command
 from vncproxy.commands.command import part_of_name
 from vncproxy.commands.sessions import moment, notes, sessions, table
@@ -113,7 +114,7 @@ async def test_it_asks_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for number in range(7):
         writer.add(opened(f"v-{number}", "ann"), closed(f"v-{number}", "ann"))
     writer.add(opened("v-x", "bob"), closed("v-x", "bob"))
-    monkeypatch.setattr(command, "_PAGE", 3)
+    monkeypatch.setattr(daemon_client, "_PAGE_ROWS", 3)
     with patient():
         async with running(tmp_path) as setup:
             config = setup.daemon.config
