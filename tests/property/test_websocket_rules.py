@@ -6,7 +6,6 @@ import pytest
 
 from tests.websocket_ends import BROKE_RULES
 from tests.websocket_rules import (
-    AIOHTTP,
     COLUMNS,
     CONSOLE,
     CONTROL,
@@ -40,7 +39,6 @@ async def test_our_ends(case: Case) -> None:
     one, other = [await outcome_of(case, CONTROL, places) for places in splits(case, CONTROL)]
     assert one == other
     assert what_became(one) == case.expected_at(CONTROL)
-    assert what_became(await outcome_of(case, AIOHTTP)) == case.expected_at(AIOHTTP)
 
 
 async def test_the_table_is_what_is_found() -> None:

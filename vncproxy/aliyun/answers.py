@@ -6,12 +6,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from vncproxy.aliyun.errors import refused, unreadable
 from vncproxy.errors import CloudError
+from vncproxy.observe.times import moment_of_header
 
 _DATE_MAX_CHARS = 64
 _LAST_DATE_UNIX_S = 4102444800.0
@@ -73,12 +72,10 @@ class Answer:
     @property
     def date_unix_s(self) -> float | None:
         """The server's clock, in seconds since 1970, or None if the Date header isn't one."""
-        try:
-            date = parsedate_to_datetime(self.headers.get("date", "")[:_DATE_MAX_CHARS])
-            unix_s = date.replace(tzinfo=date.tzinfo or UTC).timestamp()
-        except (ValueError, OverflowError, TypeError, IndexError):
-            # The parser raises more than it documents, for a year of 20 digits for instance.
+        date = moment_of_header(self.headers.get("date", "")[:_DATE_MAX_CHARS])
+        if date is None:
             return None
+        unix_s = date.timestamp()
         return unix_s if 0 <= unix_s <= _LAST_DATE_UNIX_S else None
 
 

@@ -36,6 +36,10 @@ class AuditFileError(Exception):
     """A file that isn't read; its text is why, and follows its name in a sentence."""
 
 
+class _DamagedError(AuditFileError):
+    """One that can't be unpacked, or is cut short."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One file of the audit.
@@ -95,9 +99,10 @@ def parts_of(path: Path) -> Parts:
         try:
             part = _part(path.with_name(name))
         except AuditFileError as why:
-            plain = name.removesuffix(_GZIP_SUFFIX)
             # As when it is just being compressed.
-            if str(why) != _DAMAGED or plain not in {part.path.name for part in found}:
+            plain = name.removesuffix(_GZIP_SUFFIX)
+            has_plain = any(plain == one.path.name for one in found)
+            if not (isinstance(why, _DamagedError) and has_plain):
                 problems.append(f"{name} isn't read: {why}.")
         except OSError as fault:
             problems.append(f"{name} can't be read: {fault.strerror}.")
@@ -234,7 +239,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             else:
                 yield raw
         except _BAD_GZIP as fault:
-            raise AuditFileError(_DAMAGED) from fault
+            raise _DamagedError(_DAMAGED) from fault
 
 
 def next_line(file: BinaryIO) -> bytes:
@@ -247,7 +252,7 @@ def next_line(file: BinaryIO) -> bytes:
     try:
         return file.readline(LINE_MAX_BYTES)
     except _BAD_GZIP as fault:
-        raise AuditFileError(_DAMAGED) from fault
+        raise _DamagedError(_DAMAGED) from fault
 
 
 def _check(status: os.stat_result) -> None:

@@ -141,7 +141,6 @@ class LinkSupervisor:
         self._closing: asyncio.Task[None] | None = None
         self._learning: asyncio.Task[None] | None = None
         self._kept_by = KeptBy(dependencies.metrics, KeepaliveClass.ANY.value)
-        self._counted_for: tuple[State, KeepaliveClass] | None = None
         self._pauses = Pauses(dependencies.first_pause_s, dependencies.scatter)
         self._link_opener = LinkOpener(instance, dependencies)
 
@@ -277,10 +276,6 @@ class LinkSupervisor:
     def _count_kind(self) -> None:
         """Count the console in the metrics by what keeps its link: a keepalive, or nothing."""
         state, keepalive = self.life.state, self.learning.keepalive
-        counted_for = (state, keepalive.kind)
-        if counted_for == self._counted_for:
-            return
-        self._counted_for = counted_for
         kind = keepalive.kind.value if state is State.RUNNING else None
         if self._kept_by.count(kind, opaque=state is State.OPAQUE):
             _log.info("keepalive.kind", instance=self._instance.id, kind=kind, why=keepalive.why)

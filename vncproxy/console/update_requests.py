@@ -197,11 +197,11 @@ class UpdateRequests:
             # Nothing is asked for a recording alone.
             return out
         was_outstanding = self._outstanding
-        asks_for_part = bool(self._recorders) and any(s.asks_for_part for s in able)
+        asks_for_area = bool(self._recorders) and any(s.asks_for_area for s in able)
         if (area := self._area_due(able, now)) is not None:
             out.append(self._area_request(area, now))
             is_whole = area == (0, 0, self._memory.width, self._memory.height)
-            if asks_for_part and not (is_whole or was_outstanding):
+            if asks_for_area and not (is_whole or was_outstanding):
                 # Who asks for a corner only, as scripts do, isn't to work unseen.
                 self._pipeline.asked(now, repeated=True)
                 out.append(self._frame_request())

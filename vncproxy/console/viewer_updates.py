@@ -419,8 +419,8 @@ class ViewerUpdates:
         (self.writer.put if self._in_place else self.writer.add)(wire)
 
     @property
-    def asks_for_part(self) -> bool:
-        """Whether it has asked for an area, and for nothing besides, that hasn't been taken."""
+    def asks_for_area(self) -> bool:
+        """Whether `take_asked_area` has one to give."""
         return self._asked_area is not None
 
     def take_asked_area(self) -> Area | None:

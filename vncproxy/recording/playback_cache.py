@@ -49,10 +49,6 @@ class PlaybackCache:
         """Where the recordings are."""
         return self._folder().path
 
-    def path_of(self, name: str) -> Path:
-        """Where a recording of this name is."""
-        return self.folder / name
-
     def take(self, name: str, *, anew: bool = False) -> Lease:
         """A recording to read; give it back.
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from vncproxy.errors import RecordingError
 from vncproxy.index_database import IndexDatabase, transaction
@@ -29,14 +30,14 @@ GROWING_S = 30.0
 FILES_PER_TURN = 16
 """After so many, some 5 ms, what was read is put down, and other threads have their turn."""
 TURN_S = 0.0002
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = """
 CREATE TABLE recordings (
     name TEXT PRIMARY KEY, inode INTEGER, size INTEGER, changed_ns INTEGER, read_at REAL,
-    problem TEXT, caution TEXT, state TEXT,
+    problem TEXT, caution TEXT,
     instance TEXT, alias TEXT, region TEXT, user TEXT, viewer TEXT, address TEXT,
     started_at TEXT, started_ms INTEGER, duration_ms INTEGER,
-    running INTEGER, ended INTEGER, gaps INTEGER, damaged INTEGER
+    state TEXT, ended INTEGER, gaps INTEGER, damaged INTEGER
 );
 CREATE INDEX recordings_by_start ON recordings (started_ms, name);
 """
@@ -52,11 +53,10 @@ class IndexedRecording:
         changed_ns: When it was written to, since 1970.
         problem: Why it can't be played, a sentence; "": it can.
         caution: As of `FoundRecording`.
-        state: What it is.
         instance: The instance's id, or `UNKNOWN_INSTANCE`.
         started_at: As in the header.
         started_ms: The same since 1970; of one without a header when it was written to.
-        running: A daemon still writes it.
+        state: What it is.
         ended: It has its proper end.
         gaps: How often something that was shown isn't in it.
         damaged: Heads of its parts aren't what was written; of the data playing shows it.
@@ -69,7 +69,6 @@ class IndexedRecording:
     read_at: float
     problem: str = ""
     caution: str = ""
-    state: RecordingState = RecordingState.UNREADABLE
     instance: str = UNKNOWN_INSTANCE
     alias: str = ""
     region: str = ""
@@ -79,10 +78,15 @@ class IndexedRecording:
     started_at: str = ""
     started_ms: int = 0
     duration_ms: int = 0
-    running: bool = False
+    state: RecordingState = RecordingState.UNREADABLE
     ended: bool = False
     gaps: int = 0
     damaged: bool = False
+
+    @property
+    def running(self) -> bool:
+        """A daemon still writes it."""
+        return self.state is RecordingState.RUNNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,16 +188,14 @@ class RecordingIndex:
     def _read(
         self, db: sqlite3.Connection, folder: RecordingFolder, found: Sequence[FoundRecording]
     ) -> None:
-        rows = [row for one in found if (row := self._row_of(folder, one)) is not None]
+        now = self._clock()
+        rows = [row for one in found if (row := described(folder, one, now)) is not None]
         marks = ", ".join("?" * len(_COLUMNS))
         with transaction(db):
             db.executemany(
                 f"INSERT OR REPLACE INTO recordings VALUES ({marks})",  # noqa: S608
                 [[getattr(row, name) for name in _COLUMNS] for row in rows],
             )
-
-    def _row_of(self, folder: RecordingFolder, found: FoundRecording) -> IndexedRecording | None:
-        return described(folder, found, self._clock())
 
     def instances(self) -> list[tuple[str, str, str]]:
         """Id, alias and region of all that were recorded."""
@@ -216,6 +218,8 @@ class RecordingIndex:
         Raises:
             LocalError: The index can't be read.
         """
+        if not names:
+            return {}
         with self._database.opened() as db:
             rows = db.execute(
                 "SELECT name, state FROM recordings WHERE name IN (SELECT value FROM json_each(?))",
@@ -255,15 +259,14 @@ class RecordingIndex:
 _COLUMNS = tuple(IndexedRecording.__dataclass_fields__)
 
 
-def _row(row: Sequence[object]) -> IndexedRecording:
-    found = IndexedRecording(*row)  # type: ignore[arg-type]
-    return replace(
-        found,
-        state=RecordingState(found.state),
-        running=bool(found.running),
-        ended=bool(found.ended),
-        damaged=bool(found.damaged),
-    )
+def _row(row: Sequence[Any]) -> IndexedRecording:
+    values = dict(zip(_COLUMNS, row, strict=True))
+    values |= {
+        "state": RecordingState(values["state"]),
+        "ended": bool(values["ended"]),
+        "damaged": bool(values["damaged"]),
+    }
+    return IndexedRecording(**values)
 
 
 def _where(db: sqlite3.Connection, query: RecordingQuery) -> tuple[str, dict[str, object]]:
@@ -276,7 +279,7 @@ def _where(db: sqlite3.Connection, query: RecordingQuery) -> tuple[str, dict[str
         terms.append("user IN (SELECT value FROM json_each(:users))")
     if query.since_ms is not None:
         values["since"] = query.since_ms
-        terms.append("(running OR started_ms + duration_ms >= :since)")
+        terms.append("(state = 'running' OR started_ms + duration_ms >= :since)")
     if query.until_ms is not None:
         values["until"] = query.until_ms
         terms.append("started_ms <= :until")
@@ -318,7 +321,6 @@ def _described(row: IndexedRecording, folder: RecordingFolder) -> IndexedRecordi
     """
     recording = opened_recording(folder, row.name, check=False)
     try:
-        running = is_running(recording)
         header = recording.header
         if recording.known:
             row = replace(
@@ -338,8 +340,7 @@ def _described(row: IndexedRecording, folder: RecordingFolder) -> IndexedRecordi
             row,
             size_bytes=recording.size_bytes,
             duration_ms=recording.duration_ms,
-            running=running,
-            state=state_of(recording, running=running),
+            state=state_of(recording, running=is_running(recording)),
             ended=recording.whole,
             gaps=recording.gaps,
             damaged=bool(recording.damage),

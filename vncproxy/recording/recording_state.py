@@ -27,9 +27,6 @@ class RecordingState(StrEnum):
     COMPLETE = "complete"
 
 
-UNPLAYABLE = frozenset({RecordingState.GONE, RecordingState.UNREADABLE, RecordingState.EMPTY})
-
-
 def state_of(recording: Recording, *, running: bool) -> RecordingState:
     """What a recording is, as far as it was read.
 

@@ -54,14 +54,16 @@ async def instances(request: web.Request) -> web.Response:
     texts = for_call(request)
     rows: list[msgspec.Raw] = []
     later = []
+    now = services.authority.now()
+    zone = zone_text(now)
     async for one in in_turns(listed, _ROWS_PER_TURN):
-        decision = services.authority.decide(identity, one)
+        decision = services.authority.decide(identity, one, now)
         if decision.role is not None:
             administrator = administrator or decision.role is Role.ADMIN
             rows.append(msgspec.Raw(msgspec.json.encode(_row(services, one, decision))))
         elif decision.only:
             row = {"alias": one.alias, "id": one.id, "name": one.name, "only": decision.only}
-            later.append({**row, "zone": zone_text(services.authority.now())})
+            later.append(row | {"zone": zone})
     return json_answer(
         {
             "user": identity.user,

@@ -168,10 +168,6 @@ class PastLists:
         """Where the recordings are."""
         return self._played.folder
 
-    def path_of(self, name: str) -> Path:
-        """Where a recording of this name is."""
-        return self._played.path_of(name)
-
     async def call(self, work: Callable[[], _T]) -> _T:
         """Run what blocks in a thread.
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from vncproxy.errors import AccessError
 from vncproxy.instances.instance_list import ConsoleInstance
-from vncproxy.observe.times import utc_text
+from vncproxy.observe.times import moment_of, utc_text
 
 LIMIT, LIMIT_MAX = 100, 1000
 """Rows of one answer: without being asked, and at most."""
@@ -62,15 +61,12 @@ def _time_ms(query: Mapping[str, str], name: str) -> int | None:
     text = query.get(name, "").strip()
     if not text:
         return None
-    try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return round(moment.timestamp() * 1000)
-    except (ValueError, OverflowError):
+    moment = moment_of(text)
+    if moment is None:
         raise AccessError(
             400, "bad-time", f"{name} is a time such as 2026-11-30T12:00:00Z, or a day."
-        ) from None
+        )
+    return round(moment.timestamp() * 1000)
 
 
 def _limit(text: str) -> int:

@@ -127,7 +127,7 @@ async def download(request: web.Request) -> web.StreamResponse:
             request, identity, instance, "recording-download", file=recording.path.name
         )
     return web.FileResponse(
-        services_of(request).past.path_of(name),
+        services_of(request).past.folder / name,
         headers={
             hdrs.CONTENT_TYPE: "application/octet-stream",
             hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"',

@@ -79,4 +79,4 @@ def test_what_is_not_there(tmp_path: Path, names: list[str]) -> None:
     (tmp_path / "recordings" / odd).write_bytes(b"x")
     with pytest.raises(RecordingError):
         played.take(odd)
-    assert played.path_of(odd).exists()
+    assert (played.folder / odd).exists()

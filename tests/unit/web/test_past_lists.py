@@ -100,7 +100,7 @@ async def test_a_recording_is_read_while_others_come_and_go(tmp_path: Path) -> N
     lists = past_lists.past_lists(tmp_path, lambda: writer.path, lambda: where)
     assert await lists.sessions_refresh.done(60)
     assert len(await lists.call(lists.sessions.instances)) == 1
-    assert lists.path_of(name).exists()
+    assert (lists.folder / name).exists()
     async with lists.reading(name) as recording:
         async with lists.reading(name) as same:
             assert same is recording

@@ -6,7 +6,8 @@ import asyncio
 import base64
 import socket
 import ssl
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 
 import pytest
@@ -15,7 +16,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from tests.authority import Authority
-from tests.hops import certificate_wanted, leading_proxy, refusing_proxy
+from tests.hops import certificate_wanted, refusing_proxy
 from tests.unit.console.fakes import until
 from tests.unit.websocket.gateways import (
     SECRETS,
@@ -39,9 +40,16 @@ from vncproxy.errors import (
     UpstreamRefused,
     UrlExpired,
 )
+from vncproxy.websocket import gateway_dial as module
 from vncproxy.websocket.gateway_dial import dial
 
-pytestmark = [pytest.mark.sockets, pytest.mark.usefixtures("short_farewells")]
+pytestmark = pytest.mark.sockets
+
+
+@pytest.fixture(autouse=True)
+def short_farewells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers that never answer a close are dropped sooner."""
+    monkeypatch.setattr(module, "CLOSE_TIMEOUT_S", 0.5)
 
 
 async def test_a_dial_opens_a_websocket() -> None:
@@ -341,6 +349,38 @@ async def test_a_server_that_speaks_no_tls_is_a_loss(authority: Authority) -> No
 # Proxies
 
 
+@asynccontextmanager
+async def connect_proxy(status: int = 200) -> AsyncIterator[tuple[int, list[str]]]:
+    """A CONNECT proxy to loopback whatever the host; gives its port and the heads it got."""
+    heads: list[str] = []
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        heads.append(head)
+        if status != 200:
+            writer.write(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode())
+            await writer.drain()
+            return
+        port = int(head.split()[1].rpartition(":")[2])
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+
+        async def pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()
+            if sink.can_write_eof():
+                sink.write_eof()
+
+        try:
+            await asyncio.gather(pass_on(reader, far_writer), pass_on(far_reader, writer))
+        finally:
+            far_writer.transport.abort()
+
+    async with raw_server(serve_one) as port:
+        yield port, heads
+
+
 @pytest.mark.parametrize("secure", [False, True])
 async def test_a_proxy_is_connected_through_with_its_login(
     authority: Authority, secure: bool
@@ -348,11 +388,11 @@ async def test_a_proxy_is_connected_through_with_its_login(
     """CONNECT for ws and wss alike; the proxy never sees the token."""
     asked: list[tuple[str, bool]] = []
     tls = authority.issue("gateway.test").server_context() if secure else None
-    async with gateway(echo, tls=tls) as port, leading_proxy(port) as leading:
+    async with connect_proxy() as (proxy_port, heads), gateway(echo, tls=tls) as port:
 
         def proxy(host: str, port: int, *, secure: bool) -> Proxy:
             asked.append((host, secure))
-            return Proxy("127.0.0.1", leading.port, authorization=f"Basic {login}")
+            return Proxy("127.0.0.1", proxy_port, authorization=f"Basic {login}")
 
         login = base64.b64encode(b"ann:hunter2@").decode()
 
@@ -368,9 +408,9 @@ async def test_a_proxy_is_connected_through_with_its_login(
         await transport.close()
         await transport.shut()
     assert asked == [("gateway.test", secure)]
-    assert leading.heads[0].startswith(f"CONNECT gateway.test:{port} HTTP/1.1\r\n")
-    assert f"Proxy-Authorization: Basic {login}" in leading.heads[0]
-    assert TOKEN not in "".join(leading.heads)
+    assert heads[0].startswith(f"CONNECT gateway.test:{port} HTTP/1.1\r\n")
+    assert f"Proxy-Authorization: Basic {login}" in heads[0]
+    assert TOKEN not in "".join(heads)
 
 
 def environment(port: int) -> EnvironmentProxies:
@@ -445,3 +485,6 @@ async def test_a_gateway_that_wants_a_certificate_is_not_asked_again(
             await dial(Url("gateway.test", port, secure=True), 5.0, how)
     assert caught.value.close_reason().reason == "upstream-refused: TlsRefused"
     hides_everything(caught.value)
+
+
+# The open transport

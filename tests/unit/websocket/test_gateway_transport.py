@@ -25,10 +25,17 @@ from tests.unit.websocket.gateways import (
     raw_server,
 )
 from vncproxy.errors import Side
+from vncproxy.websocket import gateway_transport as module
 from vncproxy.websocket.gateway_transport import GatewayTransport
 from vncproxy.websocket.transport import TransportEnd
 
-pytestmark = [pytest.mark.sockets, pytest.mark.usefixtures("short_farewells")]
+pytestmark = pytest.mark.sockets
+
+
+@pytest.fixture(autouse=True)
+def short_farewells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers that never answer a close are dropped sooner."""
+    monkeypatch.setattr(module, "CLOSE_TIMEOUT_S", 0.5)
 
 
 async def test_a_message_of_40_mib_comes_whole_and_in_pieces() -> None:
