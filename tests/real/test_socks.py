@@ -13,11 +13,10 @@ from tests.real.peers.openssh import sshd
 from tests.real.peers.process import free_port
 from tests.unit.aliyun.conftest import Cloud, Reply
 from tests.unit.aliyun.conftest import serve as serve_cloud
-from tests.unit.aliyun.test_socks import Url
+from tests.unit.aliyun.test_socks import Url, ask
 from vncproxy.aliyun.answers import Answer
-from vncproxy.aliyun.http_exchange import Failure, exchange
+from vncproxy.aliyun.http_exchange import Failure
 from vncproxy.aliyun.proxies import EnvironmentProxies
-from vncproxy.aliyun.socks import socks_session
 from vncproxy.aliyun.tls import client_context
 from vncproxy.errors import CloudErrorKind, UpstreamLost
 from vncproxy.websocket.gateway_dial import DialSettings, dial
@@ -50,21 +49,8 @@ async def test_the_cloud_is_reached_through_ssh(tmp_path: Path, meeting_place: P
         value = f"socks5h://127.0.0.1:{way.port}"
         proxies = EnvironmentProxies({"https_proxy": value, "http_proxy": value})
         assert proxies.socks is not None
-        async with socks_session(proxies.socks) as session:
-
-            async def ask(port: int) -> Answer | Failure:
-                return await exchange(
-                    session,
-                    "POST",
-                    f"https://{NAME}:{port}/",
-                    headers={},
-                    ssl_context=client_context(authority.ca_file),
-                    proxy=proxies.socks,
-                    timeout_s=30.0,
-                    max_bytes=1000,
-                )
-
-            answer, nobody = await ask(api_port), await ask(free_port())
+        answer = await ask(proxies.socks, api_port, authority.ca_file, NAME, 30.0)
+        nobody = await ask(proxies.socks, free_port(), authority.ca_file, NAME, 30.0)
         assert isinstance(answer, Answer)
         assert answer.body == b'{"a": 1}'
         assert isinstance(nobody, Failure)

@@ -40,17 +40,23 @@ def chosen(proxy: SocksProxy, login: str = "") -> Proxy:
     return found
 
 
-async def ask(proxy: Proxy, port: int, ca_file: Path | None = None) -> Answer | Failure:
+async def ask(
+    proxy: Proxy,
+    port: int,
+    ca_file: Path | None = None,
+    host: str = HOST,
+    timeout_s: float = 10.0,
+) -> Answer | Failure:
     """One exchange."""
     async with socks_session(proxy) as session:
         return await exchange(
             session,
             "POST",
-            f"https://{HOST}:{port}/",
+            f"https://{host}:{port}/",
             headers={},
             ssl_context=client_context(ca_file),
             proxy=proxy,
-            timeout_s=10.0,
+            timeout_s=timeout_s,
             max_bytes=1000,
         )
 
