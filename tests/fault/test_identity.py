@@ -15,14 +15,12 @@ import pytest
 from tests.setup import Running, running, until
 from tests.unit.access.test_users import add
 from tests.unit.web.raw_http import Answer, ask
+from tests.unit.web.test_api import told_by_hand
 from vncproxy.access.login_attempts import FREE
 from vncproxy.config.model import Access, Limits, Listen, Rule
 from vncproxy.config.users_file import change_users
 from vncproxy.console.console import Console
-from vncproxy.console.page_messages import Pages
 from vncproxy.console.registry import Registry
-from vncproxy.console.viewer import Viewer
-from vncproxy.errors import CloseReason
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
 from vncproxy.web.viewer_session import announce
 
@@ -134,15 +132,7 @@ async def test_who_only_watches_controls_nothing(people: People) -> None:
 
 async def test_who_may_end_whose_session(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     """One's own, and with the right of an administrator everybody's."""
-    told = list[str]()
-    end_viewer = Pages.end_viewer
-
-    def spied(pages: Pages, viewer: Viewer, reason: CloseReason, *, by_hand: bool = False) -> None:
-        assert by_hand
-        told.append(reason.text)
-        end_viewer(pages, viewer, reason, by_hand=by_hand)
-
-    monkeypatch.setattr(Pages, "end_viewer", spied)
+    told = told_by_hand(monkeypatch)
     socket = await people.socket("/websockify/demo", "ann")
     own = await people.socket("/websockify/demo", "wat")
     async with asyncio.timeout(60):

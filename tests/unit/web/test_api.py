@@ -183,8 +183,8 @@ async def test_a_ledger_that_fails_or_hangs(
         assert (row["alias"], row["budget"], row["budget_problem"]) == ("demo", None, problem)
 
 
-async def test_one_viewer_is_ended(owner: OwnerClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The named viewer gets 4403, the other stays; all who have the token are the owner."""
+def told_by_hand(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What viewers are told whom somebody ends, from now on; nobody is to be ended otherwise."""
     told = list[str]()
     end_viewer = Pages.end_viewer
 
@@ -194,6 +194,12 @@ async def test_one_viewer_is_ended(owner: OwnerClient, monkeypatch: pytest.Monke
         end_viewer(pages, viewer, reason, by_hand=by_hand)
 
     monkeypatch.setattr(Pages, "end_viewer", spied)
+    return told
+
+
+async def test_one_viewer_is_ended(owner: OwnerClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The named viewer gets 4403, the other stays; all who have the token are the owner."""
+    told = told_by_hand(monkeypatch)
     first, second = await owner.viewer(), await owner.viewer("?view=1")
     await until(lambda: second.decoder.updates, "a picture")
     (row,) = (await owner.ask("/api/v1/consoles", owner.bearer)).json["consoles"]
