@@ -1,4 +1,4 @@
-"""The tests' clocks: one that stands still, and two in the place of this process's own."""
+"""The tests' clocks: one that stands still, two in place of this process's own; its time zone."""
 
 from __future__ import annotations
 
@@ -37,6 +37,18 @@ class Monotonic:
 
 _MONOTONIC = Monotonic(time.monotonic)
 time.monotonic = _MONOTONIC
+
+
+@contextmanager
+def time_zone(name: str) -> Iterator[None]:
+    """Have this process in a time zone, named as in the variable TZ."""
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TZ", name)
+            time.tzset()
+            yield
+    finally:
+        time.tzset()
 
 
 async def settle() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace as replace_rule
 
+from tests.clock import time_zone
 from tests.unit.access.reloadable import ReloadableAuthority
 from tests.unit.access.test_users import add
 from vncproxy.access.account_directory import Directory, DirectoryAway
@@ -215,13 +215,9 @@ def test_what_turns_and_when() -> None:
 @pytest.mark.parametrize(
     ("day", "length_s"), [("2026-03-28", 23 * 3600), ("2026-10-24", 25 * 3600)]
 )
-def test_a_night_with_a_change_of_the_clocks(
-    monkeypatch: pytest.MonkeyPatch, day: str, length_s: int
-) -> None:
+def test_a_night_with_a_change_of_the_clocks(day: str, length_s: int) -> None:
     """Hours end by the clock on the wall, sooner or later than on other nights."""
-    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
-    time.tzset()
-    try:
+    with time_zone("CET-1CEST,M3.5.0,M10.5.0/3"):
         night = replace_rule(CONTROL, hours=("sat 06:00-05:59",))
         ours, wall = at_work(f"{day} 06:00", night)
         assert ours.objection(VIEWER, WEB) is None
@@ -230,9 +226,6 @@ def test_a_night_with_a_change_of_the_clocks(
         assert ours.turns_within(5) == [ours.now().replace(minute=59, second=0)]
         wall.seconds += 1
         assert ours.objection(VIEWER, WEB) is not None
-    finally:
-        monkeypatch.undo()
-        time.tzset()
 
 
 async def test_who_is_no_account_is_in_no_group() -> None:

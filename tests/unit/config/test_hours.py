@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
 
+from tests.clock import time_zone
 from vncproxy.config.hours import Hours, clock_text, parse_span, zone_text
 
 MON, TUE, SAT, SUN = (datetime(2026, 11, day) for day in (23, 24, 28, 29))
@@ -92,24 +92,17 @@ def test_times_are_reported_in_english() -> None:
 @pytest.mark.parametrize(
     ("zone", "named"), [("UTC", "UTC"), ("CST-8", "UTC+08:00"), ("XYZ3:30", "UTC-03:30")]
 )
-def test_the_zone_is_reported(zone: str, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_zone_is_reported(zone: str, named: str) -> None:
     """By its distance to UTC, which says the same everywhere."""
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", zone)
-        time.tzset()
-        said = zone_text(at(TUE, "19:12"))
-    time.tzset()
-    assert said == named
+    with time_zone(zone):
+        assert zone_text(at(TUE, "19:12")) == named
 
 
 @pytest.fixture
-def central_europe(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def central_europe() -> Iterator[None]:
     """Local time with a change to summer time at 02:00 and back at 03:00."""
-    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+    with time_zone("CET-1CEST,M3.5.0,M10.5.0/3"):
+        yield
 
 
 @pytest.mark.usefixtures("central_europe")

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
+from tests.clock import time_zone
 from vncproxy.observe.times import local_text, moment_of, moment_of_header, utc_text
 
 AT_S = 1_796_060_751.9
 
 
 @pytest.fixture
-def in_shanghai(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def in_shanghai() -> Iterator[None]:
     """The zone of this process."""
-    with monkeypatch.context() as patched:
-        patched.setenv("TZ", "Asia/Shanghai")
-        time.tzset()
+    with time_zone("Asia/Shanghai"):
         yield
-    time.tzset()
 
 
 @pytest.mark.usefixtures("in_shanghai")
