@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from websockets.utils import accept_key
 
+from tests.bench.wire import frame
+
 SIDE = 4096
 """Of its screen, in pixels."""
 _PIXELS = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
@@ -21,16 +23,6 @@ PING = b"\x89\0"
 _CLOSE = b"\x88\x82"
 """The head of a client's close frame with a code."""
 EMPTY_FRAME = b"\x82\0"
-
-
-def frame(data: bytes) -> bytes:
-    """A binary frame. Source: RFC 6455, section 5.2."""
-    size = len(data)
-    if size < 126:
-        return struct.pack(">BB", 0x82, size) + data
-    if size < 1 << 16:
-        return struct.pack(">BBH", 0x82, 126, size) + data
-    return struct.pack(">BBQ", 0x82, 127, size) + data
 
 
 def rectangle(encoding: int, width: int = 0, height: int = 0, data: bytes = b"") -> bytes:

@@ -65,6 +65,15 @@ def frame(
     return head + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(data))
 
 
+def accepted(request: bytes) -> bytes:
+    """A server's answer to the request of the library's client: the WebSocket is open."""
+    key = request.partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0]
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accept_key(key.decode()).encode() + _HEAD_END
+    )
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What an end did.
@@ -241,11 +250,7 @@ async def at_the_gateway(pieces: Sequence[bytes]) -> Outcome:
     connection.connection_made(wire)
     shaking = asyncio.create_task(connection.handshake())
     await settle(2)
-    key = bytes(wire.written).partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0]
-    connection.data_received(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + accept_key(key.decode()).encode() + _HEAD_END
-    )
+    connection.data_received(accepted(bytes(wire.written)))
     await shaking
     transport = GatewayTransport(connection)
     transport.attach(receiver)

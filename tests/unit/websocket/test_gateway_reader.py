@@ -13,18 +13,14 @@ from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
-from websockets.utils import accept_key
 
 from tests.unit.console.fakes import settle, until
 from tests.unit.websocket.test_frames import MALFORMED
+from tests.websocket_ends import Wire, accepted
 from vncproxy.websocket.gateway_reader import GatewayConnection
 from vncproxy.websocket.transport import TransportEnd
 
 WAIT_S = 60.0
-UPGRADE = (
-    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Accept: %s\r\n\r\n"
-)
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 
@@ -84,10 +80,7 @@ async def gateway(first: bytes, then: Handler) -> AsyncIterator[str]:
     """A server that answers an upgrade with `first` in the same packet; gives its address."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:-2])
-        key = {name.lower(): value for name, value in fields.items()}["sec-websocket-key"]
-        writer.write(UPGRADE % accept_key(key).encode() + first)
+        writer.write(accepted(await reader.readuntil(b"\r\n\r\n")) + first)
         try:
             await then(reader, writer)
         finally:
@@ -107,35 +100,6 @@ async def opened(address: str) -> GatewayConnection:
     return connection
 
 
-class Wire(asyncio.Transport):
-    """The gateway's end, in memory."""
-
-    def __init__(self) -> None:
-        """Nothing was written."""
-        super().__init__()
-        self.written = b""
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Keep it."""
-        self.written += data
-
-    def is_closing(self) -> bool:
-        """Never."""
-        return False
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """There are none."""
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Nothing is read from it."""
-
-    def pause_reading(self) -> None:
-        """What comes, comes when the test says so."""
-
-    def resume_reading(self) -> None:
-        """As `pause_reading`."""
-
-
 async def test_the_handshake_may_be_cut_anywhere() -> None:
     """Also within the empty line that ends it: frames begin right behind, all of them."""
     cut = most = 0
@@ -145,8 +109,7 @@ async def test_the_handshake_may_be_cut_anywhere() -> None:
         connection.connection_made(wire)
         shaking = asyncio.create_task(connection.handshake())
         await settle(2)
-        key = wire.written.partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0]
-        answer = UPGRADE % accept_key(key.decode()).encode() + frame(b"first ") + frame(b"second")
+        answer = accepted(bytes(wire.written)) + frame(b"first ") + frame(b"second")
         most = len(answer)
         connection.data_received(answer[:cut])
         connection.data_received(answer[cut:])

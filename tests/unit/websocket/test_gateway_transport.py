@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -24,6 +22,7 @@ from tests.unit.websocket.gateways import (
     gateway,
     raw_server,
 )
+from tests.websocket_ends import accepted
 from vncproxy.errors import Side
 from vncproxy.websocket import gateway_transport as module
 from vncproxy.websocket.gateway_transport import GatewayTransport
@@ -255,19 +254,7 @@ def upgraded(
     """A server that opens the WebSocket, then sends these bytes."""
 
     async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        key = next(
-            line.split(": ")[1]
-            for line in head.split("\r\n")
-            if line.startswith("Sec-WebSocket-Key")
-        )
-        digest = hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()
-        accept = base64.b64encode(digest).decode()
-        writer.write(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode()
-            + frames
-        )
+        writer.write(accepted(await reader.readuntil(b"\r\n\r\n")) + frames)
         await writer.drain()
         if not hangs_up:
             while await reader.read(65536):
