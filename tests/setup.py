@@ -188,6 +188,29 @@ class Viewer:
             raise fault
 
 
+async def connect(
+    http: aiohttp.ClientSession, base: str, console: str = "demo", query: str = "", **how: Any
+) -> Viewer:
+    """A WebSocket to a console, before its handshake.
+
+    Args:
+        http: Connects.
+        base: The address of a door.
+        console: Its name.
+        query: Of the address, from the question mark on.
+        **how: As of `ws_connect`.
+    """
+    url = f"{base}/websockify/{console}{query}"
+    return Viewer(await http.ws_connect(url, protocols=("binary",), max_msg_size=0, **how))
+
+
+def vanish(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """Drop its connection, if it is still there, without a close frame."""
+    connection = socket._response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+
+
 class Closed(Exception):  # noqa: N818 - what happened
     """The daemon closed the WebSocket: code and reason."""
 
@@ -269,13 +292,7 @@ class Running:
             base: Another way to it.
             **how: As of `ws_connect`.
         """
-        socket = await self.http.ws_connect(
-            f"{base or self.base}/websockify/{self.alias}{query}",
-            protocols=("binary",),
-            max_msg_size=0,
-            **how,
-        )
-        viewer = Viewer(socket)
+        viewer = await connect(self.http, base or self.base, self.alias, query, **how)
         self.viewers.append(viewer)
         return viewer
 

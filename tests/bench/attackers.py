@@ -22,7 +22,7 @@ import aiohttp
 
 from tests.fault.test_floods import FLOODS
 from tests.hostile_gateway import HEAVY, IDLE, hostile_gateway
-from tests.setup import Closed, Viewer, set_encodings
+from tests.setup import Closed, Viewer, connect, set_encodings
 
 CLIENTS = 64
 _FAULTS = (aiohttp.ClientError, OSError, TimeoutError, Closed, AssertionError)
@@ -35,8 +35,7 @@ def _begun() -> None:
 
 
 async def _opened(http: aiohttp.ClientSession, base: str, console: str) -> Viewer:
-    url = f"{base}/websockify/{console}"
-    viewer = Viewer(await http.ws_connect(url, protocols=("binary",), max_msg_size=0))
+    viewer = await connect(http, base, console)
     await viewer.shake_hands()
     return viewer
 

@@ -25,7 +25,7 @@ import aiohttp
 from tests.bench.processes import cpu_s
 from tests.fault.serving import Served, simulated
 from tests.real.peers.valkey import ValkeyServer, valkey_server
-from tests.setup import Viewer
+from tests.setup import connect
 from vncproxy.throttle.boot_clock import this_boot
 
 ROUNDS = 40
@@ -38,8 +38,7 @@ def _ids(consoles: int) -> list[str]:
 
 
 async def _open(http: aiohttp.ClientSession, served: Served, console: str) -> None:
-    url = f"{served.base}/websockify/{console}"
-    viewer = Viewer(await http.ws_connect(url, protocols=("binary",), max_msg_size=0))
+    viewer = await connect(http, served.base, console)
     await viewer.shake_hands()
 
 

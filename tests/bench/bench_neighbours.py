@@ -35,7 +35,7 @@ from tests.hostile_gateway import HEAVY, IDLE
 from tests.line import line
 from tests.real.peers.process import free_port, running
 from tests.real.peers.valkey import valkey_server
-from tests.setup import Viewer, key, set_encodings
+from tests.setup import Viewer, connect, key, set_encodings
 from vncproxy.access.accounts import least_uid
 
 OPENED = 16
@@ -240,8 +240,7 @@ async def _measured(kind: Kind, seconds: float) -> Row:
     times_ms: list[float] = []
     with _on(own):
         async with _troubled(kind, attack) as troubled, aiohttp.ClientSession() as http:
-            url = f"{troubled.base}/websockify/demo"
-            viewer = Viewer(await http.ws_connect(url, protocols=("binary",), max_msg_size=0))
+            viewer = await connect(http, troubled.base)
             await viewer.shake_hands()
             await viewer.send(set_encodings([0]), viewer.request(0))
             while not viewer.decoder.updates or not viewer.decoder.at_boundary:

@@ -18,7 +18,19 @@ import numpy as np
 from tests.bench.soak_keys import ConsoleKeys, PageKeys
 from tests.decoder import DecodeError
 from tests.page import Page
-from tests.setup import COPY_RECT, HEXTILE, RAW, TIGHT, USUAL, Closed, Viewer, key, pointer
+from tests.setup import (
+    COPY_RECT,
+    HEXTILE,
+    RAW,
+    TIGHT,
+    USUAL,
+    Closed,
+    Viewer,
+    connect,
+    key,
+    pointer,
+    vanish,
+)
 from vncproxy.simulator.faults import GatewayFault, GatewayFaultKind, Step
 from vncproxy.simulator.sabotage import Ending
 from vncproxy.simulator.simulator import Simulator
@@ -203,13 +215,7 @@ class SoakConsole:
                     admission = await answer.json()
                 query = f"?ticket={admission['ticket']}&{wishes}".rstrip("&")
                 channel = await soak.http.ws_connect(f"{soak.base}/control/{self.name}{query}")
-                viewer = Viewer(
-                    await soak.http.ws_connect(
-                        f"{soak.base}/websockify/{self.name}{query}",
-                        protocols=("binary",),
-                        max_msg_size=0,
-                    )
-                )
+                viewer = await connect(soak.http, soak.base, self.name, query)
                 await viewer.begin(self._random.choice(_ENCODINGS))
         except _LOST as error:
             self.note(f"not opened: {error!r}")
@@ -297,10 +303,7 @@ class SoakConsole:
             self.keys.not_countable()
         if abruptly:
             for socket in (page.viewer.socket, page.channel):
-                if socket._response.connection is not None:
-                    transport = socket._response.connection.transport
-                    assert transport is not None, "it is open"
-                    transport.abort()
+                vanish(socket)
         page.viewer.reads.set()
         try:
             await page.leave()

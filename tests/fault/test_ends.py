@@ -21,8 +21,8 @@ import pytest
 from tests.clock import ProcessClock
 from tests.disks import Disk
 from tests.fault.aftermath import farewell, under_fault
-from tests.fault.serving import Served, simulated
-from tests.setup import WAIT_S, Running, Viewer, running, until
+from tests.fault.serving import Served, seen_by_cloud, simulated
+from tests.setup import WAIT_S, Running, Viewer, connect, running, until
 from vncproxy.config.model import Limits, Listen
 from vncproxy.simulator.faults import ApiFault, GatewayFault, GatewayFaultKind
 from vncproxy.simulator.settings import SimulatedInstance, SimulatorSettings
@@ -190,8 +190,7 @@ async def served(
 
 async def viewer_of(daemon: Served, http: aiohttp.ClientSession) -> Viewer:
     """One that sees the screen."""
-    url = f"{daemon.base}/websockify/demo"
-    viewer = Viewer(await http.ws_connect(url, protocols=("binary",), max_msg_size=0))
+    viewer = await connect(http, daemon.base)
     await viewer.begin()
     await until(lambda: viewer.decoder.painted.all() or viewer.socket.closed, "the picture")
     return viewer
@@ -219,24 +218,17 @@ async def test_a_suspended_host(tmp_path: Path) -> None:
         process.send_signal(signal.SIGSTOP)
         try:
             async with asyncio.timeout(WAIT_S):
-                while await sessions(daemon, http):
+                while (await seen_by_cloud(http, daemon.endpoint))["sessions"]:
                     await asyncio.sleep(0.05)
         finally:
             process.send_signal(signal.SIGCONT)
         async with asyncio.timeout(WAIT_S):
-            while not await sessions(daemon, http):
+            while not (await seen_by_cloud(http, daemon.endpoint))["sessions"]:
                 await asyncio.sleep(0.05)
         await echoes(viewer)
         assert not viewer.socket.closed
         await viewer.close()
     assert "Traceback" not in daemon.log.read_text()
-
-
-async def sessions(daemon: Served, http: aiohttp.ClientSession) -> dict[str, float]:
-    """What is open at the cloud."""
-    async with http.get(f"{daemon.endpoint}/_simulator/state") as answer:
-        found: dict[str, float] = (await answer.json())["sessions"]
-        return found
 
 
 async def test_no_descriptor_is_left_while_a_console_runs(tmp_path: Path) -> None:

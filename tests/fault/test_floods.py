@@ -22,7 +22,18 @@ import pytest
 
 from tests.fault.aftermath import farewell, under_fault
 from tests.hostile_gateway import FRAMES, HEAVY, IDLE, HostileGateway, hostile_gateway
-from tests.setup import PIXELS, Running, Viewer, fence, key, pointer, set_encodings, until
+from tests.setup import (
+    PIXELS,
+    Running,
+    Viewer,
+    connect,
+    fence,
+    key,
+    pointer,
+    set_encodings,
+    until,
+    vanish,
+)
 from vncproxy.console.link import TURN_WORK as LINK_WORK
 from vncproxy.console.link import Link
 from vncproxy.console.message_router import MessageRouter
@@ -126,17 +137,9 @@ async def types(setup: Running, viewer: Viewer) -> None:
 
 async def stranger(setup: Running, console: str) -> Viewer:
     """A viewer that nobody waits for at the end, once its handshake is done."""
-    url = f"{setup.base}/websockify/{console}"
-    viewer = Viewer(await setup.http.ws_connect(url, protocols=("binary",), max_msg_size=0))
+    viewer = await connect(setup.http, setup.base, console)
     await viewer.shake_hands()
     return viewer
-
-
-def vanish(viewer: Viewer) -> None:
-    """It is gone without a word."""
-    connection = viewer.socket._response.connection
-    if connection is not None and connection.transport is not None:
-        connection.transport.abort()
 
 
 async def test_a_viewer_that_floods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +153,7 @@ async def test_a_viewer_that_floods(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             async with flooding(hostile, messages):
                 for _ in range(3):
                     await types(setup, neighbour)
-            vanish(hostile)
+            vanish(hostile.socket)
             turns.check()
             assert turns.most["viewer messages"] > 1, what
             turns.most.clear()
@@ -246,7 +249,7 @@ async def test_a_gateway_that_floods(
             for _ in range(3):
                 await types(setup, neighbour)
             for watcher in watchers:
-                vanish(watcher)
+                vanish(watcher.socket)
             await kicked(setup)
             turns.check()
         await until(lambda: setup.shows(neighbour), "the picture still")

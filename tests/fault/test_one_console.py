@@ -32,6 +32,7 @@ from tests.setup import (
     running,
     set_encodings,
     until,
+    vanish,
 )
 from vncproxy.audit.record import Entry
 from vncproxy.audit.record import Event as AuditEvent
@@ -281,9 +282,8 @@ class Scenario:
             await viewer.leave(by_reset=by_reset)
             return
         self.setup.viewers.remove(viewer)
-        connection = viewer.socket._response.connection
-        if by_reset and connection is not None and connection.transport is not None:
-            connection.transport.abort()
+        if by_reset:
+            vanish(viewer.socket)
         await viewer.close()
 
     async def all_leave(self) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.fault.serving import ROOT, Served, simulated
 from tests.real.peers.process import free_port
-from tests.setup import WAIT_S, Viewer, until
+from tests.setup import WAIT_S, Viewer, connect, until
 from vncproxy.web.assets import ASSETS
 
 TELL_LATE = """
@@ -89,8 +89,7 @@ async def version_of(served: Served, http: aiohttp.ClientSession) -> str:
 
 async def watching(served: Served, http: aiohttp.ClientSession) -> Viewer:
     """A viewer that has a picture."""
-    url = f"{served.base}/websockify/demo"
-    viewer = Viewer(await http.ws_connect(url, protocols=("binary",), max_msg_size=0))
+    viewer = await connect(http, served.base)
     await viewer.begin()
     await until(lambda: viewer.decoder.updates, "a picture")
     return viewer

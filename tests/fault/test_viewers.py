@@ -15,7 +15,19 @@ import pytest
 
 from tests.fault.aftermath import dials, farewell, shows, under_fault
 from tests.fault.serving import Served
-from tests.setup import PIXELS, USUAL, Closed, Running, Viewer, key, pointer, set_encodings, until
+from tests.setup import (
+    PIXELS,
+    USUAL,
+    Closed,
+    Running,
+    Viewer,
+    connect,
+    key,
+    pointer,
+    set_encodings,
+    until,
+    vanish,
+)
 from vncproxy.config.model import Limits
 from vncproxy.simulator.settings import SimulatorSettings
 from vncproxy.simulator.simulator import Simulator
@@ -184,8 +196,7 @@ def _ended(setup: Running) -> int:
 async def _come_and_go(setup: Running, http: aiohttp.ClientSession, chance: random.Random) -> None:
     await asyncio.sleep(chance.uniform(0, 1.5))
     try:
-        url = f"{setup.base}/websockify/{setup.alias}"
-        viewer = Viewer(await http.ws_connect(url, protocols=("binary",)))
+        viewer = await connect(http, setup.base, setup.alias)
     except aiohttp.WSServerHandshakeError as refused:
         assert refused.status == 429
         return
@@ -199,14 +210,9 @@ async def _come_and_go(setup: Running, http: aiohttp.ClientSession, chance: rand
     if chance.random() < 0.5:
         await viewer.close()
     else:
-        _vanish(viewer)
-
-
-def _vanish(viewer: Viewer) -> None:
-    """No close frame, no farewell: as when a machine is switched off."""
-    transport = viewer.socket.get_extra_info("socket")
-    assert transport is not None
-    viewer.socket._response.connection.transport.abort()  # type: ignore[union-attr]
+        # As when a machine is switched off.
+        assert viewer.socket.get_extra_info("socket") is not None
+        vanish(viewer.socket)
 
 
 def _has_texts(viewer: Viewer, count: int) -> bool:
@@ -229,13 +235,12 @@ async def test_a_viewer_that_reads_nothing_costs_its_queue(tmp_path: Path, other
     async with Simulator(replace(STILL, frame_bytes=65536)) as cloud:
         served = Served(tmp_path, cloud.endpoint, sections)
         async with served.life() as process, aiohttp.ClientSession() as http:
-            url = f"{served.base}/websockify/demo"
-            stuck = Viewer(await http.ws_connect(url, protocols=("binary",), max_msg_size=0))
+            stuck = await connect(http, served.base)
             await stuck.shake_hands()
             await stuck.send(b"\0\0\0\0" + PIXELS, set_encodings(USUAL), stuck.request(0))
             readers = []
             for _ in range(others):
-                reader = Viewer(await http.ws_connect(url, protocols=("binary",), max_msg_size=0))
+                reader = await connect(http, served.base)
                 await reader.begin()
                 readers.append(reader)
             await asyncio.sleep(0.3)
@@ -253,7 +258,7 @@ async def test_a_viewer_that_reads_nothing_costs_its_queue(tmp_path: Path, other
             assert most - before < queue + buffers, (most - before) / MIB
             for reader in readers:
                 await reader.close()
-            late = Viewer(await http.ws_connect(url, protocols=("binary",), max_msg_size=0))
+            late = await connect(http, served.base)
             await late.begin()
             await until(late.decoder.painted.all, "the picture for a later viewer")
             await late.close()
