@@ -8,17 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.property.client_messages import pieces
+from tests.property.handshakes import (
+    CHALLENGE,
+    check_upstream,
+    check_viewer,
+    with_upstream,
+    with_viewer,
+)
 from vncproxy.rfb.handshake_events import (
     AuthenticationFailed,
     HandshakeBroken,
     PasswordAccepted,
-    PasswordNeeded,
     PasswordRejected,
     Ready,
     RefusalSent,
     Refused,
     Send,
-    UnknownSecurity,
     UpstreamHandshakeEvent,
     ViewerHandshakeEvent,
     ViewerReady,
@@ -30,45 +35,12 @@ from vncproxy.rfb.viewer_handshake import ViewerHandshake
 from vncproxy.rfb.viewer_messages import server_init
 from vncproxy.rfb.vnc_auth import PasswordVerifier, response
 
-CHALLENGE = bytes(range(16))
-VIEWER_ENDS = (PasswordRejected, RefusalSent, HandshakeBroken)
-UPSTREAM_ENDS = (AuthenticationFailed, Refused, UnknownSecurity, Ready, HandshakeBroken)
-
 cuts = st.lists(st.integers(0, 4096), max_size=30)
 versions = st.sampled_from([version.line for version in ProtocolVersion])
 lines = st.one_of(
     versions, st.sampled_from([b"RFB 003.005\n", b"RFB 003.889\n", b"SSH-2.0-Op\r\n"])
 )
 passwords = st.sampled_from([None, "secret", "guess"])
-
-
-def viewer_events(
-    parts: list[bytes], password: str | None
-) -> tuple[list[ViewerHandshakeEvent], bytes]:
-    """All events of a handshake with such a viewer, admitted when it may be, and the rest."""
-    verifier = PasswordVerifier(password, CHALLENGE) if password else None
-    handshake = ViewerHandshake(verifier)
-    handshake.start()
-    events: list[ViewerHandshakeEvent] = []
-    for part in parts:
-        events += handshake.feed(part)
-        if events and events[-1] == PasswordAccepted():
-            events.append(Send(handshake.admit()))
-            events += handshake.feed(b"")
-    return events, handshake.trailing
-
-
-def upstream_events(parts: list[bytes], password: str | None) -> list[UpstreamHandshakeEvent]:
-    """All events of a handshake with such an upstream, whose password is known, or found out."""
-    handshake = UpstreamHandshake(password)
-    events: list[UpstreamHandshakeEvent] = []
-    for part in parts:
-        events += handshake.feed(part)
-        if events and isinstance(events[-1], PasswordNeeded):
-            events += handshake.answer("found out")
-    return events
-
-
 sent_by_viewers = st.tuples(
     lines,
     st.one_of(st.just(b"\x01"), st.just(b"\x02"), st.binary(max_size=2)),
@@ -93,47 +65,23 @@ sent_by_upstreams = st.tuples(
 @settings(max_examples=100)
 def test_any_viewer_in_any_pieces(stream: bytes, password: str | None, places: list[int]) -> None:
     """Right, wrong or garbage at any step: the cuts don't matter, and an end is the end."""
-    whole = viewer_events([stream], password)
-    assert viewer_events(pieces(stream, places), password) == whole
-    events, _ = whole
-    assert not any(isinstance(event, VIEWER_ENDS) for event in events[:-1])
-    if password:
-        let_in = any(isinstance(event, ViewerReady) for event in events)
-        assert not let_in or response(password, CHALLENGE) in stream
+    check_viewer(stream, password, [pieces(stream, places)])
 
 
 @given(sent_by_upstreams, passwords, cuts)
 @settings(max_examples=100)
 def test_any_upstream_in_any_pieces(stream: bytes, password: str | None, places: list[int]) -> None:
     """Right, wrong or garbage at any step: the cuts don't matter but for what follows the end."""
-    whole = upstream_events([stream], password)
-    cut = upstream_events(pieces(stream, places), password)
-    assert not any(isinstance(event, UPSTREAM_ENDS) for event in whole[:-1])
-    match whole[-1:], cut[-1:]:
-        case [Ready() as ready], [Ready() as other]:
-            assert ready.trailing.startswith(other.trailing)
-            assert (ready.width, ready.height, ready.name) == (
-                other.width,
-                other.height,
-                other.name,
-            )
-            assert whole[:-1] == cut[:-1]
-        case [UnknownSecurity() as unknown], [UnknownSecurity() as other]:
-            assert (unknown.types, unknown.sent) == (other.types, other.sent)
-            assert stream == unknown.received
-            assert stream.startswith(other.received)
-            assert whole[:-1] == cut[:-1]
-        case _:
-            assert whole == cut
+    check_upstream(stream, password, [pieces(stream, places)])
 
 
 @given(st.binary(max_size=200), cuts)
 @settings(max_examples=100)
 def test_pure_noise_never_raises(noise: bytes, places: list[int]) -> None:
     """Neither handshake takes noise for a peer."""
-    events, _ = viewer_events(pieces(noise, places), None)
+    events, _ = with_viewer(pieces(noise, places), None)
     assert all(isinstance(event, HandshakeBroken) for event in events) or b"RFB" in noise
-    others = upstream_events(pieces(noise, places), None)
+    others, _ = with_upstream(pieces(noise, places), None)
     assert all(isinstance(event, HandshakeBroken) for event in others) or b"RFB" in noise
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.property.handshakes import UPSTREAM_ENDS
 from tests.real.peers.presence import need
 from tests.real.peers.process import running
 from tests.real.peers.qemu import Qemu
@@ -22,13 +23,11 @@ from vncproxy.rfb.client_events import EncodingsSet, StreamBroken, UpdateRequest
 from vncproxy.rfb.client_stream import ClientStream
 from vncproxy.rfb.handshake_events import (
     AuthenticationFailed,
-    HandshakeBroken,
     PasswordAccepted,
     PasswordNeeded,
     PasswordRejected,
     Ready,
     RefusalSent,
-    Refused,
     Send,
     UnknownSecurity,
     UpstreamHandshakeEvent,
@@ -45,7 +44,6 @@ from vncproxy.rfb.vnc_auth import PasswordVerifier
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 READ_TIMEOUT_S = 60.0
-ENDS = (AuthenticationFailed, Refused, UnknownSecurity, Ready, HandshakeBroken)
 VERSIONS = list(ProtocolVersion)
 
 
@@ -74,7 +72,7 @@ async def shake_hands(
                         writer.write(event.data)
                     else:
                         seen.append(event)
-                if seen and isinstance(seen[-1], ENDS):
+                if seen and isinstance(seen[-1], UPSTREAM_ENDS):
                     return seen
                 if typed is not None and seen and isinstance(seen[-1], PasswordNeeded):
                     events, typed = handshake.answer(typed), None
