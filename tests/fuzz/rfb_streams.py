@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 
 from tests.fuzz.target import Choices, Target, check_same, splits
+from tests.property.server_streams import check_end, fed_with_limit, joined
 from vncproxy.errors import RecordingError
 from vncproxy.recording.canvas import Canvas
 from vncproxy.recording.novnc_form import NovncForm
@@ -17,7 +18,7 @@ from vncproxy.rfb.client_events import StreamBroken as ViewerBroke
 from vncproxy.rfb.client_stream import ClientStream
 from vncproxy.rfb.encodings import HEXTILE, RRE, TIGHT, TIGHT_PNG
 from vncproxy.rfb.pixel_format import PixelFormat
-from vncproxy.rfb.server_events import RawReceived, RectangleReceived, ServerEvent, StreamBroken
+from vncproxy.rfb.server_events import RectangleReceived
 from vncproxy.rfb.server_stream import ServerStream
 from vncproxy.rfb.viewer_messages import framebuffer_update, rectangle_header, server_init
 
@@ -38,18 +39,6 @@ FORMATS = (
     PixelFormat(bits_per_pixel=8, depth=8, true_colour=False),
 )
 MOST_WORK = (1, 7, 60)
-MOST_EVENTS_FOR_WORK = 3
-
-
-def joined(events: list[ServerEvent]) -> list[ServerEvent]:
-    """The events with the pixels of each Raw rectangle in one, as they aren't held."""
-    out: list[ServerEvent] = []
-    for event in events:
-        if isinstance(event, RawReceived) and out and isinstance(out[-1], RawReceived):
-            out[-1] = RawReceived(bytes(out[-1].data) + bytes(event.data))
-        else:
-            out.append(event)
-    return out
 
 
 def server_stream(data: bytes) -> None:
@@ -64,32 +53,17 @@ def server_stream(data: bytes) -> None:
 
     stream = new()
     whole = joined(stream.feed(wire))
-    _check_end(whole, stream)
+    check_end(whole, stream)
     for pieces in splits(wire, seed):
         stream = new()
         check_same(joined([event for piece in pieces for event in stream.feed(piece)]), whole)
-    stream, events, rest = new(), [], wire
-    while rest:
-        now = stream.feed(rest, most_work)
-        assert len(now) <= MOST_EVENTS_FOR_WORK * most_work
-        assert stream.untaken < len(rest)
-        rest = rest[len(rest) - stream.untaken :]
-        events += now
-    check_same(joined(events), whole)
+    check_same(joined(fed_with_limit(new(), [wire], most_work)), whole)
     for event in whole:
         if isinstance(event, RectangleReceived):
             found = tight.layout(
                 event.encoding, event.width, event.height, event.data, pixel_format
             )
             assert found is None or found.data_at <= len(event.data)
-
-
-def _check_end(events: list[ServerEvent], stream: ServerStream) -> None:
-    broken = [event for event in events if isinstance(event, StreamBroken)]
-    assert broken == events[-1:] or not broken
-    if broken:
-        assert stream.feed(b"\x02") == []
-        assert not stream.at_boundary
 
 
 def client_stream(data: bytes) -> None:

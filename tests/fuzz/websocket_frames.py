@@ -76,26 +76,15 @@ def _target(end: End) -> Callable[[bytes], None]:
     return at_the_end
 
 
-_MASKED = tuple(
-    frame(opcode, body, masked=True)
-    for opcode, body in (
-        (2, b"RFB 003.008\n"),
-        (8, b"\x03\xe8"),
-        (9, b"hi"),
-        (0, b"more"),
-        (1, b""),
-    )
+_FRAMES = (
+    (2, b"RFB 003.008\n"),
+    (8, b"\x03\xe8"),
+    (9, b"hi"),
+    (0, b"more"),
+    (1, b""),
 )
-_PLAIN = tuple(
-    frame(opcode, body, masked=False)
-    for opcode, body in (
-        (2, b"RFB 003.008\n"),
-        (8, b"\x03\xe8"),
-        (9, b"hi"),
-        (0, b"more"),
-        (1, b""),
-    )
-)
+_MASKED = tuple(frame(opcode, body, masked=True) for opcode, body in _FRAMES)
+_PLAIN = tuple(frame(opcode, body, masked=False) for opcode, body in _FRAMES)
 TARGETS = (
     Target("frame-reader", frame_reader, words=(*_MASKED, *_PLAIN)),
     Target("console-websocket", _target(at_the_console), MAX_BYTES, _MASKED),

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.property.server_messages import HEIGHT, WIDTH, Message, Rectangle, cut, messages
+from tests.property.server_streams import check_end, fed_with_limit, joined
 from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import (
     AudioReceived,
@@ -34,17 +35,6 @@ MANY = st.lists(messages(), max_size=6)
 
 def new_stream() -> ServerStream:
     return ServerStream(WIDTH, HEIGHT, PixelFormat())
-
-
-def joined(events: list[ServerEvent]) -> list[ServerEvent]:
-    """The events with the pixels of each Raw rectangle in one, as they aren't held."""
-    out: list[ServerEvent] = []
-    for event in events:
-        if isinstance(event, RawReceived) and out and isinstance(out[-1], RawReceived):
-            out[-1] = RawReceived(bytes(out[-1].data) + bytes(event.data))
-        else:
-            out.append(event)
-    return out
 
 
 def check_update(message: Message, events: list[ServerEvent]) -> None:
@@ -129,16 +119,7 @@ def test_any_limit_on_the_work_gives_the_same_events(
     """What one feed leaves alone, the next ones give; none gives more than a few events a unit."""
     wire = b"".join(message.wire for message in many)
     whole = joined(new_stream().feed(wire))
-    stream = new_stream()
-    events: list[ServerEvent] = []
-    for piece in data.draw(cut(wire)):
-        rest = piece
-        while rest:
-            now = stream.feed(rest, most_work)
-            assert len(now) <= 3 * most_work
-            assert stream.untaken < len(rest)
-            rest = rest[len(rest) - stream.untaken :]
-            events += now
+    events = fed_with_limit(new_stream(), data.draw(cut(wire)), most_work)
     assert joined(events) == whole
 
 
@@ -147,11 +128,7 @@ def survive(wire: bytes, pieces: list[bytes]) -> None:
     stream = new_stream()
     events = joined([event for piece in pieces for event in stream.feed(piece)])
     assert events == whole
-    broken = [event for event in events if isinstance(event, StreamBroken)]
-    assert broken == events[-1:] or not broken
-    if broken:
-        assert stream.feed(b"\x02") == []
-        assert not stream.at_boundary
+    check_end(events, stream)
 
 
 @settings(max_examples=100)
