@@ -28,7 +28,7 @@ def configuration(data: bytes) -> None:
     if choices.number(3) == 3:
         value = choices.take(choices.number(20)).replace(b"\0", b"")
         environ["VNCPROXY_LIMITS__IDLE_TIMEOUT"] = value.decode("utf-8", "surrogateescape")
-    with in_memory(choices.rest) as (_, path):
+    with in_memory(choices.rest) as path:
         try:
             load(path, environ)
         except ConfigError as error:
@@ -37,7 +37,7 @@ def configuration(data: bytes) -> None:
 
 def users_file(data: bytes) -> None:
     """A file with any content gives users, or a ConfigError that repeats nothing of it."""
-    with in_memory(data) as (_, path):
+    with in_memory(data) as path:
         try:
             users = read_users(path)
         except ConfigError as error:

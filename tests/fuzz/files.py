@@ -11,14 +11,13 @@ from pathlib import Path
 
 
 @contextmanager
-def in_memory(content: bytes, mode: int = 0o600) -> Iterator[tuple[int, Path]]:
-    """A regular file with this content: its descriptor, and a path that leads to it."""
+def in_memory(content: bytes) -> Iterator[Path]:
+    """The path of a regular file with this content, which nobody else may read."""
     descriptor = os.memfd_create("fuzzed", os.MFD_CLOEXEC)
     try:
-        os.fchmod(descriptor, mode)
+        os.fchmod(descriptor, 0o600)
         os.write(descriptor, content)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        yield descriptor, Path(f"/proc/self/fd/{descriptor}")
+        yield Path(f"/proc/self/fd/{descriptor}")
     finally:
         os.close(descriptor)
 
