@@ -141,9 +141,9 @@ class _Process:
         executions, seconds, slowest_s, finding = 0, 0.0, 0.0, ""
         if self._note.exists():
             executions, seconds, slowest_s, finding = json.loads(self._note.read_text())
-        if status != _OVER and not finding:
+        if not finding and (status != _OVER or not executions):
             said = self._log.read_text(errors="replace")[-2000:]
-            finding = f"It ended with status {status}.\n{said}"
+            finding = f"It ended with status {status} after {executions} inputs.\n{said}"
         return Outcome(self._name, executions, seconds, slowest_s, finding)
 
 
