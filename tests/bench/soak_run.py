@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import json
 import math
-import os
 import random
 import signal
 import sqlite3
@@ -28,24 +27,21 @@ from typing import Any
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.bench.processes import resident_kib
 from tests.bench.soak_console import SoakConsole
-from tests.real.peers.process import free_port, running
+from tests.fault.serving import Served
 from vncproxy.audit.verification import verify
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.record import Breach, TypedKey
 from vncproxy.simulator.settings import (
-    DEMO_KEY_ID,
-    DEMO_KEY_SECRET,
     SimulatedInstance,
     SimulatorSettings,
 )
 from vncproxy.simulator.simulator import Simulator
 
-ROOT = Path(__file__).parents[2]
 SHOWN_FAULTS = 20
 SAMPLE_INTERVAL_S = 1.0
 LOOK_INTERVAL_S = 0.5
-START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 URL_TTL_S = 15.0
 DIALS_PER_MINUTE = 20
@@ -152,10 +148,14 @@ class Soaking:
         self.report = Report(settings)
         self._folder = folder
         self._random = random.Random(settings.seed)
-        self._port = free_port()
-        self.base = f"http://127.0.0.1:{self._port}"
         self.cloud = Simulator(_cloud_of(settings))
         self.http: aiohttp.ClientSession
+        self._served = Served(
+            folder,
+            "",
+            instances={one.name: one.instance_id for one in self.cloud.settings.instances},
+        )
+        self.base = self._served.base
         self._consoles = {
             one.instance_id: SoakConsole(
                 self, one.name, one.instance_id, settings.seed * 100_003 + number, settings.seats
@@ -163,7 +163,6 @@ class Soaking:
             for number, one in enumerate(self.cloud.settings.instances)
         }
         self.cloud._record.typed = _Arrivals(self.cloud, self._consoles)
-        self._log = folder / "daemon.log"
         self._log_read = 0
         self._audit_head = ""
         self._breaches: Counter[str] = Counter()
@@ -187,7 +186,8 @@ class Soaking:
             self.cloud,
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as self.http,
         ):
-            self._configure()
+            self._served.endpoint = self.cloud.endpoint
+            self._served.sections = self._sections()
             looking = asyncio.create_task(self._look())
             if self.settings.kill:
                 await self._live(self.settings.duration_s / 2, killed=True)
@@ -199,15 +199,7 @@ class Soaking:
 
     async def _live(self, duration_s: float, *, killed: bool) -> None:
         """One life of the daemon, and those who are on meanwhile."""
-        command = (sys.executable, "-m", "vncproxy", "serve", "--config", str(self._file))
-        environ = {
-            **os.environ,
-            "ALIBABA_CLOUD_ACCESS_KEY_ID": DEMO_KEY_ID,
-            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": DEMO_KEY_SECRET,
-            "PYTHONPATH": str(ROOT),
-        }
-        async with running(*command, log=self._log, env=environ) as daemon:
-            await self._answers(daemon)
+        async with self._served.life() as daemon:
             self.life += 1
             self._samples.clear()
             self._empty = await self._sample(daemon.pid, 0.0)
@@ -266,15 +258,11 @@ class Soaking:
     async def _reload(self, daemon: asyncio.subprocess.Process) -> None:
         for number in range(1, 1_000_000):
             await asyncio.sleep(self.settings.steps_s)
-            self._configure(more_linger_s=number % 2)
+            self._served.sections = self._sections(more_linger_s=number % 2)
+            self._served.configure()
             daemon.send_signal(signal.SIGHUP)
 
-    def _configure(self, more_linger_s: float = 0.0) -> None:
-        self._file = self._folder / "vncproxy.toml"
-        instances = "".join(
-            f'[[instance]]\nalias = "{one.name}"\nid = "{one.instance_id}"\n'
-            for one in self.cloud.settings.instances
-        )
+    def _sections(self, more_linger_s: float = 0.0) -> str:
         limits = {
             "url_ttl": URL_TTL_S,
             "idle_timeout": self.settings.idle_timeout_s,
@@ -284,27 +272,11 @@ class Soaking:
             "linger": self.settings.linger_s + more_linger_s,
             "control_request_timeout": 2.0,
         }
-        new = self._folder / "vncproxy.toml.new"
-        new.write_text(
-            f'[[listen]]\naddress = "127.0.0.1:{self._port}"\naccess = "open"\n'
-            f'[aliyun]\nendpoint = "{self.cloud.endpoint}"\n'
-            f'[state]\ndirectory = "{self._folder / "state"}"\n'
-            '[log]\nformat = "json"\nlevel = "info"\n[limits]\n'
-            + "".join(f"{name} = {value}\n" for name, value in limits.items())
-            + instances
+        return '[log]\nformat = "json"\nlevel = "info"\n[limits]\n' + "".join(
+            f"{name} = {value}\n" for name, value in limits.items()
         )
-        new.replace(self._file)
 
     # What is looked at
-
-    async def _answers(self, daemon: asyncio.subprocess.Process) -> None:
-        async with asyncio.timeout(START_TIMEOUT_S):
-            while True:
-                with suppress(aiohttp.ClientError):
-                    async with self.http.get(f"{self.base}/healthz"):
-                        return
-                assert daemon.returncode is None, self._log.read_text()[-2000:]
-                await asyncio.sleep(0.05)
 
     async def _watch(self, daemon: asyncio.subprocess.Process, began: float) -> None:
         while True:
@@ -321,10 +293,9 @@ class Soaking:
         metrics = await self._metrics()
         self._latest = metrics
         process = Path(f"/proc/{pid}")
-        pages = int((process / "statm").read_text().split()[1])
         return Sample(
             at_s,
-            pages * os.sysconf("SC_PAGE_SIZE") // 1024,
+            resident_kib(pid),
             len(list((process / "fd").iterdir())),
             len(list((process / "task").iterdir())),
             round(metrics["vncproxy_tasks"]),
@@ -356,9 +327,9 @@ class Soaking:
         self._endings = len(endings)
 
     def _look_at_log(self) -> None:
-        if not self._log.exists():
+        if not self._served.log.exists():
             return
-        with self._log.open("rb") as file:
+        with self._served.log.open("rb") as file:
             file.seek(self._log_read)
             new = file.read()
         whole = new[: new.rfind(b"\n") + 1]

@@ -37,6 +37,7 @@ class Served:
         environ: Besides the credentials.
         path: Of the Unix socket that leads to it instead of the port.
         program: Vncproxy's.
+        instances: Alias and id of each.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class Served:
     path: Path | None = None
     port: int = field(default_factory=free_port)
     program: tuple[str, ...] = VNCPROXY
+    instances: Mapping[str, str] = field(default_factory=lambda: {"demo": DEMO_INSTANCE_ID})
 
     @property
     def base(self) -> str:
@@ -57,16 +59,24 @@ class Served:
         """All that it printed, over all its lives."""
         return self.folder / "daemon.log"
 
-    def prepare(self) -> tuple[tuple[str, ...], dict[str, str]]:
-        """Write its configuration; gives its command and environment."""
-        file = self.folder / "vncproxy.toml"
-        file.write_text(
+    def configure(self) -> Path:
+        """Write its configuration, whole at any time that it is read; gives the file."""
+        file, new = self.folder / "vncproxy.toml", self.folder / "vncproxy.toml.new"
+        new.write_text(
             f'[[listen]]\naddress = "127.0.0.1:{self.port}"\naccess = "open"\n'
             + (f'[aliyun]\nendpoint = "{self.endpoint}"\n' if self.endpoint else "")
             + f'[state]\ndirectory = "{self.folder / "state"}"\n'
-            f'[[instance]]\nalias = "demo"\nid = "{DEMO_INSTANCE_ID}"\n'
-            f"{self.sections}"
+            + "".join(
+                f'[[instance]]\nalias = "{alias}"\nid = "{instance_id}"\n'
+                for alias, instance_id in self.instances.items()
+            )
+            + self.sections
         )
+        return new.replace(file)
+
+    def prepare(self) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Write its configuration; gives its command and environment."""
+        file = self.configure()
         environ = {
             **os.environ,
             "ALIBABA_CLOUD_ACCESS_KEY_ID": DEMO_KEY_ID,
