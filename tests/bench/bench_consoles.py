@@ -47,8 +47,12 @@ def _fill_file(served: Served, ids: list[str]) -> None:
     clock = this_boot()
     with closing(sqlite3.connect(served.folder / "state" / "ledger.sqlite")) as db:
         db.executemany(
-            "INSERT OR REPLACE INTO booking VALUES (?1, ?2, ?3, ?4, ?4, 1)",
-            [(f"{one}-{n}", one, clock.epoch, clock.now()) for one in ids for n in range(1, DIALS)],
+            "INSERT OR REPLACE INTO booking VALUES (:id, :key, :epoch, :at, :at, 1)",
+            [
+                {"id": f"{one}-{n}", "key": one, "epoch": clock.epoch, "at": clock.now()}
+                for one in ids
+                for n in range(1, DIALS)
+            ],
         )
         db.commit()
 

@@ -51,8 +51,16 @@ def _fill(path: Path, keys: int, each: int) -> None:
         db.execute("BEGIN")
         for key in range(keys):
             db.executemany(
-                "INSERT INTO booking VALUES (?1, ?2, ?3, ?4, ?4, 1)",
-                [(f"{key}-{n}", f"full-{key}", clock.epoch, clock.now()) for n in range(each)],
+                "INSERT INTO booking VALUES (:id, :key, :epoch, :at, :at, 1)",
+                [
+                    {
+                        "id": f"{key}-{n}",
+                        "key": f"full-{key}",
+                        "epoch": clock.epoch,
+                        "at": clock.now(),
+                    }
+                    for n in range(each)
+                ],
             )
         db.execute("COMMIT")
 

@@ -159,9 +159,9 @@ class LedgerFile:
         """Record that a booking was dialled with; again, when its file was replaced meanwhile."""
         with self._transaction() as db:
             db.execute(
-                "INSERT INTO booking VALUES (?1, ?2, ?3, ?4, ?4, 1) "
-                "ON CONFLICT (id) DO UPDATE SET at = ?4, latest = ?4, spent = 1",
-                (booking_id, key, self._clock.epoch, at),
+                "INSERT INTO booking VALUES (:id, :key, :epoch, :at, :at, 1) "
+                "ON CONFLICT (id) DO UPDATE SET at = :at, latest = :at, spent = 1",
+                {"id": booking_id, "key": key, "epoch": self._clock.epoch, "at": at},
             )
 
     def cancel(self, booking_id: str) -> None:
@@ -214,8 +214,16 @@ class LedgerFile:
             now = self._clock.now()
             self._tidy(db, now)
             db.executemany(
-                "INSERT OR IGNORE INTO booking VALUES (?1, ?2, ?3, ?4, ?4, 1)",
-                [(dial.id, dial.key, self._clock.epoch, now - dial.age_s) for dial in dials],
+                "INSERT OR IGNORE INTO booking VALUES (:id, :key, :epoch, :at, :at, 1)",
+                [
+                    {
+                        "id": dial.id,
+                        "key": dial.key,
+                        "epoch": self._clock.epoch,
+                        "at": now - dial.age_s,
+                    }
+                    for dial in dials
+                ],
             )
 
     def dials(self) -> list[Dial]:
@@ -264,9 +272,14 @@ class LedgerFile:
             (epoch, self.budget.forgettable_until(now)),
         )
         db.execute(
-            "UPDATE booking SET epoch = ?1, at = ?2, latest = ?2, spent = 1 "
-            "WHERE epoch <> ?1 OR at > ?3 OR latest > ?4",
-            (epoch, now, horizon, horizon + MAX_HOLD_S),
+            "UPDATE booking SET epoch = :epoch, at = :now, latest = :now, spent = 1 "  # noqa: S608 - constants
+            f"WHERE {_DAMAGED}",
+            {
+                "epoch": epoch,
+                "now": now,
+                "horizon": horizon,
+                "latest_horizon": horizon + MAX_HOLD_S,
+            },
         )
 
     @contextmanager
