@@ -32,7 +32,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "text",
         metavar="TEXT",
         nargs="?",
-        help="others on this machine may see it among its processes: for what is secret, --file -",
+        help="after --, if it begins with -; others on this machine may see it among its "
+        "processes: for what is secret, --file -",
     )
     parser.add_argument(
         "--file",

@@ -29,6 +29,7 @@ def test_its_arguments() -> None:
         "de",
         "normal",
     )
+    assert options_of("type", "web-1", "--", "-hello").text == "-hello"
     assert refuses("type", "web-1")
     assert refuses("type", "web-1", "ls", "--file", "-")
     assert refuses("type", "", "ls")
