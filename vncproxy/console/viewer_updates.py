@@ -225,7 +225,7 @@ class ViewerUpdates:
     @property
     def drives(self) -> bool:
         """Whether the upstream is to be asked for a frame for this viewer's sake."""
-        if not (self.ready and self.started) or self.writer.is_filling:
+        if not self.ready or self.writer.is_filling:
             return False
         return self.congestion_control.open if self._continuous else self.wants
 
@@ -291,7 +291,6 @@ class ViewerUpdates:
             rows = self.writer.raw_bytes * start.height // start.size_bytes
             self._uncovered.cover(start.x, start.y, start.width, rows)
         self._uncovered.uncover(start.x, start.y + rows, start.width, start.height - rows)
-        self.raw_to = None
         self.writer.end_rectangle()
 
     def _tight_data(self, rect: RectangleReceived, tight: TightPart) -> bytes | None:
@@ -306,7 +305,6 @@ class ViewerUpdates:
     def _takes(self, encoding: int) -> bool:
         return (
             self._taking
-            and self.ready
             and not self.lost
             and encoding in self._known
             and (encoding != enc.COPY_RECT or self.synced)
@@ -345,7 +343,6 @@ class ViewerUpdates:
     def update_ended(self) -> None:
         """The upstream's update is over."""
         self.writer.end()
-        self._taking = False
         if self._answered:
             # A cursor or a size alone, which some servers send first, is no answer to a request.
             self.wants, self._answered = self._asked_again, False
@@ -367,8 +364,6 @@ class ViewerUpdates:
     def link_lost(self) -> None:
         """What came of an update is all that will come."""
         self.writer.lose()
-        self.raw_to = None
-        self._taking = False
         if self.writer.is_filling and self.ready:
             self.ready, self._has_read_all = False, True
 

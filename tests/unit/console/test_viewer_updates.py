@@ -6,6 +6,7 @@ import struct
 import zlib
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.decoder import Decoder
 from vncproxy.console.viewer_updates import TightPart, ViewerUpdates, union
@@ -17,7 +18,7 @@ from vncproxy.rfb.pixel_order import PixelOrder
 from vncproxy.rfb.screen_state import ScreenState
 from vncproxy.rfb.server_events import RawStarted, RectangleReceived, plain_slices
 from vncproxy.rfb.tight import layout
-from vncproxy.rfb.tight_streams import StatelessTight
+from vncproxy.rfb.tight_streams import InflatedTight, StatelessTight
 from vncproxy.rfb.update_writer import FILL_BYTES
 
 WIDTH, HEIGHT = 64, 48
@@ -61,7 +62,8 @@ class Seen:
         self.screen.update_ended()
 
     def look(self) -> Decoder:
-        """What the viewer sees now; each time it stands between messages."""
+        """What the viewer sees now; each time it stands between messages, and all has gone well."""
+        assert not self.screen.broken
         self.decoder.feed(b"".join(plain_slices(self.screen.take(0.0))))
         assert self.decoder.at_boundary
         return self.decoder
@@ -176,12 +178,16 @@ def test_a_copy_goes_only_to_who_has_the_whole_picture() -> None:
 
 def test_a_viewer_that_is_behind_skips() -> None:
     """Once ready again it lacks what it has skipped."""
-    viewer = Seen(*USUAL)
+    viewer = Seen(*USUAL, enc.EXTENDED_DESKTOP_SIZE)
     viewer.update(FULL)
     viewer.ask()
     viewer.screen.fall_behind()
+    assert not viewer.screen.drives, "nothing is asked of the upstream for it"
     viewer.update(raw(0, 0, 10, 10))
     viewer.screen.message(b"\x02")
+    viewer.screen.resize_refused(
+        RectangleReceived(1, 3, 9, 9, enc.EXTENDED_DESKTOP_SIZE, b"\0\0\0\0")
+    )
     viewer.look()
     assert viewer.decoder.updates == 1
     assert viewer.decoder.messages[2] == 0
@@ -198,8 +204,9 @@ def test_what_is_asked_anew_is_lacked() -> None:
     viewer.screen.requested(incremental=False, x=0, y=44, width=1, height=1)
     assert viewer.screen.take_asked_area() == (0, 40, 64, 8)
     assert viewer.screen.take_asked_area() is None
-    viewer.screen.requested(incremental=False, x=64, y=48, width=5, height=5)
-    assert viewer.screen.take_asked_area() is None
+    for x, y in ((64, 48), (64, 0), (0, 48)):
+        viewer.screen.requested(incremental=False, x=x, y=y, width=5, height=5)
+        assert not viewer.screen.asks_for_area
 
 
 def raw_start(x: int, y: int, width: int, height: int) -> RawStarted:
@@ -233,6 +240,24 @@ def test_pixels_of_raw_leave_as_they_come() -> None:
     assert viewer.look().updates == 1
     assert (viewer.decoder.frame == 7).all()
     assert viewer.screen.synced
+    assert not viewer.screen.wants
+
+
+def test_raw_that_is_not_for_the_viewer() -> None:
+    """Nothing of it is sent, it is lacked, and what the viewer has besides isn't."""
+    viewer = Seen(*USUAL)
+    viewer.update(FULL)
+    viewer.look()
+    start = raw_start(3, 4, 5, 6)
+    for asks in (True, False):
+        if asks:
+            viewer.ask()
+        begin_raw(viewer, start)
+        viewer.screen.raw((bytes(start.size_bytes),), start.size_bytes)
+        viewer.screen.raw_ended(start)
+        viewer.screen.update_ended()
+        assert viewer.look().updates == 1 + 1
+        assert viewer.screen.missing == (None if asks else (3, 4, 5, 6))
 
 
 def test_pixels_of_raw_in_another_order() -> None:
@@ -277,6 +302,36 @@ def test_what_is_not_for_the_viewer_leaves_no_gap_in_the_count() -> None:
     # The first was left out before the count was reported.
     assert viewer.decoder.encodings[enc.RAW] == 4
     assert viewer.decoder.pictures == 1
+
+
+def test_what_is_for_nobody_is_counted() -> None:
+    """So that the rectangles after it keep their places; nothing has to be made up at the end."""
+    refused = RectangleReceived(1, 3, 9, 9, enc.EXTENDED_DESKTOP_SIZE, b"\0\0\0\0")
+    viewer = Seen(*USUAL)
+    viewer.screen.update_started(3)
+    viewer.screen.passed_over()
+    viewer.screen.resize_refused(refused)
+    viewer.screen.rectangle(FULL, FULL.message_bytes, None)
+    viewer.screen.update_ended()
+    assert viewer.look().updates == 1
+    assert viewer.decoder.encodings.total() == 1
+
+
+def test_what_is_asked_for_within_an_update_takes_no_place_in_it() -> None:
+    """Also after something in it that isn't picture."""
+    viewer = Seen(enc.RAW, enc.CURSOR)
+    viewer.memory.take(RectangleReceived(0, 0, 1, 1, enc.QEMU_LED_STATE, b"\x04"))
+    viewer.screen.update_started(2)
+    viewer.memory.take(RectangleReceived(0, 0, 1, 1, enc.CURSOR, bytes(5)))
+    viewer.screen.state_changed()
+    viewer.screen.set_encodings((enc.RAW, enc.CURSOR, enc.QEMU_LED_STATE), 0.0)
+    viewer.screen.raw_started(ALL_RAW, ALL_RAW.header_bytes)
+    viewer.screen.raw((FULL.data,), len(FULL.data))
+    viewer.screen.raw_ended(ALL_RAW)
+    viewer.screen.update_ended()
+    assert (viewer.look().frame == 1).all()
+    assert viewer.decoder.leds == 4
+    assert viewer.decoder.updates == 2
 
 
 @pytest.mark.parametrize("knows_last_rect", [True, False])
@@ -371,6 +426,46 @@ def test_who_missed_a_part_of_a_stream_can_still_read_on(missed: str) -> None:
         assert (viewer.look().frame == grey).all()
 
 
+@pytest.mark.parametrize("resets", [0, 1])
+def test_of_a_missed_fill_only_its_resets_matter(resets: int) -> None:
+    """It moves no stream; but a stream that it resets begins anew for everybody else."""
+    viewer, server = Seen(*USUAL), TightServer()
+    rect, part = server.rectangle(10)
+    viewer.update(rect, tight=part)
+    data = bytes((0x80 | resets,)) + b"abc"
+    parts = layout(enc.TIGHT, WIDTH, HEIGHT, data, PixelFormat())
+    assert parts is not None
+    fill = RectangleReceived(0, 0, WIDTH, HEIGHT, enc.TIGHT, data)
+    viewer.update(fill, tight=TightPart(parts, StatelessTight().take(data, parts)))
+    assert (viewer.look().frame == 10).all(), "it hadn't asked for the fill"
+    if resets:
+        server = TightServer()
+    rect, part = server.rectangle(20)
+    viewer.ask()
+    viewer.update(rect, tight=part)
+    sent = viewer.screen.take(0.0)
+    assert (rect.message_bytes in sent) == (not resets)
+    viewer.decoder.feed(b"".join(plain_slices(sent)))
+    assert (viewer.decoder.frame == 20).all()
+
+
+def test_what_can_not_be_deflated_afresh_is_missed() -> None:
+    """It is lacked, and its update goes on without it."""
+    viewer, server = Seen(*USUAL, in_step=False), TightServer()
+    viewer.update(FULL)
+    viewer.ask()
+    rect, part = server.rectangle(10)
+    lost = TightPart(part.layout, InflatedTight(rect.data, part.layout, None, lost=True))
+    viewer.screen.update_started(2)
+    viewer.screen.rectangle(rect, rect.message_bytes, lost)
+    corner = raw(0, 0, 9, 9, grey=5)
+    viewer.screen.rectangle(corner, corner.message_bytes, None)
+    viewer.screen.update_ended()
+    assert viewer.look().updates == 2
+    assert viewer.decoder.encodings == {enc.RAW: 2}
+    assert viewer.screen.missing == (0, 0, WIDTH, HEIGHT)
+
+
 def test_another_link_begins_each_stream_anew() -> None:
     """The first rectangle of a stream carries its reset bit, the next ones don't."""
     viewer, server = Seen(*USUAL), TightServer()
@@ -449,6 +544,41 @@ def test_a_link_that_breaks_within_raw(count: int | None, last_rect: bool, had: 
     assert viewer.screen.synced
 
 
+def test_another_link_s_screen_is_told_and_wanted() -> None:
+    """Whether or not the viewer's last request was answered by the old link."""
+    viewer = Seen(*USUAL, enc.DESKTOP_NAME)
+    viewer.update(FULL)
+    viewer.look()
+    viewer.screen.link_replaced(ScreenState(20, 10, "other", PixelFormat()))
+    assert viewer.screen.drives
+    viewer.update(raw(0, 0, 20, 10, grey=5))
+    assert viewer.look().size == (20, 10)
+    assert (viewer.decoder.frame == 5).all()
+    assert viewer.decoder.name == b"other"
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_updates_that_come_while_pixels_are_made_up(behind: bool) -> None:
+    """They are missed; one that is behind isn't ready before it has read all."""
+    viewer = Seen(*USUAL)
+    begin_raw(viewer)
+    viewer.screen.raw((FULL.data[:100],), 100)
+    if behind:
+        viewer.screen.fall_behind()
+    viewer.screen.link_lost()
+    viewer.screen.link_replaced(ScreenState(WIDTH, HEIGHT, "guest", PixelFormat()))
+    assert not viewer.screen.drives
+    viewer.update(FULL)
+    viewer.decoder.feed(b"".join(plain_slices(viewer.screen.take(0.0))))
+    assert viewer.look().updates == 1
+    assert viewer.screen.missing == (0, 0, WIDTH, HEIGHT)
+    assert viewer.screen.ready is not behind
+    viewer.screen.caught_up()
+    viewer.update(FULL)
+    assert (viewer.look().frame == 1).all()
+    assert viewer.decoder.updates == 2
+
+
 def test_pixels_are_made_up_only_as_there_is_room() -> None:
     """A viewer that reads slowly isn't sent 16 MiB of nothing at once; all else waits for it."""
     side = 2048
@@ -506,6 +636,17 @@ def test_a_viewer_that_never_asked_wants_nothing_of_the_new_link() -> None:
     assert (screen.wants, screen.take(0.0)) == (False, [])
 
 
+def test_a_fault_of_the_daemon_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its traceback; what follows isn't for this viewer, however often it fails again."""
+    viewer = Seen(*USUAL)
+    monkeypatch.setattr(viewer.screen.writer, "begin", lambda *_, **__: 1 / 0)
+    with capture_logs() as events:
+        viewer.update(FULL)
+        viewer.update(FULL)
+    assert viewer.screen.broken
+    assert [(event["event"], event["exc_info"]) for event in events] == [("screen.fault", True)]
+
+
 # What isn't picture
 
 
@@ -542,6 +683,56 @@ def test_who_can_not_be_reported_of_a_size_is_lost() -> None:
     assert viewer.screen.lost
     viewer.update(raw(0, 0, 20, 10))
     assert viewer.screen.take(0.0) == []
+
+
+def test_who_names_no_encodings_is_lost_once_it_asks() -> None:
+    """For a size that has changed before: it can't be reported any more."""
+    memory = ScreenState(WIDTH, HEIGHT, "guest", PixelFormat())
+    screen = screen_on(memory)
+    memory.take(RectangleReceived(0, 0, 20, 10, enc.DESKTOP_SIZE, b""))
+    screen.introduce()
+    assert not screen.lost
+    screen.requested(incremental=False, x=0, y=0, width=WIDTH, height=HEIGHT)
+    assert screen.lost
+
+
+def test_who_names_other_encodings_is_lost_before_it_asks() -> None:
+    """It has said that it knows no sizes."""
+    memory = ScreenState(WIDTH, HEIGHT, "guest", PixelFormat())
+    screen = screen_on(memory)
+    screen.set_encodings((enc.RAW, enc.CURSOR), 0.0)
+    memory.take(RectangleReceived(0, 0, 20, 10, enc.DESKTOP_SIZE, b""))
+    screen.introduce()
+    assert screen.lost
+
+
+def test_another_layout_of_the_same_size_is_reported() -> None:
+    """Once, in its place in the upstream's update."""
+    viewer = Seen(enc.RAW, enc.EXTENDED_DESKTOP_SIZE)
+    two_screens = b"\2\0\0\0" + bytes(32)
+    viewer.screen.update_started(2)
+    viewer.memory.take(
+        RectangleReceived(0, 0, WIDTH, HEIGHT, enc.EXTENDED_DESKTOP_SIZE, two_screens)
+    )
+    viewer.screen.state_changed()
+    viewer.screen.rectangle(FULL, FULL.message_bytes, None)
+    viewer.screen.update_ended()
+    assert viewer.look().screens == 2
+    assert viewer.decoder.updates == 1
+    assert viewer.screen.synced
+
+
+def test_another_order_of_bytes_is_the_cursor_s_too() -> None:
+    """It is sent again, once."""
+    memory = ScreenState(WIDTH, HEIGHT, "guest", PixelFormat())
+    memory.take(RectangleReceived(0, 0, 1, 1, enc.CURSOR, b"abcd\x80"))
+    viewer = Seen(*USUAL, memory=memory)
+    order = PixelOrder((2, 1, 0, 3))
+    for _ in range(2):
+        viewer.screen.reorder(order)
+        assert viewer.look().encodings[enc.CURSOR] == 2
+    assert viewer.decoder.cursor is not None
+    assert viewer.decoder.cursor[5] == b"cbad\x80"
 
 
 def test_a_size_that_changes_before_a_viewer_has_said_anything_is_reported_later() -> None:
@@ -628,6 +819,19 @@ def test_what_a_viewer_was_not_sent_while_behind_is_reported_once_it_caught_up()
     assert viewer.decoder.cursor[1] == 3
 
 
+def test_what_is_due_once_made_up_pixels_are_sent_comes_with_the_last_of_them() -> None:
+    """Nothing else may come for a while that would bring it."""
+    viewer = Seen(*USUAL)
+    begin_raw(viewer)
+    viewer.screen.fall_behind()
+    viewer.screen.link_lost()
+    viewer.memory.take(RectangleReceived(0, 0, 1, 1, enc.CURSOR, bytes(5)))
+    viewer.screen.caught_up()
+    assert not viewer.screen.ready
+    assert viewer.look().updates == 2
+    assert viewer.decoder.cursor is not None
+
+
 def test_a_colour_map_stands_between_updates() -> None:
     """It is a message of its own, reported once."""
     viewer = Seen(*USUAL)
@@ -711,9 +915,10 @@ def test_continuous_updates_come_unasked_until_the_line_is_full() -> None:
 def test_continuous_updates_can_be_ended() -> None:
     """The end is reported, as the viewer waits for it; what follows must be asked for."""
     viewer = Seen(*CONTINUOUS)
-    viewer.screen.enable_continuous(enable=True)
+    for _ in range(2):
+        viewer.screen.enable_continuous(enable=True)
     viewer.update(FULL)
-    viewer.look()
+    assert viewer.look().messages[END] == 1
     viewer.screen.enable_continuous(enable=False)
     assert viewer.look().messages[END] == 2
     viewer.update(FULL)
@@ -722,11 +927,12 @@ def test_continuous_updates_can_be_ended() -> None:
     assert viewer.look().messages[END] == 2
 
 
-def test_updates_that_are_pending_precede_the_end_of_continuous_ones() -> None:
+@pytest.mark.parametrize("count", [1, 2, None])
+def test_updates_that_are_pending_precede_the_end_of_continuous_ones(count: int | None) -> None:
     """The viewer may change its pixel format there: nothing of the old one may follow."""
     viewer = Seen(*CONTINUOUS)
     viewer.screen.enable_continuous(enable=True)
-    viewer.screen.update_started(1)
+    viewer.screen.update_started(count)
     strip = raw(0, 0, WIDTH, 10)
     viewer.screen.rectangle(strip, strip.message_bytes, None)
     viewer.screen.enable_continuous(enable=False)
@@ -755,6 +961,53 @@ def test_the_line_is_measured_before_anything_is_under_way() -> None:
     plain = Seen(enc.RAW)
     plain.update(FULL)
     assert plain.screen.probe(2.0) == []
+
+
+def test_the_line_is_not_measured_within_an_update() -> None:
+    """A fence can't stand among the pixels."""
+    viewer = Seen(*CONTINUOUS)
+    viewer.screen.fence_answered(fence(viewer), 1.0)
+    begin_raw(viewer)
+    sent = b"".join(plain_slices(viewer.screen.take(2.0)))
+    viewer.screen.raw((FULL.data,), len(FULL.data))
+    assert viewer.screen.probe(2.0) == []
+    viewer.screen.raw_ended(ALL_RAW)
+    viewer.screen.update_ended()
+    viewer.decoder.feed(sent)
+    assert (viewer.look().frame == 1).all()
+
+
+def test_an_update_is_measured_from_its_first_byte_to_the_answer() -> None:
+    """As large as it is, and each by itself."""
+    side = 512
+    memory = ScreenState(side, side, "guest", PixelFormat())
+    start = raw_start(0, 0, side, side)
+    size = len(start.header_bytes) + start.size_bytes
+    paces = [CongestionControl(8 << 20) for _ in range(2)]
+    viewer = Seen(*CONTINUOUS, memory=memory)
+    viewer.screen = screen_on(memory, paces[0])
+    viewer.screen.set_encodings(CONTINUOUS, 0.0)
+    paces[1].answered(paces[1].mark(0, 0.0), 1.0)
+    viewer.screen.fence_answered(fence(viewer), 1.0)
+    for pace in paces:
+        probe = pace.probe(2.0)
+        assert probe is not None
+        assert pace.answered(probe, 2.1)
+    for began in (11.0, 21.0):
+        assert viewer.screen.take(began - 1) == []
+        viewer.ask(incremental=False)
+        begin_raw(viewer, start)
+        viewer.decoder.feed(b"".join(plain_slices(viewer.screen.take(began))))
+        viewer.screen.raw((bytes(start.size_bytes),), start.size_bytes)
+        viewer.decoder.feed(b"".join(plain_slices(viewer.screen.take(began + 0.2))))
+        viewer.screen.raw_ended(start)
+        viewer.screen.update_ended()
+        viewer.decoder.feed(b"".join(plain_slices(viewer.screen.take(began + 0.5))))
+        assert paces[0].in_flight_bytes == size
+        viewer.screen.fence_answered(viewer.decoder.fences[-1][1], began + 1.0)
+        paces[1].answered(paces[1].mark(size, began + 0.5, since=began), began + 1.0)
+        assert paces[0].window_bytes == paces[1].window_bytes
+        assert paces[0].in_flight_bytes == 0
 
 
 def test_a_fence_is_answered_with_the_flags_that_are_honoured() -> None:
