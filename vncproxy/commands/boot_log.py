@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from vncproxy.commands.command import DONE, Command, add_config, add_instance
 from vncproxy.commands.output import print_lines, print_note, require_output
-from vncproxy.commands.running import run_with_config, while_it_is_read
+from vncproxy.commands.running import run_until_ctrl_c, run_with_config
 from vncproxy.errors import AccessError
 from vncproxy.languages.text import Text
 from vncproxy.observe.times import local_text, moment_of_header
@@ -35,11 +35,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     require_output()
+    if options.follow:
+        return run_until_ctrl_c(options, lambda config: _print_what_comes(config, options.instance))
 
     async def work(config: Config) -> int:
-        if options.follow:
-            await while_it_is_read(_print_what_comes(config, options.instance))
-            return DONE
         log = await boot_log(config, os.environ, options.instance)
         print_lines(log.content.decode().splitlines())
         if (at := moment_of_header(log.modified)) is not None:

@@ -22,7 +22,7 @@ from vncproxy.commands.output import (
     print_text,
     require_output,
 )
-from vncproxy.commands.running import run_with_config, while_it_is_read
+from vncproxy.commands.running import run_until_ctrl_c, run_with_config
 from vncproxy.commands.terminal_language import shown
 from vncproxy.languages.text import Text, counted
 from vncproxy.observe.escaping import escaped
@@ -48,11 +48,11 @@ def _run(options: argparse.Namespace) -> int:
     def show(rows: Rows) -> None:
         _show(rows, as_json=options.json, again=options.watch)
 
+    if options.watch:
+        return run_until_ctrl_c(options, lambda config: watch(config, os.environ, show))
+
     async def work(config: Config) -> int:
-        if options.watch:
-            await while_it_is_read(watch(config, os.environ, show))
-        else:
-            show(await consoles(config, os.environ))
+        show(await consoles(config, os.environ))
         return DONE
 
     return run_with_config(options, work)

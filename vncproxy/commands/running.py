@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from vncproxy.commands.command import DONE
+
 if TYPE_CHECKING:
     from vncproxy.config.load import Loaded
     from vncproxy.config.model import Config
@@ -92,6 +94,32 @@ def run_with_config(
     loaded = load_config(options)
     log_errors_only()
     return run_async(options, work(loaded.config))
+
+
+def run_until_ctrl_c(
+    options: argparse.Namespace, work: Callable[[Config], Coroutine[Any, Any, None]]
+) -> int:
+    """Load the configuration and run what prints without end, until Ctrl+C, which is its usual end.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        BrokenPipeError: The reader of the output has left; and as of `run_with_config`.
+    """
+    import sys
+
+    async def printing(config: Config) -> int:
+        await while_it_is_read(work(config))
+        return DONE
+
+    try:
+        return run_with_config(options, printing)
+    except KeyboardInterrupt:
+        if sys.stderr.isatty():
+            # The terminal has written ^C, and leaves the cursor behind it.
+            print(file=sys.stderr, flush=True)
+        return DONE
 
 
 def log_errors_only() -> None:

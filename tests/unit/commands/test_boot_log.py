@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -13,7 +14,7 @@ import pytest
 from tests.setup import WAIT_S, Running
 from tests.unit.commands.surroundings import DEMO, Installation, options_of, refuses
 from vncproxy.commands.boot_log import boot_log, follow
-from vncproxy.commands.command import FAILED
+from vncproxy.commands.command import DONE, FAILED
 from vncproxy.errors import AccessError
 from vncproxy.simulator import ApiFault
 
@@ -125,9 +126,8 @@ async def test_following_what_is_refused_ends(
     assert found == [["one", "two"]]
 
 
-@pytest.mark.sockets
-async def test_it_ends_when_nobody_reads_it_any_more(machine: Machine) -> None:
-    """Also while there is nothing to print; `head` has what it wanted."""
+async def following(machine: Machine) -> asyncio.subprocess.Process:
+    """The command, which has printed the first line."""
     config = machine.installation.folder / "vncproxy.toml"
     config.write_text(
         f'[[listen]]\naddress = "127.0.0.1:{machine.installation.port}"\n'
@@ -143,8 +143,27 @@ async def test_it_ends_when_nobody_reads_it_any_more(machine: Machine) -> None:
     assert process.stdout is not None
     async with asyncio.timeout(WAIT_S):
         assert await process.stdout.readline() == b"one\n"
-        # As head does.
-        process.stdout._transport.close()  # type: ignore[attr-defined]
+    return process
+
+
+@pytest.mark.sockets
+async def test_it_ends_when_nobody_reads_it_any_more(machine: Machine) -> None:
+    """Also while there is nothing to print; `head` has what it wanted."""
+    process = await following(machine)
+    # As head does.
+    process.stdout._transport.close()  # type: ignore[union-attr]
+    async with asyncio.timeout(WAIT_S):
         assert await process.wait() == FAILED
     assert await process.stderr.read() == b""  # type: ignore[union-attr]
+    await machine.setup.audited("look-end")
+
+
+@pytest.mark.sockets
+async def test_ctrl_c_ends_it_well(machine: Machine) -> None:
+    """As its help says; the daemon notices at once."""
+    process = await following(machine)
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(WAIT_S):
+        _, problems = await process.communicate()
+    assert (process.returncode, problems) == (DONE, b"")
     await machine.setup.audited("look-end")

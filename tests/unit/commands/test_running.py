@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from vncproxy.commands.running import (
     load_config,
     log_errors_only,
     run_async,
+    run_until_ctrl_c,
     run_with_config,
     while_it_is_read,
 )
+from vncproxy.commands.command import DONE
 from vncproxy.config.model import Config
 from vncproxy.errors import ConfigError, LocalError
 
@@ -107,3 +110,27 @@ def test_a_file_has_no_reader_that_leaves(
         monkeypatch.setattr("sys.stdout", stdout)
         with pytest.raises(LocalError, match="its own end"):
             run_async(options, while_it_is_read(work()))
+
+
+def test_ctrl_c_is_how_what_prints_without_end_ends(
+    options: argparse.Namespace,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing went wrong, so nothing is said; on a terminal the next prompt has its own line."""
+    ended: list[bool] = []
+
+    async def work(_: Config) -> None:
+        asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGINT)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    with options.resources:
+        assert run_until_ctrl_c(options, work) == DONE
+        assert capfd.readouterr() == ("", "")
+        monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+        assert run_until_ctrl_c(options, work) == DONE
+        assert capfd.readouterr() == ("", "\n")
+    assert ended == [True, True]
