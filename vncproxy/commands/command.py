@@ -42,17 +42,28 @@ class Parser(argparse.ArgumentParser):
         """As the library's, but an argument may come after an option: `INSTANCE --layout de TEXT`.
 
         The library gives an argument that may be left out up at the first option. Its own way out,
-        parse_known_intermixed_args, forgets `--`.
+        parse_known_intermixed_args, forgets `--`. What a command doesn't know is its own error: the
+        library leaves it to the program's parser, whose usage says nothing of the command.
         """
         if self._subparsers is not None or args is None:
             return super().parse_known_args(args, namespace)
         end = args.index("--") if "--" in args else len(args)
         found, words = self._parse_options(args[:end], namespace)
         unknown = [word for word in words if word.startswith("-") and word != "-"]
+        if unknown and len(words) <= len(self._get_positional_actions()):
+            self.error(
+                Text(
+                    "unrecognized arguments: {arguments} (put -- before what begins with - and is "
+                    "no option)",
+                    arguments=" ".join(unknown),
+                )
+            )
+        if not unknown:
+            words += args[end + 1 :]
+            found, unknown = super().parse_known_args(["--", *words] if words else [], found)
         if unknown:
-            return found, unknown
-        words += args[end + 1 :]
-        return super().parse_known_args(["--", *words] if words else [], found)
+            self.error(Text("unrecognized arguments: {arguments}", arguments=" ".join(unknown)))
+        return found, []
 
     def _parse_options(
         self, args: Sequence[str], namespace: argparse.Namespace | None

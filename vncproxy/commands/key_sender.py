@@ -19,7 +19,7 @@ from vncproxy.commands.console_screen import ConsoleScreen
 from vncproxy.commands.daemon_client import daemon_client
 from vncproxy.commands.keystrokes import Stroke
 from vncproxy.commands.output import print_json_outcome, print_outcome
-from vncproxy.errors import LocalError
+from vncproxy.errors import LocalError, VncproxyError
 from vncproxy.languages.text import Text
 
 if TYPE_CHECKING:
@@ -81,6 +81,11 @@ def sent_as_json(sent: Sent, problem: str | None = None) -> dict[str, Any]:
     return {**asdict(sent), "problem": problem}
 
 
+def _nothing_sent_as_json(problem: str) -> dict[str, Any]:
+    """For programs: as `sent_as_json` gives it, but nothing is known of the instance."""
+    return {"instance": None, "alias": None, "total": None, "arrived": 0, "problem": problem}
+
+
 async def send_keys(
     config: Config,
     environ: Mapping[str, str],
@@ -134,7 +139,7 @@ async def send_keys(
 async def print_what_is_sent(
     sending: Coroutine[Any, Any, Sent], done: Callable[[int, str], Text], *, as_json: bool
 ) -> None:
-    """Print what was sent, also how far it came if it was stopped.
+    """Print what was sent, also how far it came if it was stopped, or why nothing was sent.
 
     Args:
         sending: As of `send_keys`.
@@ -150,6 +155,10 @@ async def print_what_is_sent(
     except SendingStoppedError as stopped:
         if as_json:
             print_json_outcome(sent_as_json(stopped.sent, stopped.public_text), stopped.text)
+        raise
+    except VncproxyError as refusal:
+        if as_json:
+            print_json_outcome(_nothing_sent_as_json(refusal.public_text), refusal.text)
         raise
     if as_json:
         print_json_outcome(sent_as_json(sent), done(sent.total, sent.alias))

@@ -184,6 +184,7 @@ COMMAND = Command(
     "type a text on an instance's keyboard",
     (
         "vncproxy type web-1 'systemctl status sshd'",
+        "vncproxy type web-1 -- '-rw-r--r--'",
         "vncproxy type web-1 --layout de --file commands.txt",
         "vncproxy type web-1 --file -",
     ),

@@ -114,6 +114,28 @@ def test_arguments_that_nothing_is_called(line: str, capsys: pytest.CaptureFixtu
     assert "usage" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("line", "unknown"),
+    [
+        ("type web-1 -x", "-x (put -- before what begins with - and is no option)"),
+        ("type web-1 a -x", "-x"),
+        ("type web-1 a b", "b"),
+        ("consoles --wacth", "--wacth"),
+        ("user add --role", "--role (put -- before what begins with - and is no option)"),
+    ],
+)
+def test_what_a_command_does_not_know(
+    line: str, unknown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Under its own usage; a text that looks like an option needs `--`."""
+    with pytest.raises(SystemExit):
+        main(line.split())
+    usage, problem = capsys.readouterr().err.rstrip().rsplit("\n", 1)
+    name = line.partition(" -")[0].partition(" web-1")[0]
+    assert usage.startswith(f"usage: vncproxy {name} [-h]")
+    assert problem == f"vncproxy {name}: error: unrecognized arguments: {unknown}"
+
+
 @pytest.mark.parametrize(("language", "word"), [("en_GB", "usage: "), ("zh_CN", "用法: ")])
 def test_usage_names_the_program(
     language: str, word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

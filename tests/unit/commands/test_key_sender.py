@@ -276,6 +276,18 @@ async def test_programs_get_what_was_sent(
     found = json.loads(capsys.readouterr().out)
     assert found == {**told, "arrived": 32, "problem": "demo: stopped"}
 
+    async def refused() -> Sent:
+        raise ControlLostError("demo: refused")
+
+    with pytest.raises(ControlLostError):
+        await print_what_is_sent(refused(), _typed, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    unknown = dict.fromkeys(told)
+    assert found == {**unknown, "arrived": 0, "problem": "demo: refused"}
+    with pytest.raises(ControlLostError):
+        await print_what_is_sent(refused(), _typed, as_json=False)
+    assert capsys.readouterr().out == ""
+
 
 async def test_nobody_types_unseen_on_a_recorded_console(
     typing: Typing, monkeypatch: pytest.MonkeyPatch
