@@ -14,6 +14,7 @@ from types import ModuleType
 
 import pytest
 
+from vncproxy.languages.catalogue import catalogue
 from vncproxy.languages.po_file import Entry, entries
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -196,3 +197,24 @@ def test_what_commands_print_can_be_translated() -> None:
                 if re.search(r"[A-Za-z]{2}", words) and not is_code:
                     plain.append(f"{path.name}:{call.lineno}: {words}")
     assert plain == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "audit.jsonl.1.gz isn't read: it is damaged, or cut short.",
+        "audit.jsonl.1 isn't read: others may write to it (mode 0666).",
+        "Between audit.jsonl.2 and audit.jsonl.1 records are missing.",
+        "The audit file /a/audit.jsonl can't be used: it has a second name (a hard link).",
+        "The folder for recordings can't be used: it is a link, or no folder.",
+        "web-1 is not shown by the cloud: only one that is Stopped can be started.",
+        "The audit can't be written: a fault of the daemon, which its log describes, has ended its "
+        "writing; restart it. Until it can, nothing is opened and control stays where it is.",
+    ],
+)
+def test_what_a_sentence_has_put_in_is_translated(text: str) -> None:
+    """Nothing of it stays English but names, which others chose."""
+    english = re.sub(
+        r"[\w./]*audit\.jsonl[\w.]*|web-1|Stopped|vncproxy|gz", "", catalogue("zh").said(text)
+    )
+    assert re.findall(r"[A-Za-z]{2,}", english) == []
