@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vncproxy.commands.command import DONE, Command, add_config, add_json
+from vncproxy.commands.command import DONE, FAILED, Command, add_config, add_json
 from vncproxy.commands.output import (
     aligned,
     amount,
@@ -82,7 +82,8 @@ def _run(options: argparse.Namespace) -> int:
             print_lines(table(found))
         for note in notes(found):
             print_note(note)
-        return DONE
+        # JSON has the rows alone: without this, a program would take a part for the whole.
+        return FAILED if found.problems else DONE
 
     return run_with_config(options, work)
 

@@ -9,7 +9,14 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from vncproxy.commands.command import DONE, Command, add_config, add_json, part_of_name
+from vncproxy.commands.command import (
+    DONE,
+    FAILED,
+    Command,
+    add_config,
+    add_json,
+    part_of_name,
+)
 from vncproxy.commands.output import (
     aligned,
     duration,
@@ -102,7 +109,8 @@ def _run(options: argparse.Namespace) -> int:
             print_lines(table(found["sessions"]))
         for note in notes(found):
             print_note(note)
-        return DONE
+        # JSON has the rows alone: without this, a program would take a part for the whole.
+        return FAILED if found["problems"] or found["read"] < 1 else DONE
 
     return run_with_config(options, work)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -64,7 +65,11 @@ async def sessions(request: web.Request) -> web.StreamResponse:
     wanted = past_query(request.query)
     as_csv = one_of(request.query, "format", ("json", "csv")) == "csv"
     rights = await past_rights(request, identity)
-    is_whole = await lists.sessions_refresh.done(CSV_PATIENCE_S if as_csv else PATIENCE_S)
+    is_whole, _ = await asyncio.gather(
+        lists.sessions_refresh.done(CSV_PATIENCE_S if as_csv else PATIENCE_S),
+        # For what is said of each session's recording.
+        lists.recordings_refresh.done(PATIENCE_S),
+    )
     seen: list[RecordedInstance] = []
     async for one in in_turns(await lists.call(lists.sessions.instances), _PER_TURN):
         if rights.may_see(one):
@@ -84,10 +89,7 @@ async def sessions(request: web.Request) -> web.StreamResponse:
     found = await lists.call(partial(lists.sessions.find, query, limit + 1))
     total = await lists.call(partial(lists.sessions.count, query))
     shown = found[:limit]
-    states: dict[str, RecordingState] = {}
-    if any(one.recording for one in shown):
-        await lists.recordings_refresh.done(PATIENCE_S)
-        states = await lists.call(partial(_states, lists, shown))
+    states = await lists.call(partial(_states, lists, shown))
     problems = [] if not rights.everything else await lists.call(lambda: lists.sessions.problems)
     if lists.sessions_refresh.problem is not None:
         problems = [lists.sessions_refresh.problem, *problems]

@@ -97,3 +97,22 @@ def test_one_that_runs(
     file.close(1)
     assert main(["recordings"]) == DONE
     assert capsys.readouterr().out.splitlines()[1].split()[-2:] == ["complete", name]
+
+
+@pytest.mark.parametrize(("problems", "status"), [([], DONE), (["The disk is full."], FAILED)])
+def test_a_program_can_tell_a_part_from_the_whole(
+    problems: list[str],
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By the status: no rows may be no recordings, or a list that can't be brought up to date."""
+    (tmp_path / "vncproxy.toml").write_text("")
+
+    async def found(*_: object) -> Found:
+        return Found([], "", problems, from_daemon=True)
+
+    monkeypatch.setattr("vncproxy.commands.recordings.recordings", found)
+    assert main(["recordings", "--json", "--config", str(tmp_path / "vncproxy.toml")]) == status
+    assert capsys.readouterr().out == "[]\n"

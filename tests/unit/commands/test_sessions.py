@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,10 @@ from tests.past import AuditWriterForTests, closed, opened
 from tests.setup import running
 from tests.unit.commands.surroundings import options_of, refuses
 from tests.unit.web.past_site import patient
+from vncproxy.cli import main
 from vncproxy.commands import daemon_client
 from vncproxy.commands import sessions as command
-from vncproxy.commands.command import part_of_name
+from vncproxy.commands.command import DONE, FAILED, part_of_name
 from vncproxy.commands.sessions import moment, notes, sessions, table
 from vncproxy.web.past_query import past_query
 
@@ -104,6 +106,29 @@ def test_what_is_missing_is_said() -> None:
     assert first == "A file."
     assert "42 %" in second
     assert third.startswith("2 older ones")
+
+
+@pytest.mark.parametrize(
+    ("problems", "read", "status"),
+    [([], 1.0, DONE), (["The disk is full."], 1.0, FAILED), ([], 0.42, FAILED)],
+)
+def test_a_program_can_tell_a_part_from_the_whole(
+    problems: list[str],
+    read: float,
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By the status: no rows may be no sessions, or a list that can't be brought up to date."""
+    (tmp_path / "vncproxy.toml").write_text("")
+
+    async def found(*_: object) -> dict[str, Any]:
+        return {"sessions": [], "total": 0, "read": read, "problems": problems}
+
+    monkeypatch.setattr(command, "sessions", found)
+    assert main(["sessions", "--json", "--config", str(tmp_path / "vncproxy.toml")]) == status
+    assert capsys.readouterr().out == "[]\n"
 
 
 @pytest.mark.sockets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.past import write_recording
+from tests.setup import WAIT_S
 from tests.unit.web.past_site import GONE, PastSite, past_site
 from vncproxy.audit.record import Entry, Event
 from vncproxy.config.model import Rule
@@ -156,6 +158,23 @@ async def test_a_list_is_not_exported_by_half(
     found = (await site.get("sessions")).json
     assert found["problems"][0] == "The index can't be used: full."
     assert len(found["sessions"]) == 3
+
+
+async def test_both_indexes_are_brought_up_to_date_at_the_same_time(
+    site: PastSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So nobody waits for one after the other."""
+    lists = site.people.setup.daemon.components.services.past
+    both = asyncio.Barrier(2)
+
+    async def done(patience_s: float | None) -> bool:
+        async with asyncio.timeout(WAIT_S):
+            await both.wait()
+        return True
+
+    monkeypatch.setattr(lists.sessions_refresh, "done", done)
+    monkeypatch.setattr(lists.recordings_refresh, "done", done)
+    assert len((await site.get("sessions")).json["sessions"]) == 3
 
 
 async def _never(patience_s: float | None) -> bool:
