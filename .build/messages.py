@@ -72,6 +72,7 @@ SENTENCES = (
     "web/past_query",
     "web/past_rights",
     "web/past_sessions",
+    "web/query_names",
     "web/recordings",
     "web/replay",
 )

@@ -229,9 +229,10 @@ def instance_name(text: str) -> str:
         raise argparse.ArgumentTypeError(
             Text("INSTANCE is empty: name one by its alias, id or the cloud's name")
         )
-    if not text.isprintable() or len(text) > _LONGEST_NAME or text in {".", ".."}:
+    # Of the characters in the cloud's names nothing is certain; what is shown of them is escaped.
+    if len(text) > _LONGEST_NAME or text in {".", ".."}:
         raise argparse.ArgumentTypeError(Text("no instance is called so"))
-    return text
+    return _in_utf8(text)
 
 
 def part_of_name(text: str) -> str:
@@ -244,6 +245,11 @@ def part_of_name(text: str) -> str:
         raise argparse.ArgumentTypeError(
             Text("at most {most} characters are looked for", most=_LONGEST_PART)
         )
+    return _in_utf8(text)
+
+
+def _in_utf8(text: str) -> str:
+    """The text; raises: ArgumentTypeError: it has bytes that are no UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""What the queries of API routes may have: nothing else, or a misspelt wish would be no wish."""
+"""What the queries of routes may have: nothing else, or a misspelt wish would be no wish."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from multidict import MultiMapping
 
 from vncproxy.errors import AccessError
 
-FLAGS = frozenset({"follow", "live", "take", "thumbnail", "view", "wake"})
+FLAGS = frozenset({"ahead", "follow", "live", "take", "thumbnail", "view", "wake"})
 """Those that are 1, or 0 as if they weren't there."""
 
 

@@ -55,7 +55,7 @@ def application(behind: Behind) -> web.Application:
     if behind.door.base_path:
         # A proxy before it takes the path off, or doesn't.
         app.add_routes(routes(behind.door.base_path))
-        app.add_routes([web.get(behind.door.base_path, pages.index)])
+        app.add_routes([_checked(web.get(behind.door.base_path, pages.index))])
     return app
 
 
@@ -100,11 +100,15 @@ def routes(base: str) -> list[web.RouteDef]:
         web.get(f"{base}/readyz", health.readyz),
         web.get(f"{base}/metrics", health.metrics),
     ]
-    return [_checked(one) if one.path.startswith(f"{base}/api/") else one for one in table]
+    return [_checked(one, is_api=one.path.startswith(f"{base}/api/")) for one in table]
 
 
 _PAST = ("user", "instance", "since", "until", "limit", "before")
+_SOCKET = ("ticket", "view", "take", "ahead")
 _QUERIES: dict[object, tuple[str, ...]] = {
+    pages.console: ("view", "take"),
+    viewer_websockets.websockify: _SOCKET,
+    viewer_websockets.control: _SOCKET,
     api.admission: ("view", "take"),
     instances.screenshot: ("wake", "thumbnail"),
     boot_log.boot_log: ("follow",),
@@ -113,12 +117,19 @@ _QUERIES: dict[object, tuple[str, ...]] = {
     recordings.block: ("live",),
 }
 """What a handler reads of its query; others read nothing."""
+_ANY_QUERY = frozenset({pages.static_file, health.healthz, health.readyz, health.metrics})
+"""Nobody wishes for anything there; probes and scrapers may add what they are configured to."""
 
 
-def _checked(route: web.RouteDef) -> web.RouteDef:
-    def let_in(request: web.Request) -> object:
-        # Who logs in is a stranger yet.
-        return None if route.handler is api.log_in else door(request).identify(request)
+def _checked(route: web.RouteDef, *, is_api: bool = False) -> web.RouteDef:
+    """The route, refusing queries that have anything else than what its handler reads."""
+    if route.handler in _ANY_QUERY:
+        return route
+
+    def let_in(request: web.Request) -> None:
+        # Who logs in is a stranger yet, as is who sees a page; WebSockets have tickets.
+        if is_api and route.handler is not api.log_in:
+            door(request).identify(request)
 
     handler = with_query(route.handler, _QUERIES.get(route.handler, ()), let_in)
     return web.RouteDef(route.method, route.path, handler, route.kwargs)

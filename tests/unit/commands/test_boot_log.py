@@ -39,9 +39,13 @@ class Machine:
 
     def print(self, text: str) -> None:
         """Let this be the log."""
+        self.change(boot_log=text)
+
+    def change(self, **values: str) -> None:
+        """Let the instance have these."""
         inventory = self.installation.cloud._inventory
         one = self.installation.cloud.instance()
-        inventory._instances[one.instance_id] = replace(one, boot_log=text)
+        inventory._instances[one.instance_id] = replace(one, **values)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -65,6 +69,15 @@ async def test_the_log_is_text_with_its_time(machine: Machine) -> None:
     with pytest.raises(AccessError) as refused:
         await boot_log(machine.config, {}, "nothing")
     assert refused.value.status == 404
+
+
+@pytest.mark.sockets
+async def test_it_is_named_by_whatever_name_the_cloud_has(machine: Machine) -> None:
+    """Also by one that no terminal prints as it is."""
+    name = "web \x1b[31m\u3000\u202e1"
+    machine.change(name=name)
+    options = options_of("boot-log", name)
+    assert (await boot_log(machine.config, {}, options.instance)).content.decode() == LOG
 
 
 @pytest.mark.sockets

@@ -69,3 +69,28 @@ async def test_a_stranger_is_not_told(owner: OwnerClient) -> None:
         assert (await owner.ask(f"/api/v1/{path}")).status == 401, path
     answer = await owner.ask("/api/v1/session?x=1", method="POST")
     assert (answer.status, answer.word) == (400, "bad-query")
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/console/demo?viev=1", "There are view, take."),
+        ("/console/demo?view=yes", "view is 1, or 0."),
+        ("/?words=web", "There are none."),
+        ("/admin?user=ann", "There are none."),
+        ("/websockify/demo?viev=1", "There are ticket, view, take, ahead."),
+        ("/control/demo?view=1&view=0", "view is there more than once."),
+    ],
+)
+async def test_pages_and_websockets(owner: OwnerClient, path: str, told: str) -> None:
+    """Who misspelt that they only watch would have control."""
+    answer = await owner.ask(path, owner.bearer)
+    assert answer.status == 400
+    assert told in answer.body.decode()
+
+
+@pytest.mark.sockets
+async def test_what_probes_add_is_no_wish(owner: OwnerClient) -> None:
+    for path in ("/healthz?from=haproxy", "/metrics?collect[]=all", "/static/icon.svg?1"):
+        assert (await owner.ask(path, owner.bearer)).status == 200, path
