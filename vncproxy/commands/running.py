@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vncproxy.commands.command import DONE
+from vncproxy.commands.output import print_note
 
 if TYPE_CHECKING:
     from vncproxy.config.load import Loaded
@@ -118,7 +119,7 @@ def run_until_ctrl_c(
     except KeyboardInterrupt:
         if sys.stderr.isatty():
             # The terminal has written ^C, and leaves the cursor behind it.
-            print(file=sys.stderr, flush=True)
+            print_note("")
         return DONE
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from vncproxy.commands.command import DONE
 from vncproxy.commands.running import (
     load_config,
     log_errors_only,
@@ -21,7 +22,6 @@ from vncproxy.commands.running import (
     run_with_config,
     while_it_is_read,
 )
-from vncproxy.commands.command import DONE
 from vncproxy.config.model import Config
 from vncproxy.errors import ConfigError, LocalError
 
