@@ -88,10 +88,12 @@ class SqliteLedger:
         if self._closed or claim is None or not claim.may_be_spent(now):
             return False
         del self._permits[booking.id]
-        # The claim on record covers the dial until `latest`, whether or not this is written.
+        # The claim on record covers the dial until `latest`, whether or not this is written: late,
+        # or never, it costs others waiting only.
         self._later(
             "booking.not_recorded_as_spent",
             lambda: self._file.spent(booking.id, booking.key, now),
+            may_wait=True,
         )
         return True
 
@@ -170,8 +172,14 @@ class SqliteLedger:
         finally:
             self._waiting -= 1
 
-    def _later(self, failed: str, work: Callable[[], None]) -> None:
-        """Have the thread write something that nobody waits for; a fault is logged as `failed`."""
+    def _later(self, failed: str, work: Callable[[], None], *, may_wait: bool = False) -> None:
+        """Have the thread write something that nobody waits for.
+
+        Args:
+            failed: A fault is logged as this.
+            work: Writes it.
+            may_wait: As for `LedgerThread.submit`.
+        """
         if self._closed:
             return
 
@@ -180,7 +188,8 @@ class SqliteLedger:
                 words = fault.public_text if isinstance(fault, LedgerError) else repr(fault)
                 _log.warning(failed, why=words)
 
-        self._thread.submit(work, writes=True).add_done_callback(log_failure)
+        future = self._thread.submit(work, writes=True, may_wait=may_wait)
+        future.add_done_callback(log_failure)
 
     @staticmethod
     def _abandon(future: Future[_T], undo: Callable[[Future[_T]], None] | None) -> None:

@@ -1,12 +1,14 @@
 """The thread that works on the ledger's file: all calls that wait at a time become one transaction.
 
 So a slow disk costs each caller two transactions at most, the one under way and its own, however
-many wait: after a fault of the cloud's gateway all consoles book at once.
+many wait: after a fault of the cloud's gateway all consoles book at once. What isn't urgent waits
+a little for the next call, since syncing the disk is most of what a transaction costs.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import nullcontext
@@ -19,6 +21,9 @@ from vncproxy.throttle.sqlite_queries import LedgerFile
 BATCH_MAX = 1024
 """Pieces of work in one transaction."""
 
+SHARING_WAIT_S = 1.0
+"""Work that may wait for a transaction to share gets one of its own after this time."""
+
 _T = TypeVar("_T")
 
 
@@ -27,6 +32,7 @@ class _Work:
     run: Callable[[], Any]
     future: Future[Any]
     writes: bool
+    may_wait: bool
 
 
 class LedgerThread:
@@ -43,14 +49,18 @@ class LedgerThread:
         self._closing: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
 
-    def submit(self, run: Callable[[], _T], *, writes: bool = False) -> Future[_T]:
+    def submit(
+        self, run: Callable[[], _T], *, writes: bool = False, may_wait: bool = False
+    ) -> Future[_T]:
         """Have this run; its outcome is there once what it wrote is on the disk.
 
         Args:
             run: The work, which uses the file.
             writes: To the file.
+            may_wait: It isn't urgent: it shares the transaction of what is submitted next, if that
+                comes within `SHARING_WAIT_S`.
         """
-        work = _Work(run, Future(), writes)
+        work = _Work(run, Future(), writes, may_wait)
         self._queue.put(work)
         if self._thread.ident is None:
             self._thread.start()
@@ -79,12 +89,15 @@ class LedgerThread:
         """The next work with all that waits already; False: it was the last."""
         batch: list[_Work] = []
         work = self._queue.get()
+        may_wait, until = True, time.monotonic() + SHARING_WAIT_S
         while work is not None:
             batch.append(work)
             if len(batch) == BATCH_MAX:
                 return batch, True
+            may_wait = may_wait and work.may_wait
             try:
-                work = self._queue.get_nowait()
+                left_s = until - time.monotonic() if may_wait else 0.0
+                work = self._queue.get(timeout=max(0.0, left_s))
             except Empty:
                 return batch, True
         return batch, False
