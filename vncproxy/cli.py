@@ -129,7 +129,7 @@ def _main(arguments: Sequence[str] | None, resources: ExitStack) -> int:
 
 def _run(arguments: Sequence[str] | None, resources: ExitStack) -> int:
     try:
-        options = parser().parse_args(arguments)
+        options = parser(_named(arguments)).parse_args(arguments)
         options.resources = resources
         status: int = options.run(options)
     except ConfigError as error:
@@ -144,6 +144,12 @@ def _run(arguments: Sequence[str] | None, resources: ExitStack) -> int:
     except KeyboardInterrupt:
         return FAILED
     return status
+
+
+def _named(arguments: Sequence[str] | None) -> Sequence[Command]:
+    """The command that comes first, whose arguments alone are to be known then; else all."""
+    first = (sys.argv[1:] if arguments is None else arguments)[:1]
+    return [command for command in COMMANDS if command.name in first] or COMMANDS
 
 
 class _Version(argparse.Action):
@@ -165,8 +171,12 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; the options that it gives have the command's `run`."""
+def parser(commands: Sequence[Command] = COMMANDS) -> argparse.ArgumentParser:
+    """The parser of a command line; the options that it gives have the command's `run`.
+
+    Args:
+        commands: Those that may be in it; making the arguments of all takes a while.
+    """
     made = Parser(
         prog="vncproxy",
         description="Open the VNC console of an Alibaba Cloud ECS instance in a browser, "
@@ -175,5 +185,5 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=HelpFormatter,
     )
     made.add_argument("--version", action=_Version)
-    add_commands(made, COMMANDS, "COMMAND")
+    add_commands(made, commands, "COMMAND")
     return made

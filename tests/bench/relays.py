@@ -40,11 +40,12 @@ _VIEWERS_PER_DOOR = 3000
 """A listener takes 4,096 connections."""
 _FILES = 20_000
 _LOOK_INTERVAL_S = 0.005
+_OTHERS_PACKAGES = ("twisted",)
+"""What only tests need (vncdotool does), and structlog imports wherever it is installed."""
 _ENVIRON = {
     "ALIBABA_CLOUD_ACCESS_KEY_ID": "bench",
     "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "bench",
     "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true",
-    "PYTHONPATH": str(ROOT),
     # An installed package has its bytecode beside it.
     "PYTHONDONTWRITEBYTECODE": "",
 }
@@ -137,7 +138,12 @@ async def _started(name: str, folder: Path, cloud: Cloud, wanted: Wanted) -> Asy
     }
     relay, command = makers[name](own, cloud, wanted)
     log = own / "log"
-    environ = {**os.environ, **_ENVIRON, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+    environ = {
+        **os.environ,
+        **_ENVIRON,
+        "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
+        "PYTHONPATH": f"{_without_others_packages(own)}:{ROOT}",
+    }
     if wanted.secure and name == WEBSOCKIFY:
         # A newer one checks, but can't be told whom to trust.
         environ["SSL_CERT_FILE"] = str(cloud.ca_file)
@@ -153,6 +159,15 @@ async def _started(name: str, folder: Path, cloud: Cloud, wanted: Wanted) -> Asy
             with suppress(ProcessLookupError):
                 # An orderly end takes seconds with many consoles.
                 process.kill()
+
+
+def _without_others_packages(folder: Path) -> Path:
+    """A place to import from where what an installation doesn't have can't be found."""
+    place = folder / "absent"
+    place.mkdir()
+    for name in _OTHERS_PACKAGES:
+        (place / f"{name}.py").write_text("raise ImportError\n")
+    return place
 
 
 def can_speak_tls(name: str) -> bool:

@@ -19,6 +19,11 @@ which takes 150 ms with a thousand consoles, about once in ten thousand openings
 
 
 def _run(options: argparse.Namespace) -> int:
+    # What is imported stays, so looking through it again and again is no use: it takes an eighth
+    # of the start.
+    gc.disable()
+    options.resources.callback(gc.enable)
+    _import_aiohttp()
     loaded = load_config(options)
 
     async def work() -> int:
@@ -31,6 +36,7 @@ def _run(options: argparse.Namespace) -> int:
         # What was imported stays. A full collection stops the event loop: it needn't go there.
         gc.freeze()
         gc.set_threshold(*_COLLECTOR_THRESHOLDS)
+        gc.enable()
         # A terminal that is stopped, by Ctrl+S for instance, mustn't stop the daemon.
         with LineWriter(sys.stdout) as terminal:
 
@@ -44,6 +50,28 @@ def _run(options: argparse.Namespace) -> int:
         return DONE
 
     return run_async(options, work())
+
+
+def _import_aiohttp() -> None:
+    """Import it without the system's certificates, which it reads twice: 0.07 s and 2 MiB.
+
+    It has them for sessions without a TLS context of their own, which the daemon has none of; such
+    a session would trust nobody.
+    """
+    import ssl
+
+    paths = ssl.get_default_verify_paths()
+    variables = (paths.openssl_cafile_env, paths.openssl_capath_env)
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ |= dict.fromkeys(variables, os.devnull)
+    try:
+        import aiohttp  # noqa: F401
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 COMMAND = Command(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import ssl
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -72,3 +75,44 @@ def test_at_a_terminal_it_says_what_to_do(
     assert lines[0] == "The consoles are at http://127.0.0.1:6080/"
     assert f"web-1 --config {file}" in lines[-2]
     assert lines[-1] == "Ctrl+C ends it."
+
+
+@pytest.mark.sockets
+def test_certificates_are_read_for_the_daemon_alone() -> None:
+    """The contexts that aiohttp makes itself trust nobody; the daemon's own trust whom they did."""
+    program = """
+import os, ssl
+from vncproxy.commands.serve import _import_aiohttp
+before = dict(os.environ)
+_import_aiohttp()
+from aiohttp import connector
+from vncproxy.aliyun.tls import client_context
+print(len(connector._SSL_CONTEXT_VERIFIED.get_ca_certs()))
+print(connector._SSL_CONTEXT_VERIFIED.verify_mode is ssl.CERT_REQUIRED)
+print(len(client_context(None).get_ca_certs()))
+print(dict(os.environ) == before)
+"""
+    done = subprocess.run(
+        (sys.executable, "-c", program), check=True, capture_output=True, text=True
+    )
+    ours = len(ssl.create_default_context().get_ca_certs())
+    assert done.stdout.split() == ["0", "True", str(ours), "True"]
+
+
+def test_the_collector_runs_while_the_daemon_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It doesn't while all is imported, and does again if the configuration is wrong."""
+    enabled: list[bool] = []
+
+    async def serve(*_: Any) -> None:
+        enabled.append(gc.isenabled())
+
+    monkeypatch.setattr(app, "serve", serve)
+    file = tmp_path / "vncproxy.toml"
+    file.write_text("[limits]\nlinger = 1.0\n")
+    assert main(["serve", "--config", str(file)]) == 0
+    assert enabled == [True]
+    file.write_text("[limits]\nlinger = 'x'\n")
+    assert main(["serve", "--config", str(file)]) == 78
+    assert gc.isenabled()

@@ -11,6 +11,7 @@ import pytest
 from tests.clock import FakeClock
 from tests.unit.throttle.usage import usage_in
 from vncproxy.errors import LedgerError
+from vncproxy.throttle import sqlite_thread
 from vncproxy.throttle.reconnect_budget import Budget
 from vncproxy.throttle.sqlite_queries import LedgerFile
 from vncproxy.throttle.sqlite_thread import LedgerThread
@@ -66,6 +67,50 @@ def test_reading_alone_takes_no_lock(file: LedgerFile, thread: LedgerThread) -> 
     assert began == []
     thread.submit(lambda: file.book("i-1", 0.0), writes=True).result(WAIT_S)
     assert began == ["batch"]
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_what_may_wait_shares_the_next_transaction(
+    file: LedgerFile, thread: LedgerThread, monkeypatch: pytest.MonkeyPatch, writes: bool
+) -> None:
+    """Whatever comes next: it is done before that, in one transaction with it."""
+    monkeypatch.setattr(sqlite_thread, "SHARING_WAIT_S", WAIT_S)
+    began: list[str] = []
+    done: list[str] = []
+    batch = file.batch
+    file.batch = lambda: began.append("batch") or batch()  # type: ignore[method-assign, func-returns-value]
+    late = thread.submit(lambda: done.append("late"), writes=True, may_wait=True)
+    thread.submit(lambda: done.append("next"), writes=writes).result(WAIT_S)
+    assert done == ["late", "next"]
+    assert late.done()
+    assert began == ["batch"]
+
+
+def test_what_may_wait_is_done_without_another(
+    thread: LedgerThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once nothing came for long enough."""
+    monkeypatch.setattr(sqlite_thread, "SHARING_WAIT_S", 0.01)
+    done: list[int] = []
+    waiting = [
+        thread.submit(lambda n=n: done.append(n), writes=True, may_wait=True)  # type: ignore[misc]
+        for n in range(2)
+    ]
+    for one in waiting:
+        one.result(WAIT_S)
+    assert done == [0, 1]
+
+
+def test_what_may_wait_is_done_at_the_end(
+    thread: LedgerThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, then."""
+    monkeypatch.setattr(sqlite_thread, "SHARING_WAIT_S", 2 * WAIT_S)
+    done: list[int] = []
+    late = thread.submit(lambda: done.append(1), writes=True, may_wait=True)
+    assert thread.close().result(WAIT_S) is None
+    assert late.done()
+    assert done == [1]
 
 
 def test_a_fault_ends_nothing_but_its_batch(thread: LedgerThread) -> None:
