@@ -391,17 +391,26 @@ class EcsClient:
             if isinstance(outcome, _Reply):
                 return outcome
             mend = _correction_for(outcome)
-            if mend is None or mend in mended or (call.once and mend is _Correction.NONCE):
-                raise outcome
+            offset_s = outcome.clock_offset_s
+            if (
+                mend is None
+                or mend in mended
+                or (call.once and mend is _Correction.NONCE)
+                or (offset_s is None and mend is _Correction.CLOCK)
+            ):
+                try:
+                    raise outcome
+                finally:
+                    # Its traceback holds this frame, which mustn't hold it.
+                    del outcome
             mended.add(mend)
             match mend:
                 case _Correction.CREDENTIALS:
                     credentials = await self._credentials.refresh(credentials)
                 case _Correction.CLOCK:
-                    if outcome.clock_offset_s is None:
-                        raise outcome
-                    self._clock_offset_s = outcome.clock_offset_s
-                    _log.warning(EVENT_CLOCK, cloud_ahead_s=round(outcome.clock_offset_s, 1))
+                    assert offset_s is not None, "or it was raised"
+                    self._clock_offset_s = offset_s
+                    _log.warning(EVENT_CLOCK, cloud_ahead_s=round(offset_s, 1))
                 case _Correction.NONCE:
                     pass  # Every attempt has a nonce of its own.
                 case _:

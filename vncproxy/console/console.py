@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TypeAlias
 
 import structlog
@@ -100,21 +102,25 @@ class Console:
         self.audit = dependencies.audit
         self.pages = Pages()
         self.control = Control()
+        # Its parts call it, but don't hold it: a cycle, screen and all, would stay until the
+        # collector comes.
+        me = weakref.proxy(self)
         self.supervisor = LinkSupervisor(
             instance,
             dependencies,
             learned,
             self.control,
             self.pages,
-            is_wanted=self._is_wanted,
-            patience_s=self._patience_s,
+            is_wanted=partial(Console._is_wanted, me),
+            patience_s=partial(Console._patience_s, me),
         )
         self.router = self.supervisor.router
         self.recordings = SessionRecordings(
             instance, dependencies.recordings, dependencies.audit, self.router, self.pages
         )
         self._tasks = Tasks()
-        self._control_audit = ControlAudit(instance, dependencies.audit, self.identity_of)
+        who = partial(Console.identity_of, me)
+        self._control_audit = ControlAudit(instance, dependencies.audit, who)
         self.control_requests = ControlRequests(
             self.control,
             self._control_audit,
@@ -342,6 +348,8 @@ class Console:
             # Also when a drain is cut short.
             self._finish(reason)
         await self._tasks.close()
+        # How it ended holds this console.
+        self._running = None
 
     def _finish(self, reason: CloseReason) -> None:
         for viewer in self.viewers:

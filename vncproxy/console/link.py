@@ -114,7 +114,8 @@ class Link:
         self._handshake: UpstreamHandshake | None = UpstreamHandshake(password, opaque_greeting)
         self.greeting = b""
         """The upstream's version line and security types, once the handshake is over."""
-        self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._outcome: asyncio.Future[Outcome] | None = asyncio.get_running_loop().create_future()
+        """Of the handshake, until it is over."""
         self._stream: ServerStream | None = None
         self._messages_to: MessageReceiver | None = None
         self._bytes_to: ByteReceiver | None = None
@@ -150,11 +151,15 @@ class Link:
             VncPasswordError: The password is wrong.
         """
         self._transport.attach(self, self)
+        assert self._outcome is not None, "there is one handshake"
         try:
             async with asyncio.timeout(timeout_s):
                 outcome = await self._outcome
         except TimeoutError:
             raise UpstreamLost("the cloud's VNC server didn't finish its handshake") from None
+        finally:
+            # A failure's traceback holds this link, which mustn't hold the failure.
+            self._outcome = None
         if self._handshake is not None:
             self.greeting = self._handshake.greeting
         self._handshake = None
@@ -185,7 +190,7 @@ class Link:
         """
         self.opaque = True
         self._bytes_to = receiver
-        if self._outcome.done():
+        if self._has_outcome:
             self._transport.resume()
         else:
             self._handshake = None
@@ -236,6 +241,11 @@ class Link:
         if self._handshake is not None:
             self._fail(fault)
         self._host.link_failed(self, fault)
+
+    @property
+    def _has_outcome(self) -> bool:
+        """Whether the handshake came to one, or was given up."""
+        return self._outcome is None or self._outcome.done()
 
     # The transport's side
 
@@ -317,7 +327,7 @@ class Link:
     def transport_ended(self, end: TransportEnd) -> None:
         """The connection is gone."""
         self.end = end
-        if self._outcome.done() or self._handshake is None:
+        if self._has_outcome or self._handshake is None:
             self._host.link_ended(self, end)
             return
         self._settle(self._handshake.ended())
@@ -348,9 +358,9 @@ class Link:
         return trailing
 
     def _conclude(self, outcome: Outcome) -> None:
-        if not self._outcome.done():
+        if self._outcome is not None and not self._outcome.done():
             self._outcome.set_result(outcome)
 
     def _fail(self, error: VncproxyError) -> None:
-        if not self._outcome.done():
+        if self._outcome is not None and not self._outcome.done():
             self._outcome.set_exception(error)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 
 import structlog
 
@@ -98,6 +100,8 @@ class LinkSupervisor:
         """
         limits = dependencies.limits
         held = HeldInput()
+        # The router calls this, but doesn't hold it; see `Console`.
+        me = weakref.proxy(self)
         self.life = Lifecycle()
         self.learning = KeepaliveLearning(
             instance, limits, dependencies.cloud, dependencies.learned, learned, held
@@ -110,7 +114,7 @@ class LinkSupervisor:
             viewer_queue_bytes=limits.viewer_queue,
             changed=pages.changed,
             keepalive_sent=dependencies.metrics.keepalive_sent,
-            silent=self.link_silent,
+            silent=partial(LinkSupervisor.link_silent, me),
         )
         self.traffic = Traffic(time.monotonic(), dependencies.metrics)
         self.relay: OpaqueRelay | None = None
@@ -189,6 +193,8 @@ class LinkSupervisor:
         finally:
             self._drop_password()
             await self._tasks.close()
+            # How they ended holds this.
+            self._closing = self._learning = None
 
     async def _is_unwanted(self) -> bool:
         """Whether nobody is on; who comes while the last link is closed counts, too."""

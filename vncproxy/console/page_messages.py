@@ -74,6 +74,10 @@ class Pages:
         """The page is gone."""
         self._subscribers.discard(subscriber)
 
+    def has(self, viewer_id: str) -> bool:
+        """Whether the page of this viewer is open."""
+        return any(one.viewer_id == viewer_id for one in self._subscribers)
+
     def changed(self) -> None:
         """What every page shows has changed."""
         for subscriber in self._subscribers:

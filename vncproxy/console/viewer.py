@@ -366,6 +366,8 @@ class Viewer:
         if self.end is None:
             self._finish(_LEFT, Phase.CLOSED)
         await self._tasks.close()
+        # How it ended holds this viewer.
+        self._farewell = None
         with logged_faults("a viewer's connection", viewer=self.id):
             await self._transport.shut()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -68,7 +69,8 @@ class TimeLimits:
         self.owes_since: float | None = None
         self._opened_at = time.monotonic()
         self._transport = transport
-        self._viewer = viewer
+        # Which owns this: a cycle would stay until the collector comes.
+        self._viewer: Limited = weakref.proxy(viewer)
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def failed(self) -> None:

@@ -96,14 +96,15 @@ class ServerStream:
         """How many of the last feed's bytes were left alone, since there was enough to do."""
         # Each step takes what it can from the bytes given, at least one, and returns where it
         # stopped; or it takes nothing and returns minus the bytes without which it can't go on.
-        self._step: Callable[[_Buffer, int, int], int] = self._message
+        # Functions of the class: bound ones would be cycles, which only the collector ends.
+        self._step: Callable[[ServerStream, _Buffer, int, int], int] = ServerStream._message
         self._held = bytearray()
         self._needed = 0
         self._body = bytearray()
         self._body_left = 0
-        self._finish: Callable[[bytes], None] = self._finish_message
+        self._finish: Callable[[ServerStream, bytes], None] = ServerStream._finish_message
         self._skip_left = 0
-        self._finish_skip: Callable[[], None] = self._next_rectangle
+        self._finish_skip: Callable[[ServerStream], None] = ServerStream._next_rectangle
         self._rectangles_left = 0
         self._delivered = 0
         self._picture = False
@@ -134,7 +135,7 @@ class ServerStream:
     @property
     def at_boundary(self) -> bool:
         """Whether the bytes so far end with a whole message."""
-        return self._step == self._message and not self._held and not self._broken
+        return self._step is ServerStream._message and not self._held and not self._broken
 
     def set_pixel_format(self, pixel_format: PixelFormat) -> None:
         """From the next rectangle on, pixels have this format."""
@@ -183,12 +184,12 @@ class ServerStream:
                 at += taken
                 if len(held) < self._needed:
                     return
-                used = self._step(bytes(held), 0, len(held))
+                used = self._step(self, bytes(held), 0, len(held))
                 if used >= 0:
                     # Exactly the bytes needed were held, so a step that goes on takes them all.
                     held.clear()
             else:
-                used = self._step(buffer, at, end)
+                used = self._step(self, buffer, at, end)
                 if used >= 0:
                     at = used
                 else:
@@ -212,10 +213,10 @@ class ServerStream:
         size = length - _CUT_TEXT_HEADER_BYTES
         if kind == server_message_lengths.CUT_TEXT and size > self._max_cut_text_bytes:
             return self._skip(at, end, length, CutTextSkipped(size))
-        return self._collect(buffer, at, end, length, self._finish_message)
+        return self._collect(buffer, at, end, length, ServerStream._finish_message)
 
     def _finish_message(self, raw: bytes) -> None:
-        self._step = self._message
+        self._step = ServerStream._message
         kind = raw[0]
         event: ServerEvent
         if kind == server_message_lengths.BELL:
@@ -243,9 +244,9 @@ class ServerStream:
 
     def _next_rectangle(self) -> None:
         if self._rectangles_left:
-            self._step = self._rectangle
+            self._step = ServerStream._rectangle
         else:
-            self._step = self._message
+            self._step = ServerStream._message
             self._events.append(UpdateEnded(self._delivered, self._picture))
 
     def _rectangle(self, buffer: _Buffer, at: int, end: int) -> int:
@@ -271,7 +272,7 @@ class ServerStream:
         if encoding == RAW and width and height:
             self._raw_left = width * height * self._pixel_bytes
             self._events.append(RawStarted(x, y, width, height, self._raw_left))
-            self._step = self._raw
+            self._step = ServerStream._raw
             return start
         if encoding == CURSOR_WITH_ALPHA and end - start >= 4:
             rectangles.check_cursor(width, height)
@@ -286,10 +287,10 @@ class ServerStream:
             return length - _RECTANGLE_BYTES
         if encoding == DESKTOP_NAME and length > _NAME_BYTES:
             self._skip_left = length - _NAME_BYTES
-            return self._collect(buffer, start, end, _NAME_BYTES, self._cut_name)
+            return self._collect(buffer, start, end, _NAME_BYTES, ServerStream._cut_name)
         if length > rectangles.MAX_RECTANGLE_BYTES:
             raise WireError(f"a rectangle of {length} bytes in encoding {encoding}")
-        return self._collect(buffer, start, end, length, self._finish_rectangle)
+        return self._collect(buffer, start, end, length, ServerStream._finish_rectangle)
 
     def _whole_tight(
         self, buffer: _Buffer, at: int, end: int, header: tuple[int, int, int, int, int]
@@ -317,7 +318,8 @@ class ServerStream:
         return stop
 
     def _cut_name(self, data: bytes) -> None:
-        self._skip_rest(partial(self._finish_rectangle, _U32.pack(NAME_MAX_BYTES) + data[4:]))
+        name = _U32.pack(NAME_MAX_BYTES) + data[4:]
+        self._skip_rest(partial(ServerStream._finish_rectangle, data=name))
 
     def _finish_rectangle(self, data: bytes) -> None:
         x, y, width, height, encoding = self._header
@@ -357,7 +359,7 @@ class ServerStream:
     def _start_hextile(self, buffer: _Buffer, at: int, end: int, pixel_bytes: int) -> int:
         _, _, width, height, _ = self._header
         self._hextile_walk = HextileWalk(width, height, pixel_bytes)
-        self._step = self._hextile
+        self._step = ServerStream._hextile
         return self._hextile(buffer, at, end)
 
     def _hextile(self, buffer: _Buffer, at: int, end: int) -> int:
@@ -371,7 +373,7 @@ class ServerStream:
         if len(body) > rectangles.MAX_RECTANGLE_BYTES:
             raise WireError("a Hextile rectangle of more bytes than are held")
         if self._hextile_walk.done:
-            self._finish_body(self._finish_rectangle)
+            self._finish_body(ServerStream._finish_rectangle)
         return stop
 
     def _collect(
@@ -380,17 +382,17 @@ class ServerStream:
         at: int,
         end: int,
         length: int,
-        finish: Callable[[bytes], None],
+        finish: Callable[[ServerStream, bytes], None],
     ) -> int:
         """Take `length` bytes, over as many feeds as it needs, and give them to `finish`."""
         stop = at + length
         if stop <= end:
-            finish(bytes(buffer[at:stop]))
+            finish(self, bytes(buffer[at:stop]))
             return stop
         self._finish = finish
         self._body += buffer[at:end]
         self._body_left = stop - end
-        self._step = self._collect_on
+        self._step = ServerStream._collect_on
         return end
 
     def _collect_on(self, buffer: _Buffer, at: int, end: int) -> int:
@@ -401,27 +403,27 @@ class ServerStream:
             self._finish_body(self._finish)
         return stop
 
-    def _finish_body(self, finish: Callable[[bytes], None]) -> None:
+    def _finish_body(self, finish: Callable[[ServerStream, bytes], None]) -> None:
         data = bytes(self._body)
         self._body = bytearray()
-        finish(data)
+        finish(self, data)
 
     def _skip(self, at: int, end: int, length: int, event: ServerEvent) -> int:
         self._skip_left = length
-        self._skip_rest(partial(self._finish_skipped, event))
+        self._skip_rest(partial(ServerStream._finish_skipped, event=event))
         return self._skip_on(b"", at, end)
 
-    def _skip_rest(self, finish: Callable[[], None]) -> None:
+    def _skip_rest(self, finish: Callable[[ServerStream], None]) -> None:
         self._finish_skip = finish
-        self._step = self._skip_on
+        self._step = ServerStream._skip_on
 
     def _finish_skipped(self, event: ServerEvent) -> None:
-        self._step = self._message
+        self._step = ServerStream._message
         self._events.append(event)
 
     def _skip_on(self, _buffer: _Buffer, at: int, end: int) -> int:
         stop = min(at + self._skip_left, end)
         self._skip_left -= stop - at
         if not self._skip_left:
-            self._finish_skip()
+            self._finish_skip(self)
         return stop

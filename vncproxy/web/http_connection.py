@@ -78,6 +78,8 @@ class Connection(web.RequestHandler):
         self._slot.leave()
         self.gone.set()
         super().connection_lost(exc)
+        # Of a WebSocket, which holds this: nothing would end both but the collector.
+        self._data_received_cb = None
 
     def handle_error(
         self,

@@ -68,16 +68,14 @@ async def _serve(hold: Hold, viewer: Viewer, services: Services) -> None:
     first_link = 0
     try:
         await _enter(hold, viewer, services)
-        if identity.has_page:
-            services.awaited_pages.expect(viewer.id, hold.console)
+        _expect_page(viewer, hold.console, services)
         supervisor = hold.console.supervisor
         first_link = supervisor.next_link
         hold.release()
         await viewer.closed()
     except (AccessError, AuditError, RecordingError) as error:
         # Its page is told why: the close code alone would leave that open.
-        if identity.has_page:
-            services.awaited_pages.expect(viewer.id, hold.console)
+        _expect_page(viewer, hold.console, services)
         hold.console.pages.notify(viewer.id, ending(error.public_text))
         await viewer.turn_away(_refusal(error))
     except Exception:
@@ -108,6 +106,12 @@ async def _serve(hold: Hold, viewer: Viewer, services: Services) -> None:
             seconds=round(viewer.age_s, 1),
             links=len(links),
         )
+
+
+def _expect_page(viewer: Viewer, console: Console, services: Services) -> None:
+    """Its page isn't there yet, or it has none."""
+    if viewer.identity.has_page and not console.pages.has(viewer.id):
+        services.awaited_pages.expect(viewer.id, console)
 
 
 async def _enter(hold: Hold, viewer: Viewer, services: Services) -> None:

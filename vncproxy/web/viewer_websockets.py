@@ -230,6 +230,9 @@ async def control(request: web.Request) -> web.StreamResponse:
             await _close(socket, sending, reading)
     finally:
         console.unsubscribe(subscriber)
+        if (lost := socket.exception()) is not None:
+            # Its traceback holds the socket, which holds it.
+            lost.__traceback__ = lost.__context__ = None
     return socket
 
 

@@ -97,10 +97,12 @@ def upgrade(
     """
     if request.can_read_body:
         raise web.HTTPBadRequest(text="A WebSocket's request has no body.\n")
-    protocol = ServerProtocol(select_subprotocol=lambda _, offered: _chosen(offered))
+    protocol = _Handshake()
     asked = Headers(one for one in request.headers.items() if one[0].lower() in _HANDSHAKE_FIELDS)
     version = f"HTTP/{request.version.major}.{request.version.minor}"
     answer = protocol.accept(Request(request.path, asked, protocol=version))
+    # It isn't used, but holds the protocol, which holds it.
+    protocol.parser.close()
     if answer.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
         raise web.HTTPBadRequest(text=(answer.body or b"").decode())
     handler, connection = cast(HttpConnection, request.protocol), request.transport
@@ -119,8 +121,12 @@ def upgrade(
     return transport
 
 
-def _chosen(offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    return _BINARY if _BINARY in offered else None
+class _Handshake(ServerProtocol):
+    """The library's, which would keep a function for the choice bound to itself."""
+
+    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        """RFB's, if it is offered."""
+        return _BINARY if _BINARY in subprotocols else None
 
 
 class BrowserTransport(FlowControlled, asyncio.Protocol):
@@ -193,7 +199,12 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
         self._go_on()
         self._before.connection_lost(exc)
         side = Side.DAEMON if self._closing else Side.VIEWER
-        self.flow.end(lambda: self._report(TransportEnd(side, ABNORMAL)))
+        self.flow.end(lambda: self._lost(side))
+
+    def _lost(self, side: Side) -> None:
+        """It is over, and all that came before was taken."""
+        self._report(TransportEnd(side, ABNORMAL))
+        self.flow.release()
 
     # The viewer's side
 
@@ -209,10 +220,10 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
 
     def attach(self, receiver: TransportReceiver, body: BodyReceiver | None = None) -> None:
         """Start delivering."""
-        self._receiver = receiver
         if self._end is not None:
             receiver.transport_ended(self._end)
             return
+        self._receiver = receiver
         self.flow.attach(receiver, body)
         self.flow.resume()
         self._after(self._ping_interval_s, self._ping)
@@ -279,6 +290,8 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
             # It was sent the reason just now.
             await self._within_time(lambda: self._is_lost)
         self._connection.abort()
+        # Nor is what it sent before waited for.
+        self.flow.stop()
 
     # The flow's side
 
@@ -361,5 +374,6 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
         self._stop_timer()
         self.flow.discard()
         self._go_on()
-        if self._receiver is not None:
-            self._receiver.transport_ended(end)
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.transport_ended(end)

@@ -41,6 +41,15 @@ class FrameListener:
     failed: Callable[[], None]
 
 
+def _ignore(_: object) -> None:
+    """Nothing is left to act on."""
+
+
+_NOBODY = FrameListener(
+    read=_ignore, control=_ignore, broken=_ignore, flooded=lambda: None, failed=lambda: None
+)
+
+
 class FrameDispatcher(InputFlow):
     """One peer's input, from the byte after its HTTP head on."""
 
@@ -68,6 +77,12 @@ class FrameDispatcher(InputFlow):
         """Give nothing any more; control frames are acted on as before."""
         self._receiver = self._body = None
         self._left = b""
+
+    def release(self) -> None:
+        """As of `InputFlow`."""
+        self.discard()
+        super().release()
+        self._listener = _NOBODY
 
     @property
     def _is_half_spent(self) -> bool:

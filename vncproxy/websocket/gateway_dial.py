@@ -184,9 +184,16 @@ async def _opened(
             failure: UpstreamError = UpstreamLost(f"{proxy.named} didn't connect in time")
         else:
             failure = _failure(fault, alert, proxy, f"{url.host}:{url.port}")
+        # It holds the frames of the dial, and so the connection, which holds it.
+        fault.__traceback__ = None
+        made.clear()
     # Raised out here, since the library's exceptions hold the URL and the proxy's password: they
     # are no part of this one, not even as its context.
-    raise failure
+    try:
+        raise failure
+    finally:
+        # Its traceback holds this frame, which mustn't hold it.
+        del failure
 
 
 async def _connected(url: DialledUrl, settings: DialSettings) -> socket.socket:

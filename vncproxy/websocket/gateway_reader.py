@@ -70,7 +70,7 @@ class GatewayConnection(ClientConnection):
         """As the library's."""
         super().__init__(*args, **settings)
         self._tail = b""
-        self._is_open = self._is_refused = self._has_ended = False
+        self._is_open = self._is_refused = False
         self._listener: GatewayListener | None = None
         self.lost_by: Exception | None = None
         """What the transport ended with, which the library keeps to itself."""
@@ -145,7 +145,8 @@ class GatewayConnection(ClientConnection):
         if self._is_open:
             self.flow.end(partial(self._lost, exc))
         else:
-            super().connection_lost(exc)
+            self._end_library(exc)
+            self.flow.release()
 
     def eof_received(self) -> None:
         """The gateway sends nothing more; the transport closes upon that."""
@@ -169,10 +170,19 @@ class GatewayConnection(ClientConnection):
             self.flow.end(self._report_end)
 
     def _lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
+        self._end_library(exc)
         self._report_end()
+        self.flow.release()
+
+    def _end_library(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        # It holds the protocol, which holds it.
+        self.protocol.parser.close()
+        if (fault := self.protocol.parser_exc) is not None:
+            # Its traceback holds the protocol, which holds it.
+            fault.__traceback__ = None
 
     def _report_end(self) -> None:
-        if not self._has_ended and self._listener is not None:
-            self._has_ended = True
-            self._listener.gateway_ended()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.gateway_ended()

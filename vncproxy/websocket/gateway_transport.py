@@ -63,10 +63,10 @@ class GatewayTransport(FlowControlled):
 
     def attach(self, receiver: TransportReceiver, body: BodyReceiver | None = None) -> None:
         """Start delivering."""
-        self._receiver = receiver
         if self._end is not None:
             receiver.transport_ended(self._end)
             return
+        self._receiver = receiver
         self._connection.listen(self)
         self.flow.attach(receiver, body)
         self.flow.resume()
@@ -117,6 +117,8 @@ class GatewayTransport(FlowControlled):
     async def shut(self) -> None:
         """Drop the connection."""
         self._connection.transport.abort()
+        # Nor is what it sent before waited for.
+        self.flow.stop()
 
     def gateway_drained(self) -> None:
         """The operating system has taken all that was sent."""
@@ -155,8 +157,9 @@ class GatewayTransport(FlowControlled):
         self._closing = True
         self.flow.discard()
         self._no_longer_draining()
-        if self._receiver is not None:
-            self._receiver.transport_ended(end)
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.transport_ended(end)
 
 
 def _watch_line(sock: socket.socket | None) -> None:

@@ -161,6 +161,14 @@ class InputFlow:
             self._resting = None
         self._settle()
 
+    def release(self) -> None:
+        """Stop, and let go of those that were given to it: its transport is gone.
+
+        They hold it, so that only a collection would end them, and a whole one is rare.
+        """
+        self.stop()
+        self._take, self._read, self._flooded = len, _ignore, _ignore_all
+
     def _rested(self) -> None:
         self._resting = None
         self._next_turn()
@@ -227,6 +235,14 @@ class InputFlow:
             self._next_turn()
         while self._ended and (free or self._over):
             self._ended.pop(0)()
+
+
+def _ignore(_: object) -> None:
+    """What a flow without a transport calls."""
+
+
+def _ignore_all() -> None:
+    """The same."""
 
 
 class FlowControlled:

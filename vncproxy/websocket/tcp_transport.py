@@ -86,13 +86,15 @@ class TcpTransport(FlowControlled, asyncio.Protocol):
         """It is over."""
         self._over.set()
         self._report(TransportEnd(Side.DAEMON if self._closing else Side.VIEWER, ABNORMAL))
+        self.flow.release()
 
     def _report(self, end: TransportEnd) -> None:
         self.flow.stop()
         if self._end is None:
             self._end = end
-            if self._receiver is not None:
-                self._receiver.transport_ended(end)
+            receiver, self._receiver = self._receiver, None
+            if receiver is not None:
+                receiver.transport_ended(end)
 
     def peer_uid(self) -> int | None:
         """The account at the other end, by its user id; None if it can't be found out."""
@@ -112,9 +114,10 @@ class TcpTransport(FlowControlled, asyncio.Protocol):
 
     def attach(self, receiver: TransportReceiver, body: BodyReceiver | None = None) -> None:
         """Start delivering."""
-        self._receiver = receiver
         if self._end is not None:
             receiver.transport_ended(self._end)
+        else:
+            self._receiver = receiver
         self.resume()
 
     def send(self, slices: Sequence[Slice]) -> None:
