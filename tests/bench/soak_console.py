@@ -57,6 +57,8 @@ class Soak(Protocol):
     """Whether links may fall silent, too."""
     patience_s: float
     """How long a picture may take once all are quiet."""
+    slowness: float
+    """What the pauses between two steps of a console are multiplied with."""
     closes: Counter[int]
     """Viewers whom the daemon closed, by code."""
 
@@ -175,6 +177,9 @@ class SoakConsole:
         for page in list(self.pages):
             await self._leave(page)
 
+    async def _pause(self, least_s: float, most_s: float) -> None:
+        await asyncio.sleep(self._random.uniform(least_s, most_s) * self._soak.slowness)
+
     # Those who are on
 
     @asynccontextmanager
@@ -189,11 +194,11 @@ class SoakConsole:
 
     async def _sit(self, *, view: bool) -> None:
         while True:
-            await asyncio.sleep(self._random.uniform(0.0, 0.5))
+            await self._pause(0.0, 0.5)
             async with self._step():
                 page = await self._join(view=view)
             while page is not None:
-                await asyncio.sleep(self._random.uniform(0.05, 0.8))
+                await self._pause(0.05, 0.8)
                 async with self._step():
                     if not await self._act(page):
                         page = None
@@ -324,7 +329,7 @@ class SoakConsole:
     async def _be_hit(self) -> None:
         """Lose the link, again and again."""
         while True:
-            await asyncio.sleep(self._random.expovariate(1 / 9.0))
+            await asyncio.sleep(self._random.expovariate(1 / 9.0) * self._soak.slowness)
             # The simulator would go on where it was, without what it was sent meanwhile.
             if self._may_act.is_set() and not self.is_frozen:
                 self._hit()
@@ -362,7 +367,7 @@ class SoakConsole:
 
     async def _be_checked(self) -> None:
         while True:
-            await asyncio.sleep(self._random.uniform(2.0, 8.0))
+            await self._pause(2.0, 8.0)
             await self.check()
 
     async def check(self) -> None:

@@ -48,6 +48,8 @@ DIALS_PER_MINUTE = 20
 LAG_AIM_S = 0.05
 LATE_S = 1.0
 """A load that stands still for so long isn't a witness of what comes in time."""
+BUSY_CONSOLES = 100
+"""One process plays all pages: of more consoles, each does something the more seldom."""
 WARM_UP_S = 60.0
 """What grows until then doesn't count, or until a third of the time has passed."""
 
@@ -144,6 +146,7 @@ class Soaking:
         self.life = 1
         self.silence = settings.silence
         self.patience_s = settings.patience_s
+        self.slowness = max(1.0, settings.consoles / BUSY_CONSOLES)
         self.closes: Counter[int] = Counter()
         self.report = Report(settings)
         self._folder = folder
@@ -358,17 +361,23 @@ class Soaking:
 
     async def _stop(self, daemon: asyncio.subprocess.Process) -> None:
         """Let it be empty, compare with its beginning, and end it."""
-        async with asyncio.timeout(STOP_TIMEOUT_S):
-            while (await self._metrics())["vncproxy_consoles"]:
-                await asyncio.sleep(0.2)
-        end = await self._sample(daemon.pid, 0.0)
         begin = self._empty
         assert begin is not None, "sampled at its start"
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while True:
+            consoles = (await self._metrics())["vncproxy_consoles"]
+            end = await self._sample(daemon.pid, 0.0)
+            left = [f"{consoles:.0f} consoles are left"] if consoles else []
+            for name, more in (("descriptors", 12), ("threads", 8), ("tasks", 6)):
+                before, after = getattr(begin, name), getattr(end, name)
+                if after > before + more:
+                    left.append(f"{after} {name} when it is empty, {before} at first")
+            if not left or time.monotonic() > deadline:
+                break
+            await asyncio.sleep(LOOK_INTERVAL_S)
         self.report.figures["empty"] = [asdict(begin), asdict(end)]
-        for name, more in (("descriptors", 12), ("threads", 8), ("tasks", 6)):
-            before, after = getattr(begin, name), getattr(end, name)
-            if after > before + more:
-                self.fault("daemon", f"{after} {name} when it is empty, {before} at first", [])
+        for text in left:
+            self.fault("daemon", text, [])
         daemon.send_signal(signal.SIGTERM)
         async with asyncio.timeout(STOP_TIMEOUT_S):
             await daemon.wait()
