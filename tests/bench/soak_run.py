@@ -518,6 +518,8 @@ def main() -> None:
         seed=seed,
         strict=given.strict,
     )
+    # Its daemon goes with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"seed {seed}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as made:
         report = asyncio.run(soak(settings, given.folder or Path(made)))
