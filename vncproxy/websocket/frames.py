@@ -166,25 +166,25 @@ def _head(size: int) -> bytes:
 
 
 def _unmasked_head(data: bytes | memoryview, at: int, end: int) -> tuple[int, int]:
-    """Where the frame's content starts, and its size; beyond `end` if nobody may be given it so.
+    """Where the frame's content starts, and its size; 0 if nobody may be given it so.
 
-    That is a header that is cut there, has a mask, or a length that isn't in its shortest form,
-    which browsers refuse.
+    That is a header that is cut by the `end`, has a mask, or a length that isn't in its shortest
+    form, which browsers refuse.
     """
     if at + 2 > end:
-        return end + 1, 0
+        return at, 0
     size = data[at + 1]
     if size < 126:
         return at + 2, size
     if size == 126 and at + 4 <= end:
         start, size = at + 4, data[at + 2] << 8 | data[at + 3]
-        return (start, size) if size > _CONTROL_MAX_BYTES else (end + 1, 0)
+        return (start, size) if size > _CONTROL_MAX_BYTES else (at, 0)
     if size == 127 and at + 10 <= end:
         start = at + 10
         size = int.from_bytes(data[at + 2 : start], "big")
-        return (start, size) if size >> 16 else (end + 1, 0)
+        return (start, size) if size >> 16 else (at, 0)
     # It is cut there, or masked.
-    return end + 1, 0
+    return at, 0
 
 
 def _equal_heads(data: bytes | memoryview, at: int, head_size: int, stride: int, most: int) -> int:

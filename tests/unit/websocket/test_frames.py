@@ -239,7 +239,8 @@ def test_many_frames_of_one_length_go_past(
     runs: list[tuple[int, int]], most_bytes: int, view: bool
 ) -> None:
     """Up to the first whose header is another, wherever it stands; a long run is little work."""
-    contents = [bytes(size) for size, times in runs for _ in range(times)]
+    sizes = [size for size, times in runs for _ in range(times)]
+    contents = [bytes((number % 251,)) * size for number, size in enumerate(sizes)]
     stream = b"".join(frame(2, content) for content in contents)
     reader = FrameReader()
     at, size = reader.whole(memoryview(stream) if view else stream, 0, most_bytes, 10_000)
@@ -251,6 +252,20 @@ def test_many_frames_of_one_length_go_past(
     assert reader.work <= len(runs) + fitting // 64
 
 
+@pytest.mark.parametrize("size", [1, 125, 126, 65_535, 65_536])
+def test_one_that_just_fits_goes_past(size: int) -> None:
+    """Of any length; with a byte less of room, or of the frame, it doesn't, and costs nothing."""
+    first, second = frame(2, b"ab"), frame(2, bytes(size))
+    stream = first + second
+    assert FrameReader().whole(stream, 0, 2 + size, 9) == (len(stream), 2 + size)
+    assert FrameReader().whole(stream, 0, 1 + size, 9) == (len(first), 2)
+    for end in (*range(len(first) + 1, len(first) + 12), len(stream) - 1):
+        reader = FrameReader()
+        if end < len(stream):
+            assert reader.whole(stream[:end], 0, 1 << 20, 9) == (len(first), 2)
+            assert reader.work == 1
+
+
 def test_nothing_goes_past_amid_a_frame() -> None:
     """Nor amid a header, a fragmented message, or where the next frame isn't one of ours."""
     whole = frame(2, b"abc")
@@ -260,6 +275,15 @@ def test_nothing_goes_past_amid_a_frame() -> None:
         assert reader.whole(whole, 0, 100, 100) == (0, 0)
     for other in (frame(9, b""), frame(2, b""), b"\x82\x81abcd1", frame(2, b"x", fin=False)):
         assert FrameReader().whole(other, 0, 100, 100) == (0, 0)
+
+
+def test_nothing_goes_past_that_breaks_the_rules() -> None:
+    """A client's frame without a mask, or anything after a close frame."""
+    whole = frame(2, b"abc")
+    assert FrameReader(masked=True).whole(whole, 0, 100, 100) == (0, 0)
+    reader = FrameReader()
+    read(reader, [frame(8, b"")])
+    assert reader.whole(whole, 0, 100, 100) == (0, 0)
 
 
 SLICES = st.one_of(
@@ -283,6 +307,12 @@ def test_what_is_sent_is_framed(parts: list[bytes | list[bytes]]) -> None:
     reader = FrameReader()
     assert payload(read(reader, [stream])) == b"".join(plain_slices(slices))
     assert not reader.take_idle_work(), "no empty frames"
+
+
+@pytest.mark.parametrize("size", [1, 125, 126, 65_535, OWN_FRAME_BYTES])
+def test_a_length_is_sent_in_its_shortest_form(size: int) -> None:
+    """As the websockets library writes it; browsers refuse others."""
+    assert b"".join(framed([bytes(size)])) == frame(2, bytes(size))
 
 
 @pytest.mark.parametrize("size", [1, 125, 126, 127, 65_535, 65_536])
