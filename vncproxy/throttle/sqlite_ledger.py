@@ -163,11 +163,12 @@ class SqliteLedger:
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 return await asyncio.wrap_future(future)
-        except TimeoutError as error:
-            self._abandon(future, undo)
-            raise no_answer(ANSWER_TIMEOUT_S) from error
-        except asyncio.CancelledError:
-            self._abandon(future, undo)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            # Work that hasn't begun was cancelled with the wait for it.
+            if undo is not None:
+                future.add_done_callback(undo)
+            if isinstance(error, TimeoutError):
+                raise no_answer(ANSWER_TIMEOUT_S) from error
             raise
         finally:
             self._waiting -= 1
@@ -190,12 +191,6 @@ class SqliteLedger:
 
         future = self._thread.submit(work, writes=True, may_wait=may_wait)
         future.add_done_callback(log_failure)
-
-    @staticmethod
-    def _abandon(future: Future[_T], undo: Callable[[Future[_T]], None] | None) -> None:
-        """Take the work back if it hasn't begun, else have its outcome undone."""
-        if undo is not None and not future.cancel():
-            future.add_done_callback(undo)
 
     def _give_back(self, future: Future[Booked | TooLong]) -> None:
         """Cancel a booking that was made for somebody who left meanwhile."""

@@ -47,6 +47,8 @@ class LedgerThread:
         self._file = file
         self._queue: SimpleQueue[_Work | None] = SimpleQueue()
         self._closing: Future[None] = Future()
+        # So that who stops waiting for it can't cancel it: the thread sets its result all the same.
+        self._closing.set_running_or_notify_cancel()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
 
     def submit(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from tests.clock import FakeClock
+from tests.clock import FakeClock, ProcessClock
 from tests.current_budget import CurrentBudget
 from tests.disks import LedgerDisk, full_disk
 from tests.unit.throttle.usage import usage_of
@@ -99,31 +101,88 @@ async def test_a_caller_who_leaves_before_its_turn_books_nothing(ledger: SqliteL
     assert (await usage_of(ledger, "i-1")).used == 0
 
 
+class SlowBooking:
+    """Holds a booking up amid the file's work until it is told to go on, or to fail."""
+
+    def __init__(self, ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made: list[object] = []
+        self.fault: Exception | None = None
+        self._begun, self._go_on = threading.Event(), threading.Event()
+        self._book = ledger._file.book
+        monkeypatch.setattr(ledger._file, "book", self._slow_book)
+
+    def _slow_book(self, key: str, max_wait_s: float) -> object:
+        self._begun.set()
+        assert self._go_on.wait(30)
+        if self.fault is not None:
+            raise self.fault
+        self.made.append(self._book(key, max_wait_s))
+        return self.made[-1]
+
+    async def has_begun(self) -> None:
+        assert await asyncio.to_thread(self._begun.wait, 30)
+
+    async def finish(self, ledger: SqliteLedger) -> None:
+        self._go_on.set()
+        for _ in range(2):  # the thread has made the booking, and given it back
+            await ledger.check_writable()
+
+
 async def test_a_caller_who_leaves_in_the_middle_gives_its_booking_back(
     ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A booking that was made while its caller was cancelled is cancelled in its turn."""
-    begun, go_on = threading.Event(), threading.Event()
-    book = ledger._file.book
-    made: list[object] = []
-
-    def slow_book(key: str, max_wait_s: float) -> object:
-        begun.set()
-        assert go_on.wait(30)
-        made.append(book(key, max_wait_s))
-        return made[-1]
-
-    monkeypatch.setattr(ledger._file, "book", slow_book)
+    slow = SlowBooking(ledger, monkeypatch)
     booking = asyncio.create_task(ledger.book("i-1", 0.0))
-    assert await asyncio.to_thread(begun.wait, 30)
+    await slow.has_begun()
     booking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await booking
-    go_on.set()
-    await ledger.check_writable()  # the thread has made the booking
-    await ledger.check_writable()  # and given it back
-    assert isinstance(made[0], Booked)
+    await slow.finish(ledger)
+    assert isinstance(slow.made[0], Booked)
     assert (await usage_of(ledger, "i-1")).used == 0
+
+
+async def test_a_booking_that_comes_too_late_is_given_back(
+    ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch, process_clock: ProcessClock
+) -> None:
+    """Its caller was told that the file doesn't answer."""
+    slow = SlowBooking(ledger, monkeypatch)
+    booking = asyncio.create_task(ledger.book("i-1", 0.0))
+    await slow.has_begun()
+    await process_clock.forward(sqlite_ledger.ANSWER_TIMEOUT_S + 1.0)
+    with pytest.raises(LedgerError, match="doesn't answer"):
+        await booking
+    await slow.finish(ledger)
+    assert isinstance(slow.made[0], Booked)
+    assert (await usage_of(ledger, "i-1")).used == 0
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_who_leaves_without_a_booking_leaves_nothing(
+    ledger: SqliteLedger,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    fails: bool,
+) -> None:
+    """Neither a refusal nor a fault is given back, nor is what was only asked for."""
+    for _ in range(BUDGET.limit):
+        await booked(ledger)
+    slow = SlowBooking(ledger, monkeypatch)
+    slow.fault = LedgerError("planted") if fails else None
+    calls: list[asyncio.Task[Any]] = [asyncio.create_task(ledger.book("i-1", 0.0))]
+    await slow.has_begun()
+    calls.append(asyncio.create_task(ledger.book("i-1", 0.0)))
+    calls.append(asyncio.create_task(ledger.usages(["i-1"])))
+    await asyncio.sleep(0)
+    for call in calls:
+        call.cancel()
+    await asyncio.wait(calls)
+    with capture_logs() as events:
+        await slow.finish(ledger)
+    assert events == []
+    assert caplog.messages == []
+    assert slow.made == ([] if fails else [TooLong(61.0 + BUDGET.hold_s)])
 
 
 async def test_a_file_that_does_not_answer_is_an_error(
@@ -149,6 +208,7 @@ async def test_the_queue_is_bounded(ledger: SqliteLedger, monkeypatch: pytest.Mo
         await usage_of(ledger, "i-1")
     gate.open()
     assert [usage.used for usage in await asyncio.gather(*waiting)] == [0, 0]
+    assert (await usage_of(ledger, "i-1")).used == 0
 
 
 async def test_a_dial_does_not_wait_for_the_disk(ledger: SqliteLedger) -> None:
@@ -183,11 +243,31 @@ async def test_a_dial_that_can_not_be_recorded_counts_until_its_permit_ends(
     [event] = events
     assert event["event"] == "booking.not_recorded_as_spent"
     assert "the disk is full" in event["why"]
+    assert "Error" not in event["why"]
     disk.fault = None
     clock.seconds += 65.0
     assert (await usage_of(ledger, "i-1")).used == 1
     clock.seconds += 6.1
     assert (await usage_of(ledger, "i-1")).used == 0
+
+
+async def test_a_fault_of_the_daemon_s_own_is_logged(
+    ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In what nobody waits for."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    booking = await booked(ledger)
+    monkeypatch.setattr(ledger._file, "spent", fail)
+    with capture_logs() as events:
+        assert await ledger.spend(booking)
+        with suppress(ZeroDivisionError):  # if it is in the same transaction
+            await ledger.check_writable()
+    [event] = events
+    assert event["event"] == "booking.not_recorded_as_spent"
+    assert event["why"] == "ZeroDivisionError('planted')"
 
 
 async def test_on_a_slow_disk_permits_are_good(
@@ -215,6 +295,19 @@ async def test_a_disk_that_is_slow_all_at_once_is_blamed(
     disk.commit_s = 14.0
     assert await ledger.spend(await booked(ledger))
     assert (await usage_of(ledger, "i-1")).used == 1
+
+
+async def test_a_permit_is_good_until_its_last_instant(
+    ledger: SqliteLedger, clock: FakeClock, disk: LedgerDisk
+) -> None:
+    """Also if somebody else books then, or if it comes no earlier."""
+    await ledger.check_writable()
+    booking = await booked(ledger)
+    clock.seconds += BUDGET.hold_s
+    assert isinstance(await ledger.book("i-2", 0.0), Booking)
+    assert await ledger.spend(booking)
+    disk.plan = [BUDGET.hold_s]
+    assert await ledger.spend(await booked(ledger))
 
 
 async def test_a_wait_ends_when_the_permit_begins(ledger: SqliteLedger, disk: LedgerDisk) -> None:
@@ -255,12 +348,39 @@ async def test_a_fault_is_everybody_s_and_passes(ledger: SqliteLedger, disk: Led
 
 async def test_after_close_nothing_is_booked(ledger: SqliteLedger) -> None:
     """A closed ledger refuses, and its thread has ended."""
-    await ledger.book("i-1", 0.0)
+    booking = await booked(ledger)
     await ledger.close()
     with pytest.raises(LedgerError, match="is closed"):
         await ledger.book("i-1", 0.0)
+    assert not await ledger.spend(booking), "it couldn't be recorded"
     ledger._thread._thread.join(20)
     assert not ledger._thread._thread.is_alive()
+
+
+async def test_closing_does_not_wait_for_ever(
+    ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hanging disk ends the wait with an error; the second time there is nothing to wait for."""
+    monkeypatch.setattr(sqlite_ledger, "ANSWER_TIMEOUT_S", 0.05)
+    gate = Gate(ledger)
+    with pytest.raises(LedgerError, match=r"doesn't answer within 0\.05 s"):
+        await ledger.close()
+    await ledger.close()
+    gate.open()
+    # The thread ends as ever, though nobody waits for it any more.
+    ledger._thread._thread.join(20)
+    assert not ledger._thread._thread.is_alive()
+
+
+async def test_a_dial_that_is_recorded_later_keeps_its_instant(
+    ledger: SqliteLedger, clock: FakeClock
+) -> None:
+    """Nobody waits for it; what the file takes isn't counted for it."""
+    gate = Gate(ledger)
+    ledger.record_later(Dial("a", "i-1", 1.0))
+    clock.seconds += 5.0
+    gate.open()
+    assert await ledger.dials() == [Dial("a", "i-1", 6.0)]
 
 
 async def test_dials_of_another_ledger_and_another_law(tmp_path: Path, clock: FakeClock) -> None:

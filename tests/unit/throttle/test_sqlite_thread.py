@@ -13,7 +13,7 @@ from tests.unit.throttle.usage import usage_in
 from vncproxy.errors import LedgerError
 from vncproxy.throttle import sqlite_thread
 from vncproxy.throttle.reconnect_budget import Budget
-from vncproxy.throttle.sqlite_queries import LedgerFile
+from vncproxy.throttle.sqlite_queries import Booked, LedgerFile
 from vncproxy.throttle.sqlite_thread import LedgerThread
 
 WAIT_S = 60.0
@@ -111,6 +111,24 @@ def test_what_may_wait_is_done_at_the_end(
     assert thread.close().result(WAIT_S) is None
     assert late.done()
     assert done == [1]
+
+
+def test_a_transaction_has_a_bounded_number_of_works(
+    file: LedgerFile, thread: LedgerThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait; the next ones come in the next transaction."""
+    monkeypatch.setattr(sqlite_thread, "BATCH_MAX", 2)
+    began: list[str] = []
+    batch = file.batch
+    file.batch = lambda: began.append("batch") or batch()  # type: ignore[method-assign, func-returns-value]
+    held = Held(thread)
+    futures = [
+        thread.submit(lambda n=n: file.book(f"i-{n}", 0.0), writes=True)  # type: ignore[misc]
+        for n in range(5)
+    ]
+    held.let_go()
+    assert all(isinstance(future.result(WAIT_S), Booked) for future in futures)
+    assert len(began) == 3
 
 
 def test_a_fault_ends_nothing_but_its_batch(thread: LedgerThread) -> None:
