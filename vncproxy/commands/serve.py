@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 
 from vncproxy.commands.command import DONE, Command, add_config
 from vncproxy.commands.running import load_config, run_async
 from vncproxy.languages.text import Text
-
-_COLLECTOR_THRESHOLDS = (5_000, 4, 100)
-"""An opened console stays for long, so young objects are looked through more rarely than usual
-(700), since most of what is there then stays. The event loop stands still meanwhile: four rounds
-of them at once take a sixth of what twenty took, which was 50 ms. All objects are looked through,
-which takes 150 ms with a thousand consoles, about once in ten thousand openings."""
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -32,11 +25,12 @@ def _run(options: argparse.Namespace) -> int:
         from vncproxy.commands.terminal_language import shown
         from vncproxy.observe.escaping import escaped
         from vncproxy.observe.line_writer import LineWriter
+        from vncproxy.service import garbage_collection
+        from vncproxy.tasks import Tasks
 
-        # What was imported stays. A full collection stops the event loop: it needn't go there.
-        gc.freeze()
-        gc.set_threshold(*_COLLECTOR_THRESHOLDS)
-        gc.enable()
+        garbage_collection.begin()
+        tasks = Tasks()
+        tasks.start(garbage_collection.collect_garbage(), "garbage")
         # A terminal that is stopped, by Ctrl+S for instance, mustn't stop the daemon.
         with LineWriter(sys.stdout) as terminal:
 
@@ -46,7 +40,10 @@ def _run(options: argparse.Namespace) -> int:
                         terminal.write(f"{escaped(shown(line))}\n")
                     terminal.write(f"{shown(Text('Ctrl+C ends it.'))}\n")
 
-            await serve(loaded.config, os.environ, lambda: load_config(options).config, started)
+            try:
+                await serve(loaded.config, os.environ, lambda: load_config(options).config, started)
+            finally:
+                await tasks.close()
         return DONE
 
     return run_async(options, work())
