@@ -58,24 +58,31 @@ class Flag:
 class Tasks:
     """The tasks of one owner, such as a console or a transport."""
 
+    __slots__ = ("_tasks",)
+
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
+        # A set takes 200 bytes though it is empty, as most are most of the time.
+        self._tasks: set[asyncio.Task[Any]] | None = None
 
     def start(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Run `work` until it ends or the owner closes."""
         task = asyncio.get_running_loop().create_task(work, name=name)
+        if self._tasks is None:
+            self._tasks = set()
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
+        if self._tasks is not None:
+            self._tasks.discard(task)
+            self._tasks = self._tasks or None
         if not task.cancelled() and (fault := task.exception()) is not None:
             _log.error("task.failed", task=task.get_name(), exc_info=fault)
 
     async def close(self) -> None:
         """Cancel what still runs and wait until it has ended; the calling task is left alone."""
-        rest = [task for task in self._tasks if task is not asyncio.current_task()]
+        rest = [task for task in self._tasks or () if task is not asyncio.current_task()]
         for task in rest:
             task.cancel()
         # A failure has been logged by the callback: here only the end counts.

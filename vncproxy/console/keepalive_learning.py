@@ -123,6 +123,11 @@ class KeepaliveLearning:
             self._opaque = replace(self._opaque, untouched=True)
             await self._store()
 
+    @property
+    def was_opaque(self) -> bool:
+        """Whether it is on record as opaque, however long ago."""
+        return self._opaque is not None
+
     async def speaks_rfb(self) -> None:
         """The upstream greets otherwise than the one that had to be opaque, or is tried again."""
         if self._opaque is not None:

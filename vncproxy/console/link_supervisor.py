@@ -11,7 +11,7 @@ import secrets
 import time
 import weakref
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -76,6 +76,45 @@ class LinkSupervisor:
         saved: What holding links saved this console.
     """
 
+    # With more than 30 attributes each would have a dictionary, of a kilobyte.
+    __slots__ = (
+        "__weakref__",
+        "_closing",
+        "_dependencies",
+        "_hurry",
+        "_instance",
+        "_is_wanted",
+        "_kept_by",
+        "_learning",
+        "_link_fault",
+        "_link_opener",
+        "_link_over",
+        "_links_name",
+        "_metrics",
+        "_offender",
+        "_pages",
+        "_password",
+        "_password_given",
+        "_patience_s",
+        "_pauses",
+        "_show_password",
+        "_silent",
+        "_tasks",
+        "attempt",
+        "failure",
+        "learning",
+        "life",
+        "link",
+        "links_opened",
+        "may_hurry",
+        "relay",
+        "router",
+        "saved",
+        "state_since",
+        "traffic",
+        "wait_until",
+    )
+
     def __init__(
         self,
         instance: ConsoleInstance,
@@ -135,7 +174,8 @@ class LinkSupervisor:
         self._patience_s = patience_s
         self._password = instance.password
         self._password_given = Flag()
-        self._hidden_password = ExitStack()
+        self._show_password: Callable[[], object] | None = None
+        """Ends that the one of the page is hidden."""
         self._hurry = Flag()
         self._link_over = Flag()
         self._link_fault: VncproxyError | None = None
@@ -224,7 +264,7 @@ class LinkSupervisor:
         if self.asks_password:
             self._drop_password()
             self._password = password
-            self._hidden_password.callback(self._dependencies.hide(password))
+            self._show_password = self._dependencies.hide(password)
             self._password_given.set()
 
     @property
@@ -235,7 +275,9 @@ class LinkSupervisor:
     def _drop_password(self) -> None:
         """It is wrong, or isn't needed any more: nothing is kept of it."""
         self._password = None
-        self._hidden_password.close()
+        if self._show_password is not None:
+            self._show_password()
+            self._show_password = None
 
     def hurry(self) -> None:
         """Somebody doesn't want to wait for the next try; the budget still counts."""
@@ -433,7 +475,9 @@ class LinkSupervisor:
                 link.read_on(self.router)
                 if resumed:
                     self._resumed()
-                self._learning = self._tasks.start(self.learning.speaks_rfb(), f"rfb-{link.name}")
+                if self.learning.was_opaque:
+                    speaking = self.learning.speaks_rfb()
+                    self._learning = self._tasks.start(speaking, f"rfb-{link.name}")
             case UnknownSecurity(types=types):
                 _log.warning(
                     "console.opaque", instance=self._instance.id, security_types=list(types)

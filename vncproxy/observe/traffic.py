@@ -6,7 +6,7 @@ sampled now and then.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -157,7 +157,7 @@ class KeptBy:
         """
         self._metrics = metrics
         self._counted_as: str | None = None
-        self._counted = ExitStack()
+        self._counted: AbstractContextManager[object] | None = None
         self._last_kind = usual
 
     def count(self, kind: str | None, *, opaque: bool) -> bool:
@@ -174,11 +174,15 @@ class KeptBy:
         if counted_as == self._counted_as:
             return False
         self._counted_as = counted_as
-        self._counted.close()
+        if self._counted is not None:
+            self._counted.__exit__(None, None, None)
+            self._counted = None
         if opaque:
-            self._counted.enter_context(self._metrics.opaque())
+            self._counted = self._metrics.opaque()
         elif kind is not None:
-            self._counted.enter_context(self._metrics.keepalive_class(kind))
+            self._counted = self._metrics.keepalive_class(kind)
+        if self._counted is not None:
+            self._counted.__enter__()
         if kind is None or kind == self._last_kind:
             return False
         self._last_kind = kind

@@ -71,6 +71,8 @@ class Connection(web.RequestHandler):
         """
         rest = _Rest()
         super().set_parser(rest)  # type: ignore[arg-type]
+        # Two kilobytes that nothing asks for any more, for as long as the session.
+        self._parser = None
         return rest.data
 
     def connection_lost(self, exc: BaseException | None) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from websockets.asyncio.client import ClientConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Response
+from websockets.protocol import Protocol as WebSocketProtocol
 from websockets.protocol import State
 
 from vncproxy.websocket.frame_dispatcher import FrameDispatcher, FrameListener
@@ -65,6 +66,16 @@ class _FrameInput(asyncio.BufferedProtocol):
 
 class GatewayConnection(ClientConnection):
     """One connection to a gateway; it waits, not reading, until somebody listens."""
+
+    # With more than 30 attributes in all, each would have a dictionary, of a kilobyte.
+    __slots__ = (
+        "_is_open",
+        "_is_refused",
+        "_listener",
+        "_tail",
+        "flow",
+        "lost_by",
+    )
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         """As the library's."""
@@ -121,8 +132,7 @@ class GatewayConnection(ClientConnection):
         rest = data[cut:]
         if self.protocol.state is State.OPEN:
             self._is_open = True
-            # The library keeps both as long as the connection; it only asks whether there is one.
-            self.request, self.response = None, _ANSWERED
+            self._forget_handshake()
             self.flow.pause()
             # It isn't read now, which uvloop needs for this.
             self.transport.set_protocol(_FrameInput(self))
@@ -132,6 +142,14 @@ class GatewayConnection(ClientConnection):
             self._is_refused = True
             if rest:
                 super().data_received(rest)
+
+    def _forget_handshake(self) -> None:
+        """Let go of what the library would keep as long as the connection: two kilobytes."""
+        # It only asks whether there is one.
+        self.request, self.response = None, _ANSWERED
+        # The parser that has read the answer has it in a variable. None of a frame came yet.
+        self.protocol.parser = WebSocketProtocol.parse(self.protocol)
+        next(self.protocol.parser)
 
     def resume_writing(self) -> None:
         """What was sent has been taken."""
