@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 
@@ -16,6 +17,7 @@ def _run(options: argparse.Namespace) -> int:
     # of the start.
     gc.disable()
     options.resources.callback(gc.enable)
+    options.resources.callback(gc.set_threshold, *gc.get_threshold())
     _import_aiohttp()
     loaded = load_config(options)
 
