@@ -72,6 +72,14 @@ async def chinese(chromium_program: Chromium, tmp_path: Path) -> AsyncIterator[T
         yield tab
 
 
+_LINES_OF_A_WORD = """([where, word]) => {
+    const text = document.querySelector(where).firstChild, range = document.createRange();
+    range.setStart(text, text.data.indexOf(word));
+    range.setEnd(text, text.data.indexOf(word) + word.length);
+    return new Set([...range.getClientRects()].map(({ top }) => top)).size;
+}"""
+
+
 async def is_chinese(tab: Tab, name: str) -> None:
     """No text of the page is English, and nothing is beyond the window, however narrow."""
     page = tab.page
@@ -148,6 +156,9 @@ async def test_a_chinese_browser_gets_chinese_pages(chinese: Tab, tmp_path: Path
         await tab.open(f"{setup.base}/console/demo")
         await tab.says("RAM 拒绝了 ecs:DescribeInstanceVncUrl", "Forbidden.RAM")
         await is_chinese(tab, "forbidden")
+        for width in WIDTHS:
+            await page.set_viewport_size({"width": width, "height": 844})
+            assert await page.evaluate(_LINES_OF_A_WORD, ["#message-title", "拒绝了"]) == 1
         await tab.open("about:blank")
 
 
@@ -164,9 +175,12 @@ async def test_a_user_s_choice_is_kept(chromium: Browser, tmp_path: Path) -> Non
         await expect(page.get_by_role("heading", level=1)).to_have_text("Instances")
         await tab.open(f"{setup.base}/console/demo")
         await tab.runs()
+        # Who controls would be asked whether the page is to be left; this one comes back.
+        await page.locator("#screen canvas").click()
         await page.click("#details-button")
         await page.locator("#language").select_option("zh")
         await expect(page.locator("#state")).to_have_text("已连接")
+        assert tab.asked == []
         await tab.open(setup.base)
         await expect(page.get_by_role("heading", level=1)).to_have_text("实例")
         # Given up again: the configuration's counts. Also where a link or an address is wrong.

@@ -188,6 +188,27 @@ async def test_a_restart_from_the_console_comes_back_by_itself(
         assert list(cloud.powered) == [PowerCall(DEMO, "RebootInstance", True)]
         assert setup.daemon.components.registry.get(DEMO) is not None
         await expect(page.locator("#notices")).to_contain_text("demo is Running.")
+        # What it was on the way is over.
+        told = await page.locator(".notice p").all_inner_texts()
+        assert [text for text in told if "demo" in text] == ["demo is Running."]
+        await tab.shoot("power-done", phone=True)
+
+
+async def test_what_the_cloud_does_not_know_can_only_be_opened(
+    tmp_path: Path, chromium: Browser
+) -> None:
+    """Which says why not; there is nothing to start, and nothing to be seen."""
+    gone = Instance(id="i-bp1gone0000000000001", alias="gone")
+    demo = Instance(id=DEMO, alias="demo")
+    async with fresh_tab(chromium, tmp_path) as tab, Simulator(SETTINGS) as cloud:
+        aliyun = Aliyun(endpoint=cloud.endpoint, power=True)
+        async with running(tmp_path, cloud=cloud, aliyun=aliyun, instance=(gone, demo)) as setup:
+            await tab.open(setup.base)
+            row = tab.page.locator(".instance").filter(has_text="Unknown to the cloud")
+            await expect(row.locator(".instance-acts > *")).to_have_text(["Open"])
+            row = tab.page.locator(".instance").filter(has_text="Running")
+            await expect(row.locator(".instance-acts > *")).to_have_text(["Power", "Look", "Open"])
+            await tab.shoot("unknown-to-the-cloud", phone=True)
 
 
 async def test_power_on_a_console_goes_by_the_title_of_the_list(

@@ -56,6 +56,11 @@ class PastRights:
         known = self._known.get(recorded.id)
         return known or ConsoleInstance(recorded.id, recorded.region, recorded.id)
 
+    def name_of(self, instance_id: str) -> str | None:
+        """What the cloud calls an instance now, as far as it was asked; None: that isn't known."""
+        known = self._known.get(instance_id)
+        return known.name or None if known is not None else None
+
     def may_see(self, recorded: Recorded) -> bool:
         """Whether the rules make the user its administrator now."""
         if not recorded.id:

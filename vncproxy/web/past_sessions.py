@@ -96,7 +96,13 @@ async def sessions(request: web.Request) -> web.StreamResponse:
     said = for_call(request).said
     return json_answer(
         {
-            "sessions": [_row(one, states, said) async for one in in_turns(shown, _PER_TURN)],
+            "sessions": [
+                {
+                    **_row(one, states, said),
+                    "instance_name": rights.name_of(one.instance.id),
+                }
+                async for one in in_turns(shown, _PER_TURN)
+            ],
             "more": place_text(shown[-1].started_ms, shown[-1].key) if found[limit:] else None,
             "total": total,
             "read": 1.0 if is_whole else lists.sessions_refresh.progress,

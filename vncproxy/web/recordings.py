@@ -62,7 +62,10 @@ async def recordings(request: web.Request) -> web.Response:
     said = for_call(request).said
     return json_answer(
         {
-            "recordings": [recording_row(one, said) async for one in in_turns(shown, _PER_TURN)],
+            "recordings": [
+                {**recording_row(one, said), "instance_name": rights.name_of(one.instance)}
+                async for one in in_turns(shown, _PER_TURN)
+            ],
             "more": place_text(shown[-1].started_ms, shown[-1].name) if found[limit:] else None,
             "total": total,
             "read": 1.0 if is_whole else lists.recordings_refresh.progress,

@@ -34,6 +34,15 @@ async def test_by_what_the_rules_name(
             assert {row["instance"] for row in rows} == seen
 
 
+async def test_the_name_in_the_cloud_of_what_it_still_shows(tmp_path: Path) -> None:
+    """As far as it was asked."""
+    async with past_site(tmp_path) as site:
+        assert (await site.get("instances")).status == 200
+        for what in ("sessions", "recordings"):
+            names = {row["instance"]: row["instance_name"] for row in await site.rows(what)}
+            assert names == {DEMO_INSTANCE_ID: "demo", GONE: None}
+
+
 async def test_a_rule_that_comes_first_decides(tmp_path: Path) -> None:
     """Who may only watch one of them doesn't see its past."""
     rule = (

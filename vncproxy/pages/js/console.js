@@ -54,12 +54,16 @@ class ConsolePage {
   #wishes = wishesOf(location.search);
   #card = new MessageCard();
   #screen = new Screen(byId("screen"), byId("ghost"));
-  #status = new StatusBar();
+  #status = new StatusBar(() => {
+    this.#reloads = true;
+  });
   #people = new People((message) => this.#session?.send(message));
   #password = new PasswordDesk(this.#card, (message) => this.#session?.send(message));
   #hideWakeHint;
   #offerPower;
 
+  /** The page comes back at once: nobody has to be asked whether it is to be left. */
+  #reloads = false;
   #session = null;
   #state = null;
   #ending = null;
@@ -114,7 +118,7 @@ class ConsolePage {
     document.addEventListener("focusout", () => this.#showTyping());
     window.addEventListener("online", () => this.#retryNow?.());
     window.addEventListener("beforeunload", (event) => {
-      if (this.#session && this.#controls && this.#screen.hasPicture) {
+      if (!this.#reloads && this.#session && this.#controls && this.#screen.hasPicture) {
         event.preventDefault();
       }
     });

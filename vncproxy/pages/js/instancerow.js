@@ -91,8 +91,11 @@ function star(instance, liked, like) {
   });
 }
 
-/** What can be done with an instance besides opening it. */
+/** What can be done with an instance besides opening it; nothing where the cloud doesn't know it. */
 function acts(instance, { look, power }) {
+  if (instance.missing) {
+    return [];
+  }
   const name = titleOf(instance);
   const lookButton = element("button", {
     type: "button",

@@ -3,7 +3,7 @@
 import { amount, span } from "./amounts.js";
 import { dayAndTime, t, together } from "./texts.js";
 import { lengthText } from "./timeline.js";
-import { PLACE_JOINT, sentence } from "./words.js";
+import { PLACE_JOINT, sentence, titleOf } from "./words.js";
 
 /** Why a session ended, where the daemon gave no sentence for it; by the reason's word. */
 const ENDS = {
@@ -25,9 +25,9 @@ const ENDS = {
   "upstream-lost": t("The connection to the cloud was lost."),
 };
 
-/** What an instance is called in the past, and what else tells it from others. */
-function instanceOf({ alias, instance, region }) {
-  const title = alias || instance || t("Unknown instance");
+/** What an instance was called, or the cloud calls it now, and what else tells it from others. */
+function instanceOf({ alias, instance, instance_name: name, region }) {
+  const title = titleOf({ alias, id: instance, name }) || t("Unknown instance");
   return { title, place: [title === instance ? "" : instance, region].filter(Boolean).join(PLACE_JOINT) };
 }
 

@@ -186,7 +186,7 @@ export function openPower(instance, name, hooks = {}) {
 
 /**
  * The button on a console.
- * @param {(level: "info"|"warning", text: string) => void} notice
+ * @param {(level: "info"|"warning", text: string) => () => void} notice gives what takes it away
  * @param {() => void} runsAgain called once an instance that was started or restarted runs
  * @returns {(instance: {alias: string, id: string, name?: string}, mayPower: boolean) => void} to be called when
  *   the daemon has said which instance it is
@@ -195,6 +195,13 @@ export function buildPowerButton(notice, runsAgain) {
   const button = byId("power-button");
   let instance = null;
   let following = 0;
+  let hideLast = () => {};
+
+  /** Each step takes the notice of the one before away: it is over. */
+  const tell = (level, text) => {
+    hideLast();
+    hideLast = notice(level, text);
+  };
 
   async function follow(name) {
     following += 1;
@@ -203,7 +210,7 @@ export function buildPowerButton(notice, runsAgain) {
       ask: () => call("GET", instancePath(instance, "power")),
       sleep: (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000)),
       wanted: () => mine === following,
-      notice,
+      notice: tell,
     });
     if (runs) {
       runsAgain();
@@ -214,7 +221,7 @@ export function buildPowerButton(notice, runsAgain) {
     const name = titleOf(instance);
     openPower(instance, name, {
       accepted: (text) => {
-        notice("info", text);
+        tell("info", text);
         follow(name);
         return true;
       },

@@ -25,10 +25,12 @@ function clock(epoch_s) {
 export class StatusBar {
   #facts = new Map();
   #list = element("dl");
-  #languages = element("p", {}, languageSwitch("small"));
+  #languages;
   #offersLanguage = true;
 
-  constructor() {
+  /** @param {() => void} reloads called before the page is loaded anew, in another language */
+  constructor(reloads) {
+    this.#languages = element("p", {}, languageSwitch("small", reloads));
     dropPanel("details-button", "details-panel", () => this.#drawDetails());
   }
 

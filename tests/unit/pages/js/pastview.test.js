@@ -38,6 +38,15 @@ test("an instance without an alias goes by its id, and a record without either b
   assert.equal(sessionView({ ...SESSION, alias: "", instance: "", user: "" }).title, "Unknown instance");
 });
 
+test("an instance without an alias of its own goes by the cloud's name, if that is known", () => {
+  const found = { instance: "i-1", alias: "i-1", instance_name: "shop" };
+  for (const view of [sessionView({ ...SESSION, ...found }), recordingView({ ...RECORDING, ...found })]) {
+    assert.deepEqual([view.title, view.place], ["shop", "i-1 · cn-test"]);
+  }
+  assert.equal(sessionView({ ...SESSION, ...found, instance_name: null }).title, "i-1");
+  assert.equal(sessionView({ ...SESSION, ...found, alias: "web-1" }).title, "web-1");
+});
+
 test("a session's recording can be played unless there is nothing of it", () => {
   const played = (recording_state) => sessionView({ ...SESSION, recording: "a.vncrec", recording_state }).recording;
   assert.deepEqual(["complete", "cut", "damaged", "running"].map(played), Array(4).fill("a.vncrec"));
