@@ -144,7 +144,9 @@ class AuditLog:
         self._ended = False
         """Whether a fault has ended the thread."""
         # Below: shared with the thread, under the condition's lock.
-        self._wake = threading.Condition()
+        self._lock = threading.RLock()
+        """That of `_wake`, by itself: entering it costs less."""
+        self._wake = threading.Condition(self._lock)
         self._queue: deque[Job] = deque()
         self._in_hand: list[Job] = []
         self._later = 0
@@ -180,7 +182,7 @@ class AuditLog:
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         job = Job(entries, self._clock(), done)
-        with self._wake:
+        with self._lock:
             if self._closing:
                 raise AuditError(_cannot(_STOPPING))
             if self._ended:
@@ -205,7 +207,7 @@ class AuditLog:
 
         Beyond that it goes to the log alone and is counted; the count is recorded afterwards.
         """
-        with self._wake:
+        with self._lock:
             if self._later < self._queue_bound and not (self._closing or self._ended):
                 self._queue.append(Job((entry,), self._clock()))
                 self._later += 1
@@ -236,7 +238,7 @@ class AuditLog:
 
     async def _rotate_to(self, file: AuditFile | None) -> None:
         request = _RotationRequest(file, asyncio.get_running_loop().create_future())
-        with self._wake:
+        with self._lock:
             if self._closing or self._ended:
                 _give_back(file)
                 raise AuditError(_cannot(_STOPPING if self._closing else _OVER))
@@ -249,7 +251,7 @@ class AuditLog:
             raise AuditError(_cannot(_TOO_SLOW)) from None
         finally:
             if request.done.cancelled():
-                with self._wake:
+                with self._lock:
                     # Not if the thread has it in hand already.
                     if request in self._rotations:
                         self._rotations.remove(request)
@@ -266,13 +268,13 @@ class AuditLog:
         """
         if not self._opened:
             return True
-        with self._wake:
+        with self._lock:
             self._closing = True
             self._wake.notify()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._over.wait()
-        with self._wake:
+        with self._lock:
             left, unsure = list(self._queue), self._in_hand
             self._queue.clear()
         for job in unsure:
@@ -289,7 +291,7 @@ class AuditLog:
         return self._over.is_set() and not left
 
     def _withdraw(self, job: Job) -> None:
-        with self._wake:
+        with self._lock:
             # Not if the thread has it in hand already.
             if job in self._queue:
                 self._queue.remove(job)
@@ -335,7 +337,7 @@ class AuditLog:
         """The thread has ended by a fault: log it, and end all waiting calls with the reason."""
         self.problem = _cannot(_OVER)
         _log.critical("audit.failed", file=str(self.path), text=self.problem, exc_info=fault)
-        with self._wake:
+        with self._lock:
             left = [*self._in_hand, *self._queue]
             requests = list(self._rotations)
             self._queue.clear()
@@ -391,14 +393,14 @@ class AuditLog:
         try:
             self._work(writer, call)
         except BaseException as fault:
-            with self._wake:
+            with self._lock:
                 self._ended = True
             call(self._broke_down, fault)
 
     def _work(self, writer: AuditWriter, call: _Call) -> None:
         pause_s: float | None = None
         while True:
-            with self._wake:
+            with self._lock:
                 self._wake.wait_for(self._is_wanted, timeout=pause_s)
                 self._gathering = True
                 self._wake.wait_for(self._is_awaited, timeout=self._gather_s)
@@ -413,7 +415,7 @@ class AuditLog:
                 if request.file is None:
                     self._rotate(request, writer, call)
             outcome = writer.write(jobs)
-            with self._wake:
+            with self._lock:
                 self._in_hand = []
                 self._queue.extendleft(reversed(outcome.left))
                 self._later = sum(job.done is None for job in self._queue)

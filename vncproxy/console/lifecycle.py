@@ -16,6 +16,9 @@ from vncproxy.errors import LocalError
 class State(Enum):
     """Where a console is; the value is its name in the API."""
 
+    # By what it is, which costs less than Enum's own, by its name.
+    __hash__ = object.__hash__
+
     IDLE = "idle"
     WAITING_BUDGET = "waiting-budget"
     FETCHING_URL = "fetching-url"
@@ -30,6 +33,9 @@ class State(Enum):
 
 class Trigger(Enum):
     """What moves a console on."""
+
+    # By what it is, which costs less than Enum's own, by its name.
+    __hash__ = object.__hash__
 
     WANTED = "a viewer wants the console"
     PERMIT_GRANTED = "the ledger granted a permit"

@@ -28,7 +28,9 @@ class LineWriter:
         self.close_timeout_s = CLOSE_TIMEOUT_S
         self._stream = stream
         self._queue_max_chars = queue_max_chars
-        self._wake = threading.Condition()
+        self._lock = threading.RLock()
+        """That of `_wake`, by itself: entering it costs less."""
+        self._wake = threading.Condition(self._lock)
         self._awaited = False
         """Whether the thread waits for a line."""
         self._lines: list[str] = []
@@ -49,7 +51,7 @@ class LineWriter:
 
     def write(self, text: str) -> int:
         """Queue it, or count it as lost; gives its length, as a stream's does."""
-        with self._wake:
+        with self._lock:
             if self._done:
                 self._stream.write(text)
                 return len(text)
@@ -77,7 +79,7 @@ class LineWriter:
         Args:
             timeout_s: Seconds to wait for that; None: `close_timeout_s`.
         """
-        with self._wake:
+        with self._lock:
             self._closing = True
             thread = self._thread
             self._wake.notify()
@@ -108,7 +110,7 @@ class LineWriter:
                 for line in lines:
                     with suppress(ValueError):
                         self._put(line)
-            with self._wake:
+            with self._lock:
                 self._wake.wait_for(lambda: self._closing, WRITE_INTERVAL_S)
 
     def _put(self, text: str) -> None:
@@ -119,7 +121,7 @@ class LineWriter:
 
     def _next(self) -> list[str] | None:
         """What is to be written next; None at the end."""
-        with self._wake:
+        with self._lock:
             while not self._lines and not self._lost:
                 if self._closing:
                     return None

@@ -195,12 +195,11 @@ class _CleanLine:
 
     def _is_clean(self, event: EventDict) -> bool:
         """Whether it can be rendered as it is: plain values, none of which looks like a secret."""
-        texts: list[str] = []
+        keys_as_texts = _texts_of(tuple(event))
+        if keys_as_texts is None:
+            return False
+        texts = [*keys_as_texts]
         for key, value in event.items():
-            if not _is_harmless_key(key):
-                return False
-            if len(key) > WORD_MAX_LENGTH:
-                texts.append(key)
             kind = type(value)
             if key in _IN_EVERY_RECORD or value is None or kind is bool:
                 continue
@@ -227,6 +226,13 @@ class _CleanLine:
 
 
 @lru_cache(1024)
+def _texts_of(keys: tuple[object, ...]) -> tuple[str, ...] | None:
+    """Those of an event's keys that may be a secret that is no word; None: one isn't harmless."""
+    if not all(map(_is_harmless_key, keys)):
+        return None
+    return tuple(key for key in keys if isinstance(key, str) and len(key) > WORD_MAX_LENGTH)
+
+
 def _is_harmless_key(key: object) -> bool:
     """Whether it is a name as this program chooses them, and no value under it is hidden for it."""
     return (

@@ -21,8 +21,8 @@ from enum import Enum
 from vncproxy.observe.secret_encodings import encodings_of
 from vncproxy.observe.secret_patterns import (
     HIDDEN,
+    are_no_lookalikes,
     hide_lookalikes,
-    is_no_lookalike,
     is_secret_key,
     may_hold_lookalike,
 )
@@ -117,7 +117,7 @@ class Redactor:
         """
         joined = "\0".join(texts)
         return self._has_no_literal(joined) and (
-            not may_hold_lookalike(joined) or all(map(is_no_lookalike, texts))
+            not may_hold_lookalike(joined) or are_no_lookalikes(texts)
         )
 
     def clean(self, text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 HIDDEN = "[hidden]"
 
@@ -95,6 +96,11 @@ def is_no_lookalike(text: str) -> bool:
             _harmless.clear()
         _harmless.add(text)
     return True
+
+
+def are_no_lookalikes(texts: Iterable[str]) -> bool:
+    """As `is_no_lookalike`, of each of them."""
+    return all(map(is_no_lookalike, set(texts) - _harmless))
 
 
 def hide_lookalikes(text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vncproxy.websocket.frames import Broken, ControlFrame, FrameReader, Slice, WholeFrames
-from vncproxy.websocket.input_flow_control import TURN_BYTES, Buffer, InputFlow
+from vncproxy.websocket.input_flow_control import TURN_BYTES, TURN_PIECES, Buffer, InputFlow
 from vncproxy.websocket.transport import BodyReceiver, TransportReceiver
 
 TURN_FRAMES = 512
@@ -87,7 +87,8 @@ class FrameDispatcher(InputFlow):
     @property
     def _is_half_spent(self) -> bool:
         return (
-            super()._is_half_spent
+            self._left_bytes < self._turn_bytes // 2
+            or self._left_pieces < TURN_PIECES // 2
             or self._room_bytes < TURN_BYTES // 2
             or self._most_work - self._frames.work < TURN_FRAMES // 2
         )
@@ -126,8 +127,8 @@ class FrameDispatcher(InputFlow):
                 self._hand_over(slices[0] if len(slices) == 1 else b"".join(slices))
                 if self._left:
                     break
-        if idle_work := frames.take_idle_work():
-            self.waste(idle_work)
+        if frames.idle_work:
+            self.waste(frames.take_idle_work())
         return at
 
     def _pass(

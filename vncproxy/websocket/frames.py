@@ -223,7 +223,8 @@ class FrameReader:
         """Whether the peer has sent a close frame, or broken the rules."""
         self.work = 0
         """What the stream has cost so far, in frames."""
-        self._idle_work = 0
+        self.idle_work = 0
+        """What frames that carry nothing have cost since `take_idle_work`, in frames."""
         self._masked = masked
         self._head_sizes = _MASKED_HEAD_SIZES if masked else _HEAD_SIZES
         self._max_message_bytes = max_message_bytes
@@ -238,8 +239,8 @@ class FrameReader:
         self._message_bytes = 0
 
     def take_idle_work(self) -> int:
-        """What frames that carry nothing have cost since the last call, in frames."""
-        work, self._idle_work = self._idle_work, 0
+        """Give `idle_work`, and begin anew."""
+        work, self.idle_work = self.idle_work, 0
         return work
 
     def whole(
@@ -335,7 +336,7 @@ class FrameReader:
         is_control = opcode >= _CLOSE
         self.work += CONTROL_WORK if is_control else 1
         if is_control or not size:
-            self._idle_work += CONTROL_WORK
+            self.idle_work += CONTROL_WORK
         if bool(head[1] & _MASKED) is not self._masked and (self._masked or opcode != _CLOSE):
             return Broken("a frame without a mask" if self._masked else "a frame with a mask")
         self._mask = head[-_MASK_BYTES:] if self._masked else b""
