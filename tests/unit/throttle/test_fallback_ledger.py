@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from tests.clock import FakeClock
+from tests.clock import FakeClock, ProcessClock, settle
 from tests.disks import LedgerDisk
 from tests.real.peers.valkey import ValkeyServer
 from tests.unit.throttle.switched_store import SwitchedStore
@@ -189,6 +191,29 @@ async def test_a_heartbeat_brings_the_others_dials(make: Maker) -> None:
     assert await one.dial_on() == 1
 
 
+async def test_the_others_dials_count_for_their_time_only(make: Maker, clock: FakeClock) -> None:
+    """What was known when the server was lost is put on record once."""
+    one, two = make(), make()
+    await beat(one, two, one)
+    assert await two.dial_on() == 6
+    await beat(one)
+    one.store.cut = True
+    assert await one.dial_on() == 0
+    for _ in range(2):
+        clock.seconds += 61.0
+        assert await one.dial_on() == 3
+
+
+async def test_a_local_permit_is_given_back(make: Maker) -> None:
+    """As one of the server's."""
+    one = make()
+    one.store.cut = True
+    booking = await one.ledger.book("i-1", 0.0)
+    assert isinstance(booking, Booking)
+    await one.ledger.cancel(booking)
+    assert (await usage_of(one.ledger, "i-1")).used == 0
+
+
 async def test_a_permit_of_the_lost_server_has_lapsed(make: Maker) -> None:
     """Who booked before the loss books again, and giving it back does nothing."""
     one = make()
@@ -362,6 +387,7 @@ async def test_usage_and_the_check_work_without_the_server(make: Maker) -> None:
     assert (await usage_of(one.ledger, "i-1")).limit == 3
     two.store.cut = True
     assert (await usage_of(two.ledger, "i-1")).limit == 3
+    assert two.degradations == [True]
 
 
 async def test_a_local_ledger_that_fails_is_reported(make: Maker, tmp_path: Path) -> None:
@@ -383,21 +409,79 @@ async def test_a_local_ledger_that_fails_is_reported(make: Maker, tmp_path: Path
         await one.dial()
 
 
-async def test_a_dial_is_reported_to_the_others_at_once(make: Maker) -> None:
-    """The daemon's own task does it: nobody waits for that."""
+@contextlib.asynccontextmanager
+async def pausing(daemon: Daemon) -> AsyncIterator[None]:
+    """The daemon's own task, between two heartbeats; the next one is far."""
+    pause = asyncio.create_task(daemon.ledger._pause(3600.0))
+    yield
+    pause.cancel()
+    await asyncio.wait([pause])
+
+
+@pytest.mark.parametrize("dialled", [True, False])
+async def test_what_became_of_permits_is_reported_at_once(make: Maker, dialled: bool) -> None:
+    """To the other daemons; the daemon's own task does it: nobody waits for that."""
     one, two = make(), make()
     await beat(one, two, one)
-    watching = asyncio.create_task(one.ledger.watch())
-    held, dialled = [await one.ledger.book("i-1", 0.0) for _ in range(2)]
-    assert isinstance(held, Booking)
-    assert isinstance(dialled, Booking)
-    assert await one.ledger.spend(dialled)
-    await one.ledger.cancel(held)
-    async with asyncio.timeout(60):
-        while (await usage_of(two.ledger, "i-1")).used != 1:
+    async with pausing(one):
+        bookings = [await one.ledger.book("i-1", 0.0) for _ in range(6)]
+        for booking in bookings:
+            assert isinstance(booking, Booking)
+            if dialled:
+                assert await one.ledger.spend(booking)
+            else:
+                await one.ledger.cancel(booking)
+        # Permits that may still be dialled with until their end count for longer.
+        free_s = 61.0 if dialled else 0.0
+        async with asyncio.timeout(60):
+            while (await usage_of(two.ledger, "i-1")).next_free_s != free_s:
+                await asyncio.sleep(0.01)
+
+
+async def test_a_loss_shows_when_a_dial_is_reported(make: Maker) -> None:
+    """Before the next heartbeat does."""
+    one = make()
+    await beat(one)
+    booking = await one.ledger.book("i-1", 0.0)
+    assert isinstance(booking, Booking)
+    async with pausing(one), asyncio.timeout(60):
+        one.store.cut = True
+        assert await one.ledger.spend(booking)
+        while not one.degradations:
             await asyncio.sleep(0.01)
-    watching.cancel()
-    await asyncio.wait([watching])
+    assert one.degradations == [True]
+
+
+async def test_a_pause_is_as_long_as_it_is_to_be(make: Maker, process_clock: ProcessClock) -> None:
+    """Also if something is reported meanwhile."""
+    one = make()
+    await beat(one)
+    pause = asyncio.create_task(one.ledger._pause(20.0))
+    await process_clock.forward(10.0)
+    booking = await one.ledger.book("i-1", 0.0)
+    assert isinstance(booking, Booking)
+    await one.ledger.cancel(booking)
+    await settle()
+    assert not pause.done()
+    await process_clock.forward(10.5)
+    await asyncio.wait([pause], timeout=60)
+    assert pause.done()
+
+
+async def test_pauses_are_short_again_after_an_answer(
+    make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is lost anew is looked for as at first."""
+    monkeypatch.setattr(random, "random", lambda: 1.0)
+    one = make()
+    pauses = []
+    for _ in range(2):
+        one.store.cut = True
+        pauses.append([await one.ledger._heartbeat() for _ in range(3)])
+        one.store.cut = False
+        await beat(one)
+    assert pauses[0] == pauses[1]
+    assert pauses[0] == sorted(set(pauses[0])), "they grow meanwhile"
 
 
 async def test_a_permit_that_lapsed_is_no_dial(make: Maker, clock: FakeClock) -> None:
@@ -466,3 +550,26 @@ async def test_closing_while_the_server_is_away(make: Maker) -> None:
     assert one.degradations == []
     with pytest.raises(LedgerError, match="is closed"):
         await one.ledger.book("i-1", 0.0)
+
+
+async def test_a_server_that_is_known_to_be_away_is_not_told_of_the_end(make: Maker) -> None:
+    """Asking it would take its time."""
+    one = make()
+    one.store.cut = True
+    await beat(one)
+    one.store.calls = 0
+    await one.ledger.close()
+    assert one.store.calls == 0
+
+
+async def test_dials_that_can_not_be_reported_are_logged(make: Maker, tmp_path: Path) -> None:
+    """The local ledger can't be read: the server is used all the same."""
+    folder = tmp_path / "spoiled"
+    one = make(folder=folder)
+    (folder / "ledger.sqlite").mkdir()
+    with capture_logs() as events:
+        await beat(one)
+    [event] = [event for event in events if event["event"] == "throttle.dials_not_told"]
+    assert "ledger" in event["why"]
+    assert one.ledger.degraded is None
+    (folder / "ledger.sqlite").rmdir()

@@ -176,6 +176,44 @@ async def test_a_clock_set_forward_frees_nothing(
     assert isinstance(await other.book("i-1", 0.0), TooLong)
 
 
+async def test_clocks_that_differ_a_little_are_believed(
+    ledger: ValkeyLedger, clock: FakeClock, wall: FakeClock
+) -> None:
+    """As much as two machines' clocks may, and a call's travel time besides."""
+    for _ in range(3):
+        await dialled(ledger)
+    await ledger.send_settled()
+    clock.seconds += 60.0
+    wall.seconds += 60.3
+    assert (await usage_of(ledger, "i-1")).next_free_s == pytest.approx(0.7)
+
+
+async def test_an_answer_that_was_overtaken_makes_no_jump_credible(
+    ledger: ValkeyLedger, store: SwitchedStore, clock: FakeClock, wall: FakeClock
+) -> None:
+    """How late the server's clock can be is reckoned from the youngest call."""
+    for _ in range(3):
+        await dialled(ledger)
+    await ledger.send_settled()
+    held, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        held.set()
+        await go_on.wait()
+
+    store.before_question = hold
+    overtaken = asyncio.create_task(ledger.check_writable())
+    await held.wait()
+    store.before_question = None
+    clock.seconds += 5.0
+    wall.seconds += 5.0
+    await ledger.check_writable()
+    go_on.set()
+    await overtaken
+    wall.seconds += 4.0
+    assert (await usage_of(ledger, "i-1")).next_free_s == pytest.approx(55.75)
+
+
 async def test_a_paused_machine_makes_the_others_wait_at_most(
     ledger: ValkeyLedger, other: ValkeyLedger, wall: FakeClock
 ) -> None:
@@ -246,6 +284,22 @@ async def test_a_slow_server_s_permits_are_good(
         clock.seconds += BUDGET.hold_s
         assert await ledger.spend(booking)
     assert isinstance(await ledger.book("i-1", 0.0), TooLong)
+
+
+async def test_a_permit_is_good_until_its_last_instant(
+    ledger: ValkeyLedger, store: SwitchedStore, clock: FakeClock
+) -> None:
+    """Also if somebody else books then, or if it comes no earlier."""
+    booking = await booked(ledger)
+    clock.seconds += BUDGET.hold_s
+    await booked(ledger, "i-2")
+    assert await ledger.spend(booking)
+
+    async def take_long() -> None:
+        clock.seconds += BUDGET.hold_s
+
+    store.before_answer = take_long
+    assert await ledger.spend(await booked(ledger, "i-3"))
 
 
 async def test_a_permit_that_lapsed_on_its_way_is_given_back(
@@ -372,6 +426,24 @@ async def test_what_was_seen_last_is_known_without_the_server(
     assert ledger.seen() == []
 
 
+async def test_a_permit_whose_time_is_to_come_is_seen_from_then_on(
+    ledger: ValkeyLedger, other: ValkeyLedger, clock: FakeClock, wall: FakeClock
+) -> None:
+    """To the instant; and dials count until a span after theirs."""
+    dials = [await booked(other) for _ in range(3)]
+    for dial in dials:
+        assert await other.spend(dial)
+    clock.seconds += 55.0
+    wall.seconds += 55.0
+    waiting = await booked(other)
+    assert waiting.wait_s == 6.0
+    await ledger.refresh("i-1")
+    clock.seconds += 5.5
+    assert {dial.id for dial in ledger.seen()} == {dial.id for dial in dials}
+    clock.seconds += 0.5
+    assert [dial.id for dial in ledger.seen()] == [waiting.id]
+
+
 async def test_keys_in_use_are_reported_to_everybody(
     ledger: ValkeyLedger, other: ValkeyLedger, clock: FakeClock, wall: FakeClock
 ) -> None:
@@ -430,3 +502,33 @@ async def test_a_server_that_is_away_is_reported(
         with pytest.raises(LedgerError, match="away"):
             await call
     await ledger.close()
+
+
+async def test_closing_again_asks_nothing(ledger: ValkeyLedger, store: SwitchedStore) -> None:
+    """Of a server that was away the first time: what it wasn't sent lapses by itself."""
+    assert await ledger.spend(await booked(ledger))
+    store.cut = True
+    await ledger.close()
+    store.calls = 0
+    await ledger.close()
+    assert store.calls == 0
+
+
+@pytest.mark.parametrize("seen", [[5, 1, 2], ["v-1", "old", 2], ["v-1", 1, "old"]])
+async def test_claims_that_are_none_are_an_error_in_words(
+    ledger: ValkeyLedger, store: SwitchedStore, seen: list[object]
+) -> None:
+    """As another server than Valkey may send them."""
+    store.other_answer = [1, 0, 1, seen]
+    with pytest.raises(LedgerError, match="answers what"):
+        await ledger.refresh("i-1")
+
+
+@pytest.mark.parametrize("usages", [[], [1], [1, 0, 1, 0]])
+async def test_usages_of_others_than_were_asked_for_are_an_error_in_words(
+    ledger: ValkeyLedger, store: SwitchedStore, usages: list[int]
+) -> None:
+    """There are two numbers for each."""
+    store.other_answer = [1, 0, 1, usages]
+    with pytest.raises(LedgerError, match="answers what"):
+        await ledger.usages(["i-1"])
