@@ -35,10 +35,19 @@ def language_of(request: web.Request, setting: PageLanguage) -> Language:
 
 
 def for_page(request: web.Request) -> Catalogue:
-    """The texts for a browser that navigates to a page, or whose page opens a WebSocket."""
+    """The texts for a browser that navigates to a page."""
     behind = request.app.get(BEHIND)
     setting = behind.services.settings().language if behind is not None else "auto"
     return catalogue(language_of(request, setting))
+
+
+def for_socket(request: web.Request) -> Catalogue:
+    """The texts for a page's WebSocket: `?language=` says what the page is in.
+
+    Chromium 150, whose pages ask for Chinese, was seen to open WebSockets in English.
+    """
+    named = known(request.query.get("language", ""))
+    return for_page(request) if named is None else catalogue(named)
 
 
 def for_call(request: web.Request) -> Catalogue:

@@ -108,7 +108,7 @@ _SOCKET = ("ticket", "view", "take", "ahead")
 _QUERIES: dict[object, tuple[str, ...]] = {
     pages.console: ("view", "take"),
     viewer_websockets.websockify: _SOCKET,
-    viewer_websockets.control: _SOCKET,
+    viewer_websockets.control: (*_SOCKET, "language"),
     api.admission: ("view", "take"),
     instances.screenshot: ("wake", "thumbnail"),
     boot_log.boot_log: ("follow",),

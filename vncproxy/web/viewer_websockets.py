@@ -30,7 +30,7 @@ from vncproxy.web.audit_entries import address_of, refused
 from vncproxy.web.console_json import state_of, viewers_of
 from vncproxy.web.context import door, permitted, services_of
 from vncproxy.web.middleware import SECURITY_LINES
-from vncproxy.web.page_language import for_page
+from vncproxy.web.page_language import for_socket
 from vncproxy.web.viewer_session import announce, serve
 from vncproxy.websocket.browser_transport import BrowserTransport, Upgraded, upgrade
 from vncproxy.websocket.transport import CLOSE_TIMEOUT_S
@@ -213,7 +213,7 @@ async def control(request: web.Request) -> web.StreamResponse:
         await socket.prepare(request)
         may_watch = partial(_may_watch, request, admitted.identity, instance)
         sending = services.tasks.start(
-            _send_state(socket, console, subscriber, may_watch, for_page(request)),
+            _send_state(socket, console, subscriber, may_watch, for_socket(request)),
             f"control-state-{instance.id}",
         )
         reading = services.tasks.start(

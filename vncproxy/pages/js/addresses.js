@@ -4,6 +4,7 @@
  */
 
 import { basePath, below } from "./basepath.js";
+import { language } from "./texts.js";
 
 /**
  * The instance that a page address names: `/console/web-1` is web-1.
@@ -150,8 +151,8 @@ export function socketUrl(location, door, instance, ticket, wishes) {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   const name = encodeURIComponent(instance);
   // noVNC speaks RFB 3.8: the daemon needn't wait for what it answers in the handshake.
-  const ahead = door === "websockify" ? { ahead: "1" } : {};
-  return `${scheme}//${location.host}${below(`/${door}/${name}`)}${query({ ticket, ...ahead, ...wishQuery(wishes) })}`;
+  const own = door === "websockify" ? { ahead: "1" } : { language };
+  return `${scheme}//${location.host}${below(`/${door}/${name}`)}${query({ ticket, ...own, ...wishQuery(wishes) })}`;
 }
 
 /**

@@ -48,7 +48,7 @@ test("the sockets are on the page's own host, encrypted if the page is", () => {
   const secure = new URL("https://vnc.example/console/web-1");
   assert.equal(
     socketUrl(secure, "control", "web-1", "t", { view: true, take: false }),
-    "wss://vnc.example/control/web-1?ticket=t&view=1",
+    "wss://vnc.example/control/web-1?ticket=t&language=en&view=1",
   );
 });
 

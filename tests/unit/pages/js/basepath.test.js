@@ -31,7 +31,7 @@ test("below a path every address of the browser begins with it", () => {
     assert.equal(safeNext("https://evil.example/"), "/vnc/");
     assert.equal(
       socketUrl(page, "control", "web-1", "t", none),
-      "wss://h.example/vnc/control/web-1?ticket=t",
+      "wss://h.example/vnc/control/web-1?ticket=t&language=en",
     );
   });
 });

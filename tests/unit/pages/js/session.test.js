@@ -90,7 +90,7 @@ beforeEach(() => {
 
 test("both sockets open at once with the ticket, the screen's with the subprotocol binary", () => {
   const { on, control, stream } = opened();
-  assert.equal(control.url, "ws://localhost:6080/control/web-1?ticket=T");
+  assert.equal(control.url, "ws://localhost:6080/control/web-1?ticket=T&language=en");
   assert.equal(stream.url, "ws://localhost:6080/websockify/web-1?ticket=T&ahead=1");
   assert.deepEqual(stream.protocols, ["binary"]);
   assert.equal(on.attached, stream);
