@@ -204,6 +204,7 @@ WORDS = (
     "the daemon is restarting",
     "The owner's token was exchanged.",
     "the console was closed just now; open it again",
+    "{refusal} The log has the request id.",
     "token",
     "proxy's secret",
     "usage:",
@@ -348,7 +349,7 @@ def _of_command(path: Path) -> Iterator[str]:
 def _of_texts(path: Path) -> Iterator[tuple[str | tuple[str, str], str | None]]:
     """What a module says as a `Text` or with `counted`, but what has nothing but names in it."""
     source = path.read_text("utf-8")
-    if "import Text" not in source:
+    if not re.search(r"\b(?:import|class) Text\b", source):
         return
     for node in ast.walk(ast.parse(source)):
         match node:

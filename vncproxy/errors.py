@@ -41,6 +41,7 @@ REASON_MAX_BYTES = 123
 
 _TRIED_AGAIN = "It is tried again."
 TRY_LATER = "Try again later."
+REQUEST_ID_LOGGED = "The log has the request id."
 _CLOUD_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -311,6 +312,11 @@ class CloudError(VncproxyError):
     def final_text(self) -> Text:
         """The sentence where nobody tries again by himself, as at the end of a command."""
         return Text(self.public_text.replace(_TRIED_AGAIN, TRY_LATER))
+
+    @property
+    def text_beside_request_id(self) -> str:
+        """The sentence where the request id is told as well, if there is one."""
+        return self.public_text.removesuffix(f" {REQUEST_ID_LOGGED}" if self.request_id else "")
 
     def close_reason(self) -> CloseReason:
         """4502 with the cloud's code."""

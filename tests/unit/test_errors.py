@@ -121,6 +121,14 @@ def test_what_is_logged_where_nobody_tries_again() -> None:
     assert CloudError("No.", CloudErrorKind.PERMANENT).final_text == "No."
 
 
+def test_where_the_request_id_is_is_said_unless_it_is_beside_it() -> None:
+    """Who has it needn't look for it; whoever hasn't is told where it is."""
+    text = "The cloud refused it. The log has the request id."
+    known = CloudError(text, CloudErrorKind.PERMANENT, request_id="A1")
+    assert (known.public_text, known.text_beside_request_id) == (text, "The cloud refused it.")
+    assert CloudError(text, CloudErrorKind.PERMANENT).text_beside_request_id == text
+
+
 def test_a_lack_of_file_descriptors_is_reported_as_such() -> None:
     """Wherever in the chain it is; nothing else is taken for it."""
     shortage = OSError(errno.EMFILE, "Too many open files")

@@ -48,9 +48,10 @@ from vncproxy.aliyun.screenshots import (
     boot_log_of,
     picture_of,
 )
-from vncproxy.aliyun.signing import canonical_query, signed_headers, timestamp
+from vncproxy.aliyun.signing import canonical_query, signed_headers
 from vncproxy.aliyun.vncurl import VncUrl
 from vncproxy.errors import CloudError, CloudErrorKind
+from vncproxy.observe.times import utc_text
 
 EVENT_CALL = "aliyun.call"
 EVENT_CLOCK = "aliyun.clock"
@@ -428,7 +429,7 @@ class EcsClient:
             access_key_id=credentials.access_key_id,
             access_key_secret=credentials.access_key_secret,
             security_token=credentials.security_token,
-            date=timestamp(self._wall_clock() + self._clock_offset_s),
+            date=utc_text(self._wall_clock() + self._clock_offset_s),
             nonce=secrets.token_hex(16),
         )
         outcome = await self._exchange("POST", call.region, f"/?{query}", headers, call.max_bytes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vncproxy.errors import CloudError, CloudErrorKind, safe_cloud_code
+from vncproxy.errors import REQUEST_ID_LOGGED, CloudError, CloudErrorKind, safe_cloud_code
 
 NONCE_USED = "SignatureNonceUsed"
 DRY_RUN = "DryRunOperation"
@@ -20,7 +20,6 @@ CERTIFICATE = "CertificateUnverified"
 TLS_REFUSED = "TlsRefused"
 PROXY_REFUSED = "ProxyRefused"
 GATEWAY_REFUSED = "GatewayRefused"
-REQUEST_ID_LOGGED = "The log has the request id."
 """Said of a refusal that no other words are known for."""
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -50,7 +49,7 @@ def signed_headers(
         access_key_id: Whose signature it is.
         access_key_secret: What it is made with.
         security_token: Only with temporary (STS) keys.
-        date: By `timestamp`, within 15 minutes of the cloud's clock.
+        date: By `utc_text`, within 15 minutes of the cloud's clock.
         nonce: Never used before.
 
     Returns:
@@ -83,15 +82,6 @@ def signed_headers(
         f"{ALGORITHM} Credential={access_key_id},SignedHeaders={signed_names},Signature={signature}"
     )
     return headers
-
-
-def timestamp(unix_s: float) -> str:
-    """A moment as x-acs-date wants it.
-
-    Args:
-        unix_s: Seconds since 1970.
-    """
-    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @lru_cache(256)

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 NOTHING_WRITTEN = Text("nothing was written")
 _SHOWN_MAX = 100
 """Instances in the list that one picks from; whoever has more wants all, or types ids."""
-_INSTANCE_ID = re.compile(r"i-[A-Za-z0-9-]{1,61}")
 _MODE = 0o644
 """Of a new file: there is no secret in it."""
 
@@ -111,10 +110,10 @@ def instance_given(text: str) -> Picked:
     Raises:
         ArgumentTypeError: It is neither.
     """
-    from vncproxy.config.value_types import NAME_PATTERN
+    from vncproxy.config.value_types import INSTANCE_ID_PATTERN, NAME_PATTERN
 
     alias, equals, instance_id = text.rpartition("=")
-    if not _INSTANCE_ID.fullmatch(instance_id):
+    if not re.match(INSTANCE_ID_PATTERN, instance_id):
         raise argparse.ArgumentTypeError(
             Text("{text} is no id such as i-bp1xxxxxxxxxxxxxxxxx, or ALIAS=ID", text=repr(text))
         )

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from vncproxy.commands.keyboard import Key, keys_of, named_key, tables
 from vncproxy.errors import LocalError
-from vncproxy.languages.text import Text
+from vncproxy.languages.text import Text, shortened
 
 LONGEST_TEXT = 20_000
 """Characters that may be typed at once, as on the page."""
@@ -103,9 +103,7 @@ def text_strokes(
 
 
 def _list_of(characters: list[str]) -> str:
-    more = len(characters) - _NAMED_CHARACTERS
-    names = " ".join(map(_name_of, characters[:_NAMED_CHARACTERS]))
-    return Text("{names} and {more} more", names=names, more=more) if more > 0 else names
+    return shortened([*map(_name_of, characters)], _NAMED_CHARACTERS, " ")
 
 
 def _name_of(character: str) -> str:

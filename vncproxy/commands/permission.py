@@ -19,7 +19,7 @@ from vncproxy.errors import VncproxyError
 from vncproxy.instances.configured import inventory_of
 from vncproxy.instances.instance_list import ConsoleInstance, InstanceList
 from vncproxy.instances.search import advice
-from vncproxy.languages.text import Text
+from vncproxy.languages.text import Text, shortened
 from vncproxy.service.cloud_client import cloud_of
 
 _OWNER_ONLY = Text(
@@ -88,10 +88,7 @@ class Permission:
 
     @property
     def _what(self) -> Text:
-        names = ", ".join(self.instances[:_NAMES_SHOWN])
-        if len(self.instances) > _NAMES_SHOWN:
-            more = len(self.instances) - _NAMES_SHOWN
-            names = Text("{names} and {more} more", names=names, more=more)
+        names = shortened(self.instances, _NAMES_SHOWN)
         doors = reduce(
             lambda before, one: Text("{before}, {one}", before=before, one=one), self.doors
         )

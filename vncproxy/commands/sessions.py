@@ -27,7 +27,7 @@ from vncproxy.commands.output import (
 )
 from vncproxy.commands.running import run_with_config
 from vncproxy.languages.text import Text, counted
-from vncproxy.observe.times import local_or
+from vncproxy.observe.times import local_or, utc_text
 
 if TYPE_CHECKING:
     from vncproxy.config.model import Config
@@ -86,8 +86,8 @@ def moment(text: str, now: datetime | None = None) -> str:
             at = (now or datetime.now(UTC)) - length
         else:
             at = datetime.fromisoformat(text)
-        return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError):
+        return utc_text(at.timestamp())
+    except (ValueError, OverflowError, OSError):
         raise argparse.ArgumentTypeError(
             Text(
                 "{text} is no time: 2026-11-30, 2026-11-30T08:15, or how long ago: 90m, 12h, 7d",

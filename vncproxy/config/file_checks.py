@@ -27,7 +27,7 @@ from vncproxy.config.secrets import (
 )
 from vncproxy.config.users_file import read_users
 from vncproxy.errors import ConfigError
-from vncproxy.languages.text import Text
+from vncproxy.languages.text import Text, shortened
 
 CREDENTIALS = Path("/run/credentials")
 """Where systemd shows each service's credentials, in a folder of the service's name, to that
@@ -290,9 +290,7 @@ def _other_writers(status: os.stat_result, trusted: frozenset[int]) -> str | Non
     others = sorted(_accounts_in(group, trusted | {status.st_uid}))
     if not others:
         return None
-    names: str = ", ".join(others[:_NAMES_SHOWN])
-    if (more := len(others) - _NAMES_SHOWN) > 0:
-        names = Text("{names} and {more} more", names=names, more=more)
+    names = shortened(others, _NAMES_SHOWN)
     return Text("{names} in the group {group}", names=names, group=group.gr_name)
 
 

@@ -32,6 +32,7 @@ _DAY_S = 86400
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z"
 """An alias, and the name of a door. An instance id would fit too: `checks` refuses it."""
+INSTANCE_ID_PATTERN = r"^i-[A-Za-z0-9-]{1,62}\Z"
 
 
 def _are_hosts(texts: tuple[str, ...]) -> bool:
@@ -108,7 +109,7 @@ Name = Annotated[
 InstanceId = Annotated[
     str,
     Meta(
-        pattern=r"^i-[A-Za-z0-9-]{1,62}\Z",
+        pattern=INSTANCE_ID_PATTERN,
         description="an instance id such as i-bp1xxxxxxxxxxxxxxxxx",
     ),
 ]

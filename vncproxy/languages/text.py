@@ -7,7 +7,7 @@ people asks `Catalogue.said`, which finds the message's translation and puts the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 
 _BRACES = re.compile(r"\{(\w+)\}([;；])?")
@@ -68,6 +68,19 @@ def in_lines(texts: Iterable[str]) -> Text:
     return reduce(
         lambda above, line: Text("{above}\n{line}", above=above, line=line), map(Text, texts)
     )
+
+
+def shortened(names: Sequence[str], most: int, joint: str = ", ") -> str:
+    """Names, and how many more there are where there are more than are told.
+
+    Args:
+        names: In the order in which they are told.
+        most: So many of them are.
+        joint: Between two.
+    """
+    told = joint.join(names[:most])
+    more = len(names) - most
+    return Text("{names} and {more} more", names=told, more=more) if more > 0 else told
 
 
 def filled(message: str, values: Mapping[str, object]) -> str:

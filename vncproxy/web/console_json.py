@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from vncproxy.aliyun.errors import REQUEST_ID_LOGGED
 from vncproxy.console.console import Console
 from vncproxy.console.control import Control
 from vncproxy.console.lifecycle import State
@@ -211,14 +210,12 @@ def failure_of(failure: VncproxyError | None) -> Message | None:
     if failure is None:
         return None
     code = action = request_id = ""
+    text = failure.public_text
     if isinstance(failure, CloudError | UpstreamRefused):
         code = safe_cloud_code(failure.code)
     if isinstance(failure, CloudError):
         action, request_id = failure.action, failure.request_id
-    text = failure.public_text
-    if request_id:
-        # It is told beside the text.
-        text = text.removesuffix(f" {REQUEST_ID_LOGGED}")
+        text = failure.text_beside_request_id
     return {
         "code": code or None,
         "text": text,

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vncproxy.aliyun.answers import RETRY_AFTER_MAX_S, Answer
-from vncproxy.aliyun.signing import timestamp
 from vncproxy.errors import CloudError, CloudErrorKind
+from vncproxy.observe.times import utc_text
 
 
 def _error(status: int, body: bytes, **headers: str) -> CloudError:
@@ -124,4 +124,4 @@ def test_any_date_is_a_clock_or_none(date: str) -> None:
     """Nothing that a header may hold raises, or moves the clock where no call could be dated."""
     unix_s = Answer(200, {"date": date}, b"").date_unix_s
     if unix_s is not None:
-        assert timestamp(unix_s + 100_000).endswith("Z")
+        assert utc_text(unix_s + 100_000).endswith("Z")

@@ -7,7 +7,8 @@ import hashlib
 from alibabacloud_tea_openapi.utils import Utils
 from darabonba.request import DaraRequest
 
-from vncproxy.aliyun.signing import ALGORITHM, canonical_query, signed_headers, timestamp
+from vncproxy.aliyun.signing import ALGORITHM, canonical_query, signed_headers
+from vncproxy.observe.times import utc_text
 
 
 def _signed(token: str | None, parameters: dict[str, str]) -> dict[str, str]:
@@ -20,7 +21,7 @@ def _signed(token: str | None, parameters: dict[str, str]) -> dict[str, str]:
         access_key_id="id-1",
         access_key_secret="secret-1",
         security_token=token,
-        date=timestamp(1_700_000_000.9),
+        date=utc_text(1_700_000_000.9),
         nonce="0123456789abcdef",
     )
 
@@ -59,4 +60,4 @@ def test_the_query_is_rfc_3986() -> None:
 
 def test_the_date_is_utc_in_whole_seconds() -> None:
     """The timestamp has the form that x-acs-date asks for."""
-    assert timestamp(1_700_000_000.9) == "2023-11-14T22:13:20Z"
+    assert utc_text(1_700_000_000.9) == "2023-11-14T22:13:20Z"

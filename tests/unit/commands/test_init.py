@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.commands.surroundings import DEMO, DENIED, KEY, Installation, environ, refuses
+from tests.unit.commands.surroundings import (
+    DEMO,
+    DENIED,
+    KEY,
+    Installation,
+    environ,
+    options_of,
+    refuses,
+)
 from vncproxy.cli import main
 from vncproxy.commands.first_configuration import Picked
 from vncproxy.commands.init import instance_given, instance_table, target
@@ -106,6 +114,9 @@ def test_its_arguments() -> None:
     assert refuses("init", "--region", "a.b/c")
     assert refuses("init", "--instance", "web-1")
     assert refuses("init", "--instance", "i-1", "--discover")
+    # As long as a configuration may have it, and no longer.
+    assert options_of("init", "--instance", f"i-{'x' * 62}").instances
+    assert refuses("init", "--instance", f"i-{'x' * 63}")
     assert refuses("init", "--access", "open")
     assert refuses("init", "--user", "a b", "--access", "peer")
     assert refuses("init", "--user", "*", "--access", "peer")

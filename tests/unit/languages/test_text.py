@@ -9,7 +9,7 @@ import pytest
 
 from vncproxy.languages.catalogue import Catalogue
 from vncproxy.languages.po_file import Entry
-from vncproxy.languages.text import Text, counted, in_lines
+from vncproxy.languages.text import Text, counted, in_lines, shortened
 
 ZH = Catalogue(
     "zh",
@@ -76,3 +76,11 @@ def test_lines() -> None:
     assert text == "open\nx\nIt ended."
     assert ZH.said(text) == "打开\nx\n已结束。"
     assert in_lines(["x"]) == "x"
+
+
+def test_of_many_names_the_first() -> None:
+    """And how many more there are; as they are where all are told."""
+    assert shortened(["a", "b"], 2) == "a, b"
+    assert shortened(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+    assert shortened(["a", "b", "c"], 2, " ") == "a b and 1 more"
+    assert isinstance(shortened(["a", "b"], 1), Text)
