@@ -189,7 +189,7 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
     def resume_writing(self) -> None:
         """All was taken."""
         self._go_on()
-        if self._receiver is not None and self._end is None:
+        if self._receiver is not None:
             self._receiver.transport_drained()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -359,7 +359,7 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
 
     def _after(self, delay_s: float, call: Callable[[], None]) -> None:
         self._stop_timer()
-        if not self._is_lost and self._end is None:
+        if not self._is_lost:
             self._timer = asyncio.get_running_loop().call_later(delay_s, call)
 
     def _stop_timer(self) -> None:
@@ -373,7 +373,6 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
         self._end = end
         self._stop_timer()
         self.flow.discard()
-        self._go_on()
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             receiver.transport_ended(end)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from websockets.frames import Opcode
 
 from tests.clock import ProcessClock, settle
@@ -253,7 +254,8 @@ class Connection(asyncio.Transport):
         self.written = bytearray()
         self.backlog = 0
         self.is_read = True
-        self.is_closed = self.is_aborted = False
+        self.is_closed = self.is_aborted = self.is_half_closed = False
+        self.is_tls = False
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """As the transport wants it: no byte may wait unnoticed."""
@@ -294,8 +296,14 @@ class Connection(asyncio.Transport):
         self.is_read = True
 
     def can_write_eof(self) -> bool:
-        """As TCP."""
-        return True
+        """As TCP, or as TLS."""
+        return not self.is_tls
+
+    def write_eof(self) -> None:
+        """Kept."""
+        assert self.can_write_eof()
+        assert not self.is_closing()
+        self.is_half_closed = True
 
     def take(self) -> bytes:
         """What was written since the last call."""
@@ -312,9 +320,12 @@ class Receiver:
         self.drained = 0
         self.ends: list[TransportEnd] = []
         self.http_lost = 0
+        self.fault: Exception | None = None
 
     def transport_received(self, data: bytes | memoryview) -> int:
-        """All is taken."""
+        """All is taken, if nothing is planted."""
+        if self.fault is not None:
+            raise self.fault
         self.data += data
         return len(data)
 
@@ -350,6 +361,7 @@ async def test_nothing_is_read_before_somebody_takes_it() -> None:
     """Then all, in order; and no more while it is paused."""
     transport, connection, receiver = in_memory()
     assert not connection.is_read
+    transport.resume_writing()
     transport.data_received(b"")
     transport.data_received(frame(BINARY, b"RFB"))
     await settle()
@@ -406,26 +418,100 @@ async def test_closing(reason: CloseReason | None, code: int) -> None:
     assert connection.is_closed
     assert not connection.is_aborted
     transport.connection_lost(None)
+    await settle()
+    assert closing.done()
     await closing
     await transport.close()
     assert receiver.ends == [TransportEnd(Side.DAEMON, code)]
     assert (bytes(receiver.data), receiver.http_lost) == (b"", 1)
 
 
-async def test_a_browser_that_answers_no_close(process_clock: ProcessClock) -> None:
-    """It is dropped after a while; each step has its own."""
-    transport, connection, receiver = in_memory(60.0, 60.0)
+async def test_a_browser_that_is_lost_while_it_is_closed() -> None:
+    """Nothing is waited for any more; that it was closed comes first."""
+    transport, connection, receiver = in_memory()
     transport.attach(receiver)
     closing = asyncio.create_task(transport.close())
     await settle()
+    assert connection.take()[0] == 0x88
+    await transport.close()
+    assert connection.take() == b"", "it is closed once"
+    transport.connection_lost(None)
+    await settle()
+    assert closing.done()
+    await closing
+    assert receiver.ends == [TransportEnd(Side.DAEMON, ABNORMAL)]
+
+
+async def test_the_answer_to_a_close_is_read_in_any_case() -> None:
+    """Also of a browser that nothing was read of."""
+    transport, connection, receiver = in_memory()
+    transport.attach(receiver)
+    await settle()
+    transport.pause()
+    transport.data_received(frame(BINARY, b"unread"))
+    closing = asyncio.create_task(transport.close())
+    await settle()
+    transport.data_received(frame(CLOSE, b"\x03\xe8"))
+    await settle()
+    assert connection.is_closed
+    transport.connection_lost(None)
+    await settle()
+    assert closing.done()
+    await closing
+    assert bytes(receiver.data) == b""
+
+
+async def test_what_a_lost_browser_sent_last_is_given() -> None:
+    """Once there is room for it; nothing is sent to it meanwhile, nor is there one to close."""
+    transport, connection, receiver = in_memory()
+    transport.attach(receiver)
+    await settle()
+    transport.pause()
+    transport.data_received(frame(PING, b"") + frame(BINARY, b"last"))
+    transport.connection_lost(None)
+    transport.send([b"late"])
+    await transport.close()
+    assert receiver.ends == []
+    transport.resume()
+    await settle()
+    assert bytes(receiver.data) == b"last"
+    assert receiver.ends == [TransportEnd(Side.VIEWER, ABNORMAL)]
+    assert connection.take() == b""
+
+
+async def test_nothing_is_sent_on_a_connection_that_closes() -> None:
+    """Neither pixels nor answers; asyncio would only warn of them."""
+    transport, connection, receiver = in_memory()
+    transport.attach(receiver)
+    await settle()
+    connection.close()
+    transport.send([b"late"])
+    transport.data_received(frame(PING, b"") + frame(BINARY, b"last"))
+    await settle()
+    assert bytes(receiver.data) == b"last"
+    assert connection.take() == b""
+    assert receiver.ends == []
+
+
+async def test_a_browser_that_answers_no_close(process_clock: ProcessClock) -> None:
+    """It is dropped after a while; each step has its own."""
+    transport, connection, receiver = in_memory(1.0, 60.0)
+    transport.attach(receiver)
+    closing = asyncio.create_task(transport.close())
+    await settle()
+    close_frame = control_frame(Opcode.CLOSE, (1000).to_bytes(2, "big"))
     await process_clock.forward(CLOSE_TIMEOUT_S - 0.5)
     assert not connection.is_closed
+    assert connection.take() == close_frame, "no ping follows it"
     await process_clock.forward(1.0)
     assert (connection.is_closed, connection.is_aborted) == (True, False)
     await process_clock.forward(CLOSE_TIMEOUT_S + 0.5)
     await closing
     assert connection.is_aborted
     assert receiver.ends == [TransportEnd(Side.DAEMON, 1000)]
+    shutting = asyncio.create_task(transport.shut())
+    await settle()
+    assert shutting.done(), "it had its time"
 
 
 async def test_a_browser_that_takes_nothing_gets_no_close_frame(
@@ -460,15 +546,91 @@ async def test_a_browser_that_closes(body: bytes, code: int) -> None:
     assert receiver.ends == [TransportEnd(Side.VIEWER, code)]
 
 
-async def test_what_came_before_a_breach_is_given() -> None:
-    """Also in the packet in which the rules are broken; then the end, and nothing after it."""
-    transport, _, receiver = in_memory()
+async def test_a_ping_is_answered_with_what_it_holds() -> None:
+    """At once; not while nobody takes what comes."""
+    transport, connection, receiver = in_memory()
+    transport.data_received(frame(PING, b"there?"))
+    await settle()
+    assert connection.take() == b""
+    transport.attach(receiver)
+    await settle()
+    assert connection.take() == control_frame(Opcode.PONG, b"there?")
+
+
+@pytest.mark.parametrize("hangs_up", [True, False])
+async def test_a_fault_of_its_receiver_s(process_clock: ProcessClock, hangs_up: bool) -> None:
+    """The browser is sent the reason, and has time to read it before the connection is dropped."""
+    transport, connection, receiver = in_memory(60.0, 60.0)
+    receiver.fault = ZeroDivisionError("planted")
+    transport.attach(receiver)
+    await settle()
+    with capture_logs() as events:
+        transport.data_received(frame(BINARY, b"RFB"))
+        await settle()
+    assert [(e["event"], e["exc_info"]) for e in events] == [("browser_transport.fault", True)]
+    receiver.fault = None
+    transport.data_received(frame(BINARY, b"late"))
+    await settle()
+    assert (receiver.ends, bytes(receiver.data)) == ([TransportEnd(Side.DAEMON, 1011)], b"")
+    assert connection.take()[2:4] == (1011).to_bytes(2, "big")
+    assert connection.is_half_closed
+    shutting = asyncio.create_task(transport.shut())
+    await settle()
+    assert not connection.is_aborted
+    if hangs_up:
+        transport.connection_lost(None)
+        await settle()
+    else:
+        await process_clock.forward(CLOSE_TIMEOUT_S - 0.5)
+        assert not connection.is_aborted
+        await process_clock.forward(1.0)
+    assert shutting.done()
+    assert connection.is_aborted
+
+
+async def test_shutting_drops_the_connection_at_once(process_clock: ProcessClock) -> None:
+    """Of a browser that is there, or that broke the rules; no ping follows."""
+    for breach in (b"", frame(TEXT, b"")):
+        transport, connection, receiver = in_memory(1.0, 60.0)
+        transport.attach(receiver)
+        await settle()
+        transport.data_received(breach)
+        await settle()
+        shutting = asyncio.create_task(transport.shut())
+        await settle()
+        assert shutting.done()
+        assert connection.is_aborted
+        await process_clock.forward(2.0)
+        assert connection.take() == b""
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_what_came_before_a_breach_is_given(process_clock: ProcessClock, tls: bool) -> None:
+    """Also in the packet in which the rules are broken; then the end, and nothing after it.
+
+    It is to hang up first, if it is told the reason and TLS doesn't forbid to end one side alone.
+    """
+    transport, connection, receiver = in_memory()
+    connection.is_tls = tls
     transport.attach(receiver)
     await settle()
     transport.data_received(frame(BINARY, b"last") + frame(TEXT, b"") + frame(BINARY, b"late"))
     await settle()
     assert bytes(receiver.data) == b"last"
     assert receiver.ends == [TransportEnd(Side.VIEWER, 1002, broke_rules=True)]
+    transport.send([b"late"])
+    transport.resume_writing()
+    await process_clock.forward(11.0)
+    assert (connection.take(), receiver.drained) == (b"", 0), "nor is it pinged any more"
+    closing = asyncio.create_task(transport.close(CloseReason(CloseCode.INTERNAL, Side.DAEMON)))
+    await settle()
+    assert connection.take()[2:4] == (1011).to_bytes(2, "big")
+    assert connection.is_half_closed is not tls
+    transport.connection_lost(None)
+    await settle()
+    assert closing.done()
+    await closing
+    assert len(receiver.ends) == 1
 
 
 async def test_a_lost_connection_is_reported_to_who_comes_later() -> None:
