@@ -10,7 +10,7 @@ from multidict import MultiMapping
 
 from vncproxy.errors import AccessError
 
-FLAGS = frozenset({"ahead", "follow", "live", "take", "thumbnail", "view", "wake"})
+FLAGS = frozenset({"ahead", "follow", "live", "passed", "take", "thumbnail", "view", "wake"})
 """Those that are 1, or 0 as if they weren't there."""
 
 

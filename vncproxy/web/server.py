@@ -106,7 +106,8 @@ def routes(base: str) -> list[web.RouteDef]:
 _PAST = ("user", "instance", "since", "until", "limit", "before")
 _SOCKET = ("ticket", "view", "take", "ahead")
 _QUERIES: dict[object, tuple[str, ...]] = {
-    pages.console: ("view", "take"),
+    # `passed`: by another daemon of the cluster.
+    pages.console: ("view", "take", "passed"),
     viewer_websockets.websockify: _SOCKET,
     viewer_websockets.control: (*_SOCKET, "language"),
     api.admission: ("view", "take"),

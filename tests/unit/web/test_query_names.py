@@ -75,7 +75,7 @@ async def test_a_stranger_is_not_told(owner: OwnerClient) -> None:
 @pytest.mark.parametrize(
     ("path", "told"),
     [
-        ("/console/demo?viev=1", "There are view, take."),
+        ("/console/demo?viev=1", "There are view, take, passed."),
         ("/console/demo?view=yes", "view is 1, or 0."),
         ("/?words=web", "There are none."),
         ("/admin?user=ann", "There are none."),
@@ -91,6 +91,12 @@ async def test_pages_and_websockets(owner: OwnerClient, path: str, told: str) ->
 
 
 @pytest.mark.sockets
-async def test_what_probes_add_is_no_wish(owner: OwnerClient) -> None:
-    for path in ("/healthz?from=haproxy", "/metrics?collect[]=all", "/static/icon.svg?1"):
+async def test_what_pages_and_probes_add(owner: OwnerClient) -> None:
+    """Another daemon of the cluster passes a page on; a scraper asks as it is configured to."""
+    for path in (
+        "/console/demo?view=1&passed=1",
+        "/healthz?from=haproxy",
+        "/metrics?collect[]=all",
+        "/static/icon.svg?1",
+    ):
         assert (await owner.ask(path, owner.bearer)).status == 200, path
