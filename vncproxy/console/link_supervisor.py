@@ -318,8 +318,9 @@ class LinkSupervisor:
 
     def sample(self, at_s: float) -> None:
         """Note what was counted until `at_s`, in monotonic seconds, for rates and metrics."""
-        self.traffic.sample(at_s)
-        self._count_kind()
+        if self.traffic.sample(at_s):
+            # A pointer's first move makes it one that can be repeated.
+            self._count_kind()
 
     def _count_kind(self) -> None:
         """Count the console in the metrics by what keeps its link: a keepalive, or nothing."""

@@ -172,8 +172,13 @@ class Viewer:
         Args:
             at_s: Monotonic seconds.
         """
-        self.rate_in.note(at_s, self.bytes_in)
-        self.rate_out.note(at_s, self.bytes_out)
+        rate_in, rate_out = self.rate_in, self.rate_out
+        if self.bytes_in == rate_in.total_bytes and self.bytes_out == rate_out.total_bytes:
+            # Most are idle.
+            rate_in.until_s = rate_out.until_s = at_s
+        else:
+            rate_in.note(at_s, self.bytes_in)
+            rate_out.note(at_s, self.bytes_out)
 
     @property
     def behind(self) -> bool:

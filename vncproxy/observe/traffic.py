@@ -26,6 +26,10 @@ class Rate:
     """The rate of one counter, which never falls, over the last `WINDOW_S` seconds.
 
     Instants are in seconds of a clock that never jumps; `total_bytes` is the counter then.
+
+    Attributes:
+        total_bytes: The counter as it was noted last.
+        until_s: When that was.
     """
 
     def __init__(self, at_s: float, total_bytes: int = 0) -> None:
@@ -33,26 +37,26 @@ class Rate:
         # From when until when the counter was seen to stand at what. Most counters stand still, so
         # the last of these isn't made anew each time.
         self._past: list[tuple[float, float, int]] = []
-        self._since_s = self._until_s = at_s
-        self._total_bytes = total_bytes
+        self._since_s = self.until_s = at_s
+        self.total_bytes = total_bytes
 
     def note(self, at_s: float, total_bytes: int) -> None:
         """Remember the counter; to be repeated about every `SAMPLE_INTERVAL_S`."""
-        if total_bytes == self._total_bytes:
-            self._until_s = at_s
+        if total_bytes == self.total_bytes:
+            self.until_s = at_s
             return
-        self._past.append((self._since_s, self._until_s, self._total_bytes))
+        self._past.append((self._since_s, self.until_s, self.total_bytes))
         if len(self._past) == _SAMPLES_MAX:
             del self._past[0]
-        self._since_s = self._until_s = at_s
-        self._total_bytes = total_bytes
+        self._since_s = self.until_s = at_s
+        self.total_bytes = total_bytes
 
     def per_s(self, at_s: float, total_bytes: int) -> float:
         """Bytes in a second: since the oldest sample that is within the window, or the last one."""
         oldest_s = at_s - _OLDEST_S
         since, until, before = next(
             (stood for stood in self._past if stood[1] >= oldest_s),
-            (self._since_s, self._until_s, self._total_bytes),
+            (self._since_s, self.until_s, self.total_bytes),
         )
         if total_bytes <= before:
             return 0.0
@@ -122,18 +126,26 @@ class Traffic:
         self._past_out += link.bytes_out
         self._report()
 
-    def sample(self, at_s: float) -> None:
-        """Note what was counted until `at_s`, in monotonic seconds, for rates and metrics."""
+    def sample(self, at_s: float) -> bool:
+        """Note what was counted until `at_s`, in monotonic seconds, for rates and metrics.
+
+        Returns:
+            Whether anything was, since the last time.
+        """
         link = self._link
         bytes_in, bytes_out = self._past_in, self._past_out
         if link is not None:
             bytes_in += link.bytes_in
             bytes_out += link.bytes_out
-        self.rate_in.note(at_s, bytes_in)
-        self.rate_out.note(at_s, bytes_out)
-        # Nothing, of most: an idle console costs its keepalives, no more.
-        if bytes_in != self._reported_in or bytes_out != self._reported_out:
-            self._report()
+        rate_in, rate_out = self.rate_in, self.rate_out
+        if bytes_in == rate_in.total_bytes and bytes_out == rate_out.total_bytes:
+            # Of most: an idle console costs its keepalives, and hardly a call besides.
+            rate_in.until_s = rate_out.until_s = at_s
+            return False
+        rate_in.note(at_s, bytes_in)
+        rate_out.note(at_s, bytes_out)
+        self._report()
+        return True
 
     def _report(self) -> None:
         """To the metrics: what was passed on since the last time."""

@@ -131,7 +131,7 @@ def test_memory_stays_what_it_is() -> None:
     sampled(rate, until_s=4000.0, per_s=100)
     assert len(rate._past) == WINDOW_S / SAMPLE_INTERVAL_S
     for _ in range(1000):
-        rate.note(rate._until_s + SAMPLE_INTERVAL_S, rate._total_bytes)
+        rate.note(rate.until_s + SAMPLE_INTERVAL_S, rate.total_bytes)
     assert len(rate._past) == WINDOW_S / SAMPLE_INTERVAL_S
 
 
