@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from vncproxy.tasks import Flag
 from vncproxy.web.connection_limits import Slot
@@ -19,6 +20,8 @@ KEEPALIVE_TIMEOUT_S = 75.0
 """How long an idle connection stays open for another request."""
 LINGERING_TIME_S = 1.0
 """How long the rest of a refused body is taken and thrown away, so that its sender reads why."""
+
+_NO_HEADERS = CIMultiDictProxy(CIMultiDict[str]())
 
 
 class _Rest:
@@ -66,13 +69,19 @@ class Connection(web.RequestHandler):
     def give_away(self) -> bytes:
         """Read no more from the connection: it has another protocol from now on.
 
+        The request's headers are gone after that.
+
         Returns:
             What came behind the request.
         """
         rest = _Rest()
         super().set_parser(rest)  # type: ignore[arg-type]
-        # Two kilobytes that nothing asks for any more, for as long as the session.
+        # Four kilobytes, with a browser's headers, that nothing asks for any more.
         self._parser = None
+        if (request := self._current_request) is not None:
+            message = request._message
+            request._message = message._replace(headers=_NO_HEADERS, raw_headers=())
+            request._headers = _NO_HEADERS
         return rest.data
 
     def connection_lost(self, exc: BaseException | None) -> None:

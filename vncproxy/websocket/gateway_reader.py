@@ -144,12 +144,14 @@ class GatewayConnection(ClientConnection):
                 super().data_received(rest)
 
     def _forget_handshake(self) -> None:
-        """Let go of what the library would keep as long as the connection: two kilobytes."""
+        """Let go of what the library would keep as long as the connection: three kilobytes."""
         # It only asks whether there is one.
         self.request, self.response = None, _ANSWERED
         # The parser that has read the answer has it in a variable. None of a frame came yet.
         self.protocol.parser = WebSocketProtocol.parse(self.protocol)
         next(self.protocol.parser)
+        # A deque takes 760 bytes though it is empty.
+        self.drain_waiters = []  # type: ignore[assignment]
 
     def resume_writing(self) -> None:
         """What was sent has been taken."""
