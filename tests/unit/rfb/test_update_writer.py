@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.decoder import Decoder
-from vncproxy.rfb.encodings import RAW
+from vncproxy.rfb.encodings import LAST_RECT, RAW
 from vncproxy.rfb.server_events import plain_slices
 from vncproxy.rfb.update_writer import EMPTY_RECTANGLE, MAX_WAITING_BYTES, UpdateWriter
 from vncproxy.rfb.viewer_messages import desktop_size, framebuffer_update, rectangle_header
@@ -134,6 +134,21 @@ def test_the_daemons_own_keep_their_order() -> None:
         framebuffer_update(1),
         pixel(2),
     ]
+
+
+@pytest.mark.parametrize("last_rect", [True, False])
+def test_a_size_is_the_last_of_its_update(last_rect: bool) -> None:
+    """What was announced besides is made up before it, or called off after it."""
+    line = Line()
+    line.writer.begin(4, last_rect=last_rect)
+    line.writer.put(pixel(0))
+    line.writer.end_rectangle()
+    line.writer.put_size(desktop_size(4, 4))
+    before = b"" if last_rect else 2 * EMPTY_RECTANGLE
+    after = rectangle_header(0, 0, 0, 0, LAST_RECT) if last_rect else b""
+    assert b"".join(plain_slices(line.writer.take())) == b"".join(
+        (framebuffer_update(4), pixel(0), before, desktop_size(4, 4), after)
+    )
 
 
 def test_an_update_knows_nothing_of_the_one_before() -> None:

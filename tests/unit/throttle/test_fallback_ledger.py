@@ -366,6 +366,15 @@ async def test_a_command_is_not_counted(make: Maker) -> None:
     assert await one.dial_on() == 4
 
 
+async def test_a_command_that_ends_leaves_nothing(make: Maker) -> None:
+    """It was never counted, so the server isn't asked to forget it."""
+    command = make(counted=False)
+    await beat(command)
+    command.store.calls = 0
+    await command.ledger.close()
+    assert command.store.calls == 0
+
+
 async def test_a_daemon_that_stops_leaves(make: Maker) -> None:
     """The others' shares grow at once."""
     one, two = make(), make()
