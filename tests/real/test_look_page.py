@@ -295,6 +295,7 @@ async def test_a_real_machine_restarts_and_comes_back_without_a_click(
             await tab.says("The instance is starting")
             await clock.forward(STARTING_S)
             await tab.runs()
+            await qemu.wait_booted(typed)
             await tab.type("new")
             await qemu.wait_typed(b"oldnew")
             await tab.shows(qemu.pixels)

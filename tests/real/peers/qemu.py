@@ -127,6 +127,25 @@ class Qemu:
 
         await until(there, f"the guest reads {text!r} (has {self.typed()!r})", timeout_s=timeout_s)
 
+    async def wait_booted(self, before: NDArray[np.uint8] | None = None) -> None:
+        """Wait until the guest can be typed to: keys that come sooner are the BIOS's.
+
+        Args:
+            before: What its screen showed before it was restarted.
+
+        Raises:
+            AssertionError: It can't in time.
+        """
+
+        async def greets() -> bool:
+            shot = await self.pixels()
+            return _is_guests_screen(shot) and not (
+                before is not None and np.array_equal(shot, before)
+            )
+
+        log = self.folder / "log"
+        await until(greets, "the guest boots", process=self.process, log=log)
+
     def _trace(self) -> str:
         return (self.folder / "trace").read_text(errors="replace")
 
@@ -180,19 +199,14 @@ async def qemu(
             await reader.readline()
             machine = Qemu(vnc_port, websocket_port, folder, process, reader, writer)
             await machine.qmp("qmp_capabilities")
-
-            async def greets() -> bool:
-                return await _is_guests_screen(machine)
-
-            await until(greets, "the guest boots", process=process, log=log)
+            await machine.wait_booted()
             yield machine
         finally:
             writer.close()
 
 
-async def _is_guests_screen(machine: Qemu) -> bool:
+def _is_guests_screen(shot: NDArray[np.uint8]) -> bool:
     """Colour bars at the bottom, and white letters where the greeting's last line is."""
-    shot = await machine.pixels()
     if shot.shape[:2] != (400, 640):
         return False
     bottom = len({tuple(pixel) for pixel in shot[-1]})
