@@ -77,7 +77,10 @@ async def _admitted(request: web.Request, purpose: str) -> tuple[ConsoleInstance
 
     Raises:
         AccessError: 401: neither a good ticket nor the token; 404: no such instance.
+        web.HTTPBadRequest: The request has a body, which would be read as frames.
     """
+    if request.can_read_body:
+        raise web.HTTPBadRequest(text="A WebSocket's request has no body.\n")
     services = services_of(request)
     view = request.query.get("view") == "1"
     take = request.query.get("take") == "1" and not view

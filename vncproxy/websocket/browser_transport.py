@@ -84,7 +84,7 @@ def upgrade(
     """Answer a WebSocket's request, and take its connection over; the handler returns `Upgraded`.
 
     Args:
-        request: One that nothing was answered to.
+        request: One that nothing was answered to, without a body: that would be read as frames.
         head_lines: For the answer's head, besides those of the handshake; each with its CRLF.
         ping_interval_s: Between two pings, in seconds.
         ping_timeout_s: A browser that sends nothing for so long after one is gone.
@@ -95,8 +95,6 @@ def upgrade(
     Raises:
         web.HTTPBadRequest: It isn't a request for a WebSocket.
     """
-    if request.can_read_body:
-        raise web.HTTPBadRequest(text="A WebSocket's request has no body.\n")
     protocol = _Handshake()
     asked = Headers(one for one in request.headers.items() if one[0].lower() in _HANDSHAKE_FIELDS)
     version = f"HTTP/{request.version.major}.{request.version.minor}"

@@ -75,6 +75,15 @@ async def test_who_may_open_them(owner: OwnerClient) -> None:
     assert not owner.setup.cloud.breaches
 
 
+async def test_a_request_with_a_body_becomes_no_websocket(owner: OwnerClient) -> None:
+    """Its body would be taken for frames."""
+    upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+    key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
+    for path in ("/websockify/demo", "/control/demo"):
+        answer = await owner.ask(path, owner.bearer, *upgrade, key, body=b"\x81\x80abcd")
+        assert answer.status == 400, (path, answer)
+
+
 async def test_a_ticket_without_an_origin(owner: OwnerClient) -> None:
     """Who isn't a browser needs the token: a ticket that leaked from a page isn't enough."""
     ticket = (await owner.admission())["ticket"]
