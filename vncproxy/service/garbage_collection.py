@@ -18,8 +18,8 @@ YOUNG_INTERVAL_S = 0.1
 """Between two rounds among the objects that were made since the last one."""
 _ROUNDS_PER_LOOK = 100
 """Counting blocks of memory takes a millisecond with thousands of consoles."""
-GROWN_LEAST = 5_000_000
-"""Blocks of Python's allocator, of some 70 bytes each: fewer are worth no look at all objects."""
+GROWN_LEAST = 2_000_000
+"""Blocks of Python's allocator, of some 70 bytes each: 140 MB, which a small host can spare."""
 _NEVER = 1_000_000_000
 _THRESHOLDS = (2_000, 2, _NEVER)
 """Between the rounds by the clock: of Python's three generations. An opened console stays for long,
