@@ -49,7 +49,6 @@ class Soak(Protocol):
     """What a console needs of the whole."""
 
     cloud: Simulator
-    http: aiohttp.ClientSession
     base: str
     life: int
     """Counts the daemon's lives; odd: it is starting."""
@@ -57,10 +56,15 @@ class Soak(Protocol):
     """Whether links may fall silent, too."""
     patience_s: float
     """How long a picture may take once all are quiet."""
+    coming: asyncio.Semaphore
+    """Pages that come at a time: they are one user's, who has so many tickets at most."""
     slowness: float
     """What the pauses between two steps of a console are multiplied with."""
     closes: Counter[int]
     """Viewers whom the daemon closed, by code."""
+
+    def peer(self, number: int) -> aiohttp.ClientSession:
+        """By which the pages of this console come."""
 
     def fault(self, console: str, text: str, events: Sequence[str]) -> None:
         """Something is wrong."""
@@ -112,13 +116,16 @@ class SoakConsole:
 
     Args:
         soak: The whole.
+        number: This one's.
         name: Of the instance.
         instance_id: Of the instance.
-        seed: Of what happens here.
+        seed: Of what happens in all.
         seats: How many pages are on, more or less.
     """
 
-    def __init__(self, soak: Soak, name: str, instance_id: str, seed: int, seats: int) -> None:
+    def __init__(
+        self, soak: Soak, number: int, name: str, instance_id: str, seed: int, seats: int
+    ) -> None:
         self.name = name
         self.instance_id = instance_id
         self.keys = ConsoleKeys(self.fault)
@@ -129,13 +136,15 @@ class SoakConsole:
         """Whether its link takes nothing any more: not even what keeps it open."""
         self._link = 0
         self._soak = soak
-        self._random = random.Random(seed)
+        self._number = number
+        self._random = random.Random(seed + number)
         self._seats = seats
-        self._by_pointer = seed % 4 == 3
+        self._by_pointer = (seed + number) % 4 == 3
         """Pages of this one move the pointer instead: it can't be told apart, so isn't counted."""
         self._events: deque[str] = deque(maxlen=KEPT_EVENTS)
         self._may_act = asyncio.Event()
         self._may_act.set()
+        self._is_over = False
         self._steps = 0
         self._session: object = None
 
@@ -166,11 +175,23 @@ class SoakConsole:
 
     async def run(self) -> None:
         """Live, until cancelled."""
+        self._is_over = False
+        self._may_act.set()
         async with asyncio.TaskGroup() as group:
             for number in range(self._seats):
                 group.create_task(self._sit(view=number > 1 and self._random.random() < 0.3))
             group.create_task(self._be_hit())
             group.create_task(self._be_checked())
+
+    async def rest(self) -> None:
+        """Let what has begun be over; nothing else begins.
+
+        A page that was amid its coming would stay without anybody to end it.
+        """
+        self._is_over = True
+        self._may_act.clear()
+        while self._steps:
+            await asyncio.sleep(LOOK_INTERVAL_S)
 
     async def leave(self) -> None:
         """Everybody goes."""
@@ -195,7 +216,7 @@ class SoakConsole:
     async def _sit(self, *, view: bool) -> None:
         while True:
             await self._pause(0.0, 0.5)
-            async with self._step():
+            async with self._step(), self._soak.coming:
                 page = await self._join(view=view)
             while page is not None:
                 await self._pause(0.05, 0.8)
@@ -206,12 +227,13 @@ class SoakConsole:
     async def _join(self, *, view: bool) -> SoakPage | None:
         """A page that shows the screen, or None: it was refused, lost or had to wait for long."""
         soak, wishes = self._soak, "view=1" if view else ""
+        http = soak.peer(self._number)
         viewer: Viewer | None = None
         channel: aiohttp.ClientWebSocketResponse | None = None
         try:
             async with asyncio.timeout(OPENING_TIMEOUT_S):
                 path = f"{soak.base}/api/v1/consoles/{self.name}/admission?{wishes}"
-                async with soak.http.get(path) as answer:
+                async with http.get(path) as answer:
                     if answer.status != 200:
                         self.note(f"admission: {answer.status}")
                         if answer.status not in (429, 502, 503):
@@ -219,8 +241,8 @@ class SoakConsole:
                         return None
                     admission = await answer.json()
                 query = f"?ticket={admission['ticket']}&{wishes}".rstrip("&")
-                channel = await soak.http.ws_connect(f"{soak.base}/control/{self.name}{query}")
-                viewer = await connect(soak.http, soak.base, self.name, query)
+                channel = await http.ws_connect(f"{soak.base}/control/{self.name}{query}")
+                viewer = await connect(http, soak.base, self.name, query)
                 await viewer.begin(self._random.choice(_ENCODINGS))
         except _LOST as error:
             self.note(f"not opened: {error!r}")
@@ -381,11 +403,12 @@ class SoakConsole:
             began, life = time.monotonic(), self._soak.life
             self.note("quiet")
             if await self._is_right(began, life):
-                self.checks += 1
+                self.checks += any(page.is_on for page in self.pages)
                 self.slowest_check_s = max(self.slowest_check_s, time.monotonic() - began)
                 self.note("all is right")
         finally:
-            self._may_act.set()
+            if not self._is_over:
+                self._may_act.set()
 
     async def _is_right(self, began: float, life: int) -> bool:
         """False: it couldn't be told, since the daemon was lost meanwhile."""

@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.bench.processes import resident_kib
 from tests.bench.soak_console import SoakConsole
 from tests.fault.serving import Served
+from vncproxy.access.tickets import MAX_TICKETS_OF_ONE
 from vncproxy.audit.verification import verify
 from vncproxy.simulator.faults import ApiFault
 from vncproxy.simulator.record import Breach, TypedKey
@@ -48,8 +49,10 @@ DIALS_PER_MINUTE = 20
 LAG_AIM_S = 0.05
 LATE_S = 1.0
 """A load that stands still for so long isn't a witness of what comes in time."""
-BUSY_CONSOLES = 100
+BUSY_CONSOLES = 50
 """One process plays all pages: of more consoles, each does something the more seldom."""
+CONSOLES_OF_A_PEER = 50
+"""Pages of more than so many would be too many connections from one address."""
 WARM_UP_S = 60.0
 """What grows until then doesn't count, or until a third of the time has passed."""
 
@@ -104,6 +107,7 @@ class Sample:
     descriptors: int
     threads: int
     tasks: int
+    consoles: int
 
 
 @dataclass
@@ -146,6 +150,7 @@ class Soaking:
         self.life = 1
         self.silence = settings.silence
         self.patience_s = settings.patience_s
+        self.coming = asyncio.Semaphore(MAX_TICKETS_OF_ONE // 2)
         self.slowness = max(1.0, settings.consoles / BUSY_CONSOLES)
         self.closes: Counter[int] = Counter()
         self.report = Report(settings)
@@ -153,6 +158,8 @@ class Soaking:
         self._random = random.Random(settings.seed)
         self.cloud = Simulator(_cloud_of(settings))
         self.http: aiohttp.ClientSession
+        """The soak's own; pages have some by their address."""
+        self._peers: list[aiohttp.ClientSession] = []
         self._served = Served(
             folder,
             "",
@@ -161,7 +168,7 @@ class Soaking:
         self.base = self._served.base
         self._consoles = {
             one.instance_id: SoakConsole(
-                self, one.name, one.instance_id, settings.seed * 100_003 + number, settings.seats
+                self, number, one.name, one.instance_id, settings.seed * 100_003, settings.seats
             )
             for number, one in enumerate(self.cloud.settings.instances)
         }
@@ -183,12 +190,17 @@ class Soaking:
             at = f"{time.monotonic():.2f}"
             print(f"seed {self.settings.seed}, {at}, {console}: {text}{lines}", file=sys.stderr)
 
+    def peer(self, number: int) -> aiohttp.ClientSession:
+        """By which the pages of this console come."""
+        return self._peers[number // CONSOLES_OF_A_PEER]
+
     async def run(self) -> Report:
         """All of it."""
-        async with (
-            self.cloud,
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as self.http,
-        ):
+        async with self.cloud, AsyncExitStack() as sessions:
+            self.http = await sessions.enter_async_context(_session("127.0.0.1"))
+            for number in range(0, self.settings.consoles, CONSOLES_OF_A_PEER):
+                session = _session(f"127.0.1.{1 + number // CONSOLES_OF_A_PEER}")
+                self._peers.append(await sessions.enter_async_context(session))
             self._served.endpoint = self.cloud.endpoint
             self._served.sections = self._sections()
             looking = asyncio.create_task(self._look())
@@ -220,6 +232,8 @@ class Soaking:
                     console.daemon_lost()
                 daemon.kill()
                 await daemon.wait()
+            else:
+                await asyncio.gather(*(one.rest() for one in self._consoles.values()))
             living.cancel()
             await asyncio.wait([living])
             self.cloud.faults.clear()
@@ -302,6 +316,7 @@ class Soaking:
             len(list((process / "fd").iterdir())),
             len(list((process / "task").iterdir())),
             round(metrics["vncproxy_tasks"]),
+            round(metrics["vncproxy_consoles"]),
         )
 
     async def _metrics(self) -> dict[str, float]:
@@ -419,6 +434,10 @@ class Soaking:
         figures["slowest until all was right, s"] = round(
             max(one.slowest_check_s for one in consoles), 1
         )
+        if self._samples:
+            figures["consoles, at the median"] = round(
+                statistics.median(one.consoles for one in self._samples)
+            )
         for text in self._growth():
             if self.settings.strict:
                 self.fault("daemon", text, [])
@@ -465,6 +484,12 @@ class Soaking:
         )
         total = buckets[-1][1]
         return next(bound for bound, count in buckets if count >= 0.99 * total)
+
+
+def _session(address: str) -> aiohttp.ClientSession:
+    """For requests from this address, each on a connection of its own: none is left behind."""
+    connector = aiohttp.TCPConnector(limit=0, force_close=True, local_addr=(address, 0))
+    return aiohttp.ClientSession(connector=connector)
 
 
 def _cloud_of(settings: Settings) -> SimulatorSettings:
