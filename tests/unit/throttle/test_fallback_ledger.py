@@ -355,6 +355,17 @@ async def test_a_server_that_lost_its_data_is_reported_again(
     assert one.degradations == []
 
 
+async def test_a_server_that_knows_the_dials_is_sent_them_once(make: Maker) -> None:
+    """From then on a heartbeat is one call, and one for the key that has dials."""
+    one = make()
+    assert await one.dial()
+    for _ in range(2):
+        await beat(one)
+    before = one.store.calls
+    await beat(one)
+    assert one.store.calls == before + 2
+
+
 async def test_a_command_is_not_counted(make: Maker) -> None:
     """`vncproxy url` uses the budget, and no share is made smaller for it."""
     one, command = make(), make(counted=False)
