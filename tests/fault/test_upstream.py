@@ -130,6 +130,19 @@ async def test_a_frozen_upstream_is_replaced(
         assert silent["seconds"] >= QUICK.idle_timeout + QUICK.upstream_timeout
 
 
+@pytest.mark.parametrize("after_bytes", [100, 500])
+async def test_an_upstream_that_stops_amid_its_first_picture_is_replaced(
+    tmp_path: Path, after_bytes: int
+) -> None:
+    """It has answered nothing yet by which it could be judged, and nobody waits without end."""
+    async with under_fault(tmp_path, cloud=STILL, limits=QUICK) as setup:
+        setup.cloud.gateway_faults.next(INSTANCE, GatewayFault.stall_after(after_bytes))
+        viewer = await setup.viewer()
+        await until(lambda: same_picture(setup, viewer), "the picture")
+        assert dials(setup) == ["stall-after", "accepted"]
+        assert [event for event in setup.events if event["event"] == "link.silent"]
+
+
 async def answers(viewer: Viewer, number: int) -> None:
     """So many updates of a still screen, which are the answers to questions."""
     before = viewer.decoder.updates
@@ -144,16 +157,16 @@ async def test_a_still_screen_is_not_a_frozen_one(tmp_path: Path) -> None:
         assert links(setup) == 1
 
 
-async def test_an_upstream_that_answers_no_question_is_not_judged_by_it(tmp_path: Path) -> None:
-    """It is asked, and asked again, but the link stays as long as TCP does."""
+async def test_an_upstream_that_never_answers_is_replaced(tmp_path: Path) -> None:
+    """It reads on, but was asked for a pixel, and for its screen again."""
     async with recording_screen() as screen:
         cloud = replace(STILL, instances=(SimulatedInstance(screen=screen.address),))
         async with under_fault(tmp_path, cloud=cloud, limits=QUICK) as setup:
             await setup.viewer()
+            await until(lambda: links(setup) >= 2, "another link")
             pixel = b"\x03\0" + bytes(4) + b"\0\1\0\1"
-            await until(lambda: screen.received, "the link")
-            await until(lambda: screen.received[0].count(pixel) >= 3, "questions")
-            assert links(setup) == 1
+            assert screen.received[0].count(pixel) == 1
+            assert screen.received[0].count(b"\x03\0" + bytes(4)) >= 3
 
 
 @pytest.mark.parametrize("after_bytes", [150, 400, 1000, 3000])

@@ -2,9 +2,9 @@
 
 A still screen sends nothing, and neither does a server that hangs. So when nothing has come for
 long, a question is asked that RFB has to answer at once: a non-incremental request of one pixel. An
-upstream that has never answered such a question isn't judged by it; so that this is known in time,
-the first one is asked as soon as the screen is still. One that leaves it unanswered, but has shown
-its screen, is asked for the whole screen once more, and judged by that.
+upstream that has never answered such a question isn't judged by it, but is asked for the whole
+screen, and judged by that: even one that has shown nothing yet owes it. So that it is known in time
+how an upstream answers, the first question is asked as soon as the screen is still.
 
 Time during which the daemon itself reads nothing doesn't count (`held`).
 Source: RFC 6143, section 7.5.3 (a request that isn't incremental is answered).
@@ -44,8 +44,6 @@ class Liveness:
         """Nothing is known of the upstream."""
         self.answers = False
         """Whether it has answered a question for one pixel, on any link."""
-        self.has_shown = False
-        """Whether it has answered the request for the whole screen, with which each link begins."""
         self._quiet_s = quiet_s
         self._answer_timeout_s = answer_timeout_s
         self._not_before = 0.0
@@ -103,26 +101,20 @@ class Liveness:
             return LivenessAction.WAIT
         if self.answers or self._asked_all:
             return LivenessAction.DEAD
-        if self.has_shown:
-            self._asked_all = True
-            self._ask(now)
-            return LivenessAction.ASK_ALL
-        # It may not know better: it is asked again after another quiet time.
-        self._asked_at = None
-        self._not_before = now
-        return LivenessAction.WAIT
+        self._asked_all = True
+        self._ask(now)
+        return LivenessAction.ASK_ALL
 
     @property
     def is_learning(self) -> bool:
         """Whether a rectangle of the picture may yet show how this upstream answers."""
-        return not self.has_shown or (self._asked_at is not None and not self.answers)
+        return self._asked_at is not None and not self.answers
 
     def rectangle(self, now: float, x: int, y: int, width: int, height: int) -> None:
-        """While `is_learning`: a rectangle of the picture came.
+        """A rectangle of the picture came; it is of interest while `is_learning`.
 
         A large one may be no answer to a question for one pixel.
         """
-        self.has_shown = True
         if self._asked_at is None:
             return
         is_small = width * height <= _ANSWER_MAX_PIXELS

@@ -833,6 +833,12 @@ async def idle(clock: ProcessClock, seconds: float) -> None:
         seconds -= 5.0
 
 
+async def answer(clock: ProcessClock, around: Surroundings) -> None:
+    """The upstream is asked whether it is alive, and is."""
+    await clock.forward(1.0)
+    around.transport.deliver(update(raw(0, 0, 16, 1)))
+
+
 def memory(console: Console) -> KeepaliveMemory:
     """What is known now."""
     return console.supervisor.learning.keepalive.memory
@@ -845,6 +851,7 @@ async def test_two_unexplained_losses_switch_the_keepalive(
     console = await around.console()
     _, transport = await on_screen(around, console)
     transport.deliver(pointer(0, 7, 8))
+    await answer(clock, around)
     await idle(clock, 60.0)
     assert around.count("status") == 0
     await lose(around, console)
@@ -893,6 +900,7 @@ async def test_a_state_that_cannot_be_had_explains_nothing(
     around.cloud.status_hangs = hangs
     console = await around.console()
     await running(around, console)
+    await answer(clock, around)
     await idle(clock, 60.0)
     await lose(around, console)
     await until(lambda: memory(console).evidence == 1)
