@@ -52,6 +52,8 @@ async def collect_garbage(
         for _ in range(_ROUNDS_PER_LOOK):
             await asyncio.sleep(interval_s)
             collect(_YOUNG)
-        if blocks() - after_all > max(GROWN_LEAST, after_all // 2):
+        # From the least that there was: a crowd that has left says nothing of what is new.
+        after_all = min(after_all, now := blocks())
+        if now - after_all > max(GROWN_LEAST, after_all // 2):
             collect(_ALL)
             after_all = blocks()

@@ -44,6 +44,13 @@ async def test_all_once_memory_has_grown() -> None:
     assert rounds[100] == _ALL
 
 
+async def test_all_once_memory_has_grown_from_the_least() -> None:
+    """After a crowd has left, as much is new as without it."""
+    crowd = 10 * GROWN_LEAST
+    rounds = await _rounds([crowd, 1000, 1000 + GROWN_LEAST + 1, crowd], 201)
+    assert rounds == [_YOUNG] * 200 + [_ALL]
+
+
 async def test_by_half_of_what_there_is() -> None:
     """A daemon with many consoles has more objects to look through."""
     many = 10 * GROWN_LEAST
