@@ -122,7 +122,8 @@ class DaemonClient:
     async def pages(
         self, path: str, query: Mapping[str, str], rows: str, most: int | None = None
     ) -> dict[str, Any]:
-        """A list that comes in pages: the first answer, with the rows of those after it.
+        """A list that comes in pages: the first answer, with the rows of those after it, and what
+        may be missing of any: the least `read`, all `problems`.
 
         Args:
             path: Of the list.
@@ -140,6 +141,9 @@ class DaemonClient:
             wanted["before"] = more
             page = await self.call("GET", f"{path}?{urlencode(wanted)}")
             answer[rows] += page[rows]
+            # The list may have been made anew meanwhile.
+            answer["read"] = min(answer["read"], page["read"])
+            answer["problems"] = list(dict.fromkeys(answer["problems"] + page["problems"]))
             more = page["more"]
         return answer
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
 from tests.past import AuditWriterForTests, closed, opened
 from tests.setup import running
@@ -17,6 +18,7 @@ from vncproxy.cli import main
 from vncproxy.commands import daemon_client
 from vncproxy.commands import sessions as command
 from vncproxy.commands.command import DONE, FAILED, part_of_name
+from vncproxy.commands.daemon_client import DaemonClient
 from vncproxy.commands.sessions import moment, notes, sessions, table
 from vncproxy.web.past_query import past_query
 
@@ -129,6 +131,27 @@ def test_a_program_can_tell_a_part_from_the_whole(
     monkeypatch.setattr(command, "sessions", found)
     assert main(["sessions", "--json", "--config", str(tmp_path / "vncproxy.toml")]) == status
     assert capsys.readouterr().out == "[]\n"
+
+
+async def test_what_any_page_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its index may have been made anew between two pages."""
+    answers: dict[str, dict[str, Any]] = {
+        "": {"sessions": [1], "more": "a", "read": 1.0, "problems": ["A file."]},
+        "a": {"sessions": [2], "more": "b", "read": 0.1, "problems": ["A file.", "The disk."]},
+        "b": {"sessions": [3], "more": None, "read": 1.0, "problems": []},
+    }
+
+    async def call(_: DaemonClient, method: str, path: str) -> dict[str, Any]:
+        assert method == "GET"
+        return answers[path.partition("before=")[2]]
+
+    monkeypatch.setattr(DaemonClient, "call", call)
+    async with ClientSession() as session:
+        client = DaemonClient(session, "http://localhost", {}, "a door", "peer")
+        found = await client.pages("/api/v1/sessions", {}, "sessions")
+    assert found["sessions"] == [1, 2, 3]
+    assert found["read"] == 0.1
+    assert found["problems"] == ["A file.", "The disk."]
 
 
 @pytest.mark.sockets
