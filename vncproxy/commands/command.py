@@ -61,6 +61,8 @@ class Parser(argparse.ArgumentParser):
         if not unknown:
             words += args[end + 1 :]
             found, unknown = super().parse_known_args(["--", *words] if words else [], found)
+            # The library gives its own back, too, if the command takes none.
+            unknown = unknown[unknown[:1] == ["--"] :]
         if unknown:
             self.error(Text("unrecognized arguments: {arguments}", arguments=" ".join(unknown)))
         return found, []

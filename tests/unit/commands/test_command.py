@@ -121,6 +121,7 @@ def test_arguments_that_nothing_is_called(line: str, capsys: pytest.CaptureFixtu
         ("type web-1 a -x", "-x"),
         ("type web-1 a b", "b"),
         ("consoles --wacth", "--wacth"),
+        ("consoles web-1", "web-1"),
         ("user add --role", "--role (put -- before what begins with - and is no option)"),
     ],
 )
