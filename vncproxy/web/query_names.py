@@ -49,9 +49,15 @@ def check_query(query: MultiMapping[str], names: tuple[str, ...]) -> None:
     for name in set(query):
         if name not in names:
             # Without the name, which may be a ticket: refusals go to the audit.
-            known = f"There are {', '.join(names)}." if names else "There are none."
+            known = (
+                f"It knows {', '.join(names)}."
+                if names
+                else "It knows none: leave out all from the ? on."
+            )
             raise AccessError(
-                400, "bad-query", f"The query has a parameter that this address doesn't. {known}"
+                400,
+                "bad-query",
+                f"The query has a parameter that this address doesn't know. {known}",
             )
         if len(query.getall(name)) > 1:
             raise AccessError(400, "bad-query", f"{name} is there more than once.")

@@ -17,7 +17,7 @@ NAMES = ("user", "wake")
     [
         (
             [("usr", "ann")],
-            "The query has a parameter that this address doesn't. There are user, wake.",
+            "The query has a parameter that this address doesn't know. It knows user, wake.",
         ),
         ([("user", "ann"), ("user", "bob")], "user is there more than once."),
         ([("wake", "yes")], "wake is 1, or 0."),
@@ -41,14 +41,14 @@ def test_what_is_read() -> None:
 
 
 ROUTES = {
-    "instances?words=x": "There are none.",
-    "consoles?watch=1": "There are none.",
-    "consoles/demo/admission?viewonly=1": "There are view, take.",
-    "instances/demo/screenshot?wkae=1": "There are wake, thumbnail.",
-    "instances/demo/boot-log?tail=1": "There are follow.",
-    "sessions?form=csv": "There are user, instance, since, until, limit, before, format.",
+    "instances?words=x": "It knows none: leave out all from the ? on.",
+    "consoles?watch=1": "It knows none: leave out all from the ? on.",
+    "consoles/demo/admission?viewonly=1": "It knows view, take.",
+    "instances/demo/screenshot?wkae=1": "It knows wake, thumbnail.",
+    "instances/demo/boot-log?tail=1": "It knows follow.",
+    "sessions?form=csv": "It knows user, instance, since, until, limit, before, format.",
     "sessions?format=xml": "format is json or csv.",
-    "recordings?format=csv": "There are user, instance, since, until, limit, before.",
+    "recordings?format=csv": "It knows user, instance, since, until, limit, before.",
 }
 
 
@@ -75,11 +75,11 @@ async def test_a_stranger_is_not_told(owner: OwnerClient) -> None:
 @pytest.mark.parametrize(
     ("path", "told"),
     [
-        ("/console/demo?viev=1", "There are view, take, passed."),
+        ("/console/demo?viev=1", "It knows view, take, passed."),
         ("/console/demo?view=yes", "view is 1, or 0."),
-        ("/?words=web", "There are none."),
-        ("/admin?user=ann", "There are none."),
-        ("/websockify/demo?viev=1", "There are ticket, view, take, ahead."),
+        ("/?words=web", "It knows none: leave out all from the ? on."),
+        ("/admin?user=ann", "It knows none: leave out all from the ? on."),
+        ("/websockify/demo?viev=1", "It knows ticket, view, take, ahead."),
         ("/control/demo?view=1&view=0", "view is there more than once."),
     ],
 )
