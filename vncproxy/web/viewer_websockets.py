@@ -76,11 +76,11 @@ async def _admitted(request: web.Request, purpose: str) -> tuple[ConsoleInstance
     """Who asks, then for which instance: an unknown client doesn't learn which there are.
 
     Raises:
-        AccessError: 401: neither a good ticket nor the token; 404: no such instance.
-        web.HTTPBadRequest: The request has a body, which would be read as frames.
+        AccessError: 400: the request has a body, which would be read as frames; 401: neither a good
+            ticket nor the token; 404: no such instance.
     """
     if request.can_read_body:
-        raise web.HTTPBadRequest(text="A WebSocket's request has no body.\n")
+        raise AccessError(400, "unwanted-body", "A WebSocket's request has no body.")
     services = services_of(request)
     view = request.query.get("view") == "1"
     take = request.query.get("take") == "1" and not view

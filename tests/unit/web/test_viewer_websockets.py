@@ -81,7 +81,8 @@ async def test_a_request_with_a_body_becomes_no_websocket(owner: OwnerClient) ->
     key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
     for path in ("/websockify/demo", "/control/demo"):
         answer = await owner.ask(path, owner.bearer, *upgrade, key, body=b"\x81\x80abcd")
-        assert answer.status == 400, (path, answer)
+        assert (answer.status, answer.word) == (400, "unwanted-body"), path
+        assert answer.json["error"]["text"] == "A WebSocket's request has no body."
 
 
 async def test_a_ticket_without_an_origin(owner: OwnerClient) -> None:
