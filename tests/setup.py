@@ -7,7 +7,7 @@ import io
 import json
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -128,13 +128,18 @@ class Viewer:
             await self.reads.wait()
             if message.type is aiohttp.WSMsgType.BINARY:
                 self.decoder.feed(message.data)
-            await self._answer_fences()
-            if self.continuous or not self.requests_itself:
-                continue
-            if self.decoder.at_boundary and self.decoder.updates > self._asked:
-                self._asked = self.decoder.updates
-                self._asked_at = self.decoder.pictures
-                await self.send(self.request(1))
+            # If the daemon is gone, what it sent before is read to its end all the same.
+            with suppress(ConnectionResetError):
+                await self._answer_fences()
+                await self._ask_for_more()
+
+    async def _ask_for_more(self) -> None:
+        if self.continuous or not self.requests_itself:
+            return
+        if self.decoder.at_boundary and self.decoder.updates > self._asked:
+            self._asked = self.decoder.updates
+            self._asked_at = self.decoder.pictures
+            await self.send(self.request(1))
 
     async def _answer_fences(self) -> None:
         news, self._fences = self.decoder.fences[self._fences :], len(self.decoder.fences)
