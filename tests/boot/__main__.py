@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.boot import first_boot, second_boot
+from tests.boot import first_boot, package, second_boot
 from tests.boot.machine import journal, run
 
 SEEN = Path("/opt/check/first-boot")
@@ -48,6 +48,10 @@ def main(place: Path) -> None:
         else:
             report("== second boot")
             carry_out(second_boot.CHECKS, report)
+            if package.PACKAGES.exists():
+                carry_out(package.CHECKS, report)
+            else:
+                report("== no Debian package was made, so none was tried")
             report("== done")
             run("systemctl", "poweroff")
 

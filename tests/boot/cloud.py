@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from tests.authority import Authority
-from tests.boot.machine import BIN, WAIT_S, must, until
+from tests.boot.machine import PYTHON, WAIT_S, must, until
 from vncproxy.simulator.settings import DEMO_KEY_ID, DEMO_KEY_SECRET
 
 HOST = "ecs.example.test"
@@ -63,8 +63,8 @@ def start(signer: Authority) -> None:
     (_FOLDER / "cloud.toml").write_text(_CLOUD_SETTINGS)
     Path("/etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
     for name, command in (
-        ("names", f"{BIN}/python -m tests.boot.name_server"),
-        ("cloud", f"{BIN}/vncproxy simulate --config /opt/check/cloud.toml"),
+        ("names", f"{PYTHON} -m tests.boot.name_server"),
+        ("cloud", f"{PYTHON} -m vncproxy simulate --config /opt/check/cloud.toml"),
     ):
         text = _UNIT.format(what=f"The {name} of the checks", command=command)
         Path(f"/etc/systemd/system/{name}.service").write_text(text)

@@ -26,6 +26,7 @@ from tests.boot.bastion import ACCOUNTS_PORT, PROXY_PORT, SECRET, SELF_MADE, SET
 from tests.boot.machine import (
     BIN,
     DOOR,
+    PYTHON,
     SERVICE,
     SOCKET,
     TOKEN,
@@ -160,7 +161,7 @@ def the_check_recipe_works() -> None:
 @contextmanager
 def viewer(base: str = BASE, account: str | None = None) -> Iterator[subprocess.Popen[str]]:
     """A viewer that shows the whole screen."""
-    command = [f"{BIN}/python", "-m", "tests.boot.viewer", base, "web-1", str(10 * WAIT_S)]
+    command = [PYTHON, "-m", "tests.boot.viewer", base, "web-1", str(10 * WAIT_S)]
     environ = dict(os.environ)
     if account is None:
         environ["VIEWER_TOKEN"] = TOKEN.read_text().strip()
@@ -202,7 +203,7 @@ def the_kernel_says_who_comes() -> None:
             assert found == (account, [role]), f"{place}: {answer}"
         assert ask(place, "/api/v1/instances").status == 401
     program = f"import socket; socket.socket(socket.AF_UNIX).connect({str(SOCKET)!r})"
-    output = run(*as_account("carl", [f"{BIN}/python", "-c", program])).output
+    output = run(*as_account("carl", [PYTHON, "-c", program])).output
     assert "PermissionError" in output, output
     assert ask_as("carl", ACCOUNTS_PORT, "/api/v1/instances").json["user"] == "carl"
 
@@ -284,21 +285,23 @@ def ledger() -> list[tuple[str, float]]:
 class Callers:
     """Programs that ask all the time; none may be refused."""
 
-    def __init__(self) -> None:
-        """Not yet."""
+    def __init__(self, *places: int | Path) -> None:
+        """Not yet.
+
+        Args:
+            *places: Ports on loopback and Unix sockets.
+        """
         self.answered = 0
         self.longest_s = 0.0
         self.faults: list[str] = []
         self._over = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._ask, args=(place,)) for place in (6080, SOCKET)
-        ]
+        self._threads = [threading.Thread(target=self._ask, args=(place,)) for place in places]
 
     def __enter__(self) -> Callers:
         """Begin."""
         for thread in self._threads:
             thread.start()
-        until(lambda: self.answered >= 2, "the first answers")
+        until(lambda: self.answered >= len(self._threads), "the first answers")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -323,7 +326,7 @@ class Callers:
 def a_restart_refuses_nobody() -> str:
     """Connections wait at systemd's sockets, viewers get 1012, a new one finds its console."""
     pid = main_pid()
-    with viewer() as process, Callers() as callers:
+    with viewer() as process, Callers(6080, SOCKET) as callers:
         dialled = len(ledger())
         must("systemctl", "restart", SERVICE)
         assert last_words(process) == "closed 1012"
@@ -394,6 +397,29 @@ def a_crash_is_survived() -> str:
     return f"{len(kept)} dials kept"
 
 
+def the_kernel_ends_one_that_takes_too_much_memory() -> str:
+    """By the unit's limit; systemd starts it again, with what it knew, and the limit as before."""
+    group = Path("/sys/fs/cgroup") / unit(SERVICE, "ControlGroup")[0].lstrip("/")
+    limit = int((group / "memory.max").read_text())
+    assert limit == int(unit(SERVICE, "MemoryMax")[0])
+    assert limit < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    restarts = int(unit(SERVICE, "NRestarts")[0])
+    with viewer():
+        pid, before = main_pid(), set(ledger())
+        # Below what it uses, in place of a daemon that grows until it meets the limit.
+        (group / "memory.max").write_text(str(16 * 2**20))
+        until(lambda: main_pid() != pid, "its end")
+    until(lambda: serves() and main_pid() not in (0, pid), "its successor")
+    assert "oom-kill" in journal("--lines=50")
+    assert int(unit(SERVICE, "NRestarts")[0]) == restarts + 1
+    assert int((group / "memory.max").read_text()) == limit
+    kept = before & set(ledger())
+    assert kept == before, f"{before - kept} lost"
+    with viewer():
+        pass
+    return f"the limit is {limit // 2**20} MiB; {len(kept)} dials kept"
+
+
 def the_watchdog_ends_one_that_hangs() -> str:
     """A stopped process gives no signs of life; systemd replaces it."""
     bastion.drop_in("watchdog", "WatchdogSec=12\nTimeoutAbortSec=3")
@@ -448,6 +474,7 @@ CHECKS = (
     a_stop_is_in_time,
     a_wrong_configuration_is_not_tried_again,
     a_crash_is_survived,
+    the_kernel_ends_one_that_takes_too_much_memory,
     the_watchdog_ends_one_that_hangs,
     the_audit_is_whole_and_the_journal_keeps_quiet,
     there_is_something_to_remember,

@@ -16,6 +16,8 @@ WAIT_S = 90.0
 """How long to wait for what must happen: the machine may be emulated, and slow."""
 POLL_INTERVAL_S = 0.2
 BIN = "/opt/vncproxy/bin"
+PYTHON = "/opt/check/venv/bin/python"
+"""The checks' own, with a copy of vncproxy: what is installed comes and goes."""
 TOKEN = Path("/var/lib/vncproxy/token")
 SOCKET = Path("/run/vncproxy/vncproxy.sock")
 SERVICE, DOOR = "vncproxy.service", "vncproxy.socket"
@@ -156,6 +158,6 @@ def ask_as(account: str, port: int | Path, target: str) -> Answer:
         "where = sys.argv[1]; port = int(where) if where.isdecimal() else Path(where);"
         "answer = ask(port, sys.argv[2]); print(answer.status, answer.text)"
     )
-    command = [f"{BIN}/python", "-c", program, str(port), target]
+    command = [PYTHON, "-c", program, str(port), target]
     status, _, text = must(*as_account(account, command)).partition(" ")
     return Answer(int(status), text)
