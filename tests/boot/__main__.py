@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,12 +26,16 @@ def carry_out(checks: Sequence[Check], report: Callable[[str], None]) -> None:
         try:
             result = check()
         except Exception as fault:
-            report(f"FAILED {name}: {type(fault).__name__}: {fault}")
+            where = traceback.extract_tb(fault.__traceback__)[-1]
+            text = (str(fault) or f"{where.line}").replace("\n", "\n    ")
+            report(f"FAILED {name}: {type(fault).__name__}: {text}")
+            report(f"    {Path(where.filename).name}, line {where.lineno}")
             for line in journal("--lines=8").splitlines():
                 report(f"    {line[:300]}")
         else:
             seconds = time.monotonic() - began
-            report(f"ok     {name} ({seconds:.0f} s){f': {result}' if result else ''}")
+            text = f": {result}".replace("\n", "\n    ") if result else ""
+            report(f"ok     {name} ({seconds:.0f} s){text}")
 
 
 def main(place: Path) -> None:

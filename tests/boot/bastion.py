@@ -98,10 +98,11 @@ def renew_certificate(signer: Authority) -> None:
     must("systemd-tmpfiles", "--create", "vncproxy.conf")
 
 
-def drop_in(name: str, text: str) -> None:
-    """More settings of the service, from its next start on."""
-    DROP_INS.mkdir(exist_ok=True)
-    (DROP_INS / f"{name}.conf").write_text(f"[Service]\n{text}\n")
+def drop_in(name: str, text: str, unit: str = SERVICE, section: str = "Service") -> None:
+    """More settings of a unit; of the service from its next start on."""
+    folder = UNITS / f"{unit}.d"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.conf").write_text(f"[{section}]\n{text}\n")
     must("systemctl", "daemon-reload")
 
 

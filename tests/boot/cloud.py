@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.authority import Authority
 from tests.boot.machine import PYTHON, WAIT_S, must, until
+from tests.boot.name_server import ADDRESS
 from vncproxy.simulator.settings import DEMO_KEY_ID, DEMO_KEY_SECRET
 
 HOST = "ecs.example.test"
@@ -19,6 +20,7 @@ SECRETS = (DEMO_KEY_SECRET,)
 _FOLDER = Path("/opt/check")
 
 _CLOUD_SETTINGS = f"""
+host = "{ADDRESS}"
 port = {PORT}
 gateway_host = "{HOST}"
 certificate = "/opt/check/cloud.pem"
@@ -37,6 +39,7 @@ _UNIT = """
 Description={what}
 [Service]
 WorkingDirectory=/opt/check
+ExecStartPre=ip address replace {address}/32 dev lo
 ExecStart={command}
 [Install]
 WantedBy=multi-user.target
@@ -66,7 +69,7 @@ def start(signer: Authority) -> None:
         ("names", f"{PYTHON} -m tests.boot.name_server"),
         ("cloud", f"{PYTHON} -m vncproxy simulate --config /opt/check/cloud.toml"),
     ):
-        text = _UNIT.format(what=f"The {name} of the checks", command=command)
+        text = _UNIT.format(what=f"The {name} of the checks", address=ADDRESS, command=command)
         Path(f"/etc/systemd/system/{name}.service").write_text(text)
     must("systemctl", "daemon-reload")
     must("systemctl", "enable", "--now", "names.service", "cloud.service")

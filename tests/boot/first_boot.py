@@ -16,7 +16,7 @@ import stat
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -45,6 +45,8 @@ from tests.boot.machine import (
     unit,
     until,
 )
+from tests.boot.name_server import ADDRESS
+from vncproxy.throttle.reconnect_budget import WINDOW_S
 
 CHECKOUT = Path("/root/vncproxy")
 README = CHECKOUT / "systemd" / "README.md"
@@ -131,7 +133,7 @@ def the_sandbox_holds_and_lets_it_work() -> str:
         "capabilities": 0,
         "no_new_privileges": "1",
         "seccomp": "2",
-        "name": "127.0.0.1",
+        "name": ADDRESS,
         "key": True,
         "environment_file": "PermissionError",
         "change_settings": "OSError",
@@ -171,7 +173,7 @@ def viewer(base: str = BASE, account: str | None = None) -> Iterator[subprocess.
         try:
             assert process.stdout is not None
             output = process.stdout.readline()
-            assert output == "painted 320 320\n", output
+            assert output == "painted 320 320\n", f"the viewer said {output!r}"
             yield process
         finally:
             process.terminate()
@@ -276,10 +278,29 @@ def a_renewed_certificate_is_shown() -> None:
     until(lambda: serial_number() != before, "the new certificate")
 
 
-def ledger() -> list[tuple[str, float]]:
-    """Epoch and time of the dials on record."""
+def ledger() -> dict[str, tuple[str, float]]:
+    """Epoch and time of the dials on record, by their ids.
+
+    That a booking was dialled with is written up to a second later: all of them are here, since
+    each counts as a dial until it is known to be none.
+    """
     with closing(sqlite3.connect(f"file:{STATE}/ledger.sqlite?mode=ro", uri=True)) as database:
-        return database.execute("SELECT epoch, at FROM booking WHERE spent").fetchall()
+        rows = database.execute("SELECT id, epoch, at FROM booking").fetchall()
+    return {booking_id: (epoch, at) for booking_id, epoch, at in rows}
+
+
+def still_known(before: Mapping[str, tuple[str, float]]) -> int:
+    """Make sure that dials are still on record; how many.
+
+    With each booking, those that lie a minute before it are deleted. On a slow machine that is all
+    of `before` as soon as another console opens: to be asked earlier.
+    """
+    now = ledger()
+    forgettable = max((at for _, at in now.values()), default=0.0) - WINDOW_S
+    due = {one for one, (_, at) in before.items() if at > forgettable}
+    assert due, f"no dial of {before} can be on record still, beside {now}"
+    assert due <= now.keys(), f"{due - now.keys()} lost of {before}; there are {now}"
+    return len(due)
 
 
 class Callers:
@@ -327,10 +348,11 @@ def a_restart_refuses_nobody() -> str:
     """Connections wait at systemd's sockets, viewers get 1012, a new one finds its console."""
     pid = main_pid()
     with viewer() as process, Callers(6080, SOCKET) as callers:
-        dialled = len(ledger())
+        dialled = ledger()
         must("systemctl", "restart", SERVICE)
         assert last_words(process) == "closed 1012"
-        assert len(ledger()) == dialled
+        again = ledger()
+        assert dialled and again.keys() == dialled.keys(), f"{dialled} became {again}"
         with viewer():
             pass
         assert not callers.faults, callers.faults
@@ -366,16 +388,24 @@ def a_wrong_configuration_is_not_tried_again() -> str:
     """Status 78 ends it; a mended file and a restart open all doors, even those that gave up."""
     good = SETTINGS.read_text()
     SETTINGS.write_text(f"nonsense = 1\n{good}")
+    shipped = unit(DOOR, "TriggerLimitIntervalUSec", "TriggerLimitBurst")
+    assert shipped == ("1min", "5"), f"the door's limit: {shipped}"
+    # A slow machine takes more than a minute for so many starts.
+    bastion.drop_in("limit", "TriggerLimitIntervalSec=600\nTriggerLimitBurst=2", DOOR, "Socket")
     try:
         assert run("systemctl", "restart", SERVICE).status != 0
         found = unit(SERVICE, "ActiveState", "ExecMainStatus", "NRestarts")
         assert found == ("failed", "78", "0"), found
         assert "nonsense" in must("journalctl", "--no-pager", "--output=cat", "--lines=20")
         with socket.create_connection(("127.0.0.1", 6080), timeout=WAIT_S):
-            took_s = until(lambda: unit(DOOR, "ActiveState") == ("failed",), "a door that closes")
+            took_s = until(
+                lambda: unit(DOOR, "ActiveState") == ("failed",), "a door that closes", 4 * WAIT_S
+            )
         (result,) = unit(DOOR, "Result")
     finally:
         SETTINGS.write_text(good)
+        shutil.rmtree(bastion.UNITS / f"{DOOR}.d")
+        must("systemctl", "daemon-reload")
     time.sleep(START_LIMIT_S)
     must("systemctl", "restart", SERVICE)
     assert unit(DOOR, "ActiveState") == unit(UNIX_DOOR, "ActiveState") == ("active",)
@@ -386,38 +416,39 @@ def a_wrong_configuration_is_not_tried_again() -> str:
 def a_crash_is_survived() -> str:
     """Killed, it comes back with what it knew: its ledger, and a session's console."""
     with viewer():
-        pid, before = main_pid(), set(ledger())
+        pid, before = main_pid(), ledger()
         os.kill(pid, signal.SIGKILL)
     until(lambda: serves() and main_pid() not in (0, pid), "its successor")
-    kept = before & set(ledger())
-    assert kept == before, f"{before - kept} lost"
+    kept = still_known(before)
     assert int(unit(SERVICE, "NRestarts")[0]) == 1
     with viewer():
         pass
-    return f"{len(kept)} dials kept"
+    return f"{kept} dials kept"
 
 
 def the_kernel_ends_one_that_takes_too_much_memory() -> str:
     """By the unit's limit; systemd starts it again, with what it knew, and the limit as before."""
     group = Path("/sys/fs/cgroup") / unit(SERVICE, "ControlGroup")[0].lstrip("/")
-    limit = int((group / "memory.max").read_text())
-    assert limit == int(unit(SERVICE, "MemoryMax")[0])
-    assert limit < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit, wanted = int((group / "memory.max").read_text()), int(unit(SERVICE, "MemoryMax")[0])
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert limit == wanted < memory, f"the kernel has {limit}, systemd {wanted}, of {memory} bytes"
     restarts = int(unit(SERVICE, "NRestarts")[0])
     with viewer():
-        pid, before = main_pid(), set(ledger())
+        pid, before = main_pid(), ledger()
         # Below what it uses, in place of a daemon that grows until it meets the limit.
         (group / "memory.max").write_text(str(16 * 2**20))
         until(lambda: main_pid() != pid, "its end")
     until(lambda: serves() and main_pid() not in (0, pid), "its successor")
-    assert "oom-kill" in journal("--lines=50")
-    assert int(unit(SERVICE, "NRestarts")[0]) == restarts + 1
-    assert int((group / "memory.max").read_text()) == limit
-    kept = before & set(ledger())
-    assert kept == before, f"{before - kept} lost"
+    kept = still_known(before)
+    text = journal("--lines=50")
+    assert "oom-kill" in text, f"it ended in another way: {text[-1500:]}"
+    (restarted,) = unit(SERVICE, "NRestarts")
+    assert int(restarted) == restarts + 1, f"restarted {restarted} times, {restarts} before"
+    limit_now = int((group / "memory.max").read_text())
+    assert limit_now == limit, f"the limit was {limit} and is {limit_now}"
     with viewer():
         pass
-    return f"the limit is {limit // 2**20} MiB; {len(kept)} dials kept"
+    return f"the limit is {limit // 2**20} MiB; {kept} dials kept"
 
 
 def the_watchdog_ends_one_that_hangs() -> str:
@@ -454,8 +485,10 @@ def there_is_something_to_remember() -> str:
     with viewer():
         pass
     shutil.copy(AUDIT, "/opt/check/audit-before")
-    Path("/opt/check/ledger-before").write_text(json.dumps(ledger()))
-    return f"{len(ledger())} dials"
+    dials = ledger()
+    assert dials, "no dial is on record"
+    Path("/opt/check/ledger-before").write_text(json.dumps(dials))
+    return f"{len(dials)} dials"
 
 
 CHECKS = (

@@ -15,6 +15,8 @@ from pathlib import Path
 WAIT_S = 90.0
 """How long to wait for what must happen: the machine may be emulated, and slow."""
 POLL_INTERVAL_S = 0.2
+COMMAND_TIMEOUT_S = 600.0
+"""How long a command may take: on a busy host, update-ca-certificates was seen to take 270 s."""
 BIN = "/opt/vncproxy/bin"
 PYTHON = "/opt/check/venv/bin/python"
 """The checks' own, with a copy of vncproxy: what is installed comes and goes."""
@@ -40,7 +42,7 @@ def run(*command: str, stdin: str = "") -> Done:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=3 * WAIT_S,
+        timeout=COMMAND_TIMEOUT_S,
         check=False,
     )
     return Done(done.returncode, done.stdout)

@@ -37,12 +37,14 @@ def everything_comes_up_by_itself() -> None:
 def the_ledger_outlives_the_boot() -> str:
     """Dials of the last boot count as made when this one made its first."""
     before = json.loads(Path("/opt/check/ledger-before").read_text())
-    assert {epoch for epoch, _ in before} == {epoch for epoch, _ in ledger()}
+    kept = ledger()
+    assert before.keys() == kept.keys(), f"{before} became {kept}"
     with viewer():
         now = ledger()
         assert len(now) == len(before) + 1, f"{before} became {now}"
-        assert len({epoch for epoch, _ in now}) == 1
-        assert not {epoch for epoch, _ in now} & {epoch for epoch, _ in before}
+        epochs = {epoch for epoch, _ in now.values()}
+        assert len(epochs) == 1, f"dials of several boots: {now}"
+        assert not epochs & {epoch for epoch, _ in before.values()}, f"as in the last boot: {now}"
     return f"{len(before)} dials of before"
 
 
