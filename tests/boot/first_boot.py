@@ -398,9 +398,7 @@ def a_wrong_configuration_is_not_tried_again() -> str:
         assert found == ("failed", "78", "0"), found
         assert "nonsense" in must("journalctl", "--no-pager", "--output=cat", "--lines=20")
         with socket.create_connection(("127.0.0.1", 6080), timeout=WAIT_S):
-            took_s = until(
-                lambda: unit(DOOR, "ActiveState") == ("failed",), "a door that closes", 4 * WAIT_S
-            )
+            took_s = until(lambda: unit(DOOR, "ActiveState") == ("failed",), "a door that closes")
         (result,) = unit(DOOR, "Result")
     finally:
         SETTINGS.write_text(good)

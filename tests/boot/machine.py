@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-WAIT_S = 90.0
-"""How long to wait for what must happen: the machine may be emulated, and slow."""
+WAIT_S = 240.0
+"""How long to wait for what must happen: the machine may be emulated, and its host busy."""
 POLL_INTERVAL_S = 0.2
 COMMAND_TIMEOUT_S = 600.0
 """How long a command may take: on a busy host, update-ca-certificates was seen to take 270 s."""
