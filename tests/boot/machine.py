@@ -153,6 +153,19 @@ def as_account(account: str, command: Sequence[str]) -> list[str]:
     ]
 
 
+def nobody_answers(port: int) -> None:
+    """A connection to it is refused.
+
+    Raises:
+        AssertionError: It isn't.
+    """
+    try:
+        ask(port, "/healthz")
+    except ConnectionRefusedError:
+        return
+    raise AssertionError(f"somebody answers on port {port}")
+
+
 def ask_as(account: str, port: int | Path, target: str) -> Answer:
     """A request of an account's process."""
     program = (

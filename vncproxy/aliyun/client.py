@@ -392,13 +392,7 @@ class EcsClient:
             if isinstance(outcome, _Reply):
                 return outcome
             mend = _correction_for(outcome)
-            offset_s = outcome.clock_offset_s
-            if (
-                mend is None
-                or mend in mended
-                or (call.once and mend is _Correction.NONCE)
-                or (offset_s is None and mend is _Correction.CLOCK)
-            ):
+            if mend is None or mend in mended or (call.once and mend is _Correction.NONCE):
                 try:
                     raise outcome
                 finally:
@@ -409,9 +403,9 @@ class EcsClient:
                 case _Correction.CREDENTIALS:
                     credentials = await self._credentials.refresh(credentials)
                 case _Correction.CLOCK:
-                    assert offset_s is not None, "or it was raised"
-                    self._clock_offset_s = offset_s
-                    _log.warning(EVENT_CLOCK, cloud_ahead_s=round(offset_s, 1))
+                    assert outcome.clock_offset_s is not None, "or the clock isn't corrected"
+                    self._clock_offset_s = outcome.clock_offset_s
+                    _log.warning(EVENT_CLOCK, cloud_ahead_s=round(outcome.clock_offset_s, 1))
                 case _Correction.NONCE:
                     pass  # Every attempt has a nonce of its own.
                 case _:
@@ -516,5 +510,5 @@ def _correction_for(error: CloudError) -> _Correction | None:
     if error.kind is CloudErrorKind.CREDENTIALS:
         return _Correction.CREDENTIALS
     if error.kind is CloudErrorKind.CLOCK:
-        return _Correction.CLOCK
+        return _Correction.CLOCK if error.clock_offset_s is not None else None
     return _Correction.NONCE if error.code.startswith(NONCE_USED) else None

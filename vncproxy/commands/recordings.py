@@ -142,8 +142,8 @@ def _in_folder(config: Config, environ: Mapping[str, str]) -> Found:
     read = (described(folder, one, time.time()) for one in reversed(listed))
     found = sorted(filter(None, read), key=lambda one: (one.started_ms, one.name), reverse=True)
     # The cloud's names are known to the daemon only.
-    rows = ({**recording_row(one, str), "instance_name": None} for one in found)
-    return Found([_with_file(row, str(path)) for row in rows], str(path))
+    rows = [_with_file(recording_row(one, str, None), str(path)) for one in found]
+    return Found(rows, str(path))
 
 
 def _with_file(row: dict[str, Any], folder: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ async def recordings(request: web.Request) -> web.Response:
     return json_answer(
         {
             "recordings": [
-                {**recording_row(one, said), "instance_name": rights.name_of(one.instance)}
+                recording_row(one, said, rights.name_of(one.instance))
                 async for one in in_turns(shown, _PER_TURN)
             ],
             "more": place_text(shown[-1].started_ms, shown[-1].name) if found[limit:] else None,
@@ -76,16 +76,20 @@ async def recordings(request: web.Request) -> web.Response:
     )
 
 
-def recording_row(recording: IndexedRecording, said: Callable[[str], str]) -> dict[str, object]:
+def recording_row(
+    recording: IndexedRecording, said: Callable[[str], str], instance_name: str | None
+) -> dict[str, object]:
     """A row, as the API gives it.
 
     Args:
         recording: What is known of it.
         said: Puts a sentence into the reader's language.
+        instance_name: The cloud's, if it is known.
     """
     return {
         "name": recording.name,
         "instance": recording.instance,
+        "instance_name": instance_name,
         "alias": recording.alias,
         "region": recording.region,
         "user": recording.user,

@@ -10,7 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vncproxy.websocket.frames import Broken, ControlFrame, FrameReader, Slice, WholeFrames
-from vncproxy.websocket.input_flow_control import TURN_BYTES, TURN_PIECES, Buffer, InputFlow
+from vncproxy.websocket.input_flow_control import (
+    TURN_BYTES,
+    TURN_PIECES,
+    Buffer,
+    InputFlow,
+    do_nothing,
+)
 from vncproxy.websocket.transport import BodyReceiver, TransportReceiver
 
 TURN_FRAMES = 512
@@ -41,12 +47,8 @@ class FrameListener:
     failed: Callable[[], None]
 
 
-def _ignore(_: object) -> None:
-    """Nothing is left to act on."""
-
-
 _NOBODY = FrameListener(
-    read=_ignore, control=_ignore, broken=_ignore, flooded=lambda: None, failed=lambda: None
+    read=do_nothing, control=do_nothing, broken=do_nothing, flooded=do_nothing, failed=do_nothing
 )
 
 
@@ -86,6 +88,7 @@ class FrameDispatcher(InputFlow):
 
     @property
     def _is_half_spent(self) -> bool:
+        # The base class's conditions first, written out: this is looked at in every read.
         return (
             self._left_bytes < self._turn_bytes // 2
             or self._left_pieces < TURN_PIECES // 2

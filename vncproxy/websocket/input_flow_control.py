@@ -167,7 +167,7 @@ class InputFlow:
         They hold it, so that only a collection would end them, and a whole one is rare.
         """
         self.stop()
-        self._take, self._read, self._flooded = len, _ignore, _ignore_all
+        self._take, self._read, self._flooded = len, do_nothing, do_nothing
 
     def _rested(self) -> None:
         self._resting = None
@@ -237,12 +237,8 @@ class InputFlow:
             self._ended.pop(0)()
 
 
-def _ignore(_: object) -> None:
-    """What a flow without a transport calls."""
-
-
-def _ignore_all() -> None:
-    """The same."""
+def do_nothing(*_: object) -> None:
+    """What is called where nobody is left to act."""
 
 
 class FlowControlled:
