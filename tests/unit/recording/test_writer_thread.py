@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -122,8 +123,7 @@ def test_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listener = Listener()
     with writing(tmp_path, listener, queue_bytes=1000) as (writer, path):
         disk = Disk(monkeypatch, path)
-        disk.hanging.clear()
-        writer.begin(1, b"opening", whole=False, continues=False)
+        hang(disk, writer)
         count = 0
         while writer.has_room:
             writer.add(count, Kind.LIVE, [os.urandom(500)])
@@ -135,7 +135,7 @@ def test_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         disk.hanging.set()
         assert listener.next_call() == ("room", None)
         assert writer.has_room
-    assert len(contents(path)) == 1 + count
+    assert len(contents(path)) == 2 + count
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,8 +281,7 @@ def test_a_disk_that_does_not_keep_up(tmp_path: Path, monkeypatch: pytest.Monkey
     listener = Listener()
     with writing(tmp_path, listener, queue_bytes=1000) as (writer, path):
         disk = Disk(monkeypatch, path)
-        disk.hanging.clear()
-        writer.begin(1, b"opening", whole=False, continues=False)
+        hang(disk, writer)
         for at in range(5):
             writer.add(at, Kind.LIVE, [os.urandom(500)])
         kind, problem = checked_until_called(writer, listener)
@@ -306,6 +305,20 @@ def test_a_session_that_did_not_come_about(tmp_path: Path) -> None:
     assert writer.ended
     writer.check_delay()
     assert listener.calls.empty()
+
+
+def hang(disk: Disk, writer: RecordingWriter) -> None:
+    """Begin two blocks: the second ends the first, and the thread waits for the disk to write it.
+
+    It takes nothing meanwhile.
+    """
+    disk.hanging.clear()
+    for at in range(2):
+        writer.begin(at, b"opening", whole=False, continues=False)
+    deadline = time.monotonic() + 30.0
+    while not disk.waiting:
+        assert time.monotonic() < deadline, "the first block isn't written"
+        time.sleep(0.001)
 
 
 def checked_until_called(writer: RecordingWriter, listener: Listener) -> tuple[str, object]:
