@@ -1,11 +1,15 @@
-"""The files of the pages, in memory from the start on: what a daemon serves is of its own version,
-whatever becomes of its installation meanwhile, as when pip puts another one in its place.
+"""The files that pages load, in memory from the start on: what a daemon serves is of its own
+version, whatever becomes of its installation meanwhile, as when pip puts another one in its place.
 
 A page has one script and one style sheet, bundled when the package was built, each called after its
 content; a browser checks that it is that. Where the bundles aren't made of the sources as they are
 now, as after a change in a checkout, pages have their scripts and style sheets one by one. Other
 files are below a folder that is called after the content of all of them. So no browser ever puts
 one version's scripts together with another's; and it may keep them for good.
+
+Source maps, and the scripts and style sheets that are in bundles, are for who looks into a bundle.
+They are most of all the bytes, and stay on the disk: once the installation is another one, they are
+gone.
 """
 
 from __future__ import annotations
@@ -32,6 +36,9 @@ LOADING = "js/loading.js"
 BUNDLES = "bundles/"
 MADE_OF = f"{BUNDLES}made-of"
 """Has the digest of what the bundles are made of. Source: .build/pages/build_hook.py."""
+
+_MAP = ".map"
+NOVNC = "novnc/core/rfb.js"
 
 _ANY_LOADING = re.compile(r"js/loading-[0-9a-f]{16}\.js\Z")
 _SOURCE = re.compile(r"[^/]+\.html|css/[^/]+\.css|js/[^/]+\.js|novnc/.*\.js")
@@ -103,16 +110,25 @@ class Assets:
         Raises:
             OSError: A file can't be read.
         """
-        found = dict(_files(folder))
-        found |= {
-            _texts_of(language): catalogue(language).script()
-            for language in LANGUAGES
-            if language != "en"
+        paths = dict(_files(folder))
+        digests = {name: _file_digest(path) for name, path in paths.items()}
+        self.bundled = _are_fresh(digests, paths.get(MADE_OF))
+        self._on_disk = {
+            name: (path, _short(digests[name]))
+            for name, path in paths.items()
+            if name.endswith(_MAP) or (self.bundled and _is_in_a_bundle(name))
         }
-        digests = (f"{name}\0{_digest(body)}\n" for name, body in sorted(found.items()))
-        self.version = f"v-{_digest(''.join(digests).encode())}"
+        found = {
+            name: path.read_bytes() for name, path in paths.items() if name not in self._on_disk
+        }
+        for language in LANGUAGES:
+            if language != "en":
+                texts = catalogue(language).script()
+                found[_texts_of(language)] = texts
+                digests[_texts_of(language)] = hashlib.sha256(texts).hexdigest()
+        lines = (f"{name}\0{_short(digest)}\n" for name, digest in sorted(digests.items()))
+        self.version = f"v-{_digest(''.join(lines).encode())}"
         self._files = {name: Asset.of(name, body) for name, body in found.items()}
-        self.bundled = _are_fresh(found)
         self._addresses = {
             name: f"{stem}-{self._files[name].tag}.{ending}"
             for name in found
@@ -125,18 +141,34 @@ class Assets:
         self._pages: dict[tuple[str, Language, str], Asset] = {}
 
     def file(self, path: str) -> tuple[Asset, bool] | None:
-        """The file at a path below `PREFIX`, and whether it can never be another; None: none is.
+        """The file in memory at a path below `PREFIX`, and whether it can never be another.
 
-        A path that begins with another version's folder has none.
+        None: there is none, as at a path that begins with another version's folder.
         """
         if (hashed := self._hashed.get(path)) is not None:
             return hashed, True
         if _ANY_LOADING.match(path):
             path = LOADING
-        folder, _, rest = path.partition("/")
-        lasting = folder == self.version
-        asset = self._files.get(rest if lasting else path)
+        name, lasting = self._named(path)
+        asset = self._files.get(name)
         return (asset, lasting) if asset is not None else None
+
+    def is_on_disk(self, path: str) -> bool:
+        """Whether a path below `PREFIX` is of a file that isn't kept in memory."""
+        return self._named(path)[0] in self._on_disk
+
+    def from_disk(self, path: str) -> tuple[Asset, bool] | None:
+        """The same as `file` for such a path, read now, which blocks.
+
+        None: it can't be read, or isn't what it was at the start.
+        """
+        name, lasting = self._named(path)
+        place, tag = self._on_disk[name]
+        try:
+            asset = Asset.of(name, place.read_bytes())
+        except OSError:
+            return None
+        return (asset, lasting) if asset.tag == tag else None
 
     def page(self, name: str, language: Language, base: str = "") -> Asset:
         """A page that names its files by this version.
@@ -162,13 +194,18 @@ class Assets:
 
     @property
     def names(self) -> list[str]:
-        """The paths of all files."""
+        """The paths of all files in memory."""
         return sorted(self._files)
 
     @property
     def has_novnc(self) -> bool:
         """Whether noVNC was packed in."""
-        return "novnc/core/rfb.js" in self._files
+        return any(NOVNC in files for files in (self._files, self._on_disk))
+
+    def _named(self, path: str) -> tuple[str, bool]:
+        """A file's name by its path, and whether this version is in the path."""
+        folder, _, rest = path.partition("/")
+        return (rest, True) if folder == self.version else (path, False)
 
     def _address(self, named: re.Match[str]) -> str:
         name = named[1]
@@ -184,8 +221,8 @@ class Assets:
         return _SCRIPT.sub(lambda _: script, _STYLE.sub("", first))
 
 
-def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Those that are in the folder; a link is followed only within it."""
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Those that are in the folder, by their paths in it; a link is followed only within it."""
     within = folder.resolve()
     for parent, _, names in os.walk(folder):
         below = Path(parent).relative_to(folder).as_posix()
@@ -193,7 +230,7 @@ def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
             path = Path(parent, name)
             is_ours = not path.is_symlink() or path.resolve().is_relative_to(within)
             if is_ours and path.is_file():
-                yield name if below == "." else f"{below}/{name}", path.read_bytes()
+                yield name if below == "." else f"{below}/{name}", path
 
 
 def _texts_of(language: Language) -> str:
@@ -211,15 +248,25 @@ def _in(language: Language, source: str) -> str:
     return page.replace('<script type="module"', f'{texts}<script type="module"', 1)
 
 
-def _are_fresh(found: Mapping[str, bytes]) -> bool:
-    """Whether the bundles are made of the sources as they are; the build hook makes the digest."""
+def _are_fresh(digests: Mapping[str, str], made_of: Path | None) -> bool:
+    """Whether the bundles are made of the sources as they are; the build hook makes the digest.
+
+    Args:
+        digests: Of all files.
+        made_of: Has the digest of what the bundles are made of; None: there are no bundles.
+    """
+    if made_of is None:
+        return False
     lines = (
-        f"{name} {hashlib.sha256(body).hexdigest()}\n"
-        for name, body in sorted(found.items())
-        if _SOURCE.fullmatch(name)
+        f"{name} {digest}\n" for name, digest in sorted(digests.items()) if _SOURCE.fullmatch(name)
     )
-    made_of = found.get(MADE_OF, b"").strip().decode(errors="replace")
-    return made_of == hashlib.sha256("".join(lines).encode()).hexdigest()
+    made = made_of.read_text("utf-8", errors="replace").strip()
+    return made == hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _is_in_a_bundle(name: str) -> bool:
+    """Whether no page loads a file by itself once there are bundles."""
+    return bool(_SOURCE.fullmatch(name)) and not name.endswith(".html") and name != LOADING
 
 
 def _content_type(name: str) -> str:
@@ -233,8 +280,18 @@ def _gzipped(body: bytes, content_type: str) -> bytes | None:
     return found if len(found) < len(body) else None
 
 
+def _file_digest(path: Path) -> str:
+    """SHA-256 of a file, which never is in memory as a whole."""
+    with path.open("rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
+    return _short(hashlib.sha256(content).hexdigest())
+
+
+def _short(digest: str) -> str:
+    return digest[:16]
 
 
 ASSETS = Assets(Path(__file__).parents[1] / "pages")

@@ -113,11 +113,14 @@ async def static_file(request: web.Request) -> web.StreamResponse:
     """`GET /static/…`: files of the package; kept for good by the browser if their version is named
     in the address, else checked anew each time.
     """
-    found = ASSETS.file(request.match_info["path"])
+    path = request.match_info["path"]
+    in_memory = not ASSETS.is_on_disk(path)
+    found = ASSETS.file(path) if in_memory else await asyncio.to_thread(ASSETS.from_disk, path)
     if found is None:
         raise web.HTTPNotFound
     asset, lasting = found
-    return _answer(request, asset, _FOR_GOOD if lasting else _ASK_EACH_TIME)
+    cache = _FOR_GOOD if lasting else _ASK_EACH_TIME
+    return _answer(request, asset, cache, may_compress=in_memory)
 
 
 def is_complete() -> bool:
@@ -125,13 +128,16 @@ def is_complete() -> bool:
     return ASSETS.has_novnc
 
 
-def _answer(request: web.Request, asset: Asset, cache: str) -> web.Response:
+def _answer(
+    request: web.Request, asset: Asset, cache: str, *, may_compress: bool = True
+) -> web.Response:
+    """A file. Args: may_compress - not what isn't kept: that would be done for each request."""
     body, tag = asset.body, asset.tag
     headers = {hdrs.CACHE_CONTROL: cache}
-    if asset.gzipped is not None:
+    if may_compress and (gzipped := asset.gzipped) is not None:
         headers[hdrs.VARY] = hdrs.ACCEPT_ENCODING
         if _takes_gzip(request):
-            body, tag = asset.gzipped, f"{tag}-gzip"
+            body, tag = gzipped, f"{tag}-gzip"
             headers[hdrs.CONTENT_ENCODING] = "gzip"
     headers[hdrs.ETAG] = f'"{tag}"'
     if any(known.value in ("*", tag) for known in request.if_none_match or ()):

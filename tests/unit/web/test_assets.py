@@ -114,10 +114,39 @@ def test_a_page_with_its_bundles(with_bundles: Path) -> None:
         assert found is not None
         assert (found[0].body, found[1]) == (body, True)
     assert page.count("<link") == page.count("<script") == 2
-    found = assets.file("bundles/index.js.map")
+    found = assets.from_disk("bundles/index.js.map")
     assert found is not None
     assert found[1] is False
     assert assets.file("bundles/index-0123456789abcdef.js") is None
+
+
+def test_what_is_in_bundles_stays_on_the_disk(with_bundles: Path) -> None:
+    """With the source maps; memory has what pages load."""
+    assets = Assets(with_bundles)
+    assert assets.names == [
+        *("bundles/index.css", "bundles/index.js", "bundles/made-of", "index.html"),
+        *("js/loading.js", "small.svg", "texts/zh.js"),
+    ]
+    left = {"bundles/index.js.map": b"js.map", "css/a.css": b"", "js/x.js": SCRIPT}
+    for name, body in left.items():
+        for path, lasting in ((name, False), (f"{assets.version}/{name}", True)):
+            assert assets.file(path) is None
+            assert assets.is_on_disk(path)
+            found = assets.from_disk(path)
+            assert found is not None
+            assert (found[0].body, found[1]) == (body, lasting)
+    for path in ("js/loading.js", "bundles/index.js", "v-0123456789abcdef/js/x.js", "", "js"):
+        assert not assets.is_on_disk(path)
+
+
+def test_what_another_installation_has_is_nothing_of_this_one(with_bundles: Path) -> None:
+    """A file that was changed or that is gone isn't there, whatever was read of it before."""
+    assets = Assets(with_bundles)
+    assert assets.from_disk("js/x.js") is not None
+    (with_bundles / "js" / "x.js").write_bytes(SCRIPT + b" ")
+    assert assets.from_disk("js/x.js") is None
+    shutil.rmtree(with_bundles)
+    assert assets.from_disk("bundles/index.js.map") is None
 
 
 @pytest.mark.parametrize("change", ["js/x.js", "css/b.css", "index.html", "js/new.js", "bundles"])
@@ -195,7 +224,7 @@ def test_the_source_maps_of_this_installation() -> None:
     assert len(bundles) > 8
     for name in bundles:
         bundle = ASSETS.file(name)
-        found = ASSETS.file(f"{name}.map")
+        found = ASSETS.from_disk(f"{name}.map")
         assert bundle is not None and found is not None, name
         assert f"sourceMappingURL={Path(name).name}.map".encode() in bundle[0].body
         sources = json.loads(found[0].body)

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import re
+import shutil
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 import vncproxy
 from tests.owner_client import OwnerClient
-from vncproxy.web.assets import ASSETS
+from vncproxy.web.assets import ASSETS, Assets
 
 pytestmark = pytest.mark.sockets
 
@@ -28,7 +29,10 @@ PAGES = (
     ("/console/demo", "console.html"),
     ("/console/whatever?view=1", "console.html"),
 )
-FILES = ("js/api.js", "css/base.css", "icon.svg", "novnc/core/rfb.js")
+FILES = (
+    *("js/api.js", "css/base.css", "icon.svg", "novnc/core/rfb.js"),
+    *("js/loading.js", "bundles/console.css", "bundles/console.js.map"),
+)
 
 
 async def test_pages(owner: OwnerClient) -> None:
@@ -133,15 +137,15 @@ async def test_files(owner: OwnerClient) -> None:
 async def test_what_the_browser_has_isn_t_sent_again(owner: OwnerClient) -> None:
     """Its tag is enough, of the plain and of the compressed form."""
     for accept in ("Accept-Encoding: identity", "Accept-Encoding: br, gzip"):
-        first = await owner.ask("/static/js/api.js", accept)
+        first = await owner.ask("/static/js/loading.js", accept)
         tag = f"If-None-Match: {first.headers['etag']}"
-        again = await owner.ask("/static/js/api.js", accept, tag)
+        again = await owner.ask("/static/js/loading.js", accept, tag)
         assert (again.status, again.body, again.headers["etag"]) == (
             304,
             b"",
             first.headers["etag"],
         )
-        assert (await owner.ask("/static/css/base.css", accept, tag)).status == 200
+        assert (await owner.ask("/static/bundles/console.css", accept, tag)).status == 200
         assert first.headers["vary"] == again.headers["vary"] == "Accept-Encoding"
 
 
@@ -153,10 +157,37 @@ async def test_texts_are_compressed_for_who_takes_it(
     owner: OwnerClient, accept: str, packed: bool
 ) -> None:
     """A tunnel may be slow; what is sent is the same."""
-    answer = await owner.ask("/static/novnc/core/rfb.js", f"Accept-Encoding: {accept}")
-    whole = (FOLDER / "novnc/core/rfb.js").read_bytes()
+    answer = await owner.ask("/static/bundles/console.js", f"Accept-Encoding: {accept}")
+    whole = (FOLDER / "bundles/console.js").read_bytes()
     assert ("content-encoding" in answer.headers) is packed
     assert (gzip.decompress(answer.body) if packed else answer.body) == whole
+
+
+async def test_a_source_map_is_sent_as_it_is(owner: OwnerClient) -> None:
+    """Neither it nor its compressed form is kept in memory; its tag is enough here, too."""
+    path = "/static/bundles/console.js.map"
+    first = await owner.ask(path, "Accept-Encoding: gzip")
+    assert "content-encoding" not in first.headers
+    assert first.body == (FOLDER / "bundles/console.js.map").read_bytes()
+    tag = f"If-None-Match: {first.headers['etag']}"
+    again = await owner.ask(path, "Accept-Encoding: gzip", tag)
+    assert (again.status, again.body) == (304, b"")
+
+
+async def test_a_source_map_of_another_installation(
+    owner: OwnerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is none here: neither of one that is in this one's place, nor once it is gone."""
+    folder = tmp_path / "pages"
+    shutil.copytree(FOLDER, folder)
+    monkeypatch.setattr("vncproxy.web.pages.ASSETS", Assets(folder))
+    path = "bundles/enter.js.map"
+    assert (await owner.ask(f"/static/{path}")).body == (FOLDER / path).read_bytes()
+    (folder / path).write_text("of another version")
+    assert (await owner.ask(f"/static/{path}")).status == 404
+    shutil.rmtree(folder)
+    assert (await owner.ask(f"/static/{path}")).status == 404
+    assert (await owner.ask("/static/icon.svg")).status == 200
 
 
 @pytest.mark.parametrize(
