@@ -59,10 +59,53 @@ def rows(path: Path) -> list[tuple[object, ...]]:
 
 
 def test_the_file_is_private_and_alone(file: LedgerFile, path: Path) -> None:
-    """The file has mode 0600, and nothing lies beside it between transactions."""
+    """It and its journal have mode 0600; once it is closed nothing lies beside it."""
     booked(file)
-    assert path.stat().st_mode & 0o777 == 0o600
+    modes = {one.name: one.stat().st_mode & 0o777 for one in path.parent.iterdir()}
+    assert modes == {"ledger.sqlite": 0o600, "ledger.sqlite-journal": 0o600}
+    file.close()
     assert [entry.name for entry in path.parent.iterdir()] == ["ledger.sqlite"]
+
+
+def test_a_journal_that_stays_has_nothing_to_roll_back(file: LedgerFile, path: Path) -> None:
+    """So what was booked is booked, though the process is killed and the power fails then."""
+    booked(file)
+    # Source: SQLite's database file format, section 3: the header begins with d9 d5 05 f9.
+    header = path.with_name("ledger.sqlite-journal").read_bytes()[:28]
+    assert header == bytes(28)
+
+
+def test_the_journal_of_another_process_stays(
+    file: LedgerFile, path: Path, clock: FakeClock
+) -> None:
+    """It may be what a transaction that is cut off is rolled back by."""
+    booked(file)
+    journal = path.with_name("ledger.sqlite-journal")
+    with closing(LedgerFile(path, lambda: BUDGET, clock)) as other:
+        other.dials()
+        with pytest.raises(ZeroDivisionError), file._transaction() as db:
+            db.execute("DELETE FROM booking")
+            before = journal.read_bytes()
+            other.close()
+            assert journal.read_bytes() == before
+            raise ZeroDivisionError
+        assert len(rows(path)) == 1
+        booked(other, "i-2")
+        file.close()
+        booked(other, "i-3")
+    assert [row[0] for row in rows(path)] == ["i-1", "i-2", "i-3"]
+
+
+def test_the_journal_of_a_file_in_its_place_stays(
+    file: LedgerFile, path: Path, clock: FakeClock
+) -> None:
+    """It isn't this one's."""
+    booked(file)
+    path.unlink()
+    with closing(LedgerFile(path, lambda: BUDGET, clock)) as other:
+        booked(other)
+        file.close()
+        assert path.with_name("ledger.sqlite-journal").exists()
 
 
 def test_a_booking_is_on_record_at_once(file: LedgerFile, path: Path) -> None:
