@@ -105,6 +105,8 @@ class Link:
         self.bytes_in = 0
         self.bytes_out = 0
         self.opaque = opaque
+        self.has_backlog = False
+        """Whether something waited for the upstream after the last `send`."""
         self.name = ""
         """For the log and the audit; given once the link runs."""
         self.refusal = ""
@@ -126,6 +128,8 @@ class Link:
         self._failing = False
         self._busy = False
         self._taken = 0
+        self.screens = 1
+        """As `shown_to` was told last."""
         self._turn_work = TURN_WORK
 
     @property
@@ -179,6 +183,7 @@ class Link:
 
     def shown_to(self, screens: int) -> None:
         """On so many screens what it says is shown: for as many is each of its messages work."""
+        self.screens = screens
         self._turn_work = max(_LEAST_TURN_WORK, TURN_WORK // max(1, screens))
 
     @contained
@@ -202,12 +207,17 @@ class Link:
         if self._stream is not None:
             self._stream.set_pixel_format(pixel_format)
 
-    @contained
     def send(self, messages: Sequence[bytes]) -> None:
         """Send whole messages upstream (or any bytes, if opaque)."""
-        if messages and self.end is None:
+        if not messages or self.end is not None:
+            return
+        # As `contained` does, but without its call, for each key.
+        try:
             self.bytes_out += sum(map(len, messages))
             self._transport.send(messages)
+            self.has_backlog = self._transport.backlog_bytes > 0
+        except Exception:
+            self.failed()
 
     @contained
     def pause(self) -> None:
@@ -254,7 +264,13 @@ class Link:
         self.received_at = time.monotonic()
         # All of it is taken of a link that fails.
         self._taken = len(data)
-        self._take(data)
+        try:
+            if self._messages_to is not None and self._stream is not None:
+                self._taken = self._messages(self._stream, data)
+            else:
+                self._take(data)
+        except Exception:
+            self.failed()
         self.bytes_in += self._taken
         return self._taken
 
@@ -276,12 +292,10 @@ class Link:
         counted_bytes, self._counted_bytes = self._counted_bytes, 0
         return counted_bytes
 
-    @contained
     def _take(self, data: bytes | memoryview) -> None:
+        """What is no message: of the handshake, or of an opaque upstream."""
         if self._handshake is not None:
             self._taken -= self._settle(self._handshake.feed(data))
-        elif self._messages_to is not None and self._stream is not None:
-            self._taken = self._messages(self._stream, data)
         elif self._bytes_to is not None:
             self._bytes_to.from_link(bytes(data))
 

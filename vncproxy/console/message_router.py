@@ -10,10 +10,9 @@ from vncproxy.console.control import Control
 from vncproxy.console.link import Link
 from vncproxy.console.recorder import Recorder
 from vncproxy.console.shared_screen import SharedScreen
-from vncproxy.console.update_requests import UpdateRequests
 from vncproxy.console.upstream_writer import (
+    INPUT,
     UpstreamWriter,
-    is_input,
     is_key_press,
     pointer_form,
     upstream_form,
@@ -56,6 +55,9 @@ so much too early would be set once more, for nearly every keepalive."""
 LINK_PAUSE_BYTES = 512 * 1024
 """If so much waits for each viewer, more needn't be read of the upstream: the system's own buffers
 keep the line full meanwhile."""
+_LOST = CloseReason(
+    CloseCode.PIXEL_FORMAT, Side.VIEWER, "the viewer can't follow the screen's new size"
+)
 
 
 class MessageRouter:
@@ -338,9 +340,12 @@ class MessageRouter:
         now = time.monotonic()
         input_: list[bytes] = []
         idle_work = 0
-        has_input, is_all_input = False, True
+        has_input = serves = asks = False
         for event in events:
-            if is_input(event):
+            if isinstance(event, StreamBroken):
+                # The viewer's own matter.
+                continue
+            if type(event) in INPUT:
                 has_input = True
                 controls = viewer.id == self.control.controller
                 if controls:
@@ -348,21 +353,14 @@ class MessageRouter:
                 if not controls or type(event) is DesktopSizeSet:
                     idle_work += work(event.raw)
                 continue
-            is_all_input = False
-            if not isinstance(event, StreamBroken):
-                # Against its ration counts all but input, which the upstream's pace limits.
-                idle_work += work(event.raw)
+            # Against its ration counts all but input, which the upstream's pace limits.
+            idle_work += work(event.raw)
             match event:
-                case PixelFormatSet():
-                    self._upstream.send(input_)
-                    viewer.input_passed_on += len(input_)
-                    input_ = []
-                    self._upstream.chooser = viewer.id
-                    self._set_pixel_format(viewer, event)
-                case EncodingsSet(encodings=encodings):
-                    self._upstream.chooser = viewer.id
-                    screen.set_encodings(encodings, now)
                 case UpdateRequested():
+                    # At the first one it is told what it doesn't know yet; the others are only
+                    # for the upstream.
+                    serves = serves or not screen.started
+                    asks = True
                     screen.requested(
                         incremental=event.incremental,
                         x=event.x,
@@ -370,12 +368,27 @@ class MessageRouter:
                         width=event.width,
                         height=event.height,
                     )
-                case ContinuousUpdatesEnabled(enable=enable):
-                    screen.enable_continuous(enable=enable)
-                case FenceSent(flags=flags, payload=payload) if flags & FENCE_REQUEST:
-                    screen.fence_asked(flags, payload)
-                case FenceSent(payload=payload):
+                case FenceSent(flags=flags, payload=payload) if not flags & FENCE_REQUEST:
+                    asks = True
                     screen.fence_answered(payload, now)
+                    self._note_answers(viewer, screen)
+                case FenceSent(flags=flags, payload=payload):
+                    serves = True
+                    screen.fence_asked(flags, payload)
+                case PixelFormatSet():
+                    serves = True
+                    self._upstream.send(input_)
+                    viewer.input_passed_on += len(input_)
+                    input_ = []
+                    self._upstream.chooser = viewer.id
+                    self._set_pixel_format(viewer, event)
+                case EncodingsSet(encodings=encodings):
+                    serves = True
+                    self._upstream.chooser = viewer.id
+                    screen.set_encodings(encodings, now)
+                case ContinuousUpdatesEnabled(enable=enable):
+                    serves = True
+                    screen.enable_continuous(enable=enable)
                 case _:
                     # Nothing else was ever offered to it.
                     pass
@@ -383,13 +396,16 @@ class MessageRouter:
             viewer.touched()
             self._upstream.send(input_)
             viewer.input_passed_on += len(input_)
-        if not is_all_input:
-            self._answer(viewer, screen, shared_screen.requests, now)
+        if serves:
+            self._serve(viewer, screen, now)
+        if serves or asks:
+            self._ask(shared_screen, now)
         self._upstream.chooser = None
         if idle_work:
             viewer.waste(idle_work)
-        if viewer.behind or (
-            self.link is not None and self.link.backlog_bytes > UPSTREAM_QUEUE_BYTES
+        link = self.link
+        if (viewer.has_backlog and viewer.behind) or (
+            link is not None and link.has_backlog and link.backlog_bytes > UPSTREAM_QUEUE_BYTES
         ):
             viewer.pause()
 
@@ -445,60 +461,60 @@ class MessageRouter:
         now = time.monotonic()
         for viewer_id, screen in list(shared_screen.viewers.items()):
             viewer = self.viewers.get(viewer_id)
-            if viewer is None:
-                continue
-            try:
+            if viewer is not None:
                 self._serve(viewer, screen, now)
-            except Exception:
-                viewer.failed()
-        if self.link is not None:
-            # Once it is known how much is on its way to whom.
-            if messages := shared_screen.requests.due(now):
-                self._upstream.send(messages)
-            self.link.shown_to(shared_screen.screens)
-        self._hold_back()
-        self._set_timer()
+        # Once it is known how much is on its way to whom.
+        self._ask(shared_screen, now)
+        link = self.link
+        if link is not None and (screens := shared_screen.screens) != link.screens:
+            link.shown_to(screens)
 
-    def _answer(
-        self, viewer: Viewer, screen: ViewerUpdates, requests: UpdateRequests, now: float
-    ) -> None:
-        """Send what one viewer's messages made due: to itself and upstream, to nobody else."""
-        try:
-            self._serve(viewer, screen, now)
-        except Exception:
-            viewer.failed()
+    def _ask(self, shared_screen: SharedScreen, now: float) -> None:
+        """Send upstream what is due there, and see that neither side is sent too much."""
+        requests = shared_screen.requests
         if self.link is not None and (messages := requests.due(now)):
             self._upstream.send(messages)
         self._hold_back()
-        self._set_timer()
+        if self._timer is None or requests.next_at is not None:
+            self._set_timer()
 
     def _serve(self, viewer: Viewer, screen: ViewerUpdates, now: float) -> None:
-        """Send one viewer what is due to it."""
-        if screen.broken:
-            viewer.close(CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon"))
-            return
-        viewer.stream.extended_buttons = screen.told_state.extended_buttons
-        if fence := screen.probe(now):
-            viewer.send(fence)
-        if slices := screen.take(now, room=not viewer.behind):
-            viewer.send(slices)
-        while screen.writer.is_filling and not viewer.behind:
-            viewer.send(screen.take(now))
+        """Send one viewer what is due to it; a fault ends it alone."""
+        try:
+            if screen.broken:
+                viewer.close(CloseReason(CloseCode.INTERNAL, Side.DAEMON, "a fault of the daemon"))
+                return
+            viewer.stream.extended_buttons = screen.told_state.extended_buttons
+            if screen.is_paced and (fence := screen.probe(now)):
+                viewer.send(fence)
+            filling = screen.writer.is_filling
+            if slices := screen.take(now, room=not (filling and viewer.behind)):
+                viewer.send(slices)
+            while screen.writer.is_filling and not viewer.behind:
+                viewer.send(screen.take(now))
+            if screen.is_paced:
+                self._note_answers(viewer, screen)
+            if screen.lost:
+                viewer.close(_LOST)
+        except Exception:
+            viewer.failed()
+
+    def _note_answers(self, viewer: Viewer, screen: ViewerUpdates) -> None:
+        """Whether it answers fences tells whether it reads."""
         since = screen.congestion_control.unanswered_since
         if since != viewer.time_limits.owes_since:
             viewer.owes_answer_since(since)
-        if screen.lost:
-            viewer.close(
-                CloseReason(
-                    CloseCode.PIXEL_FORMAT,
-                    Side.VIEWER,
-                    "the viewer can't follow the screen's new size",
-                )
-            )
 
     def _hold_back(self) -> None:
         """A viewer that is behind skips; if all have much waiting, the upstream isn't read on."""
         assert self.shared_screen is not None, "only called with a screen"
+        if not self._paused:
+            for viewer in self.viewers.values():
+                if viewer.has_backlog:
+                    break
+            else:
+                # Nothing waits for anybody.
+                return
         on = full = 0
         behind: list[Viewer] = []
         for viewer in self.viewers.values():

@@ -174,7 +174,8 @@ class UpdateRequests:
         A full update that a viewer asked for goes out at once; one that the daemon asks for, to
         complete the picture of a viewer that was behind, is rationed: `next_at` says when.
         """
-        self._watch_answers(now)
+        if self._update_began or self._updates_ended:
+            self._watch_answers(now)
         if self.switch is not None:
             if (held_until := self.switch.held_until) is not None:
                 if now < held_until:
@@ -192,13 +193,18 @@ class UpdateRequests:
             self._ever_asked = True
             out.append(client_messages.set_encodings(encodings))
         self.next_at = None
-        able = [s for s in self._viewers.values() if s.drives]
+        able: list[ViewerUpdates] = []
+        has_areas = bool(self._recorders)
+        for screen in self._viewers.values():
+            if screen.drives:
+                able.append(screen)
+                has_areas = has_areas or screen.lacks_any
         if not able:
             # Nothing is asked for a recording alone.
             return out
         was_outstanding = self._outstanding
         asks_for_area = bool(self._recorders) and any(s.asks_for_area for s in able)
-        if (area := self._area_due(able, now)) is not None:
+        if has_areas and (area := self._area_due(able, now)) is not None:
             out.append(self._area_request(area, now))
             is_whole = area == (0, 0, self._memory.width, self._memory.height)
             if asks_for_area and not (is_whole or was_outstanding):
@@ -314,7 +320,9 @@ class UpdateRequests:
                 lists.append(screen.encodings)
         if not lists:
             return ()
-        asked_by = (self.pixel_format, mixed, lists)
+        switch = self.switch
+        pixel_format = self._memory.pixel_format if switch is None else switch.pixel_format
+        asked_by = (pixel_format, mixed, lists)
         if asked_by != self._asked_by:
             self._asked_by = asked_by
             self._common = self._common_encodings(lists, mixed=mixed)

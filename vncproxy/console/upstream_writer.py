@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Sequence
-from typing import TypeAlias, TypeGuard, get_args
+from typing import TypeAlias, get_args
 
 from vncproxy.console.link import Link
 from vncproxy.console.retry_policy import OffenderWatch
@@ -34,7 +34,8 @@ _SETTINGS = frozenset({0, 2})
 
 
 InputEvent: TypeAlias = KeySent | PointerSent | QemuKeySent | CutTextSent | DesktopSizeSet
-_INPUT = frozenset(get_args(InputEvent))
+INPUT = frozenset(get_args(InputEvent))
+"""What only the controller may send."""
 
 
 class UpstreamWriter:
@@ -120,11 +121,6 @@ def upstream_form(event: ClientEvent, screen: ScreenState) -> bytes | None:
             return raw if screen.layout is not None else None
         case _:
             return None
-
-
-def is_input(event: ClientEvent) -> TypeGuard[InputEvent]:
-    """Whether only the controller may send this."""
-    return type(event) in _INPUT
 
 
 def is_key_press(event: ClientEvent) -> bool:

@@ -266,16 +266,20 @@ class Viewer:
         self.phase = Phase.OPAQUE
         self.send(first)
 
-    @contained
     def send(self, slices: Sequence[Slice]) -> None:
         """Send to this viewer."""
         if self.end is not None or not slices:
             return
-        self.bytes_out += sum(map(len, slices))
-        self._transport.send(slices)
-        self.has_backlog = self._transport.backlog_bytes > 0
-        if self.has_backlog:
-            self.time_limits.watch_progress()
+        # As `contained` does, but without its call: for each small message both of them would be
+        # most of what this costs.
+        try:
+            self.bytes_out += sum(map(len, slices))
+            self._transport.send(slices)
+            self.has_backlog = self._transport.backlog_bytes > 0
+            if self.has_backlog:
+                self.time_limits.watch_progress()
+        except Exception:
+            self.failed()
 
     @contained
     def owes_answer_since(self, since: float | None) -> None:
@@ -297,14 +301,16 @@ class Viewer:
         """Read from it again."""
         self._transport.resume()
 
-    @contained
     def waste(self, work: int) -> None:
         """Something that it sent meant nothing.
 
         Args:
             work: As of `client_stream.work`.
         """
-        self._transport.waste(work)
+        try:
+            self._transport.waste(work)
+        except Exception:
+            self.failed()
 
     def failed(self) -> None:
         """A fault of the daemon on its behalf: it ends with 1011, and nobody else does."""
@@ -382,16 +388,20 @@ class Viewer:
         """Bytes came."""
         # All of it is taken of a viewer that fails.
         self._left = 0
-        self._take(data)
+        try:
+            if self.phase is Phase.STREAMING:
+                self._left = self._messages(data)
+            else:
+                self._take(data)
+        except Exception:
+            self.failed()
         taken = len(data) - self._left
         self.bytes_in += taken
         return taken
 
-    @contained
     def _take(self, data: bytes | memoryview) -> None:
+        """What comes before messages do, or after them."""
         match self.phase:
-            case Phase.STREAMING:
-                self._left = self._messages(data)
             case Phase.ADMISSION | Phase.WELCOME:
                 # It isn't due yet: it waits where it is, and more isn't read.
                 self._transport.pause()
@@ -406,12 +416,13 @@ class Viewer:
                     self._host.viewer_opaque(self, bytes(data))
             case Phase.WAITING:
                 self._broke_rules("it spoke before the server did")
-            case Phase.CLOSED:
+            case Phase.CLOSED | Phase.STREAMING:
                 pass
 
     @contained
     def transport_drained(self) -> None:
         """All was taken."""
+        self.has_backlog = False
         self.time_limits.drained()
         if self._host is not None and self.end is None:
             self._host.viewer_caught_up(self)

@@ -85,6 +85,8 @@ class ViewerUpdates:
         congestion_control: Of the viewer's line.
         in_step: Whether its zlib streams of Tight are the link's own.
         told_state: What it was told besides pixels.
+        is_paced: Its line is measured by fences, which it knows.
+        reorders: Whether it has another order of bytes than the console's.
         raw_to: What takes the pixels of the Raw rectangle under way for this viewer; None: it gets
             none of them.
     """
@@ -109,7 +111,7 @@ class ViewerUpdates:
         self.congestion_control = congestion_control
         self.writer = UpdateWriter(hold_bytes)
         self.raw_to: RawReceiver | None = None
-        self._offered = False
+        self.is_paced = False
         self._continuous = False
         self._taking = False
         self._marked_bytes = 0
@@ -118,6 +120,7 @@ class ViewerUpdates:
         self.told_state = ToldState(memory)
         self.in_step = in_step
         self._order: PixelOrder | None = None
+        self.reorders = False
         self._resets = StreamResets()
         self._uncovered = Uncovered(memory.width, memory.height)
         self._answered = self._asked_again = False
@@ -148,7 +151,7 @@ class ViewerUpdates:
     @property
     def missing(self) -> Area | None:
         """The smallest area that holds all that the viewer lacks."""
-        if not self.started:
+        if not self.started or self._uncovered.complete:
             return None
         area = None
         for box in self._uncovered.boxes:
@@ -161,8 +164,8 @@ class ViewerUpdates:
         self._known = frozenset(encodings) | {enc.RAW}
         self.has_chosen = True
         self.introduce()
-        if not self._offered and {enc.FENCE, enc.CONTINUOUS_UPDATES} <= self._known:
-            self._offered = True
+        if not self.is_paced and {enc.FENCE, enc.CONTINUOUS_UPDATES} <= self._known:
+            self.is_paced = True
             # The first of each tells the viewer that the daemon knows them.
             self.writer.message(_fence(self.congestion_control.mark(0, now)))
             self.writer.message(viewer_messages.end_of_continuous_updates())
@@ -175,14 +178,9 @@ class ViewerUpdates:
         """
         if order == self._order:
             return
-        self._order = order
+        self._order, self.reorders = order, order is not None
         self.told_state.forget_cursor()
         self.introduce()
-
-    @property
-    def reorders(self) -> bool:
-        """Whether it has another order of bytes than the console's."""
-        return self._order is not None
 
     def requested(self, *, incremental: bool, x: int, y: int, width: int, height: int) -> None:
         """The viewer's FramebufferUpdateRequest."""
@@ -203,7 +201,7 @@ class ViewerUpdates:
 
     def enable_continuous(self, *, enable: bool) -> None:
         """The viewer's EnableContinuousUpdates; the area is taken to be the whole screen."""
-        if not self._offered:
+        if not self.is_paced:
             return
         self.started = self.started or enable
         if self._continuous and not enable:
@@ -215,7 +213,7 @@ class ViewerUpdates:
 
     def fence_asked(self, flags: int, payload: bytes) -> None:
         """A fence of the viewer's: answered in its place, since everything is sent in order."""
-        if self._offered:
+        if self.is_paced:
             self.writer.message(viewer_messages.server_fence(flags & _FENCE_BLOCKS, payload))
 
     def fence_answered(self, payload: bytes, now: float) -> None:
@@ -414,6 +412,11 @@ class ViewerUpdates:
         (self.writer.put if self._in_place else self.writer.add)(wire)
 
     @property
+    def lacks_any(self) -> bool:
+        """Whether it has an area to ask for: `take_asked_area`, or `missing`."""
+        return self._asked_area is not None or (self.started and not self._uncovered.complete)
+
+    @property
     def asks_for_area(self) -> bool:
         """Whether `take_asked_area` has one to give."""
         return self._asked_area is not None
@@ -443,7 +446,8 @@ class ViewerUpdates:
 
         In one WebSocket message with more it would be seen only once all that has come.
         """
-        if not self._offered or not self._unmarked_bytes or self.writer.is_mid_message:
+        writer = self.writer
+        if not self.is_paced or writer.is_mid_message or writer.update_bytes == self._marked_bytes:
             return []
         payload = self.congestion_control.probe(now)
         return [] if payload is None else [_fence(payload)]
@@ -459,20 +463,18 @@ class ViewerUpdates:
         if self._has_read_all and not self.writer.is_filling:
             self.caught_up()
             out += self.writer.take()
-        unmarked = self._unmarked_bytes
+        if not self.is_paced:
+            return out
+        unmarked = self.writer.update_bytes - self._marked_bytes
         if unmarked and self._unmarked_since is None:
             self._unmarked_since = now
-        if self._offered and unmarked and not self.writer.is_open:
+        if unmarked and not self.writer.is_open:
             out.append(
                 _fence(self.congestion_control.mark(unmarked, now, since=self._unmarked_since))
             )
             self._marked_bytes = self.writer.update_bytes
             self._unmarked_since = None
         return out
-
-    @property
-    def _unmarked_bytes(self) -> int:
-        return self.writer.update_bytes - self._marked_bytes
 
 
 def _fence(payload: bytes) -> bytes:

@@ -114,17 +114,21 @@ class ClientStream:
             # A message keeps the rule it began under: a confirmation sent while it was on its way
             # can't have been known to the viewer when it wrote the first byte.
             self._marks = self.extended_buttons
-        self._pending += data
         events: list[ClientEvent] = []
         start = done = 0
         try:
+            if not self._pending and data and self._length(data, 0) == len(data):
+                # Most of what a viewer says: one message in one piece.
+                events.append(_event(bytes(data)))
+                return events
+            self._pending += data
             while len(self._pending) - start >= self._need:
                 if most_work is not None and done >= most_work:
                     # A whole message at least was taken, so all that is left is of this feed.
                     self.untaken = len(self._pending) - start
                     start = len(self._pending)
                     break
-                self._need = self._length(start)
+                self._need = self._length(self._pending, start)
                 if len(self._pending) - start < self._need:
                     break
                 raw = bytes(self._pending[start : start + self._need])
@@ -141,59 +145,65 @@ class ClientStream:
         del self._pending[:start]
         return events
 
-    def _length(self, start: int) -> int:
-        """The length of the message at `start`, or how many bytes it takes to know more."""
-        have = len(self._pending) - start
-        kind = self._pending[start]
+    def _length(self, buffer: bytes | bytearray | memoryview, start: int) -> int:
+        """The length of the message at `start`, or how many bytes it takes to know more.
+
+        That is more than there are. Raises: WireError.
+        """
+        kind = buffer[start]
         if (fixed := _FIXED_LENGTHS.get(kind)) is not None:
             return fixed
-        if kind == 2:
-            return 4 + 4 * self._u16(start + 2) if have >= 4 else 4
+        have = len(buffer) - start
         if kind == 5:
             if not self._marks:
                 return 6
-            return 2 if have < 2 else 7 if self._pending[start + 1] & 0x80 else 6
+            return 2 if have < 2 else 7 if buffer[start + 1] & 0x80 else 6
+        if kind == 2:
+            return 4 + 4 * _u16(buffer, start + 2) if have >= 4 else 4
         if kind == 6:
-            return self._cut_text_length(start) if have >= 8 else 8
+            return self._cut_text_length(buffer, start) if have >= 8 else 8
         if kind == 248:
-            return self._fence_length(start) if have >= 9 else 9
+            return _fence_length(buffer, start) if have >= 9 else 9
         if kind == 251:
-            return 8 + 16 * self._pending[start + 6] if have >= 8 else 8
+            return 8 + 16 * buffer[start + 6] if have >= 8 else 8
         if kind == 255:
-            return self._qemu_length(start, have)
+            return _qemu_length(buffer, start, have)
         raise WireError(f"a viewer's message of the unknown type {kind}")
 
-    def _u16(self, at: int) -> int:
-        return int.from_bytes(self._pending[at : at + 2], "big")
-
-    def _cut_text_length(self, start: int) -> int:
-        size = int.from_bytes(self._pending[start + 4 : start + 8], "big", signed=True)
+    def _cut_text_length(self, buffer: bytes | bytearray | memoryview, start: int) -> int:
+        size = int.from_bytes(buffer[start + 4 : start + 8], "big", signed=True)
         if abs(size) > self._max_cut_text_bytes:
             raise WireError(f"a clipboard text of more than {self._max_cut_text_bytes} bytes")
         if -4 < size < 0:
             raise WireError("an extended clipboard message without its flags")
         return 8 + abs(size)
 
-    def _fence_length(self, start: int) -> int:
-        size = self._pending[start + 8]
-        if size > _FENCE_PAYLOAD_MAX_BYTES:
-            raise WireError(f"a fence with more than {_FENCE_PAYLOAD_MAX_BYTES} bytes")
-        return 9 + size
 
-    def _qemu_length(self, start: int, have: int) -> int:
-        if have < 2:
-            return 2
-        kind = self._pending[start + 1]
-        if kind == 0:
-            return 12
-        if kind != 1:
-            raise WireError(f"a QEMU message of the unknown type {kind}")
-        if have < 4:
-            return 4
-        operation = self._u16(start + 2)
-        if operation > 2:
-            raise WireError(f"a QEMU audio message of the unknown operation {operation}")
-        return 10 if operation == 2 else 4
+def _u16(buffer: bytes | bytearray | memoryview, at: int) -> int:
+    return int.from_bytes(buffer[at : at + 2], "big")
+
+
+def _fence_length(buffer: bytes | bytearray | memoryview, start: int) -> int:
+    size = buffer[start + 8]
+    if size > _FENCE_PAYLOAD_MAX_BYTES:
+        raise WireError(f"a fence with more than {_FENCE_PAYLOAD_MAX_BYTES} bytes")
+    return 9 + size
+
+
+def _qemu_length(buffer: bytes | bytearray | memoryview, start: int, have: int) -> int:
+    if have < 2:
+        return 2
+    kind = buffer[start + 1]
+    if kind == 0:
+        return 12
+    if kind != 1:
+        raise WireError(f"a QEMU message of the unknown type {kind}")
+    if have < 4:
+        return 4
+    operation = _u16(buffer, start + 2)
+    if operation > 2:
+        raise WireError(f"a QEMU audio message of the unknown operation {operation}")
+    return 10 if operation == 2 else 4
 
 
 def _supported(pixel_format: PixelFormat) -> PixelFormat:

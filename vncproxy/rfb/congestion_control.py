@@ -16,7 +16,9 @@ Laws:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from operator import itemgetter
+
+from msgspec import Struct
 
 FIRST_WINDOW_BYTES = 128 * 1024
 """Before anything was measured."""
@@ -35,10 +37,10 @@ _ROUND_TRIPS = 3
 _RATE_AGE_S = 2.0
 """The best rate of so long counts: a decoder that was busy for a moment makes no slower line."""
 _PAYLOAD_BYTES = 8
+_RATE_OF = itemgetter(1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
+class _Mark(Struct, frozen=True, gc=False):
     """A fence under way: its number, the bytes up to it, and what had arrived when it was sent.
 
     `bare`: nothing was under way before it.
@@ -58,6 +60,9 @@ class CongestionControl:
 
     Args:
         max_bytes: The window never grows beyond.
+
+    Attributes:
+        window_bytes: How much may be in flight.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -73,6 +78,7 @@ class CongestionControl:
         self._round_trip_at = float("-inf")
         self._draining = False
         self._rates: list[tuple[float, float]] = []
+        self.window_bytes = min(FIRST_WINDOW_BYTES, max_bytes)
 
     @property
     def in_flight_bytes(self) -> int:
@@ -80,20 +86,11 @@ class CongestionControl:
         return self._sent_bytes - self._arrived_bytes
 
     @property
-    def window_bytes(self) -> int:
-        """How much may be in flight."""
-        if not self._rates or not self._round_trips:
-            return min(FIRST_WINDOW_BYTES, self._max_bytes)
-        rate = max(rate for _, rate in self._rates)
-        wanted = int(_GAIN * rate * (min(self._round_trips) + SLACK_S))
-        return min(max(FLOOR_BYTES, wanted), self._max_bytes)
-
-    @property
     def open(self) -> bool:
         """Whether another update may be sent now."""
         return (
             not self._draining
-            and self.in_flight_bytes < self.window_bytes
+            and self._sent_bytes - self._arrived_bytes < self.window_bytes
             and len(self._marks) < _MAX_MARKS
         )
 
@@ -131,7 +128,7 @@ class CongestionControl:
                 now,
                 self._arrived_bytes,
                 self._arrived_at,
-                filled_window=self.in_flight_bytes >= self.window_bytes,
+                filled_window=self._sent_bytes - self._arrived_bytes >= self.window_bytes,
                 bare=bare,
             )
         )
@@ -139,13 +136,14 @@ class CongestionControl:
 
     def answered(self, payload: bytes, now: float) -> bool:
         """A fence was answered; False if it wasn't one of these. Earlier ones count as answered."""
-        number = int.from_bytes(payload, "big")
-        if len(payload) != _PAYLOAD_BYTES or not any(m.number == number for m in self._marks):
+        if len(payload) != _PAYLOAD_BYTES or not self._marks:
             return False
-        while True:
-            mark = self._marks.pop(0)
-            if mark.number == number:
-                break
+        # Their numbers follow each other.
+        place = int.from_bytes(payload, "big") - self._marks[0].number
+        if not 0 <= place < len(self._marks):
+            return False
+        mark = self._marks[place]
+        del self._marks[: place + 1]
         self._arrived_bytes = mark.end_bytes
         self._arrived_at = now
         if mark.bare:
@@ -154,10 +152,18 @@ class CongestionControl:
             self._round_trip_at = now
         else:
             self._measure_rate(mark, now)
+        self._set_window()
         # Law 2. It opens again with the answer to the last fence, after which `probe` finds nothing
         # under way. Where none is under way it stays open: nothing would come to open it.
         self._draining = bool(self._marks) and now - self._round_trip_at > ROUND_TRIP_AGE_S
         return True
+
+    def _set_window(self) -> None:
+        """From what was measured last."""
+        if self._rates and self._round_trips:
+            rate = max(self._rates, key=_RATE_OF)[1]
+            wanted = int(_GAIN * rate * (min(self._round_trips) + SLACK_S))
+            self.window_bytes = min(max(FLOOR_BYTES, wanted), self._max_bytes)
 
     def _measure_rate(self, mark: _Mark, now: float) -> None:
         # From the last arrival before the fence was sent, not from its sending: several fences are
@@ -168,7 +174,7 @@ class CongestionControl:
         rate = (self._arrived_bytes - mark.arrived_bytes) / span_s
         # With little to send, a low rate is no measure of the line: it counts only if it is a high
         # one, and pushes nothing older out.
-        best = max((rate for _, rate in self._rates), default=0.0)
+        best = max(self._rates, key=_RATE_OF)[1] if self._rates else 0.0
         late = now - mark.sent_at > min(self._round_trips, default=0.0) + SLACK_S
         if mark.filled_window or late:
             while self._rates and self._rates[0][0] < now - _RATE_AGE_S:

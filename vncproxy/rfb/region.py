@@ -11,9 +11,12 @@ class Uncovered:
 
     At most `max_boxes` boxes are kept. Beyond, neighbours are merged into boxes that hold them, so
     more may count as uncovered than is, but never less.
+
+    Attributes:
+        complete: Whether every pixel is covered.
     """
 
-    __slots__ = ("_boxes", "_height", "_max_boxes", "_width")
+    __slots__ = ("_boxes", "_height", "_max_boxes", "_width", "complete")
 
     def __init__(self, width: int, height: int, *, max_boxes: int = 256) -> None:
         """Nothing is covered."""
@@ -25,11 +28,8 @@ class Uncovered:
         self._width = width
         self._height = height
         self._boxes: list[_Box] = [(0, 0, width, height)] if width and height else []
-
-    @property
-    def complete(self) -> bool:
-        """Whether every pixel is covered."""
-        return not self._boxes
+        # Looked at for each rectangle and request.
+        self.complete = not self._boxes
 
     @property
     def boxes(self) -> list[tuple[int, int, int, int]]:
@@ -41,6 +41,7 @@ class Uncovered:
         if not self._boxes or not width or not height:
             return
         self._boxes = self._without((x, y, x + width, y + height))
+        self.complete = not self._boxes
         self._bound()
 
     def uncover(self, x: int, y: int, width: int, height: int) -> None:
@@ -49,6 +50,7 @@ class Uncovered:
         if box[0] >= box[2] or box[1] >= box[3]:
             return
         self._boxes = [*self._without(box), box]
+        self.complete = False
         self._bound()
 
     def _without(self, hole: _Box) -> list[_Box]:

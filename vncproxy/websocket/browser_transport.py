@@ -228,10 +228,16 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
 
     def send(self, slices: Sequence[Slice]) -> None:
         """Send at once, in frames; the event loop keeps what isn't taken."""
-        if slices and not self._closing and self._end is None and self._is_open:
-            frames = framed(slices)
+        connection = self._connection
+        if self._closing or self._end is not None or self._is_lost or connection.is_closing():
+            return
+        frames = framed(slices)
+        if len(frames) == 1:
+            self._handed_bytes += len(frames[0])
+            connection.write(frames[0])
+        elif frames:
             self._handed_bytes += sum(map(len, frames))
-            self._connection.writelines(frames)
+            connection.writelines(frames)
 
     @property
     def _is_open(self) -> bool:

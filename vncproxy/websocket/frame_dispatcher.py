@@ -96,6 +96,33 @@ class FrameDispatcher(InputFlow):
             or self._most_work - self._frames.work < TURN_FRAMES // 2
         )
 
+    def put(self, data: Buffer) -> None:
+        """The peer sent this."""
+        if (
+            self._held
+            or self._turn_due
+            or self._paused
+            or self._over
+            or self._resting is not None
+            or (self._body is not None and self._body.body_bytes)
+            or (content := self._frames.only(data)) is None
+        ):
+            super().put(data)
+            return
+        # A small message by itself, and nothing that it would have to wait for.
+        self._left_bytes -= len(data)
+        self._left_pieces -= 1
+        # Held while it is taken: not before is the peer's end the end.
+        self._held.append(data)
+        self._hand_over(content)
+        if self._over:
+            return
+        del self._held[0]
+        if self._ended or self._again or not self._reading:
+            self._settle()
+        if self._is_half_spent:
+            self._next_turn()
+
     def _turn(self) -> None:
         self._room_bytes = TURN_BYTES
         self._most_work = self._frames.work + TURN_FRAMES

@@ -29,6 +29,8 @@ OWN_FRAME_BYTES = 64 * 1024
 CONTROL_WORK = 16
 """A control frame's answer costs as much as so many frames of the stream."""
 
+_SMALL_BYTES = 8 * 1024
+"""What holds less is copied sooner than it is written, or read, in parts."""
 _RUN_FRAMES = 64
 """In a row and of one length, so many cost as much as one by itself."""
 
@@ -37,6 +39,7 @@ _FIN, _RESERVED, _MASKED = 0x80, 0x70, 0x80
 _WHOLE_BINARY = _FIN | _BINARY
 _CONTROL_MAX_BYTES = 125
 _MASKED_SIZE = tuple(bytes((_MASKED | size,)) for size in range(128))
+_SMALL_MASKED_HEADS = tuple(bytes((_WHOLE_BINARY, _MASKED | size)) for size in range(126))
 _MASK_BYTES = 4
 _MASKS_DRAWN = 1024
 
@@ -106,6 +109,10 @@ def framed(slices: Sequence[Slice]) -> list[bytes | memoryview]:
     What is given together shares frames, each of at most `OWN_FRAME_BYTES`; frames that are whole
     already stay as they are.
     """
+    size = sum(map(len, slices))
+    if 0 < size <= _SMALL_BYTES and WholeFrames not in map(type, slices):
+        # One piece: a vectored write costs more for each that it has than copying it does.
+        return [b"".join((_head(size), *slices))]  # type: ignore[arg-type]
     found: list[bytes | memoryview] = []
     own: list[bytes | memoryview] = []
     size = 0
@@ -147,8 +154,11 @@ _masks = _random_masks()
 
 def masked_frame(data: bytes) -> bytes:
     """A client's binary frame. Source: RFC 6455, section 5.3: each has a mask that is new."""
-    head = _head(len(data))
-    mask = next(_masks)
+    size, mask = len(data), next(_masks)
+    if size <= _CONTROL_MAX_BYTES:
+        # Nearly all that a daemon sends upstream.
+        return b"".join((_SMALL_MASKED_HEADS[size], mask, apply_mask(data, mask)))
+    head = _head(size)
     return b"".join((head[:1], _MASKED_SIZE[head[1]], head[2:], mask, apply_mask(data, mask)))
 
 
@@ -242,6 +252,36 @@ class FrameReader:
         """Give `idle_work`, and begin anew."""
         work, self.idle_work = self.idle_work, 0
         return work
+
+    def only(self, data: bytes | memoryview) -> bytes | None:
+        """What the one frame holds that is all of `data`; None: it isn't one, nothing is taken.
+
+        While somebody types, what comes is a small message in a frame of its own. For those it does
+        at once what `next` does for any frame, cut anywhere.
+        """
+        if self._left or self._head or self._in_message or self.over:
+            return None
+        size = len(data)
+        if size < 2 or data[0] != _WHOLE_BINARY:
+            return None
+        if self._masked:
+            size -= 2 + _MASK_BYTES
+            if not 0 < size <= _CONTROL_MAX_BYTES or data[1] != _MASKED | size:
+                return None
+            content = apply_mask(bytes(data[6:]), bytes(data[2:6]))
+        elif size <= 2 + _CONTROL_MAX_BYTES:
+            if size == 2 or data[1] != size - 2:
+                return None
+            content = bytes(data[2:])
+        else:
+            size -= 4
+            if not _CONTROL_MAX_BYTES < size <= _SMALL_BYTES:
+                return None
+            if data[1] != 126 or data[2] << 8 | data[3] != size:
+                return None
+            content = bytes(data[4:])
+        self.work += 1
+        return content
 
     def whole(
         self, data: bytes | memoryview, at: int, most_bytes: int, most_work: int

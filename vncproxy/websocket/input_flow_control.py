@@ -19,6 +19,8 @@ TURN_PIECES = 64
 IDLE_WORK_PER_S = 5_000
 """Of what means nothing, in units of work: one is about what a short message costs."""
 IDLE_WORK_BURST = 10_000
+IDLE_WORK_PORTION = 32
+"""Less isn't spent by itself: looking at the clock for each request would cost half a message."""
 IDLE_WORK_PATIENCE_S = 30.0
 """A peer that was over its ration for all this time is ended."""
 
@@ -84,6 +86,7 @@ class InputFlow:
         self._over = False
         self._ended: list[Callable[[], None]] = []
         self._ration: Ration | None = None
+        self._unspent_work = 0
 
     @property
     def held_bytes(self) -> int:
@@ -129,6 +132,10 @@ class InputFlow:
         if self._over or work <= 0 or self._ended:
             # One that has gone sends no more of it: what is left needs its turns, but no rests.
             return
+        self._unspent_work += work
+        if self._unspent_work < IDLE_WORK_PORTION:
+            return
+        work, self._unspent_work = self._unspent_work, 0
         now = time.monotonic()
         if self._ration is None:
             self._ration = Ration(now)
