@@ -268,7 +268,7 @@ async def test_a_small_update(path: Path) -> None:
     calls = Calls(lambda: path.gateway.flow.put(frame))
     assert path.connection.writes == before + 1
     assert bytes(path.connection.written).endswith(echo)
-    assert calls.count <= 82, calls.count
+    assert calls.count <= 76, calls.count
     ask = masked(request(incremental=True, width=WIDTH, height=HEIGHT))
     calls = Calls(lambda: path.browser.data_received(ask))
     assert calls.count <= 30, calls.count
@@ -296,7 +296,7 @@ async def test_tight_rectangles() -> None:
     assert path.connection.writes == before + 1
     assert bytes(path.connection.written).endswith(update)
     per_rectangle = calls.count / RECTANGLES
-    assert per_rectangle <= 26, per_rectangle
+    assert per_rectangle <= 4, per_rectangle
     await clear(path.harness)
 
 

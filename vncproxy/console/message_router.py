@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from vncproxy.console.control import Control
 from vncproxy.console.link import Link
 from vncproxy.console.recorder import Recorder
-from vncproxy.console.shared_screen import SharedScreen
+from vncproxy.console.shared_screen import SharedScreen, leading_run
 from vncproxy.console.upstream_writer import (
     INPUT,
     UpstreamWriter,
@@ -191,6 +191,10 @@ class MessageRouter:
                 shared_screen.go_on()
             is_learning = self._liveness.is_learning
             while waiting and shared_screen.inflating is None:
+                if not is_learning and (run := leading_run(waiting)):
+                    del waiting[: len(run)]
+                    shared_screen.tight_run(run)
+                    continue
                 event = waiting.pop(0)
                 if type(event) is StreamBroken:
                     self.unknown_message = event.reason if event.unknown else ""

@@ -11,7 +11,7 @@ from itertools import chain
 
 from vncproxy.console.recorder import Recorder
 from vncproxy.console.update_requests import UpdateRequests
-from vncproxy.console.viewer_updates import TightPart, ViewerUpdates
+from vncproxy.console.viewer_updates import TightPart, TightRun, ViewerUpdates
 from vncproxy.rfb import client_messages
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.congestion_control import CongestionControl
@@ -36,6 +36,24 @@ from vncproxy.rfb.tight_streams import STEP_BYTES, Inflation, StatelessTight
 
 _DEFLATES = 3
 """Deflating once for all who need it costs as much as showing it on so many screens."""
+
+
+def leading_run(events: Sequence[ServerEvent]) -> list[RectangleReceived]:
+    """The rectangles for `SharedScreen.tight_run` that the events begin with.
+
+    Of Tight, whole, not empty, and small enough to be inflated at once.
+    """
+    run: list[RectangleReceived] = []
+    for event in events:
+        if (
+            type(event) is not RectangleReceived
+            or (layout := event.tight) is None
+            or layout.size > STEP_BYTES
+            or not (event.width and event.height)
+        ):
+            break
+        run.append(event)
+    return run
 
 
 class SharedScreen:
@@ -139,10 +157,7 @@ class SharedScreen:
             case RawEnded():
                 self._raw_ended()
             case UpdateStarted(count):
-                self.requests.update_started()
-                if self.requests.switch is None:
-                    for screen in self._screens():
-                        screen.update_started(count)
+                self._update_started(count)
             case UpdateEnded():
                 return self._update_ended(picture=event.picture)
             case BellRung():
@@ -168,6 +183,46 @@ class SharedScreen:
     def _to_all(self, raw: bytes) -> None:
         for screen in self._screens():
             screen.message(raw)
+
+    def tight_run(self, rects: Sequence[RectangleReceived]) -> None:
+        """Take Tight rectangles in a row, as `leading_run` gives them.
+
+        What `upstream` does for each, done once for all where nothing differs between them: text is
+        hundreds of rectangles a second, of a hundred bytes each.
+
+        Raises:
+            ValueError: As of `upstream`; those before it have been shown.
+        """
+        if self.requests.switch is not None:
+            for rect in rects:
+                self._tight(rect)
+            return
+        inflate, moves_streams = self._zlib.inflate, False
+        pixels: list[bytes | None] = []
+        try:
+            for rect in rects:
+                layout = rect.tight
+                assert layout is not None, "one of a run has been measured"
+                # Always inflated, since a stream's past can't be had later, when a viewer joins.
+                if layout.zlib or layout.resets:
+                    moves_streams = True
+                    pixels.append(inflate(rect.data, layout))
+                else:
+                    pixels.append(None)
+        finally:
+            self._zlib_seen = self._zlib_seen or moves_streams
+            if pixels:
+                self._show_run(TightRun(rects[: len(pixels)], pixels))
+
+    def _show_run(self, run: TightRun) -> None:
+        for viewer in self.viewers.values():
+            try:
+                viewer.tight_run(run)
+            except Exception:
+                viewer.failed()
+        for recorder in self.recorders.values():
+            for rect, wire, tight in zip(run.rects, run.wires, run.parts(), strict=True):
+                recorder.rectangle(rect, wire, tight)
 
     def _rectangle(self, rect: RectangleReceived) -> None:
         if rect.encoding == enc.TIGHT and rect.width and rect.height:
@@ -230,8 +285,10 @@ class SharedScreen:
     def screens(self) -> int:
         """On how many screens an event shows; more where pixels have to be deflated afresh."""
         count = len(self.viewers) + len(self.recorders)
-        for screen in self._screens():
-            if not screen.in_step:
+        if self.recorders:
+            return count + _DEFLATES
+        for viewer in self.viewers.values():
+            if not viewer.in_step:
                 return count + _DEFLATES
         return count
 
@@ -263,12 +320,18 @@ class SharedScreen:
             self._strips = RawStrips(start)
         header = start.header_bytes
         for viewer in self.viewers.values():
-            viewer.raw_started(start, header)
+            try:
+                viewer.raw_started(start, header)
+            except Exception:
+                viewer.failed()
 
     def pixels(self, slices: Sequence[Pixels], size_bytes: int) -> None:
         """More pixels of the Raw rectangle under way, `size_bytes` of them."""
         for viewer in self.viewers.values():
-            viewer.raw(slices, size_bytes)
+            try:
+                viewer.raw(slices, size_bytes)
+            except Exception:
+                viewer.failed()
         if self._strips is not None:
             self.record_pixels(slices)
 
@@ -284,13 +347,33 @@ class SharedScreen:
     def _raw_ended(self) -> None:
         assert self._raw is not None, "a Raw rectangle ends after it has begun"
         for viewer in self.viewers.values():
-            viewer.raw_ended(self._raw)
+            try:
+                viewer.raw_ended(self._raw)
+            except Exception:
+                viewer.failed()
         if self._strips is None:
             for recorder in self.recorders.values():
                 recorder.missed(self._raw, None)
         self._raw = self._strips = None
 
+    def _update_started(self, count: int | None) -> None:
+        self.requests.update_began = True
+        if self.requests.switch is not None:
+            return
+        for viewer in self.viewers.values():
+            try:
+                viewer.update_started(count)
+            except Exception:
+                viewer.failed()
+        for recorder in self.recorders.values():
+            recorder.update_started(count)
+
     def _update_ended(self, *, picture: bool) -> list[bytes]:
-        for screen in self._screens():
-            screen.update_ended()
+        for viewer in self.viewers.values():
+            try:
+                viewer.update_ended()
+            except Exception:
+                viewer.failed()
+        for recorder in self.recorders.values():
+            recorder.update_ended()
         return self.requests.update_ended(picture=picture)

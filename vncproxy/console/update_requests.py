@@ -143,7 +143,8 @@ class UpdateRequests:
         self._outstanding = False
         self._full_outstanding = False
         self._pipeline = RequestPipeline()
-        self._update_began = False
+        self.update_began = False
+        """An update of the upstream has begun since the last `due`."""
         self._updates_ended = 0
         self._size_told = False
         self._full_at = float("-inf")
@@ -163,7 +164,7 @@ class UpdateRequests:
         self._full_at = float("-inf")
         self._asked = self.switch = None
         self._pipeline = RequestPipeline()
-        self._update_began = False
+        self.update_began = False
         self._updates_ended = 0
 
     # Frames and encodings
@@ -174,7 +175,7 @@ class UpdateRequests:
         A full update that a viewer asked for goes out at once; one that the daemon asks for, to
         complete the picture of a viewer that was behind, is rationed: `next_at` says when.
         """
-        if self._update_began or self._updates_ended:
+        if self.update_began or self._updates_ended:
             self._watch_answers(now)
         if self.switch is not None:
             if (held_until := self.switch.held_until) is not None:
@@ -223,14 +224,10 @@ class UpdateRequests:
             self.next_at = min((one for one in times if one is not None), default=None)
         return out
 
-    def update_started(self) -> None:
-        """An update of the upstream begins."""
-        self._update_began = True
-
     def _watch_answers(self, now: float) -> None:
         """Note when what has come since the last call has come: that was just now."""
-        if self._update_began:
-            self._update_began = False
+        if self.update_began:
+            self.update_began = False
             self._pipeline.update_began(now)
         if self._updates_ended:
             self._pipeline.update_ended(now, self._updates_ended)

@@ -54,6 +54,34 @@ class TightPart:
         return self.layout.zlib or self.layout.resets != 0
 
 
+class TightRun:
+    """Tight rectangles in a row, whole and each small, as all viewers share them.
+
+    Attributes:
+        rects: The rectangles.
+        wires: Each as it came.
+    """
+
+    __slots__ = ("_parts", "_pixels", "rects", "wires")
+
+    def __init__(self, rects: Sequence[RectangleReceived], pixels: Sequence[bytes | None]) -> None:
+        """Of the stream's rectangles; `pixels` is what `StatelessTight.inflate` gave for each."""
+        self.rects = rects
+        self.wires = [rect.wire for rect in rects]
+        self._pixels = pixels
+        self._parts: list[TightPart] = []
+
+    def parts(self) -> list[TightPart]:
+        """What a viewer that missed earlier ones needs of each; made for the first that does."""
+        if not self._parts:
+            self._parts = [
+                TightPart(rect.tight, InflatedTight(rect.data, rect.tight, pixels))
+                for rect, pixels in zip(self.rects, self._pixels, strict=True)
+                if rect.tight is not None
+            ]
+        return self._parts
+
+
 class RawReceiver(Protocol):
     """What takes the pixels of a Raw rectangle under way for one viewer."""
 
@@ -227,7 +255,8 @@ class ViewerUpdates:
             return False
         return self.congestion_control.open if self._continuous else self.wants
 
-    @contained
+    # What `SharedScreen` calls for each message it guards itself: a call less than `contained`.
+
     def update_started(self, count: int | None) -> None:
         """The upstream begins an update: this viewer takes part in the whole of it, or not.
 
@@ -237,11 +266,7 @@ class ViewerUpdates:
         self._taking = self.drives
         self._answered = self._asked_again = False
         if self._taking:
-            self.writer.begin(count, last_rect=self._knows_last_rect)
-
-    @property
-    def _knows_last_rect(self) -> bool:
-        return enc.LAST_RECT in self._known
+            self.writer.begin(count, last_rect=enc.LAST_RECT in self._known)
 
     @contained
     def rectangle(self, rect: RectangleReceived, wire: bytes, tight: TightPart | None) -> None:
@@ -260,9 +285,20 @@ class ViewerUpdates:
             wire = self._order.message(rect)
         self._uncovered.cover(rect.x, rect.y, rect.width, rect.height)
         self._answered = True
-        self.writer.put_whole(wire)
+        self.writer.put_whole((wire,))
 
-    @contained
+    def tight_run(self, run: TightRun) -> None:
+        """Rectangles came as `rectangle` takes them, in a row: nothing else changes meanwhile."""
+        if not self.in_step or self._resets.pending or not self._takes(enc.TIGHT):
+            for rect, wire, tight in zip(run.rects, run.wires, run.parts(), strict=True):
+                self.rectangle(rect, wire, tight)
+            return
+        if not self._uncovered.complete:
+            for rect in run.rects:
+                self._uncovered.cover(rect.x, rect.y, rect.width, rect.height)
+        self._answered = True
+        self.writer.put_whole(run.wires)
+
     def raw_started(self, start: RawStarted, header: bytes) -> None:
         """A Raw rectangle begins; `header` is it on the wire, before its pixels."""
         self.raw_to = None
@@ -272,13 +308,11 @@ class ViewerUpdates:
             self._answered = True
             writer.start_raw(header, start.size_bytes)
 
-    @contained
     def raw(self, slices: Sequence[Pixels], size_bytes: int) -> None:
         """Its next pixels, `size_bytes` of them."""
         if self.raw_to is not None:
             self.raw_to.raw(slices, size_bytes)
 
-    @contained
     def raw_ended(self, start: RawStarted) -> None:
         """It is over, whether or not it was for this viewer.
 
@@ -288,7 +322,8 @@ class ViewerUpdates:
         if self.raw_to is not None:
             rows = self.writer.raw_bytes * start.height // start.size_bytes
             self._uncovered.cover(start.x, start.y, start.width, rows)
-        self._uncovered.uncover(start.x, start.y + rows, start.width, start.height - rows)
+        if rows < start.height:
+            self._uncovered.uncover(start.x, start.y + rows, start.width, start.height - rows)
         self.writer.end_rectangle()
 
     def _tight_data(self, rect: RectangleReceived, tight: TightPart) -> bytes | None:
@@ -337,7 +372,6 @@ class ViewerUpdates:
             self.writer.put(rect.message_bytes)
         self.writer.end_rectangle()
 
-    @contained
     def update_ended(self) -> None:
         """The upstream's update is over."""
         self.writer.end()

@@ -49,6 +49,7 @@ class RectangleReceived(Event, frozen=True):
     Args:
         data: Everything after the 12-byte header.
         tight: The layout of `data`, of a Tight rectangle that came in one piece.
+        wire: That one as it came, with its header.
     """
 
     x: int
@@ -58,9 +59,10 @@ class RectangleReceived(Event, frozen=True):
     encoding: int
     data: bytes
     tight: TightLayout | None = None
+    wire: bytes = b""
 
     def __eq__(self, other: object) -> bool:
-        # Its layout only says again what the data says.
+        # Layout and wire only say again what the data says.
         return (
             isinstance(other, RectangleReceived)
             and self.data == other.data
@@ -74,7 +76,10 @@ class RectangleReceived(Event, frozen=True):
     @property
     def message_bytes(self) -> bytes:
         """The rectangle as on the wire: 12-byte header and data."""
-        return _RECTANGLE.pack(self.x, self.y, self.width, self.height, self.encoding) + self.data
+        return (
+            self.wire
+            or _RECTANGLE.pack(self.x, self.y, self.width, self.height, self.encoding) + self.data
+        )
 
 
 class RawStarted(Event, frozen=True):
@@ -225,7 +230,9 @@ def idle_work(events: Sequence[ServerEvent]) -> int:
     """How much of this changes no picture, in units: one is what a bell costs."""
     work = 0
     for event in events:
-        if type(event) in _OF_PICTURE:
+        if type(event) in _OF_PICTURE or (
+            type(event) is RectangleReceived and event.tight is not None and event.width > 0
+        ):
             continue
         match event:
             case RectangleReceived(width=width, height=height, encoding=encoding, data=data):

@@ -11,6 +11,7 @@ Source: RFC 6143, section 7.6; rfbproto, Server to Client Messages.
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Callable
 from functools import partial
 
@@ -91,7 +92,8 @@ class ServerStream:
         self._max_cut_text_bytes = max_cut_text_bytes
         self._events: list[ServerEvent] = []
         self._broken = False
-        self._work = 0
+        self._is_checked = False
+        self._work = self._most_work = 0
         self.untaken = 0
         """How many of the last feed's bytes were left alone, since there was enough to do."""
         # Each step takes what it can from the bytes given, at least one, and returns where it
@@ -159,7 +161,9 @@ class ServerStream:
         events = self._events = []
         buffer = data if isinstance(data, bytes) else memoryview(data)
         try:
-            rectangles.check_framebuffer(self.width, self.height)
+            if not self._is_checked:
+                rectangles.check_framebuffer(self.width, self.height)
+                self._is_checked = True
             self._run(buffer, len(buffer), most_work)
         except WireError as error:
             self._broken = True
@@ -173,8 +177,9 @@ class ServerStream:
         at = 0
         held = self._held
         self._work = 0
+        self._most_work = sys.maxsize if most_work is None else most_work
         while at < end:
-            if most_work is not None and self._work >= most_work:
+            if self._work >= self._most_work:
                 self.untaken = end - at
                 return
             self._work += 1
@@ -264,7 +269,7 @@ class ServerStream:
                 f"a rectangle of {width} by {height} at {x}, {y}"
                 f" outside the framebuffer of {self.width} by {self.height}"
             )
-        if encoding == TIGHT and (stop := self._whole_tight(buffer, start, end, header)):
+        if encoding == TIGHT and (stop := self._whole_tights(buffer, start, end, header)):
             return stop
         self._header = header
         if encoding == HEXTILE:
@@ -292,30 +297,49 @@ class ServerStream:
             raise WireError(f"a rectangle of {length} bytes in encoding {encoding}")
         return self._collect(buffer, start, end, length, ServerStream._finish_rectangle)
 
-    def _whole_tight(
+    def _whole_tights(
         self, buffer: _Buffer, at: int, end: int, header: tuple[int, int, int, int, int]
     ) -> int:
-        """The end of a Tight rectangle that lies wholly in the buffer; 0: it doesn't.
+        """The end of all Tight rectangles in a row that lie wholly in the buffer; 0: none does.
 
-        What `_collect` and those that it calls do for all, for the many small ones at once.
+        What `_collect` and those that it calls do for all, for the many small ones at once, as far
+        as a feed goes.
+
+        Args:
+            buffer: What was fed.
+            at: Where the first one's data begins.
+            end: Of the buffer.
+            header: The first one's.
         """
-        x, y, width, height, encoding = header
-        length, layout = measured(
-            buffer, at, end, width, height, self._pixel_bytes, self._tpixel_bytes, False
-        )
-        stop = at + length
-        if layout is None or stop > end:
-            return 0
-        data = bytes(buffer[at:stop])
-        self._events.append(RectangleReceived(x, y, width, height, encoding, data, layout))
-        self._delivered += 1
-        self._work += width * height * self._tpixel_bytes // _INFLATED_WORK_BYTES
-        if width and height:
-            self._picture = True
-        self._rectangles_left -= 1
-        if not self._rectangles_left:
-            self._next_rectangle()
-        return stop
+        events, pixel_bytes, tpixel_bytes = self._events, self._pixel_bytes, self._tpixel_bytes
+        done = 0
+        while True:
+            x, y, width, height, encoding = header
+            length, layout = measured(
+                buffer, at, end, width, height, pixel_bytes, tpixel_bytes, False
+            )
+            stop = at + length
+            if layout is None or stop > end:
+                return done
+            wire = bytes(buffer[at - _RECTANGLE_BYTES : stop])
+            data = wire[_RECTANGLE_BYTES:]
+            events.append(RectangleReceived(x, y, width, height, encoding, data, layout, wire))
+            self._delivered += 1
+            self._work += width * height * tpixel_bytes // _INFLATED_WORK_BYTES
+            if width and height:
+                self._picture = True
+            self._rectangles_left -= 1
+            if not self._rectangles_left:
+                self._next_rectangle()
+                return stop
+            if end - stop < _RECTANGLE_BYTES or self._work >= self._most_work:
+                return stop
+            header = x, y, width, height, encoding = _RECTANGLE.unpack_from(buffer, stop)
+            if encoding != TIGHT or x + width > self.width or y + height > self.height:
+                # For `_rectangle` to say what it is.
+                return stop
+            self._work += 1
+            done, at = stop, stop + _RECTANGLE_BYTES
 
     def _cut_name(self, data: bytes) -> None:
         name = _U32.pack(NAME_MAX_BYTES) + data[4:]

@@ -22,6 +22,8 @@ ALPHA_PIXEL_BYTES = 4
 Source: rfbproto, Cursor With Alpha Pseudo-encoding."""
 
 _EXPLICIT_FILTER = 4
+_FILL = 8
+_PALETTE = 1
 _MIN_TO_COMPRESS = 12
 _ENCODING = struct.Struct(">i")
 
@@ -41,6 +43,9 @@ class TightFilter(Enum):
     COPY = 0
     PALETTE = 1
     GRADIENT = 2
+
+
+_BASIC, _COPY = TightKind.BASIC, TightFilter.COPY
 
 
 class TightLayout(Struct, frozen=True, gc=False):
@@ -105,31 +110,66 @@ def measured(
     Raises:
         WireError: What neither encoding allows.
     """
+    # In one piece: this is most of what a small rectangle costs.
     have = end - at
-    head = _head(buffer, at, have, width, height, pixel_bytes, tpixel_bytes, png)
-    if isinstance(head, int):
-        return head, None
-    kind, tight_filter, length_at, size = head
+    if have < 1:
+        return -1, None
     control = buffer[at]
-    basic = kind is TightKind.BASIC
-    zlib = basic and size >= _MIN_TO_COMPRESS
-    data_at = length_at
-    if kind is TightKind.FILL or (basic and not zlib):
-        length = size
-    else:
-        length, data_at = _compact(buffer, at, have, length_at)
-        if not length:
-            return -data_at, None
+    compression, resets, head_at = control >> 4, control & 15, control_at + 1
+    if compression == _FILL:
+        kind, plain, size = TightKind.FILL, TightFilter.COPY, tpixel_bytes
+        found = TightLayout(kind, 0, resets, plain, control_at, head_at, head_at, size, False)
+        return 1 + size, found
+    kind, stream, tight_filter, length_at = _BASIC, compression & 3, _COPY, 1
+    size = width * height * tpixel_bytes
+    if compression > _FILL or png:
+        kind, stream, size = _image(compression, pixel_bytes, png), 0, 0
+    elif compression & _EXPLICIT_FILTER:
+        if have < 2:
+            return -2, None
+        if buffer[at + 1] == _PALETTE:
+            if have < 3:
+                return -3, None
+            colours = buffer[at + 2] + 1
+            # One of a single colour isn't in the specification; viewers read it as a bit a pixel.
+            row_bytes = (width + 7) // 8 if colours <= 2 else width
+            tight_filter, length_at = TightFilter.PALETTE, 3 + colours * tpixel_bytes
+            size = row_bytes * height
+        else:
+            tight_filter, length_at = _filter(buffer[at + 1], pixel_bytes), 2
+    length_from = control_at + length_at
+    if kind is _BASIC and size < _MIN_TO_COMPRESS:
+        return length_at + size, TightLayout(
+            kind, stream, resets, tight_filter, control_at, length_from, length_from, size, False
+        )
+    if have <= length_at:
+        return -length_at - 1, None
+    # The compact length: seven bits, seven more, and eight.
+    length = buffer[at + length_at]
+    data_at = length_at + 1
+    if length & 128:
+        if have <= data_at:
+            return -data_at - 1, None
+        byte = buffer[at + data_at]
+        length = length & 127 | (byte & 127) << 7
+        data_at += 1
+        if byte & 128:
+            if have <= data_at:
+                return -data_at - 1, None
+            length |= buffer[at + data_at] << 14
+            data_at += 1
+    if not length:
+        raise WireError("Tight data of length 0")
     return data_at + length, TightLayout(
         kind,
-        control >> 4 & 3 if basic else 0,
-        control & 15,
+        stream,
+        resets,
         tight_filter,
         control_at,
-        control_at + length_at,
+        length_from,
         control_at + data_at,
         size,
-        zlib,
+        kind is _BASIC,
     )
 
 
@@ -175,69 +215,23 @@ def compact_length(length: int) -> bytes:
     return bytes((length & 127 | 128, length >> 7 & 127 | 128, length >> 14))
 
 
-def _head(
-    buffer: bytes | memoryview,
-    at: int,
-    have: int,
-    width: int,
-    height: int,
-    pixel_bytes: int,
-    tpixel_bytes: int,
-    png: bool,
-) -> int | tuple[TightKind, TightFilter, int, int]:
-    """Minus the bytes needed, or kind, filter, length of what precedes the pixels, their size."""
-    if have < 1:
-        return -1
-    control = buffer[at] >> 4
-    if control == 8:
-        return TightKind.FILL, TightFilter.COPY, 1, tpixel_bytes
-    if control == 9:
+def _image(compression: int, pixel_bytes: int, png: bool) -> TightKind:
+    """The kind of a rectangle that isn't of one colour or, but in TightPNG, basic."""
+    if compression == 9:
         if pixel_bytes == 1:
             raise WireError("Tight JPEG with 8 bits per pixel")
-        return TightKind.JPEG, TightFilter.COPY, 1, 0
+        return TightKind.JPEG
     if png:
-        if control != 10:
-            raise WireError(f"TightPNG compression {control}")
-        return TightKind.PNG, TightFilter.COPY, 1, 0
-    if control > 9:
-        raise WireError(f"Tight compression {control}")
-    if not control & _EXPLICIT_FILTER:
-        return TightKind.BASIC, TightFilter.COPY, 1, width * height * tpixel_bytes
-    if have < 2:
-        return -2
-    number = buffer[at + 1]
-    if number == 1:
-        if have < 3:
-            return -3
-        colours = buffer[at + 2] + 1
-        # A palette of one colour isn't in the specification; viewers read it as one bit a pixel.
-        row = (width + 7) // 8 if colours <= 2 else width
-        return TightKind.BASIC, TightFilter.PALETTE, 3 + colours * tpixel_bytes, row * height
+        if compression != 10:
+            raise WireError(f"TightPNG compression {compression}")
+        return TightKind.PNG
+    raise WireError(f"Tight compression {compression}")
+
+
+def _filter(number: int, pixel_bytes: int) -> TightFilter:
+    """The filter of this number, which isn't a palette."""
     if number == 2 and pixel_bytes == 1:
         raise WireError("Tight gradient filter with 8 bits per pixel")
     if number > 2:
         raise WireError(f"Tight filter {number}")
-    return TightKind.BASIC, TightFilter(number), 2, width * height * tpixel_bytes
-
-
-def _compact(buffer: bytes | memoryview, at: int, have: int, length_at: int) -> tuple[int, int]:
-    """Length and offset of what follows; or 0 and the bytes needed to know them."""
-    if have <= length_at:
-        return 0, length_at + 1
-    byte = buffer[at + length_at]
-    length = byte & 127
-    data_at = length_at + 1
-    if byte & 128:
-        if have <= data_at:
-            return 0, data_at + 1
-        byte = buffer[at + data_at]
-        length |= (byte & 127) << 7
-        data_at += 1
-        if byte & 128:
-            if have <= data_at:
-                return 0, data_at + 1
-            length |= buffer[at + data_at] << 14
-            data_at += 1
-    if not length:
-        raise WireError("Tight data of length 0")
-    return length, data_at
+    return TightFilter(number)

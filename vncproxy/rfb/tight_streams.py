@@ -35,29 +35,33 @@ _SMALL_MEMORY_LEVEL = 5
 
 
 class StreamResets:
-    """For one viewer: which streams must be reset at their first use after a change of link."""
+    """For one viewer: which streams must be reset at their first use after a change of link.
 
-    __slots__ = ("_pending",)
+    Attributes:
+        pending: Bits of those that are still to be; 0: rectangles go as they come.
+    """
+
+    __slots__ = ("pending",)
 
     def __init__(self) -> None:
         """A new viewer's streams are as fresh as a new link's."""
-        self._pending = 0
+        self.pending = 0
 
     def link_replaced(self) -> None:
         """The viewer's next Tight rectangle comes from another link."""
-        self._pending = _ALL
+        self.pending = _ALL
 
     def apply(self, data: bytes, layout: TightLayout) -> bytes:
         """The rectangle's data, with the reset bit of its stream where it is due."""
-        if not self._pending:
+        if not self.pending:
             return data
-        pending = self._pending & ~layout.resets
+        pending = self.pending & ~layout.resets
         if layout.zlib:
             due = pending & 1 << layout.stream
             if due:
                 data = with_resets(data, due, layout.control_at)
                 pending &= ~due
-        self._pending = pending
+        self.pending = pending
         return data
 
 
@@ -132,10 +136,14 @@ class StatelessTight:
             ValueError: The data doesn't inflate to exactly the rectangle's pixels; the streams
                 can't be used any more then.
         """
+        return InflatedTight(data, layout, self.inflate(data, layout))
+
+    def inflate(self, data: bytes, layout: TightLayout) -> bytes | None:
+        """As `take`, but gives the inflated bytes alone; None: nothing in it is deflated."""
         if layout.resets:
             self._reset(layout)
         if not layout.zlib:
-            return InflatedTight(data, layout, None)
+            return None
         if layout.size > MAX_PIXELS_BYTES:
             raise ValueError(f"a Tight rectangle of {layout.size} bytes")
         try:
@@ -147,7 +155,7 @@ class StatelessTight:
             raise ValueError("a Tight rectangle that can't be inflated") from error
         if len(pixels) != layout.size:
             raise ValueError(f"Tight data that doesn't inflate to {layout.size} bytes")
-        return InflatedTight(data, layout, pixels)
+        return pixels
 
     def begin(self, data: bytes, layout: TightLayout, *, restart: bool) -> Inflation:
         """As `take`, for a rectangle with zlib data of any size, in steps.

@@ -109,25 +109,30 @@ class UpdateWriter:
             self._held_count += 1
             self._bound_held()
 
-    def put_whole(self, wire: bytes) -> None:
-        """As `put`, after which the upstream's current rectangle is over."""
-        due = self._due
-        if (
-            self.is_open
-            and self._taking
-            and due is not None
-            and due > 1
-            and self._count is not None
-            and not (self._placed or self._ending)
-        ):
-            # One of many, in an update whose head is out.
-            self._outbox.append(wire)
-            self.update_bytes += len(wire)
-            self._count -= 1
-            self._due = due - 1
-            return
-        self.put(wire)
-        self.end_rectangle()
+    def put_whole(self, wires: Sequence[bytes]) -> None:
+        """As `put` for each, after which the upstream's current rectangle is over."""
+        at = 0
+        while at < len(wires):
+            # Those amid an update whose head is out, many at once: neither its first one nor, where
+            # they are counted, its last.
+            many = 0
+            if self.is_open and self._taking and not (self._placed or self._ending):
+                if self._due is None:
+                    many = len(wires) - at
+                elif self._count is not None:
+                    many = min(len(wires) - at, self._due - 1)
+            if many <= 0:
+                self.put(wires[at])
+                self.end_rectangle()
+                at += 1
+                continue
+            if self._due is not None and self._count is not None:
+                self._count -= many
+                self._due -= many
+            whole = wires[at : at + many]
+            self._outbox += whole
+            self.update_bytes += sum(map(len, whole))
+            at += many
 
     def put_size(self, wire: bytes) -> None:
         """A new size, which must be the last rectangle of its update; what follows is another one.
@@ -157,9 +162,10 @@ class UpdateWriter:
         """A Raw rectangle in the place of the upstream's current one; its pixels follow."""
         assert self._taking and not self._placed, "a Raw rectangle is the upstream's"
         self._placed = True
-        self._raw_at = len(self._held)
+        if self._holds:
+            self._raw_at = len(self._held)
+            self._held_count += 1
         self._write(header)
-        self._held_count += self._holds
         self._raw_left, self.raw_bytes = size_bytes, 0
 
     def raw(self, slices: Sequence[Pixels], size_bytes: int) -> None:
@@ -207,7 +213,8 @@ class UpdateWriter:
         self._taking = self._ending = False
         if self.is_filling:
             return
-        self._release()
+        if self._held_count:
+            self._release()
         if self.is_open:
             self._close()
 

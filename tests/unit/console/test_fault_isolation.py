@@ -34,6 +34,7 @@ from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.console.viewer_limits import TimeLimits, ViewerLimits
 from vncproxy.console.viewer_updates import ViewerUpdates
 from vncproxy.errors import CloseCode, CloseReason, Side
+from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.client_stream import ClientStream
 from vncproxy.rfb.keepalive import Keepalive
 from vncproxy.rfb.server_stream import ServerStream
@@ -166,7 +167,8 @@ def talk(transport: BrowserTransport, *messages: bytes) -> None:
 async def live(consoles: TwoConsoles, viewer: Viewer, transport: BrowserTransport) -> None:
     """All that happens to a viewer: it comes, works, is slow, sees a link replaced, and leaves."""
     await consoles.enter(viewer)
-    talk(transport, *VIEWER_HANDSHAKE, set_encodings(0), request(), key(True, 97), key(False, 97))
+    chosen = set_encodings(enc.RAW, enc.FENCE, enc.CONTINUOUS_UPDATES)
+    talk(transport, *VIEWER_HANDSHAKE, chosen, request(), key(True, 97), key(False, 97))
     gateway = consoles.around.gateway.transports[0]
     gateway.deliver(update(raw(0, 0, 64, 48)))
     transport.stuck = True

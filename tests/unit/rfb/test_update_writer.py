@@ -205,7 +205,7 @@ def test_a_whole_rectangle_is_put_and_over(count: int | None, last_rect: bool) -
             short.end_rectangle()
             long.end_rectangle()
             continue
-        short.put_whole(pixel(number))
+        short.put_whole([pixel(number)])
         long.put(pixel(number))
         long.end_rectangle()
         assert (short.is_open, short.has_begun) == (long.is_open, long.has_begun)
@@ -215,6 +215,29 @@ def test_a_whole_rectangle_is_put_and_over(count: int | None, last_rect: bool) -
     long.end()
     assert short.take() == long.take()
     assert short.update_bytes == long.update_bytes > 0
+
+
+@pytest.mark.parametrize("last_rect", [False, True])
+@pytest.mark.parametrize("count", [None, 4, 5, 9])
+def test_whole_rectangles_in_a_row(count: int | None, last_rect: bool) -> None:
+    """Many at once give what one by one gives, after what was left out or not."""
+    wires = [pixel(number) for number in range(4)]
+    for before in range(2):
+        together, singly = UpdateWriter(1 << 20), UpdateWriter(1 << 20)
+        for writer in (together, singly):
+            writer.begin(count, last_rect=last_rect)
+            if before and count != len(wires):
+                writer.end_rectangle()
+        together.put_whole(wires)
+        for wire in wires:
+            singly.put(wire)
+            singly.end_rectangle()
+        assert (together.is_open, together.has_begun) == (singly.is_open, singly.has_begun)
+        assert together.update_bytes == singly.update_bytes
+        for writer in (together, singly):
+            writer.end()
+        assert together.take() == singly.take()
+        assert together.update_bytes == singly.update_bytes > 0
 
 
 def test_what_waits_is_bounded() -> None:

@@ -29,10 +29,13 @@ def frame(opcode: int, data: bytes, fin: bool = True, mask: bool = False) -> byt
     return Frame(Opcode(opcode), data, fin).serialize(mask=mask)
 
 
-def read(reader: FrameReader, pieces: list[bytes]) -> list[Piece]:
-    """All that comes out."""
+def read(reader: FrameReader, pieces: list[bytes], *, short_way: bool = False) -> list[Piece]:
+    """All that comes out; by `only`, too, if the `short_way` is to be tried."""
     found: list[Piece] = []
     for data in pieces:
+        if short_way and (content := reader.only(data)) is not None:
+            found.append(content)
+            continue
         view, at = memoryview(data), 0
         while at < len(view):
             at, piece = reader.next(view, at)
@@ -60,9 +63,13 @@ CONTROLS = st.tuples(st.sampled_from([9, 10]), st.binary(max_size=125))
     st.lists(st.tuples(FRAGMENTS, st.lists(CONTROLS, max_size=2)), max_size=5),
     st.lists(st.integers(0, 5000), max_size=12),
     st.booleans(),
+    st.booleans(),
 )
 def test_any_split_gives_the_same(
-    messages: list[tuple[list[bytes], list[tuple[int, bytes]]]], at: list[int], masked: bool
+    messages: list[tuple[list[bytes], list[tuple[int, bytes]]]],
+    at: list[int],
+    masked: bool,
+    short_way: bool,
 ) -> None:
     """However frames are cut, their payload and the control frames between them come out."""
     stream, wanted, controls = b"", b"", []
@@ -74,10 +81,54 @@ def test_any_split_gives_the_same(
             for opcode, body in between:
                 controls.append(ControlFrame(Opcode(opcode), body))
                 stream += frame(opcode, body, mask=masked)
-    pieces = read(FrameReader(masked=masked), cut(stream, at))
+    pieces = read(FrameReader(masked=masked), cut(stream, at), short_way=short_way)
     assert payload(pieces) == wanted
     assert [piece for piece in pieces if isinstance(piece, ControlFrame)] == controls
     assert not any(isinstance(piece, Broken) for piece in pieces)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 125, 126, 127, 8192])
+def test_a_small_frame_by_itself(size: int, masked: bool) -> None:
+    """It is taken in one step, if it is all that there is; from a client only a key's size."""
+    data = bytes(range(256)) * (size // 256 + 1)
+    wire = frame(2, data[:size], mask=masked)
+    reader = FrameReader(masked=masked)
+    taken = reader.only(wire)
+    assert taken == (data[:size] if size < 126 or not masked else None)
+    assert reader.work == (taken is not None)
+    whole = FrameReader(masked=masked)
+    assert payload(read(whole, [wire])) == data[:size]
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_what_is_no_small_frame_by_itself(masked: bool) -> None:
+    """Nothing is taken of it, so that `next` finds all of it and what is wrong with it."""
+    key = frame(2, b"key", mask=masked)
+    others = {
+        "two": key + key,
+        "cut": key[:-1],
+        "header": key[:1],
+        "nothing": b"",
+        "empty": frame(2, b"", mask=masked),
+        "first": frame(2, b"key", fin=False, mask=masked),
+        "continued": frame(0, b"key", mask=masked),
+        "text": frame(1, b"key", mask=masked),
+        "ping": frame(9, b"key", mask=masked),
+        "reserved": bytes((key[0] | 0x40,)) + key[1:],
+        "mask": frame(2, b"key", mask=not masked),
+        "long form": b"\x82" + bytes((126 | 128 * masked, 0, 3)) + key[2:],
+        "large": frame(2, bytes(8193), mask=masked),
+    }
+    for name, wire in others.items():
+        reader = FrameReader(masked=masked)
+        assert reader.only(wire) is None, name
+        assert reader.work == 0, name
+        assert read(reader, [wire]) == read(FrameReader(masked=masked), [wire]), name
+    for before in (key[:1], key[:-1], others["first"], frame(8, b"", mask=masked)):
+        reader = FrameReader(masked=masked)
+        read(reader, [before])
+        assert reader.only(key) is None
 
 
 @given(st.lists(st.binary(max_size=200), max_size=8), st.booleans())
