@@ -191,11 +191,17 @@ class MessageRouter:
                 shared_screen.go_on()
             is_learning = self._liveness.is_learning
             while waiting and shared_screen.inflating is None:
-                if not is_learning and (run := leading_run(waiting)):
+                event = waiting[0]
+                if (
+                    type(event) is RectangleReceived
+                    and event.tight is not None
+                    and not is_learning
+                    and (run := leading_run(waiting))
+                ):
                     del waiting[: len(run)]
                     shared_screen.tight_run(run)
                     continue
-                event = waiting.pop(0)
+                del waiting[0]
                 if type(event) is StreamBroken:
                     self.unknown_message = event.reason if event.unknown else ""
                     raise UpstreamProtocolError(f"the cloud's VNC server sent {event.reason}")

@@ -321,7 +321,8 @@ class ViewerUpdates:
         rows = 0
         if self.raw_to is not None:
             rows = self.writer.raw_bytes * start.height // start.size_bytes
-            self._uncovered.cover(start.x, start.y, start.width, rows)
+            if not self._uncovered.complete:
+                self._uncovered.cover(start.x, start.y, start.width, rows)
         if rows < start.height:
             self._uncovered.uncover(start.x, start.y + rows, start.width, start.height - rows)
         self.writer.end_rectangle()

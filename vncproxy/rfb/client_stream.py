@@ -84,7 +84,7 @@ class ClientStream:
         self.extended_buttons = extended_buttons
         self._max_cut_text_bytes = max_cut_text_bytes
         self._pending = bytearray()
-        self._need = 1
+        self._need = 0
         self._marks = extended_buttons
         self._broken = False
         self.untaken = 0
@@ -110,39 +110,45 @@ class ClientStream:
         self.untaken = 0
         if self._broken:
             return []
-        if not self._pending:
+        buffer = data
+        if self._pending:
+            self._pending += data
+            if len(self._pending) < self._need:
+                return []
+            buffer = self._pending
+        else:
             # A message keeps the rule it began under: a confirmation sent while it was on its way
             # can't have been known to the viewer when it wrote the first byte.
             self._marks = self.extended_buttons
         events: list[ClientEvent] = []
         start = done = 0
+        end = len(buffer)
         try:
-            if not self._pending and data and self._length(data, 0) == len(data):
-                # Most of what a viewer says: one message in one piece.
-                events.append(_event(bytes(data)))
-                return events
-            self._pending += data
-            while len(self._pending) - start >= self._need:
+            while start < end:
                 if most_work is not None and done >= most_work:
                     # A whole message at least was taken, so all that is left is of this feed.
-                    self.untaken = len(self._pending) - start
-                    start = len(self._pending)
+                    self.untaken = end - start
+                    start = end
                     break
-                self._need = self._length(self._pending, start)
-                if len(self._pending) - start < self._need:
+                self._need = self._length(buffer, start)
+                stop = start + self._need
+                if stop > end:
                     break
-                raw = bytes(self._pending[start : start + self._need])
+                raw = bytes(buffer[start:stop])
                 events.append(_event(raw))
-                done += work(raw)
-                start += self._need
-                self._need = 1
+                if stop < end:
+                    done += work(raw)
+                start = stop
                 self._marks = self.extended_buttons
         except WireError as error:
             self._broken = True
             self._pending.clear()
             events.append(StreamBroken(str(error)))
             return events
-        del self._pending[:start]
+        if self._pending:
+            del self._pending[:start]
+        elif start < end:
+            self._pending += data[start:]
         return events
 
     def _length(self, buffer: bytes | bytearray | memoryview, start: int) -> int:

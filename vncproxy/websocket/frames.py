@@ -31,6 +31,8 @@ CONTROL_WORK = 16
 
 _SMALL_BYTES = 8 * 1024
 """What holds less is copied sooner than it is written, or read, in parts."""
+_SMALL_READ_BYTES = 256
+"""Of a client: some keys, or a request; a longer read is opened as far as a turn goes."""
 _RUN_FRAMES = 64
 """In a row and of one length, so many cost as much as one by itself."""
 
@@ -254,22 +256,20 @@ class FrameReader:
         return work
 
     def only(self, data: bytes | memoryview) -> bytes | None:
-        """What the one frame holds that is all of `data`; None: it isn't one, nothing is taken.
+        """What small frames hold that are all of `data`; None: it is another, nothing is taken.
 
-        While somebody types, what comes is a small message in a frame of its own. For those it does
-        at once what `next` does for any frame, cut anywhere.
+        While somebody types, what comes is a key's press, mostly with its release, each in a frame
+        of its own, or an update in one. For those it does at once what `next` does for any frames,
+        cut anywhere.
         """
         if self._left or self._head or self._in_message or self.over:
             return None
+        if self._masked:
+            return self._only_masked(data)
         size = len(data)
         if size < 2 or data[0] != _WHOLE_BINARY:
             return None
-        if self._masked:
-            size -= 2 + _MASK_BYTES
-            if not 0 < size <= _CONTROL_MAX_BYTES or data[1] != _MASKED | size:
-                return None
-            content = apply_mask(bytes(data[6:]), bytes(data[2:6]))
-        elif size <= 2 + _CONTROL_MAX_BYTES:
+        if size <= 2 + _CONTROL_MAX_BYTES:
             if size == 2 or data[1] != size - 2:
                 return None
             content = bytes(data[2:])
@@ -282,6 +282,26 @@ class FrameReader:
             content = bytes(data[4:])
         self.work += 1
         return content
+
+    def _only_masked(self, data: bytes | memoryview) -> bytes | None:
+        end, at = len(data), 0
+        if end > _SMALL_READ_BYTES:
+            return None
+        found: list[bytes] = []
+        while at < end:
+            start = at + 2 + _MASK_BYTES
+            if start > end or data[at] != _WHOLE_BINARY:
+                return None
+            size = data[at + 1] - _MASKED
+            stop = start + size
+            if not 0 < size <= _CONTROL_MAX_BYTES or stop > end:
+                return None
+            found.append(apply_mask(bytes(data[start:stop]), bytes(data[at + 2 : start])))
+            at = stop
+        if not found:
+            return None
+        self.work += len(found)
+        return found[0] if len(found) == 1 else b"".join(found)
 
     def whole(
         self, data: bytes | memoryview, at: int, most_bytes: int, most_work: int

@@ -75,8 +75,8 @@ class GatewayTransport(FlowControlled):
         """Send whole messages, in one frame."""
         if self._closing or not slices:
             return
-        connection = self._connection
-        if connection.protocol.state is not State.OPEN or connection.transport.is_closing():
+        connection, transport = self._connection, self._connection.transport
+        if connection.protocol.state is not State.OPEN or transport.is_closing():
             # Of a connection that is closing the flow reports the end, after what came before it.
             return
         # Not by the library, which takes several times as long.
@@ -84,7 +84,7 @@ class GatewayTransport(FlowControlled):
         if len(slices) > 1 or not isinstance(data, bytes):
             data = b"".join(plain_slices(slices))
         self._handed_bytes += len(data)
-        connection.transport.write(masked_frame(data))
+        transport.write(masked_frame(data))
 
     async def close(self, reason: CloseReason | None = None) -> None:
         """Close properly, so that the cloud's one slot is free again.

@@ -639,7 +639,7 @@ def test_a_viewer_that_never_asked_wants_nothing_of_the_new_link() -> None:
 def test_a_fault_of_the_daemon_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """With its traceback; what follows isn't for this viewer, however often it fails again."""
     viewer = Seen(*USUAL)
-    monkeypatch.setattr(viewer.screen.writer, "begin", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(viewer.screen.writer, "put_whole", lambda *_, **__: 1 / 0)
     with capture_logs() as events:
         viewer.update(FULL)
         viewer.update(FULL)

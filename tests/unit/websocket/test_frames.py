@@ -101,12 +101,21 @@ def test_a_small_frame_by_itself(size: int, masked: bool) -> None:
     assert payload(read(whole, [wire])) == data[:size]
 
 
+def test_some_small_frames_of_a_client() -> None:
+    """A key's press and release, which come in one packet."""
+    reader = FrameReader(masked=True)
+    assert reader.only(frame(2, b"down", mask=True) + frame(2, b"up", mask=True)) == b"downup"
+    assert reader.work == 2
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_what_is_no_small_frame_by_itself(masked: bool) -> None:
     """Nothing is taken of it, so that `next` finds all of it and what is wrong with it."""
     key = frame(2, b"key", mask=masked)
     others = {
-        "two": key + key,
+        "two and a part": key + key + key[:-1],
+        "two and a ping": key + key + frame(9, b"", mask=masked),
+        "many": key * 100,
         "cut": key[:-1],
         "header": key[:1],
         "nothing": b"",
