@@ -511,8 +511,11 @@ class MessageRouter:
 
     def _note_answers(self, viewer: Viewer, screen: ViewerUpdates) -> None:
         """Whether it answers fences tells whether it reads."""
-        since = screen.congestion_control.unanswered_since
-        if since != viewer.time_limits.owes_since:
+        since, limits = screen.congestion_control.unanswered_since, viewer.time_limits
+        if since is None or limits.watches_answers:
+            # It changes with each update.
+            limits.owes_since = since
+        else:
             viewer.owes_answer_since(since)
 
     def _hold_back(self) -> None:

@@ -54,6 +54,7 @@ class TimeLimits:
     Attributes:
         input_at: When its user last did something, in monotonic seconds; None: nothing yet.
         owes_since: Since when it has answered no fence; None: none is unanswered.
+        watches_answers: A timer will look at `owes_since`.
     """
 
     def __init__(self, limits: ViewerLimits, transport: Transport, viewer: Limited) -> None:
@@ -67,6 +68,7 @@ class TimeLimits:
         self.limits = limits
         self.input_at: float | None = None
         self.owes_since: float | None = None
+        self.watches_answers = False
         self._opened_at = time.monotonic()
         self._transport = transport
         # Which owns this: a cycle would stay until the collector comes.
@@ -161,15 +163,17 @@ class TimeLimits:
 
     def watch_answers(self, since: float) -> None:
         """It owes an answer to a fence since then, in monotonic seconds."""
-        if "answer" not in self._timers:
+        if not self.watches_answers:
             self._watch_answers(since)
 
     def _watch_answers(self, since: float) -> None:
         rest_s = since + self.limits.slow_timeout_s - time.monotonic()
+        self.watches_answers = True
         self._after("answer", max(0.0, rest_s), self._check_answers)
 
     def _check_answers(self) -> None:
         self._stop("answer")
+        self.watches_answers = False
         if (since := self.owes_since) is None:
             return
         if self._transport.backlog_bytes:
