@@ -215,17 +215,17 @@ def compact_length(length: int) -> bytes:
     return bytes((length & 127 | 128, length >> 7 & 127 | 128, length >> 14))
 
 
-def _image(compression: int, pixel_bytes: int, png: bool) -> TightKind:
+def _image(control: int, pixel_bytes: int, png: bool) -> TightKind:
     """The kind of a rectangle that isn't of one colour or, but in TightPNG, basic."""
-    if compression == 9:
+    if control == 9:
         if pixel_bytes == 1:
             raise WireError("Tight JPEG with 8 bits per pixel")
         return TightKind.JPEG
     if png:
-        if compression != 10:
-            raise WireError(f"TightPNG compression {compression}")
+        if control != 10:
+            raise WireError(f"TightPNG compression {control}")
         return TightKind.PNG
-    raise WireError(f"Tight compression {compression}")
+    raise WireError(f"Tight compression {control}")
 
 
 def _filter(number: int, pixel_bytes: int) -> TightFilter:
