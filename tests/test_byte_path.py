@@ -70,16 +70,6 @@ class Connection(asyncio.Transport):
         pass
 
 
-class Http:
-    """What had the connection before."""
-
-    def give_away(self) -> bytes:
-        return b""
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        pass
-
-
 class Gateway:
     """The cloud's connection: a real dispatcher of frames; what goes up is noted."""
 
@@ -121,7 +111,7 @@ class Path:
         self.gateway, self.connection = Gateway(), Connection()
         self.harness = RouterHarness()
         self.browser = BrowserTransport(
-            self.connection, Http(), ping_interval_s=60, ping_timeout_s=60
+            self.connection, lambda: None, ping_interval_s=60, ping_timeout_s=60
         )
 
     async def open(self, *encodings: int) -> None:

@@ -186,16 +186,6 @@ class _Receiver:
         self.end = end
 
 
-class _BeforeUpgrade:
-    """The HTTP side of a browser's connection."""
-
-    def give_away(self) -> bytes:
-        raise AssertionError("it was upgraded")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        pass
-
-
 def _sent(wire: Wire, *, masked: bool, after: int = 0) -> tuple[tuple[bytes, ...], int | None]:
     """The pongs and the close frame's code among what was written."""
     reader = FrameReader(masked=masked)
@@ -215,9 +205,7 @@ def _sent(wire: Wire, *, masked: bool, after: int = 0) -> tuple[tuple[bytes, ...
 async def at_the_console(pieces: Sequence[bytes]) -> Outcome:
     """The daemon's end of a viewer's WebSocket, of a console."""
     wire, receiver = Wire(), _Receiver()
-    transport = BrowserTransport(
-        wire, _BeforeUpgrade(), ping_interval_s=3600.0, ping_timeout_s=3600.0
-    )
+    transport = BrowserTransport(wire, lambda: None, ping_interval_s=3600.0, ping_timeout_s=3600.0)
     wire.set_protocol(transport)
     transport.attach(receiver)
     await settle(2)

@@ -136,3 +136,16 @@ async def test_a_console_that_is_over_is_freed(tmp_path: Path) -> None:
         viewer = await setup.viewer()
         await viewer.close()
         await until(lambda: there() == before, f"{before} again")
+
+
+async def test_a_viewer_keeps_nothing_of_its_request(tmp_path: Path) -> None:
+    """The request is over with the upgrade: a session may last for days."""
+    async with under_fault(tmp_path, cloud=SMALL) as setup:
+        viewer = await setup.viewer()
+        await until(lambda: link_of(setup) is not None, "a link")
+        await until(
+            lambda: not any(type(one) is Connection for one in gc.get_objects()),
+            "its freed request",
+        )
+        assert len(setup.daemon.components.registry.consoles[0].viewers) == 1
+        await viewer.close()

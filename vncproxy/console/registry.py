@@ -46,7 +46,7 @@ class Hold:
     def __init__(
         self, registry: Registry, instance: ConsoleInstance, viewer_id: str, *, watches: bool
     ) -> None:
-        """Made by `Registry.hold`, which takes the same."""
+        """Made by `Registry.take_hold`, which takes the same."""
         self.instance = instance
         self.viewer_id = viewer_id
         self.watches = watches
@@ -218,13 +218,12 @@ class Registry:
         opaque = console is not None and console.state is State.OPAQUE
         await check_recording(self._dependencies.recordings, opaque=opaque)
 
-    @asynccontextmanager
-    async def hold(
+    async def take_hold(
         self, instance: ConsoleInstance, viewer_id: str = "", *, watches: bool = False
-    ) -> AsyncIterator[Hold]:
+    ) -> Hold:
         """The console of an instance, open or opened for this, for somebody who is being let in.
 
-        It is held until the block ends or `Hold.release`; then its viewers keep it open.
+        It is held until `Hold.release`; then its viewers keep it open.
 
         Args:
             instance: Whose console.
@@ -238,6 +237,19 @@ class Registry:
         hold = Hold(self, instance, viewer_id, watches=watches)
         try:
             await self.give_console(hold)
+        except BaseException:
+            # It may have been given as the caller was cancelled.
+            hold.release()
+            raise
+        return hold
+
+    @asynccontextmanager
+    async def hold(
+        self, instance: ConsoleInstance, viewer_id: str = "", *, watches: bool = False
+    ) -> AsyncIterator[Hold]:
+        """As `take_hold`; it ends with the block, if not before."""
+        hold = await self.take_hold(instance, viewer_id, watches=watches)
+        try:
             yield hold
         finally:
             hold.release()

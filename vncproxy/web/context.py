@@ -121,6 +121,8 @@ class Behind:
 
     door: Door
     services: Services
+    sessions: Tasks = field(default_factory=Tasks)
+    """Those of the listener's viewers, whose requests have ended with the upgrade."""
 
 
 BEHIND = web.AppKey("behind", Behind)

@@ -7,7 +7,6 @@ from typing import Any
 
 import structlog
 from aiohttp import web
-from multidict import CIMultiDict, CIMultiDictProxy
 
 from vncproxy.tasks import Flag
 from vncproxy.web.connection_limits import Slot
@@ -20,8 +19,6 @@ KEEPALIVE_TIMEOUT_S = 75.0
 """How long an idle connection stays open for another request."""
 LINGERING_TIME_S = 1.0
 """How long the rest of a refused body is taken and thrown away, so that its sender reads why."""
-
-_NO_HEADERS = CIMultiDictProxy(CIMultiDict[str]())
 
 
 class _Rest:
@@ -66,23 +63,20 @@ class Connection(web.RequestHandler):
         """As the library's, which takes a WebSocket's frames without masks, too."""
         super().set_parser(MaskedFrames(parser), data_received_cb)  # type: ignore[arg-type]
 
-    def give_away(self) -> bytes:
-        """Read no more from the connection: it has another protocol from now on.
+    def give_away(self) -> tuple[bytes, Callable[[], None]]:
+        """Have no part in the connection any more: it has another protocol from now on.
 
-        The request's headers are gone after that.
+        For aiohttp it is lost, so that nothing of this is left once the request's handler returns.
 
         Returns:
-            What came behind the request.
+            What came behind the request, and what is to be called when the connection is lost.
         """
         rest = _Rest()
         super().set_parser(rest)  # type: ignore[arg-type]
-        # Four kilobytes, with a browser's headers, that nothing asks for any more.
-        self._parser = None
-        if (request := self._current_request) is not None:
-            message = request._message
-            request._message = message._replace(headers=_NO_HEADERS, raw_headers=())
-            request._headers = _NO_HEADERS
-        return rest.data
+        # The library would close it.
+        self.transport = None
+        super().connection_lost(None)
+        return rest.data, self._slot.leave
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """As the library's."""

@@ -10,6 +10,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
@@ -39,6 +40,8 @@ from vncproxy.web.query_names import with_query
 BODY_MAX_BYTES = 16 * 1024
 CLOSE_TIMEOUT_S = 1.0
 """How long requests that still run may take once the daemon stops."""
+LAST_SESSIONS_TIMEOUT_S = 0.5
+"""At the end, for viewers that were let in at the last moment: they are being told."""
 _PROBE_TIMEOUT_S = 1.0
 
 # Lines of addresses would hold tickets; what matters is logged by the handlers.
@@ -229,11 +232,16 @@ class Server:
         self._file = None
 
     async def close(self) -> None:
-        """End everything, within about `CLOSE_TIMEOUT_S`."""
+        """End everything, within about twice `CLOSE_TIMEOUT_S`."""
         await self.stop_listening()
         if self._acceptor is not None:
             await self._acceptor.close()
         await self._runner.cleanup()
+        # Now no request is left that could begin another session.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_SESSIONS_TIMEOUT_S):
+                await self.behind.services.open_sockets.all_closed()
+        await self.behind.sessions.close()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

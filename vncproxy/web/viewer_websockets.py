@@ -19,7 +19,6 @@ from vncproxy.config.secrets import VNC_PASSWORD, is_vnc_password
 from vncproxy.console.console import Console, withdrawn
 from vncproxy.console.lifecycle import State
 from vncproxy.console.page_messages import Subscriber, input_count, notice
-from vncproxy.console.registry import Hold
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.console.viewer_limits import ViewerLimits
 from vncproxy.errors import AccessError, CloseCode, CloseReason, ConsoleElsewhere, Side
@@ -28,7 +27,7 @@ from vncproxy.languages.catalogue import Catalogue
 from vncproxy.web.api import new_viewer_id
 from vncproxy.web.audit_entries import address_of, refused
 from vncproxy.web.console_json import state_of, viewers_of
-from vncproxy.web.context import door, permitted, services_of
+from vncproxy.web.context import BEHIND, door, permitted, services_of
 from vncproxy.web.middleware import SECURITY_LINES
 from vncproxy.web.page_language import for_socket
 from vncproxy.web.viewer_session import announce, serve
@@ -132,26 +131,37 @@ async def websockify(request: web.Request) -> web.StreamResponse:
     instance, admitted = await _admitted(request, "websockify")
     # All refusals but one come before the upgrade: afterwards there are only close codes.
     try:
-        async with services.registry.hold(
+        hold = await services.registry.take_hold(
             instance, admitted.viewer_id, watches=admitted.view
-        ) as hold:
-            await _serve_rfb(request, hold, _who(request, admitted))
+        )
     except ConsoleElsewhere as error:
-        await _send_elsewhere(request, error)
+        _send_elsewhere(request, error)
+        return Upgraded()
+    viewer: Viewer | None = None
+    try:
+        viewer = await _upgraded(request, hold.console, _who(request, admitted))
+    finally:
+        if viewer is None:
+            hold.release()
+    if viewer is not None:
+        # Not here: aiohttp's request would take 8 KB for as long.
+        session = serve(hold, viewer, services)
+        request.app[BEHIND].sessions.start(session, f"viewer-{viewer.id}")
     return Upgraded()
 
 
-async def _serve_rfb(request: web.Request, hold: Hold, who: ViewerIdentity) -> None:
-    services = services_of(request)
-    await announce(hold.console, who)
+async def _upgraded(request: web.Request, console: Console, who: ViewerIdentity) -> Viewer | None:
+    """The viewer whose request this is; None: it has left meanwhile."""
+    await announce(console, who)
     transport: BrowserTransport | None = None
     try:
         transport = _upgrade(request)
     finally:
         if transport is None:
-            hold.console.never_began(who, _LEFT)
-    if transport is not None:
-        await serve(hold, Viewer(who, transport, ViewerLimits.of(services.limits)), services)
+            console.never_began(who, _LEFT)
+    if transport is None:
+        return None
+    return Viewer(who, transport, ViewerLimits.of(services_of(request).limits))
 
 
 def _upgrade(request: web.Request) -> BrowserTransport | None:
@@ -164,7 +174,7 @@ def _upgrade(request: web.Request) -> BrowserTransport | None:
     )
 
 
-async def _send_elsewhere(request: web.Request, error: ConsoleElsewhere) -> None:
+def _send_elsewhere(request: web.Request, error: ConsoleElsewhere) -> None:
     """Say by close code that another daemon has the console."""
     services = services_of(request)
     services.metrics.refused(error.word)
@@ -172,7 +182,7 @@ async def _send_elsewhere(request: web.Request, error: ConsoleElsewhere) -> None
     reason = error.close_reason()
     services.metrics.viewer_closed(reason.code)
     if (transport := _upgrade(request)) is not None:
-        await transport.close(reason)
+        request.app[BEHIND].sessions.start(transport.close(reason), "close-elsewhere")
 
 
 def _who(request: web.Request, admitted: _Pass) -> ViewerIdentity:

@@ -67,11 +67,12 @@ class Upgraded(web.StreamResponse):
 class HttpConnection(Protocol):
     """The HTTP side of a connection, until it is upgraded."""
 
-    def give_away(self) -> bytes:
-        """Read no more from the connection; gives what came behind the request."""
+    def give_away(self) -> tuple[bytes, Callable[[], None]]:
+        """Have no part in the connection any more.
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        Returns:
+            What came behind the request, and what is to be called when the connection is lost.
+        """
 
 
 def upgrade(
@@ -107,10 +108,10 @@ def upgrade(
     if connection is None or connection.is_closing():
         return None
     connection.write(answer.serialize()[: -len(_CRLF)] + head_lines + _CRLF)
-    tail = handler.give_away()
+    tail, lost = handler.give_away()
     transport = BrowserTransport(
         connection,
-        handler,
+        lost,
         ping_interval_s=ping_interval_s,
         ping_timeout_s=ping_timeout_s,
     )
@@ -135,7 +136,7 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
     def __init__(
         self,
         connection: asyncio.Transport,
-        before: HttpConnection,
+        lost: Callable[[], None],
         *,
         ping_interval_s: float,
         ping_timeout_s: float,
@@ -144,12 +145,12 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
 
         Args:
             connection: The TCP or TLS connection.
-            before: Had it so far; its `connection_lost` is still called.
+            lost: Called when it is lost.
             ping_interval_s: As of `upgrade`.
             ping_timeout_s: As of `upgrade`.
         """
         self._connection = connection
-        self._before = before
+        self._leave = lost
         self._ping_interval_s = ping_interval_s
         self._ping_timeout_s = ping_timeout_s
         listener = FrameListener(
@@ -195,7 +196,7 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
         self._is_lost = True
         self._stop_timer()
         self._go_on()
-        self._before.connection_lost(exc)
+        self._leave()
         side = Side.DAEMON if self._closing else Side.VIEWER
         self.flow.end(lambda: self._lost(side))
 

@@ -18,10 +18,15 @@ from tests.authority import Authority
 from tests.owner_client import owner_client
 from tests.setup import Viewer, running, until
 from vncproxy.config.model import Listen
-from vncproxy.errors import ConfigError, LocalError
+from vncproxy.errors import CloseCode, CloseReason, ConfigError, LocalError, Side
+from vncproxy.web import server
 from vncproxy.web.server import server_tls
 
 pytestmark = pytest.mark.sockets
+
+_NO_GOODBYE = 1006
+"""The connection ended without a close frame. Source: RFC 6455, section 7.1.5."""
+_KICKED = CloseReason(CloseCode.KICKED, Side.DAEMON, "an administrator ended it")
 
 
 def unix(folder: Path, **settings: Any) -> Listen:
@@ -228,3 +233,30 @@ async def test_a_port_is_free_again_at_once(tmp_path: Path) -> None:
     door = Listen(address=f"127.0.0.1:{port}", access="token")
     async with running(tmp_path, listen=(door,)) as setup:
         assert (await owner_client(setup).ask("/healthz")).status == 200
+
+
+async def test_closing_a_door_ends_its_viewers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their connections and sessions, though nobody has said goodbye to them."""
+    monkeypatch.setattr(server, "LAST_SESSIONS_TIMEOUT_S", 0.0)
+    async with running(tmp_path) as setup:
+        viewer = await setup.viewer()
+        (door,) = setup.daemon.servers
+        assert door.limits.active == 1
+        await door.close()
+        (closed,) = [e for e in setup.events if e["event"] == "viewer.closed"]
+        assert closed["code"] == CloseCode.VIEWER_LEFT
+        assert await viewer.ended() == _NO_GOODBYE
+        await until(lambda: not door.limits.active, "its freed place")
+
+
+async def test_who_is_let_in_last_is_told_its_end(tmp_path: Path) -> None:
+    """A door that closes waits for close frames that are on their way."""
+    async with running(tmp_path) as setup:
+        viewer = await setup.viewer()
+        (console,) = setup.daemon.components.registry.consoles
+        (door,) = setup.daemon.servers
+        console.pages.end_viewer(console.viewers[0], _KICKED)
+        await door.close()
+        assert await viewer.ended() == CloseCode.KICKED

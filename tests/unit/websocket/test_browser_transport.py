@@ -312,14 +312,14 @@ class Connection(asyncio.Transport):
 
 
 class Receiver:
-    """Keeps what a transport gives, and what becomes of the HTTP side of its connection."""
+    """Keeps what a transport gives, and how often its connection was lost."""
 
     def __init__(self) -> None:
         """Nothing came."""
         self.data = bytearray()
         self.drained = 0
         self.ends: list[TransportEnd] = []
-        self.http_lost = 0
+        self.lost = 0
         self.fault: Exception | None = None
 
     def transport_received(self, data: bytes | memoryview) -> int:
@@ -337,13 +337,9 @@ class Receiver:
         """Kept."""
         self.ends.append(end)
 
-    def give_away(self) -> bytes:
-        """Not asked for here."""
-        raise AssertionError
-
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self) -> None:
         """Counted."""
-        self.http_lost += 1
+        self.lost += 1
 
 
 def in_memory(
@@ -352,7 +348,10 @@ def in_memory(
     """A transport, its connection and its receiver."""
     connection, receiver = Connection(), Receiver()
     transport = BrowserTransport(
-        connection, receiver, ping_interval_s=ping_interval_s, ping_timeout_s=ping_timeout_s
+        connection,
+        receiver.connection_lost,
+        ping_interval_s=ping_interval_s,
+        ping_timeout_s=ping_timeout_s,
     )
     return transport, connection, receiver
 
@@ -423,7 +422,7 @@ async def test_closing(reason: CloseReason | None, code: int) -> None:
     await closing
     await transport.close()
     assert receiver.ends == [TransportEnd(Side.DAEMON, code)]
-    assert (bytes(receiver.data), receiver.http_lost) == (b"", 1)
+    assert (bytes(receiver.data), receiver.lost) == (b"", 1)
 
 
 async def test_a_browser_that_is_lost_while_it_is_closed() -> None:
