@@ -367,8 +367,9 @@ class Daemon:
         """Send it signs of life, what is open, and reloads."""
         if (interval_s := watchdog_interval_s(self._environ)) is not None:
             self._tasks.start(beat(self._notifier, interval_s), "watchdog")
-        status = self._status()
-        self._tasks.start(send_status(self._notifier, self._status, status), "status")
+        if self._notifier.has_manager:
+            sending = send_status(self._notifier, self._status, self._status())
+            self._tasks.start(sending, "status")
         self._tasks.start(self._reloads.watch(lambda: self.config, self._status), "reloads")
 
     def _status(self) -> str:

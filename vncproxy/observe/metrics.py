@@ -147,6 +147,7 @@ class Metrics:
             "file_descriptors", "Open file descriptors, -1 where the system doesn't say"
         ).set_function(_file_descriptors)
         self._bytes_by_direction = {d: self._bytes.labels(d) for d in get_args(Direction)}
+        self._keepalives_by_kind: dict[str, Counter] = {}
         for outcome in get_args(LinkOutcome):
             self._links.labels(outcome)
 
@@ -205,7 +206,10 @@ class Metrics:
 
     def keepalive_sent(self, kind: str) -> None:
         """A keepalive message went upstream."""
-        self._keepalives.labels(self._word("kind", kind)).inc()
+        if (count := self._keepalives_by_kind.get(kind)) is None:
+            word = self._word("kind", kind)
+            count = self._keepalives_by_kind[word] = self._keepalives.labels(word)
+        count.inc()
 
     def refused(self, word: str) -> None:
         """A request was refused at the door for this reason."""

@@ -25,6 +25,11 @@ class Notifier:
         address = environ.get("NOTIFY_SOCKET", "")
         return cls(address if address.startswith(("/", "@")) else None)
 
+    @property
+    def has_manager(self) -> bool:
+        """Whether there is one."""
+        return bool(self._address)
+
     def ready(self, status: str = "") -> bool:
         """The daemon serves.
 

@@ -13,8 +13,8 @@ _log = structlog.get_logger("vncproxy.service")
 
 BEATS = 3
 """Signs of life in each of the watchdog's intervals; sd_watchdog_enabled(3) asks for two."""
-STATUS_INTERVAL_S = 1.0
-"""Least time between two lines of status, however much comes and goes."""
+STATUS_INTERVAL_S = 5.0
+"""Least time between two lines of status, however much comes and goes: all consoles are counted."""
 
 
 async def beat(notifier: Notifier, interval_s: float) -> None:

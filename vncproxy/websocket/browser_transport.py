@@ -39,11 +39,14 @@ _log = structlog.get_logger("vncproxy.viewer")
 MESSAGE_MAX_BYTES = 2 * 1024 * 1024
 """A viewer's longest messages of RFB are a clipboard's, of a little more than 1 MiB."""
 _SEC_WEBSOCKET = ("key", "version", "protocol", "extensions")
+_EARLY_S = 0.002
+"""uvloop's timers, by whole milliseconds, come so much too early at most: not set anew for that."""
 _NO_CODE = 1005
 """A close frame without a code. Source: RFC 6455, section 7.4.1."""
 _PROTOCOL_ERROR = 1002
 _BINARY = Subprotocol("binary")
 _CRLF = b"\r\n"
+_PING = control_frame(Opcode.PING)
 _HANDSHAKE_FIELDS = frozenset(
     {"connection", "upgrade", "origin", *(f"sec-websocket-{name}" for name in _SEC_WEBSOCKET)}
 )
@@ -348,7 +351,7 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
     def _ping(self) -> None:
         self._has_received = False
         self._pinged_at = asyncio.get_running_loop().time()
-        self._write(control_frame(Opcode.PING))
+        self._write(_PING)
         self._after(min(self._ping_interval_s, self._ping_timeout_s), self._judge)
 
     def _judge(self) -> None:
@@ -356,7 +359,11 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
         since_s = asyncio.get_running_loop().time() - self._pinged_at
         # What it sends while it isn't read doesn't show.
         if self._has_received or not self._is_reading:
-            self._after(max(0.0, self._ping_interval_s - since_s), self._ping)
+            rest_s = self._ping_interval_s - since_s
+            if rest_s > _EARLY_S:
+                self._after(rest_s, self._ping)
+            else:
+                self._ping()
         elif since_s < self._ping_timeout_s:
             self._after(self._ping_timeout_s - since_s, self._judge)
         else:
