@@ -24,6 +24,8 @@ from tests.unit.console.test_message_router import RouterHarness, clear
 from vncproxy.console.link import Link
 from vncproxy.console.viewer import Viewer, ViewerIdentity
 from vncproxy.console.viewer_limits import ViewerLimits
+from vncproxy.observe.metrics import Metrics
+from vncproxy.observe.traffic import Sampling, Traffic
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.tight import compact_length
 from vncproxy.websocket.browser_transport import BrowserTransport
@@ -124,6 +126,9 @@ class Path:
         link.read_on(self.harness.router)
         who = ViewerIdentity("a", "a", "127.0.0.1", "local", may_control=True)
         viewer = Viewer(who, self.browser, ViewerLimits(0, 0, 60, 8 << 20))
+        traffic = Traffic(0.0, Metrics(), Sampling(), "i-1")
+        traffic.begin(link)
+        viewer.moved = traffic.moved
         self.harness.viewers.append(viewer)
         viewer.open(self.harness)
         self.harness.router.add(viewer)

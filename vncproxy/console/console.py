@@ -154,11 +154,11 @@ class Console:
         """Who is on."""
         return list(self.router.viewers.values())
 
-    def sample_rates(self, at_s: float) -> None:
-        """Note what was counted until `at_s`, in monotonic seconds, for the rates."""
-        self.supervisor.sample(at_s)
+    def sample_rates(self, at_s: float, still_s: float) -> None:
+        """Note what was counted, for the rates; arguments as of `Traffic.sample`."""
+        self.supervisor.sample(at_s, still_s)
         for viewer in self.router.viewers.values():
-            viewer.sample_rates(at_s)
+            viewer.sample_rates(at_s, still_s)
 
     def hold(self, holder: object, viewer_id: str) -> bool:
         """Stay open, and keep a place, while a viewer is being let in; `let_go` ends that.
@@ -270,6 +270,7 @@ class Console:
         """
         if self.state is State.CLOSED:
             return False
+        viewer.moved = self.supervisor.traffic.moved
         viewer.open(self)
         if viewer.end is not None:
             return False

@@ -13,6 +13,7 @@ from vncproxy.config.model import Limits
 from vncproxy.instances.instance_list import StatusSource
 from vncproxy.instances.keepalive_memory import LearnedStore
 from vncproxy.observe.metrics import Metrics
+from vncproxy.observe.traffic import Sampling
 from vncproxy.recording.recordings import Recordings
 from vncproxy.throttle.ledger_interface import Ledger
 from vncproxy.websocket.transport import Transport
@@ -67,6 +68,7 @@ class ConsoleDependencies:
         first_pause_s: Before the second try to get a link.
         hide: Keeps a secret out of the log until what it returns is called.
         scatter: Draws from [0, 1), for the pauses.
+        sampling: Of their counters.
     """
 
     limits: Limits
@@ -81,3 +83,4 @@ class ConsoleDependencies:
     first_pause_s: float = FIRST_PAUSE_S
     hide: Callable[[str], Callable[[], None]] = _hide_nothing
     scatter: Callable[[], float] = random.random
+    sampling: Sampling = field(default_factory=Sampling)

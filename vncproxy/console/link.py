@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 import structlog
@@ -35,6 +35,7 @@ from vncproxy.rfb.server_events import ServerEvent, idle_work
 from vncproxy.rfb.server_stream import ServerStream
 from vncproxy.rfb.upstream_handshake import UpstreamHandshake
 from vncproxy.websocket.frames import Slice
+from vncproxy.websocket.input_flow_control import do_nothing
 from vncproxy.websocket.transport import Transport, TransportEnd
 
 _log = structlog.get_logger("vncproxy.console")
@@ -104,6 +105,8 @@ class Link:
         self.opened_at = self.received_at = time.monotonic()
         self.bytes_in = 0
         self.bytes_out = 0
+        self.moved: Callable[[], object] = do_nothing
+        """Called when it has counted something."""
         self.opaque = opaque
         self.has_backlog = False
         """Whether something waited for the upstream after the last `send`."""
@@ -214,6 +217,7 @@ class Link:
         # As `contained` does, but without its call, for each key.
         try:
             self.bytes_out += sum(map(len, messages))
+            self.moved()
             self._transport.send(messages)
             self.has_backlog = self._transport.backlog_bytes > 0
         except Exception:
@@ -272,6 +276,7 @@ class Link:
         except Exception:
             self.failed()
         self.bytes_in += self._taken
+        self.moved()
         return self._taken
 
     @contained
@@ -279,6 +284,7 @@ class Link:
         """Pixels of Raw came."""
         self.received_at = time.monotonic()
         self.bytes_in += size_bytes
+        self.moved()
         receiver = self._messages_to
         if receiver is None:
             return

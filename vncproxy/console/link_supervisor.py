@@ -155,7 +155,9 @@ class LinkSupervisor:
             keepalive_sent=dependencies.metrics.keepalive_sent,
             silent=partial(LinkSupervisor.link_silent, me),
         )
-        self.traffic = Traffic(time.monotonic(), dependencies.metrics)
+        self.traffic = Traffic(
+            time.monotonic(), dependencies.metrics, dependencies.sampling, instance.id
+        )
         self.relay: OpaqueRelay | None = None
         self.link: Link | None = None
         self.state_since = round(time.time(), 3)
@@ -316,11 +318,11 @@ class LinkSupervisor:
         self._count_kind()
         self._pages.changed()
 
-    def sample(self, at_s: float) -> None:
-        """Note what was counted until `at_s`, in monotonic seconds, for rates and metrics."""
-        if self.traffic.sample(at_s):
-            # A pointer's first move makes it one that can be repeated.
-            self._count_kind()
+    def sample(self, at_s: float, still_s: float) -> None:
+        """Note what was counted, for rates and metrics; arguments as of `Traffic.sample`."""
+        self.traffic.sample(at_s, still_s)
+        # A pointer's first move makes it one that can be repeated.
+        self._count_kind()
 
     def _count_kind(self) -> None:
         """Count the console in the metrics by what keeps its link: a keepalive, or nothing."""

@@ -327,13 +327,17 @@ class Registry:
             del self._opening[instance_id]
 
     async def watch_rates(self) -> None:
-        """Sample what the consoles have counted, until cancelled."""
+        """Sample what the consoles count, until cancelled."""
         await run_periodically("rates", SAMPLE_INTERVAL_S, self._sample_rates)
 
     async def _sample_rates(self) -> None:
-        at_s = time.monotonic()
-        async for console in in_turns(self.consoles, SAMPLES_PER_TURN):
-            console.sample_rates(at_s)
+        sampling = self._dependencies.sampling
+        still_s, sampling.at_s = sampling.at_s, time.monotonic()
+        moved, at_s = list(sampling.moved), sampling.at_s
+        sampling.moved.clear()
+        async for instance_id in in_turns(moved, SAMPLES_PER_TURN):
+            if (console := self._open.get(instance_id)) is not None:
+                console.sample_rates(at_s, still_s)
 
     async def forget(self, instance_id: str) -> bool:
         """Know nothing of how an instance's VNC server behaves; whether anything was known."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
@@ -29,6 +29,7 @@ from vncproxy.rfb.viewer_handshake import ViewerHandshake
 from vncproxy.rfb.vnc_auth import PasswordVerifier
 from vncproxy.tasks import Flag, Tasks
 from vncproxy.websocket.frames import Slice
+from vncproxy.websocket.input_flow_control import do_nothing
 from vncproxy.websocket.transport import Transport, TransportEnd
 
 _log = structlog.get_logger("vncproxy.viewer")
@@ -147,6 +148,8 @@ class Viewer:
         self._opened_at = time.monotonic()
         self.rate_in = Rate(self._opened_at)
         self.rate_out = Rate(self._opened_at)
+        self.moved: Callable[[], object] = do_nothing
+        """Called when it has counted something; the console's, once it is on one."""
         self._failing = False
         self._left = 0
 
@@ -166,19 +169,10 @@ class Viewer:
         input_at = self.time_limits.input_at
         return time.monotonic() - input_at if input_at is not None else None
 
-    def sample_rates(self, at_s: float) -> None:
-        """Note what was counted, for the rates.
-
-        Args:
-            at_s: Monotonic seconds.
-        """
-        rate_in, rate_out = self.rate_in, self.rate_out
-        if self.bytes_in == rate_in.total_bytes and self.bytes_out == rate_out.total_bytes:
-            # Most are idle.
-            rate_in.until_s = rate_out.until_s = at_s
-        else:
-            rate_in.note(at_s, self.bytes_in)
-            rate_out.note(at_s, self.bytes_out)
+    def sample_rates(self, at_s: float, still_s: float) -> None:
+        """Note what was counted, for the rates; arguments as of `Traffic.sample`."""
+        self.rate_in.note(at_s, self.bytes_in, still_s)
+        self.rate_out.note(at_s, self.bytes_out, still_s)
 
     @property
     def behind(self) -> bool:
@@ -274,6 +268,7 @@ class Viewer:
         # most of what this costs.
         try:
             self.bytes_out += sum(map(len, slices))
+            self.moved()
             self._transport.send(slices)
             self.has_backlog = self._transport.backlog_bytes > 0
             if self.has_backlog:
@@ -397,6 +392,7 @@ class Viewer:
             self.failed()
         taken = len(data) - self._left
         self.bytes_in += taken
+        self.moved()
         return taken
 
     def _take(self, data: bytes | memoryview) -> None:

@@ -1,13 +1,15 @@
 """What a console's links have carried, how fast, what kept them, and what holding them saved.
 
-Nothing is measured where the bytes pass: they are counted there anyway, and the counters are
-sampled now and then.
+Nothing is measured where the bytes pass: they are counted there anyway, and the counters that have
+moved are sampled now and then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from vncproxy.observe.metrics import Metrics
@@ -22,41 +24,52 @@ _LEAST_S = 1.0
 """A burst right at the beginning must not look like a fast line."""
 
 
+@dataclass(slots=True)
+class Sampling:
+    """When the counters of a daemon's consoles were sampled, and which ones are to be.
+
+    Most consoles are idle. To look at all of them in each round would cost more than their
+    keepalives do.
+
+    Attributes:
+        at_s: When the last round began, in monotonic seconds.
+        moved: Ids of the instances on whose consoles something was counted since.
+    """
+
+    at_s: float = 0.0
+    moved: set[str] = field(default_factory=set)
+
+
 class Rate:
     """The rate of one counter, which never falls, over the last `WINDOW_S` seconds.
 
     Instants are in seconds of a clock that never jumps; `total_bytes` is the counter then.
-
-    Attributes:
-        total_bytes: The counter as it was noted last.
-        until_s: When that was.
+    `still_s` is when counters were sampled last: one that wasn't noted then stood still.
     """
 
     def __init__(self, at_s: float, total_bytes: int = 0) -> None:
         """Begin here: what was counted before is no part of the rate."""
-        # From when until when the counter was seen to stand at what. Most counters stand still, so
-        # the last of these isn't made anew each time.
+        # From when until when the counter stood at what, before it stood as it does now.
         self._past: list[tuple[float, float, int]] = []
-        self._since_s = self.until_s = at_s
-        self.total_bytes = total_bytes
+        self._since_s = at_s
+        self._total_bytes = total_bytes
 
-    def note(self, at_s: float, total_bytes: int) -> None:
-        """Remember the counter; to be repeated about every `SAMPLE_INTERVAL_S`."""
-        if total_bytes == self.total_bytes:
-            self.until_s = at_s
+    def note(self, at_s: float, total_bytes: int, still_s: float) -> None:
+        """Remember the counter; about every `SAMPLE_INTERVAL_S`, if it has moved."""
+        if total_bytes == self._total_bytes:
             return
-        self._past.append((self._since_s, self.until_s, self.total_bytes))
+        self._past.append((self._since_s, max(self._since_s, still_s), self._total_bytes))
         if len(self._past) == _SAMPLES_MAX:
             del self._past[0]
-        self._since_s = self.until_s = at_s
-        self.total_bytes = total_bytes
+        self._since_s = at_s
+        self._total_bytes = total_bytes
 
-    def per_s(self, at_s: float, total_bytes: int) -> float:
+    def per_s(self, at_s: float, total_bytes: int, still_s: float) -> float:
         """Bytes in a second: since the oldest sample that is within the window, or the last one."""
         oldest_s = at_s - _OLDEST_S
         since, until, before = next(
             (stood for stood in self._past if stood[1] >= oldest_s),
-            (self._since_s, self.until_s, self.total_bytes),
+            (self._since_s, max(self._since_s, still_s), self._total_bytes),
         )
         if total_bytes <= before:
             return 0.0
@@ -80,7 +93,13 @@ class Saved:
 
 
 class Carrier(Protocol):
-    """A link, as far as it counts."""
+    """A link, as far as it counts.
+
+    Attributes:
+        moved: Is called whenever it has counted something.
+    """
+
+    moved: Callable[[], object]
 
     @property
     def bytes_in(self) -> int:
@@ -94,8 +113,19 @@ class Carrier(Protocol):
 class Traffic:
     """Counts over all links of a console, one after the other."""
 
-    def __init__(self, at_s: float, metrics: Metrics) -> None:
-        """Nothing was carried until `at_s`, in monotonic seconds."""
+    def __init__(self, at_s: float, metrics: Metrics, sampling: Sampling, instance_id: str) -> None:
+        """Nothing was carried.
+
+        Args:
+            at_s: Now, in monotonic seconds.
+            metrics: Of the daemon.
+            sampling: Of the daemon.
+            instance_id: Of the console, for `sampling`.
+        """
+        self.sampling = sampling
+        # No function of Python's, which every message would cost more.
+        self.moved: Callable[[], object] = partial(sampling.moved.add, instance_id)
+        """To be called whenever something of the console is counted, so that it is sampled."""
         self.rate_in = Rate(at_s)
         self.rate_out = Rate(at_s)
         self._metrics = metrics
@@ -118,6 +148,8 @@ class Traffic:
     def begin(self, link: Carrier) -> None:
         """Count this link from now on."""
         self._link = link
+        link.moved = self.moved
+        self.moved()
 
     def end(self, link: Carrier) -> None:
         """It is over; its counts are final."""
@@ -126,26 +158,16 @@ class Traffic:
         self._past_out += link.bytes_out
         self._report()
 
-    def sample(self, at_s: float) -> bool:
-        """Note what was counted until `at_s`, in monotonic seconds, for rates and metrics.
+    def sample(self, at_s: float, still_s: float) -> None:
+        """Note what was counted, for rates and metrics.
 
-        Returns:
-            Whether anything was, since the last time.
+        Args:
+            at_s: Now, in monotonic seconds.
+            still_s: As of `Rate`.
         """
-        link = self._link
-        bytes_in, bytes_out = self._past_in, self._past_out
-        if link is not None:
-            bytes_in += link.bytes_in
-            bytes_out += link.bytes_out
-        rate_in, rate_out = self.rate_in, self.rate_out
-        if bytes_in == rate_in.total_bytes and bytes_out == rate_out.total_bytes:
-            # Of most: an idle console costs its keepalives, and hardly a call besides.
-            rate_in.until_s = rate_out.until_s = at_s
-            return False
-        rate_in.note(at_s, bytes_in)
-        rate_out.note(at_s, bytes_out)
+        self.rate_in.note(at_s, self.bytes_in, still_s)
+        self.rate_out.note(at_s, self.bytes_out, still_s)
         self._report()
-        return True
 
     def _report(self) -> None:
         """To the metrics: what was passed on since the last time."""

@@ -103,6 +103,7 @@ def details_of(console: Console, at_s: float) -> Message:
         at_s: Now, in monotonic seconds.
     """
     supervisor = console.supervisor
+    traffic, still_s = supervisor.traffic, supervisor.traffic.sampling.at_s
     return {
         "name": console.instance.name,
         "windows": console.instance.windows,
@@ -118,16 +119,16 @@ def details_of(console: Console, at_s: float) -> Message:
         "recorded": console.recordings.is_recording,
         "link": (supervisor.link.name or None) if supervisor.link is not None else None,
         "links": supervisor.links_opened,
-        "from_cloud": _flow(supervisor.traffic.rate_in, supervisor.traffic.bytes_in, at_s),
-        "to_cloud": _flow(supervisor.traffic.rate_out, supervisor.traffic.bytes_out, at_s),
+        "from_cloud": _flow(traffic.rate_in, traffic.bytes_in, at_s, still_s),
+        "to_cloud": _flow(traffic.rate_out, traffic.bytes_out, at_s, still_s),
         "viewers": [
-            _viewer_of(console.control, viewer) | _viewer_details(console, viewer, at_s)
+            _viewer_of(console.control, viewer) | _viewer_details(console, viewer, at_s, still_s)
             for viewer in console.viewers
         ],
     }
 
 
-def _viewer_details(console: Console, viewer: Viewer, at_s: float) -> Message:
+def _viewer_details(console: Console, viewer: Viewer, at_s: float, still_s: float) -> Message:
     who = viewer.identity
     input_age_s = viewer.input_age_s
     return {
@@ -139,13 +140,13 @@ def _viewer_details(console: Console, viewer: Viewer, at_s: float) -> Message:
         "record": who.record,
         "recorded": console.recordings.records(who.id),
         "input_age_s": None if input_age_s is None else round(input_age_s, 1),
-        "to_viewer": _flow(viewer.rate_out, viewer.bytes_out, at_s),
-        "from_viewer": _flow(viewer.rate_in, viewer.bytes_in, at_s),
+        "to_viewer": _flow(viewer.rate_out, viewer.bytes_out, at_s, still_s),
+        "from_viewer": _flow(viewer.rate_in, viewer.bytes_in, at_s, still_s),
     }
 
 
-def _flow(rate: Rate, total_bytes: int, at_s: float) -> Message:
-    return {"bytes": total_bytes, "bytes_per_s": int(rate.per_s(at_s, total_bytes))}
+def _flow(rate: Rate, total_bytes: int, at_s: float, still_s: float) -> Message:
+    return {"bytes": total_bytes, "bytes_per_s": int(rate.per_s(at_s, total_bytes, still_s))}
 
 
 def budget_of(key: str, usage: Usage | str) -> Message:

@@ -955,12 +955,13 @@ async def test_bytes_are_counted_over_all_links(clock: ProcessClock, around: Sur
     supervisor = console.supervisor
     assert supervisor.traffic.bytes_in == 2 * before[0]
     assert supervisor.traffic.bytes_out > before[1]
+    began_s = clock()
     await clock.forward(5.0)
-    console.sample_rates(clock())
-    assert supervisor.traffic.rate_in.per_s(clock(), supervisor.traffic.bytes_in) > 0
+    console.sample_rates(clock(), began_s)
+    traffic = supervisor.traffic
+    assert traffic.rate_in.per_s(clock(), traffic.bytes_in, clock()) > 0
     await clock.forward(60.0)
-    console.sample_rates(clock())
-    assert supervisor.traffic.rate_in.per_s(clock(), supervisor.traffic.bytes_in) == 0
+    assert traffic.rate_in.per_s(clock(), traffic.bytes_in, clock()) == 0
 
 
 async def test_bytes_are_reported_while_the_link_is_up(around: Surroundings) -> None:
@@ -978,12 +979,12 @@ async def test_bytes_are_reported_while_the_link_is_up(around: Surroundings) -> 
         )
 
     assert ends() == (0, 0)
-    console.sample_rates(time.monotonic())
-    console.sample_rates(time.monotonic())
+    console.sample_rates(time.monotonic(), 0.0)
+    console.sample_rates(time.monotonic(), 0.0)
     assert ends() == (console.supervisor.traffic.bytes_in, console.supervisor.traffic.bytes_out)
     assert min(ends()) > 0
     await lose(around, console)
-    console.sample_rates(time.monotonic())
+    console.sample_rates(time.monotonic(), 0.0)
     assert ends() == (console.supervisor.traffic.bytes_in, console.supervisor.traffic.bytes_out)
 
 

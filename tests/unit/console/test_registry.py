@@ -507,18 +507,24 @@ async def test_a_console_closed_while_it_was_renewed_is_given_back(around: Surro
 async def test_rates_follow_what_is_counted(
     around: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Links and viewers are looked at again and again, until that is cancelled."""
+    """Where something was counted, links and viewers are looked at, until that is cancelled."""
     monkeypatch.setattr(registry_module, "SAMPLE_INTERVAL_S", 0.001)
     registry = Registry(around.parts)
     console = await opened(registry)
     viewer = around.join(console)
     await until(lambda: console.state is State.RUNNING)
     looked: list[float] = []
-    monkeypatch.setattr(viewer.rate_out, "note", lambda at_s, total: looked.append(total))
+    monkeypatch.setattr(viewer.rate_out, "note", lambda at_s, total, still_s: looked.append(total))
     watching = asyncio.create_task(registry.watch_rates())
-    await until(lambda: len(looked) > 2)
+    await until(lambda: looked)
+    assert looked == [viewer.bytes_out]
+    viewer.send([b"\2"])
+    await until(lambda: len(looked) == 2)
+    before_s = around.parts.sampling.at_s
+    await until(lambda: around.parts.sampling.at_s > before_s)
     watching.cancel()
     await asyncio.wait([watching])
+    assert len(looked) == 2, "it is idle"
     assert looked[-1] == viewer.bytes_out > 0
     await closed(registry)
 
@@ -594,10 +600,12 @@ async def test_many_consoles_are_not_looked_at_in_one_turn(
     turn = 0
 
     class Counted:
-        def sample_rates(self, at_s: float) -> None:
+        def sample_rates(self, at_s: float, still_s: float) -> None:
             looked[turn] = looked.get(turn, 0) + 1
 
-    monkeypatch.setattr(Registry, "consoles", [Counted() for _ in range(1000)])
+    consoles = {str(number): Counted() for number in range(1000)}
+    monkeypatch.setattr(registry, "_open", consoles)
+    around.parts.sampling.moved.update(consoles, ["one that is over"])
     looking = asyncio.create_task(registry._sample_rates())
     while not looking.done():
         turn += 1
