@@ -53,32 +53,33 @@ class Catalogue:
         """Have them ready."""
         self.language = language
         self.tag = TAGS[language]
-        self._entries = {(entry.context, entry.text): entry for entry in found}
+        # All that is kept of them: it stays as long as the process.
+        self._translations: dict[tuple[str, str], str] = {}
+        heard: list[str] = []
+        in_scripts: list[tuple[str, str]] = []
+        for entry in found:
+            key = (entry.context, entry.text)
+            self._translations[key] = entry.translations[0]
+            if is_heard(entry):
+                heard.append(entry.text)
+            if any(place.startswith(_PAGES) and place.endswith(".js") for place in entry.places):
+                in_scripts.append(key)
+        self._heard, self._in_scripts = tuple(heard), tuple(in_scripts)
 
     @cached_property
     def _templates(self) -> Templates:
         return Templates(
-            (
-                (entry.text, entry.translations[0])
-                for entry in self._entries.values()
-                if is_heard(entry)
-            ),
+            ((text, self._translations["", text]) for text in self._heard),
             {
-                text: entry.translations[0]
-                for (context, text), entry in self._entries.items()
+                text: translation
+                for (context, text), translation in self._translations.items()
                 if context == _RULE
             },
         )
 
-    @property
-    def entries(self) -> list[Entry]:
-        """All messages."""
-        return list(self._entries.values())
-
     def text(self, message: str, context: str = "") -> str:
         """A message in this language; itself where it has none."""
-        entry = self._entries.get((context, message))
-        return entry.translations[0] if entry is not None else message
+        return self._translations.get((context, message), message)
 
     def said(self, text: str) -> str:
         """What the daemon or a command says in English, in this language.
@@ -89,15 +90,15 @@ class Catalogue:
         if self.language == "en":
             return str.__str__(text)
         context, message = (text.context, text.message) if isinstance(text, Text) else ("", text)
-        entry = self._entries.get((context, message))
+        translation = self._translations.get((context, message))
         if isinstance(text, Text) and text.values:
             values = {
                 name: self.said(value) if isinstance(value, Text) else value
                 for name, value in text.values.items()
             }
-            return filled(entry.translations[0] if entry is not None else message, values)
-        if entry is not None:
-            return entry.translations[0]
+            return filled(message if translation is None else translation, values)
+        if translation is not None:
+            return translation
         return self._templates.translated(message)
 
     def answer(self, body: Any) -> Any:
@@ -120,9 +121,8 @@ class Catalogue:
         The key of a message with a context begins with it and U+0004, as in gettext's own files.
         """
         messages = {
-            f"{context}\x04{text}" if context else text: entry.translations[0]
-            for (context, text), entry in self._entries.items()
-            if any(place.startswith(_PAGES) and place.endswith(".js") for place in entry.places)
+            f"{context}\x04{text}" if context else text: self._translations[context, text]
+            for context, text in self._in_scripts
         }
         content = {"language": self.language, "tag": self.tag, "messages": messages}
         return f"globalThis.vncproxyTexts = {json.dumps(content, ensure_ascii=False)};\n".encode()

@@ -154,7 +154,8 @@ def _add_said_by_each(logger: WrappedLogger, name: str, event: EventDict) -> Eve
     One processor of the project's for four of structlog's: most lines have neither.
     """
     event["level"] = _LEVELS.get(name, name)
-    event["timestamp"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    now = datetime.now(UTC).replace(tzinfo=None)
+    event["timestamp"] = f"{now.isoformat(timespec='microseconds')}Z"
     if "stack_info" in event:
         event = _stack_as_text(logger, name, event)
     if "exc_info" in event:

@@ -162,11 +162,18 @@ class GatewayTransport(FlowControlled):
             receiver.transport_ended(end)
 
 
-def _watch_line(sock: socket.socket | None) -> None:
-    if sock is None:
+def _watch_line(shown: socket.socket | None) -> None:
+    """Have TCP watch the connection. Args: shown - its socket, as its transport shows it."""
+    if shown is None:
         return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, DEAD_LINE_S)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, DEAD_LINE_S // 3)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_LINE_S * 1000)
+    # uvloop's makes a new socket object for each call.
+    sock = socket.socket(shown.family, shown.type, shown.proto, shown.fileno())
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, DEAD_LINE_S)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, DEAD_LINE_S // 3)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_LINE_S * 1000)
+    finally:
+        # It isn't this one's to close.
+        sock.detach()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from vncproxy import languages
 from vncproxy.languages.catalogue import catalogue, is_heard
-from vncproxy.languages.po_file import Entry
+from vncproxy.languages.po_file import Entry, entries
 from vncproxy.languages.templates import LONGEST, Templates
 
 MESSAGES = Templates(
@@ -79,7 +81,8 @@ def test_a_long_text_isn_t_looked_at() -> None:
 
 def spoken() -> list[Entry]:
     """Our messages that the daemon has."""
-    return [entry for entry in catalogue("zh").entries if is_heard(entry)]
+    text = Path(languages.__file__).with_name("zh.po").read_text("utf-8")
+    return [entry for entry in entries(text) if is_heard(entry)]
 
 
 def test_no_message_of_ours_is_taken_for_another() -> None:
