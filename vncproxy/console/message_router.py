@@ -26,6 +26,7 @@ from vncproxy.rfb.client_events import (
     DesktopSizeSet,
     EncodingsSet,
     FenceSent,
+    KeySent,
     PixelFormatSet,
     UpdateRequested,
 )
@@ -189,7 +190,8 @@ class MessageRouter:
         try:
             if shared_screen.inflating is not None:
                 shared_screen.go_on()
-            is_learning = self._liveness.is_learning
+            liveness = self._liveness
+            is_learning = not liveness.answers and liveness.is_learning
             while waiting and shared_screen.inflating is None:
                 event = waiting[0]
                 if (
@@ -358,7 +360,10 @@ class MessageRouter:
             if type(event) in INPUT:
                 has_input = True
                 controls = viewer.id == self.control.controller
-                if controls:
+                if controls and type(event) is KeySent and self.link is not None:
+                    # As it stands, in any case.
+                    input_.append(event.raw)
+                elif controls:
                     input_ += self._input(shared_screen, event)
                 if not controls or type(event) is DesktopSizeSet:
                     idle_work += work(event.raw)
@@ -410,6 +415,8 @@ class MessageRouter:
             self._serve(viewer, screen, now)
         if serves or asks:
             self._ask(shared_screen, now)
+        if serves:
+            self._hold_back()
         self._upstream.chooser = None
         if idle_work:
             viewer.waste(idle_work)
@@ -475,16 +482,16 @@ class MessageRouter:
                 self._serve(viewer, screen, now)
         # Once it is known how much is on its way to whom.
         self._ask(shared_screen, now)
+        self._hold_back()
         link = self.link
         if link is not None and (screens := shared_screen.screens) != link.screens:
             link.shown_to(screens)
 
     def _ask(self, shared_screen: SharedScreen, now: float) -> None:
-        """Send upstream what is due there, and see that neither side is sent too much."""
+        """Send upstream what is due there."""
         requests = shared_screen.requests
         if self.link is not None and (messages := requests.due(now)):
             self._upstream.send(messages)
-        self._hold_back()
         if self._timer is None or requests.next_at is not None:
             self._set_timer()
 

@@ -157,7 +157,15 @@ class SharedScreen:
             case RawEnded():
                 self._raw_ended()
             case UpdateStarted(count):
-                self._update_started(count)
+                self.requests.update_began = True
+                if self.requests.switch is None:
+                    for viewer in self.viewers.values():
+                        try:
+                            viewer.update_started(count)
+                        except Exception:
+                            viewer.failed()
+                    for recorder in self.recorders.values():
+                        recorder.update_started(count)
             case UpdateEnded():
                 return self._update_ended(picture=event.picture)
             case BellRung():
@@ -355,18 +363,6 @@ class SharedScreen:
             for recorder in self.recorders.values():
                 recorder.missed(self._raw, None)
         self._raw = self._strips = None
-
-    def _update_started(self, count: int | None) -> None:
-        self.requests.update_began = True
-        if self.requests.switch is not None:
-            return
-        for viewer in self.viewers.values():
-            try:
-                viewer.update_started(count)
-            except Exception:
-                viewer.failed()
-        for recorder in self.recorders.values():
-            recorder.update_started(count)
 
     def _update_ended(self, *, picture: bool) -> list[bytes]:
         for viewer in self.viewers.values():

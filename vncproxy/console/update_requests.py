@@ -152,6 +152,9 @@ class UpdateRequests:
         # `_common` is worked out anew only where what it depends on, `_asked_by`, is different.
         self._asked_by: tuple[PixelFormat, bool, list[tuple[int, ...]]] | None = None
         self._common: tuple[int, ...] = ()
+        # It is the same each time: made for this size.
+        self._request_for = (0, 0)
+        self._request = b""
 
     def link_replaced(self, memory: ScreenState) -> None:
         """Another link has replaced the lost one: it was asked for nothing.
@@ -266,9 +269,11 @@ class UpdateRequests:
 
     def _frame_request(self) -> bytes:
         self._ever_asked = self._outstanding = True
-        return client_messages.update_request(
-            incremental=True, x=0, y=0, width=self._memory.width, height=self._memory.height
-        )
+        size = self._memory.width, self._memory.height
+        if size != self._request_for:
+            self._request_for = size
+            self._request = client_messages.update_request(True, 0, 0, *size)
+        return self._request
 
     def _area_due(self, able: Sequence[ViewerUpdates], now: float) -> Area | None:
         recorders = self._recorders.values()

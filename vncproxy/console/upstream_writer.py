@@ -22,7 +22,7 @@ from vncproxy.rfb.client_events import (
 )
 from vncproxy.rfb.client_messages import key_event
 from vncproxy.rfb.held_input import HeldInput
-from vncproxy.rfb.keepalive import Keepalive, KeepaliveClass, class_of
+from vncproxy.rfb.keepalive import CLASSES, Keepalive, KeepaliveClass, class_of
 from vncproxy.rfb.screen_state import ScreenState
 
 _QEMU_KEY = struct.Struct(">BBHII")
@@ -79,14 +79,18 @@ class UpstreamWriter:
         if self._link is None or not messages:
             return
         now = time.monotonic()
+        noted = None
         for raw in messages:
             if raw[0] in _SETTINGS:
                 self.offenders.chosen_by = self.chooser or self.offenders.chosen_by
                 self.offenders.settings_sent(now)
-            kind = class_of(raw)
+            kind = CLASSES.get(raw[0]) or class_of(raw)
             if kind is not KeepaliveClass.ANY:
                 self.held.track(raw)
-            self.keepalive.sent(kind, now)
+            if kind is not noted:
+                # Of several in a row one is enough: all are sent now.
+                noted = kind
+                self.keepalive.sent(kind, now)
         self._link.send(messages)
 
     def release_all(self, screen: ScreenState) -> None:

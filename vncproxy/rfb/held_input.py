@@ -27,6 +27,7 @@ class HeldInput:
     def __init__(self) -> None:
         """Nothing is held and the pointer's place is unknown."""
         self._keys: dict[_Key, bytes] = {}
+        """The press of each."""
         self._pointer: bytes | None = None
         self._pressed = False
 
@@ -46,22 +47,22 @@ class HeldInput:
         """Take note of one whole client message; those that are no input are ignored."""
         if raw[0] == 4:
             _, down, keysym = _KEY.unpack(raw)
-            self._track_key(("keysym", keysym), key_event(False, keysym) if down else None)
-        elif raw[0] == 5:
-            self._pointer = raw
-            self._pressed = bool(raw[1] & 0x7F) or bool(raw[6] if len(raw) == 7 else raw[1] & 0x80)
+            key = "keysym", keysym
         elif raw[0] == 255 and raw[1] == 0:
             _, _, down, keysym, keycode = _QEMU_KEY.unpack(raw)
             # The keycode says which key it is; the keysym may differ between press and release.
             key = ("keycode", keycode) if keycode else ("unknown keycode", keysym)
-            self._track_key(key, qemu_key_event(False, keysym, keycode) if down else None)
-
-    def _track_key(self, key: _Key, release: bytes | None) -> None:
-        if release is None:
+        else:
+            if raw[0] == 5:
+                self._pointer = raw
+                high = raw[6] if len(raw) == 7 else raw[1] & 0x80
+                self._pressed = bool(raw[1] & 0x7F) or bool(high)
+            return
+        if not down:
             self._keys.pop(key, None)
             return
         # Auto-repeat sends further presses: the first one keeps its place in the order.
-        self._keys.setdefault(key, release)
+        self._keys.setdefault(key, raw)
         if len(self._keys) > MAX_HELD:
             del self._keys[next(iter(self._keys))]
 
@@ -69,7 +70,7 @@ class HeldInput:
         """The messages that release everything: keys, the last pressed first, then buttons where
         the pointer is. Nothing is forgotten until they are tracked themselves, or `clear()`.
         """
-        messages = list(reversed(self._keys.values()))
+        messages = [_release_of(press) for press in reversed(self._keys.values())]
         if self._pressed:
             messages.append(self._without_buttons())
         return messages
@@ -88,3 +89,10 @@ class HeldInput:
         assert self._pointer is not None, "buttons are pressed by pointer messages only"
         _, _, x, y = _POINTER.unpack_from(self._pointer)
         return pointer_event(0, x, y)
+
+
+def _release_of(press: bytes) -> bytes:
+    if press[0] == 4:
+        return key_event(False, _KEY.unpack(press)[2])
+    _, _, _, keysym, keycode = _QEMU_KEY.unpack(press)
+    return qemu_key_event(False, keysym, keycode)

@@ -59,13 +59,15 @@ _MESSAGES = {
 }
 
 
+CLASSES = {3: KeepaliveClass.ANY, 4: KeepaliveClass.KEY, 5: KeepaliveClass.POINTER}
+"""Of most messages, by their type alone: a request's, a key's and the pointer's."""
+
+
 def class_of(raw: bytes) -> KeepaliveClass:
     """The narrowest class that a whole client message belongs to."""
-    if raw[0] == 5:
-        return KeepaliveClass.POINTER
-    if raw[0] == 4 or (raw[0] == 255 and raw[1] == 0):
+    if raw[0] == 255 and raw[1] == 0:
         return KeepaliveClass.KEY
-    return KeepaliveClass.ANY
+    return CLASSES.get(raw[0], KeepaliveClass.ANY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,14 +111,10 @@ class ServerStream:
         self._delivered = 0
         self._picture = False
         self._header = (0, 0, 0, 0, 0)
-        self._raw_left = 0
+        self.body_bytes = 0
+        """Of what comes next so much are pixels of Raw: they may be counted by `passed` instead."""
         self._hextile_walk = HextileWalk(0, 0, 1)
         self.set_pixel_format(pixel_format)
-
-    @property
-    def body_bytes(self) -> int:
-        """Of what comes next so much are pixels of Raw: they may be counted by `passed` instead."""
-        return self._raw_left
 
     def passed(self, size_bytes: int) -> list[ServerEvent]:
         """Count pixels of Raw instead of feeding them; the events that follow them.
@@ -126,8 +122,8 @@ class ServerStream:
         Args:
             size_bytes: Of the pixels, `body_bytes` or less.
         """
-        self._raw_left -= size_bytes
-        if self._raw_left:
+        self.body_bytes -= size_bytes
+        if self.body_bytes:
             return []
         events = self._events = []
         self._end_raw()
@@ -207,7 +203,12 @@ class ServerStream:
         if kind == server_message_lengths.UPDATE:
             if end - at < _UPDATE_BYTES:
                 return -_UPDATE_BYTES
-            self._start_update(_U16.unpack_from(buffer, at + 2)[0])
+            count: int = _U16.unpack_from(buffer, at + 2)[0]
+            self._events.append(UpdateStarted(None if count == OPEN_COUNT else count))
+            self._rectangles_left = count
+            self._delivered = 0
+            self._picture = False
+            self._next_rectangle()
             return at + _UPDATE_BYTES
         length = server_message_lengths.measure(buffer, at, end)
         if length < 0:
@@ -240,13 +241,6 @@ class ServerStream:
             raise AssertionError("only messages that could be measured get here")
         self._events.append(event)
 
-    def _start_update(self, count: int) -> None:
-        self._events.append(UpdateStarted(None if count == OPEN_COUNT else count))
-        self._rectangles_left = count
-        self._delivered = 0
-        self._picture = False
-        self._next_rectangle()
-
     def _next_rectangle(self) -> None:
         if self._rectangles_left:
             self._step = ServerStream._rectangle
@@ -275,8 +269,8 @@ class ServerStream:
         if encoding == HEXTILE:
             return self._start_hextile(buffer, start, end, self._pixel_bytes)
         if encoding == RAW and width and height:
-            self._raw_left = width * height * self._pixel_bytes
-            self._events.append(RawStarted(x, y, width, height, self._raw_left))
+            self.body_bytes = width * height * self._pixel_bytes
+            self._events.append(RawStarted(x, y, width, height, self.body_bytes))
             self._step = ServerStream._raw
             return start
         if encoding == CURSOR_WITH_ALPHA and end - start >= 4:
@@ -366,10 +360,10 @@ class ServerStream:
             self._picture = True
 
     def _raw(self, buffer: _Buffer, at: int, end: int) -> int:
-        stop = min(at + self._raw_left, end)
+        stop = min(at + self.body_bytes, end)
         self._events.append(RawReceived(memoryview(buffer)[at:stop]))
-        self._raw_left -= stop - at
-        if not self._raw_left:
+        self.body_bytes -= stop - at
+        if not self.body_bytes:
             self._end_raw()
         return stop
 

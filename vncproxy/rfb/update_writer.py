@@ -165,7 +165,13 @@ class UpdateWriter:
         if self._holds:
             self._raw_at = len(self._held)
             self._held_count += 1
-        self._write(header)
+            self._held.append(header)
+            self._held_bytes += len(header)
+        else:
+            if not self.is_open:
+                self._open(self._count)
+            self._outbox.append(header)
+            self.update_bytes += len(header)
         self._raw_left, self.raw_bytes = size_bytes, 0
 
     def raw(self, slices: Sequence[Pixels], size_bytes: int) -> None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from vncproxy.rfb.encodings import DESKTOP_SIZE, EXTENDED_DESKTOP_SIZE, LAST_RECT
 from vncproxy.rfb.pixel_format import PixelFormat
 
+_COUNTS_KEPT = 64
+"""Nearly all updates have so few rectangles."""
 OPEN_COUNT = 0xFFFF
 """The rectangle count of an update that LastRect ends."""
 
@@ -40,6 +43,7 @@ def server_init(width: int, height: int, pixel_format: PixelFormat, name: str) -
     return size + pixel_format.pack() + struct.pack(">I", len(text)) + text
 
 
+@lru_cache(_COUNTS_KEPT)
 def framebuffer_update(count: int | None) -> bytes:
     """The start of a FramebufferUpdate of `count` rectangles; None: any number, then LastRect."""
     return struct.pack(">BxH", 0, OPEN_COUNT if count is None else count)
