@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from vncproxy.languages.language import Language
 from vncproxy.simulator import Simulator
 from vncproxy.simulator.faults import ANY, ApiFault, GatewayFault, GatewayFaultKind
 from vncproxy.simulator.settings import DEMO_INSTANCE_ID, SimulatedInstance, SimulatorSettings
-from vncproxy.web.assets import ASSETS, Asset
+from vncproxy.web.assets import ASSETS, Asset, Assets
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -69,18 +70,25 @@ async def shows(tab: Tab, setup: Running) -> None:
 
 
 @pytest.fixture
-def no_second_thoughts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the pages leave by themselves after some seconds they leave after ten minutes."""
+def no_second_thoughts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the pages leave by themselves after some seconds they leave after ten minutes.
+
+    The bundles aren't made of the changed scripts, so pages load these one by one.
+    """
+    pages = tmp_path / "pages"
+    shutil.copytree(SCRIPTS.parent, pages)
     for name, constants in LEFT_BY_ITSELF.items():
-        found = ASSETS.file(name)
-        assert found is not None
-        text = found[0].body.decode()
+        script = pages / name
+        text = script.read_text("utf-8")
         for constant, value in constants.items():
             text, count = re.subn(
                 rf"(?m)^((?:export )?const {constant} =) [\d_.]+;", rf"\1 {value};", text
             )
             assert count == 1, constant
-        monkeypatch.setitem(ASSETS._files, name, Asset.of(name, text.encode()))
+        script.write_text(text, "utf-8")
+    changed = Assets(pages)
+    assert not changed.bundled
+    monkeypatch.setattr("vncproxy.web.pages.ASSETS", changed)
 
 
 async def seconds_left(tab: Tab) -> int:
