@@ -29,8 +29,8 @@ from vncproxy.observe.traffic import Sampling, Traffic
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.tight import compact_length
 from vncproxy.websocket.browser_transport import BrowserTransport
-from vncproxy.websocket.frame_dispatcher import FrameDispatcher, FrameListener
-from vncproxy.websocket.frames import FrameReader, Slice
+from vncproxy.websocket.frame_dispatcher import FrameDispatcher
+from vncproxy.websocket.frames import Broken, ControlFrame, FrameReader, Slice
 from vncproxy.websocket.transport import BodyReceiver, TransportReceiver
 
 WIDTH, HEIGHT = 1920, 1080
@@ -79,14 +79,7 @@ class Gateway:
 
     def __init__(self) -> None:
         self.taken = bytearray()
-        listener = FrameListener(
-            read=lambda on: None,
-            control=lambda control: None,
-            broken=lambda broken: None,
-            flooded=lambda: None,
-            failed=lambda: None,
-        )
-        self.flow = FrameDispatcher(FrameReader(), listener)
+        self.flow = FrameDispatcher(FrameReader(), self)
         self.pause, self.resume = self.flow.pause, self.flow.resume
         self.again, self.waste = self.flow.again, self.flow.waste
 
@@ -104,6 +97,21 @@ class Gateway:
 
     async def shut(self) -> None:
         pass
+
+    def input_wanted(self, on: bool) -> None:
+        pass
+
+    def input_flooded(self) -> None:
+        raise AssertionError
+
+    def control_came(self, control: ControlFrame) -> None:
+        raise AssertionError
+
+    def rules_broken(self, broken: Broken) -> None:
+        raise AssertionError
+
+    def receiver_failed(self) -> None:
+        raise AssertionError
 
 
 class Path:

@@ -16,7 +16,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from vncproxy.errors import CloseCode, CloseReason, Side
-from vncproxy.websocket.frame_dispatcher import FrameDispatcher, FrameListener
+from vncproxy.websocket.frame_dispatcher import FrameDispatcher
 from vncproxy.websocket.frames import (
     Broken,
     ControlFrame,
@@ -156,15 +156,8 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
         self._leave = lost
         self._ping_interval_s = ping_interval_s
         self._ping_timeout_s = ping_timeout_s
-        listener = FrameListener(
-            read=self._read,
-            control=self._control,
-            broken=self._broken,
-            flooded=self._flooded,
-            failed=self._failed,
-        )
         frames = FrameReader(masked=True, max_message_bytes=MESSAGE_MAX_BYTES)
-        self.flow = FrameDispatcher(frames, listener)
+        self.flow = FrameDispatcher(frames, self)
         self._receiver: TransportReceiver | None = None
         self._end: TransportEnd | None = None
         self._handed_bytes = 0
@@ -303,7 +296,8 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
 
     # The flow's side
 
-    def _read(self, on: bool) -> None:
+    def input_wanted(self, on: bool) -> None:
+        """Read from the browser, or don't."""
         if not self._connection.is_closing():
             self._is_reading = on
             if on:
@@ -311,7 +305,8 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
             else:
                 self._connection.pause_reading()
 
-    def _control(self, control: ControlFrame) -> None:
+    def control_came(self, control: ControlFrame) -> None:
+        """A ping, a pong or a close frame."""
         if control.opcode is Opcode.PING and not self._closing:
             self._write(control_frame(Opcode.PONG, control.data))
         elif control.opcode is Opcode.CLOSE:
@@ -329,16 +324,18 @@ class BrowserTransport(FlowControlled, asyncio.Protocol):
         side = Side.DAEMON if self._closing else Side.VIEWER
         self.flow.end(lambda: self._report(TransportEnd(side, code)))
 
-    def _broken(self, _: Broken) -> None:
+    def rules_broken(self, broken: Broken) -> None:
+        """Its frames can't be read any more."""
         self._is_unreadable = True
         end = TransportEnd(Side.VIEWER, _PROTOCOL_ERROR, broke_rules=True)
         # What came before counts, in whichever packets it came.
         self.flow.end(lambda: self._report(end))
 
-    def _flooded(self) -> None:
+    def input_flooded(self) -> None:
+        """It doesn't stop sending what means nothing."""
         self._report(TransportEnd(Side.VIEWER, flooded=True))
 
-    def _failed(self) -> None:
+    def receiver_failed(self) -> None:
         """An exception of the receiver, which is being handled; the viewer gets a close frame."""
         _log.exception("browser_transport.fault")
         reason = CloseReason(CloseCode.INTERNAL, Side.DAEMON)

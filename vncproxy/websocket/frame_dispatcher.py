@@ -6,8 +6,7 @@ of a Raw rectangle, goes past as whole frames, thousands for one call; the rest 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Protocol
 
 from vncproxy.websocket.frames import Broken, ControlFrame, FrameReader, Slice, WholeFrames
 from vncproxy.websocket.input_flow_control import (
@@ -15,7 +14,8 @@ from vncproxy.websocket.input_flow_control import (
     TURN_PIECES,
     Buffer,
     InputFlow,
-    do_nothing,
+    InputListener,
+    Nobody,
 )
 from vncproxy.websocket.transport import BodyReceiver, TransportReceiver
 
@@ -28,28 +28,33 @@ _JOINED_BYTES = 8 * 1024
 """Small frames are joined up to this: that costs less than each of them further on."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrameListener:
-    """Who acts on what isn't content.
+class FrameListener(InputListener, Protocol):
+    """Who acts on what isn't content."""
 
-    Args:
-        read: Starts or stops reading from the peer.
-        control: A control frame came.
-        broken: The peer broke the rules of WebSocket; nothing follows.
-        flooded: As of `InputFlow`.
-        failed: Called while an exception of the receiver is handled.
-    """
+    def control_came(self, control: ControlFrame) -> None:
+        """A control frame."""
 
-    read: Callable[[bool], None]
-    control: Callable[[ControlFrame], None]
-    broken: Callable[[Broken], None]
-    flooded: Callable[[], None]
-    failed: Callable[[], None]
+    def rules_broken(self, broken: Broken) -> None:
+        """The peer broke the rules of WebSocket; nothing follows."""
+
+    def receiver_failed(self) -> None:
+        """Called while an exception of the receiver is handled."""
 
 
-_NOBODY = FrameListener(
-    read=do_nothing, control=do_nothing, broken=do_nothing, flooded=do_nothing, failed=do_nothing
-)
+class _Nobody(Nobody):
+    """Acts on nothing."""
+
+    def control_came(self, control: ControlFrame) -> None:
+        pass
+
+    def rules_broken(self, broken: Broken) -> None:
+        pass
+
+    def receiver_failed(self) -> None:
+        pass
+
+
+_NOBODY = _Nobody()
 
 
 class FrameDispatcher(InputFlow):
@@ -57,9 +62,9 @@ class FrameDispatcher(InputFlow):
 
     def __init__(self, frames: FrameReader, listener: FrameListener) -> None:
         """Nothing is given before `attach` and the first `resume`."""
-        super().__init__(self._open, listener.read, listener.flooded, PASSED_BYTES)
+        super().__init__(self._open, listener, PASSED_BYTES)
         self._frames = frames
-        self._listener = listener
+        self._listener: FrameListener = listener
         self._receiver: TransportReceiver | None = None
         self._body: BodyReceiver | None = None
         self._left: Buffer = b""
@@ -194,12 +199,12 @@ class FrameDispatcher(InputFlow):
     def _act_on(self, piece: ControlFrame | Broken | None) -> None:
         try:
             if isinstance(piece, ControlFrame):
-                self._listener.control(piece)
+                self._listener.control_came(piece)
             elif piece is not None:
-                self._listener.broken(piece)
+                self._listener.rules_broken(piece)
         except Exception:
             # The peer's end must be reported all the same.
-            self._listener.failed()
+            self._listener.receiver_failed()
 
     def _hand_over(self, data: Buffer) -> None:
         """Hand over content, as much as a turn goes for; the rest comes at the next one."""
@@ -210,7 +215,7 @@ class FrameDispatcher(InputFlow):
         try:
             taken = self._receiver.transport_received(portion)
         except Exception:
-            self._listener.failed()
+            self._listener.receiver_failed()
             return
         self._room_bytes -= taken
         if taken < len(data):
@@ -233,4 +238,4 @@ class FrameDispatcher(InputFlow):
         try:
             body.transport_passed(slices, size_bytes)
         except Exception:
-            self._listener.failed()
+            self._listener.receiver_failed()

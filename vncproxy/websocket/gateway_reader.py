@@ -17,7 +17,7 @@ from websockets.http11 import Response
 from websockets.protocol import Protocol as WebSocketProtocol
 from websockets.protocol import State
 
-from vncproxy.websocket.frame_dispatcher import FrameDispatcher, FrameListener
+from vncproxy.websocket.frame_dispatcher import FrameDispatcher
 from vncproxy.websocket.frames import Broken, ControlFrame, FrameReader, control_frame
 from vncproxy.websocket.read_buffer import ReadBuffer
 
@@ -85,29 +85,27 @@ class GatewayConnection(ClientConnection):
         self._listener: GatewayListener | None = None
         self.lost_by: Exception | None = None
         """What the transport ended with, which the library keeps to itself."""
-        listener = FrameListener(
-            read=self._read,
-            control=self._control,
-            broken=self._broken,
-            flooded=self._flooded,
-            failed=self._failed,
-        )
-        self.flow = FrameDispatcher(FrameReader(), listener)
+        self.flow = FrameDispatcher(FrameReader(), self)
 
     def listen(self, listener: GatewayListener) -> None:
         """Call `listener` from now on."""
         self._listener = listener
         self.transport.set_write_buffer_limits(high=0)
 
-    def _flooded(self) -> None:
+    # The flow's side
+
+    def input_flooded(self) -> None:
+        """The gateway doesn't stop sending what means nothing."""
         if self._listener is not None:
             self._listener.gateway_flooded()
 
-    def _failed(self) -> None:
+    def receiver_failed(self) -> None:
+        """Called while an exception of the receiver is handled."""
         if self._listener is not None:
             self._listener.gateway_failed()
 
-    def _read(self, on: bool) -> None:
+    def input_wanted(self, on: bool) -> None:
+        """Read from the gateway, or don't."""
         if not self.transport.is_closing():
             if on:
                 self.transport.resume_reading()
@@ -173,10 +171,12 @@ class GatewayConnection(ClientConnection):
         if not self._is_open:
             super().eof_received()
 
-    def _control(self, control: ControlFrame) -> None:
+    def control_came(self, control: ControlFrame) -> None:
+        """The library acts on it."""
         self._to_library(control_frame(control.opcode, control.data))
 
-    def _broken(self, _: Broken) -> None:
+    def rules_broken(self, broken: Broken) -> None:
+        """The library ends the connection in order."""
         self._to_library(_FAIL)
 
     def _to_library(self, frame: bytes) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 TURN_BYTES = 64 * 1024
 """Of one peer's input, this much is taken in a turn at most, where no other limit is given."""
@@ -51,14 +52,36 @@ class Ration:
         return self._left < 0 and self._at - self._well_at > IDLE_WORK_PATIENCE_S
 
 
+class InputListener(Protocol):
+    """Who is told what becomes of a peer's input.
+
+    An object, not its methods: bound ones, kept for each peer, take more than all else here.
+    """
+
+    def input_wanted(self, on: bool) -> None:
+        """Start or stop reading from the peer."""
+
+    def input_flooded(self) -> None:
+        """The peer doesn't stop sending what means nothing: from now on all is thrown away."""
+
+
+class Nobody:
+    """Stands where nobody is left to listen."""
+
+    def input_wanted(self, on: bool) -> None:
+        """Nothing is read."""
+
+    def input_flooded(self) -> None:
+        """Nothing is sent."""
+
+
 class InputFlow:
     """One peer's input. Nothing is given before the first `resume`."""
 
     def __init__(
         self,
         take: Callable[[Buffer], int],
-        read: Callable[[bool], None],
-        flooded: Callable[[], None],
+        listener: InputListener,
         turn_bytes: int = TURN_BYTES,
     ) -> None:
         """Hold nothing, and wait for the first `resume`.
@@ -66,14 +89,11 @@ class InputFlow:
         Args:
             take: Is given bytes, and gives how many of them it took; the rest is offered again at a
                 later turn.
-            read: Starts or stops reading from the peer.
-            flooded: Called once, when the peer doesn't stop sending what means nothing: from then
-                on all is thrown away.
+            listener: Owns the peer's connection.
             turn_bytes: What is taken in a turn at most.
         """
         self._take = take
-        self._read = read
-        self._flooded = flooded
+        self._owner = listener
         # Few at a time: a list, since an empty deque takes ten times as much.
         self._held: list[Buffer] = []
         self._turn_bytes = self._left_bytes = turn_bytes
@@ -142,7 +162,7 @@ class InputFlow:
         rest_s = self._ration.spend(work, now)
         if self._ration.exceeded:
             self.stop()
-            self._flooded()
+            self._owner.input_flooded()
         elif rest_s and self._resting is None:
             self._resting = asyncio.get_running_loop().call_later(rest_s, self._rested)
             self._settle()
@@ -174,7 +194,7 @@ class InputFlow:
         They hold it, so that only a collection would end them, and a whole one is rare.
         """
         self.stop()
-        self._take, self._read, self._flooded = len, do_nothing, do_nothing
+        self._take, self._owner = len, _NOBODY
 
     def _rested(self) -> None:
         self._resting = None
@@ -237,11 +257,14 @@ class InputFlow:
         free = not (self._held or self._paused or self._resting or self._again)
         if free is not self._reading and not self._over:
             self._reading = free
-            self._read(free)
+            self._owner.input_wanted(free)
         if self._held and not self._paused and self._resting is None:
             self._next_turn()
         while self._ended and (free or self._over):
             self._ended.pop(0)()
+
+
+_NOBODY = Nobody()
 
 
 def do_nothing(*_: object) -> None:

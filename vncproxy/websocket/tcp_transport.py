@@ -32,7 +32,7 @@ class TcpTransport(FlowControlled, asyncio.Protocol):
         self._connected = connected
         self._transport: asyncio.Transport | None = None
         self._receiver: TransportReceiver | None = None
-        self.flow = InputFlow(self._take, self._read, self._flooded)
+        self.flow = InputFlow(self._take, self)
         self._closing = False
         self._over = asyncio.Event()
         self._end: TransportEnd | None = None
@@ -66,7 +66,8 @@ class TcpTransport(FlowControlled, asyncio.Protocol):
                 self._transport.abort()
             return len(data)
 
-    def _read(self, on: bool) -> None:
+    def input_wanted(self, on: bool) -> None:
+        """Read from the viewer, or don't."""
         if self._transport is None or self._transport.is_closing():
             return
         if on:
@@ -74,7 +75,8 @@ class TcpTransport(FlowControlled, asyncio.Protocol):
         else:
             self._transport.pause_reading()
 
-    def _flooded(self) -> None:
+    def input_flooded(self) -> None:
+        """It doesn't stop sending what means nothing."""
         self._report(TransportEnd(Side.VIEWER, ABNORMAL, flooded=True))
 
     def resume_writing(self) -> None:

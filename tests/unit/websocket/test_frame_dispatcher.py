@@ -19,7 +19,6 @@ from vncproxy.websocket.frame_dispatcher import (
     PASSED_BYTES,
     TURN_FRAMES,
     FrameDispatcher,
-    FrameListener,
 )
 from vncproxy.websocket.frames import (
     CONTROL_WORK,
@@ -71,21 +70,27 @@ class Peer:
         self._read = self._passed = 0
         self._takes = takes
         self.faults = 0
-        listener = FrameListener(
-            read=lambda on: None,
-            control=self.controls.append,
-            broken=self.broken.append,
-            flooded=self._never,
-            failed=self._failed,
-        )
-        self.flow = FrameDispatcher(FrameReader(), listener)
+        self.flow = FrameDispatcher(FrameReader(), self)
         self.flow.attach(self, self if counts else None)
         self.flow.resume()
 
-    def _never(self) -> None:
+    def input_wanted(self, on: bool) -> None:
+        """What comes, comes when the test says so."""
+
+    def control_came(self, control: ControlFrame) -> None:
+        """Kept."""
+        self.controls.append(control)
+
+    def rules_broken(self, broken: Broken) -> None:
+        """Kept."""
+        self.broken.append(broken)
+
+    def input_flooded(self) -> None:
+        """Never."""
         raise AssertionError
 
-    def _failed(self) -> None:
+    def receiver_failed(self) -> None:
+        """Counted."""
         self.faults += 1
 
     def _turn(self) -> None:
@@ -310,20 +315,11 @@ async def test_a_fault_of_the_receiver_is_reported() -> None:
 async def test_a_fault_of_the_listener_is_reported() -> None:
     """And what follows is read all the same."""
 
-    def fails(_: ControlFrame) -> None:
-        raise ZeroDivisionError
+    class Failing(Peer):
+        def control_came(self, control: ControlFrame) -> None:
+            raise ZeroDivisionError
 
-    peer = Peer()
-    failing = FrameListener(
-        read=lambda on: None,
-        control=fails,
-        broken=peer.broken.append,
-        flooded=peer._never,
-        failed=peer._failed,
-    )
-    peer.flow = FrameDispatcher(FrameReader(), failing)
-    peer.flow.attach(peer, peer)
-    peer.flow.resume()
+    peer = Failing()
     await peer.put([frame(b"", Opcode.PING) + frame(BELL)])
     assert peer.faults == 1
     assert bytes(peer.content) == BELL

@@ -37,7 +37,7 @@ class Peer:
         self.turn = 0
         self.by_turn: dict[int, int] = {}
         self.then: Callable[[], None] = lambda: None
-        self.flow = InputFlow(self.take, self.read, self.flooded)
+        self.flow = InputFlow(self.take, self)
 
     def take(self, data: Buffer) -> int:
         """Some of it."""
@@ -48,11 +48,11 @@ class Peer:
         self.then()
         return taken
 
-    def read(self, on: bool) -> None:
+    def input_wanted(self, on: bool) -> None:
         """The transport starts or stops."""
         self.reading = on
 
-    def flooded(self) -> None:
+    def input_flooded(self) -> None:
         """Never stops."""
         self.floods += 1
 
