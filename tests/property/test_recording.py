@@ -134,9 +134,10 @@ class Session:
 
     def deliver(self, size: int) -> None:
         """Bytes arrive, and all that follows happens."""
-        for found in self.stream.feed(self.server.arrive(size)):
-            assert not isinstance(found, StreamBroken), found
-            self.to_server(self.shared_screen.upstream(found))
+        events = self.stream.feed(self.server.arrive(size))
+        assert not any(isinstance(event, StreamBroken) for event in events), events
+        while events:
+            self.to_server(self.shared_screen.take_next(events))
         self.pump()
 
     def to_server(self, messages: list[bytes]) -> None:

@@ -345,11 +345,13 @@ class SharedScreenMachine(RuleBasedStateMachine):
         server = self.server
         if server is None or self.held:
             return
-        for event in self.stream.feed(server.arrive(size)):
+        events = self.stream.feed(server.arrive(size))
+        for event in events:
             assert not isinstance(event, StreamBroken), event
             if isinstance(event, UpdateStarted):
                 self.one_update_may_come(event)
-            self.to_server(self.shared_screen.upstream(event))
+        while events:
+            self.to_server(self.shared_screen.take_next(events))
         self.pump()
 
     def one_update_may_come(self, event: UpdateStarted) -> None:

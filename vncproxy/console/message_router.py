@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from vncproxy.console.control import Control
 from vncproxy.console.link import Link
 from vncproxy.console.recorder import Recorder
-from vncproxy.console.shared_screen import SharedScreen, leading_run
+from vncproxy.console.shared_screen import SharedScreen
 from vncproxy.console.upstream_writer import (
     INPUT,
     UpstreamWriter,
@@ -194,23 +194,19 @@ class MessageRouter:
             is_learning = not liveness.answers and liveness.is_learning
             while waiting and shared_screen.inflating is None:
                 event = waiting[0]
-                if (
-                    type(event) is RectangleReceived
-                    and event.tight is not None
-                    and not is_learning
-                    and (run := leading_run(waiting))
-                ):
-                    del waiting[: len(run)]
-                    shared_screen.tight_run(run)
-                    continue
-                del waiting[0]
                 if type(event) is StreamBroken:
+                    del waiting[0]
                     self.unknown_message = event.reason if event.unknown else ""
                     raise UpstreamProtocolError(f"the cloud's VNC server sent {event.reason}")
-                if is_learning and isinstance(event, RectangleReceived | RawStarted):
-                    self._maybe_answer(event)
-                    is_learning = self._liveness.is_learning
-                if messages := shared_screen.upstream(event):
+                if is_learning:
+                    del waiting[0]
+                    if isinstance(event, RectangleReceived | RawStarted):
+                        self._maybe_answer(event)
+                        is_learning = liveness.is_learning
+                    messages = shared_screen.upstream(event)
+                else:
+                    messages = shared_screen.take_next(waiting)
+                if messages:
                     self._follow_format()
                     self._upstream.send(messages)
         except ValueError as fault:

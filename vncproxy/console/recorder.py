@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from vncproxy.console.viewer_updates import Area, TightPart, ViewerUpdates, union
+from vncproxy.console.rectangle_runs import TightPart
+from vncproxy.console.viewer_updates import Area, ViewerUpdates, union
 from vncproxy.recording.file_format import GAP, LINK_LOST, LINK_REPLACED, Kind
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.congestion_control import CongestionControl

@@ -10,8 +10,14 @@ from dataclasses import replace
 from itertools import chain
 
 from vncproxy.console.recorder import Recorder
+from vncproxy.console.rectangle_runs import (
+    RectangleRun,
+    TightPart,
+    leading_run,
+    leading_update,
+)
 from vncproxy.console.update_requests import UpdateRequests
-from vncproxy.console.viewer_updates import TightPart, TightRun, ViewerUpdates
+from vncproxy.console.viewer_updates import ViewerUpdates
 from vncproxy.rfb import client_messages
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb.congestion_control import CongestionControl
@@ -38,22 +44,12 @@ _DEFLATES = 3
 """Deflating once for all who need it costs as much as showing it on so many screens."""
 
 
-def leading_run(events: Sequence[ServerEvent]) -> list[RectangleReceived]:
-    """The rectangles for `SharedScreen.tight_run` that the events begin with.
+class _BrokenRunError(ValueError):
+    """Zlib data that is broken, after rectangles that are whole."""
 
-    Of Tight, whole, not empty, and small enough to be inflated at once.
-    """
-    run: list[RectangleReceived] = []
-    for event in events:
-        if (
-            type(event) is not RectangleReceived
-            or (layout := event.tight) is None
-            or layout.size > STEP_BYTES
-            or not (event.width and event.height)
-        ):
-            break
-        run.append(event)
-    return run
+    def __init__(self, text: str, before: RectangleRun) -> None:
+        super().__init__(text)
+        self.before = before
 
 
 class SharedScreen:
@@ -136,6 +132,26 @@ class SharedScreen:
             screen.link_replaced(self.memory)
         return [client_messages.set_pixel_format(wanted)] if wanted != native else []
 
+    def take_next(self, events: list[ServerEvent]) -> list[bytes]:
+        """As `upstream`, of the first event and of those behind it that go together with it.
+
+        They leave the list. Text that scrolls is hundreds of rectangles a second, of a hundred
+        bytes each; a key's echo is one or a few in an update of their own.
+        """
+        first = events[0]
+        if type(first) is UpdateStarted and self.requests.switch is None and self.inflating is None:
+            update, many = leading_update(events)
+            if update:
+                del events[:many]
+                return self._whole_update(update)
+        elif type(first) is RectangleReceived and self.inflating is None:
+            run = leading_run(events)
+            if len(run) > 1 and self.requests.switch is None:
+                del events[: len(run)]
+                self._run(run)
+                return []
+        return self.upstream(events.pop(0))
+
     def upstream(self, event: ServerEvent) -> list[bytes]:
         """Take one event of the upstream; what to send upstream because of it.
 
@@ -192,45 +208,63 @@ class SharedScreen:
         for screen in self._screens():
             screen.message(raw)
 
-    def tight_run(self, rects: Sequence[RectangleReceived]) -> None:
-        """Take Tight rectangles in a row, as `leading_run` gives them.
+    def _whole_update(self, rects: Sequence[RectangleReceived]) -> list[bytes]:
+        try:
+            run = self._inflated(rects)
+        except _BrokenRunError as broken:
+            # What came before it counts, in whichever packets it came.
+            self.upstream(UpdateStarted(len(rects)))
+            self._show_run(broken.before)
+            raise
+        self.requests.update_began = True
+        for viewer in self.viewers.values():
+            try:
+                viewer.whole_update(run)
+            except Exception:
+                viewer.failed()
+        for recorder in self.recorders.values():
+            recorder.update_started(len(rects))
+            _record(recorder, run)
+            recorder.update_ended()
+        return self.requests.update_ended(picture=True)
 
-        What `upstream` does for each, done once for all where nothing differs between them: text is
-        hundreds of rectangles a second, of a hundred bytes each.
+    def _run(self, rects: Sequence[RectangleReceived]) -> None:
+        try:
+            run = self._inflated(rects)
+        except _BrokenRunError as broken:
+            self._show_run(broken.before)
+            raise
+        self._show_run(run)
 
-        Raises:
-            ValueError: As of `upstream`; those before it have been shown.
-        """
-        if self.requests.switch is not None:
-            for rect in rects:
-                self._tight(rect)
-            return
+    def _inflated(self, rects: Sequence[RectangleReceived]) -> RectangleRun:
+        """What is shown of these. Raises: _BrokenRunError."""
         inflate, moves_streams = self._zlib.inflate, False
         pixels: list[bytes | None] = []
         try:
             for rect in rects:
                 layout = rect.tight
-                assert layout is not None, "one of a run has been measured"
                 # Always inflated, since a stream's past can't be had later, when a viewer joins.
-                if layout.zlib or layout.resets:
+                if layout is not None and (layout.zlib or layout.resets):
                     moves_streams = True
                     pixels.append(inflate(rect.data, layout))
                 else:
                     pixels.append(None)
-        finally:
-            self._zlib_seen = self._zlib_seen or moves_streams
-            if pixels:
-                self._show_run(TightRun(rects[: len(pixels)], pixels))
+        except ValueError as fault:
+            before = RectangleRun(rects[: len(pixels)], pixels, moves_streams=True)
+            raise _BrokenRunError(str(fault), before) from fault
+        self._zlib_seen = self._zlib_seen or moves_streams
+        return RectangleRun(rects, pixels, moves_streams=moves_streams)
 
-    def _show_run(self, run: TightRun) -> None:
+    def _show_run(self, run: RectangleRun) -> None:
+        if not run.rects:
+            return
         for viewer in self.viewers.values():
             try:
-                viewer.tight_run(run)
+                viewer.run(run)
             except Exception:
                 viewer.failed()
         for recorder in self.recorders.values():
-            for rect, wire, tight in zip(run.rects, run.wires, run.parts(), strict=True):
-                recorder.rectangle(rect, wire, tight)
+            _record(recorder, run)
 
     def _rectangle(self, rect: RectangleReceived) -> None:
         if rect.encoding == enc.TIGHT and rect.width and rect.height:
@@ -373,3 +407,8 @@ class SharedScreen:
         for recorder in self.recorders.values():
             recorder.update_ended()
         return self.requests.update_ended(picture=picture)
+
+
+def _record(recorder: Recorder, run: RectangleRun) -> None:
+    for rect, wire, tight in zip(run.rects, run.wires, run.parts(), strict=True):
+        recorder.rectangle(rect, wire, tight)

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import structlog
 
 from vncproxy.console.fault_isolation import contained
+from vncproxy.console.rectangle_runs import RectangleRun, TightPart
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import viewer_messages
 from vncproxy.rfb.congestion_control import CongestionControl
@@ -27,8 +27,7 @@ from vncproxy.rfb.pixel_order import PIXEL_BYTES, PixelOrder
 from vncproxy.rfb.region import Uncovered
 from vncproxy.rfb.screen_state import ScreenState, ToldState
 from vncproxy.rfb.server_events import Pixels, RawStarted, RectangleReceived, plain_slices
-from vncproxy.rfb.tight import TightLayout
-from vncproxy.rfb.tight_streams import InflatedTight, StreamResets
+from vncproxy.rfb.tight_streams import StreamResets
 from vncproxy.rfb.update_writer import UpdateWriter
 
 _log = structlog.get_logger("vncproxy.console")
@@ -39,47 +38,6 @@ _FENCE_BLOCKS = 0b11
 _FENCE_REQUEST = 1 << 31 | 1
 Area: TypeAlias = tuple[int, int, int, int]
 """x, y, width, height in pixels."""
-
-
-@dataclass(slots=True)
-class TightPart:
-    """What all viewers share of a Tight rectangle."""
-
-    layout: TightLayout
-    inflated: InflatedTight
-
-    @property
-    def moves_streams(self) -> bool:
-        """Whether a viewer that misses it is out of step with the link's zlib streams."""
-        return self.layout.zlib or self.layout.resets != 0
-
-
-class TightRun:
-    """Tight rectangles in a row, whole and each small, as all viewers share them.
-
-    Attributes:
-        rects: The rectangles.
-        wires: Each as it came.
-    """
-
-    __slots__ = ("_parts", "_pixels", "rects", "wires")
-
-    def __init__(self, rects: Sequence[RectangleReceived], pixels: Sequence[bytes | None]) -> None:
-        """Of the stream's rectangles; `pixels` is what `StatelessTight.inflate` gave for each."""
-        self.rects = rects
-        self.wires = [rect.wire for rect in rects]
-        self._pixels = pixels
-        self._parts: list[TightPart] = []
-
-    def parts(self) -> list[TightPart]:
-        """What a viewer that missed earlier ones needs of each; made for the first that does."""
-        if not self._parts:
-            self._parts = [
-                TightPart(rect.tight, InflatedTight(rect.data, rect.tight, pixels))
-                for rect, pixels in zip(self.rects, self._pixels, strict=True)
-                if rect.tight is not None
-            ]
-        return self._parts
 
 
 class RawReceiver(Protocol):
@@ -287,17 +245,41 @@ class ViewerUpdates:
         self._answered = True
         self.writer.put_whole((wire,))
 
-    def tight_run(self, run: TightRun) -> None:
+    def run(self, run: RectangleRun) -> None:
         """Rectangles came as `rectangle` takes them, in a row: nothing else changes meanwhile."""
-        if not self.in_step or self._resets.pending or not self._takes(enc.TIGHT):
-            for rect, wire, tight in zip(run.rects, run.wires, run.parts(), strict=True):
-                self.rectangle(rect, wire, tight)
+        if self._taking and self._takes_all(run):
+            self._cover(run)
+            self._answered = True
+            self.writer.put_whole(run.wires)
             return
+        for rect, wire, tight in zip(run.rects, run.wires, run.parts(), strict=True):
+            self.rectangle(rect, wire, tight)
+
+    def whole_update(self, update: RectangleRun) -> None:
+        """An update came of these rectangles alone: all that its beginning, they and its end do."""
+        if self.drives and self.writer.is_idle and self._takes_all(update):
+            self._cover(update)
+            self.wants = self._answered = self._asked_again = False
+            self.writer.whole_update(update.update())
+            return
+        self.update_started(len(update.rects))
+        self.run(update)
+        self.update_ended()
+
+    def _takes_all(self, run: RectangleRun) -> bool:
+        """Whether this viewer gets them just as they came."""
+        return (
+            not self.lost
+            and self._order is None
+            and run.encodings <= self._known
+            and (not run.moves_streams or (self.in_step and not self._resets.pending))
+            and (self._uncovered.complete or enc.COPY_RECT not in run.encodings)
+        )
+
+    def _cover(self, run: RectangleRun) -> None:
         if not self._uncovered.complete:
             for rect in run.rects:
                 self._uncovered.cover(rect.x, rect.y, rect.width, rect.height)
-        self._answered = True
-        self.writer.put_whole(run.wires)
 
     def raw_started(self, start: RawStarted, header: bytes) -> None:
         """A Raw rectangle begins; `header` is it on the wire, before its pixels."""

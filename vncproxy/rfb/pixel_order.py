@@ -51,7 +51,7 @@ class PixelOrder:
 
     def message(self, rect: RectangleReceived) -> bytes:
         """The whole rectangle, header and data, as `rectangle`."""
-        return replace(rect, data=self.rectangle(rect)).message_bytes
+        return replace(rect, data=self.rectangle(rect), wire=b"").message_bytes
 
     def rectangle(self, rect: RectangleReceived) -> bytes:
         """The data of a rectangle whose encoding it `knows`, in the new order."""

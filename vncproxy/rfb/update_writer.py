@@ -31,6 +31,7 @@ MAX_WAITING_BYTES = 1 << 20
 _ZEROS = bytes(FILL_BYTES)
 _MAX_RECTANGLES = 0xFFFE
 """0xFFFF means an open count."""
+_UPDATE_HEAD_BYTES = 4
 _ENTRY_BYTES = 64
 """What keeping a message costs besides its bytes, about."""
 
@@ -133,6 +134,17 @@ class UpdateWriter:
             self._outbox += whole
             self.update_bytes += sum(map(len, whole))
             at += many
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way or waits, so that `whole_update` may be called."""
+        return not (self.is_open or self.is_filling or self._taking or self._waiting)
+
+    def whole_update(self, message: bytes) -> None:
+        """All of an update of the upstream, its head included; what `begin` to `end` would give."""
+        self._outbox.append(message)
+        self.update_bytes += len(message) - _UPDATE_HEAD_BYTES
+        self.has_begun = True
 
     def put_size(self, wire: bytes) -> None:
         """A new size, which must be the last rectangle of its update; what follows is another one.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import struct
-import zlib
 
 import msgspec
 import pytest
 
+from tests.unit.console.test_rectangle_runs import COPY, DOT, update, words
 from tests.unit.console.test_update_requests import ask, on, shared_screen
-from vncproxy.console.shared_screen import leading_run
+from vncproxy.console.shared_screen import SharedScreen
 from vncproxy.rfb import encodings as enc
-from vncproxy.rfb.pixel_format import PixelFormat
 from vncproxy.rfb.server_events import (
     BellRung,
     ColourMapSet,
@@ -23,9 +22,6 @@ from vncproxy.rfb.server_events import (
     UpdateStarted,
     plain_slices,
 )
-from vncproxy.rfb.server_stream import ServerStream
-from vncproxy.rfb.tight import compact_length
-from vncproxy.rfb.tight_streams import STEP_BYTES
 
 
 def test_bells_and_texts_go_to_all() -> None:
@@ -71,76 +67,61 @@ def test_broken_tight_data_is_reported() -> None:
     assert screen.take(0.0) == []
 
 
-def text(numbers: range) -> list[ServerEvent]:
-    """An update of small Tight rectangles, as the stream gives it; every third is of one colour."""
-    deflater = zlib.compressobj()
-    wire = struct.pack(">BxH", 0, len(numbers))
-    for number in numbers:
-        wire += struct.pack(">HHHHi", number, 0, 8, 8, enc.TIGHT)
-        if number % 3:
-            data = deflater.compress(bytes([number]) * 192) + deflater.flush(zlib.Z_SYNC_FLUSH)
-            wire += b"\0" + compact_length(len(data)) + data
+def each_way(events: list[ServerEvent], console: SharedScreen, *, together: bool) -> None:
+    """What the upstream sent is taken, together where that goes, or one by one."""
+    left = list(events)
+    while left:
+        if together:
+            console.take_next(left)
         else:
-            wire += b"\x80" + bytes([number]) * 3
-    return ServerStream(64, 48, PixelFormat()).feed(wire)
+            console.upstream(left.pop(0))
 
 
-def test_a_run_is_what_its_rectangles_are_one_by_one() -> None:
-    """For a viewer from the beginning, one that joined late, and one that takes no part."""
-    events = text(range(8))
-    run = leading_run(events[1:])
-    assert len(run) == 8
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize(
+    "wires",
+    [words(8), [COPY, *words(5), DOT], [DOT], [DOT, COPY], words(1)],
+    ids=["text", "all", "dot", "dot and copy", "colour"],
+)
+def test_what_is_taken_together_is_what_it_is_one_by_one(wires: list[bytes], cut: bool) -> None:
+    """For one from the beginning, one that joined late, one that waits, knows little, is away."""
     sent: list[list[bytes]] = []
+    whole = update(*wires)
     for together in (True, False):
         console = shared_screen()
-        screens = [on(console, f"v-{number}", enc.TIGHT) for number in range(3)]
-        ask(screens[0])
-        ask(screens[1])
+        known = (enc.TIGHT, enc.COPY_RECT)
+        screens = [on(console, f"v-{number}", *known) for number in range(5)]
+        screens.append(on(console, "v-5", enc.RAW))
+        for place in (0, 1, 2, 5):
+            ask(screens[place])
+        for screen in screens[:2]:
+            screen._uncovered.cover(0, 0, 64, 48)
         screens[1].in_step = False
-        console.upstream(events[0])
-        if together:
-            console.tight_run(run)
-        else:
-            for rect in run:
-                console.upstream(rect)
-        console.upstream(events[-1])
-        assert [screen.in_step for screen in screens] == [True, False, False]
-        assert not on(console, "late", enc.TIGHT).in_step
+        screens[2].writer.add(DOT)
+        screens[4].lost = True
+        for events in (whole[:-2], whole[-2:]) if cut else (whole,):
+            each_way(events, console, together=together)
         sent.append([b"".join(plain_slices(screen.take(0.0))) for screen in screens])
+        sent[-1] += [repr((s.in_step, s.wants, s.missing)).encode() for s in screens]
+        sent[-1].append(repr(on(console, "late", *known).in_step).encode())
     assert sent[0] == sent[1]
-    assert len(sent[0][0]) > 100
-    assert not sent[0][2]
+    assert sent[0][0] == struct.pack(">BxH", 0, len(wires)) + b"".join(wires)
+    assert not sent[0][3]
 
 
-def test_what_came_before_broken_data_is_shown() -> None:
+@pytest.mark.parametrize("cut", [False, True])
+def test_what_came_before_broken_data_is_shown(cut: bool) -> None:
     """In whichever packets it came."""
-    events = text(range(4))
-    run = leading_run(events[1:])
-    run[2] = msgspec.structs.replace(run[2], data=run[2].data[:2] + bytes(8))
+    events = update(*words(4))
+    third = events[3]
+    assert isinstance(third, RectangleReceived)
+    events[3] = msgspec.structs.replace(third, data=third.data[:2] + bytes(8))
     console = shared_screen()
     screen = on(console, "v-1", enc.TIGHT)
     ask(screen)
-    console.upstream(events[0])
+    if cut:
+        console.upstream(events.pop(0))
     with pytest.raises(ValueError, match="inflate"):
-        console.tight_run(run)
+        console.take_next(events)
     sent = b"".join(plain_slices(screen.take(0.0)))
-    assert sent == struct.pack(">BxH", 0, 4) + run[0].wire + run[1].wire
-
-
-def test_where_a_run_ends() -> None:
-    """At what isn't a whole, small rectangle of Tight with something in it."""
-    (_, first, *_) = text(range(1))
-    assert isinstance(first, RectangleReceived)
-    assert first.tight is not None
-    others: list[ServerEvent] = [
-        BellRung(),
-        msgspec.structs.replace(first, tight=None),
-        msgspec.structs.replace(first, width=0),
-        msgspec.structs.replace(first, height=0),
-        msgspec.structs.replace(
-            first, tight=msgspec.structs.replace(first.tight, size=STEP_BYTES + 1)
-        ),
-    ]
-    for other in others:
-        assert leading_run([first, other, first]) == [first]
-        assert leading_run([other, first]) == []
+    assert sent == struct.pack(">BxH", 0, 4) + b"".join(words(4)[:2])

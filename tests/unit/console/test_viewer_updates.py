@@ -9,7 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.decoder import Decoder
-from vncproxy.console.viewer_updates import TightPart, ViewerUpdates, union
+from vncproxy.console.rectangle_runs import TightPart
+from vncproxy.console.viewer_updates import ViewerUpdates, union
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import viewer_messages
 from vncproxy.rfb.congestion_control import CongestionControl
