@@ -259,6 +259,11 @@ async def test_a_key(path: Path) -> None:
     press = masked(struct.pack(">BBxxI", 4, 1, 0x61))
     calls = Calls(lambda: path.browser.data_received(press))
     assert bytes(path.gateway.taken) == struct.pack(">BBxxI", 4, 1, 0x61)
+    assert calls.count <= 20, calls.count
+    # As a keyboard or a script gives them: its release comes in the same packet.
+    both = press + masked(struct.pack(">BBxxI", 4, 0, 0x61))
+    calls = Calls(lambda: path.browser.data_received(both))
+    assert len(path.gateway.taken) == 3 * 8
     assert calls.count <= 22, calls.count
 
 
@@ -271,10 +276,10 @@ async def test_a_small_update(path: Path) -> None:
     calls = Calls(lambda: path.gateway.flow.put(frame))
     assert path.connection.writes == before + 1
     assert bytes(path.connection.written).endswith(echo)
-    assert calls.count <= 76, calls.count
+    assert calls.count <= 53, calls.count
     ask = masked(request(incremental=True, width=WIDTH, height=HEIGHT))
     calls = Calls(lambda: path.browser.data_received(ask))
-    assert calls.count <= 30, calls.count
+    assert calls.count <= 28, calls.count
 
 
 RECTANGLES = 50
@@ -299,7 +304,7 @@ async def test_tight_rectangles() -> None:
     assert path.connection.writes == before + 1
     assert bytes(path.connection.written).endswith(update)
     per_rectangle = calls.count / RECTANGLES
-    assert per_rectangle <= 4, per_rectangle
+    assert per_rectangle <= 3.1, per_rectangle
     await clear(path.harness)
 
 
