@@ -276,10 +276,10 @@ async def test_a_small_update(path: Path) -> None:
     calls = Calls(lambda: path.gateway.flow.put(frame))
     assert path.connection.writes == before + 1
     assert bytes(path.connection.written).endswith(echo)
-    assert calls.count <= 53, calls.count
+    assert calls.count <= 50, calls.count
     ask = masked(request(incremental=True, width=WIDTH, height=HEIGHT))
     calls = Calls(lambda: path.browser.data_received(ask))
-    assert calls.count <= 28, calls.count
+    assert calls.count <= 27, calls.count
 
 
 RECTANGLES = 50

@@ -365,13 +365,15 @@ class MessageRouter:
                     idle_work += work(event.raw)
                 continue
             # Against its ration counts all but input, which the upstream's pace limits.
-            idle_work += work(event.raw)
+            if type(event) is not UpdateRequested:
+                idle_work += work(event.raw)
             match event:
                 case UpdateRequested():
                     # At the first one it is told what it doesn't know yet; the others are only
                     # for the upstream.
                     serves = serves or not screen.started
                     asks = True
+                    idle_work += 1 if event.incremental else work(event.raw)
                     screen.requested(
                         incremental=event.incremental,
                         x=event.x,

@@ -63,8 +63,11 @@ class RectangleRun:
     ) -> None:
         """Of the stream's rectangles; `pixels` is what `StatelessTight.inflate` gave for each."""
         self.rects = rects
-        self.wires = [rect.wire or rect.message_bytes for rect in rects]
-        self.encodings = {rect.encoding for rect in rects}
+        self.wires: list[bytes] = []
+        self.encodings: set[int] = set()
+        for rect in rects:
+            self.wires.append(rect.wire or rect.message_bytes)
+            self.encodings.add(rect.encoding)
         self.moves_streams = moves_streams
         self._pixels = pixels
         self._parts: list[TightPart | None] = []

@@ -178,8 +178,13 @@ class UpdateRequests:
         A full update that a viewer asked for goes out at once; one that the daemon asks for, to
         complete the picture of a viewer that was behind, is rationed: `next_at` says when.
         """
-        if self.update_began or self._updates_ended:
-            self._watch_answers(now)
+        # What has come since the last call has come just now.
+        if self.update_began:
+            self.update_began = False
+            self._pipeline.update_began(now)
+        if self._updates_ended:
+            self._pipeline.update_ended(now, self._updates_ended)
+            self._updates_ended = 0
         if self.switch is not None:
             if (held_until := self.switch.held_until) is not None:
                 if now < held_until:
@@ -226,15 +231,6 @@ class UpdateRequests:
             times = (at, self.next_at)
             self.next_at = min((one for one in times if one is not None), default=None)
         return out
-
-    def _watch_answers(self, now: float) -> None:
-        """Note when what has come since the last call has come: that was just now."""
-        if self.update_began:
-            self.update_began = False
-            self._pipeline.update_began(now)
-        if self._updates_ended:
-            self._pipeline.update_ended(now, self._updates_ended)
-            self._updates_ended = 0
 
     def repeat(self) -> bytes:
         """The outstanding request once more, as a keepalive: servers merge it."""

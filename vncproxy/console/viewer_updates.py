@@ -248,7 +248,8 @@ class ViewerUpdates:
     def run(self, run: RectangleRun) -> None:
         """Rectangles came as `rectangle` takes them, in a row: nothing else changes meanwhile."""
         if self._taking and self._takes_all(run):
-            self._cover(run)
+            if not self._uncovered.complete:
+                self._cover(run)
             self._answered = True
             self.writer.put_whole(run.wires)
             return
@@ -258,7 +259,8 @@ class ViewerUpdates:
     def whole_update(self, update: RectangleRun) -> None:
         """An update came of these rectangles alone: all that its beginning, they and its end do."""
         if self.drives and self.writer.is_idle and self._takes_all(update):
-            self._cover(update)
+            if not self._uncovered.complete:
+                self._cover(update)
             self.wants = self._answered = self._asked_again = False
             self.writer.whole_update(update.update())
             return
@@ -277,9 +279,8 @@ class ViewerUpdates:
         )
 
     def _cover(self, run: RectangleRun) -> None:
-        if not self._uncovered.complete:
-            for rect in run.rects:
-                self._uncovered.cover(rect.x, rect.y, rect.width, rect.height)
+        for rect in run.rects:
+            self._uncovered.cover(rect.x, rect.y, rect.width, rect.height)
 
     def raw_started(self, start: RawStarted, header: bytes) -> None:
         """A Raw rectangle begins; `header` is it on the wire, before its pixels."""
