@@ -25,6 +25,7 @@ from vncproxy.rfb.tight_streams import STEP_BYTES, InflatedTight
 
 _SMALL_BYTES = 8 << 10
 """A Raw rectangle of so many pixels' bytes is rather copied than cut through."""
+_HEADER_BYTES = 12
 _WITHOUT_STREAMS = frozenset({enc.COPY_RECT, enc.RRE, enc.HEXTILE})
 """Encodings of which nothing has to be known; Tight's rectangles have a layout besides."""
 
@@ -42,17 +43,39 @@ class TightPart:
         return self.layout.zlib or self.layout.resets != 0
 
 
+class Wires:
+    """A run's rectangles, each as it is on the wire to a viewer.
+
+    Attributes:
+        each: In their order.
+    """
+
+    __slots__ = ("_message", "each")
+
+    def __init__(self, each: list[bytes]) -> None:
+        """Of any number."""
+        self.each = each
+        self._message = b""
+
+    def update(self) -> bytes:
+        """A FramebufferUpdate of them; made for the first that wants it."""
+        if not self._message:
+            head = viewer_messages.framebuffer_update(len(self.each))
+            self._message = b"".join((head, *self.each))
+        return self._message
+
+
 class RectangleRun:
     """Picture rectangles in a row, each whole and none empty, as all viewers share them.
 
     Attributes:
         rects: The rectangles.
-        wires: Each as it came.
+        wires: As they came.
         encodings: All that occur.
         moves_streams: Whether a viewer that misses one may be out of step.
     """
 
-    __slots__ = ("_message", "_parts", "_pixels", "encodings", "moves_streams", "rects", "wires")
+    __slots__ = ("_parts", "_pixels", "_restarted", "encodings", "moves_streams", "rects", "wires")
 
     def __init__(
         self,
@@ -63,15 +86,16 @@ class RectangleRun:
     ) -> None:
         """Of the stream's rectangles; `pixels` is what `StatelessTight.inflate` gave for each."""
         self.rects = rects
-        self.wires: list[bytes] = []
+        wires: list[bytes] = []
         self.encodings: set[int] = set()
         for rect in rects:
-            self.wires.append(rect.wire or rect.message_bytes)
+            wires.append(rect.wire or rect.message_bytes)
             self.encodings.add(rect.encoding)
+        self.wires = Wires(wires)
         self.moves_streams = moves_streams
         self._pixels = pixels
         self._parts: list[TightPart | None] = []
-        self._message = b""
+        self._restarted: Wires | None = None
 
     def parts(self) -> list[TightPart | None]:
         """What a viewer that missed earlier ones needs of each; made for the first that does."""
@@ -84,12 +108,18 @@ class RectangleRun:
             ]
         return self._parts
 
-    def update(self) -> bytes:
-        """A FramebufferUpdate of them; made for the first that wants it."""
-        if not self._message:
-            head = viewer_messages.framebuffer_update(len(self.wires))
-            self._message = b"".join((head, *self.wires))
-        return self._message
+    def restarted(self) -> Wires:
+        """As viewers get them who missed earlier ones; made for the first of those.
+
+        Each is small enough for `InflatedTight.restart`.
+        """
+        if self._restarted is None:
+            wires = list(self.wires.each)
+            for place, part in enumerate(self.parts()):
+                if part is not None and part.layout.zlib:
+                    wires[place] = wires[place][:_HEADER_BYTES] + part.inflated.restart()
+            self._restarted = Wires(wires)
+        return self._restarted
 
 
 def leading_run(events: Sequence[ServerEvent]) -> list[RectangleReceived]:

@@ -410,5 +410,5 @@ class SharedScreen:
 
 
 def _record(recorder: Recorder, run: RectangleRun) -> None:
-    for rect, wire, tight in zip(run.rects, run.wires, run.parts(), strict=True):
+    for rect, wire, tight in zip(run.rects, run.wires.each, run.parts(), strict=True):
         recorder.rectangle(rect, wire, tight)

@@ -19,7 +19,7 @@ from typing import Protocol, TypeAlias
 import structlog
 
 from vncproxy.console.fault_isolation import contained
-from vncproxy.console.rectangle_runs import RectangleRun, TightPart
+from vncproxy.console.rectangle_runs import RectangleRun, TightPart, Wires
 from vncproxy.rfb import encodings as enc
 from vncproxy.rfb import viewer_messages
 from vncproxy.rfb.congestion_control import CongestionControl
@@ -247,36 +247,39 @@ class ViewerUpdates:
 
     def run(self, run: RectangleRun) -> None:
         """Rectangles came as `rectangle` takes them, in a row: nothing else changes meanwhile."""
-        if self._taking and self._takes_all(run):
+        if self._taking and (wires := self._wires(run)) is not None:
             if not self._uncovered.complete:
                 self._cover(run)
             self._answered = True
-            self.writer.put_whole(run.wires)
+            self.writer.put_whole(wires.each)
             return
-        for rect, wire, tight in zip(run.rects, run.wires, run.parts(), strict=True):
+        for rect, wire, tight in zip(run.rects, run.wires.each, run.parts(), strict=True):
             self.rectangle(rect, wire, tight)
 
     def whole_update(self, update: RectangleRun) -> None:
         """An update came of these rectangles alone: all that its beginning, they and its end do."""
-        if self.drives and self.writer.is_idle and self._takes_all(update):
+        if self.drives and self.writer.is_idle and (wires := self._wires(update)) is not None:
             if not self._uncovered.complete:
                 self._cover(update)
             self.wants = self._answered = self._asked_again = False
-            self.writer.whole_update(update.update())
+            self.writer.whole_update(wires.update())
             return
         self.update_started(len(update.rects))
         self.run(update)
         self.update_ended()
 
-    def _takes_all(self, run: RectangleRun) -> bool:
-        """Whether this viewer gets them just as they came."""
-        return (
-            not self.lost
-            and self._order is None
-            and run.encodings <= self._known
-            and (not run.moves_streams or (self.in_step and not self._resets.pending))
-            and (self._uncovered.complete or enc.COPY_RECT not in run.encodings)
-        )
+    def _wires(self, run: RectangleRun) -> Wires | None:
+        """As this viewer gets them, if it takes all of them in a form that others share."""
+        if (
+            self.lost
+            or self._order is not None
+            or not run.encodings <= self._known
+            or (enc.COPY_RECT in run.encodings and not self._uncovered.complete)
+        ):
+            return None
+        if not run.moves_streams or (self.in_step and not self._resets.pending):
+            return run.wires
+        return None if self.in_step else run.restarted()
 
     def _cover(self, run: RectangleRun) -> None:
         for rect in run.rects:

@@ -75,7 +75,7 @@ def test_an_update_that_is_all_there() -> None:
     assert many == len(events)
     assert [rect.message_bytes for rect in rects] == wires
     run = RectangleRun(rects, [None] * len(rects), moves_streams=True)
-    assert run.update() == struct.pack(">BxH", 0, 6) + b"".join(wires)
+    assert run.wires.update() == struct.pack(">BxH", 0, 6) + b"".join(wires)
     assert run.encodings == {enc.COPY_RECT, enc.TIGHT, enc.RAW}
     assert [part is not None for part in run.parts()] == [False, *[True] * 4, False]
 
