@@ -64,7 +64,7 @@ def step(folder: Path, writer: AuditWriterForTests, index: SessionIndex, name: s
     return index
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(STEPS, max_size=14))
 def test_any_split_and_rotation_tells_the_same(steps: list[tuple[object, ...]]) -> None:
     """Files moved away, compressed, copied, lost; a new process; an index that is thrown away."""

@@ -300,7 +300,7 @@ async def test_a_late_viewer_reads_restarted_rectangles(painted_xvnc: Xvnc) -> N
         late.feed(
             rewrite(
                 [UpdateStarted(None), *tight_events[middle:], UpdateEnded(0, True)],
-                lambda rectangle: replace(rectangle, data=next(remaining).restart()),
+                lambda rectangle: replace(rectangle, data=next(remaining).restart(), wire=b""),
             )
         )
         assert (late.frame == client.decoder.frame).all()
@@ -319,7 +319,9 @@ async def test_a_viewer_follows_from_one_link_to_the_next(painted_xvnc: Xvnc) ->
 
     def carry_over(rectangle: RectangleReceived) -> RectangleReceived:
         found = layout(rectangle)
-        return replace(rectangle, data=resets.apply(rectangle.data, found)) if found else rectangle
+        if found is None:
+            return rectangle
+        return replace(rectangle, data=resets.apply(rectangle.data, found), wire=b"")
 
     for events, frame in captures:
         viewer.feed(rewrite(events, carry_over))
