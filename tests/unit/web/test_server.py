@@ -17,10 +17,12 @@ import pytest
 from tests.authority import Authority
 from tests.owner_client import owner_client
 from tests.setup import Viewer, running, until
+from tests.unit.console.fakes import settle
 from vncproxy.config.model import Listen
 from vncproxy.errors import CloseCode, CloseReason, ConfigError, LocalError, Side
 from vncproxy.web import server
 from vncproxy.web.server import server_tls
+from vncproxy.websocket.browser_transport import BrowserTransport
 
 pytestmark = pytest.mark.sockets
 
@@ -251,12 +253,26 @@ async def test_closing_a_door_ends_its_viewers(
         await until(lambda: not door.limits.active, "its freed place")
 
 
-async def test_who_is_let_in_last_is_told_its_end(tmp_path: Path) -> None:
+async def test_who_is_let_in_last_is_told_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A door that closes waits for close frames that are on their way."""
+    say_goodbye, may_go_on = BrowserTransport.close, asyncio.Event()
+
+    async def slowly(transport: BrowserTransport, reason: CloseReason | None = None) -> None:
+        await may_go_on.wait()
+        await say_goodbye(transport, reason)
+
+    monkeypatch.setattr(BrowserTransport, "close", slowly)
+    monkeypatch.setattr(server, "LAST_SESSIONS_TIMEOUT_S", 60.0)
     async with running(tmp_path) as setup:
         viewer = await setup.viewer()
         (console,) = setup.daemon.components.registry.consoles
         (door,) = setup.daemon.servers
         console.pages.end_viewer(console.viewers[0], _KICKED)
-        await door.close()
+        closing = asyncio.create_task(door.close())
+        await settle(200)
+        assert not closing.done()
+        may_go_on.set()
         assert await viewer.ended() == CloseCode.KICKED
+        await closing
